@@ -1,0 +1,430 @@
+//! A source's files as they stand at one revision: read-only, content-addressed, with no way out.
+//!
+//! Paths are relative to the root, with `/` between their parts and no leading slash; `""` is the root. A [`Tree`] is
+//! filled from Git objects or a folder by an adapter; what is read from it through a [`Reader`] is remembered, so that a
+//! later revision can be asked whether anything that mattered has changed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::model::{Digest, Revision};
+
+/// The largest file that is read, in bytes.
+pub const FILE_LIMIT: u64 = 16 * 1024 * 1024;
+/// How many symbolic links one path may go through (Linux's limit).
+const LINK_LIMIT: usize = 40;
+
+/// A tree and the revision it was taken at.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// What `status.artifact.revision` says.
+    pub revision: Revision,
+    /// The files.
+    pub tree: Tree,
+}
+
+/// The identity of a file's content, or of a folder with all below it: equal ids mean equal bytes.
+pub type ContentId = Vec<u8>;
+
+/// Where the bytes of files are kept. The content of an id never changes, so reading is repeatable.
+pub trait Blobs: Send + Sync {
+    /// The bytes of a file, or a fragment of a message why the store cannot give them.
+    fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String>;
+}
+
+/// One entry of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A file and its content.
+    File(ContentId),
+    /// A symbolic link and its target text.
+    Link(String),
+    /// A Git submodule, which is not followed.
+    Submodule,
+}
+
+/// The files of one revision.
+#[derive(Clone)]
+pub struct Tree {
+    files: Arc<BTreeMap<String, Entry>>,
+    blobs: Arc<dyn Blobs>,
+}
+
+/// Why a path cannot be read. Each message names the path as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TreeError {
+    /// Nothing is there.
+    #[error("{0}: no such file or directory")]
+    NotFound(String),
+    /// The path, or a symbolic link on it, leads above the root.
+    #[error("{path}: leads outside the source ('{target}')")]
+    Outside {
+        /// As asked for.
+        path: String,
+        /// The absolute path, or the link's target that leads out.
+        target: String,
+    },
+    /// Symbolic links that lead to each other.
+    #[error("{0}: too many levels of symbolic links")]
+    LinkLoop(String),
+    /// A folder where a file was wanted.
+    #[error("{0}: is a directory")]
+    IsDirectory(String),
+    /// A Git submodule.
+    #[error("{0}: is a Git submodule, which is not fetched")]
+    IsSubmodule(String),
+    /// A pointer of Git LFS instead of the file.
+    #[error("{0}: is a Git LFS pointer; files kept in LFS are not supported")]
+    IsLfsPointer(String),
+    /// Larger than [`FILE_LIMIT`].
+    #[error("{path}: is {size} bytes, more than the limit of {FILE_LIMIT}")]
+    TooLarge {
+        /// As asked for.
+        path: String,
+        /// In bytes.
+        size: u64,
+    },
+    /// Not text.
+    #[error("{0}: is not UTF-8 text")]
+    NotText(String),
+    /// The object store failed.
+    #[error("{path}: {message}")]
+    Store {
+        /// As asked for.
+        path: String,
+        /// What the store said.
+        message: String,
+    },
+}
+
+/// What a path leads to, after symbolic links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Node {
+    /// A file.
+    File,
+    /// A folder.
+    Directory,
+}
+
+impl Tree {
+    /// A tree of `(path, entry)` pairs. Paths are as the module's description says; folders follow from files.
+    pub fn new(files: impl IntoIterator<Item = (String, Entry)>, blobs: Arc<dyn Blobs>) -> Self {
+        Self { files: Arc::new(files.into_iter().collect()), blobs }
+    }
+
+    /// A tree held in memory, for tests and for content that was made and not fetched.
+    pub fn in_memory<P: Into<String>, C: Into<Vec<u8>>>(files: impl IntoIterator<Item = (P, C)>) -> Self {
+        let mut store = BTreeMap::new();
+        let mut entries = Vec::new();
+        for (path, content) in files {
+            let content: Vec<u8> = content.into();
+            let id = Digest::of(&content).bytes().to_vec();
+            entries.push((path.into(), Entry::File(id.clone())));
+            store.insert(id, Arc::from(content));
+        }
+        Self::new(entries, Arc::new(InMemory(store)))
+    }
+
+    /// All entries in path order.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.files.iter().map(|(path, entry)| (path.as_str(), entry))
+    }
+
+    /// The same tree without the entries that `keep` refuses.
+    #[must_use]
+    pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let files = self.files.iter().filter(|(path, _)| keep(path));
+        Self {
+            files: Arc::new(files.map(|(path, entry)| (path.clone(), entry.clone())).collect()),
+            blobs: Arc::clone(&self.blobs),
+        }
+    }
+
+    /// A reader that remembers what it was asked.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { tree: self, seen: RefCell::default() }
+    }
+
+    /// Whether every answer in `footprint` would be the same in this tree.
+    pub fn matches(&self, footprint: &Footprint) -> bool {
+        footprint.0.iter().all(|(path, answer)| self.answer(path) == *answer)
+    }
+
+    fn contains_directory(&self, path: &str) -> bool {
+        if path.is_empty() {
+            return true;
+        }
+        self.below(path).next().is_some()
+    }
+
+    /// The entries below a folder, with their full paths.
+    fn below<'a>(&'a self, directory: &str) -> impl Iterator<Item = (&'a String, &'a Entry)> + use<'a> {
+        let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+        self.files.range(prefix.clone()..).take_while(move |(path, _)| path.starts_with(&prefix))
+    }
+
+    /// Resolves symbolic links in every part of `path`, which must be normal.
+    fn resolve(&self, path: &str) -> Result<(String, Node), TreeError> {
+        let mut links = 0;
+        let mut pending: Vec<String> = path.split('/').rev().filter(|p| !p.is_empty()).map(Into::into).collect();
+        let mut at = String::new();
+        while let Some(part) = pending.pop() {
+            if part == ".." {
+                at = parent(&at).map(Into::into).ok_or_else(|| outside(path, path))?;
+                continue;
+            }
+            let next = if at.is_empty() { part } else { format!("{at}/{part}") };
+            match self.files.get(&next) {
+                Some(Entry::Link(target)) => {
+                    links += 1;
+                    if links > LINK_LIMIT {
+                        return Err(TreeError::LinkLoop(path.into()));
+                    }
+                    if target.starts_with('/') {
+                        return Err(outside(path, target));
+                    }
+                    let parts = target.split('/').rev().filter(|p| !p.is_empty() && *p != ".");
+                    pending.extend(parts.map(Into::into));
+                }
+                Some(Entry::Submodule) => return Err(TreeError::IsSubmodule(path.into())),
+                Some(Entry::File(_)) if pending.is_empty() => return Ok((next, Node::File)),
+                Some(Entry::File(_)) => return Err(TreeError::NotFound(path.into())),
+                None if self.contains_directory(&next) => at = next,
+                None => return Err(TreeError::NotFound(path.into())),
+            }
+        }
+        Ok((at, Node::Directory))
+    }
+
+    fn answer(&self, path: &str) -> Option<ContentId> {
+        let (resolved, node) = self.resolve(path).ok()?;
+        match node {
+            Node::File => match self.files.get(&resolved) {
+                Some(Entry::File(id)) => Some(id.clone()),
+                _ => None,
+            },
+            // Names only: what a listing shows. The content of files below is asked for by their own paths.
+            Node::Directory => Some(listing_id(&self.children(&resolved))),
+        }
+    }
+
+    fn children(&self, directory: &str) -> Vec<(String, bool)> {
+        let skip = if directory.is_empty() { 0 } else { directory.len() + 1 };
+        let mut children: Vec<(String, bool)> = Vec::new();
+        for (path, _) in self.below(directory) {
+            let rest = &path[skip..];
+            let (name, is_directory) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
+            if children.last().is_none_or(|(last, _)| last != name) {
+                children.push((name.into(), is_directory));
+            }
+        }
+        children
+    }
+}
+
+impl fmt::Debug for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tree({} files)", self.files.len())
+    }
+}
+
+/// What a render asked of a tree and what it was answered, so that it need not be repeated on a tree that would answer
+/// the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Footprint(BTreeMap<String, Option<ContentId>>);
+
+/// Reads from a [`Tree`] and remembers every path it was asked for.
+pub struct Reader<'t> {
+    tree: &'t Tree,
+    seen: RefCell<BTreeMap<String, Option<ContentId>>>,
+}
+
+impl Reader<'_> {
+    /// What `path` leads to; `None` when nothing is there.
+    pub fn node(&self, path: &str) -> Result<Option<Node>, TreeError> {
+        self.note(path);
+        match self.tree.resolve(path) {
+            Ok((_, node)) => Ok(Some(node)),
+            Err(TreeError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The bytes of a file.
+    pub fn bytes(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
+        self.note(path);
+        let (resolved, node) = self.tree.resolve(path)?;
+        let Some(Entry::File(id)) = self.tree.files.get(&resolved) else {
+            debug_assert_eq!(node, Node::Directory);
+            return Err(TreeError::IsDirectory(path.into()));
+        };
+        let bytes = self.tree.blobs.read(id).map_err(|message| TreeError::Store { path: path.into(), message })?;
+        if bytes.len() as u64 > FILE_LIMIT {
+            return Err(TreeError::TooLarge { path: path.into(), size: bytes.len() as u64 });
+        }
+        if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
+            return Err(TreeError::IsLfsPointer(path.into()));
+        }
+        Ok(bytes)
+    }
+
+    /// A file as text.
+    pub fn text(&self, path: &str) -> Result<String, TreeError> {
+        let bytes = self.bytes(path)?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| TreeError::NotText(path.into()))
+    }
+
+    /// The names in a folder in byte order, each with whether it is a folder or leads to one.
+    pub fn list(&self, path: &str) -> Result<Vec<(String, Node)>, TreeError> {
+        self.note(path);
+        let (resolved, node) = self.tree.resolve(path)?;
+        if node == Node::File {
+            return Err(TreeError::NotFound(path.into()));
+        }
+        let mut names = Vec::new();
+        for (name, is_directory) in self.tree.children(&resolved) {
+            let node = if is_directory {
+                Node::Directory
+            } else {
+                // A link that leads nowhere or out is an error only when it is read.
+                self.node(&join(path, &name)).ok().flatten().unwrap_or(Node::File)
+            };
+            names.push((name, node));
+        }
+        Ok(names)
+    }
+
+    /// The path of a file or folder after symbolic links, for telling whether two paths are one.
+    pub fn canonical(&self, path: &str) -> Result<String, TreeError> {
+        self.note(path);
+        self.tree.resolve(path).map(|(resolved, _)| resolved)
+    }
+
+    /// What was asked so far.
+    pub fn footprint(&self) -> Footprint {
+        Footprint(self.seen.borrow().clone())
+    }
+
+    fn note(&self, path: &str) {
+        if !self.seen.borrow().contains_key(path) {
+            self.seen.borrow_mut().insert(path.into(), self.tree.answer(path));
+        }
+    }
+}
+
+/// `relative` as seen from the folder `base`, made normal. Absolute paths and those that lead above the root are refused.
+pub fn resolve(base: &str, relative: &str) -> Result<String, TreeError> {
+    if relative.starts_with('/') {
+        return Err(outside(relative, relative));
+    }
+    let mut parts: Vec<&str> = base.split('/').filter(|part| !part.is_empty()).collect();
+    for part in relative.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop().ok_or_else(|| outside(relative, &join(base, relative)))?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Ok(parts.join("/"))
+}
+
+/// `name` inside the folder `directory`.
+pub fn join(directory: &str, name: &str) -> String {
+    if directory.is_empty() { name.into() } else { format!("{directory}/{name}") }
+}
+
+/// The folder that holds `path`; `None` for the root.
+pub fn parent(path: &str) -> Option<&str> {
+    if path.is_empty() { None } else { Some(path.rsplit_once('/').map_or("", |(parent, _)| parent)) }
+}
+
+fn outside(path: &str, target: &str) -> TreeError {
+    TreeError::Outside { path: path.into(), target: target.into() }
+}
+
+fn listing_id(children: &[(String, bool)]) -> ContentId {
+    let kinds: [&[u8]; 2] = [b"f", b"d"];
+    let parts = children.iter().flat_map(|(name, dir)| [name.as_bytes(), kinds[usize::from(*dir)]]);
+    Digest::of_parts(parts).bytes().to_vec()
+}
+
+struct InMemory(BTreeMap<ContentId, Arc<[u8]>>);
+
+impl Blobs for InMemory {
+    fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String> {
+        self.0.get(id).cloned().ok_or_else(|| "no such object".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> Tree {
+        let blobs = Tree::in_memory(files.iter().map(|(_, content)| (*content, *content)));
+        let entries = files.iter().map(|(path, content)| {
+            let entry = match content.strip_prefix("-> ") {
+                Some(target) => Entry::Link(target.into()),
+                None => blobs.files[*content].clone(),
+            };
+            ((*path).to_owned(), entry)
+        });
+        Tree::new(entries, blobs.blobs.clone())
+    }
+
+    #[test]
+    fn links_are_followed_inside_and_refused_outside() {
+        let tree = tree(&[
+            ("base/a.yaml", "a"),
+            ("x/link.yaml", "-> ../base/a.yaml"),
+            ("x/dir", "-> ../base"),
+            ("x/passwd", "-> /etc/passwd"),
+            ("x/up", "-> ../../etc"),
+            ("x/loop", "-> loop"),
+        ]);
+        let reader = tree.reader();
+        assert_eq!(reader.text("x/link.yaml").unwrap(), "a");
+        assert_eq!(reader.text("x/dir/a.yaml").unwrap(), "a");
+        assert_eq!(
+            reader.text("x/passwd").unwrap_err().to_string(),
+            "x/passwd: leads outside the source ('/etc/passwd')"
+        );
+        assert!(matches!(reader.text("x/up/passwd"), Err(TreeError::Outside { .. })));
+        assert!(matches!(reader.text("x/loop"), Err(TreeError::LinkLoop(_))));
+    }
+
+    #[test]
+    fn relative_paths_cannot_leave_the_root() {
+        assert_eq!(resolve("a/b", "../../c/./d").unwrap(), "c/d");
+        assert_eq!(resolve("", "./").unwrap(), "");
+        for path in ["/etc/passwd", "../../../x"] {
+            assert!(matches!(resolve("a/b", path), Err(TreeError::Outside { .. })), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_footprint_notices_what_was_read_and_what_was_missing() {
+        let first = tree(&[("a/k.yaml", "1"), ("a/unread.yaml", "2"), ("b/other.yaml", "3")]);
+        let reader = first.reader();
+        reader.text("a/k.yaml").unwrap();
+        assert_eq!(reader.node("a/missing.yaml").unwrap(), None);
+        let footprint = reader.footprint();
+        let unread_changed = tree(&[("a/k.yaml", "1"), ("a/unread.yaml", "9")]);
+        let read_changed = tree(&[("a/k.yaml", "9"), ("a/unread.yaml", "2")]);
+        let missing_appeared = tree(&[("a/k.yaml", "1"), ("a/missing.yaml", "2")]);
+        assert!(unread_changed.matches(&footprint));
+        assert!(!read_changed.matches(&footprint));
+        assert!(!missing_appeared.matches(&footprint));
+    }
+
+    #[test]
+    fn listings_show_names_once_and_in_order() {
+        let tree = tree(&[("d/b.yaml", "1"), ("d/a/x", "1"), ("d/a/y", "1"), ("d/a.yaml", "1")]);
+        let names: Vec<_> = tree.reader().list("d").unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a.yaml", "a", "b.yaml"]);
+    }
+}
