@@ -8,5 +8,6 @@
 //!
 //! The modules stand in the order of their dependencies: each uses only those above it.
 
+pub mod api;
 pub mod model;
 pub mod tree;
