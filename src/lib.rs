@@ -12,3 +12,4 @@ pub mod api;
 pub mod model;
 pub mod queue;
 pub mod tree;
+pub mod verdict;

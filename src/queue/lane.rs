@@ -142,7 +142,10 @@ impl Lane {
     }
 
     /// Takes what may start now, each namespace in its turn.
-    pub(super) fn start(&mut self, mut next_run: impl FnMut() -> RunId) -> Vec<(Key, RunId, BTreeSet<Cause>)> {
+    pub(super) fn start(
+        &mut self,
+        mut next_run: impl FnMut() -> RunId,
+    ) -> Vec<(Key, RunId, BTreeSet<Cause>)> {
         let mut started = Vec::new();
         while self.slots.len() < self.limit {
             let Some(key) = self.turns.pop() else { break };

@@ -379,7 +379,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let name = 0u8..6;
     prop_oneof![
-        (name.clone(), 0u32..4, prop::collection::vec(0u8..6, 0..3)).prop_map(|(n, v, d)| Step::Seen(n, v, d)),
+        (name.clone(), 0u32..4, prop::collection::vec(0u8..6, 0..3))
+            .prop_map(|(n, v, d)| Step::Seen(n, v, d)),
         name.clone().prop_map(Step::Gone),
         any::<u8>().prop_map(Step::Poll),
         (name.clone(), 0u8..4).prop_map(|(n, r)| Step::Finish(n, r)),
@@ -406,12 +407,9 @@ fn take(bench: &mut Bench, step: &Step) {
         }
         Step::Finish(n, result) => {
             if let Some(run) = bench.running.remove(&format!("k{n}")) {
-                let next = [
-                    Next::Interval(MINUTE),
-                    Next::Backoff,
-                    Next::Unblocked(MINUTE),
-                    Next::After(MINUTE),
-                ][usize::from(*result)];
+                let next =
+                    [Next::Interval(MINUTE), Next::Backoff, Next::Unblocked(MINUTE), Next::After(MINUTE)]
+                        [usize::from(*result)];
                 let ready = *result == 0;
                 bench.send(Event::Finished { key: key(&name(n)), run, ready, next });
             }
