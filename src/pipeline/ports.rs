@@ -36,6 +36,21 @@ impl Reference {
     }
 }
 
+/// Whose an object is: the Kustomization that its owner labels name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner {
+    /// Namespace of the Kustomization.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
 /// Whether the objects of a kind live in namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -229,7 +244,7 @@ pub trait Writes: Reads {
         &self,
         reference: &Reference,
         patch: &Value,
-    ) -> impl Future<Output = Result<(), Refusal>> + Send;
+    ) -> impl Future<Output = Result<(), ApiFailure>> + Send;
 
     /// Deletes the object with that uid in the background, waits until it is gone, and applies it anew.
     fn recreate(
