@@ -76,23 +76,25 @@ impl Reporter {
         Self { client, fence, metrics }
     }
 
-    /// Writes what differs between two statuses, in one request; none where nothing does.
+    /// Writes what differs between two statuses, in one request; none where nothing does. Returns the object's
+    /// resourceVersion afterwards, 0 without a request.
     pub(super) async fn status<S: Serialize + PartialEq>(
         &self,
         subject: &Subject,
         old: &S,
         new: &S,
-    ) -> Result<(), ReportError> {
+    ) -> Result<u64, ReportError> {
         if old == new {
-            return Ok(());
+            return Ok(0);
         }
         let (old, new) = (to_value(old), to_value(new));
-        let Some(difference) = merge_patch(&old, &new) else { return Ok(()) };
+        let Some(difference) = merge_patch(&old, &new) else { return Ok(0) };
         // The uid makes the write fail rather than land on another object of the same name.
         let patch = json!({"metadata": {"uid": subject.uid}, "status": difference});
         let params = PatchParams { field_manager: Some(keys::STATUS_MANAGER.into()), ..PatchParams::default() };
         let api = self.api(subject);
-        self.bounded(api.patch_status(&subject.key.name, &params, &Patch::Merge(&patch))).await.map(drop)
+        let object = self.bounded(api.patch_status(&subject.key.name, &params, &Patch::Merge(&patch))).await?;
+        Ok(super::watch::version(object.metadata.resource_version.as_deref()))
     }
 
     /// Adds our finalizer, unless it is there.

@@ -128,16 +128,19 @@ impl Verdict {
     /// The same verdict with secret values blotted out of everything that people read.
     #[must_use]
     pub fn redacted(mut self, redactor: &Redactor) -> Self {
-        self.status.conditions = self
-            .status
-            .conditions
-            .iter()
-            .map(|condition| Condition { message: redactor.redact(&condition.message), ..condition.clone() })
-            .collect();
-        for event in &mut self.events {
-            event.message = redactor.redact(&event.message);
-        }
+        redact_all(&mut self.status.conditions, &mut self.events, redactor);
         self
+    }
+}
+
+/// Blots secret values out of conditions and events.
+fn redact_all(conditions: &mut Conditions, events: &mut [Event], redactor: &Redactor) {
+    *conditions = conditions
+        .iter()
+        .map(|condition| Condition { message: redactor.redact(&condition.message), ..condition.clone() })
+        .collect();
+    for event in events {
+        event.message = redactor.redact(&event.message);
     }
 }
 

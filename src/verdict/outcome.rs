@@ -122,6 +122,36 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// In a few words, for a log. What the status says in full stands there.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Ready(done) => format!("ready, {} objects, {} changed", done.inventory.len(), done.changes.len()),
+            Self::Unchanged => "unchanged".into(),
+            Self::Unhealthy { .. } => "unhealthy".into(),
+            Self::Cancelled { .. } => "cancelled".into(),
+            Self::Refused { refusals, .. } => format!("{} refused", refusals.len()),
+            Self::PruneFailed { failures, .. } => format!("{} not deleted", failures.len()),
+            Self::PruneRefused { count } => format!("deletion of {count} refused"),
+            Self::Blocked(_) => "blocked".into(),
+            Self::Cyclic { .. } => "cyclic".into(),
+            Self::SourceMissing { .. } | Self::SourceNotReady { .. } | Self::SourceRefused { .. } => {
+                "no source".into()
+            }
+            Self::PathMissing { .. } => "path missing".into(),
+            Self::Unrenderable { .. } | Self::InputMissing { .. } => "not built".into(),
+            Self::Malformed { .. } => "malformed".into(),
+            Self::AccessDenied { .. } => "access denied".into(),
+            Self::Unreachable { message } => format!("unreachable: {message}"),
+            Self::Fenced => "the lease is not held".into(),
+            Self::Panicked { .. } => "internal error".into(),
+            Self::Suspended => "suspended".into(),
+            Self::Removed { deleted, .. } => format!("removed, {deleted} objects deleted"),
+            Self::RemovalFailed { failures } => format!("{} not deleted", failures.len()),
+        }
+    }
+}
+
 /// What a reconcile applied.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Done {
@@ -208,6 +238,8 @@ pub enum FetchOutcome {
         digest: String,
         /// The commit's subject, where known.
         subject: Option<String>,
+        /// The commit that was held before, when the new one does not descend from it.
+        rewritten: Option<String>,
     },
     /// The revision that is held is still the one that is wanted.
     Unchanged {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
-use super::{Event, FetchOutcome, Writer};
+use super::{Event, FetchOutcome, Redactor, Writer, redact_all};
 use crate::api::{Artifact, GitRepositoryStatus};
 use crate::model::{ConditionStatus, Conditions, Key, Timestamp};
 use crate::queue::Next;
@@ -44,19 +44,28 @@ pub struct SourceVerdict {
     pub next: Next,
 }
 
+impl SourceVerdict {
+    /// The same verdict with secret values blotted out of everything that people read.
+    #[must_use]
+    pub fn redacted(mut self, redactor: &Redactor) -> Self {
+        redact_all(&mut self.status.conditions, &mut self.events, redactor);
+        self
+    }
+}
+
 /// Judges the end of a fetch.
 pub fn source_verdict(outcome: &FetchOutcome, context: &SourceContext<'_>) -> SourceVerdict {
     let mut status = context.previous.clone();
     status.last_handled_reconcile_at = context.requested_at.map(Into::into);
     match outcome {
-        FetchOutcome::Fetched { revision, digest, subject } => {
-            let event = new_artifact(revision, subject.as_deref(), context);
-            store(&mut status, revision, Some(digest), context);
-            SourceVerdict {
-                status,
-                events: event.into_iter().collect(),
-                next: Next::Interval(context.interval),
+        FetchOutcome::Fetched { revision, digest, subject, rewritten } => {
+            let mut events: Vec<Event> = new_artifact(revision, subject.as_deref(), context).into_iter().collect();
+            if let Some(old) = rewritten {
+                let message = format!("history rewritten: '{revision}' does not descend from {old}");
+                events.push(Event::new(true, "HistoryRewritten", &message, Some(revision)));
             }
+            store(&mut status, revision, Some(digest), context);
+            SourceVerdict { status, events, next: Next::Interval(context.interval) }
         }
         FetchOutcome::Unchanged { revision } => {
             store(&mut status, revision, None, context);

@@ -455,15 +455,23 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
         revision: REVISION.into(),
         digest: "sha256:00".into(),
         subject: Some("bump".into()),
+        rewritten: Some("old".into()),
     };
     let first = fetch(&fetched, &GitRepositoryStatus::default());
     assert_eq!(first.events[0].message, "stored artifact for commit 'bump'");
+    assert_eq!(first.events[1].message, format!("history rewritten: '{REVISION}' does not descend from old"));
     let ready = first.status.conditions.get("Ready").unwrap();
     assert_eq!(ready.message, format!("stored artifact for revision '{REVISION}'"));
     assert_eq!(first.status.conditions.get("ArtifactInStorage").unwrap().status, ConditionStatus::True);
     let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
     assert_eq!(fetch(&unchanged, &first.status).status, first.status);
-    assert_eq!(fetch(&fetched, &first.status).events, [], "fetched again after a restart");
+    let refetched = FetchOutcome::Fetched {
+        revision: REVISION.into(),
+        digest: "sha256:00".into(),
+        subject: None,
+        rewritten: None,
+    };
+    assert_eq!(fetch(&refetched, &first.status).events, [], "fetched again after a restart");
 
     let failed = |terminal| FetchOutcome::Failed {
         reason: "AuthenticationFailed",
