@@ -11,14 +11,12 @@
 pub mod model;
 pub mod tree;
 pub mod api;
-pub mod render;
 pub mod plan;
 pub mod health;
 pub mod graph;
 pub mod queue;
 pub mod verdict;
 pub mod pipeline;
-pub mod source;
 pub mod cluster;
 pub mod web;
 pub mod agent;
