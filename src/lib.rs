@@ -9,6 +9,7 @@
 //! The modules stand in the order of their dependencies: each uses only those above it.
 
 pub mod model;
+pub mod source;
 pub mod tree;
 pub mod api;
 pub mod plan;
