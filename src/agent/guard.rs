@@ -7,10 +7,8 @@ use tokio::sync::watch;
 use super::AgentError;
 use super::state::State;
 use crate::cluster::Client;
-use crate::cluster::preflight;
+use crate::cluster::preflight::{self, FluxController};
 use crate::pipeline::ports::ApiFailure;
-
-pub use crate::cluster::preflight::FluxController;
 
 /// The longest pause between tries.
 const PAUSE_LIMIT: Duration = Duration::from_secs(10);

@@ -16,7 +16,7 @@ use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 
 /// The name of the Lease.
-pub const LEASE: &str = "lockgate-leader";
+pub(super) const LEASE: &str = "lockgate-leader";
 /// How long a lease is good for after it was renewed.
 const DURATION: Duration = Duration::from_secs(15);
 /// How often it is renewed.
@@ -32,7 +32,7 @@ const HOLDER: &str = "lockgate.dev/holder";
 
 /// Tells whether this process may write now. Clones share the answer.
 #[derive(Debug, Clone)]
-pub struct Fence {
+pub(super) struct Fence {
     start: Instant,
     /// Milliseconds after `start` until which writing is allowed.
     until: Arc<AtomicU64>,
@@ -44,7 +44,7 @@ impl Fence {
     }
 
     /// Whether writing is allowed now.
-    pub fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         millis(self.start.elapsed()) < self.until.load(Ordering::Acquire)
     }
 
@@ -63,7 +63,7 @@ fn millis(duration: Duration) -> u64 {
 
 /// This process as a holder of the lease.
 #[derive(Debug, Clone)]
-pub struct Holder {
+pub(super) struct Holder {
     /// Unique for this process.
     identity: String,
     /// `pod/<name>` or `process/<boot id>/<pid>`.
@@ -72,7 +72,7 @@ pub struct Holder {
 
 impl Holder {
     /// This process: the pod of that name, or else a process of this machine.
-    pub fn this(pod: Option<&str>) -> Self {
+    pub(super) fn this(pod: Option<&str>) -> Self {
         let pid = std::process::id();
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let trace = match pod {

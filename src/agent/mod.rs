@@ -32,15 +32,13 @@ use crate::source::git::Git;
 use crate::verdict;
 use crate::web::Server;
 
-use lease::{Fence, Leadership};
+use lease::{Fence, Holder, Leadership};
 use metrics::Metrics;
 use report::{Reporter, Subject};
 use state::State;
 use watch::Notice;
 use world::World;
 
-pub use guard::FluxController;
-pub use lease::{Holder, LEASE};
 
 /// How the agent runs.
 #[derive(Clone)]

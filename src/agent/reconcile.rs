@@ -10,7 +10,7 @@ use super::Shared;
 use super::report::{ReportError, Subject};
 use super::world::{Seen, source_key};
 use crate::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, Metadata, keys};
-use crate::model::{Key, ObjectId, Timestamp};
+use crate::model::{Key, ObjectId};
 use crate::pipeline::{self, Finish, Job, Journal, JournalError};
 use crate::queue::{Cause, Event, Next, RunId};
 use crate::verdict::{self, Context, Outcome, Redactor, Schedule, Verdict};

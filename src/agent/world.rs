@@ -145,21 +145,6 @@ impl World {
         self.inner().sources.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
     }
 
-    /// All well-formed Kustomizations.
-    pub(super) fn kustomizations(&self) -> Vec<Arc<Kustomization>> {
-        let sound = |entry: &Entry<Kustomization, _>| match &entry.seen {
-            Seen::Sound(object) => Some(Arc::clone(object)),
-            Seen::Malformed { .. } => None,
-        };
-        self.inner().kustomizations.values().filter_map(sound).collect()
-    }
-
-    /// Keys of all objects of both kinds, Kustomizations first.
-    pub(super) fn keys(&self) -> (Vec<Key>, Vec<Key>) {
-        let inner = self.inner();
-        (inner.kustomizations.keys().cloned().collect(), inner.sources.keys().cloned().collect())
-    }
-
     /// Changes what we know of a Kustomization after we wrote it; `version` is the resourceVersion of the answer.
     pub(super) fn wrote_kustomization(&self, key: &Key, version: u64, change: impl FnOnce(&mut Kustomization)) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 
-use super::ports::{ApiFailure, Reads as _, Reference, Settle, Settled, Writes};
+use super::ports::{ApiFailure, Reference, Settle, Settled, Writes};
 use crate::model::{Key, Object, ObjectId};
 use crate::plan::{
     Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare, stages,
@@ -93,13 +93,10 @@ async fn write(
 ) -> Result<Vec<Reference>, Vec<Refusal>> {
     let mut definitions = Vec::new();
     for group in entries.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
-        let results: Vec<_> = stream::iter(group)
-            .map(|entry| async move { (entry, take(cluster, entry, observed).await) })
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
+        let steps: Vec<_> = group.iter().map(|entry| take(cluster, entry, observed)).collect();
+        let results: Vec<_> = stream::iter(steps).buffered(AT_ONCE).collect().await;
         let mut refusals = Vec::new();
-        for (entry, result) in results {
+        for (entry, result) in group.iter().zip(results) {
             match result {
                 Ok(()) => note(entry, progress, &mut definitions),
                 Err(refusal) => refusals.push(refusal),

@@ -10,7 +10,7 @@ use crate::tree::{Footprint, Tree};
 use crate::verdict::{Outcome, Redactor};
 
 /// What rendering needs and the tree does not hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Gathered {
     /// Variables for substitution, with line ends taken out as in Flux; `None` where nothing is substituted.
     variables: Option<BTreeMap<String, String>>,
@@ -37,6 +37,13 @@ pub struct Build {
     pub warnings: Vec<String>,
 }
 
+impl Gathered {
+    /// Nothing besides the tree.
+    pub fn none() -> Self {
+        Self { variables: None, secret: BTreeSet::new(), digest: Digest::of(b"") }
+    }
+}
+
 /// Reads what a Kustomization's build needs from the cluster. Secret values are added to `redactor`.
 pub async fn gather(
     cluster: &impl Reads,
@@ -45,7 +52,7 @@ pub async fn gather(
 ) -> Result<Gathered, Outcome> {
     let spec = &kustomization.spec;
     supported(spec)?;
-    let Some(post_build) = &spec.post_build else { return Ok(Gathered::default()) };
+    let Some(post_build) = &spec.post_build else { return Ok(Gathered::none()) };
     let mut variables = BTreeMap::new();
     let mut secret = BTreeSet::new();
     for from in &post_build.substitute_from {
