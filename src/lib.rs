@@ -11,3 +11,5 @@
 pub mod api;
 pub mod model;
 pub mod tree;
+
+pub mod bootstrap;
