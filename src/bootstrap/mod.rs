@@ -4,3 +4,4 @@ pub mod github;
 pub mod hosts;
 pub mod key;
 pub mod manifests;
+pub mod ssh;
