@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod model;
+pub mod overview;
 pub mod tree;
 
 pub mod bootstrap;
