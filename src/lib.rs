@@ -11,6 +11,7 @@
 pub mod api;
 pub mod model;
 pub mod overview;
+pub mod source;
 pub mod tree;
 
 pub mod bootstrap;
