@@ -96,7 +96,7 @@ impl KeyPair {
             Err(error) => {
                 let public = public_line.and_then(|line| PublicKey::from_openssh(line.trim()).ok());
                 let public = public.ok_or_else(|| KeyError::Unreadable(error.to_string()))?;
-                Ok(Self { public, identity })
+                Ok(Self { identity, public })
             }
         }
     }

@@ -7,14 +7,14 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
 use crate::api::keys;
-use crate::cluster;
 use crate::model::Object;
 use crate::pipeline::ports::ApiFailure;
 
 /// The field manager of what bootstrap writes.
 const MANAGER: &str = "lockgate";
 /// Kinds of which there is one of a name in the whole cluster, among those that are written here.
-const CLUSTER_SCOPED: [&str; 4] = ["Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"];
+const CLUSTER_SCOPED: [&str; 4] =
+    ["Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"];
 
 /// What a step changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,7 +67,7 @@ impl Objects {
         let id = object.id();
         let params = PatchParams::apply(MANAGER).force();
         let applied = self.api(object).patch(&id.name, &params, &Patch::Apply(object.value())).await;
-        let applied = read(applied.map_err(|error| cluster::failure_of(&error))?)?;
+        let applied = read(applied.map_err(|error| failure_of(&error))?)?;
         let Some(live) = live else { return Ok(Change::Created) };
         let version = |object: &Object| object.text("/metadata/resourceVersion").map(ToOwned::to_owned);
         Ok(if version(&live) == version(&applied) {
@@ -84,11 +84,12 @@ impl Objects {
         if self.get(object).await?.is_some() {
             return Ok(Change::Unchanged);
         }
-        let dynamic: DynamicObject = serde_json::from_value(object.value().clone()).map_err(|error| unreadable(&error))?;
+        let dynamic: DynamicObject =
+            serde_json::from_value(object.value().clone()).map_err(|error| unreadable(&error))?;
         let params = kube::api::PostParams { field_manager: Some(MANAGER.into()), ..Default::default() };
         match self.api(object).create(&params, &dynamic).await {
             Ok(_) => Ok(Change::Created),
-            Err(error) => match cluster::failure_of(&error) {
+            Err(error) => match failure_of(&error) {
                 // Another run was faster.
                 ApiFailure::Answered { reason, .. } if reason == "AlreadyExists" => Ok(Change::Unchanged),
                 failure => Err(failure),
@@ -125,11 +126,15 @@ impl Objects {
         };
         let listed = found(api.list(&ListParams::default().labels(selector)).await)?;
         let items = listed.map(|list| list.items).unwrap_or_default();
-        items.into_iter().map(|mut item| {
-            // The items of a list do not repeat what they are.
-            item.types = Some(kube::core::TypeMeta { api_version: api_version.into(), kind: kind.into() });
-            read(item)
-        }).collect()
+        items
+            .into_iter()
+            .map(|mut item| {
+                // The items of a list do not repeat what they are.
+                item.types =
+                    Some(kube::core::TypeMeta { api_version: api_version.into(), kind: kind.into() });
+                read(item)
+            })
+            .collect()
     }
 
     fn api(&self, object: &Object) -> Api<DynamicObject> {
@@ -157,8 +162,26 @@ fn resource(api_version: &str, kind: &str) -> ApiResource {
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural)
 }
 
+/// What an error of the client means. The server's own words name the user, the verb and the resource.
+fn failure_of(error: &kube::Error) -> ApiFailure {
+    match error {
+        kube::Error::Api(status) => ApiFailure::Answered {
+            code: status.code,
+            reason: status.reason.clone(),
+            message: status.message.clone(),
+        },
+        other => {
+            let mut cause: &dyn std::error::Error = other;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
+            ApiFailure::Unavailable { message: cause.to_string(), retry_after: None }
+        }
+    }
+}
+
 fn found<T>(result: Result<T, kube::Error>) -> Result<Option<T>, ApiFailure> {
-    match result.map_err(|error| cluster::failure_of(&error)) {
+    match result.map_err(|error| failure_of(&error)) {
         Ok(value) => Ok(Some(value)),
         Err(ApiFailure::Answered { code: 404, .. }) => Ok(None),
         Err(failure) => Err(failure),

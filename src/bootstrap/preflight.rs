@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::github::{GitHub, GitHubError};
 use super::problem::Problem;
 use crate::api::{GitRepository, Kind as _, Kustomization};
-use crate::cluster::{self, Right};
+use crate::cluster::Client;
+use crate::cluster::preflight::{self as ask, Right};
 use crate::model::Object;
 use crate::model::yaml::{self, Dialect};
 use crate::pipeline::ports::ApiFailure;
@@ -43,18 +44,18 @@ pub struct Folder {
 }
 
 /// Asks the cluster. With `adopt`, controllers of Flux that run are no problem.
-pub async fn cluster(client: &cluster::Client, rights: &[Right], adopt: bool) -> Result<ClusterFacts, Vec<Problem>> {
-    let version = cluster::version(client).await.map_err(|failure| vec![asked(client, failure)])?;
+pub async fn cluster(client: &Client, rights: &[Right], adopt: bool) -> Result<ClusterFacts, Vec<Problem>> {
+    let version = ask::version(client).await.map_err(|failure| vec![asked(client, failure)])?;
     let mut problems = Vec::new();
     if is_older_than(&version, (1, 28)) {
         problems.push(Problem::OldServer(version.clone()));
     }
-    match cluster::missing_rights(client, rights).await {
+    match ask::missing_rights(client, rights).await {
         Ok(missing) => problems.extend(missing.into_iter().map(Problem::MissingRight)),
         Err(failure) => problems.push(asked(client, failure)),
     }
     if !adopt {
-        match cluster::flux_controllers(client).await {
+        match ask::flux_controllers(client).await {
             Ok(controllers) if !controllers.is_empty() => problems.push(Problem::FluxRuns(controllers)),
             // Who may not list Deployments lacks a right that is among those reported above.
             Ok(_) | Err(ApiFailure::Forbidden(_)) => {}
@@ -66,10 +67,10 @@ pub async fn cluster(client: &cluster::Client, rights: &[Right], adopt: bool) ->
 
 /// Asks GitHub.
 pub async fn repository(github: &GitHub, branch: &str, path: &str) -> Result<RepositoryFacts, Vec<Problem>> {
-    let problem = |error| Problem::GitHub { error, owner: github.owner.clone(), name: github.name.clone() };
+    let problem = |error| Problem::github(error, &github.repository);
     let facts = github.facts().await.map_err(|error| vec![problem(error)])?;
     let mut problems = Vec::new();
-    let not_admin = || Problem::NotAdmin { owner: github.owner.clone(), name: github.name.clone() };
+    let not_admin = || Problem::NotAdmin { repository: github.repository.clone() };
     if facts.admin == Some(false) {
         problems.push(not_admin());
     } else {
@@ -170,7 +171,7 @@ fn folder(files: &[(String, String)]) -> Folder {
     found
 }
 
-fn asked(client: &cluster::Client, failure: ApiFailure) -> Problem {
+fn asked(client: &Client, failure: ApiFailure) -> Problem {
     Problem::cluster(client.server().trim_end_matches('/'), failure)
 }
 
@@ -190,9 +191,13 @@ mod tests {
 
     #[test]
     fn old_servers_are_told_from_new_ones() {
-        for (version, old) in
-            [("v1.27.16", true), ("v1.28.0", false), ("v1.35.4-gke.100", false), ("1.9", true), ("unknown", false)]
-        {
+        for (version, old) in [
+            ("v1.27.16", true),
+            ("v1.28.0", false),
+            ("v1.35.4-gke.100", false),
+            ("1.9", true),
+            ("unknown", false),
+        ] {
             assert_eq!(is_older_than(version, (1, 28)), old, "{version}");
         }
     }
@@ -206,12 +211,16 @@ mod tests {
             )
         };
         let files = [
-            ("p/a.yaml".to_owned(), format!("{}---\n{}", kustomization("a", "infra"), kustomization("b", "infra"))),
+            (
+                "p/a.yaml".to_owned(),
+                format!("{}---\n{}", kustomization("a", "infra"), kustomization("b", "infra")),
+            ),
             ("p/c.yaml".to_owned(), kustomization("c", "other")),
             ("p/broken.yaml".to_owned(), "a: [".to_owned()),
             (
                 "p/kustomization.yaml".to_owned(),
-                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n".to_owned(),
+                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n"
+                    .to_owned(),
             ),
         ];
         let expected = Folder { kustomizations: 3, sources: vec!["infra".into(), "other".into()] };

@@ -5,7 +5,7 @@ use super::github::GitHubError;
 use super::hosts::AddressError;
 use super::key::KeyError;
 use super::ssh::SshError;
-use crate::cluster::FluxController;
+use crate::cluster::preflight::FluxController;
 use crate::pipeline::ports::{ApiFailure, Denied};
 
 /// How a run ended, for its exit code.
@@ -44,19 +44,17 @@ pub enum Problem {
     #[error("{error}")]
     GitHub {
         /// What it said.
-        error: GitHubError,
-        /// Owner of the repository.
-        owner: String,
-        /// Name of the repository.
-        name: String,
+        error: Box<GitHubError>,
+        /// `owner/name`.
+        repository: String,
     },
     /// The token's owner, or the token, may not register deploy keys.
-    #[error("the token can read {owner}/{name} but may not administer it, so it cannot register a deploy key")]
+    #[error(
+        "the token can read {repository} but may not administer it, so it cannot register a deploy key"
+    )]
     NotAdmin {
-        /// Owner of the repository.
-        owner: String,
-        /// Name of the repository.
-        name: String,
+        /// `owner/name`.
+        repository: String,
     },
     /// There is no such branch.
     #[error("the branch '{branch}' does not exist; the default branch is '{default}'")]
@@ -80,7 +78,7 @@ pub enum Problem {
         /// What was being done.
         context: String,
         /// What it said.
-        failure: ApiFailure,
+        failure: Box<ApiFailure>,
     },
     /// A right that is missing.
     #[error("{0}")]
@@ -140,34 +138,53 @@ impl Problem {
     pub fn cluster(context: impl Into<String>, failure: ApiFailure) -> Self {
         match failure {
             ApiFailure::Forbidden(denied) => Self::MissingRight(denied),
-            failure => Self::Cluster { context: context.into(), failure },
+            failure => Self::Cluster { context: context.into(), failure: Box::new(failure) },
         }
+    }
+
+    /// For an answer of GitHub.
+    pub fn github(error: GitHubError, repository: &str) -> Self {
+        Self::GitHub { error: Box::new(error), repository: repository.into() }
     }
 
     /// What to do about it.
     pub fn fix(&self) -> Option<String> {
         Some(match self {
-            Self::GitHub { error, owner, name } => return error.fix(owner, name),
-            Self::NotAdmin { owner, name } => format!(
-                "use a token with \"Administration: read and write\" on {owner}/{name}; or run `lockgate bootstrap git \
-                 ssh://git@github.com/{owner}/{name}`, and let an administrator add the key that it prints"
+            Self::GitHub { error, repository } => return error.fix(repository),
+            Self::NotAdmin { repository } => format!(
+                "use a token with \"Administration: read and write\" on {repository}; or run `lockgate bootstrap git \
+                 ssh://git@github.com/{repository}`, and let an administrator add the key that it prints"
             ),
             Self::NoBranch { .. } => "name an existing branch with --branch".into(),
-            Self::NoFolder { .. } => "name an existing folder with --path, or push it first: nothing is committed for you".into(),
+            Self::NoFolder { .. } => {
+                "name an existing folder with --path, or push it first: nothing is committed for you".into()
+            }
             Self::MissingRight(_) => "run as a cluster administrator, or have one grant it".into(),
             Self::OldServer(_) => "upgrade the cluster".into(),
-            Self::FluxRuns(_) => "scale its controllers to zero or uninstall them with `flux uninstall --keep-namespace`, \
+            Self::FluxRuns(_) => {
+                "scale its controllers to zero or uninstall them with `flux uninstall --keep-namespace`, \
                  then run again; --adopt goes on beside them"
-                .into(),
-            Self::Secret { .. } => "name another with --secret-name, or replace it with --replace-secret".into(),
-            Self::OtherSync { .. } => "give the same address and path, name another with --name, or change it with --adopt".into(),
+                    .into()
+            }
+            Self::Secret { .. } => {
+                "name another with --secret-name, or replace it with --replace-secret".into()
+            }
+            Self::OtherSync { .. } => {
+                "give the same address and path, name another with --name, or change it with --adopt".into()
+            }
             Self::Ssh(SshError::HostKey { .. }) => {
                 "if the server's key has changed rightly, run again with --replace-secret".into()
             }
-            Self::Ssh(SshError::Repository { .. }) => "check the path of the address, and what the key may read".into(),
+            Self::Ssh(SshError::Repository { .. }) => {
+                "check the path of the address, and what the key may read".into()
+            }
             Self::Ssh(SshError::Unreachable { .. }) => "check the address, the port and the network".into(),
-            Self::Ssh(SshError::Denied { .. }) => "add the public key at the server as one that may read".into(),
-            Self::NotReady { .. } => "put the cause right, then run the same command again: it goes on where it stopped".into(),
+            Self::Ssh(SshError::Denied { .. }) => {
+                "add the public key at the server as one that may read".into()
+            }
+            Self::NotReady { .. } => {
+                "put the cause right, then run the same command again: it goes on where it stopped".into()
+            }
             Self::Cluster { failure, .. } if failure.is_transient() => {
                 "check the kubeconfig, the context and the network, then run again".into()
             }
@@ -178,13 +195,15 @@ impl Problem {
     /// How grave it is.
     pub fn class(&self) -> Class {
         match self {
-            Self::GitHub { error: GitHubError::Usage(_), .. } | Self::Address(_) => Class::Usage,
+            Self::GitHub { error, .. } if error.is_usage() => Class::Usage,
+            Self::Address(_) => Class::Usage,
             Self::GitHub { error, .. } if error.is_unreachable() => Class::Unreachable,
             Self::Cluster { failure, .. } if failure.is_transient() => Class::Unreachable,
             Self::Ssh(SshError::Unreachable { .. }) => Class::Unreachable,
-            Self::FluxRuns(_) | Self::Secret { .. } | Self::OtherSync { .. } | Self::Ssh(SshError::HostKey { .. }) => {
-                Class::Refused
-            }
+            Self::FluxRuns(_)
+            | Self::Secret { .. }
+            | Self::OtherSync { .. }
+            | Self::Ssh(SshError::HostKey { .. }) => Class::Refused,
             Self::GitHub { .. }
             | Self::NotAdmin { .. }
             | Self::NoBranch { .. }

@@ -38,7 +38,11 @@ pub struct Stored {
 }
 
 /// The key of the Secret if there is one; `None` where there is none, or it is to be replaced.
-pub async fn existing(objects: &Objects, wanted: &Wanted<'_>, url: &SshUrl) -> Result<Option<Stored>, Problem> {
+pub async fn existing(
+    objects: &Objects,
+    wanted: &Wanted<'_>,
+    url: &SshUrl,
+) -> Result<Option<Stored>, Problem> {
     let found = objects.get(&shell(wanted)?).await;
     let found = found.map_err(|failure| Problem::cluster(format!("Secret {}", name(wanted)), failure))?;
     match found {
@@ -48,7 +52,11 @@ pub async fn existing(objects: &Objects, wanted: &Wanted<'_>, url: &SshUrl) -> R
 }
 
 /// Makes a key and writes the Secret.
-pub async fn make(objects: &Objects, wanted: &Wanted<'_>, known_hosts: Vec<String>) -> Result<Stored, Problem> {
+pub async fn make(
+    objects: &Objects,
+    wanted: &Wanted<'_>,
+    known_hosts: Vec<String>,
+) -> Result<Stored, Problem> {
     let key = KeyPair::generate(wanted.algorithm, wanted.comment)?;
     let object = filled(wanted, &key, &known_hosts)?;
     let written = if wanted.replace { objects.put(&object).await } else { objects.create(&object).await };
@@ -63,7 +71,8 @@ fn read(live: &Object, wanted: &Wanted<'_>, url: &SshUrl) -> Result<Stored, Prob
         let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
         String::from_utf8(bytes.to_vec()).ok()
     };
-    let identity = value("identity").ok_or_else(|| problem("has no 'identity', the private key of an SSH key pair"))?;
+    let identity =
+        value("identity").ok_or_else(|| problem("has no 'identity', the private key of an SSH key pair"))?;
     let known_hosts = value("known_hosts").unwrap_or_default();
     if !hosts::covers(&known_hosts, url) {
         return Err(problem(&format!("its 'known_hosts' says nothing of {}", url.known_as())));
@@ -75,7 +84,7 @@ fn read(live: &Object, wanted: &Wanted<'_>, url: &SshUrl) -> Result<Stored, Prob
 
 fn filled(wanted: &Wanted<'_>, key: &KeyPair, known_hosts: &[String]) -> Result<Object, Problem> {
     let encode = |text: &str| STANDARD.encode(text);
-    let lines: String = known_hosts.iter().map(|line| format!("{line}\n")).collect();
+    let lines = known_hosts.join("\n") + "\n";
     let edited = shell(wanted)?.edit(|value| {
         value["type"] = "Opaque".into();
         value["data"] = json!({
@@ -134,8 +143,14 @@ mod tests {
     fn a_secret_of_another_form_is_left_alone_and_told() {
         let text = |object: &Object| read(object, &WANTED, &url()).unwrap_err().to_string();
         let no_key = secret(|value| value["data"] = json!({"password": "aHVudGVyMg=="}));
-        assert_eq!(text(&no_key), "the Secret n/s exists, and has no 'identity', the private key of an SSH key pair");
+        assert_eq!(
+            text(&no_key),
+            "the Secret n/s exists, and has no 'identity', the private key of an SSH key pair"
+        );
         let elsewhere = secret(|value| value["data"]["known_hosts"] = "".into());
-        assert_eq!(text(&elsewhere), "the Secret n/s exists, and its 'known_hosts' says nothing of example.org");
+        assert_eq!(
+            text(&elsewhere),
+            "the Secret n/s exists, and its 'known_hosts' says nothing of example.org"
+        );
     }
 }

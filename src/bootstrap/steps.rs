@@ -83,9 +83,10 @@ pub async fn github(
     let began = Instant::now();
     let objects = Objects::new(target.client.kube());
     let rights = preflight::rights(&plan.installation.namespace, plan.installation.lockdown);
+    let path = manifests::normal_path(&plan.path);
     let (cluster, repository) = futures::join!(
         preflight::cluster(&target.client, &rights, plan.installation.adopt),
-        preflight::repository(github, &plan.branch, &manifests::normal_path(&plan.path)),
+        preflight::repository(github, &plan.branch, &path),
     );
     let (cluster, repository) = match (cluster, repository) {
         (Ok(cluster), Ok(repository)) => (cluster, repository),
@@ -98,6 +99,9 @@ pub async fn github(
     check_sync(&objects, &plan.installation, &sync).await?;
     let detail = format!("cluster rights {0}/{0} · {1}", cluster.rights, describe(plan, &repository));
     progress.done("preflight", began, detail, None);
+    if repository.full_name != github.repository {
+        progress.tell(Event::Note(format!("the repository is now called {}", repository.full_name)));
+    }
 
     let title = title(&objects, target, plan).await?;
     let stored = put_secret(&objects, plan, url, &title, Some(github), progress).await?;
@@ -115,7 +119,12 @@ pub async fn github(
 }
 
 /// Sets the cluster up for a repository at any SSH server: the user adds the public key there.
-pub async fn git(target: &Target, plan: &Plan, url: &SshUrl, progress: &mut Progress<'_>) -> Result<(), Failure> {
+pub async fn git(
+    target: &Target,
+    plan: &Plan,
+    url: &SshUrl,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
     let began = Instant::now();
     let objects = Objects::new(target.client.kube());
     let rights = preflight::rights(&plan.installation.namespace, plan.installation.lockdown);
@@ -167,9 +176,12 @@ async fn check_sync(objects: &Objects, installation: &Installation, sync: &Sync)
     for wanted in manifests::sync(installation, sync).map_err(at("preflight"))? {
         let subject = wanted.id().subject();
         let live = objects.get(&wanted).await;
-        let Some(live) = live.map_err(|failure| at("preflight")(Problem::cluster(&subject, failure)))? else { continue };
+        let Some(live) = live.map_err(|failure| at("preflight")(Problem::cluster(&subject, failure)))? else {
+            continue;
+        };
         for (pointer, field) in [("/spec/url", "spec.url"), ("/spec/path", "spec.path")] {
-            let (found, wanted) = (live.text(pointer).unwrap_or_default(), wanted.text(pointer).unwrap_or_default());
+            let (found, wanted) =
+                (live.text(pointer).unwrap_or_default(), wanted.text(pointer).unwrap_or_default());
             if manifests::normal_path(found) != manifests::normal_path(wanted) {
                 let (found, wanted) = (found.to_owned(), wanted.to_owned());
                 problems.push(Problem::OtherSync { object: subject.clone(), field, found, wanted });
@@ -182,7 +194,8 @@ async fn check_sync(objects: &Objects, installation: &Installation, sync: &Sync)
 /// `lockgate <cluster> <8 digits of its identity> <namespace>`: two clusters never have the same.
 async fn title(objects: &Objects, target: &Target, plan: &Plan) -> Result<String, Failure> {
     let shell = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": IDENTITY_NAMESPACE}});
-    let shell = Object::parse(shell).map_err(|error| at("preflight")(Problem::Embedded(error.to_string())))?;
+    let shell =
+        Object::parse(shell).map_err(|error| at("preflight")(Problem::Embedded(error.to_string())))?;
     let live = objects.get(&shell).await;
     let live = live.map_err(|failure| at("preflight")(Problem::cluster("Namespace/kube-system", failure)))?;
     let uid = live.as_ref().and_then(|live| live.text("/metadata/uid")).unwrap_or_default();
@@ -210,7 +223,12 @@ async fn put_secret(
     let stored = match existing {
         Some(stored) => {
             let kinds = hosts::kinds(&stored.known_hosts);
-            progress.done("host keys", began, format!("{} as the Secret has them: {kinds}", url.known_as()), None);
+            progress.done(
+                "host keys",
+                began,
+                format!("{} as the Secret has them: {kinds}", url.known_as()),
+                None,
+            );
             stored
         }
         None => {
@@ -232,9 +250,8 @@ async fn host_keys(
 ) -> Result<Vec<String>, Failure> {
     let began = Instant::now();
     if let Some(github) = github {
-        let (owner, name) = (github.owner.clone(), github.name.clone());
         let published = github.host_keys().await;
-        let published = published.map_err(|error| at("host keys")(Problem::GitHub { error, owner, name }))?;
+        let published = published.map_err(|error| at("host keys")(Problem::github(error, &github.repository)))?;
         let lines = hosts::lines(url, &published);
         if !lines.is_empty() {
             let detail = format!("{} pinned from the API's /meta: {}", url.known_as(), hosts::kinds(&lines));
@@ -261,21 +278,27 @@ async fn register(
     let began = Instant::now();
     let line = stored.key.public_line();
     let (registered, is_new) = github.register(title, &line).await.map_err(|error| {
-        at("deploy key")(Problem::GitHub { error, owner: github.owner.clone(), name: github.name.clone() })
+        at("deploy key")(Problem::github(error, &github.repository))
     })?;
     let change = if is_new { Change::Created } else { Change::Unchanged };
     let mode = if registered.read_only { "read-only" } else { "READ-WRITE" };
     let detail = format!("{} \"{}\" {mode}", stored.key.summary(), registered.title);
     progress.done("deploy key", began, detail, Some(change));
     if !registered.read_only {
-        let note = format!("the deploy key \"{}\" may write; reading is all that lockgate needs", registered.title);
+        let note =
+            format!("the deploy key \"{}\" may write; reading is all that lockgate needs", registered.title);
         progress.tell(Event::Note(note));
     }
     Ok(())
 }
 
 /// Shows the public key until the host lets it in.
-async fn admitted(url: &SshUrl, plan: &Plan, stored: &Stored, progress: &mut Progress<'_>) -> Result<(), Failure> {
+async fn admitted(
+    url: &SshUrl,
+    plan: &Plan,
+    stored: &Stored,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
     let began = Instant::now();
     let failed = |problem: Problem| Failure { step: "deploy key", problems: vec![problem] };
     let mut is_shown = false;
@@ -287,7 +310,10 @@ async fn admitted(url: &SshUrl, plan: &Plan, stored: &Stored, progress: &mut Pro
             Err(SshError::Denied { .. }) if began.elapsed() < plan.timeout => {
                 if !is_shown {
                     let line = stored.key.public_line();
-                    progress.tell(Event::Note(format!("add this public key at {} as one that may read:\n{line}", url.host)));
+                    progress.tell(Event::Note(format!(
+                        "add this public key at {} as one that may read:\n{line}",
+                        url.host
+                    )));
                     is_shown = true;
                 }
                 let detail = format!("until {} lets the key in", url.known_as());
@@ -302,16 +328,22 @@ async fn admitted(url: &SshUrl, plan: &Plan, stored: &Stored, progress: &mut Pro
         return Err(failed(Problem::NoBranch { branch: plan.branch.clone(), default: known.join("', '") }));
     };
     let commit = commit.get(..7).unwrap_or(commit);
-    let detail = format!("{} let in by {} · branch {} @ {commit}", stored.key.summary(), url.known_as(), plan.branch);
+    let detail =
+        format!("{} let in by {} · branch {} @ {commit}", stored.key.summary(), url.known_as(), plan.branch);
     progress.done("deploy key", began, detail, None);
     Ok(())
 }
 
-async fn put_namespace(objects: &Objects, installation: &Installation, step: &'static str) -> Result<Change, Failure> {
+async fn put_namespace(
+    objects: &Objects,
+    installation: &Installation,
+    step: &'static str,
+) -> Result<Change, Failure> {
     let mut change = Change::Unchanged;
     for object in manifests::namespace(installation).map_err(at(step))? {
         let created = objects.create(&object).await;
-        change = change.max(created.map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))?);
+        change = change
+            .max(created.map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))?);
     }
     Ok(change)
 }
@@ -358,7 +390,8 @@ async fn put_all(objects: &Objects, wanted: &[Object], step: &'static str) -> Re
     let mut change = Change::Unchanged;
     for object in wanted {
         let put = wait::through_discovery(objects, object).await;
-        change = change.max(put.map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))?);
+        change =
+            change.max(put.map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))?);
     }
     Ok(change)
 }
@@ -368,5 +401,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SshError> + Send + 'static,
 ) -> Result<T, SshError> {
     let ended = tokio::task::spawn_blocking(work).await;
-    ended.unwrap_or_else(|error| Err(SshError::Unreachable { server: "ssh".into(), message: error.to_string() }))
+    ended.unwrap_or_else(|error| {
+        Err(SshError::Unreachable { server: "ssh".into(), message: error.to_string() })
+    })
 }

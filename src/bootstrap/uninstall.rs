@@ -31,7 +31,11 @@ pub struct Removal {
 }
 
 /// Removes the agent, its kinds and their objects.
-pub async fn uninstall(objects: &Objects, removal: &Removal, progress: &mut Progress<'_>) -> Result<(), Failure> {
+pub async fn uninstall(
+    objects: &Objects,
+    removal: &Removal,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
     let began = Instant::now();
     let kustomizations = all::<Kustomization>(objects).await?;
     if removal.purge {
@@ -40,7 +44,8 @@ pub async fn uninstall(objects: &Objects, removal: &Removal, progress: &mut Prog
         for object in &kustomizations {
             pause(objects, object).await?;
         }
-        let detail = format!("{} Kustomizations paused, so that nothing is deleted with them", kustomizations.len());
+        let detail =
+            format!("{} Kustomizations paused, so that nothing is deleted with them", kustomizations.len());
         progress.done("pause", began, detail, Some(change(!kustomizations.is_empty())));
     }
     remove_agent(objects, removal, progress).await?;
@@ -85,7 +90,11 @@ async fn pause(objects: &Objects, object: &Object) -> Result<(), Failure> {
     paused.map(drop).map_err(|failure| at("pause")(Problem::cluster(object.id().subject(), failure)))
 }
 
-async fn remove_agent(objects: &Objects, removal: &Removal, progress: &mut Progress<'_>) -> Result<(), Failure> {
+async fn remove_agent(
+    objects: &Objects,
+    removal: &Removal,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
     let began = Instant::now();
     let installation = Installation {
         namespace: removal.namespace.clone(),
@@ -100,7 +109,9 @@ async fn remove_agent(objects: &Objects, removal: &Removal, progress: &mut Progr
     let mut count = 0;
     for object in &wanted {
         let deleted = objects.delete(object).await;
-        count += usize::from(deleted.map_err(|failure| at("agent")(Problem::cluster(object.id().subject(), failure)))?);
+        count += usize::from(
+            deleted.map_err(|failure| at("agent")(Problem::cluster(object.id().subject(), failure)))?,
+        );
         if object.kind() == "Deployment" {
             stopped(objects, removal, progress).await?;
         }
@@ -128,7 +139,11 @@ async fn stopped(objects: &Objects, removal: &Removal, progress: &mut Progress<'
 }
 
 /// Lets go of the Kustomizations and sources, and removes their kinds.
-async fn remove_kinds(objects: &Objects, removal: &Removal, progress: &mut Progress<'_>) -> Result<(), Failure> {
+async fn remove_kinds(
+    objects: &Objects,
+    removal: &Removal,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
     let began = Instant::now();
     let failed = |object: &Object| {
         let subject = object.id().subject();
@@ -164,7 +179,8 @@ async fn remove_secrets(
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let ours = "app.kubernetes.io/part-of=lockgate";
-    let failed = |failure| at("namespace")(Problem::cluster(format!("namespace {}", removal.namespace), failure));
+    let failed =
+        |failure| at("namespace")(Problem::cluster(format!("namespace {}", removal.namespace), failure));
     let mut count = 0;
     let secrets = objects.list("v1", "Secret", Some(&removal.namespace), ours).await.map_err(failed)?;
     let is_named = |secret: &&Object| {
@@ -178,7 +194,9 @@ async fn remove_secrets(
         count += usize::from(objects.delete(namespace).await.map_err(failed)?);
     }
     progress.done("namespace", began, format!("{count} objects removed"), Some(change(count > 0)));
-    progress.tell(Event::Note("a deploy key stays registered at the repository until it is removed there".into()));
+    progress.tell(Event::Note(
+        "a deploy key stays registered at the repository until it is removed there".into(),
+    ));
     Ok(())
 }
 
@@ -188,7 +206,8 @@ async fn all<K: Kind>(objects: &Objects) -> Result<Vec<Object>, Failure> {
 }
 
 fn shell(api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Object, Problem> {
-    let value = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}});
+    let value =
+        json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}});
     Object::parse(value).map_err(|error| Problem::Embedded(error.to_string()))
 }
 

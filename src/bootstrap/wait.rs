@@ -41,7 +41,11 @@ impl Patience {
         Problem::NotReady {
             what: what.id().subject(),
             seconds: self.began.elapsed().as_secs(),
-            cause: if cause.is_empty() { "it has no status; does the agent run?".into() } else { cause.into() },
+            cause: if cause.is_empty() {
+                "it has no status; does the agent run?".into()
+            } else {
+                cause.into()
+            },
         }
     }
 }
@@ -64,7 +68,10 @@ pub async fn established(objects: &Objects, crds: &[Object], patience: &Patience
     for crd in crds {
         loop {
             let live = look(objects, crd).await?;
-            if live.as_ref().is_some_and(|live| condition(live, "Established").is_some_and(|c| c["status"] == "True")) {
+            if live
+                .as_ref()
+                .is_some_and(|live| condition(live, "Established").is_some_and(|c| c["status"] == "True"))
+            {
                 break;
             }
             if patience.is_over() {
@@ -195,7 +202,8 @@ pub async fn synced(
 fn unready(overview: &Overview, patience: &Patience) -> Failure {
     let seconds = patience.began.elapsed().as_secs();
     let causes = overview.root_causes();
-    let is_cause = |row: &&Row| causes.contains(&row.key()) || (causes.is_empty() && row.state != State::Ready);
+    let is_cause =
+        |row: &&Row| causes.contains(&row.key()) || (causes.is_empty() && row.state != State::Ready);
     let problem = |row: &Row| Problem::NotReady {
         what: format!("Kustomization/{}/{}", row.namespace, row.name),
         seconds,
@@ -203,7 +211,8 @@ fn unready(overview: &Overview, patience: &Patience) -> Failure {
     };
     let mut problems: Vec<Problem> = overview.kustomizations.iter().filter(is_cause).map(problem).collect();
     if problems.is_empty() {
-        problems = overview.kustomizations.iter().filter(|row| row.state != State::Ready).map(problem).collect();
+        problems =
+            overview.kustomizations.iter().filter(|row| row.state != State::Ready).map(problem).collect();
     }
     Failure { step: "sync", problems }
 }
@@ -279,7 +288,8 @@ impl Tree {
 
     /// Whether nothing moves any more: all that is not ready has failed, or is blocked by what has, for a while.
     fn is_stuck(&mut self, overview: &Overview, now: Instant) -> bool {
-        let states: BTreeSet<&'static str> = overview.kustomizations.iter().map(|row| row.state.word()).collect();
+        let states: BTreeSet<&'static str> =
+            overview.kustomizations.iter().map(|row| row.state.word()).collect();
         let is_stuck = states.contains("failing") && !states.contains("progressing");
         self.stuck_since = if is_stuck { self.stuck_since.or(Some(now)) } else { None };
         self.stuck_since.is_some_and(|since| now.saturating_duration_since(since) >= GRACE)

@@ -143,18 +143,18 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
 }
 
 async fn at_github(arguments: GithubArguments, output: &mut Output) -> Result<ExitCode, Error> {
-    let (owner, name) = split_repository(&arguments.repository)?;
+    let repository = repository(&arguments.repository)?;
     let host = arguments.ssh_host.clone().unwrap_or_else(|| ssh_host(&arguments.api_url));
-    let url = format!("ssh://git@{host}/{owner}/{name}").parse::<SshUrl>();
+    let url = format!("ssh://git@{host}/{repository}").parse::<SshUrl>();
     let url = url.map_err(|error| Error::usage(error.to_string()))?;
     let common = arguments.common;
     if common.export {
         return export(&common, &url, output);
     }
     let (credentials, origin) = credentials(&arguments.token)?;
-    let github = GitHub::new(&arguments.api_url, &credentials, owner, name);
+    let github = GitHub::new(&arguments.api_url, &credentials, repository);
     let github = github.map_err(|error| {
-        let problem = Problem::GitHub { error, owner: owner.into(), name: name.into() };
+        let problem = Problem::github(error, repository);
         Error::from(Failure { step: "preflight", problems: vec![problem] })
     })?;
     drop(credentials);
@@ -224,14 +224,17 @@ fn export(common: &CommonArguments, url: &SshUrl, output: &mut Output) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-fn split_repository(text: &str) -> Result<(&str, &str), Error> {
+/// `owner/name`, as the API and SSH take it.
+fn repository(text: &str) -> Result<&str, Error> {
     let is_name = |name: &str| {
         !name.is_empty()
             && !name.starts_with(['.', '-'])
             && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
     };
     match text.split_once('/') {
-        Some((owner, name)) if is_name(owner) && is_name(name) => Ok((owner, name.strip_suffix(".git").unwrap_or(name))),
+        Some((owner, name)) if is_name(owner) && is_name(name) => {
+            Ok(text.strip_suffix(".git").unwrap_or(text))
+        }
         _ => Err(Error::usage(format!("'{text}' is not of the form OWNER/NAME"))),
     }
 }
@@ -270,8 +273,9 @@ fn credentials(arguments: &TokenArguments) -> Result<(Credentials, String), Erro
             let secret = token(text, "GITHUB_TOKEN is empty")?;
             Ok((Credentials::Token(secret), format!("${TOKEN_VARIABLE}")))
         }
-        Err(_) => Err(Error::usage("there is no GitHub token")
-            .hint("set GITHUB_TOKEN, or pass --token-stdin, --token-file FILE, or --app-id and its two companions")),
+        Err(_) => Err(Error::usage("there is no GitHub token").hint(
+            "set GITHUB_TOKEN, or pass --token-stdin, --token-file FILE, or --app-id and its two companions",
+        )),
     }
 }
 
@@ -311,9 +315,9 @@ mod tests {
 
     #[test]
     fn a_repository_is_owner_and_name() {
-        assert_eq!(split_repository("o/r.git").unwrap(), ("o", "r"));
+        assert_eq!(repository("o/r.git").unwrap(), "o/r");
         for text in ["o", "o/", "/r", "o/r/x", "https://github.com/o/r", "../r", "o/-r"] {
-            assert_eq!(split_repository(text).unwrap_err().code(), 2, "{text}");
+            assert_eq!(repository(text).unwrap_err().code(), 2, "{text}");
         }
     }
 

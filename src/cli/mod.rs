@@ -21,8 +21,10 @@ use self::output::{Error, Output};
 /// A GitOps agent for Kubernetes that speaks the Flux API.
 #[derive(Parser)]
 #[command(name = "lockgate", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the cluster or GitHub could not be asked, \
-                        4 refused for safety.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the cluster or GitHub could not be asked, \
+                        4 refused for safety."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -76,6 +76,7 @@ impl Error {
         ExitCode::from(self.code)
     }
 
+    #[cfg(test)]
     pub(super) const fn code(&self) -> u8 {
         self.code
     }
@@ -98,7 +99,8 @@ impl From<ApiFailure> for Error {
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        let messages = failure.problems.iter().map(|problem| format!("{}  {problem}", failure.step)).collect();
+        let messages =
+            failure.problems.iter().map(|problem| format!("{}  {problem}", failure.step)).collect();
         let mut hints: Vec<String> = Vec::new();
         for fix in failure.problems.iter().filter_map(crate::bootstrap::problem::Problem::fix) {
             if !hints.contains(&fix) {
@@ -131,11 +133,8 @@ mod tests {
     #[test]
     fn the_gravest_problem_decides_and_each_fix_stands_once() {
         let branch = |name: &str| Problem::NoBranch { branch: name.into(), default: "main".into() };
-        let unreachable = Problem::GitHub {
-            error: GitHubError::Unavailable { request: "GET /meta".into(), status: 502 },
-            owner: "o".into(),
-            name: "r".into(),
-        };
+        let unavailable = GitHubError::Unavailable { request: "GET /meta".into(), status: 502 };
+        let unreachable = Problem::github(unavailable, "o/r");
         let secret = Problem::Secret { name: "n/s".into(), reason: "x".into() };
         for (problems, code, hints) in [
             (vec![branch("a"), branch("b")], 1, 1),

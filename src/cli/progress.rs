@@ -39,7 +39,12 @@ pub(super) struct Printer {
 
 impl Printer {
     pub(super) fn new(form: Form) -> Self {
-        Self { form, colour: output::has_colour(io::stderr().is_terminal()), live: output::is_live(), is_open: false }
+        Self {
+            form,
+            colour: output::has_colour(io::stderr().is_terminal()),
+            live: output::is_live(),
+            is_open: false,
+        }
     }
 
     /// What the run is about.
@@ -74,7 +79,9 @@ impl Printer {
                 };
                 match self.form {
                     Form::Json => {
-                        print_json(&json!({"event": "done", "change": changed.to_string(), "seconds": seconds(took)}));
+                        print_json(
+                            &json!({"event": "done", "change": changed.to_string(), "seconds": seconds(took)}),
+                        );
                     }
                     Form::Text => {
                         self.line(&format!("{} {what} in {}", self.glyph("ready"), in_seconds(took)), false);
@@ -105,11 +112,16 @@ impl Printer {
             }
             Event::Waiting { name, detail, since } => {
                 let glyph = self.glyph("progressing");
-                let text = format!("{glyph} {name:NAME_WIDTH$} waiting {}: {}", in_seconds(*since), first_line(detail));
+                let text = format!(
+                    "{glyph} {name:NAME_WIDTH$} waiting {}: {}",
+                    in_seconds(*since),
+                    first_line(detail)
+                );
                 self.line(&text, true);
             }
             Event::Order(levels) => {
-                let text = format!("{} {:NAME_WIDTH$} order: {}", self.glyph("progressing"), "sync", order(levels));
+                let text =
+                    format!("{} {:NAME_WIDTH$} order: {}", self.glyph("progressing"), "sync", order(levels));
                 self.line(&text, false);
             }
             Event::Kustomization { key, state, detail, took } => {
@@ -195,7 +207,8 @@ fn json_of(event: &Event) -> Value {
         }
         Event::Order(levels) => {
             let name = |(namespace, name): &Key| format!("{namespace}/{name}");
-            let levels: Vec<Vec<String>> = levels.iter().map(|keys| keys.iter().map(name).collect()).collect();
+            let levels: Vec<Vec<String>> =
+                levels.iter().map(|keys| keys.iter().map(name).collect()).collect();
             json!({"event": "order", "levels": levels})
         }
         Event::Kustomization { key: (namespace, name), state, detail, took } => json!({

@@ -59,8 +59,10 @@ pub(super) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Ex
     let target = arguments.cluster.connect().await?;
     let objects = Objects::new(target.client.kube());
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
-    let (sources, kustomizations) =
-        futures::try_join!(all::<GitRepository>(&objects, namespace), all::<Kustomization>(&objects, namespace))?;
+    let (sources, kustomizations) = futures::try_join!(
+        all::<GitRepository>(&objects, namespace),
+        all::<Kustomization>(&objects, namespace)
+    )?;
     let overview = Overview::of(&sources, &kustomizations);
     let is_ready = overview.is_ready();
     let view = View {
@@ -106,15 +108,25 @@ impl View {
         since.map_or_else(|| "-".into(), |since| age(self.now.since(since)))
     }
 
-    fn glyph(&self, state: &State) -> String {
-        let (glyph, colour) = match state {
-            State::Failing => ("✗", 31),
-            State::Blocked(_) => ("⧗", 33),
-            State::Progressing => ("◎", 36),
-            State::Suspended => ("‖", 33),
-            State::Ready => ("✔", 32),
-        };
-        if self.colour { format!("\x1b[{colour}m{glyph}\x1b[0m") } else { glyph.into() }
+    /// Colours the signs at the beginning of lines, after the columns have been aligned.
+    fn coloured(&self, table: &str) -> String {
+        let states =
+            [State::Failing, State::Blocked(Vec::new()), State::Progressing, State::Suspended, State::Ready];
+        let mut text = table.to_owned();
+        for (glyph, colour) in states.iter().map(glyph).filter(|_| self.colour) {
+            text = text.replace(&format!("\n{glyph}"), &format!("\n\x1b[{colour}m{glyph}\x1b[0m"));
+        }
+        text
+    }
+}
+
+const fn glyph(state: &State) -> (&'static str, u8) {
+    match state {
+        State::Failing => ("✗", 31),
+        State::Blocked(_) => ("⧗", 33),
+        State::Progressing => ("◎", 36),
+        State::Suspended => ("‖", 33),
+        State::Ready => ("✔", 32),
     }
 }
 
@@ -130,17 +142,20 @@ fn table(overview: &Overview, view: &View, wide: bool) -> String {
     let mut text = String::new();
     let sources: Vec<&Source> = view.sources(overview).collect();
     if !sources.is_empty() {
-        let mut table = plain(&["SOURCE", "REVISION", "FETCHED", "READY", if wide { "URL" } else { "" }, "WHAT"]);
+        let header = ["SOURCE", "REVISION", "FETCHED", "READY", "WHAT", "URL"];
+        let columns = if wide { 6 } else { 5 };
+        let mut table = plain(&header[..columns]);
         for source in sources {
             let what = if source.ready == ConditionStatus::True { "" } else { source.message.as_str() };
-            table.add_row([
+            let cells = [
                 view.name(&source.namespace, &source.name),
                 source.revision.clone().unwrap_or_else(|| "-".into()),
                 source.fetched.map_or_else(|| "-".into(), |at| format!("{} ago", age(view.now.since(at)))),
                 word(source.ready).into(),
-                if wide { source.url.clone() } else { String::new() },
                 shown(what, wide),
-            ]);
+                source.url.clone(),
+            ];
+            table.add_row(&cells[..columns]);
         }
         let _ = writeln!(text, "{}", trimmed(&table));
     }
@@ -150,7 +165,7 @@ fn table(overview: &Overview, view: &View, wide: bool) -> String {
         for row in rows {
             table.add_row(cells(row, view, wide));
         }
-        let _ = writeln!(text, "{}", trimmed(&table));
+        let _ = writeln!(text, "{}", view.coloured(&trimmed(&table)));
     }
     text.push_str(&summary(overview));
     text
@@ -168,7 +183,7 @@ fn cells(row: &Row, view: &View, wide: bool) -> [String; 6] {
         _ => shown(&row.what, wide),
     };
     [
-        format!("{} {}", view.glyph(&row.state), view.name(&row.namespace, &row.name)),
+        format!("{} {}", glyph(&row.state).0, view.name(&row.namespace, &row.name)),
         ready.into(),
         row.revision.clone().unwrap_or_else(|| "-".into()),
         view.age(row.since),
@@ -198,7 +213,8 @@ fn summary(overview: &Overview) -> String {
         parts.push(format!("source {} not ready", broken.join(", ")));
     }
     let causes: Vec<String> = overview.root_causes().into_iter().map(|(_, name)| name).collect();
-    let cause = if causes.is_empty() { String::new() } else { format!("   Root cause: {}.", causes.join(", ")) };
+    let cause =
+        if causes.is_empty() { String::new() } else { format!("   Root cause: {}.", causes.join(", ")) };
     format!("{}.{cause}\n", parts.join(", "))
 }
 

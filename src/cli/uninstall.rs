@@ -34,11 +34,8 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments, _output: &mut Output) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
-    let removal = Removal {
-        namespace: arguments.namespace,
-        purge: arguments.purge,
-        timeout: arguments.timeout,
-    };
+    let removal =
+        Removal { namespace: arguments.namespace, purge: arguments.purge, timeout: arguments.timeout };
     let mut printer = Printer::new(arguments.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);

@@ -95,26 +95,31 @@ pub enum GitHubError {
 
 impl GitHubError {
     /// What to do about it.
-    pub fn fix(&self, owner: &str, name: &str) -> Option<String> {
+    pub fn fix(&self, repository: &str) -> Option<String> {
         let permission = "\"Administration: read and write\" and \"Contents: read-only\"";
         Some(match self {
             Self::BadToken { .. } => {
-                format!("make a fine-grained token for {owner}/{name} with {permission}, and put it into GITHUB_TOKEN")
+                format!("make a fine-grained token for {repository} with {permission}, and put it into GITHUB_TOKEN")
             }
             Self::SingleSignOn { url, .. } => format!("allow the token for the organisation at {url}, then run again"),
             Self::MissingScope { .. } => format!("use a classic token with the scope 'repo', or a fine-grained one with {permission}"),
             Self::Forbidden { needs, .. } => {
                 let detail = needs.as_ref().map(|needs| format!(" (GitHub asks for {needs})")).unwrap_or_default();
-                format!("give the token {permission} on {owner}/{name}{detail}")
+                format!("give the token {permission} on {repository}{detail}")
             }
             Self::NotFound { .. } => {
-                format!("check the spelling of {owner}/{name}; a fine-grained token must list the repository, and needs {permission}")
+                format!("check the spelling of {repository}; a fine-grained token must list the repository, and needs {permission}")
             }
             Self::KeyInUse { .. } => "a deploy key serves one repository: name another Secret with --secret-name, and a key is made for it".into(),
             Self::RateLimited { .. } | Self::Unavailable { .. } => "wait, then run the same command again: it goes on where it stopped".into(),
             Self::Unreachable { .. } => "check the network, --api-url and HTTPS_PROXY; without the API, `lockgate bootstrap git URL` needs SSH only".into(),
             Self::Other { .. } | Self::Usage(_) => return None,
         })
+    }
+
+    /// Whether the command was not right.
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_))
     }
 
     /// Whether GitHub could not be asked, as against having answered no.
@@ -226,7 +231,7 @@ mod tests {
             let message = error.to_string();
             assert!(message.starts_with(&format!("GitHub {status} for GET /repos/o/r: ")), "{message}");
             assert!(message.contains(cause) && !message.contains('\n'), "{message}");
-            assert!(error.fix("o", "r").unwrap().contains(fix), "{:?}", error.fix("o", "r"));
+            assert!(error.fix("o/r").unwrap().contains(fix), "{:?}", error.fix("o/r"));
             assert_eq!(error.is_unreachable(), matches!(status, 429 | 502) || message.contains("60 s"));
         }
     }

@@ -2,6 +2,8 @@
 
 mod error;
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, Method, Uri};
@@ -45,10 +47,8 @@ pub struct GitHub {
     client: Octocrab,
     address: String,
     is_app: bool,
-    /// The owner.
-    pub owner: String,
-    /// The repository.
-    pub name: String,
+    /// `owner/name`.
+    pub repository: String,
 }
 
 /// What GitHub says of the repository and the token.
@@ -119,7 +119,7 @@ struct EntryBody {
 impl GitHub {
     /// A client. Nothing is asked yet. Plain HTTP is refused but for a loopback address, so that no token crosses a
     /// network in clear.
-    pub fn new(api: &str, credentials: &Credentials, owner: &str, name: &str) -> Result<Self, GitHubError> {
+    pub fn new(api: &str, credentials: &Credentials, repository: &str) -> Result<Self, GitHubError> {
         let address = checked_address(api)?;
         let usage = |error: octocrab::Error| GitHubError::Usage(format!("--api-url {api}: {error}"));
         let builder = Octocrab::builder()
@@ -141,7 +141,7 @@ impl GitHub {
             }
         };
         let is_app = matches!(credentials, Credentials::App { .. });
-        Ok(Self { client, address, is_app, owner: owner.into(), name: name.into() })
+        Ok(Self { client, address, is_app, repository: repository.into() })
     }
 
     /// What GitHub says of the repository and of the token.
@@ -228,7 +228,7 @@ impl GitHub {
     }
 
     fn route(&self, rest: &str) -> String {
-        format!("/repos/{}/{}{rest}", encode(&self.owner), encode(&self.name))
+        format!("/repos/{}{rest}", encode(&self.repository))
     }
 
     async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, GitHubError> {
@@ -333,7 +333,7 @@ fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded

@@ -4,7 +4,12 @@ use super::*;
 use crate::api;
 
 fn installation() -> Installation {
-    Installation { namespace: "gitops".into(), image: "registry/agent:1".into(), lockdown: false, adopt: false }
+    Installation {
+        namespace: "gitops".into(),
+        image: "registry/agent:1".into(),
+        lockdown: false,
+        adopt: false,
+    }
 }
 
 fn names(objects: &[Object]) -> Vec<String> {

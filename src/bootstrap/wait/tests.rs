@@ -69,7 +69,10 @@ fn news_are_told_once_and_times_count_from_when_one_could_start() {
         ["order of 2 levels", "a progressing 0s m", "b blocked 0s blocked by a"]
     );
     assert!(told(&mut tree, &[a("Unknown"), b("False")], after(1)).is_empty());
-    assert_eq!(told(&mut tree, &[a("True"), b("Unknown")], after(3)), ["a ready 3s 0 objects", "b progressing 0s m"]);
+    assert_eq!(
+        told(&mut tree, &[a("True"), b("Unknown")], after(3)),
+        ["a ready 3s 0 objects", "b progressing 0s m"]
+    );
     assert_eq!(told(&mut tree, &[a("True"), b("True")], after(8)), ["b ready 5s 0 objects"]);
 }
 
@@ -98,8 +101,7 @@ fn a_pod_that_does_not_run_says_why() {
         {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}},
     ]});
     assert_eq!(pod(pulling).as_deref(), Some("pod p: ImagePullBackOff: Back-off pulling image"));
-    let unscheduled =
-        json!({"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}]});
+    let unscheduled = json!({"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}]});
     assert_eq!(pod(unscheduled).as_deref(), Some("pod p: 0/3 nodes are available"));
     assert_eq!(pod(json!({"conditions": [{"type": "Ready", "status": "True"}]})), None);
 }
