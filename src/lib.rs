@@ -8,7 +8,10 @@
 //!
 //! The modules stand in the order of their dependencies: each uses only those above it.
 
-pub mod api;
 pub mod model;
 pub mod source;
 pub mod tree;
+pub mod api;
+pub mod plan;
+pub mod health;
+pub mod graph;
