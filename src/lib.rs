@@ -8,15 +8,15 @@
 //!
 //! The modules stand in the order of their dependencies: each uses only those above it.
 
-pub mod api;
-pub mod cluster;
-pub mod health;
 pub mod model;
+pub mod tree;
+pub mod api;
+pub mod plan;
+pub mod health;
+pub mod graph;
 pub mod overview;
 pub mod pipeline;
-pub mod plan;
 pub mod source;
-pub mod tree;
-
+pub mod cluster;
 pub mod bootstrap;
 pub mod cli;
