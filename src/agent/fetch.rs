@@ -56,8 +56,8 @@ async fn guarded(look: impl Future<Output = Found>) -> Found {
     use futures::FutureExt as _;
     match std::panic::AssertUnwindSafe(look).catch_unwind().await {
         Ok(found) => found,
-        Err(panic) => {
-            Found::failed(FetchOutcome::Panicked { message: super::panic_text(panic.as_ref()) })
+        Err(_) => {
+            Found::failed(FetchOutcome::Panicked { message: super::fault::place() })
         }
     }
 }

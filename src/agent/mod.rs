@@ -6,6 +6,7 @@
 //! ```
 
 mod drive;
+mod fault;
 mod fetch;
 mod guard;
 mod lease;
@@ -16,7 +17,6 @@ mod state;
 mod watch;
 mod world;
 
-use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -132,6 +132,7 @@ impl Shared {
 
 /// Runs the agent until the process is told to end (SIGTERM or SIGINT).
 pub async fn run(config: Config) -> Result<(), AgentError> {
+    fault::install();
     let stop = stop_signal()?;
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(Arc::clone(&metrics)));
@@ -220,10 +221,4 @@ fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
 fn now() -> Timestamp {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp::from_unix(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX))
-}
-
-/// What a panic said, without a backtrace.
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into())
 }

@@ -51,7 +51,7 @@ async fn guarded(attempt: impl Future<Output = Finish>) -> Finish {
     use futures::FutureExt as _;
     match std::panic::AssertUnwindSafe(attempt).catch_unwind().await {
         Ok(finish) => finish,
-        Err(panic) => ended(Outcome::Panicked { message: super::panic_text(panic.as_ref()) }),
+        Err(_) => ended(Outcome::Panicked { message: super::fault::place() }),
     }
 }
 

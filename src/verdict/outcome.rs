@@ -103,7 +103,7 @@ pub enum Outcome {
     Fenced,
     /// The agent has a fault.
     Panicked {
-        /// What the fault said.
+        /// Where in the code it is; what it said may quote anything.
         message: String,
     },
     /// It is paused.
@@ -262,7 +262,7 @@ pub enum FetchOutcome {
     },
     /// The agent has a fault.
     Panicked {
-        /// What the fault said.
+        /// Where in the code it is; what it said may quote anything.
         message: String,
     },
 }
