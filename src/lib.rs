@@ -9,9 +9,11 @@
 //! The modules stand in the order of their dependencies: each uses only those above it.
 
 pub mod model;
-pub mod source;
 pub mod tree;
 pub mod api;
 pub mod plan;
 pub mod health;
 pub mod graph;
+pub mod pipeline;
+pub mod source;
+pub mod cluster;
