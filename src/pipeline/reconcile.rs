@@ -66,9 +66,9 @@ async fn enact<C: Writes + Settle, J: Journal>(cluster: &C, job: &Job<'_>, journ
     let objects = dressed(cluster, objects, kustomization).await;
     let wanted: Inventory = objects.iter().collect();
     let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
-    let annotation = |key: &str| kustomization.metadata.annotations.get(key).map(String::as_str);
+    
     if kustomization.spec.prune
-        && let Err(refused) = check_prune(&ids, &managed, annotation)
+        && let Err(refused) = check_prune(&ids, &managed, &kustomization.metadata.annotations)
     {
         return Outcome::PruneRefused { count: refused.count };
     }
