@@ -1,0 +1,6 @@
+//! The Git source against a real sshd.
+
+mod host;
+mod keys;
+mod references;
+mod site;
