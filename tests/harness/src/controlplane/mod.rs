@@ -22,6 +22,7 @@ use serde_json::json;
 
 pub use access::client_of;
 pub use binaries::program;
+pub(crate) use kubeconfig::write_private;
 pub use shared::shared;
 
 use crate::dirs::RunDir;
