@@ -1,0 +1,27 @@
+//! `lockgate completions`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use clap_complete::Shell;
+
+use super::output::{Error, Output};
+
+/// Print a shell's completion script
+#[derive(Args)]
+#[command(after_help = "For bash: source <(lockgate completions bash)")]
+pub(super) struct Arguments {
+    /// The shell
+    shell: Shell,
+}
+
+pub(super) fn run(
+    arguments: &Arguments,
+    command: &mut clap::Command,
+    output: &mut Output,
+) -> Result<ExitCode, Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, command, "lockgate", &mut script);
+    output.write(&String::from_utf8_lossy(&script))?;
+    Ok(ExitCode::SUCCESS)
+}
