@@ -1,2 +1,3 @@
 //! Integration tests.
+#[cfg(test)]
 mod source;
