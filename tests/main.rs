@@ -1,3 +1,5 @@
 //! Integration tests.
+#[cfg(test)]
 mod agent;
+#[cfg(test)]
 mod source;
