@@ -2,4 +2,6 @@
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod source;
