@@ -19,7 +19,7 @@ use crate::bootstrap::manifests::{self, Sync};
 use crate::bootstrap::problem::{Failure, Problem};
 use crate::bootstrap::progress::Progress;
 use crate::bootstrap::steps::{self, Plan, Target};
-use crate::model::{self, Object, Secret, yaml};
+use crate::model::{self, Secret};
 
 /// Where the token is looked for.
 const TOKEN_VARIABLE: &str = "GITHUB_TOKEN";
@@ -220,7 +220,7 @@ fn export(common: &CommonArguments, url: &SshUrl, output: &mut Output) -> Result
     objects.extend(manifests::crds().map_err(problem)?);
     objects.extend(manifests::agent(&plan.installation).map_err(problem)?);
     objects.extend(manifests::sync(&plan.installation, &sync).map_err(problem)?);
-    output.write(&yaml::write_all(objects.iter().map(Object::value)))?;
+    output.write(&manifests::to_yaml(&objects))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,7 +11,6 @@ use super::shared::{ClusterArguments, InstallationArguments, duration};
 use crate::bootstrap::problem::Failure;
 use crate::bootstrap::progress::Progress;
 use crate::bootstrap::{manifests, steps};
-use crate::model::yaml;
 
 /// Install the agent and its kinds, without a repository
 #[derive(Args)]
@@ -38,7 +37,7 @@ pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<Exi
         let mut objects = manifests::namespace(&installation).map_err(problem)?;
         objects.extend(manifests::crds().map_err(problem)?);
         objects.extend(manifests::agent(&installation).map_err(problem)?);
-        output.write(&yaml::write_all(objects.iter().map(crate::model::Object::value)))?;
+        output.write(&manifests::to_yaml(&objects))?;
         return Ok(ExitCode::SUCCESS);
     }
     let target = arguments.cluster.connect().await?;

@@ -74,7 +74,7 @@ pub(super) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Ex
     let text = match arguments.output {
         Form::Table | Form::Wide => table(&overview, &view, arguments.output == Form::Wide),
         Form::Json => format!("{:#}\n", value(&overview, &view)),
-        Form::Yaml => yaml::write(&value(&overview, &view)),
+        Form::Yaml => yaml::to_string(&value(&overview, &view)),
         Form::Name => names(&overview, &view),
     };
     output.write(&text)?;

@@ -1,6 +1,6 @@
 //! What to delete: what was managed and is no longer built, with Flux's guards and one more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use super::inventory::Inventory;
@@ -36,13 +36,13 @@ pub struct PruneRefused {
 
 /// Refuses to delete more than ten objects because a build became empty: a moved folder looks the same. `annotations`
 /// are those of the Kustomization.
-pub fn check_prune<'a>(
+pub fn check_prune(
     build: &[ObjectId],
     inventory: &Inventory,
-    annotation: impl Fn(&str) -> Option<&'a str>,
+    annotations: &BTreeMap<String, String>,
 ) -> Result<(), PruneRefused> {
     let count = inventory.len();
-    let allowed = annotation(keys::PRUNE_ALL).is_some_and(|value| value.eq_ignore_ascii_case("allowed"));
+    let allowed = annotations.get(keys::PRUNE_ALL).is_some_and(|value| value.eq_ignore_ascii_case("allowed"));
     if build.is_empty() && count > EMPTY_BUILD_LIMIT && !allowed {
         return Err(PruneRefused { count });
     }
@@ -142,12 +142,18 @@ mod tests {
         let old = |count: usize| {
             (0..count).map(|n| (ids(&format!("n_c{n}__ConfigMap"))[0].clone(), "v1".into())).collect()
         };
-        let allowed = |key: &str| (key == keys::PRUNE_ALL).then_some("Allowed");
-        assert_eq!(check_prune(&[], &old(10), |_| None), Ok(()));
-        assert_eq!(check_prune(&[], &old(11), |_| None), Err(PruneRefused { count: 11 }));
-        assert_eq!(check_prune(&[], &old(11), |_| Some("no")), Err(PruneRefused { count: 11 }));
-        assert_eq!(check_prune(&[], &old(11), allowed), Ok(()));
-        assert_eq!(check_prune(&ids("n_new__ConfigMap"), &old(100), |_| None), Ok(()));
+        let says = |value: &str| BTreeMap::from([(keys::PRUNE_ALL.to_owned(), value.to_owned())]);
+        let built = ids("n_new__ConfigMap");
+        let cases = [
+            (&[][..], 10, BTreeMap::new(), Ok(())),
+            (&[], 11, BTreeMap::new(), Err(PruneRefused { count: 11 })),
+            (&[], 11, says("no"), Err(PruneRefused { count: 11 })),
+            (&[], 11, says("Allowed"), Ok(())),
+            (&built, 100, BTreeMap::new(), Ok(())),
+        ];
+        for (build, count, annotations, verdict) in cases {
+            assert_eq!(check_prune(build, &old(count), &annotations), verdict, "{count} {annotations:?}");
+        }
     }
 
     #[test]
