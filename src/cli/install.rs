@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::{Error, Output};
+use super::output::{self, Error};
 use super::progress::{Form, Printer};
 use super::shared::{ClusterArguments, InstallationArguments, duration};
 use crate::bootstrap::problem::Failure;
@@ -30,14 +30,14 @@ pub(super) struct Arguments {
     output: Form,
 }
 
-pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let installation = arguments.installation.installation();
     if arguments.export {
         let problem = |problem| Error::from(Failure { step: "export", problems: vec![problem] });
         let mut objects = manifests::namespace(&installation).map_err(problem)?;
         objects.extend(manifests::crds().map_err(problem)?);
         objects.extend(manifests::agent(&installation).map_err(problem)?);
-        output.write(&manifests::to_yaml(&objects))?;
+        output::write(&manifests::to_yaml(&objects))?;
         return Ok(ExitCode::SUCCESS);
     }
     let target = arguments.cluster.connect().await?;
