@@ -33,7 +33,7 @@ const OBJECT: usize = 128 << 20;
 
 /// Sets libgit2 up, once for the process; later calls change nothing.
 ///
-/// `state_dir` becomes its idea of the user's home folder, and its search for configuration files is turned off, so that no
+/// Files that the process makes from now on are for its own user alone. `state_dir` becomes its idea of the user's home folder, and its search for configuration files is turned off, so that no
 /// `.gitconfig` or `.ssh` of the machine has a say.
 pub(crate) fn init(state_dir: &Path) -> Result<(), SourceError> {
     static DONE: OnceLock<Result<(), SourceError>> = OnceLock::new();
@@ -46,6 +46,7 @@ fn set_up(state_dir: &Path) -> Result<(), Error> {
     // read by way of a `Git` only, and making the first of these waits for `init`. Every option is set to a value of the
     // type that libgit2's documentation gives for it.
     unsafe {
+        libc::umask(0o077);
         for level in [ConfigLevel::ProgramData, ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global] {
             git2::opts::set_search_path(level, "")?;
         }

@@ -19,7 +19,7 @@ use crate::source::git::url::is_forbidden;
 
 /// As in Flux, the user of a deploy key when the address names none.
 const DEFAULT_USER: &str = "git";
-/// libssh2's code for "no algorithm in common".
+/// Codes of libssh2.
 const KEX_FAILURE: i32 = -5;
 const METHOD_NONE: i32 = -17;
 const AUTHENTICATION_FAILED: i32 = -18;
@@ -150,10 +150,10 @@ fn handshake(context: &Context, socket: TcpStream, credentials: &SshCredentials)
     session.set_timeout(millis(context.remaining()?));
     session.set_tcp_stream(socket);
     session.handshake().map_err(|error| match error.code() {
+        // The same code for a peer that breaks off and for one that knows none of the algorithms; the latter closes too.
         ErrorCode::Session(KEX_FAILURE | METHOD_NONE) => {
-            let message = "it and lockgate have no SSH algorithm in common; it is likely very old".to_owned();
-            context.fail(SourceError::Remote { host: context.host(), message });
-            failed()
+            let cause = "the SSH handshake failed: it broke off, or has no algorithm in common with lockgate";
+            cut_off(context, cause.to_owned())
         }
         _ => broken(context, &error),
     })?;
@@ -208,18 +208,19 @@ fn broken(context: &Context, error: &ssh2::Error) -> io::Error {
     lost(context, &io::Error::other(error.message().to_owned()))
 }
 
-/// A connection that failed: out of time, or cut.
 fn lost(context: &Context, error: &io::Error) -> io::Error {
+    cut_off(context, format!("the connection broke: {}", one_line(&error.to_string())))
+}
+
+/// A connection that failed: out of time, or cut.
+fn cut_off(context: &Context, cause: String) -> io::Error {
     const NEARLY: Duration = Duration::from_millis(50);
     // libssh2 gives up a little before its limit, which is then the fetch's limit too.
     let is_spent = context.remaining().map_or(true, |left| left < NEARLY);
     context.fail(if is_spent {
         context.timeout()
     } else {
-        SourceError::Connect {
-            host: context.host(),
-            cause: format!("the connection broke: {}", one_line(&error.to_string())),
-        }
+        SourceError::Connect { host: context.host(), cause }
     });
     failed()
 }

@@ -1,0 +1,133 @@
+//! Which deploy keys get in, which hosts are trusted, and what is said otherwise.
+
+use lockgate::source::Class;
+
+use super::host::make_key;
+use super::site::{Site, branch};
+
+#[tokio::test]
+async fn every_type_and_form_of_key_gets_in() {
+    let site = Site::new();
+    site.repo.commit("main", "First", &[("a.yaml", "kind: A")]);
+    let types: [&[&str]; 5] = [
+        &["-t", "ed25519"],
+        &["-t", "ecdsa", "-b", "256"],
+        &["-t", "ecdsa", "-b", "384"],
+        &["-t", "ecdsa", "-b", "521"],
+        &["-t", "rsa", "-b", "3072"],
+    ];
+    for (number, kind) in types.iter().enumerate() {
+        for (form, password) in [("RFC4716", ""), ("PEM", ""), ("PKCS8", ""), ("RFC4716", "pass phrase"), ("PEM", "pass phrase"), ("PKCS8", "pass phrase")] {
+            if kind[1] == "ed25519" && form != "RFC4716" {
+                // ssh-keygen has one form for these only.
+                continue;
+            }
+            let file = site.folder.path().join(format!("{number}-{form}-{}", password.len()));
+            let (identity, public) = make_key(&file, &[*kind, &["-m", form]].concat(), password);
+            site.host.authorize(&public, &site.repo);
+            let password = Some(password).filter(|password| !password.is_empty());
+            let credentials = site.credentials(&identity, password, &site.host.known_hosts()).unwrap();
+            let request = lockgate::source::git::Request { credentials, ..site.request(branch("main")) };
+            let result = site.git.fetch(request).await;
+            assert!(result.is_ok(), "{kind:?} {form} {password:?}: {result:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_host_shows_whichever_key_is_known() {
+    let site = Site::new();
+    site.repo.commit("main", "First", &[("a.yaml", "kind: A")]);
+    let name = format!("[127.0.0.1]:{}", site.host.port);
+    for kind in ["ed25519", "ecdsa", "rsa"] {
+        site.update(site.trusting(&site.host.host_key(&name, kind))).await;
+    }
+    // Two Secrets that know different keys of one host do not disturb each other.
+    let (first, second) = (site.host.host_key(&name, "ecdsa"), site.host.host_key(&name, "rsa"));
+    let (first, second) = tokio::join!(site.git.fetch(site.trusting(&first)), site.git.fetch(site.trusting(&second)));
+    assert!(first.is_ok() && second.is_ok());
+}
+
+#[tokio::test]
+async fn hashed_names_and_patterns_are_known_hosts() {
+    let site = Site::new();
+    site.repo.commit("main", "First", &[("a.yaml", "kind: A")]);
+    let file = site.folder.path().join("hashed");
+    std::fs::write(&file, site.host.known_hosts()).unwrap();
+    let hashed = std::process::Command::new("ssh-keygen").arg("-H").arg("-f").arg(&file).output().unwrap();
+    assert!(hashed.status.success());
+    let hashed = std::fs::read_to_string(&file).unwrap();
+    assert!(hashed.starts_with("|1|"));
+    for known_hosts in [hashed, site.host.host_key("[127.0.0.*]:*", "ed25519"), site.host.host_key("127.0.0.1", "ecdsa")] {
+        site.update(site.trusting(&known_hosts)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_unexpected_host_key_is_refused_with_both_fingerprints() {
+    let mut site = Site::new();
+    site.repo.commit("main", "First", &[("a.yaml", "kind: A")]);
+    let name = format!("[127.0.0.1]:{}", site.host.port);
+    let old = site.host.host_key(&name, "ed25519");
+    let all = site.host.known_hosts();
+    site.host.rotate("ed25519");
+    let error = site.error(site.trusting(&old)).await;
+    let message = error.to_string();
+    assert_eq!(error.class(), Class::AuthenticationFailed);
+    assert!(message.starts_with(&format!("host key mismatch for {name}: got SHA256:")), "{message}");
+    assert!(message.contains("(ed25519), known_hosts has SHA256:"), "{message}");
+    assert!(message.ends_with("update known_hosts in Secret flux-system/deploy"), "{message}");
+
+    let revoked = format!("{all}@revoked * {}", site.host.host_key("", "ed25519").trim());
+    let error = site.error(site.trusting(&format!("{}{revoked}", site.host.host_key(&name, "ed25519")))).await;
+    assert!(error.to_string().contains("is revoked"), "{error}");
+
+    // A host that no longer has any key of the known type.
+    site.host.set_host_keys(&["rsa"]);
+    let error = site.error(site.trusting(&old)).await;
+    assert!(error.to_string().contains("(rsa), known_hosts has SHA256:"), "{error}");
+
+    let error = site.error(site.trusting(&old.replace("127.0.0.1", "127.0.0.9"))).await;
+    assert!(error.to_string().starts_with(&format!("unknown host {name}")), "{error}");
+    assert_eq!(error.class(), Class::AuthenticationFailed);
+}
+
+#[tokio::test]
+async fn a_revoked_deploy_key_is_told_by_its_fingerprint_and_the_last_state_stays_readable() {
+    let site = Site::new();
+    site.repo.commit("main", "First", &[("a.yaml", "kind: A")]);
+    let update = site.update(site.request(branch("main"))).await;
+    site.host.revoke_all();
+    let error = site.error(site.request(branch("main"))).await;
+    assert_eq!(error.class(), Class::AuthenticationFailed);
+    assert!(!error.is_terminal());
+    let message = error.to_string();
+    assert!(message.contains("SHA256:") && message.contains("not registered") && message.contains("flux-system/deploy"), "{message}");
+    assert_eq!(update.snapshot.tree.reader().text("a.yaml").unwrap(), "kind: A");
+}
+
+#[tokio::test]
+async fn the_private_key_never_reaches_the_disk_and_nobody_else_reads_what_does() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let site = Site::new();
+    site.repo.commit("main", "First", &[("a.yaml", "kind: A")]);
+    let _update = site.update(site.request(branch("main"))).await;
+    let state = site.folder.path().join("state");
+    let secret: Vec<&str> = site.identity.lines().filter(|line| !line.starts_with("-----")).collect();
+    let mut pending = vec![state.join("git")];
+    let mut files = 0;
+    while let Some(path) = pending.pop() {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        if path.is_dir() {
+            assert_eq!(mode & 0o077, 0, "{} is {mode:o}", path.display());
+            pending.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        assert_eq!(mode & 0o077, 0, "{} is {mode:o}", path.display());
+        let content = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+        assert!(secret.iter().all(|line| !content.contains(line)), "{}", path.display());
+        assert!(!content.contains("known_hosts") && !content.contains("ssh://"), "{}", path.display());
+        files += 1;
+    }
+    assert!(files > 3);
+}
