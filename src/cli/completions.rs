@@ -15,10 +15,7 @@ pub(super) struct Arguments {
     shell: Shell,
 }
 
-pub(super) fn run(
-    arguments: &Arguments,
-    command: &mut clap::Command,
-) -> Result<ExitCode, Error> {
+pub(super) fn run(arguments: &Arguments, command: &mut clap::Command) -> Result<ExitCode, Error> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, command, "lockgate", &mut script);
     output::write(&String::from_utf8_lossy(&script))?;
