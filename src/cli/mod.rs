@@ -3,6 +3,7 @@
 //! Data goes to standard output, progress to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the cluster
 //! or GitHub could not be asked, 4 refused for safety.
 
+mod agent;
 mod bootstrap;
 mod completions;
 mod install;
@@ -33,7 +34,12 @@ struct Cli {
 /// The table of commands.
 #[derive(Subcommand)]
 enum Command {
+<<<<<<< HEAD
     Bootstrap(Box<bootstrap::Arguments>),
+=======
+    Agent(agent::Arguments),
+    Bootstrap(bootstrap::Arguments),
+>>>>>>> cluster
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
     Status(status::Arguments),
@@ -50,6 +56,10 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    // The agent makes a runtime of its own, before which the process must not have threads.
+    if let Command::Agent(arguments) = &cli.command {
+        return agent::run(arguments).unwrap_or_else(|error| error.report());
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Error::failed(format!("the runtime does not start: {error}")).report(),
@@ -65,11 +75,20 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
+<<<<<<< HEAD
         Command::Bootstrap(arguments) => bootstrap::run(*arguments).await,
         Command::Install(arguments) => install::run(arguments).await,
         Command::Uninstall(arguments) => uninstall::run(arguments).await,
         Command::Status(arguments) => status::run(&arguments).await,
         Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
+=======
+        Command::Agent(arguments) => agent::run(&arguments),
+        Command::Bootstrap(arguments) => bootstrap::run(arguments, output).await,
+        Command::Install(arguments) => install::run(arguments, output).await,
+        Command::Uninstall(arguments) => uninstall::run(arguments, output).await,
+        Command::Status(arguments) => status::run(&arguments, output).await,
+        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command(), output),
+>>>>>>> cluster
     }
 }
 
