@@ -34,12 +34,8 @@ struct Cli {
 /// The table of commands.
 #[derive(Subcommand)]
 enum Command {
-<<<<<<< HEAD
-    Bootstrap(Box<bootstrap::Arguments>),
-=======
     Agent(agent::Arguments),
-    Bootstrap(bootstrap::Arguments),
->>>>>>> cluster
+    Bootstrap(Box<bootstrap::Arguments>),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
     Status(status::Arguments),
@@ -75,20 +71,12 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
-<<<<<<< HEAD
+        Command::Agent(arguments) => agent::run(&arguments),
         Command::Bootstrap(arguments) => bootstrap::run(*arguments).await,
         Command::Install(arguments) => install::run(arguments).await,
         Command::Uninstall(arguments) => uninstall::run(arguments).await,
         Command::Status(arguments) => status::run(&arguments).await,
         Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
-=======
-        Command::Agent(arguments) => agent::run(&arguments),
-        Command::Bootstrap(arguments) => bootstrap::run(arguments, output).await,
-        Command::Install(arguments) => install::run(arguments, output).await,
-        Command::Uninstall(arguments) => uninstall::run(arguments, output).await,
-        Command::Status(arguments) => status::run(&arguments, output).await,
-        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command(), output),
->>>>>>> cluster
     }
 }
 
