@@ -2,6 +2,8 @@
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod source;
