@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -98,20 +97,6 @@ impl Process {
         match self.exited() {
             None => Ok(()),
             Some(status) => anyhow::bail!("{} ended with {status}:\n{}", self.name, tail(&self.log, 20)),
-        }
-    }
-
-    /// Waits for the end, at most `timeout`.
-    pub(crate) fn wait(&self, timeout: Duration) -> Option<ExitStatus> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            if let Some(status) = self.exited() {
-                return Some(status);
-            }
-            if Instant::now() >= deadline {
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
@@ -216,6 +201,8 @@ fn spawn(mut command: Command) -> io::Result<Child> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -42,7 +42,7 @@ impl Change {
             Self::Executable(path, content) => blob(stream, "100755", path.as_bytes(), content),
             Self::Symlink(path, target) => blob(stream, "120000", path.as_bytes(), target.as_bytes()),
             Self::Submodule(path, commit) => {
-                line(stream, &[b"M 160000 ", commit.as_bytes(), b" ", &quoted(path.as_bytes())])
+                line(stream, &[b"M 160000 ", commit.as_bytes(), b" ", &quoted(path.as_bytes())]);
             }
             Self::Delete(path) => line(stream, &[b"D ", &quoted(path.as_bytes())]),
             Self::DeleteAll => line(stream, &[b"deleteall"]),
@@ -263,7 +263,9 @@ fn data(stream: &mut Vec<u8>, content: &[u8]) {
 }
 
 fn line(stream: &mut Vec<u8>, parts: &[&[u8]]) {
-    parts.iter().for_each(|part| stream.extend_from_slice(part));
+    for part in parts {
+        stream.extend_from_slice(part);
+    }
     stream.push(b'\n');
 }
 
