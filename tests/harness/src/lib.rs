@@ -8,6 +8,7 @@ pub mod controlplane;
 mod dirs;
 mod eventually;
 pub mod git;
+pub mod github;
 mod pki;
 mod process;
 pub mod proxy;
@@ -21,5 +22,6 @@ pub use git::{
     Change, GitServer, GitServerOptions, HostKeyType, HttpsAuth, HttpsGitServer, KeyAlgorithm, KeyId, Repo,
     SshKey,
 };
+pub use github::{Fault, GitHub};
 pub use proxy::{Mode, Proxy};
 pub use webhook::{Answer, Webhook};

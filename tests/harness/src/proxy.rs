@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     /// Answers each byte with a thousand.
-    async fn upstream() -> Server {
+    fn upstream() -> Server {
         Server::start(None, async |listener: TcpListener| {
             while let Ok((mut stream, _)) = listener.accept().await {
                 tokio::spawn(async move {
@@ -284,7 +284,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_mode_does_what_it_says() {
-        let upstream = upstream().await;
+        let upstream = upstream();
         let proxy = Proxy::start(upstream.address()).unwrap();
         let connect = || TcpStream::connect(proxy.address());
         let mut stream = connect().await.unwrap();

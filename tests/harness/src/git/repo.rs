@@ -185,6 +185,11 @@ impl Repo {
         self.git(&["tag", "-d", tag]).map(drop)
     }
 
+    /// The content of a file's object.
+    pub fn blob(&self, id: &str) -> anyhow::Result<Vec<u8>> {
+        run(self.command(&["cat-file", "blob", id]), b"")
+    }
+
     /// Feeds a stream to `git fast-import --force`, for histories that no other method makes.
     pub fn fast_import(&self, stream: &[u8]) -> anyhow::Result<String> {
         let output = run(self.command(&["fast-import", "--quiet", "--force"]), stream)?;
