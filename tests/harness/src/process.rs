@@ -147,8 +147,9 @@ pub(crate) fn kill_by_pid_file(path: &Path) -> anyhow::Result<()> {
         .parse()
         .with_context(|| format!("{} holds no pid", path.display()))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let running = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    if running.split('\0').next().is_some_and(|program| program.rsplit('/').next() == Some(&name)) {
+    // The kernel keeps the first 15 bytes of a program's name.
+    let running = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    if !running.trim().is_empty() && name.starts_with(running.trim()) {
         send_signal(-pid, libc::SIGKILL);
     }
     Ok(())
