@@ -50,7 +50,7 @@ pub(crate) struct Step {
 }
 
 impl Transformer {
-    fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+    fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         match self {
             Self::StrategicMerge(patches) => patches::run_strategic_merge(patches, map, build),
             Self::Patch(patch) => patch.run(map, build),
@@ -68,7 +68,7 @@ impl Transformer {
 
 impl Step {
     /// Runs the transformer and notes it on every object.
-    pub(crate) fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         self.transformer.run(map, build).map_err(|error| error.in_file(&self.file))?;
         if let Some(origin) = &self.origin {
             for at in 0..map.items().len() {

@@ -55,7 +55,7 @@ impl Accumulator {
 /// A kustomization that is loaded and may be built.
 pub(crate) struct Target<'t, 'b> {
     /// The build.
-    pub(crate) build: &'b Build<'t>,
+    pub(crate) build: &'b Build,
     /// Reads relative to its folder.
     pub(crate) loader: Loader<'t>,
     /// The fields.
@@ -68,7 +68,7 @@ pub(crate) struct Target<'t, 'b> {
 
 impl<'t, 'b> Target<'t, 'b> {
     /// Loads the kustomization of a folder.
-    pub(crate) fn load(build: &'b Build<'t>, loader: Loader<'t>) -> Result<Self> {
+    pub(crate) fn load(build: &'b Build, loader: Loader<'t>) -> Result<Self> {
         let Some((file, text)) = loader.kustomization()? else {
             let message = format!(
                 "no kustomization file in '{}': expected kustomization.yaml, kustomization.yml or Kustomization",
@@ -140,7 +140,10 @@ impl<'t, 'b> Target<'t, 'b> {
                 let text = self.loader.text_of(&file)?;
                 let origin = self.origin.as_ref().map(|origin| origin.append(path));
                 let objects = parse::objects(&text, &file)?;
-                all.map.append_all(objects.into_iter().map(|object| resource(object.value, &file, origin.clone())).collect())
+                let objects: Vec<Res> =
+                    objects.into_iter().map(|object| resource(object.value, &file, origin.clone())).collect();
+                objects.iter().for_each(|res| self.build.meet(res));
+                all.map.append_all(objects)
             }
             Found::Folder(loader) => {
                 let target = self.child(loader, path)?;

@@ -62,7 +62,7 @@ fn means(reference: &ObjectRef, res: &Res) -> bool {
 }
 
 /// Puts the values of all variables where they are asked for.
-pub(crate) fn run(all: &mut Accumulator, build: &Build<'_>) -> Result<()> {
+pub(crate) fn run(all: &mut Accumulator, build: &Build) -> Result<()> {
     if all.vars.is_empty() {
         return Ok(());
     }
