@@ -16,6 +16,7 @@ pub use condition::{Condition, ConditionStatus, Conditions};
 pub use digest::Digest;
 pub use duration::{Duration, ParseDurationError};
 pub use id::{Gvk, ObjectId, ParseObjectIdError};
+pub(crate) use object::type_name;
 pub use object::{NotAnObject, Object};
 pub use revision::{ParseRevisionError, Revision};
 pub use secret::Secret;
