@@ -168,7 +168,8 @@ impl Tree {
     /// Resolves symbolic links in every part of `path`, which must be normal.
     fn resolve(&self, path: &str) -> Result<(String, Node), TreeError> {
         let mut links = 0;
-        let mut pending: Vec<String> = path.split('/').rev().filter(|p| !p.is_empty()).map(Into::into).collect();
+        let mut pending: Vec<String> =
+            path.split('/').rev().filter(|p| !p.is_empty()).map(Into::into).collect();
         let mut at = String::new();
         while let Some(part) = pending.pop() {
             if part == ".." {
@@ -260,7 +261,8 @@ impl Reader<'_> {
             debug_assert_eq!(node, Node::Directory);
             return Err(TreeError::IsDirectory(path.into()));
         };
-        let bytes = self.tree.blobs.read(id).map_err(|message| TreeError::Store { path: path.into(), message })?;
+        let bytes =
+            self.tree.blobs.read(id).map_err(|message| TreeError::Store { path: path.into(), message })?;
         if bytes.len() as u64 > FILE_LIMIT {
             return Err(TreeError::TooLarge { path: path.into(), size: bytes.len() as u64 });
         }

@@ -262,7 +262,8 @@ mod tests {
 
     #[test]
     fn an_emptied_map_of_annotations_goes_away() {
-        let value = json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": "a", "annotations": {"x": "y"}}});
+        let value =
+            json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": "a", "annotations": {"x": "y"}}});
         let mut object = Object::parse(value).unwrap();
         object.remove_metadata_entry("annotations", "x");
         assert_eq!(object.pointer("/metadata/annotations"), None);
