@@ -37,7 +37,12 @@ struct Schemas {
 impl Build {
     /// A build that has told nothing yet.
     pub(crate) fn new(flux: bool) -> Self {
-        Self { flux, warnings: RefCell::default(), schema: RefCell::default(), needs_built_in: Cell::new(false) }
+        Self {
+            flux,
+            warnings: RefCell::default(),
+            schema: RefCell::default(),
+            needs_built_in: Cell::new(false),
+        }
     }
 
     /// Notes a warning; the same one is told once.

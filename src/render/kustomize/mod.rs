@@ -37,6 +37,7 @@ mod select;
 mod step;
 mod structured;
 mod target;
+mod texts;
 mod value_add;
 mod vars;
 
@@ -158,4 +159,3 @@ fn drop_local(map: &mut resmap::ResMap) -> Result<()> {
     });
     RenderError::of(faults).map_or(Ok(()), Err)
 }
-

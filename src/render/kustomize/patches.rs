@@ -196,7 +196,8 @@ fn unique_target(map: &ResMap, patch: &MergePatch) -> Result<usize> {
     let text = |pointer: &str| patch.value.pointer(pointer).map(text_of).unwrap_or_default();
     let api_version = text("/apiVersion");
     let (group, version) = split_api_version(&api_version);
-    let id = Id::described(group, version, &text("/kind"), &text("/metadata/name"), &text("/metadata/namespace"));
+    let id =
+        Id::described(group, version, &text("/kind"), &text("/metadata/name"), &text("/metadata/namespace"));
     let fault = |message: String| {
         Fault::new(message).on_object(id.subject()).in_field(format!("patch '{}'", patch.source)).into()
     };

@@ -1,18 +1,18 @@
 //! The transformers of one kustomization, in the order in which they run.
 
 use super::build::Build;
-use super::labels::SetPairs;
+use super::file::Replacement;
+use super::hash;
 use super::images::SetImage;
+use super::labels::SetPairs;
 use super::metadata::Origin;
 use super::namespace::Namespace;
 use super::patches::{self, MergePatch, PatchStep};
 use super::prefix::Affix;
-use super::file::Replacement;
-use super::hash;
 use super::replacements;
 use super::replicas::SetReplicas;
-use super::value_add::AddValue;
 use super::resmap::ResMap;
+use super::value_add::AddValue;
 use crate::render::error::Result;
 
 /// A transformer that is ready to run.
