@@ -9,4 +9,5 @@
 //! The modules stand in the order of their dependencies: each uses only those above it.
 
 pub mod model;
+pub mod render;
 pub mod tree;
