@@ -1,3 +1,4 @@
 //! Integration tests.
+mod cluster;
 mod source;
 mod oracle;

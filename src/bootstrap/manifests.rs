@@ -99,6 +99,12 @@ pub fn sync(installation: &Installation, sync: &Sync) -> Result<Vec<Object>, Pro
     })
 }
 
+/// The objects as a stream of YAML documents.
+pub fn to_yaml(objects: &[Object]) -> String {
+    let documents: Vec<String> = objects.iter().map(|object| yaml::to_string(object.value())).collect();
+    documents.join("---\n")
+}
+
 /// A folder without `./` and slashes at its ends.
 pub fn normal_path(path: &str) -> String {
     path.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
@@ -121,7 +127,7 @@ fn edited(objects: Vec<Object>, edit: impl Fn(&mut Value)) -> Result<Vec<Object>
 
 fn parse(name: &str, text: &str) -> Result<Vec<Object>, Problem> {
     let embedded = |message: String| Problem::Embedded(format!("bootstrap/{name}: {message}"));
-    let documents = yaml::parse(text, Dialect::V2).map_err(|error| embedded(error.to_string()))?;
+    let documents = yaml::documents(text, Dialect::V2).map_err(|error| embedded(error.to_string()))?;
     let objects = documents.into_iter().map(|document| Object::parse(document.value));
     objects.collect::<Result<_, _>>().map_err(|error| embedded(error.to_string()))
 }

@@ -154,7 +154,7 @@ pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
 /// Counts the Kustomizations of a folder, and the sources that they name. What is not YAML is for the agent to report.
 fn folder(files: &[(String, String)]) -> Folder {
     let mut found = Folder::default();
-    let documents = files.iter().filter_map(|(_, text)| yaml::parse(text, Dialect::V3).ok()).flatten();
+    let documents = files.iter().filter_map(|(_, text)| yaml::documents(text, Dialect::V3).ok()).flatten();
     for object in documents.filter_map(|document| Object::parse(document.value).ok()) {
         if object.group() != Kustomization::GROUP || object.kind() != Kustomization::KIND {
             continue;

@@ -49,9 +49,7 @@ pub enum Problem {
         repository: String,
     },
     /// The token's owner, or the token, may not register deploy keys.
-    #[error(
-        "the token can read {repository} but may not administer it, so it cannot register a deploy key"
-    )]
+    #[error("the token can read {repository} but may not administer it, so it cannot register a deploy key")]
     NotAdmin {
         /// `owner/name`.
         repository: String,

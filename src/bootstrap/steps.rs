@@ -220,22 +220,19 @@ async fn put_secret(
     };
     let began = Instant::now();
     let existing = secret::existing(objects, &wanted, url).await.map_err(at("secret"))?;
-    let stored = match existing {
-        Some(stored) => {
-            let kinds = hosts::kinds(&stored.known_hosts);
-            progress.done(
-                "host keys",
-                began,
-                format!("{} as the Secret has them: {kinds}", url.known_as()),
-                None,
-            );
-            stored
-        }
-        None => {
-            let known_hosts = host_keys(url, github, progress).await?;
-            put_namespace(objects, &plan.installation, "secret").await?;
-            secret::make(objects, &wanted, known_hosts).await.map_err(at("secret"))?
-        }
+    let stored = if let Some(stored) = existing {
+        let kinds = hosts::kinds(&stored.known_hosts);
+        progress.done(
+            "host keys",
+            began,
+            format!("{} as the Secret has them: {kinds}", url.known_as()),
+            None,
+        );
+        stored
+    } else {
+        let known_hosts = host_keys(url, github, progress).await?;
+        put_namespace(objects, &plan.installation, "secret").await?;
+        secret::make(objects, &wanted, known_hosts).await.map_err(at("secret"))?
     };
     let detail = format!("{}/{}", wanted.namespace, wanted.name);
     progress.done("secret", began, detail, Some(stored.change));
@@ -251,7 +248,8 @@ async fn host_keys(
     let began = Instant::now();
     if let Some(github) = github {
         let published = github.host_keys().await;
-        let published = published.map_err(|error| at("host keys")(Problem::github(error, &github.repository)))?;
+        let published =
+            published.map_err(|error| at("host keys")(Problem::github(error, &github.repository)))?;
         let lines = hosts::lines(url, &published);
         if !lines.is_empty() {
             let detail = format!("{} pinned from the API's /meta: {}", url.known_as(), hosts::kinds(&lines));
@@ -277,9 +275,10 @@ async fn register(
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let line = stored.key.public_line();
-    let (registered, is_new) = github.register(title, &line).await.map_err(|error| {
-        at("deploy key")(Problem::github(error, &github.repository))
-    })?;
+    let (registered, is_new) = github
+        .register(title, &line)
+        .await
+        .map_err(|error| at("deploy key")(Problem::github(error, &github.repository)))?;
     let change = if is_new { Change::Created } else { Change::Unchanged };
     let mode = if registered.read_only { "read-only" } else { "READ-WRITE" };
     let detail = format!("{} \"{}\" {mode}", stored.key.summary(), registered.title);

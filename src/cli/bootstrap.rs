@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use zeroize::Zeroize as _;
 
-use super::output::{Error, Output};
+use super::output::{self, Error};
 use super::progress::{Form, Printer};
 use super::shared::{ClusterArguments, InstallationArguments, duration};
 use crate::api::keys;
@@ -19,7 +19,7 @@ use crate::bootstrap::manifests::{self, Sync};
 use crate::bootstrap::problem::{Failure, Problem};
 use crate::bootstrap::progress::Progress;
 use crate::bootstrap::steps::{self, Plan, Target};
-use crate::model::{self, Object, Secret, yaml};
+use crate::model::{self, Secret};
 
 /// Where the token is looked for.
 const TOKEN_VARIABLE: &str = "GITHUB_TOKEN";
@@ -135,21 +135,21 @@ struct CommonArguments {
     output: Form,
 }
 
-pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     match arguments.remote {
-        Remote::Github(arguments) => at_github(arguments, output).await,
-        Remote::Git(arguments) => at_ssh_server(arguments, output).await,
+        Remote::Github(arguments) => at_github(arguments).await,
+        Remote::Git(arguments) => at_ssh_server(arguments).await,
     }
 }
 
-async fn at_github(arguments: GithubArguments, output: &mut Output) -> Result<ExitCode, Error> {
+async fn at_github(arguments: GithubArguments) -> Result<ExitCode, Error> {
     let repository = repository(&arguments.repository)?;
     let host = arguments.ssh_host.clone().unwrap_or_else(|| ssh_host(&arguments.api_url));
     let url = format!("ssh://git@{host}/{repository}").parse::<SshUrl>();
     let url = url.map_err(|error| Error::usage(error.to_string()))?;
     let common = arguments.common;
     if common.export {
-        return export(&common, &url, output);
+        return export(&common, &url);
     }
     let (credentials, origin) = credentials(&arguments.token)?;
     let github = GitHub::new(&arguments.api_url, &credentials, repository);
@@ -169,11 +169,11 @@ async fn at_github(arguments: GithubArguments, output: &mut Output) -> Result<Ex
     printer.end(result, changed, took, NEXT)
 }
 
-async fn at_ssh_server(arguments: GitArguments, output: &mut Output) -> Result<ExitCode, Error> {
+async fn at_ssh_server(arguments: GitArguments) -> Result<ExitCode, Error> {
     let url: SshUrl = arguments.url.parse().map_err(|error| Error::usage(format!("{error}")))?;
     let common = arguments.common;
     if common.export {
-        return export(&common, &url, output);
+        return export(&common, &url);
     }
     let target: Target = common.cluster.connect().await?;
     let plan = common.plan();
@@ -205,7 +205,7 @@ impl CommonArguments {
     }
 }
 
-fn export(common: &CommonArguments, url: &SshUrl, output: &mut Output) -> Result<ExitCode, Error> {
+fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
     let problem = |problem| Error::from(Failure { step: "export", problems: vec![problem] });
     let plan = common.plan();
     let sync = Sync {
@@ -220,7 +220,7 @@ fn export(common: &CommonArguments, url: &SshUrl, output: &mut Output) -> Result
     objects.extend(manifests::crds().map_err(problem)?);
     objects.extend(manifests::agent(&plan.installation).map_err(problem)?);
     objects.extend(manifests::sync(&plan.installation, &sync).map_err(problem)?);
-    output.write(&yaml::write_all(objects.iter().map(Object::value)))?;
+    output::write(&manifests::to_yaml(&objects))?;
     Ok(ExitCode::SUCCESS)
 }
 

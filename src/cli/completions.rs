@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clap_complete::Shell;
 
-use super::output::{Error, Output};
+use super::output::{self, Error};
 
 /// Print a shell's completion script
 #[derive(Args)]
@@ -15,13 +15,9 @@ pub(super) struct Arguments {
     shell: Shell,
 }
 
-pub(super) fn run(
-    arguments: &Arguments,
-    command: &mut clap::Command,
-    output: &mut Output,
-) -> Result<ExitCode, Error> {
+pub(super) fn run(arguments: &Arguments, command: &mut clap::Command) -> Result<ExitCode, Error> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, command, "lockgate", &mut script);
-    output.write(&String::from_utf8_lossy(&script))?;
+    output::write(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::{Error, Output};
+use super::output::{self, Error};
 use super::progress::{Form, Printer};
 use super::shared::{ClusterArguments, InstallationArguments, duration};
 use crate::bootstrap::problem::Failure;
 use crate::bootstrap::progress::Progress;
 use crate::bootstrap::{manifests, steps};
-use crate::model::yaml;
 
 /// Install the agent and its kinds, without a repository
 #[derive(Args)]
@@ -31,14 +30,14 @@ pub(super) struct Arguments {
     output: Form,
 }
 
-pub(super) async fn run(arguments: Arguments, output: &mut Output) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let installation = arguments.installation.installation();
     if arguments.export {
         let problem = |problem| Error::from(Failure { step: "export", problems: vec![problem] });
         let mut objects = manifests::namespace(&installation).map_err(problem)?;
         objects.extend(manifests::crds().map_err(problem)?);
         objects.extend(manifests::agent(&installation).map_err(problem)?);
-        output.write(&yaml::write_all(objects.iter().map(crate::model::Object::value)))?;
+        output::write(&manifests::to_yaml(&objects))?;
         return Ok(ExitCode::SUCCESS);
     }
     let target = arguments.cluster.connect().await?;

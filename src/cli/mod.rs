@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use self::output::{Error, Output};
+use self::output::Error;
 
 /// A GitOps agent for Kubernetes that speaks the Flux API.
 #[derive(Parser)]
@@ -35,7 +35,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Agent(agent::Arguments),
-    Bootstrap(bootstrap::Arguments),
+    Bootstrap(Box<bootstrap::Arguments>),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
     Status(status::Arguments),
@@ -60,8 +60,7 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Error::failed(format!("the runtime does not start: {error}")).report(),
     };
-    let mut output = Output::new();
-    let result = runtime.block_on(run(cli.command, &mut output));
+    let result = runtime.block_on(run(cli.command));
     // A thread that waits for a host that does not answer must not hold up the end.
     runtime.shutdown_background();
     match result {
@@ -70,14 +69,14 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command, output: &mut Output) -> Result<ExitCode, Error> {
+async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
         Command::Agent(arguments) => agent::run(&arguments),
-        Command::Bootstrap(arguments) => bootstrap::run(arguments, output).await,
-        Command::Install(arguments) => install::run(arguments, output).await,
-        Command::Uninstall(arguments) => uninstall::run(arguments, output).await,
-        Command::Status(arguments) => status::run(&arguments, output).await,
-        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command(), output),
+        Command::Bootstrap(arguments) => bootstrap::run(*arguments).await,
+        Command::Install(arguments) => install::run(arguments).await,
+        Command::Uninstall(arguments) => uninstall::run(arguments).await,
+        Command::Status(arguments) => status::run(&arguments).await,
+        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
     }
 }
 

@@ -6,20 +6,10 @@ use std::process::ExitCode;
 use crate::bootstrap::problem::{Class, Failure};
 use crate::pipeline::ports::ApiFailure;
 
-/// Where data goes. Whoever reads it may stop reading: that is no failure.
-#[derive(Default)]
-pub(super) struct Output;
-
-impl Output {
-    pub(super) const fn new() -> Self {
-        Self
-    }
-
-    /// Writes data.
-    pub(super) fn write(&mut self, text: &str) -> Result<(), Error> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::from)
-    }
+/// Writes data. Whoever reads it may stop reading: that is no failure.
+pub(super) fn write(text: &str) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::from)
 }
 
 /// Whether a stream shows colours: a terminal, and the user has not said otherwise (no-color.org).

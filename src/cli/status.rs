@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
 
-use super::output::{self, Error, Output};
+use super::output::{self, Error};
 use super::shared::ClusterArguments;
 use crate::api::{GitRepository, Kind, Kustomization, keys};
 use crate::bootstrap::objects::Objects;
@@ -55,7 +55,7 @@ enum Form {
     Name,
 }
 
-pub(super) async fn run(arguments: &Arguments, output: &mut Output) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
     let objects = Objects::new(target.client.kube());
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
@@ -74,10 +74,10 @@ pub(super) async fn run(arguments: &Arguments, output: &mut Output) -> Result<Ex
     let text = match arguments.output {
         Form::Table | Form::Wide => table(&overview, &view, arguments.output == Form::Wide),
         Form::Json => format!("{:#}\n", value(&overview, &view)),
-        Form::Yaml => yaml::write(&value(&overview, &view)),
+        Form::Yaml => yaml::to_string(&value(&overview, &view)),
         Form::Name => names(&overview, &view),
     };
-    output.write(&text)?;
+    output::write(&text)?;
     Ok(ExitCode::from(u8::from(!is_ready)))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::{Error, Output};
+use super::output::Error;
 use super::progress::{Form, Printer};
 use super::shared::{ClusterArguments, duration};
 use crate::api::keys;
@@ -32,7 +32,7 @@ pub(super) struct Arguments {
     output: Form,
 }
 
-pub(super) async fn run(arguments: Arguments, _output: &mut Output) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
     let removal =
         Removal { namespace: arguments.namespace, purge: arguments.purge, timeout: arguments.timeout };

@@ -69,7 +69,8 @@ pub(super) fn sight(object: &Object) -> Sighting {
         resource_version: number(object.text("/metadata/resourceVersion").unwrap_or_default()),
         owner: owner(object),
         fingerprint: entries.iter().find(ours).map_or(0, fingerprint),
-        overridden: plan::take_over(object).is_some(),
+        overridden: plan::apply_policy(object) != plan::Apply::Merge
+            && entries.iter().any(plan::is_overridden),
         by: last_foreign.and_then(|entry| entry["manager"].as_str()).map(str::to_owned),
         health: health::health(object),
     }

@@ -113,7 +113,7 @@ impl Overview {
                     causes.insert(row.key());
                 }
                 State::Blocked(chain) => {
-                    causes.extend(chain.last().filter(|end| !self.is_moving(end)).cloned())
+                    causes.extend(chain.last().filter(|end| !self.is_moving(end)).cloned());
                 }
                 State::Progressing | State::Suspended | State::Ready => {}
             }

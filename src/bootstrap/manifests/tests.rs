@@ -24,9 +24,8 @@ fn find<'o>(objects: &'o [Object], kind: &str) -> &'o Object {
 #[test]
 fn the_embedded_crds_are_those_of_the_types() {
     let definitions = api::crd::definitions();
-    let values: Vec<&Value> = definitions.iter().map(Object::value).collect();
     let note = "# Made from the types in src/api by `UPDATE=1 cargo test --lib crds`; not to be edited.\n";
-    let text = format!("{note}{}", yaml::write_all(values));
+    let text = format!("{note}{}", to_yaml(&definitions));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/bootstrap/crds.yaml"), text).unwrap();
     } else {
