@@ -116,11 +116,14 @@ async fn a_custom_resource_is_applied_right_after_its_definition() {
     let before = stage.cluster.observe(std::slice::from_ref(&widget), &HashSet::new()).await.remove(0);
     assert!(before.dry_run.is_err(), "there is no such kind yet");
     let applied = stage.cluster.apply(&crd).await.unwrap();
-    assert_eq!(stage.cluster.settle(&[applied.reference.clone()], SOON).await, Settled::Healthy);
+    assert_eq!(stage.cluster.settle(std::slice::from_ref(&applied.reference), SOON).await, Settled::Healthy);
     let observation = stage.cluster.observe(std::slice::from_ref(&widget), &HashSet::new()).await.remove(0);
     observation.dry_run.unwrap();
     let of_widget = stage.cluster.apply(&widget).await.unwrap();
-    assert_eq!(stage.cluster.settle(&[of_widget.reference.clone()], SOON).await, Settled::Healthy);
+    assert_eq!(
+        stage.cluster.settle(std::slice::from_ref(&of_widget.reference), SOON).await,
+        Settled::Healthy
+    );
     let wrong = stage.object(&format!("{group}/v1"), "Widget", "w", json!({"spec": {"sizee": 1}}));
     let refused =
         stage.cluster.observe(&[wrong], &HashSet::from([widget.id()])).await.remove(0).dry_run.unwrap_err();
