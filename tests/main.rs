@@ -1,3 +1,6 @@
 //! Integration tests.
+
 #[cfg(test)]
+mod cluster;
 mod source;
+mod oracle;

@@ -140,7 +140,7 @@ pub struct Artifact {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// When it was fetched.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub last_update_time: Timestamp,
     /// In bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]

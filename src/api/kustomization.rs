@@ -374,10 +374,10 @@ pub struct HistoryEntry {
     /// SHA-256 of what was built.
     pub digest: String,
     /// When it came first.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub first_reconciled: Timestamp,
     /// When it came last.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub last_reconciled: Timestamp,
     /// How long the last one took.
     #[schemars(with = "String")]

@@ -4,6 +4,7 @@
 //! was written in, and nothing is lost by storing it. Fields and defaults: Flux 2.9 `api/` types and the removed versions
 //! before it.
 
+pub mod crd;
 mod git_repository;
 pub mod keys;
 mod kustomization;

@@ -1,6 +1,18 @@
 //! YAML as Kubernetes tools read it, in two dialects. The one place that knows about either.
+//!
+//! `compose` turns a parser's events into JSON values, `scalar` says what a scalar means, `write` prints values so
+//! that both dialects read them back equal.
+
+mod compose;
+mod scalar;
+#[cfg(test)]
+mod tests;
+mod time;
+mod write;
 
 use serde_json::Value;
+
+pub use write::to_string;
 
 /// Which of the two readers to agree with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,4 +43,21 @@ pub struct YamlError {
     pub column: usize,
     /// A lowercase fragment.
     pub message: String,
+}
+
+/// All documents of a stream, empty ones included.
+pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, YamlError> {
+    let mut composer = compose::Composer::new(text, dialect)?;
+    let mut documents = Vec::new();
+    while let Some(document) = composer.document()? {
+        documents.push(document);
+    }
+    Ok(documents)
+}
+
+/// The first document of a stream, as sigs.k8s.io/yaml reads it: what follows is not looked at. `Null` when there is
+/// none.
+pub fn first_document(text: &str, dialect: Dialect) -> Result<Document, YamlError> {
+    let document = compose::Composer::new(text, dialect)?.document()?;
+    Ok(document.unwrap_or(Document { value: Value::Null, line: 1 }))
 }

@@ -1,0 +1,387 @@
+//! From a parser's events to JSON values: anchors, merge keys, duplicate keys and the limits that keep a hostile text
+//! from filling memory or the stack.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle};
+use serde_json::{Map, Value};
+
+use super::scalar::{Scalar, Tag, float_key, resolve};
+use super::{Dialect, Document, YamlError};
+
+/// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
+const DEPTH_LIMIT: usize = 200;
+
+/// How much anchors and aliases may copy in one stream, in nodes, where each 32 bytes of text count as one more.
+const ALIAS_BUDGET: usize = 1_000_000;
+
+/// Composes the documents of a stream one by one.
+pub(super) struct Composer<'t> {
+    parser: Parser<'t, StrInput<'t>>,
+    dialect: Dialect,
+    anchors: HashMap<usize, Node>,
+    budget: usize,
+    /// How many flow collections are open.
+    flow: usize,
+}
+
+/// A node that was composed, and what it takes to copy it.
+#[derive(Clone)]
+struct Node {
+    content: Content,
+    place: Place,
+    aliased: bool,
+    weight: usize,
+    height: usize,
+}
+
+/// A scalar keeps its text, because a key is read by other rules than a value.
+#[derive(Clone)]
+enum Content {
+    Scalar { text: String, tag: Option<Tag>, absent: bool },
+    Collection(Value),
+}
+
+/// Where a node stands, both from 1.
+#[derive(Clone, Copy)]
+struct Place {
+    line: usize,
+    column: usize,
+    /// Nothing is written there, and the node is null by that.
+    empty: bool,
+}
+
+/// How a key is to be treated.
+enum Key {
+    Text(String),
+    Merge,
+    /// The entry is read and left out.
+    Dropped,
+}
+
+type Next<'t> = (Event<'t>, Place);
+
+impl<'t> Composer<'t> {
+    pub(super) fn new(text: &'t str, dialect: Dialect) -> Result<Self, YamlError> {
+        refuse_control_characters(text)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if dialect == Dialect::V3 {
+            check_separators(text)?;
+        }
+        let options = granit_parser::options! {
+            emit_comments: false,
+            flow_nesting_limit: DEPTH_LIMIT,
+            block_nesting_limit: DEPTH_LIMIT,
+        };
+        let parser = Parser::new_from_str_with_options(text, options);
+        Ok(Self { parser, dialect, anchors: HashMap::new(), budget: ALIAS_BUDGET, flow: 0 })
+    }
+
+    /// The next document; `None` at the end of the stream.
+    pub(super) fn document(&mut self) -> Result<Option<Document>, YamlError> {
+        loop {
+            match self.next()? {
+                None | Some((Event::StreamEnd, _)) => return Ok(None),
+                Some((Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd, _)) => {}
+                Some((event, place)) => {
+                    self.anchors.clear();
+                    let node = self.node(event, place, 0)?;
+                    let value = self.value(node)?;
+                    return Ok(Some(Document { value, line: place.line }));
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Next<'t>>, YamlError> {
+        match self.parser.next_event() {
+            None => Ok(None),
+            Some(Ok((event, span))) => Ok(Some((event, Place::of(&span, span.is_empty())))),
+            Some(Err(error)) => Err(syntax_error(&error)),
+        }
+    }
+
+    fn require(&mut self, place: Place) -> Result<Next<'t>, YamlError> {
+        self.next()?.ok_or_else(|| place.error("the text ends inside a document"))
+    }
+
+    fn node(&mut self, event: Event<'t>, place: Place, depth: usize) -> Result<Node, YamlError> {
+        if depth > DEPTH_LIMIT {
+            return Err(place.error(format!("nested deeper than {DEPTH_LIMIT} levels")));
+        }
+        let (anchor, node) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let tag = self.tag(tag.as_deref(), style);
+                (anchor, scalar(text, tag, place))
+            }
+            Event::SequenceStart(style, anchor, _) => {
+                self.flow += usize::from(style == StructureStyle::Flow);
+                let node = self.sequence(place, depth)?;
+                self.flow -= usize::from(style == StructureStyle::Flow);
+                (anchor, node)
+            }
+            Event::MappingStart(style, anchor, _) => {
+                self.flow += usize::from(style == StructureStyle::Flow);
+                let node = self.mapping(place, depth)?;
+                self.flow -= usize::from(style == StructureStyle::Flow);
+                (anchor, node)
+            }
+            Event::Alias(id) => return self.alias(id, place, depth),
+            _ => return Err(place.error("expected a scalar, a list or a mapping")),
+        };
+        if anchor != 0 {
+            self.spend(node.weight, place)?;
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    /// The tag that decides what a scalar is; `None` for one that is taken as it looks.
+    fn tag(&self, tag: Option<&granit_parser::Tag>, style: ScalarStyle) -> Option<Tag> {
+        let plain = style == ScalarStyle::Plain;
+        let Some(tag) = tag else { return if plain { None } else { Some(Tag::Str) } };
+        if tag.to_string() != "!" {
+            let name = tag.suffix_in_namespace("tag:yaml.org,2002:");
+            return Some(name.map_or(Tag::Other, |name| Tag::named(&name)));
+        }
+        // A lone `!` is a tag without meaning to v2, and no tag to v3.
+        match self.dialect {
+            Dialect::V2 => Some(Tag::Other),
+            Dialect::V3 if plain => None,
+            Dialect::V3 => Some(Tag::Str),
+        }
+    }
+
+    fn alias(&mut self, id: usize, place: Place, depth: usize) -> Result<Node, YamlError> {
+        // An anchor is known only once its node is complete, so an alias inside its own anchor is not found.
+        let Some(target) = self.anchors.get(&id) else {
+            return Err(place.error("an anchor's value contains itself"));
+        };
+        let (weight, height) = (target.weight, target.height);
+        if depth + height > DEPTH_LIMIT {
+            return Err(place.error(format!("nested deeper than {DEPTH_LIMIT} levels")));
+        }
+        self.spend(weight, place)?;
+        let mut node = self.anchors[&id].clone();
+        node.aliased = true;
+        node.place = place;
+        Ok(node)
+    }
+
+    fn spend(&mut self, weight: usize, place: Place) -> Result<(), YamlError> {
+        self.budget = self.budget.checked_sub(weight).ok_or_else(|| {
+            place.error(format!(
+                "aliases expand the text to more than {ALIAS_BUDGET} values; is it an alias bomb?"
+            ))
+        })?;
+        Ok(())
+    }
+
+    fn sequence(&mut self, start: Place, depth: usize) -> Result<Node, YamlError> {
+        let (mut items, mut weight, mut height) = (Vec::new(), 1, 0);
+        loop {
+            let (event, place) = self.require(start)?;
+            if matches!(event, Event::SequenceEnd) {
+                return Ok(Node::collection(Value::Array(items), start, weight, height + 1));
+            }
+            let item = self.node(event, place, depth + 1)?;
+            weight += item.weight;
+            height = height.max(item.height);
+            items.push(self.value(item)?);
+        }
+    }
+
+    fn mapping(&mut self, start: Place, depth: usize) -> Result<Node, YamlError> {
+        let (mut map, mut weight, mut height) = (Map::new(), 1, 0);
+        let mut merge: Option<Node> = None;
+        loop {
+            let (event, place) = self.require(start)?;
+            if matches!(event, Event::MappingEnd) {
+                break;
+            }
+            let key = self.node(event, place, depth + 1)?;
+            let (event, place) = self.require(start)?;
+            let entry = self.node(event, place, depth + 1)?;
+            weight += key.weight + entry.weight;
+            height = height.max(entry.height);
+            let key_place = key.place;
+            match self.key(key, depth)? {
+                Key::Dropped => {}
+                Key::Merge if self.dialect == Dialect::V2 => merge_over(&mut map, &entry)?,
+                Key::Merge if merge.is_some() => return Err(key_place.error("two merge keys in one mapping")),
+                Key::Merge => merge = Some(entry),
+                Key::Text(key) if self.dialect == Dialect::V3 && map.contains_key(&key) => {
+                    return Err(key_place.error(format!("key '{key}' is already defined in this mapping")));
+                }
+                Key::Text(key) => {
+                    let value = self.value(entry)?;
+                    map.insert(key, value);
+                }
+            }
+        }
+        if let Some(merge) = merge {
+            merge_under(&mut map, &merge)?;
+        }
+        Ok(Node::collection(Value::Object(map), start, weight, height + 1))
+    }
+
+    fn key(&self, key: Node, depth: usize) -> Result<Key, YamlError> {
+        let place = key.place;
+        let Content::Scalar { text, tag, .. } = key.content else {
+            return Err(place.error("a list or a mapping cannot be a key"));
+        };
+        match self.dialect {
+            Dialect::V3 => key_v3(text, tag, depth).map_err(|message| place.error(message)),
+            Dialect::V2 => key_v2(text, tag).map_err(|message| place.error(message)),
+        }
+    }
+
+    fn value(&self, node: Node) -> Result<Value, YamlError> {
+        let in_flow = self.flow > 0;
+        let (text, tag) = match node.content {
+            Content::Collection(value) => return Ok(value),
+            // kyaml prints what it read before it reads it again, and in a flow collection its printer has to quote
+            // what is not written and what holds a colon, which makes strings of both.
+            Content::Scalar { absent: true, .. } if self.dialect == Dialect::V3 && in_flow => {
+                return Ok(Value::String(String::new()));
+            }
+            Content::Scalar { text, tag, .. } => (text, tag),
+        };
+        let value = match resolve(self.dialect, tag, text) {
+            Ok(Scalar::Time(_, text)) if in_flow && tag.is_none() && text.contains(':') => {
+                Ok(Value::String(text))
+            }
+            Ok(scalar) => scalar.value(self.dialect),
+            Err(message) => Err(message),
+        };
+        value.map_err(|message| node.place.error(message))
+    }
+}
+
+/// kyaml reads the top of a resource into a map of strings, so that any scalar is a key there; below, a key that is
+/// not a string has no way into JSON. A quoted `<<` disappears when kyaml takes merge keys out.
+fn key_v3(text: String, tag: Option<Tag>, depth: usize) -> Result<Key, String> {
+    match tag {
+        Some(Tag::Merge) | None => {}
+        Some(_) if text == "<<" => return Ok(Key::Dropped),
+        Some(Tag::Str) => return Ok(Key::Text(text)),
+        Some(_) => {}
+    }
+    match resolve(Dialect::V3, tag, text.clone())? {
+        Scalar::Merge => Ok(Key::Merge),
+        Scalar::Null => Err("null cannot be a key; quote it".into()),
+        Scalar::Text(text) if tag.is_none() || depth == 0 => Ok(Key::Text(text)),
+        _ if depth == 0 => Ok(Key::Text(text)),
+        _ => Err(format!("key '{text}' is not a string; quote it")),
+    }
+}
+
+/// sigs.k8s.io/yaml resolves a key as it does a value and prints it again.
+fn key_v2(text: String, tag: Option<Tag>) -> Result<Key, String> {
+    if tag == Some(Tag::Merge) && text == "<<" {
+        return Ok(Key::Merge);
+    }
+    Ok(Key::Text(match resolve(Dialect::V2, tag, text)? {
+        Scalar::Merge => return Ok(Key::Merge),
+        Scalar::Text(text) | Scalar::Time(_, text) => text,
+        Scalar::Bool(value) => value.to_string(),
+        Scalar::Int(value) => value.to_string(),
+        Scalar::Float(value) => float_key(value),
+        Scalar::Uint(value) => return Err(format!("key {value} is too large for a number; quote it")),
+        Scalar::Null => return Err("null cannot be a key; quote it".into()),
+    }))
+}
+
+fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place) -> Node {
+    let weight = 1 + text.len() / 32;
+    let content = Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none() };
+    Node { content, place, aliased: false, weight, height: 0 }
+}
+
+/// The mappings that a merge key names; those named first win.
+fn merge_sources(node: &Node) -> Result<Vec<&Map<String, Value>>, YamlError> {
+    let wrong = || node.place.error("a merge key needs a mapping or a list of mappings");
+    match &node.content {
+        Content::Collection(Value::Object(map)) => Ok(vec![map]),
+        Content::Collection(Value::Array(items)) if !node.aliased => {
+            items.iter().map(|item| item.as_object().ok_or_else(wrong)).collect()
+        }
+        _ => Err(wrong()),
+    }
+}
+
+/// V2: entries of a merge replace what stands before it, and are replaced by what follows.
+fn merge_over(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlError> {
+    for source in merge_sources(node)?.into_iter().rev() {
+        for (key, value) in source {
+            map.insert(key.clone(), value.clone());
+        }
+    }
+    Ok(())
+}
+
+/// V3: entries of a merge never replace those of the mapping itself.
+fn merge_under(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlError> {
+    for source in merge_sources(node)? {
+        for (key, value) in source {
+            if !map.contains_key(key) {
+                map.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Node {
+    fn collection(value: Value, place: Place, weight: usize, height: usize) -> Self {
+        Self { content: Content::Collection(value), place, aliased: false, weight, height }
+    }
+}
+
+impl Place {
+    fn of(span: &Span, empty: bool) -> Self {
+        Self { line: span.start.line(), column: span.start.col() + 1, empty }
+    }
+
+    fn error(self, message: impl Into<String>) -> YamlError {
+        YamlError { line: self.line, column: self.column, message: message.into() }
+    }
+}
+
+fn syntax_error(error: &ScanError) -> YamlError {
+    let place = Place { line: error.marker().line(), column: error.marker().col() + 1, empty: true };
+    place.error(error.info().replace('\n', " "))
+}
+
+/// YAML's printable characters are all that Go's readers take. A NUL byte most often means a binary file.
+fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}');
+    let Some((at, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) else { return Ok(()) };
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let place = Place {
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        empty: false,
+    };
+    let hint = if found == '\0' { " (is this a binary file?)" } else { "" };
+    Err(place.error(format!("control character U+{:04X} is not allowed in YAML{hint}", u32::from(found))))
+}
+
+/// kyaml cuts a stream at lines that begin with `---` and lets only a comment follow there. It does not look at the first
+/// line, the one after such a cut, nor a last one without a line break.
+fn check_separators(text: &str) -> Result<(), YamlError> {
+    let mut cut = true;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let separator = line.strip_prefix("---").filter(|_| !cut && line.ends_with('\n'));
+        cut = separator.is_some();
+        let Some(rest) = separator else { continue };
+        let rest = rest.trim();
+        if !rest.is_empty() && !rest.starts_with('#') {
+            let place = Place { line: number + 1, column: 4, empty: false };
+            return Err(place.error("only a comment may follow the document separator '---' on its line"));
+        }
+    }
+    Ok(())
+}

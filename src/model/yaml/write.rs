@@ -1,0 +1,219 @@
+//! Prints a value as YAML that both dialects, and other readers of YAML 1.1 and 1.2, read back equal.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::Dialect;
+use super::scalar::{Scalar, float_text, resolve};
+
+/// The longest key that needs no `?` before it; parsers look 1024 characters ahead.
+const SIMPLE_KEY_LIMIT: usize = 900;
+
+/// The value as one YAML document in block style, with keys in the order in which they stand.
+///
+/// A float without a fraction reads back as an integer, since neither reader tells the two apart.
+pub fn to_string(value: &Value) -> String {
+    let mut out = String::new();
+    match value {
+        Value::Object(map) if !map.is_empty() => mapping(&mut out, value, 0),
+        Value::Array(items) if !items.is_empty() => sequence(&mut out, items, 0),
+        Value::String(text) => {
+            // A block scalar at the top has no parent to be indented under.
+            if text.contains('\n') {
+                double_quoted(&mut out, text)
+            } else {
+                string(&mut out, text, 0)
+            }
+            out.push('\n');
+        }
+        other => {
+            atom(&mut out, other, 0);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// The entries of a mapping, the first of which the cursor stands before.
+fn mapping(out: &mut String, value: &Value, indent: usize) {
+    let Value::Object(map) = value else { return };
+    for (at, (key, value)) in map.iter().enumerate() {
+        if at > 0 {
+            pad(out, indent);
+        }
+        if key.len() > SIMPLE_KEY_LIMIT {
+            out.push_str("? ");
+            double_quoted(out, key);
+            out.push('\n');
+            pad(out, indent);
+        } else {
+            flow_string(out, key);
+        }
+        out.push(':');
+        match value {
+            Value::Object(inner) if !inner.is_empty() => {
+                out.push('\n');
+                pad(out, indent + 2);
+                mapping(out, value, indent + 2);
+            }
+            Value::Array(items) if !items.is_empty() => {
+                out.push('\n');
+                pad(out, indent);
+                sequence(out, items, indent);
+            }
+            scalar => {
+                out.push(' ');
+                atom(out, scalar, indent + 2);
+                out.push('\n');
+            }
+        }
+    }
+}
+
+/// The items of a list, the first of which the cursor stands before.
+fn sequence(out: &mut String, items: &[Value], indent: usize) {
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            pad(out, indent);
+        }
+        out.push_str("- ");
+        match item {
+            Value::Object(map) if !map.is_empty() => mapping(out, item, indent + 2),
+            Value::Array(items) if !items.is_empty() => sequence(out, items, indent + 2),
+            scalar => {
+                atom(out, scalar, indent + 2);
+                out.push('\n');
+            }
+        }
+    }
+}
+
+fn pad(out: &mut String, indent: usize) {
+    out.extend(std::iter::repeat_n(' ', indent));
+}
+
+/// Whatever fits on the line, and block scalars, whose lines are indented by `indent`.
+fn atom(out: &mut String, value: &Value, indent: usize) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() => out.push_str(&float_text(float)),
+            _ => out.push_str(&number.to_string()),
+        },
+        Value::String(text) => string(out, text, indent),
+        Value::Array(_) => out.push_str("[]"),
+        Value::Object(_) => out.push_str("{}"),
+    }
+}
+
+fn string(out: &mut String, text: &str, indent: usize) {
+    if fits_block(text) { block(out, text, indent) } else { flow_string(out, text) }
+}
+
+/// A string on one line.
+fn flow_string(out: &mut String, text: &str) {
+    if text.chars().any(needs_escape) {
+        double_quoted(out, text);
+    } else if is_ambiguous(text) {
+        out.push('"');
+        out.push_str(&text.replace('\\', "\\\\").replace('"', "\\\""));
+        out.push('"');
+    } else if fits_plain(text) {
+        out.push_str(text);
+    } else {
+        out.push('\'');
+        out.push_str(&text.replace('\'', "''"));
+        out.push('\'');
+    }
+}
+
+/// Whether some reader takes the text for something else than a string when it is not quoted.
+fn is_ambiguous(text: &str) -> bool {
+    let other = |dialect| !matches!(resolve(dialect, None, text.to_owned()), Ok(Scalar::Text(_)));
+    // Sexagesimal numbers and further forms of YAML 1.1 and 1.2 begin as numbers do.
+    let numeric = text.trim_start_matches(['+', '-', '.']).starts_with(|c: char| c.is_ascii_digit())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_hexdigit() || matches!(c, '+' | '-' | '.' | ':' | '_' | 'x' | 'X' | 'o'));
+    text == "=" || numeric || other(Dialect::V2) || other(Dialect::V3)
+}
+
+/// Whether the text, which is not ambiguous, can stand without quotes as a key and as a value.
+fn fits_plain(text: &str) -> bool {
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else { return false };
+    let starts_well = match first {
+        '-' => chars.next().is_some_and(|c| !matches!(c, ' ' | '-')) || is_flag(text),
+        '?' | ':' | ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
+        | '@' | '`' | ' ' => false,
+        _ => true,
+    };
+    starts_well
+        && !text.ends_with([' ', ':'])
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && !text.starts_with("...")
+        && text.chars().all(|c| c.is_ascii() || c.is_alphanumeric())
+}
+
+/// `--flag`, which must not look like the separator `---`.
+fn is_flag(text: &str) -> bool {
+    text.strip_prefix("--").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+}
+
+/// Characters that only double quotes can hold, or that some reader does not take as they are.
+fn needs_escape(c: char) -> bool {
+    !matches!(c, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+}
+
+fn double_quoted(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if needs_escape(c) => {
+                let code = u32::from(c);
+                // Writing to a string does not fail.
+                let _ = match code {
+                    0..=0xff => write!(out, "\\x{code:02X}"),
+                    0x100..=0xffff => write!(out, "\\u{code:04X}"),
+                    _ => write!(out, "\\U{code:08X}"),
+                };
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// Whether the text reads back equal from a block scalar whose indentation is found from its first line.
+fn fits_block(text: &str) -> bool {
+    text.contains('\n')
+        && !text.starts_with(['\n', ' ', '\t'])
+        && !text.chars().any(|c| c != '\n' && c != '\t' && needs_escape(c))
+        && text.lines().all(|line| line.is_empty() || !line.trim_matches([' ', '\t']).is_empty())
+}
+
+fn block(out: &mut String, text: &str, indent: usize) {
+    let body = text.trim_end_matches('\n');
+    out.push('|');
+    match text.len() - body.len() {
+        0 => out.push('-'),
+        1 => {}
+        _ => out.push('+'),
+    }
+    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
+        out.push('\n');
+        if !line.is_empty() {
+            pad(out, indent);
+            out.push_str(line);
+        }
+    }
+}

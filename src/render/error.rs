@@ -1,0 +1,187 @@
+//! Why a tree could not be rendered: every fault with its file, line, field and object.
+
+use std::fmt;
+
+/// What a fault means for the one who asked for the render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Category {
+    /// The path to build is not in the tree.
+    PathNotFound,
+    /// The path to build cannot be one: absolute, or above the root.
+    InvalidPath,
+    /// The files do not build.
+    Build,
+    /// A variable is missing, or its syntax is wrong.
+    Substitution,
+}
+
+/// One fault. `Display` prints the parts that are known, from the file inwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What it means.
+    pub category: Category,
+    /// Path in the tree.
+    pub file: Option<String>,
+    /// From 1.
+    pub line: Option<usize>,
+    /// Dotted path of the field in the file.
+    pub field: Option<String>,
+    /// The object concerned, as `Kind/namespace/name`.
+    pub object: Option<String>,
+    /// What is wrong, as a lowercase fragment.
+    pub message: String,
+}
+
+/// Why a render failed: one fault, or all that were found together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderError(Vec<Fault>);
+
+/// The result of a step of a render.
+pub(crate) type Result<T, E = RenderError> = std::result::Result<T, E>;
+
+impl Fault {
+    /// A fault of the build.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::of(Category::Build, message)
+    }
+
+    /// A fault of another category.
+    pub fn of(category: Category, message: impl Into<String>) -> Self {
+        Self { category, file: None, line: None, field: None, object: None, message: message.into() }
+    }
+
+    /// Names the file, where none is named yet.
+    #[must_use]
+    pub fn in_file(mut self, file: &str) -> Self {
+        self.file.get_or_insert_with(|| file.into());
+        self
+    }
+
+    /// Names the line.
+    #[must_use]
+    pub fn at_line(mut self, line: usize) -> Self {
+        self.line.get_or_insert(line);
+        self
+    }
+
+    /// Names the field, where none is named yet.
+    #[must_use]
+    pub fn in_field(mut self, field: impl Into<String>) -> Self {
+        self.field.get_or_insert_with(|| field.into());
+        self
+    }
+
+    /// Names the object, where none is named yet.
+    #[must_use]
+    pub fn on_object(mut self, object: impl Into<String>) -> Self {
+        self.object.get_or_insert_with(|| object.into());
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            f.write_str(file)?;
+            if let Some(line) = self.line {
+                write!(f, ":{line}")?;
+            }
+            f.write_str(": ")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
+        }
+        if let Some(object) = &self.object {
+            write!(f, "{object}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl RenderError {
+    /// Several faults together; `None` when there is none.
+    pub fn of(faults: Vec<Fault>) -> Option<Self> {
+        if faults.is_empty() { None } else { Some(Self(faults)) }
+    }
+
+    /// The faults, in the order in which they were found; never empty.
+    pub fn faults(&self) -> &[Fault] {
+        &self.0
+    }
+
+    /// The category of the gravest fault: a path that is not there before a file that does not build.
+    pub fn category(&self) -> Category {
+        self.0.iter().map(|fault| fault.category).min().unwrap_or(Category::Build)
+    }
+
+    /// Names the file in every fault that names none.
+    #[must_use]
+    pub fn in_file(self, file: &str) -> Self {
+        self.map(|fault| fault.in_file(file))
+    }
+
+    /// Names the field in every fault that names none.
+    #[must_use]
+    pub fn in_field(self, field: &str) -> Self {
+        self.map(|fault| if fault.file.is_none() { fault.in_field(field) } else { fault })
+    }
+
+    /// Names the object in every fault that names none.
+    #[must_use]
+    pub fn on_object(self, object: &str) -> Self {
+        self.map(|fault| fault.on_object(object))
+    }
+
+    /// Both kinds of faults together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    fn map(self, change: impl Fn(Fault) -> Fault) -> Self {
+        Self(self.0.into_iter().map(change).collect())
+    }
+}
+
+impl From<Fault> for RenderError {
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault])
+    }
+}
+
+impl fmt::Display for RenderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RenderError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_told_from_the_file_inwards() {
+        let fault = Fault::new("expected a string, found a number")
+            .in_field("images[0].newTag")
+            .at_line(3)
+            .in_file("a/kustomization.yaml");
+        let text = "a/kustomization.yaml:3: images[0].newTag: expected a string, found a number";
+        assert_eq!(RenderError::from(fault).in_file("other").to_string(), text);
+    }
+
+    #[test]
+    fn a_missing_path_outweighs_the_rest() {
+        let error = RenderError::from(Fault::new("a")).and(Fault::of(Category::PathNotFound, "b").into());
+        assert_eq!(error.category(), Category::PathNotFound);
+        assert_eq!(error.to_string(), "a\nb");
+    }
+}

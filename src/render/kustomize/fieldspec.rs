@@ -1,0 +1,187 @@
+//! Walks to the fields that a field specification means.
+
+use serde_json::{Map, Value};
+
+use super::file::FieldSpec;
+use super::res::{Kind, Res};
+use crate::render::error::{Fault, Result};
+
+/// What is made where a field is absent and the specification says that it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Create {
+    /// Nothing.
+    Nothing,
+    /// An empty string.
+    Scalar,
+    /// An empty mapping.
+    Mapping,
+}
+
+/// Splits a path at `delimiter`, which a backslash before it keeps.
+pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
+    let path = if path.len() > 1 { path.strip_prefix(delimiter).unwrap_or(path) } else { path };
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.split(delimiter) {
+        match parts.last_mut() {
+            Some(last) if last.ends_with('\\') => {
+                last.pop();
+                last.push(delimiter);
+                last.push_str(part);
+            }
+            _ => parts.push(part.into()),
+        }
+    }
+    parts
+}
+
+/// Whether a specification means objects of this kind.
+pub(crate) fn selects(spec: &FieldSpec, gvk: Kind<'_>) -> bool {
+    gvk.is_selected(&spec.group, &spec.version, &spec.kind)
+}
+
+/// Runs `set` on every field of the resource that the specification means.
+pub(crate) fn visit(
+    res: &mut Res,
+    spec: &FieldSpec,
+    create: Create,
+    set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
+) -> Result<()> {
+    if !selects(spec, res.gvk()) {
+        return Ok(());
+    }
+    let path = split_path(&spec.path, '/');
+    let create = if spec.create { create } else { Create::Nothing };
+    walk(&mut res.value, &path, create, set)
+        .map_err(|fault| fault.in_field(&spec.path).on_object(res.subject()).in_file(&res.file).into())
+}
+
+/// Runs `set` on every field below `value` that `path` leads to.
+pub(crate) fn walk(
+    value: &mut Value,
+    path: &[String],
+    create: Create,
+    set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let Some((part, rest)) = path.split_first() else { return set(value) };
+    match value {
+        Value::Null => Ok(()),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| walk(item, path, create, set)),
+        Value::Object(map) => {
+            let (name, is_list) = part.strip_suffix("[]").map_or((part.as_str(), false), |name| (name, true));
+            match enter(map, name.trim(), is_list, rest.is_empty(), create)? {
+                Some(field) => walk(field, rest, create, set),
+                None => Ok(()),
+            }
+        }
+        other => {
+            let found = crate::model::type_name(other);
+            Err(Fault::new(format!("expected a mapping or a list before '{part}', found {found}")))
+        }
+    }
+}
+
+/// The field of a mapping, made where it is to be made.
+fn enter<'m>(
+    map: &'m mut Map<String, Value>,
+    name: &str,
+    is_list: bool,
+    is_last: bool,
+    create: Create,
+) -> Result<Option<&'m mut Value>, Fault> {
+    if name.is_empty() {
+        return Err(Fault::new("the path has an empty part"));
+    }
+    if name == "-" || name == "*" || name.parse::<i64>().is_ok() || name.starts_with('[') {
+        return Err(Fault::new(format!("the path part '{name}' is not the name of a field")));
+    }
+    let made = match (create, is_list, is_last) {
+        (_, true, _) => Some(Value::Array(Vec::new())),
+        (Create::Nothing, false, _) => None,
+        (Create::Scalar, false, true) => Some(Value::String(String::new())),
+        (Create::Mapping, false, true) | (_, false, false) => Some(Value::Object(Map::new())),
+    };
+    match map.get_mut(name) {
+        Some(Value::Null) => {
+            // Kustomize turns a null into what the path wants there.
+            if let Some(made) = made {
+                map.insert(name.into(), made);
+            }
+        }
+        None if !is_list => match made {
+            Some(made) => {
+                map.insert(name.into(), made);
+            }
+            None => return Ok(None),
+        },
+        None => return Ok(None),
+        Some(_) => {}
+    }
+    Ok(map.get_mut(name))
+}
+
+/// Sets a key of a mapping, as for labels: nothing happens on a null.
+pub(crate) fn set_entry(value: &mut Value, key: &str, entry: &str) -> Result<(), Fault> {
+    match value {
+        Value::Object(map) => {
+            map.insert(key.into(), entry.into());
+            Ok(())
+        }
+        Value::Null => Ok(()),
+        other => Err(Fault::new(format!("expected a mapping, found {}", crate::model::type_name(other)))),
+    }
+}
+
+/// Sets a scalar; anything else is refused.
+pub(crate) fn set_scalar(value: &mut Value, scalar: Value) -> Result<(), Fault> {
+    match value {
+        Value::Array(_) | Value::Object(_) => {
+            Err(Fault::new(format!("expected a scalar, found {}", crate::model::type_name(value))))
+        }
+        _ => {
+            *value = scalar;
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_split_at_slashes_that_no_backslash_keeps() {
+        for (path, parts) in [
+            ("metadata/name", vec!["metadata", "name"]),
+            ("/a/b", vec!["a", "b"]),
+            (r"metadata/annotations/x.io\/y", vec!["metadata", "annotations", "x.io/y"]),
+            ("", vec![""]),
+        ] {
+            assert_eq!(split_path(path, '/'), parts);
+        }
+    }
+
+    #[test]
+    fn a_walk_goes_through_lists_and_makes_what_is_absent() {
+        let cases = [
+            (json!({"a": [{"b": {}}, {}]}), "a/b/c", json!({"a": [{"b": {"c": "x"}}, {"b": {"c": "x"}}]})),
+            (json!({"a": null}), "a/b", json!({"a": {"b": "x"}})),
+            (json!({}), "a[]/b", json!({})),
+            (json!({"a": null}), "a[]/b", json!({"a": []})),
+            (json!({"a": [null, {}]}), "a[]/b", json!({"a": [null, {"b": "x"}]})),
+        ];
+        for (mut value, path, expected) in cases {
+            let path = split_path(path, '/');
+            walk(&mut value, &path, Create::Scalar, &mut |field| set_scalar(field, "x".into())).unwrap();
+            assert_eq!(value, expected);
+        }
+    }
+
+    #[test]
+    fn a_scalar_on_the_way_is_refused() {
+        let path = split_path("a/b", '/');
+        let error = walk(&mut json!({"a": 1}), &path, Create::Scalar, &mut |_| Ok(())).unwrap_err();
+        assert_eq!(error.to_string(), "expected a mapping or a list before 'b', found a number");
+    }
+}

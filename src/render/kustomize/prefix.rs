@@ -1,0 +1,66 @@
+//! `namePrefix` and `nameSuffix`: renames objects, except those whose names mean something outside of them.
+
+use super::fieldspec::{self, Create};
+use super::file::FieldSpec;
+use super::res::{Kind, text_of};
+use super::resmap::ResMap;
+use crate::render::error::Result;
+
+/// Which end of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// In front.
+    Prefix,
+    /// Behind.
+    Suffix,
+}
+
+/// Puts a text before or behind names.
+#[derive(Debug, Clone)]
+pub(crate) struct Affix {
+    /// Where.
+    pub(crate) end: End,
+    /// What.
+    pub(crate) text: String,
+    /// In which fields.
+    pub(crate) specs: Vec<FieldSpec>,
+}
+
+impl Affix {
+    /// Changes every resource.
+    pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
+        for res in map.items_mut() {
+            if is_fixed(res.original_gvk()) {
+                continue;
+            }
+            for spec in &self.specs {
+                if !fieldspec::selects(spec, res.original_gvk()) {
+                    continue;
+                }
+                if spec.path == "metadata/name" && !self.text.is_empty() {
+                    match self.end {
+                        End::Prefix => res.prefixes.push(self.text.clone()),
+                        End::Suffix => res.suffixes.push(self.text.clone()),
+                    }
+                    res.remember();
+                }
+                fieldspec::visit(res, spec, Create::Scalar, &mut |field| {
+                    let old = text_of(field);
+                    let new = match self.end {
+                        End::Prefix => format!("{}{old}", self.text),
+                        End::Suffix => format!("{old}{}", self.text),
+                    };
+                    fieldspec::set_scalar(field, new.into())
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether names of this kind are never changed.
+fn is_fixed(gvk: Kind<'_>) -> bool {
+    gvk.is_selected("", "", "CustomResourceDefinition")
+        || gvk.is_selected("apiregistration.k8s.io", "", "APIService")
+        || gvk.is_selected("", "", "Namespace")
+}

@@ -1,0 +1,52 @@
+//! `replicas`: sets how many replicas a workload has.
+
+use super::fieldspec::{self, Create};
+use super::file::{FieldSpec, Replica};
+use super::resmap::ResMap;
+use crate::render::error::{Fault, Result};
+
+/// Sets the replicas of the objects of one name.
+#[derive(Debug, Clone)]
+pub(crate) struct SetReplicas {
+    /// Name and count.
+    pub(crate) replica: Replica,
+    /// Fields, and with them the kinds.
+    pub(crate) specs: Vec<FieldSpec>,
+}
+
+impl SetReplicas {
+    /// Changes the objects that have the name or had it; there must be one.
+    pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
+        let mut found = false;
+        let named: Vec<usize> = (0..map.items().len())
+            .filter(|at| {
+                let res = &map.items()[*at];
+                res.name() == self.replica.name.as_str()
+                    || res.previous.iter().any(|previous| previous.name == self.replica.name)
+            })
+            .collect();
+        for spec in &self.specs {
+            for &at in &named {
+                let res = map.content_mut(at);
+                let id = res.id();
+                let is_meant = res
+                    .previous_ids()
+                    .chain([id])
+                    .any(|id| id.name == self.replica.name && spec.gvk_selects(&id));
+                if is_meant {
+                    found = true;
+                    let count = self.replica.count;
+                    fieldspec::visit(res, spec, Create::Scalar, &mut |field| {
+                        fieldspec::set_scalar(field, count.into())
+                    })?;
+                }
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        let kinds: Vec<&str> = self.specs.iter().map(|spec| spec.kind.as_str()).collect();
+        let message = format!("no object of this name is a {}", kinds.join(", "));
+        Err(Fault::new(message).in_field(format!("replicas '{}'", self.replica.name)).into())
+    }
+}

@@ -1,0 +1,345 @@
+//! A resource on its way through a build: its content, and what was noted about it. Kustomize keeps these notes in
+//! annotations of the resource; here they stand beside it.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::metadata::Origin;
+use super::schema;
+
+/// The namespace that cluster-scoped kinds count as.
+const NO_NAMESPACE: &str = "_non_namespaceable_";
+
+/// The annotations that kustomize uses for its notes; it drops them from what it prints, whoever wrote them.
+const BUILD_ANNOTATIONS: [&str; 19] = [
+    "internal.config.kubernetes.io/previousKinds",
+    "internal.config.kubernetes.io/previousNames",
+    "internal.config.kubernetes.io/prefixes",
+    "internal.config.kubernetes.io/suffixes",
+    "internal.config.kubernetes.io/previousNamespaces",
+    "internal.config.kubernetes.io/allowNameChange",
+    "internal.config.kubernetes.io/allowKindChange",
+    "internal.config.kubernetes.io/refBy",
+    "internal.config.kubernetes.io/generatorBehavior",
+    "internal.config.kubernetes.io/needsHashSuffix",
+    "internal.config.kubernetes.io/path",
+    "internal.config.kubernetes.io/index",
+    "internal.config.kubernetes.io/seqindent",
+    "internal.config.kubernetes.io/id",
+    "internal.config.kubernetes.io/annotations-migration-resource-id",
+    "internal.config.kubernetes.io/helm-generated",
+    "config.kubernetes.io/path",
+    "config.kubernetes.io/index",
+    "config.k8s.io/id",
+];
+
+/// What a generator does when its object is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Behavior {
+    /// It must not be there.
+    #[default]
+    Create,
+    /// Data are added to it.
+    Merge,
+    /// It is replaced.
+    Replace,
+}
+
+/// Group, version and kind, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Kind<'a> {
+    /// API group.
+    pub(crate) group: &'a str,
+    /// API version.
+    pub(crate) version: &'a str,
+    /// Kind.
+    pub(crate) kind: &'a str,
+}
+
+/// The identity of a resource now or at an earlier step. The namespace is the effective one: `default` where none is
+/// set, and a reserved word for cluster-scoped kinds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Id {
+    /// API group.
+    pub(crate) group: String,
+    /// API version.
+    pub(crate) version: String,
+    /// Kind.
+    pub(crate) kind: String,
+    /// Name.
+    pub(crate) name: String,
+    /// Effective namespace.
+    pub(crate) namespace: String,
+}
+
+/// An earlier name, effective namespace and kind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Previous {
+    /// Name.
+    pub(crate) name: String,
+    /// Effective namespace.
+    pub(crate) namespace: String,
+    /// Kind.
+    pub(crate) kind: String,
+}
+
+/// A resource.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Res {
+    /// The content.
+    pub(crate) value: Value,
+    /// The path of the file that it is from.
+    pub(crate) file: String,
+    /// What it was called before, oldest first.
+    pub(crate) previous: Vec<Previous>,
+    /// The name prefixes given to it.
+    pub(crate) prefixes: Vec<String>,
+    /// The name suffixes given to it.
+    pub(crate) suffixes: Vec<String>,
+    /// Whether its name gets a hash.
+    pub(crate) needs_hash: bool,
+    /// What its generator does.
+    pub(crate) behavior: Behavior,
+    /// The names of the variables that point to it.
+    pub(crate) variables: Vec<String>,
+    /// Whether kustomize would have made `metadata.annotations` for a note.
+    pub(crate) noted: bool,
+    /// What `config.kubernetes.io/origin` says.
+    pub(crate) origin: Option<Origin>,
+    /// What `alpha.config.kubernetes.io/transformations` says.
+    pub(crate) transformations: Vec<Origin>,
+}
+
+/// Splits an `apiVersion`.
+pub(crate) fn split_api_version(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
+/// The text of a scalar, as far as it can be told from its value.
+pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        Value::Null | Value::Array(_) | Value::Object(_) => Cow::Borrowed(""),
+        Value::Number(number) => Cow::Owned(number.to_string()),
+        Value::Bool(flag) => Cow::Borrowed(if *flag { "true" } else { "false" }),
+    }
+}
+
+impl Kind<'_> {
+    /// Whether a selector with these parts, empty for any, means this kind.
+    pub(crate) fn is_selected(self, group: &str, version: &str, kind: &str) -> bool {
+        (group.is_empty() || group == self.group)
+            && (version.is_empty() || version == self.version)
+            && (kind.is_empty() || kind == self.kind)
+    }
+
+    /// Whether the API is known to keep this kind outside of namespaces.
+    pub(crate) fn is_cluster_scoped(self) -> bool {
+        schema::is_namespaced(self.group, self.version, self.kind) == Some(false)
+    }
+
+    /// The namespace that `namespace` counts as for this kind.
+    fn effective_namespace<'n>(self, namespace: &'n str) -> &'n str {
+        if self.is_cluster_scoped() {
+            NO_NAMESPACE
+        } else if namespace.is_empty() {
+            "default"
+        } else {
+            namespace
+        }
+    }
+}
+
+impl Id {
+    /// Group, version and kind.
+    pub(crate) fn gvk(&self) -> Kind<'_> {
+        Kind { group: &self.group, version: &self.version, kind: &self.kind }
+    }
+
+    /// How messages name it.
+    pub(crate) fn subject(&self) -> String {
+        if self.namespace == NO_NAMESPACE || self.namespace == "default" {
+            format!("{}/{}", self.kind, self.name)
+        } else {
+            format!("{}/{}/{}", self.kind, self.namespace, self.name)
+        }
+    }
+
+    /// The identity of an object that is described and not there, such as the target that a patch names.
+    pub(crate) fn described(group: &str, version: &str, kind: &str, name: &str, namespace: &str) -> Self {
+        let namespace = Kind { group, version, kind }.effective_namespace(namespace);
+        Self {
+            group: group.into(),
+            version: version.into(),
+            kind: kind.into(),
+            name: name.into(),
+            namespace: namespace.into(),
+        }
+    }
+
+    /// Whether it lies outside of namespaces.
+    pub(crate) fn is_cluster_scoped(&self) -> bool {
+        self.namespace == NO_NAMESPACE
+    }
+}
+
+impl Res {
+    /// A resource just read from a file.
+    pub(crate) fn new(value: Value, file: &str) -> Self {
+        Self { value, file: file.into(), ..Self::default() }
+    }
+
+    /// `kind`.
+    pub(crate) fn kind(&self) -> &str {
+        self.value.get("kind").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Group, version and kind.
+    pub(crate) fn gvk(&self) -> Kind<'_> {
+        let api_version = self.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        let (group, version) = split_api_version(api_version);
+        Kind { group, version, kind: self.kind() }
+    }
+
+    /// `metadata.name`.
+    pub(crate) fn name(&self) -> Cow<'_, str> {
+        self.metadata("name").map_or(Cow::Borrowed(""), text_of)
+    }
+
+    /// `metadata.namespace`, empty where absent.
+    pub(crate) fn namespace(&self) -> Cow<'_, str> {
+        self.metadata("namespace").map_or(Cow::Borrowed(""), text_of)
+    }
+
+    /// The namespace it counts as.
+    pub(crate) fn effective_namespace(&self) -> String {
+        self.gvk().effective_namespace(&self.namespace()).into()
+    }
+
+    /// A field of the metadata.
+    pub(crate) fn metadata(&self, field: &str) -> Option<&Value> {
+        self.value.get("metadata")?.get(field)
+    }
+
+    /// The identity it has now.
+    pub(crate) fn id(&self) -> Id {
+        let gvk = self.gvk();
+        Id::described(gvk.group, gvk.version, gvk.kind, &self.name(), &self.namespace())
+    }
+
+    /// The identities it had, oldest first. Their group and version are those of now, as in kustomize.
+    pub(crate) fn previous_ids(&self) -> impl Iterator<Item = Id> + '_ {
+        let gvk = self.gvk();
+        self.previous.iter().map(move |previous| Id {
+            group: gvk.group.into(),
+            version: gvk.version.into(),
+            kind: previous.kind.clone(),
+            name: previous.name.clone(),
+            namespace: previous.namespace.clone(),
+        })
+    }
+
+    /// The identity it was read with.
+    pub(crate) fn original_id(&self) -> Id {
+        self.previous_ids().next().unwrap_or_else(|| self.id())
+    }
+
+    /// The kind it was read with, in the group and version of now.
+    pub(crate) fn original_gvk(&self) -> Kind<'_> {
+        let mut gvk = self.gvk();
+        if let Some(first) = self.previous.first() {
+            gvk.kind = &first.kind;
+        }
+        gvk
+    }
+
+    /// Remembers the identity of now before it changes.
+    pub(crate) fn remember(&mut self) {
+        let previous = Previous {
+            name: self.name().into_owned(),
+            namespace: self.effective_namespace(),
+            kind: self.kind().into(),
+        };
+        self.previous.push(previous);
+        self.noted = true;
+    }
+
+    /// The metadata, made where absent.
+    pub(crate) fn metadata_mut(&mut self) -> Option<&mut Map<String, Value>> {
+        let map = self.value.as_object_mut()?;
+        let metadata = map.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+        if metadata.is_null() {
+            *metadata = Value::Object(Map::new());
+        }
+        metadata.as_object_mut()
+    }
+
+    /// Sets `metadata.name`.
+    pub(crate) fn set_name(&mut self, name: &str) {
+        if let Some(metadata) = self.metadata_mut() {
+            metadata.insert("name".into(), name.into());
+        }
+    }
+
+    /// Sets `metadata.namespace`, or removes it when it is empty.
+    pub(crate) fn set_namespace(&mut self, namespace: &str) {
+        let Some(metadata) = self.metadata_mut() else { return };
+        if namespace.is_empty() {
+            metadata.shift_remove("namespace");
+        } else {
+            metadata.insert("namespace".into(), namespace.into());
+        }
+    }
+
+    /// How messages name it.
+    pub(crate) fn subject(&self) -> String {
+        self.id().subject()
+    }
+
+    /// Whether nothing is left of it.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.value {
+            Value::Null => true,
+            Value::Object(map) => map.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether `other` was given the same prefixes and suffixes, counted from the last. With `allow_empty`, one that
+    /// was given none matches all.
+    pub(crate) fn same_affixes(&self, other: &Self, allow_empty: bool) -> bool {
+        let same = |a: &[String], b: &[String]| {
+            let (short, long) = if a.len() > b.len() { (b, a) } else { (a, b) };
+            if short.is_empty() { allow_empty || long.is_empty() } else { long.ends_with(short) }
+        };
+        same(&self.prefixes, &other.prefixes) && same(&self.suffixes, &other.suffixes)
+    }
+
+    /// The labels or annotations as strings.
+    pub(crate) fn string_map(&self, field: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let map = self.metadata(field).and_then(Value::as_object);
+        map.into_iter().flatten().map(|(key, value)| (key.as_str(), text_of(value)))
+    }
+
+    /// Brings the annotations into the form in which kustomize prints them: notes dropped, all values strings, and no
+    /// empty map.
+    pub(crate) fn finish_annotations(&mut self, extra: Vec<(String, String)>) {
+        let Some(metadata) = self.metadata_mut() else { return };
+        let mut annotations = match metadata.shift_remove("annotations") {
+            Some(Value::Object(annotations)) => annotations,
+            _ => Map::new(),
+        };
+        annotations.retain(|key, _| !BUILD_ANNOTATIONS.contains(&key.as_str()));
+        for value in annotations.values_mut() {
+            if !value.is_string() {
+                *value = text_of(value).into_owned().into();
+            }
+        }
+        annotations.extend(extra.into_iter().map(|(key, value)| (key, Value::String(value))));
+        if !annotations.is_empty() {
+            metadata.insert("annotations".into(), Value::Object(annotations));
+        }
+    }
+}
