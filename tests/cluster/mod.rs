@@ -1,6 +1,7 @@
 //! The adapter to a cluster, against a real control plane.
 
 mod apply;
+mod busy;
 mod drift;
 mod dry_run;
 mod faults;
