@@ -5,6 +5,7 @@ mod busy;
 mod drift;
 mod dry_run;
 mod faults;
+mod plan;
 mod rights;
 mod settle;
 
