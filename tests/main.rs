@@ -1,9 +1,7 @@
 //! Integration tests.
-#[cfg(test)]
-mod agent;
+
 #[cfg(test)]
 mod cluster;
-#[cfg(test)]
-mod oracle;
-#[cfg(test)]
 mod source;
+mod oracle;
+mod agent;

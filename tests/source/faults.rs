@@ -126,3 +126,16 @@ async fn a_caller_that_goes_away_frees_its_thread() {
     // Not "waiting for an earlier fetch": it got a thread and talked to the host.
     assert!(silent.to_string().contains("agreeing on SSH encryption"), "{silent}");
 }
+
+#[tokio::test]
+async fn waiting_for_an_earlier_fetch_of_the_same_repository_has_an_end_too() {
+    let site = Site::new();
+    let dead = Peer::start(Mode::Silent);
+    let (git, first) = (site.git.clone(), Request { timeout: HUNG * 10, ..at(&site, dead.port) });
+    let first = tokio::spawn(async move { git.fetch(first).await });
+    // Let the first one take the store.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let second = error(&site, at(&site, dead.port)).await;
+    assert!(second.to_string().contains("while waiting for an earlier fetch"), "{second}");
+    first.abort();
+}

@@ -49,6 +49,23 @@ async fn every_type_and_form_of_key_gets_in() {
     }
 }
 
+#[tokio::test]
+async fn every_p521_key_gets_in() {
+    let site = Site::new();
+    site.commit("main", "First", &[("a.yaml", "kind: A")]);
+    // OpenSSH writes every second one in a form that one of the libraries does not read.
+    for _ in 0..6 {
+        let key = SshKey::generate(KeyAlgorithm::EcdsaP521).unwrap();
+        site.host.authorize(&site.repo, &key.public).unwrap();
+        for (identity, password) in
+            [(key.openssh.clone(), None), (key.encrypted("secret").unwrap(), Some("secret"))]
+        {
+            let credentials = site.credentials(&identity, password, &site.known_hosts()).unwrap();
+            site.update(Request { credentials, ..site.request(branch("main")) }).await;
+        }
+    }
+}
+
 /// A key in one of the PEM forms, encrypted.
 fn encrypted(openssh: &str, form: &str, password: &str) -> String {
     use std::os::unix::fs::OpenOptionsExt as _;

@@ -38,9 +38,19 @@ async fn a_rewritten_history_is_adopted_and_told() {
     let before = site.update(request.clone()).await;
     // Amended.
     site.repo.set_branch("main", "main~1").unwrap();
-    let amended = site.commit("main", "Second, amended", B);
+    site.commit("main", "Second, amended", B);
     let after = site.update(knowing(&request, &before.snapshot.revision)).await;
     assert_eq!(after.rewritten.as_deref(), Some(old.as_str()));
+    // Rebased by several commits, so that the old one's parent is not next to the new tip.
+    let old = site.commit("main", "Third", A);
+    let before = site.update(knowing(&request, &after.snapshot.revision)).await;
+    site.repo.set_branch("main", "main~2").unwrap();
+    for number in 0..3 {
+        site.commit("main", &format!("Rebased {number}"), B);
+    }
+    let after = site.update(knowing(&request, &before.snapshot.revision)).await;
+    assert_eq!(after.rewritten.as_deref(), Some(old.as_str()));
+    let amended = after.snapshot.revision.hex().to_owned();
     // Unrelated.
     site.repo.force_orphan("main", "Anew", &[("a.yaml", Some("kind: A"))]).unwrap();
     let unrelated = site.update(knowing(&request, &after.snapshot.revision)).await;
