@@ -75,8 +75,9 @@ pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
         value["metadata"]["labels"]["app.kubernetes.io/version"] = version.into();
         let container = &mut value["spec"]["template"]["spec"]["containers"][0];
         container["image"] = installation.image.clone().into();
-        if let (true, Some(arguments)) = (installation.adopt, container["args"].as_array_mut()) {
-            arguments.push("--adopt".into());
+        if let Some(arguments) = container["args"].as_array_mut() {
+            let flags = [("--adopt", installation.adopt), ("--lockdown", installation.lockdown)];
+            arguments.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| Value::from(*flag)));
         }
     })
 }

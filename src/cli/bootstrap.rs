@@ -52,8 +52,8 @@ struct GithubArguments {
     /// Where GitHub's API is; https://HOST/api/v3 for GitHub Enterprise
     #[arg(long, value_name = "URL", default_value = PUBLIC_API)]
     api_url: String,
-    /// Where GitHub's SSH is, as HOST or HOST:PORT; without it the host of the API
-    #[arg(long, value_name = "HOST")]
+    /// Where GitHub's SSH is, as [USER@]HOST[:PORT]; without it the host of the API
+    #[arg(long, value_name = "ADDRESS")]
     ssh_host: Option<String>,
     #[command(flatten)]
     common: CommonArguments,
@@ -145,7 +145,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
 async fn at_github(arguments: GithubArguments) -> Result<ExitCode, Error> {
     let repository = repository(&arguments.repository)?;
     let host = arguments.ssh_host.clone().unwrap_or_else(|| ssh_host(&arguments.api_url));
-    let url = format!("ssh://git@{host}/{repository}").parse::<SshUrl>();
+    let user = if host.contains('@') { "" } else { "git@" };
+    let url = format!("ssh://{user}{host}/{repository}").parse::<SshUrl>();
     let url = url.map_err(|error| Error::usage(error.to_string()))?;
     let common = arguments.common;
     if common.export {
