@@ -44,6 +44,8 @@ pub struct Sync {
     pub interval: Duration,
     /// The Secret with the key.
     pub secret_name: String,
+    /// The ServiceAccount in whose name the root is applied; the agent's own where absent.
+    pub service_account: Option<String>,
 }
 
 /// The CustomResourceDefinitions of the served kinds.
@@ -96,6 +98,9 @@ pub fn sync(installation: &Installation, sync: &Sync) -> Result<Vec<Object>, Pro
         } else {
             spec["path"] = format!("./{}", normal_path(&sync.path)).into();
             spec["sourceRef"]["name"] = sync.name.clone().into();
+            if let Some(account) = &sync.service_account {
+                spec["serviceAccountName"] = account.clone().into();
+            }
         }
     })
 }

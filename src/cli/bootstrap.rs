@@ -124,6 +124,9 @@ struct CommonArguments {
     /// The kind of key to make: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521
     #[arg(long, value_name = "NAME", default_value_t)]
     ssh_key_algorithm: Algorithm,
+    /// The ServiceAccount of the namespace in whose name the root Kustomization is applied
+    #[arg(long, value_name = "NAME", required_if_eq("lockdown", "true"))]
+    service_account: Option<String>,
     /// How long each wait may take
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
@@ -201,6 +204,7 @@ impl CommonArguments {
             secret_name: self.secret_name.clone(),
             algorithm: self.ssh_key_algorithm,
             replace_secret: self.replace_secret,
+            service_account: self.service_account.clone(),
             timeout: self.timeout,
         }
     }
@@ -216,6 +220,7 @@ fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
         path: plan.path,
         interval: plan.interval,
         secret_name: plan.secret_name,
+        service_account: plan.service_account,
     };
     let mut objects = manifests::namespace(&plan.installation).map_err(problem)?;
     objects.extend(manifests::crds().map_err(problem)?);

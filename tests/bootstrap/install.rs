@@ -134,7 +134,7 @@ async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
             site.git.authorize(&site.repo, key).unwrap();
         }
         if event["step"] == "deploy key" && event["event"] == "step" {
-            agent = Some(site.agent().await);
+            agent = Some(site.agent(&[]).await);
         }
         events.push(event);
     }
@@ -178,12 +178,12 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     let has = async |name: &str| {
         site.all("v1", "ConfigMap", "configmaps").await.iter().any(|map| map["metadata"]["name"] == name)
     };
-    let (run, _agent) = tokio::join!(ended(site.bootstrap(&[])), site.agent());
+    let (run, _agent) = tokio::join!(ended(site.bootstrap(&[])), site.agent(&[]));
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert_eq!(ended(site.lockgate(&["uninstall"])).await.code, 0);
     assert!(has("base").await && has("apps").await, "the workloads are gone");
 
-    let (run, _agent) = tokio::join!(ended(site.bootstrap(&[])), site.agent());
+    let (run, _agent) = tokio::join!(ended(site.bootstrap(&[])), site.agent(&[]));
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert_eq!(site.hub.keys().len(), 1, "the key of the Secret that was left is used again");
     let run = ended(site.lockgate(&["uninstall", "--purge"])).await;

@@ -115,22 +115,8 @@ async fn missing_rights_and_folders_are_told_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_left_is_not_run_over() {
     let site = Site::new().await;
-    let client = site.plane.client().await.unwrap();
-    let create = async |value: Value| {
-        let object: kube::api::DynamicObject = serde_json::from_value(value).unwrap();
-        let types = object.types.clone().unwrap();
-        let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
-        let gvk = kube::core::GroupVersionKind::gvk(group, version, &types.kind);
-        let plural = format!("{}s", types.kind.to_lowercase());
-        let resource = kube::core::ApiResource::from_gvk_with_plural(&gvk, &plural);
-        let api: kube::Api<kube::api::DynamicObject> = match &object.metadata.namespace {
-            Some(namespace) => kube::Api::namespaced_with(client.clone(), namespace, &resource),
-            None => kube::Api::all_with(client.clone(), &resource),
-        };
-        api.create(&Default::default(), &object).await.unwrap();
-    };
-    create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})).await;
-    create(json!({
+    site.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})).await;
+    site.create(json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "flux-system", "namespace": "flux-system"},
         "stringData": {"username": "git", "password": "hunter2"},
     }))
@@ -146,7 +132,7 @@ async fn what_others_left_is_not_run_over() {
     assert!(site.hub.keys().is_empty());
 
     let labels = json!({"app.kubernetes.io/part-of": "flux", "app": "x"});
-    create(json!({
+    site.create(json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "kustomize-controller", "namespace": "flux-system", "labels": labels},
         "spec": {

@@ -7,11 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use lockgate::bootstrap::key::identity_of;
 use serde_json::{Value, json};
 
-use super::site::{Agent, Ended, Site, TOKEN, config_map, ended, killed_at};
+use super::site::{Agent, Ended, PATH, Site, TOKEN, config_map, ended, killed_at, kustomization};
 
 /// A run beside an agent that starts as soon as it may.
 async fn with_agent(site: &Site, more: &[&str]) -> (Ended, Agent) {
-    tokio::join!(ended(site.bootstrap(more)), site.agent())
+    tokio::join!(ended(site.bootstrap(more)), site.agent(&[]))
 }
 
 fn data(secret: &Value, key: &str) -> String {
@@ -34,7 +34,7 @@ async fn a_cluster_is_set_up_by_one_command_and_again_by_none() {
         "read-only  (created)",
         "✔ agent ",
         "✔ source      foobar-infra  main@sha1:",
-        "order: foobar-infra, base → apps",
+        "order: base → apps",
         "✔ apps ",
         "✔ done in ",
     ] {
@@ -127,6 +127,55 @@ async fn a_commit_is_applied(site: &Site) {
     .unwrap();
 }
 
+/// S02: the rights that are shipped are all that the agent needs for itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn under_lockdown_the_shipped_rights_suffice() {
+    let site = Site::new().await;
+    let missing = ended(site.bootstrap(&["--lockdown"])).await;
+    assert_eq!(missing.code, 2, "{}", missing.stderr);
+    assert!(missing.stderr.contains("--service-account"), "{}", missing.stderr);
+
+    let deployer = json!({"spec": {"serviceAccountName": "deployer"}});
+    let named = |name: &str, depends_on: &[&str]| {
+        let mut value: Value = serde_json::from_str(&kustomization(name, depends_on)).unwrap();
+        value["spec"]["serviceAccountName"] = deployer["spec"]["serviceAccountName"].clone();
+        format!("{value}\n")
+    };
+    let text = format!("{}---\n{}", named("base", &[]), named("apps", &["base"]));
+    site.repo.commit("main", "name accounts", &[(&format!("{PATH}/sync.yaml"), Some(text))]).unwrap();
+    let subject = json!({"kind": "ServiceAccount", "name": "deployer", "namespace": "flux-system"});
+    site.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})).await;
+    site.create(json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "deployer", "namespace": "flux-system"},
+    }))
+    .await;
+    site.create(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "deployer"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [subject],
+    }))
+    .await;
+    let run = ended(site.bootstrap(&["--lockdown", "--service-account", "deployer"]));
+    let (run, agent) = tokio::join!(run, site.agent(&["--lockdown"]));
+    assert_eq!(run.code, 0, "{}\n{}", run.stderr, agent.log());
+    let bindings =
+        site.all("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings").await;
+    assert!(bindings.iter().all(|binding| binding["metadata"]["name"] != "lockgate-apply"));
+    let refused: Vec<Value> = site
+        .plane
+        .audit_log()
+        .into_iter()
+        .filter(|request| request["user"]["username"] == "system:serviceaccount:flux-system:lockgate")
+        .filter(|request| {
+            request.get("impersonatedUser").is_none() && request["responseStatus"]["code"] == 403
+        })
+        .map(|request| json!([request["verb"], request["requestURI"]]))
+        // Under lockdown the agent may not watch what was applied; it then looks at the interval.
+        .filter(|request| !["list", "watch"].contains(&request[0].as_str().unwrap()))
+        .collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
 /// B03: killed as soon as it tells of a step, and run again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_killed_is_finished_by_the_next() {
@@ -139,7 +188,7 @@ async fn a_run_that_was_killed_is_finished_by_the_next() {
         };
         let needs_agent = matches!(step, "source");
         let (seen, keys, secrets) =
-            if needs_agent { tokio::join!(killed, site.agent()).0 } else { killed.await };
+            if needs_agent { tokio::join!(killed, site.agent(&[])).0 } else { killed.await };
         assert!(seen, "{step}");
         assert!(keys <= 1 && secrets <= 1 && keys <= secrets, "{step}: {keys} keys, {secrets} Secrets");
         let (run, agent) = with_agent(&site, &[]).await;

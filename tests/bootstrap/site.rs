@@ -76,7 +76,10 @@ impl Site {
     /// `lockgate bootstrap github` for the repository.
     pub(crate) fn bootstrap(&self, more: &[&str]) -> Command {
         let (api, host) = (self.hub.url(), format!("{}@{}", self.git.user(), self.git.address()));
-        let mut arguments = vec!["bootstrap", "github", "barolab/foobar-infra", "--path", PATH];
+        let mut arguments = vec!["bootstrap", "github", "barolab/foobar-infra"];
+        if !more.contains(&"--path") {
+            arguments.extend(["--path", PATH]);
+        }
         arguments.extend(["--api-url", api.as_str(), "--ssh-host", host.as_str()]);
         arguments.extend(more);
         let mut command = self.lockgate(&arguments);
@@ -85,7 +88,7 @@ impl Site {
     }
 
     /// The agent, as its own ServiceAccount, from the moment that there is one.
-    pub(crate) async fn agent(&self) -> Agent {
+    pub(crate) async fn agent(&self, more: &[&str]) -> Agent {
         let kubeconfig = harness::eventually(LIMIT, async || {
             self.plane.service_account_kubeconfig("flux-system", "lockgate").await
         });
@@ -95,6 +98,7 @@ impl Site {
         let child = Command::new(env!("CARGO_BIN_EXE_lockgate"))
             .args(["agent", "--namespace", "flux-system", "--state-dir"])
             .arg(home.path().join("state"))
+            .args(more)
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .env("HOME", home.path())
@@ -104,6 +108,22 @@ impl Site {
             .spawn()
             .unwrap();
         Agent { _child: child, _home: home, log }
+    }
+
+    /// Creates an object.
+    pub(crate) async fn create(&self, value: Value) {
+        let object: DynamicObject = serde_json::from_value(value).unwrap();
+        let types = object.types.clone().unwrap();
+        let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
+        let gvk = GroupVersionKind::gvk(group, version, &types.kind);
+        let plural = format!("{}s", types.kind.to_lowercase());
+        let (client, resource) =
+            (self.plane.client().await.unwrap(), ApiResource::from_gvk_with_plural(&gvk, &plural));
+        let api: Api<DynamicObject> = match &object.metadata.namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+            None => Api::all_with(client, &resource),
+        };
+        api.create(&kube::api::PostParams::default(), &object).await.unwrap();
     }
 
     /// All objects of a kind.
