@@ -46,12 +46,12 @@ impl Cluster {
     ) -> Result<(), Failure> {
         self.may_write()?;
         let resource = self.shared.discovery.any(&self.shared.client, reference).await?;
-        let path = resource.object(&reference.id.namespace, &reference.id.name).unwrap_or_default();
+        let url = resource.object(&reference.id.namespace, &reference.id.name).unwrap_or_default();
         // The patch rewrites our own entry: until the apply that follows, what is seen is not drift.
         self.shared.watches.index().release(&reference.id);
         let request = Request {
             method: Method::PATCH,
-            path: format!("{path}?fieldManager={}", encode(keys::FIELD_MANAGER)),
+            path: format!("{url}?fieldManager={}", encode(keys::FIELD_MANAGER)),
             accept: METADATA,
             content_type: JSON_PATCH,
             body: serde_json::to_vec(patch).unwrap_or_default(),

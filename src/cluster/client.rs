@@ -29,7 +29,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// The time in which a read must be answered.
 const READ: Duration = Duration::from_secs(30);
 /// The time in which a write or a dry run must be answered: admission webhooks may take 30 s of their own.
-const WRITE: Duration = Duration::from_secs(60);
+const WRITE: Duration = Duration::from_mins(1);
 /// How long a wish of the server to be left alone is waited for here; a longer one is handed to the caller.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How often a request that the server puts off is sent.

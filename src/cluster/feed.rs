@@ -119,15 +119,15 @@ impl Feed {
                 |_| {},
             )
             .await;
-        match failure {
-            ApiFailure::Forbidden(_) => self.look(cluster, group, first).await,
-            // The kind has gone, and its objects with it.
-            _ => {
-                group.wanted.keys().for_each(|name| self.left(group, name));
-                self.listed(&mut first);
-                std::future::pending().await
-            }
+        if matches!(failure, ApiFailure::Forbidden(_)) {
+            return self.look(cluster, group, first).await;
         }
+        // The kind has gone, and its objects with it.
+        for name in group.wanted.keys() {
+            self.left(group, name);
+        }
+        self.listed(&mut first);
+        std::future::pending().await
     }
 
     /// Reads the objects again and again, for an account that may not watch them.

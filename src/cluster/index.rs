@@ -19,6 +19,9 @@ pub(super) type GroupKind = (String, String);
 /// Namespace and name.
 type Key = (Box<str>, Box<str>);
 
+/// Someone who waits for an object: a ticket, and how to wake who holds it.
+type Waiting = (u64, Arc<Notify>);
+
 /// A change of an object that we hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
@@ -108,7 +111,7 @@ pub(super) struct Index {
     kinds: HashMap<GroupKind, Kind>,
     /// Owners are few and objects are many, so each owner is stored once.
     owners: HashSet<Arc<Owner>>,
-    waiting: HashMap<GroupKind, HashMap<Key, Vec<(u64, Arc<Notify>)>>>,
+    waiting: HashMap<GroupKind, HashMap<Key, Vec<Waiting>>>,
     next_ticket: u64,
 }
 
@@ -145,8 +148,8 @@ impl Index {
             Some(known) if known.watching != watching => known.watching = watching,
             _ => return,
         }
-        for tickets in self.waiting.get(kind).into_iter().flat_map(HashMap::values) {
-            tickets.iter().for_each(|(_, notify)| notify.notify_one());
+        for (_, notify) in self.waiting.get(kind).into_iter().flat_map(HashMap::values).flatten() {
+            notify.notify_one();
         }
     }
 

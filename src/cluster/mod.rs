@@ -157,7 +157,9 @@ impl Writes for Cluster {
 
     fn release(&self, ids: &[ObjectId]) {
         let mut index = self.shared.watches.index();
-        ids.iter().for_each(|id| index.release(id));
+        for id in ids {
+            index.release(id);
+        }
     }
 }
 

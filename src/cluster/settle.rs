@@ -27,7 +27,7 @@ const WITH_PODS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "Replica
 impl Cluster {
     pub(super) async fn settle_all(&self, references: &[Reference], limit: Duration) -> Settled {
         // The end of time is out of reach of a timer, and a year is as good.
-        let deadline = Instant::now() + limit.min(Duration::from_secs(365 * 24 * 3600));
+        let deadline = Instant::now() + limit.min(Duration::from_hours(365 * 24));
         loop {
             let (shared, private): (Vec<_>, Vec<_>) =
                 references.iter().cloned().partition(|reference| self.is_shown(&reference.id));

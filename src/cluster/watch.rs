@@ -20,7 +20,7 @@ use crate::model::Object;
 use crate::pipeline::ports::ApiFailure;
 
 /// The pause after a refusal of the right to watch.
-const DENIED: Duration = Duration::from_secs(60);
+const DENIED: Duration = Duration::from_mins(1);
 
 /// The watches of one cluster. Dropping it ends them.
 #[derive(Debug)]
@@ -67,17 +67,17 @@ impl Watches {
         };
         self.report(change);
         if is_new {
-            self.start(kind, resource.clone());
+            self.start(kind, resource);
         }
     }
 
-    fn start(&self, kind: GroupKind, resource: Resource) {
+    fn start(&self, kind: GroupKind, resource: &Resource) {
         let task = Task {
             client: self.client.clone(),
             discovery: Arc::clone(&self.discovery),
             index: Arc::clone(&self.index),
             changes: self.changes.clone(),
-            query: Query::new(&resource, "", &format!("labelSelector={}", encode(keys::OWNER_NAME))),
+            query: Query::new(resource, "", &format!("labelSelector={}", encode(keys::OWNER_NAME))),
             kind,
         };
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);

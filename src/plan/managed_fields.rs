@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::drift::{Change, Drift, join};
+use super::policy::{Apply, apply_policy};
 use crate::api::keys;
 use crate::model::Object;
 
@@ -34,8 +35,11 @@ pub fn is_overridden(entry: &Value) -> bool {
 }
 
 /// A JSON 6902 patch that hands the fields of overridden managers to ours and removes what other ways of applying left
-/// behind; `None` where there is nothing of the kind.
+/// behind; `None` where there is nothing of the kind, or where the object says `ssa: Merge`.
 pub fn take_over(live: &Object) -> Option<Value> {
+    if apply_policy(live) == Apply::Merge {
+        return None;
+    }
     let mut patch = Vec::new();
     for (map, key) in LEFTOVERS {
         let there = if map == "labels" { live.label(key) } else { live.annotation(key) };
@@ -284,6 +288,10 @@ mod tests {
             json!({"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}});
         assert_eq!(take_over(&object(json!({"managedFields": [ours, status]}), json!({}))), None);
         assert_eq!(take_over(&object(json!({}), json!({}))), None);
+        let managed = json!([entry("kubectl-edit", "Update", json!({"f:spec": {}}))]);
+        let merge = json!({"managedFields": managed, "labels": {keys::SSA: "merge"}});
+        assert_eq!(take_over(&object(merge, json!({}))), None);
+        assert!(take_over(&object(json!({"managedFields": managed}), json!({}))).is_some());
     }
 
     #[test]

@@ -5,6 +5,9 @@
 /// What stands in place of a value.
 const CUT: &str = "***";
 
+/// A value of this length is told in full.
+const LONGEST: usize = 200;
+
 /// What comes right before a value: the merge's type errors, and those of the validation.
 const BEFORE_VALUE: [&str; 6] =
     ["got ", "Value:", "Invalid value: ", "Unsupported value: ", "Duplicate value: ", "Not found: "];
@@ -21,6 +24,13 @@ pub(super) fn values(text: &str) -> String {
     }
     result.push_str(rest);
     result
+}
+
+/// The text without a value that would fill the page: a Job's whole template is quoted when it has changed.
+pub(super) fn shorten(text: &str) -> String {
+    let (Some(start), Some(end)) = (text.find("Invalid value: {"), text.rfind("}: ")) else { return text.to_owned() };
+    let start = start + "Invalid value: ".len();
+    if end < start + LONGEST { text.to_owned() } else { format!("{}{{…{}", &text[..start], &text[end..]) }
 }
 
 fn next_mark(text: &str) -> Option<(usize, &'static str)> {
@@ -46,6 +56,15 @@ fn after_value(value: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_fills_the_page_is_shortened() {
+        let text = |value: &str| format!("Job.batch \"j\" is invalid: spec.template: Invalid value: {value}: field is immutable");
+        let short = r#"{"a":"b"}"#;
+        assert_eq!(shorten(&text(short)), text(short));
+        assert_eq!(shorten(&text(&format!("{{\"a\":{{\"b\":\"{}\"}}}}", "x".repeat(300)))), text("{…}"));
+        assert_eq!(shorten("}: Invalid value: {"), "}: Invalid value: {");
+    }
 
     #[test]
     fn the_value_goes_and_the_rest_stays() {

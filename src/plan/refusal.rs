@@ -115,7 +115,8 @@ impl Refusal {
     /// secret values see [`Refusal::redacted`].
     pub fn of_answer(id: ObjectId, phase: Phase, answer: Answer) -> Self {
         let cause = classify(&id, &answer);
-        let text = if is_secret(&id) { redact::values(&answer.message) } else { answer.message };
+        let text = answer.message.trim();
+        let text = if is_secret(&id) { redact::values(text) } else { redact::shorten(text) };
         Self { id, phase, cause, reason: answer.reason, text }
     }
 

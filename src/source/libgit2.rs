@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "libgit2's process-wide options have no safe interface")]
 
 use std::ffi::{CStr, CString, c_int};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -33,7 +34,7 @@ const OBJECT: usize = 128 << 20;
 
 /// Sets libgit2 up, once for the process; later calls change nothing.
 ///
-/// Files that the process makes from now on are for its own user alone. `state_dir` becomes its idea of the user's home folder, and its search for configuration files is turned off, so that no
+/// `state_dir` becomes its idea of the user's home folder, and its search for configuration files is turned off, so that no
 /// `.gitconfig` or `.ssh` of the machine has a say.
 pub(crate) fn init(state_dir: &Path) -> Result<(), SourceError> {
     static DONE: OnceLock<Result<(), SourceError>> = OnceLock::new();
@@ -42,28 +43,23 @@ pub(crate) fn init(state_dir: &Path) -> Result<(), SourceError> {
 }
 
 fn set_up(state_dir: &Path) -> Result<(), Error> {
+    const HOMEDIR: c_int = libgit2_sys::GIT_OPT_SET_HOMEDIR.cast_signed();
+    const MAX_OBJECTS: c_int = libgit2_sys::GIT_OPT_SET_PACK_MAX_OBJECTS.cast_signed();
+    const MAX_OBJECT_SIZE: c_int = libgit2_sys::GIT_OPT_SET_PACK_MAX_OBJECT_SIZE.cast_signed();
+    let home = CString::new(state_dir.as_os_str().as_bytes())?;
     // SAFETY: `init` runs this once, and no other thread uses what is set here yet: connections are made and objects are
     // read by way of a `Git` only, and making the first of these waits for `init`. Every option is set to a value of the
     // type that libgit2's documentation gives for it.
     unsafe {
-        libc::umask(0o077);
         for level in [ConfigLevel::ProgramData, ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global] {
             git2::opts::set_search_path(level, "")?;
         }
-        set_home(state_dir)?;
+        check(libgit2_sys::git_libgit2_opts(HOMEDIR, home.as_ptr()))?;
         git2::opts::set_cache_max_size(CACHE)?;
         git2::opts::set_mwindow_mapped_limit(MAPPED)?;
         git2::opts::set_mwindow_size(WINDOW)?;
-        let result =
-            libgit2_sys::git_libgit2_opts(libgit2_sys::GIT_OPT_SET_PACK_MAX_OBJECTS as c_int, PACK_OBJECTS);
-        if result < 0 {
-            return Err(Error::last_error(result));
-        }
-        let result =
-            libgit2_sys::git_libgit2_opts(libgit2_sys::GIT_OPT_SET_PACK_MAX_OBJECT_SIZE as c_int, OBJECT);
-        if result < 0 {
-            return Err(Error::last_error(result));
-        }
+        check(libgit2_sys::git_libgit2_opts(MAX_OBJECTS, PACK_OBJECTS))?;
+        check(libgit2_sys::git_libgit2_opts(MAX_OBJECT_SIZE, OBJECT))?;
         git2::transport::register("lockgate", transport)?;
     }
     Ok(())
@@ -80,14 +76,7 @@ pub(crate) fn name_of<'h>(head: &'h RemoteHead<'_>) -> &'h [u8] {
     }
 }
 
-/// # Safety
-/// As for every process-wide option: no other thread may use libgit2 meanwhile.
-unsafe fn set_home(home: &Path) -> Result<(), Error> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let home = CString::new(home.as_os_str().as_bytes())?;
-    // SAFETY: the option takes one C string, which libgit2 copies.
-    let result =
-        unsafe { libgit2_sys::git_libgit2_opts(libgit2_sys::GIT_OPT_SET_HOMEDIR as c_int, home.as_ptr()) };
+fn check(result: c_int) -> Result<(), Error> {
     if result < 0 { Err(Error::last_error(result)) } else { Ok(()) }
 }
 

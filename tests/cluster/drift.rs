@@ -1,11 +1,12 @@
 //! Drift by watch: what someone else does to an object is told at once, and what is no drift is not told.
 
+use kube::api::DeleteParams;
 use lockgate::cluster::Change;
 use lockgate::model::ObjectId;
 use lockgate::pipeline::ports::{Settle as _, Writes as _};
 use serde_json::json;
 
-use super::{SOON, Stage};
+use super::{SOON, Stage, owner};
 
 /// A ConfigMap that is applied, and the watch that has caught up with it.
 async fn held(stage: &mut Stage) -> ObjectId {
@@ -29,10 +30,10 @@ async fn a_changed_value_is_drift() {
     let mut stage = Stage::new().await;
     let id = held(&mut stage).await;
     stage.edit("someone", "c", json!({"data": {"a": "other"}})).await;
-    let Change::Changed { id: changed, owner, drifted: true, by, .. } = stage.change().await else {
+    let Change::Changed { id: changed, owner: of, drifted: true, by, .. } = stage.change().await else {
         panic!("drift is told");
     };
-    assert_eq!((changed, owner, by.as_deref()), (id.clone(), stage.owner(), Some("someone")));
+    assert_eq!((changed, of, by.as_deref()), (id.clone(), owner(), Some("someone")));
     assert!(!stage.cluster.intact(std::slice::from_ref(&id)));
     // Put back, it is intact again, and our own write is no drift.
     stage.cluster.apply(&stage.config_map("c", json!({"a": "1", "b": "2"}))).await.unwrap();
@@ -74,7 +75,7 @@ async fn a_lost_owner_label_is_told() {
     stage
         .edit("someone", "c", json!({"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": null}}}))
         .await;
-    assert_eq!(stage.change().await, Change::Gone { id, owner: stage.owner() });
+    assert_eq!(stage.change().await, Change::Gone { id, owner: owner() });
 }
 
 #[tokio::test]
@@ -91,8 +92,8 @@ async fn another_owner_in_the_label_is_drift() {
 async fn a_deleted_object_is_told() {
     let mut stage = Stage::new().await;
     let id = held(&mut stage).await;
-    stage.config_maps().delete("c", &Default::default()).await.unwrap();
-    assert_eq!(stage.change().await, Change::Gone { id: id.clone(), owner: stage.owner() });
+    stage.config_maps().delete("c", &DeleteParams::default()).await.unwrap();
+    assert_eq!(stage.change().await, Change::Gone { id: id.clone(), owner: owner() });
     assert!(!stage.cluster.intact(&[id]));
 }
 

@@ -2,12 +2,16 @@
 
 use std::collections::HashSet;
 
+use kube::api::DeleteParams;
 use lockgate::model::Object;
 use lockgate::pipeline::ports::{Reads as _, Reference, Settle as _, Writes as _};
 use lockgate::plan::{Cause, Refusal};
 use serde_json::{Value, json};
 
 use super::{SOON, Stage, deployment};
+
+/// Whether a cause is the one that is expected.
+type Judge = fn(&Cause) -> bool;
 
 async fn refusal(stage: &Stage, object: Object) -> Refusal {
     let observation = stage.cluster.observe(&[object], &HashSet::new()).await.remove(0);
@@ -48,7 +52,7 @@ async fn each_refusal_is_told_apart() {
     let without = stage.cluster_object("v1", "ConfigMap", "a", json!({}));
     let with = |rest: Value| stage.object("v1", "ConfigMap", "a", rest);
     let wrong_type = stage.object("v1", "PersistentVolumeClaim", "c", json!({"spec": {"volumeName": {}}}));
-    let cases: Vec<(&str, Object, fn(&Cause) -> bool)> = vec![
+    let cases: Vec<(&str, Object, Judge)> = vec![
         ("namespace missing", in_nowhere, |cause| *cause == Cause::NamespaceMissing("nope".into())),
         ("no namespace", without, |cause| *cause == Cause::NamespaceNotSpecified),
         ("unknown field", with(json!({"dataa": {}})), |cause| *cause == Cause::UnknownField("dataa".into())),
@@ -109,7 +113,7 @@ async fn a_terminating_namespace_is_no_missing_right() {
         .unwrap();
     stage.cluster.apply(&held).await.unwrap();
     let namespaces = stage.api("v1", "Namespace", "namespaces", false);
-    namespaces.delete(&stage.namespace, &Default::default()).await.unwrap();
+    namespaces.delete(&stage.namespace, &DeleteParams::default()).await.unwrap();
     let refusal = refusal(&stage, stage.config_map("late", json!({}))).await;
     assert_eq!(refusal.cause, Cause::NamespaceTerminating(stage.namespace.clone()), "{refusal}");
     assert!(refusal.is_transient());

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use harness::{ControlPlane, Options};
+use kube::api::{DeleteParams, PostParams};
 use lockgate::cluster::Change;
 use lockgate::model::Gvk;
 use lockgate::pipeline::ports::{ApiFailure, Reads as _, Scope, Settle as _, Writes as _};
 use serde_json::json;
 
-use super::{SOON, Stage, dynamic};
+use super::{SOON, Stage, dynamic, owner};
 
 #[tokio::test]
 async fn a_control_plane_that_fails_and_returns() {
@@ -26,7 +27,7 @@ async fn a_dead_group_holds_up_no_other(plane: &ControlPlane) {
         "spec": {"group": "metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
                  "insecureSkipTLSVerify": true, "service": {"name": "gone", "namespace": "default"}}});
     let services = stage.api("apiregistration.k8s.io/v1", "APIService", "apiservices", false);
-    services.create(&Default::default(), &dynamic(service)).await.unwrap();
+    services.create(&PostParams::default(), &dynamic(service)).await.unwrap();
     let kind = |group: &str, version: &str, kind: &str| Gvk {
         group: group.into(),
         version: version.into(),
@@ -47,7 +48,7 @@ async fn a_dead_group_holds_up_no_other(plane: &ControlPlane) {
     let metrics = stage.cluster_object("metrics.k8s.io/v1beta1", "NodeMetrics", "n", json!({}));
     let refused = stage.cluster.observe(&[metrics], &HashSet::new()).await.remove(0).dry_run.unwrap_err();
     assert!(refused.is_transient(), "{refused}");
-    services.delete("v1beta1.metrics.k8s.io", &Default::default()).await.unwrap();
+    services.delete("v1beta1.metrics.k8s.io", &DeleteParams::default()).await.unwrap();
 }
 
 async fn changes_during_an_outage_are_seen_after_it(plane: &ControlPlane) {
@@ -80,10 +81,10 @@ async fn a_place_in_the_watch_that_is_too_old_is_no_loss(plane: &ControlPlane) {
     // While the watch is away, an object is deleted, and history up to there is dropped.
     plane.kill_apiserver();
     plane.start_apiserver().await.unwrap();
-    stage.config_maps().delete("lost", &Default::default()).await.unwrap();
+    stage.config_maps().delete("lost", &DeleteParams::default()).await.unwrap();
     plane.compact_etcd().await.unwrap();
     plane.restart_apiserver().await.unwrap();
-    assert_eq!(stage.change().await, Change::Gone { id: lost.id(), owner: stage.owner() });
+    assert_eq!(stage.change().await, Change::Gone { id: lost.id(), owner: owner() });
     until_intact(&stage, &kept).await;
     assert!(tokio::time::timeout(Duration::from_millis(500), stage.changes.recv()).await.is_err());
 }

@@ -1,16 +1,18 @@
 //! The adapter to a cluster, against a real control plane.
 
 mod apply;
+mod busy;
 mod drift;
 mod dry_run;
 mod faults;
+mod plan;
 mod rights;
 mod settle;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
 use lockgate::cluster::{Change, Client, Cluster, Target};
 use lockgate::model::Object;
@@ -47,7 +49,7 @@ impl Stage {
         let made = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}});
         stage
             .api("v1", "Namespace", "namespaces", false)
-            .create(&Default::default(), &dynamic(made))
+            .create(&PostParams::default(), &dynamic(made))
             .await
             .unwrap();
         stage
@@ -66,7 +68,7 @@ impl Stage {
     }
 
     pub(crate) fn config_map(&self, name: &str, data: Value) -> Object {
-        self.object("v1", "ConfigMap", name, json!({ "data": data }))
+        self.object("v1", "ConfigMap", name, Value::Object([("data".to_owned(), data)].into_iter().collect()))
     }
 
     /// An object of a kind whose objects live in the cluster, with its owner's labels.
@@ -76,10 +78,6 @@ impl Stage {
                 value["metadata"].as_object_mut().unwrap().shift_remove("namespace");
             })
             .unwrap()
-    }
-
-    pub(crate) fn owner(&self) -> Owner {
-        Owner { namespace: "flux-system".into(), name: "apps".into() }
     }
 
     /// kube's own client for a kind, in this stage's namespace or in the cluster.
@@ -131,6 +129,11 @@ impl Stage {
 
 pub(crate) fn dynamic(value: Value) -> DynamicObject {
     serde_json::from_value(value).unwrap()
+}
+
+/// The owner that the labels of a stage's objects name.
+pub(crate) fn owner() -> Owner {
+    Owner { namespace: "flux-system".into(), name: "apps".into() }
 }
 
 /// A Deployment with one container.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use kube::api::PostParams;
 use lockgate::cluster::preflight::{self, Right};
 use lockgate::cluster::{Client, Cluster, Target};
 use lockgate::pipeline::ports::{ApiFailure, DataKind, Owner, Reads as _, Settle as _, Settled, Writes as _};
@@ -12,7 +13,7 @@ use super::{SOON, Stage, dynamic};
 /// A ServiceAccount of the stage's namespace with these rules there.
 async fn account(stage: &Stage, name: &str, rules: serde_json::Value) {
     let meta = json!({"name": name, "namespace": stage.namespace});
-    let params = Default::default();
+    let params = PostParams::default();
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta});
     stage
         .api("v1", "ServiceAccount", "serviceaccounts", true)

@@ -32,7 +32,7 @@ async fn a_deployment_becomes_healthy_with_its_pods() {
 async fn a_changed_deployment_is_not_healthy_by_its_old_status() {
     let stage = Stage::new().await;
     let first = stage.cluster.apply(&deployment(&stage, "d", "d")).await.unwrap();
-    assert_eq!(stage.cluster.settle(&[first.reference.clone()], SOON).await, Settled::Healthy);
+    assert_eq!(stage.cluster.settle(std::slice::from_ref(&first.reference), SOON).await, Settled::Healthy);
     let broken = deployment(&stage, "d", "d")
         .edit(|value| value["spec"]["template"]["spec"]["nodeSelector"] = json!({"no-such-node": "true"}))
         .unwrap();

@@ -2,15 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 
 /// An answer: status and headers as they go over the wire, and the body.
 pub(crate) type Answer = (&'static str, Vec<u8>);
 
 pub(crate) struct Canned {
     pub(crate) port: u16,
-    /// The requests' first lines and headers.
-    pub(crate) requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Canned {
@@ -18,19 +15,17 @@ impl Canned {
     pub(crate) fn start(listing: Answer, pack: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&requests);
         std::thread::spawn(move || {
             for socket in listener.incoming().map_while(Result::ok) {
-                let (listing, pack, seen) = (listing.clone(), pack.clone(), Arc::clone(&seen));
-                std::thread::spawn(move || serve(socket, &listing, &pack, &seen));
+                let (listing, pack) = (listing.clone(), pack.clone());
+                std::thread::spawn(move || serve(socket, &listing, &pack));
             }
         });
-        Self { port, requests }
+        Self { port }
     }
 }
 
-fn serve(socket: TcpStream, listing: &Answer, pack: &Answer, seen: &Mutex<Vec<String>>) {
+fn serve(socket: TcpStream, listing: &Answer, pack: &Answer) {
     let mut reader = BufReader::new(socket.try_clone().unwrap());
     let mut socket = socket;
     loop {
@@ -39,13 +34,14 @@ fn serve(socket: TcpStream, listing: &Answer, pack: &Answer, seen: &Mutex<Vec<St
         if head.is_empty() {
             return;
         }
-        let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
         let mut body = vec![0; length.unwrap_or(0)];
         if reader.read_exact(&mut body).is_err() {
             return;
         }
         let (status, answer) = if head.starts_with("GET") { listing } else { pack };
-        seen.lock().unwrap().push(head);
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", answer.len());
         if socket.write_all(head.as_bytes()).and_then(|()| socket.write_all(answer)).is_err() {
             return;

@@ -1,5 +1,6 @@
 //! Hosts that are down, hang, drip or break off: an error in time, and nobody else held up.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use lockgate::source::git::{Fetched, GitUrl, Request};
@@ -14,10 +15,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 const HUNG: Duration = Duration::from_secs(30);
 
 fn at(site: &Site, port: u16) -> Request {
-    let text = site.host.url().replace(&format!(":{}", site.host.port), &format!(":{port}"));
-    // The host's keys are known under any port.
-    let known_hosts = site.host.known_hosts().replace(&format!("[127.0.0.1]:{}", site.host.port), "127.0.0.1");
-    Request { url: GitUrl::parse(&text).unwrap(), timeout: LIMIT, ..site.trusting(&known_hosts) }
+    Request { timeout: LIMIT, ..site.at(SocketAddr::from(([127, 0, 0, 1], port))) }
 }
 
 async fn error(site: &Site, request: Request) -> SourceError {
@@ -25,15 +23,19 @@ async fn error(site: &Site, request: Request) -> SourceError {
 }
 
 fn noise(length: usize) -> String {
-    let letters = (0..length as u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23));
-    letters.map(|n| char::from(b'!' + (n.wrapping_mul(n) >> 40) as u8 % 90)).collect()
+    let mut state = 1_u32;
+    let letters = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'!' + state.to_be_bytes()[0] % 90)
+    });
+    letters.take(length).collect()
 }
 
 #[tokio::test]
 async fn every_peer_that_hangs_or_breaks_off_is_an_error_in_time() {
     let site = Site::new();
-    site.repo.commit("main", "First", &[("a.yaml", "kind: A"), ("big.txt", &noise(300_000))]);
-    let port = site.host.port;
+    site.commit("main", "First", &[("a.yaml", "kind: A"), ("big.txt", &noise(300_000))]);
+    let port = site.host.port();
     let timeouts = [
         Mode::Silent,
         Mode::Drip,
@@ -49,13 +51,17 @@ async fn every_peer_that_hangs_or_breaks_off_is_an_error_in_time() {
         assert!(error.to_string().starts_with("timed out after 2s while "), "{mode:?}: {error}");
         assert!(!error.is_terminal());
     }
-    let breaks = [Mode::Garbage, Mode::CutAfter { port, bytes: 1_000 }, Mode::CutAfter { port, bytes: 100_000 }];
+    let breaks =
+        [Mode::Garbage, Mode::CutAfter { port, bytes: 1_000 }, Mode::CutAfter { port, bytes: 100_000 }];
     for mode in breaks {
         let peer = Peer::start(mode);
         let request = Request { timeout: HUNG, ..at(&site, peer.port) };
         let error = error(&site, request).await;
         assert_eq!(error.class(), Class::GitOperationFailed, "{mode:?}: {error}");
-        assert!(error.to_string().starts_with(&format!("cannot reach 127.0.0.1:{}: ", peer.port)), "{mode:?}: {error}");
+        assert!(
+            error.to_string().starts_with(&format!("cannot reach 127.0.0.1:{}: ", peer.port)),
+            "{mode:?}: {error}"
+        );
     }
     // Nothing half-fetched is taken for whole.
     let update = site.update(site.request(branch("main"))).await;
@@ -67,16 +73,22 @@ async fn a_host_that_is_down_or_unknown_is_named() {
     let site = Site::new();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let refused = error(&site, at(&site, closed)).await;
-    assert!(refused.to_string().starts_with(&format!("cannot reach 127.0.0.1:{closed}: Connection refused")), "{refused}");
+    assert!(
+        refused.to_string().starts_with(&format!("cannot reach 127.0.0.1:{closed}: Connection refused")),
+        "{refused}"
+    );
     let url = GitUrl::parse("ssh://git@no-such-host.invalid/o/r.git").unwrap();
     let unknown = error(&site, Request { url, timeout: HUNG, ..at(&site, closed) }).await;
-    assert!(unknown.to_string().starts_with("cannot reach no-such-host.invalid: its name cannot be resolved"), "{unknown}");
+    assert!(
+        unknown.to_string().starts_with("cannot reach no-such-host.invalid: its name cannot be resolved"),
+        "{unknown}"
+    );
 }
 
 #[tokio::test]
 async fn more_dead_fetches_than_threads_hold_no_other_host_up() {
     let site = Site::new();
-    site.repo.commit("main", "First", &[("a.yaml", "kind: A")]);
+    site.commit("main", "First", &[("a.yaml", "kind: A")]);
     let dead = Peer::start(Mode::Silent);
     let mut waiting = Vec::new();
     for number in 0..100 {
@@ -103,7 +115,8 @@ async fn a_caller_that_goes_away_frees_its_thread() {
     for _ in 0..3 {
         let fetches = (0..4).map(|number| {
             let url = format!("ssh://git@127.0.0.1:{}/o/{number}.git", dead.port);
-            let request = Request { url: GitUrl::parse(&url).unwrap(), timeout: HUNG * 10, ..at(&site, dead.port) };
+            let request =
+                Request { url: GitUrl::parse(&url).unwrap(), timeout: HUNG * 10, ..at(&site, dead.port) };
             let git = site.git.clone();
             async move { tokio::time::timeout(Duration::from_millis(500), git.fetch(request)).await }
         });
@@ -112,4 +125,17 @@ async fn a_caller_that_goes_away_frees_its_thread() {
     let silent = error(&site, at(&site, dead.port)).await;
     // Not "waiting for an earlier fetch": it got a thread and talked to the host.
     assert!(silent.to_string().contains("agreeing on SSH encryption"), "{silent}");
+}
+
+#[tokio::test]
+async fn waiting_for_an_earlier_fetch_of_the_same_repository_has_an_end_too() {
+    let site = Site::new();
+    let dead = Peer::start(Mode::Silent);
+    let (git, first) = (site.git.clone(), Request { timeout: HUNG * 10, ..at(&site, dead.port) });
+    let first = tokio::spawn(async move { git.fetch(first).await });
+    // Let the first one take the store.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let second = error(&site, at(&site, dead.port)).await;
+    assert!(second.to_string().contains("while waiting for an earlier fetch"), "{second}");
+    first.abort();
 }

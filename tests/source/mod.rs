@@ -2,8 +2,8 @@
 
 mod canned;
 mod faults;
-mod host;
 mod http;
+mod https;
 mod keys;
 mod peer;
 mod references;

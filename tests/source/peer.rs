@@ -70,9 +70,7 @@ fn treat(mut socket: TcpStream, mode: Mode, ended: &AtomicBool) {
             let _ = socket.shutdown(Shutdown::Both);
             return;
         }
-        Mode::BlackholeAfter { port, .. }
-        | Mode::CutAfter { port, .. }
-        | Mode::Throttle { port } => port,
+        Mode::BlackholeAfter { port, .. } | Mode::CutAfter { port, .. } | Mode::Throttle { port } => port,
     };
     let Ok(mut server) = TcpStream::connect(("127.0.0.1", upstream)) else { return };
     let (mut from, mut to) = (socket.try_clone().unwrap(), server.try_clone().unwrap());

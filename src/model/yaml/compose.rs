@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle};
 use serde_json::{Map, Value};
 
 use super::scalar::{Scalar, Tag, float_key, resolve};
@@ -22,6 +22,8 @@ pub(super) struct Composer<'t> {
     dialect: Dialect,
     anchors: HashMap<usize, Node>,
     budget: usize,
+    /// How many flow collections are open.
+    flow: usize,
 }
 
 /// A node that was composed, and what it takes to copy it.
@@ -37,7 +39,7 @@ struct Node {
 /// A scalar keeps its text, because a key is read by other rules than a value.
 #[derive(Clone)]
 enum Content {
-    Scalar { text: String, tag: Option<Tag> },
+    Scalar { text: String, tag: Option<Tag>, absent: bool },
     Collection(Value),
 }
 
@@ -46,6 +48,8 @@ enum Content {
 struct Place {
     line: usize,
     column: usize,
+    /// Nothing is written there, and the node is null by that.
+    empty: bool,
 }
 
 /// How a key is to be treated.
@@ -71,7 +75,7 @@ impl<'t> Composer<'t> {
             block_nesting_limit: DEPTH_LIMIT,
         };
         let parser = Parser::new_from_str_with_options(text, options);
-        Ok(Self { parser, dialect, anchors: HashMap::new(), budget: ALIAS_BUDGET })
+        Ok(Self { parser, dialect, anchors: HashMap::new(), budget: ALIAS_BUDGET, flow: 0 })
     }
 
     /// The next document; `None` at the end of the stream.
@@ -93,7 +97,7 @@ impl<'t> Composer<'t> {
     fn next(&mut self) -> Result<Option<Next<'t>>, YamlError> {
         match self.parser.next_event() {
             None => Ok(None),
-            Some(Ok((event, span))) => Ok(Some((event, Place::of(&span)))),
+            Some(Ok((event, span))) => Ok(Some((event, Place::of(&span, span.is_empty())))),
             Some(Err(error)) => Err(syntax_error(&error)),
         }
     }
@@ -108,14 +112,21 @@ impl<'t> Composer<'t> {
         }
         let (anchor, node) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let tag = tag.as_deref().and_then(|tag| {
-                    let core = tag.suffix_in_namespace("tag:yaml.org,2002:").map(|name| Tag::named(&name));
-                    core.or((tag.to_string() != "!").then_some(Tag::Other))
-                });
-                (anchor, scalar(text, style, tag, place))
+                let tag = self.tag(tag.as_deref(), style);
+                (anchor, scalar(text, tag, place))
             }
-            Event::SequenceStart(_, anchor, _) => (anchor, self.sequence(place, depth)?),
-            Event::MappingStart(_, anchor, _) => (anchor, self.mapping(place, depth)?),
+            Event::SequenceStart(style, anchor, _) => {
+                self.flow += usize::from(style == StructureStyle::Flow);
+                let node = self.sequence(place, depth)?;
+                self.flow -= usize::from(style == StructureStyle::Flow);
+                (anchor, node)
+            }
+            Event::MappingStart(style, anchor, _) => {
+                self.flow += usize::from(style == StructureStyle::Flow);
+                let node = self.mapping(place, depth)?;
+                self.flow -= usize::from(style == StructureStyle::Flow);
+                (anchor, node)
+            }
             Event::Alias(id) => return self.alias(id, place, depth),
             _ => return Err(place.error("expected a scalar, a list or a mapping")),
         };
@@ -124,6 +135,22 @@ impl<'t> Composer<'t> {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
+    }
+
+    /// The tag that decides what a scalar is; `None` for one that is taken as it looks.
+    fn tag(&self, tag: Option<&granit_parser::Tag>, style: ScalarStyle) -> Option<Tag> {
+        let plain = style == ScalarStyle::Plain;
+        let Some(tag) = tag else { return if plain { None } else { Some(Tag::Str) } };
+        if tag.to_string() != "!" {
+            let name = tag.suffix_in_namespace("tag:yaml.org,2002:");
+            return Some(name.map_or(Tag::Other, |name| Tag::named(&name)));
+        }
+        // A lone `!` is a tag without meaning to v2, and no tag to v3.
+        match self.dialect {
+            Dialect::V2 => Some(Tag::Other),
+            Dialect::V3 if plain => None,
+            Dialect::V3 => Some(Tag::Str),
+        }
     }
 
     fn alias(&mut self, id: usize, place: Place, depth: usize) -> Result<Node, YamlError> {
@@ -144,7 +171,9 @@ impl<'t> Composer<'t> {
 
     fn spend(&mut self, weight: usize, place: Place) -> Result<(), YamlError> {
         self.budget = self.budget.checked_sub(weight).ok_or_else(|| {
-            place.error(format!("aliases expand the text to more than {ALIAS_BUDGET} values; is it an alias bomb?"))
+            place.error(format!(
+                "aliases expand the text to more than {ALIAS_BUDGET} values; is it an alias bomb?"
+            ))
         })?;
         Ok(())
     }
@@ -199,7 +228,7 @@ impl<'t> Composer<'t> {
 
     fn key(&self, key: Node, depth: usize) -> Result<Key, YamlError> {
         let place = key.place;
-        let Content::Scalar { text, tag } = key.content else {
+        let Content::Scalar { text, tag, .. } = key.content else {
             return Err(place.error("a list or a mapping cannot be a key"));
         };
         match self.dialect {
@@ -209,25 +238,40 @@ impl<'t> Composer<'t> {
     }
 
     fn value(&self, node: Node) -> Result<Value, YamlError> {
-        match node.content {
-            Content::Collection(value) => Ok(value),
-            Content::Scalar { text, tag } => resolve(self.dialect, tag, text)
-                .and_then(|scalar| scalar.value(self.dialect))
-                .map_err(|message| node.place.error(message)),
-        }
+        let in_flow = self.flow > 0;
+        let (text, tag) = match node.content {
+            Content::Collection(value) => return Ok(value),
+            // kyaml prints what it read before it reads it again, and in a flow collection its printer has to quote
+            // what is not written and what holds a colon, which makes strings of both.
+            Content::Scalar { absent: true, .. } if self.dialect == Dialect::V3 && in_flow => {
+                return Ok(Value::String(String::new()));
+            }
+            Content::Scalar { text, tag, .. } => (text, tag),
+        };
+        let value = match resolve(self.dialect, tag, text) {
+            Ok(Scalar::Time(_, text)) if in_flow && tag.is_none() && text.contains(':') => {
+                Ok(Value::String(text))
+            }
+            Ok(scalar) => scalar.value(self.dialect),
+            Err(message) => Err(message),
+        };
+        value.map_err(|message| node.place.error(message))
     }
 }
 
 /// kyaml reads the top of a resource into a map of strings, so that any scalar is a key there; below, a key that is
 /// not a string has no way into JSON. A quoted `<<` disappears when kyaml takes merge keys out.
 fn key_v3(text: String, tag: Option<Tag>, depth: usize) -> Result<Key, String> {
-    if tag == Some(Tag::Str) || (tag.is_some() && depth == 0) {
-        return Ok(if text == "<<" { Key::Dropped } else { Key::Text(text) });
+    match tag {
+        Some(Tag::Merge) | None => {}
+        Some(_) if text == "<<" => return Ok(Key::Dropped),
+        Some(Tag::Str) => return Ok(Key::Text(text)),
+        Some(_) => {}
     }
     match resolve(Dialect::V3, tag, text.clone())? {
         Scalar::Merge => Ok(Key::Merge),
-        Scalar::Null if depth == 0 => Ok(Key::Dropped),
-        Scalar::Text(_) if tag.is_none() => Ok(Key::Text(text)),
+        Scalar::Null => Err("null cannot be a key; quote it".into()),
+        Scalar::Text(text) if tag.is_none() || depth == 0 => Ok(Key::Text(text)),
         _ if depth == 0 => Ok(Key::Text(text)),
         _ => Err(format!("key '{text}' is not a string; quote it")),
     }
@@ -249,10 +293,9 @@ fn key_v2(text: String, tag: Option<Tag>) -> Result<Key, String> {
     }))
 }
 
-fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<Tag>, place: Place) -> Node {
-    let tag = tag.or((style != ScalarStyle::Plain).then_some(Tag::Str));
+fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place) -> Node {
     let weight = 1 + text.len() / 32;
-    let content = Content::Scalar { text: text.into_owned(), tag };
+    let content = Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none() };
     Node { content, place, aliased: false, weight, height: 0 }
 }
 
@@ -297,8 +340,8 @@ impl Node {
 }
 
 impl Place {
-    fn of(span: &Span) -> Self {
-        Self { line: span.start.line(), column: span.start.col() + 1 }
+    fn of(span: &Span, empty: bool) -> Self {
+        Self { line: span.start.line(), column: span.start.col() + 1, empty }
     }
 
     fn error(self, message: impl Into<String>) -> YamlError {
@@ -307,34 +350,36 @@ impl Place {
 }
 
 fn syntax_error(error: &ScanError) -> YamlError {
-    let place = Place { line: error.marker().line(), column: error.marker().col() + 1 };
+    let place = Place { line: error.marker().line(), column: error.marker().col() + 1, empty: true };
     place.error(error.info().replace('\n', " "))
 }
 
 /// YAML's printable characters are all that Go's readers take. A NUL byte most often means a binary file.
 fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
-    let allowed = |c: char| {
-        matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
-    };
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}');
     let Some((at, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) else { return Ok(()) };
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let place = Place {
         line: before.matches('\n').count() + 1,
         column: before[line_start..].chars().count() + 1,
+        empty: false,
     };
     let hint = if found == '\0' { " (is this a binary file?)" } else { "" };
     Err(place.error(format!("control character U+{:04X} is not allowed in YAML{hint}", u32::from(found))))
 }
 
-/// kyaml cuts a stream at lines that begin with `---` and lets only a comment follow there; the first line is not
-/// looked at, nor is a last one without a line break.
+/// kyaml cuts a stream at lines that begin with `---` and lets only a comment follow there. It does not look at the first
+/// line, the one after such a cut, nor a last one without a line break.
 fn check_separators(text: &str) -> Result<(), YamlError> {
-    for (number, line) in text.split_inclusive('\n').enumerate().skip(1) {
-        let Some(rest) = line.strip_prefix("---") else { continue };
+    let mut cut = true;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let separator = line.strip_prefix("---").filter(|_| !cut && line.ends_with('\n'));
+        cut = separator.is_some();
+        let Some(rest) = separator else { continue };
         let rest = rest.trim();
-        if line.ends_with('\n') && !rest.is_empty() && !rest.starts_with('#') {
-            let place = Place { line: number + 1, column: 4 };
+        if !rest.is_empty() && !rest.starts_with('#') {
+            let place = Place { line: number + 1, column: 4, empty: false };
             return Err(place.error("only a comment may follow the document separator '---' on its line"));
         }
     }

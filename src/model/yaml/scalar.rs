@@ -109,9 +109,12 @@ pub(super) fn resolve(dialect: Dialect, tag: Option<Tag>, text: String) -> Resul
     match (wanted, found) {
         (Tag::Float, Scalar::Int(value)) => Ok(Scalar::Float(int_as_float(value))),
         (wanted, found) if found.tag() == wanted => Ok(found),
-        (wanted, found) => {
-            Err(format!("cannot read the {} '{}' as {}", found.tag().name(), text.unwrap_or_default(), wanted.name()))
-        }
+        (wanted, found) => Err(format!(
+            "cannot read the {} '{}' as {}",
+            found.tag().name(),
+            text.unwrap_or_default(),
+            wanted.name()
+        )),
     }
 }
 
@@ -148,8 +151,12 @@ fn word(dialect: Dialect, text: &str) -> Option<Scalar> {
         "true" | "True" | "TRUE" => Scalar::Bool(true),
         "false" | "False" | "FALSE" => Scalar::Bool(false),
         "~" | "null" | "Null" | "NULL" => Scalar::Null,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" if dialect == Dialect::V2 => Scalar::Bool(true),
-        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" if dialect == Dialect::V2 => Scalar::Bool(false),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" if dialect == Dialect::V2 => {
+            Scalar::Bool(true)
+        }
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" if dialect == Dialect::V2 => {
+            Scalar::Bool(false)
+        }
         _ => return None,
     })
 }
@@ -273,10 +280,13 @@ fn binary(text: &str) -> Result<String, String> {
 /// Go's JSON writes a whole float below 1e21 without a point, so that it is read back as an integer.
 fn float_value(value: f64) -> Result<Value, String> {
     if !value.is_finite() {
-        return Err("infinity and not-a-number have no form in JSON; quote the value if it is meant as text".into());
+        return Err(
+            "infinity and not-a-number have no form in JSON; quote the value if it is meant as text".into()
+        );
     }
     if value.fract() == 0.0 && value.abs() < 1e20 {
-        let digits = format!("{value:.0}");
+        // The shortest digits, filled up with zeros: Go's way, which is not always the exact value.
+        let digits = format!("{value}");
         if let Ok(value) = digits.parse::<i64>() {
             return Ok(Value::from(value));
         }

@@ -27,7 +27,7 @@ pub(super) fn timestamp(text: &str) -> Option<String> {
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let fraction = fraction(&mut rest);
+    let fraction = fraction(&mut rest)?;
     let zone = if zoned { zone(rest)? } else { rest.is_empty().then(|| "Z".to_owned())? };
     Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}{zone}"))
 }
@@ -40,16 +40,16 @@ fn number(rest: &mut &str) -> Option<u32> {
     Some(value)
 }
 
-/// The fraction of a second, cut to nine digits and without trailing zeros; Go takes a comma for a point.
-fn fraction(rest: &mut &str) -> String {
-    let Some(after) = rest.strip_prefix(['.', ',']) else { return String::new() };
+/// The fraction of a second cut to nine digits and without trailing zeros; Go takes a comma for a point.
+fn fraction(rest: &mut &str) -> Option<String> {
+    let Some(after) = rest.strip_prefix(['.', ',']) else { return Some(String::new()) };
     let digits = after.bytes().take_while(u8::is_ascii_digit).count();
     if digits == 0 {
-        return String::new();
+        return None;
     }
     let kept = after[..digits.min(9)].trim_end_matches('0');
     *rest = &after[digits..];
-    if kept.is_empty() { String::new() } else { format!(".{kept}") }
+    Some(if kept.is_empty() { String::new() } else { format!(".{kept}") })
 }
 
 fn zone(text: &str) -> Option<String> {

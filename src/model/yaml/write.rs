@@ -20,7 +20,11 @@ pub fn to_string(value: &Value) -> String {
         Value::Array(items) if !items.is_empty() => sequence(&mut out, items, 0),
         Value::String(text) => {
             // A block scalar at the top has no parent to be indented under.
-            if text.contains('\n') { double_quoted(&mut out, text) } else { string(&mut out, text, 0) }
+            if text.contains('\n') {
+                double_quoted(&mut out, text)
+            } else {
+                string(&mut out, text, 0)
+            }
             out.push('\n');
         }
         other => {
@@ -130,7 +134,9 @@ fn is_ambiguous(text: &str) -> bool {
     let other = |dialect| !matches!(resolve(dialect, None, text.to_owned()), Ok(Scalar::Text(_)));
     // Sexagesimal numbers and further forms of YAML 1.1 and 1.2 begin as numbers do.
     let numeric = text.trim_start_matches(['+', '-', '.']).starts_with(|c: char| c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, '+' | '-' | '.' | ':' | '_' | 'x' | 'X' | 'o'));
+        && text
+            .chars()
+            .all(|c| c.is_ascii_hexdigit() || matches!(c, '+' | '-' | '.' | ':' | '_' | 'x' | 'X' | 'o'));
     text == "=" || numeric || other(Dialect::V2) || other(Dialect::V3)
 }
 
@@ -140,7 +146,8 @@ fn fits_plain(text: &str) -> bool {
     let Some(first) = chars.next() else { return false };
     let starts_well = match first {
         '-' => chars.next().is_some_and(|c| !matches!(c, ' ' | '-')) || is_flag(text),
-        '?' | ':' | ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' | ' ' => false,
+        '?' | ':' | ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
+        | '@' | '`' | ' ' => false,
         _ => true,
     };
     starts_well
@@ -158,7 +165,8 @@ fn is_flag(text: &str) -> bool {
 
 /// Characters that only double quotes can hold, or that some reader does not take as they are.
 fn needs_escape(c: char) -> bool {
-    !matches!(c, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+    !matches!(c, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 fn double_quoted(out: &mut String, text: &str) {

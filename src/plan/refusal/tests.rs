@@ -346,3 +346,54 @@ fn refusals_of_our_own() {
         assert_eq!(refusal.is_transient(), transient);
     }
 }
+
+/// What a kube-apiserver 1.35 answered to a dry run of each of these.
+#[derive(serde::Deserialize)]
+struct Recorded {
+    case: String,
+    /// The name of the cause.
+    is: String,
+    id: String,
+    code: u16,
+    #[serde(default)]
+    reason: String,
+    message: String,
+    #[serde(default)]
+    causes: Vec<RecordedCause>,
+}
+
+#[derive(serde::Deserialize)]
+struct RecordedCause {
+    #[serde(default)]
+    reason: String,
+    message: String,
+    #[serde(default)]
+    field: String,
+}
+
+#[test]
+fn the_answers_of_a_real_server_are_told_apart() {
+    let recorded: Vec<Recorded> = serde_json::from_str(include_str!("answers.json")).unwrap();
+    assert!(recorded.len() > 40);
+    for recorded in recorded {
+        let causes = recorded.causes.into_iter().map(|cause| AnswerCause {
+            reason: cause.reason,
+            message: cause.message,
+            field: cause.field,
+        });
+        let answer = Answer {
+            code: recorded.code,
+            reason: recorded.reason,
+            message: recorded.message,
+            causes: causes.collect(),
+        };
+        let refusal = Refusal::of_answer(recorded.id.parse().unwrap(), Phase::DryRun, answer);
+        let cause = format!("{:?}", refusal.cause);
+        let name = cause.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+        assert_eq!(name, recorded.is, "{}: {refusal}", recorded.case);
+        let told = refusal.to_string();
+        assert!(told.len() < 1500, "{}: {} characters", recorded.case, told.len());
+        let quotes_value = ["hunter2", "hunter3", "31337"].iter().any(|value| told.contains(value));
+        assert!(!quotes_value || refusal.id.kind != "Secret", "{told}");
+    }
+}

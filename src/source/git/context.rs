@@ -164,13 +164,15 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_mins(1);
+
     fn context(limit: Duration) -> Context {
         Context::new(GitUrl::parse("ssh://h/r").unwrap(), Credentials::None, limit)
     }
 
     #[test]
     fn the_first_reason_is_kept() {
-        let context = context(Duration::from_secs(60));
+        let context = context(MINUTE);
         context.fail(SourceError::Storage("first".into()));
         context.fail(SourceError::Storage("second".into()));
         assert_eq!(context.take_failure(), Some(SourceError::Storage("first".into())));
@@ -181,7 +183,7 @@ mod tests {
         let spent = context(Duration::ZERO);
         assert!(spent.remaining().is_err());
         assert!(matches!(spent.take_failure(), Some(SourceError::Timeout { .. })));
-        let cancelled = context(Duration::from_secs(60));
+        let cancelled = context(MINUTE);
         assert!(cancelled.remaining().is_ok());
         cancelled.cancel();
         assert!(cancelled.remaining().is_err());
@@ -189,8 +191,8 @@ mod tests {
 
     #[test]
     fn a_flood_is_cut_off() {
-        let context = context(Duration::from_secs(60));
-        assert!(context.receive(RECEIVE_LIMIT as usize).is_ok());
+        let context = context(MINUTE);
+        assert!(context.receive(usize::try_from(RECEIVE_LIMIT).unwrap()).is_ok());
         assert!(context.receive(1).is_err());
         assert!(matches!(context.take_failure(), Some(SourceError::TooLarge(_))));
     }

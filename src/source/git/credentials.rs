@@ -191,7 +191,9 @@ mod tests {
     const KNOWN: &str =
         "h ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n";
 
-    fn read(url: &str, fields: &[(&str, &str)]) -> Result<Credentials, SourceError> {
+    type Fields<'f> = &'f [(&'f str, &'f str)];
+
+    fn read(url: &str, fields: Fields<'_>) -> Result<Credentials, SourceError> {
         let data = fields
             .iter()
             .map(|(key, value)| ((*key).to_owned(), Secret::new(value.as_bytes().to_vec())))
@@ -199,7 +201,7 @@ mod tests {
         Credentials::read(&GitUrl::parse(url).unwrap(), Some(("Secret a/b", &data)))
     }
 
-    fn header(url: &str, fields: &[(&str, &str)]) -> Option<String> {
+    fn header(url: &str, fields: Fields<'_>) -> Option<String> {
         match read(url, fields).unwrap() {
             Credentials::Http(http) => http.authorization.as_ref().map(|value| value.expose().clone()),
             other => unreachable!("{other:?}"),
@@ -210,7 +212,7 @@ mod tests {
     fn what_is_missing_or_contradicts_itself_is_named() {
         let key =
             PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap().to_openssh(LineEnding::LF).unwrap();
-        let cases: &[(&str, &[(&str, &str)], &str)] = &[
+        let cases: &[(&str, Fields<'_>, &str)] = &[
             ("ssh://h/r", &[], "'identity'"),
             ("ssh://h/r", &[("identity", &key)], "'known_hosts'"),
             (

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use git2::{Odb, Oid};
+use git2::Oid;
 
 use crate::model::{Digest, Revision};
 use crate::source::SourceError;
@@ -157,7 +157,7 @@ impl Job<'_> {
             }
             (None, _) => return Err(SourceError::ReferenceNotFound("nothing is asked for".into())),
         };
-        self.generation.completed(tip.commit);
+        self.generation.completed(tip.commit)?;
         let rewritten = self.rewritten(&repository, &tip);
         self.update(&repository, tip, rewritten)
     }
@@ -259,8 +259,7 @@ impl Job<'_> {
         tip: Tip,
         rewritten: Option<String>,
     ) -> Result<Fetched, SourceError> {
-        let read = |objects: &Odb<'_>| Commit::read(objects, tip.commit);
-        let commit = read(&history::objects(repository)?).map_err(SourceError::Storage)?;
+        let commit = Commit::read(&history::objects(repository)?, tip.commit)?;
         let files = objects::walk(repository, commit.tree)?;
         let blobs = Objects { generation: self.generation, _store: self.store };
         let tree = Tree::new(files.entries, Arc::new(blobs));

@@ -58,11 +58,10 @@ fn ancestors(objects: &Odb<'_>, tip: Oid) -> Ancestors {
             found.is_whole = false;
             break;
         }
-        match Commit::read(objects, id) {
-            Ok(commit) => {
-                pending.extend(commit.parents.into_iter().filter(|parent| found.seen.insert(*parent)))
-            }
-            Err(_) => found.is_whole = false,
+        if let Ok(commit) = Commit::read(objects, id) {
+            pending.extend(commit.parents.into_iter().filter(|parent| found.seen.insert(*parent)));
+        } else {
+            found.is_whole = false;
         }
     }
     found

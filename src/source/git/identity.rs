@@ -2,14 +2,16 @@
 //! libssh2, in memory only.
 //!
 //! Read here: OpenSSH keys, plain or encrypted, and PEM keys in PKCS#1 (`RSA PRIVATE KEY`), SEC 1 (`EC PRIVATE KEY`) and
-//! PKCS#8 (`PRIVATE KEY`). Encrypted PEM forms other than OpenSSH's are left to OpenSSL, which libssh2 asks.
+//! PKCS#8 (`PRIVATE KEY`). The few forms that are not read here are handed to libssh2 as they are.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pkcs8::PrivateKeyInfo;
 use pkcs8::der::Decode as _;
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
 use rsa::pkcs8::DecodePrivateKey as _;
 use ssh_key::private::{EcdsaKeypair, Ed25519Keypair, KeypairData, RsaKeypair};
-use ssh_key::{LineEnding, PrivateKey};
+use ssh_key::{LineEnding, PrivateKey, PublicKey};
 
 use crate::model::Secret;
 use crate::source::git::known_hosts::describe;
@@ -29,11 +31,14 @@ impl Identity {
         let text = text.trim();
         let label = pem_label(text)?;
         let key = match label {
-            "OPENSSH PRIVATE KEY" => openssh(text, password)?,
+            "OPENSSH PRIVATE KEY" => match openssh(text, password) {
+                Ok(key) => key,
+                Err(problem) => return short_ecdsa(text, password).ok_or(problem),
+            },
             "RSA PRIVATE KEY" | "EC PRIVATE KEY" if text.contains("Proc-Type: 4,ENCRYPTED") => {
-                return left_to_openssl(text, password);
+                return left_to_libssh2(text, password);
             }
-            "ENCRYPTED PRIVATE KEY" => return left_to_openssl(text, password),
+            "ENCRYPTED PRIVATE KEY" => return left_to_libssh2(text, password),
             "RSA PRIVATE KEY" => pkcs1(&decode(text)?)?,
             "EC PRIVATE KEY" => sec1(&decode(text)?)?,
             "PRIVATE KEY" => pkcs8(&decode(text)?)?,
@@ -105,13 +110,41 @@ fn openssh(text: &str, password: Option<&str>) -> Result<PrivateKey, String> {
 }
 
 /// The encrypted forms that `ssh-key` does not read.
-fn left_to_openssl(text: &str, password: Option<&str>) -> Result<Identity, String> {
+fn left_to_libssh2(text: &str, password: Option<&str>) -> Result<Identity, String> {
     let password = password.ok_or("identity is encrypted and the Secret has no password")?;
     Ok(Identity {
         pem: Secret::new(format!("{text}\n")),
         passphrase: Some(Secret::new(password.to_owned())),
         fingerprint: None,
     })
+}
+
+/// An ECDSA key in OpenSSH's form that `ssh-key` did not read, and that libssh2 will.
+///
+/// OpenSSH writes the secret number without leading zeros, which `ssh-key` takes for damage: that is so for every second
+/// P-521 key. In an encrypted key this cannot be told from a wrong password, so libssh2 has the last word there too.
+fn short_ecdsa(text: &str, password: Option<&str>) -> Option<Identity> {
+    let body: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    let bytes = Secret::new(STANDARD.decode(body).ok()?);
+    let mut rest = bytes.expose().strip_prefix(b"openssh-key-v1\0")?;
+    let cipher = wire_string(&mut rest)?;
+    let _key_derivation = (wire_string(&mut rest)?, wire_string(&mut rest)?);
+    rest = rest.strip_prefix(&1_u32.to_be_bytes())?;
+    let public = PublicKey::from_bytes(wire_string(&mut rest)?).ok()?;
+    let is_usable = cipher == b"none" || password.is_some();
+    (public.algorithm().is_ecdsa() && is_usable).then(|| Identity {
+        pem: Secret::new(format!("{text}\n")),
+        passphrase: password.filter(|_| cipher != b"none").map(|password| Secret::new(password.to_owned())),
+        fingerprint: Some(describe(&public)),
+    })
+}
+
+/// Takes a string of SSH's wire format: its length in four bytes, and its bytes.
+fn wire_string<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let (length, tail) = rest.split_first_chunk::<4>()?;
+    let (string, tail) = tail.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    *rest = tail;
+    Some(string)
 }
 
 fn decode(text: &str) -> Result<Secret<Vec<u8>>, String> {
@@ -208,8 +241,8 @@ mod tests {
 
     use super::*;
 
-    /// A key made and converted by OpenSSH itself, and its public half.
-    fn key(kind: &[&str], convert: &[&str]) -> (String, PrivateKey) {
+    /// A key made and converted by OpenSSH itself, and how it reads; `None` for an ECDSA key that `ssh-key` does not read.
+    fn key(kind: &[&str], convert: &[&str]) -> (String, Option<PrivateKey>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");
         let ssh_keygen = |args: &[&str]| {
@@ -218,7 +251,7 @@ mod tests {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         };
         ssh_keygen(&[kind, &["-N", ""]].concat());
-        let plain = PrivateKey::read_openssh_file(&file).unwrap();
+        let plain = PrivateKey::read_openssh_file(&file).ok();
         if !convert.is_empty() {
             ssh_keygen(&[&["-p", "-P", ""], convert].concat());
         }
@@ -243,6 +276,7 @@ mod tests {
             };
             for form in forms {
                 let (text, plain) = key(kind, form);
+                let Some(plain) = plain else { continue };
                 let identity = Identity::parse(&format!("\n{}", text.replace('\n', "\r\n")), None).unwrap();
                 assert_eq!(
                     identity.fingerprint(),
@@ -268,10 +302,35 @@ mod tests {
     }
 
     #[test]
+    fn an_ecdsa_key_with_a_short_number_is_handed_on_as_it_is() {
+        let string = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+        let secret = p521::SecretKey::from_slice(&[&[0; 65], [7_u8].as_slice()].concat()).unwrap();
+        let point = p521::EncodedPoint::from(secret.public_key());
+        let name = b"ecdsa-sha2-nistp521";
+        let public = [string(name), string(b"nistp521"), string(point.as_bytes())].concat();
+        // The number 7 in one byte, as OpenSSH writes it.
+        let private = [&[1, 2, 3, 4, 1, 2, 3, 4], public.as_slice(), &string(&[7]), &string(b"")].concat();
+        let padding: Vec<u8> = (1..=8).take((8 - private.len() % 8) % 8).collect();
+        let start =
+            [b"openssh-key-v1\0", string(b"none").as_slice(), &string(b"none"), &string(b"")].concat();
+        let private = string(&[private, padding].concat());
+        let bytes = [start.as_slice(), &1_u32.to_be_bytes(), &string(&public), &private].concat();
+        let text = format!(
+            "-----BEGIN OPENSSH PRIVATE KEY-----\n{}\n-----END OPENSSH PRIVATE KEY-----\n",
+            STANDARD.encode(bytes)
+        );
+        assert!(PrivateKey::from_openssh(&text).is_err(), "ssh-key reads it now: this detour can go");
+        let identity = Identity::parse(&text, None).unwrap();
+        let public = PublicKey::from_bytes(&public).unwrap();
+        assert_eq!(identity.fingerprint(), Some(describe(&public).as_str()));
+        assert_eq!(identity.pem().expose(), &text);
+    }
+
+    #[test]
     fn an_encrypted_key_needs_its_password() {
         let (text, plain) = key(&["-t", "ed25519"], &["-N", "open sesame"]);
         let identity = Identity::parse(&text, Some("open sesame")).unwrap();
-        assert_eq!(identity.fingerprint(), Some(describe(plain.public_key()).as_str()));
+        assert_eq!(identity.fingerprint(), Some(describe(plain.unwrap().public_key()).as_str()));
         assert!(Identity::parse(&text, None).unwrap_err().contains("no password"));
         assert!(Identity::parse(&text, Some("guess")).unwrap_err().contains("cannot be decrypted"));
         let (text, _) = key(&["-t", "rsa", "-b", "2048"], &["-m", "PEM", "-N", "open sesame"]);

@@ -14,6 +14,11 @@ const PATH: usize = 4096;
 /// How many oddities are told one by one.
 const WARNINGS: usize = 20;
 
+/// Git's modes. Every other one is that of a file.
+const FOLDER: i32 = 0o040_000;
+const LINK: i32 = 0o120_000;
+const SUBMODULE: i32 = 0o160_000;
+
 /// The files of a commit, and what was left out of them and why.
 #[derive(Debug)]
 pub(crate) struct Files {
@@ -32,12 +37,14 @@ pub(crate) struct Commit {
 
 impl Commit {
     /// Reads a commit as it was written: libgit2's own view leaves out the parents beyond a shallow fetch.
-    pub(crate) fn read(objects: &Odb<'_>, id: Oid) -> Result<Self, String> {
-        let object = objects.read(id).map_err(|error| error.message().to_owned())?;
+    pub(crate) fn read(objects: &Odb<'_>, id: Oid) -> Result<Self, SourceError> {
+        let object = objects.read(id).map_err(|error| SourceError::Storage(error.message().to_owned()))?;
         if object.kind() != ObjectType::Commit {
-            return Err(format!("{id} is a {}, not a commit", object.kind()));
+            let message =
+                format!("the reference leads to {id}, which is a {} and not a commit", object.kind());
+            return Err(SourceError::ReferenceNotFound(message));
         }
-        Self::parse(object.data()).ok_or_else(|| format!("commit {id} is damaged"))
+        Self::parse(object.data()).ok_or_else(|| SourceError::Storage(format!("commit {id} is damaged")))
     }
 
     fn parse(data: &[u8]) -> Option<Self> {
@@ -60,6 +67,13 @@ impl Commit {
 pub(crate) fn walk(repository: &Repository, tree: Oid) -> Result<Files, SourceError> {
     let mut files = Files { entries: Vec::new(), warnings: Vec::new() };
     let mut left_out = 0_usize;
+    let mut leave_out = |warnings: &mut Vec<String>, message: String| {
+        left_out += 1;
+        match left_out {
+            ..=WARNINGS => warnings.push(message),
+            _ => warnings[WARNINGS - 1] = format!("{} more files were left out", left_out - WARNINGS + 1),
+        }
+    };
     let mut pending = vec![(String::new(), tree)];
     let mut folders = 0_usize;
     while let Some((folder, id)) = pending.pop() {
@@ -70,39 +84,30 @@ pub(crate) fn walk(repository: &Repository, tree: Oid) -> Result<Files, SourceEr
         let tree = repository.find_tree(id).map_err(|error| damaged(&folder, &error))?;
         for entry in &tree {
             let Some(path) = path(&folder, entry.name_bytes()) else {
-                left_out += 1;
-                if files.warnings.len() < WARNINGS {
-                    files.warnings.push(left_out_message(&folder, entry.name_bytes()));
-                }
+                leave_out(&mut files.warnings, left_out_message(&folder, entry.name_bytes()));
                 continue;
             };
             let found = match entry.filemode() {
-                0o040_000 => {
+                FOLDER => {
                     pending.push((path, entry.id()));
                     continue;
                 }
-                0o120_000 => match link_target(repository, entry.id(), &path)? {
-                    Some(target) => Entry::Link(target),
-                    None => {
-                        left_out += 1;
-                        files
-                            .warnings
-                            .push(format!("{path}: symbolic link left out, its target is not a path"));
+                LINK => {
+                    let Some(target) = link_target(repository, entry.id(), &path)? else {
+                        let message = format!("{path}: symbolic link left out, its target is not a path");
+                        leave_out(&mut files.warnings, message);
                         continue;
-                    }
-                },
-                0o160_000 => Entry::Submodule,
+                    };
+                    Entry::Link(target)
+                }
+                SUBMODULE => Entry::Submodule,
                 _ => Entry::File(entry.id().as_bytes().to_vec()),
             };
             files.entries.push((path, found));
-            if files.entries.len() > FILES {
-                return Err(SourceError::TooLarge(format!("the repository has more than {FILES} files")));
-            }
         }
-    }
-    files.warnings.truncate(WARNINGS);
-    if left_out > files.warnings.len() {
-        files.warnings.push(format!("{} more files were left out", left_out - files.warnings.len()));
+        if files.entries.len() > FILES {
+            return Err(SourceError::TooLarge(format!("the repository has more than {FILES} files")));
+        }
     }
     Ok(files)
 }
@@ -214,6 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn many_oddities_are_counted() {
+        let (_folder, repository) = repository();
+        let blob = repository.blob(b"x").unwrap();
+        let names: Vec<Vec<u8>> = (0..50).map(|number| vec![0xff, number + 1]).collect();
+        let entries: Vec<_> = names.iter().map(|name| ("100644", name.as_slice(), blob)).collect();
+        let files = walk(&repository, write_tree(&repository, &entries)).unwrap();
+        assert_eq!((files.entries.len(), files.warnings.len()), (0, WARNINGS));
+        assert_eq!(files.warnings[WARNINGS - 1], "31 more files were left out");
+    }
+
+    #[test]
     fn a_tree_that_multiplies_is_cut_off() {
         let (_folder, repository) = repository();
         let blob = repository.blob(b"x").unwrap();
@@ -234,7 +250,9 @@ mod tests {
         let tree = write_tree(&repository, &[("40000", b"gone", missing)]);
         assert!(matches!(walk(&repository, tree), Err(SourceError::Storage(_))));
         let blob = repository.blob(b"x").unwrap();
-        assert!(Commit::read(&repository.odb().unwrap(), blob).unwrap_err().contains("not a commit"));
+        assert!(
+            Commit::read(&repository.odb().unwrap(), blob).unwrap_err().to_string().contains("not a commit")
+        );
     }
 
     #[test]

@@ -25,6 +25,7 @@ const METHOD_NONE: i32 = -17;
 const AUTHENTICATION_FAILED: i32 = -18;
 const PUBLICKEY_UNVERIFIED: i32 = -19;
 const FILE: i32 = -16;
+const KEYFILE_AUTH_FAILED: i32 = -48;
 
 /// The two ends of `git-upload-pack` on the host.
 pub(crate) struct SshStream {
@@ -185,7 +186,7 @@ fn authenticate(context: &Context, session: &Session, credentials: &SshCredentia
             )));
             Err(failed())
         }
-        ErrorCode::Session(FILE) => {
+        ErrorCode::Session(FILE | KEYFILE_AUTH_FAILED) => {
             context.fail(SourceError::Credentials {
                 secret: credentials.source.clone(),
                 problem: "identity cannot be used: it is damaged, or password does not decrypt it".into(),

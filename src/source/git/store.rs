@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -71,10 +71,9 @@ impl Stores {
         &self,
         current: &mut Option<Arc<Generation>>,
     ) -> Result<Arc<Generation>, SourceError> {
-        if let Some(generation) = current.as_ref() {
-            if generation.fetches.load(Ordering::Relaxed) < FETCHES {
-                return Ok(Arc::clone(generation));
-            }
+        let young = current.as_ref().filter(|present| present.fetches.load(Ordering::Relaxed) < FETCHES);
+        if let Some(generation) = young {
+            return Ok(Arc::clone(generation));
         }
         let number = self.created.fetch_add(1, Ordering::Relaxed);
         let generation = Arc::new(Generation::create(self.root.join(format!("{number}.git")))?);
@@ -104,9 +103,12 @@ impl Generation {
     }
 
     /// Notes that a commit and all its files have arrived.
-    pub(crate) fn completed(&self, commit: Oid) {
-        self.fetches.fetch_add(1, Ordering::Relaxed);
-        lock(&self.complete).insert(commit);
+    pub(crate) fn completed(&self, commit: Oid) -> Result<(), SourceError> {
+        seal(&self.path).map_err(|error| storage(&self.path, &error))?;
+        if lock(&self.complete).insert(commit) {
+            self.fetches.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 
@@ -142,14 +144,31 @@ impl Blobs for Objects {
     }
 }
 
+/// Takes away the rights of everybody else, whatever the process's umask. The folder around these has none for them either.
+fn seal(folder: &Path) -> std::io::Result<()> {
+    let mut pending = vec![folder.to_owned()];
+    while let Some(path) = pending.pop() {
+        for entry in fs::read_dir(&path)? {
+            let entry = entry?;
+            let is_folder = entry.file_type()?.is_dir();
+            let mode = if is_folder { 0o700 } else { 0o600 };
+            if entry.metadata()?.permissions().mode() & 0o777 != mode {
+                fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode))?;
+            }
+            if is_folder {
+                pending.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}
+
 fn storage(path: &Path, error: &std::io::Error) -> SourceError {
     SourceError::Storage(format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -159,9 +178,11 @@ mod tests {
         let mut current = None;
         let first = stores.generation(&mut current).unwrap();
         let commit = Oid::from_bytes(&[1; 20]).unwrap();
-        for _ in 0..FETCHES {
+        first.completed(commit).unwrap();
+        for number in 1..FETCHES {
             assert!(Arc::ptr_eq(&first, &stores.generation(&mut current).unwrap()));
-            first.completed(commit);
+            first.completed(commit).unwrap();
+            first.completed(Oid::from_bytes(&[1 + u8::try_from(number).unwrap(); 20]).unwrap()).unwrap();
         }
         let second = stores.generation(&mut current).unwrap();
         assert!(!Arc::ptr_eq(&first, &second) && !second.has(commit) && first.has(commit));

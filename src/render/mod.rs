@@ -1,0 +1,45 @@
+//! Rendering: a tree, a recipe and inputs into the objects that are to be on the cluster. Nothing here touches a clock, a
+//! disk or a network, so the same question always has the same answer.
+
+mod error;
+pub mod kustomize;
+mod set;
+
+pub use error::{Category, Fault, RenderError};
+pub use set::{Resource, ResourceSet};
+
+use error::Result;
+
+use crate::model::Object;
+use crate::tree::Tree;
+
+/// How a tree becomes objects.
+#[derive(Debug, Clone)]
+pub enum Recipe {
+    /// A folder for kustomize.
+    Kustomize(kustomize::Recipe),
+}
+
+/// All that rendering needs and the tree does not hold.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {}
+
+/// Renders a tree.
+///
+/// `commonMetadata` is not applied here: Flux sets it after its owner labels, which are not known to a render.
+pub fn render(tree: &Tree, recipe: &Recipe, _inputs: &Inputs) -> Result<ResourceSet> {
+    let Recipe::Kustomize(recipe) = recipe;
+    let output = kustomize::build(tree, recipe)?;
+    let mut faults = Vec::new();
+    let mut resources = Vec::with_capacity(output.objects.len());
+    for built in output.objects {
+        match Object::parse(built.value) {
+            Ok(object) => resources.push(Resource { object, origin: built.origin }),
+            Err(error) => faults.push(Fault::new(error.to_string()).in_file(&built.origin)),
+        }
+    }
+    if let Some(error) = RenderError::of(faults) {
+        return Err(error);
+    }
+    ResourceSet::new(resources, output.footprint, output.warnings)
+}

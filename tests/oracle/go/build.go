@@ -1,0 +1,41 @@
+package main
+
+import (
+	"encoding/json"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
+	"sigs.k8s.io/yaml"
+)
+
+// build renders a directory of files held in memory with the options of the command line.
+func build(r request) ([]json.RawMessage, error) {
+	openapi.ResetOpenAPI()
+	files := filesys.MakeFsInMemory()
+	for path, content := range r.Files {
+		if err := files.WriteFile("/"+path, []byte(content)); err != nil {
+			return nil, err
+		}
+	}
+	options := krusty.MakeDefaultOptions()
+	options.Reorder = krusty.ReorderOptionUnspecified
+	result, err := krusty.MakeKustomizer(options).Run(files, "/"+r.Target)
+	if err != nil {
+		return nil, err
+	}
+	documents := []json.RawMessage{}
+	for _, resource := range result.Resources() {
+		// The way out of the command line is YAML text; this is what it reads back as.
+		text, err := resource.AsYAML()
+		if err != nil {
+			return nil, err
+		}
+		document, err := yaml.YAMLToJSON(text)
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, document)
+	}
+	return documents, nil
+}

@@ -1,0 +1,93 @@
+//! Differential tests: the same random input through lockgate and through the Go code that Flux is made of.
+//!
+//! The Go side is the small module in `go/`, built on first use. Where Go is missing, or the module proxy cannot be
+//! reached, these tests say so and pass. `ORACLE_CASES` sets how many cases a test makes, `ORACLE_SEED` where it begins.
+
+mod random;
+mod yaml;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+/// The Go program, answering one request at a time.
+pub(crate) struct Oracle {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+/// What the Go program made of a request: documents, or its refusal.
+pub(crate) type Answer = Result<Vec<Value>, String>;
+
+impl Oracle {
+    /// Starts the program; `None`, with the reason printed, where it cannot be built.
+    pub(crate) fn start() -> Option<Self> {
+        static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let program = match PROGRAM.get_or_init(build) {
+            Ok(program) => program,
+            Err(reason) => {
+                eprintln!("skipped: {reason}");
+                return None;
+            }
+        };
+        let mut child = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the oracle starts");
+        let input = child.stdin.take().expect("standard input is piped");
+        let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
+        Some(Self { child, input, output })
+    }
+
+    /// Asks for one operation with its arguments.
+    pub(crate) fn ask(&mut self, operation: &str, mut arguments: Value) -> Answer {
+        arguments["op"] = json!(operation);
+        writeln!(self.input, "{arguments}").expect("the oracle takes a request");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("the oracle answers");
+        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        match answer["error"].as_str() {
+            Some(error) if !error.is_empty() => Err(error.into()),
+            _ => Ok(answer["documents"].as_array().cloned().unwrap_or_default()),
+        }
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn build() -> Result<PathBuf, String> {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle-go");
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/go");
+    let output = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(module)
+        .output()
+        .map_err(|error| format!("go cannot be run: {error}"))?;
+    if output.status.success() {
+        Ok(program)
+    } else {
+        Err(format!("the Go module cannot be built: {}", String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+/// How many cases a test makes.
+pub(crate) fn cases(default: usize) -> usize {
+    std::env::var("ORACLE_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Where the random numbers begin.
+pub(crate) fn seed() -> u64 {
+    std::env::var("ORACLE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
