@@ -6,7 +6,7 @@ use super::ports::{ApiFailure, Data, DataKind, Reads};
 use crate::api::{Kustomization, KustomizationSpec, SubstituteFrom, SubstituteStrategy};
 use crate::model::{Digest, Object, ObjectId};
 use crate::render::kustomize::{self, Flavour, Overlay};
-use crate::render::{Category, Inputs, Recipe, RenderError, ResourceSet, render};
+use crate::render::{Category, Inputs, Recipe, RenderError, ResourceSet, Variables, render};
 use crate::tree::{Footprint, Tree};
 use crate::verdict::{Outcome, Redactor};
 
@@ -129,7 +129,8 @@ fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
 /// Renders a Kustomization's folder. It is pure, and so are its failures.
 pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Outcome> {
     let path = kustomization.spec.path.clone().unwrap_or_default();
-    let set = rendered(&kustomization.spec, &path, tree, &gathered)
+    let inputs = Inputs { variables: variables(gathered)? };
+    let set = rendered(&kustomization.spec, &path, tree, &inputs)
         .map_err(|error| unrenderable(&error, &path))?;
     let mut build = Build {
         objects: Vec::with_capacity(set.len()),
@@ -142,8 +143,7 @@ pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> 
     let mut parts = Vec::with_capacity(set.len());
     for resource in set.into_resources() {
         let id = resource.object.id();
-        // Which variable went where is not known here, so a Secret's variable makes all objects of the build sensitive.
-        if !gathered.secret.is_empty() {
+        if resource.holds_secret {
             build.sensitive.insert(id.clone());
         }
         parts.push(*Digest::of(resource.object.value().to_string()).bytes());
@@ -158,14 +158,20 @@ fn rendered(
     spec: &KustomizationSpec,
     path: &str,
     tree: &Tree,
-    gathered: &Gathered,
+    inputs: &Inputs,
 ) -> Result<ResourceSet, RenderError> {
     // The spec is our own type, which has a JSON form.
     let overlay = Overlay::from_spec(&serde_json::to_value(spec).unwrap_or_default())?;
     let path = path.to_owned();
     let recipe = Recipe::Kustomize(kustomize::Recipe { path, flavour: Flavour::Flux(Box::new(overlay)) });
-    let _ = &gathered.variables;
-    render(tree, &recipe, &Inputs::default())
+    render(tree, &recipe, inputs)
+}
+
+/// The variables for substitution. Flux has been strict about undefined ones by default since kustomize-controller 1.9.
+fn variables(gathered: Gathered) -> Result<Option<Variables>, Outcome> {
+    let Gathered { variables, secret, .. } = gathered;
+    let made = variables.map(|values| Variables::new(values, secret, true)).transpose();
+    made.map_err(|error| Outcome::Unrenderable { message: format!("post build failed: {error}") })
 }
 
 fn unrenderable(error: &RenderError, path: &str) -> Outcome {
@@ -174,6 +180,8 @@ fn unrenderable(error: &RenderError, path: &str) -> Outcome {
         Category::InvalidPath | Category::Build => {
             Outcome::Unrenderable { message: format!("kustomize build failed: {error}") }
         }
-        Category::Substitution => Outcome::Unrenderable { message: error.to_string() },
+        Category::Substitution => {
+            Outcome::Unrenderable { message: format!("post build failed: {error}") }
+        }
     }
 }

@@ -13,6 +13,8 @@ pub struct Resource {
     pub object: Object,
     /// The path of its file in the tree.
     pub origin: String,
+    /// Whether a variable from a Secret was substituted in it.
+    pub holds_secret: bool,
 }
 
 /// Objects in their order, each once.

@@ -51,8 +51,7 @@ impl<'t> Build<'t> {
 
     /// Merges a strategic merge patch; what is deleted whole becomes null.
     pub(crate) fn merge(&self, target: &mut Value, patch: &Value, subject: &str) -> Result<(), Fault> {
-        let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default();
-        let schema = Schema::for_gvk(text("apiVersion"), text("kind"));
+        let schema = Schema::built_in();
         let outcome =
             merge::strategic_merge(target, patch, schema).map_err(|error| Fault::new(error.to_string()))?;
         for warning in outcome.warnings {

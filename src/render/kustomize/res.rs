@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
-use super::schema;
+use super::schema::Schema;
 
 /// The namespace that cluster-scoped kinds count as.
 const NO_NAMESPACE: &str = "_non_namespaceable_";
@@ -136,7 +136,11 @@ impl Kind<'_> {
 
     /// Whether the API is known to keep this kind outside of namespaces.
     pub(crate) fn is_cluster_scoped(self) -> bool {
-        schema::is_namespaced(self.group, self.version, self.kind) == Some(false)
+        let api_version = match self.group {
+            "" => Cow::Borrowed(self.version),
+            group => Cow::Owned(format!("{group}/{}", self.version)),
+        };
+        Schema::built_in().is_namespaced(&api_version, self.kind) == Some(false)
     }
 
     /// The namespace that `namespace` counts as for this kind.
