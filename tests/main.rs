@@ -1,7 +1,8 @@
 //! Integration tests.
 
 #[cfg(test)]
-mod cluster;
-mod source;
-mod oracle;
 mod agent;
+mod bootstrap;
+mod cluster;
+mod oracle;
+mod source;
