@@ -4,3 +4,4 @@
 mod cluster;
 mod source;
 mod oracle;
+mod agent;

@@ -42,11 +42,10 @@ pub(super) async fn drive(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut watches = JoinSet::new();
-    let client = || shared.client.clone();
-    watches.spawn(follow::<Kustomization>(client(), Arc::clone(&shared.world), shared.notices.clone()));
-    watches.spawn(follow::<GitRepository>(client(), Arc::clone(&shared.world), shared.notices.clone()));
+    watches.spawn(follow::<Kustomization>(Arc::clone(&shared)));
+    watches.spawn(follow::<GitRepository>(Arc::clone(&shared)));
     for kind in ["ConfigMap", "Secret"] {
-        watches.spawn(follow_inputs(client(), kind, shared.notices.clone()));
+        watches.spawn(follow_inputs(Arc::clone(&shared), kind));
     }
     let mut drive = Drive {
         shared: Arc::clone(&shared),

@@ -15,8 +15,8 @@ use k8s_openapi::jiff;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 
-/// The name of the Lease.
-pub(super) const LEASE: &str = "lockgate-leader";
+/// The name of the Lease; an agent of one namespace adds that to it.
+const LEASE: &str = "lockgate-leader";
 /// How long a lease is good for after it was renewed.
 const DURATION: Duration = Duration::from_secs(15);
 /// How often it is renewed.
@@ -89,6 +89,7 @@ impl Holder {
 /// The lease of one namespace.
 #[derive(Clone)]
 pub(super) struct Leadership {
+    name: String,
     leases: Api<Lease>,
     pods: Api<Pod>,
     holder: Holder,
@@ -104,8 +105,9 @@ enum Look {
 }
 
 impl Leadership {
-    pub(super) fn new(client: kube::Client, namespace: &str, holder: Holder) -> Self {
+    pub(super) fn new(client: kube::Client, namespace: &str, watched: Option<&str>, holder: Holder) -> Self {
         Self {
+            name: watched.map_or_else(|| LEASE.to_owned(), |watched| format!("{LEASE}-{watched}")),
             leases: Api::namespaced(client.clone(), namespace),
             pods: Api::namespaced(client, namespace),
             holder,
@@ -169,11 +171,11 @@ impl Leadership {
             return;
         }
         let release = async {
-            let mut lease = self.leases.get(LEASE).await?;
+            let mut lease = self.leases.get(&self.name).await?;
             let spec = lease.spec.get_or_insert_default();
             if spec.holder_identity.as_deref() == Some(&self.holder.identity) {
                 spec.holder_identity = None;
-                self.leases.replace(LEASE, &PostParams::default(), &lease).await?;
+                self.leases.replace(&self.name, &PostParams::default(), &lease).await?;
             }
             Ok(())
         };
@@ -185,9 +187,9 @@ impl Leadership {
     /// Looks at the lease, and takes or renews it where that is allowed.
     async fn look(&self, expired: bool) -> Result<Look, kube::Error> {
         let until = Instant::now() + DURATION - MARGIN;
-        let Some(mut lease) = self.leases.get_opt(LEASE).await? else {
+        let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
             let mut lease =
-                Lease { metadata: ObjectMeta { name: Some(LEASE.into()), ..ObjectMeta::default() }, spec: None };
+                Lease { metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() }, spec: None };
             self.claim(&mut lease);
             return match self.leases.create(&PostParams::default(), &lease).await {
                 Ok(_) => Ok(Look::Ours(until)),
@@ -204,7 +206,7 @@ impl Leadership {
             _ => self.claim(&mut lease),
         }
         // The resourceVersion in the object makes this fail when another was faster.
-        match self.leases.replace(LEASE, &PostParams::default(), &lease).await {
+        match self.leases.replace(&self.name, &PostParams::default(), &lease).await {
             Ok(_) => Ok(Look::Ours(until)),
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(contested()),
             Err(error) => Err(error),

@@ -47,6 +47,8 @@ pub struct Config {
     pub client: Client,
     /// The namespace of the agent's Lease.
     pub namespace: String,
+    /// The one namespace whose objects are served; `None` for all.
+    pub watch_namespace: Option<String>,
     /// The pod that this process is, when it is one.
     pub pod: Option<String>,
     /// Where probes and metrics are served; `None` for nowhere.
@@ -96,6 +98,7 @@ struct Shared {
     git: Git,
     lockdown: bool,
     default_service_account: Option<String>,
+    watch_namespace: Option<String>,
 }
 
 impl Shared {
@@ -144,8 +147,9 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         tokio::spawn(server.serve(probes));
     }
     guard::wait_for_cluster(&config.client, config.adopt, &state, stop.clone()).await?;
+    let (client, holder) = (config.client.kube(), Holder::this(config.pod.as_deref()));
     let leadership =
-        Leadership::new(config.client.kube(), &config.namespace, Holder::this(config.pod.as_deref()));
+Leadership::new(client, &config.namespace, config.watch_namespace.as_deref(), holder);
     while !*stop.borrow() {
         let mut stopped = stop.clone();
         tokio::select! {
@@ -189,6 +193,7 @@ async fn lead(
         git: config.git.clone(),
         lockdown: config.lockdown,
         default_service_account: config.default_service_account.clone(),
+        watch_namespace: config.watch_namespace.clone(),
     });
     let limits = Limits { reconciles: config.concurrency, fetches: fetch::AT_ONCE };
     tokio::select! {

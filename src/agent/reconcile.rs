@@ -276,20 +276,18 @@ async fn tell(
     Ok(())
 }
 
+/// What changed is told at the level info, what repeats itself at debug.
 fn log(order: &Order, revision: Option<&str>, finish: &Finish, verdict: &Verdict, took: Duration) {
     let ready = verdict.status.conditions.get("Ready");
     let reason = ready.map_or("", |ready| ready.reason.as_str());
-    let message = ready.map_or_else(String::new, |ready| ready.message.clone());
+    let message = ready.map_or("", |ready| ready.message.as_str());
     let outcome = finish.redactor.redact(&finish.outcome.summary());
-    tracing::info!(
-        kind = Kustomization::KIND,
-        name = order.key.name,
-        namespace = order.key.namespace,
-        revision,
-        reconcile = order.run,
-        took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        outcome,
-        reason,
-        "{message}"
-    );
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let (name, namespace, reconcile) = (&order.key.name, &order.key.namespace, order.run);
+    let kind = Kustomization::KIND;
+    if verdict.events.is_empty() {
+        tracing::debug!(kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
+    } else {
+        tracing::info!(kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
+    }
 }

@@ -5,12 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _, pin_mut};
+use kube::Resource;
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
-use kube::core::GroupVersionKind;
+use kube::core::{DynamicResourceScope, GroupVersionKind};
 use kube::runtime::watcher::{self, Event as Watched, watcher};
 use kube::runtime::WatchStreamExt as _;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::Shared;
 use super::report::resource;
 use super::world::{Seen, World, facts, source_facts};
 use crate::api::{GitRepository, Kustomization, keys};
@@ -33,20 +35,30 @@ pub(super) enum Notice {
 }
 
 /// Follows one of our kinds for ever.
-pub(super) async fn follow<K: Tracked>(client: kube::Client, world: Arc<World>, notices: UnboundedSender<Notice>) {
-    let api: Api<DynamicObject> = Api::all_with(client, &resource::<K>());
+pub(super) async fn follow<K: Tracked>(shared: Arc<Shared>) {
+    let api: Api<DynamicObject> = served(&shared, &resource::<K>());
     let stream = watcher(api, watcher::Config::default()).default_backoff();
-    pump(stream, K::KIND, &notices, Known::<K>::new(world)).await;
+    pump(stream, K::KIND, &shared.notices, Known::<K>::new(Arc::clone(&shared.world))).await;
+}
+
+fn served<K>(shared: &Shared, resource: &ApiResource) -> Api<K>
+where
+    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+{
+    match &shared.watch_namespace {
+        Some(namespace) => Api::namespaced_with(shared.client.clone(), namespace, resource),
+        None => Api::all_with(shared.client.clone(), resource),
+    }
 }
 
 /// Follows the labelled ConfigMaps or Secrets: their names and versions, never their content.
-pub(super) async fn follow_inputs(client: kube::Client, kind: &'static str, notices: UnboundedSender<Notice>) {
+pub(super) async fn follow_inputs(shared: Arc<Shared>, kind: &'static str) {
     let plural = if kind == "Secret" { "secrets" } else { "configmaps" };
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", kind), plural);
-    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &resource);
+    let api: Api<PartialObjectMeta<DynamicObject>> = served(&shared, &resource);
     let config = watcher::Config::default().labels(&format!("{}=Enabled", keys::WATCH));
     let stream = watcher(api, config).default_backoff();
-    pump(stream, kind, &notices, Versions { kind, known: HashMap::new() }).await;
+    pump(stream, kind, &shared.notices, Versions { kind, known: HashMap::new() }).await;
 }
 
 /// A kind that the agent serves.

@@ -25,6 +25,9 @@ pub(super) struct Arguments {
     /// The namespace of the agent's Lease
     #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
     namespace: String,
+    /// The one namespace whose Kustomizations and GitRepositories are served; without it all are
+    #[arg(long, value_name = "NAME")]
+    watch_namespace: Option<String>,
     /// Where /healthz, /readyz and /metrics are served
     #[arg(long, value_name = "ADDRESS")]
     metrics_addr: Option<SocketAddr>,
@@ -63,6 +66,7 @@ async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
     let config = Config {
         client: client.map_err(|error| Error::unreachable(error.to_string()))?,
         namespace: arguments.namespace.clone(),
+        watch_namespace: arguments.watch_namespace.clone(),
         pod: std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()),
         listen: arguments.metrics_addr,
         git,

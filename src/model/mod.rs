@@ -18,6 +18,7 @@ pub use digest::Digest;
 pub use duration::{Duration, ParseDurationError};
 pub use id::{Gvk, ObjectId, ParseObjectIdError};
 pub use key::Key;
+pub(crate) use object::type_name;
 pub use object::{NotAnObject, Object};
 pub use revision::{ParseRevisionError, Revision};
 pub use secret::Secret;

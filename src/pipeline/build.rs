@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::ports::{ApiFailure, Data, DataKind, Reads};
 use crate::api::{Kustomization, KustomizationSpec, SubstituteFrom, SubstituteStrategy};
 use crate::model::{Digest, Object, ObjectId};
-use crate::render::{Inputs, Recipe, RenderError, render};
+use crate::render::kustomize::{self, Flavour, Overlay};
+use crate::render::{Category, Inputs, Recipe, RenderError, ResourceSet, Variables, render};
 use crate::tree::{Footprint, Tree};
 use crate::verdict::{Outcome, Redactor};
 
@@ -127,24 +128,22 @@ fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
 
 /// Renders a Kustomization's folder. It is pure, and so are its failures.
 pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Outcome> {
-    let spec = &kustomization.spec;
-    let path = spec.path.clone().unwrap_or_default();
-    let recipe = Recipe::Kustomize { path: path.clone(), spec };
-    let inputs = Inputs { variables: gathered.variables.unwrap_or_default() };
-    let set = render(tree, &recipe, &inputs).map_err(|error| unrenderable(&error, &path))?;
+    let path = kustomization.spec.path.clone().unwrap_or_default();
+    let inputs = Inputs { variables: variables(gathered)? };
+    let set = rendered(&kustomization.spec, &path, tree, &inputs)
+        .map_err(|error| unrenderable(&error, &path))?;
     let mut build = Build {
-        objects: Vec::with_capacity(set.resources.len()),
-        origins: Vec::with_capacity(set.resources.len()),
+        objects: Vec::with_capacity(set.len()),
+        origins: Vec::with_capacity(set.len()),
         sensitive: HashSet::new(),
-        footprint: set.footprint,
+        footprint: set.footprint.clone(),
         digest: Digest::of(b""),
-        warnings: set.warnings,
+        warnings: set.warnings.clone(),
     };
-    let mut parts = Vec::with_capacity(set.resources.len());
-    for resource in set.resources {
+    let mut parts = Vec::with_capacity(set.len());
+    for resource in set.into_resources() {
         let id = resource.object.id();
-        // Which variable went where is not known here, so a Secret's variable makes all objects of the build sensitive.
-        if !gathered.secret.is_empty() {
+        if resource.holds_secret {
             build.sensitive.insert(id.clone());
         }
         parts.push(*Digest::of(resource.object.value().to_string()).bytes());
@@ -155,9 +154,34 @@ pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> 
     Ok(build)
 }
 
+fn rendered(
+    spec: &KustomizationSpec,
+    path: &str,
+    tree: &Tree,
+    inputs: &Inputs,
+) -> Result<ResourceSet, RenderError> {
+    // The spec is our own type, which has a JSON form.
+    let overlay = Overlay::from_spec(&serde_json::to_value(spec).unwrap_or_default())?;
+    let path = path.to_owned();
+    let recipe = Recipe::Kustomize(kustomize::Recipe { path, flavour: Flavour::Flux(Box::new(overlay)) });
+    render(tree, &recipe, inputs)
+}
+
+/// The variables for substitution. Flux has been strict about undefined ones by default since kustomize-controller 1.9.
+fn variables(gathered: Gathered) -> Result<Option<Variables>, Outcome> {
+    let Gathered { variables, secret, .. } = gathered;
+    let made = variables.map(|values| Variables::new(values, secret, true)).transpose();
+    made.map_err(|error| Outcome::Unrenderable { message: format!("post build failed: {error}") })
+}
+
 fn unrenderable(error: &RenderError, path: &str) -> Outcome {
-    match error {
-        RenderError::Path => Outcome::PathMissing { path: path.to_owned() },
-        RenderError::Msg(message) => Outcome::Unrenderable { message: message.clone() },
+    match error.category() {
+        Category::PathNotFound => Outcome::PathMissing { path: path.to_owned() },
+        Category::InvalidPath | Category::Build => {
+            Outcome::Unrenderable { message: format!("kustomize build failed: {error}") }
+        }
+        Category::Substitution => {
+            Outcome::Unrenderable { message: format!("post build failed: {error}") }
+        }
     }
 }

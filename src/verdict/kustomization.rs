@@ -239,8 +239,10 @@ fn success(done: &Done, context: &Context<'_>) -> Verdict {
     if !was_ready || !done.changes.is_empty() {
         events.push(success_event(done, was_ready, context));
     }
-    for warning in &done.warnings {
-        events.push(Event::new(true, "Warning", warning, context.revision));
+    // A re-check that found nothing to do would only say again what was said.
+    if !events.is_empty() {
+        let warnings = done.warnings.iter();
+        events.extend(warnings.map(|warning| Event::new(true, "Warning", warning, context.revision)));
     }
     Verdict {
         status,

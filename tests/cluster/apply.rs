@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use lockgate::model::Object;
 use lockgate::pipeline::ports::{
-    ApiFailure, Deleted, Reads as _, Reference, Settle as _, Settled, Writes as _,
+    ApiFailure, Applied, Deleted, Reads as _, Reference, Settle as _, Settled, Writes as _,
 };
 use serde_json::json;
 
@@ -98,39 +99,68 @@ async fn nothing_is_written_once_the_fence_is_up() {
     assert!(stage.cluster.get(&applied.reference).await.unwrap().is_some());
 }
 
-#[tokio::test]
-async fn a_custom_resource_is_applied_right_after_its_definition() {
-    let stage = Stage::new().await;
+/// A definition of Widgets in a group of the stage's own, and a Widget.
+fn widgets(stage: &Stage) -> (Object, Object) {
     let group = format!("{}.example.com", stage.namespace);
     let versions = json!([{"name": "v1", "served": true, "storage": true,
         "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object",
             "properties": {"size": {"type": "integer"}}}}}}}]);
-    let crd = stage.cluster_object(
+    let names =
+        json!({"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"});
+    let definition = stage.cluster_object(
         "apiextensions.k8s.io/v1",
         "CustomResourceDefinition",
         &format!("widgets.{group}"),
-        json!({"spec": {"group": group, "scope": "Namespaced", "versions": versions,
-                        "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"}}}),
+        json!({"spec": {"group": group, "scope": "Namespaced", "versions": versions, "names": names}}),
     );
-    let widget = stage.object(&format!("{group}/v1"), "Widget", "w", json!({"spec": {"size": 1}}));
+    (definition, stage.object(&format!("{group}/v1"), "Widget", "w", json!({"spec": {"size": 1}})))
+}
+
+/// Applies an object, and waits until it is healthy.
+async fn settled(stage: &Stage, object: &Object) -> Applied {
+    let applied = stage.cluster.apply(object).await.unwrap();
+    let settled = stage.cluster.settle(std::slice::from_ref(&applied.reference), SOON).await;
+    assert_eq!(settled, Settled::Healthy);
+    applied
+}
+
+#[tokio::test]
+async fn a_custom_resource_is_applied_right_after_its_definition() {
+    let stage = Stage::new().await;
+    let (definition, widget) = widgets(&stage);
     let before = stage.cluster.observe(std::slice::from_ref(&widget), &HashSet::new()).await.remove(0);
     assert!(before.dry_run.is_err(), "there is no such kind yet");
-    let applied = stage.cluster.apply(&crd).await.unwrap();
-    assert_eq!(stage.cluster.settle(std::slice::from_ref(&applied.reference), SOON).await, Settled::Healthy);
+    settled(&stage, &definition).await;
     let observation = stage.cluster.observe(std::slice::from_ref(&widget), &HashSet::new()).await.remove(0);
     observation.dry_run.unwrap();
-    let of_widget = stage.cluster.apply(&widget).await.unwrap();
-    assert_eq!(
-        stage.cluster.settle(std::slice::from_ref(&of_widget.reference), SOON).await,
-        Settled::Healthy
-    );
-    let wrong = stage.object(&format!("{group}/v1"), "Widget", "w", json!({"spec": {"sizee": 1}}));
+    settled(&stage, &widget).await;
+    let wrong = stage.object(widget.api_version(), "Widget", "w", json!({"spec": {"sizee": 1}}));
     let refused =
         stage.cluster.observe(&[wrong], &HashSet::from([widget.id()])).await.remove(0).dry_run.unwrap_err();
     assert!(refused.to_string().contains("sizee"), "{refused}");
-    // With the definition gone, its objects count as gone.
-    stage.cluster.delete(&applied.reference, &applied.uid).await.unwrap();
-    assert!(stage.cluster.gone(&[applied.reference], SOON).await.is_empty());
+}
+
+#[tokio::test]
+async fn with_a_definition_go_its_objects_and_their_watch() {
+    let stage = Stage::new().await;
+    let (definition, widget) = widgets(&stage);
+    let of_definition = settled(&stage, &definition).await;
+    let of_widget = settled(&stage, &widget).await;
+    stage.cluster.delete(&of_definition.reference, &of_definition.uid).await.unwrap();
+    assert!(stage.cluster.gone(&[of_definition.reference], SOON).await.is_empty());
     assert_eq!(stage.cluster.get(&of_widget.reference).await, Ok(None));
     assert_eq!(stage.cluster.delete(&of_widget.reference, &of_widget.uid).await, Ok(Deleted::Gone));
+    // Both come back, and so does the watch.
+    settled(&stage, &definition).await;
+    settled(&stage, &widget).await;
+    harness::eventually(SOON, async || {
+        anyhow::ensure!(
+            stage.cluster.intact(&[widget.id()]),
+            "the watch is not back: {:?}",
+            stage.cluster.unwatched()
+        );
+        Ok(())
+    })
+    .await
+    .unwrap();
 }

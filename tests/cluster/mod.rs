@@ -1,9 +1,11 @@
 //! The adapter to a cluster, against a real control plane.
 
 mod apply;
+mod busy;
 mod drift;
 mod dry_run;
 mod faults;
+mod plan;
 mod rights;
 mod settle;
 

@@ -12,7 +12,7 @@ mod write;
 
 use serde_json::Value;
 
-pub use write::to_string;
+pub use write::{to_string, writes_plain};
 
 /// Which of the two readers to agree with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,4 +60,9 @@ pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, YamlErro
 pub fn first_document(text: &str, dialect: Dialect) -> Result<Document, YamlError> {
     let document = compose::Composer::new(text, dialect)?.document()?;
     Ok(document.unwrap_or(Document { value: Value::Null, line: 1 }))
+}
+
+/// What a scalar without quotes or tag means.
+pub fn plain_value(text: &str, dialect: Dialect) -> Result<Value, String> {
+    scalar::resolve(dialect, None, text.to_owned())?.value(dialect)
 }

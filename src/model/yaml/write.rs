@@ -35,6 +35,11 @@ pub fn to_string(value: &Value) -> String {
     out
 }
 
+/// Whether a string is written without quotes.
+pub fn writes_plain(text: &str) -> bool {
+    !text.chars().any(needs_escape) && !is_ambiguous(text) && fits_plain(text)
+}
+
 /// The entries of a mapping, the first of which the cursor stands before.
 fn mapping(out: &mut String, value: &Value, indent: usize) {
     let Value::Object(map) = value else { return };

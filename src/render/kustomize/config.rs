@@ -9,7 +9,7 @@ use crate::render::error::{Fault, Result};
 
 record! {
     /// The fields that hold the name of an object of one kind.
-    BackReference {
+    pub(crate) BackReference {
         /// API group of the object that is named.
         group: String = "group",
         /// API version of the object that is named.
@@ -23,7 +23,7 @@ record! {
 
 record! {
     /// The fields that transformers change.
-    Config {
+    pub(crate) Config {
         /// Of `namePrefix`.
         name_prefix: Vec<FieldSpec> = "namePrefix",
         /// Of `nameSuffix`.

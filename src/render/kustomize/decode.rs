@@ -187,10 +187,10 @@ impl Decode for Value {
 
 /// Declares a record: a struct whose fields are read from the mapping keys named beside them.
 macro_rules! record {
-    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty = $key:literal,)* }) => {
+    ($(#[$meta:meta])* $vis:vis $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty = $key:literal,)* }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq)]
-        pub(crate) struct $name { $($(#[$field_meta])* pub(crate) $field: $type,)* }
+        $vis struct $name { $($(#[$field_meta])* $vis $field: $type,)* }
 
         impl $crate::render::kustomize::decode::Decode for $name {
             fn decode(&mut self, value: serde_json::Value, at: &mut $crate::render::kustomize::decode::At) {
@@ -217,7 +217,7 @@ mod tests {
 
     record! {
         /// An example.
-        Example {
+        pub(crate) Example {
             /// A string.
             text: String = "someText",
             /// A list.

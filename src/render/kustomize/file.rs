@@ -16,7 +16,7 @@ pub(crate) type Pairs = BTreeMap<String, String>;
 
 record! {
     /// Metadata, which only some built-in plugin configurations use.
-    Meta {
+    pub(crate) Meta {
         /// Name.
         name: String = "name",
         /// Namespace.
@@ -30,7 +30,7 @@ record! {
 
 record! {
     /// A field of the objects of some kinds.
-    FieldSpec {
+    pub(crate) FieldSpec {
         /// API group; empty for any.
         group: String = "group",
         /// API version; empty for any.
@@ -46,7 +46,7 @@ record! {
 
 record! {
     /// An entry of `labels`.
-    Label {
+    pub(crate) Label {
         /// The labels.
         pairs: Pairs = "pairs",
         /// Also in selectors and templates.
@@ -60,7 +60,7 @@ record! {
 
 record! {
     /// Which objects are meant: regular expressions and selectors.
-    Selector {
+    pub Selector {
         /// API group.
         group: String = "group",
         /// API version.
@@ -80,7 +80,7 @@ record! {
 
 record! {
     /// What a patch may change besides content.
-    PatchOptions {
+    pub(crate) PatchOptions {
         /// The name.
         allow_name_change: bool = "allowNameChange",
         /// The kind.
@@ -90,7 +90,7 @@ record! {
 
 record! {
     /// An entry of `patches` or `patchesJson6902`.
-    Patch {
+    pub(crate) Patch {
         /// File that holds it.
         path: String = "path",
         /// The patch itself.
@@ -104,7 +104,7 @@ record! {
 
 record! {
     /// An entry of `images`.
-    Image {
+    pub Image {
         /// Regular expression for the image's name.
         name: String = "name",
         /// The name instead.
@@ -120,7 +120,7 @@ record! {
 
 record! {
     /// An entry of `replicas`.
-    Replica {
+    pub(crate) Replica {
         /// Name of the object.
         name: String = "name",
         /// How many.
@@ -130,7 +130,7 @@ record! {
 
 record! {
     /// How a replacement takes a part of a value or puts it.
-    FieldOptions {
+    pub(crate) FieldOptions {
         /// What separates the parts.
         delimiter: String = "delimiter",
         /// Which part, from 0.
@@ -144,7 +144,7 @@ record! {
 
 record! {
     /// Where a replacement's value comes from.
-    Source {
+    pub(crate) Source {
         /// API group.
         group: String = "group",
         /// API version.
@@ -164,7 +164,7 @@ record! {
 
 record! {
     /// Where a replacement's value goes.
-    Target {
+    pub(crate) Target {
         /// The objects.
         select: Option<Selector> = "select",
         /// Which of them not.
@@ -178,7 +178,7 @@ record! {
 
 record! {
     /// An entry of `replacements`.
-    Replacement {
+    pub(crate) Replacement {
         /// File that holds one or several.
         path: String = "path",
         /// From where.
@@ -192,7 +192,7 @@ record! {
 
 record! {
     /// The object of a variable.
-    ObjectRef {
+    pub(crate) ObjectRef {
         /// Group and version.
         api_version: String = "apiVersion",
         /// API group.
@@ -210,7 +210,7 @@ record! {
 
 record! {
     /// The field of a variable.
-    FieldRef {
+    pub(crate) FieldRef {
         /// Dotted path; the name where it is absent.
         field_path: String = "fieldPath",
     }
@@ -218,7 +218,7 @@ record! {
 
 record! {
     /// An entry of `vars`.
-    Var {
+    pub(crate) Var {
         /// Its name.
         name: String = "name",
         /// The object.
@@ -230,7 +230,7 @@ record! {
 
 record! {
     /// The lists of `sortOptions`.
-    LegacySort {
+    pub(crate) LegacySort {
         /// Kinds that come first.
         order_first: Vec<String> = "orderFirst",
         /// Kinds that come last.
@@ -240,7 +240,7 @@ record! {
 
 record! {
     /// `sortOptions`.
-    SortOptions {
+    pub(crate) SortOptions {
         /// `legacy` or `fifo`.
         order: String = "order",
         /// Instead of the lists built in.
@@ -250,7 +250,7 @@ record! {
 
 record! {
     /// Options of generators.
-    GeneratorOptions {
+    pub(crate) GeneratorOptions {
         /// Labels of what is generated.
         labels: Pairs = "labels",
         /// Annotations of what is generated.
@@ -264,7 +264,7 @@ record! {
 
 record! {
     /// An entry of `configMapGenerator` or `secretGenerator`.
-    Generator {
+    pub(crate) Generator {
         /// Name.
         name: String = "name",
         /// Namespace.
@@ -288,7 +288,7 @@ record! {
 
 record! {
     /// A kustomization file.
-    Kustomization {
+    pub(crate) Kustomization {
         /// API version.
         api_version: String = "apiVersion",
         /// `Kustomization` or `Component`.

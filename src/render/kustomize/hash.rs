@@ -66,19 +66,28 @@ fn readable(digit: char) -> char {
     }
 }
 
-/// A value as Go's JSON encoder writes it, which escapes signs that HTML gives a meaning.
+/// A value as Go's JSON encoder writes it.
 fn go_json(value: &Value) -> String {
-    let mut text = String::new();
-    for c in value.to_string().chars() {
+    escape_html(&value.to_string())
+}
+
+/// Escapes the signs that HTML gives a meaning, as Go's JSON encoder does.
+pub(crate) fn escape_html(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
         match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                text.push_str("\\u");
+                text.push_str(&format!("{:04x}", u32::from(c)));
+            }
             other => text.push(other),
         }
     }
     text
 }
 
-fn sorted(value: Value) -> Value {
+/// The same with the keys of all mappings in order.
+pub(crate) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {
             let mut entries: Vec<(String, Value)> = map.into_iter().collect();

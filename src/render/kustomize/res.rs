@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::metadata::Origin;
-use super::schema;
+use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
+use super::schema::Schema;
 
 /// The namespace that cluster-scoped kinds count as.
 const NO_NAMESPACE: &str = "_non_namespaceable_";
@@ -136,7 +136,11 @@ impl Kind<'_> {
 
     /// Whether the API is known to keep this kind outside of namespaces.
     pub(crate) fn is_cluster_scoped(self) -> bool {
-        schema::is_namespaced(self.group, self.version, self.kind) == Some(false)
+        let api_version = match self.group {
+            "" => Cow::Borrowed(self.version),
+            group => Cow::Owned(format!("{group}/{}", self.version)),
+        };
+        Schema::built_in().is_namespaced(&api_version, self.kind) == Some(false)
     }
 
     /// The namespace that `namespace` counts as for this kind.
@@ -292,6 +296,18 @@ impl Res {
         }
     }
 
+    /// Sets a label.
+    pub(crate) fn set_label(&mut self, key: &str, value: &str) {
+        let Some(metadata) = self.metadata_mut() else { return };
+        let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
+        if labels.is_null() {
+            *labels = Value::Object(Map::new());
+        }
+        if let Value::Object(labels) = labels {
+            labels.insert(key.into(), value.into());
+        }
+    }
+
     /// How messages name it.
     pub(crate) fn subject(&self) -> String {
         self.id().subject()
@@ -331,7 +347,8 @@ impl Res {
             Some(Value::Object(annotations)) => annotations,
             _ => Map::new(),
         };
-        annotations.retain(|key, _| !BUILD_ANNOTATIONS.contains(&key.as_str()));
+        let is_note = |key: &str| BUILD_ANNOTATIONS.contains(&key) || key == ORIGIN || key == TRANSFORMATIONS;
+        annotations.retain(|key, _| !is_note(key));
         for value in annotations.values_mut() {
             if !value.is_string() {
                 *value = text_of(value).into_owned().into();

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -100,20 +99,6 @@ impl Process {
             Some(status) => anyhow::bail!("{} ended with {status}:\n{}", self.name, tail(&self.log, 20)),
         }
     }
-
-    /// Waits for the end, at most `timeout`.
-    pub(crate) fn wait(&self, timeout: Duration) -> Option<ExitStatus> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            if let Some(status) = self.exited() {
-                return Some(status);
-            }
-            if Instant::now() >= deadline {
-                return None;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
 }
 
 impl Drop for Process {
@@ -162,8 +147,9 @@ pub(crate) fn kill_by_pid_file(path: &Path) -> anyhow::Result<()> {
         .parse()
         .with_context(|| format!("{} holds no pid", path.display()))?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let running = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    if running.split('\0').next().is_some_and(|program| program.rsplit('/').next() == Some(&name)) {
+    // The kernel keeps the first 15 bytes of a program's name.
+    let running = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    if !running.trim().is_empty() && name.starts_with(running.trim()) {
         send_signal(-pid, libc::SIGKILL);
     }
     Ok(())
@@ -216,6 +202,8 @@ fn spawn(mut command: Command) -> io::Result<Child> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -26,9 +26,10 @@ type response struct {
 }
 
 var operations = map[string]func(request) ([]json.RawMessage, error){
-	"v2":    readV2,
-	"v3":    readV3,
-	"build": build,
+	"v2":     readV2,
+	"v3":     readV3,
+	"build":  build,
+	"schema": schema,
 }
 
 func answer(r request) (out response) {

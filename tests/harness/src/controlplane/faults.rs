@@ -7,12 +7,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::ControlPlane;
-use crate::process::lock;
+use crate::process::{Process, lock};
 
 impl ControlPlane {
     /// Kills the API server; nothing listens on its port until it is started again.
     pub fn kill_apiserver(&self) {
-        lock(&self.processes).apiserver = None;
+        end(lock(&self.processes).apiserver.take());
     }
 
     /// Starts the API server on its port and waits until it is ready.
@@ -50,7 +50,7 @@ impl ControlPlane {
 
     /// Kills etcd; its data stay.
     pub fn kill_etcd(&self) {
-        lock(&self.processes).etcd = None;
+        end(lock(&self.processes).etcd.take());
     }
 
     /// Starts etcd on its data and waits until it answers.
@@ -101,7 +101,14 @@ impl ControlPlane {
     }
 }
 
-fn signal(process: Option<&crate::process::Process>, signal: i32) {
+/// Kills a process, also one that is kept.
+fn end(process: Option<Process>) {
+    if let Some(process) = process {
+        process.kill();
+    }
+}
+
+fn signal(process: Option<&Process>, signal: i32) {
     if let Some(process) = process {
         process.signal(signal);
     }

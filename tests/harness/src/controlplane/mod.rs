@@ -135,8 +135,14 @@ impl ControlPlane {
         let lifetime = if options.keep { Lifetime::Own } else { Lifetime::Parent };
         let plane = Self { processes: Mutex::default(), layout, authority, lifetime };
         plane.write_kubeconfigs()?;
-        plane.start_all(options).await?;
-        Ok(plane)
+        match plane.start_all(options).await {
+            Ok(()) => Ok(plane),
+            Err(error) => {
+                // Kept programs would go on without anybody who knows them.
+                plane.kill_all();
+                Err(error)
+            }
+        }
     }
 
     async fn start_all(&self, options: &Options) -> anyhow::Result<()> {
@@ -204,6 +210,11 @@ impl ControlPlane {
             Err(ended) => Ok(Err(ended)),
         })
         .await?
+    }
+
+    fn kill_all(&self) {
+        let processes = std::mem::take(&mut *lock(&self.processes));
+        processes.clients.iter().chain(&processes.apiserver).chain(&processes.etcd).for_each(Process::kill);
     }
 
     fn check_alive(&self) -> anyhow::Result<()> {

@@ -159,3 +159,33 @@ async fn the_api_server_restarts_and_everything_ends_on_drop() {
     assert!(!dir.exists());
     assert!(pids.iter().all(|&pid| !crate::process::exists(pid)));
 }
+
+#[tokio::test]
+async fn a_kept_control_plane_goes_on_until_it_is_stopped() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("kept");
+    let options = Options { dir: Some(dir.clone()), keep: true, ..Options::default() };
+    let started = Instant::now();
+    let plane = ControlPlane::start(options).await.unwrap();
+    println!("full start: {:?}", started.elapsed());
+    let kubeconfig = plane.admin_kubeconfig();
+    plane.restart_apiserver().await.unwrap();
+    drop(plane);
+    let client = client_of(&kubeconfig).await.unwrap();
+    let nodes: Api<Node> = Api::all(client.clone());
+    assert_eq!(nodes.list(&ListParams::default()).await.unwrap().items.len(), 1);
+    let git = crate::GitServer::start_with(&crate::GitServerOptions {
+        dir: Some(dir.join("git")),
+        keep: true,
+        ..crate::GitServerOptions::default()
+    })
+    .unwrap();
+    let address = git.address();
+    drop(git);
+    std::net::TcpStream::connect(address).unwrap();
+    ControlPlane::stop_left_running(&dir.join("git")).unwrap();
+    ControlPlane::stop_left_running(&dir).unwrap();
+    assert!(nodes.list(&ListParams::default()).await.is_err());
+    assert!(std::net::TcpStream::connect(address).is_err());
+    assert!(!dir.exists());
+}

@@ -14,6 +14,9 @@ pub use sshd::{GitServer, GitServerOptions, KeyId};
 
 use std::process::Command;
 
+use crate::controlplane::write_private;
+use crate::process::run;
+
 /// `git` without the user's or the system's settings, taking any repository for safe.
 fn git() -> Command {
     let mut command = Command::new("git");
@@ -27,4 +30,25 @@ fn git() -> Command {
         .env_remove("GIT_INDEX_FILE")
         .env_remove("GIT_WORK_TREE");
     command
+}
+
+/// Asks a server over SSH for its refs with the git client, as a user with this private key and known_hosts file would.
+pub fn ls_remote(url: &str, private_key: &str, known_hosts: &str) -> anyhow::Result<String> {
+    Ok(String::from_utf8_lossy(&with_key(&["ls-remote", url], private_key, known_hosts)?).into_owned())
+}
+
+/// Runs git with one private key and one known_hosts file, and nothing of the user's.
+fn with_key(arguments: &[&str], private_key: &str, known_hosts: &str) -> anyhow::Result<Vec<u8>> {
+    let dir = tempfile::tempdir()?;
+    let (identity, hosts) = (dir.path().join("identity"), dir.path().join("known_hosts"));
+    write_private(&identity, private_key.as_bytes())?;
+    std::fs::write(&hosts, known_hosts)?;
+    let ssh = format!(
+        "ssh -F none -i {} -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile={} -o GlobalKnownHostsFile=none",
+        identity.display(),
+        hosts.display()
+    );
+    let mut command = git();
+    command.env("GIT_SSH_COMMAND", ssh).env_remove("SSH_AUTH_SOCK").args(arguments);
+    run(command, b"")
 }

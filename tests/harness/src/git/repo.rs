@@ -42,7 +42,7 @@ impl Change {
             Self::Executable(path, content) => blob(stream, "100755", path.as_bytes(), content),
             Self::Symlink(path, target) => blob(stream, "120000", path.as_bytes(), target.as_bytes()),
             Self::Submodule(path, commit) => {
-                line(stream, &[b"M 160000 ", commit.as_bytes(), b" ", &quoted(path.as_bytes())])
+                line(stream, &[b"M 160000 ", commit.as_bytes(), b" ", &quoted(path.as_bytes())]);
             }
             Self::Delete(path) => line(stream, &[b"D ", &quoted(path.as_bytes())]),
             Self::DeleteAll => line(stream, &[b"deleteall"]),
@@ -185,6 +185,11 @@ impl Repo {
         self.git(&["tag", "-d", tag]).map(drop)
     }
 
+    /// The content of a file's object.
+    pub fn blob(&self, id: &str) -> anyhow::Result<Vec<u8>> {
+        run(self.command(&["cat-file", "blob", id]), b"")
+    }
+
     /// Feeds a stream to `git fast-import --force`, for histories that no other method makes.
     pub fn fast_import(&self, stream: &[u8]) -> anyhow::Result<String> {
         let output = run(self.command(&["fast-import", "--quiet", "--force"]), stream)?;
@@ -263,7 +268,9 @@ fn data(stream: &mut Vec<u8>, content: &[u8]) {
 }
 
 fn line(stream: &mut Vec<u8>, parts: &[&[u8]]) {
-    parts.iter().for_each(|part| stream.extend_from_slice(part));
+    for part in parts {
+        stream.extend_from_slice(part);
+    }
     stream.push(b'\n');
 }
 

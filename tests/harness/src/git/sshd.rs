@@ -317,9 +317,7 @@ LogLevel VERBOSE
 ",
         dir.join("authorized_keys").display()
     );
-    for &kind in host_keys {
-        config.push_str(&format!("HostKey {}\n", host_key_path(dir, kind).display()));
-    }
+    config.extend(host_keys.iter().map(|&kind| format!("HostKey {}\n", host_key_path(dir, kind).display())));
     write_readable(&dir.join("sshd_config"), &config)
 }
 

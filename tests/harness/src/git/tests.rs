@@ -5,22 +5,12 @@ use std::process::Command;
 use super::*;
 use crate::process::run;
 
-/// Clones with the git client and gives the checked-out directory.
+/// Clones with the git client and gives the directory that holds the clone.
 fn clone(server: &GitServer, url: &str, key: &str, known_hosts: &str) -> anyhow::Result<tempfile::TempDir> {
     let dir = tempfile::tempdir()?;
-    let key_file = dir.path().join("identity");
-    crate::controlplane::write_private(&key_file, key.as_bytes())?;
-    let hosts = dir.path().join("known_hosts");
-    std::fs::write(&hosts, known_hosts)?;
-    let ssh = format!(
-        "ssh -F none -i {} -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile={} -o GlobalKnownHostsFile=none",
-        key_file.display(),
-        hosts.display()
-    );
-    let mut command = git();
-    command.env("GIT_SSH_COMMAND", ssh).env_remove("SSH_AUTH_SOCK");
-    command.args(["clone", "-q", url]).arg(dir.path().join("clone"));
-    run(command, b"").map_err(|error| error.context(format!("sshd says: {}", server.log())))?;
+    let target = dir.path().join("clone").to_string_lossy().into_owned();
+    with_key(&["clone", "-q", url, &target], key, known_hosts)
+        .map_err(|error| error.context(format!("sshd says: {}", server.log())))?;
     Ok(dir)
 }
 

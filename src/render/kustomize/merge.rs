@@ -1,0 +1,222 @@
+//! Strategic merge patches as kustomize 5.8.1 applies them: kyaml's `merge2` with its schema, quirks included.
+
+mod list;
+mod nodes;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use self::nodes::{Id, Kind, Node, Nodes};
+use super::schema::{Place, Schema};
+
+/// What a merge did besides changing its target.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Outcome {
+    /// The patch deletes the whole object; the target is as it was.
+    pub(crate) deleted: bool,
+    /// What a user would not expect, each a fragment to be put behind the object's name.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Why a patch cannot be merged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MergeError {
+    /// Object and patch disagree about what a field is.
+    #[error("{path}: the object has {have} here, the patch has {patch}")]
+    Kinds {
+        /// Dotted path of the field.
+        path: String,
+        /// What the object has.
+        have: &'static str,
+        /// What the patch has.
+        patch: &'static str,
+    },
+    /// A `$patch` that is none of the known ones.
+    #[error("{path}: unknown directive '$patch: {directive}'; it is one of delete, replace and merge")]
+    Directive {
+        /// Dotted path of the mapping or list.
+        path: String,
+        /// As written.
+        directive: String,
+    },
+    /// A scalar or list among the elements of a list whose elements are mappings.
+    #[error("{path}: expected a mapping with '{key}' in this list, found {found}")]
+    Element {
+        /// Dotted path of the list.
+        path: String,
+        /// The merge key.
+        key: String,
+        /// What stands there.
+        found: &'static str,
+    },
+}
+
+/// Merges `patch` into `target`, both of them objects.
+pub(crate) fn strategic_merge(
+    target: &mut Value,
+    patch: &Value,
+    schema: &Schema,
+) -> Result<Outcome, MergeError> {
+    let mut merge = Merge { nodes: Nodes::default(), schema, path: Vec::new(), warnings: Vec::new() };
+    let sources = [Some(merge.nodes.read(target)), Some(merge.nodes.read(patch))];
+    let merged = merge.walk(sources, None)?;
+    let mut outcome = Outcome { deleted: false, warnings: merge.warnings };
+    match merged {
+        Some(merged) if !merge.nodes.is_null(merged.id) => *target = merge.nodes.value(merged.id),
+        _ => outcome.deleted = true,
+    }
+    Ok(outcome)
+}
+
+/// The same place in the object and in the patch.
+type Sources = [Option<Id>; 2];
+
+/// The node that a walk leaves.
+#[derive(Clone, Copy)]
+struct Walked {
+    id: Id,
+    /// A null that is kept: one that stood in the object and is not in the patch.
+    kept: bool,
+}
+
+/// A directive of a patch. There are more in the API server, of which kustomize knows none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Directive {
+    Merge,
+    Replace,
+    Delete,
+}
+
+struct Merge<'s> {
+    nodes: Nodes,
+    schema: &'s Schema,
+    path: Vec<String>,
+    warnings: Vec<String>,
+}
+
+impl<'s> Merge<'s> {
+    fn walk(&mut self, sources: Sources, place: Option<Place<'s>>) -> Result<Option<Walked>, MergeError> {
+        let place = place.or_else(|| self.place_by_kind(sources));
+        let kind = sources.into_iter().flatten().find_map(|id| self.nodes.kind(id));
+        if let [Some(have), Some(patch)] = sources
+            && let (Some(have), Some(patch)) = (self.nodes.kind(have), self.nodes.kind(patch))
+            && have != patch
+        {
+            return Err(MergeError::Kinds { path: self.path(), have: have.name(), patch: patch.name() });
+        }
+        match kind {
+            Some(Kind::Map) | None => self.walk_map(sources, place),
+            Some(Kind::List) => match place.and_then(Place::merge_keys) {
+                Some(keys) => self.walk_merged_list(sources, place, keys),
+                None => Ok(replaced(sources)),
+            },
+            Some(Kind::Scalar) => Ok(replaced(sources)),
+        }
+    }
+
+    /// An object inside another one brings its schema with it.
+    fn place_by_kind(&self, sources: Sources) -> Option<Place<'s>> {
+        sources.into_iter().flatten().find_map(|id| {
+            let text = |field: &str| self.nodes.field(id, field).map(|id| self.nodes.text(id));
+            self.schema.of_kind(&text("apiVersion")?, &text("kind")?)
+        })
+    }
+
+    fn walk_map(&mut self, sources: Sources, place: Option<Place<'s>>) -> Result<Option<Walked>, MergeError> {
+        let Some(walked) = self.visit_map(sources)? else { return Ok(None) };
+        let sources = [Some(walked.id), sources[1]];
+        let names = sources.into_iter().flatten().flat_map(|id| self.nodes.field_names(id));
+        for name in names.collect::<BTreeSet<String>>() {
+            let fields = sources.map(|source| source.and_then(|id| self.nodes.field(id, &name)));
+            self.path.push(name);
+            let field = self.walk(fields, place.and_then(|place| place.field(self.path.last()?)))?;
+            let name = self.path.pop().unwrap_or_default();
+            match field {
+                Some(field) if field.kept || !self.nodes.is_null(field.id) => {
+                    self.nodes.set_field(walked.id, &name, field.id);
+                }
+                _ => self.nodes.clear_field(walked.id, &name),
+            }
+        }
+        Ok(Some(walked))
+    }
+
+    /// Which of two mappings the result is made of.
+    fn visit_map(&mut self, [dest, origin]: Sources) -> Result<Option<Walked>, MergeError> {
+        let Some(dest) = dest.filter(|id| !self.nodes.is_null(*id)) else {
+            if let Some(origin) = origin {
+                // An unknown directive is no error here.
+                let deletes = matches!(self.directive(origin), Ok(Directive::Delete));
+                return Ok((!deletes).then_some(Walked { id: origin, kept: false }));
+            }
+            return Ok(dest.map(|id| Walked { id, kept: true }));
+        };
+        self.directed(dest, origin)
+    }
+
+    /// What the directive of a patch makes of a node that is there.
+    fn directed(&mut self, dest: Id, origin: Option<Id>) -> Result<Option<Walked>, MergeError> {
+        let Some(origin) = origin else { return Ok(Some(Walked { id: dest, kept: false })) };
+        if self.nodes.is_null(origin) {
+            return Ok(None);
+        }
+        Ok(match self.directive(origin)? {
+            Directive::Delete => None,
+            Directive::Replace => Some(Walked { id: origin, kept: false }),
+            Directive::Merge => Some(Walked { id: dest, kept: false }),
+        })
+    }
+
+    /// Takes the directive out of a patch's mapping or list.
+    fn directive(&mut self, patch: Id) -> Result<Directive, MergeError> {
+        let holder = match self.nodes.get(patch) {
+            Node::Map(_) => Some(patch),
+            // In a list it is an element of its own, the first one that has the key.
+            Node::List(items) => {
+                let first = items.iter().copied().find(|item| self.nodes.field(*item, "$patch").is_some());
+                first.filter(|item| self.nodes.field_names(*item).len() == 1)
+            }
+            Node::Scalar(_) | Node::Null => None,
+        };
+        let Some(found) = holder.and_then(|id| self.nodes.field(id, "$patch")) else {
+            return Ok(Directive::Merge);
+        };
+        let text = self.nodes.text(found);
+        let directive = match text.as_str() {
+            "delete" => Directive::Delete,
+            "replace" => Directive::Replace,
+            "merge" => Directive::Merge,
+            _ => return Err(MergeError::Directive { path: self.path(), directive: text }),
+        };
+        if self.nodes.kind(patch) == Some(Kind::List) {
+            let key = ["$patch".to_owned()];
+            self.set_element(patch, None, &key, &[text])?;
+        } else {
+            self.nodes.clear_field(patch, "$patch");
+        }
+        Ok(directive)
+    }
+
+    fn path(&self) -> String {
+        if self.path.is_empty() { ".".into() } else { self.path.join(".") }
+    }
+}
+
+/// Lists without merge keys, and scalars: the patch wins whole.
+fn replaced([dest, origin]: Sources) -> Option<Walked> {
+    origin.or(dest).map(|id| Walked { id, kept: false })
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Map => "a mapping",
+            Self::List => "a list",
+            Self::Scalar => "a scalar",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! The nodes that a merge works on. kyaml's nodes are shared by reference between an object and its patch, and what a
+//! merge does to one shows in the other; indexes into one arena keep that.
+
+use serde_json::{Map, Value};
+
+use crate::model::yaml::{Dialect, plain_value, writes_plain};
+
+/// The index of a node.
+pub(super) type Id = usize;
+
+/// One node.
+pub(super) enum Node {
+    Map(Vec<(String, Id)>),
+    List(Vec<Id>),
+    /// Anything but null.
+    Scalar(Value),
+    Null,
+}
+
+/// What kind of node it is, null aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Map,
+    List,
+    Scalar,
+}
+
+/// All nodes of a merge.
+#[derive(Default)]
+pub(super) struct Nodes(Vec<Node>);
+
+impl Nodes {
+    pub(super) fn add(&mut self, node: Node) -> Id {
+        self.0.push(node);
+        self.0.len() - 1
+    }
+
+    pub(super) fn read(&mut self, value: &Value) -> Id {
+        let node = match value {
+            Value::Null => Node::Null,
+            Value::Array(items) => Node::List(items.iter().map(|item| self.read(item)).collect()),
+            Value::Object(map) => {
+                Node::Map(map.iter().map(|(key, value)| (key.clone(), self.read(value))).collect())
+            }
+            scalar => Node::Scalar(scalar.clone()),
+        };
+        self.add(node)
+    }
+
+    pub(super) fn value(&self, id: Id) -> Value {
+        match &self.0[id] {
+            Node::Null => Value::Null,
+            Node::Scalar(value) => value.clone(),
+            Node::List(items) => items.iter().map(|item| self.value(*item)).collect(),
+            Node::Map(entries) => Value::Object(
+                entries.iter().map(|(key, id)| (key.clone(), self.value(*id))).collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    pub(super) fn get(&self, id: Id) -> &Node {
+        &self.0[id]
+    }
+
+    /// `None` for null.
+    pub(super) fn kind(&self, id: Id) -> Option<Kind> {
+        match &self.0[id] {
+            Node::Map(_) => Some(Kind::Map),
+            Node::List(_) => Some(Kind::List),
+            Node::Scalar(_) => Some(Kind::Scalar),
+            Node::Null => None,
+        }
+    }
+
+    pub(super) fn is_null(&self, id: Id) -> bool {
+        matches!(self.0[id], Node::Null)
+    }
+
+    /// Absent or null.
+    pub(super) fn is_missing(&self, id: Option<Id>) -> bool {
+        id.is_none_or(|id| self.is_null(id))
+    }
+
+    pub(super) fn is_empty_map(&self, id: Id) -> bool {
+        matches!(&self.0[id], Node::Map(entries) if entries.is_empty())
+    }
+
+    /// The text of a scalar, by which keys are compared: 80 equals `"80"`. Collections have none.
+    pub(super) fn text(&self, id: Id) -> String {
+        match &self.0[id] {
+            Node::Scalar(Value::String(text)) => text.clone(),
+            Node::Scalar(other) => other.to_string(),
+            Node::Null => "null".into(),
+            Node::Map(_) | Node::List(_) => String::new(),
+        }
+    }
+
+    pub(super) fn field(&self, id: Id, name: &str) -> Option<Id> {
+        match &self.0[id] {
+            Node::Map(entries) => entries.iter().find(|(key, _)| key == name).map(|(_, id)| *id),
+            _ => None,
+        }
+    }
+
+    pub(super) fn field_names(&self, id: Id) -> Vec<String> {
+        match &self.0[id] {
+            Node::Map(entries) => entries.iter().map(|(key, _)| key.clone()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn items(&self, id: Id) -> Vec<Id> {
+        match &self.0[id] {
+            Node::List(items) => items.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(super) fn set_items(&mut self, id: Id, items: Vec<Id>) {
+        if let Node::List(old) = &mut self.0[id] {
+            *old = items;
+        }
+    }
+
+    pub(super) fn clear_field(&mut self, id: Id, name: &str) {
+        if let Node::Map(entries) = &mut self.0[id]
+            && let Some(at) = entries.iter().position(|(key, _)| key == name)
+        {
+            entries.remove(at);
+        }
+    }
+
+    /// Sets a field. A value that takes the place of a string which stands in quotes gets the quotes too, and so becomes
+    /// a string: kyaml keeps the style of what was there.
+    pub(super) fn set_field(&mut self, id: Id, name: &str, value: Id) {
+        let Some(old) = self.field(id, name) else {
+            if let Node::Map(entries) = &mut self.0[id] {
+                entries.push((name.to_owned(), value));
+            }
+            return;
+        };
+        let quoted = matches!(&self.0[old], Node::Scalar(Value::String(text)) if !writes_plain(text));
+        let value = match &self.0[value] {
+            Node::Scalar(Value::String(_)) => value,
+            Node::Scalar(scalar) if quoted => {
+                let text = Value::String(scalar.to_string());
+                self.add(Node::Scalar(text))
+            }
+            _ => value,
+        };
+        if let Node::Map(entries) = &mut self.0[id]
+            && let Some(entry) = entries.iter_mut().find(|(key, _)| key == name)
+        {
+            entry.1 = value;
+        }
+    }
+
+    /// A scalar as it is when its text is written without quotes.
+    pub(super) fn add_plain(&mut self, text: &str) -> Id {
+        let value = plain_value(text, Dialect::V3).unwrap_or_else(|_| Value::String(text.to_owned()));
+        self.add(if value.is_null() { Node::Null } else { Node::Scalar(value) })
+    }
+}

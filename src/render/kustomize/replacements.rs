@@ -1,0 +1,252 @@
+//! `replacements`: the value of a field of one object put into fields of others.
+
+use serde_json::Value;
+
+use super::decode::Strictness;
+use super::fieldpath::{self, Shape};
+use super::file::{FieldOptions, Replacement, Selector, Source, Target, decode_file, first_document};
+use super::load::Loader;
+use super::res::{Id, Res, text_of};
+use super::resmap::ResMap;
+use super::select::Matcher;
+use super::structured;
+use crate::render::error::{Fault, Result};
+
+const DEFAULT_PATH: &str = "metadata.name";
+
+/// A value on its way, and whether it was written without a type of its own.
+struct Found {
+    value: Value,
+    untyped: bool,
+}
+
+/// Reads replacements; one that names a file stands for those in it.
+pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<Replacement>> {
+    let mut all = Vec::new();
+    for entry in entries {
+        if entry.path.is_empty() {
+            all.push(entry.clone());
+            continue;
+        }
+        if entry.source.is_some() || entry.targets.as_ref().is_some_and(|targets| !targets.is_empty()) {
+            return Err(Fault::new("only one of path and the replacement itself may be set").into());
+        }
+        let (file, text) = loader.text(&entry.path)?;
+        let value = first_document(&text, &file)?;
+        match value {
+            Value::Array(_) => all.extend(decode_file::<Vec<Replacement>>(value, Strictness::Lenient, &text, &file)?),
+            Value::Object(_) => all.push(decode_file(value, Strictness::Lenient, &text, &file)?),
+            other => {
+                let found = crate::model::type_name(&other);
+                let message = format!("expected a replacement or a list of them, found {found}");
+                return Err(Fault::new(message).in_file(&file).into());
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Carries out all replacements in order.
+pub(crate) fn run(replacements: &[Replacement], map: &mut ResMap) -> Result<()> {
+    for (index, replacement) in replacements.iter().enumerate() {
+        replace(replacement, map).map_err(|error| error.in_field(&format!("replacements[{index}]")))?;
+    }
+    Ok(())
+}
+
+fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
+    let (Some(targets), true) =
+        (&replacement.targets, replacement.source.is_some() || replacement.source_value.is_some())
+    else {
+        return Err(Fault::new("a source and at least one target are wanted").into());
+    };
+    let found = match (&replacement.source, &replacement.source_value) {
+        (Some(_), Some(_)) => return Err(Fault::new("only one of source and sourceValue may be set").into()),
+        (Some(source), None) => Found { value: take(source, map)?, untyped: false },
+        (None, value) => Found { value: value.clone().unwrap_or_default().into(), untyped: true },
+    };
+    for target in targets {
+        put(&found, target, map)?;
+    }
+    Ok(())
+}
+
+/// The value of the one source.
+fn take(source: &Source, map: &ResMap) -> Result<Value> {
+    let meant: Vec<&Res> = map.items().iter().filter(|res| is_source(source, res)).collect();
+    let described = || {
+        let parts = [&source.kind, &source.namespace, &source.name];
+        parts.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/")
+    };
+    let res = match meant.as_slice() {
+        [only] => *only,
+        [] => return Err(Fault::new(format!("the source '{}' is no object here", described())).into()),
+        several => {
+            let subjects: Vec<String> = several.iter().map(|res| res.subject()).collect();
+            let message = format!("the source '{}' could be several objects: {}", described(), subjects.join(", "));
+            return Err(Fault::new(message).into());
+        }
+    };
+    let path = if source.field_path.is_empty() { DEFAULT_PATH } else { &source.field_path };
+    let value = fieldpath::lookup(&res.value, &fieldpath::split(path))
+        .map_err(|fault| fault.on_object(res.subject()))?;
+    let is_there = |value: &&Value| match value {
+        Value::Null => false,
+        Value::Object(map) => !map.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    };
+    let Some(value) = value.filter(is_there) else {
+        return Err(Fault::new(format!("the source has no field '{path}'")).on_object(res.subject()).into());
+    };
+    part_of(value, source.options.as_ref()).map_err(|fault| fault.on_object(res.subject()).into())
+}
+
+fn is_source(source: &Source, res: &Res) -> bool {
+    res.previous_ids().chain([res.id()]).any(|id| {
+        (source.name.is_empty() || source.name == id.name)
+            && (source.namespace.is_empty() || source.namespace == id.namespace)
+            && id.gvk().is_selected(&source.group, &source.version, &source.kind)
+    })
+}
+
+/// The part of a value that the options mean. It keeps the type of the whole where it can be read so.
+fn part_of(value: &Value, options: Option<&FieldOptions>) -> Result<Value, Fault> {
+    let Some(options) = options.filter(|options| !options.delimiter.is_empty()) else {
+        return Ok(value.clone());
+    };
+    if value.is_object() || value.is_array() {
+        return Err(Fault::new("a delimiter needs a scalar"));
+    }
+    let text = text_of(value);
+    let parts: Vec<&str> = text.split(options.delimiter.as_str()).collect();
+    let part = usize::try_from(options.index).ok().and_then(|index| parts.get(index));
+    let part = part.ok_or_else(|| {
+        Fault::new(format!("index {} is beyond the {} parts of the value", options.index, parts.len()))
+    })?;
+    Ok((*part).into())
+}
+
+fn put(found: &Found, target: &Target, map: &mut ResMap) -> Result<()> {
+    let Some(select) = &target.select else {
+        return Err(Fault::new("a target must select objects").in_field("targets.select").into());
+    };
+    let wanted = Matcher::new(select)?;
+    let rejected: Vec<(Matcher, &Selector)> = target
+        .reject
+        .iter()
+        .map(|selector| Ok((Matcher::new(selector)?, selector)))
+        .collect::<Result<_>>()?;
+    for at in 0..map.items().len() {
+        let res = &map.items()[at];
+        if !is_target(&wanted, &rejected, res) {
+            continue;
+        }
+        let subject = res.subject();
+        let before = res.id();
+        let value = &mut map.content_mut(at).value;
+        put_in(found, target, value).map_err(|fault| fault.on_object(subject))?;
+        if map.items()[at].id() != before {
+            map.forget_index();
+        }
+    }
+    Ok(())
+}
+
+/// Whether one of the identities of an object, old or new, is selected and none is rejected.
+fn is_target(wanted: &Matcher, rejected: &[(Matcher, &Selector)], res: &Res) -> bool {
+    if !wanted.means_metadata(res) {
+        return false;
+    }
+    let now = res.id();
+    let namespace = res.namespace().into_owned();
+    let ids: Vec<(Id, String)> = std::iter::once((now, namespace))
+        .chain(res.previous_ids().map(|id| {
+            let namespace = id.namespace.clone();
+            (id, namespace)
+        }))
+        .collect();
+    let means = |matcher: &Matcher| ids.iter().any(|(id, namespace)| matcher.means_id(id, namespace));
+    let is_rejected = rejected.iter().any(|(matcher, selector)| {
+        let by_metadata = !selector.label_selector.is_empty() || !selector.annotation_selector.is_empty();
+        let names = [&selector.group, &selector.version, &selector.kind, &selector.name, &selector.namespace];
+        let by_id = names.iter().any(|part| !part.is_empty());
+        (by_metadata && matcher.means_metadata(res)) || (by_id && means(matcher))
+    });
+    !is_rejected && means(wanted)
+}
+
+fn put_in(found: &Found, target: &Target, object: &mut Value) -> Result<(), Fault> {
+    let default = [DEFAULT_PATH.to_owned()];
+    let paths = if target.field_paths.is_empty() { &default[..] } else { &target.field_paths };
+    let create = target.options.as_ref().is_some_and(|options| options.create);
+    let create = create.then(|| Shape::of(&found.value));
+    for path in paths {
+        let parts = fieldpath::split(path);
+        if structured::put(object, &parts, &found.value, create).is_ok() {
+            continue;
+        }
+        let matches =
+            fieldpath::find(object, &parts, create).map_err(|fault| fault.in_field(format!("'{path}'")))?;
+        if matches.is_empty() {
+            let what = if create.is_some() { "found or made" } else { "found" };
+            return Err(Fault::new(format!("the field cannot be {what} in the target")).in_field(format!("'{path}'")));
+        }
+        for place in matches.iter().filter(|place| !place.detached) {
+            if let Some(field) = fieldpath::at(object, &place.hops) {
+                set(field, place.made, found, target.options.as_ref())
+                    .map_err(|fault| fault.in_field(format!("'{path}'")))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Sets a field. A scalar keeps its type, one that was just made has the type that its text has in YAML.
+fn set(field: &mut Value, made: bool, found: &Found, options: Option<&FieldOptions>) -> Result<(), Fault> {
+    let mut text = text_of(&found.value).into_owned();
+    let is_scalar = !field.is_object() && !field.is_array();
+    let mut joined = false;
+    if let Some(options) = options.filter(|options| !options.delimiter.is_empty()) {
+        if !is_scalar {
+            return Err(Fault::new("a delimiter needs a scalar"));
+        }
+        text = join(&text_of(field), &text, options);
+        joined = true;
+    }
+    if is_scalar {
+        *field = typed_as(field, made, &text)?;
+    } else if joined || found.untyped {
+        *field = fieldpath::plain(&text);
+    } else {
+        field.clone_from(&found.value);
+    }
+    Ok(())
+}
+
+fn join(old: &str, part: &str, options: &FieldOptions) -> String {
+    let delimiter = options.delimiter.as_str();
+    let mut parts: Vec<&str> = old.split(delimiter).collect();
+    match usize::try_from(options.index) {
+        Err(_) => parts.insert(0, part),
+        Ok(index) if index < parts.len() => parts[index] = part,
+        Ok(_) => parts.push(part),
+    }
+    parts.join(delimiter)
+}
+
+/// The text as a value of the type that the field has.
+fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, Fault> {
+    let plain = fieldpath::plain(text);
+    let same = match (field, &plain) {
+        _ if made => true,
+        (Value::String(_), _) => return Ok(text.into()),
+        (Value::Bool(_), Value::Bool(_)) | (Value::Number(_), Value::Number(_)) | (Value::Null, Value::Null) => true,
+        _ => false,
+    };
+    if same {
+        return Ok(plain);
+    }
+    let found = crate::model::type_name(field);
+    Err(Fault::new(format!("the field is {found}, and the value cannot be read as one")))
+}

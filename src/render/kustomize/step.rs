@@ -1,0 +1,87 @@
+//! The transformers of one kustomization, in the order in which they run.
+
+use super::build::Build;
+use super::labels::SetPairs;
+use super::images::SetImage;
+use super::metadata::Origin;
+use super::namespace::Namespace;
+use super::patches::{self, MergePatch, PatchStep};
+use super::prefix::Affix;
+use super::file::Replacement;
+use super::hash;
+use super::replacements;
+use super::replicas::SetReplicas;
+use super::value_add::AddValue;
+use super::resmap::ResMap;
+use crate::render::error::Result;
+
+/// A transformer that is ready to run.
+pub(crate) enum Transformer {
+    /// `patchesStrategicMerge`.
+    StrategicMerge(Vec<MergePatch>),
+    /// An entry of `patches` or `patchesJson6902`.
+    Patch(PatchStep),
+    /// `namespace`.
+    Namespace(Namespace),
+    /// `namePrefix` or `nameSuffix`.
+    Affix(Affix),
+    /// Labels or annotations.
+    Pairs(SetPairs),
+    /// An entry of `replicas`.
+    Replicas(SetReplicas),
+    /// An entry of `images`.
+    Image(SetImage),
+    /// `replacements`.
+    Replacements(Vec<Replacement>),
+    /// A value put into fields, which only a plugin configuration can ask for.
+    AddValue(AddValue),
+    /// Hashes at the end of generated names, now and again at the end.
+    Hash,
+}
+
+/// A transformer, and who it is in an object's notes.
+pub(crate) struct Step {
+    /// What it does.
+    pub(crate) transformer: Transformer,
+    /// Who it is, when that is noted.
+    pub(crate) origin: Option<Origin>,
+    /// The file that configures it.
+    pub(crate) file: String,
+}
+
+impl Transformer {
+    fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+        match self {
+            Self::StrategicMerge(patches) => patches::run_strategic_merge(patches, map, build),
+            Self::Patch(patch) => patch.run(map, build),
+            Self::Namespace(namespace) => namespace.run(map),
+            Self::Affix(affix) => affix.run(map),
+            Self::Pairs(pairs) => pairs.run(map),
+            Self::Replicas(replicas) => replicas.run(map),
+            Self::Image(image) => image.run(map),
+            Self::Replacements(replacements) => replacements::run(replacements, map),
+            Self::AddValue(add) => add.run(map),
+            Self::Hash => hash::run(map),
+        }
+    }
+}
+
+impl Step {
+    /// Runs the transformer and notes it on every object.
+    pub(crate) fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+        self.transformer.run(map, build).map_err(|error| error.in_file(&self.file))?;
+        if let Some(origin) = &self.origin {
+            for at in 0..map.items().len() {
+                let res = map.content_mut(at);
+                match res.origin {
+                    // What has no origin was made by the transformer itself.
+                    None => res.origin = Some(origin.clone()),
+                    Some(_) => res.transformations.push(origin.clone()),
+                }
+                res.noted = true;
+            }
+        }
+        map.drop_empty();
+        Ok(())
+    }
+}
