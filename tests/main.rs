@@ -2,7 +2,13 @@
 
 #[cfg(test)]
 mod agent;
+#[cfg(test)]
 mod bootstrap;
+#[cfg(test)]
 mod cluster;
+#[cfg(test)]
 mod oracle;
+#[cfg(test)]
 mod source;
+#[cfg(test)]
+mod tidy;
