@@ -1,7 +1,14 @@
 //! Integration tests.
 
 #[cfg(test)]
-mod cluster;
-mod source;
-mod oracle;
 mod agent;
+#[cfg(test)]
+mod bootstrap;
+#[cfg(test)]
+mod cluster;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod source;
+#[cfg(test)]
+mod tidy;

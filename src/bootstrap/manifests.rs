@@ -44,6 +44,8 @@ pub struct Sync {
     pub interval: Duration,
     /// The Secret with the key.
     pub secret_name: String,
+    /// The ServiceAccount in whose name the root is applied; the agent's own where absent.
+    pub service_account: Option<String>,
 }
 
 /// The CustomResourceDefinitions of the served kinds.
@@ -75,8 +77,9 @@ pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
         value["metadata"]["labels"]["app.kubernetes.io/version"] = version.into();
         let container = &mut value["spec"]["template"]["spec"]["containers"][0];
         container["image"] = installation.image.clone().into();
-        if let (true, Some(arguments)) = (installation.adopt, container["args"].as_array_mut()) {
-            arguments.push("--adopt".into());
+        if let Some(arguments) = container["args"].as_array_mut() {
+            let flags = [("--adopt", installation.adopt), ("--lockdown", installation.lockdown)];
+            arguments.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| Value::from(*flag)));
         }
     })
 }
@@ -95,6 +98,9 @@ pub fn sync(installation: &Installation, sync: &Sync) -> Result<Vec<Object>, Pro
         } else {
             spec["path"] = format!("./{}", normal_path(&sync.path)).into();
             spec["sourceRef"]["name"] = sync.name.clone().into();
+            if let Some(account) = &sync.service_account {
+                spec["serviceAccountName"] = account.clone().into();
+            }
         }
     })
 }

@@ -50,6 +50,8 @@ pub struct Plan {
     pub algorithm: Algorithm,
     /// Whether an existing Secret is made anew.
     pub replace_secret: bool,
+    /// The ServiceAccount in whose name the root is applied.
+    pub service_account: Option<String>,
     /// How long each wait may take.
     pub timeout: Duration,
 }
@@ -164,6 +166,7 @@ fn sync_of(plan: &Plan, url: &SshUrl, sources: &[String]) -> Sync {
         path: plan.path.clone(),
         interval: plan.interval,
         secret_name: plan.secret_name.clone(),
+        service_account: plan.service_account.clone(),
     }
 }
 

@@ -176,7 +176,8 @@ pub async fn synced(
     patience: &Patience,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
-    let mut tree = Tree::default();
+    let id = root.id();
+    let mut tree = Tree { root: (id.namespace, id.name), ..Tree::default() };
     loop {
         let group = Kustomization::GROUP;
         let all = objects.list(&format!("{group}/v1"), Kustomization::KIND, None, "").await;
@@ -246,6 +247,7 @@ fn reachable(root: &Object, all: Vec<Object>) -> Vec<Object> {
 /// What was told of each Kustomization, so that only news is told.
 #[derive(Default)]
 struct Tree {
+    root: Key,
     order: Vec<Vec<Key>>,
     free_since: BTreeMap<Key, Instant>,
     told: BTreeMap<Key, (&'static str, String)>,
@@ -255,7 +257,11 @@ struct Tree {
 impl Tree {
     fn update(&mut self, overview: &Overview, now: Instant) -> Vec<Event> {
         let mut events = Vec::new();
-        let order = overview.levels();
+        // The root comes before all, and depends on nothing.
+        let levels = overview.levels().into_iter();
+        let others =
+            levels.map(|level| level.into_iter().filter(|key| *key != self.root).collect::<Vec<_>>());
+        let order: Vec<Vec<Key>> = others.filter(|level| !level.is_empty()).collect();
         if order.len() > 1 && order != self.order {
             events.push(Event::Order(order.clone()));
             self.order = order;

@@ -52,8 +52,8 @@ struct GithubArguments {
     /// Where GitHub's API is; https://HOST/api/v3 for GitHub Enterprise
     #[arg(long, value_name = "URL", default_value = PUBLIC_API)]
     api_url: String,
-    /// Where GitHub's SSH is, as HOST or HOST:PORT; without it the host of the API
-    #[arg(long, value_name = "HOST")]
+    /// Where GitHub's SSH is, as [USER@]HOST[:PORT]; without it the host of the API
+    #[arg(long, value_name = "ADDRESS")]
     ssh_host: Option<String>,
     #[command(flatten)]
     common: CommonArguments,
@@ -124,6 +124,9 @@ struct CommonArguments {
     /// The kind of key to make: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521
     #[arg(long, value_name = "NAME", default_value_t)]
     ssh_key_algorithm: Algorithm,
+    /// The ServiceAccount of the namespace in whose name the root Kustomization is applied
+    #[arg(long, value_name = "NAME", required_if_eq("lockdown", "true"))]
+    service_account: Option<String>,
     /// How long each wait may take
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
@@ -145,7 +148,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
 async fn at_github(arguments: GithubArguments) -> Result<ExitCode, Error> {
     let repository = repository(&arguments.repository)?;
     let host = arguments.ssh_host.clone().unwrap_or_else(|| ssh_host(&arguments.api_url));
-    let url = format!("ssh://git@{host}/{repository}").parse::<SshUrl>();
+    let user = if host.contains('@') { "" } else { "git@" };
+    let url = format!("ssh://{user}{host}/{repository}").parse::<SshUrl>();
     let url = url.map_err(|error| Error::usage(error.to_string()))?;
     let common = arguments.common;
     if common.export {
@@ -200,6 +204,7 @@ impl CommonArguments {
             secret_name: self.secret_name.clone(),
             algorithm: self.ssh_key_algorithm,
             replace_secret: self.replace_secret,
+            service_account: self.service_account.clone(),
             timeout: self.timeout,
         }
     }
@@ -215,6 +220,7 @@ fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
         path: plan.path,
         interval: plan.interval,
         secret_name: plan.secret_name,
+        service_account: plan.service_account,
     };
     let mut objects = manifests::namespace(&plan.installation).map_err(problem)?;
     objects.extend(manifests::crds().map_err(problem)?);

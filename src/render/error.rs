@@ -120,10 +120,17 @@ impl RenderError {
         self.map(|fault| fault.in_file(file))
     }
 
-    /// Names the field in every fault that names none.
+    /// Names the field in every fault that names no file yet: in front of one that is named already.
     #[must_use]
     pub fn in_field(self, field: &str) -> Self {
-        self.map(|fault| if fault.file.is_none() { fault.in_field(field) } else { fault })
+        self.map(|mut fault| {
+            if fault.file.is_none() {
+                let inner = fault.field.take();
+                fault.field =
+                    Some(inner.map_or_else(|| field.to_owned(), |inner| format!("{field}.{inner}")));
+            }
+            fault
+        })
     }
 
     /// Names the object in every fault that names none.

@@ -93,6 +93,7 @@ fn the_sync_names_what_was_asked_for() {
         path: "/clusters/./a/".into(),
         interval: Duration::from_secs(120),
         secret_name: "key".into(),
+        service_account: Some("deployer".into()),
     };
     let objects = sync(&installation(), &wanted).unwrap();
     assert_eq!(names(&objects), ["GitRepository/gitops/infra", "Kustomization/gitops/infra"]);
@@ -103,7 +104,7 @@ fn the_sync_names_what_was_asked_for() {
     assert_eq!(spec, &expected);
     let expected = json!({
         "interval": "10m", "path": "./clusters/a", "prune": true,
-        "sourceRef": {"kind": "GitRepository", "name": "infra"},
+        "sourceRef": {"kind": "GitRepository", "name": "infra"}, "serviceAccountName": "deployer",
     });
     assert_eq!(objects[1].pointer("/spec").unwrap(), &expected);
 }

@@ -288,7 +288,12 @@ mod tests {
 
     #[test]
     fn a_wider_specification_adds_nothing_and_a_contradiction_is_told() {
-        let spec = |kind: &str, create| FieldSpec { kind: kind.into(), path: "a/b".into(), create, ..FieldSpec::default() };
+        let spec = |kind: &str, create| FieldSpec {
+            kind: kind.into(),
+            path: "a/b".into(),
+            create,
+            ..FieldSpec::default()
+        };
         let mut specs = vec![spec("Foo", true)];
         merge_spec(&mut specs, &spec("", true)).unwrap();
         assert_eq!(specs.len(), 1);

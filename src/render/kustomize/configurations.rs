@@ -81,7 +81,8 @@ fn collect(
     for (field, property) in properties {
         let says = |extension: &str| property.get(extension).and_then(Value::as_str);
         path.push(field.clone());
-        let spec = |path: &[String]| FieldSpec { kind: kind.into(), path: path.join("/"), ..FieldSpec::default() };
+        let spec =
+            |path: &[String]| FieldSpec { kind: kind.into(), path: path.join("/"), ..FieldSpec::default() };
         if says("x-kubernetes-annotation").is_some() {
             merge_spec(&mut config.common_annotations, &spec(path))?;
         }

@@ -373,9 +373,11 @@ impl Kustomization {
         warnings.extend(kustomization.deprecations(file));
         kustomization.fix();
         if empty {
-            return Err(Fault::new("the kustomization is empty: it names no field besides apiVersion and kind")
-                .in_file(file)
-                .into());
+            return Err(Fault::new(
+                "the kustomization is empty: it names no field besides apiVersion and kind",
+            )
+            .in_file(file)
+            .into());
         }
         kustomization.enforce(file)?;
         Ok(kustomization)

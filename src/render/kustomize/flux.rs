@@ -83,7 +83,11 @@ impl Overlay {
 }
 
 /// Loads the kustomization of the folder that is built as Flux does.
-pub(crate) fn load<'t, 'b>(build: &'b Build<'t>, loader: Loader<'t>, overlay: &Overlay) -> Result<Target<'t, 'b>> {
+pub(crate) fn load<'t, 'b>(
+    build: &'b Build,
+    loader: Loader<'t>,
+    overlay: &Overlay,
+) -> Result<Target<'t, 'b>> {
     let (file, mut kustomization) = match loader.kustomization()? {
         Some((file, text)) => {
             let mut kustomization = Kustomization::parse_lenient(&text, &file)?;

@@ -107,9 +107,7 @@ mod tests {
 
     #[test]
     fn hashes_are_those_of_kustomize() {
-        let cases = [
-            (json!({"kind": "ConfigMap", "data": {"a": "b"}}), "4h2mbtbbt6"),
-        ];
+        let cases = [(json!({"kind": "ConfigMap", "data": {"a": "b"}}), "4h2mbtbbt6")];
         for (value, expected) in cases {
             assert_eq!(of(&Res::new(value, "f")).unwrap(), expected);
         }
@@ -117,6 +115,9 @@ mod tests {
 
     #[test]
     fn html_signs_are_escaped() {
-        assert_eq!(go_json(&json!({"a": "<&>\u{2028}\n\u{7}"})), r#"{"a":"\u003c\u0026\u003e\u2028\n\u0007"}"#);
+        assert_eq!(
+            go_json(&json!({"a": "<&>\u{2028}\n\u{7}"})),
+            r#"{"a":"\u003c\u0026\u003e\u2028\n\u0007"}"#
+        );
     }
 }

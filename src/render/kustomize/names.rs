@@ -129,11 +129,12 @@ impl<'a> Referrer<'a> {
         let candidates = index.candidates.as_slice();
         let role = |field: &str| value.get("roleRef")?.get(field).filter(|v| !v.is_null()).map(text_of);
         let role = role("apiGroup").zip(role("kind")).map(|(group, kind)| (group.into(), kind.into()));
-        let bound_namespaces = if candidates[at].id.kind == "RoleBinding" && !candidates[at].id.is_cluster_scoped() {
-            bound_namespaces(value)?
-        } else {
-            HashSet::new()
-        };
+        let bound_namespaces =
+            if candidates[at].id.kind == "RoleBinding" && !candidates[at].id.is_cluster_scoped() {
+                bound_namespaces(value)?
+            } else {
+                HashSet::new()
+            };
         Ok(Self { items, candidates, index, at, bound_namespaces, role })
     }
 
@@ -228,7 +229,8 @@ impl<'a> Referrer<'a> {
                 if rest.iter().all(|at| same(&self.candidates[*at], first_candidate)) {
                     return Ok(Some(*first));
                 }
-                let subjects: Vec<String> = found.iter().map(|at| self.candidates[*at].id.subject()).collect();
+                let subjects: Vec<String> =
+                    found.iter().map(|at| self.candidates[*at].id.subject()).collect();
                 Err(Fault::new(format!("'{name}' could mean several objects: {}", subjects.join(", "))))
             }
         }

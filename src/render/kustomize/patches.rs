@@ -124,7 +124,7 @@ impl PatchStep {
     }
 
     /// Changes the resources meant.
-    pub(crate) fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         match self {
             Self::Nothing => Ok(()),
             Self::ByName(patches) => patches.iter().try_for_each(|patch| by_name(map, patch, build)),
@@ -167,7 +167,7 @@ pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result
 }
 
 /// Applies the patches of `patchesStrategicMerge`.
-pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build) -> Result<()> {
     for patch in patches {
         let target = unique_target(map, patch)?;
         merge_all(map, &[target], patch, build)?;
@@ -175,7 +175,7 @@ pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, buil
     Ok(())
 }
 
-fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<()> {
+fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build) -> Result<()> {
     let target = unique_target(map, patch)?;
     let before = map.items()[target].id();
     let res = map.content_mut(target);
@@ -196,7 +196,8 @@ fn unique_target(map: &ResMap, patch: &MergePatch) -> Result<usize> {
     let text = |pointer: &str| patch.value.pointer(pointer).map(text_of).unwrap_or_default();
     let api_version = text("/apiVersion");
     let (group, version) = split_api_version(&api_version);
-    let id = Id::described(group, version, &text("/kind"), &text("/metadata/name"), &text("/metadata/namespace"));
+    let id =
+        Id::described(group, version, &text("/kind"), &text("/metadata/name"), &text("/metadata/namespace"));
     let fault = |message: String| {
         Fault::new(message).on_object(id.subject()).in_field(format!("patch '{}'", patch.source)).into()
     };
@@ -214,7 +215,7 @@ fn unique_target(map: &ResMap, patch: &MergePatch) -> Result<usize> {
 }
 
 /// Applies one patch to several resources, whose identities must stay apart.
-fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build<'_>) -> Result<()> {
+fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build) -> Result<()> {
     let mut value = patch.value.clone();
     // Kustomize passes these maps through string maps, where a null turns into a word.
     for field in ["labels", "annotations"] {
@@ -245,7 +246,7 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
 }
 
 /// Merges a patch into one resource. Name and kind stay unless the options say otherwise, the namespace always does.
-fn merge_one(res: &mut Res, patch: &Value, options: &PatchOptions, build: &Build<'_>) -> Result<()> {
+fn merge_one(res: &mut Res, patch: &Value, options: &PatchOptions, build: &Build) -> Result<()> {
     let (name, namespace, kind) =
         (res.name().into_owned(), res.namespace().into_owned(), res.value.get("kind").cloned());
     let subject = res.subject();

@@ -136,9 +136,10 @@ impl Kind<'_> {
 
     /// Whether the API is known to keep this kind outside of namespaces.
     pub(crate) fn is_cluster_scoped(self) -> bool {
-        let api_version = match self.group {
-            "" => Cow::Borrowed(self.version),
-            group => Cow::Owned(format!("{group}/{}", self.version)),
+        let api_version = if self.group.is_empty() {
+            Cow::Borrowed(self.version)
+        } else {
+            Cow::Owned(format!("{}/{}", self.group, self.version))
         };
         Schema::built_in().is_namespaced(&api_version, self.kind) == Some(false)
     }
