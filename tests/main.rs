@@ -7,6 +7,7 @@ mod bootstrap;
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
+mod kustomize;
 mod oracle;
 #[cfg(test)]
 mod source;
