@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod cluster;
+#[cfg(test)]
 mod source;
 mod oracle;
 mod agent;
