@@ -1,6 +1,10 @@
 //! Integration tests.
 
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
+mod source;
+mod oracle;
 mod agent;
 #[cfg(test)]
 mod bootstrap;
