@@ -149,8 +149,8 @@ mod tests {
 
     use super::*;
 
-    fn prepared(value: Value) -> Value {
-        prepare(Object::parse(value).unwrap()).unwrap().into_value()
+    fn prepared(value: impl Into<Value>) -> Value {
+        prepare(Object::parse(value.into()).unwrap()).unwrap().into_value()
     }
 
     #[test]
