@@ -5,3 +5,4 @@ mod cluster;
 mod source;
 mod oracle;
 mod agent;
+mod tidy;
