@@ -56,7 +56,7 @@ fn waiting(status: Status<'_>) -> Option<String> {
     })
 }
 
-fn containers<'a>(status: Status<'a>) -> impl Iterator<Item = &'a Value> {
+fn containers(status: Status<'_>) -> impl Iterator<Item = &Value> {
     status.list("/status/initContainerStatuses").iter().chain(status.list("/status/containerStatuses"))
 }
 
