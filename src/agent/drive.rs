@@ -174,7 +174,9 @@ impl Drive {
         }
         let all = async { while self.runs.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, all).await.is_err() {
-            tracing::warn!("work is still under way after {GRACE:?} and is left; it is taken up again at the next start");
+            tracing::warn!(
+                "work is still under way after {GRACE:?} and is left; it is taken up again at the next start"
+            );
         }
     }
 }

@@ -56,9 +56,7 @@ async fn guarded(look: impl Future<Output = Found>) -> Found {
     use futures::FutureExt as _;
     match std::panic::AssertUnwindSafe(look).catch_unwind().await {
         Ok(found) => found,
-        Err(_) => {
-            Found::failed(FetchOutcome::Panicked { message: super::fault::place() })
-        }
+        Err(_) => Found::failed(FetchOutcome::Panicked { message: super::fault::place() }),
     }
 }
 
@@ -206,11 +204,9 @@ fn failed(error: &SourceError) -> FetchOutcome {
 async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &Found) -> Next {
     let metadata: &Metadata = seen.metadata();
     let (previous, interval, ignore) = match seen {
-        Seen::Sound(repository) => (
-            repository.status.clone(),
-            repository.spec.interval.std(),
-            repository.spec.ignore.clone(),
-        ),
+        Seen::Sound(repository) => {
+            (repository.status.clone(), repository.spec.interval.std(), repository.spec.ignore.clone())
+        }
         Seen::Malformed { .. } => (GitRepositoryStatus::default(), UNKNOWN, None),
     };
     let context = SourceContext {

@@ -8,7 +8,8 @@ use futures::{StreamExt as _, stream};
 use super::ports::{ApiFailure, Reference, Settle, Settled, Writes};
 use crate::model::{Key, Object, ObjectId};
 use crate::plan::{
-    Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare, stages,
+    Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare,
+    stages,
 };
 use crate::verdict::{Outcome, Refused};
 

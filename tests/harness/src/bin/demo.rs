@@ -41,7 +41,10 @@ fn folder() -> PathBuf {
 async fn run(stay: bool) -> anyhow::Result<()> {
     let start = Instant::now();
     let demo = Demo::start().await?;
-    demo.say(&format!("control plane, sshd and GitHub stand-in are up after {:.1} s", start.elapsed().as_secs_f64()));
+    demo.say(&format!(
+        "control plane, sshd and GitHub stand-in are up after {:.1} s",
+        start.elapsed().as_secs_f64()
+    ));
     let agent = demo.bootstrap().await?;
     demo.lockgate(&["status", "-A"]).await.with_context(|| agent.output())?;
     demo.change().await.with_context(|| agent.output())?;
@@ -91,8 +94,17 @@ impl Demo {
         self.say(&format!("lockgate bootstrap github {REPOSITORY} --path {region}"));
         let (api, ssh) = (self.github.url(), self.git.address().to_string());
         let arguments = [
-            "bootstrap", "github", REPOSITORY, "--branch", "main", "--path", &region, "--api-url", &api,
-            "--ssh-host", &ssh,
+            "bootstrap",
+            "github",
+            REPOSITORY,
+            "--branch",
+            "main",
+            "--path",
+            &region,
+            "--api-url",
+            &api,
+            "--ssh-host",
+            &ssh,
         ];
         let (bootstrap, agent) = tokio::join!(self.lockgate(&arguments), self.agent());
         let agent = agent?;
@@ -127,7 +139,10 @@ impl Demo {
             Ok(())
         })
         .await?;
-        self.say(&format!("three proxies are available {:.1} s after the commit", start.elapsed().as_secs_f64()));
+        self.say(&format!(
+            "three proxies are available {:.1} s after the commit",
+            start.elapsed().as_secs_f64()
+        ));
         Ok(())
     }
 
