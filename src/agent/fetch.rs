@@ -19,9 +19,9 @@ use crate::verdict::{FetchOutcome, Redactor, SourceContext, source_verdict};
 /// How many fetches are begun at once. The adapter bounds them by host as well.
 pub(super) const AT_ONCE: usize = 16;
 /// Flux's default of `spec.timeout`.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// The interval of an object whose own cannot be read.
-const UNKNOWN: Duration = Duration::from_secs(600);
+const UNKNOWN: Duration = Duration::from_mins(10);
 
 /// What a fetch found.
 struct Found {

@@ -16,7 +16,7 @@ use crate::queue::{Cause, Event, Next, RunId};
 use crate::verdict::{self, Context, Outcome, Redactor, Schedule, Verdict};
 
 /// The schedule of an object whose own cannot be read.
-const UNKNOWN: Duration = Duration::from_secs(600);
+const UNKNOWN: Duration = Duration::from_mins(10);
 
 /// What was asked for.
 #[derive(Debug, Clone)]

@@ -337,6 +337,6 @@ pub(super) fn tree_digest(snapshot: &Snapshot) -> Digest {
 pub(super) fn interval_of(world: &World, key: &Key) -> Duration {
     match world.kustomization(key) {
         Some(Seen::Sound(object)) => object.spec.interval.std(),
-        _ => Duration::from_secs(3600),
+        _ => Duration::from_hours(1),
     }
 }

@@ -160,7 +160,7 @@ fn stopped(stop: Stop, managed: &Inventory, progress: Progress, digest: crate::m
                 warnings: progress.warnings,
                 health: None,
             };
-            unhealthy(settled, done, Duration::from_secs(60))
+            unhealthy(settled, done, Duration::from_mins(1))
         }
     }
 }

@@ -114,7 +114,7 @@ impl Demo {
 
     async fn agent(&self) -> anyhow::Result<Agent> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.cluster.client().await?, "flux-system");
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         eventually(minute, async || Ok(accounts.get("lockgate").await?)).await?;
         let kubeconfig = self.cluster.service_account_kubeconfig("flux-system", "lockgate").await?;
         Agent::new(lockgate()?).args(["agent"]).kubeconfig(&kubeconfig).spawn()
@@ -131,7 +131,7 @@ impl Demo {
         let start = Instant::now();
         let proxies: Api<Deployment> = Api::namespaced(self.cluster.client().await?, "kube-network");
         // The source is looked at once a minute.
-        eventually(Duration::from_secs(120), async || {
+        eventually(Duration::from_mins(2), async || {
             let list = proxies.list(&kube::api::ListParams::default()).await?;
             let ready = |deployment: &Deployment| deployment.status.as_ref()?.available_replicas;
             let ready = list.iter().filter_map(ready).max().unwrap_or(0);
