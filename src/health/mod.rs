@@ -70,12 +70,12 @@ impl fmt::Display for Health {
 /// The health of an object as it was read from the cluster.
 pub fn health(object: &Object) -> Health {
     let status = Status::of(object);
-    if let Some(health) = generic::before(&status) {
+    if let Some(health) = generic::before(status) {
         return health;
     }
     match kinds::rule(object.group(), object.kind()) {
-        Some(rule) => rule(&status),
-        None => generic::ready_condition(&status),
+        Some(rule) => rule(status),
+        None => generic::ready_condition(status),
     }
 }
 

@@ -6,6 +6,7 @@ use super::Health;
 use crate::model::Object;
 
 /// The object whose health is judged.
+#[derive(Clone, Copy)]
 pub(super) struct Status<'a>(&'a Object);
 
 /// One of `status.conditions`.
@@ -18,60 +19,60 @@ impl<'a> Status<'a> {
     }
 
     /// A whole number; `None` where there is none.
-    pub(super) fn number(&self, pointer: &str) -> Option<i64> {
+    pub(super) fn number(self, pointer: &str) -> Option<i64> {
         self.0.pointer(pointer).and_then(Value::as_i64)
     }
 
     /// A count; 0 where there is none.
-    pub(super) fn count(&self, pointer: &str) -> i64 {
+    pub(super) fn count(self, pointer: &str) -> i64 {
         self.number(pointer).unwrap_or(0)
     }
 
     /// A text; empty where there is none.
-    pub(super) fn text(&self, pointer: &str) -> &'a str {
+    pub(super) fn text(self, pointer: &str) -> &'a str {
         self.0.text(pointer).unwrap_or_default()
     }
 
     /// A list; empty where there is none.
-    pub(super) fn list(&self, pointer: &str) -> &'a [Value] {
+    pub(super) fn list(self, pointer: &str) -> &'a [Value] {
         self.0.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
     /// `status.conditions`.
-    pub(super) fn conditions(&self) -> impl Iterator<Item = Condition<'a>> {
+    pub(super) fn conditions(self) -> impl Iterator<Item = Condition<'a>> {
         self.list("/status/conditions").iter().map(Condition)
     }
 
     /// The condition of a type.
-    pub(super) fn condition(&self, kind: &str) -> Option<Condition<'a>> {
+    pub(super) fn condition(self, kind: &str) -> Option<Condition<'a>> {
         self.conditions().find(|condition| condition.kind() == kind)
     }
 
     /// The condition of a type, where its status is `True`.
-    pub(super) fn true_condition(&self, kind: &str) -> Option<Condition<'a>> {
-        self.condition(kind).filter(Condition::is_true)
+    pub(super) fn true_condition(self, kind: &str) -> Option<Condition<'a>> {
+        self.condition(kind).filter(|condition| condition.is_true())
     }
 }
 
 impl<'a> Condition<'a> {
-    pub(super) fn kind(&self) -> &'a str {
+    pub(super) fn kind(self) -> &'a str {
         self.field("type")
     }
 
-    pub(super) fn is_true(&self) -> bool {
+    pub(super) fn is_true(self) -> bool {
         self.field("status") == "True"
     }
 
-    pub(super) fn is_false(&self) -> bool {
+    pub(super) fn is_false(self) -> bool {
         self.field("status") == "False"
     }
 
-    pub(super) fn reason(&self) -> &'a str {
+    pub(super) fn reason(self) -> &'a str {
         self.field("reason")
     }
 
     /// The message; the reason where there is none.
-    pub(super) fn message(&self) -> String {
+    pub(super) fn message(self) -> String {
         match (self.field("message"), self.reason()) {
             ("", "") => format!("condition {} is {}", self.kind(), self.field("status")),
             ("", reason) => reason.to_owned(),
@@ -79,7 +80,7 @@ impl<'a> Condition<'a> {
         }
     }
 
-    fn field(&self, name: &str) -> &'a str {
+    fn field(self, name: &str) -> &'a str {
         self.0.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 }

@@ -77,18 +77,14 @@ fn merged_entries(live: &Object) -> Option<Vec<Value>> {
             merged.push(entry.clone());
             continue;
         }
-        match &mut ours {
-            Some(ours) => {
-                let fields = entry.get("fieldsV1").cloned().unwrap_or_default();
-                let union = union(ours.get("fieldsV1").cloned().unwrap_or_default(), fields);
-                ours["fieldsV1"] = union;
-            }
-            None => {
-                let mut first = entry.clone();
-                first["manager"] = keys::FIELD_MANAGER.into();
-                first["operation"] = "Apply".into();
-                ours = Some(first);
-            }
+        if let Some(ours) = &mut ours {
+            let fields = entry.get("fieldsV1").cloned().unwrap_or_default();
+            ours["fieldsV1"] = union(ours.get("fieldsV1").cloned().unwrap_or_default(), fields);
+        } else {
+            let mut first = entry.clone();
+            first["manager"] = keys::FIELD_MANAGER.into();
+            first["operation"] = "Apply".into();
+            ours = Some(first);
         }
     }
     merged.extend(ours);
@@ -204,16 +200,17 @@ fn plain(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn object(metadata: Value, spec: Value) -> Object {
-        let mut metadata = metadata;
+    fn object(mut metadata: Value, spec: impl Into<Value>) -> Object {
         metadata["name"] = "a".into();
+        let spec = spec.into();
         Object::parse(
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}),
         )
         .unwrap()
     }
 
-    fn entry(manager: &str, operation: &str, fields: Value) -> Value {
+    fn entry(manager: &str, operation: &str, fields: impl Into<Value>) -> Value {
+        let fields = fields.into();
         json!({"manager": manager, "operation": operation, "apiVersion": "apps/v1", "fieldsType": "FieldsV1",
                "fieldsV1": fields})
     }

@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn the_switches_are_read_by_their_own_key() {
-        let switches: [(&str, &str, fn(&Object) -> bool); 3] = [
+        type Read = fn(&Object) -> bool;
+        let switches: [(&str, &str, Read); 3] = [
             (keys::FORCE, "Enabled", is_forced),
             (keys::RECONCILE, "Disabled", is_reconcile_disabled),
             (keys::PRUNE, "DISABLED", is_prune_disabled),

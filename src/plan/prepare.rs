@@ -37,7 +37,9 @@ pub fn prepare(object: Object) -> Result<Object, Refusal> {
             default_container_ports(template);
         }
         match kind {
-            "Service" if id.group.is_empty() => default_protocols(value.pointer_mut("/spec/ports")),
+            "Service" if id.group.is_empty() => {
+                value.pointer_mut("/spec/ports").map(default_protocols);
+            }
             "CustomResourceDefinition" => remove_empty_ca_bundle(value),
             _ => {}
         }
@@ -116,13 +118,13 @@ fn default_container_ports(template: &mut Value) {
             continue;
         };
         for container in containers {
-            default_protocols(container.get_mut("ports"));
+            container.get_mut("ports").map(default_protocols);
         }
     }
 }
 
-fn default_protocols(ports: Option<&mut Value>) {
-    let Some(Value::Array(ports)) = ports else { return };
+fn default_protocols(ports: &mut Value) {
+    let Value::Array(ports) = ports else { return };
     for port in ports.iter_mut().filter_map(Value::as_object_mut) {
         let protocol = port.entry("protocol").or_insert(Value::Null);
         if protocol.is_null() || protocol == "" {
@@ -149,8 +151,8 @@ mod tests {
 
     use super::*;
 
-    fn prepared(value: Value) -> Value {
-        prepare(Object::parse(value).unwrap()).unwrap().into_value()
+    fn prepared(value: impl Into<Value>) -> Value {
+        prepare(Object::parse(value.into()).unwrap()).unwrap().into_value()
     }
 
     #[test]

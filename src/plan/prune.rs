@@ -14,9 +14,9 @@ const EMPTY_BUILD_LIMIT: usize = 10;
 
 /// What the inventory names and the build does not, in the order of deletion: the reverse of that of applying.
 pub fn prune(build: &[ObjectId], inventory: &Inventory) -> Vec<ObjectId> {
-    let built: HashSet<&ObjectId> = build.iter().collect();
+    let wanted: HashSet<&ObjectId> = build.iter().collect();
     let mut stale: Vec<ObjectId> =
-        inventory.iter().map(|(id, _)| id).filter(|id| !built.contains(id)).cloned().collect();
+        inventory.iter().map(|(id, _)| id).filter(|id| !wanted.contains(id)).cloned().collect();
     sort_ids(&mut stale);
     stale.reverse();
     stale

@@ -28,7 +28,9 @@ pub(super) fn values(text: &str) -> String {
 
 /// The text without a value that would fill the page: a Job's whole template is quoted when it has changed.
 pub(super) fn shorten(text: &str) -> String {
-    let (Some(start), Some(end)) = (text.find("Invalid value: {"), text.rfind("}: ")) else { return text.to_owned() };
+    let (Some(start), Some(end)) = (text.find("Invalid value: {"), text.rfind("}: ")) else {
+        return text.to_owned();
+    };
     let start = start + "Invalid value: ".len();
     if end < start + LONGEST { text.to_owned() } else { format!("{}{{…{}", &text[..start], &text[end..]) }
 }
@@ -59,7 +61,9 @@ mod tests {
 
     #[test]
     fn a_value_that_fills_the_page_is_shortened() {
-        let text = |value: &str| format!("Job.batch \"j\" is invalid: spec.template: Invalid value: {value}: field is immutable");
+        let text = |value: &str| {
+            format!("Job.batch \"j\" is invalid: spec.template: Invalid value: {value}: field is immutable")
+        };
         let short = r#"{"a":"b"}"#;
         assert_eq!(shorten(&text(short)), text(short));
         assert_eq!(shorten(&text(&format!("{{\"a\":{{\"b\":\"{}\"}}}}", "x".repeat(300)))), text("{…}"));

@@ -4,6 +4,7 @@
 //! them. The cases are those of a kube-apiserver 1.35.
 
 use std::fmt;
+use std::ops::Deref;
 
 use super::redact;
 use crate::api::keys;
@@ -43,8 +44,14 @@ pub enum Phase {
 }
 
 /// An object that cannot be applied, and why. Its text holds no value of a Secret.
+///
+/// The content stands behind a pointer, since a refusal is the rare half of many results.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Refusal(Box<Content>);
+
+/// The content of a [`Refusal`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
     /// Which object.
     pub id: ObjectId,
     /// At which request.
@@ -117,12 +124,12 @@ impl Refusal {
         let cause = classify(&id, &answer);
         let text = answer.message.trim();
         let text = if is_secret(&id) { redact::values(text) } else { redact::shorten(text) };
-        Self { id, phase, cause, reason: answer.reason, text }
+        Self(Box::new(Content { id, phase, cause, reason: answer.reason, text }))
     }
 
     /// A refusal that is known without the server's answer, or where there was none. `text` holds no value.
     pub fn new(id: ObjectId, phase: Phase, cause: Cause, text: impl Into<String>) -> Self {
-        Self { id, phase, cause, reason: String::new(), text: text.into() }
+        Self(Box::new(Content { id, phase, cause, reason: String::new(), text: text.into() }))
     }
 
     /// The cluster does not serve the object's kind.
@@ -150,7 +157,7 @@ impl Refusal {
     /// The same without any value that the server may have quoted, for an object with secret values in it.
     #[must_use]
     pub fn redacted(mut self) -> Self {
-        self.text = redact::values(&self.text);
+        self.0.text = redact::values(&self.0.text);
         self
     }
 
@@ -225,6 +232,14 @@ impl Refusal {
             | Cause::Unavailable
             | Cause::Other { .. } => return None,
         })
+    }
+}
+
+impl Deref for Refusal {
+    type Target = Content;
+
+    fn deref(&self) -> &Content {
+        &self.0
     }
 }
 

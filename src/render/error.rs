@@ -100,16 +100,19 @@ impl fmt::Display for Fault {
 
 impl RenderError {
     /// Several faults together; `None` when there is none.
+    #[must_use]
     pub fn of(faults: Vec<Fault>) -> Option<Self> {
         if faults.is_empty() { None } else { Some(Self(faults)) }
     }
 
     /// The faults, in the order in which they were found; never empty.
+    #[must_use]
     pub fn faults(&self) -> &[Fault] {
         &self.0
     }
 
     /// The category of the gravest fault: a path that is not there before a file that does not build.
+    #[must_use]
     pub fn category(&self) -> Category {
         self.0.iter().map(|fault| fault.category).min().unwrap_or(Category::Build)
     }
@@ -120,10 +123,17 @@ impl RenderError {
         self.map(|fault| fault.in_file(file))
     }
 
-    /// Names the field in every fault that names none.
+    /// Names the field in every fault that names no file yet: in front of one that is named already.
     #[must_use]
     pub fn in_field(self, field: &str) -> Self {
-        self.map(|fault| if fault.file.is_none() { fault.in_field(field) } else { fault })
+        self.map(|mut fault| {
+            if fault.file.is_none() {
+                let inner = fault.field.take();
+                fault.field =
+                    Some(inner.map_or_else(|| field.to_owned(), |inner| format!("{field}.{inner}")));
+            }
+            fault
+        })
     }
 
     /// Names the object in every fault that names none.

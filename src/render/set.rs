@@ -55,21 +55,25 @@ impl ResourceSet {
     }
 
     /// The objects in their order.
+    #[must_use]
     pub fn resources(&self) -> &[Resource] {
         &self.resources
     }
 
     /// Gives up the objects.
+    #[must_use]
     pub fn into_resources(self) -> Vec<Resource> {
         self.resources
     }
 
     /// How many objects there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.resources.len()
     }
 
     /// Whether there is none.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
     }
@@ -84,10 +88,12 @@ mod tests {
     #[test]
     fn an_object_that_is_there_twice_is_named_with_both_files() {
         let resource = |version: &str, origin: &str| Resource {
-            object: Object::parse(json!({"apiVersion": version, "kind": "K", "metadata": {"name": "a"}})).unwrap(),
+            object: Object::parse(json!({"apiVersion": version, "kind": "K", "metadata": {"name": "a"}}))
+                .unwrap(),
             origin: origin.into(),
         };
-        let resources = vec![resource("x/v1", "a.yaml"), resource("x/v2", "b.yaml"), resource("y/v1", "c.yaml")];
+        let resources =
+            vec![resource("x/v1", "a.yaml"), resource("x/v2", "b.yaml"), resource("y/v1", "c.yaml")];
         let error = ResourceSet::new(resources, Footprint::default(), Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "K/a: is defined in a.yaml and again in b.yaml");
     }

@@ -1,5 +1,8 @@
 //! The agent as a process, on a real control plane and from a real sshd.
 
+mod faults;
+mod input;
+mod order;
 mod stage;
 
 use serde_json::json;

@@ -1,5 +1,6 @@
 //! Which commit a reference leads to, as the repository changes.
 
+use harness::Change;
 use lockgate::source::Class;
 use lockgate::source::git::{Fetched, Reference};
 
@@ -215,12 +216,16 @@ async fn ignore_rules_links_submodules_and_odd_names() {
             ("spaces and \u{e9}.yaml", "x"),
         ],
     );
+    let module = Change::Submodule("module".into(), "1".repeat(40));
+    site.repo.commit_changes("main", "Add a submodule", &[module]).unwrap();
     let request =
         lockgate::source::git::Request { ignore: Some("/logo.png".into()), ..site.request(branch("main")) };
     let update = site.update(request).await;
     let names: Vec<&str> = update.snapshot.tree.entries().map(|(path, _)| path).collect();
-    assert_eq!(names, [".sourceignore", "a.yaml", "link.yaml", "out", "spaces and \u{e9}.yaml"]);
+    assert_eq!(names, [".sourceignore", "a.yaml", "link.yaml", "module", "out", "spaces and \u{e9}.yaml"]);
     let reader = update.snapshot.tree.reader();
     assert_eq!(reader.text("link.yaml").unwrap(), "kind: A");
     assert!(reader.text("out").unwrap_err().to_string().contains("leads outside"));
+    let module = reader.text("module/a.yaml").unwrap_err().to_string();
+    assert!(module.contains("is a Git submodule, which is not fetched"));
 }

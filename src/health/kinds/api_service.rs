@@ -4,7 +4,7 @@
 use super::super::status::{Status, in_progress};
 use super::Health;
 
-pub(super) fn health(status: &Status<'_>) -> Health {
+pub(super) fn health(status: Status<'_>) -> Health {
     match status.condition("Available") {
         Some(available) if available.is_true() => Health::Current,
         Some(available) => Health::InProgress(available.message()),

@@ -3,6 +3,6 @@
 use super::super::status::Status;
 use super::Health;
 
-pub(super) fn health(_status: &Status<'_>) -> Health {
+pub(super) fn health(_status: Status<'_>) -> Health {
     Health::Current
 }

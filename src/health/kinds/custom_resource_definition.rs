@@ -3,8 +3,8 @@
 use super::super::status::{Status, in_progress};
 use super::Health;
 
-pub(super) fn health(status: &Status<'_>) -> Health {
-    if let Some(names) = status.condition("NamesAccepted").filter(|names| names.is_false()) {
+pub(super) fn health(status: Status<'_>) -> Health {
+    if let Some(names) = status.condition("NamesAccepted").filter(|condition| condition.is_false()) {
         return Health::Failed(names.message());
     }
     match status.condition("Established") {

@@ -3,7 +3,7 @@
 use super::super::status::{Status, in_progress};
 use super::Health;
 
-pub(super) fn health(status: &Status<'_>) -> Health {
+pub(super) fn health(status: Status<'_>) -> Health {
     let Some(desired) = status.number("/status/desiredNumberScheduled") else {
         return in_progress("the nodes are not counted yet");
     };

@@ -6,7 +6,7 @@ use super::Health;
 /// How the API server writes "no deadline".
 const NO_DEADLINE: i64 = i32::MAX as i64;
 
-pub(super) fn health(status: &Status<'_>) -> Health {
+pub(super) fn health(status: Status<'_>) -> Health {
     let progressing = status.condition("Progressing");
     if let Some(progressing) =
         progressing.filter(|progressing| progressing.reason() == "ProgressDeadlineExceeded")
@@ -31,7 +31,7 @@ pub(super) fn health(status: &Status<'_>) -> Health {
     }
 }
 
-fn by_replicas(status: &Status<'_>) -> Option<Health> {
+fn by_replicas(status: Status<'_>) -> Option<Health> {
     // The controller takes 1 where nothing is said.
     let wanted = status.number("/spec/replicas").unwrap_or(1);
     let count = |field: &str| status.count(&format!("/status/{field}"));

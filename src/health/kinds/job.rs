@@ -3,7 +3,7 @@
 use super::super::status::{Status, in_progress};
 use super::Health;
 
-pub(super) fn health(status: &Status<'_>) -> Health {
+pub(super) fn health(status: Status<'_>) -> Health {
     if status.true_condition("Complete").is_some() {
         return Health::Current;
     }

@@ -17,7 +17,7 @@ use super::Health;
 use super::status::Status;
 
 /// The health of an object of one kind.
-pub(super) type Rule = fn(&Status<'_>) -> Health;
+pub(super) type Rule = fn(Status<'_>) -> Health;
 
 /// Group, kind and rule. To add a kind, add a file and a line.
 pub(super) const RULES: [(&str, &str, Rule); 12] = [

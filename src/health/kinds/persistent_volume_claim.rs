@@ -3,7 +3,7 @@
 use super::super::status::{Status, in_progress};
 use super::Health;
 
-pub(super) fn health(status: &Status<'_>) -> Health {
+pub(super) fn health(status: Status<'_>) -> Health {
     match status.text("/status/phase") {
         "Bound" => Health::Current,
         "Lost" => Health::Failed(format!("its volume {} is lost", status.text("/spec/volumeName"))),

@@ -5,13 +5,13 @@ use serde_json::Value;
 use super::super::status::{Status, in_progress, with_cause};
 use super::Health;
 
-pub(super) fn health(status: &Status<'_>) -> Health {
+pub(super) fn health(status: Status<'_>) -> Health {
     match status.text("/status/phase") {
         "Succeeded" => Health::Current,
         "Failed" => Health::Failed(failure(status)),
         "Running" => running(status),
         // The scheduler may still find a node, or the autoscaler make one, so this is no failure.
-        "Pending" => match status.condition("PodScheduled").filter(|scheduled| scheduled.is_false()) {
+        "Pending" => match status.condition("PodScheduled").filter(|condition| condition.is_false()) {
             Some(scheduled) => with_cause(in_progress("no node takes it"), Some(scheduled)),
             None => in_progress(waiting(status).unwrap_or_else(|| "it is pending".into())),
         },
@@ -20,7 +20,7 @@ pub(super) fn health(status: &Status<'_>) -> Health {
     }
 }
 
-fn running(status: &Status<'_>) -> Health {
+fn running(status: Status<'_>) -> Health {
     if status.true_condition("Ready").is_some() {
         return Health::Current;
     }
@@ -37,14 +37,14 @@ fn running(status: &Status<'_>) -> Health {
     }
 }
 
-fn failure(status: &Status<'_>) -> String {
+fn failure(status: Status<'_>) -> String {
     let parts = [status.text("/status/reason"), status.text("/status/message")];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     if parts.is_empty() { "it has failed".into() } else { parts.join(": ") }
 }
 
 /// What the first waiting container waits for: `ImagePullBackOff: web: Back-off pulling image ...`.
-fn waiting(status: &Status<'_>) -> Option<String> {
+fn waiting(status: Status<'_>) -> Option<String> {
     let container = containers(status).find(|container| reason(container).is_some())?;
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     let (name, message) = (text(container.get("name")), text(container.pointer("/state/waiting/message")));
@@ -56,7 +56,7 @@ fn waiting(status: &Status<'_>) -> Option<String> {
     })
 }
 
-fn containers<'a>(status: &Status<'a>) -> impl Iterator<Item = &'a Value> {
+fn containers(status: Status<'_>) -> impl Iterator<Item = &Value> {
     status.list("/status/initContainerStatuses").iter().chain(status.list("/status/containerStatuses"))
 }
 

@@ -3,7 +3,7 @@
 use super::super::status::{Status, replicas, surplus, with_cause};
 use super::Health;
 
-pub(super) fn health(status: &Status<'_>) -> Health {
+pub(super) fn health(status: Status<'_>) -> Health {
     let wanted = status.number("/spec/replicas").unwrap_or(1);
     let count = |field: &str| status.count(&format!("/status/{field}"));
     let numbers =

@@ -4,7 +4,7 @@
 use super::super::status::{Status, in_progress};
 use super::Health;
 
-pub(super) fn health(status: &Status<'_>) -> Health {
+pub(super) fn health(status: Status<'_>) -> Health {
     if status.text("/spec/type") == "LoadBalancer" && status.text("/spec/clusterIP").is_empty() {
         return in_progress("it has no cluster IP yet");
     }

@@ -3,7 +3,7 @@
 use super::super::status::{Status, in_progress, replicas, surplus};
 use super::Health;
 
-pub(super) fn health(status: &Status<'_>) -> Health {
+pub(super) fn health(status: Status<'_>) -> Health {
     // Someone else deletes the pods then, so their revision says nothing.
     if status.text("/spec/updateStrategy/type") == "OnDelete" {
         return Health::Current;

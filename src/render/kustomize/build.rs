@@ -1,33 +1,48 @@
 //! One build: what it reads from, how strict it is, and what it has to tell.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::file::Kustomization;
-use super::load::{Budget, Loader};
+use super::file::{Kustomization, first_document};
+use super::load::Loader;
 use super::merge;
+use super::res::Res;
 use super::schema::Schema;
 use crate::render::error::{Fault, Result};
 
-/// The version of the OpenAPI document whose merge keys are built in.
+/// The version of the `OpenAPI` document whose merge keys are built in.
 const OPENAPI_VERSION: &str = "v1.21.2";
 
 /// What all steps of one build share.
-pub(crate) struct Build<'t> {
-    /// What was read so far.
-    pub(crate) budget: &'t Budget,
+pub(crate) struct Build {
     /// Whether this is Flux's flavour.
     flux: bool,
     warnings: RefCell<Vec<String>>,
-    /// The schema of the first kustomization that names one; kustomize keeps to the first.
-    schema: RefCell<Option<Value>>,
+    /// What the first kustomization that names a schema or a version says.
+    schema: RefCell<Option<Arc<Schemas>>>,
+    /// Whether the schema built in was used already.
+    needs_built_in: Cell<bool>,
 }
 
-impl<'t> Build<'t> {
+/// The schemas that merges follow.
+struct Schemas {
+    /// The one that a kustomization names.
+    own: Option<Schema>,
+    /// Whether the one built in counts as well.
+    built_in: bool,
+}
+
+impl Build {
     /// A build that has told nothing yet.
-    pub(crate) fn new(budget: &'t Budget, flux: bool) -> Self {
-        Self { budget, flux, warnings: RefCell::default(), schema: RefCell::default() }
+    pub(crate) fn new(flux: bool) -> Self {
+        Self {
+            flux,
+            warnings: RefCell::default(),
+            schema: RefCell::default(),
+            needs_built_in: Cell::new(false),
+        }
     }
 
     /// Notes a warning; the same one is told once.
@@ -43,15 +58,59 @@ impl<'t> Build<'t> {
         self.warnings.into_inner()
     }
 
-    /// Takes in the schema that a kustomization names.
-    pub(crate) fn open(&self, _kustomization: &Kustomization, _loader: &Loader<'_>) -> Result<()> {
-        let _ = (self.flux, &self.schema, OPENAPI_VERSION);
+    /// Takes in the schema that a kustomization names. Kustomize keeps to the first that it meets.
+    pub(crate) fn open(&self, kustomization: &Kustomization, loader: &Loader<'_>) -> Result<()> {
+        let openapi = &kustomization.openapi;
+        let read = openapi.get("path").map(|path| loader.text(path)).transpose();
+        let read = read.map_err(|fault| fault.in_field("openapi.path"))?;
+        if self.schema.borrow().is_some() {
+            return Ok(());
+        }
+        let version = openapi.get("version").filter(|version| !version.is_empty());
+        match (read, version) {
+            (None, None) => {}
+            (Some(_), Some(_)) => {
+                return Err(Fault::new("only one of path and version may be set").in_field("openapi").into());
+            }
+            (None, Some(version)) if version == OPENAPI_VERSION => {
+                *self.schema.borrow_mut() = Some(Arc::new(Schemas { own: None, built_in: true }));
+            }
+            (None, Some(version)) => {
+                let message = format!("'{version}' is not built in, only {OPENAPI_VERSION} is");
+                return Err(Fault::new(message).in_field("openapi.version").into());
+            }
+            (Some((file, text)), None) => {
+                let document = first_document(&text, &file)?;
+                let own = Some(Schema::from_openapi(&document));
+                let built_in = self.flux || self.needs_built_in.get();
+                *self.schema.borrow_mut() = Some(Arc::new(Schemas { own, built_in }));
+            }
+        }
         Ok(())
+    }
+
+    /// Notes that objects were read: a kind that is not built in makes kustomize keep the schema built in beside one
+    /// that a later kustomization names.
+    pub(crate) fn meet(&self, res: &Res) {
+        let api_version = res.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        if Schema::built_in().is_namespaced(api_version, res.kind()).is_none() {
+            self.needs_built_in.set(true);
+        }
     }
 
     /// Merges a strategic merge patch; what is deleted whole becomes null.
     pub(crate) fn merge(&self, target: &mut Value, patch: &Value, subject: &str) -> Result<(), Fault> {
-        let schema = Schema::built_in();
+        self.needs_built_in.set(true);
+        let schemas = self.schema.borrow().clone();
+        let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default();
+        let schema = match schemas.as_deref() {
+            Some(Schemas { own: Some(own), built_in })
+                if !built_in || own.of_kind(text("apiVersion"), text("kind")).is_some() =>
+            {
+                own
+            }
+            _ => Schema::built_in(),
+        };
         let outcome =
             merge::strategic_merge(target, patch, schema).map_err(|error| Fault::new(error.to_string()))?;
         for warning in outcome.warnings {

@@ -36,7 +36,7 @@ pub(crate) fn load(kustomization: &Kustomization, loader: &Loader<'_>) -> Result
     Ok(config)
 }
 
-/// The fields that OpenAPI definitions mark by their extensions.
+/// The fields that `OpenAPI` definitions mark by their extensions.
 fn of_definitions(definitions: &Value) -> Result<Config> {
     let mut all = Config::default();
     let map = match definitions {
@@ -81,7 +81,8 @@ fn collect(
     for (field, property) in properties {
         let says = |extension: &str| property.get(extension).and_then(Value::as_str);
         path.push(field.clone());
-        let spec = |path: &[String]| FieldSpec { kind: kind.into(), path: path.join("/"), ..FieldSpec::default() };
+        let spec =
+            |path: &[String]| FieldSpec { kind: kind.into(), path: path.join("/"), ..FieldSpec::default() };
         if says("x-kubernetes-annotation").is_some() {
             merge_spec(&mut config.common_annotations, &spec(path))?;
         }

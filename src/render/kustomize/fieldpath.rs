@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::fieldspec::split_path;
 use super::res::text_of;
 use crate::model::type_name;
+use crate::model::yaml::{Dialect, first_document, plain_value};
 use crate::render::error::Fault;
 
 /// One step from a value to a value in it.
@@ -109,7 +110,8 @@ pub(crate) fn lookup<'v>(value: &'v Value, path: &[String]) -> Result<Option<&'v
     let mut at = value;
     for part in path.iter().map(|part| part.trim()).filter(|part| !part.is_empty()) {
         let next = if let Ok(index) = part.parse::<i64>() {
-            let index = usize::try_from(index).map_err(|_| Fault::new(format!("index {index} is negative")))?;
+            let index =
+                usize::try_from(index).map_err(|_| Fault::new(format!("index {index} is negative")))?;
             list(at)?.and_then(|items| items.get(index))
         } else if part == "-" {
             list(at)?.and_then(|items| items.last())
@@ -223,8 +225,8 @@ impl Finder {
 
     fn elements(&mut self, value: &mut Value, part: &str, rest: &[String]) -> Result<(), Fault> {
         let (field, wanted) = condition(part)?;
-        let pattern = Regex::new(wanted)
-            .map_err(|_| Fault::new(format!("'{wanted}' is not a regular expression")))?;
+        let pattern =
+            Regex::new(wanted).map_err(|_| Fault::new(format!("'{wanted}' is not a regular expression")))?;
         let before = self.found.len();
         self.matching(value, field, &pattern, rest)?;
         if self.found.len() > before || self.create.is_none() {
@@ -242,7 +244,13 @@ impl Finder {
         Ok(())
     }
 
-    fn matching(&mut self, value: &mut Value, field: &str, pattern: &Regex, rest: &[String]) -> Result<(), Fault> {
+    fn matching(
+        &mut self,
+        value: &mut Value,
+        field: &str,
+        pattern: &Regex,
+        rest: &[String],
+    ) -> Result<(), Fault> {
         let count = list(value)?.map_or(0, Vec::len);
         for index in 0..count {
             let item = &value[index];
@@ -303,16 +311,13 @@ fn wrong(found: &Value, wanted: &str, part: &str) -> Fault {
 
 /// Reads a text as YAML; only the first document counts.
 pub(crate) fn parse_text(text: &str) -> Result<Value, Fault> {
-    let document = crate::model::yaml::first_document(text, crate::model::yaml::Dialect::V3);
+    let document = first_document(text, Dialect::V3);
     document.map(|document| document.value).map_err(|error| Fault::new(error.to_string()))
 }
 
 /// What a text means when it stands in YAML without quotes.
 pub(crate) fn plain(text: &str) -> Value {
-    match parse_text(text) {
-        Ok(value @ (Value::Bool(_) | Value::Number(_) | Value::Null)) => value,
-        _ => text.into(),
-    }
+    plain_value(text, Dialect::V3).unwrap_or_else(|_| text.into())
 }
 
 #[cfg(test)]
@@ -359,7 +364,12 @@ mod tests {
             ("a.[name=z].v", None, 0, start.clone()),
             ("b.c", Some(Shape::Scalar), 1, json!({"a": start["a"], "b": {"c": null}})),
             ("a.2.v", Some(Shape::Scalar), 1, json!({"a": [start["a"][0], start["a"][1], {"v": null}]})),
-            ("b.[name=q].v", Some(Shape::Scalar), 1, json!({"a": start["a"], "b": [{"name": "q", "v": null}]})),
+            (
+                "b.[name=q].v",
+                Some(Shape::Scalar),
+                1,
+                json!({"a": start["a"], "b": [{"name": "q", "v": null}]}),
+            ),
         ] {
             let mut value = start.clone();
             assert_eq!(find(&mut value, &split(path), create).unwrap().len(), found, "{path}");

@@ -19,7 +19,7 @@ const SCANNER_LIMIT: usize = 64 * 1024;
 /// What is generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Product {
-    /// A ConfigMap.
+    /// A `ConfigMap`.
     ConfigMap,
     /// A Secret.
     Secret,
@@ -61,7 +61,8 @@ pub(crate) fn with_global(generator: &mut Generator, global: Option<&GeneratorOp
 pub(crate) fn make(product: Product, generator: &Generator, loader: &Loader<'_>, file: &str) -> Result<Res> {
     let name = &generator.name;
     let place = |fault: Fault| {
-        let field = if name.is_empty() { product.field().into() } else { format!("{} '{name}'", product.field()) };
+        let field =
+            if name.is_empty() { product.field().into() } else { format!("{} '{name}'", product.field()) };
         fault.in_field(field).in_file(file)
     };
     if name.is_empty() {
@@ -263,7 +264,8 @@ mod tests {
     fn an_environment_file_is_read_literally() {
         let text = b"\xef\xbb\xbf# c\n  A=1\nB = x\nC=\"q\"\nexport D=2\nE\n=f\nG=a=b\r\n";
         let pairs = environment(text).unwrap();
-        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let pairs: Vec<(&str, &str)> =
+            pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(
             pairs,
             [("A", "1"), ("B ", " x"), ("C", "\"q\""), ("export D", "2"), ("E", ""), ("G", "a=b")]
@@ -289,7 +291,9 @@ mod tests {
 
     #[test]
     fn one_pair_of_quotes_is_stripped() {
-        for (value, expected) in [("\"a\"", "a"), ("'a'", "a"), ("\"a'", "\"a'"), ("\"", "\""), ("''a''", "'a'")] {
+        for (value, expected) in
+            [("\"a\"", "a"), ("'a'", "a"), ("\"a'", "\"a'"), ("\"", "\""), ("''a''", "'a'")]
+        {
             assert_eq!(unquoted(value), expected);
         }
     }

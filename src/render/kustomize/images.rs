@@ -19,8 +19,7 @@ pub(crate) struct SetImage {
 impl SetImage {
     /// Checks the name, which is a regular expression.
     pub(crate) fn new(image: Image, specs: Vec<FieldSpec>) -> Result<Self> {
-        let pattern =
-            format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name);
+        let pattern = format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name);
         let name = Regex::new(&pattern).map_err(|_| {
             let message = format!("'{}' is not a regular expression", image.name);
             Fault::new(message).in_field("images.name")

@@ -1,6 +1,6 @@
 //! Keys that kustomize cannot write: it puts them down without quotes, and then reads back something else.
 
-use crate::model::yaml::{self, Dialect};
+use crate::model::yaml::{Dialect, plain_value};
 use crate::render::error::{Fault, Result};
 
 /// Refuses a key that reads back as a number, a boolean, a date or nothing.
@@ -8,7 +8,8 @@ pub(crate) fn check(key: &str) -> Result<()> {
     if is_plain_text(key) {
         return Ok(());
     }
-    let message = format!("'{key}' cannot be a key: without quotes it is no string, and kustomize writes it so");
+    let message =
+        format!("'{key}' cannot be a key: without quotes it is no string, and kustomize writes it so");
     Err(Fault::new(message).into())
 }
 
@@ -19,12 +20,7 @@ fn is_plain_text(key: &str) -> bool {
     if first.is_ascii_alphabetic() && !words.contains(&key.to_ascii_lowercase().as_str()) {
         return true;
     }
-    match yaml::documents(key, Dialect::V3) {
-        Ok(documents) => documents.first().is_some_and(|document| {
-            document.value.as_str().is_some_and(|text| text == key) || document.value.is_object()
-        }),
-        Err(_) => true,
-    }
+    !key.is_empty() && plain_value(key, Dialect::V3).is_ok_and(|value| value == key)
 }
 
 #[cfg(test)]

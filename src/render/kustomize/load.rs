@@ -45,7 +45,12 @@ pub(crate) enum Found<'t> {
 
 impl<'t> Loader<'t> {
     /// A loader for the folder that is built.
-    pub(crate) fn new(reader: &'t Reader<'t>, budget: &'t Budget, path: &str, restricted: bool) -> Result<Self> {
+    pub(crate) fn new(
+        reader: &'t Reader<'t>,
+        budget: &'t Budget,
+        path: &str,
+        restricted: bool,
+    ) -> Result<Self> {
         let invalid = |error: TreeError| Fault::of(Category::InvalidPath, format!("invalid path: {error}"));
         let normal = tree::resolve("", path).map_err(invalid)?;
         let shown = if normal.is_empty() { "." } else { &normal };
@@ -112,19 +117,14 @@ impl<'t> Loader<'t> {
     /// The path in the tree and the text of a file.
     pub(crate) fn text(&self, path: &str) -> Result<(String, String), Fault> {
         let (file, bytes) = self.bytes(path)?;
-        let text = self.text_at(&file, &bytes)?;
+        let text = text_at(&file, &bytes)?;
         Ok((file, text))
     }
 
     /// The text of a file by its path in the tree.
     pub(crate) fn text_of(&self, file: &str) -> Result<String, Fault> {
         let bytes = self.read(file)?;
-        self.text_at(file, &bytes)
-    }
-
-    fn text_at(&self, file: &str, bytes: &[u8]) -> Result<String, Fault> {
-        let text = std::str::from_utf8(bytes);
-        text.map(Into::into).map_err(|_| Fault::new("is not UTF-8 text").in_file(file))
+        text_at(file, &bytes)
     }
 
     /// The path and text of the folder's kustomization file; `None` when it has none.
@@ -163,11 +163,12 @@ impl<'t> Loader<'t> {
             return Err(Fault::new("the path is empty"));
         }
         if path.starts_with('/') {
-            return Err(Fault::new(format!("'{path}' is an absolute path; paths are relative to the kustomization")));
+            return Err(Fault::new(format!(
+                "'{path}' is an absolute path; paths are relative to the kustomization"
+            )));
         }
-        tree::resolve(&self.root, path).map_err(|error| {
-            if is_remote(path) { remote(path) } else { Fault::new(error.to_string()) }
-        })
+        tree::resolve(&self.root, path)
+            .map_err(|error| if is_remote(path) { remote(path) } else { Fault::new(error.to_string()) })
     }
 
     /// Refuses a file outside of the folder where that is not permitted.
@@ -186,7 +187,9 @@ impl<'t> Loader<'t> {
             return Ok(normal);
         }
         let root = shown(&self.root);
-        Err(Fault::new(format!("security: file '{path}' is not in or below '{root}', the folder of its kustomization")))
+        Err(Fault::new(format!(
+            "security: file '{path}' is not in or below '{root}', the folder of its kustomization"
+        )))
     }
 
     fn folder_at(&self, normal: &str) -> Result<Self, Fault> {
@@ -218,6 +221,11 @@ impl<'t> Loader<'t> {
     }
 }
 
+fn text_at(file: &str, bytes: &[u8]) -> Result<String, Fault> {
+    let text = std::str::from_utf8(bytes);
+    text.map(Into::into).map_err(|_| Fault::new("is not UTF-8 text").in_file(file))
+}
+
 /// How a folder is named in messages.
 pub(crate) fn shown(folder: &str) -> &str {
     if folder.is_empty() { "." } else { folder }
@@ -225,7 +233,8 @@ pub(crate) fn shown(folder: &str) -> &str {
 
 /// Whether `path` is `folder` or lies below it.
 fn is_within(path: &str, folder: &str) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn missing(path: &str) -> Fault {
@@ -262,7 +271,9 @@ mod tests {
 
     #[test]
     fn urls_and_repositories_are_told_from_paths() {
-        for path in ["https://x.io/a", "github.com/a/b", "git@github.com:a/b.git", "ssh://git@x/a", "org-1@x.io:a"] {
+        for path in
+            ["https://x.io/a", "github.com/a/b", "git@github.com:a/b.git", "ssh://git@x/a", "org-1@x.io:a"]
+        {
             assert!(is_remote(path), "{path}");
         }
         for path in ["../base", "a@b", "github.community/x", "./https"] {

@@ -32,7 +32,8 @@ pub(crate) struct Configurer {
 impl Origin {
     /// The same, one step further along `path`.
     pub(crate) fn append(&self, path: &str) -> Self {
-        let mut parts: Vec<&str> = self.path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let mut parts: Vec<&str> =
+            self.path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
         for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
             match (part, parts.last()) {
                 ("..", Some(last)) if *last != ".." => {
@@ -46,12 +47,9 @@ impl Origin {
 
     /// The origin of what a field of the kustomization `file` makes or changes.
     pub(crate) fn built_in(&self, file: &str, kind: &str) -> Self {
-        let configurer = Configurer { api_version: "builtin".into(), kind: kind.into(), ..Configurer::default() };
-        Self {
-            path: String::new(),
-            configured_in: self.append(file).path,
-            configured_by: Some(configurer),
-        }
+        let configurer =
+            Configurer { api_version: "builtin".into(), kind: kind.into(), ..Configurer::default() };
+        Self { path: String::new(), configured_in: self.append(file).path, configured_by: Some(configurer) }
     }
 
     fn lines(&self) -> Vec<String> {
@@ -121,7 +119,9 @@ mod tests {
     #[test]
     fn paths_are_joined_without_dots() {
         let at = |path: &str| Origin { path: path.into(), ..Origin::default() };
-        for (base, path, expected) in [("", "../base", "../base"), ("../base", "a.yaml", "../base/a.yaml"), ("a/b", "../c", "a/c")] {
+        for (base, path, expected) in
+            [("", "../base", "../base"), ("../base", "a.yaml", "../base/a.yaml"), ("a/b", "../c", "a/c")]
+        {
             assert_eq!(at(base).append(path).path, expected);
         }
     }

@@ -37,6 +37,7 @@ mod select;
 mod step;
 mod structured;
 mod target;
+mod texts;
 mod value_add;
 mod vars;
 
@@ -94,7 +95,7 @@ const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.
 pub fn build(tree: &Tree, recipe: &Recipe) -> Result<Output> {
     let reader = tree.reader();
     let budget = load::Budget::default();
-    let build = build::Build::new(&budget, matches!(recipe.flavour, Flavour::Flux(_)));
+    let build = build::Build::new(matches!(recipe.flavour, Flavour::Flux(_)));
     let restricted = matches!(recipe.flavour, Flavour::Cli);
     let loader = load::Loader::new(&reader, &budget, &recipe.path, restricted)?;
     let mut target = match &recipe.flavour {
@@ -158,4 +159,3 @@ fn drop_local(map: &mut resmap::ResMap) -> Result<()> {
     });
     RenderError::of(faults).map_or(Ok(()), Err)
 }
-

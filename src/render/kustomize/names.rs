@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::config::Config;
 use super::fieldspec::{self, Create, selects, split_path};
-use super::res::{Id, Kind, Res, text_of};
+use super::res::{Id, KindRef, Res, text_of};
 use super::resmap::ResMap;
 use crate::render::error::{Fault, Result};
 
@@ -96,7 +96,7 @@ fn candidate(res: &Res) -> Candidate {
     }
 }
 
-fn for_kind(config: &Config, gvk: Kind<'_>) -> Vec<Reference> {
+fn for_kind(config: &Config, gvk: KindRef<'_>) -> Vec<Reference> {
     let mut references = Vec::new();
     for back in &config.name_reference {
         for spec in back.referrers.iter().filter(|spec| selects(spec, gvk)) {
@@ -129,11 +129,12 @@ impl<'a> Referrer<'a> {
         let candidates = index.candidates.as_slice();
         let role = |field: &str| value.get("roleRef")?.get(field).filter(|v| !v.is_null()).map(text_of);
         let role = role("apiGroup").zip(role("kind")).map(|(group, kind)| (group.into(), kind.into()));
-        let bound_namespaces = if candidates[at].id.kind == "RoleBinding" && !candidates[at].id.is_cluster_scoped() {
-            bound_namespaces(value)?
-        } else {
-            HashSet::new()
-        };
+        let bound_namespaces =
+            if candidates[at].id.kind == "RoleBinding" && !candidates[at].id.is_cluster_scoped() {
+                bound_namespaces(value)?
+            } else {
+                HashSet::new()
+            };
         Ok(Self { items, candidates, index, at, bound_namespaces, role })
     }
 
@@ -228,7 +229,8 @@ impl<'a> Referrer<'a> {
                 if rest.iter().all(|at| same(&self.candidates[*at], first_candidate)) {
                     return Ok(Some(*first));
                 }
-                let subjects: Vec<String> = found.iter().map(|at| self.candidates[*at].id.subject()).collect();
+                let subjects: Vec<String> =
+                    found.iter().map(|at| self.candidates[*at].id.subject()).collect();
                 Err(Fault::new(format!("'{name}' could mean several objects: {}", subjects.join(", "))))
             }
         }
@@ -238,7 +240,7 @@ impl<'a> Referrer<'a> {
     fn was(&self, at: usize, group: &str, version: &str, kind: &str) -> bool {
         let id = &self.candidates[at].id;
         self.items[at].previous.iter().any(|previous| {
-            Kind { group: &id.group, version: &id.version, kind: &previous.kind }
+            KindRef { group: &id.group, version: &id.version, kind: &previous.kind }
                 .is_selected(group, version, kind)
         })
     }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use super::res::text_of;
+use super::texts;
 use crate::model::yaml::{self, Dialect};
 use crate::render::error::{Fault, RenderError, Result};
 
@@ -23,7 +24,8 @@ pub(crate) struct Parsed {
 /// Reads the objects of a text. Every document that is none is told.
 pub(crate) fn objects(text: &str, file: &str) -> Result<Vec<Parsed>> {
     let mut documents = Vec::new();
-    let unix = if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) };
+    let unix =
+        if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) };
     let chunks = split(&unix).map_err(|fault| fault.in_file(file))?;
     let single = chunks.len() == 1;
     for chunk in &chunks {
@@ -37,7 +39,11 @@ pub(crate) fn objects(text: &str, file: &str) -> Result<Vec<Parsed>> {
     if single && documents.first().is_some_and(is_wrapped) {
         documents = documents.pop().map(unwrap).unwrap_or_default();
     }
-    validate(expand(documents, file)?, file)
+    let mut objects = validate(expand(documents, file)?, file)?;
+    for object in &mut objects {
+        texts::restore(&mut object.value, &unix, object.line, false);
+    }
+    Ok(objects)
 }
 
 struct Chunk<'a> {
@@ -174,7 +180,10 @@ mod tests {
         let cases = [
             (a.to_owned(), vec!["1:a"]),
             (format!("---\n{a}---\n# comment\n---\n{}", a.replace('a', "b")), vec!["2:a", "7:b"]),
-            (format!("kind: XList\nitems:\n- {{kind: A, metadata: {{name: x}}}}\n---\n{a}"), vec!["5:a", "1:x"]),
+            (
+                format!("kind: XList\nitems:\n- {{kind: A, metadata: {{name: x}}}}\n---\n{a}"),
+                vec!["5:a", "1:x"],
+            ),
             ("kind: List\nitems:\n- {kind: A, metadata: {name: x}}\n-\n".into(), vec!["1:x"]),
         ];
         for (text, expected) in cases {
@@ -185,7 +194,10 @@ mod tests {
     #[test]
     fn what_is_no_object_is_told_with_its_line() {
         let cases = [
-            ("a: b\n---\nkind: A\n", "f.yaml:1: kind is missing: not a Kubernetes object\nf.yaml:3: A: metadata.name is missing"),
+            (
+                "a: b\n---\nkind: A\n",
+                "f.yaml:1: kind is missing: not a Kubernetes object\nf.yaml:3: A: metadata.name is missing",
+            ),
             ("- a\n", "f.yaml:1: expected a Kubernetes object, found a list"),
             ("kind: A\n--- b\n", "f.yaml:2: '--- b': a document must begin on the line after ---"),
         ];

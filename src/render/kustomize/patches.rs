@@ -47,7 +47,7 @@ pub(crate) enum PatchStep {
 impl PatchStep {
     /// Reads an entry of `patches`.
     pub(crate) fn of_patch(patch: &Patch, loader: &Loader<'_>) -> Result<Self> {
-        let inline = patch.patch.trim();
+        let inline = patch.content.trim();
         let (text, source, file) = match (inline.is_empty(), patch.path.is_empty()) {
             (true, true) => return Err(Fault::new("one of patch and path is wanted").into()),
             (false, false) => return Err(Fault::new("only one of patch and path may be set").into()),
@@ -65,7 +65,7 @@ impl PatchStep {
             (Ok(merge), Ok(json)) if !merge.is_empty() && !json.is_empty() => {
                 Err(Fault::new("is both a strategic merge patch and a JSON patch").in_file(&file).into())
             }
-            (Ok(objects), _) => Self::merge(objects, options, &source, target),
+            (Ok(objects), _) => Self::merge(objects, &options, &source, target),
             (Err(_), Ok(json)) => match target {
                 Some(target) => Ok(Self::Json { patch: json, target, remember: true, source }),
                 None => Err(Fault::new("a JSON patch needs a target").in_field("target").into()),
@@ -81,7 +81,7 @@ impl PatchStep {
 
     fn merge(
         objects: Vec<parse::Parsed>,
-        options: PatchOptions,
+        options: &PatchOptions,
         source: &str,
         target: Option<Matcher>,
     ) -> Result<Self> {
@@ -107,10 +107,10 @@ impl PatchStep {
         if target.name.is_empty() {
             return Err(Fault::new("the target's name is wanted").in_field("target.name").into());
         }
-        let (text, source) = match (patch.patch.is_empty(), patch.path.is_empty()) {
+        let (text, source) = match (patch.content.is_empty(), patch.path.is_empty()) {
             (true, true) => return Err(Fault::new("one of patch and path is wanted").into()),
             (false, false) => return Err(Fault::new("only one of patch and path may be set").into()),
-            (false, true) => (patch.patch.clone(), "inline patch".to_owned()),
+            (false, true) => (patch.content.clone(), "inline patch".to_owned()),
             (true, false) => {
                 let (file, text) = loader.text(&patch.path)?;
                 (text, file)
@@ -124,7 +124,7 @@ impl PatchStep {
     }
 
     /// Changes the resources meant.
-    pub(crate) fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         match self {
             Self::Nothing => Ok(()),
             Self::ByName(patches) => patches.iter().try_for_each(|patch| by_name(map, patch, build)),
@@ -167,7 +167,7 @@ pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result
 }
 
 /// Applies the patches of `patchesStrategicMerge`.
-pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build) -> Result<()> {
     for patch in patches {
         let target = unique_target(map, patch)?;
         merge_all(map, &[target], patch, build)?;
@@ -175,7 +175,7 @@ pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, buil
     Ok(())
 }
 
-fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<()> {
+fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build) -> Result<()> {
     let target = unique_target(map, patch)?;
     let before = map.items()[target].id();
     let res = map.content_mut(target);
@@ -196,7 +196,8 @@ fn unique_target(map: &ResMap, patch: &MergePatch) -> Result<usize> {
     let text = |pointer: &str| patch.value.pointer(pointer).map(text_of).unwrap_or_default();
     let api_version = text("/apiVersion");
     let (group, version) = split_api_version(&api_version);
-    let id = Id::described(group, version, &text("/kind"), &text("/metadata/name"), &text("/metadata/namespace"));
+    let id =
+        Id::described(group, version, &text("/kind"), &text("/metadata/name"), &text("/metadata/namespace"));
     let fault = |message: String| {
         Fault::new(message).on_object(id.subject()).in_field(format!("patch '{}'", patch.source)).into()
     };
@@ -214,7 +215,7 @@ fn unique_target(map: &ResMap, patch: &MergePatch) -> Result<usize> {
 }
 
 /// Applies one patch to several resources, whose identities must stay apart.
-fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build<'_>) -> Result<()> {
+fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build) -> Result<()> {
     let mut value = patch.value.clone();
     // Kustomize passes these maps through string maps, where a null turns into a word.
     for field in ["labels", "annotations"] {
@@ -245,7 +246,7 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
 }
 
 /// Merges a patch into one resource. Name and kind stay unless the options say otherwise, the namespace always does.
-fn merge_one(res: &mut Res, patch: &Value, options: &PatchOptions, build: &Build<'_>) -> Result<()> {
+fn merge_one(res: &mut Res, patch: &Value, options: &PatchOptions, build: &Build) -> Result<()> {
     let (name, namespace, kind) =
         (res.name().into_owned(), res.namespace().into_owned(), res.value.get("kind").cloned());
     let subject = res.subject();

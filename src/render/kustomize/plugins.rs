@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::decode::{Decode, Strictness, decode, record};
-use super::file::{FieldSpec, Generator, Image, Meta, Pairs, Patch, PatchOptions, Replacement, Replica, Selector};
+use super::file::{
+    FieldSpec, Generator, Image, Meta, Pairs, Patch, PatchOptions, Replacement, Replica, Selector,
+};
 use super::generators::{self, Product};
 use super::images::SetImage;
 use super::labels::SetPairs;
@@ -156,7 +158,8 @@ fn configurations(target: &Target<'_, '_>, entries: &[String], field: &str) -> R
             Ok(objects) => {
                 let name = target.file.rsplit('/').next().unwrap_or(&target.file);
                 let origin = target.origin.as_ref().map(|origin| origin.append(name));
-                let objects = objects.into_iter().map(|object| resource(object.value, &target.file, origin.clone()));
+                let objects =
+                    objects.into_iter().map(|object| resource(object.value, &target.file, origin.clone()));
                 all.map.append_all(objects.collect()).map_err(|error| error.in_file(&target.file))?;
             }
             Err(error) if entry.trim().contains('\n') => return Err(error.in_field(field)),
@@ -168,8 +171,13 @@ fn configurations(target: &Target<'_, '_>, entries: &[String], field: &str) -> R
     for config in &configs {
         let gvk = config.gvk();
         if !gvk.group.is_empty() || gvk.version != "builtin" {
-            let message = "is not a built-in plugin; plugins that run programs or containers are not supported";
-            return Err(Fault::new(message).in_field(field).on_object(config.subject()).in_file(&config.file).into());
+            let message =
+                "is not a built-in plugin; plugins that run programs or containers are not supported";
+            return Err(Fault::new(message)
+                .in_field(field)
+                .on_object(config.subject())
+                .in_file(&config.file)
+                .into());
         }
     }
     Ok(configs)
@@ -241,8 +249,8 @@ fn transformers(target: &Target<'_, '_>, config: &Res) -> Result<Vec<Transformer
         "NamespaceTransformer" => {
             let plugin: NamespacePlugin = read(config)?;
             let subjects = Subjects::parse(&plugin.subjects)?;
-            let namespace = head.metadata.namespace;
-            Transformer::Namespace(Namespace { namespace, specs, unset_only: plugin.unset_only, subjects })
+            let name = head.metadata.namespace;
+            Transformer::Namespace(Namespace { name, specs, unset_only: plugin.unset_only, subjects })
         }
         "PrefixTransformer" | "SuffixTransformer" | "PrefixSuffixTransformer" => {
             return affixes(config, head.specs);
@@ -251,9 +259,10 @@ fn transformers(target: &Target<'_, '_>, config: &Res) -> Result<Vec<Transformer
             patch(target, config)?
         }
         "HashTransformer" => Transformer::Hash,
-        "ImageTagTransformer" | "ReplicaCountTransformer" | "ReplacementTransformer" | "ValueAddTransformer" => {
-            value(target, config, specs)?
-        }
+        "ImageTagTransformer"
+        | "ReplicaCountTransformer"
+        | "ReplacementTransformer"
+        | "ValueAddTransformer" => value(target, config, specs)?,
         _ => return Err(Fault::new("is not a transformer").into()),
     }])
 }
@@ -263,9 +272,8 @@ fn affixes(config: &Res, specs: Option<Vec<FieldSpec>>) -> Result<Vec<Transforme
     let Some(specs) = specs else {
         return Err(Fault::new("is wanted").in_field("fieldSpecs").into());
     };
-    let affix = |end, text: &str| {
-        Transformer::Affix(Affix { end, text: text.to_owned(), specs: specs.clone() })
-    };
+    let affix =
+        |end, text: &str| Transformer::Affix(Affix { end, text: text.to_owned(), specs: specs.clone() });
     Ok(match config.kind() {
         "PrefixTransformer" => vec![affix(End::Prefix, &plugin.prefix)],
         "SuffixTransformer" => vec![affix(End::Suffix, &plugin.suffix)],
@@ -275,9 +283,9 @@ fn affixes(config: &Res, specs: Option<Vec<FieldSpec>>) -> Result<Vec<Transforme
 
 fn patch(target: &Target<'_, '_>, config: &Res) -> Result<Transformer> {
     let plugin: PatchPlugin = read(config)?;
-    let entry = |patch: String| Patch {
+    let entry = |content: String| Patch {
         path: plugin.path.clone(),
-        patch,
+        content,
         target: plugin.target.clone(),
         options: plugin.options.clone(),
     };
@@ -302,9 +310,7 @@ fn value(target: &Target<'_, '_>, config: &Res, specs: Vec<FieldSpec>) -> Result
     let plugin: ValuePlugin = read(config)?;
     Ok(match config.kind() {
         "ImageTagTransformer" => Transformer::Image(SetImage::new(plugin.image, specs)?),
-        "ReplicaCountTransformer" => {
-            Transformer::Replicas(SetReplicas { replica: plugin.replica, specs })
-        }
+        "ReplicaCountTransformer" => Transformer::Replicas(SetReplicas { replica: plugin.replica, specs }),
         "ReplacementTransformer" => {
             Transformer::Replacements(super::replacements::load(&plugin.replacements, &target.loader)?)
         }

@@ -34,7 +34,9 @@ pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<R
         let (file, text) = loader.text(&entry.path)?;
         let value = first_document(&text, &file)?;
         match value {
-            Value::Array(_) => all.extend(decode_file::<Vec<Replacement>>(value, Strictness::Lenient, &text, &file)?),
+            Value::Array(_) => {
+                all.extend(decode_file::<Vec<Replacement>>(value, Strictness::Lenient, &text, &file)?);
+            }
             Value::Object(_) => all.push(decode_file(value, Strictness::Lenient, &text, &file)?),
             other => {
                 let found = crate::model::type_name(&other);
@@ -83,7 +85,8 @@ fn take(source: &Source, map: &ResMap) -> Result<Value> {
         [] => return Err(Fault::new(format!("the source '{}' is no object here", described())).into()),
         several => {
             let subjects: Vec<String> = several.iter().map(|res| res.subject()).collect();
-            let message = format!("the source '{}' could be several objects: {}", described(), subjects.join(", "));
+            let message =
+                format!("the source '{}' could be several objects: {}", described(), subjects.join(", "));
             return Err(Fault::new(message).into());
         }
     };
@@ -190,7 +193,9 @@ fn put_in(found: &Found, target: &Target, object: &mut Value) -> Result<(), Faul
             fieldpath::find(object, &parts, create).map_err(|fault| fault.in_field(format!("'{path}'")))?;
         if matches.is_empty() {
             let what = if create.is_some() { "found or made" } else { "found" };
-            return Err(Fault::new(format!("the field cannot be {what} in the target")).in_field(format!("'{path}'")));
+            return Err(
+                Fault::new(format!("the field cannot be {what} in the target")).in_field(format!("'{path}'"))
+            );
         }
         for place in matches.iter().filter(|place| !place.detached) {
             if let Some(field) = fieldpath::at(object, &place.hops) {
@@ -241,7 +246,9 @@ fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, Fault> {
     let same = match (field, &plain) {
         _ if made => true,
         (Value::String(_), _) => return Ok(text.into()),
-        (Value::Bool(_), Value::Bool(_)) | (Value::Number(_), Value::Number(_)) | (Value::Null, Value::Null) => true,
+        (Value::Bool(_), Value::Bool(_))
+        | (Value::Number(_), Value::Number(_))
+        | (Value::Null, Value::Null) => true,
         _ => false,
     };
     if same {

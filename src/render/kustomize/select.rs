@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use regex::Regex;
 
 use super::file::Selector;
-use super::res::{Id, Kind, Res};
+use super::res::{Id, KindRef, Res};
 use super::resmap::ResMap;
 use crate::render::error::{Fault, Result};
 
@@ -82,8 +82,8 @@ impl Matcher {
             return false;
         }
         let first = res.previous.first();
-        let name = self.name.matches(&res.name())
-            || first.is_some_and(|previous| self.name.matches(&previous.name));
+        let name =
+            self.name.matches(&res.name()) || first.is_some_and(|previous| self.name.matches(&previous.name));
         let namespace = matches!(self.namespace, Pattern::Any)
             || self.namespace.matches(&res.effective_namespace())
             || first.is_some_and(|previous| self.namespace.matches(&previous.namespace));
@@ -91,7 +91,7 @@ impl Matcher {
     }
 
     /// Whether the kind is meant.
-    pub(crate) fn means_kind(&self, gvk: Kind<'_>) -> bool {
+    pub(crate) fn means_kind(&self, gvk: KindRef<'_>) -> bool {
         self.kind.matches(gvk.kind) && self.group.matches(gvk.group) && self.version.matches(gvk.version)
     }
 
@@ -143,14 +143,18 @@ impl Requirements {
             return Ok(Self::default());
         }
         loop {
-            requirements.push(parser.requirement().map_err(|message| {
-                Fault::new(format!("'{text}' is not a selector: {message}"))
-            })?);
+            requirements.push(
+                parser
+                    .requirement()
+                    .map_err(|message| Fault::new(format!("'{text}' is not a selector: {message}")))?,
+            );
             match parser.next() {
                 None => return Ok(Self(requirements)),
                 Some(",") => {}
                 Some(other) => {
-                    return Err(Fault::new(format!("'{text}' is not a selector: found '{other}', expected ','")));
+                    return Err(Fault::new(format!(
+                        "'{text}' is not a selector: found '{other}', expected ','"
+                    )));
                 }
             }
         }
@@ -330,7 +334,11 @@ mod tests {
             ("x.io/y=", true),
             ("x.io/y in (,a)", true),
         ] {
-            assert_eq!(Requirements::parse(selector).unwrap().match_in(&res, "labels"), expected, "{selector}");
+            assert_eq!(
+                Requirements::parse(selector).unwrap().match_in(&res, "labels"),
+                expected,
+                "{selector}"
+            );
         }
     }
 

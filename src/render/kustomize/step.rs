@@ -1,18 +1,18 @@
 //! The transformers of one kustomization, in the order in which they run.
 
 use super::build::Build;
-use super::labels::SetPairs;
+use super::file::Replacement;
+use super::hash;
 use super::images::SetImage;
+use super::labels::SetPairs;
 use super::metadata::Origin;
 use super::namespace::Namespace;
 use super::patches::{self, MergePatch, PatchStep};
 use super::prefix::Affix;
-use super::file::Replacement;
-use super::hash;
 use super::replacements;
 use super::replicas::SetReplicas;
-use super::value_add::AddValue;
 use super::resmap::ResMap;
+use super::value_add::AddValue;
 use crate::render::error::Result;
 
 /// A transformer that is ready to run.
@@ -50,7 +50,7 @@ pub(crate) struct Step {
 }
 
 impl Transformer {
-    fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+    fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         match self {
             Self::StrategicMerge(patches) => patches::run_strategic_merge(patches, map, build),
             Self::Patch(patch) => patch.run(map, build),
@@ -68,7 +68,7 @@ impl Transformer {
 
 impl Step {
     /// Runs the transformer and notes it on every object.
-    pub(crate) fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         self.transformer.run(map, build).map_err(|error| error.in_file(&self.file))?;
         if let Some(origin) = &self.origin {
             for at in 0..map.items().len() {

@@ -19,6 +19,7 @@ use super::replicas::SetReplicas;
 use super::res::Res;
 use super::resmap::ResMap;
 use super::step::{Step, Transformer};
+use super::texts;
 use crate::render::error::{Fault, RenderError, Result};
 
 /// What has been accumulated so far.
@@ -55,7 +56,7 @@ impl Accumulator {
 /// A kustomization that is loaded and may be built.
 pub(crate) struct Target<'t, 'b> {
     /// The build.
-    pub(crate) build: &'b Build<'t>,
+    pub(crate) build: &'b Build,
     /// Reads relative to its folder.
     pub(crate) loader: Loader<'t>,
     /// The fields.
@@ -68,7 +69,7 @@ pub(crate) struct Target<'t, 'b> {
 
 impl<'t, 'b> Target<'t, 'b> {
     /// Loads the kustomization of a folder.
-    pub(crate) fn load(build: &'b Build<'t>, loader: Loader<'t>) -> Result<Self> {
+    pub(crate) fn load(build: &'b Build, loader: Loader<'t>) -> Result<Self> {
         let Some((file, text)) = loader.kustomization()? else {
             let message = format!(
                 "no kustomization file in '{}': expected kustomization.yaml, kustomization.yml or Kustomization",
@@ -78,7 +79,9 @@ impl<'t, 'b> Target<'t, 'b> {
         };
         let mut warnings = Vec::new();
         let kustomization = Kustomization::parse(&text, &file, &mut warnings)?;
-        warnings.into_iter().for_each(|warning| build.warn(warning));
+        for warning in warnings {
+            build.warn(warning);
+        }
         Ok(Self { build, loader, kustomization, file, origin: None })
     }
 
@@ -139,8 +142,16 @@ impl<'t, 'b> Target<'t, 'b> {
             Found::File(file) => {
                 let text = self.loader.text_of(&file)?;
                 let origin = self.origin.as_ref().map(|origin| origin.append(path));
-                let objects = parse::objects(&text, &file)?;
-                all.map.append_all(objects.into_iter().map(|object| resource(object.value, &file, origin.clone())).collect())
+                let mut objects = parse::objects(&text, &file)?;
+                for object in &mut objects {
+                    texts::restore(&mut object.value, &text, object.line, true);
+                }
+                let objects: Vec<Res> =
+                    objects.into_iter().map(|object| resource(object.value, &file, origin.clone())).collect();
+                for res in &objects {
+                    self.build.meet(res);
+                }
+                all.map.append_all(objects)
             }
             Found::Folder(loader) => {
                 let target = self.child(loader, path)?;
@@ -162,7 +173,8 @@ impl<'t, 'b> Target<'t, 'b> {
 
     fn add_components(&self, mut all: Accumulator) -> Result<Accumulator> {
         for (index, path) in self.kustomization.components.iter().enumerate() {
-            let place = |error: RenderError| error.in_field(&format!("components[{index}]")).in_file(&self.file);
+            let place =
+                |error: RenderError| error.in_field(&format!("components[{index}]")).in_file(&self.file);
             let loader = self.loader.folder(path).map_err(|fault| place(fault.into()))?;
             let target = self.child(loader, path).map_err(place)?;
             if !target.kustomization.is_component() {
@@ -216,10 +228,12 @@ impl<'t, 'b> Target<'t, 'b> {
     fn validate(&self, all: &mut Accumulator) -> Result<()> {
         let steps = super::plugins::steps(self, &self.kustomization.validators, "validators")?;
         for step in steps {
-            let before: Vec<serde_json::Value> = all.map.items().iter().map(|res| res.value.clone()).collect();
+            let before: Vec<serde_json::Value> =
+                all.map.items().iter().map(|res| res.value.clone()).collect();
             step.run(&mut all.map, self.build)?;
             let mut after = all.map.items().iter().map(|res| without_validation_label(&res.value));
-            let same = before.len() == all.map.items().len() && before.iter().all(|value| after.next().as_ref() == Some(value));
+            let same = before.len() == all.map.items().len()
+                && before.iter().all(|value| after.next().as_ref() == Some(value));
             if !same {
                 let message = "a validator changed the resources";
                 return Err(Fault::new(message).in_field("validators").in_file(&self.file).into());
@@ -229,15 +243,16 @@ impl<'t, 'b> Target<'t, 'b> {
     }
 }
 
+/// An object without the label that a validator may set. Beside other labels kustomize does not let it pass.
 fn without_validation_label(value: &serde_json::Value) -> serde_json::Value {
-    let mut res = Res::new(value.clone(), "");
-    if let Some(serde_json::Value::Object(labels)) = res.value.pointer_mut("/metadata/labels") {
-        labels.shift_remove("validated-by");
-        if labels.is_empty() {
-            res.value["metadata"].as_object_mut().map(|metadata| metadata.shift_remove("labels"));
+    let mut value = value.clone();
+    if let Some(serde_json::Value::Object(metadata)) = value.get_mut("metadata") {
+        let only = metadata.get("labels").and_then(serde_json::Value::as_object);
+        if only.is_some_and(|labels| labels.len() == 1 && labels.contains_key("validated-by")) {
+            metadata.shift_remove("labels");
         }
     }
-    res.value
+    value
 }
 
 /// A resource as it is read from a file, with the notes that whoever wrote it may have put there.
@@ -269,13 +284,16 @@ impl Steps<'_, '_, '_> {
     fn patches(&mut self) -> Result<()> {
         let target = self.target;
         let kustomization = &target.kustomization;
-        if let Some(entries) = kustomization.patches_strategic_merge.as_ref().filter(|entries| !entries.is_empty()) {
+        if let Some(entries) =
+            kustomization.patches_strategic_merge.as_ref().filter(|entries| !entries.is_empty())
+        {
             let patches =
                 self.place("patchesStrategicMerge", patches::strategic_merge(entries, &target.loader))?;
             self.push("PatchStrategicMergeTransformer", Transformer::StrategicMerge(patches));
         }
         for (index, patch) in kustomization.patches.iter().enumerate() {
-            let step = self.place(&format!("patches[{index}]"), PatchStep::of_patch(patch, &target.loader))?;
+            let step =
+                self.place(&format!("patches[{index}]"), PatchStep::of_patch(patch, &target.loader))?;
             self.push("PatchTransformer", Transformer::Patch(step));
         }
         Ok(())
@@ -285,7 +303,7 @@ impl Steps<'_, '_, '_> {
         let kustomization = &self.target.kustomization;
         if !kustomization.namespace.is_empty() {
             let namespace = Namespace {
-                namespace: kustomization.namespace.clone(),
+                name: kustomization.namespace.clone(),
                 specs: config.namespace.clone(),
                 ..Namespace::default()
             };
@@ -343,8 +361,7 @@ impl Steps<'_, '_, '_> {
             self.push("ImageTagTransformer", Transformer::Image(image));
         }
         if !kustomization.replacements.is_empty() {
-            let replacements =
-                super::replacements::load(&kustomization.replacements, &target.loader);
+            let replacements = super::replacements::load(&kustomization.replacements, &target.loader);
             let replacements = self.place("replacements", replacements)?;
             self.push("ReplacementTransformer", Transformer::Replacements(replacements));
         }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::decode::record;
-use super::fieldspec::{split_path};
+use super::fieldspec::split_path;
 use super::file::Selector;
 use super::namespace::Namespace;
 use super::res::text_of;
@@ -40,10 +40,10 @@ impl AddValue {
                 Some(selector) => Matcher::new(selector)?.select(map),
                 None => (0..map.items().len()).collect(),
             };
-            for res in selected.into_iter().map(|at| at).collect::<Vec<_>>() {
-                let res = &mut map.items_mut()[res];
+            for at in selected {
+                let res = &mut map.items_mut()[at];
                 if target.field_path == "metadata/namespace" {
-                    let namespace = Namespace { namespace: self.value.clone(), ..Namespace::default() };
+                    let namespace = Namespace { name: self.value.clone(), ..Namespace::default() };
                     namespace.set_in(res)?;
                 } else {
                     let subject = res.subject();
@@ -75,14 +75,16 @@ impl AddValue {
 fn enter<'v>(value: &'v mut Value, part: &str) -> Result<&'v mut Value, Fault> {
     if let Ok(index) = part.parse::<usize>() {
         let found = crate::model::type_name(value);
-        let items = value.as_array_mut().ok_or_else(|| Fault::new(format!("expected a list, found {found}")))?;
+        let items =
+            value.as_array_mut().ok_or_else(|| Fault::new(format!("expected a list, found {found}")))?;
         return items.get_mut(index).ok_or_else(|| Fault::new(format!("there is no element {index}")));
     }
     if value.is_null() {
         *value = Value::Object(Map::new());
     }
     let found = crate::model::type_name(value);
-    let map = value.as_object_mut().ok_or_else(|| Fault::new(format!("expected a mapping, found {found}")))?;
+    let map =
+        value.as_object_mut().ok_or_else(|| Fault::new(format!("expected a mapping, found {found}")))?;
     Ok(map.entry(part).or_insert(Value::Null))
 }
 
@@ -100,12 +102,9 @@ mod tests {
 
     #[test]
     fn a_part_is_inserted_into_a_path() {
-        for (path, place, expected) in [
-            ("/a/b", 0, "/X/a/b"),
-            ("/a/b", 1, "/a/X/b"),
-            ("a/b", 9, "a/b/X"),
-            ("", 0, "X"),
-        ] {
+        for (path, place, expected) in
+            [("/a/b", 0, "/X/a/b"), ("/a/b", 1, "/a/X/b"), ("a/b", 9, "a/b/X"), ("", 0, "X")]
+        {
             assert_eq!(insert_part(path, place, "X"), expected, "{path} {place}");
         }
     }

@@ -62,7 +62,7 @@ fn means(reference: &ObjectRef, res: &Res) -> bool {
 }
 
 /// Puts the values of all variables where they are asked for.
-pub(crate) fn run(all: &mut Accumulator, build: &Build<'_>) -> Result<()> {
+pub(crate) fn run(all: &mut Accumulator, build: &Build) -> Result<()> {
     if all.vars.is_empty() {
         return Ok(());
     }
@@ -88,7 +88,10 @@ fn value_of(all: &Accumulator, name: &str, var: &Var) -> Result<Value> {
     let marked = all.map.items().iter().find(|res| res.variables.iter().any(|marked| marked == name));
     let res = marked.ok_or_else(|| {
         let reference = &var.objref;
-        fault(format!("its object {} {}/{} is not there", reference.api_version, reference.kind, reference.name))
+        fault(format!(
+            "its object {} {}/{} is not there",
+            reference.api_version, reference.kind, reference.name
+        ))
     })?;
     let path = fieldpath::with_indexes(fieldpath::split(&var.fieldref.field_path));
     let found = fieldpath::lookup(&res.value, &path).ok().flatten();
@@ -149,7 +152,8 @@ fn expand(text: &str, values: &BTreeMap<String, Value>, used: &mut BTreeSet<Stri
             continue;
         };
         let whole = format!("$({name})");
-        let value = values.get(name).filter(|value| !value.is_object() && !value.is_array() && !value.is_null());
+        let value =
+            values.get(name).filter(|value| !value.is_object() && !value.is_array() && !value.is_null());
         match value {
             Some(value) => {
                 used.insert(name.into());
