@@ -191,7 +191,8 @@ impl Analysis {
             space_then_break |= is_break(c) && previous == Some(' ');
             previous = Some(c);
         }
-        let edges = text.starts_with(' ') || text.ends_with(' ') || text.starts_with(is_break) || ends_with_break;
+        let edges =
+            text.starts_with(' ') || text.ends_with(' ') || text.starts_with(is_break) || ends_with_break;
         let quotable = !space_then_break && !special;
         Self {
             fits_plain: quotable && !edges && !break_then_space && !breaks && !indicators,
