@@ -1,4 +1,4 @@
-//! Integration tests.
+//! Integration tests: one binary, so that they share one control plane.
 
 #[cfg(test)]
 mod agent;
@@ -6,6 +6,8 @@ mod agent;
 mod bootstrap;
 #[cfg(test)]
 mod cluster;
+#[cfg(test)]
+mod kustomize;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

@@ -166,7 +166,8 @@ fn requests_of_agent(cluster: &ControlPlane) -> usize {
 }
 
 async fn send(client: &kube::Client, objects: Vec<Value>) -> anyhow::Result<()> {
-    let lanes = futures::stream::iter(objects).map(|object| async move { floor::apply(client, &object).await });
+    let lanes =
+        futures::stream::iter(objects).map(|object| async move { floor::apply(client, &object).await });
     lanes.buffered(8).try_collect::<()>().await
 }
 

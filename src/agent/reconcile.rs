@@ -16,7 +16,7 @@ use crate::queue::{Cause, Event, Next, RunId};
 use crate::verdict::{self, Context, Outcome, Redactor, Schedule, Verdict};
 
 /// The schedule of an object whose own cannot be read.
-const UNKNOWN: Duration = Duration::from_secs(600);
+const UNKNOWN: Duration = Duration::from_mins(10);
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -74,7 +74,12 @@ fn revision_of(shared: &Shared, seen: &Seen<Kustomization>) -> Option<String> {
     snapshot.map(|snapshot| snapshot.revision.to_string())
 }
 
-async fn attempt(shared: &Arc<Shared>, order: &Order, seen: &Seen<Kustomization>, started: Instant) -> Finish {
+async fn attempt(
+    shared: &Arc<Shared>,
+    order: &Order,
+    seen: &Seen<Kustomization>,
+    started: Instant,
+) -> Finish {
     let kustomization = match seen {
         Seen::Sound(kustomization) => kustomization,
         Seen::Malformed { metadata, message } => return ended(malformed(metadata, message)),
@@ -132,7 +137,9 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<crate::tree:
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
     let Some(key) = source_key(kustomization) else {
-        let message = format!("spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use a GitRepository");
+        let message = format!(
+            "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use a GitRepository"
+        );
         return Err(Outcome::SourceRefused { message });
     };
     if shared.lockdown && *namespace != kustomization.metadata.namespace {
@@ -245,7 +252,9 @@ async fn report(
     let metadata = seen.metadata();
     let (schedule, previous) = match (seen, shared.world.kustomization(&order.key)) {
         (Seen::Sound(seen), Some(Seen::Sound(now))) => (schedule_of(seen), now.status.clone()),
-        _ => (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default()),
+        _ => {
+            (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default())
+        }
     };
     let context = context(&order.key, metadata, schedule, &previous, revision, started);
     let verdict = verdict::verdict(&finish.outcome, &context).redacted(&finish.redactor);

@@ -8,8 +8,8 @@ use futures::{Stream, StreamExt as _, pin_mut};
 use kube::Resource;
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
 use kube::core::{DynamicResourceScope, GroupVersionKind};
-use kube::runtime::watcher::{self, Event as Watched, watcher};
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event as Watched, watcher};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Shared;

@@ -5,6 +5,7 @@
 
 mod agent;
 mod bootstrap;
+mod build;
 mod completions;
 mod install;
 mod output;
@@ -36,6 +37,7 @@ struct Cli {
 enum Command {
     Agent(agent::Arguments),
     Bootstrap(Box<bootstrap::Arguments>),
+    Build(build::Arguments),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
     Status(status::Arguments),
@@ -73,6 +75,7 @@ async fn run(command: Command) -> Result<ExitCode, Error> {
     match command {
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Bootstrap(arguments) => bootstrap::run(*arguments).await,
+        Command::Build(arguments) => build::run(&arguments),
         Command::Install(arguments) => install::run(arguments).await,
         Command::Uninstall(arguments) => uninstall::run(arguments).await,
         Command::Status(arguments) => status::run(&arguments).await,

@@ -90,7 +90,8 @@ async fn values(
         "ConfigMap" => DataKind::ConfigMap,
         "Secret" => DataKind::Secret,
         _ => {
-            let message = format!("spec.postBuild.substituteFrom: '{subject}': kind must be ConfigMap or Secret");
+            let message =
+                format!("spec.postBuild.substituteFrom: '{subject}': kind must be ConfigMap or Secret");
             return Err(Outcome::Malformed { message });
         }
     };
@@ -130,8 +131,8 @@ fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
 pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Outcome> {
     let path = kustomization.spec.path.clone().unwrap_or_default();
     let inputs = Inputs { variables: variables(gathered)? };
-    let set = rendered(&kustomization.spec, &path, tree, &inputs)
-        .map_err(|error| unrenderable(&error, &path))?;
+    let set =
+        rendered(&kustomization.spec, &path, tree, &inputs).map_err(|error| unrenderable(&error, &path))?;
     let mut build = Build {
         objects: Vec::with_capacity(set.len()),
         origins: Vec::with_capacity(set.len()),
@@ -180,8 +181,6 @@ fn unrenderable(error: &RenderError, path: &str) -> Outcome {
         Category::InvalidPath | Category::Build => {
             Outcome::Unrenderable { message: format!("kustomize build failed: {error}") }
         }
-        Category::Substitution => {
-            Outcome::Unrenderable { message: format!("post build failed: {error}") }
-        }
+        Category::Substitution => Outcome::Unrenderable { message: format!("post build failed: {error}") },
     }
 }

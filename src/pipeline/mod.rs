@@ -14,6 +14,7 @@
 mod apply;
 mod build;
 mod dress;
+pub mod offline;
 pub mod ports;
 mod preview;
 mod prune;

@@ -315,12 +315,9 @@ impl Queue {
             Some(_) => None,
         };
         let suspended = facts.suspended && !facts.deleting;
-        match self.objects.get_mut(key) {
-            Some(item) => item.facts = facts,
-            None => {
-                let item = Item { facts, failures: 0, ready_at: 0, fights: Fights::default() };
-                self.objects.insert(key.clone(), item);
-            }
+        if let Some(item) = self.objects.get_mut(key) { item.facts = facts } else {
+            let item = Item { facts, failures: 0, ready_at: 0, fights: Fights::default() };
+            self.objects.insert(key.clone(), item);
         }
         self.reconciles.insert(key);
         if suspended {
@@ -352,12 +349,9 @@ impl Queue {
             self.readers.entry(input.clone()).or_default().insert(Reader::Source(key.clone()));
         }
         let suspended = facts.suspended;
-        match self.sources.get_mut(key) {
-            Some(source) => source.facts = facts,
-            None => {
-                let source = Source { facts, fetched: false, revision: None, failures: 0 };
-                self.sources.insert(key.clone(), source);
-            }
+        if let Some(source) = self.sources.get_mut(key) { source.facts = facts } else {
+            let source = Source { facts, fetched: false, revision: None, failures: 0 };
+            self.sources.insert(key.clone(), source);
         }
         self.fetches.insert(key);
         // A paused source is fetched once, so that what was applied from it goes on being enforced.

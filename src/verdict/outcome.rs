@@ -126,7 +126,9 @@ impl Outcome {
     /// In a few words, for a log. What the status says in full stands there.
     pub fn summary(&self) -> String {
         match self {
-            Self::Ready(done) => format!("ready, {} objects, {} changed", done.inventory.len(), done.changes.len()),
+            Self::Ready(done) => {
+                format!("ready, {} objects, {} changed", done.inventory.len(), done.changes.len())
+            }
             Self::Unchanged => "unchanged".into(),
             Self::Unhealthy { .. } => "unhealthy".into(),
             Self::Cancelled { .. } => "cancelled".into(),

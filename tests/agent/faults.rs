@@ -19,9 +19,13 @@ async fn drift_is_put_back_within_seconds() {
     // The watch of a kind begins with the first object of it.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let edit = json!({"data": {"value": "edited"}});
-    maps.patch("a", &PatchParams { field_manager: Some("kubectl-edit".into()), ..PatchParams::default() }, &Patch::Merge(&edit))
-        .await
-        .unwrap();
+    maps.patch(
+        "a",
+        &PatchParams { field_manager: Some("kubectl-edit".into()), ..PatchParams::default() },
+        &Patch::Merge(&edit),
+    )
+    .await
+    .unwrap();
     let started = Instant::now();
     restored(&stage, "1").await;
     println!("an edit: {:?}", started.elapsed());
@@ -150,4 +154,3 @@ async fn an_api_server_that_goes_away_is_waited_for() {
     stage.ready("apps").await;
     assert_eq!(stage.data("a").await.unwrap()["value"], "2");
 }
-

@@ -1,8 +1,8 @@
 //! What befalls a control plane: on one of its own, since other tests would suffer.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
+use harness::proxy::{Mode, Proxy};
 use harness::{ControlPlane, Options};
 use kube::api::{DeleteParams, PostParams};
 use lockgate::cluster::Change;
@@ -73,20 +73,23 @@ async fn changes_during_an_outage_are_seen_after_it(plane: &ControlPlane) {
 }
 
 async fn a_place_in_the_watch_that_is_too_old_is_no_loss(plane: &ControlPlane) {
-    let mut stage = Stage::on(plane).await;
+    let proxy = Proxy::start(plane.address()).unwrap();
+    let kubeconfig = plane.kubeconfig_through(&plane.admin_kubeconfig(), proxy.address()).unwrap();
+    let mut stage = Stage::with(plane, kubeconfig).await;
     let (kept, lost) = (stage.config_map("kept", json!({"a": "1"})), stage.config_map("lost", json!({})));
     stage.cluster.apply(&kept).await.unwrap();
     stage.cluster.apply(&lost).await.unwrap();
     until_intact(&stage, &lost).await;
-    // While the watch is away, an object is deleted, and history up to there is dropped.
-    plane.kill_apiserver();
-    plane.start_apiserver().await.unwrap();
+    // While the watch is away, an object is deleted, and all history is dropped.
+    proxy.set(Mode::Refuse).await;
     stage.config_maps().delete("lost", &DeleteParams::default()).await.unwrap();
+    stage.edit("someone", "kept", json!({"metadata": {"annotations": {"theirs": "1"}}})).await;
     plane.compact_etcd().await.unwrap();
     plane.restart_apiserver().await.unwrap();
+    proxy.set(Mode::Pass).await;
     assert_eq!(stage.change().await, Change::Gone { id: lost.id(), owner: owner() });
     until_intact(&stage, &kept).await;
-    assert!(tokio::time::timeout(Duration::from_millis(500), stage.changes.recv()).await.is_err());
+    assert!(stage.is_quiet().await);
 }
 
 async fn until_intact(stage: &Stage, object: &lockgate::model::Object) {

@@ -9,6 +9,7 @@ mod plan;
 mod rights;
 mod settle;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -39,10 +40,16 @@ impl Stage {
         Self::on(harness::shared()).await
     }
 
+    /// A stage on another control plane.
     pub(crate) async fn on(plane: &harness::ControlPlane) -> Self {
+        Self::with(plane, plane.admin_kubeconfig()).await
+    }
+
+    /// A stage whose cluster is reached by another kubeconfig than the test's own requests.
+    pub(crate) async fn with(plane: &harness::ControlPlane, kubeconfig: PathBuf) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let namespace = format!("stage-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let target = Target { kubeconfig: Some(plane.admin_kubeconfig()), context: None };
+        let target = Target { kubeconfig: Some(kubeconfig), context: None };
         let (cluster, changes) = Cluster::new(Client::connect(&target).await.unwrap());
         let kube = plane.client().await.unwrap();
         let stage = Self { cluster, changes, kube, namespace };

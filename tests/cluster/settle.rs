@@ -85,8 +85,9 @@ async fn what_has_failed_is_not_waited_for() {
         "batch/v1",
         "Job",
         "j",
+        // No node takes its pod, so its controller has nothing to say against the failure.
         json!({"spec": {"backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never",
-            "containers": [{"name": "c", "image": "example.com/c:1"}]}}}}),
+            "nodeSelector": {"no-such-node": "true"}, "containers": [{"name": "c", "image": "example.com/c:1"}]}}}}),
     );
     let reference = stage.cluster.apply(&job).await.unwrap().reference;
     let good = stage.cluster.apply(&stage.config_map("c", json!({}))).await.unwrap().reference;

@@ -12,7 +12,7 @@ use super::res::Res;
 use super::schema::Schema;
 use crate::render::error::{Fault, Result};
 
-/// The version of the OpenAPI document whose merge keys are built in.
+/// The version of the `OpenAPI` document whose merge keys are built in.
 const OPENAPI_VERSION: &str = "v1.21.2";
 
 /// What all steps of one build share.

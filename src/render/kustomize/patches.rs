@@ -47,7 +47,7 @@ pub(crate) enum PatchStep {
 impl PatchStep {
     /// Reads an entry of `patches`.
     pub(crate) fn of_patch(patch: &Patch, loader: &Loader<'_>) -> Result<Self> {
-        let inline = patch.patch.trim();
+        let inline = patch.content.trim();
         let (text, source, file) = match (inline.is_empty(), patch.path.is_empty()) {
             (true, true) => return Err(Fault::new("one of patch and path is wanted").into()),
             (false, false) => return Err(Fault::new("only one of patch and path may be set").into()),
@@ -65,7 +65,7 @@ impl PatchStep {
             (Ok(merge), Ok(json)) if !merge.is_empty() && !json.is_empty() => {
                 Err(Fault::new("is both a strategic merge patch and a JSON patch").in_file(&file).into())
             }
-            (Ok(objects), _) => Self::merge(objects, options, &source, target),
+            (Ok(objects), _) => Self::merge(objects, &options, &source, target),
             (Err(_), Ok(json)) => match target {
                 Some(target) => Ok(Self::Json { patch: json, target, remember: true, source }),
                 None => Err(Fault::new("a JSON patch needs a target").in_field("target").into()),
@@ -81,7 +81,7 @@ impl PatchStep {
 
     fn merge(
         objects: Vec<parse::Parsed>,
-        options: PatchOptions,
+        options: &PatchOptions,
         source: &str,
         target: Option<Matcher>,
     ) -> Result<Self> {
@@ -107,10 +107,10 @@ impl PatchStep {
         if target.name.is_empty() {
             return Err(Fault::new("the target's name is wanted").in_field("target.name").into());
         }
-        let (text, source) = match (patch.patch.is_empty(), patch.path.is_empty()) {
+        let (text, source) = match (patch.content.is_empty(), patch.path.is_empty()) {
             (true, true) => return Err(Fault::new("one of patch and path is wanted").into()),
             (false, false) => return Err(Fault::new("only one of patch and path may be set").into()),
-            (false, true) => (patch.patch.clone(), "inline patch".to_owned()),
+            (false, true) => (patch.content.clone(), "inline patch".to_owned()),
             (true, false) => {
                 let (file, text) = loader.text(&patch.path)?;
                 (text, file)

@@ -48,7 +48,7 @@ pub(crate) enum Behavior {
 
 /// Group, version and kind, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Kind<'a> {
+pub(crate) struct KindRef<'a> {
     /// API group.
     pub(crate) group: &'a str,
     /// API version.
@@ -126,7 +126,7 @@ pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
     }
 }
 
-impl Kind<'_> {
+impl KindRef<'_> {
     /// Whether a selector with these parts, empty for any, means this kind.
     pub(crate) fn is_selected(self, group: &str, version: &str, kind: &str) -> bool {
         (group.is_empty() || group == self.group)
@@ -145,7 +145,7 @@ impl Kind<'_> {
     }
 
     /// The namespace that `namespace` counts as for this kind.
-    fn effective_namespace<'n>(self, namespace: &'n str) -> &'n str {
+    fn effective_namespace(self, namespace: &str) -> &str {
         if self.is_cluster_scoped() {
             NO_NAMESPACE
         } else if namespace.is_empty() {
@@ -158,8 +158,8 @@ impl Kind<'_> {
 
 impl Id {
     /// Group, version and kind.
-    pub(crate) fn gvk(&self) -> Kind<'_> {
-        Kind { group: &self.group, version: &self.version, kind: &self.kind }
+    pub(crate) fn gvk(&self) -> KindRef<'_> {
+        KindRef { group: &self.group, version: &self.version, kind: &self.kind }
     }
 
     /// How messages name it.
@@ -173,7 +173,7 @@ impl Id {
 
     /// The identity of an object that is described and not there, such as the target that a patch names.
     pub(crate) fn described(group: &str, version: &str, kind: &str, name: &str, namespace: &str) -> Self {
-        let namespace = Kind { group, version, kind }.effective_namespace(namespace);
+        let namespace = KindRef { group, version, kind }.effective_namespace(namespace);
         Self {
             group: group.into(),
             version: version.into(),
@@ -201,10 +201,10 @@ impl Res {
     }
 
     /// Group, version and kind.
-    pub(crate) fn gvk(&self) -> Kind<'_> {
+    pub(crate) fn gvk(&self) -> KindRef<'_> {
         let api_version = self.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         let (group, version) = split_api_version(api_version);
-        Kind { group, version, kind: self.kind() }
+        KindRef { group, version, kind: self.kind() }
     }
 
     /// `metadata.name`.
@@ -251,7 +251,7 @@ impl Res {
     }
 
     /// The kind it was read with, in the group and version of now.
-    pub(crate) fn original_gvk(&self) -> Kind<'_> {
+    pub(crate) fn original_gvk(&self) -> KindRef<'_> {
         let mut gvk = self.gvk();
         if let Some(first) = self.previous.first() {
             gvk.kind = &first.kind;

@@ -15,11 +15,6 @@ pub(crate) struct ResMap {
 }
 
 impl ResMap {
-    /// Resources that may still hold the same identity twice.
-    pub(crate) fn of(items: Vec<Res>) -> Self {
-        Self { items, ..Self::default() }
-    }
-
     /// All resources.
     pub(crate) fn items(&self) -> &[Res] {
         &self.items

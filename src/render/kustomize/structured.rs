@@ -1,4 +1,4 @@
-//! Replacements inside a text that is itself YAML or JSON, such as a file in a ConfigMap.
+//! Replacements inside a text that is itself YAML or JSON, such as a file in a `ConfigMap`.
 
 use serde_json::Value;
 
@@ -84,10 +84,9 @@ fn write(content: &Value, before: &str) -> String {
         return yaml::to_string(content).trim().to_owned();
     }
     let sorted = super::hash::sorted(content.clone());
-    if before.contains('\n') && before.contains("  ") {
-        if let Ok(pretty) = serde_json::to_string_pretty(&sorted) {
-            return super::hash::escape_html(&pretty);
-        }
+    let is_pretty = before.contains('\n') && before.contains("  ");
+    if let (true, Ok(pretty)) = (is_pretty, serde_json::to_string_pretty(&sorted)) {
+        return super::hash::escape_html(&pretty);
     }
     super::hash::escape_html(&sorted.to_string())
 }

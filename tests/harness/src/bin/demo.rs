@@ -41,7 +41,10 @@ fn folder() -> PathBuf {
 async fn run(stay: bool) -> anyhow::Result<()> {
     let start = Instant::now();
     let demo = Demo::start().await?;
-    demo.say(&format!("control plane, sshd and GitHub stand-in are up after {:.1} s", start.elapsed().as_secs_f64()));
+    demo.say(&format!(
+        "control plane, sshd and GitHub stand-in are up after {:.1} s",
+        start.elapsed().as_secs_f64()
+    ));
     let agent = demo.bootstrap().await?;
     demo.lockgate(&["status", "-A"]).await.with_context(|| agent.output())?;
     demo.change().await.with_context(|| agent.output())?;
@@ -91,8 +94,17 @@ impl Demo {
         self.say(&format!("lockgate bootstrap github {REPOSITORY} --path {region}"));
         let (api, ssh) = (self.github.url(), self.git.address().to_string());
         let arguments = [
-            "bootstrap", "github", REPOSITORY, "--branch", "main", "--path", &region, "--api-url", &api,
-            "--ssh-host", &ssh,
+            "bootstrap",
+            "github",
+            REPOSITORY,
+            "--branch",
+            "main",
+            "--path",
+            &region,
+            "--api-url",
+            &api,
+            "--ssh-host",
+            &ssh,
         ];
         let (bootstrap, agent) = tokio::join!(self.lockgate(&arguments), self.agent());
         let agent = agent?;
@@ -102,7 +114,7 @@ impl Demo {
 
     async fn agent(&self) -> anyhow::Result<Agent> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.cluster.client().await?, "flux-system");
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         eventually(minute, async || Ok(accounts.get("lockgate").await?)).await?;
         let kubeconfig = self.cluster.service_account_kubeconfig("flux-system", "lockgate").await?;
         Agent::new(lockgate()?).args(["agent"]).kubeconfig(&kubeconfig).spawn()
@@ -119,7 +131,7 @@ impl Demo {
         let start = Instant::now();
         let proxies: Api<Deployment> = Api::namespaced(self.cluster.client().await?, "kube-network");
         // The source is looked at once a minute.
-        eventually(Duration::from_secs(120), async || {
+        eventually(Duration::from_mins(2), async || {
             let list = proxies.list(&kube::api::ListParams::default()).await?;
             let ready = |deployment: &Deployment| deployment.status.as_ref()?.available_replicas;
             let ready = list.iter().filter_map(ready).max().unwrap_or(0);
@@ -127,7 +139,10 @@ impl Demo {
             Ok(())
         })
         .await?;
-        self.say(&format!("three proxies are available {:.1} s after the commit", start.elapsed().as_secs_f64()));
+        self.say(&format!(
+            "three proxies are available {:.1} s after the commit",
+            start.elapsed().as_secs_f64()
+        ));
         Ok(())
     }
 
