@@ -169,12 +169,9 @@ fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::PathMissing { path } => {
             Failure::new("ArtifactFailed", "Building manifests", path_missing(path), retry)
         }
-        Outcome::Unrenderable { message } => Failure::new(
-            "BuildFailed",
-            "Building manifests",
-            format!("kustomize build failed: {message}"),
-            retry,
-        ),
+        Outcome::Unrenderable { message } => {
+            Failure::new("BuildFailed", "Building manifests", message.clone(), retry)
+        }
         Outcome::InputMissing { message } => {
             Failure::new("BuildFailed", "Building manifests", message.clone(), Next::Backoff)
         }
