@@ -58,6 +58,8 @@ pub enum Event {
         run: RunId,
         /// Whether the Kustomization is Ready.
         ready: bool,
+        /// Whether it says something else of itself than before, which those that it blocks then repeat.
+        news: bool,
         /// When to reconcile again.
         next: Next,
     },
@@ -252,7 +254,9 @@ impl Queue {
                 self.fetched(&source, run, revision, next, now, &mut commands);
             }
             Event::Waits(run) => self.reconciles.release(run),
-            Event::Finished { key, run, ready, next } => self.finished(&key, run, ready, next, now),
+            Event::Finished { key, run, ready, news, next } => {
+                self.finished(&key, run, ready || news, ready, next, now);
+            }
             Event::Drifted(key, object) => self.drifted(&key, object, now, &mut commands),
             Event::InputChanged(input) => self.input_changed(&input, &mut commands),
             Event::Tick => {}
@@ -397,7 +401,9 @@ impl Queue {
         }
     }
 
-    fn finished(&mut self, key: &Key, run: RunId, ready: bool, next: Next, now: Duration) {
+    /// The end of a reconcile. `wakes` those that it blocks: because it is ready, or because they have to say something
+    /// else of it now. In a cycle everyone says the same again, so nothing goes round.
+    fn finished(&mut self, key: &Key, run: RunId, wakes: bool, ready: bool, next: Next, now: Duration) {
         if !self.reconciles.finish(key, run) {
             return;
         }
@@ -409,6 +415,8 @@ impl Queue {
         self.reconciles.schedule(key, due.filter(|_| !paused));
         if ready {
             item.ready_at = self.sequence;
+        }
+        if wakes {
             for dependent in self.dependents.get(key).cloned().unwrap_or_default() {
                 if self.blocked.contains(&dependent) {
                     self.want(&dependent, Cause::Dependency, &mut Vec::new());
