@@ -188,7 +188,7 @@ async fn until(
 ) -> anyhow::Result<()> {
     let kind = GroupVersionKind::gvk("kustomize.toolkit.fluxcd.io", "v1", "Kustomization");
     let resource = ApiResource::from_gvk(&kind);
-    let api: Api<DynamicObject> = Api::namespaced(client.clone(), "flux-system", &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "flux-system", &resource);
     eventually(PATIENCE, async || {
         let list = api.list(&ListParams::default()).await?;
         let left: HashMap<_, _> = list

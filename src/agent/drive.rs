@@ -103,7 +103,11 @@ impl Drive {
                 None
             }
             Notice::Reachable { kind, problem } => {
-                if let Some(problem) = &problem { tracing::warn!(watch = kind, %problem, "the watch is interrupted") } else { tracing::debug!(watch = kind, "the watch is up") }
+                if let Some(problem) = &problem {
+                    tracing::warn!(watch = kind, %problem, "the watch is interrupted")
+                } else {
+                    tracing::debug!(watch = kind, "the watch is up")
+                }
                 self.shared.state.reachable(kind, problem);
                 None
             }

@@ -187,7 +187,7 @@ impl Leadership {
 
     /// Looks at the lease, and takes or renews it where that is allowed.
     async fn look(&self, expired: bool) -> Result<Look, kube::Error> {
-        let until = (Instant::now() + DURATION).checked_sub(MARGIN).unwrap();
+        let until = Instant::now() + DURATION.saturating_sub(MARGIN);
         let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
             let mut lease = Lease {
                 metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },

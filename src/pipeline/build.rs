@@ -172,15 +172,13 @@ fn rendered(
 fn variables(gathered: Gathered) -> Result<Option<Variables>, Outcome> {
     let Gathered { variables, secret, .. } = gathered;
     let made = variables.map(|values| Variables::new(values, secret, true)).transpose();
-    made.map_err(|error| Outcome::Unrenderable { message: format!("post build failed: {error}") })
+    made.map_err(|error| Outcome::Unsubstituted { message: error.to_string() })
 }
 
 fn unrenderable(error: &RenderError, path: &str) -> Outcome {
     match error.category() {
         Category::PathNotFound => Outcome::PathMissing { path: path.to_owned() },
-        Category::InvalidPath | Category::Build => {
-            Outcome::Unrenderable { message: format!("kustomize build failed: {error}") }
-        }
-        Category::Substitution => Outcome::Unrenderable { message: format!("post build failed: {error}") },
+        Category::InvalidPath | Category::Build => Outcome::Unrenderable { message: error.to_string() },
+        Category::Substitution => Outcome::Unsubstituted { message: error.to_string() },
     }
 }

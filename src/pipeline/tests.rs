@@ -40,7 +40,13 @@ fn snapshot(names: &[&str]) -> Snapshot {
     }
 }
 
-async fn run(fake: &Fake, diary: &Diary, kustomization: &Kustomization, names: &[&str], memo: Option<&Memo>) -> Finish {
+async fn run(
+    fake: &Fake,
+    diary: &Diary,
+    kustomization: &Kustomization,
+    names: &[&str],
+    memo: Option<&Memo>,
+) -> Finish {
     let (_sender, cancel) = watch::channel(false);
     let snapshot = snapshot(names);
     let job = Job {
@@ -57,7 +63,9 @@ async fn run(fake: &Fake, diary: &Diary, kustomization: &Kustomization, names: &
 
 fn inventory_of(outcome: &Outcome) -> Vec<String> {
     let entries = match outcome {
-        Outcome::Ready(done) | Outcome::PruneFailed { done, .. } | Outcome::Unhealthy { done, .. } => &done.inventory,
+        Outcome::Ready(done) | Outcome::PruneFailed { done, .. } | Outcome::Unhealthy { done, .. } => {
+            &done.inventory
+        }
         Outcome::Refused { inventory, .. } => inventory,
         other => panic!("{other:?}"),
     };
@@ -67,7 +75,8 @@ fn inventory_of(outcome: &Outcome) -> Vec<String> {
 #[tokio::test]
 async fn the_union_is_recorded_before_the_first_write_and_shrinks_after() {
     let (fake, diary) = (Fake::with(&["old"]), Diary::default());
-    let finish = run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a", "b"], None).await;
+    let finish =
+        run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a", "b"], None).await;
     assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap", "n_b__ConfigMap"]);
     assert_eq!(diary.recorded(), ["n_a__ConfigMap", "n_b__ConfigMap", "n_old__ConfigMap"]);
     assert_eq!(fake.log(), ["apply a", "apply b", "delete old"]);
@@ -84,7 +93,8 @@ async fn without_a_record_nothing_is_written() {
 #[tokio::test]
 async fn a_refusal_stops_the_stage_and_keeps_what_is_managed() {
     let (fake, diary) = (Fake::with(&["old"]).refusing("b"), Diary::default());
-    let finish = run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a", "b"], None).await;
+    let finish =
+        run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a", "b"], None).await;
     assert_eq!(inventory_of(&finish.outcome), ["n_old__ConfigMap"]);
     assert_eq!(fake.log(), [] as [&str; 0], "nothing is written, nothing is deleted");
     assert!(finish.memo.is_none());

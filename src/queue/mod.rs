@@ -315,7 +315,9 @@ impl Queue {
             Some(_) => None,
         };
         let suspended = facts.suspended && !facts.deleting;
-        if let Some(item) = self.objects.get_mut(key) { item.facts = facts } else {
+        if let Some(item) = self.objects.get_mut(key) {
+            item.facts = facts
+        } else {
             let item = Item { facts, failures: 0, ready_at: 0, fights: Fights::default() };
             self.objects.insert(key.clone(), item);
         }
@@ -349,7 +351,9 @@ impl Queue {
             self.readers.entry(input.clone()).or_default().insert(Reader::Source(key.clone()));
         }
         let suspended = facts.suspended;
-        if let Some(source) = self.sources.get_mut(key) { source.facts = facts } else {
+        if let Some(source) = self.sources.get_mut(key) {
+            source.facts = facts
+        } else {
             let source = Source { facts, fetched: false, revision: None, failures: 0 };
             self.sources.insert(key.clone(), source);
         }

@@ -79,6 +79,11 @@ pub enum Outcome {
         /// Which file or object, and why.
         message: String,
     },
+    /// The build was made, but its variables could not be substituted.
+    Unsubstituted {
+        /// Which variables, objects and files.
+        message: String,
+    },
     /// A ConfigMap or Secret that the build needs is missing.
     InputMissing {
         /// Which, and why.
@@ -141,7 +146,9 @@ impl Outcome {
                 "no source".into()
             }
             Self::PathMissing { .. } => "path missing".into(),
-            Self::Unrenderable { .. } | Self::InputMissing { .. } => "not built".into(),
+            Self::Unrenderable { .. } | Self::Unsubstituted { .. } | Self::InputMissing { .. } => {
+                "not built".into()
+            }
             Self::Malformed { .. } => "malformed".into(),
             Self::AccessDenied { .. } => "access denied".into(),
             Self::Unreachable { message } => format!("unreachable: {message}"),

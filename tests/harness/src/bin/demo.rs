@@ -41,7 +41,7 @@ fn folder() -> PathBuf {
 async fn run(stay: bool) -> anyhow::Result<()> {
     let start = Instant::now();
     let demo = Demo::start().await?;
-    demo.say(&format!(
+    say(&format!(
         "control plane, sshd and GitHub stand-in are up after {:.1} s",
         start.elapsed().as_secs_f64()
     ));
@@ -49,12 +49,12 @@ async fn run(stay: bool) -> anyhow::Result<()> {
     demo.lockgate(&["status", "-A"]).await.with_context(|| agent.output())?;
     demo.change().await.with_context(|| agent.output())?;
     if !stay {
-        demo.say("done. `make demo KEEP=1` leaves the cluster running, to look around with kubectl");
+        say("done. `make demo KEEP=1` leaves the cluster running, to look around with kubectl");
         return Ok(());
     }
     fs::create_dir_all(folder())?;
     fs::copy(demo.cluster.admin_kubeconfig(), folder().join("kubeconfig"))?;
-    demo.say(&format!(
+    say(&format!(
         "running. Try next:\n  export KUBECONFIG={}\n  kubectl get ks -A\n  kubectl delete deployment -n kube-network --all    \
          # and see it come back\n  git clone {}    # then commit and push: it is applied within a minute\n  make down",
         folder().join("kubeconfig").display(),
@@ -91,7 +91,7 @@ impl Demo {
     /// Deployment's pod as running, and runs nothing.
     async fn bootstrap(&self) -> anyhow::Result<Agent> {
         let region = format!("{REGION}/flux-system");
-        self.say(&format!("lockgate bootstrap github {REPOSITORY} --path {region}"));
+        say(&format!("lockgate bootstrap github {REPOSITORY} --path {region}"));
         let (api, ssh) = (self.github.url(), self.git.address().to_string());
         let arguments = [
             "bootstrap",
@@ -127,7 +127,7 @@ impl Demo {
         let after = before.replace(r#"proxy_replicas: "2""#, r#"proxy_replicas: "3""#);
         ensure!(after != before, "{path} no longer has the line that the demo changes");
         let commit = self.repo.commit("main", "Run three proxies", &[(path.as_str(), Some(&after))])?;
-        self.say(&format!("committed {} \"Run three proxies\": proxy_replicas 2 -> 3", &commit[..7]));
+        say(&format!("committed {} \"Run three proxies\": proxy_replicas 2 -> 3", &commit[..7]));
         let start = Instant::now();
         let proxies: Api<Deployment> = Api::namespaced(self.cluster.client().await?, "kube-network");
         // The source is looked at once a minute.
@@ -139,10 +139,7 @@ impl Demo {
             Ok(())
         })
         .await?;
-        self.say(&format!(
-            "three proxies are available {:.1} s after the commit",
-            start.elapsed().as_secs_f64()
-        ));
+        say(&format!("three proxies are available {:.1} s after the commit", start.elapsed().as_secs_f64()));
         Ok(())
     }
 
@@ -158,10 +155,10 @@ impl Demo {
         ensure!(status.success(), "lockgate {} failed: {status}", arguments[0]);
         Ok(())
     }
+}
 
-    fn say(&self, text: &str) {
-        println!("\n── {text}");
-    }
+fn say(text: &str) {
+    println!("\n── {text}");
 }
 
 /// The product's binary, which stands beside this one.
