@@ -52,8 +52,8 @@ struct Item {
     facts: Facts,
     /// Failures in a row that called for a backoff.
     failures: u32,
-    /// When it was last found ready.
-    ready_at: u64,
+    /// When there was last something to hear for those that it blocks.
+    told_at: u64,
     fights: Fights,
 }
 
@@ -97,7 +97,7 @@ impl Queue {
             }
             Event::Waits(run) => self.reconciles.release(run),
             Event::Finished { key, run, ready, news, next } => {
-                self.finished(&key, run, ready || news, ready, next, now);
+                self.finished(&key, run, ready || news, next, now);
             }
             Event::Drifted(key, object) => self.drifted(&key, object, now, &mut commands),
             Event::InputChanged(input) => self.input_changed(&input, &mut commands),
@@ -160,7 +160,7 @@ impl Queue {
         if let Some(item) = self.objects.get_mut(key) {
             item.facts = facts;
         } else {
-            let item = Item { facts, failures: 0, ready_at: 0, fights: Fights::default() };
+            let item = Item { facts, failures: 0, told_at: 0, fights: Fights::default() };
             self.objects.insert(key.clone(), item);
         }
         self.reconciles.insert(key);
@@ -245,7 +245,7 @@ impl Queue {
 
     /// The end of a reconcile. `wakes` those that it blocks: because it is ready, or because they have to say something
     /// else of it now. In a cycle everyone says the same again, so nothing goes round.
-    fn finished(&mut self, key: &Key, run: RunId, wakes: bool, ready: bool, next: Next, now: Duration) {
+    fn finished(&mut self, key: &Key, run: RunId, wakes: bool, next: Next, now: Duration) {
         if !self.reconciles.finish(key, run) {
             return;
         }
@@ -255,10 +255,8 @@ impl Queue {
         let due = due(next, key, run, item.failures, now);
         let paused = item.facts.suspended && !item.facts.deleting;
         self.reconciles.schedule(key, due.filter(|_| !paused));
-        if ready {
-            item.ready_at = self.sequence;
-        }
         if wakes {
+            item.told_at = self.sequence;
             for dependent in self.dependents.get(key).cloned().unwrap_or_default() {
                 if self.blocked.contains(&dependent) {
                     self.want(&dependent, Cause::Dependency, &mut Vec::new());
@@ -266,12 +264,12 @@ impl Queue {
             }
         }
         if matches!(next, Next::Unblocked(_)) {
-            // A dependency may have become ready after this run had looked at it.
+            // A dependency may have changed after this run had looked at it.
             let missed = self.objects[key]
                 .facts
                 .depends_on
                 .iter()
-                .any(|dependency| self.objects.get(dependency).is_some_and(|item| item.ready_at > run));
+                .any(|dependency| self.objects.get(dependency).is_some_and(|item| item.told_at > run));
             self.blocked.insert(key.clone());
             if missed {
                 self.want(key, Cause::Dependency, &mut Vec::new());
