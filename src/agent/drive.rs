@@ -104,9 +104,9 @@ impl Drive {
             }
             Notice::Reachable { kind, problem } => {
                 if let Some(problem) = &problem {
-                    tracing::warn!(watch = kind, %problem, "the watch is interrupted")
+                    tracing::warn!(watch = kind, %problem, "the watch is interrupted");
                 } else {
-                    tracing::debug!(watch = kind, "the watch is up")
+                    tracing::debug!(watch = kind, "the watch is up");
                 }
                 self.shared.state.reachable(kind, problem);
                 None

@@ -316,7 +316,7 @@ impl Queue {
         };
         let suspended = facts.suspended && !facts.deleting;
         if let Some(item) = self.objects.get_mut(key) {
-            item.facts = facts
+            item.facts = facts;
         } else {
             let item = Item { facts, failures: 0, ready_at: 0, fights: Fights::default() };
             self.objects.insert(key.clone(), item);
@@ -352,7 +352,7 @@ impl Queue {
         }
         let suspended = facts.suspended;
         if let Some(source) = self.sources.get_mut(key) {
-            source.facts = facts
+            source.facts = facts;
         } else {
             let source = Source { facts, fetched: false, revision: None, failures: 0 };
             self.sources.insert(key.clone(), source);

@@ -305,7 +305,7 @@ fn the_interval_has_a_jitter_and_a_retry_has_none() {
     bench.pass(10 * MINUTE * 12 / 100);
     assert_eq!(bench.runs(), ["a"]);
     bench.finished("a", false, Next::After(MINUTE));
-    bench.pass(MINUTE - Duration::from_millis(1));
+    bench.pass(MINUTE.checked_sub(Duration::from_millis(1)).unwrap());
     assert!(bench.runs().is_empty());
     bench.pass(Duration::from_millis(1));
     assert_eq!(bench.runs(), ["a"]);
@@ -317,7 +317,7 @@ fn what_passes_by_itself_is_tried_again_soon_then_less_often() {
     bench.seen("a", 1, &[]);
     for seconds in [1, 2, 4, 8, 16, 30, 30] {
         bench.finished("a", false, Next::Backoff);
-        bench.pass(Duration::from_secs(seconds) - Duration::from_millis(1));
+        bench.pass(Duration::from_secs(seconds).checked_sub(Duration::from_millis(1)).unwrap());
         assert!(bench.runs().is_empty(), "too early by 1 ms of {seconds} s");
         bench.pass(Duration::from_millis(1));
         assert_eq!(bench.runs(), ["a"]);

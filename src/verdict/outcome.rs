@@ -138,7 +138,9 @@ impl Outcome {
             Self::Unhealthy { .. } => "unhealthy".into(),
             Self::Cancelled { .. } => "cancelled".into(),
             Self::Refused { refusals, .. } => format!("{} refused", refusals.len()),
-            Self::PruneFailed { failures, .. } => format!("{} not deleted", failures.len()),
+            Self::PruneFailed { failures, .. } | Self::RemovalFailed { failures } => {
+                format!("{} not deleted", failures.len())
+            }
             Self::PruneRefused { count } => format!("deletion of {count} refused"),
             Self::Blocked(_) => "blocked".into(),
             Self::Cyclic { .. } => "cyclic".into(),
@@ -156,7 +158,6 @@ impl Outcome {
             Self::Panicked { .. } => "internal error".into(),
             Self::Suspended => "suspended".into(),
             Self::Removed { deleted, .. } => format!("removed, {deleted} objects deleted"),
-            Self::RemovalFailed { failures } => format!("{} not deleted", failures.len()),
         }
     }
 }
