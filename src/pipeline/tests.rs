@@ -1,1 +1,189 @@
-//! Scenarios.
+//! Scenarios of the pipeline against a cluster in memory.
+
+mod fake;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::*;
+use crate::api::{Kustomization, decode, keys};
+use crate::model::{Object, Revision};
+use crate::tree::Tree;
+use fake::{Diary, Fake};
+
+fn kustomization(spec: &Value, inventory: &[&str]) -> Kustomization {
+    let mut all = json!({"interval": "10m", "prune": true, "path": "apps",
+                         "sourceRef": {"kind": "GitRepository", "name": "repo"}});
+    json_patch::merge(&mut all, spec);
+    let entries: Vec<Value> = inventory.iter().map(|id| json!({"id": id, "v": "v1"})).collect();
+    let object = json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "spec": all,
+        "metadata": {"name": "apps", "namespace": "flux-system", "generation": 1},
+        "status": {"inventory": {"entries": entries}},
+    });
+    decode(&Object::parse(object).unwrap()).unwrap()
+}
+
+fn config_map(name: &str) -> (String, String) {
+    let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: n}}\n");
+    (format!("apps/{name}.yaml"), text)
+}
+
+fn snapshot(names: &[&str]) -> Snapshot {
+    let files = names.iter().map(|name| config_map(name));
+    Snapshot {
+        revision: Revision::git(Some("main"), "aa"),
+        tree: Tree::in_memory(files.chain([("other".into(), "x".into())])),
+    }
+}
+
+async fn run(
+    fake: &Fake,
+    diary: &Diary,
+    kustomization: &Kustomization,
+    names: &[&str],
+    memo: Option<&Memo>,
+) -> Finish {
+    let (_sender, cancel) = watch::channel(false);
+    let snapshot = snapshot(names);
+    let job = Job {
+        kustomization,
+        snapshot: &snapshot,
+        memo,
+        thorough: false,
+        drifted: BTreeSet::new(),
+        timeout: Duration::from_secs(1),
+        cancel,
+    };
+    reconcile(fake, fake, &job, diary).await
+}
+
+fn inventory_of(outcome: &Outcome) -> Vec<String> {
+    let entries = match outcome {
+        Outcome::Ready(done) | Outcome::PruneFailed { done, .. } | Outcome::Unhealthy { done, .. } => {
+            &done.inventory
+        }
+        Outcome::Refused { inventory, .. } => inventory,
+        other => panic!("{other:?}"),
+    };
+    entries.iter().map(|entry| entry.id.clone()).collect()
+}
+
+#[tokio::test]
+async fn the_union_is_recorded_before_the_first_write_and_shrinks_after() {
+    let (fake, diary) = (Fake::with(&["old"]), Diary::default());
+    let finish =
+        run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a", "b"], None).await;
+    assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap", "n_b__ConfigMap"]);
+    assert_eq!(diary.recorded(), ["n_a__ConfigMap", "n_b__ConfigMap", "n_old__ConfigMap"]);
+    assert_eq!(fake.log(), ["apply a", "apply b", "delete old"]);
+}
+
+#[tokio::test]
+async fn without_a_record_nothing_is_written() {
+    let (fake, diary) = (Fake::default(), Diary::failing());
+    let finish = run(&fake, &diary, &kustomization(&json!({}), &[]), &["a"], None).await;
+    assert!(matches!(finish.outcome, Outcome::Unreachable { .. }), "{:?}", finish.outcome);
+    assert_eq!(fake.log(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_refusal_stops_the_stage_and_keeps_what_is_managed() {
+    let (fake, diary) = (Fake::with(&["old"]).refusing("b"), Diary::default());
+    let finish =
+        run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a", "b"], None).await;
+    assert_eq!(inventory_of(&finish.outcome), ["n_old__ConfigMap"]);
+    assert_eq!(fake.log(), [] as [&str; 0], "nothing is written, nothing is deleted");
+    assert!(finish.memo.is_none());
+}
+
+#[tokio::test]
+async fn what_cannot_be_deleted_stays_in_the_inventory() {
+    let (fake, diary) = (Fake::with(&["old"]).undeletable("old"), Diary::default());
+    let finish = run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a"], None).await;
+    assert!(matches!(finish.outcome, Outcome::PruneFailed { .. }), "{:?}", finish.outcome);
+    assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap", "n_old__ConfigMap"]);
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_without_prune_or_for_a_missing_path() {
+    let (fake, diary) = (Fake::with(&["old"]), Diary::default());
+    let kept = kustomization(&json!({"prune": false}), &["n_old__ConfigMap"]);
+    run(&fake, &diary, &kept, &["a"], None).await;
+    assert_eq!(fake.log(), ["apply a"]);
+    let elsewhere = kustomization(&json!({"path": "gone"}), &["n_old__ConfigMap"]);
+    let finish = run(&fake, &diary, &elsewhere, &["a"], None).await;
+    assert!(matches!(finish.outcome, Outcome::PathMissing { .. }), "{:?}", finish.outcome);
+    assert_eq!(fake.log(), ["apply a"]);
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_not_asked_about() {
+    let (fake, diary) = (Fake::default(), Diary::default());
+    let kustomization = kustomization(&json!({}), &["n_a__ConfigMap"]);
+    let memo = run(&fake, &diary, &kustomization, &["a"], None).await.memo.unwrap();
+    let asked = fake.asked();
+    let again = run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await;
+    assert_eq!(again.outcome, Outcome::Unchanged);
+    assert_eq!(fake.asked(), asked, "not one request");
+    let changed = run(&fake, &diary, &kustomization, &["a", "b"], Some(&memo)).await;
+    assert!(matches!(changed.outcome, Outcome::Ready(_)));
+    fake.break_watch();
+    let unwatched = run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await;
+    assert!(matches!(unwatched.outcome, Outcome::Ready(_)), "what is not watched is looked at");
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
+    let (fake, diary) = (Fake::default().never_healthy(), Diary::default());
+    let (sender, cancel) = watch::channel(false);
+    let (kustomization, snapshot) = (kustomization(&json!({"wait": true}), &[]), snapshot(&["a"]));
+    let job = Job {
+        kustomization: &kustomization,
+        snapshot: &snapshot,
+        memo: None,
+        thorough: false,
+        drifted: BTreeSet::new(),
+        timeout: Duration::from_secs(60),
+        cancel,
+    };
+    let work = reconcile(&fake, &fake, &job, &diary);
+    let stop = async {
+        while !diary.waits() {
+            tokio::task::yield_now().await;
+        }
+        sender.send_replace(true);
+    };
+    let (finish, ()) = tokio::join!(work, stop);
+    assert!(matches!(finish.outcome, Outcome::Cancelled { .. }), "{:?}", finish.outcome);
+}
+
+#[tokio::test]
+async fn a_removal_needs_no_source_and_asks_the_live_objects() {
+    let ids = ["n_mine__ConfigMap", "n_theirs__ConfigMap"];
+    let cases = [
+        (json!({}), vec!["delete mine"]),
+        (json!({"deletionPolicy": "Orphan"}), vec![]),
+        (json!({"prune": false}), vec![]),
+        (json!({"prune": false, "deletionPolicy": "Delete"}), vec!["delete mine"]),
+        (json!({"suspend": true}), vec![]),
+    ];
+    for (spec, log) in cases {
+        let fake = Fake::with(&["mine"]).foreign("theirs");
+        let outcome = remove(&fake, &fake, &kustomization(&spec, &ids)).await;
+        assert!(matches!(outcome, Outcome::Removed { .. }), "{spec}: {outcome:?}");
+        assert_eq!(fake.log(), log, "{spec}");
+    }
+}
+
+#[tokio::test]
+async fn owner_labels_are_on_everything_that_is_applied() {
+    let (fake, diary) = (Fake::default(), Diary::default());
+    run(&fake, &diary, &kustomization(&json!({}), &[]), &["a"], None).await;
+    let object = fake.object("a").unwrap();
+    assert_eq!(object.label(keys::OWNER_NAME), Some("apps"));
+    assert_eq!(object.label(keys::OWNER_NAMESPACE), Some("flux-system"));
+}

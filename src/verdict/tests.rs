@@ -299,7 +299,7 @@ fn failures() -> Vec<(Outcome, &'static str, &'static str, bool, Next)> {
         (
             Outcome::Unrenderable { message: "a.yaml: line 2: x".into() },
             "BuildFailed",
-            "a.yaml: line 2: x",
+            "kustomize build failed: a.yaml: line 2: x",
             false,
             retry,
         ),
@@ -413,7 +413,7 @@ fn secrets_are_blotted_out_of_conditions_and_events() {
     let outcome = Outcome::Unrenderable { message: "got hunter2-canary".into() };
     let verdict = judge(&outcome, &ready()).redacted(&redactor);
     assert!(!format!("{verdict:?}").contains("hunter2"));
-    assert_eq!(condition(&verdict.status, "Ready").unwrap().2, "got ***");
+    assert_eq!(condition(&verdict.status, "Ready").unwrap().2, "kustomize build failed: got ***");
 }
 
 #[test]

@@ -1,0 +1,222 @@
+//! A cluster in memory that has ConfigMaps only, and a journal that can be read back.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::api::{InventoryEntry, keys};
+use crate::health::Health;
+use crate::model::{Gvk, Object, ObjectId};
+use crate::pipeline::ports::{
+    ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy, Writes,
+};
+use crate::pipeline::{Journal, JournalError};
+use crate::plan::{Cause, Observation, Phase, Refusal};
+
+/// The cluster.
+#[derive(Debug, Default)]
+pub(super) struct Fake {
+    objects: Mutex<BTreeMap<String, Object>>,
+    log: Mutex<Vec<String>>,
+    asked: AtomicUsize,
+    refused: BTreeSet<String>,
+    undeletable: BTreeSet<String>,
+    unhealthy: bool,
+    unwatched: AtomicBool,
+}
+
+fn stored(name: &str, owner: &str) -> Object {
+    let labels = json!({keys::OWNER_NAME: owner, keys::OWNER_NAMESPACE: "flux-system"});
+    let metadata = json!({"name": name, "namespace": "n", "uid": format!("uid-{name}"), "labels": labels});
+    Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).unwrap()
+}
+
+impl Fake {
+    /// With objects of the Kustomization `apps`.
+    pub(super) fn with(names: &[&str]) -> Self {
+        let fake = Self::default();
+        for name in names {
+            fake.objects.lock().unwrap().insert((*name).into(), stored(name, "apps"));
+        }
+        fake
+    }
+
+    /// With an object of another Kustomization.
+    pub(super) fn foreign(self, name: &str) -> Self {
+        self.objects.lock().unwrap().insert(name.into(), stored(name, "another"));
+        self
+    }
+
+    pub(super) fn refusing(mut self, name: &str) -> Self {
+        self.refused.insert(name.into());
+        self
+    }
+
+    pub(super) fn undeletable(mut self, name: &str) -> Self {
+        self.undeletable.insert(name.into());
+        self
+    }
+
+    pub(super) fn never_healthy(mut self) -> Self {
+        self.unhealthy = true;
+        self
+    }
+
+    pub(super) fn break_watch(&self) {
+        self.unwatched.store(true, Ordering::Relaxed);
+    }
+
+    /// All writes, in order.
+    pub(super) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// How many questions were asked.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn object(&self, name: &str) -> Option<Object> {
+        self.objects.lock().unwrap().get(name).cloned()
+    }
+
+    fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn wrote(&self, what: &str, name: &str) {
+        self.log.lock().unwrap().push(format!("{what} {name}"));
+    }
+}
+
+impl Reads for Fake {
+    async fn scope(&self, _gvk: &Gvk) -> Result<Scope, ApiFailure> {
+        Ok(Scope::Namespaced)
+    }
+
+    async fn get(&self, reference: &Reference) -> Result<Option<Object>, ApiFailure> {
+        self.ask();
+        Ok(self.object(&reference.id.name))
+    }
+
+    async fn identify(&self, references: &[Reference]) -> Vec<Result<Option<Object>, ApiFailure>> {
+        self.ask();
+        references.iter().map(|reference| Ok(self.object(&reference.id.name))).collect()
+    }
+
+    async fn observe(&self, objects: &[Object], _known: &HashSet<ObjectId>) -> Vec<Observation> {
+        self.ask();
+        let observe = |object: &Object| {
+            let refusal = || Refusal::new(object.id(), Phase::DryRun, Cause::Invalid, "refused");
+            let is_refused = self.refused.contains(object.name());
+            let dry_run = if is_refused { Err(refusal()) } else { Ok(object.clone()) };
+            Observation { live: self.object(object.name()), dry_run }
+        };
+        objects.iter().map(observe).collect()
+    }
+
+    async fn data(&self, _: DataKind, _: &str, _: &str) -> Result<Option<Data>, ApiFailure> {
+        self.ask();
+        Ok(None)
+    }
+}
+
+impl Writes for Fake {
+    async fn apply(&self, object: &Object) -> Result<Applied, Refusal> {
+        self.wrote("apply", object.name());
+        self.objects.lock().unwrap().insert(object.name().into(), object.clone());
+        Ok(Applied {
+            reference: Reference::to(object),
+            uid: "uid".into(),
+            resource_version: "1".into(),
+            generation: None,
+        })
+    }
+
+    async fn take_over(&self, reference: &Reference, _patch: &Value) -> Result<(), ApiFailure> {
+        self.wrote("take over", &reference.id.name);
+        Ok(())
+    }
+
+    async fn recreate(&self, object: &Object, _uid: &str, _timeout: Duration) -> Result<Applied, Refusal> {
+        self.apply(object).await
+    }
+
+    async fn delete(&self, reference: &Reference, _uid: &str) -> Result<Deleted, ApiFailure> {
+        let name = &reference.id.name;
+        if self.undeletable.contains(name) {
+            return Err(ApiFailure::Answered { code: 403, reason: "Forbidden".into(), message: "no".into() });
+        }
+        self.wrote("delete", name);
+        self.objects.lock().unwrap().remove(name);
+        Ok(Deleted::Accepted)
+    }
+
+    fn hold(&self, _live: &Object) {}
+
+    fn release(&self, _ids: &[ObjectId]) {}
+}
+
+impl Settle for Fake {
+    async fn settle(&self, references: &[Reference], timeout: Duration) -> Settled {
+        self.ask();
+        if !self.unhealthy {
+            return Settled::Healthy;
+        }
+        tokio::time::sleep(timeout).await;
+        let ill = |reference: &Reference| Unhealthy {
+            id: reference.id.clone(),
+            health: Health::InProgress("not yet".into()),
+            cause: None,
+        };
+        Settled::TimedOut(references.iter().map(ill).collect())
+    }
+
+    async fn gone(&self, _references: &[Reference], _timeout: Duration) -> Vec<ObjectId> {
+        Vec::new()
+    }
+
+    fn intact(&self, _ids: &[ObjectId]) -> bool {
+        !self.unwatched.load(Ordering::Relaxed)
+    }
+}
+
+/// The journal.
+#[derive(Debug, Default)]
+pub(super) struct Diary {
+    recorded: Mutex<Vec<String>>,
+    waits: AtomicBool,
+    fails: bool,
+}
+
+impl Diary {
+    pub(super) fn failing() -> Self {
+        Self { fails: true, ..Self::default() }
+    }
+
+    /// The ids that were recorded last.
+    pub(super) fn recorded(&self) -> Vec<String> {
+        self.recorded.lock().unwrap().clone()
+    }
+
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
+    }
+}
+
+impl Journal for Diary {
+    async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
+        if self.fails {
+            return Err(JournalError::Unavailable("no server".into()));
+        }
+        *self.recorded.lock().unwrap() = inventory.into_iter().map(|entry| entry.id).collect();
+        Ok(())
+    }
+
+    fn waits(&self) {
+        self.waits.store(true, Ordering::Relaxed);
+    }
+}
