@@ -1,10 +1,6 @@
 //! Integration tests.
 
 #[cfg(test)]
-mod cluster;
-#[cfg(test)]
-mod source;
-mod oracle;
 mod agent;
 #[cfg(test)]
 mod bootstrap;
@@ -12,6 +8,7 @@ mod bootstrap;
 mod cluster;
 #[cfg(test)]
 mod kustomize;
+#[cfg(test)]
 mod oracle;
 #[cfg(test)]
 mod source;

@@ -91,6 +91,7 @@ mod tests {
             object: Object::parse(json!({"apiVersion": version, "kind": "K", "metadata": {"name": "a"}}))
                 .unwrap(),
             origin: origin.into(),
+            holds_secret: false,
         };
         let resources =
             vec![resource("x/v1", "a.yaml"), resource("x/v2", "b.yaml"), resource("y/v1", "c.yaml")];
