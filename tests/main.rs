@@ -1,4 +1,4 @@
-//! Integration tests.
+//! Integration tests: one binary, so that they share one control plane.
 
 #[cfg(test)]
 mod agent;

@@ -166,7 +166,8 @@ fn requests_of_agent(cluster: &ControlPlane) -> usize {
 }
 
 async fn send(client: &kube::Client, objects: Vec<Value>) -> anyhow::Result<()> {
-    let lanes = futures::stream::iter(objects).map(|object| async move { floor::apply(client, &object).await });
+    let lanes =
+        futures::stream::iter(objects).map(|object| async move { floor::apply(client, &object).await });
     lanes.buffered(8).try_collect::<()>().await
 }
 
@@ -187,7 +188,7 @@ async fn until(
 ) -> anyhow::Result<()> {
     let kind = GroupVersionKind::gvk("kustomize.toolkit.fluxcd.io", "v1", "Kustomization");
     let resource = ApiResource::from_gvk(&kind);
-    let api: Api<DynamicObject> = Api::namespaced(client.clone(), "flux-system", &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "flux-system", &resource);
     eventually(PATIENCE, async || {
         let list = api.list(&ListParams::default()).await?;
         let left: HashMap<_, _> = list

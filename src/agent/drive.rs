@@ -103,9 +103,10 @@ impl Drive {
                 None
             }
             Notice::Reachable { kind, problem } => {
-                match &problem {
-                    Some(problem) => tracing::warn!(watch = kind, %problem, "the watch is interrupted"),
-                    None => tracing::debug!(watch = kind, "the watch is up"),
+                if let Some(problem) = &problem {
+                    tracing::warn!(watch = kind, %problem, "the watch is interrupted")
+                } else {
+                    tracing::debug!(watch = kind, "the watch is up")
                 }
                 self.shared.state.reachable(kind, problem);
                 None
@@ -174,7 +175,9 @@ impl Drive {
         }
         let all = async { while self.runs.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, all).await.is_err() {
-            tracing::warn!("work is still under way after {GRACE:?} and is left; it is taken up again at the next start");
+            tracing::warn!(
+                "work is still under way after {GRACE:?} and is left; it is taken up again at the next start"
+            );
         }
     }
 }

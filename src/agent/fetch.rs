@@ -19,9 +19,9 @@ use crate::verdict::{FetchOutcome, Redactor, SourceContext, source_verdict};
 /// How many fetches are begun at once. The adapter bounds them by host as well.
 pub(super) const AT_ONCE: usize = 16;
 /// Flux's default of `spec.timeout`.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// The interval of an object whose own cannot be read.
-const UNKNOWN: Duration = Duration::from_secs(600);
+const UNKNOWN: Duration = Duration::from_mins(10);
 
 /// What a fetch found.
 struct Found {
@@ -56,9 +56,7 @@ async fn guarded(look: impl Future<Output = Found>) -> Found {
     use futures::FutureExt as _;
     match std::panic::AssertUnwindSafe(look).catch_unwind().await {
         Ok(found) => found,
-        Err(_) => {
-            Found::failed(FetchOutcome::Panicked { message: super::fault::place() })
-        }
+        Err(_) => Found::failed(FetchOutcome::Panicked { message: super::fault::place() }),
     }
 }
 
@@ -206,11 +204,9 @@ fn failed(error: &SourceError) -> FetchOutcome {
 async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &Found) -> Next {
     let metadata: &Metadata = seen.metadata();
     let (previous, interval, ignore) = match seen {
-        Seen::Sound(repository) => (
-            repository.status.clone(),
-            repository.spec.interval.std(),
-            repository.spec.ignore.clone(),
-        ),
+        Seen::Sound(repository) => {
+            (repository.status.clone(), repository.spec.interval.std(), repository.spec.ignore.clone())
+        }
         Seen::Malformed { .. } => (GitRepositoryStatus::default(), UNKNOWN, None),
     };
     let context = SourceContext {

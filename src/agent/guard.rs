@@ -56,7 +56,9 @@ pub(super) async fn wait_for_cluster(
 fn judge(controllers: &[FluxController], adopt: bool) -> Result<(), AgentError> {
     let rivals: Vec<String> = controllers
         .iter()
-        .filter(|controller| ["kustomize-controller", "source-controller"].contains(&controller.name.as_str()))
+        .filter(|controller| {
+            ["kustomize-controller", "source-controller"].contains(&controller.name.as_str())
+        })
         .map(|controller| format!("{}/{}", controller.namespace, controller.name))
         .collect();
     if rivals.is_empty() {
@@ -85,6 +87,9 @@ mod tests {
         assert!(judge(&[controller("notification-controller")], false).is_ok());
         assert!(judge(&rivals, true).is_ok());
         let message = judge(&rivals, false).unwrap_err().to_string();
-        assert!(message.contains("flux-system/kustomize-controller") && message.contains("--adopt"), "{message}");
+        assert!(
+            message.contains("flux-system/kustomize-controller") && message.contains("--adopt"),
+            "{message}"
+        );
     }
 }

@@ -80,7 +80,8 @@ impl Holder {
             None => format!("process/{}/{pid}", boot.trim()),
         };
         let name = pod.map_or_else(|| format!("process-{pid}"), ToOwned::to_owned);
-        let unique = crate::model::Digest::of(format!("{trace}/{:?}", std::time::SystemTime::now())).to_string();
+        let unique =
+            crate::model::Digest::of(format!("{trace}/{:?}", std::time::SystemTime::now())).to_string();
         let unique = unique.trim_start_matches("sha256:").get(..8).unwrap_or_default().to_owned();
         Self { identity: format!("{name}_{unique}"), trace }
     }
@@ -186,10 +187,12 @@ impl Leadership {
 
     /// Looks at the lease, and takes or renews it where that is allowed.
     async fn look(&self, expired: bool) -> Result<Look, kube::Error> {
-        let until = Instant::now() + DURATION - MARGIN;
+        let until = Instant::now() + DURATION.saturating_sub(MARGIN);
         let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
-            let mut lease =
-                Lease { metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() }, spec: None };
+            let mut lease = Lease {
+                metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+                spec: None,
+            };
             self.claim(&mut lease);
             return match self.leases.create(&PostParams::default(), &lease).await {
                 Ok(_) => Ok(Look::Ours(until)),

@@ -39,7 +39,6 @@ use state::State;
 use watch::Notice;
 use world::World;
 
-
 /// How the agent runs.
 #[derive(Clone)]
 pub struct Config {
@@ -77,7 +76,9 @@ pub enum AgentError {
         source: std::io::Error,
     },
     /// Flux runs on the cluster, and two agents would work against each other.
-    #[error("Flux runs on this cluster ({0}); scale it to zero first, or start with --adopt to take over from it")]
+    #[error(
+        "Flux runs on this cluster ({0}); scale it to zero first, or start with --adopt to take over from it"
+    )]
     FluxRuns(String),
     /// Signals cannot be heard.
     #[error("signals: {0}")]
@@ -148,8 +149,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     }
     guard::wait_for_cluster(&config.client, config.adopt, &state, stop.clone()).await?;
     let (client, holder) = (config.client.kube(), Holder::this(config.pod.as_deref()));
-    let leadership =
-Leadership::new(client, &config.namespace, config.watch_namespace.as_deref(), holder);
+    let leadership = Leadership::new(client, &config.namespace, config.watch_namespace.as_deref(), holder);
     while !*stop.borrow() {
         let mut stopped = stop.clone();
         tokio::select! {
@@ -177,8 +177,7 @@ async fn lead(
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
     let (cluster, changes) = Cluster::new(config.client.clone());
-    let cluster =
-        cluster.fenced(Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) }));
+    let cluster = cluster.fenced(Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) }));
     let (notices, receiver) = mpsc::unbounded_channel();
     let client = config.client.kube();
     let shared = Arc::new(Shared {

@@ -16,7 +16,7 @@ use crate::queue::{Cause, Event, Next, RunId};
 use crate::verdict::{self, Context, Outcome, Redactor, Schedule, Verdict};
 
 /// The schedule of an object whose own cannot be read.
-const UNKNOWN: Duration = Duration::from_secs(600);
+const UNKNOWN: Duration = Duration::from_mins(10);
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -31,19 +31,28 @@ pub(super) struct Order {
 pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
     let started = Instant::now();
     let Some(seen) = shared.world.kustomization(&order.key) else {
-        return finished(&order, false, Next::Changed);
+        return finished(&order, &Reported { ready: false, news: false, next: Next::Changed });
     };
     let revision = revision_of(&shared, &seen);
     let finish = guarded(attempt(&shared, &order, &seen, started)).await;
     let success = matches!(finish.outcome, Outcome::Ready(_) | Outcome::Unchanged | Outcome::Removed { .. });
-    let (ready, next) = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
+    let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(Kustomization::KIND, &order.key, started.elapsed(), success);
-    finished(&order, ready, next)
+    finished(&order, &reported)
 }
 
-fn finished(order: &Order, ready: bool, next: Next) -> Event {
-    Event::Finished { key: order.key.clone(), run: order.run, ready, next }
+/// What became of a verdict.
+struct Reported {
+    ready: bool,
+    /// Whether the object says something else of itself now.
+    news: bool,
+    next: Next,
+}
+
+fn finished(order: &Order, reported: &Reported) -> Event {
+    let &Reported { ready, news, next } = reported;
+    Event::Finished { key: order.key.clone(), run: order.run, ready, news, next }
 }
 
 /// A panic is an outcome of the one object that caused it.
@@ -65,7 +74,12 @@ fn revision_of(shared: &Shared, seen: &Seen<Kustomization>) -> Option<String> {
     snapshot.map(|snapshot| snapshot.revision.to_string())
 }
 
-async fn attempt(shared: &Arc<Shared>, order: &Order, seen: &Seen<Kustomization>, started: Instant) -> Finish {
+async fn attempt(
+    shared: &Arc<Shared>,
+    order: &Order,
+    seen: &Seen<Kustomization>,
+    started: Instant,
+) -> Finish {
     let kustomization = match seen {
         Seen::Sound(kustomization) => kustomization,
         Seen::Malformed { metadata, message } => return ended(malformed(metadata, message)),
@@ -123,7 +137,9 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<crate::tree:
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
     let Some(key) = source_key(kustomization) else {
-        let message = format!("spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use a GitRepository");
+        let message = format!(
+            "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use a GitRepository"
+        );
         return Err(Outcome::SourceRefused { message });
     };
     if shared.lockdown && *namespace != kustomization.metadata.namespace {
@@ -223,7 +239,7 @@ fn schedule_of(kustomization: &Kustomization) -> Schedule {
     Schedule::new(spec.interval, spec.retry_interval, spec.timeout)
 }
 
-/// Judges and reports; returns whether the object is ready and when it runs again. What was reconciled is `seen`; what
+/// Judges and reports. What was reconciled is `seen`; what
 /// the status says now may have moved on since, by this reconcile's own hand.
 async fn report(
     shared: &Shared,
@@ -232,26 +248,29 @@ async fn report(
     finish: &Finish,
     revision: Option<&str>,
     started: Instant,
-) -> (bool, Next) {
+) -> Reported {
     let metadata = seen.metadata();
     let (schedule, previous) = match (seen, shared.world.kustomization(&order.key)) {
         (Seen::Sound(seen), Some(Seen::Sound(now))) => (schedule_of(seen), now.status.clone()),
-        _ => (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default()),
+        _ => {
+            (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default())
+        }
     };
     let context = context(&order.key, metadata, schedule, &previous, revision, started);
     let verdict = verdict::verdict(&finish.outcome, &context).redacted(&finish.redactor);
     log(order, revision, finish, &verdict, started.elapsed());
+    let reported = |ready, next| Reported { ready, news: !verdict.events.is_empty(), next };
     if verdict.silent {
-        return (verdict.ready, verdict.next);
+        return reported(verdict.ready, verdict.next);
     }
     let subject = Subject::of::<Kustomization>(&order.key, &metadata.uid);
     match tell(shared, &subject, metadata, &previous, &verdict).await {
-        Ok(()) => (verdict.ready, verdict.next),
-        Err(ReportError::Gone) => (false, Next::Changed),
+        Ok(()) => reported(verdict.ready, verdict.next),
+        Err(ReportError::Gone) => reported(false, Next::Changed),
         Err(error) => {
             tracing::warn!(kind = subject.kind, name = subject.key.name, namespace = subject.key.namespace, %error,
                            "the status could not be written");
-            (false, Next::Backoff)
+            reported(false, Next::Backoff)
         }
     }
 }

@@ -91,9 +91,11 @@ impl Reporter {
         let Some(difference) = merge_patch(&old, &new) else { return Ok(0) };
         // The uid makes the write fail rather than land on another object of the same name.
         let patch = json!({"metadata": {"uid": subject.uid}, "status": difference});
-        let params = PatchParams { field_manager: Some(keys::STATUS_MANAGER.into()), ..PatchParams::default() };
+        let params =
+            PatchParams { field_manager: Some(keys::STATUS_MANAGER.into()), ..PatchParams::default() };
         let api = self.api(subject);
-        let object = self.bounded(api.patch_status(&subject.key.name, &params, &Patch::Merge(&patch))).await?;
+        let object =
+            self.bounded(api.patch_status(&subject.key.name, &params, &Patch::Merge(&patch))).await?;
         Ok(super::watch::version(object.metadata.resource_version.as_deref()))
     }
 
@@ -176,9 +178,10 @@ impl Reporter {
     async fn edit(&self, subject: &Subject, operations: &[Value]) -> Result<(), ReportError> {
         let mut all = vec![json!({"op": "test", "path": "/metadata/uid", "value": subject.uid})];
         all.extend_from_slice(operations);
-        let patch: json_patch::Patch = serde_json::from_value(Value::Array(all))
-            .map_err(|error| ReportError::Api(error.to_string()))?;
-        let params = PatchParams { field_manager: Some(keys::STATUS_MANAGER.into()), ..PatchParams::default() };
+        let patch: json_patch::Patch =
+            serde_json::from_value(Value::Array(all)).map_err(|error| ReportError::Api(error.to_string()))?;
+        let params =
+            PatchParams { field_manager: Some(keys::STATUS_MANAGER.into()), ..PatchParams::default() };
         let api = self.api(subject);
         self.bounded(api.patch(&subject.key.name, &params, &Patch::<Value>::Json(patch))).await.map(drop)
     }
@@ -242,7 +245,11 @@ mod tests {
     fn a_merge_patch_holds_what_differs_and_no_more() {
         let cases = [
             (json!({"a": 1}), json!({"a": 1}), None),
-            (json!({"a": 1, "b": {"c": 1, "d": 2}}), json!({"a": 1, "b": {"c": 1, "d": 3}}), Some(json!({"b": {"d": 3}}))),
+            (
+                json!({"a": 1, "b": {"c": 1, "d": 2}}),
+                json!({"a": 1, "b": {"c": 1, "d": 3}}),
+                Some(json!({"b": {"d": 3}})),
+            ),
             (json!({"a": 1, "b": 2}), json!({"a": 1}), Some(json!({"b": null}))),
             (json!({"a": [1, 2]}), json!({"a": [1]}), Some(json!({"a": [1]}))),
             (json!({}), json!({"a": {"b": 1}}), Some(json!({"a": {"b": 1}}))),

@@ -8,8 +8,8 @@ use futures::{Stream, StreamExt as _, pin_mut};
 use kube::Resource;
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
 use kube::core::{DynamicResourceScope, GroupVersionKind};
-use kube::runtime::watcher::{self, Event as Watched, watcher};
 use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event as Watched, watcher};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Shared;
@@ -106,13 +106,13 @@ trait Sink<T> {
 
 struct Known<K> {
     world: Arc<World>,
-    known: BTreeSet<Key>,
+    keys: BTreeSet<Key>,
     kind: std::marker::PhantomData<K>,
 }
 
 impl<K> Known<K> {
     fn new(world: Arc<World>) -> Self {
-        Self { world, known: BTreeSet::new(), kind: std::marker::PhantomData }
+        Self { world, keys: BTreeSet::new(), kind: std::marker::PhantomData }
     }
 }
 
@@ -125,20 +125,20 @@ impl<K: Tracked> Sink<DynamicObject> for Known<K> {
         value["apiVersion"] = format!("{}/{}", K::GROUP, K::VERSIONS[0]).into();
         value["kind"] = K::KIND.into();
         let object = Object::parse(value).ok()?;
-        self.known.insert(key.clone());
+        self.keys.insert(key.clone());
         Some(K::take_in(&self.world, &key, &object, version))
     }
 
     fn gone(&mut self, object: DynamicObject) -> Option<Event> {
         let key = self.key(&object);
-        self.known.remove(&key);
+        self.keys.remove(&key);
         Some(K::let_go(&self.world, key))
     }
 
     fn listed(&mut self, listed: &BTreeSet<Key>) -> Vec<Event> {
-        let missed: Vec<Key> = self.known.iter().filter(|key| !listed.contains(key)).cloned().collect();
+        let missed: Vec<Key> = self.keys.iter().filter(|key| !listed.contains(key)).cloned().collect();
         for key in &missed {
-            self.known.remove(key);
+            self.keys.remove(key);
         }
         missed.into_iter().map(|key| K::let_go(&self.world, key)).collect()
     }

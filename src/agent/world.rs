@@ -97,7 +97,12 @@ struct Inner {
     graph: Graph,
 }
 
-fn take_in<K: Own, X: Default>(map: &mut BTreeMap<Key, Entry<K, X>>, key: &Key, mut seen: Seen<K>, version: u64) {
+fn take_in<K: Own, X: Default>(
+    map: &mut BTreeMap<Key, Entry<K, X>>,
+    key: &Key,
+    mut seen: Seen<K>,
+    version: u64,
+) {
     let Some(entry) = map.get_mut(key) else {
         map.insert(key.clone(), Entry { seen, written: 0, extra: X::default() });
         return;
@@ -146,7 +151,12 @@ impl World {
     }
 
     /// Changes what we know of a Kustomization after we wrote it; `version` is the resourceVersion of the answer.
-    pub(super) fn wrote_kustomization(&self, key: &Key, version: u64, change: impl FnOnce(&mut Kustomization)) {
+    pub(super) fn wrote_kustomization(
+        &self,
+        key: &Key,
+        version: u64,
+        change: impl FnOnce(&mut Kustomization),
+    ) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {
             entry.written = entry.written.max(version);
             if let Seen::Sound(object) = &mut entry.seen {
@@ -221,7 +231,12 @@ impl Inner {
         }
     }
 
-    fn judge(&self, dependent: &Kustomization, dependency: &Key, revision: &str) -> Result<(), NotReadyReason> {
+    fn judge(
+        &self,
+        dependent: &Kustomization,
+        dependency: &Key,
+        revision: &str,
+    ) -> Result<(), NotReadyReason> {
         let Some(found) = self.sound(dependency) else {
             let is_there = self.kustomizations.contains_key(dependency);
             return Err(if is_there { NotReadyReason::NotReady } else { NotReadyReason::NotFound });
@@ -270,11 +285,13 @@ pub(super) fn facts(seen: &Seen<Kustomization>) -> Facts {
     };
     let spec = &object.spec;
     let namespace = &metadata.namespace;
-    let depends_on = spec.depends_on.iter().map(|dependency| {
-        Key::new(dependency.namespace.as_ref().unwrap_or(namespace), &dependency.name)
-    });
+    let depends_on = spec
+        .depends_on
+        .iter()
+        .map(|dependency| Key::new(dependency.namespace.as_ref().unwrap_or(namespace), &dependency.name));
     let substitutes = spec.post_build.iter().flat_map(|build| &build.substitute_from);
-    let inputs = substitutes.map(|from| Input { kind: from.kind.clone(), key: Key::new(namespace, &from.name) });
+    let inputs =
+        substitutes.map(|from| Input { kind: from.kind.clone(), key: Key::new(namespace, &from.name) });
     Facts {
         version,
         requested_at,
@@ -296,8 +313,8 @@ pub(super) fn source_facts(seen: &Seen<GitRepository>) -> SourceFacts {
         return SourceFacts { version, requested_at, ..SourceFacts::default() };
     };
     let secret = object.spec.secret_ref.iter();
-    let inputs =
-        secret.map(|secret| Input { kind: "Secret".into(), key: Key::new(&metadata.namespace, &secret.name) });
+    let inputs = secret
+        .map(|secret| Input { kind: "Secret".into(), key: Key::new(&metadata.namespace, &secret.name) });
     SourceFacts { version, requested_at, suspended: object.spec.suspend, inputs: inputs.collect() }
 }
 
@@ -320,6 +337,6 @@ pub(super) fn tree_digest(snapshot: &Snapshot) -> Digest {
 pub(super) fn interval_of(world: &World, key: &Key) -> Duration {
     match world.kustomization(key) {
         Some(Seen::Sound(object)) => object.spec.interval.std(),
-        _ => Duration::from_secs(3600),
+        _ => Duration::from_hours(1),
     }
 }

@@ -8,14 +8,15 @@ use futures::{StreamExt as _, stream};
 use super::ports::{ApiFailure, Reference, Settle, Settled, Writes};
 use crate::model::{Key, Object, ObjectId};
 use crate::plan::{
-    Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare, stages,
+    Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare,
+    stages,
 };
 use crate::verdict::{Outcome, Refused};
 
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
-const ESTABLISH: Duration = Duration::from_secs(60);
+const ESTABLISH: Duration = Duration::from_mins(1);
 /// How long an object that is made anew may take to go.
-const RECREATE: Duration = Duration::from_secs(60);
+const RECREATE: Duration = Duration::from_mins(1);
 /// Objects of one kind that are written at a time.
 const AT_ONCE: usize = 4;
 /// How many drifted fields of one object are named.

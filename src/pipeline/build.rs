@@ -90,7 +90,8 @@ async fn values(
         "ConfigMap" => DataKind::ConfigMap,
         "Secret" => DataKind::Secret,
         _ => {
-            let message = format!("spec.postBuild.substituteFrom: '{subject}': kind must be ConfigMap or Secret");
+            let message =
+                format!("spec.postBuild.substituteFrom: '{subject}': kind must be ConfigMap or Secret");
             return Err(Outcome::Malformed { message });
         }
     };
@@ -130,8 +131,8 @@ fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
 pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Outcome> {
     let path = kustomization.spec.path.clone().unwrap_or_default();
     let inputs = Inputs { variables: variables(gathered)? };
-    let set = rendered(&kustomization.spec, &path, tree, &inputs)
-        .map_err(|error| unrenderable(&error, &path))?;
+    let set =
+        rendered(&kustomization.spec, &path, tree, &inputs).map_err(|error| unrenderable(&error, &path))?;
     let mut build = Build {
         objects: Vec::with_capacity(set.len()),
         origins: Vec::with_capacity(set.len()),
@@ -171,17 +172,13 @@ fn rendered(
 fn variables(gathered: Gathered) -> Result<Option<Variables>, Outcome> {
     let Gathered { variables, secret, .. } = gathered;
     let made = variables.map(|values| Variables::new(values, secret, true)).transpose();
-    made.map_err(|error| Outcome::Unrenderable { message: format!("post build failed: {error}") })
+    made.map_err(|error| Outcome::Unsubstituted { message: error.to_string() })
 }
 
 fn unrenderable(error: &RenderError, path: &str) -> Outcome {
     match error.category() {
         Category::PathNotFound => Outcome::PathMissing { path: path.to_owned() },
-        Category::InvalidPath | Category::Build => {
-            Outcome::Unrenderable { message: format!("kustomize build failed: {error}") }
-        }
-        Category::Substitution => {
-            Outcome::Unrenderable { message: format!("post build failed: {error}") }
-        }
+        Category::InvalidPath | Category::Build => Outcome::Unrenderable { message: error.to_string() },
+        Category::Substitution => Outcome::Unsubstituted { message: error.to_string() },
     }
 }

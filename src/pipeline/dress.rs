@@ -59,7 +59,8 @@ mod tests {
         )
         .unwrap();
         let mut object =
-            Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}})).unwrap();
+            Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}))
+                .unwrap();
         dress(&mut object, &kustomization);
         assert_eq!(object.label(keys::OWNER_NAME), Some("apps"));
         assert_eq!(object.label(keys::OWNER_NAMESPACE), Some("flux-system"));

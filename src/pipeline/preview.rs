@@ -39,11 +39,8 @@ pub async fn preview(cluster: &impl Reads, kustomization: &Kustomization, build:
     let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
     let observed: Observed = ids.iter().cloned().zip(cluster.observe(&objects, &known).await).collect();
     let owner = owner(kustomization);
-    let options = Options {
-        force: kustomization.spec.force,
-        sensitive: build.sensitive,
-        owner: Some(owner.clone()),
-    };
+    let options =
+        Options { force: kustomization.spec.force, sensitive: build.sensitive, owner: Some(owner.clone()) };
     let mut deleted = Vec::new();
     if kustomization.spec.prune {
         let stale = super::prune::references(&managed, plan::prune(&ids, &managed));

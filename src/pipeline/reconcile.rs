@@ -59,14 +59,19 @@ fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) ->
         && cluster.intact(&memo.ids)
 }
 
-async fn enact<C: Writes + Settle, J: Journal>(cluster: &C, job: &Job<'_>, journal: &J, built: Build) -> Outcome {
+async fn enact<C: Writes + Settle, J: Journal>(
+    cluster: &C,
+    job: &Job<'_>,
+    journal: &J,
+    built: Build,
+) -> Outcome {
     let kustomization = job.kustomization;
     let managed = managed(kustomization);
     let Build { objects, sensitive, digest, warnings, .. } = built;
     let objects = dressed(cluster, objects, kustomization).await;
     let wanted: Inventory = objects.iter().collect();
     let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
-    
+
     if kustomization.spec.prune
         && let Err(refused) = check_prune(&ids, &managed, &kustomization.metadata.annotations)
     {
@@ -77,14 +82,14 @@ async fn enact<C: Writes + Settle, J: Journal>(cluster: &C, job: &Job<'_>, journ
         Err(JournalError::Fenced | JournalError::Gone) => return Outcome::Fenced,
         Err(JournalError::Unavailable(message)) => return Outcome::Unreachable { message },
     }
-    let options =
-        Options { force: kustomization.spec.force, sensitive, owner: Some(owner(kustomization)) };
+    let options = Options { force: kustomization.spec.force, sensitive, owner: Some(owner(kustomization)) };
     let mut progress = Progress { warnings, ..Progress::default() };
     let applied = apply::apply(cluster, objects, &managed, &options, &mut progress).await;
     if let Err(stop) = applied {
         return stopped(stop, &managed, progress, digest);
     }
-    let stale = plan::prune(&progress.inventory.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), &managed);
+    let stale =
+        plan::prune(&progress.inventory.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), &managed);
     let mut failures = Vec::new();
     if kustomization.spec.prune {
         let stale = prune::references(&managed, stale);
@@ -155,7 +160,7 @@ fn stopped(stop: Stop, managed: &Inventory, progress: Progress, digest: crate::m
                 warnings: progress.warnings,
                 health: None,
             };
-            unhealthy(settled, done, Duration::from_secs(60))
+            unhealthy(settled, done, Duration::from_mins(1))
         }
     }
 }
@@ -166,8 +171,11 @@ fn checked(kustomization: &Kustomization, applied: Vec<Reference>) -> Vec<Refere
     let is_self = |id: &ObjectId| {
         id.kind == "Kustomization" && id.name == metadata.name && id.namespace == metadata.namespace
     };
-    let checked =
-        if kustomization.spec.wait { applied } else { kustomization.spec.health_checks.iter().map(named).collect() };
+    let checked = if kustomization.spec.wait {
+        applied
+    } else {
+        kustomization.spec.health_checks.iter().map(named).collect()
+    };
     checked.into_iter().filter(|reference: &Reference| !is_self(&reference.id)).collect()
 }
 

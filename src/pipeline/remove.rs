@@ -12,7 +12,11 @@ use crate::verdict::{Outcome, Schedule};
 /// Deletes, orphans or leaves the objects, as `spec.deletionPolicy` says.
 ///
 /// `cluster` acts as the Kustomization's ServiceAccount, `own` as the agent.
-pub async fn remove<C: Writes + Settle, O: Reads>(cluster: &C, own: &O, kustomization: &Kustomization) -> Outcome {
+pub async fn remove<C: Writes + Settle, O: Reads>(
+    cluster: &C,
+    own: &O,
+    kustomization: &Kustomization,
+) -> Outcome {
     let managed = managed(kustomization);
     let spec = &kustomization.spec;
     let ids = plan::prune(&[], &managed);
@@ -36,7 +40,8 @@ pub async fn remove<C: Writes + Settle, O: Reads>(cluster: &C, own: &O, kustomiz
     }
     if !failed.is_empty() {
         if account_is_gone(own, kustomization).await {
-            let note = "unable to prune objects: the ServiceAccount of spec.serviceAccountName does not exist";
+            let note =
+                "unable to prune objects: the ServiceAccount of spec.serviceAccountName does not exist";
             return Outcome::Removed { deleted: deleted.len(), note: Some(note.into()) };
         }
         return Outcome::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
@@ -49,7 +54,11 @@ pub async fn remove<C: Writes + Settle, O: Reads>(cluster: &C, own: &O, kustomiz
 }
 
 /// Waits until the deleted objects are gone, for as long as the timeout; says which are not.
-async fn still_there(cluster: &impl Settle, kustomization: &Kustomization, deleted: &[Reference]) -> Option<String> {
+async fn still_there(
+    cluster: &impl Settle,
+    kustomization: &Kustomization,
+    deleted: &[Reference],
+) -> Option<String> {
     let spec = &kustomization.spec;
     let timeout = Schedule::new(spec.interval, spec.retry_interval, spec.timeout).timeout;
     let left = cluster.gone(deleted, timeout).await;

@@ -58,6 +58,8 @@ pub enum Event {
         run: RunId,
         /// Whether the Kustomization is Ready.
         ready: bool,
+        /// Whether it says something else of itself than before, which those that it blocks then repeat.
+        news: bool,
         /// When to reconcile again.
         next: Next,
     },
@@ -252,7 +254,9 @@ impl Queue {
                 self.fetched(&source, run, revision, next, now, &mut commands);
             }
             Event::Waits(run) => self.reconciles.release(run),
-            Event::Finished { key, run, ready, next } => self.finished(&key, run, ready, next, now),
+            Event::Finished { key, run, ready, news, next } => {
+                self.finished(&key, run, ready || news, ready, next, now);
+            }
             Event::Drifted(key, object) => self.drifted(&key, object, now, &mut commands),
             Event::InputChanged(input) => self.input_changed(&input, &mut commands),
             Event::Tick => {}
@@ -311,12 +315,11 @@ impl Queue {
             Some(_) => None,
         };
         let suspended = facts.suspended && !facts.deleting;
-        match self.objects.get_mut(key) {
-            Some(item) => item.facts = facts,
-            None => {
-                let item = Item { facts, failures: 0, ready_at: 0, fights: Fights::default() };
-                self.objects.insert(key.clone(), item);
-            }
+        if let Some(item) = self.objects.get_mut(key) {
+            item.facts = facts
+        } else {
+            let item = Item { facts, failures: 0, ready_at: 0, fights: Fights::default() };
+            self.objects.insert(key.clone(), item);
         }
         self.reconciles.insert(key);
         if suspended {
@@ -348,12 +351,11 @@ impl Queue {
             self.readers.entry(input.clone()).or_default().insert(Reader::Source(key.clone()));
         }
         let suspended = facts.suspended;
-        match self.sources.get_mut(key) {
-            Some(source) => source.facts = facts,
-            None => {
-                let source = Source { facts, fetched: false, revision: None, failures: 0 };
-                self.sources.insert(key.clone(), source);
-            }
+        if let Some(source) = self.sources.get_mut(key) {
+            source.facts = facts
+        } else {
+            let source = Source { facts, fetched: false, revision: None, failures: 0 };
+            self.sources.insert(key.clone(), source);
         }
         self.fetches.insert(key);
         // A paused source is fetched once, so that what was applied from it goes on being enforced.
@@ -399,7 +401,9 @@ impl Queue {
         }
     }
 
-    fn finished(&mut self, key: &Key, run: RunId, ready: bool, next: Next, now: Duration) {
+    /// The end of a reconcile. `wakes` those that it blocks: because it is ready, or because they have to say something
+    /// else of it now. In a cycle everyone says the same again, so nothing goes round.
+    fn finished(&mut self, key: &Key, run: RunId, wakes: bool, ready: bool, next: Next, now: Duration) {
         if !self.reconciles.finish(key, run) {
             return;
         }
@@ -411,6 +415,8 @@ impl Queue {
         self.reconciles.schedule(key, due.filter(|_| !paused));
         if ready {
             item.ready_at = self.sequence;
+        }
+        if wakes {
             for dependent in self.dependents.get(key).cloned().unwrap_or_default() {
                 if self.blocked.contains(&dependent) {
                     self.want(&dependent, Cause::Dependency, &mut Vec::new());

@@ -10,7 +10,7 @@ const BACKOFF_LIMIT: Duration = Duration::from_secs(30);
 /// How many corrections of one object are made without delay.
 const CORRECTIONS_AT_ONCE: u32 = 4;
 /// Corrections further apart than this are no fight.
-const FIGHT_WINDOW: Duration = Duration::from_secs(60);
+const FIGHT_WINDOW: Duration = Duration::from_mins(1);
 
 /// `interval` lengthened or shortened by up to 5 %, the same for the same object and run.
 pub(super) fn jittered(interval: Duration, key: &Key, run: u64) -> Duration {

@@ -102,7 +102,7 @@ impl Bench {
 
     fn finished(&mut self, name: &str, ready: bool, next: Next) {
         let run = self.running.remove(name).unwrap_or_else(|| panic!("{name} does not run"));
-        self.send(Event::Finished { key: key(name), run, ready, next });
+        self.send(Event::Finished { key: key(name), run, ready, news: false, next });
     }
 
     fn ready(&mut self, name: &str) {
@@ -175,6 +175,29 @@ fn readiness_that_a_run_was_too_early_to_see_is_not_missed() {
 }
 
 #[test]
+fn who_is_blocked_hears_why_and_a_cycle_does_not_go_round() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    bench.seen("b", 1, &["a"]);
+    bench.blocked("b");
+    let fails = |bench: &mut Bench, name: &str, news| {
+        let run = bench.running.remove(name).unwrap();
+        let next = Next::Unblocked(MINUTE);
+        bench.send(Event::Finished { key: key(name), run, ready: false, news, next });
+    };
+    fails(&mut bench, "a", true);
+    assert_eq!(bench.runs(), ["b"]);
+    fails(&mut bench, "b", true);
+    bench.seen("a", 2, &["b"]);
+    for _ in 0..4 {
+        for name in bench.runs().into_iter().map(ToOwned::to_owned).collect::<Vec<_>>() {
+            fails(&mut bench, &name, false);
+        }
+    }
+    assert!(bench.runs().is_empty());
+}
+
+#[test]
 fn a_change_of_the_order_wakes_all_that_are_blocked() {
     let mut bench = Bench::new();
     bench.seen("a", 1, &["b"]);
@@ -237,7 +260,7 @@ fn namespaces_take_turns() {
     for name in ["1", "2", "3"] {
         let run = bench.running.remove(name).unwrap();
         let next = Next::Interval(MINUTE);
-        bench.send(Event::Finished { key: Key::new("x", name), run, ready: true, next });
+        bench.send(Event::Finished { key: Key::new("x", name), run, ready: true, news: false, next });
     }
     assert_eq!(bench.log, ["1", "2", "3", "6", "4"], "y/6 came last and waits for one of x only");
 }
@@ -411,7 +434,7 @@ fn take(bench: &mut Bench, step: &Step) {
                     [Next::Interval(MINUTE), Next::Backoff, Next::Unblocked(MINUTE), Next::After(MINUTE)]
                         [usize::from(*result)];
                 let ready = *result == 0;
-                bench.send(Event::Finished { key: key(&name(n)), run, ready, next });
+                bench.send(Event::Finished { key: key(&name(n)), run, ready, news: false, next });
             }
         }
         Step::Waits(n) => {
@@ -439,7 +462,7 @@ proptest! {
             let run = bench.running.remove(&name).unwrap();
             let index: u8 = name[1..].parse().unwrap();
             let key = Key::new(format!("ns{}", index % 3), name);
-            bench.send(Event::Finished { key, run, ready: true, next: Next::Interval(MINUTE) });
+            bench.send(Event::Finished { key, run, ready: true, news: false, next: Next::Interval(MINUTE) });
         }
         prop_assert!(bench.running.is_empty(), "spins");
         prop_assert_eq!(bench.queue.waiting(), 0);

@@ -101,6 +101,7 @@ pub fn verdict(outcome: &Outcome, context: &Context<'_>) -> Verdict {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one arm an outcome, so that none is judged elsewhere")]
 fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
     let Schedule { interval, retry, timeout } = context.schedule;
     let retry = Next::After(retry);
@@ -175,6 +176,9 @@ fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
             format!("kustomize build failed: {message}"),
             retry,
         ),
+        Outcome::Unsubstituted { message } => {
+            Failure::new("BuildFailed", "Building manifests", format!("post build failed: {message}"), retry)
+        }
         Outcome::InputMissing { message } => {
             Failure::new("BuildFailed", "Building manifests", message.clone(), Next::Backoff)
         }

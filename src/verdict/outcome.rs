@@ -79,6 +79,11 @@ pub enum Outcome {
         /// Which file or object, and why.
         message: String,
     },
+    /// The build was made, but its variables could not be substituted.
+    Unsubstituted {
+        /// Which variables, objects and files.
+        message: String,
+    },
     /// A ConfigMap or Secret that the build needs is missing.
     InputMissing {
         /// Which, and why.
@@ -126,7 +131,9 @@ impl Outcome {
     /// In a few words, for a log. What the status says in full stands there.
     pub fn summary(&self) -> String {
         match self {
-            Self::Ready(done) => format!("ready, {} objects, {} changed", done.inventory.len(), done.changes.len()),
+            Self::Ready(done) => {
+                format!("ready, {} objects, {} changed", done.inventory.len(), done.changes.len())
+            }
             Self::Unchanged => "unchanged".into(),
             Self::Unhealthy { .. } => "unhealthy".into(),
             Self::Cancelled { .. } => "cancelled".into(),
@@ -139,7 +146,9 @@ impl Outcome {
                 "no source".into()
             }
             Self::PathMissing { .. } => "path missing".into(),
-            Self::Unrenderable { .. } | Self::InputMissing { .. } => "not built".into(),
+            Self::Unrenderable { .. } | Self::Unsubstituted { .. } | Self::InputMissing { .. } => {
+                "not built".into()
+            }
             Self::Malformed { .. } => "malformed".into(),
             Self::AccessDenied { .. } => "access denied".into(),
             Self::Unreachable { message } => format!("unreachable: {message}"),

@@ -59,7 +59,8 @@ pub fn source_verdict(outcome: &FetchOutcome, context: &SourceContext<'_>) -> So
     status.last_handled_reconcile_at = context.requested_at.map(Into::into);
     match outcome {
         FetchOutcome::Fetched { revision, digest, subject, rewritten } => {
-            let mut events: Vec<Event> = new_artifact(revision, subject.as_deref(), context).into_iter().collect();
+            let mut events: Vec<Event> =
+                new_artifact(revision, subject.as_deref(), context).into_iter().collect();
             if let Some(old) = rewritten {
                 let message = format!("history rewritten: '{revision}' does not descend from {old}");
                 events.push(Event::new(true, "HistoryRewritten", &message, Some(revision)));

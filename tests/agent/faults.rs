@@ -19,9 +19,13 @@ async fn drift_is_put_back_within_seconds() {
     // The watch of a kind begins with the first object of it.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let edit = json!({"data": {"value": "edited"}});
-    maps.patch("a", &PatchParams { field_manager: Some("kubectl-edit".into()), ..PatchParams::default() }, &Patch::Merge(&edit))
-        .await
-        .unwrap();
+    maps.patch(
+        "a",
+        &PatchParams { field_manager: Some("kubectl-edit".into()), ..PatchParams::default() },
+        &Patch::Merge(&edit),
+    )
+    .await
+    .unwrap();
     let started = Instant::now();
     restored(&stage, "1").await;
     println!("an edit: {:?}", started.elapsed());
@@ -133,21 +137,20 @@ async fn a_sleeping_leader_is_followed_and_does_not_write() {
 #[tokio::test]
 async fn an_api_server_that_goes_away_is_waited_for() {
     let stage = stage("down", &[("apps/a.yaml", &config_map("a", "1"))]).await;
-    let proxy = harness::Proxy::start(stage.plane.address()).await.unwrap();
+    let proxy = harness::Proxy::start(stage.plane.address()).unwrap();
     let kubeconfig = stage.plane.service_account_kubeconfig(super::stage::HOME, "lockgate").await.unwrap();
     let through = stage.plane.kubeconfig_through(&kubeconfig, proxy.address()).unwrap();
     let agent = stage.agent_as(&through, &[]);
     stage.kustomization("apps", json!({})).await;
     stage.ready("apps").await;
-    proxy.set_mode(harness::Mode::Refuse);
+    proxy.set(harness::Mode::Refuse).await;
     stage.push(&[("apps/a.yaml", &config_map("a", "2"))]);
     let before = agent.cpu_seconds().unwrap();
     tokio::time::sleep(Duration::from_secs(25)).await;
     assert!(agent.exited().is_none());
     let spent = agent.cpu_seconds().unwrap() - before;
     assert!(spent < 5.0, "it spins: {spent} s of processor time");
-    proxy.set_mode(harness::Mode::Pass);
+    proxy.set(harness::Mode::Pass).await;
     stage.ready("apps").await;
     assert_eq!(stage.data("a").await.unwrap()["value"], "2");
 }
-

@@ -22,12 +22,17 @@ async fn what_cannot_be_built_is_told_with_its_file_and_changes_nothing() {
     stage.kustomization("apps", json!({})).await;
     stage.ready("apps").await;
     let kustomization = |resource: &str| format!("resources: [good.yaml, {resource}]\n");
-    let (remote, outside) = (kustomization("https://example.com/base.yaml"), kustomization("../../../etc/passwd"));
+    let (remote, outside) =
+        (kustomization("https://example.com/base.yaml"), kustomization("../../../etc/passwd"));
     let (cycle, again) = (kustomization("../other"), "resources: [../apps]\n".to_owned());
     let cases: [(&str, &[(&str, &str)], &str); 5] = [
         ("malformed", &[("apps/bad.yaml", "a: [1,\nb: {")], "apps/bad.yaml"),
         ("duplicate", &[("apps/bad.yaml", &good)], "bad.yaml"),
-        ("remote", &[("apps/bad.yaml", "{}"), ("apps/kustomization.yaml", &remote)], "https://example.com/base.yaml"),
+        (
+            "remote",
+            &[("apps/bad.yaml", "{}"), ("apps/kustomization.yaml", &remote)],
+            "https://example.com/base.yaml",
+        ),
         ("outside", &[("apps/kustomization.yaml", &outside)], "etc/passwd"),
         ("cyclic", &[("apps/kustomization.yaml", &cycle), ("other/kustomization.yaml", &again)], "other"),
     ];
@@ -35,14 +40,18 @@ async fn what_cannot_be_built_is_told_with_its_file_and_changes_nothing() {
         let revision = stage.push(files);
         let status = stage
             .until("apps", case, |status| {
-                condition(status, "Ready")["reason"] == "BuildFailed" && status["lastAttemptedRevision"] == revision.as_str()
+                condition(status, "Ready")["reason"] == "BuildFailed"
+                    && status["lastAttemptedRevision"] == revision.as_str()
             })
             .await;
         let message = condition(&status, "Ready")["message"].as_str().unwrap().to_owned();
         assert!(message.contains(named), "{case}: {message}");
         assert_eq!(stage.data("good").await.unwrap()["value"], "1", "{case}");
     }
-    stage.push(&[("apps/kustomization.yaml", "resources: [good.yaml]\n"), ("apps/good.yaml", &config_map("good", "2"))]);
+    stage.push(&[
+        ("apps/kustomization.yaml", "resources: [good.yaml]\n"),
+        ("apps/good.yaml", &config_map("good", "2")),
+    ]);
     stage.ready("apps").await;
     assert_eq!(stage.data("good").await.unwrap()["value"], "2");
 }
@@ -51,11 +60,15 @@ async fn what_cannot_be_built_is_told_with_its_file_and_changes_nothing() {
 #[tokio::test]
 async fn an_unknown_field_is_refused_with_its_path() {
     let bad = object("v1", "ConfigMap", "bad", json!({"dataa": {"x": "y"}}));
-    let stage = stage("field", &[("apps/bad.yaml", &bad), ("apps/good.yaml", &config_map("good", "1"))]).await;
+    let stage =
+        stage("field", &[("apps/bad.yaml", &bad), ("apps/good.yaml", &config_map("good", "1"))]).await;
     let _agent = stage.agent().await;
     stage.kustomization("apps", json!({})).await;
     let message = stage.reason("apps", "ReconciliationFailed").await;
-    assert!(message.contains("ConfigMap/") && message.contains("bad") && message.contains("dataa"), "{message}");
+    assert!(
+        message.contains("ConfigMap/") && message.contains("bad") && message.contains("dataa"),
+        "{message}"
+    );
     assert!(stage.data("good").await.is_none());
     stage.push(&[("apps/bad.yaml", &config_map("bad", "1"))]);
     stage.ready("apps").await;
@@ -79,11 +92,16 @@ async fn a_namespace_that_comes_later_is_picked_up_soon() {
 async fn a_definition_and_its_resource_are_one_build() {
     let stage = stage("crd", &[]).await;
     let group = format!("{}.example.com", stage.namespace);
-    let definition = object("apiextensions.k8s.io/v1", "CustomResourceDefinition", &format!("widgets.{group}"), json!({"spec": {
-        "group": group, "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
-        "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
-            "type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}}}],
-    }}));
+    let definition = object(
+        "apiextensions.k8s.io/v1",
+        "CustomResourceDefinition",
+        &format!("widgets.{group}"),
+        json!({"spec": {
+            "group": group, "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                "type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}}}],
+        }}),
+    );
     let widget = object(&format!("{group}/v1"), "Widget", "one", json!({"spec": {"size": 1}}));
     stage.push(&[("apps/crd.yaml", &definition), ("apps/widget.yaml", &widget)]);
     let agent = stage.agent().await;
@@ -141,7 +159,9 @@ async fn a_missing_path_and_an_empty_build_do_not_delete() {
 /// What is taken out of Git goes, and what is not ours stays.
 #[tokio::test]
 async fn what_is_no_longer_built_is_deleted() {
-    let stage = stage("prune", &[("apps/a.yaml", &config_map("a", "1")), ("apps/b.yaml", &config_map("b", "1"))]).await;
+    let stage =
+        stage("prune", &[("apps/a.yaml", &config_map("a", "1")), ("apps/b.yaml", &config_map("b", "1"))])
+            .await;
     let _agent = stage.agent().await;
     stage.kustomization("apps", json!({})).await;
     stage.ready("apps").await;
@@ -151,7 +171,10 @@ async fn what_is_no_longer_built_is_deleted() {
     assert_eq!(status["inventory"]["entries"].as_array().unwrap().len(), 1);
     stage.kustomizations().delete("apps", &kube::api::DeleteParams::default()).await.unwrap();
     eventually(PATIENCE, async || {
-        anyhow::ensure!(stage.kustomizations().get_opt("apps").await?.is_none(), "the Kustomization is still there");
+        anyhow::ensure!(
+            stage.kustomizations().get_opt("apps").await?.is_none(),
+            "the Kustomization is still there"
+        );
         Ok(())
     })
     .await
@@ -162,7 +185,8 @@ async fn what_is_no_longer_built_is_deleted() {
 /// I20: a variable of a ConfigMap; an unset one is an error; a missing ConfigMap is waited for.
 #[tokio::test]
 async fn variables_are_substituted_and_missing_ones_are_told() {
-    let stage = stage("vars", &[("apps/a.yaml", &config_map("a", "${region}-${missing:=none}-$${kept}"))]).await;
+    let stage =
+        stage("vars", &[("apps/a.yaml", &config_map("a", "${region}-${missing:=none}-$${kept}"))]).await;
     let _agent = stage.agent().await;
     let from = json!([{"kind": "ConfigMap", "name": "cluster-variables"}]);
     stage.kustomization("apps", json!({"postBuild": {"substituteFrom": from}})).await;
@@ -189,7 +213,8 @@ async fn a_malformed_object_stalls_alone() {
     stage.kustomization("bad", json!({"interval": "99999999999999999999h"})).await;
     stage.kustomization("good", json!({})).await;
     stage.ready("good").await;
-    let status = stage.until("bad", "stalled", |status| condition(status, "Stalled")["status"] == "True").await;
+    let status =
+        stage.until("bad", "stalled", |status| condition(status, "Stalled")["status"] == "True").await;
     assert!(condition(&status, "Ready")["message"].to_string().contains("99999999999999999999h"), "{status}");
     tokio::time::sleep(Duration::from_millis(10)).await;
 }

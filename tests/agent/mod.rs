@@ -10,7 +10,9 @@ use stage::{condition, config_map, stage};
 
 #[tokio::test]
 async fn a_commit_becomes_objects_and_another_changes_them() {
-    let stage = stage("first", &[("apps/a.yaml", &config_map("a", "1")), ("apps/b.yaml", &config_map("b", "1"))]).await;
+    let stage =
+        stage("first", &[("apps/a.yaml", &config_map("a", "1")), ("apps/b.yaml", &config_map("b", "1"))])
+            .await;
     let agent = stage.agent().await;
     stage.kustomization("apps", json!({"wait": true})).await;
     let status = stage.ready("apps").await;

@@ -13,7 +13,8 @@ fn version(object: &kube::api::DynamicObject) -> u64 {
 async fn chain(stage: &Stage, names: &[&str]) {
     // The last comes first, so that the order of creation is no help.
     for (index, name) in names.iter().enumerate().rev() {
-        let depends: Vec<Value> = index.checked_sub(1).map(|before| json!({"name": names[before]})).into_iter().collect();
+        let depends: Vec<Value> =
+            index.checked_sub(1).map(|before| json!({"name": names[before]})).into_iter().collect();
         stage.kustomization(name, json!({"dependsOn": depends, "wait": true})).await;
     }
 }
@@ -46,7 +47,8 @@ async fn a_chain_of_four_is_applied_in_order_and_at_once() {
 
 #[tokio::test]
 async fn a_dependency_that_fails_later_leaves_its_dependents_as_they_are() {
-    let stage = stage("later", &[("a/a.yaml", &config_map("a", "1")), ("b/b.yaml", &config_map("b", "1"))]).await;
+    let stage =
+        stage("later", &[("a/a.yaml", &config_map("a", "1")), ("b/b.yaml", &config_map("b", "1"))]).await;
     chain(&stage, &["a", "b"]).await;
     let _agent = stage.agent().await;
     stage.ready("b").await;
@@ -71,7 +73,8 @@ async fn a_cycle_is_printed_on_every_member_and_heals_when_it_is_cut() {
         stage.kustomization(name, json!({"dependsOn": [{"name": before}]})).await;
     }
     for (name, cycle) in [("a", "a -> c -> b -> a"), ("b", "b -> a -> c -> b"), ("c", "c -> b -> a -> c")] {
-        let status = stage.until(name, "stalled", |status| condition(status, "Stalled")["status"] == "True").await;
+        let status =
+            stage.until(name, "stalled", |status| condition(status, "Stalled")["status"] == "True").await;
         let message = condition(&status, "Ready")["message"].to_string();
         assert!(message.contains(&format!("dependency cycle: {cycle};")), "{message}");
     }

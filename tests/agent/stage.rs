@@ -68,7 +68,9 @@ async fn try_stage(name: &str, files: &[(&str, &str)]) -> anyhow::Result<Stage> 
     git.authorize(&repo, &key.public)?;
     commit(&repo, "begin", files)?;
     let stage = Stage { plane, client, namespace, git, repo, key };
-    stage.apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}})).await?;
+    stage
+        .apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}}))
+        .await?;
     stage.secret().await?;
     stage.source("repo", json!({})).await?;
     Ok(stage)
@@ -122,7 +124,13 @@ async fn api_of(client: &kube::Client, object: &Object) -> anyhow::Result<Api<Dy
 }
 
 /// The API of a namespaced kind.
-pub(crate) fn api(client: &kube::Client, namespace: &str, api_version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
+pub(crate) fn api(
+    client: &kube::Client,
+    namespace: &str,
+    api_version: &str,
+    kind: &str,
+    plural: &str,
+) -> Api<DynamicObject> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let gvk = GroupVersionKind::gvk(group, version, kind);
     let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
@@ -161,14 +169,22 @@ impl Stage {
                              "sourceRef": {"kind": "GitRepository", "name": "repo"},
                              "targetNamespace": self.namespace});
         merge(&mut all, spec);
-        self.apply(json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "spec": all,
-                          "metadata": {"name": name, "namespace": self.namespace}}))
-            .await
-            .expect("the Kustomization was not applied")
+        self.apply(
+            json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "spec": all,
+                          "metadata": {"name": name, "namespace": self.namespace}}),
+        )
+        .await
+        .expect("the Kustomization was not applied")
     }
 
     pub(crate) fn kustomizations(&self) -> Api<DynamicObject> {
-        api(&self.client, &self.namespace, "kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations")
+        api(
+            &self.client,
+            &self.namespace,
+            "kustomize.toolkit.fluxcd.io/v1",
+            "Kustomization",
+            "kustomizations",
+        )
     }
 
     pub(crate) fn sources(&self) -> Api<DynamicObject> {
@@ -185,8 +201,11 @@ impl Stage {
     }
 
     pub(crate) async fn agent_with(&self, arguments: &[&str]) -> Running {
-        let kubeconfig =
-            self.plane.service_account_kubeconfig(HOME, "lockgate").await.expect("no kubeconfig for the agent");
+        let kubeconfig = self
+            .plane
+            .service_account_kubeconfig(HOME, "lockgate")
+            .await
+            .expect("no kubeconfig for the agent");
         self.agent_as(&kubeconfig, arguments)
     }
 
@@ -242,7 +261,8 @@ impl Stage {
 
 /// Commits files on top of `main`.
 fn commit(repo: &Repo, message: &str, files: &[(&str, &str)]) -> anyhow::Result<String> {
-    let files: Vec<(&str, Option<&str>)> = files.iter().map(|(path, content)| (*path, Some(*content))).collect();
+    let files: Vec<(&str, Option<&str>)> =
+        files.iter().map(|(path, content)| (*path, Some(*content))).collect();
     repo.commit("main", message, &files)
 }
 
@@ -254,7 +274,8 @@ pub(crate) fn condition(status: &Value, kind: &str) -> Value {
 
 /// A ConfigMap as YAML.
 pub(crate) fn config_map(name: &str, value: &str) -> String {
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"value": value}}).to_string()
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"value": value}})
+        .to_string()
 }
 
 fn merge(into: &mut Value, from: Value) {

@@ -68,13 +68,13 @@ async fn every_refusal_of_github_is_told_with_its_fix() {
         site.hub.refuse(Some(refusal));
         let run = ended(site.bootstrap(&[])).await;
         assert_eq!(run.code, code, "{status}: {}", run.stderr);
-        let (causes, fixes): (Vec<&str>, Vec<&str>) = run
+        let (causes, cures): (Vec<&str>, Vec<&str>) = run
             .stderr
             .lines()
             .filter(|line| line.starts_with(['✗', ' ']))
             .partition(|line| line.starts_with('✗'));
         assert!(causes.len() == 1 && causes[0].contains(cause), "{status}: {}", run.stderr);
-        assert!(fixes.iter().any(|line| line.starts_with("  fix: ") && line.contains(fix)), "{}", run.stderr);
+        assert!(cures.iter().any(|line| line.starts_with("  fix: ") && line.contains(fix)), "{}", run.stderr);
         assert!(!run.stderr.contains(TOKEN));
         if is_preflight {
             assert!(site.secrets().await.is_empty() && site.hub.keys().is_empty(), "{status}");

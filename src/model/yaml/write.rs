@@ -21,9 +21,9 @@ pub fn to_string(value: &Value) -> String {
         Value::String(text) => {
             // A block scalar at the top has no parent to be indented under.
             if text.contains('\n') {
-                double_quoted(&mut out, text)
+                double_quoted(&mut out, text);
             } else {
-                string(&mut out, text, 0)
+                string(&mut out, text, 0);
             }
             out.push('\n');
         }
@@ -191,7 +191,8 @@ impl Analysis {
             space_then_break |= is_break(c) && previous == Some(' ');
             previous = Some(c);
         }
-        let edges = text.starts_with(' ') || text.ends_with(' ') || text.starts_with(is_break) || ends_with_break;
+        let edges =
+            text.starts_with(' ') || text.ends_with(' ') || text.starts_with(is_break) || ends_with_break;
         let quotable = !space_then_break && !special;
         Self {
             fits_plain: quotable && !edges && !break_then_space && !breaks && !indicators,

@@ -65,7 +65,7 @@ impl Namespace {
 
     /// Changes one resource.
     pub(crate) fn set_in(&self, res: &mut Res) -> Result<()> {
-        if !res.gvk().is_cluster_scoped() {
+        if !res.is_cluster_scoped() {
             let spec = FieldSpec { path: IN_METADATA.into(), create: true, ..FieldSpec::default() };
             fieldspec::visit(res, &spec, Create::Scalar, &mut |field| self.set(field))?;
         }

@@ -7,7 +7,7 @@ use super::file::{Patch, PatchOptions};
 use super::json6902;
 use super::load::Loader;
 use super::parse;
-use super::res::{Id, Res, split_api_version, text_of};
+use super::res::{Id, Res, text_of};
 use super::resmap::ResMap;
 use super::select::Matcher;
 use crate::render::error::{Fault, Result};
@@ -169,14 +169,14 @@ pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result
 /// Applies the patches of `patchesStrategicMerge`.
 pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build) -> Result<()> {
     for patch in patches {
-        let target = unique_target(map, patch)?;
+        let target = unique_target(map, patch, build)?;
         merge_all(map, &[target], patch, build)?;
     }
     Ok(())
 }
 
 fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build) -> Result<()> {
-    let target = unique_target(map, patch)?;
+    let target = unique_target(map, patch, build)?;
     let before = map.items()[target].id();
     let res = map.content_mut(target);
     merge_one(res, &patch.value, &patch.options, build)?;
@@ -192,20 +192,19 @@ fn forget_if_changed(map: &mut ResMap, at: usize, before: &Id) {
 }
 
 /// The one object that a patch without target names.
-fn unique_target(map: &ResMap, patch: &MergePatch) -> Result<usize> {
-    let text = |pointer: &str| patch.value.pointer(pointer).map(text_of).unwrap_or_default();
-    let api_version = text("/apiVersion");
-    let (group, version) = split_api_version(&api_version);
-    let id =
-        Id::described(group, version, &text("/kind"), &text("/metadata/name"), &text("/metadata/namespace"));
+fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build) -> Result<usize> {
+    let mut described = Res::new(patch.value.clone(), &patch.source);
+    build.meet(&mut described);
+    let id = described.id();
     let fault = |message: String| {
         Fault::new(message).on_object(id.subject()).in_field(format!("patch '{}'", patch.source)).into()
     };
     match map.by_any_id(&id) {
         [only] => Ok(*only),
         [] => Err(fault(format!(
-            "the patch is for no object: none is {api_version} {} '{}' in namespace '{}' at this step",
-            id.kind, id.name, id.namespace
+            "the patch is for no object: none is {}, Kind={} with this name and namespace at this step",
+            id.gvk().api_version(),
+            id.kind
         ))),
         several => {
             let subjects: Vec<String> = several.iter().map(|at| map.items()[*at].subject()).collect();

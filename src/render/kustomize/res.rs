@@ -103,6 +103,8 @@ pub(crate) struct Res {
     pub(crate) behavior: Behavior,
     /// The names of the variables that point to it.
     pub(crate) variables: Vec<String>,
+    /// Whether a schema that a kustomization names says that its kind lies outside of namespaces.
+    pub(crate) outside: bool,
     /// Whether kustomize would have made `metadata.annotations` for a note.
     pub(crate) noted: bool,
     /// What `config.kubernetes.io/origin` says.
@@ -134,14 +136,18 @@ impl KindRef<'_> {
             && (kind.is_empty() || kind == self.kind)
     }
 
-    /// Whether the API is known to keep this kind outside of namespaces.
-    pub(crate) fn is_cluster_scoped(self) -> bool {
-        let api_version = if self.group.is_empty() {
+    /// Group and version together.
+    pub(crate) fn api_version(&self) -> Cow<'_, str> {
+        if self.group.is_empty() {
             Cow::Borrowed(self.version)
         } else {
             Cow::Owned(format!("{}/{}", self.group, self.version))
-        };
-        Schema::built_in().is_namespaced(&api_version, self.kind) == Some(false)
+        }
+    }
+
+    /// Whether the API is known to keep this kind outside of namespaces.
+    pub(crate) fn is_cluster_scoped(self) -> bool {
+        Schema::built_in().is_namespaced(&self.api_version(), self.kind) == Some(false)
     }
 
     /// The namespace that `namespace` counts as for this kind.
@@ -168,18 +174,6 @@ impl Id {
             format!("{}/{}", self.kind, self.name)
         } else {
             format!("{}/{}/{}", self.kind, self.namespace, self.name)
-        }
-    }
-
-    /// The identity of an object that is described and not there, such as the target that a patch names.
-    pub(crate) fn described(group: &str, version: &str, kind: &str, name: &str, namespace: &str) -> Self {
-        let namespace = KindRef { group, version, kind }.effective_namespace(namespace);
-        Self {
-            group: group.into(),
-            version: version.into(),
-            kind: kind.into(),
-            name: name.into(),
-            namespace: namespace.into(),
         }
     }
 
@@ -219,7 +213,16 @@ impl Res {
 
     /// The namespace it counts as.
     pub(crate) fn effective_namespace(&self) -> String {
-        self.gvk().effective_namespace(&self.namespace()).into()
+        if self.outside {
+            NO_NAMESPACE.into()
+        } else {
+            self.gvk().effective_namespace(&self.namespace()).into()
+        }
+    }
+
+    /// Whether it lies outside of namespaces.
+    pub(crate) fn is_cluster_scoped(&self) -> bool {
+        self.outside || self.gvk().is_cluster_scoped()
     }
 
     /// A field of the metadata.
@@ -230,7 +233,13 @@ impl Res {
     /// The identity it has now.
     pub(crate) fn id(&self) -> Id {
         let gvk = self.gvk();
-        Id::described(gvk.group, gvk.version, gvk.kind, &self.name(), &self.namespace())
+        Id {
+            group: gvk.group.into(),
+            version: gvk.version.into(),
+            kind: gvk.kind.into(),
+            name: self.name().into_owned(),
+            namespace: self.effective_namespace(),
+        }
     }
 
     /// The identities it had, oldest first. Their group and version are those of now, as in kustomize.

@@ -146,9 +146,9 @@ impl<'t, 'b> Target<'t, 'b> {
                 for object in &mut objects {
                     texts::restore(&mut object.value, &text, object.line, true);
                 }
-                let objects: Vec<Res> =
+                let mut objects: Vec<Res> =
                     objects.into_iter().map(|object| resource(object.value, &file, origin.clone())).collect();
-                for res in &objects {
+                for res in &mut objects {
                     self.build.meet(res);
                 }
                 all.map.append_all(objects)

@@ -130,12 +130,11 @@ impl<'t> Reader<'t, '_> {
             _ => None,
         };
         let first = self.argument(separator, start, depth)?;
-        let second =
-            if separator.is_some_and(|separator| self.take(separator.encode_utf8(&mut [0; 4]))) {
-                Some(self.argument(None, start, depth)?)
-            } else {
-                None
-            };
+        let second = if separator.is_some_and(|separator| self.take(separator.encode_utf8(&mut [0; 4]))) {
+            Some(self.argument(None, start, depth)?)
+        } else {
+            None
+        };
         self.close(start)?;
         let value = match operator {
             Operator::Default => self.defined(name).unwrap_or_default(),
@@ -187,7 +186,10 @@ impl<'t> Reader<'t, '_> {
 
     /// The value of a variable that must be defined; empty where it is not, with a note of that under `strict`.
     fn value(&mut self, name: &str) -> &str {
-        if self.defined(name).is_none() && self.variables.strict && !self.undefined.iter().any(|it| it == name) {
+        if self.defined(name).is_none()
+            && self.variables.strict
+            && !self.undefined.iter().any(|it| it == name)
+        {
             self.undefined.push(name.to_owned());
         }
         self.variables.get(name).unwrap_or_default()
@@ -208,12 +210,7 @@ impl<'t> Reader<'t, '_> {
     }
 }
 
-fn apply(
-    operator: Operator,
-    value: &str,
-    first: &str,
-    second: Option<&str>,
-) -> Result<String, &'static str> {
+fn apply(operator: Operator, value: &str, first: &str, second: Option<&str>) -> Result<String, &'static str> {
     Ok(match operator {
         Operator::Default if value.is_empty() => first.to_owned(),
         Operator::Default => value.to_owned(),

@@ -67,7 +67,13 @@ fn deep_nesting_and_growth_are_bounded() {
 
 #[test]
 fn globs_match_as_a_shell_does() {
-    let cases = [("*", "", true), ("a*c", "abbc", true), ("a?c", "ac", false), (r"\*", "*", true), (r"\*", "a", false)];
+    let cases = [
+        ("*", "", true),
+        ("a*c", "abbc", true),
+        ("a?c", "ac", false),
+        (r"\*", "*", true),
+        (r"\*", "a", false),
+    ];
     for (pattern, text, matches) in cases {
         let variables = BTreeMap::from([("V".to_owned(), format!("{text}|"))]);
         let variables = Variables::new(variables, BTreeSet::new(), true).unwrap();
@@ -83,7 +89,8 @@ fn object(spec: &serde_json::Value) -> Object {
 
 #[test]
 fn a_value_can_change_its_type() {
-    let result = substitute(&object(&json!({"replicas": "${N}", "text": "x ${A}"})), &variables(true)).unwrap();
+    let result =
+        substitute(&object(&json!({"replicas": "${N}", "text": "x ${A}"})), &variables(true)).unwrap();
     assert_eq!(result.object.pointer("/spec"), Some(&json!({"replicas": 5, "text": "x hello"})));
     assert!(!result.holds_secret);
 }

@@ -41,17 +41,20 @@ fn folder() -> PathBuf {
 async fn run(stay: bool) -> anyhow::Result<()> {
     let start = Instant::now();
     let demo = Demo::start().await?;
-    demo.say(&format!("control plane, sshd and GitHub stand-in are up after {:.1} s", start.elapsed().as_secs_f64()));
+    say(&format!(
+        "control plane, sshd and GitHub stand-in are up after {:.1} s",
+        start.elapsed().as_secs_f64()
+    ));
     let agent = demo.bootstrap().await?;
     demo.lockgate(&["status", "-A"]).await.with_context(|| agent.output())?;
     demo.change().await.with_context(|| agent.output())?;
     if !stay {
-        demo.say("done. `make demo KEEP=1` leaves the cluster running, to look around with kubectl");
+        say("done. `make demo KEEP=1` leaves the cluster running, to look around with kubectl");
         return Ok(());
     }
     fs::create_dir_all(folder())?;
     fs::copy(demo.cluster.admin_kubeconfig(), folder().join("kubeconfig"))?;
-    demo.say(&format!(
+    say(&format!(
         "running. Try next:\n  export KUBECONFIG={}\n  kubectl get ks -A\n  kubectl delete deployment -n kube-network --all    \
          # and see it come back\n  git clone {}    # then commit and push: it is applied within a minute\n  make down",
         folder().join("kubeconfig").display(),
@@ -88,11 +91,20 @@ impl Demo {
     /// Deployment's pod as running, and runs nothing.
     async fn bootstrap(&self) -> anyhow::Result<Agent> {
         let region = format!("{REGION}/flux-system");
-        self.say(&format!("lockgate bootstrap github {REPOSITORY} --path {region}"));
+        say(&format!("lockgate bootstrap github {REPOSITORY} --path {region}"));
         let (api, ssh) = (self.github.url(), self.git.address().to_string());
         let arguments = [
-            "bootstrap", "github", REPOSITORY, "--branch", "main", "--path", &region, "--api-url", &api,
-            "--ssh-host", &ssh,
+            "bootstrap",
+            "github",
+            REPOSITORY,
+            "--branch",
+            "main",
+            "--path",
+            &region,
+            "--api-url",
+            &api,
+            "--ssh-host",
+            &ssh,
         ];
         let (bootstrap, agent) = tokio::join!(self.lockgate(&arguments), self.agent());
         let agent = agent?;
@@ -102,7 +114,7 @@ impl Demo {
 
     async fn agent(&self) -> anyhow::Result<Agent> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.cluster.client().await?, "flux-system");
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         eventually(minute, async || Ok(accounts.get("lockgate").await?)).await?;
         let kubeconfig = self.cluster.service_account_kubeconfig("flux-system", "lockgate").await?;
         Agent::new(lockgate()?).args(["agent"]).kubeconfig(&kubeconfig).spawn()
@@ -115,11 +127,11 @@ impl Demo {
         let after = before.replace(r#"proxy_replicas: "2""#, r#"proxy_replicas: "3""#);
         ensure!(after != before, "{path} no longer has the line that the demo changes");
         let commit = self.repo.commit("main", "Run three proxies", &[(path.as_str(), Some(&after))])?;
-        self.say(&format!("committed {} \"Run three proxies\": proxy_replicas 2 -> 3", &commit[..7]));
+        say(&format!("committed {} \"Run three proxies\": proxy_replicas 2 -> 3", &commit[..7]));
         let start = Instant::now();
         let proxies: Api<Deployment> = Api::namespaced(self.cluster.client().await?, "kube-network");
         // The source is looked at once a minute.
-        eventually(Duration::from_secs(120), async || {
+        eventually(Duration::from_mins(2), async || {
             let list = proxies.list(&kube::api::ListParams::default()).await?;
             let ready = |deployment: &Deployment| deployment.status.as_ref()?.available_replicas;
             let ready = list.iter().filter_map(ready).max().unwrap_or(0);
@@ -127,7 +139,7 @@ impl Demo {
             Ok(())
         })
         .await?;
-        self.say(&format!("three proxies are available {:.1} s after the commit", start.elapsed().as_secs_f64()));
+        say(&format!("three proxies are available {:.1} s after the commit", start.elapsed().as_secs_f64()));
         Ok(())
     }
 
@@ -143,10 +155,10 @@ impl Demo {
         ensure!(status.success(), "lockgate {} failed: {status}", arguments[0]);
         Ok(())
     }
+}
 
-    fn say(&self, text: &str) {
-        println!("\n── {text}");
-    }
+fn say(text: &str) {
+    println!("\n── {text}");
 }
 
 /// The product's binary, which stands beside this one.
