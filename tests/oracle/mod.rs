@@ -3,6 +3,7 @@
 //! The Go side is the small module in `go/`, built on first use. Where Go is missing, or the module proxy cannot be
 //! reached, these tests say so and pass. `ORACLE_CASES` sets how many cases a test makes, `ORACLE_SEED` where it begins.
 
+mod kustomize;
 mod random;
 mod yaml;
 
@@ -37,6 +38,8 @@ impl Oracle {
         let mut child = Command::new(program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // It warns of deprecated fields there.
+            .stderr(Stdio::null())
             .spawn()
             .expect("the oracle starts");
         let input = child.stdin.take().expect("standard input is piped");
@@ -69,7 +72,8 @@ fn build() -> Result<PathBuf, String> {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle-go");
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/go");
     let output = Command::new("go")
-        .args(["build", "-o"])
+        // The version that `buildMetadata: [managedByLabel]` shows.
+        .args(["build", "-ldflags", "-X sigs.k8s.io/kustomize/api/provenance.version=v5.8.1", "-o"])
         .arg(&program)
         .arg(".")
         .current_dir(module)

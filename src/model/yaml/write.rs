@@ -21,9 +21,9 @@ pub fn to_string(value: &Value) -> String {
         Value::String(text) => {
             // A block scalar at the top has no parent to be indented under.
             if text.contains('\n') {
-                double_quoted(&mut out, text)
+                double_quoted(&mut out, text);
             } else {
-                string(&mut out, text, 0)
+                string(&mut out, text, 0);
             }
             out.push('\n');
         }
@@ -37,7 +37,7 @@ pub fn to_string(value: &Value) -> String {
 
 /// Whether a string is written without quotes.
 pub fn writes_plain(text: &str) -> bool {
-    !text.chars().any(needs_escape) && !is_ambiguous(text) && fits_plain(text)
+    style(text) == Style::Plain
 }
 
 /// The entries of a mapping, the first of which the cursor stands before.
@@ -113,24 +113,92 @@ fn atom(out: &mut String, value: &Value, indent: usize) {
     }
 }
 
+/// A string as a value; the lines of a block scalar are indented by `indent`.
 fn string(out: &mut String, text: &str, indent: usize) {
-    if fits_block(text) { block(out, text, indent) } else { flow_string(out, text) }
+    if style(text) == Style::Literal { block(out, text, indent) } else { flow_string(out, text) }
 }
 
 /// A string on one line.
 fn flow_string(out: &mut String, text: &str) {
-    if text.chars().any(needs_escape) {
-        double_quoted(out, text);
+    match style(text) {
+        Style::Plain => out.push_str(text),
+        Style::Single => {
+            out.push('\'');
+            out.push_str(&text.replace('\'', "''"));
+            out.push('\'');
+        }
+        Style::Double | Style::Literal => double_quoted(out, text),
+    }
+}
+
+/// How a string is written. The choice is that of go-yaml v2, because Flux replaces variables in the text that it writes,
+/// and it is by the quotes around a variable what its value may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Plain,
+    Single,
+    Double,
+    Literal,
+}
+
+fn style(text: &str) -> Style {
+    let analysis = Analysis::of(text);
+    if text.contains('\n') {
+        if analysis.fits_block { Style::Literal } else { Style::Double }
     } else if is_ambiguous(text) {
-        out.push('"');
-        out.push_str(&text.replace('\\', "\\\\").replace('"', "\\\""));
-        out.push('"');
-    } else if fits_plain(text) {
-        out.push_str(text);
+        Style::Double
+    } else if analysis.fits_plain {
+        Style::Plain
+    } else if analysis.fits_single {
+        Style::Single
     } else {
-        out.push('\'');
-        out.push_str(&text.replace('\'', "''"));
-        out.push('\'');
+        Style::Double
+    }
+}
+
+/// What libyaml's emitter finds out about a string, for a value outside of flow collections.
+struct Analysis {
+    fits_plain: bool,
+    fits_single: bool,
+    fits_block: bool,
+}
+
+impl Analysis {
+    fn of(text: &str) -> Self {
+        let is_break = |c: char| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
+        let ends_with_break = text.ends_with(is_break);
+        let mut indicators = text.starts_with("---") || text.starts_with("...");
+        let (mut special, mut breaks, mut other_breaks) = (false, false, false);
+        let (mut space_then_break, mut break_then_space) = (false, false);
+        let mut previous: Option<char> = None;
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            let before_blank = chars.peek().is_none_or(|next| matches!(next, ' ' | '\t') || is_break(*next));
+            let after_blank = previous.is_none_or(|before| matches!(before, ' ' | '\t') || is_break(before));
+            indicators |= match c {
+                '#' => after_blank,
+                ':' => before_blank,
+                '?' | '-' => previous.is_none() && before_blank,
+                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
+                    previous.is_none()
+                }
+                _ => false,
+            };
+            special |= c != '\n' && needs_escape(c);
+            other_breaks |= c != '\n' && is_break(c);
+            breaks |= is_break(c);
+            break_then_space |= c == ' ' && previous.is_some_and(is_break);
+            space_then_break |= is_break(c) && previous == Some(' ');
+            previous = Some(c);
+        }
+        let edges =
+            text.starts_with(' ') || text.ends_with(' ') || text.starts_with(is_break) || ends_with_break;
+        let quotable = !space_then_break && !special;
+        Self {
+            fits_plain: quotable && !edges && !break_then_space && !breaks && !indicators,
+            fits_single: quotable && !break_then_space,
+            fits_block: quotable && !text.ends_with(' ') && !other_breaks,
+        }
     }
 }
 
@@ -143,29 +211,6 @@ fn is_ambiguous(text: &str) -> bool {
             .chars()
             .all(|c| c.is_ascii_hexdigit() || matches!(c, '+' | '-' | '.' | ':' | '_' | 'x' | 'X' | 'o'));
     text == "=" || numeric || other(Dialect::V2) || other(Dialect::V3)
-}
-
-/// Whether the text, which is not ambiguous, can stand without quotes as a key and as a value.
-fn fits_plain(text: &str) -> bool {
-    let mut chars = text.chars();
-    let Some(first) = chars.next() else { return false };
-    let starts_well = match first {
-        '-' => chars.next().is_some_and(|c| !matches!(c, ' ' | '-')) || is_flag(text),
-        '?' | ':' | ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
-        | '@' | '`' | ' ' => false,
-        _ => true,
-    };
-    starts_well
-        && !text.ends_with([' ', ':'])
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !text.starts_with("...")
-        && text.chars().all(|c| c.is_ascii() || c.is_alphanumeric())
-}
-
-/// `--flag`, which must not look like the separator `---`.
-fn is_flag(text: &str) -> bool {
-    text.strip_prefix("--").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
 /// Characters that only double quotes can hold, or that some reader does not take as they are.
@@ -198,20 +243,16 @@ fn double_quoted(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Whether the text reads back equal from a block scalar whose indentation is found from its first line.
-fn fits_block(text: &str) -> bool {
-    text.contains('\n')
-        && !text.starts_with(['\n', ' ', '\t'])
-        && !text.chars().any(|c| c != '\n' && c != '\t' && needs_escape(c))
-        && text.lines().all(|line| line.is_empty() || !line.trim_matches([' ', '\t']).is_empty())
-}
-
 fn block(out: &mut String, text: &str, indent: usize) {
     let body = text.trim_end_matches('\n');
     out.push('|');
+    if text.starts_with([' ', '\n']) {
+        // The first line cannot show where the indentation ends.
+        out.push('2');
+    }
     match text.len() - body.len() {
         0 => out.push('-'),
-        1 => {}
+        1 if !body.is_empty() => {}
         _ => out.push('+'),
     }
     for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {

@@ -59,12 +59,15 @@ pub(crate) fn strategic_merge(
     schema: &Schema,
 ) -> Result<Outcome, MergeError> {
     let mut merge = Merge { nodes: Nodes::default(), schema, path: Vec::new(), warnings: Vec::new() };
-    let sources = [Some(merge.nodes.read(target)), Some(merge.nodes.read(patch))];
+    let object = merge.nodes.read(target);
+    let sources = [Some(object), Some(merge.nodes.read(patch))];
     let merged = merge.walk(sources, None)?;
     let mut outcome = Outcome { deleted: false, warnings: merge.warnings };
     match merged {
-        Some(merged) if !merge.nodes.is_null(merged.id) => *target = merge.nodes.value(merged.id),
-        _ => outcome.deleted = true,
+        Some(merged) if merged.id == object => *target = merge.nodes.value(merged.id),
+        // kustomize drops the result where it is not the object itself but the patch.
+        Some(_) => outcome.warnings.push("'$patch: replace' at the top of a patch has no effect".into()),
+        None => outcome.deleted = true,
     }
     Ok(outcome)
 }

@@ -139,7 +139,7 @@ impl Nodes {
             }
             return;
         };
-        let quoted = matches!(&self.0[old], Node::Scalar(Value::String(text)) if !writes_plain(text));
+        let quoted = matches!(&self.0[old], Node::Scalar(Value::String(text)) if is_quoted(text));
         let value = match &self.0[value] {
             Node::Scalar(Value::String(_)) => value,
             Node::Scalar(scalar) if quoted => {
@@ -160,4 +160,12 @@ impl Nodes {
         let value = plain_value(text, Dialect::V3).unwrap_or_else(|_| Value::String(text.to_owned()));
         self.add(if value.is_null() { Node::Null } else { Node::Scalar(value) })
     }
+}
+
+/// Whether a string has to stand in quotes to be one, as kyaml reads it: `yes` need not.
+fn is_quoted(text: &str) -> bool {
+    let is_word = matches!(plain_value(text, Dialect::V3), Ok(Value::String(same)) if same == text);
+    !is_word
+        || (!writes_plain(text)
+            && matches!(plain_value(text, Dialect::V2), Ok(Value::String(same)) if same == text))
 }
