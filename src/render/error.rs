@@ -100,16 +100,19 @@ impl fmt::Display for Fault {
 
 impl RenderError {
     /// Several faults together; `None` when there is none.
+    #[must_use]
     pub fn of(faults: Vec<Fault>) -> Option<Self> {
         if faults.is_empty() { None } else { Some(Self(faults)) }
     }
 
     /// The faults, in the order in which they were found; never empty.
+    #[must_use]
     pub fn faults(&self) -> &[Fault] {
         &self.0
     }
 
     /// The category of the gravest fault: a path that is not there before a file that does not build.
+    #[must_use]
     pub fn category(&self) -> Category {
         self.0.iter().map(|fault| fault.category).min().unwrap_or(Category::Build)
     }

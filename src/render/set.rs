@@ -53,21 +53,25 @@ impl ResourceSet {
     }
 
     /// The objects in their order.
+    #[must_use]
     pub fn resources(&self) -> &[Resource] {
         &self.resources
     }
 
     /// Gives up the objects.
+    #[must_use]
     pub fn into_resources(self) -> Vec<Resource> {
         self.resources
     }
 
     /// How many objects there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.resources.len()
     }
 
     /// Whether there is none.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
     }

@@ -12,7 +12,7 @@ use super::res::Res;
 use super::schema::Schema;
 use crate::render::error::{Fault, Result};
 
-/// The version of the OpenAPI document whose merge keys are built in.
+/// The version of the `OpenAPI` document whose merge keys are built in.
 const OPENAPI_VERSION: &str = "v1.21.2";
 
 /// What all steps of one build share.
@@ -89,12 +89,16 @@ impl Build {
         Ok(())
     }
 
-    /// Notes that objects were read: a kind that is not built in makes kustomize keep the schema built in beside one
-    /// that a later kustomization names.
-    pub(crate) fn meet(&self, res: &Res) {
+    /// Takes note of an object that was read, and notes in it what a schema says of its kind. A kind that is not built
+    /// in makes kustomize keep the schema built in beside one that a later kustomization names.
+    pub(crate) fn meet(&self, res: &mut Res) {
         let api_version = res.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-        if Schema::built_in().is_namespaced(api_version, res.kind()).is_none() {
-            self.needs_built_in.set(true);
+        if Schema::built_in().is_namespaced(api_version, res.kind()).is_some() {
+            return;
+        }
+        self.needs_built_in.set(true);
+        if let Some(Schemas { own: Some(own), .. }) = self.schema.borrow().as_deref() {
+            res.outside = own.is_namespaced(api_version, res.kind()) == Some(false);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::decode::record;
 use super::file::FieldSpec;
-use super::res::{Id, Kind};
+use super::res::{Id, KindRef};
 use crate::render::error::{Fault, Result};
 
 record! {
@@ -78,12 +78,12 @@ pub(crate) const ORDER_FIRST: [&str; 22] = [
 pub(crate) const ORDER_LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
 /// Text that sorts kinds: absent parts sort after named ones.
-pub(crate) fn kind_sort_key(gvk: Kind<'_>) -> String {
+pub(crate) fn kind_sort_key(gvk: KindRef<'_>) -> String {
     let or = |part: &str, absent: &str| if part.is_empty() { absent.to_owned() } else { part.to_owned() };
     format!("{}_{}_{}", or(gvk.group, "~G"), or(gvk.version, "~V"), or(gvk.kind, "~K"))
 }
 
-fn rank(gvk: Kind<'_>) -> (isize, String) {
+fn rank(gvk: KindRef<'_>) -> (isize, String) {
     let first = ORDER_FIRST.iter().position(|kind| *kind == gvk.kind);
     let last = ORDER_LAST.iter().position(|kind| *kind == gvk.kind);
     let order = match (first, last) {
@@ -96,8 +96,8 @@ fn rank(gvk: Kind<'_>) -> (isize, String) {
 
 impl FieldSpec {
     /// The kinds it means.
-    pub(crate) fn gvk(&self) -> Kind<'_> {
-        Kind { group: &self.group, version: &self.version, kind: &self.kind }
+    pub(crate) fn gvk(&self) -> KindRef<'_> {
+        KindRef { group: &self.group, version: &self.version, kind: &self.kind }
     }
 
     /// Whether it means objects of this identity.
@@ -267,7 +267,7 @@ impl Config {
             list.sort_by_cached_key(|spec| rank(spec.gvk()));
         }
         self.name_reference.sort_by_cached_key(|reference| {
-            rank(Kind { group: &reference.group, version: &reference.version, kind: &reference.kind })
+            rank(KindRef { group: &reference.group, version: &reference.version, kind: &reference.kind })
         });
     }
 }

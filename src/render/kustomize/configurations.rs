@@ -36,7 +36,7 @@ pub(crate) fn load(kustomization: &Kustomization, loader: &Loader<'_>) -> Result
     Ok(config)
 }
 
-/// The fields that OpenAPI definitions mark by their extensions.
+/// The fields that `OpenAPI` definitions mark by their extensions.
 fn of_definitions(definitions: &Value) -> Result<Config> {
     let mut all = Config::default();
     let map = match definitions {

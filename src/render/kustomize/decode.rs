@@ -20,6 +20,8 @@ pub(crate) enum Strictness {
 /// Where in a document the reading is, and the mistakes so far.
 pub(crate) struct At {
     strictness: Strictness,
+    /// Whether numbers stay numbers even in a lenient reading.
+    exact: bool,
     path: String,
     faults: Vec<Fault>,
 }
@@ -32,7 +34,7 @@ pub(crate) trait Decode: Default {
 
 /// Reads a whole value.
 pub(crate) fn decode<T: Decode>(value: Value, strictness: Strictness) -> Result<T, Vec<Fault>> {
-    let mut at = At { strictness, path: String::new(), faults: Vec::new() };
+    let mut at = At { strictness, exact: false, path: String::new(), faults: Vec::new() };
     let mut result = T::default();
     if !value.is_null() {
         result.decode(value, &mut at);
@@ -50,6 +52,19 @@ impl At {
         self.path.push_str(part);
         read(self);
         self.path.truncate(length);
+    }
+
+    /// Runs `read` in the field with this key of a record. A key marked with `=` is one that Go embeds: there its lenient
+    /// reader does not see that a string is wanted.
+    pub(crate) fn in_key(&mut self, key: &str, read: impl FnOnce(&mut Self)) {
+        let exact = self.exact;
+        self.exact |= key.starts_with('=');
+        self.inside(plain_name(key), read);
+        self.exact = exact;
+    }
+
+    fn takes_any_scalar(&self) -> bool {
+        self.strictness == Strictness::Lenient && !self.exact
     }
 
     /// The entries of a mapping, or none and a mistake.
@@ -71,7 +86,7 @@ impl At {
     /// Notes a field that the record does not have.
     pub(crate) fn unknown(&mut self, key: &str, known: &[&str]) {
         if self.strictness == Strictness::Strict {
-            let near = known.iter().find(|name| similar(name, key));
+            let near = known.iter().map(|name| plain_name(name)).find(|name| similar(name, key));
             let hint = near.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default();
             self.inside(key, |at| at.fault(format!("unknown field{hint}")));
         }
@@ -81,6 +96,11 @@ impl At {
         let fault = Fault::new(message);
         self.faults.push(if self.path.is_empty() { fault } else { fault.in_field(self.path.clone()) });
     }
+}
+
+/// The name of a field without the mark that keeps numbers numbers in it.
+pub(crate) fn plain_name(key: &str) -> &str {
+    key.strip_prefix('=').unwrap_or(key)
 }
 
 /// Whether two names differ by one letter added, lost, changed or swapped, or by a plural.
@@ -99,8 +119,8 @@ impl Decode for String {
         match value {
             Value::String(text) => *self = text,
             Value::Null => {}
-            Value::Number(number) if at.strictness == Strictness::Lenient => *self = number.to_string(),
-            Value::Bool(flag) if at.strictness == Strictness::Lenient => *self = flag.to_string(),
+            Value::Number(number) if at.takes_any_scalar() => *self = number.to_string(),
+            Value::Bool(flag) if at.takes_any_scalar() => *self = flag.to_string(),
             other @ (Value::Number(_) | Value::Bool(_)) => {
                 let found = type_name(&other);
                 at.fault(format!("expected a string, found {found}; put it in quotes"));
@@ -194,11 +214,12 @@ macro_rules! record {
 
         impl $crate::render::kustomize::decode::Decode for $name {
             fn decode(&mut self, value: serde_json::Value, at: &mut $crate::render::kustomize::decode::At) {
-                use $crate::render::kustomize::decode::Decode as _;
                 for (key, value) in at.entries(value) {
                     match () {
-                        $(() if key.eq_ignore_ascii_case($key) => at.inside($key, |at| {
-                            if !value.is_null() { self.$field.decode(value, at); }
+                        $(() if key.eq_ignore_ascii_case($crate::render::kustomize::decode::plain_name($key)) => at.in_key($key, |at| {
+                            if !value.is_null() {
+                                $crate::render::kustomize::decode::Decode::decode(&mut self.$field, value, at);
+                            }
                         }),)*
                         () => at.unknown(&key, &[$($key),*]),
                     }
@@ -216,10 +237,24 @@ mod tests {
     use super::*;
 
     record! {
+        /// A record that Go embeds.
+        pub(crate) Embedded {
+            /// A string.
+            text: String = "=text",
+        }
+    }
+
+    #[test]
+    fn an_embedded_string_takes_no_number() {
+        assert!(decode::<Embedded>(json!({"text": "a"}), Strictness::Lenient).is_ok());
+        assert!(decode::<Embedded>(json!({"text": 1}), Strictness::Lenient).is_err());
+    }
+
+    record! {
         /// An example.
         pub(crate) Example {
             /// A string.
-            text: String = "someText",
+            wanted: String = "someText",
             /// A list.
             list: Vec<String> = "list",
         }
@@ -248,6 +283,6 @@ mod tests {
     fn lenient_reading_takes_numbers_for_strings() {
         let value = json!({"SOMETEXT": 1.5, "unknown": 1, "list": [true, null]});
         let example = decode::<Example>(value, Strictness::Lenient).unwrap();
-        assert_eq!(example, Example { text: "1.5".into(), list: vec!["true".into(), String::new()] });
+        assert_eq!(example, Example { wanted: "1.5".into(), list: vec!["true".into(), String::new()] });
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::file::FieldSpec;
-use super::res::{Kind, Res};
+use super::res::{KindRef, Res};
 use crate::render::error::{Fault, Result};
 
 /// What is made where a field is absent and the specification says that it is made.
@@ -35,7 +35,7 @@ pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
 }
 
 /// Whether a specification means objects of this kind.
-pub(crate) fn selects(spec: &FieldSpec, gvk: Kind<'_>) -> bool {
+pub(crate) fn selects(spec: &FieldSpec, gvk: KindRef<'_>) -> bool {
     gvk.is_selected(&spec.group, &spec.version, &spec.kind)
 }
 
@@ -85,7 +85,7 @@ fn enter<'m>(
     map: &'m mut Map<String, Value>,
     name: &str,
     is_list: bool,
-    is_last: bool,
+    at_end: bool,
     create: Create,
 ) -> Result<Option<&'m mut Value>, Fault> {
     if name.is_empty() {
@@ -94,7 +94,7 @@ fn enter<'m>(
     if name == "-" || name == "*" || name.parse::<i64>().is_ok() || name.starts_with('[') {
         return Err(Fault::new(format!("the path part '{name}' is not the name of a field")));
     }
-    let made = match (create, is_list, is_last) {
+    let fresh = match (create, is_list, at_end) {
         (_, true, _) => Some(Value::Array(Vec::new())),
         (Create::Nothing, false, _) => None,
         (Create::Scalar, false, true) => Some(Value::String(String::new())),
@@ -103,13 +103,13 @@ fn enter<'m>(
     match map.get_mut(name) {
         Some(Value::Null) => {
             // Kustomize turns a null into what the path wants there.
-            if let Some(made) = made {
-                map.insert(name.into(), made);
+            if let Some(fresh) = fresh {
+                map.insert(name.into(), fresh);
             }
         }
-        None if !is_list => match made {
-            Some(made) => {
-                map.insert(name.into(), made);
+        None if !is_list => match fresh {
+            Some(fresh) => {
+                map.insert(name.into(), fresh);
             }
             None => return Ok(None),
         },

@@ -32,11 +32,11 @@ record! {
     /// A field of the objects of some kinds.
     pub(crate) FieldSpec {
         /// API group; empty for any.
-        group: String = "group",
+        group: String = "=group",
         /// API version; empty for any.
-        version: String = "version",
+        version: String = "=version",
         /// Kind; empty for any.
-        kind: String = "kind",
+        kind: String = "=kind",
         /// The field, its parts separated by `/`.
         path: String = "path",
         /// Whether it is made where it is absent.
@@ -62,15 +62,15 @@ record! {
     /// Which objects are meant: regular expressions and selectors.
     pub Selector {
         /// API group.
-        group: String = "group",
+        group: String = "=group",
         /// API version.
-        version: String = "version",
+        version: String = "=version",
         /// Kind.
-        kind: String = "kind",
+        kind: String = "=kind",
         /// Name.
-        name: String = "name",
+        name: String = "=name",
         /// Namespace.
-        namespace: String = "namespace",
+        namespace: String = "=namespace",
         /// Kubernetes selector over annotations.
         annotation_selector: String = "annotationSelector",
         /// Kubernetes selector over labels.
@@ -94,7 +94,7 @@ record! {
         /// File that holds it.
         path: String = "path",
         /// The patch itself.
-        patch: String = "patch",
+        content: String = "patch",
         /// The objects it is for.
         target: Option<Selector> = "target",
         /// What it may change.
@@ -146,15 +146,15 @@ record! {
     /// Where a replacement's value comes from.
     pub(crate) Source {
         /// API group.
-        group: String = "group",
+        group: String = "=group",
         /// API version.
-        version: String = "version",
+        version: String = "=version",
         /// Kind.
-        kind: String = "kind",
+        kind: String = "=kind",
         /// Name.
-        name: String = "name",
+        name: String = "=name",
         /// Namespace.
-        namespace: String = "namespace",
+        namespace: String = "=namespace",
         /// The field.
         field_path: String = "fieldPath",
         /// Which part of it.
@@ -182,11 +182,11 @@ record! {
         /// File that holds one or several.
         path: String = "path",
         /// From where.
-        source: Option<Source> = "source",
+        source: Option<Source> = "=source",
         /// The value itself.
-        source_value: Option<String> = "sourceValue",
+        source_value: Option<String> = "=sourceValue",
         /// To where.
-        targets: Option<Vec<Target>> = "targets",
+        targets: Option<Vec<Target>> = "=targets",
     }
 }
 
@@ -196,11 +196,11 @@ record! {
         /// Group and version.
         api_version: String = "apiVersion",
         /// API group.
-        group: String = "group",
+        group: String = "=group",
         /// API version.
-        version: String = "version",
+        version: String = "=version",
         /// Kind.
-        kind: String = "kind",
+        kind: String = "=kind",
         /// Name.
         name: String = "name",
         /// Namespace.
@@ -266,23 +266,23 @@ record! {
     /// An entry of `configMapGenerator` or `secretGenerator`.
     pub(crate) Generator {
         /// Name.
-        name: String = "name",
+        name: String = "=name",
         /// Namespace.
-        namespace: String = "namespace",
+        namespace: String = "=namespace",
         /// `create`, `merge` or `replace`.
-        behavior: String = "behavior",
+        behavior: String = "=behavior",
         /// Type of a Secret.
         kind: String = "type",
         /// `key=value`.
-        literals: Vec<String> = "literals",
+        literals: Vec<String> = "=literals",
         /// `[key=]path`.
-        files: Vec<String> = "files",
+        files: Vec<String> = "=files",
         /// Paths of files with `key=value` lines.
-        envs: Vec<String> = "envs",
+        envs: Vec<String> = "=envs",
         /// One such path.
-        env: String = "env",
+        env: String = "=env",
         /// Options of this one.
-        options: Option<GeneratorOptions> = "options",
+        options: Option<GeneratorOptions> = "=options",
     }
 }
 
@@ -290,9 +290,9 @@ record! {
     /// A kustomization file.
     pub(crate) Kustomization {
         /// API version.
-        api_version: String = "apiVersion",
+        api_version: String = "=apiVersion",
         /// `Kustomization` or `Component`.
-        kind: String = "kind",
+        kind: String = "=kind",
         /// Without effect.
         metadata: Option<Meta> = "metadata",
         /// `path` of a schema file.
@@ -331,15 +331,15 @@ record! {
         resources: Vec<String> = "resources",
         /// Folders of components.
         components: Vec<String> = "components",
-        /// OpenAPI definitions of custom resources.
+        /// `OpenAPI` definitions of custom resources.
         crds: Vec<String> = "crds",
         /// The old name of folders in `resources`.
         bases: Option<Vec<String>> = "bases",
-        /// ConfigMaps.
+        /// `ConfigMap` objects.
         config_map_generator: Vec<Generator> = "configMapGenerator",
         /// Secrets.
         secret_generator: Vec<Generator> = "secretGenerator",
-        /// Refused.
+        /// Accepted and without effect.
         helm_globals: Option<Value> = "helmGlobals",
         /// Refused.
         helm_charts: Vec<Value> = "helmCharts",

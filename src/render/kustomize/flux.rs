@@ -100,7 +100,9 @@ pub(crate) fn load<'t, 'b>(
         None => (tree::join(loader.root(), FILE_NAMES[0]), generate(&loader)?),
     };
     lay_over(&mut kustomization, overlay, &loader)?;
-    kustomization.deprecations(&file).into_iter().for_each(|warning| build.warn(warning));
+    for warning in kustomization.deprecations(&file) {
+        build.warn(warning);
+    }
     kustomization.fix();
     kustomization.enforce(&file)?;
     Ok(Target { build, loader, kustomization, file, origin: None })
@@ -128,7 +130,7 @@ fn walk(loader: &Loader<'_>, folder: &str, depth: usize, resources: &mut Vec<Str
     for (name, node) in names {
         let path = tree::join(folder, &name);
         match node {
-            Node::File if name.ends_with(".yaml") || name.ends_with(".yml") => resources.push(path),
+            Node::File if is_yaml(&name) => resources.push(path),
             Node::File => {}
             Node::Directory => {
                 let inside = tree::join(&at, &name);
@@ -138,7 +140,7 @@ fn walk(loader: &Loader<'_>, folder: &str, depth: usize, resources: &mut Vec<Str
                 };
                 if is_link {
                     // A walk does not follow links to folders.
-                } else if FILE_NAMES.iter().any(|name| is_kustomization(&name)) {
+                } else if FILE_NAMES.iter().any(is_kustomization) {
                     resources.push(path);
                 } else {
                     walk(loader, &path, depth + 1, resources)?;
@@ -147,6 +149,11 @@ fn walk(loader: &Loader<'_>, folder: &str, depth: usize, resources: &mut Vec<Str
         }
     }
     Ok(())
+}
+
+/// Whether Flux takes a file for YAML: it looks at the letters as they are.
+fn is_yaml(name: &str) -> bool {
+    matches!(name.rsplit_once('.'), Some((_, "yaml" | "yml")))
 }
 
 fn lay_over(kustomization: &mut Kustomization, overlay: &Overlay, loader: &Loader<'_>) -> Result<()> {
@@ -161,8 +168,8 @@ fn lay_over(kustomization: &mut Kustomization, overlay: &Overlay, loader: &Loade
         }
     }
     for patch in &overlay.patches {
-        let (patch, target) = (patch.patch.clone(), patch.target.clone());
-        kustomization.patches.push(Patch { patch, target, ..Patch::default() });
+        let (content, target) = (patch.patch.clone(), patch.target.clone());
+        kustomization.patches.push(Patch { content, target, ..Patch::default() });
     }
     for (index, component) in overlay.components.iter().enumerate() {
         if !is_local(component) {
@@ -180,7 +187,7 @@ fn lay_over(kustomization: &mut Kustomization, overlay: &Overlay, loader: &Loade
     if !overlay.patches_json6902.is_empty() {
         let patches = kustomization.patches_json6902.get_or_insert_default();
         patches.extend(overlay.patches_json6902.iter().map(|json| Patch {
-            patch: json.patch.to_string(),
+            content: json.patch.to_string(),
             target: Some(json.target.clone()),
             ..Patch::default()
         }));
@@ -243,7 +250,7 @@ mod tests {
         let overlay = Overlay::from_spec(&json!({"interval": "1m", "targetNamespace": "a"})).unwrap();
         assert_eq!(overlay.target_namespace.as_deref(), Some("a"));
         let error = Overlay::from_spec(&json!({"images": [{"name": {}}]})).unwrap_err();
-        assert_eq!(error.to_string(), "images[0].name: expected a string, found a mapping");
+        assert_eq!(error.to_string(), "spec.images[0].name: expected a string, found a mapping");
     }
 
     #[test]

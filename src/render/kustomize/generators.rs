@@ -19,7 +19,7 @@ const SCANNER_LIMIT: usize = 64 * 1024;
 /// What is generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Product {
-    /// A ConfigMap.
+    /// A `ConfigMap`.
     ConfigMap,
     /// A Secret.
     Secret,

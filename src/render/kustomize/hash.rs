@@ -21,7 +21,7 @@ pub(crate) fn run(map: &mut ResMap) -> Result<()> {
     Ok(())
 }
 
-/// The hash of a ConfigMap or Secret. What is hashed has an empty name: kustomize looks the name up wrongly.
+/// The hash of a `ConfigMap` or `Secret`. What is hashed has an empty name: kustomize looks the name up wrongly.
 pub(crate) fn of(res: &Res) -> Result<String> {
     let fields: &[&str] = match res.kind() {
         "ConfigMap" => &["binaryData", "data"],
@@ -76,10 +76,11 @@ pub(crate) fn escape_html(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         match c {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                text.push_str("\\u");
-                text.push_str(&format!("{:04x}", u32::from(c)));
-            }
+            '<' => text.push_str("\\u003c"),
+            '>' => text.push_str("\\u003e"),
+            '&' => text.push_str("\\u0026"),
+            '\u{2028}' => text.push_str("\\u2028"),
+            '\u{2029}' => text.push_str("\\u2029"),
             other => text.push(other),
         }
     }

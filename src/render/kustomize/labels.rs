@@ -37,7 +37,7 @@ impl SetPairs {
         if self.pairs.is_empty() {
             return Ok(());
         }
-        for (key, _) in &self.pairs {
+        for key in self.pairs.keys() {
             super::keys::check(key)?;
         }
         for res in map.items_mut() {

@@ -117,19 +117,14 @@ impl<'t> Loader<'t> {
     /// The path in the tree and the text of a file.
     pub(crate) fn text(&self, path: &str) -> Result<(String, String), Fault> {
         let (file, bytes) = self.bytes(path)?;
-        let text = self.text_at(&file, &bytes)?;
+        let text = text_at(&file, &bytes)?;
         Ok((file, text))
     }
 
     /// The text of a file by its path in the tree.
     pub(crate) fn text_of(&self, file: &str) -> Result<String, Fault> {
         let bytes = self.read(file)?;
-        self.text_at(file, &bytes)
-    }
-
-    fn text_at(&self, file: &str, bytes: &[u8]) -> Result<String, Fault> {
-        let text = std::str::from_utf8(bytes);
-        text.map(Into::into).map_err(|_| Fault::new("is not UTF-8 text").in_file(file))
+        text_at(file, &bytes)
     }
 
     /// The path and text of the folder's kustomization file; `None` when it has none.
@@ -224,6 +219,11 @@ impl<'t> Loader<'t> {
             Fault::new(message)
         }
     }
+}
+
+fn text_at(file: &str, bytes: &[u8]) -> Result<String, Fault> {
+    let text = std::str::from_utf8(bytes);
+    text.map(Into::into).map_err(|_| Fault::new("is not UTF-8 text").in_file(file))
 }
 
 /// How a folder is named in messages.

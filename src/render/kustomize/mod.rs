@@ -34,6 +34,7 @@ mod res;
 mod resmap;
 mod schema;
 mod select;
+mod splice;
 mod step;
 mod structured;
 mod target;

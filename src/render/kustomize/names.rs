@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::config::Config;
 use super::fieldspec::{self, Create, selects, split_path};
-use super::res::{Id, Kind, Res, text_of};
+use super::res::{Id, KindRef, Res, text_of};
 use super::resmap::ResMap;
 use crate::render::error::{Fault, Result};
 
@@ -96,7 +96,7 @@ fn candidate(res: &Res) -> Candidate {
     }
 }
 
-fn for_kind(config: &Config, gvk: Kind<'_>) -> Vec<Reference> {
+fn for_kind(config: &Config, gvk: KindRef<'_>) -> Vec<Reference> {
     let mut references = Vec::new();
     for back in &config.name_reference {
         for spec in back.referrers.iter().filter(|spec| selects(spec, gvk)) {
@@ -240,7 +240,7 @@ impl<'a> Referrer<'a> {
     fn was(&self, at: usize, group: &str, version: &str, kind: &str) -> bool {
         let id = &self.candidates[at].id;
         self.items[at].previous.iter().any(|previous| {
-            Kind { group: &id.group, version: &id.version, kind: &previous.kind }
+            KindRef { group: &id.group, version: &id.version, kind: &previous.kind }
                 .is_selected(group, version, kind)
         })
     }

@@ -24,7 +24,7 @@ pub(crate) enum Subjects {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Namespace {
     /// The namespace.
-    pub(crate) namespace: String,
+    pub(crate) name: String,
     /// Fields besides the metadata.
     pub(crate) specs: Vec<FieldSpec>,
     /// Whether one that is set stays.
@@ -53,19 +53,19 @@ impl Subjects {
 impl Namespace {
     /// Changes every resource and checks that they stay apart.
     pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
-        if self.namespace.is_empty() {
+        if self.name.is_empty() {
             return Ok(());
         }
         for res in map.items_mut() {
             res.remember();
             self.set_in(res)?;
         }
-        map.check_unique().map_err(|error| error.in_field(&format!("namespace '{}'", self.namespace)))
+        map.check_unique().map_err(|error| error.in_field(&format!("namespace '{}'", self.name)))
     }
 
     /// Changes one resource.
     pub(crate) fn set_in(&self, res: &mut Res) -> Result<()> {
-        if !res.gvk().is_cluster_scoped() {
+        if !res.is_cluster_scoped() {
             let spec = FieldSpec { path: IN_METADATA.into(), create: true, ..FieldSpec::default() };
             fieldspec::visit(res, &spec, Create::Scalar, &mut |field| self.set(field))?;
         }
@@ -90,7 +90,7 @@ impl Namespace {
         if self.unset_only && !text_of(field).is_empty() {
             return Ok(());
         }
-        fieldspec::set_scalar(field, self.namespace.as_str().into())
+        fieldspec::set_scalar(field, self.name.as_str().into())
     }
 
     fn set_subjects(&self, res: &mut Res) -> Result<()> {

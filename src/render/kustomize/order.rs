@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::config::{ORDER_FIRST, ORDER_LAST, kind_sort_key};
 use super::file::SortOptions;
-use super::res::{Kind, Res};
+use super::res::{KindRef, Res};
 use super::resmap::ResMap;
 use crate::render::error::{Fault, Result};
 
@@ -60,7 +60,7 @@ struct Key {
 
 impl Key {
     fn new(res: &Res, ranks: &HashMap<&str, isize>) -> Self {
-        let gvk: Kind<'_> = res.gvk();
+        let gvk: KindRef<'_> = res.gvk();
         let or = |text: &str, absent: &str| if text.is_empty() { absent.to_owned() } else { text.to_owned() };
         Self {
             rank: ranks.get(gvk.kind).copied().unwrap_or_default(),

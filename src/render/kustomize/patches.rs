@@ -7,7 +7,7 @@ use super::file::{Patch, PatchOptions};
 use super::json6902;
 use super::load::Loader;
 use super::parse;
-use super::res::{Id, Res, split_api_version, text_of};
+use super::res::{Id, Res, text_of};
 use super::resmap::ResMap;
 use super::select::Matcher;
 use crate::render::error::{Fault, Result};
@@ -47,7 +47,7 @@ pub(crate) enum PatchStep {
 impl PatchStep {
     /// Reads an entry of `patches`.
     pub(crate) fn of_patch(patch: &Patch, loader: &Loader<'_>) -> Result<Self> {
-        let inline = patch.patch.trim();
+        let inline = patch.content.trim();
         let (text, source, file) = match (inline.is_empty(), patch.path.is_empty()) {
             (true, true) => return Err(Fault::new("one of patch and path is wanted").into()),
             (false, false) => return Err(Fault::new("only one of patch and path may be set").into()),
@@ -65,7 +65,7 @@ impl PatchStep {
             (Ok(merge), Ok(json)) if !merge.is_empty() && !json.is_empty() => {
                 Err(Fault::new("is both a strategic merge patch and a JSON patch").in_file(&file).into())
             }
-            (Ok(objects), _) => Self::merge(objects, options, &source, target),
+            (Ok(objects), _) => Self::merge(objects, &options, &source, target),
             (Err(_), Ok(json)) => match target {
                 Some(target) => Ok(Self::Json { patch: json, target, remember: true, source }),
                 None => Err(Fault::new("a JSON patch needs a target").in_field("target").into()),
@@ -81,7 +81,7 @@ impl PatchStep {
 
     fn merge(
         objects: Vec<parse::Parsed>,
-        options: PatchOptions,
+        options: &PatchOptions,
         source: &str,
         target: Option<Matcher>,
     ) -> Result<Self> {
@@ -107,10 +107,10 @@ impl PatchStep {
         if target.name.is_empty() {
             return Err(Fault::new("the target's name is wanted").in_field("target.name").into());
         }
-        let (text, source) = match (patch.patch.is_empty(), patch.path.is_empty()) {
+        let (text, source) = match (patch.content.is_empty(), patch.path.is_empty()) {
             (true, true) => return Err(Fault::new("one of patch and path is wanted").into()),
             (false, false) => return Err(Fault::new("only one of patch and path may be set").into()),
-            (false, true) => (patch.patch.clone(), "inline patch".to_owned()),
+            (false, true) => (patch.content.clone(), "inline patch".to_owned()),
             (true, false) => {
                 let (file, text) = loader.text(&patch.path)?;
                 (text, file)
@@ -169,14 +169,14 @@ pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result
 /// Applies the patches of `patchesStrategicMerge`.
 pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build) -> Result<()> {
     for patch in patches {
-        let target = unique_target(map, patch)?;
+        let target = unique_target(map, patch, build)?;
         merge_all(map, &[target], patch, build)?;
     }
     Ok(())
 }
 
 fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build) -> Result<()> {
-    let target = unique_target(map, patch)?;
+    let target = unique_target(map, patch, build)?;
     let before = map.items()[target].id();
     let res = map.content_mut(target);
     merge_one(res, &patch.value, &patch.options, build)?;
@@ -192,20 +192,19 @@ fn forget_if_changed(map: &mut ResMap, at: usize, before: &Id) {
 }
 
 /// The one object that a patch without target names.
-fn unique_target(map: &ResMap, patch: &MergePatch) -> Result<usize> {
-    let text = |pointer: &str| patch.value.pointer(pointer).map(text_of).unwrap_or_default();
-    let api_version = text("/apiVersion");
-    let (group, version) = split_api_version(&api_version);
-    let id =
-        Id::described(group, version, &text("/kind"), &text("/metadata/name"), &text("/metadata/namespace"));
+fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build) -> Result<usize> {
+    let mut described = Res::new(patch.value.clone(), &patch.source);
+    build.meet(&mut described);
+    let id = described.id();
     let fault = |message: String| {
         Fault::new(message).on_object(id.subject()).in_field(format!("patch '{}'", patch.source)).into()
     };
     match map.by_any_id(&id) {
         [only] => Ok(*only),
         [] => Err(fault(format!(
-            "the patch is for no object: none is {api_version} {} '{}' in namespace '{}' at this step",
-            id.kind, id.name, id.namespace
+            "the patch is for no object: none is {}, Kind={} with this name and namespace at this step",
+            id.gvk().api_version(),
+            id.kind
         ))),
         several => {
             let subjects: Vec<String> = several.iter().map(|at| map.items()[*at].subject()).collect();

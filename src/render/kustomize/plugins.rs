@@ -249,8 +249,8 @@ fn transformers(target: &Target<'_, '_>, config: &Res) -> Result<Vec<Transformer
         "NamespaceTransformer" => {
             let plugin: NamespacePlugin = read(config)?;
             let subjects = Subjects::parse(&plugin.subjects)?;
-            let namespace = head.metadata.namespace;
-            Transformer::Namespace(Namespace { namespace, specs, unset_only: plugin.unset_only, subjects })
+            let name = head.metadata.namespace;
+            Transformer::Namespace(Namespace { name, specs, unset_only: plugin.unset_only, subjects })
         }
         "PrefixTransformer" | "SuffixTransformer" | "PrefixSuffixTransformer" => {
             return affixes(config, head.specs);
@@ -283,9 +283,9 @@ fn affixes(config: &Res, specs: Option<Vec<FieldSpec>>) -> Result<Vec<Transforme
 
 fn patch(target: &Target<'_, '_>, config: &Res) -> Result<Transformer> {
     let plugin: PatchPlugin = read(config)?;
-    let entry = |patch: String| Patch {
+    let entry = |content: String| Patch {
         path: plugin.path.clone(),
-        patch,
+        content,
         target: plugin.target.clone(),
         options: plugin.options.clone(),
     };

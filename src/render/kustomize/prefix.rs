@@ -2,7 +2,7 @@
 
 use super::fieldspec::{self, Create};
 use super::file::FieldSpec;
-use super::res::{Kind, text_of};
+use super::res::{KindRef, text_of};
 use super::resmap::ResMap;
 use crate::render::error::Result;
 
@@ -59,7 +59,7 @@ impl Affix {
 }
 
 /// Whether names of this kind are never changed.
-fn is_fixed(gvk: Kind<'_>) -> bool {
+fn is_fixed(gvk: KindRef<'_>) -> bool {
     gvk.is_selected("", "", "CustomResourceDefinition")
         || gvk.is_selected("apiregistration.k8s.io", "", "APIService")
         || gvk.is_selected("", "", "Namespace")

@@ -35,7 +35,7 @@ pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<R
         let value = first_document(&text, &file)?;
         match value {
             Value::Array(_) => {
-                all.extend(decode_file::<Vec<Replacement>>(value, Strictness::Lenient, &text, &file)?)
+                all.extend(decode_file::<Vec<Replacement>>(value, Strictness::Lenient, &text, &file)?);
             }
             Value::Object(_) => all.push(decode_file(value, Strictness::Lenient, &text, &file)?),
             other => {

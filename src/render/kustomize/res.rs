@@ -2,6 +2,8 @@
 //! annotations of the resource; here they stand beside it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
@@ -48,7 +50,7 @@ pub(crate) enum Behavior {
 
 /// Group, version and kind, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Kind<'a> {
+pub(crate) struct KindRef<'a> {
     /// API group.
     pub(crate) group: &'a str,
     /// API version.
@@ -103,6 +105,8 @@ pub(crate) struct Res {
     pub(crate) behavior: Behavior,
     /// The names of the variables that point to it.
     pub(crate) variables: Vec<String>,
+    /// Whether a schema that a kustomization names says that its kind lies outside of namespaces.
+    pub(crate) outside: bool,
     /// Whether kustomize would have made `metadata.annotations` for a note.
     pub(crate) noted: bool,
     /// What `config.kubernetes.io/origin` says.
@@ -126,7 +130,7 @@ pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
     }
 }
 
-impl Kind<'_> {
+impl KindRef<'_> {
     /// Whether a selector with these parts, empty for any, means this kind.
     pub(crate) fn is_selected(self, group: &str, version: &str, kind: &str) -> bool {
         (group.is_empty() || group == self.group)
@@ -134,18 +138,26 @@ impl Kind<'_> {
             && (kind.is_empty() || kind == self.kind)
     }
 
-    /// Whether the API is known to keep this kind outside of namespaces.
-    pub(crate) fn is_cluster_scoped(self) -> bool {
-        let api_version = if self.group.is_empty() {
+    /// Group and version together.
+    pub(crate) fn api_version(&self) -> Cow<'_, str> {
+        if self.group.is_empty() {
             Cow::Borrowed(self.version)
         } else {
             Cow::Owned(format!("{}/{}", self.group, self.version))
-        };
-        Schema::built_in().is_namespaced(&api_version, self.kind) == Some(false)
+        }
+    }
+
+    /// Whether the API is known to keep this kind outside of namespaces.
+    pub(crate) fn is_cluster_scoped(self) -> bool {
+        // Identities are compared often, and most kinds are told by their name alone.
+        static KINDS: LazyLock<HashSet<&str>> =
+            LazyLock::new(|| Schema::built_in().cluster_scoped_kinds().collect());
+        KINDS.contains(self.kind)
+            && Schema::built_in().is_namespaced(&self.api_version(), self.kind) == Some(false)
     }
 
     /// The namespace that `namespace` counts as for this kind.
-    fn effective_namespace<'n>(self, namespace: &'n str) -> &'n str {
+    fn effective_namespace(self, namespace: &str) -> &str {
         if self.is_cluster_scoped() {
             NO_NAMESPACE
         } else if namespace.is_empty() {
@@ -158,8 +170,8 @@ impl Kind<'_> {
 
 impl Id {
     /// Group, version and kind.
-    pub(crate) fn gvk(&self) -> Kind<'_> {
-        Kind { group: &self.group, version: &self.version, kind: &self.kind }
+    pub(crate) fn gvk(&self) -> KindRef<'_> {
+        KindRef { group: &self.group, version: &self.version, kind: &self.kind }
     }
 
     /// How messages name it.
@@ -168,18 +180,6 @@ impl Id {
             format!("{}/{}", self.kind, self.name)
         } else {
             format!("{}/{}/{}", self.kind, self.namespace, self.name)
-        }
-    }
-
-    /// The identity of an object that is described and not there, such as the target that a patch names.
-    pub(crate) fn described(group: &str, version: &str, kind: &str, name: &str, namespace: &str) -> Self {
-        let namespace = Kind { group, version, kind }.effective_namespace(namespace);
-        Self {
-            group: group.into(),
-            version: version.into(),
-            kind: kind.into(),
-            name: name.into(),
-            namespace: namespace.into(),
         }
     }
 
@@ -201,10 +201,10 @@ impl Res {
     }
 
     /// Group, version and kind.
-    pub(crate) fn gvk(&self) -> Kind<'_> {
+    pub(crate) fn gvk(&self) -> KindRef<'_> {
         let api_version = self.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         let (group, version) = split_api_version(api_version);
-        Kind { group, version, kind: self.kind() }
+        KindRef { group, version, kind: self.kind() }
     }
 
     /// `metadata.name`.
@@ -219,7 +219,16 @@ impl Res {
 
     /// The namespace it counts as.
     pub(crate) fn effective_namespace(&self) -> String {
-        self.gvk().effective_namespace(&self.namespace()).into()
+        if self.outside {
+            NO_NAMESPACE.into()
+        } else {
+            self.gvk().effective_namespace(&self.namespace()).into()
+        }
+    }
+
+    /// Whether it lies outside of namespaces.
+    pub(crate) fn is_cluster_scoped(&self) -> bool {
+        self.outside || self.gvk().is_cluster_scoped()
     }
 
     /// A field of the metadata.
@@ -230,7 +239,13 @@ impl Res {
     /// The identity it has now.
     pub(crate) fn id(&self) -> Id {
         let gvk = self.gvk();
-        Id::described(gvk.group, gvk.version, gvk.kind, &self.name(), &self.namespace())
+        Id {
+            group: gvk.group.into(),
+            version: gvk.version.into(),
+            kind: gvk.kind.into(),
+            name: self.name().into_owned(),
+            namespace: self.effective_namespace(),
+        }
     }
 
     /// The identities it had, oldest first. Their group and version are those of now, as in kustomize.
@@ -251,7 +266,7 @@ impl Res {
     }
 
     /// The kind it was read with, in the group and version of now.
-    pub(crate) fn original_gvk(&self) -> Kind<'_> {
+    pub(crate) fn original_gvk(&self) -> KindRef<'_> {
         let mut gvk = self.gvk();
         if let Some(first) = self.previous.first() {
             gvk.kind = &first.kind;

@@ -15,11 +15,6 @@ pub(crate) struct ResMap {
 }
 
 impl ResMap {
-    /// Resources that may still hold the same identity twice.
-    pub(crate) fn of(items: Vec<Res>) -> Self {
-        Self { items, ..Self::default() }
-    }
-
     /// All resources.
     pub(crate) fn items(&self) -> &[Res] {
         &self.items
@@ -83,10 +78,17 @@ impl ResMap {
             return Err(duplicate(&self.items[first], &res, &id).into());
         }
         let at = self.items.len();
+        if let Some(index) = self.any.get_mut() {
+            for id in res.previous_ids().chain([id.clone()]) {
+                let places = index.entry(id).or_default();
+                if places.last() != Some(&at) {
+                    places.push(at);
+                }
+            }
+        }
         if let Some(index) = self.current.get_mut() {
             index.entry(id).or_default().push(at);
         }
-        self.any = OnceCell::new();
         self.items.push(res);
         Ok(())
     }
@@ -142,7 +144,8 @@ impl ResMap {
                     return Err(duplicate(old, &res, &id).into());
                 }
                 super::generators::take_over(&mut res, old, behavior);
-                self.items_mut()[*at] = res;
+                // It has all identities of the old one now, so that the indexes stay right.
+                self.items[*at] = res;
                 Ok(())
             }
             (several, _) => {

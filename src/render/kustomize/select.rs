@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use regex::Regex;
 
 use super::file::Selector;
-use super::res::{Id, Kind, Res};
+use super::res::{Id, KindRef, Res};
 use super::resmap::ResMap;
 use crate::render::error::{Fault, Result};
 
@@ -91,7 +91,7 @@ impl Matcher {
     }
 
     /// Whether the kind is meant.
-    pub(crate) fn means_kind(&self, gvk: Kind<'_>) -> bool {
+    pub(crate) fn means_kind(&self, gvk: KindRef<'_>) -> bool {
         self.kind.matches(gvk.kind) && self.group.matches(gvk.group) && self.version.matches(gvk.version)
     }
 

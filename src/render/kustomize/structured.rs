@@ -1,9 +1,10 @@
-//! Replacements inside a text that is itself YAML or JSON, such as a file in a ConfigMap.
+//! Replacements inside a text that is itself YAML or JSON, such as a file in a `ConfigMap`.
 
 use serde_json::Value;
 
 use super::fieldpath::{self, Shape};
 use super::res::text_of;
+use super::splice::{indents, splice};
 use crate::model::yaml;
 use crate::render::error::Fault;
 
@@ -25,6 +26,7 @@ pub(crate) fn put(
     if matches.is_empty() {
         return Err(Fault::new("there is no such place in the text"));
     }
+    let mut edited = Some(text.trim().to_owned());
     for place in &matches {
         let Some(field) = fieldpath::at(&mut content, &place.hops) else { continue };
         if field.is_object() || field.is_array() {
@@ -34,8 +36,11 @@ pub(crate) fn put(
         } else {
             *field = fieldpath::plain(&text_of(value));
         }
+        let is_scalar = !field.is_object() && !field.is_array();
+        edited = edited.filter(|_| is_scalar).and_then(|text| splice(&text, &place.hops, &text_of(value)));
     }
-    let written = write(&content, &text);
+    let written =
+        edited.filter(|edited| is_faithful(edited, &content)).unwrap_or_else(|| write(&content, &text));
     // The way to the text was walked once already, so that it is there.
     if let Some(field) = literal_field(object, outer) {
         *field = written.into();
@@ -77,6 +82,14 @@ fn literal_field<'v>(object: &'v mut Value, path: &[String]) -> Option<&'v mut V
     Some(at)
 }
 
+/// Whether a text that was changed in place says what it should, and stands as kustomize would write it anew.
+fn is_faithful(edited: &str, content: &Value) -> bool {
+    let is_json = edited.starts_with(['{', '[']);
+    !is_json
+        && fieldpath::parse_text(edited).is_ok_and(|read| read == *content)
+        && indents(edited) == indents(&yaml::to_string(content))
+}
+
 /// Writes the content in the format that the text had.
 fn write(content: &Value, before: &str) -> String {
     let is_json = before.trim_start().starts_with(['{', '[']);
@@ -84,10 +97,9 @@ fn write(content: &Value, before: &str) -> String {
         return yaml::to_string(content).trim().to_owned();
     }
     let sorted = super::hash::sorted(content.clone());
-    if before.contains('\n') && before.contains("  ") {
-        if let Ok(pretty) = serde_json::to_string_pretty(&sorted) {
-            return super::hash::escape_html(&pretty);
-        }
+    let is_pretty = before.contains('\n') && before.contains("  ");
+    if let (true, Ok(pretty)) = (is_pretty, serde_json::to_string_pretty(&sorted)) {
+        return super::hash::escape_html(&pretty);
     }
     super::hash::escape_html(&sorted.to_string())
 }

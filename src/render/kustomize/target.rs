@@ -79,7 +79,9 @@ impl<'t, 'b> Target<'t, 'b> {
         };
         let mut warnings = Vec::new();
         let kustomization = Kustomization::parse(&text, &file, &mut warnings)?;
-        warnings.into_iter().for_each(|warning| build.warn(warning));
+        for warning in warnings {
+            build.warn(warning);
+        }
         Ok(Self { build, loader, kustomization, file, origin: None })
     }
 
@@ -144,9 +146,11 @@ impl<'t, 'b> Target<'t, 'b> {
                 for object in &mut objects {
                     texts::restore(&mut object.value, &text, object.line, true);
                 }
-                let objects: Vec<Res> =
+                let mut objects: Vec<Res> =
                     objects.into_iter().map(|object| resource(object.value, &file, origin.clone())).collect();
-                objects.iter().for_each(|res| self.build.meet(res));
+                for res in &mut objects {
+                    self.build.meet(res);
+                }
                 all.map.append_all(objects)
             }
             Found::Folder(loader) => {
@@ -299,7 +303,7 @@ impl Steps<'_, '_, '_> {
         let kustomization = &self.target.kustomization;
         if !kustomization.namespace.is_empty() {
             let namespace = Namespace {
-                namespace: kustomization.namespace.clone(),
+                name: kustomization.namespace.clone(),
                 specs: config.namespace.clone(),
                 ..Namespace::default()
             };

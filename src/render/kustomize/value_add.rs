@@ -40,10 +40,10 @@ impl AddValue {
                 Some(selector) => Matcher::new(selector)?.select(map),
                 None => (0..map.items().len()).collect(),
             };
-            for res in selected.into_iter().map(|at| at).collect::<Vec<_>>() {
-                let res = &mut map.items_mut()[res];
+            for at in selected {
+                let res = &mut map.items_mut()[at];
                 if target.field_path == "metadata/namespace" {
-                    let namespace = Namespace { namespace: self.value.clone(), ..Namespace::default() };
+                    let namespace = Namespace { name: self.value.clone(), ..Namespace::default() };
                     namespace.set_in(res)?;
                 } else {
                     let subject = res.subject();

@@ -1,0 +1,94 @@
+//! Every folder of `data/kustomize-probes` is built in both flavours and compared with what kustomize 5.8.1 and Flux make
+//! of it: the same documents in the same order, or a refusal.
+
+use std::fs;
+use std::path::Path;
+
+use lockgate::model::yaml::{Dialect, documents};
+use lockgate::render::kustomize::{Flavour, Output, Overlay, Recipe, build};
+use lockgate::tree::Tree;
+use serde_json::Value;
+
+const PROBES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kustomize-probes");
+
+fn files(root: &Path, folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(root, &path, found);
+        } else {
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            found.push((name, fs::read(&path).unwrap()));
+        }
+    }
+}
+
+fn render(probe: &Path, flavour: Flavour) -> Result<Output, String> {
+    let root = probe.join("in");
+    let mut found = Vec::new();
+    files(&root, &root, &mut found);
+    let path = fs::read_to_string(probe.join("target")).unwrap().trim().to_owned();
+    build(&Tree::in_memory(found), &Recipe { path, flavour }).map_err(|error| error.to_string())
+}
+
+/// What differs from the expected documents, or from the expected refusal; `None` when nothing does.
+fn difference(probe: &Path, flavour: Flavour, document: &str, refusal: &str) -> Option<String> {
+    let output = render(probe, flavour);
+    if probe.join(refusal).exists() {
+        return output.ok().map(|_| "builds, but must be refused".into());
+    }
+    let text = fs::read_to_string(probe.join(document)).unwrap();
+    let expected = documents(&text, Dialect::V3).unwrap().into_iter().map(|document| document.value);
+    let expected: Vec<Value> = expected.filter(|value| !value.is_null()).collect();
+    match output {
+        Err(error) => Some(format!("is refused: {error}")),
+        Ok(output) => {
+            let built: Vec<Value> = output.objects.into_iter().map(|built| built.value).collect();
+            (built != expected).then(|| format!("expected {expected:#?}\nfound {built:#?}"))
+        }
+    }
+}
+
+#[test]
+fn every_probe_builds_as_kustomize_and_flux_build_it() {
+    let mut differences = Vec::new();
+    let mut count = 0;
+    for entry in fs::read_dir(PROBES).unwrap() {
+        let probe = entry.unwrap().path();
+        count += 1;
+        let name = probe.file_name().unwrap().to_string_lossy().into_owned();
+        let flux = Flavour::Flux(Box::<Overlay>::default());
+        for (flavour, document, refusal) in
+            [(Flavour::Cli, "expected.yaml", "expected_error"), (flux, "flux.yaml", "flux_error")]
+        {
+            if let Some(difference) = difference(&probe, flavour, document, refusal) {
+                differences.push(format!("{name} ({document}): {difference}"));
+            }
+        }
+    }
+    assert_eq!(count, 58);
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
+}
+
+#[test]
+fn a_missing_path_is_told_apart() {
+    let tree = Tree::in_memory([("a/kustomization.yaml", "resources: []\n")]);
+    for (path, message) in [
+        ("b", "kustomization path not found: b"),
+        ("../b", "invalid path: ../b: leads outside the source ('../b')"),
+    ] {
+        let recipe = Recipe { path: path.into(), flavour: Flavour::Flux(Box::default()) };
+        assert_eq!(build(&tree, &recipe).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn a_cycle_is_printed() {
+    let tree = Tree::in_memory([
+        ("a/kustomization.yaml", "resources: [../b]\n"),
+        ("b/kustomization.yaml", "resources: [../a]\n"),
+    ]);
+    let recipe = Recipe { path: "a".into(), flavour: Flavour::Cli };
+    let error = build(&tree, &recipe).unwrap_err().to_string();
+    assert_eq!(error, "b/kustomization.yaml:1: resources[0]: cycle: a -> b -> a");
+}
