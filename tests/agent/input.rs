@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::stage::{PATIENCE, condition, config_map, stage};
 
-fn object(api_version: &str, kind: &str, name: &str, rest: Value) -> String {
+fn object(api_version: &str, kind: &str, name: &str, rest: &Value) -> String {
     let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
-    json_patch::merge(&mut object, &rest);
+    json_patch::merge(&mut object, rest);
     object.to_string()
 }
 
@@ -59,7 +59,7 @@ async fn what_cannot_be_built_is_told_with_its_file_and_changes_nothing() {
 /// I14: an unknown field is named by its path; nothing of the stage is written.
 #[tokio::test]
 async fn an_unknown_field_is_refused_with_its_path() {
-    let bad = object("v1", "ConfigMap", "bad", json!({"dataa": {"x": "y"}}));
+    let bad = object("v1", "ConfigMap", "bad", &json!({"dataa": {"x": "y"}}));
     let stage =
         stage("field", &[("apps/bad.yaml", &bad), ("apps/good.yaml", &config_map("good", "1"))]).await;
     let _agent = stage.agent().await;
@@ -96,13 +96,13 @@ async fn a_definition_and_its_resource_are_one_build() {
         "apiextensions.k8s.io/v1",
         "CustomResourceDefinition",
         &format!("widgets.{group}"),
-        json!({"spec": {
+        &json!({"spec": {
             "group": group, "scope": "Namespaced", "names": {"kind": "Widget", "plural": "widgets"},
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
                 "type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}}}],
         }}),
     );
-    let widget = object(&format!("{group}/v1"), "Widget", "one", json!({"spec": {"size": 1}}));
+    let widget = object(&format!("{group}/v1"), "Widget", "one", &json!({"spec": {"size": 1}}));
     stage.push(&[("apps/crd.yaml", &definition), ("apps/widget.yaml", &widget)]);
     let agent = stage.agent().await;
     stage.kustomization("apps", json!({"retryInterval": "10m", "wait": true})).await;
@@ -114,7 +114,7 @@ async fn a_definition_and_its_resource_are_one_build() {
 #[tokio::test]
 async fn an_immutable_change_needs_force() {
     let secret = |value: &str| {
-        object("v1", "Secret", "fixed", json!({"immutable": true, "stringData": {"word": value}}))
+        object("v1", "Secret", "fixed", &json!({"immutable": true, "stringData": {"word": value}}))
     };
     let stage = stage("immutable", &[("apps/a.yaml", &secret("one"))]).await;
     let _agent = stage.agent().await;

@@ -156,7 +156,7 @@ impl Stage {
     pub(crate) async fn source(&self, name: &str, spec: Value) -> anyhow::Result<()> {
         let mut all = json!({"url": self.git.url(&self.repo), "interval": "1s", "secretRef": {"name": "repo"},
                              "ref": {"branch": "main"}});
-        merge(&mut all, spec);
+        merge(&mut all, &spec);
         self.apply(json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "spec": all,
                           "metadata": {"name": name, "namespace": self.namespace}}))
             .await?;
@@ -168,7 +168,7 @@ impl Stage {
         let mut all = json!({"interval": "10m", "retryInterval": "2s", "prune": true, "path": format!("./{name}"),
                              "sourceRef": {"kind": "GitRepository", "name": "repo"},
                              "targetNamespace": self.namespace});
-        merge(&mut all, spec);
+        merge(&mut all, &spec);
         self.apply(
             json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "spec": all,
                           "metadata": {"name": name, "namespace": self.namespace}}),
@@ -185,10 +185,6 @@ impl Stage {
             "Kustomization",
             "kustomizations",
         )
-    }
-
-    pub(crate) fn sources(&self) -> Api<DynamicObject> {
-        api(&self.client, &self.namespace, "source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories")
     }
 
     pub(crate) fn config_maps(&self) -> Api<DynamicObject> {
@@ -278,6 +274,6 @@ pub(crate) fn config_map(name: &str, value: &str) -> String {
         .to_string()
 }
 
-fn merge(into: &mut Value, from: Value) {
-    json_patch::merge(into, &from);
+fn merge(into: &mut Value, from: &Value) {
+    json_patch::merge(into, from);
 }

@@ -158,12 +158,11 @@ async fn answer(
         }
         known.refusal.clone().filter(|refusal| request.starts_with(refusal.request))
     };
-    let (status, body, more) = match refusal {
-        Some(refusal) => (refusal.status, refusal.body, refusal.headers),
-        None => {
-            let (status, body) = hub.respond(&method, uri.path(), &body);
-            (status, body, &[][..])
-        }
+    let (status, body, more) = if let Some(refusal) = refusal {
+        (refusal.status, refusal.body, refusal.headers)
+    } else {
+        let (status, body) = hub.respond(&method, uri.path(), &body);
+        (status, body, &[][..])
     };
     let mut response = (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response();
     for (name, value) in more {

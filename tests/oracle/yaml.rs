@@ -229,7 +229,7 @@ fn spelled(random: &mut Random, indent: usize) -> String {
             random.pick(&["", "-", "+"]),
             pad = " ".repeat(indent + 2)
         ),
-        6 => format!("{} # comment", text),
+        6 => format!("{text} # comment"),
         _ => text,
     }
 }
@@ -398,7 +398,8 @@ fn documents_are_composed_as_go_composes_them() {
     run(6000, |random| {
         let mut text = String::new();
         for _ in 0..=random.below(2) {
-            text.push_str(*random.pick(&["", "---\n", "--- # x\n", "# c\n---\n", "---\n---\n"]));
+            let start = random.pick::<&str>(&["", "---\n", "--- # x\n", "# c\n---\n", "---\n---\n"]);
+            text.push_str(start);
             text.push_str(&block(random, 0, 0, &mut 0));
         }
         if random.one_in(10) { text.replace('\n', "\r\n") } else { text }
@@ -496,7 +497,7 @@ fn what_is_written_reads_back_equal_everywhere() {
             let theirs =
                 oracle.ask(dialect, json!({"text": text})).unwrap_or_else(|error| panic!("{error}: {text}"));
             let theirs: Vec<Value> = theirs.iter().map(normal).collect();
-            assert_eq!(theirs, [value.clone()], "{dialect}: {text}");
+            assert_eq!(theirs, std::slice::from_ref(&value), "{dialect}: {text}");
         }
     }
 }

@@ -191,12 +191,14 @@ mod tests {
         classify("GET /repos/o/r", status, &headers.collect(), body.as_bytes())
     }
 
+    /// Status, headers, body, cause, cure.
+    type Case = (u16, &'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
+
     #[test]
     fn every_refusal_has_a_one_line_cause_and_a_fix() {
         let forbidden = r#"{"message": "Resource not accessible by personal access token"}"#;
         let in_use = r#"{"message": "Validation Failed", "errors": [{"message": "key is already in use"}]}"#;
         let secondary = r#"{"message": "You have exceeded a secondary rate limit"}"#;
-        type Case = (u16, &'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
         let cases: [Case; 9] = [
             (401, &[], "", "the token is not valid", "Administration: read and write"),
             (

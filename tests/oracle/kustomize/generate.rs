@@ -365,7 +365,7 @@ fn resource(random: &mut Random) -> String {
 
 fn quoted(random: &mut Random) -> &'static str {
     const POOL: &[&str] = &["'v'", "\"1\"", "plain", "|\n    l1\n    l2", "'yes'", "\"\"", "$(SVC)"];
-    *random.pick::<&str>(POOL)
+    random.pick::<&str>(POOL)
 }
 
 fn workload(random: &mut Random, kind: &str, name: &str, metadata: &str) -> String {
