@@ -132,7 +132,9 @@ pub fn kustomization(tree: &Tree, object: &Object, values: &Values) -> Result<Re
     let set = set.map_err(|error| OfflineError::Render { subject: subject.clone(), error })?;
     warnings.extend(set.warnings.iter().cloned());
     let mut objects: Vec<Object> = set.into_resources().into_iter().map(|resource| resource.object).collect();
-    objects.iter_mut().for_each(|object| dress(object, &kustomization));
+    for object in &mut objects {
+        dress(object, &kustomization);
+    }
     Ok(Rendered { subject, objects, warnings })
 }
 
