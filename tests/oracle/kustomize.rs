@@ -54,21 +54,17 @@ fn compare(oracle: &mut Oracle, case: &Case) -> (bool, Option<String>) {
 
 fn describe(case: &Case, theirs: &Result<Vec<Value>, String>, ours: &Result<Vec<Value>, String>) -> String {
     let mut out = format!("=== {} (build {:?})\n", case.name, case.target);
-    match (theirs, ours) {
-        (Ok(theirs), Ok(ours)) => {
-            let lines = |documents: &[Value]| documents.iter().map(sorted).collect::<Vec<_>>().join("---\n");
-            let (theirs, ours) = (lines(theirs), lines(ours));
-            for difference in line_differences(&theirs, &ours) {
-                let _ = writeln!(out, "  {difference}");
-            }
+    if let (Ok(theirs), Ok(ours)) = (theirs, ours) {
+        let lines = |documents: &[Value]| documents.iter().map(sorted).collect::<Vec<_>>().join("---\n");
+        for difference in line_differences(&lines(theirs), &lines(ours)) {
+            let _ = writeln!(out, "  {difference}");
         }
-        _ => {
-            let text = |result: &Result<Vec<Value>, String>| match result {
-                Ok(documents) => format!("accepts, {} documents", documents.len()),
-                Err(error) => format!("refuses: {}", error.chars().take(400).collect::<String>()),
-            };
-            let _ = write!(out, "  kustomize {}\n  lockgate  {}\n", text(theirs), text(ours));
-        }
+    } else {
+        let text = |result: &Result<Vec<Value>, String>| match result {
+            Ok(documents) => format!("accepts, {} documents", documents.len()),
+            Err(error) => format!("refuses: {}", error.chars().take(400).collect::<String>()),
+        };
+        let _ = write!(out, "  kustomize {}\n  lockgate  {}\n", text(theirs), text(ours));
     }
     out
 }

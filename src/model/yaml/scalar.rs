@@ -323,7 +323,7 @@ pub(super) fn float_key(value: f64) -> String {
     let text = format!("{single:e}");
     let Some((mantissa, exponent)) = text.split_once('e') else { return text };
     let Ok(exponent) = exponent.parse::<i32>() else { return text };
-    if exponent < -4 || exponent >= 6 {
+    if !(-4..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }

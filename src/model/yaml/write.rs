@@ -21,9 +21,9 @@ pub fn to_string(value: &Value) -> String {
         Value::String(text) => {
             // A block scalar at the top has no parent to be indented under.
             if text.contains('\n') {
-                double_quoted(&mut out, text)
+                double_quoted(&mut out, text);
             } else {
-                string(&mut out, text, 0)
+                string(&mut out, text, 0);
             }
             out.push('\n');
         }

@@ -95,13 +95,12 @@ impl<'s> Merge<'s> {
             }
             let mut values = Vec::new();
             for key in keys {
-                match self.key_field(element, key)? {
-                    Some(value) => values.push(self.nodes.text(value)),
-                    None => {
-                        let mut items = self.nodes.items(to);
-                        items.push(element);
-                        self.nodes.set_items(to, items);
-                    }
+                if let Some(value) = self.key_field(element, key)? {
+                    values.push(self.nodes.text(value));
+                } else {
+                    let mut items = self.nodes.items(to);
+                    items.push(element);
+                    self.nodes.set_items(to, items);
                 }
             }
             if keys.len() > 1 {
