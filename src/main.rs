@@ -1,2 +1,7 @@
-//! lockgate.
-fn main() {}
+//! lockgate: the command line of the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lockgate::cli::main()
+}

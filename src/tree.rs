@@ -191,9 +191,9 @@ impl Tree {
                 }
                 Some(Entry::Submodule) => return Err(TreeError::IsSubmodule(path.into())),
                 Some(Entry::File(_)) if pending.is_empty() => return Ok((next, Node::File)),
-                Some(Entry::File(_)) => return Err(TreeError::NotFound(path.into())),
                 None if self.contains_directory(&next) => at = next,
-                None => return Err(TreeError::NotFound(path.into())),
+                // A file where the path goes on, or nothing at all.
+                Some(Entry::File(_)) | None => return Err(TreeError::NotFound(path.into())),
             }
         }
         Ok((at, Node::Directory))

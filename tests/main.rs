@@ -1,4 +1,16 @@
-//! Integration tests.
+//! Integration tests: one binary, so that they share one control plane.
 
+#[cfg(test)]
+mod agent;
+#[cfg(test)]
+mod bootstrap;
+#[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod kustomize;
+#[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod source;
+#[cfg(test)]
+mod tidy;

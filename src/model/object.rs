@@ -22,6 +22,9 @@ pub enum NotAnObject {
     /// A field that every object has is absent, empty or of another type.
     #[error("{0} is missing")]
     Missing(&'static str),
+    /// The name is left to the server to make up, so an apply would make another object each time.
+    #[error("metadata.generateName makes a new object with every apply; set metadata.name")]
+    GenerateName,
     /// A field is present but not of the type that the API machinery needs, for example a label with a number.
     #[error("{field}: expected {expected}, found {found}")]
     WrongType {
@@ -59,6 +62,10 @@ impl Object {
             None | Some(Value::Null) => return Err(NotAnObject::Missing("metadata.name")),
             Some(other) => return Err(wrong_type("metadata", "a mapping", other)),
         };
+        let generates_name = metadata.get("generateName").is_some_and(|prefix| !prefix.is_null());
+        if generates_name && matches!(metadata.get("name"), None | Some(Value::Null)) {
+            return Err(NotAnObject::GenerateName);
+        }
         require_text(metadata.get("name"), "metadata.name")?;
         match metadata.get("namespace") {
             None | Some(Value::Null | Value::String(_)) => {}
@@ -238,6 +245,10 @@ mod tests {
             (json!({"kind": "A", "metadata": {"name": "a"}}), "apiVersion is missing"),
             (json!({"apiVersion": "v1", "kind": "", "metadata": {"name": "a"}}), "kind is missing"),
             (json!({"apiVersion": "v1", "kind": "A"}), "metadata.name is missing"),
+            (
+                json!({"apiVersion": "v1", "kind": "A", "metadata": {"generateName": "a-"}}),
+                "metadata.generateName makes a new object with every apply; set metadata.name",
+            ),
             (
                 json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": 1}}),
                 "metadata.name: expected a string, found a number",

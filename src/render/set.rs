@@ -13,6 +13,8 @@ pub struct Resource {
     pub object: Object,
     /// The path of its file in the tree.
     pub origin: String,
+    /// Whether a variable from a Secret was substituted in it.
+    pub holds_secret: bool,
 }
 
 /// Objects in their order, each once.
@@ -89,6 +91,7 @@ mod tests {
             object: Object::parse(json!({"apiVersion": version, "kind": "K", "metadata": {"name": "a"}}))
                 .unwrap(),
             origin: origin.into(),
+            holds_secret: false,
         };
         let resources =
             vec![resource("x/v1", "a.yaml"), resource("x/v2", "b.yaml"), resource("y/v1", "c.yaml")];

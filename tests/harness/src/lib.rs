@@ -1,1 +1,27 @@
 //! The real parts that tests, demo and benchmarks run against.
+//!
+//! Nothing here knows lockgate: a control plane of real binaries, a real sshd, a stand-in for GitHub that really admits
+//! keys, a proxy that misbehaves on command, an admission webhook, and the agent's own binary as a child process.
+
+pub mod agent;
+pub mod controlplane;
+mod dirs;
+mod eventually;
+pub mod git;
+pub mod github;
+mod pki;
+mod process;
+pub mod proxy;
+mod serve;
+pub mod webhook;
+
+pub use agent::{Agent, AgentBuilder};
+pub use controlplane::{Components, ControlPlane, Options, client_of, program, shared};
+pub use eventually::eventually;
+pub use git::{
+    Change, GitServer, GitServerOptions, HostKeyType, HttpsAuth, HttpsGitServer, KeyAlgorithm, KeyId, Repo,
+    SshKey,
+};
+pub use github::{Fault, GitHub};
+pub use proxy::{Mode, Proxy};
+pub use webhook::{Answer, Webhook};

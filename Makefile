@@ -1,0 +1,53 @@
+# The index of commands. `make help` prints it.
+
+CARGO ?= cargo
+TARGET ?= x86_64-unknown-linux-gnu
+IMAGE ?= ghcr.io/lockgate/lockgate:$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# One static file: no libc, no shell and no other file is needed in the image.
+STATIC_FLAGS = -C target-feature=+crt-static
+
+.DEFAULT_GOAL := help
+.PHONY: help build release unit test lint fmt deny demo down bench image
+
+help: ## print this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+
+build: ## build the debug binary
+	$(CARGO) build --locked
+
+release: ## build the static release binary
+	RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --locked --release --target $(TARGET)
+
+unit: ## pure tests only: seconds, no cluster
+	$(CARGO) test --locked --lib
+
+test: ## everything, integration tests with a real control plane included
+	tests/harness/scripts/install-tools.sh
+	tests/controlplane/build.sh
+	$(CARGO) test --locked --workspace
+
+lint: ## clippy, warnings are errors
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+fmt: ## check the format
+	$(CARGO) fmt --all --check
+
+deny: ## check licences, bans and sources
+	tests/harness/scripts/cargo-deny.sh check licenses bans sources
+
+demo: ## a platform from nothing to Ready on this machine; KEEP=1 leaves it running
+	tests/harness/scripts/install-tools.sh
+	tests/controlplane/build.sh
+	$(CARGO) build --locked --workspace
+	KEEP=$(KEEP) $(CARGO) run --locked --quiet -p harness --bin demo
+
+down: ## stop what `make demo KEEP=1` left running
+	$(CARGO) run --locked --quiet -p harness --bin demo -- down
+
+bench: release ## the figures that README states, against the floor in the same run
+	tests/harness/scripts/install-tools.sh
+	tests/controlplane/build.sh
+	LOCKGATE=target/$(TARGET)/release/lockgate $(CARGO) bench --locked
+
+image: release ## the container image, with buildah or docker
+	tests/harness/scripts/image.sh "$(IMAGE)" target/$(TARGET)/release/lockgate

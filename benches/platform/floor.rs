@@ -1,0 +1,51 @@
+//! The floor: the same objects as bare server-side applies over eight connections, and nothing else.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, TryStreamExt as _};
+use harness::ControlPlane;
+use serde_json::Value;
+
+const CONNECTIONS: usize = 8;
+
+/// Applies the objects, and returns how long that took.
+pub(crate) async fn measure(cluster: &ControlPlane, objects: Vec<Value>) -> anyhow::Result<Duration> {
+    // One client a connection: an HTTP/2 client would put all requests on one.
+    let mut clients = Vec::new();
+    for _ in 0..CONNECTIONS {
+        clients.push(cluster.client().await?);
+    }
+    let start = Instant::now();
+    let lanes = futures::stream::iter(objects.into_iter().enumerate().map(|(number, object)| {
+        let client = clients[number % CONNECTIONS].clone();
+        async move { apply(&client, &object).await }
+    }));
+    lanes.buffer_unordered(CONNECTIONS).try_collect::<()>().await?;
+    Ok(start.elapsed())
+}
+
+/// Applies one object server-side as `kubectl apply --server-side` does.
+pub(crate) async fn apply(client: &kube::Client, object: &Value) -> anyhow::Result<()> {
+    let path = path(object).context("the bench has an object of a kind that it does not know")?;
+    let request = http::Request::patch(format!("{path}?fieldManager=kustomize-controller&force=true"))
+        .header("Content-Type", "application/apply-patch+yaml")
+        .body(serde_json::to_vec(object)?)?;
+    client.request_text(request).await?;
+    Ok(())
+}
+
+fn path(object: &Value) -> Option<String> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let (api_version, kind, name) = (text("/apiVersion")?, text("/kind")?, text("/metadata/name")?);
+    let plural = match kind {
+        "NetworkPolicy" => "networkpolicies".into(),
+        "GitRepository" => "gitrepositories".into(),
+        kind => format!("{}s", kind.to_lowercase()),
+    };
+    let root = if api_version == "v1" { "/api/v1".into() } else { format!("/apis/{api_version}") };
+    Some(match text("/metadata/namespace") {
+        Some(namespace) => format!("{root}/namespaces/{namespace}/{plural}/{name}"),
+        None => format!("{root}/{plural}/{name}"),
+    })
+}

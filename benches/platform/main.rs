@@ -1,0 +1,223 @@
+//! `make bench`: how long a platform takes from nothing to Ready, and what the agent spends on it, beside the floor of the
+//! same objects as bare server-side applies in the same run.
+
+mod floor;
+mod workload;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use futures::{StreamExt as _, TryStreamExt as _};
+use harness::{Agent, ControlPlane, GitServer, KeyAlgorithm, Options, SshKey, eventually};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+
+use workload::{NAMESPACE, Workload};
+
+const PATIENCE: Duration = Duration::from_secs(300);
+const ACCOUNT: &str = "system:serviceaccount:flux-system:lockgate";
+
+/// What one phase took.
+struct Figures {
+    wall: Duration,
+    cpu_seconds: f64,
+    peak_mib: f64,
+    requests: usize,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    // `cargo bench` and `cargo test --benches` hand over arguments that mean nothing here.
+    let mut rows = Vec::new();
+    for workload in [Workload::chain(), Workload::fleet()] {
+        eprintln!("{}: starting a control plane", workload.title);
+        rows.extend(bench(&workload).await.with_context(|| workload.title)?);
+    }
+    println!("{:<18} {:<26} {:>8} {:>8} {:>10} {:>10}", "", "", "seconds", "CPU s", "peak MiB", "requests");
+    for row in rows {
+        println!("{row}");
+    }
+    Ok(())
+}
+
+async fn bench(workload: &Workload) -> anyhow::Result<Vec<String>> {
+    let cluster = ControlPlane::start(Options { audit: true, ..Options::default() }).await?;
+    let client = cluster.client().await?;
+    let floor = floor_of(&cluster, &client, workload).await?;
+
+    install(&cluster).await?;
+    let git = GitServer::start()?;
+    let objects = repository(&git, workload)?;
+    let kubeconfig = cluster.service_account_kubeconfig("flux-system", "lockgate").await?;
+    let agent = Agent::new(binary()).args(["agent"]).kubeconfig(&kubeconfig).spawn()?;
+    agent.wait_output("leading", Duration::from_secs(30)).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let idle = mib(agent.rss_kib()?);
+
+    let all = objects.into_iter().chain(workload.kustomizations()).collect();
+    let cold = measure(&cluster, &agent, async {
+        send(&client, all).await?;
+        until(&client, workload, |object| condition(object, "Ready") == Some("True")).await
+    });
+    let cold = cold.await.with_context(|| agent.output())?;
+    // Leave out of the next figure what the first still has under way.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let unchanged = measure(&cluster, &agent, async {
+        request(&client, workload, "again").await?;
+        until(&client, workload, |object| handled(object) == Some("again")).await
+    });
+    let unchanged = unchanged.await.with_context(|| agent.output())?;
+
+    let ratio = cold.wall.as_secs_f64() / floor.as_secs_f64();
+    let row = |what: &str, figures: &Figures| {
+        format!(
+            "{:<18} {what:<26} {:>8.2} {:>8.2} {:>10.1} {:>10}",
+            workload.title,
+            figures.wall.as_secs_f64(),
+            figures.cpu_seconds,
+            figures.peak_mib,
+            figures.requests
+        )
+    };
+    Ok(vec![
+        format!("{:<18} {:<26} {:>8.2}", workload.title, "floor: bare applies", floor.as_secs_f64()),
+        row("from nothing to Ready", &cold) + &format!("   {ratio:.2} x the floor"),
+        row("a pass, nothing changed", &unchanged),
+        format!("{:<18} {:<26} {:>8} {:>8} {idle:>10.1}", workload.title, "idle, nothing to do", "", ""),
+    ])
+}
+
+/// Applies the workload with nothing but requests, and clears it away again.
+async fn floor_of(
+    cluster: &ControlPlane,
+    client: &kube::Client,
+    workload: &Workload,
+) -> anyhow::Result<Duration> {
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
+    floor::apply(client, &namespace).await?;
+    let floor = floor::measure(cluster, workload.objects()).await?;
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
+    namespaces.delete(NAMESPACE, &DeleteParams::default()).await?;
+    eventually(PATIENCE, async || {
+        anyhow::ensure!(namespaces.get_opt(NAMESPACE).await?.is_none(), "the namespace is still there");
+        Ok(())
+    })
+    .await?;
+    floor::apply(client, &namespace).await?;
+    Ok(floor)
+}
+
+/// Installs CRDs, rights and Deployment; kwok shows the pod as running, while the agent that is measured is a process.
+async fn install(cluster: &ControlPlane) -> anyhow::Result<()> {
+    let install = Agent::new(binary()).args(["install"]).kubeconfig(&cluster.admin_kubeconfig()).spawn()?;
+    let status = install.wait_exit(Duration::from_secs(60)).await?;
+    anyhow::ensure!(status.success(), "lockgate install failed: {}", install.output());
+    Ok(())
+}
+
+/// Fills a repository, and returns the Secret and the GitRepository that read it.
+fn repository(git: &GitServer, workload: &Workload) -> anyhow::Result<Vec<Value>> {
+    let repo = git.create_repo("bench/platform")?;
+    let files = workload.files();
+    let files: Vec<_> = files.iter().map(|(path, content)| (path.as_str(), Some(content))).collect();
+    repo.commit("main", "Add the platform", &files)?;
+    let key = SshKey::generate(KeyAlgorithm::Ed25519)?;
+    git.authorize(&repo, &key.public)?;
+    let metadata = json!({"name": "bench", "namespace": "flux-system"});
+    Ok(vec![
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {
+            "identity": key.openssh, "identity.pub": key.public, "known_hosts": git.known_hosts_file()?,
+        }}),
+        json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": metadata, "spec": {
+            "interval": "1h", "url": git.url(&repo), "ref": {"branch": "main"}, "secretRef": {"name": "bench"},
+        }}),
+    ])
+}
+
+/// Runs a phase, and says what the agent spent meanwhile.
+async fn measure(
+    cluster: &ControlPlane,
+    agent: &Agent,
+    phase: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<Figures> {
+    let (cpu_before, requests_before) = (agent.cpu_seconds()?, requests_of_agent(cluster));
+    let start = Instant::now();
+    phase.await?;
+    let wall = start.elapsed();
+    // What was triggered but not waited for belongs to the phase as well.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    Ok(Figures {
+        wall,
+        cpu_seconds: agent.cpu_seconds()? - cpu_before,
+        peak_mib: mib(agent.peak_rss_kib()?),
+        requests: requests_of_agent(cluster) - requests_before,
+    })
+}
+
+fn requests_of_agent(cluster: &ControlPlane) -> usize {
+    let by_agent = |entry: &&Value| {
+        entry.pointer("/user/username").and_then(Value::as_str) == Some(ACCOUNT)
+            && entry["stage"] == "ResponseComplete"
+    };
+    cluster.audit_log().iter().filter(by_agent).count()
+}
+
+async fn send(client: &kube::Client, objects: Vec<Value>) -> anyhow::Result<()> {
+    let lanes =
+        futures::stream::iter(objects).map(|object| async move { floor::apply(client, &object).await });
+    lanes.buffered(8).try_collect::<()>().await
+}
+
+/// Annotates all Kustomizations at once, as `flux reconcile` does.
+async fn request(client: &kube::Client, workload: &Workload, token: &str) -> anyhow::Result<()> {
+    let objects = workload.kustomizations().into_iter().map(|mut object| {
+        object["metadata"]["annotations"] = json!({"reconcile.fluxcd.io/requestedAt": token});
+        object
+    });
+    send(client, objects.collect()).await
+}
+
+/// Waits until all Kustomizations are as asked.
+async fn until(
+    client: &kube::Client,
+    workload: &Workload,
+    is_so: impl Fn(&Value) -> bool,
+) -> anyhow::Result<()> {
+    let kind = GroupVersionKind::gvk("kustomize.toolkit.fluxcd.io", "v1", "Kustomization");
+    let resource = ApiResource::from_gvk(&kind);
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "flux-system", &resource);
+    eventually(PATIENCE, async || {
+        let list = api.list(&ListParams::default()).await?;
+        let left: HashMap<_, _> = list
+            .iter()
+            .filter(|object| !is_so(&object.data))
+            .map(|object| (object.metadata.name.clone(), condition(&object.data, "Ready").map(str::to_owned)))
+            .collect();
+        let done = list.items.len() - left.len();
+        anyhow::ensure!(done == workload.len(), "{done} of {}: {left:?}", workload.len());
+        Ok(())
+    })
+    .await
+}
+
+fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a str> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().find(|condition| condition["type"] == kind)?["status"].as_str()
+}
+
+fn handled(object: &Value) -> Option<&str> {
+    object.pointer("/status/lastHandledReconcileAt")?.as_str()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "kibibytes of memory fit a float")]
+fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+/// The binary that `make bench` built statically for release, or cargo's own of this profile.
+fn binary() -> PathBuf {
+    std::env::var_os("LOCKGATE").map_or_else(|| env!("CARGO_BIN_EXE_lockgate").into(), PathBuf::from)
+}

@@ -1,0 +1,108 @@
+//! What is brought up: chains and fleets of Kustomizations, as files of a repository and as objects.
+
+use serde_json::{Value, json};
+
+/// The namespace that all objects of the workload live in.
+pub(crate) const NAMESPACE: &str = "bench";
+
+/// Some Kustomizations, each a folder of objects.
+pub(crate) struct Workload {
+    /// How it is called in the table.
+    pub(crate) title: &'static str,
+    /// Names of the Kustomizations, in order.
+    names: Vec<String>,
+    /// Whether each depends on the one before it.
+    chained: bool,
+}
+
+impl Workload {
+    /// Four Kustomizations, each depending on the one before.
+    pub(crate) fn chain() -> Self {
+        let names = ["crds", "kube-network", "kube-security", "foobar"];
+        Self { title: "chain of 4", names: names.map(Into::into).to_vec(), chained: true }
+    }
+
+    /// A hundred Kustomizations that depend on nothing.
+    pub(crate) fn fleet() -> Self {
+        let names = (0..100).map(|number| format!("app-{number:03}")).collect();
+        Self { title: "100 x 10 objects", names, chained: false }
+    }
+
+    /// How many Kustomizations there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The files of the repository, one a Kustomization.
+    pub(crate) fn files(&self) -> Vec<(String, String)> {
+        let file = |name: &String| {
+            let documents: Vec<String> = objects_of(name).iter().map(Value::to_string).collect();
+            (format!("{name}/objects.yaml"), documents.join("\n---\n"))
+        };
+        self.names.iter().map(file).collect()
+    }
+
+    /// All objects that the Kustomizations hold.
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        self.names.iter().flat_map(|name| objects_of(name)).collect()
+    }
+
+    /// The Kustomization objects, reading from the GitRepository `bench`.
+    pub(crate) fn kustomizations(&self) -> Vec<Value> {
+        let mut before: Option<&String> = None;
+        let mut result = Vec::new();
+        for name in &self.names {
+            let mut object = json!({
+                "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+                "kind": "Kustomization",
+                "metadata": {"name": name, "namespace": "flux-system"},
+                "spec": {
+                    "interval": "1h",
+                    "timeout": "5m",
+                    "sourceRef": {"kind": "GitRepository", "name": "bench"},
+                    "path": format!("./{name}"),
+                    "prune": true,
+                    "wait": true,
+                },
+            });
+            if let Some(before) = before.filter(|_| self.chained) {
+                object["spec"]["dependsOn"] = json!([{"name": before}]);
+            }
+            result.push(object);
+            before = Some(name);
+        }
+        result
+    }
+}
+
+/// Ten objects: one application as people write it.
+fn objects_of(name: &str) -> Vec<Value> {
+    let metadata = |suffix: &str| json!({"name": format!("{name}{suffix}"), "namespace": NAMESPACE});
+    let labels = json!({"app.kubernetes.io/name": name});
+    let mut objects = vec![
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata("")}),
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata(""),
+               "stringData": {"password": "not-a-secret"}}),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata(""),
+               "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}}),
+        json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(""),
+               "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}}}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(""), "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"serviceAccountName": name, "containers": [{
+                    "name": "app", "image": "registry.example.com/app:1.0.0",
+                    "ports": [{"name": "http", "containerPort": 8080}],
+                    "envFrom": [{"configMapRef": {"name": format!("{name}-0")}}],
+                }]},
+            },
+        }}),
+    ];
+    objects.extend((0..5).map(|number| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(&format!("-{number}")),
+               "data": {"LOG_LEVEL": "info", "number": number.to_string()}})
+    }));
+    objects
+}

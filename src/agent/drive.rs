@@ -1,0 +1,183 @@
+//! The main loop of the process that holds the lease: what happened goes into the queue, and what the queue says is done.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::reconcile::{Order, reconcile};
+use super::report::Subject;
+use super::watch::{Notice, follow, follow_inputs};
+use super::world::interval_of;
+use super::{Shared, fetch};
+use crate::api::{GitRepository, Kind as _, Kustomization};
+use crate::cluster::Change;
+use crate::model::{Key, ObjectId};
+use crate::queue::{Command, Event, Limits, Queue, RunId};
+use crate::verdict;
+
+/// How long what is under way may take to end when the process is told to.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// What is under way.
+struct Drive {
+    shared: Arc<Shared>,
+    queue: Queue,
+    started: Instant,
+    runs: JoinSet<()>,
+    cancels: HashMap<RunId, watch::Sender<bool>>,
+    listed: Vec<&'static str>,
+    /// Who was last seen to change an object, for the event about a fight.
+    culprits: HashMap<ObjectId, String>,
+}
+
+/// Works until `stop` becomes true. When the future is dropped, everything under way is dropped with it.
+pub(super) async fn drive(
+    shared: Arc<Shared>,
+    mut notices: mpsc::UnboundedReceiver<Notice>,
+    mut changes: mpsc::UnboundedReceiver<Change>,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut watches = JoinSet::new();
+    watches.spawn(follow::<Kustomization>(Arc::clone(&shared)));
+    watches.spawn(follow::<GitRepository>(Arc::clone(&shared)));
+    for kind in ["ConfigMap", "Secret"] {
+        watches.spawn(follow_inputs(Arc::clone(&shared), kind));
+    }
+    let mut drive = Drive {
+        shared: Arc::clone(&shared),
+        queue: Queue::new(limits),
+        started: Instant::now(),
+        runs: JoinSet::new(),
+        cancels: HashMap::new(),
+        listed: Vec::new(),
+        culprits: HashMap::new(),
+    };
+    while !*stop.borrow() {
+        let due = drive.queue.next_due().map(|due| drive.started + due);
+        let event = tokio::select! {
+            notice = notices.recv() => match notice {
+                Some(notice) => drive.notice(notice),
+                None => return,
+            },
+            Some(change) = changes.recv() => drive.change(change),
+            () = sleep_until(due) => Some(Event::Tick),
+            Some(_) = drive.runs.join_next() => None,
+            _ = stop.changed() => None,
+        };
+        if let Some(event) = event {
+            drive.handle(event);
+        }
+    }
+    drive.end().await;
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Drive {
+    fn notice(&mut self, notice: Notice) -> Option<Event> {
+        match notice {
+            Notice::Queue(event) => {
+                if let Event::Gone(key) = &event {
+                    self.shared.metrics.forget(Kustomization::KIND, key);
+                }
+                if let Event::Finished { run, .. } = &event {
+                    self.cancels.remove(run);
+                }
+                Some(event)
+            }
+            Notice::Listed(kind) => {
+                let ours = [Kustomization::KIND, GitRepository::KIND];
+                if ours.contains(&kind) && !self.listed.contains(&kind) {
+                    self.listed.push(kind);
+                    return (self.listed.len() == ours.len()).then_some(Event::Synced);
+                }
+                None
+            }
+            Notice::Reachable { kind, problem } => {
+                if let Some(problem) = &problem {
+                    tracing::warn!(watch = kind, %problem, "the watch is interrupted")
+                } else {
+                    tracing::debug!(watch = kind, "the watch is up")
+                }
+                self.shared.state.reachable(kind, problem);
+                None
+            }
+        }
+    }
+
+    fn change(&mut self, change: Change) -> Option<Event> {
+        let (id, owner, by) = match change {
+            Change::Gone { id, owner } => (id, owner, None),
+            Change::Changed { id, owner, drifted: true, by, .. } => (id, owner, by),
+            Change::Changed { drifted: false, .. } => return None,
+        };
+        tracing::info!(object = %id.subject(), owner = %owner, by, "drifted");
+        self.shared.metrics.drifted();
+        if let Some(by) = by {
+            self.culprits.insert(id.clone(), by);
+        }
+        Some(Event::Drifted(Key::new(owner.namespace, owner.name), id))
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = self.started.elapsed();
+        for command in self.queue.handle(event, now) {
+            match command {
+                Command::Reconcile { key, run, causes } => {
+                    let (sender, cancel) = watch::channel(false);
+                    self.cancels.insert(run, sender);
+                    let shared = Arc::clone(&self.shared);
+                    self.runs.spawn(async move {
+                        let event = reconcile(Arc::clone(&shared), Order { key, run, causes, cancel }).await;
+                        shared.tell(event);
+                    });
+                }
+                Command::Cancel(run) => {
+                    if let Some(cancel) = self.cancels.get(&run) {
+                        cancel.send_replace(true);
+                    }
+                }
+                Command::Fetch { source, run } => {
+                    let shared = Arc::clone(&self.shared);
+                    self.runs.spawn(async move {
+                        let event = fetch::fetch(Arc::clone(&shared), source, run).await;
+                        shared.tell(event);
+                    });
+                }
+                Command::ReportFight(key, object) => self.report_fight(&key, &object),
+            }
+        }
+        self.shared.metrics.waits(self.queue.waiting());
+    }
+
+    fn report_fight(&mut self, key: &Key, object: &ObjectId) {
+        let Some(seen) = self.shared.world.kustomization(key) else { return };
+        let managers: Vec<String> = self.culprits.remove(object).into_iter().collect();
+        let interval = interval_of(&self.shared.world, key);
+        let event = verdict::Event::fight(&object.subject(), &[], &managers, interval);
+        let subject = Subject::of::<Kustomization>(key, &seen.metadata().uid);
+        self.shared.tell_of(&subject, &[event]);
+    }
+
+    /// Ends waits, lets what writes finish what it is at, and starts nothing new.
+    async fn end(mut self) {
+        for cancel in self.cancels.values() {
+            cancel.send_replace(true);
+        }
+        let all = async { while self.runs.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!(
+                "work is still under way after {GRACE:?} and is left; it is taken up again at the next start"
+            );
+        }
+    }
+}

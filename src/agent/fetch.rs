@@ -1,0 +1,253 @@
+//! One fetch of one GitRepository, from what is known of it to what is reported.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::report::{ReportError, Subject};
+use super::world::{Seen, tree_digest};
+use crate::api::{GitRepository, GitRepositoryStatus, Kind as _, Metadata, keys};
+use crate::model::{Key, Revision};
+use crate::pipeline::ports::{DataKind, Reads as _};
+use crate::queue::{Event, Next, RunId};
+use crate::source::git::{Credentials, Fetched, GitUrl, Reference, Request};
+use crate::source::{Class, SourceError};
+use crate::tree::Snapshot;
+use crate::verdict::{FetchOutcome, Redactor, SourceContext, source_verdict};
+
+/// How many fetches are begun at once. The adapter bounds them by host as well.
+pub(super) const AT_ONCE: usize = 16;
+/// Flux's default of `spec.timeout`.
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// The interval of an object whose own cannot be read.
+const UNKNOWN: Duration = Duration::from_mins(10);
+
+/// What a fetch found.
+struct Found {
+    outcome: FetchOutcome,
+    snapshot: Option<Snapshot>,
+    redactor: Redactor,
+}
+
+impl Found {
+    fn failed(outcome: FetchOutcome) -> Self {
+        Self { outcome, snapshot: None, redactor: Redactor::default() }
+    }
+}
+
+/// Fetches, reports, and says what the queue must know.
+pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
+    let started = Instant::now();
+    let fetched = |revision, next| Event::Fetched { source: key.clone(), run, revision, next };
+    let Some((seen, held)) = shared.world.source(&key) else { return fetched(None, Next::Changed) };
+    let found = guarded(look(&shared, &seen, held.as_ref())).await;
+    let is_success = matches!(found.outcome, FetchOutcome::Fetched { .. } | FetchOutcome::Unchanged { .. });
+    if let Some(snapshot) = &found.snapshot {
+        shared.world.store(&key, snapshot.clone());
+    }
+    let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| snapshot.revision.to_string());
+    let next = report(&shared, &key, &seen, &found).await;
+    shared.metrics.ended(GitRepository::KIND, &key, started.elapsed(), is_success);
+    fetched(held, next)
+}
+
+async fn guarded(look: impl Future<Output = Found>) -> Found {
+    use futures::FutureExt as _;
+    match std::panic::AssertUnwindSafe(look).catch_unwind().await {
+        Ok(found) => found,
+        Err(_) => Found::failed(FetchOutcome::Panicked { message: super::fault::place() }),
+    }
+}
+
+async fn look(shared: &Shared, seen: &Seen<GitRepository>, held: Option<&Snapshot>) -> Found {
+    let repository = match seen {
+        Seen::Sound(repository) => repository,
+        Seen::Malformed { message, .. } => {
+            return Found::failed(FetchOutcome::Malformed { message: message.clone() });
+        }
+    };
+    if let Err(outcome) = supported(repository) {
+        return Found::failed(outcome);
+    }
+    let mut redactor = Redactor::default();
+    let request = match request(shared, repository, held, &mut redactor).await {
+        Ok(request) => request,
+        Err(outcome) => return Found { outcome, snapshot: None, redactor },
+    };
+    match shared.git.fetch(request).await {
+        Ok(Fetched::Unchanged(revision)) => {
+            let outcome = FetchOutcome::Unchanged { revision: revision.to_string() };
+            Found { outcome, snapshot: None, redactor }
+        }
+        Ok(Fetched::Updated(update)) => {
+            for warning in &update.warnings {
+                tracing::warn!(kind = GitRepository::KIND, name = repository.metadata.name, %warning, "left out");
+            }
+            let outcome = FetchOutcome::Fetched {
+                revision: update.snapshot.revision.to_string(),
+                digest: tree_digest(&update.snapshot).to_string(),
+                subject: Some(update.subject),
+                rewritten: update.rewritten,
+            };
+            Found { outcome, snapshot: Some(update.snapshot), redactor }
+        }
+        Err(error) => Found { outcome: failed(&error), snapshot: None, redactor },
+    }
+}
+
+/// Fields that ask for what is not there yet are refused: leaving them out in silence would apply other files than the
+/// ones that are meant.
+fn supported(repository: &GitRepository) -> Result<(), FetchOutcome> {
+    let spec = &repository.spec;
+    let asked = [
+        ("verify", spec.verify.is_some()),
+        ("recurseSubmodules", spec.recurse_submodules),
+        ("sparseCheckout", !spec.sparse_checkout.is_empty()),
+        ("include", !spec.include.is_empty()),
+        ("proxySecretRef", spec.proxy_secret_ref.is_some()),
+        ("provider", spec.provider.as_deref().is_some_and(|provider| provider != "generic")),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        None => Ok(()),
+        Some((field, _)) => Err(FetchOutcome::Failed {
+            reason: "InvalidProviderConfiguration",
+            message: format!("spec.{field} is not supported yet; remove it"),
+            terminal: true,
+        }),
+    }
+}
+
+async fn request(
+    shared: &Shared,
+    repository: &GitRepository,
+    held: Option<&Snapshot>,
+    redactor: &mut Redactor,
+) -> Result<Request, FetchOutcome> {
+    let spec = &repository.spec;
+    let url = GitUrl::parse(&spec.url).map_err(|error| failed(&error))?;
+    let secret = secret(shared, repository, redactor).await?;
+    let named = secret.as_ref().map(|(name, data)| (name.as_str(), data));
+    let credentials = Credentials::read(&url, named).map_err(|error| failed(&error))?;
+    // A change of what is left out asks for the tree anew, though the revision is the same.
+    let same_ignore = repository.status.observed_ignore == spec.ignore;
+    Ok(Request {
+        url,
+        reference: reference(repository, held.is_some()),
+        credentials,
+        timeout: spec.timeout.map_or(TIMEOUT, crate::model::Duration::std),
+        ignore: spec.ignore.clone(),
+        known: held.filter(|_| same_ignore).map(|snapshot| snapshot.revision.clone()),
+    })
+}
+
+type Secrets = BTreeMap<String, crate::model::Secret<Vec<u8>>>;
+
+async fn secret(
+    shared: &Shared,
+    repository: &GitRepository,
+    redactor: &mut Redactor,
+) -> Result<Option<(String, Secrets)>, FetchOutcome> {
+    let Some(reference) = &repository.spec.secret_ref else { return Ok(None) };
+    let namespace = &repository.metadata.namespace;
+    let name = format!("Secret {namespace}/{}", reference.name);
+    match shared.cluster.data(DataKind::Secret, namespace, &reference.name).await {
+        Ok(Some(data)) => {
+            let public = ["known_hosts", "identity.pub", "username", "ca.crt", "caFile", "tls.crt"];
+            for (_, value) in data.iter().filter(|(key, _)| !public.contains(&key.as_str())) {
+                redactor.add(value.expose());
+            }
+            Ok(Some((name, data)))
+        }
+        Ok(None) => Err(FetchOutcome::Failed {
+            reason: "AuthenticationFailed",
+            message: format!("{name} not found: create it, or correct spec.secretRef"),
+            terminal: false,
+        }),
+        Err(failure) => Err(FetchOutcome::Failed {
+            reason: "AuthenticationFailed",
+            message: format!("{name} cannot be read: {failure}"),
+            terminal: false,
+        }),
+    }
+}
+
+/// What to check out. A paused source that this process has not fetched yet is fetched at the commit that its status
+/// names, so that pausing holds over a restart.
+fn reference(repository: &GitRepository, is_held: bool) -> Reference {
+    let paused_at = repository.status.artifact.as_ref().filter(|_| repository.spec.suspend && !is_held);
+    if let Some(revision) = paused_at.and_then(|artifact| artifact.revision.parse::<Revision>().ok()) {
+        let branch = revision.name().map(ToOwned::to_owned);
+        return Reference { branch, commit: Some(revision.hex().to_owned()), ..Reference::default() };
+    }
+    let wanted = repository.spec.reference.clone().unwrap_or_default();
+    Reference {
+        branch: wanted.branch,
+        tag: wanted.tag,
+        semver: wanted.semver,
+        name: wanted.name,
+        commit: wanted.commit,
+    }
+}
+
+fn failed(error: &SourceError) -> FetchOutcome {
+    let reason = match error.class() {
+        Class::AuthenticationFailed => "AuthenticationFailed",
+        Class::GitOperationFailed | Class::Timeout | Class::ReferenceNotFound => "GitOperationFailed",
+        Class::UrlInvalid => "URLInvalid",
+        Class::EmptyRepository => "EmptyGitRepository",
+        Class::Storage => "StorageOperationFailed",
+    };
+    FetchOutcome::Failed { reason, message: error.to_string(), terminal: error.is_terminal() }
+}
+
+async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &Found) -> Next {
+    let metadata: &Metadata = seen.metadata();
+    let (previous, interval, ignore) = match seen {
+        Seen::Sound(repository) => {
+            (repository.status.clone(), repository.spec.interval.std(), repository.spec.ignore.clone())
+        }
+        Seen::Malformed { .. } => (GitRepositoryStatus::default(), UNKNOWN, None),
+    };
+    let context = SourceContext {
+        key,
+        generation: metadata.generation,
+        interval,
+        requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
+        ignore: ignore.as_deref(),
+        previous: &previous,
+        now: super::now(),
+    };
+    let verdict = source_verdict(&found.outcome, &context).redacted(&found.redactor);
+    let subject = Subject::of::<GitRepository>(key, &metadata.uid);
+    let changed = verdict.status != previous;
+    if changed {
+        log(key, &verdict.status);
+    }
+    match shared.reporter.status(&subject, &previous, &verdict.status).await {
+        Ok(version) => {
+            shared.world.wrote_source(key, version, |object| object.status = verdict.status.clone());
+            shared.tell_of(&subject, &verdict.events);
+            verdict.next
+        }
+        Err(ReportError::Gone) => Next::Changed,
+        Err(error) => {
+            tracing::warn!(kind = GitRepository::KIND, name = key.name, namespace = key.namespace, %error,
+                           "the status could not be written");
+            Next::Backoff
+        }
+    }
+}
+
+fn log(key: &Key, status: &GitRepositoryStatus) {
+    let ready = status.conditions.get("Ready");
+    tracing::info!(
+        kind = GitRepository::KIND,
+        name = key.name,
+        namespace = key.namespace,
+        revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str()),
+        reason = ready.map(|ready| ready.reason.as_str()),
+        "{}",
+        ready.map_or("", |ready| ready.message.as_str())
+    );
+}

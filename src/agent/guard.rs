@@ -1,0 +1,95 @@
+//! What is asked before the first write: whether the cluster answers, and whether Flux already works on it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::AgentError;
+use super::state::State;
+use crate::cluster::Client;
+use crate::cluster::preflight::{self, FluxController};
+use crate::pipeline::ports::ApiFailure;
+
+/// The longest pause between tries.
+const PAUSE_LIMIT: Duration = Duration::from_secs(10);
+const MATTER: &str = "API server";
+
+/// Waits until the API server answers, or the process is told to end, and refuses to go on beside Flux.
+pub(super) async fn wait_for_cluster(
+    client: &Client,
+    adopt: bool,
+    state: &State,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), AgentError> {
+    let mut pause = Duration::from_millis(500);
+    state.reachable(MATTER, Some("not asked yet".into()));
+    loop {
+        let answer = tokio::select! {
+            answer = preflight::flux_controllers(client) => answer,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        };
+        match answer {
+            Ok(controllers) => {
+                state.reachable(MATTER, None);
+                return judge(&controllers, adopt);
+            }
+            // Whoever may not list Deployments cannot tell, and is not stopped by it.
+            Err(ApiFailure::Forbidden(denied)) => {
+                tracing::warn!(%denied, "cannot tell whether Flux runs on this cluster");
+                state.reachable(MATTER, None);
+                return Ok(());
+            }
+            Err(failure) => {
+                tracing::warn!(%failure, "waits for the API server");
+                state.reachable(MATTER, Some(failure.to_string()));
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        }
+        pause = (pause * 2).min(PAUSE_LIMIT);
+    }
+}
+
+/// Only the controllers that write what we write are in the way.
+fn judge(controllers: &[FluxController], adopt: bool) -> Result<(), AgentError> {
+    let rivals: Vec<String> = controllers
+        .iter()
+        .filter(|controller| {
+            ["kustomize-controller", "source-controller"].contains(&controller.name.as_str())
+        })
+        .map(|controller| format!("{}/{}", controller.namespace, controller.name))
+        .collect();
+    if rivals.is_empty() {
+        return Ok(());
+    }
+    let names = rivals.join(", ");
+    if adopt {
+        tracing::warn!(controllers = names, "Flux runs on this cluster; goes on since --adopt was given");
+        return Ok(());
+    }
+    Err(AgentError::FluxRuns(names))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn controller(name: &str) -> FluxController {
+        FluxController { namespace: "flux-system".into(), name: name.into(), replicas: 1 }
+    }
+
+    #[test]
+    fn only_rivals_stop_the_agent_and_only_without_adopt() {
+        let rivals = [controller("kustomize-controller")];
+        assert!(judge(&[], false).is_ok());
+        assert!(judge(&[controller("notification-controller")], false).is_ok());
+        assert!(judge(&rivals, true).is_ok());
+        let message = judge(&rivals, false).unwrap_err().to_string();
+        assert!(
+            message.contains("flux-system/kustomize-controller") && message.contains("--adopt"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,303 @@
+//! Who may write: one process at a time, by a Lease.
+//!
+//! The lease runs 15 s and is renewed every 5. A holder that cannot renew stops writing before another may take over, even
+//! if it was asleep in between, since every write asks the [`Fence`] and the fence goes by a clock that does not sleep. A
+//! holder that is known to have ended (its pod or process is gone) is followed at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::jiff;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+
+/// The name of the Lease; an agent of one namespace adds that to it.
+const LEASE: &str = "lockgate-leader";
+/// How long a lease is good for after it was renewed.
+const DURATION: Duration = Duration::from_secs(15);
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(5);
+/// How long before the end of a lease the holder stops writing: a write that was let through takes a while itself.
+const MARGIN: Duration = Duration::from_secs(3);
+/// How often a standby looks.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long one request about the lease may take.
+const REQUEST: Duration = Duration::from_secs(4);
+/// Which pod or process holds the lease, in a form in which its end can be seen.
+const HOLDER: &str = "lockgate.dev/holder";
+
+/// Tells whether this process may write now. Clones share the answer.
+#[derive(Debug, Clone)]
+pub(super) struct Fence {
+    start: Instant,
+    /// Milliseconds after `start` until which writing is allowed.
+    until: Arc<AtomicU64>,
+}
+
+impl Fence {
+    fn closed() -> Self {
+        Self { start: Instant::now(), until: Arc::default() }
+    }
+
+    /// Whether writing is allowed now.
+    pub(super) fn is_open(&self) -> bool {
+        millis(self.start.elapsed()) < self.until.load(Ordering::Acquire)
+    }
+
+    fn open_until(&self, moment: Instant) {
+        self.until.store(millis(moment.saturating_duration_since(self.start)), Ordering::Release);
+    }
+
+    fn close(&self) {
+        self.until.store(0, Ordering::Release);
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// This process as a holder of the lease.
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    /// Unique for this process.
+    identity: String,
+    /// `pod/<name>` or `process/<boot id>/<pid>`.
+    trace: String,
+}
+
+impl Holder {
+    /// This process: the pod of that name, or else a process of this machine.
+    pub(super) fn this(pod: Option<&str>) -> Self {
+        let pid = std::process::id();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let trace = match pod {
+            Some(pod) => format!("pod/{pod}"),
+            None => format!("process/{}/{pid}", boot.trim()),
+        };
+        let name = pod.map_or_else(|| format!("process-{pid}"), ToOwned::to_owned);
+        let unique =
+            crate::model::Digest::of(format!("{trace}/{:?}", std::time::SystemTime::now())).to_string();
+        let unique = unique.trim_start_matches("sha256:").get(..8).unwrap_or_default().to_owned();
+        Self { identity: format!("{name}_{unique}"), trace }
+    }
+}
+
+/// The lease of one namespace.
+#[derive(Clone)]
+pub(super) struct Leadership {
+    name: String,
+    leases: Api<Lease>,
+    pods: Api<Pod>,
+    holder: Holder,
+    fence: Fence,
+}
+
+/// What a look at the lease found.
+enum Look {
+    /// It is ours until the moment, which is reckoned from before the request.
+    Ours(Instant),
+    /// It is another's.
+    Theirs { holder: String, renewed: Option<MicroTime> },
+}
+
+impl Leadership {
+    pub(super) fn new(client: kube::Client, namespace: &str, watched: Option<&str>, holder: Holder) -> Self {
+        Self {
+            name: watched.map_or_else(|| LEASE.to_owned(), |watched| format!("{LEASE}-{watched}")),
+            leases: Api::namespaced(client.clone(), namespace),
+            pods: Api::namespaced(client, namespace),
+            holder,
+            fence: Fence::closed(),
+        }
+    }
+
+    pub(super) fn fence(&self) -> Fence {
+        self.fence.clone()
+    }
+
+    /// Waits until the lease is ours.
+    pub(super) async fn acquire(&self) {
+        let mut seen: Option<(Option<MicroTime>, Instant)> = None;
+        let mut told = String::new();
+        loop {
+            // Judged by our own clock: a lease is over when it has not been renewed for its duration as seen from here.
+            let expired = seen.as_ref().is_some_and(|(_, since)| since.elapsed() > DURATION);
+            match bounded(self.look(expired)).await {
+                Ok(Look::Ours(until)) => {
+                    self.fence.open_until(until);
+                    tracing::info!(identity = %self.holder.identity, "leads");
+                    return;
+                }
+                Ok(Look::Theirs { holder, renewed }) => {
+                    if told != holder {
+                        tracing::info!(%holder, "stands by");
+                        told = holder;
+                    }
+                    if seen.as_ref().is_none_or(|(last, _)| *last != renewed) {
+                        seen = Some((renewed, Instant::now()));
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the lease cannot be looked at"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Renews the lease until it is lost to another. An API server that does not answer closes the fence and no more:
+    /// the lease may still be ours when it answers again.
+    pub(super) async fn keep(&self) -> String {
+        loop {
+            tokio::time::sleep(if self.fence.is_open() { RENEW } else { LOOK }).await;
+            match bounded(self.look(false)).await {
+                Ok(Look::Ours(until)) => self.fence.open_until(until),
+                Ok(Look::Theirs { holder, .. }) => {
+                    self.fence.close();
+                    return holder;
+                }
+                Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+            }
+        }
+    }
+
+    /// Gives the lease up, so that another need not wait for its end.
+    pub(super) async fn release(&self) {
+        let was_ours = self.fence.is_open();
+        self.fence.close();
+        if !was_ours {
+            return;
+        }
+        let release = async {
+            let mut lease = self.leases.get(&self.name).await?;
+            let spec = lease.spec.get_or_insert_default();
+            if spec.holder_identity.as_deref() == Some(&self.holder.identity) {
+                spec.holder_identity = None;
+                self.leases.replace(&self.name, &PostParams::default(), &lease).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = bounded(release).await {
+            tracing::warn!(%error, "the lease could not be given up");
+        }
+    }
+
+    /// Looks at the lease, and takes or renews it where that is allowed.
+    async fn look(&self, expired: bool) -> Result<Look, kube::Error> {
+        let until = Instant::now() + DURATION.saturating_sub(MARGIN);
+        let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
+            let mut lease = Lease {
+                metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+                spec: None,
+            };
+            self.claim(&mut lease);
+            return match self.leases.create(&PostParams::default(), &lease).await {
+                Ok(_) => Ok(Look::Ours(until)),
+                Err(kube::Error::Api(status)) if status.code == 409 => Ok(contested()),
+                Err(error) => Err(error),
+            };
+        };
+        let spec = lease.spec.clone().unwrap_or_default();
+        let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
+        match &holder {
+            Some(holder) if *holder != self.holder.identity && !expired && !self.has_ended(&lease).await => {
+                return Ok(Look::Theirs { holder: holder.clone(), renewed: spec.renew_time });
+            }
+            _ => self.claim(&mut lease),
+        }
+        // The resourceVersion in the object makes this fail when another was faster.
+        match self.leases.replace(&self.name, &PostParams::default(), &lease).await {
+            Ok(_) => Ok(Look::Ours(until)),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(contested()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn claim(&self, lease: &mut Lease) {
+        let now = MicroTime(jiff::Timestamp::now());
+        lease.metadata.annotations.get_or_insert_default().insert(HOLDER.into(), self.holder.trace.clone());
+        let spec = lease.spec.get_or_insert_default();
+        if spec.holder_identity.as_deref() != Some(&self.holder.identity) {
+            spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(0) + 1);
+            spec.acquire_time = Some(now.clone());
+        }
+        spec.holder_identity = Some(self.holder.identity.clone());
+        spec.lease_duration_seconds = i32::try_from(DURATION.as_secs()).ok();
+        spec.renew_time = Some(now);
+    }
+
+    /// Whether the holder is known to have ended: its pod is gone or is our own (we are its next container), or its
+    /// process on this machine is.
+    async fn has_ended(&self, lease: &Lease) -> bool {
+        let trace = lease.metadata.annotations.as_ref().and_then(|annotations| annotations.get(HOLDER));
+        let Some(trace) = trace else { return false };
+        if let Some(pod) = trace.strip_prefix("pod/") {
+            return *trace == self.holder.trace || matches!(self.pods.get_opt(pod).await, Ok(None));
+        }
+        let of_this_machine = |trace: &str| {
+            let (boot, pid) = trace.strip_prefix("process/")?.rsplit_once('/')?;
+            Some((boot.to_owned(), pid.to_owned()))
+        };
+        match (of_this_machine(trace), of_this_machine(&self.holder.trace)) {
+            (Some((boot, pid)), Some((our_boot, our_pid))) => {
+                let is_here = !boot.is_empty() && boot == our_boot;
+                is_here && (pid == our_pid || !runs(&pid))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Another took the lease between our look and our write.
+fn contested() -> Look {
+    Look::Theirs { holder: "another process, just now".into(), renewed: None }
+}
+
+/// Whether a process of this machine runs; one that has ended and was not waited for does not.
+fn runs(pid: &str) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    !matches!(state, Some('Z' | 'X') | None)
+}
+
+async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(REQUEST, request).await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("no answer in time".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fence_closes_by_itself() {
+        let fence = Fence::closed();
+        assert!(!fence.is_open());
+        fence.open_until(Instant::now() + Duration::from_secs(60));
+        assert!(fence.is_open() && fence.clone().is_open());
+        fence.open_until(Instant::now());
+        assert!(!fence.is_open(), "its time is up");
+        fence.open_until(Instant::now() + Duration::from_secs(60));
+        fence.close();
+        assert!(!fence.is_open());
+    }
+
+    #[test]
+    fn two_holders_of_one_process_differ() {
+        let (one, other) = (Holder::this(None), Holder::this(None));
+        assert_ne!(one.identity, other.identity);
+        assert_eq!(one.trace, other.trace);
+        assert_eq!(Holder::this(Some("lockgate-x")).trace, "pod/lockgate-x");
+    }
+
+    #[test]
+    fn a_process_that_runs_is_told_from_one_that_does_not() {
+        assert!(runs(&std::process::id().to_string()));
+        assert!(!runs("4194305"), "above the largest pid");
+    }
+}

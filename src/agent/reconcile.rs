@@ -1,0 +1,312 @@
+//! One reconcile of one Kustomization, from what is known of it to what is reported.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::Shared;
+use super::report::{ReportError, Subject};
+use super::world::{Seen, source_key};
+use crate::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, Metadata, keys};
+use crate::model::{Key, ObjectId};
+use crate::pipeline::{self, Finish, Job, Journal, JournalError};
+use crate::queue::{Cause, Event, Next, RunId};
+use crate::verdict::{self, Context, Outcome, Redactor, Schedule, Verdict};
+
+/// The schedule of an object whose own cannot be read.
+const UNKNOWN: Duration = Duration::from_mins(10);
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub(super) key: Key,
+    pub(super) run: RunId,
+    pub(super) causes: BTreeSet<Cause>,
+    pub(super) cancel: watch::Receiver<bool>,
+}
+
+/// Reconciles, reports, and says what the queue must know.
+pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
+    let started = Instant::now();
+    let Some(seen) = shared.world.kustomization(&order.key) else {
+        return finished(&order, &Reported { ready: false, news: false, next: Next::Changed });
+    };
+    let revision = revision_of(&shared, &seen);
+    let finish = guarded(attempt(&shared, &order, &seen, started)).await;
+    let success = matches!(finish.outcome, Outcome::Ready(_) | Outcome::Unchanged | Outcome::Removed { .. });
+    let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
+    shared.world.remember(&order.key, finish.memo);
+    shared.metrics.ended(Kustomization::KIND, &order.key, started.elapsed(), success);
+    finished(&order, &reported)
+}
+
+/// What became of a verdict.
+struct Reported {
+    ready: bool,
+    /// Whether the object says something else of itself now.
+    news: bool,
+    next: Next,
+}
+
+fn finished(order: &Order, reported: &Reported) -> Event {
+    let &Reported { ready, news, next } = reported;
+    Event::Finished { key: order.key.clone(), run: order.run, ready, news, next }
+}
+
+/// A panic is an outcome of the one object that caused it.
+async fn guarded(attempt: impl Future<Output = Finish>) -> Finish {
+    use futures::FutureExt as _;
+    match std::panic::AssertUnwindSafe(attempt).catch_unwind().await {
+        Ok(finish) => finish,
+        Err(_) => ended(Outcome::Panicked { message: super::fault::place() }),
+    }
+}
+
+fn ended(outcome: Outcome) -> Finish {
+    Finish { outcome, memo: None, redactor: Redactor::default() }
+}
+
+fn revision_of(shared: &Shared, seen: &Seen<Kustomization>) -> Option<String> {
+    let Seen::Sound(kustomization) = seen else { return None };
+    let (_, snapshot) = shared.world.source(&source_key(kustomization)?)?;
+    snapshot.map(|snapshot| snapshot.revision.to_string())
+}
+
+async fn attempt(
+    shared: &Arc<Shared>,
+    order: &Order,
+    seen: &Seen<Kustomization>,
+    started: Instant,
+) -> Finish {
+    let kustomization = match seen {
+        Seen::Sound(kustomization) => kustomization,
+        Seen::Malformed { metadata, message } => return ended(malformed(metadata, message)),
+    };
+    let deleting = kustomization.metadata.deletion_timestamp.is_some();
+    if kustomization.spec.suspend && !deleting {
+        return ended(Outcome::Suspended);
+    }
+    if !shared.fence.is_open() {
+        return ended(Outcome::Fenced);
+    }
+    let cluster = match shared.cluster_for(kustomization) {
+        Ok(cluster) => cluster,
+        Err(message) => return ended(Outcome::AccessDenied { message }),
+    };
+    if deleting {
+        return ended(pipeline::remove(&cluster, &shared.cluster, kustomization).await);
+    }
+    let snapshot = match source(shared, kustomization) {
+        Ok(snapshot) => snapshot,
+        Err(outcome) => return ended(outcome),
+    };
+    let memo = shared.world.memo(&order.key);
+    if let Err(outcome) = shared.world.dependencies(kustomization, &snapshot.revision.to_string()) {
+        // What was built is still what is applied: when the dependency is back there may be nothing to do.
+        return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) };
+    }
+    let drifted = order.causes.iter().filter_map(|cause| match cause {
+        Cause::Drift(object) => Some(object.clone()),
+        _ => None,
+    });
+    let job = Job {
+        kustomization,
+        snapshot: &snapshot,
+        memo: memo.as_deref(),
+        thorough: order.causes.contains(&Cause::Timer),
+        drifted: drifted.collect::<BTreeSet<ObjectId>>(),
+        timeout: schedule_of(kustomization).timeout,
+        cancel: order.cancel.clone(),
+    };
+    let log = Log { shared, order, kustomization, revision: snapshot.revision.to_string(), started };
+    pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
+}
+
+fn malformed(metadata: &Metadata, message: &str) -> Outcome {
+    if metadata.deletion_timestamp.is_some() {
+        let note = Some("the object is malformed, so its objects were left as they are".into());
+        return Outcome::Removed { deleted: 0, note };
+    }
+    Outcome::Malformed { message: message.to_owned() }
+}
+
+fn source(shared: &Shared, kustomization: &Kustomization) -> Result<crate::tree::Snapshot, Outcome> {
+    let reference = &kustomization.spec.source_ref;
+    let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
+    let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
+    let Some(key) = source_key(kustomization) else {
+        let message = format!(
+            "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use a GitRepository"
+        );
+        return Err(Outcome::SourceRefused { message });
+    };
+    if shared.lockdown && *namespace != kustomization.metadata.namespace {
+        let message = format!(
+            "can't access '{source}', cross-namespace references have been blocked: move the source to namespace {}",
+            kustomization.metadata.namespace
+        );
+        return Err(Outcome::AccessDenied { message });
+    }
+    match shared.world.source(&key) {
+        None => Err(Outcome::SourceMissing { source }),
+        Some((_, Some(snapshot))) => Ok(snapshot),
+        Some((Seen::Sound(repository), None)) => {
+            let message = repository.status.conditions.get("Ready").map(|ready| ready.message.clone());
+            Err(Outcome::SourceNotReady { source, message })
+        }
+        Some((Seen::Malformed { message, .. }, None)) => {
+            Err(Outcome::SourceNotReady { source, message: Some(message) })
+        }
+    }
+}
+
+/// The journal of a reconcile: the status of its object, and the queue.
+struct Log<'a> {
+    shared: &'a Arc<Shared>,
+    order: &'a Order,
+    kustomization: &'a Kustomization,
+    revision: String,
+    started: Instant,
+}
+
+impl Journal for Log<'_> {
+    async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
+        let metadata = &self.kustomization.metadata;
+        let subject = Subject::of::<Kustomization>(&self.order.key, &metadata.uid);
+        let reporter = &self.shared.reporter;
+        if !metadata.finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
+            reporter.hold(&subject, &metadata.finalizers).await.map_err(journal_error)?;
+            self.shared.world.wrote_kustomization(&self.order.key, 0, |object| {
+                object.metadata.finalizers.push(keys::FINALIZER.into());
+            });
+        }
+        let old = &self.kustomization.status;
+        let schedule = schedule_of(self.kustomization);
+        let context = context(&self.order.key, metadata, schedule, old, Some(&self.revision), self.started);
+        let status = verdict::progressing(&context, inventory);
+        write(self.shared, &subject, old, status).await.map_err(journal_error)
+    }
+
+    fn waits(&self) {
+        self.shared.tell(Event::Waits(self.order.run));
+    }
+}
+
+fn journal_error(error: ReportError) -> JournalError {
+    match error {
+        ReportError::Fenced => JournalError::Fenced,
+        ReportError::Gone => JournalError::Gone,
+        ReportError::Api(message) => JournalError::Unavailable(message),
+    }
+}
+
+/// Writes a status and takes it over into what is known.
+async fn write(
+    shared: &Shared,
+    subject: &Subject,
+    old: &KustomizationStatus,
+    status: KustomizationStatus,
+) -> Result<(), ReportError> {
+    let version = shared.reporter.status(subject, old, &status).await?;
+    shared.world.wrote_kustomization(&subject.key, version, |object| object.status = status);
+    Ok(())
+}
+
+fn context<'a>(
+    key: &'a Key,
+    metadata: &'a Metadata,
+    schedule: Schedule,
+    previous: &'a KustomizationStatus,
+    revision: Option<&'a str>,
+    started: Instant,
+) -> Context<'a> {
+    Context {
+        key,
+        generation: metadata.generation,
+        schedule,
+        requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
+        previous,
+        revision,
+        now: super::now(),
+        took: started.elapsed(),
+    }
+}
+
+fn schedule_of(kustomization: &Kustomization) -> Schedule {
+    let spec = &kustomization.spec;
+    Schedule::new(spec.interval, spec.retry_interval, spec.timeout)
+}
+
+/// Judges and reports. What was reconciled is `seen`; what
+/// the status says now may have moved on since, by this reconcile's own hand.
+async fn report(
+    shared: &Shared,
+    order: &Order,
+    seen: &Seen<Kustomization>,
+    finish: &Finish,
+    revision: Option<&str>,
+    started: Instant,
+) -> Reported {
+    let metadata = seen.metadata();
+    let (schedule, previous) = match (seen, shared.world.kustomization(&order.key)) {
+        (Seen::Sound(seen), Some(Seen::Sound(now))) => (schedule_of(seen), now.status.clone()),
+        _ => {
+            (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default())
+        }
+    };
+    let context = context(&order.key, metadata, schedule, &previous, revision, started);
+    let verdict = verdict::verdict(&finish.outcome, &context).redacted(&finish.redactor);
+    log(order, revision, finish, &verdict, started.elapsed());
+    let reported = |ready, next| Reported { ready, news: !verdict.events.is_empty(), next };
+    if verdict.silent {
+        return reported(verdict.ready, verdict.next);
+    }
+    let subject = Subject::of::<Kustomization>(&order.key, &metadata.uid);
+    match tell(shared, &subject, metadata, &previous, &verdict).await {
+        Ok(()) => reported(verdict.ready, verdict.next),
+        Err(ReportError::Gone) => reported(false, Next::Changed),
+        Err(error) => {
+            tracing::warn!(kind = subject.kind, name = subject.key.name, namespace = subject.key.namespace, %error,
+                           "the status could not be written");
+            reported(false, Next::Backoff)
+        }
+    }
+}
+
+async fn tell(
+    shared: &Shared,
+    subject: &Subject,
+    metadata: &Metadata,
+    previous: &KustomizationStatus,
+    verdict: &Verdict,
+) -> Result<(), ReportError> {
+    write(shared, subject, previous, verdict.status.clone()).await?;
+    shared.tell_of(subject, &verdict.events);
+    if verdict.release {
+        // The finalizers as they were last seen: ours may have been added since `metadata` was.
+        let finalizers = match shared.world.kustomization(&subject.key) {
+            Some(seen) => seen.metadata().finalizers.clone(),
+            None => metadata.finalizers.clone(),
+        };
+        shared.reporter.let_go(subject, &finalizers).await?;
+    }
+    Ok(())
+}
+
+/// What changed is told at the level info, what repeats itself at debug.
+fn log(order: &Order, revision: Option<&str>, finish: &Finish, verdict: &Verdict, took: Duration) {
+    let ready = verdict.status.conditions.get("Ready");
+    let reason = ready.map_or("", |ready| ready.reason.as_str());
+    let message = ready.map_or("", |ready| ready.message.as_str());
+    let outcome = finish.redactor.redact(&finish.outcome.summary());
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let (name, namespace, reconcile) = (&order.key.name, &order.key.namespace, order.run);
+    let kind = Kustomization::KIND;
+    if verdict.events.is_empty() {
+        tracing::debug!(kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
+    } else {
+        tracing::info!(kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
+    }
+}

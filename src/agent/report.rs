@@ -1,0 +1,265 @@
+//! The only place that writes to the agent's own kinds: status, events and finalizers. Each write asks the fence first.
+
+use std::time::Duration;
+
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::lease::Fence;
+use super::metrics::Metrics;
+use crate::api::{Kind, keys};
+use crate::model::Key;
+use crate::verdict::Event;
+
+/// How long one write may take.
+const LIMIT: Duration = Duration::from_secs(20);
+/// The annotation in which Flux's events carry the revision, below the group of the object's kind.
+const REVISION: &str = "revision";
+
+/// Why something could not be reported.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReportError {
+    /// The lease is not held.
+    #[error("the lease is not held")]
+    Fenced,
+    /// The object has gone, or is another of the same name.
+    #[error("the object has gone")]
+    Gone,
+    /// The server's answer, or that there was none.
+    #[error("{0}")]
+    Api(String),
+}
+
+/// Writes about one kind of object.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    client: Client,
+    fence: Fence,
+    metrics: std::sync::Arc<Metrics>,
+}
+
+/// The object that is written about.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    pub(super) key: Key,
+    pub(super) uid: String,
+    pub(super) group: &'static str,
+    pub(super) version: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) plural: &'static str,
+}
+
+impl Subject {
+    pub(super) fn of<K: Kind>(key: &Key, uid: &str) -> Self {
+        Self {
+            key: key.clone(),
+            uid: uid.to_owned(),
+            group: K::GROUP,
+            version: K::VERSIONS[0],
+            kind: K::KIND,
+            plural: K::PLURAL,
+        }
+    }
+}
+
+/// The API of a kind in its stored version.
+pub(super) fn resource<K: Kind>() -> ApiResource {
+    let gvk = GroupVersionKind::gvk(K::GROUP, K::VERSIONS[0], K::KIND);
+    ApiResource::from_gvk_with_plural(&gvk, K::PLURAL)
+}
+
+impl Reporter {
+    pub(super) fn new(client: Client, fence: Fence, metrics: std::sync::Arc<Metrics>) -> Self {
+        Self { client, fence, metrics }
+    }
+
+    /// Writes what differs between two statuses, in one request; none where nothing does. Returns the object's
+    /// resourceVersion afterwards, 0 without a request.
+    pub(super) async fn status<S: Serialize + PartialEq>(
+        &self,
+        subject: &Subject,
+        old: &S,
+        new: &S,
+    ) -> Result<u64, ReportError> {
+        if old == new {
+            return Ok(0);
+        }
+        let (old, new) = (to_value(old), to_value(new));
+        let Some(difference) = merge_patch(&old, &new) else { return Ok(0) };
+        // The uid makes the write fail rather than land on another object of the same name.
+        let patch = json!({"metadata": {"uid": subject.uid}, "status": difference});
+        let params =
+            PatchParams { field_manager: Some(keys::STATUS_MANAGER.into()), ..PatchParams::default() };
+        let api = self.api(subject);
+        let object =
+            self.bounded(api.patch_status(&subject.key.name, &params, &Patch::Merge(&patch))).await?;
+        Ok(super::watch::version(object.metadata.resource_version.as_deref()))
+    }
+
+    /// Adds our finalizer, unless it is there.
+    pub(super) async fn hold(&self, subject: &Subject, finalizers: &[String]) -> Result<(), ReportError> {
+        if finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
+            return Ok(());
+        }
+        let add = if finalizers.is_empty() {
+            json!({"op": "add", "path": "/metadata/finalizers", "value": [keys::FINALIZER]})
+        } else {
+            json!({"op": "add", "path": "/metadata/finalizers/-", "value": keys::FINALIZER})
+        };
+        self.edit(subject, &[add]).await
+    }
+
+    /// Takes our finalizer off, so that the object may go.
+    pub(super) async fn let_go(&self, subject: &Subject, finalizers: &[String]) -> Result<(), ReportError> {
+        let Some(index) = finalizers.iter().position(|finalizer| finalizer == keys::FINALIZER) else {
+            return Ok(());
+        };
+        let path = format!("/metadata/finalizers/{index}");
+        let test = json!({"op": "test", "path": path, "value": keys::FINALIZER});
+        match self.edit(subject, &[test, json!({"op": "remove", "path": path})]).await {
+            Err(ReportError::Gone) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Writes an event about the object.
+    pub(super) async fn event(&self, subject: &Subject, event: &Event) -> Result<(), ReportError> {
+        let now = k8s_openapi::jiff::Timestamp::now();
+        let kind = if event.warning { "Warning" } else { "Normal" };
+        let mut annotations = Map::new();
+        if let Some(revision) = &event.revision {
+            annotations.insert(format!("{}/{REVISION}", subject.group), revision.as_str().into());
+        }
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {
+                "name": format!("{}.{:x}", subject.key.name, now.as_nanosecond()),
+                "namespace": subject.key.namespace,
+                "annotations": annotations,
+            },
+            "involvedObject": {
+                "apiVersion": format!("{}/{}", subject.group, subject.version),
+                "kind": subject.kind,
+                "namespace": subject.key.namespace,
+                "name": subject.key.name,
+                "uid": subject.uid,
+            },
+            "type": kind,
+            "reason": event.reason,
+            "message": event.message,
+            "source": {"component": "lockgate"},
+            "reportingComponent": "lockgate",
+            "firstTimestamp": seconds(now),
+            "lastTimestamp": seconds(now),
+            "count": 1,
+        });
+        let gvk = GroupVersionKind::gvk("", "v1", "Event");
+        let api: Api<DynamicObject> = Api::namespaced_with(
+            self.client.clone(),
+            &subject.key.namespace,
+            &ApiResource::from_gvk_with_plural(&gvk, "events"),
+        );
+        let object = serde_json::from_value(body).map_err(|error| ReportError::Api(error.to_string()))?;
+        self.bounded(api.create(&PostParams::default(), &object)).await?;
+        self.metrics.event();
+        Ok(())
+    }
+
+    fn api(&self, subject: &Subject) -> Api<DynamicObject> {
+        let gvk = GroupVersionKind::gvk(subject.group, subject.version, subject.kind);
+        let resource = ApiResource::from_gvk_with_plural(&gvk, subject.plural);
+        Api::namespaced_with(self.client.clone(), &subject.key.namespace, &resource)
+    }
+
+    async fn edit(&self, subject: &Subject, operations: &[Value]) -> Result<(), ReportError> {
+        let mut all = vec![json!({"op": "test", "path": "/metadata/uid", "value": subject.uid})];
+        all.extend_from_slice(operations);
+        let patch: json_patch::Patch =
+            serde_json::from_value(Value::Array(all)).map_err(|error| ReportError::Api(error.to_string()))?;
+        let params =
+            PatchParams { field_manager: Some(keys::STATUS_MANAGER.into()), ..PatchParams::default() };
+        let api = self.api(subject);
+        self.bounded(api.patch(&subject.key.name, &params, &Patch::<Value>::Json(patch))).await.map(drop)
+    }
+
+    async fn bounded<T>(
+        &self,
+        request: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, ReportError> {
+        if !self.fence.is_open() {
+            return Err(ReportError::Fenced);
+        }
+        match tokio::time::timeout(LIMIT, request).await {
+            Ok(Ok(value)) => Ok(value),
+            // 409 is what a merge patch with another uid is answered.
+            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Err(ReportError::Gone),
+            Ok(Err(error)) => Err(ReportError::Api(error.to_string())),
+            Err(_) => Err(ReportError::Api("no answer in time".into())),
+        }
+    }
+}
+
+/// `metav1.Time` has no fraction of a second.
+fn seconds(moment: k8s_openapi::jiff::Timestamp) -> String {
+    crate::model::Timestamp::from_unix(moment.as_second()).to_string()
+}
+
+fn to_value(status: &impl Serialize) -> Value {
+    // The statuses are our own types, which all have a JSON form.
+    serde_json::to_value(status).unwrap_or_default()
+}
+
+/// The merge patch (RFC 7396) that makes `new` of `old`; `None` when they are equal.
+fn merge_patch(old: &Value, new: &Value) -> Option<Value> {
+    let (Value::Object(old_map), Value::Object(new_map)) = (old, new) else {
+        return (old != new).then(|| new.clone());
+    };
+    let mut patch = Map::new();
+    for (key, value) in new_map {
+        match old_map.get(key) {
+            None => {
+                patch.insert(key.clone(), value.clone());
+            }
+            Some(old) => {
+                if let Some(difference) = merge_patch(old, value) {
+                    patch.insert(key.clone(), difference);
+                }
+            }
+        }
+    }
+    for key in old_map.keys().filter(|key| !new_map.contains_key(*key)) {
+        patch.insert(key.clone(), Value::Null);
+    }
+    (!patch.is_empty()).then_some(Value::Object(patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_holds_what_differs_and_no_more() {
+        let cases = [
+            (json!({"a": 1}), json!({"a": 1}), None),
+            (
+                json!({"a": 1, "b": {"c": 1, "d": 2}}),
+                json!({"a": 1, "b": {"c": 1, "d": 3}}),
+                Some(json!({"b": {"d": 3}})),
+            ),
+            (json!({"a": 1, "b": 2}), json!({"a": 1}), Some(json!({"b": null}))),
+            (json!({"a": [1, 2]}), json!({"a": [1]}), Some(json!({"a": [1]}))),
+            (json!({}), json!({"a": {"b": 1}}), Some(json!({"a": {"b": 1}}))),
+        ];
+        for (old, new, expected) in cases {
+            let patch = merge_patch(&old, &new);
+            assert_eq!(patch, expected, "{old} -> {new}");
+            let mut result = old.clone();
+            json_patch::merge(&mut result, &patch.unwrap_or_else(|| json!({})));
+            assert_eq!(result, new);
+        }
+    }
+}

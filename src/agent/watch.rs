@@ -1,0 +1,238 @@
+//! Watches the agent's own kinds, and the ConfigMaps and Secrets that ask for it. Objects are read one by one, so that a
+//! malformed one holds up no other.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt as _, pin_mut};
+use kube::Resource;
+use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
+use kube::core::{DynamicResourceScope, GroupVersionKind};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event as Watched, watcher};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::Shared;
+use super::report::resource;
+use super::world::{Seen, World, facts, source_facts};
+use crate::api::{GitRepository, Kustomization, keys};
+use crate::model::{Key, Object};
+use crate::queue::{Event, Input};
+
+/// What a watch tells the main loop.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// Something for the queue.
+    Queue(Event),
+    /// The first list of a kind is complete.
+    Listed(&'static str),
+    /// Whether the API server answers this watch.
+    Reachable {
+        kind: &'static str,
+        /// What went wrong, where it does not.
+        problem: Option<String>,
+    },
+}
+
+/// Follows one of our kinds for ever.
+pub(super) async fn follow<K: Tracked>(shared: Arc<Shared>) {
+    let api: Api<DynamicObject> = served(&shared, &resource::<K>());
+    let stream = watcher(api, watcher::Config::default()).default_backoff();
+    pump(stream, K::KIND, &shared.notices, Known::<K>::new(Arc::clone(&shared.world))).await;
+}
+
+fn served<K>(shared: &Shared, resource: &ApiResource) -> Api<K>
+where
+    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+{
+    match &shared.watch_namespace {
+        Some(namespace) => Api::namespaced_with(shared.client.clone(), namespace, resource),
+        None => Api::all_with(shared.client.clone(), resource),
+    }
+}
+
+/// Follows the labelled ConfigMaps or Secrets: their names and versions, never their content.
+pub(super) async fn follow_inputs(shared: Arc<Shared>, kind: &'static str) {
+    let plural = if kind == "Secret" { "secrets" } else { "configmaps" };
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", kind), plural);
+    let api: Api<PartialObjectMeta<DynamicObject>> = served(&shared, &resource);
+    let config = watcher::Config::default().labels(&format!("{}=Enabled", keys::WATCH));
+    let stream = watcher(api, config).default_backoff();
+    pump(stream, kind, &shared.notices, Versions { kind, known: HashMap::new() }).await;
+}
+
+/// A kind that the agent serves.
+pub(super) trait Tracked: super::world::Own + Send + Sync + 'static {
+    fn take_in(world: &World, key: &Key, object: &Object, version: u64) -> Event;
+    fn let_go(world: &World, key: Key) -> Event;
+}
+
+impl Tracked for Kustomization {
+    fn take_in(world: &World, key: &Key, object: &Object, version: u64) -> Event {
+        let seen = Seen::read(object);
+        let event = Event::Seen(key.clone(), facts(&seen));
+        world.see_kustomization(key, seen, version);
+        event
+    }
+
+    fn let_go(world: &World, key: Key) -> Event {
+        world.forget_kustomization(&key);
+        Event::Gone(key)
+    }
+}
+
+impl Tracked for GitRepository {
+    fn take_in(world: &World, key: &Key, object: &Object, version: u64) -> Event {
+        let seen = Seen::read(object);
+        let event = Event::SourceSeen(key.clone(), source_facts(&seen));
+        world.see_source(key, seen, version);
+        event
+    }
+
+    fn let_go(world: &World, key: Key) -> Event {
+        world.forget_source(&key);
+        Event::SourceGone(key)
+    }
+}
+
+/// Makes queue events of objects.
+trait Sink<T> {
+    fn there(&mut self, object: T) -> Option<Event>;
+    fn gone(&mut self, object: T) -> Option<Event>;
+    /// Ends a list: those that were known and are not in `listed` have gone.
+    fn listed(&mut self, listed: &BTreeSet<Key>) -> Vec<Event>;
+    fn key(&self, object: &T) -> Key;
+}
+
+struct Known<K> {
+    world: Arc<World>,
+    keys: BTreeSet<Key>,
+    kind: std::marker::PhantomData<K>,
+}
+
+impl<K> Known<K> {
+    fn new(world: Arc<World>) -> Self {
+        Self { world, keys: BTreeSet::new(), kind: std::marker::PhantomData }
+    }
+}
+
+impl<K: Tracked> Sink<DynamicObject> for Known<K> {
+    fn there(&mut self, object: DynamicObject) -> Option<Event> {
+        let key = self.key(&object);
+        let version = version(object.metadata.resource_version.as_deref());
+        let mut value = serde_json::to_value(object).ok()?;
+        // Items of a list carry no type of their own.
+        value["apiVersion"] = format!("{}/{}", K::GROUP, K::VERSIONS[0]).into();
+        value["kind"] = K::KIND.into();
+        let object = Object::parse(value).ok()?;
+        self.keys.insert(key.clone());
+        Some(K::take_in(&self.world, &key, &object, version))
+    }
+
+    fn gone(&mut self, object: DynamicObject) -> Option<Event> {
+        let key = self.key(&object);
+        self.keys.remove(&key);
+        Some(K::let_go(&self.world, key))
+    }
+
+    fn listed(&mut self, listed: &BTreeSet<Key>) -> Vec<Event> {
+        let missed: Vec<Key> = self.keys.iter().filter(|key| !listed.contains(key)).cloned().collect();
+        for key in &missed {
+            self.keys.remove(key);
+        }
+        missed.into_iter().map(|key| K::let_go(&self.world, key)).collect()
+    }
+
+    fn key(&self, object: &DynamicObject) -> Key {
+        let metadata = &object.metadata;
+        Key::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+    }
+}
+
+struct Versions {
+    kind: &'static str,
+    known: HashMap<Key, String>,
+}
+
+impl Sink<PartialObjectMeta<DynamicObject>> for Versions {
+    fn there(&mut self, object: PartialObjectMeta<DynamicObject>) -> Option<Event> {
+        let key = self.key(&object);
+        let version = object.metadata.resource_version.unwrap_or_default();
+        let old = self.known.insert(key.clone(), version.clone());
+        // The first sight of an object is no change of it: whoever reads it has done so or is about to.
+        old.filter(|old| *old != version).map(|_| self.changed(key))
+    }
+
+    fn gone(&mut self, object: PartialObjectMeta<DynamicObject>) -> Option<Event> {
+        let key = self.key(&object);
+        self.known.remove(&key).map(|_| self.changed(key))
+    }
+
+    fn listed(&mut self, listed: &BTreeSet<Key>) -> Vec<Event> {
+        let missed: Vec<Key> = self.known.keys().filter(|key| !listed.contains(key)).cloned().collect();
+        missed
+            .into_iter()
+            .map(|key| {
+                self.known.remove(&key);
+                self.changed(key)
+            })
+            .collect()
+    }
+
+    fn key(&self, object: &PartialObjectMeta<DynamicObject>) -> Key {
+        let metadata = &object.metadata;
+        Key::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+    }
+}
+
+impl Versions {
+    fn changed(&self, key: Key) -> Event {
+        Event::InputChanged(Input { kind: self.kind.into(), key })
+    }
+}
+
+/// Hands what a watch shows to the sink, and what the sink makes of it to the main loop.
+async fn pump<T>(
+    stream: impl Stream<Item = Result<Watched<T>, watcher::Error>>,
+    kind: &'static str,
+    notices: &UnboundedSender<Notice>,
+    mut sink: impl Sink<T>,
+) {
+    pin_mut!(stream);
+    let mut listing = BTreeSet::new();
+    let mut healthy = None;
+    while let Some(item) = stream.next().await {
+        let problem = item.as_ref().err().map(ToString::to_string);
+        if healthy != Some(problem.is_none()) {
+            healthy = Some(problem.is_none());
+            // The loop ends with the process, and then nobody listens.
+            let _ = notices.send(Notice::Reachable { kind, problem });
+        }
+        let Ok(event) = item else { continue };
+        let is_list_end = matches!(event, Watched::InitDone);
+        let events = match event {
+            Watched::Init => {
+                listing.clear();
+                Vec::new()
+            }
+            Watched::InitApply(object) => {
+                listing.insert(sink.key(&object));
+                sink.there(object).into_iter().collect()
+            }
+            Watched::InitDone => sink.listed(&std::mem::take(&mut listing)),
+            Watched::Apply(object) => sink.there(object).into_iter().collect(),
+            Watched::Delete(object) => sink.gone(object).into_iter().collect(),
+        };
+        for event in events {
+            let _ = notices.send(Notice::Queue(event));
+        }
+        if is_list_end {
+            let _ = notices.send(Notice::Listed(kind));
+        }
+    }
+}
+
+/// A resourceVersion as a number; all API servers over etcd count.
+pub(super) fn version(resource_version: Option<&str>) -> u64 {
+    resource_version.and_then(|text| text.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,342 @@
+//! What the agent knows of its own kinds: each object as it stands, what was fetched, and what was built from it last.
+//!
+//! Statuses are written by this process alone, so after a write ours is the newer one until a watch shows a later
+//! version of the object.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::api::{GitRepository, Kind, Kustomization, Metadata, decode, keys};
+use crate::graph::{self, DependencyView, Graph, NotReadyReason};
+use crate::model::{Digest, Key, Object};
+use crate::pipeline::Memo;
+use crate::queue::{Facts, Input, SourceFacts};
+use crate::tree::Snapshot;
+use crate::verdict::{BlockReason, Blocker, Outcome};
+
+/// An object of one of our kinds, or what is left of one that is malformed.
+#[derive(Debug, Clone)]
+pub(super) enum Seen<K> {
+    /// It is of its kind's form.
+    Sound(Arc<K>),
+    /// It is not.
+    Malformed {
+        /// The part that every object has.
+        metadata: Metadata,
+        /// Which field, and what is wrong with it.
+        message: String,
+    },
+}
+
+/// What is common to our kinds.
+pub(super) trait Own: Kind + Clone {
+    fn metadata(&self) -> &Metadata;
+    fn keep_status(&mut self, of: &Self);
+}
+
+impl Own for Kustomization {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn keep_status(&mut self, of: &Self) {
+        self.status = of.status.clone();
+    }
+}
+
+impl Own for GitRepository {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn keep_status(&mut self, of: &Self) {
+        self.status = of.status.clone();
+    }
+}
+
+impl<K: Own> Seen<K> {
+    /// Reads an object, which may be malformed.
+    pub(super) fn read(object: &Object) -> Self {
+        match decode::<K>(object) {
+            Ok(sound) => Self::Sound(Arc::new(sound)),
+            Err(malformed) => {
+                let metadata = object.pointer("/metadata").cloned().unwrap_or_default();
+                // The metadata is the API machinery's own; it has its form whatever the rest looks like.
+                let metadata = serde_json::from_value(metadata).unwrap_or_default();
+                Self::Malformed { metadata, message: malformed.message }
+            }
+        }
+    }
+
+    pub(super) fn metadata(&self) -> &Metadata {
+        match self {
+            Self::Sound(object) => object.metadata(),
+            Self::Malformed { metadata, .. } => metadata,
+        }
+    }
+}
+
+/// An object and what this process has to do with it.
+#[derive(Debug)]
+struct Entry<K, X> {
+    seen: Seen<K>,
+    /// The resourceVersion of our last write to it.
+    written: u64,
+    extra: X,
+}
+
+/// What is known.
+#[derive(Debug, Default)]
+pub(super) struct World(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    kustomizations: BTreeMap<Key, Entry<Kustomization, Option<Arc<Memo>>>>,
+    sources: BTreeMap<Key, Entry<GitRepository, Option<Snapshot>>>,
+    graph: Graph,
+}
+
+fn take_in<K: Own, X: Default>(
+    map: &mut BTreeMap<Key, Entry<K, X>>,
+    key: &Key,
+    mut seen: Seen<K>,
+    version: u64,
+) {
+    let Some(entry) = map.get_mut(key) else {
+        map.insert(key.clone(), Entry { seen, written: 0, extra: X::default() });
+        return;
+    };
+    if entry.seen.metadata().uid != seen.metadata().uid {
+        *entry = Entry { seen, written: 0, extra: X::default() };
+        return;
+    }
+    if let (Seen::Sound(old), Seen::Sound(new)) = (&entry.seen, &mut seen)
+        && version <= entry.written
+    {
+        Arc::make_mut(new).keep_status(old);
+    }
+    entry.seen = seen;
+}
+
+impl World {
+    /// Takes in a Kustomization as a watch shows it; `version` is its resourceVersion.
+    pub(super) fn see_kustomization(&self, key: &Key, seen: Seen<Kustomization>, version: u64) {
+        let mut inner = self.inner();
+        inner.graph.set(key.clone(), facts(&seen).depends_on);
+        take_in(&mut inner.kustomizations, key, seen, version);
+    }
+
+    /// Takes in a GitRepository as a watch shows it.
+    pub(super) fn see_source(&self, key: &Key, seen: Seen<GitRepository>, version: u64) {
+        take_in(&mut self.inner().sources, key, seen, version);
+    }
+
+    pub(super) fn forget_kustomization(&self, key: &Key) {
+        let mut inner = self.inner();
+        inner.graph.remove(key);
+        inner.kustomizations.remove(key);
+    }
+
+    pub(super) fn forget_source(&self, key: &Key) {
+        self.inner().sources.remove(key);
+    }
+
+    pub(super) fn kustomization(&self, key: &Key) -> Option<Seen<Kustomization>> {
+        self.inner().kustomizations.get(key).map(|entry| entry.seen.clone())
+    }
+
+    pub(super) fn source(&self, key: &Key) -> Option<(Seen<GitRepository>, Option<Snapshot>)> {
+        self.inner().sources.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
+    }
+
+    /// Changes what we know of a Kustomization after we wrote it; `version` is the resourceVersion of the answer.
+    pub(super) fn wrote_kustomization(
+        &self,
+        key: &Key,
+        version: u64,
+        change: impl FnOnce(&mut Kustomization),
+    ) {
+        if let Some(entry) = self.inner().kustomizations.get_mut(key) {
+            entry.written = entry.written.max(version);
+            if let Seen::Sound(object) = &mut entry.seen {
+                change(Arc::make_mut(object));
+            }
+        }
+    }
+
+    /// Changes what we know of a GitRepository after we wrote it.
+    pub(super) fn wrote_source(&self, key: &Key, version: u64, change: impl FnOnce(&mut GitRepository)) {
+        if let Some(entry) = self.inner().sources.get_mut(key) {
+            entry.written = entry.written.max(version);
+            if let Seen::Sound(object) = &mut entry.seen {
+                change(Arc::make_mut(object));
+            }
+        }
+    }
+
+    pub(super) fn memo(&self, key: &Key) -> Option<Arc<Memo>> {
+        self.inner().kustomizations.get(key).and_then(|entry| entry.extra.clone())
+    }
+
+    pub(super) fn remember(&self, key: &Key, memo: Option<Memo>) {
+        if let Some(entry) = self.inner().kustomizations.get_mut(key) {
+            entry.extra = memo.map(Arc::new);
+        }
+    }
+
+    pub(super) fn store(&self, key: &Key, snapshot: Snapshot) {
+        if let Some(entry) = self.inner().sources.get_mut(key) {
+            entry.extra = Some(snapshot);
+        }
+    }
+
+    /// Whether the dependencies let a Kustomization apply `revision`, and if not, what is at the root of it.
+    pub(super) fn dependencies(&self, kustomization: &Kustomization, revision: &str) -> Result<(), Outcome> {
+        let metadata = &kustomization.metadata;
+        let key = Key::new(&metadata.namespace, &metadata.name);
+        let inner = self.inner();
+        if let Some(cycle) = inner.graph.cycle_of(&key) {
+            return Err(Outcome::Cyclic { cycle: cycle.0 });
+        }
+        for named in &kustomization.spec.depends_on {
+            let dependency = Key::new(named.namespace.as_ref().unwrap_or(&metadata.namespace), &named.name);
+            let blocked = |reason| Outcome::Blocked(Blocker { dependency: dependency.clone(), reason });
+            if named.ready_expr.is_some() {
+                return Err(blocked(BlockReason::Expression));
+            }
+            match inner.judge(kustomization, &dependency, revision) {
+                Ok(()) => {}
+                Err(NotReadyReason::NotFound) => return Err(blocked(BlockReason::Missing)),
+                Err(NotReadyReason::Outdated) => return Err(blocked(BlockReason::Outdated)),
+                Err(NotReadyReason::NotReady) => {
+                    let (chain, message) = inner.root_cause(&key, &dependency);
+                    return Err(blocked(BlockReason::NotReady { chain, message }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn sound(&self, key: &Key) -> Option<&Kustomization> {
+        match &self.kustomizations.get(key)?.seen {
+            Seen::Sound(object) => Some(object),
+            Seen::Malformed { .. } => None,
+        }
+    }
+
+    fn judge(
+        &self,
+        dependent: &Kustomization,
+        dependency: &Key,
+        revision: &str,
+    ) -> Result<(), NotReadyReason> {
+        let Some(found) = self.sound(dependency) else {
+            let is_there = self.kustomizations.contains_key(dependency);
+            return Err(if is_there { NotReadyReason::NotReady } else { NotReadyReason::NotFound });
+        };
+        let same_source = source_key(found).is_some() && source_key(found) == source_key(dependent);
+        graph::ready(Some(&DependencyView::of(found)), revision, same_source)
+    }
+
+    /// From a dependency to what it waits for in the end, and what that says of itself.
+    fn root_cause(&self, key: &Key, dependency: &Key) -> (Vec<Key>, Option<String>) {
+        let is_ready = |key: &Key| {
+            let view = self.sound(key).map(DependencyView::of);
+            // Another revision is no reason to look further down.
+            graph::ready(view.as_ref(), "", false).is_ok()
+        };
+        let chain: Vec<Key> = self.graph.root_cause(key, is_ready).into_iter().cloned().collect();
+        let chain = if chain.first() == Some(dependency) { chain } else { vec![dependency.clone()] };
+        let root = chain.last().unwrap_or(dependency);
+        let message = match self.kustomizations.get(root).map(|entry| &entry.seen) {
+            Some(Seen::Sound(object)) => {
+                object.status.conditions.get("Ready").map(|ready| ready.message.clone())
+            }
+            Some(Seen::Malformed { message, .. }) => Some(message.clone()),
+            None => Some(format!("Kustomization '{root}' not found")),
+        };
+        (chain, message)
+    }
+}
+
+/// The GitRepository that a Kustomization builds from, where it is one.
+pub(super) fn source_key(kustomization: &Kustomization) -> Option<Key> {
+    let reference = &kustomization.spec.source_ref;
+    let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
+    (reference.kind == GitRepository::KIND).then(|| Key::new(namespace, &reference.name))
+}
+
+/// What the queue needs to know of a Kustomization.
+pub(super) fn facts(seen: &Seen<Kustomization>) -> Facts {
+    let metadata = seen.metadata();
+    let requested_at = metadata.annotations.get(keys::REQUESTED_AT).cloned();
+    let deleting = metadata.deletion_timestamp.is_some();
+    let prune_all = metadata.annotations.get(keys::PRUNE_ALL).map_or("", String::as_str);
+    let version = format!("{}/{}/{prune_all}", metadata.uid, metadata.generation);
+    let Seen::Sound(object) = seen else {
+        return Facts { version, requested_at, deleting, ..Facts::default() };
+    };
+    let spec = &object.spec;
+    let namespace = &metadata.namespace;
+    let depends_on = spec
+        .depends_on
+        .iter()
+        .map(|dependency| Key::new(dependency.namespace.as_ref().unwrap_or(namespace), &dependency.name));
+    let substitutes = spec.post_build.iter().flat_map(|build| &build.substitute_from);
+    let inputs =
+        substitutes.map(|from| Input { kind: from.kind.clone(), key: Key::new(namespace, &from.name) });
+    Facts {
+        version,
+        requested_at,
+        suspended: spec.suspend,
+        deleting,
+        source: source_key(object),
+        depends_on: depends_on.collect(),
+        inputs: inputs.collect(),
+        interval: spec.interval.std(),
+    }
+}
+
+/// What the queue needs to know of a GitRepository.
+pub(super) fn source_facts(seen: &Seen<GitRepository>) -> SourceFacts {
+    let metadata = seen.metadata();
+    let version = format!("{}/{}", metadata.uid, metadata.generation);
+    let requested_at = metadata.annotations.get(keys::REQUESTED_AT).cloned();
+    let Seen::Sound(object) = seen else {
+        return SourceFacts { version, requested_at, ..SourceFacts::default() };
+    };
+    let secret = object.spec.secret_ref.iter();
+    let inputs = secret
+        .map(|secret| Input { kind: "Secret".into(), key: Key::new(&metadata.namespace, &secret.name) });
+    SourceFacts { version, requested_at, suspended: object.spec.suspend, inputs: inputs.collect() }
+}
+
+/// A digest of a tree: of its paths and the identities of what is in them.
+pub(super) fn tree_digest(snapshot: &Snapshot) -> Digest {
+    use crate::tree::Entry as TreeEntry;
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    for (path, entry) in snapshot.tree.entries() {
+        parts.push(path.as_bytes().to_vec());
+        parts.push(match entry {
+            TreeEntry::File(id) => id.clone(),
+            TreeEntry::Link(target) => target.as_bytes().to_vec(),
+            TreeEntry::Submodule => b"submodule".to_vec(),
+        });
+    }
+    Digest::of_parts(parts.iter().map(Vec::as_slice))
+}
+
+/// A Kustomization's interval, or a long time for one that is malformed.
+pub(super) fn interval_of(world: &World, key: &Key) -> Duration {
+    match world.kustomization(key) {
+        Some(Seen::Sound(object)) => object.spec.interval.std(),
+        _ => Duration::from_hours(1),
+    }
+}

@@ -1,0 +1,30 @@
+//! Labels, annotations, finalizers and manager names of the Flux ecosystem, and the few of our own.
+
+/// Owner label: the Kustomization's name.
+pub const OWNER_NAME: &str = "kustomize.toolkit.fluxcd.io/name";
+/// Owner label: the Kustomization's namespace.
+pub const OWNER_NAMESPACE: &str = "kustomize.toolkit.fluxcd.io/namespace";
+/// `Override`, `Merge`, `IfNotPresent` or `Ignore`, as a label or an annotation.
+pub const SSA: &str = "kustomize.toolkit.fluxcd.io/ssa";
+/// `disabled`: the object is never deleted.
+pub const PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
+/// `enabled`: the object is recreated when an immutable field changes.
+pub const FORCE: &str = "kustomize.toolkit.fluxcd.io/force";
+/// `disabled`: the object is neither applied nor deleted.
+pub const RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
+/// `disabled`: the object's text is not substituted.
+pub const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
+/// A token; when it changes, the object is reconciled at once.
+pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// `Enabled` as a label of a ConfigMap or Secret: a change of it wakes the Kustomizations that read it.
+pub const WATCH: &str = "reconcile.fluxcd.io/watch";
+/// On a Kustomization, `allowed`: a build that has become empty may delete everything, however much that is.
+pub const PRUNE_ALL: &str = "lockgate.dev/prune-all";
+/// Flux's finalizer, kept so that either agent can take over from the other.
+pub const FINALIZER: &str = "finalizers.fluxcd.io";
+/// Field manager of applied objects, kept so that ownership continues.
+pub const FIELD_MANAGER: &str = "kustomize-controller";
+/// Field manager of the agent's writes to its own kinds' status.
+pub const STATUS_MANAGER: &str = "gotk-kustomize-controller";
+/// The namespace that repositories written for Flux name.
+pub const DEFAULT_NAMESPACE: &str = "flux-system";

@@ -1,0 +1,244 @@
+//! What can go wrong at GitHub, told apart by status, headers and text, each with what to do about it.
+
+use http::HeaderMap;
+use serde::Deserialize;
+
+/// A request to GitHub that did not do what it was for. Each message names the request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GitHubError {
+    /// 401.
+    #[error("GitHub 401 for {request}: the token is not valid, or has expired")]
+    BadToken {
+        /// Method and path.
+        request: String,
+    },
+    /// 403 until the token is allowed for an organisation with single sign-on.
+    #[error("GitHub 403 for {request}: the organisation wants single sign-on for this token")]
+    SingleSignOn {
+        /// Method and path.
+        request: String,
+        /// Where to allow it.
+        url: String,
+    },
+    /// 403 because a classic token has too few scopes.
+    #[error("GitHub 403 for {request}: the token has the scopes [{has}], the request needs one of [{needs}]")]
+    MissingScope {
+        /// Method and path.
+        request: String,
+        /// `X-OAuth-Scopes`.
+        has: String,
+        /// `X-Accepted-OAuth-Scopes`.
+        needs: String,
+    },
+    /// 403 for a fine-grained token or an App.
+    #[error("GitHub 403 for {request}: {message}")]
+    Forbidden {
+        /// Method and path.
+        request: String,
+        /// GitHub's words.
+        message: String,
+        /// `X-Accepted-GitHub-Permissions`.
+        needs: Option<String>,
+    },
+    /// 404: what was asked for is not there, or the token may not see it.
+    #[error("GitHub 404 for {request}: there is no such thing, or the token may not see it")]
+    NotFound {
+        /// Method and path.
+        request: String,
+    },
+    /// 422 because another repository has the key.
+    #[error("GitHub 422 for {request}: the public key is in use at another repository or account")]
+    KeyInUse {
+        /// Method and path.
+        request: String,
+    },
+    /// 403 or 429 because of too many requests.
+    #[error("GitHub {status} for {request}: too many requests{}", .wait.map(|s| format!("; ask again in {s} s")).unwrap_or_default())]
+    RateLimited {
+        /// Method and path.
+        request: String,
+        /// The status.
+        status: u16,
+        /// How long GitHub asked to be left alone, in seconds.
+        wait: Option<u64>,
+    },
+    /// 5xx.
+    #[error("GitHub {status} for {request}: GitHub has a problem")]
+    Unavailable {
+        /// Method and path.
+        request: String,
+        /// The status.
+        status: u16,
+    },
+    /// No answer.
+    #[error("GitHub cannot be reached at {address}: {message}")]
+    Unreachable {
+        /// Scheme, host and port.
+        address: String,
+        /// What the network said.
+        message: String,
+    },
+    /// Any other answer.
+    #[error("GitHub {status} for {request}: {message}")]
+    Other {
+        /// Method and path.
+        request: String,
+        /// The status.
+        status: u16,
+        /// GitHub's words.
+        message: String,
+    },
+    /// An address or key that cannot be used.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl GitHubError {
+    /// What to do about it.
+    pub fn fix(&self, repository: &str) -> Option<String> {
+        let permission = "\"Administration: read and write\" and \"Contents: read-only\"";
+        Some(match self {
+            Self::BadToken { .. } => {
+                format!("make a fine-grained token for {repository} with {permission}, and put it into GITHUB_TOKEN")
+            }
+            Self::SingleSignOn { url, .. } => format!("allow the token for the organisation at {url}, then run again"),
+            Self::MissingScope { .. } => format!("use a classic token with the scope 'repo', or a fine-grained one with {permission}"),
+            Self::Forbidden { needs, .. } => {
+                let detail = needs.as_ref().map(|needs| format!(" (GitHub asks for {needs})")).unwrap_or_default();
+                format!("give the token {permission} on {repository}{detail}")
+            }
+            Self::NotFound { .. } => {
+                format!("check the spelling of {repository}; a fine-grained token must list the repository, and needs {permission}")
+            }
+            Self::KeyInUse { .. } => "a deploy key serves one repository: name another Secret with --secret-name, and a key is made for it".into(),
+            Self::RateLimited { .. } | Self::Unavailable { .. } => "wait, then run the same command again: it goes on where it stopped".into(),
+            Self::Unreachable { .. } => "check the network, --api-url and HTTPS_PROXY; without the API, `lockgate bootstrap git URL` needs SSH only".into(),
+            Self::Other { .. } | Self::Usage(_) => return None,
+        })
+    }
+
+    /// Whether the command was not right.
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Usage(_))
+    }
+
+    /// Whether GitHub could not be asked, as against having answered no.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::RateLimited { .. } | Self::Unavailable { .. } | Self::Unreachable { .. })
+    }
+}
+
+/// The parts of an error's body that are looked at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    message: String,
+    errors: Vec<serde_json::Value>,
+}
+
+/// Tells a refusal's cause. `request` is method and path.
+pub(super) fn classify(request: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> GitHubError {
+    let request = request.to_owned();
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+    let body: Body = serde_json::from_slice(body).unwrap_or_default();
+    let text = body.message.to_lowercase();
+    match status {
+        401 => GitHubError::BadToken { request },
+        403 | 429 if is_rate_limit(status, &text, header("x-ratelimit-remaining").as_deref()) => {
+            let wait = header("retry-after").and_then(|seconds| seconds.parse().ok());
+            GitHubError::RateLimited { request, status, wait }
+        }
+        403 => match (header("x-github-sso"), header("x-accepted-oauth-scopes"), header("x-oauth-scopes")) {
+            (Some(sso), _, _) => {
+                let url = sso.split_once("url=").map_or(sso.as_str(), |(_, url)| url).to_owned();
+                GitHubError::SingleSignOn { request, url }
+            }
+            (None, Some(needs), Some(has)) if !needs.is_empty() && !shares_a_scope(&needs, &has) => {
+                GitHubError::MissingScope { request, has, needs }
+            }
+            _ => GitHubError::Forbidden {
+                request,
+                message: body.message,
+                needs: header("x-accepted-github-permissions"),
+            },
+        },
+        404 => GitHubError::NotFound { request },
+        422 if body.errors.iter().any(|error| error.to_string().contains("already in use")) => {
+            GitHubError::KeyInUse { request }
+        }
+        500.. => GitHubError::Unavailable { request, status },
+        _ => GitHubError::Other { request, status, message: body.message },
+    }
+}
+
+fn is_rate_limit(status: u16, text: &str, remaining: Option<&str>) -> bool {
+    status == 429 || remaining == Some("0") || text.contains("rate limit")
+}
+
+fn shares_a_scope(needs: &str, has: &str) -> bool {
+    let has: Vec<&str> = has.split(',').map(str::trim).collect();
+    needs.split(',').any(|scope| has.contains(&scope.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classified(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> GitHubError {
+        let headers = headers.iter().map(|(name, value)| {
+            (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+        });
+        classify("GET /repos/o/r", status, &headers.collect(), body.as_bytes())
+    }
+
+    #[test]
+    fn every_refusal_has_a_one_line_cause_and_a_fix() {
+        let forbidden = r#"{"message": "Resource not accessible by personal access token"}"#;
+        let in_use = r#"{"message": "Validation Failed", "errors": [{"message": "key is already in use"}]}"#;
+        let secondary = r#"{"message": "You have exceeded a secondary rate limit"}"#;
+        type Case = (u16, &'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
+        let cases: [Case; 9] = [
+            (401, &[], "", "the token is not valid", "Administration: read and write"),
+            (
+                403,
+                &[("x-github-sso", "required; url=https://github.com/orgs/o/sso?x=1")],
+                "",
+                "single sign-on",
+                "at https://github.com/orgs/o/sso?x=1,",
+            ),
+            (
+                403,
+                &[("x-oauth-scopes", "gist"), ("x-accepted-oauth-scopes", "repo")],
+                "",
+                "has the scopes [gist], the request needs one of [repo]",
+                "scope 'repo'",
+            ),
+            (
+                403,
+                &[("x-accepted-github-permissions", "administration=write")],
+                forbidden,
+                "Resource not accessible by personal access token",
+                "administration=write",
+            ),
+            (404, &[], "", "may not see it", "must list the repository"),
+            (422, &[], in_use, "in use at another repository", "--secret-name"),
+            (403, &[("retry-after", "60")], secondary, "ask again in 60 s", "run the same command again"),
+            (429, &[], "", "too many requests", "run the same command again"),
+            (502, &[], "<html>", "GitHub has a problem", "run the same command again"),
+        ];
+        for (status, headers, body, cause, fix) in cases {
+            let error = classified(status, headers, body);
+            let message = error.to_string();
+            assert!(message.starts_with(&format!("GitHub {status} for GET /repos/o/r: ")), "{message}");
+            assert!(message.contains(cause) && !message.contains('\n'), "{message}");
+            assert!(error.fix("o/r").unwrap().contains(fix), "{:?}", error.fix("o/r"));
+            assert_eq!(error.is_unreachable(), matches!(status, 429 | 502) || message.contains("60 s"));
+        }
+    }
+
+    #[test]
+    fn a_422_of_another_kind_keeps_githubs_words() {
+        let error = classified(422, &[], r#"{"message": "key is invalid"}"#);
+        assert_eq!(error.to_string(), "GitHub 422 for GET /repos/o/r: key is invalid");
+    }
+}

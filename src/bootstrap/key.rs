@@ -1,0 +1,183 @@
+//! The key pair with which the cluster reads the repository. It lives in memory and in one Secret, never on a disk.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ssh_key::{EcdsaCurve, HashAlg, LineEnding, PrivateKey, PublicKey};
+use zeroize::Zeroizing;
+
+use crate::model::Secret;
+
+/// The kind of key to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Algorithm {
+    /// Ed25519.
+    #[default]
+    Ed25519,
+    /// ECDSA on the curve P-256.
+    EcdsaP256,
+    /// ECDSA on the curve P-384.
+    EcdsaP384,
+    /// ECDSA on the curve P-521.
+    EcdsaP521,
+}
+
+impl Algorithm {
+    /// All of them, by the names that the command line takes.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("ed25519", Self::Ed25519),
+        ("ecdsa-p256", Self::EcdsaP256),
+        ("ecdsa-p384", Self::EcdsaP384),
+        ("ecdsa-p521", Self::EcdsaP521),
+    ];
+
+    fn ssh(self) -> ssh_key::Algorithm {
+        let curve = match self {
+            Self::Ed25519 => return ssh_key::Algorithm::Ed25519,
+            Self::EcdsaP256 => EcdsaCurve::NistP256,
+            Self::EcdsaP384 => EcdsaCurve::NistP384,
+            Self::EcdsaP521 => EcdsaCurve::NistP521,
+        };
+        ssh_key::Algorithm::Ecdsa { curve }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.iter().find(|(_, algorithm)| algorithm == self).map_or("", |(name, _)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Algorithm {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let known = Self::NAMES.iter().find(|(name, _)| *name == text);
+        known.map(|(_, algorithm)| *algorithm).ok_or_else(|| KeyError::UnknownAlgorithm(text.into()))
+    }
+}
+
+/// What is wrong with a key. No message holds any of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Not a name of [`Algorithm::NAMES`].
+    #[error("'{0}' is not a key algorithm; choose ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521")]
+    UnknownAlgorithm(String),
+    /// The library could not make a key.
+    #[error("no key could be made: {0}")]
+    Make(String),
+    /// Neither `identity` nor `identity.pub` can be read.
+    #[error("neither 'identity' nor 'identity.pub' is an SSH key: {0}")]
+    Unreadable(String),
+}
+
+/// A private key and its public half.
+#[derive(Debug)]
+pub struct KeyPair {
+    identity: Secret<String>,
+    public: PublicKey,
+}
+
+impl KeyPair {
+    /// Makes a new key. The comment ends its public line.
+    pub fn generate(algorithm: Algorithm, comment: &str) -> Result<Self, KeyError> {
+        let make = |error: ssh_key::Error| KeyError::Make(error.to_string());
+        let mut private = PrivateKey::random(&mut rand_core::OsRng, algorithm.ssh()).map_err(make)?;
+        private.set_comment(comment);
+        let text: Zeroizing<String> = private.to_openssh(LineEnding::LF).map_err(make)?;
+        Ok(Self { identity: Secret::new(text.as_str().to_owned()), public: private.public_key().clone() })
+    }
+
+    /// A key that exists already. Forms that only libssh2 reads (PEM) need the public half beside them.
+    pub fn existing(identity: Secret<String>, public_line: Option<&str>) -> Result<Self, KeyError> {
+        match PrivateKey::from_openssh(identity.expose()) {
+            Ok(private) => Ok(Self { public: private.public_key().clone(), identity }),
+            Err(error) => {
+                let public = public_line.and_then(|line| PublicKey::from_openssh(line.trim()).ok());
+                let public = public.ok_or_else(|| KeyError::Unreadable(error.to_string()))?;
+                Ok(Self { identity, public })
+            }
+        }
+    }
+
+    /// The private key in OpenSSH or PEM form.
+    pub fn identity(&self) -> &Secret<String> {
+        &self.identity
+    }
+
+    /// The public half as one line with its comment.
+    pub fn public_line(&self) -> String {
+        self.public.to_openssh().unwrap_or_default()
+    }
+
+    /// `ed25519 SHA256:…`, as people compare it.
+    pub fn summary(&self) -> String {
+        let name = self.public.algorithm();
+        format!("{} {}", short_name(name.as_str()), self.public.fingerprint(HashAlg::Sha256))
+    }
+}
+
+/// The parts of a public line that make two keys the same: type and content, without the comment.
+pub fn identity_of(public_line: &str) -> Option<(&str, &str)> {
+    let mut words = public_line.split_ascii_whitespace();
+    Some((words.next()?, words.next()?))
+}
+
+/// `ed25519` for `ssh-ed25519`, `ecdsa` for `ecdsa-sha2-nistp256`, and so on.
+pub fn short_name(algorithm: &str) -> &str {
+    let name = algorithm.strip_prefix("ssh-").unwrap_or(algorithm);
+    name.split_once('-').map_or(name, |(first, _)| first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_algorithm_makes_a_key_that_reads_back() {
+        for (name, algorithm) in Algorithm::NAMES {
+            let made = KeyPair::generate(algorithm, "lockgate test").unwrap();
+            let read = KeyPair::existing(made.identity().clone(), None).unwrap();
+            assert_eq!(made.public_line(), read.public_line(), "{name}");
+            assert!(made.public_line().ends_with(" lockgate test"), "{}", made.public_line());
+            assert_eq!(name.parse::<Algorithm>().unwrap().to_string(), name);
+        }
+    }
+
+    #[test]
+    fn two_keys_differ() {
+        let key = || KeyPair::generate(Algorithm::Ed25519, "").unwrap().public_line();
+        assert_ne!(key(), key());
+    }
+
+    #[test]
+    fn a_pem_key_needs_its_public_half() {
+        let pem =
+            Secret::new("-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n".to_owned());
+        let public = KeyPair::generate(Algorithm::EcdsaP256, "x").unwrap().public_line();
+        assert_eq!(KeyPair::existing(pem.clone(), Some(&public)).unwrap().public_line(), public);
+        let error = KeyPair::existing(pem, None).unwrap_err().to_string();
+        assert!(error.starts_with("neither 'identity' nor 'identity.pub' is an SSH key"), "{error}");
+        assert!(!error.contains("MHcC"), "{error}");
+    }
+
+    #[test]
+    fn keys_are_compared_without_their_comments() {
+        assert_eq!(identity_of("ssh-ed25519 AAAA one"), identity_of("ssh-ed25519  AAAA"));
+        assert_ne!(identity_of("ssh-ed25519 AAAA"), identity_of("ssh-ed25519 AAAB"));
+        assert_eq!(identity_of("ssh-ed25519"), None);
+    }
+
+    #[test]
+    fn key_types_have_short_names() {
+        for (long, short) in [
+            ("ssh-ed25519", "ed25519"),
+            ("ecdsa-sha2-nistp256", "ecdsa"),
+            ("ssh-rsa", "rsa"),
+            ("rsa-sha2-512", "rsa"),
+        ] {
+            assert_eq!(short_name(long), short);
+        }
+    }
+}

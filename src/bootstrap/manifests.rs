@@ -1,0 +1,142 @@
+//! The objects that an installation consists of, from the files that are embedded in the binary.
+
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use crate::model::yaml::{self, Dialect};
+use crate::model::{Duration, Object};
+
+/// The image of this release.
+pub const IMAGE: &str = concat!("ghcr.io/lockgate/lockgate:", env!("CARGO_PKG_VERSION"));
+
+const CRDS: &str = include_str!("../../bootstrap/crds.yaml");
+const NAMESPACE: &str = include_str!("../../bootstrap/namespace.yaml");
+const RBAC: &str = include_str!("../../bootstrap/rbac.yaml");
+const NETWORK_POLICY: &str = include_str!("../../bootstrap/network-policy.yaml");
+const DEPLOYMENT: &str = include_str!("../../bootstrap/deployment.yaml");
+const SYNC: &str = include_str!("../../bootstrap/sync.yaml");
+
+/// What may differ between two installations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// The agent's namespace.
+    pub namespace: String,
+    /// The agent's image.
+    pub image: String,
+    /// Without the binding to cluster-admin.
+    pub lockdown: bool,
+    /// Beside Flux's controllers.
+    pub adopt: bool,
+}
+
+/// What is read from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sync {
+    /// Name of the GitRepository and of the Kustomization.
+    pub name: String,
+    /// Address of the repository.
+    pub url: String,
+    /// The branch.
+    pub branch: String,
+    /// The folder, relative to the root.
+    pub path: String,
+    /// How often to look for a new commit.
+    pub interval: Duration,
+    /// The Secret with the key.
+    pub secret_name: String,
+    /// The ServiceAccount in whose name the root is applied; the agent's own where absent.
+    pub service_account: Option<String>,
+}
+
+/// The CustomResourceDefinitions of the served kinds.
+pub fn crds() -> Result<Vec<Object>, Problem> {
+    parse("crds.yaml", CRDS)
+}
+
+/// The agent's namespace.
+pub fn namespace(installation: &Installation) -> Result<Vec<Object>, Problem> {
+    edited(parse("namespace.yaml", NAMESPACE)?, |value| {
+        value["metadata"]["name"] = installation.namespace.clone().into();
+    })
+}
+
+/// The agent's account and rights, its network policy and its Deployment.
+pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
+    let mut objects = parse("rbac.yaml", RBAC)?;
+    if installation.lockdown {
+        objects.retain(|object| object.label("app.kubernetes.io/component") != Some("apply"));
+    }
+    objects.extend(parse("network-policy.yaml", NETWORK_POLICY)?);
+    objects.extend(parse("deployment.yaml", DEPLOYMENT)?);
+    edited(objects, |value| {
+        move_to(value, &installation.namespace);
+        if value["kind"] != "Deployment" {
+            return;
+        }
+        let version = env!("CARGO_PKG_VERSION");
+        value["metadata"]["labels"]["app.kubernetes.io/version"] = version.into();
+        let container = &mut value["spec"]["template"]["spec"]["containers"][0];
+        container["image"] = installation.image.clone().into();
+        if let Some(arguments) = container["args"].as_array_mut() {
+            let flags = [("--adopt", installation.adopt), ("--lockdown", installation.lockdown)];
+            arguments.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| Value::from(*flag)));
+        }
+    })
+}
+
+/// The repository and the Kustomization at its root.
+pub fn sync(installation: &Installation, sync: &Sync) -> Result<Vec<Object>, Problem> {
+    edited(parse("sync.yaml", SYNC)?, |value| {
+        move_to(value, &installation.namespace);
+        value["metadata"]["name"] = sync.name.clone().into();
+        let spec = &mut value["spec"];
+        if spec.get("url").is_some() {
+            spec["url"] = sync.url.clone().into();
+            spec["ref"]["branch"] = sync.branch.clone().into();
+            spec["interval"] = json!(sync.interval);
+            spec["secretRef"]["name"] = sync.secret_name.clone().into();
+        } else {
+            spec["path"] = format!("./{}", normal_path(&sync.path)).into();
+            spec["sourceRef"]["name"] = sync.name.clone().into();
+            if let Some(account) = &sync.service_account {
+                spec["serviceAccountName"] = account.clone().into();
+            }
+        }
+    })
+}
+
+/// The objects as a stream of YAML documents.
+pub fn to_yaml(objects: &[Object]) -> String {
+    let documents: Vec<String> = objects.iter().map(|object| yaml::to_string(object.value())).collect();
+    documents.join("---\n")
+}
+
+/// A folder without `./` and slashes at its ends.
+pub fn normal_path(path: &str) -> String {
+    path.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
+}
+
+/// Sets the namespace of the object, and of the accounts that a binding names.
+fn move_to(value: &mut Value, namespace: &str) {
+    if value["metadata"].get("namespace").is_some() {
+        value["metadata"]["namespace"] = namespace.into();
+    }
+    for subject in value.get_mut("subjects").and_then(Value::as_array_mut).into_iter().flatten() {
+        subject["namespace"] = namespace.into();
+    }
+}
+
+fn edited(objects: Vec<Object>, edit: impl Fn(&mut Value)) -> Result<Vec<Object>, Problem> {
+    let edited = objects.into_iter().map(|object| object.edit(&edit));
+    edited.collect::<Result<_, _>>().map_err(|error| Problem::Embedded(error.to_string()))
+}
+
+fn parse(name: &str, text: &str) -> Result<Vec<Object>, Problem> {
+    let embedded = |message: String| Problem::Embedded(format!("bootstrap/{name}: {message}"));
+    let documents = yaml::documents(text, Dialect::V2).map_err(|error| embedded(error.to_string()))?;
+    let objects = documents.into_iter().map(|document| Object::parse(document.value));
+    objects.collect::<Result<_, _>>().map_err(|error| embedded(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

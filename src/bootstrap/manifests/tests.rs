@@ -1,0 +1,110 @@
+//! What the embedded files must be, whatever is set in them.
+
+use super::*;
+use crate::api;
+
+fn installation() -> Installation {
+    Installation {
+        namespace: "gitops".into(),
+        image: "registry/agent:1".into(),
+        lockdown: false,
+        adopt: false,
+    }
+}
+
+fn names(objects: &[Object]) -> Vec<String> {
+    objects.iter().map(|object| object.id().subject()).collect()
+}
+
+fn find<'o>(objects: &'o [Object], kind: &str) -> &'o Object {
+    objects.iter().find(|object| object.kind() == kind).unwrap()
+}
+
+/// `UPDATE=1 cargo test crds` writes the file anew.
+#[test]
+fn the_embedded_crds_are_those_of_the_types() {
+    let definitions = api::crd::definitions();
+    let note = "# Made from the types in src/api by `UPDATE=1 cargo test --lib crds`; not to be edited.\n";
+    let text = format!("{note}{}", to_yaml(&definitions));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/bootstrap/crds.yaml"), text).unwrap();
+    } else {
+        assert!(text == CRDS, "bootstrap/crds.yaml is not what the types say; write it with UPDATE=1");
+        assert_eq!(crds().unwrap(), definitions);
+    }
+}
+
+#[test]
+fn everything_moves_to_the_namespace() {
+    let installation = installation();
+    for object in namespace(&installation).unwrap().into_iter().chain(agent(&installation).unwrap()) {
+        let text = object.value().to_string();
+        assert!(!text.contains("flux-system"), "{text}");
+        let namespace = object.id().namespace;
+        assert!(["", "gitops"].contains(&namespace.as_str()), "{text}");
+    }
+}
+
+#[test]
+fn lockdown_leaves_out_the_binding_to_cluster_admin_and_nothing_else() {
+    let all = agent(&installation()).unwrap();
+    let locked = agent(&Installation { lockdown: true, ..installation() }).unwrap();
+    let is_admin = |object: &&Object| object.text("/roleRef/name") == Some("cluster-admin");
+    assert_eq!(all.iter().filter(is_admin).count(), 1);
+    assert_eq!(locked.iter().filter(is_admin).count(), 0);
+    assert_eq!(all.len(), locked.len() + 1);
+}
+
+#[test]
+fn the_pod_is_of_the_restricted_form() {
+    let objects = agent(&Installation { adopt: true, ..installation() }).unwrap();
+    let deployment = find(&objects, "Deployment");
+    let pod = "/spec/template/spec";
+    for (pointer, expected) in [
+        ("/securityContext/runAsNonRoot", json!(true)),
+        ("/securityContext/runAsUser", json!(65534)),
+        ("/securityContext/seccompProfile/type", json!("RuntimeDefault")),
+        ("/containers/0/securityContext/allowPrivilegeEscalation", json!(false)),
+        ("/containers/0/securityContext/readOnlyRootFilesystem", json!(true)),
+        ("/containers/0/securityContext/capabilities/drop", json!(["ALL"])),
+        ("/containers/0/resources/limits/memory", json!("256Mi")),
+        ("/containers/0/image", json!("registry/agent:1")),
+        ("/volumes", json!([{"name": "tmp", "emptyDir": {}}])),
+    ] {
+        assert_eq!(deployment.pointer(&format!("{pod}{pointer}")), Some(&expected), "{pointer}");
+    }
+    let arguments = deployment.pointer("/spec/template/spec/containers/0/args").unwrap();
+    assert!(arguments.as_array().unwrap().contains(&json!("--adopt")), "{arguments}");
+    let selector = deployment.pointer("/spec/selector/matchLabels").unwrap();
+    let labels = deployment.pointer("/spec/template/metadata/labels").unwrap();
+    for (key, value) in selector.as_object().unwrap() {
+        assert_eq!(&labels[key], value);
+    }
+    let policy = find(&objects, "NetworkPolicy");
+    assert_eq!(policy.pointer("/spec/podSelector/matchLabels"), Some(selector));
+}
+
+#[test]
+fn the_sync_names_what_was_asked_for() {
+    let wanted = Sync {
+        name: "infra".into(),
+        url: "ssh://git@h/r".into(),
+        branch: "release".into(),
+        path: "/clusters/./a/".into(),
+        interval: Duration::from_secs(120),
+        secret_name: "key".into(),
+        service_account: Some("deployer".into()),
+    };
+    let objects = sync(&installation(), &wanted).unwrap();
+    assert_eq!(names(&objects), ["GitRepository/gitops/infra", "Kustomization/gitops/infra"]);
+    let spec = objects[0].pointer("/spec").unwrap();
+    let expected = json!({
+        "interval": "2m0s", "url": "ssh://git@h/r", "ref": {"branch": "release"}, "secretRef": {"name": "key"},
+    });
+    assert_eq!(spec, &expected);
+    let expected = json!({
+        "interval": "10m", "path": "./clusters/a", "prune": true,
+        "sourceRef": {"kind": "GitRepository", "name": "infra"}, "serviceAccountName": "deployer",
+    });
+    assert_eq!(objects[1].pointer("/spec").unwrap(), &expected);
+}

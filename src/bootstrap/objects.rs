@@ -1,0 +1,216 @@
+//! Puts objects on a cluster, and tells what that changed.
+
+use std::fmt;
+
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::Value;
+
+use crate::api::keys;
+use crate::model::Object;
+use crate::pipeline::ports::ApiFailure;
+
+/// The field manager of what bootstrap writes.
+const MANAGER: &str = "lockgate";
+/// Kinds of which there is one of a name in the whole cluster, among those that are written here.
+const CLUSTER_SCOPED: [&str; 4] =
+    ["Namespace", "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"];
+
+/// What a step changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// It was as it should be.
+    Unchanged,
+    /// It was there from elsewhere, and has been brought into line.
+    Adopted,
+    /// It was ours, and has been changed.
+    Configured,
+    /// It was not there.
+    Created,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unchanged => "unchanged",
+            Self::Adopted => "adopted",
+            Self::Configured => "configured",
+            Self::Created => "created",
+        })
+    }
+}
+
+/// The objects of a cluster.
+#[derive(Clone)]
+pub struct Objects {
+    client: kube::Client,
+}
+
+impl Objects {
+    /// Over a connection.
+    pub fn new(client: kube::Client) -> Self {
+        Self { client }
+    }
+
+    /// An object as it is; `None` where there is none, or not even its kind.
+    pub async fn get(&self, object: &Object) -> Result<Option<Object>, ApiFailure> {
+        let id = object.id();
+        found(self.api(object).get_opt(&id.name).await)?.flatten().map(read).transpose()
+    }
+
+    /// Applies an object. One that a Kustomization manages stays as Git has it.
+    pub async fn put(&self, object: &Object) -> Result<Change, ApiFailure> {
+        let live = self.get(object).await?;
+        if live.as_ref().is_some_and(|live| live.label(keys::OWNER_NAME).is_some()) {
+            return Ok(Change::Unchanged);
+        }
+        let id = object.id();
+        let params = PatchParams::apply(MANAGER).force();
+        let applied = self.api(object).patch(&id.name, &params, &Patch::Apply(object.value())).await;
+        let applied = read(applied.map_err(|error| failure_of(&error))?)?;
+        let Some(live) = live else { return Ok(Change::Created) };
+        let version = |object: &Object| object.text("/metadata/resourceVersion").map(ToOwned::to_owned);
+        Ok(if version(&live) == version(&applied) {
+            Change::Unchanged
+        } else if is_ours(&live) {
+            Change::Configured
+        } else {
+            Change::Adopted
+        })
+    }
+
+    /// Creates an object unless there is one of its name, which then stays as it is.
+    pub async fn create(&self, object: &Object) -> Result<Change, ApiFailure> {
+        if self.get(object).await?.is_some() {
+            return Ok(Change::Unchanged);
+        }
+        let dynamic: DynamicObject =
+            serde_json::from_value(object.value().clone()).map_err(|error| unreadable(&error))?;
+        let params = kube::api::PostParams { field_manager: Some(MANAGER.into()), ..Default::default() };
+        match self.api(object).create(&params, &dynamic).await {
+            Ok(_) => Ok(Change::Created),
+            Err(error) => match failure_of(&error) {
+                // Another run was faster.
+                ApiFailure::Answered { reason, .. } if reason == "AlreadyExists" => Ok(Change::Unchanged),
+                failure => Err(failure),
+            },
+        }
+    }
+
+    /// Lays a merge patch over an object. `false` where there is none.
+    pub async fn merge(&self, object: &Object, patch: &Value) -> Result<bool, ApiFailure> {
+        let id = object.id();
+        let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
+        let patched = self.api(object).patch(&id.name, &params, &Patch::Merge(patch)).await;
+        Ok(found(patched)?.is_some())
+    }
+
+    /// Deletes an object, its dependents in the background. `false` where there is none.
+    pub async fn delete(&self, object: &Object) -> Result<bool, ApiFailure> {
+        let id = object.id();
+        Ok(found(self.api(object).delete(&id.name, &DeleteParams::background()).await)?.is_some())
+    }
+
+    /// All objects of a kind, in one namespace or in all; none where the cluster does not have the kind.
+    pub async fn list(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Vec<Object>, ApiFailure> {
+        let resource = resource(api_version, kind);
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        };
+        let listed = found(api.list(&ListParams::default().labels(selector)).await)?;
+        let items = listed.map(|list| list.items).unwrap_or_default();
+        items
+            .into_iter()
+            .map(|mut item| {
+                // The items of a list do not repeat what they are.
+                item.types =
+                    Some(kube::core::TypeMeta { api_version: api_version.into(), kind: kind.into() });
+                read(item)
+            })
+            .collect()
+    }
+
+    fn api(&self, object: &Object) -> Api<DynamicObject> {
+        let resource = resource(object.api_version(), object.kind());
+        if CLUSTER_SCOPED.contains(&object.kind()) {
+            return Api::all_with(self.client.clone(), &resource);
+        }
+        Api::namespaced_with(self.client.clone(), &object.id().namespace, &resource)
+    }
+}
+
+/// Whether bootstrap has written the object before.
+pub fn is_ours(live: &Object) -> bool {
+    let managers = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    managers.is_some_and(|managers| managers.iter().any(|entry| entry["manager"] == MANAGER))
+}
+
+fn resource(api_version: &str, kind: &str) -> ApiResource {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let singular = kind.to_lowercase();
+    let plural = match singular.strip_suffix('y') {
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{singular}s"),
+    };
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), &plural)
+}
+
+/// What an error of the client means. The server's own words name the user, the verb and the resource.
+fn failure_of(error: &kube::Error) -> ApiFailure {
+    match error {
+        kube::Error::Api(status) => ApiFailure::Answered {
+            code: status.code,
+            reason: status.reason.clone(),
+            message: status.message.clone(),
+        },
+        other => {
+            let mut cause: &dyn std::error::Error = other;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
+            ApiFailure::Unavailable { message: cause.to_string(), retry_after: None }
+        }
+    }
+}
+
+fn found<T>(result: Result<T, kube::Error>) -> Result<Option<T>, ApiFailure> {
+    match result.map_err(|error| failure_of(&error)) {
+        Ok(value) => Ok(Some(value)),
+        Err(ApiFailure::Answered { code: 404, .. }) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn read(object: DynamicObject) -> Result<Object, ApiFailure> {
+    let value = serde_json::to_value(object).map_err(|error| unreadable(&error))?;
+    Object::parse(value).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &impl fmt::Display) -> ApiFailure {
+    ApiFailure::Unavailable { message: format!("an object cannot be read: {error}"), retry_after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plurals_are_those_of_the_api() {
+        for (api_version, kind, plural) in [
+            ("v1", "Namespace", "namespaces"),
+            ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
+            ("source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories"),
+            ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"),
+        ] {
+            let resource = resource(api_version, kind);
+            assert_eq!((resource.api_version.as_str(), resource.plural.as_str()), (api_version, plural));
+        }
+    }
+}

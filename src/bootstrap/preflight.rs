@@ -1,0 +1,235 @@
+//! What is asked before anything is changed: rights, versions, Flux, the token, the branch and the folder. All that is
+//! wrong is found at once.
+
+use serde_json::Value;
+
+use super::github::{GitHub, GitHubError};
+use super::problem::Problem;
+use crate::api::{GitRepository, Kind as _, Kustomization};
+use crate::cluster::Client;
+use crate::cluster::preflight::{self as ask, Right};
+use crate::model::Object;
+use crate::model::yaml::{self, Dialect};
+use crate::pipeline::ports::ApiFailure;
+
+/// What was found on the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterFacts {
+    /// `v1.35.4`.
+    pub version: String,
+    /// How many rights were asked for.
+    pub rights: usize,
+}
+
+/// What was found at GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryFacts {
+    /// `owner/name` as it is now.
+    pub full_name: String,
+    /// When the token expires, where it does.
+    pub expires: Option<String>,
+    /// The commit at the branch's head.
+    pub commit: String,
+    /// What the folder holds; `None` where the token may not read files.
+    pub folder: Option<Folder>,
+}
+
+/// What a folder holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Folder {
+    /// How many Kustomizations.
+    pub kustomizations: usize,
+    /// The GitRepositories that they name, each once.
+    pub sources: Vec<String>,
+}
+
+/// Asks the cluster. With `adopt`, controllers of Flux that run are no problem.
+pub async fn cluster(client: &Client, rights: &[Right], adopt: bool) -> Result<ClusterFacts, Vec<Problem>> {
+    let version = ask::version(client).await.map_err(|failure| vec![asked(client, failure)])?;
+    let mut problems = Vec::new();
+    if is_older_than(&version, (1, 28)) {
+        problems.push(Problem::OldServer(version.clone()));
+    }
+    match ask::missing_rights(client, rights).await {
+        Ok(missing) => problems.extend(missing.into_iter().map(Problem::MissingRight)),
+        Err(failure) => problems.push(asked(client, failure)),
+    }
+    if !adopt {
+        match ask::flux_controllers(client).await {
+            Ok(controllers) if !controllers.is_empty() => problems.push(Problem::FluxRuns(controllers)),
+            // Who may not list Deployments lacks a right that is among those reported above.
+            Ok(_) | Err(ApiFailure::Forbidden(_)) => {}
+            Err(failure) => problems.push(asked(client, failure)),
+        }
+    }
+    if problems.is_empty() { Ok(ClusterFacts { version, rights: rights.len() }) } else { Err(problems) }
+}
+
+/// Asks GitHub.
+pub async fn repository(github: &GitHub, branch: &str, path: &str) -> Result<RepositoryFacts, Vec<Problem>> {
+    let problem = |error| Problem::github(error, &github.repository);
+    let facts = github.facts().await.map_err(|error| vec![problem(error)])?;
+    let mut problems = Vec::new();
+    let not_admin = || Problem::NotAdmin { repository: github.repository.clone() };
+    if facts.admin == Some(false) {
+        problems.push(not_admin());
+    } else {
+        match github.deploy_keys().await {
+            Ok(_) => {}
+            // GitHub answers 404 where it would rather not say that there is something.
+            Err(GitHubError::NotFound { .. }) => problems.push(not_admin()),
+            Err(error) => problems.push(problem(error)),
+        }
+    }
+    let commit = match github.branch(branch).await {
+        Ok(Some(commit)) => commit,
+        Ok(None) => {
+            problems.push(Problem::NoBranch { branch: branch.into(), default: facts.default_branch });
+            return Err(problems);
+        }
+        Err(error) => {
+            problems.push(problem(error));
+            return Err(problems);
+        }
+    };
+    let folder = match github.folder(branch, path).await {
+        Ok(Some(files)) => Some(folder(&files)),
+        Ok(None) => {
+            problems.push(Problem::NoFolder { path: path.into(), branch: branch.into() });
+            None
+        }
+        // A token may register keys and yet not read files; the agent will see what is there.
+        Err(GitHubError::Forbidden { .. }) => None,
+        Err(error) => {
+            problems.push(problem(error));
+            None
+        }
+    };
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    Ok(RepositoryFacts { full_name: facts.full_name, expires: facts.expires, commit, folder })
+}
+
+/// The rights that an installation needs, of the user who runs it.
+pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
+    let cluster_wide = [
+        ("", "namespaces"),
+        ("apiextensions.k8s.io", "customresourcedefinitions"),
+        ("rbac.authorization.k8s.io", "clusterroles"),
+        ("rbac.authorization.k8s.io", "clusterrolebindings"),
+    ];
+    let namespaced = [
+        ("", "secrets"),
+        ("", "serviceaccounts"),
+        ("", "resourcequotas"),
+        ("rbac.authorization.k8s.io", "roles"),
+        ("rbac.authorization.k8s.io", "rolebindings"),
+        ("networking.k8s.io", "networkpolicies"),
+        ("apps", "deployments"),
+        (GitRepository::GROUP, GitRepository::PLURAL),
+        (Kustomization::GROUP, Kustomization::PLURAL),
+    ];
+    let right = |verb: &str, group: &str, resource: &str, namespace: &str| Right {
+        verb: verb.into(),
+        group: group.into(),
+        resource: resource.into(),
+        namespace: namespace.into(),
+    };
+    let mut rights = Vec::new();
+    for verb in ["get", "create", "patch"] {
+        rights.extend(cluster_wide.map(|(group, resource)| right(verb, group, resource, "")));
+        rights.extend(namespaced.map(|(group, resource)| right(verb, group, resource, namespace)));
+    }
+    rights.push(right("list", "", "pods", namespace));
+    rights.push(right("list", "apps", "deployments", ""));
+    rights.push(right("list", Kustomization::GROUP, Kustomization::PLURAL, ""));
+    if !lockdown {
+        // Who does not have all rights may hand them out only where allowed to bind the role that holds them.
+        rights.push(right("bind", "rbac.authorization.k8s.io", "clusterroles", ""));
+    }
+    rights
+}
+
+/// Counts the Kustomizations of a folder, and the sources that they name. What is not YAML is for the agent to report.
+fn folder(files: &[(String, String)]) -> Folder {
+    let mut found = Folder::default();
+    let documents = files.iter().filter_map(|(_, text)| yaml::documents(text, Dialect::V3).ok()).flatten();
+    for object in documents.filter_map(|document| Object::parse(document.value).ok()) {
+        if object.group() != Kustomization::GROUP || object.kind() != Kustomization::KIND {
+            continue;
+        }
+        found.kustomizations += 1;
+        let is_git = object.text("/spec/sourceRef/kind") == Some(GitRepository::KIND);
+        let name = object.pointer("/spec/sourceRef/name").and_then(Value::as_str);
+        if let (true, Some(name)) = (is_git, name)
+            && !found.sources.iter().any(|known| known == name)
+        {
+            found.sources.push(name.into());
+        }
+    }
+    found
+}
+
+fn asked(client: &Client, failure: ApiFailure) -> Problem {
+    Problem::cluster(client.server().trim_end_matches('/'), failure)
+}
+
+fn is_older_than(version: &str, least: (u32, u32)) -> bool {
+    let mut parts = version.trim_start_matches('v').split(['.', '-', '+']);
+    let mut next = || parts.next().and_then(|part| part.parse().ok());
+    match (next(), next()) {
+        (Some(major), Some(minor)) => (major, minor) < least,
+        // A version that does not read as one is not held against the cluster.
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_servers_are_told_from_new_ones() {
+        for (version, old) in [
+            ("v1.27.16", true),
+            ("v1.28.0", false),
+            ("v1.35.4-gke.100", false),
+            ("1.9", true),
+            ("unknown", false),
+        ] {
+            assert_eq!(is_older_than(version, (1, 28)), old, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_folder_tells_which_source_its_kustomizations_name() {
+        let kustomization = |name: &str, source: &str| {
+            format!(
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1beta2\nkind: Kustomization\nmetadata: {{name: {name}}}\n\
+                 spec: {{sourceRef: {{kind: GitRepository, name: {source}}}}}\n"
+            )
+        };
+        let files = [
+            (
+                "p/a.yaml".to_owned(),
+                format!("{}---\n{}", kustomization("a", "infra"), kustomization("b", "infra")),
+            ),
+            ("p/c.yaml".to_owned(), kustomization("c", "other")),
+            ("p/broken.yaml".to_owned(), "a: [".to_owned()),
+            (
+                "p/kustomization.yaml".to_owned(),
+                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n"
+                    .to_owned(),
+            ),
+        ];
+        let expected = Folder { kustomizations: 3, sources: vec!["infra".into(), "other".into()] };
+        assert_eq!(folder(&files), expected);
+    }
+
+    #[test]
+    fn lockdown_needs_no_right_to_bind() {
+        let bind = |lockdown| rights("flux-system", lockdown).iter().any(|right| right.verb == "bind");
+        assert!(bind(false) && !bind(true));
+    }
+}

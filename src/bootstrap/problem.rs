@@ -1,0 +1,223 @@
+//! What can go wrong on the way, as data: the cause in one line, the fix in another, and the class that decides the exit
+//! code.
+
+use super::github::GitHubError;
+use super::hosts::AddressError;
+use super::key::KeyError;
+use super::ssh::SshError;
+use crate::cluster::preflight::FluxController;
+use crate::pipeline::ports::{ApiFailure, Denied};
+
+/// How a run ended, for its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// It was tried and failed.
+    Failed,
+    /// The command was not right.
+    Usage,
+    /// The cluster or GitHub could not be asked.
+    Unreachable,
+    /// It was not done, for safety.
+    Refused,
+}
+
+/// A step that did not succeed, with all that is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The step's name.
+    pub step: &'static str,
+    /// What is wrong; at least one.
+    pub problems: Vec<Problem>,
+}
+
+impl Failure {
+    /// The class of the gravest problem.
+    pub fn class(&self) -> Class {
+        self.problems.iter().map(Problem::class).max().unwrap_or(Class::Failed)
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// GitHub's answer.
+    #[error("{error}")]
+    GitHub {
+        /// What it said.
+        error: Box<GitHubError>,
+        /// `owner/name`.
+        repository: String,
+    },
+    /// The token's owner, or the token, may not register deploy keys.
+    #[error("the token can read {repository} but may not administer it, so it cannot register a deploy key")]
+    NotAdmin {
+        /// `owner/name`.
+        repository: String,
+    },
+    /// There is no such branch.
+    #[error("the branch '{branch}' does not exist; the default branch is '{default}'")]
+    NoBranch {
+        /// As asked for.
+        branch: String,
+        /// The default branch, or the branches that exist.
+        default: String,
+    },
+    /// There is no such folder.
+    #[error("the folder '{path}' does not exist on the branch '{branch}'")]
+    NoFolder {
+        /// As asked for.
+        path: String,
+        /// As asked for.
+        branch: String,
+    },
+    /// The API server's answer.
+    #[error("{context}: {failure}")]
+    Cluster {
+        /// What was being done.
+        context: String,
+        /// What it said.
+        failure: Box<ApiFailure>,
+    },
+    /// A right that is missing.
+    #[error("{0}")]
+    MissingRight(Denied),
+    /// The server is older than what is needed.
+    #[error("the cluster runs Kubernetes {0}; 1.28 or later is needed")]
+    OldServer(String),
+    /// Flux's controllers run here.
+    #[error("Flux runs on this cluster: {}", list(.0))]
+    FluxRuns(Vec<FluxController>),
+    /// The Secret is there, but not of the form that is needed.
+    #[error("the Secret {name} exists, and {reason}")]
+    Secret {
+        /// `namespace/name`.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The objects of another repository or folder are there.
+    #[error("{object} exists with {field} '{found}', not '{wanted}'")]
+    OtherSync {
+        /// `Kind/namespace/name`.
+        object: String,
+        /// `spec.url` or `spec.path`.
+        field: &'static str,
+        /// As it is.
+        found: String,
+        /// As asked for.
+        wanted: String,
+    },
+    /// The server's keys are known neither to GitHub nor to the user.
+    #[error("{0}")]
+    Ssh(#[from] SshError),
+    /// A key cannot be made or read.
+    #[error("{0}")]
+    Key(#[from] KeyError),
+    /// An address cannot be used.
+    #[error("{0}")]
+    Address(#[from] AddressError),
+    /// Something did not become ready.
+    #[error("{what} is not ready after {seconds} s: {cause}")]
+    NotReady {
+        /// `Deployment/ns/name` or the like.
+        what: String,
+        /// How long it was waited for.
+        seconds: u64,
+        /// Why, as far as it tells.
+        cause: String,
+    },
+    /// An embedded file cannot be read; a test holds that this does not happen.
+    #[error("{0}")]
+    Embedded(String),
+}
+
+impl Problem {
+    /// For an answer of the API server.
+    pub fn cluster(context: impl Into<String>, failure: ApiFailure) -> Self {
+        match failure {
+            ApiFailure::Forbidden(denied) => Self::MissingRight(denied),
+            failure => Self::Cluster { context: context.into(), failure: Box::new(failure) },
+        }
+    }
+
+    /// For an answer of GitHub.
+    pub fn github(error: GitHubError, repository: &str) -> Self {
+        Self::GitHub { error: Box::new(error), repository: repository.into() }
+    }
+
+    /// What to do about it.
+    pub fn fix(&self) -> Option<String> {
+        Some(match self {
+            Self::GitHub { error, repository } => return error.fix(repository),
+            Self::NotAdmin { repository } => format!(
+                "use a token with \"Administration: read and write\" on {repository}; or run `lockgate bootstrap git \
+                 ssh://git@github.com/{repository}`, and let an administrator add the key that it prints"
+            ),
+            Self::NoBranch { .. } => "name an existing branch with --branch".into(),
+            Self::NoFolder { .. } => {
+                "name an existing folder with --path, or push it first: nothing is committed for you".into()
+            }
+            Self::MissingRight(_) => "run as a cluster administrator, or have one grant it".into(),
+            Self::OldServer(_) => "upgrade the cluster".into(),
+            Self::FluxRuns(_) => {
+                "scale its controllers to zero or uninstall them with `flux uninstall --keep-namespace`, \
+                 then run again; --adopt goes on beside them"
+                    .into()
+            }
+            Self::Secret { .. } => {
+                "name another with --secret-name, or replace it with --replace-secret".into()
+            }
+            Self::OtherSync { .. } => {
+                "give the same address and path, name another with --name, or change it with --adopt".into()
+            }
+            Self::Ssh(SshError::HostKey { .. }) => {
+                "if the server's key has changed rightly, run again with --replace-secret".into()
+            }
+            Self::Ssh(SshError::Repository { .. }) => {
+                "check the path of the address, and what the key may read".into()
+            }
+            Self::Ssh(SshError::Unreachable { .. }) => "check the address, the port and the network".into(),
+            Self::Ssh(SshError::Denied { .. }) => {
+                "add the public key at the server as one that may read".into()
+            }
+            Self::NotReady { .. } => {
+                "put the cause right, then run the same command again: it goes on where it stopped".into()
+            }
+            Self::Cluster { failure, .. } if failure.is_transient() => {
+                "check the kubeconfig, the context and the network, then run again".into()
+            }
+            Self::Cluster { .. } | Self::Key(_) | Self::Address(_) | Self::Embedded(_) => return None,
+        })
+    }
+
+    /// How grave it is.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::GitHub { error, .. } if error.is_usage() => Class::Usage,
+            Self::Address(_) => Class::Usage,
+            Self::GitHub { error, .. } if error.is_unreachable() => Class::Unreachable,
+            Self::Cluster { failure, .. } if failure.is_transient() => Class::Unreachable,
+            Self::Ssh(SshError::Unreachable { .. }) => Class::Unreachable,
+            Self::FluxRuns(_)
+            | Self::Secret { .. }
+            | Self::OtherSync { .. }
+            | Self::Ssh(SshError::HostKey { .. }) => Class::Refused,
+            Self::GitHub { .. }
+            | Self::NotAdmin { .. }
+            | Self::NoBranch { .. }
+            | Self::NoFolder { .. }
+            | Self::Cluster { .. }
+            | Self::MissingRight(_)
+            | Self::OldServer(_)
+            | Self::Ssh(_)
+            | Self::Key(_)
+            | Self::NotReady { .. }
+            | Self::Embedded(_) => Class::Failed,
+        }
+    }
+}
+
+fn list(controllers: &[FluxController]) -> String {
+    let names = controllers.iter().map(|controller| format!("{}/{}", controller.namespace, controller.name));
+    names.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,81 @@
+//! What a run tells while it goes on. How it is printed is for the command line to decide.
+
+use std::time::{Duration, Instant};
+
+use super::objects::Change;
+use super::problem::{Failure, Problem};
+use crate::overview::Key;
+
+/// Something that happened, or is being waited for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A step is done.
+    Step {
+        /// Its name.
+        name: &'static str,
+        /// What it found or did.
+        detail: String,
+        /// What it changed, for steps that may change something.
+        change: Option<Change>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A step waits, and for what. It may come again with another text.
+    Waiting {
+        /// The step's name.
+        name: &'static str,
+        /// What for.
+        detail: String,
+        /// How long already.
+        since: Duration,
+    },
+    /// The order of the Kustomizations, by levels.
+    Order(Vec<Vec<Key>>),
+    /// A Kustomization became ready, fails, or is waited for.
+    Kustomization {
+        /// Which.
+        key: Key,
+        /// Its state in one word, as in `status`.
+        state: &'static str,
+        /// Objects, or the cause.
+        detail: String,
+        /// How long since it could start.
+        took: Duration,
+    },
+    /// For the user to do or to know.
+    Note(String),
+}
+
+/// Collects what happened, and passes it on.
+pub struct Progress<'p> {
+    sink: &'p mut (dyn FnMut(Event) + Send),
+    /// When the run began.
+    pub started: Instant,
+    /// The greatest change so far.
+    pub changed: Change,
+}
+
+impl<'p> Progress<'p> {
+    /// Begins a run.
+    pub fn new(sink: &'p mut (dyn FnMut(Event) + Send)) -> Self {
+        Self { sink, started: Instant::now(), changed: Change::Unchanged }
+    }
+
+    /// Passes on an event.
+    pub fn tell(&mut self, event: Event) {
+        if let Event::Step { change: Some(change), .. } = &event {
+            self.changed = self.changed.max(*change);
+        }
+        (self.sink)(event);
+    }
+
+    /// Tells that a step is done.
+    pub fn done(&mut self, name: &'static str, began: Instant, detail: String, change: Option<Change>) {
+        self.tell(Event::Step { name, detail, change, took: began.elapsed() });
+    }
+}
+
+/// Turns one problem into the failure of a step.
+pub fn at(step: &'static str) -> impl Fn(Problem) -> Failure {
+    move |problem| Failure { step, problems: vec![problem] }
+}

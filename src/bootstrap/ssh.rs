@@ -1,0 +1,234 @@
+//! Speaks SSH from this machine: reads a server's host keys, and asks whether it lets a key in.
+//!
+//! libssh2 is used directly and not through libgit2, since a key type can be asked for here, and host keys and private
+//! key are passed in memory.
+
+use std::io::Read;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use ssh2::{ErrorCode, HostKeyType, MethodType, Session};
+
+use super::hosts::SshUrl;
+use crate::model::Secret;
+
+/// How long a connection, and then each answer, may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// libssh2's code for "the server does not take this key".
+const AUTHENTICATION_FAILED: i32 = -18;
+/// The longest list of references that is read.
+const ADVERTISEMENT_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// The key types that are asked for, by the names of the protocol.
+const HOST_KEY_TYPES: [&str; 5] =
+    ["ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512"];
+
+/// Why a server could not be asked, or did not let the key in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SshError {
+    /// No connection, or no SSH behind it.
+    #[error("{server} cannot be reached: {message}")]
+    Unreachable {
+        /// `host` or `[host]:port`.
+        server: String,
+        /// What the network or the library said.
+        message: String,
+    },
+    /// The key is not known there, yet.
+    #[error("{server} does not let the key in")]
+    Denied {
+        /// `host` or `[host]:port`.
+        server: String,
+    },
+    /// The server's key is not among those that were pinned.
+    #[error("{server} shows a host key that is not one of those that were pinned")]
+    HostKey {
+        /// `host` or `[host]:port`.
+        server: String,
+    },
+    /// The server let the key in, but has no such repository for it.
+    #[error("{server} does not give {path}: {message}")]
+    Repository {
+        /// `host` or `[host]:port`.
+        server: String,
+        /// Path of the repository.
+        path: String,
+        /// What the server said.
+        message: String,
+    },
+}
+
+/// The host keys of a server, as `known_hosts` lines, one a type. It blocks.
+pub fn scan(url: &SshUrl) -> Result<Vec<String>, SshError> {
+    let mut lines = Vec::new();
+    let mut last_error = None;
+    for name in HOST_KEY_TYPES {
+        match handshake(url, Some(name)) {
+            Ok(session) => lines.extend(host_key_line(url, &session)),
+            // A server that speaks SSH but has no key of this type ends the handshake.
+            Err(error) => last_error = Some(error),
+        }
+    }
+    match (lines.is_empty(), last_error) {
+        (true, Some(error)) => Err(error),
+        _ => Ok(lines),
+    }
+}
+
+/// The branches of the repository and their commits, if the server lets the key in. It blocks.
+pub fn branches(
+    url: &SshUrl,
+    identity: &Secret<String>,
+    known_hosts: &[String],
+) -> Result<Vec<(String, String)>, SshError> {
+    let preferred = preferred_types(known_hosts);
+    let session = handshake(url, Some(&preferred))?;
+    let line = host_key_line(url, &session);
+    if !line.is_some_and(|line| known_hosts.contains(&line)) {
+        return Err(SshError::HostKey { server: url.known_as() });
+    }
+    session.userauth_pubkey_memory(&url.user, None, identity.expose(), None).map_err(|error| match error
+        .code()
+    {
+        ErrorCode::Session(AUTHENTICATION_FAILED) => SshError::Denied { server: url.known_as() },
+        _ => unreachable(url, &error),
+    })?;
+    advertised(url, &session)
+}
+
+fn handshake(url: &SshUrl, host_key_types: Option<&str>) -> Result<Session, SshError> {
+    let failed = |error: std::io::Error| unreachable(url, &error);
+    let addresses = (url.host.as_str(), url.port).to_socket_addrs().map_err(failed)?;
+    let mut last_error = std::io::Error::other("the name has no address");
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, TIMEOUT) {
+            Ok(stream) => return greet(url, stream, host_key_types),
+            Err(error) => last_error = error,
+        }
+    }
+    Err(unreachable(url, &last_error))
+}
+
+fn greet(url: &SshUrl, stream: TcpStream, host_key_types: Option<&str>) -> Result<Session, SshError> {
+    let failed = |error: ssh2::Error| unreachable(url, &error);
+    let mut session = Session::new().map_err(failed)?;
+    session.set_timeout(u32::try_from(TIMEOUT.as_millis()).unwrap_or(u32::MAX));
+    if let Some(types) = host_key_types {
+        session.method_pref(MethodType::HostKey, types).map_err(failed)?;
+    }
+    session.set_tcp_stream(stream);
+    session.handshake().map_err(failed)?;
+    Ok(session)
+}
+
+fn host_key_line(url: &SshUrl, session: &Session) -> Option<String> {
+    use base64::Engine as _;
+    let (key, kind) = session.host_key()?;
+    let kind = match kind {
+        HostKeyType::Rsa => "ssh-rsa",
+        HostKeyType::Ecdsa256 => "ecdsa-sha2-nistp256",
+        HostKeyType::Ecdsa384 => "ecdsa-sha2-nistp384",
+        HostKeyType::Ecdsa521 => "ecdsa-sha2-nistp521",
+        HostKeyType::Ed25519 => "ssh-ed25519",
+        HostKeyType::Dss | HostKeyType::Unknown => return None,
+    };
+    Some(format!("{} {kind} {}", url.known_as(), base64::engine::general_purpose::STANDARD.encode(key)))
+}
+
+/// The types of the pinned keys, so that the server shows one that can be compared.
+fn preferred_types(known_hosts: &[String]) -> String {
+    let pinned: Vec<&str> =
+        known_hosts.iter().filter_map(|line| line.split_ascii_whitespace().nth(1)).collect();
+    let types = HOST_KEY_TYPES.into_iter().filter(|name| {
+        let key_type = if *name == "rsa-sha2-512" { "ssh-rsa" } else { name };
+        pinned.contains(&key_type)
+    });
+    types.collect::<Vec<_>>().join(",")
+}
+
+/// Runs `git-upload-pack`, which begins by listing the references, and reads no further.
+fn advertised(url: &SshUrl, session: &Session) -> Result<Vec<(String, String)>, SshError> {
+    let refused =
+        |message: String| SshError::Repository { server: url.known_as(), path: url.path.clone(), message };
+    let mut channel = session.channel_session().map_err(|error| refused(error.message().into()))?;
+    // In single quotes a shell takes all but the quote itself as it stands.
+    let command = format!("git-upload-pack '{}'", url.path.replace('\'', r"'\''"));
+    channel.exec(&command).map_err(|error| refused(error.message().into()))?;
+    let mut lines = Vec::new();
+    let mut total = 0;
+    while let Some(line) = packet(&mut channel).map_err(|error| refused(error.to_string()))? {
+        total += line.len() as u64;
+        if total > ADVERTISEMENT_LIMIT {
+            return Err(refused("the list of references does not end".into()));
+        }
+        lines.push(line);
+    }
+    if lines.is_empty() {
+        let mut message = String::new();
+        let _ = channel.stderr().take(2000).read_to_string(&mut message);
+        let message = message.trim();
+        let message = if message.is_empty() { "there is no Git repository" } else { message };
+        return Err(refused(message.lines().last().unwrap_or_default().into()));
+    }
+    Ok(lines.iter().filter_map(|line| branch(line)).collect())
+}
+
+/// One packet of Git's protocol; `None` at the end of the list, or of the answer.
+fn packet(input: &mut impl Read) -> std::io::Result<Option<Vec<u8>>> {
+    let mut length = [0; 4];
+    match input.read_exact(&mut length) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let digits = std::str::from_utf8(&length).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+    let length = digits.ok_or_else(|| std::io::Error::other("the answer is not Git's"))?;
+    if length < 4 {
+        return Ok(None);
+    }
+    let mut line = vec![0; length - 4];
+    input.read_exact(&mut line)?;
+    Ok(Some(line))
+}
+
+/// `<commit> refs/heads/<name>`, with capabilities behind a NUL in the first line.
+fn branch(line: &[u8]) -> Option<(String, String)> {
+    let line = line.split(|byte| *byte == 0).next()?;
+    let (commit, name) = std::str::from_utf8(line).ok()?.trim_end().split_once(' ')?;
+    Some((name.strip_prefix("refs/heads/")?.into(), commit.into()))
+}
+
+fn unreachable(url: &SshUrl, error: &impl std::fmt::Display) -> SshError {
+    SshError::Unreachable { server: url.known_as(), message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_read_from_packets() {
+        let packet_of = |line: &str| format!("{:04x}{line}", line.len() + 4);
+        let first = packet_of("1111111111 HEAD\0multi_ack symref=HEAD:refs/heads/x/y\n");
+        let text = format!(
+            "{first}{}{}0000",
+            packet_of("2222222222 refs/heads/x/y\n"),
+            packet_of("33 refs/tags/v1\n")
+        );
+        let mut input = text.as_bytes();
+        let mut lines = Vec::new();
+        while let Some(line) = packet(&mut input).unwrap() {
+            lines.push(line);
+        }
+        let branches: Vec<_> = lines.iter().filter_map(|line| branch(line)).collect();
+        assert_eq!(branches, [("x/y".to_owned(), "2222222222".to_owned())]);
+        assert!(packet(&mut "http".as_bytes()).is_err());
+        assert_eq!(packet(&mut "".as_bytes()).unwrap(), None);
+    }
+
+    #[test]
+    fn only_pinned_key_types_are_asked_for() {
+        let pinned = ["h ssh-rsa A".to_owned(), "h ecdsa-sha2-nistp256 B".to_owned()];
+        assert_eq!(preferred_types(&pinned), "ecdsa-sha2-nistp256,rsa-sha2-512");
+    }
+}

@@ -1,0 +1,216 @@
+//! Takes the agent off a cluster. What it applied stays, unless it is to be purged.
+//!
+//! A Kustomization that is deleted while an agent runs takes its objects with it. So each is paused before anything
+//! else, since an agent deletes nothing for a paused one; only then are finalizers dropped.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::manifests::{self, Installation};
+use super::objects::{Change, Objects};
+use super::problem::{Failure, Problem};
+use super::progress::{Event, Progress, at};
+use crate::api::{GitRepository, Kind, Kustomization};
+use crate::model::Object;
+
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(400);
+/// The lease of the agents.
+const LEASE: &str = "lockgate";
+
+/// What is taken away.
+#[derive(Debug, Clone)]
+pub struct Removal {
+    /// The agent's namespace.
+    pub namespace: String,
+    /// Also what was applied, the Secrets of the sources, and the namespace if it is ours.
+    pub purge: bool,
+    /// How long the purge may take.
+    pub timeout: Duration,
+}
+
+/// Removes the agent, its kinds and their objects.
+pub async fn uninstall(
+    objects: &Objects,
+    removal: &Removal,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let kustomizations = all::<Kustomization>(objects).await?;
+    if removal.purge {
+        purge(objects, &kustomizations, removal, progress).await?;
+    } else {
+        for object in &kustomizations {
+            pause(objects, object).await?;
+        }
+        let detail =
+            format!("{} Kustomizations paused, so that nothing is deleted with them", kustomizations.len());
+        progress.done("pause", began, detail, Some(change(!kustomizations.is_empty())));
+    }
+    remove_agent(objects, removal, progress).await?;
+    remove_kinds(objects, removal, progress).await
+}
+
+/// Deletes every Kustomization and waits: the agent prunes what each applied.
+async fn purge(
+    objects: &Objects,
+    kustomizations: &[Object],
+    removal: &Removal,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    for object in kustomizations {
+        let deleted = objects.delete(object).await;
+        deleted.map_err(|failure| at("purge")(Problem::cluster(object.id().subject(), failure)))?;
+    }
+    loop {
+        let left = all::<Kustomization>(objects).await?;
+        if left.is_empty() {
+            break;
+        }
+        let names: Vec<String> = left.iter().map(|object| object.id().subject()).collect();
+        if began.elapsed() >= removal.timeout {
+            let cause = "the agent has not let go of it; does it run?".to_owned();
+            let seconds = began.elapsed().as_secs();
+            let problem = |what: String| Problem::NotReady { what, seconds, cause: cause.clone() };
+            return Err(Failure { step: "purge", problems: names.into_iter().map(problem).collect() });
+        }
+        let detail = format!("for {} to be gone", names.join(", "));
+        progress.tell(Event::Waiting { name: "purge", detail, since: began.elapsed() });
+        tokio::time::sleep(POLL).await;
+    }
+    let detail = format!("{} Kustomizations and what they applied", kustomizations.len());
+    progress.done("purge", began, detail, Some(change(!kustomizations.is_empty())));
+    Ok(())
+}
+
+async fn pause(objects: &Objects, object: &Object) -> Result<(), Failure> {
+    let paused = objects.merge(object, &json!({"spec": {"suspend": true}})).await;
+    paused.map(drop).map_err(|failure| at("pause")(Problem::cluster(object.id().subject(), failure)))
+}
+
+async fn remove_agent(
+    objects: &Objects,
+    removal: &Removal,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let installation = Installation {
+        namespace: removal.namespace.clone(),
+        image: String::new(),
+        lockdown: false,
+        adopt: false,
+    };
+    let mut wanted = manifests::agent(&installation).map_err(at("agent"))?;
+    wanted.push(shell("coordination.k8s.io/v1", "Lease", &removal.namespace, LEASE).map_err(at("agent"))?);
+    // The Deployment goes first, so that no agent is left without its rights in the middle of something.
+    wanted.sort_by_key(|object| object.kind() != "Deployment");
+    let mut count = 0;
+    for object in &wanted {
+        let deleted = objects.delete(object).await;
+        count += usize::from(
+            deleted.map_err(|failure| at("agent")(Problem::cluster(object.id().subject(), failure)))?,
+        );
+        if object.kind() == "Deployment" {
+            stopped(objects, removal, progress).await?;
+        }
+    }
+    progress.done("agent", began, format!("{count} objects removed"), Some(change(count > 0)));
+    Ok(())
+}
+
+/// Until no pod of the agent is left.
+async fn stopped(objects: &Objects, removal: &Removal, progress: &mut Progress<'_>) -> Result<(), Failure> {
+    let began = Instant::now();
+    loop {
+        let selector = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
+        let pods = objects.list("v1", "Pod", Some(&removal.namespace), selector).await;
+        let pods = pods.map_err(|failure| at("agent")(Problem::cluster("pods", failure)))?;
+        let Some(pod) = pods.first() else { return Ok(()) };
+        if began.elapsed() >= removal.timeout {
+            let (what, seconds) = (pod.id().subject(), began.elapsed().as_secs());
+            return Err(at("agent")(Problem::NotReady { what, seconds, cause: "it does not end".into() }));
+        }
+        let detail = format!("for {} to end", pod.id().subject());
+        progress.tell(Event::Waiting { name: "agent", detail, since: began.elapsed() });
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Lets go of the Kustomizations and sources, and removes their kinds.
+async fn remove_kinds(
+    objects: &Objects,
+    removal: &Removal,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let failed = |object: &Object| {
+        let subject = object.id().subject();
+        move |failure| at("kinds")(Problem::cluster(subject, failure))
+    };
+    let mut count = 0;
+    let sources = all::<GitRepository>(objects).await?;
+    for object in all::<Kustomization>(objects).await?.iter().chain(&sources) {
+        objects.merge(object, &json!({"metadata": {"finalizers": null}})).await.map_err(failed(object))?;
+        count += usize::from(objects.delete(object).await.map_err(failed(object))?);
+    }
+    for object in manifests::crds().map_err(at("kinds"))? {
+        count += usize::from(objects.delete(&object).await.map_err(failed(&object))?);
+    }
+    progress.done("kinds", began, format!("{count} objects removed"), Some(change(count > 0)));
+    if !removal.purge {
+        let note = format!(
+            "workloads, the namespace {0} and its Secrets are left; a deploy key stays registered until it is removed there",
+            removal.namespace
+        );
+        progress.tell(Event::Note(note));
+        return Ok(());
+    }
+    remove_secrets(objects, removal, &sources, progress).await
+}
+
+/// The Secrets that bootstrap made for the sources, and the namespace where bootstrap made it.
+async fn remove_secrets(
+    objects: &Objects,
+    removal: &Removal,
+    sources: &[Object],
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let ours = "app.kubernetes.io/part-of=lockgate";
+    let failed =
+        |failure| at("namespace")(Problem::cluster(format!("namespace {}", removal.namespace), failure));
+    let mut count = 0;
+    let secrets = objects.list("v1", "Secret", Some(&removal.namespace), ours).await.map_err(failed)?;
+    let is_named = |secret: &&Object| {
+        sources.iter().any(|source| source.text("/spec/secretRef/name") == Some(secret.id().name.as_str()))
+    };
+    for secret in secrets.iter().filter(is_named) {
+        count += usize::from(objects.delete(secret).await.map_err(failed)?);
+    }
+    let namespaces = objects.list("v1", "Namespace", None, ours).await.map_err(failed)?;
+    for namespace in namespaces.iter().filter(|object| object.id().name == removal.namespace) {
+        count += usize::from(objects.delete(namespace).await.map_err(failed)?);
+    }
+    progress.done("namespace", began, format!("{count} objects removed"), Some(change(count > 0)));
+    progress.tell(Event::Note(
+        "a deploy key stays registered at the repository until it is removed there".into(),
+    ));
+    Ok(())
+}
+
+async fn all<K: Kind>(objects: &Objects) -> Result<Vec<Object>, Failure> {
+    let listed = objects.list(&format!("{}/{}", K::GROUP, K::VERSIONS[0]), K::KIND, None, "").await;
+    listed.map_err(|failure| at("kinds")(Problem::cluster(K::PLURAL, failure)))
+}
+
+fn shell(api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Object, Problem> {
+    let value =
+        json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": namespace}});
+    Object::parse(value).map_err(|error| Problem::Embedded(error.to_string()))
+}
+
+const fn change(is_change: bool) -> Change {
+    if is_change { Change::Configured } else { Change::Unchanged }
+}

@@ -1,0 +1,326 @@
+//! Waits, each telling what it waits for and since when, and ending early where waiting on would not help.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::objects::{Change, Objects};
+use super::problem::{Failure, Problem};
+use super::progress::{Event, Progress, at};
+use crate::api::{Kind as _, Kustomization};
+use crate::model::{Object, ObjectId};
+use crate::overview::{Key, Overview, Row, State};
+use crate::pipeline::ports::ApiFailure;
+
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(400);
+/// How long the API server may take to serve a kind that was just added.
+const DISCOVERY: Duration = Duration::from_secs(15);
+/// How long a failure must stand before it is taken for final: a key needs a moment to be known, an agent to start.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How long a step may wait.
+pub struct Patience {
+    name: &'static str,
+    began: Instant,
+    timeout: Duration,
+}
+
+impl Patience {
+    /// From now on.
+    pub fn new(name: &'static str, timeout: Duration) -> Self {
+        Self { name, began: Instant::now(), timeout }
+    }
+
+    fn is_over(&self) -> bool {
+        self.began.elapsed() >= self.timeout
+    }
+
+    fn ended(&self, what: &Object, cause: &str) -> Problem {
+        Problem::NotReady {
+            what: what.id().subject(),
+            seconds: self.began.elapsed().as_secs(),
+            cause: if cause.is_empty() {
+                "it has no status; does the agent run?".into()
+            } else {
+                cause.into()
+            },
+        }
+    }
+}
+
+/// Applies an object whose kind may have been added a moment ago.
+pub async fn through_discovery(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
+    let began = Instant::now();
+    loop {
+        match objects.put(object).await {
+            Err(ApiFailure::Answered { code: 404, .. } | ApiFailure::UnknownKind { .. })
+                if began.elapsed() < DISCOVERY => {}
+            done => return done,
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Until the API server serves the kinds.
+pub async fn established(objects: &Objects, crds: &[Object], patience: &Patience) -> Result<(), Problem> {
+    for crd in crds {
+        loop {
+            let live = look(objects, crd).await?;
+            if live
+                .as_ref()
+                .is_some_and(|live| condition(live, "Established").is_some_and(|c| c["status"] == "True"))
+            {
+                break;
+            }
+            if patience.is_over() {
+                return Err(patience.ended(crd, "it is not established"));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+    Ok(())
+}
+
+/// Until the Deployment's pod is available.
+pub async fn available(
+    objects: &Objects,
+    deployment: &Object,
+    patience: &Patience,
+    progress: &mut Progress<'_>,
+) -> Result<(), Problem> {
+    let mut last = String::new();
+    loop {
+        if let Some(live) = look(objects, deployment).await?
+            && is_available(&live)
+        {
+            return Ok(());
+        }
+        let namespace = deployment.id().namespace;
+        let pods = objects.list("v1", "Pod", Some(&namespace), "app.kubernetes.io/name=lockgate").await;
+        let pods = pods.map_err(|failure| Problem::cluster("pods", failure))?;
+        let cause = pods.iter().find_map(pod_cause).unwrap_or_else(|| "its pod is not available yet".into());
+        if patience.is_over() {
+            return Err(patience.ended(deployment, &cause));
+        }
+        tell(progress, patience, &mut last, cause);
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn is_available(deployment: &Object) -> bool {
+    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
+    number("/status/observedGeneration") >= number("/metadata/generation")
+        && number("/status/updatedReplicas") >= 1
+        && number("/status/availableReplicas") >= 1
+}
+
+/// Why a pod does not run, from what the kubelet and the scheduler say of it.
+fn pod_cause(pod: &Object) -> Option<String> {
+    let name = pod.id().name;
+    let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+    for status in statuses.into_iter().flatten() {
+        for state in ["waiting", "terminated"] {
+            let Some(state) = status.pointer(&format!("/state/{state}")) else { continue };
+            let reason = state["reason"].as_str().unwrap_or("not running");
+            let message = state["message"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
+            return Some(format!("pod {name}: {reason}{message}"));
+        }
+    }
+    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
+    let unmet = conditions.into_iter().flatten().find(|condition| condition["status"] == "False")?;
+    let text = unmet["message"].as_str().or_else(|| unmet["reason"].as_str()).unwrap_or("not ready");
+    Some(format!("pod {name}: {text}"))
+}
+
+/// Until the source has fetched; the revision.
+pub async fn fetched(
+    objects: &Objects,
+    source: &Object,
+    patience: &Patience,
+    progress: &mut Progress<'_>,
+) -> Result<String, Problem> {
+    let mut last = String::new();
+    let mut failing_since: Option<Instant> = None;
+    loop {
+        let live = look(objects, source).await?;
+        let ready = live.as_ref().filter(|live| is_observed(live)).and_then(|live| condition(live, "Ready"));
+        let cause = ready.and_then(|ready| ready["message"].as_str()).unwrap_or_default().to_owned();
+        let status = ready.and_then(|ready| ready["status"].as_str()).unwrap_or("Unknown");
+        let revision = live.as_ref().and_then(|live| live.text("/status/artifact/revision"));
+        if let ("True", Some(revision)) = (status, revision) {
+            return Ok(revision.into());
+        }
+        failing_since = if status == "False" { failing_since.or(Some(Instant::now())) } else { None };
+        let is_final = failing_since.is_some_and(|since| since.elapsed() >= GRACE);
+        if patience.is_over() || is_final {
+            return Err(patience.ended(source, &cause));
+        }
+        tell(progress, patience, &mut last, if cause.is_empty() { "to be fetched".into() } else { cause });
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Whether the status is of the generation that stands.
+fn is_observed(object: &Object) -> bool {
+    let generation = object.pointer("/metadata/generation").and_then(Value::as_i64);
+    let observed = object.pointer("/status/observedGeneration").and_then(Value::as_i64);
+    observed >= generation
+}
+
+/// Until the root Kustomization and all that it brings are ready, telling the tree as it fills in.
+pub async fn synced(
+    objects: &Objects,
+    root: &Object,
+    patience: &Patience,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let id = root.id();
+    let mut tree = Tree { root: (id.namespace, id.name), ..Tree::default() };
+    loop {
+        let group = Kustomization::GROUP;
+        let all = objects.list(&format!("{group}/v1"), Kustomization::KIND, None, "").await;
+        let all = all.map_err(|failure| at("sync")(Problem::cluster("Kustomizations", failure)))?;
+        let overview = Overview::of(&[], &reachable(root, all));
+        for event in tree.update(&overview, Instant::now()) {
+            progress.tell(event);
+        }
+        if overview.is_ready() && !overview.kustomizations.is_empty() {
+            let took = patience.began;
+            let count = overview.kustomizations.len();
+            progress.done("sync", took, format!("{count} Kustomizations ready"), None);
+            return Ok(());
+        }
+        if patience.is_over() || tree.is_stuck(&overview, Instant::now()) {
+            return Err(unready(&overview, patience));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// All that fails by its own fault, or else all that is not ready.
+fn unready(overview: &Overview, patience: &Patience) -> Failure {
+    let seconds = patience.began.elapsed().as_secs();
+    let causes = overview.root_causes();
+    let is_cause =
+        |row: &&Row| causes.contains(&row.key()) || (causes.is_empty() && row.state != State::Ready);
+    let problem = |row: &Row| Problem::NotReady {
+        what: format!("Kustomization/{}/{}", row.namespace, row.name),
+        seconds,
+        cause: row.what.clone(),
+    };
+    let mut problems: Vec<Problem> = overview.kustomizations.iter().filter(is_cause).map(problem).collect();
+    if problems.is_empty() {
+        problems =
+            overview.kustomizations.iter().filter(|row| row.state != State::Ready).map(problem).collect();
+    }
+    Failure { step: "sync", problems }
+}
+
+/// The root, and the Kustomizations that it or one of them has applied.
+fn reachable(root: &Object, all: Vec<Object>) -> Vec<Object> {
+    let mut by_key: BTreeMap<Key, Object> = BTreeMap::new();
+    for object in all {
+        let id = object.id();
+        by_key.insert((id.namespace, id.name), object);
+    }
+    let id = root.id();
+    let mut pending = vec![(id.namespace, id.name)];
+    let mut found = Vec::new();
+    while let Some(key) = pending.pop() {
+        let Some(object) = by_key.remove(&key) else { continue };
+        let entries = object.pointer("/status/inventory/entries").and_then(Value::as_array);
+        for entry in entries.into_iter().flatten() {
+            let parsed = entry["id"].as_str().and_then(|text| text.parse::<ObjectId>().ok());
+            pending.extend(
+                parsed
+                    .filter(|id| id.group == Kustomization::GROUP && id.kind == Kustomization::KIND)
+                    .map(|id| (id.namespace, id.name)),
+            );
+        }
+        found.push(object);
+    }
+    found
+}
+
+/// What was told of each Kustomization, so that only news is told.
+#[derive(Default)]
+struct Tree {
+    root: Key,
+    order: Vec<Vec<Key>>,
+    free_since: BTreeMap<Key, Instant>,
+    told: BTreeMap<Key, (&'static str, String)>,
+    stuck_since: Option<Instant>,
+}
+
+impl Tree {
+    fn update(&mut self, overview: &Overview, now: Instant) -> Vec<Event> {
+        let mut events = Vec::new();
+        // The root comes before all, and depends on nothing.
+        let levels = overview.levels().into_iter();
+        let others =
+            levels.map(|level| level.into_iter().filter(|key| *key != self.root).collect::<Vec<_>>());
+        let order: Vec<Vec<Key>> = others.filter(|level| !level.is_empty()).collect();
+        if order.len() > 1 && order != self.order {
+            events.push(Event::Order(order.clone()));
+            self.order = order;
+        }
+        for row in overview.kustomizations.iter().rev() {
+            let key = row.key();
+            let is_blocked = matches!(row.state, State::Blocked(_));
+            if is_blocked {
+                self.free_since.remove(&key);
+            }
+            let began = if is_blocked { now } else { *self.free_since.entry(key.clone()).or_insert(now) };
+            let word = row.state.word();
+            let detail = match &row.state {
+                State::Ready | State::Suspended => format!("{} objects", row.objects),
+                State::Blocked(chain) => {
+                    let names: Vec<&str> = chain.iter().map(|(_, name)| name.as_str()).collect();
+                    format!("blocked by {}", names.join(" → "))
+                }
+                State::Failing | State::Progressing => row.what.clone(),
+            };
+            let news = (word, detail.clone());
+            if self.told.get(&key) != Some(&news) {
+                self.told.insert(key.clone(), news);
+                let took = now.saturating_duration_since(began);
+                events.push(Event::Kustomization { key, state: word, detail, took });
+            }
+        }
+        events
+    }
+
+    /// Whether nothing moves any more: all that is not ready has failed, or is blocked by what has, for a while.
+    fn is_stuck(&mut self, overview: &Overview, now: Instant) -> bool {
+        let states: BTreeSet<&'static str> =
+            overview.kustomizations.iter().map(|row| row.state.word()).collect();
+        let is_stuck = states.contains("failing") && !states.contains("progressing");
+        self.stuck_since = if is_stuck { self.stuck_since.or(Some(now)) } else { None };
+        self.stuck_since.is_some_and(|since| now.saturating_duration_since(since) >= GRACE)
+    }
+}
+
+async fn look(objects: &Objects, object: &Object) -> Result<Option<Object>, Problem> {
+    objects.get(object).await.map_err(|failure| Problem::cluster(object.id().subject(), failure))
+}
+
+fn condition<'o>(object: &'o Object, kind: &str) -> Option<&'o Value> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().find(|condition| condition["type"] == kind)
+}
+
+fn tell(progress: &mut Progress<'_>, patience: &Patience, last: &mut String, cause: String) {
+    if *last != cause {
+        progress.tell(Event::Waiting {
+            name: patience.name,
+            detail: cause.clone(),
+            since: patience.began.elapsed(),
+        });
+        *last = cause;
+    }
+}
+
+#[cfg(test)]
+mod tests;

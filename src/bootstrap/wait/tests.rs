@@ -1,0 +1,107 @@
+//! What is told while the tree fills in, from objects and a clock that is passed in.
+
+use serde_json::json;
+
+use super::*;
+
+fn kustomization(name: &str, depends_on: &[&str], ready: &str, children: &[&str]) -> Object {
+    let depends_on: Vec<Value> = depends_on.iter().map(|name| json!({"name": name})).collect();
+    let entries: Vec<Value> = children
+        .iter()
+        .map(|name| json!({"id": format!("n_{name}_kustomize.toolkit.fluxcd.io_Kustomization"), "v": "v1"}))
+        .collect();
+    let reason = if ready == "False" && !depends_on.is_empty() { "DependencyNotReady" } else { "Reason" };
+    let value = json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": name, "namespace": "n", "generation": 1},
+        "spec": {
+            "interval": "1m", "prune": true, "dependsOn": depends_on,
+            "sourceRef": {"kind": "GitRepository", "name": "x"},
+        },
+        "status": {
+            "observedGeneration": 1,
+            "inventory": {"entries": entries},
+            "conditions": [{
+                "type": "Ready", "status": ready, "reason": reason, "message": "m",
+                "lastTransitionTime": "2024-01-01T00:00:00Z",
+            }],
+        },
+    });
+    Object::parse(value).unwrap()
+}
+
+fn told(tree: &mut Tree, objects: &[Object], now: Instant) -> Vec<String> {
+    let events = tree.update(&Overview::of(&[], objects), now);
+    let line = |event: Event| match event {
+        Event::Order(levels) => format!("order of {} levels", levels.len()),
+        Event::Kustomization { key, state, detail, took } => {
+            format!("{} {state} {}s {detail}", key.1, took.as_secs())
+        }
+        other => format!("{other:?}"),
+    };
+    events.into_iter().map(line).collect()
+}
+
+#[test]
+fn only_what_the_root_brings_is_waited_for() {
+    let root = kustomization("root", &[], "True", &["a", "gone"]);
+    let all = vec![
+        kustomization("other", &[], "False", &[]),
+        kustomization("a", &[], "True", &["root", "b"]),
+        root.clone(),
+        kustomization("b", &[], "True", &[]),
+    ];
+    let mut names: Vec<String> = reachable(&root, all).iter().map(|object| object.id().name).collect();
+    names.sort();
+    assert_eq!(names, ["a", "b", "root"]);
+}
+
+#[test]
+fn news_are_told_once_and_times_count_from_when_one_could_start() {
+    let mut tree = Tree::default();
+    let start = Instant::now();
+    let after = |seconds| start + Duration::from_secs(seconds);
+    let a = |ready| kustomization("a", &[], ready, &[]);
+    let b = |ready| kustomization("b", &["a"], ready, &[]);
+    assert_eq!(
+        told(&mut tree, &[a("Unknown"), b("False")], start),
+        ["order of 2 levels", "a progressing 0s m", "b blocked 0s blocked by a"]
+    );
+    assert!(told(&mut tree, &[a("Unknown"), b("False")], after(1)).is_empty());
+    assert_eq!(
+        told(&mut tree, &[a("True"), b("Unknown")], after(3)),
+        ["a ready 3s 0 objects", "b progressing 0s m"]
+    );
+    assert_eq!(told(&mut tree, &[a("True"), b("True")], after(8)), ["b ready 5s 0 objects"]);
+}
+
+#[test]
+fn a_failure_that_stands_ends_the_wait_and_a_new_try_prolongs_it() {
+    let mut tree = Tree::default();
+    let start = Instant::now();
+    let mut is_stuck = |state: &str, seconds: u64| {
+        let objects = [kustomization("a", &[], state, &[]), kustomization("b", &["a"], "False", &[])];
+        tree.is_stuck(&Overview::of(&[], &objects), start + Duration::from_secs(seconds))
+    };
+    assert!(!is_stuck("False", 0));
+    assert!(!is_stuck("Unknown", 20));
+    assert!(!is_stuck("False", 40));
+    assert!(!is_stuck("False", 60));
+    assert!(is_stuck("False", 70));
+}
+
+#[test]
+fn a_pod_that_does_not_run_says_why() {
+    let pod = |status: Value| {
+        let value = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "status": status});
+        pod_cause(&Object::parse(value).unwrap())
+    };
+    let pulling = json!({"containerStatuses": [
+        {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}},
+    ]});
+    assert_eq!(pod(pulling).as_deref(), Some("pod p: ImagePullBackOff: Back-off pulling image"));
+    let unscheduled = json!({"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}]});
+    assert_eq!(pod(unscheduled).as_deref(), Some("pod p: 0/3 nodes are available"));
+    assert_eq!(pod(json!({"conditions": [{"type": "Ready", "status": "True"}]})), None);
+}

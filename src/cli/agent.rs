@@ -1,0 +1,83 @@
+//! `lockgate agent`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+
+use super::output::Error;
+use super::shared::ClusterArguments;
+use crate::agent::{self, AgentError, Config};
+use crate::api::keys;
+use crate::cluster;
+use crate::source::git::Git;
+
+/// Threads of the runtime. The work is waiting for the network; two keep one busy task from delaying the lease.
+const THREADS: usize = 2;
+
+/// Run the agent: the command of the Deployment, which also runs outside a cluster
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    cluster: ClusterArguments,
+    /// The namespace of the agent's Lease
+    #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
+    namespace: String,
+    /// The one namespace whose Kustomizations and GitRepositories are served; without it all are
+    #[arg(long, value_name = "NAME")]
+    watch_namespace: Option<String>,
+    /// Where /healthz, /readyz and /metrics are served
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_addr: Option<SocketAddr>,
+    /// A folder for fetched objects; it may be empty at each start
+    #[arg(long, value_name = "FOLDER", default_value = "/tmp/lockgate")]
+    state_dir: PathBuf,
+    /// How many reconciles build or write at a time; those that wait for health are not counted
+    #[arg(long, value_name = "NUMBER", default_value_t = 8)]
+    concurrency: usize,
+    /// The ServiceAccount of Kustomizations that name none
+    #[arg(long, value_name = "NAME")]
+    default_service_account: Option<String>,
+    /// Refuse references to other namespaces and Kustomizations without a ServiceAccount
+    #[arg(long)]
+    lockdown: bool,
+    /// Go on though Flux's controllers run
+    #[arg(long)]
+    adopt: bool,
+}
+
+/// Runs the agent. It makes the runtime itself, since libgit2 is to be set up before there are threads.
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let filter = EnvFilter::try_from_env("LOCKGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).init();
+    let git = Git::new(&arguments.state_dir).map_err(|error| Error::failed(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
+    let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
+    let result = runtime.block_on(start(arguments, git));
+    // A fetch from a host that does not answer must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
+    let client = cluster::Client::connect(&arguments.cluster.target()).await;
+    let config = Config {
+        client: client.map_err(|error| Error::unreachable(error.to_string()))?,
+        namespace: arguments.namespace.clone(),
+        watch_namespace: arguments.watch_namespace.clone(),
+        pod: std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()),
+        listen: arguments.metrics_addr,
+        git,
+        adopt: arguments.adopt,
+        lockdown: arguments.lockdown,
+        default_service_account: arguments.default_service_account.clone(),
+        concurrency: arguments.concurrency,
+    };
+    match agent::run(config).await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error @ AgentError::FluxRuns(_)) => Err(Error::refused(error.to_string())),
+        Err(error) => Err(Error::failed(error.to_string())),
+    }
+}

@@ -1,0 +1,339 @@
+//! `lockgate bootstrap`.
+
+use std::io::{self, BufRead as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use zeroize::Zeroize as _;
+
+use super::output::{self, Error};
+use super::progress::{Form, Printer};
+use super::shared::{ClusterArguments, InstallationArguments, duration};
+use crate::api::keys;
+use crate::bootstrap::github::{Credentials, GitHub, PUBLIC_API};
+use crate::bootstrap::hosts::SshUrl;
+use crate::bootstrap::key::Algorithm;
+use crate::bootstrap::manifests::{self, Sync};
+use crate::bootstrap::problem::{Failure, Problem};
+use crate::bootstrap::progress::Progress;
+use crate::bootstrap::steps::{self, Plan, Target};
+use crate::model::{self, Secret};
+
+/// Where the token is looked for.
+const TOKEN_VARIABLE: &str = "GITHUB_TOKEN";
+
+/// Set a cluster up to run what a repository says
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    remote: Remote,
+}
+
+#[derive(Subcommand)]
+enum Remote {
+    Github(GithubArguments),
+    Git(GitArguments),
+}
+
+/// A repository at GitHub or GitHub Enterprise
+///
+/// Makes a key pair, registers its public half as a read-only deploy key, and installs the agent. Nothing is committed
+/// to the repository. The token is read from GITHUB_TOKEN unless a flag says otherwise; it needs "Administration: read
+/// and write" and "Contents: read-only" on the repository, and is never stored.
+#[derive(Args)]
+struct GithubArguments {
+    /// The repository, as OWNER/NAME
+    #[arg(value_name = "OWNER/NAME")]
+    repository: String,
+    #[command(flatten)]
+    token: TokenArguments,
+    /// Where GitHub's API is; https://HOST/api/v3 for GitHub Enterprise
+    #[arg(long, value_name = "URL", default_value = PUBLIC_API)]
+    api_url: String,
+    /// Where GitHub's SSH is, as [USER@]HOST[:PORT]; without it the host of the API
+    #[arg(long, value_name = "ADDRESS")]
+    ssh_host: Option<String>,
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+/// A repository at any SSH server
+///
+/// Prints a public key, and waits until the server lets it in.
+#[derive(Args)]
+struct GitArguments {
+    /// The repository's address, as ssh://git@HOST[:PORT]/PATH
+    #[arg(value_name = "URL")]
+    url: String,
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+#[derive(Args)]
+#[group(multiple = false)]
+struct TokenSource {
+    /// Read the token from the first line of standard input
+    #[arg(long)]
+    token_stdin: bool,
+    /// Read the token from the first line of a file
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Authenticate as a GitHub App with this id
+    #[arg(long, value_name = "ID", requires_all = ["app_installation_id", "app_private_key_file"])]
+    app_id: Option<u64>,
+}
+
+#[derive(Args)]
+struct TokenArguments {
+    #[command(flatten)]
+    source: TokenSource,
+    /// The App's installation
+    #[arg(long, value_name = "ID", requires = "app_id")]
+    app_installation_id: Option<u64>,
+    /// The App's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "app_id")]
+    app_private_key_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct CommonArguments {
+    #[command(flatten)]
+    cluster: ClusterArguments,
+    /// The branch to follow
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    branch: String,
+    /// The folder to begin with
+    #[arg(long, value_name = "PATH", default_value = "./")]
+    path: String,
+    /// How often to look for a new commit
+    #[arg(long, value_name = "DURATION", default_value = "1m")]
+    interval: model::Duration,
+    #[command(flatten)]
+    installation: InstallationArguments,
+    /// The name of the GitRepository and the Kustomization; without it the one that the folder's Kustomizations use
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The Secret with the key; one that exists is used as it is
+    #[arg(long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
+    secret_name: String,
+    /// Make a Secret that exists anew, with a new key
+    #[arg(long)]
+    replace_secret: bool,
+    /// The kind of key to make: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521
+    #[arg(long, value_name = "NAME", default_value_t)]
+    ssh_key_algorithm: Algorithm,
+    /// The ServiceAccount of the namespace in whose name the root Kustomization is applied
+    #[arg(long, value_name = "NAME", required_if_eq("lockdown", "true"))]
+    service_account: Option<String>,
+    /// How long each wait may take
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    timeout: Duration,
+    /// Print the objects as YAML, without the Secret, and change nothing; neither cluster nor host is asked
+    #[arg(long)]
+    export: bool,
+    /// How to print the progress
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+    match arguments.remote {
+        Remote::Github(arguments) => at_github(arguments).await,
+        Remote::Git(arguments) => at_ssh_server(arguments).await,
+    }
+}
+
+async fn at_github(arguments: GithubArguments) -> Result<ExitCode, Error> {
+    let repository = repository(&arguments.repository)?;
+    let host = arguments.ssh_host.clone().unwrap_or_else(|| ssh_host(&arguments.api_url));
+    let user = if host.contains('@') { "" } else { "git@" };
+    let url = format!("ssh://{user}{host}/{repository}").parse::<SshUrl>();
+    let url = url.map_err(|error| Error::usage(error.to_string()))?;
+    let common = arguments.common;
+    if common.export {
+        return export(&common, &url);
+    }
+    let (credentials, origin) = credentials(&arguments.token)?;
+    let github = GitHub::new(&arguments.api_url, &credentials, repository);
+    let github = github.map_err(|error| {
+        let problem = Problem::github(error, repository);
+        Error::from(Failure { step: "preflight", problems: vec![problem] })
+    })?;
+    drop(credentials);
+    let target = common.cluster.connect().await?;
+    let plan = common.plan();
+    let mut printer = Printer::new(common.output);
+    printer.heading(&format!("context   {}            token  {origin}", target.name));
+    let mut sink = |event| printer.print(&event);
+    let mut progress = Progress::new(&mut sink);
+    let result = steps::github(&target, &plan, &github, &url, &mut progress).await;
+    let (changed, took) = (progress.changed, progress.started.elapsed());
+    printer.end(result, changed, took, NEXT)
+}
+
+async fn at_ssh_server(arguments: GitArguments) -> Result<ExitCode, Error> {
+    let url: SshUrl = arguments.url.parse().map_err(|error| Error::usage(format!("{error}")))?;
+    let common = arguments.common;
+    if common.export {
+        return export(&common, &url);
+    }
+    let target: Target = common.cluster.connect().await?;
+    let plan = common.plan();
+    let mut printer = Printer::new(common.output);
+    printer.heading(&format!("context   {}", target.name));
+    let mut sink = |event| printer.print(&event);
+    let mut progress = Progress::new(&mut sink);
+    let result = steps::git(&target, &plan, &url, &mut progress).await;
+    let (changed, took) = (progress.changed, progress.started.elapsed());
+    printer.end(result, changed, took, NEXT)
+}
+
+/// What to try after a run.
+const NEXT: &str = "lockgate status · kubectl get ks -A · a new commit is picked up by itself";
+
+impl CommonArguments {
+    fn plan(&self) -> Plan {
+        Plan {
+            installation: self.installation.installation(),
+            name: self.name.clone(),
+            branch: self.branch.clone(),
+            path: self.path.clone(),
+            interval: self.interval,
+            secret_name: self.secret_name.clone(),
+            algorithm: self.ssh_key_algorithm,
+            replace_secret: self.replace_secret,
+            service_account: self.service_account.clone(),
+            timeout: self.timeout,
+        }
+    }
+}
+
+fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
+    let problem = |problem| Error::from(Failure { step: "export", problems: vec![problem] });
+    let plan = common.plan();
+    let sync = Sync {
+        name: plan.name.unwrap_or_else(|| keys::DEFAULT_NAMESPACE.into()),
+        url: url.url(),
+        branch: plan.branch,
+        path: plan.path,
+        interval: plan.interval,
+        secret_name: plan.secret_name,
+        service_account: plan.service_account,
+    };
+    let mut objects = manifests::namespace(&plan.installation).map_err(problem)?;
+    objects.extend(manifests::crds().map_err(problem)?);
+    objects.extend(manifests::agent(&plan.installation).map_err(problem)?);
+    objects.extend(manifests::sync(&plan.installation, &sync).map_err(problem)?);
+    output::write(&manifests::to_yaml(&objects))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `owner/name`, as the API and SSH take it.
+fn repository(text: &str) -> Result<&str, Error> {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && !name.starts_with(['.', '-'])
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    };
+    match text.split_once('/') {
+        Some((owner, name)) if is_name(owner) && is_name(name) => {
+            Ok(text.strip_suffix(".git").unwrap_or(text))
+        }
+        _ => Err(Error::usage(format!("'{text}' is not of the form OWNER/NAME"))),
+    }
+}
+
+/// The SSH host that belongs to an API: `api.github.com` answers for `github.com`, an Enterprise server for itself.
+fn ssh_host(api_url: &str) -> String {
+    let authority = api_url.split_once("://").map_or(api_url, |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => format!("[{}]", rest.split(']').next().unwrap_or_default()),
+        None => authority.split(':').next().unwrap_or_default().to_owned(),
+    };
+    host.strip_prefix("api.").map_or(host.clone(), ToOwned::to_owned)
+}
+
+/// The credentials, and from where they are.
+fn credentials(arguments: &TokenArguments) -> Result<(Credentials, String), Error> {
+    let source = &arguments.source;
+    let app = (source.app_id, arguments.app_installation_id, &arguments.app_private_key_file);
+    if let (Some(id), Some(installation), Some(file)) = app {
+        let private_key = std::fs::read(file).map(Secret::new).map_err(|error| unreadable(file, &error))?;
+        return Ok((Credentials::App { id, installation, private_key }, format!("GitHub App {id}")));
+    }
+    if let Some(file) = &source.token_file {
+        let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+        return Ok((Credentials::Token(token(text, "the file is empty")?), file.display().to_string()));
+    }
+    if source.token_stdin {
+        let mut line = String::new();
+        let read = io::stdin().lock().read_line(&mut line);
+        read.map_err(|error| Error::usage(format!("standard input: {error}")))?;
+        return Ok((Credentials::Token(token(line, "standard input is empty")?), "standard input".into()));
+    }
+    match std::env::var(TOKEN_VARIABLE) {
+        Ok(text) => {
+            let secret = token(text, "GITHUB_TOKEN is empty")?;
+            Ok((Credentials::Token(secret), format!("${TOKEN_VARIABLE}")))
+        }
+        Err(_) => Err(Error::usage("there is no GitHub token").hint(
+            "set GITHUB_TOKEN, or pass --token-stdin, --token-file FILE, or --app-id and its two companions",
+        )),
+    }
+}
+
+/// The first line, wiped behind us.
+fn token(mut text: String, empty: &str) -> Result<Secret<String>, Error> {
+    let secret = Secret::new(text.lines().next().unwrap_or_default().trim().to_owned());
+    text.zeroize();
+    if secret.expose().is_empty() {
+        return Err(Error::usage(empty));
+    }
+    if !secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::usage("the token holds characters that tokens do not have"));
+    }
+    Ok(secret)
+}
+
+fn unreadable(file: &std::path::Path, error: &io::Error) -> Error {
+    Error::usage(format!("{}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ssh_host_follows_from_the_api() {
+        for (api, host) in [
+            (PUBLIC_API, "github.com"),
+            ("https://ghe.example.com/api/v3", "ghe.example.com"),
+            ("https://api.corp.ghe.com", "corp.ghe.com"),
+            ("http://127.0.0.1:8080", "127.0.0.1"),
+            ("http://[::1]:8080/x", "[::1]"),
+        ] {
+            assert_eq!(ssh_host(api), host);
+        }
+    }
+
+    #[test]
+    fn a_repository_is_owner_and_name() {
+        assert_eq!(repository("o/r.git").unwrap(), "o/r");
+        for text in ["o", "o/", "/r", "o/r/x", "https://github.com/o/r", "../r", "o/-r"] {
+            assert_eq!(repository(text).unwrap_err().code(), 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_one_line_and_never_printed() {
+        assert_eq!(token("ghp_x\nmore\n".into(), "e").unwrap().expose(), "ghp_x");
+        for text in ["", "\n", "with space", "caf\u{e9}"] {
+            let error = token(text.into(), "it is empty").unwrap_err();
+            assert_eq!(error.code(), 2);
+            assert!(text.is_empty() || text == "\n" || !format!("{error:?}").contains(text), "{error:?}");
+        }
+    }
+}

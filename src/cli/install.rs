@@ -1,0 +1,51 @@
+//! `lockgate install`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::output::{self, Error};
+use super::progress::{Form, Printer};
+use super::shared::{ClusterArguments, InstallationArguments, duration};
+use crate::bootstrap::problem::Failure;
+use crate::bootstrap::progress::Progress;
+use crate::bootstrap::{manifests, steps};
+
+/// Install the agent and its kinds, without a repository
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    cluster: ClusterArguments,
+    #[command(flatten)]
+    installation: InstallationArguments,
+    /// How long to wait for the agent
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    timeout: Duration,
+    /// Print the objects as YAML and change nothing; no cluster is asked
+    #[arg(long)]
+    export: bool,
+    /// How to print the progress
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+    let installation = arguments.installation.installation();
+    if arguments.export {
+        let problem = |problem| Error::from(Failure { step: "export", problems: vec![problem] });
+        let mut objects = manifests::namespace(&installation).map_err(problem)?;
+        objects.extend(manifests::crds().map_err(problem)?);
+        objects.extend(manifests::agent(&installation).map_err(problem)?);
+        output::write(&manifests::to_yaml(&objects))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let target = arguments.cluster.connect().await?;
+    let mut printer = Printer::new(arguments.output);
+    printer.heading(&format!("context   {}", target.name));
+    let mut sink = |event| printer.print(&event);
+    let mut progress = Progress::new(&mut sink);
+    let result = steps::install(&target, &installation, arguments.timeout, &mut progress).await;
+    let (changed, took) = (progress.changed, progress.started.elapsed());
+    printer.end(result, changed, took, "lockgate status · kubectl get ks -A")
+}

@@ -1,0 +1,112 @@
+//! The command line: arguments and printing only. One file a command, and one table of them.
+//!
+//! Data goes to standard output, progress to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the cluster
+//! or GitHub could not be asked, 4 refused for safety.
+
+mod agent;
+mod bootstrap;
+mod build;
+mod completions;
+mod install;
+mod output;
+mod progress;
+mod shared;
+mod status;
+mod uninstall;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use self::output::Error;
+
+/// A GitOps agent for Kubernetes that speaks the Flux API.
+#[derive(Parser)]
+#[command(name = "lockgate", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the cluster or GitHub could not be asked, \
+                        4 refused for safety."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The table of commands.
+#[derive(Subcommand)]
+enum Command {
+    Agent(agent::Arguments),
+    Bootstrap(Box<bootstrap::Arguments>),
+    Build(build::Arguments),
+    Install(install::Arguments),
+    Uninstall(uninstall::Arguments),
+    Status(status::Arguments),
+    Completions(completions::Arguments),
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are data; clap knows which stream and which code each has. A closed pipe is no failure.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    // The agent makes a runtime of its own, before which the process must not have threads.
+    if let Command::Agent(arguments) = &cli.command {
+        return agent::run(arguments).unwrap_or_else(|error| error.report());
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Error::failed(format!("the runtime does not start: {error}")).report(),
+    };
+    let result = runtime.block_on(run(cli.command));
+    // A thread that waits for a host that does not answer must not hold up the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(error) => error.report(),
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, Error> {
+    match command {
+        Command::Agent(arguments) => agent::run(&arguments),
+        Command::Bootstrap(arguments) => bootstrap::run(*arguments).await,
+        Command::Build(arguments) => build::run(&arguments),
+        Command::Install(arguments) => install::run(arguments).await,
+        Command::Uninstall(arguments) => uninstall::run(arguments).await,
+        Command::Status(arguments) => status::run(&arguments).await,
+        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_file_stands_in_the_table() {
+        let helpers = ["mod", "output", "progress", "shared"];
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .filter(|name| !helpers.contains(&name.as_str()))
+            .collect();
+        files.sort();
+        files.dedup();
+        let command = Cli::command();
+        let mut commands: Vec<String> =
+            command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        commands.sort();
+        assert_eq!(files, commands);
+    }
+}

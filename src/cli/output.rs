@@ -1,0 +1,143 @@
+//! Standard output, errors, and exit codes.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use crate::bootstrap::problem::{Class, Failure};
+use crate::pipeline::ports::ApiFailure;
+
+/// Writes data. Whoever reads it may stop reading: that is no failure.
+pub(super) fn write(text: &str) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::from)
+}
+
+/// Whether a stream shows colours: a terminal, and the user has not said otherwise (no-color.org).
+pub(super) fn has_colour(is_terminal: bool) -> bool {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_terminal && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Whether lines on standard error may be drawn over.
+pub(super) fn is_live() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("CI").is_none()
+}
+
+/// How a command ends when it does not succeed.
+#[derive(Debug)]
+pub(super) struct Error {
+    code: u8,
+    /// What is wrong, one line a thing; empty where it has been printed already.
+    messages: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Error {
+    /// It was tried and failed.
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self { code: 1, messages: vec![message.into()], hints: Vec::new() }
+    }
+
+    /// The command was not right.
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::failed(message) }
+    }
+
+    /// The cluster could not be asked.
+    pub(super) fn unreachable(message: impl Into<String>) -> Self {
+        Self { code: 3, ..Self::failed(message) }
+    }
+
+    /// It was not done, since it would do harm.
+    pub(super) fn refused(message: impl Into<String>) -> Self {
+        Self { code: 4, ..Self::failed(message) }
+    }
+
+    /// What to do about it.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Prints what is wrong.
+    pub(super) fn report(&self) -> ExitCode {
+        let mut stderr = io::stderr().lock();
+        for message in &self.messages {
+            let _ = writeln!(stderr, "✗ {message}");
+        }
+        for hint in &self.hints {
+            let _ = writeln!(stderr, "  fix: {hint}");
+        }
+        ExitCode::from(self.code)
+    }
+
+    #[cfg(test)]
+    pub(super) const fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self { code: 0, messages: Vec::new(), hints: Vec::new() };
+        }
+        Self::failed(format!("the output cannot be written: {error}"))
+    }
+}
+
+impl From<ApiFailure> for Error {
+    fn from(failure: ApiFailure) -> Self {
+        Self::unreachable(failure.to_string())
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        let messages =
+            failure.problems.iter().map(|problem| format!("{}  {problem}", failure.step)).collect();
+        let mut hints: Vec<String> = Vec::new();
+        for fix in failure.problems.iter().filter_map(crate::bootstrap::problem::Problem::fix) {
+            if !hints.contains(&fix) {
+                hints.push(fix);
+            }
+        }
+        let code = match failure.class() {
+            Class::Failed => 1,
+            Class::Usage => 2,
+            Class::Unreachable => 3,
+            Class::Refused => 4,
+        };
+        Self { code, messages, hints }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bootstrap::github::GitHubError;
+    use crate::bootstrap::problem::Problem;
+
+    #[test]
+    fn a_reader_that_stops_is_no_failure() {
+        let closed = Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!((closed.code, closed.messages.len()), (0, 0));
+        assert_eq!(Error::from(io::Error::from(io::ErrorKind::StorageFull)).code, 1);
+    }
+
+    #[test]
+    fn the_gravest_problem_decides_and_each_fix_stands_once() {
+        let branch = |name: &str| Problem::NoBranch { branch: name.into(), default: "main".into() };
+        let unavailable = GitHubError::Unavailable { request: "GET /meta".into(), status: 502 };
+        let unreachable = Problem::github(unavailable, "o/r");
+        let secret = Problem::Secret { name: "n/s".into(), reason: "x".into() };
+        for (problems, code, hints) in [
+            (vec![branch("a"), branch("b")], 1, 1),
+            (vec![branch("a"), unreachable.clone()], 3, 2),
+            (vec![unreachable, secret], 4, 2),
+        ] {
+            let error = Error::from(Failure { step: "preflight", problems });
+            assert_eq!((error.code, error.hints.len(), error.messages.len()), (code, hints, 2));
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Prints what a run tells: lines for people on standard error, or one JSON object a line on standard output.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use super::output::{self, Error};
+use crate::bootstrap::objects::Change;
+use crate::bootstrap::problem::{Failure, Problem};
+use crate::bootstrap::progress::Event;
+use crate::overview::Key;
+
+/// The width of a step's name.
+const NAME_WIDTH: usize = 11;
+/// Where a line's time stands, on a terminal that is wide enough.
+const TIME_COLUMN: usize = 96;
+
+/// How the progress is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Form {
+    /// Lines for people, on standard error
+    #[default]
+    Text,
+    /// One JSON object a line, on standard output
+    Json,
+}
+
+/// Prints events in one form.
+pub(super) struct Printer {
+    form: Form,
+    colour: bool,
+    live: bool,
+    /// Whether the last line may be drawn over.
+    is_open: bool,
+}
+
+impl Printer {
+    pub(super) fn new(form: Form) -> Self {
+        Self {
+            form,
+            colour: output::has_colour(io::stderr().is_terminal()),
+            live: output::is_live(),
+            is_open: false,
+        }
+    }
+
+    /// What the run is about.
+    pub(super) fn heading(&mut self, text: &str) {
+        match self.form {
+            Form::Text => self.line(&format!(" {text}"), false),
+            Form::Json => print_json(&json!({"event": "start", "detail": text})),
+        }
+    }
+
+    /// One event.
+    pub(super) fn print(&mut self, event: &Event) {
+        match self.form {
+            Form::Text => self.print_text(event),
+            Form::Json => print_json(&json_of(event)),
+        }
+    }
+
+    /// The end.
+    pub(super) fn end(
+        &mut self,
+        result: Result<(), Failure>,
+        changed: Change,
+        took: Duration,
+        next: &str,
+    ) -> Result<ExitCode, Error> {
+        match result {
+            Ok(()) => {
+                let what = match changed {
+                    Change::Unchanged => "already up to date, nothing was changed",
+                    Change::Adopted | Change::Configured | Change::Created => "done",
+                };
+                match self.form {
+                    Form::Json => {
+                        print_json(
+                            &json!({"event": "done", "change": changed.to_string(), "seconds": seconds(took)}),
+                        );
+                    }
+                    Form::Text => {
+                        self.line(&format!("{} {what} in {}", self.glyph("ready"), in_seconds(took)), false);
+                        if !next.is_empty() {
+                            self.line(&format!("  next: {next}"), false);
+                        }
+                    }
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(failure) => {
+                if self.form == Form::Json {
+                    let problems: Vec<Value> = failure.problems.iter().map(json_problem).collect();
+                    print_json(&json!({"event": "failed", "step": failure.step, "problems": problems}));
+                }
+                self.close();
+                Err(Error::from(failure))
+            }
+        }
+    }
+
+    fn print_text(&mut self, event: &Event) {
+        match event {
+            Event::Step { name, detail, change, took } => {
+                let change = change.map(|change| format!("  ({change})")).unwrap_or_default();
+                let text = format!("{} {name:NAME_WIDTH$} {detail}{change}", self.glyph("ready"));
+                self.line(&with_time(&text, *took), false);
+            }
+            Event::Waiting { name, detail, since } => {
+                let glyph = self.glyph("progressing");
+                let text = format!(
+                    "{glyph} {name:NAME_WIDTH$} waiting {}: {}",
+                    in_seconds(*since),
+                    first_line(detail)
+                );
+                self.line(&text, true);
+            }
+            Event::Order(levels) => {
+                let text =
+                    format!("{} {:NAME_WIDTH$} order: {}", self.glyph("progressing"), "sync", order(levels));
+                self.line(&text, false);
+            }
+            Event::Kustomization { key, state, detail, took } => {
+                let glyph = self.glyph(state);
+                let text = format!("  {glyph} {:20} {}", key.1, first_line(detail));
+                let is_end = matches!(*state, "ready" | "suspended");
+                let text = if is_end { with_time(&text, *took) } else { text };
+                self.line(&text, !is_end && *state != "failing");
+            }
+            Event::Note(text) => {
+                let text = text.replace('\n', "\n    ");
+                self.line(&format!("  ! {text}"), false);
+            }
+        }
+    }
+
+    /// Writes a line. One that is open is drawn over by the next, on a terminal.
+    fn line(&mut self, text: &str, open: bool) {
+        let mut stderr = io::stderr().lock();
+        // A terminal that has gone away, or a closed pipe, must not end the run half-way.
+        let _ = if self.is_open { write!(stderr, "\r\x1b[2K") } else { Ok(()) };
+        self.is_open = open && self.live;
+        let _ = if self.is_open {
+            let shown: String = text.chars().take(TIME_COLUMN).collect();
+            write!(stderr, "{shown}")
+        } else {
+            writeln!(stderr, "{text}")
+        };
+        let _ = stderr.flush();
+    }
+
+    fn close(&mut self) {
+        if self.is_open {
+            let _ = writeln!(io::stderr());
+            self.is_open = false;
+        }
+    }
+
+    fn glyph(&self, state: &str) -> String {
+        let (glyph, colour) = match state {
+            "ready" => ("✔", 32),
+            "failing" => ("✗", 31),
+            "blocked" => ("⧗", 33),
+            "suspended" => ("‖", 33),
+            _ => ("◎", 36),
+        };
+        if self.colour { format!("\x1b[{colour}m{glyph}\x1b[0m") } else { glyph.into() }
+    }
+}
+
+/// `crds → kube-security, kube-observability → foobar`.
+fn order(levels: &[Vec<Key>]) -> String {
+    let level = |keys: &Vec<Key>| keys.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
+    levels.iter().map(level).collect::<Vec<_>>().join(" → ")
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn with_time(text: &str, took: Duration) -> String {
+    let time = in_seconds(took);
+    let width = TIME_COLUMN.saturating_sub(text.chars().count() + time.len()).max(2);
+    format!("{text}{:width$}{time}", "")
+}
+
+fn in_seconds(duration: Duration) -> String {
+    format!("{:.1}s", duration.as_secs_f64())
+}
+
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn json_of(event: &Event) -> Value {
+    match event {
+        Event::Step { name, detail, change, took } => json!({
+            "event": "step", "step": name, "detail": detail, "seconds": seconds(*took),
+            "change": change.map(|change| change.to_string()),
+        }),
+        Event::Waiting { name, detail, since } => {
+            json!({"event": "waiting", "step": name, "detail": detail, "seconds": seconds(*since)})
+        }
+        Event::Order(levels) => {
+            let name = |(namespace, name): &Key| format!("{namespace}/{name}");
+            let levels: Vec<Vec<String>> =
+                levels.iter().map(|keys| keys.iter().map(name).collect()).collect();
+            json!({"event": "order", "levels": levels})
+        }
+        Event::Kustomization { key: (namespace, name), state, detail, took } => json!({
+            "event": "kustomization", "namespace": namespace, "name": name, "state": state, "detail": detail,
+            "seconds": seconds(*took),
+        }),
+        Event::Note(text) => json!({"event": "note", "detail": text}),
+    }
+}
+
+fn json_problem(problem: &Problem) -> Value {
+    json!({"cause": problem.to_string(), "fix": problem.fix()})
+}
+
+/// A reader that has gone away must not end the run half-way either.
+fn print_json(value: &Value) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{value}").and_then(|()| stdout.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_reads_from_left_to_right() {
+        let key = |name: &str| ("n".to_owned(), name.to_owned());
+        let levels = [vec![key("crds")], vec![key("a"), key("b")], vec![key("foobar")]];
+        assert_eq!(order(&levels), "crds → a, b → foobar");
+    }
+
+    #[test]
+    fn times_stand_in_a_column_and_never_touch_the_text() {
+        let line = with_time("short", Duration::from_millis(1240));
+        assert_eq!((line.chars().count(), line.ends_with("  1.2s")), (TIME_COLUMN, true));
+        let long = "x".repeat(200);
+        assert_eq!(with_time(&long, Duration::from_secs(3)), format!("{long}  3.0s"));
+    }
+
+    #[test]
+    fn events_are_one_object_each() {
+        let event = Event::Step {
+            name: "secret",
+            detail: "n/s".into(),
+            change: Some(Change::Created),
+            took: Duration::from_millis(120),
+        };
+        let expected = json!({
+            "event": "step", "step": "secret", "detail": "n/s", "seconds": 0.12, "change": "created",
+        });
+        assert_eq!(json_of(&event), expected);
+    }
+}

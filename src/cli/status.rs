@@ -1,0 +1,312 @@
+//! `lockgate status`.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::{Args, ValueEnum};
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+use super::output::{self, Error};
+use super::shared::ClusterArguments;
+use crate::api::{GitRepository, Kind, Kustomization, keys};
+use crate::bootstrap::objects::Objects;
+use crate::model::{ConditionStatus, Object, Timestamp, yaml};
+use crate::overview::{Key, Overview, Row, Source, State};
+
+#[cfg(test)]
+mod tests;
+
+/// Show how the platform stands: what is blocked first, and by what
+#[derive(Args)]
+#[command(after_help = "Exit codes: 0 all ready, 1 something is not, 3 the cluster could not be asked. \
+                        Reading is all that it needs; the agent need not run.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    cluster: ClusterArguments,
+    /// The namespace to look at
+    #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
+    namespace: String,
+    /// Look at all namespaces
+    #[arg(short = 'A', long)]
+    all_namespaces: bool,
+    /// Leave out what is ready
+    #[arg(long)]
+    failing: bool,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Form {
+    /// Tables for people
+    #[default]
+    Table,
+    /// The same with addresses and whole messages
+    Wide,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+    /// kind/namespace/name, one a line
+    Name,
+}
+
+pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let target = arguments.cluster.connect().await?;
+    let objects = Objects::new(target.client.kube());
+    let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
+    let (sources, kustomizations) = futures::try_join!(
+        all::<GitRepository>(&objects, namespace),
+        all::<Kustomization>(&objects, namespace)
+    )?;
+    let overview = Overview::of(&sources, &kustomizations);
+    let is_ready = overview.is_ready();
+    let view = View {
+        colour: output::has_colour(io::stdout().is_terminal()),
+        now: now(),
+        with_namespace: arguments.all_namespaces,
+        failing: arguments.failing,
+    };
+    let text = match arguments.output {
+        Form::Table | Form::Wide => table(&overview, &view, arguments.output == Form::Wide),
+        Form::Json => format!("{:#}\n", value(&overview, &view)),
+        Form::Yaml => yaml::to_string(&value(&overview, &view)),
+        Form::Name => names(&overview, &view),
+    };
+    output::write(&text)?;
+    Ok(ExitCode::from(u8::from(!is_ready)))
+}
+
+/// How to show it.
+struct View {
+    colour: bool,
+    now: Timestamp,
+    with_namespace: bool,
+    failing: bool,
+}
+
+impl View {
+    fn rows<'o>(&self, overview: &'o Overview) -> impl Iterator<Item = &'o Row> + use<'o> {
+        let failing = self.failing;
+        overview.kustomizations.iter().filter(move |row| !failing || row.state != State::Ready)
+    }
+
+    fn sources<'o>(&self, overview: &'o Overview) -> impl Iterator<Item = &'o Source> + use<'o> {
+        let failing = self.failing;
+        overview.sources.iter().filter(move |source| !failing || source.ready != ConditionStatus::True)
+    }
+
+    fn name(&self, namespace: &str, name: &str) -> String {
+        if self.with_namespace { format!("{namespace}/{name}") } else { name.to_owned() }
+    }
+
+    fn age(&self, since: Option<Timestamp>) -> String {
+        since.map_or_else(|| "-".into(), |since| age(self.now.since(since)))
+    }
+
+    /// Colours the signs at the beginning of lines, after the columns have been aligned.
+    fn coloured(&self, table: &str) -> String {
+        let states =
+            [State::Failing, State::Blocked(Vec::new()), State::Progressing, State::Suspended, State::Ready];
+        let mut text = table.to_owned();
+        for (glyph, colour) in states.iter().map(glyph).filter(|_| self.colour) {
+            text = text.replace(&format!("\n{glyph}"), &format!("\n\x1b[{colour}m{glyph}\x1b[0m"));
+        }
+        text
+    }
+}
+
+const fn glyph(state: &State) -> (&'static str, u8) {
+    match state {
+        State::Failing => ("✗", 31),
+        State::Blocked(_) => ("⧗", 33),
+        State::Progressing => ("◎", 36),
+        State::Suspended => ("‖", 33),
+        State::Ready => ("✔", 32),
+    }
+}
+
+async fn all<K: Kind>(objects: &Objects, namespace: Option<&str>) -> Result<Vec<Object>, Error> {
+    let listed = objects.list(&format!("{}/{}", K::GROUP, K::VERSIONS[0]), K::KIND, namespace, "").await;
+    listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", K::PLURAL)))
+}
+
+fn table(overview: &Overview, view: &View, wide: bool) -> String {
+    if overview.sources.is_empty() && overview.kustomizations.is_empty() {
+        return "Nothing to show: there is no GitRepository and no Kustomization here (-A looks everywhere).\n".into();
+    }
+    let mut text = String::new();
+    let sources: Vec<&Source> = view.sources(overview).collect();
+    if !sources.is_empty() {
+        let header = ["SOURCE", "REVISION", "FETCHED", "READY", "WHAT", "URL"];
+        let columns = if wide { 6 } else { 5 };
+        let mut table = plain(&header[..columns]);
+        for source in sources {
+            let what = if source.ready == ConditionStatus::True { "" } else { source.message.as_str() };
+            let cells = [
+                view.name(&source.namespace, &source.name),
+                source.revision.clone().unwrap_or_else(|| "-".into()),
+                source.fetched.map_or_else(|| "-".into(), |at| format!("{} ago", age(view.now.since(at)))),
+                word(source.ready).into(),
+                shown(what, wide),
+                source.url.clone(),
+            ];
+            table.add_row(&cells[..columns]);
+        }
+        let _ = writeln!(text, "{}", trimmed(&table));
+    }
+    let rows: Vec<&Row> = view.rows(overview).collect();
+    if !rows.is_empty() {
+        let mut table = plain(&["KUSTOMIZATION", "READY", "REVISION", "AGE", "OBJECTS", "WHAT"]);
+        for row in rows {
+            table.add_row(cells(row, view, wide));
+        }
+        let _ = writeln!(text, "{}", view.coloured(&trimmed(&table)));
+    }
+    text.push_str(&summary(overview));
+    text
+}
+
+fn cells(row: &Row, view: &View, wide: bool) -> [String; 6] {
+    let ready = match row.state {
+        State::Ready => "True",
+        State::Failing | State::Blocked(_) => "False",
+        State::Progressing => "Unknown",
+        State::Suspended => "Paused",
+    };
+    let what = match &row.state {
+        State::Blocked(chain) => format!("blocked by {}", path(chain, view)),
+        _ => shown(&row.what, wide),
+    };
+    [
+        format!("{} {}", glyph(&row.state).0, view.name(&row.namespace, &row.name)),
+        ready.into(),
+        row.revision.clone().unwrap_or_else(|| "-".into()),
+        view.age(row.since),
+        if row.objects == 0 { "-".into() } else { row.objects.to_string() },
+        what,
+    ]
+}
+
+fn path(chain: &[Key], view: &View) -> String {
+    chain.iter().map(|(namespace, name)| view.name(namespace, name)).collect::<Vec<_>>().join(" → ")
+}
+
+fn summary(overview: &Overview) -> String {
+    let count = |word: &str| overview.kustomizations.iter().filter(|row| row.state.word() == word).count();
+    let mut parts: Vec<String> = ["failing", "blocked", "progressing", "suspended", "ready"]
+        .iter()
+        .filter(|word| count(word) > 0)
+        .map(|word| format!("{} {word}", count(word)))
+        .collect();
+    let broken: Vec<&str> = overview
+        .sources
+        .iter()
+        .filter(|source| source.ready == ConditionStatus::False)
+        .map(|source| source.name.as_str())
+        .collect();
+    if !broken.is_empty() {
+        parts.push(format!("source {} not ready", broken.join(", ")));
+    }
+    let causes: Vec<String> = overview.root_causes().into_iter().map(|(_, name)| name).collect();
+    let cause =
+        if causes.is_empty() { String::new() } else { format!("   Root cause: {}.", causes.join(", ")) };
+    format!("{}.{cause}\n", parts.join(", "))
+}
+
+fn names(overview: &Overview, view: &View) -> String {
+    let mut text = String::new();
+    for source in view.sources(overview) {
+        let _ = writeln!(text, "gitrepository/{}/{}", source.namespace, source.name);
+    }
+    for row in view.rows(overview) {
+        let _ = writeln!(text, "kustomization/{}/{}", row.namespace, row.name);
+    }
+    text
+}
+
+fn value(overview: &Overview, view: &View) -> Value {
+    let key = |(namespace, name): &Key| format!("{namespace}/{name}");
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let sources: Vec<Value> = view
+        .sources(overview)
+        .map(|source| {
+            json!({
+                "namespace": source.namespace, "name": source.name, "url": source.url,
+                "revision": source.revision, "fetched": time(source.fetched),
+                "ready": word(source.ready), "message": source.message,
+            })
+        })
+        .collect();
+    let rows: Vec<Value> = view
+        .rows(overview)
+        .map(|row| {
+            let blocked_by: Vec<String> = match &row.state {
+                State::Blocked(chain) => chain.iter().map(key).collect(),
+                _ => Vec::new(),
+            };
+            json!({
+                "namespace": row.namespace, "name": row.name, "state": row.state.word(),
+                "revision": row.revision, "since": time(row.since), "objects": row.objects,
+                "message": row.what, "blockedBy": blocked_by,
+                "dependsOn": row.depends_on.iter().map(key).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let causes: Vec<String> = overview.root_causes().iter().map(key).collect();
+    json!({"ready": overview.is_ready(), "rootCauses": causes, "sources": sources, "kustomizations": rows})
+}
+
+fn plain(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(header);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// The table without the spaces that end its lines, and without columns that stayed empty.
+fn trimmed(table: &Table) -> String {
+    let text = table.to_string();
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+fn shown(message: &str, wide: bool) -> String {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default();
+    match (wide, lines.count()) {
+        (true, _) => message.replace('\n', "; "),
+        (false, 0) => first.into(),
+        (false, more) => format!("{first} (and {more} more lines: -o wide)"),
+    }
+}
+
+const fn word(status: ConditionStatus) -> &'static str {
+    match status {
+        ConditionStatus::True => "True",
+        ConditionStatus::False => "False",
+        ConditionStatus::Unknown => "Unknown",
+    }
+}
+
+/// As kubectl prints an age: the largest unit, two below ten minutes.
+fn age(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..600 if !seconds.is_multiple_of(60) => format!("{}m{}s", seconds / 60, seconds % 60),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn now() -> Timestamp {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_unix(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,46 @@
+//! `lockgate uninstall`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::output::Error;
+use super::progress::{Form, Printer};
+use super::shared::{ClusterArguments, duration};
+use crate::api::keys;
+use crate::bootstrap::objects::Objects;
+use crate::bootstrap::progress::Progress;
+use crate::bootstrap::uninstall::{self, Removal};
+
+/// Remove the agent, its kinds and their objects; what it applied stays
+#[derive(Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    cluster: ClusterArguments,
+    /// The agent's namespace
+    #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
+    namespace: String,
+    /// Remove what was applied too, and the Secret with the key
+    #[arg(long)]
+    purge: bool,
+    /// How long to wait for the agent to end, and for the purge
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    timeout: Duration,
+    /// How to print the progress
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+    let target = arguments.cluster.connect().await?;
+    let removal =
+        Removal { namespace: arguments.namespace, purge: arguments.purge, timeout: arguments.timeout };
+    let mut printer = Printer::new(arguments.output);
+    printer.heading(&format!("context   {}", target.name));
+    let mut sink = |event| printer.print(&event);
+    let mut progress = Progress::new(&mut sink);
+    let result = uninstall::uninstall(&Objects::new(target.client.kube()), &removal, &mut progress).await;
+    let (changed, took) = (progress.changed, progress.started.elapsed());
+    printer.end(result, changed, took, "")
+}

@@ -1,0 +1,147 @@
+//! The writes: the only file that changes objects of a cluster. Each asks the fence first, so that a process that has lost
+//! its lease writes nothing.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::client::{JSON, JSON_PATCH, METADATA, Request};
+use super::failure::{self, Failure, refusal};
+use super::observe::typed;
+use super::path::{Resource, encode};
+use super::{Cluster, judge};
+use crate::api::keys;
+use crate::model::{Object, ObjectId};
+use crate::pipeline::ports::{Applied, Deleted, Reference};
+use crate::plan::{Answer, Phase, Refusal};
+
+impl Cluster {
+    pub(super) async fn apply_one(&self, object: &Object) -> Result<Applied, Refusal> {
+        let resource = self.resource_of(object, Phase::Apply).await?;
+        self.write(object, &resource).await.map_err(|failure| refusal(object, Phase::Apply, failure))
+    }
+
+    async fn write(&self, object: &Object, resource: &Resource) -> Result<Applied, Failure> {
+        self.may_write()?;
+        let writing = Writing::begin(self, object.id());
+        let accept = if judge::is_stateless(object.group(), object.kind()) { METADATA } else { JSON };
+        let answer = self.patch(resource, object, false, accept).await?;
+        let left = typed(answer, resource).ok_or_else(|| failure::unavailable("the answer is no object"))?;
+        self.shared.discovery.learn(&left);
+        writing.left(&left, resource);
+        let text = |pointer| left.text(pointer).unwrap_or_default().to_owned();
+        Ok(Applied {
+            reference: Reference::to(&left),
+            uid: text("/metadata/uid"),
+            resource_version: text("/metadata/resourceVersion"),
+            generation: left.pointer("/metadata/generation").and_then(Value::as_i64),
+        })
+    }
+
+    pub(super) async fn patch_managed_fields(
+        &self,
+        reference: &Reference,
+        patch: &Value,
+    ) -> Result<(), Failure> {
+        self.may_write()?;
+        let resource = self.shared.discovery.any(&self.shared.client, reference).await?;
+        let url = resource.object(&reference.id.namespace, &reference.id.name).unwrap_or_default();
+        // The patch rewrites our own entry: until the apply that follows, what is seen is not drift.
+        self.shared.watches.index().release(&reference.id);
+        let request = Request {
+            method: Method::PATCH,
+            path: format!("{url}?fieldManager={}", encode(keys::FIELD_MANAGER)),
+            accept: METADATA,
+            content_type: JSON_PATCH,
+            body: serde_json::to_vec(patch).unwrap_or_default(),
+        };
+        self.client.send(request).await.map(drop)
+    }
+
+    pub(super) async fn recreate_one(
+        &self,
+        object: &Object,
+        uid: &str,
+        timeout: Duration,
+    ) -> Result<Applied, Refusal> {
+        let resource = self.resource_of(object, Phase::Apply).await?;
+        let told = |failure| refusal(object, Phase::Apply, failure);
+        let reference = Reference::to(object);
+        self.delete_one(&reference, uid).await.map_err(told)?;
+        if !self.until_gone(std::slice::from_ref(&reference), timeout).await.is_empty() {
+            let finalizers = self
+                .live(&resource, &reference, METADATA)
+                .await
+                .ok()
+                .flatten()
+                .and_then(|live| live.pointer("/metadata/finalizers").map(ToString::to_string))
+                .unwrap_or_default();
+            return Err(told(failure::unavailable(format!(
+                "it was deleted to be made anew, and is still there after {}s, held by finalizers {finalizers}",
+                timeout.as_secs()
+            ))));
+        }
+        self.write(object, &resource).await.map_err(told)
+    }
+
+    pub(super) async fn delete_one(&self, reference: &Reference, uid: &str) -> Result<Deleted, Failure> {
+        self.may_write()?;
+        let resource = match self.shared.discovery.any(&self.shared.client, reference).await {
+            Ok(resource) => resource,
+            // Without its kind there is no object.
+            Err(Failure::UnknownKind { unreachable: false, .. }) => return Ok(Deleted::Gone),
+            Err(failure) => return Err(failure),
+        };
+        let Some(path) = resource.object(&reference.id.namespace, &reference.id.name) else {
+            return Ok(Deleted::Gone);
+        };
+        self.shared.watches.index().release(&reference.id);
+        let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+                             "preconditions": {"uid": uid}});
+        let request = Request {
+            method: Method::DELETE,
+            path,
+            accept: METADATA,
+            content_type: JSON,
+            body: serde_json::to_vec(&options).unwrap_or_default(),
+        };
+        match self.client.send(request).await {
+            Ok(_) => Ok(Deleted::Accepted),
+            // 409 says that the uid is another's: that object is gone, and another has its name.
+            Err(Failure::Answered(Answer { code: 404 | 409, .. })) => Ok(Deleted::Gone),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn may_write(&self) -> Result<(), Failure> {
+        (self.fence)().map_err(Failure::Fenced)
+    }
+}
+
+/// A write under way. Dropped without an answer (it failed, or was cancelled), what was seen meanwhile is judged.
+struct Writing<'a> {
+    cluster: &'a Cluster,
+    id: Option<ObjectId>,
+}
+
+impl<'a> Writing<'a> {
+    fn begin(cluster: &'a Cluster, id: ObjectId) -> Self {
+        cluster.shared.watches.index().begin(&id);
+        Self { cluster, id: Some(id) }
+    }
+
+    fn left(mut self, object: &Object, resource: &Resource) {
+        self.id = None;
+        self.cluster.shared.watches.hold(object, resource, true);
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            let change = self.cluster.shared.watches.index().abandon(&id);
+            self.cluster.shared.watches.report(change);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The connection to one API server: where it is, who we are there, and the rules that every request keeps: a bound on
+//! what is in flight, a limit in time, and the server's wish to be left alone for a while.
+
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::Stream;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{Method, StatusCode};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::api::WatchEvent;
+use kube::client::{Body, ClientBuilder, ConfigExt as _};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tower::{BoxError, ServiceBuilder};
+
+use super::failure::{self, Failure};
+use crate::pipeline::ports::ApiFailure;
+
+/// Requests in flight. Each holds a connection, as kube speaks HTTP/1.1; watches are not counted.
+const IN_FLIGHT: usize = 12;
+/// The time in which a connection must stand.
+const CONNECT: Duration = Duration::from_secs(10);
+/// The time in which a read must be answered.
+const READ: Duration = Duration::from_secs(30);
+/// The time in which a write or a dry run must be answered: admission webhooks may take 30 s of their own.
+const WRITE: Duration = Duration::from_mins(1);
+/// How long a wish of the server to be left alone is waited for here; a longer one is handed to the caller.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How often a request that the server puts off is sent.
+const ATTEMPTS: u32 = 5;
+/// Silence on an idle connection after which the peer is probed, and the time between the probes.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+pub(super) const JSON: &str = "application/json";
+/// Asks for type and metadata alone.
+pub(super) const METADATA: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+/// The same for lists.
+pub(super) const METADATA_LIST: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+pub(super) const APPLY: &str = "application/apply-patch+yaml";
+pub(super) const JSON_PATCH: &str = "application/json-patch+json";
+
+/// Which cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// A kubeconfig file. Without one: `KUBECONFIG`, `~/.kube/config`, then the service account of the pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of the kubeconfig. Without one, its current context.
+    pub context: Option<String>,
+}
+
+/// Why a cluster cannot be connected to.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig does not say how.
+    #[error("kubeconfig: {0}")]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// Neither a kubeconfig nor a service account was found.
+    #[error("no cluster is configured: {0}; set KUBECONFIG or pass --kubeconfig")]
+    Nowhere(#[from] kube::config::InferConfigError),
+    /// The client could not be made from the configuration.
+    #[error("client: {0}")]
+    Client(#[from] kube::Error),
+}
+
+/// A client of one API server, under one name there. Clones share connections and bounds.
+#[derive(Clone)]
+pub struct Client {
+    kube: kube::Client,
+    permits: Arc<Semaphore>,
+    /// Whom to act as, where it is not ourselves.
+    user: Option<HeaderValue>,
+    server: Arc<str>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("server", &self.server)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One request. `path` begins with a slash and is percent-encoded; see [`super::path`].
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) accept: &'static str,
+    pub(super) content_type: &'static str,
+    pub(super) body: Vec<u8>,
+}
+
+impl Request {
+    pub(super) fn get(path: String, accept: &'static str) -> Self {
+        Self { method: Method::GET, path, accept, content_type: JSON, body: Vec::new() }
+    }
+
+    fn build(&self, user: Option<&HeaderValue>) -> Result<http::Request<Vec<u8>>, Failure> {
+        let mut request = http::Request::builder()
+            .method(self.method.clone())
+            .uri(&self.path)
+            .header(ACCEPT, self.accept)
+            .header(USER_AGENT, concat!("lockgate/", env!("CARGO_PKG_VERSION")));
+        if !self.body.is_empty() {
+            request = request.header(CONTENT_TYPE, self.content_type);
+        }
+        if let Some(user) = user {
+            request = request.header(HeaderName::from_static("impersonate-user"), user);
+        }
+        request
+            .body(self.body.clone())
+            .map_err(|error| failure::answered(StatusCode::BAD_REQUEST, "BadRequest", error.to_string()))
+    }
+}
+
+/// The answer to a request that succeeded.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+}
+
+impl Client {
+    /// Connects to the cluster that `target` names. Nothing is sent yet.
+    pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
+        let mut config = match (&target.kubeconfig, &target.context) {
+            (None, None) => kube::Config::infer().await?,
+            (file, context) => {
+                let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+                match file {
+                    Some(file) => {
+                        kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?
+                    }
+                    None => kube::Config::from_kubeconfig(&options).await?,
+                }
+            }
+        };
+        config.connect_timeout = Some(CONNECT);
+        Self::from_config(config)
+    }
+
+    /// A client from a configuration that is already read.
+    pub fn from_config(mut config: kube::Config) -> Result<Self, ConnectError> {
+        // Retries are decided here, where the Retry-After header is at hand and their number is bounded.
+        config.default_retry = false;
+        let server = config.cluster_url.to_string().into();
+        let kube = if config.proxy_url.is_some() {
+            ClientBuilder::try_from(config)?.build()
+        } else {
+            direct(&config)?
+        };
+        Ok(Self { kube, permits: Arc::new(Semaphore::new(IN_FLIGHT)), user: None, server })
+    }
+
+    /// The address of the API server.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// The same connection, for what other parts of the program do with kube's own types, always as ourselves.
+    pub fn kube(&self) -> kube::Client {
+        self.kube.clone()
+    }
+
+    /// Whom this client acts as, where it is not ourselves.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_ref().and_then(|user| user.to_str().ok())
+    }
+
+    pub(super) fn with_user(&self, user: HeaderValue) -> Self {
+        Self { user: Some(user), ..self.clone() }
+    }
+
+    /// Sends a request and reads the whole answer. A server that is busy is asked again when it says.
+    pub(super) async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        let limit = if request.method == Method::GET { READ } else { WRITE };
+        // Held while waiting as well: a server that puts requests off is not sent more of them meanwhile.
+        let _permit =
+            self.permits.acquire().await.map_err(|error| failure::unavailable(error.to_string()))?;
+        let mut attempt = 1;
+        loop {
+            let put_off = match self.once(&request, limit).await {
+                Err(Failure::Unavailable { message, retry_after: Some(delay) }) => (message, delay),
+                other => return other,
+            };
+            let (message, asked) = put_off;
+            let delay = backoff(asked, attempt);
+            if attempt == ATTEMPTS || delay > PATIENCE {
+                return Err(Failure::Unavailable { message, retry_after: Some(asked) });
+            }
+            tracing::debug!(%message, attempt, "the API server asks to wait");
+            sleep(delay).await;
+            attempt += 1;
+        }
+    }
+
+    async fn once(&self, request: &Request, limit: Duration) -> Result<Reply, Failure> {
+        let call = async {
+            let built = request.build(self.user.as_ref())?.map(Body::from);
+            let response = self.kube.send(built).await.map_err(|error| failure::of_transport(&error))?;
+            let status = response.status();
+            let retry_after =
+                response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            let bytes =
+                response.into_body().collect_bytes().await.map_err(|error| failure::of_transport(&error))?;
+            if !status.is_success() {
+                return Err(failure::of_answer(status, &bytes, retry_after.map(Duration::from_secs)));
+            }
+            let body = serde_json::from_slice(&bytes)
+                .map_err(|error| failure::unavailable(format!("the answer is not JSON: {error}")))?;
+            Ok(Reply { status, body })
+        };
+        timeout(limit, call)
+            .await
+            .unwrap_or_else(|_| Err(failure::unavailable(format!("no answer within {}s", limit.as_secs()))))
+    }
+
+    /// Opens a watch. The stream ends when the server or the connection ends it.
+    pub(super) async fn events(
+        &self,
+        request: Request,
+    ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, kube::Error>> + use<>, ApiFailure> {
+        let built = request.build(self.user.as_ref())?;
+        match timeout(READ, self.kube.request_events(built)).await {
+            Ok(Ok(events)) => Ok(events),
+            Ok(Err(error)) => Err(failure::of_kube(&error).into()),
+            Err(_) => Err(failure::unavailable(format!("no answer within {}s", READ.as_secs())).into()),
+        }
+    }
+}
+
+/// A client that is not proxied: with TCP keepalive, so that a watch notices a dead peer, and with few idle connections.
+fn direct(config: &kube::Config) -> Result<kube::Client, kube::Error> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(config.connect_timeout.or(Some(CONNECT)));
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE));
+    tcp.set_keepalive_retries(Some(3));
+    let https = config.rustls_https_connector_with_connector(tcp)?;
+    let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+        .pool_idle_timeout(Duration::from_secs(20))
+        .pool_timer(hyper_util::rt::TokioTimer::new())
+        .pool_max_idle_per_host(IN_FLIGHT)
+        .build::<_, Body>(https);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(kube::Client::new(service, config.default_namespace.clone()))
+}
+
+/// The pause before the next attempt: what the server asked for, at least 100 ms, doubled each time, and up to a quarter
+/// more, so that many clients do not come back at the same moment.
+fn backoff(asked: Duration, attempt: u32) -> Duration {
+    let base = asked.max(Duration::from_millis(100)) * 2_u32.pow(attempt.saturating_sub(1));
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    base + base / 4 * u32::try_from(random % 100).unwrap_or(0) / 100
+}

@@ -1,0 +1,284 @@
+//! Which kinds the cluster serves, and under which path: aggregated discovery, two requests, cached.
+//!
+//! A group that does not answer (a dead aggregated API) is remembered as it was, and holds up nothing else. A kind that
+//! is missing is looked for once more, by one request for all who miss one; the kinds of a CustomResourceDefinition that
+//! we apply ourselves are known without asking.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::client::{Client, Request};
+use super::failure::{self, Failure};
+use super::path::Resource;
+use crate::model::{Gvk, Object};
+use crate::pipeline::ports::Reference;
+
+/// Version 2 since Kubernetes 1.30, 2beta1 of the same form since 1.26.
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
+                          application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+
+/// Group and kind.
+type GroupKind = (String, String);
+
+/// The kinds of one cluster.
+#[derive(Debug, Default)]
+pub(super) struct Discovery {
+    known: Mutex<Known>,
+    /// Held while asking, so that all who miss a kind share one look.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The served versions of each kind, the preferred one first.
+    kinds: HashMap<GroupKind, Vec<Resource>>,
+    /// Groups of which a version did not answer.
+    stale: Vec<String>,
+    /// When the last complete look began.
+    asked: Option<Instant>,
+}
+
+impl Discovery {
+    /// The resource of exactly this version.
+    pub(super) async fn exact(&self, client: &Client, gvk: &Gvk) -> Result<Resource, Failure> {
+        let find = |known: &Known| {
+            known
+                .versions(&gvk.group, &gvk.kind)
+                .iter()
+                .find(|resource| resource.version == gvk.version)
+                .cloned()
+        };
+        self.find(client, gvk, find).await
+    }
+
+    /// The resource of an object: in the version of the reference where it is served, else in the preferred one.
+    pub(super) async fn any(&self, client: &Client, reference: &Reference) -> Result<Resource, Failure> {
+        let find = |known: &Known| {
+            let versions = known.versions(&reference.id.group, &reference.id.kind);
+            versions
+                .iter()
+                .find(|resource| resource.version == reference.version)
+                .or(versions.first())
+                .cloned()
+        };
+        self.find(client, &reference.gvk(), find).await
+    }
+
+    /// The resource of exactly this version, where it is known without asking.
+    pub(super) fn cached(&self, gvk: &Gvk) -> Option<Resource> {
+        let known = self.known();
+        known.versions(&gvk.group, &gvk.kind).iter().find(|resource| resource.version == gvk.version).cloned()
+    }
+
+    /// Takes in the kinds of a CustomResourceDefinition that the server accepted.
+    pub(super) fn learn(&self, crd: &Object) {
+        let Some(resources) = kinds_of_crd(crd) else { return };
+        let mut known = self.known();
+        for resource in resources {
+            known.add(resource);
+        }
+    }
+
+    /// Drops a kind that turned out to be gone, so that the next one to need it looks again.
+    pub(super) fn forget(&self, group: &str, kind: &str) {
+        self.known().kinds.remove(&(group.to_owned(), kind.to_owned()));
+    }
+
+    async fn find(
+        &self,
+        client: &Client,
+        gvk: &Gvk,
+        find: impl Fn(&Known) -> Option<Resource>,
+    ) -> Result<Resource, Failure> {
+        if let Some(found) = find(&self.known()) {
+            return Ok(found);
+        }
+        let missed = Instant::now();
+        {
+            let _asking = self.asking.lock().await;
+            let asked_since = self.known().asked.is_some_and(|asked| asked > missed);
+            if !asked_since {
+                self.ask(client).await?;
+            }
+        }
+        let known = self.known();
+        find(&known).ok_or_else(|| Failure::UnknownKind {
+            gvk: gvk.clone(),
+            unreachable: known.stale.contains(&gvk.group),
+        })
+    }
+
+    async fn ask(&self, client: &Client) -> Result<(), Failure> {
+        let began = Instant::now();
+        let mut fresh = Known { asked: Some(began), ..Known::default() };
+        for path in ["/api", "/apis"] {
+            let answer = client.send(Request::get(path.into(), AGGREGATED)).await?;
+            fresh.read(answer.body)?;
+        }
+        let mut known = self.known();
+        // What a silent group served before, it most likely still serves.
+        for ((group, kind), versions) in std::mem::take(&mut known.kinds) {
+            if fresh.stale.contains(&group) {
+                let kinds = fresh.kinds.entry((group, kind)).or_default();
+                for resource in versions {
+                    if !kinds.iter().any(|known| known.version == resource.version) {
+                        kinds.push(resource);
+                    }
+                }
+            }
+        }
+        *known = fresh;
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn versions(&self, group: &str, kind: &str) -> &[Resource] {
+        self.kinds.get(&(group.to_owned(), kind.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    fn add(&mut self, resource: Resource) {
+        let versions = self.kinds.entry((resource.group.clone(), resource.kind.clone())).or_default();
+        match versions.iter_mut().find(|known| known.version == resource.version) {
+            Some(known) => *known = resource,
+            None => versions.push(resource),
+        }
+    }
+
+    fn read(&mut self, body: Value) -> Result<(), Failure> {
+        let groups = GroupList::deserialize(body)
+            .map_err(|error| failure::unavailable(format!("discovery cannot be read: {error}")))?;
+        for group in groups.items {
+            for version in group.versions {
+                if version.freshness == "Stale" && !self.stale.contains(&group.metadata.name) {
+                    self.stale.push(group.metadata.name.clone());
+                }
+                for resource in version.resources {
+                    let Some(kind) = resource.response_kind else { continue };
+                    self.add(Resource {
+                        group: if kind.group.is_empty() { group.metadata.name.clone() } else { kind.group },
+                        version: if kind.version.is_empty() { version.version.clone() } else { kind.version },
+                        kind: kind.kind,
+                        plural: resource.resource,
+                        namespaced: resource.scope == "Namespaced",
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The kinds that a CustomResourceDefinition serves; `None` when the object is none.
+fn kinds_of_crd(crd: &Object) -> Option<Vec<Resource>> {
+    if (crd.group(), crd.kind()) != ("apiextensions.k8s.io", "CustomResourceDefinition") {
+        return None;
+    }
+    let resource = |version: &Value| {
+        (version["served"] == true).then_some(())?;
+        Some(Resource {
+            group: crd.text("/spec/group")?.into(),
+            version: version["name"].as_str()?.into(),
+            kind: crd.text("/spec/names/kind")?.into(),
+            plural: crd.text("/spec/names/plural")?.into(),
+            namespaced: crd.text("/spec/scope")? == "Namespaced",
+        })
+    };
+    Some(crd.pointer("/spec/versions")?.as_array()?.iter().filter_map(resource).collect())
+}
+
+#[derive(Deserialize)]
+struct GroupList {
+    #[serde(default)]
+    items: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    #[serde(default)]
+    metadata: GroupMetadata,
+    #[serde(default)]
+    versions: Vec<GroupVersion>,
+}
+
+#[derive(Default, Deserialize)]
+struct GroupMetadata {
+    /// Empty for the core group.
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct GroupVersion {
+    version: String,
+    #[serde(default)]
+    resources: Vec<GroupResource>,
+    /// `Current`, or `Stale` where the server behind the group did not answer.
+    #[serde(default)]
+    freshness: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupResource {
+    resource: String,
+    response_kind: Option<ResponseKind>,
+    #[serde(default)]
+    scope: String,
+}
+
+#[derive(Deserialize)]
+struct ResponseKind {
+    #[serde(default)]
+    group: String,
+    #[serde(default)]
+    version: String,
+    kind: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_group_that_does_not_answer_is_told_from_one_that_is_not_there() {
+        let mut known = Known::default();
+        known
+            .read(json!({"items": [
+                {"metadata": {"name": "apps"}, "versions": [{"version": "v1", "freshness": "Current", "resources": [
+                    {"resource": "deployments", "scope": "Namespaced",
+                     "responseKind": {"group": "apps", "version": "v1", "kind": "Deployment"}}]}]},
+                {"metadata": {"name": "metrics.k8s.io"}, "versions": [{"version": "v1beta1", "freshness": "Stale"}]}]}))
+            .unwrap();
+        assert_eq!(known.versions("apps", "Deployment")[0].plural, "deployments");
+        assert_eq!(known.stale, ["metrics.k8s.io"]);
+        assert!(known.versions("metrics.k8s.io", "NodeMetrics").is_empty());
+    }
+
+    #[test]
+    fn the_kinds_of_a_crd_are_known_at_once() {
+        let crd = Object::parse(
+            json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "foos.x.io"},
+            "spec": {"group": "x.io", "scope": "Namespaced", "names": {"kind": "Foo", "plural": "foos"},
+                     "versions": [{"name": "v1", "served": true}, {"name": "v1alpha1", "served": false}]}}),
+        )
+        .unwrap();
+        let discovery = Discovery::default();
+        discovery.learn(&crd);
+        let known = discovery.known();
+        let versions = known.versions("x.io", "Foo");
+        assert_eq!(versions.len(), 1);
+        assert_eq!((versions[0].plural.as_str(), versions[0].namespaced), ("foos", true));
+    }
+}

@@ -1,0 +1,241 @@
+//! What an answer that is not a success means: the one place that reads the API server's errors.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::model::{Gvk, Object};
+use crate::pipeline::ports::{ApiFailure, Denied};
+use crate::plan::{Answer, AnswerCause, Phase, Refusal};
+
+/// How long to wait where a server is busy and does not say how long.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// A request that did not do what it was for, with the server's answer in full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The server was not reached, did not answer in time, or asked to be left alone for a while.
+    Unavailable { message: String, retry_after: Option<Duration> },
+    /// The server answered otherwise than with success.
+    Answered(Answer),
+    /// The cluster has no such kind; or the server behind its group does not answer.
+    UnknownKind { gvk: Gvk, unreachable: bool },
+    /// Nothing may be written any more.
+    Fenced(String),
+}
+
+impl From<Failure> for ApiFailure {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unavailable { message, retry_after } => Self::Unavailable { message, retry_after },
+            Failure::UnknownKind { gvk, unreachable } => Self::UnknownKind { gvk, unreachable },
+            Failure::Fenced(reason) => Self::Fenced(reason),
+            Failure::Answered(Answer { code: 401, .. }) => Self::Answered {
+                code: 401,
+                reason: "Unauthorized".into(),
+                message: "the API server does not accept the credentials: they are wrong or have expired"
+                    .into(),
+            },
+            Failure::Answered(Answer { code: 502..=504, message, .. }) => {
+                Self::Unavailable { message, retry_after: None }
+            }
+            Failure::Answered(answer) => match denied(&answer) {
+                Some(denied) => Self::Forbidden(denied),
+                None => Self::Answered { code: answer.code, reason: answer.reason, message: answer.message },
+            },
+        }
+    }
+}
+
+/// The refusal of an object.
+pub(super) fn refusal(object: &Object, phase: Phase, failure: Failure) -> Refusal {
+    let id = object.id();
+    match failure {
+        Failure::Unavailable { message, .. } => Refusal::unavailable(id, phase, message),
+        Failure::Answered(answer) => Refusal::of_answer(id, phase, answer),
+        Failure::UnknownKind { gvk, unreachable: false } => Refusal::unknown_kind(id, phase, gvk),
+        Failure::UnknownKind { gvk, unreachable: true } => Refusal::unavailable(
+            id,
+            phase,
+            format!("the server behind the group {} does not answer", gvk.group),
+        ),
+        Failure::Fenced(reason) => Refusal::unavailable(id, phase, format!("nothing was written: {reason}")),
+    }
+}
+
+/// The parts of `metav1.Status` that are looked at.
+#[derive(Debug, Default, Deserialize)]
+struct Status {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    details: Option<Details>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Details {
+    #[serde(default)]
+    causes: Vec<StatusCause>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct StatusCause {
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    field: String,
+}
+
+/// The server was not reached, or its answer was not understood.
+pub(super) fn unavailable(message: impl Into<String>) -> Failure {
+    Failure::Unavailable { message: message.into(), retry_after: None }
+}
+
+/// An answer that is made here, because the server would give it.
+pub(super) fn answered(code: StatusCode, reason: &str, message: String) -> Failure {
+    Failure::Answered(Answer { code: code.as_u16(), reason: reason.into(), message, causes: Vec::new() })
+}
+
+/// An answer with a status that is not 2xx.
+pub(super) fn of_answer(code: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Failure {
+    let status = serde_json::from_slice(body).unwrap_or_else(|_| Status {
+        // Proxies and a starting API server answer in plain text.
+        message: String::from_utf8_lossy(&body[..body.len().min(512)]).trim().to_owned(),
+        ..Status::default()
+    });
+    let message = if status.message.is_empty() { code.to_string() } else { status.message };
+    let busy = (code == StatusCode::TOO_MANY_REQUESTS).then_some(BUSY);
+    let is_busy = matches!(code, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    if let Some(delay) = retry_after.filter(|_| is_busy).or(busy) {
+        return Failure::Unavailable { message, retry_after: Some(delay) };
+    }
+    let cause =
+        |cause: StatusCause| AnswerCause { reason: cause.reason, message: cause.message, field: cause.field };
+    Failure::Answered(Answer {
+        code: code.as_u16(),
+        reason: status.reason,
+        message,
+        causes: status.details.unwrap_or_default().causes.into_iter().map(cause).collect(),
+    })
+}
+
+/// An error of kube's client.
+pub(super) fn of_kube(error: &kube::Error) -> Failure {
+    match error {
+        kube::Error::Api(status) => Failure::Answered(Answer {
+            code: status.code,
+            reason: status.reason.clone(),
+            message: status.message.clone(),
+            causes: Vec::new(),
+        }),
+        other => of_transport(other),
+    }
+}
+
+/// Whether the server does not know the path, as opposed to the object.
+pub(super) fn is_unserved(failure: &Failure) -> bool {
+    matches!(failure, Failure::Answered(Answer { code: 404, message, .. })
+        if message == "404 page not found" || message == "the server could not find the requested resource")
+}
+
+/// An error on the way to the server. The causes are joined, since the outermost says only that something failed.
+pub(super) fn of_transport(error: &kube::Error) -> Failure {
+    let mut message = String::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            if !message.is_empty() {
+                message.push_str(": ");
+            }
+            message.push_str(&text);
+        }
+        cause = error.source();
+    }
+    unavailable(if message.is_empty() { error.to_string() } else { message })
+}
+
+/// Reads the authorizer's text: `secrets "x" is forbidden: User "u" cannot get resource "secrets" in API group "" in the
+/// namespace "n"`. `None` when it is another kind of 403, such as an admission plugin's.
+fn denied(answer: &Answer) -> Option<Denied> {
+    let message = answer.message.as_str();
+    if answer.code != 403 {
+        return None;
+    }
+    let quoted = |rest: &str| rest.split_once('"').map(|(text, _)| text.to_owned());
+    let after = |mark: &str| message.split_once(mark).map(|(_, rest)| rest);
+    let account = quoted(after("User \"")?)?;
+    let (verb, rest) = after("\" cannot ")?.split_once(' ')?;
+    let resource = quoted(rest.strip_prefix("resource \"").or_else(|| rest.strip_prefix("path \""))?)?;
+    let group = after("in API group \"").and_then(quoted).unwrap_or_default();
+    let namespace = after("in the namespace \"").and_then(quoted).unwrap_or_default();
+    let resource = if group.is_empty() { resource } else { format!("{resource}.{group}") };
+    Some(Denied { account, verb: verb.into(), resource, namespace })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(code: u16, reason: &str, message: &str) -> ApiFailure {
+        let body = serde_json::json!({"kind": "Status", "reason": reason, "message": message}).to_string();
+        of_answer(StatusCode::from_u16(code).unwrap(), body.as_bytes(), None).into()
+    }
+
+    #[test]
+    fn a_missing_right_is_named_in_full() {
+        let cases = [
+            (
+                r#"secrets "s" is forbidden: User "system:serviceaccount:n:a" cannot get resource "secrets" in API group "" in the namespace "x""#,
+                "system:serviceaccount:n:a may not get secrets in namespace x",
+            ),
+            (
+                r#"deployments.apps "d" is forbidden: User "u" cannot patch resource "deployments" in API group "apps" in the namespace "y""#,
+                "u may not patch deployments.apps in namespace y",
+            ),
+            (
+                r#"clusterroles.rbac.authorization.k8s.io is forbidden: User "u" cannot list resource "clusterroles" in API group "rbac.authorization.k8s.io" at the cluster scope"#,
+                "u may not list clusterroles.rbac.authorization.k8s.io at the cluster scope",
+            ),
+            (
+                r#"serviceaccounts "a" is forbidden: User "u" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "n""#,
+                "u may not impersonate serviceaccounts in namespace n",
+            ),
+        ];
+        for (message, told) in cases {
+            let failure = answer(403, "Forbidden", message);
+            assert!(matches!(failure, ApiFailure::Forbidden(_)), "{message}");
+            assert_eq!(failure.to_string(), told);
+            assert!(!failure.is_transient());
+        }
+    }
+
+    #[test]
+    fn an_admission_plugin_is_no_missing_right() {
+        let message = r#"pods "p" is forbidden: violates PodSecurity "restricted:latest": privileged"#;
+        let failure = answer(403, "Forbidden", message);
+        assert_eq!(failure.to_string(), message);
+        assert!(!failure.is_transient());
+    }
+
+    #[test]
+    fn what_may_pass_by_itself_is_transient() {
+        for (code, transient) in
+            [(400, false), (404, false), (409, true), (422, false), (429, true), (503, true), (500, true)]
+        {
+            assert_eq!(answer(code, "", "m").is_transient(), transient, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_answer_in_plain_text_is_kept() {
+        let failure = ApiFailure::from(of_answer(StatusCode::BAD_GATEWAY, b"upstream is gone\n", None));
+        assert_eq!(failure.to_string(), "the API server cannot be asked: upstream is gone");
+    }
+}

@@ -1,0 +1,218 @@
+//! Following a set of objects: a list in pages, then a watch from where the list stood, for ever. It survives what watches
+//! meet: an end without reason, a server that is away, a place that has become too old, a peer that has gone silent.
+
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use kube::api::WatchEvent;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::client::{Client, JSON, METADATA, METADATA_LIST, Request};
+use super::failure;
+use super::index::Watching;
+use super::judge;
+use super::path::{Resource, encode};
+use crate::model::Object;
+use crate::pipeline::ports::ApiFailure;
+
+/// Objects in one page of a list: bounds the memory that a list takes.
+const PAGE: usize = 100;
+/// The server ends a watch after this many seconds, so that none lives for ever.
+const LIFE: u64 = 290;
+/// The server sends a bookmark each minute or so; a watch that is silent for longer than this is dead.
+const SILENCE: Duration = Duration::from_secs(150);
+/// The first and the longest pause before the next attempt.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A watch that lived this long was no failure, whatever ended it.
+const LIVED: Duration = Duration::from_secs(5);
+
+/// What to list and watch.
+#[derive(Debug, Clone)]
+pub(super) struct Query {
+    resource: Resource,
+    /// The path with a selector, up to the parameters that differ between a list and a watch.
+    path: String,
+    /// Whether type and metadata are all that is asked for.
+    metadata: bool,
+}
+
+/// What a query yields.
+#[derive(Debug)]
+pub(super) enum Seen {
+    /// A list begins.
+    Listing,
+    /// An object is there; `listed` when a list says so.
+    There {
+        /// The object, or its type and metadata.
+        object: Object,
+        /// Whether it comes from a list.
+        listed: bool,
+    },
+    /// An object has left.
+    Left {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The resourceVersion of its leaving.
+        at: u64,
+    },
+    /// The list that began last is complete, as of this resourceVersion.
+    Listed(u64),
+}
+
+/// How a watch ended.
+enum End {
+    /// In the ordinary way: go on from the last resourceVersion.
+    Resume,
+    /// The resourceVersion is too old: list again.
+    Relist,
+    /// By a failure.
+    Failed(ApiFailure),
+}
+
+impl From<ApiFailure> for End {
+    fn from(failure: ApiFailure) -> Self {
+        match failure {
+            ApiFailure::Answered { code: 410, .. } => Self::Relist,
+            failure => Self::Failed(failure),
+        }
+    }
+}
+
+impl Query {
+    /// A query over one namespace, or the whole cluster where it is empty. `selector` is a query parameter, encoded.
+    pub(super) fn new(resource: &Resource, namespace: &str, selector: &str) -> Self {
+        Self {
+            path: format!("{}?{selector}", resource.collection(namespace)),
+            metadata: judge::is_stateless(&resource.group, &resource.kind),
+            resource: resource.clone(),
+        }
+    }
+
+    /// Lists, then watches, for ever, listing anew where the watch has lost its place. Returns only with a failure that
+    /// no retry mends soon: the right is missing, or the kind is gone. Others are told to `standing` and waited out.
+    pub(super) async fn follow(
+        &self,
+        client: &Client,
+        mut sink: impl FnMut(Seen),
+        mut standing: impl FnMut(Watching),
+    ) -> ApiFailure {
+        let mut place: Option<String> = None;
+        let mut pause = PAUSE.0;
+        loop {
+            let began = Instant::now();
+            let end = match &mut place {
+                Some(place) => self.watch(client, place, &mut sink, &mut standing).await,
+                None => match self.list(client, &mut sink).await {
+                    Ok(at) => {
+                        place = Some(at);
+                        continue;
+                    }
+                    Err(failure) => failure.into(),
+                },
+            };
+            match end {
+                End::Resume => {}
+                End::Relist => place = None,
+                End::Failed(failure) if is_final(&failure) => return failure,
+                // The place is kept; should it be too old by then, the server says so.
+                End::Failed(failure) => standing(Watching::Broken(failure)),
+            }
+            if began.elapsed() > LIVED {
+                pause = PAUSE.0;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+    }
+
+    /// Lists page by page. Returns the resourceVersion to watch from.
+    async fn list(&self, client: &Client, sink: &mut impl FnMut(Seen)) -> Result<String, ApiFailure> {
+        sink(Seen::Listing);
+        let mut next = String::new();
+        loop {
+            let path = format!("{}&limit={PAGE}&continue={}", self.path, encode(&next));
+            let accept = if self.metadata { METADATA_LIST } else { JSON };
+            let mut body = client.send(Request::get(path, accept)).await.map_err(ApiFailure::from)?.body;
+            for item in
+                body.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default()
+            {
+                if let Some(object) = self.object(item) {
+                    sink(Seen::There { object, listed: true });
+                }
+            }
+            let text = |pointer| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+            next = text("/metadata/continue");
+            if next.is_empty() {
+                let place = text("/metadata/resourceVersion");
+                sink(Seen::Listed(judge::number(&place)));
+                return Ok(place);
+            }
+        }
+    }
+
+    /// Watches until the watch ends, moving `place` on with each event.
+    async fn watch(
+        &self,
+        client: &Client,
+        place: &mut String,
+        sink: &mut impl FnMut(Seen),
+        standing: &mut impl FnMut(Watching),
+    ) -> End {
+        let path = format!(
+            "{}&watch=true&allowWatchBookmarks=true&timeoutSeconds={LIFE}&resourceVersion={}",
+            self.path,
+            encode(place)
+        );
+        let accept = if self.metadata { METADATA } else { JSON };
+        let mut events = match client.events(Request::get(path, accept)).await {
+            Ok(events) => std::pin::pin!(events),
+            Err(failure) => return failure.into(),
+        };
+        standing(Watching::Live);
+        loop {
+            let (value, left) = match timeout(SILENCE, events.try_next()).await {
+                Err(_) | Ok(Ok(None)) => return End::Resume,
+                Ok(Err(error)) => return ApiFailure::from(failure::of_kube(&error)).into(),
+                Ok(Ok(Some(WatchEvent::Error(status)))) => {
+                    return ApiFailure::from(failure::of_kube(&kube::Error::Api(status))).into();
+                }
+                Ok(Ok(Some(WatchEvent::Bookmark(bookmark)))) => {
+                    *place = bookmark.metadata.resource_version;
+                    continue;
+                }
+                Ok(Ok(Some(WatchEvent::Added(value) | WatchEvent::Modified(value)))) => (value, false),
+                Ok(Ok(Some(WatchEvent::Deleted(value)))) => (value, true),
+            };
+            let Some(object) = self.object(value) else { continue };
+            if let Some(version) = object.text("/metadata/resourceVersion") {
+                version.clone_into(place);
+            }
+            sink(if left {
+                let namespace = object.namespace().unwrap_or_default().to_owned();
+                Seen::Left { namespace, name: object.name().to_owned(), at: judge::number(place) }
+            } else {
+                Seen::There { object, listed: false }
+            });
+        }
+    }
+
+    fn object(&self, mut value: Value) -> Option<Object> {
+        // Items of a list carry no type, and those of metadata lists carry another's.
+        value["apiVersion"] = self.resource.api_version().into();
+        value["kind"] = self.resource.kind.clone().into();
+        Object::parse(value).ok()
+    }
+}
+
+/// Whether asking again soon is of no use.
+const fn is_final(failure: &ApiFailure) -> bool {
+    matches!(
+        failure,
+        ApiFailure::Forbidden(_)
+            | ApiFailure::UnknownKind { .. }
+            | ApiFailure::Answered { code: 404 | 405, .. }
+    )
+}

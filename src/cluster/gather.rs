@@ -1,0 +1,69 @@
+//! Reads the values of ConfigMaps and Secrets: variables for substitution, keys and credentials.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::client::{Client, JSON, Request};
+use super::failure::{self, Failure};
+use super::path::Resource;
+use crate::model::Secret;
+use crate::pipeline::ports::{ApiFailure, Data, DataKind};
+use crate::plan::Answer;
+
+/// The values of a ConfigMap or Secret; `None` where there is none.
+pub(super) async fn data(
+    client: &Client,
+    kind: DataKind,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Data>, ApiFailure> {
+    let plural = match kind {
+        DataKind::ConfigMap => "configmaps",
+        DataKind::Secret => "secrets",
+    };
+    let resource = Resource {
+        group: String::new(),
+        version: "v1".into(),
+        kind: kind.to_string(),
+        plural: plural.into(),
+        namespaced: true,
+    };
+    let Some(path) = resource.object(namespace, name) else { return Ok(None) };
+    let mut body = match client.send(Request::get(path, JSON)).await {
+        Ok(answer) => answer.body,
+        Err(Failure::Answered(Answer { code: 404, .. })) => return Ok(None),
+        Err(failure) => return Err(failure.into()),
+    };
+    let (text, bytes) = match kind {
+        DataKind::ConfigMap => ("data", "binaryData"),
+        DataKind::Secret => ("", "data"),
+    };
+    let mut values = BTreeMap::new();
+    for (key, value) in strings(body.get_mut(text)) {
+        values.insert(key, Secret::new(value.into_bytes()));
+    }
+    for (key, value) in strings(body.get_mut(bytes)) {
+        let decoded = STANDARD.decode(Secret::new(value).expose().as_bytes()).map_err(|_| {
+            let message = format!("key {key} of {kind} {namespace}/{name} is not base64");
+            failure::answered(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+        })?;
+        values.insert(key, Secret::new(decoded));
+    }
+    Ok(Some(values))
+}
+
+/// The entries of a map of strings, taken out of the answer, so that no second copy of a secret stays behind.
+fn strings(map: Option<&mut Value>) -> impl Iterator<Item = (String, String)> {
+    let map = match map.map(Value::take) {
+        Some(Value::Object(map)) => map,
+        _ => serde_json::Map::new(),
+    };
+    map.into_iter().filter_map(|(key, value)| match value {
+        Value::String(text) => Some((key, text)),
+        _ => None,
+    })
+}

@@ -1,0 +1,517 @@
+//! What is known of the objects under watch: a state machine without I/O. It is told what a watch saw and what we wrote,
+//! and says what changed that someone must hear of.
+//!
+//! Per object it keeps a uid, a resourceVersion and the fingerprint of our entry in managedFields. An object has drifted
+//! when that fingerprint is not the one that our last apply left, when a manager that is overridden has an entry, or
+//! when it names another owner.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use crate::health::Health;
+use crate::model::{Gvk, ObjectId};
+use crate::pipeline::ports::{ApiFailure, Owner};
+
+/// Group and kind.
+pub(super) type GroupKind = (String, String);
+/// Namespace and name.
+type Key = (Box<str>, Box<str>);
+
+/// Someone who waits for an object: a ticket, and how to wake who holds it.
+type Waiting = (u64, Arc<Notify>);
+
+/// A change of an object that we hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It is there, and has drifted or is of another health than before.
+    Changed {
+        /// Which object.
+        id: ObjectId,
+        /// Whose it is.
+        owner: Owner,
+        /// Whether it is no longer as we applied it.
+        drifted: bool,
+        /// The manager that wrote last and is not ours, where it has drifted.
+        by: Option<String>,
+        /// Its health.
+        health: Health,
+    },
+    /// It was deleted, or has lost the label by which it is watched.
+    Gone {
+        /// Which object.
+        id: ObjectId,
+        /// Whose it was.
+        owner: Owner,
+    },
+}
+
+/// An object as it was seen.
+#[derive(Debug, Clone)]
+pub(super) struct Sighting {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) uid: String,
+    pub(super) resource_version: u64,
+    pub(super) owner: Option<Owner>,
+    /// Of our entry in managedFields; 0 without one.
+    pub(super) fingerprint: u64,
+    /// Whether a manager that we override has an entry.
+    pub(super) overridden: bool,
+    /// The manager that wrote last and is not ours.
+    pub(super) by: Option<String>,
+    pub(super) health: Health,
+}
+
+/// Whether the watch of a kind can be relied on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Watching {
+    /// It has not yet listed what is there.
+    Starting,
+    /// All changes are seen.
+    Live,
+    /// Changes may be missed until it is back.
+    Broken(ApiFailure),
+}
+
+#[derive(Debug)]
+struct Entry {
+    uid: Box<str>,
+    resource_version: u64,
+    owner: Option<Arc<Owner>>,
+    fingerprint: u64,
+    overridden: bool,
+    health: Health,
+    /// What our last apply left, and for whom. Without it the object is seen, not held.
+    held: Option<(u64, Arc<Owner>)>,
+    /// Writes of ours that are under way: what is seen meanwhile is judged when they are done.
+    writing: u32,
+    /// Whether the drift was told already.
+    told: bool,
+}
+
+impl Entry {
+    fn drifted(&self) -> bool {
+        self.held.as_ref().is_some_and(|(fingerprint, owner)| {
+            self.overridden || self.fingerprint != *fingerprint || self.owner.as_ref() != Some(owner)
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Kind {
+    watching: Watching,
+    objects: HashMap<Key, Entry>,
+}
+
+/// The objects under watch, by kind.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    kinds: HashMap<GroupKind, Kind>,
+    /// Owners are few and objects are many, so each owner is stored once.
+    owners: HashSet<Arc<Owner>>,
+    waiting: HashMap<GroupKind, HashMap<Key, Vec<Waiting>>>,
+    next_ticket: u64,
+}
+
+impl Index {
+    /// Registers a kind. Returns true when it is new, so that its watch has to be started.
+    pub(super) fn open(&mut self, kind: &GroupKind) -> bool {
+        if self.kinds.contains_key(kind) {
+            return false;
+        }
+        self.kinds.insert(kind.clone(), Kind { watching: Watching::Starting, objects: HashMap::new() });
+        true
+    }
+
+    /// How the watch of a kind stands; `None` when there is none.
+    pub(super) fn watching(&self, kind: &GroupKind) -> Option<&Watching> {
+        self.kinds.get(kind).map(|kind| &kind.watching)
+    }
+
+    /// The kinds whose watch is refused or broken.
+    pub(super) fn unwatched(&self) -> Vec<(Gvk, ApiFailure)> {
+        let broken = |((group, kind), known): (&GroupKind, &Kind)| match &known.watching {
+            Watching::Broken(failure) => Some((
+                Gvk { group: group.clone(), version: String::new(), kind: kind.clone() },
+                failure.clone(),
+            )),
+            Watching::Starting | Watching::Live => None,
+        };
+        self.kinds.iter().filter_map(broken).collect()
+    }
+
+    /// Says how the watch of a kind stands, and wakes all who wait for one of its objects.
+    pub(super) fn set_watching(&mut self, kind: &GroupKind, watching: Watching) {
+        match self.kinds.get_mut(kind) {
+            Some(known) if known.watching != watching => known.watching = watching,
+            _ => return,
+        }
+        for (_, notify) in self.waiting.get(kind).into_iter().flat_map(HashMap::values).flatten() {
+            notify.notify_one();
+        }
+    }
+
+    /// The health and the owner of an object, where it was seen.
+    pub(super) fn health(&self, id: &ObjectId) -> Option<(&Health, Option<&Owner>)> {
+        let entry = self.entry(id)?;
+        Some((&entry.health, entry.owner.as_deref()))
+    }
+
+    /// Whether an object is held, under a live watch, and as it was applied.
+    pub(super) fn intact(&self, id: &ObjectId) -> bool {
+        let live = self.watching(&group_kind(id)) == Some(&Watching::Live);
+        live && self
+            .entry(id)
+            .is_some_and(|entry| entry.held.is_some() && entry.writing == 0 && !entry.drifted())
+    }
+
+    /// A write of ours begins.
+    pub(super) fn begin(&mut self, id: &ObjectId) {
+        if let Some(entry) = self.entry_mut(id) {
+            entry.writing += 1;
+        }
+    }
+
+    /// A write of ours has ended without leaving anything.
+    pub(super) fn abandon(&mut self, id: &ObjectId) -> Option<Change> {
+        let entry = self.entry_mut(id)?;
+        entry.writing = entry.writing.saturating_sub(1);
+        tell(entry, id, None)
+    }
+
+    /// A write of ours has left this object, or it was found as Git wants it: what differs from here on is drift.
+    pub(super) fn hold(&mut self, kind: &GroupKind, left: Sighting, wrote: bool) -> Option<Change> {
+        let id = identify(kind, &left.namespace, &left.name);
+        let owner = self.intern(left.owner.clone()?);
+        let expected = (left.fingerprint, owner);
+        let by = left.by.clone();
+        self.store(kind, left);
+        self.wake(&id);
+        let entry = self.entry_mut(&id)?;
+        entry.held = Some(expected);
+        entry.told = false;
+        if wrote {
+            entry.writing = entry.writing.saturating_sub(1);
+        }
+        tell(entry, &id, by)
+    }
+
+    /// Lets an object go: what happens to it is no concern of ours.
+    pub(super) fn release(&mut self, id: &ObjectId) {
+        if self.watching(&group_kind(id)) == Some(&Watching::Live) {
+            if let Some(entry) = self.entry_mut(id) {
+                entry.held = None;
+            }
+        } else if let Some(kind) = self.kinds.get_mut(&group_kind(id)) {
+            // No watch will tell when it leaves.
+            kind.objects.remove(&key(&id.namespace, &id.name));
+        }
+    }
+
+    /// A watch has seen an object.
+    pub(super) fn seen(&mut self, kind: &GroupKind, sighting: Sighting) -> Option<Change> {
+        let id = identify(kind, &sighting.namespace, &sighting.name);
+        let by = sighting.by.clone();
+        let before = self.entry(&id).map(|entry| entry.health.clone());
+        if !self.store(kind, sighting) {
+            return None;
+        }
+        self.wake(&id);
+        let entry = self.entry_mut(&id)?;
+        let (_, owner) = entry.held.clone()?;
+        if let Some(change) = tell(entry, &id, by) {
+            return Some(change);
+        }
+        let health = entry.health.clone();
+        (before.as_ref() != Some(&health) && entry.writing == 0).then(|| Change::Changed {
+            id,
+            owner: (*owner).clone(),
+            drifted: false,
+            by: None,
+            health,
+        })
+    }
+
+    /// A watch has seen an object leave.
+    pub(super) fn left(&mut self, kind: &GroupKind, namespace: &str, name: &str, at: u64) -> Option<Change> {
+        let id = identify(kind, namespace, name);
+        let objects = &mut self.kinds.get_mut(kind)?.objects;
+        let key = key(namespace, name);
+        // An event from before our last write says nothing about what we wrote.
+        if objects.get(&key)?.resource_version > at {
+            return None;
+        }
+        let entry = objects.remove(&key)?;
+        self.wake(&id);
+        let (_, owner) = entry.held?;
+        (entry.writing == 0).then(|| Change::Gone { id, owner: (*owner).clone() })
+    }
+
+    /// A watch has listed all that is there: whatever else is known from before the list has left.
+    pub(super) fn listed(&mut self, kind: &GroupKind, there: &HashSet<Key>, at: u64) -> Vec<Change> {
+        let Some(known) = self.kinds.get(kind) else { return Vec::new() };
+        let left: Vec<Key> = known.objects.keys().filter(|key| !there.contains(*key)).cloned().collect();
+        left.iter().filter_map(|(namespace, name)| self.left(kind, namespace, name, at)).collect()
+    }
+
+    /// The kind is no longer served: all its objects have left, and its watch with them.
+    pub(super) fn close(&mut self, kind: &GroupKind) -> Vec<Change> {
+        let Some(known) = self.kinds.get(kind) else { return Vec::new() };
+        let all: Vec<Key> = known.objects.keys().cloned().collect();
+        let changes =
+            all.iter().filter_map(|(namespace, name)| self.left(kind, namespace, name, u64::MAX)).collect();
+        self.kinds.remove(kind);
+        changes
+    }
+
+    /// Asks to be woken when one of the objects changes. Give the ticket back to [`Index::leave`].
+    pub(super) fn wait(&mut self, ids: &[ObjectId], notify: &Arc<Notify>) -> u64 {
+        self.next_ticket += 1;
+        for id in ids {
+            let tickets = self.waiting.entry(group_kind(id)).or_default();
+            tickets
+                .entry(key(&id.namespace, &id.name))
+                .or_default()
+                .push((self.next_ticket, Arc::clone(notify)));
+        }
+        self.next_ticket
+    }
+
+    /// Ends a [`Index::wait`].
+    pub(super) fn leave(&mut self, ids: &[ObjectId], ticket: u64) {
+        for id in ids {
+            let Some(tickets) = self.waiting.get_mut(&group_kind(id)) else { continue };
+            let key = key(&id.namespace, &id.name);
+            if let Some(waiting) = tickets.get_mut(&key) {
+                waiting.retain(|(held, _)| *held != ticket);
+                if waiting.is_empty() {
+                    tickets.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn entry(&self, id: &ObjectId) -> Option<&Entry> {
+        self.kinds.get(&group_kind(id))?.objects.get(&key(&id.namespace, &id.name))
+    }
+
+    fn entry_mut(&mut self, id: &ObjectId) -> Option<&mut Entry> {
+        self.kinds.get_mut(&group_kind(id))?.objects.get_mut(&key(&id.namespace, &id.name))
+    }
+
+    fn intern(&mut self, owner: Owner) -> Arc<Owner> {
+        if let Some(known) = self.owners.get(&owner) {
+            return Arc::clone(known);
+        }
+        let owner = Arc::new(owner);
+        self.owners.insert(Arc::clone(&owner));
+        owner
+    }
+
+    fn wake(&self, id: &ObjectId) {
+        let Some(tickets) = self.waiting.get(&group_kind(id)) else { return };
+        for (_, notify) in tickets.get(&key(&id.namespace, &id.name)).into_iter().flatten() {
+            notify.notify_one();
+        }
+    }
+
+    /// Takes in a sighting unless a later one is known. An object of another uid has replaced the one that was held.
+    fn store(&mut self, kind: &GroupKind, sighting: Sighting) -> bool {
+        let owner = sighting.owner.map(|owner| self.intern(owner));
+        let Some(known) = self.kinds.get_mut(kind) else { return false };
+        let entry = known.objects.entry(key(&sighting.namespace, &sighting.name)).or_insert_with(|| Entry {
+            uid: sighting.uid.as_str().into(),
+            resource_version: 0,
+            owner: None,
+            fingerprint: 0,
+            overridden: false,
+            health: sighting.health.clone(),
+            held: None,
+            writing: 0,
+            told: false,
+        });
+        if entry.resource_version > sighting.resource_version {
+            return false;
+        }
+        if *entry.uid != *sighting.uid {
+            entry.uid = sighting.uid.into();
+        }
+        entry.resource_version = sighting.resource_version;
+        entry.owner = owner;
+        entry.fingerprint = sighting.fingerprint;
+        entry.overridden = sighting.overridden;
+        entry.health = sighting.health;
+        true
+    }
+}
+
+/// A change, when the object has drifted and no one has been told.
+fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<Change> {
+    let (_, owner) = entry.held.clone()?;
+    if entry.writing > 0 || entry.told || !entry.drifted() {
+        return None;
+    }
+    entry.told = true;
+    Some(Change::Changed {
+        id: id.clone(),
+        owner: (*owner).clone(),
+        drifted: true,
+        by,
+        health: entry.health.clone(),
+    })
+}
+
+pub(super) fn group_kind(id: &ObjectId) -> GroupKind {
+    (id.group.clone(), id.kind.clone())
+}
+
+pub(super) fn key(namespace: &str, name: &str) -> Key {
+    (namespace.into(), name.into())
+}
+
+fn identify(kind: &GroupKind, namespace: &str, name: &str) -> ObjectId {
+    ObjectId { namespace: namespace.into(), name: name.into(), group: kind.0.clone(), kind: kind.1.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind() -> GroupKind {
+        (String::new(), "ConfigMap".into())
+    }
+
+    fn owner(name: &str) -> Owner {
+        Owner { namespace: "flux-system".into(), name: name.into() }
+    }
+
+    fn sighting(resource_version: u64, fingerprint: u64) -> Sighting {
+        Sighting {
+            namespace: "n".into(),
+            name: "a".into(),
+            uid: "u".into(),
+            resource_version,
+            owner: Some(owner("apps")),
+            fingerprint,
+            overridden: false,
+            by: Some("kubectl-edit".into()),
+            health: Health::Current,
+        }
+    }
+
+    fn id() -> ObjectId {
+        identify(&kind(), "n", "a")
+    }
+
+    fn held() -> Index {
+        let mut index = Index::default();
+        index.open(&kind());
+        assert_eq!(index.hold(&kind(), sighting(10, 7), false), None);
+        index.set_watching(&kind(), Watching::Live);
+        index
+    }
+
+    fn drifted(change: Option<Change>) -> bool {
+        matches!(change, Some(Change::Changed { drifted: true, .. }))
+    }
+
+    #[test]
+    fn only_a_change_of_what_we_applied_is_drift() {
+        let changed: [(&str, Sighting, bool); 6] = [
+            ("another manager set a field of its own", sighting(11, 7), false),
+            ("one of our fields was taken", sighting(11, 8), true),
+            ("kubectl wrote", Sighting { overridden: true, ..sighting(11, 7) }, true),
+            (
+                "the owner label names another",
+                Sighting { owner: Some(owner("other")), ..sighting(11, 7) },
+                true,
+            ),
+            ("the owner label is gone", Sighting { owner: None, ..sighting(11, 7) }, true),
+            ("an event from before our write", sighting(9, 8), false),
+        ];
+        for (what, seen, expected) in changed {
+            let mut index = held();
+            assert_eq!(drifted(index.seen(&kind(), seen)), expected, "{what}");
+            assert_eq!(index.intact(&id()), !expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn drift_is_told_once_until_it_is_put_back() {
+        let mut index = held();
+        assert!(drifted(index.seen(&kind(), sighting(11, 8))));
+        assert_eq!(index.seen(&kind(), sighting(12, 8)), None);
+        index.begin(&id());
+        assert_eq!(index.hold(&kind(), sighting(13, 7), true), None);
+        assert!(drifted(index.seen(&kind(), sighting(14, 8))));
+    }
+
+    #[test]
+    fn our_own_write_is_not_drift_whichever_news_comes_first() {
+        let mut index = held();
+        index.begin(&id());
+        assert_eq!(index.seen(&kind(), sighting(11, 8)), None, "the watch was faster than the answer");
+        assert_eq!(index.hold(&kind(), sighting(11, 8), true), None);
+        assert!(index.intact(&id()));
+        index.begin(&id());
+        assert_eq!(index.seen(&kind(), sighting(13, 5)), None, "written by someone else after our write");
+        assert!(drifted(index.hold(&kind(), sighting(12, 9), true)));
+    }
+
+    #[test]
+    fn a_write_that_failed_hides_no_drift() {
+        let mut index = held();
+        index.begin(&id());
+        assert_eq!(index.seen(&kind(), sighting(11, 8)), None);
+        assert!(drifted(index.abandon(&id())));
+    }
+
+    #[test]
+    fn an_object_that_left_is_gone_unless_it_was_written_since() {
+        let mut index = held();
+        assert_eq!(index.left(&kind(), "n", "a", 9), None);
+        assert!(index.intact(&id()));
+        assert_eq!(index.left(&kind(), "n", "a", 11), Some(Change::Gone { id: id(), owner: owner("apps") }));
+        assert!(!index.intact(&id()));
+    }
+
+    #[test]
+    fn a_list_tells_what_left_while_the_watch_was_away() {
+        let mut index = held();
+        assert_eq!(index.listed(&kind(), &HashSet::from([key("n", "a")]), 20), []);
+        assert_eq!(index.listed(&kind(), &HashSet::new(), 5), [], "a list from before our write");
+        assert_eq!(index.listed(&kind(), &HashSet::new(), 20).len(), 1);
+    }
+
+    #[test]
+    fn what_was_let_go_is_no_ones_concern() {
+        let mut index = held();
+        index.release(&id());
+        assert_eq!(index.seen(&kind(), sighting(11, 8)), None);
+        assert_eq!(index.left(&kind(), "n", "a", 12), None);
+    }
+
+    #[test]
+    fn nothing_is_intact_while_its_watch_is_broken() {
+        let mut index = held();
+        let failure = ApiFailure::Fenced("x".into());
+        index.set_watching(&kind(), Watching::Broken(failure));
+        assert!(!index.intact(&id()));
+    }
+
+    #[test]
+    fn who_waits_is_woken_for_its_objects_only() {
+        let mut index = held();
+        let (mine, other) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let ticket = index.wait(&[id()], &mine);
+        index.wait(&[identify(&kind(), "n", "b")], &other);
+        index.seen(&kind(), sighting(11, 7));
+        let woken = |notify: &Notify| futures::FutureExt::now_or_never(notify.notified()).is_some();
+        assert!(woken(&mine) && !woken(&other));
+        index.leave(&[id()], ticket);
+        index.seen(&kind(), sighting(12, 7));
+        assert!(!woken(&mine));
+    }
+}

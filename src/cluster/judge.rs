@@ -1,0 +1,107 @@
+//! What one look at an object tells: who owns it, who wrote it, and how it fares. From the object alone.
+
+use std::hash::{DefaultHasher, Hasher};
+use std::io;
+
+use serde_json::Value;
+
+use super::index::Sighting;
+use crate::api::keys;
+use crate::health::{self, Health};
+use crate::model::Object;
+use crate::pipeline::ports::Owner;
+use crate::plan;
+
+/// Built-in groups of which no kind says in its status how it fares.
+const STATELESS_GROUPS: [&str; 7] = [
+    "rbac.authorization.k8s.io",
+    "admissionregistration.k8s.io",
+    "storage.k8s.io",
+    "scheduling.k8s.io",
+    "node.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+];
+
+/// Kinds of other built-in groups of the same sort.
+const STATELESS_KINDS: [(&str, &str); 9] = [
+    ("", "ConfigMap"),
+    ("", "Secret"),
+    ("", "ServiceAccount"),
+    ("", "Endpoints"),
+    ("", "LimitRange"),
+    ("", "Namespace"),
+    ("networking.k8s.io", "NetworkPolicy"),
+    ("networking.k8s.io", "IngressClass"),
+    ("networking.k8s.io", "Ingress"),
+];
+
+/// Whether type and metadata tell all that is to be known of the objects of a kind.
+pub(super) fn is_stateless(group: &str, kind: &str) -> bool {
+    STATELESS_GROUPS.contains(&group) || STATELESS_KINDS.contains(&(group, kind))
+}
+
+/// The owner that the labels name.
+pub(super) fn owner(object: &Object) -> Option<Owner> {
+    Some(Owner {
+        namespace: object.label(keys::OWNER_NAMESPACE)?.into(),
+        name: object.label(keys::OWNER_NAME)?.into(),
+    })
+}
+
+/// What is kept of an object, be it whole or its metadata.
+pub(super) fn sight(object: &Object) -> Sighting {
+    let entries =
+        object.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let ours = |entry: &&Value| {
+        entry["manager"] == keys::FIELD_MANAGER
+            && entry["operation"] == "Apply"
+            && entry.get("subresource").is_none()
+    };
+    let last_foreign = entries
+        .iter()
+        .filter(|entry| !ours(entry) && entry.get("subresource").is_none())
+        .max_by_key(|entry| entry["time"].as_str().unwrap_or_default());
+    Sighting {
+        namespace: object.namespace().unwrap_or_default().into(),
+        name: object.name().into(),
+        uid: object.text("/metadata/uid").unwrap_or_default().into(),
+        resource_version: number(object.text("/metadata/resourceVersion").unwrap_or_default()),
+        owner: owner(object),
+        fingerprint: entries.iter().find(ours).map_or(0, fingerprint),
+        overridden: plan::apply_policy(object) != plan::Apply::Merge
+            && entries.iter().any(plan::is_overridden),
+        by: last_foreign.and_then(|entry| entry["manager"].as_str()).map(str::to_owned),
+        health: health::health(object),
+    }
+}
+
+/// A resourceVersion as a number. All API servers over etcd count; 0 stands for one that does not, which then is never
+/// taken for later than another.
+pub(super) fn number(resource_version: &str) -> u64 {
+    resource_version.parse().unwrap_or(0)
+}
+
+/// A hash of an entry of managedFields, its time included: the time moves when the manager's own write changed anything.
+fn fingerprint(entry: &Value) -> u64 {
+    struct Sink(DefaultHasher);
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut sink = Sink(DefaultHasher::new());
+    // Writing to a hasher does not fail, and a `Value` can always be written.
+    let _ = serde_json::to_writer(&mut sink, entry);
+    // 0 means that there is no entry.
+    sink.0.finish().max(1)
+}
+
+/// Whether waiting on may still make the object healthy.
+pub(super) fn has_failed(health: &Health) -> bool {
+    matches!(health, Health::Failed(_))
+}

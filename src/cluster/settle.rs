@@ -1,0 +1,237 @@
+//! Waiting: until objects are healthy, or gone. Nothing is polled: the shared watches wake who waits, and what they do not
+//! show is followed by a feed of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::Cluster;
+use super::client::{JSON, Request};
+use super::feed::Feed;
+use super::index::{Watching, group_kind};
+use super::judge;
+use super::path::encode;
+use super::watch::Watches;
+use crate::health::Health;
+use crate::model::{Object, ObjectId};
+use crate::pipeline::ports::{ApiFailure, Reference, Settled, Unhealthy};
+
+/// How many unhealthy objects are looked into for a cause.
+const CAUSES: usize = 5;
+/// Kinds whose trouble is told by their pods.
+const WITH_PODS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"];
+
+impl Cluster {
+    pub(super) async fn settle_all(&self, references: &[Reference], limit: Duration) -> Settled {
+        // The end of time is out of reach of a timer, and a year is as good.
+        let deadline = Instant::now() + limit.min(Duration::from_hours(365 * 24));
+        loop {
+            let (shared, private): (Vec<_>, Vec<_>) =
+                references.iter().cloned().partition(|reference| self.is_shown(&reference.id));
+            let settled = match Feed::new(self, &private).await {
+                Ok(feed) => self.settle_with(&feed, &shared, &private, deadline).await,
+                Err(failure) => Some(Settled::Unknown(failure)),
+            };
+            // Without a verdict, a shared watch has been lost meanwhile, so its objects are followed by a feed.
+            if let Some(settled) = settled {
+                return self.with_causes(references, settled).await;
+            }
+        }
+    }
+
+    async fn settle_with(
+        &self,
+        feed: &Feed,
+        shared: &[Reference],
+        private: &[Reference],
+        deadline: Instant,
+    ) -> Option<Settled> {
+        let ids: Vec<ObjectId> = shared.iter().map(|reference| reference.id.clone()).collect();
+        let ticket = Ticket::take(&self.shared.watches, ids);
+        let mut following = std::pin::pin!(feed.run(self));
+        loop {
+            if !shared.iter().all(|reference| self.is_shown_or_gone(&reference.id)) {
+                return None;
+            }
+            let complete = private.is_empty() || feed.is_complete();
+            let unhealthy = self.unhealthy(feed, shared, private);
+            if complete && unhealthy.is_empty() {
+                return Some(Settled::Healthy);
+            }
+            if complete && unhealthy.iter().all(|one| judge::has_failed(&one.health)) {
+                return Some(Settled::Stalled(unhealthy));
+            }
+            tokio::select! {
+                () = ticket.notify.notified() => {}
+                () = feed.changed.notified() => {}
+                failure = &mut following => return Some(Settled::Unknown(failure)),
+                () = sleep_until(deadline), if complete => return Some(Settled::TimedOut(unhealthy)),
+                () = sleep_until(deadline + Duration::from_secs(10)) => return Some(Settled::TimedOut(unhealthy)),
+            }
+        }
+    }
+
+    /// Waits until the objects are gone; returns those that are not.
+    pub(super) async fn until_gone(&self, references: &[Reference], limit: Duration) -> Vec<ObjectId> {
+        let all = || references.iter().map(|reference| reference.id.clone());
+        let Ok(feed) = Feed::new(self, references).await else { return all().collect() };
+        let deadline = Instant::now() + limit;
+        let mut following = std::pin::pin!(feed.run(self));
+        loop {
+            let there: Vec<ObjectId> =
+                all().filter(|id| !feed.is_complete() || feed.health(id).is_some()).collect();
+            if there.is_empty() {
+                return there;
+            }
+            tokio::select! {
+                () = feed.changed.notified() => {}
+                _ = &mut following => return there,
+                () = sleep_until(deadline) => return there,
+            }
+        }
+    }
+
+    /// Whether the shared watches show an object to whom we act as: all of them when we are ourselves; as another account,
+    /// only those of the Kustomization that we act for.
+    fn is_shown(&self, id: &ObjectId) -> bool {
+        let index = self.shared.watches.index();
+        let watched = !matches!(
+            index.watching(&group_kind(id)),
+            None | Some(Watching::Broken(ApiFailure::Forbidden(_)))
+        );
+        watched
+            && index.health(id).is_some_and(|(_, owner)| {
+                self.client.user().is_none() || (owner.is_some() && owner == self.owner.as_ref())
+            })
+    }
+
+    /// As [`Cluster::is_shown`], for an object that was shown: it may have been deleted since.
+    fn is_shown_or_gone(&self, id: &ObjectId) -> bool {
+        let index = self.shared.watches.index();
+        !matches!(index.watching(&group_kind(id)), None | Some(Watching::Broken(ApiFailure::Forbidden(_))))
+    }
+
+    fn unhealthy(&self, feed: &Feed, shared: &[Reference], private: &[Reference]) -> Vec<Unhealthy> {
+        let index = self.shared.watches.index();
+        let of_shared = |id: &ObjectId| index.health(id).map(|(health, _)| health.clone());
+        let told = |id: &ObjectId, health: Option<Health>| {
+            let health = health.unwrap_or(Health::NotFound);
+            (health != Health::Current).then(|| Unhealthy { id: id.clone(), health, cause: None })
+        };
+        let shared = shared.iter().filter_map(|reference| told(&reference.id, of_shared(&reference.id)));
+        let private = private.iter().filter_map(|reference| told(&reference.id, feed.health(&reference.id)));
+        shared.chain(private).collect()
+    }
+
+    async fn with_causes(&self, references: &[Reference], settled: Settled) -> Settled {
+        let (Settled::Stalled(mut unhealthy) | Settled::TimedOut(mut unhealthy)) = settled.clone() else {
+            return settled;
+        };
+        for one in unhealthy.iter_mut().filter(|one| WITH_PODS.contains(&one.id.kind.as_str())).take(CAUSES) {
+            if let Some(reference) = references.iter().find(|reference| reference.id == one.id) {
+                one.cause = self.cause(reference).await;
+            }
+        }
+        match settled {
+            Settled::Stalled(_) => Settled::Stalled(unhealthy),
+            _ => Settled::TimedOut(unhealthy),
+        }
+    }
+
+    /// What the pods of a workload say; `None` when they say nothing or may not be read.
+    async fn cause(&self, reference: &Reference) -> Option<String> {
+        let resource = self.shared.discovery.any(&self.shared.client, reference).await.ok()?;
+        let workload = self.live(&resource, reference, JSON).await.ok()??;
+        let labels = workload.pointer("/spec/selector/matchLabels")?.as_object()?;
+        let selector: Vec<String> =
+            labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
+        let path = format!(
+            "/api/v1/namespaces/{}/pods?limit=20&labelSelector={}",
+            encode(&reference.id.namespace),
+            encode(&selector.join(","))
+        );
+        let mut pods = self.client.send(Request::get(path, JSON)).await.ok()?.body;
+        let pods = pods.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take)?;
+        pods.into_iter().find_map(|mut pod| {
+            pod["apiVersion"] = "v1".into();
+            pod["kind"] = "Pod".into();
+            trouble(&Object::parse(pod).ok()?)
+        })
+    }
+}
+
+/// What keeps a pod from running, in its own words.
+fn trouble(pod: &Object) -> Option<String> {
+    let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"]
+        .into_iter()
+        .filter_map(|pointer| pod.pointer(pointer)?.as_array())
+        .flatten();
+    for status in statuses {
+        let waiting = &status["state"]["waiting"];
+        let Some(reason) = waiting["reason"].as_str() else { continue };
+        if matches!(reason, "PodInitializing" | "ContainerCreating") {
+            continue;
+        }
+        let message = waiting["message"].as_str().unwrap_or_default();
+        let separator = if message.is_empty() { "" } else { ": " };
+        return Some(format!("pod {}: {reason}{separator}{message}", pod.name()));
+    }
+    let conditions = pod.pointer("/status/conditions")?.as_array()?;
+    let unscheduled = conditions
+        .iter()
+        .find(|condition| condition["type"] == "PodScheduled" && condition["status"] == "False")?;
+    let text = |field: &str| unscheduled[field].as_str().unwrap_or_default().to_owned();
+    Some(format!("pod {}: {}: {}", pod.name(), text("reason"), text("message")))
+}
+
+/// A place among those who wait for objects of the shared watches, given up when dropped.
+struct Ticket<'a> {
+    watches: &'a Watches,
+    ids: Vec<ObjectId>,
+    number: u64,
+    notify: Arc<Notify>,
+}
+
+impl<'a> Ticket<'a> {
+    fn take(watches: &'a Watches, ids: Vec<ObjectId>) -> Self {
+        let notify = Arc::new(Notify::new());
+        let number = watches.index().wait(&ids, &notify);
+        Self { watches, ids, number, notify }
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.watches.index().leave(&self.ids, self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_tells_what_keeps_it_from_running() {
+        let waiting = |reason: &str, message: &str| json!({"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]});
+        let cases = [
+            (waiting("ContainerCreating", ""), None),
+            (waiting("CrashLoopBackOff", ""), Some("pod p: CrashLoopBackOff")),
+            (waiting("ImagePullBackOff", "403"), Some("pod p: ImagePullBackOff: 403")),
+            (
+                json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                                      "message": "0/1 nodes are available"}]}),
+                Some("pod p: Unschedulable: 0/1 nodes are available"),
+            ),
+            (json!({"containerStatuses": [{"state": {"running": {}}}]}), None),
+        ];
+        for (status, told) in cases {
+            let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "status": status});
+            assert_eq!(trouble(&Object::parse(pod).unwrap()).as_deref(), told);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What all kinds share, and the Ready condition for those without a rule of their own: custom resources, Flux's among
+//! them.
+
+use super::Health;
+use super::status::{Status, in_progress};
+
+/// What can be said before the kind is looked at.
+pub(super) fn before(status: Status<'_>) -> Option<Health> {
+    if !status.text("/metadata/deletionTimestamp").is_empty() {
+        return Some(Health::Terminating(terminating(status)));
+    }
+    if let (Some(generation), Some(observed)) =
+        (status.number("/metadata/generation"), status.number("/status/observedGeneration"))
+        && generation != observed
+    {
+        return Some(in_progress(format!(
+            "generation {generation} is still to be looked at; the controller has seen {observed}"
+        )));
+    }
+    status.conditions().filter(|condition| condition.is_true()).find_map(|condition| match condition.kind() {
+        "Reconciling" => Some(Health::InProgress(condition.message())),
+        "Stalled" => Some(Health::Failed(condition.message())),
+        _ => None,
+    })
+}
+
+/// The Ready condition. An object without one is well: nobody looks after it, or nobody says so.
+pub(super) fn ready_condition(status: Status<'_>) -> Health {
+    match status.condition("Ready") {
+        Some(ready) if !ready.is_true() => Health::InProgress(ready.message()),
+        _ => Health::Current,
+    }
+}
+
+fn terminating(status: Status<'_>) -> String {
+    let since = status.text("/metadata/deletionTimestamp");
+    let finalizers: Vec<&str> =
+        status.list("/metadata/finalizers").iter().filter_map(serde_json::Value::as_str).collect();
+    if finalizers.is_empty() {
+        format!("it is being deleted since {since}")
+    } else {
+        format!("it is being deleted since {since}, and waits for the finalizers {}", finalizers.join(", "))
+    }
+}

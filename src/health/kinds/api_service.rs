@@ -1,0 +1,13 @@
+//! APIService: whether what serves the group answers. kstatus has no rule for it, and would let those go on that need the
+//! group.
+
+use super::super::status::{Status, in_progress};
+use super::Health;
+
+pub(super) fn health(status: Status<'_>) -> Health {
+    match status.condition("Available") {
+        Some(available) if available.is_true() => Health::Current,
+        Some(available) => Health::InProgress(available.message()),
+        None => in_progress("nobody has looked yet whether it is available"),
+    }
+}

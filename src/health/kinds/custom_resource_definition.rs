@@ -1,0 +1,17 @@
+//! CustomResourceDefinition: well when it is established. Its names may clash with those of another.
+
+use super::super::status::{Status, in_progress};
+use super::Health;
+
+pub(super) fn health(status: Status<'_>) -> Health {
+    if let Some(names) = status.condition("NamesAccepted").filter(|condition| condition.is_false()) {
+        return Health::Failed(names.message());
+    }
+    match status.condition("Established") {
+        Some(established) if established.is_true() => Health::Current,
+        Some(established) if established.is_false() && established.reason() != "Installing" => {
+            Health::Failed(established.message())
+        }
+        _ => in_progress("it is not established yet"),
+    }
+}

@@ -1,0 +1,27 @@
+//! DaemonSet: well when every node that wants a pod has an up-to-date one that is available.
+
+use super::super::status::{Status, in_progress};
+use super::Health;
+
+pub(super) fn health(status: Status<'_>) -> Health {
+    let Some(desired) = status.number("/status/desiredNumberScheduled") else {
+        return in_progress("the nodes are not counted yet");
+    };
+    // Its controller always sets this one, so without it the numbers are not its own.
+    if status.number("/status/observedGeneration").is_none() {
+        return in_progress("the controller has not seen it yet");
+    }
+    let numbers = [
+        ("/status/currentNumberScheduled", "scheduled"),
+        ("/status/updatedNumberScheduled", "updated"),
+        ("/status/numberAvailable", "available"),
+        ("/status/numberReady", "ready"),
+    ];
+    let short = numbers.iter().find(|(pointer, _)| status.count(pointer) < desired);
+    match short {
+        Some((pointer, what)) => {
+            in_progress(format!("{} of {desired} pods are {what}", status.count(pointer)))
+        }
+        None => Health::Current,
+    }
+}

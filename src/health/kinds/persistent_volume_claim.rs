@@ -1,0 +1,13 @@
+//! PersistentVolumeClaim: well when it is bound; failed when its volume was lost.
+
+use super::super::status::{Status, in_progress};
+use super::Health;
+
+pub(super) fn health(status: Status<'_>) -> Health {
+    match status.text("/status/phase") {
+        "Bound" => Health::Current,
+        "Lost" => Health::Failed(format!("its volume {} is lost", status.text("/spec/volumeName"))),
+        "" => in_progress("it is not bound"),
+        phase => in_progress(format!("it is not bound, its phase is {phase}")),
+    }
+}

@@ -1,0 +1,139 @@
+//! The states of a chain, from objects as the agent leaves them.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn kustomization(name: &str, depends_on: &[&str], ready: (&str, &str, &str)) -> Object {
+    let (status, reason, message) = ready;
+    let depends_on: Vec<Value> = depends_on.iter().map(|name| json!({"name": name})).collect();
+    let value = json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": name, "namespace": "flux-system", "generation": 1},
+        "spec": {
+            "interval": "1m", "prune": true, "dependsOn": depends_on,
+            "sourceRef": {"kind": "GitRepository", "name": "x"},
+        },
+        "status": {
+            "observedGeneration": 1,
+            "lastAppliedRevision": "main@sha1:9ab3c2100000",
+            "lastAttemptedRevision": "main@sha1:09507f100000",
+            "inventory": {"entries": [{"id": "_a__Namespace", "v": "v1"}]},
+            "conditions": [{
+                "type": "Ready", "status": status, "reason": reason, "message": message,
+                "lastTransitionTime": "2024-01-01T00:00:00Z",
+            }],
+        },
+    });
+    Object::parse(value).unwrap()
+}
+
+const READY: (&str, &str, &str) = ("True", "ReconciliationSucceeded", "Applied revision: main@sha1:9ab3c21");
+const BLOCKED: (&str, &str, &str) = ("False", "DependencyNotReady", "dependency is not ready");
+const FAILING: (&str, &str, &str) = ("False", "HealthCheckFailed", "Deployment/a/b status: 'Failed'");
+
+fn keys(names: &[&str]) -> Vec<Key> {
+    names.iter().map(|name| ("flux-system".to_owned(), (*name).to_owned())).collect()
+}
+
+#[test]
+fn what_fails_stands_first_and_what_it_blocks_names_the_chain() {
+    let overview = Overview::of(
+        &[],
+        &[
+            kustomization("crds", &[], READY),
+            kustomization("foobar", &["kube-network"], BLOCKED),
+            kustomization("kube-network", &["crds", "kube-security"], BLOCKED),
+            kustomization("kube-security", &["crds"], FAILING),
+        ],
+    );
+    let states: Vec<(&str, &State)> =
+        overview.kustomizations.iter().map(|row| (row.name.as_str(), &row.state)).collect();
+    assert_eq!(
+        states,
+        [
+            ("kube-security", &State::Failing),
+            ("kube-network", &State::Blocked(keys(&["kube-security"]))),
+            ("foobar", &State::Blocked(keys(&["kube-network", "kube-security"]))),
+            ("crds", &State::Ready),
+        ]
+    );
+    assert_eq!(overview.root_causes(), keys(&["kube-security"]));
+    assert!(!overview.is_ready());
+    let failing = &overview.kustomizations[0];
+    assert_eq!((failing.revision.as_deref(), failing.objects), (Some("09507f1"), 1));
+    assert_eq!(failing.what, "Deployment/a/b status: 'Failed'");
+    assert_eq!(overview.kustomizations[1].revision.as_deref(), Some("9ab3c21"));
+    let levels = [keys(&["crds"]), keys(&["kube-security"]), keys(&["kube-network"]), keys(&["foobar"])];
+    assert_eq!(overview.levels(), levels);
+}
+
+#[test]
+fn a_cycle_and_a_missing_dependency_are_causes_too() {
+    let overview = Overview::of(
+        &[],
+        &[
+            kustomization("a", &["b"], BLOCKED),
+            kustomization("b", &["a"], BLOCKED),
+            kustomization("c", &["gone"], BLOCKED),
+        ],
+    );
+    let chain =
+        |name: &str| overview.kustomizations.iter().find(|row| row.name == name).unwrap().state.clone();
+    assert_eq!(chain("a"), State::Blocked(keys(&["b", "a"])));
+    assert_eq!(chain("c"), State::Blocked(keys(&["gone"])));
+    assert_eq!(overview.root_causes(), keys(&["a", "b", "gone"]));
+    assert_eq!(overview.levels(), [keys(&["c"]), keys(&["a", "b"])]);
+}
+
+#[test]
+fn a_malformed_object_is_a_row_of_its_own() {
+    let good = kustomization("good", &[], READY);
+    let bad = kustomization("bad", &[], READY).edit(|value| value["spec"]["interval"] = 5.into()).unwrap();
+    let overview = Overview::of(&[], &[good, bad]);
+    let row = &overview.kustomizations[0];
+    assert_eq!((row.name.as_str(), &row.state), ("bad", &State::Failing));
+    assert!(row.what.starts_with("Kustomization/flux-system/bad is malformed"), "{}", row.what);
+    assert_eq!(overview.kustomizations[1].state, State::Ready);
+}
+
+#[test]
+fn states_follow_conditions_and_generation() {
+    let with = |edit: fn(&mut Value)| {
+        let object = kustomization("a", &[], READY).edit(edit).unwrap();
+        Overview::of(&[], &[object]).kustomizations[0].clone()
+    };
+    assert_eq!(with(|_| {}).state, State::Ready);
+    assert_eq!(with(|value| value["metadata"]["generation"] = 2.into()).state, State::Progressing);
+    assert_eq!(with(|value| value["spec"]["suspend"] = true.into()).state, State::Suspended);
+    let untouched = with(|value| value["status"] = json!({"observedGeneration": -1}));
+    assert_eq!(
+        (untouched.state, untouched.what.as_str()),
+        (State::Progressing, "not looked at by the agent yet")
+    );
+}
+
+#[test]
+fn a_source_says_what_was_fetched_and_when() {
+    let value = json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1",
+        "kind": "GitRepository",
+        "metadata": {"name": "x", "namespace": "flux-system"},
+        "spec": {"url": "ssh://git@h/r", "interval": "1m"},
+        "status": {
+            "artifact": {
+                "path": "p", "url": "u", "revision": "main@sha1:09507f1000000000",
+                "lastUpdateTime": "2024-01-01T00:00:00Z",
+            },
+            "conditions": [{
+                "type": "Ready", "status": "True", "reason": "Succeeded", "message": "stored artifact",
+                "lastTransitionTime": "2024-01-01T00:00:00Z",
+            }],
+        },
+    });
+    let overview = Overview::of(&[Object::parse(value).unwrap()], &[]);
+    assert_eq!(overview.sources[0].revision.as_deref(), Some("main@sha1:09507f1"));
+    assert_eq!(overview.sources[0].fetched.unwrap().to_string(), "2024-01-01T00:00:00Z");
+    assert!(overview.is_ready());
+}

@@ -1,0 +1,201 @@
+//! Applying a build: stage by stage, each stage observed and planned before the first of its objects is written.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::{StreamExt as _, stream};
+
+use super::ports::{ApiFailure, Reference, Settle, Settled, Writes};
+use crate::model::{Key, Object, ObjectId};
+use crate::plan::{
+    Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare,
+    stages,
+};
+use crate::verdict::{Outcome, Refused};
+
+/// How long definitions may take to be established before what uses them is applied (Flux's limit).
+const ESTABLISH: Duration = Duration::from_mins(1);
+/// How long an object that is made anew may take to go.
+const RECREATE: Duration = Duration::from_mins(1);
+/// Objects of one kind that are written at a time.
+const AT_ONCE: usize = 4;
+/// How many drifted fields of one object are named.
+const FIELDS_NAMED: usize = 5;
+
+/// What has been applied so far.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// All objects that are as Git wants them, or say themselves that they are to be left alone.
+    pub(super) inventory: Inventory,
+    /// Those of them whose health counts.
+    pub(super) references: Vec<Reference>,
+    /// A line for each that was changed.
+    pub(super) changes: Vec<String>,
+    /// What people should know.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Why applying stopped.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Objects are refused.
+    Refused(Vec<Refusal>),
+    /// Definitions were not established in time.
+    NotEstablished(Settled),
+}
+
+/// Applies a build's objects. What was written before it stopped stands in `progress`.
+pub(super) async fn apply<C: Writes + Settle>(
+    cluster: &C,
+    objects: Vec<Object>,
+    managed: &Inventory,
+    options: &Options,
+    progress: &mut Progress,
+) -> Result<(), Stop> {
+    let known: HashSet<ObjectId> = managed.iter().map(|(id, _)| id.clone()).collect();
+    for stage in stages(objects) {
+        let mut prepared = Vec::new();
+        let mut refusals = Vec::new();
+        for object in stage {
+            match place_and_prepare(cluster, object).await {
+                Ok(object) => prepared.push(object),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        let observed = observe(cluster, &prepared, &known).await;
+        let planned = plan_stage(prepared, &observed, options);
+        refusals.extend(planned.refusals().cloned());
+        if !refusals.is_empty() {
+            return Err(Stop::Refused(refusals));
+        }
+        let written = write(cluster, planned.entries, &observed, progress).await.map_err(Stop::Refused)?;
+        establish(cluster, written).await?;
+    }
+    Ok(())
+}
+
+async fn place_and_prepare(cluster: &impl Writes, object: Object) -> Result<Object, Refusal> {
+    let id = object.id();
+    let placed = super::dress::place(object, cluster).await;
+    prepare(placed.map_err(|failure| Refusal::unavailable(id, Phase::DryRun, failure.to_string()))?)
+}
+
+async fn observe(cluster: &impl Writes, objects: &[Object], known: &HashSet<ObjectId>) -> Observed {
+    let observations: Vec<Observation> = cluster.observe(objects, known).await;
+    objects.iter().map(Object::id).zip(observations).collect()
+}
+
+/// Carries out a stage's steps, several objects of one kind at a time. Returns the definitions that were written.
+async fn write(
+    cluster: &impl Writes,
+    entries: Vec<Entry>,
+    observed: &Observed,
+    progress: &mut Progress,
+) -> Result<Vec<Reference>, Vec<Refusal>> {
+    let mut definitions = Vec::new();
+    for group in entries.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
+        let steps: Vec<_> = group.iter().map(|entry| take(cluster, entry, observed)).collect();
+        let results: Vec<_> = stream::iter(steps).buffered(AT_ONCE).collect().await;
+        let mut refusals = Vec::new();
+        for (entry, result) in group.iter().zip(results) {
+            match result {
+                Ok(()) => note(entry, progress, &mut definitions),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+    }
+    Ok(definitions)
+}
+
+/// Takes one step.
+async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Result<(), Refusal> {
+    let object = &entry.object;
+    match &entry.step {
+        Step::Create | Step::Configure { take_over: None, .. } => cluster.apply(object).await.map(drop),
+        Step::Configure { take_over: Some(patch), .. } => {
+            let failed =
+                |failure: ApiFailure| Refusal::unavailable(object.id(), Phase::Apply, failure.to_string());
+            cluster.take_over(&Reference::to(object), patch).await.map_err(failed)?;
+            cluster.apply(object).await.map(drop)
+        }
+        Step::Recreate { uid, .. } => cluster.recreate(object, uid, RECREATE).await.map(drop),
+        Step::Keep => {
+            if let Some(live) = observed.get(&object.id()).and_then(|observation| observation.live.as_ref()) {
+                cluster.hold(live);
+            }
+            Ok(())
+        }
+        Step::Skip(_) => Ok(()),
+        Step::Refuse(refusal) => Err(refusal.clone()),
+    }
+}
+
+/// Takes note of a step that was taken.
+fn note(entry: &Entry, progress: &mut Progress, definitions: &mut Vec<Reference>) {
+    let reference = Reference::to(&entry.object);
+    let subject = reference.id.subject();
+    progress.inventory.insert(reference.id.clone(), reference.version.clone());
+    if let Some(owner) = &entry.also_owned_by {
+        progress.warnings.push(format!(
+            "{subject} is also owned by {owner}: the two overwrite each other; remove it from one of them"
+        ));
+    }
+    if entry.step.writes() {
+        progress.changes.push(format!("{subject} {}{}", entry.step.word(), fields(&entry.step)));
+        if reference.id.kind == "CustomResourceDefinition" {
+            definitions.push(reference.clone());
+        }
+    }
+    if !matches!(entry.step, Step::Skip(_)) {
+        progress.references.push(reference);
+    }
+}
+
+/// The fields that a step puts right, by their paths; their values stay untold.
+fn fields(step: &Step) -> String {
+    match step {
+        Step::Configure { drift, .. } if !drift.is_empty() => {
+            let mut paths: Vec<&str> = drift.iter().map(|drift| drift.path.as_str()).collect();
+            paths.dedup();
+            let more = paths.len().saturating_sub(FIELDS_NAMED);
+            paths.truncate(FIELDS_NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!(" ({}{more})", paths.join(", "))
+        }
+        Step::Recreate { .. } => " anew".into(),
+        _ => String::new(),
+    }
+}
+
+/// Waits until new definitions are served, since what comes next may be of their kinds.
+async fn establish(cluster: &impl Settle, definitions: Vec<Reference>) -> Result<(), Stop> {
+    if definitions.is_empty() {
+        return Ok(());
+    }
+    match cluster.settle(&definitions, ESTABLISH).await {
+        Settled::Healthy => Ok(()),
+        other => Err(Stop::NotEstablished(other)),
+    }
+}
+
+/// What it means that objects are refused. `managed` is what there is to manage now.
+pub(super) fn refused(refusals: &[Refusal], managed: &Inventory) -> Outcome {
+    if refusals.iter().all(|refusal| refusal.cause == Cause::Unavailable) {
+        let message = refusals.first().map(ToString::to_string).unwrap_or_default();
+        return Outcome::Unreachable { message };
+    }
+    let refusals = refusals.iter().map(|refusal| Refused {
+        message: refusal.to_string(),
+        transient: refusal.is_transient(),
+        forbidden: refusal.is_forbidden(),
+    });
+    Outcome::Refused { refusals: refusals.collect(), inventory: managed.entries() }
+}
+
+/// The key of a Kustomization as `plan` knows owners.
+pub(super) fn owner(kustomization: &crate::api::Kustomization) -> Key {
+    Key::new(&kustomization.metadata.namespace, &kustomization.metadata.name)
+}

@@ -1,0 +1,231 @@
+//! One reconcile, from the fetched source to healthy objects.
+
+use std::time::{Duration, Instant};
+
+use super::apply::{self, Progress, Stop, owner};
+use super::build::{Build, Gathered, build, gather};
+use super::ports::{Reads, Reference, Settle, Settled, Unhealthy, Writes};
+use super::{Finish, Job, Journal, JournalError, Memo, dress, prune};
+use crate::api::{HealthCheck, Kustomization};
+use crate::health::Health;
+use crate::model::{Object, ObjectId};
+use crate::plan::{self, Inventory, Options, check_prune};
+use crate::verdict::{Done, Ill, Outcome, Redactor, WaitEnd};
+
+/// Brings the cluster to what the source says.
+///
+/// `cluster` acts as the Kustomization's ServiceAccount, `own` as the agent, which reads variables as Flux does.
+pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
+    cluster: &C,
+    own: &O,
+    job: &Job<'_>,
+    journal: &J,
+) -> Finish {
+    let mut redactor = Redactor::default();
+    let gathered = match gather(own, job.kustomization, &mut redactor).await {
+        Ok(gathered) => gathered,
+        Err(outcome) => return Finish { outcome, memo: None, redactor },
+    };
+    if nothing_changed(cluster, job, &gathered) {
+        return Finish { outcome: Outcome::Unchanged, memo: job.memo.cloned(), redactor };
+    }
+    let inputs = gathered.digest;
+    let built = match build(job.kustomization, &job.snapshot.tree, gathered) {
+        Ok(built) => built,
+        Err(outcome) => return Finish { outcome, memo: None, redactor },
+    };
+    let footprint = built.footprint.clone();
+    let outcome = enact(cluster, job, journal, built).await;
+    let memo = match &outcome {
+        Outcome::Ready(done) => Some(Memo {
+            generation: job.kustomization.metadata.generation,
+            footprint,
+            inputs,
+            ids: Inventory::read(&done.inventory).iter().map(|(id, _)| id.clone()).collect(),
+        }),
+        _ => None,
+    };
+    Finish { outcome, memo, redactor }
+}
+
+/// Whether the last success would be repeated, object by object.
+fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) -> bool {
+    let Some(memo) = job.memo else { return false };
+    !job.thorough
+        && job.drifted.is_empty()
+        && memo.generation == job.kustomization.metadata.generation
+        && memo.inputs == gathered.digest
+        && job.snapshot.tree.matches(&memo.footprint)
+        && cluster.intact(&memo.ids)
+}
+
+async fn enact<C: Writes + Settle, J: Journal>(
+    cluster: &C,
+    job: &Job<'_>,
+    journal: &J,
+    built: Build,
+) -> Outcome {
+    let kustomization = job.kustomization;
+    let managed = managed(kustomization);
+    let Build { objects, sensitive, digest, warnings, .. } = built;
+    let objects = dressed(cluster, objects, kustomization).await;
+    let wanted: Inventory = objects.iter().collect();
+    let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
+
+    if kustomization.spec.prune
+        && let Err(refused) = check_prune(&ids, &managed, &kustomization.metadata.annotations)
+    {
+        return Outcome::PruneRefused { count: refused.count };
+    }
+    match journal.begin(managed.union(&wanted).entries()).await {
+        Ok(()) => {}
+        Err(JournalError::Fenced | JournalError::Gone) => return Outcome::Fenced,
+        Err(JournalError::Unavailable(message)) => return Outcome::Unreachable { message },
+    }
+    let options = Options { force: kustomization.spec.force, sensitive, owner: Some(owner(kustomization)) };
+    let mut progress = Progress { warnings, ..Progress::default() };
+    let applied = apply::apply(cluster, objects, &managed, &options, &mut progress).await;
+    if let Err(stop) = applied {
+        return stopped(stop, &managed, progress, digest);
+    }
+    let stale =
+        plan::prune(&progress.inventory.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), &managed);
+    let mut failures = Vec::new();
+    if kustomization.spec.prune {
+        let stale = prune::references(&managed, stale);
+        let pruned = prune::delete(cluster, &owner(kustomization), stale).await;
+        progress.changes.extend(pruned.deleted.iter().map(|gone| format!("{} deleted", gone.id.subject())));
+        for (reference, message) in pruned.failed {
+            progress.inventory.insert(reference.id, reference.version);
+            failures.push(message);
+        }
+    } else {
+        cluster.release(&stale);
+    }
+    let mut done = Done {
+        inventory: progress.inventory.entries(),
+        digest: Some(digest),
+        changes: progress.changes,
+        warnings: progress.warnings,
+        health: None,
+    };
+    if !failures.is_empty() {
+        return Outcome::PruneFailed { done, failures };
+    }
+    let checked = checked(kustomization, progress.references);
+    if checked.is_empty() && !kustomization.spec.wait {
+        return Outcome::Ready(done);
+    }
+    journal.waits();
+    let started = Instant::now();
+    match settled(cluster, &checked, job).await {
+        None => Outcome::Cancelled { done },
+        Some(Settled::Healthy) => {
+            done.health = Some(started.elapsed());
+            Outcome::Ready(done)
+        }
+        Some(other) => unhealthy(other, done, started.elapsed()),
+    }
+}
+
+/// What the status says is managed.
+pub(super) fn managed(kustomization: &Kustomization) -> Inventory {
+    let entries = kustomization.status.inventory.as_ref().map(|inventory| inventory.entries.as_slice());
+    Inventory::read(entries.unwrap_or_default())
+}
+
+/// The objects with their labels, and with the namespaces of those kinds that are known already: the inventory must name
+/// them as they will be.
+async fn dressed(cluster: &impl Reads, objects: Vec<Object>, kustomization: &Kustomization) -> Vec<Object> {
+    let mut dressed = Vec::with_capacity(objects.len());
+    for mut object in objects {
+        dress::dress(&mut object, kustomization);
+        // A failure is met again, and told, when the object's stage comes.
+        let placed = dress::place(object.clone(), cluster).await;
+        dressed.push(placed.unwrap_or(object));
+    }
+    dressed
+}
+
+/// What is managed after applying stopped: what was before, and what was written before it stopped.
+fn stopped(stop: Stop, managed: &Inventory, progress: Progress, digest: crate::model::Digest) -> Outcome {
+    let inventory = managed.union(&progress.inventory);
+    match stop {
+        Stop::Refused(refusals) => apply::refused(&refusals, &inventory),
+        Stop::NotEstablished(settled) => {
+            let done = Done {
+                inventory: inventory.entries(),
+                digest: Some(digest),
+                changes: progress.changes,
+                warnings: progress.warnings,
+                health: None,
+            };
+            unhealthy(settled, done, Duration::from_mins(1))
+        }
+    }
+}
+
+/// The objects that must be healthy: all that are applied, or those that are named, but never the Kustomization itself.
+fn checked(kustomization: &Kustomization, applied: Vec<Reference>) -> Vec<Reference> {
+    let metadata = &kustomization.metadata;
+    let is_self = |id: &ObjectId| {
+        id.kind == "Kustomization" && id.name == metadata.name && id.namespace == metadata.namespace
+    };
+    let checked = if kustomization.spec.wait {
+        applied
+    } else {
+        kustomization.spec.health_checks.iter().map(named).collect()
+    };
+    checked.into_iter().filter(|reference: &Reference| !is_self(&reference.id)).collect()
+}
+
+fn named(check: &HealthCheck) -> Reference {
+    let api_version = check.api_version.as_deref().filter(|version| !version.is_empty()).unwrap_or("apps/v1");
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let id = ObjectId {
+        namespace: check.namespace.clone().unwrap_or_default(),
+        name: check.name.clone(),
+        group: group.into(),
+        kind: check.kind.clone(),
+    };
+    Reference { id, version: version.into() }
+}
+
+/// Waits for health; `None` when newer work ended the wait.
+async fn settled(cluster: &impl Settle, references: &[Reference], job: &Job<'_>) -> Option<Settled> {
+    let mut cancel = job.cancel.clone();
+    tokio::select! {
+        biased;
+        settled = cluster.settle(references, job.timeout) => Some(settled),
+        Ok(_) = cancel.wait_for(|cancel| *cancel) => None,
+    }
+}
+
+fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome {
+    let end = match settled {
+        Settled::Healthy => return Outcome::Ready(done),
+        Settled::Stalled(objects) => WaitEnd::Stalled(objects.into_iter().map(ill).collect()),
+        Settled::TimedOut(objects) => WaitEnd::TimedOut(objects.into_iter().map(ill).collect()),
+        Settled::Unknown(failure) if failure.is_transient() => {
+            return Outcome::Unreachable { message: failure.to_string() };
+        }
+        Settled::Unknown(failure) => WaitEnd::Unknown(failure.to_string()),
+    };
+    Outcome::Unhealthy { done, end, waited }
+}
+
+fn ill(object: Unhealthy) -> Ill {
+    let (status, text) = match object.health {
+        Health::Current => ("Current", String::new()),
+        Health::InProgress(text) => ("InProgress", text),
+        Health::Failed(text) => ("Failed", text),
+        Health::Terminating(text) => ("Terminating", text),
+        Health::NotFound => ("NotFound", String::new()),
+    };
+    let cause = match object.cause {
+        Some(cause) if text.is_empty() => cause,
+        Some(cause) => format!("{text}: {cause}"),
+        None => text,
+    };
+    Ill { subject: object.id.subject(), status: status.into(), cause }
+}

@@ -1,0 +1,80 @@
+//! What happens to the objects of a Kustomization that is being deleted. It needs the inventory only, never the source.
+
+use super::apply::owner;
+use super::ports::{ApiFailure, Reads, Reference, Settle, Writes};
+use super::prune::{self, Pruned};
+use super::reconcile::managed;
+use crate::api::{DeletionPolicy, Kustomization};
+use crate::model::ObjectId;
+use crate::plan;
+use crate::verdict::{Outcome, Schedule};
+
+/// Deletes, orphans or leaves the objects, as `spec.deletionPolicy` says.
+///
+/// `cluster` acts as the Kustomization's ServiceAccount, `own` as the agent.
+pub async fn remove<C: Writes + Settle, O: Reads>(
+    cluster: &C,
+    own: &O,
+    kustomization: &Kustomization,
+) -> Outcome {
+    let managed = managed(kustomization);
+    let spec = &kustomization.spec;
+    let ids = plan::prune(&[], &managed);
+    let policy = spec.deletion_policy.unwrap_or_default();
+    let keep = match policy {
+        DeletionPolicy::Orphan => true,
+        DeletionPolicy::MirrorPrune => !spec.prune,
+        DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => false,
+    };
+    // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
+    cluster.release(&ids);
+    if keep || spec.suspend || managed.is_empty() {
+        let note = (!managed.is_empty()).then(|| format!("{} objects were left as they are", managed.len()));
+        return Outcome::Removed { deleted: 0, note };
+    }
+    let stale = prune::references(&managed, ids);
+    let Pruned { deleted, failed, unreachable } = prune::delete(cluster, &owner(kustomization), stale).await;
+    if unreachable {
+        let message = failed.into_iter().map(|(_, message)| message).next().unwrap_or_default();
+        return Outcome::Unreachable { message };
+    }
+    if !failed.is_empty() {
+        if account_is_gone(own, kustomization).await {
+            let note =
+                "unable to prune objects: the ServiceAccount of spec.serviceAccountName does not exist";
+            return Outcome::Removed { deleted: deleted.len(), note: Some(note.into()) };
+        }
+        return Outcome::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
+    }
+    let note = match policy {
+        DeletionPolicy::WaitForTermination => still_there(cluster, kustomization, &deleted).await,
+        DeletionPolicy::MirrorPrune | DeletionPolicy::Delete | DeletionPolicy::Orphan => None,
+    };
+    Outcome::Removed { deleted: deleted.len(), note }
+}
+
+/// Waits until the deleted objects are gone, for as long as the timeout; says which are not.
+async fn still_there(
+    cluster: &impl Settle,
+    kustomization: &Kustomization,
+    deleted: &[Reference],
+) -> Option<String> {
+    let spec = &kustomization.spec;
+    let timeout = Schedule::new(spec.interval, spec.retry_interval, spec.timeout).timeout;
+    let left = cluster.gone(deleted, timeout).await;
+    let subjects: Vec<String> = left.iter().map(ObjectId::subject).collect();
+    (!subjects.is_empty()).then(|| format!("still being deleted after the timeout: {}", subjects.join(", ")))
+}
+
+/// Without its account a Kustomization could never be deleted, so Flux lets it go, and so do we.
+async fn account_is_gone(own: &impl Reads, kustomization: &Kustomization) -> bool {
+    let Some(account) = &kustomization.spec.service_account_name else { return false };
+    let id = ObjectId {
+        namespace: kustomization.metadata.namespace.clone(),
+        name: account.clone(),
+        group: String::new(),
+        kind: "ServiceAccount".into(),
+    };
+    let found: Result<_, ApiFailure> = own.get(&Reference { id, version: "v1".into() }).await;
+    matches!(found, Ok(None))
+}

@@ -1,0 +1,432 @@
+//! Why an object cannot be applied: what the API server answered, what that means, and what helps.
+//!
+//! The server's answers are texts with an HTTP status that is often a plain 500, so this is the one place that reads
+//! them. The cases are those of a kube-apiserver 1.35.
+
+use std::fmt;
+use std::ops::Deref;
+
+use super::redact;
+use crate::api::keys;
+use crate::model::{Gvk, ObjectId};
+
+/// What the API server answered to a request about one object, other than success.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub code: u16,
+    /// `status.reason`, for example `Invalid`; empty where the server gave none.
+    pub reason: String,
+    /// `status.message`.
+    pub message: String,
+    /// `status.details.causes`.
+    pub causes: Vec<AnswerCause>,
+}
+
+/// One of `status.details.causes`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerCause {
+    /// For example `FieldValueInvalid`.
+    pub reason: String,
+    /// What is wrong.
+    pub message: String,
+    /// Which field.
+    pub field: String,
+}
+
+/// Which request was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The dry run, before anything of the stage was written.
+    DryRun,
+    /// The write itself.
+    Apply,
+}
+
+/// An object that cannot be applied, and why. Its text holds no value of a Secret.
+///
+/// The content stands behind a pointer, since a refusal is the rare half of many results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal(Box<Content>);
+
+/// The content of a [`Refusal`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Which object.
+    pub id: ObjectId,
+    /// At which request.
+    pub phase: Phase,
+    /// What is the matter.
+    pub cause: Cause,
+    /// The server's reason, for example `Invalid`; empty where there is none.
+    reason: String,
+    /// The server's text.
+    text: String,
+}
+
+/// What is the matter with an object that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The namespace does not exist, or not yet.
+    NamespaceMissing(String),
+    /// The namespace is being deleted.
+    NamespaceTerminating(String),
+    /// The object's kind is namespaced, and it names no namespace.
+    NamespaceNotSpecified,
+    /// A right is missing.
+    Forbidden {
+        /// Who asked.
+        user: String,
+        /// `patch`, `create`, ...
+        verb: String,
+        /// `deployments.apps`, ...
+        resource: String,
+        /// Empty at the cluster's scope.
+        namespace: String,
+    },
+    /// An admission plugin or policy of the API server says no: a quota, Pod Security, a `ValidatingAdmissionPolicy`.
+    Denied,
+    /// A field that cannot change has changed; the object has to be made anew.
+    Immutable,
+    /// A field that the kind does not have, by its path.
+    UnknownField(String),
+    /// A value of the wrong type, or one that cannot be read.
+    TypeError,
+    /// A value that is not allowed.
+    Invalid,
+    /// The cluster has no such kind, or not yet.
+    UnknownKind(Gvk),
+    /// A webhook says no.
+    WebhookDenied(String),
+    /// A webhook cannot be asked.
+    WebhookDown(String),
+    /// A webhook has side effects, so a dry run cannot ask it.
+    WebhookWithoutDryRun(String),
+    /// The object is larger than the server or its store takes.
+    TooLarge,
+    /// Something else changed the object meanwhile, or it is still being deleted.
+    Conflict,
+    /// A Secret that is still encrypted with SOPS.
+    Encrypted,
+    /// The server could not be asked.
+    Unavailable,
+    /// Anything else, and whether the server is at fault rather than the object.
+    Other {
+        /// It is, so the same request may pass later.
+        server_fault: bool,
+    },
+}
+
+impl Refusal {
+    /// What an answer of the API server means. Values are cut out of its text for a Secret; for other objects that hold
+    /// secret values see [`Refusal::redacted`].
+    pub fn of_answer(id: ObjectId, phase: Phase, answer: Answer) -> Self {
+        let cause = classify(&id, &answer);
+        let text = answer.message.trim();
+        let text = if is_secret(&id) { redact::values(text) } else { redact::shorten(text) };
+        Self(Box::new(Content { id, phase, cause, reason: answer.reason, text }))
+    }
+
+    /// A refusal that is known without the server's answer, or where there was none. `text` holds no value.
+    pub fn new(id: ObjectId, phase: Phase, cause: Cause, text: impl Into<String>) -> Self {
+        Self(Box::new(Content { id, phase, cause, reason: String::new(), text: text.into() }))
+    }
+
+    /// The cluster does not serve the object's kind.
+    pub fn unknown_kind(id: ObjectId, phase: Phase, gvk: Gvk) -> Self {
+        let text = format!("no matches for kind \"{}\" in version \"{}\"", gvk.kind, gvk.api_version());
+        Self::new(id, phase, Cause::UnknownKind(gvk), text)
+    }
+
+    /// The kind is namespaced, and the object names no namespace.
+    pub fn namespace_not_specified(id: ObjectId, phase: Phase) -> Self {
+        let text = format!("{} is a namespaced kind", id.kind);
+        Self::new(id, phase, Cause::NamespaceNotSpecified, text)
+    }
+
+    /// The server could not be asked.
+    pub fn unavailable(id: ObjectId, phase: Phase, message: impl Into<String>) -> Self {
+        Self::new(id, phase, Cause::Unavailable, message)
+    }
+
+    /// The server's text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The same without any value that the server may have quoted, for an object with secret values in it.
+    #[must_use]
+    pub fn redacted(mut self) -> Self {
+        self.0.text = redact::values(&self.0.text);
+        self
+    }
+
+    /// Whether the same object may pass later without a change in Git or of rights.
+    pub fn is_transient(&self) -> bool {
+        match &self.cause {
+            Cause::NamespaceMissing(_)
+            | Cause::NamespaceTerminating(_)
+            | Cause::UnknownKind(_)
+            | Cause::WebhookDown(_)
+            | Cause::Conflict
+            | Cause::Unavailable => true,
+            Cause::Other { server_fault } => *server_fault,
+            Cause::NamespaceNotSpecified
+            | Cause::Forbidden { .. }
+            | Cause::Denied
+            | Cause::Immutable
+            | Cause::UnknownField(_)
+            | Cause::TypeError
+            | Cause::Invalid
+            | Cause::WebhookDenied(_)
+            | Cause::WebhookWithoutDryRun(_)
+            | Cause::TooLarge
+            | Cause::Encrypted => false,
+        }
+    }
+
+    /// Whether a right is missing.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self.cause, Cause::Forbidden { .. })
+    }
+
+    /// What helps, where that is known.
+    pub fn cure(&self) -> Option<String> {
+        Some(match &self.cause {
+            Cause::NamespaceMissing(namespace) => {
+                format!("add the Namespace {namespace} to this build or to one that it depends on")
+            }
+            Cause::NamespaceTerminating(namespace) => {
+                format!("the namespace {namespace} is terminating; this is tried again until it is gone")
+            }
+            Cause::NamespaceNotSpecified => "set metadata.namespace, or spec.targetNamespace".into(),
+            Cause::Forbidden { user, verb, resource, namespace } => {
+                let place = match namespace.as_str() {
+                    "" => "at the cluster scope".to_owned(),
+                    namespace => format!("in namespace {namespace}"),
+                };
+                format!("grant {verb} on {resource} {place} to {user}")
+            }
+            Cause::Immutable => {
+                format!("set spec.force, or annotate the object with {}: enabled", keys::FORCE)
+            }
+            Cause::UnknownField(path) => format!("remove the field {path}, or correct its name"),
+            Cause::UnknownKind(_) => {
+                "its CustomResourceDefinition is not there: add it to this build or to one that it depends on"
+                    .into()
+            }
+            Cause::WebhookDown(name) => {
+                format!("the webhook {name} does not answer; is what it runs on healthy?")
+            }
+            Cause::WebhookWithoutDryRun(name) => format!(
+                "the webhook {name} must declare sideEffects: None or NoneOnDryRun in its configuration, since every \
+                 object is applied as a dry run first"
+            ),
+            Cause::TooLarge => "split it, or move the data elsewhere".into(),
+            Cause::Encrypted => "configure spec.decryption".into(),
+            Cause::Denied
+            | Cause::TypeError
+            | Cause::Invalid
+            | Cause::WebhookDenied(_)
+            | Cause::Conflict
+            | Cause::Unavailable
+            | Cause::Other { .. } => return None,
+        })
+    }
+}
+
+impl Deref for Refusal {
+    type Target = Content;
+
+    fn deref(&self) -> &Content {
+        &self.0
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl fmt::Display for Refusal {
+    /// Flux's texts, with the cure behind them: `Deployment/ns/n dry-run failed (Invalid): ...; set spec.force ...`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.id.subject())?;
+        match (&self.cause, self.phase) {
+            (Cause::NamespaceMissing(_), _) => f.write_str("not found")?,
+            (Cause::NamespaceNotSpecified, _) => f.write_str("namespace not specified")?,
+            (Cause::Encrypted, _) => f.write_str("is SOPS encrypted")?,
+            (_, Phase::DryRun) => f.write_str("dry-run failed")?,
+            (_, Phase::Apply) => f.write_str("apply failed")?,
+        }
+        if !self.reason.is_empty() && !matches!(self.cause, Cause::NamespaceMissing(_)) {
+            write!(f, " ({})", self.reason)?;
+        }
+        write!(f, ": {}", self.text)?;
+        match self.cure() {
+            Some(cure) => write!(f, "; {cure}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether objects of the kind hold secret values by their nature.
+pub(super) fn is_secret(id: &ObjectId) -> bool {
+    id.kind == "Secret" && id.group.is_empty()
+}
+
+/// Reads an answer. The order matters: the texts of webhooks and admission plugins may quote anything, so they are
+/// looked for before what they may quote.
+fn classify(id: &ObjectId, answer: &Answer) -> Cause {
+    let text = answer.message.as_str();
+    if let Some(cause) = webhook(text) {
+        return cause;
+    }
+    if answer.code == 413 || TOO_LARGE.iter().any(|mark| text.contains(mark)) {
+        return Cause::TooLarge;
+    }
+    match (answer.code, answer.reason.as_str()) {
+        (403, _) => return forbidden(id, answer),
+        (404, _) => return not_found(id, text),
+        (401 | 429 | 502..=504, _) | (_, "ServerTimeout" | "Timeout" | "TooManyRequests") => {
+            return Cause::Unavailable;
+        }
+        _ => {}
+    }
+    if text.contains("denied request:") {
+        return Cause::Denied;
+    }
+    if is_immutable(answer) {
+        return Cause::Immutable;
+    }
+    if answer.code == 409 {
+        return Cause::Conflict;
+    }
+    if let Some(field) = unknown_field(text) {
+        return Cause::UnknownField(field);
+    }
+    if TYPE_ERROR.iter().any(|mark| text.contains(mark)) {
+        return Cause::TypeError;
+    }
+    match answer.code {
+        422 | 400 => Cause::Invalid,
+        code => Cause::Other { server_fault: code >= 500 },
+    }
+}
+
+/// What says that an object is too large, beside the status.
+const TOO_LARGE: [&str; 4] = [
+    "etcdserver: request is too large",
+    "equest entity too large",
+    "trying to send message larger than max",
+    "Too long: may not be more than",
+];
+
+/// What says that a value cannot be read as its type.
+const TYPE_ERROR: [&str; 7] = [
+    "expected numeric",
+    "expected string",
+    "expected map",
+    "expected list",
+    "expected boolean",
+    "illegal base64 data",
+    "cannot be handled as a",
+];
+
+/// What says that a field cannot change. The status alone does not: a wrong value is 422 as well, and making the object
+/// anew would delete it and not bring it back.
+const IMMUTABLE: [&str; 14] = [
+    "is immutable",
+    "immutable field",
+    "may not be changed",
+    "may not change once set",
+    "may not change fields other than",
+    "spec for fields other than",
+    "cannot be changed",
+    "cannot change roleref",
+    "may not be unset",
+    "can not be unset",
+    "updates to parameters are forbidden",
+    "updates to provisioner are forbidden",
+    "updates to reclaimpolicy are forbidden",
+    "is not updatable",
+];
+
+fn says_immutable(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    IMMUTABLE.iter().any(|mark| text.contains(mark))
+}
+
+/// Whether all that is wrong is that fields cannot change. Where something else is wrong as well, the object would not
+/// come back after it was deleted.
+fn is_immutable(answer: &Answer) -> bool {
+    if answer.causes.is_empty() {
+        return says_immutable(&answer.message);
+    }
+    answer.causes.iter().all(|cause| says_immutable(&cause.message))
+}
+
+fn forbidden(id: &ObjectId, answer: &Answer) -> Cause {
+    let text = answer.message.as_str();
+    let terminating = answer.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
+    if terminating || text.contains("because it is being terminated") {
+        return Cause::NamespaceTerminating(id.namespace.clone());
+    }
+    missing_right(text).unwrap_or(Cause::Denied)
+}
+
+/// Reads `User "u" cannot patch resource "deployments" in API group "apps" in the namespace "n"`.
+fn missing_right(text: &str) -> Option<Cause> {
+    let after = |mark: &str| text.split_once(mark).map(|(_, rest)| rest);
+    let quoted = |rest: &str| rest.split_once('"').map(|(inside, _)| inside.to_owned());
+    let user = quoted(after("User \"")?)?;
+    let (verb, rest) = after("\" cannot ")?.split_once(" resource \"")?;
+    let resource = quoted(rest)?;
+    let group = after("in API group \"").and_then(quoted).unwrap_or_default();
+    let namespace = after("in the namespace \"").and_then(quoted).unwrap_or_default();
+    let resource = if group.is_empty() { resource } else { format!("{resource}.{group}") };
+    Some(Cause::Forbidden { user, verb: verb.to_owned(), resource, namespace })
+}
+
+fn not_found(id: &ObjectId, text: &str) -> Cause {
+    let namespace = text.strip_prefix("namespaces \"").and_then(|rest| rest.split_once("\" not found"));
+    match namespace {
+        Some((namespace, _)) => Cause::NamespaceMissing(namespace.into()),
+        // The kind was served when its URL was looked up, and no longer is.
+        None if text.contains("could not find the requested resource") || text.contains("page not found") => {
+            let gvk = Gvk { group: id.group.clone(), version: String::new(), kind: id.kind.clone() };
+            Cause::UnknownKind(gvk)
+        }
+        None => Cause::Other { server_fault: false },
+    }
+}
+
+/// Reads the texts in which the server speaks of a webhook, and the webhook's name.
+fn webhook(text: &str) -> Option<Cause> {
+    let named = |mark: &str| {
+        let (name, rest) = text.split_once(mark)?.1.split_once('"')?;
+        Some((name.to_owned(), rest))
+    };
+    if let Some((name, _)) = named("failed calling webhook \"") {
+        return Some(Cause::WebhookDown(name));
+    }
+    if text.contains("conversion webhook for ") && text.contains(" failed") {
+        let name = text.split_once("conversion webhook for ")?.1.split_once(" failed")?.0;
+        return Some(Cause::WebhookDown(format!("that converts {name}")));
+    }
+    let (name, rest) = named("admission webhook \"")?;
+    if rest.starts_with(" does not support dry run") {
+        return Some(Cause::WebhookWithoutDryRun(name));
+    }
+    rest.starts_with(" denied the request").then_some(Cause::WebhookDenied(name))
+}
+
+/// Reads `.spec.dataa: field not declared in schema` and `unknown field "spec.dataa"`.
+fn unknown_field(text: &str) -> Option<String> {
+    if let Some((before, _)) = text.split_once(": field not declared in schema") {
+        let path = before.rsplit(' ').next().unwrap_or_default();
+        return Some(path.trim_start_matches('.').to_owned());
+    }
+    let (field, _) = text.split_once("unknown field \"")?.1.split_once('"')?;
+    Some(field.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

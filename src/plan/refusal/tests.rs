@@ -1,0 +1,184 @@
+//! Answers of an API server, and what is made of them.
+
+use super::*;
+
+/// An answer, and what is expected of it.
+#[derive(serde::Deserialize)]
+struct Case {
+    /// The cause, as `Debug` prints it; its name alone in `answers.json`.
+    is: String,
+    id: String,
+    code: u16,
+    #[serde(default)]
+    reason: String,
+    message: String,
+    #[serde(default)]
+    causes: Vec<CaseCause>,
+    /// Whether the same object may pass later.
+    #[serde(default)]
+    transient: bool,
+    /// The whole message.
+    #[serde(default)]
+    told: String,
+}
+
+#[derive(serde::Deserialize)]
+struct CaseCause {
+    #[serde(default)]
+    reason: String,
+    message: String,
+    #[serde(default)]
+    field: String,
+}
+
+impl Case {
+    fn refuse(&self) -> Refusal {
+        let causes = self.causes.iter().map(|cause| AnswerCause {
+            reason: cause.reason.clone(),
+            message: cause.message.clone(),
+            field: cause.field.clone(),
+        });
+        let answer = Answer {
+            code: self.code,
+            reason: self.reason.clone(),
+            message: self.message.clone(),
+            causes: causes.collect(),
+        };
+        Refusal::of_answer(self.id.parse().unwrap(), Phase::DryRun, answer)
+    }
+}
+
+#[test]
+fn an_answer_is_told_with_its_cure() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("told.json")).unwrap();
+    for case in cases {
+        let refusal = case.refuse();
+        assert_eq!(format!("{:?}", refusal.cause), case.is, "{}", case.message);
+        assert_eq!(refusal.to_string(), case.told);
+        assert_eq!(refusal.is_transient(), case.transient, "{}", case.message);
+        assert_eq!(refusal.is_forbidden(), case.is.starts_with("Forbidden"), "{}", case.message);
+    }
+}
+
+/// The answers of a kube-apiserver 1.35 to dry runs of wrong objects.
+#[test]
+fn the_answers_of_a_real_server_are_told_apart() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("answers.json")).unwrap();
+    assert!(cases.len() > 40);
+    for case in cases {
+        let refusal = case.refuse();
+        let cause = format!("{:?}", refusal.cause);
+        let name = cause.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+        let told = refusal.to_string();
+        assert_eq!(name, case.is, "{told}");
+        assert!(told.len() < 1500, "{told}");
+        let quotes_value = ["hunter2", "hunter3", "31337"].iter().any(|value| told.contains(value));
+        assert!(!quotes_value || refusal.id.kind != "Secret", "{told}");
+    }
+}
+
+#[test]
+fn a_field_that_cannot_change_is_told_from_a_wrong_one() {
+    let immutable = [
+        r#"Deployment.apps "a" is invalid: spec.selector: Invalid value: {"x":"y"}: field is immutable"#,
+        r#"Secret "a" is invalid: data: Forbidden: field is immutable when `immutable` is set"#,
+        r#"Service "a" is invalid: spec.clusterIPs[0]: Invalid value: ["10.0.0.9"]: may not change once set"#,
+        r#"PersistentVolumeClaim "a" is invalid: spec: Forbidden: spec is immutable after creation except resources.requests"#,
+        r#"StatefulSet.apps "a" is invalid: spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template' are forbidden"#,
+        r#"Pod "a" is invalid: spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`"#,
+        r#"RoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {"name":"b"}: cannot change roleRef"#,
+        r#"StorageClass.storage.k8s.io "a" is invalid: parameters: Forbidden: updates to parameters are forbidden."#,
+        r#"Bar.x.io "a" is invalid: spec.host: Invalid value: "b": Value is immutable"#,
+    ];
+    let refuse = |message: &str, causes: Vec<AnswerCause>| {
+        let answer = Answer { code: 422, reason: "Invalid".into(), message: message.into(), causes };
+        Refusal::of_answer("n_a_apps_Deployment".parse().unwrap(), Phase::DryRun, answer)
+    };
+    for message in immutable {
+        let refusal = refuse(message, Vec::new());
+        assert_eq!(refusal.cause, Cause::Immutable, "{message}");
+        let told = refusal.to_string();
+        assert!(
+            told.ends_with(
+                "; set spec.force, or annotate the object with kustomize.toolkit.fluxcd.io/force: enabled"
+            ),
+            "{told}"
+        );
+        assert!(!refusal.is_transient());
+    }
+    // Made anew, the object would be refused for its other fault, and nothing would be left.
+    let cause = |message: &str| AnswerCause { message: message.into(), ..AnswerCause::default() };
+    let both =
+        vec![cause("Invalid value: 1: field is immutable"), cause("Invalid value: -1: must be 0 or more")];
+    assert_eq!(refuse(immutable[0], both).cause, Cause::Invalid);
+    assert_eq!(refuse(immutable[0], vec![cause("field is immutable")]).cause, Cause::Immutable);
+}
+
+#[test]
+fn a_terminating_namespace_is_known_by_its_cause_too() {
+    let cause = AnswerCause { reason: "NamespaceTerminating".into(), ..AnswerCause::default() };
+    let answer = Answer { code: 403, reason: "Forbidden".into(), message: "no".into(), causes: vec![cause] };
+    let refusal = Refusal::of_answer("n_a__ConfigMap".parse().unwrap(), Phase::Apply, answer);
+    assert_eq!(refusal.cause, Cause::NamespaceTerminating("n".into()));
+}
+
+#[test]
+fn values_of_secrets_are_not_quoted() {
+    let texts = [
+        (
+            ".stringData.password: expected string, got &value.valueUnstructured{Value:31337}",
+            ".stringData.password: expected string, got ***",
+        ),
+        (
+            r#".stringData.password: expected string, got &value.valueUnstructured{Value:map[string]interface {}{"inner":"hunter2"}}"#,
+            ".stringData.password: expected string, got ***",
+        ),
+        (".data: expected map, got &{hunter2}", ".data: expected map, got ***"),
+        (
+            ".data.password: expected string, got &{[hunter2 31337]}",
+            ".data.password: expected string, got ***",
+        ),
+    ];
+    let refuse = |id: &str, message: &str| {
+        let answer = Answer { code: 500, message: message.into(), ..Answer::default() };
+        Refusal::of_answer(id.parse().unwrap(), Phase::DryRun, answer)
+    };
+    for (message, told) in texts {
+        let secret = refuse("n_s__Secret", message);
+        assert_eq!(secret.to_string(), format!("Secret/n/s dry-run failed: {told}"));
+        assert_eq!(secret.cause, Cause::TypeError);
+        // Another kind keeps the text, which helps, unless a secret was put into it.
+        let other = refuse("n_s_x.io_Bar", message);
+        assert_eq!(other.to_string(), format!("Bar/n/s dry-run failed: {message}"));
+        assert_eq!(other.redacted().to_string(), format!("Bar/n/s dry-run failed: {told}"));
+    }
+}
+
+#[test]
+fn refusals_of_our_own() {
+    let id = || "n_a_x.io_Bar".parse::<ObjectId>().unwrap();
+    let gvk = Gvk { group: "x.io".into(), version: "v1".into(), kind: "Bar".into() };
+    let bare: ObjectId = "_a_x.io_Bar".parse().unwrap();
+    let cases = [
+        (
+            Refusal::unknown_kind(id(), Phase::DryRun, gvk),
+            "Bar/n/a dry-run failed: no matches for kind \"Bar\" in version \"x.io/v1\"; its CustomResourceDefinition is \
+             not there: add it to this build or to one that it depends on",
+            true,
+        ),
+        (
+            Refusal::namespace_not_specified(bare, Phase::DryRun),
+            "Bar/a namespace not specified: Bar is a namespaced kind; set metadata.namespace, or spec.targetNamespace",
+            false,
+        ),
+        (
+            Refusal::unavailable(id(), Phase::Apply, "connection refused"),
+            "Bar/n/a apply failed: connection refused",
+            true,
+        ),
+    ];
+    for (refusal, told, transient) in cases {
+        assert_eq!(refusal.to_string(), told);
+        assert_eq!(refusal.is_transient(), transient);
+    }
+}

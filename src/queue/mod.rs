@@ -1,0 +1,538 @@
+//! What runs next: a state machine that is told what happened and says what to do.
+//!
+//! ```text
+//!  object seen, revision fetched, dependency ready, drift, input changed, time
+//!      → Queue::handle(event, now) →
+//!  start this reconcile, cancel that wait, fetch this source, wake me at
+//! ```
+//!
+//! The clock is passed in, as the time since the agent started. Nothing here waits, and nothing is found by scanning:
+//! timers are a sorted set, dependents and consumers are indexes.
+
+mod lane;
+mod pace;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::{Key, ObjectId};
+use lane::{Lane, Wanted};
+use pace::{Correction, Fights};
+
+/// Counts runs; a later run has a larger number.
+pub type RunId = u64;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The first lists of all kinds are complete: before, a missing source may only be one not yet listed.
+    Synced,
+    /// A Kustomization is there, perhaps changed.
+    Seen(Key, Facts),
+    /// A Kustomization has gone from the cluster.
+    Gone(Key),
+    /// A source is there, perhaps changed.
+    SourceSeen(Key, SourceFacts),
+    /// A source has gone from the cluster.
+    SourceGone(Key),
+    /// A fetch ended.
+    Fetched {
+        /// The source.
+        source: Key,
+        /// The fetch.
+        run: RunId,
+        /// The revision that is now held, if any.
+        revision: Option<String>,
+        /// When to fetch again.
+        next: Next,
+    },
+    /// A reconcile has applied everything and only waits for health from here on.
+    Waits(RunId),
+    /// A reconcile ended.
+    Finished {
+        /// The Kustomization.
+        key: Key,
+        /// The reconcile.
+        run: RunId,
+        /// Whether the Kustomization is Ready.
+        ready: bool,
+        /// Whether it says something else of itself than before, which those that it blocks then repeat.
+        news: bool,
+        /// When to reconcile again.
+        next: Next,
+    },
+    /// A managed object is no longer as it was applied.
+    Drifted(Key, ObjectId),
+    /// A ConfigMap or Secret that asks to be watched has changed.
+    InputChanged(Input),
+    /// Time passed.
+    Tick,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Begin a reconcile.
+    Reconcile {
+        /// The Kustomization.
+        key: Key,
+        /// The number to report back.
+        run: RunId,
+        /// Why.
+        causes: BTreeSet<Cause>,
+    },
+    /// Stop waiting for health: there is newer work. What is being written is still finished.
+    Cancel(RunId),
+    /// Begin a fetch.
+    Fetch {
+        /// The source.
+        source: Key,
+        /// The number to report back.
+        run: RunId,
+    },
+    /// Say that this object is put back again and again, and that it will be put back less often.
+    ReportFight(Key, ObjectId),
+}
+
+/// Why a reconcile begins.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The agent saw the object for the first time, or its spec changed.
+    Spec,
+    /// The `requestedAt` annotation changed.
+    Requested,
+    /// The source has another revision.
+    Revision,
+    /// A dependency became ready, or the order changed.
+    Dependency,
+    /// This object has drifted.
+    Drift(ObjectId),
+    /// A ConfigMap or Secret that it reads has changed.
+    Input,
+    /// The interval or a retry is due.
+    Timer,
+}
+
+/// When to run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// After the interval, give or take 5 %.
+    Interval(Duration),
+    /// After exactly this long.
+    After(Duration),
+    /// Soon: 1, 2, 4 ... 30 s, as it fails again and again for a cause that passes by itself.
+    Backoff,
+    /// When a dependency becomes ready; at the latest after this long.
+    Unblocked(Duration),
+    /// When the object, its source or its inputs change.
+    Changed,
+}
+
+/// A ConfigMap or Secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Input {
+    /// `ConfigMap` or `Secret`.
+    pub kind: String,
+    /// Its name.
+    pub key: Key,
+}
+
+/// What the queue needs to know of a Kustomization.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Changes whenever a change of the object must lead to a reconcile.
+    pub version: String,
+    /// The `requestedAt` annotation.
+    pub requested_at: Option<String>,
+    /// Whether it is paused.
+    pub suspended: bool,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// The GitRepository it builds from; `None` where it names none that could be fetched.
+    pub source: Option<Key>,
+    /// The Kustomizations that come first.
+    pub depends_on: Vec<Key>,
+    /// What it reads besides the source.
+    pub inputs: Vec<Input>,
+    /// Its interval.
+    pub interval: Duration,
+}
+
+/// What the queue needs to know of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourceFacts {
+    /// Changes whenever a change of the object must lead to a fetch.
+    pub version: String,
+    /// The `requestedAt` annotation.
+    pub requested_at: Option<String>,
+    /// Whether it is paused.
+    pub suspended: bool,
+    /// What it reads: its Secret.
+    pub inputs: Vec<Input>,
+}
+
+/// How much may go on at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Reconciles that build or write. Those that wait for health are not counted.
+    pub reconciles: usize,
+    /// Fetches.
+    pub fetches: usize,
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Queue {
+    synced: bool,
+    /// Numbers runs and moments of readiness, so that the two can be compared.
+    sequence: u64,
+    reconciles: Lane,
+    fetches: Lane,
+    objects: BTreeMap<Key, Item>,
+    sources: BTreeMap<Key, Source>,
+    /// Who depends on whom, by the dependency. An entry may name an object that does not exist.
+    dependents: BTreeMap<Key, BTreeSet<Key>>,
+    consumers: BTreeMap<Key, BTreeSet<Key>>,
+    readers: BTreeMap<Input, BTreeSet<Reader>>,
+    blocked: BTreeSet<Key>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Reader {
+    Kustomization(Key),
+    Source(Key),
+}
+
+#[derive(Debug)]
+struct Item {
+    facts: Facts,
+    /// Failures in a row that called for a backoff.
+    failures: u32,
+    /// When it was last found ready.
+    ready_at: u64,
+    fights: Fights,
+}
+
+#[derive(Debug)]
+struct Source {
+    facts: SourceFacts,
+    /// Whether a fetch has ended since the agent started.
+    fetched: bool,
+    revision: Option<String>,
+    failures: u32,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            synced: false,
+            sequence: 0,
+            reconciles: Lane::new(limits.reconciles),
+            fetches: Lane::new(limits.fetches),
+            objects: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            dependents: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+        }
+    }
+
+    /// Takes note of what happened and says what to do now.
+    pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Command> {
+        let mut commands = Vec::new();
+        match event {
+            Event::Synced => self.synced(),
+            Event::Seen(key, facts) => self.seen(&key, facts, &mut commands),
+            Event::Gone(key) => self.gone(&key, &mut commands),
+            Event::SourceSeen(key, facts) => self.source_seen(&key, facts),
+            Event::SourceGone(key) => self.source_gone(&key, &mut commands),
+            Event::Fetched { source, run, revision, next } => {
+                self.fetched(&source, run, revision, next, now, &mut commands);
+            }
+            Event::Waits(run) => self.reconciles.release(run),
+            Event::Finished { key, run, ready, news, next } => {
+                self.finished(&key, run, ready || news, ready, next, now);
+            }
+            Event::Drifted(key, object) => self.drifted(&key, object, now, &mut commands),
+            Event::InputChanged(input) => self.input_changed(&input, &mut commands),
+            Event::Tick => {}
+        }
+        self.reconciles.expire(now);
+        self.fetches.expire(now);
+        self.start(&mut commands);
+        commands
+    }
+
+    /// When [`Event::Tick`] is next needed.
+    pub fn next_due(&self) -> Option<Duration> {
+        [self.reconciles.next_due(), self.fetches.next_due()].into_iter().flatten().min()
+    }
+
+    /// How many reconciles wait for a slot.
+    pub fn waiting(&self) -> usize {
+        self.reconciles.waiting()
+    }
+
+    fn start(&mut self, commands: &mut Vec<Command>) {
+        let sequence = &mut self.sequence;
+        let mut next = || {
+            *sequence += 1;
+            *sequence
+        };
+        for (source, run, _) in self.fetches.start(&mut next) {
+            commands.push(Command::Fetch { source, run });
+        }
+        for (key, run, causes) in self.reconciles.start(&mut next) {
+            self.blocked.remove(&key);
+            commands.push(Command::Reconcile { key, run, causes });
+        }
+    }
+
+    fn synced(&mut self) {
+        self.synced = true;
+        for key in self.objects.keys().cloned().collect::<Vec<_>>() {
+            self.want(&key, Cause::Spec, &mut Vec::new());
+        }
+    }
+
+    fn seen(&mut self, key: &Key, facts: Facts, commands: &mut Vec<Command>) {
+        let old = self.objects.get(key).map(|item| item.facts.clone());
+        if old.as_ref() == Some(&facts) {
+            return;
+        }
+        self.unlink(key);
+        self.link(key, &facts);
+        let reordered = old.as_ref().is_none_or(|old| old.depends_on != facts.depends_on);
+        let cause = match &old {
+            None => Some(Cause::Spec),
+            Some(old) if old.version != facts.version || old.deleting != facts.deleting => Some(Cause::Spec),
+            Some(old) if old.suspended && !facts.suspended => Some(Cause::Spec),
+            Some(old) if old.requested_at != facts.requested_at => Some(Cause::Requested),
+            Some(_) => None,
+        };
+        let suspended = facts.suspended && !facts.deleting;
+        if let Some(item) = self.objects.get_mut(key) {
+            item.facts = facts
+        } else {
+            let item = Item { facts, failures: 0, ready_at: 0, fights: Fights::default() };
+            self.objects.insert(key.clone(), item);
+        }
+        self.reconciles.insert(key);
+        if suspended {
+            self.reconciles.withdraw(key);
+        } else if let Some(cause) = cause {
+            self.want(key, cause, commands);
+        }
+        if reordered {
+            self.wake_blocked(commands);
+        }
+    }
+
+    fn gone(&mut self, key: &Key, commands: &mut Vec<Command>) {
+        commands.extend(self.reconciles.remove(key).map(Command::Cancel));
+        self.unlink(key);
+        self.blocked.remove(key);
+        if self.objects.remove(key).is_some() {
+            self.wake_blocked(commands);
+        }
+    }
+
+    fn source_seen(&mut self, key: &Key, facts: SourceFacts) {
+        let old = self.sources.get(key).map(|source| source.facts.clone());
+        if old.as_ref() == Some(&facts) {
+            return;
+        }
+        self.unlink_source(key);
+        for input in &facts.inputs {
+            self.readers.entry(input.clone()).or_default().insert(Reader::Source(key.clone()));
+        }
+        let suspended = facts.suspended;
+        if let Some(source) = self.sources.get_mut(key) {
+            source.facts = facts
+        } else {
+            let source = Source { facts, fetched: false, revision: None, failures: 0 };
+            self.sources.insert(key.clone(), source);
+        }
+        self.fetches.insert(key);
+        // A paused source is fetched once, so that what was applied from it goes on being enforced.
+        if suspended && old.is_some() {
+            self.fetches.withdraw(key);
+        } else {
+            self.fetches.want(key, Cause::Spec);
+        }
+    }
+
+    fn source_gone(&mut self, key: &Key, commands: &mut Vec<Command>) {
+        self.fetches.remove(key);
+        self.unlink_source(key);
+        self.sources.remove(key);
+        for consumer in self.consumers.get(key).cloned().unwrap_or_default() {
+            self.want(&consumer, Cause::Revision, commands);
+        }
+    }
+
+    fn fetched(
+        &mut self,
+        key: &Key,
+        run: RunId,
+        revision: Option<String>,
+        next: Next,
+        now: Duration,
+        commands: &mut Vec<Command>,
+    ) {
+        if !self.fetches.finish(key, run) {
+            return;
+        }
+        let Some(source) = self.sources.get_mut(key) else { return };
+        let changed = !source.fetched || source.revision != revision;
+        source.fetched = true;
+        source.revision = revision;
+        source.failures = if next == Next::Backoff { source.failures + 1 } else { 0 };
+        let due = if source.facts.suspended { None } else { due(next, key, run, source.failures, now) };
+        self.fetches.schedule(key, due);
+        if changed {
+            for consumer in self.consumers.get(key).cloned().unwrap_or_default() {
+                self.want(&consumer, Cause::Revision, commands);
+            }
+        }
+    }
+
+    /// The end of a reconcile. `wakes` those that it blocks: because it is ready, or because they have to say something
+    /// else of it now. In a cycle everyone says the same again, so nothing goes round.
+    fn finished(&mut self, key: &Key, run: RunId, wakes: bool, ready: bool, next: Next, now: Duration) {
+        if !self.reconciles.finish(key, run) {
+            return;
+        }
+        self.sequence += 1;
+        let Some(item) = self.objects.get_mut(key) else { return };
+        item.failures = if next == Next::Backoff { item.failures + 1 } else { 0 };
+        let due = due(next, key, run, item.failures, now);
+        let paused = item.facts.suspended && !item.facts.deleting;
+        self.reconciles.schedule(key, due.filter(|_| !paused));
+        if ready {
+            item.ready_at = self.sequence;
+        }
+        if wakes {
+            for dependent in self.dependents.get(key).cloned().unwrap_or_default() {
+                if self.blocked.contains(&dependent) {
+                    self.want(&dependent, Cause::Dependency, &mut Vec::new());
+                }
+            }
+        }
+        if matches!(next, Next::Unblocked(_)) {
+            // A dependency may have become ready after this run had looked at it.
+            let missed = self.objects[key]
+                .facts
+                .depends_on
+                .iter()
+                .any(|dependency| self.objects.get(dependency).is_some_and(|item| item.ready_at > run));
+            self.blocked.insert(key.clone());
+            if missed {
+                self.want(key, Cause::Dependency, &mut Vec::new());
+            }
+        }
+    }
+
+    fn drifted(&mut self, key: &Key, object: ObjectId, now: Duration, commands: &mut Vec<Command>) {
+        let Some(item) = self.objects.get_mut(key) else { return };
+        match item.fights.drifted(&object, now, item.facts.interval) {
+            Correction::Now => {
+                self.want(key, Cause::Drift(object), commands);
+            }
+            Correction::After { delay, first } => {
+                self.reconciles.hasten(key, now + delay);
+                if first {
+                    commands.push(Command::ReportFight(key.clone(), object));
+                }
+            }
+        }
+    }
+
+    fn input_changed(&mut self, input: &Input, commands: &mut Vec<Command>) {
+        for reader in self.readers.get(input).cloned().unwrap_or_default() {
+            match reader {
+                Reader::Kustomization(key) => self.want(&key, Cause::Input, commands),
+                Reader::Source(key) => {
+                    self.fetches.want(&key, Cause::Input);
+                }
+            }
+        }
+    }
+
+    /// Asks for a reconcile, unless the object is paused or its source is still being fetched for the first time; in the
+    /// latter case the end of that fetch asks again.
+    fn want(&mut self, key: &Key, cause: Cause, commands: &mut Vec<Command>) {
+        let Some(item) = self.objects.get(key) else { return };
+        if !self.synced || (item.facts.suspended && !item.facts.deleting) {
+            return;
+        }
+        let source = item.facts.source.as_ref().and_then(|source| self.sources.get(source));
+        if !item.facts.deleting && source.is_some_and(|source| !source.fetched) {
+            return;
+        }
+        if let Wanted::AfterRun(run) = self.reconciles.want(key, cause) {
+            commands.push(Command::Cancel(run));
+        }
+    }
+
+    fn wake_blocked(&mut self, commands: &mut Vec<Command>) {
+        for key in self.blocked.clone() {
+            self.want(&key, Cause::Dependency, commands);
+        }
+    }
+
+    fn link(&mut self, key: &Key, facts: &Facts) {
+        for dependency in &facts.depends_on {
+            self.dependents.entry(dependency.clone()).or_default().insert(key.clone());
+        }
+        if let Some(source) = &facts.source {
+            self.consumers.entry(source.clone()).or_default().insert(key.clone());
+        }
+        for input in &facts.inputs {
+            self.readers.entry(input.clone()).or_default().insert(Reader::Kustomization(key.clone()));
+        }
+    }
+
+    fn unlink(&mut self, key: &Key) {
+        let Some(facts) = self.objects.get(key).map(|item| item.facts.clone()) else { return };
+        for dependency in &facts.depends_on {
+            drop_entry(&mut self.dependents, dependency, key);
+        }
+        if let Some(source) = &facts.source {
+            drop_entry(&mut self.consumers, source, key);
+        }
+        for input in &facts.inputs {
+            drop_entry(&mut self.readers, input, &Reader::Kustomization(key.clone()));
+        }
+    }
+
+    fn unlink_source(&mut self, key: &Key) {
+        let inputs = self.sources.get(key).map(|source| source.facts.inputs.clone()).unwrap_or_default();
+        for input in &inputs {
+            drop_entry(&mut self.readers, input, &Reader::Source(key.clone()));
+        }
+    }
+}
+
+fn drop_entry<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
+    if let Some(values) = index.get_mut(key) {
+        values.remove(value);
+        if values.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+fn due(next: Next, key: &Key, run: RunId, failures: u32, now: Duration) -> Option<Duration> {
+    let delay = match next {
+        Next::Interval(interval) => pace::jittered(interval, key, run),
+        Next::After(delay) | Next::Unblocked(delay) => delay,
+        Next::Backoff => pace::backoff(failures),
+        Next::Changed => return None,
+    };
+    Some(now + delay)
+}

@@ -1,0 +1,77 @@
+//! How long until the next run: jitter, backoff, and what to do about a fight over an object.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::{Digest, Key, ObjectId};
+
+/// The longest wait between fast retries.
+const BACKOFF_LIMIT: Duration = Duration::from_secs(30);
+/// How many corrections of one object are made without delay.
+const CORRECTIONS_AT_ONCE: u32 = 4;
+/// Corrections further apart than this are no fight.
+const FIGHT_WINDOW: Duration = Duration::from_mins(1);
+
+/// `interval` lengthened or shortened by up to 5 %, the same for the same object and run.
+pub(super) fn jittered(interval: Duration, key: &Key, run: u64) -> Duration {
+    let digest = Digest::of_parts([key.namespace.as_bytes(), key.name.as_bytes(), &run.to_be_bytes()]);
+    let word = u16::from_be_bytes([digest.bytes()[0], digest.bytes()[1]]);
+    // From 0.95 to 1.05 in steps of 0.1/65535.
+    interval.mul_f64(0.95 + 0.1 * f64::from(word) / f64::from(u16::MAX))
+}
+
+/// 1, 2, 4 ... 30 s after the first, second, third ... failure that is expected to pass by itself.
+pub(super) fn backoff(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.saturating_sub(1).min(5)).min(BACKOFF_LIMIT)
+}
+
+/// Who keeps changing an object that Git sets otherwise.
+#[derive(Debug, Default)]
+pub(super) struct Fights(BTreeMap<ObjectId, Fight>);
+
+#[derive(Debug, Clone, Copy)]
+struct Fight {
+    corrections: u32,
+    last: Duration,
+}
+
+/// When a drifted object is put back.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Correction {
+    /// At once.
+    Now,
+    /// Later, since it was put back too often of late. The first time that this happens it is worth an event.
+    After {
+        /// How much later.
+        delay: Duration,
+        /// Whether the fight has only now become one.
+        first: bool,
+    },
+}
+
+impl Fights {
+    /// An object drifted once more.
+    pub(super) fn drifted(&mut self, object: &ObjectId, now: Duration, interval: Duration) -> Correction {
+        let fight = self.0.entry(object.clone()).or_insert(Fight { corrections: 0, last: now });
+        // The pause grows with the fight, so the window in which it goes on must too.
+        let window = FIGHT_WINDOW.max(pause(fight.corrections, interval) * 2);
+        if now.saturating_sub(fight.last) > window {
+            fight.corrections = 0;
+        }
+        fight.corrections += 1;
+        fight.last = now;
+        if fight.corrections <= CORRECTIONS_AT_ONCE {
+            return Correction::Now;
+        }
+        Correction::After {
+            delay: pause(fight.corrections, interval),
+            first: fight.corrections == CORRECTIONS_AT_ONCE + 1,
+        }
+    }
+}
+
+/// Nothing for the first corrections, then doubling up to the interval.
+fn pause(corrections: u32, interval: Duration) -> Duration {
+    let Some(over) = corrections.checked_sub(CORRECTIONS_AT_ONCE + 1) else { return Duration::ZERO };
+    Duration::from_secs(2 << over.min(20)).min(interval)
+}

@@ -1,0 +1,473 @@
+//! Scenarios and properties of the queue.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A queue, a clock that the test moves, and what is under way.
+struct Bench {
+    queue: Queue,
+    now: Duration,
+    /// Reconciles under way, by name.
+    running: BTreeMap<String, RunId>,
+    fetching: BTreeMap<String, RunId>,
+    cancelled: Vec<RunId>,
+    fights: Vec<String>,
+    /// The names in the order in which they were started.
+    log: Vec<String>,
+    causes: BTreeMap<String, BTreeSet<Cause>>,
+}
+
+fn key(name: &str) -> Key {
+    let (namespace, name) = name.split_once('/').unwrap_or(("flux-system", name));
+    Key::new(namespace, name)
+}
+
+fn facts(version: u32, depends_on: &[&str]) -> Facts {
+    Facts {
+        version: version.to_string(),
+        source: Some(key("repo")),
+        depends_on: depends_on.iter().map(|name| key(name)).collect(),
+        interval: 10 * MINUTE,
+        ..Facts::default()
+    }
+}
+
+fn object(name: &str) -> ObjectId {
+    ObjectId { namespace: "n".into(), name: name.into(), group: "apps".into(), kind: "Deployment".into() }
+}
+
+impl Bench {
+    /// A synced queue whose source `repo` stands at revision `r1`.
+    fn new() -> Self {
+        let mut bench = Self::cold();
+        bench.send(Event::Synced);
+        bench.fetched("repo", Some("r1"));
+        bench
+    }
+
+    fn cold() -> Self {
+        let mut bench = Self {
+            queue: Queue::new(Limits { reconciles: 2, fetches: 1 }),
+            now: Duration::ZERO,
+            running: BTreeMap::new(),
+            fetching: BTreeMap::new(),
+            cancelled: Vec::new(),
+            fights: Vec::new(),
+            log: Vec::new(),
+            causes: BTreeMap::new(),
+        };
+        bench.send(Event::SourceSeen(key("repo"), SourceFacts::default()));
+        bench
+    }
+
+    fn send(&mut self, event: Event) {
+        for command in self.queue.handle(event, self.now) {
+            match command {
+                Command::Reconcile { key, run, causes } => {
+                    let name = key.name.clone();
+                    assert!(self.running.insert(name.clone(), run).is_none(), "{name} runs twice");
+                    self.causes.insert(name.clone(), causes);
+                    self.log.push(name);
+                }
+                Command::Fetch { source, run } => {
+                    assert!(self.fetching.insert(source.name, run).is_none());
+                }
+                Command::Cancel(run) => self.cancelled.push(run),
+                Command::ReportFight(_, object) => self.fights.push(object.name),
+            }
+        }
+    }
+
+    fn seen(&mut self, name: &str, version: u32, depends_on: &[&str]) {
+        self.send(Event::Seen(key(name), facts(version, depends_on)));
+    }
+
+    fn fetched(&mut self, name: &str, revision: Option<&str>) {
+        let run = self.fetching.remove(name).expect("no fetch is under way");
+        let next = Next::Interval(MINUTE);
+        self.send(Event::Fetched { source: key(name), run, revision: revision.map(Into::into), next });
+    }
+
+    /// Time passes up to the next fetch, which ends with `revision`.
+    fn poll(&mut self, revision: &str) {
+        self.pass(MINUTE * 2);
+        self.fetched("repo", Some(revision));
+    }
+
+    fn finished(&mut self, name: &str, ready: bool, next: Next) {
+        let run = self.running.remove(name).unwrap_or_else(|| panic!("{name} does not run"));
+        self.send(Event::Finished { key: key(name), run, ready, news: false, next });
+    }
+
+    fn ready(&mut self, name: &str) {
+        self.finished(name, true, Next::Interval(10 * MINUTE));
+    }
+
+    fn blocked(&mut self, name: &str) {
+        self.finished(name, false, Next::Unblocked(10 * MINUTE));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.send(Event::Tick);
+    }
+
+    fn runs(&self) -> Vec<&str> {
+        self.running.keys().map(String::as_str).collect()
+    }
+}
+
+#[test]
+fn nothing_starts_before_the_lists_and_the_first_fetch_are_complete() {
+    let mut bench = Bench::cold();
+    bench.seen("a", 1, &[]);
+    assert!(bench.runs().is_empty(), "not synced");
+    bench.send(Event::Synced);
+    assert!(bench.runs().is_empty(), "not fetched");
+    bench.fetched("repo", Some("r1"));
+    assert_eq!(bench.runs(), ["a"]);
+}
+
+#[test]
+fn an_object_without_its_source_runs_to_say_so() {
+    let mut bench = Bench::new();
+    let elsewhere = Facts { source: Some(key("missing")), ..facts(1, &[]) };
+    bench.send(Event::Seen(key("a"), elsewhere));
+    assert_eq!(bench.runs(), ["a"]);
+}
+
+#[test]
+fn a_dependent_starts_the_moment_its_dependency_is_ready() {
+    let mut bench = Bench::new();
+    for (name, depends_on) in [("a", &[] as &[&str]), ("b", &["a"]), ("c", &["b"])] {
+        bench.seen(name, 1, depends_on);
+    }
+    assert_eq!(bench.runs(), ["a", "b"]);
+    bench.blocked("b");
+    bench.blocked("c");
+    assert_eq!(bench.runs(), ["a"]);
+    bench.ready("a");
+    assert_eq!(bench.runs(), ["b"], "b at once, c not yet");
+    bench.ready("b");
+    assert_eq!(bench.runs(), ["c"]);
+    assert_eq!(bench.now, Duration::ZERO);
+}
+
+#[test]
+fn readiness_that_a_run_was_too_early_to_see_is_not_missed() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    bench.seen("b", 1, &["a"]);
+    assert_eq!(bench.runs(), ["a", "b"]);
+    // b has looked at a before a was ready, and reports only afterwards.
+    bench.ready("a");
+    bench.blocked("b");
+    assert_eq!(bench.runs(), ["b"]);
+    // What became ready before b's run began is no reason to run again.
+    bench.blocked("b");
+    assert!(bench.runs().is_empty());
+}
+
+#[test]
+fn who_is_blocked_hears_why_and_a_cycle_does_not_go_round() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    bench.seen("b", 1, &["a"]);
+    bench.blocked("b");
+    let fails = |bench: &mut Bench, name: &str, news| {
+        let run = bench.running.remove(name).unwrap();
+        let next = Next::Unblocked(MINUTE);
+        bench.send(Event::Finished { key: key(name), run, ready: false, news, next });
+    };
+    fails(&mut bench, "a", true);
+    assert_eq!(bench.runs(), ["b"]);
+    fails(&mut bench, "b", true);
+    bench.seen("a", 2, &["b"]);
+    for _ in 0..4 {
+        for name in bench.runs().into_iter().map(ToOwned::to_owned).collect::<Vec<_>>() {
+            fails(&mut bench, &name, false);
+        }
+    }
+    assert!(bench.runs().is_empty());
+}
+
+#[test]
+fn a_change_of_the_order_wakes_all_that_are_blocked() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &["b"]);
+    bench.seen("b", 1, &["a"]);
+    bench.blocked("a");
+    bench.blocked("b");
+    bench.seen("a", 2, &[]);
+    assert_eq!(bench.runs(), ["a", "b"]);
+    bench.blocked("b");
+    bench.ready("a");
+    assert_eq!(bench.runs(), ["b"]);
+}
+
+#[test]
+fn a_new_revision_cancels_a_wait_and_runs_once_more() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    let first = bench.running["a"];
+    bench.send(Event::Waits(first));
+    bench.poll("r2");
+    assert_eq!(bench.cancelled, [first]);
+    bench.poll("r3");
+    bench.finished("a", false, Next::Changed);
+    assert_eq!(bench.log, ["a", "a"], "two revisions, one more run");
+    assert!(bench.causes["a"].contains(&Cause::Revision));
+    bench.ready("a");
+    assert!(bench.runs().is_empty());
+}
+
+#[test]
+fn the_same_revision_wakes_nobody() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    bench.ready("a");
+    bench.poll("r1");
+    assert!(bench.runs().is_empty());
+}
+
+#[test]
+fn a_wait_for_health_holds_no_slot() {
+    let mut bench = Bench::new();
+    for name in ["a", "b", "c", "d"] {
+        bench.seen(name, 1, &[]);
+    }
+    assert_eq!(bench.runs(), ["a", "b"], "two slots");
+    bench.send(Event::Waits(bench.running["a"]));
+    assert_eq!(bench.runs(), ["a", "b", "c"]);
+    bench.ready("a");
+    assert_eq!(bench.runs(), ["b", "c"], "its slot was given back once only");
+}
+
+#[test]
+fn namespaces_take_turns() {
+    let mut bench = Bench::new();
+    bench.seen("x/1", 1, &[]);
+    bench.seen("x/2", 1, &[]);
+    for name in ["x/3", "x/4", "x/5", "y/6"] {
+        bench.seen(name, 1, &[]);
+    }
+    for name in ["1", "2", "3"] {
+        let run = bench.running.remove(name).unwrap();
+        let next = Next::Interval(MINUTE);
+        bench.send(Event::Finished { key: Key::new("x", name), run, ready: true, news: false, next });
+    }
+    assert_eq!(bench.log, ["1", "2", "3", "6", "4"], "y/6 came last and waits for one of x only");
+}
+
+#[test]
+fn suspended_objects_do_not_run_and_resumed_ones_do() {
+    let mut bench = Bench::new();
+    let suspended = Facts { suspended: true, ..facts(1, &[]) };
+    bench.send(Event::Seen(key("a"), suspended.clone()));
+    bench.poll("r2");
+    assert!(bench.runs().is_empty());
+    bench.send(Event::Seen(key("a"), Facts { deleting: true, ..suspended }));
+    assert_eq!(bench.runs(), ["a"], "deletion goes through");
+    bench.ready("a");
+    bench.send(Event::Seen(key("a"), facts(1, &[])));
+    assert_eq!(bench.runs(), ["a"], "resumed");
+}
+
+#[test]
+fn a_request_and_a_watched_input_run_at_once_and_a_status_change_does_not() {
+    let mut bench = Bench::new();
+    let input = Input { kind: "ConfigMap".into(), key: key("variables") };
+    let seen = Facts { inputs: vec![input.clone()], ..facts(1, &[]) };
+    bench.send(Event::Seen(key("a"), seen.clone()));
+    bench.ready("a");
+    bench.send(Event::Seen(key("a"), seen.clone()));
+    assert!(bench.runs().is_empty(), "the same facts: only its status changed");
+    bench.send(Event::InputChanged(input));
+    bench.ready("a");
+    bench.send(Event::Seen(key("a"), Facts { requested_at: Some("now".into()), ..seen }));
+    bench.ready("a");
+    assert_eq!(bench.log.len(), 3);
+}
+
+#[test]
+fn the_interval_has_a_jitter_and_a_retry_has_none() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    bench.ready("a");
+    bench.pass(10 * MINUTE * 94 / 100);
+    assert!(bench.runs().is_empty());
+    bench.pass(10 * MINUTE * 12 / 100);
+    assert_eq!(bench.runs(), ["a"]);
+    bench.finished("a", false, Next::After(MINUTE));
+    bench.pass(MINUTE - Duration::from_millis(1));
+    assert!(bench.runs().is_empty());
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.runs(), ["a"]);
+}
+
+#[test]
+fn what_passes_by_itself_is_tried_again_soon_then_less_often() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    for seconds in [1, 2, 4, 8, 16, 30, 30] {
+        bench.finished("a", false, Next::Backoff);
+        bench.pass(Duration::from_secs(seconds) - Duration::from_millis(1));
+        assert!(bench.runs().is_empty(), "too early by 1 ms of {seconds} s");
+        bench.pass(Duration::from_millis(1));
+        assert_eq!(bench.runs(), ["a"]);
+    }
+    bench.ready("a");
+    bench.poll("r2");
+    bench.finished("a", false, Next::Backoff);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.runs(), ["a"], "a success ends the row of failures");
+}
+
+#[test]
+fn drift_is_put_back_at_once_until_it_is_a_fight() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    bench.ready("a");
+    for _ in 0..4 {
+        bench.send(Event::Drifted(key("a"), object("d")));
+        assert_eq!(bench.causes["a"], BTreeSet::from([Cause::Drift(object("d"))]));
+        bench.ready("a");
+    }
+    bench.send(Event::Drifted(key("a"), object("d")));
+    assert!(bench.runs().is_empty(), "the fifth waits");
+    assert_eq!(bench.fights, ["d"]);
+    bench.send(Event::Drifted(key("a"), object("other")));
+    assert_eq!(bench.runs(), ["a"], "another object is no party to it");
+    bench.ready("a");
+    let mut pauses = 0;
+    for _ in 0..30 {
+        bench.send(Event::Drifted(key("a"), object("d")));
+        while bench.running.is_empty() {
+            bench.pass(Duration::from_secs(1));
+            pauses += 1;
+        }
+        bench.ready("a");
+    }
+    assert_eq!(bench.fights, ["d"], "reported once");
+    assert!(pauses > 20 * 9 * 60, "most pauses are as long as the interval: {pauses} s in all");
+}
+
+#[test]
+fn a_deleted_object_is_forgotten_and_one_of_its_name_waits_for_the_old_run() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    let old = bench.running["a"];
+    bench.send(Event::Gone(key("a")));
+    assert_eq!(bench.cancelled, [old]);
+    bench.seen("a", 1, &[]);
+    assert_eq!(bench.log, ["a"], "the old run goes on");
+    bench.ready("a");
+    assert_eq!(bench.log, ["a", "a"]);
+    bench.ready("a");
+    bench.send(Event::Gone(key("a")));
+    assert_eq!(bench.queue.reconciles.next_due(), None, "no timer is left");
+}
+
+#[test]
+fn a_suspended_source_is_fetched_once() {
+    let mut bench = Bench::cold();
+    bench.fetched("repo", Some("r1"));
+    bench.send(Event::SourceSeen(key("repo"), SourceFacts { suspended: true, ..SourceFacts::default() }));
+    bench.pass(10 * MINUTE);
+    assert!(bench.fetching.is_empty());
+    let other = SourceFacts { suspended: true, ..SourceFacts::default() };
+    bench.send(Event::SourceSeen(key("other"), other));
+    bench.fetched("other", None);
+    bench.pass(10 * MINUTE);
+    assert!(bench.fetching.is_empty());
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Seen(u8, u32, Vec<u8>),
+    Gone(u8),
+    Poll(u8),
+    Finish(u8, u8),
+    Waits(u8),
+    Drift(u8),
+    Pass(u16),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let name = 0u8..6;
+    prop_oneof![
+        (name.clone(), 0u32..4, prop::collection::vec(0u8..6, 0..3))
+            .prop_map(|(n, v, d)| Step::Seen(n, v, d)),
+        name.clone().prop_map(Step::Gone),
+        any::<u8>().prop_map(Step::Poll),
+        (name.clone(), 0u8..4).prop_map(|(n, r)| Step::Finish(n, r)),
+        name.clone().prop_map(Step::Waits),
+        name.prop_map(Step::Drift),
+        any::<u16>().prop_map(Step::Pass),
+    ]
+}
+
+fn take(bench: &mut Bench, step: &Step) {
+    let name = |n: &u8| format!("ns{}/k{n}", n % 3);
+    match step {
+        Step::Seen(n, version, deps) => {
+            let names: Vec<String> = deps.iter().map(name).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            bench.seen(&name(n), *version, &names);
+        }
+        Step::Gone(n) => bench.send(Event::Gone(key(&name(n)))),
+        Step::Poll(revision) => {
+            bench.pass(2 * MINUTE);
+            if bench.fetching.contains_key("repo") {
+                bench.fetched("repo", Some(&revision.to_string()));
+            }
+        }
+        Step::Finish(n, result) => {
+            if let Some(run) = bench.running.remove(&format!("k{n}")) {
+                let next =
+                    [Next::Interval(MINUTE), Next::Backoff, Next::Unblocked(MINUTE), Next::After(MINUTE)]
+                        [usize::from(*result)];
+                let ready = *result == 0;
+                bench.send(Event::Finished { key: key(&name(n)), run, ready, news: false, next });
+            }
+        }
+        Step::Waits(n) => {
+            if let Some(run) = bench.running.get(&format!("k{n}")).copied() {
+                bench.send(Event::Waits(run));
+            }
+        }
+        Step::Drift(n) => bench.send(Event::Drifted(key(&name(n)), object("d"))),
+        Step::Pass(seconds) => bench.pass(Duration::from_secs(u64::from(*seconds))),
+    }
+}
+
+proptest! {
+    /// Whatever happens: no object runs twice at once (`Bench::send` asserts it), the slots are respected, and once all
+    /// runs end ready everything is idle with a timer, so nothing is lost and nothing spins.
+    #[test]
+    fn every_order_of_events_comes_to_rest(steps in prop::collection::vec(step(), 0..60)) {
+        let mut bench = Bench::new();
+        for step in &steps {
+            take(&mut bench, step);
+            prop_assert!(bench.queue.reconciles.busy() <= 2);
+        }
+        for _ in 0..100 {
+            let Some(name) = bench.running.keys().next().cloned() else { break };
+            let run = bench.running.remove(&name).unwrap();
+            let index: u8 = name[1..].parse().unwrap();
+            let key = Key::new(format!("ns{}", index % 3), name);
+            bench.send(Event::Finished { key, run, ready: true, news: false, next: Next::Interval(MINUTE) });
+        }
+        prop_assert!(bench.running.is_empty(), "spins");
+        prop_assert_eq!(bench.queue.waiting(), 0);
+        for key in bench.queue.objects.keys() {
+            prop_assert!(bench.queue.reconciles.is_scheduled(key), "{} would never run again", key);
+        }
+    }
+}

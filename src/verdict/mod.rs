@@ -1,0 +1,194 @@
+//! `Outcome` to `Verdict`: the only place that writes condition reasons, messages, events, inventory and the next run.
+//!
+//! The functions are pure and total. An outcome that is added does not compile until it is judged here. Texts are Flux's
+//! wherever Flux has one, since people and tools look for them; causes and cures follow after them.
+
+mod kustomization;
+mod outcome;
+mod redact;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration as StdDuration;
+
+use crate::api::KustomizationStatus;
+use crate::model::{Condition, ConditionStatus, Conditions, Duration, Key, Timestamp};
+use crate::queue::Next;
+
+pub use kustomization::{progressing, verdict};
+pub use outcome::{BlockReason, Blocker, Done, FetchOutcome, Ill, Outcome, Refused, WaitEnd};
+pub use redact::Redactor;
+pub use source::{SourceContext, SourceVerdict, source_verdict};
+
+/// The longest message of a condition. Kubernetes allows 32768 characters; nobody reads as many.
+const MESSAGE_LIMIT: usize = 8 * 1024;
+/// The longest message of an event (`events.k8s.io/v1`).
+const EVENT_LIMIT: usize = 1024;
+/// Flux's floor for `spec.timeout`, and what it leaves of the interval where no timeout is given.
+const TIMEOUT_FLOOR: StdDuration = StdDuration::from_secs(30);
+
+/// When a Kustomization is reconciled and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    /// After a success.
+    pub interval: StdDuration,
+    /// After a failure.
+    pub retry: StdDuration,
+    /// For health checks and deletions.
+    pub timeout: StdDuration,
+}
+
+impl Schedule {
+    /// The times of a spec with Flux's defaults: retry after the interval, and a timeout of the interval less 30 s, but
+    /// never under 30 s.
+    pub fn new(interval: Duration, retry: Option<Duration>, timeout: Option<Duration>) -> Self {
+        let interval = interval.std();
+        let timeout = timeout.map_or_else(|| interval.saturating_sub(TIMEOUT_FLOOR), Duration::std);
+        Self { interval, retry: retry.map_or(interval, Duration::std), timeout: timeout.max(TIMEOUT_FLOOR) }
+    }
+}
+
+/// What a verdict needs besides the outcome.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// The Kustomization.
+    pub key: &'a Key,
+    /// `metadata.generation` of what was reconciled.
+    pub generation: i64,
+    /// When it runs again.
+    pub schedule: Schedule,
+    /// The `requestedAt` annotation.
+    pub requested_at: Option<&'a str>,
+    /// The status as it stands.
+    pub previous: &'a KustomizationStatus,
+    /// The source's revision that was built.
+    pub revision: Option<&'a str>,
+    /// The moment of the verdict.
+    pub now: Timestamp,
+    /// How long the reconcile took.
+    pub took: StdDuration,
+}
+
+/// What to write, to say and to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The whole new status.
+    pub status: KustomizationStatus,
+    /// Events on the object.
+    pub events: Vec<Event>,
+    /// When to reconcile again.
+    pub next: Next,
+    /// Whether the Kustomization is Ready, so that dependents may start.
+    pub ready: bool,
+    /// Whether the finalizer is taken off, so that the object may go.
+    pub release: bool,
+    /// Whether the whole verdict stays unwritten: there is nothing to write to, or no right to.
+    pub silent: bool,
+}
+
+/// An event on an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// A CamelCase word.
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+    /// The revision that it is about.
+    pub revision: Option<String>,
+}
+
+impl Event {
+    fn new(warning: bool, reason: &'static str, message: &str, revision: Option<&str>) -> Self {
+        Self {
+            warning,
+            reason,
+            message: shorten(message, EVENT_LIMIT),
+            revision: revision.map(ToOwned::to_owned),
+        }
+    }
+
+    /// That an object is put back again and again, as someone else keeps changing it.
+    pub fn fight(subject: &str, fields: &[String], managers: &[String], interval: StdDuration) -> Self {
+        let fields = if fields.is_empty() { "fields".to_owned() } else { fields.join(", ") };
+        let managers = if managers.is_empty() { "another manager".to_owned() } else { managers.join(", ") };
+        let message = format!(
+            "{subject}: {managers} keeps changing {fields}, which Git sets; from now on it is put back less often, at the \
+             latest every {}. Remove the fields from Git, or annotate the object with \
+             kustomize.toolkit.fluxcd.io/ssa: IfNotPresent",
+            Duration::from(interval)
+        );
+        Self::new(true, "DriftFight", &message, None)
+    }
+}
+
+impl Verdict {
+    /// The same verdict with secret values blotted out of everything that people read.
+    #[must_use]
+    pub fn redacted(mut self, redactor: &Redactor) -> Self {
+        redact_all(&mut self.status.conditions, &mut self.events, redactor);
+        self
+    }
+}
+
+/// Blots secret values out of conditions and events.
+fn redact_all(conditions: &mut Conditions, events: &mut [Event], redactor: &Redactor) {
+    *conditions = conditions
+        .iter()
+        .map(|condition| Condition { message: redactor.redact(&condition.message), ..condition.clone() })
+        .collect();
+    for event in events {
+        event.message = redactor.redact(&event.message);
+    }
+}
+
+/// Sets conditions of one generation at one moment.
+struct Writer {
+    generation: i64,
+    now: Timestamp,
+}
+
+impl Writer {
+    fn set(
+        &self,
+        conditions: &mut Conditions,
+        kind: &str,
+        status: ConditionStatus,
+        reason: &str,
+        message: &str,
+    ) {
+        conditions.set(Condition {
+            kind: kind.into(),
+            status,
+            observed_generation: Some(self.generation),
+            last_transition_time: self.now,
+            reason: reason.into(),
+            message: shorten(message, MESSAGE_LIMIT),
+        });
+    }
+}
+
+/// At most `limit` bytes of a text, cut at a character, with a note that there was more.
+fn shorten(text: &str, limit: usize) -> String {
+    const NOTE: &str = " ... (shortened)";
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut end = limit - NOTE.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{NOTE}", &text[..end])
+}
+
+/// Several findings as one message: alone as it is, more as a list.
+fn listed(what: &str, findings: &[String]) -> String {
+    match findings {
+        [one] => one.clone(),
+        many => many
+            .iter()
+            .fold(format!("{} {what}:", many.len()), |text, finding| format!("{text}\n- {finding}")),
+    }
+}

@@ -1,0 +1,277 @@
+//! How a reconcile or a fetch ended, as data.
+
+use std::time::Duration;
+
+use crate::api::InventoryEntry;
+use crate::model::{Digest, Key};
+
+/// How a reconcile of a Kustomization ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Everything is applied, what was to go is gone, and what was to be waited for is healthy.
+    Ready(Done),
+    /// The build and all it depends on are as they were, and nothing has drifted, so nothing was done.
+    Unchanged,
+    /// Everything is applied, but not healthy.
+    Unhealthy {
+        /// What was applied.
+        done: Done,
+        /// Why the wait ended.
+        end: WaitEnd,
+        /// How long it took.
+        waited: Duration,
+    },
+    /// Newer work came in while it waited for health. What was applied stays.
+    Cancelled {
+        /// What was applied.
+        done: Done,
+    },
+    /// The API server refuses objects. Of their stage nothing was written.
+    Refused {
+        /// One or more.
+        refusals: Vec<Refused>,
+        /// What is managed now: what was there before and what earlier stages wrote.
+        inventory: Vec<InventoryEntry>,
+    },
+    /// Everything is applied, but some of what was to be deleted is still there.
+    PruneFailed {
+        /// What was applied, and what could not be deleted.
+        done: Done,
+        /// A line for each object.
+        failures: Vec<String>,
+    },
+    /// The build is empty all of a sudden, and no one has said that this is meant.
+    PruneRefused {
+        /// How many objects would be deleted.
+        count: usize,
+    },
+    /// A dependency is not ready.
+    Blocked(Blocker),
+    /// The dependencies go round in a circle.
+    Cyclic {
+        /// From this Kustomization back to it, each name once.
+        cycle: Vec<Key>,
+    },
+    /// The source does not exist, or not yet.
+    SourceMissing {
+        /// `GitRepository/namespace/name`.
+        source: String,
+    },
+    /// The source has not been fetched yet.
+    SourceNotReady {
+        /// `GitRepository/namespace/name`.
+        source: String,
+        /// What its own Ready condition says.
+        message: Option<String>,
+    },
+    /// The source's kind is not served, or its use is not allowed.
+    SourceRefused {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// `spec.path` does not exist in the source.
+    PathMissing {
+        /// The path.
+        path: String,
+    },
+    /// The files cannot be built.
+    Unrenderable {
+        /// Which file or object, and why.
+        message: String,
+    },
+    /// The build was made, but its variables could not be substituted.
+    Unsubstituted {
+        /// Which variables, objects and files.
+        message: String,
+    },
+    /// A ConfigMap or Secret that the build needs is missing.
+    InputMissing {
+        /// Which, and why.
+        message: String,
+    },
+    /// The object itself is not of its kind's form.
+    Malformed {
+        /// Which field, and why.
+        message: String,
+    },
+    /// A right is missing.
+    AccessDenied {
+        /// Who may not do what to what.
+        message: String,
+    },
+    /// The API server could not be asked.
+    Unreachable {
+        /// What happened.
+        message: String,
+    },
+    /// The lease is no longer held, so nothing may be written.
+    Fenced,
+    /// The agent has a fault.
+    Panicked {
+        /// Where in the code it is; what it said may quote anything.
+        message: String,
+    },
+    /// It is paused.
+    Suspended,
+    /// It was being deleted, and its objects were deleted, orphaned or handed over as its policy says.
+    Removed {
+        /// How many objects were deleted.
+        deleted: usize,
+        /// Something that people should know, for example objects that are still being finalized.
+        note: Option<String>,
+    },
+    /// It is being deleted, but some of its objects could not be.
+    RemovalFailed {
+        /// A line for each object.
+        failures: Vec<String>,
+    },
+}
+
+impl Outcome {
+    /// In a few words, for a log. What the status says in full stands there.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Ready(done) => {
+                format!("ready, {} objects, {} changed", done.inventory.len(), done.changes.len())
+            }
+            Self::Unchanged => "unchanged".into(),
+            Self::Unhealthy { .. } => "unhealthy".into(),
+            Self::Cancelled { .. } => "cancelled".into(),
+            Self::Refused { refusals, .. } => format!("{} refused", refusals.len()),
+            Self::PruneFailed { failures, .. } => format!("{} not deleted", failures.len()),
+            Self::PruneRefused { count } => format!("deletion of {count} refused"),
+            Self::Blocked(_) => "blocked".into(),
+            Self::Cyclic { .. } => "cyclic".into(),
+            Self::SourceMissing { .. } | Self::SourceNotReady { .. } | Self::SourceRefused { .. } => {
+                "no source".into()
+            }
+            Self::PathMissing { .. } => "path missing".into(),
+            Self::Unrenderable { .. } | Self::Unsubstituted { .. } | Self::InputMissing { .. } => {
+                "not built".into()
+            }
+            Self::Malformed { .. } => "malformed".into(),
+            Self::AccessDenied { .. } => "access denied".into(),
+            Self::Unreachable { message } => format!("unreachable: {message}"),
+            Self::Fenced => "the lease is not held".into(),
+            Self::Panicked { .. } => "internal error".into(),
+            Self::Suspended => "suspended".into(),
+            Self::Removed { deleted, .. } => format!("removed, {deleted} objects deleted"),
+            Self::RemovalFailed { failures } => format!("{} not deleted", failures.len()),
+        }
+    }
+}
+
+/// What a reconcile applied.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Done {
+    /// What is managed now.
+    pub inventory: Vec<InventoryEntry>,
+    /// Digest of what was built.
+    pub digest: Option<Digest>,
+    /// A line for each object that was changed: `Service/default/podinfo configured`.
+    pub changes: Vec<String>,
+    /// What people should know though it stops nothing.
+    pub warnings: Vec<String>,
+    /// How long the health check took; `None` when none was asked for.
+    pub health: Option<Duration>,
+}
+
+/// Why a wait for health ended without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WaitEnd {
+    /// What is not healthy has failed.
+    Stalled(Vec<Ill>),
+    /// The time was up.
+    TimedOut(Vec<Ill>),
+    /// Health could not be looked at.
+    Unknown(String),
+}
+
+/// An object that is not healthy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ill {
+    /// `Deployment/namespace/name`.
+    pub subject: String,
+    /// `InProgress`, `Failed`, ...
+    pub status: String,
+    /// What is wrong, as far as is known.
+    pub cause: String,
+}
+
+/// An object that the API server refuses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The whole message: object, reason and cure.
+    pub message: String,
+    /// Whether it may pass without a change in Git: a namespace that is still to come, a webhook that is down.
+    pub transient: bool,
+    /// Whether a right is missing.
+    pub forbidden: bool,
+}
+
+/// The dependency that a Kustomization waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocker {
+    /// The direct dependency.
+    pub dependency: Key,
+    /// What is wrong with it.
+    pub reason: BlockReason,
+}
+
+/// What is wrong with a dependency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlockReason {
+    /// It does not exist.
+    Missing,
+    /// It is not ready.
+    NotReady {
+        /// From the direct dependency to the one at the root of it; empty where they are the same.
+        chain: Vec<Key>,
+        /// What the one at the root says.
+        message: Option<String>,
+    },
+    /// It is ready, at another revision of the same source.
+    Outdated,
+    /// Its `readyExpr` is not supported.
+    Expression,
+}
+
+/// How a fetch of a GitRepository ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FetchOutcome {
+    /// A revision is held that was not held before.
+    Fetched {
+        /// `main@sha1:...`.
+        revision: String,
+        /// Digest of the tree.
+        digest: String,
+        /// The commit's subject, where known.
+        subject: Option<String>,
+        /// The commit that was held before, when the new one does not descend from it.
+        rewritten: Option<String>,
+    },
+    /// The revision that is held is still the one that is wanted.
+    Unchanged {
+        /// `main@sha1:...`.
+        revision: String,
+    },
+    /// The repository could not be fetched.
+    Failed {
+        /// `AuthenticationFailed`, `GitOperationFailed`, ...
+        reason: &'static str,
+        /// What happened, and the cure.
+        message: String,
+        /// Whether nothing but a change of the object helps.
+        terminal: bool,
+    },
+    /// The object is not of its kind's form.
+    Malformed {
+        /// Which field, and why.
+        message: String,
+    },
+    /// The agent has a fault.
+    Panicked {
+        /// Where in the code it is; what it said may quote anything.
+        message: String,
+    },
+}

@@ -1,0 +1,171 @@
+//! The verdict on a fetch of a GitRepository.
+
+use std::collections::BTreeMap;
+use std::time::Duration as StdDuration;
+
+use super::{Event, FetchOutcome, Redactor, Writer, redact_all};
+use crate::api::{Artifact, GitRepositoryStatus};
+use crate::model::{ConditionStatus, Conditions, Key, Timestamp};
+use crate::queue::Next;
+
+const READY: &str = "Ready";
+const STORED: &str = "ArtifactInStorage";
+const FETCH_FAILED: &str = "FetchFailed";
+const RECONCILING: &str = "Reconciling";
+const STALLED: &str = "Stalled";
+
+/// What a verdict needs besides the outcome.
+#[derive(Debug, Clone)]
+pub struct SourceContext<'a> {
+    /// The GitRepository.
+    pub key: &'a Key,
+    /// `metadata.generation` of what was fetched.
+    pub generation: i64,
+    /// `spec.interval`.
+    pub interval: StdDuration,
+    /// The `requestedAt` annotation.
+    pub requested_at: Option<&'a str>,
+    /// `spec.ignore`.
+    pub ignore: Option<&'a str>,
+    /// The status as it stands.
+    pub previous: &'a GitRepositoryStatus,
+    /// The moment of the verdict.
+    pub now: Timestamp,
+}
+
+/// What to write, to say and to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceVerdict {
+    /// The whole new status.
+    pub status: GitRepositoryStatus,
+    /// Events on the object.
+    pub events: Vec<Event>,
+    /// When to fetch again.
+    pub next: Next,
+}
+
+impl SourceVerdict {
+    /// The same verdict with secret values blotted out of everything that people read.
+    #[must_use]
+    pub fn redacted(mut self, redactor: &Redactor) -> Self {
+        redact_all(&mut self.status.conditions, &mut self.events, redactor);
+        self
+    }
+}
+
+/// Judges the end of a fetch.
+pub fn source_verdict(outcome: &FetchOutcome, context: &SourceContext<'_>) -> SourceVerdict {
+    let mut status = context.previous.clone();
+    status.last_handled_reconcile_at = context.requested_at.map(Into::into);
+    match outcome {
+        FetchOutcome::Fetched { revision, digest, subject, rewritten } => {
+            let mut events: Vec<Event> =
+                new_artifact(revision, subject.as_deref(), context).into_iter().collect();
+            if let Some(old) = rewritten {
+                let message = format!("history rewritten: '{revision}' does not descend from {old}");
+                events.push(Event::new(true, "HistoryRewritten", &message, Some(revision)));
+            }
+            store(&mut status, revision, Some(digest), context);
+            SourceVerdict { status, events, next: Next::Interval(context.interval) }
+        }
+        FetchOutcome::Unchanged { revision } => {
+            store(&mut status, revision, None, context);
+            SourceVerdict { status, events: Vec::new(), next: Next::Interval(context.interval) }
+        }
+        FetchOutcome::Failed { reason, message, terminal: false } => {
+            fail(status, reason, message, false, Next::Backoff, context)
+        }
+        FetchOutcome::Failed { reason, message, terminal: true } => {
+            fail(status, reason, message, true, Next::Changed, context)
+        }
+        FetchOutcome::Malformed { message } => {
+            fail(status, "InvalidSpec", message, true, Next::Changed, context)
+        }
+        FetchOutcome::Panicked { message } => {
+            let message = format!("internal error: {message}");
+            fail(status, "GitOperationFailed", &message, true, Next::Interval(context.interval), context)
+        }
+    }
+}
+
+/// An artifact that the status already names is news to this process only.
+fn new_artifact(revision: &str, subject: Option<&str>, context: &SourceContext<'_>) -> Option<Event> {
+    if context.previous.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision) {
+        return None;
+    }
+    let message = match subject {
+        Some(subject) => format!("stored artifact for commit '{subject}'"),
+        None => format!("stored artifact for revision '{revision}'"),
+    };
+    Some(Event::new(false, "NewArtifact", &message, Some(revision)))
+}
+
+fn store(
+    status: &mut GitRepositoryStatus,
+    revision: &str,
+    digest: Option<&String>,
+    context: &SourceContext<'_>,
+) {
+    let known = status.artifact.as_ref().is_some_and(|artifact| {
+        artifact.revision == revision && (digest.is_none() || artifact.digest.as_ref() == digest)
+    });
+    if !known {
+        let name = format!("gitrepository/{}/{}/{revision}", context.key.namespace, context.key.name);
+        status.artifact = Some(Artifact {
+            path: name.clone(),
+            // Nothing is served: the agent reads its object store. The field is there since tools require it.
+            url: format!("lockgate://{name}"),
+            revision: revision.into(),
+            digest: digest.cloned(),
+            last_update_time: context.now,
+            size: None,
+            metadata: BTreeMap::new(),
+        });
+    }
+    status.observed_generation = Some(context.generation);
+    status.observed_ignore = context.ignore.map(Into::into);
+    let writer = Writer { generation: context.generation, now: context.now };
+    let conditions = &mut status.conditions;
+    for abnormal in [FETCH_FAILED, RECONCILING, STALLED] {
+        conditions.remove(abnormal);
+    }
+    let message = format!("stored artifact for revision '{revision}'");
+    writer.set(conditions, READY, ConditionStatus::True, "Succeeded", &message);
+    writer.set(conditions, STORED, ConditionStatus::True, "Succeeded", &message);
+}
+
+/// The artifact that is held stays, and what was applied from it goes on being enforced.
+fn fail(
+    mut status: GitRepositoryStatus,
+    reason: &'static str,
+    message: &str,
+    stalled: bool,
+    next: Next,
+    context: &SourceContext<'_>,
+) -> SourceVerdict {
+    let repeated = is_repeated(&status.conditions, message, context.generation);
+    let writer = Writer { generation: context.generation, now: context.now };
+    let conditions = &mut status.conditions;
+    writer.set(conditions, FETCH_FAILED, ConditionStatus::True, reason, message);
+    if stalled {
+        status.observed_generation = Some(context.generation);
+        conditions.remove(RECONCILING);
+        writer.set(conditions, STALLED, ConditionStatus::True, reason, message);
+    } else {
+        conditions.remove(STALLED);
+        let retrying = "building artifact: retrying";
+        writer.set(conditions, RECONCILING, ConditionStatus::True, "ProgressingWithRetry", retrying);
+    }
+    writer.set(conditions, READY, ConditionStatus::False, reason, message);
+    let revision = status.artifact.as_ref().map(|artifact| artifact.revision.clone());
+    let event = Event::new(true, reason, message, revision.as_deref());
+    SourceVerdict { status, events: if repeated { Vec::new() } else { vec![event] }, next }
+}
+
+fn is_repeated(conditions: &Conditions, message: &str, generation: i64) -> bool {
+    conditions.get(READY).is_some_and(|ready| {
+        ready.status == ConditionStatus::False
+            && ready.message == super::shorten(message, super::MESSAGE_LIMIT)
+            && ready.observed_generation == Some(generation)
+    })
+}

@@ -1,0 +1,491 @@
+//! Every outcome and what is said of it.
+
+use std::time::Duration as Std;
+
+use super::*;
+use crate::api::{GitRepositoryStatus, InventoryEntry};
+use crate::model::{ConditionStatus, Digest};
+
+const REVISION: &str = "main@sha1:09507f1a";
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(1_700_000_000 + seconds)
+}
+
+fn entry(id: &str) -> InventoryEntry {
+    InventoryEntry { id: id.into(), v: "v1".into() }
+}
+
+fn key(name: &str) -> Key {
+    Key::new("flux-system", name)
+}
+
+fn schedule() -> Schedule {
+    Schedule::new(Duration::from_secs(600), Some(Duration::from_secs(60)), None)
+}
+
+fn context<'a>(key: &'a Key, previous: &'a KustomizationStatus) -> Context<'a> {
+    Context {
+        key,
+        generation: 3,
+        schedule: schedule(),
+        requested_at: Some("token"),
+        previous,
+        revision: Some(REVISION),
+        now: at(0),
+        took: Std::from_micros(176_432),
+    }
+}
+
+fn judge(outcome: &Outcome, previous: &KustomizationStatus) -> Verdict {
+    verdict(outcome, &context(&key("apps"), previous))
+}
+
+fn done() -> Done {
+    Done {
+        inventory: vec![entry("default_podinfo__Service")],
+        digest: Some(Digest::of("built")),
+        changes: vec!["Service/default/podinfo created".into()],
+        warnings: Vec::new(),
+        health: Some(Std::from_millis(3000)),
+    }
+}
+
+/// The status after a success.
+fn ready() -> KustomizationStatus {
+    judge(&Outcome::Ready(done()), &KustomizationStatus::default()).status
+}
+
+fn condition(status: &KustomizationStatus, kind: &str) -> Option<(ConditionStatus, String, String)> {
+    status.conditions.get(kind).map(|c| (c.status, c.reason.clone(), c.message.clone()))
+}
+
+fn refused(message: &str, transient: bool, forbidden: bool) -> Refused {
+    Refused { message: message.into(), transient, forbidden }
+}
+
+#[test]
+fn a_success_says_what_flux_says() {
+    let verdict = judge(&Outcome::Ready(done()), &KustomizationStatus::default());
+    let status = &verdict.status;
+    assert_eq!(
+        condition(status, "Ready").unwrap(),
+        (ConditionStatus::True, "ReconciliationSucceeded".into(), format!("Applied revision: {REVISION}"))
+    );
+    assert_eq!(condition(status, "Healthy").unwrap().2, "Health check passed in 3s");
+    assert_eq!((condition(status, "Reconciling"), condition(status, "Stalled")), (None, None));
+    assert_eq!(status.observed_generation, Some(3));
+    assert_eq!(status.last_applied_revision.as_deref(), Some(REVISION));
+    assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"));
+    assert_eq!(status.inventory.as_ref().unwrap().entries, done().inventory);
+    assert_eq!(status.history.len(), 1);
+    let event = &verdict.events[0];
+    assert_eq!(
+        event.message,
+        "Reconciliation finished in 176ms, next run in 10m0s\nService/default/podinfo created"
+    );
+    assert_eq!((event.warning, event.revision.as_deref()), (false, Some(REVISION)));
+    assert_eq!((verdict.next, verdict.ready), (Next::Interval(Std::from_secs(600)), true));
+}
+
+#[test]
+fn a_recheck_of_what_is_ready_changes_nothing_but_the_token() {
+    let before = ready();
+    let key = key("apps");
+    let again = Context { requested_at: Some("next"), now: at(60), ..context(&key, &before) };
+    let after = verdict(&Outcome::Unchanged, &again);
+    let expected = KustomizationStatus { last_handled_reconcile_at: Some("next".into()), ..before.clone() };
+    assert_eq!(after.status, expected);
+    assert_eq!(after.events, []);
+    let writing = progressing(&again, before.inventory.clone().unwrap().entries);
+    assert_eq!(writing, before, "Ready stays True while it is checked again");
+}
+
+#[test]
+fn another_revision_or_generation_is_progress_until_it_is_applied() {
+    let before = ready();
+    let key = key("apps");
+    let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
+    let edited = Context { generation: 4, ..context(&key, &before) };
+    for context in [revised, edited] {
+        let status = progressing(&context, vec![entry("a_b__ConfigMap")]);
+        assert_eq!(
+            condition(&status, "Ready").unwrap(),
+            (ConditionStatus::Unknown, "Progressing".into(), "Reconciliation in progress".into())
+        );
+        let (_, reason, message) = condition(&status, "Reconciling").unwrap();
+        assert_eq!(reason, "Progressing");
+        assert!(message.contains("with a timeout of 9m30s"), "{message}");
+        assert_eq!(status.last_applied_revision.as_deref(), Some(REVISION), "not applied yet");
+        assert_eq!(status.inventory.unwrap().entries.len(), 1);
+    }
+}
+
+#[test]
+fn a_revision_that_builds_the_same_is_applied_without_work() {
+    let before = ready();
+    let key = key("apps");
+    let verdict =
+        verdict(&Outcome::Unchanged, &Context { revision: Some("main@sha1:bb"), ..context(&key, &before) });
+    assert_eq!(verdict.status.last_applied_revision.as_deref(), Some("main@sha1:bb"));
+    assert_eq!(condition(&verdict.status, "Ready").unwrap().2, "Applied revision: main@sha1:bb");
+    assert_eq!(verdict.status.inventory, before.inventory);
+}
+
+#[test]
+fn drift_that_was_corrected_is_an_event() {
+    let corrected =
+        Done { changes: vec!["Service/default/podinfo configured (spec.ports)".into()], ..done() };
+    let verdict = judge(&Outcome::Ready(corrected), &ready());
+    assert_eq!(
+        verdict.events[0].message,
+        "Drift corrected:\nService/default/podinfo configured (spec.ports)"
+    );
+}
+
+/// Outcome, reason, the message or its beginning, whether it stalls, and when it is tried again.
+#[expect(clippy::too_many_lines, reason = "one row for each outcome that is a failure")]
+fn failures() -> Vec<(Outcome, &'static str, &'static str, bool, Next)> {
+    let retry = Next::After(Std::from_secs(60));
+    let unblocked = Next::Unblocked(Std::from_secs(600));
+    let ill = Ill {
+        subject: "Deployment/n/d".into(),
+        status: "InProgress".into(),
+        cause: "0 of 1 available".into(),
+    };
+    let block = |reason| Outcome::Blocked(Blocker { dependency: key("kube-network"), reason });
+    vec![
+        (
+            Outcome::Unhealthy {
+                done: done(),
+                end: WaitEnd::TimedOut(vec![ill.clone()]),
+                waited: Std::from_millis(570_010),
+            },
+            "HealthCheckFailed",
+            "health check failed after 9m30.01s: timeout waiting for: [Deployment/n/d status: 'InProgress']\n\
+             Deployment/n/d: 0 of 1 available",
+            false,
+            retry,
+        ),
+        (
+            Outcome::Unhealthy {
+                done: done(),
+                end: WaitEnd::Stalled(vec![Ill { status: "Failed".into(), cause: String::new(), ..ill }]),
+                waited: Std::from_secs(1),
+            },
+            "HealthCheckFailed",
+            "health check failed after 1s: failed early due to stalled resources: [Deployment/n/d status: 'Failed']",
+            false,
+            retry,
+        ),
+        (
+            Outcome::Refused {
+                refusals: vec![refused("X/n dry-run failed", false, false)],
+                inventory: vec![],
+            },
+            "ReconciliationFailed",
+            "X/n dry-run failed",
+            false,
+            retry,
+        ),
+        (
+            Outcome::Refused {
+                refusals: vec![refused("one", false, false), refused("two", true, false)],
+                inventory: vec![],
+            },
+            "ReconciliationFailed",
+            "2 objects are refused:\n- one\n- two",
+            false,
+            Next::Backoff,
+        ),
+        (
+            Outcome::Refused { refusals: vec![refused("may not", false, true)], inventory: vec![] },
+            "AccessDenied",
+            "may not",
+            false,
+            retry,
+        ),
+        (
+            Outcome::PruneFailed { done: done(), failures: vec!["ConfigMap/n/c: denied".into()] },
+            "PruneFailed",
+            "delete failed, errors: ConfigMap/n/c: denied",
+            false,
+            retry,
+        ),
+        (
+            Outcome::PruneRefused { count: 11 },
+            "PruneFailed",
+            "the build has become empty, which would delete all 11 objects",
+            true,
+            retry,
+        ),
+        (
+            block(BlockReason::Missing),
+            "DependencyNotReady",
+            "dependency 'flux-system/kube-network' not found",
+            false,
+            unblocked,
+        ),
+        (
+            block(BlockReason::Outdated),
+            "DependencyNotReady",
+            "dependency 'flux-system/kube-network' revision is not up to date",
+            false,
+            unblocked,
+        ),
+        (
+            block(BlockReason::NotReady {
+                chain: vec![key("kube-network"), key("kube-security")],
+                message: Some("webhook is down".into()),
+            }),
+            "DependencyNotReady",
+            "dependency 'flux-system/kube-network' is not ready: blocked by kube-network -> kube-security: webhook is \
+             down",
+            false,
+            unblocked,
+        ),
+        (
+            block(BlockReason::NotReady { chain: vec![], message: None }),
+            "DependencyNotReady",
+            "dependency 'flux-system/kube-network' is not ready",
+            false,
+            unblocked,
+        ),
+        (
+            block(BlockReason::Expression),
+            "DependencyNotReady",
+            "dependency 'flux-system/kube-network' is not ready according to readyExpr eval",
+            false,
+            unblocked,
+        ),
+        (
+            Outcome::Cyclic { cycle: vec![key("a"), key("b"), key("c")] },
+            "DependencyNotReady",
+            "dependency cycle: a -> b -> c -> a; remove one of these from spec.dependsOn",
+            true,
+            unblocked,
+        ),
+        (
+            Outcome::SourceMissing { source: "GitRepository/flux-system/x".into() },
+            "ArtifactFailed",
+            "Source 'GitRepository/flux-system/x' not found",
+            false,
+            Next::Changed,
+        ),
+        (
+            Outcome::SourceNotReady {
+                source: "GitRepository/flux-system/x".into(),
+                message: Some("timed out".into()),
+            },
+            "ArtifactFailed",
+            "Source is not ready, artifact not found: GitRepository/flux-system/x: timed out",
+            false,
+            Next::Changed,
+        ),
+        (
+            Outcome::SourceRefused { message: "Bucket is not served".into() },
+            "ArtifactFailed",
+            "Bucket is not served",
+            true,
+            Next::Changed,
+        ),
+        (
+            Outcome::PathMissing { path: "gone".into() },
+            "ArtifactFailed",
+            "kustomization path not found: stat gone: no such file or directory",
+            false,
+            retry,
+        ),
+        (
+            Outcome::Unrenderable { message: "a.yaml: line 2: x".into() },
+            "BuildFailed",
+            "a.yaml: line 2: x",
+            false,
+            retry,
+        ),
+        (
+            Outcome::InputMissing { message: "substitute from 'ConfigMap/x' error: not found".into() },
+            "BuildFailed",
+            "substitute from 'ConfigMap/x' error: not found",
+            false,
+            Next::Backoff,
+        ),
+        (
+            Outcome::Malformed { message: "spec.interval".into() },
+            "InvalidSpec",
+            "spec.interval",
+            true,
+            Next::Changed,
+        ),
+        (Outcome::AccessDenied { message: "may not".into() }, "AccessDenied", "may not", false, retry),
+        (
+            Outcome::Panicked { message: "index".into() },
+            "ReconciliationFailed",
+            "internal error: index",
+            true,
+            retry,
+        ),
+        (
+            Outcome::RemovalFailed { failures: vec!["A/b: denied".into()] },
+            "PruneFailed",
+            "delete failed, errors: A/b: denied",
+            false,
+            retry,
+        ),
+    ]
+}
+
+#[test]
+fn every_failure_has_its_reason_and_its_next_try() {
+    for (outcome, reason, message, stalled, next) in failures() {
+        let before = ready();
+        let verdict = judge(&outcome, &before);
+        let (status, found_reason, found) = condition(&verdict.status, "Ready").unwrap();
+        assert_eq!((status, found_reason.as_str()), (ConditionStatus::False, reason), "{outcome:?}");
+        assert!(found.starts_with(message), "{outcome:?}: {found}");
+        assert_eq!(condition(&verdict.status, "Stalled").is_some(), stalled, "{outcome:?}");
+        let reconciling = condition(&verdict.status, "Reconciling").map(|c| c.1);
+        assert_eq!(reconciling.as_deref(), (!stalled).then_some("ProgressingWithRetry"), "{outcome:?}");
+        assert_eq!(verdict.next, next, "{outcome:?}");
+        assert!(!verdict.ready && !verdict.release && !verdict.silent);
+        assert_eq!(verdict.status.last_applied_revision, before.last_applied_revision, "{outcome:?}");
+        assert!(verdict.events[0].warning);
+        let again = judge(&outcome, &verdict.status);
+        assert_eq!(again.events, [], "said once: {outcome:?}");
+        assert_eq!(again.status, verdict.status, "a repetition writes nothing: {outcome:?}");
+    }
+}
+
+#[test]
+fn what_is_managed_is_kept_where_nothing_was_applied() {
+    let before = ready();
+    for (outcome, ..) in failures() {
+        let kept = judge(&outcome, &before).status.inventory == before.inventory;
+        let applied = matches!(
+            outcome,
+            Outcome::Unhealthy { .. } | Outcome::Refused { .. } | Outcome::PruneFailed { .. }
+        );
+        assert!(kept || applied, "{outcome:?}");
+    }
+}
+
+#[test]
+fn some_outcomes_leave_no_trace() {
+    let before = ready();
+    let cases = [
+        (Outcome::Cancelled { done: done() }, Next::After(Std::ZERO)),
+        (Outcome::Unreachable { message: "refused".into() }, Next::Backoff),
+        (Outcome::Fenced, Next::Changed),
+        (Outcome::Suspended, Next::Changed),
+    ];
+    for (outcome, next) in cases {
+        let verdict = judge(&outcome, &before);
+        assert_eq!((verdict.status, verdict.events, verdict.next), (before.clone(), vec![], next));
+        assert!(verdict.silent);
+    }
+}
+
+#[test]
+fn a_removal_lets_the_object_go() {
+    let verdict = judge(&Outcome::Removed { deleted: 2, note: None }, &ready());
+    assert!(verdict.release);
+    assert_eq!(verdict.events[0].message, "garbage collection completed: 2 objects deleted");
+}
+
+#[test]
+fn the_history_counts_equal_results_and_holds_five() {
+    let mut status = KustomizationStatus::default();
+    for build in ["a", "a", "b", "c", "d", "e", "f"] {
+        let done = Done { digest: Some(Digest::of(build)), ..done() };
+        status = judge(&Outcome::Ready(done), &status).status;
+    }
+    let counts: Vec<i64> = status.history.iter().map(|entry| entry.total_reconciliations).collect();
+    assert_eq!(counts, [1, 1, 1, 1, 1]);
+    assert_eq!(status.history[0].digest, Digest::of("f").to_string(), "the newest first");
+    let twice = judge(&Outcome::Ready(Done { digest: Some(Digest::of("c")), ..done() }), &status).status;
+    assert_eq!((twice.history[0].total_reconciliations, twice.history.len()), (2, 5));
+}
+
+#[test]
+fn secrets_are_blotted_out_of_conditions_and_events() {
+    let mut redactor = Redactor::default();
+    redactor.add(b"hunter2-canary");
+    let outcome = Outcome::Unrenderable { message: "got hunter2-canary".into() };
+    let verdict = judge(&outcome, &ready()).redacted(&redactor);
+    assert!(!format!("{verdict:?}").contains("hunter2"));
+    assert_eq!(condition(&verdict.status, "Ready").unwrap().2, "got ***");
+}
+
+#[test]
+fn long_messages_are_cut_at_a_character() {
+    let message = "é".repeat(20_000);
+    let verdict = judge(&Outcome::Unrenderable { message }, &ready());
+    let ready = condition(&verdict.status, "Ready").unwrap().2;
+    assert!(ready.len() <= MESSAGE_LIMIT && ready.ends_with("(shortened)"));
+    assert!(verdict.events[0].message.len() <= EVENT_LIMIT);
+}
+
+#[test]
+fn times_default_as_in_flux() {
+    let secs = |s: Schedule| (s.interval.as_secs(), s.retry.as_secs(), s.timeout.as_secs());
+    let new = |i, r: Option<u64>, t: Option<u64>| {
+        secs(Schedule::new(Duration::from_secs(i), r.map(Duration::from_secs), t.map(Duration::from_secs)))
+    };
+    assert_eq!(new(600, None, None), (600, 600, 570));
+    assert_eq!(new(40, Some(5), None), (40, 5, 30));
+    assert_eq!(new(600, None, Some(10)), (600, 600, 30));
+}
+
+fn fetch(outcome: &FetchOutcome, previous: &GitRepositoryStatus) -> SourceVerdict {
+    let context = SourceContext {
+        key: &key("repo"),
+        generation: 2,
+        interval: Std::from_secs(60),
+        requested_at: None,
+        ignore: None,
+        previous,
+        now: at(0),
+    };
+    source_verdict(outcome, &context)
+}
+
+#[test]
+fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
+    let fetched = FetchOutcome::Fetched {
+        revision: REVISION.into(),
+        digest: "sha256:00".into(),
+        subject: Some("bump".into()),
+        rewritten: Some("old".into()),
+    };
+    let first = fetch(&fetched, &GitRepositoryStatus::default());
+    assert_eq!(first.events[0].message, "stored artifact for commit 'bump'");
+    assert_eq!(first.events[1].message, format!("history rewritten: '{REVISION}' does not descend from old"));
+    let ready = first.status.conditions.get("Ready").unwrap();
+    assert_eq!(ready.message, format!("stored artifact for revision '{REVISION}'"));
+    assert_eq!(first.status.conditions.get("ArtifactInStorage").unwrap().status, ConditionStatus::True);
+    let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
+    assert_eq!(fetch(&unchanged, &first.status).status, first.status);
+    let refetched = FetchOutcome::Fetched {
+        revision: REVISION.into(),
+        digest: "sha256:00".into(),
+        subject: None,
+        rewritten: None,
+    };
+    assert_eq!(fetch(&refetched, &first.status).events, [], "fetched again after a restart");
+
+    let failed = |terminal| FetchOutcome::Failed {
+        reason: "AuthenticationFailed",
+        message: "the key was refused".into(),
+        terminal,
+    };
+    let after = fetch(&failed(false), &first.status);
+    assert_eq!(after.status.artifact, first.status.artifact);
+    assert_eq!(after.status.conditions.get("FetchFailed").unwrap().reason, "AuthenticationFailed");
+    assert_eq!(after.next, Next::Backoff);
+    assert_eq!(fetch(&failed(false), &after.status).events, [], "said once");
+    let stalled = fetch(&failed(true), &after.status);
+    assert!(stalled.status.conditions.get("Stalled").is_some());
+    assert_eq!(stalled.next, Next::Changed);
+    let healed = fetch(&unchanged, &stalled.status).status;
+    assert_eq!(healed.conditions.iter().count(), 2, "only Ready and ArtifactInStorage are left");
+}

@@ -1,0 +1,156 @@
+//! Faults: the agent killed, told to end, without its API server, with a rival, and with someone who edits what is Git's.
+
+use std::time::{Duration, Instant};
+
+use harness::eventually;
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::json;
+
+use super::stage::{PATIENCE, Stage, config_map, stage};
+
+/// F19: an edit, a deletion and a lost label are put back at once.
+#[tokio::test]
+async fn drift_is_put_back_within_seconds() {
+    let stage = stage("drift", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let _agent = stage.agent().await;
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    let maps = stage.config_maps();
+    // The watch of a kind begins with the first object of it.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let edit = json!({"data": {"value": "edited"}});
+    maps.patch(
+        "a",
+        &PatchParams { field_manager: Some("kubectl-edit".into()), ..PatchParams::default() },
+        &Patch::Merge(&edit),
+    )
+    .await
+    .unwrap();
+    let started = Instant::now();
+    restored(&stage, "1").await;
+    println!("an edit: {:?}", started.elapsed());
+    maps.delete("a", &kube::api::DeleteParams::default()).await.unwrap();
+    let started = Instant::now();
+    restored(&stage, "1").await;
+    println!("a deletion: {:?}", started.elapsed());
+    let events = super::stage::api(&stage.client, &stage.namespace, "v1", "Event", "events");
+    eventually(PATIENCE, async || {
+        let all = events.list(&ListParams::default()).await?;
+        let told = all.items.iter().any(|event| {
+            let message = event.data["message"].as_str().unwrap_or_default();
+            message.starts_with("Drift corrected") && message.contains("data.value")
+        });
+        anyhow::ensure!(told, "no event names the field");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn restored(stage: &Stage, value: &str) {
+    eventually(Duration::from_secs(10), async || {
+        let data = stage.data("a").await.unwrap_or_default();
+        anyhow::ensure!(data.get("value").map(String::as_str) == Some(value), "{data:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+/// F01: killed at any moment and started again, it ends with what is in Git and nothing else.
+#[tokio::test]
+async fn killed_at_any_moment_it_orphans_nothing() {
+    let stage = stage("kill", &[]).await;
+    stage.kustomization("apps", json!({})).await;
+    for round in 0..12u64 {
+        let files: Vec<(String, Option<String>)> = (0..20)
+            .map(|n| {
+                // Each round drops a different half, so that each both writes and deletes.
+                let content = (n % 2 == round % 2).then(|| config_map(&format!("c{n}"), &round.to_string()));
+                (format!("apps/{n}.yaml"), content)
+            })
+            .collect();
+        let files: Vec<(&str, Option<&str>)> =
+            files.iter().map(|(path, content)| (path.as_str(), content.as_deref())).collect();
+        stage.repo.commit("main", "round", &files).unwrap();
+        let agent = stage.agent().await;
+        agent.wait_output("leads", PATIENCE).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(round * 53)).await;
+        agent.kill9();
+    }
+    let _agent = stage.agent().await;
+    let status = stage.ready("apps").await;
+    let owned = ListParams::default().labels("kustomize.toolkit.fluxcd.io/name=apps");
+    let mut names: Vec<String> = stage
+        .config_maps()
+        .list(&owned)
+        .await
+        .unwrap()
+        .items
+        .into_iter()
+        .map(|object| object.metadata.name.unwrap_or_default())
+        .collect();
+    names.sort();
+    let mut expected: Vec<String> = (0..20).filter(|n| n % 2 == 1).map(|n| format!("c{n}")).collect();
+    expected.sort();
+    assert_eq!(names, expected);
+    assert_eq!(status["inventory"]["entries"].as_array().unwrap().len(), expected.len());
+}
+
+/// F21: told to end, it does so cleanly, and the next one need not wait for the lease.
+#[tokio::test]
+async fn told_to_end_it_hands_the_lease_over() {
+    let stage = stage("term", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let first = stage.agent().await;
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    first.term();
+    let status = first.wait_exit(Duration::from_secs(20)).await.unwrap();
+    assert_eq!(status.code(), Some(0), "{status}");
+    let started = Instant::now();
+    let second = stage.agent().await;
+    second.wait_output("leads", Duration::from_secs(10)).await.unwrap();
+    println!("the next leads after {:?}", started.elapsed());
+}
+
+/// F09: of two, one writes; when it sleeps through its lease the other takes over, and on waking it writes no more.
+#[tokio::test]
+async fn a_sleeping_leader_is_followed_and_does_not_write() {
+    let stage = stage("lease", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let first = stage.agent().await;
+    first.wait_output("leads", PATIENCE).await.unwrap();
+    let second = stage.agent().await;
+    second.wait_output("stands by", PATIENCE).await.unwrap();
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    first.stop_signal();
+    second.wait_output("leads", Duration::from_secs(30)).await.unwrap();
+    stage.push(&[("apps/a.yaml", &config_map("a", "2"))]);
+    stage.ready("apps").await;
+    first.cont();
+    first.wait_output("the lease was lost", Duration::from_secs(30)).await.unwrap();
+    assert_eq!(stage.data("a").await.unwrap()["value"], "2");
+    assert!(first.exited().is_none(), "it stands by again");
+}
+
+/// F02: without its API server it neither ends nor spins, and goes on when it is back.
+#[tokio::test]
+async fn an_api_server_that_goes_away_is_waited_for() {
+    let stage = stage("down", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let proxy = harness::Proxy::start(stage.plane.address()).unwrap();
+    let kubeconfig = stage.plane.service_account_kubeconfig(super::stage::HOME, "lockgate").await.unwrap();
+    let through = stage.plane.kubeconfig_through(&kubeconfig, proxy.address()).unwrap();
+    let agent = stage.agent_as(&through, &[]);
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    proxy.set(harness::Mode::Refuse).await;
+    stage.push(&[("apps/a.yaml", &config_map("a", "2"))]);
+    let before = agent.cpu_seconds().unwrap();
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert!(agent.exited().is_none());
+    let spent = agent.cpu_seconds().unwrap() - before;
+    assert!(spent < 5.0, "it spins: {spent} s of processor time");
+    proxy.set(harness::Mode::Pass).await;
+    stage.ready("apps").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "2");
+}

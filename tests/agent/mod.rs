@@ -1,0 +1,25 @@
+//! The agent as a process, on a real control plane and from a real sshd.
+
+mod faults;
+mod input;
+mod order;
+mod stage;
+
+use serde_json::json;
+use stage::{condition, config_map, stage};
+
+#[tokio::test]
+async fn a_commit_becomes_objects_and_another_changes_them() {
+    let stage =
+        stage("first", &[("apps/a.yaml", &config_map("a", "1")), ("apps/b.yaml", &config_map("b", "1"))])
+            .await;
+    let agent = stage.agent().await;
+    stage.kustomization("apps", json!({"wait": true})).await;
+    let status = stage.ready("apps").await;
+    assert_eq!(condition(&status, "Healthy")["status"], "True");
+    assert_eq!(stage.data("a").await.unwrap()["value"], "1");
+    stage.push(&[("apps/a.yaml", &config_map("a", "2"))]);
+    stage.ready("apps").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "2");
+    drop(agent);
+}

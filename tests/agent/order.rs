@@ -1,0 +1,85 @@
+//! The order of Kustomizations: chains, cycles, and dependencies that come and go.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::stage::{Stage, condition, config_map, stage};
+
+fn version(object: &kube::api::DynamicObject) -> u64 {
+    object.metadata.resource_version.as_deref().unwrap_or("0").parse().expect("a resourceVersion is a number")
+}
+
+async fn chain(stage: &Stage, names: &[&str]) {
+    // The last comes first, so that the order of creation is no help.
+    for (index, name) in names.iter().enumerate().rev() {
+        let depends: Vec<Value> =
+            index.checked_sub(1).map(|before| json!({"name": names[before]})).into_iter().collect();
+        stage.kustomization(name, json!({"dependsOn": depends, "wait": true})).await;
+    }
+}
+
+#[tokio::test]
+async fn a_chain_of_four_is_applied_in_order_and_at_once() {
+    let names = ["crds", "network", "security", "foobar"];
+    let files: Vec<(String, String)> =
+        names.iter().map(|name| (format!("{name}/a.yaml"), config_map(&format!("of-{name}"), "1"))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let stage = stage("chain", &files).await;
+    chain(&stage, &names).await;
+    let agent = stage.agent().await;
+    agent.wait_output("leads", Duration::from_secs(20)).await.unwrap();
+    let started = Instant::now();
+    for name in names {
+        stage.ready(name).await;
+    }
+    println!("chain of four: {:?}", started.elapsed());
+    let mut last = 0;
+    for name in names {
+        let object = stage.config_maps().get(&format!("of-{name}")).await.unwrap();
+        let created = version(&object);
+        assert!(created > last, "{name} was applied before what it depends on");
+        last = created;
+    }
+    let pauses = agent.output().matches("DependencyNotReady").count();
+    assert!(pauses >= 1, "nothing waited, so the order was not tested");
+}
+
+#[tokio::test]
+async fn a_dependency_that_fails_later_leaves_its_dependents_as_they_are() {
+    let stage =
+        stage("later", &[("a/a.yaml", &config_map("a", "1")), ("b/b.yaml", &config_map("b", "1"))]).await;
+    chain(&stage, &["a", "b"]).await;
+    let _agent = stage.agent().await;
+    stage.ready("b").await;
+    stage.push(&[("a/a.yaml", "a: [")]);
+    stage.reason("a", "BuildFailed").await;
+    let message = stage.reason("b", "DependencyNotReady").await;
+    assert!(message.contains("'later-") && message.contains("a' is not ready"), "{message}");
+    assert_eq!(stage.data("b").await.unwrap()["value"], "1");
+    assert_eq!(stage.data("a").await.unwrap()["value"], "1");
+    stage.push(&[("a/a.yaml", &config_map("a", "2"))]);
+    stage.ready("b").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "2");
+}
+
+#[tokio::test]
+async fn a_cycle_is_printed_on_every_member_and_heals_when_it_is_cut() {
+    let files = ["a", "b", "c"].map(|name| (format!("{name}/x.yaml"), config_map(name, "1")));
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let stage = stage("cycle", &files).await;
+    let _agent = stage.agent().await;
+    for (name, before) in [("a", "c"), ("b", "a"), ("c", "b")] {
+        stage.kustomization(name, json!({"dependsOn": [{"name": before}]})).await;
+    }
+    for (name, cycle) in [("a", "a -> c -> b -> a"), ("b", "b -> a -> c -> b"), ("c", "c -> b -> a -> c")] {
+        let status =
+            stage.until(name, "stalled", |status| condition(status, "Stalled")["status"] == "True").await;
+        let message = condition(&status, "Ready")["message"].to_string();
+        assert!(message.contains(&format!("dependency cycle: {cycle};")), "{message}");
+    }
+    stage.kustomization("a", json!({"dependsOn": []})).await;
+    for name in ["a", "b", "c"] {
+        stage.ready(name).await;
+    }
+}

@@ -1,0 +1,283 @@
+//! What a test of the agent plays on: a namespace of its own on the shared control plane, a repository behind a real sshd,
+//! and the real binary acting as its own ServiceAccount.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use harness::{Agent, ControlPlane, GitServer, KeyAlgorithm, Repo, SshKey, eventually, shared};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::discovery;
+use lockgate::bootstrap::manifests::{self, Installation};
+use lockgate::model::Object;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+/// Where the agents' ServiceAccount is.
+pub(crate) const HOME: &str = "flux-system";
+/// How long anything in these tests may take that is not itself about time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A namespace, a repository, and whoever asks for them.
+pub(crate) struct Stage {
+    pub(crate) plane: &'static ControlPlane,
+    pub(crate) client: kube::Client,
+    pub(crate) namespace: String,
+    pub(crate) git: GitServer,
+    pub(crate) repo: Repo,
+    pub(crate) key: SshKey,
+}
+
+/// A running agent whose output is shown when the test fails.
+pub(crate) struct Running(Agent);
+
+impl std::ops::Deref for Running {
+    type Target = Agent;
+
+    fn deref(&self) -> &Agent {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let output = self.0.output();
+            let lines: Vec<&str> = output.lines().collect();
+            println!("{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+    }
+}
+
+/// Sets a test up; the source `repo` follows the branch `main`, which has one commit.
+pub(crate) async fn stage(name: &str, files: &[(&str, &str)]) -> Stage {
+    try_stage(name, files).await.expect("the stage could not be set")
+}
+
+async fn try_stage(name: &str, files: &[(&str, &str)]) -> anyhow::Result<Stage> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let plane = shared();
+    let client = plane.client().await?;
+    install(&client).await?;
+    let namespace = format!("{name}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let git = GitServer::start()?;
+    let repo = git.create_repo("platform")?;
+    let key = SshKey::generate(KeyAlgorithm::Ed25519)?;
+    git.authorize(&repo, &key.public)?;
+    commit(&repo, "begin", files)?;
+    let stage = Stage { plane, client, namespace, git, repo, key };
+    stage
+        .apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}}))
+        .await?;
+    stage.secret().await?;
+    stage.source("repo", json!({})).await?;
+    Ok(stage)
+}
+
+/// The kinds and the agent's rights, as bootstrap installs them; once a process.
+async fn install(client: &kube::Client) -> anyhow::Result<()> {
+    static DONE: OnceCell<()> = OnceCell::const_new();
+    DONE.get_or_try_init(|| async {
+        let installation = Installation {
+            namespace: HOME.into(),
+            image: "lockgate:test".into(),
+            lockdown: false,
+            adopt: false,
+        };
+        let mut objects = manifests::namespace(&installation)?;
+        objects.extend(manifests::crds()?);
+        let agent = manifests::agent(&installation)?;
+        // The binary runs as a process here, so the Deployment would start a second agent if there were a node.
+        objects.extend(agent.into_iter().filter(|object| object.kind() != "Deployment"));
+        for object in objects {
+            apply(client, object.into_value()).await?;
+        }
+        anyhow::Ok(())
+    })
+    .await?;
+    Ok(())
+}
+
+/// Applies an object of any kind as a user with another field manager than the agent's.
+pub(crate) async fn apply(client: &kube::Client, value: Value) -> anyhow::Result<DynamicObject> {
+    let object = Object::parse(value.clone())?;
+    let params = PatchParams::apply("test").force();
+    eventually(Duration::from_secs(20), async || {
+        let api = api_of(client, &object).await?;
+        Ok(api.patch(object.name(), &params, &Patch::Apply(&value)).await?)
+    })
+    .await
+    .with_context(|| object.id().subject())
+}
+
+async fn api_of(client: &kube::Client, object: &Object) -> anyhow::Result<Api<DynamicObject>> {
+    let gvk = GroupVersionKind::gvk(object.group(), object.version(), object.kind());
+    let (resource, capabilities) = discovery::pinned_kind(client, &gvk).await?;
+    Ok(match capabilities.scope {
+        discovery::Scope::Namespaced => {
+            Api::namespaced_with(client.clone(), object.namespace().unwrap_or("default"), &resource)
+        }
+        discovery::Scope::Cluster => Api::all_with(client.clone(), &resource),
+    })
+}
+
+/// The API of a namespaced kind.
+pub(crate) fn api(
+    client: &kube::Client,
+    namespace: &str,
+    api_version: &str,
+    kind: &str,
+    plural: &str,
+) -> Api<DynamicObject> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let gvk = GroupVersionKind::gvk(group, version, kind);
+    let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
+    Api::namespaced_with(client.clone(), namespace, &resource)
+}
+
+impl Stage {
+    /// Applies an object.
+    pub(crate) async fn apply(&self, value: Value) -> anyhow::Result<DynamicObject> {
+        apply(&self.client, value).await
+    }
+
+    async fn secret(&self) -> anyhow::Result<()> {
+        let data = json!({"identity": self.key.openssh.as_str(), "identity.pub": self.key.public.as_str(),
+                          "known_hosts": self.git.known_hosts_file()?});
+        self.apply(json!({"apiVersion": "v1", "kind": "Secret", "stringData": data,
+                          "metadata": {"name": "repo", "namespace": self.namespace}}))
+            .await?;
+        Ok(())
+    }
+
+    /// A GitRepository; `spec` overrides what it says.
+    pub(crate) async fn source(&self, name: &str, spec: Value) -> anyhow::Result<()> {
+        let mut all = json!({"url": self.git.url(&self.repo), "interval": "1s", "secretRef": {"name": "repo"},
+                             "ref": {"branch": "main"}});
+        merge(&mut all, spec);
+        self.apply(json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "spec": all,
+                          "metadata": {"name": name, "namespace": self.namespace}}))
+            .await?;
+        Ok(())
+    }
+
+    /// A Kustomization of the folder of its own name; `spec` overrides what it says.
+    pub(crate) async fn kustomization(&self, name: &str, spec: Value) -> DynamicObject {
+        let mut all = json!({"interval": "10m", "retryInterval": "2s", "prune": true, "path": format!("./{name}"),
+                             "sourceRef": {"kind": "GitRepository", "name": "repo"},
+                             "targetNamespace": self.namespace});
+        merge(&mut all, spec);
+        self.apply(
+            json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "spec": all,
+                          "metadata": {"name": name, "namespace": self.namespace}}),
+        )
+        .await
+        .expect("the Kustomization was not applied")
+    }
+
+    pub(crate) fn kustomizations(&self) -> Api<DynamicObject> {
+        api(
+            &self.client,
+            &self.namespace,
+            "kustomize.toolkit.fluxcd.io/v1",
+            "Kustomization",
+            "kustomizations",
+        )
+    }
+
+    pub(crate) fn sources(&self) -> Api<DynamicObject> {
+        api(&self.client, &self.namespace, "source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories")
+    }
+
+    pub(crate) fn config_maps(&self) -> Api<DynamicObject> {
+        api(&self.client, &self.namespace, "v1", "ConfigMap", "configmaps")
+    }
+
+    /// Starts the agent for this namespace, as its own ServiceAccount.
+    pub(crate) async fn agent(&self) -> Running {
+        self.agent_with(&[]).await
+    }
+
+    pub(crate) async fn agent_with(&self, arguments: &[&str]) -> Running {
+        let kubeconfig = self
+            .plane
+            .service_account_kubeconfig(HOME, "lockgate")
+            .await
+            .expect("no kubeconfig for the agent");
+        self.agent_as(&kubeconfig, arguments)
+    }
+
+    pub(crate) fn agent_as(&self, kubeconfig: &std::path::Path, arguments: &[&str]) -> Running {
+        let state = tempfile::tempdir().expect("no folder").keep();
+        let agent = Agent::new(env!("CARGO_BIN_EXE_lockgate"))
+            .kubeconfig(kubeconfig)
+            .args(["agent", "--namespace", HOME, "--watch-namespace", &self.namespace])
+            .args(["--state-dir".as_ref(), state.as_os_str()])
+            .args(arguments)
+            .spawn();
+        Running(agent.expect("the agent did not start"))
+    }
+
+    /// Pushes a commit; returns the revision as statuses write it.
+    pub(crate) fn push(&self, files: &[(&str, &str)]) -> String {
+        format!("main@sha1:{}", commit(&self.repo, "change", files).expect("the push failed"))
+    }
+
+    /// Waits until a Kustomization's status passes a test; what it last was is in the panic otherwise.
+    pub(crate) async fn until(&self, name: &str, what: &str, test: impl Fn(&Value) -> bool) -> Value {
+        let api = self.kustomizations();
+        let result = eventually(PATIENCE, async || {
+            let object = api.get(name).await?;
+            let status = object.data["status"].clone();
+            anyhow::ensure!(test(&status), "{name} is not {what}: {status:#}");
+            Ok(status)
+        });
+        result.await.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    /// Waits until a Kustomization is Ready at the head of `main`.
+    pub(crate) async fn ready(&self, name: &str) -> Value {
+        let head = format!("main@sha1:{}", self.repo.rev_parse("main").expect("no head"));
+        self.until(name, "ready", |status| {
+            condition(status, "Ready")["status"] == "True" && status["lastAppliedRevision"] == head.as_str()
+        })
+        .await
+    }
+
+    /// Waits until a Kustomization's Ready condition has a reason, and returns its message.
+    pub(crate) async fn reason(&self, name: &str, reason: &str) -> String {
+        let status = self.until(name, reason, |status| condition(status, "Ready")["reason"] == reason).await;
+        condition(&status, "Ready")["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The data of a ConfigMap; `None` where there is none.
+    pub(crate) async fn data(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        let object = self.config_maps().get_opt(name).await.expect("the ConfigMap could not be read")?;
+        Some(serde_json::from_value(object.data["data"].clone()).unwrap_or_default())
+    }
+}
+
+/// Commits files on top of `main`.
+fn commit(repo: &Repo, message: &str, files: &[(&str, &str)]) -> anyhow::Result<String> {
+    let files: Vec<(&str, Option<&str>)> =
+        files.iter().map(|(path, content)| (*path, Some(*content))).collect();
+    repo.commit("main", message, &files)
+}
+
+/// A condition of a status.
+pub(crate) fn condition(status: &Value, kind: &str) -> Value {
+    let conditions = status["conditions"].as_array().map_or(&[][..], Vec::as_slice);
+    conditions.iter().find(|condition| condition["type"] == kind).cloned().unwrap_or_default()
+}
+
+/// A ConfigMap as YAML.
+pub(crate) fn config_map(name: &str, value: &str) -> String {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"value": value}})
+        .to_string()
+}
+
+fn merge(into: &mut Value, from: Value) {
+    json_patch::merge(into, &from);
+}

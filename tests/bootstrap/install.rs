@@ -1,0 +1,220 @@
+//! The kinds, the agent without a repository, other SSH servers, and the way back.
+
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::site::{PATH, Site, ended};
+
+fn api(client: &kube::Client, group: &str, version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
+    let gvk = GroupVersionKind::gvk(group, version, kind);
+    Api::namespaced_with(client.clone(), "default", &ApiResource::from_gvk_with_plural(&gvk, plural))
+}
+
+/// The kinds are taken by the API server, every version stores without loss, and the rules are Flux's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kinds_serve_every_version_without_loss() {
+    let site = Site::new().await;
+    let run = ended(site.lockgate(&["install"])).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let again = ended(site.lockgate(&["install"])).await;
+    assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
+    let client = site.plane.client().await.unwrap();
+    let old_spec = json!({
+        "interval": "5m", "prune": true, "validation": "client", "path": "./x", "timeout": "2m",
+        "sourceRef": {"kind": "GitRepository", "name": "g"},
+        "patchesStrategicMerge": [{"kind": "Deployment", "metadata": {"name": "d"}}],
+        "patchesJson6902": [{"patch": [{"op": "add", "path": "/a", "value": {"b": [1, "c"]}}], "target": {"kind": "D"}}],
+        "images": [{"name": "i", "newTag": "1"}],
+        "healthChecks": [{"kind": "Deployment", "name": "d", "namespace": "n"}],
+        "postBuild": {"substitute": {"A": "b"}, "substituteFrom": [{"kind": "ConfigMap", "name": "c"}]},
+        "decryption": {"provider": "sops", "secretRef": {"name": "s"}},
+        "kubeConfig": {"secretRef": {"name": "k", "key": "v"}},
+    });
+    let (group, kind, plural) = ("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomizations");
+    for version in ["v1beta1", "v1beta2", "v1"] {
+        let value = json!({
+            "apiVersion": format!("{group}/{version}"), "kind": kind, "metadata": {"name": version}, "spec": old_spec,
+        });
+        let old = api(&client, group, version, kind, plural);
+        let params = PatchParams::apply("test");
+        old.patch(version, &params, &Patch::Apply(&value)).await.unwrap();
+        let stored = api(&client, group, "v1", kind, plural).get(version).await.unwrap();
+        let mut expected = old_spec.clone();
+        expected["force"] = false.into();
+        expected["postBuild"]["substituteFrom"][0]["optional"] = false.into();
+        assert_eq!(stored.data["spec"], expected, "{version}");
+        assert_eq!(stored.data["status"], json!({"observedGeneration": -1}));
+    }
+    let refused = [
+        (json!({"interval": "5 minutes"}), "spec.interval"),
+        (json!({"prune": null}), "spec.prune"),
+        (json!({"targetNamespace": ""}), "spec.targetNamespace"),
+        (json!({"deletionPolicy": "Never"}), "spec.deletionPolicy"),
+        (json!({"sourceRef": {"kind": "Git", "name": "x"}}), "spec.sourceRef.kind"),
+        (json!({"kubeConfig": {"secretRef": null}}), "exactly one of"),
+    ];
+    for (change, named) in refused {
+        let patched = api(&client, group, "v1", kind, plural)
+            .patch("v1", &PatchParams::default(), &Patch::Merge(json!({ "spec": change })))
+            .await;
+        let message = patched.unwrap_err().to_string();
+        assert!(message.contains(named), "{change}: {message}");
+    }
+    repositories_too(&client).await;
+    columns_are_what_people_know(&client).await;
+}
+
+async fn repositories_too(client: &kube::Client) {
+    let (group, kind, plural) = ("source.toolkit.fluxcd.io", "GitRepository", "gitrepositories");
+    let spec = json!({
+        "interval": "1m", "url": "ssh://git@example.org/r", "gitImplementation": "libgit2", "timeout": "20s",
+        "accessFrom": {"namespaceSelectors": [{"matchLabels": {"a": "b"}}]}, "recurseSubmodules": true,
+        "verify": {"mode": "head", "secretRef": {"name": "v"}}, "ref": {"branch": "main"},
+        "include": [{"repository": {"name": "o"}, "fromPath": "a", "toPath": "b"}],
+    });
+    for version in ["v1beta1", "v1beta2", "v1"] {
+        let value = json!({
+            "apiVersion": format!("{group}/{version}"), "kind": kind, "metadata": {"name": version}, "spec": spec,
+        });
+        let written = api(client, group, version, kind, plural)
+            .patch(version, &PatchParams::apply("test"), &Patch::Apply(&value))
+            .await;
+        assert_eq!(written.unwrap().data["spec"], spec, "{version}");
+    }
+    let scp = json!({"spec": {"url": "git@example.org:r"}});
+    let refused =
+        api(client, group, "v1", kind, plural).patch("v1", &PatchParams::default(), &Patch::Merge(scp)).await;
+    assert!(refused.unwrap_err().to_string().contains("spec.url"));
+}
+
+/// `kubectl get ks` and `kubectl get gitrepo` ask the server for a table.
+async fn columns_are_what_people_know(client: &kube::Client) {
+    for (path, expected) in [
+        (
+            "kustomize.toolkit.fluxcd.io/v1/namespaces/default/kustomizations",
+            vec!["Name", "Age", "Ready", "Status"],
+        ),
+        (
+            "source.toolkit.fluxcd.io/v1/namespaces/default/gitrepositories",
+            vec!["Name", "URL", "Age", "Ready", "Status"],
+        ),
+    ] {
+        let request = http::Request::get(format!("/apis/{path}"))
+            .header("accept", "application/json;as=Table;g=meta.k8s.io;v=v1")
+            .body(Vec::new())
+            .unwrap();
+        let table: Value = client.request(request).await.unwrap();
+        let names: Vec<&str> = table["columnDefinitions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, expected);
+    }
+}
+
+/// `lockgate bootstrap git`: the key is printed, and the run goes on when the host lets it in. Then the way back.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
+    let site = Site::new().await;
+    let url = site.git.url(&site.repo);
+    let arguments = ["bootstrap", "git", &url, "--path", PATH, "--name", "foobar-infra", "-o", "json"];
+    let mut child = site.lockgate(&arguments).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut events: Vec<Value> = Vec::new();
+    let mut agent = None;
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let event: Value = serde_json::from_str(&line).unwrap();
+        let note = event["detail"].as_str().unwrap_or_default();
+        if let Some(key) = note.lines().find(|line| line.starts_with("ssh-ed25519 ")) {
+            assert!(note.starts_with("add this public key at "), "{note}");
+            site.git.authorize(&site.repo, key).unwrap();
+        }
+        if event["step"] == "deploy key" && event["event"] == "step" {
+            agent = Some(site.agent(&[]).await);
+        }
+        events.push(event);
+    }
+    let text = || events.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    assert!(child.wait().await.unwrap().success(), "{}", text());
+    let steps: Vec<&str> = events
+        .iter()
+        .filter(|event| event["event"] == "step")
+        .map(|event| event["step"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        steps,
+        ["preflight", "host keys", "secret", "deploy key", "agent", "source", "sync"],
+        "{}",
+        text()
+    );
+    assert_eq!(events.last().unwrap()["event"], "done");
+    assert!(text().contains("compare with what the server's owner publishes: ed25519 SHA256:"), "{}", text());
+    drop(agent);
+
+    let run = ended(site.lockgate(&["uninstall"])).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let maps = site.all("v1", "ConfigMap", "configmaps").await;
+    let kept = |name: &str| maps.iter().any(|map| map["metadata"]["name"] == name);
+    assert!(kept("base") && kept("apps"), "the workloads are gone");
+    let left = site.versions().await;
+    assert!(
+        !left.iter().any(|name| name.contains("\"lockgate") || name.contains("toolkit.fluxcd.io")),
+        "{left:?}"
+    );
+    assert_eq!(site.secrets().await.len(), 1);
+    let again = ended(site.lockgate(&["uninstall"])).await;
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
+}
+
+/// Uninstalling under a running agent prunes nothing; purging does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_agent() {
+    let site = Site::new().await;
+    let has = async |name: &str| {
+        site.all("v1", "ConfigMap", "configmaps").await.iter().any(|map| map["metadata"]["name"] == name)
+    };
+    let (run, _agent) = tokio::join!(ended(site.bootstrap(&[])), site.agent(&[]));
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(ended(site.lockgate(&["uninstall"])).await.code, 0);
+    assert!(has("base").await && has("apps").await, "the workloads are gone");
+
+    let (run, _agent) = tokio::join!(ended(site.bootstrap(&[])), site.agent(&[]));
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(site.hub.keys().len(), 1, "the key of the Secret that was left is used again");
+    let run = ended(site.lockgate(&["uninstall", "--purge"])).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(!has("base").await && !has("apps").await, "the workloads are left");
+    assert!(site.secrets().await.is_empty());
+}
+
+/// What is exported is what would be applied, and needs neither cluster nor host.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_asks_nobody() {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lockgate"));
+    command.args(["bootstrap", "github", "o/r", "--export", "--lockdown", "-n", "gitops"]);
+    command.env("KUBECONFIG", "/nonexistent").env_remove("GITHUB_TOKEN");
+    let run = ended(command).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert_eq!(run.stderr, "");
+    let documents =
+        lockgate::model::yaml::documents(&run.stdout, lockgate::model::yaml::Dialect::V2).unwrap();
+    let kinds: Vec<&str> =
+        documents.iter().map(|document| document.value["kind"].as_str().unwrap()).collect();
+    for kind in [
+        "Namespace",
+        "CustomResourceDefinition",
+        "Deployment",
+        "NetworkPolicy",
+        "GitRepository",
+        "Kustomization",
+    ] {
+        assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+    assert!(!kinds.contains(&"Secret"));
+    assert!(!run.stdout.contains("cluster-admin") && !run.stdout.contains("namespace: flux-system"));
+}

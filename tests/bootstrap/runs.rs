@@ -1,0 +1,213 @@
+//! Whole runs: from nothing, once more, and from every step at which one was killed.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lockgate::bootstrap::key::identity_of;
+use serde_json::{Value, json};
+
+use super::site::{Agent, Ended, PATH, Site, TOKEN, config_map, ended, killed_at, kustomization};
+
+/// A run beside an agent that starts as soon as it may.
+async fn with_agent(site: &Site, more: &[&str]) -> (Ended, Agent) {
+    tokio::join!(ended(site.bootstrap(more)), site.agent(&[]))
+}
+
+fn data(secret: &Value, key: &str) -> String {
+    String::from_utf8(STANDARD.decode(secret["data"][key].as_str().unwrap()).unwrap()).unwrap()
+}
+
+/// B01, B02, S08: the happy path, the same again, and no trace of the token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_set_up_by_one_command_and_again_by_none() {
+    let site = Site::new().await;
+    let head = site.repo.rev_parse("main").unwrap();
+    let (run, agent) = with_agent(&site, &[]).await;
+    assert_eq!(run.code, 0, "{}\n{}", run.stderr, agent.log());
+    assert_eq!(run.stdout, "", "progress belongs to standard error");
+    for line in [
+        "✔ preflight ",
+        "path has 2 Kustomizations",
+        "pinned from the API's /meta: ed25519 ecdsa rsa",
+        "✔ secret      flux-system/flux-system  (created)",
+        "read-only  (created)",
+        "✔ agent ",
+        "✔ source      foobar-infra  main@sha1:",
+        "order: base → apps",
+        "✔ apps ",
+        "✔ done in ",
+    ] {
+        assert!(run.stderr.contains(line), "no {line:?} in\n{}", run.stderr);
+    }
+
+    let keys = site.hub.keys();
+    let secrets = site.secrets().await;
+    let [key] = keys.as_slice() else { panic!("{keys:?}") };
+    let [secret] = secrets.as_slice() else { panic!("{secrets:?}") };
+    assert_eq!(key["read_only"], true);
+    assert_eq!(identity_of(key["key"].as_str().unwrap()), identity_of(&data(secret, "identity.pub")));
+    assert!(data(secret, "identity").starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"));
+    assert_eq!(data(secret, "known_hosts").lines().count(), site.git.host_keys().unwrap().len());
+    let uid = site.all("v1", "Namespace", "namespaces").await;
+    let uid = uid.iter().find(|namespace| namespace["metadata"]["name"] == "kube-system").unwrap();
+    let uid = uid["metadata"]["uid"].as_str().unwrap()[..8].to_owned();
+    let title = key["title"].as_str().unwrap();
+    assert!(title.starts_with("lockgate ") && title.ends_with(&format!(" {uid} flux-system")), "{title}");
+    assert_eq!(site.repo.rev_parse("main").unwrap(), head, "something was committed");
+
+    let before = site.versions().await;
+    site.hub.take_requests();
+    let again = ended(site.bootstrap(&[])).await;
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert!(again.stderr.contains("already up to date, nothing was changed"), "{}", again.stderr);
+    assert!(
+        !again.stderr.contains("(created)") && !again.stderr.contains("(configured)"),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(site.versions().await, before);
+    let writes: Vec<String> =
+        site.hub.take_requests().into_iter().filter(|request| !request.starts_with("GET ")).collect();
+    assert!(writes.is_empty(), "{writes:?}");
+
+    no_trace_of_the_token(&site, &[&run.stderr, &again.stderr, &agent.log()]).await;
+    status_tells_what_is_so(&site).await;
+    a_commit_is_applied(&site).await;
+}
+
+async fn no_trace_of_the_token(site: &Site, texts: &[&str]) {
+    assert_eq!(site.hub.tokens(), [format!("Bearer {TOKEN}")], "the stand-in was asked with the token");
+    for text in texts {
+        assert!(!text.contains(TOKEN), "{text}");
+    }
+    for (api_version, kind, plural) in [
+        ("v1", "Secret", "secrets"),
+        ("v1", "ConfigMap", "configmaps"),
+        ("v1", "Event", "events"),
+        ("apps/v1", "Deployment", "deployments"),
+    ] {
+        for object in site.all(api_version, kind, plural).await {
+            let encoded = STANDARD.encode(TOKEN);
+            let text = object.to_string();
+            assert!(
+                !text.contains(TOKEN) && !text.contains(&encoded[..20]),
+                "{kind} {}",
+                object["metadata"]["name"]
+            );
+        }
+    }
+    for request in site.plane.audit_log() {
+        assert!(!request.to_string().contains(TOKEN), "{request}");
+    }
+}
+
+async fn status_tells_what_is_so(site: &Site) {
+    let status = ended(site.lockgate(&["status"])).await;
+    assert_eq!(status.code, 0, "{}{}", status.stdout, status.stderr);
+    assert!(status.stdout.contains("✔ apps"), "{}", status.stdout);
+    assert!(status.stdout.ends_with("3 ready.\n"), "{}", status.stdout);
+    let json = ended(site.lockgate(&["status", "-A", "-o", "json"])).await;
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!((&json["ready"], &json["rootCauses"]), (&json!(true), &json!([])));
+    let nowhere = ended(site.lockgate(&["status", "--context", "nowhere"])).await;
+    assert_eq!(nowhere.code, 3, "{}", nowhere.stderr);
+}
+
+async fn a_commit_is_applied(site: &Site) {
+    site.repo.commit("main", "change", &[("base/cm.yaml", Some(config_map("base", "two")))]).unwrap();
+    harness::eventually(super::site::LIMIT, async || {
+        let maps = site.all("v1", "ConfigMap", "configmaps").await;
+        let found =
+            maps.iter().find(|map| map["metadata"]["name"] == "base").map(|map| map["data"]["text"].clone());
+        anyhow::ensure!(found == Some(json!("two")), "{found:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+/// S02: the rights that are shipped are all that the agent needs for itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn under_lockdown_the_shipped_rights_suffice() {
+    let site = Site::new().await;
+    let missing = ended(site.bootstrap(&["--lockdown"])).await;
+    assert_eq!(missing.code, 2, "{}", missing.stderr);
+    assert!(missing.stderr.contains("--service-account"), "{}", missing.stderr);
+
+    let deployer = json!({"spec": {"serviceAccountName": "deployer"}});
+    let named = |name: &str, depends_on: &[&str]| {
+        let mut value: Value = serde_json::from_str(&kustomization(name, depends_on)).unwrap();
+        value["spec"]["serviceAccountName"] = deployer["spec"]["serviceAccountName"].clone();
+        format!("{value}\n")
+    };
+    let text = format!("{}---\n{}", named("base", &[]), named("apps", &["base"]));
+    site.repo.commit("main", "name accounts", &[(&format!("{PATH}/sync.yaml"), Some(text))]).unwrap();
+    let subject = json!({"kind": "ServiceAccount", "name": "deployer", "namespace": "flux-system"});
+    site.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})).await;
+    site.create(json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "deployer", "namespace": "flux-system"},
+    }))
+    .await;
+    site.create(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": "deployer"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [subject],
+    }))
+    .await;
+    let run = ended(site.bootstrap(&["--lockdown", "--service-account", "deployer"]));
+    let (run, agent) = tokio::join!(run, site.agent(&["--lockdown"]));
+    assert_eq!(run.code, 0, "{}\n{}", run.stderr, agent.log());
+    let bindings =
+        site.all("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings").await;
+    assert!(bindings.iter().all(|binding| binding["metadata"]["name"] != "lockgate-apply"));
+    let refused: Vec<Value> = site
+        .plane
+        .audit_log()
+        .into_iter()
+        .filter(|request| request["user"]["username"] == "system:serviceaccount:flux-system:lockgate")
+        .filter(|request| {
+            request.get("impersonatedUser").is_none() && request["responseStatus"]["code"] == 403
+        })
+        .map(|request| json!([request["verb"], request["requestURI"]]))
+        // Under lockdown the agent may not watch what was applied; it then looks at the interval.
+        .filter(|request| !["list", "watch"].contains(&request[0].as_str().unwrap()))
+        .collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// B03: killed as soon as it tells of a step, and run again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_killed_is_finished_by_the_next() {
+    for step in ["preflight", "host keys", "secret", "deploy key", "agent", "source"] {
+        let site = Site::new().await;
+        let line = format!("✔ {step} ");
+        let killed = async {
+            let seen = killed_at(site.bootstrap(&[]), &line).await;
+            (seen, site.hub.keys().len(), site.secrets().await.len())
+        };
+        let needs_agent = matches!(step, "source");
+        let (seen, keys, secrets) =
+            if needs_agent { tokio::join!(killed, site.agent(&[])).0 } else { killed.await };
+        assert!(seen, "{step}");
+        assert!(keys <= 1 && secrets <= 1 && keys <= secrets, "{step}: {keys} keys, {secrets} Secrets");
+        let (run, agent) = with_agent(&site, &[]).await;
+        assert_eq!(run.code, 0, "{step}: {}\n{}", run.stderr, agent.log());
+        assert_eq!((site.hub.keys().len(), site.secrets().await.len()), (1, 1), "{step}");
+    }
+}
+
+/// B05: two clusters, one repository, one folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_clusters_keep_a_key_each() {
+    let first = Site::new().await;
+    let second = harness::ControlPlane::start(harness::Options::default()).await.unwrap();
+    let run = killed_at(first.bootstrap(&[]), "✔ deploy key ").await;
+    assert!(run);
+    let mut other = first.bootstrap(&[]);
+    other.env("KUBECONFIG", second.admin_kubeconfig());
+    assert!(killed_at(other, "✔ deploy key ").await);
+    let keys = first.hub.keys();
+    let distinct = |field: &str| keys.iter().map(|key| key[field].to_string()).collect::<BTreeSet<_>>().len();
+    assert_eq!((keys.len(), distinct("key"), distinct("title")), (2, 2, 2), "{keys:?}");
+}

@@ -1,0 +1,115 @@
+//! Waiting for health: by the shared watches, and by a feed for what they do not show.
+
+use std::time::{Duration, Instant};
+
+use lockgate::health::Health;
+use lockgate::pipeline::ports::{Reference, Settle as _, Settled, Writes as _};
+use serde_json::{Value, json};
+
+use super::{QUIET, SOON, Stage, deployment};
+
+#[tokio::test]
+async fn a_deployment_becomes_healthy_with_its_pods() {
+    let stage = Stage::new().await;
+    let mut references =
+        vec![stage.cluster.apply(&stage.config_map("c", json!({}))).await.unwrap().reference];
+    for name in ["a", "b"] {
+        references.push(stage.cluster.apply(&deployment(&stage, name, name)).await.unwrap().reference);
+    }
+    assert_eq!(stage.cluster.settle(&references, SOON).await, Settled::Healthy);
+    assert!(
+        harness::eventually(SOON, async || {
+            let ids: Vec<_> = references.iter().map(|reference| reference.id.clone()).collect();
+            anyhow::ensure!(stage.cluster.intact(&ids), "not intact");
+            Ok(())
+        })
+        .await
+        .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_changed_deployment_is_not_healthy_by_its_old_status() {
+    let stage = Stage::new().await;
+    let first = stage.cluster.apply(&deployment(&stage, "d", "d")).await.unwrap();
+    assert_eq!(stage.cluster.settle(std::slice::from_ref(&first.reference), SOON).await, Settled::Healthy);
+    let broken = deployment(&stage, "d", "d")
+        .edit(|value| value["spec"]["template"]["spec"]["nodeSelector"] = json!({"no-such-node": "true"}))
+        .unwrap();
+    stage.cluster.apply(&broken).await.unwrap();
+    let Settled::TimedOut(unhealthy) = stage.cluster.settle(&[first.reference], Duration::from_secs(3)).await
+    else {
+        panic!("the new pods cannot run");
+    };
+    assert!(matches!(unhealthy[0].health, Health::InProgress(_)), "{:?}", unhealthy[0].health);
+    let cause = unhealthy[0].cause.clone().unwrap_or_default();
+    assert!(cause.contains("Unschedulable"), "{cause}");
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_followed_as_well() {
+    let stage = Stage::new().await;
+    let foreign = deployment(&stage, "foreign", "f")
+        .edit(|value| {
+            value["metadata"].as_object_mut().unwrap().shift_remove("labels");
+        })
+        .unwrap();
+    let reference = Reference::to(&foreign);
+    let wait = stage.cluster.settle(std::slice::from_ref(&reference), SOON);
+    let create = async {
+        // It is waited for before it is there.
+        tokio::time::sleep(QUIET).await;
+        stage.cluster.apply(&foreign).await.unwrap();
+    };
+    let (settled, ()) = futures::join!(wait, create);
+    assert_eq!(settled, Settled::Healthy);
+}
+
+#[tokio::test]
+async fn a_missing_object_is_named_when_the_time_is_up() {
+    let stage = Stage::new().await;
+    let missing = Reference::to(&stage.config_map("missing", json!({})));
+    let no_kind = Reference::to(&stage.object("x.io/v1", "Bar", "b", json!({})));
+    let began = Instant::now();
+    let settled = stage.cluster.settle(&[missing.clone(), no_kind], Duration::ZERO).await;
+    let Settled::TimedOut(unhealthy) = settled else { panic!("it is not there") };
+    assert_eq!(unhealthy.len(), 2);
+    assert_eq!((&unhealthy[0].id, &unhealthy[0].health), (&missing.id, &Health::NotFound));
+    assert!(began.elapsed() < SOON, "a zero timeout does not wait");
+}
+
+#[tokio::test]
+async fn what_has_failed_is_not_waited_for() {
+    let stage = Stage::new().await;
+    let job = stage.object(
+        "batch/v1",
+        "Job",
+        "j",
+        // No node takes its pod, so its controller has nothing to say against the failure.
+        json!({"spec": {"backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never",
+            "nodeSelector": {"no-such-node": "true"}, "containers": [{"name": "c", "image": "example.com/c:1"}]}}}}),
+    );
+    let reference = stage.cluster.apply(&job).await.unwrap().reference;
+    let good = stage.cluster.apply(&stage.config_map("c", json!({}))).await.unwrap().reference;
+    fail(&stage).await;
+    let settled = stage.cluster.settle(&[good, reference.clone()], SOON).await;
+    let Settled::Stalled(unhealthy) = settled else { panic!("{settled:?}") };
+    assert_eq!(unhealthy.len(), 1);
+    assert_eq!(unhealthy[0].id, reference.id);
+}
+
+/// Says that the Job has failed, as its controller would.
+async fn fail(stage: &Stage) {
+    use kube::api::{Patch, PatchParams};
+    let jobs = stage.api("batch/v1", "Job", "jobs", true);
+    let now = "2030-01-01T00:00:00Z";
+    let status: Value = json!({"apiVersion": "batch/v1", "kind": "Job", "status": {"startTime": now, "conditions": [
+        {"type": "FailureTarget", "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": now},
+        {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": now}]}});
+    harness::eventually(SOON, async || {
+        jobs.patch_status("j", &PatchParams::apply("test").force(), &Patch::Apply(&status)).await?;
+        Ok(())
+    })
+    .await
+    .unwrap();
+}

@@ -1,0 +1,215 @@
+//! `make demo`: the sample platform from nothing to Ready on this machine, with real parts.
+//!
+//! `demo` runs it and clears it away; with `KEEP=1` a second process of this program runs it in the background and stays
+//! until `demo down`.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use harness::{Agent, ControlPlane, GitHub, GitServer, Options, Repo, eventually};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::Api;
+use tokio::signal::unix::{SignalKind, signal};
+
+const REPOSITORY: &str = "acme/platform";
+const REGION: &str = "kubernetes/production/eu-west9";
+const TOKEN: &str = "demo-token";
+
+fn main() -> anyhow::Result<()> {
+    let keep = std::env::var("KEEP").is_ok_and(|value| !value.is_empty() && value != "0");
+    match std::env::args().nth(1).as_deref() {
+        Some("down") => down(),
+        Some("stay") => run(true),
+        Some(other) => bail!("unknown argument '{other}': nothing or 'down' is expected"),
+        None if keep => run_in_background(),
+        None => run(false),
+    }
+}
+
+/// Where a demo that stays leaves its kubeconfig, its log and its process id.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.run")
+}
+
+#[tokio::main]
+async fn run(stay: bool) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let demo = Demo::start().await?;
+    say(&format!(
+        "control plane, sshd and GitHub stand-in are up after {:.1} s",
+        start.elapsed().as_secs_f64()
+    ));
+    let agent = demo.bootstrap().await?;
+    demo.lockgate(&["status", "-A"]).await.with_context(|| agent.output())?;
+    demo.change().await.with_context(|| agent.output())?;
+    if !stay {
+        say("done. `make demo KEEP=1` leaves the cluster running, to look around with kubectl");
+        return Ok(());
+    }
+    fs::create_dir_all(folder())?;
+    fs::copy(demo.cluster.admin_kubeconfig(), folder().join("kubeconfig"))?;
+    say(&format!(
+        "running. Try next:\n  export KUBECONFIG={}\n  kubectl get ks -A\n  kubectl delete deployment -n kube-network --all    \
+         # and see it come back\n  git clone {}    # then commit and push: it is applied within a minute\n  make down",
+        folder().join("kubeconfig").display(),
+        demo.repo.path().display(),
+    ));
+    // The parent waits for this file.
+    fs::write(folder().join("ready"), "")?;
+    signal(SignalKind::terminate())?.recv().await;
+    Ok(())
+}
+
+/// What runs.
+struct Demo {
+    cluster: ControlPlane,
+    github: GitHub,
+    git: GitServer,
+    repo: Repo,
+}
+
+impl Demo {
+    async fn start() -> anyhow::Result<Self> {
+        let cluster = ControlPlane::start(Options::default()).await?;
+        let git = GitServer::start()?;
+        let repo = git.create_repo(REPOSITORY)?;
+        let platform = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kubernetes");
+        let changes = [harness::Change::Directory("kubernetes".into(), platform)];
+        repo.commit_changes("main", "Add the platform", &changes)?;
+        let github = GitHub::start(&git)?;
+        github.add_token(TOKEN);
+        Ok(Self { cluster, github, git, repo })
+    }
+
+    /// Runs the real bootstrap, and the agent as its own ServiceAccount as soon as bootstrap has made that. kwok shows the
+    /// Deployment's pod as running, and runs nothing.
+    async fn bootstrap(&self) -> anyhow::Result<Agent> {
+        let region = format!("{REGION}/flux-system");
+        say(&format!("lockgate bootstrap github {REPOSITORY} --path {region}"));
+        let (api, ssh) = (self.github.url(), self.git.address().to_string());
+        let arguments = [
+            "bootstrap",
+            "github",
+            REPOSITORY,
+            "--branch",
+            "main",
+            "--path",
+            &region,
+            "--api-url",
+            &api,
+            "--ssh-host",
+            &ssh,
+        ];
+        let (bootstrap, agent) = tokio::join!(self.lockgate(&arguments), self.agent());
+        let agent = agent?;
+        bootstrap.with_context(|| agent.output())?;
+        Ok(agent)
+    }
+
+    async fn agent(&self) -> anyhow::Result<Agent> {
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.cluster.client().await?, "flux-system");
+        let minute = Duration::from_mins(1);
+        eventually(minute, async || Ok(accounts.get("lockgate").await?)).await?;
+        let kubeconfig = self.cluster.service_account_kubeconfig("flux-system", "lockgate").await?;
+        Agent::new(lockgate()?).args(["agent"]).kubeconfig(&kubeconfig).spawn()
+    }
+
+    /// Commits a change, and waits until the cluster has it.
+    async fn change(&self) -> anyhow::Result<()> {
+        let path = format!("{REGION}/flux-system/cluster-variables.yaml");
+        let before = self.repo.git(&["show", &format!("main:{path}")])?;
+        let after = before.replace(r#"proxy_replicas: "2""#, r#"proxy_replicas: "3""#);
+        ensure!(after != before, "{path} no longer has the line that the demo changes");
+        let commit = self.repo.commit("main", "Run three proxies", &[(path.as_str(), Some(&after))])?;
+        say(&format!("committed {} \"Run three proxies\": proxy_replicas 2 -> 3", &commit[..7]));
+        let start = Instant::now();
+        let proxies: Api<Deployment> = Api::namespaced(self.cluster.client().await?, "kube-network");
+        // The source is looked at once a minute.
+        eventually(Duration::from_mins(2), async || {
+            let list = proxies.list(&kube::api::ListParams::default()).await?;
+            let ready = |deployment: &Deployment| deployment.status.as_ref()?.available_replicas;
+            let ready = list.iter().filter_map(ready).max().unwrap_or(0);
+            ensure!(ready == 3, "{ready} proxies are available");
+            Ok(())
+        })
+        .await?;
+        say(&format!("three proxies are available {:.1} s after the commit", start.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    /// Runs the product on the demo's cluster as its administrator, its output on the terminal.
+    async fn lockgate(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let status = tokio::process::Command::new(lockgate()?)
+            .args(arguments)
+            .env("KUBECONFIG", self.cluster.admin_kubeconfig())
+            .env("GITHUB_TOKEN", TOKEN)
+            .kill_on_drop(true)
+            .status()
+            .await?;
+        ensure!(status.success(), "lockgate {} failed: {status}", arguments[0]);
+        Ok(())
+    }
+}
+
+fn say(text: &str) {
+    println!("\n── {text}");
+}
+
+/// The product's binary, which stands beside this one.
+fn lockgate() -> anyhow::Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("lockgate");
+    ensure!(path.exists(), "{} is missing: run `cargo build` first", path.display());
+    Ok(path)
+}
+
+fn run_in_background() -> anyhow::Result<()> {
+    let (folder, pid) = (folder(), folder().join("pid"));
+    ensure!(!pid.exists(), "a demo is running already: `make down` stops it");
+    fs::create_dir_all(&folder)?;
+    let log = folder.join("demo.log");
+    let out = File::create(&log)?;
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg("stay")
+        // A group of its own, so that Ctrl-C on the terminal does not reach it.
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(out.try_clone()?)
+        .stderr(out)
+        .spawn()
+        .context("failed to start in the background")?;
+    fs::write(&pid, child.id().to_string())?;
+    let mut shown = 0;
+    loop {
+        let ready = folder.join("ready").exists();
+        let text = fs::read(&log)?;
+        std::io::stdout().write_all(&text[shown..])?;
+        shown = text.len();
+        if ready {
+            return Ok(());
+        }
+        if let Some(status) = child.try_wait()? {
+            fs::remove_dir_all(&folder)?;
+            bail!("the demo ended: {status}");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn down() -> anyhow::Result<()> {
+    let folder = folder();
+    let Ok(pid) = fs::read_to_string(folder.join("pid")) else {
+        println!("no demo is running");
+        return Ok(());
+    };
+    // Its children end with it.
+    let status = Command::new("kill").arg(&pid).status()?;
+    fs::remove_dir_all(&folder)?;
+    println!("{}", if status.success() { "stopped" } else { "it had ended by itself" });
+    Ok(())
+}

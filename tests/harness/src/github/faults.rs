@@ -1,0 +1,128 @@
+//! How GitHub says no, in its own words.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+/// A way in which GitHub fails.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// 401 `Bad credentials`.
+    Unauthorized,
+    /// 403: the organization wants single sign-on; the header X-GitHub-SSO names where.
+    SsoRequired,
+    /// 403 `Resource not accessible by personal access token`, as a fine-grained token without the right gets.
+    MissingPermission,
+    /// 404 `Not Found`, as who is no admin gets.
+    NotFound,
+    /// 422 `key is already in use`.
+    KeyInUse,
+    /// 422: the organization does not allow deploy keys.
+    KeysDisabled,
+    /// A 5xx without JSON.
+    ServerError(u16),
+    /// 403 of the secondary rate limit, with Retry-After in seconds.
+    SecondaryRateLimit(u64),
+    /// 403 of the primary rate limit, which ends in so many seconds.
+    RateLimit(u64),
+    /// Any status with any body.
+    Status(u16, Value),
+    /// The right answer, so much later.
+    Delay(Duration),
+}
+
+/// A fault, and which requests get it.
+#[derive(Debug)]
+pub(super) struct Planned {
+    method: String,
+    path: String,
+    fault: Fault,
+    times: Option<usize>,
+}
+
+impl Planned {
+    pub(super) fn new(method: &str, path: &str, fault: Fault, times: Option<usize>) -> Self {
+        Self { method: method.to_owned(), path: path.to_owned(), fault, times }
+    }
+
+    /// The fault of the first plan that fits; a plan whose times are over is dropped.
+    pub(super) fn take(plans: &mut Vec<Self>, method: &str, path: &str) -> Option<Fault> {
+        let fits =
+            |plan: &Self| (plan.method.is_empty() || plan.method == method) && path.contains(&plan.path);
+        plans.retain(|plan| plan.times != Some(0));
+        let plan = plans.iter_mut().find(|plan| fits(plan))?;
+        plan.times = plan.times.map(|times| times - 1);
+        Some(plan.fault.clone())
+    }
+}
+
+impl Fault {
+    /// The answer; none for a fault that only delays.
+    pub(super) fn answer(&self) -> Option<Response> {
+        let limited =
+            "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
+        let sso = "Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this organization.";
+        Some(match self {
+            Self::Unauthorized => refusal(401, "Bad credentials", &[]),
+            Self::SsoRequired => {
+                let header = "required; url=https://github.com/orgs/octo-org/sso?authorization_request=AZSCKtL4U8yX1H3sCQIVnVgmjmon5fWxks5YrqhJgah0b2tlbl9pZM4EuMz4";
+                refusal(403, sso, &[("x-github-sso", header)])
+            }
+            Self::MissingPermission => refusal(
+                403,
+                "Resource not accessible by personal access token",
+                &[("x-accepted-github-permissions", "administration=write")],
+            ),
+            Self::NotFound => refusal(404, "Not Found", &[]),
+            Self::KeyInUse => invalid("key is already in use"),
+            Self::KeysDisabled => refusal(422, "Deploy keys are disabled for this repository", &[]),
+            Self::ServerError(code) => (status(*code), "<html>Unicorn!</html>").into_response(),
+            Self::SecondaryRateLimit(seconds) => {
+                refusal(403, limited, &[("retry-after", &seconds.to_string())])
+            }
+            Self::RateLimit(seconds) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+                let reset = (now + seconds).to_string();
+                let headers = [
+                    ("x-ratelimit-limit", "5000"),
+                    ("x-ratelimit-remaining", "0"),
+                    ("x-ratelimit-reset", &reset),
+                ];
+                refusal(403, "API rate limit exceeded for user ID 1.", &headers)
+            }
+            Self::Status(code, body) => (status(*code), Json(body.clone())).into_response(),
+            Self::Delay(_) => return None,
+        })
+    }
+}
+
+/// GitHub's body of an error.
+pub(super) fn refusal(code: u16, message: &str, headers: &[(&'static str, &str)]) -> Response {
+    let body = json!({ "message": message, "documentation_url": "https://docs.github.com/rest", "status": code.to_string() });
+    let mut response = (status(code), Json(body)).into_response();
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+/// GitHub's body of a key that it does not take.
+pub(super) fn invalid(message: &str) -> Response {
+    let error = json!({ "resource": "PublicKey", "code": "custom", "field": "key", "message": message });
+    let body = json!({
+        "message": "Validation Failed",
+        "errors": [error],
+        "documentation_url": "https://docs.github.com/rest/deploy-keys/deploy-keys#create-a-deploy-key",
+        "status": "422",
+    });
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(body)).into_response()
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

@@ -1,0 +1,109 @@
+//! A key is admitted by sshd exactly while the stand-in has it.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::git::{KeyAlgorithm, SshKey};
+
+/// A call over plain HTTP: the status, the head and the body.
+fn call(github: &GitHub, method: &str, path: &str, token: &str, body: &Value) -> (u16, String, Value) {
+    let mut stream = TcpStream::connect(github.address()).unwrap();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let authorization =
+        if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: github\r\nUser-Agent: test\r\n{authorization}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), head.to_lowercase(), serde_json::from_str(body).unwrap_or_default())
+}
+
+fn admitted(git: &GitServer, url: &str, key: &SshKey) -> bool {
+    crate::git::ls_remote(url, &key.openssh, &git.known_hosts_file().unwrap()).is_ok()
+}
+
+#[test]
+fn a_key_is_admitted_while_it_is_registered() {
+    let git = GitServer::start().unwrap();
+    let repo = git.create_repo("octo/infra").unwrap();
+    repo.commit("main", "First", &[("clusters/a/x.yaml", Some("x: 1\n"))]).unwrap();
+    let github = GitHub::start(&git).unwrap();
+    github.add_token("good");
+    github
+        .add_token_as("reader", Token { login: "reader".into(), scopes: Some(String::new()), admin: false });
+    github.set_private("octo/infra");
+    let key = SshKey::generate(KeyAlgorithm::Ed25519).unwrap();
+    let body = json!({ "title": "flux", "key": format!("{} a comment", key.public), "read_only": true });
+    let keys = "/repos/octo/infra/keys";
+    assert_eq!(call(&github, "GET", "/repos/octo/infra", "", &Value::Null).0, 404);
+    assert_eq!(call(&github, "GET", "/repos/octo/infra", "bad", &Value::Null).0, 401);
+    assert_eq!(call(&github, "POST", keys, "reader", &body).0, 404);
+    let (status, head, about) = call(&github, "GET", "/repos/octo/infra", "good", &Value::Null);
+    assert_eq!((status, about["default_branch"].as_str()), (200, Some("main")));
+    assert!(head.contains("x-oauth-scopes: repo"), "{head}");
+    let url = about["ssh_url"].as_str().unwrap();
+    assert!(!admitted(&git, url, &key));
+    let (status, _, made) = call(&github, "POST", keys, "good", &body);
+    assert_eq!(
+        (status, made["read_only"].as_bool(), made["key"].as_str()),
+        (201, Some(true), Some(key.public.as_str()))
+    );
+    assert!(admitted(&git, url, &key));
+    let (status, _, again) = call(&github, "POST", keys, "good", &body);
+    assert_eq!((status, again["errors"][0]["message"].as_str()), (422, Some("key is already in use")));
+    assert_eq!(call(&github, "GET", keys, "good", &Value::Null).2.as_array().unwrap().len(), 1);
+    assert_eq!(call(&github, "DELETE", &format!("{keys}/{}", made["id"]), "good", &Value::Null).0, 204);
+    assert!(!admitted(&git, url, &key));
+    assert!(github.keys().is_empty());
+    let asked = github.requests();
+    assert_eq!((asked[0].authorized, asked[0].status), (false, 404));
+    assert_eq!(asked.last().map(|request| request.method.as_str()), Some("DELETE"));
+}
+
+#[test]
+fn github_says_no_when_told_to() {
+    let git = GitServer::start().unwrap();
+    let repo = git.create_repo("octo/infra").unwrap();
+    repo.commit("main", "First", &[("clusters/a/x.yaml", Some("x: 1\n"))]).unwrap();
+    let github = GitHub::start(&git).unwrap();
+    github.fail("", "/repos", Fault::SsoRequired, Some(1));
+    github.fail("GET", "/branches", Fault::SecondaryRateLimit(7), None);
+    let about = || call(&github, "GET", "/repos/octo/infra", "", &Value::Null);
+    let (status, head, _) = about();
+    assert!(status == 403 && head.contains("x-github-sso: required; url="), "{head}");
+    assert_eq!(about().0, 200);
+    let branch = || call(&github, "GET", "/repos/octo/infra/branches/main", "", &Value::Null);
+    assert!(branch().1.contains("retry-after: 7"));
+    github.heal();
+    assert_eq!(branch().2["commit"]["sha"].as_str(), Some(repo.rev_parse("main").unwrap().as_str()));
+    let meta = call(&github, "GET", "/meta", "", &Value::Null).2;
+    assert_eq!(meta["ssh_keys"].as_array().unwrap().len(), 3);
+    assert!(meta["ssh_key_fingerprints"]["SHA256_ED25519"].is_string());
+    let file = call(&github, "GET", "/repos/octo/infra/contents/clusters/a/x.yaml", "", &Value::Null).2;
+    assert_eq!(file["content"].as_str(), Some("eDogMQo="));
+    let tree = call(&github, "GET", "/repos/octo/infra/git/trees/main?recursive=1", "", &Value::Null).2;
+    assert_eq!(tree["tree"][2]["path"].as_str(), Some("clusters/a/x.yaml"));
+    let (status, _, body) = call(&github, "POST", "/app/installations/5/access_tokens", "a.b.c", &json!({}));
+    assert_eq!(status, 401, "{body}");
+    // The signature is not looked at, its length is.
+    let encode =
+        |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes);
+    let head = encode(br#"{"alg":"RS256","typ":"JWT"}"#);
+    let jwt = format!("{head}.{}.{}", encode(br#"{"iat":100,"exp":600,"iss":"12"}"#), encode(&[0; 256]));
+    assert_eq!(call(&github, "POST", "/app/installations/5/access_tokens", &jwt, &json!({})).0, 404);
+    github.add_app("12", 5);
+    let (status, _, body) = call(&github, "POST", "/app/installations/5/access_tokens", &jwt, &json!({}));
+    assert_eq!(status, 201);
+    assert_eq!(
+        call(&github, "GET", "/repos/octo/infra/keys", body["token"].as_str().unwrap(), &Value::Null).0,
+        200
+    );
+}

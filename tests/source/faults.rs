@@ -1,0 +1,141 @@
+//! Hosts that are down, hang, drip or break off: an error in time, and nobody else held up.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lockgate::source::git::{Fetched, GitUrl, Request};
+use lockgate::source::{Class, SourceError};
+
+use super::peer::{Mode, Peer};
+use super::site::{Site, branch};
+
+/// The limit that is given to fetches which must run into it.
+const LIMIT: Duration = Duration::from_secs(2);
+/// After this a fetch counts as hung. Far above the limit, since the machine may be busy.
+const HUNG: Duration = Duration::from_secs(30);
+
+fn at(site: &Site, port: u16) -> Request {
+    Request { timeout: LIMIT, ..site.at(SocketAddr::from(([127, 0, 0, 1], port))) }
+}
+
+async fn error(site: &Site, request: Request) -> SourceError {
+    tokio::time::timeout(HUNG, site.git.fetch(request)).await.expect("the fetch hangs").unwrap_err()
+}
+
+fn noise(length: usize) -> String {
+    let mut state = 1_u32;
+    let letters = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'!' + state.to_be_bytes()[0] % 90)
+    });
+    letters.take(length).collect()
+}
+
+#[tokio::test]
+async fn every_peer_that_hangs_or_breaks_off_is_an_error_in_time() {
+    let site = Site::new();
+    site.commit("main", "First", &[("a.yaml", "kind: A"), ("big.txt", &noise(300_000))]);
+    let port = site.host.port();
+    let timeouts = [
+        Mode::Silent,
+        Mode::Drip,
+        Mode::BlackholeAfter { port, bytes: 1_000 },
+        Mode::BlackholeAfter { port, bytes: 6_000 },
+        Mode::BlackholeAfter { port, bytes: 100_000 },
+        Mode::Throttle { port },
+    ];
+    let peers: Vec<Peer> = timeouts.iter().map(|mode| Peer::start(*mode)).collect();
+    let fetches = peers.iter().map(|peer| error(&site, at(&site, peer.port)));
+    for (error, mode) in futures::future::join_all(fetches).await.into_iter().zip(timeouts) {
+        assert_eq!(error.class(), Class::Timeout, "{mode:?}: {error}");
+        assert!(error.to_string().starts_with("timed out after 2s while "), "{mode:?}: {error}");
+        assert!(!error.is_terminal());
+    }
+    let breaks =
+        [Mode::Garbage, Mode::CutAfter { port, bytes: 1_000 }, Mode::CutAfter { port, bytes: 100_000 }];
+    for mode in breaks {
+        let peer = Peer::start(mode);
+        let request = Request { timeout: HUNG, ..at(&site, peer.port) };
+        let error = error(&site, request).await;
+        assert_eq!(error.class(), Class::GitOperationFailed, "{mode:?}: {error}");
+        assert!(
+            error.to_string().starts_with(&format!("cannot reach 127.0.0.1:{}: ", peer.port)),
+            "{mode:?}: {error}"
+        );
+    }
+    // Nothing half-fetched is taken for whole.
+    let update = site.update(site.request(branch("main"))).await;
+    assert_eq!(update.snapshot.tree.reader().text("big.txt").unwrap().len(), 300_000);
+}
+
+#[tokio::test]
+async fn a_host_that_is_down_or_unknown_is_named() {
+    let site = Site::new();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let refused = error(&site, at(&site, closed)).await;
+    assert!(
+        refused.to_string().starts_with(&format!("cannot reach 127.0.0.1:{closed}: Connection refused")),
+        "{refused}"
+    );
+    let url = GitUrl::parse("ssh://git@no-such-host.invalid/o/r.git").unwrap();
+    let unknown = error(&site, Request { url, timeout: HUNG, ..at(&site, closed) }).await;
+    assert!(
+        unknown.to_string().starts_with("cannot reach no-such-host.invalid: its name cannot be resolved"),
+        "{unknown}"
+    );
+}
+
+#[tokio::test]
+async fn more_dead_fetches_than_threads_hold_no_other_host_up() {
+    let site = Site::new();
+    site.commit("main", "First", &[("a.yaml", "kind: A")]);
+    let dead = Peer::start(Mode::Silent);
+    let mut waiting = Vec::new();
+    for number in 0..100 {
+        // A repository each, so that they do not wait for each other's store.
+        let url = format!("ssh://git@127.0.0.1:{}/o/{number}.git", dead.port);
+        let request = Request { url: GitUrl::parse(&url).unwrap(), timeout: HUNG, ..at(&site, dead.port) };
+        let git = site.git.clone();
+        waiting.push(tokio::spawn(async move { git.fetch(request).await }));
+    }
+    tokio::task::yield_now().await;
+    let result = tokio::time::timeout(HUNG / 2, site.git.fetch(site.request(branch("main")))).await;
+    assert!(matches!(result, Ok(Ok(Fetched::Updated(_)))), "{result:?}");
+    assert!(waiting.iter().all(|task| !task.is_finished()));
+    for task in waiting {
+        task.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_frees_its_thread() {
+    let site = Site::new();
+    let dead = Peer::start(Mode::Silent);
+    // Four may run for one host. Were they not ended, the ones after them would wait for ever.
+    for _ in 0..3 {
+        let fetches = (0..4).map(|number| {
+            let url = format!("ssh://git@127.0.0.1:{}/o/{number}.git", dead.port);
+            let request =
+                Request { url: GitUrl::parse(&url).unwrap(), timeout: HUNG * 10, ..at(&site, dead.port) };
+            let git = site.git.clone();
+            async move { tokio::time::timeout(Duration::from_millis(500), git.fetch(request)).await }
+        });
+        assert!(futures::future::join_all(fetches).await.iter().all(Result::is_err));
+    }
+    let silent = error(&site, at(&site, dead.port)).await;
+    // Not "waiting for an earlier fetch": it got a thread and talked to the host.
+    assert!(silent.to_string().contains("agreeing on SSH encryption"), "{silent}");
+}
+
+#[tokio::test]
+async fn waiting_for_an_earlier_fetch_of_the_same_repository_has_an_end_too() {
+    let site = Site::new();
+    let dead = Peer::start(Mode::Silent);
+    let (git, first) = (site.git.clone(), Request { timeout: HUNG * 10, ..at(&site, dead.port) });
+    let first = tokio::spawn(async move { git.fetch(first).await });
+    // Let the first one take the store.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let second = error(&site, at(&site, dead.port)).await;
+    assert!(second.to_string().contains("while waiting for an earlier fetch"), "{second}");
+    first.abort();
+}

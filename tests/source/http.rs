@@ -1,0 +1,104 @@
+//! Hosts that answer over HTTP with something else than they should.
+
+use std::time::Duration;
+
+use lockgate::source::git::{Credentials, Git, GitUrl, Reference, Request};
+use lockgate::source::{Class, SourceError};
+
+use super::canned::{Answer, Canned, line};
+
+const LISTING: &str = "200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement";
+const RESULT: &str = "200 OK\r\nContent-Type: application/x-git-upload-pack-result";
+
+/// A host with one branch at a commit that nobody has.
+fn listing(branch: &[u8]) -> Answer {
+    let id = "1".repeat(40);
+    let first =
+        [id.as_bytes(), b" refs/heads/", branch, b"\0 side-band-64k shallow ofs-delta agent=test\n"].concat();
+    let mut body = line("# service=git-upload-pack\n");
+    body.extend(b"0000");
+    body.extend(format!("{:04x}", first.len() + 4).into_bytes());
+    body.extend(first);
+    body.extend(line(&format!("{id} refs/heads/main\n")));
+    body.extend(b"0000");
+    (LISTING, body)
+}
+
+fn pack(content: &[u8]) -> Answer {
+    let mut body = line(&format!("shallow {}", "1".repeat(40)));
+    body.extend(b"0000");
+    body.extend(line("NAK\n"));
+    body.extend(format!("{:04x}\u{1}", content.len() + 5).into_bytes());
+    body.extend(content);
+    body.extend(b"0000");
+    (RESULT, body)
+}
+
+async fn fetch(listing: Answer, pack: Answer) -> SourceError {
+    let host = Canned::start(listing, pack);
+    let folder = tempfile::tempdir().unwrap();
+    let request = Request {
+        url: GitUrl::parse(&format!("http://127.0.0.1:{}/o/r.git", host.port)).unwrap(),
+        reference: Reference { branch: Some("main".into()), ..Reference::default() },
+        credentials: Credentials::None,
+        timeout: Duration::from_secs(30),
+        ignore: None,
+        known: None,
+    };
+    let error = Git::new(folder.path()).unwrap().fetch(request).await.unwrap_err();
+    let leftovers: Vec<_> = std::fs::read_dir(folder.path().join("git")).unwrap().collect();
+    assert!(leftovers.is_empty(), "a failed store is left: {leftovers:?}");
+    error
+}
+
+#[tokio::test]
+async fn what_is_no_repository_is_told() {
+    let none = || pack(b"");
+    let cases: [(Answer, &str, Class); 8] = [
+        (
+            ("200 OK\r\nContent-Type: text/html", b"<html>".to_vec()),
+            "text/html came back",
+            Class::GitOperationFailed,
+        ),
+        (("404 Not Found", vec![]), "repository not found", Class::GitOperationFailed),
+        (("401 Unauthorized", vec![]), "name a Secret in spec.secretRef", Class::AuthenticationFailed),
+        (("500 Oops", vec![]), "HTTP 500", Class::GitOperationFailed),
+        (("302 Found\r\nLocation: http://127.0.0.1:1/x", vec![]), "cannot reach", Class::GitOperationFailed),
+        (
+            ("302 Found\r\nLocation: http://169.254.169.254/x", vec![]),
+            "may be connected to",
+            Class::GitOperationFailed,
+        ),
+        ((LISTING, b"hello".to_vec()), "127.0.0.1:", Class::GitOperationFailed),
+        ((LISTING, vec![]), "127.0.0.1:", Class::GitOperationFailed),
+    ];
+    for (answer, message, class) in cases {
+        let error = fetch(answer.clone(), none()).await;
+        assert!(error.to_string().contains(message) && error.class() == class, "{}: {error}", answer.0);
+    }
+}
+
+#[tokio::test]
+async fn damaged_packs_are_refused() {
+    let header = |objects: u32| [b"PACK".as_slice(), &2_u32.to_be_bytes(), &objects.to_be_bytes()].concat();
+    let cases: [(&str, Vec<u8>); 6] = [
+        ("garbage", b"not a pack at all, but long enough for a header".to_vec()),
+        ("empty", vec![]),
+        ("truncated", header(3)),
+        ("bad checksum", [header(0), vec![0; 20]].concat()),
+        ("too many objects", [header(u32::MAX), vec![0x35; 100]].concat()),
+        ("a stream that is not compressed", [header(1), vec![0xff; 100]].concat()),
+    ];
+    for (name, content) in cases {
+        let error = fetch(listing(b"main"), pack(&content)).await;
+        assert_eq!(error.class(), Class::GitOperationFailed, "{name}: {error}");
+        assert!(error.to_string().contains("what it sent is damaged: "), "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_branch_that_is_not_utf8_hides_no_other() {
+    let error = fetch(listing(b"latin\xe9"), pack(b"")).await;
+    // `main` was found and asked for, which this host cannot serve.
+    assert!(error.to_string().contains("what it sent is damaged"), "{error}");
+}

@@ -1,0 +1,81 @@
+//! Repositories over HTTPS: who is let in, and whose certificate is trusted.
+
+use std::time::Duration;
+
+use harness::{HttpsAuth, HttpsGitServer};
+use lockgate::source::git::{Credentials, Fetched, GitUrl, Request};
+use lockgate::source::{Class, SourceError};
+
+use super::site::{Site, branch, credentials, knowing};
+
+fn request(url: &str, credentials: Credentials) -> Request {
+    Request {
+        url: GitUrl::parse(url).unwrap(),
+        reference: branch("main"),
+        credentials,
+        timeout: Duration::from_mins(1),
+        ignore: None,
+        known: None,
+    }
+}
+
+fn rejected(error: &SourceError, secret: &str) {
+    assert_eq!(error.class(), Class::AuthenticationFailed, "{error}");
+    assert!(error.to_string().contains("HTTP 401") && !error.to_string().contains(secret), "{error}");
+}
+
+#[tokio::test]
+async fn basic_bearer_and_private_authorities() {
+    let site = Site::new();
+    site.commit("main", "First", &[("a.yaml", "kind: A")]);
+    let basic = HttpsAuth::Basic { username: "git".into(), password: "hunter2".into() };
+    let server = HttpsGitServer::start(&site.host, basic).unwrap();
+    let url = server.url(&site.repo);
+    let ca = Some(server.ca_pem());
+    let with = |fields: &[(&str, Option<&str>)]| request(&url, credentials(&url, fields).unwrap());
+
+    let user = ("username", Some("git"));
+    let trusted = with(&[("ca.crt", ca), user, ("password", Some("hunter2"))]);
+    let update = site.update(trusted.clone()).await;
+    assert_eq!(update.snapshot.tree.reader().text("a.yaml").unwrap(), "kind: A");
+    let again = site.git.fetch(knowing(&trusted, &update.snapshot.revision)).await;
+    assert!(matches!(again, Ok(Fetched::Unchanged(_))));
+    // Incrementally, as over SSH.
+    site.commit("main", "Second", &[("a.yaml", "kind: B")]);
+    let update = site.update(knowing(&trusted, &update.snapshot.revision)).await;
+    assert_eq!((update.subject.as_str(), update.rewritten.as_deref()), ("Second", None));
+    site.update(with(&[("caFile", ca), user, ("password", Some("hunter2"))])).await;
+
+    rejected(&site.error(with(&[("ca.crt", ca), user, ("password", Some("wr0ng"))])).await, "wr0ng");
+    let error = site.error(with(&[("ca.crt", ca)])).await;
+    rejected(&error, "hunter2");
+    assert!(error.to_string().contains("spec.secretRef"), "{error}");
+    for untrusted in [with(&[user, ("password", Some("hunter2"))]), request(&url, Credentials::None)] {
+        let error = site.error(untrusted).await;
+        assert_eq!(error.class(), Class::AuthenticationFailed, "{error}");
+        assert!(
+            error.to_string().contains("is not trusted") && error.to_string().contains("ca.crt"),
+            "{error}"
+        );
+    }
+    let error = site.error(with(&[("ca.crt", Some("junk")), user])).await;
+    assert!(
+        error.to_string().starts_with("Secret flux-system/deploy: ca.crt holds no certificate"),
+        "{error}"
+    );
+
+    server.set_auth(HttpsAuth::Bearer("t0ken".into()));
+    site.update(with(&[("ca.crt", ca), ("bearerToken", Some("t0ken"))])).await;
+    rejected(&site.error(with(&[("ca.crt", ca), ("bearerToken", Some("wr0ng"))])).await, "wr0ng");
+}
+
+#[tokio::test]
+async fn a_missing_repository_and_an_empty_one_are_told_apart() {
+    let site = Site::new();
+    let server = HttpsGitServer::start(&site.host, HttpsAuth::None).unwrap();
+    let url = server.url(&site.repo);
+    let trusting = |url: &str| request(url, credentials(url, &[("ca.crt", Some(server.ca_pem()))]).unwrap());
+    assert_eq!(site.error(trusting(&url)).await.class(), Class::EmptyRepository);
+    let error = site.error(trusting(&url.replace("platform", "missing"))).await;
+    assert!(error.to_string().contains("repository not found"), "{error}");
+}

@@ -1,0 +1,10 @@
+//! The Git source against a real sshd.
+
+mod canned;
+mod faults;
+mod http;
+mod https;
+mod keys;
+mod peer;
+mod references;
+mod site;

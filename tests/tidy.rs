@@ -1,0 +1,431 @@
+//! The rules of the house, which the compiler does not hold. Each is shown to fail by a sample that breaks it.
+
+#[path = "tidy/scan.rs"]
+mod scan;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use scan::{code, code_with_texts, functions, without_tests, word_at};
+
+const MAX_FILE_LINES: usize = 500;
+const MAX_FUNCTION_LINES: usize = 70;
+
+/// Modules that stand between the chain and the world. None knows another.
+const ADAPTERS: [&str; 4] = ["source", "keys", "cluster", "notify"];
+
+/// What a pure module does not name: clocks, disks, networks, processes, runtimes, randomness.
+const IO_WORDS: [&str; 19] = [
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::process",
+    "std::thread",
+    "std::io",
+    "SystemTime::now",
+    "Instant::now",
+    "Timestamp::now",
+    "tokio",
+    "kube::",
+    "git2",
+    "octocrab",
+    "hyper",
+    "hyper_util",
+    "axum",
+    "rand",
+    "rand_core",
+    "getrandom",
+];
+
+/// Reasons of conditions. Only the verdict gives one.
+const REASONS: [&str; 17] = [
+    "AccessDenied",
+    "ArtifactFailed",
+    "AuthenticationFailed",
+    "BuildFailed",
+    "DependencyNotReady",
+    "EmptyGitRepository",
+    "GitOperationFailed",
+    "GitOperationSucceeded",
+    "HealthCheckCanceled",
+    "HealthCheckFailed",
+    "InvalidPath",
+    "InvalidURL",
+    "ProgressingWithRetry",
+    "PruneFailed",
+    "ReconciliationFailed",
+    "ReconciliationSucceeded",
+    "URLInvalid",
+];
+
+/// How a write to a cluster is written.
+const WRITE_WORDS: [&str; 9] = [
+    "Method::PATCH",
+    "Method::PUT",
+    "Method::POST",
+    "Method::DELETE",
+    "PatchParams",
+    "PostParams",
+    "DeleteParams",
+    "patch_status",
+    "replace_status",
+];
+
+/// Where a cluster is written to, and why beside `cluster/apply`.
+const WRITERS: [(&str, &str); 6] = [
+    ("src/cluster/apply.rs", "objects of a build"),
+    ("src/cluster/observe.rs", "dry runs"),
+    ("src/cluster/preflight.rs", "reviews of rights, which store nothing"),
+    ("src/agent/lease.rs", "the agent's own Lease"),
+    ("src/agent/report.rs", "status, events and finalizers of the agent's own kinds"),
+    ("src/bootstrap/", "the agent itself and its deploy key"),
+];
+
+/// How a status is written.
+const STATUS_WORDS: [&str; 3] = ["patch_status", "replace_status", "subresource(\"status\")"];
+
+/// What no file holds.
+const FORBIDDEN: [&str; 5] = ["todo!", "unimplemented!", "dbg!", "#[ignore", "#[allow("];
+
+/// Folders of which each file stands in the table of its `mod.rs`, by a path such as `pod::health`.
+const TABLES: [&str; 4] = ["src/health/kinds", "src/keys", "src/notify", "src/cli"];
+
+/// Files in such a folder that are no line of its table.
+const NO_LINE: [&str; 5] = ["mod.rs", "output.rs", "progress.rs", "shared.rs", "tests.rs"];
+
+/// Breaches that are known and still to be mended: the file, and a word of the problem. Nothing is to be added.
+const DEBTS: [(&str, &str); 6] = [
+    ("src/agent/fetch.rs", "gives the reason"),
+    ("src/cluster/index.rs", "lines, 500"),
+    ("src/queue/mod.rs", "lines, 500"),
+    ("src/verdict/kustomization.rs", "fn judge"),
+    ("src/verdict/tests.rs", "fn failures"),
+    ("tests/oracle/yaml.rs", "lines, 500"),
+];
+
+/// A file of the repository.
+struct File {
+    /// Relative to the root, with `/`.
+    path: String,
+    text: String,
+}
+
+impl File {
+    /// The module of the crate that the file belongs to: `plan` for `src/plan/drift.rs`.
+    fn module(&self) -> Option<&str> {
+        let path = self.path.strip_prefix("src/")?;
+        let module = path.split('/').next()?;
+        Some(module.strip_suffix(".rs").unwrap_or(module)).filter(|module| !matches!(*module, "lib" | "main"))
+    }
+
+    /// Whether the whole file is compiled for tests only.
+    fn is_test(&self) -> bool {
+        !self.path.starts_with("src/") || self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+    }
+
+    /// The code that ships.
+    fn shipped(&self) -> String {
+        if self.is_test() { String::new() } else { without_tests(&code(&self.text)) }
+    }
+}
+
+/// All Rust files of the repository.
+fn files() -> Vec<File> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        walk(&root.join(folder), &mut paths);
+    }
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        let path = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
+        File { path, text }
+    };
+    paths.into_iter().map(read).collect()
+}
+
+fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            if entry.file_name() != "target" {
+                walk(&path, paths);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            paths.push(path);
+        }
+    }
+}
+
+/// The modules of the crate in the order of their declaration.
+fn modules(lib: &str) -> Vec<String> {
+    let line = |line: &str| Some(line.trim().strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned());
+    code(lib).lines().filter_map(line).collect()
+}
+
+fn declared() -> Vec<String> {
+    modules(&fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap())
+}
+
+/// Runs a rule over all files.
+fn hold(rule: impl Fn(&File) -> Vec<String>) {
+    let is_debt =
+        |path: &str, problem: &str| DEBTS.iter().any(|(file, word)| *file == path && problem.contains(word));
+    let mut broken = Vec::new();
+    for file in files() {
+        let problems = rule(&file).into_iter().filter(|problem| !is_debt(&file.path, problem));
+        broken.extend(problems.map(|problem| format!("{}: {problem}", file.path)));
+    }
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+}
+
+/// What a rule says about a sample.
+fn judge(path: &str, text: &str, rule: impl Fn(&File) -> Vec<String>) -> Vec<String> {
+    rule(&File { path: path.into(), text: text.into() })
+}
+
+/// The words of a list that stand in a text, each once.
+fn words_in(text: &str, words: &[&str], problem: &str) -> Vec<String> {
+    words
+        .iter()
+        .filter(|word| word_at(text, word).is_some())
+        .map(|word| format!("{problem} {word}"))
+        .collect()
+}
+
+fn header(file: &File) -> Vec<String> {
+    if file.text.starts_with("//! ") {
+        vec![]
+    } else {
+        vec!["does not open with //! and what it is for".into()]
+    }
+}
+
+fn file_length(file: &File) -> Vec<String> {
+    let lines = file.text.lines().count();
+    if lines > MAX_FILE_LINES { vec![format!("{lines} lines, {MAX_FILE_LINES} at most")] } else { vec![] }
+}
+
+fn function_length(file: &File) -> Vec<String> {
+    let long =
+        functions(&code(&file.text)).into_iter().filter(|function| function.lines > MAX_FUNCTION_LINES);
+    long.map(|f| {
+        format!("line {}: fn {} takes {} lines, {MAX_FUNCTION_LINES} at most", f.line, f.name, f.lines)
+    })
+    .collect()
+}
+
+/// A module uses only those that are declared above it.
+fn order(file: &File, modules: &[String]) -> Vec<String> {
+    let place = |name: &str| modules.iter().position(|module| module == name);
+    let Some(own) = file.module().and_then(place) else { return vec![] };
+    let code = if file.is_test() { String::new() } else { without_tests(&code(&file.text)) };
+    let below = modules.iter().skip(own + 1).filter(|module| names_module(&code, module));
+    below.map(|module| format!("uses {module}, which is declared below it")).collect()
+}
+
+/// Whether code names a module of the crate: `crate::plan`, also inside `use crate::{model, plan::Step}`.
+fn names_module(code: &str, module: &str) -> bool {
+    if word_at(code, &format!("crate::{module}")).is_some() {
+        return true;
+    }
+    code.match_indices("crate::{").any(|(at, open)| {
+        let group = &code[at + open.len()..];
+        let group = &group[..group.find(';').unwrap_or(group.len())];
+        let mut depth = 0_i32;
+        let mut names = vec![String::new()];
+        for c in group.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 0 => names.push(String::new()),
+                _ if depth == 0 => names.last_mut().unwrap().push(c),
+                _ => {}
+            }
+        }
+        names.iter().any(|name| name.trim().split("::").next().is_some_and(|first| first.trim() == module))
+    })
+}
+
+fn purity(file: &File, modules: &[String]) -> Vec<String> {
+    let pure = modules.iter().take_while(|module| *module != "pipeline");
+    if !pure.into_iter().any(|module| Some(module.as_str()) == file.module()) {
+        return vec![];
+    }
+    words_in(&file.shipped(), &IO_WORDS, "is above pipeline, and names")
+}
+
+fn adapters_apart(file: &File) -> Vec<String> {
+    let Some(own) = file.module().filter(|module| ADAPTERS.contains(module)) else { return vec![] };
+    let code = file.shipped();
+    let others = ADAPTERS.iter().filter(|other| **other != own && names_module(&code, other));
+    others.map(|other| format!("is an adapter, and names the adapter {other}")).collect()
+}
+
+fn reasons(file: &File) -> Vec<String> {
+    // `api` lists what there is; the verdict chooses.
+    if file.is_test() || matches!(file.module(), Some("verdict" | "api")) {
+        return vec![];
+    }
+    let code = without_tests(&code_with_texts(&file.text));
+    // Who compares with a reason reads one.
+    let gives = |reason: &str| {
+        let quoted = format!("\"{reason}\"");
+        code.match_indices(&quoted).any(|(at, _)| !code[..at].ends_with("== "))
+    };
+    let named = REASONS.iter().filter(|reason| gives(reason));
+    named.map(|reason| format!("gives the reason {reason}, which is for verdict to give")).collect()
+}
+
+fn cluster_writes(file: &File) -> Vec<String> {
+    if WRITERS.iter().any(|(path, _)| file.path.starts_with(path)) {
+        return vec![];
+    }
+    words_in(&file.shipped(), &WRITE_WORDS, "is not where clusters are written to, and names")
+}
+
+fn status_writes(file: &File) -> Vec<String> {
+    if file.is_test() || file.path.starts_with("src/agent/report") {
+        return vec![];
+    }
+    words_in(
+        &without_tests(&code_with_texts(&file.text)),
+        &STATUS_WORDS,
+        "is not where a status is written, and names",
+    )
+}
+
+fn forbidden(file: &File) -> Vec<String> {
+    words_in(&code(&file.text), &FORBIDDEN, "holds")
+}
+
+/// Whether a file of a table's folder stands in it. `table` is the folder's `mod.rs`.
+fn in_table(file: &str, table: &str) -> bool {
+    let stem = file.strip_suffix(".rs").unwrap_or(file);
+    let used = code(table);
+    word_at(&used, &format!("{stem}::")).is_some()
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    hold(header);
+    assert!(judge("src/a.rs", "//! A.\n", header).is_empty());
+    for bad in ["", "use a;\n", "// A.\n", "//!\n"] {
+        assert!(!judge("src/a.rs", bad, header).is_empty(), "{bad}");
+    }
+}
+
+#[test]
+fn no_file_is_too_long() {
+    hold(file_length);
+    assert!(judge("src/a.rs", &"\n".repeat(MAX_FILE_LINES), file_length).is_empty());
+    assert!(!judge("src/a.rs", &"\n".repeat(MAX_FILE_LINES + 1), file_length).is_empty());
+}
+
+#[test]
+fn no_function_is_too_long() {
+    hold(function_length);
+    let function = |lines: usize| format!("fn a() {{{}}}", "\n".repeat(lines - 1));
+    assert!(judge("src/a.rs", &function(MAX_FUNCTION_LINES), function_length).is_empty());
+    assert!(!judge("src/a.rs", &function(MAX_FUNCTION_LINES + 1), function_length).is_empty());
+}
+
+#[test]
+fn a_module_uses_only_those_above_it() {
+    let modules = declared();
+    assert!(modules.len() > 5, "lib.rs declares {modules:?}");
+    hold(|file| order(file, &modules));
+    let sample = modules.iter().map(String::as_str).take(3).collect::<Vec<_>>();
+    let [first, second, third] = sample[..] else { panic!("three modules") };
+    let breaks =
+        |text: &str| !judge(&format!("src/{second}/x.rs"), text, |file| order(file, &modules)).is_empty();
+    assert!(breaks(&format!("use crate::{third}::A;")));
+    assert!(breaks(&format!("use crate::{{{first}::{{B, C}}, {third}::A}};")));
+    assert!(breaks(&format!("fn a() {{ crate::{third}::b() }}")));
+    assert!(!breaks(&format!("use crate::{first}::A;\nuse crate::{second}::B;")));
+    assert!(!breaks(&format!("// crate::{third}::A\n#[cfg(test)]\nmod tests {{ use crate::{third}::A; }}")));
+}
+
+#[test]
+fn above_the_pipeline_there_is_no_io() {
+    let modules = declared();
+    hold(|file| purity(file, &modules));
+    let breaks = |path: &str, text: &str| !judge(path, text, |file| purity(file, &modules)).is_empty();
+    for word in IO_WORDS {
+        assert!(breaks("src/model/x.rs", &format!("use {word};")), "{word}");
+    }
+    assert!(!breaks(
+        "src/model/x.rs",
+        "// tokio\n#[cfg(test)]\nmod tests { use std::fs; }\nlet operand = 1;"
+    ));
+    assert!(!breaks("src/cluster/x.rs", "use tokio;"));
+}
+
+#[test]
+fn adapters_do_not_name_each_other() {
+    hold(adapters_apart);
+    assert!(!judge("src/source/x.rs", "use crate::cluster::A;", adapters_apart).is_empty());
+    assert!(!judge("src/notify/x.rs", "use crate::{model::B, keys};", adapters_apart).is_empty());
+    assert!(judge("src/source/x.rs", "use crate::source::A;", adapters_apart).is_empty());
+    assert!(judge("src/agent/x.rs", "use crate::cluster::A;", adapters_apart).is_empty());
+}
+
+#[test]
+fn only_the_verdict_gives_reasons() {
+    hold(reasons);
+    assert!(!judge("src/agent/x.rs", "let reason = \"BuildFailed\";", reasons).is_empty());
+    assert!(judge("src/verdict/x.rs", "let reason = \"BuildFailed\";", reasons).is_empty());
+    assert!(judge("src/overview/x.rs", "if reason == \"BuildFailed\" {}", reasons).is_empty());
+    assert!(judge("src/agent/x.rs", "// \"BuildFailed\"\nlet BuildFailed = \"x\";", reasons).is_empty());
+}
+
+#[test]
+fn only_a_few_files_write_to_a_cluster() {
+    hold(cluster_writes);
+    for word in WRITE_WORDS {
+        assert!(!judge("src/cluster/gather.rs", &format!("f({word})"), cluster_writes).is_empty(), "{word}");
+    }
+    assert!(judge("src/cluster/apply.rs", "Method::PATCH", cluster_writes).is_empty());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (path, why) in WRITERS {
+        assert!(root.join(path).exists(), "{path} is gone, and with it: {why}");
+    }
+}
+
+#[test]
+fn only_the_report_writes_a_status() {
+    hold(status_writes);
+    for word in STATUS_WORDS {
+        assert!(!judge("src/agent/tasks.rs", &format!("f.{word}"), status_writes).is_empty(), "{word}");
+    }
+    assert!(judge("src/agent/report.rs", "api.patch_status()", status_writes).is_empty());
+}
+
+#[test]
+fn every_file_of_a_table_stands_in_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut forgotten = Vec::new();
+    for folder in TABLES.iter().filter(|folder| root.join(folder).is_dir()) {
+        let table = fs::read_to_string(root.join(folder).join("mod.rs")).unwrap();
+        for entry in fs::read_dir(root.join(folder)).unwrap().map(Result::unwrap) {
+            let name = entry.file_name().into_string().unwrap();
+            if !NO_LINE.contains(&name.as_str()) && !in_table(&name, &table) {
+                forgotten.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    assert!(forgotten.is_empty(), "in no table: {}", forgotten.join(", "));
+    assert!(in_table("pod.rs", "mod pod;\nconst RULES: [F; 1] = [pod::health];"));
+    assert!(!in_table("pod.rs", "mod pod;\n// pod::health\nconst RULES: [F; 1] = [tripod::health];"));
+}
+
+#[test]
+fn nothing_is_left_undone_or_let_pass() {
+    hold(forbidden);
+    for word in FORBIDDEN {
+        assert!(!judge("src/a.rs", word, forbidden).is_empty(), "{word}");
+    }
+    assert!(judge("src/a.rs", "// todo!\n#[expect(lint, reason = \"todo!\")]", forbidden).is_empty());
+}
