@@ -56,8 +56,7 @@ fn describe(case: &Case, theirs: &Result<Vec<Value>, String>, ours: &Result<Vec<
     let mut out = format!("=== {} (build {:?})\n", case.name, case.target);
     if let (Ok(theirs), Ok(ours)) = (theirs, ours) {
         let lines = |documents: &[Value]| documents.iter().map(sorted).collect::<Vec<_>>().join("---\n");
-        let (theirs, ours) = (lines(theirs), lines(ours));
-        for difference in line_differences(&theirs, &ours) {
+        for difference in line_differences(&lines(theirs), &lines(ours)) {
             let _ = writeln!(out, "  {difference}");
         }
     } else {
