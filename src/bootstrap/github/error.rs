@@ -194,9 +194,6 @@ mod tests {
         classify("GET /repos/o/r", status, &headers.collect(), body.as_bytes())
     }
 
-    /// Status, headers, body, cause, cure.
-    type Case = (u16, &'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
-
     #[test]
     fn every_refusal_has_a_one_line_cause_and_a_fix() {
         let forbidden = r#"{"message": "Resource not accessible by personal access token"}"#;

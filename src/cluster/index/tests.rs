@@ -52,7 +52,7 @@ fn only_a_change_of_what_we_applied_is_drift() {
     ];
     for (what, seen, expected) in changed {
         let mut index = held();
-        assert_eq!(drifted(index.seen(&kind(), seen.as_ref())), expected, "{what}");
+        assert_eq!(drifted(index.seen(&kind(), seen).as_ref()), expected, "{what}");
         assert_eq!(index.intact(&id()), !expected, "{what}");
     }
 }
@@ -60,11 +60,11 @@ fn only_a_change_of_what_we_applied_is_drift() {
 #[test]
 fn drift_is_told_once_until_it_is_put_back() {
     let mut index = held();
-    assert!(drifted(index.seen(&kind(), sighting(11, 8.as_ref()))));
+    assert!(drifted(index.seen(&kind(), sighting(11, 8)).as_ref()));
     assert_eq!(index.seen(&kind(), sighting(12, 8)), None);
     index.begin(&id());
     assert_eq!(index.hold(&kind(), sighting(13, 7), true), None);
-    assert!(drifted(index.seen(&kind(), sighting(14, 8.as_ref()))));
+    assert!(drifted(index.seen(&kind(), sighting(14, 8)).as_ref()));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn our_own_write_is_not_drift_whichever_news_comes_first() {
     assert!(index.intact(&id()));
     index.begin(&id());
     assert_eq!(index.seen(&kind(), sighting(13, 5)), None, "written by someone else after our write");
-    assert!(drifted(index.hold(&kind(), sighting(12, 9), true.as_ref())));
+    assert!(drifted(index.hold(&kind(), sighting(12, 9), true).as_ref()));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_write_that_failed_hides_no_drift() {
     let mut index = held();
     index.begin(&id());
     assert_eq!(index.seen(&kind(), sighting(11, 8)), None);
-    assert!(drifted(index.abandon(&id(.as_ref()))));
+    assert!(drifted(index.abandon(&id()).as_ref()));
 }
 
 #[test]
