@@ -90,5 +90,5 @@ fn a_cycle_is_printed() {
     ]);
     let recipe = Recipe { path: "a".into(), flavour: Flavour::Cli };
     let error = build(&tree, &recipe).unwrap_err().to_string();
-    assert_eq!(error, "b/kustomization.yaml:1: resources[0]: cycle: a -> b -> a");
+    assert_eq!(error, "b/kustomization.yaml: resources[0]: cycle: a -> b -> a");
 }

@@ -47,13 +47,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
     let failed = |error: offline::OfflineError| Error::failed(error.to_string());
     if let Some(wanted) = &arguments.kustomization {
-        let object = kustomization_object(&tree, wanted)?;
-        let built = offline::kustomization(&tree, &object, &values(arguments, &tree)?).map_err(failed)?;
+        let (file, object) = kustomization_object(&tree, &root, wanted)?;
+        let built =
+            offline::kustomization(&tree, &object, &values(arguments, &tree, &file)?).map_err(failed)?;
         return print(&[built]);
     }
     let path = relative(&root, &arguments.path)?;
     if arguments.recursive {
-        return print(&offline::recursive(&tree, &path, &values(arguments, &tree)?).map_err(failed)?);
+        return print(&offline::recursive(&tree, &path, &values(arguments, &tree, &path)?).map_err(failed)?);
     }
     if !arguments.substitute_from.is_empty() || !arguments.set.is_empty() {
         let error = Error::usage("values are substituted for Kustomization objects only");
@@ -112,7 +113,8 @@ fn relative(root: &Path, path: &Path) -> Result<String, Error> {
     inside.to_str().map(ToOwned::to_owned).ok_or_else(|| Error::usage("the path is not UTF-8 text"))
 }
 
-fn kustomization_object(tree: &Tree, wanted: &str) -> Result<Object, Error> {
+/// The Kustomization, and where it stands as seen from the root.
+fn kustomization_object(tree: &Tree, root: &Path, wanted: &str) -> Result<(String, Object), Error> {
     if !Path::new(wanted).is_file() {
         return offline::find(tree, wanted).map_err(|error| Error::failed(error.to_string()));
     }
@@ -120,14 +122,15 @@ fn kustomization_object(tree: &Tree, wanted: &str) -> Result<Object, Error> {
     objects
         .retain(|object| object.group() == "kustomize.toolkit.fluxcd.io" && object.kind() == "Kustomization");
     match objects.len() {
-        1 => Ok(objects.swap_remove(0)),
+        // A file elsewhere is near to nothing in the tree.
+        1 => Ok((relative(root, Path::new(wanted)).unwrap_or_default(), objects.swap_remove(0))),
         count => Err(Error::usage(format!("{wanted} holds {count} Kustomization objects, not one"))),
     }
 }
 
 /// What may be substituted: what the tree holds, then the files in their order, then single values.
-fn values(arguments: &Arguments, tree: &Tree) -> Result<Values, Error> {
-    let mut values = Values { objects: offline::values_in(tree), set: BTreeMap::new() };
+fn values(arguments: &Arguments, tree: &Tree, near: &str) -> Result<Values, Error> {
+    let mut values = Values { objects: offline::values_in(tree, near), set: BTreeMap::new() };
     for file in &arguments.substitute_from {
         let (objects, plain) = objects(file)?;
         values.objects.extend(objects);

@@ -62,7 +62,7 @@ pub enum OfflineError {
         error: SubstituteError,
     },
     /// Values that are named and not at hand.
-    #[error("{subject}: substitute from {}: not found in the tree; give it with --substitute-from", .missing.join(", "))]
+    #[error("{subject}: substitute from {}: not found in the tree, or there more than once; give it with --substitute-from", .missing.join(", "))]
     MissingValues {
         /// `Kustomization/namespace/name`.
         subject: String,
@@ -82,13 +82,13 @@ pub enum OfflineError {
     },
 }
 
-/// The Kustomization of a name, or of `namespace/name`, wherever in the tree it stands.
-pub fn find(tree: &Tree, name: &str) -> Result<Object, OfflineError> {
+/// The Kustomization of a name, or of `namespace/name`, wherever in the tree it stands, with its file.
+pub fn find(tree: &Tree, name: &str) -> Result<(String, Object), OfflineError> {
     let is_wanted = |id: &ObjectId| id.name == name || format!("{}/{}", id.namespace, id.name) == name;
     let mut found = objects(tree, |kind| kind == Kustomization::KIND);
     found.retain(|(_, object)| object.group() == Kustomization::GROUP && is_wanted(&object.id()));
     match found.len() {
-        1 => Ok(found.swap_remove(0).1),
+        1 => Ok(found.swap_remove(0)),
         0 => Err(OfflineError::NotFound(name.into())),
         _ => {
             let files = found.into_iter().map(|(file, _)| file).collect();
@@ -98,9 +98,22 @@ pub fn find(tree: &Tree, name: &str) -> Result<Object, OfflineError> {
 }
 
 /// The ConfigMaps and Secrets that stand in the tree as they are. What a build would make of them is not known here.
-pub fn values_in(tree: &Tree) -> Vec<Object> {
-    let found = objects(tree, |kind| kind == "ConfigMap" || kind == "Secret");
-    found.into_iter().map(|(_, object)| object).collect()
+///
+/// A repository holds one of a name for each of its clusters: of those, the one in the folder that has most in common
+/// with `near` is taken. Where two are equally near, neither is, since the choice would be a guess.
+pub fn values_in(tree: &Tree, near: &str) -> Vec<Object> {
+    let mut nearest: BTreeMap<ObjectId, (usize, Vec<Object>)> = BTreeMap::new();
+    for (file, object) in objects(tree, |kind| kind == "ConfigMap" || kind == "Secret") {
+        let shared = near.split('/').zip(file.split('/')).take_while(|(a, b)| a == b).count();
+        let best = nearest.entry(object.id()).or_default();
+        if shared > best.0 {
+            *best = (shared, vec![object]);
+        } else if shared == best.0 && !best.1.contains(&object) {
+            best.1.push(object);
+        }
+    }
+    let alone = nearest.into_values().filter(|(_, objects)| objects.len() == 1);
+    alone.flat_map(|(_, objects)| objects).collect()
 }
 
 /// Builds one Kustomization as the agent would, owner labels and common metadata included.
@@ -119,7 +132,9 @@ pub fn kustomization(tree: &Tree, object: &Object, values: &Values) -> Result<Re
     let set = set.map_err(|error| OfflineError::Render { subject: subject.clone(), error })?;
     warnings.extend(set.warnings.iter().cloned());
     let mut objects: Vec<Object> = set.into_resources().into_iter().map(|resource| resource.object).collect();
-    objects.iter_mut().for_each(|object| dress(object, &kustomization));
+    for object in &mut objects {
+        dress(object, &kustomization);
+    }
     Ok(Rendered { subject, objects, warnings })
 }
 

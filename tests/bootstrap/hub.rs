@@ -84,7 +84,7 @@ impl Hub {
             let keys: Vec<String> = self.git.host_keys().unwrap().into_iter().map(|(_, key)| key).collect();
             return (200, json!({ "ssh_keys": keys }));
         }
-        let Some(rest) = path.strip_prefix(&prefix) else { return (404, json!({"message": "Not Found"})) };
+        let Some(rest) = path.strip_prefix(&prefix) else { return missing() };
         match (method, rest) {
             (&Method::GET, "") => {
                 let admin = self.known.lock().unwrap().admin;
@@ -95,18 +95,19 @@ impl Hub {
             }
             (&Method::GET, "/keys") => (200, self.keys().into()),
             (&Method::POST, "/keys") => self.register(&serde_json::from_slice(body).unwrap()),
-            (&Method::GET, rest) => {
-                match (rest.strip_prefix("/branches/"), rest.strip_prefix("/contents/")) {
-                    (Some(branch), _) => match self.repo.rev_parse(&format!("refs/heads/{branch}")) {
-                        Ok(commit) => (200, json!({"name": branch, "commit": {"sha": commit}})),
-                        Err(_) => (404, json!({"message": "Branch not found"})),
-                    },
-                    (_, Some(path)) => self.contents(path),
-                    _ => (404, json!({"message": "Not Found"})),
-                }
+            (&Method::GET, rest) if rest.starts_with("/branches/") => {
+                self.branch(&rest["/branches/".len()..])
             }
-            _ => (404, json!({"message": "Not Found"})),
+            (&Method::GET, rest) if rest.starts_with("/contents/") => {
+                self.contents(&rest["/contents/".len()..])
+            }
+            _ => missing(),
         }
+    }
+
+    fn branch(&self, branch: &str) -> (u16, Value) {
+        let commit = self.repo.rev_parse(&format!("refs/heads/{branch}"));
+        commit.map_or_else(|_| missing(), |commit| (200, json!({"name": branch, "commit": {"sha": commit}})))
     }
 
     fn register(&self, wanted: &Value) -> (u16, Value) {
@@ -132,13 +133,15 @@ impl Hub {
             };
             return (200, listing.lines().map(entry).collect::<Vec<_>>().into());
         }
-        match self.repo.git(&["show", &format!("main:{path}")]) {
-            Ok(text) => {
-                (200, json!({"type": "file", "encoding": "base64", "content": STANDARD.encode(text)}))
-            }
-            Err(_) => (404, json!({"message": "Not Found"})),
-        }
+        let text = self.repo.git(&["show", &format!("main:{path}")]);
+        let file =
+            |text| json!({"type": "file", "encoding": "base64", "content": STANDARD.encode::<String>(text)});
+        text.map_or_else(|_| missing(), |text| (200, file(text)))
     }
+}
+
+fn missing() -> (u16, Value) {
+    (404, json!({"message": "Not Found"}))
 }
 
 async fn answer(
@@ -158,12 +161,11 @@ async fn answer(
         }
         known.refusal.clone().filter(|refusal| request.starts_with(refusal.request))
     };
-    let (status, body, more) = match refusal {
-        Some(refusal) => (refusal.status, refusal.body, refusal.headers),
-        None => {
-            let (status, body) = hub.respond(&method, uri.path(), &body);
-            (status, body, &[][..])
-        }
+    let (status, body, more) = if let Some(refusal) = refusal {
+        (refusal.status, refusal.body, refusal.headers)
+    } else {
+        let (status, body) = hub.respond(&method, uri.path(), &body);
+        (status, body, &[][..])
     };
     let mut response = (StatusCode::from_u16(status).unwrap(), axum::Json(body)).into_response();
     for (name, value) in more {

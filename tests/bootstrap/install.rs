@@ -196,7 +196,17 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_asks_nobody() {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lockgate"));
-    command.args(["bootstrap", "github", "o/r", "--export", "--lockdown", "-n", "gitops"]);
+    command.args([
+        "bootstrap",
+        "github",
+        "o/r",
+        "--export",
+        "--lockdown",
+        "--service-account",
+        "a",
+        "-n",
+        "gitops",
+    ]);
     command.env("KUBECONFIG", "/nonexistent").env_remove("GITHUB_TOKEN");
     let run = ended(command).await;
     assert_eq!(run.code, 0, "{}", run.stderr);

@@ -62,19 +62,19 @@ async fn every_refusal_of_github_is_told_with_its_fix() {
         (refusal(POST, 403, &[], forbidden), 1, "not accessible by personal access token", "Administration"),
         (refusal(POST, 422, &[], in_use), 1, "in use at another repository", "--secret-name"),
     ];
-    for (refusal, code, cause, fix) in cases {
+    for (refusal, code, told, fix) in cases {
         let is_preflight = refusal.request != POST;
         let status = refusal.status;
         site.hub.refuse(Some(refusal));
         let run = ended(site.bootstrap(&[])).await;
         assert_eq!(run.code, code, "{status}: {}", run.stderr);
-        let (causes, cures): (Vec<&str>, Vec<&str>) = run
+        let (told, hints): (Vec<&str>, Vec<&str>) = run
             .stderr
             .lines()
             .filter(|line| line.starts_with(['✗', ' ']))
             .partition(|line| line.starts_with('✗'));
-        assert!(causes.len() == 1 && causes[0].contains(cause), "{status}: {}", run.stderr);
-        assert!(cures.iter().any(|line| line.starts_with("  fix: ") && line.contains(fix)), "{}", run.stderr);
+        assert!(told.len() == 1 && told[0].contains(told), "{status}: {}", run.stderr);
+        assert!(hints.iter().any(|line| line.starts_with("  fix: ") && line.contains(fix)), "{}", run.stderr);
         assert!(!run.stderr.contains(TOKEN));
         if is_preflight {
             assert!(site.secrets().await.is_empty() && site.hub.keys().is_empty(), "{status}");

@@ -18,7 +18,7 @@ use super::hub::Hub;
 /// A token that must turn up nowhere.
 pub(crate) const TOKEN: &str = "github_pat_canary_3f9a1c77";
 /// How long a command may take.
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 /// Where the repository's Kustomizations are.
 pub(crate) const PATH: &str = "clusters/eu/flux-system";
 

@@ -3,13 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use kube::api::{Patch, PatchParams};
+use lockgate::cluster::Change;
 use lockgate::model::Object;
 use lockgate::pipeline::ports::{
     ApiFailure, Applied, Deleted, Reads as _, Reference, Settle as _, Settled, Writes as _,
 };
 use serde_json::json;
 
-use super::{SOON, Stage, deployment};
+use super::{QUIET, SOON, Stage, deployment};
 
 #[tokio::test]
 async fn what_was_applied_is_what_the_server_accepted() {
@@ -142,7 +144,7 @@ async fn a_custom_resource_is_applied_right_after_its_definition() {
 
 #[tokio::test]
 async fn with_a_definition_go_its_objects_and_their_watch() {
-    let stage = Stage::new().await;
+    let mut stage = Stage::new().await;
     let (definition, widget) = widgets(&stage);
     let of_definition = settled(&stage, &definition).await;
     let of_widget = settled(&stage, &widget).await;
@@ -150,7 +152,8 @@ async fn with_a_definition_go_its_objects_and_their_watch() {
     assert!(stage.cluster.gone(&[of_definition.reference], SOON).await.is_empty());
     assert_eq!(stage.cluster.get(&of_widget.reference).await, Ok(None));
     assert_eq!(stage.cluster.delete(&of_widget.reference, &of_widget.uid).await, Ok(Deleted::Gone));
-    // Both come back, and so does the watch.
+    // The watch has time to find that its kind is gone. Then both come back, and so does the watch.
+    tokio::time::sleep(2 * QUIET).await;
     settled(&stage, &definition).await;
     settled(&stage, &widget).await;
     harness::eventually(SOON, async || {
@@ -163,4 +166,14 @@ async fn with_a_definition_go_its_objects_and_their_watch() {
     })
     .await
     .unwrap();
+    let params = PatchParams { field_manager: Some("someone".into()), ..PatchParams::default() };
+    let widgets = stage.api(widget.api_version(), "Widget", "widgets", true);
+    widgets.patch("w", &params, &Patch::Merge(json!({"spec": {"size": 2}}))).await.unwrap();
+    loop {
+        match stage.change().await {
+            Change::Changed { id, drifted: true, .. } if id == widget.id() => break,
+            // The definition and the widget went before they came back.
+            _ => {}
+        }
+    }
 }

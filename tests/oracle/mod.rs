@@ -5,6 +5,7 @@
 
 mod kustomize;
 mod random;
+mod schema;
 mod yaml;
 
 use std::io::{BufRead, BufReader, Write};

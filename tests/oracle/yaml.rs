@@ -1,212 +1,13 @@
 //! Random YAML read by lockgate and by the Go readers; what lockgate writes read back by both.
 
+mod pools;
+
 use lockgate::model::yaml::{Dialect, documents, first_document, to_string};
 use serde_json::{Map, Value, json};
 
+use self::pools::{PIECES, SCALARS, TAGS};
 use super::random::Random;
 use super::{Oracle, cases, seed};
-
-/// Scalars that some reader takes for something else than a string.
-const SCALARS: &[&str] = &[
-    "yes",
-    "no",
-    "on",
-    "off",
-    "y",
-    "n",
-    "Y",
-    "N",
-    "YES",
-    "No",
-    "oN",
-    "true",
-    "True",
-    "TRUE",
-    "tRUE",
-    "false",
-    "False",
-    "FALSE",
-    "null",
-    "Null",
-    "NULL",
-    "nULL",
-    "~",
-    "",
-    "0",
-    "-0",
-    "+0",
-    "0644",
-    "-0644",
-    "+0644",
-    "0o17",
-    "-0o17",
-    "0o-7",
-    "0O17",
-    "08",
-    "09.5",
-    "0x1F",
-    "0X1f",
-    "-0x1F",
-    "+0x1f",
-    "0x",
-    "0b101",
-    "-0b101",
-    "0b-1",
-    "0b2",
-    "0B11",
-    "1_000",
-    "1__0",
-    "_1",
-    "1_",
-    "1_000.5",
-    "0_8",
-    "0x_1",
-    "1e3",
-    "1E3",
-    "1e+3",
-    "1e-3",
-    "1.e3",
-    ".5",
-    "-.5",
-    "+.5",
-    "5.",
-    "1.0",
-    "1.10",
-    "-1.5",
-    "1e400",
-    "1e-400",
-    "-1e400",
-    "1e20",
-    "1e21",
-    "1e22",
-    "123456789012345678901234567890",
-    "9223372036854775807",
-    "9223372036854775808",
-    "-9223372036854775808",
-    "-9223372036854775809",
-    "18446744073709551615",
-    "18446744073709551616",
-    "+18446744073709551615",
-    "1.7976931348623157e308",
-    "5e-324",
-    "0.1",
-    "100000.5",
-    "1e-7",
-    "0.000001",
-    ".inf",
-    ".Inf",
-    ".INF",
-    "-.inf",
-    "+.inf",
-    "+.Inf",
-    ".nan",
-    ".NaN",
-    ".NAN",
-    ".iNF",
-    "inf",
-    "nan",
-    "Infinity",
-    "2001-12-14",
-    "2001-12-14T21:59:43Z",
-    "2001-12-14t21:59:43.10-05:00",
-    "2001-12-14 21:59:43.10",
-    "2001-12-14 21:59:43.10 -5",
-    "2001-1-2",
-    "2001-13-01",
-    "2001-02-30",
-    "2000-02-29",
-    "1900-02-29",
-    "2001-12-14T21:59:43+00:00",
-    "2001-12-14T1:2:3Z",
-    "2001-12-14T24:00:00Z",
-    "2001-12-14T21:59:43.123456789123Z",
-    "2001-12-14T21:59:43,5Z",
-    "20011-12-14",
-    "0000-01-01",
-    "12:30:45",
-    "190:20:30",
-    "1:30",
-    "1.2.3",
-    "v1.2.3",
-    "1.2.3.4",
-    "10.0.0.0/8",
-    "<<",
-    "=",
-    "*",
-    "&a",
-    "!",
-    "a b",
-    "a: b",
-    "a #b",
-    "a#b",
-    "#a",
-    "- a",
-    "-a",
-    "-",
-    "--",
-    "---",
-    "--flag=1",
-    "...",
-    "?",
-    "? a",
-    ":",
-    ":a",
-    "a:",
-    "a:b",
-    "%a",
-    "@a",
-    "`a",
-    "'",
-    "\"",
-    "'a",
-    "a'",
-    "[a",
-    "a]",
-    "{a",
-    "a}",
-    "a,b",
-    "|",
-    ">",
-    "!!str",
-    "0.0.0.0:80",
-    "::1",
-    "1e",
-    "e1",
-    "0e0",
-    "00",
-    "007",
-    "0.",
-    ".",
-    "..",
-    "+",
-    "1+1",
-    "1-1",
-    "+1",
-    "++1",
-    "-+1",
-    "0x1.8p1",
-    "1d",
-    "1f",
-    "Ω",
-    "\u{e9}",
-    "\u{1f600}",
-    "a\tb",
-    "a\\b",
-    "$(A)",
-    "${A}",
-    "{{ .x }}",
-    "foo bar baz",
-    "a  b",
-];
-
-/// Pieces from which scalars are put together.
-const PIECES: &[&str] = &[
-    "0", "1", "7", "8", "9", "x", "o", "b", "e", "E", ".", "-", "+", "_", ":", "a", "f", "T", "Z", " ", "y",
-    "n", "12", "00", "inf", "0x", "0b", "0o", "2001", "-01", "~",
-];
-
-const TAGS: &[&str] =
-    &["!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!binary", "!foo", "!", "!!set"];
 
 fn scalar(random: &mut Random) -> String {
     if random.one_in(2) {
@@ -229,7 +30,7 @@ fn spelled(random: &mut Random, indent: usize) -> String {
             random.pick(&["", "-", "+"]),
             pad = " ".repeat(indent + 2)
         ),
-        6 => format!("{} # comment", text),
+        6 => format!("{text} # comment"),
         _ => text,
     }
 }
@@ -398,7 +199,8 @@ fn documents_are_composed_as_go_composes_them() {
     run(6000, |random| {
         let mut text = String::new();
         for _ in 0..=random.below(2) {
-            text.push_str(*random.pick(&["", "---\n", "--- # x\n", "# c\n---\n", "---\n---\n"]));
+            let separator: &&str = random.pick(&["", "---\n", "--- # x\n", "# c\n---\n", "---\n---\n"]);
+            text.push_str(separator);
             text.push_str(&block(random, 0, 0, &mut 0));
         }
         if random.one_in(10) { text.replace('\n', "\r\n") } else { text }
@@ -496,7 +298,7 @@ fn what_is_written_reads_back_equal_everywhere() {
             let theirs =
                 oracle.ask(dialect, json!({"text": text})).unwrap_or_else(|error| panic!("{error}: {text}"));
             let theirs: Vec<Value> = theirs.iter().map(normal).collect();
-            assert_eq!(theirs, [value.clone()], "{dialect}: {text}");
+            assert_eq!(theirs, std::slice::from_ref(&value), "{dialect}: {text}");
         }
     }
 }

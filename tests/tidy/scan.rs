@@ -2,17 +2,17 @@
 
 /// The code of a file with the content of comments, texts and character literals blanked out. Line breaks stay, so that
 /// line numbers are those of the file.
-pub fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     blank(text, true)
 }
 
 /// The code of a file with comments blanked out, and texts left as they are.
-pub fn code_with_texts(text: &str) -> String {
+pub(super) fn code_with_texts(text: &str) -> String {
     blank(text, false)
 }
 
 /// `code` without what is compiled for tests only.
-pub fn without_tests(code: &str) -> String {
+pub(super) fn without_tests(code: &str) -> String {
     let mut result = code.to_owned();
     while let Some(start) = result.find("#[cfg(test)]") {
         let end = item_end(&result, start);
@@ -24,14 +24,14 @@ pub fn without_tests(code: &str) -> String {
 }
 
 /// A function, and how many lines it takes from its `fn` to its closing brace.
-pub struct Function {
-    pub name: String,
-    pub line: usize,
-    pub lines: usize,
+pub(super) struct Function {
+    pub(super) name: String,
+    pub(super) line: usize,
+    pub(super) lines: usize,
 }
 
 /// All functions with a body. `code` is the result of [`code`].
-pub fn functions(code: &str) -> Vec<Function> {
+pub(super) fn functions(code: &str) -> Vec<Function> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(at) = word_at(&code[from..], "fn").map(|at| at + from) {
@@ -50,7 +50,7 @@ pub fn functions(code: &str) -> Vec<Function> {
 }
 
 /// Where `word` stands in `text` with no other letter of an identifier beside it.
-pub fn word_at(text: &str, word: &str) -> Option<usize> {
+pub(super) fn word_at(text: &str, word: &str) -> Option<usize> {
     let ident_edge =
         |edge: Option<char>, inner: Option<char>| inner.is_some_and(is_ident) && edge.is_some_and(is_ident);
     text.match_indices(word).map(|(at, _)| at).find(|at| {

@@ -184,6 +184,9 @@ fn shares_a_scope(needs: &str, has: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// Status, headers, body; what the cause and the fix must hold.
+    type Case = (u16, &'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
+
     fn classified(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> GitHubError {
         let headers = headers.iter().map(|(name, value)| {
             (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
@@ -196,7 +199,6 @@ mod tests {
         let forbidden = r#"{"message": "Resource not accessible by personal access token"}"#;
         let in_use = r#"{"message": "Validation Failed", "errors": [{"message": "key is already in use"}]}"#;
         let secondary = r#"{"message": "You have exceeded a secondary rate limit"}"#;
-        type Case = (u16, &'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
         let cases: [Case; 9] = [
             (401, &[], "", "the token is not valid", "Administration: read and write"),
             (

@@ -43,8 +43,8 @@ fn host(rendered: &Rendered) -> &str {
 #[test]
 fn one_is_built_as_the_agent_would() {
     let tree = tree(&[("vars.yaml", VARS)]);
-    let values = Values { objects: values_in(&tree), set: BTreeMap::new() };
-    let built = kustomization(&tree, &find(&tree, "apps").unwrap(), &values).unwrap();
+    let values = Values { objects: values_in(&tree, "clusters/a/apps.yaml"), set: BTreeMap::new() };
+    let built = kustomization(&tree, &find(&tree, "apps").unwrap().1, &values).unwrap();
     assert_eq!(built.subject, "Kustomization/flux-system/apps");
     let [object] = built.objects.as_slice() else { panic!("{built:?}") };
     assert_eq!(object.id().to_string(), "shop_app__ConfigMap");
@@ -55,7 +55,8 @@ fn one_is_built_as_the_agent_would() {
 #[test]
 fn values_that_are_not_at_hand_are_named_unless_some_are_set() {
     let tree = tree(&[]);
-    let object = find(&tree, "flux-system/apps").unwrap();
+    let (file, object) = find(&tree, "flux-system/apps").unwrap();
+    assert_eq!(file, "clusters/a/apps.yaml");
     let error = kustomization(&tree, &object, &Values::default()).unwrap_err().to_string();
     assert!(
         error.starts_with("Kustomization/flux-system/apps: substitute from ConfigMap/vars: not found"),
@@ -72,9 +73,26 @@ fn values_that_are_not_at_hand_are_named_unless_some_are_set() {
 #[test]
 fn a_secret_is_decoded() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: Yg==}\nstringData: {c: d}\n";
-    let object = &values_in(&tree(&[("s.yml", secret)]))[0];
+    let values = values_in(&tree(&[("s.yml", secret)]), "");
+    let object = values.iter().find(|object| object.kind() == "Secret").unwrap();
     let expected = BTreeMap::from([("a".to_owned(), "b".to_owned()), ("c".to_owned(), "d".to_owned())]);
     assert_eq!(data(object), expected);
+}
+
+#[test]
+fn of_two_with_one_name_the_nearer_is_taken_and_no_guess_is_made() {
+    let other = VARS.replace("example.org", "example.com");
+    let tree = Tree::in_memory([("c/a/vars.yaml", VARS), ("c/b/vars.yaml", other.as_str())]);
+    let domain = |near: &str| {
+        values_in(&tree, near)
+            .iter()
+            .filter(|o| o.id().name == "vars")
+            .map(|o| data(o)["domain"].clone())
+            .next()
+    };
+    assert_eq!(domain("c/a/x.yaml").as_deref(), Some("example.org"));
+    assert_eq!(domain("c/b/x.yaml").as_deref(), Some("example.com"));
+    assert_eq!(domain("c/other/x.yaml"), None);
 }
 
 #[test]

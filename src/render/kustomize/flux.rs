@@ -250,7 +250,7 @@ mod tests {
         let overlay = Overlay::from_spec(&json!({"interval": "1m", "targetNamespace": "a"})).unwrap();
         assert_eq!(overlay.target_namespace.as_deref(), Some("a"));
         let error = Overlay::from_spec(&json!({"images": [{"name": {}}]})).unwrap_err();
-        assert_eq!(error.to_string(), "images[0].name: expected a string, found a mapping");
+        assert_eq!(error.to_string(), "spec.images[0].name: expected a string, found a mapping");
     }
 
     #[test]

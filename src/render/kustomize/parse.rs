@@ -179,7 +179,7 @@ mod tests {
         let a = "kind: A\nmetadata: {name: a}\n";
         let cases = [
             (a.to_owned(), vec!["1:a"]),
-            (format!("---\n{a}---\n# comment\n---\n{}", a.replace('a', "b")), vec!["2:a", "7:b"]),
+            (format!("---\n{a}---\n# comment\n---\n{}", a.replace(": a", ": b")), vec!["2:a", "7:b"]),
             (
                 format!("kind: XList\nitems:\n- {{kind: A, metadata: {{name: x}}}}\n---\n{a}"),
                 vec!["5:a", "1:x"],

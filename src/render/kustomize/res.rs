@@ -2,6 +2,8 @@
 //! annotations of the resource; here they stand beside it.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
@@ -147,7 +149,11 @@ impl KindRef<'_> {
 
     /// Whether the API is known to keep this kind outside of namespaces.
     pub(crate) fn is_cluster_scoped(self) -> bool {
-        Schema::built_in().is_namespaced(&self.api_version(), self.kind) == Some(false)
+        // Identities are compared often, and most kinds are told by their name alone.
+        static KINDS: LazyLock<HashSet<&str>> =
+            LazyLock::new(|| Schema::built_in().cluster_scoped_kinds().collect());
+        KINDS.contains(self.kind)
+            && Schema::built_in().is_namespaced(&self.api_version(), self.kind) == Some(false)
     }
 
     /// The namespace that `namespace` counts as for this kind.

@@ -85,6 +85,11 @@ impl Schema {
         self.definitions.get(name).map(|shape| Place { schema: self, shape })
     }
 
+    /// The kinds that lie outside of namespaces in some version of some API.
+    pub(crate) fn cluster_scoped_kinds(&self) -> impl Iterator<Item = &str> {
+        self.namespaced.iter().filter(|(_, namespaced)| !**namespaced).map(|((_, kind), _)| kind.as_str())
+    }
+
     /// Whether objects of a kind have a namespace; `None` for a kind that is not known. The built-in document is asked
     /// first.
     pub(crate) fn is_namespaced(&self, api_version: &str, kind: &str) -> Option<bool> {

@@ -83,23 +83,20 @@ fn replace_scalar(line: &str, column: usize, scalar: &str) -> Option<String> {
     let blank = rest.len() - rest.trim_start().len();
     let (space, rest) = rest.split_at(blank);
     let quote = rest.chars().next().filter(|first| "\"'".contains(*first));
-    let (written, after) = match quote {
-        Some(quote) => {
-            let inner = &rest[1..];
-            let end = inner.find(quote)?;
-            if inner[..end].contains('\\') || scalar.contains(['"', '\'', '\\', '\n']) {
-                return None;
-            }
-            (format!("{quote}{scalar}{quote}"), &inner[end + 1..])
+    let (written, after) = if let Some(quote) = quote {
+        let inner = &rest[1..];
+        let end = inner.find(quote)?;
+        if inner[..end].contains('\\') || scalar.contains(['"', '\'', '\\', '\n']) {
+            return None;
         }
-        None => {
-            let end = rest.find(" #").unwrap_or(rest.len());
-            let end = rest[..end].trim_end().len();
-            if rest[..end].is_empty() || rest.starts_with(['{', '[', '|', '>', '&', '*', '!']) {
-                return None;
-            }
-            (scalar.to_owned(), &rest[end..])
+        (format!("{quote}{scalar}{quote}"), &inner[end + 1..])
+    } else {
+        let end = rest.find(" #").unwrap_or(rest.len());
+        let end = rest[..end].trim_end().len();
+        if rest[..end].is_empty() || rest.starts_with(['{', '[', '|', '>', '&', '*', '!']) {
+            return None;
         }
+        (scalar.to_owned(), &rest[end..])
     };
     Some(format!("{before}{space}{written}{after}"))
 }

@@ -289,10 +289,14 @@ mod tests {
         let connect = || TcpStream::connect(proxy.address());
         let mut stream = connect().await.unwrap();
         assert_eq!(ask(&mut stream).await.unwrap(), 1000);
-        assert_eq!(
-            (proxy.connections(), proxy.open(), proxy.bytes_sent(), proxy.bytes_received()),
-            (1, 1, 1, 1000)
-        );
+        // Bytes are counted once they have been handed on, which the client may see first.
+        crate::eventually(Duration::from_secs(5), async || {
+            let counts = (proxy.connections(), proxy.open(), proxy.bytes_sent(), proxy.bytes_received());
+            anyhow::ensure!(counts == (1, 1, 1, 1000), "{counts:?}");
+            Ok(())
+        })
+        .await
+        .unwrap();
         proxy.set(Mode::Silent).await;
         assert_eq!(ask(&mut stream).await.unwrap(), 0);
         proxy.set(Mode::Reset).await;

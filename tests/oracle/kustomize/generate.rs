@@ -365,7 +365,8 @@ fn resource(random: &mut Random) -> String {
 
 fn quoted(random: &mut Random) -> &'static str {
     const POOL: &[&str] = &["'v'", "\"1\"", "plain", "|\n    l1\n    l2", "'yes'", "\"\"", "$(SVC)"];
-    *random.pick::<&str>(POOL)
+    let text: &&str = random.pick(POOL);
+    text
 }
 
 fn workload(random: &mut Random, kind: &str, name: &str, metadata: &str) -> String {

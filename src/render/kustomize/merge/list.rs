@@ -96,7 +96,7 @@ impl<'s> Merge<'s> {
             let mut values = Vec::new();
             for key in keys {
                 if let Some(value) = self.key_field(element, key)? {
-                    values.push(self.nodes.text(value))
+                    values.push(self.nodes.text(value));
                 } else {
                     let mut items = self.nodes.items(to);
                     items.push(element);

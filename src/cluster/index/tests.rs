@@ -1,0 +1,135 @@
+//! The index told of sightings and writes in every order.
+
+use super::*;
+
+fn kind() -> GroupKind {
+    (String::new(), "ConfigMap".into())
+}
+
+fn owner(name: &str) -> Owner {
+    Owner { namespace: "flux-system".into(), name: name.into() }
+}
+
+fn sighting(resource_version: u64, fingerprint: u64) -> Sighting {
+    Sighting {
+        namespace: "n".into(),
+        name: "a".into(),
+        uid: "u".into(),
+        resource_version,
+        owner: Some(owner("apps")),
+        fingerprint,
+        overridden: false,
+        by: Some("kubectl-edit".into()),
+        health: Health::Current,
+    }
+}
+
+fn id() -> ObjectId {
+    identify(&kind(), "n", "a")
+}
+
+fn held() -> Index {
+    let mut index = Index::default();
+    index.open(&kind());
+    assert_eq!(index.hold(&kind(), sighting(10, 7), false), None);
+    index.set_watching(&kind(), Watching::Live);
+    index
+}
+
+fn drifted(change: Option<&Change>) -> bool {
+    matches!(change, Some(Change::Changed { drifted: true, .. }))
+}
+
+#[test]
+fn only_a_change_of_what_we_applied_is_drift() {
+    let changed: [(&str, Sighting, bool); 6] = [
+        ("another manager set a field of its own", sighting(11, 7), false),
+        ("one of our fields was taken", sighting(11, 8), true),
+        ("kubectl wrote", Sighting { overridden: true, ..sighting(11, 7) }, true),
+        ("the owner label names another", Sighting { owner: Some(owner("other")), ..sighting(11, 7) }, true),
+        ("the owner label is gone", Sighting { owner: None, ..sighting(11, 7) }, true),
+        ("an event from before our write", sighting(9, 8), false),
+    ];
+    for (what, seen, expected) in changed {
+        let mut index = held();
+        assert_eq!(drifted(index.seen(&kind(), seen).as_ref()), expected, "{what}");
+        assert_eq!(index.intact(&id()), !expected, "{what}");
+    }
+}
+
+#[test]
+fn drift_is_told_once_until_it_is_put_back() {
+    let mut index = held();
+    assert!(drifted(index.seen(&kind(), sighting(11, 8)).as_ref()));
+    assert_eq!(index.seen(&kind(), sighting(12, 8)), None);
+    index.begin(&id());
+    assert_eq!(index.hold(&kind(), sighting(13, 7), true), None);
+    assert!(drifted(index.seen(&kind(), sighting(14, 8)).as_ref()));
+}
+
+#[test]
+fn our_own_write_is_not_drift_whichever_news_comes_first() {
+    let mut index = held();
+    index.begin(&id());
+    assert_eq!(index.seen(&kind(), sighting(11, 8)), None, "the watch was faster than the answer");
+    assert_eq!(index.hold(&kind(), sighting(11, 8), true), None);
+    assert!(index.intact(&id()));
+    index.begin(&id());
+    assert_eq!(index.seen(&kind(), sighting(13, 5)), None, "written by someone else after our write");
+    assert!(drifted(index.hold(&kind(), sighting(12, 9), true).as_ref()));
+}
+
+#[test]
+fn a_write_that_failed_hides_no_drift() {
+    let mut index = held();
+    index.begin(&id());
+    assert_eq!(index.seen(&kind(), sighting(11, 8)), None);
+    assert!(drifted(index.abandon(&id()).as_ref()));
+}
+
+#[test]
+fn an_object_that_left_is_gone_unless_it_was_written_since() {
+    let mut index = held();
+    assert_eq!(index.left(&kind(), "n", "a", 9), None);
+    assert!(index.intact(&id()));
+    assert_eq!(index.left(&kind(), "n", "a", 11), Some(Change::Gone { id: id(), owner: owner("apps") }));
+    assert!(!index.intact(&id()));
+}
+
+#[test]
+fn a_list_tells_what_left_while_the_watch_was_away() {
+    let mut index = held();
+    assert_eq!(index.listed(&kind(), &HashSet::from([key("n", "a")]), 20), []);
+    assert_eq!(index.listed(&kind(), &HashSet::new(), 5), [], "a list from before our write");
+    assert_eq!(index.listed(&kind(), &HashSet::new(), 20).len(), 1);
+}
+
+#[test]
+fn what_was_let_go_is_no_ones_concern() {
+    let mut index = held();
+    index.release(&id());
+    assert_eq!(index.seen(&kind(), sighting(11, 8)), None);
+    assert_eq!(index.left(&kind(), "n", "a", 12), None);
+}
+
+#[test]
+fn nothing_is_intact_while_its_watch_is_broken() {
+    let mut index = held();
+    let failure = ApiFailure::Fenced("x".into());
+    index.set_watching(&kind(), Watching::Broken(failure));
+    assert!(!index.intact(&id()));
+}
+
+#[test]
+fn who_waits_is_woken_for_its_objects_only() {
+    let mut index = held();
+    let (mine, other) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let ticket = index.wait(&[id()], &mine);
+    index.wait(&[identify(&kind(), "n", "b")], &other);
+    index.seen(&kind(), sighting(11, 7));
+    let woken = |notify: &Notify| futures::FutureExt::now_or_never(notify.notified()).is_some();
+    assert!(woken(&mine) && !woken(&other));
+    index.leave(&[id()], ticket);
+    index.seen(&kind(), sighting(12, 7));
+    assert!(!woken(&mine));
+}
