@@ -182,7 +182,7 @@ fn who_is_blocked_hears_why_and_a_cycle_does_not_go_round() {
     bench.blocked("b");
     let fails = |bench: &mut Bench, name: &str, news| {
         let run = bench.running.remove(name).unwrap();
-        let next = Next::Unblocked(MINUTE);
+        let next = Next::Unblocked(10 * MINUTE);
         bench.send(Event::Finished { key: key(name), run, ready: false, news, next });
     };
     fails(&mut bench, "a", true);
