@@ -278,11 +278,11 @@ mod tests {
     fn a_fence_closes_by_itself() {
         let fence = Fence::closed();
         assert!(!fence.is_open());
-        fence.open_until(Instant::now() + Duration::from_secs(60));
+        fence.open_until(Instant::now() + Duration::from_mins(1));
         assert!(fence.is_open() && fence.clone().is_open());
         fence.open_until(Instant::now());
         assert!(!fence.is_open(), "its time is up");
-        fence.open_until(Instant::now() + Duration::from_secs(60));
+        fence.open_until(Instant::now() + Duration::from_mins(1));
         fence.close();
         assert!(!fence.is_open());
     }

@@ -147,7 +147,7 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
         memo: None,
         thorough: false,
         drifted: BTreeSet::new(),
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         cancel,
     };
     let work = reconcile(&fake, &fake, &job, &diary);

@@ -47,7 +47,7 @@ fn done() -> Done {
         digest: Some(Digest::of("built")),
         changes: vec!["Service/default/podinfo created".into()],
         warnings: Vec::new(),
-        health: Some(Std::from_millis(3000)),
+        health: Some(Std::from_secs(3)),
     }
 }
 
@@ -85,7 +85,7 @@ fn a_success_says_what_flux_says() {
         "Reconciliation finished in 176ms, next run in 10m0s\nService/default/podinfo created"
     );
     assert_eq!((event.warning, event.revision.as_deref()), (false, Some(REVISION)));
-    assert_eq!((verdict.next, verdict.ready), (Next::Interval(Std::from_secs(600)), true));
+    assert_eq!((verdict.next, verdict.ready), (Next::Interval(Std::from_mins(10)), true));
 }
 
 #[test]
@@ -146,8 +146,8 @@ fn drift_that_was_corrected_is_an_event() {
 /// Outcome, reason, the message or its beginning, whether it stalls, and when it is tried again.
 #[expect(clippy::too_many_lines, reason = "one row for each outcome that is a failure")]
 fn failures() -> Vec<(Outcome, &'static str, &'static str, bool, Next)> {
-    let retry = Next::After(Std::from_secs(60));
-    let unblocked = Next::Unblocked(Std::from_secs(600));
+    let retry = Next::After(Std::from_mins(1));
+    let unblocked = Next::Unblocked(Std::from_mins(10));
     let ill = Ill {
         subject: "Deployment/n/d".into(),
         status: "InProgress".into(),
@@ -440,7 +440,7 @@ fn fetch(outcome: &FetchOutcome, previous: &GitRepositoryStatus) -> SourceVerdic
     let context = SourceContext {
         key: &key("repo"),
         generation: 2,
-        interval: Std::from_secs(60),
+        interval: Std::from_mins(1),
         requested_at: None,
         ignore: None,
         previous,

@@ -1,7 +1,5 @@
 //! What is wrong with what is in Git: each case names file, object and cause, and leaves the last good state.
 
-use std::time::Duration;
-
 use harness::eventually;
 use serde_json::{Value, json};
 
@@ -14,6 +12,9 @@ fn object(api_version: &str, kind: &str, name: &str, rest: &Value) -> String {
 }
 
 /// I01, I04, I07, I08, I11: nothing is applied, nothing is deleted, and the next good commit heals.
+/// A case's name, the files that make it, and what its message names.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 #[tokio::test]
 async fn what_cannot_be_built_is_told_with_its_file_and_changes_nothing() {
     let good = config_map("good", "1");
@@ -25,7 +26,7 @@ async fn what_cannot_be_built_is_told_with_its_file_and_changes_nothing() {
     let (remote, outside) =
         (kustomization("https://example.com/base.yaml"), kustomization("../../../etc/passwd"));
     let (cycle, again) = (kustomization("../other"), "resources: [../apps]\n".to_owned());
-    let cases: [(&str, &[(&str, &str)], &str); 5] = [
+    let cases: [Case<'_>; 5] = [
         ("malformed", &[("apps/bad.yaml", "a: [1,\nb: {")], "apps/bad.yaml"),
         ("duplicate", &[("apps/bad.yaml", &good)], "bad.yaml"),
         (
@@ -216,5 +217,4 @@ async fn a_malformed_object_stalls_alone() {
     let status =
         stage.until("bad", "stalled", |status| condition(status, "Stalled")["status"] == "True").await;
     assert!(condition(&status, "Ready")["message"].to_string().contains("99999999999999999999h"), "{status}");
-    tokio::time::sleep(Duration::from_millis(10)).await;
 }

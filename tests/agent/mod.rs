@@ -3,6 +3,7 @@
 mod faults;
 mod input;
 mod order;
+mod safety;
 mod stage;
 
 use serde_json::json;

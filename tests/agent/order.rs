@@ -54,8 +54,14 @@ async fn a_dependency_that_fails_later_leaves_its_dependents_as_they_are() {
     stage.ready("b").await;
     stage.push(&[("a/a.yaml", "a: [")]);
     stage.reason("a", "BuildFailed").await;
-    let message = stage.reason("b", "DependencyNotReady").await;
-    assert!(message.contains("'later-") && message.contains("a' is not ready"), "{message}");
+    // At first it may say that a is not up to date; when a has failed, what is wrong with a.
+    let told = stage
+        .until("b", "blocked with the cause", |status| {
+            let message = condition(status, "Ready")["message"].to_string();
+            message.contains("a' is not ready") && message.contains("kustomize build failed")
+        })
+        .await;
+    assert_eq!(condition(&told, "Ready")["reason"], "DependencyNotReady");
     assert_eq!(stage.data("b").await.unwrap()["value"], "1");
     assert_eq!(stage.data("a").await.unwrap()["value"], "1");
     stage.push(&[("a/a.yaml", &config_map("a", "2"))]);

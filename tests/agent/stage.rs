@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 /// Where the agents' ServiceAccount is.
 pub(crate) const HOME: &str = "flux-system";
 /// How long anything in these tests may take that is not itself about time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A namespace, a repository, and whoever asks for them.
 pub(crate) struct Stage {
@@ -156,7 +156,7 @@ impl Stage {
     pub(crate) async fn source(&self, name: &str, spec: Value) -> anyhow::Result<()> {
         let mut all = json!({"url": self.git.url(&self.repo), "interval": "1s", "secretRef": {"name": "repo"},
                              "ref": {"branch": "main"}});
-        merge(&mut all, &spec);
+        json_patch::merge(&mut all, &spec);
         self.apply(json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "spec": all,
                           "metadata": {"name": name, "namespace": self.namespace}}))
             .await?;
@@ -168,7 +168,7 @@ impl Stage {
         let mut all = json!({"interval": "10m", "retryInterval": "2s", "prune": true, "path": format!("./{name}"),
                              "sourceRef": {"kind": "GitRepository", "name": "repo"},
                              "targetNamespace": self.namespace});
-        merge(&mut all, &spec);
+        json_patch::merge(&mut all, &spec);
         self.apply(
             json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "spec": all,
                           "metadata": {"name": name, "namespace": self.namespace}}),
@@ -272,8 +272,4 @@ pub(crate) fn condition(status: &Value, kind: &str) -> Value {
 pub(crate) fn config_map(name: &str, value: &str) -> String {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"value": value}})
         .to_string()
-}
-
-fn merge(into: &mut Value, from: &Value) {
-    json_patch::merge(into, from);
 }
