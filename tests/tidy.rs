@@ -72,7 +72,7 @@ const WRITE_WORDS: [&str; 9] = [
 ];
 
 /// Where a cluster is written to, and why beside `cluster/apply`.
-const WRITERS: [(&str, &str); 3] = [
+const WRITERS: [(&str, &str); 6] = [
     ("src/cluster/apply.rs", "objects of a build"),
     ("src/cluster/observe.rs", "dry runs"),
     ("src/cluster/preflight.rs", "reviews of rights, which store nothing"),
