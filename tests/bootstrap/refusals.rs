@@ -68,12 +68,12 @@ async fn every_refusal_of_github_is_told_with_its_fix() {
         site.hub.refuse(Some(refusal));
         let run = ended(site.bootstrap(&[])).await;
         assert_eq!(run.code, code, "{status}: {}", run.stderr);
-        let (told, hints): (Vec<&str>, Vec<&str>) = run
+        let (crosses, hints): (Vec<&str>, Vec<&str>) = run
             .stderr
             .lines()
             .filter(|line| line.starts_with(['✗', ' ']))
             .partition(|line| line.starts_with('✗'));
-        assert!(told.len() == 1 && told[0].contains(told), "{status}: {}", run.stderr);
+        assert!(crosses.len() == 1 && crosses[0].contains(told), "{status}: {}", run.stderr);
         assert!(hints.iter().any(|line| line.starts_with("  fix: ") && line.contains(fix)), "{}", run.stderr);
         assert!(!run.stderr.contains(TOKEN));
         if is_preflight {

@@ -126,7 +126,7 @@ fn hostile_texts_are_refused_and_not_expanded() {
     });
     let large = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(1 << 20), ["*a"; 1000].join(", "));
     let deep = "[".repeat(100_000);
-    let deep_block: String = (0..1000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let deep_block = (0..1000).fold(String::new(), |text, depth| text + &" ".repeat(depth) + "a:\n");
     let deep_alias: String = (0..10)
         .fold(format!("a0: &a0 {}{}\n", "[".repeat(100), "]".repeat(100)), |text, at| {
             format!("{text}a{}: &a{} {}*a{at}{}\n", at + 1, at + 1, "[".repeat(100), "]".repeat(100))
