@@ -22,6 +22,6 @@ pub use git::{
     Change, GitServer, GitServerOptions, HostKeyType, HttpsAuth, HttpsGitServer, KeyAlgorithm, KeyId, Repo,
     SshKey,
 };
-pub use github::{Fault, GitHub};
+pub use github::{Fault, GitHub, Token};
 pub use proxy::{Mode, Proxy};
 pub use webhook::{Answer, Webhook};
