@@ -28,23 +28,23 @@ impl Workload {
         Self { title: "100 x 10 objects", names, chained: false }
     }
 
-    /// How many Kustomizations there are.
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
-    }
-
     /// The files of the repository, one a Kustomization.
     pub(crate) fn files(&self) -> Vec<(String, String)> {
         let file = |name: &String| {
-            let documents: Vec<String> = objects_of(name).iter().map(Value::to_string).collect();
+            let documents: Vec<String> = objects_of(name, NAMESPACE).iter().map(Value::to_string).collect();
             (format!("{name}/objects.yaml"), documents.join("\n---\n"))
         };
         self.names.iter().map(file).collect()
     }
 
-    /// All objects that the Kustomizations hold.
-    pub(crate) fn objects(&self) -> Vec<Value> {
-        self.names.iter().flat_map(|name| objects_of(name)).collect()
+    /// The names of the Kustomizations.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// All objects that the Kustomizations hold, in another namespace.
+    pub(crate) fn objects(&self, namespace: &str) -> Vec<Value> {
+        self.names.iter().flat_map(|name| objects_of(name, namespace)).collect()
     }
 
     /// The Kustomization objects, reading from the GitRepository `bench`.
@@ -76,8 +76,8 @@ impl Workload {
 }
 
 /// Ten objects: one application as people write it.
-fn objects_of(name: &str) -> Vec<Value> {
-    let metadata = |suffix: &str| json!({"name": format!("{name}{suffix}"), "namespace": NAMESPACE});
+fn objects_of(name: &str, namespace: &str) -> Vec<Value> {
+    let metadata = |suffix: &str| json!({"name": format!("{name}{suffix}"), "namespace": namespace});
     let labels = json!({"app.kubernetes.io/name": name});
     let mut objects = vec![
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata("")}),
