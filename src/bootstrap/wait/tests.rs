@@ -92,6 +92,29 @@ fn a_failure_that_stands_ends_the_wait_and_a_new_try_prolongs_it() {
 }
 
 #[test]
+fn a_dependency_that_is_nowhere_ends_the_wait_too() {
+    let mut tree = Tree::default();
+    let start = Instant::now();
+    let overview = Overview::of(&[], &[kustomization("a", &["gone"], "False", &[])]);
+    assert!(!tree.is_stuck(&overview, start));
+    assert!(tree.is_stuck(&overview, start + Duration::from_secs(30)));
+}
+
+#[test]
+fn what_others_wait_for_is_told_first() {
+    let mut tree = Tree { root: ("n".into(), "z-root".into()), ..Tree::default() };
+    let all = [
+        kustomization("a", &["b"], "True", &[]),
+        kustomization("b", &["c"], "True", &[]),
+        kustomization("c", &[], "True", &[]),
+        kustomization("z-root", &[], "True", &[]),
+    ];
+    let told = told(&mut tree, &all, Instant::now());
+    let names: Vec<&str> = told[1..].iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(names, ["z-root", "c", "b", "a"]);
+}
+
+#[test]
 fn a_pod_that_does_not_run_says_why() {
     let pod = |status: Value| {
         let value = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "status": status});
