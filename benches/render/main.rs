@@ -18,6 +18,7 @@ use lockgate::tree::Tree;
 use workload::Workload;
 
 /// How often something is run; the median counts.
+#[derive(Clone, Copy)]
 struct Runs {
     kustomize: usize,
     lockgate: usize,

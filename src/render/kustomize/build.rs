@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::file::{Kustomization, first_document};
 use super::load::Loader;
 use super::merge;
-use super::res::Res;
+use super::res::{KindRef, Res};
 use super::schema::Schema;
 use crate::render::error::{Fault, Result};
 
@@ -92,13 +92,12 @@ impl Build {
     /// Takes note of an object that was read, and notes in it what a schema says of its kind. A kind that is not built
     /// in makes kustomize keep the schema built in beside one that a later kustomization names.
     pub(crate) fn meet(&self, res: &mut Res) {
-        let api_version = res.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-        if Schema::built_in().is_namespaced(api_version, res.kind()).is_some() {
+        if Schema::built_in().is_namespaced(res.gvk()).is_some() {
             return;
         }
         self.needs_built_in.set(true);
         if let Some(Schemas { own: Some(own), .. }) = self.schema.borrow().as_deref() {
-            res.outside = own.is_namespaced(api_version, res.kind()) == Some(false);
+            res.outside = own.is_namespaced(res.gvk()) == Some(false);
         }
     }
 
@@ -109,7 +108,7 @@ impl Build {
         let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default();
         let schema = match schemas.as_deref() {
             Some(Schemas { own: Some(own), built_in })
-                if !built_in || own.of_kind(text("apiVersion"), text("kind")).is_some() =>
+                if !built_in || own.of_kind(KindRef::new(text("apiVersion"), text("kind"))).is_some() =>
             {
                 own
             }
