@@ -63,21 +63,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let recipe = kustomize::Recipe { path, flavour: Flavour::Cli };
     let built = kustomize::build(&tree, &recipe).map_err(|error| Error::failed(error.to_string()))?;
     warn(&built.warnings);
-    let documents: Vec<String> = built.objects.iter().map(|built| yaml::to_string(&built.value)).collect();
-    output::write(&documents.join("---\n"))?;
+    output::write_documents(built.objects.into_iter().map(|built| yaml::to_string(&built.value)))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn print(rendered: &[Rendered]) -> Result<ExitCode, Error> {
-    let mut documents = Vec::new();
     for built in rendered {
         warn(&built.warnings);
-        for (index, object) in built.objects.iter().enumerate() {
-            let heading = if index == 0 { format!("# {}\n", built.subject) } else { String::new() };
-            documents.push(format!("{heading}{}", yaml::to_string(object.value())));
-        }
     }
-    output::write(&documents.join("---\n"))?;
+    output::write_documents(rendered.iter().flat_map(|built| {
+        built.objects.iter().enumerate().map(|(index, object)| {
+            let heading = if index == 0 { format!("# {}\n", built.subject) } else { String::new() };
+            format!("{heading}{}", yaml::to_string(object.value()))
+        })
+    }))?;
     Ok(ExitCode::SUCCESS)
 }
 
