@@ -112,7 +112,7 @@ async fn values(
 
 /// Fields that ask for what is not there yet are refused: passing over them in silence would apply something other than
 /// what is meant.
-fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
+pub(super) fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
     let asked = [
         ("kubeConfig", spec.kube_config.is_some()),
         ("decryption", spec.decryption.is_some()),
