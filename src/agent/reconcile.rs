@@ -98,6 +98,9 @@ async fn attempt(
     if deleting {
         return ended(pipeline::remove(&cluster, &shared.cluster, kustomization).await);
     }
+    if let Err(outcome) = pipeline::supported(&kustomization.spec) {
+        return ended(outcome);
+    }
     let snapshot = match source(shared, kustomization) {
         Ok(snapshot) => snapshot,
         Err(outcome) => return ended(outcome),

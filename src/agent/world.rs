@@ -202,9 +202,6 @@ impl World {
         for named in &kustomization.spec.depends_on {
             let dependency = Key::new(named.namespace.as_ref().unwrap_or(&metadata.namespace), &named.name);
             let blocked = |reason| Outcome::Blocked(Blocker { dependency: dependency.clone(), reason });
-            if named.ready_expr.is_some() {
-                return Err(blocked(BlockReason::Expression));
-            }
             match inner.judge(kustomization, &dependency, revision) {
                 Ok(()) => {}
                 Err(NotReadyReason::NotFound) => return Err(blocked(BlockReason::Missing)),

@@ -206,7 +206,7 @@ fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome {
         Settled::Healthy => return Outcome::Ready(done),
         Settled::Stalled(objects) => WaitEnd::Stalled(objects.into_iter().map(ill).collect()),
         Settled::TimedOut(objects) => WaitEnd::TimedOut(objects.into_iter().map(ill).collect()),
-        Settled::Unknown(failure) if failure.is_transient() => {
+        Settled::Unknown(failure) if failure.is_unreachable() => {
             return Outcome::Unreachable { message: failure.to_string() };
         }
         Settled::Unknown(failure) => WaitEnd::Unknown(failure.to_string()),

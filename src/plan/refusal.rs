@@ -96,6 +96,8 @@ pub enum Cause {
     Invalid,
     /// The cluster has no such kind, or not yet.
     UnknownKind(Gvk),
+    /// The server behind the kind's API group does not answer.
+    GroupDown(String),
     /// A webhook says no.
     WebhookDenied(String),
     /// A webhook cannot be asked.
@@ -138,6 +140,17 @@ impl Refusal {
         Self::new(id, phase, Cause::UnknownKind(gvk), text)
     }
 
+    /// The kind's API group is served by something that does not answer.
+    pub fn group_down(id: ObjectId, phase: Phase) -> Self {
+        let group = id.group.clone();
+        Self::new(
+            id,
+            phase,
+            Cause::GroupDown(group.clone()),
+            format!("the server behind the API group {group} does not answer"),
+        )
+    }
+
     /// The kind is namespaced, and the object names no namespace.
     pub fn namespace_not_specified(id: ObjectId, phase: Phase) -> Self {
         let text = format!("{} is a namespaced kind", id.kind);
@@ -167,6 +180,7 @@ impl Refusal {
             Cause::NamespaceMissing(_)
             | Cause::NamespaceTerminating(_)
             | Cause::UnknownKind(_)
+            | Cause::GroupDown(_)
             | Cause::WebhookDown(_)
             | Cause::Conflict
             | Cause::Unavailable => true,
@@ -214,6 +228,9 @@ impl Refusal {
             Cause::UnknownKind(_) => {
                 "its CustomResourceDefinition is not there: add it to this build or to one that it depends on"
                     .into()
+            }
+            Cause::GroupDown(_) => {
+                "see kubectl get apiservices; is what its APIService points to healthy?".into()
             }
             Cause::WebhookDown(name) => {
                 format!("the webhook {name} does not answer; is what it runs on healthy?")

@@ -3,12 +3,14 @@
 //! The functions are pure and total. An outcome that is added does not compile until it is judged here. Texts are Flux's
 //! wherever Flux has one, since people and tools look for them; causes and cures follow after them.
 
+mod judge;
 mod kustomization;
 mod outcome;
 mod redact;
 mod source;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::time::Duration as StdDuration;
 
@@ -17,10 +19,13 @@ use crate::model::{Condition, ConditionStatus, Conditions, Duration, Key, Timest
 use crate::queue::Next;
 
 pub use kustomization::{progressing, verdict};
-pub use outcome::{BlockReason, Blocker, Done, FetchOutcome, Ill, Outcome, Refused, WaitEnd};
+pub use outcome::{BlockReason, Blocker, Done, FetchCause, FetchOutcome, Ill, Outcome, Refused, WaitEnd};
 pub use redact::Redactor;
 pub use source::{SourceContext, SourceVerdict, source_verdict};
 
+const READY: &str = "Ready";
+const RECONCILING: &str = "Reconciling";
+const STALLED: &str = "Stalled";
 /// The longest message of a condition. Kubernetes allows 32768 characters; nobody reads as many.
 const MESSAGE_LIMIT: usize = 8 * 1024;
 /// The longest message of an event (`events.k8s.io/v1`).
@@ -68,6 +73,24 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// How long the reconcile took.
     pub took: StdDuration,
+}
+
+impl Context<'_> {
+    /// Whether the status is Ready at this generation and revision already.
+    fn is_ready(&self) -> bool {
+        let ready = self.previous.conditions.get(READY);
+        let applied = self.previous.last_applied_revision.as_deref();
+        ready.is_some_and(|ready| {
+            ready.status == ConditionStatus::True && ready.observed_generation == Some(self.generation)
+        }) && (self.revision.is_none() || applied == self.revision)
+    }
+
+    /// Whether this generation and revision are worked on for the first time.
+    fn is_new(&self) -> bool {
+        let ready = self.previous.conditions.get(READY);
+        ready.is_none_or(|ready| ready.observed_generation != Some(self.generation))
+            || self.previous.last_attempted_revision.as_deref() != self.revision
+    }
 }
 
 /// What to write, to say and to do next.
@@ -181,6 +204,17 @@ fn shorten(text: &str, limit: usize) -> String {
         end -= 1;
     }
     format!("{}{NOTE}", &text[..end])
+}
+
+/// What is said of fields that ask for what is not there yet, by their names below `spec`; `None` where none is asked for.
+pub fn unsupported(fields: &[(&str, bool)]) -> Option<String> {
+    let asked: Vec<String> =
+        fields.iter().filter(|(_, asked)| *asked).map(|(field, _)| format!("spec.{field}")).collect();
+    match asked.as_slice() {
+        [] => None,
+        [one] => Some(format!("{one} is not supported yet; remove it")),
+        many => Some(format!("{} are not supported yet; remove them", many.join(", "))),
+    }
 }
 
 /// Several findings as one message: alone as it is, more as a list.

@@ -89,7 +89,7 @@ pub enum Outcome {
         /// Which, and why.
         message: String,
     },
-    /// The object itself is not of its kind's form.
+    /// The object itself is not of its kind's form, or asks for what is not supported.
     Malformed {
         /// Which field, and why.
         message: String,
@@ -233,8 +233,6 @@ pub enum BlockReason {
     },
     /// It is ready, at another revision of the same source.
     Outdated,
-    /// Its `readyExpr` is not supported.
-    Expression,
 }
 
 /// How a fetch of a GitRepository ended.
@@ -258,14 +256,14 @@ pub enum FetchOutcome {
     },
     /// The repository could not be fetched.
     Failed {
-        /// `AuthenticationFailed`, `GitOperationFailed`, ...
-        reason: &'static str,
+        /// What kept it from being fetched.
+        cause: FetchCause,
         /// What happened, and the cure.
         message: String,
         /// Whether nothing but a change of the object helps.
         terminal: bool,
     },
-    /// The object is not of its kind's form.
+    /// The object is not of its kind's form, or asks for what is not supported.
     Malformed {
         /// Which field, and why.
         message: String,
@@ -275,4 +273,19 @@ pub enum FetchOutcome {
         /// Where in the code it is; what it said may quote anything.
         message: String,
     },
+}
+
+/// What kept a repository from being fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchCause {
+    /// The host is not the one expected, or does not let the credentials in; or there are none.
+    Authentication,
+    /// The host, the network, or what was asked of them.
+    Operation,
+    /// `spec.url` can never work.
+    Url,
+    /// The repository has no commits.
+    Empty,
+    /// The local object store.
+    Storage,
 }

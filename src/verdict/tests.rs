@@ -2,6 +2,8 @@
 
 use std::time::Duration as Std;
 
+mod failures;
+
 use super::*;
 use crate::api::{GitRepositoryStatus, InventoryEntry};
 use crate::model::{ConditionStatus, Digest};
@@ -143,237 +145,12 @@ fn drift_that_was_corrected_is_an_event() {
     );
 }
 
-/// Outcome, reason, the message or its beginning, whether it stalls, and when it is tried again.
-#[expect(clippy::too_many_lines, reason = "one row for each outcome that is a failure")]
-fn failures() -> Vec<(Outcome, &'static str, &'static str, bool, Next)> {
-    let retry = Next::After(Std::from_mins(1));
-    let unblocked = Next::Unblocked(Std::from_mins(10));
-    let ill = Ill {
-        subject: "Deployment/n/d".into(),
-        status: "InProgress".into(),
-        cause: "0 of 1 available".into(),
-    };
-    let block = |reason| Outcome::Blocked(Blocker { dependency: key("kube-network"), reason });
-    vec![
-        (
-            Outcome::Unhealthy {
-                done: done(),
-                end: WaitEnd::TimedOut(vec![ill.clone()]),
-                waited: Std::from_millis(570_010),
-            },
-            "HealthCheckFailed",
-            "health check failed after 9m30.01s: timeout waiting for: [Deployment/n/d status: 'InProgress']\n\
-             Deployment/n/d: 0 of 1 available",
-            false,
-            retry,
-        ),
-        (
-            Outcome::Unhealthy {
-                done: done(),
-                end: WaitEnd::Stalled(vec![Ill { status: "Failed".into(), cause: String::new(), ..ill }]),
-                waited: Std::from_secs(1),
-            },
-            "HealthCheckFailed",
-            "health check failed after 1s: failed early due to stalled resources: [Deployment/n/d status: 'Failed']",
-            false,
-            retry,
-        ),
-        (
-            Outcome::Refused {
-                refusals: vec![refused("X/n dry-run failed", false, false)],
-                inventory: vec![],
-            },
-            "ReconciliationFailed",
-            "X/n dry-run failed",
-            false,
-            retry,
-        ),
-        (
-            Outcome::Refused {
-                refusals: vec![refused("one", false, false), refused("two", true, false)],
-                inventory: vec![],
-            },
-            "ReconciliationFailed",
-            "2 objects are refused:\n- one\n- two",
-            false,
-            Next::Backoff,
-        ),
-        (
-            Outcome::Refused { refusals: vec![refused("may not", false, true)], inventory: vec![] },
-            "AccessDenied",
-            "may not",
-            false,
-            retry,
-        ),
-        (
-            Outcome::PruneFailed { done: done(), failures: vec!["ConfigMap/n/c: denied".into()] },
-            "PruneFailed",
-            "delete failed, errors: ConfigMap/n/c: denied",
-            false,
-            retry,
-        ),
-        (
-            Outcome::PruneRefused { count: 11 },
-            "PruneFailed",
-            "the build has become empty, which would delete all 11 objects",
-            true,
-            retry,
-        ),
-        (
-            block(BlockReason::Missing),
-            "DependencyNotReady",
-            "dependency 'flux-system/kube-network' not found",
-            false,
-            unblocked,
-        ),
-        (
-            block(BlockReason::Outdated),
-            "DependencyNotReady",
-            "dependency 'flux-system/kube-network' revision is not up to date",
-            false,
-            unblocked,
-        ),
-        (
-            block(BlockReason::NotReady {
-                chain: vec![key("kube-network"), key("kube-security")],
-                message: Some("webhook is down".into()),
-            }),
-            "DependencyNotReady",
-            "dependency 'flux-system/kube-network' is not ready: blocked by kube-network -> kube-security: webhook is \
-             down",
-            false,
-            unblocked,
-        ),
-        (
-            block(BlockReason::NotReady { chain: vec![], message: None }),
-            "DependencyNotReady",
-            "dependency 'flux-system/kube-network' is not ready",
-            false,
-            unblocked,
-        ),
-        (
-            block(BlockReason::Expression),
-            "DependencyNotReady",
-            "dependency 'flux-system/kube-network' is not ready according to readyExpr eval",
-            false,
-            unblocked,
-        ),
-        (
-            Outcome::Cyclic { cycle: vec![key("a"), key("b"), key("c")] },
-            "DependencyNotReady",
-            "dependency cycle: a -> b -> c -> a; remove one of these from spec.dependsOn",
-            true,
-            unblocked,
-        ),
-        (
-            Outcome::SourceMissing { source: "GitRepository/flux-system/x".into() },
-            "ArtifactFailed",
-            "Source 'GitRepository/flux-system/x' not found",
-            false,
-            Next::Changed,
-        ),
-        (
-            Outcome::SourceNotReady {
-                source: "GitRepository/flux-system/x".into(),
-                message: Some("timed out".into()),
-            },
-            "ArtifactFailed",
-            "Source is not ready, artifact not found: GitRepository/flux-system/x: timed out",
-            false,
-            Next::Changed,
-        ),
-        (
-            Outcome::SourceRefused { message: "Bucket is not served".into() },
-            "ArtifactFailed",
-            "Bucket is not served",
-            true,
-            Next::Changed,
-        ),
-        (
-            Outcome::PathMissing { path: "gone".into() },
-            "ArtifactFailed",
-            "kustomization path not found: stat gone: no such file or directory",
-            false,
-            retry,
-        ),
-        (
-            Outcome::Unrenderable { message: "a.yaml: line 2: x".into() },
-            "BuildFailed",
-            "kustomize build failed: a.yaml: line 2: x",
-            false,
-            retry,
-        ),
-        (
-            Outcome::InputMissing { message: "substitute from 'ConfigMap/x' error: not found".into() },
-            "BuildFailed",
-            "substitute from 'ConfigMap/x' error: not found",
-            false,
-            Next::Backoff,
-        ),
-        (
-            Outcome::Malformed { message: "spec.interval".into() },
-            "InvalidSpec",
-            "spec.interval",
-            true,
-            Next::Changed,
-        ),
-        (Outcome::AccessDenied { message: "may not".into() }, "AccessDenied", "may not", false, retry),
-        (
-            Outcome::Panicked { message: "index".into() },
-            "ReconciliationFailed",
-            "internal error: index",
-            true,
-            retry,
-        ),
-        (
-            Outcome::RemovalFailed { failures: vec!["A/b: denied".into()] },
-            "PruneFailed",
-            "delete failed, errors: A/b: denied",
-            false,
-            retry,
-        ),
-    ]
-}
-
-#[test]
-fn every_failure_has_its_reason_and_its_next_try() {
-    for (outcome, reason, message, stalled, next) in failures() {
-        let before = ready();
-        let verdict = judge(&outcome, &before);
-        let (status, found_reason, found) = condition(&verdict.status, "Ready").unwrap();
-        assert_eq!((status, found_reason.as_str()), (ConditionStatus::False, reason), "{outcome:?}");
-        assert!(found.starts_with(message), "{outcome:?}: {found}");
-        assert_eq!(condition(&verdict.status, "Stalled").is_some(), stalled, "{outcome:?}");
-        let reconciling = condition(&verdict.status, "Reconciling").map(|c| c.1);
-        assert_eq!(reconciling.as_deref(), (!stalled).then_some("ProgressingWithRetry"), "{outcome:?}");
-        assert_eq!(verdict.next, next, "{outcome:?}");
-        assert!(!verdict.ready && !verdict.release && !verdict.silent);
-        assert_eq!(verdict.status.last_applied_revision, before.last_applied_revision, "{outcome:?}");
-        assert!(verdict.events[0].warning);
-        let again = judge(&outcome, &verdict.status);
-        assert_eq!(again.events, [], "said once: {outcome:?}");
-        assert_eq!(again.status, verdict.status, "a repetition writes nothing: {outcome:?}");
-    }
-}
-
-#[test]
-fn what_is_managed_is_kept_where_nothing_was_applied() {
-    let before = ready();
-    for (outcome, ..) in failures() {
-        let kept = judge(&outcome, &before).status.inventory == before.inventory;
-        let applied = matches!(
-            outcome,
-            Outcome::Unhealthy { .. } | Outcome::Refused { .. } | Outcome::PruneFailed { .. }
-        );
-        assert!(kept || applied, "{outcome:?}");
-    }
-}
-
 #[test]
 fn some_outcomes_leave_no_trace() {
     let before = ready();
     let cases = [
         (Outcome::Cancelled { done: done() }, Next::After(Std::ZERO)),
+        // It is what was applied, whether or not it can be looked at again.
         (Outcome::Unreachable { message: "refused".into() }, Next::Backoff),
         (Outcome::Fenced, Next::Changed),
         (Outcome::Suspended, Next::Changed),
@@ -474,7 +251,7 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
     assert_eq!(fetch(&refetched, &first.status).events, [], "fetched again after a restart");
 
     let failed = |terminal| FetchOutcome::Failed {
-        reason: "AuthenticationFailed",
+        cause: FetchCause::Authentication,
         message: "the key was refused".into(),
         terminal,
     };
