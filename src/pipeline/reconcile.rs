@@ -10,7 +10,7 @@ use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
 use crate::model::{Object, ObjectId};
 use crate::plan::{self, Inventory, Options, check_prune};
-use crate::verdict::{Done, Ill, Outcome, Redactor, WaitEnd};
+use crate::verdict::{Change, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
 
 /// Brings the cluster to what the source says.
 ///
@@ -94,7 +94,12 @@ async fn enact<C: Writes + Settle, J: Journal>(
     if kustomization.spec.prune {
         let stale = prune::references(&managed, stale);
         let pruned = prune::delete(cluster, &owner(kustomization), stale).await;
-        progress.changes.extend(pruned.deleted.iter().map(|gone| format!("{} deleted", gone.id.subject())));
+        let deleted = pruned.deleted.into_iter();
+        progress.changes.extend(deleted.map(|gone| Change {
+            id: gone.id,
+            deed: Deed::Deleted,
+            fields: vec![],
+        }));
         for (reference, message) in pruned.failed {
             progress.inventory.insert(reference.id, reference.version);
             failures.push(message);

@@ -6,9 +6,11 @@
 use std::fmt;
 use std::ops::Deref;
 
+use serde_json::Value;
+
 use super::redact;
 use crate::api::keys;
-use crate::model::{Gvk, ObjectId};
+use crate::model::{Gvk, Object, ObjectId};
 
 /// What the API server answered to a request about one object, other than success.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,7 +72,12 @@ pub enum Cause {
     /// The namespace does not exist, or not yet.
     NamespaceMissing(String),
     /// The namespace is being deleted.
-    NamespaceTerminating(String),
+    NamespaceTerminating {
+        /// Which.
+        namespace: String,
+        /// Since when, and what holds it; empty where it was not looked at.
+        state: String,
+    },
     /// The object's kind is namespaced, and it names no namespace.
     NamespaceNotSpecified,
     /// A right is missing.
@@ -178,7 +185,7 @@ impl Refusal {
     pub fn is_transient(&self) -> bool {
         match &self.cause {
             Cause::NamespaceMissing(_)
-            | Cause::NamespaceTerminating(_)
+            | Cause::NamespaceTerminating { .. }
             | Cause::UnknownKind(_)
             | Cause::GroupDown(_)
             | Cause::WebhookDown(_)
@@ -204,14 +211,31 @@ impl Refusal {
         matches!(self.cause, Cause::Forbidden { .. })
     }
 
+    /// The namespace whose end stands in the way.
+    pub fn terminating_namespace(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::NamespaceTerminating { namespace, .. } => Some(namespace),
+            _ => None,
+        }
+    }
+
+    /// The same with what the namespace that is being deleted says of itself.
+    #[must_use]
+    pub fn explained_by(mut self, namespace: &Object) -> Self {
+        if let Cause::NamespaceTerminating { state, .. } = &mut self.0.cause {
+            *state = terminating(namespace);
+        }
+        self
+    }
+
     /// What helps, where that is known.
     pub fn cure(&self) -> Option<String> {
         Some(match &self.cause {
             Cause::NamespaceMissing(namespace) => {
                 format!("add the Namespace {namespace} to this build or to one that it depends on")
             }
-            Cause::NamespaceTerminating(namespace) => {
-                format!("the namespace {namespace} is terminating; this is tried again until it is gone")
+            Cause::NamespaceTerminating { namespace, state } => {
+                format!("namespace {namespace} terminating{state}; this is tried again until it is gone")
             }
             Cause::NamespaceNotSpecified => "set metadata.namespace, or spec.targetNamespace".into(),
             Cause::Forbidden { user, verb, resource, namespace } => {
@@ -384,7 +408,7 @@ fn forbidden(id: &ObjectId, answer: &Answer) -> Cause {
     let text = answer.message.as_str();
     let terminating = answer.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
     if terminating || text.contains("because it is being terminated") {
-        return Cause::NamespaceTerminating(id.namespace.clone());
+        return Cause::NamespaceTerminating { namespace: id.namespace.clone(), state: String::new() };
     }
     missing_right(text).unwrap_or(Cause::Denied)
 }
@@ -400,6 +424,22 @@ fn missing_right(text: &str) -> Option<Cause> {
     let namespace = after("in the namespace \"").and_then(quoted).unwrap_or_default();
     let resource = if group.is_empty() { resource } else { format!("{resource}.{group}") };
     Some(Cause::Forbidden { user, verb: verb.to_owned(), resource, namespace })
+}
+
+/// Since when a namespace is being deleted, its own finalizers, and those of what is in it.
+fn terminating(namespace: &Object) -> String {
+    let list = |pointer| namespace.pointer(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let own = ["/metadata/finalizers", "/spec/finalizers"].map(list).concat();
+    let mut holders: Vec<String> = own.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+    // "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
+    let inside = list("/status/conditions").iter().filter(|condition| {
+        condition["type"] == "NamespaceFinalizersRemaining" && condition["status"] == "True"
+    });
+    let told = inside.filter_map(|condition| condition["message"].as_str()?.split_once("remaining: "));
+    holders.extend(told.map(|(_, rest)| rest.to_owned()));
+    let since = namespace.text("/metadata/deletionTimestamp").map(|since| format!(" since {since}"));
+    let held = (!holders.is_empty()).then(|| format!(" (finalizers: {})", holders.join(", ")));
+    since.unwrap_or_default() + &held.unwrap_or_default()
 }
 
 fn not_found(id: &ObjectId, text: &str) -> Cause {

@@ -97,7 +97,7 @@ fn success(done: &Done, context: &Context<'_>) -> Verdict {
 }
 
 fn success_event(done: &Done, was_ready: bool, context: &Context<'_>) -> Event {
-    let changes = done.changes.join("\n");
+    let changes = done.changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let message = if was_ready {
         format!("Drift corrected:\n{changes}")
     } else {

@@ -12,6 +12,7 @@ mod source;
 mod tests;
 mod texts;
 
+use std::collections::BTreeSet;
 use std::time::Duration as StdDuration;
 
 use crate::api::KustomizationStatus;
@@ -19,10 +20,15 @@ use crate::model::{Condition, ConditionStatus, Conditions, Duration, Key, Timest
 use crate::queue::Next;
 
 pub use kustomization::{progressing, verdict};
-pub use outcome::{BlockReason, Blocker, Done, FetchCause, FetchOutcome, Ill, Outcome, Refused, WaitEnd};
+pub use outcome::{
+    BlockReason, Blocker, Change, Deed, Done, FetchCause, FetchOutcome, Ill, Outcome, Refused, WaitEnd,
+};
 pub use redact::Redactor;
 pub use source::{SourceContext, SourceVerdict, source_verdict};
 
+/// What ends a fight over fields.
+const FIGHT_CURE: &str =
+    "Take these fields out of Git, annotate the object with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent";
 const READY: &str = "Ready";
 const RECONCILING: &str = "Reconciling";
 const STALLED: &str = "Stalled";
@@ -110,6 +116,25 @@ pub struct Verdict {
     pub silent: bool,
 }
 
+/// Who keeps changing an object that Git sets otherwise, and what of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rivalry {
+    /// Field managers; empty where they are not known.
+    pub managers: BTreeSet<String>,
+    /// The paths of the fields that were put back.
+    pub fields: BTreeSet<String>,
+    /// Whether the object had to be made again.
+    pub deleted: bool,
+}
+
+impl Rivalry {
+    /// Takes note of what was put back.
+    pub fn add(&mut self, change: &Change) {
+        self.deleted |= change.deed == Deed::Created;
+        self.fields.extend(change.fields.iter().cloned());
+    }
+}
+
 /// An event on an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -134,13 +159,20 @@ impl Event {
     }
 
     /// That an object is put back again and again, as someone else keeps changing it.
-    pub fn fight(subject: &str, fields: &[String], managers: &[String], interval: StdDuration) -> Self {
-        let fields = if fields.is_empty() { "fields".to_owned() } else { fields.join(", ") };
-        let managers = if managers.is_empty() { "another manager".to_owned() } else { managers.join(", ") };
+    pub fn fight(subject: &str, rivalry: &Rivalry, interval: StdDuration) -> Self {
+        let names: Vec<String> = rivalry.managers.iter().cloned().collect();
+        let who = if names.is_empty() { "someone".to_owned() } else { names.join(", ") };
+        let fields: Vec<String> = rivalry.fields.iter().cloned().collect();
+        let (deed, cure) = match fields.as_slice() {
+            [] if rivalry.deleted => ("deleting it, though Git has it".to_owned(), "Remove it from Git"),
+            [] => ("changing it, though Git sets it otherwise".to_owned(), FIGHT_CURE),
+            fields => {
+                (format!("changing {}, which Git sets otherwise", outcome::some_of(fields)), FIGHT_CURE)
+            }
+        };
         let message = format!(
-            "{subject}: {managers} keeps changing {fields}, which Git sets; from now on it is put back less often, at the \
-             latest every {}. Remove the fields from Git, or annotate the object with \
-             kustomize.toolkit.fluxcd.io/ssa: IfNotPresent",
+            "{subject}: {who} keeps {deed}; from now on it is put back less often, at the latest every {}. {cure}, or \
+             stop what does so",
             Duration::from(interval)
         );
         Self::new(true, "DriftFight", &message, None)

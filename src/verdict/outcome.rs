@@ -1,9 +1,13 @@
 //! How a reconcile or a fetch ended, as data.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::api::InventoryEntry;
-use crate::model::{Digest, Key};
+use crate::model::{Digest, Key, ObjectId};
+
+/// How many fields of one object are named.
+const FIELDS_NAMED: usize = 5;
 
 /// How a reconcile of a Kustomization ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,6 +132,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What was applied, where everything was.
+    pub const fn done(&self) -> Option<&Done> {
+        match self {
+            Self::Ready(done)
+            | Self::Unhealthy { done, .. }
+            | Self::Cancelled { done }
+            | Self::PruneFailed { done, .. } => Some(done),
+            _ => None,
+        }
+    }
+
     /// In a few words, for a log. What the status says in full stands there.
     pub fn summary(&self) -> String {
         match self {
@@ -169,12 +184,59 @@ pub struct Done {
     pub inventory: Vec<InventoryEntry>,
     /// Digest of what was built.
     pub digest: Option<Digest>,
-    /// A line for each object that was changed: `Service/default/podinfo configured`.
-    pub changes: Vec<String>,
+    /// The objects that were changed.
+    pub changes: Vec<Change>,
     /// What people should know though it stops nothing.
     pub warnings: Vec<String>,
     /// How long the health check took; `None` when none was asked for.
     pub health: Option<Duration>,
+}
+
+/// An object that was changed. Its text is Flux's line: `Service/default/podinfo configured (spec.ports)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which object.
+    pub id: ObjectId,
+    /// What was done.
+    pub deed: Deed,
+    /// The fields that were put right, by their paths; their values stay untold.
+    pub fields: Vec<String>,
+}
+
+/// What was done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It was not there.
+    Created,
+    /// It was deleted and made anew.
+    Recreated,
+    /// It was there, and otherwise.
+    Configured,
+    /// It is no longer built.
+    Deleted,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deed = match self.deed {
+            Deed::Created => "created",
+            Deed::Recreated => "created anew",
+            Deed::Configured => "configured",
+            Deed::Deleted => "deleted",
+        };
+        write!(f, "{} {deed}", self.id.subject())?;
+        if self.fields.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", some_of(&self.fields))
+    }
+}
+
+/// The first few of many paths, and how many there are beside them.
+pub(super) fn some_of(paths: &[String]) -> String {
+    let more = paths.len().saturating_sub(FIELDS_NAMED);
+    let first = paths.iter().take(FIELDS_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
 }
 
 /// Why a wait for health ended without it.

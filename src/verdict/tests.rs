@@ -43,13 +43,58 @@ fn judge(outcome: &Outcome, previous: &KustomizationStatus) -> Verdict {
     verdict(outcome, &context(&key("apps"), previous))
 }
 
+fn change(deed: Deed, fields: &[&str]) -> Change {
+    let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+    Change { id: "default_podinfo__Service".parse().unwrap(), deed, fields }
+}
+
 fn done() -> Done {
     Done {
         inventory: vec![entry("default_podinfo__Service")],
         digest: Some(Digest::of("built")),
-        changes: vec!["Service/default/podinfo created".into()],
+        changes: vec![change(Deed::Created, &[])],
         warnings: Vec::new(),
         health: Some(Std::from_secs(3)),
+    }
+}
+
+#[test]
+fn a_change_is_told_as_flux_tells_it() {
+    let many = ["a", "b", "c", "d", "e", "f", "g"];
+    let cases = [
+        (change(Deed::Created, &[]), "Service/default/podinfo created"),
+        (change(Deed::Recreated, &[]), "Service/default/podinfo created anew"),
+        (change(Deed::Deleted, &[]), "Service/default/podinfo deleted"),
+        (change(Deed::Configured, &["spec.ports"]), "Service/default/podinfo configured (spec.ports)"),
+        (change(Deed::Configured, &many), "Service/default/podinfo configured (a, b, c, d, e and 2 more)"),
+    ];
+    for (change, told) in cases {
+        assert_eq!(change.to_string(), told);
+    }
+}
+
+#[test]
+fn a_fight_names_who_and_what() {
+    let rivalry = |managers: &[&str], changes: &[Change]| {
+        let mut rivalry = Rivalry::default();
+        rivalry.managers.extend(managers.iter().map(|manager| (*manager).to_owned()));
+        changes.iter().for_each(|change| rivalry.add(change));
+        rivalry
+    };
+    let fields = change(Deed::Configured, &["spec.replicas", "spec.paused"]);
+    let cases = [
+        (
+            rivalry(&["kubectl-edit"], &[fields.clone(), fields]),
+            "kubectl-edit keeps changing spec.paused, spec.replicas, which Git sets otherwise; from now on it is put back \
+          less often, at the latest every 10m0s. Take these fields out of Git, ",
+        ),
+        (rivalry(&["a", "b"], &[]), "a, b keeps changing it, though Git sets it otherwise; "),
+        (rivalry(&[], &[change(Deed::Created, &[])]), "someone keeps deleting it, though Git has it; "),
+    ];
+    for (rivalry, told) in cases {
+        let event = Event::fight("Deployment/n/d", &rivalry, Std::from_mins(10));
+        assert!(event.message.starts_with(&format!("Deployment/n/d: {told}")), "{}", event.message);
+        assert!(event.warning && event.reason == "DriftFight");
     }
 }
 
@@ -136,8 +181,7 @@ fn a_revision_that_builds_the_same_is_applied_without_work() {
 
 #[test]
 fn drift_that_was_corrected_is_an_event() {
-    let corrected =
-        Done { changes: vec!["Service/default/podinfo configured (spec.ports)".into()], ..done() };
+    let corrected = Done { changes: vec![change(Deed::Configured, &["spec.ports"])], ..done() };
     let verdict = judge(&Outcome::Ready(corrected), &ready());
     assert_eq!(
         verdict.events[0].message,
