@@ -37,7 +37,7 @@ struct Figures {
 async fn main() -> anyhow::Result<()> {
     // `cargo bench` and `cargo test --benches` hand over arguments that mean nothing here.
     let mut rows = Vec::new();
-    for workload in [Workload::chain(), Workload::fleet()] {
+    for workload in [Workload::chain(), Workload::fleet(), Workload::crowd()] {
         eprintln!("{}: starting a control plane", workload.title);
         rows.extend(bench(&workload).await.with_context(|| workload.title)?);
     }

@@ -108,22 +108,21 @@ fn plain(tree: &Tree, path: String) -> Result<ExitCode, Error> {
     let recipe = kustomize::Recipe { path, flavour: Flavour::Cli };
     let built = kustomize::build(tree, &recipe).map_err(|error| Error::failed(error.to_string()))?;
     warn(&built.warnings);
-    let documents: Vec<String> = built.objects.iter().map(|built| yaml::to_string(&built.value)).collect();
-    output::write(&documents.join("---\n"))?;
+    output::write_documents(built.objects.into_iter().map(|built| yaml::to_string(&built.value)))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn print(rendered: &[Rendered]) -> Result<ExitCode, Error> {
-    let mut documents = Vec::new();
     for built in rendered {
         warn(&built.warnings);
-        for (index, resource) in built.resources.iter().enumerate() {
+    }
+    output::write_documents(rendered.iter().flat_map(|built| {
+        built.resources.iter().enumerate().map(|(index, resource)| {
             let heading = if index == 0 { format!("# {}\n", built.subject) } else { String::new() };
             let yaml = yaml::to_string(resource.object.value());
-            documents.push(format!("{heading}# Source: {}\n{yaml}", resource.origin));
-        }
-    }
-    output::write(&documents.join("---\n"))?;
+            format!("{heading}# Source: {}\n{yaml}", resource.origin)
+        })
+    }))?;
     Ok(ExitCode::SUCCESS)
 }
 
