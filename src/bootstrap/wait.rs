@@ -300,6 +300,10 @@ impl Tree {
         rows.sort_by_key(|row| (row.key() != self.root, place(&row.key()), row.key()));
         for row in rows {
             let key = row.key();
+            // What it waited for has just become ready, and it has not looked again.
+            if row.state == State::Blocked(Vec::new()) {
+                continue;
+            }
             let is_blocked = matches!(row.state, State::Blocked(_));
             if is_blocked {
                 self.free_since.remove(&key);
@@ -308,11 +312,11 @@ impl Tree {
             let word = row.state.word();
             let detail = match &row.state {
                 State::Ready | State::Suspended => format!("{} objects", row.objects),
-                State::Blocked(chain) if !chain.is_empty() => {
+                State::Blocked(chain) => {
                     let names: Vec<&str> = chain.iter().map(|(_, name)| name.as_str()).collect();
                     format!("blocked by {}", names.join(" → "))
                 }
-                State::Blocked(_) | State::Failing | State::Progressing => row.what.clone(),
+                State::Failing | State::Progressing => row.what.clone(),
             };
             let news = (word, detail.clone());
             if self.told.get(&key) != Some(&news) {
