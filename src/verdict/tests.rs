@@ -78,7 +78,9 @@ fn a_fight_names_who_and_what() {
     let rivalry = |managers: &[&str], changes: &[Change]| {
         let mut rivalry = Rivalry::default();
         rivalry.managers.extend(managers.iter().map(|manager| (*manager).to_owned()));
-        changes.iter().for_each(|change| rivalry.add(change));
+        for change in changes {
+            rivalry.add(change);
+        }
         rivalry
     };
     let fields = change(Deed::Configured, &["spec.replicas", "spec.paused"]);
