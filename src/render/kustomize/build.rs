@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::file::{Kustomization, first_document};
 use super::load::Loader;
 use super::merge;
-use super::res::Res;
+use super::res::{Id, KindRef, Res};
 use super::schema::Schema;
 use crate::render::error::{Fault, Result};
 
@@ -24,6 +24,8 @@ pub(crate) struct Build {
     schema: RefCell<Option<Arc<Schemas>>>,
     /// Whether the schema built in was used already.
     needs_built_in: Cell<bool>,
+    /// The memory of merges, kept from one to the next.
+    nodes: RefCell<merge::Nodes>,
 }
 
 /// The schemas that merges follow.
@@ -42,6 +44,7 @@ impl Build {
             warnings: RefCell::default(),
             schema: RefCell::default(),
             needs_built_in: Cell::new(false),
+            nodes: RefCell::default(),
         }
     }
 
@@ -92,33 +95,32 @@ impl Build {
     /// Takes note of an object that was read, and notes in it what a schema says of its kind. A kind that is not built
     /// in makes kustomize keep the schema built in beside one that a later kustomization names.
     pub(crate) fn meet(&self, res: &mut Res) {
-        let api_version = res.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-        if Schema::built_in().is_namespaced(api_version, res.kind()).is_some() {
+        if Schema::built_in().is_namespaced(res.gvk()).is_some() {
             return;
         }
         self.needs_built_in.set(true);
         if let Some(Schemas { own: Some(own), .. }) = self.schema.borrow().as_deref() {
-            res.outside = own.is_namespaced(api_version, res.kind()) == Some(false);
+            res.outside = own.is_namespaced(res.gvk()) == Some(false);
         }
     }
 
-    /// Merges a strategic merge patch; what is deleted whole becomes null.
-    pub(crate) fn merge(&self, target: &mut Value, patch: &Value, subject: &str) -> Result<(), Fault> {
+    /// Merges a strategic merge patch into the object `id`; what is deleted whole becomes null.
+    pub(crate) fn merge(&self, target: &mut Value, patch: &Value, id: &Id) -> Result<(), Fault> {
         self.needs_built_in.set(true);
         let schemas = self.schema.borrow().clone();
         let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default();
         let schema = match schemas.as_deref() {
             Some(Schemas { own: Some(own), built_in })
-                if !built_in || own.of_kind(text("apiVersion"), text("kind")).is_some() =>
+                if !built_in || own.of_kind(KindRef::new(text("apiVersion"), text("kind"))).is_some() =>
             {
                 own
             }
             _ => Schema::built_in(),
         };
-        let outcome =
-            merge::strategic_merge(target, patch, schema).map_err(|error| Fault::new(error.to_string()))?;
+        let outcome = merge::strategic_merge(target, patch, schema, &mut self.nodes.borrow_mut())
+            .map_err(|error| Fault::new(error.to_string()))?;
         for warning in outcome.warnings {
-            self.warn(format!("{subject}: {warning}"));
+            self.warn(format!("{}: {warning}", id.subject()));
         }
         if outcome.deleted {
             *target = Value::Null;

@@ -1,7 +1,7 @@
 //! `labels`, `commonLabels` and `commonAnnotations`: the same pairs in many fields.
 
 use super::config::{Config, merge_spec, merge_specs};
-use super::fieldspec::{self, Create};
+use super::fieldspec::{self, Create, Field};
 use super::file::{FieldSpec, Label, Pairs};
 use super::resmap::ResMap;
 use crate::render::error::Result;
@@ -40,12 +40,11 @@ impl SetPairs {
         for key in self.pairs.keys() {
             super::keys::check(key)?;
         }
+        let fields = Field::all(&self.specs);
         for res in map.items_mut() {
-            for spec in &self.specs {
-                fieldspec::visit(res, spec, Create::Mapping, &mut |field| {
-                    self.pairs.iter().try_for_each(|(key, value)| fieldspec::set_entry(field, key, value))
-                })?;
-            }
+            fieldspec::visit(res, &fields, Create::Mapping, &mut |field| {
+                self.pairs.iter().try_for_each(|(key, value)| fieldspec::set_entry(field, key, value))
+            })?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `replicas`: sets how many replicas a workload has.
 
-use super::fieldspec::{self, Create};
+use super::fieldspec::{self, Create, Field};
 use super::file::{FieldSpec, Replica};
 use super::resmap::ResMap;
 use crate::render::error::{Fault, Result};
@@ -18,26 +18,20 @@ impl SetReplicas {
     /// Changes the objects that have the name or had it; there must be one.
     pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
         let mut found = false;
-        let named: Vec<usize> = (0..map.items().len())
-            .filter(|at| {
-                let res = &map.items()[*at];
-                res.name() == self.replica.name.as_str()
-                    || res.previous.iter().any(|previous| previous.name == self.replica.name)
-            })
-            .collect();
-        for spec in &self.specs {
+        let named = map.by_any_name(&self.replica.name).to_vec();
+        for field in &Field::all(&self.specs) {
             for &at in &named {
                 let res = map.content_mut(at);
                 let id = res.id();
                 let is_meant = res
                     .previous_ids()
                     .chain([id])
-                    .any(|id| id.name == self.replica.name && spec.gvk_selects(&id));
+                    .any(|id| id.name == self.replica.name && field.spec.gvk_selects(&id));
                 if is_meant {
                     found = true;
                     let count = self.replica.count;
-                    fieldspec::visit(res, spec, Create::Scalar, &mut |field| {
-                        fieldspec::set_scalar(field, count.into())
+                    fieldspec::visit(res, [field], Create::Scalar, &mut |value| {
+                        fieldspec::set_scalar(value, count.into())
                     })?;
                 }
             }

@@ -2,8 +2,6 @@
 //! annotations of the resource; here they stand beside it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
@@ -130,7 +128,13 @@ pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
     }
 }
 
-impl KindRef<'_> {
+impl<'a> KindRef<'a> {
+    /// Of an `apiVersion` and a `kind`.
+    pub(crate) fn new(api_version: &'a str, kind: &'a str) -> Self {
+        let (group, version) = split_api_version(api_version);
+        Self { group, version, kind }
+    }
+
     /// Whether a selector with these parts, empty for any, means this kind.
     pub(crate) fn is_selected(self, group: &str, version: &str, kind: &str) -> bool {
         (group.is_empty() || group == self.group)
@@ -149,22 +153,7 @@ impl KindRef<'_> {
 
     /// Whether the API is known to keep this kind outside of namespaces.
     pub(crate) fn is_cluster_scoped(self) -> bool {
-        // Identities are compared often, and most kinds are told by their name alone.
-        static KINDS: LazyLock<HashSet<&str>> =
-            LazyLock::new(|| Schema::built_in().cluster_scoped_kinds().collect());
-        KINDS.contains(self.kind)
-            && Schema::built_in().is_namespaced(&self.api_version(), self.kind) == Some(false)
-    }
-
-    /// The namespace that `namespace` counts as for this kind.
-    fn effective_namespace(self, namespace: &str) -> &str {
-        if self.is_cluster_scoped() {
-            NO_NAMESPACE
-        } else if namespace.is_empty() {
-            "default"
-        } else {
-            namespace
-        }
+        Schema::built_in().is_namespaced(self) == Some(false)
     }
 }
 
@@ -200,11 +189,14 @@ impl Res {
         self.value.get("kind").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// `apiVersion`.
+    pub(crate) fn api_version(&self) -> &str {
+        self.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Group, version and kind.
     pub(crate) fn gvk(&self) -> KindRef<'_> {
-        let api_version = self.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-        let (group, version) = split_api_version(api_version);
-        KindRef { group, version, kind: self.kind() }
+        KindRef::new(self.api_version(), self.kind())
     }
 
     /// `metadata.name`.
@@ -218,12 +210,8 @@ impl Res {
     }
 
     /// The namespace it counts as.
-    pub(crate) fn effective_namespace(&self) -> String {
-        if self.outside {
-            NO_NAMESPACE.into()
-        } else {
-            self.gvk().effective_namespace(&self.namespace()).into()
-        }
+    pub(crate) fn effective_namespace(&self) -> Cow<'_, str> {
+        self.id_parts().2
     }
 
     /// Whether it lies outside of namespaces.
@@ -238,14 +226,33 @@ impl Res {
 
     /// The identity it has now.
     pub(crate) fn id(&self) -> Id {
-        let gvk = self.gvk();
+        let (gvk, name, namespace) = self.id_parts();
         Id {
             group: gvk.group.into(),
             version: gvk.version.into(),
             kind: gvk.kind.into(),
-            name: self.name().into_owned(),
-            namespace: self.effective_namespace(),
+            name: name.into_owned(),
+            namespace: namespace.into_owned(),
         }
+    }
+
+    /// The parts of its identity: kind, name, effective namespace. They are asked for often, so nothing is copied.
+    pub(crate) fn id_parts(&self) -> (KindRef<'_>, Cow<'_, str>, Cow<'_, str>) {
+        let gvk = self.gvk();
+        let metadata = self.value.get("metadata");
+        let text = |field: &str| metadata.and_then(|map| map.get(field)).map_or(Cow::Borrowed(""), text_of);
+        let namespace = if self.outside || gvk.is_cluster_scoped() {
+            Cow::Borrowed(NO_NAMESPACE)
+        } else {
+            let namespace = text("namespace");
+            if namespace.is_empty() { Cow::Borrowed("default") } else { namespace }
+        };
+        (gvk, text("name"), namespace)
+    }
+
+    /// Whether this is the identity it has now.
+    pub(crate) fn has_id(&self, id: &Id) -> bool {
+        self.id_parts() == (id.gvk(), Cow::Borrowed(&*id.name), Cow::Borrowed(&*id.namespace))
     }
 
     /// The identities it had, oldest first. Their group and version are those of now, as in kustomize.
@@ -260,11 +267,6 @@ impl Res {
         })
     }
 
-    /// The identity it was read with.
-    pub(crate) fn original_id(&self) -> Id {
-        self.previous_ids().next().unwrap_or_else(|| self.id())
-    }
-
     /// The kind it was read with, in the group and version of now.
     pub(crate) fn original_gvk(&self) -> KindRef<'_> {
         let mut gvk = self.gvk();
@@ -276,11 +278,9 @@ impl Res {
 
     /// Remembers the identity of now before it changes.
     pub(crate) fn remember(&mut self) {
-        let previous = Previous {
-            name: self.name().into_owned(),
-            namespace: self.effective_namespace(),
-            kind: self.kind().into(),
-        };
+        let (gvk, name, namespace) = self.id_parts();
+        let (name, namespace) = (name.into_owned(), namespace.into_owned());
+        let previous = Previous { name, namespace, kind: gvk.kind.into() };
         self.previous.push(previous);
         self.noted = true;
     }
@@ -288,11 +288,10 @@ impl Res {
     /// The metadata, made where absent.
     pub(crate) fn metadata_mut(&mut self) -> Option<&mut Map<String, Value>> {
         let map = self.value.as_object_mut()?;
-        let metadata = map.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
-        if metadata.is_null() {
-            *metadata = Value::Object(Map::new());
+        if map.get("metadata").is_none_or(Value::is_null) {
+            map.insert("metadata".into(), Value::Object(Map::new()));
         }
-        metadata.as_object_mut()
+        map.get_mut("metadata")?.as_object_mut()
     }
 
     /// Sets `metadata.name`.

@@ -7,7 +7,9 @@ use crate::model::yaml::{Dialect, plain_value};
 /// Gives annotations that were read as numbers, booleans or dates their own text back. `text` is that of the file, and
 /// `line` the one at which the object's document begins. With `nulls`, absent values become texts too.
 pub(crate) fn restore(object: &mut Value, text: &str, line: usize, nulls: bool) {
-    let Some(Value::Object(annotations)) = object.pointer_mut("/metadata/annotations") else { return };
+    let metadata = object.get_mut("metadata");
+    let annotations = metadata.and_then(|metadata| metadata.get_mut("annotations"));
+    let Some(Value::Object(annotations)) = annotations else { return };
     for (key, value) in annotations {
         let wanted = match value {
             Value::Number(_) | Value::Bool(_) => true,

@@ -9,6 +9,7 @@ mod dirs;
 mod eventually;
 pub mod git;
 pub mod github;
+pub mod measure;
 mod pki;
 mod process;
 pub mod proxy;
@@ -22,6 +23,7 @@ pub use git::{
     Change, GitServer, GitServerOptions, HostKeyType, HttpsAuth, HttpsGitServer, KeyAlgorithm, KeyId, Repo,
     SshKey,
 };
-pub use github::{Fault, GitHub};
+pub use github::{Fault, GitHub, Token};
+pub use measure::{Cost, measured};
 pub use proxy::{Mode, Proxy};
 pub use webhook::{Answer, Webhook};
