@@ -55,7 +55,7 @@ down: ## stop what `make demo KEEP=1` left running
 bench: release ## the figures that README states, against the floor in the same run
 	tests/harness/scripts/install-tools.sh
 	tests/controlplane/build.sh
-	LOCKGATE=target/$(TARGET)/release/lockgate $(CARGO) bench --locked
+	RUSTFLAGS="$(STATIC_FLAGS)" LOCKGATE=$(CURDIR)/target/$(TARGET)/release/lockgate $(CARGO) bench --locked --target $(TARGET)
 
 fuzz: ## feed the renderer what nobody would write; FUZZ_SECONDS for each of FUZZ_TARGETS
 	cd fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --locked --release --target $(TARGET)

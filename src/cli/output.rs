@@ -50,6 +50,11 @@ impl Error {
         Self { code: 1, messages: vec![message.into()], hints: Vec::new() }
     }
 
+    /// Several things were tried and failed.
+    pub(super) fn all(messages: Vec<String>) -> Self {
+        Self { code: 1, messages, hints: Vec::new() }
+    }
+
     /// The command was not right.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self { code: 2, ..Self::failed(message) }
