@@ -76,8 +76,8 @@ pub(crate) fn make(product: Product, generator: &Generator, loader: &Loader<'_>,
     match product {
         Product::ConfigMap => put_config_data(&mut value, data),
         Product::Secret => {
-            let kind = if generator.kind.is_empty() { "Opaque" } else { &generator.kind };
-            value["type"] = kind.into();
+            let kind = generator.kind.as_deref().filter(|kind| !kind.is_empty());
+            value["type"] = kind.unwrap_or("Opaque").into();
             let encoded = data.into_iter().map(|(key, bytes)| (key, base64_lines(&bytes).into()));
             value["data"] = Value::Object(encoded.collect());
         }

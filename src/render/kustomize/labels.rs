@@ -4,6 +4,7 @@ use super::config::{Config, merge_spec, merge_specs};
 use super::fieldspec::{self, Create};
 use super::file::{FieldSpec, Label, Pairs};
 use super::resmap::ResMap;
+use super::twins;
 use crate::render::error::Result;
 
 /// Sets pairs in mappings.
@@ -41,11 +42,15 @@ impl SetPairs {
             super::keys::check(key)?;
         }
         for res in map.items_mut() {
+            let before = twins::places(res, &self.specs, &self.pairs);
             for spec in &self.specs {
                 fieldspec::visit(res, spec, Create::Mapping, &mut |field| {
                     self.pairs.iter().try_for_each(|(key, value)| fieldspec::set_entry(field, key, value))
                 })?;
             }
+            res.twins.settle(&mut res.value);
+            let now = twins::places(res, &self.specs, &self.pairs);
+            res.twins.note(&res.value, &before, now);
         }
         Ok(())
     }

@@ -39,6 +39,7 @@ mod step;
 mod structured;
 mod target;
 mod texts;
+mod twins;
 mod value_add;
 mod vars;
 

@@ -19,6 +19,14 @@ pub(crate) struct Parsed {
     pub(crate) value: Value,
     /// From 1.
     pub(crate) line: usize,
+    /// Annotations that were read as something else than strings, with their texts.
+    pub(crate) untyped: Vec<(String, String)>,
+}
+
+impl Parsed {
+    fn new(value: Value, line: usize) -> Self {
+        Self { value, line, untyped: Vec::new() }
+    }
 }
 
 /// Reads the objects of a text. Every document that is none is told.
@@ -34,14 +42,14 @@ pub(crate) fn objects(text: &str, file: &str) -> Result<Vec<Parsed>> {
             Fault::new(message).in_file(file).at_line(error.line + chunk.line)
         })?;
         let Some(document) = read.into_iter().next() else { continue };
-        documents.push(Parsed { value: document.value, line: document.line + chunk.line });
+        documents.push(Parsed::new(document.value, document.line + chunk.line));
     }
     if single && documents.first().is_some_and(is_wrapped) {
         documents = documents.pop().map(unwrap).unwrap_or_default();
     }
     let mut objects = validate(expand(documents, file)?, file)?;
     for object in &mut objects {
-        texts::restore(&mut object.value, &unix, object.line, false);
+        texts::restore(&mut object.value, &unix, object.line, false, &mut object.untyped);
     }
     Ok(objects)
 }
@@ -89,7 +97,7 @@ fn unwrap(document: Parsed) -> Vec<Parsed> {
     let Value::Object(mut map) = document.value else { return Vec::new() };
     match map.shift_remove("items") {
         Some(Value::Array(items)) => {
-            items.into_iter().map(|value| Parsed { value, line: document.line }).collect()
+            items.into_iter().map(|value| Parsed::new(value, document.line)).collect()
         }
         _ => Vec::new(),
     }

@@ -284,11 +284,14 @@ fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remem
                 }
             }
         }
+        res.twins.part();
+        res.retype_annotations();
         json6902::apply(patch, &mut res.value)
             .map_err(|error| Fault::new(error.to_string()).on_object(subject.clone()))?;
         if !res.value.is_object() {
             return Err(Fault::new("the patch leaves no mapping").on_object(subject).into());
         }
+        res.write_annotations();
         forget_if_changed(map, at, &before);
     }
     Ok(())

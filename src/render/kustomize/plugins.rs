@@ -159,7 +159,7 @@ fn configurations(target: &Target<'_, '_>, entries: &[String], field: &str) -> R
                 let name = target.file.rsplit('/').next().unwrap_or(&target.file);
                 let origin = target.origin.as_ref().map(|origin| origin.append(name));
                 let objects =
-                    objects.into_iter().map(|object| resource(object.value, &target.file, origin.clone()));
+                    objects.into_iter().map(|object| resource(object, &target.file, origin.clone()));
                 all.map.append_all(objects.collect()).map_err(|error| error.in_file(&target.file))?;
             }
             Err(error) if entry.trim().contains('\n') => return Err(error.in_field(field)),

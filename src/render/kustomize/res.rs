@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::schema::Schema;
+use super::twins::Twins;
+use crate::model::yaml::{Dialect, plain_value};
 
 /// The namespace that cluster-scoped kinds count as.
 const NO_NAMESPACE: &str = "_non_namespaceable_";
@@ -113,6 +115,10 @@ pub(crate) struct Res {
     pub(crate) origin: Option<Origin>,
     /// What `alpha.config.kubernetes.io/transformations` says.
     pub(crate) transformations: Vec<Origin>,
+    /// Labels and annotations that stand in several places and are one.
+    pub(crate) twins: Twins,
+    /// Annotations that were read as something else than strings, with their texts.
+    pub(crate) untyped: Vec<(String, String)>,
 }
 
 /// Splits an `apiVersion`.
@@ -353,6 +359,40 @@ impl Res {
     pub(crate) fn string_map(&self, field: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         let map = self.metadata(field).and_then(Value::as_object);
         map.into_iter().flatten().map(|(key, value)| (key.as_str(), text_of(value)))
+    }
+
+    /// Notes who made or changed it. Kustomize writes all annotations anew for that.
+    pub(crate) fn note(&mut self, by: &Origin) {
+        match self.origin {
+            // What has no origin was made by the transformer itself.
+            None => self.origin = Some(by.clone()),
+            Some(_) => self.transformations.push(by.clone()),
+        }
+        self.noted = true;
+        self.untyped.clear();
+        self.twins.part_annotations();
+    }
+
+    /// Gives the annotations that were read as something else than strings their values back.
+    pub(crate) fn retype_annotations(&mut self) {
+        let untyped = std::mem::take(&mut self.untyped);
+        let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") else {
+            return;
+        };
+        for (key, text) in untyped {
+            if let Some(value) = annotations.get_mut(&key).filter(|value| **value == text.as_str()) {
+                *value = plain_value(&text, Dialect::V3).unwrap_or_else(|_| text.into());
+            }
+        }
+    }
+
+    /// Turns all annotations into strings, a null into a word.
+    pub(crate) fn write_annotations(&mut self) {
+        if let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") {
+            for value in annotations.values_mut().filter(|value| !value.is_string()) {
+                *value = if value.is_null() { "null".into() } else { text_of(value).into_owned().into() };
+            }
+        }
     }
 
     /// Brings the annotations into the form in which kustomize prints them: notes dropped, all values strings, and no

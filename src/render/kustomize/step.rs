@@ -70,15 +70,13 @@ impl Step {
     /// Runs the transformer and notes it on every object.
     pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         self.transformer.run(map, build).map_err(|error| error.in_file(&self.file))?;
+        for at in 0..map.items().len() {
+            let res = map.content_mut(at);
+            res.twins.settle(&mut res.value);
+        }
         if let Some(origin) = &self.origin {
             for at in 0..map.items().len() {
-                let res = map.content_mut(at);
-                match res.origin {
-                    // What has no origin was made by the transformer itself.
-                    None => res.origin = Some(origin.clone()),
-                    Some(_) => res.transformations.push(origin.clone()),
-                }
-                res.noted = true;
+                map.content_mut(at).note(origin);
             }
         }
         map.drop_empty();

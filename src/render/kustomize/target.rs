@@ -144,10 +144,10 @@ impl<'t, 'b> Target<'t, 'b> {
                 let origin = self.origin.as_ref().map(|origin| origin.append(path));
                 let mut objects = parse::objects(&text, &file)?;
                 for object in &mut objects {
-                    texts::restore(&mut object.value, &text, object.line, true);
+                    texts::restore(&mut object.value, &text, object.line, true, &mut object.untyped);
                 }
                 let mut objects: Vec<Res> =
-                    objects.into_iter().map(|object| resource(object.value, &file, origin.clone())).collect();
+                    objects.into_iter().map(|object| resource(object, &file, origin.clone())).collect();
                 for res in &mut objects {
                     self.build.meet(res);
                 }
@@ -256,13 +256,18 @@ fn without_validation_label(value: &serde_json::Value) -> serde_json::Value {
 }
 
 /// A resource as it is read from a file, with the notes that whoever wrote it may have put there.
-pub(crate) fn resource(value: serde_json::Value, file: &str, origin: Option<Origin>) -> Res {
+pub(crate) fn resource(object: parse::Parsed, file: &str, origin: Option<Origin>) -> Res {
+    let parse::Parsed { value, untyped, .. } = object;
     let enabled = |note: &str| {
         let annotations = value.get("metadata").and_then(|metadata| metadata.get("annotations"));
         annotations.and_then(|map| map.get(note)).and_then(serde_json::Value::as_str) == Some("enabled")
     };
     let needs_hash = enabled("internal.config.kubernetes.io/needsHashSuffix");
-    Res { noted: origin.is_some(), origin, needs_hash, ..Res::new(value, file) }
+    let mut res = Res { needs_hash, untyped, ..Res::new(value, file) };
+    if let Some(origin) = origin {
+        res.note(&origin);
+    }
+    res
 }
 
 /// Collects the transformers that the fields of a kustomization ask for.

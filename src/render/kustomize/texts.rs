@@ -5,8 +5,15 @@ use serde_json::Value;
 use crate::model::yaml::{Dialect, plain_value};
 
 /// Gives annotations that were read as numbers, booleans or dates their own text back. `text` is that of the file, and
-/// `line` the one at which the object's document begins. With `nulls`, absent values become texts too.
-pub(crate) fn restore(object: &mut Value, text: &str, line: usize, nulls: bool) {
+/// `line` the one at which the object's document begins. With `nulls`, absent values become texts too. What was changed
+/// is added to `restored`.
+pub(crate) fn restore(
+    object: &mut Value,
+    text: &str,
+    line: usize,
+    nulls: bool,
+    restored: &mut Vec<(String, String)>,
+) {
     let Some(Value::Object(annotations)) = object.pointer_mut("/metadata/annotations") else { return };
     for (key, value) in annotations {
         let wanted = match value {
@@ -17,7 +24,9 @@ pub(crate) fn restore(object: &mut Value, text: &str, line: usize, nulls: bool) 
             _ => false,
         };
         if wanted {
-            *value = raw(text, line, key, value).into();
+            let raw = raw(text, line, key, value);
+            restored.push((key.clone(), raw.clone()));
+            *value = raw.into();
         }
     }
 }
@@ -55,7 +64,7 @@ mod tests {
         let text = "metadata: {annotations: {a: 1.10, \"b\": 0644}}\nmetadata:\n  annotations:\n    c: True # yes\n    d:\n";
         let mut object =
             json!({"metadata": {"annotations": {"a": 1.1, "b": 420, "c": true, "d": null, "e": "x"}}});
-        restore(&mut object, text, 1, true);
+        restore(&mut object, text, 1, true, &mut Vec::new());
         let expected = json!({"a": "1.10", "b": "0644", "c": "True", "d": "", "e": "x"});
         assert_eq!(object["metadata"]["annotations"], expected);
     }
