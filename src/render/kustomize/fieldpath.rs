@@ -7,6 +7,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::fieldspec::split_path;
+use super::pattern;
 use super::res::text_of;
 use crate::model::type_name;
 use crate::model::yaml::{Dialect, first_document, plain_value};
@@ -225,8 +226,8 @@ impl Finder {
 
     fn elements(&mut self, value: &mut Value, part: &str, rest: &[String]) -> Result<(), Fault> {
         let (field, wanted) = condition(part)?;
-        let pattern =
-            Regex::new(wanted).map_err(|_| Fault::new(format!("'{wanted}' is not a regular expression")))?;
+        let pattern = pattern::compile(wanted)
+            .ok_or_else(|| Fault::new(format!("'{wanted}' is not a regular expression")))?;
         let before = self.found.len();
         self.matching(value, field, &pattern, rest)?;
         if self.found.len() > before || self.create.is_none() {
@@ -234,11 +235,13 @@ impl Finder {
         }
         if let Value::Array(items) = value {
             let wanted = plain(wanted);
-            items.push(if field.is_empty() {
-                wanted
-            } else {
-                Value::Object([(field.to_owned(), wanted)].into_iter().collect())
-            });
+            if field.is_empty() {
+                // kustomize gives it no type of its own.
+                items.push(wanted);
+                let last = items.len() - 1;
+                return self.enter(value, last, &[], true);
+            }
+            items.push(Value::Object([(field.to_owned(), wanted)].into_iter().collect()));
             return self.matching(value, field, &pattern, rest);
         }
         Ok(())

@@ -26,6 +26,7 @@ mod namespace;
 mod order;
 mod parse;
 mod patches;
+mod pattern;
 mod plugins;
 mod prefix;
 mod replacements;
@@ -153,7 +154,7 @@ fn finish(target: &target::Target<'_, '_>, recipe: &Recipe) -> Result<resmap::Re
 fn drop_local(map: &mut resmap::ResMap) -> Result<()> {
     let mut faults = Vec::new();
     map.items_mut().retain(|res| {
-        if let Err(fault) = parse::check(&res.value) {
+        if let Err(fault) = parse::check(&res.value).and_then(|()| res.check_names()) {
             faults.push(fault.in_file(&res.file));
         }
         let mut annotations = res.string_map("annotations");

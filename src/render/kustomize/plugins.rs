@@ -309,7 +309,7 @@ fn patch(target: &Target<'_, '_>, config: &Res) -> Result<Transformer> {
 fn value(target: &Target<'_, '_>, config: &Res, specs: Vec<FieldSpec>) -> Result<Transformer> {
     let plugin: ValuePlugin = read(config)?;
     Ok(match config.kind() {
-        "ImageTagTransformer" => Transformer::Image(SetImage::new(plugin.image, specs)?),
+        "ImageTagTransformer" => Transformer::Image(SetImage::new(plugin.image, specs)),
         "ReplicaCountTransformer" => Transformer::Replicas(SetReplicas { replica: plugin.replica, specs }),
         "ReplacementTransformer" => {
             Transformer::Replacements(super::replacements::load(&plugin.replacements, &target.loader)?)

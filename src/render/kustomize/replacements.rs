@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::decode::Strictness;
+use super::decode::{Strictness, record};
 use super::fieldpath::{self, Shape};
 use super::file::{FieldOptions, Replacement, Selector, Source, Target, decode_file, first_document};
 use super::load::Loader;
@@ -13,6 +13,25 @@ use super::structured;
 use crate::render::error::{Fault, Result};
 
 const DEFAULT_PATH: &str = "metadata.name";
+
+record! {
+    /// A replacement in a file of its own, where a number is taken for the text of a value.
+    pub(crate) InFile {
+        /// From where.
+        source: Option<Source> = "source",
+        /// The value itself.
+        source_value: Option<String> = "sourceValue",
+        /// To where.
+        targets: Option<Vec<Target>> = "targets",
+    }
+}
+
+impl From<InFile> for Replacement {
+    fn from(read: InFile) -> Self {
+        let InFile { source, source_value, targets } = read;
+        Self { path: String::new(), source, source_value, targets }
+    }
+}
 
 /// A value on its way, and whether it was written without a type of its own.
 struct Found {
@@ -25,7 +44,8 @@ pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<R
     let mut all = Vec::new();
     for entry in entries {
         if entry.path.is_empty() {
-            all.push(entry.clone());
+            let targets = entry.targets.clone().filter(|targets| !targets.is_empty());
+            all.push(Replacement { targets, ..entry.clone() });
             continue;
         }
         if entry.source.is_some() || entry.targets.as_ref().is_some_and(|targets| !targets.is_empty()) {
@@ -35,9 +55,13 @@ pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<R
         let value = first_document(&text, &file)?;
         match value {
             Value::Array(_) => {
-                all.extend(decode_file::<Vec<Replacement>>(value, Strictness::Lenient, &text, &file)?);
+                let read: Vec<InFile> = decode_file(value, Strictness::Lenient, &text, &file)?;
+                all.extend(read.into_iter().map(Replacement::from));
             }
-            Value::Object(_) => all.push(decode_file(value, Strictness::Lenient, &text, &file)?),
+            Value::Object(_) => {
+                let read: InFile = decode_file(value, Strictness::Lenient, &text, &file)?;
+                all.push(read.into());
+            }
             other => {
                 let found = crate::model::type_name(&other);
                 let message = format!("expected a replacement or a list of them, found {found}");
@@ -246,9 +270,9 @@ fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, Fault> {
     let same = match (field, &plain) {
         _ if made => true,
         (Value::String(_), _) => return Ok(text.into()),
-        (Value::Bool(_), Value::Bool(_))
-        | (Value::Number(_), Value::Number(_))
-        | (Value::Null, Value::Null) => true,
+        (Value::Bool(_), Value::Bool(_)) | (Value::Null, Value::Null) => true,
+        // A whole number can become a broken one's value, but not the other way round.
+        (Value::Number(old), Value::Number(new)) => old.is_f64() || !new.is_f64(),
         _ => false,
     };
     if same {

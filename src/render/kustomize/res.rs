@@ -11,6 +11,7 @@ use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::schema::Schema;
 use super::twins::Twins;
 use crate::model::yaml::{Dialect, plain_value};
+use crate::render::error::{Fault, Result};
 
 /// The namespace that cluster-scoped kinds count as.
 const NO_NAMESPACE: &str = "_non_namespaceable_";
@@ -289,6 +290,38 @@ impl Res {
         };
         self.previous.push(previous);
         self.noted = true;
+    }
+
+    /// Takes over earlier identities that stand in annotations, where another tool may have left them.
+    pub(crate) fn take_previous(&mut self) {
+        let annotation = |name: &str| {
+            let annotations = self.value.pointer("/metadata/annotations")?;
+            annotations.get(format!("internal.config.kubernetes.io/{name}"))?.as_str()
+        };
+        let all = ["previousNames", "previousNamespaces", "previousKinds"].map(annotation);
+        let [Some(names), Some(namespaces), Some(kinds)] = all else { return };
+        let parts = names.split(',').zip(namespaces.split(',')).zip(kinds.split(','));
+        self.previous = parts
+            .map(|((name, namespace), kind)| Previous {
+                name: name.into(),
+                namespace: namespace.into(),
+                kind: kind.into(),
+            })
+            .collect();
+    }
+
+    /// Refuses names that hold commas, at which kustomize splits its notes of earlier names.
+    pub(crate) fn check_names(&self) -> Result<(), Fault> {
+        let with_comma =
+            |previous: &&Previous| previous.name.contains(',') || previous.namespace.contains(',');
+        match self.previous.iter().find(with_comma) {
+            None => Ok(()),
+            Some(previous) => {
+                let message =
+                    format!("'{}' holds a comma, which the name of a renamed object cannot", previous.name);
+                Err(Fault::new(message).on_object(self.subject()))
+            }
+        }
     }
 
     /// The metadata, made where absent.

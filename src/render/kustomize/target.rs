@@ -264,6 +264,7 @@ pub(crate) fn resource(object: parse::Parsed, file: &str, origin: Option<Origin>
     };
     let needs_hash = enabled("internal.config.kubernetes.io/needsHashSuffix");
     let mut res = Res { needs_hash, untyped, ..Res::new(value, file) };
+    res.take_previous();
     if let Some(origin) = origin {
         res.note(&origin);
     }
@@ -360,9 +361,8 @@ impl Steps<'_, '_, '_> {
             let replicas = SetReplicas { replica: replica.clone(), specs: config.replicas.clone() };
             self.push("ReplicaCountTransformer", Transformer::Replicas(replicas));
         }
-        for (index, image) in kustomization.images.iter().enumerate() {
+        for image in &kustomization.images {
             let image = SetImage::new(image.clone(), config.images.clone());
-            let image = self.place(&format!("images[{index}]"), image)?;
             self.push("ImageTagTransformer", Transformer::Image(image));
         }
         if !kustomization.replacements.is_empty() {

@@ -323,7 +323,7 @@ fn resource(random: &mut Random) -> String {
     let name = *random.pick(NAMES);
     let namespace =
         if random.one_in(4) { format!("\n  namespace: {}", random.pick(NAMESPACES)) } else { String::new() };
-    let labels = if random.one_in(2) { format!("\n  labels: {{app: {name}}}") } else { String::new() };
+    let labels = if random.one_in(2) { format!("\n  labels:\n    app: {name}") } else { String::new() };
     let annotations = if random.one_in(4) {
         format!("\n  annotations: {{note: {}}}", random.pick(&["x", "\"1\"", "y1"]))
     } else {
