@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
-use super::scalar::{Scalar, Tag, float_key, resolve};
+use super::scalar::{Scalar, Tag, float_key, is_text, resolve};
 use super::{Dialect, Document, YamlError};
 
 /// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
@@ -211,13 +212,18 @@ impl<'t> Composer<'t> {
                 Key::Merge if self.dialect == Dialect::V2 => merge_over(&mut map, &entry)?,
                 Key::Merge if merge.is_some() => return Err(key_place.error("two merge keys in one mapping")),
                 Key::Merge => merge = Some(entry),
-                Key::Text(key) if self.dialect == Dialect::V3 && map.contains_key(&key) => {
-                    return Err(key_place.error(format!("key '{key}' is already defined in this mapping")));
-                }
-                Key::Text(key) => {
-                    let value = self.value(entry)?;
-                    map.insert(key, value);
-                }
+                Key::Text(key) => match map.entry(key) {
+                    Entry::Occupied(slot) if self.dialect == Dialect::V3 => {
+                        let message = format!("key '{}' is already defined in this mapping", slot.key());
+                        return Err(key_place.error(message));
+                    }
+                    Entry::Occupied(mut slot) => {
+                        slot.insert(self.value(entry)?);
+                    }
+                    Entry::Vacant(slot) => {
+                        slot.insert(self.value(entry)?);
+                    }
+                },
             }
         }
         if let Some(merge) = merge {
@@ -263,6 +269,7 @@ impl<'t> Composer<'t> {
 /// not a string has no way into JSON. A quoted `<<` disappears when kyaml takes merge keys out.
 fn key_v3(text: String, tag: Option<Tag>, depth: usize) -> Result<Key, String> {
     match tag {
+        None if is_text(Dialect::V3, &text) => return Ok(Key::Text(text)),
         Some(Tag::Merge) | None => {}
         Some(_) if text == "<<" => return Ok(Key::Dropped),
         Some(Tag::Str) => return Ok(Key::Text(text)),
@@ -356,6 +363,10 @@ fn syntax_error(error: &ScanError) -> YamlError {
 
 /// YAML's printable characters are all that Go's readers take. A NUL byte most often means a binary file.
 fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
+    // Most texts are ASCII, and a look at every byte is enough.
+    if text.bytes().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~')) {
+        return Ok(());
+    }
     let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}');
     let Some((at, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) else { return Ok(()) };
     let before = &text[..at];
@@ -372,6 +383,9 @@ fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
 /// kyaml cuts a stream at lines that begin with `---` and lets only a comment follow there. It does not look at the first
 /// line, the one after such a cut, nor a last one without a line break.
 fn check_separators(text: &str) -> Result<(), YamlError> {
+    if !text.contains("\n---") {
+        return Ok(());
+    }
     let mut cut = true;
     for (number, line) in text.split_inclusive('\n').enumerate() {
         let separator = line.strip_prefix("---").filter(|_| !cut && line.ends_with('\n'));

@@ -127,23 +127,29 @@ const fn int_as_float(value: i64) -> f64 {
 /// it.
 fn plain(dialect: Dialect, tag: Option<Tag>, text: String) -> (Scalar, Option<String>) {
     let kept = tag.map(|_| text.clone());
-    let found = match text.as_bytes().first() {
-        None => Scalar::Null,
+    (special(dialect, tag, &text).unwrap_or(Scalar::Text(text)), kept)
+}
+
+/// Whether an untagged scalar is nothing but its text.
+pub(super) fn is_text(dialect: Dialect, text: &str) -> bool {
+    special(dialect, None, text).is_none()
+}
+
+/// What an untagged scalar is, if it is more than its text.
+fn special(dialect: Dialect, tag: Option<Tag>, text: &str) -> Option<Scalar> {
+    match text.as_bytes().first() {
+        None => Some(Scalar::Null),
         Some(b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~') => {
-            word(dialect, &text).unwrap_or(Scalar::Text(text))
+            word(dialect, text)
         }
-        Some(b'.') => dotted(&text).map_or(Scalar::Text(text), Scalar::Float),
+        Some(b'.') => dotted(text).map(Scalar::Float),
         Some(b'0'..=b'9' | b'+' | b'-') => {
-            let time = if matches!(tag, None | Some(Tag::Timestamp)) { timestamp(&text) } else { None };
-            match time {
-                Some(time) => Scalar::Time(time, text),
-                None => number(dialect, &text).unwrap_or(Scalar::Text(text)),
-            }
+            let time = if matches!(tag, None | Some(Tag::Timestamp)) { timestamp(text) } else { None };
+            time.map(|time| Scalar::Time(time, text.to_owned())).or_else(|| number(dialect, text))
         }
-        Some(b'<') if text == "<<" => Scalar::Merge,
-        Some(_) => Scalar::Text(text),
-    };
-    (found, kept)
+        Some(b'<') if text == "<<" => Some(Scalar::Merge),
+        Some(_) => None,
+    }
 }
 
 fn word(dialect: Dialect, text: &str) -> Option<Scalar> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::Dialect;
-use super::scalar::{Scalar, float_text, resolve};
+use super::scalar::{float_text, is_text};
 
 /// The longest key that needs no `?` before it; parsers look 1024 characters ahead.
 const SIMPLE_KEY_LIMIT: usize = 900;
@@ -115,12 +115,19 @@ fn atom(out: &mut String, value: &Value, indent: usize) {
 
 /// A string as a value; the lines of a block scalar are indented by `indent`.
 fn string(out: &mut String, text: &str, indent: usize) {
-    if style(text) == Style::Literal { block(out, text, indent) } else { flow_string(out, text) }
+    match style(text) {
+        Style::Literal => block(out, text, indent),
+        style => on_one_line(out, text, style),
+    }
 }
 
 /// A string on one line.
 fn flow_string(out: &mut String, text: &str) {
-    match style(text) {
+    on_one_line(out, text, style(text));
+}
+
+fn on_one_line(out: &mut String, text: &str, style: Style) {
+    match style {
         Style::Plain => out.push_str(text),
         Style::Single => {
             out.push('\'');
@@ -142,8 +149,16 @@ enum Style {
 }
 
 fn style(text: &str) -> Style {
-    let analysis = Analysis::of(text);
-    if text.contains('\n') {
+    if is_word(text) {
+        return if is_ambiguous(text) { Style::Double } else { Style::Plain };
+    }
+    // Most texts are ASCII, which is taken apart faster by its bytes.
+    let analysis = if text.is_ascii() {
+        Analysis::of(text, text.bytes().map(char::from))
+    } else {
+        Analysis::of(text, text.chars())
+    };
+    if analysis.line_feeds {
         if analysis.fits_block { Style::Literal } else { Style::Double }
     } else if is_ambiguous(text) {
         Style::Double
@@ -156,55 +171,62 @@ fn style(text: &str) -> Style {
     }
 }
 
+/// Whether a text is one of the most frequent kind, in which no sign has a meaning: names, kinds, versions, paths.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
+}
+
 /// What libyaml's emitter finds out about a string, for a value outside of flow collections.
 struct Analysis {
+    line_feeds: bool,
     fits_plain: bool,
     fits_single: bool,
     fits_block: bool,
 }
 
 impl Analysis {
-    fn of(text: &str) -> Self {
+    fn of(text: &str, chars: impl Iterator<Item = char>) -> Self {
         let is_break = |c: char| matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}');
-        let ends_with_break = text.ends_with(is_break);
+        let is_blank = |c: char| matches!(c, ' ' | '\t') || is_break(c);
         let mut indicators = text.starts_with("---") || text.starts_with("...");
-        let (mut special, mut breaks, mut other_breaks) = (false, false, false);
+        let (mut special, mut line_feeds, mut other_breaks) = (false, false, false);
         let (mut space_then_break, mut break_then_space) = (false, false);
         let mut previous: Option<char> = None;
-        let mut chars = text.chars().peekable();
+        let mut chars = chars.peekable();
         while let Some(c) = chars.next() {
-            let before_blank = chars.peek().is_none_or(|next| matches!(next, ' ' | '\t') || is_break(*next));
-            let after_blank = previous.is_none_or(|before| matches!(before, ' ' | '\t') || is_break(before));
             indicators |= match c {
-                '#' => after_blank,
-                ':' => before_blank,
-                '?' | '-' => previous.is_none() && before_blank,
+                '#' => previous.is_none_or(is_blank),
+                ':' => chars.peek().is_none_or(|next| is_blank(*next)),
+                '?' | '-' => previous.is_none() && chars.peek().is_none_or(|next| is_blank(*next)),
                 ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
                     previous.is_none()
                 }
                 _ => false,
             };
             special |= c != '\n' && needs_escape(c);
+            line_feeds |= c == '\n';
             other_breaks |= c != '\n' && is_break(c);
-            breaks |= is_break(c);
             break_then_space |= c == ' ' && previous.is_some_and(is_break);
             space_then_break |= is_break(c) && previous == Some(' ');
             previous = Some(c);
         }
-        let edges =
-            text.starts_with(' ') || text.ends_with(' ') || text.starts_with(is_break) || ends_with_break;
+        let at_edge = |c: char| c == ' ' || is_break(c);
+        let edges = text.starts_with(at_edge) || text.ends_with(at_edge);
         let quotable = !space_then_break && !special;
+        let breaks = line_feeds || other_breaks;
         Self {
+            line_feeds,
             fits_plain: quotable && !edges && !break_then_space && !breaks && !indicators,
             fits_single: quotable && !break_then_space,
-            fits_block: quotable && !text.ends_with(' ') && !other_breaks,
+            fits_block: quotable && previous != Some(' ') && !other_breaks,
         }
     }
 }
 
 /// Whether some reader takes the text for something else than a string when it is not quoted.
 fn is_ambiguous(text: &str) -> bool {
-    let other = |dialect| !matches!(resolve(dialect, None, text.to_owned()), Ok(Scalar::Text(_)));
+    let other = |dialect| !is_text(dialect, text);
     // Sexagesimal numbers and further forms of YAML 1.1 and 1.2 begin as numbers do.
     let numeric = text.trim_start_matches(['+', '-', '.']).starts_with(|c: char| c.is_ascii_digit())
         && text

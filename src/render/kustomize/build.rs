@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::file::{Kustomization, first_document};
 use super::load::Loader;
 use super::merge;
-use super::res::Res;
+use super::res::{KindRef, Res};
 use super::schema::Schema;
 use crate::render::error::{Fault, Result};
 
@@ -22,27 +22,33 @@ pub(crate) struct Build {
     warnings: RefCell<Vec<String>>,
     /// What the first kustomization that names a schema or a version says.
     schema: RefCell<Option<Arc<Schemas>>>,
-    /// Whether the schema built in was used already.
-    needs_built_in: Cell<bool>,
+    /// How the schema built in was used so far.
+    built_in: Cell<Use>,
+}
+
+/// How the schema built in was used before a kustomization names another one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Use {
+    /// Not at all: kustomize then never reads it.
+    No,
+    /// A kind was looked up that is not in it: kustomize reads it after the other one, whose kinds it replaces.
+    Asked,
+    /// A patch was merged: the kinds of the other one replace those that it has.
+    Read,
 }
 
 /// The schemas that merges follow.
 struct Schemas {
     /// The one that a kustomization names.
     own: Option<Schema>,
-    /// Whether the one built in counts as well.
-    built_in: bool,
+    /// How the one built in was used before.
+    built_in: Use,
 }
 
 impl Build {
     /// A build that has told nothing yet.
     pub(crate) fn new(flux: bool) -> Self {
-        Self {
-            flux,
-            warnings: RefCell::default(),
-            schema: RefCell::default(),
-            needs_built_in: Cell::new(false),
-        }
+        Self { flux, warnings: RefCell::default(), schema: RefCell::default(), built_in: Cell::new(Use::No) }
     }
 
     /// Notes a warning; the same one is told once.
@@ -73,7 +79,7 @@ impl Build {
                 return Err(Fault::new("only one of path and version may be set").in_field("openapi").into());
             }
             (None, Some(version)) if version == OPENAPI_VERSION => {
-                *self.schema.borrow_mut() = Some(Arc::new(Schemas { own: None, built_in: true }));
+                *self.schema.borrow_mut() = Some(Arc::new(Schemas { own: None, built_in: Use::Read }));
             }
             (None, Some(version)) => {
                 let message = format!("'{version}' is not built in, only {OPENAPI_VERSION} is");
@@ -81,8 +87,9 @@ impl Build {
             }
             (Some((file, text)), None) => {
                 let document = first_document(&text, &file)?;
-                let own = Some(Schema::from_openapi(&document));
-                let built_in = self.flux || self.needs_built_in.get();
+                let built_in =
+                    if self.flux { self.built_in.get().max(Use::Asked) } else { self.built_in.get() };
+                let own = Some(Schema::from_openapi(&document, built_in != Use::No));
                 *self.schema.borrow_mut() = Some(Arc::new(Schemas { own, built_in }));
             }
         }
@@ -92,24 +99,26 @@ impl Build {
     /// Takes note of an object that was read, and notes in it what a schema says of its kind. A kind that is not built
     /// in makes kustomize keep the schema built in beside one that a later kustomization names.
     pub(crate) fn meet(&self, res: &mut Res) {
-        let api_version = res.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-        if Schema::built_in().is_namespaced(api_version, res.kind()).is_some() {
+        if Schema::built_in().is_namespaced(res.gvk()).is_some() {
             return;
         }
-        self.needs_built_in.set(true);
+        self.built_in.set(self.built_in.get().max(Use::Asked));
         if let Some(Schemas { own: Some(own), .. }) = self.schema.borrow().as_deref() {
-            res.outside = own.is_namespaced(api_version, res.kind()) == Some(false);
+            res.outside = own.is_namespaced(res.gvk()) == Some(false);
         }
     }
 
     /// Merges a strategic merge patch; what is deleted whole becomes null.
     pub(crate) fn merge(&self, target: &mut Value, patch: &Value, subject: &str) -> Result<(), Fault> {
-        self.needs_built_in.set(true);
+        self.built_in.set(Use::Read);
         let schemas = self.schema.borrow().clone();
         let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default();
+        let kind = KindRef::new(text("apiVersion"), text("kind"));
         let schema = match schemas.as_deref() {
-            Some(Schemas { own: Some(own), built_in })
-                if !built_in || own.of_kind(text("apiVersion"), text("kind")).is_some() =>
+            Some(Schemas { own: Some(own), built_in: Use::No }) => own,
+            Some(Schemas { own: Some(own), built_in: Use::Read }) if own.of_kind(kind).is_some() => own,
+            Some(Schemas { own: Some(own), built_in: Use::Asked })
+                if Schema::built_in().of_kind(kind).is_none() =>
             {
                 own
             }

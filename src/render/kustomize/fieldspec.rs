@@ -39,20 +39,58 @@ pub(crate) fn selects(spec: &FieldSpec, gvk: KindRef<'_>) -> bool {
     gvk.is_selected(&spec.group, &spec.version, &spec.kind)
 }
 
-/// Runs `set` on every field of the resource that the specification means.
-pub(crate) fn visit(
+/// A specification with its path taken apart, for use on many resources.
+pub(crate) struct Field<'s> {
+    /// The specification.
+    pub(crate) spec: &'s FieldSpec,
+    /// The parts of its path.
+    pub(crate) path: Vec<String>,
+}
+
+impl<'s> Field<'s> {
+    /// Prepares a specification.
+    pub(crate) fn new(spec: &'s FieldSpec) -> Self {
+        Self { spec, path: split_path(&spec.path, '/') }
+    }
+
+    /// Prepares several.
+    pub(crate) fn all(specs: &'s [FieldSpec]) -> Vec<Self> {
+        specs.iter().map(Self::new).collect()
+    }
+
+    /// Runs `set` on every field of the resource that the specification means, whatever its kind.
+    fn walk(
+        &self,
+        res: &mut Res,
+        create: Create,
+        set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
+    ) -> Result<()> {
+        let create = if self.spec.create { create } else { Create::Nothing };
+        walk(&mut res.value, &self.path, create, set).map_err(|fault| {
+            fault.in_field(&self.spec.path).on_object(res.subject()).in_file(&res.file).into()
+        })
+    }
+}
+
+/// Runs `set` on every field of the resource that the specifications mean.
+pub(crate) fn visit<'f, 's: 'f>(
     res: &mut Res,
-    spec: &FieldSpec,
+    fields: impl IntoIterator<Item = &'f Field<'s>>,
     create: Create,
     set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
 ) -> Result<()> {
-    if !selects(spec, res.gvk()) {
-        return Ok(());
+    // Asked once and not for every field, most of which are of other kinds.
+    let mut kind = (res.api_version().to_owned(), res.kind().to_owned());
+    for field in fields {
+        if !selects(field.spec, KindRef::new(&kind.0, &kind.1)) {
+            continue;
+        }
+        field.walk(res, create, set)?;
+        if matches!(field.path[0].as_str(), "apiVersion" | "kind") {
+            kind = (res.api_version().to_owned(), res.kind().to_owned());
+        }
     }
-    let path = split_path(&spec.path, '/');
-    let create = if spec.create { create } else { Create::Nothing };
-    walk(&mut res.value, &path, create, set)
-        .map_err(|fault| fault.in_field(&spec.path).on_object(res.subject()).in_file(&res.file).into())
+    Ok(())
 }
 
 /// Runs `set` on every field below `value` that `path` leads to.

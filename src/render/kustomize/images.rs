@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde_json::Value;
 
-use super::fieldspec::{self, Create};
+use super::fieldspec::{self, Create, Field};
 use super::file::{FieldSpec, Image};
 use super::pattern;
 use super::resmap::ResMap;
@@ -27,6 +27,7 @@ impl SetImage {
 
     /// Changes every resource but custom resource definitions.
     pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
+        let fields = Field::all(&self.specs);
         for res in map.items_mut() {
             if res.kind() == "CustomResourceDefinition" {
                 continue;
@@ -35,9 +36,7 @@ impl SetImage {
             if let Err(fault) = self.walk(&mut res.value) {
                 return Err(fault.in_field("image").on_object(res.subject()).into());
             }
-            for spec in &self.specs {
-                fieldspec::visit(res, spec, Create::Nothing, &mut |field| self.set(field))?;
-            }
+            fieldspec::visit(res, &fields, Create::Nothing, &mut |field| self.set(field))?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `labels`, `commonLabels` and `commonAnnotations`: the same pairs in many fields.
 
 use super::config::{Config, merge_spec, merge_specs};
-use super::fieldspec::{self, Create};
+use super::fieldspec::{self, Create, Field};
 use super::file::{FieldSpec, Label, Pairs};
 use super::resmap::ResMap;
 use super::twins;
@@ -41,15 +41,14 @@ impl SetPairs {
         for key in self.pairs.keys() {
             super::keys::check(key)?;
         }
+        let fields = Field::all(&self.specs);
         for res in map.items_mut() {
-            let before = twins::places(res, &self.specs, &self.pairs);
-            for spec in &self.specs {
-                fieldspec::visit(res, spec, Create::Mapping, &mut |field| {
-                    self.pairs.iter().try_for_each(|(key, value)| fieldspec::set_entry(field, key, value))
-                })?;
-            }
+            let before = twins::places(res, &fields, &self.pairs);
+            fieldspec::visit(res, &fields, Create::Mapping, &mut |field| {
+                self.pairs.iter().try_for_each(|(key, value)| fieldspec::set_entry(field, key, value))
+            })?;
             res.twins.settle(&mut res.value);
-            let now = twins::places(res, &self.specs, &self.pairs);
+            let now = twins::places(res, &fields, &self.pairs);
             res.twins.note(&res.value, &before, now);
         }
         Ok(())

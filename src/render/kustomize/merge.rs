@@ -3,11 +3,12 @@
 mod list;
 mod nodes;
 
-use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use self::nodes::{Id, Kind, Node, Nodes};
+use super::res::KindRef;
 use super::schema::{Place, Schema};
 
 /// What a merge did besides changing its target.
@@ -94,7 +95,7 @@ enum Directive {
 struct Merge<'s> {
     nodes: Nodes,
     schema: &'s Schema,
-    path: Vec<String>,
+    path: Vec<Rc<str>>,
     warnings: Vec<String>,
 }
 
@@ -122,19 +123,22 @@ impl<'s> Merge<'s> {
     fn place_by_kind(&self, sources: Sources) -> Option<Place<'s>> {
         sources.into_iter().flatten().find_map(|id| {
             let text = |field: &str| self.nodes.field(id, field).map(|id| self.nodes.text(id));
-            self.schema.of_kind(&text("apiVersion")?, &text("kind")?)
+            self.schema.of_kind(KindRef::new(&text("apiVersion")?, &text("kind")?))
         })
     }
 
     fn walk_map(&mut self, sources: Sources, place: Option<Place<'s>>) -> Result<Option<Walked>, MergeError> {
         let Some(walked) = self.visit_map(sources)? else { return Ok(None) };
         let sources = [Some(walked.id), sources[1]];
-        let names = sources.into_iter().flatten().flat_map(|id| self.nodes.field_names(id));
-        for name in names.collect::<BTreeSet<String>>() {
+        let entries = sources.into_iter().flatten().flat_map(|id| self.nodes.entries(id));
+        let mut names: Vec<Rc<str>> = entries.map(|(name, _)| Rc::clone(name)).collect();
+        names.sort_unstable();
+        names.dedup();
+        for name in names {
             let fields = sources.map(|source| source.and_then(|id| self.nodes.field(id, &name)));
-            self.path.push(name);
-            let field = self.walk(fields, place.and_then(|place| place.field(self.path.last()?)))?;
-            let name = self.path.pop().unwrap_or_default();
+            self.path.push(Rc::clone(&name));
+            let field = self.walk(fields, place.and_then(|place| place.field(&name)))?;
+            self.path.pop();
             match field {
                 Some(field) if field.kept || !self.nodes.is_null(field.id) => {
                     self.nodes.set_field(walked.id, &name, field.id);
@@ -178,14 +182,14 @@ impl<'s> Merge<'s> {
             // In a list it is an element of its own, the first one that has the key.
             Node::List(items) => {
                 let first = items.iter().copied().find(|item| self.nodes.field(*item, "$patch").is_some());
-                first.filter(|item| self.nodes.field_names(*item).len() == 1)
+                first.filter(|item| self.nodes.entries(*item).len() == 1)
             }
             Node::Scalar(_) | Node::Null => None,
         };
         let Some(found) = holder.and_then(|id| self.nodes.field(id, "$patch")) else {
             return Ok(Directive::Merge);
         };
-        let text = self.nodes.text(found);
+        let text = self.nodes.text(found).into_owned();
         let directive = match text.as_str() {
             "delete" => Directive::Delete,
             "replace" => Directive::Replace,

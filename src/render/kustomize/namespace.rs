@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::fieldspec::{self, Create};
+use super::fieldspec::{self, Create, Field};
 use super::file::FieldSpec;
 use super::res::{Res, text_of};
 use super::resmap::ResMap;
@@ -56,34 +56,32 @@ impl Namespace {
         if self.name.is_empty() {
             return Ok(());
         }
+        let fields = Field::all(&self.specs);
         for res in map.items_mut() {
             res.remember();
-            self.set_in(res)?;
+            self.set_in(res, &fields)?;
         }
         map.check_unique().map_err(|error| error.in_field(&format!("namespace '{}'", self.name)))
     }
 
-    /// Changes one resource.
-    pub(crate) fn set_in(&self, res: &mut Res) -> Result<()> {
+    /// Changes one resource: its metadata, and the fields given.
+    pub(crate) fn set_in(&self, res: &mut Res, fields: &[Field<'_>]) -> Result<()> {
         if !res.is_cluster_scoped() {
             let spec = FieldSpec { path: IN_METADATA.into(), create: true, ..FieldSpec::default() };
-            fieldspec::visit(res, &spec, Create::Scalar, &mut |field| self.set(field))?;
+            fieldspec::visit(res, [&Field::new(&spec)], Create::Scalar, &mut |field| self.set(field))?;
         }
         let is_binding = matches!(res.kind(), "RoleBinding" | "ClusterRoleBinding");
         if is_binding {
             self.set_subjects(res)?;
         }
         let is_core = res.value.get("apiVersion").and_then(Value::as_str) == Some("v1");
-        for spec in &self.specs {
+        let fields = fields.iter().filter(|Field { spec, .. }| {
             let of_subjects = is_binding
                 && spec.path == "subjects/namespace"
                 && matches!(spec.kind.as_str(), "RoleBinding" | "ClusterRoleBinding");
-            if spec.path == IN_METADATA || (spec.path == "metadata/name" && !is_core) || of_subjects {
-                continue;
-            }
-            fieldspec::visit(res, spec, Create::Scalar, &mut |field| self.set(field))?;
-        }
-        Ok(())
+            spec.path != IN_METADATA && (spec.path != "metadata/name" || is_core) && !of_subjects
+        });
+        fieldspec::visit(res, fields, Create::Scalar, &mut |field| self.set(field))
     }
 
     fn set(&self, field: &mut Value) -> Result<(), Fault> {

@@ -159,7 +159,8 @@ pub(crate) fn check(value: &Value) -> Result<(), Fault> {
         return Err(Fault::new(format!("expected a Kubernetes object, found {found}")));
     }
     let kind = value.get("kind").map(text_of).unwrap_or_default();
-    let name = value.pointer("/metadata/name").map(text_of).unwrap_or_default();
+    let metadata = value.get("metadata");
+    let name = metadata.and_then(|metadata| metadata.get("name")).map(text_of).unwrap_or_default();
     if kind.is_empty() {
         let fault = Fault::new("kind is missing: not a Kubernetes object");
         return Err(if name.is_empty() { fault } else { fault.on_object(name.into_owned()) });

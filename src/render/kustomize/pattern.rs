@@ -19,16 +19,14 @@ fn translate(pattern: &str) -> Option<String> {
         let mut length = c.len_utf8();
         let is_repetition = match c {
             '*' | '+' | '?' => true,
-            '{' => match repetition(rest) {
-                Some(found) => {
-                    length = found;
-                    true
-                }
-                None => {
+            '{' => {
+                let found = repetition(rest);
+                length = found.unwrap_or(length);
+                if found.is_none() {
                     out.push('\\');
-                    false
                 }
-            },
+                found.is_some()
+            }
             _ => false,
         };
         if is_repetition {
@@ -76,9 +74,9 @@ fn escape(text: &str, in_class: bool, out: &mut String) -> Option<usize> {
             return Some(end.map_or(text.len(), |end| end + 4));
         }
         'd' | 'w' | 's' if in_class => out.push_str(perl),
-        'd' | 'w' | 's' => out.push_str(&format!("[{perl}]")),
-        'D' | 'W' | 'S' => out.push_str(&format!("[^{perl}]")),
-        'b' | 'B' if !in_class => out.push_str(&format!("(?-u:\\{c})")),
+        'd' | 'w' | 's' => out.extend(["[", perl, "]"]),
+        'D' | 'W' | 'S' => out.extend(["[^", perl, "]"]),
+        'b' | 'B' if !in_class => out.extend(["(?-u:", &text[..2], ")"]),
         '<' | '>' => out.push(c),
         'p' | 'P' | 'x' if text[2..].starts_with('{') => {
             let length = text.find('}')? + 1;

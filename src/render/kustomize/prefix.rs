@@ -1,6 +1,6 @@
 //! `namePrefix` and `nameSuffix`: renames objects, except those whose names mean something outside of them.
 
-use super::fieldspec::{self, Create};
+use super::fieldspec::{self, Create, Field};
 use super::file::FieldSpec;
 use super::res::{KindRef, text_of};
 use super::resmap::ResMap;
@@ -29,28 +29,29 @@ pub(crate) struct Affix {
 impl Affix {
     /// Changes every resource.
     pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
+        let fields = Field::all(&self.specs);
         for res in map.items_mut() {
             if is_fixed(res.original_gvk()) {
                 continue;
             }
-            for spec in &self.specs {
-                if !fieldspec::selects(spec, res.original_gvk()) {
+            for field in &fields {
+                if !fieldspec::selects(field.spec, res.original_gvk()) {
                     continue;
                 }
-                if spec.path == "metadata/name" && !self.text.is_empty() {
+                if field.spec.path == "metadata/name" && !self.text.is_empty() {
                     match self.end {
                         End::Prefix => res.prefixes.push(self.text.clone()),
                         End::Suffix => res.suffixes.push(self.text.clone()),
                     }
                     res.remember();
                 }
-                fieldspec::visit(res, spec, Create::Scalar, &mut |field| {
-                    let old = text_of(field);
+                fieldspec::visit(res, [field], Create::Scalar, &mut |value| {
+                    let old = text_of(value);
                     let new = match self.end {
                         End::Prefix => format!("{}{old}", self.text),
                         End::Suffix => format!("{old}{}", self.text),
                     };
-                    fieldspec::set_scalar(field, new.into())
+                    fieldspec::set_scalar(value, new.into())
                 })?;
             }
         }

@@ -1,6 +1,6 @@
 //! `replicas`: sets how many replicas a workload has.
 
-use super::fieldspec::{self, Create};
+use super::fieldspec::{self, Create, Field};
 use super::file::{FieldSpec, Replica};
 use super::resmap::ResMap;
 use crate::render::error::{Fault, Result};
@@ -25,19 +25,19 @@ impl SetReplicas {
                     || res.previous.iter().any(|previous| previous.name == self.replica.name)
             })
             .collect();
-        for spec in &self.specs {
+        for field in &Field::all(&self.specs) {
             for &at in &named {
                 let res = map.content_mut(at);
                 let id = res.id();
                 let is_meant = res
                     .previous_ids()
                     .chain([id])
-                    .any(|id| id.name == self.replica.name && spec.gvk_selects(&id));
+                    .any(|id| id.name == self.replica.name && field.spec.gvk_selects(&id));
                 if is_meant {
                     found = true;
                     let count = self.replica.count;
-                    fieldspec::visit(res, spec, Create::Scalar, &mut |field| {
-                        fieldspec::set_scalar(field, count.into())
+                    fieldspec::visit(res, [field], Create::Scalar, &mut |value| {
+                        fieldspec::set_scalar(value, count.into())
                     })?;
                 }
             }

@@ -2,8 +2,6 @@
 //! annotations of the resource; here they stand beside it.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
@@ -137,7 +135,13 @@ pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
     }
 }
 
-impl KindRef<'_> {
+impl<'a> KindRef<'a> {
+    /// Of an `apiVersion` and a `kind`.
+    pub(crate) fn new(api_version: &'a str, kind: &'a str) -> Self {
+        let (group, version) = split_api_version(api_version);
+        Self { group, version, kind }
+    }
+
     /// Whether a selector with these parts, empty for any, means this kind.
     pub(crate) fn is_selected(self, group: &str, version: &str, kind: &str) -> bool {
         (group.is_empty() || group == self.group)
@@ -156,22 +160,7 @@ impl KindRef<'_> {
 
     /// Whether the API is known to keep this kind outside of namespaces.
     pub(crate) fn is_cluster_scoped(self) -> bool {
-        // Identities are compared often, and most kinds are told by their name alone.
-        static KINDS: LazyLock<HashSet<&str>> =
-            LazyLock::new(|| Schema::built_in().cluster_scoped_kinds().collect());
-        KINDS.contains(self.kind)
-            && Schema::built_in().is_namespaced(&self.api_version(), self.kind) == Some(false)
-    }
-
-    /// The namespace that `namespace` counts as for this kind.
-    fn effective_namespace(self, namespace: &str) -> &str {
-        if self.is_cluster_scoped() {
-            NO_NAMESPACE
-        } else if namespace.is_empty() {
-            "default"
-        } else {
-            namespace
-        }
+        Schema::built_in().is_namespaced(self) == Some(false)
     }
 }
 
@@ -207,11 +196,14 @@ impl Res {
         self.value.get("kind").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// `apiVersion`.
+    pub(crate) fn api_version(&self) -> &str {
+        self.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Group, version and kind.
     pub(crate) fn gvk(&self) -> KindRef<'_> {
-        let api_version = self.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-        let (group, version) = split_api_version(api_version);
-        KindRef { group, version, kind: self.kind() }
+        KindRef::new(self.api_version(), self.kind())
     }
 
     /// `metadata.name`.
@@ -225,12 +217,12 @@ impl Res {
     }
 
     /// The namespace it counts as.
-    pub(crate) fn effective_namespace(&self) -> String {
-        if self.outside {
-            NO_NAMESPACE.into()
-        } else {
-            self.gvk().effective_namespace(&self.namespace()).into()
+    pub(crate) fn effective_namespace(&self) -> Cow<'_, str> {
+        if self.is_cluster_scoped() {
+            return Cow::Borrowed(NO_NAMESPACE);
         }
+        let namespace = self.namespace();
+        if namespace.is_empty() { Cow::Borrowed("default") } else { namespace }
     }
 
     /// Whether it lies outside of namespaces.
@@ -251,8 +243,13 @@ impl Res {
             version: gvk.version.into(),
             kind: gvk.kind.into(),
             name: self.name().into_owned(),
-            namespace: self.effective_namespace(),
+            namespace: self.effective_namespace().into_owned(),
         }
+    }
+
+    /// The parts of its identity, for comparing it with others without copying them.
+    pub(crate) fn id_parts(&self) -> (KindRef<'_>, Cow<'_, str>, Cow<'_, str>) {
+        (self.gvk(), self.name(), self.effective_namespace())
     }
 
     /// The identities it had, oldest first. Their group and version are those of now, as in kustomize.
@@ -285,7 +282,7 @@ impl Res {
     pub(crate) fn remember(&mut self) {
         let previous = Previous {
             name: self.name().into_owned(),
-            namespace: self.effective_namespace(),
+            namespace: self.effective_namespace().into_owned(),
             kind: self.kind().into(),
         };
         self.previous.push(previous);

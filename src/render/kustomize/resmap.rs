@@ -109,13 +109,11 @@ impl ResMap {
 
     /// Checks that no identity is there twice.
     pub(crate) fn check_unique(&self) -> Result<()> {
-        let mut seen: HashMap<Id, &Res> = HashMap::with_capacity(self.items.len());
+        let mut seen = HashMap::with_capacity(self.items.len());
         for res in &self.items {
-            let id = res.id();
-            if let Some(first) = seen.get(&id) {
-                return Err(duplicate(first, res, &id).into());
+            if let Some(first) = seen.insert(res.id_parts(), res) {
+                return Err(duplicate(first, res, &res.id()).into());
             }
-            seen.insert(id, res);
         }
         Ok(())
     }

@@ -1,15 +1,20 @@
 //! What an OpenAPI document says about merging lists, by kind and field path, and which kinds are namespaced.
 //!
-//! `schema.json` holds that part of the document which kustomize 5.8.1 has built in (Kubernetes 1.21.2), in the same
-//! form as a document that a kustomization names in `openapi: {path: ..}`. A test writes it anew from kustomize's own.
+//! `schema.txt` holds that part of the document which kustomize 5.8.1 has built in (Kubernetes 1.21.2). It is read at
+//! the first use in a process, so its form is one that costs little to read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
+use super::res::KindRef;
+
 /// The document that is built in.
-const BUILT_IN: &str = include_str!("schema.json");
+const BUILT_IN: &str = include_str!("schema.txt");
+
+/// Where the names of its definitions begin, which only another document can ask for.
+const NAMES: &str = "[names]";
 
 /// How many references may lead on to others.
 const REFERENCE_LIMIT: usize = 32;
@@ -17,16 +22,27 @@ const REFERENCE_LIMIT: usize = 32;
 /// An OpenAPI document, as far as merging needs it.
 #[derive(Debug, Default)]
 pub(crate) struct Schema {
-    definitions: BTreeMap<String, Shape>,
-    /// By `apiVersion` and `kind`, the name of the definition.
-    kinds: HashMap<(String, String), String>,
-    /// By `apiVersion` and `kind`.
-    namespaced: HashMap<(String, String), bool>,
+    definitions: HashMap<String, Shape>,
+    /// By the name of the kind, those of all groups and versions.
+    kinds: HashMap<String, Vec<Kind>>,
+    /// Whether what the document does not describe is looked for in the one built in.
+    beside_built_in: bool,
+}
+
+/// What is known about one kind.
+#[derive(Debug)]
+struct Kind {
+    group: String,
+    version: String,
+    namespaced: Option<bool>,
+    /// The name of the definition.
+    definition: Option<String>,
 }
 
 /// What is known about one field.
 #[derive(Debug, Default)]
 struct Shape {
+    /// The name of the definition that describes it.
     reference: Option<String>,
     fields: BTreeMap<String, Shape>,
     values: Option<Box<Shape>>,
@@ -46,55 +62,94 @@ pub(crate) struct Place<'s> {
 impl Schema {
     /// The document that kustomize has built in.
     pub(crate) fn built_in() -> &'static Self {
-        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
-            let document = serde_json::from_str(BUILT_IN).unwrap_or_default();
-            Schema::from_openapi(&document)
-        });
+        static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of_table(BUILT_IN));
         &SCHEMA
     }
 
-    /// A document that takes the place of the built-in one for merging. What is not of the expected form is passed over.
-    pub(crate) fn from_openapi(document: &Value) -> Self {
+    fn of_table(table: &str) -> Self {
         let mut schema = Self::default();
+        let mut in_kinds = true;
+        for line in table.lines().filter(|line| !line.starts_with('#')) {
+            if line == NAMES {
+                break;
+            }
+            if line.starts_with('[') {
+                in_kinds = line == "[kinds]";
+                continue;
+            }
+            let mut parts = line.split(' ');
+            let mut next = || parts.next().filter(|part| *part != "-").unwrap_or_default();
+            if in_kinds {
+                let (kind, version, group, scope, definition) = (next(), next(), next(), next(), next());
+                let kind = schema.kind_mut(KindRef { group, version, kind });
+                kind.namespaced = (!scope.is_empty()).then_some(scope == "namespaced");
+                kind.definition = (!definition.is_empty()).then(|| definition.into());
+            } else {
+                let name = next().to_owned();
+                let fields = parts.filter_map(|part| part.split_once(':'));
+                let fields = fields.map(|(name, field)| (name.to_owned(), Shape::of_table(field))).collect();
+                schema.definitions.insert(name, Shape { fields, ..Shape::default() });
+            }
+        }
+        schema
+    }
+
+    /// A definition of the built-in document by its name.
+    fn built_in_definition(name: &str) -> Option<Place<'static>> {
+        let (_, names) = BUILT_IN.split_once(NAMES)?;
+        let line = names.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        let schema = Self::built_in();
+        schema.definitions.get(line).map(|shape| Place { schema, shape })
+    }
+
+    /// A document that takes the place of the built-in one for merging, or stands beside it. What is not of the expected
+    /// form is passed over.
+    pub(crate) fn from_openapi(document: &Value, beside_built_in: bool) -> Self {
+        let mut schema = Self { beside_built_in, ..Self::default() };
         for (name, definition) in entries(document, "definitions") {
             schema.definitions.insert(name.clone(), Shape::parse(definition));
             let kinds = definition.get("x-kubernetes-group-version-kind").and_then(Value::as_array);
             for kind in kinds.into_iter().flatten().filter_map(type_of) {
-                schema.kinds.insert(kind, name.clone());
+                schema.kind_mut(kind).definition = Some(name.clone());
             }
         }
         for (path, item) in entries(document, "paths") {
             let Some(kind) = item.pointer("/get/x-kubernetes-group-version-kind").and_then(type_of) else {
                 continue;
             };
-            let namespaced = schema.namespaced.entry(kind).or_insert(false);
-            *namespaced |= path.contains("namespaces/{namespace}");
-        }
-        for (api_version, kinds) in entries(document, "namespaced") {
-            for (kind, namespaced) in kinds.as_object().into_iter().flatten() {
-                let namespaced = namespaced.as_bool().unwrap_or_default();
-                schema.namespaced.insert((api_version.clone(), kind.clone()), namespaced);
-            }
+            *schema.kind_mut(kind).namespaced.get_or_insert(false) |= path.contains("namespaces/{namespace}");
         }
         schema
     }
 
-    /// The top of a kind's objects; `None` for a kind that the document does not describe.
-    pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<Place<'_>> {
-        let name = self.kinds.get(&(api_version.to_owned(), kind.to_owned()))?;
-        self.definitions.get(name).map(|shape| Place { schema: self, shape })
+    fn kind(&self, kind: KindRef<'_>) -> Option<&Kind> {
+        let versions = self.kinds.get(kind.kind)?;
+        versions.iter().find(|known| known.version == kind.version && known.group == kind.group)
     }
 
-    /// The kinds that lie outside of namespaces in some version of some API.
-    pub(crate) fn cluster_scoped_kinds(&self) -> impl Iterator<Item = &str> {
-        self.namespaced.iter().filter(|(_, namespaced)| !**namespaced).map(|((_, kind), _)| kind.as_str())
+    fn kind_mut(&mut self, kind: KindRef<'_>) -> &mut Kind {
+        let versions = self.kinds.entry(kind.kind.to_owned()).or_default();
+        let known =
+            versions.iter().position(|known| known.version == kind.version && known.group == kind.group);
+        let at = known.unwrap_or_else(|| {
+            let (group, version) = (kind.group.to_owned(), kind.version.to_owned());
+            versions.push(Kind { group, version, namespaced: None, definition: None });
+            versions.len() - 1
+        });
+        &mut versions[at]
+    }
+
+    /// The top of a kind's objects; `None` for a kind that the document does not describe.
+    pub(crate) fn of_kind(&self, kind: KindRef<'_>) -> Option<Place<'_>> {
+        let name = self.kind(kind)?.definition.as_ref()?;
+        self.definitions.get(name).map(|shape| Place { schema: self, shape })
     }
 
     /// Whether objects of a kind have a namespace; `None` for a kind that is not known. The built-in document is asked
     /// first.
-    pub(crate) fn is_namespaced(&self, api_version: &str, kind: &str) -> Option<bool> {
-        let key = (api_version.to_owned(), kind.to_owned());
-        Self::built_in().namespaced.get(&key).or_else(|| self.namespaced.get(&key)).copied()
+    pub(crate) fn is_namespaced(&self, kind: KindRef<'_>) -> Option<bool> {
+        let in_document = |schema: &Self| schema.kind(kind).and_then(|known| known.namespaced);
+        in_document(Self::built_in()).or_else(|| in_document(self))
     }
 }
 
@@ -121,13 +176,35 @@ impl<'s> Place<'s> {
     fn resolve(self, mut shape: &'s Shape) -> Option<Self> {
         for _ in 0..REFERENCE_LIMIT {
             let Some(reference) = &shape.reference else { return Some(Self { schema: self.schema, shape }) };
-            shape = self.schema.definitions.get(reference.strip_prefix("#/definitions/")?)?;
+            shape = match self.schema.definitions.get(reference) {
+                Some(shape) => shape,
+                None if self.schema.beside_built_in => return Schema::built_in_definition(reference),
+                None => return None,
+            };
         }
         None
     }
 }
 
 impl Shape {
+    /// A field as `schema.txt` has it: the name of a definition, with the keys of a list before it in brackets.
+    fn of_table(field: &str) -> Self {
+        let reference = |name: &str| (!name.is_empty()).then(|| name.to_owned());
+        let list = field.strip_prefix('[').and_then(|field| field.split_once(']'));
+        let Some((keys, items)) = list else {
+            return Self { reference: reference(field), ..Self::default() };
+        };
+        let keys_of_elements = keys.split(',').filter(|key| !matches!(*key, "" | "*"));
+        Self {
+            items: reference(items).map(|items| Box::new(Self { reference: Some(items), ..Self::default() })),
+            is_list: true,
+            merges: !keys.is_empty(),
+            keys: keys_of_elements.map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// A field as an OpenAPI document has it.
     fn parse(value: &Value) -> Self {
         let inner = |field: &str| {
             value.get(field).filter(|inner| inner.is_object()).map(|inner| Box::new(Self::parse(inner)))
@@ -139,7 +216,9 @@ impl Shape {
             None => text("x-kubernetes-patch-merge-key").map(Into::into).into_iter().collect(),
         };
         Self {
-            reference: text("$ref").map(Into::into),
+            // One that is not of this form leads nowhere.
+            reference: text("$ref")
+                .map(|path| path.strip_prefix("#/definitions/").unwrap_or_default().to_owned()),
             fields: entries(value, "properties")
                 .map(|(name, field)| (name.clone(), Self::parse(field)))
                 .collect(),
@@ -157,13 +236,10 @@ fn entries<'v>(value: &'v Value, field: &str) -> impl Iterator<Item = (&'v Strin
     value.get(field).and_then(Value::as_object).into_iter().flat_map(Map::iter)
 }
 
-/// The `apiVersion` and `kind` of a group-version-kind extension.
-fn type_of(value: &Value) -> Option<(String, String)> {
+/// The kind that a group-version-kind extension names.
+fn type_of(value: &Value) -> Option<KindRef<'_>> {
     let text = |field: &str| value.get(field).and_then(Value::as_str);
-    let (version, kind) = (text("version")?, text("kind")?);
-    let group = text("group").unwrap_or_default();
-    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Some((api_version, kind.to_owned()))
+    Some(KindRef { group: text("group").unwrap_or_default(), version: text("version")?, kind: text("kind")? })
 }
 
 #[cfg(test)]
@@ -173,7 +249,7 @@ mod tests {
     use super::*;
 
     fn keys(api_version: &str, kind: &str, path: &[&str]) -> Option<Vec<String>> {
-        let mut place = Schema::built_in().of_kind(api_version, kind)?;
+        let mut place = Schema::built_in().of_kind(KindRef::new(api_version, kind))?;
         for part in path {
             place = if *part == "[]" { place.elements()? } else { place.field(part)? };
         }
@@ -208,27 +284,36 @@ mod tests {
 
     #[test]
     fn kinds_of_another_document_are_described_by_it_alone() {
-        let schema = Schema::from_openapi(&json!({
-            "definitions": {
-                "x.Foo": {
-                    "properties": {"spec": {"$ref": "#/definitions/x.Spec"}},
-                    "x-kubernetes-group-version-kind": [{"group": "x", "version": "v1", "kind": "Foo"}],
+        let schema = Schema::from_openapi(
+            &json!({
+                "definitions": {
+                    "x.Foo": {
+                        "properties": {"spec": {"$ref": "#/definitions/x.Spec"}},
+                        "x-kubernetes-group-version-kind": [{"group": "x", "version": "v1", "kind": "Foo"}],
+                    },
+                    "x.Spec": {"properties": {"list": {
+                        "type": "array", "items": {"properties": {}},
+                        "x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": "id",
+                    }}},
+                    "x.Loop": {"$ref": "#/definitions/x.Loop"},
                 },
-                "x.Spec": {"properties": {"list": {
-                    "type": "array", "items": {"properties": {}},
-                    "x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": "id",
-                }}},
-                "x.Loop": {"$ref": "#/definitions/x.Loop"},
-            },
-            "paths": {"/apis/x/v1/namespaces/{namespace}/foos": {
-                "get": {"x-kubernetes-group-version-kind": {"group": "x", "version": "v1", "kind": "Foo"}},
-            }},
-        }));
-        let list = schema.of_kind("x/v1", "Foo").unwrap().field("spec").unwrap().field("list").unwrap();
+                "paths": {"/apis/x/v1/namespaces/{namespace}/foos": {
+                    "get": {"x-kubernetes-group-version-kind": {"group": "x", "version": "v1", "kind": "Foo"}},
+                }},
+            }),
+            false,
+        );
+        let list = schema
+            .of_kind(KindRef::new("x/v1", "Foo"))
+            .unwrap()
+            .field("spec")
+            .unwrap()
+            .field("list")
+            .unwrap();
         assert_eq!(list.merge_keys(), Some(["id".to_owned()].as_slice()));
-        assert!(schema.of_kind("apps/v1", "Deployment").is_none());
-        assert_eq!(schema.is_namespaced("x/v1", "Foo"), Some(true));
-        assert_eq!(schema.is_namespaced("v1", "Namespace"), Some(false));
-        assert_eq!(schema.is_namespaced("y/v1", "Foo"), None);
+        assert!(schema.of_kind(KindRef::new("apps/v1", "Deployment")).is_none());
+        assert_eq!(schema.is_namespaced(KindRef::new("x/v1", "Foo")), Some(true));
+        assert_eq!(schema.is_namespaced(KindRef::new("v1", "Namespace")), Some(false));
+        assert_eq!(schema.is_namespaced(KindRef::new("y/v1", "Foo")), None);
     }
 }

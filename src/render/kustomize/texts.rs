@@ -14,7 +14,9 @@ pub(crate) fn restore(
     nulls: bool,
     restored: &mut Vec<(String, String)>,
 ) {
-    let Some(Value::Object(annotations)) = object.pointer_mut("/metadata/annotations") else { return };
+    let metadata = object.get_mut("metadata");
+    let annotations = metadata.and_then(|metadata| metadata.get_mut("annotations"));
+    let Some(Value::Object(annotations)) = annotations else { return };
     for (key, value) in annotations {
         let wanted = match value {
             Value::Number(_) | Value::Bool(_) => true,

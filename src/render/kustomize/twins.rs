@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::fieldspec::{selects, split_path};
-use super::file::{FieldSpec, Pairs};
+use super::fieldspec::{Field, selects};
+use super::file::Pairs;
 use super::res::Res;
 
 /// The groups of one object.
@@ -28,13 +28,13 @@ pub(crate) type Place<'p> = (&'p str, String);
 
 /// Where the keys of some pairs stand in the mappings that field specifications mean; nothing where only one
 /// specification means the object, which then has nothing to share.
-pub(crate) fn places<'p>(res: &Res, specs: &[FieldSpec], pairs: &'p Pairs) -> Vec<Place<'p>> {
+pub(crate) fn places<'p>(res: &Res, fields: &[Field<'_>], pairs: &'p Pairs) -> Vec<Place<'p>> {
     let mut found = Vec::new();
     let gvk = res.gvk();
-    let meant: Vec<&FieldSpec> = specs.iter().filter(|spec| selects(spec, gvk)).collect();
+    let meant: Vec<&Field<'_>> = fields.iter().filter(|field| selects(field.spec, gvk)).collect();
     if meant.len() > 1 {
-        for spec in meant {
-            collect(&res.value, &split_path(&spec.path, '/'), pairs, &mut String::new(), &mut found);
+        for field in meant {
+            collect(&res.value, &field.path, pairs, &mut String::new(), &mut found);
         }
     }
     found

@@ -44,7 +44,7 @@ impl AddValue {
                 let res = &mut map.items_mut()[at];
                 if target.field_path == "metadata/namespace" {
                     let namespace = Namespace { name: self.value.clone(), ..Namespace::default() };
-                    namespace.set_in(res)?;
+                    namespace.set_in(res, &[])?;
                 } else {
                     let subject = res.subject();
                     self.set(&mut res.value, target)

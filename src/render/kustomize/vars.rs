@@ -1,12 +1,13 @@
 //! `vars`: fields of objects put into fields of others, as `$(NAME)`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::build::Build;
 use super::fieldpath;
-use super::fieldspec::{self, Create};
+use super::fieldspec::{self, Create, Field};
 use super::file::{ObjectRef, Var};
 use super::res::{Res, split_api_version};
 use super::target::Accumulator;
@@ -71,11 +72,10 @@ pub(crate) fn run(all: &mut Accumulator, build: &Build) -> Result<()> {
         values.insert(name.clone(), value_of(all, name, var)?);
     }
     let mut used = BTreeSet::new();
-    let specs = all.config.var_reference.clone();
+    let config = Arc::clone(&all.config);
+    let fields = Field::all(&config.var_reference);
     for res in all.map.items_mut() {
-        for spec in &specs {
-            fieldspec::visit(res, spec, Create::Nothing, &mut |field| replace(field, &values, &mut used))?;
-        }
+        fieldspec::visit(res, &fields, Create::Nothing, &mut |field| replace(field, &values, &mut used))?;
     }
     for name in values.keys().filter(|name| !used.contains(*name)) {
         build.warn(format!("the variable '{name}' is defined and never used"));

@@ -9,6 +9,7 @@ mod dirs;
 mod eventually;
 pub mod git;
 pub mod github;
+pub mod measure;
 mod pki;
 mod process;
 pub mod proxy;
@@ -23,5 +24,6 @@ pub use git::{
     SshKey,
 };
 pub use github::{Fault, GitHub};
+pub use measure::{Cost, measured};
 pub use proxy::{Mode, Proxy};
 pub use webhook::{Answer, Webhook};

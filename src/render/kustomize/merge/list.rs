@@ -87,18 +87,18 @@ impl<'s> Merge<'s> {
 
     /// Puts the elements of `from` behind or in place of those of `to`.
     fn append_list(&mut self, to: Id, from: Id, keys: &[String]) -> Result<(), MergeError> {
-        for element in self.nodes.items(from) {
+        for element in self.nodes.items(from).to_vec() {
             if keys[0].is_empty() {
-                let text = self.nodes.text(element);
+                let text = self.nodes.text(element).into_owned();
                 self.set_element(to, Some(element), keys, &[text])?;
                 continue;
             }
             let mut values = Vec::new();
             for key in keys {
                 if let Some(value) = self.key_field(element, key)? {
-                    values.push(self.nodes.text(value));
+                    values.push(self.nodes.text(value).into_owned());
                 } else {
-                    let mut items = self.nodes.items(to);
+                    let mut items = self.nodes.items(to).to_vec();
                     items.push(element);
                     self.nodes.set_items(to, items);
                 }
@@ -122,7 +122,7 @@ impl<'s> Merge<'s> {
     ) -> Result<(), MergeError> {
         let by_mapping = !keys[0].is_empty() && values.first().is_some_and(|value| !value.is_empty());
         let (mut kept, mut found_any) = (Vec::new(), false);
-        for item in self.nodes.items(list) {
+        for &item in self.nodes.items(list) {
             if self.nodes.is_null(item) || self.nodes.is_empty_map(item) {
                 continue;
             }
@@ -173,7 +173,7 @@ impl<'s> Merge<'s> {
 
     /// The first element of a list whose keys have these values.
     fn element(&self, list: Id, keys: &[String], values: &[String]) -> Option<Id> {
-        let mut items = self.nodes.items(list).into_iter();
+        let mut items = self.nodes.items(list).iter().copied();
         if keys[0].is_empty() {
             return items.find(|item| self.nodes.text(*item) == values[0]);
         }
@@ -188,7 +188,7 @@ impl<'s> Merge<'s> {
     /// The values of the keys in all elements, those of the patch first, each once.
     fn key_values(&self, [dest, origin]: Sources, keys: &[String]) -> Vec<Values> {
         let mut all: Vec<Values> = Vec::new();
-        for item in [origin, dest].into_iter().flatten().flat_map(|list| self.nodes.items(list)) {
+        for &item in [origin, dest].into_iter().flatten().flat_map(|list| self.nodes.items(list)) {
             let values: Values = keys.iter().map(|key| self.key_text(item, key)).collect();
             if !all.contains(&values) {
                 all.push(values);
@@ -199,14 +199,14 @@ impl<'s> Merge<'s> {
 
     fn key_text(&self, item: Id, key: &str) -> String {
         let field = self.nodes.field(item, key).filter(|field| !self.nodes.is_null(*field));
-        field.map(|field| self.nodes.text(field)).unwrap_or_default()
+        field.map(|field| self.nodes.text(field).into_owned()).unwrap_or_default()
     }
 
     /// The texts of the elements, those of the patch first, each once.
     fn scalars(&self, [dest, origin]: Sources) -> Vec<Values> {
         let mut all: Vec<Values> = Vec::new();
-        for item in [origin, dest].into_iter().flatten().flat_map(|list| self.nodes.items(list)) {
-            let values = vec![self.nodes.text(item)];
+        for &item in [origin, dest].into_iter().flatten().flat_map(|list| self.nodes.items(list)) {
+            let values = vec![self.nodes.text(item).into_owned()];
             if !all.contains(&values) {
                 all.push(values);
             }
@@ -215,9 +215,9 @@ impl<'s> Merge<'s> {
     }
 
     /// What the patch states about elements that it does not delete, before the merge changes it.
-    fn stated(&mut self, origin: Option<Id>, keys: &[String]) -> Vec<Value> {
+    fn stated(&self, origin: Option<Id>, keys: &[String]) -> Vec<Value> {
         let items = origin.map(|list| self.nodes.items(list)).unwrap_or_default();
-        let stated = items.into_iter().map(|item| self.nodes.value(item));
+        let stated = items.iter().map(|item| self.nodes.value(*item));
         stated
             .filter(|item| item.get("$patch").is_none() && keys.iter().any(|key| item.get(key).is_some()))
             .collect()
@@ -225,6 +225,9 @@ impl<'s> Merge<'s> {
 
     /// Warns of elements of the patch that are in no element of the result.
     fn warn_of_lost(&mut self, stated: &[Value], list: Id, keys: &[String]) {
+        if stated.is_empty() {
+            return;
+        }
         let Value::Array(result) = self.nodes.value(list) else { return };
         for element in stated.iter().filter(|element| !result.iter().any(|found| holds(found, element))) {
             let named: Vec<String> =

@@ -1,6 +1,9 @@
 //! The nodes that a merge works on. kyaml's nodes are shared by reference between an object and its patch, and what a
 //! merge does to one shows in the other; indexes into one arena keep that.
 
+use std::borrow::Cow;
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 
 use crate::model::yaml::{Dialect, plain_value, writes_plain};
@@ -10,7 +13,8 @@ pub(super) type Id = usize;
 
 /// One node.
 pub(super) enum Node {
-    Map(Vec<(String, Id)>),
+    /// The names are shared, because a merge holds on to many of them while it changes the mapping.
+    Map(Vec<(Rc<str>, Id)>),
     List(Vec<Id>),
     /// Anything but null.
     Scalar(Value),
@@ -40,7 +44,7 @@ impl Nodes {
             Value::Null => Node::Null,
             Value::Array(items) => Node::List(items.iter().map(|item| self.read(item)).collect()),
             Value::Object(map) => {
-                Node::Map(map.iter().map(|(key, value)| (key.clone(), self.read(value))).collect())
+                Node::Map(map.iter().map(|(key, value)| (key.as_str().into(), self.read(value))).collect())
             }
             scalar => Node::Scalar(scalar.clone()),
         };
@@ -53,7 +57,10 @@ impl Nodes {
             Node::Scalar(value) => value.clone(),
             Node::List(items) => items.iter().map(|item| self.value(*item)).collect(),
             Node::Map(entries) => Value::Object(
-                entries.iter().map(|(key, id)| (key.clone(), self.value(*id))).collect::<Map<_, _>>(),
+                entries
+                    .iter()
+                    .map(|(key, id)| (String::from(&**key), self.value(*id)))
+                    .collect::<Map<_, _>>(),
             ),
         }
     }
@@ -86,33 +93,35 @@ impl Nodes {
     }
 
     /// The text of a scalar, by which keys are compared: 80 equals `"80"`. Collections have none.
-    pub(super) fn text(&self, id: Id) -> String {
+    pub(super) fn text(&self, id: Id) -> Cow<'_, str> {
         match &self.0[id] {
-            Node::Scalar(Value::String(text)) => text.clone(),
-            Node::Scalar(other) => other.to_string(),
-            Node::Null => "null".into(),
-            Node::Map(_) | Node::List(_) => String::new(),
+            Node::Scalar(Value::String(text)) => Cow::Borrowed(text),
+            Node::Scalar(other) => Cow::Owned(other.to_string()),
+            Node::Null => Cow::Borrowed("null"),
+            Node::Map(_) | Node::List(_) => Cow::Borrowed(""),
         }
     }
 
     pub(super) fn field(&self, id: Id, name: &str) -> Option<Id> {
         match &self.0[id] {
-            Node::Map(entries) => entries.iter().find(|(key, _)| key == name).map(|(_, id)| *id),
+            Node::Map(entries) => entries.iter().find(|(key, _)| **key == *name).map(|(_, id)| *id),
             _ => None,
         }
     }
 
-    pub(super) fn field_names(&self, id: Id) -> Vec<String> {
+    /// The entries of a mapping; none of anything else.
+    pub(super) fn entries(&self, id: Id) -> &[(Rc<str>, Id)] {
         match &self.0[id] {
-            Node::Map(entries) => entries.iter().map(|(key, _)| key.clone()).collect(),
-            _ => Vec::new(),
+            Node::Map(entries) => entries,
+            _ => &[],
         }
     }
 
-    pub(super) fn items(&self, id: Id) -> Vec<Id> {
+    /// The elements of a list; none of anything else.
+    pub(super) fn items(&self, id: Id) -> &[Id] {
         match &self.0[id] {
-            Node::List(items) => items.clone(),
-            _ => Vec::new(),
+            Node::List(items) => items,
+            _ => &[],
         }
     }
 
@@ -124,7 +133,7 @@ impl Nodes {
 
     pub(super) fn clear_field(&mut self, id: Id, name: &str) {
         if let Node::Map(entries) = &mut self.0[id]
-            && let Some(at) = entries.iter().position(|(key, _)| key == name)
+            && let Some(at) = entries.iter().position(|(key, _)| **key == *name)
         {
             entries.remove(at);
         }
@@ -135,10 +144,13 @@ impl Nodes {
     pub(super) fn set_field(&mut self, id: Id, name: &str, value: Id) {
         let Some(old) = self.field(id, name) else {
             if let Node::Map(entries) = &mut self.0[id] {
-                entries.push((name.to_owned(), value));
+                entries.push((name.into(), value));
             }
             return;
         };
+        if old == value {
+            return;
+        }
         let quoted = matches!(&self.0[old], Node::Scalar(Value::String(text)) if is_quoted(text));
         let value = match &self.0[value] {
             Node::Scalar(Value::String(_)) => value,
@@ -149,7 +161,7 @@ impl Nodes {
             _ => value,
         };
         if let Node::Map(entries) = &mut self.0[id]
-            && let Some(entry) = entries.iter_mut().find(|(key, _)| key == name)
+            && let Some(entry) = entries.iter_mut().find(|(key, _)| **key == *name)
         {
             entry.1 = value;
         }
