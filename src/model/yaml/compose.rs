@@ -9,7 +9,7 @@ use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use super::scalar::{Scalar, Tag, float_key, is_text, resolve};
-use super::{Dialect, Document, YamlError};
+use super::{Dialect, Document, Step, WrittenAs, YamlError};
 
 /// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
 const DEPTH_LIMIT: usize = 200;
@@ -35,7 +35,12 @@ struct Node {
     aliased: bool,
     weight: usize,
     height: usize,
+    /// The texts of scalars in it, their ways from the innermost step outwards.
+    texts: Texts,
 }
+
+/// Almost always empty, so that it is kept small.
+type Texts = Vec<WrittenAs>;
 
 /// A scalar keeps its text, because a key is read by other rules than a value.
 #[derive(Clone)]
@@ -88,8 +93,12 @@ impl<'t> Composer<'t> {
                 Some((event, place)) => {
                     self.anchors.clear();
                     let node = self.node(event, place, 0)?;
-                    let value = self.value(node)?;
-                    return Ok(Some(Document { value, line: place.line }));
+                    let mut texts = Vec::new();
+                    let value = self.value(node, &mut texts, &|| None)?;
+                    for written in &mut texts {
+                        written.way.reverse();
+                    }
+                    return Ok(Some(Document { value, line: place.line, texts }));
                 }
             }
         }
@@ -180,22 +189,23 @@ impl<'t> Composer<'t> {
     }
 
     fn sequence(&mut self, start: Place, depth: usize) -> Result<Node, YamlError> {
-        let (mut items, mut weight, mut height) = (Vec::new(), 1, 0);
+        let (mut items, mut texts, mut weight, mut height) = (Vec::new(), Vec::new(), 1, 0);
         loop {
             let (event, place) = self.require(start)?;
             if matches!(event, Event::SequenceEnd) {
-                return Ok(Node::collection(Value::Array(items), start, weight, height + 1));
+                return Ok(Node::collection(Value::Array(items), start, weight, height + 1, texts));
             }
             let item = self.node(event, place, depth + 1)?;
             weight += item.weight;
             height = height.max(item.height);
-            items.push(self.value(item)?);
+            let value = self.value(item, &mut texts, &|| Some(Step::Index(items.len())))?;
+            items.push(value);
         }
     }
 
     fn mapping(&mut self, start: Place, depth: usize) -> Result<Node, YamlError> {
-        let (mut map, mut weight, mut height) = (Map::new(), 1, 0);
-        let mut merge: Option<Node> = None;
+        let (mut map, mut texts, mut weight, mut height) = (Map::new(), Vec::new(), 1, 0);
+        let mut merge: Option<Box<Node>> = None;
         loop {
             let (event, place) = self.require(start)?;
             if matches!(event, Event::MappingEnd) {
@@ -211,25 +221,39 @@ impl<'t> Composer<'t> {
                 Key::Dropped => {}
                 Key::Merge if self.dialect == Dialect::V2 => merge_over(&mut map, &entry)?,
                 Key::Merge if merge.is_some() => return Err(key_place.error("two merge keys in one mapping")),
-                Key::Merge => merge = Some(entry),
-                Key::Text(key) => match map.entry(key) {
-                    Entry::Occupied(slot) if self.dialect == Dialect::V3 => {
-                        let message = format!("key '{}' is already defined in this mapping", slot.key());
-                        return Err(key_place.error(message));
-                    }
-                    Entry::Occupied(mut slot) => {
-                        slot.insert(self.value(entry)?);
-                    }
-                    Entry::Vacant(slot) => {
-                        slot.insert(self.value(entry)?);
-                    }
-                },
+                Key::Merge => merge = Some(Box::new(entry)),
+                Key::Text(key) => self.insert(&mut map, &mut texts, key, key_place, entry)?,
             }
         }
         if let Some(merge) = merge {
             merge_under(&mut map, &merge)?;
         }
-        Ok(Node::collection(Value::Object(map), start, weight, height + 1))
+        Ok(Node::collection(Value::Object(map), start, weight, height + 1, texts))
+    }
+
+    fn insert(
+        &self,
+        map: &mut Map<String, Value>,
+        texts: &mut Texts,
+        key: String,
+        key_place: Place,
+        value: Node,
+    ) -> Result<(), YamlError> {
+        match map.entry(key) {
+            Entry::Occupied(slot) if self.dialect == Dialect::V3 => {
+                let message = format!("key '{}' is already defined in this mapping", slot.key());
+                return Err(key_place.error(message));
+            }
+            Entry::Occupied(mut slot) => {
+                slot.insert(self.value(value, texts, &|| None)?);
+            }
+            Entry::Vacant(slot) => {
+                let step = || Some(Step::Key(slot.key().clone()));
+                let value = self.value(value, texts, &step)?;
+                slot.insert(value);
+            }
+        }
+        Ok(())
     }
 
     fn key(&self, key: Node, depth: usize) -> Result<Key, YamlError> {
@@ -243,17 +267,31 @@ impl<'t> Composer<'t> {
         }
     }
 
-    fn value(&self, node: Node) -> Result<Value, YamlError> {
+    /// The value of a node. Texts that it does not tell are added to `texts`, one `step` further outside.
+    fn value(
+        &self,
+        node: Node,
+        texts: &mut Vec<WrittenAs>,
+        step: &dyn Fn() -> Option<Step>,
+    ) -> Result<Value, YamlError> {
         let in_flow = self.flow > 0;
-        let (text, tag) = match node.content {
-            Content::Collection(value) => return Ok(value),
+        let (text, tag, absent) = match node.content {
+            Content::Collection(value) => {
+                texts.extend(node.texts.into_iter().map(|mut written| {
+                    written.way.extend(step());
+                    written
+                }));
+                return Ok(value);
+            }
             // kyaml prints what it read before it reads it again, and in a flow collection its printer has to quote
             // what is not written and what holds a colon, which makes strings of both.
             Content::Scalar { absent: true, .. } if self.dialect == Dialect::V3 && in_flow => {
                 return Ok(Value::String(String::new()));
             }
-            Content::Scalar { text, tag, .. } => (text, tag),
+            Content::Scalar { text, tag, absent } => (text, tag, absent),
         };
+        let is_plain = self.dialect == Dialect::V3 && tag.is_none() && !is_text(Dialect::V3, &text);
+        let plain = is_plain.then(|| if absent { String::new() } else { text.clone() });
         let value = match resolve(self.dialect, tag, text) {
             Ok(Scalar::Time(_, text)) if in_flow && tag.is_none() && text.contains(':') => {
                 Ok(Value::String(text))
@@ -261,7 +299,22 @@ impl<'t> Composer<'t> {
             Ok(scalar) => scalar.value(self.dialect),
             Err(message) => Err(message),
         };
-        value.map_err(|message| node.place.error(message))
+        let value = value.map_err(|message| node.place.error(message))?;
+        if let Some(text) = plain.filter(|text| !tells(&value, text)) {
+            texts.push(WrittenAs { way: step().into_iter().collect(), text });
+        }
+        Ok(value)
+    }
+}
+
+/// Whether a value tells how it was written.
+fn tells(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(value) => value == text,
+        Value::Number(number) => number.to_string() == text,
+        Value::Bool(value) => text == if *value { "true" } else { "false" },
+        Value::Null => text == "null",
+        Value::Array(_) | Value::Object(_) => true,
     }
 }
 
@@ -303,7 +356,7 @@ fn key_v2(text: String, tag: Option<Tag>) -> Result<Key, String> {
 fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place) -> Node {
     let weight = 1 + text.len() / 32;
     let content = Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none() };
-    Node { content, place, aliased: false, weight, height: 0 }
+    Node { content, place, aliased: false, weight, height: 0, texts: Vec::new() }
 }
 
 /// The mappings that a merge key names; those named first win.
@@ -341,8 +394,8 @@ fn merge_under(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlErro
 }
 
 impl Node {
-    fn collection(value: Value, place: Place, weight: usize, height: usize) -> Self {
-        Self { content: Content::Collection(value), place, aliased: false, weight, height }
+    fn collection(value: Value, place: Place, weight: usize, height: usize, texts: Texts) -> Self {
+        Self { content: Content::Collection(value), place, aliased: false, weight, height, texts }
     }
 }
 

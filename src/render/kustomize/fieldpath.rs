@@ -10,17 +10,9 @@ use super::fieldspec::split_path;
 use super::pattern;
 use super::res::text_of;
 use crate::model::type_name;
+pub(crate) use crate::model::yaml::Step as Hop;
 use crate::model::yaml::{Dialect, first_document, plain_value};
 use crate::render::error::Fault;
-
-/// One step from a value to a value in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Hop {
-    /// A key of a mapping.
-    Key(String),
-    /// An index of a list.
-    Index(usize),
-}
 
 /// A field that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +126,14 @@ pub(crate) fn lookup<'v>(value: &'v Value, path: &[String]) -> Result<Option<&'v
         }
     }
     Ok(Some(at))
+}
+
+/// The value at the end of a way, to be looked at.
+pub(crate) fn get<'v>(value: &'v Value, hops: &[Hop]) -> Option<&'v Value> {
+    hops.iter().try_fold(value, |at, hop| match hop {
+        Hop::Key(key) => at.as_object()?.get(key),
+        Hop::Index(index) => at.as_array()?.get(*index),
+    })
 }
 
 /// The value at the end of a way.

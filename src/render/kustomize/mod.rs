@@ -35,7 +35,6 @@ mod res;
 mod resmap;
 mod schema;
 mod select;
-mod splice;
 mod step;
 mod structured;
 mod target;

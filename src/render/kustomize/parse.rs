@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::res::text_of;
 use super::texts;
-use crate::model::yaml::{self, Dialect};
+use crate::model::yaml::{self, Dialect, Step, WrittenAs};
 use crate::render::error::{Fault, RenderError, Result};
 
 /// How deep lists of lists of objects may go.
@@ -19,14 +19,10 @@ pub(crate) struct Parsed {
     pub(crate) value: Value,
     /// From 1.
     pub(crate) line: usize,
+    /// How scalars were written whose values do not tell.
+    pub(crate) texts: Vec<WrittenAs>,
     /// Annotations that were read as something else than strings, with their texts.
     pub(crate) untyped: Vec<(String, String)>,
-}
-
-impl Parsed {
-    fn new(value: Value, line: usize) -> Self {
-        Self { value, line, untyped: Vec::new() }
-    }
 }
 
 /// Reads the objects of a text. Every document that is none is told.
@@ -42,14 +38,15 @@ pub(crate) fn objects(text: &str, file: &str) -> Result<Vec<Parsed>> {
             Fault::new(message).in_file(file).at_line(error.line + chunk.line)
         })?;
         let Some(document) = read.into_iter().next() else { continue };
-        documents.push(Parsed::new(document.value, document.line + chunk.line));
+        let yaml::Document { value, line, texts } = document;
+        documents.push(Parsed { value, line: line + chunk.line, texts, untyped: Vec::new() });
     }
     if single && documents.first().is_some_and(is_wrapped) {
         documents = documents.pop().map(unwrap).unwrap_or_default();
     }
     let mut objects = validate(expand(documents, file)?, file)?;
     for object in &mut objects {
-        texts::restore(&mut object.value, &unix, object.line, false, &mut object.untyped);
+        object.untyped = texts::restore(&mut object.value, &object.texts, false);
     }
     Ok(objects)
 }
@@ -97,7 +94,22 @@ fn unwrap(document: Parsed) -> Vec<Parsed> {
     let Value::Object(mut map) = document.value else { return Vec::new() };
     match map.shift_remove("items") {
         Some(Value::Array(items)) => {
-            items.into_iter().map(|value| Parsed::new(value, document.line)).collect()
+            let texts = |index: usize| {
+                let item = [Step::Key("items".into()), Step::Index(index)];
+                let inside = document.texts.iter().filter(|written| written.way.starts_with(&item));
+                inside
+                    .map(|written| WrittenAs { way: written.way[2..].into(), text: written.text.clone() })
+                    .collect()
+            };
+            let items = items.into_iter().enumerate();
+            items
+                .map(|(index, value)| Parsed {
+                    value,
+                    line: document.line,
+                    texts: texts(index),
+                    untyped: Vec::new(),
+                })
+                .collect()
         }
         _ => Vec::new(),
     }

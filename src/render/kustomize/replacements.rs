@@ -34,9 +34,11 @@ impl From<InFile> for Replacement {
 }
 
 /// A value on its way, and whether it was written without a type of its own.
-struct Found {
-    value: Value,
-    untyped: bool,
+pub(super) struct Found {
+    pub(super) value: Value,
+    /// The text of a scalar as it was written.
+    pub(super) text: String,
+    pub(super) untyped: bool,
 }
 
 /// Reads replacements; one that names a file stands for those in it.
@@ -88,8 +90,11 @@ fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
     };
     let found = match (&replacement.source, &replacement.source_value) {
         (Some(_), Some(_)) => return Err(Fault::new("only one of source and sourceValue may be set").into()),
-        (Some(source), None) => Found { value: take(source, map)?, untyped: false },
-        (None, value) => Found { value: value.clone().unwrap_or_default().into(), untyped: true },
+        (Some(source), None) => take(source, map)?,
+        (None, value) => {
+            let text = value.clone().unwrap_or_default();
+            Found { value: text.as_str().into(), text, untyped: true }
+        }
     };
     for target in targets {
         put(&found, target, map)?;
@@ -98,7 +103,7 @@ fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
 }
 
 /// The value of the one source.
-fn take(source: &Source, map: &ResMap) -> Result<Value> {
+fn take(source: &Source, map: &ResMap) -> Result<Found> {
     let meant: Vec<&Res> = map.items().iter().filter(|res| is_source(source, res)).collect();
     let described = || {
         let parts = [&source.kind, &source.namespace, &source.name];
@@ -126,7 +131,7 @@ fn take(source: &Source, map: &ResMap) -> Result<Value> {
     let Some(value) = value.filter(is_there) else {
         return Err(Fault::new(format!("the source has no field '{path}'")).on_object(res.subject()).into());
     };
-    part_of(value, source.options.as_ref()).map_err(|fault| fault.on_object(res.subject()).into())
+    part_of(res, value, source.options.as_ref()).map_err(|fault| fault.on_object(res.subject()).into())
 }
 
 fn is_source(source: &Source, res: &Res) -> bool {
@@ -138,20 +143,20 @@ fn is_source(source: &Source, res: &Res) -> bool {
 }
 
 /// The part of a value that the options mean. It keeps the type of the whole where it can be read so.
-fn part_of(value: &Value, options: Option<&FieldOptions>) -> Result<Value, Fault> {
+fn part_of(res: &Res, value: &Value, options: Option<&FieldOptions>) -> Result<Found, Fault> {
     let Some(options) = options.filter(|options| !options.delimiter.is_empty()) else {
-        return Ok(value.clone());
+        return Ok(Found { value: value.clone(), text: res.text_in(value), untyped: false });
     };
     if value.is_object() || value.is_array() {
         return Err(Fault::new("a delimiter needs a scalar"));
     }
-    let text = text_of(value);
+    let text = res.text_in(value);
     let parts: Vec<&str> = text.split(options.delimiter.as_str()).collect();
     let part = usize::try_from(options.index).ok().and_then(|index| parts.get(index));
     let part = part.ok_or_else(|| {
         Fault::new(format!("index {} is beyond the {} parts of the value", options.index, parts.len()))
     })?;
-    Ok((*part).into())
+    Ok(Found { value: (*part).into(), text: (*part).into(), untyped: false })
 }
 
 fn put(found: &Found, target: &Target, map: &mut ResMap) -> Result<()> {
@@ -209,8 +214,11 @@ fn put_in(found: &Found, target: &Target, object: &mut Value) -> Result<(), Faul
     let create = target.options.as_ref().is_some_and(|options| options.create);
     let create = create.then(|| Shape::of(&found.value));
     for path in paths {
+        if create.is_some() && path.is_empty() {
+            return Err(Fault::new("the path is empty").in_field("fieldPaths"));
+        }
         let parts = fieldpath::split(path);
-        if structured::put(object, &parts, &found.value, create).is_ok() {
+        if structured::put(object, &parts, found, create).is_ok() {
             continue;
         }
         let matches =
@@ -233,7 +241,7 @@ fn put_in(found: &Found, target: &Target, object: &mut Value) -> Result<(), Faul
 
 /// Sets a field. A scalar keeps its type, one that was just made has the type that its text has in YAML.
 fn set(field: &mut Value, made: bool, found: &Found, options: Option<&FieldOptions>) -> Result<(), Fault> {
-    let mut text = text_of(&found.value).into_owned();
+    let mut text = found.text.clone();
     let is_scalar = !field.is_object() && !field.is_array();
     let mut joined = false;
     if let Some(options) = options.filter(|options| !options.delimiter.is_empty()) {
@@ -265,7 +273,7 @@ fn join(old: &str, part: &str, options: &FieldOptions) -> String {
 }
 
 /// The text as a value of the type that the field has.
-fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, Fault> {
+pub(super) fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, Fault> {
     let plain = fieldpath::plain(text);
     let same = match (field, &plain) {
         _ if made => true,

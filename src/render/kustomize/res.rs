@@ -5,10 +5,11 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::fieldpath;
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::schema::Schema;
 use super::twins::Twins;
-use crate::model::yaml::{Dialect, plain_value};
+use crate::model::yaml::{Dialect, WrittenAs, plain_value};
 use crate::render::error::{Fault, Result};
 
 /// The namespace that cluster-scoped kinds count as.
@@ -116,6 +117,8 @@ pub(crate) struct Res {
     pub(crate) transformations: Vec<Origin>,
     /// Labels and annotations that stand in several places and are one.
     pub(crate) twins: Twins,
+    /// How scalars were written whose values do not tell.
+    pub(crate) texts: Vec<WrittenAs>,
     /// Annotations that were read as something else than strings, with their texts.
     pub(crate) untyped: Vec<(String, String)>,
 }
@@ -363,6 +366,16 @@ impl Res {
     /// How messages name it.
     pub(crate) fn subject(&self) -> String {
         self.id().subject()
+    }
+
+    /// The text of a scalar that stands in it, as it was written where that is still known.
+    pub(crate) fn text_in(&self, scalar: &Value) -> String {
+        let mut texts = self.texts.iter();
+        let written = texts.find(|written| {
+            fieldpath::get(&self.value, &written.way).is_some_and(|found| std::ptr::eq(found, scalar))
+                && plain_value(&written.text, Dialect::V3).as_ref() == Ok(scalar)
+        });
+        written.map_or_else(|| text_of(scalar).into_owned(), |written| written.text.clone())
     }
 
     /// Whether nothing is left of it.

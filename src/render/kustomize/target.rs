@@ -144,7 +144,7 @@ impl<'t, 'b> Target<'t, 'b> {
                 let origin = self.origin.as_ref().map(|origin| origin.append(path));
                 let mut objects = parse::objects(&text, &file)?;
                 for object in &mut objects {
-                    texts::restore(&mut object.value, &text, object.line, true, &mut object.untyped);
+                    object.untyped.extend(texts::restore(&mut object.value, &object.texts, true));
                 }
                 let mut objects: Vec<Res> =
                     objects.into_iter().map(|object| resource(object, &file, origin.clone())).collect();
@@ -257,13 +257,13 @@ fn without_validation_label(value: &serde_json::Value) -> serde_json::Value {
 
 /// A resource as it is read from a file, with the notes that whoever wrote it may have put there.
 pub(crate) fn resource(object: parse::Parsed, file: &str, origin: Option<Origin>) -> Res {
-    let parse::Parsed { value, untyped, .. } = object;
+    let parse::Parsed { value, texts, untyped, .. } = object;
     let enabled = |note: &str| {
         let annotations = value.get("metadata").and_then(|metadata| metadata.get("annotations"));
         annotations.and_then(|map| map.get(note)).and_then(serde_json::Value::as_str) == Some("enabled")
     };
     let needs_hash = enabled("internal.config.kubernetes.io/needsHashSuffix");
-    let mut res = Res { needs_hash, untyped, ..Res::new(value, file) };
+    let mut res = Res { needs_hash, texts, untyped, ..Res::new(value, file) };
     res.take_previous();
     if let Some(origin) = origin {
         res.note(&origin);
