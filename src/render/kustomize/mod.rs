@@ -133,6 +133,7 @@ fn finish(target: &target::Target<'_, '_>, recipe: &Recipe) -> Result<resmap::Re
     for res in map.items_mut() {
         if managed {
             res.set_label(MANAGED_BY.0, MANAGED_BY.1);
+            res.twins.settle(&mut res.value);
         }
         let mut extra = Vec::new();
         if let (true, Some(origin)) = (origins, &res.origin) {

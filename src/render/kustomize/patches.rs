@@ -123,6 +123,15 @@ impl PatchStep {
         Ok(Self::Json { patch: json, target: Matcher::new(target)?, remember: false, source })
     }
 
+    /// Whether there are resources that it means.
+    pub(crate) fn touches(&self, map: &ResMap) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::ByName(patches) => !patches.is_empty(),
+            Self::Merge(_, target) | Self::Json { target, .. } => !target.select(map).is_empty(),
+        }
+    }
+
     /// Changes the resources meant.
     pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         match self {

@@ -27,6 +27,14 @@ pub(crate) struct Affix {
 }
 
 impl Affix {
+    /// Whether there are resources whose names it writes.
+    pub(crate) fn touches(&self, map: &ResMap) -> bool {
+        map.items().iter().any(|res| {
+            let gvk = res.original_gvk();
+            !is_fixed(gvk) && self.specs.iter().any(|spec| fieldspec::selects(spec, gvk))
+        })
+    }
+
     /// Changes every resource.
     pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
         let fields = Field::all(&self.specs);

@@ -46,8 +46,7 @@ pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<R
     let mut all = Vec::new();
     for entry in entries {
         if entry.path.is_empty() {
-            let targets = entry.targets.clone().filter(|targets| !targets.is_empty());
-            all.push(Replacement { targets, ..entry.clone() });
+            all.push(entry.clone());
             continue;
         }
         if entry.source.is_some() || entry.targets.as_ref().is_some_and(|targets| !targets.is_empty()) {

@@ -50,6 +50,17 @@ pub(crate) struct Step {
 }
 
 impl Transformer {
+    /// Whether it writes to any resource, be it what is there already. For those of which that is not known, the result
+    /// tells.
+    pub(crate) fn touches(&self, map: &ResMap) -> bool {
+        match self {
+            Self::StrategicMerge(patches) => !patches.is_empty(),
+            Self::Patch(patch) => patch.touches(map),
+            Self::Affix(affix) => affix.touches(map),
+            _ => false,
+        }
+    }
+
     fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         match self {
             Self::StrategicMerge(patches) => patches::run_strategic_merge(patches, map, build),

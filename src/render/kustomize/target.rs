@@ -230,12 +230,14 @@ impl<'t, 'b> Target<'t, 'b> {
         for step in steps {
             let before: Vec<serde_json::Value> =
                 all.map.items().iter().map(|res| res.value.clone()).collect();
+            let touches = step.transformer.touches(&all.map);
             step.run(&mut all.map, self.build)?;
             let mut after = all.map.items().iter().map(|res| without_validation_label(&res.value));
-            let same = before.len() == all.map.items().len()
+            let same = !touches
+                && before.len() == all.map.items().len()
                 && before.iter().all(|value| after.next().as_ref() == Some(value));
             if !same {
-                let message = "a validator changed the resources";
+                let message = "a validator changed the resources, or set what they have already";
                 return Err(Fault::new(message).in_field("validators").in_file(&self.file).into());
             }
         }
@@ -366,7 +368,12 @@ impl Steps<'_, '_, '_> {
             self.push("ImageTagTransformer", Transformer::Image(image));
         }
         if !kustomization.replacements.is_empty() {
-            let replacements = super::replacements::load(&kustomization.replacements, &target.loader);
+            let mut entries = kustomization.replacements.clone();
+            for entry in &mut entries {
+                // Only in a configuration of its own an empty list is one.
+                entry.targets = entry.targets.take().filter(|targets| !targets.is_empty());
+            }
+            let replacements = super::replacements::load(&entries, &target.loader);
             let replacements = self.place("replacements", replacements)?;
             self.push("ReplacementTransformer", Transformer::Replacements(replacements));
         }
