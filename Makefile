@@ -47,7 +47,7 @@ down: ## stop what `make demo KEEP=1` left running
 bench: release ## the figures that README states, against the floor in the same run
 	tests/harness/scripts/install-tools.sh
 	tests/controlplane/build.sh
-	LOCKGATE=target/$(TARGET)/release/lockgate $(CARGO) bench --locked
+	RUSTFLAGS="$(STATIC_FLAGS)" LOCKGATE=$(CURDIR)/target/$(TARGET)/release/lockgate $(CARGO) bench --locked --target $(TARGET)
 
 image: release ## the container image, with buildah or docker
 	tests/harness/scripts/image.sh "$(IMAGE)" target/$(TARGET)/release/lockgate

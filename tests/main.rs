@@ -5,6 +5,8 @@ mod agent;
 #[cfg(test)]
 mod bootstrap;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod cluster;
 #[cfg(test)]
 mod kustomize;

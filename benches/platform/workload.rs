@@ -13,38 +13,54 @@ pub(crate) struct Workload {
     names: Vec<String>,
     /// Whether each depends on the one before it.
     chained: bool,
+    /// How many objects each has, ten at most.
+    each: usize,
 }
 
 impl Workload {
     /// Four Kustomizations, each depending on the one before.
     pub(crate) fn chain() -> Self {
         let names = ["crds", "kube-network", "kube-security", "foobar"];
-        Self { title: "chain of 4", names: names.map(Into::into).to_vec(), chained: true }
+        Self { title: "chain of 4", names: names.map(Into::into).to_vec(), chained: true, each: 10 }
     }
 
     /// A hundred Kustomizations that depend on nothing.
     pub(crate) fn fleet() -> Self {
-        let names = (0..100).map(|number| format!("app-{number:03}")).collect();
-        Self { title: "100 x 10 objects", names, chained: false }
+        Self::many("100 x 10 objects", 100, 10)
     }
 
-    /// How many Kustomizations there are.
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
+    /// A thousand Kustomizations of one object, which depend on nothing.
+    pub(crate) fn crowd() -> Self {
+        Self::many("1,000 x 1 object", 1000, 1)
+    }
+
+    fn many(title: &'static str, count: usize, each: usize) -> Self {
+        let names = (0..count).map(|number| format!("app-{number:04}")).collect();
+        Self { title, names, chained: false, each }
     }
 
     /// The files of the repository, one a Kustomization.
     pub(crate) fn files(&self) -> Vec<(String, String)> {
         let file = |name: &String| {
-            let documents: Vec<String> = objects_of(name).iter().map(Value::to_string).collect();
+            let documents: Vec<String> =
+                self.objects_of(name, NAMESPACE).map(|object| object.to_string()).collect();
             (format!("{name}/objects.yaml"), documents.join("\n---\n"))
         };
         self.names.iter().map(file).collect()
     }
 
-    /// All objects that the Kustomizations hold.
-    pub(crate) fn objects(&self) -> Vec<Value> {
-        self.names.iter().flat_map(|name| objects_of(name)).collect()
+    /// The names of the Kustomizations.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    /// All objects that the Kustomizations hold, in another namespace.
+    pub(crate) fn objects(&self, namespace: &str) -> Vec<Value> {
+        self.names.iter().flat_map(|name| self.objects_of(name, namespace)).collect()
+    }
+
+    fn objects_of(&self, name: &str, namespace: &str) -> impl Iterator<Item = Value> {
+        objects_of(name, namespace).into_iter().take(self.each)
     }
 
     /// The Kustomization objects, reading from the GitRepository `bench`.
@@ -76,8 +92,8 @@ impl Workload {
 }
 
 /// Ten objects: one application as people write it.
-fn objects_of(name: &str) -> Vec<Value> {
-    let metadata = |suffix: &str| json!({"name": format!("{name}{suffix}"), "namespace": NAMESPACE});
+fn objects_of(name: &str, namespace: &str) -> Vec<Value> {
+    let metadata = |suffix: &str| json!({"name": format!("{name}{suffix}"), "namespace": namespace});
     let labels = json!({"app.kubernetes.io/name": name});
     let mut objects = vec![
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata("")}),

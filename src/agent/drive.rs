@@ -29,8 +29,6 @@ struct Drive {
     runs: JoinSet<()>,
     cancels: HashMap<RunId, watch::Sender<bool>>,
     listed: Vec<&'static str>,
-    /// Who was last seen to change an object, for the event about a fight.
-    culprits: HashMap<ObjectId, String>,
 }
 
 /// Works until `stop` becomes true. When the future is dropped, everything under way is dropped with it.
@@ -54,7 +52,6 @@ pub(super) async fn drive(
         runs: JoinSet::new(),
         cancels: HashMap::new(),
         listed: Vec::new(),
-        culprits: HashMap::new(),
     };
     while !*stop.borrow() {
         let due = drive.queue.next_due().map(|due| drive.started + due);
@@ -120,12 +117,11 @@ impl Drive {
             Change::Changed { id, owner, drifted: true, by, .. } => (id, owner, by),
             Change::Changed { drifted: false, .. } => return None,
         };
-        tracing::info!(object = %id.subject(), owner = %owner, by, "drifted");
+        tracing::info!(object = %id.subject(), owner = %owner, by = by.as_deref(), "drifted");
         self.shared.metrics.drifted();
-        if let Some(by) = by {
-            self.culprits.insert(id.clone(), by);
-        }
-        Some(Event::Drifted(Key::new(owner.namespace, owner.name), id))
+        let key = Key::new(owner.namespace, owner.name);
+        self.shared.world.drifted(&key, &id, by);
+        Some(Event::Drifted(key, id))
     }
 
     fn handle(&mut self, event: Event) {
@@ -161,9 +157,9 @@ impl Drive {
 
     fn report_fight(&mut self, key: &Key, object: &ObjectId) {
         let Some(seen) = self.shared.world.kustomization(key) else { return };
-        let managers: Vec<String> = self.culprits.remove(object).into_iter().collect();
+        let rivalry = self.shared.world.rivalry(key, object);
         let interval = interval_of(&self.shared.world, key);
-        let event = verdict::Event::fight(&object.subject(), &[], &managers, interval);
+        let event = verdict::Event::fight(&object.subject(), &rivalry, interval);
         let subject = Subject::of::<Kustomization>(key, &seen.metadata().uid);
         self.shared.tell_of(&subject, &[event]);
     }

@@ -14,7 +14,7 @@ use crate::queue::{Event, Next, RunId};
 use crate::source::git::{Credentials, Fetched, GitUrl, Reference, Request};
 use crate::source::{Class, SourceError};
 use crate::tree::Snapshot;
-use crate::verdict::{FetchOutcome, Redactor, SourceContext, source_verdict};
+use crate::verdict::{self, FetchCause, FetchOutcome, Redactor, SourceContext, source_verdict};
 
 /// How many fetches are begun at once. The adapter bounds them by host as well.
 pub(super) const AT_ONCE: usize = 16;
@@ -96,8 +96,8 @@ async fn look(shared: &Shared, seen: &Seen<GitRepository>, held: Option<&Snapsho
     }
 }
 
-/// Fields that ask for what is not there yet are refused: leaving them out in silence would apply other files than the
-/// ones that are meant.
+/// Fields that ask for what is not there yet are refused, all of them at once: leaving them out in silence would apply
+/// other files than the ones that are meant.
 fn supported(repository: &GitRepository) -> Result<(), FetchOutcome> {
     let spec = &repository.spec;
     let asked = [
@@ -108,14 +108,7 @@ fn supported(repository: &GitRepository) -> Result<(), FetchOutcome> {
         ("proxySecretRef", spec.proxy_secret_ref.is_some()),
         ("provider", spec.provider.as_deref().is_some_and(|provider| provider != "generic")),
     ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        None => Ok(()),
-        Some((field, _)) => Err(FetchOutcome::Failed {
-            reason: "InvalidProviderConfiguration",
-            message: format!("spec.{field} is not supported yet; remove it"),
-            terminal: true,
-        }),
-    }
+    verdict::unsupported(&asked).map_or(Ok(()), |message| Err(FetchOutcome::Malformed { message }))
 }
 
 async fn request(
@@ -160,12 +153,12 @@ async fn secret(
             Ok(Some((name, data)))
         }
         Ok(None) => Err(FetchOutcome::Failed {
-            reason: "AuthenticationFailed",
+            cause: FetchCause::Authentication,
             message: format!("{name} not found: create it, or correct spec.secretRef"),
             terminal: false,
         }),
         Err(failure) => Err(FetchOutcome::Failed {
-            reason: "AuthenticationFailed",
+            cause: FetchCause::Authentication,
             message: format!("{name} cannot be read: {failure}"),
             terminal: false,
         }),
@@ -191,14 +184,14 @@ fn reference(repository: &GitRepository, is_held: bool) -> Reference {
 }
 
 fn failed(error: &SourceError) -> FetchOutcome {
-    let reason = match error.class() {
-        Class::AuthenticationFailed => "AuthenticationFailed",
-        Class::GitOperationFailed | Class::Timeout | Class::ReferenceNotFound => "GitOperationFailed",
-        Class::UrlInvalid => "URLInvalid",
-        Class::EmptyRepository => "EmptyGitRepository",
-        Class::Storage => "StorageOperationFailed",
+    let cause = match error.class() {
+        Class::AuthenticationFailed => FetchCause::Authentication,
+        Class::GitOperationFailed | Class::Timeout | Class::ReferenceNotFound => FetchCause::Operation,
+        Class::UrlInvalid => FetchCause::Url,
+        Class::EmptyRepository => FetchCause::Empty,
+        Class::Storage => FetchCause::Storage,
     };
-    FetchOutcome::Failed { reason, message: error.to_string(), terminal: error.is_terminal() }
+    FetchOutcome::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
 }
 
 async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &Found) -> Next {

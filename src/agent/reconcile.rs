@@ -37,6 +37,9 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
     let finish = guarded(attempt(&shared, &order, &seen, started)).await;
     let success = matches!(finish.outcome, Outcome::Ready(_) | Outcome::Unchanged | Outcome::Removed { .. });
     let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
+    if let Some(done) = finish.outcome.done() {
+        shared.world.corrected(&order.key, &done.changes);
+    }
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(Kustomization::KIND, &order.key, started.elapsed(), success);
     finished(&order, &reported)
@@ -97,6 +100,9 @@ async fn attempt(
     };
     if deleting {
         return ended(pipeline::remove(&cluster, &shared.cluster, kustomization).await);
+    }
+    if let Err(outcome) = pipeline::supported(&kustomization.spec) {
+        return ended(outcome);
     }
     let snapshot = match source(shared, kustomization) {
         Ok(snapshot) => snapshot,

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use crate::api::{GitRepository, Kind, Kustomization, Metadata, decode, keys};
 use crate::graph::{self, DependencyView, Graph, NotReadyReason};
-use crate::model::{Digest, Key, Object};
+use crate::model::{Digest, Key, Object, ObjectId};
 use crate::pipeline::Memo;
 use crate::queue::{Facts, Input, SourceFacts};
 use crate::tree::Snapshot;
-use crate::verdict::{BlockReason, Blocker, Outcome};
+use crate::verdict::{BlockReason, Blocker, Change, Outcome, Rivalry};
 
 /// An object of one of our kinds, or what is left of one that is malformed.
 #[derive(Debug, Clone)]
@@ -90,9 +90,17 @@ struct Entry<K, X> {
 #[derive(Debug, Default)]
 pub(super) struct World(Mutex<Inner>);
 
+/// What is known of a Kustomization beside itself.
+#[derive(Debug, Default)]
+struct Extra {
+    memo: Option<Arc<Memo>>,
+    /// Those of its objects that others have changed, and what is known of them, for the event about a fight.
+    rivalries: BTreeMap<ObjectId, Rivalry>,
+}
+
 #[derive(Debug, Default)]
 struct Inner {
-    kustomizations: BTreeMap<Key, Entry<Kustomization, Option<Arc<Memo>>>>,
+    kustomizations: BTreeMap<Key, Entry<Kustomization, Extra>>,
     sources: BTreeMap<Key, Entry<GitRepository, Option<Snapshot>>>,
     graph: Graph,
 }
@@ -176,13 +184,38 @@ impl World {
     }
 
     pub(super) fn memo(&self, key: &Key) -> Option<Arc<Memo>> {
-        self.inner().kustomizations.get(key).and_then(|entry| entry.extra.clone())
+        self.inner().kustomizations.get(key).and_then(|entry| entry.extra.memo.clone())
     }
 
     pub(super) fn remember(&self, key: &Key, memo: Option<Memo>) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {
-            entry.extra = memo.map(Arc::new);
+            entry.extra.memo = memo.map(Arc::new);
         }
+    }
+
+    /// Takes note that someone has changed an object of a Kustomization.
+    pub(super) fn drifted(&self, key: &Key, object: &ObjectId, by: Option<String>) {
+        if let Some(entry) = self.inner().kustomizations.get_mut(key) {
+            entry.extra.rivalries.entry(object.clone()).or_default().managers.extend(by);
+        }
+    }
+
+    /// Takes note of what was put back of objects that others have changed.
+    pub(super) fn corrected(&self, key: &Key, changes: &[Change]) {
+        let mut inner = self.inner();
+        let Some(entry) = inner.kustomizations.get_mut(key) else { return };
+        for change in changes {
+            if let Some(rivalry) = entry.extra.rivalries.get_mut(&change.id) {
+                rivalry.add(change);
+            }
+        }
+    }
+
+    /// What is known of who changes an object, which is forgotten with this.
+    pub(super) fn rivalry(&self, key: &Key, object: &ObjectId) -> Rivalry {
+        let mut inner = self.inner();
+        let entry = inner.kustomizations.get_mut(key);
+        entry.and_then(|entry| entry.extra.rivalries.remove(object)).unwrap_or_default()
     }
 
     pub(super) fn store(&self, key: &Key, snapshot: Snapshot) {
@@ -202,9 +235,6 @@ impl World {
         for named in &kustomization.spec.depends_on {
             let dependency = Key::new(named.namespace.as_ref().unwrap_or(&metadata.namespace), &named.name);
             let blocked = |reason| Outcome::Blocked(Blocker { dependency: dependency.clone(), reason });
-            if named.ready_expr.is_some() {
-                return Err(blocked(BlockReason::Expression));
-            }
             match inner.judge(kustomization, &dependency, revision) {
                 Ok(()) => {}
                 Err(NotReadyReason::NotFound) => return Err(blocked(BlockReason::Missing)),

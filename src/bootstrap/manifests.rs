@@ -60,12 +60,22 @@ pub fn namespace(installation: &Installation) -> Result<Vec<Object>, Problem> {
     })
 }
 
+/// What an installation must not have, and one with other flags may have left behind.
+pub fn left_out(installation: &Installation) -> Result<Vec<Object>, Problem> {
+    let mut objects = parse("rbac.yaml", RBAC)?;
+    objects.retain(|object| installation.lockdown && is_unlocked(object));
+    Ok(objects)
+}
+
+/// Whether an object belongs to an installation without lockdown only.
+fn is_unlocked(object: &Object) -> bool {
+    object.label("app.kubernetes.io/component") == Some("apply")
+}
+
 /// The agent's account and rights, its network policy and its Deployment.
 pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
     let mut objects = parse("rbac.yaml", RBAC)?;
-    if installation.lockdown {
-        objects.retain(|object| object.label("app.kubernetes.io/component") != Some("apply"));
-    }
+    objects.retain(|object| !(installation.lockdown && is_unlocked(object)));
     objects.extend(parse("network-policy.yaml", NETWORK_POLICY)?);
     objects.extend(parse("deployment.yaml", DEPLOYMENT)?);
     edited(objects, |value| {

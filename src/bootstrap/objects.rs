@@ -79,6 +79,13 @@ impl Objects {
         })
     }
 
+    /// Whether the server would take an object, as far as it can tell without it.
+    pub async fn rehearse(&self, object: &Object) -> Result<(), ApiFailure> {
+        let params = PatchParams::apply(MANAGER).force().dry_run();
+        let applied = self.api(object).patch(&object.id().name, &params, &Patch::Apply(object.value())).await;
+        applied.map(drop).map_err(|error| failure_of(&error))
+    }
+
     /// Creates an object unless there is one of its name, which then stays as it is.
     pub async fn create(&self, object: &Object) -> Result<Change, ApiFailure> {
         if self.get(object).await?.is_some() {

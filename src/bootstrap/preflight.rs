@@ -1,9 +1,11 @@
 //! What is asked before anything is changed: rights, versions, Flux, the token, the branch and the folder. All that is
 //! wrong is found at once.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::github::{GitHub, GitHubError};
+use super::manifests::{self, Installation};
+use super::objects::Objects;
 use super::problem::Problem;
 use crate::api::{GitRepository, Kind as _, Kustomization};
 use crate::cluster::Client;
@@ -43,18 +45,28 @@ pub struct Folder {
     pub sources: Vec<String>,
 }
 
-/// Asks the cluster. With `adopt`, controllers of Flux that run are no problem.
-pub async fn cluster(client: &Client, rights: &[Right], adopt: bool) -> Result<ClusterFacts, Vec<Problem>> {
+/// Asks the cluster. With `adopt`, controllers of Flux that run are no problem. `account` is the one in whose name the
+/// root is to be applied.
+pub async fn cluster(
+    client: &Client,
+    installation: &Installation,
+    account: Option<&str>,
+) -> Result<ClusterFacts, Vec<Problem>> {
     let version = ask::version(client).await.map_err(|failure| vec![asked(client, failure)])?;
     let mut problems = Vec::new();
     if is_older_than(&version, (1, 28)) {
         problems.push(Problem::OldServer(version.clone()));
     }
-    match ask::missing_rights(client, rights).await {
+    let rights = rights(&installation.namespace, installation.lockdown);
+    match ask::missing_rights(client, &rights).await {
         Ok(missing) => problems.extend(missing.into_iter().map(Problem::MissingRight)),
         Err(failure) => problems.push(asked(client, failure)),
     }
-    if !adopt {
+    let objects = Objects::new(client.kube());
+    if problems.is_empty() {
+        problems.extend(refused_roles(&objects, installation).await);
+    }
+    if !installation.adopt {
         match ask::flux_controllers(client).await {
             Ok(controllers) if !controllers.is_empty() => problems.push(Problem::FluxRuns(controllers)),
             // Who may not list Deployments lacks a right that is among those reported above.
@@ -62,7 +74,55 @@ pub async fn cluster(client: &Client, rights: &[Right], adopt: bool) -> Result<C
             Err(failure) => problems.push(asked(client, failure)),
         }
     }
+    problems.extend(elsewhere(&objects, &installation.namespace).await);
+    if let Some(name) = account {
+        problems.extend(no_account(&objects, &installation.namespace, name).await);
+    }
     if problems.is_empty() { Ok(ClusterFacts { version, rights: rights.len() }) } else { Err(problems) }
+}
+
+/// The roles that the server does not let this user make: nobody may hand out rights that he does not have himself.
+async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Problem> {
+    let roles = match manifests::agent(installation) {
+        Ok(objects) => objects,
+        Err(problem) => return vec![problem],
+    };
+    let mut problems = Vec::new();
+    for role in roles.iter().filter(|object| object.kind() == "ClusterRole") {
+        let refused = objects.rehearse(role).await;
+        if let Err(ApiFailure::Answered { code: 403, message, .. }) = refused {
+            let role = role.id().subject();
+            problems.push(Problem::Escalation {
+                role,
+                message: message.lines().map(str::trim).collect::<Vec<_>>().join(" "),
+            });
+        }
+    }
+    problems
+}
+
+/// An agent in another namespace: two would undo each other's work. Whoever may not list Deployments cannot be told.
+pub async fn elsewhere(objects: &Objects, namespace: &str) -> Option<Problem> {
+    let selector = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
+    let agents = objects.list("apps/v1", "Deployment", None, selector).await.ok()?;
+    let found: Vec<String> = agents.iter().map(|agent| agent.id().namespace).collect();
+    let is_elsewhere = !found.is_empty() && !found.iter().any(|found| found == namespace);
+    is_elsewhere.then(|| Problem::Elsewhere { found, wanted: namespace.into() })
+}
+
+async fn no_account(objects: &Objects, namespace: &str, name: &str) -> Option<Problem> {
+    let shell = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace},
+    });
+    let shell = match Object::parse(shell) {
+        Ok(shell) => shell,
+        Err(error) => return Some(Problem::Embedded(error.to_string())),
+    };
+    match objects.get(&shell).await {
+        Ok(None) => Some(Problem::NoAccount { namespace: namespace.into(), name: name.into() }),
+        // Who may not read it lacks a right that is among those reported above.
+        Ok(Some(_)) | Err(_) => None,
+    }
 }
 
 /// Asks GitHub.
@@ -83,6 +143,10 @@ pub async fn repository(github: &GitHub, branch: &str, path: &str) -> Result<Rep
     }
     let commit = match github.branch(branch).await {
         Ok(Some(commit)) => commit,
+        Ok(None) if branch == facts.default_branch => {
+            problems.push(Problem::Empty(branch.into()));
+            return Err(problems);
+        }
         Ok(None) => {
             problems.push(Problem::NoBranch { branch: branch.into(), default: facts.default_branch });
             return Err(problems);
@@ -144,7 +208,10 @@ pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     rights.push(right("list", "", "pods", namespace));
     rights.push(right("list", "apps", "deployments", ""));
     rights.push(right("list", Kustomization::GROUP, Kustomization::PLURAL, ""));
-    if !lockdown {
+    if lockdown {
+        // The binding that an installation without it left behind.
+        rights.push(right("delete", "rbac.authorization.k8s.io", "clusterrolebindings", ""));
+    } else {
         // Who does not have all rights may hand them out only where allowed to bind the role that holds them.
         rights.push(right("bind", "rbac.authorization.k8s.io", "clusterroles", ""));
     }

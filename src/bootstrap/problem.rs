@@ -62,6 +62,9 @@ pub enum Problem {
         /// The default branch, or the branches that exist.
         default: String,
     },
+    /// There is no commit.
+    #[error("the repository is empty: it has no branch '{0}' yet")]
+    Empty(String),
     /// There is no such folder.
     #[error("the folder '{path}' does not exist on the branch '{branch}'")]
     NoFolder {
@@ -81,12 +84,39 @@ pub enum Problem {
     /// A right that is missing.
     #[error("{0}")]
     MissingRight(Denied),
+    /// A role that the user may not hand out.
+    #[error("{role} cannot be created: {message}")]
+    Escalation {
+        /// `ClusterRole/name`.
+        role: String,
+        /// What the server said, in one line.
+        message: String,
+    },
+    /// The account in whose name the root is to be applied is not there.
+    #[error("the ServiceAccount {namespace}/{name} does not exist")]
+    NoAccount {
+        /// Namespace.
+        namespace: String,
+        /// Name.
+        name: String,
+    },
+    /// An agent is installed elsewhere on the cluster.
+    #[error("lockgate is installed in the namespace {}, not in '{wanted}'", .found.join(", "))]
+    Elsewhere {
+        /// The namespaces.
+        found: Vec<String>,
+        /// As asked for.
+        wanted: String,
+    },
     /// The server is older than what is needed.
     #[error("the cluster runs Kubernetes {0}; 1.28 or later is needed")]
     OldServer(String),
     /// Flux's controllers run here.
     #[error("Flux runs on this cluster: {}", list(.0))]
     FluxRuns(Vec<FluxController>),
+    /// Flux is installed, and what is to be purged is its own as well.
+    #[error("Flux is installed on this cluster and has the same Kustomizations: {}", .0.join(", "))]
+    FluxShares(Vec<String>),
     /// The Secret is there, but not of the form that is needed.
     #[error("the Secret {name} exists, and {reason}")]
     Secret {
@@ -154,6 +184,19 @@ impl Problem {
                  ssh://git@github.com/{repository}`, and let an administrator add the key that it prints"
             ),
             Self::NoBranch { .. } => "name an existing branch with --branch".into(),
+            Self::Empty(_) => "push a first commit, then run again: nothing is committed for you".into(),
+            Self::Escalation { .. } => {
+                "run as one who holds these rights, as a cluster administrator does, or who may 'escalate' roles".into()
+            }
+            Self::NoAccount { namespace, name } => format!(
+                "create it and bind what it may apply: kubectl create namespace {namespace}; \
+                 kubectl create serviceaccount {name} -n {namespace}; \
+                 kubectl create clusterrolebinding {name} --clusterrole=… --serviceaccount={namespace}:{name}"
+            ),
+            Self::Elsewhere { found, .. } => {
+                let namespace = found.first().map_or("", String::as_str);
+                format!("name it with -n {namespace}: there is one agent on a cluster")
+            }
             Self::NoFolder { .. } => {
                 "name an existing folder with --path, or push it first: nothing is committed for you".into()
             }
@@ -163,6 +206,9 @@ impl Problem {
                 "scale its controllers to zero or uninstall them with `flux uninstall --keep-namespace`, \
                  then run again; --adopt goes on beside them"
                     .into()
+            }
+            Self::FluxShares(_) => {
+                "uninstall without --purge, which leaves what Flux needs; or uninstall Flux first".into()
             }
             Self::Secret { .. } => {
                 "name another with --secret-name, or replace it with --replace-secret".into()
@@ -199,13 +245,18 @@ impl Problem {
             Self::Cluster { failure, .. } if failure.is_transient() => Class::Unreachable,
             Self::Ssh(SshError::Unreachable { .. }) => Class::Unreachable,
             Self::FluxRuns(_)
+            | Self::FluxShares(_)
             | Self::Secret { .. }
             | Self::OtherSync { .. }
+            | Self::Elsewhere { .. }
             | Self::Ssh(SshError::HostKey { .. }) => Class::Refused,
             Self::GitHub { .. }
             | Self::NotAdmin { .. }
             | Self::NoBranch { .. }
+            | Self::Empty(_)
             | Self::NoFolder { .. }
+            | Self::NoAccount { .. }
+            | Self::Escalation { .. }
             | Self::Cluster { .. }
             | Self::MissingRight(_)
             | Self::OldServer(_)

@@ -64,13 +64,12 @@ pub async fn install(
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let rights = preflight::rights(&installation.namespace, installation.lockdown);
-    let facts = preflight::cluster(&target.client, &rights, installation.adopt).await;
+    let facts = preflight::cluster(&target.client, installation, None).await;
     let facts = facts.map_err(|problems| Failure { step: "preflight", problems })?;
     let detail = format!("Kubernetes {} · cluster rights {1}/{1}", facts.version, facts.rights);
     progress.done("preflight", began, detail, None);
     let objects = Objects::new(target.client.kube());
-    put_namespace(&objects, installation, "agent").await?;
+    put_namespace(&objects, installation, &Patience::new("agent", timeout), progress).await?;
     put_agent(&objects, installation, timeout, progress).await
 }
 
@@ -84,10 +83,9 @@ pub async fn github(
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let objects = Objects::new(target.client.kube());
-    let rights = preflight::rights(&plan.installation.namespace, plan.installation.lockdown);
     let path = manifests::normal_path(&plan.path);
     let (cluster, repository) = futures::join!(
-        preflight::cluster(&target.client, &rights, plan.installation.adopt),
+        preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()),
         preflight::repository(github, &plan.branch, &path),
     );
     let (cluster, repository) = match (cluster, repository) {
@@ -129,8 +127,8 @@ pub async fn git(
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let objects = Objects::new(target.client.kube());
-    let rights = preflight::rights(&plan.installation.namespace, plan.installation.lockdown);
-    let cluster = preflight::cluster(&target.client, &rights, plan.installation.adopt).await;
+    let cluster =
+        preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()).await;
     let cluster = cluster.map_err(|problems| Failure { step: "preflight", problems })?;
     let sync = sync_of(plan, url, &[]);
     check_sync(&objects, &plan.installation, &sync).await?;
@@ -234,7 +232,8 @@ async fn put_secret(
         stored
     } else {
         let known_hosts = host_keys(url, github, progress).await?;
-        put_namespace(objects, &plan.installation, "secret").await?;
+        let patience = Patience::new("secret", plan.timeout);
+        put_namespace(objects, &plan.installation, &patience, progress).await?;
         secret::make(objects, &wanted, known_hosts).await.map_err(at("secret"))?
     };
     let detail = format!("{}/{}", wanted.namespace, wanted.name);
@@ -339,15 +338,16 @@ async fn admitted(
 async fn put_namespace(
     objects: &Objects,
     installation: &Installation,
-    step: &'static str,
-) -> Result<Change, Failure> {
-    let mut change = Change::Unchanged;
+    patience: &Patience,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let step = patience.name();
     for object in manifests::namespace(installation).map_err(at(step))? {
+        wait::not_ending(objects, &object, patience, progress).await.map_err(at(step))?;
         let created = objects.create(&object).await;
-        change = change
-            .max(created.map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))?);
+        created.map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))?;
     }
-    Ok(change)
+    Ok(())
 }
 
 async fn put_agent(
@@ -363,6 +363,12 @@ async fn put_agent(
     let mut change = put_all(objects, &crds, "agent").await?;
     let patience = Patience::new("agent", timeout);
     wait::established(objects, &crds, &patience).await.map_err(at("agent"))?;
+    for object in manifests::left_out(installation).map_err(at("agent"))? {
+        let deleted = objects.delete(&object).await;
+        if deleted.map_err(|failure| at("agent")(Problem::cluster(object.id().subject(), failure)))? {
+            change = change.max(Change::Configured);
+        }
+    }
     change = change.max(put_all(objects, &rest, "agent").await?);
     if let Some(deployment) = rest.iter().find(|object| object.kind() == "Deployment") {
         wait::available(objects, deployment, &patience, progress).await.map_err(at("agent"))?;

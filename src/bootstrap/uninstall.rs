@@ -1,7 +1,8 @@
 //! Takes the agent off a cluster. What it applied stays, unless it is to be purged.
 //!
 //! A Kustomization that is deleted while an agent runs takes its objects with it. So each is paused before anything
-//! else, since an agent deletes nothing for a paused one; only then are finalizers dropped.
+//! else, since an agent deletes nothing for a paused one; only then are finalizers dropped. Where Flux is installed too,
+//! even with no replica, the kinds and their objects are its own and stay.
 
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use serde_json::json;
 
 use super::manifests::{self, Installation};
 use super::objects::{Change, Objects};
+use super::preflight;
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
 use crate::api::{GitRepository, Kind, Kustomization};
@@ -36,13 +38,26 @@ pub async fn uninstall(
     removal: &Removal,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
+    if let Some(problem) = preflight::elsewhere(objects, &removal.namespace).await {
+        return Err(at("preflight")(problem));
+    }
+    let flux = flux(objects).await?;
+    if !flux.is_empty() {
+        if removal.purge {
+            return Err(at("preflight")(Problem::FluxShares(flux)));
+        }
+        remove_agent(objects, removal, progress).await?;
+        let note = format!("Kustomizations, sources and their kinds are left to Flux: {}", flux.join(", "));
+        progress.tell(Event::Note(note));
+        return Ok(());
+    }
     let began = Instant::now();
     let kustomizations = all::<Kustomization>(objects).await?;
     if removal.purge {
         purge(objects, &kustomizations, removal, progress).await?;
     } else {
         for object in &kustomizations {
-            pause(objects, object).await?;
+            pause(objects, object, true, "pause").await?;
         }
         let detail =
             format!("{} Kustomizations paused, so that nothing is deleted with them", kustomizations.len());
@@ -50,6 +65,14 @@ pub async fn uninstall(
     }
     remove_agent(objects, removal, progress).await?;
     remove_kinds(objects, removal, progress).await
+}
+
+/// Flux's controllers, those that are told not to run included.
+async fn flux(objects: &Objects) -> Result<Vec<String>, Failure> {
+    let listed = objects.list("apps/v1", "Deployment", None, "app.kubernetes.io/part-of=flux").await;
+    let listed = listed.map_err(|failure| at("preflight")(Problem::cluster("Deployments", failure)))?;
+    let controllers = listed.iter().map(Object::id).filter(|id| id.name.ends_with("-controller"));
+    Ok(controllers.map(|id| format!("{}/{}", id.namespace, id.name)).collect())
 }
 
 /// Deletes every Kustomization and waits: the agent prunes what each applied.
@@ -61,9 +84,12 @@ async fn purge(
 ) -> Result<(), Failure> {
     let began = Instant::now();
     for object in kustomizations {
+        // Of a paused one the agent would leave everything.
+        pause(objects, object, false, "purge").await?;
         let deleted = objects.delete(object).await;
         deleted.map_err(|failure| at("purge")(Problem::cluster(object.id().subject(), failure)))?;
     }
+    let mut last = String::new();
     loop {
         let left = all::<Kustomization>(objects).await?;
         if left.is_empty() {
@@ -77,7 +103,10 @@ async fn purge(
             return Err(Failure { step: "purge", problems: names.into_iter().map(problem).collect() });
         }
         let detail = format!("for {} to be gone", names.join(", "));
-        progress.tell(Event::Waiting { name: "purge", detail, since: began.elapsed() });
+        if detail != last {
+            progress.tell(Event::Waiting { name: "purge", detail: detail.clone(), since: began.elapsed() });
+            last = detail;
+        }
         tokio::time::sleep(POLL).await;
     }
     let detail = format!("{} Kustomizations and what they applied", kustomizations.len());
@@ -85,9 +114,14 @@ async fn purge(
     Ok(())
 }
 
-async fn pause(objects: &Objects, object: &Object) -> Result<(), Failure> {
-    let paused = objects.merge(object, &json!({"spec": {"suspend": true}})).await;
-    paused.map(drop).map_err(|failure| at("pause")(Problem::cluster(object.id().subject(), failure)))
+async fn pause(
+    objects: &Objects,
+    object: &Object,
+    is_paused: bool,
+    step: &'static str,
+) -> Result<(), Failure> {
+    let paused = objects.merge(object, &json!({"spec": {"suspend": is_paused}})).await;
+    paused.map(drop).map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))
 }
 
 async fn remove_agent(

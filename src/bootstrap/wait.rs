@@ -33,6 +33,11 @@ impl Patience {
         Self { name, began: Instant::now(), timeout }
     }
 
+    /// The step that waits.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     fn is_over(&self) -> bool {
         self.began.elapsed() >= self.timeout
     }
@@ -81,6 +86,28 @@ pub async fn established(objects: &Objects, crds: &[Object], patience: &Patience
         }
     }
     Ok(())
+}
+
+/// Until an object that is being deleted is gone, as a namespace that was purged a moment ago.
+pub async fn not_ending(
+    objects: &Objects,
+    object: &Object,
+    patience: &Patience,
+    progress: &mut Progress<'_>,
+) -> Result<(), Problem> {
+    let mut last = String::new();
+    loop {
+        let live = look(objects, object).await?;
+        if live.is_none_or(|live| live.text("/metadata/deletionTimestamp").is_none()) {
+            return Ok(());
+        }
+        let cause = format!("{} is being deleted", object.id().subject());
+        if patience.is_over() {
+            return Err(patience.ended(object, "it is being deleted"));
+        }
+        tell(progress, patience, &mut last, cause);
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// Until the Deployment's pod is available.

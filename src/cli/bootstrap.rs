@@ -226,7 +226,11 @@ fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
     objects.extend(manifests::crds().map_err(problem)?);
     objects.extend(manifests::agent(&plan.installation).map_err(problem)?);
     objects.extend(manifests::sync(&plan.installation, &sync).map_err(problem)?);
-    output::write(&manifests::to_yaml(&objects))?;
+    let note = format!(
+        "# Not among these: the Secret {}/{} with 'identity', 'identity.pub' and 'known_hosts'.\n",
+        plan.installation.namespace, sync.secret_name
+    );
+    output::write(&(note + &manifests::to_yaml(&objects)))?;
     Ok(ExitCode::SUCCESS)
 }
 

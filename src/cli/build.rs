@@ -9,32 +9,37 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::{self, Error};
+use crate::api::{Kind as _, Kustomization};
 use crate::model::Object;
 use crate::model::yaml::{self, Dialect};
-use crate::pipeline::offline::{self, Rendered, Values};
+use crate::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
 use crate::render::kustomize::{self, Flavour};
 use crate::source::directory;
+use crate::source::ignore::Rules;
 use crate::tree::Tree;
 
 /// Render a folder to YAML, with no cluster
 ///
 /// Without flags it prints what `kustomize build` prints, in its order and with its strictness. With --kustomization it
-/// prints what the agent would apply for a Kustomization object, with --recursive for every one that it finds.
+/// prints what the agent would apply for a Kustomization object, with --recursive for every one that follows from it or
+/// from the folder, each after those it depends on. Comments name the Kustomization and each object's file.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The folder to build
-    #[arg(value_name = "PATH", default_value = ".")]
-    path: PathBuf,
-    /// The folder outside which nothing is read; without it the repository that PATH is in
+    /// The folder to build, by default this one; with --kustomization the folder to look for NAME in, by default the root
+    #[arg(value_name = "PATH")]
+    path: Option<PathBuf>,
+    /// The folder outside which nothing is read; without it the repository that PATH or FILE is in
     #[arg(long, value_name = "FOLDER")]
     root: Option<PathBuf>,
-    /// Build a Kustomization object: a file that holds it, or its name, or NAMESPACE/NAME, somewhere below the root
-    #[arg(long, value_name = "FILE|NAME", conflicts_with = "recursive")]
+    /// Build a Kustomization object: a file that holds it, or - for standard input, or its name, or NAMESPACE/NAME
+    #[arg(long, value_name = "FILE|NAME")]
     kustomization: Option<String>,
-    /// Build the folder, every Kustomization in it, and so on
+    /// Go on to the Kustomizations in what was built, and so on
     #[arg(long)]
     recursive: bool,
-    /// A file of ConfigMaps and Secrets, or of names and values, to substitute; more than once
+    /// Values to substitute: a file of ConfigMaps and Secrets, or of names and values as YAML or NAME=VALUE lines (.env),
+    /// or - for standard input; more than once
     #[arg(long, value_name = "FILE")]
     substitute_from: Vec<PathBuf>,
     /// A value to substitute, which wins over all others; more than once
@@ -42,42 +47,82 @@ pub(super) struct Arguments {
     set: Vec<String>,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate build kubernetes/production/eu-west9/foobar
+      what `kustomize build` prints
+  lockgate build --kustomization foobar kubernetes/production/eu-west9
+      what the agent would apply for the Kustomization 'foobar' of that region
+  lockgate build --recursive kubernetes/production/eu-west9/flux-system
+      the whole region, for a pull request to show
+  kubectl get configmap cluster-variables -n flux-system -o yaml |
+    lockgate build --kustomization foobar.yaml --substitute-from -
+      with the values that a cluster has
+
+Exit codes: 0 done, 1 it does not build, 2 wrong usage.";
+
+/// Standard input, as a file's name.
+const STDIN: &str = "-";
+
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let from_stdin =
+        arguments.substitute_from.iter().filter(|file| file.as_path() == Path::new(STDIN)).count();
+    if from_stdin + usize::from(arguments.kustomization.as_deref() == Some(STDIN)) > 1 {
+        return Err(Error::usage("standard input can be read once only"));
+    }
     let root = root(arguments)?;
     let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
-    let failed = |error: offline::OfflineError| Error::failed(error.to_string());
-    if let Some(wanted) = &arguments.kustomization {
-        let (file, object) = kustomization_object(&tree, &root, wanted)?;
-        let built =
-            offline::kustomization(&tree, &object, &values(arguments, &tree, &file)?).map_err(failed)?;
-        return print(&[built]);
+    let path = arguments.path.as_deref().map(|path| relative(&root, path)).transpose()?;
+    if arguments.kustomization.is_none() && !arguments.recursive {
+        if !arguments.substitute_from.is_empty() || !arguments.set.is_empty() {
+            let error = Error::usage("values are substituted for Kustomization objects only");
+            return Err(error.hint("add --kustomization or --recursive"));
+        }
+        return plain(&tree, here(path, &root)?);
     }
-    let path = relative(&root, &arguments.path)?;
-    if arguments.recursive {
-        return print(&offline::recursive(&tree, &path, &values(arguments, &tree, &path)?).map_err(failed)?);
+    // The agent does not see what a source leaves out.
+    let rules = Rules::for_tree(&tree, None);
+    let tree = tree.filtered(|path| !rules.excludes(path));
+    let failed = |error: OfflineError| Error::failed(error.to_string());
+    let start = match &arguments.kustomization {
+        None => Start::Folder(here(path, &root)?),
+        Some(wanted) => {
+            let found = kustomization_object(&tree, &root, &path.unwrap_or_default(), wanted)?;
+            Start::Kustomization(Box::new(found))
+        }
+    };
+    let values = values(arguments, &tree)?;
+    match start {
+        Start::Kustomization(found) if !arguments.recursive => {
+            print(&[offline::kustomization(&tree, &found, &values).map_err(failed)?])
+        }
+        start => {
+            let built = offline::recursive(&tree, start, &values);
+            print(&built.map_err(|errors| Error::all(errors.iter().map(ToString::to_string).collect()))?)
+        }
     }
-    if !arguments.substitute_from.is_empty() || !arguments.set.is_empty() {
-        let error = Error::usage("values are substituted for Kustomization objects only");
-        return Err(error.hint("add --kustomization or --recursive"));
-    }
+}
+
+/// What `kustomize build` prints.
+fn plain(tree: &Tree, path: String) -> Result<ExitCode, Error> {
     let recipe = kustomize::Recipe { path, flavour: Flavour::Cli };
-    let built = kustomize::build(&tree, &recipe).map_err(|error| Error::failed(error.to_string()))?;
+    let built = kustomize::build(tree, &recipe).map_err(|error| Error::failed(error.to_string()))?;
     warn(&built.warnings);
-    let documents: Vec<String> = built.objects.iter().map(|built| yaml::to_string(&built.value)).collect();
-    output::write(&documents.join("---\n"))?;
+    output::write_documents(built.objects.into_iter().map(|built| yaml::to_string(&built.value)))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn print(rendered: &[Rendered]) -> Result<ExitCode, Error> {
-    let mut documents = Vec::new();
     for built in rendered {
         warn(&built.warnings);
-        for (index, object) in built.objects.iter().enumerate() {
-            let heading = if index == 0 { format!("# {}\n", built.subject) } else { String::new() };
-            documents.push(format!("{heading}{}", yaml::to_string(object.value())));
-        }
     }
-    output::write(&documents.join("---\n"))?;
+    output::write_documents(rendered.iter().flat_map(|built| {
+        built.resources.iter().enumerate().map(|(index, resource)| {
+            let heading = if index == 0 { format!("# {}\n", built.subject) } else { String::new() };
+            let yaml = yaml::to_string(resource.object.value());
+            format!("{heading}# Source: {}\n{yaml}", resource.origin)
+        })
+    }))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -90,16 +135,22 @@ fn warn(warnings: &[String]) {
 
 /// The folder outside which nothing is read.
 fn root(arguments: &Arguments) -> Result<PathBuf, Error> {
+    let file = arguments.kustomization.as_deref().map(Path::new).filter(|file| file.is_file());
+    let begin = arguments.path.as_deref().or(file).unwrap_or(Path::new("."));
     let root = match &arguments.root {
         Some(root) => root.clone(),
-        None => directory::enclosing_repository(&arguments.path).ok_or_else(|| {
-            let missing = !arguments.path.exists();
-            let cause = if missing { "does not exist" } else { "is in no Git repository" };
-            Error::usage(format!("{} {cause}", arguments.path.display()))
+        None => directory::enclosing_repository(begin).ok_or_else(|| {
+            let cause = if begin.exists() { "is in no Git repository" } else { "does not exist" };
+            Error::usage(format!("{} {cause}", begin.display()))
                 .hint("name the folder outside which nothing is read with --root")
         })?,
     };
     root.canonicalize().map_err(|error| Error::usage(format!("{}: {error}", root.display())))
+}
+
+/// The folder that was asked for, or the one that the command runs in.
+fn here(path: Option<String>, root: &Path) -> Result<String, Error> {
+    path.map_or_else(|| relative(root, Path::new(".")), Ok)
 }
 
 /// The path of a folder as seen from the root. Symbolic links on it are resolved inside the root, not here.
@@ -114,27 +165,33 @@ fn relative(root: &Path, path: &Path) -> Result<String, Error> {
 }
 
 /// The Kustomization, and where it stands as seen from the root.
-fn kustomization_object(tree: &Tree, root: &Path, wanted: &str) -> Result<(String, Object), Error> {
-    if !Path::new(wanted).is_file() {
-        return offline::find(tree, wanted).map_err(|error| Error::failed(error.to_string()));
+fn kustomization_object(tree: &Tree, root: &Path, folder: &str, wanted: &str) -> Result<Found, Error> {
+    let file = Path::new(wanted);
+    if wanted != STDIN && !file.is_file() {
+        if [".yaml", ".yml", ".json"].iter().any(|ending| wanted.ends_with(ending)) {
+            return Err(Error::usage(format!("{wanted}: there is no such file")));
+        }
+        return offline::find(tree, folder, wanted).map_err(|error| Error::failed(error.to_string()));
     }
-    let mut objects = objects(Path::new(wanted))?.0;
-    objects
-        .retain(|object| object.group() == "kustomize.toolkit.fluxcd.io" && object.kind() == "Kustomization");
-    match objects.len() {
+    let mut objects = input(file)?.0;
+    objects.retain(|object| object.group() == Kustomization::GROUP && object.kind() == Kustomization::KIND);
+    if objects.len() == 1 {
         // A file elsewhere is near to nothing in the tree.
-        1 => Ok((relative(root, Path::new(wanted)).unwrap_or_default(), objects.swap_remove(0))),
-        count => Err(Error::usage(format!("{wanted} holds {count} Kustomization objects, not one"))),
+        let file = relative(root, file).unwrap_or_default();
+        return Ok(Found { file, object: objects.swap_remove(0) });
     }
+    let names: Vec<&str> = objects.iter().map(Object::name).collect();
+    let error = Error::usage(format!("{wanted} holds {} Kustomization objects, not one", names.len()));
+    Err(if names.is_empty() { error } else { error.hint(format!("name one instead: {}", names.join(", "))) })
 }
 
-/// What may be substituted: what the tree holds, then the files in their order, then single values.
-fn values(arguments: &Arguments, tree: &Tree, near: &str) -> Result<Values, Error> {
-    let mut values = Values { objects: offline::values_in(tree, near), set: BTreeMap::new() };
+/// What may be substituted.
+fn values(arguments: &Arguments, tree: &Tree) -> Result<Values, Error> {
+    let mut values = Values { tree: offline::values_in(tree), ..Values::default() };
     for file in &arguments.substitute_from {
-        let (objects, plain) = objects(file)?;
-        values.objects.extend(objects);
-        values.set.extend(plain);
+        let (objects, plain) = input(file)?;
+        values.given.extend(objects);
+        values.file.extend(plain);
     }
     for pair in &arguments.set {
         let (name, value) =
@@ -144,26 +201,54 @@ fn values(arguments: &Arguments, tree: &Tree, near: &str) -> Result<Values, Erro
     Ok(values)
 }
 
-/// The objects of a file, and the names and values of documents that are no objects.
-fn objects(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), Error> {
+/// The objects of a file, those of a list included, and the names and values of documents that are no objects.
+fn input(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), Error> {
     let failed = |message: String| Error::usage(format!("{}: {message}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    let text = if file == Path::new(STDIN) {
+        io::read_to_string(io::stdin().lock())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.map_err(|error| failed(error.to_string()))?;
+    if file.extension().is_some_and(|ending| ending == "env") || file.ends_with(".env") {
+        return Ok((Vec::new(), lines(&text).map_err(failed)?));
+    }
     let documents = yaml::documents(&text, Dialect::V2).map_err(|error| failed(error.to_string()))?;
     let mut objects = Vec::new();
     let mut plain = BTreeMap::new();
-    for value in documents.into_iter().map(|document| document.value).filter(|value| !value.is_null()) {
-        if value.get("kind").is_some() {
+    for mut value in documents.into_iter().map(|document| document.value).filter(|value| !value.is_null()) {
+        if value["kind"] == "List"
+            && let Some(Value::Array(items)) = value.get_mut("items")
+        {
+            let items = std::mem::take(items).into_iter().map(Object::parse);
+            objects.extend(items.collect::<Result<Vec<_>, _>>().map_err(|error| failed(error.to_string()))?);
+        } else if value.get("kind").is_some() {
             objects.push(Object::parse(value).map_err(|error| failed(error.to_string()))?);
-            continue;
-        }
-        let Value::Object(entries) = value else { return Err(failed("expected names and values".into())) };
-        for (name, value) in entries {
-            match value {
-                Value::String(text) => plain.insert(name, text),
-                Value::Bool(_) | Value::Number(_) => plain.insert(name, json!(value).to_string()),
-                _ => return Err(failed(format!("{name}: expected a single value"))),
-            };
+        } else {
+            plain.extend(names_and_values(value).map_err(failed)?);
         }
     }
     Ok((objects, plain))
+}
+
+fn names_and_values(value: Value) -> Result<BTreeMap<String, String>, String> {
+    let Value::Object(entries) = value else { return Err("expected names and values".into()) };
+    let text = |(name, value): (String, Value)| match value {
+        Value::String(text) => Ok((name, text)),
+        Value::Bool(_) | Value::Number(_) => Ok((name, json!(value).to_string())),
+        _ => Err(format!("{name}: expected a single value")),
+    };
+    entries.into_iter().map(text).collect()
+}
+
+/// `NAME=VALUE` lines, as kustomize reads a file of `envs`.
+fn lines(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let lines = text.lines().map(str::trim_start).enumerate();
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let pair = |(index, line): (usize, &str)| {
+        let (name, value) =
+            line.split_once('=').ok_or_else(|| format!("line {}: write NAME=VALUE", index + 1))?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    lines.map(pair).collect()
 }

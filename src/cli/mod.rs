@@ -54,9 +54,12 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    // The agent makes a runtime of its own, before which the process must not have threads.
-    if let Command::Agent(arguments) = &cli.command {
-        return agent::run(arguments).unwrap_or_else(|error| error.report());
+    match &cli.command {
+        // The agent makes a runtime of its own, before which the process must not have threads.
+        Command::Agent(arguments) => return agent::run(arguments).unwrap_or_else(|error| error.report()),
+        // A build is over before a runtime has started.
+        Command::Build(arguments) => return build::run(arguments).unwrap_or_else(|error| error.report()),
+        _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -12,6 +12,18 @@ pub(super) fn write(text: &str) -> Result<(), Error> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::from)
 }
 
+/// Writes documents of YAML one by one, so that they are not all in memory as text at the same time.
+pub(super) fn write_documents(documents: impl Iterator<Item = String>) -> Result<(), Error> {
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    for (index, document) in documents.enumerate() {
+        if index > 0 {
+            stdout.write_all(b"---\n")?;
+        }
+        stdout.write_all(document.as_bytes())?;
+    }
+    stdout.flush().map_err(Error::from)
+}
+
 /// Whether a stream shows colours: a terminal, and the user has not said otherwise (no-color.org).
 pub(super) fn has_colour(is_terminal: bool) -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -36,6 +48,11 @@ impl Error {
     /// It was tried and failed.
     pub(super) fn failed(message: impl Into<String>) -> Self {
         Self { code: 1, messages: vec![message.into()], hints: Vec::new() }
+    }
+
+    /// Several things were tried and failed.
+    pub(super) fn all(messages: Vec<String>) -> Self {
+        Self { code: 1, messages, hints: Vec::new() }
     }
 
     /// The command was not right.

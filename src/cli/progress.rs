@@ -35,6 +35,8 @@ pub(super) struct Printer {
     live: bool,
     /// Whether the last line may be drawn over.
     is_open: bool,
+    /// What was waited for last, so that a file does not fill with the same line.
+    waiting: String,
 }
 
 impl Printer {
@@ -44,6 +46,7 @@ impl Printer {
             colour: output::has_colour(io::stderr().is_terminal()),
             live: output::is_live(),
             is_open: false,
+            waiting: String::new(),
         }
     }
 
@@ -111,6 +114,11 @@ impl Printer {
                 self.line(&with_time(&text, *took), false);
             }
             Event::Waiting { name, detail, since } => {
+                let news = format!("{name} {detail}");
+                if self.waiting == news && !self.live {
+                    return;
+                }
+                self.waiting = news;
                 let glyph = self.glyph("progressing");
                 let text = format!(
                     "{glyph} {name:NAME_WIDTH$} waiting {}: {}",

@@ -1,12 +1,13 @@
 //! The writes: the only file that changes objects of a cluster. Each asks the fence first, so that a process that has lost
-//! its lease writes nothing.
+//! its lease writes nothing. A dry run is the same request with one parameter more, and is made here as well.
 
 use std::time::Duration;
 
 use http::Method;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
-use super::client::{JSON, JSON_PATCH, METADATA, Request};
+use super::client::{APPLY, JSON, JSON_PATCH, METADATA, Reply, Request};
 use super::failure::{self, Failure, refusal};
 use super::observe::typed;
 use super::path::{Resource, encode};
@@ -15,6 +16,16 @@ use crate::api::keys;
 use crate::model::{Object, ObjectId};
 use crate::pipeline::ports::{Applied, Deleted, Reference};
 use crate::plan::{Answer, Phase, Refusal};
+
+/// The pauses in which a path that the server does not know is asked for again: a new kind is served a moment after its
+/// CustomResourceDefinition is established.
+const UNSERVED: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(150),
+    Duration::from_millis(400),
+    Duration::from_secs(1),
+    Duration::ZERO,
+];
 
 impl Cluster {
     pub(super) async fn apply_one(&self, object: &Object) -> Result<Applied, Refusal> {
@@ -112,6 +123,33 @@ impl Cluster {
             Err(Failure::Answered(Answer { code: 404 | 409, .. })) => Ok(Deleted::Gone),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// A server-side apply, or its dry run.
+    pub(super) async fn patch(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        dry_run: bool,
+        accept: &'static str,
+    ) -> Result<Reply, Failure> {
+        let path = resource.object(object.namespace().unwrap_or_default(), object.name()).unwrap_or_default();
+        let dry_run = if dry_run { "&dryRun=All" } else { "" };
+        let request = Request {
+            method: Method::PATCH,
+            path: format!("{path}?fieldManager={}&force=true{dry_run}", encode(keys::FIELD_MANAGER)),
+            accept,
+            content_type: APPLY,
+            body: serde_json::to_vec(object.value()).unwrap_or_default(),
+        };
+        for delay in UNSERVED {
+            match self.client.send(request.clone()).await {
+                Err(failure) if failure::is_unserved(&failure) => sleep(delay).await,
+                other => return other,
+            }
+        }
+        self.shared.discovery.forget(object.group(), object.kind());
+        Err(Failure::UnknownKind { gvk: object.gvk(), unreachable: false })
     }
 
     fn may_write(&self) -> Result<(), Failure> {

@@ -56,11 +56,7 @@ pub(super) fn refusal(object: &Object, phase: Phase, failure: Failure) -> Refusa
         Failure::Unavailable { message, .. } => Refusal::unavailable(id, phase, message),
         Failure::Answered(answer) => Refusal::of_answer(id, phase, answer),
         Failure::UnknownKind { gvk, unreachable: false } => Refusal::unknown_kind(id, phase, gvk),
-        Failure::UnknownKind { gvk, unreachable: true } => Refusal::unavailable(
-            id,
-            phase,
-            format!("the server behind the group {} does not answer", gvk.group),
-        ),
+        Failure::UnknownKind { unreachable: true, .. } => Refusal::group_down(id, phase),
         Failure::Fenced(reason) => Refusal::unavailable(id, phase, format!("nothing was written: {reason}")),
     }
 }

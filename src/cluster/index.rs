@@ -33,7 +33,7 @@ pub enum Change {
         owner: Owner,
         /// Whether it is no longer as we applied it.
         drifted: bool,
-        /// The manager that wrote last and is not ours, where it has drifted.
+        /// The manager that wrote last and is not ours, or the owner that took it, where it has drifted.
         by: Option<String>,
         /// Its health.
         health: Health,
@@ -354,6 +354,11 @@ fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<Change> 
         return None;
     }
     entry.told = true;
+    // Another owner writes under the same manager's name as we do.
+    let by = by.or_else(|| {
+        let other = entry.owner.as_ref().filter(|other| **other != owner)?;
+        Some(format!("Kustomization {other}"))
+    });
     Some(Change::Changed {
         id: id.clone(),
         owner: (*owner).clone(),

@@ -4,30 +4,17 @@
 //! where it was known before.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
-use http::{Method, StatusCode};
-use tokio::time::sleep;
+use http::StatusCode;
 
-use super::client::{APPLY, JSON, METADATA, Reply, Request};
+use super::client::{JSON, METADATA, Reply, Request};
 use super::failure::{self, Failure, refusal};
-use super::path::{Resource, encode};
+use super::path::Resource;
 use super::{BATCH, CHUNK, Cluster};
-use crate::api::keys;
 use crate::model::{Object, ObjectId};
 use crate::pipeline::ports::Reference;
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
-
-/// The pauses in which a path that the server does not know is asked for again: a new kind is served a moment after its
-/// CustomResourceDefinition is established.
-const UNSERVED: [Duration; 5] = [
-    Duration::from_millis(50),
-    Duration::from_millis(150),
-    Duration::from_millis(400),
-    Duration::from_secs(1),
-    Duration::ZERO,
-];
 
 impl Cluster {
     pub(super) async fn observe_all(
@@ -100,33 +87,6 @@ impl Cluster {
             return Err(Refusal::new(object.id(), phase, Cause::Invalid, text));
         }
         Ok(resource)
-    }
-
-    /// A server-side apply, or its dry run.
-    pub(super) async fn patch(
-        &self,
-        resource: &Resource,
-        object: &Object,
-        dry_run: bool,
-        accept: &'static str,
-    ) -> Result<Reply, Failure> {
-        let path = resource.object(object.namespace().unwrap_or_default(), object.name()).unwrap_or_default();
-        let dry_run = if dry_run { "&dryRun=All" } else { "" };
-        let request = Request {
-            method: Method::PATCH,
-            path: format!("{path}?fieldManager={}&force=true{dry_run}", encode(keys::FIELD_MANAGER)),
-            accept,
-            content_type: APPLY,
-            body: serde_json::to_vec(object.value()).unwrap_or_default(),
-        };
-        for delay in UNSERVED {
-            match self.client.send(request.clone()).await {
-                Err(failure) if failure::is_unserved(&failure) => sleep(delay).await,
-                other => return other,
-            }
-        }
-        self.shared.discovery.forget(object.group(), object.kind());
-        Err(Failure::UnknownKind { gvk: object.gvk(), unreachable: false })
     }
 
     /// An object as it is now; `None` where there is none.

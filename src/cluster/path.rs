@@ -1,6 +1,8 @@
 //! URLs of the API server. Names come from Git, so nothing in them may become a part of a path or of a query.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::pipeline::ports::Scope;
 
@@ -51,17 +53,9 @@ impl Resource {
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986.
-pub(super) fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+pub(super) fn encode(text: &str) -> Cow<'_, str> {
+    const SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, SET).into()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Applying a build: stage by stage, each stage observed and planned before the first of its objects is written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
@@ -11,7 +11,7 @@ use crate::plan::{
     Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare,
     stages,
 };
-use crate::verdict::{Outcome, Refused};
+use crate::verdict::{Change, Deed, Outcome, Refused};
 
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
 const ESTABLISH: Duration = Duration::from_mins(1);
@@ -19,8 +19,6 @@ const ESTABLISH: Duration = Duration::from_mins(1);
 const RECREATE: Duration = Duration::from_mins(1);
 /// Objects of one kind that are written at a time.
 const AT_ONCE: usize = 4;
-/// How many drifted fields of one object are named.
-const FIELDS_NAMED: usize = 5;
 
 /// What has been applied so far.
 #[derive(Debug, Default)]
@@ -29,8 +27,8 @@ pub(super) struct Progress {
     pub(super) inventory: Inventory,
     /// Those of them whose health counts.
     pub(super) references: Vec<Reference>,
-    /// A line for each that was changed.
-    pub(super) changes: Vec<String>,
+    /// Those that were changed.
+    pub(super) changes: Vec<Change>,
     /// What people should know.
     pub(super) warnings: Vec<String>,
 }
@@ -66,10 +64,12 @@ pub(super) async fn apply<C: Writes + Settle>(
         let planned = plan_stage(prepared, &observed, options);
         refusals.extend(planned.refusals().cloned());
         if !refusals.is_empty() {
-            return Err(Stop::Refused(refusals));
+            return Err(Stop::Refused(explained(cluster, refusals).await));
         }
-        let written = write(cluster, planned.entries, &observed, progress).await.map_err(Stop::Refused)?;
-        establish(cluster, written).await?;
+        match write(cluster, planned.entries, &observed, progress).await {
+            Ok(written) => establish(cluster, written).await?,
+            Err(refusals) => return Err(Stop::Refused(explained(cluster, refusals).await)),
+        }
     }
     Ok(())
 }
@@ -83,6 +83,34 @@ async fn place_and_prepare(cluster: &impl Writes, object: Object) -> Result<Obje
 async fn observe(cluster: &impl Writes, objects: &[Object], known: &HashSet<ObjectId>) -> Observed {
     let observations: Vec<Observation> = cluster.observe(objects, known).await;
     objects.iter().map(Object::id).zip(observations).collect()
+}
+
+/// Adds what the server's answers leave out: since when a namespace is being deleted, and what holds it.
+async fn explained(cluster: &impl Writes, refusals: Vec<Refusal>) -> Vec<Refusal> {
+    let mut namespaces: BTreeMap<String, Option<Object>> = BTreeMap::new();
+    let mut explained = Vec::with_capacity(refusals.len());
+    for refusal in refusals {
+        let Some(name) = refusal.terminating_namespace().map(ToOwned::to_owned) else {
+            explained.push(refusal);
+            continue;
+        };
+        if !namespaces.contains_key(&name) {
+            let id = ObjectId {
+                namespace: String::new(),
+                name: name.clone(),
+                group: String::new(),
+                kind: "Namespace".into(),
+            };
+            // Without the right to see it, the answer alone must do.
+            let found = cluster.get(&Reference { id, version: "v1".into() }).await.unwrap_or_default();
+            namespaces.insert(name.clone(), found);
+        }
+        explained.push(match namespaces.get(&name) {
+            Some(Some(namespace)) => refusal.explained_by(namespace),
+            _ => refusal,
+        });
+    }
+    explained
 }
 
 /// Carries out a stage's steps, several objects of one kind at a time. Returns the definitions that were written.
@@ -143,8 +171,8 @@ fn note(entry: &Entry, progress: &mut Progress, definitions: &mut Vec<Reference>
             "{subject} is also owned by {owner}: the two overwrite each other; remove it from one of them"
         ));
     }
-    if entry.step.writes() {
-        progress.changes.push(format!("{subject} {}{}", entry.step.word(), fields(&entry.step)));
+    if let Some(change) = change(entry) {
+        progress.changes.push(change);
         if reference.id.kind == "CustomResourceDefinition" {
             definitions.push(reference.clone());
         }
@@ -154,20 +182,17 @@ fn note(entry: &Entry, progress: &mut Progress, definitions: &mut Vec<Reference>
     }
 }
 
-/// The fields that a step puts right, by their paths; their values stay untold.
-fn fields(step: &Step) -> String {
-    match step {
-        Step::Configure { drift, .. } if !drift.is_empty() => {
-            let mut paths: Vec<&str> = drift.iter().map(|drift| drift.path.as_str()).collect();
-            paths.dedup();
-            let more = paths.len().saturating_sub(FIELDS_NAMED);
-            paths.truncate(FIELDS_NAMED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!(" ({}{more})", paths.join(", "))
-        }
-        Step::Recreate { .. } => " anew".into(),
-        _ => String::new(),
-    }
+/// What a step changes, where it writes.
+fn change(entry: &Entry) -> Option<Change> {
+    let (deed, drift) = match &entry.step {
+        Step::Create => (Deed::Created, &[][..]),
+        Step::Recreate { .. } => (Deed::Recreated, &[][..]),
+        Step::Configure { drift, .. } => (Deed::Configured, drift.as_slice()),
+        Step::Keep | Step::Skip(_) | Step::Refuse(_) => return None,
+    };
+    let mut fields: Vec<String> = drift.iter().map(|drift| drift.path.clone()).collect();
+    fields.dedup();
+    Some(Change { id: entry.object.id(), deed, fields })
 }
 
 /// Waits until new definitions are served, since what comes next may be of their kinds.

@@ -8,7 +8,7 @@ use crate::model::{Digest, Object, ObjectId};
 use crate::render::kustomize::{self, Flavour, Overlay};
 use crate::render::{Category, Inputs, Recipe, RenderError, ResourceSet, Variables, render};
 use crate::tree::{Footprint, Tree};
-use crate::verdict::{Outcome, Redactor};
+use crate::verdict::{Outcome, Redactor, unsupported};
 
 /// What rendering needs and the tree does not hold.
 #[derive(Debug, Clone)]
@@ -110,21 +110,17 @@ async fn values(
     }
 }
 
-/// Fields that ask for what is not there yet are refused: passing over them in silence would apply something other than
-/// what is meant.
-fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
+/// Fields that ask for what is not there yet are refused, all of them at once: passing over them in silence would apply
+/// something other than what is meant.
+pub fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
     let asked = [
         ("kubeConfig", spec.kube_config.is_some()),
         ("decryption", spec.decryption.is_some()),
         ("ignore", !spec.ignore.is_empty()),
         ("healthCheckExprs", !spec.health_check_exprs.is_empty()),
+        ("dependsOn[].readyExpr", spec.depends_on.iter().any(|dependency| dependency.ready_expr.is_some())),
     ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        None => Ok(()),
-        Some((field, _)) => {
-            Err(Outcome::Malformed { message: format!("spec.{field} is not supported yet; remove it") })
-        }
-    }
+    unsupported(&asked).map_or(Ok(()), |message| Err(Outcome::Malformed { message }))
 }
 
 /// Renders a Kustomization's folder. It is pure, and so are its failures.

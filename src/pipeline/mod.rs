@@ -33,7 +33,7 @@ use crate::model::{Digest, ObjectId};
 use crate::tree::{Footprint, Snapshot};
 use crate::verdict::{Outcome, Redactor};
 
-pub use build::{Build, Gathered, build, gather};
+pub use build::{Build, Gathered, build, gather, supported};
 pub use preview::{Preview, preview};
 pub use reconcile::reconcile;
 pub use remove::remove;

@@ -121,7 +121,7 @@ pub enum ApiFailure {
     #[error("{0}")]
     Forbidden(Denied),
     /// The cluster has no such kind, or the group that has it does not answer.
-    #[error("no matches for kind \"{}\" in version \"{}\"", .gvk.kind, .gvk.api_version())]
+    #[error("{}", unknown(.gvk, *.unreachable))]
     UnknownKind {
         /// The kind.
         gvk: Gvk,
@@ -143,7 +143,22 @@ pub enum ApiFailure {
     Fenced(String),
 }
 
+fn unknown(gvk: &Gvk, unreachable: bool) -> String {
+    if unreachable {
+        return format!(
+            "the server behind the API group {} does not answer; see kubectl get apiservices",
+            gvk.group
+        );
+    }
+    format!("no matches for kind \"{}\" in version \"{}\"", gvk.kind, gvk.api_version())
+}
+
 impl ApiFailure {
+    /// Whether nothing can be asked of the server, or told to it: then it cannot be told of the failure either.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Fenced(_))
+    }
+
     /// Whether the same request may succeed later without anyone changing anything in Git or in the rights.
     pub const fn is_transient(&self) -> bool {
         match self {

@@ -46,7 +46,7 @@ pub(super) async fn delete(cluster: &impl Writes, owner: &Key, stale: Vec<Refere
             },
             Ok(None) => continue,
             Err(failure) => {
-                pruned.unreachable |= failure.is_transient();
+                pruned.unreachable |= failure.is_unreachable();
                 pruned.failed.push((reference, format!("{subject}: {failure}")));
                 continue;
             }
@@ -54,7 +54,7 @@ pub(super) async fn delete(cluster: &impl Writes, owner: &Key, stale: Vec<Refere
         match cluster.delete(&reference, &uid).await {
             Ok(Deleted::Accepted | Deleted::Gone) => pruned.deleted.push(reference),
             Err(failure) => {
-                pruned.unreachable |= failure.is_transient();
+                pruned.unreachable |= failure.is_unreachable();
                 pruned.failed.push((reference, format!("{subject}: {failure}")));
             }
         }

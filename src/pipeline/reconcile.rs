@@ -10,7 +10,7 @@ use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
 use crate::model::{Object, ObjectId};
 use crate::plan::{self, Inventory, Options, check_prune};
-use crate::verdict::{Done, Ill, Outcome, Redactor, WaitEnd};
+use crate::verdict::{Change, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
 
 /// Brings the cluster to what the source says.
 ///
@@ -94,7 +94,12 @@ async fn enact<C: Writes + Settle, J: Journal>(
     if kustomization.spec.prune {
         let stale = prune::references(&managed, stale);
         let pruned = prune::delete(cluster, &owner(kustomization), stale).await;
-        progress.changes.extend(pruned.deleted.iter().map(|gone| format!("{} deleted", gone.id.subject())));
+        let deleted = pruned.deleted.into_iter();
+        progress.changes.extend(deleted.map(|gone| Change {
+            id: gone.id,
+            deed: Deed::Deleted,
+            fields: vec![],
+        }));
         for (reference, message) in pruned.failed {
             progress.inventory.insert(reference.id, reference.version);
             failures.push(message);
@@ -206,7 +211,7 @@ fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome {
         Settled::Healthy => return Outcome::Ready(done),
         Settled::Stalled(objects) => WaitEnd::Stalled(objects.into_iter().map(ill).collect()),
         Settled::TimedOut(objects) => WaitEnd::TimedOut(objects.into_iter().map(ill).collect()),
-        Settled::Unknown(failure) if failure.is_transient() => {
+        Settled::Unknown(failure) if failure.is_unreachable() => {
             return Outcome::Unreachable { message: failure.to_string() };
         }
         Settled::Unknown(failure) => WaitEnd::Unknown(failure.to_string()),

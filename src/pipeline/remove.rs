@@ -28,6 +28,12 @@ pub async fn remove<C: Writes + Settle, O: Reads>(
     };
     // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
     cluster.release(&ids);
+    if spec.kube_config.is_some() && !keep && !managed.is_empty() {
+        // They are on another cluster; what has their names on this one is another's.
+        let note =
+            format!("{} objects on the cluster of spec.kubeConfig were left as they are", managed.len());
+        return Outcome::Removed { deleted: 0, note: Some(note) };
+    }
     if keep || spec.suspend || managed.is_empty() {
         let note = (!managed.is_empty()).then(|| format!("{} objects were left as they are", managed.len()));
         return Outcome::Removed { deleted: 0, note };

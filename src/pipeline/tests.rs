@@ -170,6 +170,8 @@ async fn a_removal_needs_no_source_and_asks_the_live_objects() {
         (json!({"prune": false}), vec![]),
         (json!({"prune": false, "deletionPolicy": "Delete"}), vec!["delete mine"]),
         (json!({"suspend": true}), vec![]),
+        // The objects are on another cluster, and those of the same names on this one are not ours to delete.
+        (json!({"kubeConfig": {"secretRef": {"name": "other"}}}), vec![]),
     ];
     for (spec, log) in cases {
         let fake = Fake::with(&["mine"]).foreign("theirs");

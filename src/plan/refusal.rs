@@ -6,9 +6,11 @@
 use std::fmt;
 use std::ops::Deref;
 
+use serde_json::Value;
+
 use super::redact;
 use crate::api::keys;
-use crate::model::{Gvk, ObjectId};
+use crate::model::{Gvk, Object, ObjectId};
 
 /// What the API server answered to a request about one object, other than success.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,7 +72,12 @@ pub enum Cause {
     /// The namespace does not exist, or not yet.
     NamespaceMissing(String),
     /// The namespace is being deleted.
-    NamespaceTerminating(String),
+    NamespaceTerminating {
+        /// Which.
+        namespace: String,
+        /// Since when, and what holds it; empty where it was not looked at.
+        state: String,
+    },
     /// The object's kind is namespaced, and it names no namespace.
     NamespaceNotSpecified,
     /// A right is missing.
@@ -96,6 +103,8 @@ pub enum Cause {
     Invalid,
     /// The cluster has no such kind, or not yet.
     UnknownKind(Gvk),
+    /// The server behind the kind's API group does not answer.
+    GroupDown(String),
     /// A webhook says no.
     WebhookDenied(String),
     /// A webhook cannot be asked.
@@ -138,6 +147,17 @@ impl Refusal {
         Self::new(id, phase, Cause::UnknownKind(gvk), text)
     }
 
+    /// The kind's API group is served by something that does not answer.
+    pub fn group_down(id: ObjectId, phase: Phase) -> Self {
+        let group = id.group.clone();
+        Self::new(
+            id,
+            phase,
+            Cause::GroupDown(group.clone()),
+            format!("the server behind the API group {group} does not answer"),
+        )
+    }
+
     /// The kind is namespaced, and the object names no namespace.
     pub fn namespace_not_specified(id: ObjectId, phase: Phase) -> Self {
         let text = format!("{} is a namespaced kind", id.kind);
@@ -165,8 +185,9 @@ impl Refusal {
     pub fn is_transient(&self) -> bool {
         match &self.cause {
             Cause::NamespaceMissing(_)
-            | Cause::NamespaceTerminating(_)
+            | Cause::NamespaceTerminating { .. }
             | Cause::UnknownKind(_)
+            | Cause::GroupDown(_)
             | Cause::WebhookDown(_)
             | Cause::Conflict
             | Cause::Unavailable => true,
@@ -190,14 +211,31 @@ impl Refusal {
         matches!(self.cause, Cause::Forbidden { .. })
     }
 
+    /// The namespace whose end stands in the way.
+    pub fn terminating_namespace(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::NamespaceTerminating { namespace, .. } => Some(namespace),
+            _ => None,
+        }
+    }
+
+    /// The same with what the namespace that is being deleted says of itself.
+    #[must_use]
+    pub fn explained_by(mut self, namespace: &Object) -> Self {
+        if let Cause::NamespaceTerminating { state, .. } = &mut self.0.cause {
+            *state = terminating(namespace);
+        }
+        self
+    }
+
     /// What helps, where that is known.
     pub fn cure(&self) -> Option<String> {
         Some(match &self.cause {
             Cause::NamespaceMissing(namespace) => {
                 format!("add the Namespace {namespace} to this build or to one that it depends on")
             }
-            Cause::NamespaceTerminating(namespace) => {
-                format!("the namespace {namespace} is terminating; this is tried again until it is gone")
+            Cause::NamespaceTerminating { namespace, state } => {
+                format!("namespace {namespace} terminating{state}; this is tried again until it is gone")
             }
             Cause::NamespaceNotSpecified => "set metadata.namespace, or spec.targetNamespace".into(),
             Cause::Forbidden { user, verb, resource, namespace } => {
@@ -214,6 +252,9 @@ impl Refusal {
             Cause::UnknownKind(_) => {
                 "its CustomResourceDefinition is not there: add it to this build or to one that it depends on"
                     .into()
+            }
+            Cause::GroupDown(_) => {
+                "see kubectl get apiservices; is what its APIService points to healthy?".into()
             }
             Cause::WebhookDown(name) => {
                 format!("the webhook {name} does not answer; is what it runs on healthy?")
@@ -367,7 +408,7 @@ fn forbidden(id: &ObjectId, answer: &Answer) -> Cause {
     let text = answer.message.as_str();
     let terminating = answer.causes.iter().any(|cause| cause.reason == "NamespaceTerminating");
     if terminating || text.contains("because it is being terminated") {
-        return Cause::NamespaceTerminating(id.namespace.clone());
+        return Cause::NamespaceTerminating { namespace: id.namespace.clone(), state: String::new() };
     }
     missing_right(text).unwrap_or(Cause::Denied)
 }
@@ -383,6 +424,22 @@ fn missing_right(text: &str) -> Option<Cause> {
     let namespace = after("in the namespace \"").and_then(quoted).unwrap_or_default();
     let resource = if group.is_empty() { resource } else { format!("{resource}.{group}") };
     Some(Cause::Forbidden { user, verb: verb.to_owned(), resource, namespace })
+}
+
+/// Since when a namespace is being deleted, its own finalizers, and those of what is in it.
+fn terminating(namespace: &Object) -> String {
+    let list = |pointer| namespace.pointer(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let own = ["/metadata/finalizers", "/spec/finalizers"].map(list).concat();
+    let mut holders: Vec<String> = own.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+    // "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances"
+    let inside = list("/status/conditions").iter().filter(|condition| {
+        condition["type"] == "NamespaceFinalizersRemaining" && condition["status"] == "True"
+    });
+    let told = inside.filter_map(|condition| condition["message"].as_str()?.split_once("remaining: "));
+    holders.extend(told.map(|(_, rest)| rest.to_owned()));
+    let since = namespace.text("/metadata/deletionTimestamp").map(|since| format!(" since {since}"));
+    let held = (!holders.is_empty()).then(|| format!(" (finalizers: {})", holders.join(", ")));
+    since.unwrap_or_default() + &held.unwrap_or_default()
 }
 
 fn not_found(id: &ObjectId, text: &str) -> Cause {

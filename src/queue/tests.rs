@@ -113,6 +113,13 @@ impl Bench {
         self.finished(name, false, Next::Unblocked(10 * MINUTE));
     }
 
+    /// A reconcile ends because a dependency is not ready; `news` where it says something else than before.
+    fn failed(&mut self, name: &str, news: bool) {
+        let run = self.running.remove(name).unwrap_or_else(|| panic!("{name} does not run"));
+        let next = Next::Unblocked(10 * MINUTE);
+        self.send(Event::Finished { key: key(name), run, ready: false, news, next });
+    }
+
     fn pass(&mut self, time: Duration) {
         self.now += time;
         self.send(Event::Tick);
@@ -175,23 +182,37 @@ fn readiness_that_a_run_was_too_early_to_see_is_not_missed() {
 }
 
 #[test]
+fn news_that_a_run_was_too_early_to_hear_is_not_missed() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    bench.seen("b", 1, &["a"]);
+    // b has read why a is not ready, then a says something else, and only then does b report what it has read.
+    bench.failed("a", true);
+    bench.blocked("b");
+    assert_eq!(bench.runs(), ["b"], "it repeats what a no longer says");
+    bench.blocked("b");
+    assert!(bench.runs().is_empty(), "what it has heard is no news");
+    // Nor is a repetition: what a says is what b has read.
+    bench.seen("a", 2, &[]);
+    bench.seen("b", 2, &["a"]);
+    bench.failed("a", false);
+    bench.blocked("b");
+    assert!(bench.runs().is_empty());
+}
+
+#[test]
 fn who_is_blocked_hears_why_and_a_cycle_does_not_go_round() {
     let mut bench = Bench::new();
     bench.seen("a", 1, &[]);
     bench.seen("b", 1, &["a"]);
     bench.blocked("b");
-    let fails = |bench: &mut Bench, name: &str, news| {
-        let run = bench.running.remove(name).unwrap();
-        let next = Next::Unblocked(10 * MINUTE);
-        bench.send(Event::Finished { key: key(name), run, ready: false, news, next });
-    };
-    fails(&mut bench, "a", true);
+    bench.failed("a", true);
     assert_eq!(bench.runs(), ["b"]);
-    fails(&mut bench, "b", true);
+    bench.failed("b", true);
     bench.seen("a", 2, &["b"]);
     for _ in 0..4 {
         for name in bench.runs().into_iter().map(ToOwned::to_owned).collect::<Vec<_>>() {
-            fails(&mut bench, &name, false);
+            bench.failed(&name, false);
         }
     }
     assert!(bench.runs().is_empty());

@@ -3,13 +3,16 @@
 //! The functions are pure and total. An outcome that is added does not compile until it is judged here. Texts are Flux's
 //! wherever Flux has one, since people and tools look for them; causes and cures follow after them.
 
+mod judge;
 mod kustomization;
 mod outcome;
 mod redact;
 mod source;
 #[cfg(test)]
 mod tests;
+mod texts;
 
+use std::collections::BTreeSet;
 use std::time::Duration as StdDuration;
 
 use crate::api::KustomizationStatus;
@@ -17,10 +20,18 @@ use crate::model::{Condition, ConditionStatus, Conditions, Duration, Key, Timest
 use crate::queue::Next;
 
 pub use kustomization::{progressing, verdict};
-pub use outcome::{BlockReason, Blocker, Done, FetchOutcome, Ill, Outcome, Refused, WaitEnd};
+pub use outcome::{
+    BlockReason, Blocker, Change, Deed, Done, FetchCause, FetchOutcome, Ill, Outcome, Refused, WaitEnd,
+};
 pub use redact::Redactor;
 pub use source::{SourceContext, SourceVerdict, source_verdict};
 
+/// What ends a fight over fields.
+const FIGHT_CURE: &str =
+    "Take these fields out of Git, annotate the object with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent";
+const READY: &str = "Ready";
+const RECONCILING: &str = "Reconciling";
+const STALLED: &str = "Stalled";
 /// The longest message of a condition. Kubernetes allows 32768 characters; nobody reads as many.
 const MESSAGE_LIMIT: usize = 8 * 1024;
 /// The longest message of an event (`events.k8s.io/v1`).
@@ -70,6 +81,24 @@ pub struct Context<'a> {
     pub took: StdDuration,
 }
 
+impl Context<'_> {
+    /// Whether the status is Ready at this generation and revision already.
+    fn is_ready(&self) -> bool {
+        let ready = self.previous.conditions.get(READY);
+        let applied = self.previous.last_applied_revision.as_deref();
+        ready.is_some_and(|ready| {
+            ready.status == ConditionStatus::True && ready.observed_generation == Some(self.generation)
+        }) && (self.revision.is_none() || applied == self.revision)
+    }
+
+    /// Whether this generation and revision are worked on for the first time.
+    fn is_new(&self) -> bool {
+        let ready = self.previous.conditions.get(READY);
+        ready.is_none_or(|ready| ready.observed_generation != Some(self.generation))
+            || self.previous.last_attempted_revision.as_deref() != self.revision
+    }
+}
+
 /// What to write, to say and to do next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
@@ -85,6 +114,25 @@ pub struct Verdict {
     pub release: bool,
     /// Whether the whole verdict stays unwritten: there is nothing to write to, or no right to.
     pub silent: bool,
+}
+
+/// Who keeps changing an object that Git sets otherwise, and what of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rivalry {
+    /// Field managers; empty where they are not known.
+    pub managers: BTreeSet<String>,
+    /// The paths of the fields that were put back.
+    pub fields: BTreeSet<String>,
+    /// Whether the object had to be made again.
+    pub deleted: bool,
+}
+
+impl Rivalry {
+    /// Takes note of what was put back.
+    pub fn add(&mut self, change: &Change) {
+        self.deleted |= change.deed == Deed::Created;
+        self.fields.extend(change.fields.iter().cloned());
+    }
 }
 
 /// An event on an object.
@@ -111,13 +159,20 @@ impl Event {
     }
 
     /// That an object is put back again and again, as someone else keeps changing it.
-    pub fn fight(subject: &str, fields: &[String], managers: &[String], interval: StdDuration) -> Self {
-        let fields = if fields.is_empty() { "fields".to_owned() } else { fields.join(", ") };
-        let managers = if managers.is_empty() { "another manager".to_owned() } else { managers.join(", ") };
+    pub fn fight(subject: &str, rivalry: &Rivalry, interval: StdDuration) -> Self {
+        let names: Vec<String> = rivalry.managers.iter().cloned().collect();
+        let who = if names.is_empty() { "someone".to_owned() } else { names.join(", ") };
+        let fields: Vec<String> = rivalry.fields.iter().cloned().collect();
+        let (deed, cure) = match fields.as_slice() {
+            [] if rivalry.deleted => ("deleting it, though Git has it".to_owned(), "Remove it from Git"),
+            [] => ("changing it, though Git sets it otherwise".to_owned(), FIGHT_CURE),
+            fields => {
+                (format!("changing {}, which Git sets otherwise", outcome::some_of(fields)), FIGHT_CURE)
+            }
+        };
         let message = format!(
-            "{subject}: {managers} keeps changing {fields}, which Git sets; from now on it is put back less often, at the \
-             latest every {}. Remove the fields from Git, or annotate the object with \
-             kustomize.toolkit.fluxcd.io/ssa: IfNotPresent",
+            "{subject}: {who} keeps {deed}; from now on it is put back less often, at the latest every {}. {cure}, or \
+             stop what does so",
             Duration::from(interval)
         );
         Self::new(true, "DriftFight", &message, None)
@@ -181,6 +236,17 @@ fn shorten(text: &str, limit: usize) -> String {
         end -= 1;
     }
     format!("{}{NOTE}", &text[..end])
+}
+
+/// What is said of fields that ask for what is not there yet, by their names below `spec`; `None` where none is asked for.
+pub fn unsupported(fields: &[(&str, bool)]) -> Option<String> {
+    let asked: Vec<String> =
+        fields.iter().filter(|(_, asked)| *asked).map(|(field, _)| format!("spec.{field}")).collect();
+    match asked.as_slice() {
+        [] => None,
+        [one] => Some(format!("{one} is not supported yet; remove it")),
+        many => Some(format!("{} are not supported yet; remove them", many.join(", "))),
+    }
 }
 
 /// Several findings as one message: alone as it is, more as a list.

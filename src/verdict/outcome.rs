@@ -1,9 +1,13 @@
 //! How a reconcile or a fetch ended, as data.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::api::InventoryEntry;
-use crate::model::{Digest, Key};
+use crate::model::{Digest, Key, ObjectId};
+
+/// How many fields of one object are named.
+const FIELDS_NAMED: usize = 5;
 
 /// How a reconcile of a Kustomization ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,7 +93,7 @@ pub enum Outcome {
         /// Which, and why.
         message: String,
     },
-    /// The object itself is not of its kind's form.
+    /// The object itself is not of its kind's form, or asks for what is not supported.
     Malformed {
         /// Which field, and why.
         message: String,
@@ -128,6 +132,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What was applied, where everything was.
+    pub const fn done(&self) -> Option<&Done> {
+        match self {
+            Self::Ready(done)
+            | Self::Unhealthy { done, .. }
+            | Self::Cancelled { done }
+            | Self::PruneFailed { done, .. } => Some(done),
+            _ => None,
+        }
+    }
+
     /// In a few words, for a log. What the status says in full stands there.
     pub fn summary(&self) -> String {
         match self {
@@ -169,12 +184,59 @@ pub struct Done {
     pub inventory: Vec<InventoryEntry>,
     /// Digest of what was built.
     pub digest: Option<Digest>,
-    /// A line for each object that was changed: `Service/default/podinfo configured`.
-    pub changes: Vec<String>,
+    /// The objects that were changed.
+    pub changes: Vec<Change>,
     /// What people should know though it stops nothing.
     pub warnings: Vec<String>,
     /// How long the health check took; `None` when none was asked for.
     pub health: Option<Duration>,
+}
+
+/// An object that was changed. Its text is Flux's line: `Service/default/podinfo configured (spec.ports)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which object.
+    pub id: ObjectId,
+    /// What was done.
+    pub deed: Deed,
+    /// The fields that were put right, by their paths; their values stay untold.
+    pub fields: Vec<String>,
+}
+
+/// What was done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It was not there.
+    Created,
+    /// It was deleted and made anew.
+    Recreated,
+    /// It was there, and otherwise.
+    Configured,
+    /// It is no longer built.
+    Deleted,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deed = match self.deed {
+            Deed::Created => "created",
+            Deed::Recreated => "created anew",
+            Deed::Configured => "configured",
+            Deed::Deleted => "deleted",
+        };
+        write!(f, "{} {deed}", self.id.subject())?;
+        if self.fields.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", some_of(&self.fields))
+    }
+}
+
+/// The first few of many paths, and how many there are beside them.
+pub(super) fn some_of(paths: &[String]) -> String {
+    let more = paths.len().saturating_sub(FIELDS_NAMED);
+    let first = paths.iter().take(FIELDS_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{first} and {more} more") } else { first }
 }
 
 /// Why a wait for health ended without it.
@@ -233,8 +295,6 @@ pub enum BlockReason {
     },
     /// It is ready, at another revision of the same source.
     Outdated,
-    /// Its `readyExpr` is not supported.
-    Expression,
 }
 
 /// How a fetch of a GitRepository ended.
@@ -258,14 +318,14 @@ pub enum FetchOutcome {
     },
     /// The repository could not be fetched.
     Failed {
-        /// `AuthenticationFailed`, `GitOperationFailed`, ...
-        reason: &'static str,
+        /// What kept it from being fetched.
+        cause: FetchCause,
         /// What happened, and the cure.
         message: String,
         /// Whether nothing but a change of the object helps.
         terminal: bool,
     },
-    /// The object is not of its kind's form.
+    /// The object is not of its kind's form, or asks for what is not supported.
     Malformed {
         /// Which field, and why.
         message: String,
@@ -275,4 +335,19 @@ pub enum FetchOutcome {
         /// Where in the code it is; what it said may quote anything.
         message: String,
     },
+}
+
+/// What kept a repository from being fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchCause {
+    /// The host is not the one expected, or does not let the credentials in; or there are none.
+    Authentication,
+    /// The host, the network, or what was asked of them.
+    Operation,
+    /// `spec.url` can never work.
+    Url,
+    /// The repository has no commits.
+    Empty,
+    /// The local object store.
+    Storage,
 }

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
-use super::{Event, FetchOutcome, Redactor, Writer, redact_all};
+use super::judge::fetch_reason;
+use super::{Event, FetchCause, FetchOutcome, READY, RECONCILING, Redactor, STALLED, Writer, redact_all};
 use crate::api::{Artifact, GitRepositoryStatus};
 use crate::model::{ConditionStatus, Conditions, Key, Timestamp};
 use crate::queue::Next;
 
-const READY: &str = "Ready";
 const STORED: &str = "ArtifactInStorage";
 const FETCH_FAILED: &str = "FetchFailed";
-const RECONCILING: &str = "Reconciling";
-const STALLED: &str = "Stalled";
+const STORAGE_FAILED: &str = "StorageOperationFailed";
 
 /// What a verdict needs besides the outcome.
 #[derive(Debug, Clone)]
@@ -72,18 +71,20 @@ pub fn source_verdict(outcome: &FetchOutcome, context: &SourceContext<'_>) -> So
             store(&mut status, revision, None, context);
             SourceVerdict { status, events: Vec::new(), next: Next::Interval(context.interval) }
         }
-        FetchOutcome::Failed { reason, message, terminal: false } => {
-            fail(status, reason, message, false, Next::Backoff, context)
-        }
-        FetchOutcome::Failed { reason, message, terminal: true } => {
-            fail(status, reason, message, true, Next::Changed, context)
+        FetchOutcome::Failed { cause, message, terminal } => {
+            let next = if *terminal { Next::Changed } else { Next::Backoff };
+            let failed = Failed { kind: failed_condition(*cause), reason: fetch_reason(*cause), message };
+            fail(status, &failed, *terminal, next, context)
         }
         FetchOutcome::Malformed { message } => {
-            fail(status, "InvalidSpec", message, true, Next::Changed, context)
+            let failed = Failed { kind: FETCH_FAILED, reason: "InvalidSpec", message };
+            fail(status, &failed, true, Next::Changed, context)
         }
         FetchOutcome::Panicked { message } => {
             let message = format!("internal error: {message}");
-            fail(status, "GitOperationFailed", &message, true, Next::Interval(context.interval), context)
+            let reason = fetch_reason(FetchCause::Operation);
+            let failed = Failed { kind: FETCH_FAILED, reason, message: &message };
+            fail(status, &failed, true, Next::Interval(context.interval), context)
         }
     }
 }
@@ -126,7 +127,7 @@ fn store(
     status.observed_ignore = context.ignore.map(Into::into);
     let writer = Writer { generation: context.generation, now: context.now };
     let conditions = &mut status.conditions;
-    for abnormal in [FETCH_FAILED, RECONCILING, STALLED] {
+    for abnormal in [FETCH_FAILED, STORAGE_FAILED, RECONCILING, STALLED] {
         conditions.remove(abnormal);
     }
     let message = format!("stored artifact for revision '{revision}'");
@@ -134,19 +135,39 @@ fn store(
     writer.set(conditions, STORED, ConditionStatus::True, "Succeeded", &message);
 }
 
+/// What is said of a fetch that failed.
+struct Failed<'a> {
+    /// The condition that is true because of it, beside Ready that is false.
+    kind: &'static str,
+    reason: &'static str,
+    message: &'a str,
+}
+
+const fn failed_condition(cause: FetchCause) -> &'static str {
+    match cause {
+        FetchCause::Storage => STORAGE_FAILED,
+        FetchCause::Authentication | FetchCause::Operation | FetchCause::Url | FetchCause::Empty => {
+            FETCH_FAILED
+        }
+    }
+}
+
 /// The artifact that is held stays, and what was applied from it goes on being enforced.
 fn fail(
     mut status: GitRepositoryStatus,
-    reason: &'static str,
-    message: &str,
+    failed: &Failed<'_>,
     stalled: bool,
     next: Next,
     context: &SourceContext<'_>,
 ) -> SourceVerdict {
+    let &Failed { kind, reason, message } = failed;
     let repeated = is_repeated(&status.conditions, message, context.generation);
     let writer = Writer { generation: context.generation, now: context.now };
     let conditions = &mut status.conditions;
-    writer.set(conditions, FETCH_FAILED, ConditionStatus::True, reason, message);
+    for other in [FETCH_FAILED, STORAGE_FAILED].into_iter().filter(|other| *other != kind) {
+        conditions.remove(other);
+    }
+    writer.set(conditions, kind, ConditionStatus::True, reason, message);
     if stalled {
         status.observed_generation = Some(context.generation);
         conditions.remove(RECONCILING);

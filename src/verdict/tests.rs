@@ -2,6 +2,8 @@
 
 use std::time::Duration as Std;
 
+mod failures;
+
 use super::*;
 use crate::api::{GitRepositoryStatus, InventoryEntry};
 use crate::model::{ConditionStatus, Digest};
@@ -41,13 +43,60 @@ fn judge(outcome: &Outcome, previous: &KustomizationStatus) -> Verdict {
     verdict(outcome, &context(&key("apps"), previous))
 }
 
+fn change(deed: Deed, fields: &[&str]) -> Change {
+    let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+    Change { id: "default_podinfo__Service".parse().unwrap(), deed, fields }
+}
+
 fn done() -> Done {
     Done {
         inventory: vec![entry("default_podinfo__Service")],
         digest: Some(Digest::of("built")),
-        changes: vec!["Service/default/podinfo created".into()],
+        changes: vec![change(Deed::Created, &[])],
         warnings: Vec::new(),
         health: Some(Std::from_secs(3)),
+    }
+}
+
+#[test]
+fn a_change_is_told_as_flux_tells_it() {
+    let many = ["a", "b", "c", "d", "e", "f", "g"];
+    let cases = [
+        (change(Deed::Created, &[]), "Service/default/podinfo created"),
+        (change(Deed::Recreated, &[]), "Service/default/podinfo created anew"),
+        (change(Deed::Deleted, &[]), "Service/default/podinfo deleted"),
+        (change(Deed::Configured, &["spec.ports"]), "Service/default/podinfo configured (spec.ports)"),
+        (change(Deed::Configured, &many), "Service/default/podinfo configured (a, b, c, d, e and 2 more)"),
+    ];
+    for (change, told) in cases {
+        assert_eq!(change.to_string(), told);
+    }
+}
+
+#[test]
+fn a_fight_names_who_and_what() {
+    let rivalry = |managers: &[&str], changes: &[Change]| {
+        let mut rivalry = Rivalry::default();
+        rivalry.managers.extend(managers.iter().map(|manager| (*manager).to_owned()));
+        for change in changes {
+            rivalry.add(change);
+        }
+        rivalry
+    };
+    let fields = change(Deed::Configured, &["spec.replicas", "spec.paused"]);
+    let cases = [
+        (
+            rivalry(&["kubectl-edit"], &[fields.clone(), fields]),
+            "kubectl-edit keeps changing spec.paused, spec.replicas, which Git sets otherwise; from now on it is put back \
+          less often, at the latest every 10m0s. Take these fields out of Git, ",
+        ),
+        (rivalry(&["a", "b"], &[]), "a, b keeps changing it, though Git sets it otherwise; "),
+        (rivalry(&[], &[change(Deed::Created, &[])]), "someone keeps deleting it, though Git has it; "),
+    ];
+    for (rivalry, told) in cases {
+        let event = Event::fight("Deployment/n/d", &rivalry, Std::from_mins(10));
+        assert!(event.message.starts_with(&format!("Deployment/n/d: {told}")), "{}", event.message);
+        assert!(event.warning && event.reason == "DriftFight");
     }
 }
 
@@ -134,8 +183,7 @@ fn a_revision_that_builds_the_same_is_applied_without_work() {
 
 #[test]
 fn drift_that_was_corrected_is_an_event() {
-    let corrected =
-        Done { changes: vec!["Service/default/podinfo configured (spec.ports)".into()], ..done() };
+    let corrected = Done { changes: vec![change(Deed::Configured, &["spec.ports"])], ..done() };
     let verdict = judge(&Outcome::Ready(corrected), &ready());
     assert_eq!(
         verdict.events[0].message,
@@ -143,237 +191,12 @@ fn drift_that_was_corrected_is_an_event() {
     );
 }
 
-/// Outcome, reason, the message or its beginning, whether it stalls, and when it is tried again.
-#[expect(clippy::too_many_lines, reason = "one row for each outcome that is a failure")]
-fn failures() -> Vec<(Outcome, &'static str, &'static str, bool, Next)> {
-    let retry = Next::After(Std::from_mins(1));
-    let unblocked = Next::Unblocked(Std::from_mins(10));
-    let ill = Ill {
-        subject: "Deployment/n/d".into(),
-        status: "InProgress".into(),
-        cause: "0 of 1 available".into(),
-    };
-    let block = |reason| Outcome::Blocked(Blocker { dependency: key("kube-network"), reason });
-    vec![
-        (
-            Outcome::Unhealthy {
-                done: done(),
-                end: WaitEnd::TimedOut(vec![ill.clone()]),
-                waited: Std::from_millis(570_010),
-            },
-            "HealthCheckFailed",
-            "health check failed after 9m30.01s: timeout waiting for: [Deployment/n/d status: 'InProgress']\n\
-             Deployment/n/d: 0 of 1 available",
-            false,
-            retry,
-        ),
-        (
-            Outcome::Unhealthy {
-                done: done(),
-                end: WaitEnd::Stalled(vec![Ill { status: "Failed".into(), cause: String::new(), ..ill }]),
-                waited: Std::from_secs(1),
-            },
-            "HealthCheckFailed",
-            "health check failed after 1s: failed early due to stalled resources: [Deployment/n/d status: 'Failed']",
-            false,
-            retry,
-        ),
-        (
-            Outcome::Refused {
-                refusals: vec![refused("X/n dry-run failed", false, false)],
-                inventory: vec![],
-            },
-            "ReconciliationFailed",
-            "X/n dry-run failed",
-            false,
-            retry,
-        ),
-        (
-            Outcome::Refused {
-                refusals: vec![refused("one", false, false), refused("two", true, false)],
-                inventory: vec![],
-            },
-            "ReconciliationFailed",
-            "2 objects are refused:\n- one\n- two",
-            false,
-            Next::Backoff,
-        ),
-        (
-            Outcome::Refused { refusals: vec![refused("may not", false, true)], inventory: vec![] },
-            "AccessDenied",
-            "may not",
-            false,
-            retry,
-        ),
-        (
-            Outcome::PruneFailed { done: done(), failures: vec!["ConfigMap/n/c: denied".into()] },
-            "PruneFailed",
-            "delete failed, errors: ConfigMap/n/c: denied",
-            false,
-            retry,
-        ),
-        (
-            Outcome::PruneRefused { count: 11 },
-            "PruneFailed",
-            "the build has become empty, which would delete all 11 objects",
-            true,
-            retry,
-        ),
-        (
-            block(BlockReason::Missing),
-            "DependencyNotReady",
-            "dependency 'flux-system/kube-network' not found",
-            false,
-            unblocked,
-        ),
-        (
-            block(BlockReason::Outdated),
-            "DependencyNotReady",
-            "dependency 'flux-system/kube-network' revision is not up to date",
-            false,
-            unblocked,
-        ),
-        (
-            block(BlockReason::NotReady {
-                chain: vec![key("kube-network"), key("kube-security")],
-                message: Some("webhook is down".into()),
-            }),
-            "DependencyNotReady",
-            "dependency 'flux-system/kube-network' is not ready: blocked by kube-network -> kube-security: webhook is \
-             down",
-            false,
-            unblocked,
-        ),
-        (
-            block(BlockReason::NotReady { chain: vec![], message: None }),
-            "DependencyNotReady",
-            "dependency 'flux-system/kube-network' is not ready",
-            false,
-            unblocked,
-        ),
-        (
-            block(BlockReason::Expression),
-            "DependencyNotReady",
-            "dependency 'flux-system/kube-network' is not ready according to readyExpr eval",
-            false,
-            unblocked,
-        ),
-        (
-            Outcome::Cyclic { cycle: vec![key("a"), key("b"), key("c")] },
-            "DependencyNotReady",
-            "dependency cycle: a -> b -> c -> a; remove one of these from spec.dependsOn",
-            true,
-            unblocked,
-        ),
-        (
-            Outcome::SourceMissing { source: "GitRepository/flux-system/x".into() },
-            "ArtifactFailed",
-            "Source 'GitRepository/flux-system/x' not found",
-            false,
-            Next::Changed,
-        ),
-        (
-            Outcome::SourceNotReady {
-                source: "GitRepository/flux-system/x".into(),
-                message: Some("timed out".into()),
-            },
-            "ArtifactFailed",
-            "Source is not ready, artifact not found: GitRepository/flux-system/x: timed out",
-            false,
-            Next::Changed,
-        ),
-        (
-            Outcome::SourceRefused { message: "Bucket is not served".into() },
-            "ArtifactFailed",
-            "Bucket is not served",
-            true,
-            Next::Changed,
-        ),
-        (
-            Outcome::PathMissing { path: "gone".into() },
-            "ArtifactFailed",
-            "kustomization path not found: stat gone: no such file or directory",
-            false,
-            retry,
-        ),
-        (
-            Outcome::Unrenderable { message: "a.yaml: line 2: x".into() },
-            "BuildFailed",
-            "kustomize build failed: a.yaml: line 2: x",
-            false,
-            retry,
-        ),
-        (
-            Outcome::InputMissing { message: "substitute from 'ConfigMap/x' error: not found".into() },
-            "BuildFailed",
-            "substitute from 'ConfigMap/x' error: not found",
-            false,
-            Next::Backoff,
-        ),
-        (
-            Outcome::Malformed { message: "spec.interval".into() },
-            "InvalidSpec",
-            "spec.interval",
-            true,
-            Next::Changed,
-        ),
-        (Outcome::AccessDenied { message: "may not".into() }, "AccessDenied", "may not", false, retry),
-        (
-            Outcome::Panicked { message: "index".into() },
-            "ReconciliationFailed",
-            "internal error: index",
-            true,
-            retry,
-        ),
-        (
-            Outcome::RemovalFailed { failures: vec!["A/b: denied".into()] },
-            "PruneFailed",
-            "delete failed, errors: A/b: denied",
-            false,
-            retry,
-        ),
-    ]
-}
-
-#[test]
-fn every_failure_has_its_reason_and_its_next_try() {
-    for (outcome, reason, message, stalled, next) in failures() {
-        let before = ready();
-        let verdict = judge(&outcome, &before);
-        let (status, found_reason, found) = condition(&verdict.status, "Ready").unwrap();
-        assert_eq!((status, found_reason.as_str()), (ConditionStatus::False, reason), "{outcome:?}");
-        assert!(found.starts_with(message), "{outcome:?}: {found}");
-        assert_eq!(condition(&verdict.status, "Stalled").is_some(), stalled, "{outcome:?}");
-        let reconciling = condition(&verdict.status, "Reconciling").map(|c| c.1);
-        assert_eq!(reconciling.as_deref(), (!stalled).then_some("ProgressingWithRetry"), "{outcome:?}");
-        assert_eq!(verdict.next, next, "{outcome:?}");
-        assert!(!verdict.ready && !verdict.release && !verdict.silent);
-        assert_eq!(verdict.status.last_applied_revision, before.last_applied_revision, "{outcome:?}");
-        assert!(verdict.events[0].warning);
-        let again = judge(&outcome, &verdict.status);
-        assert_eq!(again.events, [], "said once: {outcome:?}");
-        assert_eq!(again.status, verdict.status, "a repetition writes nothing: {outcome:?}");
-    }
-}
-
-#[test]
-fn what_is_managed_is_kept_where_nothing_was_applied() {
-    let before = ready();
-    for (outcome, ..) in failures() {
-        let kept = judge(&outcome, &before).status.inventory == before.inventory;
-        let applied = matches!(
-            outcome,
-            Outcome::Unhealthy { .. } | Outcome::Refused { .. } | Outcome::PruneFailed { .. }
-        );
-        assert!(kept || applied, "{outcome:?}");
-    }
-}
-
 #[test]
 fn some_outcomes_leave_no_trace() {
     let before = ready();
     let cases = [
         (Outcome::Cancelled { done: done() }, Next::After(Std::ZERO)),
+        // It is what was applied, whether or not it can be looked at again.
         (Outcome::Unreachable { message: "refused".into() }, Next::Backoff),
         (Outcome::Fenced, Next::Changed),
         (Outcome::Suspended, Next::Changed),
@@ -474,7 +297,7 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
     assert_eq!(fetch(&refetched, &first.status).events, [], "fetched again after a restart");
 
     let failed = |terminal| FetchOutcome::Failed {
-        reason: "AuthenticationFailed",
+        cause: FetchCause::Authentication,
         message: "the key was refused".into(),
         terminal,
     };

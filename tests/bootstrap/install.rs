@@ -20,6 +20,16 @@ async fn the_kinds_serve_every_version_without_loss() {
     assert_eq!(run.code, 0, "{}", run.stderr);
     let again = ended(site.lockgate(&["install"])).await;
     assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
+    for command in ["install", "uninstall"] {
+        let run = ended(site.lockgate(&[command, "-n", "other"])).await;
+        assert_eq!(run.code, 4, "{}", run.stderr);
+        assert!(
+            run.stderr.contains("installed in the namespace flux-system, not in 'other'"),
+            "{}",
+            run.stderr
+        );
+        assert!(run.stderr.contains("fix: name it with -n flux-system"), "{}", run.stderr);
+    }
     let client = site.plane.client().await.unwrap();
     let old_spec = json!({
         "interval": "5m", "prune": true, "validation": "client", "path": "./x", "timeout": "2m",
@@ -190,6 +200,11 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(!has("base").await && !has("apps").await, "the workloads are left");
     assert!(site.secrets().await.is_empty());
+
+    // The namespace is still on its way out.
+    let run = ended(site.lockgate(&["install"])).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("waiting") && run.stderr.contains("Namespace/flux-system is being deleted"));
 }
 
 /// What is exported is what would be applied, and needs neither cluster nor host.
@@ -226,5 +241,6 @@ async fn an_export_asks_nobody() {
         assert!(kinds.contains(&kind), "{kinds:?}");
     }
     assert!(!kinds.contains(&"Secret"));
+    assert!(run.stdout.starts_with("# Not among these: the Secret gitops/flux-system with 'identity'"));
     assert!(!run.stdout.contains("cluster-admin") && !run.stdout.contains("namespace: flux-system"));
 }

@@ -1,8 +1,8 @@
 //! `lockgate bootstrap` and its kin as child processes, against a real control plane, a real sshd and a stand-in for
 //! GitHub. The agent runs as its own ServiceAccount beside them, since kwok shows its pod ready without running it.
 
-mod hub;
 mod install;
+mod kills;
 mod refusals;
 mod runs;
 mod site;

@@ -2,92 +2,108 @@
 
 use std::process::Stdio;
 
+use harness::{Fault, Token};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
-use super::hub::Refusal;
-use super::site::{Site, TOKEN, ended};
+use super::site::{LIMIT, Site, TOKEN, ended, killed_at, kustomization};
 
-fn refusal(
-    request: &'static str,
-    status: u16,
-    headers: &'static [(&'static str, &'static str)],
-    body: Value,
-) -> Refusal {
-    Refusal { request, status, headers, body }
-}
-
-const REPO: &str = "GET /repos/barolab/foobar-infra";
-const POST: &str = "POST /repos/barolab/foobar-infra/keys";
+const REPO: (&str, &str) = ("GET", "/repos/barolab/foobar-infra");
+const LIST: (&str, &str) = ("GET", "/repos/barolab/foobar-infra/keys");
+const POST: (&str, &str) = ("POST", "/repos/barolab/foobar-infra/keys");
 
 /// B04: each refusal of GitHub has its cause in one line, what to do about it, and an exit code.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refusal_of_github_is_told_with_its_fix() {
     let site = Site::new().await;
-    let forbidden = json!({"message": "Resource not accessible by personal access token"});
-    let in_use = json!({"message": "Validation Failed", "errors": [{"message": "key is already in use"}]});
+    let limit = json!({"message": "Validation Failed", "errors": [{"message": "the limit is 100 keys"}]});
     let cases = [
-        (refusal(REPO, 401, &[], json!({})), 1, "the token is not valid", "Administration: read and write"),
+        (REPO, Fault::Unauthorized, 1, "the token is not valid", "Administration: read and write"),
         (
-            refusal(
-                REPO,
-                403,
-                &[("x-github-sso", "required; url=https://github.com/orgs/o/sso?x=1")],
-                json!({}),
-            ),
+            REPO,
+            Fault::SsoRequired,
             1,
             "single sign-on",
-            "https://github.com/orgs/o/sso?x=1",
+            "https://github.com/orgs/octo-org/sso?authorization_request=",
         ),
+        (REPO, Fault::MissingScope, 1, "scopes [gist]", "scope 'repo'"),
+        (REPO, Fault::NotFound, 1, "may not see it", "must list the repository"),
+        (LIST, Fault::NotFound, 1, "may not administer it", "lockgate bootstrap git"),
+        (REPO, Fault::ServerError(502), 3, "GitHub has a problem", "run the same command again"),
+        (REPO, Fault::SecondaryRateLimit(60), 3, "ask again in 60 s", "run the same command again"),
+        (REPO, Fault::RateLimit(90), 3, "too many requests; ask again in ", "run the same command again"),
         (
-            refusal(REPO, 403, &[("x-oauth-scopes", "gist"), ("x-accepted-oauth-scopes", "repo")], json!({})),
+            POST,
+            Fault::MissingPermission,
             1,
-            "scopes [gist]",
-            "scope 'repo'",
+            "not accessible by personal access token",
+            "administration=write",
         ),
-        (refusal(REPO, 404, &[], json!({})), 1, "may not see it", "must list the repository"),
-        (
-            refusal("GET /repos/barolab/foobar-infra/keys", 404, &[], json!({})),
-            1,
-            "may not administer it",
-            "lockgate bootstrap git",
-        ),
-        (refusal(REPO, 502, &[], json!({})), 3, "GitHub has a problem", "run the same command again"),
-        (
-            refusal(REPO, 403, &[("retry-after", "60")], json!({"message": "secondary rate limit"})),
-            3,
-            "ask again in 60 s",
-            "run the same command again",
-        ),
-        (refusal(POST, 403, &[], forbidden), 1, "not accessible by personal access token", "Administration"),
-        (refusal(POST, 422, &[], in_use), 1, "in use at another repository", "--secret-name"),
+        (POST, Fault::KeyInUse, 1, "in use at another repository", "--secret-name"),
+        (POST, Fault::KeysDisabled, 1, "deploy keys are disabled", "Member privileges"),
+        (POST, Fault::Status(422, limit), 1, "Validation Failed: the limit is 100 keys", ""),
     ];
-    for (refusal, code, told, fix) in cases {
-        let is_preflight = refusal.request != POST;
-        let status = refusal.status;
-        site.hub.refuse(Some(refusal));
+    for ((method, path), fault, code, told, fix) in cases {
+        let name = format!("{fault:?}");
+        site.hub.fail(method, path, fault, None);
         let run = ended(site.bootstrap(&[])).await;
-        assert_eq!(run.code, code, "{status}: {}", run.stderr);
+        site.hub.heal();
+        assert_eq!(run.code, code, "{name}: {}", run.stderr);
         let (crosses, hints): (Vec<&str>, Vec<&str>) = run
             .stderr
             .lines()
             .filter(|line| line.starts_with(['✗', ' ']))
             .partition(|line| line.starts_with('✗'));
-        assert!(crosses.len() == 1 && crosses[0].contains(told), "{status}: {}", run.stderr);
-        assert!(hints.iter().any(|line| line.starts_with("  fix: ") && line.contains(fix)), "{}", run.stderr);
+        assert!(crosses.len() == 1 && crosses[0].contains(told), "{name}: {}", run.stderr);
+        let has_fix = hints.iter().any(|line| line.starts_with("  fix: ") && line.contains(fix));
+        assert!(has_fix || fix.is_empty(), "{name}: {}", run.stderr);
         assert!(!run.stderr.contains(TOKEN));
-        if is_preflight {
-            assert!(site.secrets().await.is_empty() && site.hub.keys().is_empty(), "{status}");
-        }
+        assert!(site.hub.keys().is_empty(), "{name}");
+        assert!(method == "POST" || site.secrets().await.is_empty(), "{name}");
     }
-    site.hub.refuse(None);
-    site.hub.set_admin(false);
+    site.hub.set_archived("barolab/foobar-infra");
+    let run = ended(site.bootstrap(&[])).await;
+    assert!(run.code == 1 && run.stderr.contains("fix: unarchive barolab/foobar-infra"), "{}", run.stderr);
+    site.hub.add_token_as(TOKEN, Token { login: "jane".into(), scopes: Some("repo".into()), admin: false });
     let run = ended(site.bootstrap(&["--branch", "gone", "--path", "nowhere"])).await;
     assert!(
         run.stderr.contains("may not administer it") && run.stderr.contains("'gone' does not exist"),
         "{}",
         run.stderr
     );
+    site.hub.add_token(TOKEN);
+    site.repo.git(&["update-ref", "-d", "refs/heads/main"]).unwrap();
+    let run = ended(site.bootstrap(&[])).await;
+    assert!(run.code == 1 && run.stderr.contains("the repository is empty"), "{}", run.stderr);
+}
+
+/// A GitHub App signs in with its key, which is nowhere else afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_stands_in_for_a_token() {
+    let site = Site::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.pem");
+    let file = file.to_str().unwrap();
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", file])
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let app = |installation: &'static str| ["--app-id", "12345", "--app-installation-id", installation];
+    let app = |installation| {
+        let mut command = site.bootstrap(&app(installation));
+        command.args(["--app-private-key-file", file]).env_remove("GITHUB_TOKEN");
+        command
+    };
+    let unknown = ended(app("77")).await;
+    assert_eq!(unknown.code, 1, "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("the App cannot sign in: Not Found"), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("under --app-installation-id"), "{}", unknown.stderr);
+    site.hub.add_app("12345", 77);
+    assert!(killed_at(app("77"), "✔ deploy key ").await);
+    assert_eq!(site.hub.keys().len(), 1);
+    let alone = ended(site.bootstrap(&["--app-id", "12345"])).await;
+    assert!(alone.code == 2 && alone.stderr.contains("--app-private-key-file"), "{}", alone.stderr);
 }
 
 /// B08, B09: what is missing on the cluster is told at once, before anything is changed.
@@ -109,6 +125,48 @@ async fn missing_rights_and_folders_are_told_together() {
     assert!(site.hub.keys().is_empty());
     let namespaces = site.all("v1", "Namespace", "namespaces").await;
     assert!(namespaces.iter().all(|namespace| namespace["metadata"]["name"] != "flux-system"));
+}
+
+/// Whoever has each right that is asked for, and yet not those that the agent is to get, may not hand those out.
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_that_may_not_be_handed_out_are_told_before_anything_is_written() {
+    let site = Site::new().await;
+    let rbac = "rbac.authorization.k8s.io";
+    let rule =
+        |groups: &[&str], verbs: &[&str]| json!({"apiGroups": groups, "resources": ["*"], "verbs": verbs});
+    let groups = ["", "apps", "apiextensions.k8s.io", "networking.k8s.io"];
+    let flux = ["source.toolkit.fluxcd.io", "kustomize.toolkit.fluxcd.io"];
+    site.create(json!({
+        "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRole", "metadata": {"name": "almost"},
+        "rules": [
+            rule(&groups, &["get", "list", "watch", "create", "patch"]),
+            rule(&flux, &["get", "list", "create", "patch"]),
+            rule(&[rbac], &["get", "create", "patch", "bind"]),
+        ],
+    }))
+    .await;
+    site.create(json!({
+        "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "almost"},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "almost"},
+        "subjects": [{"apiGroup": rbac, "kind": "User", "name": "jane"}],
+    }))
+    .await;
+    let kubeconfig = site.plane.user_kubeconfig("jane", &[]).unwrap();
+    let told = harness::eventually(LIMIT, async || {
+        let mut command = site.bootstrap(&[]);
+        command.env("KUBECONFIG", &kubeconfig);
+        let run = ended(command).await;
+        // The API server's authorizer learns of a new role in a moment.
+        anyhow::ensure!(!run.stderr.contains("may not"), "{}", run.stderr);
+        Ok(run)
+    });
+    let run = told.await.unwrap();
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("✗ preflight  ClusterRole/lockgate cannot be created: "), "{}", run.stderr);
+    assert!(run.stderr.contains("attempting to grant RBAC permissions not currently held"), "{}", run.stderr);
+    assert!(
+        site.hub.keys().is_empty() && site.versions().await.iter().all(|name| !name.contains("\"lockgate"))
+    );
 }
 
 /// B06: neither another's Secret nor Flux is run over.
@@ -149,6 +207,30 @@ async fn what_others_left_is_not_run_over() {
         run.stderr
     );
     assert!(run.stderr.contains("--adopt"), "{}", run.stderr);
+    what_flux_needs_is_left_to_it(&site).await;
+}
+
+/// Flux and lockgate have the same kinds: whoever goes back to Flux keeps them and their objects.
+async fn what_flux_needs_is_left_to_it(site: &Site) {
+    assert_eq!(ended(site.lockgate(&["install", "--adopt"])).await.code, 0);
+    let mut value: Value = serde_json::from_str(&kustomization("kept", &[])).unwrap();
+    value["spec"]["suspend"] = false.into();
+    site.create(value).await;
+    let run = ended(site.lockgate(&["uninstall", "--purge"])).await;
+    assert_eq!(run.code, 4, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("has the same Kustomizations: flux-system/kustomize-controller"),
+        "{}",
+        run.stderr
+    );
+    let run = ended(site.lockgate(&["uninstall"])).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("are left to Flux: flux-system/kustomize-controller"), "{}", run.stderr);
+    let left = site.all("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations").await;
+    assert_eq!((left.len(), &left[0]["spec"]["suspend"]), (1, &json!(false)));
+    let deployments = site.all("apps/v1", "Deployment", "deployments").await;
+    let names: Vec<&Value> = deployments.iter().map(|deployment| &deployment["metadata"]["name"]).collect();
+    assert_eq!(names, ["kustomize-controller"]);
 }
 
 /// S08: the token by each way, never among the arguments.
@@ -167,15 +249,15 @@ async fn the_token_is_taken_from_where_it_is_safe() {
     assert_eq!(plain.code, 2, "{}", plain.stderr);
     assert!(plain.stderr.contains("not sent over plain HTTP"), "{}", plain.stderr);
 
-    let refusal = refusal(REPO, 401, &[], json!({}));
-    site.hub.refuse(Some(refusal));
+    // Who is told of the branch has been let in.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, format!("{TOKEN}\n")).unwrap();
-    let by_file = ended(without_token(&site, &["--token-file", file.to_str().unwrap()])).await;
-    assert!(by_file.stderr.contains("the token is not valid"), "{}", by_file.stderr);
+    let by_file =
+        ended(without_token(&site, &["--branch", "gone", "--token-file", file.to_str().unwrap()])).await;
+    assert!(by_file.stderr.contains("'gone' does not exist"), "{}", by_file.stderr);
 
-    let mut command = without_token(&site, &["--token-stdin"]);
+    let mut command = without_token(&site, &["--branch", "gone", "--token-stdin"]);
     command.stdin(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let arguments = std::fs::read(format!("/proc/{}/cmdline", child.id().unwrap())).unwrap();
@@ -185,8 +267,7 @@ async fn the_token_is_taken_from_where_it_is_safe() {
     }
     child.stdin.take().unwrap().write_all(format!("{TOKEN}\n").as_bytes()).await.unwrap();
     let output = child.wait_with_output().await.unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("the token is not valid"));
-    assert_eq!(site.hub.tokens(), [format!("Bearer {TOKEN}")]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("'gone' does not exist"));
 }
 
 fn without_token(site: &Site, more: &[&str]) -> tokio::process::Command {

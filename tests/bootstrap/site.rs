@@ -1,19 +1,18 @@
 //! A place to set up: a control plane, a repository behind a real sshd, and the stand-in for GitHub.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{ControlPlane, GitServer, Options, Repo};
+use anyhow::Context as _;
+use harness::{ControlPlane, GitHub, GitServer, Options, Repo};
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, OwnedMutexGuard};
-
-use super::hub::Hub;
 
 /// A token that must turn up nowhere.
 pub(crate) const TOKEN: &str = "github_pat_canary_3f9a1c77";
@@ -28,7 +27,7 @@ pub(crate) struct Site {
     pub(crate) plane: ControlPlane,
     pub(crate) git: GitServer,
     pub(crate) repo: Repo,
-    pub(crate) hub: Hub,
+    pub(crate) hub: GitHub,
     _turn: OwnedMutexGuard<()>,
 }
 
@@ -55,7 +54,8 @@ impl Site {
         let files: Vec<(&str, Option<&str>)> =
             files.iter().map(|(path, text)| (path.as_str(), Some(text.as_str()))).collect();
         repo.commit("main", "begin", &files).unwrap();
-        let hub = Hub::start(git.clone(), repo.clone()).await;
+        let hub = GitHub::start(&git).unwrap();
+        hub.add_token(TOKEN);
         Self { plane, git, repo, hub, _turn: turn }
     }
 
@@ -87,18 +87,36 @@ impl Site {
         command
     }
 
-    /// The agent, as its own ServiceAccount, from the moment that there is one.
-    pub(crate) async fn agent(&self, more: &[&str]) -> Agent {
+    /// The agent, as its own ServiceAccount and with the Deployment's arguments, from the moment that there are both. The
+    /// arguments must hold `wanted`.
+    pub(crate) async fn agent(&self, wanted: &[&str]) -> Agent {
         let kubeconfig = harness::eventually(LIMIT, async || {
             self.plane.service_account_kubeconfig("flux-system", "lockgate").await
         });
         let kubeconfig = kubeconfig.await.unwrap();
+        let arguments = harness::eventually(LIMIT, async || {
+            let all = self.all("apps/v1", "Deployment", "deployments").await;
+            let agent = all.iter().find(|deployment| deployment["metadata"]["name"] == "lockgate");
+            let agent = agent.context("there is no Deployment of the agent")?;
+            let arguments: Vec<String> =
+                serde_json::from_value(agent["spec"]["template"]["spec"]["containers"][0]["args"].clone())?;
+            for wanted in wanted {
+                anyhow::ensure!(arguments.iter().any(|argument| argument == wanted), "{arguments:?}");
+            }
+            Ok(arguments)
+        });
+        let arguments = arguments.await.unwrap();
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("log");
+        // What stands for the pod: its namespace, its folder, and a port that others do not have.
+        let argument = |argument: &String| match argument.split_once('=') {
+            Some((flag @ "--namespace", _)) => format!("{flag}=flux-system"),
+            Some((flag @ "--state-dir", _)) => format!("{flag}={}", home.path().join("state").display()),
+            Some((flag @ "--metrics-addr", _)) => format!("{flag}=127.0.0.1:0"),
+            _ => argument.clone(),
+        };
         let child = Command::new(env!("CARGO_BIN_EXE_lockgate"))
-            .args(["agent", "--namespace", "flux-system", "--state-dir"])
-            .arg(home.path().join("state"))
-            .args(more)
+            .args(arguments.iter().map(argument))
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .env("HOME", home.path())
@@ -107,7 +125,7 @@ impl Site {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        Agent { _child: child, _home: home, log }
+        Agent { _child: child, home, log }
     }
 
     /// Creates an object.
@@ -168,11 +186,16 @@ impl Site {
 /// A running agent.
 pub(crate) struct Agent {
     _child: Child,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
     log: PathBuf,
 }
 
 impl Agent {
+    /// The folder outside which it has nothing to write to.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -204,6 +227,20 @@ pub(crate) async fn killed_at(mut command: Command, text: &str) -> bool {
     let seen = seen.await.expect("the command neither tells of the step nor ends");
     child.kill().await.unwrap();
     seen
+}
+
+/// Runs a command until something is so, and kills it there.
+pub(crate) async fn killed_when(mut command: Command, is_so: impl Fn() -> bool) {
+    command.stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    harness::eventually(LIMIT, async || {
+        anyhow::ensure!(child.try_wait()?.is_none_or(|_| is_so()), "the command has ended");
+        anyhow::ensure!(is_so(), "it is not so");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    child.kill().await.unwrap();
 }
 
 pub(crate) fn kustomization(name: &str, depends_on: &[&str]) -> String {

@@ -115,7 +115,7 @@ async fn a_terminating_namespace_is_no_missing_right() {
     let namespaces = stage.api("v1", "Namespace", "namespaces", false);
     namespaces.delete(&stage.namespace, &DeleteParams::default()).await.unwrap();
     let refusal = refusal(&stage, stage.config_map("late", json!({}))).await;
-    assert_eq!(refusal.cause, Cause::NamespaceTerminating(stage.namespace.clone()), "{refusal}");
+    assert_eq!(refusal.terminating_namespace(), Some(stage.namespace.as_str()), "{refusal}");
     assert!(refusal.is_transient());
     stage.edit("test", "held", json!({"metadata": {"finalizers": null}})).await;
     assert!(stage.cluster.gone(&[Reference::to(&held)], SOON).await.is_empty());

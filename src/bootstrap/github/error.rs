@@ -1,5 +1,7 @@
 //! What can go wrong at GitHub, told apart by status, headers and text, each with what to do about it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use http::HeaderMap;
 use serde::Deserialize;
 
@@ -51,6 +53,36 @@ pub enum GitHubError {
     KeyInUse {
         /// Method and path.
         request: String,
+    },
+    /// 422 because the organisation has forbidden deploy keys.
+    #[error("GitHub 422 for {request}: deploy keys are disabled for this repository")]
+    KeysDisabled {
+        /// Method and path.
+        request: String,
+    },
+    /// 403 because the repository is archived.
+    #[error("GitHub 403 for {request}: the repository is archived, so no deploy key can be added")]
+    Archived {
+        /// Method and path.
+        request: String,
+    },
+    /// 403 because of the address from which GitHub was asked.
+    #[error(
+        "GitHub 403 for {request}: the organisation's IP allow list does not hold this machine's address"
+    )]
+    AddressNotAllowed {
+        /// Method and path.
+        request: String,
+    },
+    /// An App that GitHub does not know by its id and key, or that is not installed under that number.
+    #[error("GitHub {status} for {request}: the App cannot sign in: {message}")]
+    App {
+        /// Method and path.
+        request: String,
+        /// The status.
+        status: u16,
+        /// GitHub's words.
+        message: String,
     },
     /// 403 or 429 because of too many requests.
     #[error("GitHub {status} for {request}: too many requests{}", .wait.map(|s| format!("; ask again in {s} s")).unwrap_or_default())]
@@ -111,6 +143,17 @@ impl GitHubError {
                 format!("check the spelling of {repository}; a fine-grained token must list the repository, and needs {permission}")
             }
             Self::KeyInUse { .. } => "a deploy key serves one repository: name another Secret with --secret-name, and a key is made for it".into(),
+            Self::KeysDisabled { .. } => {
+                "an owner of the organisation allows deploy keys at Settings, Member privileges, Deploy keys; then run again".into()
+            }
+            Self::Archived { .. } => format!("unarchive {repository} at its Settings, then run again"),
+            Self::AddressNotAllowed { .. } => {
+                "run from an address on the list, or have an owner of the organisation add this one".into()
+            }
+            Self::App { .. } => format!(
+                "check --app-id, --app-private-key-file, this machine's clock, and that the App is installed for {repository} \
+                 under --app-installation-id"
+            ),
             Self::RateLimited { .. } | Self::Unavailable { .. } => "wait, then run the same command again: it goes on where it stopped".into(),
             Self::Unreachable { .. } => "check the network, --api-url and HTTPS_PROXY; without the API, `lockgate bootstrap git URL` needs SSH only".into(),
             Self::Other { .. } | Self::Usage(_) => return None,
@@ -136,16 +179,33 @@ struct Body {
     errors: Vec<serde_json::Value>,
 }
 
+impl Body {
+    /// The message, with those of the single errors: a 422's own says only that something is wrong. One line.
+    fn text(&self) -> String {
+        let single =
+            self.errors.iter().filter_map(|error| error.as_str().or_else(|| error["message"].as_str()));
+        let parts: Vec<&str> = std::iter::once(self.message.as_str()).chain(single).collect();
+        parts.join(": ").lines().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Where an App gets the token of an installation.
+const APP_ROUTE: &str = "/app/installations";
+
 /// Tells a refusal's cause. `request` is method and path.
 pub(super) fn classify(request: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> GitHubError {
     let request = request.to_owned();
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
     let body: Body = serde_json::from_slice(body).unwrap_or_default();
-    let text = body.message.to_lowercase();
+    let message = body.text();
+    let text = message.to_lowercase();
     match status {
+        401 | 404 if request.contains(APP_ROUTE) => GitHubError::App { request, status, message },
         401 => GitHubError::BadToken { request },
         403 | 429 if is_rate_limit(status, &text, header("x-ratelimit-remaining").as_deref()) => {
-            let wait = header("retry-after").and_then(|seconds| seconds.parse().ok());
+            let number = |name: &str| header(name).and_then(|seconds| seconds.parse::<u64>().ok());
+            let wait = number("retry-after")
+                .or_else(|| number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now())));
             GitHubError::RateLimited { request, status, wait }
         }
         403 => match (header("x-github-sso"), header("x-accepted-oauth-scopes"), header("x-oauth-scopes")) {
@@ -156,19 +216,21 @@ pub(super) fn classify(request: &str, status: u16, headers: &HeaderMap, body: &[
             (None, Some(needs), Some(has)) if !needs.is_empty() && !shares_a_scope(&needs, &has) => {
                 GitHubError::MissingScope { request, has, needs }
             }
-            _ => GitHubError::Forbidden {
-                request,
-                message: body.message,
-                needs: header("x-accepted-github-permissions"),
-            },
+            _ if text.contains("archived") => GitHubError::Archived { request },
+            _ if text.contains("ip allow list") => GitHubError::AddressNotAllowed { request },
+            _ => GitHubError::Forbidden { request, message, needs: header("x-accepted-github-permissions") },
         },
         404 => GitHubError::NotFound { request },
-        422 if body.errors.iter().any(|error| error.to_string().contains("already in use")) => {
-            GitHubError::KeyInUse { request }
-        }
+        422 if text.contains("already in use") => GitHubError::KeyInUse { request },
+        422 if text.contains("deploy keys are disabled") => GitHubError::KeysDisabled { request },
         500.. => GitHubError::Unavailable { request, status },
-        _ => GitHubError::Other { request, status, message: body.message },
+        _ => GitHubError::Other { request, status, message },
     }
+}
+
+/// Seconds since 1970, as GitHub says when a limit ends.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn is_rate_limit(status: u16, text: &str, remaining: Option<&str>) -> bool {
@@ -199,7 +261,13 @@ mod tests {
         let forbidden = r#"{"message": "Resource not accessible by personal access token"}"#;
         let in_use = r#"{"message": "Validation Failed", "errors": [{"message": "key is already in use"}]}"#;
         let secondary = r#"{"message": "You have exceeded a secondary rate limit"}"#;
-        let cases: [Case; 9] = [
+        let disabled = r#"{"message": "Deploy keys are disabled for this repository"}"#;
+        let archived = r#"{"message": "Repository was archived so is read-only."}"#;
+        let address = r#"{"message": "Although you appear to have the correct authorization credentials, the `o` organization has an IP allow list enabled"}"#;
+        let cases: [Case; 12] = [
+            (422, &[], disabled, "deploy keys are disabled", "Member privileges"),
+            (403, &[], archived, "the repository is archived", "unarchive o/r"),
+            (403, &[], address, "IP allow list does not hold", "run from an address on the list"),
             (401, &[], "", "the token is not valid", "Administration: read and write"),
             (
                 403,
@@ -240,7 +308,28 @@ mod tests {
 
     #[test]
     fn a_422_of_another_kind_keeps_githubs_words() {
-        let error = classified(422, &[], r#"{"message": "key is invalid"}"#);
-        assert_eq!(error.to_string(), "GitHub 422 for GET /repos/o/r: key is invalid");
+        for (body, told) in [
+            (r#"{"message": "key is invalid"}"#, "key is invalid"),
+            (
+                r#"{"message": "Validation Failed", "errors": [{"code": "custom", "message": "too many\nkeys"}, "and more"]}"#,
+                "Validation Failed: too many keys: and more",
+            ),
+        ] {
+            assert_eq!(
+                classified(422, &[], body).to_string(),
+                format!("GitHub 422 for GET /repos/o/r: {told}")
+            );
+        }
+    }
+
+    #[test]
+    fn an_app_that_cannot_sign_in_is_told_which_flags_to_look_at() {
+        for status in [401, 404] {
+            let body = br#"{"message": "Integration not found"}"#;
+            let error = classify("POST /app/installations/access_tokens", status, &HeaderMap::new(), body);
+            assert!(error.to_string().ends_with("the App cannot sign in: Integration not found"), "{error}");
+            let fix = error.fix("o/r").unwrap();
+            assert!(fix.contains("--app-installation-id") && fix.contains("installed for o/r"), "{fix}");
+        }
     }
 }

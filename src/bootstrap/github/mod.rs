@@ -2,7 +2,7 @@
 
 mod error;
 
-use std::fmt::Write as _;
+use std::fmt::Display;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +10,7 @@ use http::{HeaderMap, Method, Uri};
 use octocrab::Octocrab;
 use octocrab::models::{AppId, InstallationId};
 use octocrab::service::middleware::retry::RetryConfig;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -327,16 +328,9 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Percent-encodes what may not stand in a path or query, but for slashes.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+fn encode(text: &str) -> impl Display + '_ {
+    const SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+    utf8_percent_encode(text, SET)
 }
 
 #[cfg(test)]
@@ -363,6 +357,6 @@ mod tests {
 
     #[test]
     fn branch_names_are_escaped_in_a_url() {
-        assert_eq!(encode("feature/a b#1?x"), "feature/a%20b%231%3Fx");
+        assert_eq!(encode("feature/a b#1?x").to_string(), "feature/a%20b%231%3Fx");
     }
 }

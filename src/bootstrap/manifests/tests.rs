@@ -53,11 +53,32 @@ fn lockdown_leaves_out_the_binding_to_cluster_admin_and_nothing_else() {
     assert_eq!(all.iter().filter(is_admin).count(), 1);
     assert_eq!(locked.iter().filter(is_admin).count(), 0);
     assert_eq!(all.len(), locked.len() + 1);
+    let left_out = left_out(&Installation { lockdown: true, ..installation() }).unwrap();
+    assert_eq!(names(&left_out), ["ClusterRoleBinding/lockgate-apply"]);
+    assert!(super::left_out(&installation()).unwrap().is_empty());
+}
+
+#[test]
+fn the_agent_is_told_what_the_installation_is_told() {
+    for (lockdown, adopt, expected) in [
+        (false, false, &[][..]),
+        (true, false, &["--lockdown"]),
+        (false, true, &["--adopt"]),
+        (true, true, &["--adopt", "--lockdown"]),
+    ] {
+        let objects = agent(&Installation { lockdown, adopt, ..installation() }).unwrap();
+        let arguments =
+            find(&objects, "Deployment").pointer("/spec/template/spec/containers/0/args").unwrap();
+        let arguments = arguments.as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
+        let own =
+            ["agent", "--namespace=$(POD_NAMESPACE)", "--metrics-addr=0.0.0.0:8080", "--state-dir=/tmp"];
+        assert_eq!(arguments.collect::<Vec<_>>(), [&own[..], expected].concat());
+    }
 }
 
 #[test]
 fn the_pod_is_of_the_restricted_form() {
-    let objects = agent(&Installation { adopt: true, ..installation() }).unwrap();
+    let objects = agent(&installation()).unwrap();
     let deployment = find(&objects, "Deployment");
     let pod = "/spec/template/spec";
     for (pointer, expected) in [
@@ -73,8 +94,6 @@ fn the_pod_is_of_the_restricted_form() {
     ] {
         assert_eq!(deployment.pointer(&format!("{pod}{pointer}")), Some(&expected), "{pointer}");
     }
-    let arguments = deployment.pointer("/spec/template/spec/containers/0/args").unwrap();
-    assert!(arguments.as_array().unwrap().contains(&json!("--adopt")), "{arguments}");
     let selector = deployment.pointer("/spec/selector/matchLabels").unwrap();
     let labels = deployment.pointer("/spec/template/metadata/labels").unwrap();
     for (key, value) in selector.as_object().unwrap() {

@@ -195,6 +195,11 @@ impl Analysis {
         let mut previous: Option<char> = None;
         let mut chars = chars.peekable();
         while let Some(c) = chars.next() {
+            // Most signs are letters, which mean nothing.
+            if c.is_ascii_alphanumeric() {
+                previous = Some(c);
+                continue;
+            }
             indicators |= match c {
                 '#' => previous.is_none_or(is_blank),
                 ':' => chars.peek().is_none_or(|next| is_blank(*next)),

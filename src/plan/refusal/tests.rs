@@ -119,7 +119,20 @@ fn a_terminating_namespace_is_known_by_its_cause_too() {
     let cause = AnswerCause { reason: "NamespaceTerminating".into(), ..AnswerCause::default() };
     let answer = Answer { code: 403, reason: "Forbidden".into(), message: "no".into(), causes: vec![cause] };
     let refusal = Refusal::of_answer("n_a__ConfigMap".parse().unwrap(), Phase::Apply, answer);
-    assert_eq!(refusal.cause, Cause::NamespaceTerminating("n".into()));
+    assert!(refusal.is_transient());
+    assert!(refusal.to_string().contains("; namespace n terminating; "), "{refusal}");
+    let namespace = serde_json::json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": "n", "deletionTimestamp": "2026-01-02T03:04:05Z", "finalizers": ["x.io/a"]},
+        "spec": {"finalizers": ["kubernetes"]},
+        "status": {"conditions": [
+            {"type": "NamespaceContentRemaining", "status": "True", "message": "Some resources are remaining: b"},
+            {"type": "NamespaceFinalizersRemaining", "status": "True",
+             "message": "Some content in the namespace has finalizers remaining: x.io/hold in 1 resource instances"}]}});
+    let told = refusal.explained_by(&Object::parse(namespace).unwrap()).to_string();
+    let expected = "; namespace n terminating since 2026-01-02T03:04:05Z (finalizers: x.io/a, kubernetes, x.io/hold in 1 \
+                    resource instances); this is tried again until it is gone";
+    assert!(told.ends_with(expected), "{told}");
 }
 
 #[test]
@@ -170,6 +183,12 @@ fn refusals_of_our_own() {
             Refusal::namespace_not_specified(bare, Phase::DryRun),
             "Bar/a namespace not specified: Bar is a namespaced kind; set metadata.namespace, or spec.targetNamespace",
             false,
+        ),
+        (
+            Refusal::group_down(id(), Phase::DryRun),
+            "Bar/n/a dry-run failed: the server behind the API group x.io does not answer; see kubectl get apiservices; is \
+             what its APIService points to healthy?",
+            true,
         ),
         (
             Refusal::unavailable(id(), Phase::Apply, "connection refused"),

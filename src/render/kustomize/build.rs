@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::file::{Kustomization, first_document};
 use super::load::Loader;
 use super::merge;
-use super::res::{KindRef, Res};
+use super::res::{Id, KindRef, Res};
 use super::schema::Schema;
 use crate::render::error::{Fault, Result};
 
@@ -24,6 +24,8 @@ pub(crate) struct Build {
     schema: RefCell<Option<Arc<Schemas>>>,
     /// How the schema built in was used so far.
     built_in: Cell<Use>,
+    /// The memory of merges, kept from one to the next.
+    nodes: RefCell<merge::Nodes>,
 }
 
 /// How the schema built in was used before a kustomization names another one.
@@ -48,7 +50,13 @@ struct Schemas {
 impl Build {
     /// A build that has told nothing yet.
     pub(crate) fn new(flux: bool) -> Self {
-        Self { flux, warnings: RefCell::default(), schema: RefCell::default(), built_in: Cell::new(Use::No) }
+        Self {
+            flux,
+            warnings: RefCell::default(),
+            schema: RefCell::default(),
+            built_in: Cell::new(Use::No),
+            nodes: RefCell::default(),
+        }
     }
 
     /// Notes a warning; the same one is told once.
@@ -108,8 +116,8 @@ impl Build {
         }
     }
 
-    /// Merges a strategic merge patch; what is deleted whole becomes null.
-    pub(crate) fn merge(&self, target: &mut Value, patch: &Value, subject: &str) -> Result<(), Fault> {
+    /// Merges a strategic merge patch into the object `id`; what is deleted whole becomes null.
+    pub(crate) fn merge(&self, target: &mut Value, patch: &Value, id: &Id) -> Result<(), Fault> {
         self.built_in.set(Use::Read);
         let schemas = self.schema.borrow().clone();
         let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -124,10 +132,10 @@ impl Build {
             }
             _ => Schema::built_in(),
         };
-        let outcome =
-            merge::strategic_merge(target, patch, schema).map_err(|error| Fault::new(error.to_string()))?;
+        let outcome = merge::strategic_merge(target, patch, schema, &mut self.nodes.borrow_mut())
+            .map_err(|error| Fault::new(error.to_string()))?;
         for warning in outcome.warnings {
-            self.warn(format!("{subject}: {warning}"));
+            self.warn(format!("{}: {warning}", id.subject()));
         }
         if outcome.deleted {
             *target = Value::Null;

@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use self::nodes::{Id, Kind, Node, Nodes};
+pub(crate) use self::nodes::Nodes;
+use self::nodes::{Id, Kind, Node};
 use super::res::KindRef;
 use super::schema::{Place, Schema};
 
@@ -53,13 +54,15 @@ pub(crate) enum MergeError {
     },
 }
 
-/// Merges `patch` into `target`, both of them objects.
+/// Merges `patch` into `target`, both of them objects. `nodes` is where it works; what is in it goes.
 pub(crate) fn strategic_merge(
     target: &mut Value,
     patch: &Value,
     schema: &Schema,
+    nodes: &mut Nodes,
 ) -> Result<Outcome, MergeError> {
-    let mut merge = Merge { nodes: Nodes::default(), schema, path: Vec::new(), warnings: Vec::new() };
+    nodes.clear();
+    let mut merge = Merge { nodes, schema, path: Vec::new(), warnings: Vec::new() };
     let object = merge.nodes.read(target);
     let sources = [Some(object), Some(merge.nodes.read(patch))];
     let merged = merge.walk(sources, None)?;
@@ -93,7 +96,7 @@ enum Directive {
 }
 
 struct Merge<'s> {
-    nodes: Nodes,
+    nodes: &'s mut Nodes,
     schema: &'s Schema,
     path: Vec<Rc<str>>,
     warnings: Vec<String>,

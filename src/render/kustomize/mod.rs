@@ -124,7 +124,7 @@ fn finish(target: &target::Target<'_, '_>, recipe: &Recipe) -> Result<resmap::Re
     map.check_unique()?;
     match (&target.kustomization.sort_options, &recipe.flavour) {
         (Some(options), _) => order::apply(options, &mut map).map_err(in_file)?,
-        (None, Flavour::Cli) => order::by_default(&mut map)?,
+        (None, Flavour::Cli) => order::by_default(&mut map),
         (None, Flavour::Flux(_)) => {}
     }
     let wants = |option: &str| target.kustomization.build_metadata.iter().any(|wanted| wanted == option);

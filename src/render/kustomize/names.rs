@@ -24,9 +24,8 @@ struct Reference {
 struct Candidate {
     id: Id,
     original_namespace: String,
-    name: String,
+    /// As it stands in the metadata.
     namespace: String,
-    is_service_account: bool,
 }
 
 /// Changes every reference to an object that was renamed.
@@ -84,13 +83,9 @@ impl Index {
 }
 
 fn candidate(res: &Res) -> Candidate {
-    Candidate {
-        id: res.id(),
-        original_namespace: res.original_id().namespace,
-        name: res.name().into_owned(),
-        namespace: res.namespace().into_owned(),
-        is_service_account: res.kind() == "ServiceAccount",
-    }
+    let id = res.id();
+    let original_namespace = res.previous.first().map_or(&id.namespace, |first| &first.namespace).clone();
+    Candidate { id, original_namespace, namespace: res.namespace().into_owned() }
 }
 
 fn for_kind(config: &Config, gvk: KindRef<'_>) -> Vec<Reference> {
@@ -159,9 +154,9 @@ impl<'a> Referrer<'a> {
 
     fn set_scalar(&self, field: &mut Value, reference: &Reference) -> Result<(), Fault> {
         let old = text_of(field).into_owned();
-        let same = |a: &Candidate, b: &Candidate| a.name == b.name;
+        let same = |a: &Candidate, b: &Candidate| a.id.name == b.id.name;
         if let Some(found) = self.select(&old, reference, None, same)? {
-            let name = &self.candidates[found].name;
+            let name = &self.candidates[found].id.name;
             if *name != old {
                 *field = name.as_str().into();
             }
@@ -176,13 +171,13 @@ impl<'a> Referrer<'a> {
         };
         let old = text_of(name).into_owned();
         let namespace = map.get("namespace").map(|value| text_of(value).into_owned());
-        let same = |a: &Candidate, b: &Candidate| a.name == b.name && a.namespace == b.namespace;
+        let same = |a: &Candidate, b: &Candidate| a.id.name == b.id.name && a.namespace == b.namespace;
         let Some(found) = self.select(&old, reference, namespace.as_deref(), same)? else { return Ok(()) };
         let found = &self.candidates[found];
-        if found.name == old && found.namespace.is_empty() {
+        if found.id.name == old && found.namespace.is_empty() {
             return Ok(());
         }
-        map.insert("name".into(), found.name.as_str().into());
+        map.insert("name".into(), found.id.name.as_str().into());
         if !found.namespace.is_empty() {
             map.insert("namespace".into(), found.namespace.as_str().into());
         }
@@ -256,7 +251,7 @@ impl<'a> Referrer<'a> {
         let (me, other) = (&self.candidates[self.at].id, &self.candidates[at]);
         me.is_cluster_scoped()
             || other.id.is_cluster_scoped()
-            || other.is_service_account
+            || other.id.kind == "ServiceAccount"
             || me.namespace == other.id.namespace
     }
 

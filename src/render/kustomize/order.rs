@@ -17,11 +17,15 @@ pub(crate) fn apply(options: &SortOptions, map: &mut ResMap) -> Result<()> {
             let message = "is set, but the order is 'fifo' and not 'legacy'";
             Err(Fault::new(message).in_field("sortOptions.legacySortOptions").into())
         }
-        ("legacy", None) => legacy(map, &ORDER_FIRST, &ORDER_LAST),
+        ("legacy", None) => {
+            by_default(map);
+            Ok(())
+        }
         ("legacy", Some(lists)) => {
             let first: Vec<&str> = lists.order_first.iter().map(String::as_str).collect();
             let last: Vec<&str> = lists.order_last.iter().map(String::as_str).collect();
-            legacy(map, &first, &last)
+            legacy(map, &first, &last);
+            Ok(())
         }
         (other, _) => {
             let message = format!("expected fifo or legacy, found '{other}'");
@@ -31,11 +35,11 @@ pub(crate) fn apply(options: &SortOptions, map: &mut ResMap) -> Result<()> {
 }
 
 /// The order of the command line: by kind, then namespace, then name.
-pub(crate) fn by_default(map: &mut ResMap) -> Result<()> {
-    legacy(map, &ORDER_FIRST, &ORDER_LAST)
+pub(crate) fn by_default(map: &mut ResMap) {
+    legacy(map, &ORDER_FIRST, &ORDER_LAST);
 }
 
-fn legacy(map: &mut ResMap, first: &[&str], last: &[&str]) -> Result<()> {
+fn legacy(map: &mut ResMap, first: &[&str], last: &[&str]) {
     let mut ranks: HashMap<&str, isize> = HashMap::new();
     for (at, kind) in first.iter().enumerate() {
         ranks.insert(kind, at.cast_signed() - first.len().cast_signed());
@@ -43,9 +47,7 @@ fn legacy(map: &mut ResMap, first: &[&str], last: &[&str]) -> Result<()> {
     for (at, kind) in last.iter().enumerate() {
         ranks.insert(kind, at.cast_signed() + 1);
     }
-    map.check_unique()?;
     map.items_mut().sort_by_cached_key(|res| Key::new(res, &ranks));
-    Ok(())
 }
 
 #[derive(PartialEq, Eq)]

@@ -187,15 +187,14 @@ pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, buil
 fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build) -> Result<()> {
     let target = unique_target(map, patch, build)?;
     let before = map.items()[target].id();
-    let res = map.content_mut(target);
-    merge_one(res, &patch.value, &patch.options, build)?;
+    merge_one(map.content_mut(target), &before, &patch.value, &patch.options, build)?;
     forget_if_changed(map, target, &before);
     Ok(())
 }
 
 fn forget_if_changed(map: &mut ResMap, at: usize, before: &Id) {
     let res = &map.items()[at];
-    if res.is_empty() || res.id() != *before {
+    if res.is_empty() || !res.has_id(before) {
         map.forget_index();
     }
 }
@@ -241,9 +240,9 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
         if let (Value::Object(patch), Some(api_version)) = (&mut value, api_version) {
             patch.insert("apiVersion".into(), api_version);
         }
-        merge_one(res, &value, &patch.options, build)
+        merge_one(res, &before, &value, &patch.options, build)
             .map_err(|error| error.in_field(&format!("patch '{}'", patch.source)))?;
-        changed |= res.is_empty() || res.id() != before;
+        changed |= res.is_empty() || !res.has_id(&before);
     }
     if changed {
         map.forget_index();
@@ -253,15 +252,13 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
     Ok(())
 }
 
-/// Merges a patch into one resource. Name and kind stay unless the options say otherwise, the namespace always does.
-fn merge_one(res: &mut Res, patch: &Value, options: &PatchOptions, build: &Build) -> Result<()> {
-    let (name, namespace, kind) =
-        (res.name().into_owned(), res.namespace().into_owned(), res.value.get("kind").cloned());
-    let subject = res.subject();
+/// Merges a patch into one resource, which has the identity `id`. Name and kind stay unless the options say otherwise, the namespace always does.
+fn merge_one(res: &mut Res, id: &Id, patch: &Value, options: &PatchOptions, build: &Build) -> Result<()> {
+    let (namespace, kind) = (res.namespace().into_owned(), res.value.get("kind").cloned());
     if options.allow_name_change || options.allow_kind_change {
         res.remember();
     }
-    build.merge(&mut res.value, patch, &subject).map_err(|fault| fault.on_object(subject.clone()))?;
+    build.merge(&mut res.value, patch, id).map_err(|fault| fault.on_object(id.subject()))?;
     if res.is_empty() {
         res.value = Value::Null;
         return Ok(());
@@ -270,7 +267,7 @@ fn merge_one(res: &mut Res, patch: &Value, options: &PatchOptions, build: &Build
         map.insert("kind".into(), kind);
     }
     if !options.allow_name_change {
-        res.set_name(&name);
+        res.set_name(&id.name);
     }
     res.set_namespace(&namespace);
     Ok(())
@@ -280,7 +277,6 @@ fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remem
     for &at in targets {
         let before = map.items()[at].id();
         let res = map.content_mut(at);
-        let subject = res.subject();
         if remember {
             res.remember();
         }
@@ -296,9 +292,9 @@ fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remem
         res.twins.part();
         res.retype_annotations();
         json6902::apply(patch, &mut res.value)
-            .map_err(|error| Fault::new(error.to_string()).on_object(subject.clone()))?;
+            .map_err(|error| Fault::new(error.to_string()).on_object(before.subject()))?;
         if !res.value.is_object() {
-            return Err(Fault::new("the patch leaves no mapping").on_object(subject).into());
+            return Err(Fault::new("the patch leaves no mapping").on_object(before.subject()).into());
         }
         res.write_annotations();
         forget_if_changed(map, at, &before);

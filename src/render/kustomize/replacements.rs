@@ -103,7 +103,13 @@ fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
 
 /// The value of the one source.
 fn take(source: &Source, map: &ResMap) -> Result<Found> {
-    let meant: Vec<&Res> = map.items().iter().filter(|res| is_source(source, res)).collect();
+    let candidates = if source.name.is_empty() {
+        (0..map.items().len()).collect()
+    } else {
+        map.by_any_name(&source.name).to_vec()
+    };
+    let candidates = candidates.into_iter().map(|at| &map.items()[at]);
+    let meant: Vec<&Res> = candidates.filter(|res| is_source(source, res)).collect();
     let described = || {
         let parts = [&source.kind, &source.namespace, &source.name];
         parts.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/")
@@ -168,16 +174,15 @@ fn put(found: &Found, target: &Target, map: &mut ResMap) -> Result<()> {
         .iter()
         .map(|selector| Ok((Matcher::new(selector)?, selector)))
         .collect::<Result<_>>()?;
-    for at in 0..map.items().len() {
+    for at in wanted.candidates(map) {
         let res = &map.items()[at];
         if !is_target(&wanted, &rejected, res) {
             continue;
         }
-        let subject = res.subject();
         let before = res.id();
         let value = &mut map.content_mut(at).value;
-        put_in(found, target, value).map_err(|fault| fault.on_object(subject))?;
-        if map.items()[at].id() != before {
+        put_in(found, target, value).map_err(|fault| fault.on_object(before.subject()))?;
+        if !map.items()[at].has_id(&before) {
             map.forget_index();
         }
     }

@@ -18,13 +18,7 @@ impl SetReplicas {
     /// Changes the objects that have the name or had it; there must be one.
     pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
         let mut found = false;
-        let named: Vec<usize> = (0..map.items().len())
-            .filter(|at| {
-                let res = &map.items()[*at];
-                res.name() == self.replica.name.as_str()
-                    || res.previous.iter().any(|previous| previous.name == self.replica.name)
-            })
-            .collect();
+        let named = map.by_any_name(&self.replica.name).to_vec();
         for field in &Field::all(&self.specs) {
             for &at in &named {
                 let res = map.content_mut(at);

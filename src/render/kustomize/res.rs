@@ -221,11 +221,7 @@ impl Res {
 
     /// The namespace it counts as.
     pub(crate) fn effective_namespace(&self) -> Cow<'_, str> {
-        if self.is_cluster_scoped() {
-            return Cow::Borrowed(NO_NAMESPACE);
-        }
-        let namespace = self.namespace();
-        if namespace.is_empty() { Cow::Borrowed("default") } else { namespace }
+        self.id_parts().2
     }
 
     /// Whether it lies outside of namespaces.
@@ -240,19 +236,33 @@ impl Res {
 
     /// The identity it has now.
     pub(crate) fn id(&self) -> Id {
-        let gvk = self.gvk();
+        let (gvk, name, namespace) = self.id_parts();
         Id {
             group: gvk.group.into(),
             version: gvk.version.into(),
             kind: gvk.kind.into(),
-            name: self.name().into_owned(),
-            namespace: self.effective_namespace().into_owned(),
+            name: name.into_owned(),
+            namespace: namespace.into_owned(),
         }
     }
 
-    /// The parts of its identity, for comparing it with others without copying them.
+    /// The parts of its identity: kind, name, effective namespace. They are asked for often, so nothing is copied.
     pub(crate) fn id_parts(&self) -> (KindRef<'_>, Cow<'_, str>, Cow<'_, str>) {
-        (self.gvk(), self.name(), self.effective_namespace())
+        let gvk = self.gvk();
+        let metadata = self.value.get("metadata");
+        let text = |field: &str| metadata.and_then(|map| map.get(field)).map_or(Cow::Borrowed(""), text_of);
+        let namespace = if self.outside || gvk.is_cluster_scoped() {
+            Cow::Borrowed(NO_NAMESPACE)
+        } else {
+            let namespace = text("namespace");
+            if namespace.is_empty() { Cow::Borrowed("default") } else { namespace }
+        };
+        (gvk, text("name"), namespace)
+    }
+
+    /// Whether this is the identity it has now.
+    pub(crate) fn has_id(&self, id: &Id) -> bool {
+        self.id_parts() == (id.gvk(), Cow::Borrowed(&*id.name), Cow::Borrowed(&*id.namespace))
     }
 
     /// The identities it had, oldest first. Their group and version are those of now, as in kustomize.
@@ -267,11 +277,6 @@ impl Res {
         })
     }
 
-    /// The identity it was read with.
-    pub(crate) fn original_id(&self) -> Id {
-        self.previous_ids().next().unwrap_or_else(|| self.id())
-    }
-
     /// The kind it was read with, in the group and version of now.
     pub(crate) fn original_gvk(&self) -> KindRef<'_> {
         let mut gvk = self.gvk();
@@ -283,11 +288,9 @@ impl Res {
 
     /// Remembers the identity of now before it changes.
     pub(crate) fn remember(&mut self) {
-        let previous = Previous {
-            name: self.name().into_owned(),
-            namespace: self.effective_namespace().into_owned(),
-            kind: self.kind().into(),
-        };
+        let (gvk, name, namespace) = self.id_parts();
+        let (name, namespace) = (name.into_owned(), namespace.into_owned());
+        let previous = Previous { name, namespace, kind: gvk.kind.into() };
         self.previous.push(previous);
         self.noted = true;
     }
@@ -327,11 +330,10 @@ impl Res {
     /// The metadata, made where absent.
     pub(crate) fn metadata_mut(&mut self) -> Option<&mut Map<String, Value>> {
         let map = self.value.as_object_mut()?;
-        let metadata = map.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
-        if metadata.is_null() {
-            *metadata = Value::Object(Map::new());
+        if map.get("metadata").is_none_or(Value::is_null) {
+            map.insert("metadata".into(), Value::Object(Map::new()));
         }
-        metadata.as_object_mut()
+        map.get_mut("metadata")?.as_object_mut()
     }
 
     /// Sets `metadata.name`.

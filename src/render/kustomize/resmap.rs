@@ -1,5 +1,6 @@
 //! The resources of a build in their order, found by identity through indexes that are made when they are asked for.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
@@ -12,6 +13,7 @@ pub(crate) struct ResMap {
     items: Vec<Res>,
     current: OnceCell<HashMap<Id, Vec<usize>>>,
     any: OnceCell<HashMap<Id, Vec<usize>>>,
+    names: OnceCell<HashMap<String, Vec<usize>>>,
 }
 
 impl ResMap {
@@ -35,6 +37,7 @@ impl ResMap {
     pub(crate) fn forget_index(&mut self) {
         self.current = OnceCell::new();
         self.any = OnceCell::new();
+        self.names = OnceCell::new();
     }
 
     /// Gives up the resources.
@@ -71,6 +74,18 @@ impl ResMap {
         index.get(id).map_or(&[], Vec::as_slice)
     }
 
+    /// The resources that have this name or had it, in their order.
+    pub(crate) fn by_any_name(&self, name: &str) -> &[usize] {
+        let index = self.names.get_or_init(|| {
+            let mut index: HashMap<String, Vec<usize>> = HashMap::with_capacity(self.items.len());
+            for (at, res) in self.items.iter().enumerate() {
+                note_names(&mut index, at, res);
+            }
+            index
+        });
+        index.get(name).map_or(&[], Vec::as_slice)
+    }
+
     /// Adds a resource whose identity must be new.
     pub(crate) fn append(&mut self, res: Res) -> Result<()> {
         let id = res.id();
@@ -88,6 +103,9 @@ impl ResMap {
         }
         if let Some(index) = self.current.get_mut() {
             index.entry(id).or_default().push(at);
+        }
+        if let Some(index) = self.names.get_mut() {
+            note_names(index, at, &res);
         }
         self.items.push(res);
         Ok(())
@@ -150,6 +168,16 @@ impl ResMap {
                 let message = format!("{} objects could be merged with or replaced", several.len());
                 Err(Fault::new(message).on_object(id.subject()).into())
             }
+        }
+    }
+}
+
+fn note_names(index: &mut HashMap<String, Vec<usize>>, at: usize, res: &Res) {
+    let before = res.previous.iter().map(|previous| Cow::Borrowed(previous.name.as_str()));
+    for name in before.chain([res.name()]) {
+        let places = index.entry(name.into_owned()).or_default();
+        if places.last() != Some(&at) {
+            places.push(at);
         }
     }
 }

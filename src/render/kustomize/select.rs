@@ -74,8 +74,17 @@ impl Matcher {
 
     /// The resources meant: name and namespace may be those of now or those at first.
     pub(crate) fn select(&self, map: &ResMap) -> Vec<usize> {
-        let items = map.items().iter().enumerate();
-        items.filter(|(_, res)| self.means(res)).map(|(at, _)| at).collect()
+        let mut selected = self.candidates(map);
+        selected.retain(|at| self.means(&map.items()[*at]));
+        selected
+    }
+
+    /// The resources that may be meant: all, or those that have or had the name where it is no pattern.
+    pub(crate) fn candidates(&self, map: &ResMap) -> Vec<usize> {
+        match &self.name {
+            Pattern::Text(name) => map.by_any_name(name).to_vec(),
+            Pattern::Any | Pattern::Regex(_) => (0..map.items().len()).collect(),
+        }
     }
 
     fn means(&self, res: &Res) -> bool {

@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use http::Uri;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ureq::config::{Config, RedirectAuthHeaders};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -312,18 +313,12 @@ impl Resolver for GuardedResolver {
     }
 }
 
+/// Percent-encodes what RFC 3986 does not allow in a path.
 fn escape_path(path: &str) -> String {
-    use std::fmt::Write as _;
-    let mut escaped = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~@:+,=&!$()*;'".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
+    const BRACKETS: &AsciiSet = &CONTROLS.add(b'<').add(b'>').add(b'[').add(b']').add(b'{').add(b'}');
+    const SET: &AsciiSet =
+        &BRACKETS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'?').add(b'\\').add(b'^').add(b'`').add(b'|');
+    utf8_percent_encode(path, SET).to_string()
 }
 
 /// What libgit2 is told; the reason is in the context.

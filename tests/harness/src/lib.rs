@@ -23,7 +23,7 @@ pub use git::{
     Change, GitServer, GitServerOptions, HostKeyType, HttpsAuth, HttpsGitServer, KeyAlgorithm, KeyId, Repo,
     SshKey,
 };
-pub use github::{Fault, GitHub};
+pub use github::{Fault, GitHub, Token};
 pub use measure::{Cost, measured};
 pub use proxy::{Mode, Proxy};
 pub use webhook::{Answer, Webhook};

@@ -31,9 +31,14 @@ pub(super) enum Kind {
 
 /// All nodes of a merge.
 #[derive(Default)]
-pub(super) struct Nodes(Vec<Node>);
+pub(crate) struct Nodes(Vec<Node>);
 
 impl Nodes {
+    /// Drops all nodes and keeps their memory.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
     pub(super) fn add(&mut self, node: Node) -> Id {
         self.0.push(node);
         self.0.len() - 1

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Outcome, strategic_merge};
+use super::{Nodes, Outcome, strategic_merge};
 use crate::render::kustomize::json6902;
 use crate::render::kustomize::schema::Schema;
 
@@ -14,7 +14,7 @@ fn deployment(containers: &Value) -> Value {
 
 fn merged(target: &Value, patch: &Value) -> (Value, Outcome) {
     let (mut target, patch) = (deployment(target), deployment(patch));
-    let outcome = strategic_merge(&mut target, &patch, Schema::built_in()).unwrap();
+    let outcome = strategic_merge(&mut target, &patch, Schema::built_in(), &mut Nodes::default()).unwrap();
     (target["spec"]["template"]["spec"]["containers"].take(), outcome)
 }
 
@@ -66,7 +66,9 @@ fn what_cannot_be_merged_is_named_with_its_path() {
     ];
     for (target, patch, message) in cases {
         let mut target = deployment(target);
-        let error = strategic_merge(&mut target, &deployment(&patch), Schema::built_in()).unwrap_err();
+        let error =
+            strategic_merge(&mut target, &deployment(&patch), Schema::built_in(), &mut Nodes::default())
+                .unwrap_err();
         assert_eq!(error.to_string(), message);
     }
 }
@@ -76,8 +78,13 @@ fn the_top_of_a_patch_deletes_or_is_in_vain() {
     let patch = |directive: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "$patch": directive, "data": {"b": "c"}});
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}});
     let mut target = object.clone();
-    assert!(strategic_merge(&mut target, &patch("delete"), Schema::built_in()).unwrap().deleted);
-    let outcome = strategic_merge(&mut target, &patch("replace"), Schema::built_in()).unwrap();
+    assert!(
+        strategic_merge(&mut target, &patch("delete"), Schema::built_in(), &mut Nodes::default())
+            .unwrap()
+            .deleted
+    );
+    let outcome =
+        strategic_merge(&mut target, &patch("replace"), Schema::built_in(), &mut Nodes::default()).unwrap();
     assert_eq!((target, outcome.deleted, outcome.warnings.len()), (object, false, 1));
 }
 
@@ -115,7 +122,7 @@ proptest! {
     fn no_patch_makes_the_engines_panic(target in any_value(), patch in any_value(), operations in any_operations()) {
         for (target, patch) in [(target.clone(), patch.clone()), (deployment(&target), deployment(&patch))] {
             let mut merged = target;
-            let _ = strategic_merge(&mut merged, &patch, Schema::built_in());
+            let _ = strategic_merge(&mut merged, &patch, Schema::built_in(), &mut Nodes::default());
         }
         let mut patched = target;
         if let Ok(patch) = json6902::parse(&operations) {

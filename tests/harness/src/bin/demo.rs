@@ -14,7 +14,9 @@ use anyhow::{Context as _, bail, ensure};
 use harness::{Agent, ControlPlane, GitHub, GitServer, Options, Repo, eventually};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::Api;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 const REPOSITORY: &str = "acme/platform";
@@ -34,7 +36,13 @@ fn main() -> anyhow::Result<()> {
 
 /// Where a demo that stays leaves its kubeconfig, its log and its process id.
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.run")
+    root().join(".run")
+}
+
+/// The repository of the project.
+fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap_or(package)
 }
 
 #[tokio::main]
@@ -79,7 +87,7 @@ impl Demo {
         let cluster = ControlPlane::start(Options::default()).await?;
         let git = GitServer::start()?;
         let repo = git.create_repo(REPOSITORY)?;
-        let platform = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../kubernetes");
+        let platform = root().join("kubernetes");
         let changes = [harness::Change::Directory("kubernetes".into(), platform)];
         repo.commit_changes("main", "Add the platform", &changes)?;
         let github = GitHub::start(&git)?;
@@ -129,8 +137,16 @@ impl Demo {
         let commit = self.repo.commit("main", "Run three proxies", &[(path.as_str(), Some(&after))])?;
         say(&format!("committed {} \"Run three proxies\": proxy_replicas 2 -> 3", &commit[..7]));
         let start = Instant::now();
-        let proxies: Api<Deployment> = Api::namespaced(self.cluster.client().await?, "kube-network");
-        // The source is looked at once a minute.
+        let client = self.cluster.client().await?;
+        say(
+            "the source is looked at once a minute; asking for it now, as `flux reconcile source git flux-system` does",
+        );
+        let sources =
+            ApiResource::from_gvk(&GroupVersionKind::gvk("source.toolkit.fluxcd.io", "v1", "GitRepository"));
+        let sources: Api<DynamicObject> = Api::namespaced_with(client.clone(), "flux-system", &sources);
+        let request = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": commit}}});
+        sources.patch("flux-system", &PatchParams::default(), &Patch::Merge(request)).await?;
+        let proxies: Api<Deployment> = Api::namespaced(client, "kube-network");
         eventually(Duration::from_mins(2), async || {
             let list = proxies.list(&kube::api::ListParams::default()).await?;
             let ready = |deployment: &Deployment| deployment.status.as_ref()?.available_replicas;

@@ -16,6 +16,8 @@ pub enum Fault {
     SsoRequired,
     /// 403 `Resource not accessible by personal access token`, as a fine-grained token without the right gets.
     MissingPermission,
+    /// 403 for a classic token with the scope `gist` only.
+    MissingScope,
     /// 404 `Not Found`, as who is no admin gets.
     NotFound,
     /// 422 `key is already in use`.
@@ -32,6 +34,8 @@ pub enum Fault {
     Status(u16, Value),
     /// The right answer, so much later.
     Delay(Duration),
+    /// What was asked for is done, and the answer never comes.
+    Lost,
 }
 
 /// A fault, and which requests get it.
@@ -60,7 +64,7 @@ impl Planned {
 }
 
 impl Fault {
-    /// The answer; none for a fault that only delays.
+    /// The answer; none for a fault after which the right one is made.
     pub(super) fn answer(&self) -> Option<Response> {
         let limited =
             "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
@@ -75,6 +79,11 @@ impl Fault {
                 403,
                 "Resource not accessible by personal access token",
                 &[("x-accepted-github-permissions", "administration=write")],
+            ),
+            Self::MissingScope => refusal(
+                403,
+                "Must have admin rights to Repository.",
+                &[("x-oauth-scopes", "gist"), ("x-accepted-oauth-scopes", "repo")],
             ),
             Self::NotFound => refusal(404, "Not Found", &[]),
             Self::KeyInUse => invalid("key is already in use"),
@@ -94,7 +103,7 @@ impl Fault {
                 refusal(403, "API rate limit exceeded for user ID 1.", &headers)
             }
             Self::Status(code, body) => (status(*code), Json(body.clone())).into_response(),
-            Self::Delay(_) => return None,
+            Self::Delay(_) | Self::Lost => return None,
         })
     }
 }

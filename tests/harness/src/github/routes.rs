@@ -56,6 +56,9 @@ async fn serve(
         // git and ssh-keygen are waited for.
         None => tokio::task::block_in_place(|| route(&shared, &request, &query, bearer.as_deref())),
     };
+    if fault == Some(Fault::Lost) {
+        return std::future::pending().await;
+    }
     request.status = response.status().as_u16();
     lock(&shared.state).requests.push(request);
     response

@@ -1,0 +1,265 @@
+//! Every outcome that is a failure: its reason, its message, and when it is tried again.
+
+use super::*;
+
+/// An outcome, its reason, the message or its beginning, whether it stalls, and when it is tried again.
+type Row = (Outcome, &'static str, &'static str, bool, Next);
+
+const RETRY: Next = Next::After(Std::from_mins(1));
+const UNBLOCKED: Next = Next::Unblocked(Std::from_mins(10));
+
+fn block(reason: BlockReason) -> Outcome {
+    Outcome::Blocked(Blocker { dependency: key("kube-network"), reason })
+}
+
+fn failures() -> Vec<Row> {
+    [before_the_build(), of_the_build(), of_applying(), of_health()].concat()
+}
+
+fn before_the_build() -> Vec<Row> {
+    vec![
+        (
+            block(BlockReason::Missing),
+            "DependencyNotReady",
+            "dependency 'flux-system/kube-network' not found",
+            false,
+            UNBLOCKED,
+        ),
+        (
+            block(BlockReason::Outdated),
+            "DependencyNotReady",
+            "dependency 'flux-system/kube-network' revision is not up to date",
+            false,
+            UNBLOCKED,
+        ),
+        (
+            block(BlockReason::NotReady {
+                chain: vec![key("kube-network"), key("kube-security")],
+                message: Some("webhook is down".into()),
+            }),
+            "DependencyNotReady",
+            "dependency 'flux-system/kube-network' is not ready: blocked by kube-network -> kube-security: webhook is \
+             down",
+            false,
+            UNBLOCKED,
+        ),
+        (
+            block(BlockReason::NotReady { chain: vec![], message: None }),
+            "DependencyNotReady",
+            "dependency 'flux-system/kube-network' is not ready",
+            false,
+            UNBLOCKED,
+        ),
+        (
+            Outcome::Cyclic { cycle: vec![key("a"), key("b"), key("c")] },
+            "DependencyNotReady",
+            "dependency cycle: a -> b -> c -> a; remove one of these from spec.dependsOn",
+            true,
+            UNBLOCKED,
+        ),
+        (
+            Outcome::SourceMissing { source: "GitRepository/flux-system/x".into() },
+            "ArtifactFailed",
+            "Source 'GitRepository/flux-system/x' not found",
+            false,
+            Next::Changed,
+        ),
+        (
+            Outcome::SourceNotReady {
+                source: "GitRepository/flux-system/x".into(),
+                message: Some("timed out".into()),
+            },
+            "ArtifactFailed",
+            "Source is not ready, artifact not found: GitRepository/flux-system/x: timed out",
+            false,
+            Next::Changed,
+        ),
+        (
+            Outcome::SourceRefused { message: "Bucket is not served".into() },
+            "ArtifactFailed",
+            "Bucket is not served",
+            true,
+            Next::Changed,
+        ),
+        (
+            Outcome::Malformed { message: "spec.interval".into() },
+            "InvalidSpec",
+            "spec.interval",
+            true,
+            Next::Changed,
+        ),
+    ]
+}
+
+fn of_the_build() -> Vec<Row> {
+    vec![
+        (
+            Outcome::PathMissing { path: "gone".into() },
+            "ArtifactFailed",
+            "kustomization path not found: stat gone: no such file or directory",
+            false,
+            RETRY,
+        ),
+        (
+            Outcome::Unrenderable { message: "a.yaml: line 2: x".into() },
+            "BuildFailed",
+            "kustomize build failed: a.yaml: line 2: x",
+            false,
+            RETRY,
+        ),
+        (
+            Outcome::InputMissing { message: "substitute from 'ConfigMap/x' error: not found".into() },
+            "BuildFailed",
+            "substitute from 'ConfigMap/x' error: not found",
+            false,
+            Next::Backoff,
+        ),
+    ]
+}
+
+fn of_applying() -> Vec<Row> {
+    vec![
+        (
+            Outcome::Refused {
+                refusals: vec![refused("X/n dry-run failed", false, false)],
+                inventory: vec![],
+            },
+            "ReconciliationFailed",
+            "X/n dry-run failed",
+            false,
+            RETRY,
+        ),
+        (
+            Outcome::Refused {
+                refusals: vec![refused("one", false, false), refused("two", true, false)],
+                inventory: vec![],
+            },
+            "ReconciliationFailed",
+            "2 objects are refused:\n- one\n- two",
+            false,
+            Next::Backoff,
+        ),
+        (
+            Outcome::Refused { refusals: vec![refused("may not", false, true)], inventory: vec![] },
+            "AccessDenied",
+            "may not",
+            false,
+            RETRY,
+        ),
+        (
+            Outcome::PruneFailed { done: done(), failures: vec!["ConfigMap/n/c: denied".into()] },
+            "PruneFailed",
+            "delete failed, errors: ConfigMap/n/c: denied",
+            false,
+            RETRY,
+        ),
+        (
+            Outcome::PruneRefused { count: 11 },
+            "PruneFailed",
+            "the build has become empty, which would delete all 11 objects",
+            true,
+            RETRY,
+        ),
+        (Outcome::AccessDenied { message: "may not".into() }, "AccessDenied", "may not", false, RETRY),
+        (
+            Outcome::Panicked { message: "index".into() },
+            "ReconciliationFailed",
+            "internal error: index",
+            true,
+            RETRY,
+        ),
+        (
+            Outcome::RemovalFailed { failures: vec!["A/b: denied".into()] },
+            "PruneFailed",
+            "delete failed, errors: A/b: denied",
+            false,
+            RETRY,
+        ),
+    ]
+}
+
+fn of_health() -> Vec<Row> {
+    let ill = Ill {
+        subject: "Deployment/n/d".into(),
+        status: "InProgress".into(),
+        cause: "0 of 1 available".into(),
+    };
+    vec![
+        (
+            Outcome::Unhealthy {
+                done: done(),
+                end: WaitEnd::TimedOut(vec![ill.clone()]),
+                waited: Std::from_millis(570_010),
+            },
+            "HealthCheckFailed",
+            "health check failed after 9m30.01s: timeout waiting for: [Deployment/n/d status: 'InProgress']\n\
+             Deployment/n/d: 0 of 1 available",
+            false,
+            RETRY,
+        ),
+        (
+            Outcome::Unhealthy {
+                done: done(),
+                end: WaitEnd::Stalled(vec![Ill { status: "Failed".into(), cause: String::new(), ..ill }]),
+                waited: Std::from_secs(1),
+            },
+            "HealthCheckFailed",
+            "health check failed after 1s: failed early due to stalled resources: [Deployment/n/d status: 'Failed']",
+            false,
+            RETRY,
+        ),
+    ]
+}
+
+#[test]
+fn every_failure_has_its_reason_and_its_next_try() {
+    for (outcome, reason, message, stalled, next) in failures() {
+        let before = ready();
+        let verdict = judge(&outcome, &before);
+        let (status, found_reason, found) = condition(&verdict.status, "Ready").unwrap();
+        assert_eq!((status, found_reason.as_str()), (ConditionStatus::False, reason), "{outcome:?}");
+        assert!(found.starts_with(message), "{outcome:?}: {found}");
+        assert_eq!(condition(&verdict.status, "Stalled").is_some(), stalled, "{outcome:?}");
+        let reconciling = condition(&verdict.status, "Reconciling").map(|c| c.1);
+        assert_eq!(reconciling.as_deref(), (!stalled).then_some("ProgressingWithRetry"), "{outcome:?}");
+        assert_eq!(verdict.next, next, "{outcome:?}");
+        assert!(!verdict.ready && !verdict.release && !verdict.silent);
+        assert_eq!(verdict.status.last_applied_revision, before.last_applied_revision, "{outcome:?}");
+        assert!(verdict.events[0].warning);
+        let again = judge(&outcome, &verdict.status);
+        assert_eq!(again.events, [], "said once: {outcome:?}");
+        assert_eq!(again.status, verdict.status, "a repetition writes nothing: {outcome:?}");
+    }
+}
+
+/// What could not be asked is told where it is news: of what was not applied yet.
+#[test]
+fn a_server_that_cannot_be_asked_is_no_progress() {
+    let message = "the API server cannot be asked: connection refused";
+    let outcome = Outcome::Unreachable { message: message.into() };
+    let key = key("apps");
+    let waiting = progressing(&context(&key, &KustomizationStatus::default()), vec![entry("a_b__ConfigMap")]);
+    let verdict = judge(&outcome, &waiting);
+    assert_eq!(
+        condition(&verdict.status, "Ready").unwrap(),
+        (ConditionStatus::False, "ReconciliationFailed".into(), message.into())
+    );
+    assert_eq!(condition(&verdict.status, "Reconciling").unwrap().1, "ProgressingWithRetry");
+    assert_eq!(verdict.status.inventory, waiting.inventory, "what may have been written is managed");
+    assert_eq!((verdict.next, verdict.silent, verdict.events.len()), (Next::Backoff, false, 1));
+    let healed = judge(&Outcome::Ready(done()), &verdict.status);
+    assert!(healed.ready && condition(&healed.status, "Reconciling").is_none());
+}
+
+#[test]
+fn what_is_managed_is_kept_where_nothing_was_applied() {
+    let before = ready();
+    for (outcome, ..) in failures() {
+        let kept = judge(&outcome, &before).status.inventory == before.inventory;
+        let applied = matches!(
+            outcome,
+            Outcome::Unhealthy { .. } | Outcome::Refused { .. } | Outcome::PruneFailed { .. }
+        );
+        assert!(kept || applied, "{outcome:?}");
+    }
+}

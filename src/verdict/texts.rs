@@ -1,0 +1,102 @@
+//! What is said of an outcome: Flux's texts where Flux has one, then the cause and the cure.
+
+use std::time::Duration as StdDuration;
+
+use super::{BlockReason, Blocker, Ill, WaitEnd, listed};
+use crate::model::{Duration, Key};
+
+pub(super) fn source_missing(source: &str) -> String {
+    format!(
+        "Source '{source}' not found: create it, or correct spec.sourceRef; it is picked up as soon as it is there"
+    )
+}
+
+pub(super) fn source_not_ready(source: &str, message: Option<&str>) -> String {
+    let known = message.map(|message| format!(": {message}")).unwrap_or_default();
+    format!("Source is not ready, artifact not found: {source}{known}")
+}
+
+pub(super) fn path_missing(path: &str) -> String {
+    format!(
+        "kustomization path not found: stat {path}: no such file or directory; what was applied before is left as it is. \
+         Correct spec.path, or delete the Kustomization to remove its objects"
+    )
+}
+
+pub(super) fn blocked(blocker: &Blocker) -> String {
+    let dependency = &blocker.dependency;
+    match &blocker.reason {
+        BlockReason::Missing => {
+            format!("dependency '{dependency}' not found: create it, or correct spec.dependsOn")
+        }
+        BlockReason::Outdated => format!("dependency '{dependency}' revision is not up to date"),
+        BlockReason::NotReady { chain, message } => {
+            let mut text = format!("dependency '{dependency}' is not ready");
+            if chain.len() > 1 {
+                let names: Vec<&str> = chain.iter().map(|key| key.name.as_str()).collect();
+                text = format!("{text}: blocked by {}", names.join(" -> "));
+            }
+            match message {
+                Some(message) => format!("{text}: {message}"),
+                None => text,
+            }
+        }
+    }
+}
+
+pub(super) fn cyclic(cycle: &[Key]) -> String {
+    let first = cycle.first().map(|key| key.namespace.as_str()).unwrap_or_default();
+    let one_namespace = cycle.iter().all(|key| key.namespace == first);
+    let print = |key: &Key| if one_namespace { key.name.clone() } else { key.to_string() };
+    let names: Vec<String> = cycle.iter().chain(cycle.first()).map(print).collect();
+    format!("dependency cycle: {}; remove one of these from spec.dependsOn", names.join(" -> "))
+}
+
+pub(super) fn unhealthy(end: &WaitEnd, waited: StdDuration) -> String {
+    let waited = Duration::from(rounded(waited));
+    let list = |objects: &[Ill]| {
+        let texts: Vec<String> =
+            objects.iter().map(|ill| format!("{} status: '{}'", ill.subject, ill.status)).collect();
+        let causes = objects
+            .iter()
+            .filter(|ill| !ill.cause.is_empty())
+            .fold(String::new(), |text, ill| format!("{text}\n{}: {}", ill.subject, ill.cause));
+        format!("[{}]{causes}", texts.join(", "))
+    };
+    match end {
+        WaitEnd::TimedOut(ill) => {
+            format!("health check failed after {waited}: timeout waiting for: {}", list(ill))
+        }
+        WaitEnd::Stalled(ill) => {
+            format!(
+                "health check failed after {waited}: failed early due to stalled resources: {}",
+                list(ill)
+            )
+        }
+        WaitEnd::Unknown(message) => {
+            format!("health check failed after {waited}: can't determine status: {message}")
+        }
+    }
+}
+
+pub(super) fn not_deleted(failures: &[String]) -> String {
+    format!("delete failed, errors: {}", listed("objects could not be deleted", failures))
+}
+
+pub(super) fn prune_refused(count: usize) -> String {
+    format!(
+        "the build has become empty, which would delete all {count} objects, so nothing was done. If that is meant, \
+         annotate the Kustomization with {}: allowed",
+        crate::api::keys::PRUNE_ALL
+    )
+}
+
+pub(super) fn removed(deleted: usize, note: Option<&str>) -> String {
+    let note = note.map(|note| format!("; {note}")).unwrap_or_default();
+    format!("garbage collection completed: {deleted} objects deleted{note}")
+}
+
+/// Durations in messages have the precision of a millisecond.
+pub(super) fn rounded(duration: StdDuration) -> StdDuration {
+    StdDuration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,254 @@
+//! `lockgate build` over a small repository and over the sample platform.
+
+use std::fs;
+use std::path::Path;
+
+use lockgate::model::yaml::{Dialect, documents};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Ended, lockgate};
+
+const APP: &str = "\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: app, namespace: flux-system}
+spec:
+  interval: 1m
+  prune: true
+  path: ./app
+  targetNamespace: shop
+  dependsOn: [{name: base}]
+  sourceRef: {kind: GitRepository, name: infra}
+  images: [{name: nginx, newTag: '1.29'}]
+  commonMetadata: {labels: {team: a}, annotations: {note: b}}
+  patches:
+    - target: {kind: Deployment}
+      patch: |
+        - {op: add, path: /spec/replicas, value: 3}
+  postBuild:
+    substitute: {tier: inline}
+    substituteFrom:
+      - {kind: ConfigMap, name: cluster-variables}
+      - {kind: Secret, name: cluster-secrets, optional: true}
+";
+const BASE: &str = "\
+apiVersion: kustomize.toolkit.fluxcd.io/v1beta2
+kind: Kustomization
+metadata: {name: base, namespace: flux-system}
+spec: {interval: 1m, prune: true, path: ./base, sourceRef: {kind: GitRepository, name: infra}}
+";
+const VARIABLES: &str = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: cluster-variables, namespace: flux-system}
+data: {region: REGION, tier: map}
+";
+const DEPLOYMENT: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec: {template: {spec: {containers: [{name: web, image: nginx, args: ['${region}', '${tier}', '${mode:=plain}']}]}}}
+";
+
+/// A repository of two regions.
+fn repository() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in [
+        ("east/app.yaml", APP.to_owned()),
+        ("east/base.yaml", BASE.to_owned()),
+        ("east/variables.yaml", VARIABLES.replace("REGION", "east")),
+        ("west/app.yaml", APP.to_owned()),
+        ("west/base.yaml", BASE.to_owned()),
+        ("west/variables.yaml", VARIABLES.replace("REGION", "west")),
+        ("app/deployment.yaml", DEPLOYMENT.to_owned()),
+        ("base/map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: base}\n".to_owned()),
+        ("base/left-out.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: left-out}\n".to_owned()),
+        (".sourceignore", "left-out.yaml\n".to_owned()),
+        ("broken/ks.yaml", BASE.replace("./base", "./nowhere")),
+    ] {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    fs::create_dir(folder.path().join(".git")).unwrap();
+    folder
+}
+
+fn objects(run: &Ended) -> Vec<Value> {
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let documents = documents(&run.stdout, Dialect::V2).unwrap();
+    documents.into_iter().map(|document| document.value).collect()
+}
+
+/// The arguments of the Deployment's container: the substituted values.
+fn arguments(run: &Ended) -> Vec<String> {
+    let objects = objects(run);
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment").unwrap();
+    let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
+    arguments
+        .iter()
+        .map(|argument| argument.as_str().map_or_else(|| argument.to_string(), Into::into))
+        .collect()
+}
+
+#[test]
+fn a_kustomization_is_built_with_all_its_fields() {
+    let repository = repository();
+    let run = lockgate(repository.path(), &["build", "--kustomization", "east/app.yaml"], "");
+    let expected = "\
+# Kustomization/flux-system/app in east/app.yaml
+# Source: app/deployment.yaml
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  namespace: shop
+  labels:
+    kustomize.toolkit.fluxcd.io/name: app
+    kustomize.toolkit.fluxcd.io/namespace: flux-system
+    team: a
+  annotations:
+    note: b
+spec:
+  template:
+    spec:
+      containers:
+      - name: web
+        image: nginx:1.29
+        args:
+        - east
+        - inline
+        - plain
+  replicas: 3
+";
+    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, expected, ""));
+}
+
+#[test]
+fn values_come_from_files_standard_input_and_flags() {
+    let repository = repository();
+    let root = repository.path();
+    let map = VARIABLES.replace("REGION", "cluster");
+    let list = format!("apiVersion: v1\nkind: List\nitems:\n- {}", map.replace('\n', "\n  "));
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: cluster-secrets}\ndata: {mode: ZGVidWc=}\n";
+    fs::write(root.join("values.yaml"), "region: file\ntier: file\nmode: true\n").unwrap();
+    fs::write(root.join("values.env"), "# a comment\nregion=env=1\n\n").unwrap();
+    let app = ["build", "--kustomization", "east/app.yaml"];
+    for (more, input, expected) in [
+        (&["--substitute-from", "-"][..], map.as_str(), ["cluster", "inline", "plain"]),
+        (&["--substitute-from", "-"], &list, ["cluster", "inline", "plain"]),
+        (&["--substitute-from", "-"], secret, ["east", "inline", "debug"]),
+        (&["--substitute-from", "values.yaml"], "", ["file", "inline", "true"]),
+        (
+            &["--substitute-from", "values.yaml", "--substitute-from", "values.env"],
+            "",
+            ["env=1", "inline", "true"],
+        ),
+        (&["--substitute-from", "values.yaml", "--set", "tier=flag"], "", ["file", "flag", "true"]),
+        (&["--recursive", "--substitute-from", "-"], &map, ["cluster", "inline", "plain"]),
+    ] {
+        let run = lockgate(root, &[&app[..], more].concat(), input);
+        assert_eq!(arguments(&run), expected, "{more:?}");
+    }
+    // What is given wins over what is built on the way.
+    let run = lockgate(root, &["build", "--recursive", "east", "--substitute-from", "-"], &map);
+    assert_eq!(arguments(&run), ["cluster", "inline", "plain"]);
+}
+
+#[test]
+fn a_name_is_looked_for_below_the_folder() {
+    let repository = repository();
+    let root = repository.path();
+    let run = lockgate(root, &["build", "--kustomization", "app", "west"], "");
+    assert_eq!(arguments(&run)[0], "west");
+    let run = lockgate(root, &["build", "--kustomization", "-"], APP);
+    assert!(run.code == 1 && run.stderr.contains("ConfigMap/cluster-variables"), "{}", run.stderr);
+    // The repository is that of the file, wherever the command runs.
+    let file = root.join("west/app.yaml");
+    let run = lockgate(Path::new("/"), &["build", "--kustomization", file.to_str().unwrap()], "");
+    assert_eq!(arguments(&run)[0], "west");
+}
+
+#[test]
+fn a_region_is_built_whole_in_order() {
+    let repository = repository();
+    let run = lockgate(repository.path(), &["build", "--recursive", "west"], "");
+    let headings: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with('#')).collect();
+    let expected = [
+        "# west",
+        "# Source: west/app.yaml",
+        "# Source: west/base.yaml",
+        "# Source: west/variables.yaml",
+        "# Kustomization/flux-system/base in west/base.yaml",
+        "# Source: base/map.yaml",
+        "# Kustomization/flux-system/app in west/app.yaml",
+        "# Source: app/deployment.yaml",
+    ];
+    assert_eq!(headings, expected, "{}", run.stderr);
+    assert_eq!((arguments(&run)[0].as_str(), run.stderr.as_str()), ("west", ""));
+    let from_one = ["build", "--recursive", "--kustomization", "west/app.yaml"];
+    let run = lockgate(repository.path(), &from_one, "");
+    assert!(run.stderr.contains("depends on flux-system/base, which is nowhere here"), "{}", run.stderr);
+    assert_eq!(objects(&run).len(), 1);
+}
+
+#[test]
+fn what_is_wrong_names_object_file_and_cure() {
+    let repository = repository();
+    let root = repository.path();
+    std::os::unix::fs::symlink("/etc/hostname", root.join("base/leak.yaml")).unwrap();
+    fs::write(root.join("two.yaml"), format!("{APP}---\n{BASE}")).unwrap();
+    for (arguments, code, told) in [
+        (
+            &["--kustomization", "base", "west"][..],
+            1,
+            "base/leak.yaml: leads outside the source ('/etc/hostname')",
+        ),
+        (
+            &["--kustomization", "broken/ks.yaml"],
+            1,
+            "✗ Kustomization/flux-system/base in broken/ks.yaml: kustomization path not found: nowhere",
+        ),
+        (
+            &["--kustomization", "app"],
+            1,
+            "east/app.yaml, two.yaml, west/app.yaml; name a file, or the folder it is in",
+        ),
+        (&["--kustomization", "nope"], 1, "there is no Kustomization 'nope' in the tree"),
+        (&["--kustomization", "nope.yaml"], 2, "nope.yaml: there is no such file"),
+        (&["--kustomization", "two.yaml"], 2, "fix: name one instead: app, base"),
+        (&["--kustomization", "app/deployment.yaml"], 2, "holds 0 Kustomization objects"),
+        (&["--kustomization", "-", "--substitute-from", "-"], 2, "standard input can be read once"),
+        (&["east", "--set", "a=b"], 2, "add --kustomization or --recursive"),
+        (&["--recursive", "east", "--set", "a"], 2, "write NAME=VALUE"),
+        (&["nowhere"], 2, "nowhere does not exist"),
+        (&["/"], 2, "with --root"),
+        (&["--root", "east", "west"], 2, "west is outside "),
+        (&["app/deployment.yaml"], 1, "is a file, not a folder"),
+    ] {
+        let run = lockgate(root, &[&["build"], arguments].concat(), "");
+        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{arguments:?}: {}", run.stderr);
+        assert!(run.stderr.contains(told), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+/// Both regions of the sample platform: every layer after the one below it, with its own values, and the same every time.
+#[test]
+fn the_sample_platform_is_built_whole() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (region, domain, other) in [("eu-west9", "api.eu.", "us-east1"), ("us-east1", "api.us.", "eu-west9")]
+    {
+        let folder = format!("kubernetes/production/{region}/flux-system");
+        let arguments = ["build", "--root", ".", "--recursive", folder.as_str()];
+        let run = lockgate(root, &arguments, "");
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        let parts = run.stdout.lines().filter(|line| line.starts_with("# Kustomization/"));
+        let names: Vec<&str> = parts.map(|line| line.rsplit('/').next().unwrap()).collect();
+        assert_eq!(names, ["crds.yaml", "kube-network.yaml", "kube-security.yaml", "foobar.yaml"]);
+        assert!(run.stdout.contains(domain) && !run.stdout.contains(other) && !run.stdout.contains("${"));
+        let count = objects(&run).len();
+        assert_eq!(run.stdout.matches("# Source: kubernetes/").count(), count);
+        assert_eq!(lockgate(root, &arguments, "").stdout, run.stdout);
+    }
+}
