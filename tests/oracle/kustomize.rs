@@ -123,7 +123,8 @@ fn run(mut made: impl Iterator<Item = Case>, most: usize) {
 }
 
 /// Reads the cases of a file: `## name [folder]` begins a case, `-- path` a file in it; without one it is
-/// `kustomization.yaml`. Files before the first case are part of every case.
+/// `kustomization.yaml`. Files before the first case are part of every case. A file ends with a line feed where no line
+/// with a backslash says otherwise.
 fn read_cases(name: &str, text: &str) -> Vec<Case> {
     let (mut shared, mut cases): (Files, Vec<Case>) = (Files::new(), Vec::new());
     let mut path: Option<String> = None;
@@ -137,6 +138,11 @@ fn read_cases(name: &str, text: &str) -> Vec<Case> {
             path = Some(file.to_owned());
             let files = cases.last_mut().map_or(&mut shared, |case| &mut case.files);
             files.insert(file.to_owned(), String::new());
+        } else if line == r"\ no line feed at the end" {
+            let files = cases.last_mut().map_or(&mut shared, |case| &mut case.files);
+            if let Some(text) = path.as_ref().and_then(|path| files.get_mut(path)) {
+                text.pop();
+            }
         } else if let Some(path) = &path {
             let files = cases.last_mut().map_or(&mut shared, |case| &mut case.files);
             let text = files.entry(path.clone()).or_default();

@@ -25,6 +25,10 @@ pub(super) struct Composer<'t> {
     budget: usize,
     /// How many flow collections are open.
     flow: usize,
+    /// Whether the first of two equal keys counts, where that is otherwise an error.
+    first_wins: bool,
+    /// Line and column of the end of a text that does not end with a line feed.
+    end: Option<(usize, usize)>,
 }
 
 /// A node that was composed, and what it takes to copy it.
@@ -56,6 +60,8 @@ struct Place {
     column: usize,
     /// Nothing is written there, and the node is null by that.
     empty: bool,
+    /// It ends where the text does, on a line that no line feed ends.
+    to_the_end: bool,
 }
 
 /// How a key is to be treated.
@@ -81,7 +87,22 @@ impl<'t> Composer<'t> {
             block_nesting_limit: DEPTH_LIMIT,
         };
         let parser = Parser::new_from_str_with_options(text, options);
-        Ok(Self { parser, dialect, anchors: HashMap::new(), budget: ALIAS_BUDGET, flow: 0 })
+        let last = text.rsplit('\n').next().filter(|last| !last.trim().is_empty());
+        let end = last.map(|last| (text.matches('\n').count() + 1, last.chars().count()));
+        Ok(Self {
+            parser,
+            dialect,
+            anchors: HashMap::new(),
+            budget: ALIAS_BUDGET,
+            flow: 0,
+            first_wins: false,
+            end,
+        })
+    }
+
+    /// Takes the first of two equal keys.
+    pub(super) fn with_first_keys(self) -> Self {
+        Self { first_wins: true, ..self }
     }
 
     /// The next document; `None` at the end of the stream.
@@ -107,7 +128,11 @@ impl<'t> Composer<'t> {
     fn next(&mut self) -> Result<Option<Next<'t>>, YamlError> {
         match self.parser.next_event() {
             None => Ok(None),
-            Some(Ok((event, span))) => Ok(Some((event, Place::of(&span, span.is_empty())))),
+            Some(Ok((event, span))) => {
+                let place = Place::of(&span, span.is_empty());
+                let end = (span.end.line(), span.end.col());
+                Ok(Some((event, Place { to_the_end: Some(end) == self.end, ..place })))
+            }
             Some(Err(error)) => Err(syntax_error(&error)),
         }
     }
@@ -121,8 +146,13 @@ impl<'t> Composer<'t> {
             return Err(place.error(format!("nested deeper than {DEPTH_LIMIT} levels")));
         }
         let (anchor, node) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
+            Event::Scalar(mut text, style, anchor, tag) => {
                 let tag = self.tag(tag.as_deref(), style);
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                if is_block && place.to_the_end && text.ends_with('\n') {
+                    // The parser adds a line feed that the text does not have.
+                    text.to_mut().pop();
+                }
                 (anchor, scalar(text, tag, place))
             }
             Event::SequenceStart(style, anchor, _) => {
@@ -240,6 +270,7 @@ impl<'t> Composer<'t> {
         value: Node,
     ) -> Result<(), YamlError> {
         match map.entry(key) {
+            Entry::Occupied(_) if self.first_wins => {}
             Entry::Occupied(slot) if self.dialect == Dialect::V3 => {
                 let message = format!("key '{}' is already defined in this mapping", slot.key());
                 return Err(key_place.error(message));
@@ -401,7 +432,7 @@ impl Node {
 
 impl Place {
     fn of(span: &Span, empty: bool) -> Self {
-        Self { line: span.start.line(), column: span.start.col() + 1, empty }
+        Self { line: span.start.line(), column: span.start.col() + 1, empty, to_the_end: false }
     }
 
     fn error(self, message: impl Into<String>) -> YamlError {
@@ -410,7 +441,12 @@ impl Place {
 }
 
 fn syntax_error(error: &ScanError) -> YamlError {
-    let place = Place { line: error.marker().line(), column: error.marker().col() + 1, empty: true };
+    let place = Place {
+        line: error.marker().line(),
+        column: error.marker().col() + 1,
+        empty: true,
+        to_the_end: false,
+    };
     place.error(error.info().replace('\n', " "))
 }
 
@@ -428,6 +464,7 @@ fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
         line: before.matches('\n').count() + 1,
         column: before[line_start..].chars().count() + 1,
         empty: false,
+        to_the_end: false,
     };
     let hint = if found == '\0' { " (is this a binary file?)" } else { "" };
     Err(place.error(format!("control character U+{:04X} is not allowed in YAML{hint}", u32::from(found))))
@@ -446,7 +483,7 @@ fn check_separators(text: &str) -> Result<(), YamlError> {
         let Some(rest) = separator else { continue };
         let rest = rest.trim();
         if !rest.is_empty() && !rest.starts_with('#') {
-            let place = Place { line: number + 1, column: 4, empty: false };
+            let place = Place { line: number + 1, column: 4, empty: false, to_the_end: false };
             return Err(place.error("only a comment may follow the document separator '---' on its line"));
         }
     }

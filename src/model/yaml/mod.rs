@@ -60,7 +60,15 @@ pub struct YamlError {
 
 /// All documents of a stream, empty ones included.
 pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, YamlError> {
-    let mut composer = compose::Composer::new(text, dialect)?;
+    all(compose::Composer::new(text, dialect)?)
+}
+
+/// The same in dialect V3, where of two equal keys the first counts: so kustomize looks into a patch.
+pub fn documents_with_first_keys(text: &str) -> Result<Vec<Document>, YamlError> {
+    all(compose::Composer::new(text, Dialect::V3)?.with_first_keys())
+}
+
+fn all(mut composer: compose::Composer<'_>) -> Result<Vec<Document>, YamlError> {
     let mut documents = Vec::new();
     while let Some(document) = composer.document()? {
         documents.push(document);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::res::text_of;
 use super::texts;
-use crate::model::yaml::{self, Dialect, Step, WrittenAs};
+use crate::model::yaml::{self, Dialect, Step, WrittenAs, YamlError};
 use crate::render::error::{Fault, RenderError, Result};
 
 /// How deep lists of lists of objects may go.
@@ -27,13 +27,26 @@ pub(crate) struct Parsed {
 
 /// Reads the objects of a text. Every document that is none is told.
 pub(crate) fn objects(text: &str, file: &str) -> Result<Vec<Parsed>> {
+    read(text, file, |text| yaml::documents(text, Dialect::V3))
+}
+
+/// Reads strategic merge patches, in which a key may stand twice.
+pub(crate) fn patches(text: &str, file: &str) -> Result<Vec<Parsed>> {
+    read(text, file, yaml::documents_with_first_keys)
+}
+
+fn read(
+    text: &str,
+    file: &str,
+    documents_of: impl Fn(&str) -> Result<Vec<yaml::Document>, YamlError>,
+) -> Result<Vec<Parsed>> {
     let mut documents = Vec::new();
     let unix =
         if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) };
     let chunks = split(&unix).map_err(|fault| fault.in_file(file))?;
     let single = chunks.len() == 1;
     for chunk in &chunks {
-        let read = yaml::documents(chunk.text, Dialect::V3).map_err(|error| {
+        let read = documents_of(chunk.text).map_err(|error| {
             let message = format!("column {}: {}", error.column, error.message);
             Fault::new(message).in_file(file).at_line(error.line + chunk.line)
         })?;

@@ -57,7 +57,7 @@ impl PatchStep {
                 (text, file.clone(), file)
             }
         };
-        let merge = parse::objects(&text, &source);
+        let merge = parse::patches(&text, &source);
         let json = json6902::parse(&text);
         let options = patch.options.clone().unwrap_or_default();
         let target = patch.target.as_ref().map(Matcher::new).transpose()?;
@@ -154,12 +154,12 @@ impl PatchStep {
 pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result<Vec<MergePatch>> {
     let mut patches = Vec::new();
     for entry in entries {
-        let (objects, source) = match parse::objects(entry, "inline patch") {
+        let (objects, source) = match parse::patches(entry, "inline patch") {
             Ok(objects) => (objects, "inline patch".to_owned()),
             Err(error) if entry.trim().contains('\n') => return Err(error),
             Err(_) => {
                 let (file, text) = loader.text(entry)?;
-                (parse::objects(&text, &file)?, file)
+                (parse::patches(&text, &file)?, file)
             }
         };
         let patch = |object: parse::Parsed| MergePatch {
