@@ -74,7 +74,13 @@ struct Entry {
 impl Edit {
     /// Takes a text apart; `None` where something in it could not be kept.
     pub fn new(text: &str) -> Option<Self> {
-        let mut reader = Reader { parser: Parser::new_from_str(text), comments: VecDeque::new(), text };
+        let options = granit_parser::options! {
+            emit_comments: false,
+            flow_nesting_limit: DEPTH_LIMIT,
+            block_nesting_limit: DEPTH_LIMIT,
+        };
+        let parser = Parser::new_from_str_with_options(text, options);
+        let mut reader = Reader { parser, comments: VecDeque::new(), text };
         reader.comments = reader.comment_lines();
         reader.root().map(Self)
     }

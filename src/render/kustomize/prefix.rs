@@ -53,6 +53,7 @@ impl Affix {
                     }
                     res.remember();
                 }
+                res.write_as_read(&field.path);
                 fieldspec::visit(res, [field], Create::Scalar, &mut |value| {
                     let old = text_of(value);
                     let new = match self.end {

@@ -9,7 +9,7 @@ use super::fieldpath;
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::schema::Schema;
 use super::twins::Twins;
-use crate::model::yaml::{Dialect, WrittenAs, plain_value};
+use crate::model::yaml::{Dialect, Step, WrittenAs, plain_value};
 use crate::render::error::{Fault, Result};
 
 /// The namespace that cluster-scoped kinds count as.
@@ -378,6 +378,22 @@ impl Res {
                 && plain_value(&written.text, Dialect::V3).as_ref() == Ok(scalar)
         });
         written.map_or_else(|| text_of(scalar).into_owned(), |written| written.text.clone())
+    }
+
+    /// Puts the texts of scalars into a field whose values are to become a part of others.
+    pub(crate) fn write_as_read(&mut self, path: &[String]) {
+        for written in &self.texts {
+            let keys = written.way.iter().filter_map(|step| match step {
+                Step::Key(key) => Some(key),
+                Step::Index(_) => None,
+            });
+            if keys.eq(path)
+                && let Some(value) = fieldpath::at(&mut self.value, &written.way)
+                && plain_value(&written.text, Dialect::V3).as_ref() == Ok(&*value)
+            {
+                *value = written.text.as_str().into();
+            }
+        }
     }
 
     /// Whether nothing is left of it.

@@ -228,6 +228,8 @@ impl<'t, 'b> Target<'t, 'b> {
     fn validate(&self, all: &mut Accumulator) -> Result<()> {
         let steps = super::plugins::steps(self, &self.kustomization.validators, "validators")?;
         for step in steps {
+            // What validates is not noted on the objects.
+            let step = Step { origin: None, ..step };
             let before: Vec<serde_json::Value> =
                 all.map.items().iter().map(|res| res.value.clone()).collect();
             let touches = step.transformer.touches(&all.map);
