@@ -100,13 +100,14 @@ impl Drive {
                 None
             }
             Notice::Reachable { kind, problem } => {
+                let is_up = problem.is_none();
                 if let Some(problem) = &problem {
                     tracing::warn!(watch = kind, %problem, "the watch is interrupted");
                 } else {
                     tracing::debug!(watch = kind, "the watch is up");
                 }
                 self.shared.state.reachable(kind, problem);
-                None
+                is_up.then_some(Event::Recovered)
             }
         }
     }

@@ -160,15 +160,20 @@ async fn request(
     let secret = secret(shared, repository, redactor).await?;
     let named = secret.as_ref().map(|(name, data)| (name.as_str(), data));
     let credentials = Credentials::read(&url, named).map_err(|error| failed(&error))?;
-    // A change of what is left out asks for the tree anew, though the revision is the same.
-    let same_ignore = repository.status.observed_ignore == spec.ignore;
+    // A change of what is left out asks for the tree anew, though the revision is the same; and so does a status that could
+    // not be written.
+    let is_told = |snapshot: &&Snapshot| {
+        let artifact = repository.status.artifact.as_ref();
+        repository.status.observed_ignore == spec.ignore
+            && artifact.is_some_and(|artifact| artifact.revision == snapshot.revision.to_string())
+    };
     Ok(Request {
         url,
         reference: reference(repository, held.is_some()),
         credentials,
         timeout: spec.timeout.map_or(TIMEOUT, crate::model::Duration::std),
         ignore: spec.ignore.clone(),
-        known: held.filter(|_| same_ignore).map(|snapshot| snapshot.revision.clone()),
+        known: held.filter(is_told).map(|snapshot| snapshot.revision.clone()),
     })
 }
 

@@ -149,12 +149,19 @@ impl Leadership {
     }
 
     /// Renews the lease until it is lost to another. An API server that does not answer closes the fence and no more:
-    /// the lease may still be ours when it answers again.
-    pub(super) async fn keep(&self) -> String {
+    /// the lease may still be ours when it answers again, which is told to `reopened`.
+    pub(super) async fn keep(&self, reopened: impl Fn()) -> String {
         loop {
             tokio::time::sleep(if self.fence.is_open() { RENEW } else { LOOK }).await;
+            let was_open = self.fence.is_open();
             match bounded(self.look(false)).await {
-                Ok(Look::Ours(until)) => self.fence.open_until(until),
+                Ok(Look::Ours(until)) => {
+                    self.fence.open_until(until);
+                    if !was_open {
+                        tracing::info!("the lease is held again");
+                        reopened();
+                    }
+                }
                 Ok(Look::Theirs { holder, .. }) => {
                     self.fence.close();
                     return holder;

@@ -194,10 +194,14 @@ async fn lead(
         default_service_account: config.default_service_account.clone(),
         watch_namespace: config.watch_namespace.clone(),
     });
+    let reopened = {
+        let shared = Arc::clone(&shared);
+        move || shared.tell(Event::Recovered)
+    };
     let limits = Limits { reconciles: config.concurrency, fetches: fetch::AT_ONCE };
     tokio::select! {
         () = drive::drive(shared, receiver, changes, limits, stop) => {}
-        holder = leadership.keep() => tracing::warn!(%holder, "the lease was lost; nothing more is written"),
+        holder = leadership.keep(reopened) => tracing::warn!(%holder, "the lease was lost; nothing more is written"),
     }
     Ok(())
 }

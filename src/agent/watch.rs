@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, pin_mut};
 use kube::Resource;
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
 use kube::core::{DynamicResourceScope, GroupVersionKind};
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event as Watched, watcher};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, DefaultBackoff, Event as Watched, watcher};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Shared;
@@ -34,10 +36,32 @@ pub(super) enum Notice {
     },
 }
 
+/// The pauses between attempts to watch: growing, each of a random length, and short enough that an API server that is back
+/// is noticed.
+#[derive(Default)]
+struct Pauses(DefaultBackoff);
+
+/// The longest of them.
+const PAUSE: Duration = Duration::from_secs(5);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|pause| pause.min(PAUSE))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
 /// Follows one of our kinds for ever.
 pub(super) async fn follow<K: Tracked>(shared: Arc<Shared>) {
     let api: Api<DynamicObject> = served(&shared, &resource::<K>());
-    let stream = watcher(api, watcher::Config::default()).default_backoff();
+    let stream = watcher(api, watcher::Config::default()).backoff(Pauses::default());
     pump(stream, K::KIND, &shared.notices, Known::<K>::new(Arc::clone(&shared.world))).await;
 }
 
@@ -57,7 +81,7 @@ pub(super) async fn follow_inputs(shared: Arc<Shared>, kind: &'static str) {
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", kind), plural);
     let api: Api<PartialObjectMeta<DynamicObject>> = served(&shared, &resource);
     let config = watcher::Config::default().labels(&format!("{}=Enabled", keys::WATCH));
-    let stream = watcher(api, config).default_backoff();
+    let stream = watcher(api, config).backoff(Pauses::default());
     pump(stream, kind, &shared.notices, Versions { kind, known: HashMap::new() }).await;
 }
 

@@ -51,6 +51,8 @@ pub enum Event {
     Drifted(Key, ObjectId),
     /// A ConfigMap or Secret that asks to be watched has changed.
     InputChanged(Input),
+    /// The API server answers again, or the lease is ours again: what failed for want of it may succeed now.
+    Recovered,
     /// Time passed.
     Tick,
 }
@@ -108,10 +110,19 @@ pub enum Next {
     After(Duration),
     /// Soon: 1, 2, 4 ... 30 s, as it fails again and again for a cause that passes by itself.
     Backoff,
+    /// The same up to this long, for a cause that may pass by itself, or not.
+    BackoffTo(Duration),
     /// When a dependency becomes ready; at the latest after this long.
     Unblocked(Duration),
     /// When the object, its source or its inputs change.
     Changed,
+}
+
+impl Next {
+    /// Whether it comes sooner the fewer failures there were in a row.
+    pub const fn is_backoff(self) -> bool {
+        matches!(self, Self::Backoff | Self::BackoffTo(_))
+    }
 }
 
 /// A ConfigMap or Secret.

@@ -66,6 +66,13 @@ struct Source {
     failures: u32,
 }
 
+impl Source {
+    /// A paused source is fetched until it is held, so that what was applied from it goes on being enforced.
+    const fn is_wanted(&self) -> bool {
+        !self.facts.suspended || self.revision.is_none()
+    }
+}
+
 impl Queue {
     /// An empty queue.
     pub fn new(limits: Limits) -> Self {
@@ -101,6 +108,7 @@ impl Queue {
             }
             Event::Drifted(key, object) => self.drifted(&key, object, now, &mut commands),
             Event::InputChanged(input) => self.input_changed(&input, &mut commands),
+            Event::Recovered => self.recovered(&mut commands),
             Event::Tick => {}
         }
         self.reconciles.expire(now);
@@ -200,7 +208,6 @@ impl Queue {
             self.sources.insert(key.clone(), source);
         }
         self.fetches.insert(key);
-        // A paused source is fetched once, so that what was applied from it goes on being enforced.
         if suspended && old.is_some() {
             self.fetches.withdraw(key);
         } else {
@@ -233,8 +240,8 @@ impl Queue {
         let changed = !source.fetched || source.revision != revision;
         source.fetched = true;
         source.revision = revision;
-        source.failures = if next == Next::Backoff { source.failures + 1 } else { 0 };
-        let due = if source.facts.suspended { None } else { due(next, key, run, source.failures, now) };
+        source.failures = if next.is_backoff() { source.failures + 1 } else { 0 };
+        let due = due(next, key, run, source.failures, now).filter(|_| source.is_wanted());
         self.fetches.schedule(key, due);
         if changed {
             for consumer in self.consumers.get(key).cloned().unwrap_or_default() {
@@ -251,7 +258,7 @@ impl Queue {
         }
         self.sequence += 1;
         let Some(item) = self.objects.get_mut(key) else { return };
-        item.failures = if next == Next::Backoff { item.failures + 1 } else { 0 };
+        item.failures = if next.is_backoff() { item.failures + 1 } else { 0 };
         let due = due(next, key, run, item.failures, now);
         let paused = item.facts.suspended && !item.facts.deleting;
         self.reconciles.schedule(key, due.filter(|_| !paused));
@@ -274,6 +281,18 @@ impl Queue {
             if missed {
                 self.want(key, Cause::Dependency, &mut Vec::new());
             }
+        }
+    }
+
+    /// All that backs off is tried at once.
+    fn recovered(&mut self, commands: &mut Vec<Command>) {
+        let failed = self.objects.iter().filter(|(_, item)| item.failures > 0);
+        for key in failed.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.want(&key, Cause::Timer, commands);
+        }
+        let failed = self.sources.iter().filter(|(_, source)| source.failures > 0 && source.is_wanted());
+        for key in failed.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.fetches.want(&key, Cause::Timer);
         }
     }
 
@@ -371,7 +390,8 @@ fn due(next: Next, key: &Key, run: RunId, failures: u32, now: Duration) -> Optio
     let delay = match next {
         Next::Interval(interval) => pace::jittered(interval, key, run),
         Next::After(delay) | Next::Unblocked(delay) => delay,
-        Next::Backoff => pace::backoff(failures),
+        Next::Backoff => pace::backoff(failures, pace::BACKOFF_LIMIT),
+        Next::BackoffTo(limit) => pace::backoff(failures, limit),
         Next::Changed => return None,
     };
     Some(now + delay)

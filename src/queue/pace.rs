@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::model::{Digest, Key, ObjectId};
 
 /// The longest wait between fast retries.
-const BACKOFF_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const BACKOFF_LIMIT: Duration = Duration::from_secs(30);
 /// How many corrections of one object are made without delay.
 const CORRECTIONS_AT_ONCE: u32 = 4;
 /// Corrections further apart than this are no fight.
@@ -20,9 +20,9 @@ pub(super) fn jittered(interval: Duration, key: &Key, run: u64) -> Duration {
     interval.mul_f64(0.95 + 0.1 * f64::from(word) / f64::from(u16::MAX))
 }
 
-/// 1, 2, 4 ... 30 s after the first, second, third ... failure that is expected to pass by itself.
-pub(super) fn backoff(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.saturating_sub(1).min(5)).min(BACKOFF_LIMIT)
+/// 1, 2, 4 s ... up to `limit` after the first, second, third ... failure that may pass by itself.
+pub(super) fn backoff(failures: u32, limit: Duration) -> Duration {
+    Duration::from_secs(1 << failures.saturating_sub(1).min(20)).min(limit)
 }
 
 /// Who keeps changing an object that Git sets otherwise.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+mod recovery;
+
 use super::*;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -333,24 +335,6 @@ fn the_interval_has_a_jitter_and_a_retry_has_none() {
 }
 
 #[test]
-fn what_passes_by_itself_is_tried_again_soon_then_less_often() {
-    let mut bench = Bench::new();
-    bench.seen("a", 1, &[]);
-    for seconds in [1, 2, 4, 8, 16, 30, 30] {
-        bench.finished("a", false, Next::Backoff);
-        bench.pass(Duration::from_millis(seconds * 1000 - 1));
-        assert!(bench.runs().is_empty(), "too early by 1 ms of {seconds} s");
-        bench.pass(Duration::from_millis(1));
-        assert_eq!(bench.runs(), ["a"]);
-    }
-    bench.ready("a");
-    bench.poll("r2");
-    bench.finished("a", false, Next::Backoff);
-    bench.pass(Duration::from_secs(1));
-    assert_eq!(bench.runs(), ["a"], "a success ends the row of failures");
-}
-
-#[test]
 fn drift_is_put_back_at_once_until_it_is_a_fight() {
     let mut bench = Bench::new();
     bench.seen("a", 1, &[]);
@@ -404,7 +388,7 @@ fn a_suspended_source_is_fetched_once() {
     assert!(bench.fetching.is_empty());
     let other = SourceFacts { suspended: true, ..SourceFacts::default() };
     bench.send(Event::SourceSeen(key("other"), other));
-    bench.fetched("other", None);
+    bench.fetched("other", Some("r1"));
     bench.pass(10 * MINUTE);
     assert!(bench.fetching.is_empty());
 }

@@ -84,6 +84,8 @@ impl Failure {
 /// Judges the end of a reconcile.
 pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
     let Schedule { interval, retry, timeout } = context.schedule;
+    // A right may be granted any moment, and an API server that has just started denies what it will soon allow.
+    let granted = Next::BackoffTo(retry);
     let (soon, retry, unblocked) = (Next::Backoff, Next::After(retry), Next::Unblocked(interval));
     let text = String::clone;
     Judgement::Failure(match outcome {
@@ -93,14 +95,16 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
             return Judgement::Gone { message: texts::removed(*deleted, note.as_deref()) };
         }
         Outcome::Cancelled { .. } => return Judgement::Unsaid(Next::After(std::time::Duration::ZERO)),
-        Outcome::Fenced | Outcome::Suspended => return Judgement::Unsaid(Next::Changed),
+        Outcome::Suspended => return Judgement::Unsaid(Next::Changed),
+        // The lease may only be late: whoever has lost it stops before the next try.
+        Outcome::Fenced => return Judgement::Unsaid(soon),
         // What is Ready is still what was applied; that it could not be looked at again is no news of it.
         Outcome::Unreachable { .. } if context.is_ready() => return Judgement::Unsaid(soon),
         Outcome::Unreachable { message } => Failure::applying("ReconciliationFailed", text(message), soon),
         Outcome::Unhealthy { done, end, waited } => {
             Failure::waiting(texts::unhealthy(end, *waited), retry).after(done)
         }
-        Outcome::Refused { refusals, inventory } => refused(refusals, retry).managing(inventory),
+        Outcome::Refused { refusals, inventory } => refused(refusals, retry, granted).managing(inventory),
         Outcome::PruneFailed { done, failures } => {
             Failure::applying("PruneFailed", texts::not_deleted(failures), retry).after(done)
         }
@@ -135,7 +139,7 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::Malformed { message } => {
             Failure::fetching("InvalidSpec", text(message), Next::Changed).stalled()
         }
-        Outcome::AccessDenied { message } => Failure::applying("AccessDenied", text(message), retry),
+        Outcome::AccessDenied { message } => Failure::applying("AccessDenied", text(message), granted),
         Outcome::Panicked { message } => {
             Failure::applying("ReconciliationFailed", format!("internal error: {message}"), retry).stalled()
         }
@@ -155,14 +159,19 @@ fn no_source(message: String) -> Failure {
     Failure::fetching("ArtifactFailed", message, Next::Changed)
 }
 
-fn refused(refusals: &[Refused], retry: Next) -> Failure {
+fn refused(refusals: &[Refused], retry: Next, granted: Next) -> Failure {
     let messages: Vec<String> = refusals.iter().map(|refusal| refusal.message.clone()).collect();
     let reason = if refusals.iter().all(|refusal| refusal.forbidden) {
         "AccessDenied"
     } else {
         "ReconciliationFailed"
     };
-    let next = if refusals.iter().any(|refusal| refusal.transient) { Next::Backoff } else { retry };
+    let any = |is: fn(&Refused) -> bool| refusals.iter().any(is);
+    let next = match (any(|refusal| refusal.transient), any(|refusal| refusal.forbidden)) {
+        (true, _) => Next::Backoff,
+        (false, true) => granted,
+        (false, false) => retry,
+    };
     Failure::applying(reason, listed("objects are refused", &messages), next)
 }
 

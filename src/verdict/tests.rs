@@ -198,7 +198,7 @@ fn some_outcomes_leave_no_trace() {
         (Outcome::Cancelled { done: done() }, Next::After(Std::ZERO)),
         // It is what was applied, whether or not it can be looked at again.
         (Outcome::Unreachable { message: "refused".into() }, Next::Backoff),
-        (Outcome::Fenced, Next::Changed),
+        (Outcome::Fenced, Next::Backoff),
         (Outcome::Suspended, Next::Changed),
     ];
     for (outcome, next) in cases {

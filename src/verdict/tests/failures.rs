@@ -6,6 +6,7 @@ use super::*;
 type Row = (Outcome, &'static str, &'static str, bool, Next);
 
 const RETRY: Next = Next::After(Std::from_mins(1));
+const GRANTED: Next = Next::BackoffTo(Std::from_mins(1));
 const UNBLOCKED: Next = Next::Unblocked(Std::from_mins(10));
 
 fn block(reason: BlockReason) -> Outcome {
@@ -149,7 +150,7 @@ fn of_applying() -> Vec<Row> {
             "AccessDenied",
             "may not",
             false,
-            RETRY,
+            GRANTED,
         ),
         (
             Outcome::PruneFailed { done: done(), failures: vec!["ConfigMap/n/c: denied".into()] },
@@ -165,7 +166,7 @@ fn of_applying() -> Vec<Row> {
             true,
             RETRY,
         ),
-        (Outcome::AccessDenied { message: "may not".into() }, "AccessDenied", "may not", false, RETRY),
+        (Outcome::AccessDenied { message: "may not".into() }, "AccessDenied", "may not", false, GRANTED),
         (
             Outcome::Panicked { message: "index".into() },
             "ReconciliationFailed",

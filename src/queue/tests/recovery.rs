@@ -1,0 +1,84 @@
+//! What fails for a cause that passes by itself, and when it is tried again.
+
+use super::*;
+
+#[test]
+fn what_passes_by_itself_is_tried_again_soon_then_less_often() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    for seconds in [1, 2, 4, 8, 16, 30, 30] {
+        bench.finished("a", false, Next::Backoff);
+        bench.pass(Duration::from_millis(seconds * 1000 - 1));
+        assert!(bench.runs().is_empty(), "too early by 1 ms of {seconds} s");
+        bench.pass(Duration::from_millis(1));
+        assert_eq!(bench.runs(), ["a"]);
+    }
+    bench.ready("a");
+    bench.poll("r2");
+    bench.finished("a", false, Next::Backoff);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.runs(), ["a"], "a success ends the row of failures");
+}
+
+#[test]
+fn a_backoff_grows_to_its_own_limit() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    let mut waited = Vec::new();
+    for _ in 0..8 {
+        bench.finished("a", false, Next::BackoffTo(MINUTE));
+        let failed = bench.now;
+        while bench.running.is_empty() {
+            bench.pass(Duration::from_secs(1));
+        }
+        waited.push(bench.now.saturating_sub(failed).as_secs());
+    }
+    assert_eq!(waited, [1, 2, 4, 8, 16, 32, 60, 60]);
+}
+
+#[test]
+fn all_that_backs_off_is_tried_at_once_when_the_server_is_back() {
+    let mut bench = Bench::new();
+    for name in ["failed", "denied", "ready", "blocked"] {
+        bench.seen(name, 1, &[]);
+    }
+    bench.finished("failed", false, Next::Backoff);
+    bench.finished("denied", false, Next::BackoffTo(MINUTE));
+    bench.ready("ready");
+    bench.finished("blocked", false, Next::After(MINUTE));
+    bench.pass(MINUTE / 120);
+    assert!(bench.runs().is_empty());
+    bench.send(Event::Recovered);
+    assert_eq!(bench.runs(), ["denied", "failed"]);
+    bench.ready("failed");
+    bench.ready("denied");
+    bench.send(Event::Recovered);
+    assert!(bench.runs().is_empty(), "what succeeded is not tried again");
+}
+
+#[test]
+fn a_source_that_backs_off_is_fetched_at_once_when_the_server_is_back() {
+    let mut bench = Bench::new();
+    bench.pass(2 * MINUTE);
+    let run = bench.fetching.remove("repo").unwrap();
+    let next = Next::Backoff;
+    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r1".into()), next });
+    bench.send(Event::Recovered);
+    bench.fetched("repo", Some("r1"));
+    bench.send(Event::Recovered);
+    assert!(bench.fetching.is_empty());
+}
+
+#[test]
+fn a_paused_source_is_tried_until_it_is_held() {
+    let mut bench = Bench::cold();
+    bench.send(Event::Synced);
+    bench.send(Event::SourceSeen(key("paused"), SourceFacts { suspended: true, ..SourceFacts::default() }));
+    bench.fetched("repo", Some("r1"));
+    for held in [None, Some("r1".to_owned())] {
+        let run = bench.fetching.remove("paused").expect("it is not fetched");
+        bench.send(Event::Fetched { source: key("paused"), run, revision: held, next: Next::Backoff });
+        bench.pass(Duration::from_secs(2));
+    }
+    assert!(!bench.fetching.contains_key("paused"), "it is held");
+}
