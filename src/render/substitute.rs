@@ -4,6 +4,7 @@
 //! value can become a number or a list (fluxcd/pkg `kustomize/kustomize_varsub.go`, fluxcd/pkg `envsubst`).
 
 mod expand;
+mod glob;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -127,7 +128,7 @@ pub fn substitute(object: &Object, variables: &Variables) -> Result<Substituted,
 
 fn opts_out(object: &Object) -> bool {
     let values = [object.label(keys::SUBSTITUTE), object.annotation(keys::SUBSTITUTE)];
-    values.into_iter().flatten().any(|value| value.eq_ignore_ascii_case("disabled"))
+    values.into_iter().flatten().any(|value| value == "disabled")
 }
 
 /// Most objects have no variable; those need not be written and read again.

@@ -6,6 +6,7 @@
 mod kustomize;
 mod random;
 mod schema;
+mod substitute;
 mod yaml;
 
 use std::io::{BufRead, BufReader, Write};

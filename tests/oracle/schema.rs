@@ -13,7 +13,7 @@ const HEADING: &str = "\
 # writes it anew. First the kinds, one a line: kind version group scope definition, with - for none.
 # Then the definitions, one a line: its number and its fields, each with the number of the definition that it leads to,
 # and for a list, in brackets, the keys by which its elements are merged: none for a list that is replaced, * for one of
-# scalars that is merged.
+# scalars that is merged. Last the names that the definitions have in the document.
 ";
 
 #[test]
@@ -62,6 +62,10 @@ fn table(document: &Value) -> String {
             let _ = write!(text, " {name}:{}", shape(field));
         }
         text.push('\n');
+    }
+    text.push_str("[names]\n");
+    for (number, name) in document["names"].as_array().into_iter().flatten().enumerate() {
+        let _ = writeln!(text, "{} {number}", name.as_str().unwrap_or_default());
     }
     text
 }

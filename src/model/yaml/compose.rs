@@ -9,13 +9,14 @@ use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use super::scalar::{Scalar, Tag, float_key, is_text, resolve};
-use super::{Dialect, Document, YamlError};
+use super::{Dialect, Document, Step, WrittenAs, YamlError};
 
 /// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
 const DEPTH_LIMIT: usize = 200;
 
-/// How much anchors and aliases may copy in one stream, in nodes, where each 32 bytes of text count as one more.
-const ALIAS_BUDGET: usize = 1_000_000;
+/// How much anchors and aliases may copy in one stream, in nodes, where each 32 bytes of text count as one more. So many
+/// take up some 10 MB, and no object that a cluster stores has as many.
+const ALIAS_BUDGET: usize = 100_000;
 
 /// Composes the documents of a stream one by one.
 pub(super) struct Composer<'t> {
@@ -25,6 +26,10 @@ pub(super) struct Composer<'t> {
     budget: usize,
     /// How many flow collections are open.
     flow: usize,
+    /// Whether the first of two equal keys counts, where that is otherwise an error.
+    first_wins: bool,
+    /// Line and column of the end of a text that does not end with a line feed.
+    end: Option<(usize, usize)>,
 }
 
 /// A node that was composed, and what it takes to copy it.
@@ -35,7 +40,12 @@ struct Node {
     aliased: bool,
     weight: usize,
     height: usize,
+    /// The texts of scalars in it, their ways from the innermost step outwards.
+    texts: Texts,
 }
+
+/// Almost always empty, so that it is kept small.
+type Texts = Vec<WrittenAs>;
 
 /// A scalar keeps its text, because a key is read by other rules than a value.
 #[derive(Clone)]
@@ -51,6 +61,8 @@ struct Place {
     column: usize,
     /// Nothing is written there, and the node is null by that.
     empty: bool,
+    /// It ends where the text does, on a line that no line feed ends.
+    to_the_end: bool,
 }
 
 /// How a key is to be treated.
@@ -76,7 +88,22 @@ impl<'t> Composer<'t> {
             block_nesting_limit: DEPTH_LIMIT,
         };
         let parser = Parser::new_from_str_with_options(text, options);
-        Ok(Self { parser, dialect, anchors: HashMap::new(), budget: ALIAS_BUDGET, flow: 0 })
+        let last = text.rsplit('\n').next().filter(|last| !last.trim().is_empty());
+        let end = last.map(|last| (text.matches('\n').count() + 1, last.chars().count()));
+        Ok(Self {
+            parser,
+            dialect,
+            anchors: HashMap::new(),
+            budget: ALIAS_BUDGET,
+            flow: 0,
+            first_wins: false,
+            end,
+        })
+    }
+
+    /// Takes the first of two equal keys.
+    pub(super) fn with_first_keys(self) -> Self {
+        Self { first_wins: true, ..self }
     }
 
     /// The next document; `None` at the end of the stream.
@@ -88,8 +115,12 @@ impl<'t> Composer<'t> {
                 Some((event, place)) => {
                     self.anchors.clear();
                     let node = self.node(event, place, 0)?;
-                    let value = self.value(node)?;
-                    return Ok(Some(Document { value, line: place.line }));
+                    let mut texts = Vec::new();
+                    let value = self.value(node, &mut texts, &|| None)?;
+                    for written in &mut texts {
+                        written.way.reverse();
+                    }
+                    return Ok(Some(Document { value, line: place.line, texts }));
                 }
             }
         }
@@ -98,7 +129,11 @@ impl<'t> Composer<'t> {
     fn next(&mut self) -> Result<Option<Next<'t>>, YamlError> {
         match self.parser.next_event() {
             None => Ok(None),
-            Some(Ok((event, span))) => Ok(Some((event, Place::of(&span, span.is_empty())))),
+            Some(Ok((event, span))) => {
+                let place = Place::of(&span, span.is_empty());
+                let end = (span.end.line(), span.end.col());
+                Ok(Some((event, Place { to_the_end: Some(end) == self.end, ..place })))
+            }
             Some(Err(error)) => Err(syntax_error(&error)),
         }
     }
@@ -112,8 +147,13 @@ impl<'t> Composer<'t> {
             return Err(place.error(format!("nested deeper than {DEPTH_LIMIT} levels")));
         }
         let (anchor, node) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
+            Event::Scalar(mut text, style, anchor, tag) => {
                 let tag = self.tag(tag.as_deref(), style);
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                if is_block && place.to_the_end && text.ends_with('\n') {
+                    // The parser adds a line feed that the text does not have.
+                    text.to_mut().pop();
+                }
                 (anchor, scalar(text, tag, place))
             }
             Event::SequenceStart(style, anchor, _) => {
@@ -180,22 +220,23 @@ impl<'t> Composer<'t> {
     }
 
     fn sequence(&mut self, start: Place, depth: usize) -> Result<Node, YamlError> {
-        let (mut items, mut weight, mut height) = (Vec::new(), 1, 0);
+        let (mut items, mut texts, mut weight, mut height) = (Vec::new(), Vec::new(), 1, 0);
         loop {
             let (event, place) = self.require(start)?;
             if matches!(event, Event::SequenceEnd) {
-                return Ok(Node::collection(Value::Array(items), start, weight, height + 1));
+                return Ok(Node::collection(Value::Array(items), start, weight, height + 1, texts));
             }
             let item = self.node(event, place, depth + 1)?;
             weight += item.weight;
             height = height.max(item.height);
-            items.push(self.value(item)?);
+            let value = self.value(item, &mut texts, &|| Some(Step::Index(items.len())))?;
+            items.push(value);
         }
     }
 
     fn mapping(&mut self, start: Place, depth: usize) -> Result<Node, YamlError> {
-        let (mut map, mut weight, mut height) = (Map::new(), 1, 0);
-        let mut merge: Option<Node> = None;
+        let (mut map, mut texts, mut weight, mut height) = (Map::new(), Vec::new(), 1, 0);
+        let mut merge: Option<Box<Node>> = None;
         loop {
             let (event, place) = self.require(start)?;
             if matches!(event, Event::MappingEnd) {
@@ -211,25 +252,40 @@ impl<'t> Composer<'t> {
                 Key::Dropped => {}
                 Key::Merge if self.dialect == Dialect::V2 => merge_over(&mut map, &entry)?,
                 Key::Merge if merge.is_some() => return Err(key_place.error("two merge keys in one mapping")),
-                Key::Merge => merge = Some(entry),
-                Key::Text(key) => match map.entry(key) {
-                    Entry::Occupied(slot) if self.dialect == Dialect::V3 => {
-                        let message = format!("key '{}' is already defined in this mapping", slot.key());
-                        return Err(key_place.error(message));
-                    }
-                    Entry::Occupied(mut slot) => {
-                        slot.insert(self.value(entry)?);
-                    }
-                    Entry::Vacant(slot) => {
-                        slot.insert(self.value(entry)?);
-                    }
-                },
+                Key::Merge => merge = Some(Box::new(entry)),
+                Key::Text(key) => self.insert(&mut map, &mut texts, key, key_place, entry)?,
             }
         }
         if let Some(merge) = merge {
             merge_under(&mut map, &merge)?;
         }
-        Ok(Node::collection(Value::Object(map), start, weight, height + 1))
+        Ok(Node::collection(Value::Object(map), start, weight, height + 1, texts))
+    }
+
+    fn insert(
+        &self,
+        map: &mut Map<String, Value>,
+        texts: &mut Texts,
+        key: String,
+        key_place: Place,
+        value: Node,
+    ) -> Result<(), YamlError> {
+        match map.entry(key) {
+            Entry::Occupied(_) if self.first_wins => {}
+            Entry::Occupied(slot) if self.dialect == Dialect::V3 => {
+                let message = format!("key '{}' is already defined in this mapping", slot.key());
+                return Err(key_place.error(message));
+            }
+            Entry::Occupied(mut slot) => {
+                slot.insert(self.value(value, texts, &|| None)?);
+            }
+            Entry::Vacant(slot) => {
+                let step = || Some(Step::Key(slot.key().clone()));
+                let value = self.value(value, texts, &step)?;
+                slot.insert(value);
+            }
+        }
+        Ok(())
     }
 
     fn key(&self, key: Node, depth: usize) -> Result<Key, YamlError> {
@@ -243,17 +299,31 @@ impl<'t> Composer<'t> {
         }
     }
 
-    fn value(&self, node: Node) -> Result<Value, YamlError> {
+    /// The value of a node. Texts that it does not tell are added to `texts`, one `step` further outside.
+    fn value(
+        &self,
+        node: Node,
+        texts: &mut Vec<WrittenAs>,
+        step: &dyn Fn() -> Option<Step>,
+    ) -> Result<Value, YamlError> {
         let in_flow = self.flow > 0;
-        let (text, tag) = match node.content {
-            Content::Collection(value) => return Ok(value),
+        let (text, tag, absent) = match node.content {
+            Content::Collection(value) => {
+                texts.extend(node.texts.into_iter().map(|mut written| {
+                    written.way.extend(step());
+                    written
+                }));
+                return Ok(value);
+            }
             // kyaml prints what it read before it reads it again, and in a flow collection its printer has to quote
             // what is not written and what holds a colon, which makes strings of both.
             Content::Scalar { absent: true, .. } if self.dialect == Dialect::V3 && in_flow => {
                 return Ok(Value::String(String::new()));
             }
-            Content::Scalar { text, tag, .. } => (text, tag),
+            Content::Scalar { text, tag, absent } => (text, tag, absent),
         };
+        let is_plain = self.dialect == Dialect::V3 && tag.is_none() && !is_text(Dialect::V3, &text);
+        let plain = is_plain.then(|| if absent { String::new() } else { text.clone() });
         let value = match resolve(self.dialect, tag, text) {
             Ok(Scalar::Time(_, text)) if in_flow && tag.is_none() && text.contains(':') => {
                 Ok(Value::String(text))
@@ -261,7 +331,22 @@ impl<'t> Composer<'t> {
             Ok(scalar) => scalar.value(self.dialect),
             Err(message) => Err(message),
         };
-        value.map_err(|message| node.place.error(message))
+        let value = value.map_err(|message| node.place.error(message))?;
+        if let Some(text) = plain.filter(|text| !tells(&value, text)) {
+            texts.push(WrittenAs { way: step().into_iter().collect(), text });
+        }
+        Ok(value)
+    }
+}
+
+/// Whether a value tells how it was written.
+fn tells(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(value) => value == text,
+        Value::Number(number) => number.to_string() == text,
+        Value::Bool(value) => text == if *value { "true" } else { "false" },
+        Value::Null => text == "null",
+        Value::Array(_) | Value::Object(_) => true,
     }
 }
 
@@ -303,7 +388,7 @@ fn key_v2(text: String, tag: Option<Tag>) -> Result<Key, String> {
 fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place) -> Node {
     let weight = 1 + text.len() / 32;
     let content = Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none() };
-    Node { content, place, aliased: false, weight, height: 0 }
+    Node { content, place, aliased: false, weight, height: 0, texts: Vec::new() }
 }
 
 /// The mappings that a merge key names; those named first win.
@@ -341,14 +426,14 @@ fn merge_under(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlErro
 }
 
 impl Node {
-    fn collection(value: Value, place: Place, weight: usize, height: usize) -> Self {
-        Self { content: Content::Collection(value), place, aliased: false, weight, height }
+    fn collection(value: Value, place: Place, weight: usize, height: usize, texts: Texts) -> Self {
+        Self { content: Content::Collection(value), place, aliased: false, weight, height, texts }
     }
 }
 
 impl Place {
     fn of(span: &Span, empty: bool) -> Self {
-        Self { line: span.start.line(), column: span.start.col() + 1, empty }
+        Self { line: span.start.line(), column: span.start.col() + 1, empty, to_the_end: false }
     }
 
     fn error(self, message: impl Into<String>) -> YamlError {
@@ -357,7 +442,12 @@ impl Place {
 }
 
 fn syntax_error(error: &ScanError) -> YamlError {
-    let place = Place { line: error.marker().line(), column: error.marker().col() + 1, empty: true };
+    let place = Place {
+        line: error.marker().line(),
+        column: error.marker().col() + 1,
+        empty: true,
+        to_the_end: false,
+    };
     place.error(error.info().replace('\n', " "))
 }
 
@@ -375,6 +465,7 @@ fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
         line: before.matches('\n').count() + 1,
         column: before[line_start..].chars().count() + 1,
         empty: false,
+        to_the_end: false,
     };
     let hint = if found == '\0' { " (is this a binary file?)" } else { "" };
     Err(place.error(format!("control character U+{:04X} is not allowed in YAML{hint}", u32::from(found))))
@@ -393,7 +484,7 @@ fn check_separators(text: &str) -> Result<(), YamlError> {
         let Some(rest) = separator else { continue };
         let rest = rest.trim();
         if !rest.is_empty() && !rest.starts_with('#') {
-            let place = Place { line: number + 1, column: 4, empty: false };
+            let place = Place { line: number + 1, column: 4, empty: false, to_the_end: false };
             return Err(place.error("only a comment may follow the document separator '---' on its line"));
         }
     }

@@ -4,6 +4,7 @@
 //! that both dialects read them back equal.
 
 mod compose;
+mod edit;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ mod write;
 
 use serde_json::Value;
 
+pub use edit::{Edit, New, Step};
 pub use write::{to_string, writes_plain};
 
 /// Which of the two readers to agree with.
@@ -31,6 +33,17 @@ pub struct Document {
     pub value: Value,
     /// The line of its first node, from 1.
     pub line: usize,
+    /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value.
+    pub texts: Vec<WrittenAs>,
+}
+
+/// Where a scalar stands, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenAs {
+    /// The way from the document to it.
+    pub way: Vec<Step>,
+    /// As it was written.
+    pub text: String,
 }
 
 /// Why a text is not YAML, and where.
@@ -47,7 +60,15 @@ pub struct YamlError {
 
 /// All documents of a stream, empty ones included.
 pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, YamlError> {
-    let mut composer = compose::Composer::new(text, dialect)?;
+    all(compose::Composer::new(text, dialect)?)
+}
+
+/// The same in dialect V3, where of two equal keys the first counts: so kustomize looks into a patch.
+pub fn documents_with_first_keys(text: &str) -> Result<Vec<Document>, YamlError> {
+    all(compose::Composer::new(text, Dialect::V3)?.with_first_keys())
+}
+
+fn all(mut composer: compose::Composer<'_>) -> Result<Vec<Document>, YamlError> {
     let mut documents = Vec::new();
     while let Some(document) = composer.document()? {
         documents.push(document);
@@ -59,7 +80,7 @@ pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, YamlErro
 /// none.
 pub fn first_document(text: &str, dialect: Dialect) -> Result<Document, YamlError> {
     let document = compose::Composer::new(text, dialect)?.document()?;
-    Ok(document.unwrap_or(Document { value: Value::Null, line: 1 }))
+    Ok(document.unwrap_or(Document { value: Value::Null, line: 1, texts: Vec::new() }))
 }
 
 /// What a scalar without quotes or tag means.

@@ -22,18 +22,29 @@ pub(crate) struct Build {
     warnings: RefCell<Vec<String>>,
     /// What the first kustomization that names a schema or a version says.
     schema: RefCell<Option<Arc<Schemas>>>,
-    /// Whether the schema built in was used already.
-    needs_built_in: Cell<bool>,
+    /// How the schema built in was used so far.
+    built_in: Cell<Use>,
     /// The memory of merges, kept from one to the next.
     nodes: RefCell<merge::Nodes>,
+}
+
+/// How the schema built in was used before a kustomization names another one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Use {
+    /// Not at all: kustomize then never reads it.
+    No,
+    /// A kind was looked up that is not in it: kustomize reads it after the other one, whose kinds it replaces.
+    Asked,
+    /// A patch was merged: the kinds of the other one replace those that it has.
+    Read,
 }
 
 /// The schemas that merges follow.
 struct Schemas {
     /// The one that a kustomization names.
     own: Option<Schema>,
-    /// Whether the one built in counts as well.
-    built_in: bool,
+    /// How the one built in was used before.
+    built_in: Use,
 }
 
 impl Build {
@@ -43,7 +54,7 @@ impl Build {
             flux,
             warnings: RefCell::default(),
             schema: RefCell::default(),
-            needs_built_in: Cell::new(false),
+            built_in: Cell::new(Use::No),
             nodes: RefCell::default(),
         }
     }
@@ -76,7 +87,7 @@ impl Build {
                 return Err(Fault::new("only one of path and version may be set").in_field("openapi").into());
             }
             (None, Some(version)) if version == OPENAPI_VERSION => {
-                *self.schema.borrow_mut() = Some(Arc::new(Schemas { own: None, built_in: true }));
+                *self.schema.borrow_mut() = Some(Arc::new(Schemas { own: None, built_in: Use::Read }));
             }
             (None, Some(version)) => {
                 let message = format!("'{version}' is not built in, only {OPENAPI_VERSION} is");
@@ -84,8 +95,9 @@ impl Build {
             }
             (Some((file, text)), None) => {
                 let document = first_document(&text, &file)?;
-                let own = Some(Schema::from_openapi(&document));
-                let built_in = self.flux || self.needs_built_in.get();
+                let built_in =
+                    if self.flux { self.built_in.get().max(Use::Asked) } else { self.built_in.get() };
+                let own = Some(Schema::from_openapi(&document, built_in != Use::No));
                 *self.schema.borrow_mut() = Some(Arc::new(Schemas { own, built_in }));
             }
         }
@@ -98,7 +110,7 @@ impl Build {
         if Schema::built_in().is_namespaced(res.gvk()).is_some() {
             return;
         }
-        self.needs_built_in.set(true);
+        self.built_in.set(self.built_in.get().max(Use::Asked));
         if let Some(Schemas { own: Some(own), .. }) = self.schema.borrow().as_deref() {
             res.outside = own.is_namespaced(res.gvk()) == Some(false);
         }
@@ -106,12 +118,15 @@ impl Build {
 
     /// Merges a strategic merge patch into the object `id`; what is deleted whole becomes null.
     pub(crate) fn merge(&self, target: &mut Value, patch: &Value, id: &Id) -> Result<(), Fault> {
-        self.needs_built_in.set(true);
+        self.built_in.set(Use::Read);
         let schemas = self.schema.borrow().clone();
         let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default();
+        let kind = KindRef::new(text("apiVersion"), text("kind"));
         let schema = match schemas.as_deref() {
-            Some(Schemas { own: Some(own), built_in })
-                if !built_in || own.of_kind(KindRef::new(text("apiVersion"), text("kind"))).is_some() =>
+            Some(Schemas { own: Some(own), built_in: Use::No }) => own,
+            Some(Schemas { own: Some(own), built_in: Use::Read }) if own.of_kind(kind).is_some() => own,
+            Some(Schemas { own: Some(own), built_in: Use::Asked })
+                if Schema::built_in().of_kind(kind).is_none() =>
             {
                 own
             }

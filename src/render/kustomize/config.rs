@@ -254,10 +254,11 @@ impl Config {
         if Arc::ptr_eq(mine, other) {
             return Ok(());
         }
-        if **mine == Self::default() {
+        if **mine == Self::default() && Arc::ptr_eq(other, &Self::built_in()) {
             *mine = Arc::clone(other);
             return Ok(());
         }
+        // A merge drops what an earlier and narrower specification of the same path stands for, even within one list.
         Arc::make_mut(mine).merge(other)
     }
 

@@ -48,6 +48,11 @@ fn of_definitions(definitions: &Value) -> Result<Config> {
         }
     };
     for (name, definition) in map {
+        if !definition.is_object() && !definition.is_null() {
+            let found = crate::model::type_name(definition);
+            let message = format!("expected an OpenAPI definition, found {found}");
+            return Err(Fault::new(message).in_field(name).into());
+        }
         let Some(properties) = properties(definition) else { continue };
         if !["kind", "apiVersion", "metadata"].iter().all(|field| properties.contains_key(*field)) {
             continue;

@@ -7,19 +7,12 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::fieldspec::split_path;
+use super::pattern;
 use super::res::text_of;
 use crate::model::type_name;
+pub(crate) use crate::model::yaml::Step as Hop;
 use crate::model::yaml::{Dialect, first_document, plain_value};
 use crate::render::error::Fault;
-
-/// One step from a value to a value in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Hop {
-    /// A key of a mapping.
-    Key(String),
-    /// An index of a list.
-    Index(usize),
-}
 
 /// A field that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +128,14 @@ pub(crate) fn lookup<'v>(value: &'v Value, path: &[String]) -> Result<Option<&'v
     Ok(Some(at))
 }
 
+/// The value at the end of a way, to be looked at.
+pub(crate) fn get<'v>(value: &'v Value, hops: &[Hop]) -> Option<&'v Value> {
+    hops.iter().try_fold(value, |at, hop| match hop {
+        Hop::Key(key) => at.as_object()?.get(key),
+        Hop::Index(index) => at.as_array()?.get(*index),
+    })
+}
+
 /// The value at the end of a way.
 pub(crate) fn at<'v>(value: &'v mut Value, hops: &[Hop]) -> Option<&'v mut Value> {
     let mut at = value;
@@ -225,8 +226,8 @@ impl Finder {
 
     fn elements(&mut self, value: &mut Value, part: &str, rest: &[String]) -> Result<(), Fault> {
         let (field, wanted) = condition(part)?;
-        let pattern =
-            Regex::new(wanted).map_err(|_| Fault::new(format!("'{wanted}' is not a regular expression")))?;
+        let pattern = pattern::compile(wanted)
+            .ok_or_else(|| Fault::new(format!("'{wanted}' is not a regular expression")))?;
         let before = self.found.len();
         self.matching(value, field, &pattern, rest)?;
         if self.found.len() > before || self.create.is_none() {
@@ -234,11 +235,13 @@ impl Finder {
         }
         if let Value::Array(items) = value {
             let wanted = plain(wanted);
-            items.push(if field.is_empty() {
-                wanted
-            } else {
-                Value::Object([(field.to_owned(), wanted)].into_iter().collect())
-            });
+            if field.is_empty() {
+                // kustomize gives it no type of its own.
+                items.push(wanted);
+                let last = items.len() - 1;
+                return self.enter(value, last, &[], true);
+            }
+            items.push(Value::Object([(field.to_owned(), wanted)].into_iter().collect()));
             return self.matching(value, field, &pattern, rest);
         }
         Ok(())

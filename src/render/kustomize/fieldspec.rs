@@ -43,7 +43,8 @@ pub(crate) fn selects(spec: &FieldSpec, gvk: KindRef<'_>) -> bool {
 pub(crate) struct Field<'s> {
     /// The specification.
     pub(crate) spec: &'s FieldSpec,
-    path: Vec<String>,
+    /// The parts of its path.
+    pub(crate) path: Vec<String>,
 }
 
 impl<'s> Field<'s> {

@@ -272,7 +272,7 @@ record! {
         /// `create`, `merge` or `replace`.
         behavior: String = "=behavior",
         /// Type of a Secret.
-        kind: String = "type",
+        kind: Option<String> = "type",
         /// `key=value`.
         literals: Vec<String> = "=literals",
         /// `[key=]path`.
@@ -380,6 +380,10 @@ impl Kustomization {
             .into());
         }
         kustomization.enforce(file)?;
+        // One record serves both generators, of which only that of Secrets has a type.
+        if kustomization.config_map_generator.iter().any(|generator| generator.kind.is_some()) {
+            return Err(Fault::new("unknown field").in_field("configMapGenerator.type").in_file(file).into());
+        }
         Ok(kustomization)
     }
 

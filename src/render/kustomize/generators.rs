@@ -74,10 +74,10 @@ pub(crate) fn make(product: Product, generator: &Generator, loader: &Loader<'_>,
         value["metadata"]["namespace"] = generator.namespace.as_str().into();
     }
     match product {
-        Product::ConfigMap => put_config_data(&mut value, data),
+        Product::ConfigMap => put_config_data(&mut value, data).map_err(place)?,
         Product::Secret => {
-            let kind = if generator.kind.is_empty() { "Opaque" } else { &generator.kind };
-            value["type"] = kind.into();
+            let kind = generator.kind.as_deref().filter(|kind| !kind.is_empty());
+            value["type"] = kind.unwrap_or("Opaque").into();
             let encoded = data.into_iter().map(|(key, bytes)| (key, base64_lines(&bytes).into()));
             value["data"] = Value::Object(encoded.collect());
         }
@@ -101,14 +101,21 @@ pub(crate) fn make(product: Product, generator: &Generator, loader: &Loader<'_>,
     Ok(Res { behavior, needs_hash, noted: true, ..Res::new(value, file) })
 }
 
-fn put_config_data(value: &mut Value, data: BTreeMap<String, Vec<u8>>) {
+fn put_config_data(value: &mut Value, data: BTreeMap<String, Vec<u8>>) -> Result<(), Fault> {
     for (key, bytes) in data {
         let (field, text) = match String::from_utf8(bytes) {
+            Ok(text) if text.starts_with('\t') && text.contains('\n') => {
+                let message = format!(
+                    "the lines of '{key}' begin with a tab, which kustomize cannot read back; begin with another line"
+                );
+                return Err(Fault::new(message));
+            }
             Ok(text) => ("data", text),
             Err(error) => ("binaryData", base64_lines(error.as_bytes())),
         };
         value[field][key] = text.into();
     }
+    Ok(())
 }
 
 /// Base64 in lines of 70, each ended by a line feed when there is more than one: the hash covers them.

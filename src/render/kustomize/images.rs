@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::fieldspec::{self, Create, Field};
 use super::file::{FieldSpec, Image};
+use super::pattern;
 use super::resmap::ResMap;
 use crate::render::error::{Fault, Result};
 
@@ -12,19 +13,16 @@ use crate::render::error::{Fault, Result};
 #[derive(Debug, Clone)]
 pub(crate) struct SetImage {
     image: Image,
-    name: Regex,
+    /// `None` where it is no regular expression.
+    name: Option<Regex>,
     specs: Vec<FieldSpec>,
 }
 
 impl SetImage {
-    /// Checks the name, which is a regular expression.
-    pub(crate) fn new(image: Image, specs: Vec<FieldSpec>) -> Result<Self> {
+    /// Reads the name, which is a regular expression. A mistake in it is told when it is first compared with an image.
+    pub(crate) fn new(image: Image, specs: Vec<FieldSpec>) -> Self {
         let pattern = format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name);
-        let name = Regex::new(&pattern).map_err(|_| {
-            let message = format!("'{}' is not a regular expression", image.name);
-            Fault::new(message).in_field("images.name")
-        })?;
-        Ok(Self { image, name, specs })
+        Self { name: pattern::compile(&pattern), image, specs }
     }
 
     /// Changes every resource but custom resource definitions.
@@ -72,14 +70,19 @@ impl SetImage {
 
     fn set(&self, field: &mut Value) -> Result<(), Fault> {
         match field {
-            Value::Null => Ok(()),
             Value::Array(_) | Value::Object(_) => {
                 let found = crate::model::type_name(field);
                 Err(Fault::new(format!("expected a string, found {found}")))
             }
             scalar => {
-                let old = super::res::text_of(scalar).into_owned();
-                if self.name.is_match(&old) {
+                let Some(name) = &self.name else {
+                    let message = format!("'{}' is not a regular expression", self.image.name);
+                    return Err(Fault::new(message).in_field("images.name"));
+                };
+                // Kustomize compares a null by its word.
+                let old =
+                    if scalar.is_null() { "null".into() } else { super::res::text_of(scalar).into_owned() };
+                if name.is_match(&old) {
                     *scalar = self.changed(&old).into();
                 }
                 Ok(())
@@ -154,7 +157,7 @@ mod tests {
                 tag_suffix: suffix.into(),
                 ..Image::default()
             };
-            let set = SetImage::new(image, Vec::new()).unwrap();
+            let set = SetImage::new(image, Vec::new());
             assert_eq!(set.changed("n:1@sha256:ab"), expected);
         }
     }

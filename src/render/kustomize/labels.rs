@@ -4,6 +4,7 @@ use super::config::{Config, merge_spec, merge_specs};
 use super::fieldspec::{self, Create, Field};
 use super::file::{FieldSpec, Label, Pairs};
 use super::resmap::ResMap;
+use super::twins;
 use crate::render::error::Result;
 
 /// Sets pairs in mappings.
@@ -42,9 +43,13 @@ impl SetPairs {
         }
         let fields = Field::all(&self.specs);
         for res in map.items_mut() {
+            let before = twins::places(res, &fields, &self.pairs);
             fieldspec::visit(res, &fields, Create::Mapping, &mut |field| {
                 self.pairs.iter().try_for_each(|(key, value)| fieldspec::set_entry(field, key, value))
             })?;
+            res.twins.settle(&mut res.value);
+            let now = twins::places(res, &fields, &self.pairs);
+            res.twins.note(&res.value, &before, now);
         }
         Ok(())
     }

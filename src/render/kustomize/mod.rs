@@ -26,6 +26,7 @@ mod namespace;
 mod order;
 mod parse;
 mod patches;
+mod pattern;
 mod plugins;
 mod prefix;
 mod replacements;
@@ -34,11 +35,11 @@ mod res;
 mod resmap;
 mod schema;
 mod select;
-mod splice;
 mod step;
 mod structured;
 mod target;
 mod texts;
+mod twins;
 mod value_add;
 mod vars;
 
@@ -132,6 +133,7 @@ fn finish(target: &target::Target<'_, '_>, recipe: &Recipe) -> Result<resmap::Re
     for res in map.items_mut() {
         if managed {
             res.set_label(MANAGED_BY.0, MANAGED_BY.1);
+            res.twins.settle(&mut res.value);
         }
         let mut extra = Vec::new();
         if let (true, Some(origin)) = (origins, &res.origin) {
@@ -152,7 +154,7 @@ fn finish(target: &target::Target<'_, '_>, recipe: &Recipe) -> Result<resmap::Re
 fn drop_local(map: &mut resmap::ResMap) -> Result<()> {
     let mut faults = Vec::new();
     map.items_mut().retain(|res| {
-        if let Err(fault) = parse::check(&res.value) {
+        if let Err(fault) = parse::check(&res.value).and_then(|()| res.check_names()) {
             faults.push(fault.in_file(&res.file));
         }
         let mut annotations = res.string_map("annotations");

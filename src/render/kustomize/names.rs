@@ -31,9 +31,6 @@ struct Candidate {
 /// Changes every reference to an object that was renamed.
 pub(crate) fn run(map: &mut ResMap, config: &Arc<Config>) -> Result<()> {
     let index = Index::new(map.items());
-    if index.by_name.is_empty() {
-        return Ok(());
-    }
     let mut references: HashMap<(String, String, String), Arc<Vec<Reference>>> = HashMap::new();
     for at in 0..map.items().len() {
         let gvk = map.items()[at].original_gvk();

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::res::text_of;
 use super::texts;
-use crate::model::yaml::{self, Dialect};
+use crate::model::yaml::{self, Dialect, Step, WrittenAs, YamlError};
 use crate::render::error::{Fault, RenderError, Result};
 
 /// How deep lists of lists of objects may go.
@@ -19,29 +19,47 @@ pub(crate) struct Parsed {
     pub(crate) value: Value,
     /// From 1.
     pub(crate) line: usize,
+    /// How scalars were written whose values do not tell.
+    pub(crate) texts: Vec<WrittenAs>,
+    /// Annotations that were read as something else than strings, with their texts.
+    pub(crate) untyped: Vec<(String, String)>,
 }
 
 /// Reads the objects of a text. Every document that is none is told.
 pub(crate) fn objects(text: &str, file: &str) -> Result<Vec<Parsed>> {
+    read(text, file, |text| yaml::documents(text, Dialect::V3))
+}
+
+/// Reads strategic merge patches, in which a key may stand twice.
+pub(crate) fn patches(text: &str, file: &str) -> Result<Vec<Parsed>> {
+    read(text, file, yaml::documents_with_first_keys)
+}
+
+fn read(
+    text: &str,
+    file: &str,
+    documents_of: impl Fn(&str) -> Result<Vec<yaml::Document>, YamlError>,
+) -> Result<Vec<Parsed>> {
     let mut documents = Vec::new();
     let unix =
         if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) };
     let chunks = split(&unix).map_err(|fault| fault.in_file(file))?;
     let single = chunks.len() == 1;
     for chunk in &chunks {
-        let read = yaml::documents(chunk.text, Dialect::V3).map_err(|error| {
+        let read = documents_of(chunk.text).map_err(|error| {
             let message = format!("column {}: {}", error.column, error.message);
             Fault::new(message).in_file(file).at_line(error.line + chunk.line)
         })?;
         let Some(document) = read.into_iter().next() else { continue };
-        documents.push(Parsed { value: document.value, line: document.line + chunk.line });
+        let yaml::Document { value, line, texts } = document;
+        documents.push(Parsed { value, line: line + chunk.line, texts, untyped: Vec::new() });
     }
     if single && documents.first().is_some_and(is_wrapped) {
         documents = documents.pop().map(unwrap).unwrap_or_default();
     }
     let mut objects = validate(expand(documents, file)?, file)?;
     for object in &mut objects {
-        texts::restore(&mut object.value, &unix, object.line, false);
+        object.untyped = texts::restore(&mut object.value, &object.texts, false);
     }
     Ok(objects)
 }
@@ -89,7 +107,22 @@ fn unwrap(document: Parsed) -> Vec<Parsed> {
     let Value::Object(mut map) = document.value else { return Vec::new() };
     match map.shift_remove("items") {
         Some(Value::Array(items)) => {
-            items.into_iter().map(|value| Parsed { value, line: document.line }).collect()
+            let texts = |index: usize| {
+                let item = [Step::Key("items".into()), Step::Index(index)];
+                let inside = document.texts.iter().filter(|written| written.way.starts_with(&item));
+                inside
+                    .map(|written| WrittenAs { way: written.way[2..].into(), text: written.text.clone() })
+                    .collect()
+            };
+            let items = items.into_iter().enumerate();
+            items
+                .map(|(index, value)| Parsed {
+                    value,
+                    line: document.line,
+                    texts: texts(index),
+                    untyped: Vec::new(),
+                })
+                .collect()
         }
         _ => Vec::new(),
     }

@@ -57,7 +57,7 @@ impl PatchStep {
                 (text, file.clone(), file)
             }
         };
-        let merge = parse::objects(&text, &source);
+        let merge = parse::patches(&text, &source);
         let json = json6902::parse(&text);
         let options = patch.options.clone().unwrap_or_default();
         let target = patch.target.as_ref().map(Matcher::new).transpose()?;
@@ -123,6 +123,15 @@ impl PatchStep {
         Ok(Self::Json { patch: json, target: Matcher::new(target)?, remember: false, source })
     }
 
+    /// Whether there are resources that it means.
+    pub(crate) fn touches(&self, map: &ResMap) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::ByName(patches) => !patches.is_empty(),
+            Self::Merge(_, target) | Self::Json { target, .. } => !target.select(map).is_empty(),
+        }
+    }
+
     /// Changes the resources meant.
     pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         match self {
@@ -145,12 +154,12 @@ impl PatchStep {
 pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result<Vec<MergePatch>> {
     let mut patches = Vec::new();
     for entry in entries {
-        let (objects, source) = match parse::objects(entry, "inline patch") {
+        let (objects, source) = match parse::patches(entry, "inline patch") {
             Ok(objects) => (objects, "inline patch".to_owned()),
             Err(error) if entry.trim().contains('\n') => return Err(error),
             Err(_) => {
                 let (file, text) = loader.text(entry)?;
-                (parse::objects(&text, &file)?, file)
+                (parse::patches(&text, &file)?, file)
             }
         };
         let patch = |object: parse::Parsed| MergePatch {
@@ -280,11 +289,14 @@ fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remem
                 }
             }
         }
+        res.twins.part();
+        res.retype_annotations();
         json6902::apply(patch, &mut res.value)
             .map_err(|error| Fault::new(error.to_string()).on_object(before.subject()))?;
         if !res.value.is_object() {
             return Err(Fault::new("the patch leaves no mapping").on_object(before.subject()).into());
         }
+        res.write_annotations();
         forget_if_changed(map, at, &before);
     }
     Ok(())

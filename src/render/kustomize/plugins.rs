@@ -159,7 +159,7 @@ fn configurations(target: &Target<'_, '_>, entries: &[String], field: &str) -> R
                 let name = target.file.rsplit('/').next().unwrap_or(&target.file);
                 let origin = target.origin.as_ref().map(|origin| origin.append(name));
                 let objects =
-                    objects.into_iter().map(|object| resource(object.value, &target.file, origin.clone()));
+                    objects.into_iter().map(|object| resource(object, &target.file, origin.clone()));
                 all.map.append_all(objects.collect()).map_err(|error| error.in_file(&target.file))?;
             }
             Err(error) if entry.trim().contains('\n') => return Err(error.in_field(field)),
@@ -309,7 +309,7 @@ fn patch(target: &Target<'_, '_>, config: &Res) -> Result<Transformer> {
 fn value(target: &Target<'_, '_>, config: &Res, specs: Vec<FieldSpec>) -> Result<Transformer> {
     let plugin: ValuePlugin = read(config)?;
     Ok(match config.kind() {
-        "ImageTagTransformer" => Transformer::Image(SetImage::new(plugin.image, specs)?),
+        "ImageTagTransformer" => Transformer::Image(SetImage::new(plugin.image, specs)),
         "ReplicaCountTransformer" => Transformer::Replicas(SetReplicas { replica: plugin.replica, specs }),
         "ReplacementTransformer" => {
             Transformer::Replacements(super::replacements::load(&plugin.replacements, &target.loader)?)

@@ -27,6 +27,14 @@ pub(crate) struct Affix {
 }
 
 impl Affix {
+    /// Whether there are resources whose names it writes.
+    pub(crate) fn touches(&self, map: &ResMap) -> bool {
+        map.items().iter().any(|res| {
+            let gvk = res.original_gvk();
+            !is_fixed(gvk) && self.specs.iter().any(|spec| fieldspec::selects(spec, gvk))
+        })
+    }
+
     /// Changes every resource.
     pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
         let fields = Field::all(&self.specs);
@@ -45,6 +53,7 @@ impl Affix {
                     }
                     res.remember();
                 }
+                res.write_as_read(&field.path);
                 fieldspec::visit(res, [field], Create::Scalar, &mut |value| {
                     let old = text_of(value);
                     let new = match self.end {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::decode::Strictness;
+use super::decode::{Strictness, record};
 use super::fieldpath::{self, Shape};
 use super::file::{FieldOptions, Replacement, Selector, Source, Target, decode_file, first_document};
 use super::load::Loader;
@@ -14,10 +14,31 @@ use crate::render::error::{Fault, Result};
 
 const DEFAULT_PATH: &str = "metadata.name";
 
+record! {
+    /// A replacement in a file of its own, where a number is taken for the text of a value.
+    pub(crate) InFile {
+        /// From where.
+        source: Option<Source> = "source",
+        /// The value itself.
+        source_value: Option<String> = "sourceValue",
+        /// To where.
+        targets: Option<Vec<Target>> = "targets",
+    }
+}
+
+impl From<InFile> for Replacement {
+    fn from(read: InFile) -> Self {
+        let InFile { source, source_value, targets } = read;
+        Self { path: String::new(), source, source_value, targets }
+    }
+}
+
 /// A value on its way, and whether it was written without a type of its own.
-struct Found {
-    value: Value,
-    untyped: bool,
+pub(super) struct Found {
+    pub(super) value: Value,
+    /// The text of a scalar as it was written.
+    pub(super) text: String,
+    pub(super) untyped: bool,
 }
 
 /// Reads replacements; one that names a file stands for those in it.
@@ -35,9 +56,13 @@ pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<R
         let value = first_document(&text, &file)?;
         match value {
             Value::Array(_) => {
-                all.extend(decode_file::<Vec<Replacement>>(value, Strictness::Lenient, &text, &file)?);
+                let read: Vec<InFile> = decode_file(value, Strictness::Lenient, &text, &file)?;
+                all.extend(read.into_iter().map(Replacement::from));
             }
-            Value::Object(_) => all.push(decode_file(value, Strictness::Lenient, &text, &file)?),
+            Value::Object(_) => {
+                let read: InFile = decode_file(value, Strictness::Lenient, &text, &file)?;
+                all.push(read.into());
+            }
             other => {
                 let found = crate::model::type_name(&other);
                 let message = format!("expected a replacement or a list of them, found {found}");
@@ -64,8 +89,11 @@ fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
     };
     let found = match (&replacement.source, &replacement.source_value) {
         (Some(_), Some(_)) => return Err(Fault::new("only one of source and sourceValue may be set").into()),
-        (Some(source), None) => Found { value: take(source, map)?, untyped: false },
-        (None, value) => Found { value: value.clone().unwrap_or_default().into(), untyped: true },
+        (Some(source), None) => take(source, map)?,
+        (None, value) => {
+            let text = value.clone().unwrap_or_default();
+            Found { value: text.as_str().into(), text, untyped: true }
+        }
     };
     for target in targets {
         put(&found, target, map)?;
@@ -74,7 +102,7 @@ fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
 }
 
 /// The value of the one source.
-fn take(source: &Source, map: &ResMap) -> Result<Value> {
+fn take(source: &Source, map: &ResMap) -> Result<Found> {
     let candidates = if source.name.is_empty() {
         (0..map.items().len()).collect()
     } else {
@@ -108,7 +136,7 @@ fn take(source: &Source, map: &ResMap) -> Result<Value> {
     let Some(value) = value.filter(is_there) else {
         return Err(Fault::new(format!("the source has no field '{path}'")).on_object(res.subject()).into());
     };
-    part_of(value, source.options.as_ref()).map_err(|fault| fault.on_object(res.subject()).into())
+    part_of(res, value, source.options.as_ref()).map_err(|fault| fault.on_object(res.subject()).into())
 }
 
 fn is_source(source: &Source, res: &Res) -> bool {
@@ -120,20 +148,20 @@ fn is_source(source: &Source, res: &Res) -> bool {
 }
 
 /// The part of a value that the options mean. It keeps the type of the whole where it can be read so.
-fn part_of(value: &Value, options: Option<&FieldOptions>) -> Result<Value, Fault> {
+fn part_of(res: &Res, value: &Value, options: Option<&FieldOptions>) -> Result<Found, Fault> {
     let Some(options) = options.filter(|options| !options.delimiter.is_empty()) else {
-        return Ok(value.clone());
+        return Ok(Found { value: value.clone(), text: res.text_in(value), untyped: false });
     };
     if value.is_object() || value.is_array() {
         return Err(Fault::new("a delimiter needs a scalar"));
     }
-    let text = text_of(value);
+    let text = res.text_in(value);
     let parts: Vec<&str> = text.split(options.delimiter.as_str()).collect();
     let part = usize::try_from(options.index).ok().and_then(|index| parts.get(index));
     let part = part.ok_or_else(|| {
         Fault::new(format!("index {} is beyond the {} parts of the value", options.index, parts.len()))
     })?;
-    Ok((*part).into())
+    Ok(Found { value: (*part).into(), text: (*part).into(), untyped: false })
 }
 
 fn put(found: &Found, target: &Target, map: &mut ResMap) -> Result<()> {
@@ -190,8 +218,11 @@ fn put_in(found: &Found, target: &Target, object: &mut Value) -> Result<(), Faul
     let create = target.options.as_ref().is_some_and(|options| options.create);
     let create = create.then(|| Shape::of(&found.value));
     for path in paths {
+        if create.is_some() && path.is_empty() {
+            return Err(Fault::new("the path is empty").in_field("fieldPaths"));
+        }
         let parts = fieldpath::split(path);
-        if structured::put(object, &parts, &found.value, create).is_ok() {
+        if structured::put(object, &parts, found, create).is_ok() {
             continue;
         }
         let matches =
@@ -214,7 +245,7 @@ fn put_in(found: &Found, target: &Target, object: &mut Value) -> Result<(), Faul
 
 /// Sets a field. A scalar keeps its type, one that was just made has the type that its text has in YAML.
 fn set(field: &mut Value, made: bool, found: &Found, options: Option<&FieldOptions>) -> Result<(), Fault> {
-    let mut text = text_of(&found.value).into_owned();
+    let mut text = found.text.clone();
     let is_scalar = !field.is_object() && !field.is_array();
     let mut joined = false;
     if let Some(options) = options.filter(|options| !options.delimiter.is_empty()) {
@@ -246,14 +277,14 @@ fn join(old: &str, part: &str, options: &FieldOptions) -> String {
 }
 
 /// The text as a value of the type that the field has.
-fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, Fault> {
+pub(super) fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, Fault> {
     let plain = fieldpath::plain(text);
     let same = match (field, &plain) {
         _ if made => true,
         (Value::String(_), _) => return Ok(text.into()),
-        (Value::Bool(_), Value::Bool(_))
-        | (Value::Number(_), Value::Number(_))
-        | (Value::Null, Value::Null) => true,
+        (Value::Bool(_), Value::Bool(_)) | (Value::Null, Value::Null) => true,
+        // A whole number can become a broken one's value, but not the other way round.
+        (Value::Number(old), Value::Number(new)) => old.is_f64() || !new.is_f64(),
         _ => false,
     };
     if same {

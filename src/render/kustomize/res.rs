@@ -5,8 +5,12 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::fieldpath;
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::schema::Schema;
+use super::twins::Twins;
+use crate::model::yaml::{Dialect, Step, WrittenAs, plain_value};
+use crate::render::error::{Fault, Result};
 
 /// The namespace that cluster-scoped kinds count as.
 const NO_NAMESPACE: &str = "_non_namespaceable_";
@@ -111,6 +115,12 @@ pub(crate) struct Res {
     pub(crate) origin: Option<Origin>,
     /// What `alpha.config.kubernetes.io/transformations` says.
     pub(crate) transformations: Vec<Origin>,
+    /// Labels and annotations that stand in several places and are one.
+    pub(crate) twins: Twins,
+    /// How scalars were written whose values do not tell.
+    pub(crate) texts: Vec<WrittenAs>,
+    /// Annotations that were read as something else than strings, with their texts.
+    pub(crate) untyped: Vec<(String, String)>,
 }
 
 /// Splits an `apiVersion`.
@@ -285,6 +295,38 @@ impl Res {
         self.noted = true;
     }
 
+    /// Takes over earlier identities that stand in annotations, where another tool may have left them.
+    pub(crate) fn take_previous(&mut self) {
+        let annotation = |name: &str| {
+            let annotations = self.value.pointer("/metadata/annotations")?;
+            annotations.get(format!("internal.config.kubernetes.io/{name}"))?.as_str()
+        };
+        let all = ["previousNames", "previousNamespaces", "previousKinds"].map(annotation);
+        let [Some(names), Some(namespaces), Some(kinds)] = all else { return };
+        let parts = names.split(',').zip(namespaces.split(',')).zip(kinds.split(','));
+        self.previous = parts
+            .map(|((name, namespace), kind)| Previous {
+                name: name.into(),
+                namespace: namespace.into(),
+                kind: kind.into(),
+            })
+            .collect();
+    }
+
+    /// Refuses names that hold commas, at which kustomize splits its notes of earlier names.
+    pub(crate) fn check_names(&self) -> Result<(), Fault> {
+        let with_comma =
+            |previous: &&Previous| previous.name.contains(',') || previous.namespace.contains(',');
+        match self.previous.iter().find(with_comma) {
+            None => Ok(()),
+            Some(previous) => {
+                let message =
+                    format!("'{}' holds a comma, which the name of a renamed object cannot", previous.name);
+                Err(Fault::new(message).on_object(self.subject()))
+            }
+        }
+    }
+
     /// The metadata, made where absent.
     pub(crate) fn metadata_mut(&mut self) -> Option<&mut Map<String, Value>> {
         let map = self.value.as_object_mut()?;
@@ -328,6 +370,32 @@ impl Res {
         self.id().subject()
     }
 
+    /// The text of a scalar that stands in it, as it was written where that is still known.
+    pub(crate) fn text_in(&self, scalar: &Value) -> String {
+        let mut texts = self.texts.iter();
+        let written = texts.find(|written| {
+            fieldpath::get(&self.value, &written.way).is_some_and(|found| std::ptr::eq(found, scalar))
+                && plain_value(&written.text, Dialect::V3).as_ref() == Ok(scalar)
+        });
+        written.map_or_else(|| text_of(scalar).into_owned(), |written| written.text.clone())
+    }
+
+    /// Puts the texts of scalars into a field whose values are to become a part of others.
+    pub(crate) fn write_as_read(&mut self, path: &[String]) {
+        for written in &self.texts {
+            let keys = written.way.iter().filter_map(|step| match step {
+                Step::Key(key) => Some(key),
+                Step::Index(_) => None,
+            });
+            if keys.eq(path)
+                && let Some(value) = fieldpath::at(&mut self.value, &written.way)
+                && plain_value(&written.text, Dialect::V3).as_ref() == Ok(&*value)
+            {
+                *value = written.text.as_str().into();
+            }
+        }
+    }
+
     /// Whether nothing is left of it.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.value {
@@ -352,6 +420,40 @@ impl Res {
     pub(crate) fn string_map(&self, field: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
         let map = self.metadata(field).and_then(Value::as_object);
         map.into_iter().flatten().map(|(key, value)| (key.as_str(), text_of(value)))
+    }
+
+    /// Notes who made or changed it. Kustomize writes all annotations anew for that.
+    pub(crate) fn note(&mut self, by: &Origin) {
+        match self.origin {
+            // What has no origin was made by the transformer itself.
+            None => self.origin = Some(by.clone()),
+            Some(_) => self.transformations.push(by.clone()),
+        }
+        self.noted = true;
+        self.untyped.clear();
+        self.twins.part_annotations();
+    }
+
+    /// Gives the annotations that were read as something else than strings their values back.
+    pub(crate) fn retype_annotations(&mut self) {
+        let untyped = std::mem::take(&mut self.untyped);
+        let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") else {
+            return;
+        };
+        for (key, text) in untyped {
+            if let Some(value) = annotations.get_mut(&key).filter(|value| **value == text.as_str()) {
+                *value = plain_value(&text, Dialect::V3).unwrap_or_else(|_| text.into());
+            }
+        }
+    }
+
+    /// Turns all annotations into strings, a null into a word.
+    pub(crate) fn write_annotations(&mut self) {
+        if let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") {
+            for value in annotations.values_mut().filter(|value| !value.is_string()) {
+                *value = if value.is_null() { "null".into() } else { text_of(value).into_owned().into() };
+            }
+        }
     }
 
     /// Brings the annotations into the form in which kustomize prints them: notes dropped, all values strings, and no

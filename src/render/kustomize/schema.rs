@@ -13,6 +13,9 @@ use super::res::KindRef;
 /// The document that is built in.
 const BUILT_IN: &str = include_str!("schema.txt");
 
+/// Where the names of its definitions begin, which only another document can ask for.
+const NAMES: &str = "[names]";
+
 /// How many references may lead on to others.
 const REFERENCE_LIMIT: usize = 32;
 
@@ -22,6 +25,8 @@ pub(crate) struct Schema {
     definitions: HashMap<String, Shape>,
     /// By the name of the kind, those of all groups and versions.
     kinds: HashMap<String, Vec<Kind>>,
+    /// Whether what the document does not describe is looked for in the one built in.
+    beside_built_in: bool,
 }
 
 /// What is known about one kind.
@@ -65,6 +70,9 @@ impl Schema {
         let mut schema = Self::default();
         let mut in_kinds = true;
         for line in table.lines().filter(|line| !line.starts_with('#')) {
+            if line == NAMES {
+                break;
+            }
             if line.starts_with('[') {
                 in_kinds = line == "[kinds]";
                 continue;
@@ -86,9 +94,18 @@ impl Schema {
         schema
     }
 
-    /// A document that takes the place of the built-in one for merging. What is not of the expected form is passed over.
-    pub(crate) fn from_openapi(document: &Value) -> Self {
-        let mut schema = Self::default();
+    /// A definition of the built-in document by its name.
+    fn built_in_definition(name: &str) -> Option<Place<'static>> {
+        let (_, names) = BUILT_IN.split_once(NAMES)?;
+        let line = names.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        let schema = Self::built_in();
+        schema.definitions.get(line).map(|shape| Place { schema, shape })
+    }
+
+    /// A document that takes the place of the built-in one for merging, or stands beside it. What is not of the expected
+    /// form is passed over.
+    pub(crate) fn from_openapi(document: &Value, beside_built_in: bool) -> Self {
+        let mut schema = Self { beside_built_in, ..Self::default() };
         for (name, definition) in entries(document, "definitions") {
             schema.definitions.insert(name.clone(), Shape::parse(definition));
             let kinds = definition.get("x-kubernetes-group-version-kind").and_then(Value::as_array);
@@ -159,7 +176,11 @@ impl<'s> Place<'s> {
     fn resolve(self, mut shape: &'s Shape) -> Option<Self> {
         for _ in 0..REFERENCE_LIMIT {
             let Some(reference) = &shape.reference else { return Some(Self { schema: self.schema, shape }) };
-            shape = self.schema.definitions.get(reference)?;
+            shape = match self.schema.definitions.get(reference) {
+                Some(shape) => shape,
+                None if self.schema.beside_built_in => return Schema::built_in_definition(reference),
+                None => return None,
+            };
         }
         None
     }
@@ -263,22 +284,25 @@ mod tests {
 
     #[test]
     fn kinds_of_another_document_are_described_by_it_alone() {
-        let schema = Schema::from_openapi(&json!({
-            "definitions": {
-                "x.Foo": {
-                    "properties": {"spec": {"$ref": "#/definitions/x.Spec"}},
-                    "x-kubernetes-group-version-kind": [{"group": "x", "version": "v1", "kind": "Foo"}],
+        let schema = Schema::from_openapi(
+            &json!({
+                "definitions": {
+                    "x.Foo": {
+                        "properties": {"spec": {"$ref": "#/definitions/x.Spec"}},
+                        "x-kubernetes-group-version-kind": [{"group": "x", "version": "v1", "kind": "Foo"}],
+                    },
+                    "x.Spec": {"properties": {"list": {
+                        "type": "array", "items": {"properties": {}},
+                        "x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": "id",
+                    }}},
+                    "x.Loop": {"$ref": "#/definitions/x.Loop"},
                 },
-                "x.Spec": {"properties": {"list": {
-                    "type": "array", "items": {"properties": {}},
-                    "x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": "id",
-                }}},
-                "x.Loop": {"$ref": "#/definitions/x.Loop"},
-            },
-            "paths": {"/apis/x/v1/namespaces/{namespace}/foos": {
-                "get": {"x-kubernetes-group-version-kind": {"group": "x", "version": "v1", "kind": "Foo"}},
-            }},
-        }));
+                "paths": {"/apis/x/v1/namespaces/{namespace}/foos": {
+                    "get": {"x-kubernetes-group-version-kind": {"group": "x", "version": "v1", "kind": "Foo"}},
+                }},
+            }),
+            false,
+        );
         let list = schema
             .of_kind(KindRef::new("x/v1", "Foo"))
             .unwrap()

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use regex::Regex;
 
 use super::file::Selector;
+use super::pattern;
 use super::res::{Id, KindRef, Res};
 use super::resmap::ResMap;
 use crate::render::error::{Fault, Result};
@@ -28,7 +29,7 @@ impl Pattern {
         if pattern.chars().all(is_plain) {
             return Ok(Self::Text(pattern.into()));
         }
-        let regex = Regex::new(&format!("^(?:{pattern})$")).map_err(|_| {
+        let regex = pattern::compile(&format!("^(?:{pattern})$")).ok_or_else(|| {
             Fault::new(format!("'{pattern}' is not a regular expression")).in_field(format!("target.{field}"))
         })?;
         Ok(Self::Regex(regex))

@@ -50,6 +50,17 @@ pub(crate) struct Step {
 }
 
 impl Transformer {
+    /// Whether it writes to any resource, be it what is there already. For those of which that is not known, the result
+    /// tells.
+    pub(crate) fn touches(&self, map: &ResMap) -> bool {
+        match self {
+            Self::StrategicMerge(patches) => !patches.is_empty(),
+            Self::Patch(patch) => patch.touches(map),
+            Self::Affix(affix) => affix.touches(map),
+            _ => false,
+        }
+    }
+
     fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         match self {
             Self::StrategicMerge(patches) => patches::run_strategic_merge(patches, map, build),
@@ -70,15 +81,13 @@ impl Step {
     /// Runs the transformer and notes it on every object.
     pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
         self.transformer.run(map, build).map_err(|error| error.in_file(&self.file))?;
+        for at in 0..map.items().len() {
+            let res = map.content_mut(at);
+            res.twins.settle(&mut res.value);
+        }
         if let Some(origin) = &self.origin {
             for at in 0..map.items().len() {
-                let res = map.content_mut(at);
-                match res.origin {
-                    // What has no origin was made by the transformer itself.
-                    None => res.origin = Some(origin.clone()),
-                    Some(_) => res.transformations.push(origin.clone()),
-                }
-                res.noted = true;
+                map.content_mut(at).note(origin);
             }
         }
         map.drop_empty();

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::fieldpath::{self, Shape};
+use super::replacements::{Found, typed_as};
 use super::res::text_of;
-use super::splice::{indents, splice};
-use crate::model::yaml;
+use crate::model::yaml::{self, Edit, New};
 use crate::render::error::Fault;
 
 /// Puts a value into the text at the beginning of a path, at what the rest of the path leads to inside it. Fails where
@@ -13,7 +13,7 @@ use crate::render::error::Fault;
 pub(crate) fn put(
     object: &mut Value,
     path: &[String],
-    value: &Value,
+    found: &Found,
     create: Option<Shape>,
 ) -> Result<(), Fault> {
     let (outer, inner) = split(object, path)?;
@@ -26,21 +26,26 @@ pub(crate) fn put(
     if matches.is_empty() {
         return Err(Fault::new("there is no such place in the text"));
     }
-    let mut edited = Some(text.trim().to_owned());
+    let is_json = text.trim_start().starts_with(['{', '[']);
+    let mut edit = if is_json { None } else { Edit::new(&text) };
     for place in &matches {
         let Some(field) = fieldpath::at(&mut content, &place.hops) else { continue };
-        if field.is_object() || field.is_array() {
-            field.clone_from(value);
-        } else if field.is_string() {
-            *field = text_of(value).into_owned().into();
-        } else {
-            *field = fieldpath::plain(&text_of(value));
-        }
+        let part = found.text.as_str();
         let is_scalar = !field.is_object() && !field.is_array();
-        edited = edited.filter(|_| is_scalar).and_then(|text| splice(&text, &place.hops, &text_of(value)));
+        let new = match (is_scalar, place.made) {
+            (true, true) => New::Untyped(part),
+            (true, false) => New::Text(part),
+            (false, _) => New::Value(&found.value),
+        };
+        edit = edit.and_then(|mut edit| edit.set(&place.hops, new).map(|()| edit));
+        *field = match is_scalar {
+            false => found.value.clone(),
+            // A type that the text does not have cannot be written as JSON; as YAML it gets a tag.
+            true if is_json => typed_as(field, place.made, part)?,
+            true => typed_as(field, place.made, part).unwrap_or_else(|_| fieldpath::plain(part)),
+        };
     }
-    let written =
-        edited.filter(|edited| is_faithful(edited, &content)).unwrap_or_else(|| write(&content, &text));
+    let written = edit.map_or_else(|| write(&content, &text), |edit| edit.to_string().trim().to_owned());
     // The way to the text was walked once already, so that it is there.
     if let Some(field) = literal_field(object, outer) {
         *field = written.into();
@@ -82,14 +87,6 @@ fn literal_field<'v>(object: &'v mut Value, path: &[String]) -> Option<&'v mut V
     Some(at)
 }
 
-/// Whether a text that was changed in place says what it should, and stands as kustomize would write it anew.
-fn is_faithful(edited: &str, content: &Value) -> bool {
-    let is_json = edited.starts_with(['{', '[']);
-    !is_json
-        && fieldpath::parse_text(edited).is_ok_and(|read| read == *content)
-        && indents(edited) == indents(&yaml::to_string(content))
-}
-
 /// Writes the content in the format that the text had.
 fn write(content: &Value, before: &str) -> String {
     let is_json = before.trim_start().starts_with(['{', '[']);
@@ -120,7 +117,8 @@ mod tests {
         for (text, expected) in cases {
             let mut object = json!({"data": {"f.yaml": text}});
             let path = fieldpath::split(r"data.f\.yaml.a.c");
-            put(&mut object, &path, &json!("new"), None).unwrap();
+            let found = Found { value: json!("new"), text: "new".into(), untyped: false };
+            put(&mut object, &path, &found, None).unwrap();
             assert_eq!(object["data"]["f.yaml"], expected);
         }
     }

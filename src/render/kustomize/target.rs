@@ -144,10 +144,10 @@ impl<'t, 'b> Target<'t, 'b> {
                 let origin = self.origin.as_ref().map(|origin| origin.append(path));
                 let mut objects = parse::objects(&text, &file)?;
                 for object in &mut objects {
-                    texts::restore(&mut object.value, &text, object.line, true);
+                    object.untyped.extend(texts::restore(&mut object.value, &object.texts, true));
                 }
                 let mut objects: Vec<Res> =
-                    objects.into_iter().map(|object| resource(object.value, &file, origin.clone())).collect();
+                    objects.into_iter().map(|object| resource(object, &file, origin.clone())).collect();
                 for res in &mut objects {
                     self.build.meet(res);
                 }
@@ -228,14 +228,18 @@ impl<'t, 'b> Target<'t, 'b> {
     fn validate(&self, all: &mut Accumulator) -> Result<()> {
         let steps = super::plugins::steps(self, &self.kustomization.validators, "validators")?;
         for step in steps {
+            // What validates is not noted on the objects.
+            let step = Step { origin: None, ..step };
             let before: Vec<serde_json::Value> =
                 all.map.items().iter().map(|res| res.value.clone()).collect();
+            let touches = step.transformer.touches(&all.map);
             step.run(&mut all.map, self.build)?;
             let mut after = all.map.items().iter().map(|res| without_validation_label(&res.value));
-            let same = before.len() == all.map.items().len()
+            let same = !touches
+                && before.len() == all.map.items().len()
                 && before.iter().all(|value| after.next().as_ref() == Some(value));
             if !same {
-                let message = "a validator changed the resources";
+                let message = "a validator changed the resources, or set what they have already";
                 return Err(Fault::new(message).in_field("validators").in_file(&self.file).into());
             }
         }
@@ -256,13 +260,19 @@ fn without_validation_label(value: &serde_json::Value) -> serde_json::Value {
 }
 
 /// A resource as it is read from a file, with the notes that whoever wrote it may have put there.
-pub(crate) fn resource(value: serde_json::Value, file: &str, origin: Option<Origin>) -> Res {
+pub(crate) fn resource(object: parse::Parsed, file: &str, origin: Option<Origin>) -> Res {
+    let parse::Parsed { value, texts, untyped, .. } = object;
     let enabled = |note: &str| {
         let annotations = value.get("metadata").and_then(|metadata| metadata.get("annotations"));
         annotations.and_then(|map| map.get(note)).and_then(serde_json::Value::as_str) == Some("enabled")
     };
     let needs_hash = enabled("internal.config.kubernetes.io/needsHashSuffix");
-    Res { noted: origin.is_some(), origin, needs_hash, ..Res::new(value, file) }
+    let mut res = Res { needs_hash, texts, untyped, ..Res::new(value, file) };
+    res.take_previous();
+    if let Some(origin) = origin {
+        res.note(&origin);
+    }
+    res
 }
 
 /// Collects the transformers that the fields of a kustomization ask for.
@@ -355,13 +365,17 @@ impl Steps<'_, '_, '_> {
             let replicas = SetReplicas { replica: replica.clone(), specs: config.replicas.clone() };
             self.push("ReplicaCountTransformer", Transformer::Replicas(replicas));
         }
-        for (index, image) in kustomization.images.iter().enumerate() {
+        for image in &kustomization.images {
             let image = SetImage::new(image.clone(), config.images.clone());
-            let image = self.place(&format!("images[{index}]"), image)?;
             self.push("ImageTagTransformer", Transformer::Image(image));
         }
         if !kustomization.replacements.is_empty() {
-            let replacements = super::replacements::load(&kustomization.replacements, &target.loader);
+            let mut entries = kustomization.replacements.clone();
+            for entry in &mut entries {
+                // Only in a configuration of its own an empty list is one.
+                entry.targets = entry.targets.take().filter(|targets| !targets.is_empty());
+            }
+            let replacements = super::replacements::load(&entries, &target.loader);
             let replacements = self.place("replacements", replacements)?;
             self.push("ReplacementTransformer", Transformer::Replacements(replacements));
         }

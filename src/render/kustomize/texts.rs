@@ -2,48 +2,36 @@
 
 use serde_json::Value;
 
-use crate::model::yaml::{Dialect, plain_value};
+use super::res::text_of;
+use crate::model::yaml::{Step, WrittenAs};
 
-/// Gives annotations that were read as numbers, booleans or dates their own text back. `text` is that of the file, and
-/// `line` the one at which the object's document begins. With `nulls`, absent values become texts too.
-pub(crate) fn restore(object: &mut Value, text: &str, line: usize, nulls: bool) {
+/// Gives annotations that were read as numbers, booleans or dates their own text back, and returns them. `texts` tells
+/// how scalars of the object were written. With `nulls`, absent values become texts too.
+pub(crate) fn restore(object: &mut Value, texts: &[WrittenAs], nulls: bool) -> Vec<(String, String)> {
     let metadata = object.get_mut("metadata");
     let annotations = metadata.and_then(|metadata| metadata.get_mut("annotations"));
-    let Some(Value::Object(annotations)) = annotations else { return };
+    let Some(Value::Object(annotations)) = annotations else { return Vec::new() };
+    let mut restored = Vec::new();
     for (key, value) in annotations {
-        let wanted = match value {
-            Value::Number(_) | Value::Bool(_) => true,
-            Value::Null => nulls,
-            // A date without quotes is written out in full when it is read.
-            Value::String(text) => is_full_date(text),
-            _ => false,
-        };
-        if wanted {
-            *value = raw(text, line, key, value).into();
-        }
-    }
-}
-
-fn is_full_date(text: &str) -> bool {
-    text.len() >= 20 && text.ends_with('Z') && text.as_bytes().get(10) == Some(&b'T')
-}
-
-/// The text of a scalar without quotes that stands behind `key` and means `value`.
-fn raw(text: &str, line: usize, key: &str, value: &Value) -> String {
-    for line in text.lines().skip(line.saturating_sub(1)) {
-        let mut rest = line;
-        while let Some(at) = rest.find(key) {
-            rest = &rest[at + key.len()..];
-            let after = rest.trim_start_matches(['"', '\'']).trim_start();
-            let Some(scalar) = after.strip_prefix(':') else { continue };
-            let end = scalar.find([',', '}']).unwrap_or(scalar.len());
-            let scalar = scalar[..end].split(" #").next().unwrap_or_default().trim();
-            if plain_value(scalar, Dialect::V3).as_ref() == Ok(value) {
-                return scalar.into();
+        let written = texts.iter().find(|written| is_annotation(&written.way, key));
+        let text = match (&*value, written) {
+            (Value::Null, _) if !nulls => continue,
+            (Value::Number(_) | Value::Bool(_) | Value::Null | Value::String(_), Some(written)) => {
+                written.text.clone()
             }
-        }
+            (Value::Null, None) => "null".into(),
+            (Value::Number(_) | Value::Bool(_), None) => text_of(value).into_owned(),
+            (Value::String(_) | Value::Array(_) | Value::Object(_), _) => continue,
+        };
+        *value = text.as_str().into();
+        restored.push((key.clone(), text));
     }
-    super::res::text_of(value).into_owned()
+    restored
+}
+
+fn is_annotation(way: &[Step], key: &str) -> bool {
+    let is = |step: &Step, name: &str| matches!(step, Step::Key(key) if key == name);
+    matches!(way, [first, second, last] if is(first, "metadata") && is(second, "annotations") && is(last, key))
 }
 
 #[cfg(test)]
@@ -51,14 +39,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::yaml::{Dialect, documents};
 
     #[test]
     fn annotations_keep_their_text() {
-        let text = "metadata: {annotations: {a: 1.10, \"b\": 0644}}\nmetadata:\n  annotations:\n    c: True # yes\n    d:\n";
-        let mut object =
-            json!({"metadata": {"annotations": {"a": 1.1, "b": 420, "c": true, "d": null, "e": "x"}}});
-        restore(&mut object, text, 1, true);
-        let expected = json!({"a": "1.10", "b": "0644", "c": "True", "d": "", "e": "x"});
-        assert_eq!(object["metadata"]["annotations"], expected);
+        let text = "metadata:\n  annotations:\n    \"a\": 1.10\n    b: 0644\n    c: True # yes\n    d:\n    e: x\n    f: 5\n    g: 2020-01-01\n    h: null\n";
+        let mut document = documents(text, Dialect::V3).unwrap().remove(0);
+        restore(&mut document.value, &document.texts, true);
+        let expected = json!({
+            "a": "1.10", "b": "0644", "c": "True", "d": "", "e": "x", "f": "5", "g": "2020-01-01", "h": "null"});
+        assert_eq!(document.value["metadata"]["annotations"], expected);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::glob;
 use super::{DEPTH_LIMIT, SIZE_LIMIT, SubstituteError, Variables};
 
 /// An expanded text.
@@ -50,16 +51,16 @@ struct Reader<'t, 'v> {
 /// What an expression does with the variable's value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operator {
+    /// The value as it is.
+    Plain,
     /// `:-`, `:=`, `=`, `:+`, `:?`: the default where the value is empty. envsubst does not tell them apart.
     Default,
     /// `:offset` and `:offset:length`, in bytes.
     Substring,
     /// `/`, `//`, `/#`, `/%`: literal replacement.
     Replace(Where),
-    /// `#`, `##`: cuts the shortest or longest match of a glob from the front.
-    CutFront { longest: bool },
-    /// `%`, `%%`: from the back.
-    CutBack { longest: bool },
+    /// `#`, `##`, `%`, `%%`: cuts the shortest or longest match of a glob.
+    Cut { back: bool, longest: bool },
     /// `^`, `^^`, `,`, `,,`.
     Case { upper: bool, all: bool },
 }
@@ -84,15 +85,30 @@ const OPERATORS: &[(&str, Operator)] = &[
     ("/#", Operator::Replace(Where::Front)),
     ("/%", Operator::Replace(Where::Back)),
     ("/", Operator::Replace(Where::First)),
-    ("##", Operator::CutFront { longest: true }),
-    ("#", Operator::CutFront { longest: false }),
-    ("%%", Operator::CutBack { longest: true }),
-    ("%", Operator::CutBack { longest: false }),
+    ("##", Operator::Cut { back: false, longest: true }),
+    ("#", Operator::Cut { back: false, longest: false }),
+    ("%%", Operator::Cut { back: true, longest: true }),
+    ("%", Operator::Cut { back: true, longest: false }),
     ("^^", Operator::Case { upper: true, all: true }),
+    ("^,", Operator::Plain),
     ("^", Operator::Case { upper: true, all: false }),
     (",,", Operator::Case { upper: false, all: true }),
+    (",^", Operator::Plain),
     (",", Operator::Case { upper: false, all: false }),
 ];
+
+/// How far an argument goes, and whether a backslash and a dollar escape in it.
+#[derive(Clone, Copy)]
+struct Extent {
+    ends: &'static [char],
+    escapes: bool,
+}
+
+const UP_TO_BRACE: Extent = Extent { ends: &['}'], escapes: false };
+const OFFSET: Extent = Extent { ends: &[':', '}'], escapes: false };
+/// A brace belongs to the text that is looked for.
+const PATTERN: Extent = Extent { ends: &['/'], escapes: true };
+const REPLACEMENT: Extent = Extent { ends: &['}'], escapes: true };
 
 impl<'t> Reader<'t, '_> {
     fn rest(&self) -> &'t str {
@@ -124,64 +140,99 @@ impl<'t> Reader<'t, '_> {
         }
         let operator = OPERATORS.iter().find(|(text, _)| self.take(text)).map(|(_, operator)| *operator);
         let Some(operator) = operator else { return Err(self.syntax("missing closing brace", start)) };
-        let separator = match operator {
-            Operator::Replace(_) => Some('/'),
-            Operator::Substring => Some(':'),
-            _ => None,
-        };
-        let first = self.argument(separator, start, depth)?;
-        let second = if separator.is_some_and(|separator| self.take(separator.encode_utf8(&mut [0; 4]))) {
-            Some(self.argument(None, start, depth)?)
-        } else {
-            None
-        };
+        let arguments = self.arguments(operator, start, depth)?;
         self.close(start)?;
         let value = match operator {
             Operator::Default => self.defined(name).unwrap_or_default(),
             _ => self.value(name),
         }
         .to_owned();
-        apply(operator, &value, &first, second.as_deref()).map_err(|cause| self.syntax(cause, start))
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        apply(operator, &value, &arguments).map_err(|cause| self.syntax(cause, start))
     }
 
     fn name(&mut self) -> Option<&'t str> {
         let rest = self.rest();
-        let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+        let end = rest.find(|c: char| c != '_' && !c.is_alphanumeric()).unwrap_or(rest.len());
         self.at += end;
         (end > 0).then(|| &rest[..end])
     }
 
     fn close(&mut self, start: usize) -> Result<(), SubstituteError> {
-        if self.take("}") { Ok(()) } else { Err(self.syntax("missing closing brace", start)) }
+        if self.take("}") {
+            return Ok(());
+        }
+        let cause = if self.rest().is_empty() { "missing closing brace" } else { "bad substitution" };
+        Err(self.syntax(cause, start))
     }
 
-    /// A text up to the closing brace or the separator, in which expressions are expanded and `\` escapes `/` and itself.
-    fn argument(
+    fn arguments(
         &mut self,
-        separator: Option<char>,
+        operator: Operator,
         start: usize,
         depth: usize,
-    ) -> Result<String, SubstituteError> {
+    ) -> Result<Vec<String>, SubstituteError> {
+        let mut arguments = Vec::new();
+        match operator {
+            Operator::Plain | Operator::Case { .. } => {}
+            Operator::Default => {
+                while !self.rest().starts_with('}') {
+                    arguments.push(self.argument(UP_TO_BRACE, start, depth)?);
+                }
+            }
+            Operator::Cut { .. } => arguments.push(self.argument(UP_TO_BRACE, start, depth)?),
+            Operator::Substring => {
+                arguments.push(self.argument(OFFSET, start, depth)?);
+                if self.separators(':') {
+                    arguments.push(self.argument(UP_TO_BRACE, start, depth)?);
+                }
+            }
+            Operator::Replace(_) => {
+                arguments.push(self.argument(PATTERN, start, depth)?);
+                if !self.separators('/') {
+                    return Err(self.syntax("bad substitution", start));
+                }
+                if !self.rest().starts_with('}') {
+                    arguments.push(self.argument(REPLACEMENT, start, depth)?);
+                }
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// Several separators count as one.
+    fn separators(&mut self, separator: char) -> bool {
+        let rest = self.rest().trim_start_matches(separator);
+        let found = rest.len() < self.rest().len();
+        self.at = self.text.len() - rest.len();
+        found
+    }
+
+    /// One expression, or a text up to where the argument or an expression begins or ends; never an empty one.
+    fn argument(&mut self, extent: Extent, start: usize, depth: usize) -> Result<String, SubstituteError> {
+        if self.take("${") {
+            return self.expression(depth + 1);
+        }
         let mut out = String::new();
         while let Some(next) = self.rest().chars().next() {
-            if next == '}' || Some(next) == separator {
-                return Ok(out);
+            if self.rest().starts_with("${") {
+                break;
             }
-            if self.take("${") {
-                out.push_str(&self.expression(depth + 1)?);
-            } else if self.take("\\/") {
-                out.push('/');
-            } else if self.take("\\\\") {
-                out.push('\\');
+            let escaped = ["$$", "\\/", "\\\\"].into_iter().find(|text| extent.escapes && self.take(text));
+            if let Some(escaped) = escaped {
+                out.push_str(&escaped[1..]);
+            } else if extent.ends.contains(&next) {
+                break;
             } else {
                 out.push(next);
                 self.at += next.len_utf8();
             }
-            if out.len() > SIZE_LIMIT {
-                return Err(SubstituteError::TooLarge);
-            }
         }
-        Err(self.syntax("missing closing brace", start))
+        match (out.is_empty(), self.rest().is_empty()) {
+            (true, true) => Err(self.syntax("missing closing brace", start)),
+            (true, false) => Err(self.syntax("unable to parse substitution within function", start)),
+            (false, _) => Ok(out),
+        }
     }
 
     /// The value of a variable that must be defined; empty where it is not, with a note of that under `strict`.
@@ -210,106 +261,88 @@ impl<'t> Reader<'t, '_> {
     }
 }
 
-fn apply(operator: Operator, value: &str, first: &str, second: Option<&str>) -> Result<String, &'static str> {
+fn apply(operator: Operator, value: &str, arguments: &[&str]) -> Result<String, &'static str> {
+    let first = arguments.first().copied().unwrap_or_default();
+    let second = arguments.get(1).copied();
     Ok(match operator {
-        Operator::Default if value.is_empty() => first.to_owned(),
-        Operator::Default => value.to_owned(),
+        Operator::Default if value.is_empty() => arguments.concat(),
+        Operator::Default | Operator::Plain => value.to_owned(),
         Operator::Substring => substring(value, first, second)?.to_owned(),
-        Operator::Replace(which) => replace(which, value, first, second.ok_or("bad substitution")?),
-        Operator::CutFront { longest } => {
-            let mut ends = boundaries(value);
-            let end = if longest {
-                ends.rev().find(|end| glob(first, &value[..*end]))
-            } else {
-                ends.find(|end| glob(first, &value[..*end]))
-            };
-            value[end.unwrap_or(0)..].to_owned()
-        }
-        Operator::CutBack { longest } => {
-            let mut starts = boundaries(value);
-            let start = if longest {
-                starts.find(|start| glob(first, &value[*start..]))
-            } else {
-                starts.rev().find(|start| glob(first, &value[*start..]))
-            };
-            value[..start.unwrap_or(value.len())].to_owned()
-        }
+        Operator::Replace(which) => replace(which, value, first, second),
+        Operator::Cut { back: false, longest } => cut(value, first, longest)?,
+        Operator::Cut { back: true, longest } => reversed(&cut(&reversed(value), &reversed(first), longest)?),
         Operator::Case { upper, all } => change_case(value, upper, all),
     })
 }
 
-fn boundaries(value: &str) -> impl DoubleEndedIterator<Item = usize> + '_ {
-    (0..=value.len()).filter(|index| value.is_char_boundary(*index))
+fn reversed(text: &str) -> String {
+    text.chars().rev().collect()
 }
 
+/// What is left when the shortest or longest start that matches is cut off; all of it where the pattern is malformed.
+fn cut(value: &str, pattern: &str, longest: bool) -> Result<String, &'static str> {
+    let mut end = 0;
+    for length in (1..=value.len()).rev() {
+        match glob::matches(pattern.as_bytes(), &value.as_bytes()[..length]) {
+            Err(glob::BadPattern) => return Ok(value.to_owned()),
+            Ok(true) => {
+                end = length;
+                if longest {
+                    break;
+                }
+            }
+            Ok(false) => {}
+        }
+    }
+    value.get(end..).map(ToOwned::to_owned).ok_or(SPLIT)
+}
+
+const SPLIT: &str = "the result would cut a character in two";
+
 fn substring<'a>(value: &'a str, offset: &str, length: Option<&str>) -> Result<&'a str, &'static str> {
-    const SPLIT: &str = "the offset or length cuts a character in two";
     // What is not a number leaves the value as it is.
     let Ok(offset) = offset.parse::<i64>() else { return Ok(value) };
     let size = i64::try_from(value.len()).unwrap_or(i64::MAX);
-    let start = if offset < 0 { (size + offset).max(0) } else { offset.min(size) };
+    let start = if offset < 0 { size.saturating_add(offset).max(0) } else { offset.min(size) };
     let end = match length.map(str::parse::<i64>) {
         None => size,
         Some(Err(_)) => return Ok(value),
-        Some(Ok(length)) if length < 0 => return Err("a negative length"),
+        // A negative length counts from the end.
+        Some(Ok(length)) if length < 0 => size.saturating_add(length).max(start),
         Some(Ok(length)) => start.saturating_add(length).min(size),
     };
     let range = usize::try_from(start).unwrap_or(0)..usize::try_from(end).unwrap_or(0);
+    if range.is_empty() {
+        return Ok("");
+    }
     value.get(range).ok_or(SPLIT)
 }
 
-fn replace(which: Where, value: &str, from: &str, to: &str) -> String {
-    match which {
-        Where::First => value.replacen(from, to, 1),
-        Where::All => value.replace(from, to),
-        Where::Front => value.strip_prefix(from).map_or_else(|| value.into(), |rest| format!("{to}{rest}")),
-        Where::Back => value.strip_suffix(from).map_or_else(|| value.into(), |rest| format!("{rest}{to}")),
+fn replace(which: Where, value: &str, from: &str, to: Option<&str>) -> String {
+    match (which, to) {
+        (Where::First, to) => value.replacen(from, to.unwrap_or_default(), 1),
+        (Where::All, to) => value.replace(from, to.unwrap_or_default()),
+        // At the ends nothing is replaced by nothing.
+        (Where::Front | Where::Back, None) => value.into(),
+        (Where::Front, Some(to)) => {
+            value.strip_prefix(from).map_or_else(|| value.into(), |rest| format!("{to}{rest}"))
+        }
+        (Where::Back, Some(to)) => {
+            value.strip_suffix(from).map_or_else(|| value.into(), |rest| format!("{rest}{to}"))
+        }
     }
 }
 
 fn change_case(value: &str, upper: bool, all: bool) -> String {
-    let change = |text: &str| if upper { text.to_uppercase() } else { text.to_lowercase() };
+    // Go knows no letter that becomes several.
+    let change = |c: char| {
+        let mut changed: Vec<char> =
+            if upper { c.to_uppercase().collect() } else { c.to_lowercase().collect() };
+        changed.pop().filter(|_| changed.is_empty()).unwrap_or(c)
+    };
     if all {
-        return change(value);
+        return value.chars().map(change).collect();
     }
-    let first = value.chars().next().map_or(0, char::len_utf8);
-    change(&value[..first]) + &value[first..]
-}
-
-/// Whether a glob of `*`, `?` and `\` matches a whole text. Linear in memory, without recursion.
-fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // Where to go on when what follows the last star does not match: the star takes one character more.
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() || p < pattern.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                star = Some((p, t));
-                p += 1;
-                continue;
-            }
-            Some('?') if t < text.len() => {
-                (p, t) = (p + 1, t + 1);
-                continue;
-            }
-            Some('\\') if pattern.get(p + 1).is_some() && pattern.get(p + 1) == text.get(t) => {
-                (p, t) = (p + 2, t + 1);
-                continue;
-            }
-            Some(c) if *c != '\\' && *c != '?' && Some(c) == text.get(t) => {
-                (p, t) = (p + 1, t + 1);
-                continue;
-            }
-            _ => {}
-        }
-        match star {
-            Some((at, taken)) if taken < text.len() => {
-                star = Some((at, taken + 1));
-                (p, t) = (at + 1, taken + 1);
-            }
-            _ => return false,
-        }
-    }
-    true
+    let mut chars = value.chars();
+    chars.next().map(change).into_iter().chain(chars).collect()
 }

@@ -1,8 +1,9 @@
 module lockgate.invalid/oracle
 
-go 1.24.0
+go 1.26.0
 
 require (
+	github.com/fluxcd/pkg/envsubst v1.7.1
 	k8s.io/kube-openapi v0.0.0-20241212222426-2c72e554b1e7
 	sigs.k8s.io/kustomize/api v0.21.1
 	sigs.k8s.io/kustomize/kyaml v0.21.1

@@ -15,9 +15,11 @@ import (
 type request struct {
 	Op     string            `json:"op"`
 	Text   string            `json:"text,omitempty"`
-	Patch  string            `json:"patch,omitempty"`
 	Files  map[string]string `json:"files,omitempty"`
 	Target string            `json:"target,omitempty"`
+
+	Variables map[string]string `json:"variables,omitempty"`
+	Strict    bool              `json:"strict,omitempty"`
 }
 
 type response struct {
@@ -30,6 +32,8 @@ var operations = map[string]func(request) ([]json.RawMessage, error){
 	"v3":     readV3,
 	"build":  build,
 	"schema": schema,
+
+	"substitute": substitute,
 }
 
 func answer(r request) (out response) {

@@ -20,7 +20,7 @@ const (
 )
 
 // schema prints what kustomize's built-in OpenAPI document says about merging lists, as an OpenAPI document that holds
-// nothing else, and which of its kinds are namespaced.
+// nothing else, which of its kinds are namespaced, and the names of the definitions in the order of their numbers.
 func schema(request) ([]json.RawMessage, error) {
 	openapi.ResetOpenAPI()
 	definitions := openapi.Schema().Definitions
@@ -57,7 +57,7 @@ func schema(request) ([]json.RawMessage, error) {
 			noteScope(scopes, kind.(map[string]any))
 		}
 	}
-	document, err := json.Marshal(map[string]any{"definitions": kept, "namespaced": scopes})
+	document, err := json.Marshal(map[string]any{"definitions": kept, "namespaced": scopes, "names": names})
 	return []json.RawMessage{document}, err
 }
 

@@ -1,5 +1,7 @@
 //! Random folders: a base, overlays and components, with features and scalars drawn from small pools, so that they meet.
 
+mod more;
+
 use std::fmt::Write as _;
 
 use super::super::random::Random;
@@ -39,8 +41,9 @@ fn folder(random: &mut Random, files: &mut Files, name: &str, below: &[String]) 
     if !resources.is_empty() {
         let _ = writeln!(lines, "resources:\n- {}", resources.join("\n- "));
     }
-    for _ in 0..random.below(4) {
-        let feature = random.pick(FEATURES);
+    for _ in 0..random.below(5) {
+        let features = if random.one_in(3) { more::FEATURES } else { FEATURES };
+        let feature = random.pick(features);
         let text = feature(random, files, name);
         let field = text.split(':').next().unwrap_or_default().to_owned();
         // Each field stands once.
@@ -323,14 +326,15 @@ fn resource(random: &mut Random) -> String {
     let name = *random.pick(NAMES);
     let namespace =
         if random.one_in(4) { format!("\n  namespace: {}", random.pick(NAMESPACES)) } else { String::new() };
-    let labels = if random.one_in(2) { format!("\n  labels: {{app: {name}}}") } else { String::new() };
+    let labels = if random.one_in(2) { format!("\n  labels:\n    app: {name}") } else { String::new() };
     let annotations = if random.one_in(4) {
         format!("\n  annotations: {{note: {}}}", random.pick(&["x", "\"1\"", "y1"]))
     } else {
         String::new()
     };
     let metadata = format!("metadata:\n  name: {name}{namespace}{labels}{annotations}\n");
-    match random.below(10) {
+    match random.below(13) {
+        10..=12 => more::resource(random, name, &metadata),
         0..=2 => workload(random, "Deployment", name, &metadata),
         3 => workload(random, "StatefulSet", name, &metadata),
         4 => format!(

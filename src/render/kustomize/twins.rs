@@ -1,0 +1,123 @@
+//! Labels and annotations that stand in several places of an object and are one.
+//!
+//! When `commonLabels` or `commonAnnotations` sets a pair where it was not, kustomize puts one and the same node into all
+//! those places. A later change to one of them, by `labels`, by a strategic merge patch or by a replacement, shows in
+//! all, selectors included. What writes a mapping anew parts its nodes from the others.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::fieldspec::{Field, selects};
+use super::file::Pairs;
+use super::res::Res;
+
+/// The groups of one object.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Twins(Vec<Group>);
+
+#[derive(Debug, Clone)]
+struct Group {
+    value: Value,
+    /// JSON pointers.
+    places: Vec<String>,
+}
+
+/// A key that is set, and a JSON pointer to it.
+pub(crate) type Place<'p> = (&'p str, String);
+
+/// Where the keys of some pairs stand in the mappings that field specifications mean; nothing where only one
+/// specification means the object, which then has nothing to share.
+pub(crate) fn places<'p>(res: &Res, fields: &[Field<'_>], pairs: &'p Pairs) -> Vec<Place<'p>> {
+    let mut found = Vec::new();
+    let gvk = res.gvk();
+    let meant: Vec<&Field<'_>> = fields.iter().filter(|field| selects(field.spec, gvk)).collect();
+    if meant.len() > 1 {
+        for field in meant {
+            collect(&res.value, &field.path, pairs, &mut String::new(), &mut found);
+        }
+    }
+    found
+}
+
+fn collect<'p>(
+    value: &Value,
+    path: &[String],
+    pairs: &'p Pairs,
+    pointer: &mut String,
+    found: &mut Vec<Place<'p>>,
+) {
+    let length = pointer.len();
+    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    match (value, path.split_first()) {
+        (Value::Array(items), _) => {
+            for (at, item) in items.iter().enumerate() {
+                let _ = write!(pointer, "/{at}");
+                collect(item, path, pairs, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+        (Value::Object(map), None) => {
+            let there = pairs.keys().filter(|key| map.contains_key(*key));
+            found.extend(there.map(|key| (key.as_str(), format!("{pointer}/{}", escaped(key)))));
+        }
+        (Value::Object(map), Some((part, rest))) => {
+            let name = part.strip_suffix("[]").unwrap_or(part);
+            if let Some(field) = map.get(name) {
+                pointer.push('/');
+                pointer.push_str(&escaped(name));
+                collect(field, rest, pairs, pointer, found);
+                pointer.truncate(length);
+            }
+        }
+        _ => {}
+    }
+}
+
+impl Twins {
+    /// Notes the places that are there now and were not `before`.
+    pub(crate) fn note(&mut self, object: &Value, before: &[Place<'_>], now: Vec<Place<'_>>) {
+        let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+        for (key, pointer) in now.into_iter().filter(|place| !before.contains(place)) {
+            match groups.iter_mut().find(|group| group.0 == key) {
+                Some((_, places)) if places.contains(&pointer) => {}
+                Some((_, places)) => places.push(pointer),
+                None => groups.push((key, vec![pointer])),
+            }
+        }
+        for (_, places) in groups.into_iter().filter(|(_, places)| places.len() > 1) {
+            if let Some(value) = object.pointer(&places[0]).cloned() {
+                self.0.push(Group { value, places });
+            }
+        }
+    }
+
+    /// Brings a change to one place of a group into the others.
+    pub(crate) fn settle(&mut self, object: &mut Value) {
+        for group in &mut self.0 {
+            group.places.retain(|place| object.pointer(place).is_some());
+            let mut changed = group.places.iter().rev().filter_map(|place| object.pointer(place));
+            let Some(changed) = changed.find(|value| **value != group.value).cloned() else { continue };
+            for place in &group.places {
+                if let Some(value) = object.pointer_mut(place) {
+                    value.clone_from(&changed);
+                }
+            }
+            group.value = changed;
+        }
+        self.0.retain(|group| group.places.len() > 1);
+    }
+
+    /// Parts those in the annotations of the object itself from the others.
+    pub(crate) fn part_annotations(&mut self) {
+        for group in &mut self.0 {
+            group.places.retain(|place| !place.starts_with("/metadata/annotations/"));
+        }
+        self.0.retain(|group| group.places.len() > 1);
+    }
+
+    /// Parts all of them.
+    pub(crate) fn part(&mut self) {
+        self.0.clear();
+    }
+}
