@@ -148,3 +148,59 @@ fn typical_mistakes_are_told_with_file_field_and_object() {
     }
     assert!(wrong.is_empty(), "the messages are now:\n{wrong}");
 }
+
+/// What Flux makes of a folder `a` with the `spec` of a Kustomization object.
+struct Laid {
+    group: String,
+    files: BTreeMap<String, String>,
+    spec: Value,
+    /// The documents; `None` where it refuses.
+    documents: Option<Vec<Value>>,
+}
+
+/// Reads the table: `== name` begins a group of cases on the same files, `-- path` a file, `## spec` a case, `>> ` goes
+/// before each of its documents, and `>!` stands for a refusal.
+fn laid_over(table: &str) -> Vec<Laid> {
+    let (mut group, mut files, mut path): (String, BTreeMap<String, String>, String) = Default::default();
+    let mut cases: Vec<Laid> = Vec::new();
+    for line in table.lines() {
+        if let Some(name) = line.strip_prefix("== ") {
+            (group, files) = (name.into(), BTreeMap::new());
+        } else if let Some(file) = line.strip_prefix("-- ") {
+            path = file.into();
+            files.insert(path.clone(), String::new());
+        } else if let Some(spec) = line.strip_prefix("## ") {
+            let spec = serde_json::from_str(spec).unwrap();
+            let (group, files) = (group.clone(), files.clone());
+            cases.push(Laid { group, files, spec, documents: Some(Vec::new()) });
+        } else if line == ">!" {
+            cases.last_mut().unwrap().documents = None;
+        } else if let Some(document) = line.strip_prefix(">> ") {
+            let documents = cases.last_mut().unwrap().documents.as_mut().unwrap();
+            documents.push(serde_json::from_str(document).unwrap());
+        } else {
+            let text = files.get_mut(&path).unwrap();
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    cases
+}
+
+#[test]
+fn a_kustomization_object_is_laid_over_a_folder_as_flux_does_it() {
+    let cases = laid_over(include_str!("kustomize/flux.txt"));
+    assert!(cases.len() > 100);
+    let mut wrong = Vec::new();
+    for Laid { group, files, spec, documents } in cases {
+        let overlay = Overlay::from_spec(&spec).unwrap();
+        let recipe = Recipe { path: "a".into(), flavour: Flavour::Flux(Box::new(overlay)) };
+        let built = build(&Tree::in_memory(files), &recipe);
+        let built =
+            built.map(|output| output.objects.into_iter().map(|built| built.value).collect::<Vec<_>>());
+        if built.as_ref().ok() != documents.as_ref() {
+            wrong.push(format!("{group} {spec}\n  Flux:     {documents:?}\n  lockgate: {built:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
