@@ -6,8 +6,16 @@ IMAGE ?= ghcr.io/lockgate/lockgate:$(shell sed -n 's/^version = "\(.*\)"/\1/p' C
 # One static file: no libc, no shell and no other file is needed in the image.
 STATIC_FLAGS = -C target-feature=+crt-static
 
+# What libFuzzer needs of the compiler; cargo-fuzz passes the same. Only the fuzz targets are built with it.
+FUZZ_FLAGS = --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+# How long each target is fuzzed.
+FUZZ_SECONDS ?= 300
+FUZZ_TARGETS ?= yaml kustomization strategic_merge json6902 substitution
+
 .DEFAULT_GOAL := help
-.PHONY: help build release unit test lint fmt deny demo down bench image
+.PHONY: help build release unit test lint fmt deny demo down bench fuzz image
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -48,6 +56,14 @@ bench: release ## the figures that README states, against the floor in the same 
 	tests/harness/scripts/install-tools.sh
 	tests/controlplane/build.sh
 	RUSTFLAGS="$(STATIC_FLAGS)" LOCKGATE=$(CURDIR)/target/$(TARGET)/release/lockgate $(CARGO) bench --locked --target $(TARGET)
+
+fuzz: ## feed the renderer what nobody would write; FUZZ_SECONDS for each of FUZZ_TARGETS
+	cd fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --locked --release --target $(TARGET)
+	cd fuzz && target/$(TARGET)/release/seeds && for target in $(FUZZ_TARGETS); do \
+		mkdir -p artifacts/$$target && \
+		target/$(TARGET)/release/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
+			-dict=words.dict -artifact_prefix=artifacts/$$target/ corpus/$$target || exit 1; \
+	done
 
 image: release ## the container image, with buildah or docker
 	tests/harness/scripts/image.sh "$(IMAGE)" target/$(TARGET)/release/lockgate

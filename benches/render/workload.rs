@@ -110,23 +110,25 @@ patches:
 
 /// Four objects that refer to one another.
 fn application(name: &str) -> String {
-    format!(
-        "\
+    APPLICATION.replace("NAME", name)
+}
+
+const APPLICATION: &str = "\
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {name}
+  name: NAME
   labels:
-    app.kubernetes.io/name: {name}
+    app.kubernetes.io/name: NAME
 spec:
   replicas: 2
   selector:
     matchLabels:
-      app.kubernetes.io/name: {name}
+      app.kubernetes.io/name: NAME
   template:
     metadata:
       labels:
-        app.kubernetes.io/name: {name}
+        app.kubernetes.io/name: NAME
     spec:
       containers:
       - name: app
@@ -139,7 +141,7 @@ spec:
         - name: LOG_LEVEL
           valueFrom:
             configMapKeyRef:
-              name: {name}-env
+              name: NAME-env
               key: LOG_LEVEL
         volumeMounts:
         - name: files
@@ -147,15 +149,15 @@ spec:
       volumes:
       - name: files
         configMap:
-          name: {name}-files
+          name: NAME-files
 ---
 apiVersion: v1
 kind: Service
 metadata:
-  name: {name}
+  name: NAME
 spec:
   selector:
-    app.kubernetes.io/name: {name}
+    app.kubernetes.io/name: NAME
   ports:
   - name: http
     port: 80
@@ -164,22 +166,20 @@ spec:
 apiVersion: v1
 kind: ConfigMap
 metadata:
-  name: {name}-env
+  name: NAME-env
 data:
   LOG_LEVEL: info
 ---
 apiVersion: v1
 kind: ConfigMap
 metadata:
-  name: {name}-files
+  name: NAME-files
 data:
   app.conf: |
     listen = 8080
     # The name that clients see.
-    name = \"{name}\"
-"
-    )
-}
+    name = \"NAME\"
+";
 
 /// A definition of about 58 KB, most of it descriptions and fields in fields.
 fn definition(number: usize) -> String {

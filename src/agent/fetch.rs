@@ -8,7 +8,7 @@ use super::Shared;
 use super::report::{ReportError, Subject};
 use super::world::{Seen, tree_digest};
 use crate::api::{GitRepository, GitRepositoryStatus, Kind as _, Metadata, keys};
-use crate::model::{Key, Revision};
+use crate::model::{Digest, Key, Revision};
 use crate::pipeline::ports::{DataKind, Reads as _};
 use crate::queue::{Event, Next, RunId};
 use crate::source::git::{Credentials, Fetched, GitUrl, Reference, Request};
@@ -41,15 +41,53 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
     let started = Instant::now();
     let fetched = |revision, next| Event::Fetched { source: key.clone(), run, revision, next };
     let Some((seen, held)) = shared.world.source(&key) else { return fetched(None, Next::Changed) };
+    if seen.metadata().deletion_timestamp.is_some() {
+        let next = let_go(&shared, &key, seen.metadata()).await;
+        return fetched(held.map(|held| identity(&held, ignored_before(&seen))), next);
+    }
     let found = guarded(look(&shared, &seen, held.as_ref())).await;
     let is_success = matches!(found.outcome, FetchOutcome::Fetched { .. } | FetchOutcome::Unchanged { .. });
     if let Some(snapshot) = &found.snapshot {
         shared.world.store(&key, snapshot.clone());
     }
-    let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| snapshot.revision.to_string());
+    let ignore = if is_success { ignored_now(&seen) } else { ignored_before(&seen) };
+    let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| identity(snapshot, ignore));
     let next = report(&shared, &key, &seen, &found).await;
     shared.metrics.ended(GitRepository::KIND, &key, started.elapsed(), is_success);
     fetched(held, next)
+}
+
+/// What tells one state of a source from another: its revision, and what was left out of it.
+fn identity(snapshot: &Snapshot, ignore: Option<&str>) -> String {
+    let without = ignore.map(|ignore| format!(" without {}", Digest::of(ignore))).unwrap_or_default();
+    format!("{}{without}", snapshot.revision)
+}
+
+fn ignored_now(seen: &Seen<GitRepository>) -> Option<&str> {
+    match seen {
+        Seen::Sound(repository) => repository.spec.ignore.as_deref(),
+        Seen::Malformed { .. } => None,
+    }
+}
+
+fn ignored_before(seen: &Seen<GitRepository>) -> Option<&str> {
+    match seen {
+        Seen::Sound(repository) => repository.status.observed_ignore.as_deref(),
+        Seen::Malformed { .. } => None,
+    }
+}
+
+/// Takes off the finalizer that Flux leaves on its sources. Nothing of ours is to be cleaned up.
+async fn let_go(shared: &Shared, key: &Key, metadata: &Metadata) -> Next {
+    let subject = Subject::of::<GitRepository>(key, &metadata.uid);
+    match shared.reporter.let_go(&subject, &metadata.finalizers).await {
+        Ok(()) => Next::Changed,
+        Err(error) => {
+            tracing::warn!(kind = GitRepository::KIND, name = key.name, namespace = key.namespace, %error,
+                           "the finalizer could not be taken off");
+            Next::Backoff
+        }
+    }
 }
 
 async fn guarded(look: impl Future<Output = Found>) -> Found {

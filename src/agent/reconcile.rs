@@ -316,3 +316,22 @@ fn log(order: &Order, revision: Option<&str>, finish: &Finish, verdict: &Verdict
         tracing::info!(kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// F24: what it said may quote anything, so only the place is told.
+    #[tokio::test]
+    async fn a_panic_is_an_outcome_that_tells_its_place_alone() {
+        let hook = std::panic::take_hook();
+        super::super::fault::install();
+        let finish = guarded(async { panic!("with a secret") }).await;
+        std::panic::set_hook(hook);
+        let Outcome::Panicked { message } = finish.outcome else { panic!("{:?}", finish.outcome) };
+        assert!(message.contains("src/agent/reconcile.rs:"), "{message}");
+        assert!(!message.contains("secret"));
+        let finish = guarded(async { ended(Outcome::Unchanged) }).await;
+        assert_eq!(finish.outcome, Outcome::Unchanged, "the next one is not concerned");
+    }
+}

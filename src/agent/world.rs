@@ -339,13 +339,14 @@ pub(super) fn source_facts(seen: &Seen<GitRepository>) -> SourceFacts {
     let metadata = seen.metadata();
     let version = format!("{}/{}", metadata.uid, metadata.generation);
     let requested_at = metadata.annotations.get(keys::REQUESTED_AT).cloned();
+    let deleting = metadata.deletion_timestamp.is_some();
     let Seen::Sound(object) = seen else {
-        return SourceFacts { version, requested_at, ..SourceFacts::default() };
+        return SourceFacts { version, requested_at, deleting, ..SourceFacts::default() };
     };
     let secret = object.spec.secret_ref.iter();
     let inputs = secret
         .map(|secret| Input { kind: "Secret".into(), key: Key::new(&metadata.namespace, &secret.name) });
-    SourceFacts { version, requested_at, suspended: object.spec.suspend, inputs: inputs.collect() }
+    SourceFacts { version, requested_at, suspended: object.spec.suspend, deleting, inputs: inputs.collect() }
 }
 
 /// A digest of a tree: of its paths and the identities of what is in them.

@@ -77,8 +77,13 @@ pub struct Malformed {
 
 /// Reads one object as a kind. It is decoded by itself, so that a malformed one holds up no other (CVE-2022-39272).
 pub fn decode<K: Kind>(object: &Object) -> Result<K, Malformed> {
-    K::deserialize(object.value())
-        .map_err(|error| Malformed { subject: object.id().subject(), message: error.to_string() })
+    serde_path_to_error::deserialize(object.value()).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = error.into_inner();
+        // The object as a whole, where a field is missing at its top.
+        let message = if path == "." { problem.to_string() } else { format!("{path}: {problem}") };
+        Malformed { subject: object.id().subject(), message }
+    })
 }
 
 /// Reads `null` as the default, which the API server does for lists and maps.

@@ -360,8 +360,11 @@ async fn put_agent(
     let crds = manifests::crds().map_err(at("agent"))?;
     let rest = manifests::agent(installation).map_err(at("agent"))?;
     let count = crds.len() + rest.len();
-    let mut change = put_all(objects, &crds, "agent").await?;
     let patience = Patience::new("agent", timeout);
+    for crd in &crds {
+        wait::not_ending(objects, crd, &patience, progress).await.map_err(at("agent"))?;
+    }
+    let mut change = put_all(objects, &crds, "agent").await?;
     wait::established(objects, &crds, &patience).await.map_err(at("agent"))?;
     for object in manifests::left_out(installation).map_err(at("agent"))? {
         let deleted = objects.delete(&object).await;

@@ -14,7 +14,7 @@ use crate::overview::{Key, Overview, Row, State};
 use crate::pipeline::ports::ApiFailure;
 
 /// Between two looks.
-const POLL: Duration = Duration::from_millis(400);
+const POLL: Duration = Duration::from_millis(200);
 /// How long the API server may take to serve a kind that was just added.
 const DISCOVERY: Duration = Duration::from_secs(15);
 /// How long a failure must stand before it is taken for final: a key needs a moment to be known, an agent to start.
@@ -229,7 +229,7 @@ pub async fn synced(
 /// All that fails by its own fault, or else all that is not ready.
 fn unready(overview: &Overview, patience: &Patience) -> Failure {
     let seconds = patience.began.elapsed().as_secs();
-    let causes = overview.root_causes();
+    let causes = &overview.root_causes;
     let is_cause =
         |row: &&Row| causes.contains(&row.key()) || (causes.is_empty() && row.state != State::Ready);
     let problem = |row: &Row| Problem::NotReady {
@@ -285,16 +285,25 @@ impl Tree {
     fn update(&mut self, overview: &Overview, now: Instant) -> Vec<Event> {
         let mut events = Vec::new();
         // The root comes before all, and depends on nothing.
-        let levels = overview.levels().into_iter();
-        let others =
-            levels.map(|level| level.into_iter().filter(|key| *key != self.root).collect::<Vec<_>>());
+        let levels = overview.levels();
+        let others = levels
+            .iter()
+            .map(|level| level.iter().filter(|key| **key != self.root).cloned().collect::<Vec<_>>());
         let order: Vec<Vec<Key>> = others.filter(|level| !level.is_empty()).collect();
         if order.len() > 1 && order != self.order {
             events.push(Event::Order(order.clone()));
             self.order = order;
         }
-        for row in overview.kustomizations.iter().rev() {
+        // In the order in which they go: those that others wait for first.
+        let place = |key: &Key| levels.iter().position(|level| level.contains(key));
+        let mut rows: Vec<&Row> = overview.kustomizations.iter().collect();
+        rows.sort_by_key(|row| (row.key() != self.root, place(&row.key()), row.key()));
+        for row in rows {
             let key = row.key();
+            // What it waited for has just become ready, and it has not looked again.
+            if row.state == State::Blocked(Vec::new()) {
+                continue;
+            }
             let is_blocked = matches!(row.state, State::Blocked(_));
             if is_blocked {
                 self.free_since.remove(&key);
@@ -323,7 +332,7 @@ impl Tree {
     fn is_stuck(&mut self, overview: &Overview, now: Instant) -> bool {
         let states: BTreeSet<&'static str> =
             overview.kustomizations.iter().map(|row| row.state.word()).collect();
-        let is_stuck = states.contains("failing") && !states.contains("progressing");
+        let is_stuck = !overview.root_causes.is_empty() && !states.contains("progressing");
         self.stuck_since = if is_stuck { self.stuck_since.or(Some(now)) } else { None };
         self.stuck_since.is_some_and(|since| now.saturating_duration_since(since) >= GRACE)
     }

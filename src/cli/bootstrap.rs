@@ -31,6 +31,27 @@ pub(super) struct Arguments {
     remote: Remote,
 }
 
+const GITHUB_EXAMPLES: &str = "\
+Examples:
+  lockgate bootstrap github acme/platform --path clusters/eu --context eu
+      with the token in GITHUB_TOKEN
+  pass github-token | lockgate bootstrap github acme/platform --path clusters/eu --token-stdin
+  lockgate bootstrap github acme/platform --app-id 123 --app-installation-id 456 --app-private-key-file app.pem
+  lockgate bootstrap github acme/platform --api-url https://github.example.com/api/v3
+      at GitHub Enterprise
+  lockgate bootstrap github acme/platform --path clusters/eu --export
+      the YAML, to look at or to commit
+
+Running it again changes nothing, or finishes what was cut off. Exit codes: 0 done or nothing to do, 1 failed, 2 wrong
+usage, 3 the cluster or GitHub could not be asked, 4 refused for safety.";
+
+const GIT_EXAMPLES: &str = "\
+Example:
+  lockgate bootstrap git ssh://git@git.example.com/acme/platform --path clusters/eu
+
+Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 the cluster or the server could not be asked, 4 refused for
+safety.";
+
 #[derive(Subcommand)]
 enum Remote {
     Github(GithubArguments),
@@ -43,6 +64,7 @@ enum Remote {
 /// to the repository. The token is read from GITHUB_TOKEN unless a flag says otherwise; it needs "Administration: read
 /// and write" and "Contents: read-only" on the repository, and is never stored.
 #[derive(Args)]
+#[command(after_help = GITHUB_EXAMPLES)]
 struct GithubArguments {
     /// The repository, as OWNER/NAME
     #[arg(value_name = "OWNER/NAME")]
@@ -63,6 +85,7 @@ struct GithubArguments {
 ///
 /// Prints a public key, and waits until the server lets it in.
 #[derive(Args)]
+#[command(after_help = GIT_EXAMPLES)]
 struct GitArguments {
     /// The repository's address, as ssh://git@HOST[:PORT]/PATH
     #[arg(value_name = "URL")]

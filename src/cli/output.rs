@@ -27,12 +27,16 @@ pub(super) fn write_documents(documents: impl Iterator<Item = String>) -> Result
 /// Whether a stream shows colours: a terminal, and the user has not said otherwise (no-color.org).
 pub(super) fn has_colour(is_terminal: bool) -> bool {
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    is_terminal && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    is_terminal && !is_set("NO_COLOR") && !is_dumb()
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Whether lines on standard error may be drawn over.
 pub(super) fn is_live() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("CI").is_none()
+    io::stderr().is_terminal() && !is_dumb() && std::env::var_os("CI").is_none()
 }
 
 /// How a command ends when it does not succeed.

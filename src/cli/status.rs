@@ -1,7 +1,7 @@
 //! `lockgate status`.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,8 @@ use super::shared::ClusterArguments;
 use crate::api::{GitRepository, Kind, Kustomization, keys};
 use crate::bootstrap::objects::Objects;
 use crate::model::{ConditionStatus, Object, Timestamp, yaml};
-use crate::overview::{Key, Overview, Row, Source, State};
+use crate::overview::{End, Key, Overview, Row, Source, State};
+use crate::pipeline::ports::ApiFailure;
 
 #[cfg(test)]
 mod tests;
@@ -59,12 +60,16 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
     let objects = Objects::new(target.client.kube());
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
-    let (sources, kustomizations) = futures::try_join!(
+    let (sources, kustomizations, idle) = futures::try_join!(
         all::<GitRepository>(&objects, namespace),
-        all::<Kustomization>(&objects, namespace)
+        all::<Kustomization>(&objects, namespace),
+        async { Ok(idle_agent(&objects).await) }
     )?;
-    let overview = Overview::of(&sources, &kustomizations);
-    let is_ready = overview.is_ready();
+    let mut overview = Overview::of(&sources, &kustomizations);
+    if let Some(namespace) = namespace {
+        overview = overview.within(namespace);
+    }
+    let is_ready = overview.is_ready() && idle.is_none();
     let view = View {
         colour: output::has_colour(io::stdout().is_terminal()),
         now: now(),
@@ -77,8 +82,25 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         Form::Yaml => yaml::to_string(&value(&overview, &view)),
         Form::Name => names(&overview, &view),
     };
+    if let Some(idle) = &idle {
+        // Standard output is for what was asked for.
+        let _ = writeln!(io::stderr(), "! {idle}");
+    }
     output::write(&text)?;
     Ok(ExitCode::from(u8::from(!is_ready)))
+}
+
+/// An agent that is installed and does not run: then all that is shown is as it was when it last did. Whoever may not look
+/// at Deployments is not told.
+async fn idle_agent(objects: &Objects) -> Option<String> {
+    let selector = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
+    let agents = objects.list("apps/v1", "Deployment", None, selector).await.ok()?;
+    let available =
+        |agent: &&Object| agent.pointer("/status/availableReplicas").and_then(Value::as_i64).unwrap_or(0) > 0;
+    let idle = agents.iter().find(|agent| !available(agent))?.id().subject();
+    Some(format!(
+        "the agent does not run ({idle} has no pod that is ready), so what follows may be out of date"
+    ))
 }
 
 /// How to show it.
@@ -130,8 +152,14 @@ const fn glyph(state: &State) -> (&'static str, u8) {
     }
 }
 
+/// All objects of a kind, since what blocks one may be in another namespace; those of one namespace where the user may not
+/// look at all.
 async fn all<K: Kind>(objects: &Objects, namespace: Option<&str>) -> Result<Vec<Object>, Error> {
-    let listed = objects.list(&format!("{}/{}", K::GROUP, K::VERSIONS[0]), K::KIND, namespace, "").await;
+    let version = format!("{}/{}", K::GROUP, K::VERSIONS[0]);
+    let mut listed = objects.list(&version, K::KIND, None, "").await;
+    if let (Err(ApiFailure::Answered { code: 403, .. }), Some(_)) = (&listed, namespace) {
+        listed = objects.list(&version, K::KIND, namespace, "").await;
+    }
     listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", K::PLURAL)))
 }
 
@@ -167,7 +195,7 @@ fn table(overview: &Overview, view: &View, wide: bool) -> String {
         }
         let _ = writeln!(text, "{}", view.coloured(&trimmed(&table)));
     }
-    text.push_str(&summary(overview));
+    text.push_str(&summary(overview, view));
     text
 }
 
@@ -179,7 +207,7 @@ fn cells(row: &Row, view: &View, wide: bool) -> [String; 6] {
         State::Suspended => "Paused",
     };
     let what = match &row.state {
-        State::Blocked(chain) => format!("blocked by {}", path(chain, view)),
+        State::Blocked(chain) if !chain.is_empty() => blocked(row, chain, view),
         _ => shown(&row.what, wide),
     };
     [
@@ -192,27 +220,33 @@ fn cells(row: &Row, view: &View, wide: bool) -> [String; 6] {
     ]
 }
 
+fn blocked(row: &Row, chain: &[Key], view: &View) -> String {
+    let path = path(chain, view);
+    match row.end {
+        End::Open => format!("blocked by {path}"),
+        End::Missing => format!("blocked by {path}, which does not exist"),
+        End::Cycle => format!("in a cycle: {} → {path}", view.name(&row.namespace, &row.name)),
+    }
+}
+
 fn path(chain: &[Key], view: &View) -> String {
     chain.iter().map(|(namespace, name)| view.name(namespace, name)).collect::<Vec<_>>().join(" → ")
 }
 
-fn summary(overview: &Overview) -> String {
+fn summary(overview: &Overview, view: &View) -> String {
     let count = |word: &str| overview.kustomizations.iter().filter(|row| row.state.word() == word).count();
     let mut parts: Vec<String> = ["failing", "blocked", "progressing", "suspended", "ready"]
         .iter()
         .filter(|word| count(word) > 0)
         .map(|word| format!("{} {word}", count(word)))
         .collect();
-    let broken: Vec<&str> = overview
-        .sources
-        .iter()
-        .filter(|source| source.ready == ConditionStatus::False)
-        .map(|source| source.name.as_str())
-        .collect();
+    let name = |(namespace, name): &Key| view.name(namespace, name);
+    let broken: Vec<String> =
+        overview.broken_sources().iter().map(|key| format!("source {}", name(key))).collect();
     if !broken.is_empty() {
-        parts.push(format!("source {} not ready", broken.join(", ")));
+        parts.push(format!("{} not ready", broken.join(", ")));
     }
-    let causes: Vec<String> = overview.root_causes().into_iter().map(|(_, name)| name).collect();
+    let causes: Vec<String> = broken.into_iter().chain(overview.root_causes.iter().map(name)).collect();
     let cause =
         if causes.is_empty() { String::new() } else { format!("   Root cause: {}.", causes.join(", ")) };
     format!("{}.{cause}\n", parts.join(", "))
@@ -257,7 +291,10 @@ fn value(overview: &Overview, view: &View) -> Value {
             })
         })
         .collect();
-    let causes: Vec<String> = overview.root_causes().iter().map(key).collect();
+    let sources_first =
+        overview.broken_sources().iter().map(|cause| format!("GitRepository/{}", key(cause))).collect();
+    let causes = overview.root_causes.iter().map(|cause| format!("Kustomization/{}", key(cause)));
+    let causes: Vec<String> = [sources_first, causes.collect::<Vec<_>>()].concat();
     json!({"ready": overview.is_ready(), "rootCauses": causes, "sources": sources, "kustomizations": rows})
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{self, GitRepository, Kustomization};
+use crate::api::{self, GitRepository, Kind as _, Kustomization};
 use crate::model::{Condition, ConditionStatus, Conditions, Object, Timestamp};
 
 #[cfg(test)]
@@ -18,6 +18,9 @@ pub struct Overview {
     pub sources: Vec<Source>,
     /// The Kustomizations: failing, blocked, on their way, paused, ready.
     pub kustomizations: Vec<Row>,
+    /// What holds up the rest: each that fails by its own fault and not its source's, and the ends of the chains that no
+    /// failing one ends (a dependency that is not there, or a cycle).
+    pub root_causes: Vec<Key>,
 }
 
 /// A source.
@@ -58,6 +61,26 @@ pub struct Row {
     pub what: String,
     /// The Kustomizations that must be ready first.
     pub depends_on: Vec<Key>,
+    /// Whether its Ready condition is true of what it is now, as dependents see it; a paused one may be.
+    pub is_ready: bool,
+    /// The GitRepository that it is built from.
+    pub source: Option<Key>,
+    /// Whether it fails for want of its source.
+    pub lacks_source: bool,
+    /// How the chain of a blocked one ends.
+    pub end: End,
+}
+
+/// How a chain of those that wait for each other ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum End {
+    /// At one that waits for no other.
+    #[default]
+    Open,
+    /// At one that does not exist.
+    Missing,
+    /// Where it began.
+    Cycle,
 }
 
 /// How a Kustomization stands. The order is that of attention.
@@ -65,7 +88,8 @@ pub struct Row {
 pub enum State {
     /// It fails by its own fault.
     Failing,
-    /// It waits for others: the first of them, what that one waits for, and so on to the root cause.
+    /// It waits for others: the first of them, what that one waits for, and so on to the root cause. Empty where all that
+    /// it depends on is ready, and yet not as it was when it looked, or not at the revision that it wants.
     Blocked(Vec<Key>),
     /// It is being reconciled, or has not been looked at.
     Progressing,
@@ -86,14 +110,23 @@ impl Overview {
         let states: BTreeMap<Key, Row> = read.iter().map(|row| (row.key(), row.clone())).collect();
         for row in &mut read {
             if matches!(row.state, State::Blocked(_)) {
-                row.state = State::Blocked(chain(&row.key(), &states));
+                let chain = chain(&row.key(), &states);
+                row.end = match chain.last() {
+                    Some(last) if !states.contains_key(last) => End::Missing,
+                    // It ends at one that was met before, and not only at one that itself is in a cycle.
+                    Some(last) if *last == row.key() => End::Cycle,
+                    _ => End::Open,
+                };
+                row.state = State::Blocked(chain);
             }
         }
         read.sort_by(|a, b| {
             let depth = |row: &Row| if let State::Blocked(chain) = &row.state { chain.len() } else { 0 };
             (a.state.rank(), depth(a), a.key()).cmp(&(b.state.rank(), depth(b), b.key()))
         });
-        Self { sources, kustomizations: read }
+        let mut overview = Self { sources, kustomizations: read, root_causes: Vec::new() };
+        overview.root_causes = overview.causes();
+        overview
     }
 
     /// Whether everything that is not paused is ready.
@@ -103,9 +136,31 @@ impl Overview {
         self.sources.iter().all(source) && self.kustomizations.iter().all(row)
     }
 
-    /// What holds up the rest: each that fails by its own fault, and the ends of the chains that no failing one ends
-    /// (a dependency that is not there, or a cycle).
-    pub fn root_causes(&self) -> Vec<Key> {
+    /// What concerns one namespace. What blocks it from elsewhere is still named.
+    #[must_use]
+    pub fn within(mut self, namespace: &str) -> Self {
+        self.sources.retain(|source| source.namespace == namespace);
+        self.kustomizations.retain(|row| row.namespace == namespace);
+        let rows = &self.kustomizations;
+        self.root_causes.retain(|cause| {
+            let ends = |row: &Row| matches!(&row.state, State::Blocked(chain) if chain.last() == Some(cause));
+            rows.iter().any(|row| row.key() == *cause || ends(row))
+        });
+        self
+    }
+
+    /// The sources that are not ready.
+    pub fn broken_sources(&self) -> Vec<Key> {
+        let broken = self.sources.iter().filter(|source| source.ready == ConditionStatus::False);
+        broken.map(|source| (source.namespace.clone(), source.name.clone())).collect()
+    }
+
+    fn causes(&self) -> Vec<Key> {
+        let broken = self.broken_sources();
+        let is_source =
+            |row: &Row| row.lacks_source && row.source.as_ref().is_some_and(|source| broken.contains(source));
+        let by_source: Vec<Key> =
+            self.kustomizations.iter().filter(|row| is_source(row)).map(Row::key).collect();
         let mut causes = BTreeSet::new();
         for row in &self.kustomizations {
             match &row.state {
@@ -118,7 +173,7 @@ impl Overview {
                 State::Progressing | State::Suspended | State::Ready => {}
             }
         }
-        causes.into_iter().collect()
+        causes.into_iter().filter(|cause| !by_source.contains(cause)).collect()
     }
 
     /// The Kustomizations by levels of `dependsOn`: each depends on earlier levels only. Members of a cycle come last.
@@ -179,7 +234,7 @@ fn chain(start: &Key, states: &BTreeMap<Key, Row>) -> Vec<Key> {
     let mut chain = Vec::new();
     let mut at = states.get(start);
     while let Some(row) = at {
-        let is_open = |key: &&Key| states.get(*key).is_none_or(|row| row.state != State::Ready);
+        let is_open = |key: &&Key| states.get(*key).is_none_or(|row| !row.is_ready);
         let Some(next) = row.depends_on.iter().find(is_open) else { break };
         let is_known = chain.contains(next) || next == start;
         chain.push(next.clone());
@@ -202,6 +257,10 @@ fn row(object: &Object) -> Row {
         objects: 0,
         what: String::new(),
         depends_on: Vec::new(),
+        is_ready: false,
+        source: None,
+        lacks_source: false,
+        end: End::Open,
     };
     let kustomization: Kustomization = match api::decode(object) {
         Ok(kustomization) => kustomization,
@@ -210,6 +269,12 @@ fn row(object: &Object) -> Row {
     let (spec, status) = (&kustomization.spec, &kustomization.status);
     let ready = status.conditions.get("Ready");
     row.state = state(&kustomization, ready);
+    row.is_ready = is_ready(&kustomization, ready);
+    row.lacks_source =
+        ready.is_some_and(|ready| ready.status == ConditionStatus::False && ready.reason == "ArtifactFailed");
+    let from = &spec.source_ref;
+    row.source = (from.kind == GitRepository::KIND)
+        .then(|| (from.namespace.clone().unwrap_or_else(|| row.namespace.clone()), from.name.clone()));
     let applied = status.last_applied_revision.as_ref();
     let attempted = status.last_attempted_revision.as_ref();
     let revision = if row.state == State::Failing { attempted.or(applied) } else { applied };
@@ -225,14 +290,18 @@ fn row(object: &Object) -> Row {
     row
 }
 
+fn is_ready(kustomization: &Kustomization, ready: Option<&Condition>) -> bool {
+    let is_current = kustomization.status.observed_generation == Some(kustomization.metadata.generation);
+    is_current && ready.is_some_and(|ready| ready.status == ConditionStatus::True)
+}
+
 fn state(kustomization: &Kustomization, ready: Option<&Condition>) -> State {
     if kustomization.spec.suspend {
         return State::Suspended;
     }
     let Some(ready) = ready else { return State::Progressing };
-    let is_current = kustomization.status.observed_generation == Some(kustomization.metadata.generation);
     match ready.status {
-        ConditionStatus::True if is_current => State::Ready,
+        ConditionStatus::True if is_ready(kustomization, Some(ready)) => State::Ready,
         ConditionStatus::True | ConditionStatus::Unknown => State::Progressing,
         ConditionStatus::False if ready.reason == "DependencyNotReady" => State::Blocked(Vec::new()),
         ConditionStatus::False => State::Failing,

@@ -59,7 +59,7 @@ fn what_fails_stands_first_and_what_it_blocks_names_the_chain() {
             ("crds", &State::Ready),
         ]
     );
-    assert_eq!(overview.root_causes(), keys(&["kube-security"]));
+    assert_eq!(overview.root_causes, keys(&["kube-security"]));
     assert!(!overview.is_ready());
     let failing = &overview.kustomizations[0];
     assert_eq!((failing.revision.as_deref(), failing.objects), (Some("09507f1"), 1));
@@ -83,8 +83,73 @@ fn a_cycle_and_a_missing_dependency_are_causes_too() {
         |name: &str| overview.kustomizations.iter().find(|row| row.name == name).unwrap().state.clone();
     assert_eq!(chain("a"), State::Blocked(keys(&["b", "a"])));
     assert_eq!(chain("c"), State::Blocked(keys(&["gone"])));
-    assert_eq!(overview.root_causes(), keys(&["a", "b", "gone"]));
+    assert_eq!(overview.root_causes, keys(&["a", "b", "gone"]));
     assert_eq!(overview.levels(), [keys(&["c"]), keys(&["a", "b"])]);
+    let end = |name: &str| overview.kustomizations.iter().find(|row| row.name == name).unwrap().end;
+    assert_eq!([end("a"), end("b"), end("c")], [End::Cycle, End::Cycle, End::Missing]);
+}
+
+#[test]
+fn a_paused_dependency_that_is_ready_blocks_nothing() {
+    let paused = kustomization("paused", &[], READY).edit(|value| value["spec"]["suspend"] = true.into());
+    let overview = Overview::of(
+        &[],
+        &[
+            paused.unwrap(),
+            kustomization("slow", &[], ("Unknown", "Progressing", "m")),
+            kustomization("a", &["paused", "slow"], BLOCKED),
+            kustomization("b", &["paused"], BLOCKED),
+        ],
+    );
+    let state =
+        |name: &str| overview.kustomizations.iter().find(|row| row.name == name).unwrap().state.clone();
+    assert_eq!(state("a"), State::Blocked(keys(&["slow"])));
+    assert_eq!(state("b"), State::Blocked(Vec::new()));
+    assert!(overview.root_causes.is_empty());
+}
+
+#[test]
+fn a_source_that_fails_is_the_cause_of_what_lacks_it() {
+    let source = |ready: &str| {
+        let condition = json!({
+            "type": "Ready", "status": ready, "reason": "x", "message": "m", "lastTransitionTime": "2024-01-01T00:00:00Z",
+        });
+        let value = json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+            "metadata": {"name": "x", "namespace": "flux-system"}, "spec": {"url": "ssh://git@h/r", "interval": "1m"},
+            "status": {"conditions": [condition]},
+        });
+        Object::parse(value).unwrap()
+    };
+    let lacking = ("False", "ArtifactFailed", "Source is not ready");
+    let objects = [
+        kustomization("a", &[], lacking),
+        kustomization("b", &["a"], BLOCKED),
+        kustomization("c", &[], FAILING),
+    ];
+    let causes = |ready: &str| Overview::of(&[source(ready)], &objects).root_causes;
+    assert_eq!(causes("False"), keys(&["c"]));
+    assert_eq!(causes("True"), keys(&["a", "c"]));
+    assert_eq!(Overview::of(&[source("False")], &objects).broken_sources(), keys(&["x"]));
+}
+
+#[test]
+fn one_namespace_is_shown_with_what_blocks_it_from_another() {
+    let elsewhere = |name: &str| {
+        kustomization(name, &[], FAILING)
+            .edit(|value| value["metadata"]["namespace"] = "infra".into())
+            .unwrap()
+    };
+    let depending = kustomization("a", &[], BLOCKED)
+        .edit(|value| value["spec"]["dependsOn"] = json!([{"name": "base", "namespace": "infra"}]))
+        .unwrap();
+    let overview =
+        Overview::of(&[], &[elsewhere("base"), elsewhere("other"), depending]).within("flux-system");
+    assert_eq!(overview.kustomizations.len(), 1);
+    let base = ("infra".to_owned(), "base".to_owned());
+    assert_eq!(overview.kustomizations[0].state, State::Blocked(vec![base.clone()]));
+    assert_eq!(overview.kustomizations[0].end, End::Open);
+    assert_eq!(overview.root_causes, [base]);
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::{StreamExt as _, stream};
+use serde_json::{Map, Value};
 
 use super::ports::{ApiFailure, Reference, Settle, Settled, Writes};
 use crate::model::{Key, Object, ObjectId};
@@ -11,7 +14,7 @@ use crate::plan::{
     Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare,
     stages,
 };
-use crate::verdict::{Change, Deed, Outcome, Refused};
+use crate::verdict::{Change, Deed, Outcome, Redactor, Refused};
 
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
 const ESTABLISH: Duration = Duration::from_mins(1);
@@ -62,7 +65,10 @@ pub(super) async fn apply<C: Writes + Settle>(
         }
         let observed = observe(cluster, &prepared, &known).await;
         let planned = plan_stage(prepared, &observed, options);
-        refusals.extend(planned.refusals().cloned());
+        refusals.extend(planned.entries.iter().filter_map(|entry| match &entry.step {
+            Step::Refuse(refusal) => Some(blotted(refusal.clone(), &entry.object)),
+            _ => None,
+        }));
         if !refusals.is_empty() {
             return Err(Stop::Refused(explained(cluster, refusals).await));
         }
@@ -83,6 +89,23 @@ async fn place_and_prepare(cluster: &impl Writes, object: Object) -> Result<Obje
 async fn observe(cluster: &impl Writes, objects: &[Object], known: &HashSet<ObjectId>) -> Observed {
     let observations: Vec<Observation> = cluster.observe(objects, known).await;
     objects.iter().map(Object::id).zip(observations).collect()
+}
+
+/// A refusal of a Secret without the Secret's values. Those that the API server quotes have gone from its text already; a
+/// webhook may quote them in words of its own.
+fn blotted(refusal: Refusal, object: &Object) -> Refusal {
+    if (object.group(), object.kind()) != ("", "Secret") {
+        return refusal;
+    }
+    let mut redactor = Redactor::default();
+    let values = ["/data", "/stringData"].into_iter().filter_map(|field| object.pointer(field)?.as_object());
+    for text in values.flat_map(Map::values).filter_map(Value::as_str) {
+        redactor.add(text.as_bytes());
+        if let Ok(decoded) = STANDARD.decode(text) {
+            redactor.add(&decoded);
+        }
+    }
+    refusal.edited(|text| redactor.redact(text))
 }
 
 /// Adds what the server's answers leave out: since when a namespace is being deleted, and what holds it.
@@ -128,7 +151,7 @@ async fn write(
         for (entry, result) in group.iter().zip(results) {
             match result {
                 Ok(()) => note(entry, progress, &mut definitions),
-                Err(refusal) => refusals.push(refusal),
+                Err(refusal) => refusals.push(blotted(refusal, &entry.object)),
             }
         }
         if !refusals.is_empty() {

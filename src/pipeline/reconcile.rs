@@ -88,25 +88,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     if let Err(stop) = applied {
         return stopped(stop, &managed, progress, digest);
     }
-    let stale =
-        plan::prune(&progress.inventory.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>(), &managed);
-    let mut failures = Vec::new();
-    if kustomization.spec.prune {
-        let stale = prune::references(&managed, stale);
-        let pruned = prune::delete(cluster, &owner(kustomization), stale).await;
-        let deleted = pruned.deleted.into_iter();
-        progress.changes.extend(deleted.map(|gone| Change {
-            id: gone.id,
-            deed: Deed::Deleted,
-            fields: vec![],
-        }));
-        for (reference, message) in pruned.failed {
-            progress.inventory.insert(reference.id, reference.version);
-            failures.push(message);
-        }
-    } else {
-        cluster.release(&stale);
-    }
+    let failures = swept(cluster, kustomization, &managed, &mut progress).await;
     let mut done = Done {
         inventory: progress.inventory.entries(),
         digest: Some(digest),
@@ -131,6 +113,32 @@ async fn enact<C: Writes + Settle, J: Journal>(
         }
         Some(other) => unhealthy(other, done, started.elapsed()),
     }
+}
+
+/// Deletes what is no longer built, where that is wished. What could not be deleted stays managed; a line for each of it
+/// is returned.
+async fn swept(
+    cluster: &impl Writes,
+    kustomization: &Kustomization,
+    managed: &Inventory,
+    progress: &mut Progress,
+) -> Vec<String> {
+    let built: Vec<ObjectId> = progress.inventory.iter().map(|(id, _)| id.clone()).collect();
+    let stale = plan::prune(&built, managed);
+    if !kustomization.spec.prune {
+        cluster.release(&stale);
+        return Vec::new();
+    }
+    let stale = prune::references(managed, stale);
+    let pruned = prune::delete(cluster, &owner(kustomization), stale).await;
+    let deleted = pruned.deleted.into_iter();
+    progress.changes.extend(deleted.map(|gone| Change { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
+    let mut failures = Vec::new();
+    for (reference, message) in pruned.failed {
+        progress.inventory.insert(reference.id, reference.version);
+        failures.push(message);
+    }
+    failures
 }
 
 /// What the status says is managed.

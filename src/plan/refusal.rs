@@ -181,6 +181,13 @@ impl Refusal {
         self
     }
 
+    /// The same with an edited text.
+    #[must_use]
+    pub fn edited(mut self, edit: impl FnOnce(&str) -> String) -> Self {
+        self.0.text = edit(&self.0.text);
+        self
+    }
+
     /// Whether the same object may pass later without a change in Git or of rights.
     pub fn is_transient(&self) -> bool {
         match &self.cause {

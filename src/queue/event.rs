@@ -27,7 +27,7 @@ pub enum Event {
         source: Key,
         /// The fetch.
         run: RunId,
-        /// The revision that is now held, if any.
+        /// What is now held, if anything: the revision, and whatever else tells it from another state of the source.
         revision: Option<String>,
         /// When to fetch again.
         next: Next,
@@ -153,6 +153,8 @@ pub struct SourceFacts {
     pub requested_at: Option<String>,
     /// Whether it is paused.
     pub suspended: bool,
+    /// Whether it is being deleted.
+    pub deleting: bool,
     /// What it reads: its Secret.
     pub inputs: Vec<Input>,
 }

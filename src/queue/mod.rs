@@ -192,7 +192,7 @@ impl Queue {
         for input in &facts.inputs {
             self.readers.entry(input.clone()).or_default().insert(Reader::Source(key.clone()));
         }
-        let suspended = facts.suspended;
+        let suspended = facts.suspended && !facts.deleting;
         if let Some(source) = self.sources.get_mut(key) {
             source.facts = facts;
         } else {

@@ -37,9 +37,15 @@ impl ResourceSet {
             match seen.get(&id) {
                 Some(first) => {
                     let message = if first.origin == resource.origin {
-                        format!("is defined twice in {}", first.origin)
+                        format!(
+                            "may not add resource with an already registered id: it is defined twice in {}",
+                            first.origin
+                        )
                     } else {
-                        format!("is defined in {} and again in {}", first.origin, resource.origin)
+                        format!(
+                            "may not add resource with an already registered id: it is defined in {} and again in {}",
+                            first.origin, resource.origin
+                        )
                     };
                     faults.push(Fault::new(message).on_object(id.subject()));
                 }
@@ -96,6 +102,9 @@ mod tests {
         let resources =
             vec![resource("x/v1", "a.yaml"), resource("x/v2", "b.yaml"), resource("y/v1", "c.yaml")];
         let error = ResourceSet::new(resources, Footprint::default(), Vec::new()).unwrap_err();
-        assert_eq!(error.to_string(), "K/a: is defined in a.yaml and again in b.yaml");
+        assert_eq!(
+            error.to_string(),
+            "K/a: may not add resource with an already registered id: it is defined in a.yaml and again in b.yaml"
+        );
     }
 }

@@ -1,60 +1,15 @@
 //! What is wrong with what is in Git: each case names file, object and cause, and leaves the last good state.
 
 use harness::eventually;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::stage::{PATIENCE, condition, config_map, stage};
+use super::stage::{PATIENCE, Stage, condition, config_map, stage};
 
 fn object(api_version: &str, kind: &str, name: &str, rest: &Value) -> String {
     let mut object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
     json_patch::merge(&mut object, rest);
     object.to_string()
-}
-
-/// I01, I04, I07, I08, I11: nothing is applied, nothing is deleted, and the next good commit heals.
-/// A case's name, the files that make it, and what its message names.
-type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
-
-#[tokio::test]
-async fn what_cannot_be_built_is_told_with_its_file_and_changes_nothing() {
-    let good = config_map("good", "1");
-    let stage = stage("build", &[("apps/good.yaml", &good)]).await;
-    let _agent = stage.agent().await;
-    stage.kustomization("apps", json!({})).await;
-    stage.ready("apps").await;
-    let kustomization = |resource: &str| format!("resources: [good.yaml, {resource}]\n");
-    let (remote, outside) =
-        (kustomization("https://example.com/base.yaml"), kustomization("../../../etc/passwd"));
-    let (cycle, again) = (kustomization("../other"), "resources: [../apps]\n".to_owned());
-    let cases: [Case<'_>; 5] = [
-        ("malformed", &[("apps/bad.yaml", "a: [1,\nb: {")], "apps/bad.yaml"),
-        ("duplicate", &[("apps/bad.yaml", &good)], "bad.yaml"),
-        (
-            "remote",
-            &[("apps/bad.yaml", "{}"), ("apps/kustomization.yaml", &remote)],
-            "https://example.com/base.yaml",
-        ),
-        ("outside", &[("apps/kustomization.yaml", &outside)], "etc/passwd"),
-        ("cyclic", &[("apps/kustomization.yaml", &cycle), ("other/kustomization.yaml", &again)], "other"),
-    ];
-    for (case, files, named) in cases {
-        let revision = stage.push(files);
-        let status = stage
-            .until("apps", case, |status| {
-                condition(status, "Ready")["reason"] == "BuildFailed"
-                    && status["lastAttemptedRevision"] == revision.as_str()
-            })
-            .await;
-        let message = condition(&status, "Ready")["message"].as_str().unwrap().to_owned();
-        assert!(message.contains(named), "{case}: {message}");
-        assert_eq!(stage.data("good").await.unwrap()["value"], "1", "{case}");
-    }
-    stage.push(&[
-        ("apps/kustomization.yaml", "resources: [good.yaml]\n"),
-        ("apps/good.yaml", &config_map("good", "2")),
-    ]);
-    stage.ready("apps").await;
-    assert_eq!(stage.data("good").await.unwrap()["value"], "2");
 }
 
 /// I14: an unknown field is named by its path; nothing of the stage is written.
@@ -109,26 +64,126 @@ async fn a_definition_and_its_resource_are_one_build() {
     stage.kustomization("apps", json!({"retryInterval": "10m", "wait": true})).await;
     stage.ready("apps").await;
     assert!(!agent.output().contains("refused"), "it took more than one reconcile");
+    // Another build uses the definition.
+    let two = widget.replace("\"one\"", "\"two\"");
+    stage.push(&[("more/widget.yaml", &two)]);
+    stage.kustomization("more", json!({"dependsOn": [{"name": "apps"}], "retryInterval": "10m"})).await;
+    stage.ready("more").await;
+    // I14: a field that the definition does not have.
+    stage.push(&[("more/widget.yaml", &two.replace("size", "sizee"))]);
+    let message = stage.reason("more", "ReconciliationFailed").await;
+    assert!(message.contains("Widget/") && message.contains(".spec.sizee"), "{message}");
 }
 
-/// I31: what cannot change is said with its cure, and is made anew with force.
+/// I31: what cannot change is said with its cure, all of it; with force that alone is made anew.
 #[tokio::test]
 async fn an_immutable_change_needs_force() {
-    let secret = |value: &str| {
-        object("v1", "Secret", "fixed", &json!({"immutable": true, "stringData": {"word": value}}))
-    };
-    let stage = stage("immutable", &[("apps/a.yaml", &secret("one"))]).await;
+    let stage = stage("immutable", &[]).await;
     let _agent = stage.agent().await;
+    let push = |word: &str| {
+        let all = fixed(word).map(|value| value.to_string()).join("\n---\n");
+        stage.push(&[("apps/fixed.yaml", &all), ("apps/free.yaml", &config_map("free", word))]);
+    };
+    push("one");
     stage.kustomization("apps", json!({})).await;
     stage.ready("apps").await;
-    let secrets = super::stage::api(&stage.client, &stage.namespace, "v1", "Secret", "secrets");
-    let before = secrets.get("fixed").await.unwrap().metadata.uid;
-    stage.push(&[("apps/a.yaml", &secret("two"))]);
+    let before = uids(&stage).await;
+    push("two");
     let message = stage.reason("apps", "ReconciliationFailed").await;
-    assert!(message.contains("immutable") && message.contains("spec.force"), "{message}");
+    assert!(message.starts_with("3 objects are refused"), "{message}");
+    for subject in ["Secret/", "Job/", "Deployment/"] {
+        let line = message.lines().find(|line| line.contains(subject)).unwrap();
+        assert!(line.contains("immutable") && line.contains("spec.force"), "{line}");
+    }
+    assert_eq!(uids(&stage).await, before);
     stage.kustomization("apps", json!({"force": true})).await;
     stage.ready("apps").await;
-    assert_ne!(secrets.get("fixed").await.unwrap().metadata.uid, before);
+    let after = uids(&stage).await;
+    let same: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before == after).collect();
+    assert_eq!(same, [false, false, false, true], "only what cannot change is made anew");
+    assert_eq!(stage.data("free").await.unwrap()["value"], "two");
+}
+
+/// Objects of which this word cannot change.
+fn fixed(word: &str) -> [Value; 3] {
+    let object = |api_version: &str, kind: &str, rest: Value| {
+        let mut value = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "fixed"}});
+        json_patch::merge(&mut value, &rest);
+        value
+    };
+    let pod = |labels: Value, restart: &str| {
+        json!({"metadata": {"labels": labels},
+               "spec": {"restartPolicy": restart, "containers": [{"name": "c", "image": format!("example.org/{word}")}]}})
+    };
+    let labels = json!({"app": word});
+    [
+        object("v1", "Secret", json!({"immutable": true, "stringData": {"word": word}})),
+        object("batch/v1", "Job", json!({"spec": {"template": pod(json!({}), "Never")}})),
+        object(
+            "apps/v1",
+            "Deployment",
+            json!({"spec": {"replicas": 0, "selector": {"matchLabels": labels},
+                                                        "template": pod(labels.clone(), "Always")}}),
+        ),
+    ]
+}
+
+async fn uids(stage: &Stage<'_>) -> Vec<Option<String>> {
+    let kinds = [
+        ("v1", "Secret", "secrets", "fixed"),
+        ("batch/v1", "Job", "jobs", "fixed"),
+        ("apps/v1", "Deployment", "deployments", "fixed"),
+        ("v1", "ConfigMap", "configmaps", "free"),
+    ];
+    let mut uids = Vec::new();
+    for (api_version, kind, plural, name) in kinds {
+        let api = super::stage::api(&stage.client, &stage.namespace, api_version, kind, plural);
+        uids.push(api.get(name).await.unwrap().metadata.uid);
+    }
+    uids
+}
+
+/// I35: a namespace on its way out is told with the time and what holds it, and is waited for.
+#[tokio::test]
+async fn a_namespace_on_its_way_out_is_waited_for() {
+    let stage = stage("terminating", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let other = format!("{}-other", stage.namespace);
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}});
+    stage.apply(namespace.clone()).await.unwrap();
+    let held = json!({"apiVersion": "v1", "kind": "ConfigMap",
+                      "metadata": {"name": "held", "namespace": other, "finalizers": ["example.com/hold"]}});
+    stage.apply(held).await.unwrap();
+    let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(stage.client.clone());
+    namespaces.delete(&other, &DeleteParams::default()).await.unwrap();
+    eventually(PATIENCE, async || {
+        let text = serde_json::to_string(&namespaces.get(&other).await?)?;
+        anyhow::ensure!(text.contains("finalizers remaining"), "{text}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let since = namespaces.get(&other).await.unwrap().metadata.deletion_timestamp.unwrap().0.to_string();
+    let _agent = stage.agent().await;
+    // Neither interval nor retry comes round in this test.
+    stage.kustomization("apps", json!({"targetNamespace": other, "retryInterval": "10m"})).await;
+    let message = stage.reason("apps", "ReconciliationFailed").await;
+    let told = format!(
+        "namespace {other} terminating since {since} (finalizers: kubernetes, example.com/hold in 1 resource instances)"
+    );
+    assert!(message.contains(&told), "no {told:?} in {message}");
+    let status = stage.kustomizations().get("apps").await.unwrap().data["status"].clone();
+    assert_eq!(condition(&status, "Reconciling")["reason"], "ProgressingWithRetry", "it is transient");
+    let maps = super::stage::api(&stage.client, &other, "v1", "ConfigMap", "configmaps");
+    let free = json!({"metadata": {"finalizers": null}});
+    maps.patch("held", &PatchParams::default(), &Patch::Merge(free)).await.unwrap();
+    eventually(PATIENCE, async || {
+        anyhow::ensure!(namespaces.get_opt(&other).await?.is_none(), "the namespace is still there");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    stage.apply(namespace).await.unwrap();
+    stage.ready("apps").await;
 }
 
 /// I36: a missing path deletes nothing, and an empty build deletes no more than ten objects unless that is allowed.
@@ -146,13 +201,16 @@ async fn a_missing_path_and_an_empty_build_do_not_delete() {
     let message = stage.reason("apps", "ArtifactFailed").await;
     assert!(message.contains("kustomization path not found"), "{message}");
     assert!(stage.data("c0").await.is_some());
+    // A folder without manifests builds to nothing, and so does a kustomization without resources.
+    stage.push(&[("apps/README.md", "# Apps\n")]);
+    stage.reason("apps", "PruneFailed").await;
     stage.push(&[("apps/kustomization.yaml", "resources: []\n")]);
     let message = stage.reason("apps", "PruneFailed").await;
     assert!(message.contains("11 objects") && message.contains("lockgate.dev/prune-all"), "{message}");
     assert!(stage.data("c10").await.is_some());
     let allow = json!({"metadata": {"annotations": {"lockgate.dev/prune-all": "allowed"}}});
-    let params = kube::api::PatchParams::default();
-    stage.kustomizations().patch("apps", &params, &kube::api::Patch::Merge(allow)).await.unwrap();
+    let params = PatchParams::default();
+    stage.kustomizations().patch("apps", &params, &Patch::Merge(allow)).await.unwrap();
     stage.ready("apps").await;
     assert!(stage.data("c0").await.is_none() && stage.data("c10").await.is_none());
 }
@@ -170,7 +228,7 @@ async fn what_is_no_longer_built_is_deleted() {
     let status = stage.ready("apps").await;
     assert!(stage.data("a").await.is_some() && stage.data("b").await.is_none());
     assert_eq!(status["inventory"]["entries"].as_array().unwrap().len(), 1);
-    stage.kustomizations().delete("apps", &kube::api::DeleteParams::default()).await.unwrap();
+    stage.kustomizations().delete("apps", &DeleteParams::default()).await.unwrap();
     eventually(PATIENCE, async || {
         anyhow::ensure!(
             stage.kustomizations().get_opt("apps").await?.is_none(),
@@ -188,18 +246,30 @@ async fn what_is_no_longer_built_is_deleted() {
 async fn variables_are_substituted_and_missing_ones_are_told() {
     let stage =
         stage("vars", &[("apps/a.yaml", &config_map("a", "${region}-${missing:=none}-$${kept}"))]).await;
+    let untouched = r#"{"apiVersion": "v1", "kind": "ConfigMap", "data": {"value": "${region}"}, "metadata": {"name": "raw",
+        "annotations": {"kustomize.toolkit.fluxcd.io/substitute": "disabled"}}}"#;
+    let structured =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: yaml}\ndata:\n  value: ${structure}\n";
+    stage.push(&[("apps/raw.yaml", untouched), ("apps/yaml.yaml", structured)]);
     let _agent = stage.agent().await;
     let from = json!([{"kind": "ConfigMap", "name": "cluster-variables"}]);
     stage.kustomization("apps", json!({"postBuild": {"substituteFrom": from}})).await;
     let message = stage.reason("apps", "BuildFailed").await;
     assert!(message.contains("substitute from 'ConfigMap/cluster-variables' error"), "{message}");
     stage
-        .apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"region": "eu-west9"},
+        .apply(json!({"apiVersion": "v1", "kind": "ConfigMap", 
+                      "data": {"region": "eu-west9", "structure": "'a: b # \"c\"'\n"},
                       "metadata": {"name": "cluster-variables", "namespace": stage.namespace}}))
         .await
         .unwrap();
     stage.ready("apps").await;
     assert_eq!(stage.data("a").await.unwrap()["value"], "eu-west9-none-${kept}");
+    assert_eq!(
+        stage.data("yaml").await.unwrap()["value"],
+        r#"a: b # "c""#,
+        "its own quotes make it a string"
+    );
+    assert_eq!(stage.data("raw").await.unwrap()["value"], "${region}", "its annotation says so");
     stage.push(&[("apps/a.yaml", &config_map("a", "${one}${two}"))]);
     let message = stage.reason("apps", "BuildFailed").await;
     assert!(message.contains("one") && message.contains("two"), "both are told: {message}");

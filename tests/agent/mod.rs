@@ -1,8 +1,12 @@
 //! The agent as a process, on a real control plane and from a real sshd.
 
+mod build;
 mod faults;
 mod input;
 mod order;
+mod outage;
+mod repository;
+mod rights;
 mod safety;
 mod stage;
 

@@ -1,16 +1,22 @@
-//! Secrets that must not be seen, and rights that must not be had.
+//! Secrets that must not be seen, whatever fails.
 
-use std::time::Duration;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
-use kube::api::ListParams;
+use harness::{Answer, HttpsAuth, HttpsGitServer, Webhook, eventually};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::stage::{HOME, Stage, api, condition, config_map, stage};
+use super::outage::body;
+use super::stage::{PATIENCE, Running, Stage, api, condition, config_map, stage};
 
+/// Values that stand in Secrets, each in a place of its own. All hold the same word.
 const CANARY: &str = "canary-7f3a-do-not-print";
+/// A value of digits alone, as the API server quotes numbers in another form.
+const NUMBER: u64 = 31_337_424_242;
 
 /// All that people can read of a test's namespace: events, and the objects of our kinds.
-async fn readable(stage: &Stage) -> String {
+async fn readable(stage: &Stage<'_>) -> String {
     let mut text = String::new();
     let kinds = [
         ("v1", "Event", "events"),
@@ -26,94 +32,208 @@ async fn readable(stage: &Stage) -> String {
     text
 }
 
-/// S01: a Secret's value shows in no log, event or status, whatever the API server quotes of it.
+/// A Secret of a build, with this field instead of sound data.
+fn secret(field: &str, value: &Value) -> String {
+    let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}});
+    secret[field] = value.clone();
+    secret.to_string()
+}
+
+/// Builds that the API server refuses, and quotes from as it does; the Kustomization substitutes `${PASSWORD}` and others.
+fn refused_builds() -> Vec<(&'static str, String)> {
+    let object = |api_version: &str, kind: &str, spec: Value| {
+        let mut value = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}});
+        json_patch::merge(&mut value, &spec);
+        value.to_string()
+    };
+    let labels = json!({"app": "x"});
+    let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "example.org/c"}]}});
+    let deployment = |name: &str, value: &str| {
+        let mut pod = pod.clone();
+        pod["spec"]["containers"][0][name] = value.into();
+        json!({"spec": {"selector": {"matchLabels": labels}, "template": pod}})
+    };
+    vec![
+        ("a number", secret("stringData", &json!({"password": NUMBER}))),
+        ("a nested value", secret("stringData", &json!({"password": {"inner": CANARY}}))),
+        ("data that is a text", secret("data", &json!(CANARY))),
+        ("a list", secret("data", &json!({"password": [CANARY, NUMBER]}))),
+        ("no base64", secret("data", &json!({"password": format!("{CANARY}!")}))),
+        (
+            "a wrong type",
+            object("v1", "Secret", json!({"type": "kubernetes.io/tls", "stringData": {"tls.crt": CANARY}})),
+        ),
+        ("a port", object("v1", "Service", json!({"spec": {"ports": [{"port": "${PASSWORD}"}]}}))),
+        ("a name", object("v1", "ConfigMap", json!({"metadata": {"name": "${PASSWORD}_"}}))),
+        ("a label", object("v1", "ConfigMap", json!({"metadata": {"labels": {"a": "${PASSWORD}/"}}}))),
+        ("an enumeration", object("apps/v1", "Deployment", deployment("imagePullPolicy", "${PASSWORD}"))),
+        ("an unknown field", object("v1", "ConfigMap", json!({"${PASSWORD}": "x"}))),
+        ("a kind", object("v1", "${PASSWORD}", json!({}))),
+        (
+            "no YAML",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: ${BROKEN}}\n".to_owned(),
+        ),
+        ("an expression", object("v1", "ConfigMap", json!({"data": {"a": "${PASSWORD/a}"}}))),
+    ]
+}
+
+/// S01, S10: a Secret's value shows in no log, event, status, metric or file, whatever fails and whoever quotes it.
 #[tokio::test]
 async fn no_secret_is_seen_in_any_failure() {
-    let secret = |data: Value| {
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": data})
-            .to_string()
-    };
-    let nested = secret(json!({"password": {"inner": CANARY}}));
-    let wrong =
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": CANARY}).to_string();
-    let substituted = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"},
-                             "spec": {"ports": [{"port": "${PASSWORD}"}]}})
-    .to_string();
-    let stage = stage("canary", &[("apps/a.yaml", &nested)]).await;
+    let stage = stage("canary", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let variables = json!({"PASSWORD": CANARY, "BROKEN": format!("[{CANARY}")});
     stage
-        .apply(json!({"apiVersion": "v1", "kind": "Secret", "stringData": {"PASSWORD": CANARY},
+        .apply(json!({"apiVersion": "v1", "kind": "Secret", "stringData": variables,
                       "metadata": {"name": "vars", "namespace": stage.namespace}}))
         .await
         .unwrap();
-    let agent = stage.agent().await;
+    let agent = stage.agent_with(&["--metrics-addr", "127.0.0.1:0"]).await;
     let from = json!({"substituteFrom": [{"kind": "Secret", "name": "vars"}]});
     stage.kustomization("apps", json!({"postBuild": from})).await;
-    for content in [&nested, &wrong, &substituted] {
-        let revision = stage
-            .push(&[("apps/a.yaml", content), ("apps/n.yaml", &config_map("n", content.get(..9).unwrap()))]);
-        stage
-            .until("apps", "refused", |status| {
-                condition(status, "Ready")["status"] == "False"
-                    && status["lastAttemptedRevision"] == revision.as_str()
-            })
-            .await;
+    stage.ready("apps").await;
+    for (name, content) in refused_builds() {
+        is_refused(&stage, name, &content).await;
     }
+    // A value that is there and is changed, by us and by another.
+    stage.push(&[("apps/a.yaml", &secret("stringData", &json!({"password": CANARY})))]);
+    stage.ready("apps").await;
+    let secrets = api(&stage.client, &stage.namespace, "v1", "Secret", "secrets");
+    let edit = json!({"stringData": {"password": format!("{CANARY}-edited")}});
+    secrets.patch("s", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+    stage
+        .event("of the drift", |message| message.contains("Secret/") && message.contains("data.password"))
+        .await;
+    quoted_by_a_webhook(&stage).await;
+    wrong_credentials(&stage).await;
     // Events are written after the status.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    stage.event("of a refused password", |message| message.contains("HTTP 401")).await;
+    nothing_is_seen(&stage, &agent).await;
+}
+
+/// The build is refused for what is wrong with it, without its values.
+async fn is_refused(stage: &Stage<'_>, name: &str, content: &str) {
+    let revision = stage.push(&[("apps/a.yaml", content)]);
+    let status = stage
+        .until("apps", name, |status| {
+            condition(status, "Ready")["status"] == "False"
+                && status["lastAttemptedRevision"] == revision.as_str()
+        })
+        .await;
+    let message = condition(&status, "Ready")["message"].as_str().unwrap().to_owned();
+    println!("{name}: {message}");
+    assert!(!message.contains(CANARY) && !message.contains(&NUMBER.to_string()), "{name}: {message}");
+}
+
+/// A webhook that denies a Secret and tells everybody what is in it.
+async fn quoted_by_a_webhook(stage: &Stage<'_>) {
+    let webhook = Webhook::start().unwrap();
+    webhook.answer(|request| {
+        let data = &request["object"]["data"];
+        Answer::Deny(format!("this is no password: {CANARY} ({data})"))
+    });
+    stage.apply(webhook.validating(&stage.namespace, &["secrets"])).await.unwrap();
+    let label = json!({"apiVersion": "v1", "kind": "Namespace",
+                       "metadata": {"name": stage.namespace, "labels": {"webhook": stage.namespace}}});
+    stage.apply(label).await.unwrap();
+    eventually(PATIENCE, async || {
+        let revision =
+            stage.push(&[("apps/a.yaml", &secret("stringData", &json!({"password": CANARY, "n": "1"})))]);
+        let status = stage
+            .until("apps", "looked at", |status| status["lastAttemptedRevision"] == revision.as_str())
+            .await;
+        let message = condition(&status, "Ready")["message"].to_string();
+        anyhow::ensure!(message.contains("this is no password: ***"), "{message}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    // Before the webhook goes, since nothing could be written in its namespace after.
+    let configuration = webhook.validating(&stage.namespace, &[]);
+    let mut allowed = configuration;
+    allowed["webhooks"] = json!([]);
+    stage.apply(allowed).await.unwrap();
+}
+
+/// Sources whose credentials are no good.
+async fn wrong_credentials(stage: &Stage<'_>) {
+    let auth = HttpsAuth::Basic { username: "git".into(), password: "right".into() };
+    let host = HttpsGitServer::start(&stage.git, auth).unwrap();
+    let cases = [
+        ("garbage", json!({"identity": format!("-----BEGIN {CANARY}-----\n{CANARY}")}), json!({})),
+        (
+            "passphrase",
+            json!({"identity": stage.key.encrypted(CANARY).unwrap(), "password": format!("{CANARY}x")}),
+            json!({}),
+        ),
+        (
+            "basic",
+            json!({"username": "git", "password": CANARY, "ca.crt": host.ca_pem()}),
+            json!({"url": host.url(&stage.repo)}),
+        ),
+        (
+            "bearer",
+            json!({"bearerToken": CANARY, "ca.crt": host.ca_pem()}),
+            json!({"url": host.url(&stage.repo)}),
+        ),
+        ("hosts", json!({"known_hosts": format!("{CANARY} {CANARY} {CANARY}")}), json!({})),
+    ];
+    for (name, data, spec) in cases {
+        stage.secret(name, data).await.unwrap();
+        let mut all = json!({"secretRef": {"name": name}});
+        json_patch::merge(&mut all, &spec);
+        stage.source(name, all).await.unwrap();
+        let message = stage.source_reason(name, "AuthenticationFailed").await;
+        println!("{name}: {message}");
+    }
+    // The address stands in the object, where its owner wrote it, and nowhere else.
+    stage.source("userinfo", json!({"url": format!("https://user:{CANARY}@host/r")})).await.unwrap();
+    let message = stage.source_reason("userinfo", "URLInvalid").await;
+    assert!(!message.contains(CANARY), "{message}");
+    stage.sources().delete("userinfo", &kube::api::DeleteParams::default()).await.unwrap();
+}
+
+/// Nothing of any Secret is in what people can read, or on the disk; and what is there is nobody else's to read.
+async fn nothing_is_seen(stage: &Stage<'_>, agent: &Running) {
     let key = stage.key.openssh.lines().nth(1).unwrap().to_owned();
-    for (place, text) in [("the cluster", readable(&stage).await), ("the log", agent.output())] {
-        assert!(!text.contains(CANARY), "{place} holds the value");
-        assert!(!text.contains(&key), "{place} holds the deploy key");
+    let encoded = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(CANARY)
+    };
+    let number = NUMBER.to_string();
+    let mut places = vec![
+        ("the cluster".to_owned(), readable(stage).await),
+        ("the log".to_owned(), agent.output()),
+        ("the metrics".to_owned(), body(agent, "/metrics").await),
+    ];
+    let folder = std::fs::read_link(format!("/proc/{}/cwd", agent.pid())).unwrap();
+    let files = files_below(&folder.join("state"));
+    assert!(files.len() > 3, "{files:?}");
+    for path in files {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{} is {mode:o}", path.display());
+        if path.is_file() {
+            places.push((
+                path.display().to_string(),
+                String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into(),
+            ));
+        }
+    }
+    for (place, text) in places {
+        for value in [CANARY, &key, &encoded, &number] {
+            assert!(!text.contains(value), "{place} holds {value}");
+        }
     }
 }
 
-/// S02 and S03: without cluster-admin the agent serves Kustomizations that name an account, with that account's rights.
-#[tokio::test]
-async fn under_lockdown_an_account_decides_what_is_applied() {
-    let stage =
-        stage("lockdown", &[("apps/a.yaml", &config_map("a", "1")), ("none/a.yaml", &config_map("b", "1"))])
-            .await;
-    let account = format!("agent-{}", stage.namespace);
-    let bind = |kind: &str, name: &str, role: Value, subject: Value, namespace: &str| {
-        let mut metadata = json!({"name": name});
-        if kind == "RoleBinding" {
-            metadata["namespace"] = namespace.into();
+/// All files and folders below one, with itself.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![folder.to_owned()];
+    let mut next = 0;
+    while let Some(path) = found.get(next).cloned() {
+        next += 1;
+        if path.is_dir() {
+            found.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         }
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, "roleRef": role,
-               "subjects": [subject]})
-    };
-    let role =
-        |kind: &str, name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name});
-    let subject =
-        |name: &str, namespace: &str| json!({"kind": "ServiceAccount", "name": name, "namespace": namespace});
-    let agent = subject(&account, HOME);
-    let objects = [
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": HOME}}),
-        bind("ClusterRoleBinding", &account, role("ClusterRole", "lockgate"), agent.clone(), ""),
-        bind("RoleBinding", &account, role("Role", "lockgate"), agent, HOME),
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "tenant", "namespace": stage.namespace}}),
-        bind(
-            "RoleBinding",
-            "tenant",
-            role("ClusterRole", "admin"),
-            subject("tenant", &stage.namespace),
-            &stage.namespace,
-        ),
-    ];
-    for object in objects {
-        stage.apply(object).await.unwrap();
     }
-    let kubeconfig = stage.plane.service_account_kubeconfig(HOME, &account).await.unwrap();
-    let _agent = stage.agent_as(&kubeconfig, &["--lockdown"]);
-    stage.kustomization("apps", json!({"serviceAccountName": "tenant"})).await;
-    stage.kustomization("none", json!({})).await;
-    stage.ready("apps").await;
-    let message = stage.reason("none", "AccessDenied").await;
-    assert!(message.contains("serviceAccountName"), "{message}");
-    stage.kustomization("apps", json!({"serviceAccountName": "tenant", "targetNamespace": "default"})).await;
-    let message = stage.reason("apps", "AccessDenied").await;
-    assert!(
-        message.contains("tenant") && message.contains("configmaps") && message.contains("default"),
-        "{message}"
-    );
+    found
 }

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use harness::{Agent, ControlPlane, GitServer, KeyAlgorithm, Repo, SshKey, eventually, shared};
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use harness::{
+    Agent, AgentBuilder, ControlPlane, GitServer, KeyAlgorithm, KeyId, Repo, SshKey, eventually, shared,
+};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery;
 use lockgate::bootstrap::manifests::{self, Installation};
@@ -21,13 +23,14 @@ pub(crate) const HOME: &str = "flux-system";
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A namespace, a repository, and whoever asks for them.
-pub(crate) struct Stage {
-    pub(crate) plane: &'static ControlPlane,
+pub(crate) struct Stage<'p> {
+    pub(crate) plane: &'p ControlPlane,
     pub(crate) client: kube::Client,
     pub(crate) namespace: String,
     pub(crate) git: GitServer,
     pub(crate) repo: Repo,
     pub(crate) key: SshKey,
+    pub(crate) deploy_key: KeyId,
 }
 
 /// A running agent whose output is shown when the test fails.
@@ -41,6 +44,18 @@ impl std::ops::Deref for Running {
     }
 }
 
+impl Running {
+    pub(crate) fn start(builder: AgentBuilder) -> Self {
+        Self(builder.spawn().expect("the agent did not start"))
+    }
+}
+
+/// An agent as a process, its state in the home directory that the harness gives it.
+pub(crate) fn builder(kubeconfig: &std::path::Path) -> AgentBuilder {
+    let command = ["agent", "--namespace", HOME, "--state-dir", "state"];
+    Agent::new(env!("CARGO_BIN_EXE_lockgate")).kubeconfig(kubeconfig).args(command)
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -51,53 +66,61 @@ impl Drop for Running {
     }
 }
 
-/// Sets a test up; the source `repo` follows the branch `main`, which has one commit.
-pub(crate) async fn stage(name: &str, files: &[(&str, &str)]) -> Stage {
-    try_stage(name, files).await.expect("the stage could not be set")
+/// Sets a test up on the shared control plane; the source `repo` follows the branch `main`, which has one commit.
+pub(crate) async fn stage(name: &str, files: &[(&str, &str)]) -> Stage<'static> {
+    static DONE: OnceCell<()> = OnceCell::const_new();
+    let plane = shared();
+    let client = plane.client().await.expect("no client");
+    DONE.get_or_try_init(|| install(&client)).await.expect("the agent was not installed");
+    try_stage(plane, name, files).await.expect("the stage could not be set")
 }
 
-async fn try_stage(name: &str, files: &[(&str, &str)]) -> anyhow::Result<Stage> {
+/// Sets a test up on a control plane of its own.
+pub(crate) async fn stage_on<'p>(plane: &'p ControlPlane, name: &str, files: &[(&str, &str)]) -> Stage<'p> {
+    let client = plane.client().await.expect("no client");
+    install(&client).await.expect("the agent was not installed");
+    try_stage(plane, name, files).await.expect("the stage could not be set")
+}
+
+async fn try_stage<'p>(
+    plane: &'p ControlPlane,
+    name: &str,
+    files: &[(&str, &str)],
+) -> anyhow::Result<Stage<'p>> {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let plane = shared();
     let client = plane.client().await?;
-    install(&client).await?;
     let namespace = format!("{name}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let git = GitServer::start()?;
     let repo = git.create_repo("platform")?;
     let key = SshKey::generate(KeyAlgorithm::Ed25519)?;
-    git.authorize(&repo, &key.public)?;
+    let deploy_key = git.authorize(&repo, &key.public)?;
     commit(&repo, "begin", files)?;
-    let stage = Stage { plane, client, namespace, git, repo, key };
+    let stage = Stage { plane, client, namespace, git, repo, key, deploy_key };
     stage
         .apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}}))
         .await?;
-    stage.secret().await?;
+    stage.secret("repo", json!({})).await?;
     stage.source("repo", json!({})).await?;
     Ok(stage)
 }
 
-/// The kinds and the agent's rights, as bootstrap installs them; once a process.
+/// The kinds and the agent's rights, as bootstrap installs them.
 async fn install(client: &kube::Client) -> anyhow::Result<()> {
-    static DONE: OnceCell<()> = OnceCell::const_new();
-    DONE.get_or_try_init(|| async {
-        let installation = Installation {
-            namespace: HOME.into(),
-            image: "lockgate:test".into(),
-            lockdown: false,
-            adopt: false,
-        };
-        let mut objects = manifests::namespace(&installation)?;
-        objects.extend(manifests::crds()?);
-        let agent = manifests::agent(&installation)?;
-        // The binary runs as a process here, so the Deployment would start a second agent if there were a node.
-        objects.extend(agent.into_iter().filter(|object| object.kind() != "Deployment"));
-        for object in objects {
-            apply(client, object.into_value()).await?;
-        }
-        anyhow::Ok(())
-    })
-    .await?;
+    let installation = installation();
+    let mut objects = manifests::namespace(&installation)?;
+    objects.extend(manifests::crds()?);
+    let agent = manifests::agent(&installation)?;
+    // The binary runs as a process here, so the Deployment would start a second agent if there were a node.
+    objects.extend(agent.into_iter().filter(|object| object.kind() != "Deployment"));
+    for object in objects {
+        apply(client, object.into_value()).await?;
+    }
     Ok(())
+}
+
+/// What is installed.
+pub(crate) fn installation() -> Installation {
+    Installation { namespace: HOME.into(), image: "lockgate:test".into(), lockdown: false, adopt: false }
 }
 
 /// Applies an object of any kind as a user with another field manager than the agent's.
@@ -137,17 +160,19 @@ pub(crate) fn api(
     Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
-impl Stage {
+impl Stage<'_> {
     /// Applies an object.
     pub(crate) async fn apply(&self, value: Value) -> anyhow::Result<DynamicObject> {
         apply(&self.client, value).await
     }
 
-    async fn secret(&self) -> anyhow::Result<()> {
-        let data = json!({"identity": self.key.openssh.as_str(), "identity.pub": self.key.public.as_str(),
-                          "known_hosts": self.git.known_hosts_file()?});
-        self.apply(json!({"apiVersion": "v1", "kind": "Secret", "stringData": data,
-                          "metadata": {"name": "repo", "namespace": self.namespace}}))
+    /// The Secret of a source; `data` overrides what it holds.
+    pub(crate) async fn secret(&self, name: &str, data: Value) -> anyhow::Result<()> {
+        let mut all = json!({"identity": self.key.openssh.as_str(), "identity.pub": self.key.public.as_str(),
+                             "known_hosts": self.git.known_hosts_file()?});
+        json_patch::merge(&mut all, &data);
+        self.apply(json!({"apiVersion": "v1", "kind": "Secret", "stringData": all,
+                          "metadata": {"name": name, "namespace": self.namespace}}))
             .await?;
         Ok(())
     }
@@ -187,6 +212,10 @@ impl Stage {
         )
     }
 
+    pub(crate) fn sources(&self) -> Api<DynamicObject> {
+        api(&self.client, &self.namespace, "source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories")
+    }
+
     pub(crate) fn config_maps(&self) -> Api<DynamicObject> {
         api(&self.client, &self.namespace, "v1", "ConfigMap", "configmaps")
     }
@@ -205,15 +234,15 @@ impl Stage {
         self.agent_as(&kubeconfig, arguments)
     }
 
+    /// Starts an agent for all namespaces.
+    pub(crate) async fn agent_everywhere(&self) -> Running {
+        let kubeconfig = self.plane.service_account_kubeconfig(HOME, "lockgate").await;
+        Running::start(builder(&kubeconfig.expect("no kubeconfig for the agent")))
+    }
+
     pub(crate) fn agent_as(&self, kubeconfig: &std::path::Path, arguments: &[&str]) -> Running {
-        let state = tempfile::tempdir().expect("no folder").keep();
-        let agent = Agent::new(env!("CARGO_BIN_EXE_lockgate"))
-            .kubeconfig(kubeconfig)
-            .args(["agent", "--namespace", HOME, "--watch-namespace", &self.namespace])
-            .args(["--state-dir".as_ref(), state.as_os_str()])
-            .args(arguments)
-            .spawn();
-        Running(agent.expect("the agent did not start"))
+        let builder = builder(kubeconfig).args(["--watch-namespace", &self.namespace]).args(arguments);
+        Running::start(builder)
     }
 
     /// Pushes a commit; returns the revision as statuses write it.
@@ -223,12 +252,30 @@ impl Stage {
 
     /// Waits until a Kustomization's status passes a test; what it last was is in the panic otherwise.
     pub(crate) async fn until(&self, name: &str, what: &str, test: impl Fn(&Value) -> bool) -> Value {
-        let api = self.kustomizations();
+        until(&self.kustomizations(), name, what, test).await
+    }
+
+    /// The same for a GitRepository.
+    pub(crate) async fn until_source(&self, name: &str, what: &str, test: impl Fn(&Value) -> bool) -> Value {
+        until(&self.sources(), name, what, test).await
+    }
+
+    /// Waits until a GitRepository's Ready condition has a reason, and returns its message.
+    pub(crate) async fn source_reason(&self, name: &str, reason: &str) -> String {
+        let status =
+            self.until_source(name, reason, |status| condition(status, "Ready")["reason"] == reason).await;
+        condition(&status, "Ready")["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until an event's message passes a test, and returns the event.
+    pub(crate) async fn event(&self, what: &str, test: impl Fn(&str) -> bool) -> DynamicObject {
+        let events = api(&self.client, &self.namespace, "v1", "Event", "events");
         let result = eventually(PATIENCE, async || {
-            let object = api.get(name).await?;
-            let status = object.data["status"].clone();
-            anyhow::ensure!(test(&status), "{name} is not {what}: {status:#}");
-            Ok(status)
+            let all = events.list(&ListParams::default()).await?.items;
+            let messages: Vec<String> = all.iter().map(|event| event.data["message"].to_string()).collect();
+            let found =
+                all.into_iter().find(|event| test(event.data["message"].as_str().unwrap_or_default()));
+            found.with_context(|| format!("no event {what}:\n{}", messages.join("\n")))
         });
         result.await.unwrap_or_else(|error| panic!("{error:#}"))
     }
@@ -260,6 +307,16 @@ fn commit(repo: &Repo, message: &str, files: &[(&str, &str)]) -> anyhow::Result<
     let files: Vec<(&str, Option<&str>)> =
         files.iter().map(|(path, content)| (*path, Some(*content))).collect();
     repo.commit("main", message, &files)
+}
+
+async fn until(api: &Api<DynamicObject>, name: &str, what: &str, test: impl Fn(&Value) -> bool) -> Value {
+    let result = eventually(PATIENCE, async || {
+        let object = api.get(name).await?;
+        let status = object.data["status"].clone();
+        anyhow::ensure!(test(&status), "{name} is not {what}: {status:#}");
+        Ok(status)
+    });
+    result.await.unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// A condition of a status.

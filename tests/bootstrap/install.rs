@@ -188,13 +188,11 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     let has = async |name: &str| {
         site.all("v1", "ConfigMap", "configmaps").await.iter().any(|map| map["metadata"]["name"] == name)
     };
-    let (run, _agent) = tokio::join!(ended(site.bootstrap(&[])), site.agent(&[]));
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let (_, _agent) = site.with_agent(site.bootstrap(&[]), &[]).await;
     assert_eq!(ended(site.lockgate(&["uninstall"])).await.code, 0);
     assert!(has("base").await && has("apps").await, "the workloads are gone");
 
-    let (run, _agent) = tokio::join!(ended(site.bootstrap(&[])), site.agent(&[]));
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let (_, _agent) = site.with_agent(site.bootstrap(&[]), &[]).await;
     assert_eq!(site.hub.keys().len(), 1, "the key of the Secret that was left is used again");
     let run = ended(site.lockgate(&["uninstall", "--purge"])).await;
     assert_eq!(run.code, 0, "{}", run.stderr);
@@ -205,6 +203,35 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     let run = ended(site.lockgate(&["install"])).await;
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stderr.contains("waiting") && run.stderr.contains("Namespace/flux-system is being deleted"));
+}
+
+/// Whoever installs again at once waits until what was removed is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn kinds_that_are_still_on_their_way_out_are_waited_for() {
+    let site = Site::new().await;
+    assert_eq!(ended(site.lockgate(&["install"])).await.code, 0);
+    let gvk = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
+    let resource = ApiResource::from_gvk(&gvk);
+    let crds: Api<DynamicObject> = Api::all_with(site.plane.client().await.unwrap(), &resource);
+    let name = "gitrepositories.source.toolkit.fluxcd.io";
+    let held = async |finalizers: Value| {
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
+        crds.patch(name, &PatchParams::default(), &patch).await.unwrap();
+    };
+    held(json!(["example.org/hold"])).await;
+    assert_eq!(ended(site.lockgate(&["uninstall"])).await.code, 0);
+    let mut child = site.lockgate(&["install"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut told = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        if line.contains(&format!("CustomResourceDefinition/{name} is being deleted")) {
+            held(json!([])).await;
+        }
+        told.push(line);
+    }
+    assert!(child.wait().await.unwrap().success(), "{told:#?}");
+    assert!(told.iter().any(|line| line.contains("is being deleted")), "{told:#?}");
+    assert!(crds.get(name).await.unwrap().metadata.deletion_timestamp.is_none());
 }
 
 /// What is exported is what would be applied, and needs neither cluster nor host.

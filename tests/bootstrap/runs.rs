@@ -21,8 +21,7 @@ async fn a_cluster_is_set_up_by_one_command_and_again_by_none() {
     let empty = tempfile::tempdir().unwrap();
     let mut command = site.bootstrap(&["--interval", "3s"]);
     command.current_dir(&empty).env("HOME", empty.path()).env("TMPDIR", empty.path());
-    let (run, agent) = tokio::join!(ended(command), site.agent(&[]));
-    assert_eq!(run.code, 0, "{}\n{}", run.stderr, agent.log());
+    let (run, agent) = site.with_agent(command, &[]).await;
     assert_eq!(run.stdout, "", "progress belongs to standard error");
     for line in [
         "✔ preflight ",
@@ -182,9 +181,8 @@ async fn under_lockdown_the_shipped_rights_suffice() {
         "subjects": [subject],
     }))
     .await;
-    let run = ended(site.bootstrap(&["--lockdown", "--service-account", "deployer"]));
-    let (run, agent) = tokio::join!(run, site.agent(&["--lockdown"]));
-    assert_eq!(run.code, 0, "{}\n{}", run.stderr, agent.log());
+    let run = site.bootstrap(&["--lockdown", "--service-account", "deployer"]);
+    let _running = site.with_agent(run, &["--lockdown"]).await;
     let bindings =
         site.all("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings").await;
     assert!(bindings.iter().all(|binding| binding["metadata"]["name"] != "lockgate-apply"));

@@ -128,6 +128,20 @@ impl Site {
         Agent { _child: child, home, log }
     }
 
+    /// Runs a command to its good end beside an agent that starts as soon as it may.
+    pub(crate) async fn with_agent(&self, command: Command, wanted: &[&str]) -> (Ended, Agent) {
+        let (mut run, mut agent) = (Box::pin(ended(command)), Box::pin(self.agent(wanted)));
+        let (run, agent) = tokio::select! {
+            run = &mut run => {
+                assert_eq!(run.code, 0, "{}", run.stderr);
+                (run, agent.await)
+            }
+            agent = &mut agent => (run.await, agent),
+        };
+        assert_eq!(run.code, 0, "{}\n{}", run.stderr, agent.log());
+        (run, agent)
+    }
+
     /// Creates an object.
     pub(crate) async fn create(&self, value: Value) {
         let object: DynamicObject = serde_json::from_value(value).unwrap();

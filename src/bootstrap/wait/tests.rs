@@ -69,10 +69,8 @@ fn news_are_told_once_and_times_count_from_when_one_could_start() {
         ["order of 2 levels", "a progressing 0s m", "b blocked 0s blocked by a"]
     );
     assert!(told(&mut tree, &[a("Unknown"), b("False")], after(1)).is_empty());
-    assert_eq!(
-        told(&mut tree, &[a("True"), b("Unknown")], after(3)),
-        ["a ready 3s 0 objects", "b progressing 0s m"]
-    );
+    assert_eq!(told(&mut tree, &[a("True"), b("False")], after(3)), ["a ready 3s 0 objects"]);
+    assert_eq!(told(&mut tree, &[a("True"), b("Unknown")], after(3)), ["b progressing 0s m"]);
     assert_eq!(told(&mut tree, &[a("True"), b("True")], after(8)), ["b ready 5s 0 objects"]);
 }
 
@@ -89,6 +87,29 @@ fn a_failure_that_stands_ends_the_wait_and_a_new_try_prolongs_it() {
     assert!(!is_stuck("False", 40));
     assert!(!is_stuck("False", 60));
     assert!(is_stuck("False", 70));
+}
+
+#[test]
+fn a_dependency_that_is_nowhere_ends_the_wait_too() {
+    let mut tree = Tree::default();
+    let start = Instant::now();
+    let overview = Overview::of(&[], &[kustomization("a", &["gone"], "False", &[])]);
+    assert!(!tree.is_stuck(&overview, start));
+    assert!(tree.is_stuck(&overview, start + Duration::from_secs(30)));
+}
+
+#[test]
+fn what_others_wait_for_is_told_first() {
+    let mut tree = Tree { root: ("n".into(), "z-root".into()), ..Tree::default() };
+    let all = [
+        kustomization("a", &["b"], "True", &[]),
+        kustomization("b", &["c"], "True", &[]),
+        kustomization("c", &[], "True", &[]),
+        kustomization("z-root", &[], "True", &[]),
+    ];
+    let told = told(&mut tree, &all, Instant::now());
+    let names: Vec<&str> = told[1..].iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(names, ["z-root", "c", "b", "a"]);
 }
 
 #[test]

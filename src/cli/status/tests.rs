@@ -12,6 +12,10 @@ fn row(name: &str, state: State, what: &str) -> Row {
         objects: 14,
         what: what.into(),
         depends_on: Vec::new(),
+        is_ready: false,
+        source: None,
+        lacks_source: false,
+        end: End::Open,
     }
 }
 
@@ -36,6 +40,7 @@ fn overview() -> Overview {
             row("foobar", chain(&["kube-network", "kube-security"]), ""),
             row("crds", State::Ready, ""),
         ],
+        root_causes: vec![("flux-system".into(), "kube-security".into())],
     }
 }
 
@@ -70,6 +75,29 @@ fn a_wide_table_has_addresses_and_whole_messages() {
 }
 
 #[test]
+fn the_end_of_a_chain_is_told() {
+    let what = |end: End, state: State, what: &str| {
+        let row = Row { end, ..row("a", state, what) };
+        cells(&row, &view(), false)[5].clone()
+    };
+    assert_eq!(what(End::Missing, chain(&["b", "c"]), ""), "blocked by b → c, which does not exist");
+    assert_eq!(what(End::Cycle, chain(&["b", "a"]), ""), "in a cycle: a → b → a");
+    let outdated = "dependency 'flux-system/b' revision is not up to date";
+    assert_eq!(what(End::Open, chain(&[]), outdated), outdated);
+}
+
+#[test]
+fn a_source_that_fails_is_named_as_the_cause() {
+    let mut overview = overview();
+    overview.sources[0].ready = ConditionStatus::False;
+    let expected = "1 failing, 2 blocked, 1 ready, source flux-system/foobar-infra not ready.   \
+                    Root cause: source flux-system/foobar-infra, flux-system/kube-security.\n";
+    assert_eq!(summary(&overview, &View { with_namespace: true, ..view() }), expected);
+    let causes = json!(["GitRepository/flux-system/foobar-infra", "Kustomization/flux-system/kube-security"]);
+    assert_eq!(value(&overview, &view())["rootCauses"], causes);
+}
+
+#[test]
 fn colours_do_not_move_columns() {
     let plain = table(&overview(), &view(), false);
     let coloured = table(&overview(), &View { colour: true, ..view() }, false);
@@ -94,7 +122,7 @@ fn what_is_ready_can_be_left_out() {
 fn json_holds_the_chain_and_the_cause() {
     let value = value(&overview(), &view());
     assert_eq!(value["ready"], false);
-    assert_eq!(value["rootCauses"], json!(["flux-system/kube-security"]));
+    assert_eq!(value["rootCauses"], json!(["Kustomization/flux-system/kube-security"]));
     let blocked = json!(["flux-system/kube-network", "flux-system/kube-security"]);
     assert_eq!(value["kustomizations"][2]["blockedBy"], blocked);
     assert_eq!(value["sources"][0]["fetched"], "1970-01-12T13:50:02Z");
@@ -102,7 +130,7 @@ fn json_holds_the_chain_and_the_cause() {
 
 #[test]
 fn nothing_is_said_to_be_nothing() {
-    let empty = Overview { sources: Vec::new(), kustomizations: Vec::new() };
+    let empty = Overview { sources: Vec::new(), kustomizations: Vec::new(), root_causes: Vec::new() };
     assert!(table(&empty, &view(), false).starts_with("Nothing to show"));
 }
 

@@ -14,8 +14,9 @@ use super::{Dialect, Document, Step, WrittenAs, YamlError};
 /// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
 const DEPTH_LIMIT: usize = 200;
 
-/// How much anchors and aliases may copy in one stream, in nodes, where each 32 bytes of text count as one more.
-const ALIAS_BUDGET: usize = 1_000_000;
+/// How much anchors and aliases may copy in one stream, in nodes, where each 32 bytes of text count as one more. So many
+/// take up some 10 MB, and no object that a cluster stores has as many.
+const ALIAS_BUDGET: usize = 100_000;
 
 /// Composes the documents of a stream one by one.
 pub(super) struct Composer<'t> {

@@ -184,9 +184,12 @@ fn note_names(index: &mut HashMap<String, Vec<usize>>, at: usize, res: &Res) {
 
 fn duplicate(first: &Res, second: &Res, id: &Id) -> Fault {
     let message = if first.file == second.file {
-        format!("is defined twice in {}", first.file)
+        format!("may not add resource with an already registered id: it is defined twice in {}", first.file)
     } else {
-        format!("is defined in {} and again in {}", first.file, second.file)
+        format!(
+            "may not add resource with an already registered id: it is defined in {} and again in {}",
+            first.file, second.file
+        )
     };
     Fault::new(message).on_object(id.subject())
 }

@@ -13,10 +13,10 @@ fn block(reason: BlockReason) -> Outcome {
 }
 
 fn failures() -> Vec<Row> {
-    [before_the_build(), of_the_build(), of_applying(), of_health()].concat()
+    [of_dependencies(), of_the_source(), of_the_build(), of_applying(), of_health()].concat()
 }
 
-fn before_the_build() -> Vec<Row> {
+fn of_dependencies() -> Vec<Row> {
     vec![
         (
             block(BlockReason::Missing),
@@ -57,6 +57,11 @@ fn before_the_build() -> Vec<Row> {
             true,
             UNBLOCKED,
         ),
+    ]
+}
+
+fn of_the_source() -> Vec<Row> {
+    vec![
         (
             Outcome::SourceMissing { source: "GitRepository/flux-system/x".into() },
             "ArtifactFailed",

@@ -1,0 +1,121 @@
+//! Writes what the fuzz targets begin with, from the repository's own test folders, into `corpus/`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+// What is compiled for fuzzing calls into the fuzzer's runtime, here as well.
+use libfuzzer_sys as _;
+use lockgate::model::yaml::{Dialect, first_document};
+use lockgate_fuzz::SEPARATOR;
+use serde_json::Value;
+
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+fn main() -> io::Result<()> {
+    let repository = Path::new(REPOSITORY);
+    for probe in folders(&repository.join("tests/data/kustomize-probes"))? {
+        let root = probe.join("in");
+        let target = fs::read_to_string(probe.join("target")).unwrap_or_default();
+        let mut case = format!("## seed [{}]\n", target.trim());
+        for file in files(&root)? {
+            let Ok(content) = fs::read_to_string(&file) else { continue };
+            let path = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
+            let _ = write!(case, "-- {path}\n{content}");
+            seed("yaml", &content)?;
+        }
+        seed("kustomization", &case)?;
+    }
+    for file in files(&repository.join("tests/oracle/kustomize"))? {
+        if file.extension().is_some_and(|extension| extension == "txt") {
+            cases(&fs::read_to_string(file)?)?;
+        }
+    }
+    for file in files(&repository.join("kubernetes"))? {
+        if let Ok(content) = fs::read_to_string(&file) {
+            seed("yaml", &content)?;
+            seed("substitution", &format!("{content}{SEPARATOR}cluster: a\nregion: b\n"))?;
+        }
+    }
+    for expression in EXPRESSIONS {
+        let object =
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a}}\ndata: {{k: '{expression}'}}");
+        seed("substitution", &format!("{object}{SEPARATOR}A: x y\nB: '3'\n_c: \"a\\nb\"\n"))?;
+    }
+    Ok(())
+}
+
+/// The forms of an expression.
+const EXPRESSIONS: [&str; 16] = [
+    "$A ${B}",
+    "$${A}",
+    "${A:=x}",
+    "${A=x}",
+    "${A:-${B}}",
+    "${A:+x}",
+    "${A:?x}",
+    "${#A}",
+    "${A^}",
+    "${A^^}",
+    "${A,,}",
+    "${A:1:2}",
+    "${A#*x}",
+    "${A%%[a-z]*}",
+    "${A/x/y}",
+    "${A//x/${B}}",
+];
+
+/// The cases of a file of the differential tests, and their patches each with the objects that it is for.
+fn cases(text: &str) -> io::Result<()> {
+    let (shared, rest) = text.split_once("\n## ").unwrap_or((text, ""));
+    let object =
+        shared.split("-- ").find_map(|file| file.split_once('\n')).map_or("", |(_, content)| content);
+    for case in rest.split("\n## ") {
+        seed("kustomization", &format!("{shared}\n## {case}\n"))?;
+        for (_, content) in case.split("\n-- ").filter_map(|file| file.split_once('\n')) {
+            for patch in patches(content) {
+                let target =
+                    if patch.trim_start().starts_with(['-', '[']) { "json6902" } else { "strategic_merge" };
+                seed(target, &format!("{}{SEPARATOR}{patch}", object.trim_end()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The patches that stand in a kustomization.
+fn patches(kustomization: &str) -> Vec<String> {
+    let document =
+        first_document(kustomization, Dialect::V2).map(|document| document.value).unwrap_or_default();
+    let entries =
+        ["patches", "patchesJson6902", "patchesStrategicMerge"].map(|field| document[field].as_array());
+    let text = |entry: &Value| entry.as_str().or_else(|| entry["patch"].as_str()).map(ToOwned::to_owned);
+    entries.into_iter().flatten().flatten().filter_map(text).collect()
+}
+
+/// Writes one seed; equal ones are one.
+fn seed(target: &str, content: &str) -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder)?;
+    let name = content.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    fs::write(folder.join(format!("seed-{name:016x}")), content)
+}
+
+fn folders(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(path)?.map(|entry| entry.map(|entry| entry.path()));
+    Ok(entries.collect::<io::Result<Vec<_>>>()?.into_iter().filter(|path| path.is_dir()).collect())
+}
+
+fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut pending = vec![path.to_owned()];
+    while let Some(folder) = pending.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() { pending.push(path) } else { found.push(path) }
+        }
+    }
+    Ok(found)
+}

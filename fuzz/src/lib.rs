@@ -1,0 +1,71 @@
+//! What the fuzz targets share: how a text stands for files, and what is asked of every build.
+
+use lockgate::model::yaml::{Dialect, documents, to_string};
+use lockgate::render::kustomize::{Flavour, Overlay, Recipe, build};
+use lockgate::tree::Tree;
+
+/// The line between an object and what is done to it.
+pub const SEPARATOR: &str = "\n=====\n";
+
+/// Files, and the folder to build.
+#[derive(Debug, Default, PartialEq)]
+pub struct Case {
+    /// Paths and contents.
+    pub files: Vec<(String, String)>,
+    /// The folder.
+    pub target: String,
+}
+
+impl Case {
+    /// Reads a case: a line `-- path` begins a file, `## anything [folder]` names the folder and begins
+    /// `kustomization.yaml`.
+    pub fn read(text: &str) -> Self {
+        let mut case = Self::default();
+        for line in text.split_inclusive('\n') {
+            let content = line.trim_end_matches('\n');
+            if let Some(title) = content.strip_prefix("## ") {
+                case.target = title.split_once('[').map_or("", |(_, rest)| rest.trim_end_matches(']')).into();
+                case.files.push(("kustomization.yaml".into(), String::new()));
+            } else if let Some(path) = content.strip_prefix("-- ") {
+                case.files.push((path.into(), String::new()));
+            } else if let Some((_, content)) = case.files.last_mut() {
+                content.push_str(line);
+            }
+        }
+        case
+    }
+
+    /// Builds the case in both flavours. What was built must be readable again, and the same each time.
+    pub fn run(self) {
+        let tree = Tree::in_memory(self.files.into_iter().filter(|(path, _)| is_normal(path)));
+        for flavour in [Flavour::Cli, Flavour::Flux(Box::<Overlay>::default())] {
+            let recipe = Recipe { path: self.target.clone(), flavour };
+            let Ok(output) = build(&tree, &recipe) else { continue };
+            for object in &output.objects {
+                let text = to_string(&object.value);
+                let read = documents(&text, Dialect::V3).expect("what was built is written as YAML");
+                assert_eq!(read.len(), 1, "one object is one document");
+                assert_eq!(to_string(&read[0].value), text, "what is written reads back equal");
+            }
+            let again = build(&tree, &recipe).expect("what was built once is built again");
+            assert_eq!(again.objects, output.objects);
+        }
+    }
+}
+
+/// A kustomization with one object and one patch, applied in the field given.
+pub fn patched(object: &str, patch: &str, patches: &str) -> Case {
+    let file = |path: &str, content: &str| (path.to_owned(), content.to_owned());
+    let kustomization = format!("resources: [object.yaml]\n{patches}\n");
+    let files = vec![
+        file("kustomization.yaml", &kustomization),
+        file("object.yaml", object),
+        file("patch.yaml", patch),
+    ];
+    Case { files, target: ".".into() }
+}
+
+/// Whether a path is one that a tree may hold: relative, and without empty parts and dots.
+fn is_normal(path: &str) -> bool {
+    path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}

@@ -1,0 +1,169 @@
+//! Rights: what the agent may do by itself, and what it does in the name of others.
+
+use std::collections::BTreeSet;
+
+use harness::eventually;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use lockgate::bootstrap::manifests;
+use lockgate::model::Object;
+use serde_json::{Value, json};
+
+use super::stage::{HOME, PATIENCE, Running, Stage, builder, config_map, installation, stage};
+
+/// A binding of a role to a ServiceAccount; of the whole cluster where `namespace` is empty.
+fn bind(name: &str, namespace: &str, role: (&str, &str), account: (&str, &str)) -> Value {
+    let kind = if namespace.is_empty() { "ClusterRoleBinding" } else { "RoleBinding" };
+    let mut metadata = json!({"name": name});
+    if !namespace.is_empty() {
+        metadata["namespace"] = namespace.into();
+    }
+    json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata,
+           "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": role.0, "name": role.1},
+           "subjects": [{"kind": "ServiceAccount", "namespace": account.0, "name": account.1}]})
+}
+
+fn service_account(namespace: &str, name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}})
+}
+
+/// A stage with an account for the agent that has the shipped roles alone, without the right to apply; and one for tenants.
+async fn locked(name: &str, files: &[(&str, &str)]) -> (Stage<'static>, String) {
+    let stage = stage(name, files).await;
+    let account = format!("agent-{}", stage.namespace);
+    let agent = (HOME, account.as_str());
+    let objects = [
+        service_account(HOME, &account),
+        bind(&account, "", ("ClusterRole", "lockgate"), agent),
+        bind(&account, HOME, ("Role", "lockgate"), agent),
+        service_account(&stage.namespace, "tenant"),
+        bind("tenant", &stage.namespace, ("ClusterRole", "admin"), (&stage.namespace, "tenant")),
+    ];
+    for object in objects {
+        stage.apply(object).await.unwrap();
+    }
+    (stage, account)
+}
+
+/// S03: without cluster-admin the agent serves Kustomizations that name an account, with that account's rights.
+#[tokio::test]
+async fn under_lockdown_an_account_decides_what_is_applied() {
+    let files = [("apps/a.yaml", &*config_map("a", "1")), ("none/a.yaml", &*config_map("b", "1"))];
+    let (stage, account) = locked("lockdown", &files).await;
+    let kubeconfig = stage.plane.service_account_kubeconfig(HOME, &account).await.unwrap();
+    let _agent = stage.agent_as(&kubeconfig, &["--lockdown"]);
+    stage.kustomization("apps", json!({"serviceAccountName": "tenant"})).await;
+    stage.kustomization("none", json!({})).await;
+    stage.ready("apps").await;
+    let message = stage.reason("none", "AccessDenied").await;
+    assert!(message.contains("serviceAccountName"), "{message}");
+    stage.kustomization("apps", json!({"serviceAccountName": "tenant", "targetNamespace": "default"})).await;
+    let message = stage.reason("apps", "AccessDenied").await;
+    assert!(
+        message.contains("tenant") && message.contains("configmaps") && message.contains("default"),
+        "{message}"
+    );
+}
+
+/// S02: the roles that are shipped hold what the agent does, and nothing that it never does.
+#[tokio::test]
+async fn the_shipped_roles_are_what_the_agent_uses() {
+    let (stage, account) = locked("roles", &[("apps/a.yaml", &config_map("${word}", "1"))]).await;
+    for (kind, name) in [("ConfigMap", "words"), ("Secret", "passwords")] {
+        stage
+            .apply(json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": stage.namespace,
+                          "labels": {"reconcile.fluxcd.io/watch": "Enabled"}}}))
+            .await
+            .unwrap();
+    }
+    let words = json!({"data": {"word": "one"}});
+    stage.config_maps().patch("words", &PatchParams::default(), &Patch::Merge(words)).await.unwrap();
+    let kubeconfig = stage.plane.service_account_kubeconfig(HOME, &account).await.unwrap();
+    let start = |pod: &str| {
+        let watched = ["--lockdown", "--watch-namespace", stage.namespace.as_str()];
+        Running::start(builder(&kubeconfig).args(watched).env("POD_NAME", pod))
+    };
+    let first = start("lockgate-0");
+    let from = json!([{"kind": "ConfigMap", "name": "words"}, {"kind": "Secret", "name": "passwords"}]);
+    let spec = json!({"serviceAccountName": "tenant", "postBuild": {"substituteFrom": from}, "wait": true});
+    stage.kustomization("apps", spec).await;
+    stage.ready("apps").await;
+    // The next one looks for the pod of the one that was killed.
+    first.kill9();
+    let second = start("lockgate-1");
+    second.wait_output("leads", PATIENCE).await.unwrap();
+    // A Kustomization whose account has gone is let go, and so is a source that Flux has held.
+    stage.kustomization("apps", json!({"serviceAccountName": "gone", "path": "./apps"})).await;
+    stage.kustomizations().delete("apps", &DeleteParams::default()).await.unwrap();
+    let held = json!({"metadata": {"finalizers": ["finalizers.fluxcd.io"]}});
+    stage.sources().patch("repo", &PatchParams::default(), &Patch::Merge(held)).await.unwrap();
+    stage.sources().delete("repo", &DeleteParams::default()).await.unwrap();
+    eventually(PATIENCE, async || {
+        anyhow::ensure!(
+            stage.kustomizations().get_opt("apps").await?.is_none(),
+            "the Kustomization is still there"
+        );
+        anyhow::ensure!(stage.sources().get_opt("repo").await?.is_none(), "the source is still there");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    second.term();
+    second.wait_exit(PATIENCE).await.unwrap();
+    let used = used(&stage, &format!("system:serviceaccount:{HOME}:{account}"));
+    let shipped = shipped();
+    let never: Vec<_> = shipped.difference(&used).collect();
+    let beyond: Vec<_> = used.difference(&shipped).collect();
+    assert!(never.is_empty() && beyond.is_empty(), "never used: {never:?}; used and not shipped: {beyond:?}");
+}
+
+/// Group, resource and verb of each right in the roles for the agent itself.
+fn shipped() -> BTreeSet<String> {
+    let objects = manifests::agent(&installation()).unwrap();
+    let ours =
+        |object: &&Object| ["ClusterRole", "Role"].contains(&object.kind()) && object.name() == "lockgate";
+    let texts = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap() };
+    let mut rights = BTreeSet::new();
+    let roles: Vec<&Object> = objects.iter().filter(ours).collect();
+    assert_eq!(roles.len(), 2);
+    for rule in roles.iter().flat_map(|role| role.pointer("/rules").unwrap().as_array().unwrap()) {
+        for group in texts(&rule["apiGroups"]) {
+            for resource in texts(&rule["resources"]) {
+                rights.extend(texts(&rule["verbs"]).iter().map(|verb| format!("{verb} {resource}.{group}")));
+            }
+        }
+    }
+    rights
+}
+
+/// The same of what the audit log says that the account did. What it did for others counts as acting in their name.
+fn used(stage: &Stage<'_>, account: &str) -> BTreeSet<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut used = BTreeSet::new();
+    for request in stage.plane.audit_log() {
+        if request["user"]["username"] != account {
+            continue;
+        }
+        if request.get("impersonatedUser").is_some() {
+            used.insert("impersonate serviceaccounts.".to_owned());
+            continue;
+        }
+        let object = &request["objectRef"];
+        // Everybody may ask what the server serves.
+        if object.is_null() {
+            continue;
+        }
+        let resource = match object["subresource"].as_str() {
+            Some(sub) => format!("{}/{sub}", text(&object["resource"])),
+            None => text(&object["resource"]),
+        };
+        let right = format!("{} {resource}.{}", text(&request["verb"]), text(&object["apiGroup"]));
+        if request["responseStatus"]["code"] == 403 {
+            // Under lockdown the agent may not watch what was applied, so it looks at the interval.
+            let watches = request["verb"] == "list" || request["verb"] == "watch";
+            assert!(watches && object["resource"] == "configmaps", "refused: {right}");
+            continue;
+        }
+        used.insert(right);
+    }
+    used
+}
