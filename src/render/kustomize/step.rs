@@ -58,7 +58,7 @@ impl Transformer {
             Self::Patch(patch) => patch.touches(map),
             Self::Affix(affix) => affix.touches(map),
             Self::Namespace(namespace) => !namespace.name.is_empty() && !map.items().is_empty(),
-            Self::AddValue(_) => !map.items().is_empty(),
+            Self::AddValue(add) => add.touches(map),
             // Without a match it would fail.
             Self::Replicas(_) => true,
             Self::Pairs(_) | Self::Image(_) | Self::Replacements(_) | Self::Hash => false,
