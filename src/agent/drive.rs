@@ -161,7 +161,7 @@ impl Drive {
         let rivalry = self.shared.world.rivalry(key, object);
         let interval = interval_of(&self.shared.world, key);
         let event = verdict::Event::fight(&object.subject(), &rivalry, interval);
-        let subject = Subject::of::<Kustomization>(key, &seen.metadata().uid);
+        let subject = Subject::of::<Kustomization>(key, seen.metadata());
         self.shared.tell_of(&subject, &[event]);
     }
 

@@ -79,7 +79,7 @@ fn ignored_before(seen: &Seen<GitRepository>) -> Option<&str> {
 
 /// Takes off the finalizer that Flux leaves on its sources. Nothing of ours is to be cleaned up.
 async fn let_go(shared: &Shared, key: &Key, metadata: &Metadata) -> Next {
-    let subject = Subject::of::<GitRepository>(key, &metadata.uid);
+    let subject = Subject::of::<GitRepository>(key, metadata);
     match shared.reporter.let_go(&subject, &metadata.finalizers).await {
         Ok(()) => Next::Changed,
         Err(error) => {
@@ -255,7 +255,7 @@ async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &
         now: super::now(),
     };
     let verdict = source_verdict(&found.outcome, &context).redacted(&found.redactor);
-    let subject = Subject::of::<GitRepository>(key, &metadata.uid);
+    let subject = Subject::of::<GitRepository>(key, metadata);
     let changed = verdict.status != previous;
     if changed {
         log(key, &verdict.status);

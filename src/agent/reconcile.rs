@@ -180,7 +180,7 @@ struct Log<'a> {
 impl Journal for Log<'_> {
     async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
         let metadata = &self.kustomization.metadata;
-        let subject = Subject::of::<Kustomization>(&self.order.key, &metadata.uid);
+        let subject = Subject::of::<Kustomization>(&self.order.key, metadata);
         let reporter = &self.shared.reporter;
         if !metadata.finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
             reporter.hold(&subject, &metadata.finalizers).await.map_err(journal_error)?;
@@ -269,7 +269,7 @@ async fn report(
     if verdict.silent {
         return reported(verdict.ready, verdict.next);
     }
-    let subject = Subject::of::<Kustomization>(&order.key, &metadata.uid);
+    let subject = Subject::of::<Kustomization>(&order.key, metadata);
     match tell(shared, &subject, metadata, &previous, &verdict).await {
         Ok(()) => reported(verdict.ready, verdict.next),
         Err(ReportError::Gone) => reported(false, Next::Changed),

@@ -1,5 +1,6 @@
 //! The only place that writes to the agent's own kinds: status, events and finalizers. Each write asks the fence first.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::lease::Fence;
 use super::metrics::Metrics;
-use crate::api::{Kind, keys};
+use crate::api::{Kind, Metadata, keys};
 use crate::model::Key;
 use crate::verdict::Event;
 
@@ -50,13 +51,17 @@ pub(super) struct Subject {
     pub(super) version: &'static str,
     pub(super) kind: &'static str,
     pub(super) plural: &'static str,
+    /// Those of its annotations that its events carry as well.
+    notes: BTreeMap<String, String>,
 }
 
 impl Subject {
-    pub(super) fn of<K: Kind>(key: &Key, uid: &str) -> Self {
+    pub(super) fn of<K: Kind>(key: &Key, metadata: &Metadata) -> Self {
+        let notes = metadata.annotations.iter().filter(|(name, _)| name.starts_with(keys::EVENT_METADATA));
         Self {
             key: key.clone(),
-            uid: uid.to_owned(),
+            uid: metadata.uid.clone(),
+            notes: notes.map(|(name, value)| (name.clone(), value.clone())).collect(),
             group: K::GROUP,
             version: K::VERSIONS[0],
             kind: K::KIND,
@@ -129,7 +134,8 @@ impl Reporter {
     pub(super) async fn event(&self, subject: &Subject, event: &Event) -> Result<(), ReportError> {
         let now = k8s_openapi::jiff::Timestamp::now();
         let kind = if event.warning { "Warning" } else { "Normal" };
-        let mut annotations = Map::new();
+        let mut annotations: Map<String, Value> =
+            subject.notes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         if let Some(revision) = &event.revision {
             annotations.insert(format!("{}/{REVISION}", subject.group), revision.as_str().into());
         }

@@ -16,6 +16,8 @@ pub const RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
 pub const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
 /// A token; when it changes, the object is reconciled at once.
 pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// Annotations that begin so are carried by the events about their object.
+pub const EVENT_METADATA: &str = "event.toolkit.fluxcd.io/";
 /// `Enabled` as a label of a ConfigMap or Secret: a change of it wakes the Kustomizations that read it.
 pub const WATCH: &str = "reconcile.fluxcd.io/watch";
 /// On a Kustomization, `allowed`: a build that has become empty may delete everything, however much that is.

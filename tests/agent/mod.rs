@@ -1,6 +1,7 @@
 //! The agent as a process, on a real control plane and from a real sshd.
 
 mod build;
+mod contract;
 mod faults;
 mod input;
 mod order;

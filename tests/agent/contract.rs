@@ -1,0 +1,191 @@
+//! What tools that know Flux read of our kinds: columns, conditions, inventory, history, events, and the answers to requests.
+
+use harness::eventually;
+use http::Request;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::stage::{PATIENCE, Stage, condition, config_map, stage};
+
+/// Sets annotations or fields of a Kustomization (`kustomizations`) or GitRepository.
+async fn edit(api: &kube::Api<kube::api::DynamicObject>, name: &str, change: Value) {
+    api.patch(name, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+}
+
+fn annotated(name: &str, value: &str) -> Value {
+    json!({"metadata": {"annotations": {name: value}}})
+}
+
+/// The types of a status's conditions, each with its status.
+fn conditions(status: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let all = status["conditions"].as_array().unwrap();
+    let mut all: Vec<(String, String)> =
+        all.iter().map(|condition| (text(&condition["type"]), text(&condition["status"]))).collect();
+    all.sort();
+    all
+}
+
+fn named(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(kind, status)| ((*kind).to_owned(), (*status).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_status_is_what_tools_expect() {
+    let stage = stage("status", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let head = format!("main@sha1:{}", stage.repo.rev_parse("main").unwrap());
+    let before = stage.kustomization("apps", json!({"wait": true})).await;
+    assert_eq!(before.data["status"], json!({"observedGeneration": -1}), "before the first look");
+    let noted = annotated("event.toolkit.fluxcd.io/team", "platform");
+    edit(&stage.kustomizations(), "apps", noted).await;
+    let _agent = stage.agent().await;
+    let status = stage.ready("apps").await;
+    assert_eq!(conditions(&status), named(&[("Healthy", "True"), ("Ready", "True")]));
+    let ready = condition(&status, "Ready");
+    assert_eq!(ready["reason"], "ReconciliationSucceeded");
+    assert_eq!(ready["message"], format!("Applied revision: {head}"));
+    assert_eq!(ready["observedGeneration"], 1);
+    assert_eq!(status["observedGeneration"], 1);
+    assert_eq!(
+        (&status["lastAppliedRevision"], &status["lastAttemptedRevision"]),
+        (&json!(head), &json!(head))
+    );
+    let id = format!("{}_a__ConfigMap", stage.namespace);
+    assert_eq!(status["inventory"], json!({"entries": [{"id": id, "v": "v1"}]}));
+    let last = &status["history"][0];
+    assert!(last["digest"].as_str().unwrap().starts_with("sha256:"));
+    assert_eq!(last["lastReconciledStatus"], "ReconciliationSucceeded");
+    assert_eq!((&last["totalReconciliations"], &last["metadata"]["revision"]), (&json!(1), &json!(head)));
+    let object = stage.kustomizations().get("apps").await.unwrap();
+    assert_eq!(object.metadata.finalizers.unwrap(), ["finalizers.fluxcd.io"]);
+    let labels = stage.config_maps().get("a").await.unwrap().metadata.labels.unwrap();
+    assert_eq!(labels["kustomize.toolkit.fluxcd.io/name"], "apps");
+    assert_eq!(labels["kustomize.toolkit.fluxcd.io/namespace"], stage.namespace);
+
+    let source =
+        stage.until_source("repo", "fetched", |status| condition(status, "Ready")["status"] == "True").await;
+    assert_eq!(conditions(&source), named(&[("ArtifactInStorage", "True"), ("Ready", "True")]));
+    assert_eq!(condition(&source, "Ready")["message"], format!("stored artifact for revision '{head}'"));
+    let artifact = &source["artifact"];
+    assert_eq!(artifact["revision"], head.as_str());
+    for field in ["url", "path", "digest", "lastUpdateTime"] {
+        assert!(artifact[field].is_string(), "{field}: {artifact}");
+    }
+    let event =
+        stage.event("of the success", |message| message.starts_with("Reconciliation finished in ")).await;
+    let annotations = event.metadata.annotations.unwrap();
+    assert_eq!(annotations["kustomize.toolkit.fluxcd.io/revision"], head);
+    assert_eq!(annotations["event.toolkit.fluxcd.io/team"], "platform");
+    assert_eq!(
+        (&event.data["reason"], &event.data["type"]),
+        (&json!("ReconciliationSucceeded"), &json!("Normal"))
+    );
+    assert_eq!(event.data["involvedObject"]["kind"], "Kustomization");
+    let event =
+        stage.event("of the artifact", |message| message == "stored artifact for commit 'begin'").await;
+    assert_eq!(event.metadata.annotations.unwrap()["source.toolkit.fluxcd.io/revision"], head);
+    assert_eq!(event.data["reason"], "NewArtifact");
+    columns(&stage, &head).await;
+}
+
+/// What `kubectl get ks` and `kubectl get gitrepo` show, in every served version.
+async fn columns(stage: &Stage<'_>, head: &str) {
+    let kinds = [
+        ("kustomize.toolkit.fluxcd.io", "kustomizations", vec!["Name", "Age", "Ready", "Status"]),
+        ("source.toolkit.fluxcd.io", "gitrepositories", vec!["Name", "URL", "Age", "Ready", "Status"]),
+    ];
+    for (group, plural, expected) in kinds {
+        for version in ["v1", "v1beta2", "v1beta1"] {
+            let path = format!("/apis/{group}/{version}/namespaces/{}/{plural}", stage.namespace);
+            let request = Request::get(path).header("accept", "application/json;as=Table;g=meta.k8s.io;v=v1");
+            let table: Value = stage.client.request(request.body(Vec::new()).unwrap()).await.unwrap();
+            let names: Vec<&str> = table["columnDefinitions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|c| c["name"].as_str().unwrap())
+                .collect();
+            assert_eq!(names, expected, "{plural} {version}");
+            let cells = table["rows"][0]["cells"].as_array().unwrap();
+            assert_eq!(cells[cells.len() - 2], "True", "{plural} {version}: {cells:?}");
+            assert!(cells.last().unwrap().as_str().unwrap().contains(head), "{plural} {version}: {cells:?}");
+        }
+    }
+}
+
+/// `flux reconcile`, `flux suspend` and `flux resume`, as the flux CLI asks for them.
+#[tokio::test]
+async fn requests_are_answered_and_a_pause_holds() {
+    let stage = stage("requests", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    stage.source("repo", json!({"interval": "1h"})).await.unwrap();
+    let _agent = stage.agent().await;
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    let requested = "reconcile.fluxcd.io/requestedAt";
+    stage.push(&[("apps/a.yaml", &config_map("a", "2"))]);
+    edit(&stage.sources(), "repo", annotated(requested, "one")).await;
+    stage.until_source("repo", "asked", |status| status["lastHandledReconcileAt"] == "one").await;
+    stage.ready("apps").await;
+    edit(&stage.kustomizations(), "apps", annotated(requested, "two")).await;
+    let status = stage.until("apps", "asked", |status| status["lastHandledReconcileAt"] == "two").await;
+    assert_eq!(condition(&status, "Ready")["status"], "True");
+    // Paused, it neither follows nor puts back; resumed, it does both at once.
+    edit(&stage.kustomizations(), "apps", json!({"spec": {"suspend": true}})).await;
+    stage.push(&[("apps/a.yaml", &config_map("a", "3"))]);
+    edit(&stage.sources(), "repo", annotated(requested, "three")).await;
+    stage.until_source("repo", "asked", |status| status["lastHandledReconcileAt"] == "three").await;
+    let drift = json!({"data": {"value": "edited"}});
+    stage.config_maps().patch("a", &PatchParams::default(), &Patch::Merge(drift)).await.unwrap();
+    // What must not come can only be waited for.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "edited");
+    edit(&stage.kustomizations(), "apps", json!({"spec": {"suspend": false}})).await;
+    stage.ready("apps").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "3");
+}
+
+/// The annotations by which objects ask to be treated otherwise.
+#[tokio::test]
+async fn objects_ask_to_be_treated_otherwise() {
+    let asking = |name: &str, value: &str, key: &str, wish: &str| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"value": value},
+               "metadata": {"name": name, "annotations": {format!("kustomize.toolkit.fluxcd.io/{key}"): wish}}})
+        .to_string()
+    };
+    let all = |value: &str| {
+        [
+            ("apps/kept.yaml", asking("kept", value, "prune", "disabled")),
+            ("apps/once.yaml", asking("once", value, "ssa", "IfNotPresent")),
+            ("apps/never.yaml", asking("never", value, "reconcile", "disabled")),
+            ("apps/ignored.yaml", asking("ignored", value, "ssa", "Ignore")),
+            ("apps/a.yaml", config_map("a", value)),
+        ]
+    };
+    let stage = stage("wishes", &[]).await;
+    let push = |value: &str| {
+        let files = all(value);
+        let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+        stage.push(&files);
+    };
+    push("1");
+    let _agent = stage.agent().await;
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    push("2");
+    stage.ready("apps").await;
+    let value = async |name: &str| stage.data(name).await.map(|data| data["value"].clone());
+    assert_eq!(value("a").await.as_deref(), Some("2"));
+    assert_eq!(value("once").await.as_deref(), Some("1"), "it is there, so it stays");
+    assert_eq!((value("never").await, value("ignored").await), (None, None));
+    let gone = ["kept", "once", "never", "ignored"].map(|name| (format!("apps/{name}.yaml"), None::<&str>));
+    let gone: Vec<(&str, Option<&str>)> = gone.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+    stage.repo.commit("main", "remove", &gone).unwrap();
+    stage.ready("apps").await;
+    assert_eq!(value("kept").await.as_deref(), Some("2"), "it is not deleted");
+    eventually(PATIENCE, async || {
+        anyhow::ensure!(stage.data("once").await.is_none(), "it is still there");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
