@@ -1,6 +1,7 @@
 //! Every folder of `data/kustomize-probes` is built in both flavours and compared with what kustomize 5.8.1 and Flux make
 //! of it: the same documents in the same order, or a refusal.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -91,4 +92,115 @@ fn a_cycle_is_printed() {
     let recipe = Recipe { path: "a".into(), flavour: Flavour::Cli };
     let error = build(&tree, &recipe).unwrap_err().to_string();
     assert_eq!(error, "b/kustomization.yaml: resources[0]: cycle: a -> b -> a");
+}
+
+/// A mistake: its files, with the kustomization that makes it, and what is said about it.
+struct Mistake {
+    name: String,
+    files: BTreeMap<String, String>,
+    message: String,
+}
+
+/// Reads the table: `-- path` begins a file of all mistakes, `## name` a mistake and its kustomization, and each line
+/// behind `>> ` is one of its message.
+fn mistakes(table: &str) -> Vec<Mistake> {
+    let (mut shared, mut mistakes): (BTreeMap<String, String>, Vec<Mistake>) = (BTreeMap::new(), Vec::new());
+    let mut path = String::new();
+    for line in table.lines() {
+        if let Some(name) = line.strip_prefix("## ") {
+            path = "o/kustomization.yaml".into();
+            mistakes.push(Mistake { name: name.into(), files: shared.clone(), message: String::new() });
+        } else if let Some(file) = line.strip_prefix("-- ") {
+            path = format!("o/{file}");
+        } else if let Some(mistake) = mistakes.last_mut() {
+            let text = line.strip_prefix(">> ");
+            let into = if text.is_some() {
+                &mut mistake.message
+            } else {
+                mistake.files.entry(path.clone()).or_default()
+            };
+            into.push_str(text.unwrap_or(line));
+            into.push('\n');
+        } else {
+            let into = shared.entry(path.clone()).or_default();
+            into.push_str(line);
+            into.push('\n');
+        }
+    }
+    mistakes
+}
+
+#[test]
+fn typical_mistakes_are_told_with_file_field_and_object() {
+    let mistakes = mistakes(include_str!("kustomize/mistakes.txt"));
+    assert!(mistakes.len() > 40);
+    let mut wrong = String::new();
+    for Mistake { name, files, message } in mistakes {
+        let recipe = Recipe { path: "o".into(), flavour: Flavour::Cli };
+        let told = match build(&Tree::in_memory(files), &recipe) {
+            Ok(_) => "it builds".into(),
+            Err(error) => error.to_string(),
+        };
+        if told != message.trim_end() {
+            let lines: Vec<String> = told.lines().map(|line| format!(">> {line}\n")).collect();
+            wrong.extend(["## ", &name, "\n", &lines.concat()]);
+        }
+    }
+    assert!(wrong.is_empty(), "the messages are now:\n{wrong}");
+}
+
+/// What Flux makes of a folder `a` with the `spec` of a Kustomization object.
+struct Laid {
+    group: String,
+    files: BTreeMap<String, String>,
+    spec: Value,
+    /// The documents; `None` where it refuses.
+    documents: Option<Vec<Value>>,
+}
+
+/// Reads the table: `== name` begins a group of cases on the same files, `-- path` a file, `## spec` a case, `>> ` goes
+/// before each of its documents, and `>!` stands for a refusal.
+fn laid_over(table: &str) -> Vec<Laid> {
+    let (mut group, mut files, mut path): (String, BTreeMap<String, String>, String) = Default::default();
+    let mut cases: Vec<Laid> = Vec::new();
+    for line in table.lines() {
+        if let Some(name) = line.strip_prefix("== ") {
+            (group, files) = (name.into(), BTreeMap::new());
+        } else if let Some(file) = line.strip_prefix("-- ") {
+            path = file.into();
+            files.insert(path.clone(), String::new());
+        } else if let Some(spec) = line.strip_prefix("## ") {
+            let spec = serde_json::from_str(spec).unwrap();
+            let (group, files) = (group.clone(), files.clone());
+            cases.push(Laid { group, files, spec, documents: Some(Vec::new()) });
+        } else if line == ">!" {
+            cases.last_mut().unwrap().documents = None;
+        } else if let Some(document) = line.strip_prefix(">> ") {
+            let documents = cases.last_mut().unwrap().documents.as_mut().unwrap();
+            documents.push(serde_json::from_str(document).unwrap());
+        } else {
+            let text = files.get_mut(&path).unwrap();
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    cases
+}
+
+#[test]
+fn a_kustomization_object_is_laid_over_a_folder_as_flux_does_it() {
+    let cases = laid_over(include_str!("kustomize/flux.txt"));
+    assert!(cases.len() > 100);
+    let mut wrong = Vec::new();
+    for Laid { group, files, spec, documents } in cases {
+        let overlay = Overlay::from_spec(&spec).unwrap();
+        let recipe = Recipe { path: "a".into(), flavour: Flavour::Flux(Box::new(overlay)) };
+        let built = build(&Tree::in_memory(files), &recipe);
+        let built =
+            built.map(|output| output.objects.into_iter().map(|built| built.value).collect::<Vec<_>>());
+        if built.as_ref().ok() != documents.as_ref() {
+            wrong.push(format!("{group} {spec}\n  Flux:     {documents:?}\n  lockgate: {built:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

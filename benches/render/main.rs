@@ -4,7 +4,7 @@
 
 mod workload;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -14,6 +14,8 @@ use harness::Cost;
 use lockgate::model::yaml::{Dialect, documents};
 use lockgate::render::kustomize::{Flavour, Overlay, Recipe, build};
 use lockgate::tree::Tree;
+use serde_json::Value;
+use tempfile::TempDir;
 
 use workload::Workload;
 
@@ -24,18 +26,38 @@ struct Runs {
     lockgate: usize,
 }
 
-/// What two programs cost on the same folder.
+/// What two programs made of the same folder, and what it cost.
 struct Comparison {
+    workload: Workload,
     kustomize: Option<Cost>,
     lockgate: Cost,
+    /// The folder, and what the first run of each program printed.
+    folder: TempDir,
+    outputs: Vec<PathBuf>,
 }
 
 fn main() -> anyhow::Result<()> {
     // `cargo bench` and `cargo test --benches` hand over arguments that mean nothing here.
     let kustomize = harness::program("kustomize")?;
     let quick = std::env::var_os("BENCH_QUICK").is_some_and(|value| !value.is_empty());
+    let runs = |kustomize, lockgate| Runs { kustomize, lockgate };
+    let mut compared = Vec::new();
+    for (workload, runs) in [
+        (Workload::overlay(), runs(21, 21)),
+        (Workload::crds(), runs(5, 11)),
+        (Workload::resources("1,000 resources", 1_000), runs(3, 11)),
+        (Workload::resources("5,000 resources", 5_000), runs(usize::from(!quick), 5)),
+    ] {
+        eprintln!("{}", workload.title);
+        let title = workload.title;
+        compared.push(compare(&kustomize, workload, runs).context(title)?);
+    }
+    // Only now, because what this process holds counts as memory of those that it starts.
+    for comparison in &compared {
+        comparison.check().context(comparison.workload.title)?;
+    }
     println!(
-        "{:<16} {:>6} {:>8} {:>12} {:>12} {:>9} {:>14} {:>14} {:>9}",
+        "{:<16} {:>5} {:>6} {:>12} {:>11} {:>8} {:>14} {:>13} {:>9}",
         "lockgate build",
         "docs",
         "KB in",
@@ -46,92 +68,89 @@ fn main() -> anyhow::Result<()> {
         "lockgate MiB",
         "x smaller"
     );
-    let few = Workload::resources("1,000 resources", 1_000);
-    let many = Workload::resources("5,000 resources", 5_000);
-    let runs = |kustomize, lockgate| Runs { kustomize, lockgate };
-    report(&kustomize, &Workload::overlay(), runs(21, 21))?;
-    report(&kustomize, &Workload::crds(), runs(5, 11))?;
-    let few = report(&kustomize, &few, runs(3, 11))?;
-    let many = report(&kustomize, &many, runs(usize::from(!quick), 5))?;
-    println!(
-        "5,000 resources take {:.1} times what 1,000 take",
-        many.lockgate.wall.as_secs_f64() / few.lockgate.wall.as_secs_f64()
-    );
+    for comparison in &compared {
+        println!("{}", comparison.row());
+    }
+    if let [.., few, many] = compared.as_slice() {
+        let growth = seconds(&many.lockgate) / seconds(&few.lockgate);
+        println!("{} take {growth:.1} times what {} take", many.workload.title, few.workload.title);
+    }
     println!("a library call on 10 objects takes {} us", library_call()?.as_micros());
     Ok(())
 }
 
-/// Runs both programs on a folder, checks that they agree, and prints what they cost.
-fn report(kustomize: &Path, workload: &Workload, runs: Runs) -> anyhow::Result<Comparison> {
-    eprintln!("{}", workload.title);
-    let compared = compare(kustomize, workload, runs).with_context(|| workload.title)?;
-    let mib = |cost: &Cost| mib(cost.peak_kib);
-    let seconds = |cost: &Cost| cost.wall.as_secs_f64();
-    let ours = &compared.lockgate;
-    let theirs = compared.kustomize.as_ref();
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-    println!(
-        "{:<16} {:>6} {:>8} {:>12} {:>12.4} {:>9} {:>14} {:>14.1} {:>9}",
-        workload.title,
-        workload.documents,
-        workload.size() / 1000,
-        or_none(theirs.map(|cost| format!("{:.4}", seconds(cost)))),
-        seconds(ours),
-        or_none(theirs.map(|cost| format!("{:.1}", seconds(cost) / seconds(ours)))),
-        or_none(theirs.map(|cost| format!("{:.1}", mib(cost)))),
-        mib(ours),
-        or_none(theirs.map(|cost| format!("{:.1}", mib(cost) / mib(ours)))),
-    );
-    Ok(compared)
+impl Comparison {
+    fn row(&self) -> String {
+        let (ours, theirs) = (&self.lockgate, self.kustomize.as_ref());
+        let number = |value: Option<f64>, digits: usize| {
+            value.map_or_else(|| "-".into(), |value| format!("{value:.digits$}"))
+        };
+        let (our_memory, their_memory) = (mib(ours), theirs.and_then(mib));
+        format!(
+            "{:<16} {:>5} {:>6} {:>12} {:>11.4} {:>8} {:>14} {:>13} {:>9}",
+            self.workload.title,
+            self.workload.documents,
+            self.workload.size() / 1000,
+            number(theirs.map(seconds), 4),
+            seconds(ours),
+            number(theirs.map(|theirs| seconds(theirs) / seconds(ours)), 1),
+            number(their_memory, 1),
+            number(our_memory, 1),
+            number(their_memory.zip(our_memory).map(|(theirs, ours)| theirs / ours), 1),
+        )
+    }
+
+    /// Speed counts only where the result is right.
+    fn check(&self) -> anyhow::Result<()> {
+        let mut before = None;
+        for output in &self.outputs {
+            let found = documents(&fs::read_to_string(output)?, Dialect::V3)?;
+            let values: Vec<Value> = found.into_iter().map(|document| document.value).collect();
+            let (count, expected) = (values.len(), self.workload.documents);
+            anyhow::ensure!(count == expected, "{count} documents, expected {expected}");
+            anyhow::ensure!(
+                before.is_none_or(|before| before == values),
+                "the two programs disagree in {}",
+                self.folder.path().display()
+            );
+            before = Some(values);
+        }
+        Ok(())
+    }
 }
 
-fn compare(kustomize: &Path, workload: &Workload, runs: Runs) -> anyhow::Result<Comparison> {
+fn compare(kustomize: &Path, workload: Workload, runs: Runs) -> anyhow::Result<Comparison> {
     let folder = tempfile::tempdir()?;
+    let tree = folder.path().join("tree");
     for (path, content) in &workload.files {
-        let path = folder.path().join(path);
+        let path = tree.join(path);
         fs::create_dir_all(path.parent().context("a file has a folder")?)?;
         fs::write(path, content)?;
     }
-    let target = folder.path().join(workload.target);
+    let target = tree.join(workload.target);
     let mut theirs = Command::new(kustomize);
     theirs.arg("build").arg(&target);
     let mut ours = Command::new(binary());
-    ours.arg("build").arg("--root").arg(folder.path()).arg(&target);
+    ours.arg("build").arg("--root").arg(&tree).arg(&target);
+    let mut programs =
+        [("kustomize", theirs, runs.kustomize, Vec::new()), ("lockgate", ours, runs.lockgate, Vec::new())];
+    let mut outputs = Vec::new();
     // By turns, so that what else the machine does hits both.
-    let (mut their_costs, mut our_costs) = (Vec::new(), Vec::new());
     for run in 0..runs.kustomize.max(runs.lockgate) {
-        let mut outputs = Vec::new();
-        for (command, costs, limit) in
-            [(&mut theirs, &mut their_costs, runs.kustomize), (&mut ours, &mut our_costs, runs.lockgate)]
-        {
-            if run < limit {
-                let (output, cost) = harness::measured(command)?;
-                costs.push(cost);
+        for (name, command, limit, costs) in &mut programs {
+            if run >= *limit {
+                continue;
+            }
+            let output = folder.path().join(format!("{name}-{run}.yaml"));
+            costs.push(harness::measured(command, File::create(&output)?)?);
+            if run == 0 {
                 outputs.push(output);
             }
         }
-        if run == 0 {
-            check(&outputs, workload.documents)?;
-        }
     }
-    let lockgate = median(our_costs).context("lockgate was not run")?;
-    Ok(Comparison { kustomize: median(their_costs), lockgate })
-}
-
-/// Speed counts only where the result is right.
-fn check(outputs: &[Vec<u8>], expected: usize) -> anyhow::Result<()> {
-    let read = |output: &Vec<u8>| -> anyhow::Result<Vec<serde_json::Value>> {
-        let found = documents(std::str::from_utf8(output)?, Dialect::V3)?;
-        Ok(found.into_iter().map(|document| document.value).collect())
-    };
-    let mut before = None;
-    for output in outputs {
-        let values = read(output)?;
-        anyhow::ensure!(values.len() == expected, "{} documents, expected {expected}", values.len());
-        anyhow::ensure!(before.is_none_or(|before| before == values), "the two programs disagree");
-        before = Some(values);
-    }
-    Ok(())
+    let [(.., theirs), (.., ours)] = programs;
+    let lockgate = median(ours).context("lockgate was not run")?;
+    Ok(Comparison { workload, kustomize: median(theirs), lockgate, folder, outputs })
 }
 
 /// The run in the middle by time, with the memory in the middle.
@@ -160,9 +179,13 @@ fn library_call() -> anyhow::Result<Duration> {
     Ok(times[times.len() / 2])
 }
 
+fn seconds(cost: &Cost) -> f64 {
+    cost.wall.as_secs_f64()
+}
+
 #[expect(clippy::cast_precision_loss, reason = "kibibytes of memory fit a float")]
-fn mib(kib: u64) -> f64 {
-    kib as f64 / 1024.0
+fn mib(cost: &Cost) -> Option<f64> {
+    cost.peak_kib.map(|kib| kib as f64 / 1024.0)
 }
 
 /// The binary that `make bench` built statically for release, or cargo's own of this profile.

@@ -381,8 +381,10 @@ impl Kustomization {
         }
         kustomization.enforce(file)?;
         // One record serves both generators, of which only that of Secrets has a type.
-        if kustomization.config_map_generator.iter().any(|generator| generator.kind.is_some()) {
-            return Err(Fault::new("unknown field").in_field("configMapGenerator.type").in_file(file).into());
+        let mut generators = kustomization.config_map_generator.iter();
+        if let Some(index) = generators.position(|generator| generator.kind.is_some()) {
+            let fault = Fault::new("unknown field; only a secretGenerator has one");
+            return Err(fault.in_field(format!("configMapGenerator[{index}].type")).in_file(file).into());
         }
         Ok(kustomization)
     }

@@ -104,6 +104,12 @@ pub(crate) fn load<'t, 'b>(
         build.warn(warning);
     }
     kustomization.fix();
+    let (api_version, kind) = (kustomization.api_version.clone(), kustomization.kind.clone());
+    if kustomization == (Kustomization { api_version, kind, ..Kustomization::default() }) {
+        return Err(Fault::new("the kustomization is empty: it names no field besides apiVersion and kind")
+            .in_file(&file)
+            .into());
+    }
     kustomization.enforce(&file)?;
     Ok(Target { build, loader, kustomization, file, origin: None })
 }

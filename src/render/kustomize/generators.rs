@@ -153,10 +153,10 @@ fn data(generator: &Generator, loader: &Loader<'_>) -> Result<BTreeMap<String, V
             put(key, value.into_bytes())?;
         }
     }
-    for literal in &generator.literals {
+    for (index, literal) in generator.literals.iter().enumerate() {
         let (key, value) = literal.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(|| {
             // The literal may be a secret, so that it is not repeated.
-            Fault::new("a literal is not of the form key=value")
+            Fault::new(format!("literals[{index}] is not of the form key=value"))
         })?;
         put(key.into(), unquoted(value).as_bytes().to_vec())?;
     }

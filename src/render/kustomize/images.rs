@@ -13,8 +13,8 @@ use crate::render::error::{Fault, Result};
 #[derive(Debug, Clone)]
 pub(crate) struct SetImage {
     image: Image,
-    /// `None` where it is no regular expression.
-    name: Option<Regex>,
+    /// Or why it is no regular expression.
+    name: std::result::Result<Regex, String>,
     specs: Vec<FieldSpec>,
 }
 
@@ -75,10 +75,10 @@ impl SetImage {
                 Err(Fault::new(format!("expected a string, found {found}")))
             }
             scalar => {
-                let Some(name) = &self.name else {
-                    let message = format!("'{}' is not a regular expression", self.image.name);
-                    return Err(Fault::new(message).in_field("images.name"));
-                };
+                let name = self.name.as_ref().map_err(|cause| {
+                    let message = format!("'{}' is not a regular expression: {cause}", self.image.name);
+                    Fault::new(message).in_field("images.name")
+                })?;
                 // Kustomize compares a null by its word.
                 let old =
                     if scalar.is_null() { "null".into() } else { super::res::text_of(scalar).into_owned() };

@@ -132,7 +132,7 @@ fn finish(target: &target::Target<'_, '_>, recipe: &Recipe) -> Result<resmap::Re
         (wants("originAnnotations"), wants("transformerAnnotations"), wants("managedByLabel"));
     for res in map.items_mut() {
         if managed {
-            res.set_label(MANAGED_BY.0, MANAGED_BY.1);
+            res.set_label(MANAGED_BY.0, MANAGED_BY.1).map_err(|fault| fault.in_file(&res.file))?;
             res.twins.settle(&mut res.value);
         }
         let mut extra = Vec::new();

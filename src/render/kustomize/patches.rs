@@ -45,19 +45,19 @@ pub(crate) enum PatchStep {
 }
 
 impl PatchStep {
-    /// Reads an entry of `patches`.
-    pub(crate) fn of_patch(patch: &Patch, loader: &Loader<'_>) -> Result<Self> {
+    /// Reads an entry of `patches`; `place` is where it stands.
+    pub(crate) fn of_patch(patch: &Patch, place: &str, loader: &Loader<'_>) -> Result<Self> {
         let inline = patch.content.trim();
         let (text, source, file) = match (inline.is_empty(), patch.path.is_empty()) {
             (true, true) => return Err(Fault::new("one of patch and path is wanted").into()),
             (false, false) => return Err(Fault::new("only one of patch and path may be set").into()),
-            (false, true) => (inline.to_owned(), "inline patch".to_owned(), String::new()),
+            (false, true) => (inline.to_owned(), place.to_owned(), String::new()),
             (true, false) => {
                 let (file, text) = loader.text(&patch.path)?;
                 (text, file.clone(), file)
             }
         };
-        let merge = parse::patches(&text, &source);
+        let merge = parse::patches(&text, if file.is_empty() { "line" } else { &file });
         let json = json6902::parse(&text);
         let options = patch.options.clone().unwrap_or_default();
         let target = patch.target.as_ref().map(Matcher::new).transpose()?;
@@ -99,8 +99,8 @@ impl PatchStep {
         }
     }
 
-    /// Reads an entry of `patchesJson6902`.
-    pub(crate) fn of_json6902(patch: &Patch, loader: &Loader<'_>) -> Result<Self> {
+    /// Reads an entry of `patchesJson6902`; `place` is where it stands.
+    pub(crate) fn of_json6902(patch: &Patch, place: &str, loader: &Loader<'_>) -> Result<Self> {
         let Some(target) = &patch.target else {
             return Err(Fault::new("a target is wanted").in_field("target").into());
         };
@@ -110,7 +110,7 @@ impl PatchStep {
         let (text, source) = match (patch.content.is_empty(), patch.path.is_empty()) {
             (true, true) => return Err(Fault::new("one of patch and path is wanted").into()),
             (false, false) => return Err(Fault::new("only one of patch and path may be set").into()),
-            (false, true) => (patch.content.clone(), "inline patch".to_owned()),
+            (false, true) => (patch.content.clone(), place.to_owned()),
             (true, false) => {
                 let (file, text) = loader.text(&patch.path)?;
                 (text, file)
@@ -143,8 +143,7 @@ impl PatchStep {
             }
             Self::Json { patch, target, remember, source } => {
                 let selected = target.select(map);
-                apply_all(map, &selected, patch, *remember)
-                    .map_err(|error| error.in_field(&format!("patch '{source}'")))
+                apply_all(map, &selected, patch, *remember).map_err(|error| error.in_field(source))
             }
         }
     }
@@ -153,9 +152,9 @@ impl PatchStep {
 /// Reads the entries of `patchesStrategicMerge`, each a path or a patch.
 pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result<Vec<MergePatch>> {
     let mut patches = Vec::new();
-    for entry in entries {
+    for (index, entry) in entries.iter().enumerate() {
         let (objects, source) = match parse::patches(entry, "inline patch") {
-            Ok(objects) => (objects, "inline patch".to_owned()),
+            Ok(objects) => (objects, format!("patchesStrategicMerge[{index}]")),
             Err(error) if entry.trim().contains('\n') => return Err(error),
             Err(_) => {
                 let (file, text) = loader.text(entry)?;
@@ -187,7 +186,8 @@ pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, buil
 fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build) -> Result<()> {
     let target = unique_target(map, patch, build)?;
     let before = map.items()[target].id();
-    merge_one(map.content_mut(target), &before, &patch.value, &patch.options, build)?;
+    merge_one(map.content_mut(target), &before, &patch.value, &patch.options, build)
+        .map_err(|error| error.in_field(&patch.source))?;
     forget_if_changed(map, target, &before);
     Ok(())
 }
@@ -204,9 +204,8 @@ fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build) -> Result<usiz
     let mut described = Res::new(patch.value.clone(), &patch.source);
     build.meet(&mut described);
     let id = described.id();
-    let fault = |message: String| {
-        Fault::new(message).on_object(id.subject()).in_field(format!("patch '{}'", patch.source)).into()
-    };
+    let fault =
+        |message: String| Fault::new(message).on_object(id.subject()).in_field(patch.source.as_str()).into();
     match map.by_any_id(&id) {
         [only] => Ok(*only),
         [] => Err(fault(format!(
@@ -241,7 +240,7 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
             patch.insert("apiVersion".into(), api_version);
         }
         merge_one(res, &before, &value, &patch.options, build)
-            .map_err(|error| error.in_field(&format!("patch '{}'", patch.source)))?;
+            .map_err(|error| error.in_field(&patch.source))?;
         changed |= res.is_empty() || !res.has_id(&before);
     }
     if changed {

@@ -5,9 +5,14 @@
 
 use regex::Regex;
 
-/// Compiles a pattern; `None` where Go would refuse it.
-pub(crate) fn compile(pattern: &str) -> Option<Regex> {
-    Regex::new(&translate(pattern)?).ok()
+/// Compiles a pattern, or tells why Go would refuse it.
+pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
+    let translated = translate(pattern).ok_or("an escape, a class or a repetition is not one")?;
+    Regex::new(&translated).map_err(|error| {
+        // The last line of the message is the cause, those before it show the place.
+        let text = error.to_string();
+        text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    })
 }
 
 fn translate(pattern: &str) -> Option<String> {
@@ -168,7 +173,7 @@ mod tests {
         for pattern in
             ["[", "(", "*a", "a**", "a+*", "a{2}{3}", "a*?+", r"\y", r"\", "[b-a]", "(?<=a)b", "[a"]
         {
-            assert!(compile(pattern).is_none(), "{pattern}");
+            assert!(compile(pattern).is_err(), "{pattern}");
         }
     }
 }

@@ -291,10 +291,11 @@ fn patch(target: &Target<'_, '_>, config: &Res) -> Result<Transformer> {
     };
     match config.kind() {
         "PatchTransformer" => {
-            PatchStep::of_patch(&entry(plugin.patch.clone()), &target.loader).map(Transformer::Patch)
+            PatchStep::of_patch(&entry(plugin.patch.clone()), "patch", &target.loader).map(Transformer::Patch)
         }
         "PatchJson6902Transformer" => {
-            PatchStep::of_json6902(&entry(plugin.json_op.clone()), &target.loader).map(Transformer::Patch)
+            PatchStep::of_json6902(&entry(plugin.json_op.clone()), "jsonOp", &target.loader)
+                .map(Transformer::Patch)
         }
         _ => {
             let mut entries = plugin.paths;

@@ -354,14 +354,21 @@ impl Res {
     }
 
     /// Sets a label.
-    pub(crate) fn set_label(&mut self, key: &str, value: &str) {
-        let Some(metadata) = self.metadata_mut() else { return };
+    pub(crate) fn set_label(&mut self, key: &str, value: &str) -> Result<(), Fault> {
+        let Some(metadata) = self.metadata_mut() else { return Ok(()) };
         let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
         if labels.is_null() {
             *labels = Value::Object(Map::new());
         }
-        if let Value::Object(labels) = labels {
-            labels.insert(key.into(), value.into());
+        match labels {
+            Value::Object(labels) => {
+                labels.insert(key.into(), value.into());
+                Ok(())
+            }
+            other => {
+                let message = format!("expected a mapping, found {}", crate::model::type_name(other));
+                Err(Fault::new(message).in_field("metadata.labels").on_object(self.subject()))
+            }
         }
     }
 

@@ -29,8 +29,9 @@ impl Pattern {
         if pattern.chars().all(is_plain) {
             return Ok(Self::Text(pattern.into()));
         }
-        let regex = pattern::compile(&format!("^(?:{pattern})$")).ok_or_else(|| {
-            Fault::new(format!("'{pattern}' is not a regular expression")).in_field(format!("target.{field}"))
+        let regex = pattern::compile(&format!("^(?:{pattern})$")).map_err(|cause| {
+            Fault::new(format!("'{pattern}' is not a regular expression: {cause}"))
+                .in_field(format!("target.{field}"))
         })?;
         Ok(Self::Regex(regex))
     }

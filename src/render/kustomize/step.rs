@@ -57,7 +57,11 @@ impl Transformer {
             Self::StrategicMerge(patches) => !patches.is_empty(),
             Self::Patch(patch) => patch.touches(map),
             Self::Affix(affix) => affix.touches(map),
-            _ => false,
+            Self::Namespace(namespace) => !namespace.name.is_empty() && !map.items().is_empty(),
+            Self::AddValue(add) => add.touches(map),
+            // Without a match it would fail.
+            Self::Replicas(_) => true,
+            Self::Pairs(_) | Self::Image(_) | Self::Replacements(_) | Self::Hash => false,
         }
     }
 

@@ -302,8 +302,8 @@ impl Steps<'_, '_, '_> {
             self.push("PatchStrategicMergeTransformer", Transformer::StrategicMerge(patches));
         }
         for (index, patch) in kustomization.patches.iter().enumerate() {
-            let step =
-                self.place(&format!("patches[{index}]"), PatchStep::of_patch(patch, &target.loader))?;
+            let field = format!("patches[{index}]");
+            let step = self.place(&field, PatchStep::of_patch(patch, &field, &target.loader))?;
             self.push("PatchTransformer", Transformer::Patch(step));
         }
         Ok(())
@@ -358,7 +358,7 @@ impl Steps<'_, '_, '_> {
         let json: &[Patch] = kustomization.patches_json6902.as_deref().unwrap_or_default();
         for (index, patch) in json.iter().enumerate() {
             let field = format!("patchesJson6902[{index}]");
-            let step = self.place(&field, PatchStep::of_json6902(patch, &target.loader))?;
+            let step = self.place(&field, PatchStep::of_json6902(patch, &field, &target.loader))?;
             self.push("PatchJson6902Transformer", Transformer::Patch(step));
         }
         for replica in &kustomization.replicas {

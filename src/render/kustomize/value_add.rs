@@ -33,6 +33,14 @@ pub(crate) struct AddValue {
 }
 
 impl AddValue {
+    /// Whether there are resources that it means.
+    pub(crate) fn touches(&self, map: &ResMap) -> bool {
+        self.targets.iter().any(|target| match &target.selector {
+            Some(selector) => Matcher::new(selector).is_ok_and(|matcher| !matcher.select(map).is_empty()),
+            None => !map.items().is_empty(),
+        })
+    }
+
     /// Changes every resource that is meant.
     pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
         for target in &self.targets {

@@ -1,5 +1,6 @@
 //! What a program costs from start to end: time, processor time and the most memory it held.
 
+use std::fs::File;
 use std::io::Read as _;
 use std::mem::MaybeUninit;
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,36 +16,38 @@ pub struct Cost {
     pub wall: Duration,
     /// Of all threads, in user code and in the kernel.
     pub cpu: Duration,
-    /// The most memory that was resident at a time.
-    pub peak_kib: u64,
+    /// The most memory that was resident at a time. The kernel begins to count with what the caller of [`measured`] held,
+    /// so `None` when that was as much.
+    pub peak_kib: Option<u64>,
 }
 
-/// Runs a program to its end, and gives its standard output and what it cost. A failure is told with the standard error.
-pub fn measured(command: &mut Command) -> anyhow::Result<(Vec<u8>, Cost)> {
+/// Runs a program to its end with its standard output in a file, and gives what it cost. A failure is told with the
+/// standard error.
+pub fn measured(command: &mut Command, output: File) -> anyhow::Result<Cost> {
     let what = format!("{command:?}");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
     let start = Instant::now();
     let mut child = command.spawn().with_context(|| format!("failed to start {what}"))?;
-    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
-    let errors = std::thread::spawn(move || {
-        let mut text = Vec::new();
-        stderr.as_mut().map(|stderr| stderr.read_to_end(&mut text)).transpose().map(|_| text)
-    });
-    let mut output = Vec::new();
-    stdout.as_mut().map(|stdout| stdout.read_to_end(&mut output)).transpose()?;
+    let held = peak_of_this_process()?;
+    let mut errors = String::new();
+    child.stderr.take().context("no standard error")?.read_to_string(&mut errors)?;
     let (status, usage) = wait(&child)?;
     let wall = start.elapsed();
-    let errors = errors.join().ok().context("reading the standard error failed")??;
-    anyhow::ensure!(
-        status.success(),
-        "{what} ended with {status}: {}",
-        String::from_utf8_lossy(&errors).trim()
-    );
+    anyhow::ensure!(status.success(), "{what} ended with {status}: {}", errors.trim());
     let time = |value: libc::timeval| -> anyhow::Result<Duration> {
         Ok(Duration::from_secs(value.tv_sec.try_into()?) + Duration::from_micros(value.tv_usec.try_into()?))
     };
     let cpu = time(usage.ru_utime)? + time(usage.ru_stime)?;
-    Ok((output, Cost { wall, cpu, peak_kib: usage.ru_maxrss.try_into()? }))
+    let peak_kib = u64::try_from(usage.ru_maxrss)?;
+    Ok(Cost { wall, cpu, peak_kib: (peak_kib > held + held / 10).then_some(peak_kib) })
+}
+
+fn peak_of_this_process() -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number =
+        line.and_then(|line| line.split_whitespace().next()).context("no VmHWM in /proc/self/status")?;
+    Ok(number.parse()?)
 }
 
 #[expect(unsafe_code, reason = "wait4(2) alone tells what one child used, and has no safe wrapper in std")]
@@ -65,14 +68,18 @@ mod tests {
 
     #[test]
     fn a_run_is_told_with_its_output_and_cost_and_a_failure_with_its_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("output");
         let shell = |script: &str| {
             let mut command = Command::new("sh");
             command.args(["-c", script]);
-            measured(&mut command)
+            measured(&mut command, File::create(&path).unwrap())
         };
-        let (output, cost) = shell("head -c 3000000 /dev/zero | tr '\\0' x").unwrap();
-        assert_eq!(output.len(), 3_000_000);
-        assert!(cost.peak_kib > 100, "{cost:?}");
+        let small = shell("echo out; echo aside >&2").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "out\n");
+        assert_eq!(small.peak_kib, None, "a shell holds less than this process");
+        let large = shell("exec dd if=/dev/zero of=/dev/null bs=200M count=1 2>&1").unwrap();
+        assert!(large.peak_kib > Some(200 * 1024), "{large:?}");
         let error = shell("echo why >&2; exit 3").unwrap_err().to_string();
         assert!(error.ends_with("exit status: 3: why"), "{error}");
     }
