@@ -108,7 +108,9 @@ fn plain(tree: &Tree, path: String) -> Result<ExitCode, Error> {
     let recipe = kustomize::Recipe { path, flavour: Flavour::Cli };
     let built = kustomize::build(tree, &recipe).map_err(|error| Error::failed(error.to_string()))?;
     warn(&built.warnings);
-    output::write_documents(built.objects.into_iter().map(|built| yaml::to_string(&built.value)))?;
+    output::write_documents(built.objects.iter().map(|built| yaml::to_string(&built.value)))?;
+    // The process ends now and gives all memory back at once; to take thousands of objects apart first is a tenth of the work.
+    std::mem::forget(built);
     Ok(ExitCode::SUCCESS)
 }
 
