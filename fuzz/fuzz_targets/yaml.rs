@@ -3,18 +3,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lockgate::model::yaml::{Dialect, documents, first_document, to_string};
+use lockgate::model::yaml::{Dialect, documents, first_document};
+use lockgate_fuzz::assert_reads_back;
 
 fuzz_target!(|text: &str| {
     for dialect in [Dialect::V3, Dialect::V2] {
         let _ = first_document(text, dialect);
         let Ok(found) = documents(text, dialect) else { continue };
         for document in found {
-            let written = to_string(&document.value);
             for other in [Dialect::V3, Dialect::V2] {
-                let read = documents(&written, other).expect("what is written is YAML");
-                assert_eq!(read.len(), 1, "one value is one document");
-                assert_eq!(to_string(&read[0].value), written, "what is written reads back equal");
+                assert_reads_back(&document.value, other);
             }
         }
     }

@@ -3,6 +3,7 @@
 use lockgate::model::yaml::{Dialect, documents, to_string};
 use lockgate::render::kustomize::{Flavour, Overlay, Recipe, build};
 use lockgate::tree::Tree;
+use serde_json::Value;
 
 /// The line between an object and what is done to it.
 pub const SEPARATOR: &str = "\n=====\n";
@@ -42,14 +43,32 @@ impl Case {
             let recipe = Recipe { path: self.target.clone(), flavour };
             let Ok(output) = build(&tree, &recipe) else { continue };
             for object in &output.objects {
-                let text = to_string(&object.value);
-                let read = documents(&text, Dialect::V3).expect("what was built is written as YAML");
-                assert_eq!(read.len(), 1, "one object is one document");
-                assert_eq!(to_string(&read[0].value), text, "what is written reads back equal");
+                assert_reads_back(&object.value, Dialect::V3);
             }
             let again = build(&tree, &recipe).expect("what was built once is built again");
             assert_eq!(again.objects, output.objects);
         }
+    }
+}
+
+/// Writes a value, and checks that it reads back equal. Numbers that JSON tells apart and YAML does not may change their
+/// form, not their text.
+pub fn assert_reads_back(value: &Value, dialect: Dialect) {
+    if holds_merge_key(value) {
+        return;
+    }
+    let text = to_string(value);
+    let read = documents(&text, dialect).expect("what is written is YAML");
+    assert_eq!(read.len(), 1, "one value is one document");
+    assert_eq!(to_string(&read[0].value), text, "what is written reads back equal");
+}
+
+/// Whether some mapping has the key `<<`, which go-yaml v3 drops, quoted or not.
+fn holds_merge_key(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(holds_merge_key),
+        Value::Object(map) => map.iter().any(|(key, value)| key == "<<" || holds_merge_key(value)),
+        _ => false,
     }
 }
 

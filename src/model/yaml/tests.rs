@@ -168,6 +168,19 @@ fn values_are_written_in_block_style() {
     }
 }
 
+#[test]
+fn a_key_of_any_length_is_written_so_that_it_is_read() {
+    // Plain, quoted, and such that it becomes four times as long when it is written.
+    for part in ["k", "k: ", "'", "\u{1}"] {
+        for count in [100, 400, 2000] {
+            let value = json!({"list": [{part.repeat(count): {"a": 1}}]});
+            for dialect in [Dialect::V3, Dialect::V2] {
+                assert_eq!(read(&to_string(&value), dialect), Ok(value.clone()), "{count} x {part}");
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "[a-c:\\-{}\\[\\],&*!|>'\"%@#?~<0-9.xe_ \\n\\t\u{e9}]{0,60}") {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Dialect;
 use super::scalar::{float_text, is_text};
 
-/// The longest key that needs no `?` before it; parsers look 1024 characters ahead.
+/// The longest key, as it is written, that needs no `?` before it; parsers look 1024 characters ahead.
 const SIMPLE_KEY_LIMIT: usize = 900;
 
 /// The value as one YAML document in block style, with keys in the order in which they stand.
@@ -47,13 +47,12 @@ fn mapping(out: &mut String, value: &Value, indent: usize) {
         if at > 0 {
             pad(out, indent);
         }
-        if key.len() > SIMPLE_KEY_LIMIT {
-            out.push_str("? ");
-            double_quoted(out, key);
+        let start = out.len();
+        flow_string(out, key);
+        if out.len() - start > SIMPLE_KEY_LIMIT {
+            out.insert_str(start, "? ");
             out.push('\n');
             pad(out, indent);
-        } else {
-            flow_string(out, key);
         }
         out.push(':');
         match value {

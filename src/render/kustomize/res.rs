@@ -297,10 +297,9 @@ impl Res {
 
     /// Takes over earlier identities that stand in annotations, where another tool may have left them.
     pub(crate) fn take_previous(&mut self) {
-        let annotation = |name: &str| {
-            let annotations = self.value.pointer("/metadata/annotations")?;
-            annotations.get(format!("internal.config.kubernetes.io/{name}"))?.as_str()
-        };
+        let Some(annotations) = self.metadata("annotations").and_then(Value::as_object) else { return };
+        let annotation =
+            |name: &str| annotations.get(&format!("internal.config.kubernetes.io/{name}"))?.as_str();
         let all = ["previousNames", "previousNamespaces", "previousKinds"].map(annotation);
         let [Some(names), Some(namespaces), Some(kinds)] = all else { return };
         let parts = names.split(',').zip(namespaces.split(',')).zip(kinds.split(','));

@@ -193,3 +193,31 @@ fn duplicate(first: &Res, second: &Res, id: &Id) -> Fault {
     };
     Fault::new(message).on_object(id.subject())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn named(name: &str) -> Res {
+        Res::new(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}), "f.yaml")
+    }
+
+    #[test]
+    fn a_resource_is_found_by_the_names_it_has_and_had() {
+        let mut map = ResMap::default();
+        map.append(named("a")).unwrap();
+        assert_eq!((map.by_any_name("a"), map.by_any_name("b")), ([0].as_slice(), [].as_slice()));
+        map.append(named("b")).unwrap();
+        assert_eq!(map.by_any_name("b"), [1]);
+        for res in map.items_mut() {
+            res.remember();
+            res.set_name(&format!("{}-c", res.name()));
+        }
+        assert_eq!((map.by_any_name("a"), map.by_any_name("b-c")), ([0].as_slice(), [1].as_slice()));
+        map.content_mut(0).set_name("d");
+        map.forget_index();
+        assert_eq!((map.by_any_name("a-c"), map.by_any_name("d")), ([].as_slice(), [0].as_slice()));
+    }
+}

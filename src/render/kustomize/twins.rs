@@ -4,6 +4,7 @@
 //! those places. A later change to one of them, by `labels`, by a strategic merge patch or by a replacement, shows in
 //! all, selectors included. What writes a mapping anew parts its nodes from the others.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -48,7 +49,6 @@ fn collect<'p>(
     found: &mut Vec<Place<'p>>,
 ) {
     let length = pointer.len();
-    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
     match (value, path.split_first()) {
         (Value::Array(items), _) => {
             for (at, item) in items.iter().enumerate() {
@@ -74,6 +74,21 @@ fn collect<'p>(
     }
 }
 
+fn escaped(key: &str) -> Cow<'_, str> {
+    if key.contains(['~', '/']) { key.replace('~', "~0").replace('/', "~1").into() } else { key.into() }
+}
+
+/// The value at a JSON pointer. All groups are looked at after every step, so that it copies nothing, unlike
+/// `Value::pointer`.
+fn at<'v>(object: &'v Value, pointer: &str) -> Option<&'v Value> {
+    pointer.split('/').skip(1).try_fold(object, |value, part| match value {
+        Value::Object(map) if part.contains('~') => map.get(&part.replace("~1", "/").replace("~0", "~")),
+        Value::Object(map) => map.get(part),
+        Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
 impl Twins {
     /// Notes the places that are there now and were not `before`.
     pub(crate) fn note(&mut self, object: &Value, before: &[Place<'_>], now: Vec<Place<'_>>) {
@@ -95,9 +110,14 @@ impl Twins {
     /// Brings a change to one place of a group into the others.
     pub(crate) fn settle(&mut self, object: &mut Value) {
         for group in &mut self.0 {
-            group.places.retain(|place| object.pointer(place).is_some());
-            let mut changed = group.places.iter().rev().filter_map(|place| object.pointer(place));
-            let Some(changed) = changed.find(|value| **value != group.value).cloned() else { continue };
+            // The last place that has another value than it had wins.
+            let mut changed = None;
+            group.places.retain(|place| {
+                let value = at(object, place);
+                changed = value.filter(|value| **value != group.value).or(changed);
+                value.is_some()
+            });
+            let Some(changed) = changed.cloned() else { continue };
             for place in &group.places {
                 if let Some(value) = object.pointer_mut(place) {
                     value.clone_from(&changed);
