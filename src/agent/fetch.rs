@@ -14,7 +14,9 @@ use crate::queue::{Event, Next, RunId};
 use crate::source::git::{Credentials, Fetched, GitUrl, Reference, Request};
 use crate::source::{Class, SourceError};
 use crate::tree::Snapshot;
-use crate::verdict::{self, FetchCause, FetchOutcome, Redactor, SourceContext, source_verdict};
+use crate::verdict::{
+    self, FetchCause, FetchOutcome, Redactor, SourceContext, source_progressing, source_verdict,
+};
 
 /// How many fetches are begun at once. The adapter bounds them by host as well.
 pub(super) const AT_ONCE: usize = 16;
@@ -45,6 +47,7 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
         let next = let_go(&shared, &key, seen.metadata()).await;
         return fetched(held.map(|held| identity(&held, ignored_before(&seen))), next);
     }
+    let seen = begin(&shared, &key, seen).await;
     let found = guarded(look(&shared, &seen, held.as_ref())).await;
     let is_success = matches!(found.outcome, FetchOutcome::Fetched { .. } | FetchOutcome::Unchanged { .. });
     if let Some(snapshot) = &found.snapshot {
@@ -88,6 +91,19 @@ async fn let_go(shared: &Shared, key: &Key, metadata: &Metadata) -> Next {
             Next::Backoff
         }
     }
+}
+
+/// Says that a generation is worked on, where nothing has been said of it yet. That it could not be said is no reason not to
+/// fetch: the end of the fetch is said as well.
+async fn begin(shared: &Shared, key: &Key, seen: Seen<GitRepository>) -> Seen<GitRepository> {
+    let Seen::Sound(repository) = &seen else { return seen };
+    let context = context(key, &seen, &repository.status);
+    let Some(status) = source_progressing(&context) else { return seen };
+    let subject = Subject::of::<GitRepository>(key, &repository.metadata);
+    if let Ok(version) = shared.reporter.status(&subject, &repository.status, &status).await {
+        shared.world.wrote_source(key, version, |object| object.status = status);
+    }
+    shared.world.source(key).map_or(seen, |(seen, _)| seen)
 }
 
 async fn guarded(look: impl Future<Output = Found>) -> Found {
@@ -237,25 +253,34 @@ fn failed(error: &SourceError) -> FetchOutcome {
     FetchOutcome::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
 }
 
-async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &Found) -> Next {
-    let metadata: &Metadata = seen.metadata();
-    let (previous, interval, ignore) = match seen {
-        Seen::Sound(repository) => {
-            (repository.status.clone(), repository.spec.interval.std(), repository.spec.ignore.clone())
-        }
-        Seen::Malformed { .. } => (GitRepositoryStatus::default(), UNKNOWN, None),
+fn context<'a>(
+    key: &'a Key,
+    seen: &'a Seen<GitRepository>,
+    previous: &'a GitRepositoryStatus,
+) -> SourceContext<'a> {
+    let (interval, ignore) = match seen {
+        Seen::Sound(repository) => (repository.spec.interval.std(), repository.spec.ignore.as_deref()),
+        Seen::Malformed { .. } => (UNKNOWN, None),
     };
-    let context = SourceContext {
+    let metadata = seen.metadata();
+    SourceContext {
         key,
         generation: metadata.generation,
         interval,
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
-        ignore: ignore.as_deref(),
-        previous: &previous,
+        ignore,
+        previous,
         now: super::now(),
+    }
+}
+
+async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &Found) -> Next {
+    let previous = match seen {
+        Seen::Sound(repository) => repository.status.clone(),
+        Seen::Malformed { .. } => GitRepositoryStatus::default(),
     };
-    let verdict = source_verdict(&found.outcome, &context).redacted(&found.redactor);
-    let subject = Subject::of::<GitRepository>(key, metadata);
+    let verdict = source_verdict(&found.outcome, &context(key, seen, &previous)).redacted(&found.redactor);
+    let subject = Subject::of::<GitRepository>(key, seen.metadata());
     let changed = verdict.status != previous;
     if changed {
         log(key, &verdict.status);

@@ -24,7 +24,7 @@ pub use outcome::{
     BlockReason, Blocker, Change, Deed, Done, FetchCause, FetchOutcome, Ill, Outcome, Refused, WaitEnd,
 };
 pub use redact::Redactor;
-pub use source::{SourceContext, SourceVerdict, source_verdict};
+pub use source::{SourceContext, SourceVerdict, source_progressing, source_verdict};
 
 /// What ends a fight over fields.
 const FIGHT_CURE: &str =

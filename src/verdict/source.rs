@@ -52,6 +52,28 @@ impl SourceVerdict {
     }
 }
 
+/// The status while a generation is fetched for the first time, which may take until the timeout; `None` where nothing new is
+/// to be said.
+///
+/// Ready says so only where it has no answer yet: what is in store stays usable until the fetch has ended, as in Flux.
+pub fn source_progressing(context: &SourceContext<'_>) -> Option<GitRepositoryStatus> {
+    let observed = context.previous.observed_generation.unwrap_or(-1);
+    let failed = context.previous.conditions.get(READY).and_then(|ready| ready.observed_generation);
+    if observed == context.generation || failed == Some(context.generation) {
+        return None;
+    }
+    let mut status = context.previous.clone();
+    let writer = Writer { generation: context.generation, now: context.now };
+    let message = format!("processing object: new generation {observed} -> {}", context.generation);
+    let conditions = &mut status.conditions;
+    conditions.remove(STALLED);
+    writer.set(conditions, RECONCILING, ConditionStatus::True, "Progressing", &message);
+    if conditions.get(READY).is_none_or(|ready| ready.status == ConditionStatus::Unknown) {
+        writer.set(conditions, READY, ConditionStatus::Unknown, "Progressing", &message);
+    }
+    Some(status)
+}
+
 /// Judges the end of a fetch.
 pub fn source_verdict(outcome: &FetchOutcome, context: &SourceContext<'_>) -> SourceVerdict {
     let mut status = context.previous.clone();

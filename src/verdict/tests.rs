@@ -259,17 +259,47 @@ fn times_default_as_in_flux() {
     assert_eq!(new(600, None, Some(10)), (600, 600, 30));
 }
 
-fn fetch(outcome: &FetchOutcome, previous: &GitRepositoryStatus) -> SourceVerdict {
-    let context = SourceContext {
-        key: &key("repo"),
+fn source_context<'a>(key: &'a Key, previous: &'a GitRepositoryStatus) -> SourceContext<'a> {
+    SourceContext {
+        key,
         generation: 2,
         interval: Std::from_mins(1),
         requested_at: None,
         ignore: None,
         previous,
         now: at(0),
+    }
+}
+
+fn fetch(outcome: &FetchOutcome, previous: &GitRepositoryStatus) -> SourceVerdict {
+    source_verdict(outcome, &source_context(&key("repo"), previous))
+}
+
+#[test]
+fn a_generation_is_said_to_be_fetched_until_it_is() {
+    let key = key("repo");
+    let said = |previous: &GitRepositoryStatus| source_progressing(&source_context(&key, previous));
+    let first = said(&GitRepositoryStatus::default()).unwrap();
+    let ready = first.conditions.get("Ready").unwrap();
+    assert_eq!((ready.status, ready.reason.as_str()), (ConditionStatus::Unknown, "Progressing"));
+    assert_eq!(first.conditions.get("Reconciling").unwrap().message, "processing object: new generation -1 -> 2");
+
+    let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
+    let mut stored = fetch(&unchanged, &first).status;
+    assert_eq!(said(&stored), None, "nothing is new");
+    stored.observed_generation = Some(1);
+    let ready = stored.conditions.get("Ready").unwrap().clone();
+    stored.conditions.set(Condition { observed_generation: Some(1), ..ready });
+    let next = said(&stored).unwrap();
+    assert_eq!(next.conditions.get("Ready").unwrap().status, ConditionStatus::True, "what is in store is of use");
+    assert!(next.conditions.get("Reconciling").is_some());
+
+    let failed = FetchOutcome::Failed {
+        cause: FetchCause::Operation,
+        message: "the host is down".into(),
+        terminal: false,
     };
-    source_verdict(outcome, &context)
+    assert_eq!(said(&fetch(&failed, &first).status), None, "a failure is not unsaid by each try");
 }
 
 #[test]

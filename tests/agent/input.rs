@@ -90,8 +90,8 @@ async fn an_immutable_change_needs_force() {
     let before = uids(&stage).await;
     push("two");
     let message = stage.reason("apps", "ReconciliationFailed").await;
-    assert!(message.starts_with("3 objects are refused"), "{message}");
-    for subject in ["Secret/", "Job/", "Deployment/"] {
+    assert!(message.starts_with("4 objects are refused"), "{message}");
+    for subject in ["Secret/", "Job/", "Deployment/", "Service/"] {
         let line = message.lines().find(|line| line.contains(subject)).unwrap();
         assert!(line.contains("immutable") && line.contains("spec.force"), "{line}");
     }
@@ -100,12 +100,38 @@ async fn an_immutable_change_needs_force() {
     stage.ready("apps").await;
     let after = uids(&stage).await;
     let same: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before == after).collect();
-    assert_eq!(same, [false, false, false, true], "only what cannot change is made anew");
+    assert_eq!(same, [false, false, false, false, true], "only what cannot change is made anew");
     assert_eq!(stage.data("free").await.unwrap()["value"], "two");
 }
 
+/// I31: an object may ask for itself what `spec.force` asks for all.
+#[tokio::test]
+async fn one_object_asks_to_be_made_anew() {
+    let secret = |name: &str, word: &str, annotations: Value| {
+        let rest = json!({"metadata": {"annotations": annotations}, "immutable": true, "stringData": {"word": word}});
+        object("v1", "Secret", name, &rest)
+    };
+    let willing =
+        |word: &str| secret("willing", word, json!({"kustomize.toolkit.fluxcd.io/force": "enabled"}));
+    let other = |word: &str| secret("other", word, json!({}));
+    let stage = stage("anew", &[("apps/a.yaml", &willing("one")), ("apps/b.yaml", &other("one"))]).await;
+    let _agent = stage.agent().await;
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    let secrets = super::stage::api(&stage.client, &stage.namespace, "v1", "Secret", "secrets");
+    let before = secrets.get("willing").await.unwrap().metadata.uid;
+    stage.push(&[("apps/b.yaml", &other("two"))]);
+    let message = stage.reason("apps", "ReconciliationFailed").await;
+    assert!(message.contains("Secret/") && message.contains("/other"), "{message}");
+    stage.push(&[("apps/a.yaml", &willing("two")), ("apps/b.yaml", &other("one"))]);
+    stage.ready("apps").await;
+    let after = secrets.get("willing").await.unwrap();
+    assert_ne!(after.metadata.uid, before);
+    assert_eq!(after.data["data"]["word"], "dHdv", "`two` in base64");
+}
+
 /// Objects of which this word cannot change.
-fn fixed(word: &str) -> [Value; 3] {
+fn fixed(word: &str) -> [Value; 4] {
     let object = |api_version: &str, kind: &str, rest: Value| {
         let mut value = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "fixed"}});
         json_patch::merge(&mut value, &rest);
@@ -125,6 +151,11 @@ fn fixed(word: &str) -> [Value; 3] {
             json!({"spec": {"replicas": 0, "selector": {"matchLabels": labels},
                                                         "template": pod(labels.clone(), "Always")}}),
         ),
+        object(
+            "v1",
+            "Service",
+            json!({"spec": {"clusterIP": if word == "one" { "10.0.31.1" } else { "10.0.31.2" }, "ports": [{"port": 80}]}}),
+        ),
     ]
 }
 
@@ -133,6 +164,7 @@ async fn uids(stage: &Stage<'_>) -> Vec<Option<String>> {
         ("v1", "Secret", "secrets", "fixed"),
         ("batch/v1", "Job", "jobs", "fixed"),
         ("apps/v1", "Deployment", "deployments", "fixed"),
+        ("v1", "Service", "services", "fixed"),
         ("v1", "ConfigMap", "configmaps", "free"),
     ];
     let mut uids = Vec::new();
