@@ -6,6 +6,9 @@ IMAGE ?= ghcr.io/lockgate/lockgate:$(shell sed -n 's/^version = "\(.*\)"/\1/p' C
 # One static file: no libc, no shell and no other file is needed in the image.
 STATIC_FLAGS = -C target-feature=+crt-static
 
+# Most tests wait for a cluster, not for the processor.
+TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
+
 # What libFuzzer needs of the compiler; cargo-fuzz passes the same. Only the fuzz targets are built with it.
 FUZZ_FLAGS = --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
@@ -32,7 +35,7 @@ unit: ## pure tests only: seconds, no cluster
 test: ## everything, integration tests with a real control plane included
 	tests/harness/scripts/install-tools.sh
 	tests/controlplane/build.sh
-	$(CARGO) test --locked --workspace
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace
 
 lint: ## clippy, warnings are errors
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
