@@ -224,6 +224,7 @@ impl<'t> Composer<'t> {
         loop {
             let (event, place) = self.require(start)?;
             if matches!(event, Event::SequenceEnd) {
+                items.shrink_to_fit();
                 return Ok(Node::collection(Value::Array(items), start, weight, height + 1, texts));
             }
             let item = self.node(event, place, depth + 1)?;
@@ -259,7 +260,7 @@ impl<'t> Composer<'t> {
         if let Some(merge) = merge {
             merge_under(&mut map, &merge)?;
         }
-        Ok(Node::collection(Value::Object(map), start, weight, height + 1, texts))
+        Ok(Node::collection(Value::Object(fitted(map)), start, weight, height + 1, texts))
     }
 
     fn insert(
@@ -423,6 +424,14 @@ fn merge_under(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlErro
         }
     }
     Ok(())
+}
+
+/// A mapping that takes no more memory than its entries do. One that grew has room for three at the least, and most have
+/// fewer: in a build of thousands of objects that room is most of what they occupy.
+fn fitted(map: Map<String, Value>) -> Map<String, Value> {
+    let mut fitted = Map::with_capacity(map.len());
+    fitted.extend(map);
+    fitted
 }
 
 impl Node {
