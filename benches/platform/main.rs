@@ -37,9 +37,13 @@ struct Figures {
 async fn main() -> anyhow::Result<()> {
     // `cargo bench` and `cargo test --benches` hand over arguments that mean nothing here.
     let mut rows = Vec::new();
-    for workload in [Workload::chain(), Workload::fleet(), Workload::crowd()] {
-        eprintln!("{}: starting a control plane", workload.title);
-        rows.extend(bench(&workload).await.with_context(|| workload.title)?);
+    for (workload, rounds) in [(Workload::chain(), 1), (Workload::fleet(), 3), (Workload::crowd(), 1)] {
+        let mut found = Vec::new();
+        for round in 1..=rounds {
+            eprintln!("{}: starting a control plane, round {round} of {rounds}", workload.title);
+            found.push(bench(&workload).await.with_context(|| workload.title)?);
+        }
+        rows.extend(median(found).rows(workload.title));
     }
     println!("{:<18} {:<26} {:>8} {:>8} {:>10} {:>10}", "", "", "seconds", "CPU s", "peak MiB", "requests");
     for row in rows {
@@ -48,7 +52,47 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn bench(workload: &Workload) -> anyhow::Result<Vec<String>> {
+/// What one round found.
+struct Round {
+    floor: Duration,
+    cold: Figures,
+    unchanged: Figures,
+    idle_mib: f64,
+    /// How many times the floor it took to get to Ready: this round alone, or all of them in order.
+    ratios: Vec<f64>,
+}
+
+/// The round in the middle: a single floor on two busy cores is off by a fifth.
+fn median(mut rounds: Vec<Round>) -> Round {
+    rounds.sort_by(|a, b| a.ratios[0].total_cmp(&b.ratios[0]));
+    let ratios = rounds.iter().map(|round| round.ratios[0]).collect();
+    let middle = rounds.len() / 2;
+    Round { ratios, ..rounds.swap_remove(middle) }
+}
+
+impl Round {
+    fn rows(&self, title: &str) -> Vec<String> {
+        let row = |what: &str, figures: &Figures| {
+            format!(
+                "{title:<18} {what:<26} {:>8.2} {:>8.2} {:>10.1} {:>10}",
+                figures.wall.as_secs_f64(),
+                figures.cpu_seconds,
+                figures.peak_mib,
+                figures.requests
+            )
+        };
+        let ratios: Vec<String> = self.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+        let idle = self.idle_mib;
+        vec![
+            format!("{title:<18} {:<26} {:>8.2}", "floor: bare applies", self.floor.as_secs_f64()),
+            row("from nothing to Ready", &self.cold) + &format!("   {} x the floor", ratios.join(", ")),
+            row("a pass, nothing changed", &self.unchanged),
+            format!("{title:<18} {:<26} {:>8} {:>8} {idle:>10.1}", "idle, nothing to do", "", ""),
+        ]
+    }
+}
+
+async fn bench(workload: &Workload) -> anyhow::Result<Round> {
     let cluster = ControlPlane::start(Options { audit: true, ..Options::default() }).await?;
     let client = cluster.client().await?;
     let floor = floor_of(&cluster, &client, workload).await?;
@@ -76,23 +120,8 @@ async fn bench(workload: &Workload) -> anyhow::Result<Vec<String>> {
     });
     let unchanged = unchanged.await.with_context(|| agent.output())?;
 
-    let ratio = cold.wall.as_secs_f64() / floor.as_secs_f64();
-    let row = |what: &str, figures: &Figures| {
-        format!(
-            "{:<18} {what:<26} {:>8.2} {:>8.2} {:>10.1} {:>10}",
-            workload.title,
-            figures.wall.as_secs_f64(),
-            figures.cpu_seconds,
-            figures.peak_mib,
-            figures.requests
-        )
-    };
-    Ok(vec![
-        format!("{:<18} {:<26} {:>8.2}", workload.title, "floor: bare applies", floor.as_secs_f64()),
-        row("from nothing to Ready", &cold) + &format!("   {ratio:.2} x the floor"),
-        row("a pass, nothing changed", &unchanged),
-        format!("{:<18} {:<26} {:>8} {:>8} {idle:>10.1}", workload.title, "idle, nothing to do", "", ""),
-    ])
+    let ratios = vec![cold.wall.as_secs_f64() / floor.as_secs_f64()];
+    Ok(Round { floor, cold, unchanged, idle_mib: idle, ratios })
 }
 
 /// Applies the workload with nothing but requests, into a namespace of its own, and lets its pods start.

@@ -282,7 +282,10 @@ fn a_generation_is_said_to_be_fetched_until_it_is() {
     let first = said(&GitRepositoryStatus::default()).unwrap();
     let ready = first.conditions.get("Ready").unwrap();
     assert_eq!((ready.status, ready.reason.as_str()), (ConditionStatus::Unknown, "Progressing"));
-    assert_eq!(first.conditions.get("Reconciling").unwrap().message, "processing object: new generation -1 -> 2");
+    assert_eq!(
+        first.conditions.get("Reconciling").unwrap().message,
+        "processing object: new generation -1 -> 2"
+    );
 
     let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
     let mut stored = fetch(&unchanged, &first).status;
@@ -291,7 +294,11 @@ fn a_generation_is_said_to_be_fetched_until_it_is() {
     let ready = stored.conditions.get("Ready").unwrap().clone();
     stored.conditions.set(Condition { observed_generation: Some(1), ..ready });
     let next = said(&stored).unwrap();
-    assert_eq!(next.conditions.get("Ready").unwrap().status, ConditionStatus::True, "what is in store is of use");
+    assert_eq!(
+        next.conditions.get("Ready").unwrap().status,
+        ConditionStatus::True,
+        "what is in store is of use"
+    );
     assert!(next.conditions.get("Reconciling").is_some());
 
     let failed = FetchOutcome::Failed {
