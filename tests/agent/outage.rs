@@ -140,7 +140,7 @@ async fn a_wait_outlives_the_api_server(plane: &ControlPlane) {
     let proxy = Proxy::start(plane.address()).unwrap();
     let kubeconfig = plane.service_account_kubeconfig(HOME, "lockgate").await.unwrap();
     let through = plane.kubeconfig_through(&kubeconfig, proxy.address()).unwrap();
-    let agent = stage.agent_as(&through, &[]);
+    let agent = stage.agent_as(&through, &["--metrics-addr", "127.0.0.1:0"]);
     stage.kustomization("apps", json!({"wait": true, "timeout": "10m"})).await;
     stage
         .until("apps", "waiting", |status| condition(status, "Reconciling")["reason"] == "Progressing")
@@ -157,6 +157,7 @@ async fn a_wait_outlives_the_api_server(plane: &ControlPlane) {
     let status = stage.ready("apps").await;
     assert_eq!(condition(&status, "Healthy")["status"], "True");
     assert_eq!(condition(&status, "Reconciling"), Value::Null);
+    assert_eq!(ended(&agent, r#"result="failure""#).await, 0, "it was one wait, and not one after the other");
 }
 
 fn pod() -> String {
@@ -202,6 +203,14 @@ async fn an_api_server_that_is_killed_is_waited_for(plane: &ControlPlane) {
 /// The status that the agent's web server answers with.
 async fn probe(agent: &Running, path: &str) -> u16 {
     answer(agent, path).await.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// How many reconciles have ended so far, of those whose labels contain a text.
+pub(crate) async fn ended(agent: &Running, labels: &str) -> u64 {
+    let metrics = body(agent, "/metrics").await;
+    let of_kind = |line: &&str| line.starts_with(r#"lockgate_runs_total{kind="Kustomization""#);
+    let counts = metrics.lines().filter(of_kind).filter(|line| line.contains(labels));
+    counts.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
 /// What it answers.
