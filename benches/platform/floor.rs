@@ -25,6 +25,20 @@ pub(crate) async fn measure(cluster: &ControlPlane, objects: Vec<Value>) -> anyh
     Ok(start.elapsed())
 }
 
+/// Waits until all Deployments of a namespace are available.
+pub(crate) async fn available(client: &kube::Client, namespace: &str) -> anyhow::Result<()> {
+    loop {
+        let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
+        let list: Value = client.request(http::Request::get(path).body(Vec::new())?).await?;
+        let is_available = |deployment: &Value| deployment["status"]["availableReplicas"] == 1;
+        if list["items"].as_array().is_some_and(|items| items.iter().all(is_available)) {
+            return Ok(());
+        }
+        // Seldom enough to be no load of its own.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 /// Applies one object server-side as `kubectl apply --server-side` does.
 pub(crate) async fn apply(client: &kube::Client, object: &Value) -> anyhow::Result<()> {
     let path = path(object).context("the bench has an object of a kind that it does not know")?;

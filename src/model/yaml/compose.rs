@@ -427,7 +427,7 @@ fn merge_under(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlErro
 }
 
 /// A mapping that takes no more memory than its entries do. One that grew has room for three at the least, and most have
-/// fewer: in a build of thousands of objects that room is most of what they occupy.
+/// fewer: in a build of thousands of objects that room is an eighth of what they occupy.
 fn fitted(map: Map<String, Value>) -> Map<String, Value> {
     let mut fitted = Map::with_capacity(map.len());
     fitted.extend(map);
