@@ -260,7 +260,10 @@ impl<'t> Composer<'t> {
         if let Some(merge) = merge {
             merge_under(&mut map, &merge)?;
         }
-        Ok(Node::collection(Value::Object(fitted(map)), start, weight, height + 1, texts))
+        // Without the room that it grew into, which is an eighth of what a large build occupies.
+        let mut fitted = Map::with_capacity(map.len());
+        fitted.extend(map);
+        Ok(Node::collection(Value::Object(fitted), start, weight, height + 1, texts))
     }
 
     fn insert(
@@ -424,14 +427,6 @@ fn merge_under(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlErro
         }
     }
     Ok(())
-}
-
-/// A mapping that takes no more memory than its entries do. One that grew has room for three at the least, and most have
-/// fewer: in a build of thousands of objects that room is an eighth of what they occupy.
-fn fitted(map: Map<String, Value>) -> Map<String, Value> {
-    let mut fitted = Map::with_capacity(map.len());
-    fitted.extend(map);
-    fitted
 }
 
 impl Node {
