@@ -15,4 +15,6 @@ mod oracle;
 #[cfg(test)]
 mod source;
 #[cfg(test)]
+mod table;
+#[cfg(test)]
 mod tidy;

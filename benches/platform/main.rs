@@ -36,17 +36,17 @@ struct Figures {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     // `cargo bench` and `cargo test --benches` hand over arguments that mean nothing here.
-    let mut rows = Vec::new();
+    let mut table = Vec::new();
     for (workload, rounds) in [(Workload::chain(), 1), (Workload::fleet(), 3), (Workload::crowd(), 1)] {
         let mut found = Vec::new();
         for round in 1..=rounds {
             eprintln!("{}: starting a control plane, round {round} of {rounds}", workload.title);
             found.push(bench(&workload).await.with_context(|| workload.title)?);
         }
-        rows.extend(median(found).rows(workload.title));
+        table.extend(rows(workload.title, found));
     }
     println!("{:<18} {:<26} {:>8} {:>8} {:>10} {:>10}", "", "", "seconds", "CPU s", "peak MiB", "requests");
-    for row in rows {
+    for row in table {
         println!("{row}");
     }
     Ok(())
@@ -66,20 +66,22 @@ struct Round {
     cold: Figures,
     unchanged: Figures,
     idle_mib: f64,
-    /// How many times the floor it took to get to Ready: this round alone, or all of them in order.
-    ratios: Vec<f64>,
 }
 
-/// The round in the middle: a single floor on two busy cores is off by a fifth.
-fn median(mut rounds: Vec<Round>) -> Round {
-    rounds.sort_by(|a, b| a.ratios[0].total_cmp(&b.ratios[0]));
-    let ratios = rounds.iter().map(|round| round.ratios[0]).collect();
-    let middle = rounds.len() / 2;
-    Round { ratios, ..rounds.swap_remove(middle) }
+/// The rows of the round in the middle, beside the ratios of all: a single floor on two busy cores is off by a fifth.
+fn rows(title: &str, mut rounds: Vec<Round>) -> Vec<String> {
+    rounds.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+    let ratios: Vec<String> = rounds.iter().map(|round| format!("{:.2}", round.ratio())).collect();
+    rounds[rounds.len() / 2].rows(title, &ratios.join(", "))
 }
 
 impl Round {
-    fn rows(&self, title: &str) -> Vec<String> {
+    /// How many times the floor it took to get to Ready.
+    fn ratio(&self) -> f64 {
+        self.cold.wall.as_secs_f64() / self.floor.applied.as_secs_f64()
+    }
+
+    fn rows(&self, title: &str, ratios: &str) -> Vec<String> {
         let row = |what: &str, figures: &Figures| {
             format!(
                 "{title:<18} {what:<26} {:>8.2} {:>8.2} {:>10.1} {:>10}",
@@ -89,9 +91,8 @@ impl Round {
                 figures.requests
             )
         };
-        let ratios: Vec<String> = self.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
         let healthy = self.cold.wall.as_secs_f64() / self.floor.healthy.as_secs_f64();
-        let times = format!("   {} x the floor, {healthy:.2} x with its pods", ratios.join(", "));
+        let times = format!("   {ratios} x the floor, {healthy:.2} x with its pods");
         let idle = self.idle_mib;
         let floor =
             |what: &str, took: Duration| format!("{title:<18} {what:<26} {:>8.2}", took.as_secs_f64());
@@ -117,7 +118,7 @@ async fn bench(workload: &Workload) -> anyhow::Result<Round> {
     let agent = Agent::new(binary()).args(["agent"]).kubeconfig(&kubeconfig).spawn()?;
     agent.wait_output("leads", Duration::from_secs(30)).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let idle = mib(agent.rss_kib()?);
+    let idle_mib = mib(agent.rss_kib()?);
 
     let all = objects.into_iter().chain(workload.kustomizations()).collect();
     let cold = measure(&cluster, &agent, async {
@@ -133,8 +134,7 @@ async fn bench(workload: &Workload) -> anyhow::Result<Round> {
     });
     let unchanged = unchanged.await.with_context(|| agent.output())?;
 
-    let ratios = vec![cold.wall.as_secs_f64() / floor.applied.as_secs_f64()];
-    Ok(Round { floor, cold, unchanged, idle_mib: idle, ratios })
+    Ok(Round { floor, cold, unchanged, idle_mib })
 }
 
 /// Applies the workload with nothing but requests, into a namespace of its own, and lets its pods start.

@@ -1,7 +1,6 @@
 //! What tools that know Flux read of our kinds: columns, conditions, inventory, history, events, and the answers to requests.
 
 use harness::eventually;
-use http::Request;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -97,14 +96,7 @@ async fn columns(stage: &Stage<'_>, head: &str) {
     for (group, plural, expected) in kinds {
         for version in ["v1", "v1beta2", "v1beta1"] {
             let path = format!("/apis/{group}/{version}/namespaces/{}/{plural}", stage.namespace);
-            let request = Request::get(path).header("accept", "application/json;as=Table;g=meta.k8s.io;v=v1");
-            let table: Value = stage.client.request(request.body(Vec::new()).unwrap()).await.unwrap();
-            let names: Vec<&str> = table["columnDefinitions"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|c| c["name"].as_str().unwrap())
-                .collect();
+            let (names, table) = crate::table::printed(&stage.client, &path).await;
             assert_eq!(names, expected, "{plural} {version}");
             let cells = table["rows"][0]["cells"].as_array().unwrap();
             assert_eq!(cells[cells.len() - 2], "True", "{plural} {version}: {cells:?}");

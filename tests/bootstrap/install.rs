@@ -114,17 +114,7 @@ async fn columns_are_what_people_know(client: &kube::Client) {
             vec!["Name", "URL", "Age", "Ready", "Status"],
         ),
     ] {
-        let request = http::Request::get(format!("/apis/{path}"))
-            .header("accept", "application/json;as=Table;g=meta.k8s.io;v=v1")
-            .body(Vec::new())
-            .unwrap();
-        let table: Value = client.request(request).await.unwrap();
-        let names: Vec<&str> = table["columnDefinitions"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|c| c["name"].as_str().unwrap())
-            .collect();
+        let (names, _) = crate::table::printed(client, &format!("/apis/{path}")).await;
         assert_eq!(names, expected);
     }
 }
