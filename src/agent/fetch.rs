@@ -47,6 +47,9 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
         let next = let_go(&shared, &key, seen.metadata()).await;
         return fetched(held.map(|held| identity(&held, ignored_before(&seen))), next);
     }
+    if held.is_none() && was_made_paused(&seen) {
+        return fetched(None, Next::Changed);
+    }
     let seen = begin(&shared, &key, seen).await;
     let found = guarded(look(&shared, &seen, held.as_ref())).await;
     let is_success = matches!(found.outcome, FetchOutcome::Fetched { .. } | FetchOutcome::Unchanged { .. });
@@ -58,6 +61,11 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
     let next = report(&shared, &key, &seen, &found).await;
     shared.metrics.ended(GitRepository::KIND, &key, started.elapsed(), is_success);
     fetched(held, next)
+}
+
+/// Whether a source is paused and was never fetched, by Flux or by us, so that nothing depends on what it holds.
+fn was_made_paused(seen: &Seen<GitRepository>) -> bool {
+    matches!(seen, Seen::Sound(repository) if repository.spec.suspend && repository.status.artifact.is_none())
 }
 
 /// What tells one state of a source from another: its revision, and what was left out of it.

@@ -67,9 +67,10 @@ struct Source {
 }
 
 impl Source {
-    /// A paused source is fetched until it is held, so that what was applied from it goes on being enforced.
+    /// A paused source is fetched until it is held, so that what was applied from it goes on being enforced; and one that is
+    /// deleted is let go, paused or not.
     const fn is_wanted(&self) -> bool {
-        !self.facts.suspended || self.revision.is_none()
+        !self.facts.suspended || self.facts.deleting || self.revision.is_none()
     }
 }
 
@@ -200,7 +201,6 @@ impl Queue {
         for input in &facts.inputs {
             self.readers.entry(input.clone()).or_default().insert(Reader::Source(key.clone()));
         }
-        let suspended = facts.suspended && !facts.deleting;
         if let Some(source) = self.sources.get_mut(key) {
             source.facts = facts;
         } else {
@@ -208,10 +208,8 @@ impl Queue {
             self.sources.insert(key.clone(), source);
         }
         self.fetches.insert(key);
-        if suspended && old.is_some() {
+        if !self.want_source(key, Cause::Spec) {
             self.fetches.withdraw(key);
-        } else {
-            self.fetches.want(key, Cause::Spec);
         }
     }
 
@@ -290,9 +288,9 @@ impl Queue {
         for key in failed.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
             self.want(&key, Cause::Timer, commands);
         }
-        let failed = self.sources.iter().filter(|(_, source)| source.failures > 0 && source.is_wanted());
+        let failed = self.sources.iter().filter(|(_, source)| source.failures > 0);
         for key in failed.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
-            self.fetches.want(&key, Cause::Timer);
+            self.want_source(&key, Cause::Timer);
         }
     }
 
@@ -316,7 +314,7 @@ impl Queue {
             match reader {
                 Reader::Kustomization(key) => self.want(&key, Cause::Input, commands),
                 Reader::Source(key) => {
-                    self.fetches.want(&key, Cause::Input);
+                    self.want_source(&key, Cause::Input);
                 }
             }
         }
@@ -336,6 +334,15 @@ impl Queue {
         if let Wanted::AfterRun(run) = self.reconciles.want(key, cause) {
             commands.push(Command::Cancel(run));
         }
+    }
+
+    /// Asks for a fetch, unless the source is paused. Returns whether it was asked for.
+    fn want_source(&mut self, key: &Key, cause: Cause) -> bool {
+        let is_wanted = self.sources.get(key).is_some_and(Source::is_wanted);
+        if is_wanted {
+            self.fetches.want(key, cause);
+        }
+        is_wanted
     }
 
     fn wake_blocked(&mut self, commands: &mut Vec<Command>) {

@@ -136,6 +136,21 @@ async fn requests_are_answered_and_a_pause_holds() {
     assert_eq!(stage.data("a").await.unwrap()["value"], "3");
 }
 
+/// A source that was never fetched is not fetched while it is paused, as with Flux; and what reads from it says so.
+#[tokio::test]
+async fn a_source_that_is_made_paused_is_left_alone_until_it_is_resumed() {
+    let stage = stage("made-paused", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    stage.source("repo", json!({"interval": "1h", "suspend": true})).await.unwrap();
+    let _agent = stage.agent().await;
+    stage.kustomization("apps", json!({})).await;
+    let message = stage.reason("apps", "ArtifactFailed").await;
+    assert!(message.contains("artifact not found: GitRepository/"), "{message}");
+    let source = stage.sources().get("repo").await.unwrap();
+    assert_eq!(source.data["status"]["conditions"], json!(null), "{}", source.data);
+    edit(&stage.sources(), "repo", json!({"spec": {"suspend": false}})).await;
+    stage.ready("apps").await;
+}
+
 /// The annotations by which objects ask to be treated otherwise.
 #[tokio::test]
 async fn objects_ask_to_be_treated_otherwise() {

@@ -82,3 +82,39 @@ fn a_paused_source_is_tried_until_it_is_held() {
     }
     assert!(!bench.fetching.contains_key("paused"), "it is held");
 }
+
+#[test]
+fn a_source_that_is_paused_before_it_is_held_is_fetched_all_the_same() {
+    let mut bench = Bench::cold();
+    // The one slot is taken by the other source, so this one still waits when it is paused.
+    bench.send(Event::SourceSeen(key("paused"), SourceFacts::default()));
+    bench.send(Event::SourceSeen(key("paused"), SourceFacts { suspended: true, ..SourceFacts::default() }));
+    bench.fetched("repo", Some("r1"));
+    assert!(bench.fetching.contains_key("paused"));
+}
+
+#[test]
+fn a_paused_source_whose_deletion_failed_is_tried_again() {
+    let mut bench = Bench::cold();
+    bench.fetched("repo", Some("r1"));
+    let paused = SourceFacts { suspended: true, ..SourceFacts::default() };
+    bench.send(Event::SourceSeen(key("repo"), paused.clone()));
+    assert!(bench.fetching.is_empty());
+    bench.send(Event::SourceSeen(key("repo"), SourceFacts { deleting: true, ..paused }));
+    let run = bench.fetching.remove("repo").expect("its finalizer is not looked at");
+    let next = Next::Backoff;
+    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r1".into()), next });
+    bench.pass(Duration::from_secs(2));
+    assert!(bench.fetching.contains_key("repo"));
+}
+
+#[test]
+fn a_new_secret_does_not_fetch_a_paused_source() {
+    let mut bench = Bench::cold();
+    bench.fetched("repo", Some("r1"));
+    let secret = Input { kind: "Secret".into(), key: key("key") };
+    let paused = SourceFacts { suspended: true, inputs: vec![secret.clone()], ..SourceFacts::default() };
+    bench.send(Event::SourceSeen(key("repo"), paused));
+    bench.send(Event::InputChanged(secret));
+    assert!(bench.fetching.is_empty());
+}
