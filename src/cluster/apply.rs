@@ -126,6 +126,9 @@ impl Cluster {
     }
 
     /// A server-side apply, or its dry run.
+    ///
+    /// Without `fieldValidation=Ignore` the API server parses the body a second time, to warn of keys given twice, which what
+    /// we send cannot have; a field that the schema lacks is refused either way (`applyPatcher` in its handlers/patch.go).
     pub(super) async fn patch(
         &self,
         resource: &Resource,
@@ -137,7 +140,10 @@ impl Cluster {
         let dry_run = if dry_run { "&dryRun=All" } else { "" };
         let request = Request {
             method: Method::PATCH,
-            path: format!("{path}?fieldManager={}&force=true{dry_run}", encode(keys::FIELD_MANAGER)),
+            path: format!(
+                "{path}?fieldManager={}&force=true&fieldValidation=Ignore{dry_run}",
+                encode(keys::FIELD_MANAGER)
+            ),
             accept,
             content_type: APPLY,
             body: serde_json::to_vec(object.value()).unwrap_or_default(),
