@@ -165,12 +165,15 @@ impl Drive {
         self.shared.tell_of(&subject, &[event]);
     }
 
-    /// Ends waits, lets what writes finish what it is at, and starts nothing new.
+    /// Ends waits, lets what writes finish what it is at, tells of it, and starts nothing new.
     async fn end(mut self) {
         for cancel in self.cancels.values() {
             cancel.send_replace(true);
         }
-        let all = async { while self.runs.join_next().await.is_some() {} };
+        let all = async {
+            while self.runs.join_next().await.is_some() {}
+            self.shared.events.flush().await;
+        };
         if tokio::time::timeout(GRACE, all).await.is_err() {
             tracing::warn!(
                 "work is still under way after {GRACE:?} and is left; it is taken up again at the next start"

@@ -6,6 +6,7 @@
 //! ```
 
 mod drive;
+mod events;
 mod fault;
 mod fetch;
 mod guard;
@@ -32,6 +33,7 @@ use crate::source::git::Git;
 use crate::verdict;
 use crate::web::Server;
 
+use events::{Outbox, Told};
 use lease::{Fence, Holder, Leadership};
 use metrics::Metrics;
 use report::{Reporter, Subject};
@@ -96,6 +98,7 @@ struct Shared {
     fence: Fence,
     state: Arc<State>,
     notices: mpsc::UnboundedSender<Notice>,
+    events: Outbox<Told>,
     git: Git,
     lockdown: bool,
     default_service_account: Option<String>,
@@ -109,15 +112,19 @@ impl Shared {
         let _ = self.notices.send(Notice::Queue(event));
     }
 
-    /// Writes events, without waiting for it: a reconcile is over when its status is written.
+    /// Hands events over to be written, without waiting for it: a reconcile is over when its status is written.
     fn tell_of(&self, subject: &Subject, events: &[verdict::Event]) {
         for event in events {
-            let (reporter, subject, event) = (self.reporter.clone(), subject.clone(), event.clone());
-            tokio::spawn(async move {
-                if let Err(error) = reporter.event(&subject, &event).await {
-                    tracing::debug!(%error, "an event was not written");
-                }
-            });
+            let told = Told { subject: subject.clone(), event: event.clone(), at: now() };
+            if !self.events.put(told) {
+                tracing::warn!(
+                    kind = subject.kind,
+                    name = subject.key.name,
+                    namespace = subject.key.namespace,
+                    reason = event.reason,
+                    "an event is left out: too many wait to be written"
+                );
+            }
         }
     }
 
@@ -179,16 +186,18 @@ async fn lead(
     let (cluster, changes) = Cluster::new(config.client.clone());
     let cluster = cluster.fenced(Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) }));
     let (notices, receiver) = mpsc::unbounded_channel();
-    let client = config.client.kube();
+    let (events, inbox) = events::queue();
+    let reporter = Reporter::new(config.client.kube(), fence.clone(), Arc::clone(metrics));
     let shared = Arc::new(Shared {
-        client: client.clone(),
+        client: config.client.kube(),
         cluster,
         world: Arc::new(World::default()),
-        reporter: Reporter::new(client, fence.clone(), Arc::clone(metrics)),
+        reporter: reporter.clone(),
         metrics: Arc::clone(metrics),
         fence,
         state: Arc::clone(state),
         notices,
+        events,
         git: config.git.clone(),
         lockdown: config.lockdown,
         default_service_account: config.default_service_account.clone(),
@@ -199,9 +208,16 @@ async fn lead(
         move || shared.tell(Event::Recovered)
     };
     let limits = Limits { reconciles: config.concurrency, fetches: fetch::AT_ONCE };
+    let write = async |told: Told| {
+        if let Err(error) = reporter.event(&told).await {
+            tracing::debug!(%error, "an event was not written");
+        }
+    };
     tokio::select! {
         () = drive::drive(shared, receiver, changes, limits, stop) => {}
         holder = leadership.keep(reopened) => tracing::warn!(%holder, "the lease was lost; nothing more is written"),
+        // It ends when all that hand events over have ended.
+        () = inbox.deliver(write) => {}
     }
     Ok(())
 }

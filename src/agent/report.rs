@@ -9,11 +9,11 @@ use kube::{Api, Client};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::events::Told;
 use super::lease::Fence;
 use super::metrics::Metrics;
 use crate::api::{Kind, Metadata, keys};
 use crate::model::Key;
-use crate::verdict::Event;
 
 /// How long one write may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -131,8 +131,9 @@ impl Reporter {
     }
 
     /// Writes an event about the object.
-    pub(super) async fn event(&self, subject: &Subject, event: &Event) -> Result<(), ReportError> {
-        let now = k8s_openapi::jiff::Timestamp::now();
+    pub(super) async fn event(&self, told: &Told) -> Result<(), ReportError> {
+        let Told { subject, event, at } = told;
+        let unique = k8s_openapi::jiff::Timestamp::now().as_nanosecond();
         let kind = if event.warning { "Warning" } else { "Normal" };
         let mut annotations: Map<String, Value> =
             subject.notes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
@@ -143,7 +144,7 @@ impl Reporter {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {
-                "name": format!("{}.{:x}", subject.key.name, now.as_nanosecond()),
+                "name": format!("{}.{unique:x}", subject.key.name),
                 "namespace": subject.key.namespace,
                 "annotations": annotations,
             },
@@ -159,8 +160,8 @@ impl Reporter {
             "message": event.message,
             "source": {"component": "lockgate"},
             "reportingComponent": "lockgate",
-            "firstTimestamp": seconds(now),
-            "lastTimestamp": seconds(now),
+            "firstTimestamp": at,
+            "lastTimestamp": at,
             "count": 1,
         });
         let gvk = GroupVersionKind::gvk("", "v1", "Event");
@@ -207,11 +208,6 @@ impl Reporter {
             Err(_) => Err(ReportError::Api("no answer in time".into())),
         }
     }
-}
-
-/// `metav1.Time` has no fraction of a second.
-fn seconds(moment: k8s_openapi::jiff::Timestamp) -> String {
-    crate::model::Timestamp::from_unix(moment.as_second()).to_string()
 }
 
 fn to_value(status: &impl Serialize) -> Value {
