@@ -64,20 +64,28 @@ pub async fn make(
     Ok(Stored { key, known_hosts, change })
 }
 
+/// Under which title bootstrap registered the key of a Secret; `None` where it holds no key with a comment.
+pub(super) fn title(secret: &Object) -> Option<String> {
+    let line = value(secret, "identity.pub")?;
+    let (_, title) = line.trim_end().split_once(' ')?.1.split_once(' ')?;
+    Some(title.to_owned())
+}
+
+fn value(secret: &Object, key: &str) -> Option<String> {
+    let encoded = secret.pointer("/data")?.get(key)?.as_str()?;
+    let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
+    String::from_utf8(bytes.to_vec()).ok()
+}
+
 fn read(live: &Object, wanted: &Wanted<'_>, url: &SshUrl) -> Result<Stored, Problem> {
     let problem = |reason: &str| Problem::Secret { name: name(wanted), reason: reason.into() };
-    let value = |key: &str| {
-        let encoded = live.pointer("/data")?.get(key)?.as_str()?;
-        let bytes = Zeroizing::new(STANDARD.decode(encoded).ok()?);
-        String::from_utf8(bytes.to_vec()).ok()
-    };
-    let identity =
-        value("identity").ok_or_else(|| problem("has no 'identity', the private key of an SSH key pair"))?;
-    let known_hosts = value("known_hosts").unwrap_or_default();
+    let identity = value(live, "identity")
+        .ok_or_else(|| problem("has no 'identity', the private key of an SSH key pair"))?;
+    let known_hosts = value(live, "known_hosts").unwrap_or_default();
     if !hosts::covers(&known_hosts, url) {
         return Err(problem(&format!("its 'known_hosts' says nothing of {}", url.known_as())));
     }
-    let key = KeyPair::existing(Secret::new(identity), value("identity.pub").as_deref())?;
+    let key = KeyPair::existing(Secret::new(identity), value(live, "identity.pub").as_deref())?;
     let known_hosts = known_hosts.lines().map(ToOwned::to_owned).collect();
     Ok(Stored { key, known_hosts, change: Change::Unchanged })
 }

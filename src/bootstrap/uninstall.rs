@@ -4,6 +4,7 @@
 //! else, since an agent deletes nothing for a paused one; only then are finalizers dropped. Where Flux is installed too,
 //! even with no replica, the kinds and their objects are its own and stay.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -13,11 +14,14 @@ use super::objects::{Change, Objects};
 use super::preflight;
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
+use super::secret;
 use crate::api::{GitRepository, Kind, Kustomization};
 use crate::model::Object;
 
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(400);
+/// Selects what bootstrap made.
+const OURS: &str = "app.kubernetes.io/part-of=lockgate";
 /// The lease of the agents.
 const LEASE: &str = "lockgate";
 
@@ -185,6 +189,7 @@ async fn remove_kinds(
     };
     let mut count = 0;
     let sources = all::<GitRepository>(objects).await?;
+    let secrets = secrets(objects, removal, &sources).await?;
     for object in all::<Kustomization>(objects).await?.iter().chain(&sources) {
         objects.merge(object, &json!({"metadata": {"finalizers": null}})).await.map_err(failed(object))?;
         count += usize::from(objects.delete(object).await.map_err(failed(object))?);
@@ -193,44 +198,61 @@ async fn remove_kinds(
         count += usize::from(objects.delete(&object).await.map_err(failed(&object))?);
     }
     progress.done("kinds", began, format!("{count} objects removed"), Some(change(count > 0)));
-    if !removal.purge {
-        let note = format!(
-            "workloads, the namespace {0} and its Secrets are left; a deploy key stays registered until it is removed there",
-            removal.namespace
-        );
+    if removal.purge {
+        remove_secrets(objects, removal, &secrets, progress).await?;
+    } else {
+        let note = format!("workloads, the namespace {} and its Secrets are left", removal.namespace);
         progress.tell(Event::Note(note));
-        return Ok(());
     }
-    remove_secrets(objects, removal, &sources, progress).await
+    for note in secrets.iter().filter_map(|secret| registered(secret, &sources)) {
+        progress.tell(Event::Note(note));
+    }
+    Ok(())
 }
 
-/// The Secrets that bootstrap made for the sources, and the namespace where bootstrap made it.
+/// The Secrets that bootstrap made for the sources.
+async fn secrets(objects: &Objects, removal: &Removal, sources: &[Object]) -> Result<Vec<Object>, Failure> {
+    let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
+    let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
+    secrets.retain(|secret| sources.iter().any(|source| reads(source, secret)));
+    Ok(secrets)
+}
+
+fn reads(source: &Object, secret: &Object) -> bool {
+    source.namespace() == secret.namespace() && source.text("/spec/secretRef/name") == Some(secret.name())
+}
+
+/// What is left to do where a Secret's key was let in: only the repository's owner can take it off there.
+fn registered(secret: &Object, sources: &[Object]) -> Option<String> {
+    let urls: BTreeSet<&str> = sources
+        .iter()
+        .filter(|source| reads(source, secret))
+        .filter_map(|source| source.text("/spec/url"))
+        .collect();
+    let key = secret::title(secret)?;
+    let urls = urls.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!("the deploy key \"{key}\" stays registered at {urls} until it is removed there"))
+}
+
+/// Removes the Secrets, and the namespace where bootstrap made it.
 async fn remove_secrets(
     objects: &Objects,
     removal: &Removal,
-    sources: &[Object],
+    secrets: &[Object],
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let ours = "app.kubernetes.io/part-of=lockgate";
     let failed =
         |failure| at("namespace")(Problem::cluster(format!("namespace {}", removal.namespace), failure));
     let mut count = 0;
-    let secrets = objects.list("v1", "Secret", Some(&removal.namespace), ours).await.map_err(failed)?;
-    let is_named = |secret: &&Object| {
-        sources.iter().any(|source| source.text("/spec/secretRef/name") == Some(secret.id().name.as_str()))
-    };
-    for secret in secrets.iter().filter(is_named) {
+    for secret in secrets {
         count += usize::from(objects.delete(secret).await.map_err(failed)?);
     }
-    let namespaces = objects.list("v1", "Namespace", None, ours).await.map_err(failed)?;
+    let namespaces = objects.list("v1", "Namespace", None, OURS).await.map_err(failed)?;
     for namespace in namespaces.iter().filter(|object| object.id().name == removal.namespace) {
         count += usize::from(objects.delete(namespace).await.map_err(failed)?);
     }
     progress.done("namespace", began, format!("{count} objects removed"), Some(change(count > 0)));
-    progress.tell(Event::Note(
-        "a deploy key stays registered at the repository until it is removed there".into(),
-    ));
     Ok(())
 }
 

@@ -193,6 +193,9 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     assert_eq!(site.hub.keys().len(), 1, "the key of the Secret that was left is used again");
     let run = ended(site.lockgate(&["uninstall", "--purge"])).await;
     assert_eq!(run.code, 0, "{}", run.stderr);
+    let key = &site.hub.keys()[0].title;
+    let told = format!("the deploy key \"{key}\" stays registered at ssh://");
+    assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
     assert!(!has("base").await && !has("apps").await, "the workloads are left");
     assert!(site.secrets().await.is_empty());
 
