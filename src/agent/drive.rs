@@ -118,9 +118,10 @@ impl Drive {
             Change::Changed { id, owner, drifted: true, by, .. } => (id, owner, by),
             Change::Changed { drifted: false, .. } => return None,
         };
-        tracing::info!(object = %id.subject(), owner = %owner, by = by.as_deref(), "drifted");
-        self.shared.metrics.drifted();
         let key = Key::new(owner.namespace, owner.name);
+        let (kind, name, namespace) = (Kustomization::KIND, &key.name, &key.namespace);
+        tracing::info!(kind, name, namespace, object = %id.subject(), by = by.as_deref(), "drifted");
+        self.shared.metrics.drifted();
         self.shared.world.drifted(&key, &id, by);
         Some(Event::Drifted(key, id))
     }

@@ -8,7 +8,7 @@ use super::Shared;
 use super::report::{ReportError, Subject};
 use super::world::{Seen, tree_digest};
 use crate::api::{GitRepository, GitRepositoryStatus, Kind as _, Metadata, keys};
-use crate::model::{Digest, Key, Revision};
+use crate::model::{ConditionStatus, Digest, Key, Revision};
 use crate::pipeline::ports::{DataKind, Reads as _};
 use crate::queue::{Event, Next, RunId};
 use crate::source::git::{Credentials, Fetched, GitUrl, Reference, Request};
@@ -310,13 +310,13 @@ async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &
 
 fn log(key: &Key, status: &GitRepositoryStatus) {
     let ready = status.conditions.get("Ready");
-    tracing::info!(
-        kind = GitRepository::KIND,
-        name = key.name,
-        namespace = key.namespace,
-        revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str()),
-        reason = ready.map(|ready| ready.reason.as_str()),
-        "{}",
-        ready.map_or("", |ready| ready.message.as_str())
-    );
+    let reason = ready.map(|ready| ready.reason.as_str());
+    let message = ready.map_or("", |ready| ready.message.as_str());
+    let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
+    let (kind, name, namespace) = (GitRepository::KIND, &key.name, &key.namespace);
+    if ready.is_some_and(|ready| ready.status == ConditionStatus::False) {
+        tracing::error!(kind, name, namespace, revision, reason, "{message}");
+    } else {
+        tracing::info!(kind, name, namespace, revision, reason, "{message}");
+    }
 }

@@ -310,10 +310,25 @@ fn log(order: &Order, revision: Option<&str>, finish: &Finish, verdict: &Verdict
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (name, namespace, reconcile) = (&order.key.name, &order.key.namespace, order.run);
     let kind = Kustomization::KIND;
-    if verdict.events.is_empty() {
-        tracing::debug!(kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
-    } else {
-        tracing::info!(kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                kind,
+                name,
+                namespace,
+                revision,
+                reconcile,
+                took_ms,
+                outcome,
+                reason,
+                "{message}"
+            )
+        };
+    }
+    match verdict.events.iter().map(|event| event.warning).max() {
+        None => line!(debug),
+        Some(false) => line!(info),
+        Some(true) => line!(error),
     }
 }
 

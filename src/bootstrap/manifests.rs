@@ -16,6 +16,8 @@ const NETWORK_POLICY: &str = include_str!("../../bootstrap/network-policy.yaml")
 const DEPLOYMENT: &str = include_str!("../../bootstrap/deployment.yaml");
 const SYNC: &str = include_str!("../../bootstrap/sync.yaml");
 
+const VERSION: &str = "app.kubernetes.io/version";
+
 /// What may differ between two installations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installation {
@@ -50,7 +52,11 @@ pub struct Sync {
 
 /// The CustomResourceDefinitions of the served kinds.
 pub fn crds() -> Result<Vec<Object>, Problem> {
-    parse("crds.yaml", CRDS)
+    edited(parse("crds.yaml", CRDS)?, |value| {
+        // `flux version` shows it as the distribution, behind "flux-", and must not seem to speak of a release of Flux.
+        let version = concat!("lockgate-", env!("CARGO_PKG_VERSION"));
+        value["metadata"]["labels"][VERSION] = version.into();
+    })
 }
 
 /// The agent's namespace.
@@ -84,7 +90,7 @@ pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
             return;
         }
         let version = env!("CARGO_PKG_VERSION");
-        value["metadata"]["labels"]["app.kubernetes.io/version"] = version.into();
+        value["metadata"]["labels"][VERSION] = version.into();
         let container = &mut value["spec"]["template"]["spec"]["containers"][0];
         container["image"] = installation.image.clone().into();
         if let Some(arguments) = container["args"].as_array_mut() {

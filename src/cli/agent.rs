@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use tracing_subscriber::EnvFilter;
 
+use super::log;
 use super::output::Error;
 use super::shared::ClusterArguments;
 use crate::agent::{self, AgentError, Config};
@@ -50,8 +50,7 @@ pub(super) struct Arguments {
 
 /// Runs the agent. It makes the runtime itself, since libgit2 is to be set up before there are threads.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let filter = EnvFilter::try_from_env("LOCKGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).init();
+    log::start();
     let git = Git::new(&arguments.state_dir).map_err(|error| Error::failed(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;

@@ -8,6 +8,7 @@ mod bootstrap;
 mod build;
 mod completions;
 mod install;
+mod log;
 mod output;
 mod progress;
 mod shared;

@@ -113,7 +113,7 @@ impl Task {
                 )
                 .await;
             if !matches!(failure, ApiFailure::Forbidden(_)) {
-                tracing::info!(kind = %self.kind.1, group = %self.kind.0, %failure, "the kind is no longer watched");
+                tracing::info!(watch = %self.kind.1, group = %self.kind.0, %failure, "the kind is no longer watched");
                 self.discovery.forget(&self.kind.0, &self.kind.1);
                 let gone = lock(&self.index).close(&self.kind);
                 self.report(gone);

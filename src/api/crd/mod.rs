@@ -78,7 +78,8 @@ fn definition<K: Kind, Spec: JsonSchema, Status: JsonSchema>(names: &Names) -> V
             "name": format!("{}.{}", K::PLURAL, K::GROUP),
             "labels": {
                 "app.kubernetes.io/name": "lockgate",
-                "app.kubernetes.io/part-of": "lockgate",
+                // By this label `flux check` finds the kinds.
+                "app.kubernetes.io/part-of": "flux",
                 "app.kubernetes.io/component": "crds",
             },
             // A repository that holds these files substitutes variables in them as in any other; patterns in the

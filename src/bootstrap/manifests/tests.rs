@@ -30,7 +30,21 @@ fn the_embedded_crds_are_those_of_the_types() {
         std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/bootstrap/crds.yaml"), text).unwrap();
     } else {
         assert!(text == CRDS, "bootstrap/crds.yaml is not what the types say; write it with UPDATE=1");
-        assert_eq!(crds().unwrap(), definitions);
+        assert_eq!(parse("crds.yaml", CRDS).unwrap(), definitions);
+    }
+}
+
+/// By which labels the flux CLI finds controllers and kinds: `manifestgen.PartOfLabelKey` and `VersionLabelKey`.
+#[test]
+fn the_flux_cli_finds_the_agent_and_its_kinds() {
+    let mut found = crds().unwrap();
+    assert!(found.iter().all(|crd| crd.label(VERSION).unwrap().starts_with("lockgate-")));
+    found.extend(agent(&installation()).unwrap().into_iter().filter(|object| object.kind() == "Deployment"));
+    assert_eq!(found.len(), 3);
+    for object in found {
+        assert_eq!(object.label("app.kubernetes.io/part-of"), Some("flux"), "{}", object.id().subject());
+        // Flux's own controllers, which an agent refuses to work beside, are told from it by their names.
+        assert!(!object.name().ends_with("-controller"));
     }
 }
 
