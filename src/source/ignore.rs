@@ -172,33 +172,33 @@ fn matches_prefix(parts: &[Part], path: &[&str], end: usize) -> bool {
 }
 
 fn matches_name(tokens: &[Token], name: &str) -> bool {
-    let name: Vec<char> = name.chars().collect();
-    let (mut t, mut n) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while n < name.len() {
-        let is_one = match tokens.get(t) {
+    let (mut tokens, mut rest) = (tokens, name);
+    // What stands behind the last star, and what it has not swallowed yet.
+    let mut retry: Option<(&[Token], &str)> = None;
+    while let Some(c) = rest.chars().next() {
+        let is_one = match tokens.first() {
             Some(Token::AnyRun) => {
-                retry = Some((t, n));
-                t += 1;
+                tokens = &tokens[1..];
+                retry = Some((tokens, rest));
                 continue;
             }
-            Some(Token::One(c)) => *c == name[n],
+            Some(Token::One(one)) => *one == c,
             Some(Token::AnyOne) => true,
             Some(Token::Set { ranges, inverted }) => {
-                ranges.iter().any(|(from, to)| (*from..=*to).contains(&name[n])) != *inverted
+                ranges.iter().any(|(from, to)| (*from..=*to).contains(&c)) != *inverted
             }
             None => false,
         };
-        match (is_one, retry) {
-            (true, _) => (t, n) = (t + 1, n + 1),
-            (false, Some((star, from))) => {
-                retry = Some((star, from + 1));
-                (t, n) = (star + 1, from + 1);
+        match &mut retry {
+            _ if is_one => (tokens, rest) = (&tokens[1..], &rest[c.len_utf8()..]),
+            Some((behind, swallows)) => {
+                *swallows = &swallows[swallows.chars().next().map_or(0, char::len_utf8)..];
+                (tokens, rest) = (*behind, *swallows);
             }
-            (false, None) => return false,
+            None => return false,
         }
     }
-    tokens[t..].iter().all(|token| *token == Token::AnyRun)
+    tokens.iter().all(|token| *token == Token::AnyRun)
 }
 
 /// The tokens of one part; `None` where a bracket or backslash is left open, as such a pattern matches nothing.
