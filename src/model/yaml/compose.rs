@@ -1,6 +1,8 @@
 //! From a parser's events to JSON values: anchors, merge keys, duplicate keys and the limits that keep a hostile text
 //! from filling memory or the stack.
 
+mod checks;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -8,8 +10,9 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Struc
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
+use self::checks::{check_separators, refuse_control_characters};
 use super::scalar::{Scalar, Tag, float_key, is_text, resolve};
-use super::{Dialect, Document, Step, WrittenAs, YamlError};
+use super::{Dialect, Document, FLOW, Step, WrittenAs, YamlError};
 
 /// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
 const DEPTH_LIMIT: usize = 200;
@@ -38,6 +41,8 @@ struct Node {
     content: Content,
     place: Place,
     aliased: bool,
+    /// Whether it is a collection in flow style.
+    flow: bool,
     weight: usize,
     height: usize,
     /// The texts of scalars in it, their ways from the innermost step outwards.
@@ -160,13 +165,13 @@ impl<'t> Composer<'t> {
                 self.flow += usize::from(style == StructureStyle::Flow);
                 let node = self.sequence(place, depth)?;
                 self.flow -= usize::from(style == StructureStyle::Flow);
-                (anchor, node)
+                (anchor, Node { flow: style == StructureStyle::Flow, ..node })
             }
             Event::MappingStart(style, anchor, _) => {
                 self.flow += usize::from(style == StructureStyle::Flow);
                 let node = self.mapping(place, depth)?;
                 self.flow -= usize::from(style == StructureStyle::Flow);
-                (anchor, node)
+                (anchor, Node { flow: style == StructureStyle::Flow, ..node })
             }
             Event::Alias(id) => return self.alias(id, place, depth),
             _ => return Err(place.error("expected a scalar, a list or a mapping")),
@@ -317,6 +322,9 @@ impl<'t> Composer<'t> {
                     written.way.extend(step());
                     written
                 }));
+                if node.flow && !in_flow && self.dialect == Dialect::V3 {
+                    texts.push(WrittenAs { way: step().into_iter().collect(), text: FLOW.into() });
+                }
                 return Ok(value);
             }
             // kyaml prints what it read before it reads it again, and in a flow collection its printer has to quote
@@ -392,7 +400,7 @@ fn key_v2(text: String, tag: Option<Tag>) -> Result<Key, String> {
 fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place) -> Node {
     let weight = 1 + text.len() / 32;
     let content = Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none() };
-    Node { content, place, aliased: false, weight, height: 0, texts: Vec::new() }
+    Node { content, place, aliased: false, flow: false, weight, height: 0, texts: Vec::new() }
 }
 
 /// The mappings that a merge key names; those named first win.
@@ -431,7 +439,15 @@ fn merge_under(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlErro
 
 impl Node {
     fn collection(value: Value, place: Place, weight: usize, height: usize, texts: Texts) -> Self {
-        Self { content: Content::Collection(value), place, aliased: false, weight, height, texts }
+        Self {
+            content: Content::Collection(value),
+            place,
+            aliased: false,
+            flow: false,
+            weight,
+            height,
+            texts,
+        }
     }
 }
 
@@ -453,44 +469,4 @@ fn syntax_error(error: &ScanError) -> YamlError {
         to_the_end: false,
     };
     place.error(error.info().replace('\n', " "))
-}
-
-/// YAML's printable characters are all that Go's readers take. A NUL byte most often means a binary file.
-fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
-    // Most texts are ASCII, and a look at every byte is enough.
-    if text.bytes().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~')) {
-        return Ok(());
-    }
-    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}');
-    let Some((at, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) else { return Ok(()) };
-    let before = &text[..at];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let place = Place {
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        empty: false,
-        to_the_end: false,
-    };
-    let hint = if found == '\0' { " (is this a binary file?)" } else { "" };
-    Err(place.error(format!("control character U+{:04X} is not allowed in YAML{hint}", u32::from(found))))
-}
-
-/// kyaml cuts a stream at lines that begin with `---` and lets only a comment follow there. It does not look at the first
-/// line, the one after such a cut, nor a last one without a line break.
-fn check_separators(text: &str) -> Result<(), YamlError> {
-    if !text.contains("\n---") {
-        return Ok(());
-    }
-    let mut cut = true;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        let separator = line.strip_prefix("---").filter(|_| !cut && line.ends_with('\n'));
-        cut = separator.is_some();
-        let Some(rest) = separator else { continue };
-        let rest = rest.trim();
-        if !rest.is_empty() && !rest.starts_with('#') {
-            let place = Place { line: number + 1, column: 4, empty: false, to_the_end: false };
-            return Err(place.error("only a comment may follow the document separator '---' on its line"));
-        }
-    }
-    Ok(())
 }

@@ -33,9 +33,13 @@ pub struct Document {
     pub value: Value,
     /// The line of its first node, from 1.
     pub line: usize,
-    /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value.
+    /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value; and the
+    /// outermost collections in flow style, each with [`FLOW`] for its text.
     pub texts: Vec<WrittenAs>,
 }
+
+/// The text that stands for a collection in flow style.
+pub const FLOW: &str = "{";
 
 /// Where a scalar stands, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::fieldpath;
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::schema::Schema;
 use super::twins::Twins;
-use crate::model::yaml::{Dialect, Step, WrittenAs, plain_value};
+use crate::model::yaml::{Dialect, FLOW, Step, WrittenAs, plain_value};
 use crate::render::error::{Fault, Result};
 
 /// The namespace that cluster-scoped kinds count as.
@@ -384,6 +384,21 @@ impl Res {
                 && plain_value(&written.text, Dialect::V3).as_ref() == Ok(scalar)
         });
         written.map_or_else(|| text_of(scalar).into_owned(), |written| written.text.clone())
+    }
+
+    /// Takes over how a patch that is about to be merged writes its scalars. Where lists are merged, nobody knows where
+    /// its elements go.
+    pub(crate) fn take_texts(&mut self, patch: &Value, texts: &[WrittenAs]) {
+        self.texts.retain(|old| {
+            let new = fieldpath::get(patch, &old.way);
+            new.is_none_or(|new| new.is_object() || new.is_array())
+        });
+        let of_keys = |way: &[Step]| way.iter().all(|step| matches!(step, Step::Key(_)));
+        for written in texts.iter().filter(|written| of_keys(&written.way)) {
+            if written.text != FLOW || fieldpath::get(&self.value, &written.way).is_none() {
+                self.texts.push(written.clone());
+            }
+        }
     }
 
     /// Puts the texts of scalars into a field whose values are to become a part of others.
