@@ -2,6 +2,7 @@
 //! from filling memory or the stack.
 
 mod checks;
+pub(super) mod fold;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ const ALIAS_BUDGET: usize = 100_000;
 /// Composes the documents of a stream one by one.
 pub(super) struct Composer<'t> {
     parser: Parser<'t, StrInput<'t>>,
+    text: &'t str,
     dialect: Dialect,
     anchors: HashMap<usize, Node>,
     budget: usize,
@@ -55,7 +57,7 @@ type Texts = Vec<WrittenAs>;
 /// A scalar keeps its text, because a key is read by other rules than a value.
 #[derive(Clone)]
 enum Content {
-    Scalar { text: String, tag: Option<Tag>, absent: bool },
+    Scalar { text: String, tag: Option<Tag>, absent: bool, folded: bool },
     Collection(Value),
 }
 
@@ -97,6 +99,7 @@ impl<'t> Composer<'t> {
         let end = last.map(|last| (text.matches('\n').count() + 1, last.chars().count()));
         Ok(Self {
             parser,
+            text,
             dialect,
             anchors: HashMap::new(),
             budget: ALIAS_BUDGET,
@@ -119,6 +122,7 @@ impl<'t> Composer<'t> {
                 Some((Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd, _)) => {}
                 Some((event, place)) => {
                     self.anchors.clear();
+                    let event = self.with_indented_text(event, place)?;
                     let node = self.node(event, place, 0)?;
                     let mut texts = Vec::new();
                     let value = self.value(node, &mut texts, &|| None)?;
@@ -128,6 +132,23 @@ impl<'t> Composer<'t> {
                     return Ok(Some(Document { value, line: place.line, texts }));
                 }
             }
+        }
+    }
+
+    /// A block scalar that is a whole document. Without indentation its lines are not part of it to Go's readers.
+    fn with_indented_text(&self, event: Event<'t>, place: Place) -> Result<Event<'t>, YamlError> {
+        if !matches!(event, Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..)) {
+            return Ok(event);
+        }
+        let mut lines = self.text.lines().skip(place.line).filter(|line| !line.trim().is_empty());
+        match lines.next() {
+            Some(line) if !line.starts_with([' ', '#']) && !is_marker(line) => {
+                if self.dialect == Dialect::V3 {
+                    return Err(place.error("text behind the end of a document; indent it"));
+                }
+                Ok(Event::Scalar(Cow::Borrowed(""), ScalarStyle::Literal, 0, None))
+            }
+            _ => Ok(event),
         }
     }
 
@@ -159,7 +180,7 @@ impl<'t> Composer<'t> {
                     // The parser adds a line feed that the text does not have.
                     text.to_mut().pop();
                 }
-                (anchor, scalar(text, tag, place))
+                (anchor, scalar(text, tag, place, style == ScalarStyle::Folded))
             }
             Event::SequenceStart(style, anchor, _) => {
                 self.flow += usize::from(style == StructureStyle::Flow);
@@ -317,7 +338,10 @@ impl<'t> Composer<'t> {
     ) -> Result<Value, YamlError> {
         let in_flow = self.flow > 0;
         let (text, tag, absent) = match node.content {
-            Content::Collection(value) => {
+            Content::Collection(mut value) => {
+                if self.dialect == Dialect::V3 && in_flow && node.aliased {
+                    fold::quote(&mut value, &node.texts);
+                }
                 texts.extend(node.texts.into_iter().map(|mut written| {
                     written.way.extend(step());
                     written
@@ -332,7 +356,15 @@ impl<'t> Composer<'t> {
             Content::Scalar { absent: true, .. } if self.dialect == Dialect::V3 && in_flow => {
                 return Ok(Value::String(String::new()));
             }
-            Content::Scalar { text, tag, absent } => (text, tag, absent),
+            // In a flow collection its printer takes quotes.
+            Content::Scalar { text, tag, folded: true, .. } if self.dialect == Dialect::V3 && !in_flow => {
+                let printed = fold::printed(&text);
+                if printed != text {
+                    texts.push(WrittenAs { way: step().into_iter().collect(), text });
+                }
+                (printed, tag, false)
+            }
+            Content::Scalar { text, tag, absent, .. } => (text, tag, absent),
         };
         let is_plain = self.dialect == Dialect::V3 && tag.is_none() && !is_text(Dialect::V3, &text);
         let plain = is_plain.then(|| if absent { String::new() } else { text.clone() });
@@ -349,6 +381,11 @@ impl<'t> Composer<'t> {
         }
         Ok(value)
     }
+}
+
+/// Whether a line begins or ends a document.
+fn is_marker(line: &str) -> bool {
+    line.starts_with("---") || line.starts_with("...")
 }
 
 /// Whether a value tells how it was written.
@@ -397,9 +434,10 @@ fn key_v2(text: String, tag: Option<Tag>) -> Result<Key, String> {
     }))
 }
 
-fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place) -> Node {
+fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place, folded: bool) -> Node {
     let weight = 1 + text.len() / 32;
-    let content = Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none() };
+    let content =
+        Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none(), folded };
     Node { content, place, aliased: false, flow: false, weight, height: 0, texts: Vec::new() }
 }
 

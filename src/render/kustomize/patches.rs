@@ -300,9 +300,9 @@ fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remem
             }
         }
         res.twins.part();
+        res.retype_annotations();
         // What the patch works on is JSON.
         res.texts.clear();
-        res.retype_annotations();
         json6902::apply(patch, &mut res.value)
             .map_err(|error| Fault::new(error.to_string()).on_object(before.subject()))?;
         if !res.value.is_object() {
