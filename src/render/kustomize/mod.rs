@@ -40,6 +40,7 @@ mod structured;
 mod target;
 mod texts;
 mod twins;
+mod validate;
 mod value_add;
 mod vars;
 

@@ -10,6 +10,7 @@ use super::res::{Id, Res, text_of};
 use super::resmap::ResMap;
 use super::select::Matcher;
 use super::structured;
+use super::validate::{Labels, is_quoted};
 use crate::model::yaml::{FLOW, WrittenAs};
 use crate::render::error::{Fault, Result};
 
@@ -248,7 +249,7 @@ fn is_target(wanted: &Matcher, rejected: &[(Matcher, &Selector)], res: &Res) -> 
 }
 
 fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Result<(), Fault> {
-    let (object, texts) = (&mut res.value, &mut res.texts);
+    let (object, texts, labels) = (&mut res.value, &mut res.texts, &mut res.labels);
     let default = [DEFAULT_PATH.to_owned()];
     let paths = if target.field_paths.is_empty() { &default[..] } else { &target.field_paths };
     let creates = target.options.as_ref().is_some_and(|options| options.create);
@@ -279,7 +280,13 @@ fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Resul
                 }
                 continue;
             }
+            let is_label = matches!(place.hops.as_slice(), [Hop::Key(first), Hop::Key(second), ..]
+                if first == "metadata" && second == "labels");
+            let was_quoted = is_label && is_quoted(&text_of(field));
             set(field, place.made, in_flow, found, target.options.as_ref()).map_err(in_path)?;
+            if is_label && (place.made || was_quoted != is_quoted(&text_of(field))) {
+                *labels = Labels::Read;
+            }
             if field.is_null() && found.text.is_empty() {
                 texts.push(WrittenAs { way: place.hops.clone(), text: String::new() });
             }

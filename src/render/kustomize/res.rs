@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::schema::Schema;
 use super::twins::Twins;
+use super::validate::Labels;
 use crate::model::yaml::WrittenAs;
 use crate::render::error::{Fault, Result};
 
@@ -110,6 +111,10 @@ pub(crate) struct Res {
     pub(crate) outside: bool,
     /// Whether kustomize would have made `metadata.annotations` for a note.
     pub(crate) noted: bool,
+    /// Where its labels are from.
+    pub(crate) labels: Labels,
+    /// Whether a transformer made its annotations.
+    pub(crate) made_annotations: bool,
     /// What `config.kubernetes.io/origin` says.
     pub(crate) origin: Option<Origin>,
     /// What `alpha.config.kubernetes.io/transformations` says.
@@ -292,6 +297,7 @@ impl Res {
         let previous = Previous { name, namespace, kind: gvk.kind.into() };
         self.previous.push(previous);
         self.noted = true;
+        self.labels = Labels::Read;
     }
 
     /// Takes over earlier identities that stand in annotations, where another tool may have left them.
@@ -409,6 +415,7 @@ impl Res {
             Some(_) => self.transformations.push(by.clone()),
         }
         self.noted = true;
+        self.labels = Labels::Read;
         self.untyped.clear();
         self.twins.part_annotations();
     }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::fieldpath;
+use super::fieldspec::{self, Create, Field};
 use super::res::{Res, text_of};
 use crate::model::yaml::{Dialect, FLOW, Step, WrittenAs, plain_value, reprinted};
 
@@ -67,19 +68,26 @@ impl Res {
     }
 
     /// Puts the texts of scalars into a field whose values are to become a part of others.
-    pub(crate) fn write_as_read(&mut self, path: &[String]) {
+    pub(crate) fn write_as_read(&mut self, field: &Field<'_>) {
         for written in &self.texts {
             let keys = written.way.iter().filter_map(|step| match step {
                 Step::Key(key) => Some(key),
                 Step::Index(_) => None,
             });
-            if keys.eq(path)
+            if keys.eq(&field.path)
                 && let Some(value) = fieldpath::at(&mut self.value, &written.way)
                 && plain_value(&written.text, Dialect::V3).as_ref() == Ok(&*value)
             {
                 *value = written.text.as_str().into();
             }
         }
+        // Where nothing tells how, the word stands there; what else is amiss, whoever writes the field tells.
+        let _ = fieldspec::walk(&mut self.value, &field.path, Create::Nothing, &mut |value| {
+            if value.is_null() {
+                *value = "null".into();
+            }
+            Ok(())
+        });
     }
 
     /// Gives the annotations that were read as something else than strings their values back, and prints folded ones.

@@ -9,6 +9,7 @@ use super::namespace::Namespace;
 use super::res::text_of;
 use super::resmap::ResMap;
 use super::select::Matcher;
+use super::validate::Labels;
 use crate::render::error::{Fault, Result};
 
 record! {
@@ -50,6 +51,7 @@ impl AddValue {
             };
             for at in selected {
                 let res = &mut map.items_mut()[at];
+                res.labels = Labels::Read;
                 if target.field_path == "metadata/namespace" {
                     let namespace = Namespace { name: self.value.clone(), ..Namespace::default() };
                     namespace.set_in(res, &[])?;
