@@ -280,6 +280,13 @@ fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Resul
                 }
                 continue;
             }
+            if let Some(written) = texts.iter().find(|written| field.is_number() && written.way == place.hops)
+                && is_float(&written.text)
+                && let Some(float) = field.as_f64()
+            {
+                // It was read as a whole number, but is none.
+                *field = Value::from(float);
+            }
             let is_label = matches!(place.hops.as_slice(), [Hop::Key(first), Hop::Key(second), ..]
                 if first == "metadata" && second == "labels");
             let was_quoted = is_label && is_quoted(&text_of(field));
@@ -351,6 +358,11 @@ fn join(old: &str, part: &str, options: &FieldOptions) -> String {
     parts.join(delimiter)
 }
 
+/// Whether a number is written as one with a fraction, be it none.
+fn is_float(text: &str) -> bool {
+    text.contains('.') || (text.contains(['e', 'E']) && !text.contains(['x', 'X']))
+}
+
 /// The text as a value of the type that the field has.
 pub(super) fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, Fault> {
     let plain = fieldpath::plain(text);
@@ -359,7 +371,7 @@ pub(super) fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, F
         (Value::String(_), _) => return Ok(text.into()),
         (Value::Bool(_), Value::Bool(_)) | (Value::Null, Value::Null) => true,
         // A whole number can become a broken one's value, but not the other way round.
-        (Value::Number(old), Value::Number(new)) => old.is_f64() || !new.is_f64(),
+        (Value::Number(old), Value::Number(_)) => old.is_f64() || !is_float(text),
         _ => false,
     };
     if same {
