@@ -347,7 +347,10 @@ impl<'t> Composer<'t> {
             }
             // kyaml prints what it read before it reads it again, and in a flow collection its printer has to quote
             // what is not written and what holds a colon, which makes strings of both.
-            Content::Scalar { absent: true, .. } if self.dialect == Dialect::V3 && in_flow => {
+            // A patch is looked at before it is printed.
+            Content::Scalar { absent: true, .. }
+                if self.dialect == Dialect::V3 && in_flow && !self.first_wins =>
+            {
                 return Ok(Value::String(String::new()));
             }
             // In a flow collection its printer takes quotes.

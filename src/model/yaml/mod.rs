@@ -93,6 +93,11 @@ pub fn reprinted(folded: &str) -> String {
     compose::fold::printed(folded)
 }
 
+/// Whether a scalar without quotes or tag is a date.
+pub fn is_date(text: &str) -> bool {
+    matches!(scalar::resolve(Dialect::V3, None, text.to_owned()), Ok(scalar::Scalar::Time(..)))
+}
+
 /// What a scalar without quotes or tag means.
 pub fn plain_value(text: &str, dialect: Dialect) -> Result<Value, String> {
     scalar::resolve(dialect, None, text.to_owned())?.value(dialect)

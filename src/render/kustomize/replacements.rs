@@ -11,7 +11,7 @@ use super::resmap::ResMap;
 use super::select::Matcher;
 use super::structured;
 use super::validate::{Labels, is_quoted};
-use crate::model::yaml::{FLOW, WrittenAs};
+use crate::model::yaml::{FLOW, WrittenAs, is_date};
 use crate::render::error::{Fault, Result};
 
 const DEFAULT_PATH: &str = "metadata.name";
@@ -280,17 +280,12 @@ fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Resul
                 }
                 continue;
             }
-            if let Some(written) = texts.iter().find(|written| field.is_number() && written.way == place.hops)
-                && is_float(&written.text)
-                && let Some(float) = field.as_f64()
-            {
-                // It was read as a whole number, but is none.
-                *field = Value::from(float);
-            }
+            let written = texts.iter().find(|written| written.way == place.hops);
+            let made = as_written(field, written, &found.text).map_err(in_path)? || place.made;
             let is_label = matches!(place.hops.as_slice(), [Hop::Key(first), Hop::Key(second), ..]
                 if first == "metadata" && second == "labels");
             let was_quoted = is_label && is_quoted(&text_of(field));
-            set(field, place.made, in_flow, found, target.options.as_ref()).map_err(in_path)?;
+            set(field, made, in_flow, found, target.options.as_ref()).map_err(in_path)?;
             if is_label && (place.made || was_quoted != is_quoted(&text_of(field))) {
                 *labels = Labels::Read;
             }
@@ -356,6 +351,26 @@ fn join(old: &str, part: &str, options: &FieldOptions) -> String {
         Ok(_) => parts.push(part),
     }
     parts.join(delimiter)
+}
+
+/// Minds the type of a scalar that its value does not show: a whole number that is written as none, or a date. Whether it
+/// is a date, which takes the next one as it would be read.
+fn as_written(field: &mut Value, written: Option<&WrittenAs>, new: &str) -> Result<bool, Fault> {
+    match (&*field, written) {
+        (Value::Number(number), Some(written)) if is_float(&written.text) => {
+            if let Some(float) = number.as_f64() {
+                *field = Value::from(float);
+            }
+        }
+        (Value::String(_), Some(written)) if is_date(&written.text) => {
+            if !is_date(new) {
+                return Err(Fault::new("the field is a date, and the value cannot be read as one"));
+            }
+            return Ok(true);
+        }
+        _ => {}
+    }
+    Ok(false)
 }
 
 /// Whether a number is written as one with a fraction, be it none.

@@ -426,6 +426,11 @@ impl Res {
         let Some(metadata) = self.metadata_mut() else { return };
         let mut annotations = match metadata.shift_remove("annotations") {
             Some(Value::Object(annotations)) => annotations,
+            // Kustomize takes what stands in a list by twos.
+            Some(Value::Array(items)) => {
+                let pair = |pair: &[Value]| (text_of(&pair[0]).into_owned(), pair[1].clone());
+                items.chunks_exact(2).map(pair).collect()
+            }
             _ => Map::new(),
         };
         let is_note = |key: &str| BUILD_ANNOTATIONS.contains(&key) || key == ORIGIN || key == TRANSFORMATIONS;
