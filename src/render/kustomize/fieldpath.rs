@@ -259,7 +259,7 @@ impl Finder<'_> {
 
     /// Whether nothing is written where the scalar stands that was come to.
     fn is_unwritten(&self) -> bool {
-        self.texts.iter().any(|written| written.text.is_empty() && written.way == self.hops)
+        self.texts.iter().any(|written| written.text.trim().is_empty() && written.way == self.hops)
     }
 
     /// Goes on in something that is not part of the object.

@@ -10,7 +10,6 @@ use super::parse;
 use super::res::{Id, Res, text_of};
 use super::resmap::ResMap;
 use super::select::Matcher;
-use super::validate::Labels;
 use crate::model::yaml::WrittenAs;
 use crate::render::error::{Fault, Result};
 
@@ -269,7 +268,7 @@ fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build:
         res.remember();
     }
     if content.pointer("/metadata/labels").is_some() {
-        res.labels = Labels::Read;
+        res.labels_were_read();
     }
     res.take_texts(content, &patch.texts);
     build.merge(&mut res.value, content, id).map_err(|fault| fault.on_object(id.subject()))?;
@@ -307,7 +306,7 @@ fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remem
         res.retype_annotations();
         // What the patch works on is JSON.
         res.texts.clear();
-        res.labels = Labels::Read;
+        res.labels_were_read();
         json6902::apply(patch, &mut res.value)
             .map_err(|error| Fault::new(error.to_string()).on_object(before.subject()))?;
         if !res.value.is_object() {

@@ -14,6 +14,9 @@ use super::validate::{Labels, is_quoted};
 use crate::model::yaml::{FLOW, WrittenAs, is_date};
 use crate::render::error::{Fault, Result};
 
+/// Stands among the texts of an object for a scalar that a replacement made, which has no type of its own.
+pub(super) const UNTAGGED: &str = "\n";
+
 const DEFAULT_PATH: &str = "metadata.name";
 
 record! {
@@ -170,13 +173,11 @@ fn take(source: &Source, map: &ResMap) -> Result<Found> {
     let Some((way, value)) = found.filter(is_there) else {
         return Err(Fault::new(format!("the source has no field '{path}'")).on_object(res.subject()).into());
     };
-    match source.options.as_ref().filter(|options| !options.delimiter.is_empty()) {
-        Some(options) => part_of(res, value, options).map_err(|fault| fault.on_object(res.subject()).into()),
-        None => {
-            let live = Some(Live { at, way });
-            Ok(Found { value: value.clone(), text: res.text_in(value), untyped: false, live })
-        }
+    if let Some(options) = source.options.as_ref().filter(|options| !options.delimiter.is_empty()) {
+        return part_of(res, value, options).map_err(|fault| fault.on_object(res.subject()).into());
     }
+    let live = Some(Live { at, way });
+    Ok(Found { value: value.clone(), text: res.text_in(value), untyped: false, live })
 }
 
 fn is_source(source: &Source, res: &Res) -> bool {
@@ -282,6 +283,7 @@ fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Resul
             }
             let written = texts.iter().find(|written| written.way == place.hops);
             let made = as_written(field, written, &found.text).map_err(in_path)? || place.made;
+            let was_scalar = !field.is_object() && !field.is_array();
             let is_label = matches!(place.hops.as_slice(), [Hop::Key(first), Hop::Key(second), ..]
                 if first == "metadata" && second == "labels");
             let was_quoted = is_label && is_quoted(&text_of(field));
@@ -289,8 +291,9 @@ fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Resul
             if is_label && (place.made || was_quoted != is_quoted(&text_of(field))) {
                 *labels = Labels::Read;
             }
-            if field.is_null() && found.text.is_empty() {
-                texts.push(WrittenAs { way: place.hops.clone(), text: String::new() });
+            if place.made || (found.untyped && !was_scalar) {
+                texts.retain(|written| !written.way.starts_with(&place.hops));
+                texts.push(WrittenAs { way: place.hops.clone(), text: UNTAGGED.into() });
             }
             found.leave(at, &place.hops);
             found.refresh(at, object);
@@ -362,6 +365,7 @@ fn as_written(field: &mut Value, written: Option<&WrittenAs>, new: &str) -> Resu
                 *field = Value::from(float);
             }
         }
+        (_, Some(written)) if written.text == UNTAGGED => return Ok(true),
         (Value::String(_), Some(written)) if is_date(&written.text) => {
             if !is_date(new) {
                 return Err(Fault::new("the field is a date, and the value cannot be read as one"));

@@ -113,6 +113,8 @@ pub(crate) struct Res {
     pub(crate) noted: bool,
     /// Where its labels are from.
     pub(crate) labels: Labels,
+    /// Which labels a transformer has set, a bit for each.
+    pub(crate) set_labels: u64,
     /// Whether a transformer made its annotations.
     pub(crate) made_annotations: bool,
     /// What `config.kubernetes.io/origin` says.
@@ -317,18 +319,19 @@ impl Res {
             .collect();
     }
 
-    /// Refuses names that hold commas, at which kustomize splits its notes of earlier names.
+    /// Refuses names that hold commas, at which kustomize splits its notes of earlier names, and empty ones, which it
+    /// does not note.
     pub(crate) fn check_names(&self) -> Result<(), Fault> {
-        let with_comma =
-            |previous: &&Previous| previous.name.contains(',') || previous.namespace.contains(',');
-        match self.previous.iter().find(with_comma) {
-            None => Ok(()),
-            Some(previous) => {
-                let message =
-                    format!("'{}' holds a comma, which the name of a renamed object cannot", previous.name);
-                Err(Fault::new(message).on_object(self.subject()))
+        let fault = |message: String| Err(Fault::new(message).on_object(self.subject()));
+        for Previous { name, namespace, .. } in &self.previous {
+            if name.is_empty() {
+                return fault("it had no name when it was renamed".into());
+            }
+            if name.contains(',') || namespace.contains(',') {
+                return fault(format!("'{name}' holds a comma, which the name of a renamed object cannot"));
             }
         }
+        Ok(())
     }
 
     /// The metadata, made where absent.

@@ -65,13 +65,17 @@ fn touches(transformer: &Transformer, map: &ResMap) -> bool {
 /// Whether pairs are set that the object was read with.
 fn sets_again(pairs: &SetPairs, res: &Res) -> bool {
     let sets = |path: &str| pairs.specs.iter().any(|spec| spec.path == path && selects(spec, res.gvk()));
-    let has = |field: &str| {
-        let map = res.metadata(field).and_then(Value::as_object);
-        map.is_some_and(|map| pairs.pairs.keys().any(|key| map.contains_key(key)))
-    };
-    let labels = res.labels == Labels::Read && sets("metadata/labels") && has("labels");
-    let annotations = !res.made_annotations && sets("metadata/annotations") && has("annotations");
-    labels || (annotations && !res.noted)
+    let has = |field: &str, key: &str| res.metadata(field).is_some_and(|map| map.get(key).is_some());
+    let read_label = |key: &String| has("labels", key) && res.set_labels & bit(key) == 0;
+    let labels = sets("metadata/labels") && pairs.pairs.keys().any(read_label);
+    let own_annotations = !res.made_annotations && !res.noted;
+    let annotations = own_annotations && sets("metadata/annotations");
+    labels || (annotations && pairs.pairs.keys().any(|key| has("annotations", key)))
+}
+
+/// What stands for a key among those that transformers have set: one of 64 bits, which is enough to tell a few apart.
+fn bit(key: &str) -> u64 {
+    1 << (key.bytes().fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % 64)
 }
 
 /// An object without the label that a validator may set; nothing where taking it off shows.
@@ -109,6 +113,12 @@ pub(crate) fn is_quoted(value: &str) -> bool {
 }
 
 impl Res {
+    /// Takes note that labels may have been read from a patch.
+    pub(crate) fn labels_were_read(&mut self) {
+        self.labels = Labels::Read;
+        self.set_labels = 0;
+    }
+
     /// The labels in the metadata.
     fn own_labels(&self) -> Option<&serde_json::Map<String, Value>> {
         self.metadata("labels").and_then(Value::as_object)
@@ -133,6 +143,11 @@ impl Res {
             _ => Vec::new(),
         };
         set(self)?;
+        for (key, value) in pairs {
+            if self.own_labels().and_then(|labels| labels.get(key)).is_some_and(|now| *now == **value) {
+                self.set_labels |= bit(key);
+            }
+        }
         if !annotated && self.metadata("annotations").is_some() {
             self.made_annotations = true;
         }

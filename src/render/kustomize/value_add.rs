@@ -9,7 +9,6 @@ use super::namespace::Namespace;
 use super::res::text_of;
 use super::resmap::ResMap;
 use super::select::Matcher;
-use super::validate::Labels;
 use crate::render::error::{Fault, Result};
 
 record! {
@@ -51,7 +50,7 @@ impl AddValue {
             };
             for at in selected {
                 let res = &mut map.items_mut()[at];
-                res.labels = Labels::Read;
+                res.labels_were_read();
                 if target.field_path == "metadata/namespace" {
                     let namespace = Namespace { name: self.value.clone(), ..Namespace::default() };
                     namespace.set_in(res, &[])?;

@@ -10,7 +10,7 @@ pub(in crate::model::yaml) fn printed(text: &str) -> String {
     if !is_block(text) {
         return text.to_owned();
     }
-    read(&print(text), Chomp::of(text))
+    read(&print(text), &Chomp::of(text))
 }
 
 /// Gives the scalars in a value that was read in block style what they are in a flow collection, where an alias repeats
@@ -80,7 +80,7 @@ impl Chomp {
     }
 }
 
-fn read(lines: &str, chomp: Chomp) -> String {
+fn read(lines: &str, chomp: &Chomp) -> String {
     let mut out = String::with_capacity(lines.len());
     // Empty lines that were not yet taken in, and whether there was a line before them, and an indented one.
     let (mut empty, mut any, mut indented) = (0, false, false);
@@ -100,10 +100,10 @@ fn read(lines: &str, chomp: Chomp) -> String {
         out.push_str(line);
         (empty, any, indented) = (0, true, is_blank(first));
     }
-    if chomp != Chomp::Strip && any {
+    if *chomp != Chomp::Strip && any {
         out.push('\n');
     }
-    if chomp == Chomp::Keep {
+    if *chomp == Chomp::Keep {
         out.extend(std::iter::repeat_n('\n', empty));
     }
     out
