@@ -422,31 +422,23 @@ mod tests {
     #[test]
     fn a_path_may_climb_out_and_back_where_the_place_of_the_root_is_known() {
         let tree = tree(&[("a/x", "x")]);
-        let at = |location: &str, relative: &str| {
-            let tree = tree.standing_at(location);
-            tree.reader().resolve("a", relative).map_err(|error| error.to_string())
-        };
         for (location, relative, expected) in [
-            ("/", "../../../b/./c", Ok("b/c")),
-            ("/", "/b//c/", Ok("b/c")),
-            ("/srv/repo", "../../repo/b", Ok("b")),
-            ("/srv/repo/", "/srv/repo/b", Ok("b")),
-            ("/srv/repo", "../../../../../srv/repo", Ok("")),
-            ("/srv/repo", "../../other/../repo/b", Ok("b")),
-            ("/srv/repo", "..", Ok("")),
-            ("/srv/repo", "../..", Err("../..: leads outside the source ('/srv')")),
-            (
-                "/srv/repo",
-                "/srv/repository/x",
-                Err("/srv/repository/x: leads outside the source ('/srv/repository/x')"),
-            ),
-            ("/srv/repo", "/etc/passwd", Err("/etc/passwd: leads outside the source ('/etc/passwd')")),
+            ("/", "../../../b/./c", Some("b/c")),
+            ("/", "/b//c/", Some("b/c")),
+            ("/srv/repo/", "../../repo/b", Some("b")),
+            ("/srv/repo", "/srv/repo/b", Some("b")),
+            ("/srv/repo", "../../../../../srv/repo", Some("")),
+            ("/srv/repo", "../../other/../repo/b", Some("b")),
+            ("/srv/repo", "../..", None),
+            ("/srv/repo", "/srv/repository/x", None),
         ] {
-            let expected = expected.map(ToOwned::to_owned).map_err(ToOwned::to_owned);
-            assert_eq!(at(location, relative), expected, "{location} {relative}");
+            let tree = tree.standing_at(location);
+            let found = tree.reader().resolve("a", relative);
+            assert_eq!(found.as_deref().ok(), expected, "{location} {relative}");
         }
-        assert!(tree.reader().resolve("a", "../../b").is_err());
-        assert!(tree.reader().resolve("a", "/a/x").is_err());
+        assert!(
+            tree.reader().resolve("a", "../../b").is_err() && tree.reader().resolve("a", "/a/x").is_err()
+        );
     }
 
     #[test]
