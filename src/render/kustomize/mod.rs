@@ -136,7 +136,11 @@ fn finish(target: &target::Target<'_, '_>, recipe: &Recipe) -> Result<resmap::Re
             res.set_label(MANAGED_BY.0, MANAGED_BY.1).map_err(|fault| fault.in_file(&res.file))?;
             res.twins.settle(&mut res.value);
         }
-        if res.metadata("annotations").and_then(Value::as_array).is_some_and(|items| items.len() % 2 > 0) {
+        if res
+            .metadata("annotations")
+            .and_then(Value::as_array)
+            .is_some_and(|items| res.noted || items.len() % 2 > 0)
+        {
             let fault = Fault::new("expected a mapping, found a list").in_field("metadata.annotations");
             return Err(fault.on_object(res.subject()).in_file(&res.file).into());
         }
