@@ -50,6 +50,8 @@ pub enum Entry {
 pub struct Tree {
     files: Arc<BTreeMap<String, Entry>>,
     blobs: Arc<dyn Blobs>,
+    /// The absolute path of the root, without a slash at the end, where it has one.
+    location: Option<Arc<str>>,
 }
 
 /// Why a path cannot be read. Each message names the path as it was asked for.
@@ -111,7 +113,7 @@ pub enum Node {
 impl Tree {
     /// A tree of `(path, entry)` pairs. Paths are as the module's description says; folders follow from files.
     pub fn new(files: impl IntoIterator<Item = (String, Entry)>, blobs: Arc<dyn Blobs>) -> Self {
-        Self { files: Arc::new(files.into_iter().collect()), blobs }
+        Self { files: Arc::new(files.into_iter().collect()), blobs, location: None }
     }
 
     /// A tree held in memory, for tests and for content that was made and not fetched.
@@ -139,7 +141,15 @@ impl Tree {
         Self {
             files: Arc::new(files.map(|(path, entry)| (path.clone(), entry.clone())).collect()),
             blobs: Arc::clone(&self.blobs),
+            location: self.location.clone(),
         }
+    }
+
+    /// The same tree, whose root is the folder of this absolute path. A path may then be absolute, or climb out of the tree
+    /// and back in; nothing that is not in the tree is looked at for that.
+    #[must_use]
+    pub fn standing_at(&self, path: &str) -> Self {
+        Self { location: Some(normal_absolute(path).into()), ..self.clone() }
     }
 
     /// A reader that remembers what it was asked.
@@ -243,6 +253,21 @@ pub struct Reader<'t> {
 }
 
 impl Reader<'_> {
+    /// `relative` as seen from the folder `base`, made normal. What is not in the tree by its letters is refused.
+    pub fn resolve(&self, base: &str, relative: &str) -> Result<String, TreeError> {
+        let Some(location) = self.tree.location.as_deref() else { return resolve(base, relative) };
+        let absolute = if relative.starts_with('/') {
+            normal_absolute(relative)
+        } else {
+            normal_absolute(&format!("{location}/{base}/{relative}"))
+        };
+        match absolute.strip_prefix(location) {
+            Some("") => Ok(String::new()),
+            Some(inside) if inside.starts_with('/') => Ok(inside[1..].into()),
+            _ => Err(outside(relative, &absolute)),
+        }
+    }
+
     /// What `path` leads to; `None` when nothing is there.
     pub fn node(&self, path: &str) -> Result<Option<Node>, TreeError> {
         self.note(path);
@@ -334,6 +359,22 @@ pub fn resolve(base: &str, relative: &str) -> Result<String, TreeError> {
     Ok(parts.join("/"))
 }
 
+/// An absolute path without its slash at the end, dots and what they take back. Above the topmost folder is that folder.
+fn normal_absolute(path: &str) -> String {
+    let mut normal = String::with_capacity(path.len());
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => normal.truncate(normal.rfind('/').unwrap_or(0)),
+            part => {
+                normal.push('/');
+                normal.push_str(part);
+            }
+        }
+    }
+    normal
+}
+
 /// `name` inside the folder `directory`.
 pub fn join(directory: &str, name: &str) -> String {
     if directory.is_empty() { name.into() } else { format!("{directory}/{name}") }
@@ -376,6 +417,28 @@ mod tests {
             ((*path).to_owned(), entry)
         });
         Tree::new(entries, blobs.blobs.clone())
+    }
+
+    #[test]
+    fn a_path_may_climb_out_and_back_where_the_place_of_the_root_is_known() {
+        let tree = tree(&[("a/x", "x")]);
+        for (location, relative, expected) in [
+            ("/", "../../../b/./c", Some("b/c")),
+            ("/", "/b//c/", Some("b/c")),
+            ("/srv/repo/", "../../repo/b", Some("b")),
+            ("/srv/repo", "/srv/repo/b", Some("b")),
+            ("/srv/repo", "../../../../../srv/repo", Some("")),
+            ("/srv/repo", "../../other/../repo/b", Some("b")),
+            ("/srv/repo", "../..", None),
+            ("/srv/repo", "/srv/repository/x", None),
+        ] {
+            let tree = tree.standing_at(location);
+            let found = tree.reader().resolve("a", relative);
+            assert_eq!(found.as_deref().ok(), expected, "{location} {relative}");
+        }
+        assert!(
+            tree.reader().resolve("a", "../../b").is_err() && tree.reader().resolve("a", "/a/x").is_err()
+        );
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
             let error = Error::usage("values are substituted for Kustomization objects only");
             return Err(error.hint("add --kustomization or --recursive"));
         }
+        // Only on a disk a path can climb out of the root and back in.
+        let tree = root.to_str().map_or_else(|| tree.clone(), |root| tree.standing_at(root));
         return plain(&tree, here(path, &root)?);
     }
     // The agent does not see what a source leaves out.

@@ -233,6 +233,34 @@ fn what_is_wrong_names_object_file_and_cure() {
     }
 }
 
+/// A path that climbs out of the root and back in, or is absolute, leads to what is in it, and to nothing else.
+#[test]
+fn a_path_may_leave_the_root_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let outside = folder.path().canonicalize().unwrap();
+    let root = outside.join("repo");
+    for name in ["repo/in", "repo/out", "repo/base", "secret"] {
+        let folder = outside.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("kustomization.yaml"), "resources: [map.yaml]\n").unwrap();
+        let map = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {}}}\n",
+            folder.file_name().unwrap().display()
+        );
+        fs::write(folder.join("map.yaml"), map).unwrap();
+    }
+    let write =
+        |name: &str, text: String| fs::write(root.join(name).join("kustomization.yaml"), text).unwrap();
+    write("in", format!("resources: [../../repo/base, {}/in/map.yaml]\n", root.display()));
+    write("out", "resources: [../../secret]\n".into());
+    let run = lockgate(&root, &["build", "--root", ".", "in"], "");
+    assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+    assert_eq!(objects(&run).len(), 2);
+    let run = lockgate(&root, &["build", "--root", ".", "out"], "");
+    assert_eq!((run.code, run.stdout.as_str()), (1, ""));
+    assert!(run.stderr.contains("../../secret: leads outside the source"), "{}", run.stderr);
+}
+
 /// Both regions of the sample platform: every layer after the one below it, with its own values, and the same every time.
 #[test]
 fn the_sample_platform_is_built_whole() {

@@ -30,6 +30,8 @@ pub(crate) struct Case {
 
 fn ours(case: &Case) -> Result<Vec<Value>, String> {
     let tree = Tree::in_memory(case.files.iter().map(|(path, text)| (path.clone(), text.clone())));
+    // The other one holds them in a file system of their own.
+    let tree = tree.standing_at("/");
     let recipe = Recipe { path: case.target.clone(), flavour: Flavour::Cli };
     let output = build(&tree, &recipe).map_err(|error| error.to_string())?;
     Ok(output.objects.into_iter().map(|built| built.value).collect())

@@ -26,8 +26,12 @@ fn spelled(random: &mut Random, indent: usize) -> String {
         3 => format!("{} \"{}\"", random.pick(TAGS), text.replace('\\', "\\\\").replace('"', "\\\"")),
         4 => format!("|{}\n{pad}{text}\n{pad}b", random.pick(&["", "-", "+"]), pad = " ".repeat(indent + 2)),
         5 => format!(
-            ">{}\n{pad}{text}\n{pad}b\n\n{pad}c",
+            ">{}\n{pad}{text}\n{pad}{}b\n{}{pad}{}c{}",
             random.pick(&["", "-", "+"]),
+            random.pick(&["", "  "]),
+            random.pick(&["\n", ""]),
+            random.pick(&["", " ", "\t"]),
+            random.pick(&["", "\n", "\n\n"]),
             pad = " ".repeat(indent + 2)
         ),
         6 => format!("{text} # comment"),

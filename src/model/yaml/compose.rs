@@ -1,6 +1,10 @@
 //! From a parser's events to JSON values: anchors, merge keys, duplicate keys and the limits that keep a hostile text
 //! from filling memory or the stack.
 
+mod checks;
+pub(super) mod fold;
+mod keys;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -8,8 +12,10 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Struc
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
-use super::scalar::{Scalar, Tag, float_key, is_text, resolve};
-use super::{Dialect, Document, Step, WrittenAs, YamlError};
+use self::checks::{check_separators, refuse_control_characters};
+use self::keys::{Key, key_v2, key_v3};
+use super::scalar::{Scalar, Tag, is_text, resolve};
+use super::{Dialect, Document, FLOW, Step, WrittenAs, YamlError};
 
 /// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
 const DEPTH_LIMIT: usize = 200;
@@ -21,6 +27,7 @@ const ALIAS_BUDGET: usize = 100_000;
 /// Composes the documents of a stream one by one.
 pub(super) struct Composer<'t> {
     parser: Parser<'t, StrInput<'t>>,
+    text: &'t str,
     dialect: Dialect,
     anchors: HashMap<usize, Node>,
     budget: usize,
@@ -38,6 +45,8 @@ struct Node {
     content: Content,
     place: Place,
     aliased: bool,
+    /// Whether it is a collection in flow style.
+    flow: bool,
     weight: usize,
     height: usize,
     /// The texts of scalars in it, their ways from the innermost step outwards.
@@ -50,7 +59,7 @@ type Texts = Vec<WrittenAs>;
 /// A scalar keeps its text, because a key is read by other rules than a value.
 #[derive(Clone)]
 enum Content {
-    Scalar { text: String, tag: Option<Tag>, absent: bool },
+    Scalar { text: String, tag: Option<Tag>, absent: bool, folded: bool },
     Collection(Value),
 }
 
@@ -63,14 +72,6 @@ struct Place {
     empty: bool,
     /// It ends where the text does, on a line that no line feed ends.
     to_the_end: bool,
-}
-
-/// How a key is to be treated.
-enum Key {
-    Text(String),
-    Merge,
-    /// The entry is read and left out.
-    Dropped,
 }
 
 type Next<'t> = (Event<'t>, Place);
@@ -92,6 +93,7 @@ impl<'t> Composer<'t> {
         let end = last.map(|last| (text.matches('\n').count() + 1, last.chars().count()));
         Ok(Self {
             parser,
+            text,
             dialect,
             anchors: HashMap::new(),
             budget: ALIAS_BUDGET,
@@ -114,6 +116,7 @@ impl<'t> Composer<'t> {
                 Some((Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd, _)) => {}
                 Some((event, place)) => {
                     self.anchors.clear();
+                    let event = self.with_indented_text(event, place)?;
                     let node = self.node(event, place, 0)?;
                     let mut texts = Vec::new();
                     let value = self.value(node, &mut texts, &|| None)?;
@@ -123,6 +126,23 @@ impl<'t> Composer<'t> {
                     return Ok(Some(Document { value, line: place.line, texts }));
                 }
             }
+        }
+    }
+
+    /// A block scalar that is a whole document. Without indentation its lines are not part of it to Go's readers.
+    fn with_indented_text(&self, event: Event<'t>, place: Place) -> Result<Event<'t>, YamlError> {
+        if !matches!(event, Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..)) {
+            return Ok(event);
+        }
+        let mut lines = self.text.lines().skip(place.line).filter(|line| !line.trim().is_empty());
+        match lines.next() {
+            Some(line) if !line.starts_with([' ', '#']) && !is_marker(line) => {
+                if self.dialect == Dialect::V3 {
+                    return Err(place.error("text behind the end of a document; indent it"));
+                }
+                Ok(Event::Scalar(Cow::Borrowed(""), ScalarStyle::Literal, 0, None))
+            }
+            _ => Ok(event),
         }
     }
 
@@ -154,19 +174,19 @@ impl<'t> Composer<'t> {
                     // The parser adds a line feed that the text does not have.
                     text.to_mut().pop();
                 }
-                (anchor, scalar(text, tag, place))
+                (anchor, scalar(text, tag, place, style == ScalarStyle::Folded))
             }
             Event::SequenceStart(style, anchor, _) => {
                 self.flow += usize::from(style == StructureStyle::Flow);
                 let node = self.sequence(place, depth)?;
                 self.flow -= usize::from(style == StructureStyle::Flow);
-                (anchor, node)
+                (anchor, Node { flow: style == StructureStyle::Flow, ..node })
             }
             Event::MappingStart(style, anchor, _) => {
                 self.flow += usize::from(style == StructureStyle::Flow);
                 let node = self.mapping(place, depth)?;
                 self.flow -= usize::from(style == StructureStyle::Flow);
-                (anchor, node)
+                (anchor, Node { flow: style == StructureStyle::Flow, ..node })
             }
             Event::Alias(id) => return self.alias(id, place, depth),
             _ => return Err(place.error("expected a scalar, a list or a mapping")),
@@ -312,19 +332,36 @@ impl<'t> Composer<'t> {
     ) -> Result<Value, YamlError> {
         let in_flow = self.flow > 0;
         let (text, tag, absent) = match node.content {
-            Content::Collection(value) => {
+            Content::Collection(mut value) => {
+                if self.dialect == Dialect::V3 && in_flow && node.aliased {
+                    fold::quote(&mut value, &node.texts);
+                }
                 texts.extend(node.texts.into_iter().map(|mut written| {
                     written.way.extend(step());
                     written
                 }));
+                if node.flow && !in_flow && self.dialect == Dialect::V3 {
+                    texts.push(WrittenAs { way: step().into_iter().collect(), text: FLOW.into() });
+                }
                 return Ok(value);
             }
             // kyaml prints what it read before it reads it again, and in a flow collection its printer has to quote
             // what is not written and what holds a colon, which makes strings of both.
-            Content::Scalar { absent: true, .. } if self.dialect == Dialect::V3 && in_flow => {
+            // A patch is looked at before it is printed.
+            Content::Scalar { absent: true, .. }
+                if self.dialect == Dialect::V3 && in_flow && !self.first_wins =>
+            {
                 return Ok(Value::String(String::new()));
             }
-            Content::Scalar { text, tag, absent } => (text, tag, absent),
+            // In a flow collection its printer takes quotes.
+            Content::Scalar { text, tag, folded: true, .. } if self.dialect == Dialect::V3 && !in_flow => {
+                let printed = fold::printed(&text);
+                if printed != text {
+                    texts.push(WrittenAs { way: step().into_iter().collect(), text });
+                }
+                (printed, tag, false)
+            }
+            Content::Scalar { text, tag, absent, .. } => (text, tag, absent),
         };
         let is_plain = self.dialect == Dialect::V3 && tag.is_none() && !is_text(Dialect::V3, &text);
         let plain = is_plain.then(|| if absent { String::new() } else { text.clone() });
@@ -343,6 +380,11 @@ impl<'t> Composer<'t> {
     }
 }
 
+/// Whether a line begins or ends a document.
+fn is_marker(line: &str) -> bool {
+    line.starts_with("---") || line.starts_with("...")
+}
+
 /// Whether a value tells how it was written.
 fn tells(value: &Value, text: &str) -> bool {
     match value {
@@ -354,45 +396,11 @@ fn tells(value: &Value, text: &str) -> bool {
     }
 }
 
-/// kyaml reads the top of a resource into a map of strings, so that any scalar is a key there; below, a key that is
-/// not a string has no way into JSON. A quoted `<<` disappears when kyaml takes merge keys out.
-fn key_v3(text: String, tag: Option<Tag>, depth: usize) -> Result<Key, String> {
-    match tag {
-        None if is_text(Dialect::V3, &text) => return Ok(Key::Text(text)),
-        Some(Tag::Merge) | None => {}
-        Some(_) if text == "<<" => return Ok(Key::Dropped),
-        Some(Tag::Str) => return Ok(Key::Text(text)),
-        Some(_) => {}
-    }
-    match resolve(Dialect::V3, tag, text.clone())? {
-        Scalar::Merge => Ok(Key::Merge),
-        Scalar::Null => Err("null cannot be a key; quote it".into()),
-        Scalar::Text(text) if tag.is_none() || depth == 0 => Ok(Key::Text(text)),
-        _ if depth == 0 => Ok(Key::Text(text)),
-        _ => Err(format!("key '{text}' is not a string; quote it")),
-    }
-}
-
-/// sigs.k8s.io/yaml resolves a key as it does a value and prints it again.
-fn key_v2(text: String, tag: Option<Tag>) -> Result<Key, String> {
-    if tag == Some(Tag::Merge) && text == "<<" {
-        return Ok(Key::Merge);
-    }
-    Ok(Key::Text(match resolve(Dialect::V2, tag, text)? {
-        Scalar::Merge => return Ok(Key::Merge),
-        Scalar::Text(text) | Scalar::Time(_, text) => text,
-        Scalar::Bool(value) => value.to_string(),
-        Scalar::Int(value) => value.to_string(),
-        Scalar::Float(value) => float_key(value),
-        Scalar::Uint(value) => return Err(format!("key {value} is too large for a number; quote it")),
-        Scalar::Null => return Err("null cannot be a key; quote it".into()),
-    }))
-}
-
-fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place) -> Node {
+fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place, folded: bool) -> Node {
     let weight = 1 + text.len() / 32;
-    let content = Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none() };
-    Node { content, place, aliased: false, weight, height: 0, texts: Vec::new() }
+    let content =
+        Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none(), folded };
+    Node { content, place, aliased: false, flow: false, weight, height: 0, texts: Vec::new() }
 }
 
 /// The mappings that a merge key names; those named first win.
@@ -431,7 +439,15 @@ fn merge_under(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlErro
 
 impl Node {
     fn collection(value: Value, place: Place, weight: usize, height: usize, texts: Texts) -> Self {
-        Self { content: Content::Collection(value), place, aliased: false, weight, height, texts }
+        Self {
+            content: Content::Collection(value),
+            place,
+            aliased: false,
+            flow: false,
+            weight,
+            height,
+            texts,
+        }
     }
 }
 
@@ -453,44 +469,4 @@ fn syntax_error(error: &ScanError) -> YamlError {
         to_the_end: false,
     };
     place.error(error.info().replace('\n', " "))
-}
-
-/// YAML's printable characters are all that Go's readers take. A NUL byte most often means a binary file.
-fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
-    // Most texts are ASCII, and a look at every byte is enough.
-    if text.bytes().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~')) {
-        return Ok(());
-    }
-    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}');
-    let Some((at, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) else { return Ok(()) };
-    let before = &text[..at];
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let place = Place {
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        empty: false,
-        to_the_end: false,
-    };
-    let hint = if found == '\0' { " (is this a binary file?)" } else { "" };
-    Err(place.error(format!("control character U+{:04X} is not allowed in YAML{hint}", u32::from(found))))
-}
-
-/// kyaml cuts a stream at lines that begin with `---` and lets only a comment follow there. It does not look at the first
-/// line, the one after such a cut, nor a last one without a line break.
-fn check_separators(text: &str) -> Result<(), YamlError> {
-    if !text.contains("\n---") {
-        return Ok(());
-    }
-    let mut cut = true;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        let separator = line.strip_prefix("---").filter(|_| !cut && line.ends_with('\n'));
-        cut = separator.is_some();
-        let Some(rest) = separator else { continue };
-        let rest = rest.trim();
-        if !rest.is_empty() && !rest.starts_with('#') {
-            let place = Place { line: number + 1, column: 4, empty: false, to_the_end: false };
-            return Err(place.error("only a comment may follow the document separator '---' on its line"));
-        }
-    }
-    Ok(())
 }

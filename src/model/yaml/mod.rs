@@ -33,9 +33,14 @@ pub struct Document {
     pub value: Value,
     /// The line of its first node, from 1.
     pub line: usize,
-    /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value.
+    /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value, a folded
+    /// text that printing changes; and the
+    /// outermost collections in flow style, each with [`FLOW`] for its text.
     pub texts: Vec<WrittenAs>,
 }
+
+/// The text that stands for a collection in flow style.
+pub const FLOW: &str = "{";
 
 /// Where a scalar stands, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +86,16 @@ fn all(mut composer: compose::Composer<'_>) -> Result<Vec<Document>, YamlError> 
 pub fn first_document(text: &str, dialect: Dialect) -> Result<Document, YamlError> {
     let document = compose::Composer::new(text, dialect)?.document()?;
     Ok(document.unwrap_or(Document { value: Value::Null, line: 1, texts: Vec::new() }))
+}
+
+/// A text that a folded scalar has, as it is after kustomize has printed and read it.
+pub fn reprinted(folded: &str) -> String {
+    compose::fold::printed(folded)
+}
+
+/// Whether a scalar without quotes or tag is a date.
+pub fn is_date(text: &str) -> bool {
+    matches!(scalar::resolve(Dialect::V3, None, text.to_owned()), Ok(scalar::Scalar::Time(..)))
 }
 
 /// What a scalar without quotes or tag means.

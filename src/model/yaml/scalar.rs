@@ -173,8 +173,18 @@ fn dotted(text: &str) -> Option<f64> {
         ".nan" | ".NaN" | ".NAN" => Some(f64::NAN),
         ".inf" | ".Inf" | ".INF" => Some(f64::INFINITY),
         _ if is_float(text) => parse_float(text),
+        // Go takes underscores there as in its own numbers.
+        _ if text.contains('_') && parts_digits(text) => dotted(&text.replace('_', "")),
         _ => None,
     }
+}
+
+/// Whether every underscore stands between two digits.
+fn parts_digits(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let mut underscores = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'_');
+    underscores.all(|(at, _)| is_digit(at.checked_sub(1)) && is_digit(at.checked_add(1)))
 }
 
 /// A text that starts with a digit or a sign.

@@ -1,7 +1,7 @@
 //! Reads values into records as Go's JSON decoder does: names match without regard to case, null leaves a field as it
 //! is, and every mistake is collected with the path of its field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -67,10 +67,18 @@ impl At {
         self.strictness == Strictness::Lenient && !self.exact
     }
 
-    /// The entries of a mapping, or none and a mistake.
+    /// The entries of a mapping, or none and a mistake. They are in their order, but where two keys differ only in case:
+    /// Go sorts keys before, and takes the last one.
     pub(crate) fn entries(&mut self, value: Value) -> Vec<(String, Value)> {
         match value {
-            Value::Object(map) => map.into_iter().collect(),
+            Value::Object(map) => {
+                let names: BTreeSet<String> = map.keys().map(|key| key.to_ascii_lowercase()).collect();
+                let mut entries: Vec<(String, Value)> = map.into_iter().collect();
+                if names.len() < entries.len() {
+                    entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+                }
+                entries
+            }
             other => {
                 self.expected("a mapping", &other);
                 Vec::new()

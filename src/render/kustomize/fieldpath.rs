@@ -11,7 +11,7 @@ use super::pattern;
 use super::res::text_of;
 use crate::model::type_name;
 pub(crate) use crate::model::yaml::Step as Hop;
-use crate::model::yaml::{Dialect, first_document, plain_value};
+use crate::model::yaml::{Dialect, WrittenAs, first_document, plain_value};
 use crate::render::error::Fault;
 
 /// A field that was found.
@@ -100,32 +100,45 @@ pub(crate) fn with_indexes(parts: Vec<String>) -> Vec<String> {
 
 /// The field at a path, if it is there.
 pub(crate) fn lookup<'v>(value: &'v Value, path: &[String]) -> Result<Option<&'v Value>, Fault> {
-    let mut at = value;
+    Ok(lookup_way(value, path)?.map(|(_, found)| found))
+}
+
+/// The same, with the way to it.
+pub(crate) fn lookup_way<'v>(
+    value: &'v Value,
+    path: &[String],
+) -> Result<Option<(Vec<Hop>, &'v Value)>, Fault> {
+    let (mut at, mut way) = (value, Vec::new());
     for part in path.iter().map(|part| part.trim()).filter(|part| !part.is_empty()) {
         let next = if let Ok(index) = part.parse::<i64>() {
             let index =
                 usize::try_from(index).map_err(|_| Fault::new(format!("index {index} is negative")))?;
-            list(at)?.and_then(|items| items.get(index))
+            item(at, |_| Some(index))?
         } else if part == "-" {
-            list(at)?.and_then(|items| items.last())
+            item(at, |items| items.len().checked_sub(1))?
         } else if part == "*" {
             return Err(Fault::new("'*' is not possible here"));
         } else if is_bracketed(part) {
             let (field, wanted) = condition(part)?;
-            list(at)?.and_then(|items| items.iter().find(|item| is_literally(item, field, wanted)))
+            item(at, |items| items.iter().position(|item| is_literally(item, field, wanted)))?
         } else {
             match at {
                 Value::Null => None,
-                Value::Object(map) => map.get(part),
+                Value::Object(map) => map.get(part).map(|field| (Hop::Key(part.into()), field)),
                 other => return Err(wrong(other, "a mapping", part)),
             }
         };
-        match next {
-            Some(next) => at = next,
-            None => return Ok(None),
-        }
+        let Some((hop, next)) = next else { return Ok(None) };
+        way.push(hop);
+        at = next;
     }
-    Ok(Some(at))
+    Ok(Some((way, at)))
+}
+
+fn item(value: &Value, position: impl Fn(&[Value]) -> Option<usize>) -> Result<Option<(Hop, &Value)>, Fault> {
+    let items = list(value)?;
+    let found = items.and_then(|items| position(items).and_then(|at| Some((Hop::Index(at), items.get(at)?))));
+    Ok(found)
 }
 
 /// The value at the end of a way, to be looked at.
@@ -148,21 +161,28 @@ pub(crate) fn at<'v>(value: &'v mut Value, hops: &[Hop]) -> Option<&'v mut Value
     Some(at)
 }
 
-/// All fields at a path. With `create`, the last one is made in that shape where it is absent.
-pub(crate) fn find(value: &mut Value, path: &[String], create: Option<Shape>) -> Result<Vec<Match>, Fault> {
-    let mut finder = Finder { create, found: Vec::new(), hops: Vec::new(), detached: false };
+/// All fields at a path. With `create`, the last one is made in that shape where it is absent. `texts` tells how scalars
+/// were written.
+pub(crate) fn find(
+    value: &mut Value,
+    path: &[String],
+    create: Option<Shape>,
+    texts: &[WrittenAs],
+) -> Result<Vec<Match>, Fault> {
+    let mut finder = Finder { create, texts, found: Vec::new(), hops: Vec::new(), detached: false };
     finder.find(value, path, false)?;
     Ok(finder.found)
 }
 
-struct Finder {
+struct Finder<'t> {
     create: Option<Shape>,
+    texts: &'t [WrittenAs],
     found: Vec<Match>,
     hops: Vec<Hop>,
     detached: bool,
 }
 
-impl Finder {
+impl Finder<'_> {
     fn find(&mut self, value: &mut Value, path: &[String], made: bool) -> Result<(), Fault> {
         let Some((part, rest)) = path.split_first() else {
             self.found.push(Match { hops: self.hops.clone(), made, detached: self.detached });
@@ -176,14 +196,17 @@ impl Finder {
             let count = list(value)?.map_or(0, Vec::len);
             (0..count).try_for_each(|index| self.enter(value, index, rest, false))
         } else {
-            self.field(value, part, rest)
+            self.field(value, part, rest, made)
         }
     }
 
-    fn field(&mut self, value: &mut Value, name: &str, rest: &[String]) -> Result<(), Fault> {
+    fn field(&mut self, value: &mut Value, name: &str, rest: &[String], made: bool) -> Result<(), Fault> {
+        if name.is_empty() {
+            return self.nameless(value, rest, made);
+        }
         let map = match value {
             Value::Object(map) => map,
-            Value::Null => return Ok(()),
+            Value::Null => return self.inside_nothing(name, rest),
             other => return Err(wrong(other, "a mapping", name)),
         };
         let mut made = false;
@@ -197,19 +220,59 @@ impl Finder {
         let outcome = match field {
             Value::Object(_) | Value::Array(_) => self.find(field, rest, made),
             _ if rest.is_empty() => self.find(field, rest, made),
+            Value::Null if made || self.is_unwritten() => Err(Fault::new("there is no text")),
+            Value::Null => self.apart(&mut Value::Null, rest, false),
             scalar => self.inside_text(scalar, rest),
         };
         self.hops.pop();
         outcome
     }
 
-    /// Goes on in the content of a text that is YAML. What is found there is only looked at.
-    fn inside_text(&mut self, scalar: &Value, rest: &[String]) -> Result<(), Fault> {
-        let mut content = parse_text(&text_of(scalar))?;
+    /// A part without a name, as behind a dot at the end. It means a scalar that is empty; another one is emptied where
+    /// fields are made, and what is then set is not part of the object.
+    fn nameless(&mut self, value: &mut Value, rest: &[String], made: bool) -> Result<(), Fault> {
+        if value.is_object() || value.is_array() {
+            return Err(wrong(value, "a scalar", ""));
+        }
+        if *value == "" || made {
+            if !rest.is_empty() {
+                return Err(Fault::new("there is no text"));
+            }
+            return self.find(value, rest, made);
+        }
+        let Some(shape) = self.create.map(|last| next_shape(rest, last)) else { return Ok(()) };
+        *value = shape.empty();
+        if shape == Shape::Scalar && !rest.is_empty() {
+            return Err(Fault::new("there is no text"));
+        }
+        self.apart(&mut shape.empty(), rest, true)
+    }
+
+    /// A field of nothing: where fields are made, it is made where nobody sees it.
+    fn inside_nothing(&mut self, name: &str, rest: &[String]) -> Result<(), Fault> {
+        let Some(shape) = self.create.map(|last| next_shape(rest, last)) else { return Ok(()) };
+        self.hops.push(Hop::Key(name.into()));
+        let outcome = self.apart(&mut shape.empty(), rest, true);
+        self.hops.pop();
+        outcome
+    }
+
+    /// Whether nothing is written where the scalar stands that was come to.
+    fn is_unwritten(&self) -> bool {
+        self.texts.iter().any(|written| written.text.trim().is_empty() && written.way == self.hops)
+    }
+
+    /// Goes on in something that is not part of the object.
+    fn apart(&mut self, value: &mut Value, rest: &[String], made: bool) -> Result<(), Fault> {
         let before = std::mem::replace(&mut self.detached, true);
-        let outcome = self.find(&mut content, rest, false);
+        let outcome = self.find(value, rest, made);
         self.detached = before;
         outcome
+    }
+
+    /// Goes on in the content of a text that is YAML. What is found there is only looked at.
+    fn inside_text(&mut self, scalar: &Value, rest: &[String]) -> Result<(), Fault> {
+        self.apart(&mut parse_text(&text_of(scalar))?, rest, false)
     }
 
     fn index(&mut self, value: &mut Value, index: usize, rest: &[String]) -> Result<(), Fault> {
@@ -278,6 +341,8 @@ impl Finder {
 fn next_shape(rest: &[String], last: Shape) -> Shape {
     match rest.first() {
         None => last,
+        // Kustomize does not tell a part without a name from the end.
+        Some(next) if next.is_empty() => last,
         Some(next) if is_bracketed(next) || next.parse::<usize>().is_ok() => Shape::List,
         Some(_) => Shape::Mapping,
     }
@@ -312,8 +377,12 @@ fn wrong(found: &Value, wanted: &str, part: &str) -> Fault {
     Fault::new(format!("expected {wanted} before '{part}', found {}", type_name(found)))
 }
 
-/// Reads a text as YAML; only the first document counts.
+/// Reads a text as YAML; only the first document counts, and it must be there.
 pub(crate) fn parse_text(text: &str) -> Result<Value, Fault> {
+    let is_empty = |line: &str| line.is_empty() || line.starts_with('#');
+    if text.lines().map(str::trim_start).all(is_empty) {
+        return Err(Fault::new("there is no text"));
+    }
     let document = first_document(text, Dialect::V3);
     document.map(|document| document.value).map_err(|error| Fault::new(error.to_string()))
 }
@@ -375,7 +444,7 @@ mod tests {
             ),
         ] {
             let mut value = start.clone();
-            assert_eq!(find(&mut value, &split(path), create).unwrap().len(), found, "{path}");
+            assert_eq!(find(&mut value, &split(path), create, &[]).unwrap().len(), found, "{path}");
             assert_eq!(value, after, "{path}");
         }
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::{Generator, GeneratorOptions, Pairs};
 use super::load::Loader;
-use super::res::{Behavior, Res, text_of};
+use super::res::{Behavior, Res};
 use crate::render::error::{Fault, Result};
 
 /// How long a line of base64 is before it is broken.
@@ -251,7 +251,7 @@ pub(crate) fn take_over(new: &mut Res, old: &Res, behavior: Behavior) {
 fn merge_data(new: &mut Res, old: &Res, field: &str) {
     let entries = |res: &Res| -> Vec<(String, Value)> {
         let map = res.value.get(field).and_then(Value::as_object);
-        map.into_iter().flatten().map(|(key, value)| (key.clone(), text_of(value).into())).collect()
+        map.into_iter().flatten().map(|(key, value)| (key.clone(), res.text_in(value).into())).collect()
     };
     let mut merged: Map<String, Value> = entries(old).into_iter().collect();
     merged.extend(entries(new));

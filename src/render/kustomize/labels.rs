@@ -44,8 +44,10 @@ impl SetPairs {
         let fields = Field::all(&self.specs);
         for res in map.items_mut() {
             let before = twins::places(res, &fields, &self.pairs);
-            fieldspec::visit(res, &fields, Create::Mapping, &mut |field| {
-                self.pairs.iter().try_for_each(|(key, value)| fieldspec::set_entry(field, key, value))
+            res.noting_labels(&self.pairs, |res| {
+                fieldspec::visit(res, &fields, Create::Mapping, &mut |field| {
+                    self.pairs.iter().try_for_each(|(key, value)| fieldspec::set_entry(field, key, value))
+                })
             })?;
             res.twins.settle(&mut res.value);
             let now = twins::places(res, &fields, &self.pairs);

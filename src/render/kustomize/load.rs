@@ -85,7 +85,7 @@ impl<'t> Loader<'t> {
         let normal = self.normal(path)?;
         match self.reader.node(&normal) {
             Ok(Some(Node::File)) => Ok(Found::File(self.permitted(path, normal)?)),
-            Ok(Some(Node::Directory)) => self.folder_at(&normal).map(Found::Folder),
+            Ok(Some(Node::Directory)) => self.folder(path).map(Found::Folder),
             Ok(None) => Err(missing(path)),
             Err(error) => Err(Fault::new(error.to_string())),
         }
@@ -95,6 +95,7 @@ impl<'t> Loader<'t> {
     pub(crate) fn folder(&self, path: &str) -> Result<Self, Fault> {
         let normal = self.normal(path)?;
         match self.reader.node(&normal) {
+            Ok(Some(Node::Directory)) if path.starts_with('/') => Err(absolute(path)),
             Ok(Some(Node::Directory)) => self.folder_at(&normal),
             Ok(Some(Node::File)) => Err(Fault::new(format!("'{path}' is a file, not a folder"))),
             Ok(None) => Err(missing(path)),
@@ -162,13 +163,11 @@ impl<'t> Loader<'t> {
         if path.is_empty() {
             return Err(Fault::new("the path is empty"));
         }
-        if path.starts_with('/') {
-            return Err(Fault::new(format!(
-                "'{path}' is an absolute path; paths are relative to the kustomization"
-            )));
-        }
-        tree::resolve(&self.root, path)
-            .map_err(|error| if is_remote(path) { remote(path) } else { Fault::new(error.to_string()) })
+        self.reader.resolve(&self.root, path).map_err(|error| match path {
+            path if path.starts_with('/') => absolute(path),
+            path if is_remote(path) => remote(path),
+            _ => Fault::new(error.to_string()),
+        })
     }
 
     /// Refuses a file outside of the folder where that is not permitted.
@@ -235,6 +234,10 @@ pub(crate) fn shown(folder: &str) -> &str {
 fn is_within(path: &str, folder: &str) -> bool {
     folder.is_empty()
         || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn absolute(path: &str) -> Fault {
+    Fault::new(format!("'{path}' is an absolute path; paths are relative to the kustomization"))
 }
 
 fn missing(path: &str) -> Fault {

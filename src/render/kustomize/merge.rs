@@ -42,6 +42,12 @@ pub(crate) enum MergeError {
         /// As written.
         directive: String,
     },
+    /// A key without a name, at which kustomize looks for a scalar.
+    #[error("{path}: an empty key cannot be merged")]
+    EmptyKey {
+        /// Dotted path of the mapping.
+        path: String,
+    },
     /// A scalar or list among the elements of a list whose elements are mappings.
     #[error("{path}: expected a mapping with '{key}' in this list, found {found}")]
     Element {
@@ -137,6 +143,9 @@ impl<'s> Merge<'s> {
         let mut names: Vec<Rc<str>> = entries.map(|(name, _)| Rc::clone(name)).collect();
         names.sort_unstable();
         names.dedup();
+        if names.first().is_some_and(|name| name.is_empty()) {
+            return Err(MergeError::EmptyKey { path: self.path() });
+        }
         for name in names {
             let fields = sources.map(|source| source.and_then(|id| self.nodes.field(id, &name)));
             self.path.push(Rc::clone(&name));

@@ -42,7 +42,8 @@ impl Origin {
                 _ => parts.push(part),
             }
         }
-        Self { path: parts.join("/"), ..self.clone() }
+        let root = if self.path.is_empty() && path.starts_with('/') { "/" } else { "" };
+        Self { path: format!("{root}{}", parts.join("/")), ..self.clone() }
     }
 
     /// The origin of what a field of the kustomization `file` makes or changes.

@@ -40,12 +40,13 @@ mod structured;
 mod target;
 mod texts;
 mod twins;
+mod validate;
 mod value_add;
 mod vars;
 
 use serde_json::Value;
 
-use super::error::{RenderError, Result};
+use super::error::{Fault, RenderError, Result};
 use crate::tree::{Footprint, Tree};
 
 pub use file::{Image, Selector};
@@ -134,6 +135,14 @@ fn finish(target: &target::Target<'_, '_>, recipe: &Recipe) -> Result<resmap::Re
         if managed {
             res.set_label(MANAGED_BY.0, MANAGED_BY.1).map_err(|fault| fault.in_file(&res.file))?;
             res.twins.settle(&mut res.value);
+        }
+        if res
+            .metadata("annotations")
+            .and_then(Value::as_array)
+            .is_some_and(|items| res.noted || items.len() % 2 > 0)
+        {
+            let fault = Fault::new("expected a mapping, found a list").in_field("metadata.annotations");
+            return Err(fault.on_object(res.subject()).in_file(&res.file).into());
         }
         let mut extra = Vec::new();
         if let (true, Some(origin)) = (origins, &res.origin) {

@@ -109,9 +109,15 @@ fn unwrap(document: Parsed) -> Vec<Parsed> {
         Some(Value::Array(items)) => {
             let texts = |index: usize| {
                 let item = [Step::Key("items".into()), Step::Index(index)];
-                let inside = document.texts.iter().filter(|written| written.way.starts_with(&item));
+                let inside = document.texts.iter().filter(|written| {
+                    let common = written.way.len().min(item.len());
+                    written.way[..common] == item[..common]
+                });
                 inside
-                    .map(|written| WrittenAs { way: written.way[2..].into(), text: written.text.clone() })
+                    .map(|written| WrittenAs {
+                        way: written.way.iter().skip(item.len()).cloned().collect(),
+                        text: written.text.clone(),
+                    })
                     .collect()
             };
             let items = items.into_iter().enumerate();

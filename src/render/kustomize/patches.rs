@@ -10,6 +10,7 @@ use super::parse;
 use super::res::{Id, Res, text_of};
 use super::resmap::ResMap;
 use super::select::Matcher;
+use crate::model::yaml::WrittenAs;
 use crate::render::error::{Fault, Result};
 
 /// A strategic merge patch.
@@ -17,6 +18,8 @@ use crate::render::error::{Fault, Result};
 pub(crate) struct MergePatch {
     /// The patch.
     pub(crate) value: Value,
+    /// How scalars of it were written.
+    pub(crate) texts: Vec<WrittenAs>,
     /// What it may change besides content.
     pub(crate) options: PatchOptions,
     /// Where it stands, for messages.
@@ -87,7 +90,12 @@ impl PatchStep {
     ) -> Result<Self> {
         let mut patches: Vec<MergePatch> = objects
             .into_iter()
-            .map(|object| MergePatch { value: object.value, options: options.clone(), source: source.into() })
+            .map(|object| MergePatch {
+                value: object.value,
+                texts: object.texts,
+                options: options.clone(),
+                source: source.into(),
+            })
             .collect();
         match target {
             _ if patches.is_empty() => Ok(Self::Nothing),
@@ -163,6 +171,7 @@ pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result
         };
         let patch = |object: parse::Parsed| MergePatch {
             value: object.value,
+            texts: object.texts,
             options: PatchOptions::default(),
             source: source.clone(),
         };
@@ -186,7 +195,7 @@ pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, buil
 fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build) -> Result<()> {
     let target = unique_target(map, patch, build)?;
     let before = map.items()[target].id();
-    merge_one(map.content_mut(target), &before, &patch.value, &patch.options, build)
+    merge_one(map.content_mut(target), &before, &patch.value, patch, build)
         .map_err(|error| error.in_field(&patch.source))?;
     forget_if_changed(map, target, &before);
     Ok(())
@@ -239,8 +248,7 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
         if let (Value::Object(patch), Some(api_version)) = (&mut value, api_version) {
             patch.insert("apiVersion".into(), api_version);
         }
-        merge_one(res, &before, &value, &patch.options, build)
-            .map_err(|error| error.in_field(&patch.source))?;
+        merge_one(res, &before, &value, patch, build).map_err(|error| error.in_field(&patch.source))?;
         changed |= res.is_empty() || !res.has_id(&before);
     }
     if changed {
@@ -251,13 +259,19 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
     Ok(())
 }
 
-/// Merges a patch into one resource, which has the identity `id`. Name and kind stay unless the options say otherwise, the namespace always does.
-fn merge_one(res: &mut Res, id: &Id, patch: &Value, options: &PatchOptions, build: &Build) -> Result<()> {
+/// Merges the content of a patch into one resource, which has the identity `id`. Name and kind stay unless the options
+/// say otherwise, the namespace always does.
+fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build: &Build) -> Result<()> {
+    let options = &patch.options;
     let (namespace, kind) = (res.namespace().into_owned(), res.value.get("kind").cloned());
     if options.allow_name_change || options.allow_kind_change {
         res.remember();
     }
-    build.merge(&mut res.value, patch, id).map_err(|fault| fault.on_object(id.subject()))?;
+    if content.pointer("/metadata/labels").is_some() {
+        res.labels_were_read();
+    }
+    res.take_texts(content, &patch.texts);
+    build.merge(&mut res.value, content, id).map_err(|fault| fault.on_object(id.subject()))?;
     if res.is_empty() {
         res.value = Value::Null;
         return Ok(());
@@ -290,6 +304,9 @@ fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remem
         }
         res.twins.part();
         res.retype_annotations();
+        // What the patch works on is JSON.
+        res.texts.clear();
+        res.labels_were_read();
         json6902::apply(patch, &mut res.value)
             .map_err(|error| Fault::new(error.to_string()).on_object(before.subject()))?;
         if !res.value.is_object() {

@@ -53,7 +53,7 @@ impl Affix {
                     }
                     res.remember();
                 }
-                res.write_as_read(&field.path);
+                res.write_as_read(field);
                 fieldspec::visit(res, [field], Create::Scalar, &mut |value| {
                     let old = text_of(value);
                     let new = match self.end {

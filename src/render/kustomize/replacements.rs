@@ -3,14 +3,19 @@
 use serde_json::Value;
 
 use super::decode::{Strictness, record};
-use super::fieldpath::{self, Shape};
+use super::fieldpath::{self, Hop, Shape};
 use super::file::{FieldOptions, Replacement, Selector, Source, Target, decode_file, first_document};
 use super::load::Loader;
 use super::res::{Id, Res, text_of};
 use super::resmap::ResMap;
 use super::select::Matcher;
 use super::structured;
+use super::validate::{Labels, is_quoted};
+use crate::model::yaml::{FLOW, WrittenAs, is_date};
 use crate::render::error::{Fault, Result};
+
+/// Stands among the texts of an object for a scalar that a replacement made, which has no type of its own.
+pub(super) const UNTAGGED: &str = "\n";
 
 const DEFAULT_PATH: &str = "metadata.name";
 
@@ -39,6 +44,40 @@ pub(super) struct Found {
     /// The text of a scalar as it was written.
     pub(super) text: String,
     pub(super) untyped: bool,
+    /// Where it still stands. Kustomize passes on the node itself, so that a target inside of it changes it for the next.
+    pub(super) live: Option<Live>,
+}
+
+/// The place of a value: the object's number, and the way in it.
+pub(super) struct Live {
+    at: usize,
+    way: Vec<Hop>,
+}
+
+impl Found {
+    /// A scalar that is nowhere else.
+    pub(super) fn loose(text: &str, untyped: bool) -> Self {
+        Self { value: text.into(), text: text.into(), untyped, live: None }
+    }
+
+    /// Takes the value anew from the object that it stands in.
+    fn refresh(&mut self, at: usize, object: &Value) {
+        let live = self.live.as_ref().filter(|live| live.at == at);
+        let now = live.and_then(|live| fieldpath::get(object, &live.way));
+        if let Some(now) = now.filter(|now| **now != self.value) {
+            self.value = now.clone();
+            self.text = text_of(now).into_owned();
+        }
+    }
+
+    /// Takes note that a field is replaced, and with it the value's place.
+    fn leave(&mut self, at: usize, place: &[Hop]) {
+        let is_inside =
+            |live: &Live| live.at == at && live.way.len() > place.len() && live.way.starts_with(place);
+        if self.live.as_ref().is_some_and(is_inside) {
+            self.live = None;
+        }
+    }
 }
 
 /// Reads replacements; one that names a file stands for those in it.
@@ -87,16 +126,13 @@ fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
     else {
         return Err(Fault::new("a source and at least one target are wanted").into());
     };
-    let found = match (&replacement.source, &replacement.source_value) {
+    let mut found = match (&replacement.source, &replacement.source_value) {
         (Some(_), Some(_)) => return Err(Fault::new("only one of source and sourceValue may be set").into()),
         (Some(source), None) => take(source, map)?,
-        (None, value) => {
-            let text = value.clone().unwrap_or_default();
-            Found { value: text.as_str().into(), text, untyped: true }
-        }
+        (None, value) => Found::loose(value.as_deref().unwrap_or_default(), true),
     };
     for target in targets {
-        put(&found, target, map)?;
+        put(&mut found, target, map)?;
     }
     Ok(())
 }
@@ -108,35 +144,40 @@ fn take(source: &Source, map: &ResMap) -> Result<Found> {
     } else {
         map.by_any_name(&source.name).to_vec()
     };
-    let candidates = candidates.into_iter().map(|at| &map.items()[at]);
-    let meant: Vec<&Res> = candidates.filter(|res| is_source(source, res)).collect();
+    let meant: Vec<usize> =
+        candidates.into_iter().filter(|at: &usize| is_source(source, &map.items()[*at])).collect();
     let described = || {
         let parts = [&source.kind, &source.namespace, &source.name];
         parts.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/")
     };
-    let res = match meant.as_slice() {
+    let at = match meant.as_slice() {
         [only] => *only,
         [] => return Err(Fault::new(format!("the source '{}' is no object here", described())).into()),
         several => {
-            let subjects: Vec<String> = several.iter().map(|res| res.subject()).collect();
+            let subjects: Vec<String> = several.iter().map(|at| map.items()[*at].subject()).collect();
             let message =
                 format!("the source '{}' could be several objects: {}", described(), subjects.join(", "));
             return Err(Fault::new(message).into());
         }
     };
+    let res = &map.items()[at];
     let path = if source.field_path.is_empty() { DEFAULT_PATH } else { &source.field_path };
-    let value = fieldpath::lookup(&res.value, &fieldpath::split(path))
+    let found = fieldpath::lookup_way(&res.value, &fieldpath::split(path))
         .map_err(|fault| fault.on_object(res.subject()))?;
-    let is_there = |value: &&Value| match value {
+    let is_there = |found: &(Vec<Hop>, &Value)| match found.1 {
         Value::Null => false,
         Value::Object(map) => !map.is_empty(),
         Value::Array(items) => !items.is_empty(),
         _ => true,
     };
-    let Some(value) = value.filter(is_there) else {
+    let Some((way, value)) = found.filter(is_there) else {
         return Err(Fault::new(format!("the source has no field '{path}'")).on_object(res.subject()).into());
     };
-    part_of(res, value, source.options.as_ref()).map_err(|fault| fault.on_object(res.subject()).into())
+    if let Some(options) = source.options.as_ref().filter(|options| !options.delimiter.is_empty()) {
+        return part_of(res, value, options).map_err(|fault| fault.on_object(res.subject()).into());
+    }
+    let live = Some(Live { at, way });
+    Ok(Found { value: value.clone(), text: res.text_in(value), untyped: false, live })
 }
 
 fn is_source(source: &Source, res: &Res) -> bool {
@@ -148,10 +189,7 @@ fn is_source(source: &Source, res: &Res) -> bool {
 }
 
 /// The part of a value that the options mean. It keeps the type of the whole where it can be read so.
-fn part_of(res: &Res, value: &Value, options: Option<&FieldOptions>) -> Result<Found, Fault> {
-    let Some(options) = options.filter(|options| !options.delimiter.is_empty()) else {
-        return Ok(Found { value: value.clone(), text: res.text_in(value), untyped: false });
-    };
+fn part_of(res: &Res, value: &Value, options: &FieldOptions) -> Result<Found, Fault> {
     if value.is_object() || value.is_array() {
         return Err(Fault::new("a delimiter needs a scalar"));
     }
@@ -161,10 +199,10 @@ fn part_of(res: &Res, value: &Value, options: Option<&FieldOptions>) -> Result<F
     let part = part.ok_or_else(|| {
         Fault::new(format!("index {} is beyond the {} parts of the value", options.index, parts.len()))
     })?;
-    Ok(Found { value: (*part).into(), text: (*part).into(), untyped: false })
+    Ok(Found::loose(part, false))
 }
 
-fn put(found: &Found, target: &Target, map: &mut ResMap) -> Result<()> {
+fn put(found: &mut Found, target: &Target, map: &mut ResMap) -> Result<()> {
     let Some(select) = &target.select else {
         return Err(Fault::new("a target must select objects").in_field("targets.select").into());
     };
@@ -180,8 +218,7 @@ fn put(found: &Found, target: &Target, map: &mut ResMap) -> Result<()> {
             continue;
         }
         let before = res.id();
-        let value = &mut map.content_mut(at).value;
-        put_in(found, target, value).map_err(|fault| fault.on_object(before.subject()))?;
+        put_in(found, target, map.content_mut(at), at).map_err(|fault| fault.on_object(before.subject()))?;
         if !map.items()[at].has_id(&before) {
             map.forget_index();
         }
@@ -212,39 +249,73 @@ fn is_target(wanted: &Matcher, rejected: &[(Matcher, &Selector)], res: &Res) -> 
     !is_rejected && means(wanted)
 }
 
-fn put_in(found: &Found, target: &Target, object: &mut Value) -> Result<(), Fault> {
+fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Result<(), Fault> {
+    let (object, texts, labels) = (&mut res.value, &mut res.texts, &mut res.labels);
     let default = [DEFAULT_PATH.to_owned()];
     let paths = if target.field_paths.is_empty() { &default[..] } else { &target.field_paths };
-    let create = target.options.as_ref().is_some_and(|options| options.create);
-    let create = create.then(|| Shape::of(&found.value));
+    let creates = target.options.as_ref().is_some_and(|options| options.create);
     for path in paths {
+        let create = creates.then(|| Shape::of(&found.value));
         if create.is_some() && path.is_empty() {
             return Err(Fault::new("the path is empty").in_field("fieldPaths"));
         }
         let parts = fieldpath::split(path);
-        if structured::put(object, &parts, found, create).is_ok() {
+        let in_path = |fault: Fault| fault.in_field(format!("'{path}'"));
+        if let Some(outcome) = structured::put(object, &parts, found, create) {
+            outcome.map_err(in_path)?;
+            found.refresh(at, object);
             continue;
         }
-        let matches =
-            fieldpath::find(object, &parts, create).map_err(|fault| fault.in_field(format!("'{path}'")))?;
+        let matches = fieldpath::find(object, &parts, create, texts).map_err(in_path)?;
+        found.refresh(at, object);
         if matches.is_empty() {
             let what = if create.is_some() { "found or made" } else { "found" };
-            return Err(
-                Fault::new(format!("the field cannot be {what} in the target")).in_field(format!("'{path}'"))
-            );
+            return Err(in_path(Fault::new(format!("the field cannot be {what} in the target"))));
         }
-        for place in matches.iter().filter(|place| !place.detached) {
-            if let Some(field) = fieldpath::at(object, &place.hops) {
-                set(field, place.made, found, target.options.as_ref())
-                    .map_err(|fault| fault.in_field(format!("'{path}'")))?;
+        for place in &matches {
+            let Some(field) = fieldpath::at(object, &place.hops) else { continue };
+            let in_flow = is_in_flow(texts, &place.hops);
+            if place.detached {
+                if place.made && in_flow && field.is_null() {
+                    *field = "".into();
+                }
+                continue;
             }
+            let written = texts.iter().find(|written| written.way == place.hops);
+            let made = as_written(field, written, &found.text).map_err(in_path)? || place.made;
+            let was_scalar = !field.is_object() && !field.is_array();
+            let is_label = matches!(place.hops.as_slice(), [Hop::Key(first), Hop::Key(second), ..]
+                if first == "metadata" && second == "labels");
+            let was_quoted = is_label && is_quoted(&text_of(field));
+            set(field, made, in_flow, found, target.options.as_ref()).map_err(in_path)?;
+            if is_label && (place.made || was_quoted != is_quoted(&text_of(field))) {
+                *labels = Labels::Read;
+            }
+            if place.made || (found.untyped && !was_scalar) {
+                texts.retain(|written| !written.way.starts_with(&place.hops));
+                texts.push(WrittenAs { way: place.hops.clone(), text: UNTAGGED.into() });
+            }
+            found.leave(at, &place.hops);
+            found.refresh(at, object);
         }
     }
     Ok(())
 }
 
+/// Whether a place lies in a collection that was read in flow style.
+fn is_in_flow(texts: &[WrittenAs], place: &[Hop]) -> bool {
+    let around = |written: &WrittenAs| written.way.len() < place.len() && place.starts_with(&written.way);
+    texts.iter().any(|written| written.text == FLOW && around(written))
+}
+
 /// Sets a field. A scalar keeps its type, one that was just made has the type that its text has in YAML.
-fn set(field: &mut Value, made: bool, found: &Found, options: Option<&FieldOptions>) -> Result<(), Fault> {
+fn set(
+    field: &mut Value,
+    made: bool,
+    in_flow: bool,
+    found: &Found,
+    options: Option<&FieldOptions>,
+) -> Result<(), Fault> {
     let mut text = found.text.clone();
     let is_scalar = !field.is_object() && !field.is_array();
     let mut joined = false;
@@ -255,14 +326,23 @@ fn set(field: &mut Value, made: bool, found: &Found, options: Option<&FieldOptio
         text = join(&text_of(field), &text, options);
         joined = true;
     }
-    if is_scalar {
+    if is_scalar && !made {
         *field = typed_as(field, made, &text)?;
-    } else if joined || found.untyped {
-        *field = fieldpath::plain(&text);
+    } else if is_scalar || joined || found.untyped {
+        *field = if in_flow { plain_in_flow(&text) } else { fieldpath::plain(&text) };
     } else {
         field.clone_from(&found.value);
     }
     Ok(())
+}
+
+/// What a text means without quotes where a printer has to quote an empty one and one that holds a colon.
+fn plain_in_flow(text: &str) -> Value {
+    match fieldpath::plain(text) {
+        Value::String(_) if text.contains(':') => text.into(),
+        Value::Null if text.is_empty() => text.into(),
+        value => value,
+    }
 }
 
 fn join(old: &str, part: &str, options: &FieldOptions) -> String {
@@ -276,6 +356,32 @@ fn join(old: &str, part: &str, options: &FieldOptions) -> String {
     parts.join(delimiter)
 }
 
+/// Minds the type of a scalar that its value does not show: a whole number that is written as none, or a date. Whether it
+/// is a date, which takes the next one as it would be read.
+fn as_written(field: &mut Value, written: Option<&WrittenAs>, new: &str) -> Result<bool, Fault> {
+    match (&*field, written) {
+        (Value::Number(number), Some(written)) if is_float(&written.text) => {
+            if let Some(float) = number.as_f64() {
+                *field = Value::from(float);
+            }
+        }
+        (_, Some(written)) if written.text == UNTAGGED => return Ok(true),
+        (Value::String(_), Some(written)) if is_date(&written.text) => {
+            if !is_date(new) {
+                return Err(Fault::new("the field is a date, and the value cannot be read as one"));
+            }
+            return Ok(true);
+        }
+        _ => {}
+    }
+    Ok(false)
+}
+
+/// Whether a number is written as one with a fraction, be it none.
+fn is_float(text: &str) -> bool {
+    text.contains('.') || (text.contains(['e', 'E']) && !text.contains(['x', 'X']))
+}
+
 /// The text as a value of the type that the field has.
 pub(super) fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, Fault> {
     let plain = fieldpath::plain(text);
@@ -284,7 +390,7 @@ pub(super) fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, F
         (Value::String(_), _) => return Ok(text.into()),
         (Value::Bool(_), Value::Bool(_)) | (Value::Null, Value::Null) => true,
         // A whole number can become a broken one's value, but not the other way round.
-        (Value::Number(old), Value::Number(new)) => old.is_f64() || !new.is_f64(),
+        (Value::Number(old), Value::Number(_)) => old.is_f64() || !is_float(text),
         _ => false,
     };
     if same {

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::fieldpath;
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::schema::Schema;
 use super::twins::Twins;
-use crate::model::yaml::{Dialect, Step, WrittenAs, plain_value};
+use super::validate::Labels;
+use crate::model::yaml::WrittenAs;
 use crate::render::error::{Fault, Result};
 
 /// The namespace that cluster-scoped kinds count as.
@@ -111,6 +111,12 @@ pub(crate) struct Res {
     pub(crate) outside: bool,
     /// Whether kustomize would have made `metadata.annotations` for a note.
     pub(crate) noted: bool,
+    /// Where its labels are from.
+    pub(crate) labels: Labels,
+    /// Which labels a transformer has set, a bit for each.
+    pub(crate) set_labels: u64,
+    /// Whether a transformer made its annotations.
+    pub(crate) made_annotations: bool,
     /// What `config.kubernetes.io/origin` says.
     pub(crate) origin: Option<Origin>,
     /// What `alpha.config.kubernetes.io/transformations` says.
@@ -293,6 +299,7 @@ impl Res {
         let previous = Previous { name, namespace, kind: gvk.kind.into() };
         self.previous.push(previous);
         self.noted = true;
+        self.labels = Labels::Read;
     }
 
     /// Takes over earlier identities that stand in annotations, where another tool may have left them.
@@ -312,18 +319,19 @@ impl Res {
             .collect();
     }
 
-    /// Refuses names that hold commas, at which kustomize splits its notes of earlier names.
+    /// Refuses names that hold commas, at which kustomize splits its notes of earlier names, and empty ones, which it
+    /// does not note.
     pub(crate) fn check_names(&self) -> Result<(), Fault> {
-        let with_comma =
-            |previous: &&Previous| previous.name.contains(',') || previous.namespace.contains(',');
-        match self.previous.iter().find(with_comma) {
-            None => Ok(()),
-            Some(previous) => {
-                let message =
-                    format!("'{}' holds a comma, which the name of a renamed object cannot", previous.name);
-                Err(Fault::new(message).on_object(self.subject()))
+        let fault = |message: String| Err(Fault::new(message).on_object(self.subject()));
+        for Previous { name, namespace, .. } in &self.previous {
+            if name.is_empty() {
+                return fault("it had no name when it was renamed".into());
+            }
+            if name.contains(',') || namespace.contains(',') {
+                return fault(format!("'{name}' holds a comma, which the name of a renamed object cannot"));
             }
         }
+        Ok(())
     }
 
     /// The metadata, made where absent.
@@ -376,32 +384,6 @@ impl Res {
         self.id().subject()
     }
 
-    /// The text of a scalar that stands in it, as it was written where that is still known.
-    pub(crate) fn text_in(&self, scalar: &Value) -> String {
-        let mut texts = self.texts.iter();
-        let written = texts.find(|written| {
-            fieldpath::get(&self.value, &written.way).is_some_and(|found| std::ptr::eq(found, scalar))
-                && plain_value(&written.text, Dialect::V3).as_ref() == Ok(scalar)
-        });
-        written.map_or_else(|| text_of(scalar).into_owned(), |written| written.text.clone())
-    }
-
-    /// Puts the texts of scalars into a field whose values are to become a part of others.
-    pub(crate) fn write_as_read(&mut self, path: &[String]) {
-        for written in &self.texts {
-            let keys = written.way.iter().filter_map(|step| match step {
-                Step::Key(key) => Some(key),
-                Step::Index(_) => None,
-            });
-            if keys.eq(path)
-                && let Some(value) = fieldpath::at(&mut self.value, &written.way)
-                && plain_value(&written.text, Dialect::V3).as_ref() == Ok(&*value)
-            {
-                *value = written.text.as_str().into();
-            }
-        }
-    }
-
     /// Whether nothing is left of it.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.value {
@@ -436,30 +418,9 @@ impl Res {
             Some(_) => self.transformations.push(by.clone()),
         }
         self.noted = true;
+        self.labels = Labels::Read;
         self.untyped.clear();
         self.twins.part_annotations();
-    }
-
-    /// Gives the annotations that were read as something else than strings their values back.
-    pub(crate) fn retype_annotations(&mut self) {
-        let untyped = std::mem::take(&mut self.untyped);
-        let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") else {
-            return;
-        };
-        for (key, text) in untyped {
-            if let Some(value) = annotations.get_mut(&key).filter(|value| **value == text.as_str()) {
-                *value = plain_value(&text, Dialect::V3).unwrap_or_else(|_| text.into());
-            }
-        }
-    }
-
-    /// Turns all annotations into strings, a null into a word.
-    pub(crate) fn write_annotations(&mut self) {
-        if let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") {
-            for value in annotations.values_mut().filter(|value| !value.is_string()) {
-                *value = if value.is_null() { "null".into() } else { text_of(value).into_owned().into() };
-            }
-        }
     }
 
     /// Brings the annotations into the form in which kustomize prints them: notes dropped, all values strings, and no
@@ -468,6 +429,11 @@ impl Res {
         let Some(metadata) = self.metadata_mut() else { return };
         let mut annotations = match metadata.shift_remove("annotations") {
             Some(Value::Object(annotations)) => annotations,
+            // Kustomize takes what stands in a list by twos.
+            Some(Value::Array(items)) => {
+                let pair = |pair: &[Value]| (text_of(&pair[0]).into_owned(), pair[1].clone());
+                items.chunks_exact(2).map(pair).collect()
+            }
             _ => Map::new(),
         };
         let is_note = |key: &str| BUILD_ANNOTATIONS.contains(&key) || key == ORIGIN || key == TRANSFORMATIONS;

@@ -8,27 +8,46 @@ use super::res::text_of;
 use crate::model::yaml::{self, Edit, New};
 use crate::render::error::Fault;
 
-/// Puts a value into the text at the beginning of a path, at what the rest of the path leads to inside it. Fails where
-/// there is no such text or place, and changes nothing then.
-pub(crate) fn put(
+/// Puts a value into the text at the beginning of a path, at what the rest of the path leads to inside it. Nothing where
+/// there is no such text or place; then nothing is changed.
+pub(super) fn put(
     object: &mut Value,
     path: &[String],
     found: &Found,
     create: Option<Shape>,
-) -> Result<(), Fault> {
-    let (outer, inner) = split(object, path)?;
-    let text = match fieldpath::lookup(object, outer)? {
-        Some(text) => text_of(text).into_owned(),
-        None => return Err(Fault::new("there is no text")),
-    };
-    let mut content = fieldpath::parse_text(&text)?;
-    let matches = fieldpath::find(&mut content, inner, create)?;
+) -> Option<Result<(), Fault>> {
+    let (outer, inner) = split(object, path).ok()?;
+    let text = fieldpath::lookup(object, outer).ok()?.filter(|field| !field.is_null())?;
+    let text = text_of(text).into_owned();
+    let written = changed(&text, inner, found, create).ok()?;
+    // The way to the text was walked once already, so that it is there.
+    let field = literal_field(object, outer)?;
+    if written.is_empty() && !field.is_string() {
+        let found = crate::model::type_name(field);
+        return Some(Err(Fault::new(format!("the field is {found}, of which nothing is left"))));
+    }
+    if *text_of(field) != written {
+        *field = written.into();
+    }
+    Some(Ok(()))
+}
+
+/// The text with the value at what the path leads to.
+fn changed(text: &str, path: &[String], found: &Found, create: Option<Shape>) -> Result<String, Fault> {
+    let mut content = fieldpath::parse_text(text)?;
+    let matches = fieldpath::find(&mut content, path, create, &[])?;
     if matches.is_empty() {
         return Err(Fault::new("there is no such place in the text"));
     }
     let is_json = text.trim_start().starts_with(['{', '[']);
-    let mut edit = if is_json { None } else { Edit::new(&text) };
-    for place in &matches {
+    let mut edit = if is_json { None } else { Edit::new(text) };
+    // A scalar that was the whole content may have been emptied, and nothing is put into it.
+    let mut detached = matches.iter().filter(|place| place.detached && place.made).peekable();
+    if detached.peek().is_some() && fieldpath::parse_text(text)? != content {
+        edit = None;
+    }
+    let emptied = detached.any(|place| place.hops.is_empty());
+    for place in matches.iter().filter(|place| !place.detached) {
         let Some(field) = fieldpath::at(&mut content, &place.hops) else { continue };
         let part = found.text.as_str();
         let is_scalar = !field.is_object() && !field.is_array();
@@ -45,12 +64,11 @@ pub(crate) fn put(
             true => typed_as(field, place.made, part).unwrap_or_else(|_| fieldpath::plain(part)),
         };
     }
-    let written = edit.map_or_else(|| write(&content, &text), |edit| edit.to_string().trim().to_owned());
-    // The way to the text was walked once already, so that it is there.
-    if let Some(field) = literal_field(object, outer) {
-        *field = written.into();
-    }
-    Ok(())
+    Ok(match edit {
+        _ if content.is_null() && emptied => emptied_text(text).to_owned(),
+        Some(edit) => edit.to_string().trim().to_owned(),
+        None => write(&content, text),
+    })
 }
 
 /// Where the first scalar on a path ends the way through the object.
@@ -64,6 +82,15 @@ fn split<'p>(object: &Value, path: &'p [String]) -> Result<(&'p [String], &'p [S
         }
     }
     Err(Fault::new("there is no text on the path"))
+}
+
+/// What is left of a text that is one scalar: its quotes.
+fn emptied_text(before: &str) -> &'static str {
+    match before.trim_start().as_bytes().first() {
+        Some(b'"') => "\"\"",
+        Some(b'\'') => "''",
+        _ => "",
+    }
 }
 
 /// The same field that a lookup finds, to be changed.
@@ -117,8 +144,8 @@ mod tests {
         for (text, expected) in cases {
             let mut object = json!({"data": {"f.yaml": text}});
             let path = fieldpath::split(r"data.f\.yaml.a.c");
-            let found = Found { value: json!("new"), text: "new".into(), untyped: false };
-            put(&mut object, &path, &found, None).unwrap();
+            let found = Found::loose("new", false);
+            put(&mut object, &path, &found, None).unwrap().unwrap();
             assert_eq!(object["data"]["f.yaml"], expected);
         }
     }

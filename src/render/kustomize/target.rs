@@ -103,7 +103,7 @@ impl<'t, 'b> Target<'t, 'b> {
         for step in &steps {
             step.run(&mut all.map, self.build)?;
         }
-        self.validate(&mut all)?;
+        super::validate::run(self, &mut all)?;
         super::vars::collect(&mut all, self.kustomization.vars.as_deref().unwrap_or_default())
             .map_err(|error| error.in_file(&self.file))?;
         Ok(all)
@@ -223,40 +223,6 @@ impl<'t, 'b> Target<'t, 'b> {
         steps.extend(super::plugins::steps(self, &self.kustomization.transformers, "transformers")?);
         Ok(steps)
     }
-
-    /// Validators may look at everything and change nothing but one label.
-    fn validate(&self, all: &mut Accumulator) -> Result<()> {
-        let steps = super::plugins::steps(self, &self.kustomization.validators, "validators")?;
-        for step in steps {
-            // What validates is not noted on the objects.
-            let step = Step { origin: None, ..step };
-            let before: Vec<serde_json::Value> =
-                all.map.items().iter().map(|res| res.value.clone()).collect();
-            let touches = step.transformer.touches(&all.map);
-            step.run(&mut all.map, self.build)?;
-            let mut after = all.map.items().iter().map(|res| without_validation_label(&res.value));
-            let same = !touches
-                && before.len() == all.map.items().len()
-                && before.iter().all(|value| after.next().as_ref() == Some(value));
-            if !same {
-                let message = "a validator changed the resources, or set what they have already";
-                return Err(Fault::new(message).in_field("validators").in_file(&self.file).into());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An object without the label that a validator may set. Beside other labels kustomize does not let it pass.
-fn without_validation_label(value: &serde_json::Value) -> serde_json::Value {
-    let mut value = value.clone();
-    if let Some(serde_json::Value::Object(metadata)) = value.get_mut("metadata") {
-        let only = metadata.get("labels").and_then(serde_json::Value::as_object);
-        if only.is_some_and(|labels| labels.len() == 1 && labels.contains_key("validated-by")) {
-            metadata.shift_remove("labels");
-        }
-    }
-    value
 }
 
 /// A resource as it is read from a file, with the notes that whoever wrote it may have put there.

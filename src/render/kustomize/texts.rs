@@ -1,9 +1,12 @@
-//! Annotations as they are written: kustomize takes each for a string, whatever its text would mean elsewhere.
+//! Scalars as they are written. Kustomize takes each annotation for a string, whatever its text would mean elsewhere, and
+//! copies texts where it copies values.
 
 use serde_json::Value;
 
-use super::res::text_of;
-use crate::model::yaml::{Step, WrittenAs};
+use super::fieldpath;
+use super::fieldspec::{self, Create, Field};
+use super::res::{Res, text_of};
+use crate::model::yaml::{Dialect, FLOW, Step, WrittenAs, plain_value, reprinted};
 
 /// Gives annotations that were read as numbers, booleans or dates their own text back, and returns them. `texts` tells
 /// how scalars of the object were written. With `nulls`, absent values become texts too.
@@ -34,12 +37,94 @@ fn is_annotation(way: &[Step], key: &str) -> bool {
     matches!(way, [first, second, last] if is(first, "metadata") && is(second, "annotations") && is(last, key))
 }
 
+impl Res {
+    /// The text of a scalar that stands in it, as it was written where that is still known.
+    pub(crate) fn text_in(&self, scalar: &Value) -> String {
+        if scalar.is_null() {
+            return String::new();
+        }
+        let mut texts = self.texts.iter();
+        let written = texts.find(|written| {
+            fieldpath::get(&self.value, &written.way).is_some_and(|found| std::ptr::eq(found, scalar))
+                && (plain_value(&written.text, Dialect::V3).as_ref() == Ok(scalar)
+                    || *scalar == *reprinted(&written.text))
+        });
+        written.map_or_else(|| text_of(scalar).into_owned(), |written| written.text.clone())
+    }
+
+    /// Takes over how a patch that is about to be merged writes its scalars. Where lists are merged, nobody knows where
+    /// its elements go.
+    pub(crate) fn take_texts(&mut self, patch: &Value, texts: &[WrittenAs]) {
+        self.texts.retain(|old| {
+            let new = fieldpath::get(patch, &old.way);
+            new.is_none_or(|new| new.is_object() || new.is_array())
+        });
+        let of_keys = |way: &[Step]| way.iter().all(|step| matches!(step, Step::Key(_)));
+        for written in texts.iter().filter(|written| of_keys(&written.way)) {
+            if written.text != FLOW || fieldpath::get(&self.value, &written.way).is_none() {
+                self.texts.push(written.clone());
+            }
+        }
+    }
+
+    /// Puts the texts of scalars into a field whose values are to become a part of others.
+    pub(crate) fn write_as_read(&mut self, field: &Field<'_>) {
+        for written in &self.texts {
+            let keys = written.way.iter().filter_map(|step| match step {
+                Step::Key(key) => Some(key),
+                Step::Index(_) => None,
+            });
+            if keys.eq(&field.path)
+                && let Some(value) = fieldpath::at(&mut self.value, &written.way)
+                && plain_value(&written.text, Dialect::V3).as_ref() == Ok(&*value)
+            {
+                *value = written.text.as_str().into();
+            }
+        }
+        // Where nothing tells how, the word stands there; what else is amiss, whoever writes the field tells.
+        let _ = fieldspec::walk(&mut self.value, &field.path, Create::Nothing, &mut |value| {
+            if value.is_null() {
+                *value = "null".into();
+            }
+            Ok(())
+        });
+    }
+
+    /// Gives the annotations that were read as something else than strings their values back, and prints folded ones.
+    pub(crate) fn retype_annotations(&mut self) {
+        let untyped = std::mem::take(&mut self.untyped);
+        let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") else {
+            return;
+        };
+        for (key, value) in annotations.iter_mut() {
+            let mut folded = self.texts.iter().filter(|written| is_annotation(&written.way, key));
+            if folded.any(|written| *value == *written.text) {
+                *value = reprinted(&text_of(value)).into();
+            }
+        }
+        for (key, text) in untyped {
+            if let Some(value) = annotations.get_mut(&key).filter(|value| **value == text.as_str()) {
+                *value = plain_value(&text, Dialect::V3).unwrap_or_else(|_| text.into());
+            }
+        }
+    }
+
+    /// Turns all annotations into strings, a null into a word.
+    pub(crate) fn write_annotations(&mut self) {
+        if let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") {
+            for value in annotations.values_mut().filter(|value| !value.is_string()) {
+                *value = if value.is_null() { "null".into() } else { text_of(value).into_owned().into() };
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::yaml::{Dialect, documents};
+    use crate::model::yaml::documents;
 
     #[test]
     fn annotations_keep_their_text() {

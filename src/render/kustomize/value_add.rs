@@ -50,6 +50,7 @@ impl AddValue {
             };
             for at in selected {
                 let res = &mut map.items_mut()[at];
+                res.labels_were_read();
                 if target.field_path == "metadata/namespace" {
                     let namespace = Namespace { name: self.value.clone(), ..Namespace::default() };
                     namespace.set_in(res, &[])?;

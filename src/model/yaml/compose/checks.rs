@@ -1,0 +1,39 @@
+//! What a text must keep to before a parser sees it.
+
+use crate::model::yaml::YamlError;
+
+/// YAML's printable characters are all that Go's readers take. A NUL byte most often means a binary file.
+pub(super) fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
+    // Most texts are ASCII, and a look at every byte is enough.
+    if text.bytes().all(|b| matches!(b, b'\t' | b'\n' | b'\r' | b' '..=b'~')) {
+        return Ok(());
+    }
+    let allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}');
+    let Some((at, found)) = text.char_indices().find(|(_, c)| !allowed(*c)) else { return Ok(()) };
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+    let hint = if found == '\0' { " (is this a binary file?)" } else { "" };
+    let message = format!("control character U+{:04X} is not allowed in YAML{hint}", u32::from(found));
+    Err(YamlError { line, column, message })
+}
+
+/// kyaml cuts a stream at lines that begin with `---` and lets only a comment follow there. It does not look at the first
+/// line, the one after such a cut, nor a last one without a line break.
+pub(super) fn check_separators(text: &str) -> Result<(), YamlError> {
+    if !text.contains("\n---") {
+        return Ok(());
+    }
+    let mut cut = true;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        let separator = line.strip_prefix("---").filter(|_| !cut && line.ends_with('\n'));
+        cut = separator.is_some();
+        let Some(rest) = separator else { continue };
+        let rest = rest.trim();
+        if !rest.is_empty() && !rest.starts_with('#') {
+            let message = "only a comment may follow the document separator '---' on its line".into();
+            return Err(YamlError { line: number + 1, column: 4, message });
+        }
+    }
+    Ok(())
+}

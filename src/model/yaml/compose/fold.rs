@@ -1,0 +1,133 @@
+//! What becomes of scalars that go-yaml prints and reads again, as kustomize does with every resource.
+
+use serde_json::Value;
+
+use crate::model::yaml::{Step, WrittenAs};
+
+/// A text that was read from a folded scalar, as it is after it was printed in that style and read again. The printer puts
+/// an empty line behind each line that is not indented, also where the next one is and its line feed stays anyway.
+pub(in crate::model::yaml) fn printed(text: &str) -> String {
+    if !is_block(text) {
+        return text.to_owned();
+    }
+    read(&print(text), &Chomp::of(text))
+}
+
+/// Gives the scalars in a value that was read in block style what they are in a flow collection, where an alias repeats
+/// it. The ways of the texts begin with the innermost step.
+pub(super) fn quote(value: &mut Value, texts: &[WrittenAs]) {
+    for written in texts {
+        let field = written.way.iter().rev().try_fold(&mut *value, |at, step| match step {
+            Step::Key(key) => at.get_mut(key),
+            Step::Index(index) => at.get_mut(*index),
+        });
+        let text = written.text.as_str();
+        match field {
+            Some(field @ Value::Null) if text.is_empty() => *field = "".into(),
+            Some(Value::String(string)) if text.contains([':', '\n']) => string.replace_range(.., text),
+            _ => {}
+        }
+    }
+}
+
+/// Whether the printer keeps to a block scalar; otherwise it takes quotes, which change nothing.
+fn is_block(text: &str) -> bool {
+    let printable =
+        |c: char| matches!(c, '\t' | '\n' | ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{fffd}');
+    text.contains('\n') && !text.contains(" \n") && !text.ends_with(' ') && text.chars().all(printable)
+}
+
+/// The content as it is printed, without its indentation.
+fn print(text: &str) -> String {
+    // It looks at how the whole text begins and not at the next line.
+    let starts_blank = text.trim_start_matches('\n').chars().next().is_none_or(is_blank);
+    let mut out = String::with_capacity(text.len() + 8);
+    let (mut breaks, mut indented) = (true, true);
+    for c in text.chars() {
+        if c == '\n' {
+            if !breaks && !indented && !starts_blank {
+                out.push('\n');
+            }
+            breaks = true;
+        } else {
+            if breaks {
+                indented = is_blank(c);
+            }
+            breaks = false;
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// What line feeds at the end count.
+#[derive(PartialEq, Eq)]
+enum Chomp {
+    Strip,
+    Clip,
+    Keep,
+}
+
+impl Chomp {
+    fn of(text: &str) -> Self {
+        if !text.ends_with('\n') {
+            Self::Strip
+        } else if text == "\n" || text.ends_with("\n\n") {
+            Self::Keep
+        } else {
+            Self::Clip
+        }
+    }
+}
+
+fn read(lines: &str, chomp: &Chomp) -> String {
+    let mut out = String::with_capacity(lines.len());
+    // Empty lines that were not yet taken in, and whether there was a line before them, and an indented one.
+    let (mut empty, mut any, mut indented) = (0, false, false);
+    for line in lines.split_terminator('\n') {
+        let Some(first) = line.chars().next() else {
+            empty += 1;
+            continue;
+        };
+        if any && !indented && !is_blank(first) {
+            if empty == 0 {
+                out.push(' ');
+            }
+        } else if any {
+            out.push('\n');
+        }
+        out.extend(std::iter::repeat_n('\n', empty));
+        out.push_str(line);
+        (empty, any, indented) = (0, true, is_blank(first));
+    }
+    if *chomp != Chomp::Strip && any {
+        out.push('\n');
+    }
+    if *chomp == Chomp::Keep {
+        out.extend(std::iter::repeat_n('\n', empty));
+    }
+    out
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_indented_line_is_parted_from_the_one_before() {
+        for (text, expected) in [
+            ("x\n  y\nz\n", "x\n\n  y\nz\n"),
+            ("x\n  y", "x\n\n  y"),
+            ("x\ny\n", "x\ny\n"),
+            ("x\n\n  y\n  w\nz\n", "x\n\n\n  y\n  w\nz\n"),
+            ("x\n  y\n\nz\n\n", "x\n\n  y\n\nz\n\n\n"),
+            ("x \n  y\n", "x \n  y\n"),
+        ] {
+            assert_eq!(printed(text), expected, "{text:?}");
+        }
+    }
+}
