@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_command_file_stands_in_the_table() {
-        let helpers = ["mod", "output", "progress", "shared"];
+        let helpers = ["log", "mod", "output", "progress", "shared"];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()

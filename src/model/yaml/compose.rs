@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use self::checks::{check_separators, refuse_control_characters};
 use self::keys::{Key, key_v2, key_v3};
 use super::scalar::{Scalar, Tag, is_text, resolve};
-use super::{Dialect, Document, FLOW, Step, WrittenAs, YamlError};
+use super::{Dialect, Document, Form, Step, WrittenAs, YamlError};
 
 /// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
 const DEPTH_LIMIT: usize = 200;
@@ -341,7 +341,7 @@ impl<'t> Composer<'t> {
                     written
                 }));
                 if node.flow && !in_flow && self.dialect == Dialect::V3 {
-                    texts.push(WrittenAs { way: step().into_iter().collect(), text: FLOW.into() });
+                    texts.push(WrittenAs { way: step().into_iter().collect(), form: Form::Flow });
                 }
                 return Ok(value);
             }
@@ -357,7 +357,7 @@ impl<'t> Composer<'t> {
             Content::Scalar { text, tag, folded: true, .. } if self.dialect == Dialect::V3 && !in_flow => {
                 let printed = fold::printed(&text);
                 if printed != text {
-                    texts.push(WrittenAs { way: step().into_iter().collect(), text });
+                    texts.push(WrittenAs { way: step().into_iter().collect(), form: Form::Text(text) });
                 }
                 (printed, tag, false)
             }
@@ -374,7 +374,7 @@ impl<'t> Composer<'t> {
         };
         let value = value.map_err(|message| node.place.error(message))?;
         if let Some(text) = plain.filter(|text| !tells(&value, text)) {
-            texts.push(WrittenAs { way: step().into_iter().collect(), text });
+            texts.push(WrittenAs { way: step().into_iter().collect(), form: Form::Text(text) });
         }
         Ok(value)
     }

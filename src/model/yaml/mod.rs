@@ -33,22 +33,39 @@ pub struct Document {
     pub value: Value,
     /// The line of its first node, from 1.
     pub line: usize,
-    /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value, a folded
-    /// text that printing changes; and the
-    /// outermost collections in flow style, each with [`FLOW`] for its text.
+    /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value, a folded text that
+    /// printing changes; and the outermost collections in flow style.
     pub texts: Vec<WrittenAs>,
 }
 
-/// The text that stands for a collection in flow style.
-pub const FLOW: &str = "{";
-
-/// Where a scalar stands, and its text.
+/// Where something stands whose value does not tell how it is written, and how that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenAs {
     /// The way from the document to it.
     pub way: Vec<Step>,
-    /// As it was written.
-    pub text: String,
+    /// As what.
+    pub form: Form,
+}
+
+/// How a part of a document is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// A scalar, with this text.
+    Text(String),
+    /// A collection in flow style.
+    Flow,
+    /// A scalar that was not read but made, and has no type of its own.
+    Untagged,
+}
+
+impl WrittenAs {
+    /// The text of a scalar that was read.
+    pub fn text(&self) -> Option<&str> {
+        match &self.form {
+            Form::Text(text) => Some(text),
+            Form::Flow | Form::Untagged => None,
+        }
+    }
 }
 
 /// Why a text is not YAML, and where.

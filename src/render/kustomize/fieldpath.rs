@@ -11,7 +11,7 @@ use super::pattern;
 use super::res::text_of;
 use crate::model::type_name;
 pub(crate) use crate::model::yaml::Step as Hop;
-use crate::model::yaml::{Dialect, WrittenAs, first_document, plain_value};
+use crate::model::yaml::{Dialect, Form, WrittenAs, first_document, plain_value};
 use crate::render::error::Fault;
 
 /// A field that was found.
@@ -259,7 +259,12 @@ impl Finder<'_> {
 
     /// Whether nothing is written where the scalar stands that was come to.
     fn is_unwritten(&self) -> bool {
-        self.texts.iter().any(|written| written.text.trim().is_empty() && written.way == self.hops)
+        let is_nothing = |form: &Form| match form {
+            Form::Text(text) => text.trim().is_empty(),
+            Form::Untagged => true,
+            Form::Flow => false,
+        };
+        self.texts.iter().any(|written| written.way == self.hops && is_nothing(&written.form))
     }
 
     /// Goes on in something that is not part of the object.

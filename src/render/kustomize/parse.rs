@@ -116,7 +116,7 @@ fn unwrap(document: Parsed) -> Vec<Parsed> {
                 inside
                     .map(|written| WrittenAs {
                         way: written.way.iter().skip(item.len()).cloned().collect(),
-                        text: written.text.clone(),
+                        form: written.form.clone(),
                     })
                     .collect()
             };

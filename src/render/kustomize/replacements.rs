@@ -11,11 +11,8 @@ use super::resmap::ResMap;
 use super::select::Matcher;
 use super::structured;
 use super::validate::{Labels, is_quoted};
-use crate::model::yaml::{FLOW, WrittenAs, is_date};
+use crate::model::yaml::{Form, WrittenAs, is_date};
 use crate::render::error::{Fault, Result};
-
-/// Stands among the texts of an object for a scalar that a replacement made, which has no type of its own.
-pub(super) const UNTAGGED: &str = "\n";
 
 const DEFAULT_PATH: &str = "metadata.name";
 
@@ -293,7 +290,7 @@ fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Resul
             }
             if place.made || (found.untyped && !was_scalar) {
                 texts.retain(|written| !written.way.starts_with(&place.hops));
-                texts.push(WrittenAs { way: place.hops.clone(), text: UNTAGGED.into() });
+                texts.push(WrittenAs { way: place.hops.clone(), form: Form::Untagged });
             }
             found.leave(at, &place.hops);
             found.refresh(at, object);
@@ -305,7 +302,7 @@ fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Resul
 /// Whether a place lies in a collection that was read in flow style.
 fn is_in_flow(texts: &[WrittenAs], place: &[Hop]) -> bool {
     let around = |written: &WrittenAs| written.way.len() < place.len() && place.starts_with(&written.way);
-    texts.iter().any(|written| written.text == FLOW && around(written))
+    texts.iter().any(|written| written.form == Form::Flow && around(written))
 }
 
 /// Sets a field. A scalar keeps its type, one that was just made has the type that its text has in YAML.
@@ -359,14 +356,14 @@ fn join(old: &str, part: &str, options: &FieldOptions) -> String {
 /// Minds the type of a scalar that its value does not show: a whole number that is written as none, or a date. Whether it
 /// is a date, which takes the next one as it would be read.
 fn as_written(field: &mut Value, written: Option<&WrittenAs>, new: &str) -> Result<bool, Fault> {
-    match (&*field, written) {
-        (Value::Number(number), Some(written)) if is_float(&written.text) => {
+    match (&*field, written.map(|written| &written.form)) {
+        (Value::Number(number), Some(Form::Text(old))) if is_float(old) => {
             if let Some(float) = number.as_f64() {
                 *field = Value::from(float);
             }
         }
-        (_, Some(written)) if written.text == UNTAGGED => return Ok(true),
-        (Value::String(_), Some(written)) if is_date(&written.text) => {
+        (_, Some(Form::Untagged)) => return Ok(true),
+        (Value::String(_), Some(Form::Text(old))) if is_date(old) => {
             if !is_date(new) {
                 return Err(Fault::new("the field is a date, and the value cannot be read as one"));
             }

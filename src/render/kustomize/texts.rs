@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::fieldpath;
 use super::fieldspec::{self, Create, Field};
 use super::res::{Res, text_of};
-use crate::model::yaml::{Dialect, FLOW, Step, WrittenAs, plain_value, reprinted};
+use crate::model::yaml::{Dialect, Form, Step, WrittenAs, plain_value, reprinted};
 
 /// Gives annotations that were read as numbers, booleans or dates their own text back, and returns them. `texts` tells
 /// how scalars of the object were written. With `nulls`, absent values become texts too.
@@ -17,10 +17,11 @@ pub(crate) fn restore(object: &mut Value, texts: &[WrittenAs], nulls: bool) -> V
     let mut restored = Vec::new();
     for (key, value) in annotations {
         let written = texts.iter().find(|written| is_annotation(&written.way, key));
+        let written = written.and_then(WrittenAs::text);
         let text = match (&*value, written) {
             (Value::Null, _) if !nulls => continue,
             (Value::Number(_) | Value::Bool(_) | Value::Null | Value::String(_), Some(written)) => {
-                written.text.clone()
+                written.to_owned()
             }
             (Value::Null, None) => "null".into(),
             (Value::Number(_) | Value::Bool(_), None) => text_of(value).into_owned(),
@@ -43,13 +44,13 @@ impl Res {
         if scalar.is_null() {
             return String::new();
         }
-        let mut texts = self.texts.iter();
-        let written = texts.find(|written| {
+        let is_it = |written: &WrittenAs| {
             fieldpath::get(&self.value, &written.way).is_some_and(|found| std::ptr::eq(found, scalar))
-                && (plain_value(&written.text, Dialect::V3).as_ref() == Ok(scalar)
-                    || *scalar == *reprinted(&written.text))
-        });
-        written.map_or_else(|| text_of(scalar).into_owned(), |written| written.text.clone())
+        };
+        let means =
+            |text: &str| plain_value(text, Dialect::V3).as_ref() == Ok(scalar) || *scalar == *reprinted(text);
+        let mut texts = self.texts.iter().filter(|written| is_it(written)).filter_map(WrittenAs::text);
+        texts.find(|text| means(text)).map_or_else(|| text_of(scalar).into_owned(), ToOwned::to_owned)
     }
 
     /// Takes over how a patch that is about to be merged writes its scalars. Where lists are merged, nobody knows where
@@ -61,7 +62,7 @@ impl Res {
         });
         let of_keys = |way: &[Step]| way.iter().all(|step| matches!(step, Step::Key(_)));
         for written in texts.iter().filter(|written| of_keys(&written.way)) {
-            if written.text != FLOW || fieldpath::get(&self.value, &written.way).is_none() {
+            if written.form != Form::Flow || fieldpath::get(&self.value, &written.way).is_none() {
                 self.texts.push(written.clone());
             }
         }
@@ -76,9 +77,10 @@ impl Res {
             });
             if keys.eq(&field.path)
                 && let Some(value) = fieldpath::at(&mut self.value, &written.way)
-                && plain_value(&written.text, Dialect::V3).as_ref() == Ok(&*value)
+                && let Some(text) = written.text()
+                && plain_value(text, Dialect::V3).as_ref() == Ok(&*value)
             {
-                *value = written.text.as_str().into();
+                *value = text.into();
             }
         }
         // Where nothing tells how, the word stands there; what else is amiss, whoever writes the field tells.
@@ -98,7 +100,7 @@ impl Res {
         };
         for (key, value) in annotations.iter_mut() {
             let mut folded = self.texts.iter().filter(|written| is_annotation(&written.way, key));
-            if folded.any(|written| *value == *written.text) {
+            if folded.any(|written| written.text().is_some_and(|text| *value == *text)) {
                 *value = reprinted(&text_of(value)).into();
             }
         }

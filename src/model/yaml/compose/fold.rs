@@ -21,7 +21,7 @@ pub(super) fn quote(value: &mut Value, texts: &[WrittenAs]) {
             Step::Key(key) => at.get_mut(key),
             Step::Index(index) => at.get_mut(*index),
         });
-        let text = written.text.as_str();
+        let Some(text) = written.text() else { continue };
         match field {
             Some(field @ Value::Null) if text.is_empty() => *field = "".into(),
             Some(Value::String(string)) if text.contains([':', '\n']) => string.replace_range(.., text),
