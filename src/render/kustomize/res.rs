@@ -2,6 +2,7 @@
 //! annotations of the resource; here they stand beside it.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
@@ -113,8 +114,8 @@ pub(crate) struct Res {
     pub(crate) noted: bool,
     /// Where its labels are from.
     pub(crate) labels: Labels,
-    /// Which labels a transformer has set, a bit for each.
-    pub(crate) set_labels: u64,
+    /// Which labels a transformer has set.
+    pub(crate) set_labels: BTreeSet<String>,
     /// Whether a transformer made its annotations.
     pub(crate) made_annotations: bool,
     /// What `config.kubernetes.io/origin` says.

@@ -66,16 +66,11 @@ fn touches(transformer: &Transformer, map: &ResMap) -> bool {
 fn sets_again(pairs: &SetPairs, res: &Res) -> bool {
     let sets = |path: &str| pairs.specs.iter().any(|spec| spec.path == path && selects(spec, res.gvk()));
     let has = |field: &str, key: &str| res.metadata(field).is_some_and(|map| map.get(key).is_some());
-    let read_label = |key: &String| has("labels", key) && res.set_labels & bit(key) == 0;
+    let read_label = |key: &String| has("labels", key) && !res.set_labels.contains(key);
     let labels = sets("metadata/labels") && pairs.pairs.keys().any(read_label);
     let own_annotations = !res.made_annotations && !res.noted;
     let annotations = own_annotations && sets("metadata/annotations");
     labels || (annotations && pairs.pairs.keys().any(|key| has("annotations", key)))
-}
-
-/// What stands for a key among those that transformers have set: one of 64 bits, which is enough to tell a few apart.
-fn bit(key: &str) -> u64 {
-    1 << (key.bytes().fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) % 64)
 }
 
 /// An object without the label that a validator may set; nothing where taking it off shows.
@@ -116,7 +111,7 @@ impl Res {
     /// Takes note that labels may have been read from a patch.
     pub(crate) fn labels_were_read(&mut self) {
         self.labels = Labels::Read;
-        self.set_labels = 0;
+        self.set_labels.clear();
     }
 
     /// The labels in the metadata.
@@ -145,7 +140,7 @@ impl Res {
         set(self)?;
         for (key, value) in pairs {
             if self.own_labels().and_then(|labels| labels.get(key)).is_some_and(|now| *now == **value) {
-                self.set_labels |= bit(key);
+                self.set_labels.insert(key.clone());
             }
         }
         if !annotated && self.metadata("annotations").is_some() {
