@@ -124,6 +124,13 @@ pub fn identity_of(public_line: &str) -> Option<(&str, &str)> {
     Some((words.next()?, words.next()?))
 }
 
+/// The comment that ends a public line, if there is one.
+pub fn comment_of(public_line: &str) -> Option<&str> {
+    let (_kind, rest) = public_line.trim().split_once(char::is_whitespace)?;
+    let (_content, comment) = rest.trim_start().split_once(char::is_whitespace)?;
+    Some(comment.trim_start())
+}
+
 /// `ed25519` for `ssh-ed25519`, `ecdsa` for `ecdsa-sha2-nistp256`, and so on.
 pub fn short_name(algorithm: &str) -> &str {
     let name = algorithm.strip_prefix("ssh-").unwrap_or(algorithm);
@@ -167,6 +174,8 @@ mod tests {
         assert_eq!(identity_of("ssh-ed25519 AAAA one"), identity_of("ssh-ed25519  AAAA"));
         assert_ne!(identity_of("ssh-ed25519 AAAA"), identity_of("ssh-ed25519 AAAB"));
         assert_eq!(identity_of("ssh-ed25519"), None);
+        assert_eq!(comment_of("ssh-ed25519  AAAA one of two\n"), Some("one of two"));
+        assert_eq!(comment_of("ssh-ed25519 AAAA \n"), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::hosts::{self, SshUrl};
-use super::key::{Algorithm, KeyPair};
+use super::key::{Algorithm, KeyPair, comment_of};
 use super::objects::{Change, Objects};
 use super::problem::Problem;
 use crate::model::{Object, Secret};
@@ -66,9 +66,7 @@ pub async fn make(
 
 /// Under which title bootstrap registered the key of a Secret; `None` where it holds no key with a comment.
 pub(super) fn title(secret: &Object) -> Option<String> {
-    let line = value(secret, "identity.pub")?;
-    let (_, title) = line.trim_end().split_once(' ')?.1.split_once(' ')?;
-    Some(title.to_owned())
+    comment_of(&value(secret, "identity.pub")?).map(ToOwned::to_owned)
 }
 
 fn value(secret: &Object, key: &str) -> Option<String> {

@@ -324,7 +324,7 @@ fn set(
         joined = true;
     }
     if is_scalar && !made {
-        *field = typed_as(field, made, &text)?;
+        *field = typed_as(field, &text)?;
     } else if is_scalar || joined || found.untyped {
         *field = if in_flow { plain_in_flow(&text) } else { fieldpath::plain(&text) };
     } else {
@@ -380,10 +380,9 @@ fn is_float(text: &str) -> bool {
 }
 
 /// The text as a value of the type that the field has.
-pub(super) fn typed_as(field: &Value, made: bool, text: &str) -> Result<Value, Fault> {
+pub(super) fn typed_as(field: &Value, text: &str) -> Result<Value, Fault> {
     let plain = fieldpath::plain(text);
     let same = match (field, &plain) {
-        _ if made => true,
         (Value::String(_), _) => return Ok(text.into()),
         (Value::Bool(_), Value::Bool(_)) | (Value::Null, Value::Null) => true,
         // A whole number can become a broken one's value, but not the other way round.

@@ -57,11 +57,12 @@ fn changed(text: &str, path: &[String], found: &Found, create: Option<Shape>) ->
             (false, _) => New::Value(&found.value),
         };
         edit = edit.and_then(|mut edit| edit.set(&place.hops, new).map(|()| edit));
-        *field = match is_scalar {
-            false => found.value.clone(),
+        *field = match (is_scalar, place.made) {
+            (false, _) => found.value.clone(),
+            (true, true) => fieldpath::plain(part),
             // A type that the text does not have cannot be written as JSON; as YAML it gets a tag.
-            true if is_json => typed_as(field, place.made, part)?,
-            true => typed_as(field, place.made, part).unwrap_or_else(|_| fieldpath::plain(part)),
+            (true, false) if is_json => typed_as(field, part)?,
+            (true, false) => typed_as(field, part).unwrap_or_else(|_| fieldpath::plain(part)),
         };
     }
     Ok(match edit {
