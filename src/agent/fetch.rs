@@ -5,17 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::log::log;
 use super::report::{ReportError, Subject};
 use super::world::{Seen, tree_digest};
 use crate::api::{GitRepository, GitRepositoryStatus, Kind as _, Metadata, keys};
-use crate::model::{ConditionStatus, Digest, Key, Revision};
+use crate::model::{Digest, Key, Revision};
 use crate::pipeline::ports::{DataKind, Reads as _};
 use crate::queue::{Event, Next, RunId};
 use crate::source::git::{Credentials, Fetched, GitUrl, Reference, Request};
 use crate::source::{Class, SourceError};
 use crate::tree::Snapshot;
 use crate::verdict::{
-    self, FetchCause, FetchOutcome, Redactor, SourceContext, source_progressing, source_verdict,
+    self, FetchCause, FetchOutcome, Redactor, SourceContext, SourceVerdict, source_progressing,
+    source_verdict,
 };
 
 /// How many fetches are begun at once. The adapter bounds them by host as well.
@@ -291,7 +293,7 @@ async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &
     let subject = Subject::of::<GitRepository>(key, seen.metadata());
     let changed = verdict.status != previous;
     if changed {
-        log(key, &verdict.status);
+        log(key, &verdict);
     }
     match shared.reporter.status(&subject, &previous, &verdict.status).await {
         Ok(version) => {
@@ -308,15 +310,12 @@ async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &
     }
 }
 
-fn log(key: &Key, status: &GitRepositoryStatus) {
+fn log(key: &Key, verdict: &SourceVerdict) {
+    let status = &verdict.status;
     let ready = status.conditions.get("Ready");
     let reason = ready.map(|ready| ready.reason.as_str());
     let message = ready.map_or("", |ready| ready.message.as_str());
     let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
     let (kind, name, namespace) = (GitRepository::KIND, &key.name, &key.namespace);
-    if ready.is_some_and(|ready| ready.status == ConditionStatus::False) {
-        tracing::error!(kind, name, namespace, revision, reason, "{message}");
-    } else {
-        tracing::info!(kind, name, namespace, revision, reason, "{message}");
-    }
+    log!(verdict.events, kind, name, namespace, revision, reason, "{message}");
 }

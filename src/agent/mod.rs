@@ -11,6 +11,7 @@ mod fault;
 mod fetch;
 mod guard;
 mod lease;
+mod log;
 mod metrics;
 mod reconcile;
 mod report;

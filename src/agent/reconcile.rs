@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::Shared;
+use super::log::log;
 use super::report::{ReportError, Subject};
 use super::world::{Seen, source_key};
 use crate::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, Metadata, keys};
@@ -301,7 +302,6 @@ async fn tell(
     Ok(())
 }
 
-/// What changed is told at the level info, what repeats itself at debug.
 fn log(order: &Order, revision: Option<&str>, finish: &Finish, verdict: &Verdict, took: Duration) {
     let ready = verdict.status.conditions.get("Ready");
     let reason = ready.map_or("", |ready| ready.reason.as_str());
@@ -310,26 +310,7 @@ fn log(order: &Order, revision: Option<&str>, finish: &Finish, verdict: &Verdict
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (name, namespace, reconcile) = (&order.key.name, &order.key.namespace, order.run);
     let kind = Kustomization::KIND;
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(
-                kind,
-                name,
-                namespace,
-                revision,
-                reconcile,
-                took_ms,
-                outcome,
-                reason,
-                "{message}"
-            )
-        };
-    }
-    match verdict.events.iter().map(|event| event.warning).max() {
-        None => line!(debug),
-        Some(false) => line!(info),
-        Some(true) => line!(error),
-    }
+    log!(verdict.events, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
 }
 
 #[cfg(test)]

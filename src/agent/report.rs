@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams, ValidationDirective};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, Client};
 use serde::Serialize;
@@ -96,11 +96,9 @@ impl Reporter {
         let Some(difference) = merge_patch(&old, &new) else { return Ok(0) };
         // The uid makes the write fail rather than land on another object of the same name.
         let patch = json!({"metadata": {"uid": subject.uid}, "status": difference});
-        let params =
-            PatchParams { field_manager: Some(keys::STATUS_MANAGER.into()), ..PatchParams::default() };
         let api = self.api(subject);
         let object =
-            self.bounded(api.patch_status(&subject.key.name, &params, &Patch::Merge(&patch))).await?;
+            self.bounded(api.patch_status(&subject.key.name, &params(), &Patch::Merge(&patch))).await?;
         Ok(super::watch::version(object.metadata.resource_version.as_deref()))
     }
 
@@ -187,10 +185,8 @@ impl Reporter {
         all.extend_from_slice(operations);
         let patch: json_patch::Patch =
             serde_json::from_value(Value::Array(all)).map_err(|error| ReportError::Api(error.to_string()))?;
-        let params =
-            PatchParams { field_manager: Some(keys::STATUS_MANAGER.into()), ..PatchParams::default() };
         let api = self.api(subject);
-        self.bounded(api.patch(&subject.key.name, &params, &Patch::<Value>::Json(patch))).await.map(drop)
+        self.bounded(api.patch(&subject.key.name, &params(), &Patch::<Value>::Json(patch))).await.map(drop)
     }
 
     async fn bounded<T>(
@@ -207,6 +203,15 @@ impl Reporter {
             Ok(Err(error)) => Err(ReportError::Api(error.to_string())),
             Err(_) => Err(ReportError::Api("no answer in time".into())),
         }
+    }
+}
+
+/// What all patches say. The API server need not decode strictly, to warn of fields that no schema has: we send none.
+fn params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(keys::STATUS_MANAGER.into()),
+        field_validation: Some(ValidationDirective::Ignore),
+        ..PatchParams::default()
     }
 }
 

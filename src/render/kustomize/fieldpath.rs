@@ -294,8 +294,7 @@ impl Finder<'_> {
 
     fn elements(&mut self, value: &mut Value, part: &str, rest: &[String]) -> Result<(), Fault> {
         let (field, wanted) = condition(part)?;
-        let pattern = pattern::compile(wanted)
-            .map_err(|cause| Fault::new(format!("'{wanted}' is not a regular expression: {cause}")))?;
+        let pattern = pattern::compile(wanted)?;
         let before = self.found.len();
         self.matching(value, field, &pattern, rest)?;
         if self.found.len() > before || self.create.is_none() {

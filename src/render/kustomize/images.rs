@@ -14,15 +14,16 @@ use crate::render::error::{Fault, Result};
 pub(crate) struct SetImage {
     image: Image,
     /// Or why it is no regular expression.
-    name: std::result::Result<Regex, String>,
+    name: Result<Regex, Fault>,
     specs: Vec<FieldSpec>,
 }
 
 impl SetImage {
     /// Reads the name, which is a regular expression. A mistake in it is told when it is first compared with an image.
     pub(crate) fn new(image: Image, specs: Vec<FieldSpec>) -> Self {
-        let pattern = format!("^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$", image.name);
-        Self { name: pattern::compile(&pattern), image, specs }
+        let (tag, digest) = ("(:[a-zA-Z0-9_.{}-]*)?", "(@sha256:[a-zA-Z0-9_.{}-]*)?");
+        let name = pattern::compile_within("^", &image.name, &format!("{tag}{digest}$"));
+        Self { name: name.map_err(|fault| fault.in_field("images.name")), image, specs }
     }
 
     /// Changes every resource but custom resource definitions.
@@ -75,10 +76,7 @@ impl SetImage {
                 Err(Fault::new(format!("expected a string, found {found}")))
             }
             scalar => {
-                let name = self.name.as_ref().map_err(|cause| {
-                    let message = format!("'{}' is not a regular expression: {cause}", self.image.name);
-                    Fault::new(message).in_field("images.name")
-                })?;
+                let name = self.name.as_ref().map_err(Fault::clone)?;
                 // Kustomize compares a null by its word.
                 let old =
                     if scalar.is_null() { "null".into() } else { super::res::text_of(scalar).into_owned() };

@@ -5,8 +5,20 @@
 
 use regex::Regex;
 
+use crate::render::error::Fault;
+
 /// Compiles a pattern, or tells why Go would refuse it.
-pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
+pub(crate) fn compile(pattern: &str) -> Result<Regex, Fault> {
+    compile_within("", pattern, "")
+}
+
+/// Compiles a pattern of a user between two of ours; what is told names the user's alone.
+pub(crate) fn compile_within(before: &str, pattern: &str, after: &str) -> Result<Regex, Fault> {
+    go(&format!("{before}{pattern}{after}"))
+        .map_err(|cause| Fault::new(format!("'{pattern}' is not a regular expression: {cause}")))
+}
+
+fn go(pattern: &str) -> Result<Regex, String> {
     let translated = translate(pattern).ok_or("an escape, a class or a repetition is not one")?;
     Regex::new(&translated).map_err(|error| {
         // The last line of the message is the cause, those before it show the place.

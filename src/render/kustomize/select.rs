@@ -29,11 +29,8 @@ impl Pattern {
         if pattern.chars().all(is_plain) {
             return Ok(Self::Text(pattern.into()));
         }
-        let regex = pattern::compile(&format!("^(?:{pattern})$")).map_err(|cause| {
-            Fault::new(format!("'{pattern}' is not a regular expression: {cause}"))
-                .in_field(format!("target.{field}"))
-        })?;
-        Ok(Self::Regex(regex))
+        let regex = pattern::compile_within("^(?:", pattern, ")$");
+        Ok(Self::Regex(regex.map_err(|fault| fault.in_field(format!("target.{field}")))?))
     }
 
     fn matches(&self, text: &str) -> bool {

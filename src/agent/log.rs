@@ -1,0 +1,14 @@
+//! The level at which a verdict is logged: what changed at info, what failed at error, what repeats itself at debug.
+
+/// Logs fields, written as for `tracing`'s own macros, at the level that a verdict's events call for.
+macro_rules! log {
+    ($events:expr, $($fields:tt)*) => {
+        match $events.iter().map(|event: &$crate::verdict::Event| event.warning).max() {
+            None => tracing::debug!($($fields)*),
+            Some(false) => tracing::info!($($fields)*),
+            Some(true) => tracing::error!($($fields)*),
+        }
+    };
+}
+
+pub(super) use log;
