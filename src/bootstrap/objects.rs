@@ -1,12 +1,15 @@
 //! Puts objects on a cluster, and tells what that changed.
 
 use std::fmt;
+use std::time::Duration;
 
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::api::keys;
+use crate::cluster;
 use crate::model::Object;
 use crate::pipeline::ports::ApiFailure;
 
@@ -44,18 +47,23 @@ impl fmt::Display for Change {
 #[derive(Clone)]
 pub struct Objects {
     client: kube::Client,
+    /// The time in which a read must be answered.
+    read: Duration,
+    /// The time in which a write or a dry run must be answered.
+    write: Duration,
 }
 
 impl Objects {
     /// Over a connection.
     pub fn new(client: kube::Client) -> Self {
-        Self { client }
+        Self { client, read: cluster::READ_LIMIT, write: cluster::WRITE_LIMIT }
     }
 
     /// An object as it is; `None` where there is none, or not even its kind.
     pub async fn get(&self, object: &Object) -> Result<Option<Object>, ApiFailure> {
         let id = object.id();
-        found(self.api(object).get_opt(&id.name).await)?.flatten().map(read).transpose()
+        let got = within(self.read, self.api(object).get_opt(&id.name)).await;
+        found(got)?.flatten().map(read).transpose()
     }
 
     /// Applies an object. One that a Kustomization manages stays as Git has it.
@@ -66,8 +74,8 @@ impl Objects {
         }
         let id = object.id();
         let params = PatchParams::apply(MANAGER).force();
-        let applied = self.api(object).patch(&id.name, &params, &Patch::Apply(object.value())).await;
-        let applied = read(applied.map_err(|error| failure_of(&error))?)?;
+        let (api, patch) = (self.api(object), Patch::Apply(object.value()));
+        let applied = read(within(self.write, api.patch(&id.name, &params, &patch)).await?)?;
         let Some(live) = live else { return Ok(Change::Created) };
         let version = |object: &Object| object.text("/metadata/resourceVersion").map(ToOwned::to_owned);
         Ok(if version(&live) == version(&applied) {
@@ -82,8 +90,8 @@ impl Objects {
     /// Whether the server would take an object, as far as it can tell without it.
     pub async fn rehearse(&self, object: &Object) -> Result<(), ApiFailure> {
         let params = PatchParams::apply(MANAGER).force().dry_run();
-        let applied = self.api(object).patch(&object.id().name, &params, &Patch::Apply(object.value())).await;
-        applied.map(drop).map_err(|error| failure_of(&error))
+        let (api, patch) = (self.api(object), Patch::Apply(object.value()));
+        within(self.write, api.patch(&object.id().name, &params, &patch)).await.map(drop)
     }
 
     /// Creates an object unless there is one of its name, which then stays as it is.
@@ -94,13 +102,11 @@ impl Objects {
         let dynamic: DynamicObject =
             serde_json::from_value(object.value().clone()).map_err(|error| unreadable(&error))?;
         let params = kube::api::PostParams { field_manager: Some(MANAGER.into()), ..Default::default() };
-        match self.api(object).create(&params, &dynamic).await {
+        match within(self.write, self.api(object).create(&params, &dynamic)).await {
             Ok(_) => Ok(Change::Created),
-            Err(error) => match failure_of(&error) {
-                // Another run was faster.
-                ApiFailure::Answered { reason, .. } if reason == "AlreadyExists" => Ok(Change::Unchanged),
-                failure => Err(failure),
-            },
+            // Another run was faster.
+            Err(ApiFailure::Answered { reason, .. }) if reason == "AlreadyExists" => Ok(Change::Unchanged),
+            Err(failure) => Err(failure),
         }
     }
 
@@ -108,14 +114,15 @@ impl Objects {
     pub async fn merge(&self, object: &Object, patch: &Value) -> Result<bool, ApiFailure> {
         let id = object.id();
         let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
-        let patched = self.api(object).patch(&id.name, &params, &Patch::Merge(patch)).await;
-        Ok(found(patched)?.is_some())
+        let (api, patch) = (self.api(object), Patch::Merge(patch));
+        Ok(found(within(self.write, api.patch(&id.name, &params, &patch)).await)?.is_some())
     }
 
     /// Deletes an object, its dependents in the background. `false` where there is none.
     pub async fn delete(&self, object: &Object) -> Result<bool, ApiFailure> {
         let id = object.id();
-        Ok(found(self.api(object).delete(&id.name, &DeleteParams::background()).await)?.is_some())
+        let (api, params) = (self.api(object), DeleteParams::background());
+        Ok(found(within(self.write, api.delete(&id.name, &params)).await)?.is_some())
     }
 
     /// All objects of a kind, in one namespace or in all; none where the cluster does not have the kind.
@@ -131,7 +138,8 @@ impl Objects {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         };
-        let listed = found(api.list(&ListParams::default().labels(selector)).await)?;
+        let params = ListParams::default().labels(selector);
+        let listed = found(within(self.read, api.list(&params)).await)?;
         let items = listed.map(|list| list.items).unwrap_or_default();
         items
             .into_iter()
@@ -187,8 +195,22 @@ fn failure_of(error: &kube::Error) -> ApiFailure {
     }
 }
 
-fn found<T>(result: Result<T, kube::Error>) -> Result<Option<T>, ApiFailure> {
-    match result.map_err(|error| failure_of(&error)) {
+/// The answer to one request, or that there is none in time: a server may accept a connection and then say nothing.
+async fn within<T>(
+    limit: Duration,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ApiFailure> {
+    match timeout(limit, request).await {
+        Ok(answer) => answer.map_err(|error| failure_of(&error)),
+        Err(_) => Err(ApiFailure::Unavailable {
+            message: format!("no answer within {}s", limit.as_secs()),
+            retry_after: None,
+        }),
+    }
+}
+
+fn found<T>(result: Result<T, ApiFailure>) -> Result<Option<T>, ApiFailure> {
+    match result {
         Ok(value) => Ok(Some(value)),
         Err(ApiFailure::Answered { code: 404, .. }) => Ok(None),
         Err(failure) => Err(failure),
@@ -206,7 +228,45 @@ fn unreadable(error: &impl fmt::Display) -> ApiFailure {
 
 #[cfg(test)]
 mod tests {
+    use kube::client::Body;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_stays_silent_is_not_waited_for() {
+        // One server says nothing at all, and one only answers that there is no such object.
+        let to = |answers: bool| {
+            let service = tower::service_fn(move |request: http::Request<Body>| async move {
+                if answers && request.method() == http::Method::GET {
+                    let status = r#"{"kind": "Status", "code": 404, "message": "", "reason": "NotFound"}"#;
+                    return http::Response::builder()
+                        .status(404)
+                        .body(Body::from(status.as_bytes().to_vec()));
+                }
+                std::future::pending().await
+            });
+            let limit = Duration::from_millis(10);
+            Objects { client: kube::Client::new(service, "default"), read: limit, write: limit }
+        };
+        let (mute, objects) = (to(false), to(true));
+        let object = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}});
+        let object = &Object::parse(object).unwrap();
+        for (request, answer) in [
+            ("get", mute.get(object).await.map(drop)),
+            ("put", objects.put(object).await.map(drop)),
+            ("rehearse", objects.rehearse(object).await),
+            ("create", objects.create(object).await.map(drop)),
+            ("merge", objects.merge(object, &Value::Null).await.map(drop)),
+            ("delete", objects.delete(object).await.map(drop)),
+            ("list", mute.list("v1", "Secret", None, "").await.map(drop)),
+        ] {
+            let message = match answer {
+                Err(ApiFailure::Unavailable { message, .. }) => message,
+                other => unreachable!("{request}: {other:?}"),
+            };
+            assert!(message.starts_with("no answer within "), "{request}: {message}");
+        }
+    }
 
     #[test]
     fn plurals_are_those_of_the_api() {

@@ -27,9 +27,9 @@ const IN_FLIGHT: usize = 12;
 /// The time in which a connection must stand.
 const CONNECT: Duration = Duration::from_secs(10);
 /// The time in which a read must be answered.
-const READ: Duration = Duration::from_secs(30);
+pub const READ_LIMIT: Duration = Duration::from_secs(30);
 /// The time in which a write or a dry run must be answered: admission webhooks may take 30 s of their own.
-const WRITE: Duration = Duration::from_mins(1);
+pub const WRITE_LIMIT: Duration = Duration::from_mins(1);
 /// How long a wish of the server to be left alone is waited for here; a longer one is handed to the caller.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How often a request that the server puts off is sent.
@@ -182,7 +182,7 @@ impl Client {
 
     /// Sends a request and reads the whole answer. A server that is busy is asked again when it says.
     pub(super) async fn send(&self, request: Request) -> Result<Reply, Failure> {
-        let limit = if request.method == Method::GET { READ } else { WRITE };
+        let limit = if request.method == Method::GET { READ_LIMIT } else { WRITE_LIMIT };
         // Held while waiting as well: a server that puts requests off is not sent more of them meanwhile.
         let _permit =
             self.permits.acquire().await.map_err(|error| failure::unavailable(error.to_string()))?;
@@ -230,10 +230,10 @@ impl Client {
         request: Request,
     ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, kube::Error>> + use<>, ApiFailure> {
         let built = request.build(self.user.as_ref())?;
-        match timeout(READ, self.kube.request_events(built)).await {
+        match timeout(READ_LIMIT, self.kube.request_events(built)).await {
             Ok(Ok(events)) => Ok(events),
             Ok(Err(error)) => Err(failure::of_kube(&error).into()),
-            Err(_) => Err(failure::unavailable(format!("no answer within {}s", READ.as_secs())).into()),
+            Err(_) => Err(failure::unavailable(format!("no answer within {}s", READ_LIMIT.as_secs())).into()),
         }
     }
 }

@@ -28,7 +28,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-pub use client::{Client, ConnectError, Target};
+pub use client::{Client, ConnectError, READ_LIMIT, Target, WRITE_LIMIT};
 pub use impersonate::{InvalidAccount, user_of};
 pub use index::Change;
 
