@@ -20,8 +20,9 @@ use crate::model::{self, Object};
 
 /// The namespace whose uid tells clusters apart.
 const IDENTITY_NAMESPACE: &str = "kube-system";
-/// How long to wait before a host is asked again whether it lets the key in.
-const ADMISSION_POLL: Duration = Duration::from_secs(3);
+/// How long to wait before a host is asked again whether it lets the key in. OpenSSH 9.8 and later hold 5 s against an
+/// address for each login that fails, and shut it out at 15 s.
+const ADMISSION_POLL: Duration = Duration::from_secs(10);
 
 /// A connection to the cluster that is set up.
 pub struct Target {
@@ -303,27 +304,25 @@ async fn admitted(
     let began = Instant::now();
     let failed = |problem: Problem| Failure { step: "deploy key", problems: vec![problem] };
     let mut is_shown = false;
-    let branches = loop {
+    let ask = async || {
         let (server, identity, known_hosts) =
             (url.clone(), stored.key.identity().clone(), stored.known_hosts.clone());
-        match blocking(move || ssh::branches(&server, &identity, &known_hosts)).await {
-            Ok(branches) => break branches,
-            Err(SshError::Denied { .. }) if began.elapsed() < plan.timeout => {
-                if !is_shown {
-                    let line = stored.key.public_line();
-                    progress.tell(Event::Note(format!(
-                        "add this public key at {} as one that may read:\n{line}",
-                        url.host
-                    )));
-                    is_shown = true;
-                }
-                let detail = format!("until {} lets the key in", url.known_as());
-                progress.tell(Event::Waiting { name: "deploy key", detail, since: began.elapsed() });
-            }
-            Err(error) => return Err(failed(error.into())),
-        }
-        tokio::time::sleep(ADMISSION_POLL).await;
+        blocking(move || ssh::branches(&server, &identity, &known_hosts)).await
     };
+    let tell = |since| {
+        if !is_shown {
+            let line = stored.key.public_line();
+            progress.tell(Event::Note(format!(
+                "add this public key at {} as one that may read:\n{line}",
+                url.host
+            )));
+            is_shown = true;
+        }
+        let detail = format!("until {} lets the key in", url.known_as());
+        progress.tell(Event::Waiting { name: "deploy key", detail, since });
+    };
+    let branches = wait::let_in(plan.timeout, ADMISSION_POLL, ask, tell).await;
+    let branches = branches.map_err(|error| failed(error.into()))?;
     let Some((_, commit)) = branches.iter().find(|(name, _)| *name == plan.branch) else {
         let known: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).take(5).collect();
         return Err(failed(Problem::NoBranch { branch: plan.branch.clone(), default: known.join("', '") }));

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::objects::{Change, Objects};
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
+use super::ssh::SshError;
 use crate::api::{Kind as _, Kustomization};
 use crate::model::{Object, ObjectId};
 use crate::overview::{Key, Overview, Row, State};
@@ -194,6 +195,27 @@ fn is_observed(object: &Object) -> bool {
     let generation = object.pointer("/metadata/generation").and_then(Value::as_i64);
     let observed = object.pointer("/status/observedGeneration").and_then(Value::as_i64);
     observed >= generation
+}
+
+/// Until a host lets the key in. Before each new question it is told since when.
+pub async fn let_in<T>(
+    timeout: Duration,
+    poll: Duration,
+    mut ask: impl AsyncFnMut() -> Result<T, SshError>,
+    mut tell: impl FnMut(Duration),
+) -> Result<T, SshError> {
+    let began = Instant::now();
+    let mut was_denied = false;
+    loop {
+        match ask().await {
+            Err(SshError::Denied { .. }) if began.elapsed() < timeout => was_denied = true,
+            // It was there a moment ago: a host may shut an address out for a while from which logins fail.
+            Err(SshError::Unreachable { .. }) if was_denied && began.elapsed() < timeout => {}
+            ended => return ended,
+        }
+        tell(began.elapsed());
+        tokio::time::sleep(poll).await;
+    }
 }
 
 /// Until the root Kustomization and all that it brings are ready, telling the tree as it fills in.

@@ -126,3 +126,25 @@ fn a_pod_that_does_not_run_says_why() {
     assert_eq!(pod(unscheduled).as_deref(), Some("pod p: 0/3 nodes are available"));
     assert_eq!(pod(json!({"conditions": [{"type": "Ready", "status": "True"}]})), None);
 }
+
+#[tokio::test]
+async fn a_host_that_shuts_the_address_out_after_a_denial_is_asked_on() {
+    let server = || "h".to_owned();
+    let denied = || Err(SshError::Denied { server: server() });
+    let unreachable = || Err(SshError::Unreachable { server: server(), message: "m".into() });
+    let host_key = || Err(SshError::HostKey { server: server() });
+    let minute = Duration::from_mins(1);
+    for (timeout, answers, ended, told) in [
+        (minute, vec![Ok(())], Ok(()), 0),
+        (minute, vec![denied(), unreachable(), unreachable(), Ok(())], Ok(()), 3),
+        (minute, vec![unreachable(), Ok(())], unreachable(), 0),
+        (minute, vec![denied(), host_key(), Ok(())], host_key(), 1),
+        (Duration::ZERO, vec![denied(), Ok(())], denied(), 0),
+    ] {
+        let mut answers = answers.into_iter();
+        let mut count = 0;
+        let ask = async || answers.next().unwrap();
+        let answer = let_in(timeout, Duration::ZERO, ask, |_| count += 1).await;
+        assert_eq!((answer, count), (ended, told));
+    }
+}

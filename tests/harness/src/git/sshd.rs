@@ -282,11 +282,23 @@ fn greeting(address: SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_sshd(dir: &RunDir, lifetime: Lifetime) -> anyhow::Result<Process> {
-    let program = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"]
+fn sshd() -> anyhow::Result<&'static str> {
+    ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"]
         .into_iter()
         .find(|path| Path::new(path).exists())
-        .context("there is no sshd: run tests/harness/scripts/install-tools.sh, or install openssh-server")?;
+        .context("there is no sshd: run tests/harness/scripts/install-tools.sh, or install openssh-server")
+}
+
+/// Whether an sshd shuts addresses out from which logins fail, as those of the tests do: from 9.8 on, by default. Earlier
+/// ones do not know the word for it.
+fn has_penalties(version: &str) -> bool {
+    let number = version.split("OpenSSH_").nth(1).unwrap_or_default();
+    let mut parts = number.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    matches!((parts.next(), parts.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (9, 8))
+}
+
+fn start_sshd(dir: &RunDir, lifetime: Lifetime) -> anyhow::Result<Process> {
+    let program = sshd()?;
     if is_root() {
         // Where sshd's unprivileged half is locked into; the service's start would have made it.
         std::fs::DirBuilder::new().recursive(true).mode(0o755).create("/run/sshd")?;
@@ -317,6 +329,12 @@ LogLevel VERBOSE
 ",
         dir.join("authorized_keys").display()
     );
+    // Some write it on standard output; those that do not know -V, in their complaint about it.
+    let asked = Command::new(sshd()?).arg("-V").output()?;
+    let version = [asked.stdout, asked.stderr].concat();
+    if has_penalties(&String::from_utf8_lossy(&version)) {
+        config.push_str("PerSourcePenalties no\n");
+    }
     config.extend(host_keys.iter().map(|&kind| format!("HostKey {}\n", host_key_path(dir, kind).display())));
     write_readable(&dir.join("sshd_config"), &config)
 }
@@ -349,4 +367,22 @@ fn login_user() -> anyhow::Result<String> {
 fn is_root() -> bool {
     // SAFETY: geteuid has no arguments and always succeeds.
     unsafe { libc::geteuid() == 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_penalties;
+
+    #[test]
+    fn penalties_came_with_9_8() {
+        for (version, has) in [
+            ("unknown option -- V\nOpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17\nusage: sshd", false),
+            ("OpenSSH_9.7p1", false),
+            ("OpenSSH_9.8, LibreSSL 3.9.2", true),
+            ("OpenSSH_10.0p2 Debian-7", true),
+            ("", false),
+        ] {
+            assert_eq!(has_penalties(version), has, "{version}");
+        }
+    }
 }
