@@ -64,6 +64,11 @@ pub async fn make(
     Ok(Stored { key, known_hosts, change })
 }
 
+/// Whether a Secret holds a private key.
+pub(super) fn has_key(secret: &Object) -> bool {
+    value(secret, "identity").is_some()
+}
+
 /// Under which title bootstrap registered the key of a Secret; `None` where it holds no key with a comment.
 pub(super) fn title(secret: &Object) -> Option<String> {
     comment_of(&value(secret, "identity.pub")?).map(ToOwned::to_owned)

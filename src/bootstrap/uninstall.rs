@@ -30,7 +30,7 @@ const LEASE: &str = "lockgate";
 pub struct Removal {
     /// The agent's namespace.
     pub namespace: String,
-    /// Also what was applied, the Secrets of the sources, and the namespace if it is ours.
+    /// Also what was applied, the Secrets with a key that bootstrap made, and the namespace if it is ours.
     pub purge: bool,
     /// How long the purge may take.
     pub timeout: Duration,
@@ -189,7 +189,7 @@ async fn remove_kinds(
     };
     let mut count = 0;
     let sources = all::<GitRepository>(objects).await?;
-    let secrets = secrets(objects, removal, &sources).await?;
+    let secrets = secrets(objects, removal).await?;
     for object in all::<Kustomization>(objects).await?.iter().chain(&sources) {
         objects.merge(object, &json!({"metadata": {"finalizers": null}})).await.map_err(failed(object))?;
         count += usize::from(objects.delete(object).await.map_err(failed(object))?);
@@ -198,23 +198,24 @@ async fn remove_kinds(
         count += usize::from(objects.delete(&object).await.map_err(failed(&object))?);
     }
     progress.done("kinds", began, format!("{count} objects removed"), Some(change(count > 0)));
-    if removal.purge {
-        remove_secrets(objects, removal, &secrets, progress).await?;
-    } else {
-        let note = format!("workloads, the namespace {} and its Secrets are left", removal.namespace);
-        progress.tell(Event::Note(note));
-    }
+    // Told before the Secrets go: nothing else knows of these keys.
     for note in secrets.iter().filter_map(|secret| registered(secret, &sources)) {
         progress.tell(Event::Note(note));
     }
+    if removal.purge {
+        return remove_secrets(objects, removal, &secrets, progress).await;
+    }
+    let note = format!("workloads, the namespace {} and its Secrets are left", removal.namespace);
+    progress.tell(Event::Note(note));
     Ok(())
 }
 
-/// The Secrets that bootstrap made for the sources.
-async fn secrets(objects: &Objects, removal: &Removal, sources: &[Object]) -> Result<Vec<Object>, Failure> {
+/// The Secrets with a key that bootstrap made. They are known by themselves and not by a source that reads them: those are
+/// gone where an earlier removal was cut off, or left the Secrets.
+async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, Failure> {
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
-    secrets.retain(|secret| sources.iter().any(|source| reads(source, secret)));
+    secrets.retain(secret::has_key);
     Ok(secrets)
 }
 
@@ -231,7 +232,8 @@ fn registered(secret: &Object, sources: &[Object]) -> Option<String> {
         .collect();
     let key = secret::title(secret)?;
     let urls = urls.into_iter().collect::<Vec<_>>().join(", ");
-    Some(format!("the deploy key \"{key}\" stays registered at {urls} until it is removed there"))
+    let place = if urls.is_empty() { "where it was let in" } else { &format!("at {urls}") };
+    Some(format!("the deploy key \"{key}\" stays registered {place} until it is removed there"))
 }
 
 /// Removes the Secrets, and the namespace where bootstrap made it.

@@ -8,7 +8,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use super::site::{PATH, Site, ended};
+use super::site::{PATH, Site, ended, killed_at};
 
 fn api(client: &kube::Client, group: &str, version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
     let gvk = GroupVersionKind::gvk(group, version, kind);
@@ -203,6 +203,34 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     let run = ended(site.lockgate(&["install"])).await;
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(run.stderr.contains("waiting") && run.stderr.contains("Namespace/flux-system is being deleted"));
+}
+
+/// A removal that was cut off, or left the Secrets, has taken the sources already: the key is found without them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
+    let site = Site::new().await;
+    // Without the label of ours, so that it stays.
+    site.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})).await;
+    assert!(killed_at(site.bootstrap(&[]), "✔ deploy key ").await);
+    let labels = json!({"app.kubernetes.io/part-of": "lockgate"});
+    for (name, labels, key) in [("theirs", json!({}), "identity"), ("no-key", labels, "text")] {
+        site.create(json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": name, "namespace": "flux-system", "labels": labels}, "stringData": {key: "x"},
+        }))
+        .await;
+    }
+    assert_eq!(ended(site.lockgate(&["uninstall"])).await.code, 0);
+    assert_eq!(site.secrets().await.len(), 3);
+    let run = ended(site.lockgate(&["uninstall", "--purge"])).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let key = &site.hub.keys()[0].title;
+    let told = format!("the deploy key \"{key}\" stays registered where it was let in until");
+    assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
+    assert!(!run.stderr.contains("nothing was changed"), "{}", run.stderr);
+    let left = site.secrets().await;
+    let names: Vec<&Value> = left.iter().map(|secret| &secret["metadata"]["name"]).collect();
+    assert_eq!(names, ["no-key", "theirs"]);
 }
 
 /// Whoever installs again at once waits until what was removed is gone.
