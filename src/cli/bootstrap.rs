@@ -185,7 +185,7 @@ async fn at_github(arguments: GithubArguments) -> Result<ExitCode, Error> {
         Error::from(Failure { step: "preflight", problems: vec![problem] })
     })?;
     drop(credentials);
-    let target = common.cluster.connect().await?;
+    let target = common.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
     let plan = common.plan();
     let mut printer = Printer::new(common.output);
     printer.heading(&format!("context   {}            token  {origin}", target.name));
@@ -202,7 +202,7 @@ async fn at_ssh_server(arguments: GitArguments) -> Result<ExitCode, Error> {
     if common.export {
         return export(&common, &url);
     }
-    let target: Target = common.cluster.connect().await?;
+    let target: Target = common.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
     let plan = common.plan();
     let mut printer = Printer::new(common.output);
     printer.heading(&format!("context   {}", target.name));

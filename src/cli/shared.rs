@@ -27,12 +27,20 @@ pub(super) struct ClusterArguments {
 impl ClusterArguments {
     /// The connection's description.
     pub(super) fn target(&self) -> cluster::Target {
-        cluster::Target { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() }
+        cluster::Target { kubeconfig: self.kubeconfig.clone(), context: self.context.clone(), withheld: &[] }
     }
 
     /// Connects. Nothing is asked yet.
     pub(super) async fn connect(&self) -> Result<Target, Error> {
-        let client = cluster::Client::connect(&self.target()).await;
+        self.connect_withholding(&[]).await
+    }
+
+    /// Connects, and keeps variables of the environment from the programs that the kubeconfig has run.
+    pub(super) async fn connect_withholding(
+        &self,
+        withheld: &'static [&'static str],
+    ) -> Result<Target, Error> {
+        let client = cluster::Client::connect(&cluster::Target { withheld, ..self.target() }).await;
         let client = client.map_err(|error| Error::unreachable(error.to_string()))?;
         Ok(Target { client, name: self.name() })
     }

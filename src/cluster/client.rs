@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::api::WatchEvent;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -54,6 +54,8 @@ pub struct Target {
     pub kubeconfig: Option<PathBuf>,
     /// A context of the kubeconfig. Without one, its current context.
     pub context: Option<String>,
+    /// Variables of the environment that no program gets to see which the kubeconfig has run for its credentials.
+    pub withheld: &'static [&'static str],
 }
 
 /// Why a cluster cannot be connected to.
@@ -145,6 +147,7 @@ impl Client {
             }
         };
         config.connect_timeout = Some(CONNECT);
+        withhold(&mut config.auth_info, target.withheld);
         Self::from_config(config)
     }
 
@@ -238,6 +241,22 @@ impl Client {
     }
 }
 
+/// Keeps variables from both kinds of programs that a kubeconfig can name: exec plugins and the older providers.
+fn withhold(user: &mut AuthInfo, variables: &[&str]) {
+    if variables.is_empty() {
+        return;
+    }
+    if let Some(plugin) = &mut user.exec {
+        plugin.drop_env.get_or_insert_default().extend(variables.iter().map(ToString::to_string));
+    }
+    if let Some(provider) = &mut user.auth_provider {
+        let list = provider.config.entry("cmd-drop-env".into()).or_default();
+        for variable in variables {
+            list.extend([" ", variable]);
+        }
+    }
+}
+
 /// A client that is not proxied: with TCP keepalive, so that a watch notices a dead peer, and with few idle connections.
 fn direct(config: &kube::Config) -> Result<kube::Client, kube::Error> {
     let mut tcp = HttpConnector::new();
@@ -268,4 +287,32 @@ fn backoff(asked: Duration, attempt: u32) -> Duration {
     let base = asked.max(Duration::from_millis(100)) * 2_u32.pow(attempt.saturating_sub(1));
     let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
     base + base / 4 * u32::try_from(random % 100).unwrap_or(0) / 100
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn variables_are_kept_from_every_program_of_a_kubeconfig() {
+        let kept = |user: &Value| {
+            let mut user: AuthInfo = serde_json::from_value(user.clone()).unwrap();
+            withhold(&mut user, &["A", "B"]);
+            withhold(&mut user, &[]);
+            let provider = user.auth_provider.map(|provider| provider.config["cmd-drop-env"].clone());
+            (user.exec.and_then(|plugin| plugin.drop_env), provider)
+        };
+        let provider = |config: Value| json!({"auth-provider": {"name": "gcp", "config": config}});
+        let plugin = vec!["A".to_owned(), "B".to_owned()];
+        for (user, expected) in [
+            (json!({"exec": {"command": "x"}}), (Some(plugin), None)),
+            (provider(json!({"cmd-path": "x"})), (None, Some(" A B".to_owned()))),
+            (provider(json!({"cmd-drop-env": "C"})), (None, Some("C A B".to_owned()))),
+            (json!({"username": "u"}), (None, None)),
+        ] {
+            assert_eq!(kept(&user), expected, "{user}");
+        }
+    }
 }

@@ -270,6 +270,30 @@ async fn the_token_is_taken_from_where_it_is_safe() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("'gone' does not exist"));
 }
 
+/// S08: a program that the kubeconfig names is run, and the token is none of its business.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_of_the_kubeconfig_does_not_see_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "interactiveMode": "Never",
+            "args": ["-c", "env >\"$SEEN\"; echo '{\"status\": {\"token\": \"t\"}}'"],
+        }}}],
+    });
+    std::fs::write(file("kubeconfig"), kubeconfig.to_string()).unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_lockgate"));
+    command.args(["bootstrap", "github", "o/r", "--api-url", "http://127.0.0.1:1"]);
+    command.env("KUBECONFIG", file("kubeconfig")).env("SEEN", file("seen")).env("GITHUB_TOKEN", TOKEN);
+    let run = ended(command).await;
+    assert_eq!(run.code, 3, "{}", run.stderr);
+    let seen = std::fs::read_to_string(file("seen")).unwrap();
+    assert!(seen.contains("KUBERNETES_EXEC_INFO=") && !seen.contains(TOKEN), "{seen}");
+}
+
 fn without_token(site: &Site, more: &[&str]) -> tokio::process::Command {
     let mut command = site.bootstrap(more);
     command.env_remove("GITHUB_TOKEN");

@@ -49,7 +49,7 @@ impl Stage {
     pub(crate) async fn with(plane: &harness::ControlPlane, kubeconfig: PathBuf) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let namespace = format!("stage-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let target = Target { kubeconfig: Some(kubeconfig), context: None };
+        let target = Target { kubeconfig: Some(kubeconfig), ..Target::default() };
         let (cluster, changes) = Cluster::new(Client::connect(&target).await.unwrap());
         let kube = plane.client().await.unwrap();
         let stage = Self { cluster, changes, kube, namespace };
