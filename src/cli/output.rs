@@ -39,6 +39,17 @@ pub(super) fn is_live() -> bool {
     io::stderr().is_terminal() && !is_dumb() && std::env::var_os("CI").is_none()
 }
 
+/// How many columns standard error has; `None` where it is no terminal.
+pub(super) fn width() -> Option<usize> {
+    /// What a terminal has that does not say.
+    const USUAL: usize = 80;
+    let stderr = io::stderr();
+    stderr.is_terminal().then(|| {
+        let size = rustix::termios::tcgetwinsize(&stderr);
+        size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(USUAL)
+    })
+}
+
 /// How a command ends when it does not succeed.
 #[derive(Debug)]
 pub(super) struct Error {

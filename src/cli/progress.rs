@@ -15,7 +15,7 @@ use crate::overview::Key;
 
 /// The width of a step's name.
 const NAME_WIDTH: usize = 11;
-/// Where a line's time stands, on a terminal that is wide enough.
+/// Where a line's time ends, on a terminal that is wide enough.
 const TIME_COLUMN: usize = 96;
 
 /// How the progress is printed.
@@ -111,7 +111,7 @@ impl Printer {
             Event::Step { name, detail, change, took } => {
                 let change = change.map(|change| format!("  ({change})")).unwrap_or_default();
                 let text = format!("{} {name:NAME_WIDTH$} {detail}{change}", self.glyph("ready"));
-                self.line(&with_time(&text, *took), false);
+                self.line(&with_time(&text, *took, output::width()), false);
             }
             Event::Waiting { name, detail, since } => {
                 let news = format!("{name} {detail}");
@@ -136,7 +136,7 @@ impl Printer {
                 let glyph = self.glyph(state);
                 let text = format!("  {glyph} {:20} {}", key.1, first_line(detail));
                 let is_end = matches!(*state, "ready" | "suspended");
-                let text = if is_end { with_time(&text, *took) } else { text };
+                let text = if is_end { with_time(&text, *took, output::width()) } else { text };
                 self.line(&text, !is_end && *state != "failing");
             }
             Event::Note(text) => {
@@ -153,8 +153,7 @@ impl Printer {
         let _ = if self.is_open { write!(stderr, "\r\x1b[2K") } else { Ok(()) };
         self.is_open = open && self.live;
         let _ = if self.is_open {
-            let shown: String = text.chars().take(TIME_COLUMN).collect();
-            write!(stderr, "{shown}")
+            write!(stderr, "{}", cut(text, output::width()))
         } else {
             writeln!(stderr, "{text}")
         };
@@ -190,10 +189,36 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-fn with_time(text: &str, took: Duration) -> String {
+/// The text with its time at the end: in its column, or at the edge of a terminal that is narrower.
+fn with_time(text: &str, took: Duration, terminal: Option<usize>) -> String {
     let time = in_seconds(took);
-    let width = TIME_COLUMN.saturating_sub(text.chars().count() + time.len()).max(2);
-    format!("{text}{:width$}{time}", "")
+    let column = terminal.map_or(TIME_COLUMN, |width| TIME_COLUMN.min(width));
+    let used = marked(text).filter(|(_, is_shown)| *is_shown).count() + time.len();
+    let gap = column.saturating_sub(used).max(2);
+    format!("{text}{:gap$}{time}", "")
+}
+
+/// As much of a line as one row of the terminal takes, and a column less: in the last one some wrap already, and only one
+/// row can be drawn over. Colours take no room, and are switched off again by those that follow.
+fn cut(text: &str, terminal: Option<usize>) -> String {
+    let mut left = terminal.map_or(usize::MAX, |width| width.saturating_sub(1));
+    let fits = marked(text).filter(|(_, is_shown)| {
+        let fits = !is_shown || left > 0;
+        left -= usize::from(*is_shown && fits);
+        fits
+    });
+    fits.map(|(char, _)| char).collect()
+}
+
+/// The characters, each with whether it shows: those of a colour, from the escape to the `m`, do not.
+fn marked(text: &str) -> impl Iterator<Item = (char, bool)> {
+    let mut in_colour = false;
+    text.chars().map(move |char| {
+        in_colour |= char == '\x1b';
+        let is_shown = !in_colour;
+        in_colour &= char != 'm';
+        (char, is_shown)
+    })
 }
 
 fn in_seconds(duration: Duration) -> String {
@@ -250,10 +275,34 @@ mod tests {
 
     #[test]
     fn times_stand_in_a_column_and_never_touch_the_text() {
-        let line = with_time("short", Duration::from_millis(1240));
-        assert_eq!((line.chars().count(), line.ends_with("  1.2s")), (TIME_COLUMN, true));
+        let took = Duration::from_millis(1240);
+        let green = "\x1b[32m✔\x1b[0m short";
+        for (text, terminal, columns) in [
+            ("✔ short", None, TIME_COLUMN),
+            ("✔ short", Some(200), TIME_COLUMN),
+            ("✔ short", Some(80), 80),
+            (green, Some(80), 80 + green.chars().count() - "✔ short".chars().count()),
+            ("✔ short", Some(5), "✔ short  1.2s".chars().count()),
+        ] {
+            let line = with_time(text, took, terminal);
+            assert_eq!((line.chars().count(), line.ends_with("  1.2s")), (columns, true), "{terminal:?}");
+        }
         let long = "x".repeat(200);
-        assert_eq!(with_time(&long, Duration::from_secs(3)), format!("{long}  3.0s"));
+        assert_eq!(with_time(&long, took, Some(80)), format!("{long}  1.2s"));
+    }
+
+    #[test]
+    fn an_open_line_takes_one_row() {
+        for (text, terminal, expected) in [
+            ("12345", Some(6), "12345"),
+            ("12345", Some(5), "1234"),
+            ("\x1b[36m◎\x1b[0m 345", Some(5), "\x1b[36m◎\x1b[0m 34"),
+            ("\x1b[36m◎◎\x1b[0m", Some(2), "\x1b[36m◎\x1b[0m"),
+            ("12345", Some(0), ""),
+            ("12345", None, "12345"),
+        ] {
+            assert_eq!(cut(text, terminal), expected, "{text:?}");
+        }
     }
 
     #[test]
