@@ -69,6 +69,12 @@ impl SshUrl {
         format!("ssh://{}@{host}{port}{}", self.user, self.path)
     }
 
+    /// Another repository of the same server.
+    pub fn with_path(&self, path: &str) -> Result<Self, AddressError> {
+        let url = Self { path: path.into(), ..self.clone() };
+        url.check().map(|()| url)
+    }
+
     /// The name that `known_hosts` has for the server: `host`, or `[host]:port`.
     pub fn known_as(&self) -> String {
         if self.port == 22 { self.host.clone() } else { format!("[{}]:{}", self.host, self.port) }

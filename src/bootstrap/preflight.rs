@@ -26,7 +26,7 @@ pub struct ClusterFacts {
 /// What was found at GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryFacts {
-    /// `owner/name` as it is now.
+    /// `owner/name` as it is now: as asked for, unless it was renamed or transferred since.
     pub full_name: String,
     /// When the token expires, where it does.
     pub expires: Option<String>,
@@ -127,8 +127,13 @@ async fn no_account(objects: &Objects, namespace: &str, name: &str) -> Option<Pr
 
 /// Asks GitHub.
 pub async fn repository(github: &GitHub, branch: &str, path: &str) -> Result<RepositoryFacts, Vec<Problem>> {
+    let facts = github.facts().await;
+    let facts = facts.map_err(|error| vec![Problem::github(error, &github.repository)])?;
+    // GitHub takes a name in any case; only another one is a rename.
+    let is_same = facts.full_name.eq_ignore_ascii_case(&github.repository);
+    let full_name = if is_same { github.repository.clone() } else { facts.full_name };
+    let github = &github.called(&full_name);
     let problem = |error| Problem::github(error, &github.repository);
-    let facts = github.facts().await.map_err(|error| vec![problem(error)])?;
     let mut problems = Vec::new();
     let not_admin = || Problem::NotAdmin { repository: github.repository.clone() };
     if facts.admin == Some(false) {
@@ -172,7 +177,7 @@ pub async fn repository(github: &GitHub, branch: &str, path: &str) -> Result<Rep
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(RepositoryFacts { full_name: facts.full_name, expires: facts.expires, commit, folder })
+    Ok(RepositoryFacts { full_name, expires: facts.expires, commit, folder })
 }
 
 /// The rights that an installation needs, of the user who runs it.

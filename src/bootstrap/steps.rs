@@ -96,11 +96,15 @@ pub async fn github(
             return Err(Failure { step: "preflight", problems });
         }
     };
+    let is_renamed = repository.full_name != github.repository;
+    let (asked, github) = (url, &github.called(&repository.full_name));
+    let url = &asked.with_path(&format!("/{}", repository.full_name));
+    let url = url.as_ref().map_err(|error| at("preflight")(error.clone().into()))?;
     let sync = sync_of(plan, url, repository.folder.as_ref().map_or(&[][..], |folder| &folder.sources));
-    check_sync(&objects, &plan.installation, &sync).await?;
+    check_sync(&objects, &plan.installation, &sync, asked).await?;
     let detail = format!("cluster rights {0}/{0} · {1}", cluster.rights, describe(plan, &repository));
     progress.done("preflight", began, detail, None);
-    if repository.full_name != github.repository {
+    if is_renamed {
         progress.tell(Event::Note(format!("the repository is now called {}", repository.full_name)));
     }
 
@@ -132,7 +136,7 @@ pub async fn git(
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()).await;
     let cluster = cluster.map_err(|problems| Failure { step: "preflight", problems })?;
     let sync = sync_of(plan, url, &[]);
-    check_sync(&objects, &plan.installation, &sync).await?;
+    check_sync(&objects, &plan.installation, &sync, url).await?;
     progress.done("preflight", began, format!("cluster rights {0}/{0}", cluster.rights), None);
 
     let title = title(&objects, target, plan).await?;
@@ -169,8 +173,14 @@ fn sync_of(plan: &Plan, url: &SshUrl, sources: &[String]) -> Sync {
     }
 }
 
-/// Refuses to turn an existing sync to another repository or folder.
-async fn check_sync(objects: &Objects, installation: &Installation, sync: &Sync) -> Result<(), Failure> {
+/// Refuses to turn an existing sync to another repository or folder. `asked` is the address as the user knows it: where the
+/// repository was renamed since, the sync may still have it.
+async fn check_sync(
+    objects: &Objects,
+    installation: &Installation,
+    sync: &Sync,
+    asked: &SshUrl,
+) -> Result<(), Failure> {
     if installation.adopt {
         return Ok(());
     }
@@ -184,7 +194,9 @@ async fn check_sync(objects: &Objects, installation: &Installation, sync: &Sync)
         for (pointer, field) in [("/spec/url", "spec.url"), ("/spec/path", "spec.path")] {
             let (found, wanted) =
                 (live.text(pointer).unwrap_or_default(), wanted.text(pointer).unwrap_or_default());
-            if manifests::normal_path(found) != manifests::normal_path(wanted) {
+            let is = |wanted: &str| manifests::normal_path(found) == manifests::normal_path(wanted);
+            let is_same = is(wanted) || (field == "spec.url" && is(&asked.url()));
+            if !is_same {
                 let (found, wanted) = (found.to_owned(), wanted.to_owned());
                 problems.push(Problem::OtherSync { object: subject.clone(), field, found, wanted });
             }

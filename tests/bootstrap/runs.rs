@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
 use lockgate::bootstrap::key::identity_of;
 use serde_json::{Value, json};
 
@@ -200,6 +202,42 @@ async fn under_lockdown_the_shipped_rights_suffice() {
         .filter(|request| !["list", "watch"].contains(&request[0].as_str().unwrap()))
         .collect();
     assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// A repository that was renamed is set up under its present name, and so is a cluster that knew it by the earlier one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_is_known_by_its_earlier_name() {
+    let site = Site::new().await;
+    site.hub.add_earlier_name("barolab/infra", "barolab/foobar-infra");
+    let (api, host) = (site.hub.url(), format!("{}@{}", site.git.user(), site.git.address()));
+    let bootstrap = || {
+        let flags = ["--path", PATH, "--api-url", &api, "--ssh-host", &host];
+        let mut command = site.lockgate(&[&["bootstrap", "github", "barolab/infra"][..], &flags].concat());
+        command.env("GITHUB_TOKEN", TOKEN);
+        command
+    };
+    let url_of = |name: &str| format!("ssh://{host}/{name}");
+    let urls = async || {
+        let all = site.all("source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories").await;
+        all.into_iter().map(|source| source["spec"]["url"].clone()).collect::<Vec<_>>()
+    };
+    let (run, _agent) = site.with_agent(bootstrap(), &[]).await;
+    assert!(run.stderr.contains("the repository is now called barolab/foobar-infra"), "{}", run.stderr);
+    assert_eq!(urls().await, [url_of("barolab/foobar-infra")]);
+    let keys = site.hub.keys();
+    assert!(keys.len() == 1 && keys[0].repo == "barolab/foobar-infra", "{keys:?}");
+    let again = ended(bootstrap()).await;
+    assert!(again.code == 0 && again.stderr.contains("nothing was changed"), "{}", again.stderr);
+
+    let patch = Patch::Merge(json!({"spec": {"url": url_of("barolab/infra")}}));
+    let gvk = GroupVersionKind::gvk("source.toolkit.fluxcd.io", "v1", "GitRepository");
+    let resource = ApiResource::from_gvk_with_plural(&gvk, "gitrepositories");
+    let client = site.plane.client().await.unwrap();
+    let sources: Api<DynamicObject> = Api::namespaced_with(client, "flux-system", &resource);
+    sources.patch("foobar-infra", &PatchParams::default(), &patch).await.unwrap();
+    let mended = ended(bootstrap()).await;
+    assert_eq!(mended.code, 0, "{}", mended.stderr);
+    assert_eq!(urls().await, [url_of("barolab/foobar-infra")]);
 }
 
 /// B05: two clusters, one repository, one folder.

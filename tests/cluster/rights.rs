@@ -90,7 +90,8 @@ async fn an_agent_that_may_not_watch_says_so_and_applies() {
         json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch"]}]);
     account(&stage, "agent", rules).await;
     let kubeconfig = plane.service_account_kubeconfig(&stage.namespace, "agent").await.unwrap();
-    let client = Client::connect(&Target { kubeconfig: Some(kubeconfig), ..Target::default() }).await.unwrap();
+    let client =
+        Client::connect(&Target { kubeconfig: Some(kubeconfig), ..Target::default() }).await.unwrap();
     let (agent, _changes) = Cluster::new(client);
     let mine = stage.config_map("mine", json!({}));
     apply(&agent, &mine).await;
@@ -115,7 +116,8 @@ async fn all_missing_rights_are_told_at_once() {
     let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]);
     account(&stage, "poor", rules).await;
     let kubeconfig = plane.service_account_kubeconfig(&stage.namespace, "poor").await.unwrap();
-    let client = Client::connect(&Target { kubeconfig: Some(kubeconfig), ..Target::default() }).await.unwrap();
+    let client =
+        Client::connect(&Target { kubeconfig: Some(kubeconfig), ..Target::default() }).await.unwrap();
     let right = |verb: &str, group: &str, resource: &str, namespace: &str| Right {
         verb: verb.into(),
         group: group.into(),

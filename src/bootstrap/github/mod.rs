@@ -145,6 +145,14 @@ impl GitHub {
         Ok(Self { client, address, is_app, repository: repository.into() })
     }
 
+    /// The same under the name that the repository has now. GitHub redirects what is asked under an earlier name; what is
+    /// to be written it only sends away.
+    #[must_use]
+    pub fn called(&self, full_name: &str) -> Self {
+        let (client, address) = (self.client.clone(), self.address.clone());
+        Self { client, address, is_app: self.is_app, repository: full_name.into() }
+    }
+
     /// What GitHub says of the repository and of the token.
     pub async fn facts(&self) -> Result<Facts, GitHubError> {
         let (headers, body) = self.request(Method::GET, &self.route(""), None).await?;

@@ -84,6 +84,8 @@ struct State {
     apps: BTreeSet<(String, u64)>,
     private: BTreeSet<String>,
     archived: BTreeSet<String>,
+    /// Earlier names of repositories, and what these are called now.
+    renamed: Vec<(String, String)>,
     keys: Vec<DeployKey>,
     last_id: u64,
     faults: Vec<faults::Planned>,
@@ -144,6 +146,11 @@ impl GitHub {
     /// Marks a repository as archived.
     pub fn set_archived(&self, repo: &str) {
         lock(&self.shared.state).archived.insert(repo.to_owned());
+    }
+
+    /// Knows an earlier name of a repository, from which it was renamed or transferred.
+    pub fn add_earlier_name(&self, earlier: &str, repo: &str) {
+        lock(&self.shared.state).renamed.push((earlier.to_owned(), repo.to_owned()));
     }
 
     /// Answers requests of a method (empty for any) whose path holds a text with a fault, `times` times (`None` for ever).

@@ -116,13 +116,40 @@ impl Call<'_> {
             }),
             (_, ["repos", owner, name, rest @ ..]) => {
                 let name = format!("{owner}/{name}");
-                match self.visible(&name)? {
+                match (self.visible(&name)?, self.moved(&name, rest)) {
+                    (Some(repo), _) => self.repository(&repo, rest),
+                    (None, Some(redirect)) => Ok(redirect),
+                    (None, None) => Ok(not_found()),
+                }
+            }
+            (_, ["repositories", number, rest @ ..]) => {
+                let number: usize = number.parse()?;
+                let name = lock(&self.shared.state).renamed.get(number).map(|(_, name)| name.clone());
+                match self.visible(&name.unwrap_or_default())? {
                     Some(repo) => self.repository(&repo, rest),
                     None => Ok(not_found()),
                 }
             }
             _ => Ok(not_found()),
         }
+    }
+
+    /// Where a repository is that has another name now: named by its number, with which any method but GET is to be tried
+    /// again as it is.
+    fn moved(&self, earlier: &str, rest: &[&str]) -> Option<Response> {
+        let number = lock(&self.shared.state).renamed.iter().position(|(name, _)| name == earlier)?;
+        let mut url = format!("{}/repositories/{number}", lock(&self.shared.address));
+        for part in rest {
+            url.extend(["/", part]);
+        }
+        if !self.request.query.is_empty() {
+            url.extend(["?", &self.request.query]);
+        }
+        let (code, message) = match self.request.method.as_str() {
+            "GET" => (301, "Moved Permanently"),
+            _ => (307, "Temporary Redirect"),
+        };
+        Some(refusal(code, message, &[("location", &url)]))
     }
 
     /// A repository, unless it is private and the caller unknown.
