@@ -2,146 +2,81 @@
 
 use std::str::FromStr;
 
-use ssh_key::known_hosts::{Entry, HostPatterns};
 use ssh_key::{HashAlg, PublicKey};
 
 use super::key;
+use crate::source::SourceError;
+use crate::source::git::ssh::DEFAULT_USER;
+use crate::source::git::{GitUrl, KnownHosts, Scheme};
 
-/// A repository's address over SSH.
+/// A repository's address over SSH, as the agent reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshUrl {
-    /// The user; `git` nearly everywhere.
-    pub user: String,
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// Port; 22 unless the URL says otherwise.
-    pub port: u16,
-    /// Path of the repository, with its leading slash.
-    pub path: String,
+    git: GitUrl,
+    /// The path as it was written, with what is escaped in it.
+    path: String,
 }
 
 /// An address that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
+    /// Not one of a repository.
+    #[error("{0}")]
+    Invalid(#[from] SourceError),
     /// Not `ssh://`.
     #[error("'{0}' is not of the form ssh://user@host[:port]/path")]
-    NotSsh(String),
-    /// `git@host:path`, which the Flux API does not take.
-    #[error("'{given}' is the short form of an address; write {long}")]
-    ShortForm {
-        /// As given.
-        given: String,
-        /// The same address as a URL.
-        long: String,
-    },
-    /// A part that a program might take for an option, or that holds a password.
-    #[error("the {part} of the address is not allowed: {reason}")]
-    Unsafe {
-        /// `user`, `host` or `path`.
-        part: &'static str,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    NotSsh(GitUrl),
 }
 
 impl FromStr for SshUrl {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let Some(rest) = text.strip_prefix("ssh://") else { return Err(not_ssh(text)) };
-        let (authority, path) = rest.split_once('/').ok_or_else(|| not_ssh(text))?;
-        let (user, address) = authority.rsplit_once('@').unwrap_or(("git", authority));
-        if user.contains(':') {
-            return Err(AddressError::Unsafe { part: "user", reason: "it holds a password" });
+        let git = GitUrl::parse(text)?;
+        if git.scheme() != Scheme::Ssh {
+            return Err(AddressError::NotSsh(git));
         }
-        let (host, port) = split_port(address).ok_or_else(|| not_ssh(text))?;
-        let url = Self { user: user.into(), host, port, path: format!("/{path}") };
-        url.check()?;
-        Ok(url)
+        // Past the scheme, the empty part behind it and the host.
+        let path = text.splitn(4, '/').nth(3).unwrap_or_default();
+        Ok(Self { git, path: format!("/{path}") })
     }
 }
 
 impl SshUrl {
+    /// The address as the agent reads it.
+    pub const fn git(&self) -> &GitUrl {
+        &self.git
+    }
+
+    /// The user; `git` unless the address names one.
+    pub fn user(&self) -> &str {
+        self.git.user().unwrap_or(DEFAULT_USER)
+    }
+
     /// The URL as the API takes it.
     pub fn url(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let port = if self.port == 22 { String::new() } else { format!(":{}", self.port) };
-        format!("ssh://{}@{host}{port}{}", self.user, self.path)
+        format!("{}{}", self.server(), self.path)
     }
 
     /// Another repository of the same server.
     pub fn with_path(&self, path: &str) -> Result<Self, AddressError> {
-        let url = Self { path: path.into(), ..self.clone() };
-        url.check().map(|()| url)
+        format!("{}{path}", self.server()).parse()
+    }
+
+    fn server(&self) -> String {
+        format!("ssh://{}@{}", self.user(), self.git.authority())
     }
 
     /// The name that `known_hosts` has for the server: `host`, or `[host]:port`.
     pub fn known_as(&self) -> String {
-        if self.port == 22 { self.host.clone() } else { format!("[{}]:{}", self.host, self.port) }
+        let (host, port) = (self.git.host(), self.git.port());
+        if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") }
     }
 
-    /// The last part of the path without `.git`.
-    pub fn name(&self) -> &str {
-        let last = self.path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        last.strip_suffix(".git").unwrap_or(last)
+    /// The keys that some `known_hosts` vouch for at this server.
+    pub fn keys_in<'k>(&self, known_hosts: &'k KnownHosts) -> Vec<&'k PublicKey> {
+        known_hosts.lookup(self.git.host(), self.git.port()).into_accepted()
     }
-
-    fn check(&self) -> Result<(), AddressError> {
-        let plain = |text: &str, extra: &str| {
-            !text.is_empty()
-                && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c) || extra.contains(c))
-        };
-        for (part, text, extra) in [("user", &self.user, "+"), ("host", &self.host, ":")] {
-            if !plain(text, extra) {
-                return Err(AddressError::Unsafe {
-                    part,
-                    reason: "it holds characters that names do not have",
-                });
-            }
-            if text.starts_with('-') {
-                return Err(AddressError::Unsafe { part, reason: "it begins with '-', as an option does" });
-            }
-        }
-        if self.path.len() < 2 || self.path.chars().any(char::is_control) {
-            return Err(AddressError::Unsafe {
-                part: "path",
-                reason: "it is empty or holds control characters",
-            });
-        }
-        Ok(())
-    }
-}
-
-fn not_ssh(text: &str) -> AddressError {
-    if let (false, Some((address, path))) = (text.contains("://"), text.split_once(':')) {
-        let user = if address.contains('@') { "" } else { "git@" };
-        let long = format!("ssh://{user}{address}/{}", path.trim_start_matches('/'));
-        return AddressError::ShortForm { given: text.into(), long };
-    }
-    // What stands before the host may be a password.
-    let shown = match text.split_once("://") {
-        Some((scheme, rest)) => {
-            format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
-        }
-        None => text.into(),
-    };
-    AddressError::NotSsh(shown)
-}
-
-/// Splits `host`, `host:port`, `[v6]` or `[v6]:port`.
-pub(super) fn split_port(address: &str) -> Option<(String, u16)> {
-    let (host, port) = match address.strip_prefix('[') {
-        Some(rest) => {
-            let (host, after) = rest.split_once(']')?;
-            (host, if after.is_empty() { None } else { Some(after.strip_prefix(':')?) })
-        }
-        None => match address.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (address, None),
-        },
-    };
-    let port = port.map_or(Ok(22), str::parse).ok()?;
-    (!host.is_empty() && port > 0).then(|| (host.into(), port))
 }
 
 /// The line of a `known_hosts` file that ties a key to a server.
@@ -157,23 +92,10 @@ pub fn lines(url: &SshUrl, published: &[String]) -> Vec<String> {
     keys.filter_map(|key| line(url, &key)).collect()
 }
 
-/// Whether a `known_hosts` text says anything of the server. Hashed names and patterns count, since only the agent's
-/// matcher can tell.
-pub fn covers(known_hosts: &str, url: &SshUrl) -> bool {
-    let name = url.known_as();
-    let entries = known_hosts.lines().filter_map(|line| line.trim().parse::<Entry>().ok());
-    entries.into_iter().any(|entry| match entry.host_patterns() {
-        HostPatterns::Patterns(patterns) => {
-            patterns.iter().any(|pattern| *pattern == name || pattern.contains(['*', '?']))
-        }
-        HostPatterns::HashedName { .. } => true,
-    })
-}
-
-/// The short names of the key types in `known_hosts` lines, each once: `ed25519 ecdsa rsa`.
-pub fn kinds(lines: &[String]) -> String {
-    let mut kinds: Vec<&str> = Vec::new();
-    for kind in lines.iter().filter_map(|line| line.split_ascii_whitespace().nth(1)).map(key::short_name) {
+/// The short names of the types of keys, each once: `ed25519 ecdsa rsa`.
+pub fn kinds(keys: &[&PublicKey]) -> String {
+    let mut kinds: Vec<String> = Vec::new();
+    for kind in keys.iter().map(|key| key::short_name(key.algorithm().as_str()).to_owned()) {
         if !kinds.contains(&kind) {
             kinds.push(kind);
         }
@@ -181,14 +103,9 @@ pub fn kinds(lines: &[String]) -> String {
     kinds.join(" ")
 }
 
-/// `ed25519 SHA256:…` of each line.
-pub fn fingerprints(lines: &[String]) -> Vec<String> {
-    let entries = lines.iter().filter_map(|line| line.parse::<Entry>().ok());
-    let describe = |entry: Entry| {
-        let key = entry.public_key();
-        format!("{} {}", key::short_name(key.algorithm().as_str()), key.fingerprint(HashAlg::Sha256))
-    };
-    entries.map(describe).collect()
+/// `ed25519 SHA256:…` of a key.
+pub fn fingerprint(key: &PublicKey) -> String {
+    format!("{} {}", key::short_name(key.algorithm().as_str()), key.fingerprint(HashAlg::Sha256))
 }
 
 #[cfg(test)]
@@ -198,38 +115,32 @@ mod tests {
 
     #[test]
     fn addresses_are_read_and_written() {
-        for (text, host, port, known_as, name) in [
-            ("ssh://git@github.com/o/r", "github.com", 22, "github.com", "r"),
-            ("ssh://git@127.0.0.1:2222/o/r.git", "127.0.0.1", 2222, "[127.0.0.1]:2222", "r"),
-            ("ssh://a@[::1]:2222/r", "::1", 2222, "[::1]:2222", "r"),
+        for (text, user, known_as, path) in [
+            ("ssh://git@github.com/o/r", "git", "github.com", "/o/r"),
+            ("ssh://git@127.0.0.1:2222/o/r.git", "git", "[127.0.0.1]:2222", "/o/r.git"),
+            ("ssh://a@[::1]:2222/r", "a", "[::1]:2222", "/r"),
+            ("ssh://me@host/~me/a%20repository", "me", "host", "/~me/a repository"),
         ] {
             let url: SshUrl = text.parse().unwrap();
-            assert_eq!(
-                (url.host.as_str(), url.port, url.known_as().as_str(), url.name()),
-                (host, port, known_as, name)
-            );
+            assert_eq!((url.user(), url.known_as().as_str(), url.git().path()), (user, known_as, path));
             assert_eq!(url.url(), text);
         }
-        assert_eq!("ssh://host/r".parse::<SshUrl>().unwrap().url(), "ssh://git@host/r");
+        let url: SshUrl = "ssh://host:22/r".parse().unwrap();
+        assert_eq!(url.url(), "ssh://git@host/r");
+        assert_eq!(url.with_path("/o/new").unwrap().url(), "ssh://git@host/o/new");
+        assert!(url.with_path("/../r").is_err());
     }
 
     #[test]
     fn what_could_be_taken_for_something_else_is_refused() {
         for (text, message) in [
-            ("git@github.com:o/r.git", "write ssh://git@github.com/o/r.git"),
-            ("github.com:o/r", "write ssh://git@github.com/o/r"),
-            ("https://github.com/o/r", "not of the form"),
-            ("ssh://-oProxyCommand=x/r", "the host of the address is not allowed"),
-            ("ssh://-o@host/r", "the user of the address is not allowed: it begins with '-'"),
-            ("ssh://me:hunter2@host/r", "it holds a password"),
-            ("ssh://host:0/r", "not of the form"),
-            ("ssh://host:x/r", "not of the form"),
-            ("ssh://ho st/r", "the host of the address is not allowed"),
-            ("ssh://host/", "the path of the address is not allowed"),
-            ("ssh://host", "not of the form"),
-            ("https://me:hunter2@host/r", "'https://host/r' is not of the form"),
-            ("file:///etc", "not of the form"),
-            ("ext::sh -c x", "short form"),
+            ("git@github.com:o/r.git", "write \"ssh://git@github.com/o/r.git\""),
+            ("github.com:o/r", "write \"ssh://git@github.com/o/r\""),
+            ("https://me@github.com/o/r", "'https://github.com/o/r' is not of the form ssh://"),
+            ("ssh://-oProxyCommand=x/r", "begins with '-'"),
+            ("ssh://me:hunter2@host/r", "a password in the address"),
+            ("https://me:hunter2@host/r", "a password in the address"),
+            ("file:///etc", "'file' is not allowed"),
         ] {
             let error = text.parse::<SshUrl>().unwrap_err().to_string();
             assert!(error.contains(message) && !error.contains("hunter2"), "{text}: {error}");
@@ -244,11 +155,11 @@ mod tests {
         let lines = lines(&url, &published);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].starts_with("[127.0.0.1]:2222 ssh-ed25519 AAAA"), "{lines:?}");
-        assert_eq!(kinds(&lines), "ed25519 ecdsa");
-        assert!(fingerprints(&lines)[0].starts_with("ed25519 SHA256:"));
-        assert!(covers(&lines.join("\n"), &url));
+        let known = KnownHosts::parse(&lines.join("\n"));
+        let keys = url.keys_in(&known);
+        assert_eq!(kinds(&keys), "ed25519 ecdsa");
+        assert!(fingerprint(keys[0]).starts_with("ed25519 SHA256:"));
         let other: SshUrl = "ssh://git@127.0.0.1:2223/r".parse().unwrap();
-        assert!(!covers(&lines.join("\n"), &other));
-        assert!(!covers("", &url));
+        assert!(other.keys_in(&known).is_empty());
     }
 }

@@ -7,6 +7,7 @@ use ssh_key::{EcdsaCurve, HashAlg, LineEnding, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::model::Secret;
+use crate::source::git::Identity;
 
 /// The kind of key to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -67,9 +68,11 @@ pub enum KeyError {
     /// The library could not make a key.
     #[error("no key could be made: {0}")]
     Make(String),
-    /// Neither `identity` nor `identity.pub` can be read.
-    #[error("neither 'identity' nor 'identity.pub' is an SSH key: {0}")]
-    Unreadable(String),
+    /// An encrypted PEM key without `identity.pub`.
+    #[error(
+        "'identity' is encrypted in a form that does not tell its public half, and 'identity.pub' is no public key"
+    )]
+    NoPublicHalf,
 }
 
 /// A private key and its public half.
@@ -89,16 +92,11 @@ impl KeyPair {
         Ok(Self { identity: Secret::new(text.as_str().to_owned()), public: private.public_key().clone() })
     }
 
-    /// A key that exists already. Forms that only libssh2 reads (PEM) need the public half beside them.
-    pub fn existing(identity: Secret<String>, public_line: Option<&str>) -> Result<Self, KeyError> {
-        match PrivateKey::from_openssh(identity.expose()) {
-            Ok(private) => Ok(Self { public: private.public_key().clone(), identity }),
-            Err(error) => {
-                let public = public_line.and_then(|line| PublicKey::from_openssh(line.trim()).ok());
-                let public = public.ok_or_else(|| KeyError::Unreadable(error.to_string()))?;
-                Ok(Self { identity, public })
-            }
-        }
+    /// A key that exists already. The encrypted PEM forms need the public half beside them.
+    pub fn existing(identity: &Identity, public_line: Option<&str>) -> Result<Self, KeyError> {
+        let beside = || PublicKey::from_openssh(public_line?.trim()).ok();
+        let public = identity.public().cloned().or_else(beside).ok_or(KeyError::NoPublicHalf)?;
+        Ok(Self { identity: identity.pem().clone(), public })
     }
 
     /// The private key in OpenSSH or PEM form.
@@ -145,7 +143,8 @@ mod tests {
     fn every_algorithm_makes_a_key_that_reads_back() {
         for (name, algorithm) in Algorithm::NAMES {
             let made = KeyPair::generate(algorithm, "lockgate test").unwrap();
-            let read = KeyPair::existing(made.identity().clone(), None).unwrap();
+            let identity = Identity::parse(made.identity().expose(), None).unwrap();
+            let read = KeyPair::existing(&identity, None).unwrap();
             assert_eq!(made.public_line(), read.public_line(), "{name}");
             assert!(made.public_line().ends_with(" lockgate test"), "{}", made.public_line());
             assert_eq!(name.parse::<Algorithm>().unwrap().to_string(), name);
@@ -159,14 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pem_key_needs_its_public_half() {
+    fn an_encrypted_pem_key_needs_its_public_half() {
         let pem =
-            Secret::new("-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n".to_owned());
+            "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMHcC\n-----END EC PRIVATE KEY-----\n";
+        let identity = Identity::parse(pem, Some("open sesame")).unwrap();
         let public = KeyPair::generate(Algorithm::EcdsaP256, "x").unwrap().public_line();
-        assert_eq!(KeyPair::existing(pem.clone(), Some(&public)).unwrap().public_line(), public);
-        let error = KeyPair::existing(pem, None).unwrap_err().to_string();
-        assert!(error.starts_with("neither 'identity' nor 'identity.pub' is an SSH key"), "{error}");
-        assert!(!error.contains("MHcC"), "{error}");
+        assert_eq!(KeyPair::existing(&identity, Some(&public)).unwrap().public_line(), public);
+        for line in [None, Some("junk")] {
+            assert_eq!(KeyPair::existing(&identity, line).unwrap_err(), KeyError::NoPublicHalf);
+        }
     }
 
     #[test]

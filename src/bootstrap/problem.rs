@@ -216,8 +216,13 @@ impl Problem {
             Self::OtherSync { .. } => {
                 "give the same address and path, name another with --name, or change it with --adopt".into()
             }
-            Self::Ssh(SshError::HostKey { .. }) => {
-                "if the server's key has changed rightly, run again with --replace-secret".into()
+            Self::Ssh(SshError::HostKey(_)) => {
+                "compare with what the server's owner publishes; --replace-secret makes the Secret anew, with another key \
+                 of ours to be let in"
+                    .into()
+            }
+            Self::Ssh(SshError::Identity { .. }) => {
+                "put the password of the key into 'password' of the Secret, or name another with --secret-name".into()
             }
             Self::Ssh(SshError::Repository { .. }) => {
                 "check the path of the address, and what the key may read".into()
@@ -249,7 +254,7 @@ impl Problem {
             | Self::Secret { .. }
             | Self::OtherSync { .. }
             | Self::Elsewhere { .. }
-            | Self::Ssh(SshError::HostKey { .. }) => Class::Refused,
+            | Self::Ssh(SshError::HostKey(_)) => Class::Refused,
             Self::GitHub { .. }
             | Self::NotAdmin { .. }
             | Self::NoBranch { .. }

@@ -2,14 +2,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::hosts::{self, SshUrl};
+use super::hosts::SshUrl;
 use super::key::{Algorithm, KeyPair, comment_of};
 use super::objects::{Change, Objects};
 use super::problem::Problem;
 use crate::model::{Object, Secret};
+use crate::source::SourceError;
+use crate::source::git::{Credentials, SecretData, SshCredentials};
 
 /// Which Secret, and what goes into it when it is made.
 #[derive(Debug, Clone)]
@@ -31,8 +33,8 @@ pub struct Wanted<'w> {
 pub struct Stored {
     /// The key.
     pub key: KeyPair,
-    /// The lines of `known_hosts` that it holds.
-    pub known_hosts: Vec<String>,
+    /// The same as the agent takes it, and whom it trusts.
+    pub credentials: SshCredentials,
     /// What was done to have it.
     pub change: Change,
 }
@@ -55,13 +57,14 @@ pub async fn existing(
 pub async fn make(
     objects: &Objects,
     wanted: &Wanted<'_>,
-    known_hosts: Vec<String>,
+    known_hosts: &[String],
+    url: &SshUrl,
 ) -> Result<Stored, Problem> {
     let key = KeyPair::generate(wanted.algorithm, wanted.comment)?;
-    let object = filled(wanted, &key, &known_hosts)?;
+    let object = filled(wanted, &key, known_hosts)?;
     let written = if wanted.replace { objects.put(&object).await } else { objects.create(&object).await };
     let change = written.map_err(|failure| Problem::cluster(format!("Secret {}", name(wanted)), failure))?;
-    Ok(Stored { key, known_hosts, change })
+    Ok(Stored { change, ..read(&object, wanted, url)? })
 }
 
 /// Whether a Secret holds a private key.
@@ -80,17 +83,28 @@ fn value(secret: &Object, key: &str) -> Option<String> {
     String::from_utf8(bytes.to_vec()).ok()
 }
 
+/// What a Secret holds, judged as the agent will judge it.
 fn read(live: &Object, wanted: &Wanted<'_>, url: &SshUrl) -> Result<Stored, Problem> {
     let problem = |reason: &str| Problem::Secret { name: name(wanted), reason: reason.into() };
-    let identity = value(live, "identity")
-        .ok_or_else(|| problem("has no 'identity', the private key of an SSH key pair"))?;
-    let known_hosts = value(live, "known_hosts").unwrap_or_default();
-    if !hosts::covers(&known_hosts, url) {
+    let source = format!("Secret {}", name(wanted));
+    let credentials = match Credentials::read(url.git(), Some((&source, &data(live)))) {
+        Ok(Credentials::Ssh(credentials)) => *credentials,
+        Ok(Credentials::None | Credentials::Http(_)) => return Err(problem("it is not one for SSH")),
+        Err(SourceError::Credentials { problem: reason, .. }) => return Err(problem(&reason)),
+        Err(other) => return Err(problem(&other.to_string())),
+    };
+    if url.keys_in(&credentials.known_hosts).is_empty() {
         return Err(problem(&format!("its 'known_hosts' says nothing of {}", url.known_as())));
     }
-    let key = KeyPair::existing(Secret::new(identity), value(live, "identity.pub").as_deref())?;
-    let known_hosts = known_hosts.lines().map(ToOwned::to_owned).collect();
-    Ok(Stored { key, known_hosts, change: Change::Unchanged })
+    let key = KeyPair::existing(&credentials.identity, value(live, "identity.pub").as_deref())?;
+    Ok(Stored { key, credentials, change: Change::Unchanged })
+}
+
+fn data(secret: &Object) -> SecretData {
+    let entries = secret.pointer("/data").and_then(Value::as_object).into_iter().flatten();
+    let decoded = entries
+        .filter_map(|(key, value)| Some((key.clone(), Secret::new(STANDARD.decode(value.as_str()?).ok()?))));
+    decoded.collect()
 }
 
 fn filled(wanted: &Wanted<'_>, key: &KeyPair, known_hosts: &[String]) -> Result<Object, Problem> {
@@ -126,6 +140,9 @@ fn name(wanted: &Wanted<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ssh_key::{LineEnding, PrivateKey};
+
+    use super::super::hosts;
     use super::*;
 
     const WANTED: Wanted<'static> =
@@ -135,10 +152,14 @@ mod tests {
         "ssh://git@example.org/r".parse().unwrap()
     }
 
-    fn secret(edit: impl FnOnce(&mut serde_json::Value)) -> Object {
+    fn line() -> String {
         let key = KeyPair::generate(Algorithm::Ed25519, "c").unwrap();
-        let lines = hosts::lines(&url(), &[key.public_line()]);
-        filled(&WANTED, &key, &lines).unwrap().edit(edit).unwrap()
+        hosts::lines(&url(), &[key.public_line()]).remove(0)
+    }
+
+    fn secret(edit: impl FnOnce(&mut Value)) -> Object {
+        let key = KeyPair::generate(Algorithm::Ed25519, "c").unwrap();
+        filled(&WANTED, &key, &[line()]).unwrap().edit(edit).unwrap()
     }
 
     #[test]
@@ -146,19 +167,63 @@ mod tests {
         let object = secret(|_| {});
         let stored = read(&object, &WANTED, &url()).unwrap();
         assert_eq!(stored.change, Change::Unchanged);
-        assert!(stored.key.public_line().starts_with("ssh-ed25519 "));
-        assert_eq!(stored.known_hosts.len(), 1);
+        assert!(
+            stored.key.public_line().starts_with("ssh-ed25519 ") && stored.key.public_line().ends_with(" c")
+        );
+        assert_eq!(url().keys_in(&stored.credentials.known_hosts).len(), 1);
+    }
+
+    #[test]
+    fn every_line_that_the_agent_takes_will_do() {
+        let (_, key) = line().split_once(' ').map(|(host, key)| (host.to_owned(), key.to_owned())).unwrap();
+        // `ssh-keygen -H` made it of `example.org`.
+        let hashed = "|1|U4Z8YiICOIhRMhEzDR026jleXCo=|EJMueuVGG6LVx1yVCnUcPSL/IDo=";
+        for (names, is_known) in [
+            ("example.org", true),
+            ("example.org,192.0.2.1", true),
+            ("*.org", true),
+            ("*.com", false),
+            (hashed, true),
+            (&hashed.replace("|1|U4Z8", "|1|U4Z9"), false),
+        ] {
+            let text = STANDARD.encode(format!("# of the house\n{names} {key} a comment\n"));
+            let object = secret(|value| value["data"]["known_hosts"] = text.into());
+            assert_eq!(read(&object, &WANTED, &url()).is_ok(), is_known, "{names}");
+        }
+    }
+
+    #[test]
+    fn an_encrypted_key_is_read_with_its_password() {
+        let key = KeyPair::generate(Algorithm::Ed25519, "c").unwrap();
+        let plain = PrivateKey::from_openssh(key.identity().expose()).unwrap();
+        let encrypted = plain.encrypt(&mut rand_core::OsRng, "open sesame").unwrap();
+        let text = STANDARD.encode(encrypted.to_openssh(LineEnding::LF).unwrap().as_bytes());
+        let with = |password: Value| {
+            let object = secret(|value| {
+                value["data"]["identity"] = text.clone().into();
+                value["data"]["password"] = password;
+            });
+            read(&object, &WANTED, &url()).map(|stored| stored.key.public_line())
+        };
+        assert_eq!(with(STANDARD.encode("open sesame\n").into()).unwrap(), key.public_line());
+        for (password, reason) in [
+            (Value::Null, "identity is encrypted and the Secret has no password"),
+            (STANDARD.encode("sesame").into(), "identity cannot be decrypted with password"),
+        ] {
+            let problem = with(password).unwrap_err();
+            assert_eq!(problem.to_string(), format!("the Secret n/s exists, and {reason}"));
+        }
     }
 
     #[test]
     fn a_secret_of_another_form_is_left_alone_and_told() {
         let text = |object: &Object| read(object, &WANTED, &url()).unwrap_err().to_string();
         let no_key = secret(|value| value["data"] = json!({"password": "aHVudGVyMg=="}));
-        assert_eq!(
-            text(&no_key),
-            "the Secret n/s exists, and has no 'identity', the private key of an SSH key pair"
-        );
-        let elsewhere = secret(|value| value["data"]["known_hosts"] = "".into());
+        assert_eq!(text(&no_key), "the Secret n/s exists, and it has no key 'identity' (the private key)");
+        let elsewhere = secret(|value| {
+            let text = line().replace("example.org", "example.com");
+            value["data"]["known_hosts"] = STANDARD.encode(text).into();
+        });
         assert_eq!(
             text(&elsewhere),
             "the Secret n/s exists, and its 'known_hosts' says nothing of example.org"

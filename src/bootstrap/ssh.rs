@@ -7,15 +7,14 @@ use std::io::Read;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use ssh2::{ErrorCode, HostKeyType, MethodType, Session};
+use ssh2::{HostKeyType, MethodType, Session};
 
 use super::hosts::SshUrl;
-use crate::model::Secret;
+use crate::source::git::SshCredentials;
+use crate::source::git::ssh::{NotIn, UNUSABLE, command};
 
 /// How long a connection, and then each answer, may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// libssh2's code for "the server does not take this key".
-const AUTHENTICATION_FAILED: i32 = -18;
 /// The longest list of references that is read.
 const ADVERTISEMENT_LIMIT: u64 = 16 * 1024 * 1024;
 
@@ -40,11 +39,14 @@ pub enum SshError {
         /// `host` or `[host]:port`.
         server: String,
     },
-    /// The server's key is not among those that were pinned.
-    #[error("{server} shows a host key that is not one of those that were pinned")]
-    HostKey {
-        /// `host` or `[host]:port`.
-        server: String,
+    /// The server's key is not one that the Secret vouches for; what it shows and what was expected.
+    #[error("{0}")]
+    HostKey(String),
+    /// The private key cannot be used.
+    #[error("{secret}: {UNUSABLE}")]
+    Identity {
+        /// `Secret namespace/name`.
+        secret: String,
     },
     /// The server let the key in, but has no such repository for it.
     #[error("{server} does not give {path}: {message}")]
@@ -63,7 +65,7 @@ pub fn scan(url: &SshUrl) -> Result<Vec<String>, SshError> {
     let mut lines = Vec::new();
     let mut last_error = None;
     for name in HOST_KEY_TYPES {
-        match handshake(url, Some(name)) {
+        match handshake(url, name) {
             Ok(session) => lines.extend(host_key_line(url, &session)),
             // A server that speaks SSH but has no key of this type ends the handshake.
             Err(error) => last_error = Some(error),
@@ -76,29 +78,28 @@ pub fn scan(url: &SshUrl) -> Result<Vec<String>, SshError> {
 }
 
 /// The branches of the repository and their commits, if the server lets the key in. It blocks.
-pub fn branches(
-    url: &SshUrl,
-    identity: &Secret<String>,
-    known_hosts: &[String],
-) -> Result<Vec<(String, String)>, SshError> {
-    let preferred = preferred_types(known_hosts);
-    let session = handshake(url, Some(&preferred))?;
-    let line = host_key_line(url, &session);
-    if !line.is_some_and(|line| known_hosts.contains(&line)) {
-        return Err(SshError::HostKey { server: url.known_as() });
-    }
-    session.userauth_pubkey_memory(&url.user, None, identity.expose(), None).map_err(|error| match error
-        .code()
-    {
-        ErrorCode::Session(AUTHENTICATION_FAILED) => SshError::Denied { server: url.known_as() },
-        _ => unreachable(url, &error),
+pub fn branches(url: &SshUrl, credentials: &SshCredentials) -> Result<Vec<(String, String)>, SshError> {
+    let known = credentials.known_hosts.lookup(url.git().host(), url.git().port());
+    let session = handshake(url, &known.algorithms())?;
+    let (shown, _) = session
+        .host_key()
+        .ok_or_else(|| SshError::HostKey(format!("{} shows no host key", url.known_as())))?;
+    known.check(shown, &credentials.source).map_err(SshError::HostKey)?;
+    let identity = &credentials.identity;
+    let (pem, passphrase) = (identity.pem().expose(), identity.passphrase());
+    session.userauth_pubkey_memory(url.user(), None, pem, passphrase).map_err(|error| {
+        match NotIn::of(&error) {
+            NotIn::Rejected => SshError::Denied { server: url.known_as() },
+            NotIn::Unusable => SshError::Identity { secret: credentials.source.clone() },
+            NotIn::Broken => unreachable(url, &error),
+        }
     })?;
     advertised(url, &session)
 }
 
-fn handshake(url: &SshUrl, host_key_types: Option<&str>) -> Result<Session, SshError> {
+fn handshake(url: &SshUrl, host_key_types: &str) -> Result<Session, SshError> {
     let failed = |error: std::io::Error| unreachable(url, &error);
-    let addresses = (url.host.as_str(), url.port).to_socket_addrs().map_err(failed)?;
+    let addresses = (url.git().host(), url.git().port()).to_socket_addrs().map_err(failed)?;
     let mut last_error = std::io::Error::other("the name has no address");
     for address in addresses {
         match TcpStream::connect_timeout(&address, TIMEOUT) {
@@ -109,13 +110,11 @@ fn handshake(url: &SshUrl, host_key_types: Option<&str>) -> Result<Session, SshE
     Err(unreachable(url, &last_error))
 }
 
-fn greet(url: &SshUrl, stream: TcpStream, host_key_types: Option<&str>) -> Result<Session, SshError> {
+fn greet(url: &SshUrl, stream: TcpStream, host_key_types: &str) -> Result<Session, SshError> {
     let failed = |error: ssh2::Error| unreachable(url, &error);
     let mut session = Session::new().map_err(failed)?;
     session.set_timeout(u32::try_from(TIMEOUT.as_millis()).unwrap_or(u32::MAX));
-    if let Some(types) = host_key_types {
-        session.method_pref(MethodType::HostKey, types).map_err(failed)?;
-    }
+    session.method_pref(MethodType::HostKey, host_key_types).map_err(failed)?;
     session.set_tcp_stream(stream);
     session.handshake().map_err(failed)?;
     Ok(session)
@@ -135,25 +134,13 @@ fn host_key_line(url: &SshUrl, session: &Session) -> Option<String> {
     Some(format!("{} {kind} {}", url.known_as(), base64::engine::general_purpose::STANDARD.encode(key)))
 }
 
-/// The types of the pinned keys, so that the server shows one that can be compared.
-fn preferred_types(known_hosts: &[String]) -> String {
-    let pinned: Vec<&str> =
-        known_hosts.iter().filter_map(|line| line.split_ascii_whitespace().nth(1)).collect();
-    let types = HOST_KEY_TYPES.into_iter().filter(|name| {
-        let key_type = if *name == "rsa-sha2-512" { "ssh-rsa" } else { name };
-        pinned.contains(&key_type)
-    });
-    types.collect::<Vec<_>>().join(",")
-}
-
 /// Runs `git-upload-pack`, which begins by listing the references, and reads no further.
 fn advertised(url: &SshUrl, session: &Session) -> Result<Vec<(String, String)>, SshError> {
+    let path = url.git().path();
     let refused =
-        |message: String| SshError::Repository { server: url.known_as(), path: url.path.clone(), message };
+        |message: String| SshError::Repository { server: url.known_as(), path: path.to_owned(), message };
     let mut channel = session.channel_session().map_err(|error| refused(error.message().into()))?;
-    // In single quotes a shell takes all but the quote itself as it stands.
-    let command = format!("git-upload-pack '{}'", url.path.replace('\'', r"'\''"));
-    channel.exec(&command).map_err(|error| refused(error.message().into()))?;
+    channel.exec(&command(path)).map_err(|error| refused(error.message().into()))?;
     let mut lines = Vec::new();
     let mut total = 0;
     while let Some(line) = packet(&mut channel).map_err(|error| refused(error.to_string()))? {
@@ -224,11 +211,5 @@ mod tests {
         assert_eq!(branches, [("x/y".to_owned(), "2222222222".to_owned())]);
         assert!(packet(&mut "http".as_bytes()).is_err());
         assert_eq!(packet(&mut "".as_bytes()).unwrap(), None);
-    }
-
-    #[test]
-    fn only_pinned_key_types_are_asked_for() {
-        let pinned = ["h ssh-rsa A".to_owned(), "h ecdsa-sha2-nistp256 B".to_owned()];
-        assert_eq!(preferred_types(&pinned), "ecdsa-sha2-nistp256,rsa-sha2-512");
     }
 }

@@ -17,6 +17,7 @@ use super::wait::{self, Patience};
 use crate::api::keys;
 use crate::cluster;
 use crate::model::{self, Object};
+use crate::source::git::KnownHosts;
 
 /// The namespace whose uid tells clusters apart.
 const IDENTITY_NAMESPACE: &str = "kube-system";
@@ -235,7 +236,7 @@ async fn put_secret(
     let began = Instant::now();
     let existing = secret::existing(objects, &wanted, url).await.map_err(at("secret"))?;
     let stored = if let Some(stored) = existing {
-        let kinds = hosts::kinds(&stored.known_hosts);
+        let kinds = hosts::kinds(&url.keys_in(&stored.credentials.known_hosts));
         progress.done(
             "host keys",
             began,
@@ -247,7 +248,7 @@ async fn put_secret(
         let known_hosts = host_keys(url, github, progress).await?;
         let patience = Patience::new("secret", plan.timeout);
         put_namespace(objects, &plan.installation, &patience, progress).await?;
-        secret::make(objects, &wanted, known_hosts).await.map_err(at("secret"))?
+        secret::make(objects, &wanted, &known_hosts, url).await.map_err(at("secret"))?
     };
     let detail = format!("{}/{}", wanted.namespace, wanted.name);
     progress.done("secret", began, detail, Some(stored.change));
@@ -267,16 +268,19 @@ async fn host_keys(
             published.map_err(|error| at("host keys")(Problem::github(error, &github.repository)))?;
         let lines = hosts::lines(url, &published);
         if !lines.is_empty() {
-            let detail = format!("{} pinned from the API's /meta: {}", url.known_as(), hosts::kinds(&lines));
+            let kinds = hosts::kinds(&url.keys_in(&KnownHosts::parse(&lines.join("\n"))));
+            let detail = format!("{} pinned from the API's /meta: {kinds}", url.known_as());
             progress.done("host keys", began, detail, None);
             return Ok(lines);
         }
     }
     let server = url.clone();
     let lines = blocking(move || ssh::scan(&server)).await.map_err(|error| at("host keys")(error.into()))?;
-    let detail = format!("{} asked over the network: {}", url.known_as(), hosts::kinds(&lines));
+    let known = KnownHosts::parse(&lines.join("\n"));
+    let keys = url.keys_in(&known);
+    let detail = format!("{} asked over the network: {}", url.known_as(), hosts::kinds(&keys));
     progress.done("host keys", began, detail, None);
-    for fingerprint in hosts::fingerprints(&lines) {
+    for fingerprint in keys.into_iter().map(hosts::fingerprint) {
         progress.tell(Event::Note(format!("compare with what the server's owner publishes: {fingerprint}")));
     }
     Ok(lines)
@@ -317,16 +321,15 @@ async fn admitted(
     let failed = |problem: Problem| Failure { step: "deploy key", problems: vec![problem] };
     let mut is_shown = false;
     let ask = async || {
-        let (server, identity, known_hosts) =
-            (url.clone(), stored.key.identity().clone(), stored.known_hosts.clone());
-        blocking(move || ssh::branches(&server, &identity, &known_hosts)).await
+        let (url, credentials) = (url.clone(), stored.credentials.clone());
+        blocking(move || ssh::branches(&url, &credentials)).await
     };
     let tell = |since| {
         if !is_shown {
             let line = stored.key.public_line();
             progress.tell(Event::Note(format!(
                 "add this public key at {} as one that may read:\n{line}",
-                url.host
+                url.git().host()
             )));
             is_shown = true;
         }

@@ -182,7 +182,7 @@ async fn what_others_left_is_not_run_over() {
     let run = ended(site.bootstrap(&[])).await;
     assert_eq!(run.code, 4, "{}", run.stderr);
     assert!(
-        run.stderr.contains("the Secret flux-system/flux-system exists, and has no 'identity'"),
+        run.stderr.contains("the Secret flux-system/flux-system exists, and it has no key 'identity'"),
         "{}",
         run.stderr
     );

@@ -132,7 +132,7 @@ async fn a_host_that_shuts_the_address_out_after_a_denial_is_asked_on() {
     let server = || "h".to_owned();
     let denied = || Err(SshError::Denied { server: server() });
     let unreachable = || Err(SshError::Unreachable { server: server(), message: "m".into() });
-    let host_key = || Err(SshError::HostKey { server: server() });
+    let host_key = || Err(SshError::HostKey("another key".into()));
     let minute = Duration::from_mins(1);
     for (timeout, answers, ended, told) in [
         (minute, vec![Ok(())], Ok(()), 0),

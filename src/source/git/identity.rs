@@ -21,8 +21,8 @@ use crate::source::git::known_hosts::describe;
 pub struct Identity {
     pem: Secret<String>,
     passphrase: Option<Secret<String>>,
-    /// The public key's fingerprint and type; unknown for the encrypted PEM forms.
-    fingerprint: Option<String>,
+    /// Unknown for the encrypted PEM forms.
+    public: Option<PublicKey>,
 }
 
 impl Identity {
@@ -65,7 +65,7 @@ impl Identity {
         Ok(Self {
             pem: Secret::new(pem.as_str().to_owned()),
             passphrase: None,
-            fingerprint: Some(describe(key.public_key())),
+            public: Some(key.public_key().clone()),
         })
     }
 
@@ -79,9 +79,14 @@ impl Identity {
         self.passphrase.as_ref().map(|passphrase| passphrase.expose().as_str())
     }
 
+    /// The public half, where it is known before the key is used.
+    pub const fn public(&self) -> Option<&PublicKey> {
+        self.public.as_ref()
+    }
+
     /// The public key's fingerprint and type, as a host lists it: `SHA256:… (ed25519)`.
-    pub fn fingerprint(&self) -> Option<&str> {
-        self.fingerprint.as_deref()
+    pub fn fingerprint(&self) -> Option<String> {
+        self.public().map(describe)
     }
 }
 
@@ -115,7 +120,7 @@ fn left_to_libssh2(text: &str, password: Option<&str>) -> Result<Identity, Strin
     Ok(Identity {
         pem: Secret::new(format!("{text}\n")),
         passphrase: Some(Secret::new(password.to_owned())),
-        fingerprint: None,
+        public: None,
     })
 }
 
@@ -135,7 +140,7 @@ fn short_ecdsa(text: &str, password: Option<&str>) -> Option<Identity> {
     (public.algorithm().is_ecdsa() && is_usable).then(|| Identity {
         pem: Secret::new(format!("{text}\n")),
         passphrase: password.filter(|_| cipher != b"none").map(|password| Secret::new(password.to_owned())),
-        fingerprint: Some(describe(&public)),
+        public: Some(public),
     })
 }
 
@@ -278,11 +283,7 @@ mod tests {
                 let (text, plain) = key(kind, form);
                 let Some(plain) = plain else { continue };
                 let identity = Identity::parse(&format!("\n{}", text.replace('\n', "\r\n")), None).unwrap();
-                assert_eq!(
-                    identity.fingerprint(),
-                    Some(describe(plain.public_key()).as_str()),
-                    "{kind:?} {form:?}"
-                );
+                assert_eq!(identity.fingerprint(), Some(describe(plain.public_key())), "{kind:?} {form:?}");
                 let read = PrivateKey::from_openssh(identity.pem().expose()).unwrap();
                 assert_eq!(read.key_data(), plain.key_data(), "{kind:?} {form:?}");
             }
@@ -322,7 +323,7 @@ mod tests {
         assert!(PrivateKey::from_openssh(&text).is_err(), "ssh-key reads it now: this detour can go");
         let identity = Identity::parse(&text, None).unwrap();
         let public = PublicKey::from_bytes(&public).unwrap();
-        assert_eq!(identity.fingerprint(), Some(describe(&public).as_str()));
+        assert_eq!(identity.fingerprint(), Some(describe(&public)));
         assert_eq!(identity.pem().expose(), &text);
     }
 
@@ -330,7 +331,7 @@ mod tests {
     fn an_encrypted_key_needs_its_password() {
         let (text, plain) = key(&["-t", "ed25519"], &["-N", "open sesame"]);
         let identity = Identity::parse(&text, Some("open sesame")).unwrap();
-        assert_eq!(identity.fingerprint(), Some(describe(plain.unwrap().public_key()).as_str()));
+        assert_eq!(identity.fingerprint(), Some(describe(plain.unwrap().public_key())));
         assert!(Identity::parse(&text, None).unwrap_err().contains("no password"));
         assert!(Identity::parse(&text, Some("guess")).unwrap_err().contains("cannot be decrypted"));
         let (text, _) = key(&["-t", "rsa", "-b", "2048"], &["-m", "PEM", "-N", "open sesame"]);

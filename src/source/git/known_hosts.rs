@@ -74,7 +74,12 @@ impl KnownHosts {
     }
 }
 
-impl Known<'_> {
+impl<'k> Known<'k> {
+    /// The keys that are vouched for.
+    pub(crate) fn into_accepted(self) -> Vec<&'k PublicKey> {
+        self.accepted
+    }
+
     /// The host-key algorithms to ask for: first those of the keys that are known, so that a host with several keys shows
     /// one of these, then the others, so that a host that changed the type of its key is told apart from a broken one.
     pub(crate) fn algorithms(&self) -> String {

@@ -16,7 +16,7 @@ mod store;
 pub(crate) mod url;
 mod versions;
 
-pub use credentials::{Credentials, SecretData};
+pub use credentials::{Credentials, SecretData, SshCredentials};
 pub use fetch::{Fetched, Git, Request, Update};
 pub use identity::Identity;
 pub use known_hosts::KnownHosts;

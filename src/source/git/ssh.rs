@@ -18,7 +18,7 @@ use crate::source::git::credentials::{Credentials, SshCredentials};
 use crate::source::git::url::is_forbidden;
 
 /// As in Flux, the user of a deploy key when the address names none.
-const DEFAULT_USER: &str = "git";
+pub(crate) const DEFAULT_USER: &str = "git";
 /// Codes of libssh2.
 const KEX_FAILURE: i32 = -5;
 const METHOD_NONE: i32 = -17;
@@ -175,9 +175,10 @@ fn authenticate(context: &Context, session: &Session, credentials: &SshCredentia
     let identity = &credentials.identity;
     let result = session.userauth_pubkey_memory(user, None, identity.pem().expose(), identity.passphrase());
     let Err(error) = result else { return Ok(()) };
-    match error.code() {
-        ErrorCode::Session(AUTHENTICATION_FAILED | PUBLICKEY_UNVERIFIED) => {
-            let key = identity.fingerprint().unwrap_or("of unknown fingerprint, since it is encrypted");
+    match NotIn::of(&error) {
+        NotIn::Rejected => {
+            let key = identity.fingerprint();
+            let key = key.as_deref().unwrap_or("of unknown fingerprint, since it is encrypted");
             context.fail(SourceError::Rejected(format!(
                 "{} does not let the key of {} in: {key} is not registered there for user {user}, or was revoked; \
                  register its public key again, read-only",
@@ -186,19 +187,43 @@ fn authenticate(context: &Context, session: &Session, credentials: &SshCredentia
             )));
             Err(failed())
         }
-        ErrorCode::Session(FILE | KEYFILE_AUTH_FAILED) => {
+        NotIn::Unusable => {
             context.fail(SourceError::Credentials {
                 secret: credentials.source.clone(),
-                problem: "identity cannot be used: it is damaged, or password does not decrypt it".into(),
+                problem: UNUSABLE.into(),
             });
             Err(failed())
         }
-        _ => Err(broken(context, &error)),
+        NotIn::Broken => Err(broken(context, &error)),
+    }
+}
+
+/// What is wrong with a key that libssh2 cannot use.
+pub(crate) const UNUSABLE: &str = "identity cannot be used: it is damaged, or password does not decrypt it";
+
+/// Why a key did not get in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotIn {
+    /// The host does not take it.
+    Rejected,
+    /// It could not be used.
+    Unusable,
+    /// The connection broke.
+    Broken,
+}
+
+impl NotIn {
+    pub(crate) fn of(error: &ssh2::Error) -> Self {
+        match error.code() {
+            ErrorCode::Session(AUTHENTICATION_FAILED | PUBLICKEY_UNVERIFIED) => Self::Rejected,
+            ErrorCode::Session(FILE | KEYFILE_AUTH_FAILED) => Self::Unusable,
+            _ => Self::Broken,
+        }
     }
 }
 
 /// The remote command, with the path quoted as Git quotes it for a shell.
-fn command(path: &str) -> String {
+pub(crate) fn command(path: &str) -> String {
     // `/~user/repository` is how an address writes a path below a home folder.
     let path = if path.starts_with("/~") { &path[1..] } else { path };
     let quoted = path.replace('\'', r"'\''").replace('!', r"'\!'");
