@@ -95,13 +95,16 @@ async fn attempt(
     if !shared.fence.is_open() {
         return ended(Outcome::Fenced);
     }
-    let cluster = match shared.cluster_for(kustomization) {
+    let cluster = shared.cluster_for(kustomization);
+    if deleting {
+        let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
+        let waits = || shared.tell(Event::Waits(order.run));
+        return ended(pipeline::remove(cluster, &shared.cluster, kustomization, account, waits).await);
+    }
+    let cluster = match cluster {
         Ok(cluster) => cluster,
         Err(message) => return ended(Outcome::AccessDenied { message }),
     };
-    if deleting {
-        return ended(pipeline::remove(&cluster, &shared.cluster, kustomization).await);
-    }
     if let Err(outcome) = pipeline::supported(&kustomization.spec) {
         return ended(outcome);
     }

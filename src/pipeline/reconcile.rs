@@ -26,7 +26,7 @@ pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
         Ok(gathered) => gathered,
         Err(outcome) => return Finish { outcome, memo: None, redactor },
     };
-    if nothing_changed(cluster, job, &gathered) {
+    if nothing_changed(cluster, job, &gathered) && is_healthy(cluster, job.kustomization).await {
         return Finish { outcome: Outcome::Unchanged, memo: job.memo.cloned(), redactor };
     }
     let inputs = gathered.digest;
@@ -57,6 +57,14 @@ fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) ->
         && memo.inputs == gathered.digest
         && job.snapshot.tree.matches(&memo.footprint)
         && cluster.intact(&memo.ids)
+}
+
+/// Whether all is healthy, at this moment, that the last success found healthy: what was applied may have failed since.
+async fn is_healthy(cluster: &impl Settle, kustomization: &Kustomization) -> bool {
+    let managed = managed(kustomization);
+    let ids = managed.iter().map(|(id, _)| id.clone()).collect();
+    let checked = checked(kustomization, prune::references(&managed, ids));
+    checked.is_empty() || cluster.settle(&checked, Duration::ZERO).await == Settled::Healthy
 }
 
 async fn enact<C: Writes + Settle, J: Journal>(
@@ -130,7 +138,7 @@ async fn swept(
         return Vec::new();
     }
     let stale = prune::references(managed, stale);
-    let pruned = prune::delete(cluster, &owner(kustomization), stale).await;
+    let pruned = prune::delete(cluster, &owner(kustomization), stale, &progress.inventory).await;
     let deleted = pruned.deleted.into_iter();
     progress.changes.extend(deleted.map(|gone| Change { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
     let mut failures = Vec::new();

@@ -100,6 +100,15 @@ async fn a_refusal_stops_the_stage_and_keeps_what_is_managed() {
     assert!(finish.memo.is_none());
 }
 
+/// The inventory of a pass that was cut off may name an object by a namespace that its kind turned out not to have.
+#[tokio::test]
+async fn what_is_built_is_not_deleted_under_another_name() {
+    let (fake, diary) = (Fake::with(&["a"]), Diary::default());
+    let finish = run(&fake, &diary, &kustomization(&json!({}), &["other_a__ConfigMap"]), &["a"], None).await;
+    assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap"]);
+    assert!(!fake.log().iter().any(|write| write.starts_with("delete")), "{:?}", fake.log());
+}
+
 #[tokio::test]
 async fn what_cannot_be_deleted_stays_in_the_inventory() {
     let (fake, diary) = (Fake::with(&["old"]).undeletable("old"), Diary::default());
@@ -134,6 +143,20 @@ async fn what_has_not_changed_is_not_asked_about() {
     fake.break_watch();
     let unwatched = run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await;
     assert!(matches!(unwatched.outcome, Outcome::Ready(_)), "what is not watched is looked at");
+}
+
+#[tokio::test]
+async fn what_has_not_changed_is_ready_only_while_it_is_healthy() {
+    for (spec, ready) in [(json!({}), true), (json!({"wait": true}), false)] {
+        let (fake, diary) = (Fake::default(), Diary::default());
+        let kustomization = kustomization(&spec, &["n_a__ConfigMap"]);
+        let memo = run(&fake, &diary, &kustomization, &["a"], None).await.memo.unwrap();
+        assert_eq!(run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await.outcome, Outcome::Unchanged);
+        fake.fall_ill();
+        let outcome = run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await.outcome;
+        assert_eq!(outcome == Outcome::Unchanged, ready, "{spec}: {outcome:?}");
+        assert_eq!(matches!(outcome, Outcome::Unhealthy { .. }), !ready, "{spec}: {outcome:?}");
+    }
 }
 
 #[tokio::test]
@@ -175,9 +198,35 @@ async fn a_removal_needs_no_source_and_asks_the_live_objects() {
     ];
     for (spec, log) in cases {
         let fake = Fake::with(&["mine"]).foreign("theirs");
-        let outcome = remove(&fake, &fake, &kustomization(&spec, &ids)).await;
+        let outcome = remove(Ok(&fake), &fake, &kustomization(&spec, &ids), None, || {}).await;
         assert!(matches!(outcome, Outcome::Removed { .. }), "{spec}: {outcome:?}");
         assert_eq!(fake.log(), log, "{spec}");
+    }
+}
+
+#[tokio::test]
+async fn a_removal_ends_though_its_account_is_gone_or_there_is_none() {
+    let ids: &[&str] = &["n_mine__ConfigMap"];
+    let denied = || Err("no account".to_owned());
+    let removed = |outcome: &Outcome| matches!(outcome, Outcome::Removed { .. });
+    let fake = Fake::with(&["mine"]).undeletable("mine");
+    let (some, none) = (kustomization(&json!({}), ids), kustomization(&json!({}), &[]));
+    // The account may be the one that the agent gives to those that name none.
+    assert!(removed(&remove(Ok(&fake), &fake, &some, Some("deployer"), || {}).await));
+    let failed = remove(Ok(&fake), &fake, &some, None, || {}).await;
+    assert!(matches!(failed, Outcome::RemovalFailed { .. }), "{failed:?}");
+    assert!(removed(&remove::<Fake, _>(denied(), &fake, &none, None, || {}).await));
+    let refused = remove::<Fake, _>(denied(), &fake, &some, None, || {}).await;
+    assert_eq!(refused, Outcome::AccessDenied { message: "no account".into() });
+}
+
+#[tokio::test]
+async fn a_removal_that_waits_says_so() {
+    for (policy, expected) in [("Delete", false), ("WaitForTermination", true)] {
+        let (fake, waits) = (Fake::with(&["mine"]), std::cell::Cell::new(false));
+        let kustomization = kustomization(&json!({"deletionPolicy": policy}), &["n_mine__ConfigMap"]);
+        remove(Ok(&fake), &fake, &kustomization, None, || waits.set(true)).await;
+        assert_eq!(waits.get(), expected, "{policy}");
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Fake {
     asked: AtomicUsize,
     refused: BTreeSet<String>,
     undeletable: BTreeSet<String>,
-    unhealthy: bool,
+    unhealthy: AtomicBool,
     unwatched: AtomicBool,
 }
 
@@ -60,9 +60,13 @@ impl Fake {
         self
     }
 
-    pub(super) fn never_healthy(mut self) -> Self {
-        self.unhealthy = true;
+    pub(super) fn never_healthy(self) -> Self {
+        self.fall_ill();
         self
+    }
+
+    pub(super) fn fall_ill(&self) {
+        self.unhealthy.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn break_watch(&self) {
@@ -127,7 +131,9 @@ impl Reads for Fake {
 impl Writes for Fake {
     async fn apply(&self, object: &Object) -> Result<Applied, Refusal> {
         self.wrote("apply", object.name());
-        self.objects.lock().unwrap().insert(object.name().into(), object.clone());
+        let uid = |value: &mut Value| value["metadata"]["uid"] = format!("uid-{}", object.name()).into();
+        let stored = object.clone().edit(uid).unwrap();
+        self.objects.lock().unwrap().insert(object.name().into(), stored);
         Ok(Applied {
             reference: Reference::to(object),
             uid: "uid".into(),
@@ -163,7 +169,7 @@ impl Writes for Fake {
 impl Settle for Fake {
     async fn settle(&self, references: &[Reference], timeout: Duration) -> Settled {
         self.ask();
-        if !self.unhealthy {
+        if !self.unhealthy.load(Ordering::Relaxed) {
             return Settled::Healthy;
         }
         tokio::time::sleep(timeout).await;
