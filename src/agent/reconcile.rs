@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::Shared;
 use super::log::log;
 use super::report::{ReportError, Subject};
-use super::world::{Seen, source_key};
+use super::world::{Aim, Seen, source_key};
 use crate::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, Metadata, keys};
 use crate::model::{Key, ObjectId};
 use crate::pipeline::{self, Finish, Job, Journal, JournalError};
@@ -40,6 +40,9 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
     let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
     if let Some(done) = finish.outcome.done() {
         shared.world.corrected(&order.key, &done.changes);
+    }
+    if !matches!(finish.outcome, Outcome::Cancelled { .. }) {
+        shared.world.ended(&order.key);
     }
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(Kustomization::KIND, &order.key, started.elapsed(), success);
@@ -121,6 +124,11 @@ async fn attempt(
         Cause::Drift(object) => Some(object.clone()),
         _ => None,
     });
+    let aim = Aim {
+        generation: kustomization.metadata.generation,
+        revision: snapshot.revision.to_string(),
+        requested_at: kustomization.metadata.annotations.get(keys::REQUESTED_AT).cloned(),
+    };
     let job = Job {
         kustomization,
         snapshot: &snapshot,
@@ -128,9 +136,10 @@ async fn attempt(
         thorough: order.causes.contains(&Cause::Timer),
         drifted: drifted.collect::<BTreeSet<ObjectId>>(),
         timeout: schedule_of(kustomization).timeout,
+        waited: shared.world.waited(&order.key, &aim, Instant::now()),
         cancel: order.cancel.clone(),
     };
-    let log = Log { shared, order, kustomization, revision: snapshot.revision.to_string(), started };
+    let log = Log { shared, order, kustomization, aim, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
 }
 
@@ -177,7 +186,7 @@ struct Log<'a> {
     shared: &'a Arc<Shared>,
     order: &'a Order,
     kustomization: &'a Kustomization,
-    revision: String,
+    aim: Aim,
     started: Instant,
 }
 
@@ -194,12 +203,14 @@ impl Journal for Log<'_> {
         }
         let old = &self.kustomization.status;
         let schedule = schedule_of(self.kustomization);
-        let context = context(&self.order.key, metadata, schedule, old, Some(&self.revision), self.started);
+        let context =
+            context(&self.order.key, metadata, schedule, old, Some(&self.aim.revision), self.started);
         let status = verdict::progressing(&context, inventory);
         write(self.shared, &subject, old, status).await.map_err(journal_error)
     }
 
     fn waits(&self) {
+        self.shared.world.waits(&self.order.key, &self.aim, Instant::now());
         self.shared.tell(Event::Waits(self.order.run));
     }
 }

@@ -53,6 +53,8 @@ pub struct Job<'a> {
     pub drifted: BTreeSet<ObjectId>,
     /// How long health checks may take.
     pub timeout: Duration,
+    /// How much of that was spent by reconciles of the same that were cut off.
+    pub waited: Duration,
     /// Becomes true when the wait for health is to end because there is newer work.
     pub cancel: watch::Receiver<bool>,
 }

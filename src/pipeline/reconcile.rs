@@ -116,10 +116,10 @@ async fn enact<C: Writes + Settle, J: Journal>(
     match settled(cluster, &checked, job).await {
         None => Outcome::Cancelled { done },
         Some(Settled::Healthy) => {
-            done.health = Some(started.elapsed());
+            done.health = Some(job.waited + started.elapsed());
             Outcome::Ready(done)
         }
-        Some(other) => unhealthy(other, done, started.elapsed()),
+        Some(other) => unhealthy(other, done, job.waited + started.elapsed()),
     }
 }
 
@@ -217,7 +217,7 @@ async fn settled(cluster: &impl Settle, references: &[Reference], job: &Job<'_>)
     let mut cancel = job.cancel.clone();
     tokio::select! {
         biased;
-        settled = cluster.settle(references, job.timeout) => Some(settled),
+        settled = cluster.settle(references, job.timeout.saturating_sub(job.waited)) => Some(settled),
         Ok(_) = cancel.wait_for(|cancel| *cancel) => None,
     }
 }

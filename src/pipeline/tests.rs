@@ -56,6 +56,7 @@ async fn run(
         thorough: false,
         drifted: BTreeSet::new(),
         timeout: Duration::from_secs(1),
+        waited: Duration::ZERO,
         cancel,
     };
     reconcile(fake, fake, &job, diary).await
@@ -171,6 +172,7 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
         thorough: false,
         drifted: BTreeSet::new(),
         timeout: Duration::from_mins(1),
+        waited: Duration::ZERO,
         cancel,
     };
     let work = reconcile(&fake, &fake, &job, &diary);
@@ -182,6 +184,27 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
     };
     let (finish, ()) = tokio::join!(work, stop);
     assert!(matches!(finish.outcome, Outcome::Cancelled { .. }), "{:?}", finish.outcome);
+}
+
+/// An object that drifts again and again cuts each wait off, and the time is up all the same.
+#[tokio::test]
+async fn a_wait_has_what_those_before_it_left_of_its_time() {
+    let (_sender, cancel) = watch::channel(false);
+    let snapshot = snapshot(&["a"]);
+    let job = Job {
+        kustomization: &kustomization(&json!({"wait": true}), &[]),
+        snapshot: &snapshot,
+        memo: None,
+        thorough: false,
+        drifted: BTreeSet::new(),
+        timeout: Duration::from_hours(1),
+        waited: Duration::from_hours(1),
+        cancel,
+    };
+    let fake = Fake::default().never_healthy();
+    let finish = reconcile(&fake, &fake, &job, &Diary::default()).await;
+    let Outcome::Unhealthy { waited, .. } = finish.outcome else { panic!("{:?}", finish.outcome) };
+    assert!(waited >= Duration::from_hours(1), "{waited:?}");
 }
 
 #[tokio::test]
