@@ -14,10 +14,13 @@ use crate::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, 
 use crate::model::{Key, ObjectId};
 use crate::pipeline::{self, Finish, Job, Journal, JournalError};
 use crate::queue::{Cause, Event, Next, RunId};
-use crate::verdict::{self, Context, Outcome, Redactor, Schedule, Verdict};
+use crate::verdict::{self, Context, Ill, Outcome, Redactor, Schedule, Verdict};
 
 /// The schedule of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
+
+/// After how long a wait for health says in the status what it is for. Most are over before, at the price of no write.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -137,6 +140,7 @@ async fn attempt(
         drifted: drifted.collect::<BTreeSet<ObjectId>>(),
         timeout: schedule_of(kustomization).timeout,
         waited: shared.world.waited(&order.key, &aim, Instant::now()),
+        told_after: TOLD_AFTER,
         cancel: order.cancel.clone(),
     };
     let log = Log { shared, order, kustomization, aim, started };
@@ -212,6 +216,20 @@ impl Journal for Log<'_> {
     fn waits(&self) {
         self.shared.world.waits(&self.order.key, &self.aim, Instant::now());
         self.shared.tell(Event::Waits(self.order.run));
+    }
+
+    async fn pending(&self, objects: Vec<Ill>) {
+        let key = &self.order.key;
+        let Some(Seen::Sound(now)) = self.shared.world.kustomization(key) else { return };
+        let metadata = &self.kustomization.metadata;
+        let schedule = schedule_of(self.kustomization);
+        let context = context(key, metadata, schedule, &now.status, Some(&self.aim.revision), self.started);
+        let subject = Subject::of::<Kustomization>(key, metadata);
+        let status = verdict::waiting(&context, &objects);
+        // Boxed, as the wait that it stands beside is one of a thousand.
+        if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
+            tracing::debug!(name = key.name, namespace = key.namespace, %error, "what is waited for could not be told");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One reconcile, from the fetched source to healthy objects.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::apply::{self, Progress, Stop, owner};
@@ -35,7 +36,7 @@ pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
         Err(outcome) => return Finish { outcome, memo: None, redactor },
     };
     let footprint = built.footprint.clone();
-    let outcome = enact(cluster, job, journal, built).await;
+    let outcome = enact(cluster, job, journal, built, &redactor).await;
     let memo = match &outcome {
         Outcome::Ready(done) => Some(Memo {
             generation: job.kustomization.metadata.generation,
@@ -64,7 +65,7 @@ async fn is_healthy(cluster: &impl Settle, kustomization: &Kustomization) -> boo
     let managed = managed(kustomization);
     let ids = managed.iter().map(|(id, _)| id.clone()).collect();
     let checked = checked(kustomization, prune::references(&managed, ids));
-    checked.is_empty() || cluster.settle(&checked, Duration::ZERO).await == Settled::Healthy
+    checked.is_empty() || Box::pin(cluster.settle(&checked, Duration::ZERO)).await == Settled::Healthy
 }
 
 async fn enact<C: Writes + Settle, J: Journal>(
@@ -72,6 +73,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     job: &Job<'_>,
     journal: &J,
     built: Build,
+    redactor: &Redactor,
 ) -> Outcome {
     let kustomization = job.kustomization;
     let managed = managed(kustomization);
@@ -113,7 +115,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     }
     journal.waits();
     let started = Instant::now();
-    match settled(cluster, &checked, job).await {
+    match settled(cluster, &checked, job, journal, redactor).await {
         None => Outcome::Cancelled { done },
         Some(Settled::Healthy) => {
             done.health = Some(job.waited + started.elapsed());
@@ -212,13 +214,46 @@ fn named(check: &HealthCheck) -> Reference {
     Reference { id, version: version.into() }
 }
 
-/// Waits for health; `None` when newer work ended the wait.
-async fn settled(cluster: &impl Settle, references: &[Reference], job: &Job<'_>) -> Option<Settled> {
+/// How long after it was told what a wait is for, that is looked at again.
+const TOLD_AGAIN: Duration = Duration::from_secs(30);
+
+/// Waits for health, and tells what for; `None` when newer work ended the wait.
+async fn settled<J: Journal>(
+    cluster: &impl Settle,
+    references: &[Reference],
+    job: &Job<'_>,
+    journal: &J,
+    redactor: &Redactor,
+) -> Option<Settled> {
     let mut cancel = job.cancel.clone();
-    tokio::select! {
-        biased;
-        settled = cluster.settle(references, job.timeout.saturating_sub(job.waited)) => Some(settled),
-        Ok(_) = cancel.wait_for(|cancel| *cancel) => None,
+    let mut ended = pin!(async {
+        tokio::select! {
+            biased;
+            settled = cluster.settle(references, job.timeout.saturating_sub(job.waited)) => Some(settled),
+            Ok(_) = cancel.wait_for(|cancel| *cancel) => None,
+        }
+    });
+    let mut pause = job.told_after;
+    loop {
+        let look = async {
+            tokio::time::sleep(pause).await;
+            // Boxed, since a thousand may wait and few ever come here.
+            Box::pin(cluster.settle(references, Duration::ZERO)).await
+        };
+        let found = tokio::select! {
+            biased;
+            ended = &mut ended => return ended,
+            found = look => found,
+        };
+        // Not cut off by the end of the wait: a write that was sent may reach the server after the one that says how it ended.
+        if let Settled::Stalled(objects) | Settled::TimedOut(objects) = found {
+            let mut objects: Vec<Ill> = objects.into_iter().map(ill).collect();
+            for ill in &mut objects {
+                ill.cause = redactor.redact(&ill.cause);
+            }
+            journal.pending(objects).await;
+        }
+        pause = TOLD_AGAIN;
     }
 }
 

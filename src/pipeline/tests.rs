@@ -57,6 +57,7 @@ async fn run(
         drifted: BTreeSet::new(),
         timeout: Duration::from_secs(1),
         waited: Duration::ZERO,
+        told_after: Duration::from_mins(1),
         cancel,
     };
     reconcile(fake, fake, &job, diary).await
@@ -173,6 +174,7 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
         drifted: BTreeSet::new(),
         timeout: Duration::from_mins(1),
         waited: Duration::ZERO,
+        told_after: Duration::from_mins(1),
         cancel,
     };
     let work = reconcile(&fake, &fake, &job, &diary);
@@ -184,6 +186,34 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
     };
     let (finish, ()) = tokio::join!(work, stop);
     assert!(matches!(finish.outcome, Outcome::Cancelled { .. }), "{:?}", finish.outcome);
+}
+
+#[tokio::test]
+async fn a_wait_tells_what_it_is_for() {
+    let (sender, cancel) = watch::channel(false);
+    let (snapshot, diary) = (snapshot(&["a"]), Diary::default());
+    let job = Job {
+        kustomization: &kustomization(&json!({"wait": true}), &[]),
+        snapshot: &snapshot,
+        memo: None,
+        thorough: false,
+        drifted: BTreeSet::new(),
+        timeout: Duration::from_mins(1),
+        waited: Duration::ZERO,
+        told_after: Duration::from_millis(1),
+        cancel,
+    };
+    let fake = Fake::default().never_healthy();
+    let work = reconcile(&fake, &fake, &job, &diary);
+    let stop = async {
+        while diary.pending().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        sender.send_replace(true);
+    };
+    let (finish, ()) = tokio::join!(work, stop);
+    assert!(matches!(finish.outcome, Outcome::Cancelled { .. }), "{:?}", finish.outcome);
+    assert_eq!(diary.pending(), ["ConfigMap/n/a: not yet"]);
 }
 
 /// An object that drifts again and again cuts each wait off, and the time is up all the same.
@@ -199,6 +229,7 @@ async fn a_wait_has_what_those_before_it_left_of_its_time() {
         drifted: BTreeSet::new(),
         timeout: Duration::from_hours(1),
         waited: Duration::from_hours(1),
+        told_after: Duration::from_mins(1),
         cancel,
     };
     let fake = Fake::default().never_healthy();

@@ -15,6 +15,7 @@ use crate::pipeline::ports::{
 };
 use crate::pipeline::{Journal, JournalError};
 use crate::plan::{Cause, Observation, Phase, Refusal};
+use crate::verdict::Ill;
 
 /// The cluster.
 #[derive(Debug, Default)]
@@ -195,6 +196,7 @@ impl Settle for Fake {
 pub(super) struct Diary {
     recorded: Mutex<Vec<String>>,
     waits: AtomicBool,
+    pending: Mutex<Vec<String>>,
     fails: bool,
 }
 
@@ -206,6 +208,11 @@ impl Diary {
     /// The ids that were recorded last.
     pub(super) fn recorded(&self) -> Vec<String> {
         self.recorded.lock().unwrap().clone()
+    }
+
+    /// What was last said to be waited for.
+    pub(super) fn pending(&self) -> Vec<String> {
+        self.pending.lock().unwrap().clone()
     }
 
     pub(super) fn waits(&self) -> bool {
@@ -224,5 +231,10 @@ impl Journal for Diary {
 
     fn waits(&self) {
         self.waits.store(true, Ordering::Relaxed);
+    }
+
+    async fn pending(&self, objects: Vec<Ill>) {
+        let told = objects.iter().map(|ill| format!("{}: {}", ill.subject, ill.cause)).collect();
+        *self.pending.lock().unwrap() = told;
     }
 }
