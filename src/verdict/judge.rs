@@ -112,7 +112,7 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
             Failure::applying("PruneFailed", texts::prune_refused(*count), retry).stalled()
         }
         Outcome::RemovalFailed { failures } => {
-            let next = Next::After(context.schedule.retry.min(timeout));
+            let next = Next::BackoffTo(context.schedule.retry.min(timeout));
             Failure::applying("PruneFailed", texts::not_deleted(failures), next)
         }
         Outcome::Blocked(blocker) => {

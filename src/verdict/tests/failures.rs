@@ -179,7 +179,7 @@ fn of_applying() -> Vec<Row> {
             "PruneFailed",
             "delete failed, errors: A/b: denied",
             false,
-            RETRY,
+            GRANTED,
         ),
     ]
 }
