@@ -1,6 +1,6 @@
 //! What befalls a repository: what its GitRepository says of it, and that what was applied stays and nothing else waits.
 
-use harness::{HostKeyType, Mode, Proxy, eventually};
+use harness::{Change, HostKeyType, Mode, Proxy, eventually};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -262,6 +262,25 @@ async fn there(stage: &Stage<'_>) -> Vec<String> {
     let mut names: Vec<String> = all.items.into_iter().filter_map(|object| object.metadata.name).collect();
     names.sort();
     names
+}
+
+/// A path that is a symbolic link leads elsewhere, to files of the same names, though none of them has changed.
+#[tokio::test]
+async fn a_path_that_is_a_link_is_followed_when_it_is_turned() {
+    let (one, two) = (config_map("a", "1"), config_map("a", "2"));
+    let stage = stage("turned-link", &[("v1/a.yaml", &one), ("v2/a.yaml", &two)]).await;
+    let turn = |target: &str| {
+        let link = Change::Symlink("apps/current".into(), target.into());
+        stage.repo.commit_changes("main", target, &[link]).unwrap();
+    };
+    turn("../v1");
+    stage.kustomization("apps", json!({"path": "apps/current"})).await;
+    let _agent = stage.agent().await;
+    stage.ready("apps").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "1");
+    turn("../v2");
+    stage.ready("apps").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "2");
 }
 
 /// What is not supported is refused by name, all of it at once, and never passed over in silence.
