@@ -43,6 +43,8 @@ pub enum Entry {
     Link(String),
     /// A Git submodule, which is not followed.
     Submodule,
+    /// A folder whose files are not known, and why: an error only where something in it is asked for.
+    Unlisted(String),
 }
 
 /// The files of one revision.
@@ -91,7 +93,7 @@ pub enum TreeError {
     /// Not text.
     #[error("{0}: is not UTF-8 text")]
     NotText(String),
-    /// The object store failed.
+    /// The object store failed, or a folder could not be listed.
     #[error("{path}: {message}")]
     Store {
         /// As asked for.
@@ -200,6 +202,9 @@ impl Tree {
                     pending.extend(parts.map(Into::into));
                 }
                 Some(Entry::Submodule) => return Err(TreeError::IsSubmodule(path.into())),
+                Some(Entry::Unlisted(cause)) => {
+                    return Err(TreeError::Store { path: path.into(), message: cause.clone() });
+                }
                 Some(Entry::File(_)) if pending.is_empty() => return Ok((next, Node::File)),
                 None if self.contains_directory(&next) => at = next,
                 // A file where the path goes on, or nothing at all.
@@ -225,9 +230,11 @@ impl Tree {
     fn children(&self, directory: &str) -> Vec<(String, bool)> {
         let skip = if directory.is_empty() { 0 } else { directory.len() + 1 };
         let mut children: Vec<(String, bool)> = Vec::new();
-        for (path, _) in self.below(directory) {
+        for (path, entry) in self.below(directory) {
             let rest = &path[skip..];
-            let (name, is_directory) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
+            let is_unlisted = matches!(entry, Entry::Unlisted(_));
+            let (name, is_directory) =
+                rest.split_once('/').map_or((rest, is_unlisted), |(name, _)| (name, true));
             if children.last().is_none_or(|(last, _)| last != name) {
                 children.push((name.into(), is_directory));
             }

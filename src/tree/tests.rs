@@ -102,6 +102,22 @@ fn a_footprint_notices_a_link_that_leads_elsewhere() {
 }
 
 #[test]
+fn what_could_not_be_listed_is_an_error_where_it_is_read() {
+    let sound = tree(&[("apps/a.yaml", "1")]);
+    let entries = sound.entries().map(|(path, entry)| (path.to_owned(), entry.clone()));
+    let closed = [("apps/data".to_owned(), Entry::Unlisted("Permission denied".into()))];
+    let tree = Tree::new(entries.chain(closed), Arc::clone(&sound.blobs));
+    let reader = tree.reader();
+    assert_eq!(reader.text("apps/a.yaml").unwrap(), "1");
+    let listed = reader.list("apps").unwrap();
+    assert_eq!(listed, [("a.yaml".to_owned(), Node::File), ("data".to_owned(), Node::Directory)]);
+    for path in ["apps/data", "apps/data/b.yaml"] {
+        assert_eq!(reader.list(path).unwrap_err().to_string(), format!("{path}: Permission denied"));
+        assert!(reader.text(path).is_err() && reader.node(path).is_err(), "{path}");
+    }
+}
+
+#[test]
 fn listings_show_names_once_and_in_order() {
     let tree = tree(&[("d/b.yaml", "1"), ("d/a/x", "1"), ("d/a/y", "1"), ("d/a.yaml", "1")]);
     let names: Vec<_> = tree.reader().list("d").unwrap().into_iter().map(|(name, _)| name).collect();
