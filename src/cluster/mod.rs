@@ -196,3 +196,6 @@ impl Cluster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
