@@ -18,8 +18,8 @@ use crate::pipeline::ports::{Applied, Deleted, Reference};
 use crate::plan::{Answer, Phase, Refusal};
 
 /// The pauses in which a path that the server does not know is asked for again: a new kind is served a moment after its
-/// CustomResourceDefinition is established.
-const UNSERVED: [Duration; 5] = [
+/// CustomResourceDefinition is established, and a version is listed for a moment after it has ceased to be served.
+pub(super) const UNSERVED: [Duration; 5] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
     Duration::from_millis(400),
@@ -104,23 +104,22 @@ impl Cluster {
             Err(Failure::UnknownKind { unreachable: false, .. }) => return Ok(Deleted::Gone),
             Err(failure) => return Err(failure),
         };
-        let Some(path) = resource.object(&reference.id.namespace, &reference.id.name) else {
-            return Ok(Deleted::Gone);
-        };
         self.shared.watches.index().release(&reference.id);
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
                              "preconditions": {"uid": uid}});
-        let request = Request {
+        let body = serde_json::to_vec(&options).unwrap_or_default();
+        let request = |path| Request {
             method: Method::DELETE,
             path,
             accept: METADATA,
             content_type: JSON,
-            body: serde_json::to_vec(&options).unwrap_or_default(),
+            body: body.clone(),
         };
-        match self.client.send(request).await {
-            Ok(_) => Ok(Deleted::Accepted),
+        let answer = self.about(&resource, reference, request, |request| self.client.send(request)).await;
+        match answer {
+            Ok(Some(_)) => Ok(Deleted::Accepted),
             // 409 says that the uid is another's: that object is gone, and another has its name.
-            Err(Failure::Answered(Answer { code: 404 | 409, .. })) => Ok(Deleted::Gone),
+            Ok(None) | Err(Failure::Answered(Answer { code: 409, .. })) => Ok(Deleted::Gone),
             Err(failure) => Err(failure),
         }
     }

@@ -1,6 +1,6 @@
 //! The adapter against a stand-in that answers what a test wants of an API server.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
@@ -73,4 +73,60 @@ async fn many_objects_of_a_missing_kind_cost_one_look() {
     assert!(cluster.scope(&Gvk { kind: "Gadget".into(), ..gvk.clone() }).await.is_err());
     assert_eq!(looks.load(Ordering::Relaxed), before + 1);
     assert_eq!(cluster.scope(&gvk).await, Ok(Scope::Namespaced));
+}
+
+#[tokio::test]
+async fn an_object_is_not_gone_because_its_version_is_not_served_any_more() {
+    let (moved, deleted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (has_moved, count) = (Arc::clone(&moved), Arc::clone(&deleted));
+    let cluster = stand_in(move |method, path| match path {
+        "/api" | "/apis" => {
+            discovery(path, Some(if has_moved.load(Ordering::Relaxed) { "v2" } else { "v1" }))
+        }
+        "/apis/x.io/v2/namespaces/n/widgets/w" => {
+            count.fetch_add(usize::from(method == Method::DELETE), Ordering::Relaxed);
+            (StatusCode::OK, widget("v2").value().clone())
+        }
+        _ => not_served(),
+    })
+    .await;
+    let reference = Reference::to(&widget("v1"));
+    for what in ["read", "deleted"] {
+        // It is known in the first version, which is then served no more.
+        moved.store(false, Ordering::Relaxed);
+        cluster.shared.discovery.forget("x.io", "Widget");
+        assert_eq!(cluster.scope(&widget("v1").gvk()).await, Ok(Scope::Namespaced));
+        moved.store(true, Ordering::Relaxed);
+        if what == "read" {
+            let live = cluster.get(&reference).await.unwrap().expect("it is there");
+            assert_eq!(live.version(), "v2");
+        } else {
+            assert_eq!(cluster.delete(&reference, "u").await, Ok(Deleted::Accepted));
+        }
+    }
+    assert_eq!(deleted.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_version_that_is_listed_and_not_served_leaves_the_question_open() {
+    let cluster = stand_in(|_, path| match path {
+        "/api" | "/apis" => discovery(path, Some("v1")),
+        _ => not_served(),
+    })
+    .await;
+    let reference = Reference::to(&widget("v1"));
+    let failure = cluster.get(&reference).await.unwrap_err();
+    assert!(failure.is_transient() && failure.to_string().contains("not served"), "{failure}");
+}
+
+#[tokio::test]
+async fn an_object_of_a_kind_that_is_no_more_is_gone() {
+    let cluster = stand_in(|_, path| match path {
+        "/api" | "/apis" => discovery(path, None),
+        _ => not_served(),
+    })
+    .await;
+    let reference = Reference::to(&widget("v1"));
+    assert_eq!(cluster.get(&reference).await, Ok(None));
+    assert_eq!(cluster.delete(&reference, "u").await, Ok(Deleted::Gone));
 }
