@@ -245,8 +245,9 @@ impl Index {
         }
         let entry = objects.remove(&key)?;
         self.wake(&id);
+        let is_spent = is_done_for_good(&id, &entry.health);
         let (_, owner) = entry.held?;
-        (entry.writing == 0).then(|| Change::Gone { id, owner: (*owner).clone() })
+        (entry.writing == 0 && !is_spent).then(|| Change::Gone { id, owner: (*owner).clone() })
     }
 
     /// A watch has listed all that is there: whatever else is known from before the list has left.
@@ -366,6 +367,14 @@ fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<Change> 
         by,
         health: entry.health.clone(),
     })
+}
+
+/// Whether an object has done what it was made for. The server deletes a Job some time after it has ended, where it is told
+/// so, and to put that back at once would run it again and again: it is made anew when all objects are next looked at, as
+/// in Flux.
+fn is_done_for_good(id: &ObjectId, health: &Health) -> bool {
+    (id.group.as_str(), id.kind.as_str()) == ("batch", "Job")
+        && matches!(health, Health::Current | Health::Failed(_))
 }
 
 pub(super) fn group_kind(id: &ObjectId) -> GroupKind {

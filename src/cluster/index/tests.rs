@@ -133,3 +133,21 @@ fn who_waits_is_woken_for_its_objects_only() {
     index.seen(&kind(), sighting(12, 7));
     assert!(!woken(&mine));
 }
+
+#[test]
+fn a_job_that_has_ended_may_go_and_one_that_runs_may_not() {
+    let jobs: GroupKind = ("batch".into(), "Job".into());
+    let run = |health: Health| {
+        let mut index = Index::default();
+        index.open(&jobs);
+        index.hold(&jobs, Sighting { health: Health::InProgress("runs".into()), ..sighting(10, 7) }, false);
+        index.set_watching(&jobs, Watching::Live);
+        index.seen(&jobs, Sighting { health, ..sighting(11, 7) });
+        let change = index.left(&jobs, "n", "a", 12);
+        assert!(!index.intact(&identify(&jobs, "n", "a")), "the next look makes it anew");
+        change
+    };
+    assert_eq!(run(Health::Current), None);
+    assert_eq!(run(Health::Failed("BackoffLimitExceeded".into())), None);
+    assert!(matches!(run(Health::InProgress("1 of 2".into())), Some(Change::Gone { .. })));
+}
