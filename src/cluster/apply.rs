@@ -59,7 +59,7 @@ impl Cluster {
         let resource = self.shared.discovery.any(&self.shared.client, reference).await?;
         let url = resource.object(&reference.id.namespace, &reference.id.name).unwrap_or_default();
         // The patch rewrites our own entry: until the apply that follows, what is seen is not drift.
-        self.shared.watches.index().release(&reference.id);
+        self.shared.watches.index().release(&reference.id, None);
         let request = Request {
             method: Method::PATCH,
             path: format!("{url}?fieldManager={}", encode(keys::FIELD_MANAGER)),
@@ -104,7 +104,7 @@ impl Cluster {
             Err(Failure::UnknownKind { unreachable: false, .. }) => return Ok(Deleted::Gone),
             Err(failure) => return Err(failure),
         };
-        self.shared.watches.index().release(&reference.id);
+        self.shared.watches.index().release(&reference.id, self.owner.as_ref());
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
                              "preconditions": {"uid": uid}});
         let body = serde_json::to_vec(&options).unwrap_or_default();

@@ -198,8 +198,12 @@ impl Index {
         tell(entry, &id, by)
     }
 
-    /// Lets an object go: what happens to it is no concern of ours.
-    pub(super) fn release(&mut self, id: &ObjectId) {
+    /// Lets an object go: what happens to it is no concern of `owner` any more. One that is held for another stays so.
+    pub(super) fn release(&mut self, id: &ObjectId, owner: Option<&Owner>) {
+        let holder = self.entry(id).and_then(|entry| entry.held.as_ref()).map(|(_, holder)| &**holder);
+        if owner.is_some() && holder.is_some() && holder != owner {
+            return;
+        }
         if self.watching(&group_kind(id)) == Some(&Watching::Live) {
             if let Some(entry) = self.entry_mut(id) {
                 entry.held = None;

@@ -158,7 +158,7 @@ impl Writes for Cluster {
     fn release(&self, ids: &[ObjectId]) {
         let mut index = self.shared.watches.index();
         for id in ids {
-            index.release(id);
+            index.release(id, self.owner.as_ref());
         }
     }
 }

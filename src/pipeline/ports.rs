@@ -279,7 +279,7 @@ pub trait Writes: Reads {
     /// Declares that a live object is as Git wants it (a `Keep` step), so that its drift is watched from here on.
     fn hold(&self, live: &Object);
 
-    /// Ends the watch for drift of objects: they were let go, or their owner is suspended.
+    /// Ends the watch for drift of objects: they were let go. Those that another owner has applied since stay watched for it.
     fn release(&self, ids: &[ObjectId]);
 }
 
