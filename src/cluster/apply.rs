@@ -1,5 +1,6 @@
-//! The writes: the only file that changes objects of a cluster. Each asks the fence first, so that a process that has lost
-//! its lease writes nothing. A dry run is the same request with one parameter more, and is made here as well.
+//! The writes: the only file that changes objects of a cluster. Each asks the fence whenever it is about to be sent, so that
+//! a process that has lost its lease writes nothing. A dry run is the same request with one parameter more, and is made
+//! here as well.
 
 use std::time::Duration;
 
@@ -34,7 +35,6 @@ impl Cluster {
     }
 
     async fn write(&self, object: &Object, resource: &Resource) -> Result<Applied, Failure> {
-        self.may_write()?;
         let writing = Writing::begin(self, object.id());
         let accept = if judge::is_stateless(object.group(), object.kind()) { METADATA } else { JSON };
         let answer = self.patch(resource, object, false, accept).await?;
@@ -55,7 +55,6 @@ impl Cluster {
         reference: &Reference,
         patch: &Value,
     ) -> Result<(), Failure> {
-        self.may_write()?;
         let resource = self.shared.discovery.any(&self.shared.client, reference).await?;
         let url = resource.object(&reference.id.namespace, &reference.id.name).unwrap_or_default();
         // The patch rewrites our own entry: until the apply that follows, what is seen is not drift.
@@ -67,7 +66,7 @@ impl Cluster {
             content_type: JSON_PATCH,
             body: serde_json::to_vec(patch).unwrap_or_default(),
         };
-        self.client.send(request).await.map(drop)
+        self.send_write(request).await.map(drop)
     }
 
     pub(super) async fn recreate_one(
@@ -97,7 +96,6 @@ impl Cluster {
     }
 
     pub(super) async fn delete_one(&self, reference: &Reference, uid: &str) -> Result<Deleted, Failure> {
-        self.may_write()?;
         let resource = match self.shared.discovery.any(&self.shared.client, reference).await {
             Ok(resource) => resource,
             // Without its kind there is no object.
@@ -115,7 +113,7 @@ impl Cluster {
             content_type: JSON,
             body: body.clone(),
         };
-        let answer = self.about(&resource, reference, request, |request| self.client.send(request)).await;
+        let answer = self.about(&resource, reference, request, |request| self.send_write(request)).await;
         match answer {
             Ok(Some(_)) => Ok(Deleted::Accepted),
             // 409 says that the uid is another's: that object is gone, and another has its name.
@@ -132,11 +130,11 @@ impl Cluster {
         &self,
         resource: &Resource,
         object: &Object,
-        dry_run: bool,
+        is_dry_run: bool,
         accept: &'static str,
     ) -> Result<Reply, Failure> {
         let path = resource.object(object.namespace().unwrap_or_default(), object.name()).unwrap_or_default();
-        let dry_run = if dry_run { "&dryRun=All" } else { "" };
+        let dry_run = if is_dry_run { "&dryRun=All" } else { "" };
         let request = Request {
             method: Method::PATCH,
             path: format!(
@@ -148,7 +146,14 @@ impl Cluster {
             body: serde_json::to_vec(object.value()).unwrap_or_default(),
         };
         for delay in UNSERVED {
-            match self.client.send(request.clone()).await {
+            let sent = async {
+                if is_dry_run {
+                    self.client.send(request.clone()).await
+                } else {
+                    self.send_write(request.clone()).await
+                }
+            };
+            match sent.await {
                 Err(failure) if failure::is_unserved(&failure) => sleep(delay).await,
                 other => return other,
             }
@@ -157,8 +162,9 @@ impl Cluster {
         Err(Failure::UnknownKind { gvk: object.gvk(), unreachable: false })
     }
 
-    fn may_write(&self) -> Result<(), Failure> {
-        (self.fence)().map_err(Failure::Fenced)
+    /// Sends a request that changes something: all of them go this way.
+    async fn send_write(&self, request: Request) -> Result<Reply, Failure> {
+        self.client.send_while(request, || (self.fence)().map_err(Failure::Fenced)).await
     }
 }
 

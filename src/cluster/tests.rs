@@ -130,3 +130,35 @@ async fn an_object_of_a_kind_that_is_no_more_is_gone() {
     assert_eq!(cluster.get(&reference).await, Ok(None));
     assert_eq!(cluster.delete(&reference, "u").await, Ok(Deleted::Gone));
 }
+
+#[tokio::test]
+async fn a_write_that_is_put_off_is_not_sent_again_once_the_fence_is_up() {
+    let (fenced, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (lost, count) = (Arc::clone(&fenced), Arc::clone(&writes));
+    let cluster = stand_in(move |method, path| {
+        if method == Method::GET {
+            return discovery(path, Some("v1"));
+        }
+        // The lease goes to another while the server is busy.
+        lost.store(true, Ordering::Relaxed);
+        count.fetch_add(1, Ordering::Relaxed);
+        (StatusCode::TOO_MANY_REQUESTS, json!({"kind": "Status", "message": "too many requests"}))
+    })
+    .await;
+    let is_fenced = Arc::clone(&fenced);
+    let cluster = cluster.fenced(Arc::new(move || {
+        if is_fenced.load(Ordering::Relaxed) { Err("the lease is another's".into()) } else { Ok(()) }
+    }));
+    for what in ["apply", "delete", "take over"] {
+        fenced.store(false, Ordering::Relaxed);
+        writes.store(0, Ordering::Relaxed);
+        let reference = Reference::to(&widget("v1"));
+        let told = match what {
+            "apply" => cluster.apply(&widget("v1")).await.unwrap_err().to_string(),
+            "delete" => cluster.delete(&reference, "u").await.unwrap_err().to_string(),
+            _ => cluster.take_over(&reference, &json!([])).await.unwrap_err().to_string(),
+        };
+        assert!(told.contains("the lease is another's"), "{what}: {told}");
+        assert_eq!(writes.load(Ordering::Relaxed), 1, "{what}");
+    }
+}
