@@ -129,12 +129,16 @@ impl Shared {
         }
     }
 
+    /// The ServiceAccount that a Kustomization names or is given; `None` where the agent acts as itself.
+    fn account_of<'a>(&'a self, kustomization: &'a Kustomization) -> Option<&'a str> {
+        kustomization.spec.service_account_name.as_deref().or(self.default_service_account.as_deref())
+    }
+
     /// The cluster in the name of a Kustomization, or why that cannot be.
     fn cluster_for(&self, kustomization: &Kustomization) -> Result<Cluster, String> {
         let metadata = &kustomization.metadata;
         let owner = Owner { namespace: metadata.namespace.clone(), name: metadata.name.clone() };
-        let account =
-            kustomization.spec.service_account_name.as_deref().or(self.default_service_account.as_deref());
+        let account = self.account_of(kustomization);
         if account.is_none() && self.lockdown {
             return Err("spec.serviceAccountName must be set: the agent runs with --lockdown".into());
         }

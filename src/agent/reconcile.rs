@@ -9,15 +9,18 @@ use tokio::sync::watch;
 use super::Shared;
 use super::log::log;
 use super::report::{ReportError, Subject};
-use super::world::{Seen, source_key};
+use super::world::{Aim, Seen, source_key};
 use crate::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, Metadata, keys};
 use crate::model::{Key, ObjectId};
 use crate::pipeline::{self, Finish, Job, Journal, JournalError};
 use crate::queue::{Cause, Event, Next, RunId};
-use crate::verdict::{self, Context, Outcome, Redactor, Schedule, Verdict};
+use crate::verdict::{self, Context, Ill, Outcome, Redactor, Schedule, Verdict};
 
 /// The schedule of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
+
+/// After how long a wait for health says in the status what it is for. Most are over before, at the price of no write.
+const TOLD_AFTER: Duration = Duration::from_secs(5);
 
 /// What was asked for.
 #[derive(Debug, Clone)]
@@ -40,6 +43,9 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
     let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
     if let Some(done) = finish.outcome.done() {
         shared.world.corrected(&order.key, &done.changes);
+    }
+    if !matches!(finish.outcome, Outcome::Cancelled { .. }) {
+        shared.world.ended(&order.key);
     }
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(Kustomization::KIND, &order.key, started.elapsed(), success);
@@ -95,13 +101,16 @@ async fn attempt(
     if !shared.fence.is_open() {
         return ended(Outcome::Fenced);
     }
-    let cluster = match shared.cluster_for(kustomization) {
+    let cluster = shared.cluster_for(kustomization);
+    if deleting {
+        let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
+        let waits = || shared.tell(Event::Waits(order.run));
+        return ended(pipeline::remove(cluster, &shared.cluster, kustomization, account, waits).await);
+    }
+    let cluster = match cluster {
         Ok(cluster) => cluster,
         Err(message) => return ended(Outcome::AccessDenied { message }),
     };
-    if deleting {
-        return ended(pipeline::remove(&cluster, &shared.cluster, kustomization).await);
-    }
     if let Err(outcome) = pipeline::supported(&kustomization.spec) {
         return ended(outcome);
     }
@@ -118,6 +127,11 @@ async fn attempt(
         Cause::Drift(object) => Some(object.clone()),
         _ => None,
     });
+    let aim = Aim {
+        generation: kustomization.metadata.generation,
+        revision: snapshot.revision.to_string(),
+        requested_at: kustomization.metadata.annotations.get(keys::REQUESTED_AT).cloned(),
+    };
     let job = Job {
         kustomization,
         snapshot: &snapshot,
@@ -125,9 +139,11 @@ async fn attempt(
         thorough: order.causes.contains(&Cause::Timer),
         drifted: drifted.collect::<BTreeSet<ObjectId>>(),
         timeout: schedule_of(kustomization).timeout,
+        waited: shared.world.waited(&order.key, &aim, Instant::now()),
+        told_after: TOLD_AFTER,
         cancel: order.cancel.clone(),
     };
-    let log = Log { shared, order, kustomization, revision: snapshot.revision.to_string(), started };
+    let log = Log { shared, order, kustomization, aim, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
 }
 
@@ -174,7 +190,7 @@ struct Log<'a> {
     shared: &'a Arc<Shared>,
     order: &'a Order,
     kustomization: &'a Kustomization,
-    revision: String,
+    aim: Aim,
     started: Instant,
 }
 
@@ -191,13 +207,29 @@ impl Journal for Log<'_> {
         }
         let old = &self.kustomization.status;
         let schedule = schedule_of(self.kustomization);
-        let context = context(&self.order.key, metadata, schedule, old, Some(&self.revision), self.started);
+        let context =
+            context(&self.order.key, metadata, schedule, old, Some(&self.aim.revision), self.started);
         let status = verdict::progressing(&context, inventory);
         write(self.shared, &subject, old, status).await.map_err(journal_error)
     }
 
     fn waits(&self) {
+        self.shared.world.waits(&self.order.key, &self.aim, Instant::now());
         self.shared.tell(Event::Waits(self.order.run));
+    }
+
+    async fn pending(&self, objects: Vec<Ill>) {
+        let key = &self.order.key;
+        let Some(Seen::Sound(now)) = self.shared.world.kustomization(key) else { return };
+        let metadata = &self.kustomization.metadata;
+        let schedule = schedule_of(self.kustomization);
+        let context = context(key, metadata, schedule, &now.status, Some(&self.aim.revision), self.started);
+        let subject = Subject::of::<Kustomization>(key, metadata);
+        let status = verdict::waiting(&context, &objects);
+        // Boxed, as the wait that it stands beside is one of a thousand.
+        if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
+            tracing::debug!(name = key.name, namespace = key.namespace, %error, "what is waited for could not be told");
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::api::{GitRepository, Kind, Kustomization, Metadata, decode, keys};
 use crate::graph::{self, DependencyView, Graph, NotReadyReason};
@@ -96,6 +96,17 @@ struct Extra {
     memo: Option<Arc<Memo>>,
     /// Those of its objects that others have changed, and what is known of them, for the event about a fight.
     rivalries: BTreeMap<ObjectId, Rivalry>,
+    /// What is waited for, and since when.
+    wait: Option<(Aim, Instant)>,
+}
+
+/// What a wait for health is about. A wait that drift or an input cuts off goes on about the same, in what is left of its
+/// time: otherwise an object that drifts again and again would keep the time from ever being up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Aim {
+    pub(super) generation: i64,
+    pub(super) revision: String,
+    pub(super) requested_at: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -190,6 +201,31 @@ impl World {
     pub(super) fn remember(&self, key: &Key, memo: Option<Memo>) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {
             entry.extra.memo = memo.map(Arc::new);
+        }
+    }
+
+    /// How long the same has been waited for already.
+    pub(super) fn waited(&self, key: &Key, aim: &Aim, now: Instant) -> Duration {
+        let inner = self.inner();
+        match inner.kustomizations.get(key).and_then(|entry| entry.extra.wait.as_ref()) {
+            Some((of, since)) if of == aim => now.saturating_duration_since(*since),
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Takes note that a wait begins, or goes on.
+    pub(super) fn waits(&self, key: &Key, aim: &Aim, now: Instant) {
+        if let Some(entry) = self.inner().kustomizations.get_mut(key)
+            && entry.extra.wait.as_ref().is_none_or(|(of, _)| of != aim)
+        {
+            entry.extra.wait = Some((aim.clone(), now));
+        }
+    }
+
+    /// Takes note that a reconcile was not cut off in its wait.
+    pub(super) fn ended(&self, key: &Key) {
+        if let Some(entry) = self.inner().kustomizations.get_mut(key) {
+            entry.extra.wait = None;
         }
     }
 
@@ -370,5 +406,42 @@ pub(super) fn interval_of(world: &World, key: &Key) -> Duration {
     match world.kustomization(key) {
         Some(Seen::Sound(object)) => object.spec.interval.std(),
         _ => Duration::from_hours(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_that_is_cut_off_goes_on_until_something_else_is_waited_for() {
+        let (world, key) = (World::default(), Key::new("n", "apps"));
+        let object = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+            "metadata": {"name": "apps", "namespace": "n"},
+            "spec": {"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "r"}},
+        });
+        world.see_kustomization(&key, Seen::read(&Object::parse(object).unwrap()), 1);
+        let aim = |revision: &str, requested_at: Option<&str>| Aim {
+            generation: 1,
+            revision: revision.into(),
+            requested_at: requested_at.map(Into::into),
+        };
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let waited = |aim: &Aim, seconds| world.waited(&key, aim, at(seconds)).as_secs();
+        let first = aim("a", None);
+        assert_eq!(waited(&first, 5), 0);
+        world.waits(&key, &first, at(10));
+        world.waits(&key, &first, at(20));
+        assert_eq!(waited(&first, 30), 20, "the second has gone on with the first");
+        assert_eq!(waited(&aim("b", None), 30), 0);
+        assert_eq!(waited(&aim("a", Some("now")), 30), 0);
+        world.waits(&key, &aim("b", None), at(40));
+        assert_eq!((waited(&first, 50), waited(&aim("b", None), 50)), (0, 10));
+        world.ended(&key);
+        assert_eq!(waited(&aim("b", None), 60), 0);
     }
 }

@@ -308,12 +308,19 @@ fn state(kustomization: &Kustomization, ready: Option<&Condition>) -> State {
     }
 }
 
+/// What stands in a message between the stage and the objects that are waited for.
+pub const WAITING: &str = ": waiting for ";
+
 fn what(state: &State, conditions: &Conditions) -> String {
     let message = |kind: &str| conditions.get(kind).map(|condition| condition.message.clone());
     match state {
         State::Ready | State::Suspended => String::new(),
         State::Failing | State::Blocked(_) => message("Ready").unwrap_or_default(),
         State::Progressing => message("Reconciling")
+            .map(|message| match message.split_once(WAITING) {
+                Some((_, objects)) => format!("waiting for {objects}"),
+                None => message,
+            })
             .or_else(|| message("Ready"))
             .unwrap_or_else(|| "not looked at by the agent yet".into()),
     }

@@ -177,6 +177,17 @@ fn states_follow_conditions_and_generation() {
         (untouched.state, untouched.what.as_str()),
         (State::Progressing, "not looked at by the agent yet")
     );
+    let waiting = with(|value| {
+        let message =
+            "Running health checks for revision main@sha1:aa with a timeout of 5m0s: waiting for Pod/n/p: no";
+        value["status"] = json!({"conditions": [
+            {"type": "Ready", "status": "Unknown", "reason": "Progressing", "message": "m",
+             "lastTransitionTime": "2026-01-02T03:04:05Z"},
+            {"type": "Reconciling", "status": "True", "reason": "Progressing", "message": message,
+             "lastTransitionTime": "2026-01-02T03:04:05Z"},
+        ]});
+    });
+    assert_eq!((waiting.state, waiting.what.as_str()), (State::Progressing, "waiting for Pod/n/p: no"));
 }
 
 #[test]

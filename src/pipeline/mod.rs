@@ -31,7 +31,7 @@ use tokio::sync::watch;
 use crate::api::{InventoryEntry, Kustomization};
 use crate::model::{Digest, ObjectId};
 use crate::tree::{Footprint, Snapshot};
-use crate::verdict::{Outcome, Redactor};
+use crate::verdict::{Ill, Outcome, Redactor};
 
 pub use build::{Build, Gathered, build, gather, supported};
 pub use preview::{Preview, preview};
@@ -53,6 +53,10 @@ pub struct Job<'a> {
     pub drifted: BTreeSet<ObjectId>,
     /// How long health checks may take.
     pub timeout: Duration,
+    /// How much of that was spent by reconciles of the same that were cut off.
+    pub waited: Duration,
+    /// After how long a wait tells what it is for.
+    pub told_after: Duration,
     /// Becomes true when the wait for health is to end because there is newer work.
     pub cancel: watch::Receiver<bool>,
 }
@@ -84,6 +88,9 @@ pub trait Journal: Sync {
 
     /// Everything is written; from here on the reconcile only waits.
     fn waits(&self);
+
+    /// These are waited for, for some time already.
+    fn pending(&self, objects: Vec<Ill>) -> impl Future<Output = ()> + Send;
 }
 
 /// Why a record could not be kept.

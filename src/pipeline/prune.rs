@@ -26,7 +26,15 @@ pub(super) fn references(inventory: &Inventory, ids: Vec<ObjectId>) -> Vec<Refer
 }
 
 /// Deletes objects one by one in the order given, each only if the live object says that it is the owner's.
-pub(super) async fn delete(cluster: &impl Writes, owner: &Key, stale: Vec<Reference>) -> Pruned {
+///
+/// `built` is never deleted: an inventory may name an object of the build otherwise, with the namespace that it had in Git
+/// before its kind was known to have none.
+pub(super) async fn delete(
+    cluster: &impl Writes,
+    owner: &Key,
+    stale: Vec<Reference>,
+    built: &Inventory,
+) -> Pruned {
     let mut pruned = Pruned::default();
     if stale.is_empty() {
         return pruned;
@@ -37,6 +45,7 @@ pub(super) async fn delete(cluster: &impl Writes, owner: &Key, stale: Vec<Refere
     for (reference, found) in stale.into_iter().zip(found) {
         let subject = reference.id.subject();
         let uid = match found {
+            Ok(Some(live)) if built.version(&live.id()).is_some() => continue,
             Ok(Some(live)) => match prune_decision(&live, owner) {
                 PruneDecision::Delete { uid } => uid,
                 PruneDecision::Skip(reason) => {

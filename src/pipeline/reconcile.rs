@@ -1,5 +1,6 @@
 //! One reconcile, from the fetched source to healthy objects.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use super::apply::{self, Progress, Stop, owner};
@@ -26,7 +27,7 @@ pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
         Ok(gathered) => gathered,
         Err(outcome) => return Finish { outcome, memo: None, redactor },
     };
-    if nothing_changed(cluster, job, &gathered) {
+    if nothing_changed(cluster, job, &gathered) && is_healthy(cluster, job.kustomization).await {
         return Finish { outcome: Outcome::Unchanged, memo: job.memo.cloned(), redactor };
     }
     let inputs = gathered.digest;
@@ -35,7 +36,7 @@ pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
         Err(outcome) => return Finish { outcome, memo: None, redactor },
     };
     let footprint = built.footprint.clone();
-    let outcome = enact(cluster, job, journal, built).await;
+    let outcome = enact(cluster, job, journal, built, &redactor).await;
     let memo = match &outcome {
         Outcome::Ready(done) => Some(Memo {
             generation: job.kustomization.metadata.generation,
@@ -59,11 +60,20 @@ fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) ->
         && cluster.intact(&memo.ids)
 }
 
+/// Whether all is healthy, at this moment, that the last success found healthy: what was applied may have failed since.
+async fn is_healthy(cluster: &impl Settle, kustomization: &Kustomization) -> bool {
+    let managed = managed(kustomization);
+    let ids = managed.iter().map(|(id, _)| id.clone()).collect();
+    let checked = checked(kustomization, prune::references(&managed, ids));
+    checked.is_empty() || Box::pin(cluster.settle(&checked, Duration::ZERO)).await == Settled::Healthy
+}
+
 async fn enact<C: Writes + Settle, J: Journal>(
     cluster: &C,
     job: &Job<'_>,
     journal: &J,
     built: Build,
+    redactor: &Redactor,
 ) -> Outcome {
     let kustomization = job.kustomization;
     let managed = managed(kustomization);
@@ -105,13 +115,13 @@ async fn enact<C: Writes + Settle, J: Journal>(
     }
     journal.waits();
     let started = Instant::now();
-    match settled(cluster, &checked, job).await {
+    match settled(cluster, &checked, job, journal, redactor).await {
         None => Outcome::Cancelled { done },
         Some(Settled::Healthy) => {
-            done.health = Some(started.elapsed());
+            done.health = Some(job.waited + started.elapsed());
             Outcome::Ready(done)
         }
-        Some(other) => unhealthy(other, done, started.elapsed()),
+        Some(other) => unhealthy(other, done, job.waited + started.elapsed()),
     }
 }
 
@@ -130,7 +140,7 @@ async fn swept(
         return Vec::new();
     }
     let stale = prune::references(managed, stale);
-    let pruned = prune::delete(cluster, &owner(kustomization), stale).await;
+    let pruned = prune::delete(cluster, &owner(kustomization), stale, &progress.inventory).await;
     let deleted = pruned.deleted.into_iter();
     progress.changes.extend(deleted.map(|gone| Change { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
     let mut failures = Vec::new();
@@ -204,13 +214,46 @@ fn named(check: &HealthCheck) -> Reference {
     Reference { id, version: version.into() }
 }
 
-/// Waits for health; `None` when newer work ended the wait.
-async fn settled(cluster: &impl Settle, references: &[Reference], job: &Job<'_>) -> Option<Settled> {
+/// How long after it was told what a wait is for, that is looked at again.
+const TOLD_AGAIN: Duration = Duration::from_secs(30);
+
+/// Waits for health, and tells what for; `None` when newer work ended the wait.
+async fn settled<J: Journal>(
+    cluster: &impl Settle,
+    references: &[Reference],
+    job: &Job<'_>,
+    journal: &J,
+    redactor: &Redactor,
+) -> Option<Settled> {
     let mut cancel = job.cancel.clone();
-    tokio::select! {
-        biased;
-        settled = cluster.settle(references, job.timeout) => Some(settled),
-        Ok(_) = cancel.wait_for(|cancel| *cancel) => None,
+    let mut ended = pin!(async {
+        tokio::select! {
+            biased;
+            settled = cluster.settle(references, job.timeout.saturating_sub(job.waited)) => Some(settled),
+            Ok(_) = cancel.wait_for(|cancel| *cancel) => None,
+        }
+    });
+    let mut pause = job.told_after;
+    loop {
+        let look = async {
+            tokio::time::sleep(pause).await;
+            // Boxed, since a thousand may wait and few ever come here.
+            Box::pin(cluster.settle(references, Duration::ZERO)).await
+        };
+        let found = tokio::select! {
+            biased;
+            ended = &mut ended => return ended,
+            found = look => found,
+        };
+        // Not cut off by the end of the wait: a write that was sent may reach the server after the one that says how it ended.
+        if let Settled::Stalled(objects) | Settled::TimedOut(objects) = found {
+            let mut objects: Vec<Ill> = objects.into_iter().map(ill).collect();
+            for ill in &mut objects {
+                ill.cause = redactor.redact(&ill.cause);
+            }
+            journal.pending(objects).await;
+        }
+        pause = TOLD_AGAIN;
     }
 }
 

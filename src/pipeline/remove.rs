@@ -6,16 +6,20 @@ use super::prune::{self, Pruned};
 use super::reconcile::managed;
 use crate::api::{DeletionPolicy, Kustomization};
 use crate::model::ObjectId;
-use crate::plan;
+use crate::plan::{self, Inventory};
 use crate::verdict::{Outcome, Schedule};
 
 /// Deletes, orphans or leaves the objects, as `spec.deletionPolicy` says.
 ///
-/// `cluster` acts as the Kustomization's ServiceAccount, `own` as the agent.
-pub async fn remove<C: Writes + Settle, O: Reads>(
-    cluster: &C,
+/// `cluster` acts as `account`, the ServiceAccount that the Kustomization has or is given; it is an error where there is
+/// none to act as, which matters only if something is to be deleted. `own` acts as the agent, and `waits` is called where
+/// all is deleted that will be, and its end is waited for.
+pub async fn remove<C: Writes + Settle, O: Writes>(
+    cluster: Result<&C, String>,
     own: &O,
     kustomization: &Kustomization,
+    account: Option<&str>,
+    waits: impl FnOnce(),
 ) -> Outcome {
     let managed = managed(kustomization);
     let spec = &kustomization.spec;
@@ -27,7 +31,7 @@ pub async fn remove<C: Writes + Settle, O: Reads>(
         DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => false,
     };
     // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
-    cluster.release(&ids);
+    own.release(&ids);
     if spec.kube_config.is_some() && !keep && !managed.is_empty() {
         // They are on another cluster; what has their names on this one is another's.
         let note =
@@ -38,22 +42,31 @@ pub async fn remove<C: Writes + Settle, O: Reads>(
         let note = (!managed.is_empty()).then(|| format!("{} objects were left as they are", managed.len()));
         return Outcome::Removed { deleted: 0, note };
     }
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        Err(message) => return Outcome::AccessDenied { message },
+    };
     let stale = prune::references(&managed, ids);
-    let Pruned { deleted, failed, unreachable } = prune::delete(cluster, &owner(kustomization), stale).await;
+    let Pruned { deleted, failed, unreachable } =
+        prune::delete(cluster, &owner(kustomization), stale, &Inventory::default()).await;
     if unreachable {
         let message = failed.into_iter().map(|(_, message)| message).next().unwrap_or_default();
         return Outcome::Unreachable { message };
     }
     if !failed.is_empty() {
-        if account_is_gone(own, kustomization).await {
-            let note =
-                "unable to prune objects: the ServiceAccount of spec.serviceAccountName does not exist";
-            return Outcome::Removed { deleted: deleted.len(), note: Some(note.into()) };
+        if let Some(account) = account
+            && is_gone(own, account, kustomization).await
+        {
+            let note = format!("unable to prune objects: the ServiceAccount {account} does not exist");
+            return Outcome::Removed { deleted: deleted.len(), note: Some(note) };
         }
         return Outcome::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
     }
     let note = match policy {
-        DeletionPolicy::WaitForTermination => still_there(cluster, kustomization, &deleted).await,
+        DeletionPolicy::WaitForTermination => {
+            waits();
+            still_there(cluster, kustomization, &deleted).await
+        }
         DeletionPolicy::MirrorPrune | DeletionPolicy::Delete | DeletionPolicy::Orphan => None,
     };
     Outcome::Removed { deleted: deleted.len(), note }
@@ -73,11 +86,10 @@ async fn still_there(
 }
 
 /// Without its account a Kustomization could never be deleted, so Flux lets it go, and so do we.
-async fn account_is_gone(own: &impl Reads, kustomization: &Kustomization) -> bool {
-    let Some(account) = &kustomization.spec.service_account_name else { return false };
+async fn is_gone(own: &impl Reads, account: &str, kustomization: &Kustomization) -> bool {
     let id = ObjectId {
         namespace: kustomization.metadata.namespace.clone(),
-        name: account.clone(),
+        name: account.into(),
         group: String::new(),
         kind: "ServiceAccount".into(),
     };

@@ -56,6 +56,8 @@ async fn run(
         thorough: false,
         drifted: BTreeSet::new(),
         timeout: Duration::from_secs(1),
+        waited: Duration::ZERO,
+        told_after: Duration::from_mins(1),
         cancel,
     };
     reconcile(fake, fake, &job, diary).await
@@ -100,6 +102,15 @@ async fn a_refusal_stops_the_stage_and_keeps_what_is_managed() {
     assert!(finish.memo.is_none());
 }
 
+/// The inventory of a pass that was cut off may name an object by a namespace that its kind turned out not to have.
+#[tokio::test]
+async fn what_is_built_is_not_deleted_under_another_name() {
+    let (fake, diary) = (Fake::with(&["a"]), Diary::default());
+    let finish = run(&fake, &diary, &kustomization(&json!({}), &["other_a__ConfigMap"]), &["a"], None).await;
+    assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap"]);
+    assert!(!fake.log().iter().any(|write| write.starts_with("delete")), "{:?}", fake.log());
+}
+
 #[tokio::test]
 async fn what_cannot_be_deleted_stays_in_the_inventory() {
     let (fake, diary) = (Fake::with(&["old"]).undeletable("old"), Diary::default());
@@ -137,6 +148,20 @@ async fn what_has_not_changed_is_not_asked_about() {
 }
 
 #[tokio::test]
+async fn what_has_not_changed_is_ready_only_while_it_is_healthy() {
+    for (spec, ready) in [(json!({}), true), (json!({"wait": true}), false)] {
+        let (fake, diary) = (Fake::default(), Diary::default());
+        let kustomization = kustomization(&spec, &["n_a__ConfigMap"]);
+        let memo = run(&fake, &diary, &kustomization, &["a"], None).await.memo.unwrap();
+        assert_eq!(run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await.outcome, Outcome::Unchanged);
+        fake.fall_ill();
+        let outcome = run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await.outcome;
+        assert_eq!(outcome == Outcome::Unchanged, ready, "{spec}: {outcome:?}");
+        assert_eq!(matches!(outcome, Outcome::Unhealthy { .. }), !ready, "{spec}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
     let (fake, diary) = (Fake::default().never_healthy(), Diary::default());
     let (sender, cancel) = watch::channel(false);
@@ -148,6 +173,8 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
         thorough: false,
         drifted: BTreeSet::new(),
         timeout: Duration::from_mins(1),
+        waited: Duration::ZERO,
+        told_after: Duration::from_mins(1),
         cancel,
     };
     let work = reconcile(&fake, &fake, &job, &diary);
@@ -159,6 +186,56 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
     };
     let (finish, ()) = tokio::join!(work, stop);
     assert!(matches!(finish.outcome, Outcome::Cancelled { .. }), "{:?}", finish.outcome);
+}
+
+#[tokio::test]
+async fn a_wait_tells_what_it_is_for() {
+    let (sender, cancel) = watch::channel(false);
+    let (snapshot, diary) = (snapshot(&["a"]), Diary::default());
+    let job = Job {
+        kustomization: &kustomization(&json!({"wait": true}), &[]),
+        snapshot: &snapshot,
+        memo: None,
+        thorough: false,
+        drifted: BTreeSet::new(),
+        timeout: Duration::from_mins(1),
+        waited: Duration::ZERO,
+        told_after: Duration::from_millis(1),
+        cancel,
+    };
+    let fake = Fake::default().never_healthy();
+    let work = reconcile(&fake, &fake, &job, &diary);
+    let stop = async {
+        while diary.pending().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        sender.send_replace(true);
+    };
+    let (finish, ()) = tokio::join!(work, stop);
+    assert!(matches!(finish.outcome, Outcome::Cancelled { .. }), "{:?}", finish.outcome);
+    assert_eq!(diary.pending(), ["ConfigMap/n/a: not yet"]);
+}
+
+/// An object that drifts again and again cuts each wait off, and the time is up all the same.
+#[tokio::test]
+async fn a_wait_has_what_those_before_it_left_of_its_time() {
+    let (_sender, cancel) = watch::channel(false);
+    let snapshot = snapshot(&["a"]);
+    let job = Job {
+        kustomization: &kustomization(&json!({"wait": true}), &[]),
+        snapshot: &snapshot,
+        memo: None,
+        thorough: false,
+        drifted: BTreeSet::new(),
+        timeout: Duration::from_hours(1),
+        waited: Duration::from_hours(1),
+        told_after: Duration::from_mins(1),
+        cancel,
+    };
+    let fake = Fake::default().never_healthy();
+    let finish = reconcile(&fake, &fake, &job, &Diary::default()).await;
+    let Outcome::Unhealthy { waited, .. } = finish.outcome else { panic!("{:?}", finish.outcome) };
+    assert!(waited >= Duration::from_hours(1), "{waited:?}");
 }
 
 #[tokio::test]
@@ -175,9 +252,35 @@ async fn a_removal_needs_no_source_and_asks_the_live_objects() {
     ];
     for (spec, log) in cases {
         let fake = Fake::with(&["mine"]).foreign("theirs");
-        let outcome = remove(&fake, &fake, &kustomization(&spec, &ids)).await;
+        let outcome = remove(Ok(&fake), &fake, &kustomization(&spec, &ids), None, || {}).await;
         assert!(matches!(outcome, Outcome::Removed { .. }), "{spec}: {outcome:?}");
         assert_eq!(fake.log(), log, "{spec}");
+    }
+}
+
+#[tokio::test]
+async fn a_removal_ends_though_its_account_is_gone_or_there_is_none() {
+    let ids: &[&str] = &["n_mine__ConfigMap"];
+    let denied = || Err("no account".to_owned());
+    let removed = |outcome: &Outcome| matches!(outcome, Outcome::Removed { .. });
+    let fake = Fake::with(&["mine"]).undeletable("mine");
+    let (some, none) = (kustomization(&json!({}), ids), kustomization(&json!({}), &[]));
+    // The account may be the one that the agent gives to those that name none.
+    assert!(removed(&remove(Ok(&fake), &fake, &some, Some("deployer"), || {}).await));
+    let failed = remove(Ok(&fake), &fake, &some, None, || {}).await;
+    assert!(matches!(failed, Outcome::RemovalFailed { .. }), "{failed:?}");
+    assert!(removed(&remove::<Fake, _>(denied(), &fake, &none, None, || {}).await));
+    let refused = remove::<Fake, _>(denied(), &fake, &some, None, || {}).await;
+    assert_eq!(refused, Outcome::AccessDenied { message: "no account".into() });
+}
+
+#[tokio::test]
+async fn a_removal_that_waits_says_so() {
+    for (policy, expected) in [("Delete", false), ("WaitForTermination", true)] {
+        let (fake, waits) = (Fake::with(&["mine"]), std::cell::Cell::new(false));
+        let kustomization = kustomization(&json!({"deletionPolicy": policy}), &["n_mine__ConfigMap"]);
+        remove(Ok(&fake), &fake, &kustomization, None, || waits.set(true)).await;
+        assert_eq!(waits.get(), expected, "{policy}");
     }
 }
 

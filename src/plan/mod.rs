@@ -5,6 +5,7 @@
 //! built is found by [`prune`]. Nothing here writes; the pipeline does what a plan says.
 
 mod drift;
+mod flux;
 mod inventory;
 mod managed_fields;
 mod policy;
@@ -110,6 +111,8 @@ pub enum Skip {
     Ignored,
     /// `kustomize.toolkit.fluxcd.io/ssa: IfNotPresent`, and it is present.
     Present,
+    /// It is a part of Flux that lockgate stands in for.
+    Replaced,
 }
 
 impl fmt::Display for Skip {
@@ -118,6 +121,7 @@ impl fmt::Display for Skip {
             Self::ReconcileDisabled => write!(f, "{}: disabled", keys::RECONCILE),
             Self::Ignored => write!(f, "{}: Ignore", keys::SSA),
             Self::Present => write!(f, "{}: IfNotPresent, and it is there", keys::SSA),
+            Self::Replaced => f.write_str("it is a part of Flux that lockgate stands in for"),
         }
     }
 }
@@ -241,6 +245,9 @@ fn step(object: &Object, observation: Option<&Observation>, options: &Options) -
 }
 
 fn skip(object: &Object, live: Option<&Object>) -> Option<Skip> {
+    if flux::is_replaced(object) {
+        return Some(Skip::Replaced);
+    }
     let either = |has: fn(&Object) -> bool| has(object) || live.is_some_and(has);
     if either(is_reconcile_disabled) {
         return Some(Skip::ReconcileDisabled);

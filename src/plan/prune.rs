@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
+use super::flux;
 use super::inventory::Inventory;
 use super::policy::{self, Apply};
 use super::stages::sort_ids;
@@ -74,6 +75,10 @@ pub enum PruneSkip {
     ReconcileDisabled,
     /// `kustomize.toolkit.fluxcd.io/ssa: Ignore`.
     Ignored,
+    /// It is a part of Flux that lockgate stands in for, or defines a kind that lockgate serves.
+    Flux,
+    /// It is the namespace that its owner lives in.
+    Home,
 }
 
 impl fmt::Display for PruneSkip {
@@ -84,6 +89,8 @@ impl fmt::Display for PruneSkip {
             Self::PruneDisabled => write!(f, "{}: disabled", keys::PRUNE),
             Self::ReconcileDisabled => write!(f, "{}: disabled", keys::RECONCILE),
             Self::Ignored => write!(f, "{}: Ignore", keys::SSA),
+            Self::Flux => f.write_str("it is a part of Flux, and lockgate stands in for it or needs it"),
+            Self::Home => f.write_str("its owner lives in this namespace and would be deleted with it"),
         }
     }
 }
@@ -97,6 +104,10 @@ pub fn prune_decision(live: &Object, owner: &Key) -> PruneDecision {
         Some(_) if policy::is_prune_disabled(live) => Some(PruneSkip::PruneDisabled),
         Some(_) if policy::is_reconcile_disabled(live) => Some(PruneSkip::ReconcileDisabled),
         Some(_) if policy::apply_policy(live) == Apply::Ignore => Some(PruneSkip::Ignored),
+        Some(_) if flux::is_replaced(live) || flux::defines_our_kind(live) => Some(PruneSkip::Flux),
+        Some(owner) if (live.group(), live.kind()) == ("", "Namespace") && live.name() == owner.namespace => {
+            Some(PruneSkip::Home)
+        }
         Some(_) => None,
     };
     match (skip, live.text("/metadata/uid")) {
@@ -185,6 +196,35 @@ mod tests {
         ];
         for (object, decision) in cases {
             assert_eq!(prune_decision(&object, &owner), decision);
+        }
+    }
+
+    /// A repository that `flux bootstrap` made holds all this, and Git may drop it in a moment.
+    #[test]
+    fn what_the_owner_itself_lives_by_is_not_deleted() {
+        let cases = [
+            ("v1", "Namespace", "flux-system", Some(PruneSkip::Home)),
+            ("v1", "Namespace", "apps", None),
+            ("v1", "ConfigMap", "flux-system", None),
+            ("apps/v1", "Deployment", "source-controller", Some(PruneSkip::Flux)),
+            (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                "kustomizations.kustomize.toolkit.fluxcd.io",
+                Some(PruneSkip::Flux),
+            ),
+        ];
+        for (api_version, kind, name, skip) in cases {
+            let labels = json!({keys::OWNER_NAME: "app", keys::OWNER_NAMESPACE: "flux-system",
+                                "app.kubernetes.io/part-of": "flux", "app.kubernetes.io/name": "lockgate"});
+            let metadata = json!({"name": name, "uid": "u", "labels": labels});
+            let live = Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": metadata}));
+            let expected = skip.map_or(PruneDecision::Delete { uid: "u".into() }, PruneDecision::Skip);
+            assert_eq!(
+                prune_decision(&live.unwrap(), &Key::new("flux-system", "app")),
+                expected,
+                "{kind} {name}"
+            );
         }
     }
 }

@@ -71,6 +71,13 @@ fn an_edit_with_kubectl_is_undone_though_nothing_differs() {
     assert_eq!(decide_for(merge), Step::Keep);
 }
 
+fn flux_definition() -> Object {
+    let metadata = json!({"name": "kustomizations.kustomize.toolkit.fluxcd.io"});
+    let kind = "CustomResourceDefinition";
+    Object::parse(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": kind, "metadata": metadata}))
+        .unwrap()
+}
+
 #[test]
 fn an_object_may_ask_to_be_left_alone() {
     let plain = || live(json!({}));
@@ -85,6 +92,7 @@ fn an_object_may_ask_to_be_left_alone() {
         (annotated(keys::SSA, "IfNotPresent"), None, None),
         // Who is there does not decide this one.
         (object(json!({})), Some(live_with(keys::SSA, "IfNotPresent")), None),
+        (flux_definition(), None, Some(Skip::Replaced)),
     ];
     for (desired, live, skip) in cases {
         // What is left alone is not refused either.

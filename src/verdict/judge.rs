@@ -114,7 +114,7 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::RemovalFailed { failures } => {
             // A deletion must come to its end, also where the spec wants no retry by a timer.
             let wait = Some(context.schedule.retry).filter(|retry| !retry.is_zero());
-            let next = Next::After(wait.map_or(timeout, |retry| retry.min(timeout)));
+            let next = Next::BackoffTo(wait.map_or(timeout, |retry| retry.min(timeout)));
             Failure::applying("PruneFailed", texts::not_deleted(failures), next)
         }
         Outcome::Blocked(blocker) => {

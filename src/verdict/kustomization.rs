@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::judge::{Failure, Judgement, judge};
-use super::texts::rounded;
-use super::{Context, Done, Event, Outcome, Verdict, Writer, shorten};
+use super::texts::{self, rounded};
+use super::{Context, Done, Event, Ill, Outcome, Verdict, Writer, shorten};
 use super::{READY, RECONCILING, STALLED};
 use crate::api::{HistoryEntry, InventoryEntry, InventoryStatus, KustomizationStatus};
 use crate::model::{ConditionStatus, Digest, Duration};
+use crate::overview::WAITING;
 use crate::queue::Next;
 
 const HEALTHY: &str = "Healthy";
@@ -28,6 +29,20 @@ pub fn progressing(context: &Context<'_>, inventory: Vec<InventoryEntry>) -> Kus
         writer.set(conditions, RECONCILING, ConditionStatus::True, "Progressing", &message);
         writer.set(conditions, READY, ConditionStatus::Unknown, "Progressing", "Reconciliation in progress");
         status.last_attempted_revision = context.revision.map(Into::into);
+    }
+    status
+}
+
+/// The status while health is waited for: what a new generation or revision waits for. A re-check, and another try of what
+/// failed, leave the conditions as they are.
+pub fn waiting(context: &Context<'_>, objects: &[Ill]) -> KustomizationStatus {
+    let mut status = context.previous.clone();
+    let conditions = &mut status.conditions;
+    if conditions.get(RECONCILING).is_some_and(|reconciling| reconciling.reason == "Progressing") {
+        let writer = Writer { generation: context.generation, now: context.now };
+        let stage = stage_message("Running health checks", context);
+        let message = format!("{stage}{WAITING}{}", texts::pending(objects));
+        writer.set(conditions, RECONCILING, ConditionStatus::True, "Progressing", &message);
     }
     status
 }

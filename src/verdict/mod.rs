@@ -19,7 +19,7 @@ use crate::api::KustomizationStatus;
 use crate::model::{Condition, ConditionStatus, Conditions, Duration, Key, Timestamp};
 use crate::queue::Next;
 
-pub use kustomization::{progressing, verdict};
+pub use kustomization::{progressing, verdict, waiting};
 pub use outcome::{
     BlockReason, Blocker, Change, Deed, Done, FetchCause, FetchOutcome, Ill, Outcome, Refused, WaitEnd,
 };

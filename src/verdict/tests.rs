@@ -171,6 +171,36 @@ fn another_revision_or_generation_is_progress_until_it_is_applied() {
 }
 
 #[test]
+fn a_new_revision_says_what_it_waits_for_and_nothing_else_does() {
+    let (before, key) = (ready(), key("apps"));
+    let ill = |name: &str, cause: &str| Ill {
+        subject: format!("Deployment/n/{name}"),
+        status: "InProgress".into(),
+        cause: cause.into(),
+    };
+    let objects = [ill("a", "0 of 1 available"), ill("b", "")];
+    let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
+    let writing = progressing(&revised, vec![entry("a_b__ConfigMap")]);
+    let status = waiting(&Context { previous: &writing, ..revised }, &objects);
+    let (_, reason, message) = condition(&status, "Reconciling").unwrap();
+    assert_eq!(reason, "Progressing");
+    assert_eq!(
+        message,
+        "Running health checks for revision main@sha1:bb with a timeout of 9m30s: waiting for Deployment/n/a: \
+         0 of 1 available; Deployment/n/b: InProgress"
+    );
+    assert_eq!(condition(&status, "Ready"), condition(&writing, "Ready"));
+    let many: Vec<Ill> = (0..7).map(|number| ill(&number.to_string(), "no")).collect();
+    let status = waiting(&Context { previous: &writing, ..revised }, &many);
+    assert!(condition(&status, "Reconciling").unwrap().2.ends_with("Deployment/n/4: no; and 2 more"));
+
+    assert_eq!(waiting(&context(&key, &before), &objects), before, "a re-check");
+    let end = WaitEnd::TimedOut(objects.to_vec());
+    let failed = judge(&Outcome::Unhealthy { done: done(), end, waited: Std::ZERO }, &before).status;
+    assert_eq!(waiting(&context(&key, &failed), &objects), failed, "another try");
+}
+
+#[test]
 fn a_revision_that_builds_the_same_is_applied_without_work() {
     let before = ready();
     let key = key("apps");

@@ -79,6 +79,21 @@ pub(super) fn unhealthy(end: &WaitEnd, waited: StdDuration) -> String {
     }
 }
 
+/// How many objects are named that are waited for.
+const NAMED: usize = 5;
+
+pub(super) fn pending(objects: &[Ill]) -> String {
+    let one = |ill: &Ill| {
+        let why = if ill.cause.is_empty() { &ill.status } else { &ill.cause };
+        format!("{}: {why}", ill.subject)
+    };
+    let mut texts: Vec<String> = objects.iter().take(NAMED).map(one).collect();
+    if objects.len() > NAMED {
+        texts.push(format!("and {} more", objects.len() - NAMED));
+    }
+    texts.join("; ")
+}
+
 pub(super) fn not_deleted(failures: &[String]) -> String {
     format!("delete failed, errors: {}", listed("objects could not be deleted", failures))
 }

@@ -4,7 +4,7 @@ use harness::eventually;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::stage::{PATIENCE, Stage, condition, config_map, stage};
+use super::stage::{PATIENCE, Stage, api, condition, config_map, stage};
 
 /// Sets annotations or fields of a Kustomization (`kustomizations`) or GitRepository.
 async fn edit(api: &kube::Api<kube::api::DynamicObject>, name: &str, change: Value) {
@@ -103,6 +103,55 @@ async fn columns(stage: &Stage<'_>, head: &str) {
             assert!(cells.last().unwrap().as_str().unwrap().contains(head), "{plural} {version}: {cells:?}");
         }
     }
+}
+
+/// What `flux bootstrap` writes into a repository beside the platform: Flux itself, of a version that lacks `v1`.
+fn components(namespace: &str) -> String {
+    let labels = json!({"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/instance": "flux-system"});
+    let names = json!({"kind": "Kustomization", "listKind": "KustomizationList", "plural": "kustomizations",
+                       "singular": "kustomization"});
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    let app = json!({"app": "kustomize-controller"});
+    let objects = [
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}),
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "kustomizations.kustomize.toolkit.fluxcd.io", "labels": labels},
+        "spec": {"group": "kustomize.toolkit.fluxcd.io", "scope": "Namespaced", "names": names, "versions": [
+            {"name": "v1beta2", "served": true, "storage": true, "schema": schema},
+        ]}}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "kustomize-controller", "namespace": namespace, "labels": labels},
+        "spec": {"replicas": 1, "selector": {"matchLabels": app}, "template": {
+            "metadata": {"labels": app},
+            "spec": {"containers": [{"name": "manager", "image": "example.org/flux"}]},
+        }}}),
+    ];
+    objects.map(|object| object.to_string()).join("\n---\n")
+}
+
+#[tokio::test]
+async fn a_repository_that_holds_flux_starts_no_flux_and_may_drop_it() {
+    let stage = stage("components", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let with = stage.push(&[("apps/components.yaml", &components(&stage.namespace))]);
+    stage.kustomization("apps", json!({"wait": true})).await;
+    let _agent = stage.agent().await;
+    let applied = async |revision: &str| {
+        stage.until("apps", "applied", |status| status["lastAppliedRevision"] == revision).await
+    };
+    let status = applied(&with).await;
+    assert_eq!(status["inventory"]["entries"].as_array().unwrap().len(), 4, "{status}");
+    let deployments = api(&stage.client, &stage.namespace, "apps/v1", "Deployment", "deployments");
+    assert!(deployments.get_opt("kustomize-controller").await.unwrap().is_none());
+    let without = stage.push(&[("apps/components.yaml", &config_map("b", "1"))]);
+    applied(&without).await;
+    // The namespace of the Kustomization, and its kind in the version that Flux did not have, are still there.
+    let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(stage.client.clone());
+    let home = namespaces.get(&stage.namespace).await.unwrap();
+    assert!(home.metadata.deletion_timestamp.is_none());
+    assert_eq!(
+        stage.kustomizations().get("apps").await.unwrap().types.unwrap().api_version,
+        "kustomize.toolkit.fluxcd.io/v1"
+    );
 }
 
 /// `flux reconcile`, `flux suspend` and `flux resume`, as the flux CLI asks for them.

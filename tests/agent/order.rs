@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::outage::ended;
-use super::stage::{Stage, condition, config_map, stage};
+use super::stage::{Stage, api, condition, config_map, stage};
 
 fn version(object: &kube::api::DynamicObject) -> u64 {
     object.metadata.resource_version.as_deref().unwrap_or("0").parse().expect("a resourceVersion is a number")
@@ -72,6 +73,39 @@ async fn a_dependency_that_fails_later_leaves_its_dependents_as_they_are() {
 }
 
 /// I05: of three, of two and of one. Nothing goes round in it, and it heals when it is cut.
+/// The pod of `network` says that it is ready, or not: nobody runs it, so the test plays the kubelet.
+async fn play(stage: &Stage<'_>, ready: &str) {
+    let pods = api(&stage.client, &stage.namespace, "v1", "Pod", "pods");
+    let status = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}});
+    pods.patch_status("p", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+}
+
+/// A commit that does not touch what a dependent needs asks for its health all the same, and a wait says what it is for.
+#[tokio::test]
+async fn a_dependency_that_has_fallen_ill_holds_the_next_commit_up_and_says_so() {
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+                     "spec": {"schedulerName": "nobody", "containers": [{"name": "c", "image": "example.org/c"}]}});
+    let files = [("network/p.yaml", &*pod.to_string()), ("foobar/a.yaml", &*config_map("a", "1"))];
+    let stage = stage("ill", &files).await;
+    chain(&stage, &["network", "foobar"]).await;
+    let _agent = stage.agent().await;
+    let waiting = format!("waiting for Pod/{}/p: ", stage.namespace);
+    let says = |status: &Value| condition(status, "Reconciling")["message"].to_string().contains(&waiting);
+    let status = stage.until("network", "told what it waits for", says).await;
+    assert_eq!(condition(&status, "Ready")["status"], "Unknown");
+    play(&stage, "True").await;
+    stage.ready("foobar").await;
+
+    play(&stage, "False").await;
+    let revision = stage.push(&[("foobar/a.yaml", &config_map("a", "2"))]);
+    stage.until("network", "looked at", |status| status["lastAttemptedRevision"] == revision.as_str()).await;
+    stage.reason("foobar", "DependencyNotReady").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "1");
+    play(&stage, "True").await;
+    stage.until("foobar", "applied", |status| status["lastAppliedRevision"] == revision.as_str()).await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "2");
+}
+
 #[tokio::test]
 async fn a_cycle_is_printed_on_every_member_and_heals_when_it_is_cut() {
     let names = ["a", "b", "c", "d", "e", "f"];

@@ -15,6 +15,7 @@ use crate::pipeline::ports::{
 };
 use crate::pipeline::{Journal, JournalError};
 use crate::plan::{Cause, Observation, Phase, Refusal};
+use crate::verdict::Ill;
 
 /// The cluster.
 #[derive(Debug, Default)]
@@ -24,7 +25,7 @@ pub(super) struct Fake {
     asked: AtomicUsize,
     refused: BTreeSet<String>,
     undeletable: BTreeSet<String>,
-    unhealthy: bool,
+    unhealthy: AtomicBool,
     unwatched: AtomicBool,
 }
 
@@ -60,9 +61,13 @@ impl Fake {
         self
     }
 
-    pub(super) fn never_healthy(mut self) -> Self {
-        self.unhealthy = true;
+    pub(super) fn never_healthy(self) -> Self {
+        self.fall_ill();
         self
+    }
+
+    pub(super) fn fall_ill(&self) {
+        self.unhealthy.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn break_watch(&self) {
@@ -127,7 +132,9 @@ impl Reads for Fake {
 impl Writes for Fake {
     async fn apply(&self, object: &Object) -> Result<Applied, Refusal> {
         self.wrote("apply", object.name());
-        self.objects.lock().unwrap().insert(object.name().into(), object.clone());
+        let uid = |value: &mut Value| value["metadata"]["uid"] = format!("uid-{}", object.name()).into();
+        let stored = object.clone().edit(uid).unwrap();
+        self.objects.lock().unwrap().insert(object.name().into(), stored);
         Ok(Applied {
             reference: Reference::to(object),
             uid: "uid".into(),
@@ -163,7 +170,7 @@ impl Writes for Fake {
 impl Settle for Fake {
     async fn settle(&self, references: &[Reference], timeout: Duration) -> Settled {
         self.ask();
-        if !self.unhealthy {
+        if !self.unhealthy.load(Ordering::Relaxed) {
             return Settled::Healthy;
         }
         tokio::time::sleep(timeout).await;
@@ -189,6 +196,7 @@ impl Settle for Fake {
 pub(super) struct Diary {
     recorded: Mutex<Vec<String>>,
     waits: AtomicBool,
+    pending: Mutex<Vec<String>>,
     fails: bool,
 }
 
@@ -200,6 +208,11 @@ impl Diary {
     /// The ids that were recorded last.
     pub(super) fn recorded(&self) -> Vec<String> {
         self.recorded.lock().unwrap().clone()
+    }
+
+    /// What was last said to be waited for.
+    pub(super) fn pending(&self) -> Vec<String> {
+        self.pending.lock().unwrap().clone()
     }
 
     pub(super) fn waits(&self) -> bool {
@@ -218,5 +231,10 @@ impl Journal for Diary {
 
     fn waits(&self) {
         self.waits.store(true, Ordering::Relaxed);
+    }
+
+    async fn pending(&self, objects: Vec<Ill>) {
+        let told = objects.iter().map(|ill| format!("{}: {}", ill.subject, ill.cause)).collect();
+        *self.pending.lock().unwrap() = told;
     }
 }

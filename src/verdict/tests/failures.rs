@@ -179,7 +179,7 @@ fn of_applying() -> Vec<Row> {
             "PruneFailed",
             "delete failed, errors: A/b: denied",
             false,
-            RETRY,
+            GRANTED,
         ),
     ]
 }
@@ -276,5 +276,5 @@ fn a_deletion_that_failed_is_tried_again_though_the_spec_wants_no_timer() {
     let schedule = Schedule { interval: Std::ZERO, retry: Std::ZERO, timeout: Std::from_secs(30) };
     let context = Context { schedule, ..context(&key, &previous) };
     let failed = Outcome::RemovalFailed { failures: vec!["A/b: denied".into()] };
-    assert_eq!(verdict(&failed, &context).next, Next::After(Std::from_secs(30)));
+    assert_eq!(verdict(&failed, &context).next, Next::BackoffTo(Std::from_secs(30)));
 }
