@@ -43,6 +43,8 @@ pub enum Entry {
     Link(String),
     /// A Git submodule, which is not followed.
     Submodule,
+    /// A folder whose files are not known, and why: an error only where something in it is asked for.
+    Unlisted(String),
 }
 
 /// The files of one revision.
@@ -91,7 +93,7 @@ pub enum TreeError {
     /// Not text.
     #[error("{0}: is not UTF-8 text")]
     NotText(String),
-    /// The object store failed.
+    /// The object store failed, or a folder could not be listed.
     #[error("{path}: {message}")]
     Store {
         /// As asked for.
@@ -200,6 +202,9 @@ impl Tree {
                     pending.extend(parts.map(Into::into));
                 }
                 Some(Entry::Submodule) => return Err(TreeError::IsSubmodule(path.into())),
+                Some(Entry::Unlisted(cause)) => {
+                    return Err(TreeError::Store { path: path.into(), message: cause.clone() });
+                }
                 Some(Entry::File(_)) if pending.is_empty() => return Ok((next, Node::File)),
                 None if self.contains_directory(&next) => at = next,
                 // A file where the path goes on, or nothing at all.
@@ -209,24 +214,27 @@ impl Tree {
         Ok((at, Node::Directory))
     }
 
-    fn answer(&self, path: &str) -> Option<ContentId> {
+    fn answer(&self, path: &str) -> Answer {
         let (resolved, node) = self.resolve(path).ok()?;
-        match node {
+        let id = match node {
             Node::File => match self.files.get(&resolved) {
-                Some(Entry::File(id)) => Some(id.clone()),
-                _ => None,
+                Some(Entry::File(id)) => id.clone(),
+                _ => return None,
             },
             // Names only: what a listing shows. The content of files below is asked for by their own paths.
-            Node::Directory => Some(listing_id(&self.children(&resolved))),
-        }
+            Node::Directory => listing_id(&self.children(&resolved)),
+        };
+        Some((resolved, id))
     }
 
     fn children(&self, directory: &str) -> Vec<(String, bool)> {
         let skip = if directory.is_empty() { 0 } else { directory.len() + 1 };
         let mut children: Vec<(String, bool)> = Vec::new();
-        for (path, _) in self.below(directory) {
+        for (path, entry) in self.below(directory) {
             let rest = &path[skip..];
-            let (name, is_directory) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
+            let is_unlisted = matches!(entry, Entry::Unlisted(_));
+            let (name, is_directory) =
+                rest.split_once('/').map_or((rest, is_unlisted), |(name, _)| (name, true));
             if children.last().is_none_or(|(last, _)| last != name) {
                 children.push((name.into(), is_directory));
             }
@@ -241,15 +249,19 @@ impl fmt::Debug for Tree {
     }
 }
 
+/// Where a path leads to, after symbolic links, and what is there: what is read next is read at that place. `None` where
+/// there is nothing.
+type Answer = Option<(String, ContentId)>;
+
 /// What a render asked of a tree and what it was answered, so that it need not be repeated on a tree that would answer
 /// the same.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Footprint(BTreeMap<String, Option<ContentId>>);
+pub struct Footprint(BTreeMap<String, Answer>);
 
 /// Reads from a [`Tree`] and remembers every path it was asked for.
 pub struct Reader<'t> {
     tree: &'t Tree,
-    seen: RefCell<BTreeMap<String, Option<ContentId>>>,
+    seen: RefCell<BTreeMap<String, Answer>>,
 }
 
 impl Reader<'_> {
@@ -404,92 +416,4 @@ impl Blobs for InMemory {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree(files: &[(&str, &str)]) -> Tree {
-        let blobs = Tree::in_memory(files.iter().map(|(_, content)| (*content, *content)));
-        let entries = files.iter().map(|(path, content)| {
-            let entry = match content.strip_prefix("-> ") {
-                Some(target) => Entry::Link(target.into()),
-                None => blobs.files[*content].clone(),
-            };
-            ((*path).to_owned(), entry)
-        });
-        Tree::new(entries, blobs.blobs.clone())
-    }
-
-    #[test]
-    fn a_path_may_climb_out_and_back_where_the_place_of_the_root_is_known() {
-        let tree = tree(&[("a/x", "x")]);
-        for (location, relative, expected) in [
-            ("/", "../../../b/./c", Some("b/c")),
-            ("/", "/b//c/", Some("b/c")),
-            ("/srv/repo/", "../../repo/b", Some("b")),
-            ("/srv/repo", "/srv/repo/b", Some("b")),
-            ("/srv/repo", "../../../../../srv/repo", Some("")),
-            ("/srv/repo", "../../other/../repo/b", Some("b")),
-            ("/srv/repo", "../..", None),
-            ("/srv/repo", "/srv/repository/x", None),
-        ] {
-            let tree = tree.standing_at(location);
-            let found = tree.reader().resolve("a", relative);
-            assert_eq!(found.as_deref().ok(), expected, "{location} {relative}");
-        }
-        assert!(
-            tree.reader().resolve("a", "../../b").is_err() && tree.reader().resolve("a", "/a/x").is_err()
-        );
-    }
-
-    #[test]
-    fn links_are_followed_inside_and_refused_outside() {
-        let tree = tree(&[
-            ("base/a.yaml", "a"),
-            ("x/link.yaml", "-> ../base/a.yaml"),
-            ("x/dir", "-> ../base"),
-            ("x/passwd", "-> /etc/passwd"),
-            ("x/up", "-> ../../etc"),
-            ("x/loop", "-> loop"),
-        ]);
-        let reader = tree.reader();
-        assert_eq!(reader.text("x/link.yaml").unwrap(), "a");
-        assert_eq!(reader.text("x/dir/a.yaml").unwrap(), "a");
-        assert_eq!(
-            reader.text("x/passwd").unwrap_err().to_string(),
-            "x/passwd: leads outside the source ('/etc/passwd')"
-        );
-        assert!(matches!(reader.text("x/up/passwd"), Err(TreeError::Outside { .. })));
-        assert!(matches!(reader.text("x/loop"), Err(TreeError::LinkLoop(_))));
-    }
-
-    #[test]
-    fn relative_paths_cannot_leave_the_root() {
-        assert_eq!(resolve("a/b", "../../c/./d").unwrap(), "c/d");
-        assert_eq!(resolve("", "./").unwrap(), "");
-        for path in ["/etc/passwd", "../../../x"] {
-            assert!(matches!(resolve("a/b", path), Err(TreeError::Outside { .. })), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_footprint_notices_what_was_read_and_what_was_missing() {
-        let first = tree(&[("a/k.yaml", "1"), ("a/unread.yaml", "2"), ("b/other.yaml", "3")]);
-        let reader = first.reader();
-        reader.text("a/k.yaml").unwrap();
-        assert_eq!(reader.node("a/missing.yaml").unwrap(), None);
-        let footprint = reader.footprint();
-        let unread_changed = tree(&[("a/k.yaml", "1"), ("a/unread.yaml", "9")]);
-        let read_changed = tree(&[("a/k.yaml", "9"), ("a/unread.yaml", "2")]);
-        let missing_appeared = tree(&[("a/k.yaml", "1"), ("a/missing.yaml", "2")]);
-        assert!(unread_changed.matches(&footprint));
-        assert!(!read_changed.matches(&footprint));
-        assert!(!missing_appeared.matches(&footprint));
-    }
-
-    #[test]
-    fn listings_show_names_once_and_in_order() {
-        let tree = tree(&[("d/b.yaml", "1"), ("d/a/x", "1"), ("d/a/y", "1"), ("d/a.yaml", "1")]);
-        let names: Vec<_> = tree.reader().list("d").unwrap().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["a.yaml", "a", "b.yaml"]);
-    }
-}
+mod tests;

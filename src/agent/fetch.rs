@@ -9,7 +9,7 @@ use super::log::log;
 use super::report::{ReportError, Subject};
 use super::world::{Seen, tree_digest};
 use crate::api::{GitRepository, GitRepositoryStatus, Kind as _, Metadata, keys};
-use crate::model::{Digest, Key, Revision};
+use crate::model::{Digest, Key};
 use crate::pipeline::ports::{DataKind, Reads as _};
 use crate::queue::{Event, Next, RunId};
 use crate::source::git::{Credentials, Fetched, GitUrl, Reference, Request};
@@ -234,14 +234,10 @@ async fn secret(
     }
 }
 
-/// What to check out. A paused source that this process has not fetched yet is fetched at the commit that its status
+/// What to check out. A paused source that this process has not fetched yet is fetched at the revision that its status
 /// names, so that pausing holds over a restart.
 fn reference(repository: &GitRepository, is_held: bool) -> Reference {
     let paused_at = repository.status.artifact.as_ref().filter(|_| repository.spec.suspend && !is_held);
-    if let Some(revision) = paused_at.and_then(|artifact| artifact.revision.parse::<Revision>().ok()) {
-        let branch = revision.name().map(ToOwned::to_owned);
-        return Reference { branch, commit: Some(revision.hex().to_owned()), ..Reference::default() };
-    }
     let wanted = repository.spec.reference.clone().unwrap_or_default();
     Reference {
         branch: wanted.branch,
@@ -249,6 +245,7 @@ fn reference(repository: &GitRepository, is_held: bool) -> Reference {
         semver: wanted.semver,
         name: wanted.name,
         commit: wanted.commit,
+        revision: paused_at.and_then(|artifact| artifact.revision.parse().ok()),
     }
 }
 

@@ -395,6 +395,7 @@ pub(super) fn tree_digest(snapshot: &Snapshot) -> Digest {
             TreeEntry::File(id) => id.clone(),
             TreeEntry::Link(target) => target.as_bytes().to_vec(),
             TreeEntry::Submodule => b"submodule".to_vec(),
+            TreeEntry::Unlisted(cause) => cause.as_bytes().to_vec(),
         });
     }
     Digest::of_parts(parts.iter().map(Vec::as_slice))

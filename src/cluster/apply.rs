@@ -1,5 +1,6 @@
-//! The writes: the only file that changes objects of a cluster. Each asks the fence first, so that a process that has lost
-//! its lease writes nothing. A dry run is the same request with one parameter more, and is made here as well.
+//! The writes: the only file that changes objects of a cluster. Each asks the fence whenever it is about to be sent, so that
+//! a process that has lost its lease writes nothing. A dry run is the same request with one parameter more, and is made
+//! here as well.
 
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use crate::pipeline::ports::{Applied, Deleted, Reference};
 use crate::plan::{Answer, Phase, Refusal};
 
 /// The pauses in which a path that the server does not know is asked for again: a new kind is served a moment after its
-/// CustomResourceDefinition is established.
-const UNSERVED: [Duration; 5] = [
+/// CustomResourceDefinition is established, and a version is listed for a moment after it has ceased to be served.
+pub(super) const UNSERVED: [Duration; 5] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
     Duration::from_millis(400),
@@ -34,7 +35,6 @@ impl Cluster {
     }
 
     async fn write(&self, object: &Object, resource: &Resource) -> Result<Applied, Failure> {
-        self.may_write()?;
         let writing = Writing::begin(self, object.id());
         let accept = if judge::is_stateless(object.group(), object.kind()) { METADATA } else { JSON };
         let answer = self.patch(resource, object, false, accept).await?;
@@ -55,11 +55,10 @@ impl Cluster {
         reference: &Reference,
         patch: &Value,
     ) -> Result<(), Failure> {
-        self.may_write()?;
         let resource = self.shared.discovery.any(&self.shared.client, reference).await?;
         let url = resource.object(&reference.id.namespace, &reference.id.name).unwrap_or_default();
         // The patch rewrites our own entry: until the apply that follows, what is seen is not drift.
-        self.shared.watches.index().release(&reference.id);
+        self.shared.watches.index().release(&reference.id, None);
         let request = Request {
             method: Method::PATCH,
             path: format!("{url}?fieldManager={}", encode(keys::FIELD_MANAGER)),
@@ -67,7 +66,7 @@ impl Cluster {
             content_type: JSON_PATCH,
             body: serde_json::to_vec(patch).unwrap_or_default(),
         };
-        self.client.send(request).await.map(drop)
+        self.send_write(request).await.map(drop)
     }
 
     pub(super) async fn recreate_one(
@@ -97,30 +96,28 @@ impl Cluster {
     }
 
     pub(super) async fn delete_one(&self, reference: &Reference, uid: &str) -> Result<Deleted, Failure> {
-        self.may_write()?;
         let resource = match self.shared.discovery.any(&self.shared.client, reference).await {
             Ok(resource) => resource,
             // Without its kind there is no object.
             Err(Failure::UnknownKind { unreachable: false, .. }) => return Ok(Deleted::Gone),
             Err(failure) => return Err(failure),
         };
-        let Some(path) = resource.object(&reference.id.namespace, &reference.id.name) else {
-            return Ok(Deleted::Gone);
-        };
-        self.shared.watches.index().release(&reference.id);
+        self.shared.watches.index().release(&reference.id, self.owner.as_ref());
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
                              "preconditions": {"uid": uid}});
-        let request = Request {
+        let body = serde_json::to_vec(&options).unwrap_or_default();
+        let request = |path| Request {
             method: Method::DELETE,
             path,
             accept: METADATA,
             content_type: JSON,
-            body: serde_json::to_vec(&options).unwrap_or_default(),
+            body: body.clone(),
         };
-        match self.client.send(request).await {
-            Ok(_) => Ok(Deleted::Accepted),
+        let answer = self.about(&resource, reference, request, |request| self.send_write(request)).await;
+        match answer {
+            Ok(Some(_)) => Ok(Deleted::Accepted),
             // 409 says that the uid is another's: that object is gone, and another has its name.
-            Err(Failure::Answered(Answer { code: 404 | 409, .. })) => Ok(Deleted::Gone),
+            Ok(None) | Err(Failure::Answered(Answer { code: 409, .. })) => Ok(Deleted::Gone),
             Err(failure) => Err(failure),
         }
     }
@@ -133,11 +130,11 @@ impl Cluster {
         &self,
         resource: &Resource,
         object: &Object,
-        dry_run: bool,
+        is_dry_run: bool,
         accept: &'static str,
     ) -> Result<Reply, Failure> {
         let path = resource.object(object.namespace().unwrap_or_default(), object.name()).unwrap_or_default();
-        let dry_run = if dry_run { "&dryRun=All" } else { "" };
+        let dry_run = if is_dry_run { "&dryRun=All" } else { "" };
         let request = Request {
             method: Method::PATCH,
             path: format!(
@@ -149,7 +146,14 @@ impl Cluster {
             body: serde_json::to_vec(object.value()).unwrap_or_default(),
         };
         for delay in UNSERVED {
-            match self.client.send(request.clone()).await {
+            let sent = async {
+                if is_dry_run {
+                    self.client.send(request.clone()).await
+                } else {
+                    self.send_write(request.clone()).await
+                }
+            };
+            match sent.await {
                 Err(failure) if failure::is_unserved(&failure) => sleep(delay).await,
                 other => return other,
             }
@@ -158,8 +162,9 @@ impl Cluster {
         Err(Failure::UnknownKind { gvk: object.gvk(), unreachable: false })
     }
 
-    fn may_write(&self) -> Result<(), Failure> {
-        (self.fence)().map_err(Failure::Fenced)
+    /// Sends a request that changes something: all of them go this way.
+    async fn send_write(&self, request: Request) -> Result<Reply, Failure> {
+        self.client.send_while(request, || (self.fence)().map_err(Failure::Fenced)).await
     }
 }
 

@@ -185,12 +185,23 @@ impl Client {
 
     /// Sends a request and reads the whole answer. A server that is busy is asked again when it says.
     pub(super) async fn send(&self, request: Request) -> Result<Reply, Failure> {
+        self.send_while(request, || Ok(())).await
+    }
+
+    /// The same as long as `may_send` allows it, which is asked right before each attempt: the wait for one's turn, and the
+    /// server's wishes, can take a minute.
+    pub(super) async fn send_while(
+        &self,
+        request: Request,
+        may_send: impl Fn() -> Result<(), Failure> + Send,
+    ) -> Result<Reply, Failure> {
         let limit = if request.method == Method::GET { READ_LIMIT } else { WRITE_LIMIT };
         // Held while waiting as well: a server that puts requests off is not sent more of them meanwhile.
         let _permit =
             self.permits.acquire().await.map_err(|error| failure::unavailable(error.to_string()))?;
         let mut attempt = 1;
         loop {
+            may_send()?;
             let put_off = match self.once(&request, limit).await {
                 Err(Failure::Unavailable { message, retry_after: Some(delay) }) => (message, delay),
                 other => return other,

@@ -1,12 +1,12 @@
 //! Which kinds the cluster serves, and under which path: aggregated discovery, two requests, cached.
 //!
 //! A group that does not answer (a dead aggregated API) is remembered as it was, and holds up nothing else. A kind that
-//! is missing is looked for once more, by one request for all who miss one; the kinds of a CustomResourceDefinition that
-//! we apply ourselves are known without asking.
+//! is missing is looked for once more, by one look for all who miss one within a second; the kinds of a
+//! CustomResourceDefinition that we apply ourselves are known without asking.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,6 +20,11 @@ use crate::pipeline::ports::Reference;
 /// Version 2 since Kubernetes 1.30, 2beta1 of the same form since 1.26.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
                           application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+
+/// How long what a look did not find is taken not to be there.
+const MISSING: Duration = Duration::from_secs(1);
+/// How long after its definition was accepted the server may not list a kind yet.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// Group and kind.
 type GroupKind = (String, String);
@@ -38,8 +43,12 @@ struct Known {
     kinds: HashMap<GroupKind, Vec<Resource>>,
     /// Groups of which a version did not answer.
     stale: Vec<String>,
-    /// When the last complete look began.
+    /// Kinds taken from definitions that the server accepted, and when.
+    learned: HashMap<GroupKind, Instant>,
+    /// When the last complete look ended, unless something was learned or forgotten since it began.
     asked: Option<Instant>,
+    /// Counts what was learned and forgotten.
+    news: u64,
 }
 
 impl Discovery {
@@ -74,18 +83,22 @@ impl Discovery {
         known.versions(&gvk.group, &gvk.kind).iter().find(|resource| resource.version == gvk.version).cloned()
     }
 
-    /// Takes in the kinds of a CustomResourceDefinition that the server accepted.
+    /// Takes in the kind of a CustomResourceDefinition that the server accepted: from then on these versions of it are served.
     pub(super) fn learn(&self, crd: &Object) {
-        let Some(resources) = kinds_of_crd(crd) else { return };
+        let Some((kind, resources)) = kind_of_crd(crd) else { return };
         let mut known = self.known();
-        for resource in resources {
-            known.add(resource);
-        }
+        known.changed();
+        known.learned.insert(kind.clone(), Instant::now());
+        known.kinds.insert(kind, resources);
     }
 
     /// Drops a kind that turned out to be gone, so that the next one to need it looks again.
     pub(super) fn forget(&self, group: &str, kind: &str) {
-        self.known().kinds.remove(&(group.to_owned(), kind.to_owned()));
+        let kind = (group.to_owned(), kind.to_owned());
+        let mut known = self.known();
+        known.changed();
+        known.learned.remove(&kind);
+        known.kinds.remove(&kind);
     }
 
     async fn find(
@@ -97,11 +110,13 @@ impl Discovery {
         if let Some(found) = find(&self.known()) {
             return Ok(found);
         }
-        let missed = Instant::now();
         {
             let _asking = self.asking.lock().await;
-            let asked_since = self.known().asked.is_some_and(|asked| asked > missed);
-            if !asked_since {
+            let is_answered = {
+                let known = self.known();
+                find(&known).is_some() || known.asked.is_some_and(|asked| asked.elapsed() < MISSING)
+            };
+            if !is_answered {
                 self.ask(client).await?;
             }
         }
@@ -113,25 +128,13 @@ impl Discovery {
     }
 
     async fn ask(&self, client: &Client) -> Result<(), Failure> {
-        let began = Instant::now();
-        let mut fresh = Known { asked: Some(began), ..Known::default() };
+        let news = self.known().news;
+        let mut fresh = Known::default();
         for path in ["/api", "/apis"] {
             let answer = client.send(Request::get(path.into(), AGGREGATED)).await?;
             fresh.read(answer.body)?;
         }
-        let mut known = self.known();
-        // What a silent group served before, it most likely still serves.
-        for ((group, kind), versions) in std::mem::take(&mut known.kinds) {
-            if fresh.stale.contains(&group) {
-                let kinds = fresh.kinds.entry((group, kind)).or_default();
-                for resource in versions {
-                    if !kinds.iter().any(|known| known.version == resource.version) {
-                        kinds.push(resource);
-                    }
-                }
-            }
-        }
-        *known = fresh;
+        self.known().replace(fresh, news);
         Ok(())
     }
 
@@ -143,6 +146,34 @@ impl Discovery {
 impl Known {
     fn versions(&self, group: &str, kind: &str) -> &[Resource] {
         self.kinds.get(&(group.to_owned(), kind.to_owned())).map_or(&[], Vec::as_slice)
+    }
+
+    /// Takes in what a look found, which began at `news`.
+    fn replace(&mut self, fresh: Self, news: u64) {
+        let known = std::mem::replace(self, fresh);
+        self.asked = (known.news == news).then(Instant::now);
+        self.news = known.news;
+        self.learned = known.learned;
+        self.learned.retain(|_, at| at.elapsed() < FRESH);
+        for (kind, versions) in known.kinds {
+            if self.learned.contains_key(&kind) {
+                self.kinds.insert(kind, versions);
+            } else if self.stale.contains(&kind.0) {
+                // What a silent group served before, it most likely still serves.
+                let kinds = self.kinds.entry(kind).or_default();
+                for resource in versions {
+                    if !kinds.iter().any(|known| known.version == resource.version) {
+                        kinds.push(resource);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was asked before says nothing of what is known now.
+    fn changed(&mut self) {
+        self.news += 1;
+        self.asked = None;
     }
 
     fn add(&mut self, resource: Resource) {
@@ -177,22 +208,24 @@ impl Known {
     }
 }
 
-/// The kinds that a CustomResourceDefinition serves; `None` when the object is none.
-fn kinds_of_crd(crd: &Object) -> Option<Vec<Resource>> {
+/// The kind of a CustomResourceDefinition and the versions that are served; `None` when the object is none.
+fn kind_of_crd(crd: &Object) -> Option<(GroupKind, Vec<Resource>)> {
     if (crd.group(), crd.kind()) != ("apiextensions.k8s.io", "CustomResourceDefinition") {
         return None;
     }
+    let (group, kind) = (crd.text("/spec/group")?, crd.text("/spec/names/kind")?);
     let resource = |version: &Value| {
         (version["served"] == true).then_some(())?;
         Some(Resource {
-            group: crd.text("/spec/group")?.into(),
+            group: group.into(),
             version: version["name"].as_str()?.into(),
-            kind: crd.text("/spec/names/kind")?.into(),
+            kind: kind.into(),
             plural: crd.text("/spec/names/plural")?.into(),
             namespaced: crd.text("/spec/scope")? == "Namespaced",
         })
     };
-    Some(crd.pointer("/spec/versions")?.as_array()?.iter().filter_map(resource).collect())
+    let versions = crd.pointer("/spec/versions")?.as_array()?.iter().filter_map(resource).collect();
+    Some(((group.into(), kind.into()), versions))
 }
 
 #[derive(Deserialize)]
@@ -265,20 +298,42 @@ mod tests {
         assert!(known.versions("metrics.k8s.io", "NodeMetrics").is_empty());
     }
 
-    #[test]
-    fn the_kinds_of_a_crd_are_known_at_once() {
-        let crd = Object::parse(
-            json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    fn crd(versions: &Value) -> Object {
+        Object::parse(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             "metadata": {"name": "foos.x.io"},
             "spec": {"group": "x.io", "scope": "Namespaced", "names": {"kind": "Foo", "plural": "foos"},
-                     "versions": [{"name": "v1", "served": true}, {"name": "v1alpha1", "served": false}]}}),
-        )
-        .unwrap();
-        let discovery = Discovery::default();
-        discovery.learn(&crd);
+                     "versions": versions}}))
+        .unwrap()
+    }
+
+    fn served(discovery: &Discovery) -> Vec<String> {
         let known = discovery.known();
         let versions = known.versions("x.io", "Foo");
-        assert_eq!(versions.len(), 1);
-        assert_eq!((versions[0].plural.as_str(), versions[0].namespaced), ("foos", true));
+        assert!(versions.iter().all(|version| version.plural == "foos" && version.namespaced));
+        versions.iter().map(|resource| resource.version.clone()).collect()
+    }
+
+    #[test]
+    fn the_versions_that_a_crd_serves_are_known_at_once_and_no_others() {
+        let discovery = Discovery::default();
+        discovery
+            .learn(&crd(&json!([{"name": "v1", "served": true}, {"name": "v1alpha1", "served": false}])));
+        assert_eq!(served(&discovery), ["v1"]);
+        discovery.learn(&crd(&json!([{"name": "v1", "served": false}, {"name": "v2", "served": true}])));
+        assert_eq!(served(&discovery), ["v2"]);
+    }
+
+    #[test]
+    fn a_look_that_began_before_a_kind_was_learned_does_not_unlearn_it() {
+        let discovery = Discovery::default();
+        let began = discovery.known().news;
+        discovery.learn(&crd(&json!([{"name": "v1", "served": true}])));
+        discovery.known().replace(Known::default(), began);
+        assert_eq!(served(&discovery), ["v1"]);
+        assert_eq!(discovery.known().asked, None, "whoever misses something looks again");
+        discovery.forget("x.io", "Foo");
+        let began = discovery.known().news;
+        discovery.known().replace(Known::default(), began);
+        assert!(served(&discovery).is_empty() && discovery.known().asked.is_some());
     }
 }

@@ -198,8 +198,12 @@ impl Index {
         tell(entry, &id, by)
     }
 
-    /// Lets an object go: what happens to it is no concern of ours.
-    pub(super) fn release(&mut self, id: &ObjectId) {
+    /// Lets an object go: what happens to it is no concern of `owner` any more. One that is held for another stays so.
+    pub(super) fn release(&mut self, id: &ObjectId, owner: Option<&Owner>) {
+        let holder = self.entry(id).and_then(|entry| entry.held.as_ref()).map(|(_, holder)| &**holder);
+        if owner.is_some() && holder.is_some() && holder != owner {
+            return;
+        }
         if self.watching(&group_kind(id)) == Some(&Watching::Live) {
             if let Some(entry) = self.entry_mut(id) {
                 entry.held = None;
@@ -245,8 +249,9 @@ impl Index {
         }
         let entry = objects.remove(&key)?;
         self.wake(&id);
+        let is_spent = is_done_for_good(&id, &entry.health);
         let (_, owner) = entry.held?;
-        (entry.writing == 0).then(|| Change::Gone { id, owner: (*owner).clone() })
+        (entry.writing == 0 && !is_spent).then(|| Change::Gone { id, owner: (*owner).clone() })
     }
 
     /// A watch has listed all that is there: whatever else is known from before the list has left.
@@ -366,6 +371,14 @@ fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<Change> 
         by,
         health: entry.health.clone(),
     })
+}
+
+/// Whether an object has done what it was made for. The server deletes a Job some time after it has ended, where it is told
+/// so, and to put that back at once would run it again and again: it is made anew when all objects are next looked at, as
+/// in Flux.
+fn is_done_for_good(id: &ObjectId, health: &Health) -> bool {
+    (id.group.as_str(), id.kind.as_str()) == ("batch", "Job")
+        && matches!(health, Health::Current | Health::Failed(_))
 }
 
 pub(super) fn group_kind(id: &ObjectId) -> GroupKind {

@@ -33,7 +33,7 @@ pub use impersonate::{InvalidAccount, user_of};
 pub use index::Change;
 
 use self::failure::Failure;
-use crate::model::{Gvk, Object, ObjectId};
+use crate::model::{Gvk, Key, Object, ObjectId};
 use crate::pipeline::ports::{
     ApiFailure, Applied, Data, DataKind, Deleted, Owner, Reads, Reference, Scope, Settle, Settled, Writes,
 };
@@ -155,10 +155,11 @@ impl Writes for Cluster {
         }
     }
 
-    fn release(&self, ids: &[ObjectId]) {
+    fn release(&self, owner: &Key, ids: &[ObjectId]) {
+        let owner = Owner { namespace: owner.namespace.clone(), name: owner.name.clone() };
         let mut index = self.shared.watches.index();
         for id in ids {
-            index.release(id);
+            index.release(id, Some(&owner));
         }
     }
 }
@@ -196,3 +197,6 @@ impl Cluster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

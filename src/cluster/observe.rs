@@ -7,7 +7,9 @@ use std::collections::HashSet;
 
 use futures::{StreamExt as _, stream};
 use http::StatusCode;
+use tokio::time::sleep;
 
+use super::apply::UNSERVED;
 use super::client::{JSON, METADATA, Reply, Request};
 use super::failure::{self, Failure, refusal};
 use super::path::Resource;
@@ -96,14 +98,44 @@ impl Cluster {
         reference: &Reference,
         accept: &'static str,
     ) -> Result<Option<Object>, Failure> {
-        let Some(path) = resource.object(&reference.id.namespace, &reference.id.name) else {
-            return Ok(None);
-        };
-        match self.client.send(Request::get(path, accept)).await {
-            Ok(answer) => Ok(typed(answer, resource)),
-            Err(Failure::Answered(Answer { code: 404, .. })) => Ok(None),
-            Err(failure) => Err(failure),
+        let get = |path| Request::get(path, accept);
+        let answer = self.about(resource, reference, get, |request| self.client.send(request)).await?;
+        Ok(answer.and_then(|(answer, resource)| typed(answer, &resource)))
+    }
+
+    /// What the server answers to a request about one object, and the resource by which it was reached; `None` where there
+    /// is no such object. That a version is not served any more says nothing of the object: its kind is looked for anew.
+    pub(super) async fn about<F: Future<Output = Result<Reply, Failure>>>(
+        &self,
+        resource: &Resource,
+        reference: &Reference,
+        request: impl Fn(String) -> Request,
+        send: impl Fn(Request) -> F,
+    ) -> Result<Option<(Reply, Resource)>, Failure> {
+        let mut resource = resource.clone();
+        for delay in UNSERVED {
+            let Some(path) = resource.object(&reference.id.namespace, &reference.id.name) else {
+                return Ok(None);
+            };
+            match send(request(path)).await {
+                Ok(answer) => return Ok(Some((answer, resource))),
+                Err(failure) if failure::is_unserved(&failure) => {}
+                Err(Failure::Answered(Answer { code: 404, .. })) => return Ok(None),
+                Err(failure) => return Err(failure),
+            }
+            self.shared.discovery.forget(&resource.group, &resource.kind);
+            resource = match self.shared.discovery.any(&self.shared.client, reference).await {
+                Ok(other) if other == resource => {
+                    sleep(delay).await;
+                    other
+                }
+                Ok(other) => other,
+                Err(Failure::UnknownKind { unreachable: false, .. }) => return Ok(None),
+                Err(failure) => return Err(failure),
+            };
         }
+        let (kind, version) = (&resource.kind, resource.api_version());
+        Err(failure::unavailable(format!("{kind} is listed in version {version}, which is not served")))
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::health::Health;
-use crate::model::{Gvk, Object, ObjectId, Secret};
+use crate::model::{Gvk, Key, Object, ObjectId, Secret};
 use crate::plan::{Observation, Refusal};
 
 /// An object on a cluster, and the version in which to speak of it. Where the cluster no longer serves that version,
@@ -279,8 +279,8 @@ pub trait Writes: Reads {
     /// Declares that a live object is as Git wants it (a `Keep` step), so that its drift is watched from here on.
     fn hold(&self, live: &Object);
 
-    /// Ends the watch for drift of objects: they were let go, or their owner is suspended.
-    fn release(&self, ids: &[ObjectId]);
+    /// Ends the watch for drift of objects that `owner` lets go. Those that another has applied since stay watched for it.
+    fn release(&self, owner: &Key, ids: &[ObjectId]);
 }
 
 /// What can be waited for. Waits watch, they do not poll; dropping the future ends the wait.

@@ -40,7 +40,7 @@ pub(super) async fn delete(
         return pruned;
     }
     // Its end is meant, so it is no drift.
-    cluster.release(&stale.iter().map(|reference| reference.id.clone()).collect::<Vec<_>>());
+    cluster.release(owner, &stale.iter().map(|reference| reference.id.clone()).collect::<Vec<_>>());
     let found = cluster.identify(&stale).await;
     for (reference, found) in stale.into_iter().zip(found) {
         let subject = reference.id.subject();

@@ -136,7 +136,7 @@ async fn swept(
     let built: Vec<ObjectId> = progress.inventory.iter().map(|(id, _)| id.clone()).collect();
     let stale = plan::prune(&built, managed);
     if !kustomization.spec.prune {
-        cluster.release(&stale);
+        cluster.release(&owner(kustomization), &stale);
         return Vec::new();
     }
     let stale = prune::references(managed, stale);

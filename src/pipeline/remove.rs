@@ -31,7 +31,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => false,
     };
     // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
-    own.release(&ids);
+    own.release(&owner(kustomization), &ids);
     if spec.kube_config.is_some() && !keep && !managed.is_empty() {
         // They are on another cluster; what has their names on this one is another's.
         let note =

@@ -104,15 +104,17 @@ pub enum Cause {
 /// When to run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// After the interval, give or take 5 %.
+    /// At once.
+    Now,
+    /// After the interval, give or take 5 %. An interval of nothing asks for no timer.
     Interval(Duration),
-    /// After exactly this long.
+    /// After exactly this long. Nothing asks for no timer.
     After(Duration),
     /// Soon: 1, 2, 4 ... 30 s, as it fails again and again for a cause that passes by itself.
     Backoff,
-    /// The same up to this long, for a cause that may pass by itself, or not.
+    /// The same up to this long, for a cause that may pass by itself, or not. Nothing asks for no timer.
     BackoffTo(Duration),
-    /// When a dependency becomes ready; at the latest after this long.
+    /// When a dependency becomes ready; at the latest after this long, if it is anything.
     Unblocked(Duration),
     /// When the object, its source or its inputs change.
     Changed,

@@ -395,10 +395,11 @@ fn drop_entry<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, val
 
 fn due(next: Next, key: &Key, run: RunId, failures: u32, now: Duration) -> Option<Duration> {
     let delay = match next {
-        Next::Interval(interval) => pace::jittered(interval, key, run),
-        Next::After(delay) | Next::Unblocked(delay) => delay,
+        Next::Now => Duration::ZERO,
+        Next::Interval(interval) => pace::jittered(pace::spaced(interval)?, key, run),
+        Next::After(delay) | Next::Unblocked(delay) => pace::spaced(delay)?,
         Next::Backoff => pace::backoff(failures, pace::BACKOFF_LIMIT),
-        Next::BackoffTo(limit) => pace::backoff(failures, limit),
+        Next::BackoffTo(limit) => pace::backoff(failures, pace::spaced(limit)?),
         Next::Changed => return None,
     };
     Some(now + delay)

@@ -7,10 +7,17 @@ use crate::model::{Digest, Key, ObjectId};
 
 /// The longest wait between fast retries.
 pub(super) const BACKOFF_LIMIT: Duration = Duration::from_secs(30);
+/// The shortest wait that a spec may ask for.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// How many corrections of one object are made without delay.
 const CORRECTIONS_AT_ONCE: u32 = 4;
 /// Corrections further apart than this are no fight.
 const FIGHT_WINDOW: Duration = Duration::from_mins(1);
+
+/// A wait that a spec asks for, but not so short that nothing else is done. None at all means "not by a timer", as in Flux.
+pub(super) fn spaced(wait: Duration) -> Option<Duration> {
+    (!wait.is_zero()).then(|| wait.max(SHORTEST))
+}
 
 /// `interval` lengthened or shortened by up to 5 %, the same for the same object and run.
 pub(super) fn jittered(interval: Duration, key: &Key, run: u64) -> Duration {
@@ -70,8 +77,8 @@ impl Fights {
     }
 }
 
-/// Nothing for the first corrections, then doubling up to the interval.
+/// Nothing for the first corrections, then doubling up to the interval, where there is one.
 fn pause(corrections: u32, interval: Duration) -> Duration {
     let Some(over) = corrections.checked_sub(CORRECTIONS_AT_ONCE + 1) else { return Duration::ZERO };
-    Duration::from_secs(2 << over.min(20)).min(interval)
+    Duration::from_secs(2 << over.min(20)).min(spaced(interval).unwrap_or(FIGHT_WINDOW))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 mod recovery;
+mod timers;
 
 use super::*;
 

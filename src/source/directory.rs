@@ -1,50 +1,76 @@
 //! A tree from a local folder, for building without a host. Nothing outside the folder is read.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs::{self, File, ReadDir};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::source::SourceError;
-use crate::tree::{Blobs, ContentId, Entry, FILE_LIMIT, Tree};
+use crate::tree::{self, Blobs, ContentId, Entry, FILE_LIMIT, Tree};
 
 /// The most files of one folder.
 const FILES: usize = 200_000;
 
 /// The files below `root`, without Git's own. They are read when they are asked for, and are taken not to change meanwhile.
-/// What is neither file, folder nor symbolic link is left out, as are names that are not UTF-8.
+/// What is neither file, folder nor symbolic link is left out, as are names that are not UTF-8. A folder that cannot be
+/// listed is an error only where something in it is read.
 pub fn snapshot(root: &Path) -> Result<Tree, SourceError> {
+    walk(root, |folder| fs::read_dir(folder))
+}
+
+fn walk(root: &Path, list: impl Fn(&Path) -> io::Result<ReadDir>) -> Result<Tree, SourceError> {
     let root = root.canonicalize().map_err(|error| unreadable(root, &error))?;
     let mut entries = Vec::new();
     let mut pending = vec![String::new()];
     while let Some(folder) = pending.pop() {
-        let at = root.join(&folder);
-        for entry in fs::read_dir(&at).map_err(|error| unreadable(&at, &error))? {
-            let entry = entry.map_err(|error| unreadable(&at, &error))?;
-            let kind = entry.file_type().map_err(|error| unreadable(&at, &error))?;
-            let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-            if name == ".git" {
-                continue;
+        match listed(list(&root.join(&folder)), &folder) {
+            Ok((found, folders)) => {
+                entries.extend(found);
+                pending.extend(folders);
             }
-            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-            if kind.is_dir() {
-                pending.push(path);
-            } else if kind.is_symlink() {
-                let target =
-                    fs::read_link(entry.path()).map_err(|error| unreadable(&entry.path(), &error))?;
-                if let Some(target) = target.to_str() {
-                    entries.push((path, Entry::Link(target.into())));
-                }
-            } else if kind.is_file() {
-                let id = path.clone().into_bytes();
-                entries.push((path, Entry::File(id)));
-            }
+            Err(error) if folder.is_empty() => return Err(unreadable(&root, &error)),
+            // It vanished since its name was seen.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => entries.push((folder, Entry::Unlisted(error.to_string()))),
         }
         if entries.len() > FILES {
-            return Err(SourceError::TooLarge(format!("{} has more than {FILES} files", root.display())));
+            return Err(SourceError::TooLarge(format!(
+                "{} has more than {FILES} files; pass the folder that holds the platform, and all that it refers to, as --root",
+                root.display()
+            )));
         }
     }
     Ok(Tree::new(entries, Arc::new(Disk { root })))
+}
+
+/// The files and symbolic links of one folder, and the paths of its folders.
+fn listed(names: io::Result<ReadDir>, folder: &str) -> io::Result<(Vec<(String, Entry)>, Vec<String>)> {
+    let (mut entries, mut folders) = (Vec::new(), Vec::new());
+    for entry in names? {
+        let entry = entry?;
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if name == ".git" {
+            continue;
+        }
+        let path = tree::join(folder, &name);
+        let kind = match entry.file_type() {
+            Ok(kind) => kind,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if kind.is_dir() {
+            folders.push(path);
+        } else if kind.is_symlink() {
+            // One that vanished, or became something else, is as one that never was.
+            if let Some(target) = fs::read_link(entry.path()).ok().as_deref().and_then(Path::to_str) {
+                entries.push((path, Entry::Link(target.into())));
+            }
+        } else if kind.is_file() {
+            let id = path.clone().into_bytes();
+            entries.push((path, Entry::File(id)));
+        }
+    }
+    Ok((entries, folders))
 }
 
 /// The root of the repository that `path` is in: the nearest folder above it, or itself, that has a `.git`.
@@ -115,6 +141,32 @@ mod tests {
         fs::write(outside.join("k.yaml"), "hunter2").unwrap();
         symlink(&outside, root.join("a/b")).unwrap();
         assert!(tree.reader().text("a/b/k.yaml").unwrap_err().to_string().contains("outside"));
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_listed_matters_only_where_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in ["apps", "data/deep", "gone"] {
+            fs::create_dir_all(folder.path().join(path)).unwrap();
+        }
+        for path in ["apps/a.yaml", "data/deep/b.yaml", "gone/c.yaml"] {
+            fs::write(folder.path().join(path), "kind: X").unwrap();
+        }
+        let tree = walk(folder.path(), |at| match at.file_name().and_then(|name| name.to_str()) {
+            Some("data") => Err(ErrorKind::PermissionDenied.into()),
+            Some("gone") => Err(ErrorKind::NotFound.into()),
+            _ => fs::read_dir(at),
+        })
+        .unwrap();
+        let reader = tree.reader();
+        assert_eq!(reader.text("apps/a.yaml").unwrap(), "kind: X");
+        assert_eq!(
+            reader.text("data/deep/b.yaml").unwrap_err().to_string(),
+            "data/deep/b.yaml: permission denied"
+        );
+        assert_eq!(reader.node("gone").unwrap(), None);
+        let root = walk(folder.path(), |_| Err(ErrorKind::PermissionDenied.into()));
+        assert!(root.unwrap_err().to_string().ends_with(": permission denied"));
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::Removed { deleted, note } => {
             return Judgement::Gone { message: texts::removed(*deleted, note.as_deref()) };
         }
-        Outcome::Cancelled { .. } => return Judgement::Unsaid(Next::After(std::time::Duration::ZERO)),
+        Outcome::Cancelled { .. } => return Judgement::Unsaid(Next::Now),
         Outcome::Suspended => return Judgement::Unsaid(Next::Changed),
         // The lease may only be late: whoever has lost it stops before the next try.
         Outcome::Fenced => return Judgement::Unsaid(soon),
@@ -112,7 +112,9 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
             Failure::applying("PruneFailed", texts::prune_refused(*count), retry).stalled()
         }
         Outcome::RemovalFailed { failures } => {
-            let next = Next::BackoffTo(context.schedule.retry.min(timeout));
+            // A deletion must come to its end, also where the spec wants no retry by a timer.
+            let wait = Some(context.schedule.retry).filter(|retry| !retry.is_zero());
+            let next = Next::BackoffTo(wait.map_or(timeout, |retry| retry.min(timeout)));
             Failure::applying("PruneFailed", texts::not_deleted(failures), next)
         }
         Outcome::Blocked(blocker) => {

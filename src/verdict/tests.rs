@@ -225,7 +225,7 @@ fn drift_that_was_corrected_is_an_event() {
 fn some_outcomes_leave_no_trace() {
     let before = ready();
     let cases = [
-        (Outcome::Cancelled { done: done() }, Next::After(Std::ZERO)),
+        (Outcome::Cancelled { done: done() }, Next::Now),
         // It is what was applied, whether or not it can be looked at again.
         (Outcome::Unreachable { message: "refused".into() }, Next::Backoff),
         (Outcome::Fenced, Next::Backoff),

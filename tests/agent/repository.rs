@@ -1,6 +1,6 @@
 //! What befalls a repository: what its GitRepository says of it, and that what was applied stays and nothing else waits.
 
-use harness::{HostKeyType, Mode, Proxy, eventually};
+use harness::{Change, HostKeyType, Mode, Proxy, eventually};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -262,6 +262,47 @@ async fn there(stage: &Stage<'_>) -> Vec<String> {
     let mut names: Vec<String> = all.items.into_iter().filter_map(|object| object.metadata.name).collect();
     names.sort();
     names
+}
+
+/// A path that is a symbolic link leads elsewhere, to files of the same names, though none of them has changed.
+#[tokio::test]
+async fn a_path_that_is_a_link_is_followed_when_it_is_turned() {
+    let (one, two) = (config_map("a", "1"), config_map("a", "2"));
+    let stage = stage("turned-link", &[("v1/a.yaml", &one), ("v2/a.yaml", &two)]).await;
+    let turn = |target: &str| {
+        let link = Change::Symlink("apps/current".into(), target.into());
+        stage.repo.commit_changes("main", target, &[link]).unwrap();
+    };
+    turn("../v1");
+    stage.kustomization("apps", json!({"path": "apps/current"})).await;
+    let _agent = stage.agent().await;
+    stage.ready("apps").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "1");
+    turn("../v2");
+    stage.ready("apps").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "2");
+}
+
+/// Pausing holds over a restart of the agent, wherever the source's tag leads by then.
+#[tokio::test]
+async fn a_paused_source_stays_at_its_tag_over_a_restart() {
+    let stage = applied("paused-tag").await;
+    let first = stage.repo.rev_parse("main").unwrap();
+    stage.repo.tag("v1.0.0", "main").unwrap();
+    let at_tag = |suspend: bool| json!({"ref": {"branch": null, "tag": "v1.0.0"}, "suspend": suspend});
+    stage.source("repo", at_tag(false)).await.unwrap();
+    let agent = stage.agent().await;
+    let revision = format!("v1.0.0@sha1:{first}");
+    let applied = |status: &Value| status["lastAppliedRevision"] == revision.as_str();
+    stage.until("apps", "applied", applied).await;
+    stage.source("repo", at_tag(true)).await.unwrap();
+    drop(agent);
+    stage.push(&[("apps/a.yaml", &config_map("a", "2"))]);
+    stage.repo.tag("v1.0.0", "main").unwrap();
+    let _agent = stage.agent().await;
+    is_enforced(&stage, "1").await;
+    let source = is_fetched(&stage, "repo", &revision).await;
+    assert_eq!(condition(&source, "Stalled"), json!(null), "{source}");
 }
 
 /// What is not supported is refused by name, all of it at once, and never passed over in silence.

@@ -2,7 +2,7 @@
 
 use kube::api::DeleteParams;
 use lockgate::cluster::Change;
-use lockgate::model::ObjectId;
+use lockgate::model::{Key, ObjectId};
 use lockgate::pipeline::ports::{Settle as _, Writes as _};
 use serde_json::json;
 
@@ -123,10 +123,12 @@ async fn an_object_that_was_only_looked_at_is_held_as_well() {
     let live = other.cluster.get(&Reference::to(&object)).await.unwrap().unwrap();
     other.cluster.hold(&live);
     until_intact(&other, &object.id()).await;
+    // Its former owner has nothing to let go.
+    other.cluster.release(&Key::new("flux-system", "former"), &[object.id()]);
     stage.edit("someone", "c", json!({"data": {"a": "2"}})).await;
     assert!(matches!(other.change().await, Change::Changed { drifted: true, .. }));
     assert!(matches!(stage.change().await, Change::Changed { drifted: true, .. }));
-    other.cluster.release(&[object.id()]);
+    other.cluster.release(&Key::new("flux-system", "apps"), &[object.id()]);
     stage.edit("someone", "c", json!({"data": {"a": "3"}})).await;
     assert!(other.is_quiet().await);
 }

@@ -155,6 +155,51 @@ async fn commits_by_id_with_and_without_the_hosts_help() {
     assert!(matches!(site.git.fetch(request).await, Ok(Fetched::Unchanged(_))));
 }
 
+/// A paused source after a restart: it stays at its revision, wherever its reference leads by now.
+#[tokio::test]
+async fn a_revision_is_fetched_again_though_its_reference_has_gone_on() {
+    let site = Site::new();
+    let first = site.commit("main", "First", A);
+    site.repo.tag("v1.0.0", "main").unwrap();
+    site.repo.tag("v1.1.0", "main").unwrap();
+    site.repo.git(&["update-ref", "refs/pull/7/head", &first]).unwrap();
+    site.repo.git(&["update-ref", "refs/heads/gone", &first]).unwrap();
+    let references = [
+        (Reference { tag: Some("v1.0.0".into()), ..Reference::default() }, "v1.0.0"),
+        (Reference { semver: Some("*".into()), ..Reference::default() }, "v1.1.0"),
+        (Reference { name: Some("refs/pull/7/head".into()), ..Reference::default() }, "refs/pull/7/head"),
+        (branch("main"), "main"),
+        (branch("gone"), "gone"),
+    ];
+    // As it was, and after every reference has gone on or away.
+    for moved in [false, true] {
+        if moved {
+            let second = site.commit("main", "Second", B);
+            for reference in ["refs/tags/v1.0.0", "refs/pull/7/head"] {
+                site.repo.git(&["update-ref", reference, &second]).unwrap();
+            }
+            for reference in ["refs/tags/v1.1.0", "refs/heads/gone"] {
+                site.repo.git(&["update-ref", "-d", reference]).unwrap();
+            }
+        }
+        for allowed in ["false", "true"] {
+            site.repo.git(&["config", "uploadpack.allowAnySHA1InWant", allowed]).unwrap();
+            for (reference, name) in &references {
+                let revision = lockgate::model::Revision::git(Some(name), &first);
+                let staying = Reference { revision: Some(revision.clone()), ..reference.clone() };
+                // Another process than the one that had fetched it.
+                let state = tempfile::tempdir().unwrap();
+                let git = lockgate::source::git::Git::new(state.path()).unwrap();
+                let Ok(Fetched::Updated(update)) = git.fetch(site.request(staying)).await else {
+                    unreachable!("{name}, moved {moved}, allowed {allowed}")
+                };
+                assert_eq!(update.snapshot.revision, revision);
+                assert!(update.snapshot.tree.reader().text("a.yaml").is_ok());
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn only_what_changed_is_sent_and_old_trees_outlive_their_store() {
     let site = Site::new();

@@ -107,7 +107,7 @@ fn a_list_tells_what_left_while_the_watch_was_away() {
 #[test]
 fn what_was_let_go_is_no_ones_concern() {
     let mut index = held();
-    index.release(&id());
+    index.release(&id(), Some(&owner("apps")));
     assert_eq!(index.seen(&kind(), sighting(11, 8)), None);
     assert_eq!(index.left(&kind(), "n", "a", 12), None);
 }
@@ -132,4 +132,38 @@ fn who_waits_is_woken_for_its_objects_only() {
     index.leave(&[id()], ticket);
     index.seen(&kind(), sighting(12, 7));
     assert!(!woken(&mine));
+}
+
+#[test]
+fn what_has_moved_to_another_owner_is_not_let_go_by_the_former() {
+    for watching in [Watching::Live, Watching::Starting] {
+        let mut index = held();
+        let moved = Sighting { owner: Some(owner("other")), ..sighting(11, 7) };
+        index.begin(&id());
+        assert_eq!(index.hold(&kind(), moved, true), None);
+        index.set_watching(&kind(), watching.clone());
+        index.release(&id(), Some(&owner("apps")));
+        index.set_watching(&kind(), Watching::Live);
+        assert!(index.intact(&id()), "{watching:?}");
+        let edited = Sighting { owner: Some(owner("other")), ..sighting(12, 8) };
+        assert!(drifted(index.seen(&kind(), edited).as_ref()), "{watching:?}");
+    }
+}
+
+#[test]
+fn a_job_that_has_ended_may_go_and_one_that_runs_may_not() {
+    let jobs: GroupKind = ("batch".into(), "Job".into());
+    let run = |health: Health| {
+        let mut index = Index::default();
+        index.open(&jobs);
+        index.hold(&jobs, Sighting { health: Health::InProgress("runs".into()), ..sighting(10, 7) }, false);
+        index.set_watching(&jobs, Watching::Live);
+        index.seen(&jobs, Sighting { health, ..sighting(11, 7) });
+        let change = index.left(&jobs, "n", "a", 12);
+        assert!(!index.intact(&identify(&jobs, "n", "a")), "the next look makes it anew");
+        change
+    };
+    assert_eq!(run(Health::Current), None);
+    assert_eq!(run(Health::Failed("BackoffLimitExceeded".into())), None);
+    assert!(matches!(run(Health::InProgress("1 of 2".into())), Some(Change::Gone { .. })));
 }

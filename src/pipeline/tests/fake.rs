@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::api::{InventoryEntry, keys};
 use crate::health::Health;
-use crate::model::{Gvk, Object, ObjectId};
+use crate::model::{Gvk, Key, Object, ObjectId};
 use crate::pipeline::ports::{
     ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy, Writes,
 };
@@ -164,7 +164,7 @@ impl Writes for Fake {
 
     fn hold(&self, _live: &Object) {}
 
-    fn release(&self, _ids: &[ObjectId]) {}
+    fn release(&self, _owner: &Key, _ids: &[ObjectId]) {}
 }
 
 impl Settle for Fake {

@@ -122,8 +122,11 @@ impl Drop for CancelOnDrop {
 
 /// A commit never changes, so once it is known there is nothing to ask.
 fn immutable(wanted: &Wanted, known: Option<&Revision>) -> Option<Revision> {
-    let Wanted::Commit { oid, branch } = wanted else { return None };
-    let revision = Revision::git(branch.as_deref(), &oid.to_string());
+    let revision = match wanted {
+        Wanted::Commit { oid, branch } => Revision::git(branch.as_deref(), &oid.to_string()),
+        Wanted::Revision { revision, .. } => revision.clone(),
+        _ => return None,
+    };
     (known == Some(&revision)).then_some(revision)
 }
 
@@ -155,6 +158,10 @@ impl Job<'_> {
             (None, Wanted::Commit { oid, branch }) => {
                 self.commit(session, &repository, &listing, *oid, branch.as_deref())?
             }
+            (None, Wanted::Revision { oid, reference, revision }) => {
+                let full_name = self.by_id(session, &repository, &listing, *oid, reference.as_deref())?;
+                Tip { full_name, commit: *oid, revision: revision.clone() }
+            }
             (None, _) => return Err(SourceError::ReferenceNotFound("nothing is asked for".into())),
         };
         self.generation.completed(tip.commit)?;
@@ -170,7 +177,7 @@ impl Job<'_> {
         session.fetch(&[&tip.full_name], Depth::Commits(1))
     }
 
-    /// Finds a commit by its id: as a tip, by asking for it, or in the history.
+    /// Finds a commit by its id, on a branch where one is named.
     fn commit(
         &self,
         session: Session<'_>,
@@ -180,33 +187,51 @@ impl Job<'_> {
         branch: Option<&str>,
     ) -> Result<Tip, SourceError> {
         let revision = Revision::git(branch, &commit.to_string());
-        let found = |full_name: &str| Tip { full_name: full_name.into(), commit, revision: revision.clone() };
-        if let Some(branch) = branch {
-            let tip = listing.branch(branch)?;
-            if tip.commit == commit {
-                self.bring(session, &tip)?;
-                return Ok(found(&tip.full_name));
-            }
-            drop(session);
-            // A host that is asked for the commit alone would also give one of a fork or of a deleted branch.
-            return self.on_branch(repository, &tip, commit, branch).map(|()| found(&tip.full_name));
+        let found = |full_name: String| Tip { full_name, commit, revision };
+        let Some(branch) = branch else {
+            return self.by_id(session, repository, listing, commit, None).map(found);
+        };
+        let tip = listing.branch(branch)?;
+        if tip.commit == commit {
+            self.bring(session, &tip)?;
+            return Ok(found(tip.full_name));
         }
+        drop(session);
+        // A host that is asked for the commit alone would also give one of a fork or of a deleted branch.
+        self.on_branch(repository, &tip, commit, branch)?;
+        Ok(found(tip.full_name))
+    }
+
+    /// Fetches a commit: as a tip, by asking for it, or in the history, first in that of `near`. Returns the reference that
+    /// led to it, or nothing.
+    fn by_id(
+        &self,
+        session: Session<'_>,
+        repository: &git2::Repository,
+        listing: &Listing,
+        commit: Oid,
+        near: Option<&str>,
+    ) -> Result<String, SourceError> {
         if self.generation.has(commit) {
-            return Ok(found(""));
+            return Ok(String::new());
         }
         if let Some(name) = listing.leading_to(commit) {
             session.fetch(&[name], Depth::Commits(1))?;
-            return Ok(found(name));
+            return Ok(name.to_owned());
         }
         match session.fetch(&[&commit.to_string()], Depth::Commits(1)) {
-            Ok(()) => return Ok(found("")),
+            Ok(()) => return Ok(String::new()),
             // The host does not give commits by id, or has none of this one: its history is asked.
             Err(SourceError::Remote { .. }) => {}
             Err(error) => return Err(error),
         }
-        Session::open(self.context, repository)?.fetch(&["refs/heads/*", "refs/tags/*"], Depth::Whole)?;
-        if history::objects(repository)?.exists(commit) {
-            return Ok(found(""));
+        let near = near.filter(|name| listing.has(name)).map(|name| (vec![name], Depth::Commits(SOME)));
+        let far = (vec!["refs/heads/*", "refs/tags/*"], Depth::Whole);
+        for (names, depth) in near.into_iter().chain([far]) {
+            Session::open(self.context, repository)?.fetch(&names, depth)?;
+            if history::objects(repository)?.exists(commit) {
+                return Ok(String::new());
+            }
         }
         Err(SourceError::ReferenceNotFound(format!(
             "commit '{commit}' not found in any branch or tag of {}",
@@ -233,7 +258,7 @@ impl Job<'_> {
     /// Whether the known commit is no ancestor of the new one. What cannot be found out is taken for "it is one": a
     /// wrong alarm on each push of several commits would soon go unread.
     fn rewritten(&self, repository: &git2::Repository, tip: &Tip) -> Option<String> {
-        if matches!(self.wanted, Wanted::Commit { .. } | Wanted::Versions { .. }) {
+        if matches!(self.wanted, Wanted::Commit { .. } | Wanted::Revision { .. } | Wanted::Versions { .. }) {
             return None;
         }
         let known = self.request.known.as_ref().filter(|known| known.name() == tip.revision.name())?;

@@ -13,7 +13,8 @@ const DEFAULT_BRANCH: &str = "master";
 /// How many names a message lists.
 const LISTED: usize = 10;
 
-/// `spec.ref`. Where several fields are set, the first of commit, name, tag, semver and branch decides.
+/// `spec.ref`, and where a source is to stay. Where several fields are set, the first of revision, commit, name, tag, semver
+/// and branch decides.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Reference {
     /// A branch; `master` when nothing is set.
@@ -26,15 +27,29 @@ pub struct Reference {
     pub name: Option<String>,
     /// A commit's 40 hex digits; on `branch` where that is set too.
     pub commit: Option<String>,
+    /// A revision that was fetched before, by what the other fields say, and is to be fetched again wherever they lead by now.
+    pub revision: Option<Revision>,
 }
 
 /// What a [`Reference`] asks for, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    Commit { oid: Oid, branch: Option<String> },
+    /// `reference` is the full name of the reference that led to the revision.
+    Revision {
+        oid: Oid,
+        reference: Option<String>,
+        revision: Revision,
+    },
+    Commit {
+        oid: Oid,
+        branch: Option<String>,
+    },
     Name(String),
     Tag(String),
-    Versions { range: Range, text: String },
+    Versions {
+        range: Range,
+        text: String,
+    },
     Branch(String),
 }
 
@@ -59,19 +74,16 @@ pub(crate) struct Listing {
 impl Reference {
     /// What is asked for; an error where that can never exist.
     pub(crate) fn wanted(&self) -> Result<Wanted, SourceError> {
-        let set = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
-        let branch = set(&self.branch).map(|branch| valid("branch", "refs/heads/", branch)).transpose()?;
-        if let Some(commit) = set(&self.commit) {
-            let is_whole = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
-            let oid = Oid::from_str(&commit).ok().filter(|_| is_whole).ok_or_else(|| {
-                SourceError::InvalidReference(format!(
-                    "commit '{}' is not the 40 hex digits of a whole commit id",
-                    commit.escape_debug()
-                ))
-            })?;
-            return Ok(Wanted::Commit { oid, branch });
+        if let Some(revision) = &self.revision {
+            let (oid, reference) = (whole_id(revision.hex())?, self.leading_to(revision));
+            return Ok(Wanted::Revision { oid, reference, revision: revision.clone() });
         }
-        if let Some(name) = set(&self.name) {
+        let branch =
+            set(self.branch.as_ref()).map(|branch| valid("branch", "refs/heads/", branch)).transpose()?;
+        if let Some(commit) = set(self.commit.as_ref()) {
+            return Ok(Wanted::Commit { oid: whole_id(&commit)?, branch });
+        }
+        if let Some(name) = set(self.name.as_ref()) {
             if !name.starts_with("refs/") {
                 return Err(SourceError::InvalidReference(format!(
                     "name '{}' is not a full reference; write refs/heads/…, refs/tags/… or refs/pull/…/head",
@@ -80,15 +92,41 @@ impl Reference {
             }
             return Ok(Wanted::Name(valid("name", "", name)?));
         }
-        if let Some(tag) = set(&self.tag) {
+        if let Some(tag) = set(self.tag.as_ref()) {
             return Ok(Wanted::Tag(valid("tag", "refs/tags/", tag)?));
         }
-        if let Some(text) = set(&self.semver) {
+        if let Some(text) = set(self.semver.as_ref()) {
             let range = Range::parse(&text).map_err(SourceError::InvalidReference)?;
             return Ok(Wanted::Versions { range, text });
         }
         Ok(Wanted::Branch(branch.unwrap_or_else(|| DEFAULT_BRANCH.into())))
     }
+
+    /// The full name of the reference that led to a revision, which says the short one of branches and tags alike.
+    fn leading_to(&self, revision: &Revision) -> Option<String> {
+        let name = revision.name()?;
+        let is_tag = set(self.tag.as_ref()).or(set(self.semver.as_ref())).is_some();
+        Some(match (set(self.commit.as_ref()), set(self.name.as_ref())) {
+            (None, Some(_)) => name.into(),
+            (None, None) if is_tag => format!("refs/tags/{name}"),
+            (_, _) => format!("refs/heads/{name}"),
+        })
+    }
+}
+
+/// A field that says something.
+fn set(field: Option<&String>) -> Option<String> {
+    field.filter(|text| !text.is_empty()).cloned()
+}
+
+fn whole_id(commit: &str) -> Result<Oid, SourceError> {
+    let is_whole = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+    Oid::from_str(commit).ok().filter(|_| is_whole).ok_or_else(|| {
+        SourceError::InvalidReference(format!(
+            "commit '{}' is not the 40 hex digits of a whole commit id",
+            commit.escape_debug()
+        ))
+    })
 }
 
 impl Listing {
@@ -113,6 +151,11 @@ impl Listing {
         names.map(String::as_str).find(|name| self.commit(name) == Some(commit))
     }
 
+    /// Whether there is a reference of this full name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.refs.contains_key(name)
+    }
+
     /// The tip of a branch.
     pub(crate) fn branch(&self, branch: &str) -> Result<Tip, SourceError> {
         let short = Some(branch);
@@ -123,7 +166,7 @@ impl Listing {
     /// The reference that is asked for. Commits are not among them.
     pub(crate) fn find(&self, wanted: &Wanted) -> Result<Option<Tip>, SourceError> {
         match wanted {
-            Wanted::Commit { .. } => Ok(None),
+            Wanted::Commit { .. } | Wanted::Revision { .. } => Ok(None),
             Wanted::Branch(branch) => self.branch(branch).map(Some),
             Wanted::Tag(tag) => {
                 let tip = self.tip(format!("refs/tags/{tag}"), Some(tag));
@@ -248,6 +291,24 @@ mod tests {
         let commit =
             reference(&[("commit", &"b".repeat(40)), ("name", "refs/heads/main"), ("branch", "main")]);
         assert_eq!(commit.wanted().unwrap(), Wanted::Commit { oid: oid('b'), branch: Some("main".into()) });
+    }
+
+    #[test]
+    fn a_revision_is_looked_for_where_it_came_from() {
+        let cases: &[(&[(&str, &str)], &str, &str)] = &[
+            (&[("branch", "main")], "main", "refs/heads/main"),
+            (&[], "master", "refs/heads/master"),
+            (&[("tag", "v1.0.0"), ("branch", "main")], "v1.0.0", "refs/tags/v1.0.0"),
+            (&[("semver", "*"), ("tag", "")], "v1.0.0", "refs/tags/v1.0.0"),
+            (&[("name", "refs/pull/1/head"), ("tag", "v1.0.0")], "refs/pull/1/head", "refs/pull/1/head"),
+            (&[("commit", "abc"), ("name", "refs/x"), ("branch", "main")], "main", "refs/heads/main"),
+        ];
+        for (fields, name, full_name) in cases {
+            let revision = Revision::git(Some(name), &"b".repeat(40));
+            let staying = Reference { revision: Some(revision.clone()), ..reference(fields) };
+            let reference = Some((*full_name).to_owned());
+            assert_eq!(staying.wanted().unwrap(), Wanted::Revision { oid: oid('b'), reference, revision });
+        }
     }
 
     #[test]

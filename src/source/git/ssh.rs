@@ -4,6 +4,7 @@
 //! host-key type from one file of the process, so two Secrets that know different keys of one host would spoil each other.
 //! Its time limit is per socket operation, which a slow drip outlasts. And its errors are texts.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use crate::source::git::url::is_forbidden;
 
 /// As in Flux, the user of a deploy key when the address names none.
 pub(crate) const DEFAULT_USER: &str = "git";
+/// How long one of a host's addresses may take to answer.
+const ADDRESS: Duration = Duration::from_secs(10);
 /// Codes of libssh2.
 const KEX_FAILURE: i32 = -5;
 const METHOD_NONE: i32 = -17;
@@ -122,8 +125,9 @@ fn connect(context: &Context) -> io::Result<TcpStream> {
         .collect();
     context.now_doing("connecting");
     let mut last = unreachable_cause(&addresses);
-    for address in addresses.into_iter().filter(|address| !is_forbidden(address.ip())) {
-        match TcpStream::connect_timeout(&address, context.remaining()?) {
+    let mut left: VecDeque<_> = addresses.into_iter().filter(|address| !is_forbidden(address.ip())).collect();
+    while let Some(address) = left.pop_front() {
+        match TcpStream::connect_timeout(&address, share(context.remaining()?, left.len())) {
             Ok(socket) => {
                 // Git's negotiation is a dialogue of small packets.
                 let _ = socket.set_nodelay(true);
@@ -135,6 +139,12 @@ fn connect(context: &Context) -> io::Result<TcpStream> {
     }
     context.remaining()?;
     Err(unreachable(last))
+}
+
+/// How long one address may take to answer, with `others` still to be tried: one that is silent leaves them their part.
+fn share(remaining: Duration, others: usize) -> Duration {
+    let parts = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
+    (remaining / parts).min(ADDRESS).max(Duration::from_millis(1))
 }
 
 fn unreachable_cause(addresses: &[SocketAddr]) -> String {
@@ -264,6 +274,22 @@ fn millis(duration: Duration) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_silent_address_leaves_the_others_their_time() {
+        let seconds = Duration::from_secs;
+        for (remaining, others, expected) in [
+            (seconds(60), 0, seconds(10)),
+            (seconds(60), 1, seconds(10)),
+            (seconds(60), 9, seconds(6)),
+            (seconds(5), 0, seconds(5)),
+            (seconds(4), 1, seconds(2)),
+            // No time at all is refused by the system.
+            (Duration::from_nanos(1), 7, Duration::from_millis(1)),
+        ] {
+            assert_eq!(share(remaining, others), expected, "{remaining:?} {others}");
+        }
+    }
 
     #[test]
     fn a_path_cannot_leave_its_quotes() {

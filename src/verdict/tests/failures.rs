@@ -269,3 +269,12 @@ fn what_is_managed_is_kept_where_nothing_was_applied() {
         assert!(kept || applied, "{outcome:?}");
     }
 }
+
+#[test]
+fn a_deletion_that_failed_is_tried_again_though_the_spec_wants_no_timer() {
+    let (key, previous) = (key("apps"), KustomizationStatus::default());
+    let schedule = Schedule { interval: Std::ZERO, retry: Std::ZERO, timeout: Std::from_secs(30) };
+    let context = Context { schedule, ..context(&key, &previous) };
+    let failed = Outcome::RemovalFailed { failures: vec!["A/b: denied".into()] };
+    assert_eq!(verdict(&failed, &context).next, Next::BackoffTo(Std::from_secs(30)));
+}

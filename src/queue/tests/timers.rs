@@ -1,0 +1,61 @@
+//! The timers that specs ask for: none at all, and ones so short that nothing else would be done.
+
+use super::*;
+
+/// How often `a` runs within a minute when each run asks for `next`.
+fn runs_a_minute(next: Next) -> usize {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    let mut runs = 0;
+    for _ in 0..600 {
+        if bench.running.contains_key("a") {
+            runs += 1;
+            bench.finished("a", false, next);
+        }
+        bench.pass(Duration::from_millis(100));
+    }
+    runs
+}
+
+#[test]
+fn no_time_is_no_timer_and_a_short_one_is_no_hot_loop() {
+    let short = Duration::from_millis(1);
+    for next in [Next::Interval, Next::After, Next::BackoffTo, Next::Unblocked] {
+        assert_eq!(runs_a_minute(next(Duration::ZERO)), 1, "{:?}", next(Duration::ZERO));
+        let often = runs_a_minute(next(short));
+        assert!((2..=65).contains(&often), "{:?}: {often} runs", next(short));
+    }
+    // What was cancelled for newer work goes on with it at once.
+    assert!(runs_a_minute(Next::Now) > 500);
+}
+
+#[test]
+fn a_source_without_an_interval_is_fetched_when_it_is_asked_for() {
+    let mut bench = Bench::new();
+    bench.pass(MINUTE * 2);
+    let run = bench.fetching.remove("repo").unwrap();
+    let next = Next::Interval(Duration::ZERO);
+    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r2".into()), next });
+    bench.pass(1000 * MINUTE);
+    assert!(bench.fetching.is_empty());
+    let asked = SourceFacts { requested_at: Some("now".into()), ..SourceFacts::default() };
+    bench.send(Event::SourceSeen(key("repo"), asked));
+    assert!(bench.fetching.contains_key("repo"));
+}
+
+#[test]
+fn a_fight_over_an_object_without_an_interval_is_no_hot_loop() {
+    let mut bench = Bench::new();
+    let facts = Facts { interval: Duration::ZERO, ..facts(1, &[]) };
+    bench.send(Event::Seen(key("a"), facts));
+    let mut runs = 0;
+    for _ in 0..600 {
+        if bench.running.contains_key("a") {
+            runs += 1;
+            bench.ready("a");
+            bench.send(Event::Drifted(key("a"), object("fought-over")));
+        }
+        bench.pass(Duration::from_millis(100));
+    }
+    assert!((5..20).contains(&runs), "{runs} runs");
+}

@@ -1,0 +1,125 @@
+//! Trees of a few files: links, footprints, listings and paths.
+
+use super::*;
+
+fn tree(files: &[(&str, &str)]) -> Tree {
+    let blobs = Tree::in_memory(files.iter().map(|(_, content)| (*content, *content)));
+    let entries = files.iter().map(|(path, content)| {
+        let entry = match content.strip_prefix("-> ") {
+            Some(target) => Entry::Link(target.into()),
+            None => blobs.files[*content].clone(),
+        };
+        ((*path).to_owned(), entry)
+    });
+    Tree::new(entries, blobs.blobs.clone())
+}
+
+#[test]
+fn a_path_may_climb_out_and_back_where_the_place_of_the_root_is_known() {
+    let tree = tree(&[("a/x", "x")]);
+    for (location, relative, expected) in [
+        ("/", "../../../b/./c", Some("b/c")),
+        ("/", "/b//c/", Some("b/c")),
+        ("/srv/repo/", "../../repo/b", Some("b")),
+        ("/srv/repo", "/srv/repo/b", Some("b")),
+        ("/srv/repo", "../../../../../srv/repo", Some("")),
+        ("/srv/repo", "../../other/../repo/b", Some("b")),
+        ("/srv/repo", "../..", None),
+        ("/srv/repo", "/srv/repository/x", None),
+    ] {
+        let tree = tree.standing_at(location);
+        let found = tree.reader().resolve("a", relative);
+        assert_eq!(found.as_deref().ok(), expected, "{location} {relative}");
+    }
+    assert!(tree.reader().resolve("a", "../../b").is_err() && tree.reader().resolve("a", "/a/x").is_err());
+}
+
+#[test]
+fn links_are_followed_inside_and_refused_outside() {
+    let tree = tree(&[
+        ("base/a.yaml", "a"),
+        ("x/link.yaml", "-> ../base/a.yaml"),
+        ("x/dir", "-> ../base"),
+        ("x/passwd", "-> /etc/passwd"),
+        ("x/up", "-> ../../etc"),
+        ("x/loop", "-> loop"),
+    ]);
+    let reader = tree.reader();
+    assert_eq!(reader.text("x/link.yaml").unwrap(), "a");
+    assert_eq!(reader.text("x/dir/a.yaml").unwrap(), "a");
+    assert_eq!(
+        reader.text("x/passwd").unwrap_err().to_string(),
+        "x/passwd: leads outside the source ('/etc/passwd')"
+    );
+    assert!(matches!(reader.text("x/up/passwd"), Err(TreeError::Outside { .. })));
+    assert!(matches!(reader.text("x/loop"), Err(TreeError::LinkLoop(_))));
+}
+
+#[test]
+fn relative_paths_cannot_leave_the_root() {
+    assert_eq!(resolve("a/b", "../../c/./d").unwrap(), "c/d");
+    assert_eq!(resolve("", "./").unwrap(), "");
+    for path in ["/etc/passwd", "../../../x"] {
+        assert!(matches!(resolve("a/b", path), Err(TreeError::Outside { .. })), "{path}");
+    }
+}
+
+#[test]
+fn a_footprint_notices_what_was_read_and_what_was_missing() {
+    let first = tree(&[("a/k.yaml", "1"), ("a/unread.yaml", "2"), ("b/other.yaml", "3")]);
+    let reader = first.reader();
+    reader.text("a/k.yaml").unwrap();
+    assert_eq!(reader.node("a/missing.yaml").unwrap(), None);
+    let footprint = reader.footprint();
+    let unread_changed = tree(&[("a/k.yaml", "1"), ("a/unread.yaml", "9")]);
+    let read_changed = tree(&[("a/k.yaml", "9"), ("a/unread.yaml", "2")]);
+    let missing_appeared = tree(&[("a/k.yaml", "1"), ("a/missing.yaml", "2")]);
+    assert!(unread_changed.matches(&footprint));
+    assert!(!read_changed.matches(&footprint));
+    assert!(!missing_appeared.matches(&footprint));
+}
+
+#[test]
+fn a_footprint_notices_a_link_that_leads_elsewhere() {
+    let files = |target: &'static str| {
+        tree(&[
+            ("v1/a.yaml", "1"),
+            ("v2/a.yaml", "2"),
+            ("v1/same.yaml", "3"),
+            ("v2/same.yaml", "3"),
+            ("current", target),
+        ])
+    };
+    let (old, new) = (files("-> v1"), files("-> v2"));
+    // A folder's names are the same, and so is a file's content; what is read next is at another place.
+    for path in ["current", "current/same.yaml"] {
+        let reader = old.reader();
+        let canonical = reader.canonical(path).unwrap();
+        assert!(canonical.starts_with("v1"), "{path}");
+        assert!(old.matches(&reader.footprint()), "{path}");
+        assert!(!new.matches(&reader.footprint()), "{path}");
+    }
+}
+
+#[test]
+fn what_could_not_be_listed_is_an_error_where_it_is_read() {
+    let sound = tree(&[("apps/a.yaml", "1")]);
+    let entries = sound.entries().map(|(path, entry)| (path.to_owned(), entry.clone()));
+    let closed = [("apps/data".to_owned(), Entry::Unlisted("Permission denied".into()))];
+    let tree = Tree::new(entries.chain(closed), Arc::clone(&sound.blobs));
+    let reader = tree.reader();
+    assert_eq!(reader.text("apps/a.yaml").unwrap(), "1");
+    let listed = reader.list("apps").unwrap();
+    assert_eq!(listed, [("a.yaml".to_owned(), Node::File), ("data".to_owned(), Node::Directory)]);
+    for path in ["apps/data", "apps/data/b.yaml"] {
+        assert_eq!(reader.list(path).unwrap_err().to_string(), format!("{path}: Permission denied"));
+        assert!(reader.text(path).is_err() && reader.node(path).is_err(), "{path}");
+    }
+}
+
+#[test]
+fn listings_show_names_once_and_in_order() {
+    let tree = tree(&[("d/b.yaml", "1"), ("d/a/x", "1"), ("d/a/y", "1"), ("d/a.yaml", "1")]);
+    let names: Vec<_> = tree.reader().list("d").unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["a.yaml", "a", "b.yaml"]);
+}
