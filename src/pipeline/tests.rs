@@ -40,6 +40,25 @@ fn snapshot(names: &[&str]) -> Snapshot {
     }
 }
 
+/// A reconcile that waits for a second, of what nothing is known of.
+fn job<'a>(
+    kustomization: &'a Kustomization,
+    snapshot: &'a Snapshot,
+    cancel: watch::Receiver<bool>,
+) -> Job<'a> {
+    Job {
+        kustomization,
+        snapshot,
+        memo: None,
+        thorough: false,
+        drifted: BTreeSet::new(),
+        timeout: Duration::from_secs(1),
+        waited: Duration::ZERO,
+        told_after: Duration::from_mins(1),
+        cancel,
+    }
+}
+
 async fn run(
     fake: &Fake,
     diary: &Diary,
@@ -49,17 +68,7 @@ async fn run(
 ) -> Finish {
     let (_sender, cancel) = watch::channel(false);
     let snapshot = snapshot(names);
-    let job = Job {
-        kustomization,
-        snapshot: &snapshot,
-        memo,
-        thorough: false,
-        drifted: BTreeSet::new(),
-        timeout: Duration::from_secs(1),
-        waited: Duration::ZERO,
-        told_after: Duration::from_mins(1),
-        cancel,
-    };
+    let job = Job { memo, ..job(kustomization, &snapshot, cancel) };
     reconcile(fake, fake, &job, diary).await
 }
 
@@ -166,17 +175,7 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
     let (fake, diary) = (Fake::default().never_healthy(), Diary::default());
     let (sender, cancel) = watch::channel(false);
     let (kustomization, snapshot) = (kustomization(&json!({"wait": true}), &[]), snapshot(&["a"]));
-    let job = Job {
-        kustomization: &kustomization,
-        snapshot: &snapshot,
-        memo: None,
-        thorough: false,
-        drifted: BTreeSet::new(),
-        timeout: Duration::from_mins(1),
-        waited: Duration::ZERO,
-        told_after: Duration::from_mins(1),
-        cancel,
-    };
+    let job = Job { timeout: Duration::from_mins(1), ..job(&kustomization, &snapshot, cancel) };
     let work = reconcile(&fake, &fake, &job, &diary);
     let stop = async {
         while !diary.waits() {
@@ -192,16 +191,11 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
 async fn a_wait_tells_what_it_is_for() {
     let (sender, cancel) = watch::channel(false);
     let (snapshot, diary) = (snapshot(&["a"]), Diary::default());
+    let kustomization = kustomization(&json!({"wait": true}), &[]);
     let job = Job {
-        kustomization: &kustomization(&json!({"wait": true}), &[]),
-        snapshot: &snapshot,
-        memo: None,
-        thorough: false,
-        drifted: BTreeSet::new(),
         timeout: Duration::from_mins(1),
-        waited: Duration::ZERO,
         told_after: Duration::from_millis(1),
-        cancel,
+        ..job(&kustomization, &snapshot, cancel)
     };
     let fake = Fake::default().never_healthy();
     let work = reconcile(&fake, &fake, &job, &diary);
@@ -221,16 +215,11 @@ async fn a_wait_tells_what_it_is_for() {
 async fn a_wait_has_what_those_before_it_left_of_its_time() {
     let (_sender, cancel) = watch::channel(false);
     let snapshot = snapshot(&["a"]);
+    let kustomization = kustomization(&json!({"wait": true}), &[]);
     let job = Job {
-        kustomization: &kustomization(&json!({"wait": true}), &[]),
-        snapshot: &snapshot,
-        memo: None,
-        thorough: false,
-        drifted: BTreeSet::new(),
         timeout: Duration::from_hours(1),
         waited: Duration::from_hours(1),
-        told_after: Duration::from_mins(1),
-        cancel,
+        ..job(&kustomization, &snapshot, cancel)
     };
     let fake = Fake::default().never_healthy();
     let finish = reconcile(&fake, &fake, &job, &Diary::default()).await;
