@@ -77,7 +77,7 @@ async fn a_fight_is_told_with_the_manager_and_the_fields() {
 
 /// The value is as Git has it again.
 async fn restored(stage: &Stage<'_>, value: &str) {
-    eventually(Duration::from_secs(10), async || {
+    eventually(PATIENCE, async || {
         let data = stage.data("a").await.unwrap_or_default();
         anyhow::ensure!(data.get("value").map(String::as_str) == Some(value), "{data:?}");
         Ok(())
