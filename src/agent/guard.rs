@@ -9,6 +9,7 @@ use super::state::State;
 use crate::cluster::Client;
 use crate::cluster::preflight::{self, FluxController};
 use crate::pipeline::ports::ApiFailure;
+use crate::plan::CONTROLLERS;
 
 /// The longest pause between tries.
 const PAUSE_LIMIT: Duration = Duration::from_secs(10);
@@ -56,9 +57,7 @@ pub(super) async fn wait_for_cluster(
 fn judge(controllers: &[FluxController], adopt: bool) -> Result<(), AgentError> {
     let rivals: Vec<String> = controllers
         .iter()
-        .filter(|controller| {
-            ["kustomize-controller", "source-controller"].contains(&controller.name.as_str())
-        })
+        .filter(|controller| CONTROLLERS.contains(&controller.name.as_str()))
         .map(|controller| format!("{}/{}", controller.namespace, controller.name))
         .collect();
     if rivals.is_empty() {

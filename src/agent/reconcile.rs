@@ -194,6 +194,13 @@ struct Log<'a> {
     started: Instant,
 }
 
+impl Log<'_> {
+    fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s> {
+        let (metadata, schedule) = (&self.kustomization.metadata, schedule_of(self.kustomization));
+        context(&self.order.key, metadata, schedule, previous, Some(&self.aim.revision), self.started)
+    }
+}
+
 impl Journal for Log<'_> {
     async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
         let metadata = &self.kustomization.metadata;
@@ -206,10 +213,7 @@ impl Journal for Log<'_> {
             });
         }
         let old = &self.kustomization.status;
-        let schedule = schedule_of(self.kustomization);
-        let context =
-            context(&self.order.key, metadata, schedule, old, Some(&self.aim.revision), self.started);
-        let status = verdict::progressing(&context, inventory);
+        let status = verdict::progressing(&self.context(old), inventory);
         write(self.shared, &subject, old, status).await.map_err(journal_error)
     }
 
@@ -221,11 +225,8 @@ impl Journal for Log<'_> {
     async fn pending(&self, objects: Vec<Ill>) {
         let key = &self.order.key;
         let Some(Seen::Sound(now)) = self.shared.world.kustomization(key) else { return };
-        let metadata = &self.kustomization.metadata;
-        let schedule = schedule_of(self.kustomization);
-        let context = context(key, metadata, schedule, &now.status, Some(&self.aim.revision), self.started);
-        let subject = Subject::of::<Kustomization>(key, metadata);
-        let status = verdict::waiting(&context, &objects);
+        let subject = Subject::of::<Kustomization>(key, &self.kustomization.metadata);
+        let status = verdict::waiting(&self.context(&now.status), &objects);
         // Boxed, as the wait that it stands beside is one of a thousand.
         if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
             tracing::debug!(name = key.name, namespace = key.namespace, %error, "what is waited for could not be told");

@@ -33,6 +33,11 @@ pub trait Kind: DeserializeOwned {
     const PLURAL: &'static str;
     /// Served versions, the stored one first.
     const VERSIONS: &'static [&'static str];
+
+    /// The name of the CustomResourceDefinition.
+    fn definition() -> String {
+        format!("{}.{}", Self::PLURAL, Self::GROUP)
+    }
 }
 
 /// The part of `metadata` that decisions need.

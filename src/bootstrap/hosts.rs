@@ -6,6 +6,7 @@ use ssh_key::{HashAlg, PublicKey};
 
 use super::key;
 use crate::source::SourceError;
+use crate::source::git::known_hosts::known_as;
 use crate::source::git::ssh::DEFAULT_USER;
 use crate::source::git::{GitUrl, KnownHosts, Scheme};
 
@@ -69,8 +70,7 @@ impl SshUrl {
 
     /// The name that `known_hosts` has for the server: `host`, or `[host]:port`.
     pub fn known_as(&self) -> String {
-        let (host, port) = (self.git.host(), self.git.port());
-        if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") }
+        known_as(self.git.host(), self.git.port())
     }
 
     /// The keys that some `known_hosts` vouch for at this server.

@@ -62,9 +62,12 @@ fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) ->
 
 /// Whether all is healthy, at this moment, that the last success found healthy: what was applied may have failed since.
 async fn is_healthy(cluster: &impl Settle, kustomization: &Kustomization) -> bool {
-    let managed = managed(kustomization);
-    let ids = managed.iter().map(|(id, _)| id.clone()).collect();
-    let checked = checked(kustomization, prune::references(&managed, ids));
+    let applied = || {
+        let reference =
+            |(id, version): (&ObjectId, &str)| Reference { id: id.clone(), version: version.into() };
+        managed(kustomization).iter().map(reference).collect()
+    };
+    let checked = checked(kustomization, applied);
     checked.is_empty() || Box::pin(cluster.settle(&checked, Duration::ZERO)).await == Settled::Healthy
 }
 
@@ -109,7 +112,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     if !failures.is_empty() {
         return Outcome::PruneFailed { done, failures };
     }
-    let checked = checked(kustomization, progress.references);
+    let checked = checked(kustomization, || progress.references);
     if checked.is_empty() && !kustomization.spec.wait {
         return Outcome::Ready(done);
     }
@@ -189,13 +192,13 @@ fn stopped(stop: Stop, managed: &Inventory, progress: Progress, digest: crate::m
 }
 
 /// The objects that must be healthy: all that are applied, or those that are named, but never the Kustomization itself.
-fn checked(kustomization: &Kustomization, applied: Vec<Reference>) -> Vec<Reference> {
+fn checked(kustomization: &Kustomization, applied: impl FnOnce() -> Vec<Reference>) -> Vec<Reference> {
     let metadata = &kustomization.metadata;
     let is_self = |id: &ObjectId| {
         id.kind == "Kustomization" && id.name == metadata.name && id.namespace == metadata.namespace
     };
     let checked = if kustomization.spec.wait {
-        applied
+        applied()
     } else {
         kustomization.spec.health_checks.iter().map(named).collect()
     };

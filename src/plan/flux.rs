@@ -4,7 +4,7 @@ use crate::api::{GitRepository, Kind, Kustomization};
 use crate::model::Object;
 
 /// The controllers whose work lockgate does. Started again, they would do it a second time.
-const CONTROLLERS: [&str; 2] = ["kustomize-controller", "source-controller"];
+pub const CONTROLLERS: [&str; 2] = ["kustomize-controller", "source-controller"];
 /// The label by which Flux's parts are known (the flux CLI's `install` sets it), and lockgate's own.
 const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "flux");
 const LOCKGATE: (&str, &str) = ("app.kubernetes.io/name", "lockgate");
@@ -21,11 +21,8 @@ pub(super) fn is_replaced(object: &Object) -> bool {
 
 /// Whether the object defines a kind that lockgate serves: without it, all objects of that kind are gone.
 pub(super) fn defines_our_kind(object: &Object) -> bool {
-    fn defines<K: Kind>(name: &str) -> bool {
-        name.strip_prefix(K::PLURAL).and_then(|rest| rest.strip_prefix('.')) == Some(K::GROUP)
-    }
     (object.group(), object.kind()) == ("apiextensions.k8s.io", "CustomResourceDefinition")
-        && (defines::<Kustomization>(object.name()) || defines::<GitRepository>(object.name()))
+        && [Kustomization::definition(), GitRepository::definition()].iter().any(|ours| ours == object.name())
 }
 
 #[cfg(test)]

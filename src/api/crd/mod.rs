@@ -75,7 +75,7 @@ fn definition<K: Kind, Spec: JsonSchema, Status: JsonSchema>(names: &Names) -> V
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": format!("{}.{}", K::PLURAL, K::GROUP),
+            "name": K::definition(),
             "labels": {
                 "app.kubernetes.io/name": "lockgate",
                 // By this label `flux check` finds the kinds.

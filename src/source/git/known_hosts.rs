@@ -57,7 +57,7 @@ impl KnownHosts {
         let with_port = format!("[{host}]:{port}");
         let names: &[&str] = &[with_port.as_str(), host];
         let mut known = Known {
-            host: if port == 22 { host.to_owned() } else { with_port.clone() },
+            host: known_as(host, port),
             accepted: Vec::new(),
             revoked: Vec::new(),
             has_authority: false,
@@ -72,6 +72,11 @@ impl KnownHosts {
         }
         known
     }
+}
+
+/// The name of a server in `known_hosts`: `host`, or `[host]:port`.
+pub(crate) fn known_as(host: &str, port: u16) -> String {
+    if port == 22 { host.to_owned() } else { format!("[{host}]:{port}") }
 }
 
 impl<'k> Known<'k> {

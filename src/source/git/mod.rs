@@ -6,7 +6,7 @@ mod fetch;
 mod history;
 pub(crate) mod http;
 mod identity;
-mod known_hosts;
+pub(crate) mod known_hosts;
 mod objects;
 mod pool;
 mod refs;
