@@ -38,7 +38,7 @@ struct Figures {
 async fn main() -> anyhow::Result<()> {
     // `cargo bench` and `cargo test --benches` hand over arguments that mean nothing here.
     let mut table = Vec::new();
-    for (workload, rounds) in [(Workload::chain(), 1), (Workload::fleet(), 5), (Workload::crowd(), 1)] {
+    for (workload, rounds) in [(Workload::chain(), 1), (Workload::fleet(), 9), (Workload::crowd(), 1)] {
         let mut found = Vec::new();
         for round in 1..=rounds {
             eprintln!("{}: starting a control plane, round {round} of {rounds}", workload.title);

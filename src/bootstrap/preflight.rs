@@ -101,10 +101,15 @@ async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Pr
     problems
 }
 
-/// An agent in another namespace: two would undo each other's work. Whoever may not list Deployments cannot be told.
+/// An agent in another namespace: two would undo each other's work. Whoever may not list Deployments cannot be told; any
+/// other failure is a problem of its own, since the next request would only run into it again.
 pub async fn elsewhere(objects: &Objects, namespace: &str) -> Option<Problem> {
     let selector = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
-    let agents = objects.list("apps/v1", "Deployment", None, selector).await.ok()?;
+    let agents = match objects.list("apps/v1", "Deployment", None, selector).await {
+        Ok(agents) => agents,
+        Err(ApiFailure::Answered { code: 403, .. }) => return None,
+        Err(failure) => return Some(Problem::cluster("Deployments", failure)),
+    };
     let found: Vec<String> = agents.iter().map(|agent| agent.id().namespace).collect();
     let is_elsewhere = !found.is_empty() && !found.iter().any(|found| found == namespace);
     is_elsewhere.then(|| Problem::Elsewhere { found, wanted: namespace.into() })
@@ -259,7 +264,23 @@ fn is_older_than(version: &str, least: (u32, u32)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+
     use super::*;
+
+    #[tokio::test]
+    async fn only_who_may_not_look_for_another_agent_goes_on_without() {
+        for (code, goes_on) in [(403, true), (500, false)] {
+            let service = tower::service_fn(move |_: Request<Body>| async move {
+                let status =
+                    format!(r#"{{"kind": "Status", "code": {code}, "message": "no", "reason": ""}}"#);
+                Response::builder().status(code).body(Body::from(status.into_bytes()))
+            });
+            let objects = Objects::new(kube::Client::new(service, "default"));
+            assert_eq!(elsewhere(&objects, "flux-system").await.is_none(), goes_on, "{code}");
+        }
+    }
 
     #[test]
     fn old_servers_are_told_from_new_ones() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::manifests::{self, Installation};
-use super::objects::{Change, Objects};
+use super::objects::{self, Change, Objects};
 use super::preflight;
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
@@ -215,7 +215,8 @@ async fn remove_kinds(
 async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, Failure> {
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
-    secrets.retain(secret::has_key);
+    // The label alone may be anybody's.
+    secrets.retain(|secret| secret::has_key(secret) && objects::is_ours(secret));
     Ok(secrets)
 }
 

@@ -213,7 +213,12 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     site.create(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})).await;
     assert!(killed_at(site.bootstrap(&[]), "✔ deploy key ").await);
     let labels = json!({"app.kubernetes.io/part-of": "lockgate"});
-    for (name, labels, key) in [("theirs", json!({}), "identity"), ("no-key", labels, "text")] {
+    for (name, labels, key) in [
+        ("theirs", json!({}), "identity"),
+        // Labelled by somebody else, who may do that.
+        ("theirs-too", labels.clone(), "identity"),
+        ("no-key", labels, "text"),
+    ] {
         site.create(json!({
             "apiVersion": "v1", "kind": "Secret",
             "metadata": {"name": name, "namespace": "flux-system", "labels": labels}, "stringData": {key: "x"},
@@ -221,7 +226,7 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
         .await;
     }
     assert_eq!(ended(site.lockgate(&["uninstall"])).await.code, 0);
-    assert_eq!(site.secrets().await.len(), 3);
+    assert_eq!(site.secrets().await.len(), 4);
     let run = ended(site.lockgate(&["uninstall", "--purge"])).await;
     assert_eq!(run.code, 0, "{}", run.stderr);
     let key = &site.hub.keys()[0].title;
@@ -230,7 +235,7 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     assert!(!run.stderr.contains("nothing was changed"), "{}", run.stderr);
     let left = site.secrets().await;
     let names: Vec<&Value> = left.iter().map(|secret| &secret["metadata"]["name"]).collect();
-    assert_eq!(names, ["no-key", "theirs"]);
+    assert_eq!(names, ["no-key", "theirs", "theirs-too"]);
 }
 
 /// Whoever installs again at once waits until what was removed is gone.
