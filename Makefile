@@ -1,7 +1,7 @@
 # The index of commands. `make help` prints it.
 
 CARGO ?= cargo
-TARGET ?= x86_64-unknown-linux-gnu
+TARGET ?= $(shell uname -m)-unknown-linux-gnu
 IMAGE ?= ghcr.io/lockgate/lockgate:$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # One static file: no libc, no shell and no other file is needed in the image.
 STATIC_FLAGS = -C target-feature=+crt-static

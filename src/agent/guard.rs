@@ -9,7 +9,6 @@ use super::state::State;
 use crate::cluster::Client;
 use crate::cluster::preflight::{self, FluxController};
 use crate::pipeline::ports::ApiFailure;
-use crate::plan::CONTROLLERS;
 
 /// The longest pause between tries.
 const PAUSE_LIMIT: Duration = Duration::from_secs(10);
@@ -53,17 +52,13 @@ pub(super) async fn wait_for_cluster(
     }
 }
 
-/// Only the controllers that write what we write are in the way.
-fn judge(controllers: &[FluxController], adopt: bool) -> Result<(), AgentError> {
-    let rivals: Vec<String> = controllers
-        .iter()
-        .filter(|controller| CONTROLLERS.contains(&controller.name.as_str()))
-        .map(|controller| format!("{}/{}", controller.namespace, controller.name))
-        .collect();
+fn judge(rivals: &[FluxController], adopt: bool) -> Result<(), AgentError> {
     if rivals.is_empty() {
         return Ok(());
     }
-    let names = rivals.join(", ");
+    let names: Vec<String> =
+        rivals.iter().map(|controller| format!("{}/{}", controller.namespace, controller.name)).collect();
+    let names = names.join(", ");
     if adopt {
         tracing::warn!(controllers = names, "Flux runs on this cluster; goes on since --adopt was given");
         return Ok(());
@@ -83,7 +78,6 @@ mod tests {
     fn only_rivals_stop_the_agent_and_only_without_adopt() {
         let rivals = [controller("kustomize-controller")];
         assert!(judge(&[], false).is_ok());
-        assert!(judge(&[controller("notification-controller")], false).is_ok());
         assert!(judge(&rivals, true).is_ok());
         let message = judge(&rivals, false).unwrap_err().to_string();
         assert!(

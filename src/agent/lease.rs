@@ -15,8 +15,8 @@ use k8s_openapi::jiff;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 
-/// The name of the Lease; an agent of one namespace adds that to it.
-const LEASE: &str = "lockgate-leader";
+use crate::api::keys;
+
 /// How long a lease is good for after it was renewed.
 const DURATION: Duration = Duration::from_secs(15);
 /// How often it is renewed.
@@ -108,7 +108,8 @@ enum Look {
 impl Leadership {
     pub(super) fn new(client: kube::Client, namespace: &str, watched: Option<&str>, holder: Holder) -> Self {
         Self {
-            name: watched.map_or_else(|| LEASE.to_owned(), |watched| format!("{LEASE}-{watched}")),
+            name: watched
+                .map_or_else(|| keys::LEASE.to_owned(), |watched| format!("{}-{watched}", keys::LEASE)),
             leases: Api::namespaced(client.clone(), namespace),
             pods: Api::namespaced(client, namespace),
             holder,

@@ -28,5 +28,7 @@ pub const FINALIZER: &str = "finalizers.fluxcd.io";
 pub const FIELD_MANAGER: &str = "kustomize-controller";
 /// Field manager of the agent's writes to its own kinds' status.
 pub const STATUS_MANAGER: &str = "gotk-kustomize-controller";
+/// The Lease of the agent that watches all namespaces; one that watches a single one adds its name.
+pub const LEASE: &str = "lockgate-leader";
 /// The namespace that repositories written for Flux name.
 pub const DEFAULT_NAMESPACE: &str = "flux-system";

@@ -1,7 +1,7 @@
 //! What is asked before anything is changed: rights, versions, Flux, the token, the branch and the folder. All that is
 //! wrong is found at once.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::github::{GitHub, GitHubError};
 use super::manifests::{self, Installation};
@@ -41,7 +41,7 @@ pub struct RepositoryFacts {
 pub struct Folder {
     /// How many Kustomizations.
     pub kustomizations: usize,
-    /// The GitRepositories that they name, each once.
+    /// The GitRepositories of the sync's namespace that they name and the folder does not hold, each once.
     pub sources: Vec<String>,
 }
 
@@ -130,8 +130,13 @@ async fn no_account(objects: &Objects, namespace: &str, name: &str) -> Option<Pr
     }
 }
 
-/// Asks GitHub.
-pub async fn repository(github: &GitHub, branch: &str, path: &str) -> Result<RepositoryFacts, Vec<Problem>> {
+/// Asks GitHub. `namespace` is the one that the sync is to be in.
+pub async fn repository(
+    github: &GitHub,
+    namespace: &str,
+    branch: &str,
+    path: &str,
+) -> Result<RepositoryFacts, Vec<Problem>> {
     let facts = github.facts().await;
     let facts = facts.map_err(|error| vec![Problem::github(error, &github.repository)])?;
     // GitHub takes a name in any case; only another one is a rename.
@@ -167,7 +172,7 @@ pub async fn repository(github: &GitHub, branch: &str, path: &str) -> Result<Rep
         }
     };
     let folder = match github.folder(branch, path).await {
-        Ok(Some(files)) => Some(folder(&files)),
+        Ok(Some(files)) => Some(folder(&files, namespace)),
         Ok(None) => {
             problems.push(Problem::NoFolder { path: path.into(), branch: branch.into() });
             None
@@ -229,17 +234,25 @@ pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
 }
 
 /// Counts the Kustomizations of a folder, and the sources that they name. What is not YAML is for the agent to report.
-fn folder(files: &[(String, String)]) -> Folder {
-    let mut found = Folder::default();
+///
+/// A source that the folder itself holds is another repository's, as a rule, and one of another namespace somebody else's:
+/// under either's name, the sync would be overwritten or taken for it.
+fn folder(files: &[(String, String)], namespace: &str) -> Folder {
     let documents = files.iter().filter_map(|(_, text)| yaml::documents(text, Dialect::V3).ok()).flatten();
-    for object in documents.filter_map(|document| Object::parse(document.value).ok()) {
-        if object.group() != Kustomization::GROUP || object.kind() != Kustomization::KIND {
-            continue;
-        }
+    let objects: Vec<Object> = documents.filter_map(|document| Object::parse(document.value).ok()).collect();
+    let of = |group: &str, kind: &str| {
+        let (group, kind) = (group.to_owned(), kind.to_owned());
+        objects.iter().filter(move |object| object.group() == group && object.kind() == kind)
+    };
+    let held: Vec<&str> = of(GitRepository::GROUP, GitRepository::KIND).map(Object::name).collect();
+    let mut found = Folder::default();
+    for object in of(Kustomization::GROUP, Kustomization::KIND) {
         found.kustomizations += 1;
-        let is_git = object.text("/spec/sourceRef/kind") == Some(GitRepository::KIND);
-        let name = object.pointer("/spec/sourceRef/name").and_then(Value::as_str);
-        if let (true, Some(name)) = (is_git, name)
+        let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
+        let is_git = text("kind") == Some(GitRepository::KIND);
+        let is_here = text("namespace").or(object.namespace()).is_none_or(|its| its == namespace);
+        if let (true, true, Some(name)) = (is_git, is_here, text("name"))
+            && !held.contains(&name)
             && !found.sources.iter().any(|known| known == name)
         {
             found.sources.push(name.into());
@@ -309,6 +322,14 @@ mod tests {
                 format!("{}---\n{}", kustomization("a", "infra"), kustomization("b", "infra")),
             ),
             ("p/c.yaml".to_owned(), kustomization("c", "other")),
+            // A source of its own, and one of somebody else.
+            ("p/d.yaml".to_owned(), kustomization("d", "podinfo")),
+            (
+                "p/podinfo.yaml".to_owned(),
+                "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: podinfo}\n"
+                    .to_owned(),
+            ),
+            ("p/e.yaml".to_owned(), kustomization("e", "theirs, namespace: theirs")),
             ("p/broken.yaml".to_owned(), "a: [".to_owned()),
             (
                 "p/kustomization.yaml".to_owned(),
@@ -316,8 +337,8 @@ mod tests {
                     .to_owned(),
             ),
         ];
-        let expected = Folder { kustomizations: 3, sources: vec!["infra".into(), "other".into()] };
-        assert_eq!(folder(&files), expected);
+        let expected = Folder { kustomizations: 5, sources: vec!["infra".into(), "other".into()] };
+        assert_eq!(folder(&files, "flux-system"), expected);
     }
 
     #[test]

@@ -125,12 +125,12 @@ pub enum Problem {
         /// What is wrong with it.
         reason: String,
     },
-    /// The objects of another repository or folder are there.
+    /// The objects of another repository, branch or folder are there.
     #[error("{object} exists with {field} '{found}', not '{wanted}'")]
     OtherSync {
         /// `Kind/namespace/name`.
         object: String,
-        /// `spec.url` or `spec.path`.
+        /// `spec.url`, `spec.ref.branch` or `spec.path`.
         field: &'static str,
         /// As it is.
         found: String,
@@ -214,7 +214,7 @@ impl Problem {
                 "name another with --secret-name, or replace it with --replace-secret".into()
             }
             Self::OtherSync { .. } => {
-                "give the same address and path, name another with --name, or change it with --adopt".into()
+                "give the same address, branch and path, name another with --name, or change it with --replace-sync".into()
             }
             Self::Ssh(SshError::HostKey(_)) => {
                 "compare with what the server's owner publishes; --replace-secret makes the Secret anew, with another key \

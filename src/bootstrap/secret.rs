@@ -63,8 +63,11 @@ pub async fn make(
     let key = KeyPair::generate(wanted.algorithm, wanted.comment)?;
     let object = filled(wanted, &key, known_hosts)?;
     let written = if wanted.replace { objects.put(&object).await } else { objects.create(&object).await };
-    let change = written.map_err(|failure| Problem::cluster(format!("Secret {}", name(wanted)), failure))?;
-    Ok(Stored { change, ..read(&object, wanted, url)? })
+    let failed = |failure| Problem::cluster(format!("Secret {}", name(wanted)), failure);
+    let change = written.map_err(failed)?;
+    // Another run may have been faster, and its key is the one that the agent will use.
+    let live = objects.get(&object).await.map_err(failed)?.unwrap_or(object);
+    Ok(Stored { change, ..read(&live, wanted, url)? })
 }
 
 /// Whether a Secret holds a private key.

@@ -52,6 +52,8 @@ pub struct Plan {
     pub algorithm: Algorithm,
     /// Whether an existing Secret is made anew.
     pub replace_secret: bool,
+    /// Whether an existing sync is turned to another repository, branch or folder.
+    pub replace_sync: bool,
     /// The ServiceAccount in whose name the root is applied.
     pub service_account: Option<String>,
     /// How long each wait may take.
@@ -88,7 +90,7 @@ pub async fn github(
     let path = manifests::normal_path(&plan.path);
     let (cluster, repository) = futures::join!(
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()),
-        preflight::repository(github, &plan.branch, &path),
+        preflight::repository(github, &plan.installation.namespace, &plan.branch, &path),
     );
     let (cluster, repository) = match (cluster, repository) {
         (Ok(cluster), Ok(repository)) => (cluster, repository),
@@ -102,7 +104,7 @@ pub async fn github(
     let url = &asked.with_path(&format!("/{}", repository.full_name));
     let url = url.as_ref().map_err(|error| at("preflight")(error.clone().into()))?;
     let sync = sync_of(plan, url, repository.folder.as_ref().map_or(&[][..], |folder| &folder.sources));
-    check_sync(&objects, &plan.installation, &sync, asked).await?;
+    check_sync(&objects, plan, &sync, asked).await?;
     let detail = format!("cluster rights {0}/{0} · {1}", cluster.rights, describe(plan, &repository));
     progress.done("preflight", began, detail, None);
     if is_renamed {
@@ -137,7 +139,7 @@ pub async fn git(
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()).await;
     let cluster = cluster.map_err(|problems| Failure { step: "preflight", problems })?;
     let sync = sync_of(plan, url, &[]);
-    check_sync(&objects, &plan.installation, &sync, url).await?;
+    check_sync(&objects, plan, &sync, url).await?;
     progress.done("preflight", began, format!("cluster rights {0}/{0}", cluster.rights), None);
 
     let title = title(&objects, target, plan).await?;
@@ -174,29 +176,29 @@ fn sync_of(plan: &Plan, url: &SshUrl, sources: &[String]) -> Sync {
     }
 }
 
-/// Refuses to turn an existing sync to another repository or folder. `asked` is the address as the user knows it: where the
+/// Refuses to turn an existing sync to another repository, branch or folder. `asked` is the address as the user knows it: where the
 /// repository was renamed since, the sync may still have it.
-async fn check_sync(
-    objects: &Objects,
-    installation: &Installation,
-    sync: &Sync,
-    asked: &SshUrl,
-) -> Result<(), Failure> {
-    if installation.adopt {
+async fn check_sync(objects: &Objects, plan: &Plan, sync: &Sync, asked: &SshUrl) -> Result<(), Failure> {
+    if plan.replace_sync {
         return Ok(());
     }
     let mut problems = Vec::new();
-    for wanted in manifests::sync(installation, sync).map_err(at("preflight"))? {
+    for wanted in manifests::sync(&plan.installation, sync).map_err(at("preflight"))? {
         let subject = wanted.id().subject();
         let live = objects.get(&wanted).await;
         let Some(live) = live.map_err(|failure| at("preflight")(Problem::cluster(&subject, failure)))? else {
             continue;
         };
-        for (pointer, field) in [("/spec/url", "spec.url"), ("/spec/path", "spec.path")] {
-            let (found, wanted) =
-                (live.text(pointer).unwrap_or_default(), wanted.text(pointer).unwrap_or_default());
+        for field in ["spec.url", "spec.ref.branch", "spec.path"] {
+            let pointer = format!("/{}", field.replace('.', "/"));
+            let text = |object: &Object| object.text(&pointer).unwrap_or_default().to_owned();
+            let (found, wanted) = (&text(&live), &text(&wanted));
             let is = |wanted: &str| manifests::normal_path(found) == manifests::normal_path(wanted);
-            let is_same = is(wanted) || (field == "spec.url" && is(&asked.url()));
+            let is_same = match field {
+                "spec.url" => is(wanted) || is(&asked.url()),
+                "spec.path" => is(wanted),
+                _ => found == wanted,
+            };
             if !is_same {
                 let (found, wanted) = (found.to_owned(), wanted.to_owned());
                 problems.push(Problem::OtherSync { object: subject.clone(), field, found, wanted });

@@ -15,15 +15,14 @@ use super::preflight;
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
 use super::secret;
-use crate::api::{GitRepository, Kind, Kustomization};
+use crate::api::{GitRepository, Kind, Kustomization, keys};
 use crate::model::Object;
+use crate::plan::CONTROLLERS;
 
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(400);
 /// Selects what bootstrap made.
 const OURS: &str = "app.kubernetes.io/part-of=lockgate";
-/// The lease of the agents.
-const LEASE: &str = "lockgate";
 
 /// What is taken away.
 #[derive(Debug, Clone)]
@@ -71,11 +70,11 @@ pub async fn uninstall(
     remove_kinds(objects, removal, progress).await
 }
 
-/// Flux's controllers, those that are told not to run included.
+/// Flux's controllers that do what the agent does, those that are told not to run included.
 async fn flux(objects: &Objects) -> Result<Vec<String>, Failure> {
     let listed = objects.list("apps/v1", "Deployment", None, "app.kubernetes.io/part-of=flux").await;
     let listed = listed.map_err(|failure| at("preflight")(Problem::cluster("Deployments", failure)))?;
-    let controllers = listed.iter().map(Object::id).filter(|id| id.name.ends_with("-controller"));
+    let controllers = listed.iter().map(Object::id).filter(|id| CONTROLLERS.contains(&id.name.as_str()));
     Ok(controllers.map(|id| format!("{}/{}", id.namespace, id.name)).collect())
 }
 
@@ -141,7 +140,9 @@ async fn remove_agent(
         adopt: false,
     };
     let mut wanted = manifests::agent(&installation).map_err(at("agent"))?;
-    wanted.push(shell("coordination.k8s.io/v1", "Lease", &removal.namespace, LEASE).map_err(at("agent"))?);
+    wanted.push(
+        shell("coordination.k8s.io/v1", "Lease", &removal.namespace, keys::LEASE).map_err(at("agent"))?,
+    );
     // The Deployment goes first, so that no agent is left without its rights in the middle of something.
     wanted.sort_by_key(|object| object.kind() != "Deployment");
     let mut count = 0;

@@ -239,6 +239,9 @@ pub async fn synced(
             let took = patience.began;
             let count = overview.kustomizations.len();
             progress.done("sync", took, format!("{count} Kustomizations ready"), None);
+            if let Some(note) = paused(&overview) {
+                progress.tell(Event::Note(note));
+            }
             return Ok(());
         }
         if patience.is_over() || tree.is_stuck(&overview, Instant::now()) {
@@ -246,6 +249,14 @@ pub async fn synced(
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// What nobody brings up to date, such as after a removal that was cut off.
+fn paused(overview: &Overview) -> Option<String> {
+    let paused = overview.kustomizations.iter().filter(|row| row.state == State::Suspended);
+    let names: Vec<String> = paused.map(|row| format!("{}/{}", row.namespace, row.name)).collect();
+    let names = (!names.is_empty()).then(|| names.join(", "))?;
+    Some(format!("paused, and left as they are: {names}; set spec.suspend to false to resume"))
 }
 
 /// All that fails by its own fault, or else all that is not ready.

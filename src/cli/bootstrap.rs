@@ -135,7 +135,8 @@ struct CommonArguments {
     interval: model::Duration,
     #[command(flatten)]
     installation: InstallationArguments,
-    /// The name of the GitRepository and the Kustomization; without it the one that the folder's Kustomizations use
+    /// The name of the GitRepository and the Kustomization; without it the one that the folder's Kustomizations use (`github`),
+    /// or flux-system
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// The Secret with the key; one that exists is used as it is
@@ -144,6 +145,9 @@ struct CommonArguments {
     /// Make a Secret that exists anew, with a new key
     #[arg(long)]
     replace_secret: bool,
+    /// Turn an existing GitRepository and root Kustomization to this repository, branch and folder
+    #[arg(long)]
+    replace_sync: bool,
     /// The kind of key to make: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521
     #[arg(long, value_name = "NAME", default_value_t)]
     ssh_key_algorithm: Algorithm,
@@ -227,6 +231,7 @@ impl CommonArguments {
             secret_name: self.secret_name.clone(),
             algorithm: self.ssh_key_algorithm,
             replace_secret: self.replace_secret,
+            replace_sync: self.replace_sync,
             service_account: self.service_account.clone(),
             timeout: self.timeout,
         }

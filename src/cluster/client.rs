@@ -2,6 +2,7 @@
 //! what is in flight, a limit in time, and the server's wish to be left alone for a while.
 
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use futures::Stream;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{Method, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioExecutor;
 use kube::api::WatchEvent;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
@@ -36,6 +38,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const ATTEMPTS: u32 = 5;
 /// Silence on an idle connection after which the peer is probed, and the time between the probes.
 const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// The variables of the environment about proxies, in the order in which kube reads them.
+const HTTPS_PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 pub(super) const JSON: &str = "application/json";
 /// Asks for type and metadata alone.
@@ -147,6 +153,10 @@ impl Client {
             }
         };
         config.connect_timeout = Some(CONNECT);
+        if config.proxy_url.is_some() && config.proxy_url == proxy_of_environment() {
+            let spared = NO_PROXY.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
+            config.proxy_url = config.proxy_url.filter(|_| !is_spared(&config.cluster_url, &spared));
+        }
         withhold(&mut config.auth_info, target.withheld);
         Self::from_config(config)
     }
@@ -252,6 +262,26 @@ impl Client {
     }
 }
 
+/// The proxy that kube takes from the environment where the kubeconfig names none.
+fn proxy_of_environment() -> Option<http::Uri> {
+    HTTPS_PROXY
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty())?
+        .parse()
+        .ok()
+}
+
+/// Whether a server is reached without the environment's proxy, as curl and kubectl have it: `NO_PROXY` names it, or it is on
+/// this machine. kube asks `NO_PROXY` about the host of the proxy instead (`proxy_url` in its config/file_loader.rs).
+fn is_spared(server: &http::Uri, spared: &str) -> bool {
+    let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    // Any proxy will do: only whether one would be used is asked.
+    let matcher = Matcher::builder().https("http://proxy").no(spared).build();
+    is_local || spared.trim() == "*" || matcher.intercept(server).is_none()
+}
+
 /// Keeps variables from both kinds of programs that a kubeconfig can name: exec plugins and the older providers.
 fn withhold(user: &mut AuthInfo, variables: &[&str]) {
     if variables.is_empty() {
@@ -305,6 +335,23 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_proxy_of_the_environment_is_not_for_every_server() {
+        for (server, no_proxy, spared) in [
+            ("https://api.example.com:6443", "", false),
+            ("https://api.example.com:6443", "localhost,.example.com", true),
+            ("https://api.example.com:6443", "proxy,example.org", false),
+            ("https://10.1.2.3:6443", "10.0.0.0/8", true),
+            ("https://10.1.2.3:6443", "192.168.0.0/16", false),
+            ("https://10.1.2.3:6443", "*", true),
+            ("https://127.0.0.1:6443", "", true),
+            ("https://[::1]:6443", "", true),
+            ("https://localhost:6443", "", true),
+        ] {
+            assert_eq!(is_spared(&server.parse().unwrap(), no_proxy), spared, "{server} {no_proxy}");
+        }
+    }
 
     #[test]
     fn variables_are_kept_from_every_program_of_a_kubeconfig() {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::client::{Client, JSON, Request};
 use super::failure::Failure;
 use crate::pipeline::ports::{ApiFailure, Denied};
-use crate::plan::Answer;
+use crate::plan::{Answer, CONTROLLERS};
 
 /// A right that is needed. An empty namespace stands for the cluster scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub async fn missing_rights(client: &Client, rights: &[Right]) -> Result<Vec<Den
     Ok(missing)
 }
 
-/// Flux's controllers that are told to run, in any namespace.
+/// Flux's controllers that are told to run, in any namespace. Only those that write what we write are in the way.
 pub async fn flux_controllers(client: &Client) -> Result<Vec<FluxController>, ApiFailure> {
     let path = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io%2Fpart-of%3Dflux";
     let answer = client.send(Request::get(path.into(), JSON)).await?;
@@ -101,7 +101,7 @@ pub async fn flux_controllers(client: &Client) -> Result<Vec<FluxController>, Ap
             name: text(item, "/metadata/name"),
             replicas: item.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1),
         })
-        .filter(|controller| controller.name.ends_with("-controller") && controller.replicas > 0)
+        .filter(|controller| CONTROLLERS.contains(&controller.name.as_str()) && controller.replicas > 0)
         .collect())
 }
 

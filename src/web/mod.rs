@@ -1,6 +1,7 @@
 //! What the agent shows over HTTP: whether it lives, whether it is ready, and its metrics. Nothing of any object.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -27,18 +28,25 @@ pub trait Probes: Send + Sync + 'static {
 pub struct Server(TcpListener);
 
 impl Server {
-    /// Binds the address. Port 0 stands for any that is free.
-    pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
-        Ok(Self(TcpListener::bind(address).await?))
+    /// Binds the address. Port 0 stands for any that is free, and `[::]` for all addresses of both families.
+    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+        let listener = match TcpListener::bind(address).await {
+            // A node may have IPv6 switched off.
+            Err(_) if address.is_ipv6() && address.ip().is_unspecified() => {
+                TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await?
+            }
+            bound => bound?,
+        };
+        Ok(Self(listener))
     }
 
     /// Where it listens.
-    pub fn address(&self) -> std::io::Result<SocketAddr> {
+    pub fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
 
     /// Serves until the future is dropped.
-    pub async fn serve(self, probes: Arc<dyn Probes>) -> std::io::Result<()> {
+    pub async fn serve(self, probes: Arc<dyn Probes>) -> io::Result<()> {
         axum::serve(self.0, router(probes)).await
     }
 }
@@ -92,6 +100,13 @@ mod tests {
         stream.read_to_string(&mut answer).await.unwrap();
         serving.abort();
         answer
+    }
+
+    #[tokio::test]
+    async fn all_addresses_are_those_of_both_families() {
+        let server = Server::bind("[::]:0".parse().unwrap()).await.unwrap();
+        let port = server.address().unwrap().port();
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok());
     }
 
     #[tokio::test]

@@ -188,6 +188,9 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     let (_, _agent) = site.with_agent(site.bootstrap(&[]), &[]).await;
     assert_eq!(ended(site.lockgate(&["uninstall"])).await.code, 0);
     assert!(has("base").await && has("apps").await, "the workloads are gone");
+    let leases = site.all("coordination.k8s.io/v1", "Lease", "leases").await;
+    let is_ours = |lease: &&Value| lease["metadata"]["namespace"] == "flux-system";
+    assert_eq!(leases.iter().find(is_ours), None, "the agent's lease is left");
 
     let (_, _agent) = site.with_agent(site.bootstrap(&[]), &[]).await;
     assert_eq!(site.hub.keys().len(), 1, "the key of the Secret that was left is used again");

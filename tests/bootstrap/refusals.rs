@@ -127,6 +127,28 @@ async fn missing_rights_and_folders_are_told_together() {
     assert!(namespaces.iter().all(|namespace| namespace["metadata"]["name"] != "flux-system"));
 }
 
+/// Whoever leaves an argument out the second time must not turn the platform elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_exists_is_turned_elsewhere_only_when_asked() {
+    let site = Site::new().await;
+    assert_eq!(ended(site.lockgate(&["install"])).await.code, 0);
+    let url = "ssh://git@git.example.com/acme/other";
+    site.create(json!({
+        "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+        "metadata": {"name": "foobar-infra", "namespace": "flux-system"},
+        "spec": {"interval": "1m", "url": url, "ref": {"branch": "production"}, "suspend": true},
+    }))
+    .await;
+    let run = ended(site.bootstrap(&[])).await;
+    assert_eq!(run.code, 4, "{}", run.stderr);
+    for told in [format!("spec.url '{url}'"), "spec.ref.branch 'production', not 'main'".into()] {
+        assert!(run.stderr.contains(&told), "no {told:?} in\n{}", run.stderr);
+    }
+    assert!(run.stderr.contains("--replace-sync"), "{}", run.stderr);
+    assert!(site.hub.keys().is_empty());
+    assert!(killed_at(site.bootstrap(&["--replace-sync"]), "✔ secret ").await);
+}
+
 /// Whoever has each right that is asked for, and yet not those that the agent is to get, may not hand those out.
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_that_may_not_be_handed_out_are_told_before_anything_is_written() {
@@ -190,15 +212,18 @@ async fn what_others_left_is_not_run_over() {
     assert!(site.hub.keys().is_empty());
 
     let labels = json!({"app.kubernetes.io/part-of": "flux", "app": "x"});
-    site.create(json!({
-        "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": {"name": "kustomize-controller", "namespace": "flux-system", "labels": labels},
-        "spec": {
-            "selector": {"matchLabels": {"app": "x"}},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "m", "image": "i"}]}},
-        },
-    }))
-    .await;
+    // The first does nothing that the agent does, and may stay.
+    for name in ["helm-controller", "kustomize-controller"] {
+        site.create(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "namespace": "flux-system", "labels": labels},
+            "spec": {
+                "selector": {"matchLabels": {"app": "x"}},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "m", "image": "i"}]}},
+            },
+        }))
+        .await;
+    }
     let run = ended(site.bootstrap(&["--secret-name", "other"])).await;
     assert_eq!(run.code, 4, "{}", run.stderr);
     assert!(
@@ -230,7 +255,7 @@ async fn what_flux_needs_is_left_to_it(site: &Site) {
     assert_eq!((left.len(), &left[0]["spec"]["suspend"]), (1, &json!(false)));
     let deployments = site.all("apps/v1", "Deployment", "deployments").await;
     let names: Vec<&Value> = deployments.iter().map(|deployment| &deployment["metadata"]["name"]).collect();
-    assert_eq!(names, ["kustomize-controller"]);
+    assert_eq!(names, ["helm-controller", "kustomize-controller"]);
 }
 
 /// S08: the token by each way, never among the arguments.

@@ -148,9 +148,7 @@ impl Site {
         let types = object.types.clone().unwrap();
         let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
         let gvk = GroupVersionKind::gvk(group, version, &types.kind);
-        let plural = format!("{}s", types.kind.to_lowercase());
-        let (client, resource) =
-            (self.plane.client().await.unwrap(), ApiResource::from_gvk_with_plural(&gvk, &plural));
+        let (client, resource) = (self.plane.client().await.unwrap(), ApiResource::from_gvk(&gvk));
         let api: Api<DynamicObject> = match &object.metadata.namespace {
             Some(namespace) => Api::namespaced_with(client, namespace, &resource),
             None => Api::all_with(client, &resource),

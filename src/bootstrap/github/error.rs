@@ -155,7 +155,7 @@ impl GitHubError {
                  under --app-installation-id"
             ),
             Self::RateLimited { .. } | Self::Unavailable { .. } => "wait, then run the same command again: it goes on where it stopped".into(),
-            Self::Unreachable { .. } => "check the network, --api-url and HTTPS_PROXY; without the API, `lockgate bootstrap git URL` needs SSH only".into(),
+            Self::Unreachable { .. } => "check the network and --api-url (no proxy is used for it); without the API, `lockgate bootstrap git URL` needs SSH only".into(),
             Self::Other { .. } | Self::Usage(_) => return None,
         })
     }

@@ -84,8 +84,7 @@ fn the_agent_is_told_what_the_installation_is_told() {
         let arguments =
             find(&objects, "Deployment").pointer("/spec/template/spec/containers/0/args").unwrap();
         let arguments = arguments.as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
-        let own =
-            ["agent", "--namespace=$(POD_NAMESPACE)", "--metrics-addr=0.0.0.0:8080", "--state-dir=/tmp"];
+        let own = ["agent", "--namespace=$(POD_NAMESPACE)", "--metrics-addr=[::]:8080", "--state-dir=/tmp"];
         assert_eq!(arguments.collect::<Vec<_>>(), [&own[..], expected].concat());
     }
 }

@@ -223,9 +223,12 @@ fn down() -> anyhow::Result<()> {
         println!("no demo is running");
         return Ok(());
     };
+    // After a restart of the machine the number may be any process's.
+    let program = fs::read_link(format!("/proc/{}/exe", pid.trim())).unwrap_or_default();
+    let is_demo = program.file_name().is_some_and(|name| name.to_string_lossy().starts_with("demo"));
     // Its children end with it.
-    let status = Command::new("kill").arg(&pid).status()?;
+    let stopped = is_demo && Command::new("kill").arg(&pid).status()?.success();
     fs::remove_dir_all(&folder)?;
-    println!("{}", if status.success() { "stopped" } else { "it had ended by itself" });
+    println!("{}", if stopped { "stopped" } else { "it had ended by itself" });
     Ok(())
 }

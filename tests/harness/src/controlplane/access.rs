@@ -118,6 +118,8 @@ impl ControlPlane {
 /// A client of any kubeconfig, made for the calling runtime.
 pub async fn client_of(path: &Path) -> anyhow::Result<kube::Client> {
     let config = Kubeconfig::read_from(path)?;
-    let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
+    let mut config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
+    // It is on this machine, whatever the environment says of the way out.
+    config.proxy_url = None;
     Ok(kube::Client::try_from(config)?)
 }
