@@ -112,7 +112,7 @@ impl Queue {
             Event::Recovered => self.recovered(&mut commands),
             Event::Tick => {}
         }
-        self.reconciles.expire(now);
+        commands.extend(self.reconciles.expire(now).into_iter().map(Command::Cancel));
         self.fetches.expire(now);
         self.start(&mut commands);
         commands
@@ -259,7 +259,12 @@ impl Queue {
         item.failures = if next.is_backoff() { item.failures + 1 } else { 0 };
         let due = due(next, key, run, item.failures, now);
         let paused = item.facts.suspended && !item.facts.deleting;
-        self.reconciles.schedule(key, due.filter(|_| !paused));
+        match due {
+            _ if paused => self.reconciles.schedule(key, None),
+            Some(due) => self.reconciles.hasten(key, due),
+            // What was asked for while it ran stays asked for.
+            None => {}
+        }
         if wakes {
             item.told_at = self.sequence;
             for dependent in self.dependents.get(key).cloned().unwrap_or_default() {
