@@ -13,7 +13,7 @@ use crate::model::{Digest, Key, Object, ObjectId};
 use crate::pipeline::Memo;
 use crate::queue::{Facts, Input, SourceFacts};
 use crate::tree::Snapshot;
-use crate::verdict::{BlockReason, Blocker, Change, Outcome, Rivalry};
+use crate::verdict::{self, BlockReason, Blocker, Change, Outcome, Rivalry};
 
 /// An object of one of our kinds, or what is left of one that is malformed.
 #[derive(Debug, Clone)]
@@ -322,6 +322,12 @@ impl Inner {
         let chain = if chain.first() == Some(dependency) { chain } else { vec![dependency.clone()] };
         let root = chain.last().unwrap_or(dependency);
         let message = match self.kustomizations.get(root).map(|entry| &entry.seen) {
+            // What it said last is from before.
+            Some(Seen::Sound(object))
+                if object.spec.suspend && object.metadata.deletion_timestamp.is_none() =>
+            {
+                Some(verdict::paused(root))
+            }
             Some(Seen::Sound(object)) => {
                 object.status.conditions.get("Ready").map(|ready| ready.message.clone())
             }
@@ -443,5 +449,46 @@ mod tests {
         assert_eq!((waited(&first, 50), waited(&aim("b", None), 50)), (0, 10));
         world.ended(&key);
         assert_eq!(waited(&aim("b", None), 60), 0);
+    }
+
+    #[test]
+    fn who_is_blocked_is_told_that_what_it_waits_for_is_paused() {
+        let world = World::default();
+        let see = |name: &str, needs: &[&str], suspend: bool| {
+            let needs: Vec<_> = needs.iter().map(|name| json!({"name": name})).collect();
+            let object = json!({
+                "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+                "metadata": {"name": name, "namespace": "n", "generation": 2},
+                "spec": {
+                    "interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "r"},
+                    "dependsOn": needs, "suspend": suspend,
+                },
+                "status": {"observedGeneration": 1, "conditions": [{
+                    "type": "Ready", "status": "True", "reason": "ReconciliationSucceeded",
+                    "message": "Applied revision: main@sha1:1", "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }]},
+            });
+            let key = Key::new("n", name);
+            world.see_kustomization(&key, Seen::read(&Object::parse(object).unwrap()), 1);
+            let Some(Seen::Sound(kustomization)) = world.kustomization(&key) else { unreachable!("{name}") };
+            kustomization
+        };
+        see("base", &[], true);
+        see("middle", &["base"], false);
+        let top = see("top", &["middle"], false);
+        let said = |top: &Kustomization| match world.dependencies(top, "main@sha1:1") {
+            Err(Outcome::Blocked(Blocker { reason: BlockReason::NotReady { chain, message }, .. })) => {
+                (chain.iter().map(|key| key.name.clone()).collect::<Vec<_>>(), message.unwrap())
+            }
+            other => unreachable!("{other:?}"),
+        };
+        let (chain, message) = said(&top);
+        assert_eq!(chain, ["middle", "base"]);
+        assert_eq!(
+            message,
+            "Kustomization 'n/base' is suspended; set its spec.suspend to false (flux resume kustomization base -n n)"
+        );
+        see("base", &[], false);
+        assert!(!said(&top).1.contains("suspended"));
     }
 }
