@@ -56,7 +56,7 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
     let found = guarded(look(&shared, &seen, held.as_ref())).await;
     let is_success = matches!(found.outcome, FetchOutcome::Fetched { .. } | FetchOutcome::Unchanged { .. });
     if let Some(snapshot) = &found.snapshot {
-        shared.world.store(&key, snapshot.clone());
+        shared.world.store(&key, &seen.metadata().uid, snapshot.clone());
     }
     let ignore = if is_success { ignored_now(&seen) } else { ignored_before(&seen) };
     let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| identity(snapshot, ignore));

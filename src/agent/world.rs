@@ -254,8 +254,11 @@ impl World {
         entry.and_then(|entry| entry.extra.rivalries.remove(object)).unwrap_or_default()
     }
 
-    pub(super) fn store(&self, key: &Key, snapshot: Snapshot) {
-        if let Some(entry) = self.inner().sources.get_mut(key) {
+    /// Holds what was fetched, unless another object of the same name has come meanwhile.
+    pub(super) fn store(&self, key: &Key, uid: &str, snapshot: Snapshot) {
+        if let Some(entry) = self.inner().sources.get_mut(key)
+            && entry.seen.metadata().uid == uid
+        {
             entry.extra = Some(snapshot);
         }
     }
@@ -379,16 +382,17 @@ pub(super) fn facts(seen: &Seen<Kustomization>) -> Facts {
 /// What the queue needs to know of a GitRepository.
 pub(super) fn source_facts(seen: &Seen<GitRepository>) -> SourceFacts {
     let metadata = seen.metadata();
-    let version = format!("{}/{}", metadata.uid, metadata.generation);
+    let (uid, version) = (metadata.uid.clone(), metadata.generation.to_string());
     let requested_at = metadata.annotations.get(keys::REQUESTED_AT).cloned();
     let deleting = metadata.deletion_timestamp.is_some();
     let Seen::Sound(object) = seen else {
-        return SourceFacts { version, requested_at, deleting, ..SourceFacts::default() };
+        return SourceFacts { uid, version, requested_at, deleting, ..SourceFacts::default() };
     };
     let secret = object.spec.secret_ref.iter();
     let inputs = secret
         .map(|secret| Input { kind: "Secret".into(), key: Key::new(&metadata.namespace, &secret.name) });
-    SourceFacts { version, requested_at, suspended: object.spec.suspend, deleting, inputs: inputs.collect() }
+    let (suspended, inputs) = (object.spec.suspend, inputs.collect());
+    SourceFacts { uid, version, requested_at, suspended, deleting, inputs }
 }
 
 /// A digest of a tree: of its paths and the identities of what is in them.

@@ -60,6 +60,8 @@ struct Item {
 #[derive(Debug)]
 struct Source {
     facts: SourceFacts,
+    /// The last run before it was first seen: what that one fetches is of another object of the same name.
+    born: u64,
     /// Whether a fetch has ended since the agent started.
     fetched: bool,
     revision: Option<String>,
@@ -201,10 +203,13 @@ impl Queue {
         for input in &facts.inputs {
             self.readers.entry(input.clone()).or_default().insert(Reader::Source(key.clone()));
         }
-        if let Some(source) = self.sources.get_mut(key) {
+        // One that was deleted and made anew while nothing was watched is seen as a change.
+        let same = self.sources.get_mut(key).filter(|source| source.facts.uid == facts.uid);
+        if let Some(source) = same {
             source.facts = facts;
         } else {
-            let source = Source { facts, fetched: false, revision: None, failures: 0 };
+            let born = self.sequence;
+            let source = Source { facts, born, fetched: false, revision: None, failures: 0 };
             self.sources.insert(key.clone(), source);
         }
         self.fetches.insert(key);
@@ -235,6 +240,10 @@ impl Queue {
             return;
         }
         let Some(source) = self.sources.get_mut(key) else { return };
+        if run <= source.born {
+            self.fetches.schedule(key, Some(now));
+            return;
+        }
         let changed = !source.fetched || source.revision != revision;
         source.fetched = true;
         source.revision = revision;
