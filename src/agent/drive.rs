@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::reconcile::{Order, reconcile};
 use super::report::Subject;
 use super::watch::{Notice, follow, follow_inputs};
-use super::world::interval_of;
+use super::world::{World, interval_of};
 use super::{Shared, fetch};
 use crate::api::{GitRepository, Kind as _, Kustomization};
 use crate::cluster::Change;
@@ -72,6 +72,21 @@ pub(super) async fn drive(
     drive.end().await;
 }
 
+/// Whose metrics are to be forgotten: an object that has gone, also when a run ends that was under way when it went.
+fn departed<'a>(event: &'a Event, world: &World) -> Option<(&'static str, &'a Key)> {
+    match event {
+        Event::Gone(key) => Some((Kustomization::KIND, key)),
+        Event::SourceGone(key) => Some((GitRepository::KIND, key)),
+        Event::Finished { key, .. } => {
+            world.kustomization(key).is_none().then_some((Kustomization::KIND, key))
+        }
+        Event::Fetched { source, .. } => {
+            world.source(source).is_none().then_some((GitRepository::KIND, source))
+        }
+        _ => None,
+    }
+}
+
 async fn sleep_until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -83,8 +98,8 @@ impl Drive {
     fn notice(&mut self, notice: Notice) -> Option<Event> {
         match notice {
             Notice::Queue(event) => {
-                if let Event::Gone(key) = &event {
-                    self.shared.metrics.forget(Kustomization::KIND, key);
+                if let Some((kind, key)) = departed(&event, &self.shared.world) {
+                    self.shared.metrics.forget(kind, key);
                 }
                 if let Event::Finished { run, .. } = &event {
                     self.cancels.remove(run);
@@ -179,6 +194,47 @@ impl Drive {
             tracing::warn!(
                 "work is still under way after {GRACE:?} and is left; it is taken up again at the next start"
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::agent::world::Seen;
+    use crate::model::Object;
+    use crate::queue::Next;
+
+    #[test]
+    fn the_metrics_of_both_kinds_go_with_the_object_or_with_its_last_run() {
+        let world = World::default();
+        let (here, gone) = (Key::new("n", "here"), Key::new("n", "gone"));
+        let object = |kind: &str, group: &str| {
+            let api_version = format!("{group}/v1");
+            Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "here"}}))
+                .unwrap()
+        };
+        let kustomization = object(Kustomization::KIND, Kustomization::GROUP);
+        world.see_kustomization(&here, Seen::read(&kustomization), 1);
+        world.see_source(&here, Seen::read(&object(GitRepository::KIND, GitRepository::GROUP)), 1);
+        let finished = |key: &Key| {
+            let next = Next::Changed;
+            Event::Finished { key: key.clone(), run: 1, ready: true, news: false, next }
+        };
+        let fetched =
+            |key: &Key| Event::Fetched { source: key.clone(), run: 1, revision: None, next: Next::Changed };
+        for (event, kind) in [
+            (Event::Gone(gone.clone()), Some("Kustomization")),
+            (Event::SourceGone(gone.clone()), Some("GitRepository")),
+            (finished(&gone), Some("Kustomization")),
+            (fetched(&gone), Some("GitRepository")),
+            (finished(&here), None),
+            (fetched(&here), None),
+            (Event::Tick, None),
+        ] {
+            assert_eq!(departed(&event, &world), kind.map(|kind| (kind, &gone)), "{event:?}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::log::log;
-use super::report::{ReportError, Subject};
+use super::report::Subject;
 use super::world::{Seen, tree_digest};
 use crate::api::{GitRepository, GitRepositoryStatus, Kind as _, Metadata, keys};
 use crate::model::{Digest, Key};
@@ -56,7 +56,7 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
     let found = guarded(look(&shared, &seen, held.as_ref())).await;
     let is_success = matches!(found.outcome, FetchOutcome::Fetched { .. } | FetchOutcome::Unchanged { .. });
     if let Some(snapshot) = &found.snapshot {
-        shared.world.store(&key, snapshot.clone());
+        shared.world.store(&key, &seen.metadata().uid, snapshot.clone());
     }
     let ignore = if is_success { ignored_now(&seen) } else { ignored_before(&seen) };
     let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| identity(snapshot, ignore));
@@ -298,10 +298,12 @@ async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &
             shared.tell_of(&subject, &verdict.events);
             verdict.next
         }
-        Err(ReportError::Gone) => Next::Changed,
+        // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
-            tracing::warn!(kind = GitRepository::KIND, name = key.name, namespace = key.namespace, %error,
-                           "the status could not be written");
+            if !error.is_told() {
+                tracing::warn!(kind = GitRepository::KIND, name = key.name, namespace = key.namespace, %error,
+                               "the status could not be written");
+            }
             Next::Backoff
         }
     }

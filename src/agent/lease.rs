@@ -105,6 +105,21 @@ enum Look {
     Theirs { holder: String, renewed: Option<MicroTime> },
 }
 
+/// A renewal of the lease by its holder, as a standby sees it.
+struct Sight {
+    renewed: Option<MicroTime>,
+    /// When it was seen first.
+    since: Instant,
+}
+
+impl Sight {
+    /// Whether a lease that names this renewal now is over, judged by our own clock: it has not been renewed for its
+    /// duration as seen from here. While looks failed the holder may have renewed it, which only the lease itself tells.
+    fn is_over(&self, renewed: Option<&MicroTime>, now: Instant) -> bool {
+        self.renewed.as_ref() == renewed && now.saturating_duration_since(self.since) > DURATION
+    }
+}
+
 impl Leadership {
     pub(super) fn new(client: kube::Client, namespace: &str, watched: Option<&str>, holder: Holder) -> Self {
         Self {
@@ -123,12 +138,10 @@ impl Leadership {
 
     /// Waits until the lease is ours.
     pub(super) async fn acquire(&self) {
-        let mut seen: Option<(Option<MicroTime>, Instant)> = None;
+        let mut seen: Option<Sight> = None;
         let mut told = String::new();
         loop {
-            // Judged by our own clock: a lease is over when it has not been renewed for its duration as seen from here.
-            let expired = seen.as_ref().is_some_and(|(_, since)| since.elapsed() > DURATION);
-            match bounded(self.look(expired)).await {
+            match bounded(self.look(seen.as_ref())).await {
                 Ok(Look::Ours(until)) => {
                     self.fence.open_until(until);
                     tracing::info!(identity = %self.holder.identity, "leads");
@@ -139,8 +152,8 @@ impl Leadership {
                         tracing::info!(%holder, "stands by");
                         told = holder;
                     }
-                    if seen.as_ref().is_none_or(|(last, _)| *last != renewed) {
-                        seen = Some((renewed, Instant::now()));
+                    if seen.as_ref().is_none_or(|seen| seen.renewed != renewed) {
+                        seen = Some(Sight { renewed, since: Instant::now() });
                     }
                 }
                 Err(error) => tracing::warn!(%error, "the lease cannot be looked at"),
@@ -152,11 +165,13 @@ impl Leadership {
     /// Renews the lease until it is lost to another. An API server that does not answer closes the fence and no more:
     /// the lease may still be ours when it answers again, which is told to `reopened`.
     pub(super) async fn keep(&self, reopened: impl Fn()) -> String {
+        let mut pause = RENEW;
         loop {
-            tokio::time::sleep(if self.fence.is_open() { RENEW } else { LOOK }).await;
-            let was_open = self.fence.is_open();
-            match bounded(self.look(false)).await {
+            tokio::time::sleep(pause).await;
+            match bounded(self.look(None)).await {
                 Ok(Look::Ours(until)) => {
+                    pause = RENEW;
+                    let was_open = self.fence.is_open();
                     self.fence.open_until(until);
                     if !was_open {
                         tracing::info!("the lease is held again");
@@ -167,7 +182,11 @@ impl Leadership {
                     self.fence.close();
                     return holder;
                 }
-                Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+                Err(error) => {
+                    // Soon enough that one slow answer does not close the fence.
+                    pause = LOOK;
+                    tracing::warn!(%error, "the lease could not be renewed");
+                }
             }
         }
     }
@@ -193,8 +212,8 @@ impl Leadership {
         }
     }
 
-    /// Looks at the lease, and takes or renews it where that is allowed.
-    async fn look(&self, expired: bool) -> Result<Look, kube::Error> {
+    /// Looks at the lease, and takes or renews it where that is allowed. `seen` is what a standby saw of it last.
+    async fn look(&self, seen: Option<&Sight>) -> Result<Look, kube::Error> {
         let until = Instant::now() + DURATION.saturating_sub(MARGIN);
         let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
             let mut lease = Lease {
@@ -210,6 +229,7 @@ impl Leadership {
         };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
+        let expired = seen.is_some_and(|seen| seen.is_over(spec.renew_time.as_ref(), Instant::now()));
         match &holder {
             Some(holder) if *holder != self.holder.identity && !expired && !self.has_ended(&lease).await => {
                 return Ok(Look::Theirs { holder: holder.clone(), renewed: spec.renew_time });
@@ -280,7 +300,43 @@ async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Re
 
 #[cfg(test)]
 mod tests {
+    use kube::client::Body;
+
     use super::*;
+
+    /// A standby before a server whose lease another holds, renewed at `renewed`.
+    fn standby(renewed: &'static str) -> Leadership {
+        let service = tower::service_fn(move |request: http::Request<Body>| async move {
+            let body = if request.method() == http::Method::GET {
+                let lease = serde_json::json!({
+                    "metadata": {"name": LEASE, "resourceVersion": "1"},
+                    "spec": {"holderIdentity": "other", "renewTime": renewed},
+                });
+                lease.to_string().into_bytes()
+            } else {
+                request.into_body().collect_bytes().await.unwrap().to_vec()
+            };
+            Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(body)))
+        });
+        Leadership::new(kube::Client::new(service, "n"), "n", None, Holder::this(None))
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_was_renewed_while_looks_failed_is_not_taken() {
+        let (early, late) = ("2026-01-01T00:00:00.000000Z", "2026-01-01T00:00:15.000000Z");
+        let long_ago = Instant::now().checked_sub(DURATION * 2).unwrap();
+        for (now, seen, since, is_taken) in [
+            (early, early, long_ago, true),
+            (late, early, long_ago, false),
+            (early, early, Instant::now(), false),
+        ] {
+            let sight = Sight { renewed: Some(MicroTime(seen.parse().unwrap())), since };
+            let look = standby(now).look(Some(&sight)).await.unwrap();
+            assert_eq!(matches!(look, Look::Ours(_)), is_taken, "{seen}, then {now}");
+        }
+        let look = standby(late).look(None).await.unwrap();
+        assert!(matches!(look, Look::Theirs { .. }), "seen for the first time");
+    }
 
     #[test]
     fn a_fence_closes_by_itself() {

@@ -171,6 +171,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
         metrics.leads(true);
         lead(&config, &leadership, &metrics, &state, stop.clone()).await?;
         metrics.leads(false);
+        state.stands_by();
     }
     leadership.release().await;
     tracing::info!("ended");

@@ -237,7 +237,7 @@ impl Journal for Log<'_> {
 fn journal_error(error: ReportError) -> JournalError {
     match error {
         ReportError::Fenced => JournalError::Fenced,
-        ReportError::Gone => JournalError::Gone,
+        ReportError::Gone | ReportError::Conflict => JournalError::Gone,
         ReportError::Api(message) => JournalError::Unavailable(message),
     }
 }
@@ -306,10 +306,12 @@ async fn report(
     let subject = Subject::of::<Kustomization>(&order.key, metadata);
     match tell(shared, &subject, metadata, &previous, &verdict).await {
         Ok(()) => reported(verdict.ready, verdict.next),
-        Err(ReportError::Gone) => reported(false, Next::Changed),
+        // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
-            tracing::warn!(kind = subject.kind, name = subject.key.name, namespace = subject.key.namespace, %error,
-                           "the status could not be written");
+            if !error.is_told() {
+                tracing::warn!(kind = subject.kind, name = subject.key.name, namespace = subject.key.namespace, %error,
+                               "the status could not be written");
+            }
             reported(false, Next::Backoff)
         }
     }

@@ -13,6 +13,7 @@ use super::events::Told;
 use super::lease::Fence;
 use super::metrics::Metrics;
 use crate::api::{Kind, Metadata, keys};
+use crate::cluster::is_unserved_path;
 use crate::model::Key;
 
 /// How long one write may take.
@@ -26,12 +27,34 @@ pub(super) enum ReportError {
     /// The lease is not held.
     #[error("the lease is not held")]
     Fenced,
-    /// The object has gone, or is another of the same name.
+    /// The object has gone.
     #[error("the object has gone")]
     Gone,
+    /// The object is another of the same name, or was written at the same moment.
+    #[error("the object is another now")]
+    Conflict,
     /// The server's answer, or that there was none.
     #[error("{0}")]
     Api(String),
+}
+
+impl ReportError {
+    fn of(error: &kube::Error) -> Self {
+        match error {
+            // The kind may be served again in a moment, with all its objects.
+            kube::Error::Api(status) if status.code == 404 && !is_unserved_path(404, &status.message) => {
+                Self::Gone
+            }
+            // What a merge patch with another uid is answered.
+            kube::Error::Api(status) if status.code == 409 => Self::Conflict,
+            error => Self::Api(error.to_string()),
+        }
+    }
+
+    /// Whether the watch has told or will tell why, so that nobody else need.
+    pub(super) const fn is_told(&self) -> bool {
+        matches!(self, Self::Gone | Self::Conflict)
+    }
 }
 
 /// Writes about one kind of object.
@@ -198,9 +221,7 @@ impl Reporter {
         }
         match tokio::time::timeout(LIMIT, request).await {
             Ok(Ok(value)) => Ok(value),
-            // 409 is what a merge patch with another uid is answered.
-            Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Err(ReportError::Gone),
-            Ok(Err(error)) => Err(ReportError::Api(error.to_string())),
+            Ok(Err(error)) => Err(ReportError::of(&error)),
             Err(_) => Err(ReportError::Api("no answer in time".into())),
         }
     }
@@ -268,5 +289,19 @@ mod tests {
             json_patch::merge(&mut result, &patch.unwrap_or_else(|| json!({})));
             assert_eq!(result, new);
         }
+    }
+
+    #[test]
+    fn an_object_has_gone_only_if_its_kind_is_served() {
+        let of = |code: u16, message: &str| {
+            let status = kube::core::Status::failure(message, "").with_code(code);
+            format!("{:?}", ReportError::of(&kube::Error::Api(status.boxed())))
+        };
+        assert_eq!(of(404, r#"gitrepositories.source.toolkit.fluxcd.io "r" not found"#), "Gone");
+        for message in ["404 page not found\n", "the server could not find the requested resource"] {
+            assert!(of(404, message).starts_with("Api("), "{message}");
+        }
+        assert_eq!(of(409, "the UID in the precondition does not match"), "Conflict");
+        assert!(of(500, "etcd is away").starts_with("Api("));
     }
 }

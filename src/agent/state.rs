@@ -26,6 +26,11 @@ impl State {
             None => problems.remove(matter),
         };
     }
+
+    /// Nothing is watched any more, so no watch is in trouble. A standby is ready.
+    pub(super) fn stands_by(&self) {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 impl Probes for State {
@@ -36,5 +41,23 @@ impl Probes for State {
 
     fn metrics(&self) -> String {
         self.metrics.text()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_watch_met_is_no_problem_of_a_standby() {
+        let state = State::new(Arc::new(Metrics::new()));
+        for kind in ["Kustomization", "Secret"] {
+            state.reachable(kind, Some("no answer".into()));
+        }
+        assert_eq!(state.not_ready().as_deref(), Some("Kustomization: no answer"));
+        state.reachable("Kustomization", None);
+        assert_eq!(state.not_ready().as_deref(), Some("Secret: no answer"));
+        state.stands_by();
+        assert_eq!(state.not_ready(), None);
     }
 }

@@ -82,7 +82,7 @@ pub(super) async fn follow_inputs(shared: Arc<Shared>, kind: &'static str) {
     let api: Api<PartialObjectMeta<DynamicObject>> = served(&shared, &resource);
     let config = watcher::Config::default().labels(&format!("{}=Enabled", keys::WATCH));
     let stream = watcher(api, config).backoff(Pauses::default());
-    pump(stream, kind, &shared.notices, Versions { kind, known: HashMap::new() }).await;
+    pump(stream, kind, &shared.notices, Versions::new(kind)).await;
 }
 
 /// A kind that the agent serves.
@@ -176,15 +176,20 @@ impl<K: Tracked> Sink<DynamicObject> for Known<K> {
 struct Versions {
     kind: &'static str,
     known: HashMap<Key, String>,
+    /// Whether a list was complete, so that what is not known was not there.
+    synced: bool,
 }
 
 impl Sink<PartialObjectMeta<DynamicObject>> for Versions {
     fn there(&mut self, object: PartialObjectMeta<DynamicObject>) -> Option<Event> {
         let key = self.key(&object);
         let version = object.metadata.resource_version.unwrap_or_default();
-        let old = self.known.insert(key.clone(), version.clone());
-        // The first sight of an object is no change of it: whoever reads it has done so or is about to.
-        old.filter(|old| *old != version).map(|_| self.changed(key))
+        let is_change = match self.known.insert(key.clone(), version.clone()) {
+            Some(old) => old != version,
+            // What the first list shows is no change: whoever reads it has done so or is about to.
+            None => self.synced,
+        };
+        is_change.then(|| self.changed(key))
     }
 
     fn gone(&mut self, object: PartialObjectMeta<DynamicObject>) -> Option<Event> {
@@ -193,6 +198,7 @@ impl Sink<PartialObjectMeta<DynamicObject>> for Versions {
     }
 
     fn listed(&mut self, listed: &BTreeSet<Key>) -> Vec<Event> {
+        self.synced = true;
         let missed: Vec<Key> = self.known.keys().filter(|key| !listed.contains(key)).cloned().collect();
         missed
             .into_iter()
@@ -210,6 +216,10 @@ impl Sink<PartialObjectMeta<DynamicObject>> for Versions {
 }
 
 impl Versions {
+    fn new(kind: &'static str) -> Self {
+        Self { kind, known: HashMap::new(), synced: false }
+    }
+
     fn changed(&self, key: Key) -> Event {
         Event::InputChanged(Input { kind: self.kind.into(), key })
     }
@@ -259,4 +269,48 @@ async fn pump<T>(
 /// A resourceVersion as a number; all API servers over etcd count.
 pub(super) fn version(resource_version: Option<&str>) -> u64 {
     resource_version.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_input_that_is_made_later_is_a_change_and_one_of_the_first_list_is_none() {
+        let object = |name: &str, version: &str| {
+            let metadata = serde_json::json!({"namespace": "n", "name": name, "resourceVersion": version});
+            serde_json::from_value::<PartialObjectMeta<DynamicObject>>(
+                serde_json::json!({"metadata": metadata}),
+            )
+            .unwrap()
+        };
+        let steps = [
+            (Watched::Init, None),
+            (Watched::InitApply(object("old", "1")), None),
+            (Watched::InitDone, None),
+            (Watched::Apply(object("old", "1")), None),
+            (Watched::Apply(object("new", "2")), Some("new")),
+            (Watched::Apply(object("new", "3")), Some("new")),
+            (Watched::Delete(object("new", "4")), Some("new")),
+            (Watched::Apply(object("new", "5")), Some("new")),
+            // The watch has lost its place and lists anew.
+            (Watched::Init, None),
+            (Watched::InitApply(object("old", "1")), None),
+            (Watched::InitApply(object("between", "6")), Some("between")),
+            (Watched::InitDone, Some("new")),
+        ];
+        let expected: Vec<&str> = steps.iter().filter_map(|(_, name)| *name).collect();
+        let (notices, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let stream = futures::stream::iter(steps.into_iter().map(|(event, _)| Ok(event)));
+        pump(stream, "Secret", &notices, Versions::new("Secret")).await;
+        drop(notices);
+        let mut names = Vec::new();
+        while let Some(notice) = told.recv().await {
+            if let Notice::Queue(Event::InputChanged(input)) = notice {
+                assert_eq!((input.kind.as_str(), input.key.namespace.as_str()), ("Secret", "n"));
+                names.push(input.key.name);
+            }
+        }
+        assert_eq!(names, expected);
+    }
 }

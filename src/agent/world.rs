@@ -13,7 +13,7 @@ use crate::model::{Digest, Key, Object, ObjectId};
 use crate::pipeline::Memo;
 use crate::queue::{Facts, Input, SourceFacts};
 use crate::tree::Snapshot;
-use crate::verdict::{BlockReason, Blocker, Change, Outcome, Rivalry};
+use crate::verdict::{self, BlockReason, Blocker, Change, Outcome, Rivalry};
 
 /// An object of one of our kinds, or what is left of one that is malformed.
 #[derive(Debug, Clone)]
@@ -254,8 +254,11 @@ impl World {
         entry.and_then(|entry| entry.extra.rivalries.remove(object)).unwrap_or_default()
     }
 
-    pub(super) fn store(&self, key: &Key, snapshot: Snapshot) {
-        if let Some(entry) = self.inner().sources.get_mut(key) {
+    /// Holds what was fetched, unless another object of the same name has come meanwhile.
+    pub(super) fn store(&self, key: &Key, uid: &str, snapshot: Snapshot) {
+        if let Some(entry) = self.inner().sources.get_mut(key)
+            && entry.seen.metadata().uid == uid
+        {
             entry.extra = Some(snapshot);
         }
     }
@@ -322,6 +325,12 @@ impl Inner {
         let chain = if chain.first() == Some(dependency) { chain } else { vec![dependency.clone()] };
         let root = chain.last().unwrap_or(dependency);
         let message = match self.kustomizations.get(root).map(|entry| &entry.seen) {
+            // What it said last is from before.
+            Some(Seen::Sound(object))
+                if object.spec.suspend && object.metadata.deletion_timestamp.is_none() =>
+            {
+                Some(verdict::paused(root))
+            }
             Some(Seen::Sound(object)) => {
                 object.status.conditions.get("Ready").map(|ready| ready.message.clone())
             }
@@ -373,16 +382,17 @@ pub(super) fn facts(seen: &Seen<Kustomization>) -> Facts {
 /// What the queue needs to know of a GitRepository.
 pub(super) fn source_facts(seen: &Seen<GitRepository>) -> SourceFacts {
     let metadata = seen.metadata();
-    let version = format!("{}/{}", metadata.uid, metadata.generation);
+    let (uid, version) = (metadata.uid.clone(), metadata.generation.to_string());
     let requested_at = metadata.annotations.get(keys::REQUESTED_AT).cloned();
     let deleting = metadata.deletion_timestamp.is_some();
     let Seen::Sound(object) = seen else {
-        return SourceFacts { version, requested_at, deleting, ..SourceFacts::default() };
+        return SourceFacts { uid, version, requested_at, deleting, ..SourceFacts::default() };
     };
     let secret = object.spec.secret_ref.iter();
     let inputs = secret
         .map(|secret| Input { kind: "Secret".into(), key: Key::new(&metadata.namespace, &secret.name) });
-    SourceFacts { version, requested_at, suspended: object.spec.suspend, deleting, inputs: inputs.collect() }
+    let (suspended, inputs) = (object.spec.suspend, inputs.collect());
+    SourceFacts { uid, version, requested_at, suspended, deleting, inputs }
 }
 
 /// A digest of a tree: of its paths and the identities of what is in them.
@@ -443,5 +453,46 @@ mod tests {
         assert_eq!((waited(&first, 50), waited(&aim("b", None), 50)), (0, 10));
         world.ended(&key);
         assert_eq!(waited(&aim("b", None), 60), 0);
+    }
+
+    #[test]
+    fn who_is_blocked_is_told_that_what_it_waits_for_is_paused() {
+        let world = World::default();
+        let see = |name: &str, needs: &[&str], suspend: bool| {
+            let needs: Vec<_> = needs.iter().map(|name| json!({"name": name})).collect();
+            let object = json!({
+                "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+                "metadata": {"name": name, "namespace": "n", "generation": 2},
+                "spec": {
+                    "interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "r"},
+                    "dependsOn": needs, "suspend": suspend,
+                },
+                "status": {"observedGeneration": 1, "conditions": [{
+                    "type": "Ready", "status": "True", "reason": "ReconciliationSucceeded",
+                    "message": "Applied revision: main@sha1:1", "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }]},
+            });
+            let key = Key::new("n", name);
+            world.see_kustomization(&key, Seen::read(&Object::parse(object).unwrap()), 1);
+            let Some(Seen::Sound(kustomization)) = world.kustomization(&key) else { unreachable!("{name}") };
+            kustomization
+        };
+        see("base", &[], true);
+        see("middle", &["base"], false);
+        let top = see("top", &["middle"], false);
+        let said = |top: &Kustomization| match world.dependencies(top, "main@sha1:1") {
+            Err(Outcome::Blocked(Blocker { reason: BlockReason::NotReady { chain, message }, .. })) => {
+                (chain.iter().map(|key| key.name.clone()).collect::<Vec<_>>(), message.unwrap())
+            }
+            other => unreachable!("{other:?}"),
+        };
+        let (chain, message) = said(&top);
+        assert_eq!(chain, ["middle", "base"]);
+        assert_eq!(
+            message,
+            "Kustomization 'n/base' is suspended; set its spec.suspend to false (flux resume kustomization base -n n)"
+        );
+        see("base", &[], false);
+        assert!(!said(&top).1.contains("suspended"));
     }
 }

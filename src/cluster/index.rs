@@ -142,15 +142,16 @@ impl Index {
         self.kinds.iter().filter_map(broken).collect()
     }
 
-    /// Says how the watch of a kind stands, and wakes all who wait for one of its objects.
-    pub(super) fn set_watching(&mut self, kind: &GroupKind, watching: Watching) {
+    /// Says how the watch of a kind stands, and wakes all who wait for one of its objects. Returns whether that is news.
+    pub(super) fn set_watching(&mut self, kind: &GroupKind, watching: Watching) -> bool {
         match self.kinds.get_mut(kind) {
             Some(known) if known.watching != watching => known.watching = watching,
-            _ => return,
+            _ => return false,
         }
         for (_, notify) in self.waiting.get(kind).into_iter().flat_map(HashMap::values).flatten() {
             notify.notify_one();
         }
+        true
     }
 
     /// The health and the owner of an object, where it was seen.

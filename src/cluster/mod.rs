@@ -29,6 +29,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 pub use client::{Client, ConnectError, READ_LIMIT, Target, WRITE_LIMIT};
+pub use failure::is_unserved_path;
 pub use impersonate::{InvalidAccount, user_of};
 pub use index::Change;
 

@@ -109,7 +109,9 @@ impl Task {
                 .follow(
                     &self.client,
                     |seen| self.take(seen, &mut there),
-                    |watching| lock(&self.index).set_watching(&self.kind, watching),
+                    |watching| {
+                        lock(&self.index).set_watching(&self.kind, watching);
+                    },
                 )
                 .await;
             if !matches!(failure, ApiFailure::Forbidden(_)) {
@@ -119,8 +121,10 @@ impl Task {
                 self.report(gone);
                 return;
             }
-            tracing::warn!(%failure, "drift is looked for at the interval only");
-            lock(&self.index).set_watching(&self.kind, Watching::Broken(failure));
+            // Asked each minute, and told when it becomes so.
+            if lock(&self.index).set_watching(&self.kind, Watching::Broken(failure.clone())) {
+                tracing::warn!(%failure, "drift is looked for at the interval only");
+            }
             sleep(DENIED).await;
         }
     }

@@ -160,6 +160,8 @@ pub struct Facts {
 /// What the queue needs to know of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SourceFacts {
+    /// Tells the object from another of the same name, of which nothing is held.
+    pub uid: String,
     /// Changes whenever a change of the object must lead to a fetch.
     pub version: String,
     /// The `requestedAt` annotation.

@@ -9,7 +9,7 @@ use crate::model::Key;
 /// Objects of one kind and when each of them runs next.
 ///
 /// An object is idle (perhaps with a time at which it is due), queued, or running. What is asked of it while it runs is
-/// kept and leads to one more run.
+/// kept and leads to one more run, at once or at the time that was asked for.
 #[derive(Debug)]
 pub(super) struct Lane {
     limit: usize,
@@ -22,6 +22,7 @@ pub(super) struct Lane {
 
 #[derive(Debug, Default)]
 struct Item {
+    /// When it runs next, or runs once more; never set while it is queued.
     due: Option<Duration>,
     phase: Phase,
     /// Why it runs next.
@@ -112,33 +113,42 @@ impl Lane {
         }
     }
 
-    /// Sets, moves or removes the time at which an idle object is due.
+    /// Sets, moves or removes the time at which an object is due. One that is queued runs without.
     pub(super) fn schedule(&mut self, key: &Key, due: Option<Duration>) {
         let Some(item) = self.items.get_mut(key) else { return };
         if let Some(old) = item.due.take() {
             self.timers.remove(&(old, key.clone()));
         }
-        if let (Some(due), Phase::Idle) = (due, item.phase) {
+        if let Some(due) = due
+            && item.phase != Phase::Queued
+            && !item.gone
+        {
             item.due = Some(due);
             self.timers.insert((due, key.clone()));
         }
     }
 
-    /// Brings the due time forward, never back.
+    /// Brings the due time forward, never back. Where a run is under way it is too late for that one, so there will be
+    /// another.
     pub(super) fn hasten(&mut self, key: &Key, due: Duration) {
         let old = self.items.get(key).and_then(|item| item.due);
         self.schedule(key, Some(old.map_or(due, |old| old.min(due))));
     }
 
-    /// Queues everything that is due.
-    pub(super) fn expire(&mut self, now: Duration) {
+    /// Queues everything that is due. Returns the runs that are under way of what is to run once more.
+    pub(super) fn expire(&mut self, now: Duration) -> Vec<RunId> {
+        let mut under_way = Vec::new();
         while let Some((due, key)) = self.timers.first().cloned() {
             if due > now {
                 break;
             }
-            self.want(&key, Cause::Timer);
+            if let Wanted::AfterRun(run) = self.want(&key, Cause::Timer) {
+                under_way.push(run);
+            }
+            self.schedule(&key, None);
             self.timers.remove(&(due, key));
         }
+        under_way
     }
 
     /// Takes what may start now, each namespace in its turn.

@@ -60,6 +60,8 @@ struct Item {
 #[derive(Debug)]
 struct Source {
     facts: SourceFacts,
+    /// The last run before it was first seen: what that one fetches is of another object of the same name.
+    born: u64,
     /// Whether a fetch has ended since the agent started.
     fetched: bool,
     revision: Option<String>,
@@ -112,7 +114,7 @@ impl Queue {
             Event::Recovered => self.recovered(&mut commands),
             Event::Tick => {}
         }
-        self.reconciles.expire(now);
+        commands.extend(self.reconciles.expire(now).into_iter().map(Command::Cancel));
         self.fetches.expire(now);
         self.start(&mut commands);
         commands
@@ -201,10 +203,13 @@ impl Queue {
         for input in &facts.inputs {
             self.readers.entry(input.clone()).or_default().insert(Reader::Source(key.clone()));
         }
-        if let Some(source) = self.sources.get_mut(key) {
+        // One that was deleted and made anew while nothing was watched is seen as a change.
+        let same = self.sources.get_mut(key).filter(|source| source.facts.uid == facts.uid);
+        if let Some(source) = same {
             source.facts = facts;
         } else {
-            let source = Source { facts, fetched: false, revision: None, failures: 0 };
+            let born = self.sequence;
+            let source = Source { facts, born, fetched: false, revision: None, failures: 0 };
             self.sources.insert(key.clone(), source);
         }
         self.fetches.insert(key);
@@ -235,6 +240,10 @@ impl Queue {
             return;
         }
         let Some(source) = self.sources.get_mut(key) else { return };
+        if run <= source.born {
+            self.fetches.schedule(key, Some(now));
+            return;
+        }
         let changed = !source.fetched || source.revision != revision;
         source.fetched = true;
         source.revision = revision;
@@ -259,7 +268,12 @@ impl Queue {
         item.failures = if next.is_backoff() { item.failures + 1 } else { 0 };
         let due = due(next, key, run, item.failures, now);
         let paused = item.facts.suspended && !item.facts.deleting;
-        self.reconciles.schedule(key, due.filter(|_| !paused));
+        match due {
+            _ if paused => self.reconciles.schedule(key, None),
+            Some(due) => self.reconciles.hasten(key, due),
+            // What was asked for while it ran stays asked for.
+            None => {}
+        }
         if wakes {
             item.told_at = self.sequence;
             for dependent in self.dependents.get(key).cloned().unwrap_or_default() {

@@ -25,6 +25,7 @@ pub use outcome::{
 };
 pub use redact::Redactor;
 pub use source::{SourceContext, SourceVerdict, source_progressing, source_verdict};
+pub use texts::paused;
 
 /// What ends a fight over fields.
 const FIGHT_CURE: &str =

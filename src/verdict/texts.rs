@@ -44,6 +44,15 @@ pub(super) fn blocked(blocker: &Blocker) -> String {
     }
 }
 
+/// What is the matter with a dependency that is paused, whatever it said last.
+pub fn paused(dependency: &Key) -> String {
+    let Key { namespace, name } = dependency;
+    format!(
+        "Kustomization '{dependency}' is suspended; set its spec.suspend to false \
+         (flux resume kustomization {name} -n {namespace})"
+    )
+}
+
 pub(super) fn cyclic(cycle: &[Key]) -> String {
     let first = cycle.first().map(|key| key.namespace.as_str()).unwrap_or_default();
     let one_namespace = cycle.iter().all(|key| key.namespace == first);

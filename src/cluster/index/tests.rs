@@ -1,6 +1,7 @@
 //! The index told of sightings and writes in every order.
 
 use super::*;
+use crate::pipeline::ports::Denied;
 
 fn kind() -> GroupKind {
     (String::new(), "ConfigMap".into())
@@ -118,6 +119,23 @@ fn nothing_is_intact_while_its_watch_is_broken() {
     let failure = ApiFailure::Fenced("x".into());
     index.set_watching(&kind(), Watching::Broken(failure));
     assert!(!index.intact(&id()));
+}
+
+#[test]
+fn how_a_watch_stands_is_news_once() {
+    let mut index = held();
+    let denied = |verb: &str| {
+        let verb = verb.to_owned();
+        let denied =
+            Denied { account: "a".into(), verb, resource: "secrets".into(), namespace: String::new() };
+        Watching::Broken(ApiFailure::Forbidden(denied))
+    };
+    assert!(index.set_watching(&kind(), denied("list")));
+    assert!(!index.set_watching(&kind(), denied("list")), "asked again a minute later");
+    assert!(index.set_watching(&kind(), denied("watch")));
+    assert!(index.set_watching(&kind(), Watching::Live));
+    assert!(index.set_watching(&kind(), denied("watch")), "it has worked meanwhile");
+    assert!(!index.set_watching(&("apps".into(), "Unknown".into()), Watching::Live));
 }
 
 #[test]

@@ -118,3 +118,35 @@ fn a_new_secret_does_not_fetch_a_paused_source() {
     bench.send(Event::InputChanged(secret));
     assert!(bench.fetching.is_empty());
 }
+
+#[test]
+fn a_source_that_was_made_anew_unseen_is_fetched_before_what_builds_from_it_runs() {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    bench.ready("a");
+    let anew = SourceFacts { uid: "another".into(), ..SourceFacts::default() };
+    bench.send(Event::SourceSeen(key("repo"), anew));
+    bench.seen("a", 2, &[]);
+    assert!(bench.runs().is_empty(), "nothing is held of the new one");
+    bench.fetched("repo", Some("r1"));
+    assert_eq!(bench.runs(), ["a"], "the same revision as before");
+}
+
+#[test]
+fn what_was_fetched_of_a_source_that_has_gone_is_not_held_for_the_next_of_its_name() {
+    for is_seen_to_go in [false, true] {
+        let mut bench = Bench::cold();
+        bench.send(Event::Synced);
+        bench.seen("a", 1, &[]);
+        if is_seen_to_go {
+            bench.send(Event::SourceGone(key("repo")));
+            bench.finished("a", false, Next::Changed);
+        }
+        let anew = SourceFacts { uid: "another".into(), ..SourceFacts::default() };
+        bench.send(Event::SourceSeen(key("repo"), anew));
+        bench.fetched("repo", Some("r1"));
+        assert!(bench.runs().is_empty(), "that was the old one");
+        bench.fetched("repo", Some("r1"));
+        assert_eq!(bench.runs(), ["a"]);
+    }
+}

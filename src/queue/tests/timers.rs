@@ -59,3 +59,63 @@ fn a_fight_over_an_object_without_an_interval_is_no_hot_loop() {
     }
     assert!((5..20).contains(&runs), "{runs} runs");
 }
+
+/// A bench in which `a` runs to put `d` back for the fourth time, after which a fight begins.
+fn on_the_brink_of_a_fight() -> Bench {
+    let mut bench = Bench::new();
+    bench.seen("a", 1, &[]);
+    for _ in 0..4 {
+        bench.ready("a");
+        bench.send(Event::Drifted(key("a"), object("d")));
+    }
+    assert_eq!(bench.runs(), ["a"]);
+    bench
+}
+
+#[test]
+fn drift_of_what_a_run_has_just_put_back_waits_its_two_seconds_and_no_interval() {
+    let mut bench = on_the_brink_of_a_fight();
+    bench.send(Event::Drifted(key("a"), object("d")));
+    assert_eq!(bench.fights, ["d"]);
+    bench.pass(Duration::from_secs(1));
+    bench.ready("a");
+    assert!(bench.runs().is_empty(), "the pause counts from the drift");
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.runs(), ["a"]);
+    bench.ready("a");
+    bench.pass(5 * MINUTE);
+    assert!(bench.runs().is_empty(), "it was for one run");
+}
+
+#[test]
+fn drift_ends_a_wait_for_health_when_its_pause_is_over() {
+    let mut bench = on_the_brink_of_a_fight();
+    let run = bench.running["a"];
+    bench.send(Event::Waits(run));
+    bench.send(Event::Drifted(key("a"), object("d")));
+    bench.pass(Duration::from_secs(1));
+    assert!(bench.cancelled.is_empty());
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.cancelled, [run], "the object may be what makes the others ill");
+    bench.finished("a", false, Next::Now);
+    assert_eq!(bench.runs(), ["a"]);
+    bench.ready("a");
+    assert!(bench.runs().is_empty(), "one more run, not two");
+}
+
+#[test]
+fn drift_is_no_reason_to_run_what_was_paused_or_deleted_since() {
+    let mut bench = on_the_brink_of_a_fight();
+    bench.send(Event::Drifted(key("a"), object("d")));
+    bench.send(Event::Seen(key("a"), Facts { suspended: true, ..facts(1, &[]) }));
+    bench.ready("a");
+    bench.pass(MINUTE);
+    assert!(bench.runs().is_empty(), "paused");
+    let mut bench = on_the_brink_of_a_fight();
+    bench.send(Event::Drifted(key("a"), object("d")));
+    bench.send(Event::Gone(key("a")));
+    assert_eq!(bench.queue.next_due(), bench.queue.fetches.next_due(), "deleted");
+    bench.ready("a");
+    bench.pass(MINUTE / 2);
+    assert!(bench.runs().is_empty());
+}
