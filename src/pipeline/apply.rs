@@ -125,7 +125,7 @@ async fn explained(cluster: &impl Writes, refusals: Vec<Refusal>) -> Vec<Refusal
                 kind: "Namespace".into(),
             };
             // Without the right to see it, the answer alone must do.
-            let found = cluster.get(&Reference { id, version: "v1".into() }).await.unwrap_or_default();
+            let found = cluster.get(&Reference::new(id, "v1")).await.unwrap_or_default();
             namespaces.insert(name.clone(), found);
         }
         explained.push(match namespaces.get(&name) {

@@ -22,12 +22,23 @@ pub struct Reference {
     pub id: ObjectId,
     /// API version without the group.
     pub version: String,
+    /// Whether the cluster deletes it some time after it has done its work, so that it is not missed once it is gone: a
+    /// Job with `ttlSecondsAfterFinished`.
+    pub expires: bool,
 }
 
 impl Reference {
+    /// The reference to an object of which no more is known.
+    pub fn new(id: ObjectId, version: impl Into<String>) -> Self {
+        Self { id, version: version.into(), expires: false }
+    }
+
     /// The reference to an object.
     pub fn to(object: &Object) -> Self {
-        Self { id: object.id(), version: object.version().into() }
+        let is_job = (object.group(), object.kind()) == ("batch", "Job");
+        let limit = object.pointer("/spec/ttlSecondsAfterFinished");
+        let expires = is_job && limit.is_some_and(|limit| !limit.is_null());
+        Self { expires, ..Self::new(object.id(), object.version()) }
     }
 
     /// Group, version and kind.

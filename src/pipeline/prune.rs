@@ -20,7 +20,7 @@ pub(super) fn references(inventory: &Inventory, ids: Vec<ObjectId>) -> Vec<Refer
     ids.into_iter()
         .filter_map(|id| {
             let version = inventory.version(&id)?.to_owned();
-            Some(Reference { id, version })
+            Some(Reference::new(id, version))
         })
         .collect()
 }

@@ -171,6 +171,30 @@ async fn what_has_not_changed_is_ready_only_while_it_is_healthy() {
 }
 
 #[tokio::test]
+async fn a_wait_knows_the_jobs_that_the_cluster_deletes_when_they_have_ended() {
+    let check = |name: &str| json!({"apiVersion": "batch/v1", "kind": "Job", "name": name, "namespace": "n"});
+    let job_text = |name: &str, spec: &str| {
+        let text = format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}, namespace: n}}\nspec: {{{spec}}}\n"
+        );
+        (format!("apps/{name}.yaml"), text)
+    };
+    let jobs = [job_text("passing", "ttlSecondsAfterFinished: 0"), job_text("staying", "parallelism: 1")];
+    let snapshot =
+        Snapshot { revision: Revision::git(Some("main"), "aa"), tree: Tree::in_memory(jobs.into_iter()) };
+    for spec in [json!({"wait": true}), json!({"healthChecks": [check("passing"), check("staying")]})] {
+        let (fake, diary) = (Fake::default(), Diary::default());
+        let (_sender, cancel) = watch::channel(false);
+        let kustomization = kustomization(&spec, &[]);
+        let finish = reconcile(&fake, &fake, &job(&kustomization, &snapshot, cancel), &diary).await;
+        assert!(matches!(finish.outcome, Outcome::Ready(_)), "{:?}", finish.outcome);
+        let awaited: Vec<_> =
+            fake.awaited().into_iter().map(|reference| (reference.id.name, reference.expires)).collect();
+        assert_eq!(awaited, [("passing".to_owned(), true), ("staying".to_owned(), false)], "{spec}");
+    }
+}
+
+#[tokio::test]
 async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
     let (fake, diary) = (Fake::default().never_healthy(), Diary::default());
     let (sender, cancel) = watch::channel(false);

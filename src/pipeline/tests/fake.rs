@@ -27,6 +27,7 @@ pub(super) struct Fake {
     undeletable: BTreeSet<String>,
     unhealthy: AtomicBool,
     unwatched: AtomicBool,
+    awaited: Mutex<Vec<Reference>>,
 }
 
 fn stored(name: &str, owner: &str) -> Object {
@@ -77,6 +78,11 @@ impl Fake {
     /// All writes, in order.
     pub(super) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// What was waited for last.
+    pub(super) fn awaited(&self) -> Vec<Reference> {
+        self.awaited.lock().unwrap().clone()
     }
 
     /// How many questions were asked.
@@ -170,6 +176,7 @@ impl Writes for Fake {
 impl Settle for Fake {
     async fn settle(&self, references: &[Reference], timeout: Duration) -> Settled {
         self.ask();
+        *self.awaited.lock().unwrap() = references.to_vec();
         if !self.unhealthy.load(Ordering::Relaxed) {
             return Settled::Healthy;
         }
