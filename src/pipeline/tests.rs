@@ -140,6 +140,19 @@ async fn nothing_is_deleted_without_prune_or_for_a_missing_path() {
     assert_eq!(fake.log(), ["apply a"]);
 }
 
+#[test]
+fn a_path_begins_at_the_root_of_the_source() {
+    let tree = snapshot(&["a"]).tree;
+    let built = |path: &str| build(&kustomization(&json!({"path": path}), &[]), &tree, Gathered::none());
+    for path in ["apps", "./apps", "/apps", "//apps/", "/", "/./", "/apps/../apps"] {
+        assert_eq!(built(path).map(|built| built.objects.len()), Ok(1), "{path}");
+    }
+    for path in ["../apps", "/../apps"] {
+        let outcome = built(path).map(|built| built.objects.len());
+        assert!(matches!(&outcome, Err(Outcome::Unrenderable { .. })), "{path}: {outcome:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_has_not_changed_is_not_asked_about() {
     let (fake, diary) = (Fake::default(), Diary::default());
