@@ -144,8 +144,13 @@ impl Writes for Cluster {
         self.recreate_one(object, uid, timeout).await
     }
 
-    async fn delete(&self, reference: &Reference, uid: &str) -> Result<Deleted, ApiFailure> {
-        Ok(self.delete_one(reference, uid).await?)
+    async fn delete(
+        &self,
+        reference: &Reference,
+        uid: &str,
+        resource_version: Option<&str>,
+    ) -> Result<Deleted, ApiFailure> {
+        Ok(self.delete_one(reference, uid, resource_version).await?)
     }
 
     fn hold(&self, live: &Object) {

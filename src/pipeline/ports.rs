@@ -199,8 +199,10 @@ pub struct Applied {
 pub enum Deleted {
     /// The server accepted the deletion; finalizers may still hold the object.
     Accepted,
-    /// There was no such object, or it has been replaced by another of the same name.
+    /// There was no such object.
     Gone,
+    /// It is not what was looked at any more: it has changed, or another has its name. Nothing was deleted.
+    Changed,
 }
 
 /// An object that is not healthy, and why.
@@ -280,11 +282,12 @@ pub trait Writes: Reads {
         timeout: Duration,
     ) -> impl Future<Output = Result<Applied, Refusal>> + Send;
 
-    /// Deletes the object with that uid, its dependents in the background.
+    /// Deletes the object with that uid, its dependents in the background; with a resourceVersion, only as it was then.
     fn delete(
         &self,
         reference: &Reference,
         uid: &str,
+        resource_version: Option<&str>,
     ) -> impl Future<Output = Result<Deleted, ApiFailure>> + Send;
 
     /// Declares that a live object is as Git wants it (a `Keep` step), so that its drift is watched from here on.

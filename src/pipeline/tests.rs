@@ -128,6 +128,28 @@ async fn what_cannot_be_deleted_stays_in_the_inventory() {
     assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap", "n_old__ConfigMap"]);
 }
 
+/// Between the look at an object and its deletion it may become another's, or be told to stay.
+#[tokio::test]
+async fn what_changes_before_it_is_deleted_is_judged_anew() {
+    let cases = [
+        (json!({"labels": {keys::OWNER_NAME: "another"}}), 1, 0),
+        (json!({"annotations": {keys::PRUNE: "disabled"}}), 1, 0),
+        (json!({"uid": "of another", "labels": {keys::OWNER_NAME: null}}), 1, 0),
+        (json!({"uid": "of its successor"}), 1, 1),
+        // The status of some moves all the time.
+        (json!({"generation": 1}), 2, 1),
+        (json!({"generation": 1}), 100, 1),
+    ];
+    for (metadata, times, deleted) in cases {
+        let fake = Fake::with(&["old"]).meddling(metadata.clone(), times);
+        let kustomization = kustomization(&json!({}), &["n_old__ConfigMap"]);
+        let finish = run(&fake, &Diary::default(), &kustomization, &["a"], None).await;
+        assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap"], "{metadata}");
+        let deletions = fake.log().iter().filter(|write| write.starts_with("delete")).count();
+        assert_eq!(deletions, deleted, "{metadata} {times}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_deleted_without_prune_or_for_a_missing_path() {
     let (fake, diary) = (Fake::with(&["old"]), Diary::default());

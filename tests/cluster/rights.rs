@@ -61,7 +61,8 @@ async fn an_account_has_no_more_rights_than_its_own() {
     assert_eq!(read.to_string(), told);
     assert!(matches!(read, ApiFailure::Forbidden(_)));
 
-    let deleted = tenant.delete(&lockgate::pipeline::ports::Reference::to(&mine), "any").await.unwrap_err();
+    let deleted =
+        tenant.delete(&lockgate::pipeline::ports::Reference::to(&mine), "any", None).await.unwrap_err();
     assert!(deleted.to_string().contains("may not delete configmaps"), "{deleted}");
 }
 

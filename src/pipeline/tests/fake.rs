@@ -28,11 +28,14 @@ pub(super) struct Fake {
     unhealthy: AtomicBool,
     unwatched: AtomicBool,
     awaited: Mutex<Vec<Reference>>,
+    /// What others make of an object each time that it is about to be deleted, and how often.
+    meddling: Mutex<Option<(Value, usize)>>,
 }
 
 fn stored(name: &str, owner: &str) -> Object {
     let labels = json!({keys::OWNER_NAME: owner, keys::OWNER_NAMESPACE: "flux-system"});
-    let metadata = json!({"name": name, "namespace": "n", "uid": format!("uid-{name}"), "labels": labels});
+    let metadata = json!({"name": name, "namespace": "n", "uid": format!("uid-{name}"), "labels": labels,
+                          "resourceVersion": "1"});
     Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).unwrap()
 }
 
@@ -78,6 +81,26 @@ impl Fake {
     /// All writes, in order.
     pub(super) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Others write this to each object that is about to be deleted, so many times.
+    pub(super) fn meddling(self, metadata: Value, times: usize) -> Self {
+        *self.meddling.lock().unwrap() = Some((metadata, times));
+        self
+    }
+
+    /// Whether others were quicker than a deletion.
+    fn meddle(&self, name: &str) {
+        let mut meddling = self.meddling.lock().unwrap();
+        let Some((metadata, times @ 1..)) = meddling.as_mut() else { return };
+        *times -= 1;
+        let version = times.to_string();
+        let mut objects = self.objects.lock().unwrap();
+        let edited = objects.remove(name).unwrap().edit(|value| {
+            json_patch::merge(&mut value["metadata"], metadata);
+            value["metadata"]["resourceVersion"] = format!("changed-{version}").into();
+        });
+        objects.insert(name.into(), edited.unwrap());
     }
 
     /// What was waited for last.
@@ -158,8 +181,19 @@ impl Writes for Fake {
         self.apply(object).await
     }
 
-    async fn delete(&self, reference: &Reference, _uid: &str) -> Result<Deleted, ApiFailure> {
+    async fn delete(
+        &self,
+        reference: &Reference,
+        uid: &str,
+        resource_version: Option<&str>,
+    ) -> Result<Deleted, ApiFailure> {
         let name = &reference.id.name;
+        self.meddle(name);
+        let live = self.object(name).unwrap();
+        let is_other = |version: &str| live.text("/metadata/resourceVersion") != Some(version);
+        if live.text("/metadata/uid") != Some(uid) || resource_version.is_some_and(is_other) {
+            return Ok(Deleted::Changed);
+        }
         if self.undeletable.contains(name) {
             return Err(ApiFailure::Answered { code: 403, reason: "Forbidden".into(), message: "no".into() });
         }
