@@ -268,11 +268,7 @@ pub trait Writes: Reads {
     fn apply(&self, object: &Object) -> impl Future<Output = Result<Applied, Refusal>> + Send;
 
     /// Hands the fields of other managers to ours, by a JSON 6902 patch of `/metadata/managedFields` (`plan` makes it).
-    fn take_over(
-        &self,
-        reference: &Reference,
-        patch: &Value,
-    ) -> impl Future<Output = Result<(), ApiFailure>> + Send;
+    fn take_over(&self, object: &Object, patch: &Value) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Deletes the object with that uid in the background, waits until it is gone, and applies it anew.
     fn recreate(

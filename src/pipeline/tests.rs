@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::api::{Kustomization, decode, keys};
 use crate::model::{Object, Revision};
+use crate::plan;
 use crate::tree::Tree;
 use fake::{Diary, Fake};
 
@@ -126,6 +127,27 @@ async fn what_cannot_be_deleted_stays_in_the_inventory() {
     let finish = run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a"], None).await;
     assert!(matches!(finish.outcome, Outcome::PruneFailed { .. }), "{:?}", finish.outcome);
     assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap", "n_old__ConfigMap"]);
+}
+
+/// On a Ready object nothing is said of a server that cannot be asked; what the server denies must be told.
+#[tokio::test]
+async fn a_hand_over_that_is_denied_is_told_as_a_refusal() {
+    let cases = [
+        (400, "admission webhook \"w\" denied the request: no", true),
+        (403, "admission webhook \"w\" denied the request: no", true),
+        (422, "it is invalid", true),
+        (409, "the object has been modified", false),
+        (503, "not now", false),
+    ];
+    for (code, message, told) in cases {
+        let answer = plan::Answer { code, message: message.into(), ..plan::Answer::default() };
+        let fake = Fake::default().untaken("a", answer);
+        let kustomization = kustomization(&json!({}), &["n_a__ConfigMap"]);
+        let outcome = run(&fake, &Diary::default(), &kustomization, &["a"], None).await.outcome;
+        assert_eq!(fake.log(), ["take over a"]);
+        assert_eq!(matches!(outcome, Outcome::Refused { .. }), told, "{code}: {outcome:?}");
+        assert_eq!(matches!(outcome, Outcome::Unreachable { .. }), !told, "{code}: {outcome:?}");
+    }
 }
 
 /// Between the look at an object and its deletion it may become another's, or be told to stay.

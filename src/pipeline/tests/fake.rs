@@ -14,7 +14,7 @@ use crate::pipeline::ports::{
     ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy, Writes,
 };
 use crate::pipeline::{Journal, JournalError};
-use crate::plan::{Cause, Observation, Phase, Refusal};
+use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
 use crate::verdict::Ill;
 
 /// The cluster.
@@ -28,6 +28,7 @@ pub(super) struct Fake {
     unhealthy: AtomicBool,
     unwatched: AtomicBool,
     awaited: Mutex<Vec<Reference>>,
+    untaken: Option<Answer>,
     /// What others make of an object each time that it is about to be deleted, and how often.
     meddling: Mutex<Option<(Value, usize)>>,
 }
@@ -81,6 +82,16 @@ impl Fake {
     /// All writes, in order.
     pub(super) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// An object that kubectl has applied before, of which nothing can be taken over.
+    pub(super) fn untaken(mut self, name: &str, answer: Answer) -> Self {
+        let by_kubectl = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+        let annotate = |value: &mut Value| value["metadata"]["annotations"] = by_kubectl;
+        let object = stored(name, "apps").edit(annotate).unwrap();
+        self.objects.lock().unwrap().insert(name.into(), object);
+        self.untaken = Some(answer);
+        self
     }
 
     /// Others write this to each object that is about to be deleted, so many times.
@@ -172,9 +183,12 @@ impl Writes for Fake {
         })
     }
 
-    async fn take_over(&self, reference: &Reference, _patch: &Value) -> Result<(), ApiFailure> {
-        self.wrote("take over", &reference.id.name);
-        Ok(())
+    async fn take_over(&self, object: &Object, _patch: &Value) -> Result<(), Refusal> {
+        self.wrote("take over", object.name());
+        match &self.untaken {
+            Some(answer) => Err(Refusal::of_answer(object.id(), Phase::Apply, answer.clone())),
+            None => Ok(()),
+        }
     }
 
     async fn recreate(&self, object: &Object, _uid: &str, _timeout: Duration) -> Result<Applied, Refusal> {
