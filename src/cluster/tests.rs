@@ -156,9 +156,22 @@ async fn a_write_that_is_put_off_is_not_sent_again_once_the_fence_is_up() {
         let told = match what {
             "apply" => cluster.apply(&widget("v1")).await.unwrap_err().to_string(),
             "delete" => cluster.delete(&reference, "u", None).await.unwrap_err().to_string(),
-            _ => cluster.take_over(&reference, &json!([])).await.unwrap_err().to_string(),
+            _ => cluster.take_over(&widget("v1"), &json!([])).await.unwrap_err().to_string(),
         };
         assert!(told.contains("the lease is another's"), "{what}: {told}");
         assert_eq!(writes.load(Ordering::Relaxed), 1, "{what}");
     }
+}
+
+#[tokio::test]
+async fn the_values_of_a_config_map_are_its_texts() {
+    let cluster = stand_in(|_, path| match path {
+        "/api/v1/namespaces/n/configmaps/c" => {
+            (StatusCode::OK, json!({"data": {"a": "1"}, "binaryData": {"logo.png": "iVBORw=="}}))
+        }
+        _ => not_served(),
+    })
+    .await;
+    let data = cluster.data(DataKind::ConfigMap, "n", "c").await.unwrap().unwrap();
+    assert_eq!(data.keys().collect::<Vec<_>>(), ["a"]);
 }

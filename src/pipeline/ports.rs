@@ -74,7 +74,7 @@ pub enum Scope {
 /// The kinds that hold named values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DataKind {
-    /// A ConfigMap; `binaryData` counts as well.
+    /// A ConfigMap; its `binaryData` does not count, as in Flux.
     ConfigMap,
     /// A Secret.
     Secret,

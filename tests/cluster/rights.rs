@@ -176,9 +176,6 @@ async fn values_are_read_decoded() {
     let data = stage.cluster.data(DataKind::Secret, &stage.namespace, "s").await.unwrap().unwrap();
     assert_eq!(data["key"].expose(), b"hunter2");
     let data = stage.cluster.data(DataKind::ConfigMap, &stage.namespace, "m").await.unwrap().unwrap();
-    assert_eq!(
-        (data["text"].expose().as_slice(), data["bytes"].expose().as_slice()),
-        (&b"a"[..], &[0xff][..])
-    );
+    assert_eq!((data.len(), data["text"].expose().as_slice()), (1, &b"a"[..]));
     assert!(stage.cluster.data(DataKind::Secret, &stage.namespace, "none").await.unwrap().is_none());
 }
