@@ -97,8 +97,8 @@ async fn nothing_is_written_once_the_fence_is_up() {
     assert!(refusal.to_string().contains("the lease was taken by b"), "{refusal}");
     let deleted = fenced.delete(&applied.reference, &applied.uid, None).await;
     assert_eq!(deleted, Err(ApiFailure::Fenced("the lease was taken by b".into())));
-    let taken = fenced.take_over(&applied.reference, &json!([])).await;
-    assert!(matches!(taken, Err(ApiFailure::Fenced(_))));
+    let taken = fenced.take_over(&stage.config_map("c", json!({})), &json!([])).await.unwrap_err();
+    assert!(taken.to_string().contains("the lease was taken by b"), "{taken}");
     assert!(fenced.recreate(&stage.config_map("c", json!({})), &applied.uid, SOON).await.is_err());
     assert!(stage.cluster.get(&applied.reference).await.unwrap().is_some());
 }
