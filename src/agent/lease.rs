@@ -309,7 +309,7 @@ mod tests {
         let service = tower::service_fn(move |request: http::Request<Body>| async move {
             let body = if request.method() == http::Method::GET {
                 let lease = serde_json::json!({
-                    "metadata": {"name": LEASE, "resourceVersion": "1"},
+                    "metadata": {"name": keys::LEASE, "resourceVersion": "1"},
                     "spec": {"holderIdentity": "other", "renewTime": renewed},
                 });
                 lease.to_string().into_bytes()

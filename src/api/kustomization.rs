@@ -28,6 +28,11 @@ impl Kind for Kustomization {
     const VERSIONS: &'static [&'static str] = &["v1", "v1beta2", "v1beta1"];
 }
 
+/// `spec.path` as seen from the source's root: one that begins with a slash begins there too, as in Flux.
+pub fn folder(path: &str) -> &str {
+    path.trim_start_matches('/')
+}
+
 /// What to build, and how to apply it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -14,7 +14,7 @@ pub use git_repository::{Artifact, GitReference, GitRepository, GitRepositorySpe
 pub use kustomization::{
     CommonMetadata, Decryption, DeletionPolicy, DependsOn, HealthCheck, HealthCheckExpr, HistoryEntry, Image,
     InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec, KustomizationStatus,
-    Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy,
+    Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
 };
 pub use reference::{LocalReference, SourceReference};
 

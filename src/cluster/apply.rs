@@ -78,7 +78,7 @@ impl Cluster {
         let resource = self.resource_of(object, Phase::Apply).await?;
         let told = |failure| refusal(object, Phase::Apply, failure);
         let reference = Reference::to(object);
-        self.delete_one(&reference, uid).await.map_err(told)?;
+        self.delete_one(&reference, uid, None).await.map_err(told)?;
         if !self.until_gone(std::slice::from_ref(&reference), timeout).await.is_empty() {
             let finalizers = self
                 .live(&resource, &reference, METADATA)
@@ -95,7 +95,12 @@ impl Cluster {
         self.write(object, &resource).await.map_err(told)
     }
 
-    pub(super) async fn delete_one(&self, reference: &Reference, uid: &str) -> Result<Deleted, Failure> {
+    pub(super) async fn delete_one(
+        &self,
+        reference: &Reference,
+        uid: &str,
+        resource_version: Option<&str>,
+    ) -> Result<Deleted, Failure> {
         let resource = match self.shared.discovery.any(&self.shared.client, reference).await {
             Ok(resource) => resource,
             // Without its kind there is no object.
@@ -103,8 +108,11 @@ impl Cluster {
             Err(failure) => return Err(failure),
         };
         self.shared.watches.index().release(&reference.id, self.owner.as_ref());
-        let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
-                             "preconditions": {"uid": uid}});
+        let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+                                 "preconditions": {"uid": uid}});
+        if let Some(version) = resource_version {
+            options["preconditions"]["resourceVersion"] = version.into();
+        }
         let body = serde_json::to_vec(&options).unwrap_or_default();
         let request = |path| Request {
             method: Method::DELETE,
@@ -116,8 +124,9 @@ impl Cluster {
         let answer = self.about(&resource, reference, request, |request| self.send_write(request)).await;
         match answer {
             Ok(Some(_)) => Ok(Deleted::Accepted),
-            // 409 says that the uid is another's: that object is gone, and another has its name.
-            Ok(None) | Err(Failure::Answered(Answer { code: 409, .. })) => Ok(Deleted::Gone),
+            Ok(None) => Ok(Deleted::Gone),
+            // A precondition does not hold, or it is a namespace that is being deleted already.
+            Err(Failure::Answered(Answer { code: 409, .. })) => Ok(Deleted::Changed),
             Err(failure) => Err(failure),
         }
     }

@@ -38,20 +38,16 @@ pub(super) async fn data(
         Err(Failure::Answered(Answer { code: 404, .. })) => return Ok(None),
         Err(failure) => return Err(failure.into()),
     };
-    let (text, bytes) = match kind {
-        DataKind::ConfigMap => ("data", "binaryData"),
-        DataKind::Secret => ("", "data"),
-    };
     let mut values = BTreeMap::new();
-    for (key, value) in strings(body.get_mut(text)) {
-        values.insert(key, Secret::new(value.into_bytes()));
-    }
-    for (key, value) in strings(body.get_mut(bytes)) {
-        let decoded = STANDARD.decode(Secret::new(value).expose().as_bytes()).map_err(|_| {
-            let message = format!("key {key} of {kind} {namespace}/{name} is not base64");
-            failure::answered(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
-        })?;
-        values.insert(key, Secret::new(decoded));
+    for (key, value) in strings(body.get_mut("data")) {
+        let value = match kind {
+            DataKind::ConfigMap => value.into_bytes(),
+            DataKind::Secret => STANDARD.decode(Secret::new(value).expose().as_bytes()).map_err(|_| {
+                let message = format!("key {key} of {kind} {namespace}/{name} is not base64");
+                failure::answered(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+            })?,
+        };
+        values.insert(key, Secret::new(value));
     }
     Ok(Some(values))
 }

@@ -38,7 +38,7 @@ use crate::model::{Gvk, Key, Object, ObjectId};
 use crate::pipeline::ports::{
     ApiFailure, Applied, Data, DataKind, Deleted, Owner, Reads, Reference, Scope, Settle, Settled, Writes,
 };
-use crate::plan::{Observation, Refusal};
+use crate::plan::{Observation, Phase, Refusal};
 
 /// Objects that are asked for at once, for one Kustomization. The client bounds the sum of all.
 const BATCH: usize = 8;
@@ -137,16 +137,22 @@ impl Writes for Cluster {
         self.apply_one(object).await
     }
 
-    async fn take_over(&self, reference: &Reference, patch: &Value) -> Result<(), ApiFailure> {
-        Ok(self.patch_managed_fields(reference, patch).await?)
+    async fn take_over(&self, object: &Object, patch: &Value) -> Result<(), Refusal> {
+        let patched = self.patch_managed_fields(&Reference::to(object), patch).await;
+        patched.map_err(|failure| failure::refusal(object, Phase::Apply, failure))
     }
 
     async fn recreate(&self, object: &Object, uid: &str, timeout: Duration) -> Result<Applied, Refusal> {
         self.recreate_one(object, uid, timeout).await
     }
 
-    async fn delete(&self, reference: &Reference, uid: &str) -> Result<Deleted, ApiFailure> {
-        Ok(self.delete_one(reference, uid).await?)
+    async fn delete(
+        &self,
+        reference: &Reference,
+        uid: &str,
+        resource_version: Option<&str>,
+    ) -> Result<Deleted, ApiFailure> {
+        Ok(self.delete_one(reference, uid, resource_version).await?)
     }
 
     fn hold(&self, live: &Object) {

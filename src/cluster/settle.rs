@@ -117,12 +117,13 @@ impl Cluster {
     fn unhealthy(&self, feed: &Feed, shared: &[Reference], private: &[Reference]) -> Vec<Unhealthy> {
         let index = self.shared.watches.index();
         let of_shared = |id: &ObjectId| index.health(id).map(|(health, _)| health.clone());
-        let told = |id: &ObjectId, health: Option<Health>| {
-            let health = health.unwrap_or(Health::NotFound);
-            (health != Health::Current).then(|| Unhealthy { id: id.clone(), health, cause: None })
+        let told = |reference: &Reference, health: Option<Health>| {
+            let gone = if reference.expires { Health::Current } else { Health::NotFound };
+            let health = health.unwrap_or(gone);
+            (health != Health::Current).then(|| Unhealthy { id: reference.id.clone(), health, cause: None })
         };
-        let shared = shared.iter().filter_map(|reference| told(&reference.id, of_shared(&reference.id)));
-        let private = private.iter().filter_map(|reference| told(&reference.id, feed.health(&reference.id)));
+        let shared = shared.iter().filter_map(|reference| told(reference, of_shared(&reference.id)));
+        let private = private.iter().filter_map(|reference| told(reference, feed.health(&reference.id)));
         shared.chain(private).collect()
     }
 

@@ -101,7 +101,7 @@ async fn an_object_is_not_gone_because_its_version_is_not_served_any_more() {
             let live = cluster.get(&reference).await.unwrap().expect("it is there");
             assert_eq!(live.version(), "v2");
         } else {
-            assert_eq!(cluster.delete(&reference, "u").await, Ok(Deleted::Accepted));
+            assert_eq!(cluster.delete(&reference, "u", None).await, Ok(Deleted::Accepted));
         }
     }
     assert_eq!(deleted.load(Ordering::Relaxed), 1);
@@ -128,7 +128,7 @@ async fn an_object_of_a_kind_that_is_no_more_is_gone() {
     .await;
     let reference = Reference::to(&widget("v1"));
     assert_eq!(cluster.get(&reference).await, Ok(None));
-    assert_eq!(cluster.delete(&reference, "u").await, Ok(Deleted::Gone));
+    assert_eq!(cluster.delete(&reference, "u", None).await, Ok(Deleted::Gone));
 }
 
 #[tokio::test]
@@ -155,10 +155,23 @@ async fn a_write_that_is_put_off_is_not_sent_again_once_the_fence_is_up() {
         let reference = Reference::to(&widget("v1"));
         let told = match what {
             "apply" => cluster.apply(&widget("v1")).await.unwrap_err().to_string(),
-            "delete" => cluster.delete(&reference, "u").await.unwrap_err().to_string(),
-            _ => cluster.take_over(&reference, &json!([])).await.unwrap_err().to_string(),
+            "delete" => cluster.delete(&reference, "u", None).await.unwrap_err().to_string(),
+            _ => cluster.take_over(&widget("v1"), &json!([])).await.unwrap_err().to_string(),
         };
         assert!(told.contains("the lease is another's"), "{what}: {told}");
         assert_eq!(writes.load(Ordering::Relaxed), 1, "{what}");
     }
+}
+
+#[tokio::test]
+async fn the_values_of_a_config_map_are_its_texts() {
+    let cluster = stand_in(|_, path| match path {
+        "/api/v1/namespaces/n/configmaps/c" => {
+            (StatusCode::OK, json!({"data": {"a": "1"}, "binaryData": {"logo.png": "iVBORw=="}}))
+        }
+        _ => not_served(),
+    })
+    .await;
+    let data = cluster.data(DataKind::ConfigMap, "n", "c").await.unwrap().unwrap();
+    assert_eq!(data.keys().collect::<Vec<_>>(), ["a"]);
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::{StreamExt as _, stream};
 use serde_json::{Map, Value};
 
-use super::ports::{ApiFailure, Reference, Settle, Settled, Writes};
+use super::ports::{Reference, Settle, Settled, Writes};
 use crate::model::{Key, Object, ObjectId};
 use crate::plan::{
     Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare,
@@ -125,7 +125,7 @@ async fn explained(cluster: &impl Writes, refusals: Vec<Refusal>) -> Vec<Refusal
                 kind: "Namespace".into(),
             };
             // Without the right to see it, the answer alone must do.
-            let found = cluster.get(&Reference { id, version: "v1".into() }).await.unwrap_or_default();
+            let found = cluster.get(&Reference::new(id, "v1")).await.unwrap_or_default();
             namespaces.insert(name.clone(), found);
         }
         explained.push(match namespaces.get(&name) {
@@ -167,9 +167,12 @@ async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Resu
     match &entry.step {
         Step::Create | Step::Configure { take_over: None, .. } => cluster.apply(object).await.map(drop),
         Step::Configure { take_over: Some(patch), .. } => {
-            let failed =
-                |failure: ApiFailure| Refusal::unavailable(object.id(), Phase::Apply, failure.to_string());
-            cluster.take_over(&Reference::to(object), patch).await.map_err(failed)?;
+            // What is there has changed since it was looked at, and is looked at again soon.
+            let outrun = |refusal: Refusal| match refusal.cause {
+                Cause::Conflict => Refusal::unavailable(object.id(), Phase::Apply, refusal.text()),
+                _ => refusal,
+            };
+            cluster.take_over(object, patch).await.map_err(outrun)?;
             cluster.apply(object).await.map(drop)
         }
         Step::Recreate { uid, .. } => cluster.recreate(object, uid, RECREATE).await.map(drop),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::ports::{ApiFailure, Data, DataKind, Reads};
-use crate::api::{Kustomization, KustomizationSpec, SubstituteFrom, SubstituteStrategy};
+use crate::api::{Kustomization, KustomizationSpec, SubstituteFrom, SubstituteStrategy, folder};
 use crate::model::{Digest, Object, ObjectId};
 use crate::render::kustomize::{self, Flavour, Overlay};
 use crate::render::{Category, Inputs, Recipe, RenderError, ResourceSet, Variables, render};
@@ -125,10 +125,10 @@ pub fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
 
 /// Renders a Kustomization's folder. It is pure, and so are its failures.
 pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Outcome> {
-    let path = kustomization.spec.path.clone().unwrap_or_default();
+    let path = folder(kustomization.spec.path.as_deref().unwrap_or_default());
     let inputs = Inputs { variables: variables(gathered)? };
     let set =
-        rendered(&kustomization.spec, &path, tree, &inputs).map_err(|error| unrenderable(&error, &path))?;
+        rendered(&kustomization.spec, path, tree, &inputs).map_err(|error| unrenderable(&error, path))?;
     let mut build = Build {
         objects: Vec::with_capacity(set.len()),
         origins: Vec::with_capacity(set.len()),

@@ -22,12 +22,23 @@ pub struct Reference {
     pub id: ObjectId,
     /// API version without the group.
     pub version: String,
+    /// Whether the cluster deletes it some time after it has done its work, so that it is not missed once it is gone: a
+    /// Job with `ttlSecondsAfterFinished`.
+    pub expires: bool,
 }
 
 impl Reference {
+    /// The reference to an object of which no more is known.
+    pub fn new(id: ObjectId, version: impl Into<String>) -> Self {
+        Self { id, version: version.into(), expires: false }
+    }
+
     /// The reference to an object.
     pub fn to(object: &Object) -> Self {
-        Self { id: object.id(), version: object.version().into() }
+        let is_job = (object.group(), object.kind()) == ("batch", "Job");
+        let limit = object.pointer("/spec/ttlSecondsAfterFinished");
+        let expires = is_job && limit.is_some_and(|limit| !limit.is_null());
+        Self { expires, ..Self::new(object.id(), object.version()) }
     }
 
     /// Group, version and kind.
@@ -63,7 +74,7 @@ pub enum Scope {
 /// The kinds that hold named values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DataKind {
-    /// A ConfigMap; `binaryData` counts as well.
+    /// A ConfigMap; its `binaryData` does not count, as in Flux.
     ConfigMap,
     /// A Secret.
     Secret,
@@ -188,8 +199,10 @@ pub struct Applied {
 pub enum Deleted {
     /// The server accepted the deletion; finalizers may still hold the object.
     Accepted,
-    /// There was no such object, or it has been replaced by another of the same name.
+    /// There was no such object.
     Gone,
+    /// It is not what was looked at any more: it has changed, or another has its name. Nothing was deleted.
+    Changed,
 }
 
 /// An object that is not healthy, and why.
@@ -255,11 +268,7 @@ pub trait Writes: Reads {
     fn apply(&self, object: &Object) -> impl Future<Output = Result<Applied, Refusal>> + Send;
 
     /// Hands the fields of other managers to ours, by a JSON 6902 patch of `/metadata/managedFields` (`plan` makes it).
-    fn take_over(
-        &self,
-        reference: &Reference,
-        patch: &Value,
-    ) -> impl Future<Output = Result<(), ApiFailure>> + Send;
+    fn take_over(&self, object: &Object, patch: &Value) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Deletes the object with that uid in the background, waits until it is gone, and applies it anew.
     fn recreate(
@@ -269,11 +278,12 @@ pub trait Writes: Reads {
         timeout: Duration,
     ) -> impl Future<Output = Result<Applied, Refusal>> + Send;
 
-    /// Deletes the object with that uid, its dependents in the background.
+    /// Deletes the object with that uid, its dependents in the background; with a resourceVersion, only as it was then.
     fn delete(
         &self,
         reference: &Reference,
         uid: &str,
+        resource_version: Option<&str>,
     ) -> impl Future<Output = Result<Deleted, ApiFailure>> + Send;
 
     /// Declares that a live object is as Git wants it (a `Keep` step), so that its drift is watched from here on.

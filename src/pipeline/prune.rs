@@ -1,8 +1,12 @@
 //! Deleting what is no longer built, with the guards that `plan` sets.
 
-use super::ports::{Deleted, Reference, Writes};
-use crate::model::{Key, ObjectId};
+use super::ports::{ApiFailure, Deleted, Reference, Writes};
+use crate::model::{Key, Object, ObjectId};
 use crate::plan::{Inventory, PruneDecision, prune_decision};
+
+/// How often an object is looked at again that changed between the look and the deletion. Then its uid must do, since the
+/// status of some moves all the time.
+const LOOKS: usize = 3;
 
 /// What a deletion did.
 #[derive(Debug, Default)]
@@ -20,7 +24,7 @@ pub(super) fn references(inventory: &Inventory, ids: Vec<ObjectId>) -> Vec<Refer
     ids.into_iter()
         .filter_map(|id| {
             let version = inventory.version(&id)?.to_owned();
-            Some(Reference { id, version })
+            Some(Reference::new(id, version))
         })
         .collect()
 }
@@ -43,30 +47,55 @@ pub(super) async fn delete(
     cluster.release(owner, &stale.iter().map(|reference| reference.id.clone()).collect::<Vec<_>>());
     let found = cluster.identify(&stale).await;
     for (reference, found) in stale.into_iter().zip(found) {
-        let subject = reference.id.subject();
-        let uid = match found {
-            Ok(Some(live)) if built.version(&live.id()).is_some() => continue,
-            Ok(Some(live)) => match prune_decision(&live, owner) {
-                PruneDecision::Delete { uid } => uid,
-                PruneDecision::Skip(reason) => {
-                    tracing::info!(object = %subject, %reason, "not deleted");
-                    continue;
-                }
-            },
-            Ok(None) => continue,
-            Err(failure) => {
-                pruned.unreachable |= failure.is_unreachable();
-                pruned.failed.push((reference, format!("{subject}: {failure}")));
-                continue;
-            }
+        let ended = match found {
+            Ok(found) => delete_one(cluster, owner, &reference, found, built).await,
+            Err(failure) => Err(failure),
         };
-        match cluster.delete(&reference, &uid).await {
-            Ok(Deleted::Accepted | Deleted::Gone) => pruned.deleted.push(reference),
+        match ended {
+            Ok(true) => pruned.deleted.push(reference),
+            Ok(false) => {}
             Err(failure) => {
                 pruned.unreachable |= failure.is_unreachable();
-                pruned.failed.push((reference, format!("{subject}: {failure}")));
+                let message = format!("{}: {failure}", reference.id.subject());
+                pruned.failed.push((reference, message));
             }
         }
     }
     pruned
+}
+
+/// Deletes what was found, and says whether it was there to delete and goes. What has changed since it was found is judged
+/// anew.
+async fn delete_one(
+    cluster: &impl Writes,
+    owner: &Key,
+    reference: &Reference,
+    mut found: Option<Object>,
+    built: &Inventory,
+) -> Result<bool, ApiFailure> {
+    for look in 0..=LOOKS {
+        let Some(live) = found.filter(|live| built.version(&live.id()).is_none()) else { return Ok(false) };
+        let uid = match prune_decision(&live, owner) {
+            PruneDecision::Delete { uid } => uid,
+            PruneDecision::Skip(reason) => {
+                tracing::info!(object = %reference.id.subject(), %reason, "not deleted");
+                return Ok(false);
+            }
+        };
+        let judged = live.text("/metadata/resourceVersion").filter(|_| look < LOOKS);
+        match cluster.delete(reference, &uid, judged).await? {
+            Deleted::Accepted | Deleted::Gone => return Ok(true),
+            Deleted::Changed => {}
+        }
+        // The server refuses to delete a namespace again that it is deleting.
+        if look > 0 && live.pointer("/metadata/deletionTimestamp").is_some() {
+            return Ok(true);
+        }
+        found = cluster.identify(std::slice::from_ref(reference)).await.pop().transpose()?.flatten();
+    }
+    Err(ApiFailure::Answered {
+        code: 409,
+        reason: "Conflict".into(),
+        message: "it changes as soon as it has been looked at".into(),
+    })
 }

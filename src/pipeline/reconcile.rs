@@ -63,8 +63,7 @@ fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) ->
 /// Whether all is healthy, at this moment, that the last success found healthy: what was applied may have failed since.
 async fn is_healthy(cluster: &impl Settle, kustomization: &Kustomization) -> bool {
     let applied = || {
-        let reference =
-            |(id, version): (&ObjectId, &str)| Reference { id: id.clone(), version: version.into() };
+        let reference = |(id, version): (&ObjectId, &str)| Reference::new(id.clone(), version);
         managed(kustomization).iter().map(reference).collect()
     };
     let checked = checked(kustomization, applied);
@@ -197,10 +196,17 @@ fn checked(kustomization: &Kustomization, applied: impl FnOnce() -> Vec<Referenc
     let is_self = |id: &ObjectId| {
         id.kind == "Kustomization" && id.name == metadata.name && id.namespace == metadata.namespace
     };
+    let checks = &kustomization.spec.health_checks;
     let checked = if kustomization.spec.wait {
         applied()
+    } else if checks.is_empty() {
+        Vec::new()
     } else {
-        kustomization.spec.health_checks.iter().map(named).collect()
+        let applied = applied();
+        let expires =
+            |id: &ObjectId| applied.iter().any(|reference| reference.id == *id && reference.expires);
+        let named = checks.iter().map(named);
+        named.map(|reference| Reference { expires: expires(&reference.id), ..reference }).collect()
     };
     checked.into_iter().filter(|reference: &Reference| !is_self(&reference.id)).collect()
 }
@@ -214,7 +220,7 @@ fn named(check: &HealthCheck) -> Reference {
         group: group.into(),
         kind: check.kind.clone(),
     };
-    Reference { id, version: version.into() }
+    Reference::new(id, version)
 }
 
 /// How long after it was told what a wait is for, that is looked at again.

@@ -93,6 +93,6 @@ async fn is_gone(own: &impl Reads, account: &str, kustomization: &Kustomization)
         group: String::new(),
         kind: "ServiceAccount".into(),
     };
-    let found: Result<_, ApiFailure> = own.get(&Reference { id, version: "v1".into() }).await;
+    let found: Result<_, ApiFailure> = own.get(&Reference::new(id, "v1")).await;
     matches!(found, Ok(None))
 }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::api::{Kustomization, decode, keys};
 use crate::model::{Object, Revision};
+use crate::plan;
 use crate::tree::Tree;
 use fake::{Diary, Fake};
 
@@ -128,6 +129,49 @@ async fn what_cannot_be_deleted_stays_in_the_inventory() {
     assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap", "n_old__ConfigMap"]);
 }
 
+/// On a Ready object nothing is said of a server that cannot be asked; what the server denies must be told.
+#[tokio::test]
+async fn a_hand_over_that_is_denied_is_told_as_a_refusal() {
+    let cases = [
+        (400, "admission webhook \"w\" denied the request: no", true),
+        (403, "admission webhook \"w\" denied the request: no", true),
+        (422, "it is invalid", true),
+        (409, "the object has been modified", false),
+        (503, "not now", false),
+    ];
+    for (code, message, told) in cases {
+        let answer = plan::Answer { code, message: message.into(), ..plan::Answer::default() };
+        let fake = Fake::default().untaken("a", answer);
+        let kustomization = kustomization(&json!({}), &["n_a__ConfigMap"]);
+        let outcome = run(&fake, &Diary::default(), &kustomization, &["a"], None).await.outcome;
+        assert_eq!(fake.log(), ["take over a"]);
+        assert_eq!(matches!(outcome, Outcome::Refused { .. }), told, "{code}: {outcome:?}");
+        assert_eq!(matches!(outcome, Outcome::Unreachable { .. }), !told, "{code}: {outcome:?}");
+    }
+}
+
+/// Between the look at an object and its deletion it may become another's, or be told to stay.
+#[tokio::test]
+async fn what_changes_before_it_is_deleted_is_judged_anew() {
+    let cases = [
+        (json!({"labels": {keys::OWNER_NAME: "another"}}), 1, 0),
+        (json!({"annotations": {keys::PRUNE: "disabled"}}), 1, 0),
+        (json!({"uid": "of another", "labels": {keys::OWNER_NAME: null}}), 1, 0),
+        (json!({"uid": "of its successor"}), 1, 1),
+        // The status of some moves all the time.
+        (json!({"generation": 1}), 2, 1),
+        (json!({"generation": 1}), 100, 1),
+    ];
+    for (metadata, times, deleted) in cases {
+        let fake = Fake::with(&["old"]).meddling(metadata.clone(), times);
+        let kustomization = kustomization(&json!({}), &["n_old__ConfigMap"]);
+        let finish = run(&fake, &Diary::default(), &kustomization, &["a"], None).await;
+        assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap"], "{metadata}");
+        let deletions = fake.log().iter().filter(|write| write.starts_with("delete")).count();
+        assert_eq!(deletions, deleted, "{metadata} {times}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_deleted_without_prune_or_for_a_missing_path() {
     let (fake, diary) = (Fake::with(&["old"]), Diary::default());
@@ -138,6 +182,19 @@ async fn nothing_is_deleted_without_prune_or_for_a_missing_path() {
     let finish = run(&fake, &diary, &elsewhere, &["a"], None).await;
     assert!(matches!(finish.outcome, Outcome::PathMissing { .. }), "{:?}", finish.outcome);
     assert_eq!(fake.log(), ["apply a"]);
+}
+
+#[test]
+fn a_path_begins_at_the_root_of_the_source() {
+    let tree = snapshot(&["a"]).tree;
+    let built = |path: &str| build(&kustomization(&json!({"path": path}), &[]), &tree, Gathered::none());
+    for path in ["apps", "./apps", "/apps", "//apps/", "/", "/./", "/apps/../apps"] {
+        assert_eq!(built(path).map(|built| built.objects.len()), Ok(1), "{path}");
+    }
+    for path in ["../apps", "/../apps"] {
+        let outcome = built(path).map(|built| built.objects.len());
+        assert!(matches!(&outcome, Err(Outcome::Unrenderable { .. })), "{path}: {outcome:?}");
+    }
 }
 
 #[tokio::test]
@@ -167,6 +224,30 @@ async fn what_has_not_changed_is_ready_only_while_it_is_healthy() {
         let outcome = run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await.outcome;
         assert_eq!(outcome == Outcome::Unchanged, ready, "{spec}: {outcome:?}");
         assert_eq!(matches!(outcome, Outcome::Unhealthy { .. }), !ready, "{spec}: {outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_knows_the_jobs_that_the_cluster_deletes_when_they_have_ended() {
+    let check = |name: &str| json!({"apiVersion": "batch/v1", "kind": "Job", "name": name, "namespace": "n"});
+    let job_text = |name: &str, spec: &str| {
+        let text = format!(
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}, namespace: n}}\nspec: {{{spec}}}\n"
+        );
+        (format!("apps/{name}.yaml"), text)
+    };
+    let jobs = [job_text("passing", "ttlSecondsAfterFinished: 0"), job_text("staying", "parallelism: 1")];
+    let snapshot =
+        Snapshot { revision: Revision::git(Some("main"), "aa"), tree: Tree::in_memory(jobs.into_iter()) };
+    for spec in [json!({"wait": true}), json!({"healthChecks": [check("passing"), check("staying")]})] {
+        let (fake, diary) = (Fake::default(), Diary::default());
+        let (_sender, cancel) = watch::channel(false);
+        let kustomization = kustomization(&spec, &[]);
+        let finish = reconcile(&fake, &fake, &job(&kustomization, &snapshot, cancel), &diary).await;
+        assert!(matches!(finish.outcome, Outcome::Ready(_)), "{:?}", finish.outcome);
+        let awaited: Vec<_> =
+            fake.awaited().into_iter().map(|reference| (reference.id.name, reference.expires)).collect();
+        assert_eq!(awaited, [("passing".to_owned(), true), ("staying".to_owned(), false)], "{spec}");
     }
 }
 

@@ -324,8 +324,10 @@ pub(super) fn is_secret(id: &ObjectId) -> bool {
 /// looked for before what they may quote.
 fn classify(id: &ObjectId, answer: &Answer) -> Cause {
     let text = answer.message.as_str();
-    if let Some(cause) = webhook(text) {
-        return cause;
+    match webhook(text) {
+        Some(Cause::WebhookDenied(_)) if is_immutable(answer) => return Cause::Immutable,
+        Some(cause) => return cause,
+        None => {}
     }
     if answer.code == 413 || TOO_LARGE.iter().any(|mark| text.contains(mark)) {
         return Cause::TooLarge;

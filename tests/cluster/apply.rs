@@ -61,12 +61,14 @@ async fn only_the_object_with_that_uid_is_deleted() {
     let object = stage.config_map("c", json!({}));
     let applied = stage.cluster.apply(&object).await.unwrap();
     let reference = applied.reference.clone();
-    let other = stage.cluster.delete(&reference, "00000000-0000-0000-0000-000000000000").await;
-    assert_eq!(other, Ok(Deleted::Gone));
+    let other = stage.cluster.delete(&reference, "00000000-0000-0000-0000-000000000000", None).await;
+    assert_eq!(other, Ok(Deleted::Changed));
+    let earlier = stage.cluster.delete(&reference, &applied.uid, Some("1")).await;
+    assert_eq!(earlier, Ok(Deleted::Changed));
     assert!(stage.cluster.get(&reference).await.unwrap().is_some());
-    assert_eq!(stage.cluster.delete(&reference, &applied.uid).await, Ok(Deleted::Accepted));
+    assert_eq!(stage.cluster.delete(&reference, &applied.uid, None).await, Ok(Deleted::Accepted));
     assert!(stage.cluster.gone(std::slice::from_ref(&reference), SOON).await.is_empty());
-    assert_eq!(stage.cluster.delete(&reference, &applied.uid).await, Ok(Deleted::Gone));
+    assert_eq!(stage.cluster.delete(&reference, &applied.uid, None).await, Ok(Deleted::Gone));
 }
 
 #[tokio::test]
@@ -93,10 +95,10 @@ async fn nothing_is_written_once_the_fence_is_up() {
     let fenced = stage.cluster.clone().fenced(Arc::new(|| Err("the lease was taken by b".into())));
     let refusal = fenced.apply(&stage.config_map("d", json!({}))).await.unwrap_err();
     assert!(refusal.to_string().contains("the lease was taken by b"), "{refusal}");
-    let deleted = fenced.delete(&applied.reference, &applied.uid).await;
+    let deleted = fenced.delete(&applied.reference, &applied.uid, None).await;
     assert_eq!(deleted, Err(ApiFailure::Fenced("the lease was taken by b".into())));
-    let taken = fenced.take_over(&applied.reference, &json!([])).await;
-    assert!(matches!(taken, Err(ApiFailure::Fenced(_))));
+    let taken = fenced.take_over(&stage.config_map("c", json!({})), &json!([])).await.unwrap_err();
+    assert!(taken.to_string().contains("the lease was taken by b"), "{taken}");
     assert!(fenced.recreate(&stage.config_map("c", json!({})), &applied.uid, SOON).await.is_err());
     assert!(stage.cluster.get(&applied.reference).await.unwrap().is_some());
 }
@@ -148,10 +150,10 @@ async fn with_a_definition_go_its_objects_and_their_watch() {
     let (definition, widget) = widgets(&stage);
     let of_definition = settled(&stage, &definition).await;
     let of_widget = settled(&stage, &widget).await;
-    stage.cluster.delete(&of_definition.reference, &of_definition.uid).await.unwrap();
+    stage.cluster.delete(&of_definition.reference, &of_definition.uid, None).await.unwrap();
     assert!(stage.cluster.gone(&[of_definition.reference], SOON).await.is_empty());
     assert_eq!(stage.cluster.get(&of_widget.reference).await, Ok(None));
-    assert_eq!(stage.cluster.delete(&of_widget.reference, &of_widget.uid).await, Ok(Deleted::Gone));
+    assert_eq!(stage.cluster.delete(&of_widget.reference, &of_widget.uid, None).await, Ok(Deleted::Gone));
     // The watch has time to find that its kind is gone. Then both come back, and so does the watch.
     tokio::time::sleep(2 * QUIET).await;
     settled(&stage, &definition).await;

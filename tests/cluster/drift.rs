@@ -106,7 +106,7 @@ async fn our_own_writes_and_deletions_are_not_told() {
     }
     assert!(stage.is_quiet().await);
     let applied = stage.cluster.apply(&stage.config_map("c", json!({}))).await.unwrap();
-    stage.cluster.delete(&applied.reference, &applied.uid).await.unwrap();
+    stage.cluster.delete(&applied.reference, &applied.uid, None).await.unwrap();
     stage.cluster.gone(&[applied.reference], SOON).await;
     assert!(stage.is_quiet().await);
     assert!(!stage.cluster.intact(&[id]));

@@ -126,7 +126,7 @@ async fn what_kubectl_added_is_removed_and_what_others_added_stays() {
     stage.edit("autoscaler", "c", json!({"data": {"theirs": "1"}})).await;
     let step = steps(&stage, std::slice::from_ref(&object), &Options::default()).await.remove(0).1;
     let Step::Configure { take_over: Some(patch), .. } = step else { panic!("{step:?}") };
-    stage.cluster.take_over(&Reference::to(&object), &patch).await.unwrap();
+    stage.cluster.take_over(&object, &patch).await.unwrap();
     stage.cluster.apply(&object).await.unwrap();
     let live = stage.cluster.get(&Reference::to(&object)).await.unwrap().unwrap();
     assert_eq!(live.pointer("/data"), Some(&json!({"a": "1", "theirs": "1"})));

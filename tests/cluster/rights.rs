@@ -61,7 +61,8 @@ async fn an_account_has_no_more_rights_than_its_own() {
     assert_eq!(read.to_string(), told);
     assert!(matches!(read, ApiFailure::Forbidden(_)));
 
-    let deleted = tenant.delete(&lockgate::pipeline::ports::Reference::to(&mine), "any").await.unwrap_err();
+    let deleted =
+        tenant.delete(&lockgate::pipeline::ports::Reference::to(&mine), "any", None).await.unwrap_err();
     assert!(deleted.to_string().contains("may not delete configmaps"), "{deleted}");
 }
 
@@ -175,9 +176,6 @@ async fn values_are_read_decoded() {
     let data = stage.cluster.data(DataKind::Secret, &stage.namespace, "s").await.unwrap().unwrap();
     assert_eq!(data["key"].expose(), b"hunter2");
     let data = stage.cluster.data(DataKind::ConfigMap, &stage.namespace, "m").await.unwrap().unwrap();
-    assert_eq!(
-        (data["text"].expose().as_slice(), data["bytes"].expose().as_slice()),
-        (&b"a"[..], &[0xff][..])
-    );
+    assert_eq!((data.len(), data["text"].expose().as_slice()), (1, &b"a"[..]));
     assert!(stage.cluster.data(DataKind::Secret, &stage.namespace, "none").await.unwrap().is_none());
 }

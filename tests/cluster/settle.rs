@@ -82,6 +82,17 @@ async fn a_missing_object_is_named_when_the_time_is_up() {
     assert!(began.elapsed() < SOON, "a zero timeout does not wait");
 }
 
+/// The cluster deletes a Job that has ended, where it is told so, and a wait for it must come to its end all the same.
+#[tokio::test]
+async fn a_job_that_was_deleted_after_it_had_ended_is_not_missed() {
+    let stage = Stage::new().await;
+    for (limit, settled) in [(json!(60), true), (json!(null), false)] {
+        let job = stage.object("batch/v1", "Job", "j", json!({"spec": {"ttlSecondsAfterFinished": limit}}));
+        let found = stage.cluster.settle(&[Reference::to(&job)], Duration::ZERO).await;
+        assert_eq!(found == Settled::Healthy, settled, "{limit}: {found:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_has_failed_is_not_waited_for() {
     let stage = Stage::new().await;

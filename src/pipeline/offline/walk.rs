@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{Completed, Found, OfflineError, Rendered, Values, flux, kustomization, subject};
-use crate::api::{GitRepository, Kind as _, Kustomization};
+use crate::api::{self, GitRepository, Kind as _, Kustomization};
 use crate::graph::Graph;
 use crate::model::{Key, Object};
 use crate::render::Inputs;
@@ -228,7 +228,7 @@ fn source_of(object: &Object) -> Option<Key> {
 
 /// `spec.path` as the tree has it.
 fn folder_of(object: &Object) -> Option<String> {
-    crate::tree::resolve("", object.text("/spec/path").unwrap_or_default().trim_start_matches('/')).ok()
+    crate::tree::resolve("", api::folder(object.text("/spec/path").unwrap_or_default())).ok()
 }
 
 fn depends_on(object: &Object, own: &str) -> Vec<Key> {

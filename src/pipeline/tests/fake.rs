@@ -14,7 +14,7 @@ use crate::pipeline::ports::{
     ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy, Writes,
 };
 use crate::pipeline::{Journal, JournalError};
-use crate::plan::{Cause, Observation, Phase, Refusal};
+use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
 use crate::verdict::Ill;
 
 /// The cluster.
@@ -27,11 +27,16 @@ pub(super) struct Fake {
     undeletable: BTreeSet<String>,
     unhealthy: AtomicBool,
     unwatched: AtomicBool,
+    awaited: Mutex<Vec<Reference>>,
+    untaken: Option<Answer>,
+    /// What others make of an object each time that it is about to be deleted, and how often.
+    meddling: Mutex<Option<(Value, usize)>>,
 }
 
 fn stored(name: &str, owner: &str) -> Object {
     let labels = json!({keys::OWNER_NAME: owner, keys::OWNER_NAMESPACE: "flux-system"});
-    let metadata = json!({"name": name, "namespace": "n", "uid": format!("uid-{name}"), "labels": labels});
+    let metadata = json!({"name": name, "namespace": "n", "uid": format!("uid-{name}"), "labels": labels,
+                          "resourceVersion": "1"});
     Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).unwrap()
 }
 
@@ -77,6 +82,41 @@ impl Fake {
     /// All writes, in order.
     pub(super) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// An object that kubectl has applied before, of which nothing can be taken over.
+    pub(super) fn untaken(mut self, name: &str, answer: Answer) -> Self {
+        let by_kubectl = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+        let annotate = |value: &mut Value| value["metadata"]["annotations"] = by_kubectl;
+        let object = stored(name, "apps").edit(annotate).unwrap();
+        self.objects.lock().unwrap().insert(name.into(), object);
+        self.untaken = Some(answer);
+        self
+    }
+
+    /// Others write this to each object that is about to be deleted, so many times.
+    pub(super) fn meddling(self, metadata: Value, times: usize) -> Self {
+        *self.meddling.lock().unwrap() = Some((metadata, times));
+        self
+    }
+
+    /// Whether others were quicker than a deletion.
+    fn meddle(&self, name: &str) {
+        let mut meddling = self.meddling.lock().unwrap();
+        let Some((metadata, times @ 1..)) = meddling.as_mut() else { return };
+        *times -= 1;
+        let version = times.to_string();
+        let mut objects = self.objects.lock().unwrap();
+        let edited = objects.remove(name).unwrap().edit(|value| {
+            json_patch::merge(&mut value["metadata"], metadata);
+            value["metadata"]["resourceVersion"] = format!("changed-{version}").into();
+        });
+        objects.insert(name.into(), edited.unwrap());
+    }
+
+    /// What was waited for last.
+    pub(super) fn awaited(&self) -> Vec<Reference> {
+        self.awaited.lock().unwrap().clone()
     }
 
     /// How many questions were asked.
@@ -143,17 +183,31 @@ impl Writes for Fake {
         })
     }
 
-    async fn take_over(&self, reference: &Reference, _patch: &Value) -> Result<(), ApiFailure> {
-        self.wrote("take over", &reference.id.name);
-        Ok(())
+    async fn take_over(&self, object: &Object, _patch: &Value) -> Result<(), Refusal> {
+        self.wrote("take over", object.name());
+        match &self.untaken {
+            Some(answer) => Err(Refusal::of_answer(object.id(), Phase::Apply, answer.clone())),
+            None => Ok(()),
+        }
     }
 
     async fn recreate(&self, object: &Object, _uid: &str, _timeout: Duration) -> Result<Applied, Refusal> {
         self.apply(object).await
     }
 
-    async fn delete(&self, reference: &Reference, _uid: &str) -> Result<Deleted, ApiFailure> {
+    async fn delete(
+        &self,
+        reference: &Reference,
+        uid: &str,
+        resource_version: Option<&str>,
+    ) -> Result<Deleted, ApiFailure> {
         let name = &reference.id.name;
+        self.meddle(name);
+        let live = self.object(name).unwrap();
+        let is_other = |version: &str| live.text("/metadata/resourceVersion") != Some(version);
+        if live.text("/metadata/uid") != Some(uid) || resource_version.is_some_and(is_other) {
+            return Ok(Deleted::Changed);
+        }
         if self.undeletable.contains(name) {
             return Err(ApiFailure::Answered { code: 403, reason: "Forbidden".into(), message: "no".into() });
         }
@@ -170,6 +224,7 @@ impl Writes for Fake {
 impl Settle for Fake {
     async fn settle(&self, references: &[Reference], timeout: Duration) -> Settled {
         self.ask();
+        *self.awaited.lock().unwrap() = references.to_vec();
         if !self.unhealthy.load(Ordering::Relaxed) {
             return Settled::Healthy;
         }

@@ -89,6 +89,7 @@ fn a_field_that_cannot_change_is_told_from_a_wrong_one() {
         r#"RoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {"name":"b"}: cannot change roleRef"#,
         r#"StorageClass.storage.k8s.io "a" is invalid: parameters: Forbidden: updates to parameters are forbidden."#,
         r#"Bar.x.io "a" is invalid: spec.host: Invalid value: "b": Value is immutable"#,
+        r#"admission webhook "w.x.io" denied the request: validation failed: annotation value is immutable"#,
     ];
     let refuse = |message: &str, causes: Vec<AnswerCause>| {
         let answer = Answer { code: 422, reason: "Invalid".into(), message: message.into(), causes };
