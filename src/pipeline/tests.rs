@@ -137,6 +137,7 @@ async fn a_hand_over_that_is_denied_is_told_as_a_refusal() {
         (403, "admission webhook \"w\" denied the request: no", true),
         (422, "it is invalid", true),
         (409, "the object has been modified", false),
+        (422, "the server rejected our request due to an error in our request", false),
         (503, "not now", false),
     ];
     for (code, message, told) in cases {
