@@ -300,10 +300,7 @@ async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &
         }
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
-            if !error.is_told() {
-                tracing::warn!(kind = GitRepository::KIND, name = key.name, namespace = key.namespace, %error,
-                               "the status could not be written");
-            }
+            error.log(&subject);
             Next::Backoff
         }
     }

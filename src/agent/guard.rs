@@ -56,9 +56,7 @@ fn judge(rivals: &[FluxController], adopt: bool) -> Result<(), AgentError> {
     if rivals.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> =
-        rivals.iter().map(|controller| format!("{}/{}", controller.namespace, controller.name)).collect();
-    let names = names.join(", ");
+    let names = FluxController::names(rivals);
     if adopt {
         tracing::warn!(controllers = names, "Flux runs on this cluster; goes on since --adopt was given");
         return Ok(());

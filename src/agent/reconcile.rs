@@ -308,10 +308,7 @@ async fn report(
         Ok(()) => reported(verdict.ready, verdict.next),
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
-            if !error.is_told() {
-                tracing::warn!(kind = subject.kind, name = subject.key.name, namespace = subject.key.namespace, %error,
-                               "the status could not be written");
-            }
+            error.log(&subject);
             reported(false, Next::Backoff)
         }
     }

@@ -42,7 +42,7 @@ impl ReportError {
     fn of(error: &kube::Error) -> Self {
         match error {
             // The kind may be served again in a moment, with all its objects.
-            kube::Error::Api(status) if status.code == 404 && !is_unserved_path(404, &status.message) => {
+            kube::Error::Api(status) if status.code == 404 && !is_unserved_path(&status.message) => {
                 Self::Gone
             }
             // What a merge patch with another uid is answered.
@@ -51,9 +51,12 @@ impl ReportError {
         }
     }
 
-    /// Whether the watch has told or will tell why, so that nobody else need.
-    pub(super) const fn is_told(&self) -> bool {
-        matches!(self, Self::Gone | Self::Conflict)
+    /// Logs that the status of an object could not be written, unless the watch has told or will tell why.
+    pub(super) fn log(&self, subject: &Subject) {
+        if !matches!(self, Self::Gone | Self::Conflict) {
+            let (kind, name, namespace) = (subject.kind, &subject.key.name, &subject.key.namespace);
+            tracing::warn!(kind, name, namespace, error = %self, "the status could not be written");
+        }
     }
 }
 

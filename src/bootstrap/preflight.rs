@@ -240,9 +240,8 @@ pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
 fn folder(files: &[(String, String)], namespace: &str) -> Folder {
     let documents = files.iter().filter_map(|(_, text)| yaml::documents(text, Dialect::V3).ok()).flatten();
     let objects: Vec<Object> = documents.filter_map(|document| Object::parse(document.value).ok()).collect();
-    let of = |group: &str, kind: &str| {
-        let (group, kind) = (group.to_owned(), kind.to_owned());
-        objects.iter().filter(move |object| object.group() == group && object.kind() == kind)
+    let of = |group: &'static str, kind: &'static str| {
+        objects.iter().filter(move |object| (object.group(), object.kind()) == (group, kind))
     };
     let held: Vec<&str> = of(GitRepository::GROUP, GitRepository::KIND).map(Object::name).collect();
     let mut found = Folder::default();

@@ -112,7 +112,7 @@ pub enum Problem {
     #[error("the cluster runs Kubernetes {0}; 1.28 or later is needed")]
     OldServer(String),
     /// Flux's controllers run here.
-    #[error("Flux runs on this cluster: {}", list(.0))]
+    #[error("Flux runs on this cluster: {}", FluxController::names(.0))]
     FluxRuns(Vec<FluxController>),
     /// Flux is installed, and what is to be purged is its own as well.
     #[error("Flux is installed on this cluster and has the same Kustomizations: {}", .0.join(", "))]
@@ -271,9 +271,4 @@ impl Problem {
             | Self::Embedded(_) => Class::Failed,
         }
     }
-}
-
-fn list(controllers: &[FluxController]) -> String {
-    let names = controllers.iter().map(|controller| format!("{}/{}", controller.namespace, controller.name));
-    names.collect::<Vec<_>>().join(", ")
 }

@@ -176,8 +176,8 @@ fn sync_of(plan: &Plan, url: &SshUrl, sources: &[String]) -> Sync {
     }
 }
 
-/// Refuses to turn an existing sync to another repository, branch or folder. `asked` is the address as the user knows it: where the
-/// repository was renamed since, the sync may still have it.
+/// Refuses to turn an existing sync to another repository, branch or folder. `asked` is the address as the user knows it:
+/// where the repository was renamed since, the sync may still have it.
 async fn check_sync(objects: &Objects, plan: &Plan, sync: &Sync, asked: &SshUrl) -> Result<(), Failure> {
     if plan.replace_sync {
         return Ok(());
@@ -192,15 +192,14 @@ async fn check_sync(objects: &Objects, plan: &Plan, sync: &Sync, asked: &SshUrl)
         for field in ["spec.url", "spec.ref.branch", "spec.path"] {
             let pointer = format!("/{}", field.replace('.', "/"));
             let text = |object: &Object| object.text(&pointer).unwrap_or_default().to_owned();
-            let (found, wanted) = (&text(&live), &text(&wanted));
-            let is = |wanted: &str| manifests::normal_path(found) == manifests::normal_path(wanted);
+            let (found, wanted) = (text(&live), text(&wanted));
+            let is = |wanted: &str| manifests::normal_path(&found) == manifests::normal_path(wanted);
             let is_same = match field {
-                "spec.url" => is(wanted) || is(&asked.url()),
-                "spec.path" => is(wanted),
+                "spec.url" => is(&wanted) || is(&asked.url()),
+                "spec.path" => is(&wanted),
                 _ => found == wanted,
             };
             if !is_same {
-                let (found, wanted) = (found.to_owned(), wanted.to_owned());
                 problems.push(Problem::OtherSync { object: subject.clone(), field, found, wanted });
             }
         }

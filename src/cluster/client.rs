@@ -153,9 +153,9 @@ impl Client {
             }
         };
         config.connect_timeout = Some(CONNECT);
-        if config.proxy_url.is_some() && config.proxy_url == proxy_of_environment() {
-            let spared = NO_PROXY.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
-            config.proxy_url = config.proxy_url.filter(|_| !is_spared(&config.cluster_url, &spared));
+        let spared = NO_PROXY.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
+        if config.proxy_url == proxy_of_environment() && is_spared(&config.cluster_url, &spared) {
+            config.proxy_url = None;
         }
         withhold(&mut config.auth_info, target.withheld);
         Self::from_config(config)

@@ -136,13 +136,12 @@ pub(super) fn of_kube(error: &kube::Error) -> Failure {
 
 /// Whether the server does not know the path, as opposed to the object.
 pub(super) fn is_unserved(failure: &Failure) -> bool {
-    matches!(failure, Failure::Answered(Answer { code, message, .. }) if is_unserved_path(*code, message))
+    matches!(failure, Failure::Answered(Answer { code: 404, message, .. }) if is_unserved_path(message))
 }
 
-/// The same of the code and the message of an answer.
-pub fn is_unserved_path(code: u16, message: &str) -> bool {
-    let texts = ["404 page not found", "the server could not find the requested resource"];
-    code == 404 && texts.contains(&message.trim_end())
+/// The same of the message of a 404.
+pub fn is_unserved_path(message: &str) -> bool {
+    ["404 page not found", "the server could not find the requested resource"].contains(&message.trim_end())
 }
 
 /// An error on the way to the server. The causes are joined, since the outermost says only that something failed.

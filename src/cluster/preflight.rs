@@ -34,6 +34,15 @@ pub struct FluxController {
     pub replicas: i64,
 }
 
+impl FluxController {
+    /// Several, as a message names them: `namespace/name, namespace/name`.
+    pub fn names(controllers: &[Self]) -> String {
+        let names =
+            controllers.iter().map(|controller| format!("{}/{}", controller.namespace, controller.name));
+        names.collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// The server's version, for example `v1.35.4`.
 pub async fn version(client: &Client) -> Result<String, ApiFailure> {
     let answer = client.send(Request::get("/version".into(), JSON)).await?;

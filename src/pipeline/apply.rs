@@ -16,9 +16,6 @@ use crate::plan::{
 };
 use crate::verdict::{Change, Deed, Outcome, Redactor, Refused};
 
-/// What the server says where a JSON patch does not fit the object as it is now (`NewGenericServerResponse` in its
-/// api/errors/errors.go).
-const UNFITTING: &str = "the server rejected our request due to an error in our request";
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
 const ESTABLISH: Duration = Duration::from_mins(1);
 /// How long an object that is made anew may take to go.
@@ -171,11 +168,9 @@ async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Resu
         Step::Create | Step::Configure { take_over: None, .. } => cluster.apply(object).await.map(drop),
         Step::Configure { take_over: Some(patch), .. } => {
             // What is there has changed since it was looked at, and is looked at again soon.
-            let outrun = |refusal: Refusal| {
-                if matches!(refusal.cause, Cause::Conflict) || refusal.text().starts_with(UNFITTING) {
-                    return Refusal::unavailable(object.id(), Phase::Apply, refusal.text());
-                }
-                refusal
+            let outrun = |refusal: Refusal| match refusal.cause {
+                Cause::Conflict => Refusal::unavailable(object.id(), Phase::Apply, refusal.text()),
+                _ => refusal,
             };
             cluster.take_over(object, patch).await.map_err(outrun)?;
             cluster.apply(object).await.map(drop)

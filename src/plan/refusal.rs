@@ -324,10 +324,9 @@ pub(super) fn is_secret(id: &ObjectId) -> bool {
 /// looked for before what they may quote.
 fn classify(id: &ObjectId, answer: &Answer) -> Cause {
     let text = answer.message.as_str();
-    match webhook(text) {
-        Some(Cause::WebhookDenied(_)) if is_immutable(answer) => return Cause::Immutable,
-        Some(cause) => return cause,
-        None => {}
+    if let Some(cause) = webhook(text) {
+        let is_immutable = matches!(cause, Cause::WebhookDenied(_)) && is_immutable(answer);
+        return if is_immutable { Cause::Immutable } else { cause };
     }
     if answer.code == 413 || TOO_LARGE.iter().any(|mark| text.contains(mark)) {
         return Cause::TooLarge;
@@ -346,7 +345,7 @@ fn classify(id: &ObjectId, answer: &Answer) -> Cause {
     if is_immutable(answer) {
         return Cause::Immutable;
     }
-    if answer.code == 409 {
+    if answer.code == 409 || text.starts_with(UNFITTING) {
         return Cause::Conflict;
     }
     if let Some(field) = unknown_field(text) {
@@ -360,6 +359,9 @@ fn classify(id: &ObjectId, answer: &Answer) -> Cause {
         code => Cause::Other { server_fault: code >= 500 },
     }
 }
+
+/// What the server says where a JSON patch does not fit the object as it is now (its api/errors/errors.go).
+const UNFITTING: &str = "the server rejected our request due to an error in our request";
 
 /// What says that an object is too large, beside the status.
 const TOO_LARGE: [&str; 4] = [

@@ -1,4 +1,5 @@
-//! What the agent shows over HTTP: whether it lives, whether it is ready, and its metrics. Nothing of any object.
+//! What the agent shows over HTTP: whether it lives, whether it is ready, and its metrics, which name objects and hold
+//! nothing of what is in them.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
