@@ -1,12 +1,12 @@
 //! Puts objects on a cluster, and tells what that changed.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::api::keys;
 use crate::cluster;
@@ -62,7 +62,8 @@ impl Objects {
     /// An object as it is; `None` where there is none, or not even its kind.
     pub async fn get(&self, object: &Object) -> Result<Option<Object>, ApiFailure> {
         let id = object.id();
-        let got = within(self.read, self.api(object).get_opt(&id.name)).await;
+        let api = self.api(object);
+        let got = within(self.read, || api.get_opt(&id.name)).await;
         found(got)?.flatten().map(read).transpose()
     }
 
@@ -75,7 +76,7 @@ impl Objects {
         let id = object.id();
         let params = PatchParams::apply(MANAGER).force();
         let (api, patch) = (self.api(object), Patch::Apply(object.value()));
-        let applied = read(within(self.write, api.patch(&id.name, &params, &patch)).await?)?;
+        let applied = read(within(self.write, || api.patch(&id.name, &params, &patch)).await?)?;
         let Some(live) = live else { return Ok(Change::Created) };
         let version = |object: &Object| object.text("/metadata/resourceVersion").map(ToOwned::to_owned);
         Ok(if version(&live) == version(&applied) {
@@ -90,8 +91,8 @@ impl Objects {
     /// Whether the server would take an object, as far as it can tell without it.
     pub async fn rehearse(&self, object: &Object) -> Result<(), ApiFailure> {
         let params = PatchParams::apply(MANAGER).force().dry_run();
-        let (api, patch) = (self.api(object), Patch::Apply(object.value()));
-        within(self.write, api.patch(&object.id().name, &params, &patch)).await.map(drop)
+        let (id, api, patch) = (object.id(), self.api(object), Patch::Apply(object.value()));
+        within(self.write, || api.patch(&id.name, &params, &patch)).await.map(drop)
     }
 
     /// Creates an object unless there is one of its name, which then stays as it is.
@@ -102,7 +103,8 @@ impl Objects {
         let dynamic: DynamicObject =
             serde_json::from_value(object.value().clone()).map_err(|error| unreadable(&error))?;
         let params = kube::api::PostParams { field_manager: Some(MANAGER.into()), ..Default::default() };
-        match within(self.write, self.api(object).create(&params, &dynamic)).await {
+        let api = self.api(object);
+        match within(self.write, || api.create(&params, &dynamic)).await {
             Ok(_) => Ok(Change::Created),
             // Another run was faster.
             Err(ApiFailure::Answered { reason, .. }) if reason == "AlreadyExists" => Ok(Change::Unchanged),
@@ -115,14 +117,14 @@ impl Objects {
         let id = object.id();
         let params = PatchParams { field_manager: Some(MANAGER.into()), ..PatchParams::default() };
         let (api, patch) = (self.api(object), Patch::Merge(patch));
-        Ok(found(within(self.write, api.patch(&id.name, &params, &patch)).await)?.is_some())
+        Ok(found(within(self.write, || api.patch(&id.name, &params, &patch)).await)?.is_some())
     }
 
     /// Deletes an object, its dependents in the background. `false` where there is none.
     pub async fn delete(&self, object: &Object) -> Result<bool, ApiFailure> {
         let id = object.id();
         let (api, params) = (self.api(object), DeleteParams::background());
-        Ok(found(within(self.write, api.delete(&id.name, &params)).await)?.is_some())
+        Ok(found(within(self.write, || api.delete(&id.name, &params)).await)?.is_some())
     }
 
     /// All objects of a kind, in one namespace or in all; none where the cluster does not have the kind.
@@ -139,7 +141,7 @@ impl Objects {
             None => Api::all_with(self.client.clone(), &resource),
         };
         let params = ListParams::default().labels(selector);
-        let listed = found(within(self.read, api.list(&params)).await)?;
+        let listed = found(within(self.read, || api.list(&params)).await)?;
         let items = listed.map(|list| list.items).unwrap_or_default();
         items
             .into_iter()
@@ -196,17 +198,35 @@ fn failure_of(error: &kube::Error) -> ApiFailure {
 }
 
 /// The answer to one request, or that there is none in time: a server may accept a connection and then say nothing.
-async fn within<T>(
+///
+/// One that is busy is asked again as long as there is time, as client-go does: it says so of a kind that it has only just
+/// learned, too.
+async fn within<T, R: Future<Output = Result<T, kube::Error>>>(
     limit: Duration,
-    request: impl Future<Output = Result<T, kube::Error>>,
+    request: impl Fn() -> R,
 ) -> Result<T, ApiFailure> {
-    match timeout(limit, request).await {
-        Ok(answer) => answer.map_err(|error| failure_of(&error)),
-        Err(_) => Err(ApiFailure::Unavailable {
-            message: format!("no answer within {}s", limit.as_secs()),
-            retry_after: None,
-        }),
+    let start = Instant::now();
+    loop {
+        let Ok(answer) = timeout(limit.saturating_sub(start.elapsed()), request()).await else {
+            let message = format!("no answer within {}s", limit.as_secs());
+            return Err(ApiFailure::Unavailable { message, retry_after: None });
+        };
+        let error = match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let Some(delay) = busy(&error).filter(|delay| start.elapsed() + *delay < limit) else {
+            return Err(failure_of(&error));
+        };
+        sleep(delay).await;
     }
+}
+
+/// When a server that is busy wants to be asked again.
+fn busy(error: &kube::Error) -> Option<Duration> {
+    let kube::Error::Api(status) = error else { return None };
+    let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+    (status.code == 429).then(|| Duration::from_secs(asked.max(1).into()))
 }
 
 fn found<T>(result: Result<T, ApiFailure>) -> Result<Option<T>, ApiFailure> {
@@ -228,6 +248,8 @@ fn unreadable(error: &impl fmt::Display) -> ApiFailure {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use kube::client::Body;
 
     use super::*;
@@ -265,6 +287,29 @@ mod tests {
                 other => unreachable!("{request}: {other:?}"),
             };
             assert!(message.starts_with("no answer within "), "{request}: {message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_busy_server_is_asked_again_while_there_is_time() {
+        for (limit, is_answered) in [(30, true), (1, false)] {
+            let refused = std::sync::Arc::new(AtomicBool::new(false));
+            let service = tower::service_fn(move |_: http::Request<Body>| {
+                let (code, body) = if refused.swap(true, Ordering::Relaxed) {
+                    (200, r#"{"kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": []}"#)
+                } else {
+                    let body = r#"{"kind": "Status", "code": 429, "status": "Failure", "reason": "TooManyRequests",
+                        "message": "storage is (re)initializing", "details": {"retryAfterSeconds": 1}}"#;
+                    (429, body)
+                };
+                let answer =
+                    http::Response::builder().status(code).body(Body::from(body.as_bytes().to_vec()));
+                std::future::ready(answer)
+            });
+            let limit = Duration::from_secs(limit);
+            let objects = Objects { client: kube::Client::new(service, "n"), read: limit, write: limit };
+            let listed = objects.list("v1", "Secret", None, "").await;
+            assert_eq!(listed.is_ok(), is_answered, "within {limit:?}: {listed:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use super::site::{PATH, Site, ended, killed_at};
+use super::site::{PATH, Site, done, ended, killed_at};
 
 fn api(client: &kube::Client, group: &str, version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
     let gvk = GroupVersionKind::gvk(group, version, kind);
@@ -19,8 +19,7 @@ fn api(client: &kube::Client, group: &str, version: &str, kind: &str, plural: &s
 #[tokio::test(flavor = "multi_thread")]
 async fn the_kinds_serve_every_version_without_loss() {
     let site = Site::new().await;
-    let run = ended(site.lockgate(&["install"])).await;
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    done(site.lockgate(&["install"])).await;
     let again = ended(site.lockgate(&["install"])).await;
     assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
     for command in ["install", "uninstall"] {
@@ -158,8 +157,7 @@ async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
     assert!(text().contains("compare with what the server's owner publishes: ed25519 SHA256:"), "{}", text());
     drop(agent);
 
-    let run = ended(site.lockgate(&["uninstall"])).await;
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    done(site.lockgate(&["uninstall"])).await;
     let maps = site.all("v1", "ConfigMap", "configmaps").await;
     let kept = |name: &str| maps.iter().any(|map| map["metadata"]["name"] == name);
     assert!(kept("base") && kept("apps"), "the workloads are gone");
@@ -173,8 +171,7 @@ async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
     .await
     .unwrap();
     assert_eq!(site.secrets().await.len(), 1);
-    let again = ended(site.lockgate(&["uninstall"])).await;
-    assert_eq!(again.code, 0, "{}", again.stderr);
+    let again = done(site.lockgate(&["uninstall"])).await;
     assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
 }
 
@@ -186,7 +183,7 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
         site.all("v1", "ConfigMap", "configmaps").await.iter().any(|map| map["metadata"]["name"] == name)
     };
     let (_, _agent) = site.with_agent(site.bootstrap(&[]), &[]).await;
-    assert_eq!(ended(site.lockgate(&["uninstall"])).await.code, 0);
+    done(site.lockgate(&["uninstall"])).await;
     assert!(has("base").await && has("apps").await, "the workloads are gone");
     let leases = site.all("coordination.k8s.io/v1", "Lease", "leases").await;
     let is_ours = |lease: &&Value| lease["metadata"]["namespace"] == "flux-system";
@@ -194,8 +191,7 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
 
     let (_, _agent) = site.with_agent(site.bootstrap(&[]), &[]).await;
     assert_eq!(site.hub.keys().len(), 1, "the key of the Secret that was left is used again");
-    let run = ended(site.lockgate(&["uninstall", "--purge"])).await;
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let run = done(site.lockgate(&["uninstall", "--purge"])).await;
     let key = &site.hub.keys()[0].title;
     let told = format!("the deploy key \"{key}\" stays registered at ssh://");
     assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
@@ -203,8 +199,7 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     assert!(site.secrets().await.is_empty());
 
     // The namespace is still on its way out.
-    let run = ended(site.lockgate(&["install"])).await;
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let run = done(site.lockgate(&["install"])).await;
     assert!(run.stderr.contains("waiting") && run.stderr.contains("Namespace/flux-system is being deleted"));
 }
 
@@ -228,10 +223,9 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
         }))
         .await;
     }
-    assert_eq!(ended(site.lockgate(&["uninstall"])).await.code, 0);
+    done(site.lockgate(&["uninstall"])).await;
     assert_eq!(site.secrets().await.len(), 4);
-    let run = ended(site.lockgate(&["uninstall", "--purge"])).await;
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let run = done(site.lockgate(&["uninstall", "--purge"])).await;
     let key = &site.hub.keys()[0].title;
     let told = format!("the deploy key \"{key}\" stays registered where it was let in until");
     assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
@@ -245,7 +239,7 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kinds_that_are_still_on_their_way_out_are_waited_for() {
     let site = Site::new().await;
-    assert_eq!(ended(site.lockgate(&["install"])).await.code, 0);
+    done(site.lockgate(&["install"])).await;
     let gvk = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
     let resource = ApiResource::from_gvk(&gvk);
     let crds: Api<DynamicObject> = Api::all_with(site.plane.client().await.unwrap(), &resource);
@@ -255,7 +249,7 @@ async fn kinds_that_are_still_on_their_way_out_are_waited_for() {
         crds.patch(name, &PatchParams::default(), &patch).await.unwrap();
     };
     held(json!(["example.org/hold"])).await;
-    assert_eq!(ended(site.lockgate(&["uninstall"])).await.code, 0);
+    done(site.lockgate(&["uninstall"])).await;
     let mut child = site.lockgate(&["install"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut told = Vec::new();
@@ -286,8 +280,7 @@ async fn an_export_asks_nobody() {
         "gitops",
     ]);
     command.env("KUBECONFIG", "/nonexistent").env_remove("GITHUB_TOKEN");
-    let run = ended(command).await;
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let run = done(command).await;
     assert_eq!(run.stderr, "");
     let documents =
         lockgate::model::yaml::documents(&run.stdout, lockgate::model::yaml::Dialect::V2).unwrap();

@@ -6,7 +6,7 @@ use harness::{Fault, Token};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
-use super::site::{LIMIT, Site, TOKEN, ended, killed_at, kustomization};
+use super::site::{LIMIT, Site, TOKEN, done, ended, killed_at, kustomization};
 
 const REPO: (&str, &str) = ("GET", "/repos/barolab/foobar-infra");
 const LIST: (&str, &str) = ("GET", "/repos/barolab/foobar-infra/keys");
@@ -131,7 +131,7 @@ async fn missing_rights_and_folders_are_told_together() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_exists_is_turned_elsewhere_only_when_asked() {
     let site = Site::new().await;
-    assert_eq!(ended(site.lockgate(&["install"])).await.code, 0);
+    done(site.lockgate(&["install"])).await;
     let url = "ssh://git@git.example.com/acme/other";
     site.create(json!({
         "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
@@ -237,7 +237,7 @@ async fn what_others_left_is_not_run_over() {
 
 /// Flux and lockgate have the same kinds: whoever goes back to Flux keeps them and their objects.
 async fn what_flux_needs_is_left_to_it(site: &Site) {
-    assert_eq!(ended(site.lockgate(&["install", "--adopt"])).await.code, 0);
+    done(site.lockgate(&["install", "--adopt"])).await;
     let mut value: Value = serde_json::from_str(&kustomization("kept", &[])).unwrap();
     value["spec"]["suspend"] = false.into();
     site.create(value).await;
@@ -248,8 +248,7 @@ async fn what_flux_needs_is_left_to_it(site: &Site) {
         "{}",
         run.stderr
     );
-    let run = ended(site.lockgate(&["uninstall"])).await;
-    assert_eq!(run.code, 0, "{}", run.stderr);
+    let run = done(site.lockgate(&["uninstall"])).await;
     assert!(run.stderr.contains("are left to Flux: flux-system/kustomize-controller"), "{}", run.stderr);
     let left = site.all("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations").await;
     assert_eq!((left.len(), &left[0]["spec"]["suspend"]), (1, &json!(false)));

@@ -213,6 +213,13 @@ impl Agent {
     }
 }
 
+/// Runs a command to its end, which must be a good one.
+pub(crate) async fn done(command: Command) -> Ended {
+    let run = ended(command).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    run
+}
+
 /// Runs a command to its end.
 pub(crate) async fn ended(mut command: Command) -> Ended {
     let output = tokio::time::timeout(LIMIT, command.output()).await;
