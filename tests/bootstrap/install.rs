@@ -157,7 +157,13 @@ async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
     assert!(text().contains("compare with what the server's owner publishes: ed25519 SHA256:"), "{}", text());
     drop(agent);
 
+    let leases = async || {
+        let leases = site.all("coordination.k8s.io/v1", "Lease", "leases").await;
+        leases.iter().filter(|lease| lease["metadata"]["namespace"] == "flux-system").count()
+    };
+    assert_eq!(leases().await, 1);
     done(site.lockgate(&["uninstall"])).await;
+    assert_eq!(leases().await, 0, "the agent's lease is left");
     let maps = site.all("v1", "ConfigMap", "configmaps").await;
     let kept = |name: &str| maps.iter().any(|map| map["metadata"]["name"] == name);
     assert!(kept("base") && kept("apps"), "the workloads are gone");
@@ -185,9 +191,6 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     let (_, _agent) = site.with_agent(site.bootstrap(&[]), &[]).await;
     done(site.lockgate(&["uninstall"])).await;
     assert!(has("base").await && has("apps").await, "the workloads are gone");
-    let leases = site.all("coordination.k8s.io/v1", "Lease", "leases").await;
-    let is_ours = |lease: &&Value| lease["metadata"]["namespace"] == "flux-system";
-    assert_eq!(leases.iter().find(is_ours), None, "the agent's lease is left");
 
     let (_, _agent) = site.with_agent(site.bootstrap(&[]), &[]).await;
     assert_eq!(site.hub.keys().len(), 1, "the key of the Secret that was left is used again");
@@ -197,10 +200,6 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
     assert!(!has("base").await && !has("apps").await, "the workloads are left");
     assert!(site.secrets().await.is_empty());
-
-    // The namespace is still on its way out.
-    let run = done(site.lockgate(&["install"])).await;
-    assert!(run.stderr.contains("waiting") && run.stderr.contains("Namespace/flux-system is being deleted"));
 }
 
 /// A removal that was cut off, or left the Secrets, has taken the sources already: the key is found without them.
@@ -237,31 +236,42 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
 
 /// Whoever installs again at once waits until what was removed is gone.
 #[tokio::test(flavor = "multi_thread")]
-async fn kinds_that_are_still_on_their_way_out_are_waited_for() {
+async fn what_is_still_on_its_way_out_is_waited_for() {
     let site = Site::new().await;
     done(site.lockgate(&["install"])).await;
-    let gvk = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
-    let resource = ApiResource::from_gvk(&gvk);
-    let crds: Api<DynamicObject> = Api::all_with(site.plane.client().await.unwrap(), &resource);
-    let name = "gitrepositories.source.toolkit.fluxcd.io";
-    let held = async |finalizers: Value| {
-        let patch = Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
-        crds.patch(name, &PatchParams::default(), &patch).await.unwrap();
+    let client = site.plane.client().await.unwrap();
+    let of_cluster = |group: &str, kind: &str| -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+        Api::all_with(client.clone(), &resource)
     };
-    held(json!(["example.org/hold"])).await;
-    done(site.lockgate(&["uninstall"])).await;
+    let crds = of_cluster("apiextensions.k8s.io", "CustomResourceDefinition");
+    let leaving =
+        [(crds, "gitrepositories.source.toolkit.fluxcd.io"), (of_cluster("", "Namespace"), "flux-system")];
+    let hold = async |(api, name): &(Api<DynamicObject>, &str), finalizers: Value| {
+        let patch = Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
+        api.patch(name, &PatchParams::default(), &patch).await.unwrap();
+    };
+    for leaving in &leaving {
+        hold(leaving, json!(["example.org/hold"])).await;
+    }
+    done(site.lockgate(&["uninstall", "--purge"])).await;
     let mut child = site.lockgate(&["install"]).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let mut told = Vec::new();
+    let (mut told, mut waits) = (Vec::new(), 0);
     while let Some(line) = lines.next_line().await.unwrap() {
-        if line.contains(&format!("CustomResourceDefinition/{name} is being deleted")) {
-            held(json!([])).await;
+        for leaving in &leaving {
+            if line.contains("waiting") && line.contains(&format!("/{} is being deleted", leaving.1)) {
+                hold(leaving, json!([])).await;
+                waits += 1;
+            }
         }
         told.push(line);
     }
     assert!(child.wait().await.unwrap().success(), "{told:#?}");
-    assert!(told.iter().any(|line| line.contains("is being deleted")), "{told:#?}");
-    assert!(crds.get(name).await.unwrap().metadata.deletion_timestamp.is_none());
+    assert_eq!(waits, 2, "{told:#?}");
+    for (api, name) in &leaving {
+        assert!(api.get(name).await.unwrap().metadata.deletion_timestamp.is_none(), "{name}");
+    }
 }
 
 /// What is exported is what would be applied, and needs neither cluster nor host.
