@@ -194,6 +194,19 @@ fn a_region_is_built_whole_in_order() {
 }
 
 #[test]
+fn a_file_and_the_links_to_it_are_built_once() {
+    let repository = repository();
+    let root = repository.path();
+    for (link, target) in [("a.yaml", "map.yaml"), ("y.yaml", "../app/deployment.yaml"), ("z.yaml", "y.yaml")]
+    {
+        std::os::unix::fs::symlink(target, root.join("base").join(link)).unwrap();
+    }
+    let run = lockgate(root, &["build", "--recursive", "--kustomization", "base", "west"], "");
+    let built: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("# Source: base/")).collect();
+    assert_eq!(built, ["# Source: base/map.yaml", "# Source: base/y.yaml"], "{}", run.stderr);
+}
+
+#[test]
 fn what_is_wrong_names_object_file_and_cure() {
     let repository = repository();
     let root = repository.path();

@@ -1,6 +1,6 @@
 //! What Flux adds: a kustomization where there is none, and the fields of the Kustomization object laid over it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -118,6 +118,7 @@ pub(crate) fn load<'t, 'b>(
 fn generate(loader: &Loader<'_>) -> Result<Kustomization> {
     let mut resources = Vec::new();
     walk(loader, "", 0, &mut resources)?;
+    drop_twins(loader, &mut resources);
     let mut kustomization = Kustomization { resources, ..Kustomization::default() };
     if kustomization.resources.is_empty() {
         kustomization.namespace = "_placeholder".into();
@@ -155,6 +156,22 @@ fn walk(loader: &Loader<'_>, folder: &str, depth: usize, resources: &mut Vec<Str
         }
     }
     Ok(())
+}
+
+/// Of several paths to one file keeps that without symbolic links, or else the first. Flux keeps links out of what it
+/// builds, and so a file with a link beside it is applied once.
+fn drop_twins(loader: &Loader<'_>, resources: &mut Vec<String>) {
+    let mut kept = BTreeMap::new();
+    for path in &*resources {
+        let at = tree::join(loader.root(), path);
+        // What leads nowhere, or out, is told where it is read.
+        let real = loader.reader().canonical(&at).unwrap_or_else(|_| at.clone());
+        if real == at || !kept.contains_key(&real) {
+            kept.insert(real, path.clone());
+        }
+    }
+    let kept: BTreeSet<String> = kept.into_values().collect();
+    resources.retain(|path| kept.contains(path));
 }
 
 /// Whether Flux takes a file for YAML: it looks at the letters as they are.
