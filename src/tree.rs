@@ -371,7 +371,7 @@ pub fn resolve(base: &str, relative: &str) -> Result<String, TreeError> {
     Ok(parts.join("/"))
 }
 
-/// An absolute path without its slash at the end, dots and what they take back. Above the topmost folder is that folder.
+/// An absolute path made normal as text: no `.`, `..` or slash at the end; what is above `/` is `/`.
 fn normal_absolute(path: &str) -> String {
     let mut normal = String::with_capacity(path.len());
     for part in path.split('/') {

@@ -15,7 +15,7 @@ use super::{Shared, fetch};
 use crate::api::{GitRepository, Kind as _, Kustomization};
 use crate::cluster::Change;
 use crate::model::{Key, ObjectId};
-use crate::queue::{Command, Event, Limits, Queue, RunId};
+use crate::queue::{Command, Event, Limits, Next, Queue, RunId};
 use crate::verdict;
 
 /// How long what is under way may take to end when the process is told to.
@@ -60,7 +60,7 @@ pub(super) async fn drive(
                 Some(notice) => drive.notice(notice),
                 None => return,
             },
-            Some(change) = changes.recv() => drive.change(change),
+            Some(change) = changes.recv() => Some(drive.change(change)),
             () = sleep_until(due) => Some(Event::Tick),
             Some(_) = drive.runs.join_next() => None,
             _ = stop.changed() => None,
@@ -85,6 +85,12 @@ fn departed<'a>(event: &'a Event, world: &World) -> Option<(&'static str, &'a Ke
         }
         _ => None,
     }
+}
+
+/// How a run ends: with `lost` where it panics outside of what tells a panic on its object, so that it is begun again.
+async fn ended(work: impl Future<Output = Event>, lost: Event) -> Event {
+    use futures::FutureExt as _;
+    std::panic::AssertUnwindSafe(work).catch_unwind().await.unwrap_or(lost)
 }
 
 async fn sleep_until(due: Option<Instant>) {
@@ -127,18 +133,17 @@ impl Drive {
         }
     }
 
-    fn change(&mut self, change: Change) -> Option<Event> {
+    fn change(&mut self, change: Change) -> Event {
         let (id, owner, by) = match change {
             Change::Gone { id, owner } => (id, owner, None),
-            Change::Changed { id, owner, drifted: true, by, .. } => (id, owner, by),
-            Change::Changed { drifted: false, .. } => return None,
+            Change::Drifted { id, owner, by } => (id, owner, by),
         };
         let key = Key::new(owner.namespace, owner.name);
         let (kind, name, namespace) = (Kustomization::KIND, &key.name, &key.namespace);
         tracing::info!(kind, name, namespace, object = %id.subject(), by = by.as_deref(), "drifted");
         self.shared.metrics.drifted();
         self.shared.world.drifted(&key, &id, by);
-        Some(Event::Drifted(key, id))
+        Event::Drifted(key, id)
     }
 
     fn handle(&mut self, event: Event) {
@@ -148,11 +153,10 @@ impl Drive {
                 Command::Reconcile { key, run, causes } => {
                     let (sender, cancel) = watch::channel(false);
                     self.cancels.insert(run, sender);
-                    let shared = Arc::clone(&self.shared);
-                    self.runs.spawn(async move {
-                        let event = reconcile(Arc::clone(&shared), Order { key, run, causes, cancel }).await;
-                        shared.tell(event);
-                    });
+                    let (ready, news, next) = (false, false, Next::Backoff);
+                    let lost = Event::Finished { key: key.clone(), run, ready, news, next };
+                    let order = Order { key, run, causes, cancel };
+                    self.spawn(reconcile(Arc::clone(&self.shared), order), lost);
                 }
                 Command::Cancel(run) => {
                     if let Some(cancel) = self.cancels.get(&run) {
@@ -160,16 +164,19 @@ impl Drive {
                     }
                 }
                 Command::Fetch { source, run } => {
-                    let shared = Arc::clone(&self.shared);
-                    self.runs.spawn(async move {
-                        let event = fetch::fetch(Arc::clone(&shared), source, run).await;
-                        shared.tell(event);
-                    });
+                    let (revision, next) = (None, Next::Backoff);
+                    let lost = Event::Fetched { source: source.clone(), run, revision, next };
+                    self.spawn(fetch::fetch(Arc::clone(&self.shared), source, run), lost);
                 }
                 Command::ReportFight(key, object) => self.report_fight(&key, &object),
             }
         }
         self.shared.metrics.waits(self.queue.waiting());
+    }
+
+    fn spawn(&mut self, work: impl Future<Output = Event> + Send + 'static, lost: Event) {
+        let shared = Arc::clone(&self.shared);
+        self.runs.spawn(async move { shared.tell(ended(work, lost).await) });
     }
 
     fn report_fight(&mut self, key: &Key, object: &ObjectId) {
@@ -205,7 +212,16 @@ mod tests {
     use super::*;
     use crate::agent::world::Seen;
     use crate::model::Object;
-    use crate::queue::Next;
+
+    #[tokio::test]
+    async fn a_run_that_panics_still_ends() {
+        let end = |next| Event::Fetched { source: Key::new("n", "s"), run: 7, revision: None, next };
+        assert_eq!(
+            ended(async { panic!("where nothing tells it") }, end(Next::Backoff)).await,
+            end(Next::Backoff)
+        );
+        assert_eq!(ended(async { end(Next::Changed) }, end(Next::Backoff)).await, end(Next::Changed));
+    }
 
     #[test]
     fn the_metrics_of_both_kinds_go_with_the_object_or_with_its_last_run() {

@@ -14,6 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::api::keys;
 
@@ -31,30 +32,38 @@ const REQUEST: Duration = Duration::from_secs(4);
 const HOLDER: &str = "lockgate.dev/holder";
 
 /// Tells whether this process may write now. Clones share the answer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Fence {
-    start: Instant,
-    /// Milliseconds after `start` until which writing is allowed.
+    /// Until when writing is allowed, in milliseconds since the machine was started.
     until: Arc<AtomicU64>,
 }
 
 impl Fence {
-    fn closed() -> Self {
-        Self { start: Instant::now(), until: Arc::default() }
-    }
-
     /// Whether writing is allowed now.
     pub(super) fn is_open(&self) -> bool {
-        millis(self.start.elapsed()) < self.until.load(Ordering::Acquire)
+        millis(uptime()) < self.until.load(Ordering::Acquire)
     }
 
-    fn open_until(&self, moment: Instant) {
-        self.until.store(millis(moment.saturating_duration_since(self.start)), Ordering::Release);
+    /// `moment` is reckoned as [`uptime`] is.
+    fn open_until(&self, moment: Duration) {
+        self.until.store(millis(moment), Ordering::Release);
     }
 
     fn close(&self) {
         self.until.store(0, Ordering::Release);
     }
+}
+
+/// A clock that goes on while the machine is suspended, as the lease does; Linux's [`Instant`] does not.
+#[cfg(target_os = "linux")]
+const CLOCK: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const CLOCK: ClockId = ClockId::Monotonic;
+
+/// The time since the machine was started.
+fn uptime() -> Duration {
+    // A time that cannot be is after the end of any lease.
+    Duration::try_from(clock_gettime(CLOCK)).unwrap_or(Duration::MAX)
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -99,8 +108,8 @@ pub(super) struct Leadership {
 
 /// What a look at the lease found.
 enum Look {
-    /// It is ours until the moment, which is reckoned from before the request.
-    Ours(Instant),
+    /// It is ours until that [`uptime`], which is reckoned from before the request.
+    Ours(Duration),
     /// It is another's.
     Theirs { holder: String, renewed: Option<MicroTime> },
 }
@@ -128,7 +137,7 @@ impl Leadership {
             leases: Api::namespaced(client.clone(), namespace),
             pods: Api::namespaced(client, namespace),
             holder,
-            fence: Fence::closed(),
+            fence: Fence::default(),
         }
     }
 
@@ -214,7 +223,7 @@ impl Leadership {
 
     /// Looks at the lease, and takes or renews it where that is allowed. `seen` is what a standby saw of it last.
     async fn look(&self, seen: Option<&Sight>) -> Result<Look, kube::Error> {
-        let until = Instant::now() + DURATION.saturating_sub(MARGIN);
+        let until = uptime().saturating_add(DURATION.saturating_sub(MARGIN));
         let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
             let mut lease = Lease {
                 metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
@@ -340,13 +349,13 @@ mod tests {
 
     #[test]
     fn a_fence_closes_by_itself() {
-        let fence = Fence::closed();
+        let fence = Fence::default();
         assert!(!fence.is_open());
-        fence.open_until(Instant::now() + Duration::from_mins(1));
+        fence.open_until(uptime() + Duration::from_mins(1));
         assert!(fence.is_open() && fence.clone().is_open());
-        fence.open_until(Instant::now());
+        fence.open_until(uptime());
         assert!(!fence.is_open(), "its time is up");
-        fence.open_until(Instant::now() + Duration::from_mins(1));
+        fence.open_until(uptime() + Duration::from_mins(1));
         fence.close();
         assert!(!fence.is_open());
     }

@@ -169,7 +169,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
             _ = stopped.wait_for(|stop| *stop) => break,
         }
         metrics.leads(true);
-        lead(&config, &leadership, &metrics, &state, stop.clone()).await?;
+        lead(&config, &leadership, &metrics, &state, stop.clone()).await;
         metrics.leads(false);
         state.stands_by();
     }
@@ -185,7 +185,7 @@ async fn lead(
     metrics: &Arc<Metrics>,
     state: &Arc<State>,
     stop: channel::Receiver<bool>,
-) -> Result<(), AgentError> {
+) {
     let fence = leadership.fence();
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
@@ -225,7 +225,6 @@ async fn lead(
         // It ends when all that hand events over have ended.
         () = inbox.deliver(write) => {}
     }
-    Ok(())
 }
 
 /// Becomes true when the process is told to end.

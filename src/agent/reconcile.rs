@@ -227,7 +227,7 @@ impl Journal for Log<'_> {
         let Some(Seen::Sound(now)) = self.shared.world.kustomization(key) else { return };
         let subject = Subject::of::<Kustomization>(key, &self.kustomization.metadata);
         let status = verdict::waiting(&self.context(&now.status), &objects);
-        // Boxed, as the wait that it stands beside is one of a thousand.
+        // Boxed: a thousand waits may hold this future, and few get here.
         if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
             tracing::debug!(name = key.name, namespace = key.namespace, %error, "what is waited for could not be told");
         }

@@ -60,7 +60,7 @@ impl ReportError {
     }
 }
 
-/// Writes about one kind of object.
+/// Writes statuses, finalizers and events of the agent's own kinds.
 #[derive(Clone)]
 pub(super) struct Reporter {
     client: Client,

@@ -16,6 +16,8 @@ const NETWORK_POLICY: &str = include_str!("../../bootstrap/network-policy.yaml")
 const DEPLOYMENT: &str = include_str!("../../bootstrap/deployment.yaml");
 const SYNC: &str = include_str!("../../bootstrap/sync.yaml");
 
+/// Selects the agent's Deployments and pods.
+pub const AGENT: &str = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
 const VERSION: &str = "app.kubernetes.io/version";
 
 /// What may differ between two installations.

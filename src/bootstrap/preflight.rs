@@ -104,8 +104,7 @@ async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Pr
 /// An agent in another namespace: two would undo each other's work. Whoever may not list Deployments cannot be told; any
 /// other failure is a problem of its own, since the next request would only run into it again.
 pub async fn elsewhere(objects: &Objects, namespace: &str) -> Option<Problem> {
-    let selector = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
-    let agents = match objects.list("apps/v1", "Deployment", None, selector).await {
+    let agents = match objects.list("apps/v1", "Deployment", None, manifests::AGENT).await {
         Ok(agents) => agents,
         Err(ApiFailure::Answered { code: 403, .. }) => return None,
         Err(failure) => return Some(Problem::cluster("Deployments", failure)),
@@ -163,7 +162,8 @@ pub async fn repository(
             return Err(problems);
         }
         Ok(None) => {
-            problems.push(Problem::NoBranch { branch: branch.into(), default: facts.default_branch });
+            let known = format!("the default branch is '{}'", facts.default_branch);
+            problems.push(Problem::NoBranch { branch: branch.into(), known });
             return Err(problems);
         }
         Err(error) => {

@@ -55,12 +55,12 @@ pub enum Problem {
         repository: String,
     },
     /// There is no such branch.
-    #[error("the branch '{branch}' does not exist; the default branch is '{default}'")]
+    #[error("the branch '{branch}' does not exist; {known}")]
     NoBranch {
         /// As asked for.
         branch: String,
-        /// The default branch, or the branches that exist.
-        default: String,
+        /// What is known of the branches that exist, as the end of a sentence.
+        known: String,
     },
     /// There is no commit.
     #[error("the repository is empty: it has no branch '{0}' yet")]

@@ -340,8 +340,14 @@ async fn admitted(
     let branches = wait::let_in(plan.timeout, ADMISSION_POLL, ask, tell).await;
     let branches = branches.map_err(|error| failed(error.into()))?;
     let Some((_, commit)) = branches.iter().find(|(name, _)| *name == plan.branch) else {
-        let known: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).take(5).collect();
-        return Err(failed(Problem::NoBranch { branch: plan.branch.clone(), default: known.join("', '") }));
+        let branch = plan.branch.clone();
+        let names: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).take(5).collect();
+        let known = format!("among those that do are '{}'", names.join("', '"));
+        return Err(failed(if names.is_empty() {
+            Problem::Empty(branch)
+        } else {
+            Problem::NoBranch { branch, known }
+        }));
     };
     let commit = commit.get(..7).unwrap_or(commit);
     let detail =

@@ -163,8 +163,7 @@ async fn remove_agent(
 async fn stopped(objects: &Objects, removal: &Removal, progress: &mut Progress<'_>) -> Result<(), Failure> {
     let began = Instant::now();
     loop {
-        let selector = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
-        let pods = objects.list("v1", "Pod", Some(&removal.namespace), selector).await;
+        let pods = objects.list("v1", "Pod", Some(&removal.namespace), manifests::AGENT).await;
         let pods = pods.map_err(|failure| at("agent")(Problem::cluster("pods", failure)))?;
         let Some(pod) = pods.first() else { return Ok(()) };
         if began.elapsed() >= removal.timeout {
@@ -250,7 +249,8 @@ async fn remove_secrets(
         |failure| at("namespace")(Problem::cluster(format!("namespace {}", removal.namespace), failure));
     let mut count = 0;
     for secret in secrets {
-        count += usize::from(objects.delete(secret).await.map_err(failed)?);
+        let told = |failure| at("namespace")(Problem::cluster(secret.id().subject(), failure));
+        count += usize::from(objects.delete(secret).await.map_err(told)?);
     }
     let namespaces = objects.list("v1", "Namespace", None, OURS).await.map_err(failed)?;
     for namespace in namespaces.iter().filter(|object| object.id().name == removal.namespace) {

@@ -236,9 +236,8 @@ pub async fn synced(
             progress.tell(event);
         }
         if overview.is_ready() && !overview.kustomizations.is_empty() {
-            let took = patience.began;
             let count = overview.kustomizations.len();
-            progress.done("sync", took, format!("{count} Kustomizations ready"), None);
+            progress.done("sync", patience.began, format!("{count} Kustomizations ready"), None);
             if let Some(note) = paused(&overview) {
                 progress.tell(Event::Note(note));
             }

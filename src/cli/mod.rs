@@ -55,36 +55,27 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match &cli.command {
+    let result = match cli.command {
         // The agent makes a runtime of its own, before which the process must not have threads.
-        Command::Agent(arguments) => return agent::run(arguments).unwrap_or_else(|error| error.report()),
+        Command::Agent(arguments) => agent::run(&arguments),
         // A build is over before a runtime has started.
-        Command::Build(arguments) => return build::run(arguments).unwrap_or_else(|error| error.report()),
-        _ => {}
-    }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return Error::failed(format!("the runtime does not start: {error}")).report(),
+        Command::Build(arguments) => build::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
+        Command::Bootstrap(arguments) => in_runtime(bootstrap::run(*arguments)),
+        Command::Install(arguments) => in_runtime(install::run(arguments)),
+        Command::Uninstall(arguments) => in_runtime(uninstall::run(arguments)),
+        Command::Status(arguments) => in_runtime(async move { status::run(&arguments).await }),
     };
-    let result = runtime.block_on(run(cli.command));
-    // A thread that waits for a host that does not answer must not hold up the end.
-    runtime.shutdown_background();
-    match result {
-        Ok(code) => code,
-        Err(error) => error.report(),
-    }
+    result.unwrap_or_else(|error| error.report())
 }
 
-async fn run(command: Command) -> Result<ExitCode, Error> {
-    match command {
-        Command::Agent(arguments) => agent::run(&arguments),
-        Command::Bootstrap(arguments) => bootstrap::run(*arguments).await,
-        Command::Build(arguments) => build::run(&arguments),
-        Command::Install(arguments) => install::run(arguments).await,
-        Command::Uninstall(arguments) => uninstall::run(arguments).await,
-        Command::Status(arguments) => status::run(&arguments).await,
-        Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
-    }
+fn in_runtime(command: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
+    let result = runtime.block_on(command);
+    // A thread that waits for a host that does not answer must not hold up the end.
+    runtime.shutdown_background();
+    result
 }
 
 #[cfg(test)]

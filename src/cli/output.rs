@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use crate::bootstrap::problem::{Class, Failure};
-use crate::pipeline::ports::ApiFailure;
 
 /// Writes data. Whoever reads it may stop reading: that is no failure.
 pub(super) fn write(text: &str) -> Result<(), Error> {
@@ -118,12 +117,6 @@ impl From<io::Error> for Error {
     }
 }
 
-impl From<ApiFailure> for Error {
-    fn from(failure: ApiFailure) -> Self {
-        Self::unreachable(failure.to_string())
-    }
-}
-
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let messages =
@@ -159,7 +152,10 @@ mod tests {
 
     #[test]
     fn the_gravest_problem_decides_and_each_fix_stands_once() {
-        let branch = |name: &str| Problem::NoBranch { branch: name.into(), default: "main".into() };
+        let branch = |name: &str| Problem::NoBranch {
+            branch: name.into(),
+            known: "the default branch is 'main'".into(),
+        };
         let unavailable = GitHubError::Unavailable { request: "GET /meta".into(), status: 502 };
         let unreachable = Problem::github(unavailable, "o/r");
         let secret = Problem::Secret { name: "n/s".into(), reason: "x".into() };

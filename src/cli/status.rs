@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::output::{self, Error};
 use super::shared::ClusterArguments;
 use crate::api::{GitRepository, Kind, Kustomization, keys};
+use crate::bootstrap::manifests;
 use crate::bootstrap::objects::Objects;
 use crate::model::{ConditionStatus, Object, Timestamp, yaml};
 use crate::overview::{End, Key, Overview, Row, Source, State};
@@ -93,8 +94,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 /// An agent that is installed and does not run: then all that is shown is as it was when it last did. Whoever may not look
 /// at Deployments is not told.
 async fn idle_agent(objects: &Objects) -> Option<String> {
-    let selector = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
-    let agents = objects.list("apps/v1", "Deployment", None, selector).await.ok()?;
+    let agents = objects.list("apps/v1", "Deployment", None, manifests::AGENT).await.ok()?;
     let available =
         |agent: &&Object| agent.pointer("/status/availableReplicas").and_then(Value::as_i64).unwrap_or(0) > 0;
     let idle = agents.iter().find(|agent| !available(agent))?.id().subject();
@@ -307,7 +307,7 @@ fn plain(header: &[&str]) -> Table {
     table
 }
 
-/// The table without the spaces that end its lines, and without columns that stayed empty.
+/// The table without the spaces that end its lines.
 fn trimmed(table: &Table) -> String {
     let text = table.to_string();
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"

@@ -79,20 +79,28 @@ impl Cluster {
         let told = |failure| refusal(object, Phase::Apply, failure);
         let reference = Reference::to(object);
         self.delete_one(&reference, uid, None).await.map_err(told)?;
-        if !self.until_gone(std::slice::from_ref(&reference), timeout).await.is_empty() {
-            let finalizers = self
-                .live(&resource, &reference, METADATA)
-                .await
-                .ok()
-                .flatten()
-                .and_then(|live| live.pointer("/metadata/finalizers").map(ToString::to_string))
-                .unwrap_or_default();
-            return Err(told(failure::unavailable(format!(
-                "it was deleted to be made anew, and is still there after {}s, held by finalizers {finalizers}",
-                timeout.as_secs()
-            ))));
+        let left = self.until_gone(std::slice::from_ref(&reference), timeout).await;
+        let left = left.map_err(|failure| {
+            let message =
+                format!("it was deleted to be made anew; whether it is gone is not known: {failure}");
+            told(failure::unavailable(message))
+        })?;
+        if !left.is_empty() {
+            let held = self.held_by(&resource, &reference).await;
+            let held =
+                held.map(|finalizers| format!(", held by finalizers {finalizers}")).unwrap_or_default();
+            let seconds = timeout.as_secs();
+            let message =
+                format!("it was deleted to be made anew, and is still there after {seconds}s{held}");
+            return Err(told(failure::unavailable(message)));
         }
         self.write(object, &resource).await.map_err(told)
+    }
+
+    /// The finalizers of an object, where they are known and there are any.
+    async fn held_by(&self, resource: &Resource, reference: &Reference) -> Option<String> {
+        let live = self.live(resource, reference, METADATA).await.ok()??;
+        live.pointer("/metadata/finalizers").map(ToString::to_string)
     }
 
     pub(super) async fn delete_one(

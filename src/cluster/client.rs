@@ -60,7 +60,7 @@ pub struct Target {
     pub kubeconfig: Option<PathBuf>,
     /// A context of the kubeconfig. Without one, its current context.
     pub context: Option<String>,
-    /// Variables of the environment that no program gets to see which the kubeconfig has run for its credentials.
+    /// Environment variables that are kept from the programs that the kubeconfig names to get credentials from.
     pub withheld: &'static [&'static str],
 }
 

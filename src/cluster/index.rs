@@ -25,18 +25,14 @@ type Waiting = (u64, Arc<Notify>);
 /// A change of an object that we hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// It is there, and has drifted or is of another health than before.
-    Changed {
+    /// It is there, and no longer as we applied it.
+    Drifted {
         /// Which object.
         id: ObjectId,
         /// Whose it is.
         owner: Owner,
-        /// Whether it is no longer as we applied it.
-        drifted: bool,
-        /// The manager that wrote last and is not ours, or the owner that took it, where it has drifted.
+        /// The manager that wrote last and is not ours, or the owner that took it.
         by: Option<String>,
-        /// Its health.
-        health: Health,
     },
     /// It was deleted, or has lost the label by which it is watched.
     Gone {
@@ -219,24 +215,11 @@ impl Index {
     pub(super) fn seen(&mut self, kind: &GroupKind, sighting: Sighting) -> Option<Change> {
         let id = identify(kind, &sighting.namespace, &sighting.name);
         let by = sighting.by.clone();
-        let before = self.entry(&id).map(|entry| entry.health.clone());
         if !self.store(kind, sighting) {
             return None;
         }
         self.wake(&id);
-        let entry = self.entry_mut(&id)?;
-        let (_, owner) = entry.held.clone()?;
-        if let Some(change) = tell(entry, &id, by) {
-            return Some(change);
-        }
-        let health = entry.health.clone();
-        (before.as_ref() != Some(&health) && entry.writing == 0).then(|| Change::Changed {
-            id,
-            owner: (*owner).clone(),
-            drifted: false,
-            by: None,
-            health,
-        })
+        tell(self.entry_mut(&id)?, &id, by)
     }
 
     /// A watch has seen an object leave.
@@ -365,13 +348,7 @@ fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<Change> 
         let other = entry.owner.as_ref().filter(|other| **other != owner)?;
         Some(format!("Kustomization {other}"))
     });
-    Some(Change::Changed {
-        id: id.clone(),
-        owner: (*owner).clone(),
-        drifted: true,
-        by,
-        health: entry.health.clone(),
-    })
+    Some(Change::Drifted { id: id.clone(), owner: (*owner).clone(), by })
 }
 
 /// Whether an object has done what it was made for. The server deletes a Job some time after it has ended, where it is told

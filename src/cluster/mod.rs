@@ -177,7 +177,8 @@ impl Settle for Cluster {
     }
 
     async fn gone(&self, references: &[Reference], timeout: Duration) -> Vec<ObjectId> {
-        self.until_gone(references, timeout).await
+        let left = self.until_gone(references, timeout).await;
+        left.unwrap_or_else(|_| references.iter().map(|reference| reference.id.clone()).collect())
     }
 
     fn intact(&self, ids: &[ObjectId]) -> bool {

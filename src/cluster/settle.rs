@@ -21,6 +21,8 @@ use crate::pipeline::ports::{ApiFailure, Reference, Settled, Unhealthy};
 
 /// How many unhealthy objects are looked into for a cause.
 const CAUSES: usize = 5;
+/// How much longer than the time given the first look at all objects may take, without which nothing can be said of them.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
 /// Kinds whose trouble is told by their pods.
 const WITH_PODS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"];
 
@@ -69,27 +71,31 @@ impl Cluster {
                 () = feed.changed.notified() => {}
                 failure = &mut following => return Some(Settled::Unknown(failure)),
                 () = sleep_until(deadline), if complete => return Some(Settled::TimedOut(unhealthy)),
-                () = sleep_until(deadline + Duration::from_secs(10)) => return Some(Settled::TimedOut(unhealthy)),
+                () = sleep_until(deadline + FIRST_LOOK) => return Some(Settled::TimedOut(unhealthy)),
             }
         }
     }
 
-    /// Waits until the objects are gone; returns those that are not.
-    pub(super) async fn until_gone(&self, references: &[Reference], limit: Duration) -> Vec<ObjectId> {
+    /// Waits until the objects are gone; returns those that are not. An error where that cannot be seen.
+    pub(super) async fn until_gone(
+        &self,
+        references: &[Reference],
+        limit: Duration,
+    ) -> Result<Vec<ObjectId>, ApiFailure> {
         let all = || references.iter().map(|reference| reference.id.clone());
-        let Ok(feed) = Feed::new(self, references).await else { return all().collect() };
+        let feed = Feed::new(self, references).await?;
         let deadline = Instant::now() + limit;
         let mut following = std::pin::pin!(feed.run(self));
         loop {
             let there: Vec<ObjectId> =
                 all().filter(|id| !feed.is_complete() || feed.health(id).is_some()).collect();
             if there.is_empty() {
-                return there;
+                return Ok(there);
             }
             tokio::select! {
                 () = feed.changed.notified() => {}
-                _ = &mut following => return there,
-                () = sleep_until(deadline) => return there,
+                failure = &mut following => return Err(failure),
+                () = sleep_until(deadline) => return Ok(there),
             }
         }
     }

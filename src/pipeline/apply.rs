@@ -1,14 +1,14 @@
 //! Applying a build: stage by stage, each stage observed and planned before the first of its objects is written.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::{StreamExt as _, stream};
 use serde_json::{Map, Value};
 
-use super::ports::{Reference, Settle, Settled, Writes};
+use super::ports::{Applied, Reference, Settle, Settled, Writes};
 use crate::model::{Key, Object, ObjectId};
 use crate::plan::{
     Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare,
@@ -41,8 +41,13 @@ pub(super) struct Progress {
 pub(super) enum Stop {
     /// Objects are refused.
     Refused(Vec<Refusal>),
-    /// Definitions were not established in time.
-    NotEstablished(Settled),
+    /// Definitions were not established, so what comes after them was not begun.
+    NotEstablished {
+        /// How they stand.
+        settled: Settled,
+        /// How long it was waited for them.
+        waited: Duration,
+    },
 }
 
 /// Applies a build's objects. What was written before it stopped stands in `progress`.
@@ -150,7 +155,7 @@ async fn write(
         let mut refusals = Vec::new();
         for (entry, result) in group.iter().zip(results) {
             match result {
-                Ok(()) => note(entry, progress, &mut definitions),
+                Ok(applied) => note(entry, applied, progress, &mut definitions),
                 Err(refusal) => refusals.push(blotted(refusal, &entry.object)),
             }
         }
@@ -161,11 +166,11 @@ async fn write(
     Ok(definitions)
 }
 
-/// Takes one step.
-async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Result<(), Refusal> {
+/// Takes one step. Returns what the server accepted, where the step writes.
+async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Result<Option<Applied>, Refusal> {
     let object = &entry.object;
     match &entry.step {
-        Step::Create | Step::Configure { take_over: None, .. } => cluster.apply(object).await.map(drop),
+        Step::Create | Step::Configure { take_over: None, .. } => cluster.apply(object).await.map(Some),
         Step::Configure { take_over: Some(patch), .. } => {
             // What is there has changed since it was looked at, and is looked at again soon.
             let outrun = |refusal: Refusal| match refusal.cause {
@@ -173,23 +178,23 @@ async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Resu
                 _ => refusal,
             };
             cluster.take_over(object, patch).await.map_err(outrun)?;
-            cluster.apply(object).await.map(drop)
+            cluster.apply(object).await.map(Some)
         }
-        Step::Recreate { uid, .. } => cluster.recreate(object, uid, RECREATE).await.map(drop),
+        Step::Recreate { uid, .. } => cluster.recreate(object, uid, RECREATE).await.map(Some),
         Step::Keep => {
             if let Some(live) = observed.get(&object.id()).and_then(|observation| observation.live.as_ref()) {
                 cluster.hold(live);
             }
-            Ok(())
+            Ok(None)
         }
-        Step::Skip(_) => Ok(()),
+        Step::Skip(_) => Ok(None),
         Step::Refuse(refusal) => Err(refusal.clone()),
     }
 }
 
 /// Takes note of a step that was taken.
-fn note(entry: &Entry, progress: &mut Progress, definitions: &mut Vec<Reference>) {
-    let reference = Reference::to(&entry.object);
+fn note(entry: &Entry, applied: Option<Applied>, progress: &mut Progress, definitions: &mut Vec<Reference>) {
+    let reference = applied.map_or_else(|| Reference::to(&entry.object), |applied| applied.reference);
     let subject = reference.id.subject();
     progress.inventory.insert(reference.id.clone(), reference.version.clone());
     if let Some(owner) = &entry.also_owned_by {
@@ -226,9 +231,10 @@ async fn establish(cluster: &impl Settle, definitions: Vec<Reference>) -> Result
     if definitions.is_empty() {
         return Ok(());
     }
+    let start = Instant::now();
     match cluster.settle(&definitions, ESTABLISH).await {
         Settled::Healthy => Ok(()),
-        other => Err(Stop::NotEstablished(other)),
+        settled => Err(Stop::NotEstablished { settled, waited: start.elapsed() }),
     }
 }
 

@@ -295,7 +295,7 @@ pub trait Writes: Reads {
 
 /// What can be waited for. Waits watch, they do not poll; dropping the future ends the wait.
 pub trait Settle: Reads {
-    /// Waits until all objects are current, all others have failed, or the time is up. With a zero timeout it says how
+    /// Waits until all objects are current, all that are not have failed, or the time is up. With a zero timeout it says how
     /// things stand now.
     fn settle(&self, references: &[Reference], timeout: Duration) -> impl Future<Output = Settled> + Send;
 

@@ -13,6 +13,9 @@ use crate::model::{Object, ObjectId};
 use crate::plan::{self, Inventory, Options, check_prune};
 use crate::verdict::{Change, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
 
+/// How often what a wait is for is told anew, after it was told first.
+const TOLD_AGAIN: Duration = Duration::from_secs(30);
+
 /// Brings the cluster to what the source says.
 ///
 /// `cluster` acts as the Kustomization's ServiceAccount, `own` as the agent, which reads variables as Flux does.
@@ -177,7 +180,7 @@ fn stopped(stop: Stop, managed: &Inventory, progress: Progress, digest: crate::m
     let inventory = managed.union(&progress.inventory);
     match stop {
         Stop::Refused(refusals) => apply::refused(&refusals, &inventory),
-        Stop::NotEstablished(settled) => {
+        Stop::NotEstablished { settled, waited } => {
             let done = Done {
                 inventory: inventory.entries(),
                 digest: Some(digest),
@@ -185,7 +188,7 @@ fn stopped(stop: Stop, managed: &Inventory, progress: Progress, digest: crate::m
                 warnings: progress.warnings,
                 health: None,
             };
-            unhealthy(settled, done, Duration::from_mins(1))
+            unhealthy(settled, done, waited)
         }
     }
 }
@@ -222,9 +225,6 @@ fn named(check: &HealthCheck) -> Reference {
     };
     Reference::new(id, version)
 }
-
-/// How long after it was told what a wait is for, that is looked at again.
-const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
 /// Waits for health, and tells what for; `None` when newer work ended the wait.
 async fn settled<J: Journal>(

@@ -17,7 +17,7 @@ pub(super) enum Judgement {
     Gone { message: String },
 }
 
-/// What is said of an outcome that is none of success.
+/// What is said of an outcome that is not a success.
 pub(super) struct Failure {
     pub(super) reason: &'static str,
     pub(super) message: String,

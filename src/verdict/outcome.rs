@@ -16,7 +16,7 @@ pub enum Outcome {
     Ready(Done),
     /// The build and all it depends on are as they were, and nothing has drifted, so nothing was done.
     Unchanged,
-    /// Everything is applied, but not healthy.
+    /// What was applied is not healthy: all there is, or definitions without which the rest was not begun.
     Unhealthy {
         /// What was applied.
         done: Done,
@@ -132,7 +132,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// What was applied, where everything was.
+    /// What was applied, where it was not refused.
     pub const fn done(&self) -> Option<&Done> {
         match self {
             Self::Ready(done)

@@ -72,7 +72,6 @@ async fn a_dependency_that_fails_later_leaves_its_dependents_as_they_are() {
     assert_eq!(stage.data("a").await.unwrap()["value"], "2");
 }
 
-/// I05: of three, of two and of one. Nothing goes round in it, and it heals when it is cut.
 /// The pod of `network` says that it is ready, or not: nobody runs it, so the test plays the kubelet.
 async fn play(stage: &Stage<'_>, ready: &str) {
     let pods = api(&stage.client, &stage.namespace, "v1", "Pod", "pods");
@@ -106,6 +105,7 @@ async fn a_dependency_that_has_fallen_ill_holds_the_next_commit_up_and_says_so()
     assert_eq!(stage.data("a").await.unwrap()["value"], "2");
 }
 
+/// I05: of three, of two and of one. Nothing goes round in it, and it heals when it is cut.
 #[tokio::test]
 async fn a_cycle_is_printed_on_every_member_and_heals_when_it_is_cut() {
     let names = ["a", "b", "c", "d", "e", "f"];

@@ -157,6 +157,11 @@ async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
     assert!(text().contains("compare with what the server's owner publishes: ed25519 SHA256:"), "{}", text());
     drop(agent);
 
+    let elsewhere = [&arguments[..], &["--branch", "gone", "--replace-sync"]].concat();
+    let run = ended(site.lockgate(&elsewhere)).await;
+    let told = "the branch 'gone' does not exist; among those that do are 'main'";
+    assert!(run.code == 1 && run.stdout.contains(told), "{}{}", run.stdout, run.stderr);
+
     let leases = async || {
         let leases = site.all("coordination.k8s.io/v1", "Lease", "leases").await;
         leases.iter().filter(|lease| lease["metadata"]["namespace"] == "flux-system").count()

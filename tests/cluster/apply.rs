@@ -173,7 +173,7 @@ async fn with_a_definition_go_its_objects_and_their_watch() {
     widgets.patch("w", &params, &Patch::Merge(json!({"spec": {"size": 2}}))).await.unwrap();
     loop {
         match stage.change().await {
-            Change::Changed { id, drifted: true, .. } if id == widget.id() => break,
+            Change::Drifted { id, .. } if id == widget.id() => break,
             // The definition and the widget went before they came back.
             _ => {}
         }

@@ -30,7 +30,7 @@ async fn a_changed_value_is_drift() {
     let mut stage = Stage::new().await;
     let id = held(&mut stage).await;
     stage.edit("someone", "c", json!({"data": {"a": "other"}})).await;
-    let Change::Changed { id: changed, owner: of, drifted: true, by, .. } = stage.change().await else {
+    let Change::Drifted { id: changed, owner: of, by } = stage.change().await else {
         panic!("drift is told");
     };
     assert_eq!((changed, of, by.as_deref()), (id.clone(), owner(), Some("someone")));
@@ -46,7 +46,7 @@ async fn a_removed_field_is_drift() {
     let mut stage = Stage::new().await;
     held(&mut stage).await;
     stage.edit("someone", "c", json!({"data": {"a": null}})).await;
-    assert!(matches!(stage.change().await, Change::Changed { drifted: true, .. }));
+    assert!(matches!(stage.change().await, Change::Drifted { .. }));
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_field_that_kubectl_added_is_drift() {
     let mut stage = Stage::new().await;
     held(&mut stage).await;
     stage.edit("kubectl-edit", "c", json!({"data": {"added": "1"}})).await;
-    assert!(matches!(stage.change().await, Change::Changed { drifted: true, .. }));
+    assert!(matches!(stage.change().await, Change::Drifted { .. }));
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn another_owner_in_the_label_is_drift() {
     stage
         .edit("someone", "c", json!({"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": "other"}}}))
         .await;
-    assert!(matches!(stage.change().await, Change::Changed { drifted: true, .. }));
+    assert!(matches!(stage.change().await, Change::Drifted { .. }));
 }
 
 #[tokio::test]
@@ -126,8 +126,8 @@ async fn an_object_that_was_only_looked_at_is_held_as_well() {
     // Its former owner has nothing to let go.
     other.cluster.release(&Key::new("flux-system", "former"), &[object.id()]);
     stage.edit("someone", "c", json!({"data": {"a": "2"}})).await;
-    assert!(matches!(other.change().await, Change::Changed { drifted: true, .. }));
-    assert!(matches!(stage.change().await, Change::Changed { drifted: true, .. }));
+    assert!(matches!(other.change().await, Change::Drifted { .. }));
+    assert!(matches!(stage.change().await, Change::Drifted { .. }));
     other.cluster.release(&Key::new("flux-system", "apps"), &[object.id()]);
     stage.edit("someone", "c", json!({"data": {"a": "3"}})).await;
     assert!(other.is_quiet().await);

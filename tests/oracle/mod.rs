@@ -1,7 +1,6 @@
 //! Differential tests: the same random input through lockgate and through the Go code that Flux is made of.
 //!
-//! The Go side is the small module in `go/`, built on first use. Where Go is missing, or the module proxy cannot be
-//! reached, these tests say so and pass. `ORACLE_CASES` sets how many cases a test makes, `ORACLE_SEED` where it begins.
+//! The Go side is the small module in `go/`, built on first use. `ORACLE_CASES` sets how many cases a test makes, `ORACLE_SEED` where it begins.
 
 mod kustomize;
 mod random;
@@ -27,16 +26,11 @@ pub(crate) struct Oracle {
 pub(crate) type Answer = Result<Vec<Value>, String>;
 
 impl Oracle {
-    /// Starts the program; `None`, with the reason printed, where it cannot be built.
-    pub(crate) fn start() -> Option<Self> {
+    /// Starts the program.
+    pub(crate) fn start() -> Self {
         static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let program = match PROGRAM.get_or_init(build) {
-            Ok(program) => program,
-            Err(reason) => {
-                eprintln!("skipped: {reason}");
-                return None;
-            }
-        };
+        let program = PROGRAM.get_or_init(build).as_ref();
+        let program = program.unwrap_or_else(|reason| panic!("the oracle cannot be built: {reason}"));
         let mut child = Command::new(program)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -46,7 +40,7 @@ impl Oracle {
             .expect("the oracle starts");
         let input = child.stdin.take().expect("standard input is piped");
         let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
-        Some(Self { child, input, output })
+        Self { child, input, output }
     }
 
     /// Asks for one operation with its arguments.

@@ -142,7 +142,7 @@ fn normal(value: &Value) -> Value {
 }
 
 fn run(count: usize, mut text: impl FnMut(&mut Random) -> String) {
-    let Some(mut oracle) = Oracle::start() else { return };
+    let mut oracle = Oracle::start();
     let mut random = Random::new(seed());
     let (mut differences, mut accepted) = (Vec::new(), 0);
     let count = cases(count);
@@ -293,7 +293,7 @@ fn text(random: &mut Random) -> String {
 
 #[test]
 fn what_is_written_reads_back_equal_everywhere() {
-    let Some(mut oracle) = Oracle::start() else { return };
+    let mut oracle = Oracle::start();
     let mut random = Random::new(seed());
     for _ in 0..cases(4000) {
         let value = normal(&object(&mut random, 0));

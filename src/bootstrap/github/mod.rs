@@ -155,7 +155,7 @@ impl GitHub {
 
     /// What GitHub says of the repository and of the token.
     pub async fn facts(&self) -> Result<Facts, GitHubError> {
-        let (headers, body) = self.request(Method::GET, &self.route(""), None).await?;
+        let (headers, body) = self.request(&self.route(""), None).await?;
         let body: RepositoryBody = self.decode(&self.route(""), &body)?;
         let expires = headers.get("github-authentication-token-expiration");
         Ok(Facts {
@@ -225,7 +225,7 @@ impl GitHub {
         }
         let body = json!({"title": title, "key": public_line, "read_only": true});
         let route = self.route("/keys");
-        match self.request(Method::POST, &route, Some(&body)).await {
+        match self.request(&route, Some(&body)).await {
             Ok((_, body)) => Ok((self.decode(&route, &body)?, true)),
             // The first of two tries may have been accepted and its answer lost.
             Err(error @ GitHubError::KeyInUse { .. }) => {
@@ -241,7 +241,7 @@ impl GitHub {
     }
 
     async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, GitHubError> {
-        let (_, body) = self.request(Method::GET, route, None).await?;
+        let (_, body) = self.request(route, None).await?;
         self.decode(route, &body)
     }
 
@@ -252,13 +252,10 @@ impl GitHub {
         })
     }
 
-    async fn request(
-        &self,
-        method: Method,
-        route: &str,
-        body: Option<&Value>,
-    ) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
+    /// Posts the body, or gets where there is none.
+    async fn request(&self, route: &str, body: Option<&Value>) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
         let unreachable = |error: octocrab::Error| self.unreachable(&error);
+        let method = if body.is_some() { Method::POST } else { Method::GET };
         let request = format!("{method} {}", route.split('?').next().unwrap_or(route));
         let response = match body {
             Some(body) => self.client._post(route, Some(body)).await,

@@ -38,7 +38,7 @@ fn held() -> Index {
 }
 
 fn drifted(change: Option<&Change>) -> bool {
-    matches!(change, Some(Change::Changed { drifted: true, .. }))
+    matches!(change, Some(Change::Drifted { .. }))
 }
 
 #[test]

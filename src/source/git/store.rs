@@ -114,12 +114,12 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        // What cannot be removed now is when the process starts again.
+        // What cannot be removed now is removed at the next start.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// The blobs of one generation, which it and its store outlive.
+/// The blobs of one generation. Who holds them keeps the generation and its store.
 pub(crate) struct Objects {
     pub(crate) generation: Arc<Generation>,
     /// Kept so that the next fetch finds this store.

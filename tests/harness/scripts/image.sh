@@ -18,7 +18,9 @@ cp "$binary" "$context/lockgate"
 cp "$bundle" "$context/ca-certificates.crt"
 
 if command -v buildah >/dev/null; then
-  buildah --storage-driver vfs bud --isolation chroot --tag "$name" --file "$root/Containerfile" "$context"
+  # The storage that works everywhere, also in a container, unless another is asked for.
+  export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
+  buildah bud --isolation chroot --tag "$name" --file "$root/Containerfile" "$context"
 elif command -v docker >/dev/null && docker info >/dev/null 2>&1; then
   docker build --tag "$name" --file "$root/Containerfile" "$context"
 else

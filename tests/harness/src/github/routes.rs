@@ -134,8 +134,7 @@ impl Call<'_> {
         }
     }
 
-    /// Where a repository is that has another name now: named by its number, with which any method but GET is to be tried
-    /// again as it is.
+    /// The redirect for a repository's earlier name: to its number, as GitHub does. 307 keeps method and body.
     fn moved(&self, earlier: &str, rest: &[&str]) -> Option<Response> {
         let number = lock(&self.shared.state).renamed.iter().position(|(name, _)| name == earlier)?;
         let mut url = format!("{}/repositories/{number}", lock(&self.shared.address));
