@@ -9,18 +9,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn unhurried() -> Result<(), Infallible> {
-    Ok(())
-}
-
 fn rules(lines: &str) -> Rules {
-    let Ok(rules) = Rules::of(&Tree::in_memory::<&str, &str>([]), Some(lines), &unhurried);
+    let Ok(rules) = Rules::of(&Tree::in_memory::<&str, &str>([]), Some(lines), &|| Ok::<(), Infallible>(()));
     rules
 }
 
 fn excluded(files: &[(&str, &str)], spec_ignore: Option<&str>) -> Vec<String> {
     let tree = Tree::in_memory(files.iter().copied());
-    let Ok(kept) = applied(&tree, spec_ignore, unhurried);
+    let Ok(kept) = applied(&tree, spec_ignore, || Ok::<(), Infallible>(()));
     let kept: Vec<&str> = kept.entries().map(|(path, _)| path).collect();
     tree.entries().map(|(path, _)| path).filter(|path| !kept.contains(path)).map(Into::into).collect()
 }
