@@ -216,6 +216,19 @@ async fn a_server_that_is_away_for_a_moment_is_waited_for() {
 }
 
 #[tokio::test]
+async fn an_object_is_applied_again_to_a_server_that_was_away() {
+    let object =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x", "resourceVersion": "1"}});
+    let answer =
+        |code: u16| (Some(code), json!({"kind": "Status", "code": code, "reason": "R", "message": "m"}));
+    for (code, expected) in [(500, Some(Change::Unchanged)), (422, None)] {
+        let objects = answering(vec![answer(code), (Some(200), object.clone())]);
+        let ended = through_discovery(&objects, &Object::parse(object.clone()).unwrap()).await;
+        assert_eq!(ended.ok(), expected, "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_pod_that_cannot_be_made_says_why() {
     let message =
         "pods \"lockgate-1\" is forbidden: unable to validate against any security context constraint";
