@@ -17,7 +17,7 @@ use crate::pipeline::ports::ApiFailure;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long the API server may take to serve a kind that was just added.
+/// How long the API server may take to serve a kind that was just added, or be away while something is applied.
 const DISCOVERY: Duration = Duration::from_secs(15);
 /// How long a failure must stand before it is taken for final: a key needs a moment to be known, an agent to start.
 const GRACE: Duration = Duration::from_secs(30);
