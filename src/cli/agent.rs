@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use rustix::fs::Mode;
 
 use super::log;
 use super::output::Error;
@@ -51,6 +52,8 @@ pub(super) struct Arguments {
 /// Runs the agent. It makes the runtime itself, since libgit2 is to be set up before there are threads.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     log::start();
+    // What it keeps of repositories is nobody else's to read, also while it is being written.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let git = Git::new(&arguments.state_dir).map_err(|error| Error::failed(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
