@@ -14,7 +14,7 @@ use crate::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, 
 use crate::model::{Key, ObjectId};
 use crate::pipeline::{self, Finish, Job, Journal, JournalError};
 use crate::queue::{Cause, Event, Next, RunId};
-use crate::verdict::{self, Context, Ill, Outcome, Redactor, Schedule, Verdict};
+use crate::verdict::{self, Context, Ill, NO_SECRETS, Outcome, Redactor, Schedule, Verdict};
 
 /// The schedule of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
@@ -170,7 +170,7 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<crate::tree:
             "can't access '{source}', cross-namespace references have been blocked: move the source to namespace {}",
             kustomization.metadata.namespace
         );
-        return Err(Outcome::AccessDenied { message });
+        return Err(Outcome::SourceForbidden { message });
     }
     match shared.world.source(&key) {
         None => Err(Outcome::SourceMissing { source }),
@@ -271,6 +271,8 @@ fn context<'a>(
         revision,
         now: super::now(),
         took: started.elapsed(),
+        // What is told on the way is told by the pipeline, which blots them out.
+        redactor: &NO_SECRETS,
     }
 }
 
@@ -296,8 +298,11 @@ async fn report(
             (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default())
         }
     };
-    let context = context(&order.key, metadata, schedule, &previous, revision, started);
-    let verdict = verdict::verdict(&finish.outcome, &context).redacted(&finish.redactor);
+    let context = Context {
+        redactor: &finish.redactor,
+        ..context(&order.key, metadata, schedule, &previous, revision, started)
+    };
+    let verdict = verdict::verdict(&finish.outcome, &context);
     log(order, revision, finish, &verdict, started.elapsed());
     let reported = |ready, next| Reported { ready, news: !verdict.events.is_empty(), next };
     if verdict.silent {

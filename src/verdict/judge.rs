@@ -14,12 +14,22 @@ pub(super) enum Judgement {
     /// Nothing that the status says has changed, and nothing is written.
     Unsaid(Next),
     /// The finalizer may go.
-    Gone { message: String },
+    Gone { severity: Severity, message: String },
+}
+
+/// Whether something is wrong, in the terms of Flux's events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    /// Nothing is: on each commit some wait for others for a while.
+    Info,
+    /// People should look.
+    Error,
 }
 
 /// What is said of an outcome that is not a success.
 pub(super) struct Failure {
     pub(super) reason: &'static str,
+    pub(super) severity: Severity,
     pub(super) message: String,
     /// Nothing but a change of the object or its source helps.
     pub(super) stalled: bool,
@@ -39,6 +49,7 @@ impl Failure {
     fn new(reason: &'static str, stage: &'static str, message: String, next: Next) -> Self {
         Self {
             reason,
+            severity: Severity::Error,
             message,
             stalled: false,
             stage,
@@ -68,6 +79,11 @@ impl Failure {
         Self { unhealthy: true, ..Self::new("HealthCheckFailed", "Running health checks", message, next) }
     }
 
+    /// It only waits for another.
+    fn expected(self) -> Self {
+        Self { severity: Severity::Info, ..self }
+    }
+
     fn stalled(self) -> Self {
         Self { stalled: true, ..self }
     }
@@ -92,7 +108,12 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::Ready(done) => return Judgement::Success(done.clone()),
         Outcome::Unchanged => return Judgement::Success(unchanged(context)),
         Outcome::Removed { deleted, note } => {
-            return Judgement::Gone { message: texts::removed(*deleted, note.as_deref()) };
+            let message = texts::removed(*deleted, note.as_deref());
+            return Judgement::Gone { severity: Severity::Info, message };
+        }
+        Outcome::Abandoned { account, deleted, left } => {
+            let message = texts::abandoned(account, *deleted, left);
+            return Judgement::Gone { severity: Severity::Error, message };
         }
         Outcome::Cancelled { .. } => return Judgement::Unsaid(Next::Now),
         Outcome::Suspended => return Judgement::Unsaid(Next::Changed),
@@ -103,6 +124,11 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::Unreachable { message } => Failure::applying("ReconciliationFailed", text(message), soon),
         Outcome::Unhealthy { done, end, waited } => {
             Failure::waiting(texts::unhealthy(end, *waited), retry).after(done)
+        }
+        // Nobody has asked for health here, and what is missing may come any moment.
+        Outcome::NotEstablished { done, end, waited } => {
+            let message = texts::not_established(end, *waited);
+            Failure::applying("ReconciliationFailed", message, soon).after(done)
         }
         Outcome::Refused { refusals, inventory } => refused(refusals, retry, granted).managing(inventory),
         Outcome::PruneFailed { done, failures } => {
@@ -118,16 +144,19 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
             Failure::applying("PruneFailed", texts::not_deleted(failures), next)
         }
         Outcome::Blocked(blocker) => {
-            Failure::fetching("DependencyNotReady", texts::blocked(blocker), unblocked)
+            Failure::fetching("DependencyNotReady", texts::blocked(blocker), unblocked).expected()
         }
         Outcome::Cyclic { cycle } => {
             Failure::fetching("DependencyNotReady", texts::cyclic(cycle), unblocked).stalled()
         }
-        Outcome::SourceMissing { source } => no_source(texts::source_missing(source)),
+        Outcome::SourceMissing { source } => no_source(texts::source_missing(source)).expected(),
         Outcome::SourceNotReady { source, message } => {
-            no_source(texts::source_not_ready(source, message.as_deref()))
+            no_source(texts::source_not_ready(source, message.as_deref())).expected()
         }
         Outcome::SourceRefused { message } => no_source(text(message)).stalled(),
+        Outcome::SourceForbidden { message } => {
+            Failure::fetching("AccessDenied", text(message), Next::Changed).stalled()
+        }
         Outcome::PathMissing { path } => {
             Failure::building("ArtifactFailed", texts::path_missing(path), retry)
         }
