@@ -80,8 +80,17 @@ fn ended(outcome: Outcome) -> Finish {
 
 fn revision_of(shared: &Shared, seen: &Seen<Kustomization>) -> Option<String> {
     let Seen::Sound(kustomization) = seen else { return None };
+    if is_forbidden(shared, kustomization) {
+        return None;
+    }
     let (_, snapshot) = shared.world.source(&source_key(kustomization)?)?;
     snapshot.map(|snapshot| snapshot.revision.to_string())
+}
+
+/// Whether the source is in a namespace of others, of which nothing may be taken, nor told.
+fn is_forbidden(shared: &Shared, kustomization: &Kustomization) -> bool {
+    let (own, source) = (&kustomization.metadata.namespace, &kustomization.spec.source_ref.namespace);
+    shared.lockdown && source.as_ref().is_some_and(|source| source != own)
 }
 
 async fn attempt(
@@ -165,7 +174,7 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<crate::tree:
         );
         return Err(Outcome::SourceRefused { message });
     };
-    if shared.lockdown && *namespace != kustomization.metadata.namespace {
+    if is_forbidden(shared, kustomization) {
         let message = format!(
             "can't access '{source}', cross-namespace references have been blocked: move the source to namespace {}",
             kustomization.metadata.namespace
