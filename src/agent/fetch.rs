@@ -20,8 +20,9 @@ use crate::verdict::{
     source_verdict,
 };
 
-/// How many fetches are begun at once. The adapter bounds them by host as well.
-pub(super) const AT_ONCE: usize = 16;
+/// How many fetches are begun at once: so many that those which wait for a dead host leave room for others. The adapter has
+/// few that run, and fewer for each host.
+pub(super) const AT_ONCE: usize = 1024;
 /// Flux's default of `spec.timeout`.
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// The interval of an object whose own cannot be read.

@@ -90,7 +90,6 @@ pub enum AgentError {
 
 /// What all parts of the agent share.
 struct Shared {
-    client: kube::Client,
     /// The cluster, as ourselves.
     cluster: Cluster,
     world: Arc<World>,
@@ -195,7 +194,6 @@ async fn lead(
     let (events, inbox) = events::queue();
     let reporter = Reporter::new(config.client.kube(), fence.clone(), Arc::clone(metrics));
     let shared = Arc::new(Shared {
-        client: config.client.kube(),
         cluster,
         world: Arc::new(World::default()),
         reporter: reporter.clone(),

@@ -96,12 +96,6 @@ impl Subject {
     }
 }
 
-/// The API of a kind in its stored version.
-pub(super) fn resource<K: Kind>() -> ApiResource {
-    let gvk = GroupVersionKind::gvk(K::GROUP, K::VERSIONS[0], K::KIND);
-    ApiResource::from_gvk_with_plural(&gvk, K::PLURAL)
-}
-
 impl Reporter {
     pub(super) fn new(client: Client, fence: Fence, metrics: std::sync::Arc<Metrics>) -> Self {
         Self { client, fence, metrics }

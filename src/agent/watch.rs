@@ -2,23 +2,17 @@
 //! malformed one holds up no other.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt as _, pin_mut};
-use kube::Resource;
-use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
-use kube::core::{DynamicResourceScope, GroupVersionKind};
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, DefaultBackoff, Event as Watched, watcher};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Shared;
-use super::report::resource;
 use super::world::{Seen, World, facts, source_facts};
 use crate::api::{GitRepository, Kustomization, keys};
-use crate::model::{Key, Object};
+use crate::cluster::{Query, Seen as Shown};
+use crate::model::{Gvk, Key, Object};
+use crate::pipeline::ports::ApiFailure;
 use crate::queue::{Event, Input};
 
 /// What a watch tells the main loop.
@@ -36,53 +30,35 @@ pub(super) enum Notice {
     },
 }
 
-/// The pauses between attempts to watch: growing, each of a random length, and short enough that an API server that is back
-/// is noticed.
-#[derive(Default)]
-struct Pauses(DefaultBackoff);
-
-/// The longest of them.
-const PAUSE: Duration = Duration::from_secs(5);
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.0.next().map(|pause| pause.min(PAUSE))
-    }
-}
-
-impl Backoff for Pauses {
-    fn reset(&mut self) {
-        self.0.reset();
-    }
-}
+/// How long after a watch was refused, or its kind was not served, that is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Follows one of our kinds for ever.
 pub(super) async fn follow<K: Tracked>(shared: Arc<Shared>) {
-    let api: Api<DynamicObject> = served(&shared, &resource::<K>());
-    let stream = watcher(api, watcher::Config::default()).backoff(Pauses::default());
-    pump(stream, K::KIND, &shared.notices, Known::<K>::new(Arc::clone(&shared.world))).await;
-}
-
-fn served<K>(shared: &Shared, resource: &ApiResource) -> Api<K>
-where
-    K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
-{
-    match &shared.watch_namespace {
-        Some(namespace) => Api::namespaced_with(shared.client.clone(), namespace, resource),
-        None => Api::all_with(shared.client.clone(), resource),
-    }
+    let gvk = Gvk { group: K::GROUP.into(), version: K::VERSIONS[0].into(), kind: K::KIND.into() };
+    let query = Query::of(&gvk, K::PLURAL, shared.watch_namespace.as_deref(), None);
+    let known = Known::<K>::new(Arc::clone(&shared.world));
+    run(&shared, &query, Pump::new(K::KIND, true, shared.notices.clone(), known)).await;
 }
 
 /// Follows the labelled ConfigMaps or Secrets: their names and versions, never their content.
 pub(super) async fn follow_inputs(shared: Arc<Shared>, kind: &'static str) {
     let plural = if kind == "Secret" { "secrets" } else { "configmaps" };
-    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", kind), plural);
-    let api: Api<PartialObjectMeta<DynamicObject>> = served(&shared, &resource);
-    let config = watcher::Config::default().labels(&format!("{}=Enabled", keys::WATCH));
-    let stream = watcher(api, config).backoff(Pauses::default());
-    pump(stream, kind, &shared.notices, Versions::new(kind)).await;
+    let gvk = Gvk { group: String::new(), version: "v1".into(), kind: kind.into() };
+    let label = Some((keys::WATCH, "Enabled"));
+    let query = Query::of(&gvk, plural, shared.watch_namespace.as_deref(), label);
+    run(&shared, &query, Pump::new(kind, false, shared.notices.clone(), Versions::new(kind))).await;
+}
+
+async fn run(shared: &Shared, query: &Query, pump: Pump<impl Sink>) {
+    let pump = Mutex::new(pump);
+    let lock = || pump.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let standing = |standing: Result<(), ApiFailure>| lock().stands(standing.err());
+        let failure = shared.cluster.follow(query, |shown| lock().take(shown), standing).await;
+        lock().stands(Some(failure));
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 /// A kind that the agent serves.
@@ -120,12 +96,11 @@ impl Tracked for GitRepository {
 }
 
 /// Makes queue events of objects.
-trait Sink<T> {
-    fn there(&mut self, object: T) -> Option<Event>;
-    fn gone(&mut self, object: T) -> Option<Event>;
+trait Sink: Send {
+    fn there(&mut self, key: Key, object: &Object) -> Option<Event>;
+    fn gone(&mut self, key: Key) -> Option<Event>;
     /// Ends a list: those that were known and are not in `listed` have gone.
     fn listed(&mut self, listed: &BTreeSet<Key>) -> Vec<Event>;
-    fn key(&self, object: &T) -> Key;
 }
 
 struct Known<K> {
@@ -140,21 +115,14 @@ impl<K> Known<K> {
     }
 }
 
-impl<K: Tracked> Sink<DynamicObject> for Known<K> {
-    fn there(&mut self, object: DynamicObject) -> Option<Event> {
-        let key = self.key(&object);
-        let version = version(object.metadata.resource_version.as_deref());
-        let mut value = serde_json::to_value(object).ok()?;
-        // Items of a list carry no type of their own.
-        value["apiVersion"] = format!("{}/{}", K::GROUP, K::VERSIONS[0]).into();
-        value["kind"] = K::KIND.into();
-        let object = Object::parse(value).ok()?;
+impl<K: Tracked> Sink for Known<K> {
+    fn there(&mut self, key: Key, object: &Object) -> Option<Event> {
+        let version = version(object.text("/metadata/resourceVersion"));
         self.keys.insert(key.clone());
-        Some(K::take_in(&self.world, &key, &object, version))
+        Some(K::take_in(&self.world, &key, object, version))
     }
 
-    fn gone(&mut self, object: DynamicObject) -> Option<Event> {
-        let key = self.key(&object);
+    fn gone(&mut self, key: Key) -> Option<Event> {
         self.keys.remove(&key);
         Some(K::let_go(&self.world, key))
     }
@@ -166,25 +134,19 @@ impl<K: Tracked> Sink<DynamicObject> for Known<K> {
         }
         missed.into_iter().map(|key| K::let_go(&self.world, key)).collect()
     }
-
-    fn key(&self, object: &DynamicObject) -> Key {
-        let metadata = &object.metadata;
-        Key::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
-    }
 }
 
 struct Versions {
     kind: &'static str,
-    known: HashMap<Key, String>,
+    known: HashMap<Key, u64>,
     /// Whether a list was complete, so that what is not known was not there.
     synced: bool,
 }
 
-impl Sink<PartialObjectMeta<DynamicObject>> for Versions {
-    fn there(&mut self, object: PartialObjectMeta<DynamicObject>) -> Option<Event> {
-        let key = self.key(&object);
-        let version = object.metadata.resource_version.unwrap_or_default();
-        let is_change = match self.known.insert(key.clone(), version.clone()) {
+impl Sink for Versions {
+    fn there(&mut self, key: Key, object: &Object) -> Option<Event> {
+        let version = version(object.text("/metadata/resourceVersion"));
+        let is_change = match self.known.insert(key.clone(), version) {
             Some(old) => old != version,
             // What the first list shows is no change: whoever reads it has done so or is about to.
             None => self.synced,
@@ -192,8 +154,7 @@ impl Sink<PartialObjectMeta<DynamicObject>> for Versions {
         is_change.then(|| self.changed(key))
     }
 
-    fn gone(&mut self, object: PartialObjectMeta<DynamicObject>) -> Option<Event> {
-        let key = self.key(&object);
+    fn gone(&mut self, key: Key) -> Option<Event> {
         self.known.remove(&key).map(|_| self.changed(key))
     }
 
@@ -208,11 +169,6 @@ impl Sink<PartialObjectMeta<DynamicObject>> for Versions {
             })
             .collect()
     }
-
-    fn key(&self, object: &PartialObjectMeta<DynamicObject>) -> Key {
-        let metadata = &object.metadata;
-        Key::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
-    }
 }
 
 impl Versions {
@@ -226,42 +182,68 @@ impl Versions {
 }
 
 /// Hands what a watch shows to the sink, and what the sink makes of it to the main loop.
-async fn pump<T>(
-    stream: impl Stream<Item = Result<Watched<T>, watcher::Error>>,
+struct Pump<S> {
     kind: &'static str,
-    notices: &UnboundedSender<Notice>,
-    mut sink: impl Sink<T>,
-) {
-    pin_mut!(stream);
-    let mut listing = BTreeSet::new();
-    let mut healthy = None;
-    while let Some(item) = stream.next().await {
-        let problem = item.as_ref().err().map(ToString::to_string);
-        if healthy != Some(problem.is_none()) {
-            healthy = Some(problem.is_none());
-            // The loop ends with the process, and then nobody listens.
-            let _ = notices.send(Notice::Reachable { kind, problem });
-        }
-        let Ok(event) = item else { continue };
-        let is_list_end = matches!(event, Watched::InitDone);
-        let events = match event {
-            Watched::Init => {
-                listing.clear();
+    /// Whether the agent cannot work without it.
+    is_needed: bool,
+    notices: UnboundedSender<Notice>,
+    sink: S,
+    listing: BTreeSet<Key>,
+    /// What was told last of how the watch stands; nothing was as long as it is absent.
+    is_up: Option<bool>,
+    /// Whether it goes without, for want of a right.
+    is_spared: bool,
+}
+
+impl<S: Sink> Pump<S> {
+    fn new(kind: &'static str, is_needed: bool, notices: UnboundedSender<Notice>, sink: S) -> Self {
+        Self { kind, is_needed, notices, sink, listing: BTreeSet::new(), is_up: None, is_spared: false }
+    }
+
+    fn take(&mut self, shown: Shown) {
+        let mut is_list_end = false;
+        let events = match shown {
+            Shown::Listing => {
+                self.listing.clear();
                 Vec::new()
             }
-            Watched::InitApply(object) => {
-                listing.insert(sink.key(&object));
-                sink.there(object).into_iter().collect()
+            Shown::There { object, listed } => {
+                let key = Key::new(object.namespace().unwrap_or_default(), object.name());
+                if listed {
+                    self.listing.insert(key.clone());
+                }
+                self.sink.there(key, &object).into_iter().collect()
             }
-            Watched::InitDone => sink.listed(&std::mem::take(&mut listing)),
-            Watched::Apply(object) => sink.there(object).into_iter().collect(),
-            Watched::Delete(object) => sink.gone(object).into_iter().collect(),
+            Shown::Left { namespace, name, .. } => {
+                self.sink.gone(Key::new(namespace, name)).into_iter().collect()
+            }
+            Shown::Listed(_) => {
+                is_list_end = true;
+                self.sink.listed(&std::mem::take(&mut self.listing))
+            }
         };
+        // The loop ends with the process, and then nobody listens.
         for event in events {
-            let _ = notices.send(Notice::Queue(event));
+            let _ = self.notices.send(Notice::Queue(event));
         }
         if is_list_end {
-            let _ = notices.send(Notice::Listed(kind));
+            let _ = self.notices.send(Notice::Listed(self.kind));
+        }
+    }
+
+    /// Tells how the watch stands, where that has changed. Without the right to one that is not needed, all else goes on.
+    fn stands(&mut self, failure: Option<ApiFailure>) {
+        let kind = self.kind;
+        let is_spared = !self.is_needed && matches!(failure, Some(ApiFailure::Forbidden(_)));
+        if is_spared && !self.is_spared {
+            let problem = failure.as_ref().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(watch = kind, %problem, "a change of what has the label is seen at the interval only");
+        }
+        self.is_spared = is_spared;
+        let problem = failure.filter(|_| !is_spared).map(|failure| failure.to_string());
+        if self.is_up != Some(problem.is_none()) {
+            self.is_up = Some(problem.is_none());
+            let _ = self.notices.send(Notice::Reachable { kind, problem });
         }
     }
 }
@@ -274,43 +256,78 @@ pub(super) fn version(resource_version: Option<&str>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::ports::Denied;
 
-    #[tokio::test]
-    async fn an_input_that_is_made_later_is_a_change_and_one_of_the_first_list_is_none() {
-        let object = |name: &str, version: &str| {
-            let metadata = serde_json::json!({"namespace": "n", "name": name, "resourceVersion": version});
-            serde_json::from_value::<PartialObjectMeta<DynamicObject>>(
-                serde_json::json!({"metadata": metadata}),
-            )
-            .unwrap()
-        };
+    fn shown(name: &str, version: &str, listed: bool) -> Shown {
+        let metadata = serde_json::json!({"namespace": "n", "name": name, "resourceVersion": version});
+        let value = serde_json::json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata});
+        Shown::There { object: Object::parse(value).unwrap(), listed }
+    }
+
+    #[test]
+    fn an_input_that_is_made_later_is_a_change_and_one_of_the_first_list_is_none() {
+        let left = |name: &str| Shown::Left { namespace: "n".into(), name: name.into(), at: 4 };
         let steps = [
-            (Watched::Init, None),
-            (Watched::InitApply(object("old", "1")), None),
-            (Watched::InitDone, None),
-            (Watched::Apply(object("old", "1")), None),
-            (Watched::Apply(object("new", "2")), Some("new")),
-            (Watched::Apply(object("new", "3")), Some("new")),
-            (Watched::Delete(object("new", "4")), Some("new")),
-            (Watched::Apply(object("new", "5")), Some("new")),
+            (Shown::Listing, None),
+            (shown("old", "1", true), None),
+            (Shown::Listed(1), None),
+            (shown("old", "1", false), None),
+            (shown("new", "2", false), Some("new")),
+            (shown("new", "3", false), Some("new")),
+            (left("new"), Some("new")),
+            (shown("new", "5", false), Some("new")),
             // The watch has lost its place and lists anew.
-            (Watched::Init, None),
-            (Watched::InitApply(object("old", "1")), None),
-            (Watched::InitApply(object("between", "6")), Some("between")),
-            (Watched::InitDone, Some("new")),
+            (Shown::Listing, None),
+            (shown("old", "1", true), None),
+            (shown("between", "6", true), Some("between")),
+            (Shown::Listed(6), Some("new")),
         ];
-        let expected: Vec<&str> = steps.iter().filter_map(|(_, name)| *name).collect();
         let (notices, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let stream = futures::stream::iter(steps.into_iter().map(|(event, _)| Ok(event)));
-        pump(stream, "Secret", &notices, Versions::new("Secret")).await;
-        drop(notices);
-        let mut names = Vec::new();
-        while let Some(notice) = told.recv().await {
-            if let Notice::Queue(Event::InputChanged(input)) = notice {
-                assert_eq!((input.kind.as_str(), input.key.namespace.as_str()), ("Secret", "n"));
-                names.push(input.key.name);
+        let mut pump = Pump::new("Secret", false, notices, Versions::new("Secret"));
+        for (step, expected) in steps {
+            let what = format!("{step:?}");
+            pump.take(step);
+            let mut names = Vec::new();
+            while let Ok(notice) = told.try_recv() {
+                if let Notice::Queue(Event::InputChanged(input)) = notice {
+                    assert_eq!((input.kind.as_str(), input.key.namespace.as_str()), ("Secret", "n"));
+                    names.push(input.key.name);
+                }
+            }
+            assert_eq!(names.first().map(String::as_str), expected, "{what}");
+            assert!(names.len() < 2, "{what}: {names:?}");
+        }
+    }
+
+    #[test]
+    fn how_a_watch_stands_is_told_where_it_changes() {
+        let away = || Some(ApiFailure::Unavailable { message: "away".into(), retry_after: None });
+        let denied = Denied {
+            account: String::new(),
+            verb: "watch".into(),
+            resource: "secrets".into(),
+            namespace: String::new(),
+        };
+        let refused = || Some(ApiFailure::Forbidden(denied.clone()));
+        let (up, down) = (Some(true), Some(false));
+        for (is_needed, steps) in [
+            (true, [(None, up), (away(), down), (away(), None), (None, up), (refused(), down), (None, up)]),
+            (
+                false,
+                [(None, up), (None, None), (away(), down), (refused(), up), (refused(), None), (None, None)],
+            ),
+        ] {
+            let (notices, mut told) = tokio::sync::mpsc::unbounded_channel();
+            let mut pump = Pump::new("Secret", is_needed, notices, Versions::new("Secret"));
+            for (failure, expected) in steps {
+                let what = format!("{is_needed} {failure:?}");
+                pump.stands(failure);
+                let is_up = told
+                    .try_recv()
+                    .ok()
+                    .map(|notice| matches!(notice, Notice::Reachable { problem: None, .. }));
+                assert_eq!(is_up, expected, "{what}");
             }
         }
-        assert_eq!(names, expected);
     }
 }

@@ -13,7 +13,7 @@ use super::failure;
 use super::index::Watching;
 use super::judge;
 use super::path::{Resource, encode};
-use crate::model::Object;
+use crate::model::{Gvk, Object};
 use crate::pipeline::ports::ApiFailure;
 
 /// Objects in one page of a list: bounds the memory that a list takes.
@@ -23,13 +23,13 @@ const LIFE: u64 = 290;
 /// The server sends a bookmark each minute or so; a watch that is silent for longer than this is dead.
 const SILENCE: Duration = Duration::from_secs(150);
 /// The first and the longest pause before the next attempt.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// A watch that lived this long was no failure, whatever ended it.
 const LIVED: Duration = Duration::from_secs(5);
 
 /// What to list and watch.
 #[derive(Debug, Clone)]
-pub(super) struct Query {
+pub struct Query {
     resource: Resource,
     /// The path with a selector, up to the parameters that differ between a list and a watch.
     path: String,
@@ -39,7 +39,7 @@ pub(super) struct Query {
 
 /// What a query yields.
 #[derive(Debug)]
-pub(super) enum Seen {
+pub enum Seen {
     /// A list begins.
     Listing,
     /// An object is there; `listed` when a list says so.
@@ -82,6 +82,21 @@ impl From<ApiFailure> for End {
 }
 
 impl Query {
+    /// A query over a namespaced kind that need not be looked up, since it is Kubernetes' own or the agent's: in one
+    /// namespace, or in all; those that carry the label with that value, where one is given.
+    pub fn of(gvk: &Gvk, plural: &str, namespace: Option<&str>, label: Option<(&str, &str)>) -> Self {
+        let resource = Resource {
+            group: gvk.group.clone(),
+            version: gvk.version.clone(),
+            kind: gvk.kind.clone(),
+            plural: plural.into(),
+            namespaced: true,
+        };
+        let selector =
+            label.map(|(name, value)| format!("labelSelector={}", encode(&format!("{name}={value}"))));
+        Self::new(&resource, namespace.unwrap_or_default(), &selector.unwrap_or_default())
+    }
+
     /// A query over one namespace, or the whole cluster where it is empty. `selector` is a query parameter, encoded.
     pub(super) fn new(resource: &Resource, namespace: &str, selector: &str) -> Self {
         Self {

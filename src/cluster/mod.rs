@@ -30,6 +30,7 @@ use tokio::sync::mpsc;
 
 pub use client::{Client, ConnectError, READ_LIMIT, Target, WRITE_LIMIT};
 pub use failure::is_unserved_path;
+pub use follow::{Query, Seen};
 pub use impersonate::{InvalidAccount, user_of};
 pub use index::Change;
 
@@ -102,6 +103,21 @@ impl Cluster {
     /// The client, acting as this copy does.
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Follows what a query asks for, as [`Query::follow`] does: `standing` is told each time that changes are seen from now
+    /// on, and each time that they may be missed.
+    pub async fn follow(
+        &self,
+        query: &Query,
+        sink: impl FnMut(Seen),
+        mut standing: impl FnMut(Result<(), ApiFailure>),
+    ) -> ApiFailure {
+        let told = |watching| match watching {
+            index::Watching::Broken(failure) => standing(Err(failure)),
+            index::Watching::Starting | index::Watching::Live => standing(Ok(())),
+        };
+        query.follow(&self.client, sink, told).await
     }
 
     /// The kinds whose drift is not watched, and why: it is looked for at the interval only.

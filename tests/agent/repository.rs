@@ -130,6 +130,23 @@ async fn a_missing_branch_is_told_with_those_that_are_there() {
     is_fetched(&stage, "repo", &head(&stage)).await;
 }
 
+/// F07: however many sources wait for a host that is silent, those of other hosts do not.
+#[tokio::test]
+async fn many_sources_of_a_silent_host_leave_room_for_others() {
+    let stage = applied("mute").await;
+    let host = Proxy::start(stage.git.address()).unwrap();
+    host.set(Mode::Silent).await;
+    let url = stage.git.url_at(&stage.repo, host.address());
+    for number in 0..20 {
+        let url = url.replace(".git", &format!("-{number}.git"));
+        stage.source(&format!("mute-{number}"), json!({"url": url, "timeout": "10m"})).await.unwrap();
+    }
+    let _agent = stage.agent().await;
+    stage.ready("apps").await;
+    stage.push(&[("apps/a.yaml", &config_map("a", "2"))]);
+    stage.ready("apps").await;
+}
+
 /// F07: a host that is away or hangs is told within `spec.timeout`; what was applied stays, and other hosts go on.
 #[tokio::test]
 async fn a_host_that_hangs_holds_up_no_other() {

@@ -78,7 +78,7 @@ impl Git {
         Ok(Self { stores: Arc::new(Stores::open(&state_dir.join("git"))?), pool: Arc::new(Pool::new()) })
     }
 
-    /// Fetches, within the request's limit by the clock, whatever the host does.
+    /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has the same limit.
     pub async fn fetch(&self, request: Request) -> Result<Fetched, SourceError> {
         let wanted = request.reference.wanted()?;
         if let Some(known) = immutable(&wanted, request.known.as_ref()) {
@@ -86,13 +86,20 @@ impl Git {
         }
         let key = [request.url.to_string().into_bytes(), request.credentials.fingerprint().bytes().to_vec()];
         let store = self.stores.get(Digest::of_parts(key.iter().map(Vec::as_slice)));
-        let context =
-            Arc::new(Context::new(request.url.clone(), request.credentials.clone(), request.timeout));
+        let begin =
+            || Arc::new(Context::new(request.url.clone(), request.credentials.clone(), request.timeout));
+        let waiting = begin();
+        let turn = async {
+            let current = Arc::clone(&store.current).lock_owned().await;
+            Ok((current, self.pool.slot(&waiting.host()).await?))
+        };
+        let turn = tokio::time::timeout(request.timeout, turn).await;
+        let (mut current, slot) = turn.unwrap_or_else(|_| Err(waiting.timeout()))?;
+        // The wait for the host's other fetches is no part of the time that this one may take.
+        let context = begin();
         let _cancel = CancelOnDrop(Arc::clone(&context));
         let deadline = tokio::time::Instant::from_std(context.deadline());
         let work = async {
-            let mut current = Arc::clone(&store.current).lock_owned().await;
-            let slot = self.pool.slot(&context.host()).await?;
             let (stores, store, context) =
                 (Arc::clone(&self.stores), Arc::clone(&store), Arc::clone(&context));
             pool::run(slot, move || {
