@@ -74,6 +74,11 @@ impl Failure {
         Self::new(reason, "Detecting drift", message, next)
     }
 
+    /// Definitions are not served yet. Nobody has asked for their health, so nothing is said of it.
+    fn establishing(message: String, next: Next) -> Self {
+        Self::applying("ReconciliationFailed", message, next)
+    }
+
     /// Everything was applied, but it is not healthy.
     fn waiting(message: String, next: Next) -> Self {
         Self { unhealthy: true, ..Self::new("HealthCheckFailed", "Running health checks", message, next) }
@@ -99,7 +104,7 @@ impl Failure {
 
 /// Judges the end of a reconcile.
 pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
-    let Schedule { interval, retry, timeout } = context.schedule;
+    let Schedule { interval, retry, .. } = context.schedule;
     // A right may be granted any moment, and an API server that has just started denies what it will soon allow.
     let granted = Next::BackoffTo(retry);
     let (soon, retry, unblocked) = (Next::Backoff, Next::After(retry), Next::Unblocked(interval));
@@ -108,12 +113,10 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::Ready(done) => return Judgement::Success(done.clone()),
         Outcome::Unchanged => return Judgement::Success(unchanged(context)),
         Outcome::Removed { deleted, note } => {
-            let message = texts::removed(*deleted, note.as_deref());
-            return Judgement::Gone { severity: Severity::Info, message };
+            return gone(Severity::Info, texts::removed(*deleted, note.as_deref()));
         }
         Outcome::Abandoned { account, deleted, left } => {
-            let message = texts::abandoned(account, *deleted, left);
-            return Judgement::Gone { severity: Severity::Error, message };
+            return gone(Severity::Error, texts::abandoned(account, *deleted, left));
         }
         Outcome::Cancelled { .. } => return Judgement::Unsaid(Next::Now),
         Outcome::Suspended => return Judgement::Unsaid(Next::Changed),
@@ -125,10 +128,8 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::Unhealthy { done, end, waited } => {
             Failure::waiting(texts::unhealthy(end, *waited), retry).after(done)
         }
-        // Nobody has asked for health here, and what is missing may come any moment.
         Outcome::NotEstablished { done, end, waited } => {
-            let message = texts::not_established(end, *waited);
-            Failure::applying("ReconciliationFailed", message, soon).after(done)
+            Failure::establishing(texts::not_established(end, *waited), soon).after(done)
         }
         Outcome::Refused { refusals, inventory } => refused(refusals, retry, granted).managing(inventory),
         Outcome::PruneFailed { done, failures } => {
@@ -137,12 +138,7 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::PruneRefused { count } => {
             Failure::applying("PruneFailed", texts::prune_refused(*count), retry).stalled()
         }
-        Outcome::RemovalFailed { failures } => {
-            // A deletion must come to its end, also where the spec wants no retry by a timer.
-            let wait = Some(context.schedule.retry).filter(|retry| !retry.is_zero());
-            let next = Next::BackoffTo(wait.map_or(timeout, |retry| retry.min(timeout)));
-            Failure::applying("PruneFailed", texts::not_deleted(failures), next)
-        }
+        Outcome::RemovalFailed { failures } => not_removed(failures, context.schedule),
         Outcome::Blocked(blocker) => {
             Failure::fetching("DependencyNotReady", texts::blocked(blocker), unblocked).expected()
         }
@@ -184,6 +180,17 @@ fn unchanged(context: &Context<'_>) -> Done {
         digest: None,
         ..Done::default()
     }
+}
+
+const fn gone(severity: Severity, message: String) -> Judgement {
+    Judgement::Gone { severity, message }
+}
+
+/// A deletion must come to its end, also where the spec wants no retry by a timer.
+fn not_removed(failures: &[String], schedule: Schedule) -> Failure {
+    let Schedule { retry, timeout, .. } = schedule;
+    let limit = if retry.is_zero() { timeout } else { retry.min(timeout) };
+    Failure::applying("PruneFailed", texts::not_deleted(failures), Next::BackoffTo(limit))
 }
 
 fn no_source(message: String) -> Failure {
