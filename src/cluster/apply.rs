@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -92,7 +92,7 @@ impl Cluster {
             let seconds = timeout.as_secs();
             let message =
                 format!("it was deleted to be made anew, and is still there after {seconds}s{held}");
-            return Err(told(failure::unavailable(message)));
+            return Err(told(failure::answered(StatusCode::CONFLICT, "Conflict", message)));
         }
         self.write(object, &resource).await.map_err(told)
     }

@@ -1,4 +1,4 @@
-//! What an answer that is not a success means: the one place that reads the API server's errors.
+//! What an answer that is not a success means to a request. What it says of an object is `plan`'s to read.
 
 use std::error::Error as _;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::ports::{Applied, Reference, Settle, Settled, Writes};
 use crate::model::{Key, Object, ObjectId};
 use crate::plan::{
-    Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Step, plan_stage, prepare,
+    Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Skip, Step, plan_stage, prepare,
     stages,
 };
 use crate::verdict::{Change, Deed, Outcome, Redactor, Refused};
@@ -34,13 +34,20 @@ pub(super) struct Progress {
     pub(super) changes: Vec<Change>,
     /// What people should know.
     pub(super) warnings: Vec<String>,
+    /// Those that are to be left alone: nothing of them is managed any more, and none of them is deleted.
+    pub(super) left_alone: HashSet<ObjectId>,
 }
 
 /// Why applying stopped.
 #[derive(Debug)]
 pub(super) enum Stop {
     /// Objects are refused.
-    Refused(Vec<Refusal>),
+    Refused {
+        /// Why, for each.
+        refusals: Vec<Refusal>,
+        /// Whether the server can be asked: it answered for others of them.
+        is_reached: bool,
+    },
     /// Definitions were not established, so what comes after them was not begun.
     NotEstablished {
         /// How they stand.
@@ -68,21 +75,43 @@ pub(super) async fn apply<C: Writes + Settle>(
                 Err(refusal) => refusals.push(refusal),
             }
         }
-        let observed = observe(cluster, &prepared, &known).await;
+        let mut observed = observe(cluster, &prepared, &known).await;
+        let lost = prepared.iter().filter(|object| observed.get(&object.id()).is_some_and(is_lost));
+        let lost: Vec<Object> = lost.cloned().collect();
+        let is_reached = lost.len() < prepared.len();
+        if is_reached && !lost.is_empty() {
+            // A connection may have been lost; what is wrong with one kind alone shows again.
+            observed.extend(observe(cluster, &lost, &known).await);
+        }
         let planned = plan_stage(prepared, &observed, options);
         refusals.extend(planned.entries.iter().filter_map(|entry| match &entry.step {
             Step::Refuse(refusal) => Some(blotted(refusal.clone(), &entry.object)),
             _ => None,
         }));
         if !refusals.is_empty() {
-            return Err(Stop::Refused(explained(cluster, refusals).await));
+            return Err(Stop::Refused { refusals: explained(cluster, refusals).await, is_reached });
         }
-        match write(cluster, planned.entries, &observed, progress).await {
+        let mut entries = planned.entries;
+        for entry in entries.iter_mut().filter(|entry| !known.contains(&entry.object.id())) {
+            // What is new here may be on its way from there; what was here before has been taken.
+            entry.also_owned_by = None;
+        }
+        match write(cluster, entries, &observed, progress).await {
             Ok(written) => establish(cluster, written).await?,
-            Err(refusals) => return Err(Stop::Refused(explained(cluster, refusals).await)),
+            Err(refusals) => {
+                return Err(Stop::Refused {
+                    refusals: explained(cluster, refusals).await,
+                    is_reached: false,
+                });
+            }
         }
     }
     Ok(())
+}
+
+/// Whether the server was not reached about an object.
+fn is_lost(observation: &Observation) -> bool {
+    matches!(&observation.dry_run, Err(refusal) if refusal.cause == Cause::Unavailable)
 }
 
 async fn place_and_prepare(cluster: &impl Writes, object: Object) -> Result<Object, Refusal> {
@@ -195,6 +224,10 @@ async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Resu
 /// Takes note of a step that was taken.
 fn note(entry: &Entry, applied: Option<Applied>, progress: &mut Progress, definitions: &mut Vec<Reference>) {
     let reference = applied.map_or_else(|| Reference::to(&entry.object), |applied| applied.reference);
+    if matches!(entry.step, Step::Skip(Skip::Ignored | Skip::ReconcileDisabled)) {
+        progress.left_alone.insert(reference.id);
+        return;
+    }
     let subject = reference.id.subject();
     progress.inventory.insert(reference.id.clone(), reference.version.clone());
     if let Some(owner) = &entry.also_owned_by {
@@ -239,8 +272,8 @@ async fn establish(cluster: &impl Settle, definitions: Vec<Reference>) -> Result
 }
 
 /// What it means that objects are refused. `managed` is what there is to manage now.
-pub(super) fn refused(refusals: &[Refusal], managed: &Inventory) -> Outcome {
-    if refusals.iter().all(|refusal| refusal.cause == Cause::Unavailable) {
+pub(super) fn refused(refusals: &[Refusal], is_reached: bool, managed: &Inventory) -> Outcome {
+    if !is_reached && refusals.iter().all(|refusal| refusal.cause == Cause::Unavailable) {
         let message = refusals.first().map(ToString::to_string).unwrap_or_default();
         return Outcome::Unreachable { message };
     }

@@ -103,7 +103,11 @@ async fn enact<C: Writes + Settle, J: Journal>(
     if let Err(stop) = applied {
         return stopped(stop, &managed, progress, digest);
     }
-    let failures = swept(cluster, kustomization, &managed, &mut progress).await;
+    let failures = match swept(cluster, kustomization, &managed, &mut progress).await {
+        Ok(failures) => failures,
+        // All that was managed still stands in the inventory that was written first.
+        Err(message) => return Outcome::Unreachable { message },
+    };
     let mut done = Done {
         inventory: progress.inventory.entries(),
         digest: Some(digest),
@@ -131,21 +135,28 @@ async fn enact<C: Writes + Settle, J: Journal>(
 }
 
 /// Deletes what is no longer built, where that is wished. What could not be deleted stays managed; a line for each of it
-/// is returned.
+/// is returned. An error where the server could not be asked.
 async fn swept(
     cluster: &impl Writes,
     kustomization: &Kustomization,
     managed: &Inventory,
     progress: &mut Progress,
-) -> Vec<String> {
+) -> Result<Vec<String>, String> {
+    let owner = owner(kustomization);
     let built: Vec<ObjectId> = progress.inventory.iter().map(|(id, _)| id.clone()).collect();
-    let stale = plan::prune(&built, managed);
+    let (left, stale): (Vec<_>, Vec<_>) =
+        plan::prune(&built, managed).into_iter().partition(|id| progress.left_alone.contains(id));
+    cluster.release(&owner, &left);
     if !kustomization.spec.prune {
-        cluster.release(&owner(kustomization), &stale);
-        return Vec::new();
+        cluster.release(&owner, &stale);
+        return Ok(Vec::new());
     }
     let stale = prune::references(managed, stale);
-    let pruned = prune::delete(cluster, &owner(kustomization), stale, &progress.inventory).await;
+    let pruned = prune::delete(cluster, &owner, stale, &progress.inventory).await;
+    if pruned.unreachable {
+        let first = pruned.failed.into_iter().map(|(_, message)| message).next();
+        return Err(first.unwrap_or_default());
+    }
     let deleted = pruned.deleted.into_iter();
     progress.changes.extend(deleted.map(|gone| Change { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
     let mut failures = Vec::new();
@@ -153,7 +164,7 @@ async fn swept(
         progress.inventory.insert(reference.id, reference.version);
         failures.push(message);
     }
-    failures
+    Ok(failures)
 }
 
 /// What the status says is managed.
@@ -179,7 +190,7 @@ async fn dressed(cluster: &impl Reads, objects: Vec<Object>, kustomization: &Kus
 fn stopped(stop: Stop, managed: &Inventory, progress: Progress, digest: crate::model::Digest) -> Outcome {
     let inventory = managed.union(&progress.inventory);
     match stop {
-        Stop::Refused(refusals) => apply::refused(&refusals, &inventory),
+        Stop::Refused { refusals, is_reached } => apply::refused(&refusals, is_reached, &inventory),
         Stop::NotEstablished { settled, waited } => {
             let done = Done {
                 inventory: inventory.entries(),

@@ -130,6 +130,67 @@ async fn what_cannot_be_deleted_stays_in_the_inventory() {
     assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap", "n_old__ConfigMap"]);
 }
 
+/// Such an object has our labels still, by which it would be deleted once it is no longer built.
+#[tokio::test]
+async fn what_is_to_be_left_alone_is_managed_no_more_and_not_deleted() {
+    for (annotation, is_managed) in [
+        ("kustomize.toolkit.fluxcd.io/ssa: Ignore", false),
+        ("kustomize.toolkit.fluxcd.io/reconcile: disabled", false),
+        ("kustomize.toolkit.fluxcd.io/ssa: IfNotPresent", true),
+    ] {
+        let (fake, diary) = (Fake::with(&["x"]), Diary::default());
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: x, namespace: n, annotations: {{{annotation}}}}}\n"
+        );
+        let mut snapshot = snapshot(&[]);
+        snapshot.tree = Tree::in_memory([("apps/x.yaml".to_owned(), text)]);
+        let (_sender, cancel) = watch::channel(false);
+        let kustomization = kustomization(&json!({}), &["n_x__ConfigMap"]);
+        let finish = reconcile(&fake, &fake, &job(&kustomization, &snapshot, cancel), &diary).await;
+        assert_eq!(inventory_of(&finish.outcome).len(), usize::from(is_managed), "{annotation}");
+        assert_eq!(fake.log(), [] as [&str; 0], "{annotation}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_lost_for_one_object_alone_is_told() {
+    for (lost, told) in
+        [(&[("b", 1)][..], "ready"), (&[("b", 9)], "refused"), (&[("a", 9), ("b", 9)], "unreachable")]
+    {
+        let mut fake = Fake::default();
+        for (name, times) in lost {
+            fake = fake.losing(name, *times);
+        }
+        let finish = run(&fake, &Diary::default(), &kustomization(&json!({}), &[]), &["a", "b"], None).await;
+        let found = match finish.outcome {
+            Outcome::Ready(_) => "ready",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Unreachable { .. } => "unreachable",
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, told, "{lost:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_does_not_reach_the_server_is_tried_again_soon() {
+    let (fake, diary) = (Fake::with(&["old"]).losing("old", 1), Diary::default());
+    let finish = run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a"], None).await;
+    assert!(matches!(finish.outcome, Outcome::Unreachable { .. }), "{:?}", finish.outcome);
+    assert_eq!(diary.recorded(), ["n_a__ConfigMap", "n_old__ConfigMap"], "it stays managed");
+}
+
+/// An object that moves here has the labels of where it was until it is applied.
+#[tokio::test]
+async fn only_an_object_that_was_taken_away_is_told_to_have_two_owners() {
+    for (managed, is_told) in [(&[][..], false), (&["n_a__ConfigMap"], true)] {
+        let fake = Fake::default().foreign("a");
+        let finish = run(&fake, &Diary::default(), &kustomization(&json!({}), managed), &["a"], None).await;
+        let Outcome::Ready(done) = finish.outcome else { panic!("{:?}", finish.outcome) };
+        assert_eq!(done.warnings.len(), usize::from(is_told), "{:?}", done.warnings);
+    }
+}
+
 /// On a Ready object nothing is said of a server that cannot be asked; what the server denies must be told.
 #[tokio::test]
 async fn a_hand_over_that_is_denied_is_told_as_a_refusal() {

@@ -4,6 +4,7 @@
 //! what an apply would make of it ([`Observation`]), and from that alone each object gets its [`Step`]. What is no longer
 //! built is found by [`prune`]. Nothing here writes; the pipeline does what a plan says.
 
+mod answer;
 mod drift;
 mod flux;
 mod inventory;
@@ -50,6 +51,11 @@ impl Observed {
     /// The observation of an object.
     pub fn get(&self, id: &ObjectId) -> Option<&Observation> {
         self.0.get(id)
+    }
+
+    /// Takes later observations in the place of earlier ones.
+    pub fn extend(&mut self, later: Self) {
+        self.0.extend(later.0);
     }
 
     /// Adds the observation of an object.

@@ -25,6 +25,8 @@ pub(super) struct Fake {
     asked: AtomicUsize,
     refused: BTreeSet<String>,
     undeletable: BTreeSet<String>,
+    /// Objects about which the server is not reached, and how often.
+    lost: Mutex<BTreeMap<String, usize>>,
     unhealthy: AtomicBool,
     failing: bool,
     unwatched: AtomicBool,
@@ -65,6 +67,20 @@ impl Fake {
     pub(super) fn undeletable(mut self, name: &str) -> Self {
         self.undeletable.insert(name.into());
         self
+    }
+
+    /// The server is not reached about an object, so many times.
+    pub(super) fn losing(self, name: &str, times: usize) -> Self {
+        self.lost.lock().unwrap().insert(name.into(), times);
+        self
+    }
+
+    /// Whether the server is not reached about an object this time.
+    fn loses(&self, name: &str) -> bool {
+        let mut lost = self.lost.lock().unwrap();
+        let Some(times @ 1..) = lost.get_mut(name) else { return false };
+        *times -= 1;
+        true
     }
 
     pub(super) fn never_healthy(self) -> Self {
@@ -163,8 +179,13 @@ impl Reads for Fake {
         self.ask();
         let observe = |object: &Object| {
             let refusal = || Refusal::new(object.id(), Phase::DryRun, Cause::Invalid, "refused");
-            let is_refused = self.refused.contains(object.name());
-            let dry_run = if is_refused { Err(refusal()) } else { Ok(object.clone()) };
+            let dry_run = if self.loses(object.name()) {
+                Err(Refusal::unavailable(object.id(), Phase::DryRun, "reset"))
+            } else if self.refused.contains(object.name()) {
+                Err(refusal())
+            } else {
+                Ok(object.clone())
+            };
             Observation { live: self.object(object.name()), dry_run }
         };
         objects.iter().map(observe).collect()
@@ -214,6 +235,9 @@ impl Writes for Fake {
         let is_other = |version: &str| live.text("/metadata/resourceVersion") != Some(version);
         if live.text("/metadata/uid") != Some(uid) || resource_version.is_some_and(is_other) {
             return Ok(Deleted::Changed);
+        }
+        if self.loses(name) {
+            return Err(ApiFailure::Unavailable { message: "reset".into(), retry_after: None });
         }
         if self.undeletable.contains(name) {
             return Err(ApiFailure::Answered { code: 403, reason: "Forbidden".into(), message: "no".into() });
