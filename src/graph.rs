@@ -221,7 +221,7 @@ impl<'a> DependencyView<'a> {
     }
 }
 
-/// Why a dependency does not let its dependent go on. The texts are Flux's, with the root cause behind them.
+/// Why a dependency does not let its dependent go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotReadyReason {
     /// It does not exist.
@@ -230,26 +230,6 @@ pub enum NotReadyReason {
     NotReady,
     /// It is ready, at another revision of the same source.
     Outdated,
-}
-
-impl NotReadyReason {
-    /// The message for a dependent. `chain` is [`Graph::root_cause`] of the dependent: where it goes deeper than the
-    /// dependency itself, the rest is named.
-    pub fn message(&self, dependency: &Key, chain: &[&Key]) -> String {
-        let text = match self {
-            Self::NotFound => format!("dependency '{dependency}' not found"),
-            Self::NotReady => format!("dependency '{dependency}' is not ready"),
-            Self::Outdated => format!("dependency '{dependency}' revision is not up to date"),
-        };
-        if chain.first() != Some(&dependency) || chain.len() < 2 {
-            return text;
-        }
-        let name = |key: &&Key| {
-            if key.namespace == dependency.namespace { key.name.clone() } else { key.to_string() }
-        };
-        let names: Vec<String> = chain.iter().map(name).collect();
-        format!("{text}: blocked by {}", names.join(" -> "))
-    }
 }
 
 /// Flux's rule: the dependency exists, is Ready for its present generation and, where both come from the same source, has

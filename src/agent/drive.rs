@@ -142,7 +142,7 @@ impl Drive {
         let (kind, name, namespace) = (Kustomization::KIND, &key.name, &key.namespace);
         tracing::info!(kind, name, namespace, object = %id.subject(), by = by.as_deref(), "drifted");
         self.shared.metrics.drifted();
-        self.shared.world.drifted(&key, &id, by);
+        self.shared.world.drifted(&key, &id, by, Instant::now());
         Event::Drifted(key, id)
     }
 

@@ -127,12 +127,15 @@ impl Reporter {
         if finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
             return Ok(());
         }
-        let add = if finalizers.is_empty() {
-            json!({"op": "add", "path": "/metadata/finalizers", "value": [keys::FINALIZER]})
-        } else {
-            json!({"op": "add", "path": "/metadata/finalizers/-", "value": keys::FINALIZER})
-        };
-        self.edit(subject, &[add]).await
+        let path = "/metadata/finalizers";
+        if !finalizers.is_empty() {
+            let add = json!({"op": "add", "path": format!("{path}/-"), "value": keys::FINALIZER});
+            return self.edit(subject, &[add]).await;
+        }
+        // Whoever has added one meanwhile would lose it. That there is none is null to the API server.
+        let none = json!({"op": "test", "path": path, "value": null});
+        let add = json!({"op": "add", "path": path, "value": [keys::FINALIZER]});
+        self.edit(subject, &[none, add]).await
     }
 
     /// Takes our finalizer off, so that the object may go.

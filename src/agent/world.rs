@@ -11,7 +11,7 @@ use crate::api::{GitRepository, Kind, Kustomization, Metadata, decode, keys};
 use crate::graph::{self, DependencyView, Graph, NotReadyReason};
 use crate::model::{Digest, Key, Object, ObjectId};
 use crate::pipeline::Memo;
-use crate::queue::{Facts, Input, SourceFacts};
+use crate::queue::{FIGHT_WINDOW, Facts, Input, SourceFacts};
 use crate::tree::Snapshot;
 use crate::verdict::{self, BlockReason, Blocker, Change, Outcome, Rivalry};
 
@@ -94,8 +94,9 @@ pub(super) struct World(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Extra {
     memo: Option<Arc<Memo>>,
-    /// Those of its objects that others have changed, and what is known of them, for the event about a fight.
-    rivalries: BTreeMap<ObjectId, Rivalry>,
+    /// Those of its objects that others have changed of late, what is known of them for the event about a fight, and when it
+    /// was last so.
+    rivalries: BTreeMap<ObjectId, (Rivalry, Instant)>,
     /// What is waited for, and since when.
     wait: Option<(Aim, Instant)>,
 }
@@ -230,10 +231,16 @@ impl World {
     }
 
     /// Takes note that someone has changed an object of a Kustomization.
-    pub(super) fn drifted(&self, key: &Key, object: &ObjectId, by: Option<String>) {
-        if let Some(entry) = self.inner().kustomizations.get_mut(key) {
-            entry.extra.rivalries.entry(object.clone()).or_default().managers.extend(by);
-        }
+    pub(super) fn drifted(&self, key: &Key, object: &ObjectId, by: Option<String>, now: Instant) {
+        // What is further apart is no fight: the queue's pauses grow up to the interval.
+        let window = FIGHT_WINDOW.max(interval_of(self, key).saturating_mul(2));
+        let mut inner = self.inner();
+        let Some(entry) = inner.kustomizations.get_mut(key) else { return };
+        let rivalries = &mut entry.extra.rivalries;
+        rivalries.retain(|_, (_, last)| now.saturating_duration_since(*last) <= window);
+        let (rivalry, last) = rivalries.entry(object.clone()).or_insert_with(|| (Rivalry::default(), now));
+        rivalry.managers.extend(by);
+        *last = now;
     }
 
     /// Takes note of what was put back of objects that others have changed.
@@ -241,7 +248,7 @@ impl World {
         let mut inner = self.inner();
         let Some(entry) = inner.kustomizations.get_mut(key) else { return };
         for change in changes {
-            if let Some(rivalry) = entry.extra.rivalries.get_mut(&change.id) {
+            if let Some((rivalry, _)) = entry.extra.rivalries.get_mut(&change.id) {
                 rivalry.add(change);
             }
         }
@@ -251,7 +258,8 @@ impl World {
     pub(super) fn rivalry(&self, key: &Key, object: &ObjectId) -> Rivalry {
         let mut inner = self.inner();
         let entry = inner.kustomizations.get_mut(key);
-        entry.and_then(|entry| entry.extra.rivalries.remove(object)).unwrap_or_default()
+        let known = entry.and_then(|entry| entry.extra.rivalries.remove(object));
+        known.map(|(rivalry, _)| rivalry).unwrap_or_default()
     }
 
     /// Holds what was fetched, unless another object of the same name has come meanwhile.
@@ -420,79 +428,4 @@ pub(super) fn interval_of(world: &World, key: &Key) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_wait_that_is_cut_off_goes_on_until_something_else_is_waited_for() {
-        let (world, key) = (World::default(), Key::new("n", "apps"));
-        let object = json!({
-            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
-            "metadata": {"name": "apps", "namespace": "n"},
-            "spec": {"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "r"}},
-        });
-        world.see_kustomization(&key, Seen::read(&Object::parse(object).unwrap()), 1);
-        let aim = |revision: &str, requested_at: Option<&str>| Aim {
-            generation: 1,
-            revision: revision.into(),
-            requested_at: requested_at.map(Into::into),
-        };
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let waited = |aim: &Aim, seconds| world.waited(&key, aim, at(seconds)).as_secs();
-        let first = aim("a", None);
-        assert_eq!(waited(&first, 5), 0);
-        world.waits(&key, &first, at(10));
-        world.waits(&key, &first, at(20));
-        assert_eq!(waited(&first, 30), 20, "the second has gone on with the first");
-        assert_eq!(waited(&aim("b", None), 30), 0);
-        assert_eq!(waited(&aim("a", Some("now")), 30), 0);
-        world.waits(&key, &aim("b", None), at(40));
-        assert_eq!((waited(&first, 50), waited(&aim("b", None), 50)), (0, 10));
-        world.ended(&key);
-        assert_eq!(waited(&aim("b", None), 60), 0);
-    }
-
-    #[test]
-    fn who_is_blocked_is_told_that_what_it_waits_for_is_paused() {
-        let world = World::default();
-        let see = |name: &str, needs: &[&str], suspend: bool| {
-            let needs: Vec<_> = needs.iter().map(|name| json!({"name": name})).collect();
-            let object = json!({
-                "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
-                "metadata": {"name": name, "namespace": "n", "generation": 2},
-                "spec": {
-                    "interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "r"},
-                    "dependsOn": needs, "suspend": suspend,
-                },
-                "status": {"observedGeneration": 1, "conditions": [{
-                    "type": "Ready", "status": "True", "reason": "ReconciliationSucceeded",
-                    "message": "Applied revision: main@sha1:1", "lastTransitionTime": "2026-01-01T00:00:00Z",
-                }]},
-            });
-            let key = Key::new("n", name);
-            world.see_kustomization(&key, Seen::read(&Object::parse(object).unwrap()), 1);
-            let Some(Seen::Sound(kustomization)) = world.kustomization(&key) else { unreachable!("{name}") };
-            kustomization
-        };
-        see("base", &[], true);
-        see("middle", &["base"], false);
-        let top = see("top", &["middle"], false);
-        let said = |top: &Kustomization| match world.dependencies(top, "main@sha1:1") {
-            Err(Outcome::Blocked(Blocker { reason: BlockReason::NotReady { chain, message }, .. })) => {
-                (chain.iter().map(|key| key.name.clone()).collect::<Vec<_>>(), message.unwrap())
-            }
-            other => unreachable!("{other:?}"),
-        };
-        let (chain, message) = said(&top);
-        assert_eq!(chain, ["middle", "base"]);
-        assert_eq!(
-            message,
-            "Kustomization 'n/base' is suspended; set its spec.suspend to false (flux resume kustomization base -n n)"
-        );
-        see("base", &[], false);
-        assert!(!said(&top).1.contains("suspended"));
-    }
-}
+mod tests;

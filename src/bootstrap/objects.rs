@@ -254,12 +254,35 @@ fn unreadable(error: &impl fmt::Display) -> ApiFailure {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::collections::VecDeque;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
 
     use kube::client::Body;
 
     use super::*;
+
+    /// A cluster that gives these answers one after the other, and then the last of them for ever. Without a code it cuts the
+    /// connection.
+    pub(in crate::bootstrap) fn answering(answers: Vec<(Option<u16>, Value)>) -> Objects {
+        let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
+        let service = tower::service_fn(move |_: http::Request<Body>| {
+            let mut answers = answers.lock().unwrap();
+            let next = answers.pop_front().unwrap();
+            if answers.is_empty() {
+                answers.push_back(next.clone());
+            }
+            let answer = match next {
+                (Some(code), body) => {
+                    Ok(http::Response::builder().status(code).body(Body::from(body.to_string().into_bytes())))
+                }
+                (None, _) => Err(std::io::Error::other("the connection was cut")),
+            };
+            std::future::ready(answer.map(Result::unwrap))
+        });
+        Objects::new(kube::Client::new(service, "n"))
+    }
 
     #[tokio::test]
     async fn a_server_that_stays_silent_is_not_waited_for() {
@@ -300,7 +323,7 @@ mod tests {
     #[tokio::test]
     async fn a_busy_server_is_asked_again_while_there_is_time() {
         for (limit, is_answered) in [(30, true), (1, false)] {
-            let refused = std::sync::Arc::new(AtomicBool::new(false));
+            let refused = Arc::new(AtomicBool::new(false));
             let service = tower::service_fn(move |_: http::Request<Body>| {
                 let (code, body) = if refused.swap(true, Ordering::Relaxed) {
                     (200, r#"{"kind": "SecretList", "apiVersion": "v1", "metadata": {}, "items": []}"#)

@@ -234,10 +234,8 @@ impl Problem {
             Self::NotReady { .. } => {
                 "put the cause right, then run the same command again: it goes on where it stopped".into()
             }
-            Self::Cluster { failure, .. } if failure.is_transient() => {
-                "check the kubeconfig, the context and the network, then run again".into()
-            }
-            Self::Cluster { .. } | Self::Key(_) | Self::Address(_) | Self::Embedded(_) => return None,
+            Self::Cluster { failure, .. } => return cluster_fix(failure),
+            Self::Key(_) | Self::Address(_) | Self::Embedded(_) => return None,
         })
     }
 
@@ -247,7 +245,9 @@ impl Problem {
             Self::GitHub { error, .. } if error.is_usage() => Class::Usage,
             Self::Address(_) => Class::Usage,
             Self::GitHub { error, .. } if error.is_unreachable() => Class::Unreachable,
-            Self::Cluster { failure, .. } if failure.is_transient() => Class::Unreachable,
+            Self::Cluster { failure, .. } if !is_answer(failure) && failure.is_transient() => {
+                Class::Unreachable
+            }
             Self::Ssh(SshError::Unreachable { .. }) => Class::Unreachable,
             Self::FluxRuns(_)
             | Self::FluxShares(_)
@@ -269,6 +269,69 @@ impl Problem {
             | Self::Key(_)
             | Self::NotReady { .. }
             | Self::Embedded(_) => Class::Failed,
+        }
+    }
+}
+
+/// Whether it is the server's answer: then the cluster could be asked, whatever it said.
+const fn is_answer(failure: &ApiFailure) -> bool {
+    matches!(failure, ApiFailure::Answered { .. })
+}
+
+fn cluster_fix(failure: &ApiFailure) -> Option<String> {
+    if !is_answer(failure) {
+        let fix = "check the kubeconfig, the context and the network, then run again";
+        return failure.is_transient().then(|| fix.into());
+    }
+    let ApiFailure::Answered { code: code @ (409 | 429 | 500..), message, .. } = failure else { return None };
+    Some(match (code, webhook(message)) {
+        (500.., Some(name)) => format!(
+            "bring up the server behind the webhook {name}, or remove its configuration (kubectl get \
+             validatingwebhookconfigurations,mutatingwebhookconfigurations), then run again"
+        ),
+        (500.., None) => {
+            "look at the API server (kubectl get --raw '/readyz?verbose'), then run again: it answers, with an error of \
+             its own"
+                .into()
+        }
+        _ => "run again".into(),
+    })
+}
+
+/// The webhook that an API server could not call, as it names it.
+fn webhook(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("failed calling webhook \"")?;
+    rest.split_once('"').map(|(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_answers_is_not_one_that_cannot_be_asked() {
+        let answered =
+            |code, message: &str| ApiFailure::Answered { code, reason: "R".into(), message: message.into() };
+        let webhook = "Internal error occurred: failed calling webhook \"validate.kyverno.svc\": failed to call webhook: \
+                       Post \"https://kyverno:443/\": no endpoints available";
+        let away = ApiFailure::Unavailable { message: "connection refused".into(), retry_after: None };
+        for (failure, class, fix) in [
+            (away, Class::Unreachable, Some("check the kubeconfig")),
+            (
+                answered(500, webhook),
+                Class::Failed,
+                Some("behind the webhook validate.kyverno.svc, or remove"),
+            ),
+            (answered(500, "etcdserver: request timed out"), Class::Failed, Some("look at the API server")),
+            (answered(409, "the object has been modified"), Class::Failed, Some("run again")),
+            (answered(422, "spec: Invalid value"), Class::Failed, None),
+        ] {
+            let problem = Problem::cluster("Deployment/n/d", failure);
+            assert_eq!(problem.class(), class, "{problem}");
+            let told = problem.fix();
+            let is_told =
+                fix.map_or(told.is_none(), |fix| told.as_ref().is_some_and(|told| told.contains(fix)));
+            assert!(is_told, "{problem}: {told:?}");
         }
     }
 }

@@ -62,10 +62,25 @@ pub enum SshError {
 
 /// The host keys of a server, as `known_hosts` lines, one a type. It blocks.
 pub fn scan(url: &SshUrl) -> Result<Vec<String>, SshError> {
+    scan_over(url, || connect(url))
+}
+
+fn scan_over(
+    url: &SshUrl,
+    mut connect: impl FnMut() -> Result<TcpStream, SshError>,
+) -> Result<Vec<String>, SshError> {
     let mut lines = Vec::new();
     let mut last_error = None;
     for name in HOST_KEY_TYPES {
-        match handshake(url, name) {
+        let stream = match connect() {
+            Ok(stream) => stream,
+            // Another type of key leads to no other host.
+            Err(error) => {
+                last_error = Some(error);
+                break;
+            }
+        };
+        match greet(url, stream, name) {
             Ok(session) => lines.extend(host_key_line(url, &session)),
             // A server that speaks SSH but has no key of this type ends the handshake.
             Err(error) => last_error = Some(error),
@@ -80,7 +95,7 @@ pub fn scan(url: &SshUrl) -> Result<Vec<String>, SshError> {
 /// The branches of the repository and their commits, if the server lets the key in. It blocks.
 pub fn branches(url: &SshUrl, credentials: &SshCredentials) -> Result<Vec<(String, String)>, SshError> {
     let known = credentials.known_hosts.lookup(url.git().host(), url.git().port());
-    let session = handshake(url, &known.algorithms())?;
+    let session = greet(url, connect(url)?, &known.algorithms())?;
     let (shown, _) = session
         .host_key()
         .ok_or_else(|| SshError::HostKey(format!("{} shows no host key", url.known_as())))?;
@@ -97,13 +112,13 @@ pub fn branches(url: &SshUrl, credentials: &SshCredentials) -> Result<Vec<(Strin
     advertised(url, &session)
 }
 
-fn handshake(url: &SshUrl, host_key_types: &str) -> Result<Session, SshError> {
+fn connect(url: &SshUrl) -> Result<TcpStream, SshError> {
     let failed = |error: std::io::Error| unreachable(url, &error);
     let addresses = (url.git().host(), url.git().port()).to_socket_addrs().map_err(failed)?;
     let mut last_error = std::io::Error::other("the name has no address");
     for address in addresses {
         match TcpStream::connect_timeout(&address, TIMEOUT) {
-            Ok(stream) => return greet(url, stream, host_key_types),
+            Ok(stream) => return Ok(stream),
             Err(error) => last_error = error,
         }
     }
@@ -191,7 +206,32 @@ fn unreachable(url: &SshUrl, error: &impl std::fmt::Display) -> SshError {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[test]
+    fn a_host_that_cannot_be_reached_is_not_tried_for_each_type_of_key() {
+        let url: SshUrl = "ssh://git@127.0.0.1:1/r".parse().unwrap();
+        let mut tries = 0;
+        let ended = scan_over(&url, || {
+            tries += 1;
+            Err(unreachable(&url, &"timed out"))
+        });
+        assert_eq!((ended, tries), (Err(unreachable(&url, &"timed out")), 1));
+        // One that is reached may lack one type of key and have the next.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut tries = 0;
+        let ended = scan_over(&url, || {
+            tries += 1;
+            let stream = TcpStream::connect(address).unwrap();
+            drop(listener.accept().unwrap());
+            Ok(stream)
+        });
+        assert!(ended.is_err());
+        assert_eq!(tries, HOST_KEY_TYPES.len());
+    }
 
     #[test]
     fn references_are_read_from_packets() {

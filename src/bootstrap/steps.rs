@@ -275,6 +275,8 @@ async fn host_keys(
             return Ok(lines);
         }
     }
+    let detail = format!("for {} to show its keys", url.known_as());
+    progress.tell(Event::Waiting { name: "host keys", detail, since: began.elapsed() });
     let server = url.clone();
     let lines = blocking(move || ssh::scan(&server)).await.map_err(|error| at("host keys")(error.into()))?;
     let known = KnownHosts::parse(&lines.join("\n"));
@@ -386,7 +388,7 @@ async fn put_agent(
         wait::not_ending(objects, crd, &patience, progress).await.map_err(at("agent"))?;
     }
     let mut change = put_all(objects, &crds, "agent").await?;
-    wait::established(objects, &crds, &patience).await.map_err(at("agent"))?;
+    wait::established(objects, &crds, &patience, progress).await.map_err(at("agent"))?;
     for object in manifests::left_out(installation).map_err(at("agent"))? {
         let deleted = objects.delete(&object).await;
         if deleted.map_err(|failure| at("agent")(Problem::cluster(object.id().subject(), failure)))? {

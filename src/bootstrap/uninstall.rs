@@ -5,9 +5,10 @@
 //! even with no replica, the kinds and their objects are its own and stay.
 
 use std::collections::BTreeSet;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::manifests::{self, Installation};
 use super::objects::{self, Change, Objects};
@@ -15,12 +16,12 @@ use super::preflight;
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
 use super::secret;
+use super::wait::{Patience, Wait};
 use crate::api::{GitRepository, Kind, Kustomization, keys};
 use crate::model::Object;
+use crate::pipeline::ports::ApiFailure;
 use crate::plan::CONTROLLERS;
 
-/// Between two looks.
-const POLL: Duration = Duration::from_millis(400);
 /// Selects what bootstrap made.
 const OURS: &str = "app.kubernetes.io/part-of=lockgate";
 
@@ -92,25 +93,21 @@ async fn purge(
         let deleted = objects.delete(object).await;
         deleted.map_err(|failure| at("purge")(Problem::cluster(object.id().subject(), failure)))?;
     }
-    let mut last = String::new();
+    let patience = Patience::new("purge", removal.timeout);
+    let mut wait = Wait::new(&patience, progress);
     loop {
-        let left = all::<Kustomization>(objects).await?;
+        let left = wait.answer(Kustomization::PLURAL, list::<Kustomization>(objects).await).await;
+        let Poll::Ready(left) = left.map_err(at("purge"))? else { continue };
         if left.is_empty() {
             break;
         }
+        if patience.is_over() {
+            let cause = "the agent has not let go of it; does it run?";
+            let problems = left.iter().map(|object| patience.ended(object, cause)).collect();
+            return Err(Failure { step: "purge", problems });
+        }
         let names: Vec<String> = left.iter().map(|object| object.id().subject()).collect();
-        if began.elapsed() >= removal.timeout {
-            let cause = "the agent has not let go of it; does it run?".to_owned();
-            let seconds = began.elapsed().as_secs();
-            let problem = |what: String| Problem::NotReady { what, seconds, cause: cause.clone() };
-            return Err(Failure { step: "purge", problems: names.into_iter().map(problem).collect() });
-        }
-        let detail = format!("for {} to be gone", names.join(", "));
-        if detail != last {
-            progress.tell(Event::Waiting { name: "purge", detail: detail.clone(), since: began.elapsed() });
-            last = detail;
-        }
-        tokio::time::sleep(POLL).await;
+        wait.on(format!("for {} to be gone", names.join(", "))).await;
     }
     let detail = format!("{} Kustomizations and what they applied", kustomizations.len());
     progress.done("purge", began, detail, Some(change(!kustomizations.is_empty())));
@@ -161,18 +158,16 @@ async fn remove_agent(
 
 /// Until no pod of the agent is left.
 async fn stopped(objects: &Objects, removal: &Removal, progress: &mut Progress<'_>) -> Result<(), Failure> {
-    let began = Instant::now();
+    let patience = Patience::new("agent", removal.timeout);
+    let mut wait = Wait::new(&patience, progress);
     loop {
         let pods = objects.list("v1", "Pod", Some(&removal.namespace), manifests::AGENT).await;
-        let pods = pods.map_err(|failure| at("agent")(Problem::cluster("pods", failure)))?;
+        let Poll::Ready(pods) = wait.answer("pods", pods).await.map_err(at("agent"))? else { continue };
         let Some(pod) = pods.first() else { return Ok(()) };
-        if began.elapsed() >= removal.timeout {
-            let (what, seconds) = (pod.id().subject(), began.elapsed().as_secs());
-            return Err(at("agent")(Problem::NotReady { what, seconds, cause: "it does not end".into() }));
+        if patience.is_over() {
+            return Err(at("agent")(patience.ended(pod, "it does not end")));
         }
-        let detail = format!("for {} to end", pod.id().subject());
-        progress.tell(Event::Waiting { name: "agent", detail, since: began.elapsed() });
-        tokio::time::sleep(POLL).await;
+        wait.on(format!("for {} to end", pod.id().subject())).await;
     }
 }
 
@@ -190,14 +185,26 @@ async fn remove_kinds(
     let mut count = 0;
     let sources = all::<GitRepository>(objects).await?;
     let secrets = secrets(objects, removal).await?;
+    let mut held = Vec::new();
     for object in all::<Kustomization>(objects).await?.iter().chain(&sources) {
-        objects.merge(object, &json!({"metadata": {"finalizers": null}})).await.map_err(failed(object))?;
+        let others = finalizers_of_others(object);
+        objects.merge(object, &json!({"metadata": {"finalizers": others}})).await.map_err(failed(object))?;
         count += usize::from(objects.delete(object).await.map_err(failed(object))?);
+        if !others.is_empty() {
+            held.push(format!("{} ({})", object.id().subject(), others.join(", ")));
+        }
     }
     for object in manifests::crds().map_err(at("kinds"))? {
         count += usize::from(objects.delete(&object).await.map_err(failed(&object))?);
     }
     progress.done("kinds", began, format!("{count} objects removed"), Some(change(count > 0)));
+    if !held.is_empty() {
+        let note = format!(
+            "finalizers of others are left, and what they hold stays until they go: {}",
+            held.join(", ")
+        );
+        progress.tell(Event::Note(note));
+    }
     // Told before the Secrets go: nothing else knows of these keys.
     for note in secrets.iter().filter_map(|secret| registered(secret, &sources)) {
         progress.tell(Event::Note(note));
@@ -208,6 +215,13 @@ async fn remove_kinds(
     let note = format!("workloads, the namespace {} and its Secrets are left", removal.namespace);
     progress.tell(Event::Note(note));
     Ok(())
+}
+
+/// The finalizers of an object that somebody else put there, and whose work is not ours to skip.
+fn finalizers_of_others(object: &Object) -> Vec<&str> {
+    let finalizers = object.pointer("/metadata/finalizers").and_then(Value::as_array);
+    let names = finalizers.into_iter().flatten().filter_map(Value::as_str);
+    names.filter(|name| *name != keys::FINALIZER).collect()
 }
 
 /// The Secrets with a key that bootstrap made. They are known by themselves and not by a source that reads them: those are
@@ -261,8 +275,11 @@ async fn remove_secrets(
 }
 
 async fn all<K: Kind>(objects: &Objects) -> Result<Vec<Object>, Failure> {
-    let listed = objects.list(&format!("{}/{}", K::GROUP, K::VERSIONS[0]), K::KIND, None, "").await;
-    listed.map_err(|failure| at("kinds")(Problem::cluster(K::PLURAL, failure)))
+    list::<K>(objects).await.map_err(|failure| at("kinds")(Problem::cluster(K::PLURAL, failure)))
+}
+
+async fn list<K: Kind>(objects: &Objects) -> Result<Vec<Object>, ApiFailure> {
+    objects.list(&format!("{}/{}", K::GROUP, K::VERSIONS[0]), K::KIND, None, "").await
 }
 
 fn shell(api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Object, Problem> {
@@ -273,4 +290,28 @@ fn shell(api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<O
 
 const fn change(is_change: bool) -> Change {
     if is_change { Change::Configured } else { Change::Unchanged }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bootstrap::objects::tests::answering;
+
+    #[tokio::test]
+    async fn a_server_that_is_away_for_a_moment_ends_no_wait() {
+        let none = json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []});
+        let removal = Removal { namespace: "n".into(), purge: true, timeout: Duration::from_mins(1) };
+        for wait in ["purge", "agent"] {
+            let objects = answering(vec![(None, Value::Null), (Some(200), none.clone())]);
+            let mut told = Vec::new();
+            let mut sink = |event| told.push(event);
+            let progress = &mut Progress::new(&mut sink);
+            let ended = match wait {
+                "purge" => purge(&objects, &[], &removal, progress).await,
+                _ => stopped(&objects, &removal, progress).await,
+            };
+            assert_eq!(ended, Ok(()), "{wait}");
+            assert!(matches!(told[0], Event::Waiting { name, .. } if name == wait), "{told:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Waits, each telling what it waits for and since when, and ending early where waiting on would not help.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,8 +16,8 @@ use crate::overview::{Key, Overview, Row, State};
 use crate::pipeline::ports::ApiFailure;
 
 /// Between two looks.
-const POLL: Duration = Duration::from_millis(200);
-/// How long the API server may take to serve a kind that was just added.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long the API server may take to serve a kind that was just added, or be away while something is applied.
 const DISCOVERY: Duration = Duration::from_secs(15);
 /// How long a failure must stand before it is taken for final: a key needs a moment to be known, an agent to start.
 const GRACE: Duration = Duration::from_secs(30);
@@ -39,11 +40,13 @@ impl Patience {
         self.name
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether the time is up.
+    pub fn is_over(&self) -> bool {
         self.began.elapsed() >= self.timeout
     }
 
-    fn ended(&self, what: &Object, cause: &str) -> Problem {
+    /// What to say of an object that was waited for in vain.
+    pub fn ended(&self, what: &Object, cause: &str) -> Problem {
         Problem::NotReady {
             what: what.id().subject(),
             seconds: self.began.elapsed().as_secs(),
@@ -56,34 +59,94 @@ impl Patience {
     }
 }
 
-/// Applies an object whose kind may have been added a moment ago.
+/// One wait. It tells what it waits for where that is news.
+pub struct Wait<'w, 'p> {
+    patience: &'w Patience,
+    progress: &'w mut Progress<'p>,
+    told: String,
+}
+
+impl<'w, 'p> Wait<'w, 'p> {
+    /// Begins to wait.
+    pub const fn new(patience: &'w Patience, progress: &'w mut Progress<'p>) -> Self {
+        Self { patience, progress, told: String::new() }
+    }
+
+    /// What the API server answered. A failure that may pass is waited for like anything else while there is patience: then
+    /// nothing is known yet, and it is to be asked again.
+    pub async fn answer<T>(
+        &mut self,
+        context: impl Into<String>,
+        answer: Result<T, ApiFailure>,
+    ) -> Result<Poll<T>, Problem> {
+        match answer {
+            Ok(answer) => Ok(Poll::Ready(answer)),
+            Err(failure) => {
+                let may_pass = may_pass(&failure) && !self.patience.is_over();
+                let problem = Problem::cluster(context, failure);
+                if !may_pass {
+                    return Err(problem);
+                }
+                self.on(problem.to_string()).await;
+                Ok(Poll::Pending)
+            }
+        }
+    }
+
+    /// Waits a little more for something.
+    pub async fn on(&mut self, detail: String) {
+        if self.told != detail {
+            let since = self.patience.began.elapsed();
+            self.progress.tell(Event::Waiting { name: self.patience.name, detail: detail.clone(), since });
+            self.told = detail;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+
+    async fn look(&mut self, objects: &Objects, object: &Object) -> Result<Poll<Option<Object>>, Problem> {
+        let live = objects.get(object).await;
+        self.answer(object.id().subject(), live).await
+    }
+}
+
+/// Whether the same question may be answered later, though nobody does anything about it.
+const fn may_pass(failure: &ApiFailure) -> bool {
+    failure.is_transient() || matches!(failure, ApiFailure::Answered { code: 429, .. })
+}
+
+/// Applies an object whose kind may have been added a moment ago, to a server that may be away for one.
 pub async fn through_discovery(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
     let began = Instant::now();
     loop {
         match objects.put(object).await {
             Err(ApiFailure::Answered { code: 404, .. } | ApiFailure::UnknownKind { .. })
                 if began.elapsed() < DISCOVERY => {}
+            Err(failure) if may_pass(&failure) && began.elapsed() < DISCOVERY => {}
             done => return done,
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
 /// Until the API server serves the kinds.
-pub async fn established(objects: &Objects, crds: &[Object], patience: &Patience) -> Result<(), Problem> {
+pub async fn established(
+    objects: &Objects,
+    crds: &[Object],
+    patience: &Patience,
+    progress: &mut Progress<'_>,
+) -> Result<(), Problem> {
+    let mut wait = Wait::new(patience, progress);
     for crd in crds {
         loop {
-            let live = look(objects, crd).await?;
-            if live
-                .as_ref()
-                .is_some_and(|live| condition(live, "Established").is_some_and(|c| c["status"] == "True"))
-            {
+            let Poll::Ready(live) = wait.look(objects, crd).await? else { continue };
+            let established = live.as_ref().and_then(|live| condition(live, "Established"));
+            if established.is_some_and(|condition| condition["status"] == "True") {
                 break;
             }
             if patience.is_over() {
                 return Err(patience.ended(crd, "it is not established"));
             }
-            tokio::time::sleep(POLL).await;
+            wait.on(format!("for {} to be established", crd.id().subject())).await;
         }
     }
     Ok(())
@@ -96,18 +159,16 @@ pub async fn not_ending(
     patience: &Patience,
     progress: &mut Progress<'_>,
 ) -> Result<(), Problem> {
-    let mut last = String::new();
+    let mut wait = Wait::new(patience, progress);
     loop {
-        let live = look(objects, object).await?;
+        let Poll::Ready(live) = wait.look(objects, object).await? else { continue };
         if live.is_none_or(|live| live.text("/metadata/deletionTimestamp").is_none()) {
             return Ok(());
         }
-        let cause = format!("{} is being deleted", object.id().subject());
         if patience.is_over() {
             return Err(patience.ended(object, "it is being deleted"));
         }
-        tell(progress, patience, &mut last, cause);
-        tokio::time::sleep(POLL).await;
+        wait.on(format!("{} is being deleted", object.id().subject())).await;
     }
 }
 
@@ -118,23 +179,30 @@ pub async fn available(
     patience: &Patience,
     progress: &mut Progress<'_>,
 ) -> Result<(), Problem> {
-    let mut last = String::new();
+    let mut wait = Wait::new(patience, progress);
     loop {
-        if let Some(live) = look(objects, deployment).await?
-            && is_available(&live)
-        {
+        let Poll::Ready(live) = wait.look(objects, deployment).await? else { continue };
+        if live.as_ref().is_some_and(is_available) {
             return Ok(());
         }
         let namespace = deployment.id().namespace;
         let pods = objects.list("v1", "Pod", Some(&namespace), "app.kubernetes.io/name=lockgate").await;
-        let pods = pods.map_err(|failure| Problem::cluster("pods", failure))?;
-        let cause = pods.iter().find_map(pod_cause).unwrap_or_else(|| "its pod is not available yet".into());
+        let Poll::Ready(pods) = wait.answer("pods", pods).await? else { continue };
+        let cause = pods.iter().find_map(pod_cause);
+        let cause = cause.or_else(|| live.as_ref().and_then(no_pod_cause));
+        let cause = cause.unwrap_or_else(|| "its pod is not available yet".into());
         if patience.is_over() {
             return Err(patience.ended(deployment, &cause));
         }
-        tell(progress, patience, &mut last, cause);
-        tokio::time::sleep(POLL).await;
+        wait.on(cause).await;
     }
+}
+
+/// Why no pod can be made, as where a quota or a policy of the cluster forbids it.
+fn no_pod_cause(deployment: &Object) -> Option<String> {
+    let failure = condition(deployment, "ReplicaFailure").filter(|failure| failure["status"] == "True")?;
+    let text = failure["message"].as_str().or_else(|| failure["reason"].as_str())?;
+    Some(format!("its pod cannot be created: {text}"))
 }
 
 fn is_available(deployment: &Object) -> bool {
@@ -169,10 +237,10 @@ pub async fn fetched(
     patience: &Patience,
     progress: &mut Progress<'_>,
 ) -> Result<String, Problem> {
-    let mut last = String::new();
+    let mut wait = Wait::new(patience, progress);
     let mut failing_since: Option<Instant> = None;
     loop {
-        let live = look(objects, source).await?;
+        let Poll::Ready(live) = wait.look(objects, source).await? else { continue };
         let ready = live.as_ref().filter(|live| is_observed(live)).and_then(|live| condition(live, "Ready"));
         let cause = ready.and_then(|ready| ready["message"].as_str()).unwrap_or_default().to_owned();
         let status = ready.and_then(|ready| ready["status"].as_str()).unwrap_or("Unknown");
@@ -185,8 +253,7 @@ pub async fn fetched(
         if patience.is_over() || is_final {
             return Err(patience.ended(source, &cause));
         }
-        tell(progress, patience, &mut last, if cause.is_empty() { "to be fetched".into() } else { cause });
-        tokio::time::sleep(POLL).await;
+        wait.on(if cause.is_empty() { "to be fetched".into() } else { cause }).await;
     }
 }
 
@@ -227,26 +294,29 @@ pub async fn synced(
 ) -> Result<(), Failure> {
     let id = root.id();
     let mut tree = Tree { root: (id.namespace, id.name), ..Tree::default() };
+    let mut wait = Wait::new(patience, progress);
     loop {
         let group = Kustomization::GROUP;
         let all = objects.list(&format!("{group}/v1"), Kustomization::KIND, None, "").await;
-        let all = all.map_err(|failure| at("sync")(Problem::cluster("Kustomizations", failure)))?;
+        let Poll::Ready(all) = wait.answer("Kustomizations", all).await.map_err(at("sync"))? else {
+            continue;
+        };
         let overview = Overview::of(&[], &reachable(root, all));
         for event in tree.update(&overview, Instant::now()) {
-            progress.tell(event);
+            wait.progress.tell(event);
         }
         if overview.is_ready() && !overview.kustomizations.is_empty() {
             let count = overview.kustomizations.len();
-            progress.done("sync", patience.began, format!("{count} Kustomizations ready"), None);
+            wait.progress.done("sync", patience.began, format!("{count} Kustomizations ready"), None);
             if let Some(note) = paused(&overview) {
-                progress.tell(Event::Note(note));
+                wait.progress.tell(Event::Note(note));
             }
             return Ok(());
         }
         if patience.is_over() || tree.is_stuck(&overview, Instant::now()) {
             return Err(unready(&overview, patience));
         }
-        tokio::time::sleep(POLL).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -370,24 +440,9 @@ impl Tree {
     }
 }
 
-async fn look(objects: &Objects, object: &Object) -> Result<Option<Object>, Problem> {
-    objects.get(object).await.map_err(|failure| Problem::cluster(object.id().subject(), failure))
-}
-
 fn condition<'o>(object: &'o Object, kind: &str) -> Option<&'o Value> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
     conditions.iter().find(|condition| condition["type"] == kind)
-}
-
-fn tell(progress: &mut Progress<'_>, patience: &Patience, last: &mut String, cause: String) {
-    if *last != cause {
-        progress.tell(Event::Waiting {
-            name: patience.name,
-            detail: cause.clone(),
-            since: patience.began.elapsed(),
-        });
-        *last = cause;
-    }
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) struct Arguments {
     /// Where /healthz, /readyz and /metrics are served
     #[arg(long, value_name = "ADDRESS")]
     metrics_addr: Option<SocketAddr>,
-    /// A folder for fetched objects; it may be empty at each start
+    /// A folder for fetched objects, of one agent at a time; it may be empty at each start
     #[arg(long, value_name = "FOLDER", default_value = "/tmp/lockgate")]
     state_dir: PathBuf,
     /// How many reconciles build or write at a time; those that wait for health are not counted

@@ -20,6 +20,7 @@ use crate::bootstrap::problem::{Failure, Problem};
 use crate::bootstrap::progress::Progress;
 use crate::bootstrap::steps::{self, Plan, Target};
 use crate::model::{self, Secret};
+use crate::source::git::ssh::DEFAULT_USER;
 
 /// Where the token is looked for.
 const TOKEN_VARIABLE: &str = "GITHUB_TOKEN";
@@ -175,7 +176,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
 async fn at_github(arguments: GithubArguments) -> Result<ExitCode, Error> {
     let repository = repository(&arguments.repository)?;
     let host = arguments.ssh_host.clone().unwrap_or_else(|| ssh_host(&arguments.api_url));
-    let user = if host.contains('@') { "" } else { "git@" };
+    let user = if host.contains('@') { String::new() } else { format!("{}@", ssh_user(&host)) };
     let url = format!("ssh://{user}{host}/{repository}").parse::<SshUrl>();
     let url = url.map_err(|error| Error::usage(error.to_string()))?;
     let common = arguments.common;
@@ -264,15 +265,14 @@ fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
 
 /// `owner/name`, as the API and SSH take it.
 fn repository(text: &str) -> Result<&str, Error> {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && !name.starts_with(['.', '-'])
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-    };
-    match text.split_once('/') {
-        Some((owner, name)) if is_name(owner) && is_name(name) => {
-            Ok(text.strip_suffix(".git").unwrap_or(text))
-        }
+    let is_word =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let is_owner = |name: &str| is_word(name) && !name.starts_with(['.', '-']);
+    // One of GitHub's own is called `.github`.
+    let is_name = |name: &str| is_word(name) && !matches!(name, "." | "..");
+    let address = text.strip_suffix(".git").unwrap_or(text);
+    match address.split_once('/') {
+        Some((owner, name)) if is_owner(owner) && is_name(name) => Ok(address),
         _ => Err(Error::usage(format!("'{text}' is not of the form OWNER/NAME"))),
     }
 }
@@ -286,6 +286,13 @@ fn ssh_host(api_url: &str) -> String {
         None => authority.split(':').next().unwrap_or_default().to_owned(),
     };
     host.strip_prefix("api.").map_or(host.clone(), ToOwned::to_owned)
+}
+
+/// Whom SSH is to let in: `git`, but an enterprise with a subdomain of ghe.com goes by that.
+fn ssh_user(host: &str) -> String {
+    let name = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let tenant = name.strip_suffix(".ghe.com").filter(|tenant| !tenant.is_empty() && !tenant.contains('.'));
+    tenant.unwrap_or(DEFAULT_USER).to_owned()
 }
 
 /// The credentials, and from where they are.
@@ -340,21 +347,41 @@ mod tests {
 
     #[test]
     fn the_ssh_host_follows_from_the_api() {
-        for (api, host) in [
-            (PUBLIC_API, "github.com"),
-            ("https://ghe.example.com/api/v3", "ghe.example.com"),
-            ("https://api.corp.ghe.com", "corp.ghe.com"),
-            ("http://127.0.0.1:8080", "127.0.0.1"),
-            ("http://[::1]:8080/x", "[::1]"),
+        for (api, host, user) in [
+            (PUBLIC_API, "github.com", "git"),
+            ("https://ghe.example.com/api/v3", "ghe.example.com", "git"),
+            ("https://api.corp.ghe.com", "corp.ghe.com", "corp"),
+            ("https://api.Corp.GHE.com", "Corp.GHE.com", "corp"),
+            ("https://api.ghe.com", "ghe.com", "git"),
+            ("https://corp.nghe.com/api/v3", "corp.nghe.com", "git"),
+            ("http://127.0.0.1:8080", "127.0.0.1", "git"),
+            ("http://[::1]:8080/x", "[::1]", "git"),
         ] {
-            assert_eq!(ssh_host(api), host);
+            assert_eq!((ssh_host(api).as_str(), ssh_user(&ssh_host(api)).as_str()), (host, user));
         }
+        assert_eq!(ssh_user("corp.ghe.com:22"), "corp");
     }
 
     #[test]
     fn a_repository_is_owner_and_name() {
-        assert_eq!(repository("o/r.git").unwrap(), "o/r");
-        for text in ["o", "o/", "/r", "o/r/x", "https://github.com/o/r", "../r", "o/-r"] {
+        for (text, name) in
+            [("o/r.git", "o/r"), ("o/.github", "o/.github"), ("o/-r", "o/-r"), ("o/...", "o/...")]
+        {
+            assert_eq!(repository(text).unwrap(), name);
+        }
+        for text in [
+            "o",
+            "o/",
+            "/r",
+            "o/r/x",
+            "https://github.com/o/r",
+            "../r",
+            "-o/r",
+            "o/.",
+            "o/..",
+            "o/...git",
+            "o/.git",
+        ] {
             assert_eq!(repository(text).unwrap_err().code(), 2, "{text}");
         }
     }

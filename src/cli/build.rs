@@ -1,6 +1,7 @@
 //! `lockgate build`.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use crate::model::yaml::{self, Dialect};
 use crate::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
 use crate::render::kustomize::{self, Flavour};
 use crate::source::directory;
-use crate::source::ignore::Rules;
+use crate::source::ignore;
 use crate::tree::Tree;
 
 /// Render a folder to YAML, with no cluster
@@ -83,8 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         return plain(&tree, here(path, &root)?);
     }
     // The agent does not see what a source leaves out.
-    let rules = Rules::for_tree(&tree, None);
-    let tree = tree.filtered(|path| !rules.excludes(path));
+    let Ok(tree) = ignore::applied(&tree, None, || Ok::<(), Infallible>(()));
     let failed = |error: OfflineError| Error::failed(error.to_string());
     let start = match &arguments.kustomization {
         None => Start::Folder(here(path, &root)?),

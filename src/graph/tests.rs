@@ -152,34 +152,6 @@ fn the_rule_is_that_of_flux() {
 }
 
 #[test]
-fn the_message_is_that_of_flux_with_the_root_cause() {
-    let (network, security, other) = (key("kube-network"), key("kube-security"), key("sec/policies"));
-    let cases = [
-        (NotReadyReason::NotFound, vec![], "dependency 'flux-system/kube-network' not found"),
-        (
-            NotReadyReason::Outdated,
-            vec![],
-            "dependency 'flux-system/kube-network' revision is not up to date",
-        ),
-        (NotReadyReason::NotReady, vec![&network], "dependency 'flux-system/kube-network' is not ready"),
-        (
-            NotReadyReason::NotReady,
-            vec![&network, &security, &other],
-            "dependency 'flux-system/kube-network' is not ready: blocked by kube-network -> kube-security -> sec/policies",
-        ),
-        // Another dependency is at the head of the chain.
-        (
-            NotReadyReason::NotReady,
-            vec![&security, &other],
-            "dependency 'flux-system/kube-network' is not ready",
-        ),
-    ];
-    for (reason, chain, message) in cases {
-        assert_eq!(reason.message(&network, &chain), message);
-    }
-}
-
-#[test]
 fn a_thousand_nodes_are_asked_without_walking_all_of_them_each_time() {
     let name = |number: usize| key(&format!("n{number:04}"));
     let mut graph = Graph::new((0..1000).map(|n| (name(n), if n == 0 { vec![] } else { vec![name(n - 1)] })));

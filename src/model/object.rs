@@ -173,15 +173,6 @@ impl Object {
         self.set_metadata_entry("annotations", key, value);
     }
 
-    /// Removes an annotation or a label; `map` is `labels` or `annotations`. An emptied map goes too.
-    pub fn remove_metadata_entry(&mut self, map: &str, key: &str) {
-        let Some(Value::Object(metadata)) = self.0.get_mut("metadata") else { return };
-        let Some(Value::Object(entries)) = metadata.get_mut(map) else { return };
-        if entries.shift_remove(key).is_some() && entries.is_empty() {
-            metadata.shift_remove(map);
-        }
-    }
-
     /// Sets `metadata.namespace`.
     pub fn set_namespace(&mut self, namespace: &str) {
         if let Some(Value::Object(metadata)) = self.0.get_mut("metadata") {
@@ -291,14 +282,5 @@ mod tests {
         for pointer in pointers.split(' ').chain([""]) {
             assert_eq!(object.pointer(pointer), value.pointer(pointer), "{pointer}");
         }
-    }
-
-    #[test]
-    fn an_emptied_map_of_annotations_goes_away() {
-        let value =
-            json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": "a", "annotations": {"x": "y"}}});
-        let mut object = Object::parse(value).unwrap();
-        object.remove_metadata_entry("annotations", "x");
-        assert_eq!(object.pointer("/metadata/annotations"), None);
     }
 }

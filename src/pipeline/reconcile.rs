@@ -294,12 +294,10 @@ fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome {
 }
 
 fn ill(object: Unhealthy) -> Ill {
-    let (status, text) = match object.health {
-        Health::Current => ("Current", String::new()),
-        Health::InProgress(text) => ("InProgress", text),
-        Health::Failed(text) => ("Failed", text),
-        Health::Terminating(text) => ("Terminating", text),
-        Health::NotFound => ("NotFound", String::new()),
+    let status = object.health.word();
+    let text = match object.health {
+        Health::Current | Health::NotFound => String::new(),
+        Health::InProgress(text) | Health::Failed(text) | Health::Terminating(text) => text,
     };
     let cause = match object.cause {
         Some(cause) if text.is_empty() => cause,

@@ -23,6 +23,7 @@ use lane::{Lane, Wanted};
 use pace::{Correction, Fights};
 
 pub use event::{Cause, Command, Event, Facts, Input, Limits, Next, RunId, SourceFacts};
+pub use pace::FIGHT_WINDOW;
 
 /// The state machine.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// How many corrections of one object are made without delay.
 const CORRECTIONS_AT_ONCE: u32 = 4;
 /// Corrections further apart than this are no fight.
-const FIGHT_WINDOW: Duration = Duration::from_mins(1);
+pub const FIGHT_WINDOW: Duration = Duration::from_mins(1);
 
 /// A wait that a spec asks for, but not so short that nothing else is done. None at all means "not by a timer", as in Flux.
 pub(super) fn spaced(wait: Duration) -> Option<Duration> {
@@ -59,12 +59,10 @@ pub(super) enum Correction {
 impl Fights {
     /// An object drifted once more.
     pub(super) fn drifted(&mut self, object: &ObjectId, now: Duration, interval: Duration) -> Correction {
-        let fight = self.0.entry(object.clone()).or_insert(Fight { corrections: 0, last: now });
         // The pause grows with the fight, so the window in which it goes on must too.
-        let window = FIGHT_WINDOW.max(pause(fight.corrections, interval) * 2);
-        if now.saturating_sub(fight.last) > window {
-            fight.corrections = 0;
-        }
+        let window = |fight: &Fight| FIGHT_WINDOW.max(pause(fight.corrections, interval) * 2);
+        self.0.retain(|_, fight| now.saturating_sub(fight.last) <= window(fight));
+        let fight = self.0.entry(object.clone()).or_insert(Fight { corrections: 0, last: now });
         fight.corrections += 1;
         fight.last = now;
         if fight.corrections <= CORRECTIONS_AT_ONCE {
@@ -81,4 +79,23 @@ impl Fights {
 fn pause(corrections: u32, interval: Duration) -> Duration {
     let Some(over) = corrections.checked_sub(CORRECTIONS_AT_ONCE + 1) else { return Duration::ZERO };
     Duration::from_secs(2 << over.min(20)).min(spaced(interval).unwrap_or(FIGHT_WINDOW))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fight_that_is_over_is_forgotten() {
+        let mut fights = Fights::default();
+        let interval = Duration::from_mins(10);
+        for number in 0..10 {
+            let object = format!("n_map-{number}__ConfigMap").parse().unwrap();
+            fights.drifted(&object, Duration::from_secs(number), interval);
+        }
+        assert_eq!(fights.0.len(), 10);
+        let last = "n_last__ConfigMap".parse().unwrap();
+        fights.drifted(&last, FIGHT_WINDOW + Duration::from_secs(6), interval);
+        assert_eq!(fights.0.len(), 5, "{fights:?}");
+    }
 }

@@ -3,6 +3,8 @@
 //! As in Flux, and unlike Git, the last matching pattern decides even where a folder above is excluded; and as soon as there
 //! is any pattern, in a file or in the object, only the exclusion of Git's own files stays of the defaults.
 
+use std::cell::OnceCell;
+
 use crate::tree::Tree;
 
 /// The file that holds patterns for its folder and all below.
@@ -14,9 +16,28 @@ const DEFAULTS: &str = "*.jpg\n*.jpeg\n*.gif\n*.png\n*.wmv\n*.flv\n*.tar.gz\n*.z
                         .gitlab-ci.yml\nappveyor.yml\n.drone.yml\ncloudbuild.yaml\ncodeship-services.yml\n\
                         codeship-steps.yml\n**/.goreleaser.yml\n**/.sops.yaml\n**/.flux.yaml\n";
 
+/// A tree without what its `.sourceignore` files and the object's own lines leave out. How long that takes is for the
+/// repository to say, so `go_on` is asked before each file.
+pub fn applied<E>(
+    tree: &Tree,
+    spec_ignore: Option<&str>,
+    go_on: impl Fn() -> Result<(), E>,
+) -> Result<Tree, E> {
+    let rules = Rules::of(tree, spec_ignore, &go_on)?;
+    let ended = OnceCell::new();
+    let kept = tree.filtered(|path| {
+        ended.get().is_none()
+            && match go_on() {
+                Ok(()) => !rules.excludes(path),
+                Err(error) => ended.set(error).is_ok(),
+            }
+    });
+    ended.into_inner().map_or(Ok(kept), Err)
+}
+
 /// The patterns of one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules(Vec<Pattern>);
+struct Rules(Vec<Pattern>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
@@ -46,7 +67,7 @@ enum Token {
 
 impl Rules {
     /// The rules of a tree, from its `.sourceignore` files and the object's own lines.
-    pub fn for_tree(tree: &Tree, spec_ignore: Option<&str>) -> Self {
+    fn of<E>(tree: &Tree, spec_ignore: Option<&str>, go_on: &impl Fn() -> Result<(), E>) -> Result<Self, E> {
         let mut files: Vec<&str> = tree
             .entries()
             .map(|(path, _)| path)
@@ -58,6 +79,7 @@ impl Rules {
         files.sort_by_key(|path| (path.matches('/').count(), *path));
         let mut own = Self(Vec::new());
         for path in files {
+            go_on()?;
             let folder: Vec<String> = path.split('/').map(Into::into).collect();
             let folder = &folder[..folder.len() - 1];
             if folder.is_empty()
@@ -74,11 +96,11 @@ impl Rules {
             rules.add(DEFAULTS, &[]);
         }
         rules.0.append(&mut own.0);
-        rules
+        Ok(rules)
     }
 
     /// Whether the file at `path` is left out.
-    pub fn excludes(&self, path: &str) -> bool {
+    fn excludes(&self, path: &str) -> bool {
         self.excludes_parts(&path.split('/').collect::<Vec<_>>(), false)
     }
 

@@ -4,16 +4,30 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 /// The media type that Prometheus expects of the text that `prometheus-client` writes.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Connections at a time.
+const CONNECTIONS: usize = 256;
+/// How long one may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// The pause after a connection could not be accepted.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What the pages show.
 pub trait Probes: Send + Sync + 'static {
@@ -26,7 +40,11 @@ pub trait Probes: Send + Sync + 'static {
 
 /// A listener that is bound and not yet served.
 #[derive(Debug)]
-pub struct Server(TcpListener);
+pub struct Server {
+    listener: TcpListener,
+    /// How long a connection may take, from its begin to the end of the answer.
+    limit: Duration,
+}
 
 impl Server {
     /// Binds the address. Port 0 stands for any that is free, and `[::]` for all addresses of both families.
@@ -38,17 +56,40 @@ impl Server {
             }
             bound => bound?,
         };
-        Ok(Self(listener))
+        Ok(Self { listener, limit: LIMIT })
     }
 
     /// Where it listens.
     pub fn address(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 
-    /// Serves until the future is dropped.
-    pub async fn serve(self, probes: Arc<dyn Probes>) -> io::Result<()> {
-        axum::serve(self.0, router(probes)).await
+    /// Serves until the future is dropped. Anybody in the cluster may connect, so a connection is one question and has an
+    /// end, and there are so many of them and no more.
+    pub async fn serve(self, probes: Arc<dyn Probes>) {
+        let (router, slots) = (router(probes), Arc::new(Semaphore::new(CONNECTIONS)));
+        let mut connections = JoinSet::new();
+        // The semaphore is never closed.
+        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+            while connections.try_join_next().is_some() {}
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // There are too many files open, for example.
+                    tracing::warn!(%error, "a connection to the probes was not accepted");
+                    sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            let service = TowerToHyperService::new(router.clone());
+            connections.spawn(async move {
+                let connection =
+                    http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+                // What goes wrong here is the peer's own affair.
+                let _ = timeout(self.limit, connection).await;
+                drop(slot);
+            });
+        }
     }
 }
 
@@ -108,6 +149,24 @@ mod tests {
         let server = Server::bind("[::]:0".parse().unwrap()).await.unwrap();
         let port = server.address().unwrap().port();
         assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn those_who_say_nothing_leave_room_for_others() {
+        let mut server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        server.limit = Duration::from_millis(300);
+        let address = server.address().unwrap();
+        let serving = tokio::spawn(server.serve(Arc::new(Fake(None))));
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        serving.abort();
     }
 
     #[tokio::test]

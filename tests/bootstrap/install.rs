@@ -239,6 +239,39 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     assert_eq!(names, ["no-key", "theirs", "theirs-too"]);
 }
 
+/// What another tool has put there to be told of the end still holds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_takes_off_its_own_finalizer_and_names_those_of_others() {
+    let site = Site::new().await;
+    done(site.lockgate(&["install"])).await;
+    let finalizers = json!(["example.org/hold", "finalizers.fluxcd.io"]);
+    for (kind, spec) in [
+        ("GitRepository", json!({"interval": "1m", "url": "ssh://git@example.org/r"})),
+        (
+            "Kustomization",
+            json!({"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "held"}}),
+        ),
+    ] {
+        let group = if kind == "GitRepository" { "source" } else { "kustomize" };
+        site.create(json!({
+            "apiVersion": format!("{group}.toolkit.fluxcd.io/v1"), "kind": kind, "spec": spec,
+            "metadata": {"name": "held", "namespace": "default", "finalizers": finalizers},
+        }))
+        .await;
+    }
+    let run = done(site.lockgate(&["uninstall"])).await;
+    for (api_version, kind, plural) in [
+        ("source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories"),
+        ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "kustomizations"),
+    ] {
+        let told = format!("{kind}/default/held (example.org/hold)");
+        assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
+        let left = &site.all(api_version, kind, plural).await[0]["metadata"];
+        assert_eq!(left["finalizers"], json!(["example.org/hold"]), "{kind}");
+        assert!(left["deletionTimestamp"].is_string(), "{kind}");
+    }
+}
+
 /// Whoever installs again at once waits until what was removed is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_still_on_its_way_out_is_waited_for() {

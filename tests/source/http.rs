@@ -6,6 +6,7 @@ use lockgate::source::git::{Credentials, Git, GitUrl, Reference, Request};
 use lockgate::source::{Class, SourceError};
 
 use super::canned::{Answer, Canned, line};
+use super::site::stores;
 
 const LISTING: &str = "200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement";
 const RESULT: &str = "200 OK\r\nContent-Type: application/x-git-upload-pack-result";
@@ -46,7 +47,7 @@ async fn fetch(listing: Answer, pack: Answer) -> SourceError {
         known: None,
     };
     let error = Git::new(folder.path()).unwrap().fetch(request).await.unwrap_err();
-    let leftovers: Vec<_> = std::fs::read_dir(folder.path().join("git")).unwrap().collect();
+    let leftovers = stores(folder.path());
     assert!(leftovers.is_empty(), "a failed store is left: {leftovers:?}");
     error
 }

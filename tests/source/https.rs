@@ -70,6 +70,33 @@ async fn basic_bearer_and_private_authorities() {
 }
 
 #[tokio::test]
+async fn a_certificate_and_a_key_must_be_a_pair() {
+    let site = Site::new();
+    site.commit("main", "First", &[("a.yaml", "kind: A")]);
+    let server = HttpsGitServer::start(&site.host, HttpsAuth::None).unwrap();
+    let url = server.url(&site.repo);
+    let with = |certificate: &str, key: &str| {
+        let fields =
+            [("ca.crt", Some(server.ca_pem())), ("tls.crt", Some(certificate)), ("tls.key", Some(key))];
+        request(&url, credentials(&url, &fields).unwrap())
+    };
+    let (certificate, key) = server.client_certificate("agent").unwrap();
+    let (_, other) = server.client_certificate("other").unwrap();
+    site.update(with(&certificate, &key)).await;
+    let damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let no_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    for (certificate, key, problem) in [
+        (certificate.as_str(), other.as_str(), "tls.key is not the key of the first certificate in tls.crt"),
+        (damaged, &key, "tls.crt and tls.key cannot be used: "),
+        (&certificate, no_key, "tls.crt and tls.key cannot be used: "),
+    ] {
+        let error = site.error(with(certificate, key)).await;
+        assert_eq!(error.class(), Class::AuthenticationFailed, "{error}");
+        assert!(error.to_string().starts_with(&format!("Secret flux-system/deploy: {problem}")), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_repository_and_an_empty_one_are_told_apart() {
     let site = Site::new();
     let server = HttpsGitServer::start(&site.host, HttpsAuth::None).unwrap();

@@ -170,7 +170,7 @@ async fn the_private_key_never_reaches_the_disk_and_nobody_else_reads_what_does(
     let _update = site.update(site.request(branch("main"))).await;
     let state = site.folder.path().join("state");
     let secret: Vec<&str> = site.identity.lines().filter(|line| !line.starts_with("-----")).collect();
-    let mut pending = vec![state.join("git")];
+    let mut pending = vec![state.join("lockgate-objects")];
     let mut files = 0;
     while let Some(path) = pending.pop() {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;

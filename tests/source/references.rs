@@ -222,7 +222,7 @@ async fn only_what_changed_is_sent_and_old_trees_outlive_their_store() {
     assert_eq!(whole, 1, "one new store in 25 fetches: {received:?}");
     assert!(received.iter().filter(|bytes| **bytes < 4_000).count() == 24, "{received:?}");
     assert_eq!(first.snapshot.tree.reader().text("big.txt").unwrap(), noise);
-    let stores = || std::fs::read_dir(site.folder.path().join("state/git")).unwrap().count();
+    let stores = || super::site::stores(&site.folder.path().join("state")).len();
     assert_eq!(stores(), 2);
     drop(first);
     assert_eq!(stores(), 1);

@@ -1,12 +1,19 @@
 //! What each of these tests starts from: a host, a repository that one key may read, and an agent's folder.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::{Change, GitServer, HostKeyType, KeyAlgorithm, KeyId, Repo, SshKey};
 use lockgate::model::{Revision, Secret};
 use lockgate::source::SourceError;
 use lockgate::source::git::{Credentials, Fetched, Git, GitUrl, Reference, Request, SecretData, Update};
+
+/// The stores below a state folder.
+pub(crate) fn stores(state: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(state.join("lockgate-objects")).unwrap();
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
+}
 
 pub(crate) struct Site {
     pub(crate) host: GitServer,

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::bootstrap::objects::tests::answering;
+use crate::bootstrap::problem::Class;
 
 fn kustomization(name: &str, depends_on: &[&str], ready: &str, children: &[&str]) -> Object {
     let depends_on: Vec<Value> = depends_on.iter().map(|name| json!({"name": name})).collect();
@@ -147,4 +149,102 @@ async fn a_host_that_shuts_the_address_out_after_a_denial_is_asked_on() {
         let answer = let_in(timeout, Duration::ZERO, ask, |_| count += 1).await;
         assert_eq!((answer, count), (ended, told));
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_for_a_moment_is_waited_for() {
+    let named = |kind: &str, status: Value| {
+        json!({
+            "apiVersion": "v1", "kind": kind, "status": status,
+            "metadata": {"name": "x", "namespace": "n", "generation": 1},
+        })
+    };
+    let condition = |kind: &str| json!([{"type": kind, "status": "True", "message": "m"}]);
+    let running = json!({"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1});
+    let present = json!({
+        "observedGeneration": 1, "conditions": condition("Ready"), "artifact": {"revision": "main@sha1:1"},
+    });
+    let root = kustomization("x", &[], "True", &[]);
+    let cut = (None, Value::Null);
+    let away =
+        (Some(503), json!({"kind": "Status", "code": 503, "reason": "ServiceUnavailable", "message": "m"}));
+    for (wait, failure, good) in [
+        (
+            "established",
+            &away,
+            named("CustomResourceDefinition", json!({"conditions": condition("Established")})),
+        ),
+        ("not ending", &cut, named("Namespace", json!({}))),
+        ("available", &away, named("Deployment", running)),
+        ("fetched", &cut, named("GitRepository", present)),
+        (
+            "synced",
+            &away,
+            json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": [root.value()]}),
+        ),
+    ] {
+        let object = if wait == "synced" { root.clone() } else { Object::parse(good.clone()).unwrap() };
+        for (timeout, expected) in [(Duration::from_mins(1), None), (Duration::ZERO, Some(failure))] {
+            let objects = answering(vec![failure.clone(), (Some(200), good.clone())]);
+            let patience = Patience::new("agent", timeout);
+            let mut told = Vec::new();
+            let mut sink = |event| told.push(event);
+            let mut progress = Progress::new(&mut sink);
+            let ended = match wait {
+                "established" => {
+                    established(&objects, std::slice::from_ref(&object), &patience, &mut progress).await
+                }
+                "not ending" => not_ending(&objects, &object, &patience, &mut progress).await,
+                "available" => available(&objects, &object, &patience, &mut progress).await,
+                "fetched" => fetched(&objects, &object, &patience, &mut progress).await.map(drop),
+                _ => synced(&objects, &object, &patience, &mut progress)
+                    .await
+                    .map_err(|mut failure| failure.problems.remove(0)),
+            };
+            let waited = told.iter().filter(|event| matches!(event, Event::Waiting { .. })).count();
+            match expected {
+                None => assert_eq!((ended, waited), (Ok(()), 1), "{wait}"),
+                Some((code, _)) => {
+                    let class = if code.is_some() { Class::Failed } else { Class::Unreachable };
+                    let problem = ended.unwrap_err();
+                    assert_eq!((problem.class(), waited), (class, 0), "{wait}: {problem}");
+                    assert!(matches!(problem, Problem::Cluster { .. }), "{wait}: {problem}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_is_applied_again_to_a_server_that_was_away() {
+    let object =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x", "resourceVersion": "1"}});
+    let answer =
+        |code: u16| (Some(code), json!({"kind": "Status", "code": code, "reason": "R", "message": "m"}));
+    for (code, expected) in [(500, Some(Change::Unchanged)), (422, None)] {
+        let objects = answering(vec![answer(code), (Some(200), object.clone())]);
+        let ended = through_discovery(&objects, &Object::parse(object.clone()).unwrap()).await;
+        assert_eq!(ended.ok(), expected, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_cannot_be_made_says_why() {
+    let message =
+        "pods \"lockgate-1\" is forbidden: unable to validate against any security context constraint";
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "lockgate", "namespace": "n"},
+        "status": {"conditions": [
+            {"type": "Available", "status": "False", "message": "Deployment does not have minimum availability."},
+            {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message},
+        ]},
+    });
+    let pods = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": []});
+    let objects = answering(vec![(Some(200), deployment.clone()), (Some(200), pods)]);
+    let deployment = Object::parse(deployment).unwrap();
+    let mut sink = |_| {};
+    let patience = Patience::new("agent", Duration::ZERO);
+    let ended = available(&objects, &deployment, &patience, &mut Progress::new(&mut sink)).await;
+    let problem = ended.unwrap_err().to_string();
+    assert!(problem.contains(&format!("its pod cannot be created: {message}")), "{problem}");
 }

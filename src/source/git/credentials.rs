@@ -109,6 +109,11 @@ impl Fields<'_> {
         let identity =
             Identity::parse(identity, self.text("password")?).map_err(|problem| self.error(&problem))?;
         let known_hosts = KnownHosts::parse(known_hosts);
+        if let Some(remark) = known_hosts.unreadable_revocation() {
+            return Err(self.error(&format!(
+                "known_hosts has a line that is marked @revoked and cannot be read ({remark}); mend it or take it out"
+            )));
+        }
         if known_hosts.is_empty() {
             let remark = known_hosts.unreadable().first().map_or_else(|| "it is empty".into(), Clone::clone);
             return Err(self.error(&format!("known_hosts has no host key ({remark})")));
@@ -224,6 +229,11 @@ mod tests {
                 "ssh://h/r",
                 &[("identity", &key), ("known_hosts", "h junk")],
                 "known_hosts has no host key (line 1",
+            ),
+            (
+                "ssh://h/r",
+                &[("identity", &key), ("known_hosts", &format!("{KNOWN}@revoked h junk\n"))],
+                "marked @revoked and cannot be read (line 2",
             ),
             ("ssh://h/r", &[("identity", "junk"), ("known_hosts", KNOWN)], "identity is not a private key"),
             ("https://h/r", &[("password", "hunter2")], "no username"),

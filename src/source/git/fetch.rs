@@ -75,7 +75,7 @@ impl Git {
     /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use.
     pub fn new(state_dir: &Path) -> Result<Self, SourceError> {
         libgit2::init(state_dir)?;
-        Ok(Self { stores: Arc::new(Stores::open(&state_dir.join("git"))?), pool: Arc::new(Pool::new()) })
+        Ok(Self { stores: Arc::new(Stores::open(state_dir)?), pool: Arc::new(Pool::new()) })
     }
 
     /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has the same limit.
@@ -295,8 +295,10 @@ impl Job<'_> {
         let files = objects::walk(repository, commit.tree)?;
         let blobs = Objects { generation: self.generation, _store: self.store };
         let tree = Tree::new(files.entries, Arc::new(blobs));
-        let rules = ignore::Rules::for_tree(&tree, self.request.ignore.as_deref());
-        let tree = tree.filtered(|path| !rules.excludes(path));
+        self.context.now_doing("leaving out what .sourceignore names");
+        let go_on = || self.context.remaining().map(drop);
+        let tree = ignore::applied(&tree, self.request.ignore.as_deref(), go_on)
+            .map_err(|_| self.context.timeout())?;
         Ok(Fetched::Updated(Update {
             snapshot: Snapshot { revision: tip.revision, tree },
             subject: commit.subject,

@@ -8,6 +8,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use http::Uri;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use ureq::config::{Config, RedirectAuthHeaders};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -251,6 +255,7 @@ fn certificate_error(error: &io::Error) -> Option<String> {
 }
 
 fn tls(credentials: Option<&HttpCredentials>) -> Result<TlsConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = system_roots().to_vec();
     let mut client = None;
     if let Some(credentials) = credentials {
@@ -259,17 +264,30 @@ fn tls(credentials: Option<&HttpCredentials>) -> Result<TlsConfig, String> {
             roots.extend(own);
         }
         if let Some((chain, key)) = &credentials.client {
-            let chain = certificates(chain).map_err(|problem| format!("tls.crt {problem}"))?;
-            let key =
-                PrivateKey::from_pem(key.expose()).map_err(|_| "tls.key is not a private key in PEM form")?;
-            client = Some(ClientCert::new_with_certs(&chain, key));
+            client = Some(client_certificate(chain, key.expose(), &provider)?);
         }
     }
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::new_with_certs(&roots))
         .client_cert(client)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .unversioned_rustls_crypto_provider(provider)
         .build())
+}
+
+/// A certificate to show and its key. They are tried here, since the HTTP client panics on a pair that cannot be used.
+fn client_certificate(chain: &[u8], key: &[u8], provider: &CryptoProvider) -> Result<ClientCert, String> {
+    let chain = certificates(chain).map_err(|problem| format!("tls.crt {problem}"))?;
+    let no_key = "tls.key is not a private key in PEM form";
+    let der = PrivateKeyDer::from_pem_slice(key).map_err(|_| no_key)?;
+    let key = PrivateKey::from_pem(key).map_err(|_| no_key)?;
+    let certificates = chain.iter().map(|certificate| CertificateDer::from(certificate.der()).into_owned());
+    match CertifiedKey::from_der(certificates.collect(), der, provider) {
+        Ok(_) => Ok(ClientCert::new_with_certs(&chain, key)),
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            Err("tls.key is not the key of the first certificate in tls.crt".into())
+        }
+        Err(error) => Err(format!("tls.crt and tls.key cannot be used: {}", one_line(&error.to_string()))),
+    }
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {

@@ -14,6 +14,8 @@ pub struct KnownHosts {
     entries: Vec<Entry>,
     /// Line numbers and why they could not be read.
     unreadable: Vec<String>,
+    /// The first of these that was to revoke a key.
+    unreadable_revocation: Option<String>,
 }
 
 /// What is known about one host.
@@ -30,13 +32,21 @@ impl KnownHosts {
     pub fn parse(text: &str) -> Self {
         let mut known = Self::default();
         for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
+            // The fields may stand apart by any number of blanks.
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let line = fields.join(" ");
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
             match line.parse::<Entry>() {
                 Ok(entry) => known.entries.push(entry),
-                Err(error) => known.unreadable.push(format!("line {}: {error}", number + 1)),
+                Err(error) => {
+                    let remark = format!("line {}: {error}", number + 1);
+                    if fields[0] == "@revoked" {
+                        known.unreadable_revocation.get_or_insert_with(|| remark.clone());
+                    }
+                    known.unreadable.push(remark);
+                }
             }
         }
         known
@@ -50,6 +60,11 @@ impl KnownHosts {
     /// The remarks on lines that could not be read.
     pub fn unreadable(&self) -> &[String] {
         &self.unreadable
+    }
+
+    /// The remark on a line that was to revoke a key and could not be read: which key that is cannot be told any more.
+    pub fn unreadable_revocation(&self) -> Option<&str> {
+        self.unreadable_revocation.as_deref()
     }
 
     /// What is known about `host`. As in OpenSSH, lines without a port also vouch for a host on another port.
@@ -252,6 +267,8 @@ mod tests {
             (format!("{hashed}{} {ED25519}", hash("gitlab.com")), false),
             (format!("# comment\n\nnot a line\ngithub.com {ED25519}"), true),
             (format!("@cert-authority github.com {ED25519}"), false),
+            (format!("\tgithub.com \t {}", ED25519.replace(' ', "\t")), true),
+            (format!("github.com {ED25519}\n@revoked\t*  {ED25519}"), false),
         ];
         for (lines, accepted) in cases {
             assert_eq!(check(&lines, "github.com", 22, ED25519).is_ok(), accepted, "{lines}");
@@ -282,6 +299,9 @@ mod tests {
         assert!(revoked.contains("is revoked"), "{revoked}");
         let unknown = check(&format!("@cert-authority h {ED25519}"), "h", 22, ED25519).unwrap_err();
         assert!(unknown.contains("unknown host h") && unknown.contains("@cert-authority"), "{unknown}");
+        let spoilt = KnownHosts::parse(&format!("h {ED25519}\n@revoked * ssh-ed25519 AAAA\nh junk"));
+        let remark = spoilt.unreadable_revocation().unwrap();
+        assert!(remark.starts_with("line 2: "), "{remark}");
         let unreadable = check("h ssh-ed25519 AAAA", "h", 22, ED25519).unwrap_err();
         assert!(unreadable.contains("line 1"), "{unreadable}");
     }

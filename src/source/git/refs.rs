@@ -1,5 +1,6 @@
 //! Which commit is meant: `spec.ref` against the references that a host lists.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use git2::Oid;
@@ -10,6 +11,8 @@ use crate::source::git::versions::{self, Range};
 
 /// Flux's branch when nothing is named.
 const DEFAULT_BRANCH: &str = "master";
+/// What the full name of a tag begins with.
+const TAGS: &str = "refs/tags/";
 /// How many names a message lists.
 const LISTED: usize = 10;
 
@@ -170,19 +173,19 @@ impl Listing {
             Wanted::Branch(branch) => self.branch(branch).map(Some),
             Wanted::Tag(tag) => {
                 let tip = self.tip(format!("refs/tags/{tag}"), Some(tag));
-                tip.map(Some).ok_or_else(|| self.missing("tag", tag, "refs/tags/"))
+                tip.map(Some).ok_or_else(|| self.missing("tag", tag, TAGS))
             }
             Wanted::Name(name) => {
                 let tip = self.tip(name.clone(), Some(name));
                 tip.map(Some).ok_or_else(|| self.missing("reference", name, ""))
             }
             Wanted::Versions { range, text } => {
-                let tags = self.refs.keys().filter_map(|name| name.strip_prefix("refs/tags/"));
+                let tags = self.refs.keys().filter_map(|name| name.strip_prefix(TAGS));
                 let versions = tags.filter_map(|tag| Some((versions::of_tag(tag)?, tag)));
                 let best = versions.filter(|(version, _)| range.contains(version)).max();
                 let tip = best.and_then(|(_, tag)| self.tip(format!("refs/tags/{tag}"), Some(tag)));
                 tip.map(Some).ok_or_else(|| {
-                    let has = self.names("refs/tags/");
+                    let has = self.names(TAGS);
                     SourceError::ReferenceNotFound(format!(
                         "no match found for semver: {text}; remote has tags: {has}"
                     ))
@@ -207,9 +210,12 @@ impl Listing {
         ))
     }
 
-    /// The names below a prefix; the last ones of a long list, since those are the newest of tags.
+    /// The names below a prefix, but not all of a long list; of tags the newest come first.
     fn names(&self, prefix: &str) -> String {
-        let names: Vec<&str> = self.refs.keys().filter_map(|name| name.strip_prefix(prefix)).collect();
+        let mut names: Vec<&str> = self.refs.keys().filter_map(|name| name.strip_prefix(prefix)).collect();
+        if prefix == TAGS {
+            names.sort_by_cached_key(|name| Reverse((versions::of_tag(name), *name)));
+        }
         let names: Vec<String> = names.iter().map(|name| name.escape_debug().to_string()).collect();
         match names.len() {
             0 => "none".into(),
@@ -317,9 +323,9 @@ mod tests {
             (&[], "branch 'master' not found; remote has: main, v9.0.0"),
             (
                 &[("tag", "v3")],
-                "tag 'v3' not found; remote has: nightly, v1.0.0, v1.10.0, v1.9.0, v2.0.0-rc.1",
+                "tag 'v3' not found; remote has: v2.0.0-rc.1, v1.10.0, v1.9.0, v1.0.0, nightly",
             ),
-            (&[("semver", ">=3.0.0")], "no match found for semver: >=3.0.0; remote has tags: nightly, "),
+            (&[("semver", ">=3.0.0")], "no match found for semver: >=3.0.0; remote has tags: v2.0.0-rc.1, "),
             (
                 &[("name", "refs/heads/gone")],
                 "reference 'refs/heads/gone' not found; remote has: HEAD, refs/heads/main",
@@ -356,5 +362,11 @@ mod tests {
         let listing = Listing::new(names.iter().map(|name| (name.as_str(), oid('1'))));
         let message = listing.branch("x").unwrap_err().to_string();
         assert!(message.ends_with("b18, b19 and 20 more"), "{message}");
+        let tags: Vec<String> =
+            (0..30).flat_map(|n| [format!("refs/tags/v1.{n}.0"), format!("refs/tags/n{n}")]).collect();
+        let listing = Listing::new(tags.iter().map(|name| (name.as_str(), oid('1'))));
+        let message = listing.find(&Wanted::Tag("v2".into())).unwrap_err().to_string();
+        assert!(message.contains("remote has: v1.29.0, v1.28.0, "), "{message}");
+        assert!(message.ends_with("v1.21.0, v1.20.0 and 50 more"), "{message}");
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! libgit2 collects no garbage, so a store is replaced after some fetches. Trees that were taken from the old one keep it
 //! alive; its folder goes when the last of them does. What lies here can always be fetched again, so what is damaged or
-//! left over from an earlier process is thrown away.
+//! left over from an earlier process is thrown away; what did not come from one stays.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -21,9 +21,18 @@ use crate::tree::{Blobs, ContentId, FILE_LIMIT};
 /// After how many fetches a store is replaced.
 const FETCHES: u32 = 20;
 
+/// The folder of all stores, by a name that nobody else has.
+const FOLDER: &str = "lockgate-objects";
+/// What stands behind the number in the name of a repository.
+const SUFFIX: &str = ".git";
+/// The file that the process which uses the folder has locked.
+const LOCK: &str = "lock";
+
 /// All stores below one folder.
 pub(crate) struct Stores {
     root: PathBuf,
+    /// Locked as long as it is open, so that no other process takes the stores for left over.
+    _lock: File,
     open: Mutex<HashMap<Digest, Weak<Store>>>,
     created: AtomicU64,
 }
@@ -45,13 +54,30 @@ pub(crate) struct Generation {
 }
 
 impl Stores {
-    /// Opens the folder, which is emptied: nothing in it is worth the doubt.
-    pub(crate) fn open(root: &Path) -> Result<Self, SourceError> {
-        if root.exists() {
-            fs::remove_dir_all(root).map_err(|error| storage(root, &error))?;
+    /// Takes the folder below `state_dir` for this process, and removes the stores of earlier ones: nothing in them is worth
+    /// the doubt.
+    pub(crate) fn open(state_dir: &Path) -> Result<Self, SourceError> {
+        let root = state_dir.join(FOLDER);
+        let failed = |error: std::io::Error| storage(&root, &error);
+        DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(failed)?;
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        let lock = File::options().create(true).write(true).truncate(false).mode(0o600).open(root.join(LOCK));
+        let lock = lock.map_err(failed)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => SourceError::Storage(format!(
+                "{} is in use by another agent; name another folder with --state-dir",
+                root.display()
+            )),
+            TryLockError::Error(error) => failed(error),
+        })?;
+        for entry in fs::read_dir(&root).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name().to_str().is_some_and(is_store) && entry.file_type().map_err(failed)?.is_dir()
+            {
+                fs::remove_dir_all(entry.path()).map_err(failed)?;
+            }
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(|error| storage(root, &error))?;
-        Ok(Self { root: root.to_owned(), open: Mutex::default(), created: AtomicU64::new(0) })
+        Ok(Self { root, _lock: lock, open: Mutex::default(), created: AtomicU64::new(0) })
     }
 
     /// The store of a key. It lives as long as a tree from it, or a fetch into it.
@@ -76,7 +102,7 @@ impl Stores {
             return Ok(Arc::clone(generation));
         }
         let number = self.created.fetch_add(1, Ordering::Relaxed);
-        let generation = Arc::new(Generation::create(self.root.join(format!("{number}.git")))?);
+        let generation = Arc::new(Generation::create(self.root.join(format!("{number}{SUFFIX}")))?);
         *current = Some(Arc::clone(&generation));
         Ok(generation)
     }
@@ -117,6 +143,12 @@ impl Drop for Generation {
         // What cannot be removed now is removed at the next start.
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+/// Whether a name is one that [`Stores::generation`] gives.
+fn is_store(name: &str) -> bool {
+    let number = name.strip_suffix(SUFFIX);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The blobs of one generation. Who holds them keeps the generation and its store.
@@ -174,7 +206,7 @@ mod tests {
     #[test]
     fn a_replaced_store_lives_as_long_as_its_trees() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Stores::open(&folder.path().join("git")).unwrap();
+        let stores = Stores::open(folder.path()).unwrap();
         let mut current = None;
         let first = stores.generation(&mut current).unwrap();
         let commit = Oid::from_bytes(&[1; 20]).unwrap();
@@ -195,7 +227,7 @@ mod tests {
     #[test]
     fn a_store_is_shared_while_it_is_used_and_forgotten_after() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Stores::open(&folder.path().join("git")).unwrap();
+        let stores = Stores::open(folder.path()).unwrap();
         let first = stores.get(Digest::of(b"a"));
         assert!(Arc::ptr_eq(&first, &stores.get(Digest::of(b"a"))));
         assert!(!Arc::ptr_eq(&first, &stores.get(Digest::of(b"b"))));
@@ -205,13 +237,39 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_process_left_is_removed() {
+    fn what_an_earlier_process_left_is_removed_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("git");
-        fs::create_dir_all(root.join("0.git")).unwrap();
-        fs::write(root.join("0.git/junk"), "x").unwrap();
-        let stores = Stores::open(&root).unwrap();
+        let root = folder.path().join(FOLDER);
+        let (left, others) =
+            (root.join("0.git/junk"), ["git/a", "lockgate-objects/a.git/b", "lockgate-objects/1.git.bak"]);
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(&left, "x").unwrap();
+        for other in others.map(|path| folder.path().join(path)) {
+            fs::create_dir_all(other.parent().unwrap()).unwrap();
+            fs::write(other, "x").unwrap();
+        }
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+        let stores = Stores::open(folder.path()).unwrap();
         stores.generation(&mut None).unwrap();
-        assert!(!root.join("0.git/junk").exists());
+        assert!(!left.exists());
+        for other in others {
+            assert!(folder.path().join(other).exists(), "{other}");
+        }
+        assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_folder_has_one_process_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Stores::open(folder.path()).unwrap();
+        let generation = first.generation(&mut None).unwrap();
+        let refused = Stores::open(folder.path()).err().unwrap().to_string();
+        assert!(
+            refused.contains("in use by another agent; name another folder with --state-dir"),
+            "{refused}"
+        );
+        assert!(generation.path.exists());
+        drop(first);
+        assert!(Stores::open(folder.path()).is_ok());
     }
 }

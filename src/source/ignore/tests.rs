@@ -1,5 +1,7 @@
 //! Tests of the ignore rules: Flux's behaviour in tables, and Git's own answers where the two agree.
 
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -8,13 +10,15 @@ use proptest::prelude::*;
 use super::*;
 
 fn rules(lines: &str) -> Rules {
-    Rules::for_tree(&Tree::in_memory::<&str, &str>([]), Some(lines))
+    let Ok(rules) = Rules::of(&Tree::in_memory::<&str, &str>([]), Some(lines), &|| Ok::<(), Infallible>(()));
+    rules
 }
 
 fn excluded(files: &[(&str, &str)], spec_ignore: Option<&str>) -> Vec<String> {
     let tree = Tree::in_memory(files.iter().copied());
-    let rules = Rules::for_tree(&tree, spec_ignore);
-    tree.entries().map(|(path, _)| path).filter(|path| rules.excludes(path)).map(Into::into).collect()
+    let Ok(kept) = applied(&tree, spec_ignore, || Ok::<(), Infallible>(()));
+    let kept: Vec<&str> = kept.entries().map(|(path, _)| path).collect();
+    tree.entries().map(|(path, _)| path).filter(|path| !kept.contains(path)).map(Into::into).collect()
 }
 
 #[test]
@@ -150,5 +154,17 @@ proptest! {
     #[test]
     fn no_text_makes_it_panic(lines in ".{0,60}", path in "[^\0]{0,40}") {
         rules(&lines).excludes(&path);
+    }
+}
+
+#[test]
+fn the_work_ends_where_the_time_does() {
+    // Of the six questions, two come with the rules and four with the files.
+    let tree = Tree::in_memory([(".sourceignore", "x"), ("a/.sourceignore", "y"), ("a/b", ""), ("c", "")]);
+    for time in 0_u8..=6 {
+        let left = Cell::new(time);
+        let go_on = || left.get().checked_sub(1).map(|rest| left.set(rest)).ok_or("late");
+        let ended = applied(&tree, None, go_on);
+        assert_eq!(ended.map(drop), if time < 6 { Err("late") } else { Ok(()) }, "after {time}");
     }
 }

@@ -20,11 +20,14 @@ cp "$bundle" "$context/ca-certificates.crt"
 if command -v buildah >/dev/null; then
   # The storage that works everywhere, also in a container, unless another is asked for.
   export STORAGE_DRIVER=${STORAGE_DRIVER:-vfs}
+  push="STORAGE_DRIVER=$STORAGE_DRIVER buildah push $name"
   buildah bud --isolation chroot --tag "$name" --file "$root/Containerfile" "$context"
 elif command -v docker >/dev/null && docker info >/dev/null 2>&1; then
+  push="docker push $name"
   docker build --tag "$name" --file "$root/Containerfile" "$context"
 else
   echo "neither buildah nor a running docker was found: install one, for example with 'apt-get install buildah'" >&2
   exit 1
 fi
 echo "built $name: $(stat -c %s "$context/lockgate") bytes of binary, $(gzip -9 -c "$context/lockgate" | wc -c) compressed"
+echo "push it with: $push"

@@ -84,6 +84,12 @@ impl HttpsGitServer {
         self.authority.pem()
     }
 
+    /// A certificate for a client and its key, PEM, of the same authority.
+    pub fn client_certificate(&self, name: &str) -> anyhow::Result<(String, String)> {
+        let identity = self.authority.client(name, &[])?;
+        Ok((identity.certificate, identity.key))
+    }
+
     /// The server's address.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
