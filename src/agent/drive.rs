@@ -164,8 +164,8 @@ impl Drive {
                     }
                 }
                 Command::Fetch { source, run } => {
-                    let (revision, next) = (None, Next::Backoff);
-                    let lost = Event::Fetched { source: source.clone(), run, revision, next };
+                    let (revision, news, next) = (None, false, Next::Backoff);
+                    let lost = Event::Fetched { source: source.clone(), run, revision, news, next };
                     self.spawn(fetch::fetch(Arc::clone(&self.shared), source, run), lost);
                 }
                 Command::ReportFight(key, object) => self.report_fight(&key, &object),
@@ -215,7 +215,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_that_panics_still_ends() {
-        let end = |next| Event::Fetched { source: Key::new("n", "s"), run: 7, revision: None, next };
+        let end =
+            |next| Event::Fetched { source: Key::new("n", "s"), run: 7, revision: None, news: false, next };
         assert_eq!(
             ended(async { panic!("where nothing tells it") }, end(Next::Backoff)).await,
             end(Next::Backoff)
@@ -239,8 +240,10 @@ mod tests {
             let next = Next::Changed;
             Event::Finished { key: key.clone(), run: 1, ready: true, news: false, next }
         };
-        let fetched =
-            |key: &Key| Event::Fetched { source: key.clone(), run: 1, revision: None, next: Next::Changed };
+        let fetched = |key: &Key| {
+            let (revision, news, next) = (None, false, Next::Changed);
+            Event::Fetched { source: key.clone(), run: 1, revision, news, next }
+        };
         for (event, kind) in [
             (Event::Gone(gone.clone()), Some("Kustomization")),
             (Event::SourceGone(gone.clone()), Some("GitRepository")),

@@ -16,7 +16,7 @@ use crate::source::git::{Credentials, Fetched, GitUrl, Reference, Request};
 use crate::source::{Class, SourceError};
 use crate::tree::Snapshot;
 use crate::verdict::{
-    self, FetchCause, FetchOutcome, Redactor, SourceContext, SourceVerdict, source_progressing,
+    self, FetchCause, FetchOutcome, NO_SECRETS, Redactor, SourceContext, SourceVerdict, source_progressing,
     source_verdict,
 };
 
@@ -44,14 +44,18 @@ impl Found {
 /// Fetches, reports, and says what the queue must know.
 pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
     let started = Instant::now();
-    let fetched = |revision, next| Event::Fetched { source: key.clone(), run, revision, next };
-    let Some((seen, held)) = shared.world.source(&key) else { return fetched(None, Next::Changed) };
+    let fetched =
+        |revision, Reported { news, next }| Event::Fetched { source: key.clone(), run, revision, news, next };
+    let Some((seen, held)) = shared.world.source(&key) else {
+        return fetched(None, Reported::silent(Next::Changed));
+    };
     if seen.metadata().deletion_timestamp.is_some() {
         let next = let_go(&shared, &key, seen.metadata()).await;
-        return fetched(held.map(|held| identity(&held, ignored_before(&seen))), next);
+        let held = held.map(|held| identity(&held, ignored_before(&seen)));
+        return fetched(held, Reported::silent(next));
     }
     if held.is_none() && was_made_paused(&seen) {
-        return fetched(None, Next::Changed);
+        return fetched(None, Reported::silent(Next::Changed));
     }
     let seen = begin(&shared, &key, seen).await;
     let found = guarded(look(&shared, &seen, held.as_ref())).await;
@@ -61,9 +65,22 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
     }
     let ignore = if is_success { ignored_now(&seen) } else { ignored_before(&seen) };
     let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| identity(snapshot, ignore));
-    let next = report(&shared, &key, &seen, &found).await;
+    let reported = report(&shared, &key, &seen, &found).await;
     shared.metrics.ended(GitRepository::KIND, &key, started.elapsed(), is_success);
-    fetched(held, next)
+    fetched(held, reported)
+}
+
+/// What became of a verdict.
+struct Reported {
+    /// Whether the object says something else of itself now.
+    news: bool,
+    next: Next,
+}
+
+impl Reported {
+    const fn silent(next: Next) -> Self {
+        Self { news: false, next }
+    }
 }
 
 /// Whether a source is paused and was never fetched, by Flux or by us, so that nothing depends on what it holds.
@@ -279,15 +296,17 @@ fn context<'a>(
         ignore,
         previous,
         now: super::now(),
+        redactor: &NO_SECRETS,
     }
 }
 
-async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &Found) -> Next {
+async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &Found) -> Reported {
     let previous = match seen {
         Seen::Sound(repository) => repository.status.clone(),
         Seen::Malformed { .. } => GitRepositoryStatus::default(),
     };
-    let verdict = source_verdict(&found.outcome, &context(key, seen, &previous)).redacted(&found.redactor);
+    let context = SourceContext { redactor: &found.redactor, ..context(key, seen, &previous) };
+    let verdict = source_verdict(&found.outcome, &context);
     let subject = Subject::of::<GitRepository>(key, seen.metadata());
     let changed = verdict.status != previous;
     if changed {
@@ -297,12 +316,12 @@ async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &
         Ok(version) => {
             shared.world.wrote_source(key, version, |object| object.status = verdict.status.clone());
             shared.tell_of(&subject, &verdict.events);
-            verdict.next
+            Reported { news: !verdict.events.is_empty(), next: verdict.next }
         }
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
             error.log(&subject);
-            Next::Backoff
+            Reported::silent(Next::Backoff)
         }
     }
 }

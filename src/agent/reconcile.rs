@@ -14,7 +14,7 @@ use crate::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, 
 use crate::model::{Key, ObjectId};
 use crate::pipeline::{self, Finish, Job, Journal, JournalError};
 use crate::queue::{Cause, Event, Next, RunId};
-use crate::verdict::{self, Context, Ill, Outcome, Redactor, Schedule, Verdict};
+use crate::verdict::{self, Context, Ill, NO_SECRETS, Outcome, Redactor, Schedule, Verdict};
 
 /// The schedule of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
@@ -80,8 +80,17 @@ fn ended(outcome: Outcome) -> Finish {
 
 fn revision_of(shared: &Shared, seen: &Seen<Kustomization>) -> Option<String> {
     let Seen::Sound(kustomization) = seen else { return None };
+    if is_forbidden(shared, kustomization) {
+        return None;
+    }
     let (_, snapshot) = shared.world.source(&source_key(kustomization)?)?;
     snapshot.map(|snapshot| snapshot.revision.to_string())
+}
+
+/// Whether the source is in a namespace of others, of which nothing may be taken, nor told.
+fn is_forbidden(shared: &Shared, kustomization: &Kustomization) -> bool {
+    let (own, source) = (&kustomization.metadata.namespace, &kustomization.spec.source_ref.namespace);
+    shared.lockdown && source.as_ref().is_some_and(|source| source != own)
 }
 
 async fn attempt(
@@ -165,12 +174,12 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<crate::tree:
         );
         return Err(Outcome::SourceRefused { message });
     };
-    if shared.lockdown && *namespace != kustomization.metadata.namespace {
+    if is_forbidden(shared, kustomization) {
         let message = format!(
             "can't access '{source}', cross-namespace references have been blocked: move the source to namespace {}",
             kustomization.metadata.namespace
         );
-        return Err(Outcome::AccessDenied { message });
+        return Err(Outcome::SourceForbidden { message });
     }
     match shared.world.source(&key) {
         None => Err(Outcome::SourceMissing { source }),
@@ -271,6 +280,8 @@ fn context<'a>(
         revision,
         now: super::now(),
         took: started.elapsed(),
+        // What is told on the way is told by the pipeline, which blots them out.
+        redactor: &NO_SECRETS,
     }
 }
 
@@ -296,8 +307,11 @@ async fn report(
             (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default())
         }
     };
-    let context = context(&order.key, metadata, schedule, &previous, revision, started);
-    let verdict = verdict::verdict(&finish.outcome, &context).redacted(&finish.redactor);
+    let context = Context {
+        redactor: &finish.redactor,
+        ..context(&order.key, metadata, schedule, &previous, revision, started)
+    };
+    let verdict = verdict::verdict(&finish.outcome, &context);
     log(order, revision, finish, &verdict, started.elapsed());
     let reported = |ready, next| Reported { ready, news: !verdict.events.is_empty(), next };
     if verdict.silent {

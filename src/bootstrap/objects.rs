@@ -135,23 +135,30 @@ impl Objects {
         namespace: Option<&str>,
         selector: &str,
     ) -> Result<Vec<Object>, ApiFailure> {
+        Ok(self.list_served(api_version, kind, namespace, selector).await?.unwrap_or_default())
+    }
+
+    /// The same; `None` where the cluster does not have the kind.
+    pub async fn list_served(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        selector: &str,
+    ) -> Result<Option<Vec<Object>>, ApiFailure> {
         let resource = resource(api_version, kind);
         let api: Api<DynamicObject> = match namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
         };
         let params = ListParams::default().labels(selector);
-        let listed = found(within(self.read, || api.list(&params)).await)?;
-        let items = listed.map(|list| list.items).unwrap_or_default();
-        items
-            .into_iter()
-            .map(|mut item| {
-                // The items of a list do not repeat what they are.
-                item.types =
-                    Some(kube::core::TypeMeta { api_version: api_version.into(), kind: kind.into() });
-                read(item)
-            })
-            .collect()
+        let Some(listed) = found(within(self.read, || api.list(&params)).await)? else { return Ok(None) };
+        let items = listed.items.into_iter().map(|mut item| {
+            // The items of a list do not repeat what they are.
+            item.types = Some(kube::core::TypeMeta { api_version: api_version.into(), kind: kind.into() });
+            read(item)
+        });
+        items.collect::<Result<_, _>>().map(Some)
     }
 
     fn api(&self, object: &Object) -> Api<DynamicObject> {

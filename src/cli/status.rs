@@ -1,5 +1,6 @@
 //! `lockgate status`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -23,8 +24,10 @@ mod tests;
 
 /// Show how the platform stands: what is blocked first, and by what
 #[derive(Args)]
-#[command(after_help = "Exit codes: 0 all ready, 1 something is not, 3 the cluster could not be asked. \
-                        Reading is all that it needs; the agent need not run.")]
+#[command(
+    after_help = "Exit codes: 0 all ready, 1 something is not or nothing is there, 3 the cluster could not be asked. \
+                        Reading is all that it needs; the agent need not run."
+)]
 pub(super) struct Arguments {
     #[command(flatten)]
     cluster: ClusterArguments,
@@ -66,10 +69,14 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         all::<Kustomization>(&objects, namespace),
         async { Ok(idle_agent(&objects).await) }
     )?;
-    let mut overview = Overview::of(&sources, &kustomizations);
-    if let Some(namespace) = namespace {
-        overview = overview.within(namespace);
-    }
+    let is_installed = sources.is_some() || kustomizations.is_some();
+    let whole = Overview::of(&sources.unwrap_or_default(), &kustomizations.unwrap_or_default());
+    let elsewhere = namespaces(&whole);
+    let overview = match namespace {
+        Some(namespace) => whole.within(namespace),
+        None => whole,
+    };
+    let nothing = overview.is_empty().then(|| nothing(namespace, is_installed, &elsewhere));
     let is_ready = overview.is_ready() && idle.is_none();
     let view = View {
         colour: output::has_colour(io::stdout().is_terminal()),
@@ -83,9 +90,9 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         Form::Yaml => yaml::to_string(&value(&overview, &view)),
         Form::Name => names(&overview, &view),
     };
-    if let Some(idle) = &idle {
-        // Standard output is for what was asked for.
-        let _ = writeln!(io::stderr(), "! {idle}");
+    // Standard output is for what was asked for.
+    for note in idle.iter().chain(&nothing) {
+        let _ = writeln!(io::stderr(), "! {note}");
     }
     output::write(&text)?;
     Ok(ExitCode::from(u8::from(!is_ready)))
@@ -101,6 +108,27 @@ async fn idle_agent(objects: &Objects) -> Option<String> {
     Some(format!(
         "the agent does not run ({idle} has no pod that is ready), so what follows may be out of date"
     ))
+}
+
+/// Why there is nothing to show: the wrong cluster, or the wrong namespace.
+fn nothing(namespace: Option<&str>, is_installed: bool, elsewhere: &BTreeSet<String>) -> String {
+    if !is_installed {
+        return "lockgate is not installed here: the cluster serves neither GitRepositories nor Kustomizations \
+                (lockgate bootstrap installs it)"
+            .into();
+    }
+    let place = namespace.map_or("in any namespace".into(), |namespace| format!("in namespace {namespace}"));
+    let mut text = format!("nothing to show: there is no GitRepository and no Kustomization {place}");
+    if !elsewhere.is_empty() {
+        let others = elsewhere.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        text = format!("{text}; there are some in {others} (-A looks everywhere)");
+    }
+    text
+}
+
+fn namespaces(overview: &Overview) -> BTreeSet<String> {
+    let sources = overview.sources.iter().map(|source| source.namespace.clone());
+    sources.chain(overview.kustomizations.iter().map(|row| row.namespace.clone())).collect()
 }
 
 /// How to show it.
@@ -153,19 +181,19 @@ const fn glyph(state: &State) -> (&'static str, u8) {
 }
 
 /// All objects of a kind, since what blocks one may be in another namespace; those of one namespace where the user may not
-/// look at all.
-async fn all<K: Kind>(objects: &Objects, namespace: Option<&str>) -> Result<Vec<Object>, Error> {
+/// look at all. `None` where the cluster does not have the kind.
+async fn all<K: Kind>(objects: &Objects, namespace: Option<&str>) -> Result<Option<Vec<Object>>, Error> {
     let version = format!("{}/{}", K::GROUP, K::VERSIONS[0]);
-    let mut listed = objects.list(&version, K::KIND, None, "").await;
+    let mut listed = objects.list_served(&version, K::KIND, None, "").await;
     if let (Err(ApiFailure::Answered { code: 403, .. }), Some(_)) = (&listed, namespace) {
-        listed = objects.list(&version, K::KIND, namespace, "").await;
+        listed = objects.list_served(&version, K::KIND, namespace, "").await;
     }
     listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", K::PLURAL)))
 }
 
 fn table(overview: &Overview, view: &View, wide: bool) -> String {
-    if overview.sources.is_empty() && overview.kustomizations.is_empty() {
-        return "Nothing to show: there is no GitRepository and no Kustomization here (-A looks everywhere).\n".into();
+    if overview.is_empty() {
+        return String::new();
     }
     let mut text = String::new();
     let sources: Vec<&Source> = view.sources(overview).collect();

@@ -129,11 +129,16 @@ impl Overview {
         overview
     }
 
-    /// Whether everything that is not paused is ready.
+    /// Whether there is anything, and everything of it that is not paused is ready.
     pub fn is_ready(&self) -> bool {
         let source = |source: &Source| source.ready == ConditionStatus::True;
         let row = |row: &Row| matches!(row.state, State::Ready | State::Suspended);
-        self.sources.iter().all(source) && self.kustomizations.iter().all(row)
+        !self.is_empty() && self.sources.iter().all(source) && self.kustomizations.iter().all(row)
+    }
+
+    /// Whether there is nothing to show.
+    pub const fn is_empty(&self) -> bool {
+        self.sources.is_empty() && self.kustomizations.is_empty()
     }
 
     /// What concerns one namespace. What blocks it from elsewhere is still named.
@@ -270,8 +275,7 @@ fn row(object: &Object) -> Row {
     let ready = status.conditions.get("Ready");
     row.state = state(&kustomization, ready);
     row.is_ready = is_ready(&kustomization, ready);
-    row.lacks_source =
-        ready.is_some_and(|ready| ready.status == ConditionStatus::False && ready.reason == "ArtifactFailed");
+    row.lacks_source = ready.is_some_and(lacks_source);
     let from = &spec.source_ref;
     row.source = (from.kind == GitRepository::KIND)
         .then(|| (from.namespace.clone().unwrap_or_else(|| row.namespace.clone()), from.name.clone()));
@@ -306,6 +310,15 @@ fn state(kustomization: &Kustomization, ready: Option<&Condition>) -> State {
         ConditionStatus::False if ready.reason == "DependencyNotReady" => State::Blocked(Vec::new()),
         ConditionStatus::False => State::Failing,
     }
+}
+
+/// How the message begins of a `spec.path` that the source does not have; the reason is the same as for a missing source.
+pub const PATH_MISSING: &str = "kustomization path not found: ";
+
+fn lacks_source(ready: &Condition) -> bool {
+    ready.status == ConditionStatus::False
+        && ready.reason == "ArtifactFailed"
+        && !ready.message.starts_with(PATH_MISSING)
 }
 
 /// What stands in a message between the stage and the objects that are waited for.

@@ -131,6 +131,11 @@ fn a_source_that_fails_is_the_cause_of_what_lacks_it() {
     assert_eq!(causes("False"), keys(&["c"]));
     assert_eq!(causes("True"), keys(&["a", "c"]));
     assert_eq!(Overview::of(&[source("False")], &objects).broken_sources(), keys(&["x"]));
+    // A wrong path is its own fault, whether or not the source can be fetched anew.
+    let lost =
+        ("False", "ArtifactFailed", "kustomization path not found: stat gone: no such file or directory");
+    let lost = Overview::of(&[source("False")], &[kustomization("d", &[], lost)]);
+    assert_eq!(lost.root_causes, keys(&["d"]));
 }
 
 #[test]

@@ -199,7 +199,10 @@ fn stopped(stop: Stop, managed: &Inventory, progress: Progress, digest: crate::m
                 warnings: progress.warnings,
                 health: None,
             };
-            unhealthy(settled, done, waited)
+            match unhealthy(settled, done, waited) {
+                Outcome::Unhealthy { done, end, waited } => Outcome::NotEstablished { done, end, waited },
+                other => other,
+            }
         }
     }
 }

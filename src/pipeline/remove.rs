@@ -57,8 +57,8 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         if let Some(account) = account
             && is_gone(own, account, kustomization).await
         {
-            let note = format!("unable to prune objects: the ServiceAccount {account} does not exist");
-            return Outcome::Removed { deleted: deleted.len(), note: Some(note) };
+            let left = failed.iter().map(|(reference, _)| reference.id.subject()).collect();
+            return Outcome::Abandoned { account: account.to_owned(), deleted: deleted.len(), left };
         }
         return Outcome::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
     }

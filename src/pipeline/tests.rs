@@ -13,6 +13,7 @@ use crate::api::{Kustomization, decode, keys};
 use crate::model::{Object, Revision};
 use crate::plan;
 use crate::tree::Tree;
+use crate::verdict::WaitEnd;
 use fake::{Diary, Fake};
 
 fn kustomization(spec: &Value, inventory: &[&str]) -> Kustomization {
@@ -313,6 +314,23 @@ async fn a_wait_knows_the_jobs_that_the_cluster_deletes_when_they_have_ended() {
     }
 }
 
+/// Nobody has asked for health, and yet what comes after a definition cannot be applied before it is served.
+#[tokio::test]
+async fn a_definition_that_is_not_served_stops_what_comes_after_it() {
+    let definition =
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.n}\n";
+    let files = [("apps/crd.yaml".to_owned(), definition.to_owned()), config_map("a")];
+    let snapshot = Snapshot { revision: Revision::git(Some("main"), "aa"), tree: Tree::in_memory(files) };
+    let (fake, diary) = (Fake::default().failing(), Diary::default());
+    let (_sender, cancel) = watch::channel(false);
+    let kustomization = kustomization(&json!({}), &[]);
+    let outcome = reconcile(&fake, &fake, &job(&kustomization, &snapshot, cancel), &diary).await.outcome;
+    assert!(matches!(&outcome, Outcome::NotEstablished { end: WaitEnd::Stalled(_), .. }), "{outcome:?}");
+    assert_eq!(fake.log(), ["apply things.n"]);
+    let managed: Vec<_> = outcome.done().unwrap().inventory.iter().map(|entry| entry.id.clone()).collect();
+    assert_eq!(managed, ["_things.n_apiextensions.k8s.io_CustomResourceDefinition"]);
+}
+
 #[tokio::test]
 async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
     let (fake, diary) = (Fake::default().never_healthy(), Diary::default());
@@ -398,7 +416,9 @@ async fn a_removal_ends_though_its_account_is_gone_or_there_is_none() {
     let fake = Fake::with(&["mine"]).undeletable("mine");
     let (some, none) = (kustomization(&json!({}), ids), kustomization(&json!({}), &[]));
     // The account may be the one that the agent gives to those that name none.
-    assert!(removed(&remove(Ok(&fake), &fake, &some, Some("deployer"), || {}).await));
+    let left = vec!["ConfigMap/n/mine".to_owned()];
+    let abandoned = Outcome::Abandoned { account: "deployer".into(), deleted: 0, left };
+    assert_eq!(remove(Ok(&fake), &fake, &some, Some("deployer"), || {}).await, abandoned);
     let failed = remove(Ok(&fake), &fake, &some, None, || {}).await;
     assert!(matches!(failed, Outcome::RemovalFailed { .. }), "{failed:?}");
     assert!(removed(&remove::<Fake, _>(denied(), &fake, &none, None, || {}).await));

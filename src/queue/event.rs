@@ -29,6 +29,8 @@ pub enum Event {
         run: RunId,
         /// What is now held, if anything: the revision, and whatever else tells it from another state of the source.
         revision: Option<String>,
+        /// Whether the source says something else of itself than before, which those that lack it then repeat.
+        news: bool,
         /// When to fetch again.
         next: Next,
     },

@@ -69,6 +69,12 @@ struct Source {
     failures: u32,
 }
 
+/// What there is of a source after a fetch.
+struct Held {
+    revision: Option<String>,
+    news: bool,
+}
+
 impl Source {
     /// A paused source is fetched until it is held, so that what was applied from it goes on being enforced; and one that is
     /// deleted is let go, paused or not.
@@ -103,8 +109,9 @@ impl Queue {
             Event::Gone(key) => self.gone(&key, &mut commands),
             Event::SourceSeen(key, facts) => self.source_seen(&key, facts),
             Event::SourceGone(key) => self.source_gone(&key, &mut commands),
-            Event::Fetched { source, run, revision, next } => {
-                self.fetched(&source, run, revision, next, now, &mut commands);
+            Event::Fetched { source, run, revision, news, next } => {
+                let held = Held { revision, news };
+                self.fetched(&source, run, held, next, now, &mut commands);
             }
             Event::Waits(run) => self.reconciles.release(run),
             Event::Finished { key, run, ready, news, next } => {
@@ -232,7 +239,7 @@ impl Queue {
         &mut self,
         key: &Key,
         run: RunId,
-        revision: Option<String>,
+        held: Held,
         next: Next,
         now: Duration,
         commands: &mut Vec<Command>,
@@ -245,9 +252,11 @@ impl Queue {
             self.fetches.schedule(key, Some(now));
             return;
         }
-        let changed = !source.fetched || source.revision != revision;
+        // Those that have a revision go on with it, whatever the source says.
+        let lacking = held.news && held.revision.is_none();
+        let changed = !source.fetched || source.revision != held.revision || lacking;
         source.fetched = true;
-        source.revision = revision;
+        source.revision = held.revision;
         source.failures = if next.is_backoff() { source.failures + 1 } else { 0 };
         let due = due(next, key, run, source.failures, now).filter(|_| source.is_wanted());
         self.fetches.schedule(key, due);

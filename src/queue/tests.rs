@@ -94,7 +94,13 @@ impl Bench {
     fn fetched(&mut self, name: &str, revision: Option<&str>) {
         let run = self.fetching.remove(name).expect("no fetch is under way");
         let next = Next::Interval(MINUTE);
-        self.send(Event::Fetched { source: key(name), run, revision: revision.map(Into::into), next });
+        self.send(Event::Fetched {
+            source: key(name),
+            run,
+            revision: revision.map(Into::into),
+            news: false,
+            next,
+        });
     }
 
     /// Time passes up to the next fetch, which ends with `revision`.

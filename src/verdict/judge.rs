@@ -14,12 +14,22 @@ pub(super) enum Judgement {
     /// Nothing that the status says has changed, and nothing is written.
     Unsaid(Next),
     /// The finalizer may go.
-    Gone { message: String },
+    Gone { severity: Severity, message: String },
+}
+
+/// Whether something is wrong, in the terms of Flux's events.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Severity {
+    /// Nothing is: on each commit some wait for others for a while.
+    Info,
+    /// People should look.
+    Error,
 }
 
 /// What is said of an outcome that is not a success.
 pub(super) struct Failure {
     pub(super) reason: &'static str,
+    pub(super) severity: Severity,
     pub(super) message: String,
     /// Nothing but a change of the object or its source helps.
     pub(super) stalled: bool,
@@ -39,6 +49,7 @@ impl Failure {
     fn new(reason: &'static str, stage: &'static str, message: String, next: Next) -> Self {
         Self {
             reason,
+            severity: Severity::Error,
             message,
             stalled: false,
             stage,
@@ -63,9 +74,19 @@ impl Failure {
         Self::new(reason, "Detecting drift", message, next)
     }
 
+    /// Definitions are not served yet. Nobody has asked for their health, so nothing is said of it.
+    fn establishing(message: String, next: Next) -> Self {
+        Self::applying("ReconciliationFailed", message, next)
+    }
+
     /// Everything was applied, but it is not healthy.
     fn waiting(message: String, next: Next) -> Self {
         Self { unhealthy: true, ..Self::new("HealthCheckFailed", "Running health checks", message, next) }
+    }
+
+    /// It only waits for another.
+    fn expected(self) -> Self {
+        Self { severity: Severity::Info, ..self }
     }
 
     fn stalled(self) -> Self {
@@ -83,7 +104,7 @@ impl Failure {
 
 /// Judges the end of a reconcile.
 pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
-    let Schedule { interval, retry, timeout } = context.schedule;
+    let Schedule { interval, retry, .. } = context.schedule;
     // A right may be granted any moment, and an API server that has just started denies what it will soon allow.
     let granted = Next::BackoffTo(retry);
     let (soon, retry, unblocked) = (Next::Backoff, Next::After(retry), Next::Unblocked(interval));
@@ -92,7 +113,10 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::Ready(done) => return Judgement::Success(done.clone()),
         Outcome::Unchanged => return Judgement::Success(unchanged(context)),
         Outcome::Removed { deleted, note } => {
-            return Judgement::Gone { message: texts::removed(*deleted, note.as_deref()) };
+            return gone(Severity::Info, texts::removed(*deleted, note.as_deref()));
+        }
+        Outcome::Abandoned { account, deleted, left } => {
+            return gone(Severity::Error, texts::abandoned(account, *deleted, left));
         }
         Outcome::Cancelled { .. } => return Judgement::Unsaid(Next::Now),
         Outcome::Suspended => return Judgement::Unsaid(Next::Changed),
@@ -104,6 +128,9 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::Unhealthy { done, end, waited } => {
             Failure::waiting(texts::unhealthy(end, *waited), retry).after(done)
         }
+        Outcome::NotEstablished { done, end, waited } => {
+            Failure::establishing(texts::not_established(end, *waited), soon).after(done)
+        }
         Outcome::Refused { refusals, inventory } => refused(refusals, retry, granted).managing(inventory),
         Outcome::PruneFailed { done, failures } => {
             Failure::applying("PruneFailed", texts::not_deleted(failures), retry).after(done)
@@ -111,23 +138,21 @@ pub(super) fn judge(outcome: &Outcome, context: &Context<'_>) -> Judgement {
         Outcome::PruneRefused { count } => {
             Failure::applying("PruneFailed", texts::prune_refused(*count), retry).stalled()
         }
-        Outcome::RemovalFailed { failures } => {
-            // A deletion must come to its end, also where the spec wants no retry by a timer.
-            let wait = Some(context.schedule.retry).filter(|retry| !retry.is_zero());
-            let next = Next::BackoffTo(wait.map_or(timeout, |retry| retry.min(timeout)));
-            Failure::applying("PruneFailed", texts::not_deleted(failures), next)
-        }
+        Outcome::RemovalFailed { failures } => not_removed(failures, context.schedule),
         Outcome::Blocked(blocker) => {
-            Failure::fetching("DependencyNotReady", texts::blocked(blocker), unblocked)
+            Failure::fetching("DependencyNotReady", texts::blocked(blocker), unblocked).expected()
         }
         Outcome::Cyclic { cycle } => {
             Failure::fetching("DependencyNotReady", texts::cyclic(cycle), unblocked).stalled()
         }
-        Outcome::SourceMissing { source } => no_source(texts::source_missing(source)),
+        Outcome::SourceMissing { source } => no_source(texts::source_missing(source)).expected(),
         Outcome::SourceNotReady { source, message } => {
-            no_source(texts::source_not_ready(source, message.as_deref()))
+            no_source(texts::source_not_ready(source, message.as_deref())).expected()
         }
         Outcome::SourceRefused { message } => no_source(text(message)).stalled(),
+        Outcome::SourceForbidden { message } => {
+            Failure::fetching("AccessDenied", text(message), Next::Changed).stalled()
+        }
         Outcome::PathMissing { path } => {
             Failure::building("ArtifactFailed", texts::path_missing(path), retry)
         }
@@ -155,6 +180,17 @@ fn unchanged(context: &Context<'_>) -> Done {
         digest: None,
         ..Done::default()
     }
+}
+
+const fn gone(severity: Severity, message: String) -> Judgement {
+    Judgement::Gone { severity, message }
+}
+
+/// A deletion must come to its end, also where the spec wants no retry by a timer.
+fn not_removed(failures: &[String], schedule: Schedule) -> Failure {
+    let Schedule { retry, timeout, .. } = schedule;
+    let limit = if retry.is_zero() { timeout } else { retry.min(timeout) };
+    Failure::applying("PruneFailed", texts::not_deleted(failures), Next::BackoffTo(limit))
 }
 
 fn no_source(message: String) -> Failure {

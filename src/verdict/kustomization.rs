@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::judge::{Failure, Judgement, judge};
+use super::judge::{Failure, Judgement, Severity, judge};
 use super::texts::{self, rounded};
-use super::{Context, Done, Event, Ill, Outcome, Verdict, Writer, shorten};
+use super::{Context, Done, Event, Ill, Outcome, Verdict};
 use super::{READY, RECONCILING, STALLED};
 use crate::api::{HistoryEntry, InventoryEntry, InventoryStatus, KustomizationStatus};
 use crate::model::{ConditionStatus, Digest, Duration};
@@ -21,7 +21,7 @@ pub fn progressing(context: &Context<'_>, inventory: Vec<InventoryEntry>) -> Kus
     let mut status = context.previous.clone();
     status.inventory = Some(InventoryStatus { entries: inventory });
     if context.is_new() {
-        let writer = Writer { generation: context.generation, now: context.now };
+        let writer = context.writer();
         let conditions = &mut status.conditions;
         let message = stage_message("Detecting drift", context);
         conditions.remove(STALLED);
@@ -39,7 +39,7 @@ pub fn waiting(context: &Context<'_>, objects: &[Ill]) -> KustomizationStatus {
     let mut status = context.previous.clone();
     let conditions = &mut status.conditions;
     if conditions.get(RECONCILING).is_some_and(|reconciling| reconciling.reason == "Progressing") {
-        let writer = Writer { generation: context.generation, now: context.now };
+        let writer = context.writer();
         let stage = stage_message("Running health checks", context);
         let message = format!("{stage}{WAITING}{}", texts::pending(objects));
         writer.set(conditions, RECONCILING, ConditionStatus::True, "Progressing", &message);
@@ -60,25 +60,33 @@ pub fn verdict(outcome: &Outcome, context: &Context<'_>) -> Verdict {
             release: false,
             silent: true,
         },
-        Judgement::Gone { message } => Verdict {
-            status: context.previous.clone(),
-            events: vec![Event::new(false, "ReconciliationSucceeded", &message, context.revision)],
-            next: Next::Changed,
-            ready: false,
-            release: true,
-            silent: false,
-        },
+        Judgement::Gone { severity, message } => gone(severity, &message, context),
+    }
+}
+
+fn gone(severity: Severity, message: &str, context: &Context<'_>) -> Verdict {
+    let (warning, reason) = match severity {
+        Severity::Info => (false, "ReconciliationSucceeded"),
+        Severity::Error => (true, "PruneFailed"),
+    };
+    Verdict {
+        status: context.previous.clone(),
+        events: vec![context.writer().event(warning, reason, message, context.revision)],
+        next: Next::Changed,
+        ready: false,
+        release: true,
+        silent: false,
     }
 }
 
 fn success(done: &Done, context: &Context<'_>) -> Verdict {
-    let writer = Writer { generation: context.generation, now: context.now };
+    let writer = context.writer();
     let was_ready = context.is_ready();
     let mut status = context.previous.clone();
     status.inventory = Some(InventoryStatus { entries: done.inventory.clone() });
     status.last_applied_revision = context.revision.map(Into::into);
     status.last_attempted_revision.clone_from(&status.last_applied_revision);
-    status.last_handled_reconcile_at = context.requested_at.map(Into::into);
+    handled(&mut status, context);
     status.observed_generation = Some(context.generation);
     let conditions = &mut status.conditions;
     conditions.remove(STALLED);
@@ -99,7 +107,7 @@ fn success(done: &Done, context: &Context<'_>) -> Verdict {
     // A re-check that found nothing to do would only say again what was said.
     if !events.is_empty() {
         let warnings = done.warnings.iter();
-        events.extend(warnings.map(|warning| Event::new(true, "Warning", warning, context.revision)));
+        events.extend(warnings.map(|warning| writer.event(true, "Warning", warning, context.revision)));
     }
     Verdict {
         status,
@@ -113,18 +121,32 @@ fn success(done: &Done, context: &Context<'_>) -> Verdict {
 
 fn success_event(done: &Done, was_ready: bool, context: &Context<'_>) -> Event {
     let changes = done.changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    let message = if was_ready {
+    let message = if was_ready && is_built_again(done, context) {
         format!("Drift corrected:\n{changes}")
     } else {
         let took = Duration::from(rounded(context.took));
         let next = Duration::from(context.schedule.interval);
         format!("Reconciliation finished in {took}, next run in {next}\n{changes}")
     };
-    Event::new(false, "ReconciliationSucceeded", message.trim_end(), context.revision)
+    context.writer().event(false, "ReconciliationSucceeded", message.trim_end(), context.revision)
+}
+
+/// Whether the build is the one that was applied last: what it changed now has drifted. Other values of its variables make
+/// another build of the same revision.
+fn is_built_again(done: &Done, context: &Context<'_>) -> bool {
+    let last = context.previous.history.first().map(|entry| &entry.digest);
+    last.is_some() && last == done.digest.map(|digest| digest.to_string()).as_ref()
+}
+
+/// Answers the request of an annotation. The answer stays when the annotation goes, so that the same request is known again.
+fn handled(status: &mut KustomizationStatus, context: &Context<'_>) {
+    if let Some(requested_at) = context.requested_at {
+        status.last_handled_reconcile_at = Some(requested_at.into());
+    }
 }
 
 fn fail(failure: &Failure, context: &Context<'_>) -> Verdict {
-    let writer = Writer { generation: context.generation, now: context.now };
+    let writer = context.writer();
     let mut status = context.previous.clone();
     if let Some(inventory) = &failure.inventory {
         status.inventory = Some(InventoryStatus { entries: inventory.clone() });
@@ -132,30 +154,27 @@ fn fail(failure: &Failure, context: &Context<'_>) -> Verdict {
     if failure.attempted && context.revision.is_some() {
         status.last_attempted_revision = context.revision.map(Into::into);
     }
-    status.last_handled_reconcile_at = context.requested_at.map(Into::into);
-    let repeated = status.conditions.get(READY).is_some_and(|ready| {
-        ready.status == ConditionStatus::False
-            && ready.message == shorten(&failure.message, super::MESSAGE_LIMIT)
-            && ready.observed_generation == Some(context.generation)
-    });
+    handled(&mut status, context);
+    let (message, repeated) = writer.failure(&status.conditions, &failure.message);
     let conditions = &mut status.conditions;
     if failure.stalled {
         status.observed_generation = Some(context.generation);
         conditions.remove(RECONCILING);
-        writer.set(conditions, STALLED, ConditionStatus::True, failure.reason, &failure.message);
+        writer.set(conditions, STALLED, ConditionStatus::True, failure.reason, &message);
     } else {
         conditions.remove(STALLED);
-        let message = stage_message(failure.stage, context);
-        writer.set(conditions, RECONCILING, ConditionStatus::True, "ProgressingWithRetry", &message);
+        let stage = stage_message(failure.stage, context);
+        writer.set(conditions, RECONCILING, ConditionStatus::True, "ProgressingWithRetry", &stage);
     }
-    writer.set(conditions, READY, ConditionStatus::False, failure.reason, &failure.message);
+    writer.set(conditions, READY, ConditionStatus::False, failure.reason, &message);
     if failure.unhealthy {
-        writer.set(conditions, HEALTHY, ConditionStatus::False, failure.reason, &failure.message);
+        writer.set(conditions, HEALTHY, ConditionStatus::False, failure.reason, &message);
     }
     if !repeated {
         remember(&mut status, failure.digest, failure.reason, context);
     }
-    let event = Event::new(true, failure.reason, &failure.message, context.revision);
+    let warning = failure.severity == Severity::Error;
+    let event = writer.event(warning, failure.reason, &failure.message, context.revision);
     Verdict {
         status,
         events: if repeated { Vec::new() } else { vec![event] },

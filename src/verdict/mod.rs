@@ -23,7 +23,7 @@ pub use kustomization::{progressing, verdict, waiting};
 pub use outcome::{
     BlockReason, Blocker, Change, Deed, Done, FetchCause, FetchOutcome, Ill, Outcome, Refused, WaitEnd,
 };
-pub use redact::Redactor;
+pub use redact::{NO_SECRETS, Redactor};
 pub use source::{SourceContext, SourceVerdict, source_progressing, source_verdict};
 pub use texts::paused;
 
@@ -80,9 +80,15 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// How long the reconcile took.
     pub took: StdDuration,
+    /// The secret values that were handled.
+    pub redactor: &'a Redactor,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    const fn writer(&self) -> Writer<'a> {
+        Writer { generation: self.generation, now: self.now, redactor: self.redactor }
+    }
+
     /// Whether the status is Ready at this generation and revision already.
     fn is_ready(&self) -> bool {
         let ready = self.previous.conditions.get(READY);
@@ -180,33 +186,36 @@ impl Event {
     }
 }
 
-impl Verdict {
-    /// The same verdict with secret values blotted out of everything that people read.
-    #[must_use]
-    pub fn redacted(mut self, redactor: &Redactor) -> Self {
-        redact_all(&mut self.status.conditions, &mut self.events, redactor);
-        self
-    }
-}
-
-/// Blots secret values out of conditions and events.
-fn redact_all(conditions: &mut Conditions, events: &mut [Event], redactor: &Redactor) {
-    *conditions = conditions
-        .iter()
-        .map(|condition| Condition { message: redactor.redact(&condition.message), ..condition.clone() })
-        .collect();
-    for event in events {
-        event.message = redactor.redact(&event.message);
-    }
-}
-
-/// Sets conditions of one generation at one moment.
-struct Writer {
+/// Writes what is said of one generation at one moment. Secret values are blotted out before anything is cut, since what is
+/// left of a value that was cut would no longer be known for one.
+struct Writer<'a> {
     generation: i64,
     now: Timestamp,
+    redactor: &'a Redactor,
 }
 
-impl Writer {
+impl Writer<'_> {
+    /// A message as it stands in a condition.
+    fn message(&self, text: &str) -> String {
+        shorten(&self.redactor.redact(text), MESSAGE_LIMIT)
+    }
+
+    fn event(&self, warning: bool, reason: &'static str, text: &str, revision: Option<&str>) -> Event {
+        Event::new(warning, reason, &self.redactor.redact(text), revision)
+    }
+
+    /// The message of a failure, and whether it only repeats what the conditions say of this generation. Then the message
+    /// stays as it is, also if it tells of another length of time.
+    fn failure(&self, conditions: &Conditions, text: &str) -> (String, bool) {
+        let message = self.message(text);
+        let said = conditions.get(READY).filter(|ready| {
+            ready.status == ConditionStatus::False
+                && ready.observed_generation == Some(self.generation)
+                && texts::timeless(&ready.message) == texts::timeless(&message)
+        });
+        (said.map_or(message, |ready| ready.message.clone()), said.is_some())
+    }
+
     fn set(
         &self,
         conditions: &mut Conditions,
@@ -221,7 +230,7 @@ impl Writer {
             observed_generation: Some(self.generation),
             last_transition_time: self.now,
             reason: reason.into(),
-            message: shorten(message, MESSAGE_LIMIT),
+            message: self.message(message),
         });
     }
 }

@@ -16,8 +16,17 @@ pub enum Outcome {
     Ready(Done),
     /// The build and all it depends on are as they were, and nothing has drifted, so nothing was done.
     Unchanged,
-    /// What was applied is not healthy: all there is, or definitions without which the rest was not begun.
+    /// Everything is applied, but it is not healthy.
     Unhealthy {
+        /// What was applied.
+        done: Done,
+        /// Why the wait ended.
+        end: WaitEnd,
+        /// How long it took.
+        waited: Duration,
+    },
+    /// Definitions were applied and are not served yet, so what comes after them was not begun.
+    NotEstablished {
         /// What was applied.
         done: Done,
         /// Why the wait ended.
@@ -68,8 +77,13 @@ pub enum Outcome {
         /// What its own Ready condition says.
         message: Option<String>,
     },
-    /// The source's kind is not served, or its use is not allowed.
+    /// The source's kind is not served.
     SourceRefused {
+        /// Why, and what to do.
+        message: String,
+    },
+    /// The source is in a namespace from which it may not be taken.
+    SourceForbidden {
         /// Why, and what to do.
         message: String,
     },
@@ -124,6 +138,15 @@ pub enum Outcome {
         /// Something that people should know, for example objects that are still being finalized.
         note: Option<String>,
     },
+    /// It was being deleted, and the account that it acts as has gone, without which its objects cannot be deleted.
+    Abandoned {
+        /// The ServiceAccount's name.
+        account: String,
+        /// How many objects were deleted all the same.
+        deleted: usize,
+        /// Which were left: `ConfigMap/namespace/name`.
+        left: Vec<String>,
+    },
     /// It is being deleted, but some of its objects could not be.
     RemovalFailed {
         /// A line for each object.
@@ -137,6 +160,7 @@ impl Outcome {
         match self {
             Self::Ready(done)
             | Self::Unhealthy { done, .. }
+            | Self::NotEstablished { done, .. }
             | Self::Cancelled { done }
             | Self::PruneFailed { done, .. } => Some(done),
             _ => None,
@@ -151,6 +175,7 @@ impl Outcome {
             }
             Self::Unchanged => "unchanged".into(),
             Self::Unhealthy { .. } => "unhealthy".into(),
+            Self::NotEstablished { .. } => "not established".into(),
             Self::Cancelled { .. } => "cancelled".into(),
             Self::Refused { refusals, .. } => format!("{} refused", refusals.len()),
             Self::PruneFailed { failures, .. } | Self::RemovalFailed { failures } => {
@@ -159,9 +184,10 @@ impl Outcome {
             Self::PruneRefused { count } => format!("deletion of {count} refused"),
             Self::Blocked(_) => "blocked".into(),
             Self::Cyclic { .. } => "cyclic".into(),
-            Self::SourceMissing { .. } | Self::SourceNotReady { .. } | Self::SourceRefused { .. } => {
-                "no source".into()
-            }
+            Self::SourceMissing { .. }
+            | Self::SourceNotReady { .. }
+            | Self::SourceRefused { .. }
+            | Self::SourceForbidden { .. } => "no source".into(),
             Self::PathMissing { .. } => "path missing".into(),
             Self::Unrenderable { .. } | Self::Unsubstituted { .. } | Self::InputMissing { .. } => {
                 "not built".into()
@@ -173,6 +199,7 @@ impl Outcome {
             Self::Panicked { .. } => "internal error".into(),
             Self::Suspended => "suspended".into(),
             Self::Removed { deleted, .. } => format!("removed, {deleted} objects deleted"),
+            Self::Abandoned { left, .. } => format!("removed, {} objects left", left.len()),
         }
     }
 }

@@ -12,6 +12,9 @@ const BLOT: &str = "***";
 /// Shorter values are words such as `true` or `prod`, which would make holes in every message.
 const SHORTEST: usize = 6;
 
+/// Where no secret was handled, or texts come without them.
+pub static NO_SECRETS: Redactor = Redactor(Vec::new());
+
 /// Secret values, and the replacement of them in texts.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor(Vec<Secret<String>>);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
 use super::judge::fetch_reason;
-use super::{Event, FetchCause, FetchOutcome, READY, RECONCILING, Redactor, STALLED, Writer, redact_all};
+use super::{Event, FetchCause, FetchOutcome, READY, RECONCILING, Redactor, STALLED, Writer};
 use crate::api::{Artifact, GitRepositoryStatus};
-use crate::model::{ConditionStatus, Conditions, Key, Timestamp};
+use crate::model::{ConditionStatus, Key, Timestamp};
 use crate::queue::Next;
 
 const STORED: &str = "ArtifactInStorage";
@@ -30,6 +30,14 @@ pub struct SourceContext<'a> {
     pub previous: &'a GitRepositoryStatus,
     /// The moment of the verdict.
     pub now: Timestamp,
+    /// The secret values that were handled.
+    pub redactor: &'a Redactor,
+}
+
+impl<'a> SourceContext<'a> {
+    const fn writer(&self) -> Writer<'a> {
+        Writer { generation: self.generation, now: self.now, redactor: self.redactor }
+    }
 }
 
 /// What to write, to say and to do next.
@@ -43,15 +51,6 @@ pub struct SourceVerdict {
     pub next: Next,
 }
 
-impl SourceVerdict {
-    /// The same verdict with secret values blotted out of everything that people read.
-    #[must_use]
-    pub fn redacted(mut self, redactor: &Redactor) -> Self {
-        redact_all(&mut self.status.conditions, &mut self.events, redactor);
-        self
-    }
-}
-
 /// The status while a generation is fetched for the first time, which may take until the timeout; `None` where nothing new is
 /// to be said.
 ///
@@ -63,7 +62,7 @@ pub fn source_progressing(context: &SourceContext<'_>) -> Option<GitRepositorySt
         return None;
     }
     let mut status = context.previous.clone();
-    let writer = Writer { generation: context.generation, now: context.now };
+    let writer = context.writer();
     let message = format!("processing object: new generation {observed} -> {}", context.generation);
     let conditions = &mut status.conditions;
     conditions.remove(STALLED);
@@ -77,21 +76,25 @@ pub fn source_progressing(context: &SourceContext<'_>) -> Option<GitRepositorySt
 /// Judges the end of a fetch.
 pub fn source_verdict(outcome: &FetchOutcome, context: &SourceContext<'_>) -> SourceVerdict {
     let mut status = context.previous.clone();
-    status.last_handled_reconcile_at = context.requested_at.map(Into::into);
+    // The answer to a request stays when the annotation goes.
+    if let Some(requested_at) = context.requested_at {
+        status.last_handled_reconcile_at = Some(requested_at.into());
+    }
     match outcome {
         FetchOutcome::Fetched { revision, digest, subject, rewritten } => {
             let mut events: Vec<Event> =
-                new_artifact(revision, subject.as_deref(), context).into_iter().collect();
+                stored_event(revision, subject.as_deref(), context).into_iter().collect();
             if let Some(old) = rewritten {
                 let message = format!("history rewritten: '{revision}' does not descend from {old}");
-                events.push(Event::new(true, "HistoryRewritten", &message, Some(revision)));
+                events.push(context.writer().event(true, "HistoryRewritten", &message, Some(revision)));
             }
             store(&mut status, revision, Some(digest), context);
             SourceVerdict { status, events, next: Next::Interval(context.interval) }
         }
         FetchOutcome::Unchanged { revision } => {
             store(&mut status, revision, None, context);
-            SourceVerdict { status, events: Vec::new(), next: Next::Interval(context.interval) }
+            let events = stored_event(revision, None, context).into_iter().collect();
+            SourceVerdict { status, events, next: Next::Interval(context.interval) }
         }
         FetchOutcome::Failed { cause, message, terminal } => {
             let next = if *terminal { Next::Changed } else { Next::Backoff };
@@ -111,16 +114,22 @@ pub fn source_verdict(outcome: &FetchOutcome, context: &SourceContext<'_>) -> So
     }
 }
 
-/// An artifact that the status already names is news to this process only.
-fn new_artifact(revision: &str, subject: Option<&str>, context: &SourceContext<'_>) -> Option<Event> {
-    if context.previous.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision) {
-        return None;
-    }
+/// An artifact that the status already names is news to this process only, unless it could not be fetched for a while.
+fn stored_event(revision: &str, subject: Option<&str>, context: &SourceContext<'_>) -> Option<Event> {
+    let previous = context.previous;
+    let is_known = previous.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision);
+    let has_failed =
+        [FETCH_FAILED, STORAGE_FAILED].iter().any(|kind| previous.conditions.get(kind).is_some());
+    let reason = match (is_known, has_failed) {
+        (false, _) => "NewArtifact",
+        (true, true) => "Succeeded",
+        (true, false) => return None,
+    };
     let message = match subject {
         Some(subject) => format!("stored artifact for commit '{subject}'"),
         None => format!("stored artifact for revision '{revision}'"),
     };
-    Some(Event::new(false, "NewArtifact", &message, Some(revision)))
+    Some(context.writer().event(false, reason, &message, Some(revision)))
 }
 
 fn store(
@@ -147,7 +156,7 @@ fn store(
     }
     status.observed_generation = Some(context.generation);
     status.observed_ignore = context.ignore.map(Into::into);
-    let writer = Writer { generation: context.generation, now: context.now };
+    let writer = context.writer();
     let conditions = &mut status.conditions;
     for abnormal in [FETCH_FAILED, STORAGE_FAILED, RECONCILING, STALLED] {
         conditions.remove(abnormal);
@@ -183,32 +192,24 @@ fn fail(
     context: &SourceContext<'_>,
 ) -> SourceVerdict {
     let &Failed { kind, reason, message } = failed;
-    let repeated = is_repeated(&status.conditions, message, context.generation);
-    let writer = Writer { generation: context.generation, now: context.now };
+    let writer = context.writer();
+    let (told, repeated) = writer.failure(&status.conditions, message);
     let conditions = &mut status.conditions;
     for other in [FETCH_FAILED, STORAGE_FAILED].into_iter().filter(|other| *other != kind) {
         conditions.remove(other);
     }
-    writer.set(conditions, kind, ConditionStatus::True, reason, message);
+    writer.set(conditions, kind, ConditionStatus::True, reason, &told);
     if stalled {
         status.observed_generation = Some(context.generation);
         conditions.remove(RECONCILING);
-        writer.set(conditions, STALLED, ConditionStatus::True, reason, message);
+        writer.set(conditions, STALLED, ConditionStatus::True, reason, &told);
     } else {
         conditions.remove(STALLED);
         let retrying = "building artifact: retrying";
         writer.set(conditions, RECONCILING, ConditionStatus::True, "ProgressingWithRetry", retrying);
     }
-    writer.set(conditions, READY, ConditionStatus::False, reason, message);
+    writer.set(conditions, READY, ConditionStatus::False, reason, &told);
     let revision = status.artifact.as_ref().map(|artifact| artifact.revision.clone());
-    let event = Event::new(true, reason, message, revision.as_deref());
+    let event = writer.event(true, reason, message, revision.as_deref());
     SourceVerdict { status, events: if repeated { Vec::new() } else { vec![event] }, next }
-}
-
-fn is_repeated(conditions: &Conditions, message: &str, generation: i64) -> bool {
-    conditions.get(READY).is_some_and(|ready| {
-        ready.status == ConditionStatus::False
-            && ready.message == super::shorten(message, super::MESSAGE_LIMIT)
-            && ready.observed_generation == Some(generation)
-    })
 }

@@ -36,6 +36,7 @@ fn context<'a>(key: &'a Key, previous: &'a KustomizationStatus) -> Context<'a> {
         revision: Some(REVISION),
         now: at(0),
         took: Std::from_micros(176_432),
+        redactor: &NO_SECRETS,
     }
 }
 
@@ -212,13 +213,35 @@ fn a_revision_that_builds_the_same_is_applied_without_work() {
 }
 
 #[test]
-fn drift_that_was_corrected_is_an_event() {
+fn drift_is_what_changed_though_the_build_did_not() {
     let corrected = Done { changes: vec![change(Deed::Configured, &["spec.ports"])], ..done() };
-    let verdict = judge(&Outcome::Ready(corrected), &ready());
-    assert_eq!(
-        verdict.events[0].message,
-        "Drift corrected:\nService/default/podinfo configured (spec.ports)"
-    );
+    let told = |done: Done, before: &KustomizationStatus| {
+        judge(&Outcome::Ready(done), before).events[0].message.clone()
+    };
+    let configured = "Service/default/podinfo configured (spec.ports)";
+    assert_eq!(told(corrected.clone(), &ready()), format!("Drift corrected:\n{configured}"));
+    // Of the same revision, with another value of a variable.
+    let substituted = Done { digest: Some(Digest::of("built otherwise")), ..corrected.clone() };
+    let finished = format!("Reconciliation finished in 176ms, next run in 10m0s\n{configured}");
+    assert_eq!(told(substituted, &ready()), finished);
+    let unknown = KustomizationStatus { history: Vec::new(), ..ready() };
+    assert_eq!(told(corrected, &unknown), finished, "as Flux before 2.7 leaves it");
+}
+
+#[test]
+fn the_answer_to_a_request_stays_when_its_annotation_goes() {
+    let (key, before) = (key("apps"), ready());
+    let gone = Context { requested_at: None, ..context(&key, &before) };
+    for outcome in [Outcome::Ready(done()), Outcome::Unrenderable { message: "a.yaml".into() }] {
+        let status = verdict(&outcome, &gone).status;
+        assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"), "{outcome:?}");
+    }
+    let handled = GitRepositoryStatus {
+        last_handled_reconcile_at: Some("token".into()),
+        ..GitRepositoryStatus::default()
+    };
+    let status = fetch(&FetchOutcome::Unchanged { revision: REVISION.into() }, &handled).status;
+    assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"));
 }
 
 #[test]
@@ -243,6 +266,15 @@ fn a_removal_lets_the_object_go() {
     let verdict = judge(&Outcome::Removed { deleted: 2, note: None }, &ready());
     assert!(verdict.release);
     assert_eq!(verdict.events[0].message, "garbage collection completed: 2 objects deleted");
+    assert!(!verdict.events[0].warning);
+    let left = vec!["ConfigMap/n/a".to_owned(), "Service/n/b".to_owned()];
+    let verdict = judge(&Outcome::Abandoned { account: "deployer".into(), deleted: 0, left }, &ready());
+    assert!(verdict.release && verdict.events[0].warning);
+    assert_eq!(
+        verdict.events[0].message,
+        "unable to prune objects: the ServiceAccount deployer does not exist; 0 objects deleted, left as they are: \
+         ConfigMap/n/a, Service/n/b"
+    );
 }
 
 #[test]
@@ -263,10 +295,27 @@ fn the_history_counts_equal_results_and_holds_five() {
 fn secrets_are_blotted_out_of_conditions_and_events() {
     let mut redactor = Redactor::default();
     redactor.add(b"hunter2-canary");
-    let outcome = Outcome::Unrenderable { message: "got hunter2-canary".into() };
-    let verdict = judge(&outcome, &ready()).redacted(&redactor);
-    assert!(!format!("{verdict:?}").contains("hunter2"));
-    assert_eq!(condition(&verdict.status, "Ready").unwrap().2, "kustomize build failed: got ***");
+    let key = key("apps");
+    let told = |message: &str, previous: &KustomizationStatus| {
+        let outcome = Outcome::Unrenderable { message: message.into() };
+        verdict(&outcome, &Context { redactor: &redactor, ..context(&key, previous) })
+    };
+    let first = told("got hunter2-canary", &ready());
+    assert!(!format!("{first:?}").contains("hunter2"));
+    assert_eq!(condition(&first.status, "Ready").unwrap().2, "kustomize build failed: got ***");
+    let again = told("got hunter2-canary", &first.status);
+    assert_eq!((again.status, again.events), (first.status, vec![]), "said once");
+    let warning = Done { warnings: vec!["hunter2-canary is short".into()], ..done() };
+    let nothing = KustomizationStatus::default();
+    let context = Context { redactor: &redactor, ..context(&key, &nothing) };
+    assert_eq!(verdict(&Outcome::Ready(warning), &context).events[1].message, "*** is short");
+    // A value on the line along which a message is cut is not left in part.
+    for limit in [EVENT_LIMIT, MESSAGE_LIMIT] {
+        for before in limit - 70..limit {
+            let verdict = told(&format!("{}hunter2-canary{}", "x".repeat(before), "y".repeat(99)), &ready());
+            assert!(!format!("{verdict:?}").contains("hun"), "{before}");
+        }
+    }
 }
 
 #[test]
@@ -298,6 +347,7 @@ fn source_context<'a>(key: &'a Key, previous: &'a GitRepositoryStatus) -> Source
         ignore: None,
         previous,
         now: at(0),
+        redactor: &NO_SECRETS,
     }
 }
 
@@ -378,4 +428,48 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
     assert_eq!(stalled.next, Next::Changed);
     let healed = fetch(&unchanged, &stalled.status).status;
     assert_eq!(healed.conditions.iter().count(), 2, "only Ready and ArtifactInStorage are left");
+}
+
+#[test]
+fn a_source_that_is_fetched_again_says_so() {
+    let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
+    let stored = fetch(&unchanged, &GitRepositoryStatus::default()).status;
+    let refetched = FetchOutcome::Fetched {
+        revision: REVISION.into(),
+        digest: "sha256:00".into(),
+        subject: Some("bump".into()),
+        rewritten: None,
+    };
+    for cause in [FetchCause::Operation, FetchCause::Storage] {
+        let outcome = FetchOutcome::Failed { cause, message: "the host is down".into(), terminal: false };
+        let failed = fetch(&outcome, &stored).status;
+        for (outcome, told) in [
+            (&unchanged, format!("stored artifact for revision '{REVISION}'")),
+            (&refetched, "stored artifact for commit 'bump'".into()),
+        ] {
+            let healed = fetch(outcome, &failed);
+            let [event] = healed.events.as_slice() else { panic!("{:?}", healed.events) };
+            assert_eq!((event.warning, event.reason, &event.message), (false, "Succeeded", &told));
+            assert_eq!(fetch(outcome, &healed.status).events, [], "said once");
+        }
+    }
+}
+
+#[test]
+fn a_source_tells_no_secret() {
+    let mut redactor = Redactor::default();
+    redactor.add(b"hunter2-canary");
+    let key = key("repo");
+    let told = |message: &str, previous: &GitRepositoryStatus| {
+        let cause = FetchCause::Operation;
+        let outcome = FetchOutcome::Failed { cause, message: message.into(), terminal: true };
+        source_verdict(&outcome, &SourceContext { redactor: &redactor, ..source_context(&key, previous) })
+    };
+    let first = told("got hunter2-canary", &GitRepositoryStatus::default());
+    assert!(!format!("{first:?}").contains("hunter2"));
+    assert_eq!(first.events[0].message, "got ***");
+    assert_eq!(told("got hunter2-canary", &first.status).events, [], "said once");
+    let cut =
+        told(&format!("{}hunter2-canary{}", "x".repeat(EVENT_LIMIT - 20), "y".repeat(99)), &first.status);
+    assert!(!format!("{cut:?}").contains("hun"));
 }

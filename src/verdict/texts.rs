@@ -4,6 +4,11 @@ use std::time::Duration as StdDuration;
 
 use super::{BlockReason, Blocker, Ill, WaitEnd, listed};
 use crate::model::{Duration, Key};
+use crate::overview::PATH_MISSING;
+
+/// What stands before the time that a wait took.
+const HEALTH_FAILED: &str = "health check failed after ";
+const NOT_ESTABLISHED: &str = "definitions are not established after ";
 
 pub(super) fn source_missing(source: &str) -> String {
     format!(
@@ -18,7 +23,7 @@ pub(super) fn source_not_ready(source: &str, message: Option<&str>) -> String {
 
 pub(super) fn path_missing(path: &str) -> String {
     format!(
-        "kustomization path not found: stat {path}: no such file or directory; what was applied before is left as it is. \
+        "{PATH_MISSING}stat {path}: no such file or directory; what was applied before is left as it is. \
          Correct spec.path, or delete the Kustomization to remove its objects"
     )
 }
@@ -62,6 +67,21 @@ pub(super) fn cyclic(cycle: &[Key]) -> String {
 }
 
 pub(super) fn unhealthy(end: &WaitEnd, waited: StdDuration) -> String {
+    format!("{HEALTH_FAILED}{}", ended(end, waited))
+}
+
+pub(super) fn not_established(end: &WaitEnd, waited: StdDuration) -> String {
+    format!("{NOT_ESTABLISHED}{}", ended(end, waited))
+}
+
+/// What a message says besides the time that a wait took, which is another in each try.
+pub(super) fn timeless(message: &str) -> &str {
+    let mut prefixes = [HEALTH_FAILED, NOT_ESTABLISHED].iter();
+    let after = prefixes.find_map(|prefix| message.strip_prefix(prefix)?.split_once(": "));
+    after.map_or(message, |(_, rest)| rest)
+}
+
+fn ended(end: &WaitEnd, waited: StdDuration) -> String {
     let waited = Duration::from(rounded(waited));
     let list = |objects: &[Ill]| {
         let texts: Vec<String> =
@@ -73,18 +93,11 @@ pub(super) fn unhealthy(end: &WaitEnd, waited: StdDuration) -> String {
         format!("[{}]{causes}", texts.join(", "))
     };
     match end {
-        WaitEnd::TimedOut(ill) => {
-            format!("health check failed after {waited}: timeout waiting for: {}", list(ill))
-        }
+        WaitEnd::TimedOut(ill) => format!("{waited}: timeout waiting for: {}", list(ill)),
         WaitEnd::Stalled(ill) => {
-            format!(
-                "health check failed after {waited}: failed early due to stalled resources: {}",
-                list(ill)
-            )
+            format!("{waited}: failed early due to stalled resources: {}", list(ill))
         }
-        WaitEnd::Unknown(message) => {
-            format!("health check failed after {waited}: can't determine status: {message}")
-        }
+        WaitEnd::Unknown(message) => format!("{waited}: can't determine status: {message}"),
     }
 }
 
@@ -118,6 +131,14 @@ pub(super) fn prune_refused(count: usize) -> String {
 pub(super) fn removed(deleted: usize, note: Option<&str>) -> String {
     let note = note.map(|note| format!("; {note}")).unwrap_or_default();
     format!("garbage collection completed: {deleted} objects deleted{note}")
+}
+
+pub(super) fn abandoned(account: &str, deleted: usize, left: &[String]) -> String {
+    format!(
+        "unable to prune objects: the ServiceAccount {account} does not exist; {deleted} objects deleted, left as they \
+         are: {}",
+        left.join(", ")
+    )
 }
 
 /// Durations in messages have the precision of a millisecond.

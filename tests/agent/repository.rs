@@ -116,6 +116,12 @@ async fn a_missing_branch_is_told_with_those_that_are_there() {
     stage.source("default", json!({"ref": null})).await.unwrap();
     let message = stage.source_reason("default", "GitOperationFailed").await;
     assert_eq!(message, "branch 'master' not found; remote has: develop");
+    let source = json!({"kind": "GitRepository", "name": "default"});
+    stage.kustomization("lost", json!({"sourceRef": source, "path": "./apps"})).await;
+    let message = stage.reason("lost", "ArtifactFailed").await;
+    assert!(message.contains("remote has: develop"), "{message}");
+    let told = stage.event("what lost waits for", |message| message.contains("Source is not ready")).await;
+    assert_eq!(told.data["type"], "Normal", "nothing is wrong with it");
     let empty = stage.git.create_repo("empty").unwrap();
     let key = harness::SshKey::generate(harness::KeyAlgorithm::EcdsaP521).unwrap();
     stage.git.authorize(&empty, &key.public).unwrap();
@@ -128,6 +134,17 @@ async fn a_missing_branch_is_told_with_those_that_are_there() {
     assert!(message.starts_with("git repository is empty"), "{message}");
     stage.repo.set_branch("main", "develop").unwrap();
     is_fetched(&stage, "repo", &head(&stage)).await;
+    let revision = head(&stage);
+    let stored = format!("stored artifact for revision '{revision}'");
+    let healed = stage.event("that the same revision is back", |message| message == stored).await;
+    assert_eq!((&healed.data["reason"], &healed.data["type"]), (&json!("Succeeded"), &json!("Normal")));
+    // What waits for a source says what the source says now, and not what it said first.
+    let follows = |status: &Value| {
+        condition(status, "Ready")["message"]
+            .as_str()
+            .is_some_and(|message| message.ends_with("remote has: develop, main"))
+    };
+    stage.until("lost", "another message", follows).await;
 }
 
 /// F07: however many sources wait for a host that is silent, those of other hosts do not.

@@ -8,7 +8,7 @@ use lockgate::bootstrap::manifests;
 use lockgate::model::Object;
 use serde_json::{Value, json};
 
-use super::stage::{HOME, PATIENCE, Running, Stage, builder, config_map, installation, stage};
+use super::stage::{HOME, PATIENCE, Running, Stage, builder, condition, config_map, installation, stage};
 
 /// A binding of a role to a ServiceAccount; of the whole cluster where `namespace` is empty.
 fn bind(name: &str, namespace: &str, role: (&str, &str), account: (&str, &str)) -> Value {
@@ -58,6 +58,13 @@ async fn under_lockdown_an_account_decides_what_is_applied() {
     assert!(message.contains("serviceAccountName"), "{message}");
     stage.kustomization("apps", json!({"serviceAccountName": "tenant", "targetNamespace": "default"})).await;
     let message = stage.reason("apps", "AccessDenied").await;
+    // Nothing but another spec helps, so it is not tried again.
+    let elsewhere = json!({"kind": "GitRepository", "name": "repo", "namespace": HOME});
+    stage.kustomization("other", json!({"serviceAccountName": "tenant", "sourceRef": elsewhere})).await;
+    let denied =
+        stage.until("other", "stalled", |status| condition(status, "Stalled")["status"] == "True").await;
+    assert_eq!(condition(&denied, "Ready")["reason"], "AccessDenied", "{denied}");
+    assert_eq!(denied["lastAttemptedRevision"], json!(null), "{denied}");
     assert!(
         message.contains("tenant") && message.contains("configmaps") && message.contains("default"),
         "{message}"

@@ -20,6 +20,9 @@ fn data(secret: &Value, key: &str) -> String {
 async fn a_cluster_is_set_up_by_one_command_and_again_by_none() {
     let site = Site::new().await;
     let head = site.repo.rev_parse("main").unwrap();
+    let bare = ended(site.lockgate(&["status"])).await;
+    assert_eq!((bare.code, bare.stdout.as_str()), (1, ""), "{}", bare.stderr);
+    assert!(bare.stderr.contains("lockgate is not installed here"), "{}", bare.stderr);
     let empty = tempfile::tempdir().unwrap();
     let mut command = site.bootstrap(&["--interval", "3s"]);
     command.current_dir(&empty).env("HOME", empty.path()).env("TMPDIR", empty.path());
@@ -134,6 +137,9 @@ async fn status_tells_what_is_so(site: &Site) {
     assert_eq!((&json["ready"], &json["rootCauses"]), (&json!(true), &json!([])));
     let nowhere = ended(site.lockgate(&["status", "--context", "nowhere"])).await;
     assert_eq!(nowhere.code, 3, "{}", nowhere.stderr);
+    let mistyped = ended(site.lockgate(&["status", "-n", "flux-sytem"])).await;
+    assert_eq!((mistyped.code, mistyped.stdout.as_str()), (1, ""), "{}", mistyped.stderr);
+    assert!(mistyped.stderr.contains("there are some in flux-system"), "{}", mistyped.stderr);
 }
 
 async fn a_commit_is_applied(site: &Site) {

@@ -129,9 +129,32 @@ fn json_holds_the_chain_and_the_cause() {
 }
 
 #[test]
-fn nothing_is_said_to_be_nothing() {
-    let empty = Overview { sources: Vec::new(), kustomizations: Vec::new(), root_causes: Vec::new() };
-    assert!(table(&empty, &view(), false).starts_with("Nothing to show"));
+fn nothing_is_told_apart_from_all_ready() {
+    let empty = Overview::of(&[], &[]);
+    assert_eq!((empty.is_ready(), table(&empty, &view(), false).as_str()), (false, ""));
+    let (none, some) = (BTreeSet::new(), BTreeSet::from(["apps".to_owned(), "flux-system".to_owned()]));
+    let cases = [
+        (None, false, &none, "lockgate is not installed here: "),
+        (Some("flux-system"), false, &none, "lockgate is not installed here: "),
+        (
+            None,
+            true,
+            &none,
+            "nothing to show: there is no GitRepository and no Kustomization in any namespace",
+        ),
+        (
+            Some("flux-sytem"),
+            true,
+            &some,
+            "nothing to show: there is no GitRepository and no Kustomization in namespace flux-sytem; there are some in \
+             apps, flux-system (-A looks everywhere)",
+        ),
+    ];
+    for (namespace, is_installed, elsewhere, told) in cases {
+        let text = nothing(namespace, is_installed, elsewhere);
+        assert!(text.starts_with(told), "{text}");
+        assert!(is_installed || text.contains("lockgate bootstrap"));
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub(super) struct Fake {
     /// Objects about which the server is not reached, and how often.
     lost: Mutex<BTreeMap<String, usize>>,
     unhealthy: AtomicBool,
+    failing: bool,
     unwatched: AtomicBool,
     awaited: Mutex<Vec<Reference>>,
     untaken: Option<Answer>,
@@ -84,6 +85,12 @@ impl Fake {
 
     pub(super) fn never_healthy(self) -> Self {
         self.fall_ill();
+        self
+    }
+
+    /// What is waited for has failed at the first look.
+    pub(super) fn failing(mut self) -> Self {
+        self.failing = true;
         self
     }
 
@@ -249,16 +256,22 @@ impl Settle for Fake {
     async fn settle(&self, references: &[Reference], timeout: Duration) -> Settled {
         self.ask();
         *self.awaited.lock().unwrap() = references.to_vec();
+        let ill = |health: Health| {
+            let one = |reference: &Reference| Unhealthy {
+                id: reference.id.clone(),
+                health: health.clone(),
+                cause: None,
+            };
+            references.iter().map(one).collect()
+        };
+        if self.failing {
+            return Settled::Stalled(ill(Health::Failed("names conflict".into())));
+        }
         if !self.unhealthy.load(Ordering::Relaxed) {
             return Settled::Healthy;
         }
         tokio::time::sleep(timeout).await;
-        let ill = |reference: &Reference| Unhealthy {
-            id: reference.id.clone(),
-            health: Health::InProgress("not yet".into()),
-            cause: None,
-        };
-        Settled::TimedOut(references.iter().map(ill).collect())
+        Settled::TimedOut(ill(Health::InProgress("not yet".into())))
     }
 
     async fn gone(&self, _references: &[Reference], _timeout: Duration) -> Vec<ObjectId> {

@@ -62,11 +62,38 @@ fn a_source_that_backs_off_is_fetched_at_once_when_the_server_is_back() {
     bench.pass(2 * MINUTE);
     let run = bench.fetching.remove("repo").unwrap();
     let next = Next::Backoff;
-    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r1".into()), next });
+    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r1".into()), news: false, next });
     bench.send(Event::Recovered);
     bench.fetched("repo", Some("r1"));
     bench.send(Event::Recovered);
     assert!(bench.fetching.is_empty());
+}
+
+#[test]
+fn who_lacks_a_source_hears_why_each_time_that_it_is_another_reason() {
+    let mut bench = Bench::cold();
+    bench.send(Event::Synced);
+    bench.seen("a", 1, &[]);
+    let fetched = |bench: &mut Bench, revision: Option<&str>, news| {
+        bench.pass(2 * MINUTE);
+        let run = bench.fetching.remove("repo").expect("it is not fetched");
+        let (revision, next) = (revision.map(Into::into), Next::Interval(MINUTE));
+        bench.send(Event::Fetched { source: key("repo"), run, revision, news, next });
+    };
+    for (revision, news, runs) in [
+        (None, true, true),
+        (None, false, false),
+        (None, true, true),
+        (Some("r1"), true, true),
+        // It has a revision to go on with, whether or not there can be a newer one.
+        (Some("r1"), true, false),
+    ] {
+        fetched(&mut bench, revision, news);
+        assert_eq!(bench.runs() == ["a"], runs, "{revision:?} {news}");
+        if runs {
+            bench.finished("a", false, Next::Changed);
+        }
+    }
 }
 
 #[test]
@@ -77,7 +104,13 @@ fn a_paused_source_is_tried_until_it_is_held() {
     bench.fetched("repo", Some("r1"));
     for held in [None, Some("r1".to_owned())] {
         let run = bench.fetching.remove("paused").expect("it is not fetched");
-        bench.send(Event::Fetched { source: key("paused"), run, revision: held, next: Next::Backoff });
+        bench.send(Event::Fetched {
+            source: key("paused"),
+            run,
+            revision: held,
+            news: false,
+            next: Next::Backoff,
+        });
         bench.pass(Duration::from_secs(2));
     }
     assert!(!bench.fetching.contains_key("paused"), "it is held");
@@ -103,7 +136,7 @@ fn a_paused_source_whose_deletion_failed_is_tried_again() {
     bench.send(Event::SourceSeen(key("repo"), SourceFacts { deleting: true, ..paused }));
     let run = bench.fetching.remove("repo").expect("its finalizer is not looked at");
     let next = Next::Backoff;
-    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r1".into()), next });
+    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r1".into()), news: false, next });
     bench.pass(Duration::from_secs(2));
     assert!(bench.fetching.contains_key("repo"));
 }

@@ -35,7 +35,7 @@ fn a_source_without_an_interval_is_fetched_when_it_is_asked_for() {
     bench.pass(MINUTE * 2);
     let run = bench.fetching.remove("repo").unwrap();
     let next = Next::Interval(Duration::ZERO);
-    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r2".into()), next });
+    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r2".into()), news: false, next });
     bench.pass(1000 * MINUTE);
     assert!(bench.fetching.is_empty());
     let asked = SourceFacts { requested_at: Some("now".into()), ..SourceFacts::default() };

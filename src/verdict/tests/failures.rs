@@ -81,6 +81,13 @@ fn of_the_source() -> Vec<Row> {
             Next::Changed,
         ),
         (
+            Outcome::SourceForbidden { message: "can't access 'GitRepository/n/x'".into() },
+            "AccessDenied",
+            "can't access 'GitRepository/n/x'",
+            true,
+            Next::Changed,
+        ),
+        (
             Outcome::SourceRefused { message: "Bucket is not served".into() },
             "ArtifactFailed",
             "Bucket is not served",
@@ -206,13 +213,28 @@ fn of_health() -> Vec<Row> {
         (
             Outcome::Unhealthy {
                 done: done(),
-                end: WaitEnd::Stalled(vec![Ill { status: "Failed".into(), cause: String::new(), ..ill }]),
+                end: WaitEnd::Stalled(vec![Ill {
+                    status: "Failed".into(),
+                    cause: String::new(),
+                    ..ill.clone()
+                }]),
                 waited: Std::from_secs(1),
             },
             "HealthCheckFailed",
             "health check failed after 1s: failed early due to stalled resources: [Deployment/n/d status: 'Failed']",
             false,
             RETRY,
+        ),
+        (
+            Outcome::NotEstablished {
+                done: done(),
+                end: WaitEnd::TimedOut(vec![ill]),
+                waited: Std::from_millis(60_004),
+            },
+            "ReconciliationFailed",
+            "definitions are not established after 1m0.004s: timeout waiting for: [Deployment/n/d status: 'InProgress']",
+            false,
+            Next::Backoff,
         ),
     ]
 }
@@ -231,11 +253,67 @@ fn every_failure_has_its_reason_and_its_next_try() {
         assert_eq!(verdict.next, next, "{outcome:?}");
         assert!(!verdict.ready && !verdict.release && !verdict.silent);
         assert_eq!(verdict.status.last_applied_revision, before.last_applied_revision, "{outcome:?}");
-        assert!(verdict.events[0].warning);
+        // On each commit some wait for others for a while, and nothing is wrong then.
+        let waits = matches!(
+            outcome,
+            Outcome::Blocked(_) | Outcome::SourceMissing { .. } | Outcome::SourceNotReady { .. }
+        );
+        assert_eq!(verdict.events[0].warning, !waits, "{outcome:?}");
         let again = judge(&outcome, &verdict.status);
         assert_eq!(again.events, [], "said once: {outcome:?}");
         assert_eq!(again.status, verdict.status, "a repetition writes nothing: {outcome:?}");
     }
+}
+
+#[test]
+fn a_wait_that_fails_again_is_told_again_only_where_more_than_its_time_is_another() {
+    let ill = |cause: &str| Ill {
+        subject: "Deployment/n/d".into(),
+        status: "InProgress".into(),
+        cause: cause.into(),
+    };
+    let end = |cause: &str| WaitEnd::TimedOut(vec![ill(cause)]);
+    let unhealthy = |cause, millis| Outcome::Unhealthy {
+        done: done(),
+        end: end(cause),
+        waited: Std::from_millis(millis),
+    };
+    let pending = |cause, millis| Outcome::NotEstablished {
+        done: done(),
+        end: end(cause),
+        waited: Std::from_millis(millis),
+    };
+    for outcome in [&unhealthy as &dyn Fn(&'static str, u64) -> Outcome, &pending] {
+        let first = judge(&outcome("0 of 1 available", 300_003), &ready());
+        let again = judge(&outcome("0 of 1 available", 300_417), &first.status);
+        assert_eq!((again.status, again.events), (first.status.clone(), vec![]));
+        let other = judge(&outcome("image pull: 403", 300_417), &first.status);
+        assert_eq!(other.events.len(), 1, "{}", condition(&other.status, "Ready").unwrap().2);
+    }
+}
+
+#[test]
+fn definitions_that_are_not_served_are_no_question_of_health() {
+    let outcome = Outcome::NotEstablished {
+        done: done(),
+        end: WaitEnd::TimedOut(Vec::new()),
+        waited: Std::from_mins(1),
+    };
+    let status = judge(&outcome, &KustomizationStatus::default()).status;
+    assert_eq!(condition(&status, "Healthy"), None);
+    assert_eq!(status.inventory.unwrap().entries, done().inventory, "what was written is managed");
+    assert_eq!(status.history[0].last_reconciled_status, "ReconciliationFailed");
+}
+
+#[test]
+fn a_source_that_may_not_be_taken_is_not_attempted() {
+    let (key, before) = (key("apps"), ready());
+    let context = Context { revision: Some("main@sha1:of-another"), ..context(&key, &before) };
+    let forbidden = verdict(&Outcome::SourceForbidden { message: "can't access it".into() }, &context);
+    assert_eq!(condition(&forbidden.status, "Stalled").unwrap().1, "AccessDenied");
+    assert_eq!(forbidden.status.last_attempted_revision, before.last_attempted_revision);
+    let denied = verdict(&Outcome::AccessDenied { message: "may not".into() }, &context);
+    assert_eq!(denied.status.last_attempted_revision.as_deref(), Some("main@sha1:of-another"));
 }
 
 /// What could not be asked is told where it is news: of what was not applied yet.
@@ -264,7 +342,10 @@ fn what_is_managed_is_kept_where_nothing_was_applied() {
         let kept = judge(&outcome, &before).status.inventory == before.inventory;
         let applied = matches!(
             outcome,
-            Outcome::Unhealthy { .. } | Outcome::Refused { .. } | Outcome::PruneFailed { .. }
+            Outcome::Unhealthy { .. }
+                | Outcome::NotEstablished { .. }
+                | Outcome::Refused { .. }
+                | Outcome::PruneFailed { .. }
         );
         assert!(kept || applied, "{outcome:?}");
     }
