@@ -13,7 +13,7 @@ use super::events::Told;
 use super::lease::Fence;
 use super::metrics::Metrics;
 use crate::api::{Kind, Metadata, keys};
-use crate::cluster::is_unserved_path;
+use crate::cluster::{is_unserved_path, version_number};
 use crate::model::Key;
 
 /// How long one write may take.
@@ -119,7 +119,7 @@ impl Reporter {
         let api = self.api(subject);
         let object =
             self.bounded(api.patch_status(&subject.key.name, &params(), &Patch::Merge(&patch))).await?;
-        Ok(super::watch::version(object.metadata.resource_version.as_deref()))
+        Ok(version_number(object.metadata.resource_version.as_deref().unwrap_or_default()))
     }
 
     /// Adds our finalizer, unless it is there.

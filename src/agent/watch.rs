@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::Shared;
 use super::world::{Seen, World, facts, source_facts};
 use crate::api::{GitRepository, Kustomization, keys};
-use crate::cluster::{Query, Seen as Shown};
+use crate::cluster::{Query, Seen as Shown, version_number};
 use crate::model::{Gvk, Key, Object};
 use crate::pipeline::ports::ApiFailure;
 use crate::queue::{Event, Input};
@@ -117,7 +117,7 @@ impl<K> Known<K> {
 
 impl<K: Tracked> Sink for Known<K> {
     fn there(&mut self, key: Key, object: &Object) -> Option<Event> {
-        let version = version(object.text("/metadata/resourceVersion"));
+        let version = version_number(object.text("/metadata/resourceVersion").unwrap_or_default());
         self.keys.insert(key.clone());
         Some(K::take_in(&self.world, &key, object, version))
     }
@@ -145,7 +145,7 @@ struct Versions {
 
 impl Sink for Versions {
     fn there(&mut self, key: Key, object: &Object) -> Option<Event> {
-        let version = version(object.text("/metadata/resourceVersion"));
+        let version = version_number(object.text("/metadata/resourceVersion").unwrap_or_default());
         let is_change = match self.known.insert(key.clone(), version) {
             Some(old) => old != version,
             // What the first list shows is no change: whoever reads it has done so or is about to.
@@ -246,11 +246,6 @@ impl<S: Sink> Pump<S> {
             let _ = self.notices.send(Notice::Reachable { kind, problem });
         }
     }
-}
-
-/// A resourceVersion as a number; all API servers over etcd count.
-pub(super) fn version(resource_version: Option<&str>) -> u64 {
-    resource_version.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl<'w, 'p> Wait<'w, 'p> {
         match answer {
             Ok(answer) => Ok(Poll::Ready(answer)),
             Err(failure) => {
-                let may_pass = may_pass(&failure) && !self.patience.is_over();
+                let may_pass = failure.is_transient() && !self.patience.is_over();
                 let problem = Problem::cluster(context, failure);
                 if !may_pass {
                     return Err(problem);
@@ -109,11 +109,6 @@ impl<'w, 'p> Wait<'w, 'p> {
     }
 }
 
-/// Whether the same question may be answered later, though nobody does anything about it.
-const fn may_pass(failure: &ApiFailure) -> bool {
-    failure.is_transient() || matches!(failure, ApiFailure::Answered { code: 429, .. })
-}
-
 /// Applies an object whose kind may have been added a moment ago, to a server that may be away for one.
 pub async fn through_discovery(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
     let began = Instant::now();
@@ -121,7 +116,7 @@ pub async fn through_discovery(objects: &Objects, object: &Object) -> Result<Cha
         match objects.put(object).await {
             Err(ApiFailure::Answered { code: 404, .. } | ApiFailure::UnknownKind { .. })
                 if began.elapsed() < DISCOVERY => {}
-            Err(failure) if may_pass(&failure) && began.elapsed() < DISCOVERY => {}
+            Err(failure) if failure.is_transient() && began.elapsed() < DISCOVERY => {}
             done => return done,
         }
         tokio::time::sleep(PAUSE).await;

@@ -162,7 +162,7 @@ impl Query {
             next = text("/metadata/continue");
             if next.is_empty() {
                 let place = text("/metadata/resourceVersion");
-                sink(Seen::Listed(judge::number(&place)));
+                sink(Seen::Listed(judge::version_number(&place)));
                 return Ok(place);
             }
         }
@@ -207,7 +207,7 @@ impl Query {
             }
             sink(if left {
                 let namespace = object.namespace().unwrap_or_default().to_owned();
-                Seen::Left { namespace, name: object.name().to_owned(), at: judge::number(place) }
+                Seen::Left { namespace, name: object.name().to_owned(), at: judge::version_number(place) }
             } else {
                 Seen::There { object, listed: false }
             });

@@ -66,7 +66,7 @@ pub(super) fn sight(object: &Object) -> Sighting {
         namespace: object.namespace().unwrap_or_default().into(),
         name: object.name().into(),
         uid: object.text("/metadata/uid").unwrap_or_default().into(),
-        resource_version: number(object.text("/metadata/resourceVersion").unwrap_or_default()),
+        resource_version: version_number(object.text("/metadata/resourceVersion").unwrap_or_default()),
         owner: owner(object),
         fingerprint: entries.iter().find(ours).map_or(0, fingerprint),
         overridden: plan::apply_policy(object) != plan::Apply::Merge
@@ -78,7 +78,7 @@ pub(super) fn sight(object: &Object) -> Sighting {
 
 /// A resourceVersion as a number. All API servers over etcd count; 0 stands for one that does not, which then is never
 /// taken for later than another.
-pub(super) fn number(resource_version: &str) -> u64 {
+pub fn version_number(resource_version: &str) -> u64 {
     resource_version.parse().unwrap_or(0)
 }
 

@@ -33,6 +33,7 @@ pub use failure::is_unserved_path;
 pub use follow::{Query, Seen};
 pub use impersonate::{InvalidAccount, user_of};
 pub use index::Change;
+pub use judge::version_number;
 
 use self::failure::Failure;
 use crate::model::{Gvk, Key, Object, ObjectId};

@@ -175,7 +175,7 @@ impl ApiFailure {
         match self {
             Self::Unavailable { .. } | Self::Fenced(_) => true,
             Self::UnknownKind { unreachable, .. } => *unreachable,
-            Self::Answered { code, .. } => matches!(code, 409 | 500..),
+            Self::Answered { code, .. } => matches!(code, 409 | 429 | 500..),
             Self::Forbidden(_) => false,
         }
     }

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 
-#[test]
-fn a_wait_that_is_cut_off_goes_on_until_something_else_is_waited_for() {
+/// A world of one Kustomization, looked at each minute.
+fn with_one() -> (World, Key) {
     let (world, key) = (World::default(), Key::new("n", "apps"));
     let object = json!({
         "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
@@ -13,6 +13,12 @@ fn a_wait_that_is_cut_off_goes_on_until_something_else_is_waited_for() {
         "spec": {"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "r"}},
     });
     world.see_kustomization(&key, Seen::read(&Object::parse(object).unwrap()), 1);
+    (world, key)
+}
+
+#[test]
+fn a_wait_that_is_cut_off_goes_on_until_something_else_is_waited_for() {
+    let (world, key) = with_one();
     let aim = |revision: &str, requested_at: Option<&str>| Aim {
         generation: 1,
         revision: revision.into(),
@@ -36,13 +42,7 @@ fn a_wait_that_is_cut_off_goes_on_until_something_else_is_waited_for() {
 
 #[test]
 fn who_changed_an_object_long_ago_is_not_who_changes_it_now() {
-    let (world, key) = (World::default(), Key::new("n", "apps"));
-    let object = json!({
-        "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
-        "metadata": {"name": "apps", "namespace": "n"},
-        "spec": {"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "r"}},
-    });
-    world.see_kustomization(&key, Seen::read(&Object::parse(object).unwrap()), 1);
+    let (world, key) = with_one();
     let (mine, start) = ("n_a__ConfigMap".parse().unwrap(), Instant::now());
     for (manager, seconds) in [("in-january", 0), ("in-june", 150), ("in-june-too", 200)] {
         world.drifted(&key, &mine, Some(manager.into()), start + Duration::from_secs(seconds));
