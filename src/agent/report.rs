@@ -159,12 +159,12 @@ impl Reporter {
 
     /// Writes an event about the object.
     pub(super) async fn event(&self, told: &Told) -> Result<(), ReportError> {
-        let Told { subject, event, at } = told;
+        let Told { subject, notice, at } = told;
         let unique = since_1970(self.clock.wall()).as_nanos();
-        let kind = if event.warning { "Warning" } else { "Normal" };
+        let kind = if notice.warning { "Warning" } else { "Normal" };
         let mut annotations: Map<String, Value> =
             subject.notes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-        if let Some(revision) = &event.revision {
+        if let Some(revision) = &notice.revision {
             annotations.insert(format!("{}/{REVISION}", subject.group), revision.as_str().into());
         }
         let body = json!({
@@ -183,8 +183,8 @@ impl Reporter {
                 "uid": subject.uid,
             },
             "type": kind,
-            "reason": event.reason,
-            "message": event.message,
+            "reason": notice.reason(),
+            "message": notice.message,
             "source": {"component": "lockgate"},
             "reportingComponent": "lockgate",
             "firstTimestamp": at,

@@ -14,7 +14,7 @@ use crate::plan::{
     Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Skip, Step, plan_stage, prepare,
     stages,
 };
-use crate::verdict::{Change, Deed, Outcome, Redactor, Refused};
+use crate::verdict::{self, Change, Common, Deed, Outcome, Redactor, Refused};
 use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
@@ -280,17 +280,21 @@ async fn establish(
 }
 
 /// What it means that objects are refused. `managed` is what there is to manage now.
-pub(super) fn refused(refusals: &[Refusal], is_reached: bool, managed: &Inventory) -> Outcome {
+pub(super) fn refused(
+    refusals: &[Refusal],
+    is_reached: bool,
+    managed: &Inventory,
+) -> Outcome<verdict::Applied> {
     if !is_reached && refusals.iter().all(|refusal| refusal.cause == Cause::Unavailable) {
         let message = refusals.first().map(ToString::to_string).unwrap_or_default();
-        return Outcome::Unreachable { message };
+        return Common::Unreachable { message }.into();
     }
     let refusals = refusals.iter().map(|refusal| Refused {
         message: refusal.to_string(),
         transient: refusal.is_transient(),
         forbidden: refusal.is_forbidden(),
     });
-    Outcome::Refused { refusals: refusals.collect(), inventory: managed.entries() }
+    verdict::Applied::Refused { refusals: refusals.collect(), inventory: managed.entries() }.into()
 }
 
 /// The key of a Kustomization as `plan` knows owners.
