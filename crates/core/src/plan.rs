@@ -22,7 +22,6 @@ use std::fmt;
 use serde_json::Value;
 
 pub use drift::{Change, Drift, drift};
-pub use flux::CONTROLLERS;
 pub use inventory::Inventory;
 pub use managed_fields::{is_overridden, take_over};
 pub use policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
