@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::follow::{Query, Seen};
 use super::path::{Resource, encode};
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::health::{Health, health};
+use lockgate_core::health::{Health, Rules, health};
 use lockgate_core::pipeline::ports::{ApiFailure, Reference};
 
 /// The pause between looks at objects that the account may read but not watch.
@@ -150,7 +150,7 @@ impl Feed {
 
     fn there(&self, group: &Group, object: &Object) {
         if let Some(reference) = group.wanted.get(object.name()) {
-            self.known().health.insert(reference.id.clone(), health(object));
+            self.known().health.insert(reference.id.clone(), health(object, &Rules::BUILT_IN));
             self.changed.notify_one();
         }
     }

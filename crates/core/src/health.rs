@@ -4,12 +4,14 @@
 //! stalled. Then the rule of its kind ([`kinds`], one file each), then its Ready condition. What says nothing is well,
 //! since most kinds have no status.
 
+mod status;
 mod generic;
 mod kinds;
-mod status;
+mod rules;
 
 use std::fmt;
 
+pub use rules::Rules;
 use status::Status;
 
 use lockgate_base::model::Object;
@@ -67,13 +69,13 @@ impl fmt::Display for Health {
     }
 }
 
-/// The health of an object as it was read from the cluster.
-pub fn health(object: &Object) -> Health {
+/// The health of an object as it was read from the cluster, by the rules of its owner.
+pub fn health(object: &Object, rules: &Rules) -> Health {
     let status = Status::of(object);
     if let Some(health) = generic::before(status) {
         return health;
     }
-    match kinds::rule(object.group(), object.kind()) {
+    match rules.of(object.group(), object.kind()) {
         Some(rule) => rule(status),
         None => generic::ready_condition(status),
     }

@@ -23,7 +23,7 @@ fn fixtures() -> BTreeMap<String, (String, Object)> {
 #[test]
 fn every_fixture_has_its_health() {
     for (name, (expected, object)) in fixtures() {
-        assert_eq!(health(&object).to_string(), expected, "{name}");
+        assert_eq!(health(&object, &Rules::BUILT_IN).to_string(), expected, "{name}");
     }
 }
 
@@ -35,7 +35,7 @@ fn every_rule_has_a_fixture_for_well_and_one_for_not() {
         let judged: Vec<bool> = fixtures()
             .values()
             .filter(|(_, object)| object.group() == *group && object.kind() == *kind)
-            .map(|(_, object)| health(object).is_current())
+            .map(|(_, object)| health(object, &Rules::BUILT_IN).is_current())
             .collect();
         assert!(judged.contains(&true), "{kind} is never well");
         assert!(judged.contains(&false) || always_well.contains(kind), "{kind} is never unwell");

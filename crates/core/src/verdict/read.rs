@@ -87,11 +87,12 @@ fn failure(ready: &Condition) -> Stance {
 
 fn progress(conditions: &Conditions) -> Progress {
     let message = |kind: &str| conditions.get(kind).map(|condition| condition.message.as_str());
-    match message(RECONCILING).or_else(|| message(READY)) {
-        None => Progress::Unseen,
-        Some(message) => match message.split_once(WAITING) {
+    match (message(RECONCILING), message(READY)) {
+        (Some(message), _) => match message.split_once(WAITING) {
             Some((_, objects)) => Progress::Waiting(objects.into()),
             None => Progress::Working(message.into()),
         },
+        (None, Some(message)) => Progress::Working(message.into()),
+        (None, None) => Progress::Unseen,
     }
 }
