@@ -6,23 +6,23 @@
 //! ```
 
 mod clock;
-mod drive;
 mod error;
-mod events;
 mod fault;
-mod fetch;
-mod guard;
-mod lease;
 mod log;
 mod metrics;
-mod notice;
-mod reconcile;
-mod report;
-mod shared;
 mod state;
+mod guard;
 mod subject;
-mod watch;
+mod events;
+mod lease;
+mod report;
 mod world;
+mod notice;
+mod shared;
+mod watch;
+mod fetch;
+mod reconcile;
+mod drive;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -8,9 +8,9 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::Cluster;
 use super::client::{JSON, Request};
 use super::feed::Feed;
+use super::handle::Cluster;
 use super::index::{Watching, group_kind};
 use super::judge;
 use super::path::encode;
