@@ -9,7 +9,7 @@ use serde_json::Value;
 
 pub(crate) use self::nodes::Nodes;
 use self::nodes::{Id, Kind, Node};
-use super::res::KindRef;
+use super::id::KindRef;
 use super::schema::{Place, Schema};
 
 /// What a merge did besides changing its target.
