@@ -7,8 +7,11 @@
 mod generic;
 mod kinds;
 mod status;
+mod trouble;
 
 use std::fmt;
+
+pub use trouble::{PodTrouble, TroubleSubject, pod_troubles};
 
 use status::Status;
 
