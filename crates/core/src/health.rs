@@ -5,10 +5,13 @@
 //! since most kinds have no status.
 
 mod status;
+mod trouble;
 mod generic;
 mod kinds;
 
 use std::fmt;
+
+pub use trouble::{PodTrouble, TroubleSubject, pod_troubles};
 
 use status::Status;
 

@@ -4,6 +4,7 @@
 //! what an apply would make of it ([`Observation`]), and from that alone each object gets its [`Step`]. What is no longer
 //! built is found by [`prune`]. Nothing here writes; the pipeline does what a plan says.
 
+mod denied;
 mod cause;
 mod answer;
 mod redact;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 pub use answer::{Answer, AnswerCause};
 pub use cause::Cause;
+pub use denied::Denied;
 pub use drift::{Change, Drift, drift};
 pub use flux::CONTROLLERS;
 pub use inventory::Inventory;
