@@ -98,7 +98,7 @@ impl fmt::Display for PruneSkip {
 /// Whether a live object may be deleted in its owner's name. The live object decides, not the stored inventory: whoever
 /// edits a status must not be able to have anything else deleted.
 pub fn prune_decision(live: &Object, owner: &Key) -> PruneDecision {
-    let skip = match owner_of(live) {
+    let skip = match policy::owner_of(live) {
         None => Some(PruneSkip::NotOwned),
         Some(other) if other != *owner => Some(PruneSkip::OwnedBy(other)),
         Some(_) if policy::is_prune_disabled(live) => Some(PruneSkip::PruneDisabled),
@@ -116,11 +116,6 @@ pub fn prune_decision(live: &Object, owner: &Key) -> PruneDecision {
         // Only what the server has answered has a uid; anything else is nobody's.
         (None, None) => PruneDecision::Skip(PruneSkip::NotOwned),
     }
-}
-
-/// The Kustomization that the labels of an object name.
-pub(super) fn owner_of(object: &Object) -> Option<Key> {
-    Some(Key::new(object.label(keys::OWNER_NAMESPACE)?, object.label(keys::OWNER_NAME)?))
 }
 
 #[cfg(test)]
