@@ -36,9 +36,9 @@ pub use index::Change;
 pub use judge::version_number;
 
 use self::failure::Failure;
-use lockgate_base::model::{Gvk, Key, Object, ObjectId};
+use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 use lockgate_core::pipeline::ports::{
-    ApiFailure, Applied, Data, DataKind, Deleted, Owner, Reads, Reference, Scope, Settle, Settled, Writes,
+    ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Writes,
 };
 use lockgate_core::plan::{Observation, Phase, Refusal};
 
@@ -55,7 +55,7 @@ pub type Fence = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 pub struct Cluster {
     shared: Arc<Shared>,
     client: Client,
-    owner: Option<Owner>,
+    owner: Option<Ref>,
     fence: Fence,
 }
 
@@ -93,7 +93,7 @@ impl Cluster {
     }
 
     /// The same cluster on behalf of a Kustomization: in the name of a ServiceAccount of its namespace, where it names one.
-    pub fn acting_for(&self, owner: Owner, account: Option<&str>) -> Result<Self, InvalidAccount> {
+    pub fn acting_for(&self, owner: Ref, account: Option<&str>) -> Result<Self, InvalidAccount> {
         let client = match account {
             Some(account) => self.shared.client.impersonating(&owner.namespace, account)?,
             None => self.shared.client.clone(),
@@ -183,11 +183,10 @@ impl Writes for Cluster {
         }
     }
 
-    fn release(&self, owner: &Key, ids: &[ObjectId]) {
-        let owner = Owner { namespace: owner.namespace.clone(), name: owner.name.clone() };
+    fn release(&self, owner: &Ref, ids: &[ObjectId]) {
         let mut index = self.shared.watches.index();
         for id in ids {
-            index.release(id, Some(&owner));
+            index.release(id, Some(owner));
         }
     }
 }

@@ -19,7 +19,7 @@ use super::secret;
 use super::wait::{Patience, Wait};
 use lockgate_base::keys;
 use lockgate_base::model::Object;
-use lockgate_core::api::{GitRepository, Kind, Kustomization};
+use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::plan::CONTROLLERS;
 
@@ -57,7 +57,7 @@ pub async fn uninstall(
         return Ok(());
     }
     let began = Instant::now();
-    let kustomizations = all::<Kustomization>(objects).await?;
+    let kustomizations = all(Kustomization::INFO, objects).await?;
     if removal.purge {
         purge(objects, &kustomizations, removal, progress).await?;
     } else {
@@ -97,7 +97,7 @@ async fn purge(
     let patience = Patience::new("purge", removal.timeout);
     let mut wait = Wait::new(&patience, progress);
     loop {
-        let left = wait.answer(Kustomization::PLURAL, list::<Kustomization>(objects).await).await;
+        let left = wait.answer(Kustomization::INFO.plural, list(Kustomization::INFO, objects).await).await;
         let Poll::Ready(left) = left.map_err(at("purge"))? else { continue };
         if left.is_empty() {
             break;
@@ -184,10 +184,10 @@ async fn remove_kinds(
         move |failure| at("kinds")(Problem::cluster(subject, failure))
     };
     let mut count = 0;
-    let sources = all::<GitRepository>(objects).await?;
+    let sources = all(GitRepository::INFO, objects).await?;
     let secrets = secrets(objects, removal).await?;
     let mut held = Vec::new();
-    for object in all::<Kustomization>(objects).await?.iter().chain(&sources) {
+    for object in all(Kustomization::INFO, objects).await?.iter().chain(&sources) {
         let others = finalizers_of_others(object);
         objects.merge(object, &json!({"metadata": {"finalizers": others}})).await.map_err(failed(object))?;
         count += usize::from(objects.delete(object).await.map_err(failed(object))?);
@@ -275,12 +275,12 @@ async fn remove_secrets(
     Ok(())
 }
 
-async fn all<K: Kind>(objects: &Objects) -> Result<Vec<Object>, Failure> {
-    list::<K>(objects).await.map_err(|failure| at("kinds")(Problem::cluster(K::PLURAL, failure)))
+async fn all(info: &KindInfo, objects: &Objects) -> Result<Vec<Object>, Failure> {
+    list(info, objects).await.map_err(|failure| at("kinds")(Problem::cluster(info.plural, failure)))
 }
 
-async fn list<K: Kind>(objects: &Objects) -> Result<Vec<Object>, ApiFailure> {
-    objects.list(&format!("{}/{}", K::GROUP, K::VERSIONS[0]), K::KIND, None, "").await
+async fn list(info: &KindInfo, objects: &Objects) -> Result<Vec<Object>, ApiFailure> {
+    objects.list(&info.api_version(), info.id.kind, None, "").await
 }
 
 fn shell(api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Object, Problem> {

@@ -17,7 +17,7 @@ use std::time::Duration as StdDuration;
 
 use crate::api::KustomizationStatus;
 use crate::queue::Next;
-use lockgate_base::model::{Condition, ConditionStatus, Conditions, Duration, Key, Timestamp};
+use lockgate_base::model::{Condition, ConditionStatus, Conditions, Duration, Ref, Timestamp};
 
 pub use kustomization::{progressing, verdict, waiting};
 pub use outcome::{
@@ -65,7 +65,7 @@ impl Schedule {
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
     /// The Kustomization.
-    pub key: &'a Key,
+    pub key: &'a Ref,
     /// `metadata.generation` of what was reconciled.
     pub generation: i64,
     /// When it runs again.

@@ -4,52 +4,25 @@
 mod fields;
 mod schema;
 
-use schemars::JsonSchema;
 use serde_json::{Value, json};
 
-use super::{
-    GitRepository, GitRepositorySpec, GitRepositoryStatus, Kind, Kustomization, KustomizationSpec,
-    KustomizationStatus,
-};
+use super::{Column, GitRepositorySpec, Kind, KindInfo, KustomizationSpec, Role};
 use lockgate_base::model::Object;
 
 /// The CustomResourceDefinitions of all served kinds.
 pub fn definitions() -> Vec<Object> {
-    let kinds = [kustomization(), git_repository()];
+    let kinds = [
+        definition(KustomizationSpec::INFO, &of_types::<KustomizationSpec>(fields::KUSTOMIZATION)),
+        definition(GitRepositorySpec::INFO, &of_types::<GitRepositorySpec>(fields::GIT_REPOSITORY)),
+    ];
     kinds.into_iter().filter_map(|definition| Object::parse(definition).ok()).collect()
 }
 
-fn kustomization() -> Value {
-    definition::<Kustomization, KustomizationSpec, KustomizationStatus>(&Names {
-        short: "ks",
-        category: "fluxcd-appliers",
-        leading_columns: json!([]),
-        overrides: fields::KUSTOMIZATION,
-    })
-}
-
-fn git_repository() -> Value {
-    definition::<GitRepository, GitRepositorySpec, GitRepositoryStatus>(&Names {
-        short: "gitrepo",
-        category: "fluxcd-sources",
-        leading_columns: json!([{"name": "URL", "type": "string", "jsonPath": ".spec.url"}]),
-        overrides: fields::GIT_REPOSITORY,
-    })
-}
-
-/// What the types do not say about a kind.
-struct Names {
-    short: &'static str,
-    category: &'static str,
-    leading_columns: Value,
-    overrides: &'static [fields::Override],
-}
-
-fn definition<K: Kind, Spec: JsonSchema, Status: JsonSchema>(names: &Names) -> Value {
-    let singular = K::KIND.to_lowercase();
-    let schema = object_schema::<Spec, Status>(names.overrides);
-    let columns = columns(&names.leading_columns);
-    let versions: Vec<Value> = K::VERSIONS
+fn definition(info: &KindInfo, schema: &Value) -> Value {
+    let (group, kind) = (info.id.group, info.id.kind);
+    let columns: Vec<Value> = info.columns.iter().map(column).collect();
+    let versions: Vec<Value> = info
+        .versions
         .iter()
         .enumerate()
         .map(|(index, version)| {
@@ -57,25 +30,37 @@ fn definition<K: Kind, Spec: JsonSchema, Status: JsonSchema>(names: &Names) -> V
             let mut entry = json!({"name": version, "served": true, "storage": stored});
             if !stored {
                 entry["deprecated"] = true.into();
-                let warning = format!(
-                    "{0}/{version} {1} is deprecated; {0}/{2} reads the same",
-                    K::GROUP,
-                    K::KIND,
-                    K::VERSIONS[0]
-                );
+                let current = info.versions[0];
+                let warning =
+                    format!("{group}/{version} {kind} is deprecated; {group}/{current} reads the same");
                 entry["deprecationWarning"] = warning.into();
             }
             entry["subresources"] = json!({"status": {}});
-            entry["additionalPrinterColumns"] = columns.clone();
+            entry["additionalPrinterColumns"] = columns.clone().into();
             entry["schema"] = json!({"openAPIV3Schema": schema});
             entry
         })
         .collect();
+    let category = match info.role {
+        Role::Source => Some("fluxcd-sources"),
+        Role::Applier => Some("fluxcd-appliers"),
+        Role::Neither => None,
+    };
+    let mut names = json!({
+        "kind": kind,
+        "listKind": format!("{kind}List"),
+        "plural": info.plural,
+        "singular": kind.to_lowercase(),
+    });
+    if !info.short_names.is_empty() {
+        names["shortNames"] = json!(info.short_names);
+    }
+    names["categories"] = ["all", "fluxcd"].into_iter().chain(category).collect();
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": K::definition(),
+            "name": info.definition(),
             "labels": {
                 "app.kubernetes.io/name": "lockgate",
                 // By this label `flux check` finds the kinds.
@@ -87,48 +72,40 @@ fn definition<K: Kind, Spec: JsonSchema, Status: JsonSchema>(names: &Names) -> V
             "annotations": {lockgate_base::keys::SUBSTITUTE: "disabled"},
         },
         "spec": {
-            "group": K::GROUP,
+            "group": group,
             "scope": "Namespaced",
-            "names": {
-                "kind": K::KIND,
-                "listKind": format!("{}List", K::KIND),
-                "plural": K::PLURAL,
-                "singular": singular,
-                "shortNames": [names.short],
-                "categories": ["all", "fluxcd", names.category],
-            },
+            "names": names,
             "conversion": {"strategy": "None"},
             "versions": versions,
         },
     })
 }
 
-fn object_schema<Spec: JsonSchema, Status: JsonSchema>(overrides: &[fields::Override]) -> Value {
-    let mut status = schema::of::<Status>();
-    status["default"] = json!({"observedGeneration": -1});
-    let mut schema = json!({
-        "type": "object",
-        "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"type": "object"},
-            "spec": schema::of::<Spec>(),
-            "status": status,
-        },
-    });
+fn of_types<K: Kind>(overrides: &[fields::Override]) -> Value {
+    let mut schema = object_schema(&schema::of::<K>(), schema::of::<K::Status>());
     for (pointer, change) in overrides {
         schema::merge(&mut schema, pointer, &change());
     }
     schema
 }
 
-fn columns(leading: &Value) -> Value {
-    let mut columns = leading.as_array().cloned().unwrap_or_default();
-    let condition = |field: &str| format!(".status.conditions[?(@.type==\"Ready\")].{field}");
-    columns.push(json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}));
-    columns.push(json!({"name": "Ready", "type": "string", "jsonPath": condition("status")}));
-    columns.push(json!({"name": "Status", "type": "string", "jsonPath": condition("message")}));
-    columns.into()
+fn object_schema(spec: &Value, mut status: Value) -> Value {
+    status["default"] = json!({"observedGeneration": -1});
+    json!({
+        "type": "object",
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": spec,
+            "status": status,
+        },
+    })
+}
+
+fn column(column: &Column) -> Value {
+    let form = if *column == Column::AGE { "date" } else { "string" };
+    json!({"name": column.name, "type": form, "jsonPath": column.path})
 }
 
 #[cfg(test)]

@@ -243,7 +243,8 @@ pub(super) fn note(entry: &Entry, reference: Reference, progress: &mut Progress)
     progress.inventory.insert(reference.id.clone(), reference.version.clone());
     if let Some(owner) = &entry.also_owned_by {
         progress.warnings.push(format!(
-            "{subject} is also owned by {owner}: the two overwrite each other; remove it from one of them"
+            "{subject} is also owned by {}: the two overwrite each other; remove it from one of them",
+            owner.path()
         ));
     }
     progress.changes.extend(change(entry));

@@ -15,7 +15,7 @@ use crate::plan::{
     plan_stage, prepare, stages,
 };
 use crate::verdict::{Outcome, Redactor};
-use lockgate_base::model::{Key, Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// What is to be done, before the cluster is asked about it.
 #[derive(Debug)]
@@ -194,6 +194,6 @@ pub(super) fn managed(kustomization: &Kustomization) -> Inventory {
 }
 
 /// The key of a Kustomization as `plan` knows owners.
-pub(super) fn owner(kustomization: &crate::api::Kustomization) -> Key {
-    Key::new(&kustomization.metadata.namespace, &kustomization.metadata.name)
+pub(super) fn owner(kustomization: &crate::api::Kustomization) -> Ref {
+    kustomization.reference()
 }

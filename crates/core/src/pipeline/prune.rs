@@ -3,7 +3,7 @@
 use super::apply::Progress;
 use super::ports::{ApiFailure, Deleted, Reference, Writes};
 use crate::plan::{self, Inventory, PruneDecision, prune_decision};
-use lockgate_base::model::{Key, Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// How often an object is looked at again that changed between the look and the deletion. Then its uid must do, since the
 /// status of some moves all the time.
@@ -39,7 +39,7 @@ pub(super) fn stale(progress: &Progress, managed: &Inventory) -> (Vec<ObjectId>,
 
 /// Whether what was found is deleted in the owner's name. `built` never is: an inventory may name an object of the build
 /// otherwise, with the namespace that it had in Git before its kind was known to have none.
-pub(super) fn judge(found: Option<&Object>, owner: &Key, built: &Inventory) -> Option<PruneDecision> {
+pub(super) fn judge(found: Option<&Object>, owner: &Ref, built: &Inventory) -> Option<PruneDecision> {
     let live = found.filter(|live| built.version(&live.id()).is_none())?;
     Some(prune_decision(live, owner))
 }
@@ -48,7 +48,7 @@ pub(super) fn judge(found: Option<&Object>, owner: &Key, built: &Inventory) -> O
 /// `built` is never deleted.
 pub(super) async fn delete(
     cluster: &impl Writes,
-    owner: &Key,
+    owner: &Ref,
     stale: Vec<Reference>,
     built: &Inventory,
 ) -> Pruned {
@@ -81,7 +81,7 @@ pub(super) async fn delete(
 /// anew.
 async fn delete_one(
     cluster: &impl Writes,
-    owner: &Key,
+    owner: &Ref,
     reference: &Reference,
     mut found: Option<Object>,
     built: &Inventory,

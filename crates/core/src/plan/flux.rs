@@ -1,6 +1,6 @@
 //! Flux's own parts, as a repository that `flux bootstrap` made holds them: what lockgate stands in for is left alone.
 
-use crate::api::{GitRepository, Kind, Kustomization};
+use crate::api;
 use lockgate_base::model::Object;
 
 /// The controllers whose work lockgate does. Started again, they would do it a second time.
@@ -21,8 +21,7 @@ pub(super) fn is_replaced(object: &Object) -> bool {
 
 /// Whether the object defines a kind that lockgate serves: without it, all objects of that kind are gone.
 pub(super) fn defines_our_kind(object: &Object) -> bool {
-    (object.group(), object.kind()) == ("apiextensions.k8s.io", "CustomResourceDefinition")
-        && [Kustomization::definition(), GitRepository::definition()].iter().any(|ours| ours == object.name())
+    api::defined_by(object).is_some_and(|info| info.is_acted_on)
 }
 
 #[cfg(test)]

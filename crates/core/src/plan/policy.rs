@@ -1,8 +1,9 @@
 //! What an object says about itself: who owns it, and the `kustomize.toolkit.fluxcd.io/*` keys, as a label or an annotation,
 //! in any case.
 
+use crate::api::Kustomization;
 use lockgate_base::keys;
-use lockgate_base::model::{Key, Object};
+use lockgate_base::model::{Object, Ref};
 
 /// `kustomize.toolkit.fluxcd.io/ssa`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +48,8 @@ pub(super) fn is_prune_disabled(object: &Object) -> bool {
 }
 
 /// The Kustomization that the labels of an object name.
-pub(super) fn owner_of(object: &Object) -> Option<Key> {
-    Some(Key::new(object.label(keys::OWNER_NAMESPACE)?, object.label(keys::OWNER_NAME)?))
+pub(super) fn owner_of(object: &Object) -> Option<Ref> {
+    Some(Kustomization::named(object.label(keys::OWNER_NAMESPACE)?, object.label(keys::OWNER_NAME)?))
 }
 
 fn says(object: &Object, key: &str, value: &str) -> bool {

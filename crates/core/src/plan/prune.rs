@@ -8,7 +8,7 @@ use super::inventory::Inventory;
 use super::policy::{self, Apply};
 use super::stages::sort_ids;
 use lockgate_base::keys;
-use lockgate_base::model::{Key, Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// A build that became empty may delete this many objects without being asked for.
 const EMPTY_BUILD_LIMIT: usize = 10;
@@ -66,7 +66,7 @@ pub enum PruneDecision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PruneSkip {
     /// Its labels name another Kustomization.
-    OwnedBy(Key),
+    OwnedBy(Ref),
     /// It has no owner's labels.
     NotOwned,
     /// `kustomize.toolkit.fluxcd.io/prune: disabled`.
@@ -84,7 +84,7 @@ pub enum PruneSkip {
 impl fmt::Display for PruneSkip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OwnedBy(owner) => write!(f, "it is owned by {owner}"),
+            Self::OwnedBy(owner) => write!(f, "it is owned by {}", owner.path()),
             Self::NotOwned => f.write_str("it carries no owner's labels"),
             Self::PruneDisabled => write!(f, "{}: disabled", keys::PRUNE),
             Self::ReconcileDisabled => write!(f, "{}: disabled", keys::RECONCILE),
@@ -97,7 +97,7 @@ impl fmt::Display for PruneSkip {
 
 /// Whether a live object may be deleted in its owner's name. The live object decides, not the stored inventory: whoever
 /// edits a status must not be able to have anything else deleted.
-pub fn prune_decision(live: &Object, owner: &Key) -> PruneDecision {
+pub fn prune_decision(live: &Object, owner: &Ref) -> PruneDecision {
     let skip = match policy::owner_of(live) {
         None => Some(PruneSkip::NotOwned),
         Some(other) if other != *owner => Some(PruneSkip::OwnedBy(other)),
@@ -123,6 +123,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::Kustomization;
 
     fn ids(text: &str) -> Vec<ObjectId> {
         text.split_whitespace().map(|id| id.parse().unwrap()).collect()
@@ -179,8 +180,8 @@ mod tests {
             Object::parse(json!({"apiVersion": "v1", "kind": "A", "metadata": metadata})).unwrap()
         };
         let bare = json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": "a", "uid": "u"}});
-        let owner = Key::new("flux-system", "app");
-        let other = Key::new("flux-system", "other");
+        let owner = Kustomization::named("flux-system", "app");
+        let other = Kustomization::named("flux-system", "other");
         let cases = [
             (live(json!({})), PruneDecision::Delete { uid: "u".into() }),
             (live(json!({keys::OWNER_NAME: "other"})), PruneDecision::Skip(PruneSkip::OwnedBy(other))),
@@ -216,7 +217,7 @@ mod tests {
             let live = Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": metadata}));
             let expected = skip.map_or(PruneDecision::Delete { uid: "u".into() }, PruneDecision::Skip);
             assert_eq!(
-                prune_decision(&live.unwrap(), &Key::new("flux-system", "app")),
+                prune_decision(&live.unwrap(), &Kustomization::named("flux-system", "app")),
                 expected,
                 "{kind} {name}"
             );

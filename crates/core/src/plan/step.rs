@@ -12,7 +12,7 @@ use super::managed_fields::{foreign_fields, take_over};
 use super::policy::{Apply, apply_policy, is_forced, is_reconcile_disabled, owner_of};
 use super::refusal::{Phase, Refusal, is_secret};
 use lockgate_base::keys;
-use lockgate_base::model::{Key, Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// What is known about one object of a build: what is there, and what a server-side apply would make of it.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ pub struct Options {
     /// their values nor what the server quotes of them is told.
     pub sensitive: HashSet<ObjectId>,
     /// Whose build it is; an object that is labelled as another's is told of.
-    pub owner: Option<Key>,
+    pub owner: Option<Ref>,
 }
 
 /// What to do with an object.
@@ -142,7 +142,7 @@ pub struct Entry {
     /// What to do with it.
     pub step: Step,
     /// Another Kustomization that says it owns the object. Two builds that hold one object overwrite each other.
-    pub also_owned_by: Option<Key>,
+    pub also_owned_by: Option<Ref>,
 }
 
 /// What to do with an object of a build.
