@@ -1,20 +1,20 @@
 //! YAML as Kubernetes tools read it, in two dialects. The one place that knows about either.
 //!
-//! `compose` turns a parser's events into JSON values, `scalar` says what a scalar means, `write` prints values so
-//! that both dialects read them back equal.
+//! `compose` turns a parser's events into JSON values, `scalar` says what a scalar means, `emit` prints values as Go's
+//! libraries do, or so that every reader reads them back equal.
 
-mod compose;
-mod edit;
+mod time;
 mod scalar;
+mod compose;
+mod emit;
+mod edit;
 #[cfg(test)]
 mod tests;
-mod time;
-mod write;
 
 use serde_json::Value;
 
 pub use edit::{Edit, New, Step};
-pub use write::{to_string, writes_plain};
+pub use emit::{Layout, print, to_string, writes_plain};
 
 /// Which of the two readers to agree with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
