@@ -4,10 +4,10 @@
 //! was written in, and nothing is lost by storing it. Fields and defaults: Flux 2.9 `api/` types and the removed versions
 //! before it.
 
-pub mod crd;
+mod reference;
 mod git_repository;
 mod kustomization;
-mod reference;
+pub mod crd;
 
 pub use git_repository::{Artifact, GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus};
 pub use kustomization::{

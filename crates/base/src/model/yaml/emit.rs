@@ -8,7 +8,7 @@ mod style;
 
 use serde_json::{Map, Value};
 
-use self::style::{Style, is_break};
+use self::style::{Style, Words, is_break};
 use super::scalar::{float_text, general_float_text};
 
 pub use self::style::writes_plain;
@@ -18,17 +18,6 @@ const SIMPLE_KEY_LIMIT: usize = 128;
 
 /// The column behind which go-yaml v2 breaks a line at the next space.
 const V2_WIDTH: usize = 80;
-
-/// Whose quotes a printer writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Words {
-    /// Those of go-yaml v2: around what it would not read back as a string.
-    V2,
-    /// Those of go-yaml v3.
-    V3,
-    /// Those of all readers of YAML 1.1 and 1.2: around what any of them would not read back as a string.
-    Any,
-}
 
 /// How a value is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

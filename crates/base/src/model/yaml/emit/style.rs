@@ -1,9 +1,19 @@
 //! Which style a string is printed in: what libyaml's emitter finds out about its characters, and what the text would
 //! mean without quotes.
 
-use super::super::Dialect;
-use super::super::scalar::is_text;
-use super::Words;
+use crate::model::yaml::document::Dialect;
+use crate::model::yaml::scalar::is_text;
+
+/// Whose quotes a printer writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    /// Those of go-yaml v2: around what it would not read back as a string.
+    V2,
+    /// Those of go-yaml v3.
+    V3,
+    /// Those of all readers of YAML 1.1 and 1.2: around what any of them would not read back as a string.
+    Any,
+}
 
 /// How a string is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
