@@ -7,14 +7,15 @@ use super::github::GitHub;
 use super::hosts::{self, SshUrl};
 use super::key::Algorithm;
 use super::manifests::{self, Installation, Sync};
-use super::objects::{Change, Objects};
 use super::preflight::{self, RepositoryFacts};
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
+use super::put::{self, Change};
 use super::secret::{self, Stored, Wanted};
 use super::ssh::{self, SshError};
 use super::wait::{self, Patience};
 use crate::cluster;
+use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{self, Object};
 use lockgate_git::KnownHosts;
@@ -72,7 +73,7 @@ pub async fn install(
     let facts = facts.map_err(|problems| Failure { step: "preflight", problems })?;
     let detail = format!("Kubernetes {} · cluster rights {1}/{1}", facts.version, facts.rights);
     progress.done("preflight", began, detail, None);
-    let objects = Objects::new(target.client.kube());
+    let objects = Objects::new(&target.client);
     put_namespace(&objects, installation, &Patience::new("agent", timeout), progress).await?;
     put_agent(&objects, installation, timeout, progress).await
 }
@@ -86,7 +87,7 @@ pub async fn github(
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let objects = Objects::new(target.client.kube());
+    let objects = Objects::new(&target.client);
     let path = manifests::normal_path(&plan.path);
     let (cluster, repository) = futures::join!(
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()),
@@ -134,7 +135,7 @@ pub async fn git(
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let objects = Objects::new(target.client.kube());
+    let objects = Objects::new(&target.client);
     let cluster =
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()).await;
     let cluster = cluster.map_err(|problems| Failure { step: "preflight", problems })?;
@@ -367,7 +368,7 @@ async fn put_namespace(
     let step = patience.name();
     for object in manifests::namespace(installation).map_err(at(step))? {
         wait::not_ending(objects, &object, patience, progress).await.map_err(at(step))?;
-        let created = objects.create(&object).await;
+        let created = put::create(objects, &object).await;
         created.map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))?;
     }
     Ok(())

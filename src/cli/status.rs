@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::output::{self, Error};
 use super::shared::ClusterArguments;
 use crate::bootstrap::manifests;
-use crate::bootstrap::objects::Objects;
+use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Timestamp, yaml};
 use lockgate_core::api::{GitRepository, Kind, Kustomization};
@@ -63,7 +63,7 @@ enum Form {
 
 pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
-    let objects = Objects::new(target.client.kube());
+    let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
     let (sources, kustomizations, idle) = futures::try_join!(
         all::<GitRepository>(&objects, namespace),
@@ -186,7 +186,7 @@ const fn glyph(state: &State) -> (&'static str, u8) {
 async fn all<K: Kind>(objects: &Objects, namespace: Option<&str>) -> Result<Option<Vec<Object>>, Error> {
     let version = format!("{}/{}", K::GROUP, K::VERSIONS[0]);
     let mut listed = objects.list_served(&version, K::KIND, None, "").await;
-    if let (Err(ApiFailure::Answered { code: 403, .. }), Some(_)) = (&listed, namespace) {
+    if let (Err(ApiFailure::Forbidden(_)), Some(_)) = (&listed, namespace) {
         listed = objects.list_served(&version, K::KIND, namespace, "").await;
     }
     listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", K::PLURAL)))
