@@ -9,9 +9,9 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::world::{Seen, tree_digest};
 use lockgate_base::keys;
-use lockgate_base::model::{Digest, Key};
+use lockgate_base::model::{Digest, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{GitRepository, GitRepositoryStatus, Kind as _, Metadata};
+use lockgate_core::api::{GitRepository, GitRepositorySpec, GitRepositoryStatus, Metadata};
 use lockgate_core::pipeline::ports::{DataKind, Reads as _};
 use lockgate_core::queue::{Event, Next, RunId};
 use lockgate_core::verdict::{
@@ -43,7 +43,7 @@ impl Found {
 }
 
 /// Fetches, reports, and says what the queue must know.
-pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
+pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Event {
     let started = shared.clock.now();
     let fetched =
         |revision, Reported { news, next }| Event::Fetched { source: key.clone(), run, revision, news, next };
@@ -67,7 +67,7 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
     let ignore = if is_success { ignored_now(&seen) } else { ignored_before(&seen) };
     let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| identity(snapshot, ignore));
     let reported = report(&shared, &key, &seen, &found).await;
-    shared.metrics.ended(GitRepository::KIND, &key, shared.clock.since(started), is_success);
+    shared.metrics.ended(&key, shared.clock.since(started), is_success);
     fetched(held, reported)
 }
 
@@ -85,7 +85,7 @@ impl Reported {
 }
 
 /// Whether a source is paused and was never fetched, by Flux or by us, so that nothing depends on what it holds.
-fn was_made_paused(seen: &Seen<GitRepository>) -> bool {
+fn was_made_paused(seen: &Seen<GitRepositorySpec>) -> bool {
     matches!(seen, Seen::Sound(repository) if repository.spec.suspend && repository.status.artifact.is_none())
 }
 
@@ -95,14 +95,14 @@ fn identity(snapshot: &Snapshot, ignore: Option<&str>) -> String {
     format!("{}{without}", snapshot.revision)
 }
 
-fn ignored_now(seen: &Seen<GitRepository>) -> Option<&str> {
+fn ignored_now(seen: &Seen<GitRepositorySpec>) -> Option<&str> {
     match seen {
         Seen::Sound(repository) => repository.spec.ignore.as_deref(),
         Seen::Malformed { .. } => None,
     }
 }
 
-fn ignored_before(seen: &Seen<GitRepository>) -> Option<&str> {
+fn ignored_before(seen: &Seen<GitRepositorySpec>) -> Option<&str> {
     match seen {
         Seen::Sound(repository) => repository.status.observed_ignore.as_deref(),
         Seen::Malformed { .. } => None,
@@ -110,12 +110,12 @@ fn ignored_before(seen: &Seen<GitRepository>) -> Option<&str> {
 }
 
 /// Takes off the finalizer that Flux leaves on its sources. Nothing of ours is to be cleaned up.
-async fn let_go(shared: &Shared, key: &Key, metadata: &Metadata) -> Next {
-    let subject = Subject::of::<GitRepository>(key, metadata);
+async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
+    let subject = Subject::of(key, metadata);
     match shared.reporter.let_go(&subject, &metadata.finalizers).await {
         Ok(()) => Next::Changed,
         Err(error) => {
-            tracing::warn!(kind = GitRepository::KIND, name = key.name, namespace = key.namespace, %error,
+            tracing::warn!(kind = GitRepository::ID.kind, name = key.name, namespace = key.namespace, %error,
                            "the finalizer could not be taken off");
             Next::Backoff
         }
@@ -124,11 +124,11 @@ async fn let_go(shared: &Shared, key: &Key, metadata: &Metadata) -> Next {
 
 /// Says that a generation is worked on, where nothing has been said of it yet. That it could not be said is no reason not to
 /// fetch: the end of the fetch is said as well.
-async fn begin(shared: &Shared, key: &Key, seen: Seen<GitRepository>) -> Seen<GitRepository> {
+async fn begin(shared: &Shared, key: &Ref, seen: Seen<GitRepositorySpec>) -> Seen<GitRepositorySpec> {
     let Seen::Sound(repository) = &seen else { return seen };
     let context = context(shared, key, &seen, &repository.status);
     let Some(status) = source_progressing(&context) else { return seen };
-    let subject = Subject::of::<GitRepository>(key, &repository.metadata);
+    let subject = Subject::of(key, &repository.metadata);
     if let Ok(version) = shared.reporter.status(&subject, &repository.status, &status).await {
         shared.world.wrote_source(key, version, |object| object.status = status);
     }
@@ -143,7 +143,7 @@ async fn guarded(look: impl Future<Output = Found>) -> Found {
     }
 }
 
-async fn look(shared: &Shared, seen: &Seen<GitRepository>, held: Option<&Snapshot>) -> Found {
+async fn look(shared: &Shared, seen: &Seen<GitRepositorySpec>, held: Option<&Snapshot>) -> Found {
     let repository = match seen {
         Seen::Sound(repository) => repository,
         Seen::Malformed { message, .. } => {
@@ -165,7 +165,7 @@ async fn look(shared: &Shared, seen: &Seen<GitRepository>, held: Option<&Snapsho
         }
         Ok(Fetched::Updated(update)) => {
             for warning in &update.warnings {
-                tracing::warn!(kind = GitRepository::KIND, name = repository.metadata.name, %warning, "left out");
+                tracing::warn!(kind = GitRepository::ID.kind, name = repository.metadata.name, %warning, "left out");
             }
             let outcome = FetchOutcome::Fetched {
                 revision: update.snapshot.revision.to_string(),
@@ -281,8 +281,8 @@ fn failed(error: &SourceError) -> FetchOutcome {
 
 fn context<'a>(
     shared: &Shared,
-    key: &'a Key,
-    seen: &'a Seen<GitRepository>,
+    key: &'a Ref,
+    seen: &'a Seen<GitRepositorySpec>,
     previous: &'a GitRepositoryStatus,
 ) -> SourceContext<'a> {
     let (interval, ignore) = match seen {
@@ -302,14 +302,14 @@ fn context<'a>(
     }
 }
 
-async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &Found) -> Reported {
+async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, found: &Found) -> Reported {
     let previous = match seen {
         Seen::Sound(repository) => repository.status.clone(),
         Seen::Malformed { .. } => GitRepositoryStatus::default(),
     };
     let context = SourceContext { redactor: &found.redactor, ..context(shared, key, seen, &previous) };
     let verdict = source_verdict(&found.outcome, &context);
-    let subject = Subject::of::<GitRepository>(key, seen.metadata());
+    let subject = Subject::of(key, seen.metadata());
     let changed = verdict.status != previous;
     if changed {
         log(key, &verdict);
@@ -328,12 +328,12 @@ async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &
     }
 }
 
-fn log(key: &Key, verdict: &SourceVerdict) {
+fn log(key: &Ref, verdict: &SourceVerdict) {
     let status = &verdict.status;
     let ready = status.conditions.get("Ready");
     let reason = ready.map(|ready| ready.reason.as_str());
     let message = ready.map_or("", |ready| ready.message.as_str());
     let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
-    let (kind, name, namespace) = (GitRepository::KIND, &key.name, &key.namespace);
+    let (kind, name, namespace) = (key.kind.kind, &key.name, &key.namespace);
     log!(verdict.events, kind, name, namespace, revision, reason, "{message}");
 }

@@ -6,7 +6,7 @@ use lockgate_core::queue::Event;
 #[derive(Debug)]
 pub(super) enum Notice {
     /// Something for the queue.
-    Queue(Event),
+    Queue(Box<Event>),
     /// The first list of a kind is complete.
     Listed(&'static str),
     /// Whether the API server answers this watch.

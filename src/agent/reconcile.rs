@@ -12,8 +12,8 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::world::{Aim, Seen, source_key};
 use lockgate_base::keys;
-use lockgate_base::model::{Key, ObjectId};
-use lockgate_core::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, Metadata};
+use lockgate_base::model::{ObjectId, Ref};
+use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError};
 use lockgate_core::queue::{Cause, Event, Next, RunId};
 use lockgate_core::verdict::{self, Context, Ill, NO_SECRETS, Outcome, Redactor, Schedule, Verdict};
@@ -27,7 +27,7 @@ const TOLD_AFTER: Duration = Duration::from_secs(5);
 /// What was asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
-    pub(super) key: Key,
+    pub(super) key: Ref,
     pub(super) run: RunId,
     pub(super) causes: BTreeSet<Cause>,
     pub(super) cancel: watch::Receiver<bool>,
@@ -50,7 +50,7 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
         shared.world.ended(&order.key);
     }
     shared.world.remember(&order.key, finish.memo);
-    shared.metrics.ended(Kustomization::KIND, &order.key, shared.clock.since(started), success);
+    shared.metrics.ended(&order.key, shared.clock.since(started), success);
     finished(&order, &reported)
 }
 
@@ -80,7 +80,7 @@ fn ended(outcome: Outcome) -> Finish {
     Finish { outcome, memo: None, redactor: Redactor::default() }
 }
 
-fn revision_of(shared: &Shared, seen: &Seen<Kustomization>) -> Option<String> {
+fn revision_of(shared: &Shared, seen: &Seen<KustomizationSpec>) -> Option<String> {
     let Seen::Sound(kustomization) = seen else { return None };
     if is_forbidden(shared, kustomization) {
         return None;
@@ -98,7 +98,7 @@ fn is_forbidden(shared: &Shared, kustomization: &Kustomization) -> bool {
 async fn attempt(
     shared: &Arc<Shared>,
     order: &Order,
-    seen: &Seen<Kustomization>,
+    seen: &Seen<KustomizationSpec>,
     started: Instant,
 ) -> Finish {
     let kustomization = match seen {
@@ -224,7 +224,7 @@ impl Log<'_> {
 impl Journal for Log<'_> {
     async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
         let metadata = &self.kustomization.metadata;
-        let subject = Subject::of::<Kustomization>(&self.order.key, metadata);
+        let subject = Subject::of(&self.order.key, metadata);
         let reporter = &self.shared.reporter;
         if !metadata.finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
             reporter.hold(&subject, &metadata.finalizers).await.map_err(journal_error)?;
@@ -245,7 +245,7 @@ impl Journal for Log<'_> {
     async fn pending(&self, objects: Vec<Ill>) {
         let key = &self.order.key;
         let Some(Seen::Sound(now)) = self.shared.world.kustomization(key) else { return };
-        let subject = Subject::of::<Kustomization>(key, &self.kustomization.metadata);
+        let subject = Subject::of(key, &self.kustomization.metadata);
         let status = verdict::waiting(&self.context(&now.status), &objects);
         // Boxed: a thousand waits may hold this future, and few get here.
         if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
@@ -276,7 +276,7 @@ async fn write(
 
 fn context<'a>(
     shared: &Shared,
-    key: &'a Key,
+    key: &'a Ref,
     metadata: &'a Metadata,
     schedule: Schedule,
     previous: &'a KustomizationStatus,
@@ -307,7 +307,7 @@ fn schedule_of(kustomization: &Kustomization) -> Schedule {
 async fn report(
     shared: &Shared,
     order: &Order,
-    seen: &Seen<Kustomization>,
+    seen: &Seen<KustomizationSpec>,
     finish: &Finish,
     revision: Option<&str>,
     started: Instant,
@@ -329,7 +329,7 @@ async fn report(
     if verdict.silent {
         return reported(verdict.ready, verdict.next);
     }
-    let subject = Subject::of::<Kustomization>(&order.key, metadata);
+    let subject = Subject::of(&order.key, metadata);
     match tell(shared, &subject, metadata, &previous, &verdict).await {
         Ok(()) => reported(verdict.ready, verdict.next),
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
@@ -367,7 +367,7 @@ fn log(order: &Order, revision: Option<&str>, finish: &Finish, verdict: &Verdict
     let outcome = finish.redactor.redact(&finish.outcome.summary());
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (name, namespace, reconcile) = (&order.key.name, &order.key.namespace, order.run);
-    let kind = Kustomization::KIND;
+    let kind = order.key.kind.kind;
     log!(verdict.events, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
 }
 

@@ -16,7 +16,6 @@ use super::world::World;
 use crate::cluster::Cluster;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::Clock;
-use lockgate_core::pipeline::ports::Owner;
 use lockgate_core::queue::Event;
 use lockgate_core::verdict;
 use lockgate_git::Git;
@@ -43,7 +42,7 @@ impl Shared {
     /// Tells the main loop what happened.
     pub(super) fn tell(&self, event: Event) {
         // The loop ends with the process, and then nobody listens.
-        let _ = self.notices.send(Notice::Queue(event));
+        let _ = self.notices.send(Notice::Queue(Box::new(event)));
     }
 
     /// Hands events over to be written, without waiting for it: a reconcile is over when its status is written.
@@ -70,8 +69,7 @@ impl Shared {
 
     /// The cluster in the name of a Kustomization, or why that cannot be.
     pub(super) fn cluster_for(&self, kustomization: &Kustomization) -> Result<Cluster, String> {
-        let metadata = &kustomization.metadata;
-        let owner = Owner { namespace: metadata.namespace.clone(), name: metadata.name.clone() };
+        let owner = kustomization.reference();
         let account = self.account_of(kustomization);
         if account.is_none() && self.lockdown {
             return Err("spec.serviceAccountName must be set: the agent runs with --lockdown".into());

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use lockgate_base::keys;
-use lockgate_base::model::Key;
-use lockgate_core::api::{Kind, Metadata};
+use lockgate_base::model::Ref;
+use lockgate_core::api::{self, Metadata};
 
 /// The object that is written about.
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
-    pub(super) key: Key,
+    pub(super) key: Ref,
     pub(super) uid: String,
     pub(super) group: &'static str,
     pub(super) version: &'static str,
@@ -20,16 +20,17 @@ pub(super) struct Subject {
 }
 
 impl Subject {
-    pub(super) fn of<K: Kind>(key: &Key, metadata: &Metadata) -> Self {
+    pub(super) fn of(key: &Ref, metadata: &Metadata) -> Self {
+        let info = api::info(key.kind);
         let notes = metadata.annotations.iter().filter(|(name, _)| name.starts_with(keys::EVENT_METADATA));
         Self {
             key: key.clone(),
             uid: metadata.uid.clone(),
             notes: notes.map(|(name, value)| (name.clone(), value.clone())).collect(),
-            group: K::GROUP,
-            version: K::VERSIONS[0],
-            kind: K::KIND,
-            plural: K::PLURAL,
+            group: key.kind.group,
+            version: info.map_or("", |info| info.versions[0]),
+            kind: key.kind.kind,
+            plural: info.map_or("", |info| info.plural),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::agent::subject::Subject;
 use crate::cluster::preflight;
-use lockgate_base::model::Key;
+use lockgate_base::model::Ref;
 use lockgate_core::api::{Kustomization, Metadata};
 
 /// A client of a server that never answers about its version, and a count of who waits for that.
@@ -62,7 +62,7 @@ async fn nothing_that_applies_holds_up_the_lease_or_a_status() {
 
     let metrics = Arc::new(Metrics::new());
     let reporter = Reporter::new(&client, Arc::new(|| Ok(())), metrics, clock);
-    let subject = Subject::of::<Kustomization>(&Key::new("n", "x"), &Metadata::default());
+    let subject = Subject::of(&Ref::new(Kustomization::INFO.id, "n", "x"), &Metadata::default());
     let status = tokio::time::timeout(limit, reporter.status(&subject, &json!({}), &json!({"a": 1}))).await;
     assert_eq!(status.expect("a status is not held up").unwrap(), 2);
     assert_eq!(waiting.load(Ordering::Relaxed), seen, "the others still wait");

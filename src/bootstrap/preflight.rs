@@ -11,7 +11,7 @@ use crate::cluster::objects::Objects;
 use crate::cluster::preflight::{self as ask, Right};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
-use lockgate_core::api::{GitRepository, Kind as _, Kustomization};
+use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// What was found on the cluster.
@@ -208,8 +208,8 @@ pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
         ("rbac.authorization.k8s.io", "rolebindings"),
         ("networking.k8s.io", "networkpolicies"),
         ("apps", "deployments"),
-        (GitRepository::GROUP, GitRepository::PLURAL),
-        (Kustomization::GROUP, Kustomization::PLURAL),
+        (GitRepository::ID.group, GitRepository::INFO.plural),
+        (Kustomization::ID.group, Kustomization::INFO.plural),
     ];
     let right = |verb: &str, group: &str, resource: &str, namespace: &str| Right {
         verb: verb.into(),
@@ -224,7 +224,7 @@ pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     }
     rights.push(right("list", "", "pods", namespace));
     rights.push(right("list", "apps", "deployments", ""));
-    rights.push(right("list", Kustomization::GROUP, Kustomization::PLURAL, ""));
+    rights.push(right("list", Kustomization::ID.group, Kustomization::INFO.plural, ""));
     if lockdown {
         // The binding that an installation without it left behind.
         rights.push(right("delete", "rbac.authorization.k8s.io", "clusterrolebindings", ""));
@@ -242,15 +242,13 @@ pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
 fn folder(files: &[(String, String)], namespace: &str) -> Folder {
     let documents = files.iter().filter_map(|(_, text)| yaml::documents(text, Dialect::V3).ok()).flatten();
     let objects: Vec<Object> = documents.filter_map(|document| Object::parse(document.value).ok()).collect();
-    let of = |group: &'static str, kind: &'static str| {
-        objects.iter().filter(move |object| (object.group(), object.kind()) == (group, kind))
-    };
-    let held: Vec<&str> = of(GitRepository::GROUP, GitRepository::KIND).map(Object::name).collect();
+    let of = |info: &'static KindInfo| objects.iter().filter(move |object| info.is_of(object));
+    let held: Vec<&str> = of(GitRepository::INFO).map(Object::name).collect();
     let mut found = Folder::default();
-    for object in of(Kustomization::GROUP, Kustomization::KIND) {
+    for object in of(Kustomization::INFO) {
         found.kustomizations += 1;
         let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
-        let is_git = text("kind") == Some(GitRepository::KIND);
+        let is_git = text("kind") == Some(GitRepository::ID.kind);
         let is_here = text("namespace").or(object.namespace()).is_none_or(|its| its == namespace);
         if let (true, true, Some(name)) = (is_git, is_here, text("name"))
             && !held.contains(&name)

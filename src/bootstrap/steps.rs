@@ -18,6 +18,7 @@ use crate::cluster;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{self, Object};
+use lockgate_core::api;
 use lockgate_git::KnownHosts;
 
 /// The namespace whose uid tells clusters apart.
@@ -381,7 +382,7 @@ async fn put_agent(
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let crds = manifests::crds().map_err(at("agent"))?;
+    let crds = wanted_crds(objects).await?;
     let rest = manifests::agent(installation).map_err(at("agent"))?;
     let count = crds.len() + rest.len();
     let patience = Patience::new("agent", timeout);
@@ -402,6 +403,21 @@ async fn put_agent(
     }
     progress.done("agent", began, format!("{count} objects · pod ready"), Some(change));
     Ok(())
+}
+
+/// The definitions to put in place: those of the kinds that lockgate acts on, and of the others those that nobody else has
+/// put there. Whoever did may need another one.
+async fn wanted_crds(objects: &Objects) -> Result<Vec<Object>, Failure> {
+    let mut wanted = Vec::new();
+    for crd in manifests::crds().map_err(at("agent"))? {
+        let is_acted_on = api::defined_by(&crd).is_some_and(|info| info.is_acted_on);
+        let live = if is_acted_on { Ok(None) } else { objects.get(&crd).await };
+        let live = live.map_err(|failure| at("agent")(Problem::cluster(crd.id().subject(), failure)))?;
+        if live.is_none_or(|live| put::is_ours(&live)) {
+            wanted.push(crd);
+        }
+    }
+    Ok(wanted)
 }
 
 async fn put_sync(

@@ -12,7 +12,7 @@ use super::put::{self, Change};
 use super::ssh::SshError;
 use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::api::{Kind as _, Kustomization};
+use lockgate_core::api::Kustomization;
 use lockgate_core::health::{TroubleSubject, pod_troubles};
 use lockgate_core::overview::{Key, Overview, Row, State};
 use lockgate_core::pipeline::ports::ApiFailure;
@@ -287,8 +287,8 @@ pub async fn synced(
     let mut tree = Tree { root: (id.namespace, id.name), ..Tree::default() };
     let mut wait = Wait::new(patience, progress);
     loop {
-        let group = Kustomization::GROUP;
-        let all = objects.list(&format!("{group}/v1"), Kustomization::KIND, None, "").await;
+        let info = Kustomization::INFO;
+        let all = objects.list(&info.api_version(), info.id.kind, None, "").await;
         let Poll::Ready(all) = wait.answer("Kustomizations", all).await.map_err(at("sync"))? else {
             continue;
         };
@@ -351,11 +351,12 @@ fn reachable(root: &Object, all: Vec<Object>) -> Vec<Object> {
     while let Some(key) = pending.pop() {
         let Some(object) = by_key.remove(&key) else { continue };
         let entries = object.pointer("/status/inventory/entries").and_then(Value::as_array);
+        let ours = Kustomization::ID;
         for entry in entries.into_iter().flatten() {
             let parsed = entry["id"].as_str().and_then(|text| text.parse::<ObjectId>().ok());
             pending.extend(
                 parsed
-                    .filter(|id| id.group == Kustomization::GROUP && id.kind == Kustomization::KIND)
+                    .filter(|id| (id.group.as_str(), id.kind.as_str()) == (ours.group, ours.kind))
                     .map(|id| (id.namespace, id.name)),
             );
         }

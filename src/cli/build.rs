@@ -13,7 +13,7 @@ use super::output::{self, Error};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_base::tree::Tree;
-use lockgate_core::api::{Kind as _, Kustomization};
+use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
 use lockgate_git::directory;
 use lockgate_git::ignore;
@@ -178,7 +178,7 @@ fn kustomization_object(tree: &Tree, root: &Path, folder: &str, wanted: &str) ->
         return offline::find(tree, folder, wanted).map_err(|error| Error::failed(error.to_string()));
     }
     let mut objects = input(file)?.0;
-    objects.retain(|object| object.group() == Kustomization::GROUP && object.kind() == Kustomization::KIND);
+    objects.retain(|object| Kustomization::INFO.is_of(object));
     if objects.len() == 1 {
         // A file elsewhere is near to nothing in the tree.
         let file = relative(root, file).unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::bootstrap::manifests;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Timestamp, yaml};
-use lockgate_core::api::{GitRepository, Kind, Kustomization};
+use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
 use lockgate_core::overview::{End, Key, Overview, Row, Source, State};
 use lockgate_core::pipeline::ports::ApiFailure;
 
@@ -66,8 +66,8 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
     let (sources, kustomizations, idle) = futures::try_join!(
-        all::<GitRepository>(&objects, namespace),
-        all::<Kustomization>(&objects, namespace),
+        all(GitRepository::INFO, &objects, namespace),
+        all(Kustomization::INFO, &objects, namespace),
         async { Ok(idle_agent(&objects).await) }
     )?;
     let is_installed = sources.is_some() || kustomizations.is_some();
@@ -183,13 +183,17 @@ const fn glyph(state: &State) -> (&'static str, u8) {
 
 /// All objects of a kind, since what blocks one may be in another namespace; those of one namespace where the user may not
 /// look at all. `None` where the cluster does not have the kind.
-async fn all<K: Kind>(objects: &Objects, namespace: Option<&str>) -> Result<Option<Vec<Object>>, Error> {
-    let version = format!("{}/{}", K::GROUP, K::VERSIONS[0]);
-    let mut listed = objects.list_served(&version, K::KIND, None, "").await;
+async fn all(
+    info: &KindInfo,
+    objects: &Objects,
+    namespace: Option<&str>,
+) -> Result<Option<Vec<Object>>, Error> {
+    let (version, kind) = (info.api_version(), info.id.kind);
+    let mut listed = objects.list_served(&version, kind, None, "").await;
     if let (Err(ApiFailure::Forbidden(_)), Some(_)) = (&listed, namespace) {
-        listed = objects.list_served(&version, K::KIND, namespace, "").await;
+        listed = objects.list_served(&version, kind, namespace, "").await;
     }
-    listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", K::PLURAL)))
+    listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", info.plural)))
 }
 
 fn table(overview: &Overview, view: &View, wide: bool) -> String {

@@ -12,7 +12,8 @@ use super::impersonate::InvalidAccount;
 use super::index::{Change, Watching};
 use super::watch::Watches;
 use lockgate_base::model::Gvk;
-use lockgate_core::pipeline::ports::{ApiFailure, Owner};
+use lockgate_base::model::Ref;
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Asked before each write; the error says why nothing may be written.
 pub type Fence = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
@@ -22,7 +23,7 @@ pub type Fence = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 pub struct Cluster {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
-    pub(super) owner: Option<Owner>,
+    pub(super) owner: Option<Ref>,
     pub(super) fence: Fence,
 }
 
@@ -60,7 +61,7 @@ impl Cluster {
     }
 
     /// The same cluster on behalf of a Kustomization: in the name of a ServiceAccount of its namespace, where it names one.
-    pub fn acting_for(&self, owner: Owner, account: Option<&str>) -> Result<Self, InvalidAccount> {
+    pub fn acting_for(&self, owner: Ref, account: Option<&str>) -> Result<Self, InvalidAccount> {
         let client = match account {
             Some(account) => self.shared.client.impersonating(&owner.namespace, account)?,
             None => self.shared.client.clone(),

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::index::Sighting;
 use lockgate_base::keys;
-use lockgate_base::model::Object;
+use lockgate_base::model::{Object, Ref};
+use lockgate_core::api::Kustomization;
 use lockgate_core::health::{self, Health};
-use lockgate_core::pipeline::ports::Owner;
 use lockgate_core::plan;
 
 /// Built-in groups of which no kind says in its status how it fares.
@@ -42,11 +42,8 @@ pub(super) fn is_stateless(group: &str, kind: &str) -> bool {
 }
 
 /// The owner that the labels name.
-pub(super) fn owner(object: &Object) -> Option<Owner> {
-    Some(Owner {
-        namespace: object.label(keys::OWNER_NAMESPACE)?.into(),
-        name: object.label(keys::OWNER_NAME)?.into(),
-    })
+pub(super) fn owner(object: &Object) -> Option<Ref> {
+    Some(Kustomization::named(object.label(keys::OWNER_NAMESPACE)?, object.label(keys::OWNER_NAME)?))
 }
 
 /// What is kept of an object, be it whole or its metadata.

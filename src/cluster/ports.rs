@@ -9,9 +9,9 @@ use super::client::JSON;
 use super::failure::refusal;
 use super::gather;
 use super::handle::Cluster;
-use lockgate_base::model::{Gvk, Key, Object, ObjectId};
+use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 use lockgate_core::pipeline::ports::{
-    ApiFailure, Applied, Data, DataKind, Deleted, Owner, Reads, Reference, Scope, Settle, Settled, Writes,
+    ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Writes,
 };
 use lockgate_core::plan::{Observation, Phase, Refusal};
 
@@ -67,11 +67,10 @@ impl Writes for Cluster {
         }
     }
 
-    fn release(&self, owner: &Key, ids: &[ObjectId]) {
-        let owner = Owner { namespace: owner.namespace.clone(), name: owner.name.clone() };
+    fn release(&self, owner: &Ref, ids: &[ObjectId]) {
         let mut index = self.shared.watches.index();
         for id in ids {
-            index.release(id, Some(&owner));
+            index.release(id, Some(owner));
         }
     }
 }

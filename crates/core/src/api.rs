@@ -1,43 +1,29 @@
-//! The Flux kinds that lockgate serves: their fields, as every served version writes them. One file a kind.
+//! The kinds of Flux: their fields, as every served version writes them. One file a kind, and one table of them all.
 //!
 //! All versions of a kind share one schema, the union of their fields, so an object is read the same whichever version it
 //! was written in, and nothing is lost by storing it. Fields and defaults: Flux 2.9 `api/` types and the removed versions
 //! before it.
 
-pub mod crd;
-mod git_repository;
-mod kustomization;
+mod kind;
 mod reference;
+mod kinds;
+pub mod crd;
 
-pub use git_repository::{Artifact, GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus};
-pub use kustomization::{
+pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role, Status};
+pub use kinds::git_repository::{
+    Artifact, GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus,
+};
+pub use kinds::kustomization::{
     CommonMetadata, Decryption, DeletionPolicy, DependsOn, HealthCheck, HealthCheckExpr, HistoryEntry, Image,
     InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec, KustomizationStatus,
     Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
 };
+pub use kinds::{KINDS, acted_on, defined_by, info, info_of, is_rival, named};
 pub use reference::{LocalReference, SourceReference};
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use lockgate_base::model::{Object, Timestamp};
-
-/// A served kind.
-pub trait Kind: DeserializeOwned {
-    /// API group.
-    const GROUP: &'static str;
-    /// Kind.
-    const KIND: &'static str;
-    /// Plural, lower-case, as in the URL.
-    const PLURAL: &'static str;
-    /// Served versions, the stored one first.
-    const VERSIONS: &'static [&'static str];
-
-    /// The name of the CustomResourceDefinition.
-    fn definition() -> String {
-        format!("{}.{}", Self::PLURAL, Self::GROUP)
-    }
-}
 
 /// The part of `metadata` that decisions need.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -80,7 +66,7 @@ pub struct Malformed {
 }
 
 /// Reads one object as a kind. It is decoded by itself, so that a malformed one holds up no other (CVE-2022-39272).
-pub fn decode<K: Kind>(object: &Object) -> Result<K, Malformed> {
+pub fn decode<K: Kind>(object: &Object) -> Result<Resource<K>, Malformed> {
     serde_path_to_error::deserialize(object.value()).map_err(|error| {
         let path = error.path().to_string();
         let problem = error.into_inner();

@@ -4,10 +4,10 @@
 //! stalled. Then the rule of its kind ([`kinds`], one file each), then its Ready condition. What says nothing is well,
 //! since most kinds have no status.
 
-mod generic;
-mod kinds;
 mod status;
 mod trouble;
+mod generic;
+mod kinds;
 
 use std::fmt;
 

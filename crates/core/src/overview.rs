@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::api::{self, GitRepository, Kind as _, Kustomization};
+use crate::api::{self, GitRepository, Kustomization};
 use lockgate_base::model::{Condition, ConditionStatus, Conditions, Object, Timestamp};
 
 #[cfg(test)]
@@ -277,7 +277,7 @@ fn row(object: &Object) -> Row {
     row.is_ready = is_ready(&kustomization, ready);
     row.lacks_source = ready.is_some_and(lacks_source);
     let from = &spec.source_ref;
-    row.source = (from.kind == GitRepository::KIND)
+    row.source = (from.kind == GitRepository::ID.kind)
         .then(|| (from.namespace.clone().unwrap_or_else(|| row.namespace.clone()), from.name.clone()));
     let applied = status.last_applied_revision.as_ref();
     let attempted = status.last_attempted_revision.as_ref();

@@ -27,7 +27,6 @@ pub use answer::{Answer, AnswerCause};
 pub use cause::Cause;
 pub use denied::Denied;
 pub use drift::{Change, Drift, drift};
-pub use flux::CONTROLLERS;
 pub use inventory::Inventory;
 pub use managed_fields::{is_overridden, take_over};
 pub use policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
@@ -37,7 +36,7 @@ pub use refusal::{Phase, Refusal};
 pub use stages::{sort_ids, stages};
 
 use lockgate_base::keys;
-use lockgate_base::model::{Key, Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// What is known about one object of a build: what is there, and what a server-side apply would make of it.
 #[derive(Debug, Clone)]
@@ -84,7 +83,7 @@ pub struct Options {
     /// their values nor what the server quotes of them is told.
     pub sensitive: HashSet<ObjectId>,
     /// Whose build it is; an object that is labelled as another's is told of.
-    pub owner: Option<Key>,
+    pub owner: Option<Ref>,
 }
 
 /// What to do with an object.
@@ -167,7 +166,7 @@ pub struct Entry {
     /// What to do with it.
     pub step: Step,
     /// Another Kustomization that says it owns the object. Two builds that hold one object overwrite each other.
-    pub also_owned_by: Option<Key>,
+    pub also_owned_by: Option<Ref>,
 }
 
 /// Objects that are applied together, in this order. When one of them is refused, none is written.

@@ -3,21 +3,21 @@
 //! The functions are pure and total. An outcome that is added does not compile until it is judged here. Texts are Flux's
 //! wherever Flux has one, since people and tools look for them; causes and cures follow after them.
 
-mod judge;
-mod kustomization;
 mod outcome;
 mod redact;
+mod texts;
+mod judge;
+mod kustomization;
 mod source;
 #[cfg(test)]
 mod tests;
-mod texts;
 
 use std::collections::BTreeSet;
 use std::time::Duration as StdDuration;
 
 use crate::api::KustomizationStatus;
 use crate::queue::Next;
-use lockgate_base::model::{Condition, ConditionStatus, Conditions, Duration, Key, Timestamp};
+use lockgate_base::model::{Condition, ConditionStatus, Conditions, Duration, Ref, Timestamp};
 
 pub use kustomization::{progressing, verdict, waiting};
 pub use outcome::{
@@ -65,7 +65,7 @@ impl Schedule {
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
     /// The Kustomization.
-    pub key: &'a Key,
+    pub key: &'a Ref,
     /// `metadata.generation` of what was reconciled.
     pub generation: i64,
     /// When it runs again.

@@ -2,10 +2,10 @@
 
 use super::*;
 
-fn key(name: &str) -> Key {
+fn key(name: &str) -> Ref {
     match name.split_once('/') {
-        Some((namespace, name)) => Key::new(namespace, name),
-        None => Key::new("flux-system", name),
+        Some((namespace, name)) => Kustomization::named(namespace, name),
+        None => Kustomization::named("flux-system", name),
     }
 }
 
@@ -17,7 +17,7 @@ fn graph(text: &str) -> Graph {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(node).collect()
 }
 
-fn names<'a>(keys: impl IntoIterator<Item = &'a Key>) -> String {
+fn names<'a>(keys: impl IntoIterator<Item = &'a Ref>) -> String {
     keys.into_iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(" ")
 }
 
@@ -86,7 +86,7 @@ fn the_root_cause_is_at_the_end_of_the_chain() {
         ("crds", &["crds"], ""),
     ];
     for (of, failing, chain) in cases {
-        let ready = |key: &Key| !failing.contains(&key.name.as_str());
+        let ready = |key: &Ref| !failing.contains(&key.name.as_str());
         assert_eq!(names(platform.root_cause(&key(of), ready)), chain, "{of} {failing:?}");
     }
 }

@@ -15,7 +15,7 @@ use crate::plan::{
     stages,
 };
 use crate::verdict::{Change, Deed, Outcome, Redactor, Refused};
-use lockgate_base::model::{Key, Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
 const ESTABLISH: Duration = Duration::from_mins(1);
@@ -235,7 +235,8 @@ fn note(entry: &Entry, applied: Option<Applied>, progress: &mut Progress, defini
     progress.inventory.insert(reference.id.clone(), reference.version.clone());
     if let Some(owner) = &entry.also_owned_by {
         progress.warnings.push(format!(
-            "{subject} is also owned by {owner}: the two overwrite each other; remove it from one of them"
+            "{subject} is also owned by {}: the two overwrite each other; remove it from one of them",
+            owner.path()
         ));
     }
     if let Some(change) = change(entry) {
@@ -293,6 +294,6 @@ pub(super) fn refused(refusals: &[Refusal], is_reached: bool, managed: &Inventor
 }
 
 /// The key of a Kustomization as `plan` knows owners.
-pub(super) fn owner(kustomization: &crate::api::Kustomization) -> Key {
-    Key::new(&kustomization.metadata.namespace, &kustomization.metadata.name)
+pub(super) fn owner(kustomization: &crate::api::Kustomization) -> Ref {
+    kustomization.reference()
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::health::Health;
 pub use crate::plan::Denied;
 use crate::plan::{Observation, Refusal};
-use lockgate_base::model::{Gvk, Key, Object, ObjectId, Secret};
+use lockgate_base::model::{Gvk, Object, ObjectId, Ref, Secret};
 
 /// An object on a cluster, and the version in which to speak of it. Where the cluster no longer serves that version,
 /// the one that it prefers is used, since the object is the same.
@@ -45,21 +45,6 @@ impl Reference {
     /// Group, version and kind.
     pub fn gvk(&self) -> Gvk {
         Gvk { group: self.id.group.clone(), version: self.version.clone(), kind: self.id.kind.clone() }
-    }
-}
-
-/// Whose an object is: the Kustomization that its owner labels name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Owner {
-    /// Namespace of the Kustomization.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 
@@ -266,7 +251,7 @@ pub trait Writes: Reads {
     fn hold(&self, live: &Object);
 
     /// Ends the watch for drift of objects that `owner` lets go. Those that another has applied since stay watched for it.
-    fn release(&self, owner: &Key, ids: &[ObjectId]);
+    fn release(&self, owner: &Ref, ids: &[ObjectId]);
 }
 
 /// What can be waited for. Waits watch, they do not poll; dropping the future ends the wait.

@@ -2,7 +2,7 @@
 
 use super::ports::{ApiFailure, Deleted, Reference, Writes};
 use crate::plan::{Inventory, PruneDecision, prune_decision};
-use lockgate_base::model::{Key, Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// How often an object is looked at again that changed between the look and the deletion. Then its uid must do, since the
 /// status of some moves all the time.
@@ -35,7 +35,7 @@ pub(super) fn references(inventory: &Inventory, ids: Vec<ObjectId>) -> Vec<Refer
 /// before its kind was known to have none.
 pub(super) async fn delete(
     cluster: &impl Writes,
-    owner: &Key,
+    owner: &Ref,
     stale: Vec<Reference>,
     built: &Inventory,
 ) -> Pruned {
@@ -68,7 +68,7 @@ pub(super) async fn delete(
 /// anew.
 async fn delete_one(
     cluster: &impl Writes,
-    owner: &Key,
+    owner: &Ref,
     reference: &Reference,
     mut found: Option<Object>,
     built: &Inventory,

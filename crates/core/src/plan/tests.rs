@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::api::Kustomization;
 
 fn object(mut value: Value) -> Object {
     value["apiVersion"] = value.get("apiVersion").cloned().unwrap_or_else(|| "v1".into());
@@ -161,10 +162,11 @@ fn another_owner_is_told_of() {
     let labels = json!({keys::OWNER_NAME: "other", keys::OWNER_NAMESPACE: "flux-system"});
     let there = live(json!({"metadata": {"labels": labels}}));
     let owned_by = |name: &str| {
-        let options = Options { owner: Some(Key::new("flux-system", name)), ..Options::default() };
+        let options =
+            Options { owner: Some(Kustomization::named("flux-system", name)), ..Options::default() };
         decide(&object(json!({})), Some(there.clone()), Ok(there.clone()), &options).also_owned_by
     };
-    assert_eq!(owned_by("app"), Some(Key::new("flux-system", "other")));
+    assert_eq!(owned_by("app"), Some(Kustomization::named("flux-system", "other")));
     assert_eq!(owned_by("other"), None);
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::api::InventoryEntry;
-use lockgate_base::model::{Digest, Key, ObjectId};
+use lockgate_base::model::{Digest, ObjectId, Ref};
 
 /// How many fields of one object are named.
 const FIELDS_NAMED: usize = 5;
@@ -63,7 +63,7 @@ pub enum Outcome {
     /// The dependencies go round in a circle.
     Cyclic {
         /// From this Kustomization back to it, each name once.
-        cycle: Vec<Key>,
+        cycle: Vec<Ref>,
     },
     /// The source does not exist, or not yet.
     SourceMissing {
@@ -303,7 +303,7 @@ pub struct Refused {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocker {
     /// The direct dependency.
-    pub dependency: Key,
+    pub dependency: Ref,
     /// What is wrong with it.
     pub reason: BlockReason,
 }
@@ -316,7 +316,7 @@ pub enum BlockReason {
     /// It is not ready.
     NotReady {
         /// From the direct dependency to the one at the root of it; empty where they are the same.
-        chain: Vec<Key>,
+        chain: Vec<Ref>,
         /// What the one at the root says.
         message: Option<String>,
     },

@@ -7,7 +7,7 @@ use super::judge::fetch_reason;
 use super::{Event, FetchCause, FetchOutcome, READY, RECONCILING, Redactor, STALLED, Writer};
 use crate::api::{Artifact, GitRepositoryStatus};
 use crate::queue::Next;
-use lockgate_base::model::{ConditionStatus, Key, Timestamp};
+use lockgate_base::model::{ConditionStatus, Ref, Timestamp};
 
 const STORED: &str = "ArtifactInStorage";
 const FETCH_FAILED: &str = "FetchFailed";
@@ -17,7 +17,7 @@ const STORAGE_FAILED: &str = "StorageOperationFailed";
 #[derive(Debug, Clone)]
 pub struct SourceContext<'a> {
     /// The GitRepository.
-    pub key: &'a Key,
+    pub key: &'a Ref,
     /// `metadata.generation` of what was fetched.
     pub generation: i64,
     /// `spec.interval`.

@@ -5,7 +5,7 @@ use std::time::Duration as Std;
 mod failures;
 
 use super::*;
-use crate::api::{GitRepositoryStatus, InventoryEntry};
+use crate::api::{GitRepositoryStatus, InventoryEntry, Kustomization};
 use lockgate_base::model::{ConditionStatus, Digest};
 
 const REVISION: &str = "main@sha1:09507f1a";
@@ -18,15 +18,15 @@ fn entry(id: &str) -> InventoryEntry {
     InventoryEntry { id: id.into(), v: "v1".into() }
 }
 
-fn key(name: &str) -> Key {
-    Key::new("flux-system", name)
+fn key(name: &str) -> Ref {
+    Kustomization::named("flux-system", name)
 }
 
 fn schedule() -> Schedule {
     Schedule::new(Duration::from_secs(600), Some(Duration::from_secs(60)), None)
 }
 
-fn context<'a>(key: &'a Key, previous: &'a KustomizationStatus) -> Context<'a> {
+fn context<'a>(key: &'a Ref, previous: &'a KustomizationStatus) -> Context<'a> {
     Context {
         key,
         generation: 3,
@@ -338,7 +338,7 @@ fn times_default_as_in_flux() {
     assert_eq!(new(600, None, Some(10)), (600, 600, 30));
 }
 
-fn source_context<'a>(key: &'a Key, previous: &'a GitRepositoryStatus) -> SourceContext<'a> {
+fn source_context<'a>(key: &'a Ref, previous: &'a GitRepositoryStatus) -> SourceContext<'a> {
     SourceContext {
         key,
         generation: 2,

@@ -4,7 +4,7 @@ use std::time::Duration as StdDuration;
 
 use super::{BlockReason, Blocker, Ill, WaitEnd, listed};
 use crate::overview::PATH_MISSING;
-use lockgate_base::model::{Duration, Key};
+use lockgate_base::model::{Duration, Ref};
 
 /// What stands before the time that a wait took.
 const HEALTH_FAILED: &str = "health check failed after ";
@@ -29,7 +29,7 @@ pub(super) fn path_missing(path: &str) -> String {
 }
 
 pub(super) fn blocked(blocker: &Blocker) -> String {
-    let dependency = &blocker.dependency;
+    let dependency = blocker.dependency.path();
     match &blocker.reason {
         BlockReason::Missing => {
             format!("dependency '{dependency}' not found: create it, or correct spec.dependsOn")
@@ -50,18 +50,19 @@ pub(super) fn blocked(blocker: &Blocker) -> String {
 }
 
 /// What is the matter with a dependency that is paused, whatever it said last.
-pub fn paused(dependency: &Key) -> String {
-    let Key { namespace, name } = dependency;
+pub fn paused(dependency: &Ref) -> String {
+    let Ref { kind: _, namespace, name } = dependency;
     format!(
-        "Kustomization '{dependency}' is suspended; set its spec.suspend to false \
-         (flux resume kustomization {name} -n {namespace})"
+        "Kustomization '{}' is suspended; set its spec.suspend to false \
+         (flux resume kustomization {name} -n {namespace})",
+        dependency.path()
     )
 }
 
-pub(super) fn cyclic(cycle: &[Key]) -> String {
+pub(super) fn cyclic(cycle: &[Ref]) -> String {
     let first = cycle.first().map(|key| key.namespace.as_str()).unwrap_or_default();
     let one_namespace = cycle.iter().all(|key| key.namespace == first);
-    let print = |key: &Key| if one_namespace { key.name.clone() } else { key.to_string() };
+    let print = |key: &Ref| if one_namespace { key.name.clone() } else { key.path() };
     let names: Vec<String> = cycle.iter().chain(cycle.first()).map(print).collect();
     format!("dependency cycle: {}; remove one of these from spec.dependsOn", names.join(" -> "))
 }

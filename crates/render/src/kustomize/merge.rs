@@ -1,7 +1,7 @@
 //! Strategic merge patches as kustomize 5.8.1 applies them: kyaml's `merge2` with its schema, quirks included.
 
-mod list;
 mod nodes;
+mod list;
 
 use std::rc::Rc;
 

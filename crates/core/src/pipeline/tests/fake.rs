@@ -17,7 +17,7 @@ use crate::pipeline::{Journal, JournalError};
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
 use crate::verdict::Ill;
 use lockgate_base::keys;
-use lockgate_base::model::{Gvk, Key, Object, ObjectId};
+use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 
 /// The cluster.
 #[derive(Debug, Default)]
@@ -251,7 +251,7 @@ impl Writes for Fake {
 
     fn hold(&self, _live: &Object) {}
 
-    fn release(&self, _owner: &Key, _ids: &[ObjectId]) {}
+    fn release(&self, _owner: &Ref, _ids: &[ObjectId]) {}
 }
 
 impl Settle for Fake {
