@@ -8,15 +8,15 @@
 //! written before its public key is registered, so that a run which is killed in between finds the key again.
 
 pub mod key;
-pub mod github;
 pub mod hosts;
-pub mod objects;
 pub mod ssh;
+pub mod github;
 pub mod problem;
+pub mod put;
 pub mod manifests;
-pub mod preflight;
 pub mod progress;
-pub mod secret;
 pub mod wait;
+pub mod secret;
+pub mod preflight;
 pub mod steps;
 pub mod uninstall;

@@ -15,14 +15,17 @@ mod judge;
 mod follow;
 mod watch;
 mod handle;
+mod direct;
 mod reach;
 mod feed;
 mod settle;
 mod apply;
 mod observe;
+pub mod objects;
 mod ports;
 
-pub use client::{Client, ConnectError, READ_LIMIT, Target, WRITE_LIMIT};
+pub use client::{Client, ConnectError, Target};
+pub use direct::{Direct, Edit, KnownKind, Part};
 pub use failure::is_unserved_path;
 pub use follow::{Query, Seen};
 pub use handle::{Cluster, Fence};

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::objects::{Change, Objects};
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
+use super::put::{self, Change};
 use super::ssh::SshError;
+use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_core::api::Kustomization;
 use lockgate_core::health::{TroubleSubject, pod_troubles};
@@ -114,7 +115,7 @@ impl<'w, 'p> Wait<'w, 'p> {
 pub async fn through_discovery(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
     let began = Instant::now();
     loop {
-        match objects.put(object).await {
+        match put::put(objects, object).await {
             Err(ApiFailure::Answered { code: 404, .. } | ApiFailure::UnknownKind { .. })
                 if began.elapsed() < DISCOVERY => {}
             Err(failure) if failure.is_transient() && began.elapsed() < DISCOVERY => {}
