@@ -6,42 +6,44 @@
 //! ```
 
 mod clock;
-mod drive;
-mod events;
+mod error;
 mod fault;
-mod fetch;
-mod guard;
 mod lease;
 mod log;
 mod metrics;
-mod reconcile;
-mod report;
+mod notice;
 mod state;
-mod watch;
+mod guard;
+mod subject;
+mod events;
+mod report;
 mod world;
+mod shared;
+mod fetch;
+mod reconcile;
+mod watch;
+mod drive;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch as channel};
 
 use crate::cluster::{Client, Cluster};
 use crate::web::Server;
-use lockgate_base::model::Timestamp;
-use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::Clock;
 use lockgate_core::queue::{Event, Limits};
-use lockgate_core::verdict;
 use lockgate_git::Git;
 
+pub use error::AgentError;
+
 use clock::SystemClock;
-use events::{Outbox, Told};
-use lease::{Fence, Holder, Leadership};
+use events::Told;
+use lease::{Holder, Leadership};
 use metrics::Metrics;
-use report::{Reporter, Subject};
+use report::Reporter;
+use shared::Shared;
 use state::State;
-use watch::Notice;
 use world::World;
 
 /// How the agent runs.
@@ -67,85 +69,6 @@ pub struct Config {
     pub default_service_account: Option<String>,
     /// How many reconciles may build or write at a time.
     pub concurrency: usize,
-}
-
-/// Why the agent ended other than by being told to.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// The address is taken, or not ours.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Flux runs on the cluster, and two agents would work against each other.
-    #[error(
-        "Flux runs on this cluster ({0}); scale it to zero first, or start with --adopt to take over from it"
-    )]
-    FluxRuns(String),
-    /// Signals cannot be heard.
-    #[error("signals: {0}")]
-    Signals(std::io::Error),
-}
-
-/// What all parts of the agent share.
-struct Shared {
-    /// The cluster, as ourselves.
-    cluster: Cluster,
-    world: Arc<World>,
-    reporter: Reporter,
-    metrics: Arc<Metrics>,
-    fence: Fence,
-    state: Arc<State>,
-    notices: mpsc::UnboundedSender<Notice>,
-    events: Outbox<Told>,
-    git: Git,
-    clock: Arc<dyn Clock>,
-    lockdown: bool,
-    default_service_account: Option<String>,
-    watch_namespace: Option<String>,
-}
-
-impl Shared {
-    /// Tells the main loop what happened.
-    fn tell(&self, event: Event) {
-        // The loop ends with the process, and then nobody listens.
-        let _ = self.notices.send(Notice::Queue(Box::new(event)));
-    }
-
-    /// Hands events over to be written, without waiting for it: a reconcile is over when its status is written.
-    fn tell_of(&self, subject: &Subject, events: &[verdict::Event]) {
-        for event in events {
-            let told =
-                Told { subject: subject.clone(), event: event.clone(), at: timestamp(self.clock.wall()) };
-            if !self.events.put(told) {
-                tracing::warn!(
-                    kind = subject.kind,
-                    name = subject.key.name,
-                    namespace = subject.key.namespace,
-                    reason = event.reason,
-                    "an event is left out: too many wait to be written"
-                );
-            }
-        }
-    }
-
-    /// The ServiceAccount that a Kustomization names or is given; `None` where the agent acts as itself.
-    fn account_of<'a>(&'a self, kustomization: &'a Kustomization) -> Option<&'a str> {
-        kustomization.spec.service_account_name.as_deref().or(self.default_service_account.as_deref())
-    }
-
-    /// The cluster in the name of a Kustomization, or why that cannot be.
-    fn cluster_for(&self, kustomization: &Kustomization) -> Result<Cluster, String> {
-        let owner = kustomization.reference();
-        let account = self.account_of(kustomization);
-        if account.is_none() && self.lockdown {
-            return Err("spec.serviceAccountName must be set: the agent runs with --lockdown".into());
-        }
-        self.cluster.acting_for(owner, account).map_err(|error| format!("spec.serviceAccountName: {error}"))
-    }
 }
 
 /// Runs the agent until the process is told to end (SIGTERM or SIGINT).
@@ -219,8 +142,8 @@ async fn lead(
         move || shared.tell(Event::Recovered)
     };
     let limits = Limits { reconciles: config.concurrency, fetches: fetch::AT_ONCE };
-    let write = async |told: Told| {
-        if let Err(error) = reporter.event(&told).await {
+    let write = async |Told { subject, event, at }: Told| {
+        if let Err(error) = reporter.event(&subject, &event, at).await {
             tracing::debug!(%error, "an event was not written");
         }
     };
@@ -249,14 +172,4 @@ fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
         std::future::pending::<()>().await;
     });
     Ok(receiver)
-}
-
-/// A moment as statuses write it.
-fn timestamp(moment: SystemTime) -> Timestamp {
-    Timestamp::from_unix(i64::try_from(since_1970(moment).as_secs()).unwrap_or(i64::MAX))
-}
-
-/// The time that passed from 1970 to a moment.
-fn since_1970(moment: SystemTime) -> Duration {
-    moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }

@@ -4,20 +4,20 @@
 //! watches, and act for one Kustomization, in the name of a ServiceAccount where it names one.
 
 mod apply;
-mod client;
-mod discovery;
 mod failure;
-mod feed;
-mod follow;
-mod gather;
+mod client;
 mod impersonate;
 mod index;
 mod judge;
-mod observe;
 mod path;
+mod discovery;
+mod follow;
+mod feed;
+mod gather;
 pub mod preflight;
-mod settle;
 mod watch;
+mod settle;
+mod observe;
 
 use std::collections::HashSet;
 use std::fmt;

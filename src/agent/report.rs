@@ -1,6 +1,5 @@
 //! The only place that writes to the agent's own kinds: status, events and finalizers. Each write asks the fence first.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +9,15 @@ use kube::{Api, Client};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::events::Told;
+use super::clock::since_1970;
 use super::lease::Fence;
 use super::metrics::Metrics;
-use super::since_1970;
+use super::subject::Subject;
 use crate::cluster::{is_unserved_path, version_number};
 use lockgate_base::keys;
-use lockgate_base::model::Ref;
-use lockgate_core::api::{self, Metadata};
+use lockgate_base::model::Timestamp;
 use lockgate_core::pipeline::clock::{Clock, within};
+use lockgate_core::verdict::Event;
 
 /// How long one write may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -71,35 +70,6 @@ pub(super) struct Reporter {
     fence: Fence,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-}
-
-/// The object that is written about.
-#[derive(Debug, Clone)]
-pub(super) struct Subject {
-    pub(super) key: Ref,
-    pub(super) uid: String,
-    pub(super) group: &'static str,
-    pub(super) version: &'static str,
-    pub(super) kind: &'static str,
-    pub(super) plural: &'static str,
-    /// Those of its annotations that its events carry as well.
-    notes: BTreeMap<String, String>,
-}
-
-impl Subject {
-    pub(super) fn of(key: &Ref, metadata: &Metadata) -> Self {
-        let info = api::info(key.kind);
-        let notes = metadata.annotations.iter().filter(|(name, _)| name.starts_with(keys::EVENT_METADATA));
-        Self {
-            key: key.clone(),
-            uid: metadata.uid.clone(),
-            notes: notes.map(|(name, value)| (name.clone(), value.clone())).collect(),
-            group: key.kind.group,
-            version: info.map_or("", |info| info.versions[0]),
-            kind: key.kind.kind,
-            plural: info.map_or("", |info| info.plural),
-        }
-    }
 }
 
 impl Reporter {
@@ -157,9 +127,13 @@ impl Reporter {
         }
     }
 
-    /// Writes an event about the object.
-    pub(super) async fn event(&self, told: &Told) -> Result<(), ReportError> {
-        let Told { subject, event, at } = told;
+    /// Writes an event about the object. It happened at the moment `at`, which may be some time ago.
+    pub(super) async fn event(
+        &self,
+        subject: &Subject,
+        event: &Event,
+        at: Timestamp,
+    ) -> Result<(), ReportError> {
         let unique = since_1970(self.clock.wall()).as_nanos();
         let kind = if event.warning { "Warning" } else { "Normal" };
         let mut annotations: Map<String, Value> =

@@ -4,9 +4,9 @@
 //! stalled. Then the rule of its kind ([`kinds`], one file each), then its Ready condition. What says nothing is well,
 //! since most kinds have no status.
 
+mod status;
 mod generic;
 mod kinds;
-mod status;
 
 use std::fmt;
 

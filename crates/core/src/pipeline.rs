@@ -11,15 +11,15 @@
 //! object is written, the union of what is managed and what will be is recorded in the [`Journal`], so that a process
 //! killed at any point leaves nothing behind that the next one does not know of.
 
-mod apply;
-mod build;
 pub mod clock;
-mod dress;
-pub mod offline;
 pub mod ports;
-mod preview;
+mod build;
+mod dress;
+mod apply;
+pub mod offline;
 mod prune;
 mod reconcile;
+mod preview;
 mod remove;
 #[cfg(test)]
 mod tests;

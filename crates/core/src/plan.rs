@@ -4,30 +4,33 @@
 //! what an apply would make of it ([`Observation`]), and from that alone each object gets its [`Step`]. What is no longer
 //! built is found by [`prune`]. Nothing here writes; the pipeline does what a plan says.
 
+mod cause;
 mod answer;
-mod drift;
-mod flux;
-mod inventory;
-mod managed_fields;
-mod policy;
-mod prepare;
-mod prune;
 mod redact;
 mod refusal;
+mod inventory;
+mod policy;
+mod drift;
+mod managed_fields;
+mod prepare;
+mod flux;
 mod stages;
+mod prune;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde_json::Value;
 
+pub use answer::{Answer, AnswerCause};
+pub use cause::Cause;
 pub use drift::{Change, Drift, drift};
 pub use inventory::Inventory;
 pub use managed_fields::{is_overridden, take_over};
 pub use policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
 pub use prepare::prepare;
 pub use prune::{PruneDecision, PruneRefused, PruneSkip, check_prune, prune, prune_decision};
-pub use refusal::{Answer, AnswerCause, Cause, Phase, Refusal};
+pub use refusal::{Phase, Refusal};
 pub use stages::{sort_ids, stages};
 
 use lockgate_base::keys;

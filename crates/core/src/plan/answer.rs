@@ -1,10 +1,34 @@
-//! What the API server's refusal of an object means.
+//! What the API server answers about an object that it refuses, and what that means.
 //!
 //! Its answers are texts with an HTTP status that is often a plain 500, so this is the one place that reads what they say
 //! of an object. The cases are those of a kube-apiserver 1.35.
 
-use super::refusal::{Answer, Cause};
+use super::cause::Cause;
 use lockgate_base::model::{Gvk, ObjectId};
+
+/// What the API server answered to a request about one object, other than success.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub code: u16,
+    /// `status.reason`, for example `Invalid`; empty where the server gave none.
+    pub reason: String,
+    /// `status.message`.
+    pub message: String,
+    /// `status.details.causes`.
+    pub causes: Vec<AnswerCause>,
+}
+
+/// One of `status.details.causes`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerCause {
+    /// For example `FieldValueInvalid`.
+    pub reason: String,
+    /// What is wrong.
+    pub message: String,
+    /// Which field.
+    pub field: String,
+}
 
 /// Reads an answer. The order matters: the texts of webhooks and admission plugins may quote anything, so they are
 /// looked for before what they may quote.

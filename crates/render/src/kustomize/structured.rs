@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::carried::{Carried, typed_as};
 use super::fieldpath::{self, Shape};
-use super::replacements::{Found, typed_as};
-use super::res::text_of;
+use super::id::text_of;
 use crate::error::Fault;
 use lockgate_base::model::yaml::{self, Edit, New};
 
@@ -13,7 +13,7 @@ use lockgate_base::model::yaml::{self, Edit, New};
 pub(super) fn put(
     object: &mut Value,
     path: &[String],
-    found: &Found,
+    found: &Carried,
     create: Option<Shape>,
 ) -> Option<Result<(), Fault>> {
     let (outer, inner) = split(object, path).ok()?;
@@ -33,7 +33,7 @@ pub(super) fn put(
 }
 
 /// The text with the value at what the path leads to.
-fn changed(text: &str, path: &[String], found: &Found, create: Option<Shape>) -> Result<String, Fault> {
+fn changed(text: &str, path: &[String], found: &Carried, create: Option<Shape>) -> Result<String, Fault> {
     let mut content = fieldpath::parse_text(text)?;
     let matches = fieldpath::find(&mut content, path, create, &[])?;
     if matches.is_empty() {
@@ -145,7 +145,7 @@ mod tests {
         for (text, expected) in cases {
             let mut object = json!({"data": {"f.yaml": text}});
             let path = fieldpath::split(r"data.f\.yaml.a.c");
-            let found = Found::loose("new", false);
+            let found = Carried::loose("new", false);
             put(&mut object, &path, &found, None).unwrap().unwrap();
             assert_eq!(object["data"]["f.yaml"], expected);
         }

@@ -5,7 +5,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Number, Value};
 
-use super::Dialect;
+use super::document::Dialect;
 use super::time::timestamp;
 
 /// The tags that have a meaning; every other one leaves a scalar a string.
@@ -344,4 +344,14 @@ pub(super) fn float_key(value: f64) -> String {
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
     format!("{single}")
+}
+
+/// Whether a scalar without quotes or tag is a date.
+pub fn is_date(text: &str) -> bool {
+    matches!(resolve(Dialect::V3, None, text.to_owned()), Ok(Scalar::Time(..)))
+}
+
+/// What a scalar without quotes or tag means.
+pub fn plain_value(text: &str, dialect: Dialect) -> Result<Value, String> {
+    resolve(dialect, None, text.to_owned())?.value(dialect)
 }

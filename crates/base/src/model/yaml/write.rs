@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::Dialect;
+use super::document::Dialect;
 use super::scalar::{float_text, is_text};
 
 /// The longest key, as it is written, that needs no `?` before it; parsers look 1024 characters ahead.
