@@ -8,20 +8,20 @@
 mod clock;
 mod error;
 mod fault;
-mod lease;
 mod log;
 mod metrics;
-mod notice;
 mod state;
 mod guard;
 mod subject;
 mod events;
+mod lease;
 mod report;
 mod world;
+mod notice;
 mod shared;
+mod watch;
 mod fetch;
 mod reconcile;
-mod watch;
 mod drive;
 
 use std::net::SocketAddr;

@@ -41,9 +41,9 @@ impl From<Failure> for ApiFailure {
             Failure::Answered(Answer { code: 502..=504, message, .. }) => {
                 Self::Unavailable { message, retry_after: None }
             }
-            Failure::Answered(answer) => match denied(&answer) {
-                Some(denied) => Self::Forbidden(denied),
-                None => Self::Answered { code: answer.code, reason: answer.reason, message: answer.message },
+            Failure::Answered(answer) => match Denied::read(&answer.message) {
+                Some(denied) if answer.code == 403 => Self::Forbidden(denied),
+                _ => Self::Answered { code: answer.code, reason: answer.reason, message: answer.message },
             },
         }
     }
@@ -139,7 +139,7 @@ pub(super) fn is_unserved(failure: &Failure) -> bool {
     matches!(failure, Failure::Answered(Answer { code: 404, message, .. }) if is_unserved_path(message))
 }
 
-/// The same of the message of a 404.
+/// Whether the message of a 404 says that the server does not know the path, as opposed to the object.
 pub fn is_unserved_path(message: &str) -> bool {
     ["404 page not found", "the server could not find the requested resource"].contains(&message.trim_end())
 }
@@ -159,24 +159,6 @@ pub(super) fn of_transport(error: &kube::Error) -> Failure {
         cause = error.source();
     }
     unavailable(if message.is_empty() { error.to_string() } else { message })
-}
-
-/// Reads the authorizer's text: `secrets "x" is forbidden: User "u" cannot get resource "secrets" in API group "" in the
-/// namespace "n"`. `None` when it is another kind of 403, such as an admission plugin's.
-fn denied(answer: &Answer) -> Option<Denied> {
-    let message = answer.message.as_str();
-    if answer.code != 403 {
-        return None;
-    }
-    let quoted = |rest: &str| rest.split_once('"').map(|(text, _)| text.to_owned());
-    let after = |mark: &str| message.split_once(mark).map(|(_, rest)| rest);
-    let account = quoted(after("User \"")?)?;
-    let (verb, rest) = after("\" cannot ")?.split_once(' ')?;
-    let resource = quoted(rest.strip_prefix("resource \"").or_else(|| rest.strip_prefix("path \""))?)?;
-    let group = after("in API group \"").and_then(quoted).unwrap_or_default();
-    let namespace = after("in the namespace \"").and_then(quoted).unwrap_or_default();
-    let resource = if group.is_empty() { resource } else { format!("{resource}.{group}") };
-    Some(Denied { account, verb: verb.into(), resource, namespace })
 }
 
 #[cfg(test)]

@@ -5,10 +5,13 @@
 //! since most kinds have no status.
 
 mod status;
+mod trouble;
 mod generic;
 mod kinds;
 
 use std::fmt;
+
+pub use trouble::{PodTrouble, TroubleSubject, pod_troubles};
 
 use status::Status;
 
@@ -76,6 +79,21 @@ pub fn health(object: &Object) -> Health {
     match kinds::rule(object.group(), object.kind()) {
         Some(rule) => rule(status),
         None => generic::ready_condition(status),
+    }
+}
+
+/// The health of an object of which more is asked than that: a Job or a Pod has to have done its work. What has no end is
+/// judged as [`health`] does.
+pub fn completion(object: &Object) -> Health {
+    let status = Status::of(object);
+    let is_done = match (object.group(), object.kind()) {
+        ("", "Pod") => status.text("/status/phase") == "Succeeded",
+        ("batch", "Job") => status.true_condition("Complete").is_some(),
+        _ => true,
+    };
+    match health(object) {
+        Health::Current if !is_done => status::in_progress("it has not done its work yet"),
+        health => health,
     }
 }
 
