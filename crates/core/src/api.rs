@@ -4,8 +4,8 @@
 //! was written in, and nothing is lost by storing it. Fields and defaults: Flux 2.9 `api/` types and the removed versions
 //! before it.
 
-mod kind;
 mod reference;
+mod kind;
 mod kinds;
 pub mod crd;
 
