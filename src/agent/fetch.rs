@@ -129,7 +129,7 @@ async fn begin(shared: &Shared, key: &Ref, seen: Seen<GitRepositorySpec>) -> See
     let Some(status) = verdict::fetching(&context) else { return seen };
     let subject = Subject::of(key, &repository.metadata);
     if let Ok(version) = shared.reporter.status(&subject, &repository.status, &status).await {
-        shared.world.wrote_source(key, version, |object| object.status = status);
+        shared.world.wrote_source(key, version, |object| object.status = status.into_inner());
     }
     shared.world.source(key).map_or(seen, |(seen, _)| seen)
 }
@@ -317,13 +317,13 @@ async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, foun
         kept @ (Verdict::Keep { .. } | Verdict::LetGo(_)) => return Reported::silent(kept.next()),
     };
     let subject = Subject::of(key, seen.metadata());
-    if said.status != previous {
+    if *said.status != previous {
         log(key, &said);
     }
     match shared.reporter.status(&subject, &previous, &said.status).await {
         Ok(version) => {
             let Said { status, notices, next } = said;
-            shared.world.wrote_source(key, version, |object| object.status = status);
+            shared.world.wrote_source(key, version, |object| object.status = status.into_inner());
             shared.tell_of(&subject, &notices);
             Reported { news: !notices.is_empty(), next }
         }

@@ -18,7 +18,8 @@ use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationSpec, Kusto
 use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
 use lockgate_core::queue::{Cause, Event, Next, RunId};
 use lockgate_core::verdict::{
-    self, Applied, Common, Context, Ill, NO_SECRETS, Notice, Outcome, Redactor, Said, Schedule, Verdict,
+    self, Applied, Common, Context, Ill, Judged, NO_SECRETS, Notice, Outcome, Redactor, Said, Schedule,
+    Verdict,
 };
 
 /// The schedule of an object whose own cannot be read.
@@ -298,10 +299,10 @@ async fn write(
     shared: &Shared,
     subject: &Subject,
     old: &KustomizationStatus,
-    status: KustomizationStatus,
+    status: Judged<KustomizationStatus>,
 ) -> Result<(), ReportError> {
     let version = shared.reporter.status(subject, old, &status).await?;
-    shared.world.wrote_kustomization(&subject.key, version, |object| object.status = status);
+    shared.world.wrote_kustomization(&subject.key, version, |object| object.status = status.into_inner());
     Ok(())
 }
 

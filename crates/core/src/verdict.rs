@@ -8,6 +8,7 @@
 
 mod reason;
 mod redact;
+mod judged;
 mod outcome;
 mod rivalry;
 mod texts;
@@ -28,6 +29,7 @@ pub use context::{Context, Schedule};
 pub use face::Face;
 pub use faces::git_repository::fetching;
 pub use faces::kustomization::applying;
+pub use judged::Judged;
 pub use notice::Notice;
 pub use outcome::{
     Applied, BlockReason, Blocker, Change, Common, Deed, Done, Ending, FetchCause, Fetched, Ill, Outcome,
