@@ -50,11 +50,12 @@ const WRITE_WORDS: [&str; 9] = [
 ];
 
 /// Where a cluster is written to, and why beside `cluster/apply`.
-const WRITERS: [(&str, &str); 4] = [
+const WRITERS: [(&str, &str); 5] = [
     ("src/cluster/apply.rs", "objects of a build, and their dry runs"),
     ("src/cluster/preflight.rs", "reviews of rights, which store nothing"),
     ("src/cluster/direct.rs", "the agent's own Lease, and status, events and finalizers of its own kinds"),
     ("src/cluster/objects.rs", "the agent itself and its deploy key, for bootstrap"),
+    ("src/bootstrap/github.rs", "deploy keys at GitHub, which is no cluster"),
 ];
 
 /// How a status is written.

@@ -51,6 +51,16 @@ pub enum Part {
     Status,
 }
 
+impl Part {
+    /// What stands behind the path of the object.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Object => "",
+            Self::Status => "/status",
+        }
+    }
+}
+
 /// How an object is to be changed.
 #[derive(Debug, Clone, Copy)]
 pub enum Edit<'e> {
@@ -137,11 +147,8 @@ impl Direct {
         edit: Edit<'_>,
     ) -> Result<String, ApiFailure> {
         let object = kind.object(namespace, name)?;
-        let subresource = match part {
-            Part::Object => "",
-            Part::Status => "/status",
-        };
-        let url = format!("{object}{subresource}?fieldManager={}&fieldValidation=Ignore", encode(manager));
+        let part = part.path();
+        let url = format!("{object}{part}?fieldManager={}&fieldValidation=Ignore", encode(manager));
         let (content_type, body) = match edit {
             Edit::Merge(difference) => (MERGE_PATCH, difference),
             Edit::Json(operations) => (JSON_PATCH, operations),
