@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use kube::api::{Patch, PatchParams};
-use lockgate::cluster::Change;
+use lockgate::tested::Change;
 use lockgate_base::model::Object;
 use lockgate_core::pipeline::ports::{
     ApiFailure, Applied, Deleted, Reads as _, Reference, Settle as _, Settled, Writes as _,
