@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -14,7 +15,7 @@ use super::world::{Aim, Seen, source_key};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
-use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError};
+use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
 use lockgate_core::queue::{Cause, Event, Next, RunId};
 use lockgate_core::verdict::{self, Context, Ill, NO_SECRETS, Outcome, Redactor, Schedule, Verdict};
 
@@ -115,8 +116,10 @@ async fn attempt(
     let cluster = shared.cluster_for(kustomization);
     if deleting {
         let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
-        let waits = || shared.tell(Event::Waits(order.run));
-        return ended(pipeline::remove(cluster, &shared.cluster, kustomization, account, waits).await);
+        return ended(
+            pipeline::remove(cluster, &shared.cluster, kustomization, account, &Removal { shared, order })
+                .await,
+        );
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
@@ -155,7 +158,7 @@ async fn attempt(
         clock: &*shared.clock,
         cancel: order.cancel.clone(),
     };
-    let log = Log { shared, order, kustomization, aim, started };
+    let log = Log { shared, order, kustomization, aim, started, written: AtomicBool::new(false) };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
 }
 
@@ -197,6 +200,20 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<lockgate_bas
     }
 }
 
+/// The slot of a removal, which waits at its end only.
+struct Removal<'a> {
+    shared: &'a Arc<Shared>,
+    order: &'a Order,
+}
+
+impl Slot for Removal<'_> {
+    fn waits(&self) {
+        self.shared.tell(Event::Waits(self.order.run));
+    }
+
+    async fn resumes(&self) {}
+}
+
 /// The journal of a reconcile: the status of its object, and the queue.
 struct Log<'a> {
     shared: &'a Arc<Shared>,
@@ -204,6 +221,7 @@ struct Log<'a> {
     kustomization: &'a Kustomization,
     aim: Aim,
     started: Instant,
+    written: AtomicBool,
 }
 
 impl Log<'_> {
@@ -219,6 +237,17 @@ impl Log<'_> {
             self.started,
         )
     }
+}
+
+impl Slot for Log<'_> {
+    fn waits(&self) {
+        // The queue gives no slot back yet, so a run that has to go on after a wait keeps the one that it has.
+        if self.written.load(Ordering::Relaxed) {
+            self.shared.tell(Event::Waits(self.order.run));
+        }
+    }
+
+    async fn resumes(&self) {}
 }
 
 impl Journal for Log<'_> {
@@ -237,9 +266,9 @@ impl Journal for Log<'_> {
         write(self.shared, &subject, old, status).await.map_err(journal_error)
     }
 
-    fn waits(&self) {
+    fn written(&self) {
+        self.written.store(true, Ordering::Relaxed);
         self.shared.world.waits(&self.order.key, &self.aim, self.shared.clock.now());
-        self.shared.tell(Event::Waits(self.order.run));
     }
 
     async fn pending(&self, objects: Vec<Ill>) {

@@ -60,37 +60,33 @@ impl Cluster {
         self.send_write(request).await.map(drop)
     }
 
-    pub(super) async fn recreate_one(
-        &self,
-        object: &Object,
-        uid: &str,
-        timeout: Duration,
-    ) -> Result<Applied, Refusal> {
-        let resource = self.resource_of(object, Phase::Apply).await?;
+    pub(super) async fn clear_one(&self, object: &Object, uid: &str) -> Result<(), Refusal> {
+        let deleted = self.delete_one(&Reference::to(object), uid, None).await;
+        deleted.map(drop).map_err(|failure| refusal(object, Phase::Apply, failure))
+    }
+
+    pub(super) async fn cleared_one(&self, object: &Object, timeout: Duration) -> Result<(), Refusal> {
         let told = |failure| refusal(object, Phase::Apply, failure);
         let reference = Reference::to(object);
-        self.delete_one(&reference, uid, None).await.map_err(told)?;
         let left = self.until_gone(std::slice::from_ref(&reference), timeout).await;
         let left = left.map_err(|failure| {
             let message =
                 format!("it was deleted to be made anew; whether it is gone is not known: {failure}");
             told(failure::unavailable(message))
         })?;
-        if !left.is_empty() {
-            let held = self.held_by(&resource, &reference).await;
-            let held =
-                held.map(|finalizers| format!(", held by finalizers {finalizers}")).unwrap_or_default();
-            let seconds = timeout.as_secs();
-            let message =
-                format!("it was deleted to be made anew, and is still there after {seconds}s{held}");
-            return Err(told(failure::answered(StatusCode::CONFLICT, "Conflict", message)));
+        if left.is_empty() {
+            return Ok(());
         }
-        self.write(object, &resource).await.map_err(told)
+        let held = self.held_by(&reference).await;
+        let held = held.map(|finalizers| format!(", held by finalizers {finalizers}")).unwrap_or_default();
+        let seconds = timeout.as_secs();
+        let message = format!("it was deleted to be made anew, and is still there after {seconds}s{held}");
+        Err(told(failure::answered(StatusCode::CONFLICT, "Conflict", message)))
     }
 
     /// The finalizers of an object, where they are known and there are any.
-    async fn held_by(&self, resource: &Resource, reference: &Reference) -> Option<String> {
-        let live = self.live(resource, reference, METADATA).await.ok()??;
+    async fn held_by(&self, reference: &Reference) -> Option<String> {
+        let live = self.read(reference, METADATA).await.ok()??;
         live.pointer("/metadata/finalizers").map(ToString::to_string)
     }
 

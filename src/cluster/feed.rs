@@ -16,8 +16,8 @@ use super::follow::{Query, Seen};
 use super::handle::Cluster;
 use super::path::{Resource, encode};
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::health::{Health, health};
-use lockgate_core::pipeline::ports::{ApiFailure, Reference};
+use lockgate_core::health::{Health, completion, health};
+use lockgate_core::pipeline::ports::{ApiFailure, Expect, Reference};
 
 /// The pause between looks at objects that the account may read but not watch.
 const LOOK: Duration = Duration::from_secs(5);
@@ -150,7 +150,11 @@ impl Feed {
 
     fn there(&self, group: &Group, object: &Object) {
         if let Some(reference) = group.wanted.get(object.name()) {
-            self.known().health.insert(reference.id.clone(), health(object));
+            let health = match reference.expect {
+                Expect::Healthy => health(object),
+                Expect::Completed => completion(object),
+            };
+            self.known().health.insert(reference.id.clone(), health);
             self.changed.notify_one();
         }
     }

@@ -47,8 +47,12 @@ impl Writes for Cluster {
         patched.map_err(|failure| refusal(object, Phase::Apply, failure))
     }
 
-    async fn recreate(&self, object: &Object, uid: &str, timeout: Duration) -> Result<Applied, Refusal> {
-        self.recreate_one(object, uid, timeout).await
+    async fn clear(&self, object: &Object, uid: &str) -> Result<(), Refusal> {
+        self.clear_one(object, uid).await
+    }
+
+    async fn cleared(&self, object: &Object, timeout: Duration) -> Result<(), Refusal> {
+        self.cleared_one(object, timeout).await
     }
 
     async fn delete(

@@ -17,7 +17,7 @@ use super::path::encode;
 use super::watch::Watches;
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_core::health::{Health, PodTrouble, TroubleSubject, pod_troubles};
-use lockgate_core::pipeline::ports::{ApiFailure, Reference, Settled, Unhealthy};
+use lockgate_core::pipeline::ports::{ApiFailure, Expect, Reference, Settled, Unhealthy};
 
 /// How many unhealthy objects are looked into for a cause.
 const CAUSES: usize = 5;
@@ -32,7 +32,7 @@ impl Cluster {
         let deadline = Instant::now() + limit.min(Duration::from_hours(365 * 24));
         loop {
             let (shared, private): (Vec<_>, Vec<_>) =
-                references.iter().cloned().partition(|reference| self.is_shown(&reference.id));
+                references.iter().cloned().partition(|reference| self.is_shown(reference));
             let settled = match Feed::new(self, &private).await {
                 Ok(feed) => self.settle_with(&feed, &shared, &private, deadline).await,
                 Err(failure) => Some(Settled::Unknown(failure)),
@@ -101,14 +101,16 @@ impl Cluster {
     }
 
     /// Whether the shared watches show an object to whom we act as: all of them when we are ourselves; as another account,
-    /// only those of the Kustomization that we act for.
-    fn is_shown(&self, id: &ObjectId) -> bool {
+    /// only those of the Kustomization that we act for. They show how it fares, and not whether its work is done.
+    fn is_shown(&self, reference: &Reference) -> bool {
+        let id = &reference.id;
         let index = self.shared.watches.index();
         let watched = !matches!(
             index.watching(&group_kind(id)),
             None | Some(Watching::Broken(ApiFailure::Forbidden(_)))
         );
         watched
+            && reference.expect == Expect::Healthy
             && index.health(id).is_some_and(|(_, owner)| {
                 self.client.user().is_none() || (owner.is_some() && owner == self.owner.as_ref())
             })

@@ -82,5 +82,20 @@ pub fn health(object: &Object) -> Health {
     }
 }
 
+/// The health of an object of which more is asked than that: a Job or a Pod has to have done its work. What has no end is
+/// judged as [`health`] does.
+pub fn completion(object: &Object) -> Health {
+    let status = Status::of(object);
+    let is_done = match (object.group(), object.kind()) {
+        ("", "Pod") => status.text("/status/phase") == "Succeeded",
+        ("batch", "Job") => status.true_condition("Complete").is_some(),
+        _ => true,
+    };
+    match health(object) {
+        Health::Current if !is_done => status::in_progress("it has not done its work yet"),
+        health => health,
+    }
+}
+
 #[cfg(test)]
 mod tests;

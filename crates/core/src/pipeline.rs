@@ -13,14 +13,16 @@
 
 pub mod clock;
 pub mod ports;
-mod build;
+mod slot;
 mod dress;
+mod build;
+mod decide;
 mod apply;
-pub mod offline;
 mod prune;
 mod reconcile;
 mod preview;
 mod remove;
+pub mod offline;
 #[cfg(test)]
 mod tests;
 
@@ -39,6 +41,7 @@ pub use clock::Clock;
 pub use preview::{Preview, preview};
 pub use reconcile::reconcile;
 pub use remove::remove;
+pub use slot::Slot;
 
 /// One reconcile.
 #[derive(Debug)]
@@ -86,12 +89,12 @@ pub struct Finish {
 }
 
 /// Keeps what must survive the process, and hears how far a reconcile is.
-pub trait Journal: Sync {
+pub trait Journal: Slot {
     /// Records what will be managed, before it is written. An error stops the reconcile before its first write.
     fn begin(&self, inventory: Vec<InventoryEntry>) -> impl Future<Output = Result<(), JournalError>> + Send;
 
-    /// Everything is written; from here on the reconcile only waits.
-    fn waits(&self);
+    /// Everything is written; from here on health alone is waited for.
+    fn written(&self);
 
     /// These are waited for, for some time already.
     fn pending(&self, objects: Vec<Ill>) -> impl Future<Output = ()> + Send;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use lockgate_base::keys;
 use lockgate_base::model::Object;
-use lockgate_base::model::yaml::{self, Dialect};
+use lockgate_base::model::yaml::{self, Dialect, Layout};
 
 pub use variables::{SubstituteError, Variables};
 
@@ -30,7 +30,7 @@ pub fn substitute(object: &Object, variables: &Variables) -> Result<Substituted,
     if opts_out(object) || !mentions_dollar(object.value()) {
         return Ok(Substituted { object: object.clone(), holds_secret: false });
     }
-    let expansion = expand::expand(&yaml::to_string(object.value()), variables)?;
+    let expansion = expand::expand(&yaml::print(object.value(), Layout::V2), variables)?;
     let mut documents = yaml::documents(&expansion.text, Dialect::V2)
         .map_err(|error| SubstituteError::NotYaml { line: error.line })?;
     documents.retain(|document| !document.value.is_null());

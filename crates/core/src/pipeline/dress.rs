@@ -20,10 +20,11 @@ pub(super) fn dress(object: &mut Object, kustomization: &Kustomization) {
     }
 }
 
-/// Takes the namespace off an object whose kind has none. A kind that the cluster does not have yet is left as it is.
-pub(super) async fn place(object: Object, cluster: &impl Reads) -> Result<Object, ApiFailure> {
+/// Takes the namespace off an object whose kind has none. `false` where the cluster does not have the kind yet: then the
+/// object is left as it is.
+pub(super) async fn place(object: &mut Object, cluster: &impl Reads) -> Result<bool, ApiFailure> {
     if object.namespace().is_none() {
-        return Ok(object);
+        return Ok(true);
     }
     match cluster.scope(&object.gvk()).await {
         Ok(Scope::Cluster) => {
@@ -33,9 +34,13 @@ pub(super) async fn place(object: Object, cluster: &impl Reads) -> Result<Object
                 }
             });
             // Nothing but the namespace was touched, so it is still an object.
-            Ok(edited.unwrap_or(object))
+            if let Ok(edited) = edited {
+                *object = edited;
+            }
+            Ok(true)
         }
-        Ok(Scope::Namespaced) | Err(ApiFailure::UnknownKind { .. }) => Ok(object),
+        Ok(Scope::Namespaced) => Ok(true),
+        Err(ApiFailure::UnknownKind { .. }) => Ok(false),
         Err(failure) => Err(failure),
     }
 }

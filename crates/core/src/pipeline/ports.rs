@@ -26,12 +26,23 @@ pub struct Reference {
     /// Whether the cluster deletes it some time after it has done its work, so that it is not missed once it is gone: a
     /// Job with `ttlSecondsAfterFinished`.
     pub expires: bool,
+    /// What a wait for it is for.
+    pub expect: Expect,
+}
+
+/// What is expected of an object that is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Expect {
+    /// That it is healthy.
+    Healthy,
+    /// That it has done its work, where it has an end: a Job is complete, a Pod has succeeded.
+    Completed,
 }
 
 impl Reference {
     /// The reference to an object of which no more is known.
     pub fn new(id: ObjectId, version: impl Into<String>) -> Self {
-        Self { id, version: version.into(), expires: false }
+        Self { id, version: version.into(), expires: false, expect: Expect::Healthy }
     }
 
     /// The reference to an object.
@@ -231,13 +242,12 @@ pub trait Writes: Reads {
     /// Hands the fields of other managers to ours, by a JSON 6902 patch of `/metadata/managedFields` (`plan` makes it).
     fn take_over(&self, object: &Object, patch: &Value) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Deletes the object with that uid in the background, waits until it is gone, and applies it anew.
-    fn recreate(
-        &self,
-        object: &Object,
-        uid: &str,
-        timeout: Duration,
-    ) -> impl Future<Output = Result<Applied, Refusal>> + Send;
+    /// Deletes the object with that uid in the background, so that it can be applied anew once it is gone.
+    fn clear(&self, object: &Object, uid: &str) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Waits until an object is gone that was cleared; refused where it is still there when the time is up.
+    fn cleared(&self, object: &Object, timeout: Duration)
+    -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Deletes the object with that uid, its dependents in the background; with a resourceVersion, only as it was then.
     fn delete(
@@ -256,7 +266,7 @@ pub trait Writes: Reads {
 
 /// What can be waited for. Waits watch, they do not poll; dropping the future ends the wait.
 pub trait Settle: Reads {
-    /// Waits until all objects are current, all that are not have failed, or the time is up. With a zero timeout it says how
+    /// Waits until all objects are as expected, all that are not have failed, or the time is up. With a zero timeout it says how
     /// things stand now.
     fn settle(&self, references: &[Reference], timeout: Duration) -> impl Future<Output = Settled> + Send;
 

@@ -3,15 +3,16 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use super::apply::{self, Progress, Stop, owner};
+use super::apply::{self, Hands, Progress, Stop};
 use super::build::{Build, Gathered, build, gather};
+use super::decide::{Intent, intend, managed, owner};
 use super::ports::{Reads, Reference, Settle, Settled, Unhealthy, Writes};
-use super::{Finish, Job, Journal, JournalError, Memo, dress, prune};
+use super::{Finish, Job, Journal, JournalError, Memo, prune};
 use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
-use crate::plan::{self, Inventory, Options, check_prune};
+use crate::plan::{Gate, Inventory};
 use crate::verdict::{Change, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
-use lockgate_base::model::{Object, ObjectId};
+use lockgate_base::model::ObjectId;
 
 /// How often what a wait is for is told anew, after it was told first.
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
@@ -81,26 +82,20 @@ async fn enact<C: Writes + Settle, J: Journal>(
     redactor: &Redactor,
 ) -> Outcome {
     let kustomization = job.kustomization;
-    let managed = managed(kustomization);
     let Build { objects, sensitive, digest, warnings, .. } = built;
-    let objects = dressed(cluster, objects, kustomization).await;
-    let wanted: Inventory = objects.iter().collect();
-    let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
-
-    if kustomization.spec.prune
-        && let Err(refused) = check_prune(&ids, &managed, &kustomization.metadata.annotations)
-    {
-        return Outcome::PruneRefused { count: refused.count };
-    }
+    let Intent { stages, terms, managed, wanted } =
+        match intend(cluster, kustomization, objects, sensitive).await {
+            Ok(intent) => intent,
+            Err(outcome) => return outcome,
+        };
     match journal.begin(managed.union(&wanted).entries()).await {
         Ok(()) => {}
         Err(JournalError::Fenced | JournalError::Gone) => return Outcome::Fenced,
         Err(JournalError::Unavailable(message)) => return Outcome::Unreachable { message },
     }
-    let options = Options { force: kustomization.spec.force, sensitive, owner: Some(owner(kustomization)) };
     let mut progress = Progress { warnings, ..Progress::default() };
-    let applied = apply::apply(cluster, objects, &managed, &options, job.clock, &mut progress).await;
-    if let Err(stop) = applied {
+    let hands = Hands { cluster, slot: journal, clock: job.clock, limit: job.timeout };
+    if let Err(stop) = apply::apply(&hands, stages, &terms, &mut progress).await {
         return stopped(stop, &managed, progress, digest);
     }
     let failures = match swept(cluster, kustomization, &managed, &mut progress).await {
@@ -122,6 +117,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     if checked.is_empty() && !kustomization.spec.wait {
         return Outcome::Ready(done);
     }
+    journal.written();
     journal.waits();
     let started = job.clock.now();
     let settled = settled(cluster, &checked, job, journal, redactor).await;
@@ -145,9 +141,7 @@ async fn swept(
     progress: &mut Progress,
 ) -> Result<Vec<String>, String> {
     let owner = owner(kustomization);
-    let built: Vec<ObjectId> = progress.inventory.iter().map(|(id, _)| id.clone()).collect();
-    let (left, stale): (Vec<_>, Vec<_>) =
-        plan::prune(&built, managed).into_iter().partition(|id| progress.left_alone.contains(id));
+    let (left, stale) = prune::stale(progress, managed);
     cluster.release(&owner, &left);
     if !kustomization.spec.prune {
         cluster.release(&owner, &stale);
@@ -169,25 +163,6 @@ async fn swept(
     Ok(failures)
 }
 
-/// What the status says is managed.
-pub(super) fn managed(kustomization: &Kustomization) -> Inventory {
-    let entries = kustomization.status.inventory.as_ref().map(|inventory| inventory.entries.as_slice());
-    Inventory::read(entries.unwrap_or_default())
-}
-
-/// The objects with their labels, and with the namespaces of those kinds that are known already: the inventory must name
-/// them as they will be.
-async fn dressed(cluster: &impl Reads, objects: Vec<Object>, kustomization: &Kustomization) -> Vec<Object> {
-    let mut dressed = Vec::with_capacity(objects.len());
-    for mut object in objects {
-        dress::dress(&mut object, kustomization);
-        // A failure is met again, and told, when the object's stage comes.
-        let placed = dress::place(object.clone(), cluster).await;
-        dressed.push(placed.unwrap_or(object));
-    }
-    dressed
-}
-
 /// What is managed after applying stopped: what was before, and what was written before it stopped.
 fn stopped(
     stop: Stop,
@@ -198,7 +173,7 @@ fn stopped(
     let inventory = managed.union(&progress.inventory);
     match stop {
         Stop::Refused { refusals, is_reached } => apply::refused(&refusals, is_reached, &inventory),
-        Stop::NotEstablished { settled, waited } => {
+        Stop::Shut { gate, settled, waited } => {
             let done = Done {
                 inventory: inventory.entries(),
                 digest: Some(digest),
@@ -207,7 +182,9 @@ fn stopped(
                 health: None,
             };
             match unhealthy(settled, done, waited) {
-                Outcome::Unhealthy { done, end, waited } => Outcome::NotEstablished { done, end, waited },
+                Outcome::Unhealthy { done, end, waited } if gate == Gate::Served => {
+                    Outcome::NotEstablished { done, end, waited }
+                }
                 other => other,
             }
         }

@@ -1,9 +1,9 @@
 //! What happens to the objects of a Kustomization that is being deleted. It needs the inventory only, never the source.
 
-use super::apply::owner;
+use super::decide::{managed, owner};
 use super::ports::{ApiFailure, Reads, Reference, Settle, Writes};
 use super::prune::{self, Pruned};
-use super::reconcile::managed;
+use super::slot::Slot;
 use crate::api::{DeletionPolicy, Kustomization};
 use crate::plan::{self, Inventory};
 use crate::verdict::{Outcome, Schedule};
@@ -12,14 +12,14 @@ use lockgate_base::model::ObjectId;
 /// Deletes, orphans or leaves the objects, as `spec.deletionPolicy` says.
 ///
 /// `cluster` acts as `account`, the ServiceAccount that the Kustomization has or is given; it is an error where there is
-/// none to act as, which matters only if something is to be deleted. `own` acts as the agent, and `waits` is called where
-/// all is deleted that will be, and its end is waited for.
+/// none to act as, which matters only if something is to be deleted. `own` acts as the agent. The slot is given back where all
+/// is deleted that will be, and its end is waited for.
 pub async fn remove<C: Writes + Settle, O: Writes>(
     cluster: Result<&C, String>,
     own: &O,
     kustomization: &Kustomization,
     account: Option<&str>,
-    waits: impl FnOnce(),
+    slot: &impl Slot,
 ) -> Outcome {
     let managed = managed(kustomization);
     let spec = &kustomization.spec;
@@ -64,7 +64,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     }
     let note = match policy {
         DeletionPolicy::WaitForTermination => {
-            waits();
+            slot.waits();
             still_there(cluster, kustomization, &deleted).await
         }
         DeletionPolicy::MirrorPrune | DeletionPolicy::Delete | DeletionPolicy::Orphan => None,

@@ -1,6 +1,8 @@
 //! Scenarios of the pipeline against a cluster in memory.
 
 mod fake;
+mod gates;
+mod preview;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -404,7 +406,7 @@ async fn a_removal_needs_no_source_and_asks_the_live_objects() {
     ];
     for (spec, log) in cases {
         let fake = Fake::with(&["mine"]).foreign("theirs");
-        let outcome = remove(Ok(&fake), &fake, &kustomization(&spec, &ids), None, || {}).await;
+        let outcome = remove(Ok(&fake), &fake, &kustomization(&spec, &ids), None, &Diary::default()).await;
         assert!(matches!(outcome, Outcome::Removed { .. }), "{spec}: {outcome:?}");
         assert_eq!(fake.log(), log, "{spec}");
     }
@@ -420,21 +422,21 @@ async fn a_removal_ends_though_its_account_is_gone_or_there_is_none() {
     // The account may be the one that the agent gives to those that name none.
     let left = vec!["ConfigMap/n/mine".to_owned()];
     let abandoned = Outcome::Abandoned { account: "deployer".into(), deleted: 0, left };
-    assert_eq!(remove(Ok(&fake), &fake, &some, Some("deployer"), || {}).await, abandoned);
-    let failed = remove(Ok(&fake), &fake, &some, None, || {}).await;
+    assert_eq!(remove(Ok(&fake), &fake, &some, Some("deployer"), &Diary::default()).await, abandoned);
+    let failed = remove(Ok(&fake), &fake, &some, None, &Diary::default()).await;
     assert!(matches!(failed, Outcome::RemovalFailed { .. }), "{failed:?}");
-    assert!(removed(&remove::<Fake, _>(denied(), &fake, &none, None, || {}).await));
-    let refused = remove::<Fake, _>(denied(), &fake, &some, None, || {}).await;
+    assert!(removed(&remove::<Fake, _>(denied(), &fake, &none, None, &Diary::default()).await));
+    let refused = remove::<Fake, _>(denied(), &fake, &some, None, &Diary::default()).await;
     assert_eq!(refused, Outcome::AccessDenied { message: "no account".into() });
 }
 
 #[tokio::test]
 async fn a_removal_that_waits_says_so() {
     for (policy, expected) in [("Delete", false), ("WaitForTermination", true)] {
-        let (fake, waits) = (Fake::with(&["mine"]), std::cell::Cell::new(false));
+        let (fake, diary) = (Fake::with(&["mine"]), Diary::default());
         let kustomization = kustomization(&json!({"deletionPolicy": policy}), &["n_mine__ConfigMap"]);
-        remove(Ok(&fake), &fake, &kustomization, None, || waits.set(true)).await;
-        assert_eq!(waits.get(), expected, "{policy}");
+        remove(Ok(&fake), &fake, &kustomization, None, &diary).await;
+        assert_eq!(diary.waits(), expected, "{policy}");
     }
 }
 

@@ -7,7 +7,7 @@ use super::flux;
 use super::inventory::Inventory;
 use super::policy::{self, Apply};
 use super::stages::sort_ids;
-use crate::api::{self, Kustomization};
+use crate::api;
 use lockgate_base::keys;
 use lockgate_base::model::{Object, ObjectId, Ref};
 
@@ -100,7 +100,7 @@ impl fmt::Display for PruneSkip {
 /// Whether a live object may be deleted in its owner's name. The live object decides, not the stored inventory: whoever
 /// edits a status must not be able to have anything else deleted.
 pub fn prune_decision(live: &Object, owner: &Ref) -> PruneDecision {
-    let skip = match owner_of(live) {
+    let skip = match policy::owner_of(live) {
         None => Some(PruneSkip::NotOwned),
         Some(other) if other != *owner => Some(PruneSkip::OwnedBy(other)),
         Some(_) if policy::is_prune_disabled(live) => Some(PruneSkip::PruneDisabled),
@@ -120,16 +120,12 @@ pub fn prune_decision(live: &Object, owner: &Ref) -> PruneDecision {
     }
 }
 
-/// The Kustomization that the labels of an object name.
-pub(super) fn owner_of(object: &Object) -> Option<Ref> {
-    Some(Kustomization::named(object.label(keys::OWNER_NAMESPACE)?, object.label(keys::OWNER_NAME)?))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::Kustomization;
 
     fn ids(text: &str) -> Vec<ObjectId> {
         text.split_whitespace().map(|id| id.parse().unwrap()).collect()

@@ -1,9 +1,13 @@
 //! Observations in, steps out.
 
-use serde_json::json;
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
 
 use super::*;
 use crate::api::Kustomization;
+use lockgate_base::keys;
+use lockgate_base::model::{Gvk, Object, ObjectId};
 
 fn object(mut value: Value) -> Object {
     value["apiVersion"] = value.get("apiVersion").cloned().unwrap_or_else(|| "v1".into());
@@ -29,6 +33,10 @@ fn immutable(id: ObjectId) -> Refusal {
     Refusal::of_answer(id, Phase::DryRun, answer)
 }
 
+fn ungated(entries: Vec<Object>) -> Stage<Object> {
+    Stage { entries, gate: Gate::None }
+}
+
 fn decide(
     desired: &Object,
     live: Option<Object>,
@@ -36,7 +44,7 @@ fn decide(
     options: &Options,
 ) -> Entry {
     let observed = [(desired.id(), Observation { live, dry_run })].into_iter().collect();
-    plan_stage(vec![desired.clone()], &observed, options).entries.remove(0)
+    plan_stage(ungated(vec![desired.clone()]), &observed, options).entries.remove(0)
 }
 
 #[test]
@@ -104,7 +112,7 @@ fn an_object_may_ask_to_be_left_alone() {
         }
     }
     let unseen = plan_stage(
-        vec![annotated(keys::SSA, "Ignore"), object(json!({}))],
+        ungated(vec![annotated(keys::SSA, "Ignore"), object(json!({}))]),
         &Observed::default(),
         &Options::default(),
     );
@@ -182,12 +190,85 @@ fn a_plan_has_every_stage_and_every_refusal() {
         (deployment.id(), refusal(&deployment)),
         (object(json!({})).id(), refusal(&object(json!({})))),
     ];
-    let plan = plan(build, &observed.into_iter().collect(), &Options::default());
+    let observed = observed.into_iter().collect();
+    let plan: Vec<Stage> =
+        stages(build).into_iter().map(|stage| plan_stage(stage, &observed, &Options::default())).collect();
     let words: Vec<String> = plan
-        .entries()
+        .iter()
+        .flat_map(|stage| &stage.entries)
         .map(|entry| format!("{} {}", entry.object.id().subject(), entry.step.word()))
         .collect();
     assert_eq!(words, ["Namespace/n created", "ConfigMap/n/a refused", "Deployment/n/a refused"]);
-    assert_eq!(plan.stages.iter().map(|stage| stage.refusals().count()).collect::<Vec<_>>(), [0, 2]);
-    assert_eq!(plan.stages.iter().map(Stage::writes).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(plan.iter().map(|stage| stage.refusals().count()).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(plan.iter().map(Stage::writes).collect::<Vec<_>>(), [true, false]);
+}
+
+fn definition(group: &str, kind: &str) -> Object {
+    let spec = json!({"group": group, "names": {"kind": kind}});
+    Object::parse(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                         "metadata": {"name": format!("{kind}.{group}")}, "spec": spec}))
+    .unwrap()
+}
+
+#[test]
+fn a_stage_waits_for_the_definitions_that_it_writes() {
+    let namespace = object(json!({"kind": "Namespace"}));
+    let cases = [
+        ("a new one", definition("x.io", "Thing"), None, Gate::Served, Gate::Served),
+        ("one that is there", definition("x.io", "Thing"), Some(()), Gate::Served, Gate::None),
+        ("none", namespace, None, Gate::None, Gate::None),
+    ];
+    for (what, object, is_there, asked, planned) in cases {
+        let stage = stages(vec![object.clone()]).remove(0);
+        assert_eq!(stage.gate, asked, "{what}");
+        let live = is_there.map(|()| object.clone());
+        let observed = [(object.id(), Observation { live, dry_run: Ok(object) })].into_iter().collect();
+        assert_eq!(plan_stage(stage, &observed, &Options::default()).gate, planned, "{what}");
+    }
+}
+
+#[test]
+fn a_gate_that_is_asked_for_stays() {
+    for gate in [Gate::Healthy, Gate::Completed] {
+        let stage = Stage { entries: vec![object(json!({}))], gate };
+        assert_eq!(plan_stage(stage, &Observed::default(), &Options::default()).gate, gate);
+    }
+}
+
+#[test]
+fn what_earlier_stages_bring_is_created() {
+    let namespace =
+        Object::parse(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "new"}})).unwrap();
+    let create = |object: &Object| Entry { object: object.clone(), step: Step::Create, also_owned_by: None };
+    let first =
+        Stage { entries: vec![create(&namespace), create(&definition("x.io", "Thing"))], gate: Gate::Served };
+    let mut foreseen = Foreseen::default();
+    foreseen.learn(&first);
+    let kind = |group: &str| {
+        Cause::UnknownKind(Gvk { group: group.into(), version: "v1".into(), kind: "Thing".into() })
+    };
+    let cases = [
+        (kind("x.io"), true),
+        (kind("y.io"), false),
+        (Cause::NamespaceMissing("new".into()), true),
+        (Cause::NamespaceMissing("other".into()), false),
+        (Cause::Invalid, false),
+    ];
+    for (cause, comes) in cases {
+        let refusal = Refusal::new(object(json!({})).id(), Phase::DryRun, cause.clone(), "no");
+        let refused = Entry { object: object(json!({})), step: Step::Refuse(refusal), also_owned_by: None };
+        let mut stage = Stage { entries: vec![refused], gate: Gate::None };
+        foreseen.admit(&mut stage);
+        assert_eq!(stage.entries[0].step == Step::Create, comes, "{cause:?}");
+    }
+    // What is there already has been asked about.
+    let kept = Entry { step: Step::Keep, ..create(&namespace) };
+    let mut foreseen = Foreseen::default();
+    foreseen.learn(&Stage { entries: vec![kept], gate: Gate::None });
+    let refusal =
+        Refusal::new(object(json!({})).id(), Phase::DryRun, Cause::NamespaceMissing("new".into()), "no");
+    let refused = Entry { object: object(json!({})), step: Step::Refuse(refusal), also_owned_by: None };
+    let mut stage = Stage { entries: vec![refused], gate: Gate::None };
+    foreseen.admit(&mut stage);
+    assert_eq!(stage.refusals().count(), 1);
 }

@@ -6,7 +6,7 @@ use super::carried::{Carried, typed_as};
 use super::fieldpath::{self, Shape};
 use super::id::text_of;
 use crate::error::Fault;
-use lockgate_base::model::yaml::{self, Edit, New};
+use lockgate_base::model::yaml::{self, Edit, Layout, New};
 
 /// Puts a value into the text at the beginning of a path, at what the rest of the path leads to inside it. Nothing where
 /// there is no such text or place; then nothing is changed.
@@ -119,7 +119,7 @@ fn literal_field<'v>(object: &'v mut Value, path: &[String]) -> Option<&'v mut V
 fn write(content: &Value, before: &str) -> String {
     let is_json = before.trim_start().starts_with(['{', '[']);
     if !is_json {
-        return yaml::to_string(content).trim().to_owned();
+        return yaml::print(content, Layout::V3.with_compact_lists().unsorted()).trim().to_owned();
     }
     let sorted = super::hash::sorted(content.clone());
     let is_pretty = before.contains('\n') && before.contains("  ");
