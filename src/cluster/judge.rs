@@ -75,7 +75,7 @@ pub(super) fn sight(object: &Object) -> Sighting {
 
 /// A resourceVersion as a number. All API servers over etcd count; 0 stands for one that does not, which then is never
 /// taken for later than another.
-pub fn version_number(resource_version: &str) -> u64 {
+pub(crate) fn version_number(resource_version: &str) -> u64 {
     resource_version.parse().unwrap_or(0)
 }
 
