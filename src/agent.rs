@@ -143,8 +143,8 @@ async fn lead(
         move || shared.tell(Event::Recovered)
     };
     let limits = Limits { reconciles: config.concurrency, fetches: fetch::AT_ONCE };
-    let write = async |Told { subject, event, at }: Told| {
-        if let Err(error) = reporter.event(&subject, &event, at).await {
+    let write = async |Told { subject, notice, at }: Told| {
+        if let Err(error) = reporter.event(&subject, &notice, at).await {
             tracing::debug!(%error, "an event was not written");
         }
     };

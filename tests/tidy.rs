@@ -22,27 +22,6 @@ const MAX_FUNCTION_LINES: usize = 70;
 /// Modules that stand between the chain and the world. None knows another.
 const ADAPTERS: [&str; 2] = ["cluster", "remote"];
 
-/// Reasons of conditions. Only the verdict gives one.
-const REASONS: [&str; 17] = [
-    "AccessDenied",
-    "ArtifactFailed",
-    "AuthenticationFailed",
-    "BuildFailed",
-    "DependencyNotReady",
-    "EmptyGitRepository",
-    "GitOperationFailed",
-    "GitOperationSucceeded",
-    "HealthCheckCanceled",
-    "HealthCheckFailed",
-    "InvalidPath",
-    "InvalidURL",
-    "ProgressingWithRetry",
-    "PruneFailed",
-    "ReconciliationFailed",
-    "ReconciliationSucceeded",
-    "URLInvalid",
-];
-
 /// How a write to a cluster is written.
 const WRITE_WORDS: [&str; 9] = [
     "Method::PATCH",
@@ -227,21 +206,6 @@ fn adapters_apart(file: &File) -> Vec<String> {
     others.map(|other| format!("is an adapter, and names the adapter {other}")).collect()
 }
 
-fn reasons(file: &File) -> Vec<String> {
-    // `api` lists what there is; the verdict chooses.
-    if file.is_test() || matches!(file.module(), Some("verdict" | "api")) {
-        return vec![];
-    }
-    let code = without_tests(&code_with_texts(&file.text));
-    // Who compares with a reason reads one.
-    let gives = |reason: &str| {
-        let quoted = format!("\"{reason}\"");
-        code.match_indices(&quoted).any(|(at, _)| !code[..at].ends_with("== "))
-    };
-    let named = REASONS.iter().filter(|reason| gives(reason));
-    named.map(|reason| format!("gives the reason {reason}, which is for verdict to give")).collect()
-}
-
 fn cluster_writes(file: &File) -> Vec<String> {
     if WRITERS.iter().any(|(path, _)| file.path.starts_with(path)) {
         return vec![];
@@ -340,15 +304,6 @@ fn adapters_do_not_name_each_other() {
     assert!(!judge("src/cluster/x.rs", "use crate::{agent::B, remote};", adapters_apart).is_empty());
     assert!(judge("src/remote/x.rs", "use crate::remote::A;", adapters_apart).is_empty());
     assert!(judge("src/agent/x.rs", "use crate::cluster::A;", adapters_apart).is_empty());
-}
-
-#[test]
-fn only_the_verdict_gives_reasons() {
-    hold(reasons);
-    assert!(!judge("src/agent/x.rs", "let reason = \"BuildFailed\";", reasons).is_empty());
-    assert!(judge("src/verdict/x.rs", "let reason = \"BuildFailed\";", reasons).is_empty());
-    assert!(judge("src/overview/x.rs", "if reason == \"BuildFailed\" {}", reasons).is_empty());
-    assert!(judge("src/agent/x.rs", "// \"BuildFailed\"\nlet BuildFailed = \"x\";", reasons).is_empty());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::problem::{Failure, Problem};
 use super::put::Change;
-use lockgate_core::overview::Key;
+use lockgate_base::model::Ref;
 
 /// Something that happened, or is being waited for.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,11 +30,11 @@ pub(crate) enum Event {
         since: Duration,
     },
     /// The order of the Kustomizations, by levels.
-    Order(Vec<Vec<Key>>),
+    Order(Vec<Vec<Ref>>),
     /// A Kustomization became ready, fails, or is waited for.
     Kustomization {
         /// Which.
-        key: Key,
+        key: Ref,
         /// Its state in one word, as in `status`.
         state: &'static str,
         /// Objects, or the cause.

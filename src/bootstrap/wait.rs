@@ -11,10 +11,10 @@ use super::progress::{Event, Progress, at};
 use super::put::{self, Change};
 use super::ssh::SshError;
 use crate::cluster::objects::Objects;
-use lockgate_base::model::{Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::health::{TroubleSubject, pod_troubles};
-use lockgate_core::overview::{Key, Overview, Row, State};
+use lockgate_core::overview::{Overview, Row, State};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Between two looks.
@@ -283,8 +283,7 @@ pub(crate) async fn synced(
     patience: &Patience,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
-    let id = root.id();
-    let mut tree = Tree { root: (id.namespace, id.name), ..Tree::default() };
+    let mut tree = Tree::new(named(root.id()));
     let mut wait = Wait::new(patience, progress);
     loop {
         let info = Kustomization::INFO;
@@ -314,7 +313,7 @@ pub(crate) async fn synced(
 /// What nobody brings up to date, such as after a removal that was cut off.
 fn paused(overview: &Overview) -> Option<String> {
     let paused = overview.kustomizations.iter().filter(|row| row.state == State::Suspended);
-    let names: Vec<String> = paused.map(|row| format!("{}/{}", row.namespace, row.name)).collect();
+    let names: Vec<String> = paused.map(|row| row.key.path()).collect();
     let names = (!names.is_empty()).then(|| names.join(", "))?;
     Some(format!("paused, and left as they are: {names}; set spec.suspend to false to resume"))
 }
@@ -323,13 +322,9 @@ fn paused(overview: &Overview) -> Option<String> {
 fn unready(overview: &Overview, patience: &Patience) -> Failure {
     let seconds = patience.began.elapsed().as_secs();
     let causes = &overview.root_causes;
-    let is_cause =
-        |row: &&Row| causes.contains(&row.key()) || (causes.is_empty() && row.state != State::Ready);
-    let problem = |row: &Row| Problem::NotReady {
-        what: format!("Kustomization/{}/{}", row.namespace, row.name),
-        seconds,
-        cause: row.what.clone(),
-    };
+    let is_cause = |row: &&Row| causes.contains(&row.key) || (causes.is_empty() && row.state != State::Ready);
+    let problem =
+        |row: &Row| Problem::NotReady { what: row.key.to_string(), seconds, cause: row.what.clone() };
     let mut problems: Vec<Problem> = overview.kustomizations.iter().filter(is_cause).map(problem).collect();
     if problems.is_empty() {
         problems =
@@ -338,15 +333,18 @@ fn unready(overview: &Overview, patience: &Patience) -> Failure {
     Failure { step: "sync", problems }
 }
 
+/// The Kustomization of an id.
+fn named(id: ObjectId) -> Ref {
+    Kustomization::named(id.namespace, id.name)
+}
+
 /// The root, and the Kustomizations that it or one of them has applied.
 fn reachable(root: &Object, all: Vec<Object>) -> Vec<Object> {
-    let mut by_key: BTreeMap<Key, Object> = BTreeMap::new();
+    let mut by_key: BTreeMap<Ref, Object> = BTreeMap::new();
     for object in all {
-        let id = object.id();
-        by_key.insert((id.namespace, id.name), object);
+        by_key.insert(named(object.id()), object);
     }
-    let id = root.id();
-    let mut pending = vec![(id.namespace, id.name)];
+    let mut pending = vec![named(root.id())];
     let mut found = Vec::new();
     while let Some(key) = pending.pop() {
         let Some(object) = by_key.remove(&key) else { continue };
@@ -357,7 +355,7 @@ fn reachable(root: &Object, all: Vec<Object>) -> Vec<Object> {
             pending.extend(
                 parsed
                     .filter(|id| (id.group.as_str(), id.kind.as_str()) == (ours.group, ours.kind))
-                    .map(|id| (id.namespace, id.name)),
+                    .map(named),
             );
         }
         found.push(object);
@@ -366,16 +364,25 @@ fn reachable(root: &Object, all: Vec<Object>) -> Vec<Object> {
 }
 
 /// What was told of each Kustomization, so that only news is told.
-#[derive(Default)]
 struct Tree {
-    root: Key,
-    order: Vec<Vec<Key>>,
-    free_since: BTreeMap<Key, Instant>,
-    told: BTreeMap<Key, (&'static str, String)>,
+    root: Ref,
+    order: Vec<Vec<Ref>>,
+    free_since: BTreeMap<Ref, Instant>,
+    told: BTreeMap<Ref, (&'static str, String)>,
     stuck_since: Option<Instant>,
 }
 
 impl Tree {
+    const fn new(root: Ref) -> Self {
+        Self {
+            root,
+            order: Vec::new(),
+            free_since: BTreeMap::new(),
+            told: BTreeMap::new(),
+            stuck_since: None,
+        }
+    }
+
     fn update(&mut self, overview: &Overview, now: Instant) -> Vec<Event> {
         let mut events = Vec::new();
         // The root comes before all, and depends on nothing.
@@ -383,17 +390,17 @@ impl Tree {
         let others = levels
             .iter()
             .map(|level| level.iter().filter(|key| **key != self.root).cloned().collect::<Vec<_>>());
-        let order: Vec<Vec<Key>> = others.filter(|level| !level.is_empty()).collect();
+        let order: Vec<Vec<Ref>> = others.filter(|level| !level.is_empty()).collect();
         if order.len() > 1 && order != self.order {
             events.push(Event::Order(order.clone()));
             self.order = order;
         }
         // In the order in which they go: those that others wait for first.
-        let place = |key: &Key| levels.iter().position(|level| level.contains(key));
+        let place = |key: &Ref| levels.iter().position(|level| level.contains(key));
         let mut rows: Vec<&Row> = overview.kustomizations.iter().collect();
-        rows.sort_by_key(|row| (row.key() != self.root, place(&row.key()), row.key()));
+        rows.sort_by_key(|row| (row.key != self.root, place(&row.key), row.key.clone()));
         for row in rows {
-            let key = row.key();
+            let key = row.key.clone();
             // What it waited for has just become ready, and it has not looked again.
             if row.state == State::Blocked(Vec::new()) {
                 continue;
@@ -407,7 +414,7 @@ impl Tree {
             let detail = match &row.state {
                 State::Ready | State::Suspended => format!("{} objects", row.objects),
                 State::Blocked(chain) => {
-                    let names: Vec<&str> = chain.iter().map(|(_, name)| name.as_str()).collect();
+                    let names: Vec<&str> = chain.iter().map(|key| key.name.as_str()).collect();
                     format!("blocked by {}", names.join(" → "))
                 }
                 State::Failing | State::Progressing => row.what.clone(),

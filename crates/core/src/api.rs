@@ -5,9 +5,9 @@
 //! before it.
 
 mod metadata;
+mod reference;
 mod kind;
 mod decode;
-mod reference;
 mod kinds;
 pub mod crd;
 

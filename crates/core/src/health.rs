@@ -8,9 +8,11 @@ mod status;
 mod trouble;
 mod generic;
 mod kinds;
+mod rules;
 
 use std::fmt;
 
+pub use rules::Rules;
 pub use trouble::{PodTrouble, TroubleSubject, pod_troubles};
 
 use status::Status;
@@ -70,13 +72,13 @@ impl fmt::Display for Health {
     }
 }
 
-/// The health of an object as it was read from the cluster.
-pub fn health(object: &Object) -> Health {
+/// The health of an object as it was read from the cluster, by the rules of its owner.
+pub fn health(object: &Object, rules: &Rules) -> Health {
     let status = Status::of(object);
     if let Some(health) = generic::before(status) {
         return health;
     }
-    match kinds::rule(object.group(), object.kind()) {
+    match rules.of(object.group(), object.kind()) {
         Some(rule) => rule(status),
         None => generic::ready_condition(status),
     }
@@ -84,14 +86,14 @@ pub fn health(object: &Object) -> Health {
 
 /// The health of an object of which more is asked than that: a Job or a Pod has to have done its work. What has no end is
 /// judged as [`health`] does.
-pub fn completion(object: &Object) -> Health {
+pub fn completion(object: &Object, rules: &Rules) -> Health {
     let status = Status::of(object);
     let is_done = match (object.group(), object.kind()) {
         ("", "Pod") => status.text("/status/phase") == "Succeeded",
         ("batch", "Job") => status.true_condition("Complete").is_some(),
         _ => true,
     };
-    match health(object) {
+    match health(object, rules) {
         Health::Current if !is_done => status::in_progress("it has not done its work yet"),
         health => health,
     }
