@@ -6,4 +6,5 @@
 pub mod error;
 pub mod value;
 pub mod context;
+pub mod go;
 pub mod funcs;
