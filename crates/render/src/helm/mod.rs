@@ -4,6 +4,7 @@
 //! functions. Nothing here reads a clock, a disk, a network or a source of chance: those are inputs.
 
 pub mod error;
+pub mod runes;
 pub mod value;
 pub mod context;
 pub mod go;
