@@ -7,4 +7,5 @@ pub mod error;
 pub mod go;
 pub mod value;
 pub mod context;
+pub mod go;
 pub mod funcs;

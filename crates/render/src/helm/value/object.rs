@@ -28,6 +28,11 @@ pub trait Object: fmt::Debug {
         None
     }
 
+    /// What `GoString()` gives, where the type has one: what `%#v` prints.
+    fn go_text(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// The exported fields in the order of their declaration.
     fn fields(&self) -> Vec<(&'static str, Value)> {
         Vec::new()

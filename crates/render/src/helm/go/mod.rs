@@ -1,0 +1,10 @@
+//! What Go's standard library does, as far as templates see it: numbers, texts and how values are printed.
+
+mod decimal;
+mod format;
+pub mod number;
+pub mod print;
+pub mod quote;
+pub mod unicode;
+
+pub use decimal::parse_float;
