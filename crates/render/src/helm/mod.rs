@@ -4,8 +4,11 @@
 //! functions. Nothing here reads a clock, a disk, a network or a source of chance: those are inputs.
 
 pub mod error;
-pub mod go;
 pub mod value;
 pub mod context;
 pub mod go;
 pub mod funcs;
+pub mod values;
+pub mod chart;
+pub mod template;
+pub mod engine;

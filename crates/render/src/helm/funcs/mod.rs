@@ -3,6 +3,9 @@
 //! Each file of this folder has a constant `TABLE` of [`Function`]s, which stands in [`TABLES`]. A name that is in none is
 //! an error when a template is parsed. Go's own functions (`and`, `eq`, `index`, `print`...) are in `builtin`.
 
+mod builtin;
+pub mod flow;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -11,7 +14,7 @@ use super::error::Error;
 use super::value::{List, ListType, Map, MapType, Object, Str, Value};
 
 /// The tables. The last entry of a name wins.
-const TABLES: &[&[Function]] = &[];
+const TABLES: &[&[Function]] = &[builtin::TABLE, flow::TABLE];
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one
 /// panics, the error has the panic's text.
@@ -208,6 +211,86 @@ impl<'a> Args<'a> {
     /// A value of a type of this program.
     pub fn object<T: Object + 'static>(self, index: usize) -> Option<&'a T> {
         if let Value::Object(object) = self.value(index) { object.as_any().downcast_ref() } else { None }
+    }
+}
+
+/// What a name in a template calls.
+#[derive(Debug, Clone, Copy)]
+pub enum Callee {
+    /// One of Go's own functions that see more than values: whether a nil is in an interface, or not all arguments.
+    Builtin(Builtin),
+    /// `include`, which needs the set of templates.
+    Include,
+    /// `tpl`, which needs the set of templates.
+    Tpl,
+    /// A function of the table.
+    Function(&'static Function),
+}
+
+/// Go's own functions that take `reflect.Value`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builtin {
+    /// The first false argument, or the last one.
+    And,
+    /// Calls a function that is a value.
+    Call,
+    /// Whether the first argument equals any other.
+    Eq,
+    /// Not less.
+    Ge,
+    /// Greater.
+    Gt,
+    /// An item of an item.
+    Index,
+    /// Less or equal.
+    Le,
+    /// How many items there are.
+    Len,
+    /// Less.
+    Lt,
+    /// Not equal.
+    Ne,
+    /// Not true.
+    Not,
+    /// The first true argument, or the last one.
+    Or,
+}
+
+impl Builtin {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "and" => Self::And,
+            "call" => Self::Call,
+            "eq" => Self::Eq,
+            "ge" => Self::Ge,
+            "gt" => Self::Gt,
+            "index" => Self::Index,
+            "le" => Self::Le,
+            "len" => Self::Len,
+            "lt" => Self::Lt,
+            "ne" => Self::Ne,
+            "not" => Self::Not,
+            "or" => Self::Or,
+            _ => return None,
+        })
+    }
+
+    /// How many arguments there must be, and whether there may be more.
+    pub fn arity(self) -> (usize, bool) {
+        match self {
+            Self::And | Self::Call | Self::Eq | Self::Index | Self::Or => (1, true),
+            Self::Len | Self::Not => (1, false),
+            Self::Ge | Self::Gt | Self::Le | Self::Lt | Self::Ne => (2, false),
+        }
+    }
+}
+
+/// What this name calls; none where there is no such function.
+pub fn callee(name: &str) -> Option<Callee> {
+    match name {
+        "include" => Some(Callee::Include),
+        "tpl" => Some(Callee::Tpl),
+        _ => function(name).map(Callee::Function).or_else(|| Builtin::of(name).map(Callee::Builtin)),
     }
 }
 

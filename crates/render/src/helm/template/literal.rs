@@ -1,6 +1,6 @@
 //! Literals of a template: quoted texts and numbers, read as Go's `strconv` reads them.
 
-use crate::helm::go::decimal::parse_float;
+use crate::helm::go::parse_float;
 use crate::helm::go::number::{float_to_int, parse_int, parse_uint};
 use crate::helm::go::quote::quote;
 use crate::helm::go::unicode::decode;

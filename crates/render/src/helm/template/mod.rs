@@ -11,6 +11,7 @@ mod exec;
 mod call;
 mod field;
 
+pub(crate) use call::without_no_value;
 pub use exec::{Run, execute};
 pub use node::Template;
 pub use parser::parse;

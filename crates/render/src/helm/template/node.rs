@@ -5,7 +5,10 @@ use std::rc::Rc;
 use super::literal::Number;
 use crate::helm::funcs::Callee;
 use crate::helm::go::quote::quote;
-use crate::helm::value::Str;
+use crate::helm::value::{Str, grow, shrink};
+
+/// What a node takes, about, in bytes.
+const NODE: usize = 128;
 
 /// A part of a [`Source`], by its place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,8 +128,14 @@ impl Source {
 
     pub(super) fn add(&mut self, pos: usize, part: Part) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        grow(NODE);
         self.nodes.push(Node { pos, part });
         id
+    }
+
+    /// How many nodes there are.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     pub(super) fn node(&self, id: NodeId) -> &Node {
@@ -152,11 +161,6 @@ impl Source {
 
     pub(super) fn name(&self, name: Name) -> &Str {
         &self.names[name as usize]
-    }
-
-    /// How much memory the text and its parts take, about, in bytes.
-    pub(super) fn size(&self) -> usize {
-        self.text.len() + self.nodes.len() * size_of::<Node>()
     }
 
     /// `file:line:column` of a node.
@@ -267,6 +271,12 @@ impl Source {
         if is_pipe {
             out.push(b')');
         }
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        shrink(NODE * self.nodes.len());
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::lexer::{Item, Kind, Lexer};
-use super::literal::{Number, unquote};
+use super::literal::unquote;
 use super::node::{Branch, NodeId, Part, Source, Template};
 use crate::helm::error::Error;
 use crate::helm::funcs;
@@ -15,6 +15,9 @@ use crate::helm::value::Str;
 const PARENTHESES: usize = 10_000;
 /// How deep blocks may nest. Go has no such limit.
 const BLOCKS: usize = 5_000;
+
+/// How many nodes a text may have. Go has no such limit.
+const NODES: usize = 500_000;
 
 /// Parses a text. The templates that it defines come by name; the text itself is the one called `name`.
 pub fn parse(name: &Str, text: &Str) -> Result<Vec<Template>, Error> {
@@ -251,6 +254,9 @@ impl Parser<'_> {
 
     fn text_or_action(&mut self) -> Parsed<NodeId> {
         let item = self.next_non_space();
+        if self.source.len() > NODES {
+            return Err(Error::bound(self.error(format!("the text has more than {NODES} parts")).text()));
+        }
         match item.kind {
             Kind::Text => Ok(self.source.add(item.pos, Part::Text(item.end))),
             Kind::LeftDelim => {

@@ -13,6 +13,7 @@ pub use list::{List, ListType};
 pub use map::{Map, MapType};
 pub use object::Object;
 pub use text::{Str, live};
+pub(in crate::helm) use text::{grow, shrink};
 
 /// How deep a function may follow values into each other. A map can be put into itself: what walks over a value stops
 /// here, with [`too_deep`].
