@@ -79,7 +79,8 @@ fn parse_error(path: &Str, error: &Error) -> Error {
 /// How helm tells that a template failed: the message of `fail` and `required` by itself, the chain of places and calls
 /// where each error in it has one, and otherwise the error as it is.
 fn run_error(path: &Str, error: Error) -> Error {
-    let has_place = std::iter::successors(Some(&error), |error| error.cause()).any(|e| e.kind() == ErrorKind::Exec);
+    let has_place =
+        std::iter::successors(Some(&error), |error| error.cause()).any(|e| e.kind() == ErrorKind::Exec);
     if !has_place {
         return error;
     }

@@ -15,8 +15,15 @@ enum Term {
     Super,
     /// `?`: one character but `/`.
     Single,
-    List { characters: Vec<char>, not: bool },
-    Range { from: char, to: char, not: bool },
+    List {
+        characters: Vec<char>,
+        not: bool,
+    },
+    Range {
+        from: char,
+        to: char,
+        not: bool,
+    },
     AnyOf(Vec<Vec<Term>>),
 }
 

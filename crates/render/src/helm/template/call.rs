@@ -70,7 +70,12 @@ impl Exec<'_, '_, '_> {
     }
 
     /// A command. What the command before it in the pipeline gave is its last argument.
-    pub(super) fn command(&mut self, dot: &Reflected, id: NodeId, last: Option<Reflected>) -> Done<Reflected> {
+    pub(super) fn command(
+        &mut self,
+        dot: &Reflected,
+        id: NodeId,
+        last: Option<Reflected>,
+    ) -> Done<Reflected> {
         let source = self.source;
         let Part::Command(arguments) = source.part(id) else { return self.fail("not a command") };
         let Some(first) = arguments.first().copied() else { return self.fail("empty command") };
@@ -311,7 +316,8 @@ impl Exec<'_, '_, '_> {
         if let Some(complex) = number.complex {
             return Ok(Value::Complex(complex.into()));
         }
-        let is_hex = text.len() > 2 && text[0] == b'0' && matches!(text[1], b'x' | b'X') && !contains(text, b"pP");
+        let is_hex =
+            text.len() > 2 && text[0] == b'0' && matches!(text[1], b'x' | b'X') && !contains(text, b"pP");
         let is_char = text.first() == Some(&b'\'');
         if let Some(float) = number.float
             && !is_hex
@@ -337,7 +343,9 @@ impl Exec<'_, '_, '_> {
         }
         let Some(template) = self.set.get(&name) else {
             let name = quoted(&name);
-            return Err(Error::new(format!("template: no template {name} associated with template \"gotpl\"")));
+            return Err(Error::new(format!(
+                "template: no template {name} associated with template \"gotpl\""
+            )));
         };
         self.run.included.insert(name.clone(), count + 1);
         let data = Reflected::plain(arguments.value(1).clone());

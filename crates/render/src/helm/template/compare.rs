@@ -126,9 +126,7 @@ fn equal_other(a: &Value, b: &Value, context: &mut Context<'_>) -> Done<bool> {
         return Err(Error::new(format!("non-comparable type {text}: {}", b.type_name())));
     }
     match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            Ok(a.type_name() == b.type_name() && a.equals(b.as_ref()))
-        }
+        (Value::Object(a), Value::Object(b)) => Ok(a.type_name() == b.type_name() && a.equals(b.as_ref())),
         _ => Ok(false),
     }
 }

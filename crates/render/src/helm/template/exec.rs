@@ -260,7 +260,13 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
         self.fail(format!("undefined variable: {}", self.source.name(name).lossy()))
     }
 
-    fn range(&mut self, dot: &Reflected, pipe: NodeId, list: NodeId, otherwise: Option<NodeId>) -> Done<Flow> {
+    fn range(
+        &mut self,
+        dot: &Reflected,
+        pipe: NodeId,
+        list: NodeId,
+        otherwise: Option<NodeId>,
+    ) -> Done<Flow> {
         let before = self.vars.len();
         let value = self.pipeline(dot, pipe)?.value;
         let source = self.source;
@@ -322,9 +328,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
         let (most, make): (u64, fn(u64) -> Value) = match number {
             Value::Int(most) => (u64::try_from(*most).unwrap_or(0), |at| Value::Int(at.cast_signed())),
             Value::Int64(most) => (u64::try_from(*most).unwrap_or(0), |at| Value::Int64(at.cast_signed())),
-            Value::Uint8(most) => {
-                (u64::from(*most), |at| Value::Uint8(u8::try_from(at).unwrap_or(u8::MAX)))
-            }
+            Value::Uint8(most) => (u64::from(*most), |at| Value::Uint8(u8::try_from(at).unwrap_or(u8::MAX))),
             Value::Uint64(most) => (*most, Value::Uint64),
             other => {
                 let shown = print::sprint(self.run.context, std::slice::from_ref(other));

@@ -165,13 +165,19 @@ impl Exec<'_, '_, '_> {
     }
 
     /// Calls a method whose arguments were checked.
-    pub(super) fn run_method(&mut self, method: &Method, name: &str, values: &[Value]) -> Result<Value, Error> {
+    pub(super) fn run_method(
+        &mut self,
+        method: &Method,
+        name: &str,
+        values: &[Value],
+    ) -> Result<Value, Error> {
         let arguments = Args::new(values);
         match &method.receiver {
             Value::Object(object) => object.call(name, arguments, self.run.context),
             Value::List(list) => {
                 let wanted = arguments.bytes(0);
-                let found = list.items().iter().any(|item| item.as_str().is_some_and(|item| item.bytes() == wanted));
+                let found =
+                    list.items().iter().any(|item| item.as_str().is_some_and(|item| item.bytes() == wanted));
                 Ok(Value::Bool(found))
             }
             Value::Map(map) if map.of() == MapType::Files => {

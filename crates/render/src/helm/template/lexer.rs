@@ -225,7 +225,8 @@ impl<'s> Lexer<'s> {
 
     fn error(&mut self, message: impl Into<String>) -> Step {
         let message = Some(message.into());
-        self.item = Item { kind: Kind::Error, pos: self.start, end: self.start, line: self.start_line, message };
+        self.item =
+            Item { kind: Kind::Error, pos: self.start, end: self.start, line: self.start_line, message };
         self.start = 0;
         self.pos = 0;
         self.input = &[];

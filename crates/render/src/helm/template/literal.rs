@@ -1,7 +1,7 @@
 //! Literals of a template: quoted texts and numbers, read as Go's `strconv` reads them.
 
-use crate::helm::go::parse_float;
 use crate::helm::go::number::{float_to_int, parse_int, parse_uint};
+use crate::helm::go::parse_float;
 use crate::helm::go::quote::quote;
 use crate::helm::go::unicode::decode;
 
@@ -133,10 +133,10 @@ impl Number {
     pub(super) fn of_complex(text: &[u8]) -> Result<Self, String> {
         let body = text.strip_suffix(b"i").unwrap_or(text);
         // The sign between the parts is the last one that is not an exponent's.
-        let is_sign = |at: usize| {
-            matches!(body[at], b'+' | b'-') && !matches!(body[at - 1], b'e' | b'E' | b'p' | b'P')
-        };
-        let split = (1..body.len()).rev().find(|at| is_sign(*at)).ok_or("syntax error scanning complex number")?;
+        let is_sign =
+            |at: usize| matches!(body[at], b'+' | b'-') && !matches!(body[at - 1], b'e' | b'E' | b'p' | b'P');
+        let split =
+            (1..body.len()).rev().find(|at| is_sign(*at)).ok_or("syntax error scanning complex number")?;
         let (real, imaginary) = body.split_at(split);
         let parse = |part: &[u8]| {
             parse_float(part).map_err(|error| {

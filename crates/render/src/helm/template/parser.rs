@@ -31,12 +31,8 @@ pub fn parse(name: &Str, text: &Str) -> Result<Vec<Template>, Error> {
     parser.parse()?;
     let Parser { source, trees, .. } = parser;
     let source = Rc::new(source);
-    let template = |(name, root)| Template {
-        name,
-        source: Rc::clone(&source),
-        root,
-        is_empty: source.is_blank(root),
-    };
+    let template =
+        |(name, root)| Template { name, source: Rc::clone(&source), root, is_empty: source.is_blank(root) };
     Ok(trees.into_iter().map(template).collect())
 }
 
