@@ -3,6 +3,18 @@
 //! Each file of this folder has a constant `TABLE` of [`Function`]s, which stands in [`TABLES`]. A name that is in none is
 //! an error when a template is parsed. Go's own functions (`and`, `eq`, `index`, `print`...) are in `builtin`.
 
+mod convert;
+mod types;
+mod merge;
+mod strings;
+mod cases;
+mod lists;
+mod dicts;
+mod math;
+mod encoding;
+mod random;
+mod paths;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -11,7 +23,17 @@ use super::error::Error;
 use super::value::{List, ListType, Map, MapType, Object, Str, Value};
 
 /// The tables. The last entry of a name wins.
-const TABLES: &[&[Function]] = &[];
+const TABLES: &[&[Function]] = &[
+    strings::TABLE,
+    cases::TABLE,
+    lists::TABLE,
+    dicts::TABLE,
+    types::TABLE,
+    math::TABLE,
+    encoding::TABLE,
+    random::TABLE,
+    paths::TABLE,
+];
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one
 /// panics, the error has the panic's text.
