@@ -30,7 +30,7 @@ release: ## build the static release binary
 	RUSTFLAGS="$(STATIC_FLAGS)" $(CARGO) build --locked --release --target $(TARGET)
 
 unit: ## pure tests only: seconds, no cluster
-	$(CARGO) test --locked --lib
+	$(CARGO) test --locked -p lockgate-base -p lockgate-render -p lockgate-core
 
 test: ## everything, integration tests with a real control plane included
 	tests/harness/scripts/install-tools.sh

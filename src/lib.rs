@@ -8,18 +8,6 @@
 //!
 //! The modules stand in the order of their dependencies: each uses only those above it.
 
-pub mod model;
-pub mod tree;
-pub mod api;
-pub mod render;
-pub mod plan;
-pub mod health;
-pub mod graph;
-pub mod overview;
-pub mod queue;
-pub mod verdict;
-pub mod pipeline;
-pub mod source;
 pub mod cluster;
 pub mod web;
 pub mod agent;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use lockgate::model::yaml::{Dialect, documents};
-use lockgate::render::kustomize::{Flavour, Output, Overlay, Recipe, build};
-use lockgate::tree::Tree;
+use lockgate_base::model::yaml::{Dialect, documents};
+use lockgate_base::tree::Tree;
+use lockgate_render::kustomize::{Flavour, Output, Overlay, Recipe, build};
 use serde_json::Value;
 
 const PROBES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kustomize-probes");

@@ -3,6 +3,7 @@
 #[path = "tidy/scan.rs"]
 mod scan;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,30 +13,7 @@ const MAX_FILE_LINES: usize = 500;
 const MAX_FUNCTION_LINES: usize = 70;
 
 /// Modules that stand between the chain and the world. None knows another.
-const ADAPTERS: [&str; 4] = ["source", "keys", "cluster", "notify"];
-
-/// What a pure module does not name: clocks, disks, networks, processes, runtimes, randomness.
-const IO_WORDS: [&str; 19] = [
-    "std::fs",
-    "std::net",
-    "std::env",
-    "std::process",
-    "std::thread",
-    "std::io",
-    "SystemTime::now",
-    "Instant::now",
-    "Timestamp::now",
-    "tokio",
-    "kube::",
-    "git2",
-    "octocrab",
-    "hyper",
-    "hyper_util",
-    "axum",
-    "rand",
-    "rand_core",
-    "getrandom",
-];
+const ADAPTERS: [&str; 2] = ["cluster", "remote"];
 
 /// Reasons of conditions. Only the verdict gives one.
 const REASONS: [&str; 17] = [
@@ -86,12 +64,12 @@ const STATUS_WORDS: [&str; 3] = ["patch_status", "replace_status", "subresource(
 /// What no file holds.
 const FORBIDDEN: [&str; 5] = ["todo!", "unimplemented!", "dbg!", "#[ignore", "#[allow("];
 
-/// Folders of which each file stands in the table of its `mod.rs`, by a path such as `pod::health`.
+/// Folders of which each file stands in the table of the file beside it, by a path such as `pod::health`.
 /// The commands' table is clap's, and their files are held to it by the tests of `src/cli`.
-const TABLES: [&str; 3] = ["src/health/kinds", "src/keys", "src/notify"];
+const TABLES: [&str; 3] = ["crates/core/src/health/kinds", "src/keys", "src/notify"];
 
-/// Files in such a folder that are no line of its table.
-const NO_LINE: [&str; 2] = ["mod.rs", "tests.rs"];
+/// A file in such a folder that is no line of its table.
+const NO_LINE: &str = "tests.rs";
 
 /// A file of the repository.
 struct File {
@@ -101,16 +79,22 @@ struct File {
 }
 
 impl File {
-    /// The module of the crate that the file belongs to: `plan` for `src/plan/drift.rs`.
+    /// The folder of the crate that ships and holds the file, `src/` or `crates/core/src/`, and the path below it.
+    fn place(&self) -> Option<(&str, &str)> {
+        let end = if self.path.starts_with("crates/") { self.path.find("/src/")? + 5 } else { 4 };
+        let (source, path) = self.path.split_at_checked(end)?;
+        source.ends_with("src/").then_some((source, path))
+    }
+
+    /// The module of its crate that the file belongs to: `plan` for `crates/core/src/plan/drift.rs`.
     fn module(&self) -> Option<&str> {
-        let path = self.path.strip_prefix("src/")?;
-        let module = path.split('/').next()?;
+        let module = self.place()?.1.split('/').next()?;
         Some(module.strip_suffix(".rs").unwrap_or(module)).filter(|module| !matches!(*module, "lib" | "main"))
     }
 
     /// Whether the whole file is compiled for tests only.
     fn is_test(&self) -> bool {
-        !self.path.starts_with("src/") || self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
+        self.place().is_none() || self.path.ends_with("/tests.rs") || self.path.contains("/tests/")
     }
 
     /// The code that ships.
@@ -123,7 +107,7 @@ impl File {
 fn files() -> Vec<File> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = Vec::new();
-    for folder in ["src", "tests", "benches"] {
+    for folder in ["crates", "src", "tests", "benches"] {
         walk(&root.join(folder), &mut paths);
     }
     paths.sort();
@@ -151,12 +135,25 @@ fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
 
 /// The modules of the crate in the order of their declaration.
 fn modules(lib: &str) -> Vec<String> {
-    let line = |line: &str| Some(line.trim().strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned());
-    code(lib).lines().filter_map(line).collect()
+    let line = |line: &str| {
+        let line = line.trim();
+        let line = line.strip_prefix("pub ").unwrap_or(line);
+        Some(line.strip_prefix("mod ")?.strip_suffix(';')?.to_owned())
+    };
+    code(lib).lines().filter_map(line).filter(|module| module != "tests").collect()
 }
 
-fn declared() -> Vec<String> {
-    modules(&fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap())
+/// The modules of each crate that ships, by the folder of its source.
+fn declared() -> BTreeMap<String, Vec<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let crates = fs::read_dir(root.join("crates"))
+        .unwrap()
+        .map(|entry| format!("crates/{}/src/", entry.unwrap().file_name().into_string().unwrap()));
+    let of = |source: String| {
+        let modules = modules(&fs::read_to_string(root.join(&source).join("lib.rs")).unwrap());
+        (source, modules)
+    };
+    crates.chain(["src/".to_owned()]).map(of).collect()
 }
 
 /// Runs a rule over all files.
@@ -236,14 +233,6 @@ fn names_module(code: &str, module: &str) -> bool {
     })
 }
 
-fn purity(file: &File, modules: &[String]) -> Vec<String> {
-    let pure = modules.iter().take_while(|module| *module != "pipeline");
-    if !pure.into_iter().any(|module| Some(module.as_str()) == file.module()) {
-        return vec![];
-    }
-    words_in(&file.shipped(), &IO_WORDS, "is above pipeline, and names")
-}
-
 fn adapters_apart(file: &File) -> Vec<String> {
     let Some(own) = file.module().filter(|module| ADAPTERS.contains(module)) else { return vec![] };
     let code = file.shipped();
@@ -288,7 +277,7 @@ fn forbidden(file: &File) -> Vec<String> {
     words_in(&code(&file.text), &FORBIDDEN, "holds")
 }
 
-/// Whether a file of a table's folder stands in it. `table` is the folder's `mod.rs`.
+/// Whether a file of a table's folder stands in it. `table` is the file of the folder's module.
 fn in_table(file: &str, table: &str) -> bool {
     let stem = file.strip_suffix(".rs").unwrap_or(file);
     let used = code(table);
@@ -321,13 +310,17 @@ fn no_function_is_too_long() {
 
 #[test]
 fn a_module_uses_only_those_above_it() {
-    let modules = declared();
-    assert!(modules.len() > 5, "lib.rs declares {modules:?}");
-    hold(|file| order(file, &modules));
+    let declared = declared();
+    assert!(declared.len() > 4, "{declared:?}");
+    hold(|file| {
+        let modules = file.place().and_then(|(source, _)| declared.get(source));
+        modules.map(|modules| order(file, modules)).unwrap_or_default()
+    });
+    let modules = &declared["crates/core/src/"];
     let sample = modules.iter().map(String::as_str).take(3).collect::<Vec<_>>();
     let [first, second, third] = sample[..] else { panic!("three modules") };
     let breaks =
-        |text: &str| !judge(&format!("src/{second}/x.rs"), text, |file| order(file, &modules)).is_empty();
+        |text: &str| !judge(&format!("src/{second}/x.rs"), text, |file| order(file, modules)).is_empty();
     assert!(breaks(&format!("use crate::{third}::A;")));
     assert!(breaks(&format!("use crate::{{{first}::{{B, C}}, {third}::A}};")));
     assert!(breaks(&format!("fn a() {{ crate::{third}::b() }}")));
@@ -336,26 +329,11 @@ fn a_module_uses_only_those_above_it() {
 }
 
 #[test]
-fn above_the_pipeline_there_is_no_io() {
-    let modules = declared();
-    hold(|file| purity(file, &modules));
-    let breaks = |path: &str, text: &str| !judge(path, text, |file| purity(file, &modules)).is_empty();
-    for word in IO_WORDS {
-        assert!(breaks("src/model/x.rs", &format!("use {word};")), "{word}");
-    }
-    assert!(!breaks(
-        "src/model/x.rs",
-        "// tokio\n#[cfg(test)]\nmod tests { use std::fs; }\nlet operand = 1;"
-    ));
-    assert!(!breaks("src/cluster/x.rs", "use tokio;"));
-}
-
-#[test]
 fn adapters_do_not_name_each_other() {
     hold(adapters_apart);
-    assert!(!judge("src/source/x.rs", "use crate::cluster::A;", adapters_apart).is_empty());
-    assert!(!judge("src/notify/x.rs", "use crate::{model::B, keys};", adapters_apart).is_empty());
-    assert!(judge("src/source/x.rs", "use crate::source::A;", adapters_apart).is_empty());
+    assert!(!judge("src/remote/x.rs", "use crate::cluster::A;", adapters_apart).is_empty());
+    assert!(!judge("src/cluster/x.rs", "use crate::{agent::B, remote};", adapters_apart).is_empty());
+    assert!(judge("src/remote/x.rs", "use crate::remote::A;", adapters_apart).is_empty());
     assert!(judge("src/agent/x.rs", "use crate::cluster::A;", adapters_apart).is_empty());
 }
 
@@ -395,10 +373,10 @@ fn every_file_of_a_table_stands_in_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut forgotten = Vec::new();
     for folder in TABLES.iter().filter(|folder| root.join(folder).is_dir()) {
-        let table = fs::read_to_string(root.join(folder).join("mod.rs")).unwrap();
+        let table = fs::read_to_string(root.join(format!("{folder}.rs"))).unwrap();
         for entry in fs::read_dir(root.join(folder)).unwrap().map(Result::unwrap) {
             let name = entry.file_name().into_string().unwrap();
-            if !NO_LINE.contains(&name.as_str()) && !in_table(&name, &table) {
+            if name != NO_LINE && !in_table(&name, &table) {
                 forgotten.push(format!("{folder}/{name}"));
             }
         }

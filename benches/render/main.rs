@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use harness::Cost;
-use lockgate::model::yaml::{Dialect, documents};
-use lockgate::render::kustomize::{Flavour, Overlay, Recipe, build};
-use lockgate::tree::Tree;
+use lockgate_base::model::yaml::{Dialect, documents};
+use lockgate_base::tree::Tree;
+use lockgate_render::kustomize::{Flavour, Overlay, Recipe, build};
 use serde_json::Value;
 use tempfile::TempDir;
 

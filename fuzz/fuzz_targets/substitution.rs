@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use libfuzzer_sys::fuzz_target;
-use lockgate::model::Object;
-use lockgate::model::yaml::{Dialect, documents};
-use lockgate::render::Variables;
-use lockgate::render::substitute::substitute;
+use lockgate_base::model::Object;
+use lockgate_base::model::yaml::{Dialect, documents};
+use lockgate_render::Variables;
+use lockgate_render::substitute::substitute;
 use lockgate_fuzz::SEPARATOR;
 
 fuzz_target!(|text: &str| {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use lockgate::model::yaml::{Dialect, documents, first_document};
+use lockgate_base::model::yaml::{Dialect, documents, first_document};
 use lockgate_fuzz::assert_reads_back;
 
 fuzz_target!(|text: &str| {

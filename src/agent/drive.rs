@@ -12,11 +12,12 @@ use super::report::Subject;
 use super::watch::{Notice, follow, follow_inputs};
 use super::world::{World, interval_of};
 use super::{Shared, fetch};
-use crate::api::{GitRepository, Kind as _, Kustomization};
 use crate::cluster::Change;
-use crate::model::{Key, ObjectId};
-use crate::queue::{Command, Event, Limits, Next, Queue, RunId};
-use crate::verdict;
+use lockgate_base::model::{Key, ObjectId};
+use lockgate_core::api::{GitRepository, Kind as _, Kustomization};
+use lockgate_core::pipeline::clock::{Clock, within};
+use lockgate_core::queue::{Command, Event, Limits, Next, Queue, RunId};
+use lockgate_core::verdict;
 
 /// How long what is under way may take to end when the process is told to.
 const GRACE: Duration = Duration::from_secs(15);
@@ -48,7 +49,7 @@ pub(super) async fn drive(
     let mut drive = Drive {
         shared: Arc::clone(&shared),
         queue: Queue::new(limits),
-        started: Instant::now(),
+        started: shared.clock.now(),
         runs: JoinSet::new(),
         cancels: HashMap::new(),
         listed: Vec::new(),
@@ -61,7 +62,7 @@ pub(super) async fn drive(
                 None => return,
             },
             Some(change) = changes.recv() => Some(drive.change(change)),
-            () = sleep_until(due) => Some(Event::Tick),
+            () = sleep_until(&*shared.clock, due) => Some(Event::Tick),
             Some(_) = drive.runs.join_next() => None,
             _ = stop.changed() => None,
         };
@@ -93,9 +94,9 @@ async fn ended(work: impl Future<Output = Event>, lost: Event) -> Event {
     std::panic::AssertUnwindSafe(work).catch_unwind().await.unwrap_or(lost)
 }
 
-async fn sleep_until(due: Option<Instant>) {
+async fn sleep_until(clock: &dyn Clock, due: Option<Instant>) {
     match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
+        Some(due) => clock.sleep(due.saturating_duration_since(clock.now())).await,
         None => std::future::pending().await,
     }
 }
@@ -142,12 +143,12 @@ impl Drive {
         let (kind, name, namespace) = (Kustomization::KIND, &key.name, &key.namespace);
         tracing::info!(kind, name, namespace, object = %id.subject(), by = by.as_deref(), "drifted");
         self.shared.metrics.drifted();
-        self.shared.world.drifted(&key, &id, by, Instant::now());
+        self.shared.world.drifted(&key, &id, by, self.shared.clock.now());
         Event::Drifted(key, id)
     }
 
     fn handle(&mut self, event: Event) {
-        let now = self.started.elapsed();
+        let now = self.shared.clock.since(self.started);
         for command in self.queue.handle(event, now) {
             match command {
                 Command::Reconcile { key, run, causes } => {
@@ -193,11 +194,12 @@ impl Drive {
         for cancel in self.cancels.values() {
             cancel.send_replace(true);
         }
+        let clock = Arc::clone(&self.shared.clock);
         let all = async {
             while self.runs.join_next().await.is_some() {}
             self.shared.events.flush().await;
         };
-        if tokio::time::timeout(GRACE, all).await.is_err() {
+        if within(&*clock, GRACE, all).await.is_none() {
             tracing::warn!(
                 "work is still under way after {GRACE:?} and is left; it is taken up again at the next start"
             );
@@ -211,7 +213,7 @@ mod tests {
 
     use super::*;
     use crate::agent::world::Seen;
-    use crate::model::Object;
+    use lockgate_base::model::Object;
 
     #[tokio::test]
     async fn a_run_that_panics_still_ends() {

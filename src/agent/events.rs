@@ -4,8 +4,8 @@
 use tokio::sync::{mpsc, oneshot};
 
 use super::report::Subject;
-use crate::model::Timestamp;
-use crate::verdict::Event;
+use lockgate_base::model::Timestamp;
+use lockgate_core::verdict::Event;
 
 /// How many may wait to be written. What comes beyond is left out: the status says the same, and memory is scarce.
 const WAITING: usize = 1000;

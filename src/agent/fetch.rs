@@ -2,23 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Shared;
 use super::log::log;
 use super::report::Subject;
 use super::world::{Seen, tree_digest};
-use crate::api::{GitRepository, GitRepositoryStatus, Kind as _, Metadata, keys};
-use crate::model::{Digest, Key};
-use crate::pipeline::ports::{DataKind, Reads as _};
-use crate::queue::{Event, Next, RunId};
-use crate::source::git::{Credentials, Fetched, GitUrl, Reference, Request};
-use crate::source::{Class, SourceError};
-use crate::tree::Snapshot;
-use crate::verdict::{
+use lockgate_base::keys;
+use lockgate_base::model::{Digest, Key};
+use lockgate_base::tree::Snapshot;
+use lockgate_core::api::{GitRepository, GitRepositoryStatus, Kind as _, Metadata};
+use lockgate_core::pipeline::ports::{DataKind, Reads as _};
+use lockgate_core::queue::{Event, Next, RunId};
+use lockgate_core::verdict::{
     self, FetchCause, FetchOutcome, NO_SECRETS, Redactor, SourceContext, SourceVerdict, source_progressing,
     source_verdict,
 };
+use lockgate_git::{Class, SourceError};
+use lockgate_git::{Credentials, Fetched, GitUrl, Reference, Request};
 
 /// How many fetches are begun at once: so many that those which wait for a dead host leave room for others. The adapter has
 /// few that run, and fewer for each host.
@@ -43,7 +44,7 @@ impl Found {
 
 /// Fetches, reports, and says what the queue must know.
 pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
-    let started = Instant::now();
+    let started = shared.clock.now();
     let fetched =
         |revision, Reported { news, next }| Event::Fetched { source: key.clone(), run, revision, news, next };
     let Some((seen, held)) = shared.world.source(&key) else {
@@ -66,7 +67,7 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
     let ignore = if is_success { ignored_now(&seen) } else { ignored_before(&seen) };
     let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| identity(snapshot, ignore));
     let reported = report(&shared, &key, &seen, &found).await;
-    shared.metrics.ended(GitRepository::KIND, &key, started.elapsed(), is_success);
+    shared.metrics.ended(GitRepository::KIND, &key, shared.clock.since(started), is_success);
     fetched(held, reported)
 }
 
@@ -125,7 +126,7 @@ async fn let_go(shared: &Shared, key: &Key, metadata: &Metadata) -> Next {
 /// fetch: the end of the fetch is said as well.
 async fn begin(shared: &Shared, key: &Key, seen: Seen<GitRepository>) -> Seen<GitRepository> {
     let Seen::Sound(repository) = &seen else { return seen };
-    let context = context(key, &seen, &repository.status);
+    let context = context(shared, key, &seen, &repository.status);
     let Some(status) = source_progressing(&context) else { return seen };
     let subject = Subject::of::<GitRepository>(key, &repository.metadata);
     if let Ok(version) = shared.reporter.status(&subject, &repository.status, &status).await {
@@ -215,13 +216,13 @@ async fn request(
         url,
         reference: reference(repository, held.is_some()),
         credentials,
-        timeout: spec.timeout.map_or(TIMEOUT, crate::model::Duration::std),
+        timeout: spec.timeout.map_or(TIMEOUT, lockgate_base::model::Duration::std),
         ignore: spec.ignore.clone(),
         known: held.filter(is_told).map(|snapshot| snapshot.revision.clone()),
     })
 }
 
-type Secrets = BTreeMap<String, crate::model::Secret<Vec<u8>>>;
+type Secrets = BTreeMap<String, lockgate_base::model::Secret<Vec<u8>>>;
 
 async fn secret(
     shared: &Shared,
@@ -279,6 +280,7 @@ fn failed(error: &SourceError) -> FetchOutcome {
 }
 
 fn context<'a>(
+    shared: &Shared,
     key: &'a Key,
     seen: &'a Seen<GitRepository>,
     previous: &'a GitRepositoryStatus,
@@ -295,7 +297,7 @@ fn context<'a>(
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
         ignore,
         previous,
-        now: super::now(),
+        now: super::timestamp(shared.clock.wall()),
         redactor: &NO_SECRETS,
     }
 }
@@ -305,7 +307,7 @@ async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &
         Seen::Sound(repository) => repository.status.clone(),
         Seen::Malformed { .. } => GitRepositoryStatus::default(),
     };
-    let context = SourceContext { redactor: &found.redactor, ..context(key, seen, &previous) };
+    let context = SourceContext { redactor: &found.redactor, ..context(shared, key, seen, &previous) };
     let verdict = source_verdict(&found.outcome, &context);
     let subject = Subject::of::<GitRepository>(key, seen.metadata());
     let changed = verdict.status != previous;

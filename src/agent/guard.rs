@@ -8,7 +8,8 @@ use super::AgentError;
 use super::state::State;
 use crate::cluster::Client;
 use crate::cluster::preflight::{self, FluxController};
-use crate::pipeline::ports::ApiFailure;
+use lockgate_core::pipeline::Clock;
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// The longest pause between tries.
 const PAUSE_LIMIT: Duration = Duration::from_secs(10);
@@ -19,6 +20,7 @@ pub(super) async fn wait_for_cluster(
     client: &Client,
     adopt: bool,
     state: &State,
+    clock: &dyn Clock,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), AgentError> {
     let mut pause = Duration::from_millis(500);
@@ -45,7 +47,7 @@ pub(super) async fn wait_for_cluster(
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = clock.sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
         pause = (pause * 2).min(PAUSE_LIMIT);

@@ -14,9 +14,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use rustix::time::{ClockId, clock_gettime};
-
-use crate::api::keys;
+use lockgate_base::keys;
+use lockgate_base::model::Digest;
+use lockgate_core::pipeline::clock::{Clock, within};
 
 /// How long a lease is good for after it was renewed.
 const DURATION: Duration = Duration::from_secs(15);
@@ -32,19 +32,24 @@ const REQUEST: Duration = Duration::from_secs(4);
 const HOLDER: &str = "lockgate.dev/holder";
 
 /// Tells whether this process may write now. Clones share the answer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Fence {
+    clock: Arc<dyn Clock>,
     /// Until when writing is allowed, in milliseconds since the machine was started.
     until: Arc<AtomicU64>,
 }
 
 impl Fence {
-    /// Whether writing is allowed now.
-    pub(super) fn is_open(&self) -> bool {
-        millis(uptime()) < self.until.load(Ordering::Acquire)
+    fn closed(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, until: Arc::default() }
     }
 
-    /// `moment` is reckoned as [`uptime`] is.
+    /// Whether writing is allowed now.
+    pub(super) fn is_open(&self) -> bool {
+        millis(self.clock.uptime()) < self.until.load(Ordering::Acquire)
+    }
+
+    /// `moment` is reckoned as [`Clock::uptime`] is.
     fn open_until(&self, moment: Duration) {
         self.until.store(millis(moment), Ordering::Release);
     }
@@ -52,18 +57,6 @@ impl Fence {
     fn close(&self) {
         self.until.store(0, Ordering::Release);
     }
-}
-
-/// A clock that goes on while the machine is suspended, as the lease does; Linux's [`Instant`] does not.
-#[cfg(target_os = "linux")]
-const CLOCK: ClockId = ClockId::Boottime;
-#[cfg(not(target_os = "linux"))]
-const CLOCK: ClockId = ClockId::Monotonic;
-
-/// The time since the machine was started.
-fn uptime() -> Duration {
-    // A time that cannot be is after the end of any lease.
-    Duration::try_from(clock_gettime(CLOCK)).unwrap_or(Duration::MAX)
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -81,7 +74,7 @@ pub(super) struct Holder {
 
 impl Holder {
     /// This process: the pod of that name, or else a process of this machine.
-    pub(super) fn this(pod: Option<&str>) -> Self {
+    pub(super) fn this(pod: Option<&str>, clock: &dyn Clock) -> Self {
         let pid = std::process::id();
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let trace = match pod {
@@ -89,8 +82,7 @@ impl Holder {
             None => format!("process/{}/{pid}", boot.trim()),
         };
         let name = pod.map_or_else(|| format!("process-{pid}"), ToOwned::to_owned);
-        let unique =
-            crate::model::Digest::of(format!("{trace}/{:?}", std::time::SystemTime::now())).to_string();
+        let unique = Digest::of(format!("{trace}/{:?}", clock.wall())).to_string();
         let unique = unique.trim_start_matches("sha256:").get(..8).unwrap_or_default().to_owned();
         Self { identity: format!("{name}_{unique}"), trace }
     }
@@ -103,12 +95,13 @@ pub(super) struct Leadership {
     leases: Api<Lease>,
     pods: Api<Pod>,
     holder: Holder,
+    clock: Arc<dyn Clock>,
     fence: Fence,
 }
 
 /// What a look at the lease found.
 enum Look {
-    /// It is ours until that [`uptime`], which is reckoned from before the request.
+    /// It is ours until that [`Clock::uptime`], which is reckoned from before the request.
     Ours(Duration),
     /// It is another's.
     Theirs { holder: String, renewed: Option<MicroTime> },
@@ -130,14 +123,21 @@ impl Sight {
 }
 
 impl Leadership {
-    pub(super) fn new(client: kube::Client, namespace: &str, watched: Option<&str>, holder: Holder) -> Self {
+    pub(super) fn new(
+        client: kube::Client,
+        namespace: &str,
+        watched: Option<&str>,
+        holder: Holder,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             name: watched
                 .map_or_else(|| keys::LEASE.to_owned(), |watched| format!("{}-{watched}", keys::LEASE)),
             leases: Api::namespaced(client.clone(), namespace),
             pods: Api::namespaced(client, namespace),
             holder,
-            fence: Fence::default(),
+            fence: Fence::closed(Arc::clone(&clock)),
+            clock,
         }
     }
 
@@ -150,7 +150,7 @@ impl Leadership {
         let mut seen: Option<Sight> = None;
         let mut told = String::new();
         loop {
-            match bounded(self.look(seen.as_ref())).await {
+            match self.bounded(self.look(seen.as_ref())).await {
                 Ok(Look::Ours(until)) => {
                     self.fence.open_until(until);
                     tracing::info!(identity = %self.holder.identity, "leads");
@@ -162,12 +162,12 @@ impl Leadership {
                         told = holder;
                     }
                     if seen.as_ref().is_none_or(|seen| seen.renewed != renewed) {
-                        seen = Some(Sight { renewed, since: Instant::now() });
+                        seen = Some(Sight { renewed, since: self.clock.now() });
                     }
                 }
                 Err(error) => tracing::warn!(%error, "the lease cannot be looked at"),
             }
-            tokio::time::sleep(LOOK).await;
+            self.clock.sleep(LOOK).await;
         }
     }
 
@@ -176,8 +176,8 @@ impl Leadership {
     pub(super) async fn keep(&self, reopened: impl Fn()) -> String {
         let mut pause = RENEW;
         loop {
-            tokio::time::sleep(pause).await;
-            match bounded(self.look(None)).await {
+            self.clock.sleep(pause).await;
+            match self.bounded(self.look(None)).await {
                 Ok(Look::Ours(until)) => {
                     pause = RENEW;
                     let was_open = self.fence.is_open();
@@ -216,14 +216,14 @@ impl Leadership {
             }
             Ok(())
         };
-        if let Err(error) = bounded(release).await {
+        if let Err(error) = self.bounded(release).await {
             tracing::warn!(%error, "the lease could not be given up");
         }
     }
 
     /// Looks at the lease, and takes or renews it where that is allowed. `seen` is what a standby saw of it last.
     async fn look(&self, seen: Option<&Sight>) -> Result<Look, kube::Error> {
-        let until = uptime().saturating_add(DURATION.saturating_sub(MARGIN));
+        let until = self.clock.uptime().saturating_add(DURATION.saturating_sub(MARGIN));
         let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
             let mut lease = Lease {
                 metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
@@ -238,7 +238,7 @@ impl Leadership {
         };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
-        let expired = seen.is_some_and(|seen| seen.is_over(spec.renew_time.as_ref(), Instant::now()));
+        let expired = seen.is_some_and(|seen| seen.is_over(spec.renew_time.as_ref(), self.clock.now()));
         match &holder {
             Some(holder) if *holder != self.holder.identity && !expired && !self.has_ended(&lease).await => {
                 return Ok(Look::Theirs { holder: holder.clone(), renewed: spec.renew_time });
@@ -254,7 +254,7 @@ impl Leadership {
     }
 
     fn claim(&self, lease: &mut Lease) {
-        let now = MicroTime(jiff::Timestamp::now());
+        let now = MicroTime(jiff::Timestamp::try_from(self.clock.wall()).unwrap_or(jiff::Timestamp::MAX));
         lease.metadata.annotations.get_or_insert_default().insert(HOLDER.into(), self.holder.trace.clone());
         let spec = lease.spec.get_or_insert_default();
         if spec.holder_identity.as_deref() != Some(&self.holder.identity) {
@@ -264,6 +264,13 @@ impl Leadership {
         spec.holder_identity = Some(self.holder.identity.clone());
         spec.lease_duration_seconds = i32::try_from(DURATION.as_secs()).ok();
         spec.renew_time = Some(now);
+    }
+
+    async fn bounded<T>(&self, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+        match within(&*self.clock, REQUEST, request).await {
+            Some(result) => result.map_err(|error| error.to_string()),
+            None => Err("no answer in time".into()),
+        }
     }
 
     /// Whether the holder is known to have ended: its pod is gone or is our own (we are its next container), or its
@@ -300,18 +307,12 @@ fn runs(pid: &str) -> bool {
     !matches!(state, Some('Z' | 'X') | None)
 }
 
-async fn bounded<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
-    match tokio::time::timeout(REQUEST, request).await {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(_) => Err("no answer in time".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use kube::client::Body;
 
     use super::*;
+    use crate::agent::clock::SystemClock;
 
     /// A standby before a server whose lease another holds, renewed at `renewed`.
     fn standby(renewed: &'static str) -> Leadership {
@@ -327,7 +328,13 @@ mod tests {
             };
             Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(body)))
         });
-        Leadership::new(kube::Client::new(service, "n"), "n", None, Holder::this(None))
+        Leadership::new(
+            kube::Client::new(service, "n"),
+            "n",
+            None,
+            Holder::this(None, &SystemClock),
+            Arc::new(SystemClock),
+        )
     }
 
     #[tokio::test]
@@ -349,23 +356,23 @@ mod tests {
 
     #[test]
     fn a_fence_closes_by_itself() {
-        let fence = Fence::default();
+        let fence = Fence::closed(Arc::new(SystemClock));
         assert!(!fence.is_open());
-        fence.open_until(uptime() + Duration::from_mins(1));
+        fence.open_until(SystemClock.uptime() + Duration::from_mins(1));
         assert!(fence.is_open() && fence.clone().is_open());
-        fence.open_until(uptime());
+        fence.open_until(SystemClock.uptime());
         assert!(!fence.is_open(), "its time is up");
-        fence.open_until(uptime() + Duration::from_mins(1));
+        fence.open_until(SystemClock.uptime() + Duration::from_mins(1));
         fence.close();
         assert!(!fence.is_open());
     }
 
     #[test]
     fn two_holders_of_one_process_differ() {
-        let (one, other) = (Holder::this(None), Holder::this(None));
+        let (one, other) = (Holder::this(None, &SystemClock), Holder::this(None, &SystemClock));
         assert_ne!(one.identity, other.identity);
         assert_eq!(one.trace, other.trace);
-        assert_eq!(Holder::this(Some("lockgate-x")).trace, "pod/lockgate-x");
+        assert_eq!(Holder::this(Some("lockgate-x"), &SystemClock).trace, "pod/lockgate-x");
     }
 
     #[test]

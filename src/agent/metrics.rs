@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::model::Key;
+use lockgate_base::model::Key;
 
 /// Upper bounds in seconds; few, since every object has a histogram of its own.
 const BUCKETS: [f64; 7] = [0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0];

@@ -10,11 +10,12 @@ use super::Shared;
 use super::log::log;
 use super::report::{ReportError, Subject};
 use super::world::{Aim, Seen, source_key};
-use crate::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, Metadata, keys};
-use crate::model::{Key, ObjectId};
-use crate::pipeline::{self, Finish, Job, Journal, JournalError};
-use crate::queue::{Cause, Event, Next, RunId};
-use crate::verdict::{self, Context, Ill, NO_SECRETS, Outcome, Redactor, Schedule, Verdict};
+use lockgate_base::keys;
+use lockgate_base::model::{Key, ObjectId};
+use lockgate_core::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, Metadata};
+use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError};
+use lockgate_core::queue::{Cause, Event, Next, RunId};
+use lockgate_core::verdict::{self, Context, Ill, NO_SECRETS, Outcome, Redactor, Schedule, Verdict};
 
 /// The schedule of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
@@ -33,7 +34,7 @@ pub(super) struct Order {
 
 /// Reconciles, reports, and says what the queue must know.
 pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
-    let started = Instant::now();
+    let started = shared.clock.now();
     let Some(seen) = shared.world.kustomization(&order.key) else {
         return finished(&order, &Reported { ready: false, news: false, next: Next::Changed });
     };
@@ -48,7 +49,7 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
         shared.world.ended(&order.key);
     }
     shared.world.remember(&order.key, finish.memo);
-    shared.metrics.ended(Kustomization::KIND, &order.key, started.elapsed(), success);
+    shared.metrics.ended(Kustomization::KIND, &order.key, shared.clock.since(started), success);
     finished(&order, &reported)
 }
 
@@ -148,8 +149,9 @@ async fn attempt(
         thorough: order.causes.contains(&Cause::Timer),
         drifted: drifted.collect::<BTreeSet<ObjectId>>(),
         timeout: schedule_of(kustomization).timeout,
-        waited: shared.world.waited(&order.key, &aim, Instant::now()),
+        waited: shared.world.waited(&order.key, &aim, shared.clock.now()),
         told_after: TOLD_AFTER,
+        clock: &*shared.clock,
         cancel: order.cancel.clone(),
     };
     let log = Log { shared, order, kustomization, aim, started };
@@ -164,7 +166,7 @@ fn malformed(metadata: &Metadata, message: &str) -> Outcome {
     Outcome::Malformed { message: message.to_owned() }
 }
 
-fn source(shared: &Shared, kustomization: &Kustomization) -> Result<crate::tree::Snapshot, Outcome> {
+fn source(shared: &Shared, kustomization: &Kustomization) -> Result<lockgate_base::tree::Snapshot, Outcome> {
     let reference = &kustomization.spec.source_ref;
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
@@ -206,7 +208,15 @@ struct Log<'a> {
 impl Log<'_> {
     fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s> {
         let (metadata, schedule) = (&self.kustomization.metadata, schedule_of(self.kustomization));
-        context(&self.order.key, metadata, schedule, previous, Some(&self.aim.revision), self.started)
+        context(
+            self.shared,
+            &self.order.key,
+            metadata,
+            schedule,
+            previous,
+            Some(&self.aim.revision),
+            self.started,
+        )
     }
 }
 
@@ -227,7 +237,7 @@ impl Journal for Log<'_> {
     }
 
     fn waits(&self) {
-        self.shared.world.waits(&self.order.key, &self.aim, Instant::now());
+        self.shared.world.waits(&self.order.key, &self.aim, self.shared.clock.now());
         self.shared.tell(Event::Waits(self.order.run));
     }
 
@@ -264,6 +274,7 @@ async fn write(
 }
 
 fn context<'a>(
+    shared: &Shared,
     key: &'a Key,
     metadata: &'a Metadata,
     schedule: Schedule,
@@ -278,8 +289,8 @@ fn context<'a>(
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
         previous,
         revision,
-        now: super::now(),
-        took: started.elapsed(),
+        now: super::timestamp(shared.clock.wall()),
+        took: shared.clock.since(started),
         // What is told on the way is told by the pipeline, which blots them out.
         redactor: &NO_SECRETS,
     }
@@ -309,10 +320,10 @@ async fn report(
     };
     let context = Context {
         redactor: &finish.redactor,
-        ..context(&order.key, metadata, schedule, &previous, revision, started)
+        ..context(shared, &order.key, metadata, schedule, &previous, revision, started)
     };
     let verdict = verdict::verdict(&finish.outcome, &context);
-    log(order, revision, finish, &verdict, started.elapsed());
+    log(order, revision, finish, &verdict, shared.clock.since(started));
     let reported = |ready, next| Reported { ready, news: !verdict.events.is_empty(), next };
     if verdict.silent {
         return reported(verdict.ready, verdict.next);

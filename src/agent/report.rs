@@ -1,6 +1,7 @@
 //! The only place that writes to the agent's own kinds: status, events and finalizers. Each write asks the fence first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams, ValidationDirective};
@@ -12,9 +13,12 @@ use serde_json::{Map, Value, json};
 use super::events::Told;
 use super::lease::Fence;
 use super::metrics::Metrics;
-use crate::api::{Kind, Metadata, keys};
+use super::since_1970;
 use crate::cluster::{is_unserved_path, version_number};
-use crate::model::Key;
+use lockgate_base::keys;
+use lockgate_base::model::Key;
+use lockgate_core::api::{Kind, Metadata};
+use lockgate_core::pipeline::clock::{Clock, within};
 
 /// How long one write may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -65,7 +69,8 @@ impl ReportError {
 pub(super) struct Reporter {
     client: Client,
     fence: Fence,
-    metrics: std::sync::Arc<Metrics>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
 }
 
 /// The object that is written about.
@@ -97,8 +102,8 @@ impl Subject {
 }
 
 impl Reporter {
-    pub(super) fn new(client: Client, fence: Fence, metrics: std::sync::Arc<Metrics>) -> Self {
-        Self { client, fence, metrics }
+    pub(super) fn new(client: Client, fence: Fence, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+        Self { client, fence, metrics, clock }
     }
 
     /// Writes what differs between two statuses, in one request; none where nothing does. Returns the object's
@@ -154,7 +159,7 @@ impl Reporter {
     /// Writes an event about the object.
     pub(super) async fn event(&self, told: &Told) -> Result<(), ReportError> {
         let Told { subject, event, at } = told;
-        let unique = k8s_openapi::jiff::Timestamp::now().as_nanosecond();
+        let unique = since_1970(self.clock.wall()).as_nanos();
         let kind = if event.warning { "Warning" } else { "Normal" };
         let mut annotations: Map<String, Value> =
             subject.notes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
@@ -219,10 +224,10 @@ impl Reporter {
         if !self.fence.is_open() {
             return Err(ReportError::Fenced);
         }
-        match tokio::time::timeout(LIMIT, request).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(ReportError::of(&error)),
-            Err(_) => Err(ReportError::Api("no answer in time".into())),
+        match within(&*self.clock, LIMIT, request).await {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => Err(ReportError::of(&error)),
+            None => Err(ReportError::Api("no answer in time".into())),
         }
     }
 }

@@ -9,11 +9,12 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::Shared;
 use super::world::{Seen, World, facts, source_facts};
-use crate::api::{GitRepository, Kustomization, keys};
 use crate::cluster::{Query, Seen as Shown, version_number};
-use crate::model::{Gvk, Key, Object};
-use crate::pipeline::ports::ApiFailure;
-use crate::queue::{Event, Input};
+use lockgate_base::keys;
+use lockgate_base::model::{Gvk, Key, Object};
+use lockgate_core::api::{GitRepository, Kustomization};
+use lockgate_core::pipeline::ports::ApiFailure;
+use lockgate_core::queue::{Event, Input};
 
 /// What a watch tells the main loop.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ async fn run(shared: &Shared, query: &Query, pump: Pump<impl Sink>) {
         let standing = |standing: Result<(), ApiFailure>| lock().stands(standing.err());
         let failure = shared.cluster.follow(query, |shown| lock().take(shown), standing).await;
         lock().stands(Some(failure));
-        tokio::time::sleep(AGAIN).await;
+        shared.clock.sleep(AGAIN).await;
     }
 }
 
@@ -251,7 +252,7 @@ impl<S: Sink> Pump<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::ports::Denied;
+    use lockgate_core::pipeline::ports::Denied;
 
     fn shown(name: &str, version: &str, listed: bool) -> Shown {
         let metadata = serde_json::json!({"namespace": "n", "name": name, "resourceVersion": version});

@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::api::{GitRepository, Kind, Kustomization, Metadata, decode, keys};
-use crate::graph::{self, DependencyView, Graph, NotReadyReason};
-use crate::model::{Digest, Key, Object, ObjectId};
-use crate::pipeline::Memo;
-use crate::queue::{FIGHT_WINDOW, Facts, Input, SourceFacts};
-use crate::tree::Snapshot;
-use crate::verdict::{self, BlockReason, Blocker, Change, Outcome, Rivalry};
+use lockgate_base::keys;
+use lockgate_base::model::{Digest, Key, Object, ObjectId};
+use lockgate_base::tree::Snapshot;
+use lockgate_core::api::{GitRepository, Kind, Kustomization, Metadata, decode};
+use lockgate_core::graph::{self, DependencyView, Graph, NotReadyReason};
+use lockgate_core::pipeline::Memo;
+use lockgate_core::queue::{FIGHT_WINDOW, Facts, Input, SourceFacts};
+use lockgate_core::verdict::{self, BlockReason, Blocker, Change, Outcome, Rivalry};
 
 /// An object of one of our kinds, or what is left of one that is malformed.
 #[derive(Debug, Clone)]
@@ -405,7 +406,7 @@ pub(super) fn source_facts(seen: &Seen<GitRepository>) -> SourceFacts {
 
 /// A digest of a tree: of its paths and the identities of what is in them.
 pub(super) fn tree_digest(snapshot: &Snapshot) -> Digest {
-    use crate::tree::Entry as TreeEntry;
+    use lockgate_base::tree::Entry as TreeEntry;
     let mut parts: Vec<Vec<u8>> = Vec::new();
     for (path, entry) in snapshot.tree.entries() {
         parts.push(path.as_bytes().to_vec());

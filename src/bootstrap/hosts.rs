@@ -5,10 +5,10 @@ use std::str::FromStr;
 use ssh_key::{HashAlg, PublicKey};
 
 use super::key;
-use crate::source::SourceError;
-use crate::source::git::known_hosts::known_as;
-use crate::source::git::ssh::DEFAULT_USER;
-use crate::source::git::{GitUrl, KnownHosts, Scheme};
+use lockgate_git::SourceError;
+use lockgate_git::known_hosts::known_as;
+use lockgate_git::ssh::DEFAULT_USER;
+use lockgate_git::{GitUrl, KnownHosts, Scheme};
 
 /// A repository's address over SSH, as the agent reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use ssh_key::{EcdsaCurve, HashAlg, LineEnding, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
-use crate::model::Secret;
-use crate::source::git::Identity;
+use lockgate_base::model::Secret;
+use lockgate_git::Identity;
 
 /// The kind of key to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

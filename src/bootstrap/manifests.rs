@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use crate::model::yaml::{self, Dialect};
-use crate::model::{Duration, Object};
+use lockgate_base::model::yaml::{self, Dialect};
+use lockgate_base::model::{Duration, Object};
 
 /// The image of this release.
 pub const IMAGE: &str = concat!("ghcr.io/lockgate/lockgate:", env!("CARGO_PKG_VERSION"));

@@ -8,10 +8,10 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use crate::api::keys;
 use crate::cluster;
-use crate::model::Object;
-use crate::pipeline::ports::ApiFailure;
+use lockgate_base::keys;
+use lockgate_base::model::Object;
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// The field manager of what bootstrap writes.
 const MANAGER: &str = "lockgate";

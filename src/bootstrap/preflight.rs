@@ -7,12 +7,12 @@ use super::github::{GitHub, GitHubError};
 use super::manifests::{self, Installation};
 use super::objects::Objects;
 use super::problem::Problem;
-use crate::api::{GitRepository, Kind as _, Kustomization};
 use crate::cluster::Client;
 use crate::cluster::preflight::{self as ask, Right};
-use crate::model::Object;
-use crate::model::yaml::{self, Dialect};
-use crate::pipeline::ports::ApiFailure;
+use lockgate_base::model::Object;
+use lockgate_base::model::yaml::{self, Dialect};
+use lockgate_core::api::{GitRepository, Kind as _, Kustomization};
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// What was found on the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]

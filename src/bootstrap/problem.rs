@@ -6,7 +6,7 @@ use super::hosts::AddressError;
 use super::key::KeyError;
 use super::ssh::SshError;
 use crate::cluster::preflight::FluxController;
-use crate::pipeline::ports::{ApiFailure, Denied};
+use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 
 /// How a run ended, for its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::objects::Change;
 use super::problem::{Failure, Problem};
-use crate::overview::Key;
+use lockgate_core::overview::Key;
 
 /// Something that happened, or is being waited for.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,9 +9,9 @@ use super::hosts::SshUrl;
 use super::key::{Algorithm, KeyPair, comment_of};
 use super::objects::{Change, Objects};
 use super::problem::Problem;
-use crate::model::{Object, Secret};
-use crate::source::SourceError;
-use crate::source::git::{Credentials, SecretData, SshCredentials};
+use lockgate_base::model::{Object, Secret};
+use lockgate_git::SourceError;
+use lockgate_git::{Credentials, SecretData, SshCredentials};
 
 /// Which Secret, and what goes into it when it is made.
 #[derive(Debug, Clone)]

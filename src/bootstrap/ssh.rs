@@ -10,8 +10,8 @@ use std::time::Duration;
 use ssh2::{HostKeyType, MethodType, Session};
 
 use super::hosts::SshUrl;
-use crate::source::git::SshCredentials;
-use crate::source::git::ssh::{NotIn, UNUSABLE, command};
+use lockgate_git::SshCredentials;
+use lockgate_git::ssh::{NotIn, UNUSABLE, command};
 
 /// How long a connection, and then each answer, may take.
 const TIMEOUT: Duration = Duration::from_secs(15);

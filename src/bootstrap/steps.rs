@@ -14,10 +14,10 @@ use super::progress::{Event, Progress, at};
 use super::secret::{self, Stored, Wanted};
 use super::ssh::{self, SshError};
 use super::wait::{self, Patience};
-use crate::api::keys;
 use crate::cluster;
-use crate::model::{self, Object};
-use crate::source::git::KnownHosts;
+use lockgate_base::keys;
+use lockgate_base::model::{self, Object};
+use lockgate_git::KnownHosts;
 
 /// The namespace whose uid tells clusters apart.
 const IDENTITY_NAMESPACE: &str = "kube-system";
@@ -415,7 +415,7 @@ async fn put_sync(
     let patience = Patience::new("source", plan.timeout);
     let [source, root] = wanted.as_slice() else { return Ok(()) };
     let revision = wait::fetched(objects, source, &patience, progress).await.map_err(at("source"))?;
-    let detail = format!("{}  {}  fetched", sync.name, crate::overview::short_revision(&revision));
+    let detail = format!("{}  {}  fetched", sync.name, lockgate_core::overview::short_revision(&revision));
     progress.done("source", began, detail, Some(change));
     wait::synced(objects, root, &Patience::new("sync", plan.timeout), progress).await
 }

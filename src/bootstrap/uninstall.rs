@@ -17,10 +17,11 @@ use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
 use super::secret;
 use super::wait::{Patience, Wait};
-use crate::api::{GitRepository, Kind, Kustomization, keys};
-use crate::model::Object;
-use crate::pipeline::ports::ApiFailure;
-use crate::plan::CONTROLLERS;
+use lockgate_base::keys;
+use lockgate_base::model::Object;
+use lockgate_core::api::{GitRepository, Kind, Kustomization};
+use lockgate_core::pipeline::ports::ApiFailure;
+use lockgate_core::plan::CONTROLLERS;
 
 /// Selects what bootstrap made.
 const OURS: &str = "app.kubernetes.io/part-of=lockgate";

@@ -10,10 +10,10 @@ use super::objects::{Change, Objects};
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
 use super::ssh::SshError;
-use crate::api::{Kind as _, Kustomization};
-use crate::model::{Object, ObjectId};
-use crate::overview::{Key, Overview, Row, State};
-use crate::pipeline::ports::ApiFailure;
+use lockgate_base::model::{Object, ObjectId};
+use lockgate_core::api::{Kind as _, Kustomization};
+use lockgate_core::overview::{Key, Overview, Row, State};
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);

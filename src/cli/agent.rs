@@ -11,9 +11,9 @@ use super::log;
 use super::output::Error;
 use super::shared::ClusterArguments;
 use crate::agent::{self, AgentError, Config};
-use crate::api::keys;
 use crate::cluster;
-use crate::source::git::Git;
+use lockgate_base::keys;
+use lockgate_git::Git;
 
 /// Threads of the runtime. The work is waiting for the network; two keep one busy task from delaying the lease.
 const THREADS: usize = 2;

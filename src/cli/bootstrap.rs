@@ -11,7 +11,6 @@ use zeroize::Zeroize as _;
 use super::output::{self, Error};
 use super::progress::{Form, Printer};
 use super::shared::{ClusterArguments, InstallationArguments, duration};
-use crate::api::keys;
 use crate::bootstrap::github::{Credentials, GitHub, PUBLIC_API};
 use crate::bootstrap::hosts::SshUrl;
 use crate::bootstrap::key::Algorithm;
@@ -19,8 +18,9 @@ use crate::bootstrap::manifests::{self, Sync};
 use crate::bootstrap::problem::{Failure, Problem};
 use crate::bootstrap::progress::Progress;
 use crate::bootstrap::steps::{self, Plan, Target};
-use crate::model::{self, Secret};
-use crate::source::git::ssh::DEFAULT_USER;
+use lockgate_base::keys;
+use lockgate_base::model::{self, Secret};
+use lockgate_git::ssh::DEFAULT_USER;
 
 /// Where the token is looked for.
 const TOKEN_VARIABLE: &str = "GITHUB_TOKEN";

@@ -10,14 +10,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::{self, Error};
-use crate::api::{Kind as _, Kustomization};
-use crate::model::Object;
-use crate::model::yaml::{self, Dialect};
-use crate::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
-use crate::render::kustomize::{self, Flavour};
-use crate::source::directory;
-use crate::source::ignore;
-use crate::tree::Tree;
+use lockgate_base::model::Object;
+use lockgate_base::model::yaml::{self, Dialect};
+use lockgate_base::tree::Tree;
+use lockgate_core::api::{Kind as _, Kustomization};
+use lockgate_core::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
+use lockgate_git::directory;
+use lockgate_git::ignore;
+use lockgate_render::kustomize::{self, Flavour};
 
 /// Render a folder to YAML, with no cluster
 ///

@@ -11,7 +11,7 @@ use super::output::{self, Error};
 use crate::bootstrap::objects::Change;
 use crate::bootstrap::problem::{Failure, Problem};
 use crate::bootstrap::progress::Event;
-use crate::overview::Key;
+use lockgate_core::overview::Key;
 
 /// The width of a step's name.
 const NAME_WIDTH: usize = 11;

@@ -7,11 +7,11 @@ use clap::Args;
 use kube::config::Kubeconfig;
 
 use super::output::Error;
-use crate::api::keys;
 use crate::bootstrap::manifests::{IMAGE, Installation};
 use crate::bootstrap::steps::Target;
 use crate::cluster;
-use crate::model;
+use lockgate_base::keys;
+use lockgate_base::model;
 
 /// Which cluster.
 #[derive(Args, Clone)]

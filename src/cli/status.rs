@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 
 use super::output::{self, Error};
 use super::shared::ClusterArguments;
-use crate::api::{GitRepository, Kind, Kustomization, keys};
 use crate::bootstrap::manifests;
 use crate::bootstrap::objects::Objects;
-use crate::model::{ConditionStatus, Object, Timestamp, yaml};
-use crate::overview::{End, Key, Overview, Row, Source, State};
-use crate::pipeline::ports::ApiFailure;
+use lockgate_base::keys;
+use lockgate_base::model::{ConditionStatus, Object, Timestamp, yaml};
+use lockgate_core::api::{GitRepository, Kind, Kustomization};
+use lockgate_core::overview::{End, Key, Overview, Row, Source, State};
+use lockgate_core::pipeline::ports::ApiFailure;
 
 #[cfg(test)]
 mod tests;

@@ -8,10 +8,10 @@ use clap::Args;
 use super::output::Error;
 use super::progress::{Form, Printer};
 use super::shared::{ClusterArguments, duration};
-use crate::api::keys;
 use crate::bootstrap::objects::Objects;
 use crate::bootstrap::progress::Progress;
 use crate::bootstrap::uninstall::{self, Removal};
+use lockgate_base::keys;
 
 /// Remove the agent, its kinds and their objects; what it applied stays
 #[derive(Args)]

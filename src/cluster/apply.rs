@@ -13,10 +13,10 @@ use super::failure::{self, Failure, refusal};
 use super::observe::typed;
 use super::path::{Resource, encode};
 use super::{Cluster, judge};
-use crate::api::keys;
-use crate::model::{Object, ObjectId};
-use crate::pipeline::ports::{Applied, Deleted, Reference};
-use crate::plan::{Answer, Phase, Refusal};
+use lockgate_base::keys;
+use lockgate_base::model::{Object, ObjectId};
+use lockgate_core::pipeline::ports::{Applied, Deleted, Reference};
+use lockgate_core::plan::{Answer, Phase, Refusal};
 
 /// The pauses in which a path that the server does not know is asked for again: a new kind is served a moment after its
 /// CustomResourceDefinition is established, and a version is listed for a moment after it has ceased to be served.

@@ -22,7 +22,7 @@ use tokio::time::{sleep, timeout};
 use tower::{BoxError, ServiceBuilder};
 
 use super::failure::{self, Failure};
-use crate::pipeline::ports::ApiFailure;
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Requests in flight. Each holds a connection, as kube speaks HTTP/1.1; watches are not counted.
 const IN_FLIGHT: usize = 12;

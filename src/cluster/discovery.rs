@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::client::{Client, Request};
 use super::failure::{self, Failure};
 use super::path::Resource;
-use crate::model::{Gvk, Object};
-use crate::pipeline::ports::Reference;
+use lockgate_base::model::{Gvk, Object};
+use lockgate_core::pipeline::ports::Reference;
 
 /// Version 2 since Kubernetes 1.30, 2beta1 of the same form since 1.26.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\

@@ -6,9 +6,9 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::Deserialize;
 
-use crate::model::{Gvk, Object};
-use crate::pipeline::ports::{ApiFailure, Denied};
-use crate::plan::{Answer, AnswerCause, Phase, Refusal};
+use lockgate_base::model::{Gvk, Object};
+use lockgate_core::pipeline::ports::{ApiFailure, Denied};
+use lockgate_core::plan::{Answer, AnswerCause, Phase, Refusal};
 
 /// How long to wait where a server is busy and does not say how long.
 const BUSY: Duration = Duration::from_secs(1);

@@ -15,9 +15,9 @@ use super::client::JSON;
 use super::failure::Failure;
 use super::follow::{Query, Seen};
 use super::path::{Resource, encode};
-use crate::health::{Health, health};
-use crate::model::{Object, ObjectId};
-use crate::pipeline::ports::{ApiFailure, Reference};
+use lockgate_base::model::{Object, ObjectId};
+use lockgate_core::health::{Health, health};
+use lockgate_core::pipeline::ports::{ApiFailure, Reference};
 
 /// The pause between looks at objects that the account may read but not watch.
 const LOOK: Duration = Duration::from_secs(5);

@@ -13,8 +13,8 @@ use super::failure;
 use super::index::Watching;
 use super::judge;
 use super::path::{Resource, encode};
-use crate::model::{Gvk, Object};
-use crate::pipeline::ports::ApiFailure;
+use lockgate_base::model::{Gvk, Object};
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Objects in one page of a list: bounds the memory that a list takes.
 const PAGE: usize = 100;

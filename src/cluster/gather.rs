@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::client::{Client, JSON, Request};
 use super::failure::{self, Failure};
 use super::path::Resource;
-use crate::model::Secret;
-use crate::pipeline::ports::{ApiFailure, Data, DataKind};
-use crate::plan::Answer;
+use lockgate_base::model::Secret;
+use lockgate_core::pipeline::ports::{ApiFailure, Data, DataKind};
+use lockgate_core::plan::Answer;
 
 /// The values of a ConfigMap or Secret; `None` where there is none.
 pub(super) async fn data(

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::health::Health;
-use crate::model::{Gvk, ObjectId};
-use crate::pipeline::ports::{ApiFailure, Owner};
+use lockgate_base::model::{Gvk, ObjectId};
+use lockgate_core::health::Health;
+use lockgate_core::pipeline::ports::{ApiFailure, Owner};
 
 /// Group and kind.
 pub(super) type GroupKind = (String, String);

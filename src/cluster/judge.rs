@@ -6,11 +6,11 @@ use std::io;
 use serde_json::Value;
 
 use super::index::Sighting;
-use crate::api::keys;
-use crate::health::{self, Health};
-use crate::model::Object;
-use crate::pipeline::ports::Owner;
-use crate::plan;
+use lockgate_base::keys;
+use lockgate_base::model::Object;
+use lockgate_core::health::{self, Health};
+use lockgate_core::pipeline::ports::Owner;
+use lockgate_core::plan;
 
 /// Built-in groups of which no kind says in its status how it fares.
 const STATELESS_GROUPS: [&str; 7] = [

@@ -14,9 +14,9 @@ use super::client::{JSON, METADATA, Reply, Request};
 use super::failure::{self, Failure, refusal};
 use super::path::Resource;
 use super::{BATCH, CHUNK, Cluster};
-use crate::model::{Object, ObjectId};
-use crate::pipeline::ports::Reference;
-use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
+use lockgate_base::model::{Object, ObjectId};
+use lockgate_core::pipeline::ports::Reference;
+use lockgate_core::plan::{Answer, Cause, Observation, Phase, Refusal};
 
 impl Cluster {
     pub(super) async fn observe_all(

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::pipeline::ports::Scope;
+use lockgate_core::pipeline::ports::Scope;
 
 /// A served kind, and where its objects are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

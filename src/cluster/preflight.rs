@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::client::{Client, JSON, Request};
 use super::failure::Failure;
-use crate::pipeline::ports::{ApiFailure, Denied};
-use crate::plan::{Answer, CONTROLLERS};
+use lockgate_core::pipeline::ports::{ApiFailure, Denied};
+use lockgate_core::plan::{Answer, CONTROLLERS};
 
 /// A right that is needed. An empty namespace stands for the cluster scope.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,9 +15,9 @@ use super::index::{Watching, group_kind};
 use super::judge;
 use super::path::encode;
 use super::watch::Watches;
-use crate::health::Health;
-use crate::model::{Object, ObjectId};
-use crate::pipeline::ports::{ApiFailure, Reference, Settled, Unhealthy};
+use lockgate_base::model::{Object, ObjectId};
+use lockgate_core::health::Health;
+use lockgate_core::pipeline::ports::{ApiFailure, Reference, Settled, Unhealthy};
 
 /// How many unhealthy objects are looked into for a cause.
 const CAUSES: usize = 5;

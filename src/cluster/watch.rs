@@ -15,9 +15,9 @@ use super::follow::{Query, Seen};
 use super::index::{Change, GroupKind, Index, Watching, key};
 use super::judge;
 use super::path::{Resource, encode};
-use crate::api::keys;
-use crate::model::Object;
-use crate::pipeline::ports::ApiFailure;
+use lockgate_base::keys;
+use lockgate_base::model::Object;
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// The pause after a refusal of the right to watch.
 const DENIED: Duration = Duration::from_mins(1);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use harness::eventually;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use lockgate::bootstrap::manifests;
-use lockgate::model::Object;
+use lockgate_base::model::Object;
 use serde_json::{Value, json};
 
 use super::stage::{HOME, PATIENCE, Running, Stage, builder, condition, config_map, installation, stage};

@@ -13,7 +13,7 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams}
 use kube::core::GroupVersionKind;
 use kube::discovery;
 use lockgate::bootstrap::manifests::{self, Installation};
-use lockgate::model::Object;
+use lockgate_base::model::Object;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 

@@ -331,7 +331,7 @@ async fn an_export_asks_nobody() {
     let run = done(command).await;
     assert_eq!(run.stderr, "");
     let documents =
-        lockgate::model::yaml::documents(&run.stdout, lockgate::model::yaml::Dialect::V2).unwrap();
+        lockgate_base::model::yaml::documents(&run.stdout, lockgate_base::model::yaml::Dialect::V2).unwrap();
     let kinds: Vec<&str> =
         documents.iter().map(|document| document.value["kind"].as_str().unwrap()).collect();
     for kind in [

@@ -5,8 +5,8 @@ use std::process::Command;
 use harness::{GitServer, KeyAlgorithm, Repo, SshKey};
 use lockgate::bootstrap::hosts::SshUrl;
 use lockgate::bootstrap::ssh::{SshError, branches, scan};
-use lockgate::model::Secret;
-use lockgate::source::git::{Credentials, SshCredentials};
+use lockgate_base::model::Secret;
+use lockgate_git::{Credentials, SshCredentials};
 
 fn site() -> (GitServer, Repo, SshUrl) {
     let git = GitServer::start().unwrap();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use lockgate::model::yaml::{Dialect, documents};
+use lockgate_base::model::yaml::{Dialect, documents};
 use serde_json::Value;
 use tempfile::TempDir;
 

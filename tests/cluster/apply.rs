@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kube::api::{Patch, PatchParams};
 use lockgate::cluster::Change;
-use lockgate::model::Object;
-use lockgate::pipeline::ports::{
+use lockgate_base::model::Object;
+use lockgate_core::pipeline::ports::{
     ApiFailure, Applied, Deleted, Reads as _, Reference, Settle as _, Settled, Writes as _,
 };
 use serde_json::json;

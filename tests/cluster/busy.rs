@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use lockgate::cluster::{Client, preflight};
-use lockgate::pipeline::ports::ApiFailure;
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// A client of a server that puts off the first `put_off` requests, and the count of those that it received.
 async fn busy(put_off: usize, retry_after: &'static str) -> (Client, Arc<AtomicUsize>) {

@@ -2,8 +2,8 @@
 
 use kube::api::DeleteParams;
 use lockgate::cluster::Change;
-use lockgate::model::{Key, ObjectId};
-use lockgate::pipeline::ports::{Settle as _, Writes as _};
+use lockgate_base::model::{Key, ObjectId};
+use lockgate_core::pipeline::ports::{Settle as _, Writes as _};
 use serde_json::json;
 
 use super::{SOON, Stage, owner};
@@ -114,7 +114,7 @@ async fn our_own_writes_and_deletions_are_not_told() {
 
 #[tokio::test]
 async fn an_object_that_was_only_looked_at_is_held_as_well() {
-    use lockgate::pipeline::ports::{Reads as _, Reference};
+    use lockgate_core::pipeline::ports::{Reads as _, Reference};
     let mut stage = Stage::new().await;
     let object = stage.config_map("c", json!({"a": "1"}));
     stage.cluster.apply(&object).await.unwrap();

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use kube::api::DeleteParams;
-use lockgate::model::Object;
-use lockgate::pipeline::ports::{Reads as _, Reference, Settle as _, Writes as _};
-use lockgate::plan::{Cause, Refusal};
+use lockgate_base::model::Object;
+use lockgate_core::pipeline::ports::{Reads as _, Reference, Settle as _, Writes as _};
+use lockgate_core::plan::{Cause, Refusal};
 use serde_json::{Value, json};
 
 use super::{SOON, Stage, deployment};

@@ -6,8 +6,8 @@ use harness::proxy::{Mode, Proxy};
 use harness::{ControlPlane, Options};
 use kube::api::{DeleteParams, PostParams};
 use lockgate::cluster::Change;
-use lockgate::model::Gvk;
-use lockgate::pipeline::ports::{ApiFailure, Reads as _, Scope, Settle as _, Writes as _};
+use lockgate_base::model::Gvk;
+use lockgate_core::pipeline::ports::{ApiFailure, Reads as _, Scope, Settle as _, Writes as _};
 use serde_json::json;
 
 use super::{SOON, Stage, dynamic, owner};
@@ -92,7 +92,7 @@ async fn a_place_in_the_watch_that_is_too_old_is_no_loss(plane: &ControlPlane) {
     assert!(stage.is_quiet().await);
 }
 
-async fn until_intact(stage: &Stage, object: &lockgate::model::Object) {
+async fn until_intact(stage: &Stage, object: &lockgate_base::model::Object) {
     harness::eventually(SOON, async || {
         anyhow::ensure!(stage.cluster.intact(&[object.id()]), "{object:?} is not intact");
         Ok(())

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use lockgate::model::{Object, ObjectId};
-use lockgate::pipeline::ports::{Reads as _, Reference, Writes as _};
-use lockgate::plan::{self, Observed, Options, Step};
+use lockgate_base::model::{Object, ObjectId};
+use lockgate_core::pipeline::ports::{Reads as _, Reference, Writes as _};
+use lockgate_core::plan::{self, Observed, Options, Step};
 use serde_json::{Value, json};
 
 use super::{Stage, deployment};

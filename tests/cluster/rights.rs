@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use kube::api::PostParams;
 use lockgate::cluster::preflight::{self, Right};
 use lockgate::cluster::{Client, Cluster, Target};
-use lockgate::pipeline::ports::{ApiFailure, DataKind, Owner, Reads as _, Settle as _, Settled, Writes as _};
+use lockgate_core::pipeline::ports::{
+    ApiFailure, DataKind, Owner, Reads as _, Settle as _, Settled, Writes as _,
+};
 use serde_json::json;
 
 use super::{SOON, Stage, dynamic};
@@ -36,7 +38,7 @@ fn acting(stage: &Stage, account: &str) -> Cluster {
 }
 
 /// Asks until the API server's authorizer has caught up with the new role.
-async fn apply(cluster: &Cluster, object: &lockgate::model::Object) {
+async fn apply(cluster: &Cluster, object: &lockgate_base::model::Object) {
     harness::eventually(SOON, async || Ok(cluster.apply(object).await?)).await.unwrap();
 }
 
@@ -62,7 +64,7 @@ async fn an_account_has_no_more_rights_than_its_own() {
     assert!(matches!(read, ApiFailure::Forbidden(_)));
 
     let deleted =
-        tenant.delete(&lockgate::pipeline::ports::Reference::to(&mine), "any", None).await.unwrap_err();
+        tenant.delete(&lockgate_core::pipeline::ports::Reference::to(&mine), "any", None).await.unwrap_err();
     assert!(deleted.to_string().contains("may not delete configmaps"), "{deleted}");
 }
 
@@ -75,10 +77,10 @@ async fn an_account_that_may_not_watch_settles_by_looking() {
     let tenant = acting(&stage, "tenant");
     let mine = stage.config_map("mine", json!({}));
     apply(&tenant, &mine).await;
-    let reference = lockgate::pipeline::ports::Reference::to(&mine);
+    let reference = lockgate_core::pipeline::ports::Reference::to(&mine);
     // Its owner labels name another Kustomization than the one that is acted for, so the shared watch shows it nothing.
     assert_eq!(tenant.settle(&[reference], SOON).await, Settled::Healthy);
-    let hidden = lockgate::pipeline::ports::Reference::to(&super::deployment(&stage, "d", "d"));
+    let hidden = lockgate_core::pipeline::ports::Reference::to(&super::deployment(&stage, "d", "d"));
     let settled = tenant.settle(&[hidden], SOON).await;
     assert!(matches!(settled, Settled::Unknown(ApiFailure::Forbidden(_))), "{settled:?}");
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use lockgate::health::Health;
-use lockgate::pipeline::ports::{Reference, Settle as _, Settled, Writes as _};
+use lockgate_core::health::Health;
+use lockgate_core::pipeline::ports::{Reference, Settle as _, Settled, Writes as _};
 use serde_json::json;
 
 use super::{QUIET, SOON, Stage, deployment};

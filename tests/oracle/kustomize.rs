@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use lockgate::model::yaml::to_string;
-use lockgate::render::kustomize::{Flavour, Recipe, build};
-use lockgate::tree::Tree;
+use lockgate_base::model::yaml::to_string;
+use lockgate_base::tree::Tree;
+use lockgate_render::kustomize::{Flavour, Recipe, build};
 use serde_json::{Value, json};
 
 use super::random::Random;

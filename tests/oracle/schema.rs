@@ -21,12 +21,12 @@ fn the_schema_that_is_built_in_is_that_of_kustomize() {
     let mut oracle = Oracle::start();
     let document = oracle.ask("schema", json!({})).expect("kustomize knows its schema").remove(0);
     let theirs = table(&document);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/render/kustomize/schema.txt");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/render/src/kustomize/schema.txt");
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&path, &theirs).expect("the table can be written");
     }
     let ours = std::fs::read_to_string(&path).expect("the table is there");
-    assert!(ours == theirs, "src/render/kustomize/schema.txt is out of date; write it with UPDATE=1");
+    assert!(ours == theirs, "crates/render/src/kustomize/schema.txt is out of date; write it with UPDATE=1");
 }
 
 /// The document in the form of the table.

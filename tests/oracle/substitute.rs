@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lockgate::model::Object;
-use lockgate::model::yaml::to_string;
-use lockgate::render::Variables;
-use lockgate::render::substitute::substitute;
+use lockgate_base::model::Object;
+use lockgate_base::model::yaml::to_string;
+use lockgate_render::Variables;
+use lockgate_render::substitute::substitute;
 use serde_json::{Value, json};
 
 use super::random::Random;

@@ -2,7 +2,7 @@
 
 mod pools;
 
-use lockgate::model::yaml::{Dialect, documents, first_document, to_string};
+use lockgate_base::model::yaml::{Dialect, documents, first_document, to_string};
 use serde_json::{Map, Value, json};
 
 use self::pools::{PIECES, SCALARS, TAGS};

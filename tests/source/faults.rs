@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lockgate::source::git::{Fetched, GitUrl, Request};
-use lockgate::source::{Class, SourceError};
+use lockgate_git::{Class, SourceError};
+use lockgate_git::{Fetched, GitUrl, Request};
 
 use super::peer::{Mode, Peer};
 use super::site::{Site, branch};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use lockgate::source::git::{Credentials, Git, GitUrl, Reference, Request};
-use lockgate::source::{Class, SourceError};
+use lockgate_git::{Class, SourceError};
+use lockgate_git::{Credentials, Git, GitUrl, Reference, Request};
 
 use super::canned::{Answer, Canned, line};
 use super::site::stores;

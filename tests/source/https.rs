@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use harness::{HttpsAuth, HttpsGitServer};
-use lockgate::source::git::{Credentials, Fetched, GitUrl, Request};
-use lockgate::source::{Class, SourceError};
+use lockgate_git::{Class, SourceError};
+use lockgate_git::{Credentials, Fetched, GitUrl, Request};
 
 use super::site::{Site, branch, credentials, knowing};
 

@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::process::Command;
 
 use harness::{HostKeyType, KeyAlgorithm, SshKey};
-use lockgate::source::Class;
-use lockgate::source::git::Request;
+use lockgate_git::Class;
+use lockgate_git::Request;
 
 use super::site::{Site, branch};
 

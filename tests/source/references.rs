@@ -1,8 +1,8 @@
 //! Which commit a reference leads to, as the repository changes.
 
 use harness::Change;
-use lockgate::source::Class;
-use lockgate::source::git::{Fetched, Reference};
+use lockgate_git::Class;
+use lockgate_git::{Fetched, Reference};
 
 use super::site::{Site, branch, knowing};
 
@@ -151,7 +151,7 @@ async fn commits_by_id_with_and_without_the_hosts_help() {
     let request = site.request(at(&first, None));
     let known = site.update(request.clone()).await.snapshot.revision;
     site.host.revoke(site.deploy_key).unwrap();
-    let request = lockgate::source::git::Request { known: Some(known), ..request };
+    let request = lockgate_git::Request { known: Some(known), ..request };
     assert!(matches!(site.git.fetch(request).await, Ok(Fetched::Unchanged(_))));
 }
 
@@ -185,11 +185,11 @@ async fn a_revision_is_fetched_again_though_its_reference_has_gone_on() {
         for allowed in ["false", "true"] {
             site.repo.git(&["config", "uploadpack.allowAnySHA1InWant", allowed]).unwrap();
             for (reference, name) in &references {
-                let revision = lockgate::model::Revision::git(Some(name), &first);
+                let revision = lockgate_base::model::Revision::git(Some(name), &first);
                 let staying = Reference { revision: Some(revision.clone()), ..reference.clone() };
                 // Another process than the one that had fetched it.
                 let state = tempfile::tempdir().unwrap();
-                let git = lockgate::source::git::Git::new(state.path()).unwrap();
+                let git = lockgate_git::Git::new(state.path()).unwrap();
                 let Ok(Fetched::Updated(update)) = git.fetch(site.request(staying)).await else {
                     unreachable!("{name}, moved {moved}, allowed {allowed}")
                 };
@@ -263,8 +263,7 @@ async fn ignore_rules_links_submodules_and_odd_names() {
     );
     let module = Change::Submodule("module".into(), "1".repeat(40));
     site.repo.commit_changes("main", "Add a submodule", &[module]).unwrap();
-    let request =
-        lockgate::source::git::Request { ignore: Some("/logo.png".into()), ..site.request(branch("main")) };
+    let request = lockgate_git::Request { ignore: Some("/logo.png".into()), ..site.request(branch("main")) };
     let update = site.update(request).await;
     let names: Vec<&str> = update.snapshot.tree.entries().map(|(path, _)| path).collect();
     assert_eq!(names, [".sourceignore", "a.yaml", "link.yaml", "module", "out", "spaces and \u{e9}.yaml"]);

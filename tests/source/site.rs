@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::{Change, GitServer, HostKeyType, KeyAlgorithm, KeyId, Repo, SshKey};
-use lockgate::model::{Revision, Secret};
-use lockgate::source::SourceError;
-use lockgate::source::git::{Credentials, Fetched, Git, GitUrl, Reference, Request, SecretData, Update};
+use lockgate_base::model::{Revision, Secret};
+use lockgate_git::SourceError;
+use lockgate_git::{Credentials, Fetched, Git, GitUrl, Reference, Request, SecretData, Update};
 
 /// The stores below a state folder.
 pub(crate) fn stores(state: &Path) -> Vec<PathBuf> {

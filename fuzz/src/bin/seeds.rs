@@ -6,7 +6,7 @@ use std::{fs, io};
 
 // What is compiled for fuzzing calls into the fuzzer's runtime, here as well.
 use libfuzzer_sys as _;
-use lockgate::model::yaml::{Dialect, first_document};
+use lockgate_base::model::yaml::{Dialect, first_document};
 use lockgate_fuzz::SEPARATOR;
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! What the embedded files must be, whatever is set in them.
 
 use super::*;
-use crate::api;
+use lockgate_core::api;
 
 fn installation() -> Installation {
     Installation {
@@ -24,7 +24,7 @@ fn find<'o>(objects: &'o [Object], kind: &str) -> &'o Object {
 #[test]
 fn the_embedded_crds_are_those_of_the_types() {
     let definitions = api::crd::definitions();
-    let note = "# Made from the types in src/api by `UPDATE=1 cargo test --lib crds`; not to be edited.\n";
+    let note = "# Made from the types in crates/core/src/api by `UPDATE=1 cargo test --lib crds`; not to be edited.\n";
     let text = format!("{note}{}", to_yaml(&definitions));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/bootstrap/crds.yaml"), text).unwrap();

@@ -1,7 +1,7 @@
 //! The index told of sightings and writes in every order.
 
 use super::*;
-use crate::pipeline::ports::Denied;
+use lockgate_core::pipeline::ports::Denied;
 
 fn kind() -> GroupKind {
     (String::new(), "ConfigMap".into())

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-/// An error of a function or of a template's run. Like Go's errors it may wrap another one, which is part of its text.
+/// An error of a function or of a template's run. Like Go's errors it may wrap another one, whose text ends its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Inner {
+    /// The text, but for that of the cause.
     text: String,
     kind: ErrorKind,
+    has_place: bool,
     cause: Option<Error>,
 }
 
@@ -27,32 +29,43 @@ pub enum ErrorKind {
 impl Error {
     /// An error with this text, as Go's `errors.New`.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Box::new(Inner { text: text.into(), kind: ErrorKind::Plain, cause: None }))
+        Self::made(text.into(), ErrorKind::Plain, None)
     }
 
     /// A bound on what a chart may use was reached.
     pub fn bound(text: impl Into<String>) -> Self {
-        Self(Box::new(Inner { text: text.into(), kind: ErrorKind::Bound, cause: None }))
+        Self::made(text.into(), ErrorKind::Bound, None)
     }
 
-    /// This error within another one, as `fmt.Errorf` with `%w`. `text` holds this error's text.
-    #[must_use]
-    pub fn wrapped(self, text: impl Into<String>) -> Self {
-        let kind = if self.is_bound() { ErrorKind::Bound } else { ErrorKind::Plain };
-        Self(Box::new(Inner { text: text.into(), kind, cause: Some(self) }))
+    fn made(text: String, kind: ErrorKind, cause: Option<Error>) -> Self {
+        Self(Box::new(Inner { text, kind, has_place: false, cause }))
     }
 
-    /// This error as one that a template's run ends with at a place that `text` names.
+    /// This error within another one, as `fmt.Errorf` with `%w` at the end: `prefix` stands before this error's text. A
+    /// reached bound stays as it is.
     #[must_use]
-    pub fn at_place(text: impl Into<String>, cause: Option<Error>) -> Self {
-        let is_bound = cause.as_ref().is_some_and(Error::is_bound);
-        let kind = if is_bound { ErrorKind::Bound } else { ErrorKind::Exec };
-        Self(Box::new(Inner { text: text.into(), kind, cause }))
+    pub fn within(self, prefix: impl Into<String>) -> Self {
+        if self.is_bound() { self } else { Self::made(prefix.into(), ErrorKind::Plain, Some(self)) }
+    }
+
+    /// An error at a place in a template, which `prefix` names. A reached bound keeps the first place that it gets.
+    #[must_use]
+    pub fn at_place(prefix: impl Into<String>, cause: Option<Error>) -> Self {
+        match cause {
+            Some(cause) if cause.is_bound() => {
+                if cause.0.has_place {
+                    return cause;
+                }
+                let text = format!("{}{cause}", prefix.into());
+                Self(Box::new(Inner { text, kind: ErrorKind::Bound, has_place: true, cause: None }))
+            }
+            cause => Self::made(prefix.into(), ErrorKind::Exec, cause),
+        }
     }
 
     /// The whole text.
-    pub fn text(&self) -> &str {
-        &self.0.text
+    pub fn text(&self) -> String {
+        self.to_string()
     }
 
     /// What the error is.
@@ -73,7 +86,12 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.text)
+        let mut at = Some(self);
+        while let Some(error) = at {
+            f.write_str(&error.0.text)?;
+            at = error.cause();
+        }
+        Ok(())
     }
 }
 

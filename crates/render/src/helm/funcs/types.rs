@@ -1,12 +1,11 @@
-//! What values are and whether they are equal or empty: reflection, defaults and flow.
+//! What values are and whether they are equal or empty: reflection and defaults.
 
 use super::convert::is_empty;
-use super::{Args, Function, Type as T};
+use super::{Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
 use crate::helm::value::{DEPTH, List, Map, Value, too_deep};
 
-type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut Context<'i>;
 
 pub(super) const TABLE: &[Function] = &[
@@ -31,22 +30,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::variadic("all", &[], T::Any, |_, a| Ok((!a.rest(0).iter().any(is_empty)).into())),
     Function::variadic("any", &[], T::Any, |_, a| Ok((!a.rest(0).iter().all(is_empty)).into())),
     Function::new("ternary", &[T::Any, T::Any, T::Bool], |_, a| Ok(a.value(usize::from(!a.bool(2))).clone())),
-    Function::new("fail", &[T::String], |_, a| Err(Error::new(marked(&a.str(0).lossy())))),
-    Function::new("required", &[T::String, T::Any], required),
 ];
-
-/// A message that helm shows without the place in the template's words.
-fn marked(message: &str) -> String {
-    format!("HELM_ERR_START{message}HELM_ERR_END")
-}
-
-fn required(_: Ctx<'_, '_>, a: Args<'_>) -> Result {
-    let value = a.value(1);
-    if value.is_nil() || value.as_str().is_some_and(|text| text.is_empty()) {
-        return Err(Error::new(marked(&a.str(0).lossy())));
-    }
-    Ok(value.clone())
-}
 
 /// `reflect.DeepEqual`: equal types, equal contents; a number that is none differs from itself.
 pub(super) fn deep_equal(c: &mut Context<'_>, left: &Value, right: &Value) -> std::result::Result<bool, Error> {

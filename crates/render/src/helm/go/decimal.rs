@@ -99,7 +99,11 @@ fn special(text: &str) -> Option<f64> {
 }
 
 /// Splits digits, fraction and exponent; the exponent's letter is one of two.
-fn split<'a>(text: &'a str, letters: [char; 2], digit: fn(&u8) -> bool) -> Result<[Option<&'a str>; 3], NumberError> {
+fn split<'a>(
+    text: &'a str,
+    letters: [char; 2],
+    digit: fn(&u8) -> bool,
+) -> Result<[Option<&'a str>; 3], NumberError> {
     let (mantissa, exponent) = match text.split_once(letters) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (text, None),
@@ -126,7 +130,8 @@ fn hex(text: &str) -> Result<f64, NumberError> {
     let [whole, fraction, exponent] = split(text, ['p', 'P'], u8::is_ascii_hexdigit)?;
     let exponent = exponent.ok_or(NumberError::Syntax)?;
     let (whole, fraction) = (whole.unwrap_or_default(), fraction.unwrap_or_default());
-    let mut exponent = exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { -10_000 } else { 10_000 });
+    let mut exponent =
+        exponent.parse::<i64>().unwrap_or(if exponent.starts_with('-') { -10_000 } else { 10_000 });
     exponent = exponent.clamp(-1_000_000_000, 1_000_000_000);
     let mut mantissa = 0_u64;
     let mut sticky = false;
@@ -161,7 +166,8 @@ fn compose(mut mantissa: u64, mut exponent: i64, mut sticky: bool) -> f64 {
         return 0.0;
     }
     let dropped = u32::try_from(64 - kept).unwrap_or(64);
-    let (mut head, tail) = if dropped == 64 { (0, mantissa) } else { (mantissa >> dropped, mantissa << (64 - dropped)) };
+    let (mut head, tail) =
+        if dropped == 64 { (0, mantissa) } else { (mantissa >> dropped, mantissa << (64 - dropped)) };
     sticky |= tail << 1 != 0;
     if tail >> 63 == 1 && (sticky || head & 1 == 1) {
         head += 1;

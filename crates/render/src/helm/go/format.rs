@@ -167,7 +167,14 @@ impl Flags {
     }
 
     /// A float. `upper` is for `%E`, `%G` and `%X`.
-    pub(super) fn float(&self, out: &mut Vec<u8>, value: f64, form: FloatForm, default: Option<usize>, upper: bool) {
+    pub(super) fn float(
+        &self,
+        out: &mut Vec<u8>,
+        value: f64,
+        form: FloatForm,
+        default: Option<usize>,
+        upper: bool,
+    ) {
         let precision = self.precision.or(default);
         let mut text = format_float(value, form, precision);
         if !text.starts_with(['-', '+']) {

@@ -148,7 +148,13 @@ impl<'c, 'i> Printer<'c, 'i> {
         Ok(true)
     }
 
-    fn print_value(&mut self, value: &Value, verb: char, depth: usize, is_argument: bool) -> Result<(), Error> {
+    fn print_value(
+        &mut self,
+        value: &Value,
+        verb: char,
+        depth: usize,
+        is_argument: bool,
+    ) -> Result<(), Error> {
         if depth > DEPTH {
             return Err(too_deep());
         }
@@ -175,7 +181,9 @@ impl<'c, 'i> Printer<'c, 'i> {
             Value::Bytes(bytes) => return self.print_bytes(bytes, verb, depth, is_argument),
             Value::List(list) => return self.print_list(list, verb, depth),
             Value::Map(map) => return self.print_map(map, verb, depth),
-            Value::Object(object) => return self.print_object(value, object.as_ref(), verb, depth, is_argument),
+            Value::Object(object) => {
+                return self.print_object(value, object.as_ref(), verb, depth, is_argument);
+            }
             _ => return self.bad_verb(verb, value, is_argument),
         }
         Ok(())
@@ -228,7 +236,13 @@ impl<'c, 'i> Printer<'c, 'i> {
         }
     }
 
-    fn print_bytes(&mut self, bytes: &[u8], verb: char, depth: usize, is_argument: bool) -> Result<(), Error> {
+    fn print_bytes(
+        &mut self,
+        bytes: &[u8],
+        verb: char,
+        depth: usize,
+        is_argument: bool,
+    ) -> Result<(), Error> {
         self.ask(bytes.len())?;
         match verb {
             's' | 'q' | 'x' | 'X' => self.print_string(bytes, verb),
@@ -366,7 +380,8 @@ impl<'c, 'i> Printer<'c, 'i> {
     }
 
     fn print_formatted(&mut self, format: &[u8], arguments: &[Value]) -> Result<(), Error> {
-        let mut reader = Reader { format, at: 0, next: 0, count: arguments.len(), reordered: false, fits: true };
+        let mut reader =
+            Reader { format, at: 0, next: 0, count: arguments.len(), reordered: false, fits: true };
         while let Some(literal) = reader.literal() {
             self.ask(literal.len())?;
             self.out.extend_from_slice(&format[literal]);

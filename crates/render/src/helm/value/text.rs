@@ -18,11 +18,13 @@ pub fn live() -> usize {
     LIVE.with(Cell::get)
 }
 
-pub(super) fn grow(bytes: usize) {
+/// Counts bytes that something besides the values holds, such as a parsed template.
+pub(in crate::helm) fn grow(bytes: usize) {
     LIVE.with(|live| live.set(live.get().saturating_add(bytes)));
 }
 
-pub(super) fn shrink(bytes: usize) {
+/// Gives back what [`grow`] counted.
+pub(in crate::helm) fn shrink(bytes: usize) {
     LIVE.with(|live| live.set(live.get().saturating_sub(bytes)));
 }
 

@@ -1,0 +1,254 @@
+//! `dependsOn` between Kustomizations: the order, cycles, who waits for whom, and what is at the root of a wait.
+//!
+//! Nothing here is decided once and kept: every question walks the edges that it needs, so that one object can change
+//! without the rest being computed anew.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::fmt;
+
+use crate::api::Kustomization;
+use lockgate_base::model::{ConditionStatus, Key};
+
+/// The graph of `dependsOn`. It never fails as a whole: a cycle concerns its members only, and a dependency that does
+/// not exist concerns those that name it.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    nodes: HashMap<Key, Node>,
+}
+
+/// A Kustomization, or the name of one that is depended on and does not exist.
+#[derive(Debug, Clone, Default)]
+struct Node {
+    exists: bool,
+    dependencies: Vec<Key>,
+    dependents: BTreeSet<Key>,
+}
+
+/// The Kustomizations of a cycle, from one of them on, each once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cycle(pub Vec<Key>);
+
+impl fmt::Display for Cycle {
+    /// `cycle: a -> b -> a`; with namespaces where they are not all the same.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one_namespace = self.0.windows(2).all(|pair| pair[0].namespace == pair[1].namespace);
+        let print = |key: &Key| if one_namespace { key.name.clone() } else { key.to_string() };
+        let names: Vec<String> = self.0.iter().chain(self.0.first()).map(print).collect();
+        write!(f, "cycle: {}", names.join(" -> "))
+    }
+}
+
+impl FromIterator<(Key, Vec<Key>)> for Graph {
+    fn from_iter<I: IntoIterator<Item = (Key, Vec<Key>)>>(nodes: I) -> Self {
+        Self::new(nodes)
+    }
+}
+
+impl Graph {
+    /// The graph of Kustomizations and what each depends on.
+    pub fn new(nodes: impl IntoIterator<Item = (Key, Vec<Key>)>) -> Self {
+        let mut graph = Self::default();
+        for (key, dependencies) in nodes {
+            graph.set(key, dependencies);
+        }
+        graph
+    }
+
+    /// Adds a Kustomization, or changes what it depends on. A dependency that is named twice counts once.
+    pub fn set(&mut self, key: Key, mut dependencies: Vec<Key>) {
+        let mut seen = HashSet::new();
+        dependencies.retain(|dependency| seen.insert(dependency.clone()));
+        self.unlink(&key);
+        for dependency in &dependencies {
+            self.nodes.entry(dependency.clone()).or_default().dependents.insert(key.clone());
+        }
+        let node = self.nodes.entry(key).or_default();
+        node.exists = true;
+        node.dependencies = dependencies;
+    }
+
+    /// Removes a Kustomization. Those that depend on it still do.
+    pub fn remove(&mut self, key: &Key) {
+        self.unlink(key);
+        if let Some(node) = self.nodes.get_mut(key) {
+            node.exists = false;
+        }
+        self.forget_unnamed(key);
+    }
+
+    /// Whether the Kustomization exists.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.nodes.get(key).is_some_and(|node| node.exists)
+    }
+
+    /// What a Kustomization depends on, in the order in which it says so.
+    pub fn dependencies(&self, key: &Key) -> &[Key] {
+        self.nodes.get(key).map_or(&[], |node| &node.dependencies)
+    }
+
+    /// Which Kustomizations depend on this one, directly, by name. The one asked for need not exist.
+    pub fn dependents(&self, key: &Key) -> impl Iterator<Item = &Key> {
+        self.nodes.get(key).into_iter().flat_map(|node| &node.dependents)
+    }
+
+    /// All Kustomizations, each after those it depends on, and by name where that leaves a choice. Those in a cycle or
+    /// behind one come last, by name.
+    pub fn order(&self) -> Vec<&Key> {
+        let existing = || self.nodes.iter().filter(|(_, node)| node.exists);
+        let mut open: HashMap<&Key, usize> = HashMap::new();
+        let mut next: BTreeSet<&Key> = BTreeSet::new();
+        for (key, node) in existing() {
+            let count = node.dependencies.iter().filter(|dependency| self.contains(dependency)).count();
+            if count == 0 {
+                next.insert(key);
+            } else {
+                open.insert(key, count);
+            }
+        }
+        let mut order = Vec::new();
+        while let Some(key) = next.pop_first() {
+            order.push(key);
+            for dependent in self.dependents(key) {
+                if let Some(count) = open.get_mut(dependent) {
+                    *count -= 1;
+                    if *count == 0 {
+                        open.remove(dependent);
+                        next.insert(dependent);
+                    }
+                }
+            }
+        }
+        let mut rest: Vec<&Key> = open.into_keys().collect();
+        rest.sort();
+        order.extend(rest);
+        order
+    }
+
+    /// The shortest cycle that the Kustomization is a member of, from itself on. One that only depends on a cycle is not
+    /// a member.
+    pub fn cycle_of(&self, key: &Key) -> Option<Cycle> {
+        let mut came_from: HashMap<&Key, &Key> = HashMap::new();
+        let mut queue = VecDeque::from([self.nodes.get_key_value(key)?.0]);
+        while let Some(current) = queue.pop_front() {
+            for dependency in self.dependencies(current) {
+                if dependency == key {
+                    let mut path = vec![current.clone()];
+                    let mut step = current;
+                    while let Some(previous) = came_from.get(step) {
+                        path.push((*previous).clone());
+                        step = previous;
+                    }
+                    path.reverse();
+                    return Some(Cycle(path));
+                }
+                if !came_from.contains_key(dependency) {
+                    came_from.insert(dependency, current);
+                    queue.push_back(dependency);
+                }
+            }
+        }
+        None
+    }
+
+    /// The direct dependencies that are not ready, or do not exist.
+    pub fn blockers(&self, key: &Key, ready: impl Fn(&Key) -> bool) -> Vec<&Key> {
+        self.dependencies(key)
+            .iter()
+            .filter(|dependency| !self.contains(dependency) || !ready(dependency))
+            .collect()
+    }
+
+    /// From a direct dependency that is not ready to the one at the root of it, which waits for no other: for `foobar`
+    /// it is `kube-network`, `kube-security`. Empty when nothing blocks. Where several block, the first that is named is
+    /// followed; a cycle ends the walk.
+    pub fn root_cause(&self, key: &Key, ready: impl Fn(&Key) -> bool) -> Vec<&Key> {
+        let mut chain: Vec<&Key> = Vec::new();
+        let mut seen = HashSet::from([key]);
+        let mut current = key;
+        while let Some(blocker) =
+            self.blockers(current, &ready).into_iter().find(|blocker| seen.insert(blocker))
+        {
+            chain.push(blocker);
+            current = blocker;
+        }
+        chain
+    }
+
+    /// Takes the edges out that lead from a node.
+    fn unlink(&mut self, key: &Key) {
+        let Some(node) = self.nodes.get_mut(key) else { return };
+        for dependency in std::mem::take(&mut node.dependencies) {
+            if let Some(node) = self.nodes.get_mut(&dependency) {
+                node.dependents.remove(key);
+            }
+            if dependency != *key {
+                self.forget_unnamed(&dependency);
+            }
+        }
+    }
+
+    /// Forgets a node that does not exist and that nothing depends on any more.
+    fn forget_unnamed(&mut self, key: &Key) {
+        if self.nodes.get(key).is_some_and(|node| !node.exists && node.dependents.is_empty()) {
+            self.nodes.remove(key);
+        }
+    }
+}
+
+/// The part of a dependency that readiness is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DependencyView<'a> {
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `status.observedGeneration`.
+    pub observed_generation: Option<i64>,
+    /// The status of the Ready condition.
+    pub ready: Option<ConditionStatus>,
+    /// `status.lastAppliedRevision`.
+    pub last_applied_revision: Option<&'a str>,
+}
+
+impl<'a> DependencyView<'a> {
+    /// The view of a Kustomization.
+    pub fn of(kustomization: &'a Kustomization) -> Self {
+        let status = &kustomization.status;
+        Self {
+            generation: kustomization.metadata.generation,
+            observed_generation: status.observed_generation,
+            ready: status.conditions.get("Ready").map(|condition| condition.status),
+            last_applied_revision: status.last_applied_revision.as_deref(),
+        }
+    }
+}
+
+/// Why a dependency does not let its dependent go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotReadyReason {
+    /// It does not exist.
+    NotFound,
+    /// Its Ready condition is not True for its present generation.
+    NotReady,
+    /// It is ready, at another revision of the same source.
+    Outdated,
+}
+
+/// Flux's rule: the dependency exists, is Ready for its present generation and, where both come from the same source, has
+/// applied the revision that the dependent is about to apply.
+pub fn ready(
+    dependency: Option<&DependencyView<'_>>,
+    wanted_revision: &str,
+    same_source: bool,
+) -> Result<(), NotReadyReason> {
+    let dependency = dependency.ok_or(NotReadyReason::NotFound)?;
+    let observed = dependency.observed_generation == Some(dependency.generation);
+    if !observed || dependency.ready != Some(ConditionStatus::True) {
+        return Err(NotReadyReason::NotReady);
+    }
+    if same_source && dependency.last_applied_revision != Some(wanted_revision) {
+        return Err(NotReadyReason::Outdated);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! An object as the rules read it: numbers, texts and conditions, with defaults where something is absent or malformed.
+
+use serde_json::Value;
+
+use super::Health;
+use lockgate_base::model::Object;
+
+/// The object whose health is judged.
+#[derive(Clone, Copy)]
+pub(super) struct Status<'a>(&'a Object);
+
+/// One of `status.conditions`.
+#[derive(Clone, Copy)]
+pub(super) struct Condition<'a>(&'a Value);
+
+impl<'a> Status<'a> {
+    pub(super) const fn of(object: &'a Object) -> Self {
+        Self(object)
+    }
+
+    /// A whole number; `None` where there is none.
+    pub(super) fn number(self, pointer: &str) -> Option<i64> {
+        self.0.pointer(pointer).and_then(Value::as_i64)
+    }
+
+    /// A count; 0 where there is none.
+    pub(super) fn count(self, pointer: &str) -> i64 {
+        self.number(pointer).unwrap_or(0)
+    }
+
+    /// A text; empty where there is none.
+    pub(super) fn text(self, pointer: &str) -> &'a str {
+        self.0.text(pointer).unwrap_or_default()
+    }
+
+    /// A list; empty where there is none.
+    pub(super) fn list(self, pointer: &str) -> &'a [Value] {
+        self.0.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// `status.conditions`.
+    pub(super) fn conditions(self) -> impl Iterator<Item = Condition<'a>> {
+        self.list("/status/conditions").iter().map(Condition)
+    }
+
+    /// The condition of a type.
+    pub(super) fn condition(self, kind: &str) -> Option<Condition<'a>> {
+        self.conditions().find(|condition| condition.kind() == kind)
+    }
+
+    /// The condition of a type, where its status is `True`.
+    pub(super) fn true_condition(self, kind: &str) -> Option<Condition<'a>> {
+        self.condition(kind).filter(|condition| condition.is_true())
+    }
+}
+
+impl<'a> Condition<'a> {
+    pub(super) fn kind(self) -> &'a str {
+        self.field("type")
+    }
+
+    pub(super) fn is_true(self) -> bool {
+        self.field("status") == "True"
+    }
+
+    pub(super) fn is_false(self) -> bool {
+        self.field("status") == "False"
+    }
+
+    pub(super) fn reason(self) -> &'a str {
+        self.field("reason")
+    }
+
+    /// The message; the reason where there is none.
+    pub(super) fn message(self) -> String {
+        match (self.field("message"), self.reason()) {
+            ("", "") => format!("condition {} is {}", self.kind(), self.field("status")),
+            ("", reason) => reason.to_owned(),
+            (message, _) => message.to_owned(),
+        }
+    }
+
+    fn field(self, name: &str) -> &'a str {
+        self.0.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+/// It is on its way.
+pub(super) fn in_progress(message: impl Into<String>) -> Health {
+    Health::InProgress(message.into())
+}
+
+/// It is on its way, and `so_many` of `all` replicas are `what`.
+pub(super) fn replicas(so_many: i64, all: i64, what: &str) -> Health {
+    let (noun, verb) = if all == 1 { ("replica", "is") } else { ("replicas", "are") };
+    Health::InProgress(format!("{so_many} of {all} {noun} {verb} {what}"))
+}
+
+/// It has all it wants, and some that are still to go.
+pub(super) fn surplus(count: i64) -> Health {
+    let (noun, verb) = if count == 1 { ("replica", "is") } else { ("replicas", "are") };
+    Health::InProgress(format!("{count} old {noun} {verb} still to go"))
+}
+
+/// The same health with what the condition says behind its message.
+pub(super) fn with_cause(health: Health, condition: Option<Condition<'_>>) -> Health {
+    match (health, condition) {
+        (Health::InProgress(message), Some(condition)) => {
+            Health::InProgress(format!("{message}: {}", condition.message()))
+        }
+        (health, _) => health,
+    }
+}

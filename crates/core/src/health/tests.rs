@@ -1,0 +1,49 @@
+//! Each fixture is an object and the health it has.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::*;
+
+/// Name of the file without its ending, expected health, and the object.
+#[expect(clippy::disallowed_methods, reason = "a test reads its fixtures from the disk")]
+fn fixtures() -> BTreeMap<String, (String, Object)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/health/fixtures");
+    let read = |path: &Path| {
+        let fixture: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let expected = fixture["health"].as_str().unwrap().to_owned();
+        (name, (expected, Object::parse(fixture["object"].clone()).unwrap()))
+    };
+    std::fs::read_dir(folder).unwrap().map(|entry| read(&entry.unwrap().path())).collect()
+}
+
+#[test]
+fn every_fixture_has_its_health() {
+    for (name, (expected, object)) in fixtures() {
+        assert_eq!(health(&object).to_string(), expected, "{name}");
+    }
+}
+
+#[test]
+fn every_rule_has_a_fixture_for_well_and_one_for_not() {
+    // These are well by definition; the generation is judged before their rule.
+    let always_well = ["CronJob"];
+    for (group, kind, _) in &kinds::RULES {
+        let judged: Vec<bool> = fixtures()
+            .values()
+            .filter(|(_, object)| object.group() == *group && object.kind() == *kind)
+            .map(|(_, object)| health(object).is_current())
+            .collect();
+        assert!(judged.contains(&true), "{kind} is never well");
+        assert!(judged.contains(&false) || always_well.contains(kind), "{kind} is never unwell");
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_not_well() {
+    assert_eq!(Health::NotFound.to_string(), "NotFound: it does not exist");
+    assert!(!Health::NotFound.is_current());
+}

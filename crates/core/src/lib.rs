@@ -1,0 +1,13 @@
+//! The decisions of lockgate: what is served, what is applied, in which order, and what is said of it.
+//!
+//! Nothing here touches a disk, a network, a clock or randomness; the chain in `pipeline` reaches them through its ports.
+//! The modules stand in the order of their dependencies: each uses only those above it.
+
+pub mod api;
+pub mod plan;
+pub mod health;
+pub mod graph;
+pub mod overview;
+pub mod queue;
+pub mod verdict;
+pub mod pipeline;

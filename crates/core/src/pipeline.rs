@@ -1,0 +1,112 @@
+//! The chain: what is read from a cluster, decided, written and waited for, through ports that the adapters implement.
+//!
+//! ```text
+//! build      fetch → gather → render                                  (Reads)
+//! preview    … → observe → plan                                       (Reads)
+//! reconcile  … → apply → prune → settle                               (Writes, Settle)
+//! remove     inventory → prune                                        (Writes, Settle)
+//! ```
+//!
+//! `reconcile` and `remove` never fail: they end in an [`Outcome`], and `verdict` says what that means. Before the first
+//! object is written, the union of what is managed and what will be is recorded in the [`Journal`], so that a process
+//! killed at any point leaves nothing behind that the next one does not know of.
+
+mod apply;
+mod build;
+pub mod clock;
+mod dress;
+pub mod offline;
+pub mod ports;
+mod preview;
+mod prune;
+mod reconcile;
+mod remove;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::api::{InventoryEntry, Kustomization};
+use crate::verdict::{Ill, Outcome, Redactor};
+use lockgate_base::model::{Digest, ObjectId};
+use lockgate_base::tree::{Footprint, Snapshot};
+
+pub use build::{Build, Gathered, build, gather, supported};
+pub use clock::Clock;
+pub use preview::{Preview, preview};
+pub use reconcile::reconcile;
+pub use remove::remove;
+
+/// One reconcile.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// What to reconcile.
+    pub kustomization: &'a Kustomization,
+    /// The source as it was fetched.
+    pub snapshot: &'a Snapshot,
+    /// What the last successful reconcile found, where this process made it.
+    pub memo: Option<&'a Memo>,
+    /// Whether to look at every object even if nothing says that it has changed.
+    pub thorough: bool,
+    /// Objects that were seen to drift.
+    pub drifted: BTreeSet<ObjectId>,
+    /// How long health checks may take.
+    pub timeout: Duration,
+    /// How much of that was spent by reconciles of the same that were cut off.
+    pub waited: Duration,
+    /// After how long a wait tells what it is for.
+    pub told_after: Duration,
+    /// Tells the time, and lets time pass.
+    pub clock: &'a dyn Clock,
+    /// Becomes true when the wait for health is to end because there is newer work.
+    pub cancel: watch::Receiver<bool>,
+}
+
+/// What a successful reconcile leaves, so that the next one can tell that there is nothing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Memo {
+    generation: i64,
+    footprint: Footprint,
+    inputs: Digest,
+    ids: Vec<ObjectId>,
+}
+
+/// How a reconcile ended, and what it leaves.
+#[derive(Debug)]
+pub struct Finish {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// For the next one; `None` when that has to look at everything.
+    pub memo: Option<Memo>,
+    /// The secret values that were handled.
+    pub redactor: Redactor,
+}
+
+/// Keeps what must survive the process, and hears how far a reconcile is.
+pub trait Journal: Sync {
+    /// Records what will be managed, before it is written. An error stops the reconcile before its first write.
+    fn begin(&self, inventory: Vec<InventoryEntry>) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// Everything is written; from here on the reconcile only waits.
+    fn waits(&self);
+
+    /// These are waited for, for some time already.
+    fn pending(&self, objects: Vec<Ill>) -> impl Future<Output = ()> + Send;
+}
+
+/// Why a record could not be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// The lease is not held.
+    #[error("the lease is not held")]
+    Fenced,
+    /// The Kustomization has gone.
+    #[error("the Kustomization has gone")]
+    Gone,
+    /// The server could not be asked, or said no.
+    #[error("{0}")]
+    Unavailable(String),
+}

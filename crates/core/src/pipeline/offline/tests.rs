@@ -1,0 +1,291 @@
+//! Builds of small trees, with values from each place that they can come from.
+
+use std::collections::BTreeMap;
+
+use super::values::data;
+use super::*;
+
+const APPS: &str = "\
+apiVersion: kustomize.toolkit.fluxcd.io/v1beta2
+kind: Kustomization
+metadata: {name: apps, namespace: flux-system}
+spec:
+  interval: 1m
+  prune: true
+  path: ./apps
+  targetNamespace: shop
+  commonMetadata: {labels: {team: a}}
+  sourceRef: {kind: GitRepository, name: infra}
+  postBuild:
+    substitute: {region: west}
+    substituteFrom: [{kind: ConfigMap, name: vars}]
+";
+const VARS: &str = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: vars, namespace: flux-system}
+data: {domain: example.org, region: nowhere}
+";
+const MAP: &str = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: app}
+data: {host: '${region}.${domain}'}
+";
+
+fn tree(more: &[(&str, &str)]) -> Tree {
+    let mut files = vec![("clusters/a/apps.yaml", APPS), ("apps/map.yaml", MAP)];
+    files.extend(more);
+    Tree::in_memory(files)
+}
+
+fn host(rendered: &Rendered) -> &str {
+    rendered.resources.iter().find_map(|resource| resource.object.text("/data/host")).unwrap()
+}
+
+fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+    entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn object(text: &str) -> Object {
+    let mut documents =
+        lockgate_base::model::yaml::documents(text, lockgate_base::model::yaml::Dialect::V2).unwrap();
+    Object::parse(documents.swap_remove(0).value).unwrap()
+}
+
+fn folder(path: &str) -> Start {
+    Start::Folder(path.into())
+}
+
+/// The subjects of what was built, without their files.
+fn subjects(rendered: &[Rendered]) -> Vec<&str> {
+    rendered.iter().map(|built| built.subject.split(" in ").next().unwrap()).collect()
+}
+
+fn told(errors: &[OfflineError]) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
+/// A Kustomization of its own folder, and one object in it.
+fn stage(name: &str, depends_on: &[&str]) -> [(String, String); 2] {
+    let depends_on: Vec<String> = depends_on.iter().map(|name| format!("{{name: {name}}}")).collect();
+    let kustomization = format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: flux-system}}\n\
+         spec: {{interval: 1m, prune: true, path: ./stages/{name}, dependsOn: [{}], \
+         sourceRef: {{kind: GitRepository, name: infra}}}}\n",
+        depends_on.join(", ")
+    );
+    let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    [(format!("clusters/a/{name}.yaml"), kustomization), (format!("stages/{name}/map.yaml"), map)]
+}
+
+fn stages(stages: &[(&str, &[&str])]) -> Tree {
+    Tree::in_memory(stages.iter().flat_map(|(name, depends_on)| stage(name, depends_on)))
+}
+
+#[test]
+fn one_is_built_as_the_agent_would() {
+    let tree = tree(&[("vars.yaml", VARS)]);
+    let values = Values { tree: values_in(&tree), ..Values::default() };
+    let built = kustomization(&tree, &find(&tree, "", "apps").unwrap(), &values).unwrap();
+    assert_eq!(built.subject, "Kustomization/flux-system/apps in clusters/a/apps.yaml");
+    let [Resource { object, origin, .. }] = built.resources.as_slice() else { panic!("{built:?}") };
+    assert_eq!((object.id().to_string().as_str(), origin.as_str()), ("shop_app__ConfigMap", "apps/map.yaml"));
+    assert_eq!(object.text("/data/host"), Some("west.example.org"));
+    assert_eq!(
+        (object.label("team"), object.label(lockgate_base::keys::OWNER_NAME)),
+        (Some("a"), Some("apps"))
+    );
+}
+
+#[test]
+fn values_that_are_not_at_hand_are_named_unless_some_are_set() {
+    let tree = tree(&[]);
+    let found = find(&tree, "", "flux-system/apps").unwrap();
+    assert_eq!(found.file, "clusters/a/apps.yaml");
+    let error = kustomization(&tree, &found, &Values::default()).unwrap_err().to_string();
+    let expected =
+        "Kustomization/flux-system/apps in clusters/a/apps.yaml: substitute from ConfigMap/vars: not found";
+    assert!(error.starts_with(expected), "{error}");
+    let set = map(&[("domain", "set.org"), ("region", "east")]);
+    let built = kustomization(&tree, &found, &Values { set, ..Values::default() }).unwrap();
+    assert_eq!(host(&built), "east.set.org");
+}
+
+#[test]
+fn the_nearest_and_most_deliberate_value_wins() {
+    let tree = tree(&[("vars.yaml", VARS)]);
+    let found = find(&tree, "", "apps").unwrap();
+    let vars = |domain: &str| object(&VARS.replace("example.org", domain));
+    let own = Values { tree: values_in(&tree), ..Values::default() };
+    let built = Values { built: vec![vars("built.org")], ..own.clone() };
+    let given = Values { given: vec![vars("first.org"), vars("given.org")], ..built.clone() };
+    let file = Values { file: map(&[("domain", "file.org"), ("region", "file")]), ..given.clone() };
+    let set = Values { set: map(&[("domain", "set.org"), ("region", "set")]), ..file.clone() };
+    for (values, expected) in [
+        (own, "west.example.org"),
+        (built, "west.built.org"),
+        (given, "west.given.org"),
+        (file, "west.file.org"),
+        (set, "set.set.org"),
+    ] {
+        assert_eq!(host(&kustomization(&tree, &found, &values).unwrap()), expected);
+    }
+}
+
+#[test]
+fn a_secret_is_decoded() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: Yg==}\nstringData: {c: d}\n";
+    let values = values_in(&tree(&[("s.yml", secret)]));
+    let found = values.iter().find(|found| found.object.kind() == "Secret").unwrap();
+    assert_eq!(data(&found.object), map(&[("a", "b"), ("c", "d")]));
+}
+
+#[test]
+fn of_two_with_one_name_the_nearer_is_taken_and_no_guess_is_made() {
+    let other = VARS.replace("example.org", "example.com");
+    let json = format!(
+        "{{\"a\": 1}}\n---\n{}",
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}})
+    );
+    let tree = tree(&[("c/a/vars.yaml", VARS), ("c/b/vars.yaml", other.as_str()), ("c/j.yaml", &json)]);
+    let values = Values { tree: values_in(&tree), ..Values::default() };
+    assert_eq!(values.tree.iter().filter(|found| found.file == "c/j.yaml").count(), 1);
+    let object = find(&tree, "", "apps").unwrap().object;
+    let built =
+        |file: &str| kustomization(&tree, &Found { file: file.into(), object: object.clone() }, &values);
+    assert_eq!(host(&built("c/a/x.yaml").unwrap()), "west.example.org");
+    assert_eq!(host(&built("c/b/x.yaml").unwrap()), "west.example.com");
+    assert!(matches!(built("c/other/x.yaml"), Err(OfflineError::MissingValues { .. })));
+}
+
+#[test]
+fn a_folder_is_followed_to_the_end_and_no_further() {
+    let itself = APPS.replace("name: apps", "name: root").replace("path: ./apps", "path: ./clusters/a");
+    let elsewhere = APPS.replace("name: apps", "name: bucket").replace("kind: GitRepository", "kind: Bucket");
+    let tree = tree(&[
+        ("clusters/a/vars.yaml", VARS),
+        ("clusters/a/root.yaml", itself.as_str()),
+        ("clusters/a/bucket.yaml", elsewhere.as_str()),
+    ]);
+    let all = recursive(&tree, folder("clusters/a"), &Values::default()).unwrap();
+    let name = |name: &str| format!("Kustomization/flux-system/{name}");
+    // targetNamespace moves what root applies, so the objects in it are others than those at the top.
+    let subjects = subjects(&all);
+    assert!(subjects.contains(&"clusters/a") && subjects.contains(&name("apps").as_str()), "{subjects:?}");
+    let built = |name: String| all.iter().find(|built| built.subject.starts_with(&name)).unwrap();
+    assert_eq!(host(built(name("apps"))), "west.example.org");
+    let bucket = built(name("bucket"));
+    assert!(bucket.resources.is_empty() && bucket.warnings[0].contains("not a GitRepository"), "{bucket:?}");
+}
+
+#[test]
+fn each_comes_after_those_it_depends_on() {
+    let tree = stages(&[("a", &["c"]), ("b", &[]), ("c", &["d", "gone"]), ("d", &[])]);
+    let all = recursive(&tree, folder("clusters/a"), &Values::default()).unwrap();
+    let order: Vec<&str> = subjects(&all)[1..].iter().map(|name| name.rsplit('/').next().unwrap()).collect();
+    assert_eq!(order, ["b", "d", "c", "a"]);
+    let warnings: Vec<&str> = all.iter().flat_map(|built| &built.warnings).map(String::as_str).collect();
+    let expected = "Kustomization/flux-system/c in clusters/a/c.yaml: depends on flux-system/gone, which is nowhere here";
+    assert_eq!(warnings, [expected]);
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let mut files: Vec<(String, String)> = Vec::new();
+    for (name, depends_on) in
+        [("a", &["b"][..]), ("b", &["a"]), ("behind", &["a"]), ("good", &[]), ("lost", &[])]
+    {
+        files.extend(stage(name, depends_on));
+    }
+    files.retain(|(path, _)| path != "stages/lost/map.yaml");
+    let errors = recursive(&Tree::in_memory(files), folder("clusters/a"), &Values::default()).unwrap_err();
+    let told = told(&errors);
+    assert_eq!(told.len(), 2, "{told:?}");
+    let named = |name: &str| format!("Kustomization/flux-system/{name} in clusters/a/{name}.yaml: ");
+    assert!(told[0].starts_with(&named("lost")) && told[0].contains("stages/lost"), "{told:?}");
+    assert_eq!(told[1], named("a") + "dependsOn is a cycle: a -> b -> a");
+}
+
+/// A Kustomization whose objects hold one that differs from it each time never comes to an end by itself.
+#[test]
+fn nesting_ends() {
+    let endless = "\
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: 'x${X}', namespace: flux-system}
+spec:
+  interval: 1m
+  prune: true
+  path: ./endless
+  sourceRef: {kind: GitRepository, name: infra}
+  postBuild: {substitute: {X: 'a${X}'}}
+";
+    let tree = Tree::in_memory([("endless/x.yaml", endless)]);
+    let start = object(&endless.replace("${X}", ""));
+    let start = Start::Kustomization(Box::new(Found { file: "endless/x.yaml".into(), object: start }));
+    let errors = told(&recursive(&tree, start, &Values::default()).unwrap_err());
+    assert!(errors.len() == 1 && errors[0].ends_with("nested deeper than 32"), "{errors:?}");
+}
+
+#[test]
+fn files_of_another_repository_are_not_looked_for_here() {
+    let repository = |name: &str, url: &str| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: {name}, namespace: flux-system}}\n\
+             spec: {{interval: 1m, url: {url}}}\n"
+        )
+    };
+    let [infra, other, same] = [
+        repository("infra", "ssh://git@h/infra"),
+        repository("other", "ssh://git@h/other"),
+        repository("same", "ssh://git@h/infra"),
+    ];
+    let from = |name: &str, source: &str| {
+        let [(path, text), map] = stage(name, &[]);
+        [(path, text.replace("name: infra", &format!("name: {source}"))), map]
+    };
+    let root = stage("root", &[])[0].1.replace("./stages/root", "./clusters/a");
+    let sources = format!("{infra}---\n{other}---\n{same}");
+    let files = [("clusters/a/sources.yaml".to_owned(), sources), ("clusters/a/root.yaml".to_owned(), root)];
+    let files =
+        files.into_iter().chain(from("theirs", "other")).chain(from("ours", "same")).chain(from("any", "x"));
+    let all = recursive(&Tree::in_memory(files), folder("clusters/a"), &Values::default()).unwrap();
+    let built =
+        |name: &str| all.iter().find(|built| built.subject.contains(&format!("/{name} in "))).unwrap();
+    for name in ["ours", "any", "root"] {
+        assert!(!built(name).resources.is_empty(), "{name}");
+    }
+    let theirs = built("theirs");
+    let expected = "its source is another repository, ssh://git@h/other, so it is not built";
+    assert!(theirs.resources.is_empty() && theirs.warnings[0].ends_with(expected), "{theirs:?}");
+}
+
+#[test]
+fn a_draft_is_built_and_told_what_it_lacks() {
+    let draft = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: d}\nspec: {path: apps}\n";
+    let found = Found { file: String::new(), object: object(draft) };
+    let built = kustomization(&tree(&[]), &found, &Values::default()).unwrap();
+    assert_eq!(built.resources[0].object.label(lockgate_base::keys::OWNER_NAMESPACE), Some("flux-system"));
+    for field in ["interval", "prune", "sourceRef"] {
+        let expected = format!(
+            "Kustomization/flux-system/d: spec.{field} is missing, so the API server does not take it"
+        );
+        assert!(built.warnings.contains(&expected), "{:?}", built.warnings);
+    }
+}
+
+#[test]
+fn a_name_that_is_nowhere_or_twice_is_told() {
+    let tree = tree(&[("clusters/b/apps.yaml", APPS)]);
+    let error = find(&tree, "", "apps").unwrap_err().to_string();
+    assert!(error.contains("clusters/a/apps.yaml, clusters/b/apps.yaml"), "{error}");
+    assert_eq!(find(&tree, "clusters/b", "apps").unwrap().file, "clusters/b/apps.yaml");
+    let nowhere = |folder: &str| find(&tree, folder, "nope").unwrap_err().to_string();
+    assert_eq!(nowhere(""), "there is no Kustomization 'nope' in the tree");
+    // A folder's name is no prefix of a file's.
+    assert_eq!(
+        find(&tree, "clusters/", "apps").unwrap_err().to_string(),
+        "there is no Kustomization 'apps' in clusters/"
+    );
+}

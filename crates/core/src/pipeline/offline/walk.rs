@@ -1,0 +1,241 @@
+//! Builds a platform whole: a folder or a Kustomization, the Kustomizations that it holds, those that they hold, and so
+//! on, each after those it depends on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{Completed, Found, OfflineError, Rendered, Values, flux, kustomization, subject};
+use crate::api::{self, GitRepository, Kind as _, Kustomization};
+use crate::graph::Graph;
+use lockgate_base::model::{Key, Object};
+use lockgate_base::tree::{Node, Tree};
+use lockgate_render::Inputs;
+
+/// How deep Kustomizations may be nested in each other. One that makes its own successor would never end.
+const DEPTH_LIMIT: usize = 32;
+
+/// Where to begin.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// At a folder, which is built as Flux builds one, with no object's fields.
+    Folder(String),
+    /// At a Kustomization.
+    Kustomization(Box<Found>),
+}
+
+/// Builds everything that follows from a start, in the order in which the agent would begin with it, and in the same order
+/// every time. All that is wrong is found at once.
+pub fn recursive(tree: &Tree, start: Start, values: &Values) -> Result<Vec<Rendered>, Vec<OfflineError>> {
+    let mut walk = Walk {
+        tree,
+        values: values.clone(),
+        pending: Vec::new(),
+        seen: BTreeMap::new(),
+        done: BTreeSet::new(),
+        own: None,
+        sources: BTreeMap::new(),
+        rendered: Vec::new(),
+        errors: Vec::new(),
+    };
+    match start {
+        Start::Folder(path) => walk.folder(&path),
+        Start::Kustomization(found) => {
+            let found = Completed::of(*found).found;
+            walk.own = source_of(&found.object);
+            walk.discover(found, 0);
+        }
+    }
+    while let Some(next) = walk.next() {
+        walk.build(&next);
+    }
+    if walk.errors.is_empty() { Ok(walk.rendered) } else { Err(walk.errors) }
+}
+
+struct Pending {
+    key: Key,
+    found: Found,
+    depends_on: Vec<Key>,
+    depth: usize,
+}
+
+struct Walk<'t> {
+    tree: &'t Tree,
+    values: Values,
+    /// Found and not built yet, in the order in which they were found.
+    pending: Vec<Pending>,
+    /// All that were found, and in which files.
+    seen: BTreeMap<Key, String>,
+    done: BTreeSet<Key>,
+    /// The GitRepository that stands for the tree, where that is known.
+    own: Option<Key>,
+    /// The addresses of the GitRepositories that were built.
+    sources: BTreeMap<Key, String>,
+    rendered: Vec<Rendered>,
+    errors: Vec<OfflineError>,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, path: &str) {
+        let subject = if path.is_empty() { "." } else { path }.to_owned();
+        match flux(self.tree, path, &json!({}), &Inputs::default()) {
+            Ok(set) => {
+                let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}")).collect();
+                let rendered = Rendered { subject, resources: set.into_resources(), warnings };
+                self.own = root_source(self.tree, path, &rendered);
+                self.took(rendered, 0);
+            }
+            Err(error) => self.errors.push(OfflineError::Render { subject, error }),
+        }
+    }
+
+    /// The first that waits for nothing which is still to be built. One whose dependency is nowhere comes after those
+    /// that may yet bring it.
+    fn next(&mut self) -> Option<Pending> {
+        let free =
+            self.pending.iter().position(|next| next.depends_on.iter().all(|key| self.done.contains(key)));
+        let is_pending = |key: &Key| self.pending.iter().any(|next| next.key == *key);
+        let free =
+            free.or_else(|| self.pending.iter().position(|next| !next.depends_on.iter().any(is_pending)));
+        if free.is_none() && !self.pending.is_empty() {
+            self.tell_cycle();
+        }
+        let index = free.unwrap_or(0);
+        (index < self.pending.len()).then(|| self.pending.remove(index))
+    }
+
+    /// Every one that is pending waits for another that is: one of them is in a cycle.
+    fn tell_cycle(&mut self) {
+        let graph: Graph =
+            self.pending.iter().map(|next| (next.key.clone(), next.depends_on.clone())).collect();
+        let member = self.pending.iter().position(|next| graph.cycle_of(&next.key).is_some());
+        let Some((index, cycle)) =
+            member.and_then(|index| Some((index, graph.cycle_of(&self.pending[index].key)?)))
+        else {
+            return;
+        };
+        let subject = subject(&self.pending[index].found);
+        self.errors.push(OfflineError::Cycle { subject, cycle });
+        // It goes first, so that its cycle is told once and the rest is looked at too.
+        let member = self.pending.remove(index);
+        self.pending.insert(0, member);
+    }
+
+    fn build(&mut self, next: &Pending) {
+        self.done.insert(next.key.clone());
+        let subject = subject(&next.found);
+        if next.depth >= DEPTH_LIMIT {
+            self.errors.push(OfflineError::TooDeep { subject, limit: DEPTH_LIMIT });
+            return;
+        }
+        if let Some(reason) = self.is_foreign(&next.found.object) {
+            let warnings = vec![format!("{subject}: {reason}, so it is not built")];
+            self.rendered.push(Rendered { subject, resources: Vec::new(), warnings });
+            return;
+        }
+        match kustomization(self.tree, &next.found, &self.values) {
+            Ok(mut rendered) => {
+                let unknown = next.depends_on.iter().filter(|key| !self.seen.contains_key(key));
+                let warnings =
+                    unknown.map(|key| format!("{subject}: depends on {key}, which is nowhere here"));
+                rendered.warnings.extend(warnings.collect::<Vec<_>>());
+                self.took(rendered, next.depth + 1);
+            }
+            Err(error) => self.errors.push(error),
+        }
+    }
+
+    /// Looks through what was built for what goes on from it.
+    fn took(&mut self, mut rendered: Rendered, depth: usize) {
+        for resource in &rendered.resources {
+            let object = &resource.object;
+            let is = |group: &str, kind: &str| object.group() == group && object.kind() == kind;
+            if is(GitRepository::GROUP, GitRepository::KIND) {
+                let url = object.text("/spec/url").unwrap_or_default().to_owned();
+                self.sources.insert(key_of(object), url);
+            } else if object.api_version() == "v1" && ["ConfigMap", "Secret"].contains(&object.kind()) {
+                self.values.built.push(object.clone());
+            }
+        }
+        for resource in &rendered.resources {
+            let object = &resource.object;
+            if object.group() == Kustomization::GROUP && object.kind() == Kustomization::KIND {
+                let found = Found { file: resource.origin.clone(), object: object.clone() };
+                rendered.warnings.extend(self.discover(found, depth));
+            }
+        }
+        self.rendered.push(rendered);
+    }
+
+    /// Takes a Kustomization up once. What is to be said of another of its name is returned.
+    fn discover(&mut self, found: Found, depth: usize) -> Option<String> {
+        let key = key_of(&Completed::of(found.clone()).found.object);
+        if let Some(file) = self.seen.get(&key) {
+            let is_other = *file != found.file && !file.is_empty() && !found.file.is_empty();
+            return is_other
+                .then(|| format!("{}: is in {file} too, and is built from there", subject(&found)));
+        }
+        self.seen.insert(key.clone(), found.file.clone());
+        let depends_on = depends_on(&found.object, &key.namespace);
+        self.pending.push(Pending { key, found, depends_on, depth });
+        None
+    }
+
+    /// Why the files of a Kustomization are not those of the tree, where that is so. A GitRepository that nothing here
+    /// defines is taken for the tree.
+    fn is_foreign(&self, object: &Object) -> Option<String> {
+        let source = source_of(object)?;
+        let kind = object.text("/spec/sourceRef/kind").unwrap_or(GitRepository::KIND);
+        if kind != GitRepository::KIND {
+            return Some(format!("its source is not a GitRepository but the {kind} {source}"));
+        }
+        let url = self.sources.get(&source)?;
+        let is_here = match &self.own {
+            Some(own) => *own == source || self.sources.get(own) == Some(url),
+            // A folder that is there speaks for the tree, and the root of one for nothing.
+            None => folder_of(object).is_some_and(|path| {
+                !path.is_empty() && self.tree.reader().node(&path) == Ok(Some(Node::Directory))
+            }),
+        };
+        (!is_here).then(|| format!("its source is another repository, {url}"))
+    }
+}
+
+/// The source of the Kustomization that applies the folder itself or one above it, as `flux bootstrap` leaves one behind.
+fn root_source(tree: &Tree, folder: &str, rendered: &Rendered) -> Option<Key> {
+    let is_root = |object: &&Object| {
+        object.group() == Kustomization::GROUP
+            && object.kind() == Kustomization::KIND
+            && folder_of(object).is_some_and(|path| {
+                let is_above = path == folder || path.is_empty() || folder.starts_with(&format!("{path}/"));
+                is_above && tree.reader().node(&path) == Ok(Some(Node::Directory))
+            })
+    };
+    rendered.resources.iter().map(|resource| &resource.object).find(is_root).and_then(source_of)
+}
+
+fn key_of(object: &Object) -> Key {
+    let id = object.id();
+    Key::new(id.namespace, id.name)
+}
+
+fn source_of(object: &Object) -> Option<Key> {
+    let text = |pointer: &str| object.text(pointer);
+    let own = object.id().namespace;
+    let namespace = text("/spec/sourceRef/namespace").map_or(own, ToOwned::to_owned);
+    Some(Key::new(namespace, text("/spec/sourceRef/name")?))
+}
+
+/// `spec.path` as the tree has it.
+fn folder_of(object: &Object) -> Option<String> {
+    lockgate_base::tree::resolve("", api::folder(object.text("/spec/path").unwrap_or_default())).ok()
+}
+
+fn depends_on(object: &Object, own: &str) -> Vec<Key> {
+    let entries = object.pointer("/spec/dependsOn").and_then(Value::as_array);
+    let key = |entry: &Value| {
+        let namespace = entry["namespace"].as_str().filter(|namespace| !namespace.is_empty()).unwrap_or(own);
+        Some(Key::new(namespace, entry["name"].as_str()?))
+    };
+    entries.into_iter().flatten().filter_map(key).collect()
+}

@@ -1,0 +1,309 @@
+//! The ports of the chain to a cluster. `Reads` cannot change anything, so whoever holds only a `Reads` (a diff) cannot
+//! write; `Writes` adds the writes, and `Settle` the waits.
+//!
+//! Dispatch is static: the chain is generic over the ports, and dropping a future that a port returned cancels its work.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::health::Health;
+use crate::plan::{Observation, Refusal};
+use lockgate_base::model::{Gvk, Key, Object, ObjectId, Secret};
+
+/// An object on a cluster, and the version in which to speak of it. Where the cluster no longer serves that version,
+/// the one that it prefers is used, since the object is the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Reference {
+    /// Which object.
+    pub id: ObjectId,
+    /// API version without the group.
+    pub version: String,
+    /// Whether the cluster deletes it some time after it has done its work, so that it is not missed once it is gone: a
+    /// Job with `ttlSecondsAfterFinished`.
+    pub expires: bool,
+}
+
+impl Reference {
+    /// The reference to an object of which no more is known.
+    pub fn new(id: ObjectId, version: impl Into<String>) -> Self {
+        Self { id, version: version.into(), expires: false }
+    }
+
+    /// The reference to an object.
+    pub fn to(object: &Object) -> Self {
+        let is_job = (object.group(), object.kind()) == ("batch", "Job");
+        let limit = object.pointer("/spec/ttlSecondsAfterFinished");
+        let expires = is_job && limit.is_some_and(|limit| !limit.is_null());
+        Self { expires, ..Self::new(object.id(), object.version()) }
+    }
+
+    /// Group, version and kind.
+    pub fn gvk(&self) -> Gvk {
+        Gvk { group: self.id.group.clone(), version: self.version.clone(), kind: self.id.kind.clone() }
+    }
+}
+
+/// Whose an object is: the Kustomization that its owner labels name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner {
+    /// Namespace of the Kustomization.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Whether the objects of a kind live in namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// They do.
+    Namespaced,
+    /// There is one of a name in the whole cluster.
+    Cluster,
+}
+
+/// The kinds that hold named values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataKind {
+    /// A ConfigMap; its `binaryData` does not count, as in Flux.
+    ConfigMap,
+    /// A Secret.
+    Secret,
+}
+
+impl fmt::Display for DataKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
+        })
+    }
+}
+
+/// The values of a ConfigMap or Secret, decoded. Both are treated as secret.
+pub type Data = BTreeMap<String, Secret<Vec<u8>>>;
+
+/// A right that is missing: who may not do what to what, where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// `system:serviceaccount:<namespace>:<name>`, or another user; empty where the server did not say.
+    pub account: String,
+    /// `get`, `patch`, ...
+    pub verb: String,
+    /// `secrets`, `deployments.apps`, ...
+    pub resource: String,
+    /// Empty for cluster-scoped requests.
+    pub namespace: String,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let account = if self.account.is_empty() { "lockgate" } else { &self.account };
+        write!(f, "{account} may not {} {}", self.verb, self.resource)?;
+        if self.namespace.is_empty() {
+            f.write_str(" at the cluster scope")
+        } else {
+            write!(f, " in namespace {}", self.namespace)
+        }
+    }
+}
+
+/// A request that did not do what it was for. Refusals of one object's content are `plan::Refusal`s.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApiFailure {
+    /// The server could not be asked, or asked to be left alone for a while.
+    #[error("the API server cannot be asked: {message}")]
+    Unavailable {
+        /// What happened.
+        message: String,
+        /// How long the server asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// A right is missing.
+    #[error("{0}")]
+    Forbidden(Denied),
+    /// The cluster has no such kind, or the group that has it does not answer.
+    #[error("{}", unknown(.gvk, *.unreachable))]
+    UnknownKind {
+        /// The kind.
+        gvk: Gvk,
+        /// Whether the kind's group is served by something that does not answer now.
+        unreachable: bool,
+    },
+    /// Any other answer of the server.
+    #[error("{message}")]
+    Answered {
+        /// HTTP status.
+        code: u16,
+        /// `NotFound`, `Conflict`, ...
+        reason: String,
+        /// The server's text.
+        message: String,
+    },
+    /// The lease is no longer held, so nothing may be written.
+    #[error("nothing was written: {0}")]
+    Fenced(String),
+}
+
+fn unknown(gvk: &Gvk, unreachable: bool) -> String {
+    if unreachable {
+        return format!(
+            "the server behind the API group {} does not answer; see kubectl get apiservices",
+            gvk.group
+        );
+    }
+    format!("no matches for kind \"{}\" in version \"{}\"", gvk.kind, gvk.api_version())
+}
+
+impl ApiFailure {
+    /// Whether nothing can be asked of the server, or told to it: then it cannot be told of the failure either.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Fenced(_))
+    }
+
+    /// Whether the same request may succeed later without anyone changing anything in Git or in the rights.
+    pub const fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Fenced(_) => true,
+            Self::UnknownKind { unreachable, .. } => *unreachable,
+            Self::Answered { code, .. } => matches!(code, 409 | 429 | 500..),
+            Self::Forbidden(_) => false,
+        }
+    }
+}
+
+/// What the server accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Which object, in which version.
+    pub reference: Reference,
+    /// Its uid.
+    pub uid: String,
+    /// Its resourceVersion after the write.
+    pub resource_version: String,
+    /// Its generation, for kinds that count it.
+    pub generation: Option<i64>,
+}
+
+/// What a deletion found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deleted {
+    /// The server accepted the deletion; finalizers may still hold the object.
+    Accepted,
+    /// There was no such object.
+    Gone,
+    /// It is not what was looked at any more: it has changed, or another has its name. Nothing was deleted.
+    Changed,
+}
+
+/// An object that is not healthy, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unhealthy {
+    /// Which object.
+    pub id: ObjectId,
+    /// Its health.
+    pub health: Health,
+    /// The cause one level down, for example a pod's `ImagePullBackOff`, where it was looked up.
+    pub cause: Option<String>,
+}
+
+/// How a wait for health ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// All objects are current.
+    Healthy,
+    /// All that is not current has failed, so waiting on would not help.
+    Stalled(Vec<Unhealthy>),
+    /// The time was up.
+    TimedOut(Vec<Unhealthy>),
+    /// Health could not be looked at.
+    Unknown(ApiFailure),
+}
+
+/// What can be asked of a cluster without changing it.
+pub trait Reads: Send + Sync {
+    /// Whether a kind is namespaced. [`ApiFailure::UnknownKind`] where the cluster does not have it, after a fresh look.
+    fn scope(&self, gvk: &Gvk) -> impl Future<Output = Result<Scope, ApiFailure>> + Send;
+
+    /// An object as it is now; `None` where there is none, or not even its kind.
+    fn get(&self, reference: &Reference) -> impl Future<Output = Result<Option<Object>, ApiFailure>> + Send;
+
+    /// Type and metadata of objects, in the order asked; `None` as in [`Reads::get`]. It is what pruning asks.
+    fn identify(
+        &self,
+        references: &[Reference],
+    ) -> impl Future<Output = Vec<Result<Option<Object>, ApiFailure>>> + Send;
+
+    /// For each object, in order: what is there, and what a server-side apply would make of it (a dry run).
+    ///
+    /// `known` holds those that are likely there, as the inventory has them: the answer is the same without, at the
+    /// price of a request more for each. All objects are asked for, whatever becomes of one of them.
+    fn observe(
+        &self,
+        objects: &[Object],
+        known: &HashSet<ObjectId>,
+    ) -> impl Future<Output = Vec<Observation>> + Send;
+
+    /// The values of a ConfigMap or Secret; `None` where there is none.
+    fn data(
+        &self,
+        kind: DataKind,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Data>, ApiFailure>> + Send;
+}
+
+/// What changes a cluster. Each write asks first whether this process may still write.
+pub trait Writes: Reads {
+    /// Applies an object server-side, by force, and watches for drift from what the server made of it.
+    fn apply(&self, object: &Object) -> impl Future<Output = Result<Applied, Refusal>> + Send;
+
+    /// Hands the fields of other managers to ours, by a JSON 6902 patch of `/metadata/managedFields` (`plan` makes it).
+    fn take_over(&self, object: &Object, patch: &Value) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Deletes the object with that uid in the background, waits until it is gone, and applies it anew.
+    fn recreate(
+        &self,
+        object: &Object,
+        uid: &str,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Applied, Refusal>> + Send;
+
+    /// Deletes the object with that uid, its dependents in the background; with a resourceVersion, only as it was then.
+    fn delete(
+        &self,
+        reference: &Reference,
+        uid: &str,
+        resource_version: Option<&str>,
+    ) -> impl Future<Output = Result<Deleted, ApiFailure>> + Send;
+
+    /// Declares that a live object is as Git wants it (a `Keep` step), so that its drift is watched from here on.
+    fn hold(&self, live: &Object);
+
+    /// Ends the watch for drift of objects that `owner` lets go. Those that another has applied since stay watched for it.
+    fn release(&self, owner: &Key, ids: &[ObjectId]);
+}
+
+/// What can be waited for. Waits watch, they do not poll; dropping the future ends the wait.
+pub trait Settle: Reads {
+    /// Waits until all objects are current, all that are not have failed, or the time is up. With a zero timeout it says how
+    /// things stand now.
+    fn settle(&self, references: &[Reference], timeout: Duration) -> impl Future<Output = Settled> + Send;
+
+    /// Waits until the objects are gone; returns those that are still there when the time is up.
+    fn gone(&self, references: &[Reference], timeout: Duration)
+    -> impl Future<Output = Vec<ObjectId>> + Send;
+
+    /// Whether all these objects are known to be as they were applied: each is held, its watch is alive, and it has not
+    /// drifted. `false` means "look again", not "drifted".
+    fn intact(&self, ids: &[ObjectId]) -> bool;
+}

@@ -1,0 +1,315 @@
+//! One reconcile, from the fetched source to healthy objects.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use super::apply::{self, Progress, Stop, owner};
+use super::build::{Build, Gathered, build, gather};
+use super::ports::{Reads, Reference, Settle, Settled, Unhealthy, Writes};
+use super::{Finish, Job, Journal, JournalError, Memo, dress, prune};
+use crate::api::{HealthCheck, Kustomization};
+use crate::health::Health;
+use crate::plan::{self, Inventory, Options, check_prune};
+use crate::verdict::{Change, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
+use lockgate_base::model::{Object, ObjectId};
+
+/// How often what a wait is for is told anew, after it was told first.
+const TOLD_AGAIN: Duration = Duration::from_secs(30);
+
+/// Brings the cluster to what the source says.
+///
+/// `cluster` acts as the Kustomization's ServiceAccount, `own` as the agent, which reads variables as Flux does.
+pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
+    cluster: &C,
+    own: &O,
+    job: &Job<'_>,
+    journal: &J,
+) -> Finish {
+    let mut redactor = Redactor::default();
+    let gathered = match gather(own, job.kustomization, &mut redactor).await {
+        Ok(gathered) => gathered,
+        Err(outcome) => return Finish { outcome, memo: None, redactor },
+    };
+    if nothing_changed(cluster, job, &gathered) && is_healthy(cluster, job.kustomization).await {
+        return Finish { outcome: Outcome::Unchanged, memo: job.memo.cloned(), redactor };
+    }
+    let inputs = gathered.digest;
+    let built = match build(job.kustomization, &job.snapshot.tree, gathered) {
+        Ok(built) => built,
+        Err(outcome) => return Finish { outcome, memo: None, redactor },
+    };
+    let footprint = built.footprint.clone();
+    let outcome = enact(cluster, job, journal, built, &redactor).await;
+    let memo = match &outcome {
+        Outcome::Ready(done) => Some(Memo {
+            generation: job.kustomization.metadata.generation,
+            footprint,
+            inputs,
+            ids: Inventory::read(&done.inventory).iter().map(|(id, _)| id.clone()).collect(),
+        }),
+        _ => None,
+    };
+    Finish { outcome, memo, redactor }
+}
+
+/// Whether the last success would be repeated, object by object.
+fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) -> bool {
+    let Some(memo) = job.memo else { return false };
+    !job.thorough
+        && job.drifted.is_empty()
+        && memo.generation == job.kustomization.metadata.generation
+        && memo.inputs == gathered.digest
+        && job.snapshot.tree.matches(&memo.footprint)
+        && cluster.intact(&memo.ids)
+}
+
+/// Whether all is healthy, at this moment, that the last success found healthy: what was applied may have failed since.
+async fn is_healthy(cluster: &impl Settle, kustomization: &Kustomization) -> bool {
+    let applied = || {
+        let reference = |(id, version): (&ObjectId, &str)| Reference::new(id.clone(), version);
+        managed(kustomization).iter().map(reference).collect()
+    };
+    let checked = checked(kustomization, applied);
+    checked.is_empty() || Box::pin(cluster.settle(&checked, Duration::ZERO)).await == Settled::Healthy
+}
+
+async fn enact<C: Writes + Settle, J: Journal>(
+    cluster: &C,
+    job: &Job<'_>,
+    journal: &J,
+    built: Build,
+    redactor: &Redactor,
+) -> Outcome {
+    let kustomization = job.kustomization;
+    let managed = managed(kustomization);
+    let Build { objects, sensitive, digest, warnings, .. } = built;
+    let objects = dressed(cluster, objects, kustomization).await;
+    let wanted: Inventory = objects.iter().collect();
+    let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
+
+    if kustomization.spec.prune
+        && let Err(refused) = check_prune(&ids, &managed, &kustomization.metadata.annotations)
+    {
+        return Outcome::PruneRefused { count: refused.count };
+    }
+    match journal.begin(managed.union(&wanted).entries()).await {
+        Ok(()) => {}
+        Err(JournalError::Fenced | JournalError::Gone) => return Outcome::Fenced,
+        Err(JournalError::Unavailable(message)) => return Outcome::Unreachable { message },
+    }
+    let options = Options { force: kustomization.spec.force, sensitive, owner: Some(owner(kustomization)) };
+    let mut progress = Progress { warnings, ..Progress::default() };
+    let applied = apply::apply(cluster, objects, &managed, &options, job.clock, &mut progress).await;
+    if let Err(stop) = applied {
+        return stopped(stop, &managed, progress, digest);
+    }
+    let failures = match swept(cluster, kustomization, &managed, &mut progress).await {
+        Ok(failures) => failures,
+        // All that was managed still stands in the inventory that was written first.
+        Err(message) => return Outcome::Unreachable { message },
+    };
+    let mut done = Done {
+        inventory: progress.inventory.entries(),
+        digest: Some(digest),
+        changes: progress.changes,
+        warnings: progress.warnings,
+        health: None,
+    };
+    if !failures.is_empty() {
+        return Outcome::PruneFailed { done, failures };
+    }
+    let checked = checked(kustomization, || progress.references);
+    if checked.is_empty() && !kustomization.spec.wait {
+        return Outcome::Ready(done);
+    }
+    journal.waits();
+    let started = job.clock.now();
+    let settled = settled(cluster, &checked, job, journal, redactor).await;
+    let took = job.waited + job.clock.since(started);
+    match settled {
+        None => Outcome::Cancelled { done },
+        Some(Settled::Healthy) => {
+            done.health = Some(took);
+            Outcome::Ready(done)
+        }
+        Some(other) => unhealthy(other, done, took),
+    }
+}
+
+/// Deletes what is no longer built, where that is wished. What could not be deleted stays managed; a line for each of it
+/// is returned. An error where the server could not be asked.
+async fn swept(
+    cluster: &impl Writes,
+    kustomization: &Kustomization,
+    managed: &Inventory,
+    progress: &mut Progress,
+) -> Result<Vec<String>, String> {
+    let owner = owner(kustomization);
+    let built: Vec<ObjectId> = progress.inventory.iter().map(|(id, _)| id.clone()).collect();
+    let (left, stale): (Vec<_>, Vec<_>) =
+        plan::prune(&built, managed).into_iter().partition(|id| progress.left_alone.contains(id));
+    cluster.release(&owner, &left);
+    if !kustomization.spec.prune {
+        cluster.release(&owner, &stale);
+        return Ok(Vec::new());
+    }
+    let stale = prune::references(managed, stale);
+    let pruned = prune::delete(cluster, &owner, stale, &progress.inventory).await;
+    if pruned.unreachable {
+        let first = pruned.failed.into_iter().map(|(_, message)| message).next();
+        return Err(first.unwrap_or_default());
+    }
+    let deleted = pruned.deleted.into_iter();
+    progress.changes.extend(deleted.map(|gone| Change { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
+    let mut failures = Vec::new();
+    for (reference, message) in pruned.failed {
+        progress.inventory.insert(reference.id, reference.version);
+        failures.push(message);
+    }
+    Ok(failures)
+}
+
+/// What the status says is managed.
+pub(super) fn managed(kustomization: &Kustomization) -> Inventory {
+    let entries = kustomization.status.inventory.as_ref().map(|inventory| inventory.entries.as_slice());
+    Inventory::read(entries.unwrap_or_default())
+}
+
+/// The objects with their labels, and with the namespaces of those kinds that are known already: the inventory must name
+/// them as they will be.
+async fn dressed(cluster: &impl Reads, objects: Vec<Object>, kustomization: &Kustomization) -> Vec<Object> {
+    let mut dressed = Vec::with_capacity(objects.len());
+    for mut object in objects {
+        dress::dress(&mut object, kustomization);
+        // A failure is met again, and told, when the object's stage comes.
+        let placed = dress::place(object.clone(), cluster).await;
+        dressed.push(placed.unwrap_or(object));
+    }
+    dressed
+}
+
+/// What is managed after applying stopped: what was before, and what was written before it stopped.
+fn stopped(
+    stop: Stop,
+    managed: &Inventory,
+    progress: Progress,
+    digest: lockgate_base::model::Digest,
+) -> Outcome {
+    let inventory = managed.union(&progress.inventory);
+    match stop {
+        Stop::Refused { refusals, is_reached } => apply::refused(&refusals, is_reached, &inventory),
+        Stop::NotEstablished { settled, waited } => {
+            let done = Done {
+                inventory: inventory.entries(),
+                digest: Some(digest),
+                changes: progress.changes,
+                warnings: progress.warnings,
+                health: None,
+            };
+            match unhealthy(settled, done, waited) {
+                Outcome::Unhealthy { done, end, waited } => Outcome::NotEstablished { done, end, waited },
+                other => other,
+            }
+        }
+    }
+}
+
+/// The objects that must be healthy: all that are applied, or those that are named, but never the Kustomization itself.
+fn checked(kustomization: &Kustomization, applied: impl FnOnce() -> Vec<Reference>) -> Vec<Reference> {
+    let metadata = &kustomization.metadata;
+    let is_self = |id: &ObjectId| {
+        id.kind == "Kustomization" && id.name == metadata.name && id.namespace == metadata.namespace
+    };
+    let checks = &kustomization.spec.health_checks;
+    let checked = if kustomization.spec.wait {
+        applied()
+    } else if checks.is_empty() {
+        Vec::new()
+    } else {
+        let applied = applied();
+        let expires =
+            |id: &ObjectId| applied.iter().any(|reference| reference.id == *id && reference.expires);
+        let named = checks.iter().map(named);
+        named.map(|reference| Reference { expires: expires(&reference.id), ..reference }).collect()
+    };
+    checked.into_iter().filter(|reference: &Reference| !is_self(&reference.id)).collect()
+}
+
+fn named(check: &HealthCheck) -> Reference {
+    let api_version = check.api_version.as_deref().filter(|version| !version.is_empty()).unwrap_or("apps/v1");
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let id = ObjectId {
+        namespace: check.namespace.clone().unwrap_or_default(),
+        name: check.name.clone(),
+        group: group.into(),
+        kind: check.kind.clone(),
+    };
+    Reference::new(id, version)
+}
+
+/// Waits for health, and tells what for; `None` when newer work ended the wait.
+async fn settled<J: Journal>(
+    cluster: &impl Settle,
+    references: &[Reference],
+    job: &Job<'_>,
+    journal: &J,
+    redactor: &Redactor,
+) -> Option<Settled> {
+    let mut cancel = job.cancel.clone();
+    let mut ended = pin!(async {
+        tokio::select! {
+            biased;
+            settled = cluster.settle(references, job.timeout.saturating_sub(job.waited)) => Some(settled),
+            Ok(_) = cancel.wait_for(|cancel| *cancel) => None,
+        }
+    });
+    let mut pause = job.told_after;
+    loop {
+        let look = async {
+            job.clock.sleep(pause).await;
+            // Boxed, since a thousand may wait and few ever come here.
+            Box::pin(cluster.settle(references, Duration::ZERO)).await
+        };
+        let found = tokio::select! {
+            biased;
+            ended = &mut ended => return ended,
+            found = look => found,
+        };
+        // Not cut off by the end of the wait: a write that was sent may reach the server after the one that says how it ended.
+        if let Settled::Stalled(objects) | Settled::TimedOut(objects) = found {
+            let mut objects: Vec<Ill> = objects.into_iter().map(ill).collect();
+            for ill in &mut objects {
+                ill.cause = redactor.redact(&ill.cause);
+            }
+            journal.pending(objects).await;
+        }
+        pause = TOLD_AGAIN;
+    }
+}
+
+fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome {
+    let end = match settled {
+        Settled::Healthy => return Outcome::Ready(done),
+        Settled::Stalled(objects) => WaitEnd::Stalled(objects.into_iter().map(ill).collect()),
+        Settled::TimedOut(objects) => WaitEnd::TimedOut(objects.into_iter().map(ill).collect()),
+        Settled::Unknown(failure) if failure.is_unreachable() => {
+            return Outcome::Unreachable { message: failure.to_string() };
+        }
+        Settled::Unknown(failure) => WaitEnd::Unknown(failure.to_string()),
+    };
+    Outcome::Unhealthy { done, end, waited }
+}
+
+fn ill(object: Unhealthy) -> Ill {
+    let status = object.health.word();
+    let text = match object.health {
+        Health::Current | Health::NotFound => String::new(),
+        Health::InProgress(text) | Health::Failed(text) | Health::Terminating(text) => text,
+    };
+    let cause = match object.cause {
+        Some(cause) if text.is_empty() => cause,
+        Some(cause) => format!("{text}: {cause}"),
+        None => text,
+    };
+    Ill { subject: object.id.subject(), status: status.into(), cause }
+}

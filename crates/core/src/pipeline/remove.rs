@@ -1,0 +1,98 @@
+//! What happens to the objects of a Kustomization that is being deleted. It needs the inventory only, never the source.
+
+use super::apply::owner;
+use super::ports::{ApiFailure, Reads, Reference, Settle, Writes};
+use super::prune::{self, Pruned};
+use super::reconcile::managed;
+use crate::api::{DeletionPolicy, Kustomization};
+use crate::plan::{self, Inventory};
+use crate::verdict::{Outcome, Schedule};
+use lockgate_base::model::ObjectId;
+
+/// Deletes, orphans or leaves the objects, as `spec.deletionPolicy` says.
+///
+/// `cluster` acts as `account`, the ServiceAccount that the Kustomization has or is given; it is an error where there is
+/// none to act as, which matters only if something is to be deleted. `own` acts as the agent, and `waits` is called where
+/// all is deleted that will be, and its end is waited for.
+pub async fn remove<C: Writes + Settle, O: Writes>(
+    cluster: Result<&C, String>,
+    own: &O,
+    kustomization: &Kustomization,
+    account: Option<&str>,
+    waits: impl FnOnce(),
+) -> Outcome {
+    let managed = managed(kustomization);
+    let spec = &kustomization.spec;
+    let ids = plan::prune(&[], &managed);
+    let policy = spec.deletion_policy.unwrap_or_default();
+    let keep = match policy {
+        DeletionPolicy::Orphan => true,
+        DeletionPolicy::MirrorPrune => !spec.prune,
+        DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => false,
+    };
+    // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
+    own.release(&owner(kustomization), &ids);
+    if spec.kube_config.is_some() && !keep && !managed.is_empty() {
+        // They are on another cluster; what has their names on this one is another's.
+        let note =
+            format!("{} objects on the cluster of spec.kubeConfig were left as they are", managed.len());
+        return Outcome::Removed { deleted: 0, note: Some(note) };
+    }
+    if keep || spec.suspend || managed.is_empty() {
+        let note = (!managed.is_empty()).then(|| format!("{} objects were left as they are", managed.len()));
+        return Outcome::Removed { deleted: 0, note };
+    }
+    let cluster = match cluster {
+        Ok(cluster) => cluster,
+        Err(message) => return Outcome::AccessDenied { message },
+    };
+    let stale = prune::references(&managed, ids);
+    let Pruned { deleted, failed, unreachable } =
+        prune::delete(cluster, &owner(kustomization), stale, &Inventory::default()).await;
+    if unreachable {
+        let message = failed.into_iter().map(|(_, message)| message).next().unwrap_or_default();
+        return Outcome::Unreachable { message };
+    }
+    if !failed.is_empty() {
+        if let Some(account) = account
+            && is_gone(own, account, kustomization).await
+        {
+            let left = failed.iter().map(|(reference, _)| reference.id.subject()).collect();
+            return Outcome::Abandoned { account: account.to_owned(), deleted: deleted.len(), left };
+        }
+        return Outcome::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
+    }
+    let note = match policy {
+        DeletionPolicy::WaitForTermination => {
+            waits();
+            still_there(cluster, kustomization, &deleted).await
+        }
+        DeletionPolicy::MirrorPrune | DeletionPolicy::Delete | DeletionPolicy::Orphan => None,
+    };
+    Outcome::Removed { deleted: deleted.len(), note }
+}
+
+/// Waits until the deleted objects are gone, for as long as the timeout; says which are not.
+async fn still_there(
+    cluster: &impl Settle,
+    kustomization: &Kustomization,
+    deleted: &[Reference],
+) -> Option<String> {
+    let spec = &kustomization.spec;
+    let timeout = Schedule::new(spec.interval, spec.retry_interval, spec.timeout).timeout;
+    let left = cluster.gone(deleted, timeout).await;
+    let subjects: Vec<String> = left.iter().map(ObjectId::subject).collect();
+    (!subjects.is_empty()).then(|| format!("still being deleted after the timeout: {}", subjects.join(", ")))
+}
+
+/// Without its account a Kustomization could never be deleted, so Flux lets it go, and so do we.
+async fn is_gone(own: &impl Reads, account: &str, kustomization: &Kustomization) -> bool {
+    let id = ObjectId {
+        namespace: kustomization.metadata.namespace.clone(),
+        name: account.into(),
+        group: String::new(),
+        kind: "ServiceAccount".into(),
+    };
+    let found: Result<_, ApiFailure> = own.get(&Reference::new(id, "v1")).await;
+    matches!(found, Ok(None))
+}

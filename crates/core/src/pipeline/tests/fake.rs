@@ -1,0 +1,357 @@
+//! A cluster in memory that has ConfigMaps only, and a journal that can be read back.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::api::InventoryEntry;
+use crate::health::Health;
+use crate::pipeline::clock::{Clock, Sleep};
+use crate::pipeline::ports::{
+    ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy, Writes,
+};
+use crate::pipeline::{Journal, JournalError};
+use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
+use crate::verdict::Ill;
+use lockgate_base::keys;
+use lockgate_base::model::{Gvk, Key, Object, ObjectId};
+
+/// The cluster.
+#[derive(Debug, Default)]
+pub(super) struct Fake {
+    objects: Mutex<BTreeMap<String, Object>>,
+    log: Mutex<Vec<String>>,
+    asked: AtomicUsize,
+    refused: BTreeSet<String>,
+    undeletable: BTreeSet<String>,
+    /// Objects about which the server is not reached, and how often.
+    lost: Mutex<BTreeMap<String, usize>>,
+    unhealthy: AtomicBool,
+    failing: bool,
+    unwatched: AtomicBool,
+    awaited: Mutex<Vec<Reference>>,
+    untaken: Option<Answer>,
+    /// What others make of an object each time that it is about to be deleted, and how often.
+    meddling: Mutex<Option<(Value, usize)>>,
+}
+
+fn stored(name: &str, owner: &str) -> Object {
+    let labels = json!({keys::OWNER_NAME: owner, keys::OWNER_NAMESPACE: "flux-system"});
+    let metadata = json!({"name": name, "namespace": "n", "uid": format!("uid-{name}"), "labels": labels,
+                          "resourceVersion": "1"});
+    Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).unwrap()
+}
+
+impl Fake {
+    /// With objects of the Kustomization `apps`.
+    pub(super) fn with(names: &[&str]) -> Self {
+        let fake = Self::default();
+        for name in names {
+            fake.objects.lock().unwrap().insert((*name).into(), stored(name, "apps"));
+        }
+        fake
+    }
+
+    /// With an object of another Kustomization.
+    pub(super) fn foreign(self, name: &str) -> Self {
+        self.objects.lock().unwrap().insert(name.into(), stored(name, "another"));
+        self
+    }
+
+    pub(super) fn refusing(mut self, name: &str) -> Self {
+        self.refused.insert(name.into());
+        self
+    }
+
+    pub(super) fn undeletable(mut self, name: &str) -> Self {
+        self.undeletable.insert(name.into());
+        self
+    }
+
+    /// The server is not reached about an object, so many times.
+    pub(super) fn losing(self, name: &str, times: usize) -> Self {
+        self.lost.lock().unwrap().insert(name.into(), times);
+        self
+    }
+
+    /// Whether the server is not reached about an object this time.
+    fn loses(&self, name: &str) -> bool {
+        let mut lost = self.lost.lock().unwrap();
+        let Some(times @ 1..) = lost.get_mut(name) else { return false };
+        *times -= 1;
+        true
+    }
+
+    pub(super) fn never_healthy(self) -> Self {
+        self.fall_ill();
+        self
+    }
+
+    /// What is waited for has failed at the first look.
+    pub(super) fn failing(mut self) -> Self {
+        self.failing = true;
+        self
+    }
+
+    pub(super) fn fall_ill(&self) {
+        self.unhealthy.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn break_watch(&self) {
+        self.unwatched.store(true, Ordering::Relaxed);
+    }
+
+    /// All writes, in order.
+    pub(super) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// An object that kubectl has applied before, of which nothing can be taken over.
+    pub(super) fn untaken(mut self, name: &str, answer: Answer) -> Self {
+        let by_kubectl = json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"});
+        let annotate = |value: &mut Value| value["metadata"]["annotations"] = by_kubectl;
+        let object = stored(name, "apps").edit(annotate).unwrap();
+        self.objects.lock().unwrap().insert(name.into(), object);
+        self.untaken = Some(answer);
+        self
+    }
+
+    /// Others write this to each object that is about to be deleted, so many times.
+    pub(super) fn meddling(self, metadata: Value, times: usize) -> Self {
+        *self.meddling.lock().unwrap() = Some((metadata, times));
+        self
+    }
+
+    /// Whether others were quicker than a deletion.
+    fn meddle(&self, name: &str) {
+        let mut meddling = self.meddling.lock().unwrap();
+        let Some((metadata, times @ 1..)) = meddling.as_mut() else { return };
+        *times -= 1;
+        let version = times.to_string();
+        let mut objects = self.objects.lock().unwrap();
+        let edited = objects.remove(name).unwrap().edit(|value| {
+            json_patch::merge(&mut value["metadata"], metadata);
+            value["metadata"]["resourceVersion"] = format!("changed-{version}").into();
+        });
+        objects.insert(name.into(), edited.unwrap());
+    }
+
+    /// What was waited for last.
+    pub(super) fn awaited(&self) -> Vec<Reference> {
+        self.awaited.lock().unwrap().clone()
+    }
+
+    /// How many questions were asked.
+    pub(super) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn object(&self, name: &str) -> Option<Object> {
+        self.objects.lock().unwrap().get(name).cloned()
+    }
+
+    fn ask(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn wrote(&self, what: &str, name: &str) {
+        self.log.lock().unwrap().push(format!("{what} {name}"));
+    }
+}
+
+impl Reads for Fake {
+    async fn scope(&self, _gvk: &Gvk) -> Result<Scope, ApiFailure> {
+        Ok(Scope::Namespaced)
+    }
+
+    async fn get(&self, reference: &Reference) -> Result<Option<Object>, ApiFailure> {
+        self.ask();
+        Ok(self.object(&reference.id.name))
+    }
+
+    async fn identify(&self, references: &[Reference]) -> Vec<Result<Option<Object>, ApiFailure>> {
+        self.ask();
+        references.iter().map(|reference| Ok(self.object(&reference.id.name))).collect()
+    }
+
+    async fn observe(&self, objects: &[Object], _known: &HashSet<ObjectId>) -> Vec<Observation> {
+        self.ask();
+        let observe = |object: &Object| {
+            let refusal = || Refusal::new(object.id(), Phase::DryRun, Cause::Invalid, "refused");
+            let dry_run = if self.loses(object.name()) {
+                Err(Refusal::unavailable(object.id(), Phase::DryRun, "reset"))
+            } else if self.refused.contains(object.name()) {
+                Err(refusal())
+            } else {
+                Ok(object.clone())
+            };
+            Observation { live: self.object(object.name()), dry_run }
+        };
+        objects.iter().map(observe).collect()
+    }
+
+    async fn data(&self, _: DataKind, _: &str, _: &str) -> Result<Option<Data>, ApiFailure> {
+        self.ask();
+        Ok(None)
+    }
+}
+
+impl Writes for Fake {
+    async fn apply(&self, object: &Object) -> Result<Applied, Refusal> {
+        self.wrote("apply", object.name());
+        let uid = |value: &mut Value| value["metadata"]["uid"] = format!("uid-{}", object.name()).into();
+        let stored = object.clone().edit(uid).unwrap();
+        self.objects.lock().unwrap().insert(object.name().into(), stored);
+        Ok(Applied {
+            reference: Reference::to(object),
+            uid: "uid".into(),
+            resource_version: "1".into(),
+            generation: None,
+        })
+    }
+
+    async fn take_over(&self, object: &Object, _patch: &Value) -> Result<(), Refusal> {
+        self.wrote("take over", object.name());
+        match &self.untaken {
+            Some(answer) => Err(Refusal::of_answer(object.id(), Phase::Apply, answer.clone())),
+            None => Ok(()),
+        }
+    }
+
+    async fn recreate(&self, object: &Object, _uid: &str, _timeout: Duration) -> Result<Applied, Refusal> {
+        self.apply(object).await
+    }
+
+    async fn delete(
+        &self,
+        reference: &Reference,
+        uid: &str,
+        resource_version: Option<&str>,
+    ) -> Result<Deleted, ApiFailure> {
+        let name = &reference.id.name;
+        self.meddle(name);
+        let live = self.object(name).unwrap();
+        let is_other = |version: &str| live.text("/metadata/resourceVersion") != Some(version);
+        if live.text("/metadata/uid") != Some(uid) || resource_version.is_some_and(is_other) {
+            return Ok(Deleted::Changed);
+        }
+        if self.loses(name) {
+            return Err(ApiFailure::Unavailable { message: "reset".into(), retry_after: None });
+        }
+        if self.undeletable.contains(name) {
+            return Err(ApiFailure::Answered { code: 403, reason: "Forbidden".into(), message: "no".into() });
+        }
+        self.wrote("delete", name);
+        self.objects.lock().unwrap().remove(name);
+        Ok(Deleted::Accepted)
+    }
+
+    fn hold(&self, _live: &Object) {}
+
+    fn release(&self, _owner: &Key, _ids: &[ObjectId]) {}
+}
+
+impl Settle for Fake {
+    async fn settle(&self, references: &[Reference], timeout: Duration) -> Settled {
+        self.ask();
+        *self.awaited.lock().unwrap() = references.to_vec();
+        let ill = |health: Health| {
+            let one = |reference: &Reference| Unhealthy {
+                id: reference.id.clone(),
+                health: health.clone(),
+                cause: None,
+            };
+            references.iter().map(one).collect()
+        };
+        if self.failing {
+            return Settled::Stalled(ill(Health::Failed("names conflict".into())));
+        }
+        if !self.unhealthy.load(Ordering::Relaxed) {
+            return Settled::Healthy;
+        }
+        Watch.sleep(timeout).await;
+        Settled::TimedOut(ill(Health::InProgress("not yet".into())))
+    }
+
+    async fn gone(&self, _references: &[Reference], _timeout: Duration) -> Vec<ObjectId> {
+        Vec::new()
+    }
+
+    fn intact(&self, _ids: &[ObjectId]) -> bool {
+        !self.unwatched.load(Ordering::Relaxed)
+    }
+}
+
+/// The journal.
+#[derive(Debug, Default)]
+pub(super) struct Diary {
+    recorded: Mutex<Vec<String>>,
+    waits: AtomicBool,
+    pending: Mutex<Vec<String>>,
+    fails: bool,
+}
+
+impl Diary {
+    pub(super) fn failing() -> Self {
+        Self { fails: true, ..Self::default() }
+    }
+
+    /// The ids that were recorded last.
+    pub(super) fn recorded(&self) -> Vec<String> {
+        self.recorded.lock().unwrap().clone()
+    }
+
+    /// What was last said to be waited for.
+    pub(super) fn pending(&self) -> Vec<String> {
+        self.pending.lock().unwrap().clone()
+    }
+
+    pub(super) fn waits(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
+    }
+}
+
+impl Journal for Diary {
+    async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
+        if self.fails {
+            return Err(JournalError::Unavailable("no server".into()));
+        }
+        *self.recorded.lock().unwrap() = inventory.into_iter().map(|entry| entry.id).collect();
+        Ok(())
+    }
+
+    fn waits(&self) {
+        self.waits.store(true, Ordering::Relaxed);
+    }
+
+    async fn pending(&self, objects: Vec<Ill>) {
+        let told = objects.iter().map(|ill| format!("{}: {}", ill.subject, ill.cause)).collect();
+        *self.pending.lock().unwrap() = told;
+    }
+}
+
+/// The clock of the runtime that runs the test.
+#[derive(Debug)]
+pub(super) struct Watch;
+
+#[expect(clippy::disallowed_methods, reason = "a test's clock has to come from somewhere")]
+impl Clock for Watch {
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}

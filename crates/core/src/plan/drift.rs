@@ -1,0 +1,267 @@
+//! What differs between an object on the cluster and what an apply would make of it.
+//!
+//! Flux's rule: labels, annotations, and every field outside `metadata` and `status`.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use lockgate_base::model::Object;
+
+/// More differences than this in one object are not told one by one.
+const MOST: usize = 50;
+/// A value longer than this is cut.
+const LONGEST: usize = 120;
+
+/// A field that differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// Where, for example `spec.template.spec.containers[0].image`.
+    pub path: String,
+    /// How.
+    pub change: Change,
+}
+
+/// How a field differs. Values of Secrets are `***`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It has another value than it should.
+    Changed {
+        /// What it has.
+        live: String,
+        /// What it should have.
+        wanted: String,
+    },
+    /// It is missing, with what it should have.
+    Missing(String),
+    /// It should not be there, with what it has.
+    Surplus(String),
+    /// Git does not set it, and this manager has, so it goes.
+    SetBy(String),
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.path)?;
+        match &self.change {
+            Change::Changed { live, wanted } => write!(f, "{live} → {wanted}"),
+            Change::Missing(wanted) => write!(f, "(missing) → {wanted}"),
+            Change::Surplus(live) => write!(f, "{live} → (removed)"),
+            Change::SetBy(manager) => write!(f, "set by {manager} → (removed)"),
+        }
+    }
+}
+
+/// The fields in which a live object differs from the result of the dry run. Values are told unless `secret`.
+pub fn drift(live: &Object, wanted: &Object, secret: bool) -> Vec<Drift> {
+    let mut found = Finder { secret, drift: Vec::new() };
+    for field in ["labels", "annotations"] {
+        let pointer = format!("/metadata/{field}");
+        let entries =
+            |object: &Object| object.pointer(&pointer).cloned().unwrap_or_else(|| Map::new().into());
+        found.compare(&format!("metadata.{field}"), &entries(live), &entries(wanted));
+    }
+    let (live, wanted) = (content(live), content(wanted));
+    found.compare("", &live, &wanted);
+    found.drift
+}
+
+/// The object without `metadata` and `status`.
+fn content(object: &Object) -> Value {
+    let Value::Object(fields) = object.value() else { return Value::Null };
+    let kept = fields.iter().filter(|(key, _)| *key != "metadata" && *key != "status");
+    let mut content: Map<String, Value> = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+    if object.kind() == "HorizontalPodAutoscaler" {
+        single_metrics(&mut content);
+    }
+    content.into()
+}
+
+/// A dry run of API servers before 1.27 repeats the first metric of an autoscaler and adds an empty one
+/// (kubernetes/kubernetes#118293).
+fn single_metrics(content: &mut Map<String, Value>) {
+    let metrics = content.get_mut("spec").and_then(|spec| spec.get_mut("metrics"));
+    let Some(Value::Array(metrics)) = metrics else { return };
+    let mut kept: Vec<Value> = Vec::new();
+    for metric in std::mem::take(metrics) {
+        let typed = metric.get("type").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());
+        if typed && !kept.contains(&metric) {
+            kept.push(metric);
+        }
+    }
+    *metrics = kept;
+}
+
+struct Finder {
+    secret: bool,
+    drift: Vec<Drift>,
+}
+
+impl Finder {
+    fn compare(&mut self, path: &str, live: &Value, wanted: &Value) {
+        if live == wanted || self.drift.len() >= MOST {
+            return;
+        }
+        match (live, wanted) {
+            (Value::Object(live), Value::Object(wanted)) => self.compare_maps(path, live, wanted),
+            (Value::Array(live), Value::Array(wanted)) => {
+                for at in 0..live.len().max(wanted.len()) {
+                    self.compare_optional(&format!("{path}[{at}]"), live.get(at), wanted.get(at));
+                }
+            }
+            _ => {
+                let change = Change::Changed { live: self.show(live), wanted: self.show(wanted) };
+                self.push(path, change);
+            }
+        }
+    }
+
+    fn compare_maps(&mut self, path: &str, live: &Map<String, Value>, wanted: &Map<String, Value>) {
+        for (key, value) in live {
+            self.compare_optional(&join(path, key), Some(value), wanted.get(key));
+        }
+        for (key, value) in wanted.iter().filter(|(key, _)| !live.contains_key(*key)) {
+            self.compare_optional(&join(path, key), None, Some(value));
+        }
+    }
+
+    fn compare_optional(&mut self, path: &str, live: Option<&Value>, wanted: Option<&Value>) {
+        match (live, wanted) {
+            (Some(live), Some(wanted)) => self.compare(path, live, wanted),
+            (Some(live), None) => {
+                let shown = self.show(live);
+                self.push(path, Change::Surplus(shown));
+            }
+            (None, Some(wanted)) => {
+                let shown = self.show(wanted);
+                self.push(path, Change::Missing(shown));
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn push(&mut self, path: &str, change: Change) {
+        if self.drift.len() < MOST {
+            self.drift.push(Drift { path: path.to_owned(), change });
+        }
+    }
+
+    fn show(&self, value: &Value) -> String {
+        if self.secret {
+            return "***".into();
+        }
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        match text.char_indices().nth(LONGEST) {
+            Some((at, _)) => format!("{}…", &text[..at]),
+            None => text,
+        }
+    }
+}
+
+/// `spec.replicas`; a key that holds a dot or a slash stands in brackets.
+pub(super) fn join(path: &str, key: &str) -> String {
+    if key.contains(['.', '/', '[']) {
+        format!("{path}[{key}]")
+    } else if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(mut value: Value) -> Object {
+        value["apiVersion"] = "v1".into();
+        if value.get("kind").is_none() {
+            value["kind"] = "A".into();
+        }
+        if value["metadata"].get("name").is_none() {
+            value["metadata"]["name"] = "a".into();
+        }
+        Object::parse(value).unwrap()
+    }
+
+    fn print(live: Value, wanted: Value, secret: bool) -> Vec<String> {
+        drift(&object(live), &object(wanted), secret).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn fields_labels_and_annotations_count() {
+        let cases = [
+            (
+                json!({"spec": {"replicas": 2}}),
+                json!({"spec": {"replicas": 3}}),
+                &["spec.replicas: 2 → 3"][..],
+            ),
+            (json!({"spec": {}}), json!({"spec": {"a": {"b": 1}}}), &["spec.a: (missing) → {\"b\":1}"]),
+            (json!({"data": {"k.yaml": "x"}}), json!({"data": {}}), &["data[k.yaml]: x → (removed)"]),
+            (
+                json!({"spec": {"c": [{"image": "a:1"}, {"image": "b"}]}}),
+                json!({"spec": {"c": [{"image": "a:2"}]}}),
+                &["spec.c[0].image: a:1 → a:2", "spec.c[1]: {\"image\":\"b\"} → (removed)"],
+            ),
+            (
+                json!({"metadata": {"labels": {"a": "x"}, "annotations": {"e.io/b": "y"}}}),
+                json!({"metadata": {"labels": {"a": "z"}}}),
+                &["metadata.labels.a: x → z", "metadata.annotations[e.io/b]: y → (removed)"],
+            ),
+            (json!({"spec": {"a": 1}}), json!({"spec": {"a": "1"}}), &["spec.a: 1 → 1"]),
+            (
+                json!({"metadata": {"generation": 1, "resourceVersion": "7"}, "status": {"x": 1}}),
+                json!({"metadata": {"generation": 2, "resourceVersion": "8"}, "status": {"x": 2}}),
+                &[],
+            ),
+        ];
+        for (live, wanted, printed) in cases {
+            assert_eq!(print(live, wanted, false), printed);
+        }
+    }
+
+    #[test]
+    fn an_absent_map_of_labels_is_an_empty_one() {
+        assert_eq!(
+            print(json!({"metadata": {"labels": {}}}), json!({"metadata": {}}), false),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn values_of_a_secret_are_not_told() {
+        let printed = print(
+            json!({"data": {"password": "aHVudGVyMQ==", "gone": "aHVudGVyMg=="}}),
+            json!({"data": {"password": "aHVudGVyMw==", "new": "aHVudGVyNA=="}}),
+            true,
+        );
+        assert_eq!(
+            printed,
+            ["data.password: *** → ***", "data.gone: *** → (removed)", "data.new: (missing) → ***"]
+        );
+    }
+
+    #[test]
+    fn long_values_and_long_lists_are_cut() {
+        let printed = print(json!({"data": {"a": "ä".repeat(500)}}), json!({"data": {}}), false);
+        assert_eq!(printed, [format!("data.a: {}… → (removed)", "ä".repeat(LONGEST))]);
+        let many = |value: i64| json!({"data": (0..200).map(|n| (n.to_string(), value.into())).collect::<Map<_, _>>()});
+        assert_eq!(print(many(1), many(2), false).len(), MOST);
+    }
+
+    #[test]
+    fn a_metric_that_a_dry_run_repeats_is_no_drift() {
+        let metric = json!({"type": "Resource", "resource": {"name": "cpu"}});
+        let autoscaler =
+            |metrics: Value| json!({"kind": "HorizontalPodAutoscaler", "spec": {"metrics": metrics}});
+        let live = autoscaler(json!([metric]));
+        assert!(print(live.clone(), autoscaler(json!([metric, metric, {"type": ""}])), false).is_empty());
+        let other = json!({"type": "Resource", "resource": {"name": "memory"}});
+        assert_eq!(print(live, autoscaler(json!([metric, other])), false).len(), 1);
+    }
+}

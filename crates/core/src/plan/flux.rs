@@ -1,0 +1,62 @@
+//! Flux's own parts, as a repository that `flux bootstrap` made holds them: what lockgate stands in for is left alone.
+
+use crate::api::{GitRepository, Kind, Kustomization};
+use lockgate_base::model::Object;
+
+/// The controllers whose work lockgate does. Started again, they would do it a second time.
+pub const CONTROLLERS: [&str; 2] = ["kustomize-controller", "source-controller"];
+/// The label by which Flux's parts are known (the flux CLI's `install` sets it), and lockgate's own.
+const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "flux");
+const LOCKGATE: (&str, &str) = ("app.kubernetes.io/name", "lockgate");
+
+/// Whether Git's object is a part of Flux that lockgate stands in for: one of its controllers, or its definition of a kind
+/// that lockgate serves, which has fewer versions.
+pub(super) fn is_replaced(object: &Object) -> bool {
+    let has = |(label, value): (&str, &str)| object.label(label) == Some(value);
+    let is_controller = (object.group(), object.kind()) == ("apps", "Deployment")
+        && CONTROLLERS.contains(&object.name())
+        && has(PART_OF);
+    is_controller || (defines_our_kind(object) && !has(LOCKGATE))
+}
+
+/// Whether the object defines a kind that lockgate serves: without it, all objects of that kind are gone.
+pub(super) fn defines_our_kind(object: &Object) -> bool {
+    (object.group(), object.kind()) == ("apiextensions.k8s.io", "CustomResourceDefinition")
+        && [Kustomization::definition(), GitRepository::definition()].iter().any(|ours| ours == object.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_lockgate_stands_in_for_is_replaced() {
+        let crd = "apiextensions.k8s.io/v1 CustomResourceDefinition";
+        let cases = [
+            ("apps/v1 Deployment", "source-controller", "part-of=flux", true),
+            ("apps/v1 Deployment", "kustomize-controller", "part-of=flux", true),
+            ("apps/v1 Deployment", "helm-controller", "part-of=flux", false),
+            ("apps/v1 Deployment", "source-controller", "part-of=other", false),
+            ("v1 Service", "source-controller", "part-of=flux", false),
+            (crd, "kustomizations.kustomize.toolkit.fluxcd.io", "part-of=flux", true),
+            (crd, "gitrepositories.source.toolkit.fluxcd.io", "part-of=flux", true),
+            (crd, "gitrepositories.source.toolkit.fluxcd.io", "name=lockgate", false),
+            (crd, "helmrepositories.source.toolkit.fluxcd.io", "part-of=flux", false),
+            (crd, "kustomizations.example.com", "part-of=flux", false),
+        ];
+        for (kind, name, label, replaced) in cases {
+            let (api_version, kind) = kind.split_once(' ').unwrap();
+            let (label, value) = label.split_once('=').unwrap();
+            let object = json!({"apiVersion": api_version, "kind": kind, "metadata": {
+                "name": name, "labels": {format!("app.kubernetes.io/{label}"): value},
+            }});
+            assert_eq!(
+                is_replaced(&Object::parse(object).unwrap()),
+                replaced,
+                "{kind} {name} {label}={value}"
+            );
+        }
+    }
+}

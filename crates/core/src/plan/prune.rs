@@ -1,0 +1,230 @@
+//! What to delete: what was managed and is no longer built, with Flux's guards and one more.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use super::flux;
+use super::inventory::Inventory;
+use super::policy::{self, Apply};
+use super::stages::sort_ids;
+use lockgate_base::keys;
+use lockgate_base::model::{Key, Object, ObjectId};
+
+/// A build that became empty may delete this many objects without being asked for.
+const EMPTY_BUILD_LIMIT: usize = 10;
+
+/// What the inventory names and the build does not, in the order of deletion: the reverse of that of applying.
+pub fn prune(build: &[ObjectId], inventory: &Inventory) -> Vec<ObjectId> {
+    let wanted: HashSet<&ObjectId> = build.iter().collect();
+    let mut stale: Vec<ObjectId> =
+        inventory.iter().map(|(id, _)| id).filter(|id| !wanted.contains(id)).cloned().collect();
+    sort_ids(&mut stale);
+    stale.reverse();
+    stale
+}
+
+/// A build that became empty and would delete everything.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the build is empty, and {count} objects would be deleted; if that is meant, annotate the Kustomization with {}: \
+     allowed",
+    keys::PRUNE_ALL
+)]
+pub struct PruneRefused {
+    /// How many objects would be deleted.
+    pub count: usize,
+}
+
+/// Refuses to delete more than ten objects because a build became empty: a moved folder looks the same. `annotations`
+/// are those of the Kustomization.
+pub fn check_prune(
+    build: &[ObjectId],
+    inventory: &Inventory,
+    annotations: &BTreeMap<String, String>,
+) -> Result<(), PruneRefused> {
+    let count = inventory.len();
+    let allowed = annotations.get(keys::PRUNE_ALL).is_some_and(|value| value.eq_ignore_ascii_case("allowed"));
+    if build.is_empty() && count > EMPTY_BUILD_LIMIT && !allowed {
+        return Err(PruneRefused { count });
+    }
+    Ok(())
+}
+
+/// Whether an object may be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PruneDecision {
+    /// It may.
+    Delete {
+        /// The uid of what was looked at, so that nothing else of that name is deleted.
+        uid: String,
+    },
+    /// It stays.
+    Skip(PruneSkip),
+}
+
+/// Why an object is not deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PruneSkip {
+    /// Its labels name another Kustomization.
+    OwnedBy(Key),
+    /// It has no owner's labels.
+    NotOwned,
+    /// `kustomize.toolkit.fluxcd.io/prune: disabled`.
+    PruneDisabled,
+    /// `kustomize.toolkit.fluxcd.io/reconcile: disabled`.
+    ReconcileDisabled,
+    /// `kustomize.toolkit.fluxcd.io/ssa: Ignore`.
+    Ignored,
+    /// It is a part of Flux that lockgate stands in for, or defines a kind that lockgate serves.
+    Flux,
+    /// It is the namespace that its owner lives in.
+    Home,
+}
+
+impl fmt::Display for PruneSkip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnedBy(owner) => write!(f, "it is owned by {owner}"),
+            Self::NotOwned => f.write_str("it carries no owner's labels"),
+            Self::PruneDisabled => write!(f, "{}: disabled", keys::PRUNE),
+            Self::ReconcileDisabled => write!(f, "{}: disabled", keys::RECONCILE),
+            Self::Ignored => write!(f, "{}: Ignore", keys::SSA),
+            Self::Flux => f.write_str("it is a part of Flux, and lockgate stands in for it or needs it"),
+            Self::Home => f.write_str("its owner lives in this namespace and would be deleted with it"),
+        }
+    }
+}
+
+/// Whether a live object may be deleted in its owner's name. The live object decides, not the stored inventory: whoever
+/// edits a status must not be able to have anything else deleted.
+pub fn prune_decision(live: &Object, owner: &Key) -> PruneDecision {
+    let skip = match owner_of(live) {
+        None => Some(PruneSkip::NotOwned),
+        Some(other) if other != *owner => Some(PruneSkip::OwnedBy(other)),
+        Some(_) if policy::is_prune_disabled(live) => Some(PruneSkip::PruneDisabled),
+        Some(_) if policy::is_reconcile_disabled(live) => Some(PruneSkip::ReconcileDisabled),
+        Some(_) if policy::apply_policy(live) == Apply::Ignore => Some(PruneSkip::Ignored),
+        Some(_) if flux::is_replaced(live) || flux::defines_our_kind(live) => Some(PruneSkip::Flux),
+        Some(owner) if (live.group(), live.kind()) == ("", "Namespace") && live.name() == owner.namespace => {
+            Some(PruneSkip::Home)
+        }
+        Some(_) => None,
+    };
+    match (skip, live.text("/metadata/uid")) {
+        (Some(skip), _) => PruneDecision::Skip(skip),
+        (None, Some(uid)) => PruneDecision::Delete { uid: uid.to_owned() },
+        // Only what the server has answered has a uid; anything else is nobody's.
+        (None, None) => PruneDecision::Skip(PruneSkip::NotOwned),
+    }
+}
+
+/// The Kustomization that the labels of an object name.
+pub(super) fn owner_of(object: &Object) -> Option<Key> {
+    Some(Key::new(object.label(keys::OWNER_NAMESPACE)?, object.label(keys::OWNER_NAME)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn ids(text: &str) -> Vec<ObjectId> {
+        text.split_whitespace().map(|id| id.parse().unwrap()).collect()
+    }
+
+    fn inventory(text: &str) -> Inventory {
+        ids(text).into_iter().map(|id| (id, "v1".to_owned())).collect()
+    }
+
+    #[test]
+    fn what_is_no_longer_built_goes_in_reverse_order() {
+        let old = inventory("_n__Namespace n_a_apps_Deployment n_b__ConfigMap n_c__Service n_d_x.io_Thing");
+        let print = |ids: Vec<ObjectId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            print(prune(&ids("n_b__ConfigMap"), &old)),
+            "n_d_x.io_Thing n_a_apps_Deployment n_c__Service _n__Namespace"
+        );
+        assert_eq!(print(prune(&ids("n_new__ConfigMap"), &inventory("n_b__ConfigMap"))), "n_b__ConfigMap");
+    }
+
+    #[test]
+    fn an_empty_build_deletes_ten_objects_at_most() {
+        let old = |count: usize| {
+            (0..count).map(|n| (ids(&format!("n_c{n}__ConfigMap"))[0].clone(), "v1".into())).collect()
+        };
+        let says = |value: &str| BTreeMap::from([(keys::PRUNE_ALL.to_owned(), value.to_owned())]);
+        let built = ids("n_new__ConfigMap");
+        let cases = [
+            (&[][..], 10, BTreeMap::new(), Ok(())),
+            (&[], 11, BTreeMap::new(), Err(PruneRefused { count: 11 })),
+            (&[], 11, says("no"), Err(PruneRefused { count: 11 })),
+            (&[], 11, says("Allowed"), Ok(())),
+            (&built, 100, BTreeMap::new(), Ok(())),
+        ];
+        for (build, count, annotations, verdict) in cases {
+            assert_eq!(check_prune(build, &old(count), &annotations), verdict, "{count} {annotations:?}");
+        }
+    }
+
+    #[test]
+    fn the_live_object_decides() {
+        let live = |extra: Value| {
+            let mut labels = json!({keys::OWNER_NAME: "app", keys::OWNER_NAMESPACE: "flux-system"});
+            let mut annotations = json!({});
+            for (key, value) in extra.as_object().unwrap() {
+                let map = if key.starts_with("kustomize.toolkit.fluxcd.io/n") {
+                    &mut labels
+                } else {
+                    &mut annotations
+                };
+                map[key] = value.clone();
+            }
+            let metadata = json!({"name": "a", "uid": "u", "labels": labels, "annotations": annotations});
+            Object::parse(json!({"apiVersion": "v1", "kind": "A", "metadata": metadata})).unwrap()
+        };
+        let bare = json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": "a", "uid": "u"}});
+        let owner = Key::new("flux-system", "app");
+        let other = Key::new("flux-system", "other");
+        let cases = [
+            (live(json!({})), PruneDecision::Delete { uid: "u".into() }),
+            (live(json!({keys::OWNER_NAME: "other"})), PruneDecision::Skip(PruneSkip::OwnedBy(other))),
+            (Object::parse(bare).unwrap(), PruneDecision::Skip(PruneSkip::NotOwned)),
+            (live(json!({keys::PRUNE: "Disabled"})), PruneDecision::Skip(PruneSkip::PruneDisabled)),
+            (live(json!({keys::RECONCILE: "disabled"})), PruneDecision::Skip(PruneSkip::ReconcileDisabled)),
+            (live(json!({keys::SSA: "ignore"})), PruneDecision::Skip(PruneSkip::Ignored)),
+        ];
+        for (object, decision) in cases {
+            assert_eq!(prune_decision(&object, &owner), decision);
+        }
+    }
+
+    /// A repository that `flux bootstrap` made holds all this, and Git may drop it in a moment.
+    #[test]
+    fn what_the_owner_itself_lives_by_is_not_deleted() {
+        let cases = [
+            ("v1", "Namespace", "flux-system", Some(PruneSkip::Home)),
+            ("v1", "Namespace", "apps", None),
+            ("v1", "ConfigMap", "flux-system", None),
+            ("apps/v1", "Deployment", "source-controller", Some(PruneSkip::Flux)),
+            (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                "kustomizations.kustomize.toolkit.fluxcd.io",
+                Some(PruneSkip::Flux),
+            ),
+        ];
+        for (api_version, kind, name, skip) in cases {
+            let labels = json!({keys::OWNER_NAME: "app", keys::OWNER_NAMESPACE: "flux-system",
+                                "app.kubernetes.io/part-of": "flux", "app.kubernetes.io/name": "lockgate"});
+            let metadata = json!({"name": name, "uid": "u", "labels": labels});
+            let live = Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": metadata}));
+            let expected = skip.map_or(PruneDecision::Delete { uid: "u".into() }, PruneDecision::Skip);
+            assert_eq!(
+                prune_decision(&live.unwrap(), &Key::new("flux-system", "app")),
+                expected,
+                "{kind} {name}"
+            );
+        }
+    }
+}

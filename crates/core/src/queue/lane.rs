@@ -1,0 +1,259 @@
+//! One kind of work: at most one run an object, at most so many runs in all, each namespace in its turn.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::{Cause, RunId};
+use lockgate_base::model::Key;
+
+/// Objects of one kind and when each of them runs next.
+///
+/// An object is idle (perhaps with a time at which it is due), queued, or running. What is asked of it while it runs is
+/// kept and leads to one more run, at once or at the time that was asked for.
+#[derive(Debug)]
+pub(super) struct Lane {
+    limit: usize,
+    items: BTreeMap<Key, Item>,
+    timers: BTreeSet<(Duration, Key)>,
+    turns: Turns,
+    /// Runs that hold a slot, whether or not their object still exists.
+    slots: BTreeSet<RunId>,
+}
+
+#[derive(Debug, Default)]
+struct Item {
+    /// When it runs next, or runs once more; never set while it is queued.
+    due: Option<Duration>,
+    phase: Phase,
+    /// Why it runs next.
+    causes: BTreeSet<Cause>,
+    /// The object was deleted while a run was under way; the item goes when that run ends.
+    gone: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Nothing to do before it is due.
+    #[default]
+    Idle,
+    /// Waits for a slot.
+    Queued,
+    /// Under way.
+    Running(RunId),
+}
+
+/// What became of a wish to run.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// It stands in the queue.
+    Queued,
+    /// It runs already, and will run once more.
+    AfterRun(RunId),
+    /// There is no such object.
+    Unknown,
+}
+
+impl Lane {
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            limit: limit.max(1),
+            items: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            turns: Turns::default(),
+            slots: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn insert(&mut self, key: &Key) {
+        self.items.entry(key.clone()).or_default().gone = false;
+    }
+
+    /// Forgets an object. The run that is under way, if any, is returned; it should be cancelled.
+    pub(super) fn remove(&mut self, key: &Key) -> Option<RunId> {
+        self.schedule(key, None);
+        let item = self.items.get_mut(key)?;
+        item.causes.clear();
+        match item.phase {
+            Phase::Running(run) => {
+                item.gone = true;
+                Some(run)
+            }
+            Phase::Idle | Phase::Queued => {
+                self.turns.remove(key);
+                self.items.remove(key);
+                None
+            }
+        }
+    }
+
+    /// Asks for a run as soon as there is a slot.
+    pub(super) fn want(&mut self, key: &Key, cause: Cause) -> Wanted {
+        let Some(item) = self.items.get_mut(key).filter(|item| !item.gone) else { return Wanted::Unknown };
+        item.causes.insert(cause);
+        match item.phase {
+            Phase::Running(run) => Wanted::AfterRun(run),
+            Phase::Queued => Wanted::Queued,
+            Phase::Idle => {
+                item.phase = Phase::Queued;
+                self.turns.push(key.clone());
+                self.schedule(key, None);
+                Wanted::Queued
+            }
+        }
+    }
+
+    /// Takes back what was asked and not yet begun.
+    pub(super) fn withdraw(&mut self, key: &Key) {
+        self.schedule(key, None);
+        let Some(item) = self.items.get_mut(key) else { return };
+        item.causes.clear();
+        if item.phase == Phase::Queued {
+            item.phase = Phase::Idle;
+            self.turns.remove(key);
+        }
+    }
+
+    /// Sets, moves or removes the time at which an object is due. One that is queued runs without.
+    pub(super) fn schedule(&mut self, key: &Key, due: Option<Duration>) {
+        let Some(item) = self.items.get_mut(key) else { return };
+        if let Some(old) = item.due.take() {
+            self.timers.remove(&(old, key.clone()));
+        }
+        if let Some(due) = due
+            && item.phase != Phase::Queued
+            && !item.gone
+        {
+            item.due = Some(due);
+            self.timers.insert((due, key.clone()));
+        }
+    }
+
+    /// Brings the due time forward, never back. Where a run is under way it is too late for that one, so there will be
+    /// another.
+    pub(super) fn hasten(&mut self, key: &Key, due: Duration) {
+        let old = self.items.get(key).and_then(|item| item.due);
+        self.schedule(key, Some(old.map_or(due, |old| old.min(due))));
+    }
+
+    /// Queues everything that is due. Returns the runs that are under way of what is to run once more.
+    pub(super) fn expire(&mut self, now: Duration) -> Vec<RunId> {
+        let mut under_way = Vec::new();
+        while let Some((due, key)) = self.timers.first().cloned() {
+            if due > now {
+                break;
+            }
+            if let Wanted::AfterRun(run) = self.want(&key, Cause::Timer) {
+                under_way.push(run);
+            }
+            self.schedule(&key, None);
+            self.timers.remove(&(due, key));
+        }
+        under_way
+    }
+
+    /// Takes what may start now, each namespace in its turn.
+    pub(super) fn start(
+        &mut self,
+        mut next_run: impl FnMut() -> RunId,
+    ) -> Vec<(Key, RunId, BTreeSet<Cause>)> {
+        let mut started = Vec::new();
+        while self.slots.len() < self.limit {
+            let Some(key) = self.turns.pop() else { break };
+            let Some(item) = self.items.get_mut(&key) else { continue };
+            let run = next_run();
+            item.phase = Phase::Running(run);
+            self.slots.insert(run);
+            started.push((key, run, std::mem::take(&mut item.causes)));
+        }
+        started
+    }
+
+    /// The run goes on, but only waits: its slot is free for another.
+    pub(super) fn release(&mut self, run: RunId) {
+        self.slots.remove(&run);
+    }
+
+    /// The run is over. False when the object has gone meanwhile, or the run is not the object's.
+    pub(super) fn finish(&mut self, key: &Key, run: RunId) -> bool {
+        self.slots.remove(&run);
+        let Some(item) = self.items.get_mut(key) else { return false };
+        if item.phase != Phase::Running(run) {
+            return false;
+        }
+        if item.gone {
+            self.items.remove(key);
+            return false;
+        }
+        if item.causes.is_empty() {
+            item.phase = Phase::Idle;
+        } else {
+            item.phase = Phase::Queued;
+            self.turns.push(key.clone());
+        }
+        true
+    }
+
+    /// When the next object is due.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+
+    /// How many slots are taken.
+    #[cfg(test)]
+    pub(super) fn busy(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether an object has a time at which it is due.
+    #[cfg(test)]
+    pub(super) fn is_scheduled(&self, key: &Key) -> bool {
+        self.items.get(key).is_some_and(|item| item.due.is_some())
+    }
+
+    /// How many wait for a slot.
+    pub(super) fn waiting(&self) -> usize {
+        self.turns.len()
+    }
+}
+
+/// A queue for each namespace, served in rotation, so that one tenant's thousand objects do not hold up another's one.
+#[derive(Debug, Default)]
+struct Turns {
+    queues: BTreeMap<String, VecDeque<String>>,
+    rotation: VecDeque<String>,
+}
+
+impl Turns {
+    fn push(&mut self, key: Key) {
+        let queue = self.queues.entry(key.namespace.clone()).or_default();
+        if queue.is_empty() {
+            self.rotation.push_back(key.namespace);
+        }
+        queue.push_back(key.name);
+    }
+
+    fn pop(&mut self) -> Option<Key> {
+        let namespace = self.rotation.pop_front()?;
+        let queue = self.queues.get_mut(&namespace)?;
+        let name = queue.pop_front()?;
+        if queue.is_empty() {
+            self.queues.remove(&namespace);
+        } else {
+            self.rotation.push_back(namespace.clone());
+        }
+        Some(Key { namespace, name })
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let Some(queue) = self.queues.get_mut(&key.namespace) else { return };
+        queue.retain(|name| *name != key.name);
+        if queue.is_empty() {
+            self.queues.remove(&key.namespace);
+            self.rotation.retain(|namespace| *namespace != key.namespace);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.queues.values().map(VecDeque::len).sum()
+    }
+}

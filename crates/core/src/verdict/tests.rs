@@ -1,0 +1,475 @@
+//! Every outcome and what is said of it.
+
+use std::time::Duration as Std;
+
+mod failures;
+
+use super::*;
+use crate::api::{GitRepositoryStatus, InventoryEntry};
+use lockgate_base::model::{ConditionStatus, Digest};
+
+const REVISION: &str = "main@sha1:09507f1a";
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix(1_700_000_000 + seconds)
+}
+
+fn entry(id: &str) -> InventoryEntry {
+    InventoryEntry { id: id.into(), v: "v1".into() }
+}
+
+fn key(name: &str) -> Key {
+    Key::new("flux-system", name)
+}
+
+fn schedule() -> Schedule {
+    Schedule::new(Duration::from_secs(600), Some(Duration::from_secs(60)), None)
+}
+
+fn context<'a>(key: &'a Key, previous: &'a KustomizationStatus) -> Context<'a> {
+    Context {
+        key,
+        generation: 3,
+        schedule: schedule(),
+        requested_at: Some("token"),
+        previous,
+        revision: Some(REVISION),
+        now: at(0),
+        took: Std::from_micros(176_432),
+        redactor: &NO_SECRETS,
+    }
+}
+
+fn judge(outcome: &Outcome, previous: &KustomizationStatus) -> Verdict {
+    verdict(outcome, &context(&key("apps"), previous))
+}
+
+fn change(deed: Deed, fields: &[&str]) -> Change {
+    let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+    Change { id: "default_podinfo__Service".parse().unwrap(), deed, fields }
+}
+
+fn done() -> Done {
+    Done {
+        inventory: vec![entry("default_podinfo__Service")],
+        digest: Some(Digest::of("built")),
+        changes: vec![change(Deed::Created, &[])],
+        warnings: Vec::new(),
+        health: Some(Std::from_secs(3)),
+    }
+}
+
+#[test]
+fn a_change_is_told_as_flux_tells_it() {
+    let many = ["a", "b", "c", "d", "e", "f", "g"];
+    let cases = [
+        (change(Deed::Created, &[]), "Service/default/podinfo created"),
+        (change(Deed::Recreated, &[]), "Service/default/podinfo created anew"),
+        (change(Deed::Deleted, &[]), "Service/default/podinfo deleted"),
+        (change(Deed::Configured, &["spec.ports"]), "Service/default/podinfo configured (spec.ports)"),
+        (change(Deed::Configured, &many), "Service/default/podinfo configured (a, b, c, d, e and 2 more)"),
+    ];
+    for (change, told) in cases {
+        assert_eq!(change.to_string(), told);
+    }
+}
+
+#[test]
+fn a_fight_names_who_and_what() {
+    let rivalry = |managers: &[&str], changes: &[Change]| {
+        let mut rivalry = Rivalry::default();
+        rivalry.managers.extend(managers.iter().map(|manager| (*manager).to_owned()));
+        for change in changes {
+            rivalry.add(change);
+        }
+        rivalry
+    };
+    let fields = change(Deed::Configured, &["spec.replicas", "spec.paused"]);
+    let cases = [
+        (
+            rivalry(&["kubectl-edit"], &[fields.clone(), fields]),
+            "kubectl-edit keeps changing spec.paused, spec.replicas, which Git sets otherwise; from now on it is put back \
+          less often, at the latest every 10m0s. Take these fields out of Git, ",
+        ),
+        (rivalry(&["a", "b"], &[]), "a, b keeps changing it, though Git sets it otherwise; "),
+        (rivalry(&[], &[change(Deed::Created, &[])]), "someone keeps deleting it, though Git has it; "),
+    ];
+    for (rivalry, told) in cases {
+        let event = Event::fight("Deployment/n/d", &rivalry, Std::from_mins(10));
+        assert!(event.message.starts_with(&format!("Deployment/n/d: {told}")), "{}", event.message);
+        assert!(event.warning && event.reason == "DriftFight");
+    }
+}
+
+/// The status after a success.
+fn ready() -> KustomizationStatus {
+    judge(&Outcome::Ready(done()), &KustomizationStatus::default()).status
+}
+
+fn condition(status: &KustomizationStatus, kind: &str) -> Option<(ConditionStatus, String, String)> {
+    status.conditions.get(kind).map(|c| (c.status, c.reason.clone(), c.message.clone()))
+}
+
+fn refused(message: &str, transient: bool, forbidden: bool) -> Refused {
+    Refused { message: message.into(), transient, forbidden }
+}
+
+#[test]
+fn a_success_says_what_flux_says() {
+    let verdict = judge(&Outcome::Ready(done()), &KustomizationStatus::default());
+    let status = &verdict.status;
+    assert_eq!(
+        condition(status, "Ready").unwrap(),
+        (ConditionStatus::True, "ReconciliationSucceeded".into(), format!("Applied revision: {REVISION}"))
+    );
+    assert_eq!(condition(status, "Healthy").unwrap().2, "Health check passed in 3s");
+    assert_eq!((condition(status, "Reconciling"), condition(status, "Stalled")), (None, None));
+    assert_eq!(status.observed_generation, Some(3));
+    assert_eq!(status.last_applied_revision.as_deref(), Some(REVISION));
+    assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"));
+    assert_eq!(status.inventory.as_ref().unwrap().entries, done().inventory);
+    assert_eq!(status.history.len(), 1);
+    let event = &verdict.events[0];
+    assert_eq!(
+        event.message,
+        "Reconciliation finished in 176ms, next run in 10m0s\nService/default/podinfo created"
+    );
+    assert_eq!((event.warning, event.revision.as_deref()), (false, Some(REVISION)));
+    assert_eq!((verdict.next, verdict.ready), (Next::Interval(Std::from_mins(10)), true));
+}
+
+#[test]
+fn a_recheck_of_what_is_ready_changes_nothing_but_the_token() {
+    let before = ready();
+    let key = key("apps");
+    let again = Context { requested_at: Some("next"), now: at(60), ..context(&key, &before) };
+    let after = verdict(&Outcome::Unchanged, &again);
+    let expected = KustomizationStatus { last_handled_reconcile_at: Some("next".into()), ..before.clone() };
+    assert_eq!(after.status, expected);
+    assert_eq!(after.events, []);
+    let writing = progressing(&again, before.inventory.clone().unwrap().entries);
+    assert_eq!(writing, before, "Ready stays True while it is checked again");
+}
+
+#[test]
+fn another_revision_or_generation_is_progress_until_it_is_applied() {
+    let before = ready();
+    let key = key("apps");
+    let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
+    let edited = Context { generation: 4, ..context(&key, &before) };
+    for context in [revised, edited] {
+        let status = progressing(&context, vec![entry("a_b__ConfigMap")]);
+        assert_eq!(
+            condition(&status, "Ready").unwrap(),
+            (ConditionStatus::Unknown, "Progressing".into(), "Reconciliation in progress".into())
+        );
+        let (_, reason, message) = condition(&status, "Reconciling").unwrap();
+        assert_eq!(reason, "Progressing");
+        assert!(message.contains("with a timeout of 9m30s"), "{message}");
+        assert_eq!(status.last_applied_revision.as_deref(), Some(REVISION), "not applied yet");
+        assert_eq!(status.inventory.unwrap().entries.len(), 1);
+    }
+}
+
+#[test]
+fn a_new_revision_says_what_it_waits_for_and_nothing_else_does() {
+    let (before, key) = (ready(), key("apps"));
+    let ill = |name: &str, cause: &str| Ill {
+        subject: format!("Deployment/n/{name}"),
+        status: "InProgress".into(),
+        cause: cause.into(),
+    };
+    let objects = [ill("a", "0 of 1 available"), ill("b", "")];
+    let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
+    let writing = progressing(&revised, vec![entry("a_b__ConfigMap")]);
+    let status = waiting(&Context { previous: &writing, ..revised }, &objects);
+    let (_, reason, message) = condition(&status, "Reconciling").unwrap();
+    assert_eq!(reason, "Progressing");
+    assert_eq!(
+        message,
+        "Running health checks for revision main@sha1:bb with a timeout of 9m30s: waiting for Deployment/n/a: \
+         0 of 1 available; Deployment/n/b: InProgress"
+    );
+    assert_eq!(condition(&status, "Ready"), condition(&writing, "Ready"));
+    let many: Vec<Ill> = (0..7).map(|number| ill(&number.to_string(), "no")).collect();
+    let status = waiting(&Context { previous: &writing, ..revised }, &many);
+    assert!(condition(&status, "Reconciling").unwrap().2.ends_with("Deployment/n/4: no; and 2 more"));
+
+    assert_eq!(waiting(&context(&key, &before), &objects), before, "a re-check");
+    let end = WaitEnd::TimedOut(objects.to_vec());
+    let failed = judge(&Outcome::Unhealthy { done: done(), end, waited: Std::ZERO }, &before).status;
+    assert_eq!(waiting(&context(&key, &failed), &objects), failed, "another try");
+}
+
+#[test]
+fn a_revision_that_builds_the_same_is_applied_without_work() {
+    let before = ready();
+    let key = key("apps");
+    let verdict =
+        verdict(&Outcome::Unchanged, &Context { revision: Some("main@sha1:bb"), ..context(&key, &before) });
+    assert_eq!(verdict.status.last_applied_revision.as_deref(), Some("main@sha1:bb"));
+    assert_eq!(condition(&verdict.status, "Ready").unwrap().2, "Applied revision: main@sha1:bb");
+    assert_eq!(verdict.status.inventory, before.inventory);
+}
+
+#[test]
+fn drift_is_what_changed_though_the_build_did_not() {
+    let corrected = Done { changes: vec![change(Deed::Configured, &["spec.ports"])], ..done() };
+    let told = |done: Done, before: &KustomizationStatus| {
+        judge(&Outcome::Ready(done), before).events[0].message.clone()
+    };
+    let configured = "Service/default/podinfo configured (spec.ports)";
+    assert_eq!(told(corrected.clone(), &ready()), format!("Drift corrected:\n{configured}"));
+    // Of the same revision, with another value of a variable.
+    let substituted = Done { digest: Some(Digest::of("built otherwise")), ..corrected.clone() };
+    let finished = format!("Reconciliation finished in 176ms, next run in 10m0s\n{configured}");
+    assert_eq!(told(substituted, &ready()), finished);
+    let unknown = KustomizationStatus { history: Vec::new(), ..ready() };
+    assert_eq!(told(corrected, &unknown), finished, "as Flux before 2.7 leaves it");
+}
+
+#[test]
+fn the_answer_to_a_request_stays_when_its_annotation_goes() {
+    let (key, before) = (key("apps"), ready());
+    let gone = Context { requested_at: None, ..context(&key, &before) };
+    for outcome in [Outcome::Ready(done()), Outcome::Unrenderable { message: "a.yaml".into() }] {
+        let status = verdict(&outcome, &gone).status;
+        assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"), "{outcome:?}");
+    }
+    let handled = GitRepositoryStatus {
+        last_handled_reconcile_at: Some("token".into()),
+        ..GitRepositoryStatus::default()
+    };
+    let status = fetch(&FetchOutcome::Unchanged { revision: REVISION.into() }, &handled).status;
+    assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"));
+}
+
+#[test]
+fn some_outcomes_leave_no_trace() {
+    let before = ready();
+    let cases = [
+        (Outcome::Cancelled { done: done() }, Next::Now),
+        // It is what was applied, whether or not it can be looked at again.
+        (Outcome::Unreachable { message: "refused".into() }, Next::Backoff),
+        (Outcome::Fenced, Next::Backoff),
+        (Outcome::Suspended, Next::Changed),
+    ];
+    for (outcome, next) in cases {
+        let verdict = judge(&outcome, &before);
+        assert_eq!((verdict.status, verdict.events, verdict.next), (before.clone(), vec![], next));
+        assert!(verdict.silent);
+    }
+}
+
+#[test]
+fn a_removal_lets_the_object_go() {
+    let verdict = judge(&Outcome::Removed { deleted: 2, note: None }, &ready());
+    assert!(verdict.release);
+    assert_eq!(verdict.events[0].message, "garbage collection completed: 2 objects deleted");
+    assert!(!verdict.events[0].warning);
+    let left = vec!["ConfigMap/n/a".to_owned(), "Service/n/b".to_owned()];
+    let verdict = judge(&Outcome::Abandoned { account: "deployer".into(), deleted: 0, left }, &ready());
+    assert!(verdict.release && verdict.events[0].warning);
+    assert_eq!(
+        verdict.events[0].message,
+        "unable to prune objects: the ServiceAccount deployer does not exist; 0 objects deleted, left as they are: \
+         ConfigMap/n/a, Service/n/b"
+    );
+}
+
+#[test]
+fn the_history_counts_equal_results_and_holds_five() {
+    let mut status = KustomizationStatus::default();
+    for build in ["a", "a", "b", "c", "d", "e", "f"] {
+        let done = Done { digest: Some(Digest::of(build)), ..done() };
+        status = judge(&Outcome::Ready(done), &status).status;
+    }
+    let counts: Vec<i64> = status.history.iter().map(|entry| entry.total_reconciliations).collect();
+    assert_eq!(counts, [1, 1, 1, 1, 1]);
+    assert_eq!(status.history[0].digest, Digest::of("f").to_string(), "the newest first");
+    let twice = judge(&Outcome::Ready(Done { digest: Some(Digest::of("c")), ..done() }), &status).status;
+    assert_eq!((twice.history[0].total_reconciliations, twice.history.len()), (2, 5));
+}
+
+#[test]
+fn secrets_are_blotted_out_of_conditions_and_events() {
+    let mut redactor = Redactor::default();
+    redactor.add(b"hunter2-canary");
+    let key = key("apps");
+    let told = |message: &str, previous: &KustomizationStatus| {
+        let outcome = Outcome::Unrenderable { message: message.into() };
+        verdict(&outcome, &Context { redactor: &redactor, ..context(&key, previous) })
+    };
+    let first = told("got hunter2-canary", &ready());
+    assert!(!format!("{first:?}").contains("hunter2"));
+    assert_eq!(condition(&first.status, "Ready").unwrap().2, "kustomize build failed: got ***");
+    let again = told("got hunter2-canary", &first.status);
+    assert_eq!((again.status, again.events), (first.status, vec![]), "said once");
+    let warning = Done { warnings: vec!["hunter2-canary is short".into()], ..done() };
+    let nothing = KustomizationStatus::default();
+    let context = Context { redactor: &redactor, ..context(&key, &nothing) };
+    assert_eq!(verdict(&Outcome::Ready(warning), &context).events[1].message, "*** is short");
+    // A value on the line along which a message is cut is not left in part.
+    for limit in [EVENT_LIMIT, MESSAGE_LIMIT] {
+        for before in limit - 70..limit {
+            let verdict = told(&format!("{}hunter2-canary{}", "x".repeat(before), "y".repeat(99)), &ready());
+            assert!(!format!("{verdict:?}").contains("hun"), "{before}");
+        }
+    }
+}
+
+#[test]
+fn long_messages_are_cut_at_a_character() {
+    let message = "é".repeat(20_000);
+    let verdict = judge(&Outcome::Unrenderable { message }, &ready());
+    let ready = condition(&verdict.status, "Ready").unwrap().2;
+    assert!(ready.len() <= MESSAGE_LIMIT && ready.ends_with("(shortened)"));
+    assert!(verdict.events[0].message.len() <= EVENT_LIMIT);
+}
+
+#[test]
+fn times_default_as_in_flux() {
+    let secs = |s: Schedule| (s.interval.as_secs(), s.retry.as_secs(), s.timeout.as_secs());
+    let new = |i, r: Option<u64>, t: Option<u64>| {
+        secs(Schedule::new(Duration::from_secs(i), r.map(Duration::from_secs), t.map(Duration::from_secs)))
+    };
+    assert_eq!(new(600, None, None), (600, 600, 570));
+    assert_eq!(new(40, Some(5), None), (40, 5, 30));
+    assert_eq!(new(600, None, Some(10)), (600, 600, 30));
+}
+
+fn source_context<'a>(key: &'a Key, previous: &'a GitRepositoryStatus) -> SourceContext<'a> {
+    SourceContext {
+        key,
+        generation: 2,
+        interval: Std::from_mins(1),
+        requested_at: None,
+        ignore: None,
+        previous,
+        now: at(0),
+        redactor: &NO_SECRETS,
+    }
+}
+
+fn fetch(outcome: &FetchOutcome, previous: &GitRepositoryStatus) -> SourceVerdict {
+    source_verdict(outcome, &source_context(&key("repo"), previous))
+}
+
+#[test]
+fn a_generation_is_said_to_be_fetched_until_it_is() {
+    let key = key("repo");
+    let said = |previous: &GitRepositoryStatus| source_progressing(&source_context(&key, previous));
+    let first = said(&GitRepositoryStatus::default()).unwrap();
+    let ready = first.conditions.get("Ready").unwrap();
+    assert_eq!((ready.status, ready.reason.as_str()), (ConditionStatus::Unknown, "Progressing"));
+    assert_eq!(
+        first.conditions.get("Reconciling").unwrap().message,
+        "processing object: new generation -1 -> 2"
+    );
+
+    let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
+    let mut stored = fetch(&unchanged, &first).status;
+    assert_eq!(said(&stored), None, "nothing is new");
+    stored.observed_generation = Some(1);
+    let ready = stored.conditions.get("Ready").unwrap().clone();
+    stored.conditions.set(Condition { observed_generation: Some(1), ..ready });
+    let next = said(&stored).unwrap();
+    assert_eq!(
+        next.conditions.get("Ready").unwrap().status,
+        ConditionStatus::True,
+        "what is in store is of use"
+    );
+    assert!(next.conditions.get("Reconciling").is_some());
+
+    let failed = FetchOutcome::Failed {
+        cause: FetchCause::Operation,
+        message: "the host is down".into(),
+        terminal: false,
+    };
+    assert_eq!(said(&fetch(&failed, &first).status), None, "a failure is not unsaid by each try");
+}
+
+#[test]
+fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
+    let fetched = FetchOutcome::Fetched {
+        revision: REVISION.into(),
+        digest: "sha256:00".into(),
+        subject: Some("bump".into()),
+        rewritten: Some("old".into()),
+    };
+    let first = fetch(&fetched, &GitRepositoryStatus::default());
+    assert_eq!(first.events[0].message, "stored artifact for commit 'bump'");
+    assert_eq!(first.events[1].message, format!("history rewritten: '{REVISION}' does not descend from old"));
+    let ready = first.status.conditions.get("Ready").unwrap();
+    assert_eq!(ready.message, format!("stored artifact for revision '{REVISION}'"));
+    assert_eq!(first.status.conditions.get("ArtifactInStorage").unwrap().status, ConditionStatus::True);
+    let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
+    assert_eq!(fetch(&unchanged, &first.status).status, first.status);
+    let refetched = FetchOutcome::Fetched {
+        revision: REVISION.into(),
+        digest: "sha256:00".into(),
+        subject: None,
+        rewritten: None,
+    };
+    assert_eq!(fetch(&refetched, &first.status).events, [], "fetched again after a restart");
+
+    let failed = |terminal| FetchOutcome::Failed {
+        cause: FetchCause::Authentication,
+        message: "the key was refused".into(),
+        terminal,
+    };
+    let after = fetch(&failed(false), &first.status);
+    assert_eq!(after.status.artifact, first.status.artifact);
+    assert_eq!(after.status.conditions.get("FetchFailed").unwrap().reason, "AuthenticationFailed");
+    assert_eq!(after.next, Next::Backoff);
+    assert_eq!(fetch(&failed(false), &after.status).events, [], "said once");
+    let stalled = fetch(&failed(true), &after.status);
+    assert!(stalled.status.conditions.get("Stalled").is_some());
+    assert_eq!(stalled.next, Next::Changed);
+    let healed = fetch(&unchanged, &stalled.status).status;
+    assert_eq!(healed.conditions.iter().count(), 2, "only Ready and ArtifactInStorage are left");
+}
+
+#[test]
+fn a_source_that_is_fetched_again_says_so() {
+    let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
+    let stored = fetch(&unchanged, &GitRepositoryStatus::default()).status;
+    let refetched = FetchOutcome::Fetched {
+        revision: REVISION.into(),
+        digest: "sha256:00".into(),
+        subject: Some("bump".into()),
+        rewritten: None,
+    };
+    for cause in [FetchCause::Operation, FetchCause::Storage] {
+        let outcome = FetchOutcome::Failed { cause, message: "the host is down".into(), terminal: false };
+        let failed = fetch(&outcome, &stored).status;
+        for (outcome, told) in [
+            (&unchanged, format!("stored artifact for revision '{REVISION}'")),
+            (&refetched, "stored artifact for commit 'bump'".into()),
+        ] {
+            let healed = fetch(outcome, &failed);
+            let [event] = healed.events.as_slice() else { panic!("{:?}", healed.events) };
+            assert_eq!((event.warning, event.reason, &event.message), (false, "Succeeded", &told));
+            assert_eq!(fetch(outcome, &healed.status).events, [], "said once");
+        }
+    }
+}
+
+#[test]
+fn a_source_tells_no_secret() {
+    let mut redactor = Redactor::default();
+    redactor.add(b"hunter2-canary");
+    let key = key("repo");
+    let told = |message: &str, previous: &GitRepositoryStatus| {
+        let cause = FetchCause::Operation;
+        let outcome = FetchOutcome::Failed { cause, message: message.into(), terminal: true };
+        source_verdict(&outcome, &SourceContext { redactor: &redactor, ..source_context(&key, previous) })
+    };
+    let first = told("got hunter2-canary", &GitRepositoryStatus::default());
+    assert!(!format!("{first:?}").contains("hunter2"));
+    assert_eq!(first.events[0].message, "got ***");
+    assert_eq!(told("got hunter2-canary", &first.status).events, [], "said once");
+    let cut =
+        told(&format!("{}hunter2-canary{}", "x".repeat(EVENT_LIMIT - 20), "y".repeat(99)), &first.status);
+    assert!(!format!("{cut:?}").contains("hun"));
+}

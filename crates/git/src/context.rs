@@ -1,0 +1,199 @@
+//! What one fetch shares between its caller, its thread and the transports: the deadline, the way to end it, and why it
+//! failed.
+//!
+//! libgit2 reports a failed transport as a code and at best a text. So the transports leave their reason here, typed, and
+//! the fetch prefers it to what libgit2 says.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::SourceError;
+use crate::credentials::Credentials;
+use crate::url::GitUrl;
+
+/// The most bytes that one fetch may receive. A platform's repository is a thousand times smaller.
+const RECEIVE_LIMIT: u64 = 1 << 30;
+
+/// One fetch.
+pub(crate) struct Context {
+    pub(crate) url: GitUrl,
+    pub(crate) credentials: Credentials,
+    started: Instant,
+    limit: Duration,
+    cancelled: AtomicBool,
+    received: AtomicU64,
+    socket: Mutex<Option<TcpStream>>,
+    failure: Mutex<Option<SourceError>>,
+    doing: Mutex<&'static str>,
+}
+
+thread_local! {
+    /// The fetch that runs on this thread. libgit2 makes a transport from a URL alone, on the thread that connects.
+    static CURRENT: RefCell<Option<Arc<Context>>> = const { RefCell::new(None) };
+}
+
+impl Context {
+    pub(crate) fn new(url: GitUrl, credentials: Credentials, limit: Duration) -> Self {
+        Self {
+            url,
+            credentials,
+            started: Instant::now(),
+            limit,
+            cancelled: AtomicBool::new(false),
+            received: AtomicU64::new(0),
+            socket: Mutex::new(None),
+            failure: Mutex::new(None),
+            doing: Mutex::new("waiting for an earlier fetch"),
+        }
+    }
+
+    /// Runs `work` as this fetch.
+    pub(crate) fn enter<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
+        CURRENT.with(|current| *current.borrow_mut() = Some(Arc::clone(self)));
+        let result = work();
+        CURRENT.with(|current| *current.borrow_mut() = None);
+        result
+    }
+
+    /// The fetch that runs on this thread.
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        CURRENT.with(|current| current.borrow().clone())
+    }
+
+    /// `host:port` for messages.
+    pub(crate) fn host(&self) -> String {
+        self.url.authority()
+    }
+
+    /// Says what goes on, for the message of a timeout.
+    pub(crate) fn now_doing(&self, what: &'static str) {
+        *lock(&self.doing) = what;
+    }
+
+    /// When the fetch must be over.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.started + self.limit
+    }
+
+    /// What is left of the time; an error when nothing is, or when nobody waits for the result any more.
+    pub(crate) fn remaining(&self) -> io::Result<Duration> {
+        let left = self.limit.saturating_sub(self.started.elapsed());
+        if left.is_zero() || self.cancelled.load(Ordering::Acquire) {
+            self.fail(self.timeout());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the fetch ran out of time"));
+        }
+        Ok(left)
+    }
+
+    /// The error of a fetch that ran out of time.
+    pub(crate) fn timeout(&self) -> SourceError {
+        let received = self.received.load(Ordering::Relaxed);
+        let doing = *lock(&self.doing);
+        let host = self.host();
+        let doing = match received {
+            0 => format!("{doing} ({host})"),
+            bytes => format!("{doing} ({host}, {} received)", size(bytes)),
+        };
+        SourceError::Timeout { after: self.limit, doing }
+    }
+
+    /// Counts received bytes and holds them to the limit.
+    pub(crate) fn receive(&self, bytes: usize) -> io::Result<()> {
+        let total = self.received.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        if total > RECEIVE_LIMIT {
+            let message =
+                format!("{} sent more than {}, the limit for one fetch", self.host(), size(RECEIVE_LIMIT));
+            self.fail(SourceError::TooLarge(message));
+            return Err(io::Error::other("too much was received"));
+        }
+        Ok(())
+    }
+
+    /// How many bytes were received.
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Keeps the reason of a failure. The first one stays: what follows are its consequences.
+    pub(crate) fn fail(&self, error: SourceError) {
+        lock(&self.failure).get_or_insert(error);
+    }
+
+    /// The reason that a transport left.
+    pub(crate) fn take_failure(&self) -> Option<SourceError> {
+        lock(&self.failure).take()
+    }
+
+    /// Makes a socket known, so that [`Context::cancel`] can end a read on it.
+    pub(crate) fn watch(&self, socket: TcpStream) {
+        *lock(&self.socket) = Some(socket);
+        if self.cancelled.load(Ordering::Acquire) {
+            self.cancel();
+        }
+    }
+
+    /// Ends the fetch from another thread: a read or write in progress fails at once.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Release);
+        if let Some(socket) = lock(&self.socket).take() {
+            // Fails only when the connection is closed already.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+/// A number of bytes for people.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..=1023 => format!("{bytes} bytes"),
+        1024..=1_048_575 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
+/// A lock whose value is whole at every moment, so a panic elsewhere does not spoil it.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn context(limit: Duration) -> Context {
+        Context::new(GitUrl::parse("ssh://h/r").unwrap(), Credentials::None, limit)
+    }
+
+    #[test]
+    fn the_first_reason_is_kept() {
+        let context = context(MINUTE);
+        context.fail(SourceError::Storage("first".into()));
+        context.fail(SourceError::Storage("second".into()));
+        assert_eq!(context.take_failure(), Some(SourceError::Storage("first".into())));
+    }
+
+    #[test]
+    fn a_spent_or_cancelled_fetch_has_no_time_left() {
+        let spent = context(Duration::ZERO);
+        assert!(spent.remaining().is_err());
+        assert!(matches!(spent.take_failure(), Some(SourceError::Timeout { .. })));
+        let cancelled = context(MINUTE);
+        assert!(cancelled.remaining().is_ok());
+        cancelled.cancel();
+        assert!(cancelled.remaining().is_err());
+    }
+
+    #[test]
+    fn a_flood_is_cut_off() {
+        let context = context(MINUTE);
+        assert!(context.receive(usize::try_from(RECEIVE_LIMIT).unwrap()).is_ok());
+        assert!(context.receive(1).is_err());
+        assert!(matches!(context.take_failure(), Some(SourceError::TooLarge(_))));
+    }
+}

@@ -1,0 +1,284 @@
+//! What a Secret says about how to authenticate to a Git host, and the host to it.
+//!
+//! The keys are Flux's: `identity`, `password` and `known_hosts` for SSH; `username` and `password`, `bearerToken`,
+//! `ca.crt` (or `caFile`), `tls.crt` and `tls.key` for HTTPS.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::SourceError;
+use crate::identity::Identity;
+use crate::known_hosts::KnownHosts;
+use crate::url::{GitUrl, Scheme};
+use lockgate_base::model::{Digest, Secret};
+
+/// How a host is authenticated to.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// Not at all.
+    None,
+    /// By a key, and the host by its known keys.
+    Ssh(Box<SshCredentials>),
+    /// By a header, a client certificate or both.
+    Http(Box<HttpCredentials>),
+}
+
+/// An SSH key and the host keys to trust.
+#[derive(Debug, Clone)]
+pub struct SshCredentials {
+    /// Where they come from, for messages: `Secret namespace/name`.
+    pub source: String,
+    /// The private key that is shown to the host.
+    pub identity: Identity,
+    /// The keys by which the host is known.
+    pub known_hosts: KnownHosts,
+    fingerprint: Digest,
+}
+
+/// What is sent to an HTTPS host, and the certificate authorities to trust besides the system's.
+#[derive(Debug, Clone)]
+pub struct HttpCredentials {
+    /// Where they come from, for messages: `Secret namespace/name`.
+    pub(crate) source: String,
+    /// The value of the `Authorization` header.
+    pub(crate) authorization: Option<Secret<String>>,
+    /// PEM certificates.
+    pub(crate) authorities: Option<Vec<u8>>,
+    /// A PEM certificate chain and its PEM key.
+    pub(crate) client: Option<(Vec<u8>, Secret<Vec<u8>>)>,
+    fingerprint: Digest,
+}
+
+/// The data of a Secret: the bytes of each key, decoded.
+pub type SecretData = BTreeMap<String, Secret<Vec<u8>>>;
+
+impl Credentials {
+    /// The credentials for `url` from a Secret called `source` in messages (`Secret namespace/name`); `None` where the
+    /// object names no Secret.
+    pub fn read(url: &GitUrl, secret: Option<(&str, &SecretData)>) -> Result<Self, SourceError> {
+        let Some((source, data)) = secret else {
+            return match url.scheme() {
+                Scheme::Ssh => Err(SourceError::Credentials {
+                    secret: "spec.secretRef".into(),
+                    problem: "an ssh:// address needs a Secret with identity and known_hosts".into(),
+                }),
+                Scheme::Https | Scheme::Http => Ok(Self::None),
+            };
+        };
+        let fields = Fields { source, data };
+        match url.scheme() {
+            Scheme::Ssh => fields.ssh().map(|credentials| Self::Ssh(Box::new(credentials))),
+            Scheme::Https | Scheme::Http => {
+                let credentials = fields.http(url)?;
+                let sends_a_secret = credentials.authorization.is_some() || credentials.client.is_some();
+                if url.scheme() == Scheme::Http && sends_a_secret && !url.is_loopback() {
+                    return Err(SourceError::InvalidUrl {
+                        url: url.to_string(),
+                        problem: format!(
+                            "the credentials of {source} are not sent over plain http; write https://"
+                        ),
+                    });
+                }
+                Ok(Self::Http(Box::new(credentials)))
+            }
+        }
+    }
+
+    /// Equal for equal credentials: what object stores are told apart by.
+    pub(crate) fn fingerprint(&self) -> Digest {
+        match self {
+            Self::None => Digest::of(b""),
+            Self::Ssh(ssh) => ssh.fingerprint,
+            Self::Http(http) => http.fingerprint,
+        }
+    }
+}
+
+struct Fields<'a> {
+    source: &'a str,
+    data: &'a SecretData,
+}
+
+impl Fields<'_> {
+    fn ssh(&self) -> Result<SshCredentials, SourceError> {
+        let identity =
+            self.text("identity")?.ok_or_else(|| self.error("it has no key 'identity' (the private key)"))?;
+        let known_hosts = self.text("known_hosts")?.ok_or_else(|| {
+            self.error("it has no key 'known_hosts'; without it the host cannot be told from an impostor (see ssh-keyscan)")
+        })?;
+        let identity =
+            Identity::parse(identity, self.text("password")?).map_err(|problem| self.error(&problem))?;
+        let known_hosts = KnownHosts::parse(known_hosts);
+        if let Some(remark) = known_hosts.unreadable_revocation() {
+            return Err(self.error(&format!(
+                "known_hosts has a line that is marked @revoked and cannot be read ({remark}); mend it or take it out"
+            )));
+        }
+        if known_hosts.is_empty() {
+            let remark = known_hosts.unreadable().first().map_or_else(|| "it is empty".into(), Clone::clone);
+            return Err(self.error(&format!("known_hosts has no host key ({remark})")));
+        }
+        Ok(SshCredentials {
+            source: self.source.into(),
+            identity,
+            known_hosts,
+            fingerprint: self.fingerprint(),
+        })
+    }
+
+    fn http(&self, url: &GitUrl) -> Result<HttpCredentials, SourceError> {
+        let username = self.text("username")?.or(url.user());
+        let authorization = match (username, self.text("password")?, self.text("bearerToken")?) {
+            (None, None, None) => None,
+            (_, None, Some(token)) => {
+                self.refuse_control_characters("bearerToken", token)?;
+                Some(Secret::new(format!("Bearer {token}")))
+            }
+            (_, Some(_), Some(_)) => return Err(self.error("it has both password and bearerToken; keep one")),
+            (Some(username), password, None) => {
+                let pair = Secret::new(format!("{username}:{}", password.unwrap_or_default()));
+                Some(Secret::new(format!("Basic {}", STANDARD.encode(pair.expose()))))
+            }
+            (None, Some(_), None) => return Err(self.error("it has a password and no username")),
+        };
+        let authorities =
+            self.bytes("ca.crt").or_else(|| self.bytes("caFile")).map(|pem| pem.expose().clone());
+        let client = match (self.bytes("tls.crt"), self.bytes("tls.key")) {
+            (Some(chain), Some(key)) => Some((chain.expose().clone(), key.clone())),
+            (None, None) => None,
+            _ => return Err(self.error("tls.crt and tls.key belong together; one is missing")),
+        };
+        Ok(HttpCredentials {
+            source: self.source.into(),
+            authorization,
+            authorities,
+            client,
+            fingerprint: self.fingerprint(),
+        })
+    }
+
+    fn bytes(&self, key: &str) -> Option<&Secret<Vec<u8>>> {
+        self.data.get(key).filter(|value| !value.expose().is_empty())
+    }
+
+    /// A value without the line break that editors and `echo` leave at its end.
+    fn text(&self, key: &str) -> Result<Option<&str>, SourceError> {
+        let Some(bytes) = self.bytes(key) else { return Ok(None) };
+        let text =
+            std::str::from_utf8(bytes.expose()).map_err(|_| self.error(&format!("'{key}' is not text")))?;
+        Ok(Some(text.trim_end_matches(['\r', '\n'])).filter(|text| !text.is_empty()))
+    }
+
+    fn refuse_control_characters(&self, key: &str, value: &str) -> Result<(), SourceError> {
+        if value.chars().any(char::is_control) {
+            return Err(self.error(&format!("'{key}' has a line break or control character in it")));
+        }
+        Ok(())
+    }
+
+    fn error(&self, problem: &str) -> SourceError {
+        SourceError::Credentials { secret: self.source.into(), problem: problem.into() }
+    }
+
+    fn fingerprint(&self) -> Digest {
+        let fields = self.data.iter().flat_map(|(key, value)| [key.as_bytes(), value.expose().as_slice()]);
+        Digest::of_parts(std::iter::once(self.source.as_bytes()).chain(fields))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ssh_key::rand_core::OsRng;
+    use ssh_key::{Algorithm, LineEnding, PrivateKey};
+
+    use super::*;
+
+    const KNOWN: &str =
+        "h ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl\n";
+
+    type Fields<'f> = &'f [(&'f str, &'f str)];
+
+    fn read(url: &str, fields: Fields<'_>) -> Result<Credentials, SourceError> {
+        let data = fields
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), Secret::new(value.as_bytes().to_vec())))
+            .collect();
+        Credentials::read(&GitUrl::parse(url).unwrap(), Some(("Secret a/b", &data)))
+    }
+
+    fn header(url: &str, fields: Fields<'_>) -> Option<String> {
+        match read(url, fields).unwrap() {
+            Credentials::Http(http) => http.authorization.as_ref().map(|value| value.expose().clone()),
+            other => unreachable!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_contradicts_itself_is_named() {
+        let key =
+            PrivateKey::random(&mut OsRng, Algorithm::Ed25519).unwrap().to_openssh(LineEnding::LF).unwrap();
+        let cases: &[(&str, Fields<'_>, &str)] = &[
+            ("ssh://h/r", &[], "'identity'"),
+            ("ssh://h/r", &[("identity", &key)], "'known_hosts'"),
+            (
+                "ssh://h/r",
+                &[("identity", &key), ("known_hosts", "\n# none\n")],
+                "known_hosts has no host key (it is empty)",
+            ),
+            (
+                "ssh://h/r",
+                &[("identity", &key), ("known_hosts", "h junk")],
+                "known_hosts has no host key (line 1",
+            ),
+            (
+                "ssh://h/r",
+                &[("identity", &key), ("known_hosts", &format!("{KNOWN}@revoked h junk\n"))],
+                "marked @revoked and cannot be read (line 2",
+            ),
+            ("ssh://h/r", &[("identity", "junk"), ("known_hosts", KNOWN)], "identity is not a private key"),
+            ("https://h/r", &[("password", "hunter2")], "no username"),
+            ("https://h/r", &[("username", "u"), ("password", "hunter2"), ("bearerToken", "t")], "keep one"),
+            ("https://h/r", &[("bearerToken", "hunter2\r\nX: y")], "line break"),
+            ("https://h/r", &[("tls.crt", "x")], "belong together"),
+        ];
+        for (url, fields, problem) in cases {
+            let message = read(url, fields).unwrap_err().to_string();
+            assert!(message.starts_with("Secret a/b: ") && message.contains(problem), "{message}");
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+        assert!(read("ssh://h/r", &[("identity", &key), ("known_hosts", KNOWN)]).is_ok());
+        let none = Credentials::read(&GitUrl::parse("ssh://h/r").unwrap(), None).unwrap_err();
+        assert!(none.to_string().contains("spec.secretRef"), "{none}");
+    }
+
+    #[test]
+    fn headers() {
+        let basic = Some("Basic dTpw".to_owned());
+        assert_eq!(header("https://h/r", &[("username", "u"), ("password", "p\n")]), basic);
+        assert_eq!(header("https://u@h/r", &[("password", "p")]), basic);
+        assert_eq!(header("https://h/r", &[("bearerToken", "t\n")]), Some("Bearer t".into()));
+        assert_eq!(header("https://h/r", &[("ca.crt", "x")]), None);
+    }
+
+    #[test]
+    fn secrets_are_not_sent_in_the_clear() {
+        let fields = [("username", "u"), ("password", "hunter2")];
+        let error = read("http://example.org/r", &fields).unwrap_err();
+        assert!(
+            matches!(&error, SourceError::InvalidUrl { .. }) && error.to_string().contains("plain http"),
+            "{error}"
+        );
+        assert!(read("http://127.0.0.1:8080/r", &fields).is_ok());
+        assert!(read("http://example.org/r", &[]).is_ok());
+    }
+
+    #[test]
+    fn no_debug_text_shows_a_secret_and_different_secrets_are_told_apart() {
+        let first = read("https://h/r", &[("username", "u"), ("password", "hunter2")]).unwrap();
+        let second = read("https://h/r", &[("username", "u"), ("password", "hunter3")]).unwrap();
+        assert!(!format!("{first:?}").contains("hunter2") && !format!("{first:?}").contains("dTpo"));
+        assert_ne!(first.fingerprint(), second.fingerprint());
+    }
+}

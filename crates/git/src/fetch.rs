@@ -1,0 +1,310 @@
+//! Fetching a GitRepository: decide from the listing what is wanted, fetch only what is missing, and hand back its tree.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use git2::Oid;
+
+use crate::SourceError;
+use crate::context::Context;
+use crate::credentials::Credentials;
+use crate::history;
+use crate::objects::{self, Commit};
+use crate::pool::{self, Pool};
+use crate::refs::{Listing, Reference, Tip, Wanted};
+use crate::session::{Depth, Session};
+use crate::store::{Generation, Objects, Store, Stores};
+use crate::url::GitUrl;
+use crate::{ignore, libgit2};
+use lockgate_base::model::{Digest, Revision};
+use lockgate_base::tree::{Snapshot, Tree};
+
+/// How far back a commit is looked for, before the whole history is fetched.
+const SOME: i32 = 50;
+
+/// What to fetch.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Where from.
+    pub url: GitUrl,
+    /// Which commit.
+    pub reference: Reference,
+    /// How to get in.
+    pub credentials: Credentials,
+    /// The wall-clock limit of the whole fetch.
+    pub timeout: Duration,
+    /// `spec.ignore`: lines in `.gitignore` syntax.
+    pub ignore: Option<String>,
+    /// The revision whose [`Snapshot`] the caller has, taken with the same `ignore`.
+    pub known: Option<Revision>,
+}
+
+/// What a fetch found.
+#[derive(Debug, Clone)]
+pub enum Fetched {
+    /// The host still has the known revision there.
+    Unchanged(Revision),
+    /// Another revision.
+    Updated(Update),
+}
+
+/// A revision and its files.
+#[derive(Debug, Clone)]
+pub struct Update {
+    /// The revision and its files.
+    pub snapshot: Snapshot,
+    /// The first line of the commit's message.
+    pub subject: String,
+    /// The id of the known commit, when the new one does not descend from it: the branch was force-pushed, or a tag moved.
+    pub rewritten: Option<String>,
+    /// What was left out of the tree, and why.
+    pub warnings: Vec<String>,
+    /// How many bytes the host sent for this.
+    pub received: u64,
+}
+
+/// The adapter for Git repositories.
+#[derive(Clone)]
+pub struct Git {
+    stores: Arc<Stores>,
+    pool: Arc<Pool>,
+}
+
+impl Git {
+    /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use.
+    pub fn new(state_dir: &Path) -> Result<Self, SourceError> {
+        libgit2::init(state_dir)?;
+        Ok(Self { stores: Arc::new(Stores::open(state_dir)?), pool: Arc::new(Pool::new()) })
+    }
+
+    /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has the same limit.
+    pub async fn fetch(&self, request: Request) -> Result<Fetched, SourceError> {
+        let wanted = request.reference.wanted()?;
+        if let Some(known) = immutable(&wanted, request.known.as_ref()) {
+            return Ok(Fetched::Unchanged(known));
+        }
+        let key = [request.url.to_string().into_bytes(), request.credentials.fingerprint().bytes().to_vec()];
+        let store = self.stores.get(Digest::of_parts(key.iter().map(Vec::as_slice)));
+        let begin =
+            || Arc::new(Context::new(request.url.clone(), request.credentials.clone(), request.timeout));
+        let waiting = begin();
+        let turn = async {
+            let current = Arc::clone(&store.current).lock_owned().await;
+            Ok((current, self.pool.slot(&waiting.host()).await?))
+        };
+        let turn = tokio::time::timeout(request.timeout, turn).await;
+        let (mut current, slot) = turn.unwrap_or_else(|_| Err(waiting.timeout()))?;
+        // The wait for the host's other fetches is no part of the time that this one may take.
+        let context = begin();
+        let _cancel = CancelOnDrop(Arc::clone(&context));
+        let deadline = tokio::time::Instant::from_std(context.deadline());
+        let work = async {
+            let (stores, store, context) =
+                (Arc::clone(&self.stores), Arc::clone(&store), Arc::clone(&context));
+            pool::run(slot, move || {
+                let generation = stores.generation(&mut current)?;
+                let job = Job { context: &context, request: &request, wanted: &wanted, generation, store };
+                let result = context.enter(|| job.run());
+                if matches!(result, Err(SourceError::Storage(_))) {
+                    // What is damaged or half written is not built upon.
+                    *current = None;
+                }
+                result
+            })
+            .await
+        };
+        tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(context.timeout()))
+    }
+}
+
+/// Ends the connection of a fetch whose caller has gone.
+struct CancelOnDrop(Arc<Context>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// A commit never changes, so once it is known there is nothing to ask.
+fn immutable(wanted: &Wanted, known: Option<&Revision>) -> Option<Revision> {
+    let revision = match wanted {
+        Wanted::Commit { oid, branch } => Revision::git(branch.as_deref(), &oid.to_string()),
+        Wanted::Revision { revision, .. } => revision.clone(),
+        _ => return None,
+    };
+    (known == Some(&revision)).then_some(revision)
+}
+
+/// One fetch on its thread.
+struct Job<'j> {
+    context: &'j Context,
+    request: &'j Request,
+    wanted: &'j Wanted,
+    generation: Arc<Generation>,
+    store: Arc<Store>,
+}
+
+impl Job<'_> {
+    fn run(self) -> Result<Fetched, SourceError> {
+        let repository = self.generation.repository()?;
+        let session = Session::open(self.context, &repository)?;
+        let listing = session.list()?;
+        if listing.is_empty() {
+            return Err(SourceError::Empty(self.request.url.to_string()));
+        }
+        let tip = match (listing.find(self.wanted)?, self.wanted) {
+            (Some(tip), _) => {
+                if self.request.known.as_ref() == Some(&tip.revision) {
+                    return Ok(Fetched::Unchanged(tip.revision));
+                }
+                self.bring(session, &tip)?;
+                tip
+            }
+            (None, Wanted::Commit { oid, branch }) => {
+                self.commit(session, &repository, &listing, *oid, branch.as_deref())?
+            }
+            (None, Wanted::Revision { oid, reference, revision }) => {
+                let full_name = self.by_id(session, &repository, &listing, *oid, reference.as_deref())?;
+                Tip { full_name, commit: *oid, revision: revision.clone() }
+            }
+            (None, _) => return Err(SourceError::ReferenceNotFound("nothing is asked for".into())),
+        };
+        self.generation.completed(tip.commit)?;
+        let rewritten = self.rewritten(&repository, &tip);
+        self.update(&repository, tip, rewritten)
+    }
+
+    /// Fetches a tip, unless another GitRepository has brought it into the shared store.
+    fn bring(&self, session: Session<'_>, tip: &Tip) -> Result<(), SourceError> {
+        if self.generation.has(tip.commit) {
+            return Ok(());
+        }
+        session.fetch(&[&tip.full_name], Depth::Commits(1))
+    }
+
+    /// Finds a commit by its id, on a branch where one is named.
+    fn commit(
+        &self,
+        session: Session<'_>,
+        repository: &git2::Repository,
+        listing: &Listing,
+        commit: Oid,
+        branch: Option<&str>,
+    ) -> Result<Tip, SourceError> {
+        let revision = Revision::git(branch, &commit.to_string());
+        let found = |full_name: String| Tip { full_name, commit, revision };
+        let Some(branch) = branch else {
+            return self.by_id(session, repository, listing, commit, None).map(found);
+        };
+        let tip = listing.branch(branch)?;
+        if tip.commit == commit {
+            self.bring(session, &tip)?;
+            return Ok(found(tip.full_name));
+        }
+        drop(session);
+        // A host that is asked for the commit alone would also give one of a fork or of a deleted branch.
+        self.on_branch(repository, &tip, commit, branch)?;
+        Ok(found(tip.full_name))
+    }
+
+    /// Fetches a commit: as a tip, by asking for it, or in the history, first in that of `near`. Returns the reference that
+    /// led to it, or nothing.
+    fn by_id(
+        &self,
+        session: Session<'_>,
+        repository: &git2::Repository,
+        listing: &Listing,
+        commit: Oid,
+        near: Option<&str>,
+    ) -> Result<String, SourceError> {
+        if self.generation.has(commit) {
+            return Ok(String::new());
+        }
+        if let Some(name) = listing.leading_to(commit) {
+            session.fetch(&[name], Depth::Commits(1))?;
+            return Ok(name.to_owned());
+        }
+        match session.fetch(&[&commit.to_string()], Depth::Commits(1)) {
+            Ok(()) => return Ok(String::new()),
+            // The host does not give commits by id, or has none of this one: its history is asked.
+            Err(SourceError::Remote { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let near = near.filter(|name| listing.has(name)).map(|name| (vec![name], Depth::Commits(SOME)));
+        let far = (vec!["refs/heads/*", "refs/tags/*"], Depth::Whole);
+        for (names, depth) in near.into_iter().chain([far]) {
+            Session::open(self.context, repository)?.fetch(&names, depth)?;
+            if history::objects(repository)?.exists(commit) {
+                return Ok(String::new());
+            }
+        }
+        Err(SourceError::ReferenceNotFound(format!(
+            "commit '{commit}' not found in any branch or tag of {}",
+            self.request.url
+        )))
+    }
+
+    fn on_branch(
+        &self,
+        repository: &git2::Repository,
+        tip: &Tip,
+        commit: Oid,
+        branch: &str,
+    ) -> Result<(), SourceError> {
+        for depth in [Depth::Commits(SOME), Depth::Whole] {
+            Session::open(self.context, repository)?.fetch(&[&tip.full_name], depth)?;
+            if history::descends(&history::objects(repository)?, tip.commit, commit) {
+                return Ok(());
+            }
+        }
+        Err(SourceError::ReferenceNotFound(format!("commit '{commit}' is not on branch '{branch}'")))
+    }
+
+    /// Whether the known commit is no ancestor of the new one. What cannot be found out is taken for "it is one": a
+    /// wrong alarm on each push of several commits would soon go unread.
+    fn rewritten(&self, repository: &git2::Repository, tip: &Tip) -> Option<String> {
+        if matches!(self.wanted, Wanted::Commit { .. } | Wanted::Revision { .. } | Wanted::Versions { .. }) {
+            return None;
+        }
+        let known = self.request.known.as_ref().filter(|known| known.name() == tip.revision.name())?;
+        let old = Oid::from_str(known.hex()).ok()?;
+        let first = history::compare(&history::objects(repository).ok()?, old, tip.commit);
+        let verdict = first.or_else(|| {
+            // A slow host must not use up the limit with a question that the fetch can do without.
+            self.context.remaining().ok().filter(|left| *left > self.request.timeout / 2)?;
+            Session::open(self.context, repository)
+                .ok()?
+                .fetch(&[&tip.full_name], Depth::Commits(SOME))
+                .ok()?;
+            let verdict = history::compare(&history::objects(repository).ok()?, old, tip.commit);
+            self.context.take_failure();
+            verdict
+        });
+        (verdict == Some(history::Change::Rewritten)).then(|| known.hex().to_owned())
+    }
+
+    fn update(
+        self,
+        repository: &git2::Repository,
+        tip: Tip,
+        rewritten: Option<String>,
+    ) -> Result<Fetched, SourceError> {
+        let commit = Commit::read(&history::objects(repository)?, tip.commit)?;
+        let files = objects::walk(repository, commit.tree)?;
+        let blobs = Objects { generation: self.generation, _store: self.store };
+        let tree = Tree::new(files.entries, Arc::new(blobs));
+        self.context.now_doing("leaving out what .sourceignore names");
+        let go_on = || self.context.remaining().map(drop);
+        let tree = ignore::applied(&tree, self.request.ignore.as_deref(), go_on)
+            .map_err(|_| self.context.timeout())?;
+        Ok(Fetched::Updated(Update {
+            snapshot: Snapshot { revision: tip.revision, tree },
+            subject: commit.subject,
+            rewritten,
+            warnings: files.warnings,
+            received: self.context.received(),
+        }))
+    }
+}

@@ -1,0 +1,31 @@
+//! Where a platform's files come from: Git repositories over SSH and HTTPS, and a local folder.
+//!
+//! The one way in is a [`lockgate_base::tree::Snapshot`]: files by content, with nothing checked out.
+
+mod error;
+pub mod ignore;
+pub mod directory;
+mod url;
+pub mod known_hosts;
+mod identity;
+mod credentials;
+mod context;
+mod http;
+pub mod ssh;
+mod libgit2;
+mod versions;
+mod refs;
+mod objects;
+mod history;
+mod store;
+mod session;
+mod pool;
+mod fetch;
+
+pub use credentials::{Credentials, SecretData, SshCredentials};
+pub use error::{Class, SourceError};
+pub use fetch::{Fetched, Git, Request, Update};
+pub use identity::Identity;
+pub use known_hosts::KnownHosts;
+pub use refs::Reference;
+pub use url::{GitUrl, Scheme};

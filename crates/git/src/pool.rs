@@ -1,0 +1,102 @@
+//! Threads for fetches, which block: enough of them that one dead host holds nobody else up, and no more than that.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::SourceError;
+use crate::context::lock;
+
+/// How many fetches run at once, whatever their hosts.
+const THREADS: usize = 32;
+/// How many of them may talk to one host. A host that hangs takes these and leaves the others.
+const PER_HOST: usize = 4;
+
+/// The threads.
+pub(crate) struct Pool {
+    threads: Arc<Semaphore>,
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// The right to run on one thread. It is given back when the thread is done, however long after its caller gave up.
+pub(crate) struct Slot {
+    _host: OwnedSemaphorePermit,
+    _thread: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    pub(crate) fn new() -> Self {
+        Self { threads: Arc::new(Semaphore::new(THREADS)), hosts: Mutex::default() }
+    }
+
+    /// Waits for a thread that may talk to `host`.
+    pub(crate) async fn slot(&self, host: &str) -> Result<Slot, SourceError> {
+        let host = {
+            let mut hosts = lock(&self.hosts);
+            // The table holds a reference to each, so more than one means that somebody waits or runs.
+            hosts.retain(|_, host| Arc::strong_count(host) > 1);
+            Arc::clone(hosts.entry(host.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))))
+        };
+        let closed = |_| SourceError::Storage("the threads for fetches were closed".into());
+        let host = host.acquire_owned().await.map_err(closed)?;
+        let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(closed)?;
+        Ok(Slot { _host: host, _thread: thread })
+    }
+}
+
+/// Runs `work` on a thread of its own and waits for it.
+///
+/// Not on the runtime's threads for blocking calls: those delay the end of the process until each has returned.
+pub(crate) async fn run<T: Send + 'static>(
+    slot: Slot,
+    work: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    let (answer, result) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("fetch".into()).spawn(move || {
+        let result = work();
+        drop(slot);
+        // Nobody listens when the caller gave up.
+        let _ = answer.send(result);
+    });
+    thread.map_err(|error| SourceError::Storage(format!("no thread for a fetch: {error}")))?;
+    result.await.unwrap_or_else(|_| Err(SourceError::Storage("the fetch ended without a result".into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn is_free(pool: &Pool, host: &str) -> Option<Slot> {
+        tokio::time::timeout(Duration::from_millis(20), pool.slot(host)).await.ok().map(Result::unwrap)
+    }
+
+    #[tokio::test]
+    async fn a_host_that_hangs_leaves_the_others_their_threads() {
+        let pool = Pool::new();
+        let mut held = Vec::new();
+        while let Some(slot) = is_free(&pool, "dead").await {
+            held.push(slot);
+        }
+        assert_eq!(held.len(), PER_HOST);
+        assert!(is_free(&pool, "alive").await.is_some());
+        held.pop();
+        assert!(is_free(&pool, "dead").await.is_some());
+        drop(held);
+        drop(is_free(&pool, "alive").await);
+        assert_eq!(lock(&pool.hosts).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_fetch_is_an_error_of_that_fetch() {
+        let pool = Pool::new();
+        let slot = pool.slot("h").await.unwrap();
+        let result = run::<()>(slot, || panic!("on purpose")).await;
+        assert!(matches!(result, Err(SourceError::Storage(_))));
+        for _ in 0..PER_HOST {
+            assert!(is_free(&pool, "h").await.is_some());
+        }
+    }
+}

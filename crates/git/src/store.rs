@@ -1,0 +1,275 @@
+//! The object stores: one bare repository for each address and credential, shared by all that fetch with these.
+//!
+//! libgit2 collects no garbage, so a store is replaced after some fetches. Trees that were taken from the old one keep it
+//! alive; its folder goes when the last of them does. What lies here can always be fetched again, so what is damaged or
+//! left over from an earlier process is thrown away; what did not come from one stays.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use git2::{ObjectType, Oid, Repository, RepositoryInitOptions};
+
+use crate::SourceError;
+use crate::context::lock;
+use lockgate_base::model::Digest;
+use lockgate_base::tree::{Blobs, ContentId, FILE_LIMIT};
+
+/// After how many fetches a store is replaced.
+const FETCHES: u32 = 20;
+
+/// The folder of all stores, by a name that nobody else has.
+const FOLDER: &str = "lockgate-objects";
+/// What stands behind the number in the name of a repository.
+const SUFFIX: &str = ".git";
+/// The file that the process which uses the folder has locked.
+const LOCK: &str = "lock";
+
+/// All stores below one folder.
+pub(crate) struct Stores {
+    root: PathBuf,
+    /// Locked as long as it is open, so that no other process takes the stores for left over.
+    _lock: File,
+    open: Mutex<HashMap<Digest, Weak<Store>>>,
+    created: AtomicU64,
+}
+
+/// The store of one address and credential. Its lock is held for a whole fetch.
+#[derive(Default)]
+pub(crate) struct Store {
+    pub(crate) current: Arc<tokio::sync::Mutex<Option<Arc<Generation>>>>,
+}
+
+/// One bare repository.
+pub(crate) struct Generation {
+    path: PathBuf,
+    /// For reading objects; a fetch opens the repository for itself.
+    reader: Mutex<Repository>,
+    fetches: AtomicU32,
+    /// The commits whose trees are all here.
+    complete: Mutex<BTreeSet<Oid>>,
+}
+
+impl Stores {
+    /// Takes the folder below `state_dir` for this process, and removes the stores of earlier ones: nothing in them is worth
+    /// the doubt.
+    pub(crate) fn open(state_dir: &Path) -> Result<Self, SourceError> {
+        let root = state_dir.join(FOLDER);
+        let failed = |error: std::io::Error| storage(&root, &error);
+        DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(failed)?;
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        let lock = File::options().create(true).write(true).truncate(false).mode(0o600).open(root.join(LOCK));
+        let lock = lock.map_err(failed)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => SourceError::Storage(format!(
+                "{} is in use by another agent; name another folder with --state-dir",
+                root.display()
+            )),
+            TryLockError::Error(error) => failed(error),
+        })?;
+        for entry in fs::read_dir(&root).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if entry.file_name().to_str().is_some_and(is_store) && entry.file_type().map_err(failed)?.is_dir()
+            {
+                fs::remove_dir_all(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(Self { root, _lock: lock, open: Mutex::default(), created: AtomicU64::new(0) })
+    }
+
+    /// The store of a key. It lives as long as a tree from it, or a fetch into it.
+    pub(crate) fn get(&self, key: Digest) -> Arc<Store> {
+        let mut open = lock(&self.open);
+        open.retain(|_, store| store.strong_count() > 0);
+        if let Some(store) = open.get(&key).and_then(Weak::upgrade) {
+            return store;
+        }
+        let store = Arc::new(Store::default());
+        open.insert(key, Arc::downgrade(&store));
+        store
+    }
+
+    /// The repository to fetch into: the present one, or a new one where there is none or it has grown old.
+    pub(crate) fn generation(
+        &self,
+        current: &mut Option<Arc<Generation>>,
+    ) -> Result<Arc<Generation>, SourceError> {
+        let young = current.as_ref().filter(|present| present.fetches.load(Ordering::Relaxed) < FETCHES);
+        if let Some(generation) = young {
+            return Ok(Arc::clone(generation));
+        }
+        let number = self.created.fetch_add(1, Ordering::Relaxed);
+        let generation = Arc::new(Generation::create(self.root.join(format!("{number}{SUFFIX}")))?);
+        *current = Some(Arc::clone(&generation));
+        Ok(generation)
+    }
+}
+
+impl Generation {
+    fn create(path: PathBuf) -> Result<Self, SourceError> {
+        DirBuilder::new().mode(0o700).create(&path).map_err(|error| storage(&path, &error))?;
+        let mut options = RepositoryInitOptions::new();
+        options.bare(true).external_template(false).no_reinit(true);
+        let opened = Repository::init_opts(&path, &options);
+        let reader = opened.map_err(|error| SourceError::Storage(error.message().to_owned()))?;
+        Ok(Self { path, reader: Mutex::new(reader), fetches: AtomicU32::new(0), complete: Mutex::default() })
+    }
+
+    /// A handle of its own for a fetch.
+    pub(crate) fn repository(&self) -> Result<Repository, SourceError> {
+        Repository::open_bare(&self.path).map_err(|error| SourceError::Storage(error.message().to_owned()))
+    }
+
+    /// Whether a commit and all its files are here.
+    pub(crate) fn has(&self, commit: Oid) -> bool {
+        lock(&self.complete).contains(&commit)
+    }
+
+    /// Notes that a commit and all its files have arrived.
+    pub(crate) fn completed(&self, commit: Oid) -> Result<(), SourceError> {
+        seal(&self.path).map_err(|error| storage(&self.path, &error))?;
+        if lock(&self.complete).insert(commit) {
+            self.fetches.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed at the next start.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Whether a name is one that [`Stores::generation`] gives.
+fn is_store(name: &str) -> bool {
+    let number = name.strip_suffix(SUFFIX);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The blobs of one generation. Who holds them keeps the generation and its store.
+pub(crate) struct Objects {
+    pub(crate) generation: Arc<Generation>,
+    /// Kept so that the next fetch finds this store.
+    pub(crate) _store: Arc<Store>,
+}
+
+impl Blobs for Objects {
+    fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String> {
+        let oid = Oid::from_bytes(id).map_err(|error| error.message().to_owned())?;
+        let repository = lock(&self.generation.reader);
+        let damaged = |error: git2::Error| format!("object {oid} cannot be read: {}", error.message());
+        let objects = repository.odb().map_err(damaged)?;
+        let (size, kind) = objects.read_header(oid).map_err(damaged)?;
+        if size as u64 > FILE_LIMIT {
+            return Err(format!("is {size} bytes, more than the limit of {FILE_LIMIT}"));
+        }
+        if kind != ObjectType::Blob {
+            return Err(format!("object {oid} is a {kind}, not a file"));
+        }
+        let object = objects.read(oid).map_err(damaged)?;
+        Ok(Arc::from(object.data()))
+    }
+}
+
+/// Takes away the rights of everybody else, whatever the process's umask. The folder around these has none for them either.
+fn seal(folder: &Path) -> std::io::Result<()> {
+    let mut pending = vec![folder.to_owned()];
+    while let Some(path) = pending.pop() {
+        for entry in fs::read_dir(&path)? {
+            let entry = entry?;
+            let is_folder = entry.file_type()?.is_dir();
+            let mode = if is_folder { 0o700 } else { 0o600 };
+            if entry.metadata()?.permissions().mode() & 0o777 != mode {
+                fs::set_permissions(entry.path(), fs::Permissions::from_mode(mode))?;
+            }
+            if is_folder {
+                pending.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn storage(path: &Path, error: &std::io::Error) -> SourceError {
+    SourceError::Storage(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_store_lives_as_long_as_its_trees() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Stores::open(folder.path()).unwrap();
+        let mut current = None;
+        let first = stores.generation(&mut current).unwrap();
+        let commit = Oid::from_bytes(&[1; 20]).unwrap();
+        first.completed(commit).unwrap();
+        for number in 1..FETCHES {
+            assert!(Arc::ptr_eq(&first, &stores.generation(&mut current).unwrap()));
+            first.completed(commit).unwrap();
+            first.completed(Oid::from_bytes(&[1 + u8::try_from(number).unwrap(); 20]).unwrap()).unwrap();
+        }
+        let second = stores.generation(&mut current).unwrap();
+        assert!(!Arc::ptr_eq(&first, &second) && !second.has(commit) && first.has(commit));
+        let path = first.path.clone();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        drop(first);
+        assert!(!path.exists() && second.path.exists());
+    }
+
+    #[test]
+    fn a_store_is_shared_while_it_is_used_and_forgotten_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Stores::open(folder.path()).unwrap();
+        let first = stores.get(Digest::of(b"a"));
+        assert!(Arc::ptr_eq(&first, &stores.get(Digest::of(b"a"))));
+        assert!(!Arc::ptr_eq(&first, &stores.get(Digest::of(b"b"))));
+        drop(first);
+        stores.get(Digest::of(b"b"));
+        assert_eq!(lock(&stores.open).len(), 1);
+    }
+
+    #[test]
+    fn what_an_earlier_process_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join(FOLDER);
+        let (left, others) =
+            (root.join("0.git/junk"), ["git/a", "lockgate-objects/a.git/b", "lockgate-objects/1.git.bak"]);
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(&left, "x").unwrap();
+        for other in others.map(|path| folder.path().join(path)) {
+            fs::create_dir_all(other.parent().unwrap()).unwrap();
+            fs::write(other, "x").unwrap();
+        }
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+        let stores = Stores::open(folder.path()).unwrap();
+        stores.generation(&mut None).unwrap();
+        assert!(!left.exists());
+        for other in others {
+            assert!(folder.path().join(other).exists(), "{other}");
+        }
+        assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_folder_has_one_process_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Stores::open(folder.path()).unwrap();
+        let generation = first.generation(&mut None).unwrap();
+        let refused = Stores::open(folder.path()).err().unwrap().to_string();
+        assert!(
+            refused.contains("in use by another agent; name another folder with --state-dir"),
+            "{refused}"
+        );
+        assert!(generation.path.exists());
+        drop(first);
+        assert!(Stores::open(folder.path()).is_ok());
+    }
+}

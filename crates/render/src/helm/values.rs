@@ -1,0 +1,3 @@
+//! The values that a chart is rendered with.
+
+pub mod methods;

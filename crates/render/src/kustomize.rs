@@ -1,0 +1,173 @@
+//! Kustomize: folders of files into objects, equal to its command line or to Flux's kustomize-controller.
+//!
+//! Every field of a kustomization has its file here; `target` puts them into kustomize's order. Within a folder that
+//! order is: resources, configurations, generators, components, transformers, validators. Once at the end: hashes of
+//! generated names, references to names that changed, variables, and dropping what is only for local use.
+
+mod build;
+mod config;
+mod configurations;
+mod decode;
+mod fieldpath;
+mod fieldspec;
+mod file;
+mod flux;
+mod generators;
+mod hash;
+mod images;
+mod json6902;
+mod keys;
+mod labels;
+mod load;
+mod merge;
+mod metadata;
+mod names;
+mod namespace;
+mod order;
+mod parse;
+mod patches;
+mod pattern;
+mod plugins;
+mod prefix;
+mod replacements;
+mod replicas;
+mod res;
+mod resmap;
+mod schema;
+mod select;
+mod step;
+mod structured;
+mod target;
+mod texts;
+mod twins;
+mod validate;
+mod value_add;
+mod vars;
+
+use serde_json::Value;
+
+use super::error::{Fault, RenderError, Result};
+use lockgate_base::tree::{Footprint, Tree};
+
+pub use file::{Image, Selector};
+pub use flux::{CommonMetadata, Overlay, OverlayJson6902, OverlayPatch};
+
+/// What is built and how.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// The folder in the tree; empty or `.` for its root.
+    pub path: String,
+    /// Whose behaviour.
+    pub flavour: Flavour,
+}
+
+/// Whose behaviour a build has.
+#[derive(Debug, Clone)]
+pub enum Flavour {
+    /// The command line's: strict, files only in or below the folder of their kustomization, sorted by kind.
+    Cli,
+    /// The kustomize-controller's: with the fields of the Kustomization object, files anywhere in the tree, in the
+    /// order in which they are read.
+    Flux(Box<Overlay>),
+}
+
+/// One object of a build, which the command line prints even where an API server would refuse it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// The object.
+    pub value: Value,
+    /// The path of the file that it is from.
+    pub origin: String,
+}
+
+/// The objects of a build in their order.
+#[derive(Debug, Clone, Default)]
+pub struct Output {
+    /// The objects.
+    pub objects: Vec<Built>,
+    /// What was read, and what was looked for and not found.
+    pub footprint: Footprint,
+    /// What is to be told besides the result.
+    pub warnings: Vec<String>,
+}
+
+/// The label that `buildMetadata: [managedByLabel]` sets.
+const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.1");
+
+/// Builds a folder of a tree.
+pub fn build(tree: &Tree, recipe: &Recipe) -> Result<Output> {
+    let reader = tree.reader();
+    let budget = load::Budget::default();
+    let build = build::Build::new(matches!(recipe.flavour, Flavour::Flux(_)));
+    let restricted = matches!(recipe.flavour, Flavour::Cli);
+    let loader = load::Loader::new(&reader, &budget, &recipe.path, restricted)?;
+    let mut target = match &recipe.flavour {
+        Flavour::Cli => target::Target::load(&build, loader)?,
+        Flavour::Flux(overlay) => flux::load(&build, loader, overlay)?,
+    };
+    if !target.kustomization.build_metadata.is_empty() {
+        target.origin = Some(metadata::Origin::default());
+    }
+    let map = finish(&target, recipe)?;
+    let objects = map.into_items().into_iter().map(|res| Built { value: res.value, origin: res.file });
+    Ok(Output { objects: objects.collect(), footprint: reader.footprint(), warnings: build.into_warnings() })
+}
+
+/// Accumulates everything and does what is done once at the end.
+fn finish(target: &target::Target<'_, '_>, recipe: &Recipe) -> Result<resmap::ResMap> {
+    let mut all = target.accumulate()?;
+    let in_file = |error: RenderError| error.in_file(&target.file);
+    hash::run(&mut all.map).map_err(in_file)?;
+    names::run(&mut all.map, &all.config)?;
+    vars::run(&mut all, target.build).map_err(in_file)?;
+    let mut map = all.map;
+    drop_local(&mut map)?;
+    map.check_unique()?;
+    match (&target.kustomization.sort_options, &recipe.flavour) {
+        (Some(options), _) => order::apply(options, &mut map).map_err(in_file)?,
+        (None, Flavour::Cli) => order::by_default(&mut map),
+        (None, Flavour::Flux(_)) => {}
+    }
+    let wants = |option: &str| target.kustomization.build_metadata.iter().any(|wanted| wanted == option);
+    let (origins, transformations, managed) =
+        (wants("originAnnotations"), wants("transformerAnnotations"), wants("managedByLabel"));
+    for res in map.items_mut() {
+        if managed {
+            res.set_label(MANAGED_BY.0, MANAGED_BY.1).map_err(|fault| fault.in_file(&res.file))?;
+            res.twins.settle(&mut res.value);
+        }
+        if res
+            .metadata("annotations")
+            .and_then(Value::as_array)
+            .is_some_and(|items| res.noted || items.len() % 2 > 0)
+        {
+            let fault = Fault::new("expected a mapping, found a list").in_field("metadata.annotations");
+            return Err(fault.on_object(res.subject()).in_file(&res.file).into());
+        }
+        let mut extra = Vec::new();
+        if let (true, Some(origin)) = (origins, &res.origin) {
+            extra.push((metadata::ORIGIN.to_owned(), origin.text()));
+        }
+        if transformations && !res.transformations.is_empty() {
+            extra.push((metadata::TRANSFORMATIONS.to_owned(), metadata::list_text(&res.transformations)));
+        }
+        res.finish_annotations(extra);
+        for (key, _) in res.string_map("annotations") {
+            keys::check(key).map_err(|error| error.on_object(&res.subject()).in_file(&res.file))?;
+        }
+    }
+    Ok(map)
+}
+
+/// Drops the objects that are only for local use, and checks that patches left the others whole.
+fn drop_local(map: &mut resmap::ResMap) -> Result<()> {
+    let mut faults = Vec::new();
+    map.items_mut().retain(|res| {
+        if let Err(fault) = parse::check(&res.value).and_then(|()| res.check_names()) {
+            faults.push(fault.in_file(&res.file));
+        }
+        let mut annotations = res.string_map("annotations");
+        !annotations.any(|(key, value)| key == "config.kubernetes.io/local-config" && value != "false")
+    });
+    RenderError::of(faults).map_or(Ok(()), Err)
+}

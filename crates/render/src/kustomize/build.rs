@@ -1,0 +1,145 @@
+//! One build: what it reads from, how strict it is, and what it has to tell.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::file::{Kustomization, first_document};
+use super::load::Loader;
+use super::merge;
+use super::res::{Id, KindRef, Res};
+use super::schema::Schema;
+use crate::error::{Fault, Result};
+
+/// The version of the `OpenAPI` document whose merge keys are built in.
+const OPENAPI_VERSION: &str = "v1.21.2";
+
+/// What all steps of one build share.
+pub(crate) struct Build {
+    /// Whether this is Flux's flavour.
+    flux: bool,
+    warnings: RefCell<Vec<String>>,
+    /// What the first kustomization that names a schema or a version says.
+    schema: RefCell<Option<Arc<Schemas>>>,
+    /// How the schema built in was used so far.
+    built_in: Cell<Use>,
+    /// The memory of merges, kept from one to the next.
+    nodes: RefCell<merge::Nodes>,
+}
+
+/// How the schema built in was used before a kustomization names another one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Use {
+    /// Not at all: kustomize then never reads it.
+    No,
+    /// A kind was looked up that is not in it: kustomize reads it after the other one, whose kinds it replaces.
+    Asked,
+    /// A patch was merged: the kinds of the other one replace those that it has.
+    Read,
+}
+
+/// The schemas that merges follow.
+struct Schemas {
+    /// The one that a kustomization names.
+    own: Option<Schema>,
+    /// How the one built in was used before.
+    built_in: Use,
+}
+
+impl Build {
+    /// A build that has told nothing yet.
+    pub(crate) fn new(flux: bool) -> Self {
+        Self {
+            flux,
+            warnings: RefCell::default(),
+            schema: RefCell::default(),
+            built_in: Cell::new(Use::No),
+            nodes: RefCell::default(),
+        }
+    }
+
+    /// Notes a warning; the same one is told once.
+    pub(crate) fn warn(&self, warning: String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    /// All warnings.
+    pub(crate) fn into_warnings(self) -> Vec<String> {
+        self.warnings.into_inner()
+    }
+
+    /// Takes in the schema that a kustomization names. Kustomize keeps to the first that it meets.
+    pub(crate) fn open(&self, kustomization: &Kustomization, loader: &Loader<'_>) -> Result<()> {
+        let openapi = &kustomization.openapi;
+        let read = openapi.get("path").map(|path| loader.text(path)).transpose();
+        let read = read.map_err(|fault| fault.in_field("openapi.path"))?;
+        if self.schema.borrow().is_some() {
+            return Ok(());
+        }
+        let version = openapi.get("version").filter(|version| !version.is_empty());
+        match (read, version) {
+            (None, None) => {}
+            (Some(_), Some(_)) => {
+                return Err(Fault::new("only one of path and version may be set").in_field("openapi").into());
+            }
+            (None, Some(version)) if version == OPENAPI_VERSION => {
+                *self.schema.borrow_mut() = Some(Arc::new(Schemas { own: None, built_in: Use::Read }));
+            }
+            (None, Some(version)) => {
+                let message = format!("'{version}' is not built in, only {OPENAPI_VERSION} is");
+                return Err(Fault::new(message).in_field("openapi.version").into());
+            }
+            (Some((file, text)), None) => {
+                let document = first_document(&text, &file)?;
+                let built_in =
+                    if self.flux { self.built_in.get().max(Use::Asked) } else { self.built_in.get() };
+                let own = Some(Schema::from_openapi(&document, built_in != Use::No));
+                *self.schema.borrow_mut() = Some(Arc::new(Schemas { own, built_in }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of an object that was read, and notes in it what a schema says of its kind. A kind that is not built
+    /// in makes kustomize keep the schema built in beside one that a later kustomization names.
+    pub(crate) fn meet(&self, res: &mut Res) {
+        if Schema::built_in().is_namespaced(res.gvk()).is_some() {
+            return;
+        }
+        self.built_in.set(self.built_in.get().max(Use::Asked));
+        if let Some(Schemas { own: Some(own), .. }) = self.schema.borrow().as_deref() {
+            res.outside = own.is_namespaced(res.gvk()) == Some(false);
+        }
+    }
+
+    /// Merges a strategic merge patch into the object `id`; what is deleted whole becomes null.
+    pub(crate) fn merge(&self, target: &mut Value, patch: &Value, id: &Id) -> Result<(), Fault> {
+        self.built_in.set(Use::Read);
+        let schemas = self.schema.borrow().clone();
+        let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default();
+        let kind = KindRef::new(text("apiVersion"), text("kind"));
+        let schema = match schemas.as_deref() {
+            Some(Schemas { own: Some(own), built_in: Use::No }) => own,
+            Some(Schemas { own: Some(own), built_in: Use::Read }) if own.of_kind(kind).is_some() => own,
+            Some(Schemas { own: Some(own), built_in: Use::Asked })
+                if Schema::built_in().of_kind(kind).is_none() =>
+            {
+                own
+            }
+            _ => Schema::built_in(),
+        };
+        let outcome = merge::strategic_merge(target, patch, schema, &mut self.nodes.borrow_mut())
+            .map_err(|error| Fault::new(error.to_string()))?;
+        for warning in outcome.warnings {
+            self.warn(format!("{}: {warning}", id.subject()));
+        }
+        if outcome.deleted {
+            *target = Value::Null;
+        }
+        Ok(())
+    }
+}

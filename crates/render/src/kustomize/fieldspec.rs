@@ -1,0 +1,227 @@
+//! Walks to the fields that a field specification means.
+
+use serde_json::{Map, Value};
+
+use super::file::FieldSpec;
+use super::res::{KindRef, Res};
+use crate::error::{Fault, Result};
+
+/// What is made where a field is absent and the specification says that it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Create {
+    /// Nothing.
+    Nothing,
+    /// An empty string.
+    Scalar,
+    /// An empty mapping.
+    Mapping,
+}
+
+/// Splits a path at `delimiter`, which a backslash before it keeps.
+pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
+    let path = if path.len() > 1 { path.strip_prefix(delimiter).unwrap_or(path) } else { path };
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.split(delimiter) {
+        match parts.last_mut() {
+            Some(last) if last.ends_with('\\') => {
+                last.pop();
+                last.push(delimiter);
+                last.push_str(part);
+            }
+            _ => parts.push(part.into()),
+        }
+    }
+    parts
+}
+
+/// Whether a specification means objects of this kind.
+pub(crate) fn selects(spec: &FieldSpec, gvk: KindRef<'_>) -> bool {
+    gvk.is_selected(&spec.group, &spec.version, &spec.kind)
+}
+
+/// A specification with its path taken apart, for use on many resources.
+pub(crate) struct Field<'s> {
+    /// The specification.
+    pub(crate) spec: &'s FieldSpec,
+    /// The parts of its path.
+    pub(crate) path: Vec<String>,
+}
+
+impl<'s> Field<'s> {
+    /// Prepares a specification.
+    pub(crate) fn new(spec: &'s FieldSpec) -> Self {
+        Self { spec, path: split_path(&spec.path, '/') }
+    }
+
+    /// Prepares several.
+    pub(crate) fn all(specs: &'s [FieldSpec]) -> Vec<Self> {
+        specs.iter().map(Self::new).collect()
+    }
+
+    /// Runs `set` on every field of the resource that the specification means, whatever its kind.
+    fn walk(
+        &self,
+        res: &mut Res,
+        create: Create,
+        set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
+    ) -> Result<()> {
+        let create = if self.spec.create { create } else { Create::Nothing };
+        walk(&mut res.value, &self.path, create, set).map_err(|fault| {
+            fault.in_field(&self.spec.path).on_object(res.subject()).in_file(&res.file).into()
+        })
+    }
+}
+
+/// Runs `set` on every field of the resource that the specifications mean.
+pub(crate) fn visit<'f, 's: 'f>(
+    res: &mut Res,
+    fields: impl IntoIterator<Item = &'f Field<'s>>,
+    create: Create,
+    set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
+) -> Result<()> {
+    // Asked once and not for every field, most of which are of other kinds.
+    let mut kind = (res.api_version().to_owned(), res.kind().to_owned());
+    for field in fields {
+        if !selects(field.spec, KindRef::new(&kind.0, &kind.1)) {
+            continue;
+        }
+        field.walk(res, create, set)?;
+        if matches!(field.path[0].as_str(), "apiVersion" | "kind") {
+            kind = (res.api_version().to_owned(), res.kind().to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Runs `set` on every field below `value` that `path` leads to.
+pub(crate) fn walk(
+    value: &mut Value,
+    path: &[String],
+    create: Create,
+    set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let Some((part, rest)) = path.split_first() else { return set(value) };
+    match value {
+        Value::Null => Ok(()),
+        Value::Array(items) => items.iter_mut().try_for_each(|item| walk(item, path, create, set)),
+        Value::Object(map) => {
+            let (name, is_list) = part.strip_suffix("[]").map_or((part.as_str(), false), |name| (name, true));
+            match enter(map, name.trim(), is_list, rest.is_empty(), create)? {
+                Some(field) => walk(field, rest, create, set),
+                None => Ok(()),
+            }
+        }
+        other => {
+            let found = lockgate_base::model::type_name(other);
+            Err(Fault::new(format!("expected a mapping or a list before '{part}', found {found}")))
+        }
+    }
+}
+
+/// The field of a mapping, made where it is to be made.
+fn enter<'m>(
+    map: &'m mut Map<String, Value>,
+    name: &str,
+    is_list: bool,
+    at_end: bool,
+    create: Create,
+) -> Result<Option<&'m mut Value>, Fault> {
+    if name.is_empty() {
+        return Err(Fault::new("the path has an empty part"));
+    }
+    if name == "-" || name == "*" || name.parse::<i64>().is_ok() || name.starts_with('[') {
+        return Err(Fault::new(format!("the path part '{name}' is not the name of a field")));
+    }
+    let fresh = match (create, is_list, at_end) {
+        (_, true, _) => Some(Value::Array(Vec::new())),
+        (Create::Nothing, false, _) => None,
+        (Create::Scalar, false, true) => Some(Value::String(String::new())),
+        (Create::Mapping, false, true) | (_, false, false) => Some(Value::Object(Map::new())),
+    };
+    match map.get_mut(name) {
+        Some(Value::Null) => {
+            // Kustomize turns a null into what the path wants there.
+            if let Some(fresh) = fresh {
+                map.insert(name.into(), fresh);
+            }
+        }
+        None if !is_list => match fresh {
+            Some(fresh) => {
+                map.insert(name.into(), fresh);
+            }
+            None => return Ok(None),
+        },
+        None => return Ok(None),
+        Some(_) => {}
+    }
+    Ok(map.get_mut(name))
+}
+
+/// Sets a key of a mapping, as for labels: nothing happens on a null.
+pub(crate) fn set_entry(value: &mut Value, key: &str, entry: &str) -> Result<(), Fault> {
+    match value {
+        Value::Object(map) => {
+            map.insert(key.into(), entry.into());
+            Ok(())
+        }
+        Value::Null => Ok(()),
+        other => {
+            Err(Fault::new(format!("expected a mapping, found {}", lockgate_base::model::type_name(other))))
+        }
+    }
+}
+
+/// Sets a scalar; anything else is refused.
+pub(crate) fn set_scalar(value: &mut Value, scalar: Value) -> Result<(), Fault> {
+    match value {
+        Value::Array(_) | Value::Object(_) => {
+            Err(Fault::new(format!("expected a scalar, found {}", lockgate_base::model::type_name(value))))
+        }
+        _ => {
+            *value = scalar;
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_split_at_slashes_that_no_backslash_keeps() {
+        for (path, parts) in [
+            ("metadata/name", vec!["metadata", "name"]),
+            ("/a/b", vec!["a", "b"]),
+            (r"metadata/annotations/x.io\/y", vec!["metadata", "annotations", "x.io/y"]),
+            ("", vec![""]),
+        ] {
+            assert_eq!(split_path(path, '/'), parts);
+        }
+    }
+
+    #[test]
+    fn a_walk_goes_through_lists_and_makes_what_is_absent() {
+        let cases = [
+            (json!({"a": [{"b": {}}, {}]}), "a/b/c", json!({"a": [{"b": {"c": "x"}}, {"b": {"c": "x"}}]})),
+            (json!({"a": null}), "a/b", json!({"a": {"b": "x"}})),
+            (json!({}), "a[]/b", json!({})),
+            (json!({"a": null}), "a[]/b", json!({"a": []})),
+            (json!({"a": [null, {}]}), "a[]/b", json!({"a": [null, {"b": "x"}]})),
+        ];
+        for (mut value, path, expected) in cases {
+            let path = split_path(path, '/');
+            walk(&mut value, &path, Create::Scalar, &mut |field| set_scalar(field, "x".into())).unwrap();
+            assert_eq!(value, expected);
+        }
+    }
+
+    #[test]
+    fn a_scalar_on_the_way_is_refused() {
+        let path = split_path("a/b", '/');
+        let error = walk(&mut json!({"a": 1}), &path, Create::Scalar, &mut |_| Ok(())).unwrap_err();
+        assert_eq!(error.to_string(), "expected a mapping or a list before 'b', found a number");
+    }
+}

@@ -1,0 +1,319 @@
+//! `patches`, `patchesStrategicMerge` and `patchesJson6902`: which objects a patch is for, and how it is applied.
+
+use serde_json::{Map, Value};
+
+use super::build::Build;
+use super::file::{Patch, PatchOptions};
+use super::json6902;
+use super::load::Loader;
+use super::parse;
+use super::res::{Id, Res, text_of};
+use super::resmap::ResMap;
+use super::select::Matcher;
+use crate::error::{Fault, Result};
+use lockgate_base::model::yaml::WrittenAs;
+
+/// A strategic merge patch.
+#[derive(Debug, Clone)]
+pub(crate) struct MergePatch {
+    /// The patch.
+    pub(crate) value: Value,
+    /// How scalars of it were written.
+    pub(crate) texts: Vec<WrittenAs>,
+    /// What it may change besides content.
+    pub(crate) options: PatchOptions,
+    /// Where it stands, for messages.
+    pub(crate) source: String,
+}
+
+/// What an entry of `patches` does.
+pub(crate) enum PatchStep {
+    /// Strategic merge patches, each for the object that it names.
+    ByName(Vec<MergePatch>),
+    /// A strategic merge patch for all objects meant.
+    Merge(MergePatch, Matcher),
+    /// A JSON patch for all objects meant.
+    Json {
+        /// The operations.
+        patch: json6902::Patch,
+        /// The objects.
+        target: Matcher,
+        /// Whether the identity is remembered first, as `patches` does and `patchesJson6902` does not.
+        remember: bool,
+        /// Where it stands, for messages.
+        source: String,
+    },
+    /// Nothing: the patch is empty.
+    Nothing,
+}
+
+impl PatchStep {
+    /// Reads an entry of `patches`; `place` is where it stands.
+    pub(crate) fn of_patch(patch: &Patch, place: &str, loader: &Loader<'_>) -> Result<Self> {
+        let inline = patch.content.trim();
+        let (text, source, file) = match (inline.is_empty(), patch.path.is_empty()) {
+            (true, true) => return Err(Fault::new("one of patch and path is wanted").into()),
+            (false, false) => return Err(Fault::new("only one of patch and path may be set").into()),
+            (false, true) => (inline.to_owned(), place.to_owned(), String::new()),
+            (true, false) => {
+                let (file, text) = loader.text(&patch.path)?;
+                (text, file.clone(), file)
+            }
+        };
+        let merge = parse::patches(&text, if file.is_empty() { "line" } else { &file });
+        let json = json6902::parse(&text);
+        let options = patch.options.clone().unwrap_or_default();
+        let target = patch.target.as_ref().map(Matcher::new).transpose()?;
+        match (merge, json) {
+            (Ok(merge), Ok(json)) if !merge.is_empty() && !json.is_empty() => {
+                Err(Fault::new("is both a strategic merge patch and a JSON patch").in_file(&file).into())
+            }
+            (Ok(objects), _) => Self::merge(objects, &options, &source, target),
+            (Err(_), Ok(json)) => match target {
+                Some(target) => Ok(Self::Json { patch: json, target, remember: true, source }),
+                None => Err(Fault::new("a JSON patch needs a target").in_field("target").into()),
+            },
+            (Err(merge), Err(json)) => {
+                let is_list = text.trim_start().starts_with(['-', '[']);
+                let cause = if is_list { json.to_string() } else { merge.to_string() };
+                let message = format!("is neither a strategic merge patch nor a JSON patch: {cause}");
+                Err(Fault::new(message).into())
+            }
+        }
+    }
+
+    fn merge(
+        objects: Vec<parse::Parsed>,
+        options: &PatchOptions,
+        source: &str,
+        target: Option<Matcher>,
+    ) -> Result<Self> {
+        let mut patches: Vec<MergePatch> = objects
+            .into_iter()
+            .map(|object| MergePatch {
+                value: object.value,
+                texts: object.texts,
+                options: options.clone(),
+                source: source.into(),
+            })
+            .collect();
+        match target {
+            _ if patches.is_empty() => Ok(Self::Nothing),
+            None => Ok(Self::ByName(patches)),
+            Some(_) if patches.len() > 1 => {
+                Err(Fault::new("with a target, a file may hold only one strategic merge patch").into())
+            }
+            Some(target) => Ok(Self::Merge(patches.swap_remove(0), target)),
+        }
+    }
+
+    /// Reads an entry of `patchesJson6902`; `place` is where it stands.
+    pub(crate) fn of_json6902(patch: &Patch, place: &str, loader: &Loader<'_>) -> Result<Self> {
+        let Some(target) = &patch.target else {
+            return Err(Fault::new("a target is wanted").in_field("target").into());
+        };
+        if target.name.is_empty() {
+            return Err(Fault::new("the target's name is wanted").in_field("target.name").into());
+        }
+        let (text, source) = match (patch.content.is_empty(), patch.path.is_empty()) {
+            (true, true) => return Err(Fault::new("one of patch and path is wanted").into()),
+            (false, false) => return Err(Fault::new("only one of patch and path may be set").into()),
+            (false, true) => (patch.content.clone(), place.to_owned()),
+            (true, false) => {
+                let (file, text) = loader.text(&patch.path)?;
+                (text, file)
+            }
+        };
+        let json = json6902::parse(&text).map_err(|error| Fault::new(format!("{source}: {error}")))?;
+        if json.is_empty() {
+            return Err(Fault::new(format!("{source}: the patch is empty")).into());
+        }
+        Ok(Self::Json { patch: json, target: Matcher::new(target)?, remember: false, source })
+    }
+
+    /// Whether there are resources that it means.
+    pub(crate) fn touches(&self, map: &ResMap) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::ByName(patches) => !patches.is_empty(),
+            Self::Merge(_, target) | Self::Json { target, .. } => !target.select(map).is_empty(),
+        }
+    }
+
+    /// Changes the resources meant.
+    pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::ByName(patches) => patches.iter().try_for_each(|patch| by_name(map, patch, build)),
+            Self::Merge(patch, target) => {
+                let selected = target.select(map);
+                merge_all(map, &selected, patch, build)
+            }
+            Self::Json { patch, target, remember, source } => {
+                let selected = target.select(map);
+                apply_all(map, &selected, patch, *remember).map_err(|error| error.in_field(source))
+            }
+        }
+    }
+}
+
+/// Reads the entries of `patchesStrategicMerge`, each a path or a patch.
+pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result<Vec<MergePatch>> {
+    let mut patches = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let (objects, source) = match parse::patches(entry, "inline patch") {
+            Ok(objects) => (objects, format!("patchesStrategicMerge[{index}]")),
+            Err(error) if entry.trim().contains('\n') => return Err(error),
+            Err(_) => {
+                let (file, text) = loader.text(entry)?;
+                (parse::patches(&text, &file)?, file)
+            }
+        };
+        let patch = |object: parse::Parsed| MergePatch {
+            value: object.value,
+            texts: object.texts,
+            options: PatchOptions::default(),
+            source: source.clone(),
+        };
+        patches.extend(objects.into_iter().map(patch));
+    }
+    if patches.is_empty() {
+        return Err(Fault::new("the patches are empty").into());
+    }
+    Ok(patches)
+}
+
+/// Applies the patches of `patchesStrategicMerge`.
+pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build) -> Result<()> {
+    for patch in patches {
+        let target = unique_target(map, patch, build)?;
+        merge_all(map, &[target], patch, build)?;
+    }
+    Ok(())
+}
+
+fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build) -> Result<()> {
+    let target = unique_target(map, patch, build)?;
+    let before = map.items()[target].id();
+    merge_one(map.content_mut(target), &before, &patch.value, patch, build)
+        .map_err(|error| error.in_field(&patch.source))?;
+    forget_if_changed(map, target, &before);
+    Ok(())
+}
+
+fn forget_if_changed(map: &mut ResMap, at: usize, before: &Id) {
+    let res = &map.items()[at];
+    if res.is_empty() || !res.has_id(before) {
+        map.forget_index();
+    }
+}
+
+/// The one object that a patch without target names.
+fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build) -> Result<usize> {
+    let mut described = Res::new(patch.value.clone(), &patch.source);
+    build.meet(&mut described);
+    let id = described.id();
+    let fault =
+        |message: String| Fault::new(message).on_object(id.subject()).in_field(patch.source.as_str()).into();
+    match map.by_any_id(&id) {
+        [only] => Ok(*only),
+        [] => Err(fault(format!(
+            "the patch is for no object: none is {}, Kind={} with this name and namespace at this step",
+            id.gvk().api_version(),
+            id.kind
+        ))),
+        several => {
+            let subjects: Vec<String> = several.iter().map(|at| map.items()[*at].subject()).collect();
+            Err(fault(format!("the patch could be for several objects: {}", subjects.join(", "))))
+        }
+    }
+}
+
+/// Applies one patch to several resources, whose identities must stay apart.
+fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build) -> Result<()> {
+    let mut value = patch.value.clone();
+    // Kustomize passes these maps through string maps, where a null turns into a word.
+    for field in ["labels", "annotations"] {
+        if let Some(Value::Object(pairs)) = value.pointer_mut(&format!("/metadata/{field}")) {
+            for pair in pairs.values_mut().filter(|pair| !pair.is_string()) {
+                *pair = if pair.is_null() { "null".into() } else { text_of(pair).into_owned().into() };
+            }
+        }
+    }
+    let mut changed = false;
+    for &at in targets {
+        let before = map.items()[at].id();
+        let res = map.content_mut(at);
+        let api_version = res.value.get("apiVersion").cloned();
+        if let (Value::Object(patch), Some(api_version)) = (&mut value, api_version) {
+            patch.insert("apiVersion".into(), api_version);
+        }
+        merge_one(res, &before, &value, patch, build).map_err(|error| error.in_field(&patch.source))?;
+        changed |= res.is_empty() || !res.has_id(&before);
+    }
+    if changed {
+        map.forget_index();
+        map.drop_empty();
+        map.check_unique()?;
+    }
+    Ok(())
+}
+
+/// Merges the content of a patch into one resource, which has the identity `id`. Name and kind stay unless the options
+/// say otherwise, the namespace always does.
+fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build: &Build) -> Result<()> {
+    let options = &patch.options;
+    let (namespace, kind) = (res.namespace().into_owned(), res.value.get("kind").cloned());
+    if options.allow_name_change || options.allow_kind_change {
+        res.remember();
+    }
+    if content.pointer("/metadata/labels").is_some() {
+        res.labels_were_read();
+    }
+    res.take_texts(content, &patch.texts);
+    build.merge(&mut res.value, content, id).map_err(|fault| fault.on_object(id.subject()))?;
+    if res.is_empty() {
+        res.value = Value::Null;
+        return Ok(());
+    }
+    if let (false, Some(kind), Value::Object(map)) = (options.allow_kind_change, kind, &mut res.value) {
+        map.insert("kind".into(), kind);
+    }
+    if !options.allow_name_change {
+        res.set_name(&id.name);
+    }
+    res.set_namespace(&namespace);
+    Ok(())
+}
+
+fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remember: bool) -> Result<()> {
+    for &at in targets {
+        let before = map.items()[at].id();
+        let res = map.content_mut(at);
+        if remember {
+            res.remember();
+        }
+        if res.noted {
+            // Kustomize keeps notes here, so that the map is there when a patch looks for it.
+            if let Some(metadata) = res.metadata_mut() {
+                let annotations = metadata.entry("annotations").or_insert(Value::Null);
+                if annotations.is_null() {
+                    *annotations = Value::Object(Map::new());
+                }
+            }
+        }
+        res.twins.part();
+        res.retype_annotations();
+        // What the patch works on is JSON.
+        res.texts.clear();
+        res.labels_were_read();
+        json6902::apply(patch, &mut res.value)
+            .map_err(|error| Fault::new(error.to_string()).on_object(before.subject()))?;
+        if !res.value.is_object() {
+            return Err(Fault::new("the patch leaves no mapping").on_object(before.subject()).into());
+        }
+        res.write_annotations();
+        forget_if_changed(map, at, &before);
+    }
+    Ok(())
+}

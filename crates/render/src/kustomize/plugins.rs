@@ -1,0 +1,344 @@
+//! `generators`, `transformers` and `validators`: the built-in plugins, each configured by an object of its own.
+
+use serde_json::{Value, json};
+
+use super::decode::{Decode, Strictness, decode, record};
+use super::file::{
+    FieldSpec, Generator, Image, Meta, Pairs, Patch, PatchOptions, Replacement, Replica, Selector,
+};
+use super::generators::{self, Product};
+use super::images::SetImage;
+use super::labels::SetPairs;
+use super::metadata::{Configurer, Origin};
+use super::namespace::{Namespace, Subjects};
+use super::parse;
+use super::patches::{self, PatchStep};
+use super::prefix::{Affix, End};
+use super::replicas::SetReplicas;
+use super::res::Res;
+use super::step::{Step, Transformer};
+use super::target::{Accumulator, Target, resource};
+use super::value_add::{AddValue, ValueTarget};
+use crate::error::{Fault, RenderError, Result};
+
+record! {
+    /// What a plugin's configuration may hold besides its own fields.
+    pub(crate) Head {
+        /// Name and namespace.
+        metadata: Meta = "metadata",
+        /// The fields that it changes.
+        specs: Option<Vec<FieldSpec>> = "fieldSpecs",
+    }
+}
+
+record! {
+    /// Of the transformers of pairs.
+    pub(crate) PairsPlugin {
+        /// Labels.
+        labels: Pairs = "labels",
+        /// Annotations.
+        annotations: Pairs = "annotations",
+    }
+}
+
+record! {
+    /// Of `NamespaceTransformer`.
+    pub(crate) NamespacePlugin {
+        /// Whether a namespace that is set stays.
+        unset_only: bool = "unsetOnly",
+        /// Which subjects.
+        subjects: String = "setRoleBindingSubjects",
+    }
+}
+
+record! {
+    /// Of the transformers of names.
+    pub(crate) AffixPlugin {
+        /// In front.
+        prefix: String = "prefix",
+        /// Behind.
+        suffix: String = "suffix",
+    }
+}
+
+record! {
+    /// Of the transformers that patch.
+    pub(crate) PatchPlugin {
+        /// File of the patch.
+        path: String = "path",
+        /// The patch.
+        patch: String = "patch",
+        /// The JSON patch.
+        json_op: String = "jsonOp",
+        /// Files or patches.
+        paths: Vec<String> = "paths",
+        /// Patches.
+        patches: String = "patches",
+        /// The objects.
+        target: Option<Selector> = "target",
+        /// What may change.
+        options: Option<PatchOptions> = "options",
+    }
+}
+
+record! {
+    /// Of the transformers of values.
+    pub(crate) ValuePlugin {
+        /// An image.
+        image: Image = "imageTag",
+        /// A replica count.
+        replica: Replica = "replica",
+        /// Replacements.
+        replacements: Vec<Replacement> = "replacements",
+        /// A value to add.
+        value: String = "value",
+        /// Where it is added.
+        targets: Vec<ValueTarget> = "targets",
+        /// File that says where it is added.
+        target_file: String = "targetFilePath",
+    }
+}
+
+record! {
+    /// Of `IAMPolicyGenerator`.
+    pub(crate) IamPlugin {
+        /// The provider.
+        cloud: String = "cloud",
+        /// The account in Kubernetes.
+        kubernetes: Meta = "kubernetesService",
+        /// The account at the provider.
+        account: IamAccount = "serviceAccount",
+    }
+}
+
+record! {
+    /// An account at a provider.
+    pub(crate) IamAccount {
+        /// Its name.
+        name: String = "name",
+        /// Its project.
+        project: String = "projectId",
+    }
+}
+
+/// Runs the generators that configurations describe.
+pub(crate) fn generate(target: &Target<'_, '_>, all: &mut Accumulator) -> Result<()> {
+    for config in configurations(target, &target.kustomization.generators, "generators")? {
+        let place = |error: RenderError| error.on_object(&config.subject()).in_file(&config.file);
+        for mut made in make(target, &config).map_err(place)? {
+            made.origin = origin_of(&config);
+            all.map.absorb(made).map_err(place)?;
+        }
+    }
+    Ok(())
+}
+
+/// The transformers that configurations describe.
+pub(crate) fn steps(target: &Target<'_, '_>, entries: &[String], field: &str) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for config in configurations(target, entries, field)? {
+        let transformers = transformers(target, &config)
+            .map_err(|error| error.on_object(&config.subject()).in_file(&config.file))?;
+        for transformer in transformers {
+            steps.push(Step { transformer, origin: origin_of(&config), file: config.file.clone() });
+        }
+    }
+    Ok(steps)
+}
+
+/// The configuration objects: first those written out, then those in files and folders.
+fn configurations(target: &Target<'_, '_>, entries: &[String], field: &str) -> Result<Vec<Res>> {
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut all = Accumulator::new();
+    let mut paths = Vec::new();
+    for entry in entries {
+        match parse::objects(entry, &target.file) {
+            Ok(objects) => {
+                let name = target.file.rsplit('/').next().unwrap_or(&target.file);
+                let origin = target.origin.as_ref().map(|origin| origin.append(name));
+                let objects =
+                    objects.into_iter().map(|object| resource(object, &target.file, origin.clone()));
+                all.map.append_all(objects.collect()).map_err(|error| error.in_file(&target.file))?;
+            }
+            Err(error) if entry.trim().contains('\n') => return Err(error.in_field(field)),
+            Err(_) => paths.push(entry.clone()),
+        }
+    }
+    target.add_resources(&mut all, &paths, field)?;
+    let configs = all.map.into_items();
+    for config in &configs {
+        let gvk = config.gvk();
+        if !gvk.group.is_empty() || gvk.version != "builtin" {
+            let message =
+                "is not a built-in plugin; plugins that run programs or containers are not supported";
+            return Err(Fault::new(message)
+                .in_field(field)
+                .on_object(config.subject())
+                .in_file(&config.file)
+                .into());
+        }
+    }
+    Ok(configs)
+}
+
+fn origin_of(config: &Res) -> Option<Origin> {
+    let gvk = config.gvk();
+    config.origin.as_ref().map(|origin| Origin {
+        path: String::new(),
+        configured_in: origin.path.clone(),
+        configured_by: Some(Configurer {
+            api_version: gvk.version.into(),
+            kind: gvk.kind.into(),
+            name: config.name().into_owned(),
+            namespace: config.namespace().into_owned(),
+        }),
+    })
+}
+
+fn read<T: Decode>(config: &Res) -> Result<T> {
+    decode(config.value.clone(), Strictness::Lenient)
+        .map_err(|faults| RenderError::of(faults).unwrap_or_else(|| Fault::new("unreadable").into()))
+}
+
+fn make(target: &Target<'_, '_>, config: &Res) -> Result<Vec<Res>> {
+    let product = match config.kind() {
+        "ConfigMapGenerator" => Product::ConfigMap,
+        "SecretGenerator" => Product::Secret,
+        "IAMPolicyGenerator" => return iam(&read::<IamPlugin>(config)?, &config.file),
+        "HelmChartInflationGenerator" => {
+            let message = "Helm charts are not rendered inside a kustomization; use a HelmRelease";
+            return Err(Fault::new(message).into());
+        }
+        _ => return Err(Fault::new("is not a generator").into()),
+    };
+    let mut generator: Generator = read(config)?;
+    let meta = read::<Head>(config)?.metadata;
+    for (own, given) in [(&mut generator.name, meta.name), (&mut generator.namespace, meta.namespace)] {
+        if own.is_empty() {
+            *own = given;
+        }
+    }
+    Ok(vec![generators::make(product, &generator, &target.loader, &config.file)?])
+}
+
+fn iam(plugin: &IamPlugin, file: &str) -> Result<Vec<Res>> {
+    if plugin.cloud != "gke" {
+        return Err(Fault::new(format!("expected gke, found '{}'", plugin.cloud)).in_field("cloud").into());
+    }
+    let account = format!("{}@{}.iam.gserviceaccount.com", plugin.account.name, plugin.account.project);
+    let mut value = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {
+        "annotations": {"iam.gke.io/gcp-service-account": account}, "name": plugin.kubernetes.name}});
+    if !plugin.kubernetes.namespace.is_empty() {
+        value["metadata"]["namespace"] = Value::from(plugin.kubernetes.namespace.as_str());
+    }
+    Ok(vec![Res::new(value, file)])
+}
+
+fn transformers(target: &Target<'_, '_>, config: &Res) -> Result<Vec<Transformer>> {
+    let head: Head = read(config)?;
+    let specs = head.specs.clone().unwrap_or_default();
+    Ok(vec![match config.kind() {
+        "LabelTransformer" => {
+            Transformer::Pairs(SetPairs { pairs: read::<PairsPlugin>(config)?.labels, specs })
+        }
+        "AnnotationsTransformer" => {
+            Transformer::Pairs(SetPairs { pairs: read::<PairsPlugin>(config)?.annotations, specs })
+        }
+        "NamespaceTransformer" => {
+            let plugin: NamespacePlugin = read(config)?;
+            let subjects = Subjects::parse(&plugin.subjects)?;
+            let name = head.metadata.namespace;
+            Transformer::Namespace(Namespace { name, specs, unset_only: plugin.unset_only, subjects })
+        }
+        "PrefixTransformer" | "SuffixTransformer" | "PrefixSuffixTransformer" => {
+            return affixes(config, head.specs);
+        }
+        "PatchTransformer" | "PatchJson6902Transformer" | "PatchStrategicMergeTransformer" => {
+            patch(target, config)?
+        }
+        "HashTransformer" => Transformer::Hash,
+        "ImageTagTransformer"
+        | "ReplicaCountTransformer"
+        | "ReplacementTransformer"
+        | "ValueAddTransformer" => value(target, config, specs)?,
+        _ => return Err(Fault::new("is not a transformer").into()),
+    }])
+}
+
+fn affixes(config: &Res, specs: Option<Vec<FieldSpec>>) -> Result<Vec<Transformer>> {
+    let plugin: AffixPlugin = read(config)?;
+    let Some(specs) = specs else {
+        return Err(Fault::new("is wanted").in_field("fieldSpecs").into());
+    };
+    let affix =
+        |end, text: &str| Transformer::Affix(Affix { end, text: text.to_owned(), specs: specs.clone() });
+    Ok(match config.kind() {
+        "PrefixTransformer" => vec![affix(End::Prefix, &plugin.prefix)],
+        "SuffixTransformer" => vec![affix(End::Suffix, &plugin.suffix)],
+        _ => vec![affix(End::Prefix, &plugin.prefix), affix(End::Suffix, &plugin.suffix)],
+    })
+}
+
+fn patch(target: &Target<'_, '_>, config: &Res) -> Result<Transformer> {
+    let plugin: PatchPlugin = read(config)?;
+    let entry = |content: String| Patch {
+        path: plugin.path.clone(),
+        content,
+        target: plugin.target.clone(),
+        options: plugin.options.clone(),
+    };
+    match config.kind() {
+        "PatchTransformer" => {
+            PatchStep::of_patch(&entry(plugin.patch.clone()), "patch", &target.loader).map(Transformer::Patch)
+        }
+        "PatchJson6902Transformer" => {
+            PatchStep::of_json6902(&entry(plugin.json_op.clone()), "jsonOp", &target.loader)
+                .map(Transformer::Patch)
+        }
+        _ => {
+            let mut entries = plugin.paths;
+            if !plugin.patches.is_empty() {
+                entries.push(plugin.patches);
+            }
+            patches::strategic_merge(&entries, &target.loader).map(Transformer::StrategicMerge)
+        }
+    }
+}
+
+fn value(target: &Target<'_, '_>, config: &Res, specs: Vec<FieldSpec>) -> Result<Transformer> {
+    let plugin: ValuePlugin = read(config)?;
+    Ok(match config.kind() {
+        "ImageTagTransformer" => Transformer::Image(SetImage::new(plugin.image, specs)),
+        "ReplicaCountTransformer" => Transformer::Replicas(SetReplicas { replica: plugin.replica, specs }),
+        "ReplacementTransformer" => {
+            Transformer::Replacements(super::replacements::load(&plugin.replacements, &target.loader)?)
+        }
+        _ => Transformer::AddValue(add_value(target, plugin)?),
+    })
+}
+
+fn add_value(target: &Target<'_, '_>, plugin: ValuePlugin) -> Result<AddValue> {
+    let mut targets = plugin.targets;
+    if !plugin.target_file.is_empty() {
+        let (file, text) = target.loader.text(&plugin.target_file)?;
+        let value = super::file::first_document(&text, &file)?;
+        let more: ValuePlugin = super::file::decode_file(value, Strictness::Lenient, &text, &file)?;
+        targets.extend(more.targets);
+    }
+    if targets.is_empty() {
+        return Err(Fault::new("at least one target is wanted").in_field("targets").into());
+    }
+    for target in &targets {
+        if target.field_path.is_empty() {
+            return Err(Fault::new("is wanted").in_field("targets.fieldPath").into());
+        }
+        if target.position < 0 {
+            return Err(Fault::new("cannot be negative").in_field("targets.filePathPosition").into());
+        }
+    }
+    let folder = target.loader.root().rsplit('/').next().unwrap_or_default();
+    let value = plugin.value.trim();
+    Ok(AddValue { value: if value.is_empty() { folder } else { value }.to_owned(), targets })
+}

@@ -1,0 +1,76 @@
+//! `namePrefix` and `nameSuffix`: renames objects, except those whose names mean something outside of them.
+
+use super::fieldspec::{self, Create, Field};
+use super::file::FieldSpec;
+use super::res::{KindRef, text_of};
+use super::resmap::ResMap;
+use crate::error::Result;
+
+/// Which end of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// In front.
+    Prefix,
+    /// Behind.
+    Suffix,
+}
+
+/// Puts a text before or behind names.
+#[derive(Debug, Clone)]
+pub(crate) struct Affix {
+    /// Where.
+    pub(crate) end: End,
+    /// What.
+    pub(crate) text: String,
+    /// In which fields.
+    pub(crate) specs: Vec<FieldSpec>,
+}
+
+impl Affix {
+    /// Whether there are resources whose names it writes.
+    pub(crate) fn touches(&self, map: &ResMap) -> bool {
+        map.items().iter().any(|res| {
+            let gvk = res.original_gvk();
+            !is_fixed(gvk) && self.specs.iter().any(|spec| fieldspec::selects(spec, gvk))
+        })
+    }
+
+    /// Changes every resource.
+    pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
+        let fields = Field::all(&self.specs);
+        for res in map.items_mut() {
+            if is_fixed(res.original_gvk()) {
+                continue;
+            }
+            for field in &fields {
+                if !fieldspec::selects(field.spec, res.original_gvk()) {
+                    continue;
+                }
+                if field.spec.path == "metadata/name" && !self.text.is_empty() {
+                    match self.end {
+                        End::Prefix => res.prefixes.push(self.text.clone()),
+                        End::Suffix => res.suffixes.push(self.text.clone()),
+                    }
+                    res.remember();
+                }
+                res.write_as_read(field);
+                fieldspec::visit(res, [field], Create::Scalar, &mut |value| {
+                    let old = text_of(value);
+                    let new = match self.end {
+                        End::Prefix => format!("{}{old}", self.text),
+                        End::Suffix => format!("{old}{}", self.text),
+                    };
+                    fieldspec::set_scalar(value, new.into())
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether names of this kind are never changed.
+fn is_fixed(gvk: KindRef<'_>) -> bool {
+    gvk.is_selected("", "", "CustomResourceDefinition")
+        || gvk.is_selected("apiregistration.k8s.io", "", "APIService")
+        || gvk.is_selected("", "", "Namespace")
+}

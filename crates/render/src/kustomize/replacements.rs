@@ -1,0 +1,397 @@
+//! `replacements`: the value of a field of one object put into fields of others.
+
+use serde_json::Value;
+
+use super::decode::{Strictness, record};
+use super::fieldpath::{self, Hop, Shape};
+use super::file::{FieldOptions, Replacement, Selector, Source, Target, decode_file, first_document};
+use super::load::Loader;
+use super::res::{Id, Res, text_of};
+use super::resmap::ResMap;
+use super::select::Matcher;
+use super::structured;
+use super::validate::{Labels, is_quoted};
+use crate::error::{Fault, Result};
+use lockgate_base::model::yaml::{Form, WrittenAs, is_date};
+
+const DEFAULT_PATH: &str = "metadata.name";
+
+record! {
+    /// A replacement in a file of its own, where a number is taken for the text of a value.
+    pub(crate) InFile {
+        /// From where.
+        source: Option<Source> = "source",
+        /// The value itself.
+        source_value: Option<String> = "sourceValue",
+        /// To where.
+        targets: Option<Vec<Target>> = "targets",
+    }
+}
+
+impl From<InFile> for Replacement {
+    fn from(read: InFile) -> Self {
+        let InFile { source, source_value, targets } = read;
+        Self { path: String::new(), source, source_value, targets }
+    }
+}
+
+/// A value on its way, and whether it was written without a type of its own.
+pub(super) struct Found {
+    pub(super) value: Value,
+    /// The text of a scalar as it was written.
+    pub(super) text: String,
+    pub(super) untyped: bool,
+    /// Where it still stands. Kustomize passes on the node itself, so that a target inside of it changes it for the next.
+    pub(super) live: Option<Live>,
+}
+
+/// The place of a value: the object's number, and the way in it.
+pub(super) struct Live {
+    at: usize,
+    way: Vec<Hop>,
+}
+
+impl Found {
+    /// A scalar that is nowhere else.
+    pub(super) fn loose(text: &str, untyped: bool) -> Self {
+        Self { value: text.into(), text: text.into(), untyped, live: None }
+    }
+
+    /// Takes the value anew from the object that it stands in.
+    fn refresh(&mut self, at: usize, object: &Value) {
+        let live = self.live.as_ref().filter(|live| live.at == at);
+        let now = live.and_then(|live| fieldpath::get(object, &live.way));
+        if let Some(now) = now.filter(|now| **now != self.value) {
+            self.value = now.clone();
+            self.text = text_of(now).into_owned();
+        }
+    }
+
+    /// Takes note that a field is replaced, and with it the value's place.
+    fn leave(&mut self, at: usize, place: &[Hop]) {
+        let is_inside =
+            |live: &Live| live.at == at && live.way.len() > place.len() && live.way.starts_with(place);
+        if self.live.as_ref().is_some_and(is_inside) {
+            self.live = None;
+        }
+    }
+}
+
+/// Reads replacements; one that names a file stands for those in it.
+pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<Replacement>> {
+    let mut all = Vec::new();
+    for entry in entries {
+        if entry.path.is_empty() {
+            all.push(entry.clone());
+            continue;
+        }
+        if entry.source.is_some() || entry.targets.as_ref().is_some_and(|targets| !targets.is_empty()) {
+            return Err(Fault::new("only one of path and the replacement itself may be set").into());
+        }
+        let (file, text) = loader.text(&entry.path)?;
+        let value = first_document(&text, &file)?;
+        match value {
+            Value::Array(_) => {
+                let read: Vec<InFile> = decode_file(value, Strictness::Lenient, &text, &file)?;
+                all.extend(read.into_iter().map(Replacement::from));
+            }
+            Value::Object(_) => {
+                let read: InFile = decode_file(value, Strictness::Lenient, &text, &file)?;
+                all.push(read.into());
+            }
+            other => {
+                let found = lockgate_base::model::type_name(&other);
+                let message = format!("expected a replacement or a list of them, found {found}");
+                return Err(Fault::new(message).in_file(&file).into());
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Carries out all replacements in order.
+pub(crate) fn run(replacements: &[Replacement], map: &mut ResMap) -> Result<()> {
+    for (index, replacement) in replacements.iter().enumerate() {
+        replace(replacement, map).map_err(|error| error.in_field(&format!("replacements[{index}]")))?;
+    }
+    Ok(())
+}
+
+fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
+    let (Some(targets), true) =
+        (&replacement.targets, replacement.source.is_some() || replacement.source_value.is_some())
+    else {
+        return Err(Fault::new("a source and at least one target are wanted").into());
+    };
+    let mut found = match (&replacement.source, &replacement.source_value) {
+        (Some(_), Some(_)) => return Err(Fault::new("only one of source and sourceValue may be set").into()),
+        (Some(source), None) => take(source, map)?,
+        (None, value) => Found::loose(value.as_deref().unwrap_or_default(), true),
+    };
+    for target in targets {
+        put(&mut found, target, map)?;
+    }
+    Ok(())
+}
+
+/// The value of the one source.
+fn take(source: &Source, map: &ResMap) -> Result<Found> {
+    let candidates = if source.name.is_empty() {
+        (0..map.items().len()).collect()
+    } else {
+        map.by_any_name(&source.name).to_vec()
+    };
+    let meant: Vec<usize> =
+        candidates.into_iter().filter(|at: &usize| is_source(source, &map.items()[*at])).collect();
+    let described = || {
+        let parts = [&source.kind, &source.namespace, &source.name];
+        parts.into_iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join("/")
+    };
+    let at = match meant.as_slice() {
+        [only] => *only,
+        [] => return Err(Fault::new(format!("the source '{}' is no object here", described())).into()),
+        several => {
+            let subjects: Vec<String> = several.iter().map(|at| map.items()[*at].subject()).collect();
+            let message =
+                format!("the source '{}' could be several objects: {}", described(), subjects.join(", "));
+            return Err(Fault::new(message).into());
+        }
+    };
+    let res = &map.items()[at];
+    let path = if source.field_path.is_empty() { DEFAULT_PATH } else { &source.field_path };
+    let found = fieldpath::lookup_way(&res.value, &fieldpath::split(path))
+        .map_err(|fault| fault.on_object(res.subject()))?;
+    let is_there = |found: &(Vec<Hop>, &Value)| match found.1 {
+        Value::Null => false,
+        Value::Object(map) => !map.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    };
+    let Some((way, value)) = found.filter(is_there) else {
+        return Err(Fault::new(format!("the source has no field '{path}'")).on_object(res.subject()).into());
+    };
+    if let Some(options) = source.options.as_ref().filter(|options| !options.delimiter.is_empty()) {
+        return part_of(res, value, options).map_err(|fault| fault.on_object(res.subject()).into());
+    }
+    let live = Some(Live { at, way });
+    Ok(Found { value: value.clone(), text: res.text_in(value), untyped: false, live })
+}
+
+fn is_source(source: &Source, res: &Res) -> bool {
+    res.previous_ids().chain([res.id()]).any(|id| {
+        (source.name.is_empty() || source.name == id.name)
+            && (source.namespace.is_empty() || source.namespace == id.namespace)
+            && id.gvk().is_selected(&source.group, &source.version, &source.kind)
+    })
+}
+
+/// The part of a value that the options mean. It keeps the type of the whole where it can be read so.
+fn part_of(res: &Res, value: &Value, options: &FieldOptions) -> Result<Found, Fault> {
+    if value.is_object() || value.is_array() {
+        return Err(Fault::new("a delimiter needs a scalar"));
+    }
+    let text = res.text_in(value);
+    let parts: Vec<&str> = text.split(options.delimiter.as_str()).collect();
+    let part = usize::try_from(options.index).ok().and_then(|index| parts.get(index));
+    let part = part.ok_or_else(|| {
+        Fault::new(format!("index {} is beyond the {} parts of the value", options.index, parts.len()))
+    })?;
+    Ok(Found::loose(part, false))
+}
+
+fn put(found: &mut Found, target: &Target, map: &mut ResMap) -> Result<()> {
+    let Some(select) = &target.select else {
+        return Err(Fault::new("a target must select objects").in_field("targets.select").into());
+    };
+    let wanted = Matcher::new(select)?;
+    let rejected: Vec<(Matcher, &Selector)> = target
+        .reject
+        .iter()
+        .map(|selector| Ok((Matcher::new(selector)?, selector)))
+        .collect::<Result<_>>()?;
+    for at in wanted.candidates(map) {
+        let res = &map.items()[at];
+        if !is_target(&wanted, &rejected, res) {
+            continue;
+        }
+        let before = res.id();
+        put_in(found, target, map.content_mut(at), at).map_err(|fault| fault.on_object(before.subject()))?;
+        if !map.items()[at].has_id(&before) {
+            map.forget_index();
+        }
+    }
+    Ok(())
+}
+
+/// Whether one of the identities of an object, old or new, is selected and none is rejected.
+fn is_target(wanted: &Matcher, rejected: &[(Matcher, &Selector)], res: &Res) -> bool {
+    if !wanted.means_metadata(res) {
+        return false;
+    }
+    let now = res.id();
+    let namespace = res.namespace().into_owned();
+    let ids: Vec<(Id, String)> = std::iter::once((now, namespace))
+        .chain(res.previous_ids().map(|id| {
+            let namespace = id.namespace.clone();
+            (id, namespace)
+        }))
+        .collect();
+    let means = |matcher: &Matcher| ids.iter().any(|(id, namespace)| matcher.means_id(id, namespace));
+    let is_rejected = rejected.iter().any(|(matcher, selector)| {
+        let by_metadata = !selector.label_selector.is_empty() || !selector.annotation_selector.is_empty();
+        let names = [&selector.group, &selector.version, &selector.kind, &selector.name, &selector.namespace];
+        let by_id = names.iter().any(|part| !part.is_empty());
+        (by_metadata && matcher.means_metadata(res)) || (by_id && means(matcher))
+    });
+    !is_rejected && means(wanted)
+}
+
+fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Result<(), Fault> {
+    let (object, texts, labels) = (&mut res.value, &mut res.texts, &mut res.labels);
+    let default = [DEFAULT_PATH.to_owned()];
+    let paths = if target.field_paths.is_empty() { &default[..] } else { &target.field_paths };
+    let creates = target.options.as_ref().is_some_and(|options| options.create);
+    for path in paths {
+        let create = creates.then(|| Shape::of(&found.value));
+        if create.is_some() && path.is_empty() {
+            return Err(Fault::new("the path is empty").in_field("fieldPaths"));
+        }
+        let parts = fieldpath::split(path);
+        let in_path = |fault: Fault| fault.in_field(format!("'{path}'"));
+        if let Some(outcome) = structured::put(object, &parts, found, create) {
+            outcome.map_err(in_path)?;
+            found.refresh(at, object);
+            continue;
+        }
+        let matches = fieldpath::find(object, &parts, create, texts).map_err(in_path)?;
+        found.refresh(at, object);
+        if matches.is_empty() {
+            let what = if create.is_some() { "found or made" } else { "found" };
+            return Err(in_path(Fault::new(format!("the field cannot be {what} in the target"))));
+        }
+        for place in &matches {
+            let Some(field) = fieldpath::at(object, &place.hops) else { continue };
+            let in_flow = is_in_flow(texts, &place.hops);
+            if place.detached {
+                if place.made && in_flow && field.is_null() {
+                    *field = "".into();
+                }
+                continue;
+            }
+            let written = texts.iter().find(|written| written.way == place.hops);
+            let made = as_written(field, written, &found.text).map_err(in_path)? || place.made;
+            let was_scalar = !field.is_object() && !field.is_array();
+            let is_label = matches!(place.hops.as_slice(), [Hop::Key(first), Hop::Key(second), ..]
+                if first == "metadata" && second == "labels");
+            let was_quoted = is_label && is_quoted(&text_of(field));
+            set(field, made, in_flow, found, target.options.as_ref()).map_err(in_path)?;
+            if is_label && (place.made || was_quoted != is_quoted(&text_of(field))) {
+                *labels = Labels::Read;
+            }
+            if place.made || (found.untyped && !was_scalar) {
+                texts.retain(|written| !written.way.starts_with(&place.hops));
+                texts.push(WrittenAs { way: place.hops.clone(), form: Form::Untagged });
+            }
+            found.leave(at, &place.hops);
+            found.refresh(at, object);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a place lies in a collection that was read in flow style.
+fn is_in_flow(texts: &[WrittenAs], place: &[Hop]) -> bool {
+    let around = |written: &WrittenAs| written.way.len() < place.len() && place.starts_with(&written.way);
+    texts.iter().any(|written| written.form == Form::Flow && around(written))
+}
+
+/// Sets a field. A scalar keeps its type, one that was just made has the type that its text has in YAML.
+fn set(
+    field: &mut Value,
+    made: bool,
+    in_flow: bool,
+    found: &Found,
+    options: Option<&FieldOptions>,
+) -> Result<(), Fault> {
+    let mut text = found.text.clone();
+    let is_scalar = !field.is_object() && !field.is_array();
+    let mut joined = false;
+    if let Some(options) = options.filter(|options| !options.delimiter.is_empty()) {
+        if !is_scalar {
+            return Err(Fault::new("a delimiter needs a scalar"));
+        }
+        text = join(&text_of(field), &text, options);
+        joined = true;
+    }
+    if is_scalar && !made {
+        *field = typed_as(field, &text)?;
+    } else if is_scalar || joined || found.untyped {
+        *field = if in_flow { plain_in_flow(&text) } else { fieldpath::plain(&text) };
+    } else {
+        field.clone_from(&found.value);
+    }
+    Ok(())
+}
+
+/// What a text means without quotes where a printer has to quote an empty one and one that holds a colon.
+fn plain_in_flow(text: &str) -> Value {
+    match fieldpath::plain(text) {
+        Value::String(_) if text.contains(':') => text.into(),
+        Value::Null if text.is_empty() => text.into(),
+        value => value,
+    }
+}
+
+fn join(old: &str, part: &str, options: &FieldOptions) -> String {
+    let delimiter = options.delimiter.as_str();
+    let mut parts: Vec<&str> = old.split(delimiter).collect();
+    match usize::try_from(options.index) {
+        Err(_) => parts.insert(0, part),
+        Ok(index) if index < parts.len() => parts[index] = part,
+        Ok(_) => parts.push(part),
+    }
+    parts.join(delimiter)
+}
+
+/// Minds the type of a scalar that its value does not show: a whole number that is written as none, or a date. Whether it
+/// is a date, which takes the next one as it would be read.
+fn as_written(field: &mut Value, written: Option<&WrittenAs>, new: &str) -> Result<bool, Fault> {
+    match (&*field, written.map(|written| &written.form)) {
+        (Value::Number(number), Some(Form::Text(old))) if is_float(old) => {
+            if let Some(float) = number.as_f64() {
+                *field = Value::from(float);
+            }
+        }
+        (_, Some(Form::Untagged)) => return Ok(true),
+        (Value::String(_), Some(Form::Text(old))) if is_date(old) => {
+            if !is_date(new) {
+                return Err(Fault::new("the field is a date, and the value cannot be read as one"));
+            }
+            return Ok(true);
+        }
+        _ => {}
+    }
+    Ok(false)
+}
+
+/// Whether a number is written as one with a fraction, be it none.
+fn is_float(text: &str) -> bool {
+    text.contains('.') || (text.contains(['e', 'E']) && !text.contains(['x', 'X']))
+}
+
+/// The text as a value of the type that the field has.
+pub(super) fn typed_as(field: &Value, text: &str) -> Result<Value, Fault> {
+    let plain = fieldpath::plain(text);
+    let same = match (field, &plain) {
+        (Value::String(_), _) => return Ok(text.into()),
+        (Value::Bool(_), Value::Bool(_)) | (Value::Null, Value::Null) => true,
+        // A whole number can become a broken one's value, but not the other way round.
+        (Value::Number(old), Value::Number(_)) => old.is_f64() || !is_float(text),
+        _ => false,
+    };
+    if same {
+        return Ok(plain);
+    }
+    let found = lockgate_base::model::type_name(field);
+    Err(Fault::new(format!("the field is {found}, and the value cannot be read as one")))
+}

@@ -1,0 +1,452 @@
+//! A resource on its way through a build: its content, and what was noted about it. Kustomize keeps these notes in
+//! annotations of the resource; here they stand beside it.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
+use super::schema::Schema;
+use super::twins::Twins;
+use super::validate::Labels;
+use crate::error::{Fault, Result};
+use lockgate_base::model::yaml::WrittenAs;
+
+/// The namespace that cluster-scoped kinds count as.
+const NO_NAMESPACE: &str = "_non_namespaceable_";
+
+/// The annotations that kustomize uses for its notes; it drops them from what it prints, whoever wrote them.
+const BUILD_ANNOTATIONS: [&str; 19] = [
+    "internal.config.kubernetes.io/previousKinds",
+    "internal.config.kubernetes.io/previousNames",
+    "internal.config.kubernetes.io/prefixes",
+    "internal.config.kubernetes.io/suffixes",
+    "internal.config.kubernetes.io/previousNamespaces",
+    "internal.config.kubernetes.io/allowNameChange",
+    "internal.config.kubernetes.io/allowKindChange",
+    "internal.config.kubernetes.io/refBy",
+    "internal.config.kubernetes.io/generatorBehavior",
+    "internal.config.kubernetes.io/needsHashSuffix",
+    "internal.config.kubernetes.io/path",
+    "internal.config.kubernetes.io/index",
+    "internal.config.kubernetes.io/seqindent",
+    "internal.config.kubernetes.io/id",
+    "internal.config.kubernetes.io/annotations-migration-resource-id",
+    "internal.config.kubernetes.io/helm-generated",
+    "config.kubernetes.io/path",
+    "config.kubernetes.io/index",
+    "config.k8s.io/id",
+];
+
+/// What a generator does when its object is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Behavior {
+    /// It must not be there.
+    #[default]
+    Create,
+    /// Data are added to it.
+    Merge,
+    /// It is replaced.
+    Replace,
+}
+
+/// Group, version and kind, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct KindRef<'a> {
+    /// API group.
+    pub(crate) group: &'a str,
+    /// API version.
+    pub(crate) version: &'a str,
+    /// Kind.
+    pub(crate) kind: &'a str,
+}
+
+/// The identity of a resource now or at an earlier step. The namespace is the effective one: `default` where none is
+/// set, and a reserved word for cluster-scoped kinds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Id {
+    /// API group.
+    pub(crate) group: String,
+    /// API version.
+    pub(crate) version: String,
+    /// Kind.
+    pub(crate) kind: String,
+    /// Name.
+    pub(crate) name: String,
+    /// Effective namespace.
+    pub(crate) namespace: String,
+}
+
+/// An earlier name, effective namespace and kind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Previous {
+    /// Name.
+    pub(crate) name: String,
+    /// Effective namespace.
+    pub(crate) namespace: String,
+    /// Kind.
+    pub(crate) kind: String,
+}
+
+/// A resource.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Res {
+    /// The content.
+    pub(crate) value: Value,
+    /// The path of the file that it is from.
+    pub(crate) file: String,
+    /// What it was called before, oldest first.
+    pub(crate) previous: Vec<Previous>,
+    /// The name prefixes given to it.
+    pub(crate) prefixes: Vec<String>,
+    /// The name suffixes given to it.
+    pub(crate) suffixes: Vec<String>,
+    /// Whether its name gets a hash.
+    pub(crate) needs_hash: bool,
+    /// What its generator does.
+    pub(crate) behavior: Behavior,
+    /// The names of the variables that point to it.
+    pub(crate) variables: Vec<String>,
+    /// Whether a schema that a kustomization names says that its kind lies outside of namespaces.
+    pub(crate) outside: bool,
+    /// Whether kustomize would have made `metadata.annotations` for a note.
+    pub(crate) noted: bool,
+    /// Where its labels are from.
+    pub(crate) labels: Labels,
+    /// Which labels a transformer has set.
+    pub(crate) set_labels: BTreeSet<String>,
+    /// Whether a transformer made its annotations.
+    pub(crate) made_annotations: bool,
+    /// What `config.kubernetes.io/origin` says.
+    pub(crate) origin: Option<Origin>,
+    /// What `alpha.config.kubernetes.io/transformations` says.
+    pub(crate) transformations: Vec<Origin>,
+    /// Labels and annotations that stand in several places and are one.
+    pub(crate) twins: Twins,
+    /// How scalars were written whose values do not tell.
+    pub(crate) texts: Vec<WrittenAs>,
+    /// Annotations that were read as something else than strings, with their texts.
+    pub(crate) untyped: Vec<(String, String)>,
+}
+
+/// Splits an `apiVersion`.
+pub(crate) fn split_api_version(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
+/// The text of a scalar, as far as it can be told from its value.
+pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        Value::Null | Value::Array(_) | Value::Object(_) => Cow::Borrowed(""),
+        Value::Number(number) => Cow::Owned(number.to_string()),
+        Value::Bool(flag) => Cow::Borrowed(if *flag { "true" } else { "false" }),
+    }
+}
+
+impl<'a> KindRef<'a> {
+    /// Of an `apiVersion` and a `kind`.
+    pub(crate) fn new(api_version: &'a str, kind: &'a str) -> Self {
+        let (group, version) = split_api_version(api_version);
+        Self { group, version, kind }
+    }
+
+    /// Whether a selector with these parts, empty for any, means this kind.
+    pub(crate) fn is_selected(self, group: &str, version: &str, kind: &str) -> bool {
+        (group.is_empty() || group == self.group)
+            && (version.is_empty() || version == self.version)
+            && (kind.is_empty() || kind == self.kind)
+    }
+
+    /// Group and version together.
+    pub(crate) fn api_version(&self) -> Cow<'_, str> {
+        if self.group.is_empty() {
+            Cow::Borrowed(self.version)
+        } else {
+            Cow::Owned(format!("{}/{}", self.group, self.version))
+        }
+    }
+
+    /// Whether the API is known to keep this kind outside of namespaces.
+    pub(crate) fn is_cluster_scoped(self) -> bool {
+        Schema::built_in().is_namespaced(self) == Some(false)
+    }
+}
+
+impl Id {
+    /// Group, version and kind.
+    pub(crate) fn gvk(&self) -> KindRef<'_> {
+        KindRef { group: &self.group, version: &self.version, kind: &self.kind }
+    }
+
+    /// How messages name it.
+    pub(crate) fn subject(&self) -> String {
+        if self.namespace == NO_NAMESPACE || self.namespace == "default" {
+            format!("{}/{}", self.kind, self.name)
+        } else {
+            format!("{}/{}/{}", self.kind, self.namespace, self.name)
+        }
+    }
+
+    /// Whether it lies outside of namespaces.
+    pub(crate) fn is_cluster_scoped(&self) -> bool {
+        self.namespace == NO_NAMESPACE
+    }
+}
+
+impl Res {
+    /// A resource just read from a file.
+    pub(crate) fn new(value: Value, file: &str) -> Self {
+        Self { value, file: file.into(), ..Self::default() }
+    }
+
+    /// `kind`.
+    pub(crate) fn kind(&self) -> &str {
+        self.value.get("kind").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// `apiVersion`.
+    pub(crate) fn api_version(&self) -> &str {
+        self.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Group, version and kind.
+    pub(crate) fn gvk(&self) -> KindRef<'_> {
+        KindRef::new(self.api_version(), self.kind())
+    }
+
+    /// `metadata.name`.
+    pub(crate) fn name(&self) -> Cow<'_, str> {
+        self.metadata("name").map_or(Cow::Borrowed(""), text_of)
+    }
+
+    /// `metadata.namespace`, empty where absent.
+    pub(crate) fn namespace(&self) -> Cow<'_, str> {
+        self.metadata("namespace").map_or(Cow::Borrowed(""), text_of)
+    }
+
+    /// The namespace it counts as.
+    pub(crate) fn effective_namespace(&self) -> Cow<'_, str> {
+        self.id_parts().2
+    }
+
+    /// Whether it lies outside of namespaces.
+    pub(crate) fn is_cluster_scoped(&self) -> bool {
+        self.outside || self.gvk().is_cluster_scoped()
+    }
+
+    /// A field of the metadata.
+    pub(crate) fn metadata(&self, field: &str) -> Option<&Value> {
+        self.value.get("metadata")?.get(field)
+    }
+
+    /// The identity it has now.
+    pub(crate) fn id(&self) -> Id {
+        let (gvk, name, namespace) = self.id_parts();
+        Id {
+            group: gvk.group.into(),
+            version: gvk.version.into(),
+            kind: gvk.kind.into(),
+            name: name.into_owned(),
+            namespace: namespace.into_owned(),
+        }
+    }
+
+    /// The parts of its identity: kind, name, effective namespace. They are asked for often, so nothing is copied.
+    pub(crate) fn id_parts(&self) -> (KindRef<'_>, Cow<'_, str>, Cow<'_, str>) {
+        let gvk = self.gvk();
+        let metadata = self.value.get("metadata");
+        let text = |field: &str| metadata.and_then(|map| map.get(field)).map_or(Cow::Borrowed(""), text_of);
+        let namespace = if self.outside || gvk.is_cluster_scoped() {
+            Cow::Borrowed(NO_NAMESPACE)
+        } else {
+            let namespace = text("namespace");
+            if namespace.is_empty() { Cow::Borrowed("default") } else { namespace }
+        };
+        (gvk, text("name"), namespace)
+    }
+
+    /// Whether this is the identity it has now.
+    pub(crate) fn has_id(&self, id: &Id) -> bool {
+        self.id_parts() == (id.gvk(), Cow::Borrowed(&*id.name), Cow::Borrowed(&*id.namespace))
+    }
+
+    /// The identities it had, oldest first. Their group and version are those of now, as in kustomize.
+    pub(crate) fn previous_ids(&self) -> impl Iterator<Item = Id> + '_ {
+        let gvk = self.gvk();
+        self.previous.iter().map(move |previous| Id {
+            group: gvk.group.into(),
+            version: gvk.version.into(),
+            kind: previous.kind.clone(),
+            name: previous.name.clone(),
+            namespace: previous.namespace.clone(),
+        })
+    }
+
+    /// The kind it was read with, in the group and version of now.
+    pub(crate) fn original_gvk(&self) -> KindRef<'_> {
+        let mut gvk = self.gvk();
+        if let Some(first) = self.previous.first() {
+            gvk.kind = &first.kind;
+        }
+        gvk
+    }
+
+    /// Remembers the identity of now before it changes.
+    pub(crate) fn remember(&mut self) {
+        let (gvk, name, namespace) = self.id_parts();
+        let (name, namespace) = (name.into_owned(), namespace.into_owned());
+        let previous = Previous { name, namespace, kind: gvk.kind.into() };
+        self.previous.push(previous);
+        self.noted = true;
+        self.labels = Labels::Read;
+    }
+
+    /// Takes over earlier identities that stand in annotations, where another tool may have left them.
+    pub(crate) fn take_previous(&mut self) {
+        let Some(annotations) = self.metadata("annotations").and_then(Value::as_object) else { return };
+        let annotation =
+            |name: &str| annotations.get(&format!("internal.config.kubernetes.io/{name}"))?.as_str();
+        let all = ["previousNames", "previousNamespaces", "previousKinds"].map(annotation);
+        let [Some(names), Some(namespaces), Some(kinds)] = all else { return };
+        let parts = names.split(',').zip(namespaces.split(',')).zip(kinds.split(','));
+        self.previous = parts
+            .map(|((name, namespace), kind)| Previous {
+                name: name.into(),
+                namespace: namespace.into(),
+                kind: kind.into(),
+            })
+            .collect();
+    }
+
+    /// Refuses names that hold commas, at which kustomize splits its notes of earlier names, and empty ones, which it
+    /// does not note.
+    pub(crate) fn check_names(&self) -> Result<(), Fault> {
+        let fault = |message: String| Err(Fault::new(message).on_object(self.subject()));
+        for Previous { name, namespace, .. } in &self.previous {
+            if name.is_empty() {
+                return fault("it had no name when it was renamed".into());
+            }
+            if name.contains(',') || namespace.contains(',') {
+                return fault(format!("'{name}' holds a comma, which the name of a renamed object cannot"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The metadata, made where absent.
+    pub(crate) fn metadata_mut(&mut self) -> Option<&mut Map<String, Value>> {
+        let map = self.value.as_object_mut()?;
+        if map.get("metadata").is_none_or(Value::is_null) {
+            map.insert("metadata".into(), Value::Object(Map::new()));
+        }
+        map.get_mut("metadata")?.as_object_mut()
+    }
+
+    /// Sets `metadata.name`.
+    pub(crate) fn set_name(&mut self, name: &str) {
+        if let Some(metadata) = self.metadata_mut() {
+            metadata.insert("name".into(), name.into());
+        }
+    }
+
+    /// Sets `metadata.namespace`, or removes it when it is empty.
+    pub(crate) fn set_namespace(&mut self, namespace: &str) {
+        let Some(metadata) = self.metadata_mut() else { return };
+        if namespace.is_empty() {
+            metadata.shift_remove("namespace");
+        } else {
+            metadata.insert("namespace".into(), namespace.into());
+        }
+    }
+
+    /// Sets a label.
+    pub(crate) fn set_label(&mut self, key: &str, value: &str) -> Result<(), Fault> {
+        let Some(metadata) = self.metadata_mut() else { return Ok(()) };
+        let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
+        if labels.is_null() {
+            *labels = Value::Object(Map::new());
+        }
+        match labels {
+            Value::Object(labels) => {
+                labels.insert(key.into(), value.into());
+                Ok(())
+            }
+            other => {
+                let message = format!("expected a mapping, found {}", lockgate_base::model::type_name(other));
+                Err(Fault::new(message).in_field("metadata.labels").on_object(self.subject()))
+            }
+        }
+    }
+
+    /// How messages name it.
+    pub(crate) fn subject(&self) -> String {
+        self.id().subject()
+    }
+
+    /// Whether nothing is left of it.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.value {
+            Value::Null => true,
+            Value::Object(map) => map.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether `other` was given the same prefixes and suffixes, counted from the last. With `allow_empty`, one that
+    /// was given none matches all.
+    pub(crate) fn same_affixes(&self, other: &Self, allow_empty: bool) -> bool {
+        let same = |a: &[String], b: &[String]| {
+            let (short, long) = if a.len() > b.len() { (b, a) } else { (a, b) };
+            if short.is_empty() { allow_empty || long.is_empty() } else { long.ends_with(short) }
+        };
+        same(&self.prefixes, &other.prefixes) && same(&self.suffixes, &other.suffixes)
+    }
+
+    /// The labels or annotations as strings.
+    pub(crate) fn string_map(&self, field: &str) -> impl Iterator<Item = (&str, Cow<'_, str>)> {
+        let map = self.metadata(field).and_then(Value::as_object);
+        map.into_iter().flatten().map(|(key, value)| (key.as_str(), text_of(value)))
+    }
+
+    /// Notes who made or changed it. Kustomize writes all annotations anew for that.
+    pub(crate) fn note(&mut self, by: &Origin) {
+        match self.origin {
+            // What has no origin was made by the transformer itself.
+            None => self.origin = Some(by.clone()),
+            Some(_) => self.transformations.push(by.clone()),
+        }
+        self.noted = true;
+        self.labels = Labels::Read;
+        self.untyped.clear();
+        self.twins.part_annotations();
+    }
+
+    /// Brings the annotations into the form in which kustomize prints them: notes dropped, all values strings, and no
+    /// empty map.
+    pub(crate) fn finish_annotations(&mut self, extra: Vec<(String, String)>) {
+        let Some(metadata) = self.metadata_mut() else { return };
+        let mut annotations = match metadata.shift_remove("annotations") {
+            Some(Value::Object(annotations)) => annotations,
+            // Kustomize takes what stands in a list by twos.
+            Some(Value::Array(items)) => {
+                let pair = |pair: &[Value]| (text_of(&pair[0]).into_owned(), pair[1].clone());
+                items.chunks_exact(2).map(pair).collect()
+            }
+            _ => Map::new(),
+        };
+        let is_note = |key: &str| BUILD_ANNOTATIONS.contains(&key) || key == ORIGIN || key == TRANSFORMATIONS;
+        annotations.retain(|key, _| !is_note(key));
+        for value in annotations.values_mut() {
+            if !value.is_string() {
+                *value = text_of(value).into_owned().into();
+            }
+        }
+        annotations.extend(extra.into_iter().map(|(key, value)| (key, Value::String(value))));
+        if !annotations.is_empty() {
+            metadata.insert("annotations".into(), Value::Object(annotations));
+        }
+    }
+}

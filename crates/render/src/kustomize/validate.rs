@@ -1,0 +1,158 @@
+//! `validators`: transformers that may look at everything and change nothing but one label.
+//!
+//! Kustomize takes that label off again and compares nodes, with their places in the file and their quotes. Taking it off
+//! writes all labels anew at the end of the metadata. So it may stand beside others only where a transformer made those,
+//! in order, and nothing was put behind them.
+
+use serde_json::Value;
+
+use super::fieldspec::selects;
+use super::labels::SetPairs;
+use super::res::Res;
+use super::resmap::ResMap;
+use super::step::{Step, Transformer};
+use super::target::{Accumulator, Target};
+use crate::error::{Fault, Result};
+use lockgate_base::model::yaml::{Dialect, plain_value};
+
+/// The label that a validator may set.
+const VALIDATED_BY: &str = "validated-by";
+
+/// Where the labels of an object are from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Labels {
+    /// A file or a patch, or they were changed by one.
+    #[default]
+    Read,
+    /// A transformer, which wrote them behind all metadata that were there.
+    Made {
+        /// Whether there were annotations then.
+        annotated: bool,
+    },
+}
+
+/// Runs the validators of a kustomization.
+pub(crate) fn run(target: &Target<'_, '_>, all: &mut Accumulator) -> Result<()> {
+    let steps = super::plugins::steps(target, &target.kustomization.validators, "validators")?;
+    for step in steps {
+        // What validates is not noted on the objects.
+        let step = Step { origin: None, ..step };
+        let before: Vec<(Value, bool)> =
+            all.map.items().iter().map(|res| (res.value.clone(), can_be_written_anew(res))).collect();
+        let touches = touches(&step.transformer, &all.map);
+        step.run(&mut all.map, target.build)?;
+        let same = !touches
+            && before.len() == all.map.items().len()
+            && before.iter().zip(all.map.items()).all(|((before, anew), res)| {
+                without_validation_label(&res.value, *anew).is_some_and(|after| after == *before)
+            });
+        if !same {
+            let message = "a validator changed the resources, or set what they have already";
+            return Err(Fault::new(message).in_field("validators").in_file(&target.file).into());
+        }
+    }
+    Ok(())
+}
+
+/// Whether a transformer writes to any resource, be it what is there already.
+fn touches(transformer: &Transformer, map: &ResMap) -> bool {
+    match transformer {
+        Transformer::Pairs(pairs) => map.items().iter().any(|res| sets_again(pairs, res)),
+        other => other.touches(map),
+    }
+}
+
+/// Whether pairs are set that the object was read with.
+fn sets_again(pairs: &SetPairs, res: &Res) -> bool {
+    let sets = |path: &str| pairs.specs.iter().any(|spec| spec.path == path && selects(spec, res.gvk()));
+    let has = |field: &str, key: &str| res.metadata(field).is_some_and(|map| map.get(key).is_some());
+    let read_label = |key: &String| has("labels", key) && !res.set_labels.contains(key);
+    let labels = sets("metadata/labels") && pairs.pairs.keys().any(read_label);
+    let own_annotations = !res.made_annotations && !res.noted;
+    let annotations = own_annotations && sets("metadata/annotations");
+    labels || (annotations && pairs.pairs.keys().any(|key| has("annotations", key)))
+}
+
+/// An object without the label that a validator may set; nothing where taking it off shows.
+fn without_validation_label(value: &Value, can_be_written_anew: bool) -> Option<Value> {
+    let mut value = value.clone();
+    if let Some(Value::Object(metadata)) = value.get_mut("metadata")
+        && let Some(Value::Object(labels)) = metadata.get_mut("labels")
+        && labels.shift_remove(VALIDATED_BY).is_some()
+    {
+        if labels.is_empty() {
+            metadata.shift_remove("labels");
+        } else if !can_be_written_anew {
+            return None;
+        }
+    }
+    Some(value)
+}
+
+/// Whether the labels are as they are when they are written anew.
+fn can_be_written_anew(res: &Res) -> bool {
+    let Labels::Made { annotated } = res.labels else { return false };
+    let Some(metadata) = res.value.get("metadata").and_then(Value::as_object) else { return false };
+    let last = metadata.keys().rev().find(|key| !annotated || *key != "annotations");
+    let labels = metadata.get("labels").and_then(Value::as_object);
+    last.is_some_and(|last| last == "labels")
+        && labels.is_some_and(|labels| {
+            labels.keys().is_sorted()
+                && labels.values().all(|value| value.as_str().is_some_and(|text| !text.contains('\n')))
+        })
+}
+
+/// Whether kustomize puts quotes around a value that it makes. It keeps them when it sets another one there.
+pub(crate) fn is_quoted(value: &str) -> bool {
+    !matches!(plain_value(value, Dialect::V2), Ok(Value::String(_)))
+}
+
+impl Res {
+    /// Takes note that labels may have been read from a patch.
+    pub(crate) fn labels_were_read(&mut self) {
+        self.labels = Labels::Read;
+        self.set_labels.clear();
+    }
+
+    /// The labels in the metadata.
+    fn own_labels(&self) -> Option<&serde_json::Map<String, Value>> {
+        self.metadata("labels").and_then(Value::as_object)
+    }
+
+    /// Sets pairs, as `set` does it, and notes whose the labels are then.
+    pub(crate) fn noting_labels(
+        &mut self,
+        pairs: &super::file::Pairs,
+        set: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        let annotated = self.noted || self.metadata("annotations").is_some();
+        let had_labels = self.metadata("labels").is_some();
+        let requoted: Vec<&String> = match self.own_labels() {
+            Some(labels) if self.labels != Labels::Read => {
+                let keeps = |key: &str, new: &str| {
+                    let old = labels.get(key).and_then(Value::as_str);
+                    old.is_none_or(|old| old == new || is_quoted(old) == is_quoted(new))
+                };
+                pairs.iter().filter(|(key, new)| !keeps(key, new)).map(|(key, _)| key).collect()
+            }
+            _ => Vec::new(),
+        };
+        set(self)?;
+        for (key, value) in pairs {
+            if self.own_labels().and_then(|labels| labels.get(key)).is_some_and(|now| *now == **value) {
+                self.set_labels.insert(key.clone());
+            }
+        }
+        if !annotated && self.metadata("annotations").is_some() {
+            self.made_annotations = true;
+        }
+        if !had_labels && self.own_labels().is_some() {
+            self.labels = Labels::Made { annotated };
+        } else if requoted.iter().any(|key| {
+            self.own_labels().and_then(|labels| labels.get(*key)).is_some_and(|now| *now == *pairs[*key])
+        }) {
+            self.labels = Labels::Read;
+        }
+        Ok(())
+    }
+}

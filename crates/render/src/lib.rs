@@ -1,0 +1,72 @@
+//! Rendering: a tree, a recipe and inputs into the objects that are to be on the cluster. Nothing here touches a clock, a
+//! disk or a network, so the same question always has the same answer.
+
+mod error;
+pub mod kustomize;
+pub mod helm;
+mod set;
+pub mod substitute;
+
+pub use error::{Category, Fault, RenderError};
+pub use set::{Resource, ResourceSet};
+pub use substitute::Variables;
+
+use error::Result;
+
+use lockgate_base::model::Object;
+use lockgate_base::tree::Tree;
+
+/// How a tree becomes objects.
+#[derive(Debug, Clone)]
+pub enum Recipe {
+    /// A folder for kustomize.
+    Kustomize(kustomize::Recipe),
+}
+
+/// All that rendering needs and the tree does not hold.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// Variables to substitute after the build; `None` where nothing is substituted.
+    pub variables: Option<Variables>,
+}
+
+/// Renders a tree.
+///
+/// `commonMetadata` is not applied here: Flux sets it after its owner labels, which are not known to a render.
+pub fn render(tree: &Tree, recipe: &Recipe, inputs: &Inputs) -> Result<ResourceSet> {
+    let Recipe::Kustomize(recipe) = recipe;
+    let output = kustomize::build(tree, recipe)?;
+    let mut faults = Vec::new();
+    let mut resources = Vec::with_capacity(output.objects.len());
+    for built in output.objects {
+        let object = match Object::parse(built.value) {
+            Ok(object) => object,
+            Err(error) => {
+                faults.push(Fault::new(error.to_string()).in_file(&built.origin));
+                continue;
+            }
+        };
+        match substituted(object, inputs) {
+            Ok((object, holds_secret)) => {
+                resources.push(Resource { object, origin: built.origin, holds_secret });
+            }
+            Err(fault) => faults.push(fault.in_file(&built.origin)),
+        }
+    }
+    if let Some(error) = RenderError::of(faults) {
+        return Err(error);
+    }
+    ResourceSet::new(resources, output.footprint, output.warnings)
+}
+
+/// An object with its variables expanded, and whether it holds a value of a Secret now.
+fn substituted(object: Object, inputs: &Inputs) -> Result<(Object, bool), Fault> {
+    let Some(variables) = &inputs.variables else { return Ok((object, false)) };
+    match substitute::substitute(&object, variables) {
+        Ok(result) => Ok((result.object, result.holds_secret)),
+        Err(error) => {
+            let message = format!("envsubst error: variable substitution failed: {error}");
+            Err(Fault::of(Category::Substitution, message).on_object(object.id().subject()))
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The result of a render: objects in their order, each once.
+
+use std::collections::HashMap;
+
+use super::error::{Fault, RenderError, Result};
+use lockgate_base::model::{Object, ObjectId};
+use lockgate_base::tree::Footprint;
+
+/// An object and where it is from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resource {
+    /// The object.
+    pub object: Object,
+    /// The path of its file in the tree.
+    pub origin: String,
+    /// Whether a variable from a Secret was substituted in it.
+    pub holds_secret: bool,
+}
+
+/// Objects in their order, each once.
+#[derive(Debug, Clone, Default)]
+pub struct ResourceSet {
+    resources: Vec<Resource>,
+    /// What was read: a tree that would answer the same renders the same.
+    pub footprint: Footprint,
+    /// What is to be told besides the result.
+    pub warnings: Vec<String>,
+}
+
+impl ResourceSet {
+    /// Takes objects that the cluster would tell apart. Those that it would not are named with both files.
+    pub fn new(resources: Vec<Resource>, footprint: Footprint, warnings: Vec<String>) -> Result<Self> {
+        let mut seen: HashMap<ObjectId, &Resource> = HashMap::with_capacity(resources.len());
+        let mut faults = Vec::new();
+        for resource in &resources {
+            let id = resource.object.id();
+            match seen.get(&id) {
+                Some(first) => {
+                    let message = if first.origin == resource.origin {
+                        format!(
+                            "may not add resource with an already registered id: it is defined twice in {}",
+                            first.origin
+                        )
+                    } else {
+                        format!(
+                            "may not add resource with an already registered id: it is defined in {} and again in {}",
+                            first.origin, resource.origin
+                        )
+                    };
+                    faults.push(Fault::new(message).on_object(id.subject()));
+                }
+                None => {
+                    seen.insert(id, resource);
+                }
+            }
+        }
+        match RenderError::of(faults) {
+            Some(error) => Err(error),
+            None => Ok(Self { resources, footprint, warnings }),
+        }
+    }
+
+    /// The objects in their order.
+    #[must_use]
+    pub fn resources(&self) -> &[Resource] {
+        &self.resources
+    }
+
+    /// Gives up the objects.
+    #[must_use]
+    pub fn into_resources(self) -> Vec<Resource> {
+        self.resources
+    }
+
+    /// How many objects there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.resources.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.resources.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_that_is_there_twice_is_named_with_both_files() {
+        let resource = |version: &str, origin: &str| Resource {
+            object: Object::parse(json!({"apiVersion": version, "kind": "K", "metadata": {"name": "a"}}))
+                .unwrap(),
+            origin: origin.into(),
+            holds_secret: false,
+        };
+        let resources =
+            vec![resource("x/v1", "a.yaml"), resource("x/v2", "b.yaml"), resource("y/v1", "c.yaml")];
+        let error = ResourceSet::new(resources, Footprint::default(), Vec::new()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "K/a: may not add resource with an already registered id: it is defined in a.yaml and again in b.yaml"
+        );
+    }
+}

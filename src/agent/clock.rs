@@ -1,0 +1,36 @@
+//! The time of this machine, as the chain, the lease and the main loop ask for it.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use lockgate_core::pipeline::clock::{Clock, Sleep};
+
+/// A clock that goes on while the machine is suspended, as a lease does; Linux's [`Instant`] does not.
+#[cfg(target_os = "linux")]
+const SINCE_START: ClockId = ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const SINCE_START: ClockId = ClockId::Monotonic;
+
+/// The clock of the machine; it sleeps on the runtime's timer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn uptime(&self) -> Duration {
+        // A time that cannot be represented is after the end of any lease.
+        Duration::try_from(clock_gettime(SINCE_START)).unwrap_or(Duration::MAX)
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}

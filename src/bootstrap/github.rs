@@ -1,0 +1,367 @@
+//! The part of GitHub's API that bootstrap needs: the repository, its files, its deploy keys, and the host keys.
+
+mod error;
+
+use std::fmt::Display;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::{HeaderMap, Method, Uri};
+use octocrab::Octocrab;
+use octocrab::models::{AppId, InstallationId};
+use octocrab::service::middleware::retry::RetryConfig;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::key;
+use lockgate_base::model::Secret;
+
+pub use error::GitHubError;
+
+/// Where github.com's API is.
+pub const PUBLIC_API: &str = "https://api.github.com";
+/// How many files of a folder are read to see what is in it.
+const FILE_LIMIT: usize = 30;
+/// How long one connection may take to be made, and one answer to come.
+const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// With what GitHub is asked.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// A personal access token.
+    Token(Secret<String>),
+    /// A GitHub App's installation.
+    App {
+        /// The App.
+        id: u64,
+        /// Its installation at the owner.
+        installation: u64,
+        /// Its private key, PEM.
+        private_key: Secret<Vec<u8>>,
+    },
+}
+
+/// A repository at GitHub, and a client that may ask about it.
+pub struct GitHub {
+    client: Octocrab,
+    address: String,
+    is_app: bool,
+    /// `owner/name`.
+    pub repository: String,
+}
+
+/// What GitHub says of the repository and the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// `owner/name` as it is now; differs from what was asked for after a rename.
+    pub full_name: String,
+    /// The default branch.
+    pub default_branch: String,
+    /// Whether the token's owner is an administrator; `None` for an App, for which GitHub does not say.
+    pub admin: Option<bool>,
+    /// When the token expires, where it does.
+    pub expires: Option<String>,
+}
+
+/// A deploy key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DeployKey {
+    /// GitHub's number for it.
+    pub id: u64,
+    /// The public key.
+    pub key: String,
+    /// Its title.
+    pub title: String,
+    /// Whether it may only read.
+    #[serde(default)]
+    pub read_only: bool,
+}
+
+#[derive(Deserialize)]
+struct RepositoryBody {
+    full_name: String,
+    default_branch: String,
+    #[serde(default)]
+    permissions: Permissions,
+}
+
+#[derive(Default, Deserialize)]
+struct Permissions {
+    #[serde(default)]
+    admin: bool,
+}
+
+#[derive(Deserialize)]
+struct BranchBody {
+    commit: CommitBody,
+}
+
+#[derive(Deserialize)]
+struct CommitBody {
+    sha: String,
+}
+
+#[derive(Deserialize)]
+struct MetaBody {
+    #[serde(default)]
+    ssh_keys: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct EntryBody {
+    name: String,
+    path: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl GitHub {
+    /// A client. Nothing is asked yet. Plain HTTP is refused but for a loopback address, so that no token crosses a
+    /// network in clear.
+    pub fn new(api: &str, credentials: &Credentials, repository: &str) -> Result<Self, GitHubError> {
+        let address = checked_address(api)?;
+        let usage = |error: octocrab::Error| GitHubError::Usage(format!("--api-url {api}: {error}"));
+        let builder = Octocrab::builder()
+            .base_uri(api.trim_end_matches('/'))
+            .map_err(usage)?
+            .add_retry_config(RetryConfig::Simple(2))
+            .set_connect_timeout(Some(TIMEOUT))
+            .set_read_timeout(Some(TIMEOUT));
+        let client = match credentials {
+            Credentials::Token(token) => {
+                builder.personal_token(token.expose().clone()).build().map_err(usage)?
+            }
+            Credentials::App { id, installation, private_key } => {
+                let unusable =
+                    |_| GitHubError::Usage("the App's private key is not an RSA key in PEM form".into());
+                let app = builder.app_from_rsa_pem(AppId(*id), private_key.expose()).map_err(unusable)?;
+                let app = app.build().map_err(usage)?;
+                app.installation(InstallationId(*installation)).map_err(usage)?
+            }
+        };
+        let is_app = matches!(credentials, Credentials::App { .. });
+        Ok(Self { client, address, is_app, repository: repository.into() })
+    }
+
+    /// The same under the name that the repository has now. GitHub redirects what is asked under an earlier name; what is
+    /// to be written it only sends away.
+    #[must_use]
+    pub fn called(&self, full_name: &str) -> Self {
+        let (client, address) = (self.client.clone(), self.address.clone());
+        Self { client, address, is_app: self.is_app, repository: full_name.into() }
+    }
+
+    /// What GitHub says of the repository and of the token.
+    pub async fn facts(&self) -> Result<Facts, GitHubError> {
+        let (headers, body) = self.request(&self.route(""), None).await?;
+        let body: RepositoryBody = self.decode(&self.route(""), &body)?;
+        let expires = headers.get("github-authentication-token-expiration");
+        Ok(Facts {
+            full_name: body.full_name,
+            default_branch: body.default_branch,
+            admin: (!self.is_app).then_some(body.permissions.admin),
+            expires: expires.and_then(|value| value.to_str().ok()).map(ToOwned::to_owned),
+        })
+    }
+
+    /// The commit at a branch's head; `None` where there is no such branch.
+    pub async fn branch(&self, branch: &str) -> Result<Option<String>, GitHubError> {
+        let route = self.route(&format!("/branches/{}", encode(branch)));
+        Ok(found(self.get::<BranchBody>(&route).await)?.map(|body| body.commit.sha))
+    }
+
+    /// The YAML files directly in a folder, as `(path, text)`; `None` where there is no such folder.
+    pub async fn folder(
+        &self,
+        branch: &str,
+        path: &str,
+    ) -> Result<Option<Vec<(String, String)>>, GitHubError> {
+        let route = |path: &str| self.route(&format!("/contents/{}?ref={}", encode(path), encode(branch)));
+        let Some(listing) = found(self.get::<Value>(&route(path)).await)? else { return Ok(None) };
+        // A file is answered with one entry and not with a list.
+        let Ok(entries) = serde_json::from_value::<Vec<EntryBody>>(listing) else { return Ok(None) };
+        let is_yaml = |entry: &EntryBody| {
+            entry.kind == "file" && [".yaml", ".yml"].iter().any(|ending| entry.name.ends_with(ending))
+        };
+        let mut files = Vec::new();
+        for entry in entries.into_iter().filter(is_yaml).take(FILE_LIMIT) {
+            let file: Value = self.get(&route(&entry.path)).await?;
+            let text: String =
+                file["content"].as_str().unwrap_or_default().split_ascii_whitespace().collect();
+            let bytes = STANDARD.decode(text).unwrap_or_default();
+            files.push((entry.path, String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        Ok(Some(files))
+    }
+
+    /// The host keys that GitHub publishes; none at most Enterprise servers.
+    pub async fn host_keys(&self) -> Result<Vec<String>, GitHubError> {
+        Ok(found(self.get::<MetaBody>("/meta").await)?.map(|body| body.ssh_keys).unwrap_or_default())
+    }
+
+    /// All deploy keys. Who may not administer the repository is answered 403 or 404.
+    pub async fn deploy_keys(&self) -> Result<Vec<DeployKey>, GitHubError> {
+        let mut keys = Vec::new();
+        for page in 1.. {
+            let more: Vec<DeployKey> =
+                self.get(&self.route(&format!("/keys?per_page=100&page={page}"))).await?;
+            let is_last = more.len() < 100;
+            keys.extend(more);
+            if is_last {
+                break;
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Registers a public key that may only read, unless it is registered already. Keys are compared by their content,
+    /// and none is ever deleted, so that two clusters cannot take each other's key. Whether it was new is returned too.
+    pub async fn register(&self, title: &str, public_line: &str) -> Result<(DeployKey, bool), GitHubError> {
+        let is_same = |listed: &DeployKey| key::identity_of(&listed.key) == key::identity_of(public_line);
+        if let Some(listed) = self.deploy_keys().await?.into_iter().find(is_same) {
+            return Ok((listed, false));
+        }
+        let body = json!({"title": title, "key": public_line, "read_only": true});
+        let route = self.route("/keys");
+        match self.request(&route, Some(&body)).await {
+            Ok((_, body)) => Ok((self.decode(&route, &body)?, true)),
+            // The first of two tries may have been accepted and its answer lost.
+            Err(error @ GitHubError::KeyInUse { .. }) => {
+                let listed = self.deploy_keys().await?.into_iter().find(is_same);
+                listed.map(|listed| (listed, true)).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn route(&self, rest: &str) -> String {
+        format!("/repos/{}{rest}", encode(&self.repository))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, GitHubError> {
+        let (_, body) = self.request(route, None).await?;
+        self.decode(route, &body)
+    }
+
+    fn decode<T: DeserializeOwned>(&self, route: &str, body: &[u8]) -> Result<T, GitHubError> {
+        serde_json::from_slice(body).map_err(|error| GitHubError::Unreachable {
+            address: self.address.clone(),
+            message: format!("the answer for {route} is not GitHub's: {error}"),
+        })
+    }
+
+    /// Posts the body, or gets where there is none.
+    async fn request(&self, route: &str, body: Option<&Value>) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
+        let unreachable = |error: octocrab::Error| self.unreachable(&error);
+        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let request = format!("{method} {}", route.split('?').next().unwrap_or(route));
+        let response = match body {
+            Some(body) => self.client._post(route, Some(body)).await,
+            None => self.client._get(route).await,
+        };
+        let response = response.map_err(|error| match error {
+            // An App's token is asked for on the way, and its refusal arrives as an error.
+            octocrab::Error::GitHub { source, .. } => {
+                let headers = source.headers.clone().unwrap_or_default();
+                let body = json!({"message": source.message}).to_string();
+                error::classify(
+                    "POST /app/installations/access_tokens",
+                    source.status_code.as_u16(),
+                    &headers,
+                    body.as_bytes(),
+                )
+            }
+            other => unreachable(other),
+        })?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = self.client.body_to_string(response).await.map_err(unreachable)?.into_bytes();
+        if status.is_success() {
+            Ok((headers, body))
+        } else {
+            Err(error::classify(&request, status.as_u16(), &headers, &body))
+        }
+    }
+
+    /// The innermost cause is what the network said; the layers above it only say that something failed.
+    fn unreachable(&self, error: &octocrab::Error) -> GitHubError {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        let text = cause.to_string();
+        let message = text.lines().next().unwrap_or_default().to_owned();
+        GitHubError::Unreachable { address: self.address.clone(), message }
+    }
+}
+
+fn found<T>(result: Result<T, GitHubError>) -> Result<Option<T>, GitHubError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(GitHubError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn checked_address(api: &str) -> Result<String, GitHubError> {
+    let uri: Uri = api.parse().map_err(|error| GitHubError::Usage(format!("--api-url {api}: {error}")))?;
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return Err(GitHubError::Usage(format!("--api-url {api}: give the whole URL, such as {PUBLIC_API}")));
+    };
+    if authority.as_str().contains('@') {
+        return Err(GitHubError::Usage(
+            "--api-url holds a user name; credentials do not belong there".into(),
+        ));
+    }
+    match scheme {
+        "https" => {}
+        "http" if is_loopback(authority.host()) => {}
+        "http" => {
+            return Err(GitHubError::Usage(format!(
+                "--api-url {api}: a token is not sent over plain HTTP, but to a loopback address; use https"
+            )));
+        }
+        other => return Err(GitHubError::Usage(format!("--api-url {api}: '{other}' is not https"))),
+    }
+    Ok(format!("{scheme}://{authority}"))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Percent-encodes what may not stand in a path or query, but for slashes.
+fn encode(text: &str) -> impl Display + '_ {
+    const SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+    utf8_percent_encode(text, SET)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_goes_over_https_or_to_this_machine() {
+        for api in [PUBLIC_API, "https://ghe.example.com/api/v3", "http://127.0.0.1:8080", "http://[::1]:1"] {
+            assert!(checked_address(api).is_ok(), "{api}");
+        }
+        for (api, message) in [
+            ("http://ghe.example.com", "not sent over plain HTTP"),
+            ("http://10.0.0.1", "not sent over plain HTTP"),
+            ("http://127.0.0.1.example.com", "not sent over plain HTTP"),
+            ("ftp://ghe.example.com", "is not https"),
+            ("ghe.example.com", "give the whole URL"),
+            ("https://me:secret@ghe.example.com", "holds a user name"),
+        ] {
+            let error = checked_address(api).unwrap_err().to_string();
+            assert!(error.contains(message) && !error.contains("secret"), "{api}: {error}");
+        }
+    }
+
+    #[test]
+    fn branch_names_are_escaped_in_a_url() {
+        assert_eq!(encode("feature/a b#1?x").to_string(), "feature/a%20b%231%3Fx");
+    }
+}
