@@ -5,6 +5,17 @@
 
 mod builtin;
 pub mod flow;
+mod convert;
+mod types;
+mod merge;
+mod strings;
+mod cases;
+mod lists;
+mod dicts;
+mod math;
+mod encoding;
+mod random;
+mod paths;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -14,7 +25,19 @@ use super::error::Error;
 use super::value::{List, ListType, Map, MapType, Object, Str, Value};
 
 /// The tables. The last entry of a name wins.
-const TABLES: &[&[Function]] = &[builtin::TABLE, flow::TABLE];
+const TABLES: &[&[Function]] = &[
+    builtin::TABLE,
+    flow::TABLE,
+    strings::TABLE,
+    cases::TABLE,
+    lists::TABLE,
+    dicts::TABLE,
+    types::TABLE,
+    math::TABLE,
+    encoding::TABLE,
+    random::TABLE,
+    paths::TABLE,
+];
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one
 /// panics, the error has the panic's text.

@@ -128,6 +128,18 @@ pub fn decode(bytes: &[u8]) -> Option<(Result<char, u8>, usize)> {
     })
 }
 
+/// The last character of a string, which is not empty, and its length.
+pub fn decode_last(bytes: &[u8]) -> (char, usize) {
+    for width in 1..=bytes.len().min(4) {
+        if let Some((Ok(c), length)) = decode(&bytes[bytes.len() - width..])
+            && length == width
+        {
+            return (c, width);
+        }
+    }
+    (char::REPLACEMENT_CHARACTER, 1)
+}
+
 /// The characters of a string as `range` gives them in Go.
 pub fn chars(bytes: &[u8]) -> impl Iterator<Item = char> {
     let mut rest = bytes;

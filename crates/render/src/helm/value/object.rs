@@ -58,6 +58,11 @@ pub trait Object: fmt::Debug {
         Err(Error::new(format!("{} has no method {name}", self.type_name())))
     }
 
+    /// What `deepCopy` makes of a pointer, where that is another value: fields that are not exported are not copied.
+    fn copied(&self) -> Option<Value> {
+        None
+    }
+
     /// Go's `==` for two values of this type.
     fn equals(&self, other: &dyn Object) -> bool;
 

@@ -57,6 +57,7 @@ impl Helm {
         writeln!(self.input, "{request}").expect("helm's engine takes a request");
         let mut line = String::new();
         self.output.read_line(&mut line).expect("helm's engine answers");
+        assert!(!line.is_empty(), "helm's engine ended at {request}");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
