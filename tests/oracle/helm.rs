@@ -40,7 +40,12 @@ impl Helm {
             assert!(built.status.success(), "the real helm engine cannot be built");
             String::from_utf8(built.stdout).expect("a path").trim().to_owned()
         });
-        let command = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let command = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // A template that fills its stack ends the program, which says much about it there.
+            .stderr(Stdio::null())
+            .spawn();
         let mut child = command.expect("the real engine starts");
         let input = child.stdin.take().expect("standard input is piped");
         let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
