@@ -138,7 +138,7 @@ impl Decimal {
             let text = format_float(value, FloatForm::General, None);
             return Err(Error::new(format!("Cannot create a Decimal from {text}")));
         }
-        let text = format!("{value:e}");
+        let text = format_float(value, FloatForm::Exponent, None);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let places = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
         let digits = mantissa.replace('.', "").parse().unwrap_or_default();

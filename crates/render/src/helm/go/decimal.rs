@@ -16,7 +16,12 @@ pub(super) struct Digits {
 impl Digits {
     /// As few digits as read back as the same number.
     pub(super) fn shortest(magnitude: f64) -> Self {
-        Self::of(&format!("{magnitude:e}"))
+        let shortest = format!("{magnitude:e}");
+        // Of two that are as short and as near, Go takes the even one.
+        let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+        let nearest = format!("{magnitude:.*e}", digits - 1);
+        let is_same = nearest.parse::<f64>().is_ok_and(|read| read.to_bits() == magnitude.to_bits());
+        Self::of(if is_same { &nearest } else { &shortest })
     }
 
     /// This many digits, rounded half to even.
@@ -79,10 +84,11 @@ pub fn parse_float(text: &[u8]) -> Result<f64, NumberError> {
         _ => (1.0, text),
     };
     let is_hex = magnitude.starts_with("0x") || magnitude.starts_with("0X");
-    if magnitude.contains('_') && !(is_hex && underscores_fit(text.as_bytes())) {
+    if magnitude.contains('_') && !underscores_fit(text.as_bytes()) {
         return Err(NumberError::Syntax);
     }
-    let value = if is_hex { hex(&magnitude[2..].replace('_', "")) } else { decimal(magnitude) }?;
+    let magnitude = magnitude.replace('_', "");
+    let value = if is_hex { hex(&magnitude[2..]) } else { decimal(&magnitude) }?;
     if value.is_infinite() { Err(NumberError::Range) } else { Ok(sign * value) }
 }
 

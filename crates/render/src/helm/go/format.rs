@@ -191,7 +191,7 @@ impl Flags {
             return self.without_zero().pad(out, text.as_bytes());
         }
         if self.sharp && form != FloatForm::Binary {
-            text = with_point(&text, form, precision);
+            text = with_point(&text, form, if upper && form == FloatForm::Hex { Some(0) } else { precision });
         }
         if upper {
             text.make_ascii_uppercase();
