@@ -1,5 +1,6 @@
 //! Charts and templates rendered by lockgate and by the real helm, which the Go module in `helm/` holds.
 
+mod charts;
 mod generated;
 mod rules;
 

@@ -66,7 +66,9 @@ impl KubeVersion {
                 return Err(format!("illegal zero-prefixed version component {part:?} in {text:?}"));
             }
             let number = part.parse::<u64>();
-            numbers.push(number.map_err(|_| format!("illegal non-numeric version component {part:?} in {text:?}"))?);
+            numbers.push(
+                number.map_err(|_| format!("illegal non-numeric version component {part:?} in {text:?}"))?,
+            );
             match after.strip_prefix('.') {
                 Some(next) if next.starts_with(|next: char| next.is_ascii_digit()) => rest = next,
                 _ => break,
