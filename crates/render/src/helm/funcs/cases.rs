@@ -19,7 +19,8 @@ fn is_upper(c: char) -> bool {
 
 /// A letter that is no Chinese character.
 fn is_alphabet(c: char) -> bool {
-    let is_chinese = matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}' | '\u{20000}'..='\u{2b81d}');
+    let is_chinese =
+        matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}' | '\u{20000}'..='\u{2b81d}');
     unicode::is(Category::Letter, c) && !is_chinese
 }
 

@@ -32,7 +32,11 @@ pub(super) const TABLE: &[Function] = &[
     }),
     Function::variadic("pick", &[T::Map], T::String, |c, a| {
         c.room_for_items(a.len())?;
-        let picked = a.rest(1).iter().filter_map(Value::as_str).filter_map(|key| Some((key.clone(), a.map(0).get(key)?)));
+        let picked = a
+            .rest(1)
+            .iter()
+            .filter_map(Value::as_str)
+            .filter_map(|key| Some((key.clone(), a.map(0).get(key)?)));
         Ok(Value::map(picked))
     }),
     Function::variadic("omit", &[T::Map], T::String, |c, a| {
@@ -115,7 +119,11 @@ pub(super) fn deep_copy(c: &mut Context<'_>, value: &Value, depth: usize) -> Res
 }
 
 /// A value as one type, or Go's panic.
-fn asserted<'v, X>(value: &'v Value, wanted: &str, found: Option<&'v X>) -> std::result::Result<&'v X, Error> {
+fn asserted<'v, X>(
+    value: &'v Value,
+    wanted: &str,
+    found: Option<&'v X>,
+) -> std::result::Result<&'v X, Error> {
     found.ok_or_else(|| {
         let found = if value.is_nil() { "nil" } else { value.type_name() };
         Error::new(format!("interface conversion: interface {{}} is {found}, not {wanted}"))

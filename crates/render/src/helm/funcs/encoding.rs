@@ -122,7 +122,9 @@ fn decode_base32(text: &[u8]) -> Result<Vec<u8>, usize> {
                 if left + count < 7 {
                     return Err(text.len());
                 }
-                if let Some(wrong) = (0..7 - count).find(|k| text.get(at + k).is_some_and(|byte| *byte != b'=')) {
+                if let Some(wrong) =
+                    (0..7 - count).find(|k| text.get(at + k).is_some_and(|byte| *byte != b'='))
+                {
                     return Err(at + wrong - 1);
                 }
                 if matches!(count, 3 | 6) {

@@ -53,7 +53,11 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 /// The items of a list, or Go's refusal: `action` is what the function says it cannot do.
-fn items<'v>(c: Ctx<'_, '_>, value: &'v Value, action: &str) -> std::result::Result<std::borrow::Cow<'v, [Value]>, Error> {
+fn items<'v>(
+    c: Ctx<'_, '_>,
+    value: &'v Value,
+    action: &str,
+) -> std::result::Result<std::borrow::Cow<'v, [Value]>, Error> {
     if value.is_nil() {
         return Err(nil_dereference());
     }
@@ -224,11 +228,13 @@ fn until_step(c: Ctx<'_, '_>, start: i64, stop: i64, step: i64) -> std::result::
     if if goes_down { step >= 0 } else { step <= 0 } {
         return Ok(Vec::new());
     }
-    let count = (i128::from(stop) - i128::from(start)).unsigned_abs().div_ceil(u128::from(step.unsigned_abs()));
+    let count =
+        (i128::from(stop) - i128::from(start)).unsigned_abs().div_ceil(u128::from(step.unsigned_abs()));
     c.room_for_items(usize::try_from(count).unwrap_or(usize::MAX))?;
     let mut numbers = Vec::new();
     let mut number = Some(start);
-    while let Some(current) = number.filter(|number| if goes_down { *number > stop } else { *number < stop }) {
+    while let Some(current) = number.filter(|number| if goes_down { *number > stop } else { *number < stop })
+    {
         numbers.push(current);
         number = current.checked_add(step);
     }

@@ -23,10 +23,18 @@ pub(super) const TABLE: &[Function] = &[
     }),
     Function::new("div", &[T::Any, T::Any], |_, a| divided(a, i64::wrapping_div)),
     Function::new("mod", &[T::Any, T::Any], |_, a| divided(a, i64::wrapping_rem)),
-    Function::variadic("mul", &[T::Any], T::Any, |_, a| Ok(Value::Int64(numbers(a).fold(1, i64::wrapping_mul)))),
-    Function::variadic("max", &[T::Any], T::Any, |_, a| Ok(Value::Int64(numbers(a).max().unwrap_or_default()))),
-    Function::variadic("biggest", &[T::Any], T::Any, |_, a| Ok(Value::Int64(numbers(a).max().unwrap_or_default()))),
-    Function::variadic("min", &[T::Any], T::Any, |_, a| Ok(Value::Int64(numbers(a).min().unwrap_or_default()))),
+    Function::variadic("mul", &[T::Any], T::Any, |_, a| {
+        Ok(Value::Int64(numbers(a).fold(1, i64::wrapping_mul)))
+    }),
+    Function::variadic("max", &[T::Any], T::Any, |_, a| {
+        Ok(Value::Int64(numbers(a).max().unwrap_or_default()))
+    }),
+    Function::variadic("biggest", &[T::Any], T::Any, |_, a| {
+        Ok(Value::Int64(numbers(a).max().unwrap_or_default()))
+    }),
+    Function::variadic("min", &[T::Any], T::Any, |_, a| {
+        Ok(Value::Int64(numbers(a).min().unwrap_or_default()))
+    }),
     Function::variadic("maxf", &[T::Any], T::Any, |_, a| Ok(Value::Float(folded(a, higher)))),
     Function::variadic("minf", &[T::Any], T::Any, |_, a| Ok(Value::Float(folded(a, |x, y| -higher(-x, -y))))),
     Function::new("ceil", &[T::Any], |_, a| Ok(Value::Float(to_float(a.value(0)).ceil()))),
@@ -142,7 +150,8 @@ impl Decimal {
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let places = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
         let digits = mantissa.replace('.', "").parse().unwrap_or_default();
-        let exponent = exponent.parse::<i64>().unwrap_or_default() - i64::try_from(places).unwrap_or_default();
+        let exponent =
+            exponent.parse::<i64>().unwrap_or_default() - i64::try_from(places).unwrap_or_default();
         Ok(Self { digits, exponent })
     }
 

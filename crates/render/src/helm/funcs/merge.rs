@@ -116,7 +116,9 @@ fn merge_values(
             merge_maps(c, old, new, overwrite, depth)
         }
         // A value cannot be put behind a pointer that is of another type.
-        (Value::Object(object), new) if object.kind() == Kind::Ptr && new.kind() != Kind::Ptr && !overwrite => {
+        (Value::Object(object), new)
+            if object.kind() == Kind::Ptr && new.kind() != Kind::Ptr && !overwrite =>
+        {
             Err(Stop::Refused(Error::new("src and dst must be of same type")))
         }
         _ => Ok(()),

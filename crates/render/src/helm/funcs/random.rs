@@ -38,8 +38,8 @@ fn drawn(c: Ctx<'_, '_>, a: Args<'_>, fits: fn(&u8) -> bool) -> Result {
 }
 
 fn rand_bytes(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
-    let count = usize::try_from(a.int(0))
-        .map_err(|_| Error::new("runtime error: makeslice: len out of range"))?;
+    let count =
+        usize::try_from(a.int(0)).map_err(|_| Error::new("runtime error: makeslice: len out of range"))?;
     c.room(count.saturating_mul(2))?;
     let mut bytes = vec![0; count];
     c.fill(&mut bytes);

@@ -41,17 +41,21 @@ pub(super) const TABLE: &[Function] = &[
         let line = if a.bytes(1).is_empty() { b"\n" } else { a.bytes(1) };
         wrap(c, a.bytes(2), a.int(0), line, true)
     }),
-    Function::new("contains", &[T::String, T::String], |_, a| Ok(find(a.bytes(1), a.bytes(0)).is_some().into())),
+    Function::new("contains", &[T::String, T::String], |_, a| {
+        Ok(find(a.bytes(1), a.bytes(0)).is_some().into())
+    }),
     Function::new("hasPrefix", &[T::String, T::String], |_, a| Ok(a.bytes(1).starts_with(a.bytes(0)).into())),
     Function::new("hasSuffix", &[T::String, T::String], |_, a| Ok(a.bytes(1).ends_with(a.bytes(0)).into())),
-    Function::variadic("quote", &[], T::Any, |c, a| joined_quotes(c, a, |c, value| {
-        let text = text_of(c, value)?;
-        c.room(text.len() * 2)?;
-        Ok(quote(&text, false))
-    })),
-    Function::variadic("squote", &[], T::Any, |c, a| joined_quotes(c, a, |c, value| {
-        print::sprintf(c, b"'%v'", std::slice::from_ref(value))
-    })),
+    Function::variadic("quote", &[], T::Any, |c, a| {
+        joined_quotes(c, a, |c, value| {
+            let text = text_of(c, value)?;
+            c.room(text.len() * 2)?;
+            Ok(quote(&text, false))
+        })
+    }),
+    Function::variadic("squote", &[], T::Any, |c, a| {
+        joined_quotes(c, a, |c, value| print::sprintf(c, b"'%v'", std::slice::from_ref(value)))
+    }),
     Function::variadic("cat", &[], T::Any, cat),
     Function::new("indent", &[T::Int, T::String], |c, a| Ok(indented(c, a, b"")?.into())),
     Function::new("nindent", &[T::Int, T::String], |c, a| Ok(indented(c, a, b"\n")?.into())),
@@ -67,7 +71,9 @@ pub(super) const TABLE: &[Function] = &[
         strings(c, texts)
     }),
     Function::new("split", &[T::String, T::String], |c, a| split_map(c, a.bytes(1), a.bytes(0), -1)),
-    Function::new("splitn", &[T::String, T::Int, T::String], |c, a| split_map(c, a.bytes(2), a.bytes(0), a.int(1))),
+    Function::new("splitn", &[T::String, T::Int, T::String], |c, a| {
+        split_map(c, a.bytes(2), a.bytes(0), a.int(1))
+    }),
     Function::new("splitList", &[T::String, T::String], |c, a| {
         let parts = split(c, a.bytes(1), a.bytes(0), -1)?;
         strings(c, parts.into_iter().map(Str::from).collect())
@@ -364,7 +370,12 @@ fn pieces<'t>(text: &'t [u8], separator: &[u8], most: usize) -> Vec<&'t [u8]> {
 }
 
 /// `strings.SplitN`: all pieces for a negative number.
-fn split<'t>(c: Ctx<'_, '_>, text: &'t [u8], separator: &[u8], most: i64) -> std::result::Result<Vec<&'t [u8]>, Error> {
+fn split<'t>(
+    c: Ctx<'_, '_>,
+    text: &'t [u8],
+    separator: &[u8],
+    most: i64,
+) -> std::result::Result<Vec<&'t [u8]>, Error> {
     c.spend(text.len() / 16)?;
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     if most == 0 {

@@ -10,7 +10,9 @@ type Ctx<'c, 'i> = &'c mut Context<'i>;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("typeOf", &[T::Any], |_, a| Ok(a.value(0).type_name().into())),
-    Function::new("typeIs", &[T::String, T::Any], |_, a| Ok((a.bytes(0) == a.value(1).type_name().as_bytes()).into())),
+    Function::new("typeIs", &[T::String, T::Any], |_, a| {
+        Ok((a.bytes(0) == a.value(1).type_name().as_bytes()).into())
+    }),
     Function::new("typeIsLike", &[T::String, T::Any], |_, a| {
         let name = a.value(1).type_name().as_bytes();
         Ok((a.bytes(0) == name || [b"*", a.bytes(0)].concat() == name).into())
@@ -33,7 +35,11 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 /// `reflect.DeepEqual`: equal types, equal contents; a number that is none differs from itself.
-pub(super) fn deep_equal(c: &mut Context<'_>, left: &Value, right: &Value) -> std::result::Result<bool, Error> {
+pub(super) fn deep_equal(
+    c: &mut Context<'_>,
+    left: &Value,
+    right: &Value,
+) -> std::result::Result<bool, Error> {
     equal(c, left, right, 0)
 }
 
