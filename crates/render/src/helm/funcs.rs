@@ -16,6 +16,8 @@ mod math;
 mod encoding;
 mod random;
 mod paths;
+mod instant;
+mod dates;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -37,6 +39,7 @@ const TABLES: &[&[Function]] = &[
     encoding::TABLE,
     random::TABLE,
     paths::TABLE,
+    dates::TABLE,
 ];
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one

@@ -2,9 +2,12 @@
 
 mod decimal;
 mod format;
+pub mod duration;
+pub mod layout;
 pub mod number;
 pub mod print;
 pub mod quote;
+pub mod time;
 pub mod unicode;
 
 pub use decimal::parse_float;

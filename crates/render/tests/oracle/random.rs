@@ -1,1 +1,0 @@
-../../../../tests/oracle/random.rs
