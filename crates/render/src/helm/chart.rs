@@ -69,6 +69,11 @@ impl Chart {
         &self.metadata.version
     }
 
+    /// Whether its author says that it is not to be used any more.
+    pub fn is_deprecated(&self) -> bool {
+        self.metadata.deprecated
+    }
+
     /// What it says of itself.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
