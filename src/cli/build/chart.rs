@@ -1,6 +1,6 @@
 //! `lockgate build --chart`: a chart as `helm template` renders it.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,6 +19,7 @@ use lockgate_render::helm::error::Error as HelmError;
 use lockgate_render::helm::manifest::print;
 use lockgate_render::helm::release::{Release, Rendered, render};
 use lockgate_render::helm::values::Given;
+use lockgate_render::helm::values::schema::Documents;
 
 /// What templates may nest on. Only what is used of it takes memory.
 const STACK: usize = 256 * 1024 * 1024;
@@ -104,13 +105,13 @@ fn rendered(
     let given = given(arguments, set)?;
     let chart = load(chart)?;
     if chart.is_deprecated() {
-        // Whoever does not read warnings still gets the objects.
-        let _ = writeln!(io::stderr(), "! this chart is deprecated");
+        super::warn(&["this chart is deprecated".to_owned()]);
     }
     let mut entropy = [0; 32];
     rand_core::OsRng.fill_bytes(&mut entropy);
     let mut context = Context::new(now(), entropy, &NoCluster);
     let rendered = render(chart, &release, given.values(), &mut context).map_err(failed)?;
+    super::warn(&rendered.warnings);
     printed(arguments, &rendered)
 }
 
@@ -181,6 +182,7 @@ fn release(arguments: &Arguments, name: Option<&Path>) -> Result<Release, Error>
         revision: 1,
         is_upgrade: arguments.is_upgrade,
         capabilities,
+        documents: Documents::default(),
     })
 }
 

@@ -14,6 +14,7 @@ use super::semver;
 use super::value::{Map, MapType, Str, Value};
 use super::values::coalesce::{Nulls, coalesce};
 use super::values::methods::table;
+use super::values::schema::{self, Documents};
 
 /// How long a release's name may be.
 const NAME_LIMIT: usize = 53;
@@ -31,6 +32,8 @@ pub struct Release {
     pub is_upgrade: bool,
     /// What the cluster can do.
     pub capabilities: Capabilities,
+    /// What the charts' schemas refer to.
+    pub documents: Documents,
 }
 
 /// A rendered chart.
@@ -40,6 +43,8 @@ pub struct Rendered {
     pub chart: Chart,
     /// Its documents.
     pub manifests: Manifests,
+    /// What is worth knowing and stops nothing.
+    pub warnings: Vec<String>,
 }
 
 type Done<T> = Result<T, Error>;
@@ -54,11 +59,13 @@ pub fn render(mut chart: Chart, release: &Release, given: &Map, context: &mut Co
     dependencies::process(&mut chart, given, context)
         .map_err(|error| error.within("chart dependencies processing failed: "))?;
     let values = coalesce(&chart, given, Nulls::Remove, context)?;
+    let missing = schema::validate(&chart, &values, &release.documents, context)?;
     check_kube_version(&chart, &release.capabilities)?;
     let files = templates(&chart, release, &values)?;
     let printed = engine::render(files, context)?;
     let manifests = manifest::sort(&texts(printed)?)?;
-    Ok(Rendered { chart, manifests })
+    let warning = |url| format!("{url}, which a schema refers to, could not be had, so it allows everything");
+    Ok(Rendered { chart, manifests, warnings: missing.into_iter().map(warning).collect() })
 }
 
 fn check_name(name: &str) -> Done<()> {

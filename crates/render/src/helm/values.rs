@@ -4,6 +4,7 @@ pub mod methods;
 pub(in crate::helm) mod read;
 pub(in crate::helm) mod coalesce;
 pub mod set;
+pub mod schema;
 
 use super::error::Error;
 use super::value::{Map, MapType, Value};
