@@ -7,6 +7,7 @@ pub mod error;
 pub mod value;
 pub mod context;
 pub mod go;
+pub mod notation;
 pub mod funcs;
 pub mod values;
 mod semver;

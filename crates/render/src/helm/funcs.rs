@@ -18,6 +18,7 @@ mod random;
 mod paths;
 mod instant;
 mod dates;
+mod data;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -40,6 +41,7 @@ const TABLES: &[&[Function]] = &[
     random::TABLE,
     paths::TABLE,
     dates::TABLE,
+    data::TABLE,
 ];
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one
