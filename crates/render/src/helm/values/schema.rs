@@ -81,7 +81,7 @@ fn check_one(schema: &[u8], values: &Json, loader: &Loader) -> Result<(), String
         Err(error) => {
             let mut told = String::new();
             for cause in &error.causes {
-                tell(cause, 1, &mut told);
+                tell(cause, &error, 1, &mut told);
             }
             let told = told.strip_prefix('\n').unwrap_or(&told);
             Err(format!("{told}\n"))
@@ -148,20 +148,67 @@ fn whole(number: f64) -> Option<i64> {
 }
 
 /// An error and those that it is made of, each on its line, as the Go library of the same author prints them.
-fn tell(error: &ValidationError<'_, '_>, indent: usize, out: &mut String) {
-    let is_reference = matches!(error.kind, ErrorKind::Reference { .. });
+fn tell(error: &ValidationError<'_, '_>, parent: &ValidationError<'_, '_>, indent: usize, out: &mut String) {
     let mut indent = indent;
+    for (word, length) in combinations(error, parent) {
+        line(error, length, word, indent, out);
+        indent += 1;
+    }
+    let is_reference = matches!(error.kind, ErrorKind::Reference { .. });
     if !(is_reference && error.causes.len() == 1) {
-        out.push('\n');
-        out.push_str(&"  ".repeat(indent.saturating_sub(1)));
-        out.push_str("- at ");
-        let way: String = error.instance_location.tokens.iter().map(token).collect();
-        let _ = write!(out, "{}: {}", quoted(&way), words(&error.kind));
+        line(error, error.instance_location.tokens.len(), &words(&error.kind), indent, out);
         indent += 1;
     }
     for cause in &error.causes {
-        tell(cause, indent, out);
+        tell(cause, error, indent, out);
     }
+}
+
+fn line(error: &ValidationError<'_, '_>, length: usize, words: &str, indent: usize, out: &mut String) {
+    let way: String = error.instance_location.tokens.iter().take(length).map(token).collect();
+    let space = "  ".repeat(indent.saturating_sub(1));
+    let _ = write!(out, "\n{space}- at {}: {words}", quoted(&way));
+}
+
+/// The combinations between an error and the one that it is a part of, which the library leaves out where only one
+/// schema of a combination failed: each with the length of the way to the value that it is about.
+fn combinations(
+    error: &ValidationError<'_, '_>,
+    parent: &ValidationError<'_, '_>,
+) -> Vec<(&'static str, usize)> {
+    let base = match &parent.kind {
+        ErrorKind::Reference { url, .. } | ErrorKind::Schema { url } => url,
+        _ => parent.schema_url,
+    };
+    let Some(way) = error.schema_url.strip_prefix(base) else { return Vec::new() };
+    let mut found = Vec::new();
+    let mut length = parent.instance_location.tokens.len();
+    let mut steps = way.trim_start_matches('#').split('/').filter(|step| !step.is_empty());
+    while let Some(step) = steps.next() {
+        let combination = match step {
+            "allOf" => Some("'allOf' failed"),
+            "anyOf" => Some("'anyOf' failed"),
+            "oneOf" => Some("'oneOf' failed, none matched"),
+            _ => None,
+        };
+        match step {
+            "properties" | "patternProperties" | "prefixItems" => {
+                length += 1;
+                steps.next();
+            }
+            "items" | "additionalProperties" | "additionalItems" | "contains" => length += 1,
+            _ => {
+                if let Some(word) = combination {
+                    steps.next();
+                    found.push((word, length));
+                }
+            }
+        }
+    }
+    if matches!(parent.kind, ErrorKind::AllOf | ErrorKind::AnyOf | ErrorKind::OneOf(_)) && !found.is_empty() {
+        found.remove(0);
+    }
+    found
 }
 
 /// A step of a JSON pointer.
@@ -240,10 +287,14 @@ fn counts(rule: &str, got: usize, want: usize) -> String {
 
 fn numbers(rule: &str, got: &Number, want: &Number) -> String {
     let text = |number: &Number| {
-        let number = number.as_f64().unwrap_or_default();
-        // English text, with three digits behind the point at most.
-        let fixed = format_float(number, FloatForm::Fixed, None);
-        grouped(&fixed)
+        let general = format_float(number.as_f64().unwrap_or_default(), FloatForm::General, None);
+        match general.split_once('e') {
+            None => grouped(&general),
+            Some((digits, exponent)) => {
+                let raised = exponent.trim_start_matches('+').chars().map(superscript);
+                format!("{digits}×10{}", raised.collect::<String>())
+            }
+        }
     };
     format!("{rule}: got {}, want {}", text(got), text(want))
 }
@@ -252,6 +303,12 @@ fn contained(word: &str, got: &[usize], want: usize) -> String {
     let places: Vec<String> = got.iter().map(usize::to_string).collect();
     let (count, places) = (got.len(), places.join(" "));
     format!("{word} {want} items required to match contains schema, but matched {count} items at {places}")
+}
+
+/// A digit or a minus as it stands in an exponent.
+fn superscript(character: char) -> char {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    character.to_digit(10).and_then(|digit| DIGITS.get(digit as usize)).copied().unwrap_or('⁻')
 }
 
 /// A number with a comma between thousands.
