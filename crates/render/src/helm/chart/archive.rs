@@ -138,3 +138,6 @@ fn clean(path: &str) -> String {
 fn quoted(name: &[u8]) -> String {
     String::from_utf8_lossy(&quote(name, false)).into_owned()
 }
+
+#[cfg(test)]
+mod tests;
