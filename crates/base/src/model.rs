@@ -11,6 +11,7 @@ mod object;
 mod revision;
 mod secret;
 mod timestamp;
+pub mod version;
 pub mod yaml;
 
 pub use condition::{Condition, ConditionStatus, Conditions};

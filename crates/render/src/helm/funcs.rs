@@ -19,6 +19,7 @@ mod paths;
 mod instant;
 mod dates;
 mod data;
+mod semver;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -42,6 +43,7 @@ const TABLES: &[&[Function]] = &[
     paths::TABLE,
     dates::TABLE,
     data::TABLE,
+    semver::TABLE,
 ];
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one
