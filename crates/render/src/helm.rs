@@ -10,7 +10,6 @@ pub mod go;
 pub mod notation;
 pub mod funcs;
 pub mod values;
-mod semver;
 pub mod chart;
 pub mod template;
 pub mod engine;

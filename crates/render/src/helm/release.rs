@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::chart::Chart;
 use super::chart::capabilities::Capabilities;
-use super::chart::{Chart, dependencies};
+use super::chart::dependencies::{self, is_compatible};
 use super::context::Context;
 use super::engine::{self, Renderable};
 use super::error::Error;
 use super::go::quote::quote;
 use super::manifest::{self, Manifests};
-use super::semver;
 use super::value::{Map, MapType, Str, Value};
 use super::values::coalesce::{Nulls, coalesce};
 use super::values::methods::table;
@@ -90,7 +90,7 @@ fn check_name(name: &str) -> Done<()> {
 fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Done<()> {
     let wanted = &chart.metadata.kube_version;
     let has = &capabilities.kube;
-    if wanted.is_empty() || semver::is_compatible(wanted, &has.normalized) {
+    if wanted.is_empty() || is_compatible(wanted, &has.normalized) {
         return Ok(());
     }
     let has = &has.version;

@@ -1,11 +1,12 @@
 //! Which of the charts in a chart are rendered, under which names, and which of their values they hand up.
 
+use lockgate_base::model::version::{Range, Version};
+
 use super::Chart;
 use super::metadata::{Dependency, Metadata};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
 use crate::helm::go::print;
-use crate::helm::semver;
 use crate::helm::value::{Map, MapType, Str, Value};
 use crate::helm::values::coalesce::{Nulls, coalesce, coalesce_tables};
 use crate::helm::values::methods::{path_value, table};
@@ -46,7 +47,7 @@ fn enable(chart: &mut Chart, given: &Map, path: &str, context: &mut Context<'_>)
 /// The charts that no dependency names, and then those of the dependencies, which get their aliases as names.
 fn chosen(parts: &[Chart], wanted: &mut [Dependency]) -> Vec<Chart> {
     let fits = |part: &Chart, dependency: &Dependency| {
-        part.name() == dependency.name && semver::is_compatible(&dependency.version, part.version())
+        part.name() == dependency.name && is_compatible(&dependency.version, part.version())
     };
     let is_named = |part: &&Chart| wanted.iter().any(|dependency| fits(part, dependency));
     let mut chosen: Vec<Chart> = parts.iter().filter(|part| !is_named(part)).cloned().collect();
@@ -63,6 +64,14 @@ fn chosen(parts: &[Chart], wanted: &mut [Dependency]) -> Vec<Chart> {
         }
     }
     chosen
+}
+
+/// Whether a version is in a range; what is no version or no range is not.
+pub(in crate::helm) fn is_compatible(range: &str, version: &str) -> bool {
+    match (Range::parse(range), Version::parse(version)) {
+        (Ok(range), Ok(version)) => range.contains(&version),
+        _ => false,
+    }
 }
 
 fn apply_tags(wanted: &mut [Dependency], values: &Map) {

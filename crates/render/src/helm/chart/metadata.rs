@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lockgate_base::model::version::Version;
 use lockgate_base::model::yaml::{Dialect, first_document};
 use serde_json::{Map as JsonMap, Value as Json};
 
@@ -9,7 +10,6 @@ use crate::helm::error::Error;
 use crate::helm::go::number::{FloatForm, format_float};
 use crate::helm::go::quote::quote;
 use crate::helm::go::unicode::is_print;
-use crate::helm::semver;
 use crate::helm::value::{Map, MapType, Str, Value};
 use crate::helm::values::read::value_of;
 
@@ -138,7 +138,7 @@ impl Metadata {
         if self.version.is_empty() {
             return error("chart.metadata.version is required".into());
         }
-        if !semver::is_version(&self.version) {
+        if !Version::parse(&self.version).is_ok() {
             return error(format!("chart.metadata.version {} is invalid", quoted(&self.version)));
         }
         if !matches!(&*self.kind, "" | "application" | "library") {
