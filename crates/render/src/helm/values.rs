@@ -5,9 +5,11 @@ pub(in crate::helm) mod read;
 pub(in crate::helm) mod coalesce;
 pub mod set;
 pub mod schema;
+pub mod references;
 
 use super::error::Error;
 use super::value::{Map, MapType, Value};
+use references::{Find, Reference};
 use set::{Kind, ReadFile, set};
 
 /// Values that a chart is given, put together in the order in which helm takes its flags.
@@ -21,6 +23,16 @@ impl Default for Given {
 }
 
 impl Given {
+    /// The values of a HelmRelease: those that stand in it and those that it refers to, in Flux's order.
+    pub fn of_release(
+        inline: &serde_json::Value,
+        references: &[Reference],
+        namespace: &str,
+        find: &Find<'_>,
+    ) -> Result<Self, Error> {
+        references::resolve(inline, references, namespace, find).map(Self)
+    }
+
     /// Lays the values of a file over those that are there. `name` is what messages call the file.
     pub fn file(self, name: &str, text: &[u8]) -> Result<Self, Error> {
         let over =

@@ -5,7 +5,7 @@ use crate::helm::error::Error;
 use crate::helm::go::number::parse_int;
 use crate::helm::go::quote::{quote, quote_char};
 use crate::helm::go::unicode::is_space;
-use crate::helm::value::{Map, MapType, Str, Value};
+use crate::helm::value::{List, ListType, Map, MapType, Str, Value};
 
 /// The highest place in a list.
 const MAX_INDEX: i64 = 65_536;
@@ -29,11 +29,20 @@ pub enum Kind<'f> {
 
 /// Writes what `line` says into `values`.
 pub fn set(line: &str, values: &Map, kind: Kind<'_>) -> Result<(), Error> {
-    let mut parser = Parser { text: line.chars().collect(), at: 0, kind };
+    set_telling(line, values, kind).map(|_| ())
+}
+
+/// Lists of which an item was replaced, each with what it became. In Go both are one list, so that whoever else holds the
+/// list sees the new item; a list that grew is another one.
+pub(super) type Changed = Vec<(List, List)>;
+
+/// Writes what `line` says into `values`, and tells which lists were changed in place.
+pub(super) fn set_telling(line: &str, values: &Map, kind: Kind<'_>) -> Result<Changed, Error> {
+    let mut parser = Parser { text: line.chars().collect(), at: 0, kind, changed: Vec::new() };
     loop {
         match parser.key(values, 0) {
             Ok(()) => {}
-            Err(Stop { at_end: true, .. }) => return Ok(()),
+            Err(Stop { at_end: true, .. }) => return Ok(parser.changed),
             Err(Stop { message, .. }) => return Err(Error::new(message)),
         }
     }
@@ -66,6 +75,7 @@ struct Parser<'f> {
     text: Vec<char>,
     at: usize,
     kind: Kind<'f>,
+    changed: Changed,
 }
 
 impl Parser<'_> {
@@ -101,14 +111,20 @@ impl Parser<'_> {
             None => Err(Stop::new(format!("key {} has no value", quoted(&name)))),
             Some('[') => {
                 let index = self.index().map_err(|stop| stop.within("error parsing index: "))?;
-                let list = match values.get(name.as_bytes()) {
-                    None => Vec::new(),
-                    Some(Value::List(list)) => list.items().to_vec(),
+                let known = match values.get(name.as_bytes()) {
+                    None => None,
+                    Some(Value::List(list)) => Some(list),
                     Some(other) => return Err(wrong_type(&other, "[]interface {}")),
                 };
-                let mut list = list;
-                let result = self.item(&mut list, index, depth);
-                put(values, &name, Value::list(list))?;
+                let mut items = known.as_ref().map(|list| list.items().to_vec()).unwrap_or_default();
+                let before = items.len();
+                let result = self.item(&mut items, index, depth);
+                let grew = items.len() > before;
+                let list = List::new(ListType::Any, items);
+                if let Some(known) = known.filter(|_| !grew) {
+                    self.changed.push((known, list.clone()));
+                }
+                put(values, &name, Value::List(list))?;
                 result
             }
             Some('=') => self.value_of_key(values, &name),
