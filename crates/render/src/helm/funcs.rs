@@ -20,6 +20,7 @@ mod instant;
 mod dates;
 mod data;
 mod semver;
+mod regex;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -44,6 +45,7 @@ const TABLES: &[&[Function]] = &[
     dates::TABLE,
     data::TABLE,
     semver::TABLE,
+    regex::TABLE,
 ];
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one

@@ -7,6 +7,8 @@ pub mod layout;
 pub mod number;
 pub mod print;
 pub mod quote;
+pub mod re2;
+mod re2_class;
 pub mod time;
 pub mod unicode;
 
