@@ -67,6 +67,8 @@ Examples:
       with the values that a cluster has
   lockgate build --chart charts/foobar -f values.yaml --helm-output foobar
       what `helm template foobar charts/foobar -f values.yaml` prints
+  lockgate build --chart charts/foobar --helmrelease foobar.yaml --substitute-from values.yaml
+      what the HelmRelease of that file makes of the chart
 
 Exit codes: 0 done, 1 it does not build, 2 wrong usage.";
 
@@ -75,10 +77,17 @@ const STDIN: &str = "-";
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let Some(folder) = &arguments.chart.chart {
-        if arguments.kustomization.is_some() || arguments.recursive || !arguments.substitute_from.is_empty() {
-            return Err(Error::usage("a chart is built by itself, without a Kustomization"));
+        let is_alone = arguments.chart.helmrelease.is_none() && !arguments.substitute_from.is_empty();
+        if arguments.kustomization.is_some() || arguments.recursive || is_alone {
+            return Err(Error::usage("a chart is built by itself, or for a HelmRelease"));
         }
-        return chart::run(&arguments.chart, folder, arguments.path.as_deref(), &arguments.set);
+        let given = chart::Given {
+            chart: folder,
+            name: arguments.path.as_deref(),
+            set: &arguments.set,
+            sources: &arguments.substitute_from,
+        };
+        return chart::run(&arguments.chart, &given);
     }
     let from_stdin =
         arguments.substitute_from.iter().filter(|file| file.as_path() == Path::new(STDIN)).count();

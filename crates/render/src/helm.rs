@@ -15,3 +15,5 @@ pub mod template;
 pub mod engine;
 pub mod manifest;
 pub mod release;
+pub mod postrender;
+pub mod flux;

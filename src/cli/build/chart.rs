@@ -1,24 +1,29 @@
 //! `lockgate build --chart`: a chart as `helm template` renders it.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use rand_core::RngCore as _;
 
 use super::super::output::{self, Error};
-use lockgate_base::model::yaml;
+use lockgate_base::model::{Object, yaml};
 use lockgate_git::directory;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::error::Error as HelmError;
+use lockgate_render::helm::flux::HelmRelease;
 use lockgate_render::helm::manifest::print;
+use lockgate_render::helm::postrender;
 use lockgate_render::helm::release::{Release, Rendered, render};
-use lockgate_render::helm::values::Given;
+use lockgate_render::helm::values::Given as Values;
 use lockgate_render::helm::values::schema::Documents;
 
 /// What templates may nest on. Only what is used of it takes memory.
@@ -34,12 +39,16 @@ pub(in crate::cli) struct Arguments {
     /// Render a Helm chart, a folder or an archive, as a release called PATH, or `release-name`
     #[arg(long, value_name = "FOLDER|TGZ")]
     pub(super) chart: Option<PathBuf>,
+    /// Render the chart for a HelmRelease: a file that holds it, and the ConfigMaps and Secrets that it takes values from
+    /// where --substitute-from names no file of them
+    #[arg(long, value_name = "FILE", requires = "chart")]
+    pub(super) helmrelease: Option<PathBuf>,
     /// The release's name, instead of PATH
     #[arg(long, value_name = "NAME", requires = "chart")]
     release: Option<String>,
-    /// The release's namespace
-    #[arg(short, long, value_name = "NAMESPACE", requires = "chart", default_value = "default")]
-    namespace: String,
+    /// The release's namespace, by default `default`
+    #[arg(short, long, value_name = "NAMESPACE", requires = "chart")]
+    namespace: Option<String>,
     /// Values for the chart: a YAML file, or - for standard input; more than once, later files win
     #[arg(short = 'f', long, value_name = "FILE", requires = "chart")]
     values: Vec<PathBuf>,
@@ -75,14 +84,21 @@ pub(in crate::cli) struct Arguments {
     helm_output: bool,
 }
 
+/// What the other flags of the command say of a chart.
+pub(super) struct Given<'a> {
+    /// The chart's folder or archive.
+    pub(super) chart: &'a Path,
+    /// The release's name.
+    pub(super) name: Option<&'a Path>,
+    /// Values as --set writes them.
+    pub(super) set: &'a [String],
+    /// Files with the ConfigMaps and Secrets that a HelmRelease takes values from.
+    pub(super) sources: &'a [PathBuf],
+}
+
 /// Renders a chart, and prints it.
-pub(super) fn run(
-    arguments: &Arguments,
-    chart: &Path,
-    name: Option<&Path>,
-    set: &[String],
-) -> Result<ExitCode, Error> {
-    let text = on_deep_stack(|| rendered(arguments, chart, name, set))??;
+pub(super) fn run(arguments: &Arguments, given: &Given<'_>) -> Result<ExitCode, Error> {
+    let text = on_deep_stack(|| rendered(arguments, given))??;
     output::write(&text)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -95,24 +111,82 @@ fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
     })
 }
 
-fn rendered(
-    arguments: &Arguments,
-    chart: &Path,
-    name: Option<&Path>,
-    set: &[String],
-) -> Result<String, Error> {
-    let release = release(arguments, name)?;
-    let given = given(arguments, set)?;
-    let chart = load(chart)?;
+fn rendered(arguments: &Arguments, given: &Given<'_>) -> Result<String, Error> {
+    let helm_release =
+        arguments.helmrelease.as_deref().map(|file| HelmReleaseFile::read(file, given)).transpose()?;
+    let mut release = release(arguments, given.name)?;
+    let mut chart = load(given.chart)?;
+    let values = match &helm_release {
+        None => values(arguments, given.set)?,
+        Some(file) => {
+            let object = &file.release;
+            release.name.clone_from(&object.release_name);
+            release.namespace.clone_from(&object.target_namespace);
+            chart = object.with_values_files(chart).map_err(failed)?;
+            let find = |kind: &str, name: &str| file.find(kind, name);
+            Values::of_release(&object.values, &object.references, &object.namespace, &find)
+                .map_err(failed)?
+        }
+    };
     if chart.is_deprecated() {
         super::warn(&["this chart is deprecated".to_owned()]);
     }
     let mut entropy = [0; 32];
     rand_core::OsRng.fill_bytes(&mut entropy);
     let mut context = Context::new(now(), entropy, &NoCluster);
-    let rendered = render(chart, &release, given.values(), &mut context).map_err(failed)?;
+    let mut rendered = render(chart, &release, values.values(), &mut context).map_err(failed)?;
     super::warn(&rendered.warnings);
+    if let Some(file) = &helm_release {
+        rendered.manifests =
+            postrender::apply(&rendered.manifests, &file.release.post_render).map_err(failed)?;
+    }
     printed(arguments, &rendered)
+}
+
+/// A HelmRelease, and the objects that it takes values from.
+struct HelmReleaseFile {
+    release: HelmRelease,
+    sources: Vec<Object>,
+}
+
+impl HelmReleaseFile {
+    fn read(file: &Path, given: &Given<'_>) -> Result<Self, Error> {
+        if given.name.is_some() || !given.set.is_empty() {
+            let error = Error::usage("a HelmRelease has its own name and values");
+            return Err(error.hint("leave PATH and --set out"));
+        }
+        let (mut releases, mut sources): (Vec<Object>, Vec<Object>) =
+            super::input(file)?.0.into_iter().partition(|object| object.kind() == "HelmRelease");
+        if releases.len() != 1 {
+            let count = releases.len();
+            return Err(Error::usage(format!("{} holds {count} HelmReleases, not one", file.display())));
+        }
+        for file in given.sources {
+            sources.extend(super::input(file)?.0);
+        }
+        let release = HelmRelease::read(releases.swap_remove(0).value())
+            .map_err(|error| Error::failed(format!("{}: {error}", file.display())))?;
+        Ok(Self { release, sources })
+    }
+
+    /// The data of a ConfigMap or Secret.
+    fn find(&self, kind: &str, name: &str) -> Option<BTreeMap<String, Vec<u8>>> {
+        let namespace = &*self.release.namespace;
+        let object = self.sources.iter().find(|object| {
+            let at = object.namespace();
+            object.kind() == kind && object.name() == name && at.is_none_or(|at| at == namespace)
+        })?;
+        let entries = |field: &str| {
+            let fields = object.value()[field].as_object().cloned().unwrap_or_default();
+            fields.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned())))
+        };
+        let decoded = |(key, text): (String, String)| Some((key, STANDARD.decode(text.trim()).ok()?));
+        let plain = |(key, text): (String, String)| (key, text.into_bytes());
+        Some(match kind {
+            "Secret" => entries("data").filter_map(decoded).chain(entries("stringData").map(plain)).collect(),
+            _ => entries("binaryData").filter_map(decoded).chain(entries("data").map(plain)).collect(),
+        })
+    }
 }
 
 fn printed(arguments: &Arguments, rendered: &Rendered) -> Result<String, Error> {
@@ -178,7 +252,7 @@ fn release(arguments: &Arguments, name: Option<&Path>) -> Result<Release, Error>
     capabilities.api_versions.extend(arguments.api_versions.iter().cloned());
     Ok(Release {
         name,
-        namespace: arguments.namespace.clone(),
+        namespace: arguments.namespace.clone().unwrap_or_else(|| "default".into()),
         revision: 1,
         is_upgrade: arguments.is_upgrade,
         capabilities,
@@ -187,8 +261,8 @@ fn release(arguments: &Arguments, name: Option<&Path>) -> Result<Release, Error>
 }
 
 /// The values of all flags, in helm's order.
-fn given(arguments: &Arguments, set: &[String]) -> Result<Given, Error> {
-    let mut given = Given::default();
+fn values(arguments: &Arguments, set: &[String]) -> Result<Values, Error> {
+    let mut given = Values::default();
     for file in &arguments.values {
         let name = file.display().to_string();
         given = given.file(&name, &read(file).map_err(Error::failed)?).map_err(failed)?;

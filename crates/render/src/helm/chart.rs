@@ -18,7 +18,7 @@ pub(in crate::helm) use ignore::matches;
 
 use super::error::Error;
 use super::value::{Map, MapType};
-use super::values::read::load_values;
+use super::values::read::{load_values, merge_maps};
 use archive::{Bounds, Unpacked};
 use metadata::Metadata;
 
@@ -57,6 +57,24 @@ impl Chart {
     pub fn unpack(archive: &[u8], bounds: &mut Bounds) -> Done<Self> {
         let Unpacked(files) = archive::unpack(archive, bounds)?;
         Self::load(files, bounds)
+    }
+
+    /// The same chart whose values are those of other files in it, later ones over earlier ones.
+    pub(in crate::helm) fn with_values_files(mut self, paths: &[String], ignore_missing: bool) -> Done<Self> {
+        let mut values = Map::new(MapType::Any);
+        for path in paths {
+            let path = path.trim_start_matches("./");
+            let read = match self.files.iter().find(|file| file.path == path) {
+                _ if path == "values.yaml" => self.values.clone(),
+                Some(file) => load_values(&file.content)
+                    .map_err(|error| error.within(format!("unable to read values from '{path}': ")))?,
+                None if ignore_missing => continue,
+                None => return Err(Error::new(format!("no values file found at path '{path}'"))),
+            };
+            values = merge_maps(&values, &read)?;
+        }
+        self.values = values;
+        Ok(self)
     }
 
     /// Its name, which is its alias where it has one.
