@@ -21,6 +21,7 @@ mod dates;
 mod data;
 mod semver;
 mod regex;
+mod url;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -46,6 +47,7 @@ const TABLES: &[&[Function]] = &[
     data::TABLE,
     semver::TABLE,
     regex::TABLE,
+    url::TABLE,
 ];
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one
