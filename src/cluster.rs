@@ -37,6 +37,7 @@ pub use judge::version_number;
 
 use self::failure::Failure;
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
+use lockgate_core::api::{self, Kustomization, Ownership};
 use lockgate_core::pipeline::ports::{
     ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Writes,
 };
@@ -56,6 +57,8 @@ pub struct Cluster {
     shared: Arc<Shared>,
     client: Client,
     owner: Option<Ref>,
+    /// What appliers of the owner's kind hold, and how it is marked.
+    watched: Arc<watch::Watched>,
     fence: Fence,
 }
 
@@ -82,8 +85,9 @@ impl Cluster {
         let (sender, changes) = mpsc::unbounded_channel();
         let discovery = Arc::new(discovery::Discovery::default());
         let watches = watch::Watches::new(client.clone(), Arc::clone(&discovery), sender);
+        let watched = watches.watched(Kustomization::OWNERSHIP);
         let shared = Arc::new(Shared { client: client.clone(), discovery, watches });
-        (Self { shared, client, owner: None, fence: Arc::new(|| Ok(())) }, changes)
+        (Self { shared, client, owner: None, watched, fence: Arc::new(|| Ok(())) }, changes)
     }
 
     /// The same cluster, asking `fence` before each write.
@@ -98,7 +102,9 @@ impl Cluster {
             Some(account) => self.shared.client.impersonating(&owner.namespace, account)?,
             None => self.shared.client.clone(),
         };
-        Ok(Self { client, owner: Some(owner), ..self.clone() })
+        let watched = ownership(&owner).map(|ownership| self.shared.watches.watched(ownership));
+        let watched = watched.unwrap_or_else(|| Arc::clone(&self.watched));
+        Ok(Self { client, owner: Some(owner), watched, ..self.clone() })
     }
 
     /// The client, acting as this copy does.
@@ -123,8 +129,13 @@ impl Cluster {
 
     /// The kinds whose drift is not watched, and why: it is looked for at the interval only.
     pub fn unwatched(&self) -> Vec<(Gvk, ApiFailure)> {
-        self.shared.watches.index().unwatched()
+        self.shared.watches.all().iter().flat_map(|watched| watched.index().unwatched()).collect()
     }
+}
+
+/// How what an applier has applied is marked; `None` for what applies nothing.
+fn ownership(owner: &Ref) -> Option<&'static Ownership> {
+    api::info(owner.kind)?.ownership()
 }
 
 impl Reads for Cluster {
@@ -179,12 +190,14 @@ impl Writes for Cluster {
     fn hold(&self, live: &Object) {
         let gvk = live.gvk();
         if let Some(resource) = self.shared.discovery.cached(&gvk) {
-            self.shared.watches.hold(live, &resource, false);
+            self.shared.watches.hold(&self.watched, live, &resource, false);
         }
     }
 
     fn release(&self, owner: &Ref, ids: &[ObjectId]) {
-        let mut index = self.shared.watches.index();
+        let Some(ownership) = ownership(owner) else { return };
+        let watched = self.shared.watches.watched(ownership);
+        let mut index = watched.index();
         for id in ids {
             index.release(id, Some(owner));
         }
@@ -202,7 +215,7 @@ impl Settle for Cluster {
     }
 
     fn intact(&self, ids: &[ObjectId]) -> bool {
-        let index = self.shared.watches.index();
+        let index = self.watched.index();
         ids.iter().all(|id| index.intact(id))
     }
 }

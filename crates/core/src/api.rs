@@ -4,6 +4,7 @@
 //! was written in, and nothing is lost by storing it. Fields and defaults: Flux 2.9 `api/` types and the removed versions
 //! before it.
 
+mod ownership;
 mod kind;
 mod reference;
 mod kinds;
@@ -19,6 +20,7 @@ pub use kinds::kustomization::{
     Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
 };
 pub use kinds::{KINDS, acted_on, defined_by, info, info_of, named};
+pub use ownership::Ownership;
 pub use reference::{LocalReference, SourceReference};
 
 use serde::{Deserialize, Serialize};

@@ -43,7 +43,7 @@ fn definition(info: &KindInfo, schema: &Value) -> Value {
         .collect();
     let category = match info.role {
         Role::Source => Some("fluxcd-sources"),
-        Role::Applier => Some("fluxcd-appliers"),
+        Role::Applier(_) => Some("fluxcd-appliers"),
         Role::Neither => None,
     };
     let mut names = json!({

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::ownership::Ownership;
 use super::{Metadata, null_as_default};
 use lockgate_base::model::{Conditions, Gvk, KindId, Object, Ref};
 
@@ -37,8 +38,8 @@ pub struct KindInfo {
 pub enum Role {
     /// Its objects are fetched, and others build from them.
     Source,
-    /// Its objects build from a source, and apply what they built.
-    Applier,
+    /// Its objects build from a source, and apply what they built with these marks.
+    Applier(&'static Ownership),
     /// Neither.
     Neither,
 }
@@ -77,6 +78,14 @@ impl KindInfo {
     /// The name of the CustomResourceDefinition.
     pub fn definition(&self) -> String {
         format!("{}.{}", self.plural, self.id.group)
+    }
+
+    /// The marks of what objects of the kind have applied; `None` where they apply nothing.
+    pub fn ownership(&self) -> Option<&'static Ownership> {
+        match self.role {
+            Role::Applier(ownership) => Some(ownership),
+            Role::Source | Role::Neither => None,
+        }
     }
 
     /// `group/version` of the stored version.
