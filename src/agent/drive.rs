@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::fetch;
+use super::notice::Notice;
 use super::reconcile::{Order, reconcile};
-use super::report::Subject;
-use super::watch::{Notice, follow, follow_inputs};
+use super::shared::Shared;
+use super::subject::Subject;
+use super::watch::{follow, follow_inputs};
 use super::world::{World, interval_of};
-use super::{Shared, fetch};
 use crate::cluster::Change;
 use lockgate_base::model::{KindId, ObjectId, Ref};
 use lockgate_core::api::{GitRepository, GitRepositorySpec, Kustomization, KustomizationSpec};

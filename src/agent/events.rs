@@ -3,7 +3,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::report::Subject;
+use super::subject::Subject;
 use lockgate_base::model::Timestamp;
 use lockgate_core::verdict::Event;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Shared;
 use super::log::log;
-use super::report::Subject;
+use super::shared::Shared;
+use super::subject::Subject;
 use super::world::{Seen, tree_digest};
 use lockgate_base::keys;
 use lockgate_base::model::{Digest, Ref};
@@ -297,7 +297,7 @@ fn context<'a>(
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
         ignore,
         previous,
-        now: super::timestamp(shared.clock.wall()),
+        now: super::clock::timestamp(shared.clock.wall()),
         redactor: &NO_SECRETS,
     }
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::Shared;
 use super::log::log;
-use super::report::{ReportError, Subject};
+use super::report::ReportError;
+use super::shared::Shared;
+use super::subject::Subject;
 use super::world::{Aim, Seen, source_key};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
@@ -318,7 +319,7 @@ fn context<'a>(
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
         previous,
         revision,
-        now: super::timestamp(shared.clock.wall()),
+        now: super::clock::timestamp(shared.clock.wall()),
         took: shared.clock.since(started),
         // What is told on the way is told by the pipeline, which blots them out.
         redactor: &NO_SECRETS,

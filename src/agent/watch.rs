@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::Shared;
+use super::notice::Notice;
+use super::shared::Shared;
 use super::world::{Seen, World, facts, source_facts};
 use crate::cluster::{Query, Seen as Shown, version_number};
 use lockgate_base::keys;
@@ -15,21 +16,6 @@ use lockgate_base::model::{Gvk, KindId, Object, Ref};
 use lockgate_core::api::{GitRepositorySpec, Kind, KustomizationSpec};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::queue::Event;
-
-/// What a watch tells the main loop.
-#[derive(Debug)]
-pub(super) enum Notice {
-    /// Something for the queue.
-    Queue(Box<Event>),
-    /// The first list of a kind is complete.
-    Listed(&'static str),
-    /// Whether the API server answers this watch.
-    Reachable {
-        kind: &'static str,
-        /// What went wrong, where it does not.
-        problem: Option<String>,
-    },
-}
 
 /// How long after a watch was refused, or its kind was not served, that is tried again.
 const AGAIN: Duration = Duration::from_secs(5);

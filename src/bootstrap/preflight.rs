@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::github::{GitHub, GitHubError};
 use super::manifests::{self, Installation};
-use super::objects::Objects;
 use super::problem::Problem;
 use crate::cluster::Client;
+use crate::cluster::objects::Objects;
 use crate::cluster::preflight::{self as ask, Right};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
@@ -62,7 +62,7 @@ pub async fn cluster(
         Ok(missing) => problems.extend(missing.into_iter().map(Problem::MissingRight)),
         Err(failure) => problems.push(asked(client, failure)),
     }
-    let objects = Objects::new(client.kube());
+    let objects = Objects::new(client);
     if problems.is_empty() {
         problems.extend(refused_roles(&objects, installation).await);
     }
@@ -90,12 +90,14 @@ async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Pr
     let mut problems = Vec::new();
     for role in roles.iter().filter(|object| object.kind() == "ClusterRole") {
         let refused = objects.rehearse(role).await;
-        if let Err(ApiFailure::Answered { code: 403, message, .. }) = refused {
-            let role = role.id().subject();
-            problems.push(Problem::Escalation {
-                role,
+        let subject = role.id().subject();
+        match refused {
+            Err(failure @ ApiFailure::Forbidden(_)) => problems.push(Problem::cluster(subject, failure)),
+            Err(ApiFailure::Answered { code: 403, message, .. }) => problems.push(Problem::Escalation {
+                role: subject,
                 message: message.lines().map(str::trim).collect::<Vec<_>>().join(" "),
-            });
+            }),
+            Ok(()) | Err(_) => {}
         }
     }
     problems
@@ -106,7 +108,7 @@ async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Pr
 pub async fn elsewhere(objects: &Objects, namespace: &str) -> Option<Problem> {
     let agents = match objects.list("apps/v1", "Deployment", None, manifests::AGENT).await {
         Ok(agents) => agents,
-        Err(ApiFailure::Answered { code: 403, .. }) => return None,
+        Err(ApiFailure::Forbidden(_)) => return None,
         Err(failure) => return Some(Problem::cluster("Deployments", failure)),
     };
     let found: Vec<String> = agents.iter().map(|agent| agent.id().namespace).collect();
@@ -274,20 +276,14 @@ fn is_older_than(version: &str, least: (u32, u32)) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{Request, Response};
-    use kube::client::Body;
-
     use super::*;
+    use crate::cluster::objects::tests::answering;
 
     #[tokio::test]
     async fn only_who_may_not_look_for_another_agent_goes_on_without() {
         for (code, goes_on) in [(403, true), (500, false)] {
-            let service = tower::service_fn(move |_: Request<Body>| async move {
-                let status =
-                    format!(r#"{{"kind": "Status", "code": {code}, "message": "no", "reason": ""}}"#);
-                Response::builder().status(code).body(Body::from(status.into_bytes()))
-            });
-            let objects = Objects::new(kube::Client::new(service, "default"));
+            let status = json!({"kind": "Status", "code": code, "message": "no", "reason": ""});
+            let objects = answering(vec![(Some(code), status)]);
             assert_eq!(elsewhere(&objects, "flux-system").await.is_none(), goes_on, "{code}");
         }
     }

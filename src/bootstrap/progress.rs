@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::objects::Change;
 use super::problem::{Failure, Problem};
+use super::put::Change;
 use lockgate_core::overview::Key;
 
 /// Something that happened, or is being waited for.

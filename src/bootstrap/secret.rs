@@ -7,8 +7,9 @@ use zeroize::Zeroizing;
 
 use super::hosts::SshUrl;
 use super::key::{Algorithm, KeyPair, comment_of};
-use super::objects::{Change, Objects};
 use super::problem::Problem;
+use super::put::{self, Change};
+use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, Secret};
 use lockgate_git::SourceError;
 use lockgate_git::{Credentials, SecretData, SshCredentials};
@@ -62,7 +63,8 @@ pub async fn make(
 ) -> Result<Stored, Problem> {
     let key = KeyPair::generate(wanted.algorithm, wanted.comment)?;
     let object = filled(wanted, &key, known_hosts)?;
-    let written = if wanted.replace { objects.put(&object).await } else { objects.create(&object).await };
+    let written =
+        if wanted.replace { put::put(objects, &object).await } else { put::create(objects, &object).await };
     let failed = |failure| Problem::cluster(format!("Secret {}", name(wanted)), failure);
     let change = written.map_err(failed)?;
     // Another run may have been faster, and its key is the one that the agent will use.

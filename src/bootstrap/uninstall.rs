@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::manifests::{self, Installation};
-use super::objects::{self, Change, Objects};
 use super::preflight;
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
+use super::put::{self, Change};
 use super::secret;
 use super::wait::{Patience, Wait};
+use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
-use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
+use lockgate_core::api::{self, GitRepository, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
-use lockgate_core::plan::CONTROLLERS;
 
 /// Selects what bootstrap made.
 const OURS: &str = "app.kubernetes.io/part-of=lockgate";
@@ -76,7 +76,7 @@ pub async fn uninstall(
 async fn flux(objects: &Objects) -> Result<Vec<String>, Failure> {
     let listed = objects.list("apps/v1", "Deployment", None, "app.kubernetes.io/part-of=flux").await;
     let listed = listed.map_err(|failure| at("preflight")(Problem::cluster("Deployments", failure)))?;
-    let controllers = listed.iter().map(Object::id).filter(|id| CONTROLLERS.contains(&id.name.as_str()));
+    let controllers = listed.iter().map(Object::id).filter(|id| api::is_rival(&id.name));
     Ok(controllers.map(|id| format!("{}/{}", id.namespace, id.name)).collect())
 }
 
@@ -195,8 +195,13 @@ async fn remove_kinds(
             held.push(format!("{} ({})", object.id().subject(), others.join(", ")));
         }
     }
+    let mut left = Vec::new();
     for object in manifests::crds().map_err(at("kinds"))? {
-        count += usize::from(objects.delete(&object).await.map_err(failed(&object))?);
+        if is_needed(objects, &object).await? {
+            left.push(object.name().to_owned());
+        } else {
+            count += usize::from(objects.delete(&object).await.map_err(failed(&object))?);
+        }
     }
     progress.done("kinds", began, format!("{count} objects removed"), Some(change(count > 0)));
     if !held.is_empty() {
@@ -204,6 +209,10 @@ async fn remove_kinds(
             "finalizers of others are left, and what they hold stays until they go: {}",
             held.join(", ")
         );
+        progress.tell(Event::Note(note));
+    }
+    if !left.is_empty() {
+        let note = format!("definitions of kinds that lockgate never acted on are left: {}", left.join(", "));
         progress.tell(Event::Note(note));
     }
     // Told before the Secrets go: nothing else knows of these keys.
@@ -216,6 +225,15 @@ async fn remove_kinds(
     let note = format!("workloads, the namespace {} and its Secrets are left", removal.namespace);
     progress.tell(Event::Note(note));
     Ok(())
+}
+
+/// Whether a definition is there and must stay, being of a kind that lockgate does not act on: somebody else put it there, or
+/// the kind has objects, which would go with it.
+async fn is_needed(objects: &Objects, definition: &Object) -> Result<bool, Failure> {
+    let Some(info) = api::defined_by(definition).filter(|info| !info.is_acted_on) else { return Ok(false) };
+    let failed = |failure| at("kinds")(Problem::cluster(definition.id().subject(), failure));
+    let Some(live) = objects.get(definition).await.map_err(failed)? else { return Ok(false) };
+    Ok(!put::is_ours(&live) || !all(info, objects).await?.is_empty())
 }
 
 /// The finalizers of an object that somebody else put there, and whose work is not ours to skip.
@@ -231,7 +249,7 @@ async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, Fa
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
     // The label alone may be anybody's.
-    secrets.retain(|secret| secret::has_key(secret) && objects::is_ours(secret));
+    secrets.retain(|secret| secret::has_key(secret) && put::is_ours(secret));
     Ok(secrets)
 }
 
@@ -296,7 +314,7 @@ const fn change(is_change: bool) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bootstrap::objects::tests::answering;
+    use crate::cluster::objects::tests::answering;
 
     #[tokio::test]
     async fn a_server_that_is_away_for_a_moment_ends_no_wait() {

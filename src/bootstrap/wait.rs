@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::objects::{Change, Objects};
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
+use super::put::{self, Change};
 use super::ssh::SshError;
+use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_core::api::Kustomization;
+use lockgate_core::health::{TroubleSubject, pod_troubles};
 use lockgate_core::overview::{Key, Overview, Row, State};
 use lockgate_core::pipeline::ports::ApiFailure;
 
@@ -113,7 +115,7 @@ impl<'w, 'p> Wait<'w, 'p> {
 pub async fn through_discovery(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
     let began = Instant::now();
     loop {
-        match objects.put(object).await {
+        match put::put(objects, object).await {
             Err(ApiFailure::Answered { code: 404, .. } | ApiFailure::UnknownKind { .. })
                 if began.elapsed() < DISCOVERY => {}
             Err(failure) if failure.is_transient() && began.elapsed() < DISCOVERY => {}
@@ -209,20 +211,14 @@ fn is_available(deployment: &Object) -> bool {
 
 /// Why a pod does not run, from what the kubelet and the scheduler say of it.
 fn pod_cause(pod: &Object) -> Option<String> {
-    let name = pod.id().name;
-    let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
-    for status in statuses.into_iter().flatten() {
-        for state in ["waiting", "terminated"] {
-            let Some(state) = status.pointer(&format!("/state/{state}")) else { continue };
-            let reason = state["reason"].as_str().unwrap_or("not running");
-            let message = state["message"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
-            return Some(format!("pod {name}: {reason}{message}"));
-        }
-    }
-    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
-    let unmet = conditions.into_iter().flatten().find(|condition| condition["status"] == "False")?;
-    let text = unmet["message"].as_str().or_else(|| unmet["reason"].as_str()).unwrap_or("not ready");
-    Some(format!("pod {name}: {text}"))
+    let trouble = pod_troubles(pod).next()?;
+    let or = |text: &'static str, told: String| if told.is_empty() { text.to_owned() } else { told };
+    let text = match trouble.subject {
+        TroubleSubject::Waiting(_) | TroubleSubject::Terminated(_) => or("not running", trouble.text()),
+        TroubleSubject::Condition(_) if trouble.message.is_empty() => or("not ready", trouble.text()),
+        TroubleSubject::Condition(_) => trouble.message.to_owned(),
+    };
+    Some(format!("pod {}: {text}", pod.name()))
 }
 
 /// Until the source has fetched; the revision.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::output::{self, Error};
 use lockgate_base::model::Object;
-use lockgate_base::model::yaml::{self, Dialect};
+use lockgate_base::model::yaml::{self, Dialect, Layout};
 use lockgate_base::tree::Tree;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
@@ -110,7 +110,7 @@ fn plain(tree: &Tree, path: String) -> Result<ExitCode, Error> {
     let recipe = kustomize::Recipe { path, flavour: Flavour::Cli };
     let built = kustomize::build(tree, &recipe).map_err(|error| Error::failed(error.to_string()))?;
     warn(&built.warnings);
-    output::write_documents(built.objects.iter().map(|built| yaml::to_string(&built.value)))?;
+    output::write_documents(built.objects.iter().map(|built| yaml::print(&built.value, Layout::V2)))?;
     // The process ends now and gives all memory back at once; to take thousands of objects apart first is a tenth of the work.
     std::mem::forget(built);
     Ok(ExitCode::SUCCESS)
@@ -123,7 +123,7 @@ fn print(rendered: &[Rendered]) -> Result<ExitCode, Error> {
     output::write_documents(rendered.iter().flat_map(|built| {
         built.resources.iter().enumerate().map(|(index, resource)| {
             let heading = if index == 0 { format!("# {}\n", built.subject) } else { String::new() };
-            let yaml = yaml::to_string(resource.object.value());
+            let yaml = yaml::print(resource.object.value(), Layout::V2);
             format!("{heading}# Source: {}\n{yaml}", resource.origin)
         })
     }))?;

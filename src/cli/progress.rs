@@ -8,9 +8,9 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::output::{self, Error};
-use crate::bootstrap::objects::Change;
 use crate::bootstrap::problem::{Failure, Problem};
 use crate::bootstrap::progress::Event;
+use crate::bootstrap::put::Change;
 use lockgate_core::overview::Key;
 
 /// The width of a step's name.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::output::{self, Error};
 use super::shared::ClusterArguments;
 use crate::bootstrap::manifests;
-use crate::bootstrap::objects::Objects;
+use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Timestamp, yaml};
 use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
@@ -63,7 +63,7 @@ enum Form {
 
 pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
-    let objects = Objects::new(target.client.kube());
+    let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
     let (sources, kustomizations, idle) = futures::try_join!(
         all(GitRepository::INFO, &objects, namespace),
@@ -190,7 +190,7 @@ async fn all(
 ) -> Result<Option<Vec<Object>>, Error> {
     let (version, kind) = (info.api_version(), info.id.kind);
     let mut listed = objects.list_served(&version, kind, None, "").await;
-    if let (Err(ApiFailure::Answered { code: 403, .. }), Some(_)) = (&listed, namespace) {
+    if let (Err(ApiFailure::Forbidden(_)), Some(_)) = (&listed, namespace) {
         listed = objects.list_served(&version, kind, namespace, "").await;
     }
     listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", info.plural)))

@@ -10,22 +10,13 @@ use tokio::time::sleep;
 
 use super::client::{APPLY, JSON, JSON_PATCH, METADATA, Reply, Request};
 use super::failure::{self, Failure, refusal};
-use super::observe::typed;
+use super::handle::Cluster;
+use super::judge;
 use super::path::{Resource, encode};
-use super::{Cluster, judge};
+use super::reach::{UNSERVED, typed};
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_core::pipeline::ports::{Applied, Deleted, Reference};
 use lockgate_core::plan::{Answer, Phase, Refusal};
-
-/// The pauses in which a path that the server does not know is asked for again: a new kind is served a moment after its
-/// CustomResourceDefinition is established, and a version is listed for a moment after it has ceased to be served.
-pub(super) const UNSERVED: [Duration; 5] = [
-    Duration::from_millis(50),
-    Duration::from_millis(150),
-    Duration::from_millis(400),
-    Duration::from_secs(1),
-    Duration::ZERO,
-];
 
 impl Cluster {
     pub(super) async fn apply_one(&self, object: &Object) -> Result<Applied, Refusal> {

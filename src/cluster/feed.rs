@@ -10,10 +10,10 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::Cluster;
 use super::client::JSON;
 use super::failure::Failure;
 use super::follow::{Query, Seen};
+use super::handle::Cluster;
 use super::path::{Resource, encode};
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_core::health::{Health, completion, health};

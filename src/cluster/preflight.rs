@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::client::{Client, JSON, Request};
 use super::failure::Failure;
+use lockgate_core::api;
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
-use lockgate_core::plan::{Answer, CONTROLLERS};
+use lockgate_core::plan::Answer;
 
 /// A right that is needed. An empty namespace stands for the cluster scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +111,7 @@ pub async fn flux_controllers(client: &Client) -> Result<Vec<FluxController>, Ap
             name: text(item, "/metadata/name"),
             replicas: item.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1),
         })
-        .filter(|controller| CONTROLLERS.contains(&controller.name.as_str()) && controller.replicas > 0)
+        .filter(|controller| api::is_rival(&controller.name) && controller.replicas > 0)
         .collect())
 }
 

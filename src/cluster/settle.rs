@@ -8,15 +8,15 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::Cluster;
 use super::client::{JSON, Request};
 use super::feed::Feed;
+use super::handle::Cluster;
 use super::index::{Watching, group_kind};
 use super::judge;
 use super::path::encode;
 use super::watch::Watched;
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::health::Health;
+use lockgate_core::health::{Health, PodTrouble, TroubleSubject, pod_troubles};
 use lockgate_core::pipeline::ports::{ApiFailure, Expect, Reference, Settled, Unhealthy};
 
 /// How many unhealthy objects are looked into for a cause.
@@ -174,26 +174,13 @@ impl Cluster {
 
 /// What keeps a pod from running, in its own words.
 fn trouble(pod: &Object) -> Option<String> {
-    let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"]
-        .into_iter()
-        .filter_map(|pointer| pod.pointer(pointer)?.as_array())
-        .flatten();
-    for status in statuses {
-        let waiting = &status["state"]["waiting"];
-        let Some(reason) = waiting["reason"].as_str() else { continue };
-        if matches!(reason, "PodInitializing" | "ContainerCreating") {
-            continue;
-        }
-        let message = waiting["message"].as_str().unwrap_or_default();
-        let separator = if message.is_empty() { "" } else { ": " };
-        return Some(format!("pod {}: {reason}{separator}{message}", pod.name()));
-    }
-    let conditions = pod.pointer("/status/conditions")?.as_array()?;
-    let unscheduled = conditions
-        .iter()
-        .find(|condition| condition["type"] == "PodScheduled" && condition["status"] == "False")?;
-    let text = |field: &str| unscheduled[field].as_str().unwrap_or_default().to_owned();
-    Some(format!("pod {}: {}: {}", pod.name(), text("reason"), text("message")))
+    let is_told = |trouble: &PodTrouble<'_>| match trouble.subject {
+        TroubleSubject::Waiting(_) => !trouble.is_start() && !trouble.reason.is_empty(),
+        TroubleSubject::Terminated(_) => false,
+        TroubleSubject::Condition(kind) => kind == "PodScheduled",
+    };
+    let trouble = pod_troubles(pod).find(is_told)?;
+    Some(format!("pod {}: {}", pod.name(), trouble.text()))
 }
 
 /// A place among those who wait for objects of the shared watches, given up when dropped.

@@ -2,7 +2,6 @@
 //!
 //! Nothing here touches a clock, a disk, a network or randomness.
 
-mod condition;
 mod digest;
 mod duration;
 mod id;
@@ -11,6 +10,7 @@ mod reference;
 mod revision;
 mod secret;
 mod timestamp;
+mod condition;
 pub mod yaml;
 
 pub use condition::{Condition, ConditionStatus, Conditions};

@@ -19,7 +19,7 @@ pub use kinds::kustomization::{
     InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec, KustomizationStatus,
     Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
 };
-pub use kinds::{KINDS, acted_on, defined_by, info, info_of, named};
+pub use kinds::{KINDS, acted_on, defined_by, info, info_of, is_rival, named};
 pub use ownership::Ownership;
 pub use reference::{LocalReference, SourceReference};
 

@@ -4,11 +4,14 @@
 //! stalled. Then the rule of its kind ([`kinds`], one file each), then its Ready condition. What says nothing is well,
 //! since most kinds have no status.
 
+mod status;
+mod trouble;
 mod generic;
 mod kinds;
-mod status;
 
 use std::fmt;
+
+pub use trouble::{PodTrouble, TroubleSubject, pod_troubles};
 
 use status::Status;
 

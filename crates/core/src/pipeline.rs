@@ -19,8 +19,8 @@ mod build;
 mod decide;
 mod apply;
 mod prune;
-mod preview;
 mod reconcile;
+mod preview;
 mod remove;
 pub mod offline;
 #[cfg(test)]

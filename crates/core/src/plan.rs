@@ -4,6 +4,7 @@
 //! what an apply would make of it ([`Observation`]), and from that alone each object gets its [`Step`]. What is no longer
 //! built is found by [`prune`]. Nothing here writes; the pipeline does what a plan says.
 
+mod denied;
 mod cause;
 mod answer;
 mod redact;
@@ -21,8 +22,8 @@ mod prune;
 
 pub use answer::{Answer, AnswerCause};
 pub use cause::Cause;
+pub use denied::Denied;
 pub use drift::{Change, Drift, drift};
-pub use flux::CONTROLLERS;
 pub use foreseen::Foreseen;
 pub use inventory::Inventory;
 pub use managed_fields::{is_overridden, take_over};

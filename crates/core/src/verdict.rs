@@ -3,14 +3,14 @@
 //! The functions are pure and total. An outcome that is added does not compile until it is judged here. Texts are Flux's
 //! wherever Flux has one, since people and tools look for them; causes and cures follow after them.
 
-mod judge;
-mod kustomization;
 mod outcome;
 mod redact;
+mod texts;
+mod judge;
+mod kustomization;
 mod source;
 #[cfg(test)]
 mod tests;
-mod texts;
 
 use std::collections::BTreeSet;
 use std::time::Duration as StdDuration;

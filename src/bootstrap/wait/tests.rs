@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::bootstrap::objects::tests::answering;
 use crate::bootstrap::problem::Class;
+use crate::cluster::objects::tests::answering;
 
 fn kustomization(name: &str, depends_on: &[&str], ready: &str, children: &[&str]) -> Object {
     let depends_on: Vec<Value> = depends_on.iter().map(|name| json!({"name": name})).collect();
@@ -153,9 +153,9 @@ async fn a_host_that_shuts_the_address_out_after_a_denial_is_asked_on() {
 
 #[tokio::test]
 async fn a_server_that_is_away_for_a_moment_is_waited_for() {
-    let named = |kind: &str, status: Value| {
+    let named = |api_version: &str, kind: &str, status: Value| {
         json!({
-            "apiVersion": "v1", "kind": kind, "status": status,
+            "apiVersion": api_version, "kind": kind, "status": status,
             "metadata": {"name": "x", "namespace": "n", "generation": 1},
         })
     };
@@ -172,11 +172,15 @@ async fn a_server_that_is_away_for_a_moment_is_waited_for() {
         (
             "established",
             &away,
-            named("CustomResourceDefinition", json!({"conditions": condition("Established")})),
+            named(
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                json!({"conditions": condition("Established")}),
+            ),
         ),
-        ("not ending", &cut, named("Namespace", json!({}))),
-        ("available", &away, named("Deployment", running)),
-        ("fetched", &cut, named("GitRepository", present)),
+        ("not ending", &cut, named("v1", "Namespace", json!({}))),
+        ("available", &away, named("apps/v1", "Deployment", running)),
+        ("fetched", &cut, named("source.toolkit.fluxcd.io/v1", "GitRepository", present)),
         (
             "synced",
             &away,

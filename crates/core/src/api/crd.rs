@@ -1,21 +1,28 @@
-//! The CustomResourceDefinitions of the served kinds, made from the serde types: one schema a kind, the union of the
+//! The CustomResourceDefinitions of the served kinds, made from the serde types, or from an outline of their fields: one schema a kind, the union of the
 //! fields of all its versions, so that an object is stored without loss whichever version it was written in.
 
 mod fields;
-mod schema;
+mod types;
+mod outline;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{Column, GitRepositorySpec, Kind, KindInfo, KustomizationSpec, Role};
+use super::{Column, GitRepositorySpec, KINDS, Kind, KindInfo, KustomizationSpec};
 use lockgate_base::model::Object;
 
 /// The CustomResourceDefinitions of all served kinds.
 pub fn definitions() -> Vec<Object> {
-    let kinds = [
-        definition(KustomizationSpec::INFO, &of_types::<KustomizationSpec>(fields::KUSTOMIZATION)),
-        definition(GitRepositorySpec::INFO, &of_types::<GitRepositorySpec>(fields::GIT_REPOSITORY)),
-    ];
-    kinds.into_iter().filter_map(|definition| Object::parse(definition).ok()).collect()
+    let kinds = KINDS.iter().map(|info| definition(info, &schema_of(info)));
+    kinds.filter_map(|definition| Object::parse(definition).ok()).collect()
+}
+
+/// The schema that all versions of a kind share.
+pub(super) fn schema_of(info: &KindInfo) -> Value {
+    match info.outline {
+        Some(outline) => with_metadata(outline::fields_of(outline)),
+        None if info.id == KustomizationSpec::INFO.id => of_types::<KustomizationSpec>(fields::KUSTOMIZATION),
+        None => of_types::<GitRepositorySpec>(fields::GIT_REPOSITORY),
+    }
 }
 
 fn definition(info: &KindInfo, schema: &Value) -> Value {
@@ -41,11 +48,6 @@ fn definition(info: &KindInfo, schema: &Value) -> Value {
             entry
         })
         .collect();
-    let category = match info.role {
-        Role::Source => Some("fluxcd-sources"),
-        Role::Applier(_) => Some("fluxcd-appliers"),
-        Role::Neither => None,
-    };
     let mut names = json!({
         "kind": kind,
         "listKind": format!("{kind}List"),
@@ -55,7 +57,7 @@ fn definition(info: &KindInfo, schema: &Value) -> Value {
     if !info.short_names.is_empty() {
         names["shortNames"] = json!(info.short_names);
     }
-    names["categories"] = ["all", "fluxcd"].into_iter().chain(category).collect();
+    names["categories"] = json!(["all", "fluxcd", info.category]);
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -82,30 +84,33 @@ fn definition(info: &KindInfo, schema: &Value) -> Value {
 }
 
 fn of_types<K: Kind>(overrides: &[fields::Override]) -> Value {
-    let mut schema = object_schema(&schema::of::<K>(), schema::of::<K::Status>());
+    let mut status = types::of::<K::Status>();
+    status["default"] = json!({"observedGeneration": -1});
+    let fields = [("spec".to_owned(), types::of::<K>()), ("status".to_owned(), status)];
+    let mut schema = with_metadata(fields.into_iter().collect());
     for (pointer, change) in overrides {
-        schema::merge(&mut schema, pointer, &change());
+        types::merge(&mut schema, pointer, &change());
     }
     schema
 }
 
-fn object_schema(spec: &Value, mut status: Value) -> Value {
-    status["default"] = json!({"observedGeneration": -1});
-    json!({
-        "type": "object",
-        "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"type": "object"},
-            "spec": spec,
-            "status": status,
-        },
-    })
+/// The schema of an object whose other fields are given.
+fn with_metadata(fields: Map<String, Value>) -> Value {
+    let text = json!({"type": "string"});
+    let mut properties = json!({"apiVersion": text, "kind": text, "metadata": {"type": "object"}});
+    if let Some(properties) = properties.as_object_mut() {
+        properties.extend(fields);
+    }
+    json!({"type": "object", "properties": properties})
 }
 
 fn column(column: &Column) -> Value {
     let form = if *column == Column::AGE { "date" } else { "string" };
-    json!({"name": column.name, "type": form, "jsonPath": column.path})
+    let mut printed = json!({"name": column.name, "type": form, "jsonPath": column.path});
+    if column.is_wide {
+        printed["priority"] = 1.into();
+    }
+    printed
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub struct KindInfo {
     pub id: KindId,
     /// Plural, lower-case, as in the URL.
     pub plural: &'static str,
+    /// The name by which `kubectl get` lists it together with kinds like it; `all` and `fluxcd` list all kinds.
+    pub category: &'static str,
     /// Other names that `kubectl get` takes.
     pub short_names: &'static [&'static str],
     /// Served versions, the stored one first.
@@ -31,6 +33,8 @@ pub struct KindInfo {
     pub grants: &'static [Grant],
     /// Whether lockgate acts on the kind. Of any other it serves the definition, and leaves the objects alone.
     pub is_acted_on: bool,
+    /// The fields, where no types hold them: an outline as `crd::outline` reads it.
+    pub outline: Option<&'static str>,
 }
 
 /// Where a kind stands in the chain from a source to what is applied.
@@ -51,21 +55,34 @@ pub struct Column {
     pub name: &'static str,
     /// The field, as a JSON path.
     pub path: &'static str,
+    /// Whether only `-o wide` prints it.
+    pub is_wide: bool,
 }
 
 impl Column {
     /// The object's age.
-    pub const AGE: Self = Self { name: "Age", path: ".metadata.creationTimestamp" };
+    pub const AGE: Self = Self::new("Age", ".metadata.creationTimestamp");
     /// The status of the Ready condition.
-    pub const READY: Self = Self { name: "Ready", path: ".status.conditions[?(@.type==\"Ready\")].status" };
+    pub const READY: Self = Self::new("Ready", ".status.conditions[?(@.type==\"Ready\")].status");
     /// The message of the Ready condition.
-    pub const STATUS: Self =
-        Self { name: "Status", path: ".status.conditions[?(@.type==\"Ready\")].message" };
+    pub const STATUS: Self = Self::new("Status", ".status.conditions[?(@.type==\"Ready\")].message");
+
+    /// A column that is always printed.
+    pub const fn new(name: &'static str, path: &'static str) -> Self {
+        Self { name, path, is_wide: false }
+    }
+
+    /// A column that only `-o wide` prints.
+    pub const fn wide(name: &'static str, path: &'static str) -> Self {
+        Self { name, path, is_wide: true }
+    }
 }
 
 /// Verbs on the resources of a group.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Grant {
+    /// What they are for.
+    pub reason: &'static str,
     /// API group, empty for core.
     pub group: &'static str,
     /// Plurals.

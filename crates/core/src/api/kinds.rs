@@ -41,6 +41,11 @@ pub fn acted_on() -> impl Iterator<Item = &'static KindInfo> {
     KINDS.iter().copied().filter(|info| info.is_acted_on)
 }
 
+/// Whether a Deployment's name is that of a controller of Flux whose work lockgate does.
+pub fn is_rival(controller: &str) -> bool {
+    acted_on().any(|info| info.controller == controller)
+}
+
 /// The entry of a kind.
 pub fn info(id: KindId) -> Option<&'static KindInfo> {
     KINDS.iter().copied().find(|info| info.id == id)

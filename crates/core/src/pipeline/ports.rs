@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::health::Health;
+pub use crate::plan::Denied;
 use crate::plan::{Observation, Refusal};
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref, Secret};
 
@@ -87,31 +88,6 @@ impl fmt::Display for DataKind {
 
 /// The values of a ConfigMap or Secret, decoded. Both are treated as secret.
 pub type Data = BTreeMap<String, Secret<Vec<u8>>>;
-
-/// A right that is missing: who may not do what to what, where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denied {
-    /// `system:serviceaccount:<namespace>:<name>`, or another user; empty where the server did not say.
-    pub account: String,
-    /// `get`, `patch`, ...
-    pub verb: String,
-    /// `secrets`, `deployments.apps`, ...
-    pub resource: String,
-    /// Empty for cluster-scoped requests.
-    pub namespace: String,
-}
-
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let account = if self.account.is_empty() { "lockgate" } else { &self.account };
-        write!(f, "{account} may not {} {}", self.verb, self.resource)?;
-        if self.namespace.is_empty() {
-            f.write_str(" at the cluster scope")
-        } else {
-            write!(f, " in namespace {}", self.namespace)
-        }
-    }
-}
 
 /// A request that did not do what it was for. Refusals of one object's content are `plan::Refusal`s.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! What is the matter with an object that was refused, whether it may pass by itself, and what helps.
 
+use super::denied::Denied;
 use lockgate_base::keys;
 use lockgate_base::model::Gvk;
 
@@ -18,16 +19,7 @@ pub enum Cause {
     /// The object's kind is namespaced, and it names no namespace.
     NamespaceNotSpecified,
     /// A right is missing.
-    Forbidden {
-        /// Who asked.
-        user: String,
-        /// `patch`, `create`, ...
-        verb: String,
-        /// `deployments.apps`, ...
-        resource: String,
-        /// Empty at the cluster's scope.
-        namespace: String,
-    },
+    Forbidden(Denied),
     /// An admission plugin or policy of the API server says no: a quota, Pod Security, a `ValidatingAdmissionPolicy`.
     Denied,
     /// A field that cannot change has changed; the object has to be made anew.
@@ -76,7 +68,7 @@ impl Cause {
             | Self::Unavailable => true,
             Self::Other { server_fault } => *server_fault,
             Self::NamespaceNotSpecified
-            | Self::Forbidden { .. }
+            | Self::Forbidden(_)
             | Self::Denied
             | Self::Immutable
             | Self::UnknownField(_)
@@ -99,12 +91,9 @@ impl Cause {
                 format!("namespace {namespace} terminating{state}; this is tried again until it is gone")
             }
             Self::NamespaceNotSpecified => "set metadata.namespace, or spec.targetNamespace".into(),
-            Self::Forbidden { user, verb, resource, namespace } => {
-                let place = match namespace.as_str() {
-                    "" => "at the cluster scope".to_owned(),
-                    namespace => format!("in namespace {namespace}"),
-                };
-                format!("grant {verb} on {resource} {place} to {user}")
+            Self::Forbidden(denied) => {
+                let Denied { account, verb, resource, .. } = denied;
+                format!("grant {verb} on {resource} {} to {account}", denied.place())
             }
             Self::Immutable => {
                 format!("set spec.force, or annotate the object with {}: enabled", keys::FORCE)

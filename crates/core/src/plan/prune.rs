@@ -7,7 +7,7 @@ use super::flux;
 use super::inventory::Inventory;
 use super::policy::{self, Apply};
 use super::stages::sort_ids;
-use crate::api::Ownership;
+use crate::api::{self, Ownership};
 use lockgate_base::keys;
 use lockgate_base::model::{Object, ObjectId, Ref};
 
@@ -76,7 +76,8 @@ pub enum PruneSkip {
     ReconcileDisabled,
     /// `kustomize.toolkit.fluxcd.io/ssa: Ignore`.
     Ignored,
-    /// It is a part of Flux that lockgate stands in for, or defines a kind that lockgate serves.
+    /// It is a part of Flux that lockgate stands in for, or defines a kind of Flux: without it, all objects of that kind
+    /// would be gone.
     Flux,
     /// It is the namespace that its owner lives in.
     Home,
@@ -105,7 +106,7 @@ pub fn prune_decision(live: &Object, owner: &Ref, ownership: &Ownership) -> Prun
         Some(_) if policy::is_prune_disabled(live) => Some(PruneSkip::PruneDisabled),
         Some(_) if policy::is_reconcile_disabled(live) => Some(PruneSkip::ReconcileDisabled),
         Some(_) if policy::apply_policy(live) == Apply::Ignore => Some(PruneSkip::Ignored),
-        Some(_) if flux::is_replaced(live) || flux::defines_our_kind(live) => Some(PruneSkip::Flux),
+        Some(_) if flux::is_replaced(live) || api::defined_by(live).is_some() => Some(PruneSkip::Flux),
         Some(owner) if (live.group(), live.kind()) == ("", "Namespace") && live.name() == owner.namespace => {
             Some(PruneSkip::Home)
         }

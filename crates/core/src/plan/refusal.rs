@@ -109,7 +109,7 @@ impl Refusal {
 
     /// Whether a right is missing.
     pub fn is_forbidden(&self) -> bool {
-        matches!(self.cause, Cause::Forbidden { .. })
+        matches!(self.cause, Cause::Forbidden(_))
     }
 
     /// The namespace whose end stands in the way.

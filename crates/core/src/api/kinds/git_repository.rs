@@ -16,14 +16,20 @@ pub type GitRepository = Resource<GitRepositorySpec>;
 pub(super) const INFO: KindInfo = KindInfo {
     id: KindId { group: "source.toolkit.fluxcd.io", kind: "GitRepository" },
     plural: "gitrepositories",
+    category: "fluxcd-sources",
     short_names: &["gitrepo"],
     versions: &["v1", "v1beta2", "v1beta1"],
-    columns: &[Column { name: "URL", path: ".spec.url" }, Column::AGE, Column::READY, Column::STATUS],
+    columns: &[Column::new("URL", ".spec.url"), Column::AGE, Column::READY, Column::STATUS],
     role: Role::Source,
     controller: "source-controller",
-    // Credentials.
-    grants: &[Grant { group: "", resources: &["secrets"], verbs: &["get", "list", "watch"] }],
+    grants: &[Grant {
+        reason: "Credentials of sources.",
+        group: "",
+        resources: &["secrets"],
+        verbs: &["get", "list", "watch"],
+    }],
     is_acted_on: true,
+    outline: None,
 };
 
 impl Kind for GitRepositorySpec {

@@ -6,13 +6,14 @@ use lockgate_base::model::KindId;
 pub(super) const INFO: KindInfo = KindInfo {
     id: KindId { group: "source.toolkit.fluxcd.io", kind: "HelmChart" },
     plural: "helmcharts",
+    category: "fluxcd-sources",
     short_names: &["hc"],
     versions: &["v1", "v1beta2", "v1beta1"],
     columns: &[
-        Column { name: "Chart", path: ".spec.chart" },
-        Column { name: "Version", path: ".spec.version" },
-        Column { name: "Source Kind", path: ".spec.sourceRef.kind" },
-        Column { name: "Source Name", path: ".spec.sourceRef.name" },
+        Column::new("Chart", ".spec.chart"),
+        Column::new("Version", ".spec.version"),
+        Column::new("Source Kind", ".spec.sourceRef.kind"),
+        Column::new("Source Name", ".spec.sourceRef.name"),
         Column::AGE,
         Column::READY,
         Column::STATUS,
@@ -21,4 +22,48 @@ pub(super) const INFO: KindInfo = KindInfo {
     controller: "source-controller",
     grants: &[],
     is_acted_on: false,
+    outline: Some(OUTLINE),
 };
+
+/// The fields of all versions.
+const OUTLINE: &str = r#"
+spec:
+  chart!: string
+  ignoreMissingValuesFiles: bool
+  interval!: duration
+  reconcileStrategy: ChartVersion | Revision = "ChartVersion"
+  sourceRef!:
+    apiVersion: string
+    kind!: HelmRepository | GitRepository | Bucket
+    name!: string
+  suspend: bool
+  valuesFiles[]: string
+  verify:
+    matchOIDCIdentity[]:
+      issuer!: string
+      subject!: string
+    provider!: cosign | notation = "cosign"
+    secretRef: reference
+  version: string = "*"
+  accessFrom:
+    namespaceSelectors![]:
+      matchLabels{}: string
+  valuesFile: string
+status: = {"observedGeneration": -1}
+  artifact:
+    digest: digest
+    lastUpdateTime!: time
+    metadata{}: string
+    path!: string
+    revision: string
+    size: int
+    url!: string
+    checksum: string
+  conditions: conditions
+  lastHandledReconcileAt: string
+  observedChartName: string
+  observedGeneration: int
+  observedSourceArtifactRevision: string
+  observedValuesFiles[]: string
+  url: string
+"#;

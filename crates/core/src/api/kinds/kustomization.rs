@@ -33,18 +33,28 @@ impl Kustomization {
 pub(super) const INFO: KindInfo = KindInfo {
     id: ID,
     plural: "kustomizations",
+    category: "fluxcd-appliers",
     short_names: &["ks"],
     versions: &["v1", "v1beta2", "v1beta1"],
     columns: &[Column::AGE, Column::READY, Column::STATUS],
     role: Role::Applier(Kustomization::OWNERSHIP),
     controller: "kustomize-controller",
     grants: &[
-        // The variables that it substitutes.
-        Grant { group: "", resources: &["secrets", "configmaps"], verbs: &["get", "list", "watch"] },
-        // Applying in the name of a ServiceAccount.
-        Grant { group: "", resources: &["serviceaccounts"], verbs: &["get", "impersonate"] },
+        Grant {
+            reason: "The variables that Kustomizations substitute.",
+            group: "",
+            resources: &["secrets", "configmaps"],
+            verbs: &["get", "list", "watch"],
+        },
+        Grant {
+            reason: "Applying in the name of a ServiceAccount.",
+            group: "",
+            resources: &["serviceaccounts"],
+            verbs: &["get", "impersonate"],
+        },
     ],
     is_acted_on: true,
+    outline: None,
 };
 
 impl Kind for KustomizationSpec {

@@ -1,6 +1,6 @@
 //! Finds objects in the files of a tree.
 
-use super::{Found, OfflineError};
+use super::error::{Found, OfflineError};
 use crate::api::Kustomization;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Completed, Found, OfflineError, Rendered, Values, flux, kustomization, subject};
+use super::error::{Found, OfflineError, Rendered, subject};
+use super::one::{Completed, flux, kustomization};
+use super::values::Values;
 use crate::api::{self, GitRepository, Kustomization};
 use crate::graph::Graph;
 use lockgate_base::model::{Object, Ref};
