@@ -182,9 +182,9 @@ impl Drive {
         let Some(seen) = self.shared.world.kustomization(key) else { return };
         let rivalry = self.shared.world.rivalry(key, object);
         let interval = interval_of(&self.shared.world, key);
-        let event = verdict::Event::fight(&object.subject(), &rivalry, interval);
+        let notice = verdict::Notice::fight(&object.subject(), &rivalry, interval);
         let subject = Subject::of(key, seen.metadata());
-        self.shared.tell_of(&subject, &[event]);
+        self.shared.tell_of(&subject, &[notice]);
     }
 
     /// Ends waits, lets what writes finish what it is at, tells of it, and starts nothing new.

@@ -14,7 +14,7 @@ use lockgate_base::keys;
 use lockgate_base::model::Timestamp;
 use lockgate_core::pipeline::clock::{Clock, within};
 use lockgate_core::pipeline::ports::ApiFailure;
-use lockgate_core::verdict::Event;
+use lockgate_core::verdict::Notice;
 
 /// How long one write may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -137,14 +137,14 @@ impl Reporter {
     pub(super) async fn event(
         &self,
         subject: &Subject,
-        event: &Event,
+        notice: &Notice,
         at: Timestamp,
     ) -> Result<(), ReportError> {
         let unique = since_1970(self.clock.wall()).as_nanos();
-        let kind = if event.warning { "Warning" } else { "Normal" };
+        let kind = if notice.warning { "Warning" } else { "Normal" };
         let mut annotations: Map<String, Value> =
             subject.notes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-        if let Some(revision) = &event.revision {
+        if let Some(revision) = &notice.revision {
             annotations.insert(format!("{}/{REVISION}", subject.group), revision.as_str().into());
         }
         let body = json!({
@@ -163,8 +163,8 @@ impl Reporter {
                 "uid": subject.uid,
             },
             "type": kind,
-            "reason": event.reason,
-            "message": event.message,
+            "reason": notice.reason(),
+            "message": notice.message,
             "source": {"component": "lockgate"},
             "reportingComponent": "lockgate",
             "firstTimestamp": at,

@@ -16,7 +16,7 @@ use lockgate_core::api::{
 use lockgate_core::graph::{self, DependencyView, Graph, NotReadyReason};
 use lockgate_core::pipeline::Memo;
 use lockgate_core::queue::{FIGHT_WINDOW, Facts, SourceFacts};
-use lockgate_core::verdict::{self, BlockReason, Blocker, Change, Outcome, Rivalry};
+use lockgate_core::verdict::{self, BlockReason, Blocker, Change, Common, Rivalry};
 
 /// An object of one of our kinds, or what is left of one that is malformed.
 #[derive(Debug, Clone)]
@@ -249,17 +249,17 @@ impl World {
     }
 
     /// Whether the dependencies let a Kustomization apply `revision`, and if not, what is at the root of it.
-    pub(super) fn dependencies(&self, kustomization: &Kustomization, revision: &str) -> Result<(), Outcome> {
+    pub(super) fn dependencies(&self, kustomization: &Kustomization, revision: &str) -> Result<(), Common> {
         let metadata = &kustomization.metadata;
         let key = kustomization.reference();
         let inner = self.inner();
         if let Some(cycle) = inner.graph.cycle_of(&key) {
-            return Err(Outcome::Cyclic { cycle: cycle.0 });
+            return Err(Common::Cyclic(cycle));
         }
         for named in &kustomization.spec.depends_on {
             let dependency =
                 Kustomization::named(named.namespace.as_ref().unwrap_or(&metadata.namespace), &named.name);
-            let blocked = |reason| Outcome::Blocked(Blocker { dependency: dependency.clone(), reason });
+            let blocked = |reason| Common::Blocked(Blocker { dependency: dependency.clone(), reason });
             match inner.judge(kustomization, &dependency, revision) {
                 Ok(()) => {}
                 Err(NotReadyReason::NotFound) => return Err(blocked(BlockReason::Missing)),

@@ -88,7 +88,7 @@ fn agent_rules() -> String {
     ];
     let of_kinds = api::acted_on().flat_map(|info| info.grants);
     for grant in of_kinds.chain(&beside) {
-        text += &format!("  # {}\n{}", grant.reason, rule(grant.group, grant.resources, grant.verbs));
+        text += &["  # ", grant.reason, "\n", &rule(grant.group, grant.resources, grant.verbs)].concat();
     }
     text
 }

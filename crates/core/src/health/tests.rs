@@ -23,7 +23,7 @@ fn fixtures() -> BTreeMap<String, (String, Object)> {
 #[test]
 fn every_fixture_has_its_health() {
     for (name, (expected, object)) in fixtures() {
-        assert_eq!(health(&object).to_string(), expected, "{name}");
+        assert_eq!(health(&object, &Rules::BUILT_IN).to_string(), expected, "{name}");
     }
 }
 
@@ -35,7 +35,7 @@ fn every_rule_has_a_fixture_for_well_and_one_for_not() {
         let judged: Vec<bool> = fixtures()
             .values()
             .filter(|(_, object)| object.group() == *group && object.kind() == *kind)
-            .map(|(_, object)| health(object).is_current())
+            .map(|(_, object)| health(object, &Rules::BUILT_IN).is_current())
             .collect();
         assert!(judged.contains(&true), "{kind} is never well");
         assert!(judged.contains(&false) || always_well.contains(kind), "{kind} is never unwell");
@@ -68,7 +68,7 @@ fn work_that_has_an_end_is_done_at_its_end() {
         (object("v1", "ConfigMap", Value::Null), "Current", "Current"),
     ];
     for (object, well, done) in cases {
-        let words = (health(&object), completion(&object));
+        let words = (health(&object, &Rules::BUILT_IN), completion(&object, &Rules::BUILT_IN));
         assert_eq!((words.0.word(), words.1.word()), (well, done), "{object:?}");
     }
 }
