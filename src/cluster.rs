@@ -1,7 +1,7 @@
 //! The adapter to an API server: reads, writes and waits, for the whole agent over one set of connections.
 //!
 //! [`Cluster`] implements the ports of the chain. Copies made by [`Cluster::acting_for`] share connections, discovery and
-//! watches, and act for one Kustomization, in the name of a ServiceAccount where it names one.
+//! watches, and act for one applier, in the name of a ServiceAccount where it names one.
 
 mod path;
 mod failure;

@@ -6,6 +6,7 @@
 
 mod metadata;
 mod reference;
+mod ownership;
 mod kind;
 mod decode;
 mod kinds;
@@ -24,4 +25,5 @@ pub use kinds::kustomization::{
 pub use kinds::{KINDS, acted_on, defined_by, info, info_of, is_rival, named};
 pub use metadata::Metadata;
 pub(crate) use metadata::null_as_default;
+pub use ownership::Ownership;
 pub use reference::{LocalReference, SourceReference};
