@@ -35,7 +35,7 @@ use lockgate_core::pipeline::Clock;
 use lockgate_core::queue::{Event, Limits};
 use lockgate_git::Git;
 
-pub use error::AgentError;
+pub(crate) use error::AgentError;
 
 use clock::SystemClock;
 use events::Told;
@@ -48,7 +48,7 @@ use world::World;
 
 /// How the agent runs.
 #[derive(Clone)]
-pub struct Config {
+pub(crate) struct Config {
     /// The cluster.
     pub client: Client,
     /// The namespace of the agent's Lease.
@@ -72,7 +72,7 @@ pub struct Config {
 }
 
 /// Runs the agent until the process is told to end (SIGTERM or SIGINT).
-pub async fn run(config: Config) -> Result<(), AgentError> {
+pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
     fault::install();
     let stop = stop_signal()?;
     let metrics = Arc::new(Metrics::new());

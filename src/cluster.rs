@@ -1,13 +1,13 @@
 //! The adapter to an API server: reads, writes and waits, for the whole agent over one set of connections.
 //!
 //! [`Cluster`] implements the ports of the chain. Copies made by [`Cluster::acting_for`] share connections, discovery and
-//! watches, and act for one Kustomization, in the name of a ServiceAccount where it names one.
+//! watches, and act for one applier, in the name of a ServiceAccount where it names one.
 
 mod path;
 mod failure;
 mod client;
 mod impersonate;
-pub mod preflight;
+pub(crate) mod preflight;
 mod gather;
 mod discovery;
 mod index;
@@ -21,17 +21,17 @@ mod feed;
 mod settle;
 mod apply;
 mod observe;
-pub mod objects;
+pub(crate) mod objects;
 mod ports;
 
-pub use client::{Client, ConnectError, Target};
-pub use direct::{Direct, Edit, KnownKind, Part};
-pub use failure::is_unserved_path;
-pub use follow::{Query, Seen};
-pub use handle::{Cluster, Fence};
-pub use impersonate::{InvalidAccount, user_of};
+pub use client::{Client, Target};
+pub(crate) use direct::{Direct, Edit, KnownKind, Part};
+pub(crate) use failure::is_unserved_path;
+pub(crate) use follow::{Query, Seen};
+pub use handle::Cluster;
+pub(crate) use handle::Fence;
 pub use index::Change;
-pub use judge::version_number;
+pub(crate) use judge::version_number;
 
 #[cfg(test)]
 mod tests;

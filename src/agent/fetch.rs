@@ -111,7 +111,7 @@ fn ignored_before(seen: &Seen<GitRepositorySpec>) -> Option<&str> {
 /// Takes off the finalizer that Flux leaves on its sources. Nothing of ours is to be cleaned up.
 async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
     let subject = Subject::of(key, metadata);
-    match shared.reporter.let_go(&subject, &metadata.finalizers).await {
+    match shared.reporter.let_go(&subject, &metadata.finalizers, keys::FINALIZER).await {
         Ok(()) => Next::Changed,
         Err(error) => {
             tracing::warn!(kind = GitRepository::ID.kind, name = key.name, namespace = key.namespace, %error,

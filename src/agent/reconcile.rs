@@ -14,6 +14,7 @@ use super::subject::Subject;
 use super::world::{Aim, Seen, source_key};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
+use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
 use lockgate_core::queue::{Cause, Event, Next, RunId};
@@ -43,8 +44,13 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
     let Some(seen) = shared.world.kustomization(&order.key) else {
         return finished(&order, &Reported { ready: false, news: false, next: Next::Changed });
     };
-    let revision = revision_of(&shared, &seen);
-    let finish = guarded(attempt(&shared, &order, &seen, started)).await;
+    // Read once: what is said is said of what was built, whatever has been fetched meanwhile.
+    let snapshot = match &seen {
+        Seen::Sound(kustomization) => source(&shared, kustomization),
+        Seen::Malformed { metadata, message } => Err(malformed(metadata, message)),
+    };
+    let revision = snapshot.as_ref().ok().map(|snapshot| snapshot.revision.to_string());
+    let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
     let success = finish.outcome.is_success();
     let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
     if let Some(done) = finish.outcome.done() {
@@ -84,15 +90,6 @@ fn ended(outcome: impl Into<Outcome<Applied>>) -> Finish {
     Finish { outcome: outcome.into(), memo: None, redactor: Redactor::default() }
 }
 
-fn revision_of(shared: &Shared, seen: &Seen<KustomizationSpec>) -> Option<String> {
-    let Seen::Sound(kustomization) = seen else { return None };
-    if is_forbidden(shared, kustomization) {
-        return None;
-    }
-    let (_, snapshot) = shared.world.source(&source_key(kustomization)?)?;
-    snapshot.map(|snapshot| snapshot.revision.to_string())
-}
-
 /// Whether the source is in a namespace of others, of which nothing may be taken, nor told.
 fn is_forbidden(shared: &Shared, kustomization: &Kustomization) -> bool {
     let (own, source) = (&kustomization.metadata.namespace, &kustomization.spec.source_ref.namespace);
@@ -103,6 +100,7 @@ async fn attempt(
     shared: &Arc<Shared>,
     order: &Order,
     seen: &Seen<KustomizationSpec>,
+    snapshot: Result<Snapshot, Common>,
     started: Instant,
 ) -> Finish {
     let kustomization = match seen {
@@ -128,10 +126,11 @@ async fn attempt(
         Ok(cluster) => cluster,
         Err(message) => return ended(Common::AccessDenied { message }),
     };
-    if let Err(outcome) = pipeline::supported(&kustomization.spec) {
-        return ended(outcome);
-    }
-    let snapshot = match source(shared, kustomization) {
+    let supported = match pipeline::supported(kustomization) {
+        Ok(supported) => supported,
+        Err(outcome) => return ended(outcome),
+    };
+    let snapshot = match snapshot {
         Ok(snapshot) => snapshot,
         Err(outcome) => return ended(outcome),
     };
@@ -150,7 +149,7 @@ async fn attempt(
         requested_at: kustomization.metadata.annotations.get(keys::REQUESTED_AT).cloned(),
     };
     let job = Job {
-        kustomization,
+        kustomization: supported,
         snapshot: &snapshot,
         memo: memo.as_deref(),
         thorough: order.causes.contains(&Cause::Timer),
@@ -173,7 +172,7 @@ fn malformed(metadata: &Metadata, message: &str) -> Common {
     Common::Malformed { message: message.to_owned() }
 }
 
-fn source(shared: &Shared, kustomization: &Kustomization) -> Result<lockgate_base::tree::Snapshot, Common> {
+fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Common> {
     let reference = &kustomization.spec.source_ref;
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
@@ -258,10 +257,11 @@ impl Journal for Log<'_> {
         let metadata = &self.kustomization.metadata;
         let subject = Subject::of(&self.order.key, metadata);
         let reporter = &self.shared.reporter;
-        if !metadata.finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
-            reporter.hold(&subject, &metadata.finalizers).await.map_err(journal_error)?;
+        let finalizer = Kustomization::OWNERSHIP.finalizer;
+        let held = reporter.hold(&subject, &metadata.finalizers, finalizer).await;
+        if held.map_err(journal_error)? {
             self.shared.world.wrote_kustomization(&self.order.key, 0, |object| {
-                object.metadata.finalizers.push(keys::FINALIZER.into());
+                object.metadata.finalizers.push(finalizer.into());
             });
         }
         let old = &self.kustomization.status;
@@ -394,7 +394,7 @@ async fn tell(
                 Some(seen) => seen.metadata().finalizers.clone(),
                 None => metadata.finalizers.clone(),
             };
-            shared.reporter.let_go(subject, &finalizers).await
+            shared.reporter.let_go(subject, &finalizers, Kustomization::OWNERSHIP.finalizer).await
         }
     }
 }

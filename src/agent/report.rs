@@ -94,29 +94,39 @@ impl Reporter {
         Ok(version_number(&self.patch(subject, Part::Status, Edit::Merge(&patch)).await?))
     }
 
-    /// Adds our finalizer, unless it is there.
-    pub(super) async fn hold(&self, subject: &Subject, finalizers: &[String]) -> Result<(), ReportError> {
-        if finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
-            return Ok(());
+    /// Adds a finalizer, unless it is there. Returns whether it was added.
+    pub(super) async fn hold(
+        &self,
+        subject: &Subject,
+        finalizers: &[String],
+        finalizer: &str,
+    ) -> Result<bool, ReportError> {
+        if finalizers.iter().any(|known| known == finalizer) {
+            return Ok(false);
         }
         let path = "/metadata/finalizers";
         if !finalizers.is_empty() {
-            let add = json!({"op": "add", "path": format!("{path}/-"), "value": keys::FINALIZER});
-            return self.edit(subject, &[add]).await;
+            let add = json!({"op": "add", "path": format!("{path}/-"), "value": finalizer});
+            return self.edit(subject, &[add]).await.map(|()| true);
         }
         // Whoever has added one meanwhile would lose it. That there is none is null to the API server.
         let none = json!({"op": "test", "path": path, "value": null});
-        let add = json!({"op": "add", "path": path, "value": [keys::FINALIZER]});
-        self.edit(subject, &[none, add]).await
+        let add = json!({"op": "add", "path": path, "value": [finalizer]});
+        self.edit(subject, &[none, add]).await.map(|()| true)
     }
 
-    /// Takes our finalizer off, so that the object may go.
-    pub(super) async fn let_go(&self, subject: &Subject, finalizers: &[String]) -> Result<(), ReportError> {
-        let Some(index) = finalizers.iter().position(|finalizer| finalizer == keys::FINALIZER) else {
+    /// Takes a finalizer off, so that the object may go.
+    pub(super) async fn let_go(
+        &self,
+        subject: &Subject,
+        finalizers: &[String],
+        finalizer: &str,
+    ) -> Result<(), ReportError> {
+        let Some(index) = finalizers.iter().position(|known| known == finalizer) else {
             return Ok(());
         };
         let path = format!("/metadata/finalizers/{index}");
-        let test = json!({"op": "test", "path": path, "value": keys::FINALIZER});
+        let test = json!({"op": "test", "path": path, "value": finalizer});
         match self.edit(subject, &[test, json!({"op": "remove", "path": path})]).await {
             Err(ReportError::Gone) => Ok(()),
             other => other,

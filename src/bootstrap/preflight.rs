@@ -16,7 +16,7 @@ use lockgate_core::pipeline::ports::ApiFailure;
 
 /// What was found on the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterFacts {
+pub(crate) struct ClusterFacts {
     /// `v1.35.4`.
     pub version: String,
     /// How many rights were asked for.
@@ -25,7 +25,7 @@ pub struct ClusterFacts {
 
 /// What was found at GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RepositoryFacts {
+pub(crate) struct RepositoryFacts {
     /// `owner/name` as it is now: as asked for, unless it was renamed or transferred since.
     pub full_name: String,
     /// When the token expires, where it does.
@@ -38,7 +38,7 @@ pub struct RepositoryFacts {
 
 /// What a folder holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Folder {
+pub(crate) struct Folder {
     /// How many Kustomizations.
     pub kustomizations: usize,
     /// The GitRepositories of the sync's namespace that they name and the folder does not hold, each once.
@@ -47,7 +47,7 @@ pub struct Folder {
 
 /// Asks the cluster. With `adopt`, controllers of Flux that run are no problem. `account` is the one in whose name the
 /// root is to be applied.
-pub async fn cluster(
+pub(crate) async fn cluster(
     client: &Client,
     installation: &Installation,
     account: Option<&str>,
@@ -105,7 +105,7 @@ async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Pr
 
 /// An agent in another namespace: two would undo each other's work. Whoever may not list Deployments cannot be told; any
 /// other failure is a problem of its own, since the next request would only run into it again.
-pub async fn elsewhere(objects: &Objects, namespace: &str) -> Option<Problem> {
+pub(crate) async fn elsewhere(objects: &Objects, namespace: &str) -> Option<Problem> {
     let agents = match objects.list("apps/v1", "Deployment", None, manifests::AGENT).await {
         Ok(agents) => agents,
         Err(ApiFailure::Forbidden(_)) => return None,
@@ -132,7 +132,7 @@ async fn no_account(objects: &Objects, namespace: &str, name: &str) -> Option<Pr
 }
 
 /// Asks GitHub. `namespace` is the one that the sync is to be in.
-pub async fn repository(
+pub(crate) async fn repository(
     github: &GitHub,
     namespace: &str,
     branch: &str,
@@ -193,7 +193,7 @@ pub async fn repository(
 }
 
 /// The rights that an installation needs, of the user who runs it.
-pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
+pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     let cluster_wide = [
         ("", "namespaces"),
         ("apiextensions.k8s.io", "customresourcedefinitions"),

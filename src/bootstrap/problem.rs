@@ -23,7 +23,7 @@ pub enum Class {
 
 /// A step that did not succeed, with all that is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The step's name.
     pub step: &'static str,
     /// What is wrong; at least one.
@@ -32,7 +32,7 @@ pub struct Failure {
 
 impl Failure {
     /// The class of the gravest problem.
-    pub fn class(&self) -> Class {
+    pub(crate) fn class(&self) -> Class {
         self.problems.iter().map(Problem::class).max().unwrap_or(Class::Failed)
     }
 }

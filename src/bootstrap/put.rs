@@ -11,7 +11,7 @@ use lockgate_core::pipeline::ports::ApiFailure;
 
 /// What a step changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Change {
+pub(crate) enum Change {
     /// It was as it should be.
     Unchanged,
     /// It was there from elsewhere, and has been brought into line.
@@ -34,7 +34,7 @@ impl fmt::Display for Change {
 }
 
 /// Applies an object. One that a Kustomization manages stays as Git has it.
-pub async fn put(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
+pub(crate) async fn put(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
     let live = objects.get(object).await?;
     if live.as_ref().is_some_and(|live| live.label(keys::OWNER_NAME).is_some()) {
         return Ok(Change::Unchanged);
@@ -52,7 +52,7 @@ pub async fn put(objects: &Objects, object: &Object) -> Result<Change, ApiFailur
 }
 
 /// Creates an object unless there is one of its name, which then stays as it is.
-pub async fn create(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
+pub(crate) async fn create(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
     if objects.get(object).await?.is_some() {
         return Ok(Change::Unchanged);
     }
@@ -62,7 +62,7 @@ pub async fn create(objects: &Objects, object: &Object) -> Result<Change, ApiFai
 }
 
 /// Whether bootstrap has written the object before.
-pub fn is_ours(live: &Object) -> bool {
+pub(crate) fn is_ours(live: &Object) -> bool {
     let managers = live.pointer("/metadata/managedFields").and_then(Value::as_array);
     managers.is_some_and(|managers| managers.iter().any(|entry| entry["manager"] == MANAGER))
 }

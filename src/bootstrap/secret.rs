@@ -16,7 +16,7 @@ use lockgate_git::{Credentials, SecretData, SshCredentials};
 
 /// Which Secret, and what goes into it when it is made.
 #[derive(Debug, Clone)]
-pub struct Wanted<'w> {
+pub(crate) struct Wanted<'w> {
     /// Namespace.
     pub namespace: &'w str,
     /// Name.
@@ -31,7 +31,7 @@ pub struct Wanted<'w> {
 
 /// The key as it stands in the Secret.
 #[derive(Debug)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// The key.
     pub key: KeyPair,
     /// The same as the agent takes it, and whom it trusts.
@@ -41,7 +41,7 @@ pub struct Stored {
 }
 
 /// The key of the Secret if there is one; `None` where there is none, or it is to be replaced.
-pub async fn existing(
+pub(crate) async fn existing(
     objects: &Objects,
     wanted: &Wanted<'_>,
     url: &SshUrl,
@@ -55,7 +55,7 @@ pub async fn existing(
 }
 
 /// Makes a key and writes the Secret.
-pub async fn make(
+pub(crate) async fn make(
     objects: &Objects,
     wanted: &Wanted<'_>,
     known_hosts: &[String],

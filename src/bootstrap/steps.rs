@@ -28,7 +28,7 @@ const IDENTITY_NAMESPACE: &str = "kube-system";
 const ADMISSION_POLL: Duration = Duration::from_secs(10);
 
 /// A connection to the cluster that is set up.
-pub struct Target {
+pub(crate) struct Target {
     /// The connection.
     pub client: cluster::Client,
     /// What the user calls the cluster: the context's name.
@@ -37,7 +37,7 @@ pub struct Target {
 
 /// What the user asked for, but for the repository's address.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The agent.
     pub installation: Installation,
     /// Name of the GitRepository and Kustomization; found in the folder where absent.
@@ -63,7 +63,7 @@ pub struct Plan {
 }
 
 /// Installs the agent without a repository.
-pub async fn install(
+pub(crate) async fn install(
     target: &Target,
     installation: &Installation,
     timeout: Duration,
@@ -80,7 +80,7 @@ pub async fn install(
 }
 
 /// Sets the cluster up for a repository at GitHub.
-pub async fn github(
+pub(crate) async fn github(
     target: &Target,
     plan: &Plan,
     github: &GitHub,
@@ -129,7 +129,7 @@ pub async fn github(
 }
 
 /// Sets the cluster up for a repository at any SSH server: the user adds the public key there.
-pub async fn git(
+pub(crate) async fn git(
     target: &Target,
     plan: &Plan,
     url: &SshUrl,

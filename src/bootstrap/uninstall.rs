@@ -28,7 +28,7 @@ const OURS: &str = "app.kubernetes.io/part-of=lockgate";
 
 /// What is taken away.
 #[derive(Debug, Clone)]
-pub struct Removal {
+pub(crate) struct Removal {
     /// The agent's namespace.
     pub namespace: String,
     /// Also what was applied, the Secrets with a key that bootstrap made, and the namespace if it is ours.
@@ -38,7 +38,7 @@ pub struct Removal {
 }
 
 /// Removes the agent, its kinds and their objects.
-pub async fn uninstall(
+pub(crate) async fn uninstall(
     objects: &Objects,
     removal: &Removal,
     progress: &mut Progress<'_>,

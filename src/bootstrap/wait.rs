@@ -25,7 +25,7 @@ const DISCOVERY: Duration = Duration::from_secs(15);
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How long a step may wait.
-pub struct Patience {
+pub(crate) struct Patience {
     name: &'static str,
     began: Instant,
     timeout: Duration,
@@ -33,22 +33,22 @@ pub struct Patience {
 
 impl Patience {
     /// From now on.
-    pub fn new(name: &'static str, timeout: Duration) -> Self {
+    pub(crate) fn new(name: &'static str, timeout: Duration) -> Self {
         Self { name, began: Instant::now(), timeout }
     }
 
     /// The step that waits.
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
 
     /// Whether the time is up.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.began.elapsed() >= self.timeout
     }
 
     /// What to say of an object that was waited for in vain.
-    pub fn ended(&self, what: &Object, cause: &str) -> Problem {
+    pub(crate) fn ended(&self, what: &Object, cause: &str) -> Problem {
         Problem::NotReady {
             what: what.id().subject(),
             seconds: self.began.elapsed().as_secs(),
@@ -62,7 +62,7 @@ impl Patience {
 }
 
 /// One wait. It tells what it waits for where that is news.
-pub struct Wait<'w, 'p> {
+pub(crate) struct Wait<'w, 'p> {
     patience: &'w Patience,
     progress: &'w mut Progress<'p>,
     told: String,
@@ -70,13 +70,13 @@ pub struct Wait<'w, 'p> {
 
 impl<'w, 'p> Wait<'w, 'p> {
     /// Begins to wait.
-    pub const fn new(patience: &'w Patience, progress: &'w mut Progress<'p>) -> Self {
+    pub(crate) const fn new(patience: &'w Patience, progress: &'w mut Progress<'p>) -> Self {
         Self { patience, progress, told: String::new() }
     }
 
     /// What the API server answered. A failure that may pass is waited for like anything else while there is patience: then
     /// nothing is known yet, and it is to be asked again.
-    pub async fn answer<T>(
+    pub(crate) async fn answer<T>(
         &mut self,
         context: impl Into<String>,
         answer: Result<T, ApiFailure>,
@@ -96,7 +96,7 @@ impl<'w, 'p> Wait<'w, 'p> {
     }
 
     /// Waits a little more for something.
-    pub async fn on(&mut self, detail: String) {
+    pub(crate) async fn on(&mut self, detail: String) {
         if self.told != detail {
             let since = self.patience.began.elapsed();
             self.progress.tell(Event::Waiting { name: self.patience.name, detail: detail.clone(), since });
@@ -112,7 +112,7 @@ impl<'w, 'p> Wait<'w, 'p> {
 }
 
 /// Applies an object whose kind may have been added a moment ago, to a server that may be away for one.
-pub async fn through_discovery(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
+pub(crate) async fn through_discovery(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
     let began = Instant::now();
     loop {
         match put::put(objects, object).await {
@@ -126,7 +126,7 @@ pub async fn through_discovery(objects: &Objects, object: &Object) -> Result<Cha
 }
 
 /// Until the API server serves the kinds.
-pub async fn established(
+pub(crate) async fn established(
     objects: &Objects,
     crds: &[Object],
     patience: &Patience,
@@ -150,7 +150,7 @@ pub async fn established(
 }
 
 /// Until an object that is being deleted is gone, as a namespace that was purged a moment ago.
-pub async fn not_ending(
+pub(crate) async fn not_ending(
     objects: &Objects,
     object: &Object,
     patience: &Patience,
@@ -170,7 +170,7 @@ pub async fn not_ending(
 }
 
 /// Until the Deployment's pod is available.
-pub async fn available(
+pub(crate) async fn available(
     objects: &Objects,
     deployment: &Object,
     patience: &Patience,
@@ -222,7 +222,7 @@ fn pod_cause(pod: &Object) -> Option<String> {
 }
 
 /// Until the source has fetched; the revision.
-pub async fn fetched(
+pub(crate) async fn fetched(
     objects: &Objects,
     source: &Object,
     patience: &Patience,
@@ -256,7 +256,7 @@ fn is_observed(object: &Object) -> bool {
 }
 
 /// Until a host lets the key in. Before each new question it is told since when.
-pub async fn let_in<T>(
+pub(crate) async fn let_in<T>(
     timeout: Duration,
     poll: Duration,
     mut ask: impl AsyncFnMut() -> Result<T, SshError>,
@@ -277,7 +277,7 @@ pub async fn let_in<T>(
 }
 
 /// Until the root Kustomization and all that it brings are ready, telling the tree as it fills in.
-pub async fn synced(
+pub(crate) async fn synced(
     objects: &Objects,
     root: &Object,
     patience: &Patience,

@@ -14,7 +14,6 @@ use super::handle::Cluster;
 use super::judge;
 use super::path::{Resource, encode};
 use super::reach::{UNSERVED, typed};
-use lockgate_base::keys;
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_core::pipeline::ports::{Accepted, Deleted, Reference};
 use lockgate_core::plan::{Answer, Phase, Refusal};
@@ -49,10 +48,10 @@ impl Cluster {
         let resource = self.shared.discovery.any(&self.shared.client, reference).await?;
         let url = resource.object(&reference.id.namespace, &reference.id.name).unwrap_or_default();
         // The patch rewrites our own entry: until the apply that follows, what is seen is not drift.
-        self.shared.watches.index().release(&reference.id, None);
+        self.watched.index().release(&reference.id, None);
         let request = Request {
             method: Method::PATCH,
-            path: format!("{url}?fieldManager={}", encode(keys::FIELD_MANAGER)),
+            path: format!("{url}?fieldManager={}", encode(self.watched.ownership.manager)),
             accept: METADATA,
             content_type: JSON_PATCH,
             body: serde_json::to_vec(patch).unwrap_or_default(),
@@ -102,7 +101,7 @@ impl Cluster {
             Err(Failure::UnknownKind { unreachable: false, .. }) => return Ok(Deleted::Gone),
             Err(failure) => return Err(failure),
         };
-        self.shared.watches.index().release(&reference.id, self.owner.as_ref());
+        self.watched.index().release(&reference.id, self.owner.as_ref());
         let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
                                  "preconditions": {"uid": uid}});
         if let Some(version) = resource_version {
@@ -143,7 +142,7 @@ impl Cluster {
             method: Method::PATCH,
             path: format!(
                 "{path}?fieldManager={}&force=true&fieldValidation=Ignore{dry_run}",
-                encode(keys::FIELD_MANAGER)
+                encode(self.watched.ownership.manager)
             ),
             accept,
             content_type: APPLY,
@@ -180,20 +179,20 @@ struct Writing<'a> {
 
 impl<'a> Writing<'a> {
     fn begin(cluster: &'a Cluster, id: ObjectId) -> Self {
-        cluster.shared.watches.index().begin(&id);
+        cluster.watched.index().begin(&id);
         Self { cluster, id: Some(id) }
     }
 
     fn left(mut self, object: &Object, resource: &Resource) {
         self.id = None;
-        self.cluster.shared.watches.hold(object, resource, true);
+        self.cluster.shared.watches.hold(&self.cluster.watched, object, resource, true);
     }
 }
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
-            let change = self.cluster.shared.watches.index().abandon(&id);
+            let change = self.cluster.watched.index().abandon(&id);
             self.cluster.shared.watches.report(change);
         }
     }

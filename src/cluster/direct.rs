@@ -16,7 +16,7 @@ use lockgate_core::plan::Answer;
 
 /// A namespaced kind that need not be looked up, since it is Kubernetes' own or the agent's.
 #[derive(Debug, Clone, Copy)]
-pub struct KnownKind<'k> {
+pub(crate) struct KnownKind<'k> {
     /// API group, empty for core.
     pub group: &'k str,
     /// Version.
@@ -44,16 +44,26 @@ impl KnownKind<'_> {
 
 /// Which part of an object a patch changes.
 #[derive(Debug, Clone, Copy)]
-pub enum Part {
+pub(crate) enum Part {
     /// All but its status.
     Object,
     /// Its status alone.
     Status,
 }
 
+impl Part {
+    /// What stands behind the path of the object.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Object => "",
+            Self::Status => "/status",
+        }
+    }
+}
+
 /// How an object is to be changed.
 #[derive(Debug, Clone, Copy)]
-pub enum Edit<'e> {
+pub(crate) enum Edit<'e> {
     /// A merge patch (RFC 7396).
     Merge(&'e Value),
     /// The operations of a JSON patch (RFC 6902).
@@ -62,7 +72,7 @@ pub enum Edit<'e> {
 
 /// Reads and writes objects at known places, always as ourselves.
 #[derive(Clone)]
-pub struct Direct {
+pub(crate) struct Direct {
     client: Client,
     fence: Fence,
 }
@@ -75,18 +85,18 @@ impl fmt::Debug for Direct {
 
 impl Direct {
     /// Over the connections of a client, with at most so many requests of its own in flight.
-    pub fn new(client: &Client, in_flight: usize) -> Self {
+    pub(crate) fn new(client: &Client, in_flight: usize) -> Self {
         Self { client: client.apart(in_flight), fence: Arc::new(|| Ok(())) }
     }
 
     /// Asks `fence` before each write.
     #[must_use]
-    pub fn fenced(self, fence: Fence) -> Self {
+    pub(crate) fn fenced(self, fence: Fence) -> Self {
         Self { fence, ..self }
     }
 
     /// An object as it is; `None` where there is none. An error where the server does not know its kind.
-    pub async fn get(
+    pub(crate) async fn get(
         &self,
         kind: KnownKind<'_>,
         namespace: &str,
@@ -104,7 +114,7 @@ impl Direct {
     }
 
     /// Creates an object.
-    pub async fn create(
+    pub(crate) async fn create(
         &self,
         kind: KnownKind<'_>,
         namespace: &str,
@@ -115,7 +125,7 @@ impl Direct {
     }
 
     /// Replaces an object; the resourceVersion in it makes this fail where it was changed meanwhile.
-    pub async fn replace(
+    pub(crate) async fn replace(
         &self,
         kind: KnownKind<'_>,
         namespace: &str,
@@ -128,7 +138,7 @@ impl Direct {
     /// Changes an object, and returns its resourceVersion afterwards.
     ///
     /// The API server need not decode strictly, to warn of fields that no schema has: we send none.
-    pub async fn patch(
+    pub(crate) async fn patch(
         &self,
         kind: KnownKind<'_>,
         (namespace, name): (&str, &str),
@@ -137,11 +147,8 @@ impl Direct {
         edit: Edit<'_>,
     ) -> Result<String, ApiFailure> {
         let object = kind.object(namespace, name)?;
-        let subresource = match part {
-            Part::Object => "",
-            Part::Status => "/status",
-        };
-        let url = format!("{object}{subresource}?fieldManager={}&fieldValidation=Ignore", encode(manager));
+        let part = part.path();
+        let url = format!("{object}{part}?fieldManager={}&fieldValidation=Ignore", encode(manager));
         let (content_type, body) = match edit {
             Edit::Merge(difference) => (MERGE_PATCH, difference),
             Edit::Json(operations) => (JSON_PATCH, operations),

@@ -147,7 +147,7 @@ pub(super) fn is_unserved(failure: &Failure) -> bool {
 }
 
 /// Whether the message of a 404 says that the server does not know the path, as opposed to the object.
-pub fn is_unserved_path(message: &str) -> bool {
+pub(crate) fn is_unserved_path(message: &str) -> bool {
     ["404 page not found", "the server could not find the requested resource"].contains(&message.trim_end())
 }
 

@@ -10,13 +10,13 @@ use super::discovery::Discovery;
 use super::follow::{Query, Seen};
 use super::impersonate::InvalidAccount;
 use super::index::{Change, Watching};
-use super::watch::Watches;
-use lockgate_base::model::Gvk;
-use lockgate_base::model::Ref;
+use super::watch::{Watched, Watches};
+use lockgate_base::model::{Gvk, Ref};
+use lockgate_core::api::{self, Kustomization, Ownership};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Asked before each write; the error says why nothing may be written.
-pub type Fence = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+pub(crate) type Fence = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// A cluster, and whom this copy acts as there.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Cluster {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
     pub(super) owner: Option<Ref>,
+    /// What appliers of the owner's kind hold, and how it is marked; what Kustomizations hold where it acts for nobody.
+    pub(super) watched: Arc<Watched>,
     pub(super) fence: Fence,
 }
 
@@ -50,8 +52,9 @@ impl Cluster {
         let (sender, changes) = mpsc::unbounded_channel();
         let discovery = Arc::new(Discovery::default());
         let watches = Watches::new(client.clone(), Arc::clone(&discovery), sender);
+        let of_nobody = watches.watched(Kustomization::OWNERSHIP);
         let shared = Arc::new(Shared { client: client.clone(), discovery, watches });
-        (Self { shared, client, owner: None, fence: Arc::new(|| Ok(())) }, changes)
+        (Self { shared, client, owner: None, watched: of_nobody, fence: Arc::new(|| Ok(())) }, changes)
     }
 
     /// The same cluster, asking `fence` before each write.
@@ -60,13 +63,16 @@ impl Cluster {
         Self { fence, ..self }
     }
 
-    /// The same cluster on behalf of a Kustomization: in the name of a ServiceAccount of its namespace, where it names one.
+    /// The same cluster on behalf of an applier, with the marks of its kind: in the name of a ServiceAccount of its namespace,
+    /// where it names one.
     pub fn acting_for(&self, owner: Ref, account: Option<&str>) -> Result<Self, InvalidAccount> {
         let client = match account {
             Some(account) => self.shared.client.impersonating(&owner.namespace, account)?,
             None => self.shared.client.clone(),
         };
-        Ok(Self { client, owner: Some(owner), ..self.clone() })
+        let watched = ownership(&owner).map(|ownership| self.shared.watches.watched(ownership));
+        let watched = watched.unwrap_or_else(|| Arc::clone(&self.watched));
+        Ok(Self { client, owner: Some(owner), watched, ..self.clone() })
     }
 
     /// The client, acting as this copy does.
@@ -91,6 +97,11 @@ impl Cluster {
 
     /// The kinds whose drift is not watched, and why: it is looked for at the interval only.
     pub fn unwatched(&self) -> Vec<(Gvk, ApiFailure)> {
-        self.shared.watches.index().unwatched()
+        self.shared.watches.all().iter().flat_map(|watched| watched.index().unwatched()).collect()
     }
+}
+
+/// How what an applier has applied is marked; `None` for what applies nothing.
+pub(super) fn ownership(owner: &Ref) -> Option<&'static Ownership> {
+    api::info(owner.kind)?.ownership()
 }

@@ -346,7 +346,7 @@ fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<Change> 
     // Another owner writes under the same manager's name as we do.
     let by = by.or_else(|| {
         let other = entry.owner.as_ref().filter(|other| **other != owner)?;
-        Some(format!("Kustomization {}", other.path()))
+        Some(format!("{} {}", other.kind.kind, other.path()))
     });
     Some(Change::Drifted { id: id.clone(), owner: (*owner).clone(), by })
 }

@@ -17,11 +17,11 @@ use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 use lockgate_core::plan::Answer;
 
 /// The field manager of what commands write.
-pub const MANAGER: &str = "lockgate";
+pub(crate) const MANAGER: &str = "lockgate";
 
 /// The objects of a cluster.
 #[derive(Debug, Clone)]
-pub struct Objects {
+pub(crate) struct Objects {
     client: Client,
     discovery: Arc<Discovery>,
     /// The time in which a read must be answered.
@@ -32,12 +32,12 @@ pub struct Objects {
 
 impl Objects {
     /// Over a connection.
-    pub fn new(client: &Client) -> Self {
+    pub(crate) fn new(client: &Client) -> Self {
         Self { client: client.clone(), discovery: Arc::default(), read: READ_LIMIT, write: WRITE_LIMIT }
     }
 
     /// An object as it is; `None` where there is none, or not even its kind.
-    pub async fn get(&self, object: &Object) -> Result<Option<Object>, ApiFailure> {
+    pub(crate) async fn get(&self, object: &Object) -> Result<Option<Object>, ApiFailure> {
         let Some(resource) = self.served(&object.gvk()).await? else { return Ok(None) };
         let request = Request::get(path(&resource, object)?, JSON);
         let denied = || denied("get", &resource, object.namespace());
@@ -46,7 +46,7 @@ impl Objects {
     }
 
     /// Applies an object by force; the object as it is afterwards.
-    pub async fn apply(&self, object: &Object) -> Result<Object, ApiFailure> {
+    pub(crate) async fn apply(&self, object: &Object) -> Result<Object, ApiFailure> {
         let resource = self.known(object).await?;
         let reply = self.patch(&resource, object, "&force=true", APPLY, object.value()).await;
         let applied = read(reply.map_err(told)?, &resource)?;
@@ -55,14 +55,14 @@ impl Objects {
     }
 
     /// Whether the server would take an object, as far as it can tell without it.
-    pub async fn rehearse(&self, object: &Object) -> Result<(), ApiFailure> {
+    pub(crate) async fn rehearse(&self, object: &Object) -> Result<(), ApiFailure> {
         let resource = self.known(object).await?;
         let parameters = "&force=true&dryRun=All";
         self.patch(&resource, object, parameters, APPLY, object.value()).await.map(drop).map_err(told)
     }
 
     /// Creates an object; `false` where there is one of its name already.
-    pub async fn create(&self, object: &Object) -> Result<bool, ApiFailure> {
+    pub(crate) async fn create(&self, object: &Object) -> Result<bool, ApiFailure> {
         let resource = self.known(object).await?;
         let collection = resource.collection(object.namespace().unwrap_or_default());
         let request = Request {
@@ -80,14 +80,14 @@ impl Objects {
     }
 
     /// Lays a merge patch over an object. `false` where there is none.
-    pub async fn merge(&self, object: &Object, patch: &Value) -> Result<bool, ApiFailure> {
+    pub(crate) async fn merge(&self, object: &Object, patch: &Value) -> Result<bool, ApiFailure> {
         let Some(resource) = self.served(&object.gvk()).await? else { return Ok(false) };
         let reply = self.patch(&resource, object, "", MERGE_PATCH, patch).await;
         found(reply).map(|reply| reply.is_some()).map_err(told)
     }
 
     /// Deletes an object, its dependents in the background. `false` where there is none.
-    pub async fn delete(&self, object: &Object) -> Result<bool, ApiFailure> {
+    pub(crate) async fn delete(&self, object: &Object) -> Result<bool, ApiFailure> {
         let Some(resource) = self.served(&object.gvk()).await? else { return Ok(false) };
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"});
         let request = Request {
@@ -101,7 +101,7 @@ impl Objects {
     }
 
     /// All objects of a kind, in one namespace or in all; none where the cluster does not have the kind.
-    pub async fn list(
+    pub(crate) async fn list(
         &self,
         api_version: &str,
         kind: &str,
@@ -112,7 +112,7 @@ impl Objects {
     }
 
     /// All objects of a kind, in one namespace or in all; `None` where the cluster does not have the kind.
-    pub async fn list_served(
+    pub(crate) async fn list_served(
         &self,
         api_version: &str,
         kind: &str,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::client::JSON;
 use super::failure::refusal;
 use super::gather;
-use super::handle::Cluster;
+use super::handle::{Cluster, ownership};
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 use lockgate_core::pipeline::ports::{
     Accepted, ApiFailure, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Writes,
@@ -67,12 +67,14 @@ impl Writes for Cluster {
     fn hold(&self, live: &Object) {
         let gvk = live.gvk();
         if let Some(resource) = self.shared.discovery.cached(&gvk) {
-            self.shared.watches.hold(live, &resource, false);
+            self.shared.watches.hold(&self.watched, live, &resource, false);
         }
     }
 
     fn release(&self, owner: &Ref, ids: &[ObjectId]) {
-        let mut index = self.shared.watches.index();
+        let Some(ownership) = ownership(owner) else { return };
+        let watched = self.shared.watches.watched(ownership);
+        let mut index = watched.index();
         for id in ids {
             index.release(id, Some(owner));
         }
@@ -90,7 +92,7 @@ impl Settle for Cluster {
     }
 
     fn intact(&self, ids: &[ObjectId]) -> bool {
-        let index = self.shared.watches.index();
+        let index = self.watched.index();
         ids.iter().all(|id| index.intact(id))
     }
 }

@@ -14,7 +14,7 @@ use super::handle::Cluster;
 use super::index::{Watching, group_kind};
 use super::judge;
 use super::path::encode;
-use super::watch::Watches;
+use super::watch::Watched;
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_core::health::{Health, PodTrouble, TroubleSubject, pod_troubles};
 use lockgate_core::pipeline::ports::{ApiFailure, Expect, Reference, Settled, Unhealthy};
@@ -52,7 +52,7 @@ impl Cluster {
         deadline: Instant,
     ) -> Option<Settled> {
         let ids: Vec<ObjectId> = shared.iter().map(|reference| reference.id.clone()).collect();
-        let ticket = Ticket::take(&self.shared.watches, ids);
+        let ticket = Ticket::take(&self.watched, ids);
         let mut following = std::pin::pin!(feed.run(self));
         loop {
             if !shared.iter().all(|reference| self.is_shown_or_gone(&reference.id)) {
@@ -104,7 +104,7 @@ impl Cluster {
     /// only those of the Kustomization that we act for. They show how it fares, and not whether its work is done.
     fn is_shown(&self, reference: &Reference) -> bool {
         let id = &reference.id;
-        let index = self.shared.watches.index();
+        let index = self.watched.index();
         let watched = !matches!(
             index.watching(&group_kind(id)),
             None | Some(Watching::Broken(ApiFailure::Forbidden(_)))
@@ -118,12 +118,12 @@ impl Cluster {
 
     /// As [`Cluster::is_shown`], for an object that was shown: it may have been deleted since.
     fn is_shown_or_gone(&self, id: &ObjectId) -> bool {
-        let index = self.shared.watches.index();
+        let index = self.watched.index();
         !matches!(index.watching(&group_kind(id)), None | Some(Watching::Broken(ApiFailure::Forbidden(_))))
     }
 
     fn unhealthy(&self, feed: &Feed, shared: &[Reference], private: &[Reference]) -> Vec<Unhealthy> {
-        let index = self.shared.watches.index();
+        let index = self.watched.index();
         let of_shared = |id: &ObjectId| index.health(id).map(|(health, _)| health.clone());
         let told = |reference: &Reference, health: Option<Health>| {
             let gone = if reference.expires { Health::Current } else { Health::NotFound };
@@ -185,23 +185,23 @@ fn trouble(pod: &Object) -> Option<String> {
 
 /// A place among those who wait for objects of the shared watches, given up when dropped.
 struct Ticket<'a> {
-    watches: &'a Watches,
+    watched: &'a Watched,
     ids: Vec<ObjectId>,
     number: u64,
     notify: Arc<Notify>,
 }
 
 impl<'a> Ticket<'a> {
-    fn take(watches: &'a Watches, ids: Vec<ObjectId>) -> Self {
+    fn take(watched: &'a Watched, ids: Vec<ObjectId>) -> Self {
         let notify = Arc::new(Notify::new());
-        let number = watches.index().wait(&ids, &notify);
-        Self { watches, ids, number, notify }
+        let number = watched.index().wait(&ids, &notify);
+        Self { watched, ids, number, notify }
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.watches.index().leave(&self.ids, self.number);
+        self.watched.index().leave(&self.ids, self.number);
     }
 }
 

@@ -11,6 +11,7 @@ mod revision;
 mod secret;
 mod timestamp;
 mod condition;
+pub mod version;
 pub mod yaml;
 
 pub use condition::{Condition, ConditionStatus, Conditions};

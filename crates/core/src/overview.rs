@@ -318,7 +318,7 @@ fn source(object: &Object) -> Source {
 }
 
 /// `09507f1` of `main@sha1:09507f1…`.
-pub fn short_commit(revision: &str) -> String {
+fn short_commit(revision: &str) -> String {
     match revision.parse::<lockgate_base::model::Revision>() {
         Ok(revision) => revision.short().to_owned(),
         Err(_) => revision.to_owned(),

@@ -31,12 +31,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::api::{InventoryEntry, Kustomization};
+use crate::api::InventoryEntry;
 use crate::verdict::{Applied, Ill, Outcome, Redactor};
 use lockgate_base::model::{Digest, ObjectId};
 use lockgate_base::tree::{Footprint, Snapshot};
 
-pub use build::{Build, Gathered, build, gather, supported};
+pub use build::{Build, Gathered, Supported, build, gather, supported};
 pub use clock::Clock;
 pub use preview::{Preview, preview};
 pub use reconcile::reconcile;
@@ -47,7 +47,7 @@ pub use slot::Slot;
 #[derive(Debug)]
 pub struct Job<'a> {
     /// What to reconcile.
-    pub kustomization: &'a Kustomization,
+    pub kustomization: Supported<'a>,
     /// The source as it was fetched.
     pub snapshot: &'a Snapshot,
     /// What the last successful reconcile found, where this process made it.

@@ -3,6 +3,7 @@
 
 mod error;
 pub mod kustomize;
+pub mod helm;
 mod set;
 pub mod substitute;
 

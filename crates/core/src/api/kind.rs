@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, null_as_default};
+use super::metadata::{Metadata, null_as_default};
+use super::ownership::Ownership;
 use lockgate_base::model::{Conditions, Gvk, KindId, Object, Ref};
 
 /// All that is known of a kind beside the types of its fields.
@@ -41,8 +42,8 @@ pub struct KindInfo {
 pub enum Role {
     /// Its objects are fetched, and others build from them.
     Source,
-    /// Its objects build from a source, and apply what they built.
-    Applier,
+    /// Its objects build from a source, and apply what they built with these marks.
+    Applier(&'static Ownership),
     /// Neither.
     Neither,
 }
@@ -94,6 +95,14 @@ impl KindInfo {
     /// The name of the CustomResourceDefinition.
     pub fn definition(&self) -> String {
         format!("{}.{}", self.plural, self.id.group)
+    }
+
+    /// The marks of what objects of the kind have applied; `None` where they apply nothing.
+    pub fn ownership(&self) -> Option<&'static Ownership> {
+        match self.role {
+            Role::Applier(ownership) => Some(ownership),
+            Role::Source | Role::Neither => None,
+        }
     }
 
     /// `group/version` of the stored version.

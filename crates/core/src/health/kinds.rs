@@ -13,7 +13,7 @@ mod replica_set;
 mod service;
 mod stateful_set;
 
-use super::Health;
+use super::state::Health;
 use super::status::Status;
 
 /// The health of an object of one kind.

@@ -1,6 +1,7 @@
 //! From a tree to objects: what has to be read besides the tree, and the render itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Deref;
 
 use super::ports::{ApiFailure, Data, DataKind, Reads};
 use crate::api::{Kustomization, KustomizationSpec, SubstituteFrom, SubstituteStrategy, folder};
@@ -48,12 +49,10 @@ impl Gathered {
 /// Reads what a Kustomization's build needs from the cluster. Secret values are added to `redactor`.
 pub async fn gather(
     cluster: &impl Reads,
-    kustomization: &Kustomization,
+    kustomization: Supported<'_>,
     redactor: &mut Redactor,
 ) -> Result<Gathered, Common> {
-    let spec = &kustomization.spec;
-    supported(spec)?;
-    let Some(post_build) = &spec.post_build else { return Ok(Gathered::none()) };
+    let Some(post_build) = &kustomization.spec.post_build else { return Ok(Gathered::none()) };
     let mut variables = BTreeMap::new();
     let mut secret = BTreeSet::new();
     for from in &post_build.substitute_from {
@@ -110,9 +109,22 @@ async fn values(
     }
 }
 
+/// A Kustomization that asks for nothing that is not there yet: it was made by [`supported`].
+#[derive(Debug, Clone, Copy)]
+pub struct Supported<'a>(&'a Kustomization);
+
+impl Deref for Supported<'_> {
+    type Target = Kustomization;
+
+    fn deref(&self) -> &Kustomization {
+        self.0
+    }
+}
+
 /// Fields that ask for what is not there yet are refused, all of them at once: passing over them in silence would apply
 /// something other than what is meant.
-pub fn supported(spec: &KustomizationSpec) -> Result<(), Common> {
+pub fn supported(kustomization: &Kustomization) -> Result<Supported<'_>, Common> {
+    let spec = &kustomization.spec;
     let asked = [
         ("kubeConfig", spec.kube_config.is_some()),
         ("decryption", spec.decryption.is_some()),
@@ -120,7 +132,7 @@ pub fn supported(spec: &KustomizationSpec) -> Result<(), Common> {
         ("healthCheckExprs", !spec.health_check_exprs.is_empty()),
         ("dependsOn[].readyExpr", spec.depends_on.iter().any(|dependency| dependency.ready_expr.is_some())),
     ];
-    unsupported(&asked).map_or(Ok(()), |message| Err(Common::Malformed { message }))
+    unsupported(&asked).map_or(Ok(Supported(kustomization)), |message| Err(Common::Malformed { message }))
 }
 
 /// Renders a Kustomization's folder. It is pure, and so are its failures.

@@ -15,7 +15,7 @@ use crate::plan::{
     plan_stage, prepare, stages,
 };
 use crate::verdict::{Applied, Redactor};
-use lockgate_base::model::{Object, ObjectId, Ref};
+use lockgate_base::model::{Object, ObjectId};
 
 /// What is to be done, before the cluster is asked about it.
 #[derive(Debug)]
@@ -66,12 +66,15 @@ pub(super) async fn intend(
     sensitive: HashSet<ObjectId>,
 ) -> Result<Intent, Applied> {
     let managed = managed(kustomization);
-    let options = Options { force: kustomization.spec.force, sensitive, owner: Some(owner(kustomization)) };
+    let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
+    let common = kustomization.spec.common_metadata.as_ref();
+    let options =
+        Options { force: kustomization.spec.force, sensitive, owner: Some(owner.clone()), ownership };
     let known = managed.iter().map(|(id, _)| id.clone()).collect();
     let mut terms = Terms { options, known, ..Terms::default() };
     let mut dressed = Vec::with_capacity(objects.len());
     for mut object in objects {
-        dress(&mut object, kustomization);
+        dress(&mut object, ownership, &owner, common);
         // A failure is met again, and told, when the object's stage comes.
         if !matches!(place(&mut object, cluster).await, Ok(true)) {
             terms.unplaced.insert(object.id());
@@ -191,9 +194,4 @@ pub(super) async fn explained(cluster: &impl Reads, refusals: Vec<Refusal>) -> V
 pub(super) fn managed(kustomization: &Kustomization) -> Inventory {
     let entries = kustomization.status.inventory.as_ref().map(|inventory| inventory.entries.as_slice());
     Inventory::read(entries.unwrap_or_default())
-}
-
-/// The key of a Kustomization as `plan` knows owners.
-pub(super) fn owner(kustomization: &crate::api::Kustomization) -> Ref {
-    kustomization.reference()
 }

@@ -1,8 +1,8 @@
 //! What a run would do, without doing it. It holds only a [`Reads`], so by its type it cannot write.
 
 use super::apply::{Progress, note};
-use super::build::Build;
-use super::decide::{Decided, Intent, decide, intend, owner};
+use super::build::{Build, Supported};
+use super::decide::{Decided, Intent, decide, intend};
 use super::ports::{Reads, Reference};
 use super::prune;
 use crate::api::Kustomization;
@@ -27,12 +27,12 @@ pub struct Preview {
 /// since the server cannot be asked about it yet. An outcome where the run would end before it writes anything.
 pub async fn preview(
     cluster: &impl Reads,
-    kustomization: &Kustomization,
+    kustomization: Supported<'_>,
     build: Build,
 ) -> Result<Preview, Outcome<Applied>> {
     let Build { objects, sensitive, warnings, .. } = build;
     let Intent { stages, mut terms, managed, .. } =
-        intend(cluster, kustomization, objects, sensitive).await?;
+        intend(cluster, &kustomization, objects, sensitive).await?;
     let mut progress = Progress { warnings, ..Progress::default() };
     let mut preview = Preview::default();
     for stage in stages {
@@ -52,7 +52,12 @@ pub async fn preview(
         let found = cluster.identify(&stale).await;
         for (reference, found) in stale.into_iter().zip(found) {
             let found = found.map_err(|failure| Common::Unreachable { message: failure.to_string() })?;
-            let decision = prune::judge(found.as_ref(), &owner(kustomization), &progress.inventory);
+            let decision = prune::judge(
+                found.as_ref(),
+                &kustomization.reference(),
+                Kustomization::OWNERSHIP,
+                &progress.inventory,
+            );
             if matches!(decision, Some(PruneDecision::Delete { .. })) {
                 progress.changes.push(Change { id: reference.id, deed: Deed::Deleted, fields: Vec::new() });
             }

@@ -2,6 +2,7 @@
 
 use super::apply::Progress;
 use super::ports::{ApiFailure, Deleted, Reference, Writes};
+use crate::api::Ownership;
 use crate::plan::{self, Inventory, PruneDecision, prune_decision};
 use lockgate_base::model::{Object, ObjectId, Ref};
 
@@ -39,9 +40,14 @@ pub(super) fn stale(progress: &Progress, managed: &Inventory) -> (Vec<ObjectId>,
 
 /// Whether what was found is deleted in the owner's name. `built` never is: an inventory may name an object of the build
 /// otherwise, with the namespace that it had in Git before its kind was known to have none.
-pub(super) fn judge(found: Option<&Object>, owner: &Ref, built: &Inventory) -> Option<PruneDecision> {
+pub(super) fn judge(
+    found: Option<&Object>,
+    owner: &Ref,
+    ownership: &Ownership,
+    built: &Inventory,
+) -> Option<PruneDecision> {
     let live = found.filter(|live| built.version(&live.id()).is_none())?;
-    Some(prune_decision(live, owner))
+    Some(prune_decision(live, owner, ownership))
 }
 
 /// Deletes objects one by one in the order given, each only if the live object says that it is the owner's.
@@ -49,6 +55,7 @@ pub(super) fn judge(found: Option<&Object>, owner: &Ref, built: &Inventory) -> O
 pub(super) async fn delete(
     cluster: &impl Writes,
     owner: &Ref,
+    ownership: &Ownership,
     stale: Vec<Reference>,
     built: &Inventory,
 ) -> Pruned {
@@ -61,7 +68,7 @@ pub(super) async fn delete(
     let found = cluster.identify(&stale).await;
     for (reference, found) in stale.into_iter().zip(found) {
         let ended = match found {
-            Ok(found) => delete_one(cluster, owner, &reference, found, built).await,
+            Ok(found) => delete_one(cluster, owner, ownership, &reference, found, built).await,
             Err(failure) => Err(failure),
         };
         match ended {
@@ -82,12 +89,13 @@ pub(super) async fn delete(
 async fn delete_one(
     cluster: &impl Writes,
     owner: &Ref,
+    ownership: &Ownership,
     reference: &Reference,
     mut found: Option<Object>,
     built: &Inventory,
 ) -> Result<bool, ApiFailure> {
     for look in 0..=LOOKS {
-        let uid = match judge(found.as_ref(), owner, built) {
+        let uid = match judge(found.as_ref(), owner, ownership, built) {
             Some(PruneDecision::Delete { uid }) => uid,
             Some(PruneDecision::Skip(reason)) => {
                 tracing::info!(object = %reference.id.subject(), %reason, "not deleted");

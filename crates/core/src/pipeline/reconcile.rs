@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::apply::{self, Hands, Progress, Stop};
 use super::build::{Build, Gathered, build, gather};
-use super::decide::{Intent, intend, managed, owner};
+use super::decide::{Intent, intend, managed};
 use super::ports::{Reads, Reference, Settle, Settled, Unhealthy, Writes};
 use super::{Finish, Job, Journal, JournalError, Memo, prune};
 use crate::api::{HealthCheck, Kustomization};
@@ -31,11 +31,11 @@ pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
         Ok(gathered) => gathered,
         Err(stopped) => return Finish { outcome: stopped.into(), memo: None, redactor },
     };
-    if nothing_changed(cluster, job, &gathered) && is_healthy(cluster, job.kustomization).await {
+    if nothing_changed(cluster, job, &gathered) && is_healthy(cluster, &job.kustomization).await {
         return Finish { outcome: Applied::Unchanged.into(), memo: job.memo.cloned(), redactor };
     }
     let inputs = gathered.digest;
-    let built = match build(job.kustomization, &job.snapshot.tree, gathered) {
+    let built = match build(&job.kustomization, &job.snapshot.tree, gathered) {
         Ok(built) => built,
         Err(failed) => return Finish { outcome: failed.into(), memo: None, redactor },
     };
@@ -81,7 +81,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     built: Build,
     redactor: &Redactor,
 ) -> Outcome<Applied> {
-    let kustomization = job.kustomization;
+    let kustomization: &Kustomization = &job.kustomization;
     let Build { objects, sensitive, digest, warnings, .. } = built;
     let Intent { stages, terms, managed, wanted } =
         match intend(cluster, kustomization, objects, sensitive).await {
@@ -140,7 +140,7 @@ async fn swept(
     managed: &Inventory,
     progress: &mut Progress,
 ) -> Result<Vec<String>, String> {
-    let owner = owner(kustomization);
+    let owner = kustomization.reference();
     let (left, stale) = prune::stale(progress, managed);
     cluster.release(&owner, &left);
     if !kustomization.spec.prune {
@@ -148,7 +148,7 @@ async fn swept(
         return Ok(Vec::new());
     }
     let stale = prune::references(managed, stale);
-    let pruned = prune::delete(cluster, &owner, stale, &progress.inventory).await;
+    let pruned = prune::delete(cluster, &owner, Kustomization::OWNERSHIP, stale, &progress.inventory).await;
     if pruned.unreachable {
         let first = pruned.failed.into_iter().map(|(_, message)| message).next();
         return Err(first.unwrap_or_default());

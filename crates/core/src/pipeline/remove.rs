@@ -1,6 +1,6 @@
 //! What happens to the objects of a Kustomization that is being deleted. It needs the inventory only, never the source.
 
-use super::decide::{managed, owner};
+use super::decide::managed;
 use super::ports::{ApiFailure, Reads, Reference, Settle, Writes};
 use super::prune::{self, Pruned};
 use super::slot::Slot;
@@ -31,7 +31,8 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => false,
     };
     // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
-    own.release(&owner(kustomization), &ids);
+    let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
+    own.release(&owner, &ids);
     if spec.kube_config.is_some() && !keep && !managed.is_empty() {
         // They are on another cluster; what has their names on this one is another's.
         let note =
@@ -48,7 +49,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     };
     let stale = prune::references(&managed, ids);
     let Pruned { deleted, failed, unreachable } =
-        prune::delete(cluster, &owner(kustomization), stale, &Inventory::default()).await;
+        prune::delete(cluster, &owner, ownership, stale, &Inventory::default()).await;
     if unreachable {
         let message = failed.into_iter().map(|(_, message)| message).next().unwrap_or_default();
         return Common::Unreachable { message };

@@ -52,7 +52,7 @@ fn job<'a>(
     cancel: watch::Receiver<bool>,
 ) -> Job<'a> {
     Job {
-        kustomization,
+        kustomization: supported(kustomization).unwrap(),
         snapshot,
         memo: None,
         thorough: false,

@@ -1,9 +1,7 @@
-//! What an object says about itself: who owns it, and the `kustomize.toolkit.fluxcd.io/*` keys, as a label or an annotation,
-//! in any case.
+//! What an object says about itself: the `kustomize.toolkit.fluxcd.io/*` keys, as a label or an annotation, in any case.
 
-use crate::api::Kustomization;
 use lockgate_base::keys;
-use lockgate_base::model::{Object, Ref};
+use lockgate_base::model::Object;
 
 /// `kustomize.toolkit.fluxcd.io/ssa`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +43,6 @@ pub fn is_reconcile_disabled(object: &Object) -> bool {
 /// Whether the object is never deleted.
 pub(super) fn is_prune_disabled(object: &Object) -> bool {
     says(object, keys::PRUNE, "disabled")
-}
-
-/// The Kustomization that the labels of an object name.
-pub(super) fn owner_of(object: &Object) -> Option<Ref> {
-    Some(Kustomization::named(object.label(keys::OWNER_NAMESPACE)?, object.label(keys::OWNER_NAME)?))
 }
 
 fn says(object: &Object, key: &str, value: &str) -> bool {

@@ -7,7 +7,7 @@ use super::flux;
 use super::inventory::Inventory;
 use super::policy::{self, Apply};
 use super::stages::sort_ids;
-use crate::api;
+use crate::api::{self, Ownership};
 use lockgate_base::keys;
 use lockgate_base::model::{Object, ObjectId, Ref};
 
@@ -61,7 +61,7 @@ pub enum PruneDecision {
 /// Why an object is not deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PruneSkip {
-    /// Its labels name another Kustomization.
+    /// Its labels name another owner of the same kind.
     OwnedBy(Ref),
     /// It has no owner's labels.
     NotOwned,
@@ -94,8 +94,8 @@ impl fmt::Display for PruneSkip {
 
 /// Whether a live object may be deleted in its owner's name. The live object decides, not the stored inventory: whoever
 /// edits a status must not be able to have anything else deleted.
-pub fn prune_decision(live: &Object, owner: &Ref) -> PruneDecision {
-    let skip = match policy::owner_of(live) {
+pub fn prune_decision(live: &Object, owner: &Ref, ownership: &Ownership) -> PruneDecision {
+    let skip = match ownership.owner_of(live) {
         None => Some(PruneSkip::NotOwned),
         Some(other) if other != *owner => Some(PruneSkip::OwnedBy(other)),
         Some(_) if policy::is_prune_disabled(live) => Some(PruneSkip::PruneDisabled),
@@ -188,7 +188,7 @@ mod tests {
             (live(json!({keys::SSA: "ignore"})), PruneDecision::Skip(PruneSkip::Ignored)),
         ];
         for (object, decision) in cases {
-            assert_eq!(prune_decision(&object, &owner), decision);
+            assert_eq!(prune_decision(&object, &owner, Kustomization::OWNERSHIP), decision);
         }
     }
 
@@ -214,7 +214,11 @@ mod tests {
             let live = Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": metadata}));
             let expected = skip.map_or(PruneDecision::Delete { uid: "u".into() }, PruneDecision::Skip);
             assert_eq!(
-                prune_decision(&live.unwrap(), &Kustomization::named("flux-system", "app")),
+                prune_decision(
+                    &live.unwrap(),
+                    &Kustomization::named("flux-system", "app"),
+                    Kustomization::OWNERSHIP
+                ),
                 expected,
                 "{kind} {name}"
             );

@@ -9,8 +9,9 @@ use super::cause::Cause;
 use super::drift::{Drift, drift};
 use super::flux;
 use super::managed_fields::{foreign_fields, take_over};
-use super::policy::{Apply, apply_policy, is_forced, is_reconcile_disabled, owner_of};
+use super::policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
 use super::refusal::{Phase, Refusal, is_secret};
+use crate::api::{Kustomization, Ownership};
 use lockgate_base::keys;
 use lockgate_base::model::{Object, ObjectId, Ref};
 
@@ -51,7 +52,7 @@ impl FromIterator<(ObjectId, Observation)> for Observed {
 }
 
 /// What decides beside the objects themselves.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// `spec.force`: objects with a changed immutable field are made anew.
     pub force: bool,
@@ -60,6 +61,15 @@ pub struct Options {
     pub sensitive: HashSet<ObjectId>,
     /// Whose build it is; an object that is labelled as another's is told of.
     pub owner: Option<Ref>,
+    /// The marks of what is applied.
+    pub ownership: &'static Ownership,
+}
+
+impl Default for Options {
+    /// Those of a Kustomization that asks for nothing and is not named.
+    fn default() -> Self {
+        Self { force: false, sensitive: HashSet::new(), owner: None, ownership: Kustomization::OWNERSHIP }
+    }
 }
 
 /// What to do with an object.
@@ -141,7 +151,7 @@ pub struct Entry {
     pub object: Object,
     /// What to do with it.
     pub step: Step,
-    /// Another Kustomization that says it owns the object. Two builds that hold one object overwrite each other.
+    /// Another owner of the same kind that the object's labels name. Two builds that hold one object overwrite each other.
     pub also_owned_by: Option<Ref>,
 }
 
@@ -150,8 +160,9 @@ pub(super) fn entry(object: Object, observed: &Observed, options: &Options) -> E
     let observation = observed.get(&object.id());
     let step = step(&object, observation, options);
     let live = observation.and_then(|observation| observation.live.as_ref());
-    let also_owned_by =
-        live.and_then(owner_of).filter(|owner| options.owner.as_ref().is_some_and(|own| own != owner));
+    let also_owned_by = live
+        .and_then(|live| options.ownership.owner_of(live))
+        .filter(|owner| options.owner.as_ref().is_some_and(|own| own != owner));
     Entry { object, step, also_owned_by }
 }
 
@@ -174,11 +185,11 @@ fn step(object: &Object, observation: Option<&Observation>, options: &Options) -
     let Some(live) = live else { return Step::Create };
     let take_over = match apply_policy(object) {
         Apply::Merge => None,
-        Apply::Override | Apply::IfNotPresent | Apply::Ignore => take_over(live),
+        Apply::Override | Apply::IfNotPresent | Apply::Ignore => take_over(live, options.ownership),
     };
     let mut drift = drift(live, wanted, sensitive);
     if take_over.is_some() {
-        drift.extend(foreign_fields(live, object));
+        drift.extend(foreign_fields(live, object, options.ownership));
     }
     if drift.is_empty() && take_over.is_none() { Step::Keep } else { Step::Configure { drift, take_over } }
 }

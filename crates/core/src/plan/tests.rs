@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::Kustomization;
+use crate::api::{self, Kustomization, Ownership};
 use lockgate_base::keys;
-use lockgate_base::model::{Gvk, Object, ObjectId};
+use lockgate_base::model::{Gvk, KindId, Object, ObjectId, Ref};
+
+const HELM_RELEASE: KindId = KindId { group: "helm.toolkit.fluxcd.io", kind: "HelmRelease" };
 
 fn object(mut value: Value) -> Object {
     value["apiVersion"] = value.get("apiVersion").cloned().unwrap_or_else(|| "v1".into());
@@ -271,4 +273,50 @@ fn what_earlier_stages_bring_is_created() {
     let mut stage = Stage { entries: vec![refused], gate: Gate::None };
     foreseen.admit(&mut stage);
     assert_eq!(stage.refusals().count(), 1);
+}
+
+/// Helm's controller marks what it applies with labels and a manager of its own.
+#[test]
+fn another_kind_of_appliers_has_its_own_marks() {
+    let release = |name: &str| Ref::new(HELM_RELEASE, "flux-system", name);
+    let helm = api::info(HELM_RELEASE).unwrap().ownership().unwrap();
+    let options = |owner: Ref, ownership: &'static Ownership| Options {
+        owner: Some(owner),
+        ownership,
+        ..Options::default()
+    };
+    let labels = json!({"helm.toolkit.fluxcd.io/name": "app", "helm.toolkit.fluxcd.io/namespace": "flux-system",
+                        keys::OWNER_NAME: "other", keys::OWNER_NAMESPACE: "flux-system"});
+    let managed = json!([
+        {"manager": "helm-controller", "operation": "Apply", "fieldsV1": {"f:data": {"f:k": {}}}},
+        {"manager": "kustomize-controller", "operation": "Update", "fieldsV1": {"f:data": {"f:x": {}}}},
+        {"manager": "helm-controller", "operation": "Update", "fieldsV1": {"f:data": {"f:y": {}}}},
+    ]);
+    let there = live(json!({"data": {"k": "v"}, "metadata": {"labels": labels, "managedFields": managed}}));
+    let desired = object(json!({"data": {"k": "v"}}));
+    let decide_as = |options: Options| decide(&desired, Some(there.clone()), Ok(there.clone()), &options);
+
+    let own = decide_as(options(release("app"), helm));
+    assert_eq!(own.also_owned_by, None);
+    let Step::Configure { drift, take_over: Some(patch) } = own.step else { panic!("{:?}", own.step) };
+    let told: Vec<String> = drift.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["data.y: set by helm-controller → (removed)"]);
+    assert_eq!(patch[0]["value"][1]["fieldsV1"], json!({"f:data": {"f:k": {}, "f:y": {}}}));
+    assert_eq!(decide_as(options(release("former"), helm)).also_owned_by, Some(release("app")));
+
+    let other = Kustomization::named("flux-system", "other");
+    let as_kustomization = decide_as(options(other.clone(), Kustomization::OWNERSHIP));
+    assert_eq!(as_kustomization.also_owned_by, None);
+    let Step::Configure { take_over: Some(patch), .. } = as_kustomization.step else { panic!("it differs") };
+    assert_eq!(patch[0]["value"][2]["manager"], "kustomize-controller");
+
+    let deleted = PruneDecision::Delete { uid: "u".into() };
+    assert_eq!(prune_decision(&there, &release("app"), helm), deleted);
+    assert_eq!(prune_decision(&there, &other, Kustomization::OWNERSHIP), deleted);
+    let kept = PruneDecision::Skip(PruneSkip::OwnedBy(release("app")));
+    assert_eq!(prune_decision(&there, &release("former"), helm), kept);
+    assert_eq!(
+        prune_decision(&live(json!({})), &release("app"), helm),
+        PruneDecision::Skip(PruneSkip::NotOwned)
+    );
 }

@@ -7,20 +7,37 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role, Status};
+use crate::api::ownership::Ownership;
 use crate::api::{LocalReference, SourceReference, null_as_default};
+use lockgate_base::keys;
 use lockgate_base::model::{Conditions, Duration, KindId, Timestamp};
 
 /// A build of one folder of a source, applied to the cluster.
 pub type Kustomization = Resource<KustomizationSpec>;
 
+const ID: KindId = KindId { group: "kustomize.toolkit.fluxcd.io", kind: "Kustomization" };
+
+const OWNERSHIP: Ownership = Ownership {
+    kind: ID,
+    name_label: keys::OWNER_NAME,
+    namespace_label: keys::OWNER_NAMESPACE,
+    manager: keys::FIELD_MANAGER,
+    finalizer: keys::FINALIZER,
+};
+
+impl Kustomization {
+    /// The marks of what Kustomizations have applied.
+    pub const OWNERSHIP: &'static Ownership = &OWNERSHIP;
+}
+
 pub(super) const INFO: KindInfo = KindInfo {
-    id: KindId { group: "kustomize.toolkit.fluxcd.io", kind: "Kustomization" },
+    id: ID,
     plural: "kustomizations",
     category: "fluxcd-appliers",
     short_names: &["ks"],
     versions: &["v1", "v1beta2", "v1beta1"],
     columns: &[Column::AGE, Column::READY, Column::STATUS],
-    role: Role::Applier,
+    role: Role::Applier(Kustomization::OWNERSHIP),
     controller: "kustomize-controller",
     grants: &[
         Grant {

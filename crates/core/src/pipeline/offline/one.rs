@@ -22,7 +22,7 @@ pub fn kustomization(tree: &Tree, found: &Found, values: &Values) -> Result<Rend
     let spec = &kustomization.spec;
     if spec.decryption.is_some() {
         warnings.push("nothing is decrypted here; what is encrypted is shown as it stands".into());
-    } else if let Err(Common::Malformed { message }) = supported(spec) {
+    } else if let Err(Common::Malformed { message }) = supported(&kustomization) {
         warnings.push(format!("the agent does not apply it: {message}"));
     }
     if spec.suspend {
@@ -35,8 +35,9 @@ pub fn kustomization(tree: &Tree, found: &Found, values: &Values) -> Result<Rend
     let set = set.map_err(|error| OfflineError::Render { subject: subject.clone(), error })?;
     warnings.extend(set.warnings.iter().cloned());
     let mut resources = set.into_resources();
+    let owner = kustomization.reference();
     for resource in &mut resources {
-        dress(&mut resource.object, &kustomization);
+        dress(&mut resource.object, Kustomization::OWNERSHIP, &owner, spec.common_metadata.as_ref());
     }
     if resources.is_empty() {
         warnings.push("it builds to nothing".into());

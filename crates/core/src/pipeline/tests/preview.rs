@@ -115,7 +115,7 @@ async fn a_preview_announces_what_a_run_does() {
 
         let looked_at = (case.fake)();
         let built = build(&kustomization, &snapshot.tree, Gathered::none()).unwrap();
-        let announced = preview(&looked_at, &kustomization, built).await;
+        let announced = preview(&looked_at, supported(&kustomization).unwrap(), built).await;
         assert_eq!(looked_at.log(), [] as [&str; 0], "{what}: a preview writes nothing");
 
         let fake = (case.fake)();
@@ -157,7 +157,7 @@ async fn a_preview_shows_the_refusals_of_all_stages() {
     let namespace = ("apps/n.yaml".to_owned(), NAMESPACE.to_owned());
     let tree = Tree::in_memory([namespace, config_map("a"), config_map("b")]);
     let built = build(&kustomization, &tree, Gathered::none()).unwrap();
-    let announced = preview(&fake, &kustomization, built).await.unwrap();
+    let announced = preview(&fake, supported(&kustomization).unwrap(), built).await.unwrap();
     let refused: Vec<String> = announced.refusals.iter().map(|refusal| refusal.id.subject()).collect();
     assert_eq!(refused, ["Namespace/n", "ConfigMap/n/b"]);
     assert_eq!(announced.stages.len(), 2);

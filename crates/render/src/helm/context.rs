@@ -1,0 +1,171 @@
+//! What functions of a render share: its inputs that are no values, and what it may still use.
+
+use sha2::{Digest as _, Sha256};
+
+use super::error::Error;
+use super::value::{Map, Value, live};
+
+/// The largest string, in bytes.
+pub const STRING_LIMIT: usize = 16 * 1024 * 1024;
+/// The most that a template or a file of a chart may print, in bytes.
+pub const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
+/// The most that all values of a render may hold at one time, in bytes.
+pub const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
+/// The most steps of a render. A step is a node that is walked, a call, or an item that a function looks at.
+pub const STEP_LIMIT: u64 = 50_000_000;
+
+/// A point in time that a render is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Seconds since 1970, UTC.
+    pub seconds: i64,
+    /// Nanoseconds of that second.
+    pub nanoseconds: u32,
+}
+
+/// What `lookup` asks the cluster for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Query {
+    /// Such as `apps/v1`.
+    pub api_version: String,
+    /// Such as `Deployment`.
+    pub kind: String,
+    /// Empty for all namespaces, or for what has none.
+    pub namespace: String,
+    /// Empty for a list.
+    pub name: String,
+}
+
+/// Where `lookup` finds its answers.
+pub trait Lookups {
+    /// The object or the list that was asked for, with numbers as `int64`; an empty map where there is none.
+    fn look(&self, query: &Query) -> Result<Value, Error>;
+}
+
+/// A render without a cluster, as `helm template`: each `lookup` gives an empty map.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoCluster;
+
+impl Lookups for NoCluster {
+    fn look(&self, _query: &Query) -> Result<Value, Error> {
+        Ok(Value::map::<&str>([]))
+    }
+}
+
+/// What the functions of one render share.
+pub struct Context<'i> {
+    /// What `now` gives.
+    pub now: Now,
+    /// Where `lookup` looks.
+    pub lookups: &'i dyn Lookups,
+    entropy: [u8; 32],
+    drawn: u64,
+    steps: u64,
+    /// What the thread held when the render began.
+    base: usize,
+    /// Maps that something was put into which may hold them.
+    changed: Vec<Map>,
+    is_random: bool,
+}
+
+impl<'i> Context<'i> {
+    /// The context of a render. Equal entropy gives equal draws.
+    pub fn new(now: Now, entropy: [u8; 32], lookups: &'i dyn Lookups) -> Self {
+        Self {
+            now,
+            lookups,
+            entropy,
+            drawn: 0,
+            steps: STEP_LIMIT,
+            base: live(),
+            changed: Vec::new(),
+            is_random: false,
+        }
+    }
+
+    /// Fills `out` with the render's next random bytes: SHA-256 of the entropy and a counter.
+    pub fn fill(&mut self, out: &mut [u8]) {
+        self.is_random = true;
+        for piece in out.chunks_mut(32) {
+            let block = Sha256::new().chain_update(self.entropy).chain_update(self.drawn.to_le_bytes());
+            self.drawn += 1;
+            let block = block.finalize();
+            piece.copy_from_slice(&block[..piece.len()]);
+        }
+    }
+
+    /// A random number below `limit`, each equally likely. Zero for a limit of zero.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        if limit == 0 {
+            return 0;
+        }
+        // Numbers above the last whole multiple of the limit would make the small ones likelier.
+        let most = u64::MAX - u64::MAX % limit;
+        loop {
+            let mut bytes = [0; 8];
+            self.fill(&mut bytes);
+            let number = u64::from_le_bytes(bytes);
+            if number < most {
+                return number % limit;
+            }
+        }
+    }
+
+    /// Whether anything random was drawn.
+    pub fn is_random(&self) -> bool {
+        self.is_random
+    }
+
+    /// Counts work. A function whose work grows with its input calls it with the number of items or of 64 bytes.
+    pub fn spend(&mut self, steps: usize) -> Result<(), Error> {
+        match self.steps.checked_sub(steps as u64) {
+            Some(left) => {
+                self.steps = left;
+                Ok(())
+            }
+            None => Err(Error::bound(format!("the chart takes more than {STEP_LIMIT} steps to render"))),
+        }
+    }
+
+    /// Asks for room before a string of this many bytes is made. A function whose result can be larger than its
+    /// arguments together calls it first.
+    pub fn room(&mut self, bytes: usize) -> Result<(), Error> {
+        if bytes > STRING_LIMIT {
+            return Err(Error::bound(format!("a string is larger than {} MiB", STRING_LIMIT >> 20)));
+        }
+        self.spend(bytes / 64)?;
+        self.memory(bytes)
+    }
+
+    /// Asks for room before a list or a map of this many items is made.
+    pub fn room_for_items(&mut self, items: usize) -> Result<(), Error> {
+        self.spend(items)?;
+        self.memory(items.saturating_mul(size_of::<Value>()))
+    }
+
+    /// Fails where values would hold more than they may with this many bytes more.
+    pub fn memory(&self, bytes: usize) -> Result<(), Error> {
+        if live().saturating_sub(self.base).saturating_add(bytes) > MEMORY_LIMIT {
+            let limit = MEMORY_LIMIT >> 20;
+            return Err(Error::bound(format!("the chart's values take more than {limit} MiB of memory")));
+        }
+        Ok(())
+    }
+
+    /// Remembers that something was put into this map, which may hold it: the end of the render frees it. A function that
+    /// changes a map in place calls it where it puts in a list or a map.
+    pub fn changed(&mut self, map: &Map) {
+        if !self.changed.iter().rev().take(8).any(|known| known.is_same(map)) {
+            self.changed.push(map.clone());
+        }
+    }
+}
+
+impl Drop for Context<'_> {
+    fn drop(&mut self) {
+        // A map that holds itself would never be freed otherwise.
+        for map in &self.changed {
+            map.clear();
+        }
+    }
+}

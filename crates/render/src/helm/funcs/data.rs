@@ -1,0 +1,68 @@
+//! Values as JSON, YAML and TOML, and back.
+
+use super::{Args, Function, Type as T};
+use crate::helm::context::Context;
+use crate::helm::error::Error;
+use crate::helm::notation::json::{COMPACT, Form, INDENTED, RAW, encode};
+use crate::helm::notation::json_read::{Read, decode, decode_list, decode_map};
+use crate::helm::notation::{yaml, yaml_read};
+use crate::helm::value::{List, Map, MapType, Value};
+
+type Result = std::result::Result<Value, Error>;
+type Ctx<'c, 'i> = &'c mut Context<'i>;
+
+pub(super) const TABLE: &[Function] = &[
+    Function::new("toJson", &[T::Any], |c, a| quietly(json(c, a, COMPACT))),
+    Function::new("mustToJson", &[T::Any], |c, a| json(c, a, COMPACT)),
+    Function::new("toPrettyJson", &[T::Any], |c, a| quietly(json(c, a, INDENTED))),
+    Function::new("mustToPrettyJson", &[T::Any], |c, a| json(c, a, INDENTED)),
+    Function::new("toRawJson", &[T::Any], |c, a| json(c, a, RAW)),
+    Function::new("mustToRawJson", &[T::Any], |c, a| json(c, a, RAW)),
+    Function::new("fromJson", &[T::String], |c, a| decode_map(c, a.bytes(0)).and_then(map_or_error)),
+    Function::new("fromJsonArray", &[T::String], |c, a| Ok(list_or_error(decode_list(c, a.bytes(0))?))),
+    Function::new("mustFromJson", &[T::String], |c, a| {
+        let Read { value, error } = decode(c, a.bytes(0))?;
+        error.map_or(Ok(value), |error| Err(Error::new(error)))
+    }),
+    Function::new("toYaml", &[T::Any], |c, a| quietly(to_yaml(c, a))),
+    Function::new("mustToYaml", &[T::Any], to_yaml),
+    Function::new("fromYaml", &[T::String], |c, a| {
+        yaml_read::decode_map(c, a.bytes(0)).and_then(map_or_error)
+    }),
+    Function::new("fromYamlArray", &[T::String], |c, a| {
+        Ok(list_or_error(yaml_read::decode_list(c, a.bytes(0))?))
+    }),
+];
+
+fn json(c: Ctx<'_, '_>, a: Args<'_>, form: Form) -> Result {
+    Ok(encode(c, a.value(0), form)?.into())
+}
+
+/// An empty text for what cannot be written, as helm gives it. A bound stays an error.
+fn quietly(result: Result) -> Result {
+    match result {
+        Err(error) if !error.is_bound() => Ok("".into()),
+        other => other,
+    }
+}
+
+fn to_yaml(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+    let mut text = yaml::encode(c, a.value(0))?;
+    text.pop_if(|last| *last == b'\n');
+    Ok(text.into())
+}
+
+/// What was read, with the message under the key `Error`.
+fn map_or_error((map, error): (Map, Option<String>)) -> Result {
+    if let Some(error) = error {
+        let map = if map.is_nil() { Map::new(MapType::Any) } else { map };
+        map.insert("Error".into(), error.into())?;
+        return Ok(Value::Map(map));
+    }
+    Ok(Value::Map(map))
+}
+
+/// What was read, or the message as the only item.
+fn list_or_error((list, error): (List, Option<String>)) -> Value {
+    error.map_or(Value::List(list), |error| Value::list(vec![error.into()]))
+}

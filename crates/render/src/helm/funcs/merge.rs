@@ -1,0 +1,144 @@
+//! `merge` and `mergeOverwrite`, as the Go library `mergo` merges maps: in place, with what is taken over shared.
+
+use super::Args;
+use crate::helm::context::Context;
+use crate::helm::error::Error;
+use crate::helm::value::{DEPTH, Kind, List, Map, MapType, Value, too_deep};
+
+type Result = std::result::Result<Value, Error>;
+type Ctx<'c, 'i> = &'c mut Context<'i>;
+
+/// What ends a merge.
+enum Stop {
+    /// An error that mergo returns; `merge` gives an empty text then.
+    Refused(Error),
+    /// A panic or a bound, which ends the render.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+pub(super) fn merge(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+    merged(c, a, false, false)
+}
+
+pub(super) fn must_merge(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+    merged(c, a, false, true)
+}
+
+pub(super) fn merge_overwrite(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+    merged(c, a, true, false)
+}
+
+pub(super) fn must_merge_overwrite(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+    merged(c, a, true, true)
+}
+
+fn merged(c: Ctx<'_, '_>, a: Args<'_>, overwrite: bool, must: bool) -> Result {
+    let mut target = a.map(0);
+    for source in a.rest(1).iter().filter_map(Value::as_map) {
+        if target.is_nil() && !source.is_nil() {
+            target = Map::new(MapType::Any);
+        }
+        match merge_maps(c, &target, source, overwrite, 0) {
+            Ok(()) => {}
+            Err(Stop::Failed(error)) => return Err(error),
+            Err(Stop::Refused(error)) if must => return Err(error),
+            Err(Stop::Refused(_)) => return Ok("".into()),
+        }
+    }
+    Ok(Value::Map(target))
+}
+
+/// Merges what one map holds into another one, which is not nil unless the source is.
+fn merge_maps(
+    c: &mut Context<'_>,
+    target: &Map,
+    source: &Map,
+    overwrite: bool,
+    depth: usize,
+) -> std::result::Result<(), Stop> {
+    if depth > DEPTH {
+        return Err(too_deep().into());
+    }
+    c.spend(1 + source.len())?;
+    for (key, value) in source.entries() {
+        let old = target.get(&key);
+        if value.is_nil() {
+            if overwrite {
+                put(c, target, &key, value)?;
+            }
+            continue;
+        }
+        match value.kind() {
+            Kind::Map | Kind::Struct | Kind::Ptr => {
+                if let Some(old) = &old {
+                    merge_values(c, old, &value, overwrite, depth + 1)?;
+                }
+            }
+            Kind::Slice if overwrite || target.is_empty() => put(c, target, &key, value.clone())?,
+            Kind::Slice if old.as_ref().is_none_or(Value::is_nil) => {
+                let empty = match &value {
+                    Value::List(list) => Value::List(List::new(list.of(), Vec::new())),
+                    _ => Value::Bytes([].into()),
+                };
+                put(c, target, &key, empty)?;
+            }
+            _ => {}
+        }
+        if let Some(old) = old.as_ref().filter(|old| old.truth()) {
+            let both_maps = value.kind() == Kind::Map && old.kind() == Kind::Map;
+            if value.kind() == Kind::Slice || both_maps {
+                continue;
+            }
+        }
+        if overwrite || old.is_none_or(|old| !old.truth()) {
+            put(c, target, &key, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// Merges what stands at the same key of both.
+fn merge_values(
+    c: &mut Context<'_>,
+    old: &Value,
+    new: &Value,
+    overwrite: bool,
+    depth: usize,
+) -> std::result::Result<(), Stop> {
+    match (old, new) {
+        (Value::Map(old), Value::Map(new)) if !old.is_nil() || new.is_nil() => {
+            merge_maps(c, old, new, overwrite, depth)
+        }
+        // A value cannot be put behind a pointer that is of another type.
+        (Value::Object(object), new)
+            if object.kind() == Kind::Ptr && new.kind() != Kind::Ptr && !overwrite =>
+        {
+            Err(Stop::Refused(Error::new("src and dst must be of same type")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn put(
+    c: &mut Context<'_>,
+    map: &Map,
+    key: &crate::helm::value::Str,
+    value: Value,
+) -> std::result::Result<(), Stop> {
+    if map.of() == MapType::Strings && value.as_str().is_none() {
+        let error = "reflect.Value.SetMapIndex: value of type interface {} is not assignable to type string";
+        return Err(Error::new(error).into());
+    }
+    if matches!(value.kind(), Kind::Map | Kind::Slice) {
+        c.changed(map);
+    }
+    c.memory(key.len())?;
+    map.insert(key.clone(), value)?;
+    Ok(())
+}

@@ -1,0 +1,326 @@
+//! Regular expressions in Go's syntax, found, split and replaced as Go's `regexp` does.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::convert::strings;
+use super::{Args, Function, Type as T};
+use crate::helm::context::Context;
+use crate::helm::error::Error;
+use crate::helm::go::quote::{can_backquote, quote};
+use crate::helm::go::re2::{SyntaxError, too_large, translate};
+use crate::helm::go::unicode::{self, Category, decode};
+use crate::helm::value::{List, ListType, Str, Value};
+
+type Result = std::result::Result<Value, Error>;
+type Ctx<'c, 'i> = &'c mut Context<'i>;
+
+pub(super) const TABLE: &[Function] = &[
+    Function::new("regexMatch", &[T::String, T::String], |c, a| {
+        Ok(compiled(a.bytes(0)).map_or(Ok(false), |regex| is_match(c, &regex, a.bytes(1)))?.into())
+    }),
+    Function::new("mustRegexMatch", &[T::String, T::String], |c, a| {
+        let regex = compiled(a.bytes(0)).map_err(returned)?;
+        Ok(is_match(c, &regex, a.bytes(1))?.into())
+    }),
+    Function::new("regexFind", &[T::String, T::String], |c, a| find(c, a, &*must(a)?)),
+    Function::new("mustRegexFind", &[T::String, T::String], |c, a| {
+        find(c, a, &*compiled(a.bytes(0)).map_err(returned)?)
+    }),
+    Function::new("regexFindAll", &[T::String, T::String, T::Int], |c, a| find_all(c, a, &*must(a)?)),
+    Function::new("mustRegexFindAll", &[T::String, T::String, T::Int], |c, a| {
+        find_all(c, a, &*compiled(a.bytes(0)).map_err(returned)?)
+    }),
+    Function::new("regexReplaceAll", &[T::String, T::String, T::String], |c, a| {
+        replace(c, a, &*must(a)?, expand)
+    }),
+    Function::new("mustRegexReplaceAll", &[T::String, T::String, T::String], |c, a| {
+        replace(c, a, &*compiled(a.bytes(0)).map_err(returned)?, expand)
+    }),
+    Function::new("regexReplaceAllLiteral", &[T::String, T::String, T::String], |c, a| {
+        replace(c, a, &*must(a)?, literal)
+    }),
+    Function::new("mustRegexReplaceAllLiteral", &[T::String, T::String, T::String], |c, a| {
+        replace(c, a, &*compiled(a.bytes(0)).map_err(returned)?, literal)
+    }),
+    Function::new("regexSplit", &[T::String, T::String, T::Int], |c, a| split(c, a, &*must(a)?)),
+    Function::new("mustRegexSplit", &[T::String, T::String, T::Int], |c, a| {
+        split(c, a, &*compiled(a.bytes(0)).map_err(returned)?)
+    }),
+    Function::new("regexQuoteMeta", &[T::String], |_, a| {
+        let special = |byte: &u8| br"\.+*?()|[]{}^$".contains(byte);
+        let quoted =
+            a.bytes(0).iter().flat_map(|byte| special(byte).then_some(b'\\').into_iter().chain([*byte]));
+        Ok(quoted.collect::<Vec<u8>>().into())
+    }),
+];
+
+/// A pattern that is ready to match.
+struct Compiled {
+    regex: Regex,
+    /// The names of the groups, from the first one.
+    names: Vec<String>,
+}
+
+/// The most memory of a compiled pattern, in bytes.
+const SIZE_LIMIT: usize = 8 << 20;
+/// How many patterns are kept: templates use the same ones again and again.
+const KEPT: usize = 16;
+
+thread_local! {
+    static CACHE: RefCell<VecDeque<(Vec<u8>, Rc<Compiled>)>> = const { RefCell::new(VecDeque::new()) };
+}
+
+fn compiled(pattern: &[u8]) -> std::result::Result<Rc<Compiled>, SyntaxError> {
+    let known = CACHE.with_borrow(|cache| {
+        cache.iter().find(|(known, _)| known == pattern).map(|(_, compiled)| Rc::clone(compiled))
+    });
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let translated = translate(pattern)?;
+    let regex = RegexBuilder::new(&translated.pattern).size_limit(SIZE_LIMIT).nest_limit(10_000).build();
+    let regex = regex.map_err(|_| too_large(&String::from_utf8_lossy(pattern)))?;
+    let compiled = Rc::new(Compiled { regex, names: translated.names });
+    CACHE.with_borrow_mut(|cache| {
+        if cache.len() >= KEPT {
+            cache.pop_front();
+        }
+        cache.push_back((pattern.to_vec(), Rc::clone(&compiled)));
+    });
+    Ok(compiled)
+}
+
+fn returned(error: SyntaxError) -> Error {
+    Error::new(error.to_string())
+}
+
+/// `regexp.MustCompile`, whose panic names the pattern.
+fn must(a: Args<'_>) -> std::result::Result<Rc<Compiled>, Error> {
+    compiled(a.bytes(0)).map_err(|error| {
+        let pattern = a.bytes(0);
+        // Go quotes with backquotes where that is possible.
+        let quoted = if can_backquote(pattern) {
+            format!("`{}`", String::from_utf8_lossy(pattern))
+        } else {
+            String::from_utf8_lossy(&quote(pattern, false)).into_owned()
+        };
+        Error::new(format!("regexp: Compile({quoted}): {error}"))
+    })
+}
+
+/// A text that is searched. Go takes each byte that is no UTF-8 for U+FFFD, so that it is searched as such.
+struct Text<'t> {
+    original: &'t [u8],
+    searched: std::borrow::Cow<'t, [u8]>,
+    /// Where each byte that is searched is from; empty where both texts are the same.
+    origins: Vec<usize>,
+}
+
+impl<'t> Text<'t> {
+    fn new(c: Ctx<'_, '_>, original: &'t [u8]) -> std::result::Result<Self, Error> {
+        c.spend(original.len() / 8 + 1)?;
+        if std::str::from_utf8(original).is_ok() {
+            return Ok(Self { original, searched: original.into(), origins: Vec::new() });
+        }
+        c.memory(original.len().saturating_mul(11))?;
+        let (mut searched, mut origins, mut at) = (Vec::new(), Vec::new(), 0);
+        while let Some((found, width)) = decode(&original[at..]) {
+            let from = searched.len();
+            match found {
+                Ok(_) => searched.extend_from_slice(&original[at..at + width]),
+                Err(_) => searched.extend_from_slice("\u{fffd}".as_bytes()),
+            }
+            let length = searched.len() - from;
+            // Matches begin and end between characters only.
+            origins.extend((0..length).map(|offset| at + offset.min(width)));
+            at += width;
+        }
+        origins.push(at);
+        Ok(Self { original, searched: searched.into(), origins })
+    }
+
+    fn origin(&self, at: usize) -> usize {
+        self.origins.get(at).copied().unwrap_or(at)
+    }
+
+    fn part(&self, range: (usize, usize)) -> &'t [u8] {
+        &self.original[self.origin(range.0)..self.origin(range.1)]
+    }
+
+    /// The width of the character at a place, 0 at the end.
+    fn width(&self, at: usize) -> usize {
+        decode(&self.searched[at..]).map_or(0, |(_, width)| width)
+    }
+
+    /// The matches that Go's `FindAll` gives, at most this many, or all for a negative number.
+    fn matches(
+        &self,
+        c: Ctx<'_, '_>,
+        regex: &Regex,
+        most: i64,
+    ) -> std::result::Result<Vec<(usize, usize)>, Error> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let (mut found, mut at, mut previous_end) = (Vec::new(), 0, None);
+        while found.len() < most && at <= self.searched.len() {
+            let Some(matched) = regex.find_at(&self.searched, at) else { break };
+            c.spend(1 + (matched.end() - at) / 16)?;
+            let range = (matched.start(), matched.end());
+            // An empty match right after another one is none.
+            let is_empty_at_cursor = range.1 == at;
+            if !(is_empty_at_cursor && Some(range.0) == previous_end) {
+                c.memory(found.len() * size_of::<(usize, usize)>())?;
+                found.push(range);
+            }
+            at = if is_empty_at_cursor { at + self.width(at).max(1) } else { range.1 };
+            previous_end = Some(range.1);
+        }
+        Ok(found)
+    }
+}
+
+fn is_match(c: Ctx<'_, '_>, compiled: &Compiled, text: &[u8]) -> std::result::Result<bool, Error> {
+    let text = Text::new(c, text)?;
+    Ok(compiled.regex.is_match(&text.searched))
+}
+
+fn find(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled) -> Result {
+    let text = Text::new(c, a.bytes(1))?;
+    let found = compiled.regex.find(&text.searched);
+    Ok(found.map_or_else(|| "".into(), |found| Value::str(text.part((found.start(), found.end())))))
+}
+
+fn find_all(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled) -> Result {
+    let text = Text::new(c, a.bytes(1))?;
+    let found = text.matches(c, &compiled.regex, a.int(2))?;
+    if found.is_empty() {
+        return Ok(Value::List(List::nil(ListType::Strings)));
+    }
+    let parts = found.into_iter().map(|range| Str::from(text.part(range))).collect();
+    strings(c, parts)
+}
+
+fn split(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled) -> Result {
+    let most = a.int(2);
+    if most == 0 {
+        return Ok(Value::List(List::nil(ListType::Strings)));
+    }
+    if !a.bytes(0).is_empty() && a.bytes(1).is_empty() {
+        return strings(c, vec![Str::from("")]);
+    }
+    let text = Text::new(c, a.bytes(1))?;
+    let (mut parts, mut begin, mut end) = (Vec::new(), 0, 0);
+    for (start, stop) in text.matches(c, &compiled.regex, most)? {
+        if usize::try_from(most).is_ok_and(|most| parts.len() + 1 == most) {
+            break;
+        }
+        end = start;
+        if stop != 0 {
+            parts.push(Str::from(text.part((begin, end))));
+        }
+        begin = stop;
+    }
+    if end != text.searched.len() {
+        parts.push(Str::from(text.part((begin, text.searched.len()))));
+    }
+    strings(c, parts)
+}
+
+/// The groups of a match: where each begins and ends.
+type Groups = Vec<Option<(usize, usize)>>;
+/// Writes what stands in place of a match.
+type Write = fn(&mut Vec<u8>, &Text<'_>, &Compiled, &Groups, &[u8]);
+
+fn replace(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled, write: Write) -> Result {
+    let text = Text::new(c, a.bytes(1))?;
+    let mut locations = compiled.regex.capture_locations();
+    let (mut out, mut at, mut last_end) = (Vec::new(), 0, 0);
+    while at <= text.searched.len() {
+        let Some(matched) = compiled.regex.captures_read_at(&mut locations, &text.searched, at) else {
+            break;
+        };
+        let (start, end) = (matched.start(), matched.end());
+        c.spend(1 + (end - at) / 16)?;
+        out.extend_from_slice(text.part((last_end, start)));
+        // An empty match right after another one is not replaced.
+        if end > last_end || start == 0 {
+            let groups: Groups = (0..locations.len()).map(|group| locations.get(group)).collect();
+            write(&mut out, &text, compiled, &groups, a.bytes(2));
+            c.room(out.len())?;
+        }
+        last_end = end;
+        let width = text.width(at);
+        at = if at + width > end {
+            at + width
+        } else if at + 1 > end {
+            at + 1
+        } else {
+            end
+        };
+    }
+    out.extend_from_slice(text.part((last_end.min(text.searched.len()), text.searched.len())));
+    Ok(out.into())
+}
+
+fn literal(out: &mut Vec<u8>, _: &Text<'_>, _: &Compiled, _: &Groups, template: &[u8]) {
+    out.extend_from_slice(template);
+}
+
+/// Go's `Expand`: `$1`, `${1}`, `$name`, `$$`.
+fn expand(out: &mut Vec<u8>, text: &Text<'_>, compiled: &Compiled, groups: &Groups, template: &[u8]) {
+    let mut rest = template;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix(b"$") {
+            out.push(b'$');
+            rest = after;
+            continue;
+        }
+        let Some((name, after)) = group_name(rest) else {
+            out.push(b'$');
+            continue;
+        };
+        rest = after;
+        let group = match group_number(name) {
+            Some(number) => groups.get(number).copied().flatten(),
+            None => {
+                let of_name = |(at, known): (usize, &String)| {
+                    groups.get(at + 1).copied().flatten().filter(|_| known.as_bytes() == name)
+                };
+                compiled.names.iter().enumerate().find_map(of_name)
+            }
+        };
+        if let Some(range) = group {
+            out.extend_from_slice(text.part(range));
+        }
+    }
+    out.extend_from_slice(rest);
+}
+
+/// The name after a `$`, in braces or as long as letters, digits and underscores go.
+fn group_name(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (in_braces, start) = text.strip_prefix(b"{").map_or((false, text), |rest| (true, rest));
+    let mut end = 0;
+    while let Some((Ok(c), width)) = decode(&start[end..]) {
+        if !(c == '_' || unicode::is(Category::Letter, c) || unicode::is(Category::Digit, c)) {
+            break;
+        }
+        end += width;
+    }
+    let (name, rest) = start.split_at(end);
+    if name.is_empty() {
+        return None;
+    }
+    Some((name, if in_braces { rest.strip_prefix(b"}")? } else { rest }))
+}
+
+/// A name of digits as a number. A zero before others makes it a name.
+fn group_number(name: &[u8]) -> Option<usize> {
+    let is_number = name.iter().all(u8::is_ascii_digit) && (name.len() == 1 || name[0] != b'0');
+    // Larger numbers than any group has are no groups.
+    is_number.then(|| std::str::from_utf8(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usize::MAX))
+}

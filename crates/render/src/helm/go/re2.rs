@@ -1,0 +1,419 @@
+//! Go's syntax of regular expressions, checked with Go's messages and written as a pattern of the `regex` crate.
+//!
+//! The two differ in what they accept and in what `\d`, `\w`, `\s` and `\b` mean, which are ASCII in Go. Flags are not
+//! passed on: each part of the pattern is written as what it means under the flags that hold there.
+
+use super::re2_class::take_class;
+
+/// The most repeats of a part, also of parts within each other.
+const MOST_REPEATS: u32 = 1000;
+/// How deep groups may nest.
+const MOST_DEPTH: usize = 1000;
+
+/// A pattern of the `regex` crate that matches what the Go pattern does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translated {
+    /// The pattern.
+    pub pattern: String,
+    /// The names of the groups, from the first one; empty for those without.
+    pub names: Vec<String>,
+}
+
+/// Why Go refuses a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("error parsing regexp: {reason}: `{part}`")]
+pub struct SyntaxError {
+    reason: &'static str,
+    part: String,
+}
+
+impl SyntaxError {
+    pub(super) fn new(reason: &'static str, part: impl Into<String>) -> Self {
+        Self { reason, part: part.into() }
+    }
+}
+
+/// What Go says of a pattern that is too much for it.
+pub fn too_large(pattern: &str) -> SyntaxError {
+    SyntaxError::new("expression too large", pattern)
+}
+
+/// The flags that hold at a place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "Go has as many flags")]
+pub(super) struct Flags {
+    pub(super) ignore_case: bool,
+    multi_line: bool,
+    dot_all: bool,
+    ungreedy: bool,
+}
+
+/// A group that is open.
+struct Group {
+    /// The flags that hold again after it.
+    flags: Flags,
+    /// The most repeats of any part before it.
+    weight: u32,
+}
+
+struct Parser<'p> {
+    pattern: &'p str,
+    rest: &'p str,
+    out: String,
+    names: Vec<String>,
+    flags: Flags,
+    groups: Vec<Group>,
+    /// Whether there is a part that a repetition can follow, and how often that is repeated within.
+    last: Option<u32>,
+    /// The most repeats of any part of the current group.
+    weight: u32,
+}
+
+/// Checks a pattern of Go and translates it.
+pub fn translate(pattern: &[u8]) -> Result<Translated, SyntaxError> {
+    let Ok(pattern) = std::str::from_utf8(pattern) else {
+        return Err(SyntaxError::new("invalid UTF-8", String::from_utf8_lossy(pattern)));
+    };
+    let mut parser = Parser {
+        pattern,
+        rest: pattern,
+        out: String::new(),
+        names: Vec::new(),
+        flags: Flags::default(),
+        groups: Vec::new(),
+        last: None,
+        weight: 1,
+    };
+    parser.run()?;
+    Ok(Translated { pattern: parser.out, names: parser.names })
+}
+
+type Done<T> = Result<T, SyntaxError>;
+
+impl<'p> Parser<'p> {
+    fn run(&mut self) -> Done<()> {
+        // Where the repetition before this place starts.
+        let mut last_repeat: Option<&'p str> = None;
+        while let Some(c) = self.rest.chars().next() {
+            let here = self.rest;
+            let mut repeat = None;
+            match c {
+                '(' => self.open()?,
+                ')' => self.close()?,
+                '|' => {
+                    self.advance(1);
+                    self.out.push('|');
+                    self.last = None;
+                }
+                '[' => {
+                    let flags = self.flags;
+                    let class = take_class(&mut self.rest, flags)?;
+                    self.atom(&class);
+                }
+                '^' => self.symbol(if self.flags.multi_line { "(?m:^)" } else { r"\A" }),
+                '$' => self.symbol(if self.flags.multi_line { "(?m:$)" } else { r"\z" }),
+                '.' => self.symbol(if self.flags.dot_all { "(?s:.)" } else { "." }),
+                '*' | '+' | '?' => {
+                    self.advance(1);
+                    self.repeat(here, last_repeat, &c.to_string(), 1)?;
+                    repeat = Some(here);
+                }
+                '{' => match counted(here) {
+                    Some((least, most, after)) => {
+                        let text = &here[..here.len() - after.len()];
+                        let fits = |count: Option<u32>| count.is_some_and(|count| count <= MOST_REPEATS);
+                        let most_fits = most.is_none_or(fits);
+                        if !fits(least) || !most_fits || most.flatten().is_some_and(|most| least > Some(most))
+                        {
+                            return Err(SyntaxError::new("invalid repeat count", text));
+                        }
+                        self.rest = after;
+                        let count = most.flatten().or(least).unwrap_or_default();
+                        self.repeat(here, last_repeat, text, count)?;
+                        repeat = Some(here);
+                    }
+                    None => self.literal_at_cursor(),
+                },
+                '\\' => self.escape()?,
+                _ => self.literal_at_cursor(),
+            }
+            last_repeat = repeat;
+        }
+        if self.groups.is_empty() { Ok(()) } else { Err(SyntaxError::new("missing closing )", self.pattern)) }
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.rest = &self.rest[bytes..];
+    }
+
+    /// Writes a part that can be repeated.
+    fn atom(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.last = Some(1);
+    }
+
+    fn symbol(&mut self, text: &str) {
+        self.advance(1);
+        self.atom(text);
+    }
+
+    fn literal(&mut self, c: char) {
+        let text = character(c);
+        if self.flags.ignore_case && c.is_alphabetic() {
+            self.atom(&format!("(?i:{text})"));
+        } else {
+            self.atom(&text);
+        }
+    }
+
+    fn literal_at_cursor(&mut self) {
+        if let Some(c) = self.rest.chars().next() {
+            self.advance(c.len_utf8());
+            self.literal(c);
+        }
+    }
+
+    /// Writes a repetition after the last part. `count` is how often it repeats at most.
+    fn repeat(&mut self, here: &'p str, before: Option<&'p str>, written: &str, count: u32) -> Done<()> {
+        let is_lazy = self.rest.starts_with('?');
+        if is_lazy {
+            self.advance(1);
+        }
+        if let Some(before) = before {
+            let part = &before[..before.len() - self.rest.len()];
+            return Err(SyntaxError::new("invalid nested repetition operator", part));
+        }
+        let text = &here[..here.len() - self.rest.len()];
+        let Some(inner) = self.last else {
+            return Err(SyntaxError::new("missing argument to repetition operator", text));
+        };
+        let weight = inner.saturating_mul(count);
+        if weight > MOST_REPEATS {
+            return Err(SyntaxError::new("invalid repeat count", text));
+        }
+        self.weight = self.weight.max(weight);
+        self.last = Some(weight.max(1));
+        self.out.push_str(written);
+        if is_lazy != self.flags.ungreedy {
+            self.out.push('?');
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Done<()> {
+        if self.groups.len() >= MOST_DEPTH {
+            return Err(SyntaxError::new("expression nests too deeply", self.pattern));
+        }
+        if self.rest.starts_with("(?") {
+            return self.open_special();
+        }
+        self.advance(1);
+        self.names.push(String::new());
+        self.push_group("(", self.flags);
+        Ok(())
+    }
+
+    fn push_group(&mut self, text: &str, flags: Flags) {
+        self.groups.push(Group { flags, weight: self.weight });
+        self.weight = 1;
+        self.out.push_str(text);
+        self.last = None;
+    }
+
+    fn close(&mut self) -> Done<()> {
+        let Some(group) = self.groups.pop() else {
+            return Err(SyntaxError::new("unexpected )", self.pattern));
+        };
+        self.advance(1);
+        self.out.push(')');
+        self.flags = group.flags;
+        self.last = Some(self.weight);
+        self.weight = self.weight.max(group.weight);
+        Ok(())
+    }
+
+    /// A named group, a group with flags, or flags for the rest of the group.
+    fn open_special(&mut self) -> Done<()> {
+        let here = self.rest;
+        let named = here.strip_prefix("(?P<").or_else(|| here.strip_prefix("(?<"));
+        if let Some(after) = named {
+            let Some((name, rest)) = after.split_once('>') else {
+                return Err(SyntaxError::new("invalid named capture", here));
+            };
+            let part = &here[..here.len() - rest.len()];
+            let is_name = !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+            if !is_name {
+                return Err(SyntaxError::new("invalid named capture", part));
+            }
+            self.names.push(name.to_owned());
+            self.rest = rest;
+            self.push_group("(", self.flags);
+            return Ok(());
+        }
+        let (mut flags, mut negated, mut has_flag) = (self.flags, false, false);
+        for (at, c) in here.char_indices().skip(2) {
+            let flag = match c {
+                'i' => &mut flags.ignore_case,
+                'm' => &mut flags.multi_line,
+                's' => &mut flags.dot_all,
+                'U' => &mut flags.ungreedy,
+                '-' if !negated => {
+                    // What follows is switched off, and something must follow.
+                    (negated, has_flag) = (true, false);
+                    continue;
+                }
+                ':' | ')' if !negated || has_flag => {
+                    self.rest = &here[at + 1..];
+                    if c == ':' {
+                        self.push_group("(?:", self.flags);
+                    }
+                    self.flags = flags;
+                    return Ok(());
+                }
+                _ => {
+                    let part = &here[..at + c.len_utf8()];
+                    return Err(SyntaxError::new("invalid or unsupported Perl syntax", part));
+                }
+            };
+            *flag = !negated;
+            has_flag = true;
+        }
+        Err(SyntaxError::new("invalid or unsupported Perl syntax", here))
+    }
+
+    fn escape(&mut self) -> Done<()> {
+        let here = self.rest;
+        match here.chars().nth(1) {
+            Some('A') => self.symbol_escape(r"\A"),
+            Some('z') => self.symbol_escape(r"\z"),
+            Some('b') => self.symbol_escape(r"(?-u:\b)"),
+            // The second part holds between any two characters, and not within one.
+            Some('B') => self.symbol_escape(r"(?:(?-u:\B)(?:\b|\B))"),
+            Some('C') => return Err(SyntaxError::new("invalid escape sequence", r"\C")),
+            Some('Q') => {
+                let text = &here[2..];
+                let (quoted, after) = text.split_once(r"\E").unwrap_or((text, ""));
+                for c in quoted.chars() {
+                    self.literal(c);
+                }
+                self.rest = after;
+            }
+            _ => {
+                if let Some(class) = super::re2_class::take_class_escape(&mut self.rest)? {
+                    let fold = if self.flags.ignore_case { "(?i:" } else { "(?:" };
+                    self.atom(&format!("{fold}[{class}])"));
+                } else {
+                    let c = take_escape(&mut self.rest)?;
+                    self.literal(c);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn symbol_escape(&mut self, text: &str) {
+        self.advance(2);
+        self.atom(text);
+    }
+}
+
+/// A character as it stands in a pattern of the `regex` crate, in a class or outside.
+pub(super) fn character(c: char) -> String {
+    if c.is_ascii_alphanumeric() || !c.is_ascii() {
+        c.to_string()
+    } else {
+        format!("\\x{{{:X}}}", u32::from(c))
+    }
+}
+
+/// The numbers of `{2}`, `{2,}` or `{2,3}`: the least, and the most where there is one. A number that is too large is
+/// `None`. Nothing for what is no repetition.
+#[expect(clippy::type_complexity, reason = "the second number may be missing, open or too large")]
+fn counted(text: &str) -> Option<(Option<u32>, Option<Option<u32>>, &str)> {
+    let mut rest = text.strip_prefix('{')?;
+    let least = take_number(&mut rest)?;
+    let Some(after) = rest.strip_prefix(',') else {
+        return Some((least, Some(least), rest.strip_prefix('}')?));
+    };
+    if let Some(after) = after.strip_prefix('}') {
+        return Some((least, None, after));
+    }
+    rest = after;
+    let most = take_number(&mut rest)?;
+    Some((least, Some(most), rest.strip_prefix('}')?))
+}
+
+/// Digits without a zero before them.
+fn take_number(rest: &mut &str) -> Option<Option<u32>> {
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let (text, after) = rest.split_at(digits);
+    if digits == 0 || (digits > 1 && text.starts_with('0')) {
+        return None;
+    }
+    *rest = after;
+    Some(text.parse().ok().filter(|number| *number < 100_000_000))
+}
+
+/// Takes an escape that stands for one character.
+pub(super) fn take_escape(rest: &mut &str) -> Done<char> {
+    let here = *rest;
+    let mut chars = here.chars();
+    chars.next();
+    let Some(c) = chars.next() else {
+        return Err(SyntaxError::new("trailing backslash at end of expression", ""));
+    };
+    let after = chars.as_str();
+    let invalid =
+        |after: &str| SyntaxError::new("invalid escape sequence", &here[..here.len() - after.len()]);
+    *rest = after;
+    Ok(match c {
+        // A single digit would be a back reference.
+        '1'..='7' if !after.starts_with(|c| matches!(c, '0'..='7')) => return Err(invalid(after)),
+        '0'..='7' => {
+            let digits = after.bytes().take(2).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
+            *rest = &after[digits..];
+            let code = u32::from_str_radix(&here[1..2 + digits], 8).unwrap_or_default();
+            char::from_u32(code).unwrap_or_default()
+        }
+        'x' => take_hex(rest, after).ok_or_else(|| {
+            // Go's message holds what it had read when it gave up.
+            invalid(rest)
+        })?,
+        'a' => '\u{7}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        'v' => '\u{b}',
+        c if c.is_ascii() && !c.is_ascii_alphanumeric() => c,
+        _ => return Err(invalid(after)),
+    })
+}
+
+/// `{10FFFF}` or two digits, after `\x`. What was read stays taken.
+fn take_hex<'t>(rest: &mut &'t str, after: &'t str) -> Option<char> {
+    let mut chars = after.chars();
+    let first = chars.next();
+    *rest = chars.as_str();
+    if first != Some('{') {
+        let second = chars.next();
+        *rest = chars.as_str();
+        let code = first?.to_digit(16)? * 16 + second?.to_digit(16)?;
+        return char::from_u32(code);
+    }
+    let (mut code, mut digits) = (0, 0);
+    loop {
+        let c = chars.next()?;
+        *rest = chars.as_str();
+        if c == '}' {
+            break;
+        }
+        code = code * 16 + c.to_digit(16)?;
+        if code > 0x0010_ffff {
+            return None;
+        }
+        digits += 1;
+    }
+    // A half of a pair is a character to Go, and matches nothing.
+    (digits > 0).then(|| char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
+}

@@ -1,0 +1,18 @@
+//! Go's text/template: [`parse`] makes templates of a text, [`Set`] holds those of a chart, [`execute`] runs one.
+
+mod lexer;
+mod literal;
+mod node;
+mod parser;
+mod set;
+mod reflected;
+mod compare;
+mod exec;
+mod call;
+mod field;
+
+pub(crate) use call::without_no_value;
+pub use exec::{Run, execute};
+pub use node::Template;
+pub use parser::parse;
+pub use set::Set;

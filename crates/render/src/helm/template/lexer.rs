@@ -1,0 +1,582 @@
+//! Cuts a template into tokens, as `text/template/parse` does.
+
+use crate::helm::go::quote::quote;
+use crate::helm::go::unicode::{self, Category, is_print};
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Error,
+    Bool,
+    /// A printable ASCII character that is no token of its own, such as a comma.
+    Char,
+    CharConstant,
+    Complex,
+    Assign,
+    Declare,
+    Eof,
+    Field,
+    Identifier,
+    LeftDelim,
+    LeftParen,
+    Number,
+    Pipe,
+    RawString,
+    RightDelim,
+    RightParen,
+    Space,
+    String,
+    Text,
+    Variable,
+    Block,
+    Break,
+    Continue,
+    Dot,
+    Define,
+    Else,
+    End,
+    If,
+    Nil,
+    Range,
+    Template,
+    With,
+}
+
+impl Kind {
+    fn keyword(word: &[u8]) -> Option<Self> {
+        Some(match word {
+            b"block" => Self::Block,
+            b"break" => Self::Break,
+            b"continue" => Self::Continue,
+            b"define" => Self::Define,
+            b"else" => Self::Else,
+            b"end" => Self::End,
+            b"if" => Self::If,
+            b"range" => Self::Range,
+            b"nil" => Self::Nil,
+            b"template" => Self::Template,
+            b"with" => Self::With,
+            _ => return None,
+        })
+    }
+
+    /// Whether messages show the token between `<` and `>`.
+    pub(super) fn is_keyword(self) -> bool {
+        matches!(
+            self,
+            Self::Block
+                | Self::Break
+                | Self::Continue
+                | Self::Dot
+                | Self::Define
+                | Self::Else
+                | Self::End
+                | Self::If
+                | Self::Nil
+                | Self::Range
+                | Self::Template
+                | Self::With
+        )
+    }
+}
+
+/// A token.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) kind: Kind,
+    /// Where it begins, in bytes.
+    pub(super) pos: usize,
+    /// Where it ends.
+    pub(super) end: usize,
+    /// The line where it begins, from 1.
+    pub(super) line: usize,
+    /// Of an error.
+    pub(super) message: Option<String>,
+}
+
+const TRIM_MARKER_LEN: usize = 2;
+
+/// The state after which the lexer goes on.
+enum Step {
+    Text,
+    LeftDelim,
+    Comment,
+    RightDelim,
+    Done,
+}
+
+pub(super) struct Lexer<'s> {
+    input: &'s [u8],
+    pos: usize,
+    start: usize,
+    at_eof: bool,
+    paren_depth: usize,
+    line: usize,
+    start_line: usize,
+    item: Item,
+    inside_action: bool,
+}
+
+impl<'s> Lexer<'s> {
+    pub(super) fn new(input: &'s [u8]) -> Self {
+        let item = Item { kind: Kind::Eof, pos: 0, end: 0, line: 1, message: None };
+        Self {
+            input,
+            pos: 0,
+            start: 0,
+            at_eof: false,
+            paren_depth: 0,
+            line: 1,
+            start_line: 1,
+            item,
+            inside_action: false,
+        }
+    }
+
+    pub(super) fn next_item(&mut self) -> Item {
+        self.item = Item {
+            kind: Kind::Eof,
+            pos: self.pos,
+            end: self.pos,
+            line: self.start_line,
+            message: Some("EOF".into()),
+        };
+        let mut step = if self.inside_action { self.lex_inside_action() } else { Step::Text };
+        loop {
+            step = match step {
+                Step::Text => self.lex_text(),
+                Step::LeftDelim => self.lex_left_delim(),
+                Step::Comment => self.lex_comment(),
+                Step::RightDelim => self.lex_right_delim(),
+                Step::Done => return self.item.clone(),
+            };
+        }
+    }
+
+    fn rest(&self) -> &'s [u8] {
+        &self.input[self.pos..]
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let Some((character, width)) = decode(self.rest()) else {
+            self.at_eof = true;
+            return None;
+        };
+        self.pos += width;
+        if character == '\n' {
+            self.line += 1;
+        }
+        Some(character)
+    }
+
+    fn peek(&mut self) -> Option<char> {
+        let next = self.next();
+        self.backup();
+        next
+    }
+
+    fn backup(&mut self) {
+        if self.at_eof || self.pos == 0 {
+            return;
+        }
+        if let Some((character, width)) = decode_last(&self.input[..self.pos]) {
+            self.pos -= width;
+            if character == '\n' {
+                self.line -= 1;
+            }
+        }
+    }
+
+    fn this_item(&mut self, kind: Kind) -> Item {
+        let item = Item { kind, pos: self.start, end: self.pos, line: self.start_line, message: None };
+        self.start = self.pos;
+        self.start_line = self.line;
+        item
+    }
+
+    fn emit(&mut self, kind: Kind) -> Step {
+        self.item = self.this_item(kind);
+        Step::Done
+    }
+
+    fn count_lines(&mut self) {
+        let passed = &self.input[self.start..self.pos];
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+    }
+
+    fn ignore(&mut self) {
+        self.count_lines();
+        self.start = self.pos;
+        self.start_line = self.line;
+    }
+
+    fn accept(&mut self, valid: &str) -> bool {
+        if self.next().is_some_and(|character| valid.contains(character)) {
+            return true;
+        }
+        self.backup();
+        false
+    }
+
+    fn accept_run(&mut self, valid: &str) {
+        while self.next().is_some_and(|character| valid.contains(character)) {}
+        self.backup();
+    }
+
+    fn error(&mut self, message: impl Into<String>) -> Step {
+        let message = Some(message.into());
+        self.item =
+            Item { kind: Kind::Error, pos: self.start, end: self.start, line: self.start_line, message };
+        self.start = 0;
+        self.pos = 0;
+        self.input = &[];
+        Step::Done
+    }
+
+    fn lex_text(&mut self) -> Step {
+        if let Some(at) = find(self.rest(), b"{{") {
+            if at > 0 {
+                self.pos += at;
+                let before = &self.input[self.start..self.pos];
+                let has_marker = has_left_trim_marker(&self.input[self.pos + 2..]);
+                let trimmed = if has_marker { before.len() - trim_end(before).len() } else { 0 };
+                self.pos -= trimmed;
+                self.count_lines();
+                let item = self.this_item(Kind::Text);
+                self.pos += trimmed;
+                self.ignore();
+                if item.end > item.pos {
+                    self.item = item;
+                    return Step::Done;
+                }
+            }
+            return Step::LeftDelim;
+        }
+        self.pos = self.input.len();
+        if self.pos > self.start {
+            self.count_lines();
+            return self.emit(Kind::Text);
+        }
+        self.emit(Kind::Eof)
+    }
+
+    /// Whether the lexer is at a right delimiter, and whether that one trims.
+    fn at_right_delim(&self) -> Option<bool> {
+        let rest = self.rest();
+        if has_right_trim_marker(rest) && rest[TRIM_MARKER_LEN..].starts_with(b"}}") {
+            return Some(true);
+        }
+        rest.starts_with(b"}}").then_some(false)
+    }
+
+    fn lex_left_delim(&mut self) -> Step {
+        self.pos += 2;
+        let after_marker = if has_left_trim_marker(self.rest()) { TRIM_MARKER_LEN } else { 0 };
+        if self.rest()[after_marker..].starts_with(b"/*") {
+            self.pos += after_marker;
+            self.ignore();
+            return Step::Comment;
+        }
+        let item = self.this_item(Kind::LeftDelim);
+        self.inside_action = true;
+        self.pos += after_marker;
+        self.ignore();
+        self.paren_depth = 0;
+        self.item = item;
+        Step::Done
+    }
+
+    fn lex_comment(&mut self) -> Step {
+        self.pos += 2;
+        let Some(at) = find(self.rest(), b"*/") else { return self.error("unclosed comment") };
+        self.pos += at + 2;
+        let Some(trims) = self.at_right_delim() else {
+            return self.error("comment ends before closing delimiter");
+        };
+        self.count_lines();
+        self.start = self.pos;
+        self.start_line = self.line;
+        if trims {
+            self.pos += TRIM_MARKER_LEN;
+        }
+        self.pos += 2;
+        if trims {
+            self.pos += leading_space(self.rest());
+        }
+        self.ignore();
+        Step::Text
+    }
+
+    fn lex_right_delim(&mut self) -> Step {
+        let trims = self.at_right_delim() == Some(true);
+        if trims {
+            self.pos += TRIM_MARKER_LEN;
+            self.ignore();
+        }
+        self.pos += 2;
+        let item = self.this_item(Kind::RightDelim);
+        if trims {
+            self.pos += leading_space(self.rest());
+            self.ignore();
+        }
+        self.inside_action = false;
+        self.item = item;
+        Step::Done
+    }
+
+    fn lex_inside_action(&mut self) -> Step {
+        if self.at_right_delim().is_some() {
+            if self.paren_depth == 0 {
+                return Step::RightDelim;
+            }
+            return self.error("unclosed left paren");
+        }
+        let Some(character) = self.next() else { return self.error("unclosed action") };
+        match character {
+            ' ' | '\t' | '\r' | '\n' => {
+                self.backup();
+                self.lex_space()
+            }
+            '=' => self.emit(Kind::Assign),
+            ':' if self.next() == Some('=') => self.emit(Kind::Declare),
+            ':' => self.error("expected :="),
+            '|' => self.emit(Kind::Pipe),
+            '"' => self.lex_quote('"', "unterminated quoted string", Kind::String),
+            '`' => self.lex_raw_quote(),
+            '$' if self.at_terminator() => self.emit(Kind::Variable),
+            '$' => self.lex_field_or_variable(Kind::Variable),
+            '\'' => self.lex_quote('\'', "unterminated character constant", Kind::CharConstant),
+            '.' if self.rest().first().is_some_and(|byte| !byte.is_ascii_digit()) => {
+                self.lex_field_or_variable(Kind::Field)
+            }
+            '.' | '+' | '-' | '0'..='9' => {
+                self.backup();
+                self.lex_number()
+            }
+            _ if is_alphanumeric(character) => {
+                self.backup();
+                self.lex_identifier()
+            }
+            '(' => {
+                self.paren_depth += 1;
+                self.emit(Kind::LeftParen)
+            }
+            ')' => {
+                let Some(depth) = self.paren_depth.checked_sub(1) else {
+                    return self.error("unexpected right paren");
+                };
+                self.paren_depth = depth;
+                self.emit(Kind::RightParen)
+            }
+            _ if character == ' ' || character.is_ascii_graphic() => self.emit(Kind::Char),
+            _ => self.error(format!("unrecognized character in action: {}", code_point(Some(character)))),
+        }
+    }
+
+    fn lex_space(&mut self) -> Step {
+        let mut spaces = 0;
+        while self.peek().is_some_and(is_space) {
+            self.next();
+            spaces += 1;
+        }
+        // The space before a delimiter that trims belongs to the delimiter.
+        let last = &self.input[self.pos - 1..];
+        if has_right_trim_marker(last) && last[TRIM_MARKER_LEN..].starts_with(b"}}") {
+            self.backup();
+            if spaces == 1 {
+                return Step::RightDelim;
+            }
+        }
+        self.emit(Kind::Space)
+    }
+
+    fn lex_identifier(&mut self) -> Step {
+        let after = self.skip_alphanumeric();
+        let word = &self.input[self.start..self.pos];
+        if !self.at_terminator() {
+            return self.error(format!("bad character {}", code_point(after)));
+        }
+        match word {
+            b"true" | b"false" => self.emit(Kind::Bool),
+            _ => self.emit(Kind::keyword(word).unwrap_or(Kind::Identifier)),
+        }
+    }
+
+    fn lex_field_or_variable(&mut self, kind: Kind) -> Step {
+        if self.at_terminator() {
+            return self.emit(if kind == Kind::Variable { Kind::Variable } else { Kind::Dot });
+        }
+        let after = self.skip_alphanumeric();
+        if !self.at_terminator() {
+            return self.error(format!("bad character {}", code_point(after)));
+        }
+        self.emit(kind)
+    }
+
+    /// Goes past letters, digits and underscores, and gives what stands behind them.
+    fn skip_alphanumeric(&mut self) -> Option<char> {
+        loop {
+            let next = self.next();
+            if !next.is_some_and(is_alphanumeric) {
+                self.backup();
+                return next;
+            }
+        }
+    }
+
+    fn at_terminator(&mut self) -> bool {
+        match self.peek() {
+            None | Some(' ' | '\t' | '\r' | '\n' | '.' | ',' | '|' | ':' | ')' | '(') => true,
+            Some(_) => self.rest().starts_with(b"}}"),
+        }
+    }
+
+    fn lex_number(&mut self) -> Step {
+        if !self.scan_number() {
+            return self.bad_number();
+        }
+        if matches!(self.peek(), Some('+' | '-')) {
+            if !self.scan_number() || self.input[self.pos - 1] != b'i' {
+                return self.bad_number();
+            }
+            return self.emit(Kind::Complex);
+        }
+        self.emit(Kind::Number)
+    }
+
+    fn bad_number(&mut self) -> Step {
+        let text = quote(&self.input[self.start..self.pos], false);
+        self.error(format!("bad number syntax: {}", String::from_utf8_lossy(&text)))
+    }
+
+    fn scan_number(&mut self) -> bool {
+        self.accept("+-");
+        let mut digits = "0123456789_";
+        if self.accept("0") {
+            if self.accept("xX") {
+                digits = "0123456789abcdefABCDEF_";
+            } else if self.accept("oO") {
+                digits = "01234567_";
+            } else if self.accept("bB") {
+                digits = "01_";
+            }
+        }
+        self.accept_run(digits);
+        if self.accept(".") {
+            self.accept_run(digits);
+        }
+        let exponent = match digits.len() {
+            11 => "eE",
+            23 => "pP",
+            _ => "",
+        };
+        if !exponent.is_empty() && self.accept(exponent) {
+            self.accept("+-");
+            self.accept_run("0123456789_");
+        }
+        self.accept("i");
+        if self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+            return false;
+        }
+        true
+    }
+
+    /// A quoted string or a character constant.
+    fn lex_quote(&mut self, quote: char, unterminated: &str, kind: Kind) -> Step {
+        loop {
+            match self.next() {
+                Some('\\') if !matches!(self.next(), None | Some('\n')) => {}
+                None | Some('\n' | '\\') => return self.error(unterminated),
+                Some(character) if character == quote => return self.emit(kind),
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn lex_raw_quote(&mut self) -> Step {
+        loop {
+            match self.next() {
+                None => return self.error("unterminated raw quoted string"),
+                Some('`') => return self.emit(Kind::RawString),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\r' | '\n')
+}
+
+fn is_space_byte(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn is_alphanumeric(character: char) -> bool {
+    match character {
+        '_' => true,
+        _ if character.is_ascii() => character.is_ascii_alphanumeric(),
+        _ => unicode::is(Category::Letter, character) || unicode::is(Category::Digit, character),
+    }
+}
+
+/// The first character and its width; a byte that is no UTF-8 is U+FFFD.
+fn decode(text: &[u8]) -> Option<(char, usize)> {
+    let first = *text.first()?;
+    if first.is_ascii() {
+        return Some((char::from(first), 1));
+    }
+    let (character, width) = unicode::decode(text)?;
+    Some((character.unwrap_or(char::REPLACEMENT_CHARACTER), width))
+}
+
+/// The last character and its width.
+fn decode_last(text: &[u8]) -> Option<(char, usize)> {
+    let last = *text.last()?;
+    if last.is_ascii() {
+        return Some((char::from(last), 1));
+    }
+    let whole = (2..=4.min(text.len()))
+        .filter_map(|width| decode(&text[text.len() - width..]).filter(|(_, taken)| *taken == width))
+        .next();
+    Some(whole.unwrap_or((char::REPLACEMENT_CHARACTER, 1)))
+}
+
+fn has_left_trim_marker(text: &[u8]) -> bool {
+    text.len() >= 2 && text[0] == b'-' && is_space_byte(text[1])
+}
+
+fn has_right_trim_marker(text: &[u8]) -> bool {
+    text.len() >= 2 && is_space_byte(text[0]) && text[1] == b'-'
+}
+
+fn trim_end(text: &[u8]) -> &[u8] {
+    let end = text.iter().rposition(|byte| !is_space_byte(*byte)).map_or(0, |last| last + 1);
+    &text[..end]
+}
+
+fn leading_space(text: &[u8]) -> usize {
+    text.iter().position(|byte| !is_space_byte(*byte)).unwrap_or(text.len())
+}
+
+/// Where `needle`, which is not empty, begins in `text`.
+pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = text[from..].iter().position(|byte| *byte == needle[0]) {
+        if text[from + at..].starts_with(needle) {
+            return Some(from + at);
+        }
+        from += at + 1;
+    }
+    None
+}
+
+/// Go's `%#U`. The end of the text is -1 there.
+fn code_point(character: Option<char>) -> String {
+    match character {
+        None => "U+FFFFFFFFFFFFFFFF".into(),
+        Some(character) if is_print(character) => format!("U+{:04X} '{character}'", u32::from(character)),
+        Some(character) => format!("U+{:04X}", u32::from(character)),
+    }
+}

@@ -1,0 +1,306 @@
+//! A parsed template, and how its parts are written in messages.
+
+use std::rc::Rc;
+
+use super::literal::Number;
+use crate::helm::funcs::Callee;
+use crate::helm::go::quote::quote;
+use crate::helm::value::{Str, grow, shrink};
+
+/// What a node takes, about, in bytes.
+const NODE: usize = 128;
+
+/// A part of a [`Source`], by its place in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NodeId(u32);
+
+/// A name of a variable, by its place among the names of a [`Source`].
+pub(super) type Name = u32;
+
+/// One parsed text: a file of a chart, or a string that `tpl` got. The templates that it defines are parts of it.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// What the text is called in messages: a file's path in the chart, or `gotpl` for `tpl`.
+    pub(super) name: Str,
+    pub(super) text: Str,
+    nodes: Vec<Node>,
+    names: Vec<Str>,
+}
+
+/// A template: a name and what is executed under it.
+#[derive(Debug, Clone)]
+pub struct Template {
+    /// Its name.
+    pub name: Str,
+    /// Where it is from.
+    pub(super) source: Rc<Source>,
+    /// A list of that text.
+    pub(super) root: NodeId,
+    /// Whether it holds nothing but space.
+    pub(super) is_empty: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Where it begins, in bytes of the text.
+    pub(super) pos: usize,
+    pub(super) part: Part,
+}
+
+/// Which of the three: they are parsed and printed alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Branch {
+    If,
+    Range,
+    With,
+}
+
+impl Branch {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::If => "if",
+            Self::Range => "range",
+            Self::With => "with",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Part {
+    List(Vec<NodeId>),
+    /// A stretch of the text, by its end.
+    Text(usize),
+    Action(NodeId),
+    Branch {
+        kind: Branch,
+        pipe: NodeId,
+        list: NodeId,
+        otherwise: Option<NodeId>,
+    },
+    Template {
+        name: Str,
+        pipe: Option<NodeId>,
+    },
+    Break,
+    Continue,
+    Pipe {
+        is_assign: bool,
+        /// Nodes of variables.
+        declared: Vec<NodeId>,
+        commands: Vec<NodeId>,
+    },
+    /// The first argument says what it is.
+    Command(Vec<NodeId>),
+    Identifier {
+        name: Str,
+        callee: Callee,
+    },
+    Variable {
+        name: Name,
+        fields: Vec<Str>,
+    },
+    Dot,
+    Nil,
+    Field(Vec<Str>),
+    Chain {
+        node: NodeId,
+        fields: Vec<Str>,
+    },
+    Bool(bool),
+    Number {
+        text: Str,
+        number: Box<Number>,
+    },
+    String {
+        quoted: Str,
+        text: Str,
+    },
+    /// `{{end}}`, which is never part of a parsed template.
+    End,
+    /// `{{else}}`, which is never part of a parsed template.
+    Else,
+}
+
+impl Source {
+    pub(super) fn new(name: Str, text: Str) -> Self {
+        Self { name, text, nodes: Vec::new(), names: vec![Str::from("$")] }
+    }
+
+    pub(super) fn add(&mut self, pos: usize, part: Part) -> NodeId {
+        let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        grow(NODE);
+        self.nodes.push(Node { pos, part });
+        id
+    }
+
+    /// How many nodes there are.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+
+    pub(super) fn part(&self, id: NodeId) -> &Part {
+        &self.node(id).part
+    }
+
+    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.0 as usize]
+    }
+
+    /// The name as a number: equal names of one source are equal numbers.
+    pub(super) fn intern(&mut self, name: &[u8]) -> Name {
+        let at = self.names.iter().position(|known| known.bytes() == name).unwrap_or_else(|| {
+            self.names.push(Str::from(name));
+            self.names.len() - 1
+        });
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn name(&self, name: Name) -> &Str {
+        &self.names[name as usize]
+    }
+
+    /// `file:line:column` of a node.
+    pub(super) fn place(&self, id: NodeId) -> String {
+        let before = &self.text[..self.node(id).pos.min(self.text.len())];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let column =
+            before.iter().rposition(|byte| *byte == b'\n').map_or(before.len(), |at| before.len() - at - 1);
+        format!("{}:{line}:{column}", self.name.lossy())
+    }
+
+    /// Whether a list holds nothing but space.
+    pub(super) fn is_blank(&self, id: NodeId) -> bool {
+        match self.part(id) {
+            Part::List(nodes) => nodes.iter().all(|node| self.is_blank(*node)),
+            Part::Text(end) => {
+                let text = &self.text[self.node(id).pos..*end];
+                text.iter().all(u8::is_ascii_whitespace) || String::from_utf8_lossy(text).trim().is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// The node as Go writes it, which is not how it stands in the text.
+    pub(super) fn written(&self, id: NodeId) -> String {
+        let mut out = Vec::new();
+        self.write(id, &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    fn write(&self, id: NodeId, out: &mut Vec<u8>) {
+        match self.part(id) {
+            Part::List(nodes) => nodes.iter().for_each(|node| self.write(*node, out)),
+            Part::Text(end) => out.extend_from_slice(&self.text[self.node(id).pos..*end]),
+            Part::Action(pipe) => {
+                out.extend_from_slice(b"{{");
+                self.write(*pipe, out);
+                out.extend_from_slice(b"}}");
+            }
+            Part::Branch { kind, pipe, list, otherwise } => {
+                out.extend_from_slice(format!("{{{{{} ", kind.word()).as_bytes());
+                self.write(*pipe, out);
+                out.extend_from_slice(b"}}");
+                self.write(*list, out);
+                if let Some(otherwise) = otherwise {
+                    out.extend_from_slice(b"{{else}}");
+                    self.write(*otherwise, out);
+                }
+                out.extend_from_slice(b"{{end}}");
+            }
+            Part::Template { name, pipe } => {
+                out.extend_from_slice(b"{{template ");
+                out.extend_from_slice(&quote(name, false));
+                if let Some(pipe) = pipe {
+                    out.push(b' ');
+                    self.write(*pipe, out);
+                }
+                out.extend_from_slice(b"}}");
+            }
+            Part::Pipe { is_assign, declared, commands } => {
+                self.join(declared, b", ", out);
+                if !declared.is_empty() {
+                    out.extend_from_slice(if *is_assign { b" = " } else { b" := " });
+                }
+                self.join(commands, b" | ", out);
+            }
+            Part::Command(arguments) => self.write_command(arguments, out),
+            Part::Chain { node, fields } => {
+                self.write_operand(*node, out);
+                write_fields(fields, out);
+            }
+            Part::Variable { name, fields } => {
+                out.extend_from_slice(self.name(*name));
+                write_fields(fields, out);
+            }
+            Part::Field(fields) => write_fields(fields, out),
+            Part::Identifier { name: text, .. }
+            | Part::Number { text, .. }
+            | Part::String { quoted: text, .. } => out.extend_from_slice(text),
+            other => out.extend_from_slice(other.word().as_bytes()),
+        }
+    }
+
+    fn join(&self, nodes: &[NodeId], between: &[u8], out: &mut Vec<u8>) {
+        for (at, node) in nodes.iter().enumerate() {
+            if at > 0 {
+                out.extend_from_slice(between);
+            }
+            self.write(*node, out);
+        }
+    }
+
+    fn write_command(&self, arguments: &[NodeId], out: &mut Vec<u8>) {
+        for (at, argument) in arguments.iter().enumerate() {
+            if at > 0 {
+                out.push(b' ');
+            }
+            self.write_operand(*argument, out);
+        }
+    }
+
+    /// A pipeline stands in parentheses within a command.
+    fn write_operand(&self, id: NodeId, out: &mut Vec<u8>) {
+        let is_pipe = matches!(self.part(id), Part::Pipe { .. });
+        if is_pipe {
+            out.push(b'(');
+        }
+        self.write(id, out);
+        if is_pipe {
+            out.push(b')');
+        }
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        shrink(NODE * self.nodes.len());
+    }
+}
+
+impl Part {
+    /// How a part without parts of its own is written.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Break => "{{break}}",
+            Self::Continue => "{{continue}}",
+            Self::Dot => ".",
+            Self::Nil => "nil",
+            Self::Bool(true) => "true",
+            Self::Bool(false) => "false",
+            Self::End => "{{end}}",
+            Self::Else => "{{else}}",
+            _ => "",
+        }
+    }
+}
+
+fn write_fields(fields: &[Str], out: &mut Vec<u8>) {
+    for field in fields {
+        out.push(b'.');
+        out.extend_from_slice(field);
+    }
+}

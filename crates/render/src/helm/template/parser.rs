@@ -1,0 +1,392 @@
+//! Reads a template, as `text/template/parse` does: the same trees, and the same messages where it is none.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::lexer::{Item, Kind, Lexer};
+use super::literal::unquote;
+use super::node::{Branch, NodeId, Part, Source, Template};
+use crate::helm::error::Error;
+use crate::helm::funcs;
+use crate::helm::go::quote::quote;
+use crate::helm::value::Str;
+
+/// How deep parentheses may nest, as in Go.
+const PARENTHESES: usize = 10_000;
+/// How deep blocks may nest. Go has no such limit.
+const BLOCKS: usize = 5_000;
+
+/// How many nodes a text may have. Go has no such limit.
+const NODES: usize = 500_000;
+
+/// Parses a text. The templates that it defines come by name; the text itself is the one called `name`.
+pub fn parse(name: &Str, text: &Str) -> Result<Vec<Template>, Error> {
+    let mut parser = Parser {
+        lexer: Lexer::new(text),
+        source: Source::new(name.clone(), text.clone()),
+        tree: Tree::new(name.clone()),
+        trees: BTreeMap::new(),
+        depth: 0,
+    };
+    parser.parse()?;
+    let Parser { source, trees, .. } = parser;
+    let source = Rc::new(source);
+    let template =
+        |(name, root)| Template { name, source: Rc::clone(&source), root, is_empty: source.is_blank(root) };
+    Ok(trees.into_iter().map(template).collect())
+}
+
+/// What belongs to one definition while it is parsed. The lexer is shared by all of a text.
+struct Tree {
+    name: Str,
+    token: [Item; 3],
+    peeked: usize,
+    vars: Vec<Vec<u8>>,
+    action_line: usize,
+    range_depth: usize,
+    parentheses: usize,
+}
+
+impl Tree {
+    fn new(name: Str) -> Self {
+        let none = Item { kind: Kind::Error, pos: 0, end: 0, line: 0, message: None };
+        Self {
+            name,
+            token: [none.clone(), none.clone(), none],
+            peeked: 0,
+            vars: vec![b"$".to_vec()],
+            action_line: 0,
+            range_depth: 0,
+            parentheses: 0,
+        }
+    }
+}
+
+struct Parser<'s> {
+    lexer: Lexer<'s>,
+    source: Source,
+    tree: Tree,
+    trees: BTreeMap<Str, NodeId>,
+    depth: usize,
+}
+
+type Parsed<T> = Result<T, Error>;
+
+impl Parser<'_> {
+    fn next(&mut self) -> Item {
+        if self.tree.peeked > 0 {
+            self.tree.peeked -= 1;
+        } else {
+            self.tree.token[0] = self.lexer.next_item();
+        }
+        self.tree.token[self.tree.peeked].clone()
+    }
+
+    fn backup(&mut self) {
+        self.tree.peeked += 1;
+    }
+
+    fn backup2(&mut self, first: Item) {
+        self.tree.token[1] = first;
+        self.tree.peeked = 2;
+    }
+
+    fn backup3(&mut self, second: Item, first: Item) {
+        self.tree.token[1] = first;
+        self.tree.token[2] = second;
+        self.tree.peeked = 3;
+    }
+
+    fn peek(&mut self) -> Item {
+        if self.tree.peeked == 0 {
+            self.tree.peeked = 1;
+            self.tree.token[0] = self.lexer.next_item();
+        }
+        self.tree.token[self.tree.peeked - 1].clone()
+    }
+
+    fn next_non_space(&mut self) -> Item {
+        loop {
+            let item = self.next();
+            if item.kind != Kind::Space {
+                return item;
+            }
+        }
+    }
+
+    fn peek_non_space(&mut self) -> Item {
+        let item = self.next_non_space();
+        self.backup();
+        item
+    }
+
+    fn value(&self, item: &Item) -> Vec<u8> {
+        self.source.text[item.pos..item.end].to_vec()
+    }
+
+    fn error(&self, message: impl AsRef<str>) -> Error {
+        let (name, line) = (self.source.name.lossy(), self.tree.token[0].line);
+        Error::new(format!("template: {name}:{line}: {}", message.as_ref()))
+    }
+
+    fn fail<T>(&self, message: impl AsRef<str>) -> Parsed<T> {
+        Err(self.error(message))
+    }
+
+    fn unexpected<T>(&self, item: &Item, context: &str) -> Parsed<T> {
+        if item.kind == Kind::Error {
+            let message = item.message.clone().unwrap_or_default();
+            let started = self.tree.action_line;
+            if started == 0 || started == item.line {
+                return self.fail(message);
+            }
+            // Not "action in action".
+            let within = if message.ends_with(" action") { "" } else { " in action" };
+            let name = self.source.name.lossy();
+            return self.fail(format!("{message}{within} started at {name}:{started}"));
+        }
+        self.fail(format!("unexpected {} in {context}", self.shown(item)))
+    }
+
+    /// A token as messages show it.
+    fn shown(&self, item: &Item) -> String {
+        let value = self.value(item);
+        if item.kind == Kind::Eof {
+            return "EOF".into();
+        }
+        if item.kind.is_keyword() {
+            return format!("<{}>", String::from_utf8_lossy(&value));
+        }
+        let mut end = 0;
+        for _ in 0..10 {
+            end += crate::helm::go::unicode::decode(&value[end..]).map_or(0, |(_, width)| width);
+        }
+        let dots = if value.len() > 10 { "..." } else { "" };
+        let shown = if value.len() > 10 { &value[..end] } else { &value };
+        format!("{}{dots}", String::from_utf8_lossy(&quote(shown, false)))
+    }
+
+    fn expect(&mut self, kinds: &[Kind], context: &str) -> Parsed<Item> {
+        let item = self.next_non_space();
+        if kinds.contains(&item.kind) { Ok(item) } else { self.unexpected(&item, context) }
+    }
+
+    /// Adds the tree that was parsed under its name: a text may give each name one body that is not blank.
+    fn add_tree(&mut self, name: Str, root: NodeId) -> Parsed<()> {
+        let has_body = self.trees.get(&name).is_some_and(|old| !self.source.is_blank(*old));
+        if !has_body {
+            self.trees.insert(name, root);
+        } else if !self.source.is_blank(root) {
+            let name = quote(&name, false);
+            let name = String::from_utf8_lossy(&name);
+            return self.fail(format!("template: multiple definition of template {name}"));
+        }
+        Ok(())
+    }
+
+    fn parse(&mut self) -> Parsed<()> {
+        let pos = self.peek().pos;
+        let mut nodes = Vec::new();
+        while self.peek().kind != Kind::Eof {
+            if self.peek().kind == Kind::LeftDelim {
+                let delim = self.next();
+                if self.next_non_space().kind == Kind::Define {
+                    self.parse_definition()?;
+                    continue;
+                }
+                self.backup2(delim);
+            }
+            let node = self.text_or_action()?;
+            if matches!(self.source.part(node), Part::End | Part::Else) {
+                return self.fail(format!("unexpected {}", self.source.written(node)));
+            }
+            nodes.push(node);
+        }
+        let root = self.source.add(pos, Part::List(nodes));
+        let name = self.tree.name.clone();
+        self.add_tree(name, root)
+    }
+
+    fn parse_definition(&mut self) -> Parsed<()> {
+        let outer = std::mem::replace(&mut self.tree, Tree::new(Str::from("definition")));
+        let context = "define clause";
+        let name = self.expect(&[Kind::String, Kind::RawString], context)?;
+        let name = self.unquoted(&name)?;
+        self.expect(&[Kind::RightDelim], context)?;
+        let (root, end) = self.item_list()?;
+        if !matches!(self.source.part(end), Part::End) {
+            return self.fail(format!("unexpected {} in {context}", self.source.written(end)));
+        }
+        self.add_tree(name, root)?;
+        self.tree = outer;
+        Ok(())
+    }
+
+    fn unquoted(&self, item: &Item) -> Parsed<Str> {
+        match unquote(&self.source.text[item.pos..item.end]) {
+            Some(text) => Ok(Str::from(text)),
+            None => self.fail("invalid syntax"),
+        }
+    }
+
+    /// A list up to `{{end}}` or `{{else}}`, which come second.
+    fn item_list(&mut self) -> Parsed<(NodeId, NodeId)> {
+        self.depth += 1;
+        if self.depth > BLOCKS {
+            return Err(Error::bound(self.error(format!("blocks nest more than {BLOCKS} deep")).text()));
+        }
+        let pos = self.peek_non_space().pos;
+        let mut nodes = Vec::new();
+        while self.peek_non_space().kind != Kind::Eof {
+            let node = self.text_or_action()?;
+            if matches!(self.source.part(node), Part::End | Part::Else) {
+                self.depth -= 1;
+                return Ok((self.source.add(pos, Part::List(nodes)), node));
+            }
+            nodes.push(node);
+        }
+        self.fail("unexpected EOF")
+    }
+
+    fn text_or_action(&mut self) -> Parsed<NodeId> {
+        let item = self.next_non_space();
+        if self.source.len() > NODES {
+            return Err(Error::bound(self.error(format!("the text has more than {NODES} parts")).text()));
+        }
+        match item.kind {
+            Kind::Text => Ok(self.source.add(item.pos, Part::Text(item.end))),
+            Kind::LeftDelim => {
+                self.tree.action_line = item.line;
+                let action = self.action()?;
+                self.tree.action_line = 0;
+                Ok(action)
+            }
+            _ => self.unexpected(&item, "input"),
+        }
+    }
+
+    fn action(&mut self) -> Parsed<NodeId> {
+        let item = self.next_non_space();
+        match item.kind {
+            Kind::Block => self.block(),
+            Kind::Break | Kind::Continue => self.jump(&item),
+            Kind::Else => self.otherwise(),
+            Kind::End => {
+                let end = self.expect(&[Kind::RightDelim], "end")?;
+                Ok(self.source.add(end.pos, Part::End))
+            }
+            Kind::If => self.branch(Branch::If),
+            Kind::Range => self.branch(Branch::Range),
+            Kind::Template => self.template(),
+            Kind::With => self.branch(Branch::With),
+            _ => {
+                self.backup();
+                let pos = self.peek().pos;
+                let pipe = self.pipeline("command", Kind::RightDelim)?;
+                Ok(self.source.add(pos, Part::Action(pipe)))
+            }
+        }
+    }
+
+    fn jump(&mut self, word: &Item) -> Parsed<NodeId> {
+        let (shown, part) = match word.kind {
+            Kind::Break => ("{{break}}", Part::Break),
+            _ => ("{{continue}}", Part::Continue),
+        };
+        let item = self.next_non_space();
+        if item.kind != Kind::RightDelim {
+            return self.unexpected(&item, shown);
+        }
+        if self.tree.range_depth == 0 {
+            return self.fail(format!("{shown} outside {{{{range}}}}"));
+        }
+        Ok(self.source.add(word.pos, part))
+    }
+
+    fn branch(&mut self, kind: Branch) -> Parsed<NodeId> {
+        let vars = self.tree.vars.len();
+        let pipe = self.pipeline(kind.word(), Kind::RightDelim)?;
+        let is_range = kind == Branch::Range;
+        self.tree.range_depth += usize::from(is_range);
+        let (list, next) = self.item_list()?;
+        self.tree.range_depth -= usize::from(is_range);
+        let mut otherwise = None;
+        if matches!(self.source.part(next), Part::Else) {
+            let word = match kind {
+                Branch::If => Some(Kind::If),
+                Branch::With => Some(Kind::With),
+                Branch::Range => None,
+            };
+            if word.is_some_and(|word| self.peek().kind == word) {
+                // `{{else if}}` is an `if` within the `else`, whose `{{end}}` is the one of both.
+                self.next();
+                let pos = self.source.node(next).pos;
+                self.depth += 1;
+                if self.depth > BLOCKS {
+                    let error = self.error(format!("blocks nest more than {BLOCKS} deep"));
+                    return Err(Error::bound(error.text()));
+                }
+                let inner = self.branch(kind)?;
+                self.depth -= 1;
+                otherwise = Some(self.source.add(pos, Part::List(vec![inner])));
+            } else {
+                let (list, end) = self.item_list()?;
+                if !matches!(self.source.part(end), Part::End) {
+                    return self.fail(format!("expected end; found {}", self.source.written(end)));
+                }
+                otherwise = Some(list);
+            }
+        }
+        self.tree.vars.truncate(vars);
+        let pos = self.source.node(pipe).pos;
+        Ok(self.source.add(pos, Part::Branch { kind, pipe, list, otherwise }))
+    }
+
+    fn otherwise(&mut self) -> Parsed<NodeId> {
+        let peeked = self.peek_non_space();
+        if matches!(peeked.kind, Kind::If | Kind::With) {
+            return Ok(self.source.add(peeked.pos, Part::Else));
+        }
+        let item = self.expect(&[Kind::RightDelim], "else")?;
+        Ok(self.source.add(item.pos, Part::Else))
+    }
+
+    fn block(&mut self) -> Parsed<NodeId> {
+        let context = "block clause";
+        let item = self.next_non_space();
+        let name = self.template_name(&item, context)?;
+        let pipe = self.pipeline(context, Kind::RightDelim)?;
+        let outer = std::mem::replace(&mut self.tree, Tree::new(name.clone()));
+        let (root, end) = self.item_list()?;
+        let is_end = matches!(self.source.part(end), Part::End);
+        let inner = std::mem::replace(&mut self.tree, outer);
+        if !is_end {
+            return self.fail(format!("unexpected {} in {context}", self.source.written(end)));
+        }
+        let outer = std::mem::replace(&mut self.tree, inner);
+        self.add_tree(name.clone(), root)?;
+        self.tree = outer;
+        Ok(self.source.add(item.pos, Part::Template { name, pipe: Some(pipe) }))
+    }
+
+    fn template(&mut self) -> Parsed<NodeId> {
+        let context = "template clause";
+        let item = self.next_non_space();
+        let name = self.template_name(&item, context)?;
+        let mut pipe = None;
+        if self.next_non_space().kind != Kind::RightDelim {
+            self.backup();
+            pipe = Some(self.pipeline(context, Kind::RightDelim)?);
+        }
+        Ok(self.source.add(item.pos, Part::Template { name, pipe }))
+    }
+
+    fn template_name(&mut self, item: &Item, context: &str) -> Parsed<Str> {
+        match item.kind {
+            Kind::String | Kind::RawString => self.unquoted(item),
+            _ => self.unexpected(item, context),
+        }
+    }
+}
+
+mod pipeline;

@@ -1,0 +1,119 @@
+//! Templates rendered by lockgate and by the real helm engine.
+//!
+//! The Go side is the small module in `helm/`, built once into the cache folder.
+
+pub(crate) mod values;
+mod functions;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lockgate_render::helm::context::{Context, NoCluster, Now};
+use lockgate_render::helm::engine::{Renderable, render};
+use lockgate_render::helm::value::{Map, MapType, Str, Value};
+use serde_json::{Value as Json, json};
+
+/// What `now` gives on both sides, in seconds since 1970.
+pub(crate) const NOW: i64 = 1_700_000_000;
+
+/// What a template gave: its text, or why there is none.
+pub(crate) type Answer = Result<Vec<u8>, String>;
+
+/// The real engine, answering one request at a time.
+pub(crate) struct Helm {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Helm {
+    pub(crate) fn start() -> Self {
+        static PROGRAM: OnceLock<String> = OnceLock::new();
+        let program = PROGRAM.get_or_init(|| {
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/helm/build.sh");
+            let built = Command::new(script).stderr(Stdio::inherit()).output().expect("the script runs");
+            assert!(built.status.success(), "the real helm engine cannot be built");
+            String::from_utf8(built.stdout).expect("a path").trim().to_owned()
+        });
+        let command = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // A template that fills its stack ends the program, which says much about it there.
+            .stderr(Stdio::null())
+            .spawn();
+        let mut child = command.expect("the real engine starts");
+        let input = child.stdin.take().expect("standard input is piped");
+        let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
+        Self { child, input, output }
+    }
+
+    /// Renders one template of a chart that has no other.
+    pub(crate) fn ask(&mut self, template: &[u8], values: &Json) -> Answer {
+        let request =
+            json!({"templates": {"templates/a": STANDARD.encode(template)}, "values": values, "now": NOW});
+        writeln!(self.input, "{request}").expect("the real engine takes a request");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("the real engine answers");
+        let answer: Json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let decoded = |text: &Json| STANDARD.decode(text.as_str().unwrap_or_default()).expect("base64");
+        match &answer["error"] {
+            Json::Null => Ok(decoded(&answer["outputs"]["c/templates/a"])),
+            error => Err(String::from_utf8_lossy(&decoded(error)).into_owned()),
+        }
+    }
+}
+
+impl Drop for Helm {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A value as YAML and JSON files are read: every number a float.
+pub(crate) fn value_of(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Nil,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => Value::Float(number.as_f64().expect("a float")),
+        Json::String(text) => Value::str(text.as_str()),
+        Json::Array(items) => Value::list(items.iter().map(value_of).collect()),
+        Json::Object(map) => Value::map(map.iter().map(|(key, value)| (key.as_str(), value_of(value)))),
+    }
+}
+
+/// Renders the same template with lockgate.
+pub(crate) fn ours(template: &[u8], values: &Json) -> Answer {
+    let now = Now { seconds: NOW, nanoseconds: 0 };
+    let mut context = Context::new(now, [7; 32], &NoCluster);
+    let Value::Map(values) = value_of(values) else { panic!("the values are a map") };
+    let top = BTreeMap::from([(Str::from("Values"), Value::Map(values.seen_as(MapType::Values)))]);
+    let path = "c/templates/a";
+    let file = Renderable {
+        path: path.into(),
+        text: template.into(),
+        top: Map::from_entries(MapType::Any, top),
+        base_path: "c/templates".into(),
+    };
+    let mut printed = render(vec![file], &mut context).map_err(|error| error.text().to_string())?;
+    Ok(printed.remove(path.as_bytes()).expect("the template was printed"))
+}
+
+/// Both answers where they differ.
+pub(crate) fn difference(helm: &mut Helm, template: &[u8], values: &Json) -> Option<String> {
+    let (theirs, ours) = (helm.ask(template, values), ours(template, values));
+    if theirs == ours {
+        return None;
+    }
+    let shown = |answer: &Answer| match answer {
+        Ok(text) => format!("{:?}", String::from_utf8_lossy(text).chars().take(1000).collect::<String>()),
+        Err(error) => format!("error: {}", error.chars().take(1000).collect::<String>()),
+    };
+    let template = String::from_utf8_lossy(template);
+    Some(format!("{template}\n  helm:     {}\n  lockgate: {}\n", shown(&theirs), shown(&ours)))
+}
