@@ -33,11 +33,11 @@ use crate::cluster::{self, Client, Cluster};
 use crate::web::Server;
 use lockgate_core::pipeline::Clock;
 use lockgate_core::queue::{Event, Limits};
-use lockgate_git::Git;
+use lockgate_git::Fetcher;
 
-pub(crate) use error::AgentError;
+pub use error::AgentError;
+pub(crate) use clock::SystemClock;
 
-use clock::SystemClock;
 use events::Told;
 use lease::{Holder, Leadership};
 use metrics::Metrics;
@@ -48,7 +48,7 @@ use world::World;
 
 /// How the agent runs.
 #[derive(Clone)]
-pub(crate) struct Config {
+pub struct Config {
     /// The cluster.
     pub client: Client,
     /// The namespace of the agent's Lease.
@@ -59,8 +59,10 @@ pub(crate) struct Config {
     pub pod: Option<String>,
     /// Where probes and metrics are served; `None` for nowhere.
     pub listen: Option<SocketAddr>,
-    /// The adapter for Git repositories, made before the process had threads.
-    pub git: Git,
+    /// Where the files of GitRepositories come from.
+    pub fetcher: Arc<dyn Fetcher>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
     /// Whether to go on though Flux's controllers run.
     pub adopt: bool,
     /// Whether references to other namespaces are refused and a ServiceAccount must be named.
@@ -84,19 +86,30 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
         let probes = Arc::clone(&state);
         tokio::spawn(server.serve(probes));
     }
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
-    let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &*clock));
+    work(&config, &metrics, &state, stop).await
+}
+
+/// Comes up, waits for the lease and works, again and again until `stop` becomes true.
+async fn work(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    state: &Arc<State>,
+    stop: channel::Receiver<bool>,
+) -> Result<(), AgentError> {
+    let clock = &config.clock;
+    guard::wait_for_cluster(&config.client, config.adopt, state, &**clock, stop.clone()).await?;
+    let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &**clock));
     let watched = config.watch_namespace.as_deref();
-    let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(&clock));
+    let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(clock));
     while !*stop.borrow() {
         let mut stopped = stop.clone();
         tokio::select! {
-            () = leadership.acquire() => {}
+            biased;
             _ = stopped.wait_for(|stop| *stop) => break,
+            () = leadership.acquire() => {}
         }
         metrics.leads(true);
-        lead(&config, &leadership, &metrics, &state, &clock, stop.clone()).await;
+        lead(config, &leadership, metrics, state, stop.clone()).await;
         metrics.leads(false);
         state.stands_by();
     }
@@ -111,10 +124,9 @@ async fn lead(
     leadership: &Leadership,
     metrics: &Arc<Metrics>,
     state: &Arc<State>,
-    clock: &Arc<dyn Clock>,
     stop: channel::Receiver<bool>,
 ) {
-    let fence = leadership.fence();
+    let (fence, clock) = (leadership.fence(), &config.clock);
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
     let (cluster, changes) = Cluster::new(config.client.clone());
@@ -132,7 +144,7 @@ async fn lead(
         state: Arc::clone(state),
         notices,
         events,
-        git: config.git.clone(),
+        fetcher: Arc::clone(&config.fetcher),
         clock: Arc::clone(clock),
         lockdown: config.lockdown,
         default_service_account: config.default_service_account.clone(),
@@ -149,11 +161,19 @@ async fn lead(
         }
     };
     tokio::select! {
+        biased;
         () = drive::drive(shared, receiver, changes, limits, stop) => {}
         holder = leadership.keep(reopened) => tracing::warn!(%holder, "the lease was lost; nothing more is written"),
         // It ends when all that hand events over have ended.
         () = inbox.deliver(write) => {}
     }
+}
+
+/// The agent without its process: it listens nowhere, and is told to end by `stop`.
+pub async fn run_until(config: Config, stop: channel::Receiver<bool>) -> Result<(), AgentError> {
+    let metrics = Arc::new(Metrics::new());
+    let state = Arc::new(State::new(Arc::clone(&metrics)));
+    work(&config, &metrics, &state, stop).await
 }
 
 /// Becomes true when the process is told to end.

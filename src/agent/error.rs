@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// Why the agent ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AgentError {
+pub enum AgentError {
     /// The address is taken, or not ours.
     #[error("cannot listen on {address}: {source}")]
     Listen {

@@ -18,7 +18,7 @@ use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::Clock;
 use lockgate_core::queue::Event;
 use lockgate_core::verdict;
-use lockgate_git::Git;
+use lockgate_git::Fetcher;
 
 /// What all parts of the agent share.
 pub(super) struct Shared {
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub(super) state: Arc<State>,
     pub(super) notices: mpsc::UnboundedSender<Notice>,
     pub(super) events: Outbox<Told>,
-    pub(super) git: Git,
+    pub(super) fetcher: Arc<dyn Fetcher>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) lockdown: bool,
     pub(super) default_service_account: Option<String>,

@@ -67,6 +67,7 @@ impl Cluster {
                 return Some(Settled::Stalled(unhealthy));
             }
             tokio::select! {
+                biased;
                 () = ticket.notify.notified() => {}
                 () = feed.changed.notified() => {}
                 failure = &mut following => return Some(Settled::Unknown(failure)),
@@ -93,6 +94,7 @@ impl Cluster {
                 return Ok(there);
             }
             tokio::select! {
+                biased;
                 () = feed.changed.notified() => {}
                 failure = &mut following => return Err(failure),
                 () = sleep_until(deadline) => return Ok(there),
