@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"text/template"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -41,7 +42,7 @@ func certificateShape(text, authority string) (string, error) {
 	var out strings.Builder
 	fmt.Fprintln(&out, "subject", c.Subject, "raw", fmt.Sprintf("%x", c.RawSubject))
 	fmt.Fprintln(&out, "issuer", c.Issuer, "same", string(c.RawIssuer) == string(ca.RawSubject))
-	fmt.Fprintln(&out, "version", c.Version, "holds", c.NotAfter.Sub(c.NotBefore), c.SignatureAlgorithm, c.PublicKeyAlgorithm)
+	fmt.Fprintln(&out, "version", c.Version, "holds", c.NotAfter.Sub(c.NotBefore).Round(time.Hour), c.SignatureAlgorithm, c.PublicKeyAlgorithm)
 	fmt.Fprintln(&out, "usage", c.KeyUsage, c.ExtKeyUsage, "ca", c.IsCA, c.BasicConstraintsValid, c.MaxPathLen)
 	fmt.Fprintln(&out, "names", c.DNSNames, c.IPAddresses)
 	for _, e := range c.Extensions {
