@@ -12,11 +12,10 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::time::Duration as StdDuration;
 
 use crate::api::KustomizationStatus;
-use crate::queue::Next;
+use crate::queue::{Next, Rivalry};
 use lockgate_base::model::{Condition, ConditionStatus, Conditions, Duration, Ref, Timestamp};
 
 pub use kustomization::{progressing, verdict, waiting};
@@ -121,25 +120,6 @@ pub struct Verdict {
     pub release: bool,
     /// Whether the whole verdict stays unwritten: there is nothing to write to, or no right to.
     pub silent: bool,
-}
-
-/// Who keeps changing an object that Git sets otherwise, and what of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rivalry {
-    /// Field managers; empty where they are not known.
-    pub managers: BTreeSet<String>,
-    /// The paths of the fields that were put back.
-    pub fields: BTreeSet<String>,
-    /// Whether the object had to be made again.
-    pub deleted: bool,
-}
-
-impl Rivalry {
-    /// Takes note of what was put back.
-    pub fn add(&mut self, change: &Change) {
-        self.deleted |= change.deed == Deed::Created;
-        self.fields.extend(change.fields.iter().cloned());
-    }
 }
 
 /// An event on an object.

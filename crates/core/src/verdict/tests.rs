@@ -80,7 +80,8 @@ fn a_fight_names_who_and_what() {
         let mut rivalry = Rivalry::default();
         rivalry.managers.extend(managers.iter().map(|manager| (*manager).to_owned()));
         for change in changes {
-            rivalry.add(change);
+            rivalry.deleted |= change.deed == Deed::Created;
+            rivalry.fields.extend(change.fields.iter().cloned());
         }
         rivalry
     };

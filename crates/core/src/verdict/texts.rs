@@ -3,6 +3,8 @@
 use std::time::Duration as StdDuration;
 
 use super::{BlockReason, Blocker, Ill, WaitEnd, listed};
+use crate::api::Kustomization;
+use crate::graph::Cycle;
 use crate::overview::PATH_MISSING;
 use lockgate_base::model::{Duration, Ref};
 
@@ -29,7 +31,7 @@ pub(super) fn path_missing(path: &str) -> String {
 }
 
 pub(super) fn blocked(blocker: &Blocker) -> String {
-    let dependency = blocker.dependency.path();
+    let dependency = named(&blocker.dependency);
     match &blocker.reason {
         BlockReason::Missing => {
             format!("dependency '{dependency}' not found: create it, or correct spec.dependsOn")
@@ -51,20 +53,22 @@ pub(super) fn blocked(blocker: &Blocker) -> String {
 
 /// What is the matter with a dependency that is paused, whatever it said last.
 pub fn paused(dependency: &Ref) -> String {
-    let Ref { kind: _, namespace, name } = dependency;
+    let Ref { kind, namespace, name } = dependency;
+    let command = if *kind == Kustomization::ID { "kustomization" } else { "source git" };
     format!(
-        "Kustomization '{}' is suspended; set its spec.suspend to false \
-         (flux resume kustomization {name} -n {namespace})",
+        "{} '{}' is suspended; set its spec.suspend to false (flux resume {command} {name} -n {namespace})",
+        kind.kind,
         dependency.path()
     )
 }
 
 pub(super) fn cyclic(cycle: &[Ref]) -> String {
-    let first = cycle.first().map(|key| key.namespace.as_str()).unwrap_or_default();
-    let one_namespace = cycle.iter().all(|key| key.namespace == first);
-    let print = |key: &Ref| if one_namespace { key.name.clone() } else { key.path() };
-    let names: Vec<String> = cycle.iter().chain(cycle.first()).map(print).collect();
-    format!("dependency cycle: {}; remove one of these from spec.dependsOn", names.join(" -> "))
+    format!("dependency {}; remove one of these from spec.dependsOn", Cycle(cycle.to_vec()))
+}
+
+/// How a message names an object: by its kind too where that is not the usual one.
+fn named(object: &Ref) -> String {
+    if object.kind == Kustomization::ID { object.path() } else { object.to_string() }
 }
 
 pub(super) fn unhealthy(end: &WaitEnd, waited: StdDuration) -> String {
