@@ -29,13 +29,13 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch as channel};
 
-use crate::cluster::{Client, Cluster};
+use crate::cluster::{self, Client, Cluster};
 use crate::web::Server;
 use lockgate_core::pipeline::Clock;
 use lockgate_core::queue::{Limits, Signal};
 use lockgate_git::Git;
 
-pub use error::AgentError;
+pub(crate) use error::AgentError;
 
 use clock::SystemClock;
 use events::Told;
@@ -48,7 +48,7 @@ use world::World;
 
 /// How the agent runs.
 #[derive(Clone)]
-pub struct Config {
+pub(crate) struct Config {
     /// The cluster.
     pub client: Client,
     /// The namespace of the agent's Lease.
@@ -72,7 +72,7 @@ pub struct Config {
 }
 
 /// Runs the agent until the process is told to end (SIGTERM or SIGINT).
-pub async fn run(config: Config) -> Result<(), AgentError> {
+pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
     fault::install();
     let stop = stop_signal()?;
     let metrics = Arc::new(Metrics::new());
@@ -86,7 +86,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
-    let (client, holder) = (config.client.kube(), Holder::this(config.pod.as_deref(), &*clock));
+    let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &*clock));
     let watched = config.watch_namespace.as_deref();
     let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(&clock));
     while !*stop.borrow() {
@@ -118,10 +118,11 @@ async fn lead(
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
     let (cluster, changes) = Cluster::new(config.client.clone());
-    let cluster = cluster.fenced(Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) }));
+    let may_write: cluster::Fence = Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) });
+    let cluster = cluster.fenced(Arc::clone(&may_write));
     let (notices, receiver) = mpsc::unbounded_channel();
     let (events, inbox) = events::queue();
-    let reporter = Reporter::new(config.client.kube(), fence.clone(), Arc::clone(metrics), Arc::clone(clock));
+    let reporter = Reporter::new(&config.client, may_write, Arc::clone(metrics), Arc::clone(clock));
     let shared = Arc::new(Shared {
         cluster,
         world: Arc::new(World::default()),
@@ -142,8 +143,8 @@ async fn lead(
         move || shared.tell(Signal::Recovered)
     };
     let limits = Limits { reconciles: config.concurrency, fetches: fetch::AT_ONCE };
-    let write = async |Told { subject, event, at }: Told| {
-        if let Err(error) = reporter.event(&subject, &event, at).await {
+    let write = async |Told { subject, notice, at }: Told| {
+        if let Err(error) = reporter.event(&subject, &notice, at).await {
             tracing::debug!(%error, "an event was not written");
         }
     };
@@ -173,3 +174,6 @@ fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
     });
     Ok(receiver)
 }
+
+#[cfg(test)]
+mod tests;

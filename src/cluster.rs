@@ -7,7 +7,7 @@ mod path;
 mod failure;
 mod client;
 mod impersonate;
-pub mod preflight;
+pub(crate) mod preflight;
 mod gather;
 mod discovery;
 mod index;
@@ -15,20 +15,23 @@ mod judge;
 mod follow;
 mod watch;
 mod handle;
+mod direct;
 mod reach;
 mod feed;
 mod settle;
 mod apply;
 mod observe;
+pub(crate) mod objects;
 mod ports;
 
-pub use client::{Client, ConnectError, READ_LIMIT, Target, WRITE_LIMIT};
-pub use failure::is_unserved_path;
-pub use follow::{Query, Seen};
-pub use handle::{Cluster, Fence};
-pub use impersonate::{InvalidAccount, user_of};
+pub use client::{Client, Target};
+pub(crate) use direct::{Direct, Edit, KnownKind, Part};
+pub(crate) use failure::is_unserved_path;
+pub(crate) use follow::{Query, Seen};
+pub use handle::Cluster;
+pub(crate) use handle::Fence;
 pub use index::Change;
-pub use judge::version_number;
+pub(crate) use judge::version_number;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
-use lockgate::cluster::{Change, Client, Cluster, Target};
+use lockgate::tested::{Change, Client, Cluster, Target};
 use lockgate_base::model::Object;
 use lockgate_base::model::Ref;
 use lockgate_core::api::Kustomization;

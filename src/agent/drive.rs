@@ -188,8 +188,8 @@ impl Drive {
 
     fn report_fight(&self, owner: &Ref, object: &ObjectId, rivalry: &Rivalry) {
         let Some((metadata, interval)) = self.shared.world.outline(owner) else { return };
-        let event = verdict::Event::fight(&object.subject(), rivalry, interval);
-        self.shared.tell_of(&Subject::of(owner, &metadata), &[event]);
+        let notice = verdict::Notice::fight(&object.subject(), rivalry, interval);
+        self.shared.tell_of(&Subject::of(owner, &metadata), &[notice]);
     }
 
     /// Ends waits, lets what writes finish what it is at, tells of it, and starts nothing new.

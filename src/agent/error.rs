@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// Why the agent ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
-pub enum AgentError {
+pub(crate) enum AgentError {
     /// The address is taken, or not ours.
     #[error("cannot listen on {address}: {source}")]
     Listen {

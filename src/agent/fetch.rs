@@ -15,8 +15,7 @@ use lockgate_core::api::{GitRepository, GitRepositorySpec, GitRepositoryStatus, 
 use lockgate_core::pipeline::ports::{DataKind, Reads as _};
 use lockgate_core::queue::{End, Next, RunId, Signal};
 use lockgate_core::verdict::{
-    self, FetchCause, FetchOutcome, NO_SECRETS, Redactor, SourceContext, SourceVerdict, source_progressing,
-    source_verdict,
+    self, Common, Context, FetchCause, NO_SECRETS, Outcome, Redactor, Said, Schedule, Verdict, verdict,
 };
 use lockgate_git::{Class, SourceError};
 use lockgate_git::{Credentials, Fetched, GitUrl, Reference, Request};
@@ -31,14 +30,14 @@ const UNKNOWN: Duration = Duration::from_mins(10);
 
 /// What a fetch found.
 struct Found {
-    outcome: FetchOutcome,
+    outcome: Outcome<verdict::Fetched>,
     snapshot: Option<Snapshot>,
     redactor: Redactor,
 }
 
 impl Found {
-    fn failed(outcome: FetchOutcome) -> Self {
-        Self { outcome, snapshot: None, redactor: Redactor::default() }
+    fn failed(outcome: impl Into<Outcome<verdict::Fetched>>) -> Self {
+        Self { outcome: outcome.into(), snapshot: None, redactor: Redactor::default() }
     }
 }
 
@@ -60,7 +59,7 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Signal {
     }
     let seen = begin(&shared, &key, seen).await;
     let found = guarded(look(&shared, &seen, held.as_ref())).await;
-    let is_success = matches!(found.outcome, FetchOutcome::Fetched { .. } | FetchOutcome::Unchanged { .. });
+    let is_success = found.outcome.is_success();
     if let Some(snapshot) = &found.snapshot {
         shared.world.store(&key, &seen.metadata().uid, snapshot.clone());
     }
@@ -114,7 +113,7 @@ async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
 async fn begin(shared: &Shared, key: &Ref, seen: Seen<GitRepositorySpec>) -> Seen<GitRepositorySpec> {
     let Seen::Sound(repository) = &seen else { return seen };
     let context = context(shared, key, &seen, &repository.status);
-    let Some(status) = source_progressing(&context) else { return seen };
+    let Some(status) = verdict::fetching(&context) else { return seen };
     let subject = Subject::of(key, &repository.metadata);
     if let Ok(version) = shared.reporter.status(&subject, &repository.status, &status).await {
         shared.world.wrote::<GitRepositorySpec>(key, version, |object| object.status = status);
@@ -126,7 +125,7 @@ async fn guarded(look: impl Future<Output = Found>) -> Found {
     use futures::FutureExt as _;
     match std::panic::AssertUnwindSafe(look).catch_unwind().await {
         Ok(found) => found,
-        Err(_) => Found::failed(FetchOutcome::Panicked { message: super::fault::place() }),
+        Err(_) => Found::failed(Common::Panicked { message: super::fault::place() }),
     }
 }
 
@@ -134,7 +133,7 @@ async fn look(shared: &Shared, seen: &Seen<GitRepositorySpec>, held: Option<&Sna
     let repository = match seen {
         Seen::Sound(repository) => repository,
         Seen::Malformed { message, .. } => {
-            return Found::failed(FetchOutcome::Malformed { message: message.clone() });
+            return Found::failed(Common::Malformed { message: message.clone() });
         }
     };
     if let Err(outcome) = supported(repository) {
@@ -143,32 +142,36 @@ async fn look(shared: &Shared, seen: &Seen<GitRepositorySpec>, held: Option<&Sna
     let mut redactor = Redactor::default();
     let request = match request(shared, repository, held, &mut redactor).await {
         Ok(request) => request,
-        Err(outcome) => return Found { outcome, snapshot: None, redactor },
+        Err(failed) => return Found { outcome: failed.into(), snapshot: None, redactor },
     };
     match shared.git.fetch(request).await {
         Ok(Fetched::Unchanged(revision)) => {
-            let outcome = FetchOutcome::Unchanged { revision: revision.to_string() };
-            Found { outcome, snapshot: None, redactor }
+            let outcome = verdict::Fetched::Unchanged {
+                revision: revision.to_string(),
+                ignore: repository.spec.ignore.clone(),
+            };
+            Found { outcome: outcome.into(), snapshot: None, redactor }
         }
         Ok(Fetched::Updated(update)) => {
             for warning in &update.warnings {
                 tracing::warn!(kind = GitRepository::ID.kind, name = repository.metadata.name, %warning, "left out");
             }
-            let outcome = FetchOutcome::Fetched {
+            let outcome = verdict::Fetched::Updated {
                 revision: update.snapshot.revision.to_string(),
                 digest: tree_digest(&update.snapshot).to_string(),
                 subject: Some(update.subject),
                 rewritten: update.rewritten,
+                ignore: repository.spec.ignore.clone(),
             };
-            Found { outcome, snapshot: Some(update.snapshot), redactor }
+            Found { outcome: outcome.into(), snapshot: Some(update.snapshot), redactor }
         }
-        Err(error) => Found { outcome: failed(&error), snapshot: None, redactor },
+        Err(error) => Found { outcome: failed(&error).into(), snapshot: None, redactor },
     }
 }
 
 /// Fields that ask for what is not there yet are refused, all of them at once: leaving them out in silence would apply
 /// other files than the ones that are meant.
-fn supported(repository: &GitRepository) -> Result<(), FetchOutcome> {
+fn supported(repository: &GitRepository) -> Result<(), Common> {
     let spec = &repository.spec;
     let asked = [
         ("verify", spec.verify.is_some()),
@@ -178,7 +181,7 @@ fn supported(repository: &GitRepository) -> Result<(), FetchOutcome> {
         ("proxySecretRef", spec.proxy_secret_ref.is_some()),
         ("provider", spec.provider.as_deref().is_some_and(|provider| provider != "generic")),
     ];
-    verdict::unsupported(&asked).map_or(Ok(()), |message| Err(FetchOutcome::Malformed { message }))
+    verdict::unsupported(&asked).map_or(Ok(()), |message| Err(Common::Malformed { message }))
 }
 
 async fn request(
@@ -186,7 +189,7 @@ async fn request(
     repository: &GitRepository,
     held: Option<&Snapshot>,
     redactor: &mut Redactor,
-) -> Result<Request, FetchOutcome> {
+) -> Result<Request, verdict::Fetched> {
     let spec = &repository.spec;
     let url = GitUrl::parse(&spec.url).map_err(|error| failed(&error))?;
     let secret = secret(shared, repository, redactor).await?;
@@ -215,7 +218,7 @@ async fn secret(
     shared: &Shared,
     repository: &GitRepository,
     redactor: &mut Redactor,
-) -> Result<Option<(String, Secrets)>, FetchOutcome> {
+) -> Result<Option<(String, Secrets)>, verdict::Fetched> {
     let Some(reference) = &repository.spec.secret_ref else { return Ok(None) };
     let namespace = &repository.metadata.namespace;
     let name = format!("Secret {namespace}/{}", reference.name);
@@ -227,12 +230,12 @@ async fn secret(
             }
             Ok(Some((name, data)))
         }
-        Ok(None) => Err(FetchOutcome::Failed {
+        Ok(None) => Err(verdict::Fetched::Failed {
             cause: FetchCause::Authentication,
             message: format!("{name} not found: create it, or correct spec.secretRef"),
             terminal: false,
         }),
-        Err(failure) => Err(FetchOutcome::Failed {
+        Err(failure) => Err(verdict::Fetched::Failed {
             cause: FetchCause::Authentication,
             message: format!("{name} cannot be read: {failure}"),
             terminal: false,
@@ -255,7 +258,7 @@ fn reference(repository: &GitRepository, is_held: bool) -> Reference {
     }
 }
 
-fn failed(error: &SourceError) -> FetchOutcome {
+fn failed(error: &SourceError) -> verdict::Fetched {
     let cause = match error.class() {
         Class::AuthenticationFailed => FetchCause::Authentication,
         Class::GitOperationFailed | Class::Timeout | Class::ReferenceNotFound => FetchCause::Operation,
@@ -263,7 +266,7 @@ fn failed(error: &SourceError) -> FetchOutcome {
         Class::EmptyRepository => FetchCause::Empty,
         Class::Storage => FetchCause::Storage,
     };
-    FetchOutcome::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
+    verdict::Fetched::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
 }
 
 fn context<'a>(
@@ -271,20 +274,21 @@ fn context<'a>(
     key: &'a Ref,
     seen: &'a Seen<GitRepositorySpec>,
     previous: &'a GitRepositoryStatus,
-) -> SourceContext<'a> {
-    let (interval, ignore) = match seen {
-        Seen::Sound(repository) => (repository.spec.interval.std(), repository.spec.ignore.as_deref()),
-        Seen::Malformed { .. } => (UNKNOWN, None),
+) -> Context<'a, GitRepositoryStatus> {
+    let interval = match seen {
+        Seen::Sound(repository) => repository.spec.interval,
+        Seen::Malformed { .. } => UNKNOWN.into(),
     };
     let metadata = seen.metadata();
-    SourceContext {
+    Context {
         key,
         generation: metadata.generation,
-        interval,
+        schedule: Schedule::new(interval, None, None),
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
-        ignore,
         previous,
+        revision: previous.artifact.as_ref().map(|artifact| artifact.revision.as_str()),
         now: super::clock::timestamp(shared.clock.wall()),
+        took: Duration::ZERO,
         redactor: &NO_SECRETS,
     }
 }
@@ -294,22 +298,23 @@ async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, foun
         Seen::Sound(repository) => repository.status.clone(),
         Seen::Malformed { .. } => GitRepositoryStatus::default(),
     };
-    let context = SourceContext { redactor: &found.redactor, ..context(shared, key, seen, &previous) };
-    let verdict = source_verdict(&found.outcome, &context);
+    let context = Context { redactor: &found.redactor, ..context(shared, key, seen, &previous) };
+    let said = match verdict(&found.outcome, &context) {
+        Verdict::Say(said) => said,
+        kept @ (Verdict::Keep { .. } | Verdict::LetGo(_)) => return End::silent(kept.next()),
+    };
     let subject = Subject::of(key, seen.metadata());
-    let changed = verdict.status != previous;
-    if changed {
-        log(key, &verdict);
+    if said.status != previous {
+        log(key, &said);
     }
-    match shared.reporter.status(&subject, &previous, &verdict.status).await {
+    match shared.reporter.status(&subject, &previous, &said.status).await {
         Ok(version) => {
-            shared
-                .world
-                .wrote::<GitRepositorySpec>(key, version, |object| object.status = verdict.status.clone());
-            shared.tell_of(&subject, &verdict.events);
+            let Said { status, notices, next } = said;
             let is_true = |ready: &Condition| ready.status == ConditionStatus::True;
-            let ready = verdict.status.conditions.get("Ready").is_some_and(is_true);
-            End { ready, news: !verdict.events.is_empty(), ..End::silent(verdict.next) }
+            let ready = status.conditions.get("Ready").is_some_and(is_true);
+            shared.world.wrote::<GitRepositorySpec>(key, version, |object| object.status = status);
+            shared.tell_of(&subject, &notices);
+            End { ready, news: !notices.is_empty(), ..End::silent(next) }
         }
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
@@ -319,12 +324,12 @@ async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, foun
     }
 }
 
-fn log(key: &Ref, verdict: &SourceVerdict) {
-    let status = &verdict.status;
+fn log(key: &Ref, said: &Said<GitRepositoryStatus>) {
+    let status = &said.status;
     let ready = status.conditions.get("Ready");
     let reason = ready.map(|ready| ready.reason.as_str());
     let message = ready.map_or("", |ready| ready.message.as_str());
     let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
     let (kind, name, namespace) = (key.kind.kind, &key.name, &key.namespace);
-    log!(verdict.events, kind, name, namespace, revision, reason, "{message}");
+    log!(said.notices, kind, name, namespace, revision, reason, "{message}");
 }

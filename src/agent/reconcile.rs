@@ -17,7 +17,8 @@ use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationSpec, Kusto
 use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
 use lockgate_core::queue::{Cause, Correction, End, Next, RunId, Signal};
 use lockgate_core::verdict::{
-    self, Change, Context, Deed, Ill, NO_SECRETS, Outcome, Redactor, Schedule, Verdict,
+    self, Applied, Change, Common, Context, Deed, Ill, NO_SECRETS, Notice, Outcome, Redactor, Said, Schedule,
+    Verdict,
 };
 
 /// The schedule of an object whose own cannot be read.
@@ -53,11 +54,11 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     };
     let revision = revision_of(&shared, &seen);
     let finish = guarded(attempt(&shared, &order, &seen, started)).await;
-    let success = matches!(finish.outcome, Outcome::Ready(_) | Outcome::Unchanged | Outcome::Removed { .. });
+    let success = finish.outcome.is_success();
     let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
     let changes = finish.outcome.done().map_or(&[][..], |done| &done.changes);
     let corrected = changes.iter().map(correction).collect();
-    if !matches!(finish.outcome, Outcome::Cancelled { .. }) {
+    if !matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })) {
         shared.world.ended(&order.key);
     }
     shared.world.remember(&order.key, finish.memo);
@@ -80,12 +81,12 @@ async fn guarded(attempt: impl Future<Output = Finish>) -> Finish {
     use futures::FutureExt as _;
     match std::panic::AssertUnwindSafe(attempt).catch_unwind().await {
         Ok(finish) => finish,
-        Err(_) => ended(Outcome::Panicked { message: super::fault::place() }),
+        Err(_) => ended(Common::Panicked { message: super::fault::place() }),
     }
 }
 
-fn ended(outcome: Outcome) -> Finish {
-    Finish { outcome, memo: None, redactor: Redactor::default() }
+fn ended(outcome: impl Into<Outcome<Applied>>) -> Finish {
+    Finish { outcome: outcome.into(), memo: None, redactor: Redactor::default() }
 }
 
 fn revision_of(shared: &Shared, seen: &Seen<KustomizationSpec>) -> Option<String> {
@@ -115,10 +116,10 @@ async fn attempt(
     };
     let deleting = kustomization.metadata.deletion_timestamp.is_some();
     if kustomization.spec.suspend && !deleting {
-        return ended(Outcome::Suspended);
+        return ended(Common::Suspended);
     }
     if !shared.fence.is_open() {
-        return ended(Outcome::Fenced);
+        return ended(Common::Fenced);
     }
     let cluster = shared.cluster_for(kustomization);
     if deleting {
@@ -130,7 +131,7 @@ async fn attempt(
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
-        Err(message) => return ended(Outcome::AccessDenied { message }),
+        Err(message) => return ended(Common::AccessDenied { message }),
     };
     if let Err(outcome) = pipeline::supported(&kustomization.spec) {
         return ended(outcome);
@@ -173,7 +174,7 @@ async fn attempt(
 }
 
 /// Whether all that it depends on can be depended on, and is where it may be looked at.
-fn allowed(shared: &Shared, kustomization: &Kustomization) -> Result<(), Outcome> {
+fn allowed(shared: &Shared, kustomization: &Kustomization) -> Result<(), Common> {
     let own = kustomization.reference();
     let (mut problems, mut foreign) = (Vec::new(), Vec::new());
     for named in &kustomization.spec.depends_on {
@@ -184,24 +185,24 @@ fn allowed(shared: &Shared, kustomization: &Kustomization) -> Result<(), Outcome
         }
     }
     if !problems.is_empty() {
-        return Err(Outcome::Malformed { message: problems.join("\n") });
+        return Err(Common::Malformed { message: problems.join("\n") });
     }
     let blocked = foreign.iter().map(|target| {
         format!("can't access '{target}', cross-namespace references have been blocked: remove it from spec.dependsOn")
     });
     let message = blocked.collect::<Vec<_>>().join("\n");
-    if message.is_empty() { Ok(()) } else { Err(Outcome::AccessDenied { message }) }
+    if message.is_empty() { Ok(()) } else { Err(Common::AccessDenied { message }) }
 }
 
-fn malformed(metadata: &Metadata, message: &str) -> Outcome {
+fn malformed(metadata: &Metadata, message: &str) -> Common {
     if metadata.deletion_timestamp.is_some() {
         let note = Some("the object is malformed, so its objects were left as they are".into());
-        return Outcome::Removed { deleted: 0, note };
+        return Common::Removed { deleted: 0, note };
     }
-    Outcome::Malformed { message: message.to_owned() }
+    Common::Malformed { message: message.to_owned() }
 }
 
-fn source(shared: &Shared, kustomization: &Kustomization) -> Result<lockgate_base::tree::Snapshot, Outcome> {
+fn source(shared: &Shared, kustomization: &Kustomization) -> Result<lockgate_base::tree::Snapshot, Common> {
     let reference = &kustomization.spec.source_ref;
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
@@ -209,26 +210,26 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<lockgate_bas
         let message = format!(
             "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use a GitRepository"
         );
-        return Err(Outcome::SourceRefused { message });
+        return Err(Common::SourceRefused { message });
     };
     if is_forbidden(shared, kustomization) {
         let message = format!(
             "can't access '{source}', cross-namespace references have been blocked: move the source to namespace {}",
             kustomization.metadata.namespace
         );
-        return Err(Outcome::SourceForbidden { message });
+        return Err(Common::SourceForbidden { message });
     }
     match shared.world.source(&key) {
-        None => Err(Outcome::SourceMissing { source }),
+        None => Err(Common::SourceMissing { source }),
         Some((_, Some(snapshot))) => Ok(snapshot),
         Some((Seen::Sound(repository), None)) => {
             // What a source of another namespace says may quote anything that its own people may see.
             let is_near = key.namespace == kustomization.metadata.namespace;
             let ready = repository.status.conditions.get("Ready").filter(|_| is_near);
-            Err(Outcome::SourceNotReady { source, message: ready.map(|ready| ready.message.clone()) })
+            Err(Common::SourceNotReady { source, message: ready.map(|ready| ready.message.clone()) })
         }
         Some((Seen::Malformed { message, .. }, None)) => {
-            Err(Outcome::SourceNotReady { source, message: Some(message) })
+            Err(Common::SourceNotReady { source, message: Some(message) })
         }
     }
 }
@@ -259,7 +260,7 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s> {
+    fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s, KustomizationStatus> {
         let (metadata, schedule) = (&self.kustomization.metadata, schedule_of(self.kustomization));
         context(
             self.shared,
@@ -295,7 +296,7 @@ impl Journal for Log<'_> {
             });
         }
         let old = &self.kustomization.status;
-        let status = verdict::progressing(&self.context(old), inventory);
+        let status = verdict::applying(&self.context(old), inventory);
         write(self.shared, &subject, old, status).await.map_err(journal_error)
     }
 
@@ -343,7 +344,7 @@ fn context<'a>(
     previous: &'a KustomizationStatus,
     revision: Option<&'a str>,
     started: Instant,
-) -> Context<'a> {
+) -> Context<'a, KustomizationStatus> {
     Context {
         key,
         generation: metadata.generation,
@@ -385,18 +386,19 @@ async fn report(
         ..context(shared, &order.key, metadata, schedule, &previous, revision, started)
     };
     let verdict = verdict::verdict(&finish.outcome, &context);
-    log(order, revision, finish, &verdict, shared.clock.since(started));
-    let reported = |ready, next| End { ready, news: !verdict.events.is_empty(), ..End::silent(next) };
-    if verdict.silent {
-        return reported(verdict.ready, verdict.next);
-    }
+    let told = match &verdict {
+        Verdict::Say(said) => &said.status,
+        Verdict::Keep { .. } | Verdict::LetGo(_) => &previous,
+    };
+    log(order, revision, finish, told, verdict.notices(), shared.clock.since(started));
+    let (ready, news, next) = (verdict.is_ready(), !verdict.notices().is_empty(), verdict.next());
     let subject = Subject::of(&order.key, metadata);
-    match tell(shared, &subject, metadata, &previous, &verdict).await {
-        Ok(()) => reported(verdict.ready, verdict.next),
+    match tell(shared, &subject, metadata, &previous, verdict).await {
+        Ok(()) => End { ready, news, ..End::silent(next) },
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
             error.log(&subject);
-            reported(false, Next::Backoff)
+            End { news, ..End::silent(Next::Backoff) }
         }
     }
 }
@@ -406,30 +408,43 @@ async fn tell(
     subject: &Subject,
     metadata: &Metadata,
     previous: &KustomizationStatus,
-    verdict: &Verdict,
+    verdict: Verdict<KustomizationStatus>,
 ) -> Result<(), ReportError> {
-    write(shared, subject, previous, verdict.status.clone()).await?;
-    shared.tell_of(subject, &verdict.events);
-    if verdict.release {
-        // The finalizers as they were last seen: ours may have been added since `metadata` was.
-        let finalizers = match shared.world.get::<KustomizationSpec>(&subject.key) {
-            Some(seen) => seen.metadata().finalizers.clone(),
-            None => metadata.finalizers.clone(),
-        };
-        shared.reporter.let_go(subject, &finalizers).await?;
+    match verdict {
+        Verdict::Keep { .. } => Ok(()),
+        Verdict::Say(Said { status, notices, .. }) => {
+            write(shared, subject, previous, status).await?;
+            shared.tell_of(subject, &notices);
+            Ok(())
+        }
+        Verdict::LetGo(notice) => {
+            shared.tell_of(subject, &[notice]);
+            // The finalizers as they were last seen: ours may have been added since `metadata` was.
+            let finalizers = match shared.world.get::<KustomizationSpec>(&subject.key) {
+                Some(seen) => seen.metadata().finalizers.clone(),
+                None => metadata.finalizers.clone(),
+            };
+            shared.reporter.let_go(subject, &finalizers).await
+        }
     }
-    Ok(())
 }
 
-fn log(order: &Task, revision: Option<&str>, finish: &Finish, verdict: &Verdict, took: Duration) {
-    let ready = verdict.status.conditions.get("Ready");
+fn log(
+    order: &Task,
+    revision: Option<&str>,
+    finish: &Finish,
+    status: &KustomizationStatus,
+    notices: &[Notice],
+    took: Duration,
+) {
+    let ready = status.conditions.get("Ready");
     let reason = ready.map_or("", |ready| ready.reason.as_str());
     let message = ready.map_or("", |ready| ready.message.as_str());
     let outcome = finish.redactor.redact(&finish.outcome.summary());
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (name, namespace, reconcile) = (&order.key.name, &order.key.namespace, order.run);
     let kind = order.key.kind.kind;
-    log!(verdict.events, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
+    log!(notices, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
 }
 
 #[cfg(test)]
@@ -443,10 +458,12 @@ mod tests {
         super::super::fault::install();
         let finish = guarded(async { panic!("with a secret") }).await;
         std::panic::set_hook(hook);
-        let Outcome::Panicked { message } = finish.outcome else { panic!("{:?}", finish.outcome) };
+        let Outcome::Common(Common::Panicked { message }) = finish.outcome else {
+            panic!("{:?}", finish.outcome)
+        };
         assert!(message.contains("src/agent/reconcile.rs:"), "{message}");
         assert!(!message.contains("secret"));
-        let finish = guarded(async { ended(Outcome::Unchanged) }).await;
-        assert_eq!(finish.outcome, Outcome::Unchanged, "the next one is not concerned");
+        let finish = guarded(async { ended(Applied::Unchanged) }).await;
+        assert_eq!(finish.outcome, Applied::Unchanged.into(), "the next one is not concerned");
     }
 }

@@ -46,16 +46,16 @@ impl Shared {
     }
 
     /// Hands events over to be written, without waiting for it: a reconcile is over when its status is written.
-    pub(super) fn tell_of(&self, subject: &Subject, events: &[verdict::Event]) {
-        for event in events {
+    pub(super) fn tell_of(&self, subject: &Subject, notices: &[verdict::Notice]) {
+        for notice in notices {
             let told =
-                Told { subject: subject.clone(), event: event.clone(), at: timestamp(self.clock.wall()) };
+                Told { subject: subject.clone(), notice: notice.clone(), at: timestamp(self.clock.wall()) };
             if !self.events.put(told) {
                 tracing::warn!(
                     kind = subject.kind,
                     name = subject.key.name,
                     namespace = subject.key.namespace,
-                    reason = event.reason,
+                    reason = notice.reason(),
                     "an event is left out: too many wait to be written"
                 );
             }

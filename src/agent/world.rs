@@ -18,7 +18,7 @@ use lockgate_core::api::{
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
 use lockgate_core::pipeline::Memo;
 use lockgate_core::queue::{Edge, Facts, Why};
-use lockgate_core::verdict::{self, BlockReason, Blocker, Outcome};
+use lockgate_core::verdict::{self, BlockReason, Blocker, Common};
 
 /// An object of one of our kinds, or what is left of one that is malformed.
 #[derive(Debug, Clone)]
@@ -281,15 +281,15 @@ impl World {
     }
 
     /// Whether the dependencies let a Kustomization apply `revision`, and if not, what is at the root of it.
-    pub(super) fn dependencies(&self, kustomization: &Kustomization, revision: &str) -> Result<(), Outcome> {
+    pub(super) fn dependencies(&self, kustomization: &Kustomization, revision: &str) -> Result<(), Common> {
         let key = kustomization.reference();
         let inner = self.inner();
         if let Some(cycle) = inner.cycle_of(&key) {
-            return Err(Outcome::Cyclic { cycle: cycle.0 });
+            return Err(Common::Cyclic(cycle));
         }
         let source = source_key(kustomization);
         for dependency in inner.dependencies(&key) {
-            let blocked = |reason| Outcome::Blocked(Blocker { dependency: dependency.clone(), reason });
+            let blocked = |reason| Common::Blocked(Blocker { dependency: dependency.clone(), reason });
             match inner.judge(source.as_ref(), dependency, revision) {
                 Ok(()) => {}
                 Err(NotReadyReason::NotFound) => return Err(blocked(BlockReason::Missing)),

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::manifests::{self, Installation};
-use super::objects::{self, Change, Objects};
 use super::preflight;
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
+use super::put::{self, Change};
 use super::secret;
 use super::wait::{Patience, Wait};
+use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
 use lockgate_core::api::{self, GitRepository, KindInfo, Kustomization};
@@ -27,7 +28,7 @@ const OURS: &str = "app.kubernetes.io/part-of=lockgate";
 
 /// What is taken away.
 #[derive(Debug, Clone)]
-pub struct Removal {
+pub(crate) struct Removal {
     /// The agent's namespace.
     pub namespace: String,
     /// Also what was applied, the Secrets with a key that bootstrap made, and the namespace if it is ours.
@@ -37,7 +38,7 @@ pub struct Removal {
 }
 
 /// Removes the agent, its kinds and their objects.
-pub async fn uninstall(
+pub(crate) async fn uninstall(
     objects: &Objects,
     removal: &Removal,
     progress: &mut Progress<'_>,
@@ -232,7 +233,7 @@ async fn is_needed(objects: &Objects, definition: &Object) -> Result<bool, Failu
     let Some(info) = api::defined_by(definition).filter(|info| !info.is_acted_on) else { return Ok(false) };
     let failed = |failure| at("kinds")(Problem::cluster(definition.id().subject(), failure));
     let Some(live) = objects.get(definition).await.map_err(failed)? else { return Ok(false) };
-    Ok(!objects::is_ours(&live) || !all(info, objects).await?.is_empty())
+    Ok(!put::is_ours(&live) || !all(info, objects).await?.is_empty())
 }
 
 /// The finalizers of an object that somebody else put there, and whose work is not ours to skip.
@@ -248,7 +249,7 @@ async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, Fa
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
     // The label alone may be anybody's.
-    secrets.retain(|secret| secret::has_key(secret) && objects::is_ours(secret));
+    secrets.retain(|secret| secret::has_key(secret) && put::is_ours(secret));
     Ok(secrets)
 }
 
@@ -313,7 +314,7 @@ const fn change(is_change: bool) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bootstrap::objects::tests::answering;
+    use crate::cluster::objects::tests::answering;
 
     #[tokio::test]
     async fn a_server_that_is_away_for_a_moment_ends_no_wait() {

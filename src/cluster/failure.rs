@@ -16,8 +16,10 @@ const BUSY: Duration = Duration::from_secs(1);
 /// A request that did not do what it was for, with the server's answer in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The server was not reached, did not answer in time, or asked to be left alone for a while.
-    Unavailable { message: String, retry_after: Option<Duration> },
+    /// The server was not reached, or did not answer in time.
+    Unavailable(String),
+    /// The server asked to be left alone for a while.
+    Busy { answer: Answer, delay: Duration },
     /// The server answered otherwise than with success.
     Answered(Answer),
     /// The cluster has no such kind; or the server behind its group does not answer.
@@ -29,7 +31,10 @@ pub(super) enum Failure {
 impl From<Failure> for ApiFailure {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Unavailable { message, retry_after } => Self::Unavailable { message, retry_after },
+            Failure::Unavailable(message) => Self::Unavailable { message, retry_after: None },
+            Failure::Busy { answer, delay } => {
+                Self::Unavailable { message: answer.message, retry_after: Some(delay) }
+            }
             Failure::UnknownKind { gvk, unreachable } => Self::UnknownKind { gvk, unreachable },
             Failure::Fenced(reason) => Self::Fenced(reason),
             Failure::Answered(Answer { code: 401, .. }) => Self::Answered {
@@ -53,7 +58,8 @@ impl From<Failure> for ApiFailure {
 pub(super) fn refusal(object: &Object, phase: Phase, failure: Failure) -> Refusal {
     let id = object.id();
     match failure {
-        Failure::Unavailable { message, .. } => Refusal::unavailable(id, phase, message),
+        Failure::Unavailable(message) => Refusal::unavailable(id, phase, message),
+        Failure::Busy { answer, .. } => Refusal::unavailable(id, phase, answer.message),
         Failure::Answered(answer) => Refusal::of_answer(id, phase, answer),
         Failure::UnknownKind { gvk, unreachable: false } => Refusal::unknown_kind(id, phase, gvk),
         Failure::UnknownKind { unreachable: true, .. } => Refusal::group_down(id, phase),
@@ -90,7 +96,7 @@ struct StatusCause {
 
 /// The server was not reached, or its answer was not understood.
 pub(super) fn unavailable(message: impl Into<String>) -> Failure {
-    Failure::Unavailable { message: message.into(), retry_after: None }
+    Failure::Unavailable(message.into())
 }
 
 /// An answer that is made here, because the server would give it.
@@ -108,17 +114,18 @@ pub(super) fn of_answer(code: StatusCode, body: &[u8], retry_after: Option<Durat
     let message = if status.message.is_empty() { code.to_string() } else { status.message };
     let busy = (code == StatusCode::TOO_MANY_REQUESTS).then_some(BUSY);
     let is_busy = matches!(code, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    if let Some(delay) = retry_after.filter(|_| is_busy).or(busy) {
-        return Failure::Unavailable { message, retry_after: Some(delay) };
-    }
     let cause =
         |cause: StatusCause| AnswerCause { reason: cause.reason, message: cause.message, field: cause.field };
-    Failure::Answered(Answer {
+    let answer = Answer {
         code: code.as_u16(),
         reason: status.reason,
         message,
         causes: status.details.unwrap_or_default().causes.into_iter().map(cause).collect(),
-    })
+    };
+    match retry_after.filter(|_| is_busy).or(busy) {
+        Some(delay) => Failure::Busy { answer, delay },
+        None => Failure::Answered(answer),
+    }
 }
 
 /// An error of kube's client.
@@ -140,7 +147,7 @@ pub(super) fn is_unserved(failure: &Failure) -> bool {
 }
 
 /// Whether the message of a 404 says that the server does not know the path, as opposed to the object.
-pub fn is_unserved_path(message: &str) -> bool {
+pub(crate) fn is_unserved_path(message: &str) -> bool {
     ["404 page not found", "the server could not find the requested resource"].contains(&message.trim_end())
 }
 

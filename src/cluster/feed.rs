@@ -16,7 +16,7 @@ use super::follow::{Query, Seen};
 use super::handle::Cluster;
 use super::path::{Resource, encode};
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::health::{Health, completion, health};
+use lockgate_core::health::{Health, Rules, completion, health};
 use lockgate_core::pipeline::ports::{ApiFailure, Expect, Reference};
 
 /// The pause between looks at objects that the account may read but not watch.
@@ -151,8 +151,8 @@ impl Feed {
     fn there(&self, group: &Group, object: &Object) {
         if let Some(reference) = group.wanted.get(object.name()) {
             let health = match reference.expect {
-                Expect::Healthy => health(object),
-                Expect::Completed => completion(object),
+                Expect::Healthy => health(object, &Rules::BUILT_IN),
+                Expect::Completed => completion(object, &Rules::BUILT_IN),
             };
             self.known().health.insert(reference.id.clone(), health);
             self.changed.notify_one();

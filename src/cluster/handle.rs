@@ -16,7 +16,7 @@ use lockgate_base::model::Ref;
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Asked before each write; the error says why nothing may be written.
-pub type Fence = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+pub(crate) type Fence = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// A cluster, and whom this copy acts as there.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use super::index::Sighting;
 use lockgate_base::keys;
 use lockgate_base::model::{Object, Ref};
 use lockgate_core::api::Kustomization;
-use lockgate_core::health::{self, Health};
+use lockgate_core::health::{self, Health, Rules};
 use lockgate_core::plan;
 
 /// Built-in groups of which no kind says in its status how it fares.
@@ -69,13 +69,13 @@ pub(super) fn sight(object: &Object) -> Sighting {
         overridden: plan::apply_policy(object) != plan::Apply::Merge
             && entries.iter().any(plan::is_overridden),
         by: last_foreign.and_then(|entry| entry["manager"].as_str()).map(str::to_owned),
-        health: health::health(object),
+        health: health::health(object, &Rules::BUILT_IN),
     }
 }
 
 /// A resourceVersion as a number. All API servers over etcd count; 0 stands for one that does not, which then is never
 /// taken for later than another.
-pub fn version_number(resource_version: &str) -> u64 {
+pub(crate) fn version_number(resource_version: &str) -> u64 {
     resource_version.parse().unwrap_or(0)
 }
 

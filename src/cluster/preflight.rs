@@ -51,7 +51,7 @@ pub async fn version(client: &Client) -> Result<String, ApiFailure> {
 }
 
 /// Who the client is to the server: a user name, empty where the server cannot say.
-pub async fn who_am_i(client: &Client) -> Result<String, ApiFailure> {
+pub(crate) async fn who_am_i(client: &Client) -> Result<String, ApiFailure> {
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     match client.send(post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &body)).await {
         Ok(answer) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
-use lockgate::cluster::{Change, Cluster};
+use lockgate::tested::{Change, Cluster};
 use lockgate_base::model::Object;
 use lockgate_core::pipeline::ports::{
     ApiFailure, Applied, Deleted, Reads as _, Reference, Settle as _, Settled, Writes as _,

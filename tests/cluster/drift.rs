@@ -1,7 +1,7 @@
 //! Drift by watch: what someone else does to an object is told at once, and what is no drift is not told.
 
 use kube::api::DeleteParams;
-use lockgate::cluster::Change;
+use lockgate::tested::Change;
 use lockgate_base::model::ObjectId;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::ports::{Settle as _, Writes as _};

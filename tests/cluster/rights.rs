@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use kube::api::PostParams;
-use lockgate::cluster::preflight::{self, Right};
-use lockgate::cluster::{Client, Cluster, Target};
+use lockgate::tested::preflight::{self, Right};
+use lockgate::tested::{Client, Cluster, Target};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::ports::{ApiFailure, DataKind, Reads as _, Settle as _, Settled, Writes as _};
 use serde_json::json;

@@ -151,37 +151,35 @@ impl Graph {
         self.nodes.get(key).into_iter().flat_map(|node| &node.dependents)
     }
 
-    /// All Kustomizations, each after those it depends on, and by name where that leaves a choice. Those in a cycle or
-    /// behind one come last, by name.
-    pub fn order(&self) -> Vec<&Ref> {
-        let existing = || self.nodes.iter().filter(|(_, node)| node.exists);
+    /// All that exist by levels: each depends on earlier levels only, and stands by name within its own. Those in a cycle
+    /// or behind one make up the last.
+    pub fn levels(&self) -> Vec<Vec<&Ref>> {
         let mut open: HashMap<&Ref, usize> = HashMap::new();
-        let mut next: BTreeSet<&Ref> = BTreeSet::new();
-        for (key, node) in existing() {
-            let count = node.dependencies.iter().filter(|dependency| self.contains(dependency)).count();
-            if count == 0 {
-                next.insert(key);
-            } else {
-                open.insert(key, count);
+        let mut level: Vec<&Ref> = Vec::new();
+        for (key, node) in self.nodes.iter().filter(|(_, node)| node.exists) {
+            match node.dependencies.iter().filter(|dependency| self.contains(dependency)).count() {
+                0 => level.push(key),
+                count => drop(open.insert(key, count)),
             }
         }
-        let mut order = Vec::new();
-        while let Some(key) = next.pop_first() {
-            order.push(key);
-            for dependent in self.dependents(key) {
-                if let Some(count) = open.get_mut(dependent) {
-                    *count -= 1;
-                    if *count == 0 {
-                        open.remove(dependent);
-                        next.insert(dependent);
-                    }
+        let mut levels = Vec::new();
+        while !level.is_empty() {
+            level.sort();
+            let mut next = Vec::new();
+            for dependent in level.iter().flat_map(|key| self.dependents(key)) {
+                let Some(count) = open.get_mut(dependent) else { continue };
+                *count -= 1;
+                if *count == 0 {
+                    open.remove(dependent);
+                    next.push(dependent);
                 }
             }
+            levels.push(std::mem::replace(&mut level, next));
         }
         let mut rest: Vec<&Ref> = open.into_keys().collect();
         rest.sort();
-        order.extend(rest);
-        order
+        levels.extend((!rest.is_empty()).then_some(rest));
+        levels
     }
 
     /// Takes the edges out that lead from a node.

@@ -7,7 +7,7 @@
 //! remove     inventory → prune                                        (Writes, Settle)
 //! ```
 //!
-//! `reconcile` and `remove` never fail: they end in an [`Outcome`], and `verdict` says what that means. Before the first
+//! `reconcile` and `remove` never fail: they end in an outcome, and `verdict` says what that means. Before the first
 //! object is written, the union of what is managed and what will be is recorded in the [`Journal`], so that a process
 //! killed at any point leaves nothing behind that the next one does not know of.
 
@@ -32,7 +32,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::api::{InventoryEntry, Kustomization};
-use crate::verdict::{Ill, Outcome, Redactor};
+use crate::verdict::{Applied, Ill, Outcome, Redactor};
 use lockgate_base::model::{Digest, ObjectId};
 use lockgate_base::tree::{Footprint, Snapshot};
 
@@ -81,7 +81,7 @@ pub struct Memo {
 #[derive(Debug)]
 pub struct Finish {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: Outcome<Applied>,
     /// For the next one; `None` when that has to look at everything.
     pub memo: Option<Memo>,
     /// The secret values that were handled.

@@ -68,7 +68,7 @@ fn who_is_blocked_is_told_that_what_it_waits_for_is_paused() {
     see("middle", &["base"], false);
     let top = see("top", &["middle"], false);
     let said = |top: &Kustomization| match world.dependencies(top, "main@sha1:1") {
-        Err(Outcome::Blocked(Blocker { reason: BlockReason::NotReady { chain, message }, .. })) => {
+        Err(Common::Blocked(Blocker { reason: BlockReason::NotReady { chain, message }, .. })) => {
             (chain.iter().map(|key| key.name.clone()).collect::<Vec<_>>(), message.unwrap())
         }
         other => unreachable!("{other:?}"),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, null_as_default};
+use super::metadata::{Metadata, null_as_default};
 use lockgate_base::model::{Conditions, Gvk, KindId, Object, Ref};
 
 /// All that is known of a kind beside the types of its fields.

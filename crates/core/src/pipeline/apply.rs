@@ -13,7 +13,7 @@ use super::slot::{Slot, aside};
 use crate::plan::{
     Cause, Entry, Gate, Inventory, Observed, Phase, Refusal, Skip, Stage, Step, is_definition,
 };
-use crate::verdict::{Change, Deed, Outcome, Refused};
+use crate::verdict::{self, Change, Common, Deed, Outcome, Refused};
 use lockgate_base::model::{Object, ObjectId};
 
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
@@ -267,15 +267,19 @@ fn change(entry: &Entry) -> Option<Change> {
 }
 
 /// What it means that objects are refused. `managed` is what there is to manage now.
-pub(super) fn refused(refusals: &[Refusal], is_reached: bool, managed: &Inventory) -> Outcome {
+pub(super) fn refused(
+    refusals: &[Refusal],
+    is_reached: bool,
+    managed: &Inventory,
+) -> Outcome<verdict::Applied> {
     if !is_reached && refusals.iter().all(|refusal| refusal.cause == Cause::Unavailable) {
         let message = refusals.first().map(ToString::to_string).unwrap_or_default();
-        return Outcome::Unreachable { message };
+        return Common::Unreachable { message }.into();
     }
     let refusals = refusals.iter().map(|refusal| Refused {
         message: refusal.to_string(),
         transient: refusal.is_transient(),
         forbidden: refusal.is_forbidden(),
     });
-    Outcome::Refused { refusals: refusals.collect(), inventory: managed.entries() }
+    verdict::Applied::Refused { refusals: refusals.collect(), inventory: managed.entries() }.into()
 }

@@ -14,7 +14,7 @@ use crate::plan::{
     Cause, Foreseen, Inventory, Observation, Observed, Options, Phase, Refusal, Stage, Step, check_prune,
     plan_stage, prepare, stages,
 };
-use crate::verdict::{Outcome, Redactor};
+use crate::verdict::{Applied, Redactor};
 use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// What is to be done, before the cluster is asked about it.
@@ -64,7 +64,7 @@ pub(super) async fn intend(
     kustomization: &Kustomization,
     objects: Vec<Object>,
     sensitive: HashSet<ObjectId>,
-) -> Result<Intent, Outcome> {
+) -> Result<Intent, Applied> {
     let managed = managed(kustomization);
     let options = Options { force: kustomization.spec.force, sensitive, owner: Some(owner(kustomization)) };
     let known = managed.iter().map(|(id, _)| id.clone()).collect();
@@ -82,7 +82,7 @@ pub(super) async fn intend(
     if kustomization.spec.prune
         && let Err(refused) = check_prune(&ids, &managed, &kustomization.metadata.annotations)
     {
-        return Err(Outcome::PruneRefused { count: refused.count });
+        return Err(Applied::PruneRefused { count: refused.count });
     }
     Ok(Intent { wanted: dressed.iter().collect(), stages: stages(dressed), terms, managed })
 }

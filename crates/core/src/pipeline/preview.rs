@@ -7,7 +7,7 @@ use super::ports::{Reads, Reference};
 use super::prune;
 use crate::api::Kustomization;
 use crate::plan::{PruneDecision, Refusal, Stage};
-use crate::verdict::{Change, Deed, Outcome};
+use crate::verdict::{Applied, Change, Common, Deed, Outcome};
 
 /// What would change.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub async fn preview(
     cluster: &impl Reads,
     kustomization: &Kustomization,
     build: Build,
-) -> Result<Preview, Outcome> {
+) -> Result<Preview, Outcome<Applied>> {
     let Build { objects, sensitive, warnings, .. } = build;
     let Intent { stages, mut terms, managed, .. } =
         intend(cluster, kustomization, objects, sensitive).await?;
@@ -51,7 +51,7 @@ pub async fn preview(
         let stale = prune::references(&managed, stale);
         let found = cluster.identify(&stale).await;
         for (reference, found) in stale.into_iter().zip(found) {
-            let found = found.map_err(|failure| Outcome::Unreachable { message: failure.to_string() })?;
+            let found = found.map_err(|failure| Common::Unreachable { message: failure.to_string() })?;
             let decision = prune::judge(found.as_ref(), &owner(kustomization), &progress.inventory);
             if matches!(decision, Some(PruneDecision::Delete { .. })) {
                 progress.changes.push(Change { id: reference.id, deed: Deed::Deleted, fields: Vec::new() });

@@ -11,7 +11,7 @@ use super::{Finish, Job, Journal, JournalError, Memo, prune};
 use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
 use crate::plan::{Gate, Inventory};
-use crate::verdict::{Change, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
+use crate::verdict::{Applied, Change, Common, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
 use lockgate_base::model::ObjectId;
 
 /// How often what a wait is for is told anew, after it was told first.
@@ -29,20 +29,20 @@ pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
     let mut redactor = Redactor::default();
     let gathered = match gather(own, job.kustomization, &mut redactor).await {
         Ok(gathered) => gathered,
-        Err(outcome) => return Finish { outcome, memo: None, redactor },
+        Err(stopped) => return Finish { outcome: stopped.into(), memo: None, redactor },
     };
     if nothing_changed(cluster, job, &gathered) && is_healthy(cluster, job.kustomization).await {
-        return Finish { outcome: Outcome::Unchanged, memo: job.memo.cloned(), redactor };
+        return Finish { outcome: Applied::Unchanged.into(), memo: job.memo.cloned(), redactor };
     }
     let inputs = gathered.digest;
     let built = match build(job.kustomization, &job.snapshot.tree, gathered) {
         Ok(built) => built,
-        Err(outcome) => return Finish { outcome, memo: None, redactor },
+        Err(failed) => return Finish { outcome: failed.into(), memo: None, redactor },
     };
     let footprint = built.footprint.clone();
     let outcome = enact(cluster, job, journal, built, &redactor).await;
     let memo = match &outcome {
-        Outcome::Ready(done) => Some(Memo {
+        Outcome::Own(Applied::Ready(done)) => Some(Memo {
             generation: job.kustomization.metadata.generation,
             footprint,
             inputs,
@@ -80,18 +80,18 @@ async fn enact<C: Writes + Settle, J: Journal>(
     journal: &J,
     built: Build,
     redactor: &Redactor,
-) -> Outcome {
+) -> Outcome<Applied> {
     let kustomization = job.kustomization;
     let Build { objects, sensitive, digest, warnings, .. } = built;
     let Intent { stages, terms, managed, wanted } =
         match intend(cluster, kustomization, objects, sensitive).await {
             Ok(intent) => intent,
-            Err(outcome) => return outcome,
+            Err(refused) => return refused.into(),
         };
     match journal.begin(managed.union(&wanted).entries()).await {
         Ok(()) => {}
-        Err(JournalError::Fenced | JournalError::Gone) => return Outcome::Fenced,
-        Err(JournalError::Unavailable(message)) => return Outcome::Unreachable { message },
+        Err(JournalError::Fenced | JournalError::Gone) => return Common::Fenced.into(),
+        Err(JournalError::Unavailable(message)) => return Common::Unreachable { message }.into(),
     }
     let mut progress = Progress { warnings, ..Progress::default() };
     let hands = Hands { cluster, slot: journal, clock: job.clock, limit: job.timeout };
@@ -101,7 +101,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     let failures = match swept(cluster, kustomization, &managed, &mut progress).await {
         Ok(failures) => failures,
         // All that was managed still stands in the inventory that was written first.
-        Err(message) => return Outcome::Unreachable { message },
+        Err(message) => return Common::Unreachable { message }.into(),
     };
     let mut done = Done {
         inventory: progress.inventory.entries(),
@@ -111,11 +111,11 @@ async fn enact<C: Writes + Settle, J: Journal>(
         health: None,
     };
     if !failures.is_empty() {
-        return Outcome::PruneFailed { done, failures };
+        return Applied::PruneFailed { done, failures }.into();
     }
     let checked = checked(kustomization, || progress.references);
     if checked.is_empty() && !kustomization.spec.wait {
-        return Outcome::Ready(done);
+        return Applied::Ready(done).into();
     }
     journal.written();
     journal.waits();
@@ -123,10 +123,10 @@ async fn enact<C: Writes + Settle, J: Journal>(
     let settled = settled(cluster, &checked, job, journal, redactor).await;
     let took = job.waited + job.clock.since(started);
     match settled {
-        None => Outcome::Cancelled { done },
+        None => Applied::Cancelled { done }.into(),
         Some(Settled::Healthy) => {
             done.health = Some(took);
-            Outcome::Ready(done)
+            Applied::Ready(done).into()
         }
         Some(other) => unhealthy(other, done, took),
     }
@@ -169,7 +169,7 @@ fn stopped(
     managed: &Inventory,
     progress: Progress,
     digest: lockgate_base::model::Digest,
-) -> Outcome {
+) -> Outcome<Applied> {
     let inventory = managed.union(&progress.inventory);
     match stop {
         Stop::Refused { refusals, is_reached } => apply::refused(&refusals, is_reached, &inventory),
@@ -182,8 +182,8 @@ fn stopped(
                 health: None,
             };
             match unhealthy(settled, done, waited) {
-                Outcome::Unhealthy { done, end, waited } if gate == Gate::Served => {
-                    Outcome::NotEstablished { done, end, waited }
+                Outcome::Own(Applied::Unhealthy { done, end, waited }) if gate == Gate::Served => {
+                    Applied::NotEstablished { done, end, waited }.into()
                 }
                 other => other,
             }
@@ -264,17 +264,17 @@ async fn settled<J: Journal>(
     }
 }
 
-fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome {
+fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome<Applied> {
     let end = match settled {
-        Settled::Healthy => return Outcome::Ready(done),
+        Settled::Healthy => return Applied::Ready(done).into(),
         Settled::Stalled(objects) => WaitEnd::Stalled(objects.into_iter().map(ill).collect()),
         Settled::TimedOut(objects) => WaitEnd::TimedOut(objects.into_iter().map(ill).collect()),
         Settled::Unknown(failure) if failure.is_unreachable() => {
-            return Outcome::Unreachable { message: failure.to_string() };
+            return Common::Unreachable { message: failure.to_string() }.into();
         }
         Settled::Unknown(failure) => WaitEnd::Unknown(failure.to_string()),
     };
-    Outcome::Unhealthy { done, end, waited }
+    Applied::Unhealthy { done, end, waited }.into()
 }
 
 fn ill(object: Unhealthy) -> Ill {

@@ -6,7 +6,7 @@ use super::prune::{self, Pruned};
 use super::slot::Slot;
 use crate::api::{DeletionPolicy, Kustomization};
 use crate::plan::{self, Inventory};
-use crate::verdict::{Outcome, Schedule};
+use crate::verdict::{Common, Schedule};
 use lockgate_base::model::ObjectId;
 
 /// Deletes, orphans or leaves the objects, as `spec.deletionPolicy` says.
@@ -20,7 +20,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     kustomization: &Kustomization,
     account: Option<&str>,
     slot: &impl Slot,
-) -> Outcome {
+) -> Common {
     let managed = managed(kustomization);
     let spec = &kustomization.spec;
     let ids = plan::prune(&[], &managed);
@@ -36,31 +36,31 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         // They are on another cluster; what has their names on this one is another's.
         let note =
             format!("{} objects on the cluster of spec.kubeConfig were left as they are", managed.len());
-        return Outcome::Removed { deleted: 0, note: Some(note) };
+        return Common::Removed { deleted: 0, note: Some(note) };
     }
     if keep || spec.suspend || managed.is_empty() {
         let note = (!managed.is_empty()).then(|| format!("{} objects were left as they are", managed.len()));
-        return Outcome::Removed { deleted: 0, note };
+        return Common::Removed { deleted: 0, note };
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
-        Err(message) => return Outcome::AccessDenied { message },
+        Err(message) => return Common::AccessDenied { message },
     };
     let stale = prune::references(&managed, ids);
     let Pruned { deleted, failed, unreachable } =
         prune::delete(cluster, &owner(kustomization), stale, &Inventory::default()).await;
     if unreachable {
         let message = failed.into_iter().map(|(_, message)| message).next().unwrap_or_default();
-        return Outcome::Unreachable { message };
+        return Common::Unreachable { message };
     }
     if !failed.is_empty() {
         if let Some(account) = account
             && is_gone(own, account, kustomization).await
         {
             let left = failed.iter().map(|(reference, _)| reference.id.subject()).collect();
-            return Outcome::Abandoned { account: account.to_owned(), deleted: deleted.len(), left };
+            return Common::Abandoned { account: account.to_owned(), deleted: deleted.len(), left };
         }
-        return Outcome::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
+        return Common::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
     }
     let note = match policy {
         DeletionPolicy::WaitForTermination => {
@@ -69,7 +69,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         }
         DeletionPolicy::MirrorPrune | DeletionPolicy::Delete | DeletionPolicy::Orphan => None,
     };
-    Outcome::Removed { deleted: deleted.len(), note }
+    Common::Removed { deleted: deleted.len(), note }
 }
 
 /// Waits until the deleted objects are gone, for as long as the timeout; says which are not.

@@ -25,12 +25,7 @@ pub fn prune(build: &[ObjectId], inventory: &Inventory) -> Vec<ObjectId> {
 }
 
 /// A build that became empty and would delete everything.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the build is empty, and {count} objects would be deleted; if that is meant, annotate the Kustomization with {}: \
-     allowed",
-    keys::PRUNE_ALL
-)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PruneRefused {
     /// How many objects would be deleted.
     pub count: usize,

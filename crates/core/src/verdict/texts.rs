@@ -2,12 +2,16 @@
 
 use std::time::Duration as StdDuration;
 
-use super::{BlockReason, Blocker, Ill, WaitEnd, listed};
+use super::outcome::{BlockReason, Blocker, Ill, WaitEnd, some_of};
 use crate::api::Kustomization;
 use crate::graph::Cycle;
-use crate::overview::PATH_MISSING;
+use crate::queue::Rivalry;
 use lockgate_base::model::{Duration, Ref};
 
+/// How the message begins of a `spec.path` that the source does not have; its reason is that of a missing source too.
+pub(super) const PATH_MISSING: &str = "kustomization path not found: ";
+/// What stands in a message between the stage and the objects that are waited for.
+pub(super) const WAITING: &str = ": waiting for ";
 /// What stands before the time that a wait took.
 const HEALTH_FAILED: &str = "health check failed after ";
 const NOT_ESTABLISHED: &str = "definitions are not established after ";
@@ -62,8 +66,8 @@ pub fn paused(dependency: &Ref) -> String {
     )
 }
 
-pub(super) fn cyclic(cycle: &[Ref]) -> String {
-    format!("dependency {}; remove one of these from spec.dependsOn", Cycle(cycle.to_vec()))
+pub(super) fn cyclic(cycle: &Cycle) -> String {
+    format!("dependency {cycle}; remove one of these from spec.dependsOn")
 }
 
 /// How a message names an object: by its kind too where that is not the usual one.
@@ -109,6 +113,11 @@ fn ended(end: &WaitEnd, waited: StdDuration) -> String {
 /// How many objects are named that are waited for.
 const NAMED: usize = 5;
 
+/// What a stage waits for.
+pub(super) fn waiting(stage: &str, objects: &[Ill]) -> String {
+    format!("{stage}{WAITING}{}", pending(objects))
+}
+
 pub(super) fn pending(objects: &[Ill]) -> String {
     let one = |ill: &Ill| {
         let why = if ill.cause.is_empty() { &ill.status } else { &ill.cause };
@@ -149,4 +158,59 @@ pub(super) fn abandoned(account: &str, deleted: usize, left: &[String]) -> Strin
 /// Durations in messages have the precision of a millisecond.
 pub(super) fn rounded(duration: StdDuration) -> StdDuration {
     StdDuration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// That an object is put back again and again, as someone else keeps changing it.
+pub(super) fn fight(subject: &str, rivalry: &Rivalry, interval: StdDuration) -> String {
+    let names: Vec<String> = rivalry.managers.iter().cloned().collect();
+    let who = if names.is_empty() { "someone".to_owned() } else { names.join(", ") };
+    let fields: Vec<String> = rivalry.fields.iter().cloned().collect();
+    let (deed, cure) = match fields.as_slice() {
+        [] if rivalry.deleted => ("deleting it, though Git has it".to_owned(), "Remove it from Git"),
+        [] => ("changing it, though Git sets it otherwise".to_owned(), FIGHT_CURE),
+        fields => (format!("changing {}, which Git sets otherwise", some_of(fields)), FIGHT_CURE),
+    };
+    format!(
+        "{subject}: {who} keeps {deed}; from now on it is put back less often, at the latest every {}. {cure}, or stop \
+         what does so",
+        Duration::from(interval)
+    )
+}
+
+/// What ends a fight over fields.
+const FIGHT_CURE: &str =
+    "Take these fields out of Git, annotate the object with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent";
+
+/// What is said of fields that ask for what is not there yet, by their names below `spec`; `None` where none is asked for.
+pub fn unsupported(fields: &[(&str, bool)]) -> Option<String> {
+    let asked: Vec<String> =
+        fields.iter().filter(|(_, asked)| *asked).map(|(field, _)| format!("spec.{field}")).collect();
+    match asked.as_slice() {
+        [] => None,
+        [one] => Some(format!("{one} is not supported yet; remove it")),
+        many => Some(format!("{} are not supported yet; remove them", many.join(", "))),
+    }
+}
+
+/// Several findings as one message: alone as it is, more as a list.
+pub(super) fn listed(what: &str, findings: &[String]) -> String {
+    match findings {
+        [one] => one.clone(),
+        many => many
+            .iter()
+            .fold(format!("{} {what}:", many.len()), |text, finding| format!("{text}\n- {finding}")),
+    }
+}
+
+/// At most `limit` bytes of a text, cut at a character, with a note that there was more.
+pub(super) fn shorten(text: &str, limit: usize) -> String {
+    const NOTE: &str = " ... (shortened)";
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut end = limit - NOTE.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{NOTE}", &text[..end])
 }

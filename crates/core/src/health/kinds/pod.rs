@@ -1,8 +1,8 @@
 //! Pod: well when it is ready or has succeeded; failed when it failed or its containers crash over and over.
 
+use super::super::state::Health;
 use super::super::status::{Status, in_progress, with_cause};
 use super::super::trouble::{PodTrouble, TroubleSubject, troubles};
-use super::Health;
 
 pub(super) fn health(status: Status<'_>) -> Health {
     match status.text("/status/phase") {

@@ -7,7 +7,7 @@ use super::values::{self, Values};
 use crate::api::{self, Kustomization};
 use crate::pipeline::build::supported;
 use crate::pipeline::dress::dress;
-use crate::verdict::Outcome;
+use crate::verdict::Common;
 use lockgate_base::keys;
 use lockgate_base::tree::Tree;
 use lockgate_render::kustomize::{self, Flavour, Overlay};
@@ -22,7 +22,7 @@ pub fn kustomization(tree: &Tree, found: &Found, values: &Values) -> Result<Rend
     let spec = &kustomization.spec;
     if spec.decryption.is_some() {
         warnings.push("nothing is decrypted here; what is encrypted is shown as it stands".into());
-    } else if let Err(Outcome::Malformed { message }) = supported(spec) {
+    } else if let Err(Common::Malformed { message }) = supported(spec) {
         warnings.push(format!("the agent does not apply it: {message}"));
     }
     if spec.suspend {

@@ -10,7 +10,7 @@ const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResou
                           spec: {group: n, names: {kind: Thing}}\n";
 
 /// A reconcile of a definition and of what comes after it.
-async fn define(fake: &Fake, diary: &Diary) -> Outcome {
+async fn define(fake: &Fake, diary: &Diary) -> Outcome<Applied> {
     let files = [("apps/crd.yaml".to_owned(), DEFINITION.to_owned()), config_map("a")];
     let snapshot = Snapshot { revision: Revision::git(Some("main"), "aa"), tree: Tree::in_memory(files) };
     let (_sender, cancel) = watch::channel(false);
@@ -25,7 +25,7 @@ async fn a_long_wait_for_definitions_holds_no_slot() {
     for (seconds, log) in [(0, &quick[..]), (10, &slow[..])] {
         let fake = Fake::default().slow(Duration::from_secs(seconds));
         let outcome = define(&fake, &Diary::beside(&fake)).await;
-        assert!(matches!(outcome, Outcome::Ready(_)), "{outcome:?}");
+        assert!(matches!(outcome, Outcome::Own(Applied::Ready(_))), "{outcome:?}");
         assert_eq!(fake.log(), log);
     }
 }
@@ -34,7 +34,10 @@ async fn a_long_wait_for_definitions_holds_no_slot() {
 async fn a_run_that_does_not_go_on_takes_no_slot_again() {
     let fake = Fake::default().never_healthy();
     let outcome = define(&fake, &Diary::beside(&fake)).await;
-    assert!(matches!(outcome, Outcome::NotEstablished { end: WaitEnd::TimedOut(_), .. }), "{outcome:?}");
+    assert!(
+        matches!(outcome, Outcome::Own(Applied::NotEstablished { end: WaitEnd::TimedOut(_), .. })),
+        "{outcome:?}"
+    );
     assert_eq!(fake.log(), ["apply things.n", "waits"]);
 }
 
@@ -47,7 +50,7 @@ async fn definitions_that_are_there_are_not_waited_for() {
     assert_eq!(asked.iter().map(|reference| reference.id.name.as_str()).collect::<Vec<_>>(), ["things.n"]);
     fake.fall_ill();
     let outcome = define(&fake, &Diary::beside(&fake)).await;
-    assert!(matches!(outcome, Outcome::Ready(_)), "{outcome:?}");
+    assert!(matches!(outcome, Outcome::Own(Applied::Ready(_))), "{outcome:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,7 +63,7 @@ async fn what_is_made_anew_is_waited_for_without_the_slot() {
         let fake = Fake::with(&["a"]).freezing("a").slow(Duration::from_secs(seconds));
         let kustomization = kustomization(&json!({"force": true}), &["n_a__ConfigMap"]);
         let outcome = run(&fake, &Diary::beside(&fake), &kustomization, &["a", "b"], None).await.outcome;
-        let Outcome::Ready(done) = outcome else { panic!("{outcome:?}") };
+        let Outcome::Own(Applied::Ready(done)) = outcome else { panic!("{outcome:?}") };
         assert_eq!(fake.log(), log);
         assert_eq!(done.changes.len(), 2);
         assert!(fake.object("a").is_some());

@@ -125,14 +125,14 @@ async fn a_preview_announces_what_a_run_does() {
         let mut log = fake.log();
         log.sort();
         match (announced, finish.outcome) {
-            (Ok(announced), Outcome::Ready(done)) => {
+            (Ok(announced), Outcome::Own(Applied::Ready(done))) => {
                 assert_eq!(case.end, "ready", "{what}");
                 assert_eq!(announced.changes, done.changes, "{what}");
                 assert_eq!(announced.warnings, done.warnings, "{what}");
                 assert_eq!(announced.refusals, [], "{what}");
                 assert_eq!(lines(&announced.changes), log, "{what}");
             }
-            (Ok(announced), Outcome::Refused { refusals, .. }) => {
+            (Ok(announced), Outcome::Own(Applied::Refused { refusals, .. })) => {
                 assert_eq!(case.end, "refused", "{what}");
                 let told: Vec<String> = announced.refusals.iter().map(ToString::to_string).collect();
                 let met: Vec<String> = refusals.into_iter().map(|refused| refused.message).collect();
@@ -142,7 +142,7 @@ async fn a_preview_announces_what_a_run_does() {
             (Err(announced), outcome) => {
                 assert_eq!(case.end, "prune refused", "{what}");
                 assert_eq!(announced, outcome, "{what}");
-                assert_eq!(announced, Outcome::PruneRefused { count: 11 }, "{what}");
+                assert_eq!(announced, Applied::PruneRefused { count: 11 }.into(), "{what}");
             }
             (announced, outcome) => panic!("{what}: {announced:?}, {outcome:?}"),
         }
