@@ -284,19 +284,6 @@ fn the_same_revision_wakes_nobody() {
 }
 
 #[test]
-fn a_wait_for_health_holds_no_slot() {
-    let mut bench = Bench::new();
-    for name in ["a", "b", "c", "d"] {
-        bench.seen(name, 1, &[]);
-    }
-    assert_eq!(bench.runs(), ["a", "b"], "two slots");
-    bench.send(Signal::Waits(bench.running["a"]));
-    assert_eq!(bench.runs(), ["a", "b", "c"]);
-    bench.ready("a");
-    assert_eq!(bench.runs(), ["b", "c"], "its slot was given back once only");
-}
-
-#[test]
 fn namespaces_take_turns() {
     let mut bench = Bench::new();
     bench.seen("x/1", 1, &[]);

@@ -47,3 +47,16 @@ fn a_run_that_ends_or_waits_again_asks_for_no_slot_any_more() {
         assert_eq!(bench.resumed.is_empty(), ends, "a run that is over has nothing to go on with");
     }
 }
+
+#[test]
+fn a_wait_for_health_holds_no_slot() {
+    let mut bench = Bench::new();
+    for name in ["a", "b", "c", "d"] {
+        bench.seen(name, 1, &[]);
+    }
+    assert_eq!(bench.runs(), ["a", "b"], "two slots");
+    bench.send(Signal::Waits(bench.running["a"]));
+    assert_eq!(bench.runs(), ["a", "b", "c"]);
+    bench.ready("a");
+    assert_eq!(bench.runs(), ["b", "c"], "its slot was given back once only");
+}
