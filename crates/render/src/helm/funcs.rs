@@ -22,6 +22,8 @@ mod data;
 mod semver;
 mod regex;
 mod url;
+mod crypto;
+mod certs;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -48,6 +50,8 @@ const TABLES: &[&[Function]] = &[
     semver::TABLE,
     regex::TABLE,
     url::TABLE,
+    crypto::TABLE,
+    certs::TABLE,
 ];
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one
