@@ -32,13 +32,8 @@ use tokio::sync::{mpsc, watch as channel};
 use crate::cluster::{self, Client, Cluster};
 use crate::web::Server;
 use lockgate_core::pipeline::Clock;
-<<<<<<< HEAD
-use lockgate_core::queue::{Event, Limits};
-use lockgate_git::Fetcher;
-=======
 use lockgate_core::queue::{Limits, Signal};
-use lockgate_git::Git;
->>>>>>> main
+use lockgate_git::Fetcher;
 
 pub use error::AgentError;
 pub(crate) use clock::SystemClock;

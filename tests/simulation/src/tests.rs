@@ -1,5 +1,7 @@
 //! Runs of a few seeds, and that a run is the same each time.
 
+mod compare;
+
 use super::*;
 
 fn shown(outcome: &Outcome) -> String {
