@@ -35,8 +35,8 @@ use lockgate_core::pipeline::Clock;
 use lockgate_core::queue::{Limits, Signal};
 use lockgate_git::Fetcher;
 
-pub use error::AgentError;
 pub(crate) use clock::SystemClock;
+pub use error::AgentError;
 
 use events::Told;
 use lease::{Holder, Leadership};

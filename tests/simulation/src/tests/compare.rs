@@ -155,10 +155,15 @@ async fn the_server_in_memory_answers_as_a_real_one_does() {
         let (plural, kind) =
             if chance.happens(70) { ("configmaps", "ConfigMap") } else { ("secrets", "Secret") };
         let name = ["a", "b", "c"][usize::try_from(chance.below(3)).unwrap()];
-        let look = request("GET", &format!("/api/v1/namespaces/{NAMESPACE}/{plural}/{name}"), JSON, &Value::Null);
+        let look =
+            request("GET", &format!("/api/v1/namespaces/{NAMESPACE}/{plural}/{name}"), JSON, &Value::Null);
         let (real, fake) = (both.real(&look).await, both.fake(&look));
         if normal(real.clone()) != normal(fake.clone()) {
-            differences.push(format!("{number}: {look:?}\n  real {}\n  fake {}", normal(real).1, normal(fake).1));
+            differences.push(format!(
+                "{number}: {look:?}\n  real {}\n  fake {}",
+                normal(real).1,
+                normal(fake).1
+            ));
             break;
         }
         let subject = (plural, kind, name);
