@@ -29,6 +29,9 @@ const UNOWNED: [&str; 9] = [
     "deletionGracePeriodSeconds",
 ];
 
+/// Who is taken for the writer of all that stands in an object that nobody manages, once it is applied.
+const BEFORE: &str = "before-first-apply";
+
 struct Entry {
     writer: Writer,
     time: String,
@@ -65,8 +68,10 @@ fn store(object: &mut Value, mut entries: Vec<Entry>) {
     entries.sort_by_key(key);
     let write = |entry: Entry| {
         let mut value = json!({"manager": entry.writer.manager, "operation": entry.writer.operation,
-            "apiVersion": entry.writer.api_version, "time": entry.time, "fieldsType": "FieldsV1",
-            "fieldsV1": entry.fields.to_json()});
+            "apiVersion": entry.writer.api_version, "fieldsType": "FieldsV1", "fieldsV1": entry.fields.to_json()});
+        if !entry.time.is_empty() {
+            value["time"] = entry.time.into();
+        }
         if !entry.writer.subresource.is_empty() {
             value["subresource"] = entry.writer.subresource.into();
         }
@@ -114,10 +119,14 @@ pub(crate) fn update(
     (builtin, has_status): (bool, bool),
     now: &str,
 ) {
+    let mut all = entries(new);
+    // Of an object that nobody manages nothing is recorded before it is applied.
+    if all.is_empty() && old["metadata"].is_object() {
+        return;
+    }
     let (mut set, mut removed) = Fields::changed(&bare(old), &bare(new), builtin);
     strip(&mut set, writer, has_status);
     strip(&mut removed, writer, has_status);
-    let mut all = entries(new);
     for entry in &mut all {
         entry.fields.subtract(&removed);
         if entry.writer != *writer {
@@ -152,6 +161,12 @@ pub(crate) fn apply(
     let mut wanted = Fields::of_applied(applied, builtin);
     strip(&mut wanted, writer, has_status);
     let mut all = entries(live);
+    if all.is_empty() && live["metadata"].get("uid").is_some() {
+        let before = Writer { manager: BEFORE.into(), operation: "Update", ..writer.clone() };
+        let (mut fields, _) = Fields::changed(&json!({"metadata": {}}), &bare(live), builtin);
+        strip(&mut fields, &before, has_status);
+        all.push(Entry { writer: before, time: now.to_owned(), fields });
+    }
     let before = all.iter().find(|entry| entry.writer == *writer).map(|entry| entry.fields.clone());
     let mut merged = bare(live);
     fields::merge(&mut Vec::new(), &mut merged, &without_unowned(applied), builtin);
@@ -180,8 +195,12 @@ pub(crate) fn apply(
     if is_same {
         return Ok(live.clone());
     }
+    // An apply that changes no field of the object leaves the time of its entry as it is, and a new entry without one.
+    let known = all.iter().find(|entry| entry.writer == *writer).map(|entry| entry.time.clone());
+    let has_changed = !set.is_empty() || !removed.is_empty();
+    let time = if has_changed { now.to_owned() } else { known.unwrap_or_default() };
     all.retain(|entry| entry.writer != *writer);
-    all.push(Entry { writer: writer.clone(), time: now.to_owned(), fields: wanted });
+    all.push(Entry { writer: writer.clone(), time, fields: wanted });
     store(&mut merged, all);
     Ok(merged)
 }

@@ -41,8 +41,10 @@ impl Refused {
         Self::new(404, "NotFound", &message, json!({"name": name, "kind": "namespaces"}))
     }
 
-    pub(crate) fn exists(kind: &Kind, name: &str) -> Self {
-        Self::of(409, "AlreadyExists", kind, name, &format!("{} \"{name}\" already exists", kind.qualified()))
+    pub(crate) fn exists(kind: &Kind, name: &str, is_leaving: bool) -> Self {
+        let leaving = if is_leaving { "object is being deleted: " } else { "" };
+        let message = format!("{leaving}{} \"{name}\" already exists", kind.qualified());
+        Self::of(409, "AlreadyExists", kind, name, &message)
     }
 
     pub(crate) fn conflict(kind: &Kind, name: &str, why: &str) -> Self {

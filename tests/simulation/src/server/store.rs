@@ -96,14 +96,21 @@ impl Store {
         object
     }
 
-    /// Removes an object. Returns it as it was last.
-    pub(crate) fn remove(&mut self, key: &Key) -> Option<Value> {
-        let mut last = self.objects.remove(key)?;
+    /// Removes an object.
+    pub(crate) fn remove(&mut self, key: &Key) {
+        if let Some(last) = self.objects.get(key).cloned() {
+            self.remove_as(key, last);
+        }
+    }
+
+    /// Removes an object by the write that makes this of it. Returns it as it was last.
+    pub(crate) fn remove_as(&mut self, key: &Key, mut last: Value) -> Value {
+        self.objects.remove(key);
         self.version += 1;
         last["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let change =
             Change { version: self.version, key: key.clone(), before: Some(last.clone()), after: None };
         self.log.push(Arc::new(change));
-        Some(last)
+        last
     }
 }

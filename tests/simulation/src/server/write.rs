@@ -35,10 +35,13 @@ impl Write<'_> {
 impl Server {
     pub(crate) fn create(&mut self, mut write: Write<'_>, mut object: Value) -> Done {
         write.key.name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        if self.store.get(&write.key).is_some() {
-            return Err(Refused::exists(write.kind, &write.key.name));
+        if let Some(known) = self.store.get(&write.key) {
+            let is_leaving = known["metadata"].get("deletionTimestamp").is_some();
+            return Err(Refused::exists(write.kind, &write.key.name, is_leaving));
         }
         self.begin(&write, &mut object)?;
+        // What is filled in belongs to who creates; what is filled in beside what is applied belongs to nobody.
+        default(write.kind, &mut object);
         managers::update(&json!({}), &mut object, &write.writer("Update"), write.kind.flags(), write.now);
         self.commit(&write, None, object).map(|object| (201, object))
     }
@@ -73,6 +76,7 @@ impl Server {
         {
             new["metadata"]["managedFields"] = fields.clone();
         }
+        default(write.kind, &mut new);
         managers::update(old, &mut new, &write.writer("Update"), write.kind.flags(), write.now);
         self.commit(write, Some(old), new).map(|object| (200, object))
     }
@@ -137,11 +141,12 @@ impl Server {
     /// The end of every write: what the object must be like, and whether there is anything to store.
     fn commit(&mut self, write: &Write<'_>, old: Option<&Value>, mut new: Value) -> Result<Value, Refused> {
         default(write.kind, &mut new);
-        if let Some(finalizers) = new.pointer("/metadata/finalizers").and_then(Value::as_array)
-            && finalizers.is_empty()
-            && let Some(metadata) = new["metadata"].as_object_mut()
-        {
-            metadata.shift_remove("finalizers");
+        if write.kind.kind == "Namespace" {
+            // These belong to nobody, whoever writes.
+            new["spec"] = json!({"finalizers": ["kubernetes"]});
+            if new.get("status").is_none() {
+                new["status"] = json!({"phase": "Active"});
+            }
         }
         if write.route.subresource.is_empty() {
             self.admit(write, old, &new)?;
@@ -161,7 +166,7 @@ impl Server {
         }
         let is_leaving = new["metadata"].get("deletionTimestamp").is_some();
         if is_leaving && new["metadata"].get("finalizers").is_none() && write.key.plural != "namespaces" {
-            return Ok(self.store.remove(&write.key).unwrap_or(new));
+            return Ok(self.store.remove_as(&write.key, new));
         }
         Ok(self.store.put(&write.key, new))
     }
@@ -245,13 +250,21 @@ impl Server {
 
 /// What the API server fills in, as far as something here looks at it.
 fn default(kind: &Kind, object: &mut Value) {
+    let is_empty = |value: Option<&Value>| value.and_then(Value::as_object).is_some_and(Map::is_empty);
+    if kind.builtin && is_empty(object.get("data")) {
+        set(object, "data", None);
+    }
+    if object.pointer("/metadata/finalizers").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        set(&mut object["metadata"], "finalizers", None);
+    }
+    for field in ["labels", "annotations"] {
+        if is_empty(object["metadata"].get(field)) {
+            set(&mut object["metadata"], field, None);
+        }
+    }
     match kind.kind.as_str() {
         "Secret" if object.get("type").is_none() => object["type"] = "Opaque".into(),
         "Namespace" => {
-            if object.get("status").is_none() {
-                object["status"] = json!({"phase": "Active"});
-            }
-            object["spec"] = json!({"finalizers": ["kubernetes"]});
             let name = object["metadata"]["name"].clone();
             object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
         }
@@ -265,6 +278,14 @@ fn check_identity(write: &Write<'_>, old: &Value, new: &Value) -> Result<(), Ref
         let wanted = new["metadata"].get(field).and_then(Value::as_str).filter(|wanted| !wanted.is_empty());
         wanted.is_some_and(|wanted| old["metadata"][field] != wanted)
     };
+    if differs("uid") && write.kind.builtin && write.route.subresource.is_empty() {
+        return Err(Refused::invalid(
+            write.kind,
+            &write.key.name,
+            "metadata.uid",
+            "Invalid value: field is immutable",
+        ));
+    }
     if differs("uid") {
         let why = format!(
             "Precondition failed: UID in precondition: {}, UID in object meta: {}",
