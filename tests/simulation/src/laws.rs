@@ -73,7 +73,10 @@ impl Laws {
         if !request.is_write() || request.path.contains("/leases") {
             return;
         }
-        let is_held = self.lease.as_ref().is_some_and(|(holder, at)| holder == agent && time - *at <= LEASE);
+        let is_held = self
+            .lease
+            .as_ref()
+            .is_some_and(|(holder, at)| holder == agent && time.saturating_sub(*at) <= LEASE);
         if !is_held {
             let what =
                 format!("{agent} sends {} {}; the lease is {:?}", request.method, request.path, self.lease);

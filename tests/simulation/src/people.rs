@@ -21,7 +21,7 @@ pub(crate) fn first(chance: &mut Chance, units: u64) -> Platform {
                 unit.depends_on.insert(format!("unit-{earlier}"));
             }
         }
-        for _ in 0..1 + chance.below(6) {
+        for _ in 0..=chance.below(6) {
             let (name, thing) = new_thing(chance);
             unit.things.insert(name, thing);
         }
@@ -140,13 +140,13 @@ pub(crate) fn drift(world: &World, salt: u64) {
     let mut chance = Chance::new(salt);
     let Some((key, path)) = live(world, &mut chance) else { return };
     let number = chance.below(1000);
-    let patch = match key.plural.as_str() {
+    let edit = match key.plural.as_str() {
         "configmaps" if chance.happens(50) => json!({"data": {"added": number.to_string()}}),
         "configmaps" => json!({"data": {"value": format!("drifted {number}")}}),
         "deployments" => json!({"spec": {"replicas": 2 + number}}),
         _ => json!({"metadata": {"annotations": {"value": format!("drifted {number}")}}}),
     };
-    world.person("PATCH", &format!("{path}?fieldManager=kubectl-edit"), MERGE, &patch);
+    world.person("PATCH", &format!("{path}?fieldManager=kubectl-edit"), MERGE, &edit);
 }
 
 pub(crate) fn delete(world: &World, salt: u64) {
@@ -211,7 +211,7 @@ pub(crate) fn steal(world: &World) {
     let path = format!("/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/{LEASE}");
     let renewed =
         format!("{}Z", crate::clock::stamp(world.time()).trim_end_matches('Z').to_owned() + ".000000");
-    let patch = json!({"metadata": {"annotations": {"lockgate.dev/holder": null}},
+    let taken = json!({"metadata": {"annotations": {"lockgate.dev/holder": null}},
         "spec": {"holderIdentity": "thief", "renewTime": renewed}});
-    world.person("PATCH", &path, MERGE, &patch);
+    world.person("PATCH", &path, MERGE, &taken);
 }

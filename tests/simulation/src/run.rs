@@ -41,6 +41,10 @@ pub struct Outcome {
 }
 
 /// Runs a scenario.
+///
+/// # Panics
+///
+/// Where the runtime cannot be made, which needs nothing of the system.
 pub fn run(scenario: &Scenario) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime without I/O needs nothing of the system");
@@ -58,7 +62,7 @@ struct Agent {
     clock: Arc<MachineClock>,
     task: Option<JoinHandle<()>>,
     /// Kept so that it is told to end by nothing.
-    _stop: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
 }
 
 struct Stage {
@@ -86,7 +90,7 @@ impl Stage {
         }
         let agent = |name| {
             let clock = Arc::new(MachineClock::new(world.begin()));
-            Agent { name, clock, task: None, _stop: watch::channel(false).0 }
+            Agent { name, clock, task: None, stop: watch::channel(false).0 }
         };
         let agents = AGENTS.into_iter().map(agent).collect();
         let mut stage = Self { world, agents, later: BTreeMap::new(), count: 0 };
@@ -102,7 +106,7 @@ impl Stage {
         }
         let line = Line { world: self.world.clone(), agent: agent.name.to_owned() };
         let (stop, stopped) = watch::channel(false);
-        agent._stop = stop;
+        agent.stop = stop;
         let config = AgentConfig {
             client: Client::of_service(line, "https://simulated"),
             namespace: HOME.into(),

@@ -113,7 +113,7 @@ impl Server {
         };
         let is_object = object["kind"] != "Status";
         let partial = is_object && read::is_partial(&request.accept);
-        Ok(Answer::Body(code, if partial { read::partial(object) } else { object }))
+        Ok(Answer::Body(code, if partial { read::partial(&object) } else { object }))
     }
 
     fn read(
@@ -140,9 +140,6 @@ impl Server {
 
     /// The next event of a watch; `None` where there is none yet.
     pub fn next_event(&self, watch: &mut Watch) -> Option<Value> {
-        if self.kinds.find(&watch.selection.group, &watch.kind.version, &watch.selection.plural).is_none() {
-            return None;
-        }
         let log = self.store.log();
         let begin = log.partition_point(|change| change.version <= watch.since);
         for change in &log[begin..] {

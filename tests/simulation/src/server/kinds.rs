@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 /// A kind, and how the server treats it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the API calls both a kind and its name so")]
 pub(crate) struct Kind {
     pub(crate) group: String,
     pub(crate) version: String,

@@ -138,7 +138,7 @@ pub(crate) fn update(
             let before = own.fields.clone();
             own.fields.union(&set);
             if own.fields != before || !removed.is_empty() {
-                own.time = now.to_owned();
+                now.clone_into(&mut own.time);
             }
         }
         None => all.push(Entry { writer: writer.clone(), time: now.to_owned(), fields: set }),

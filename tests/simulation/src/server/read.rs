@@ -69,7 +69,7 @@ impl Selection {
     }
 
     pub(crate) fn show(&self, object: Value) -> Value {
-        if self.metadata { partial(object) } else { object }
+        if self.metadata { partial(&object) } else { object }
     }
 
     /// The list of these objects.
@@ -99,6 +99,6 @@ pub(crate) fn is_partial(accept: &str) -> bool {
 }
 
 /// Type and metadata alone.
-pub(crate) fn partial(object: Value) -> Value {
+pub(crate) fn partial(object: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
 }

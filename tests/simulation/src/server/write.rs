@@ -364,8 +364,8 @@ fn json_patch(object: &mut Value, operations: &Value) -> Result<(), Refused> {
             continue;
         }
         let one = serde_json::from_value(json!([operation])).map_err(|_| refused())?;
-        let patch: json_patch::Patch = one;
-        json_patch::patch(object, &patch).map_err(|_| refused())?;
+        let one: json_patch::Patch = one;
+        json_patch::patch(object, &one).map_err(|_| refused())?;
     }
     Ok(())
 }
