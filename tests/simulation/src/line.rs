@@ -1,7 +1,7 @@
 //! The line between one agent and the API server: the service below its client, on which requests are late, lost and doubled.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -156,15 +156,17 @@ impl Line {
 
     /// Shows what a watch has to show, each event a while after it happened.
     async fn pump(self, mut watch: Watch, sender: mpsc::UnboundedSender<Bytes>) {
-        let (mut changed, mut cuts) = (self.world.changed.subscribe(), self.world.cuts.subscribe());
+        let cuts = self.world.inner().cuts;
         let end = Instant::now() + WATCH_LIFE;
         let mut bookmark = Instant::now() + BOOKMARK;
         let line = |event: &Value| Bytes::from(format!("{event}\n"));
         loop {
-            changed.borrow_and_update();
+            let mut changed = pin!(self.world.changed.notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
             let (event, delay, is_cut_off) = {
                 let mut inner = self.world.inner();
-                if !inner.server.serves(&watch) {
+                if inner.cuts != cuts || !inner.server.serves(&watch) {
                     return;
                 }
                 let event = inner.server.next_event(&mut watch);
@@ -173,7 +175,7 @@ impl Line {
             };
             if let Some(event) = event {
                 sleep(delay).await;
-                if is_cut_off || cuts.has_changed().unwrap_or(true) || sender.send(line(&event)).is_err() {
+                if is_cut_off || self.world.inner().cuts != cuts || sender.send(line(&event)).is_err() {
                     return;
                 }
                 continue;
@@ -181,8 +183,7 @@ impl Line {
             tokio::select! {
                 biased;
                 () = sender.closed() => return,
-                _ = cuts.changed() => return,
-                _ = changed.changed() => {}
+                () = changed => {}
                 () = sleep_until(end) => return,
                 () = sleep_until(bookmark) => {
                     bookmark += BOOKMARK;

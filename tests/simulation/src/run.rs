@@ -219,10 +219,10 @@ impl Stage {
             Step::Kill(agent, requests, pause) => {
                 world.inner().dooms.insert(name(*agent), (*requests, *pause));
             }
-            Step::CutWatches => world.cuts.send_modify(|count| *count += 1),
+            Step::CutWatches => world.cut_watches(),
             Step::Compact => {
                 world.inner().server.compact();
-                world.cuts.send_modify(|count| *count += 1);
+                world.cut_watches();
             }
             Step::SetClock(agent, seconds) => self.agents[*agent].clock.set(*seconds),
             Step::Suspended(agent, span) => self.agents[*agent].clock.suspend(*span),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::chance::Chance;
@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) head: usize,
     pub(crate) git_is_down: bool,
     pub(crate) weather: BTreeMap<String, Weather>,
+    /// How often all watches were cut.
+    pub(crate) cuts: u64,
     /// Agents whose requests do not get through.
     pub(crate) cut_off: BTreeSet<String>,
     pub(crate) history: Vec<String>,
@@ -65,10 +67,9 @@ pub(crate) struct Inner {
 pub(crate) struct World {
     inner: Arc<Mutex<Inner>>,
     begin: Instant,
-    /// Counts changes of objects.
-    pub(crate) changed: Arc<watch::Sender<u64>>,
-    /// Counts the cuts of all watches.
-    pub(crate) cuts: Arc<watch::Sender<u64>>,
+    /// Told when an object has changed or the watches are cut. It wakes in the order in which it was asked; a channel of tokio's
+    /// `watch` module does so by chance.
+    pub(crate) changed: Arc<Notify>,
     /// Told when an agent is to end now.
     pub(crate) doom: Arc<Notify>,
 }
@@ -83,6 +84,7 @@ impl World {
             head: 0,
             git_is_down: false,
             weather: BTreeMap::new(),
+            cuts: 0,
             cut_off: BTreeSet::new(),
             history: Vec::new(),
             dooms: BTreeMap::new(),
@@ -92,8 +94,7 @@ impl World {
         Self {
             inner: Arc::new(Mutex::new(inner)),
             begin: Instant::now(),
-            changed: Arc::new(watch::channel(0).0),
-            cuts: Arc::new(watch::channel(0).0),
+            changed: Arc::new(Notify::new()),
             doom: Arc::new(Notify::new()),
         }
     }
@@ -147,7 +148,7 @@ impl World {
     }
 
     fn start(&self, tasks: Vec<(Task, Duration)>) {
-        self.changed.send_modify(|count| *count += 1);
+        self.changed.notify_waiters();
         for (task, delay) in tasks {
             let world = self.clone();
             tokio::spawn(async move {
@@ -161,6 +162,12 @@ impl World {
                 world.start(tasks);
             });
         }
+    }
+
+    /// Ends all watches.
+    pub(crate) fn cut_watches(&self) {
+        self.inner().cuts += 1;
+        self.changed.notify_waiters();
     }
 
     /// A request of a person, which always gets through.
