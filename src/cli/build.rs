@@ -1,5 +1,7 @@
 //! `lockgate build`.
 
+mod chart;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, Write as _};
@@ -11,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::output::{self, Error};
 use lockgate_base::model::Object;
-use lockgate_base::model::yaml::{self, Dialect};
+use lockgate_base::model::yaml::{self, Dialect, Layout};
 use lockgate_base::tree::Tree;
-use lockgate_core::api::{Kind as _, Kustomization};
+use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
 use lockgate_git::directory;
 use lockgate_git::ignore;
@@ -23,7 +25,8 @@ use lockgate_render::kustomize::{self, Flavour};
 ///
 /// Without flags it prints what `kustomize build` prints, in its order and with its strictness. With --kustomization it
 /// prints what the agent would apply for a Kustomization object, with --recursive for every one that follows from it or
-/// from the folder, each after those it depends on. Comments name the Kustomization and each object's file.
+/// from the folder, each after those it depends on. Comments name the Kustomization and each object's file. With --chart it
+/// prints what a Helm chart renders to.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -43,9 +46,12 @@ pub(super) struct Arguments {
     /// or - for standard input; more than once
     #[arg(long, value_name = "FILE")]
     substitute_from: Vec<PathBuf>,
-    /// A value to substitute, which wins over all others; more than once
+    /// A value to substitute, which wins over all others, or, with --chart, a value for the chart as helm's --set writes
+    /// it; more than once
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    chart: chart::Arguments,
 }
 
 const EXAMPLES: &str = "\
@@ -59,6 +65,10 @@ Examples:
   kubectl get configmap cluster-variables -n flux-system -o yaml |
     lockgate build --kustomization foobar.yaml --substitute-from -
       with the values that a cluster has
+  lockgate build --chart charts/foobar -f values.yaml --helm-output foobar
+      what `helm template foobar charts/foobar -f values.yaml` prints
+  lockgate build --chart charts/foobar --helmrelease foobar.yaml --substitute-from values.yaml
+      what the HelmRelease of that file makes of the chart
 
 Exit codes: 0 done, 1 it does not build, 2 wrong usage.";
 
@@ -66,6 +76,19 @@ Exit codes: 0 done, 1 it does not build, 2 wrong usage.";
 const STDIN: &str = "-";
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    if let Some(folder) = &arguments.chart.chart {
+        let is_alone = arguments.chart.helmrelease.is_none() && !arguments.substitute_from.is_empty();
+        if arguments.kustomization.is_some() || arguments.recursive || is_alone {
+            return Err(Error::usage("a chart is built by itself, or for a HelmRelease"));
+        }
+        let given = chart::Given {
+            chart: folder,
+            name: arguments.path.as_deref(),
+            set: &arguments.set,
+            sources: &arguments.substitute_from,
+        };
+        return chart::run(&arguments.chart, &given);
+    }
     let from_stdin =
         arguments.substitute_from.iter().filter(|file| file.as_path() == Path::new(STDIN)).count();
     if from_stdin + usize::from(arguments.kustomization.as_deref() == Some(STDIN)) > 1 {
@@ -110,7 +133,7 @@ fn plain(tree: &Tree, path: String) -> Result<ExitCode, Error> {
     let recipe = kustomize::Recipe { path, flavour: Flavour::Cli };
     let built = kustomize::build(tree, &recipe).map_err(|error| Error::failed(error.to_string()))?;
     warn(&built.warnings);
-    output::write_documents(built.objects.iter().map(|built| yaml::to_string(&built.value)))?;
+    output::write_documents(built.objects.iter().map(|built| yaml::print(&built.value, Layout::V2)))?;
     // The process ends now and gives all memory back at once; to take thousands of objects apart first is a tenth of the work.
     std::mem::forget(built);
     Ok(ExitCode::SUCCESS)
@@ -123,7 +146,7 @@ fn print(rendered: &[Rendered]) -> Result<ExitCode, Error> {
     output::write_documents(rendered.iter().flat_map(|built| {
         built.resources.iter().enumerate().map(|(index, resource)| {
             let heading = if index == 0 { format!("# {}\n", built.subject) } else { String::new() };
-            let yaml = yaml::to_string(resource.object.value());
+            let yaml = yaml::print(resource.object.value(), Layout::V2);
             format!("{heading}# Source: {}\n{yaml}", resource.origin)
         })
     }))?;
@@ -178,7 +201,7 @@ fn kustomization_object(tree: &Tree, root: &Path, folder: &str, wanted: &str) ->
         return offline::find(tree, folder, wanted).map_err(|error| Error::failed(error.to_string()));
     }
     let mut objects = input(file)?.0;
-    objects.retain(|object| object.group() == Kustomization::GROUP && object.kind() == Kustomization::KIND);
+    objects.retain(|object| Kustomization::INFO.is_of(object));
     if objects.len() == 1 {
         // A file elsewhere is near to nothing in the tree.
         let file = relative(root, file).unwrap_or_default();

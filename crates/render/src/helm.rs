@@ -14,3 +14,7 @@ pub mod values;
 pub mod chart;
 pub mod template;
 pub mod engine;
+pub mod manifest;
+pub mod release;
+pub mod postrender;
+pub mod flux;

@@ -168,3 +168,6 @@ impl Trace {
 fn without_next(message: &str) -> &str {
     message.split_once(" template:").map_or(message, |(before, _)| before)
 }
+
+#[cfg(test)]
+mod tests;

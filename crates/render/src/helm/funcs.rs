@@ -340,3 +340,8 @@ pub fn function(name: &str) -> Option<&'static Function> {
     });
     by_name.get(name).copied()
 }
+
+/// A `time.Time`.
+pub fn time_value(time: super::go::time::Time) -> Value {
+    instant::Instant::value(time)
+}

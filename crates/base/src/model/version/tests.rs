@@ -67,14 +67,18 @@ fn what_is_no_range_is_refused_by_name() {
     for text in ["1x", "99999999999999999999", "1|2"] {
         assert_eq!(Range::parse(text).unwrap_err().to_string(), "constraint parser error", "{text}");
     }
-    assert_eq!(Range::parse(&"1 ".repeat(300)).unwrap_err().to_string(), "constraint string is too long (max 512 bytes)");
+    assert_eq!(
+        Range::parse(&"1 ".repeat(300)).unwrap_err().to_string(),
+        "constraint string is too long (max 512 bytes)"
+    );
     let many = vec!["1"; 33].join("||");
     assert_eq!(Range::parse(&many).unwrap_err().to_string(), "too many constraint groups (max 32)");
 }
 
 #[test]
 fn what_is_no_version_is_refused() {
-    for text in ["", "v", "x", "1.2.3.4", "1.", "1.2.3-", "1.2.3+", "1.2.3-a..b", "-1", " 1", "V1", "1.2.3 "] {
+    for text in ["", "v", "x", "1.2.3.4", "1.", "1.2.3-", "1.2.3+", "1.2.3-a..b", "-1", " 1", "V1", "1.2.3 "]
+    {
         assert_eq!(Version::parse(text).unwrap_err().to_string(), "invalid semantic version", "{text}");
     }
     assert_eq!(Version::parse("1.2.3-01").unwrap_err().to_string(), "version segment starts with 0");
@@ -84,7 +88,8 @@ fn what_is_no_version_is_refused() {
 
 #[test]
 fn versions_have_an_order() {
-    let ordered = ["1", "1.0.1-0", "1.0.1-1", "1.0.1-a", "1.0.1-a.1", "1.0.1-a.b", "1.0.1-b", "1.0.1", "1.1", "v2"];
+    let ordered =
+        ["1", "1.0.1-0", "1.0.1-1", "1.0.1-a", "1.0.1-a.1", "1.0.1-a.b", "1.0.1-b", "1.0.1", "1.1", "v2"];
     for (at, left) in ordered.iter().enumerate() {
         for (other, right) in ordered.iter().enumerate() {
             assert_eq!(version(left).compare(&version(right)), at.cmp(&other), "{left} {right}");

@@ -27,12 +27,16 @@ pub(super) const TABLE: &[Function] = &[
         Ok(is_match(c, &regex, a.bytes(1))?.into())
     }),
     Function::new("regexFind", &[T::String, T::String], |c, a| find(c, a, &*must(a)?)),
-    Function::new("mustRegexFind", &[T::String, T::String], |c, a| find(c, a, &*compiled(a.bytes(0)).map_err(returned)?)),
+    Function::new("mustRegexFind", &[T::String, T::String], |c, a| {
+        find(c, a, &*compiled(a.bytes(0)).map_err(returned)?)
+    }),
     Function::new("regexFindAll", &[T::String, T::String, T::Int], |c, a| find_all(c, a, &*must(a)?)),
     Function::new("mustRegexFindAll", &[T::String, T::String, T::Int], |c, a| {
         find_all(c, a, &*compiled(a.bytes(0)).map_err(returned)?)
     }),
-    Function::new("regexReplaceAll", &[T::String, T::String, T::String], |c, a| replace(c, a, &*must(a)?, expand)),
+    Function::new("regexReplaceAll", &[T::String, T::String, T::String], |c, a| {
+        replace(c, a, &*must(a)?, expand)
+    }),
     Function::new("mustRegexReplaceAll", &[T::String, T::String, T::String], |c, a| {
         replace(c, a, &*compiled(a.bytes(0)).map_err(returned)?, expand)
     }),
@@ -48,7 +52,8 @@ pub(super) const TABLE: &[Function] = &[
     }),
     Function::new("regexQuoteMeta", &[T::String], |_, a| {
         let special = |byte: &u8| br"\.+*?()|[]{}^$".contains(byte);
-        let quoted = a.bytes(0).iter().flat_map(|byte| special(byte).then_some(b'\\').into_iter().chain([*byte]));
+        let quoted =
+            a.bytes(0).iter().flat_map(|byte| special(byte).then_some(b'\\').into_iter().chain([*byte]));
         Ok(quoted.collect::<Vec<u8>>().into())
     }),
 ];
@@ -152,7 +157,12 @@ impl<'t> Text<'t> {
     }
 
     /// The matches that Go's `FindAll` gives, at most this many, or all for a negative number.
-    fn matches(&self, c: Ctx<'_, '_>, regex: &Regex, most: i64) -> std::result::Result<Vec<(usize, usize)>, Error> {
+    fn matches(
+        &self,
+        c: Ctx<'_, '_>,
+        regex: &Regex,
+        most: i64,
+    ) -> std::result::Result<Vec<(usize, usize)>, Error> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let (mut found, mut at, mut previous_end) = (Vec::new(), 0, None);
         while found.len() < most && at <= self.searched.len() {
@@ -229,7 +239,9 @@ fn replace(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled, write: Write) -> Re
     let mut locations = compiled.regex.capture_locations();
     let (mut out, mut at, mut last_end) = (Vec::new(), 0, 0);
     while at <= text.searched.len() {
-        let Some(matched) = compiled.regex.captures_read_at(&mut locations, &text.searched, at) else { break };
+        let Some(matched) = compiled.regex.captures_read_at(&mut locations, &text.searched, at) else {
+            break;
+        };
         let (start, end) = (matched.start(), matched.end());
         c.spend(1 + (end - at) / 16)?;
         out.extend_from_slice(text.part((last_end, start)));
@@ -241,7 +253,13 @@ fn replace(c: Ctx<'_, '_>, a: Args<'_>, compiled: &Compiled, write: Write) -> Re
         }
         last_end = end;
         let width = text.width(at);
-        at = if at + width > end { at + width } else if at + 1 > end { at + 1 } else { end };
+        at = if at + width > end {
+            at + width
+        } else if at + 1 > end {
+            at + 1
+        } else {
+            end
+        };
     }
     out.extend_from_slice(text.part((last_end.min(text.searched.len()), text.searched.len())));
     Ok(out.into())

@@ -123,7 +123,8 @@ impl Object for Semver {
 
     fn call(&self, name: &str, a: Args<'_>, _: &mut Context<'_>) -> Result {
         let version = &self.version;
-        let order = a.object::<Self>(0).map_or(std::cmp::Ordering::Equal, |other| version.compare(&other.version));
+        let order =
+            a.object::<Self>(0).map_or(std::cmp::Ordering::Equal, |other| version.compare(&other.version));
         Ok(match name {
             "Major" | "Minor" | "Patch" => self.number(name),
             "Prerelease" => version.pre.as_str().into(),

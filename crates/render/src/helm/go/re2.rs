@@ -123,7 +123,8 @@ impl<'p> Parser<'p> {
                         let text = &here[..here.len() - after.len()];
                         let fits = |count: Option<u32>| count.is_some_and(|count| count <= MOST_REPEATS);
                         let most_fits = most.is_none_or(fits);
-                        if !fits(least) || !most_fits || most.flatten().is_some_and(|most| least > Some(most)) {
+                        if !fits(least) || !most_fits || most.flatten().is_some_and(|most| least > Some(most))
+                        {
                             return Err(SyntaxError::new("invalid repeat count", text));
                         }
                         self.rest = after;
@@ -318,7 +319,11 @@ impl<'p> Parser<'p> {
 
 /// A character as it stands in a pattern of the `regex` crate, in a class or outside.
 pub(super) fn character(c: char) -> String {
-    if c.is_ascii_alphanumeric() || !c.is_ascii() { c.to_string() } else { format!("\\x{{{:X}}}", u32::from(c)) }
+    if c.is_ascii_alphanumeric() || !c.is_ascii() {
+        c.to_string()
+    } else {
+        format!("\\x{{{:X}}}", u32::from(c))
+    }
 }
 
 /// The numbers of `{2}`, `{2,}` or `{2,3}`: the least, and the most where there is one. A number that is too large is
@@ -358,7 +363,8 @@ pub(super) fn take_escape(rest: &mut &str) -> Done<char> {
         return Err(SyntaxError::new("trailing backslash at end of expression", ""));
     };
     let after = chars.as_str();
-    let invalid = |after: &str| SyntaxError::new("invalid escape sequence", &here[..here.len() - after.len()]);
+    let invalid =
+        |after: &str| SyntaxError::new("invalid escape sequence", &here[..here.len() - after.len()]);
     *rest = after;
     Ok(match c {
         // A single digit would be a back reference.

@@ -59,7 +59,8 @@ pub(super) fn take_class_escape(rest: &mut &str) -> Done<Option<String>> {
     let part = &here[..here.len() - after.len()];
     let (name, is_inverted) = name.strip_prefix('^').map_or((name, false), |name| (name, true));
     // Names of the `regex` crate that Go has not are those with a sign in them.
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' '));
+    let is_name =
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' '));
     let class = format!(r"\p{{{name}}}");
     if !is_name || regex_syntax::parse(&class).is_err() {
         return Err(invalid(part));

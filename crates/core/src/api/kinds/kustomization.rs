@@ -1,0 +1,445 @@
+//! `Kustomization.kustomize.toolkit.fluxcd.io`: v1, with the fields of v1beta2 and v1beta1.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role, Status};
+use crate::api::ownership::Ownership;
+use crate::api::{LocalReference, SourceReference, null_as_default};
+use lockgate_base::keys;
+use lockgate_base::model::{Conditions, Duration, KindId, Timestamp};
+
+/// A build of one folder of a source, applied to the cluster.
+pub type Kustomization = Resource<KustomizationSpec>;
+
+const ID: KindId = KindId { group: "kustomize.toolkit.fluxcd.io", kind: "Kustomization" };
+
+const OWNERSHIP: Ownership = Ownership {
+    kind: ID,
+    name_label: keys::OWNER_NAME,
+    namespace_label: keys::OWNER_NAMESPACE,
+    manager: keys::FIELD_MANAGER,
+    finalizer: keys::FINALIZER,
+};
+
+impl Kustomization {
+    /// The marks of what Kustomizations have applied.
+    pub const OWNERSHIP: &'static Ownership = &OWNERSHIP;
+}
+
+pub(super) const INFO: KindInfo = KindInfo {
+    id: ID,
+    plural: "kustomizations",
+    category: "fluxcd-appliers",
+    short_names: &["ks"],
+    versions: &["v1", "v1beta2", "v1beta1"],
+    columns: &[Column::AGE, Column::READY, Column::STATUS],
+    role: Role::Applier(Kustomization::OWNERSHIP),
+    controller: "kustomize-controller",
+    grants: &[
+        Grant {
+            reason: "The variables that Kustomizations substitute.",
+            group: "",
+            resources: &["secrets", "configmaps"],
+            verbs: &["get", "list", "watch"],
+        },
+        Grant {
+            reason: "Applying in the name of a ServiceAccount.",
+            group: "",
+            resources: &["serviceaccounts"],
+            verbs: &["get", "impersonate"],
+        },
+    ],
+    is_acted_on: true,
+    outline: None,
+};
+
+impl Kind for KustomizationSpec {
+    const INFO: &'static KindInfo = &INFO;
+    type Status = KustomizationStatus;
+}
+
+impl Status for KustomizationStatus {
+    fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    fn observed_generation(&self) -> Option<i64> {
+        self.observed_generation
+    }
+
+    fn handled(&self) -> Option<&str> {
+        self.last_handled_reconcile_at.as_deref()
+    }
+}
+
+/// `spec.path` as seen from the source's root: one that begins with a slash begins there too, as in Flux.
+pub fn folder(path: &str) -> &str {
+    path.trim_start_matches('/')
+}
+
+/// What to build, and how to apply it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KustomizationSpec {
+    /// How often to reconcile after a success.
+    #[schemars(with = "String", regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
+    pub interval: Duration,
+    /// How soon to try again after a failure. Defaults to `interval`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
+    pub retry_interval: Option<Duration>,
+    /// How long health checks and deletions may take. Defaults to `interval` less 30 s, at least 30 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", regex(pattern = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"))]
+    pub timeout: Option<Duration>,
+    /// Where the files come from.
+    pub source_ref: SourceReference,
+    /// The folder to build, relative to the source's root. Defaults to the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Whether objects that are no longer built are deleted.
+    pub prune: bool,
+    /// What happens to the objects when the Kustomization is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// Whether objects are recreated when an immutable field changes.
+    #[serde(default)]
+    pub force: bool,
+    /// Whether to wait until all applied objects are healthy. Then `healthChecks` is not looked at.
+    #[serde(default)]
+    pub wait: bool,
+    /// Objects that must be healthy.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub health_checks: Vec<HealthCheck>,
+    /// How to judge the health of custom resources, in CEL.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub health_check_exprs: Vec<HealthCheckExpr>,
+    /// Kustomizations that must be ready first.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<DependsOn>,
+    /// Labels and annotations set on every object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_metadata: Option<CommonMetadata>,
+    /// Put before the name of every object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub name_prefix: Option<String>,
+    /// Put behind the name of every object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub name_suffix: Option<String>,
+    /// The namespace of every namespaced object. It is not created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub target_namespace: Option<String>,
+    /// Strategic merge and JSON 6902 patches, after those of the folder's own kustomization.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<Patch>,
+    /// Strategic merge patches (v1beta2).
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub patches_strategic_merge: Vec<Value>,
+    /// JSON 6902 patches (v1beta2).
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "patchesJson6902")]
+    pub patches_json6902: Vec<Json6902Patch>,
+    /// Image names, tags and digests.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image>,
+    /// Kustomize components, relative to `path`.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<String>,
+    /// Whether a component whose path is missing is passed over.
+    #[serde(default)]
+    pub ignore_missing_components: bool,
+    /// `originAnnotations`, `transformerAnnotations`.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub build_metadata: Vec<String>,
+    /// Variables to substitute in what was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_build: Option<PostBuild>,
+    /// How encrypted files are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decryption: Option<Decryption>,
+    /// The ServiceAccount in whose name objects are applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_name: Option<String>,
+    /// Another cluster to apply to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kube_config: Option<Value>,
+    /// Fields that are left as they are on the cluster.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<Value>,
+    /// Whether reconciling is paused.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Has no effect (v1beta1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<String>,
+}
+
+/// What happens to the objects when the Kustomization is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// Delete them if `prune` is true.
+    #[default]
+    MirrorPrune,
+    /// Delete them.
+    Delete,
+    /// Delete them and wait until they are gone.
+    WaitForTermination,
+    /// Leave them.
+    Orphan,
+}
+
+/// An object that must be healthy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthCheck {
+    /// Defaults to `apps/v1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// Namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// Health of a kind of custom resource as CEL expressions over the object's top-level fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HealthCheckExpr {
+    /// API version; matched by group.
+    pub api_version: String,
+    /// Kind; absent means the whole group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// True when the object is healthy.
+    pub current: String,
+    /// True while it is on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_progress: Option<String>,
+    /// True when it has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// A Kustomization that must be ready first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DependsOn {
+    /// Name.
+    pub name: String,
+    /// Namespace; defaults to the dependent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// A CEL expression over `dep` and `self` in place of the usual rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_expr: Option<String>,
+}
+
+/// Labels and annotations set on every object.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct CommonMetadata {
+    /// Labels.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A patch and what it applies to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Patch {
+    /// A strategic merge patch or a list of JSON 6902 operations, as YAML or JSON text.
+    pub patch: String,
+    /// Which objects; a strategic merge patch names its own where this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<PatchTarget>,
+}
+
+/// Selects objects. Group, version, kind, name and namespace are anchored regular expressions.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PatchTarget {
+    /// API group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// API version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// A label selector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_selector: Option<String>,
+    /// A selector over annotations, in the syntax of label selectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotation_selector: Option<String>,
+}
+
+/// JSON 6902 operations for one object (v1beta2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Json6902Patch {
+    /// The operations.
+    pub patch: Vec<Value>,
+    /// Which object.
+    pub target: PatchTarget,
+}
+
+/// A change of images by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// The image's name without a tag.
+    pub name: String,
+    /// The name to use in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_name: Option<String>,
+    /// The tag to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_tag: Option<String>,
+    /// The digest to use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// Variables to substitute in what was built.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PostBuild {
+    /// Values; they win over `substituteFrom`.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub substitute: BTreeMap<String, String>,
+    /// ConfigMaps and Secrets with values; the later wins.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub substitute_from: Vec<SubstituteFrom>,
+    /// Whether to substitute when there is no variable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub substitute_strategy: Option<SubstituteStrategy>,
+}
+
+/// When to substitute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum SubstituteStrategy {
+    /// When there is at least one variable.
+    #[default]
+    WithVariables,
+    /// Always.
+    Always,
+}
+
+/// A ConfigMap or Secret with values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SubstituteFrom {
+    /// `ConfigMap` or `Secret`.
+    #[schemars(extend("enum" = ["Secret", "ConfigMap"]))]
+    pub kind: String,
+    /// Name, in the Kustomization's namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Whether it may be missing.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// How encrypted files are read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Decryption {
+    /// `sops`.
+    #[schemars(extend("enum" = ["sops"]))]
+    pub provider: String,
+    /// A Secret with private keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalReference>,
+    /// The ServiceAccount in whose name key services are asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_account_name: Option<String>,
+}
+
+/// What was seen and done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct KustomizationStatus {
+    /// The generation of the last success or final failure; -1 before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Healthy, Reconciling, Stalled.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schemars(with = "Vec<Value>")]
+    pub conditions: Conditions,
+    /// The revision of the last success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_applied_revision: Option<String>,
+    /// The origin revision of the last success, for OCI artifacts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_applied_origin_revision: Option<String>,
+    /// The revision of the last attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_attempted_revision: Option<String>,
+    /// The last value of the `requestedAt` annotation that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// What is managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<InventoryStatus>,
+    /// The last five results.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryEntry>,
+}
+
+/// What is managed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct InventoryStatus {
+    /// One entry an object.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub entries: Vec<InventoryEntry>,
+}
+
+/// One managed object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InventoryEntry {
+    /// `<namespace>_<name>_<group>_<kind>`.
+    pub id: String,
+    /// API version.
+    pub v: String,
+}
+
+/// One distinct result and how often it came.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// SHA-256 of what was built.
+    pub digest: String,
+    /// When it came first.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub first_reconciled: Timestamp,
+    /// When it came last.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub last_reconciled: Timestamp,
+    /// How long the last one took.
+    #[schemars(with = "String")]
+    pub last_reconciled_duration: Duration,
+    /// The reason of the Ready condition.
+    pub last_reconciled_status: String,
+    /// How often.
+    pub total_reconciliations: i64,
+    /// `revision`, `originRevision`.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}

@@ -1,0 +1,104 @@
+//! Charts without an end, each stopped by a bound that names the template.
+
+use super::super::context::{NoCluster, Now, STEP_LIMIT};
+use super::super::value::live;
+use super::*;
+
+/// Renders one template on a stack as large as a render has.
+fn rendered(text: &str) -> Result<String, String> {
+    let text = text.to_owned();
+    let work = move || {
+        let before = live();
+        let result = {
+            let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
+            let top = Map::new(MapType::Values);
+            top.insert("Values".into(), Value::map::<&str>([])).unwrap();
+            let path = Str::from("c/templates/a.yaml");
+            let file = Renderable {
+                path: path.clone(),
+                text: Str::from(text),
+                top,
+                base_path: "c/templates".into(),
+            };
+            match render(vec![file], &mut context) {
+                Ok(mut printed) => Ok(String::from_utf8(printed.remove(&path).unwrap()).unwrap()),
+                Err(error) => Err(error.text()),
+            }
+        };
+        // Maps that hold themselves are freed too.
+        assert_eq!(live(), before, "memory is not given back");
+        result
+    };
+    let thread = std::thread::Builder::new().stack_size(256 << 20);
+    thread.spawn(work).unwrap().join().unwrap()
+}
+
+#[test]
+fn each_bound_has_its_error() {
+    let steps = format!("the chart takes more than {STEP_LIMIT} steps to render");
+    let cases = [
+        // Helm's own bound.
+        (
+            r#"{{ define "x" }}{{ include "x" . }}{{ end }}{{ include "x" . }}"#,
+            "rendering template has a nested reference name: x: unable to execute template",
+        ),
+        (
+            r#"{{ define "x" }}{{ template "x" . }}{{ end }}{{ template "x" . }}"#,
+            "templates and their expressions nest more than 20000 deep",
+        ),
+        (
+            r#"{{ $t := "{{ tpl .t . }}" }}{{ tpl $t (dict "t" $t) }}"#,
+            "templates and their expressions nest more than 20000 deep",
+        ),
+        (r"{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}", &steps),
+        (
+            r#"{{ range 100000 }}{{ print "0123456789012345678901234567890123456789" | repeat 100 }}{{ end }}"#,
+            "a template prints more than 64 MiB",
+        ),
+        (
+            r#"{{ $s := "0123456789" }}{{ range 100 }}{{ $s = print $s $s }}{{ end }}"#,
+            "a string is larger than 16 MiB",
+        ),
+        (
+            r#"{{ $l := list }}{{ range 100 }}{{ $l = append $l (repeat 4000000 "x") }}{{ end }}"#,
+            "the chart's values take more than 128 MiB of memory",
+        ),
+        (
+            r#"{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ $d }}"#,
+            "a value holds itself, or is more than 10000 levels deep",
+        ),
+        (
+            r#"{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ toJson $d }}"#,
+            "a value holds itself, or is more than 10000 levels deep",
+        ),
+        (r"{{ until 2000000000 }}", "steps to render"),
+    ];
+    for (text, message) in cases {
+        let error = rendered(text).unwrap_err();
+        assert!(error.contains(message), "{text}\n{error}");
+        assert!(error.contains("c/templates/a.yaml") || error.contains("gotpl"), "{text}\n{error}");
+    }
+}
+
+#[test]
+fn what_nests_too_deep_is_refused_when_it_is_parsed() {
+    let open = "{{ if 1 }}".repeat(6000);
+    assert!(rendered(&open).unwrap_err().contains("blocks nest more than 5000 deep"));
+    let parens = format!("{{{{ {} }}}}", "(".repeat(10_001));
+    assert!(rendered(&parens).unwrap_err().contains("max expression depth exceeded"));
+    let many = "{{.}}".repeat(200_000);
+    assert!(rendered(&many).unwrap_err().contains("the text has more than 500000 parts"));
+}
+
+#[test]
+fn a_deep_value_is_no_reason_to_fail() {
+    let text = r"{{ $l := list }}{{ range 9000 }}{{ $l = list $l }}{{ end }}{{ len $l }}";
+    assert_eq!(rendered(text).as_deref(), Ok("1"));
+}
+
+#[test]
+fn one_render_is_like_another() {
+    let text = r#"{{ randAlphaNum 20 }} {{ now.Unix }} {{ uuidv4 }}"#;
+    let first = rendered(text).unwrap();
+    assert_eq!(rendered(text).unwrap(), first);
+}

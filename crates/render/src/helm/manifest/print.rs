@@ -1,0 +1,63 @@
+//! The text that `helm template` prints.
+
+use std::fmt::Write as _;
+
+use super::hooks::Event;
+use super::{Manifests, split};
+use crate::helm::chart::File;
+use crate::helm::chart::matches;
+use crate::helm::go::unicode::is_space;
+
+/// The documents of a release as `helm template` prints them: with the definitions of `crds/` where they are asked for,
+/// and without tests where they are not.
+pub fn template(manifests: &Manifests, definitions: &[(String, &File)], skip_tests: bool) -> String {
+    let mut out = String::new();
+    for (path, file) in definitions {
+        let _ = writeln!(out, "---\n# Source: {path}\n{}", String::from_utf8_lossy(&file.content));
+    }
+    for manifest in &manifests.plain {
+        let _ = writeln!(out, "---\n# Source: {}\n{}", manifest.path, manifest.text);
+    }
+    let mut out = format!("{}\n", out.trim_matches(is_space));
+    for hook in &manifests.hooks {
+        if !(skip_tests && hook.events.contains(&Event::Test)) {
+            let _ = writeln!(out, "---\n# Source: {}\n{}", hook.path, hook.text);
+        }
+    }
+    out
+}
+
+/// What `--show-only` leaves of it: the documents of the templates that one of the patterns names. Fails with the
+/// pattern that names none.
+pub fn only<'p>(printed: &str, patterns: &'p [String]) -> Result<String, &'p str> {
+    let mut out = String::new();
+    for pattern in patterns {
+        let mut is_missing = true;
+        for (_, document) in split::documents(printed) {
+            if source(document).is_some_and(|path| matches(pattern, path)) {
+                let _ = writeln!(out, "---\n{document}");
+                is_missing = false;
+            }
+        }
+        if is_missing {
+            return Err(pattern);
+        }
+    }
+    Ok(out)
+}
+
+/// The path of a document's template, without the chart's name before it.
+fn source(document: &str) -> Option<&str> {
+    let mut rest = document;
+    while let Some((_, after)) = rest.split_once("# Source: ") {
+        let line = after.lines().next().unwrap_or_default();
+        if let Some((name, path)) = line.split_once('/')
+            && !name.is_empty()
+            && !path.is_empty()
+        {
+            return Some(path);
+        }
+        rest = after;
+    }
+    None
+}

@@ -1,0 +1,183 @@
+//! Renders a chart as a release: from the chart and the values that it is given to sorted documents, as `helm template`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::chart::Chart;
+use super::chart::capabilities::Capabilities;
+use super::chart::dependencies::{self, is_compatible};
+use super::context::Context;
+use super::engine::{self, Renderable};
+use super::error::Error;
+use super::go::quote::quote;
+use super::manifest::{self, Manifests};
+use super::value::{Map, MapType, Str, Value};
+use super::values::coalesce::{Nulls, coalesce};
+use super::values::methods::table;
+use super::values::schema::{self, Documents};
+
+/// How long a release's name may be.
+const NAME_LIMIT: usize = 53;
+
+/// What a chart is rendered as.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// The release's name.
+    pub name: String,
+    /// The namespace that charts see.
+    pub namespace: String,
+    /// Its revision, from 1.
+    pub revision: i64,
+    /// Whether it is there already.
+    pub is_upgrade: bool,
+    /// What the cluster can do.
+    pub capabilities: Capabilities,
+    /// What the charts' schemas refer to.
+    pub documents: Documents,
+}
+
+/// A rendered chart.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The chart, without the charts in it that are switched off.
+    pub chart: Chart,
+    /// Its documents.
+    pub manifests: Manifests,
+    /// What is worth knowing and stops nothing.
+    pub warnings: Vec<String>,
+}
+
+type Done<T> = Result<T, Error>;
+
+/// Renders a chart with the values that it is given. The values are not changed.
+pub fn render(mut chart: Chart, release: &Release, given: &Map, context: &mut Context<'_>) -> Done<Rendered> {
+    if !matches!(&*chart.metadata.kind, "" | "application") {
+        return Err(Error::new(format!("{} charts are not installable", chart.metadata.kind)));
+    }
+    chart.check_dependencies()?;
+    check_name(&release.name)?;
+    dependencies::process(&mut chart, given, context)
+        .map_err(|error| error.within("chart dependencies processing failed: "))?;
+    let values = coalesce(&chart, given, Nulls::Remove, context)?;
+    let missing = schema::validate(&chart, &values, &release.documents, context)?;
+    check_kube_version(&chart, &release.capabilities)?;
+    let files = templates(&chart, release, &values)?;
+    let printed = engine::render(files, context)?;
+    let manifests = manifest::sort(&texts(printed)?)?;
+    let warning = |url| format!("{url}, which a schema refers to, could not be had, so it allows everything");
+    Ok(Rendered { chart, manifests, warnings: missing.into_iter().map(warning).collect() })
+}
+
+fn check_name(name: &str) -> Done<()> {
+    let is_part = |part: &str| {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        !part.is_empty() && part.bytes().all(fits) && !part.starts_with('-') && !part.ends_with('-')
+    };
+    if name.is_empty() {
+        return Err(Error::new("release name check failed: release name \"\": no name provided"));
+    }
+    if name.len() <= NAME_LIMIT && name.split('.').all(is_part) {
+        return Ok(());
+    }
+    let shown = quote(name.as_bytes(), false);
+    let shown = String::from_utf8_lossy(&shown);
+    Err(Error::new(format!(
+        "release name check failed: release name {shown}: invalid release name, must match regex \
+         ^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$ and the length must not be longer than 53"
+    )))
+}
+
+fn check_kube_version(chart: &Chart, capabilities: &Capabilities) -> Done<()> {
+    let wanted = &chart.metadata.kube_version;
+    let has = &capabilities.kube;
+    if wanted.is_empty() || is_compatible(wanted, &has.normalized) {
+        return Ok(());
+    }
+    let has = &has.version;
+    Err(Error::new(format!(
+        "chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {has}"
+    )))
+}
+
+/// The templates of a chart and of those in it, each with what it sees.
+fn templates(chart: &Chart, release: &Release, values: &Map) -> Done<Vec<Renderable>> {
+    let about = Value::map([
+        ("Name", Value::from(&*release.name)),
+        ("Namespace", (&*release.namespace).into()),
+        ("IsUpgrade", release.is_upgrade.into()),
+        ("IsInstall", (!release.is_upgrade).into()),
+        ("Revision", Value::Int(release.revision)),
+        ("Service", "Helm".into()),
+    ]);
+    let seen = Seen { release: about, capabilities: Value::object(release.capabilities.clone()) };
+    let mut files = Vec::new();
+    collect(chart, "", values.clone(), &seen, &mut files)?;
+    // Of two templates of one path the last one counts.
+    let by_path: BTreeMap<Str, Renderable> =
+        files.into_iter().map(|file| (file.path.clone(), file)).collect();
+    Ok(by_path.into_values().collect())
+}
+
+/// What all templates of a render see.
+struct Seen {
+    release: Value,
+    capabilities: Value,
+}
+
+fn collect(chart: &Chart, parent: &str, values: Map, seen: &Seen, files: &mut Vec<Renderable>) -> Done<Map> {
+    let is_root = parent.is_empty();
+    let path = format!("{parent}{}", chart.name());
+    let others = chart.files.iter().map(|file| {
+        let path = Str::from(&*file.path);
+        (path, Value::Bytes(Arc::clone(&file.content)))
+    });
+    let parts = Map::new(MapType::Any);
+    let top = Map::new(MapType::Any);
+    for (key, value) in [
+        ("Chart", chart.metadata.as_map(is_root)),
+        ("Files", Value::Map(Map::from_entries(MapType::Files, others.collect()))),
+        ("Release", seen.release.clone()),
+        ("Capabilities", seen.capabilities.clone()),
+        ("Values", Value::Map(values)),
+        ("Subcharts", Value::Map(parts.clone())),
+    ] {
+        top.insert(Str::from(key), value)?;
+    }
+    for part in &chart.dependencies {
+        let way = format!("Values.{}", part.name());
+        let values = table(&top, way.as_bytes()).unwrap_or_else(|_| Map::new(MapType::Values));
+        let inner = collect(part, &format!("{path}/charts/"), values, seen, files)?;
+        parts.insert(Str::from(part.name()), Value::Map(inner))?;
+    }
+    for file in chart.templates.iter() {
+        let name = file.path.rsplit('/').next().unwrap_or(&file.path);
+        if chart.metadata.is_library() && !name.starts_with('_') {
+            continue;
+        }
+        files.push(Renderable {
+            path: format!("{path}/{}", file.path).into(),
+            text: Str::from(&file.content[..]),
+            top: top.seen_as(MapType::Values),
+            base_path: format!("{path}/templates").into(),
+        });
+    }
+    Ok(top)
+}
+
+/// What templates printed, as text and without notes.
+fn texts(printed: BTreeMap<Str, Vec<u8>>) -> Done<BTreeMap<String, String>> {
+    let mut texts = BTreeMap::new();
+    for (path, text) in printed {
+        let path = path.lossy().into_owned();
+        if path.ends_with("NOTES.txt") {
+            continue;
+        }
+        let text = String::from_utf8(text).map_err(|_| {
+            Error::new(format!(
+                "YAML parse error on {path}: error converting YAML to JSON: yaml: invalid leading UTF-8 octet"
+            ))
+        })?;
+        texts.insert(path, text);
+    }
+    Ok(texts)
+}

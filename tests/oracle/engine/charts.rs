@@ -1,0 +1,199 @@
+//! Whole charts: what `helm template` prints or refuses, and what lockgate does.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use lockgate_base::tree::Tree;
+use lockgate_render::helm::chart::archive::Bounds;
+use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
+use lockgate_render::helm::chart::{Chart, files_of};
+use lockgate_render::helm::context::{Context, NoCluster, Now};
+use lockgate_render::helm::manifest::print;
+use lockgate_render::helm::release::{Release, render};
+use lockgate_render::helm::values::Given;
+use lockgate_render::helm::values::schema::Documents;
+
+use super::deep;
+
+/// A chart's files and the flags that it is rendered with.
+pub(crate) struct ChartCase {
+    pub(crate) name: String,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+    pub(crate) flags: Vec<String>,
+}
+
+/// The files of cases: a line `## name` begins a case, `: ` its flags, `-- path` a file.
+const FILES: [(&str, &str); 4] = [
+    ("basic", include_str!("charts/basic.txt")),
+    ("values", include_str!("charts/values.txt")),
+    ("schema", include_str!("charts/schema.txt")),
+    ("dependencies", include_str!("charts/dependencies.txt")),
+];
+
+fn cases() -> Vec<ChartCase> {
+    let mut cases = Vec::new();
+    for (file, text) in FILES {
+        for part in text.split("\n## ").skip(1) {
+            let (name, body) = part.split_once('\n').unwrap_or((part, ""));
+            let body = format!("\n{body}");
+            let mut case =
+                ChartCase { name: format!("{file}: {name}"), files: BTreeMap::new(), flags: Vec::new() };
+            for (at, piece) in body.split("\n-- ").enumerate() {
+                if at == 0 {
+                    let flags = piece.trim().strip_prefix(": ").unwrap_or_default();
+                    case.flags = flags.split_whitespace().map(ToOwned::to_owned).collect();
+                    continue;
+                }
+                let (path, text) = piece.split_once('\n').unwrap_or((piece, ""));
+                let text = text.strip_suffix("\\ no line feed at the end").unwrap_or(text);
+                case.files.insert(path.to_owned(), text.as_bytes().to_vec());
+            }
+            cases.push(case);
+        }
+    }
+    cases
+}
+
+/// The real helm.
+pub(crate) fn helm() -> &'static Path {
+    static PROGRAM: OnceLock<String> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| {
+        let script = Path::new("/work/wt/helm1").join("tests/oracle/helm-cli/build.sh");
+        let built = Command::new(script).stderr(Stdio::inherit()).output().expect("the script runs");
+        assert!(built.status.success(), "the real helm cannot be built");
+        String::from_utf8(built.stdout).expect("a path").trim().to_owned()
+    });
+    Path::new(program)
+}
+
+/// What helm prints, or its error.
+pub(crate) fn theirs(case: &ChartCase, folder: &Path) -> Result<String, String> {
+    for (path, content) in &case.files {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder can be made");
+        std::fs::write(path, content).expect("a file can be written");
+    }
+    let mut name = "demo-release";
+    let mut flags: Vec<&str> = Vec::new();
+    let mut given = case.flags.iter();
+    while let Some(flag) = given.next() {
+        if flag == "--name" { name = given.next().expect("a name") } else { flags.push(flag) }
+    }
+    let output = Command::new(helm())
+        .args(["template", name, "."])
+        .args(flags)
+        .current_dir(folder)
+        .env("HOME", folder.join("no-home"))
+        .env("TZ", "UTC")
+        .output()
+        .expect("helm runs");
+    if output.status.success() {
+        return Ok(String::from_utf8(output.stdout).expect("it is text"));
+    }
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = told.split_once("Error: ").map_or(told.clone(), |(_, error)| error.to_owned());
+    let told = told.replace("\n\nUse --debug flag to render out invalid YAML", "");
+    // It names the chart by its absolute path there.
+    Err(told.replace(&format!("{}", folder.canonicalize().expect("it is there").display()), ".").trim().to_owned())
+}
+
+/// What lockgate prints, or its error.
+pub(crate) fn ours(case: &ChartCase) -> Result<String, String> {
+    let mut given = Given::default();
+    let mut release = Release {
+        name: "demo-release".into(),
+        namespace: "default".into(),
+        revision: 1,
+        is_upgrade: false,
+        capabilities: Capabilities::default(),
+        documents: Documents::default(),
+    };
+    let (mut include_crds, mut skip_tests, mut only) = (false, false, Vec::new());
+    let content = |path: &str| case.files.get(path).cloned().ok_or_else(|| format!("{path} is not there"));
+    let text = |error: lockgate_render::helm::error::Error| error.text();
+    let mut sets: Vec<(&str, &str)> = Vec::new();
+    let mut flags = case.flags.iter();
+    while let Some(flag) = flags.next() {
+        let mut value = || flags.next().map(String::as_str).expect("a value");
+        match &**flag {
+            "--include-crds" => include_crds = true,
+            "--skip-tests" => skip_tests = true,
+            "--is-upgrade" => release.is_upgrade = true,
+            "-n" => release.namespace = value().into(),
+            "--name" => release.name = value().into(),
+            "--show-only" | "-s" => only.push(value().to_owned()),
+            "--kube-version" => {
+                let given = value();
+                let parsed = KubeVersion::parse(given);
+                release.capabilities.kube =
+                    parsed.map_err(|error| format!("invalid kube version '{given}': {error}"))?;
+            }
+            "-a" | "--api-versions" => {
+                release.capabilities.api_versions.extend(value().split(',').map(ToOwned::to_owned));
+            }
+            flag => sets.push((flag, value())),
+        }
+    }
+    for (flag, value) in &sets {
+        if matches!(*flag, "-f" | "--values") {
+            given = given.file(value, &content(value)?).map_err(text)?;
+        }
+    }
+    for wanted in ["--set-json", "--set", "--set-string", "--set-file"] {
+        for (_, value) in sets.iter().filter(|(flag, _)| *flag == wanted) {
+            given = match wanted {
+                "--set-json" => given.json(value),
+                "--set" => given.set(value),
+                "--set-string" => given.text(value),
+                _ => given.content(value, &mut |path| content(path)),
+            }
+            .map_err(text)?;
+        }
+    }
+    let tree = Tree::in_memory(case.files.iter().map(|(path, content)| (path.clone(), content.clone())));
+    let mut bounds = Bounds::default();
+    let files = files_of(&tree.reader(), "", &mut bounds).map_err(text)?;
+    let chart = Chart::load(files, &mut bounds).map_err(text)?;
+    let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
+    let rendered = render(chart, &release, given.values(), &mut context).map_err(text)?;
+    let definitions = if include_crds { rendered.chart.definitions() } else { Vec::new() };
+    let printed = print::template(&rendered.manifests, &definitions, skip_tests);
+    if only.is_empty() {
+        return Ok(printed);
+    }
+    print::only(&printed, &only).map_err(|missing| format!("could not find template {missing} in chart"))
+}
+
+/// An answer without the words of the YAML library, which every reader has of its own, and with the failures of a schema
+/// in the order of their text: helm looks at the properties of an object in any order.
+fn comparable(answer: &Result<String, String>) -> Result<&str, Vec<&str>> {
+    const MARK: &str = "error converting YAML to JSON: yaml: ";
+    match answer {
+        Ok(text) => Ok(text),
+        Err(error) => {
+            let error = error.split_once(MARK).map_or(&**error, |(before, _)| before);
+            let mut lines: Vec<&str> = error.lines().collect();
+            lines.sort_unstable();
+            Err(lines)
+        }
+    }
+}
+
+#[test]
+fn charts_print_as_helm_template_does() {
+    deep(|| {
+        let cases = cases();
+        let mut differences = Vec::new();
+        for case in &cases {
+            let folder = tempfile::tempdir().expect("a folder can be made");
+            let (theirs, ours) = (theirs(case, folder.path()), ours(case));
+            if comparable(&theirs) != comparable(&ours) {
+                differences.push(format!("=== {}\n--- helm\n{theirs:?}\n--- ours\n{ours:?}", case.name));
+            }
+        }
+        println!("{} charts, {} differences", cases.len(), differences.len());
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
+    });
+}
