@@ -1,5 +1,6 @@
 //! Values as JSON, YAML and TOML, and back.
 
+use super::instant::Instant;
 use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
@@ -38,7 +39,9 @@ pub(super) const TABLE: &[Function] = &[
         Ok(text) => Ok(text.into()),
     }),
     Function::new("mustToToml", &[T::Any], |c, a| Ok(toml::encode(c, a.value(0))?.into())),
-    Function::new("fromToml", &[T::String], |c, a| toml_read::decode(c, a.bytes(0)).and_then(map_or_error)),
+    Function::new("fromToml", &[T::String], |c, a| {
+        toml_read::decode(c, a.bytes(0), Instant::value).and_then(map_or_error)
+    }),
     Function::new("fromYaml", &[T::String], |c, a| {
         yaml_read::decode_map(c, a.bytes(0)).and_then(map_or_error)
     }),

@@ -6,6 +6,7 @@ use crate::helm::context::Context;
 use crate::helm::error::Error;
 use crate::helm::go::duration::{format_duration, parse_duration, round_duration};
 use crate::helm::go::layout;
+use crate::helm::go::layout_read::parse_time;
 use crate::helm::go::number::parse_int;
 use crate::helm::go::time::{Time, Zone};
 use crate::helm::value::Value;
@@ -37,10 +38,10 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("must_date_modify", &[T::String, TIME], |_, a| modified(a)),
     Function::new("mustDateModify", &[T::String, TIME], |_, a| modified(a)),
     Function::new("toDate", &[T::String, T::String], |_, a| {
-        Ok(Instant::value(layout::parse(a.bytes(0), a.bytes(1)).unwrap_or_else(|_| Time::zero())))
+        Ok(Instant::value(parse_time(a.bytes(0), a.bytes(1)).unwrap_or_else(|_| Time::zero())))
     }),
     Function::new("mustToDate", &[T::String, T::String], |_, a| {
-        layout::parse(a.bytes(0), a.bytes(1)).map(Instant::value).map_err(Error::new)
+        parse_time(a.bytes(0), a.bytes(1)).map(Instant::value).map_err(Error::new)
     }),
     Function::new("unixEpoch", &[TIME], |_, a| {
         let time = a.object::<Instant>(0).map(|time| time.0.seconds);

@@ -1,6 +1,6 @@
 //! Classes of characters in Go's regular expressions: `[a-z]`, `\d`, `[[:alpha:]]`, `\p{Greek}`.
 
-use super::re2::{Flags, SyntaxError, character, take_escape};
+use super::re2_escape::{Flags, SyntaxError, character, take_escape};
 
 type Done<T> = Result<T, SyntaxError>;
 

@@ -5,8 +5,6 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::layout;
-
 /// Go's `time.Time`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Time {
@@ -182,26 +180,6 @@ impl Time {
     /// Seconds and nanoseconds, for comparisons.
     pub fn moment(&self) -> (i64, u32) {
         (self.seconds, self.nanoseconds)
-    }
-
-    /// `t.String()`.
-    pub fn text(&self) -> Vec<u8> {
-        layout::format(self, b"2006-01-02 15:04:05.999999999 -0700 MST")
-    }
-
-    /// `t.GoString()`.
-    pub fn go_text(&self) -> String {
-        let civil = self.civil();
-        let zone = match &self.zone {
-            Zone::Utc => "time.UTC".into(),
-            Zone::Fixed(name, _) | Zone::Named(name, _) => {
-                format!("time.Location({})", quote(name.as_bytes()))
-            }
-        };
-        let (hour, minute, second) = (civil.clock / 3600, civil.clock / 60 % 60, civil.clock % 60);
-        let (year, day, month) = (civil.year, civil.day, month_name(civil.month));
-        let nanoseconds = self.nanoseconds;
-        format!("time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {nanoseconds}, {zone})")
     }
 }
 

@@ -116,7 +116,8 @@ impl Converter<'_, '_> {
     ) -> Result<Json, Error> {
         let mut map = Map::new();
         for (key, value) in entries {
-            let key = if self.way == Way::Direct { plain_text(&key).into_owned() } else { read_back_key(&key)? };
+            let key =
+                if self.way == Way::Direct { plain_text(&key).into_owned() } else { read_back_key(&key)? };
             self.count(&key, depth)?;
             map.insert(key, self.node(&value, depth + 1)?);
         }
@@ -124,13 +125,15 @@ impl Converter<'_, '_> {
     }
 
     fn object(&mut self, object: &dyn Object, depth: usize) -> Result<Json, Error> {
+        let is_direct = self.way == Way::Direct;
+        if let Some(number) = object.number() {
+            // go-yaml writes durations as texts.
+            let text = object.text().filter(|_| is_direct && object.type_name() == "time.Duration");
+            return Ok(text.map_or_else(|| number.into(), |text| plain_text(&text).into()));
+        }
         if let Some(value) = object.json() {
             return self.node(&value, depth + 1);
         }
-        if let Some(number) = object.number() {
-            return Ok(number.into());
-        }
-        let is_direct = self.way == Way::Direct;
         let fields = object.fields().into_iter().map(|(name, value)| {
             // go-yaml writes the names of fields in lower case.
             let name = if is_direct { name.to_lowercase() } else { name.to_owned() };
@@ -144,8 +147,18 @@ impl Converter<'_, '_> {
     fn float(&self, number: f64) -> Result<Json, Error> {
         let is_direct = self.way == Way::Direct;
         let Some(text) = json_float(number) else {
-            let name = if number.is_nan() { ".nan" } else if number > 0.0 { ".inf" } else { "-.inf" };
-            return if is_direct { Ok(Json::String(name.into())) } else { Err(in_json(&unsupported(number))) };
+            let name = if number.is_nan() {
+                ".nan"
+            } else if number > 0.0 {
+                ".inf"
+            } else {
+                "-.inf"
+            };
+            return if is_direct {
+                Ok(Json::String(name.into()))
+            } else {
+                Err(in_json(&unsupported(number)))
+            };
         };
         let float = || Number::from_f64(number).map_or(Json::Null, Json::Number);
         if is_direct || text.contains(['.', 'e']) {
@@ -175,7 +188,8 @@ fn plain_text(text: &[u8]) -> Cow<'_, str> {
 /// A text after JSON and goyaml's reader, which refuses control characters and folds lines at U+0085.
 fn read_back(text: &[u8]) -> Result<Cow<'_, str>, Error> {
     let text = plain_text(text);
-    let is_refused = |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    let is_refused =
+        |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
     if !text.is_ascii() || text.contains('\u{7f}') {
         if text.contains(is_refused) {
             return Err(Error::new("yaml: control characters are not allowed"));

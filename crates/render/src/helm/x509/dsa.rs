@@ -4,7 +4,7 @@ use rsa::BigUint;
 use rsa::rand_core::RngCore as _;
 
 use super::der::{Reader, integer, sequence};
-use super::key::Entropy;
+use super::entropy::Entropy;
 use crate::helm::context::Context;
 use crate::helm::error::Error;
 
@@ -83,8 +83,8 @@ fn random(context: &mut Context<'_>, bits: usize) -> BigUint {
 }
 
 const SMALL_PRIMES: [u32; 30] = [
-    3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109, 113,
-    127,
+    3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103,
+    107, 109, 113, 127,
 ];
 
 /// Miller and Rabin's test with 32 random bases.
