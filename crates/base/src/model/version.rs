@@ -32,12 +32,18 @@ pub struct Version {
 
 /// Why a text is not a version or a range. The text is Masterminds'.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct VersionError(String);
+pub enum VersionError {
+    /// This part of a range is no condition.
+    #[error("improper constraint: {0:?}")]
+    Improper(String),
+    /// Any other mistake.
+    #[error("{0}")]
+    Other(String),
+}
 
 impl VersionError {
     fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self::Other(text.into())
     }
 }
 

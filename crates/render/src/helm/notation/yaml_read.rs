@@ -90,6 +90,9 @@ fn told(text: &str, error: &YamlError) -> String {
     if message == "found unknown anchor" {
         return format!("yaml: unknown anchor '{}' referenced", anchor_at(text, error));
     }
+    let line = text.lines().nth(error.line.saturating_sub(1)).unwrap_or_default();
+    let is_directive = line.starts_with('%') && !line.starts_with("%YAML") && !line.starts_with("%TAG");
+    let message = if is_directive { "found unknown directive name" } else { message };
     let known = MESSAGES.iter().find(|(ours, ..)| message.starts_with(ours));
     let (message, finder) = match known {
         Some((_, theirs, finder)) => (*theirs, *finder),
