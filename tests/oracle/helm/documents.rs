@@ -41,7 +41,6 @@ const TEXTS: &[&str] = &[
     "|",
     "%",
     "@",
-    "<<",
     "=",
     "word word word word word word word word word word word word word word word word word word",
 ];
@@ -76,14 +75,14 @@ fn what_is_printed_reads_back_as_what_it_was() {
     let mut differences = Vec::new();
     for _ in 0..cases(1500) {
         let values = json!({"v": value(&mut random, 0)});
-        let plain = ours(b"{{ dict \"v\" .Values.v | toJson }}", &values);
+        let plain = ours(b"{{ dict \"v\" .Values.v \"z\" 1 | toJson }}", &values);
         for way in
             ["toYaml | fromYaml", "toJson | fromJson", "toPrettyJson | fromYaml", "toYamlPretty | fromYaml"]
         {
-            let template = format!("{{{{ dict \"v\" .Values.v | {way} | toJson }}}}");
+            let template = format!("{{{{ dict \"v\" .Values.v \"z\" 1 | {way} | toJson }}}}");
             differences.extend(difference(&mut helm, template.as_bytes(), &values));
             let read = ours(template.as_bytes(), &values);
-            if read != plain && !values.to_string().contains("\\u{") {
+            if read != plain {
                 differences.push(format!("{template} of {values}: {read:?}, not {plain:?}"));
             }
         }

@@ -11,7 +11,8 @@ use super::{Helm, difference};
 use crate::oracle::random::Random;
 use crate::oracle::{cases, seed};
 
-/// Functions whose results are random, come in no order, or depend on the machine's clock where Go decides so.
+/// Functions whose results are random, come in no order, or depend on the machine's clock where Go decides
+/// so.
 const UNEQUAL: &[&str] = &[
     "ago",
     "bcrypt",
@@ -115,8 +116,8 @@ fn names_are_helms_names() {
     }
 }
 
-/// Holds the lines of a table against the real engine. A line that begins with `VALUES` sets what `.Values` holds; the
-/// others are templates, or expressions that are printed with their types.
+/// Holds the lines of a table against the real engine. A line that begins with `VALUES` sets what `.Values`
+/// holds; the others are templates, or expressions that are printed with their types.
 fn hold(table: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/helm/tables").join(table);
     let text = std::fs::read_to_string(path).expect("the table is there");

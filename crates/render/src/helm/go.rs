@@ -1,5 +1,5 @@
-//! What Go's standard library does, as far as templates see it: numbers, texts, times, addresses, regular expressions and
-//! how values are printed.
+//! What Go's standard library does, as far as templates see it: numbers, texts, times, addresses, regular
+//! expressions and how values are printed.
 
 mod decimal;
 pub mod number;

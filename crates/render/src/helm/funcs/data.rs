@@ -35,7 +35,7 @@ pub(super) const TABLE: &[Function] = &[
     }),
     Function::new("toToml", &[T::Any], |c, a| match toml::encode(c, a.value(0)) {
         Err(error) if error.text().starts_with("reflect: ") || error.is_bound() => Err(error),
-        Err(error) => Ok(error.text().to_string().into()),
+        Err(error) => Ok(error.text().clone().into()),
         Ok(text) => Ok(text.into()),
     }),
     Function::new("mustToToml", &[T::Any], |c, a| Ok(toml::encode(c, a.value(0))?.into())),

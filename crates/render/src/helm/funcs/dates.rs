@@ -47,7 +47,7 @@ pub(super) const TABLE: &[Function] = &[
         let time = a.object::<Instant>(0).map(|time| time.0.seconds);
         Ok(time.unwrap_or_default().to_string().into())
     }),
-    Function::new("ago", &[T::Any], ago),
+    Function::new("ago", &[T::Any], |c, a| Ok(ago(c, a))),
     Function::new("duration", &[T::Any], |_, a| {
         let seconds = match a.value(0) {
             Value::Str(text) => parse_int(text, 10).0,
@@ -56,7 +56,7 @@ pub(super) const TABLE: &[Function] = &[
         };
         Ok(format_duration(seconds.wrapping_mul(1_000_000_000)).into())
     }),
-    Function::new("durationRound", &[T::Any], duration_round),
+    Function::new("durationRound", &[T::Any], |c, a| Ok(duration_round(c, a))),
 ];
 
 /// The time of the render.
@@ -88,12 +88,12 @@ fn modified(a: Args<'_>) -> Result {
     Ok(Instant::value(time))
 }
 
-fn ago(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+fn ago(c: &Context<'_>, a: Args<'_>) -> Value {
     let since = now(c).since(&time_of(c, a.value(0)));
-    Ok(format_duration(round_duration(since, 1_000_000_000)).into())
+    format_duration(round_duration(since, 1_000_000_000)).into()
 }
 
-fn duration_round(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+fn duration_round(c: &Context<'_>, a: Args<'_>) -> Value {
     const UNITS: [(u64, &str); 6] =
         [(365 * 86_400, "y"), (30 * 86_400, "mo"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     let nanoseconds = match a.value(0) {
@@ -104,8 +104,8 @@ fn duration_round(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     };
     let magnitude = nanoseconds.unsigned_abs();
     let unit = UNITS.iter().find(|(seconds, _)| magnitude > seconds * 1_000_000_000);
-    Ok(unit.map_or_else(
+    unit.map_or_else(
         || "0s".into(),
         |(seconds, name)| format!("{}{name}", magnitude / (seconds * 1_000_000_000)).into(),
-    ))
+    )
 }

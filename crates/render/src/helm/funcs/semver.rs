@@ -19,13 +19,13 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("semverCompare", &[T::String, T::String], |_, a| {
         let range = Range::parse(&text(&a.str(0))).map_err(|error| match error {
             VersionError::Improper(part) => improper(a.bytes(0), &part),
-            other => told(other),
+            other @ VersionError::Other(_) => told(&other),
         })?;
         Ok(range.contains(&parsed(&a.str(1))?).into())
     }),
 ];
 
-fn told(error: VersionError) -> Error {
+fn told(error: &VersionError) -> Error {
     Error::new(error.to_string())
 }
 
@@ -48,7 +48,7 @@ fn text(bytes: &Str) -> String {
 }
 
 fn parsed(bytes: &Str) -> std::result::Result<Version, Error> {
-    Version::parse(&text(bytes)).map_err(told)
+    Version::parse(&text(bytes)).map_err(|error| told(&error))
 }
 
 /// A `*semver.Version`, or what it points to.

@@ -35,11 +35,7 @@ fn special(text: &str) -> Option<f64> {
 }
 
 /// Splits digits, fraction and exponent; the exponent's letter is one of two.
-fn split<'a>(
-    text: &'a str,
-    letters: [char; 2],
-    digit: fn(&u8) -> bool,
-) -> Result<[Option<&'a str>; 3], NumberError> {
+fn split(text: &str, letters: [char; 2], digit: fn(&u8) -> bool) -> Result<[Option<&str>; 3], NumberError> {
     let (mantissa, exponent) = match text.split_once(letters) {
         Some((mantissa, exponent)) => (mantissa, Some(exponent)),
         None => (text, None),
@@ -92,7 +88,8 @@ fn compose(mut mantissa: u64, mut exponent: i64, mut sticky: bool) -> f64 {
     let lift = mantissa.leading_zeros();
     mantissa <<= lift;
     exponent -= i64::from(lift);
-    // The value is now mantissa * 2^exponent with the highest bit set; 53 bits are kept, fewer of a subnormal.
+    // The value is now mantissa * 2^exponent with the highest bit set; 53 bits are kept, fewer of a
+    // subnormal.
     let top = exponent + 63;
     let kept = if top < -1022 { 53 + (top + 1022) } else { 53 };
     if top > 1023 {

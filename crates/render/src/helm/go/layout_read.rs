@@ -219,18 +219,17 @@ impl Read {
         let mut numbers = [0_i64; 3];
         let mut bad = false;
         for (slot, at) in numbers.iter_mut().zip(places) {
-            match number(&mut &text[*at..at + 2], true) {
-                Ok(number) => *slot = number,
-                Err(_) => {
-                    bad = true;
-                    break;
-                }
+            if let Ok(number) = number(&mut &text[*at..at + 2], true) {
+                *slot = number
+            } else {
+                bad = true;
+                break;
             }
         }
         let limits =
             [(24, "time zone offset hour"), (60, "time zone offset minute"), (60, "time zone offset second")];
         // Of several, Go tells the last.
-        let beyond = numbers.iter().zip(limits).filter(|(number, (most, _))| *number > most).next_back();
+        let beyond = numbers.iter().zip(limits).rfind(|(number, (most, _))| *number > most);
         if let Some((_, (_, what))) = beyond {
             return Err(Misfit::Range(what));
         }
@@ -290,10 +289,9 @@ impl Read {
         let fixed =
             |offset: i64| Zone::Fixed(name.as_str().into(), i32::try_from(offset).unwrap_or_default());
         Ok(match self.offset.filter(|offset| *offset != -1) {
+            Some(0) | None if name.is_empty() => time,
             _ if self.is_utc => time,
-            Some(0) if name.is_empty() => time,
             Some(offset) => Time { seconds: time.seconds - offset, ..time.shown_in(fixed(offset)) },
-            None if name.is_empty() => time,
             None => {
                 let hours = name.strip_prefix("GMT").and_then(|hours| hours.parse::<i64>().ok());
                 // Go keeps what the clock showed as UTC, and shows it with the offset.

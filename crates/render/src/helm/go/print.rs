@@ -403,7 +403,8 @@ impl<'c, 'i> Printer<'c, 'i> {
                 (_, None) => self.bad_index(verb, "(MISSING)"),
                 ('w', Some(argument)) => {
                     self.go_syntax();
-                    // Only errors fit, and no value of a template is one. Nil and simple types find that out themselves.
+                    // Only errors fit, and no value of a template is one. Nil and simple types find that out
+                    // themselves.
                     self.print_wrapped(argument)?;
                     reader.next += 1;
                 }

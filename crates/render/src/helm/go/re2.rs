@@ -1,7 +1,9 @@
-//! Go's syntax of regular expressions, checked with Go's messages and written as a pattern of the `regex` crate.
+//! Go's syntax of regular expressions, checked with Go's messages and written as a pattern of the `regex`
+//! crate.
 //!
-//! The two differ in what they accept and in what `\d`, `\w`, `\s` and `\b` mean, which are ASCII in Go. Flags are not
-//! passed on: each part of the pattern is written as what it means under the flags that hold there.
+//! The two differ in what they accept and in what `\d`, `\w`, `\s` and `\b` mean, which are ASCII in Go.
+//! Flags are not passed on: each part of the pattern is written as what it means under the flags that hold
+//! there.
 
 use super::re2_class::{take_class, take_class_escape};
 use super::re2_escape::{Flags, SyntaxError, character, take_escape};
@@ -98,14 +100,16 @@ impl<'p> Parser<'p> {
                 '{' => match counted(here) {
                     Some((least, most, after)) => {
                         let text = &here[..here.len() - after.len()];
-                        let fits = |count: Option<u32>| count.is_some_and(|count| count <= MOST_REPEATS);
-                        let most_fits = most.is_none_or(fits);
-                        if !fits(least) || !most_fits || most.flatten().is_some_and(|most| least > Some(most))
-                        {
+                        let is_reversed =
+                            matches!((least, most), (Count::Of(least), Count::Of(most)) if least > most);
+                        if !least.fits() || !most.fits() || is_reversed {
                             return Err(SyntaxError::new("invalid repeat count", text));
                         }
                         self.rest = after;
-                        let count = most.flatten().or(least).unwrap_or_default();
+                        let count = match (least, most) {
+                            (_, Count::Of(count)) | (Count::Of(count), _) => count,
+                            _ => 0,
+                        };
                         self.repeat(here, last_repeat, text, count)?;
                         repeat = Some(here);
                     }
@@ -294,30 +298,44 @@ impl<'p> Parser<'p> {
     }
 }
 
-/// The numbers of `{2}`, `{2,}` or `{2,3}`: the least, and the most where there is one. A number that is too large is
-/// `None`. Nothing for what is no repetition.
-#[expect(clippy::type_complexity, reason = "the second number may be missing, open or too large")]
-fn counted(text: &str) -> Option<(Option<u32>, Option<Option<u32>>, &str)> {
+/// The number of a repetition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Count {
+    Of(u32),
+    /// A number that is too large.
+    TooLarge,
+    /// No number: as often as may be.
+    Open,
+}
+
+impl Count {
+    fn fits(self) -> bool {
+        matches!(self, Self::Open) || matches!(self, Self::Of(count) if count <= MOST_REPEATS)
+    }
+}
+
+/// The least and the most of `{2}`, `{2,}` or `{2,3}`, and what follows. Nothing for what is no repetition.
+fn counted(text: &str) -> Option<(Count, Count, &str)> {
     let mut rest = text.strip_prefix('{')?;
     let least = take_number(&mut rest)?;
     let Some(after) = rest.strip_prefix(',') else {
-        return Some((least, Some(least), rest.strip_prefix('}')?));
+        return Some((least, least, rest.strip_prefix('}')?));
     };
     if let Some(after) = after.strip_prefix('}') {
-        return Some((least, None, after));
+        return Some((least, Count::Open, after));
     }
     rest = after;
     let most = take_number(&mut rest)?;
-    Some((least, Some(most), rest.strip_prefix('}')?))
+    Some((least, most, rest.strip_prefix('}')?))
 }
 
 /// Digits without a zero before them.
-fn take_number(rest: &mut &str) -> Option<Option<u32>> {
+fn take_number(rest: &mut &str) -> Option<Count> {
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (text, after) = rest.split_at(digits);
     if digits == 0 || (digits > 1 && text.starts_with('0')) {
         return None;
     }
     *rest = after;
-    Some(text.parse().ok().filter(|number| *number < 100_000_000))
+    Some(text.parse().map_or(Count::TooLarge, Count::Of))
 }

@@ -37,7 +37,8 @@ fn nested(characters: &str, is_negated: bool) -> String {
     if is_negated { format!("[^{characters}]") } else { characters.to_owned() }
 }
 
-/// Takes `\d`, `\pL` and their like; nothing where something else stands there. What it gives stands between brackets.
+/// Takes `\d`, `\pL` and their like; nothing where something else stands there. What it gives stands between
+/// brackets.
 pub(super) fn take_class_escape(rest: &mut &str) -> Done<Option<String>> {
     let here = *rest;
     let Some(letter) = here.strip_prefix('\\').and_then(|rest| rest.chars().next()) else { return Ok(None) };

@@ -94,7 +94,8 @@ impl Zone {
         Timestamp::from_second(seconds).is_ok_and(|moment| zone.to_offset_info(moment).dst().is_dst())
     }
 
-    /// Seconds since 1970 of what a clock of this zone shows, by Go's rule for hours that occur twice or never.
+    /// Seconds since 1970 of what a clock of this zone shows, by Go's rule for hours that occur twice or
+    /// never.
     fn instant(&self, shown: i64) -> i64 {
         let (_, offset) = self.at(shown);
         if offset == 0 && *self == Self::Utc {
@@ -193,8 +194,8 @@ pub fn weekday_name(day: i64) -> &'static str {
     usize::try_from(day).ok().and_then(|at| DAYS.get(at)).copied().unwrap_or_default()
 }
 
-/// The number of the month or weekday whose name the text begins with, from 0, and the length of that name: as many of
-/// its letters as `length` says, or all.
+/// The number of the month or weekday whose name the text begins with, from 0, and the length of that name:
+/// as many of its letters as `length` says, or all.
 pub(super) fn name_at_start(is_month: bool, text: &[u8], length: Option<usize>) -> Option<(i64, usize)> {
     let names: &[&str] = if is_month { &MONTHS } else { &DAYS };
     names.iter().enumerate().find_map(|(number, name)| {
@@ -241,7 +242,7 @@ pub(super) fn quote(text: &[u8]) -> String {
         match byte {
             b'"' | b'\\' => out.extend(['\\', char::from(*byte)]),
             b' '..=b'\x7f' => out.push(char::from(*byte)),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
+            _ => out.extend(["\\x".to_owned(), hex::encode([*byte])]),
         }
     }
     out.push('"');

@@ -29,7 +29,8 @@ impl<'f> Reader<'f> {
         Self { format, at: 0, next: 0, count, reordered: false, fits: true, mistakes: Vec::new() }
     }
 
-    /// Reads flags, width, precision and the verb of what follows a `%`; `None` where the format ends before the verb.
+    /// Reads flags, width, precision and the verb of what follows a `%`; `None` where the format ends before
+    /// the verb.
     pub(super) fn verb(&mut self, flags: &mut Flags, arguments: &[Value]) -> Option<char> {
         self.fits = true;
         loop {

@@ -26,8 +26,8 @@ enum Way {
     Direct,
 }
 
-/// A value as `toYaml` writes it. Fails for what JSON has no form for, for texts that goyaml does not read, and where a
-/// bound is reached.
+/// A value as `toYaml` writes it. Fails for what JSON has no form for, for texts that goyaml does not read,
+/// and where a bound is reached.
 pub fn encode(context: &mut Context<'_>, value: &Value) -> Result<Vec<u8>, Error> {
     written(context, value, Way::ThroughJson, Layout::V2)
 }
@@ -142,8 +142,8 @@ impl Converter<'_, '_> {
         self.mapping(fields, depth)
     }
 
-    /// A float. goyaml v2 reads what JSON wrote, where a number without a fraction is a whole number, unless it fits no
-    /// type.
+    /// A float. goyaml v2 reads what JSON wrote, where a number without a fraction is a whole number, unless
+    /// it fits no type.
     fn float(&self, number: f64) -> Result<Json, Error> {
         let is_direct = self.way == Way::Direct;
         let Some(text) = json_float(number) else {
