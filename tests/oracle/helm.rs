@@ -4,6 +4,7 @@
 
 pub(crate) mod values;
 mod functions;
+mod random_values;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

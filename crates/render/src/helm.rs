@@ -8,6 +8,7 @@ pub mod value;
 pub mod context;
 pub mod go;
 pub mod notation;
+pub mod x509;
 pub mod funcs;
 pub mod values;
 pub mod chart;

@@ -2,7 +2,10 @@ module lockgate.invalid/oracle-helm
 
 go 1.26.0
 
-require helm.sh/helm/v4 v4.2.4
+require (
+	golang.org/x/crypto v0.54.0
+	helm.sh/helm/v4 v4.2.4
+)
 
 require (
 	dario.cat/mergo v1.0.1 // indirect
@@ -34,7 +37,6 @@ require (
 	github.com/x448/float16 v0.8.4 // indirect
 	go.yaml.in/yaml/v2 v2.4.3 // indirect
 	go.yaml.in/yaml/v3 v3.0.4 // indirect
-	golang.org/x/crypto v0.54.0 // indirect
 	golang.org/x/net v0.56.0 // indirect
 	golang.org/x/oauth2 v0.36.0 // indirect
 	golang.org/x/sys v0.47.0 // indirect

@@ -21,6 +21,9 @@ mod dates;
 mod data;
 mod semver;
 mod regex;
+mod url;
+mod crypto;
+mod certs;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -46,6 +49,9 @@ const TABLES: &[&[Function]] = &[
     data::TABLE,
     semver::TABLE,
     regex::TABLE,
+    url::TABLE,
+    crypto::TABLE,
+    certs::TABLE,
 ];
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one

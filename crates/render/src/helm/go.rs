@@ -11,5 +11,6 @@ pub mod re2;
 mod re2_class;
 pub mod time;
 pub mod unicode;
+pub mod url;
 
 pub use decimal::parse_float;

@@ -1,0 +1,7 @@
+//! Keys and certificates as Go's `crypto/x509` makes them for sprig, from the render's own entropy and time.
+
+pub mod certificate;
+pub mod der;
+pub mod dsa;
+pub mod key;
+pub mod pem;
