@@ -6,48 +6,49 @@
 //! ```
 
 mod clock;
-mod drive;
-mod events;
+mod error;
 mod fault;
-mod fetch;
-mod guard;
-mod lease;
 mod log;
 mod metrics;
-mod reconcile;
-mod report;
 mod state;
-mod watch;
+mod guard;
+mod subject;
+mod events;
+mod lease;
+mod report;
 mod world;
+mod notice;
+mod shared;
+mod watch;
+mod fetch;
+mod reconcile;
+mod drive;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, watch as channel};
 
-use crate::cluster::{Client, Cluster};
+use crate::cluster::{self, Client, Cluster};
 use crate::web::Server;
-use lockgate_base::model::Timestamp;
-use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::Clock;
-use lockgate_core::pipeline::ports::Owner;
 use lockgate_core::queue::{Event, Limits};
-use lockgate_core::verdict;
 use lockgate_git::Git;
 
+pub(crate) use error::AgentError;
+
 use clock::SystemClock;
-use events::{Outbox, Told};
-use lease::{Fence, Holder, Leadership};
+use events::Told;
+use lease::{Holder, Leadership};
 use metrics::Metrics;
-use report::{Reporter, Subject};
+use report::Reporter;
+use shared::Shared;
 use state::State;
-use watch::Notice;
 use world::World;
 
 /// How the agent runs.
 #[derive(Clone)]
-pub struct Config {
+pub(crate) struct Config {
     /// The cluster.
     pub client: Client,
     /// The namespace of the agent's Lease.
@@ -70,88 +71,8 @@ pub struct Config {
     pub concurrency: usize,
 }
 
-/// Why the agent ended other than by being told to.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// The address is taken, or not ours.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Flux runs on the cluster, and two agents would work against each other.
-    #[error(
-        "Flux runs on this cluster ({0}); scale it to zero first, or start with --adopt to take over from it"
-    )]
-    FluxRuns(String),
-    /// Signals cannot be heard.
-    #[error("signals: {0}")]
-    Signals(std::io::Error),
-}
-
-/// What all parts of the agent share.
-struct Shared {
-    /// The cluster, as ourselves.
-    cluster: Cluster,
-    world: Arc<World>,
-    reporter: Reporter,
-    metrics: Arc<Metrics>,
-    fence: Fence,
-    state: Arc<State>,
-    notices: mpsc::UnboundedSender<Notice>,
-    events: Outbox<Told>,
-    git: Git,
-    clock: Arc<dyn Clock>,
-    lockdown: bool,
-    default_service_account: Option<String>,
-    watch_namespace: Option<String>,
-}
-
-impl Shared {
-    /// Tells the main loop what happened.
-    fn tell(&self, event: Event) {
-        // The loop ends with the process, and then nobody listens.
-        let _ = self.notices.send(Notice::Queue(event));
-    }
-
-    /// Hands events over to be written, without waiting for it: a reconcile is over when its status is written.
-    fn tell_of(&self, subject: &Subject, events: &[verdict::Event]) {
-        for event in events {
-            let told =
-                Told { subject: subject.clone(), event: event.clone(), at: timestamp(self.clock.wall()) };
-            if !self.events.put(told) {
-                tracing::warn!(
-                    kind = subject.kind,
-                    name = subject.key.name,
-                    namespace = subject.key.namespace,
-                    reason = event.reason,
-                    "an event is left out: too many wait to be written"
-                );
-            }
-        }
-    }
-
-    /// The ServiceAccount that a Kustomization names or is given; `None` where the agent acts as itself.
-    fn account_of<'a>(&'a self, kustomization: &'a Kustomization) -> Option<&'a str> {
-        kustomization.spec.service_account_name.as_deref().or(self.default_service_account.as_deref())
-    }
-
-    /// The cluster in the name of a Kustomization, or why that cannot be.
-    fn cluster_for(&self, kustomization: &Kustomization) -> Result<Cluster, String> {
-        let metadata = &kustomization.metadata;
-        let owner = Owner { namespace: metadata.namespace.clone(), name: metadata.name.clone() };
-        let account = self.account_of(kustomization);
-        if account.is_none() && self.lockdown {
-            return Err("spec.serviceAccountName must be set: the agent runs with --lockdown".into());
-        }
-        self.cluster.acting_for(owner, account).map_err(|error| format!("spec.serviceAccountName: {error}"))
-    }
-}
-
 /// Runs the agent until the process is told to end (SIGTERM or SIGINT).
-pub async fn run(config: Config) -> Result<(), AgentError> {
+pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
     fault::install();
     let stop = stop_signal()?;
     let metrics = Arc::new(Metrics::new());
@@ -165,7 +86,7 @@ pub async fn run(config: Config) -> Result<(), AgentError> {
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
-    let (client, holder) = (config.client.kube(), Holder::this(config.pod.as_deref(), &*clock));
+    let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &*clock));
     let watched = config.watch_namespace.as_deref();
     let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(&clock));
     while !*stop.borrow() {
@@ -197,10 +118,11 @@ async fn lead(
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
     let (cluster, changes) = Cluster::new(config.client.clone());
-    let cluster = cluster.fenced(Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) }));
+    let may_write: cluster::Fence = Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) });
+    let cluster = cluster.fenced(Arc::clone(&may_write));
     let (notices, receiver) = mpsc::unbounded_channel();
     let (events, inbox) = events::queue();
-    let reporter = Reporter::new(config.client.kube(), fence.clone(), Arc::clone(metrics), Arc::clone(clock));
+    let reporter = Reporter::new(&config.client, may_write, Arc::clone(metrics), Arc::clone(clock));
     let shared = Arc::new(Shared {
         cluster,
         world: Arc::new(World::default()),
@@ -221,8 +143,8 @@ async fn lead(
         move || shared.tell(Event::Recovered)
     };
     let limits = Limits { reconciles: config.concurrency, fetches: fetch::AT_ONCE };
-    let write = async |told: Told| {
-        if let Err(error) = reporter.event(&told).await {
+    let write = async |Told { subject, notice, at }: Told| {
+        if let Err(error) = reporter.event(&subject, &notice, at).await {
             tracing::debug!(%error, "an event was not written");
         }
     };
@@ -253,12 +175,5 @@ fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
     Ok(receiver)
 }
 
-/// A moment as statuses write it.
-fn timestamp(moment: SystemTime) -> Timestamp {
-    Timestamp::from_unix(i64::try_from(since_1970(moment).as_secs()).unwrap_or(i64::MAX))
-}
-
-/// The time that passed from 1970 to a moment.
-fn since_1970(moment: SystemTime) -> Duration {
-    moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
-}
+#[cfg(test)]
+mod tests;

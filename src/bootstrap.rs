@@ -7,16 +7,16 @@
 //! Everything that is wrong with the surroundings is found by the first step, before anything is changed. The Secret is
 //! written before its public key is registered, so that a run which is killed in between finds the key again.
 
-pub mod github;
-pub mod hosts;
-pub mod key;
-pub mod manifests;
-pub mod objects;
-pub mod preflight;
-pub mod problem;
-pub mod progress;
-pub mod secret;
-pub mod ssh;
-pub mod steps;
-pub mod uninstall;
-pub mod wait;
+pub(crate) mod key;
+pub(crate) mod hosts;
+pub(crate) mod ssh;
+pub(crate) mod github;
+pub(crate) mod problem;
+pub(crate) mod put;
+pub(crate) mod manifests;
+pub(crate) mod progress;
+pub(crate) mod wait;
+pub(crate) mod secret;
+pub(crate) mod preflight;
+pub(crate) mod steps;
+pub(crate) mod uninstall;

@@ -3,15 +3,15 @@
 //! Data goes to standard output, progress to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the cluster
 //! or GitHub could not be asked, 4 refused for safety.
 
-mod agent;
-mod bootstrap;
-mod build;
-mod completions;
-mod install;
 mod log;
 mod output;
+mod build;
+mod completions;
 mod progress;
 mod shared;
+mod agent;
+mod bootstrap;
+mod install;
 mod status;
 mod uninstall;
 

@@ -8,8 +8,29 @@
 //!
 //! The modules stand in the order of their dependencies: each uses only those above it.
 
-pub mod cluster;
-pub mod web;
-pub mod agent;
-pub mod bootstrap;
-pub mod cli;
+mod cluster;
+mod web;
+mod agent;
+mod bootstrap;
+mod cli;
+
+pub use cli::main;
+
+/// What the integration tests need of the modules, which are the program's own.
+#[doc(hidden)]
+pub mod tested {
+    pub use crate::bootstrap::hosts::SshUrl;
+    pub use crate::bootstrap::key::identity_of;
+    pub use crate::bootstrap::ssh::{SshError, branches, scan};
+    pub use crate::cluster::{Change, Client, Cluster, Target};
+
+    /// The objects of an installation.
+    pub mod manifests {
+        pub use crate::bootstrap::manifests::{Installation, agent, crds, namespace};
+    }
+
+    /// What is asked of a cluster before it is changed.
+    pub mod preflight {
+        pub use crate::cluster::preflight::{Right, flux_controllers, missing_rights, version};
+    }
+}

@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What the pages show.
-pub trait Probes: Send + Sync + 'static {
+pub(crate) trait Probes: Send + Sync + 'static {
     /// Why the agent cannot work at present; `None` when it can, or stands by for one that does.
     fn not_ready(&self) -> Option<String>;
 
@@ -40,7 +40,7 @@ pub trait Probes: Send + Sync + 'static {
 
 /// A listener that is bound and not yet served.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     listener: TcpListener,
     /// How long a connection may take, from its begin to the end of the answer.
     limit: Duration,
@@ -48,7 +48,7 @@ pub struct Server {
 
 impl Server {
     /// Binds the address. Port 0 stands for any that is free, and `[::]` for all addresses of both families.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = match TcpListener::bind(address).await {
             // A node may have IPv6 switched off.
             Err(_) if address.is_ipv6() && address.ip().is_unspecified() => {
@@ -60,13 +60,13 @@ impl Server {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
     /// Serves until the future is dropped. Anybody in the cluster may connect, so a connection is one question and has an
     /// end, and there are so many of them and no more.
-    pub async fn serve(self, probes: Arc<dyn Probes>) {
+    pub(crate) async fn serve(self, probes: Arc<dyn Probes>) {
         let (router, slots) = (router(probes), Arc::new(Semaphore::new(CONNECTIONS)));
         let mut connections = JoinSet::new();
         // The semaphore is never closed.

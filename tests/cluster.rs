@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
-use lockgate::cluster::{Change, Client, Cluster, Target};
+use lockgate::tested::{Change, Client, Cluster, Target};
 use lockgate_base::model::Object;
-use lockgate_core::pipeline::ports::Owner;
+use lockgate_base::model::Ref;
+use lockgate_core::api::Kustomization;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -139,8 +140,8 @@ pub(crate) fn dynamic(value: Value) -> DynamicObject {
 }
 
 /// The owner that the labels of a stage's objects name.
-pub(crate) fn owner() -> Owner {
-    Owner { namespace: "flux-system".into(), name: "apps".into() }
+pub(crate) fn owner() -> Ref {
+    Kustomization::named("flux-system", "apps")
 }
 
 /// A Deployment with one container.

@@ -3,6 +3,7 @@
 //! The Go side is the small module in `go/`, built on first use. `ORACLE_CASES` sets how many cases a test makes, `ORACLE_SEED` where it begins.
 
 mod kustomize;
+mod print;
 mod random;
 mod schema;
 mod substitute;

@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::fetch;
+use super::notice::Notice;
 use super::reconcile::{Order, reconcile};
-use super::report::Subject;
-use super::watch::{Notice, follow, follow_inputs};
+use super::shared::Shared;
+use super::subject::Subject;
+use super::watch::{follow, follow_inputs};
 use super::world::{World, interval_of};
-use super::{Shared, fetch};
 use crate::cluster::Change;
-use lockgate_base::model::{Key, ObjectId};
-use lockgate_core::api::{GitRepository, Kind as _, Kustomization};
+use lockgate_base::model::{KindId, ObjectId, Ref};
+use lockgate_core::api::{GitRepository, GitRepositorySpec, Kustomization, KustomizationSpec};
 use lockgate_core::pipeline::clock::{Clock, within};
 use lockgate_core::queue::{Command, Event, Limits, Next, Queue, RunId};
 use lockgate_core::verdict;
@@ -41,9 +43,9 @@ pub(super) async fn drive(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut watches = JoinSet::new();
-    watches.spawn(follow::<Kustomization>(Arc::clone(&shared)));
-    watches.spawn(follow::<GitRepository>(Arc::clone(&shared)));
-    for kind in ["ConfigMap", "Secret"] {
+    watches.spawn(follow::<KustomizationSpec>(Arc::clone(&shared)));
+    watches.spawn(follow::<GitRepositorySpec>(Arc::clone(&shared)));
+    for kind in [KindId::CONFIG_MAP, KindId::SECRET] {
         watches.spawn(follow_inputs(Arc::clone(&shared), kind));
     }
     let mut drive = Drive {
@@ -74,16 +76,11 @@ pub(super) async fn drive(
 }
 
 /// Whose metrics are to be forgotten: an object that has gone, also when a run ends that was under way when it went.
-fn departed<'a>(event: &'a Event, world: &World) -> Option<(&'static str, &'a Key)> {
+fn departed<'a>(event: &'a Event, world: &World) -> Option<&'a Ref> {
     match event {
-        Event::Gone(key) => Some((Kustomization::KIND, key)),
-        Event::SourceGone(key) => Some((GitRepository::KIND, key)),
-        Event::Finished { key, .. } => {
-            world.kustomization(key).is_none().then_some((Kustomization::KIND, key))
-        }
-        Event::Fetched { source, .. } => {
-            world.source(source).is_none().then_some((GitRepository::KIND, source))
-        }
+        Event::Gone(key) | Event::SourceGone(key) => Some(key),
+        Event::Finished { key, .. } => world.kustomization(key).is_none().then_some(key),
+        Event::Fetched { source, .. } => world.source(source).is_none().then_some(source),
         _ => None,
     }
 }
@@ -105,8 +102,9 @@ impl Drive {
     fn notice(&mut self, notice: Notice) -> Option<Event> {
         match notice {
             Notice::Queue(event) => {
-                if let Some((kind, key)) = departed(&event, &self.shared.world) {
-                    self.shared.metrics.forget(kind, key);
+                let event = *event;
+                if let Some(key) = departed(&event, &self.shared.world) {
+                    self.shared.metrics.forget(key);
                 }
                 if let Event::Finished { run, .. } = &event {
                     self.cancels.remove(run);
@@ -114,7 +112,7 @@ impl Drive {
                 Some(event)
             }
             Notice::Listed(kind) => {
-                let ours = [Kustomization::KIND, GitRepository::KIND];
+                let ours = [Kustomization::ID.kind, GitRepository::ID.kind];
                 if ours.contains(&kind) && !self.listed.contains(&kind) {
                     self.listed.push(kind);
                     return (self.listed.len() == ours.len()).then_some(Event::Synced);
@@ -139,8 +137,8 @@ impl Drive {
             Change::Gone { id, owner } => (id, owner, None),
             Change::Drifted { id, owner, by } => (id, owner, by),
         };
-        let key = Key::new(owner.namespace, owner.name);
-        let (kind, name, namespace) = (Kustomization::KIND, &key.name, &key.namespace);
+        let key = owner;
+        let (kind, name, namespace) = (key.kind.kind, &key.name, &key.namespace);
         tracing::info!(kind, name, namespace, object = %id.subject(), by = by.as_deref(), "drifted");
         self.shared.metrics.drifted();
         self.shared.world.drifted(&key, &id, by, self.shared.clock.now());
@@ -180,13 +178,13 @@ impl Drive {
         self.runs.spawn(async move { shared.tell(ended(work, lost).await) });
     }
 
-    fn report_fight(&mut self, key: &Key, object: &ObjectId) {
+    fn report_fight(&mut self, key: &Ref, object: &ObjectId) {
         let Some(seen) = self.shared.world.kustomization(key) else { return };
         let rivalry = self.shared.world.rivalry(key, object);
         let interval = interval_of(&self.shared.world, key);
-        let event = verdict::Event::fight(&object.subject(), &rivalry, interval);
-        let subject = Subject::of::<Kustomization>(key, seen.metadata());
-        self.shared.tell_of(&subject, &[event]);
+        let notice = verdict::Notice::fight(&object.subject(), &rivalry, interval);
+        let subject = Subject::of(key, seen.metadata());
+        self.shared.tell_of(&subject, &[notice]);
     }
 
     /// Ends waits, lets what writes finish what it is at, tells of it, and starts nothing new.
@@ -214,11 +212,17 @@ mod tests {
     use super::*;
     use crate::agent::world::Seen;
     use lockgate_base::model::Object;
+    use lockgate_core::api::KindInfo;
 
     #[tokio::test]
     async fn a_run_that_panics_still_ends() {
-        let end =
-            |next| Event::Fetched { source: Key::new("n", "s"), run: 7, revision: None, news: false, next };
+        let end = |next| Event::Fetched {
+            source: GitRepository::named("n", "s"),
+            run: 7,
+            revision: None,
+            news: false,
+            next,
+        };
         assert_eq!(
             ended(async { panic!("where nothing tells it") }, end(Next::Backoff)).await,
             end(Next::Backoff)
@@ -229,33 +233,33 @@ mod tests {
     #[test]
     fn the_metrics_of_both_kinds_go_with_the_object_or_with_its_last_run() {
         let world = World::default();
-        let (here, gone) = (Key::new("n", "here"), Key::new("n", "gone"));
-        let object = |kind: &str, group: &str| {
-            let api_version = format!("{group}/v1");
+        let both = |name| (Kustomization::named("n", name), GitRepository::named("n", name));
+        let ((here, source_here), (gone, source_gone)) = (both("here"), both("gone"));
+        let object = |info: &KindInfo| {
+            let (api_version, kind) = (info.api_version(), info.id.kind);
             Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "here"}}))
                 .unwrap()
         };
-        let kustomization = object(Kustomization::KIND, Kustomization::GROUP);
-        world.see_kustomization(&here, Seen::read(&kustomization), 1);
-        world.see_source(&here, Seen::read(&object(GitRepository::KIND, GitRepository::GROUP)), 1);
-        let finished = |key: &Key| {
+        world.see_kustomization(&here, Seen::read(&object(Kustomization::INFO)), 1);
+        world.see_source(&source_here, Seen::read(&object(GitRepository::INFO)), 1);
+        let finished = |key: &Ref| {
             let next = Next::Changed;
             Event::Finished { key: key.clone(), run: 1, ready: true, news: false, next }
         };
-        let fetched = |key: &Key| {
+        let fetched = |key: &Ref| {
             let (revision, news, next) = (None, false, Next::Changed);
             Event::Fetched { source: key.clone(), run: 1, revision, news, next }
         };
-        for (event, kind) in [
-            (Event::Gone(gone.clone()), Some("Kustomization")),
-            (Event::SourceGone(gone.clone()), Some("GitRepository")),
-            (finished(&gone), Some("Kustomization")),
-            (fetched(&gone), Some("GitRepository")),
+        for (event, expected) in [
+            (Event::Gone(gone.clone()), Some(&gone)),
+            (Event::SourceGone(source_gone.clone()), Some(&source_gone)),
+            (finished(&gone), Some(&gone)),
+            (fetched(&source_gone), Some(&source_gone)),
             (finished(&here), None),
-            (fetched(&here), None),
+            (fetched(&source_here), None),
             (Event::Tick, None),
         ] {
-            assert_eq!(departed(&event, &world), kind.map(|kind| (kind, &gone)), "{event:?}");
+            assert_eq!(departed(&event, &world), expected, "{event:?}");
         }
     }
 }

@@ -3,9 +3,9 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::report::Subject;
+use super::subject::Subject;
 use lockgate_base::model::Timestamp;
-use lockgate_core::verdict::Event;
+use lockgate_core::verdict::Notice;
 
 /// How many may wait to be written. What comes beyond is left out: the status says the same, and memory is scarce.
 const WAITING: usize = 1000;
@@ -14,7 +14,7 @@ const WAITING: usize = 1000;
 #[derive(Debug, Clone)]
 pub(super) struct Told {
     pub(super) subject: Subject,
-    pub(super) event: Event,
+    pub(super) notice: Notice,
     /// When it happened, which may be some time before it is written.
     pub(super) at: Timestamp,
 }

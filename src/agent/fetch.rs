@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Shared;
 use super::log::log;
-use super::report::Subject;
+use super::shared::Shared;
+use super::subject::Subject;
 use super::world::{Seen, tree_digest};
 use lockgate_base::keys;
-use lockgate_base::model::{Digest, Key};
+use lockgate_base::model::{Digest, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{GitRepository, GitRepositoryStatus, Kind as _, Metadata};
+use lockgate_core::api::{GitRepository, GitRepositorySpec, GitRepositoryStatus, Metadata};
 use lockgate_core::pipeline::ports::{DataKind, Reads as _};
 use lockgate_core::queue::{Event, Next, RunId};
 use lockgate_core::verdict::{
-    self, FetchCause, FetchOutcome, NO_SECRETS, Redactor, SourceContext, SourceVerdict, source_progressing,
-    source_verdict,
+    self, Common, Context, FetchCause, NO_SECRETS, Outcome, Redactor, Said, Schedule, Verdict, verdict,
 };
 use lockgate_git::{Class, SourceError};
 use lockgate_git::{Credentials, Fetched, GitUrl, Reference, Request};
@@ -31,19 +30,19 @@ const UNKNOWN: Duration = Duration::from_mins(10);
 
 /// What a fetch found.
 struct Found {
-    outcome: FetchOutcome,
+    outcome: Outcome<verdict::Fetched>,
     snapshot: Option<Snapshot>,
     redactor: Redactor,
 }
 
 impl Found {
-    fn failed(outcome: FetchOutcome) -> Self {
-        Self { outcome, snapshot: None, redactor: Redactor::default() }
+    fn failed(outcome: impl Into<Outcome<verdict::Fetched>>) -> Self {
+        Self { outcome: outcome.into(), snapshot: None, redactor: Redactor::default() }
     }
 }
 
 /// Fetches, reports, and says what the queue must know.
-pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
+pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Event {
     let started = shared.clock.now();
     let fetched =
         |revision, Reported { news, next }| Event::Fetched { source: key.clone(), run, revision, news, next };
@@ -60,14 +59,14 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Key, run: RunId) -> Event {
     }
     let seen = begin(&shared, &key, seen).await;
     let found = guarded(look(&shared, &seen, held.as_ref())).await;
-    let is_success = matches!(found.outcome, FetchOutcome::Fetched { .. } | FetchOutcome::Unchanged { .. });
+    let is_success = found.outcome.is_success();
     if let Some(snapshot) = &found.snapshot {
         shared.world.store(&key, &seen.metadata().uid, snapshot.clone());
     }
     let ignore = if is_success { ignored_now(&seen) } else { ignored_before(&seen) };
     let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| identity(snapshot, ignore));
     let reported = report(&shared, &key, &seen, &found).await;
-    shared.metrics.ended(GitRepository::KIND, &key, shared.clock.since(started), is_success);
+    shared.metrics.ended(&key, shared.clock.since(started), is_success);
     fetched(held, reported)
 }
 
@@ -85,7 +84,7 @@ impl Reported {
 }
 
 /// Whether a source is paused and was never fetched, by Flux or by us, so that nothing depends on what it holds.
-fn was_made_paused(seen: &Seen<GitRepository>) -> bool {
+fn was_made_paused(seen: &Seen<GitRepositorySpec>) -> bool {
     matches!(seen, Seen::Sound(repository) if repository.spec.suspend && repository.status.artifact.is_none())
 }
 
@@ -95,14 +94,14 @@ fn identity(snapshot: &Snapshot, ignore: Option<&str>) -> String {
     format!("{}{without}", snapshot.revision)
 }
 
-fn ignored_now(seen: &Seen<GitRepository>) -> Option<&str> {
+fn ignored_now(seen: &Seen<GitRepositorySpec>) -> Option<&str> {
     match seen {
         Seen::Sound(repository) => repository.spec.ignore.as_deref(),
         Seen::Malformed { .. } => None,
     }
 }
 
-fn ignored_before(seen: &Seen<GitRepository>) -> Option<&str> {
+fn ignored_before(seen: &Seen<GitRepositorySpec>) -> Option<&str> {
     match seen {
         Seen::Sound(repository) => repository.status.observed_ignore.as_deref(),
         Seen::Malformed { .. } => None,
@@ -110,12 +109,12 @@ fn ignored_before(seen: &Seen<GitRepository>) -> Option<&str> {
 }
 
 /// Takes off the finalizer that Flux leaves on its sources. Nothing of ours is to be cleaned up.
-async fn let_go(shared: &Shared, key: &Key, metadata: &Metadata) -> Next {
-    let subject = Subject::of::<GitRepository>(key, metadata);
-    match shared.reporter.let_go(&subject, &metadata.finalizers).await {
+async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
+    let subject = Subject::of(key, metadata);
+    match shared.reporter.let_go(&subject, &metadata.finalizers, keys::FINALIZER).await {
         Ok(()) => Next::Changed,
         Err(error) => {
-            tracing::warn!(kind = GitRepository::KIND, name = key.name, namespace = key.namespace, %error,
+            tracing::warn!(kind = GitRepository::ID.kind, name = key.name, namespace = key.namespace, %error,
                            "the finalizer could not be taken off");
             Next::Backoff
         }
@@ -124,11 +123,11 @@ async fn let_go(shared: &Shared, key: &Key, metadata: &Metadata) -> Next {
 
 /// Says that a generation is worked on, where nothing has been said of it yet. That it could not be said is no reason not to
 /// fetch: the end of the fetch is said as well.
-async fn begin(shared: &Shared, key: &Key, seen: Seen<GitRepository>) -> Seen<GitRepository> {
+async fn begin(shared: &Shared, key: &Ref, seen: Seen<GitRepositorySpec>) -> Seen<GitRepositorySpec> {
     let Seen::Sound(repository) = &seen else { return seen };
     let context = context(shared, key, &seen, &repository.status);
-    let Some(status) = source_progressing(&context) else { return seen };
-    let subject = Subject::of::<GitRepository>(key, &repository.metadata);
+    let Some(status) = verdict::fetching(&context) else { return seen };
+    let subject = Subject::of(key, &repository.metadata);
     if let Ok(version) = shared.reporter.status(&subject, &repository.status, &status).await {
         shared.world.wrote_source(key, version, |object| object.status = status);
     }
@@ -139,15 +138,15 @@ async fn guarded(look: impl Future<Output = Found>) -> Found {
     use futures::FutureExt as _;
     match std::panic::AssertUnwindSafe(look).catch_unwind().await {
         Ok(found) => found,
-        Err(_) => Found::failed(FetchOutcome::Panicked { message: super::fault::place() }),
+        Err(_) => Found::failed(Common::Panicked { message: super::fault::place() }),
     }
 }
 
-async fn look(shared: &Shared, seen: &Seen<GitRepository>, held: Option<&Snapshot>) -> Found {
+async fn look(shared: &Shared, seen: &Seen<GitRepositorySpec>, held: Option<&Snapshot>) -> Found {
     let repository = match seen {
         Seen::Sound(repository) => repository,
         Seen::Malformed { message, .. } => {
-            return Found::failed(FetchOutcome::Malformed { message: message.clone() });
+            return Found::failed(Common::Malformed { message: message.clone() });
         }
     };
     if let Err(outcome) = supported(repository) {
@@ -156,32 +155,36 @@ async fn look(shared: &Shared, seen: &Seen<GitRepository>, held: Option<&Snapsho
     let mut redactor = Redactor::default();
     let request = match request(shared, repository, held, &mut redactor).await {
         Ok(request) => request,
-        Err(outcome) => return Found { outcome, snapshot: None, redactor },
+        Err(failed) => return Found { outcome: failed.into(), snapshot: None, redactor },
     };
     match shared.git.fetch(request).await {
         Ok(Fetched::Unchanged(revision)) => {
-            let outcome = FetchOutcome::Unchanged { revision: revision.to_string() };
-            Found { outcome, snapshot: None, redactor }
+            let outcome = verdict::Fetched::Unchanged {
+                revision: revision.to_string(),
+                ignore: repository.spec.ignore.clone(),
+            };
+            Found { outcome: outcome.into(), snapshot: None, redactor }
         }
         Ok(Fetched::Updated(update)) => {
             for warning in &update.warnings {
-                tracing::warn!(kind = GitRepository::KIND, name = repository.metadata.name, %warning, "left out");
+                tracing::warn!(kind = GitRepository::ID.kind, name = repository.metadata.name, %warning, "left out");
             }
-            let outcome = FetchOutcome::Fetched {
+            let outcome = verdict::Fetched::Updated {
                 revision: update.snapshot.revision.to_string(),
                 digest: tree_digest(&update.snapshot).to_string(),
                 subject: Some(update.subject),
                 rewritten: update.rewritten,
+                ignore: repository.spec.ignore.clone(),
             };
-            Found { outcome, snapshot: Some(update.snapshot), redactor }
+            Found { outcome: outcome.into(), snapshot: Some(update.snapshot), redactor }
         }
-        Err(error) => Found { outcome: failed(&error), snapshot: None, redactor },
+        Err(error) => Found { outcome: failed(&error).into(), snapshot: None, redactor },
     }
 }
 
 /// Fields that ask for what is not there yet are refused, all of them at once: leaving them out in silence would apply
 /// other files than the ones that are meant.
-fn supported(repository: &GitRepository) -> Result<(), FetchOutcome> {
+fn supported(repository: &GitRepository) -> Result<(), Common> {
     let spec = &repository.spec;
     let asked = [
         ("verify", spec.verify.is_some()),
@@ -191,7 +194,7 @@ fn supported(repository: &GitRepository) -> Result<(), FetchOutcome> {
         ("proxySecretRef", spec.proxy_secret_ref.is_some()),
         ("provider", spec.provider.as_deref().is_some_and(|provider| provider != "generic")),
     ];
-    verdict::unsupported(&asked).map_or(Ok(()), |message| Err(FetchOutcome::Malformed { message }))
+    verdict::unsupported(&asked).map_or(Ok(()), |message| Err(Common::Malformed { message }))
 }
 
 async fn request(
@@ -199,7 +202,7 @@ async fn request(
     repository: &GitRepository,
     held: Option<&Snapshot>,
     redactor: &mut Redactor,
-) -> Result<Request, FetchOutcome> {
+) -> Result<Request, verdict::Fetched> {
     let spec = &repository.spec;
     let url = GitUrl::parse(&spec.url).map_err(|error| failed(&error))?;
     let secret = secret(shared, repository, redactor).await?;
@@ -228,7 +231,7 @@ async fn secret(
     shared: &Shared,
     repository: &GitRepository,
     redactor: &mut Redactor,
-) -> Result<Option<(String, Secrets)>, FetchOutcome> {
+) -> Result<Option<(String, Secrets)>, verdict::Fetched> {
     let Some(reference) = &repository.spec.secret_ref else { return Ok(None) };
     let namespace = &repository.metadata.namespace;
     let name = format!("Secret {namespace}/{}", reference.name);
@@ -240,12 +243,12 @@ async fn secret(
             }
             Ok(Some((name, data)))
         }
-        Ok(None) => Err(FetchOutcome::Failed {
+        Ok(None) => Err(verdict::Fetched::Failed {
             cause: FetchCause::Authentication,
             message: format!("{name} not found: create it, or correct spec.secretRef"),
             terminal: false,
         }),
-        Err(failure) => Err(FetchOutcome::Failed {
+        Err(failure) => Err(verdict::Fetched::Failed {
             cause: FetchCause::Authentication,
             message: format!("{name} cannot be read: {failure}"),
             terminal: false,
@@ -268,7 +271,7 @@ fn reference(repository: &GitRepository, is_held: bool) -> Reference {
     }
 }
 
-fn failed(error: &SourceError) -> FetchOutcome {
+fn failed(error: &SourceError) -> verdict::Fetched {
     let cause = match error.class() {
         Class::AuthenticationFailed => FetchCause::Authentication,
         Class::GitOperationFailed | Class::Timeout | Class::ReferenceNotFound => FetchCause::Operation,
@@ -276,49 +279,53 @@ fn failed(error: &SourceError) -> FetchOutcome {
         Class::EmptyRepository => FetchCause::Empty,
         Class::Storage => FetchCause::Storage,
     };
-    FetchOutcome::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
+    verdict::Fetched::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
 }
 
 fn context<'a>(
     shared: &Shared,
-    key: &'a Key,
-    seen: &'a Seen<GitRepository>,
+    key: &'a Ref,
+    seen: &'a Seen<GitRepositorySpec>,
     previous: &'a GitRepositoryStatus,
-) -> SourceContext<'a> {
-    let (interval, ignore) = match seen {
-        Seen::Sound(repository) => (repository.spec.interval.std(), repository.spec.ignore.as_deref()),
-        Seen::Malformed { .. } => (UNKNOWN, None),
+) -> Context<'a, GitRepositoryStatus> {
+    let interval = match seen {
+        Seen::Sound(repository) => repository.spec.interval,
+        Seen::Malformed { .. } => UNKNOWN.into(),
     };
     let metadata = seen.metadata();
-    SourceContext {
+    Context {
         key,
         generation: metadata.generation,
-        interval,
+        schedule: Schedule::new(interval, None, None),
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
-        ignore,
         previous,
-        now: super::timestamp(shared.clock.wall()),
+        revision: previous.artifact.as_ref().map(|artifact| artifact.revision.as_str()),
+        now: super::clock::timestamp(shared.clock.wall()),
+        took: Duration::ZERO,
         redactor: &NO_SECRETS,
     }
 }
 
-async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &Found) -> Reported {
+async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, found: &Found) -> Reported {
     let previous = match seen {
         Seen::Sound(repository) => repository.status.clone(),
         Seen::Malformed { .. } => GitRepositoryStatus::default(),
     };
-    let context = SourceContext { redactor: &found.redactor, ..context(shared, key, seen, &previous) };
-    let verdict = source_verdict(&found.outcome, &context);
-    let subject = Subject::of::<GitRepository>(key, seen.metadata());
-    let changed = verdict.status != previous;
-    if changed {
-        log(key, &verdict);
+    let context = Context { redactor: &found.redactor, ..context(shared, key, seen, &previous) };
+    let said = match verdict(&found.outcome, &context) {
+        Verdict::Say(said) => said,
+        kept @ (Verdict::Keep { .. } | Verdict::LetGo(_)) => return Reported::silent(kept.next()),
+    };
+    let subject = Subject::of(key, seen.metadata());
+    if said.status != previous {
+        log(key, &said);
     }
-    match shared.reporter.status(&subject, &previous, &verdict.status).await {
+    match shared.reporter.status(&subject, &previous, &said.status).await {
         Ok(version) => {
-            shared.world.wrote_source(key, version, |object| object.status = verdict.status.clone());
-            shared.tell_of(&subject, &verdict.events);
-            Reported { news: !verdict.events.is_empty(), next: verdict.next }
+            let Said { status, notices, next } = said;
+            shared.world.wrote_source(key, version, |object| object.status = status);
+            shared.tell_of(&subject, &notices);
+            Reported { news: !notices.is_empty(), next }
         }
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
@@ -328,12 +335,12 @@ async fn report(shared: &Shared, key: &Key, seen: &Seen<GitRepository>, found: &
     }
 }
 
-fn log(key: &Key, verdict: &SourceVerdict) {
-    let status = &verdict.status;
+fn log(key: &Ref, said: &Said<GitRepositoryStatus>) {
+    let status = &said.status;
     let ready = status.conditions.get("Ready");
     let reason = ready.map(|ready| ready.reason.as_str());
     let message = ready.map_or("", |ready| ready.message.as_str());
     let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
-    let (kind, name, namespace) = (GitRepository::KIND, &key.name, &key.namespace);
-    log!(verdict.events, kind, name, namespace, revision, reason, "{message}");
+    let (kind, name, namespace) = (key.kind.kind, &key.name, &key.namespace);
+    log!(said.notices, kind, name, namespace, revision, reason, "{message}");
 }

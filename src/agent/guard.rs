@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::AgentError;
+use super::error::AgentError;
 use super::state::State;
 use crate::cluster::Client;
 use crate::cluster::preflight::{self, FluxController};

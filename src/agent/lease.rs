@@ -9,14 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff;
-use kube::Api;
-use kube::api::{ObjectMeta, PostParams};
+use serde_json::Value;
+
+use crate::cluster::{Client, Direct, KnownKind};
 use lockgate_base::keys;
 use lockgate_base::model::Digest;
 use lockgate_core::pipeline::clock::{Clock, within};
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// How long a lease is good for after it was renewed.
 const DURATION: Duration = Duration::from_secs(15);
@@ -28,6 +29,11 @@ const MARGIN: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_secs(2);
 /// How long one request about the lease may take.
 const REQUEST: Duration = Duration::from_secs(4);
+/// Requests about the lease in flight, beside all others.
+const IN_FLIGHT: usize = 2;
+const LEASES: KnownKind<'static> =
+    KnownKind { group: "coordination.k8s.io", version: "v1", plural: "leases" };
+const PODS: KnownKind<'static> = KnownKind { group: "", version: "v1", plural: "pods" };
 /// Which pod or process holds the lease, in a form in which its end can be seen.
 const HOLDER: &str = "lockgate.dev/holder";
 
@@ -91,9 +97,9 @@ impl Holder {
 /// The lease of one namespace.
 #[derive(Clone)]
 pub(super) struct Leadership {
+    namespace: String,
     name: String,
-    leases: Api<Lease>,
-    pods: Api<Pod>,
+    server: Direct,
     holder: Holder,
     clock: Arc<dyn Clock>,
     fence: Fence,
@@ -124,7 +130,7 @@ impl Sight {
 
 impl Leadership {
     pub(super) fn new(
-        client: kube::Client,
+        client: &Client,
         namespace: &str,
         watched: Option<&str>,
         holder: Holder,
@@ -133,8 +139,8 @@ impl Leadership {
         Self {
             name: watched
                 .map_or_else(|| keys::LEASE.to_owned(), |watched| format!("{}-{watched}", keys::LEASE)),
-            leases: Api::namespaced(client.clone(), namespace),
-            pods: Api::namespaced(client, namespace),
+            namespace: namespace.to_owned(),
+            server: Direct::new(client, IN_FLIGHT),
             holder,
             fence: Fence::closed(Arc::clone(&clock)),
             clock,
@@ -208,13 +214,13 @@ impl Leadership {
             return;
         }
         let release = async {
-            let mut lease = self.leases.get(&self.name).await?;
+            let Some(mut lease) = self.read().await? else { return Ok(()) };
             let spec = lease.spec.get_or_insert_default();
-            if spec.holder_identity.as_deref() == Some(&self.holder.identity) {
-                spec.holder_identity = None;
-                self.leases.replace(&self.name, &PostParams::default(), &lease).await?;
+            if spec.holder_identity.as_deref() != Some(&self.holder.identity) {
+                return Ok(());
             }
-            Ok(())
+            spec.holder_identity = None;
+            self.replace(&lease).await
         };
         if let Err(error) = self.bounded(release).await {
             tracing::warn!(%error, "the lease could not be given up");
@@ -222,19 +228,16 @@ impl Leadership {
     }
 
     /// Looks at the lease, and takes or renews it where that is allowed. `seen` is what a standby saw of it last.
-    async fn look(&self, seen: Option<&Sight>) -> Result<Look, kube::Error> {
+    async fn look(&self, seen: Option<&Sight>) -> Result<Look, ApiFailure> {
         let until = self.clock.uptime().saturating_add(DURATION.saturating_sub(MARGIN));
-        let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
+        let Some(mut lease) = self.read().await? else {
             let mut lease = Lease {
                 metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
                 spec: None,
             };
             self.claim(&mut lease);
-            return match self.leases.create(&PostParams::default(), &lease).await {
-                Ok(_) => Ok(Look::Ours(until)),
-                Err(kube::Error::Api(status)) if status.code == 409 => Ok(contested()),
-                Err(error) => Err(error),
-            };
+            let created = self.server.create(LEASES, &self.namespace, &value(&lease)).await;
+            return taken(created, until);
         };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
@@ -246,11 +249,23 @@ impl Leadership {
             _ => self.claim(&mut lease),
         }
         // The resourceVersion in the object makes this fail when another was faster.
-        match self.leases.replace(&self.name, &PostParams::default(), &lease).await {
-            Ok(_) => Ok(Look::Ours(until)),
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(contested()),
-            Err(error) => Err(error),
-        }
+        taken(self.replace(&lease).await, until)
+    }
+
+    /// The lease as it is; `None` where there is none.
+    async fn read(&self) -> Result<Option<Lease>, ApiFailure> {
+        let Some(lease) = self.server.get(LEASES, &self.namespace, &self.name).await? else {
+            return Ok(None);
+        };
+        let unreadable = |error: serde_json::Error| ApiFailure::Unavailable {
+            message: format!("the Lease cannot be read: {error}"),
+            retry_after: None,
+        };
+        serde_json::from_value(lease).map(Some).map_err(unreadable)
+    }
+
+    async fn replace(&self, lease: &Lease) -> Result<(), ApiFailure> {
+        self.server.replace(LEASES, &self.namespace, &self.name, &value(lease)).await
     }
 
     fn claim(&self, lease: &mut Lease) {
@@ -266,9 +281,9 @@ impl Leadership {
         spec.renew_time = Some(now);
     }
 
-    async fn bounded<T>(&self, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+    async fn bounded<T>(&self, request: impl Future<Output = Result<T, ApiFailure>>) -> Result<T, String> {
         match within(&*self.clock, REQUEST, request).await {
-            Some(result) => result.map_err(|error| error.to_string()),
+            Some(result) => result.map_err(|failure| failure.to_string()),
             None => Err("no answer in time".into()),
         }
     }
@@ -279,7 +294,8 @@ impl Leadership {
         let trace = lease.metadata.annotations.as_ref().and_then(|annotations| annotations.get(HOLDER));
         let Some(trace) = trace else { return false };
         if let Some(pod) = trace.strip_prefix("pod/") {
-            return *trace == self.holder.trace || matches!(self.pods.get_opt(pod).await, Ok(None));
+            let is_gone = async || matches!(self.server.get(PODS, &self.namespace, pod).await, Ok(None));
+            return *trace == self.holder.trace || is_gone().await;
         }
         let of_this_machine = |trace: &str| {
             let (boot, pid) = trace.strip_prefix("process/")?.rsplit_once('/')?;
@@ -295,9 +311,20 @@ impl Leadership {
     }
 }
 
-/// Another took the lease between our look and our write.
-fn contested() -> Look {
-    Look::Theirs { holder: "another process, just now".into(), renewed: None }
+/// What our write of the lease came to. Another may have taken it between our look and our write.
+fn taken(written: Result<(), ApiFailure>, until: Duration) -> Result<Look, ApiFailure> {
+    match written {
+        Ok(()) => Ok(Look::Ours(until)),
+        Err(ApiFailure::Answered { code: 409, .. }) => {
+            Ok(Look::Theirs { holder: "another process, just now".into(), renewed: None })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn value(lease: &Lease) -> Value {
+    // Kubernetes' own types all have a JSON form.
+    serde_json::to_value(lease).unwrap_or_default()
 }
 
 /// Whether a process of this machine runs; one that has ended and was not waited for does not.
@@ -329,7 +356,7 @@ mod tests {
             Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(body)))
         });
         Leadership::new(
-            kube::Client::new(service, "n"),
+            &Client::of_service(service),
             "n",
             None,
             Holder::this(None, &SystemClock),

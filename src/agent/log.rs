@@ -3,7 +3,7 @@
 /// Logs fields, written as for `tracing`'s own macros, at the level that a verdict's events call for.
 macro_rules! log {
     ($events:expr, $($fields:tt)*) => {
-        match $events.iter().map(|event: &lockgate_core::verdict::Event| event.warning).max() {
+        match $events.iter().map(|notice: &lockgate_core::verdict::Notice| notice.warning).max() {
             None => tracing::debug!($($fields)*),
             Some(false) => tracing::info!($($fields)*),
             Some(true) => tracing::error!($($fields)*),

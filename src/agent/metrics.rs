@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use lockgate_base::model::Key;
+use lockgate_base::model::Ref;
 
 /// Upper bounds in seconds; few, since every object has a histogram of its own.
 const BUCKETS: [f64; 7] = [0.05, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0];
@@ -62,15 +62,17 @@ impl Metrics {
         Self { registry, durations, runs, drifts, leader, waiting, events }
     }
 
-    pub(super) fn ended(&self, kind: &'static str, key: &Key, took: Duration, success: bool) {
-        let labels = ObjectLabels { kind, name: key.name.clone(), namespace: key.namespace.clone() };
+    pub(super) fn ended(&self, key: &Ref, took: Duration, success: bool) {
+        let labels =
+            ObjectLabels { kind: key.kind.kind, name: key.name.clone(), namespace: key.namespace.clone() };
         self.durations.get_or_create(&labels).observe(took.as_secs_f64());
         let result = if success { "success" } else { "failure" };
-        self.runs.get_or_create(&ResultLabels { kind, result }).inc();
+        self.runs.get_or_create(&ResultLabels { kind: key.kind.kind, result }).inc();
     }
 
-    pub(super) fn forget(&self, kind: &'static str, key: &Key) {
-        let labels = ObjectLabels { kind, name: key.name.clone(), namespace: key.namespace.clone() };
+    pub(super) fn forget(&self, key: &Ref) {
+        let labels =
+            ObjectLabels { kind: key.kind.kind, name: key.name.clone(), namespace: key.namespace.clone() };
         self.durations.remove(&labels);
     }
 
@@ -101,15 +103,16 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lockgate_core::api::Kustomization;
 
     #[test]
     fn the_name_that_dashboards_know_is_there_and_goes_with_the_object() {
         let metrics = Metrics::new();
-        let key = Key::new("flux-system", "apps");
-        metrics.ended("Kustomization", &key, Duration::from_millis(100), true);
+        let key = Kustomization::named("flux-system", "apps");
+        metrics.ended(&key, Duration::from_millis(100), true);
         let line = r#"gotk_reconcile_duration_seconds_count{kind="Kustomization",name="apps",namespace="flux-system"} 1"#;
         assert!(metrics.text().contains(line), "{}", metrics.text());
-        metrics.forget("Kustomization", &key);
+        metrics.forget(&key);
         assert!(!metrics.text().contains(line));
     }
 }

@@ -2,20 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::Shared;
 use super::log::log;
-use super::report::{ReportError, Subject};
+use super::report::ReportError;
+use super::shared::Shared;
+use super::subject::Subject;
 use super::world::{Aim, Seen, source_key};
 use lockgate_base::keys;
-use lockgate_base::model::{Key, ObjectId};
-use lockgate_core::api::{InventoryEntry, Kind as _, Kustomization, KustomizationStatus, Metadata};
-use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError};
+use lockgate_base::model::{ObjectId, Ref};
+use lockgate_base::tree::Snapshot;
+use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
+use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
 use lockgate_core::queue::{Cause, Event, Next, RunId};
-use lockgate_core::verdict::{self, Context, Ill, NO_SECRETS, Outcome, Redactor, Schedule, Verdict};
+use lockgate_core::verdict::{
+    self, Applied, Common, Context, Ill, NO_SECRETS, Notice, Outcome, Redactor, Said, Schedule, Verdict,
+};
 
 /// The schedule of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
@@ -26,7 +31,7 @@ const TOLD_AFTER: Duration = Duration::from_secs(5);
 /// What was asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
-    pub(super) key: Key,
+    pub(super) key: Ref,
     pub(super) run: RunId,
     pub(super) causes: BTreeSet<Cause>,
     pub(super) cancel: watch::Receiver<bool>,
@@ -38,18 +43,23 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
     let Some(seen) = shared.world.kustomization(&order.key) else {
         return finished(&order, &Reported { ready: false, news: false, next: Next::Changed });
     };
-    let revision = revision_of(&shared, &seen);
-    let finish = guarded(attempt(&shared, &order, &seen, started)).await;
-    let success = matches!(finish.outcome, Outcome::Ready(_) | Outcome::Unchanged | Outcome::Removed { .. });
+    // Read once: what is said is said of what was built, whatever has been fetched meanwhile.
+    let snapshot = match &seen {
+        Seen::Sound(kustomization) => source(&shared, kustomization),
+        Seen::Malformed { metadata, message } => Err(malformed(metadata, message)),
+    };
+    let revision = snapshot.as_ref().ok().map(|snapshot| snapshot.revision.to_string());
+    let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
+    let success = finish.outcome.is_success();
     let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
     if let Some(done) = finish.outcome.done() {
         shared.world.corrected(&order.key, &done.changes);
     }
-    if !matches!(finish.outcome, Outcome::Cancelled { .. }) {
+    if !matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })) {
         shared.world.ended(&order.key);
     }
     shared.world.remember(&order.key, finish.memo);
-    shared.metrics.ended(Kustomization::KIND, &order.key, shared.clock.since(started), success);
+    shared.metrics.ended(&order.key, shared.clock.since(started), success);
     finished(&order, &reported)
 }
 
@@ -71,21 +81,12 @@ async fn guarded(attempt: impl Future<Output = Finish>) -> Finish {
     use futures::FutureExt as _;
     match std::panic::AssertUnwindSafe(attempt).catch_unwind().await {
         Ok(finish) => finish,
-        Err(_) => ended(Outcome::Panicked { message: super::fault::place() }),
+        Err(_) => ended(Common::Panicked { message: super::fault::place() }),
     }
 }
 
-fn ended(outcome: Outcome) -> Finish {
-    Finish { outcome, memo: None, redactor: Redactor::default() }
-}
-
-fn revision_of(shared: &Shared, seen: &Seen<Kustomization>) -> Option<String> {
-    let Seen::Sound(kustomization) = seen else { return None };
-    if is_forbidden(shared, kustomization) {
-        return None;
-    }
-    let (_, snapshot) = shared.world.source(&source_key(kustomization)?)?;
-    snapshot.map(|snapshot| snapshot.revision.to_string())
+fn ended(outcome: impl Into<Outcome<Applied>>) -> Finish {
+    Finish { outcome: outcome.into(), memo: None, redactor: Redactor::default() }
 }
 
 /// Whether the source is in a namespace of others, of which nothing may be taken, nor told.
@@ -97,7 +98,8 @@ fn is_forbidden(shared: &Shared, kustomization: &Kustomization) -> bool {
 async fn attempt(
     shared: &Arc<Shared>,
     order: &Order,
-    seen: &Seen<Kustomization>,
+    seen: &Seen<KustomizationSpec>,
+    snapshot: Result<Snapshot, Common>,
     started: Instant,
 ) -> Finish {
     let kustomization = match seen {
@@ -106,25 +108,28 @@ async fn attempt(
     };
     let deleting = kustomization.metadata.deletion_timestamp.is_some();
     if kustomization.spec.suspend && !deleting {
-        return ended(Outcome::Suspended);
+        return ended(Common::Suspended);
     }
     if !shared.fence.is_open() {
-        return ended(Outcome::Fenced);
+        return ended(Common::Fenced);
     }
     let cluster = shared.cluster_for(kustomization);
     if deleting {
         let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
-        let waits = || shared.tell(Event::Waits(order.run));
-        return ended(pipeline::remove(cluster, &shared.cluster, kustomization, account, waits).await);
+        return ended(
+            pipeline::remove(cluster, &shared.cluster, kustomization, account, &Removal { shared, order })
+                .await,
+        );
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
-        Err(message) => return ended(Outcome::AccessDenied { message }),
+        Err(message) => return ended(Common::AccessDenied { message }),
     };
-    if let Err(outcome) = pipeline::supported(&kustomization.spec) {
-        return ended(outcome);
-    }
-    let snapshot = match source(shared, kustomization) {
+    let supported = match pipeline::supported(kustomization) {
+        Ok(supported) => supported,
+        Err(outcome) => return ended(outcome),
+    };
+    let snapshot = match snapshot {
         Ok(snapshot) => snapshot,
         Err(outcome) => return ended(outcome),
     };
@@ -143,7 +148,7 @@ async fn attempt(
         requested_at: kustomization.metadata.annotations.get(keys::REQUESTED_AT).cloned(),
     };
     let job = Job {
-        kustomization,
+        kustomization: supported,
         snapshot: &snapshot,
         memo: memo.as_deref(),
         thorough: order.causes.contains(&Cause::Timer),
@@ -154,19 +159,19 @@ async fn attempt(
         clock: &*shared.clock,
         cancel: order.cancel.clone(),
     };
-    let log = Log { shared, order, kustomization, aim, started };
+    let log = Log { shared, order, kustomization, aim, started, written: AtomicBool::new(false) };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
 }
 
-fn malformed(metadata: &Metadata, message: &str) -> Outcome {
+fn malformed(metadata: &Metadata, message: &str) -> Common {
     if metadata.deletion_timestamp.is_some() {
         let note = Some("the object is malformed, so its objects were left as they are".into());
-        return Outcome::Removed { deleted: 0, note };
+        return Common::Removed { deleted: 0, note };
     }
-    Outcome::Malformed { message: message.to_owned() }
+    Common::Malformed { message: message.to_owned() }
 }
 
-fn source(shared: &Shared, kustomization: &Kustomization) -> Result<lockgate_base::tree::Snapshot, Outcome> {
+fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Common> {
     let reference = &kustomization.spec.source_ref;
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
@@ -174,26 +179,40 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<lockgate_bas
         let message = format!(
             "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use a GitRepository"
         );
-        return Err(Outcome::SourceRefused { message });
+        return Err(Common::SourceRefused { message });
     };
     if is_forbidden(shared, kustomization) {
         let message = format!(
             "can't access '{source}', cross-namespace references have been blocked: move the source to namespace {}",
             kustomization.metadata.namespace
         );
-        return Err(Outcome::SourceForbidden { message });
+        return Err(Common::SourceForbidden { message });
     }
     match shared.world.source(&key) {
-        None => Err(Outcome::SourceMissing { source }),
+        None => Err(Common::SourceMissing { source }),
         Some((_, Some(snapshot))) => Ok(snapshot),
         Some((Seen::Sound(repository), None)) => {
             let message = repository.status.conditions.get("Ready").map(|ready| ready.message.clone());
-            Err(Outcome::SourceNotReady { source, message })
+            Err(Common::SourceNotReady { source, message })
         }
         Some((Seen::Malformed { message, .. }, None)) => {
-            Err(Outcome::SourceNotReady { source, message: Some(message) })
+            Err(Common::SourceNotReady { source, message: Some(message) })
         }
     }
+}
+
+/// The slot of a removal, which waits at its end only.
+struct Removal<'a> {
+    shared: &'a Arc<Shared>,
+    order: &'a Order,
+}
+
+impl Slot for Removal<'_> {
+    fn waits(&self) {
+        self.shared.tell(Event::Waits(self.order.run));
+    }
+
+    async fn resumes(&self) {}
 }
 
 /// The journal of a reconcile: the status of its object, and the queue.
@@ -203,10 +222,11 @@ struct Log<'a> {
     kustomization: &'a Kustomization,
     aim: Aim,
     started: Instant,
+    written: AtomicBool,
 }
 
 impl Log<'_> {
-    fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s> {
+    fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s, KustomizationStatus> {
         let (metadata, schedule) = (&self.kustomization.metadata, schedule_of(self.kustomization));
         context(
             self.shared,
@@ -220,31 +240,43 @@ impl Log<'_> {
     }
 }
 
+impl Slot for Log<'_> {
+    fn waits(&self) {
+        // The queue gives no slot back yet, so a run that has to go on after a wait keeps the one that it has.
+        if self.written.load(Ordering::Relaxed) {
+            self.shared.tell(Event::Waits(self.order.run));
+        }
+    }
+
+    async fn resumes(&self) {}
+}
+
 impl Journal for Log<'_> {
     async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
         let metadata = &self.kustomization.metadata;
-        let subject = Subject::of::<Kustomization>(&self.order.key, metadata);
+        let subject = Subject::of(&self.order.key, metadata);
         let reporter = &self.shared.reporter;
-        if !metadata.finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
-            reporter.hold(&subject, &metadata.finalizers).await.map_err(journal_error)?;
+        let finalizer = Kustomization::OWNERSHIP.finalizer;
+        let held = reporter.hold(&subject, &metadata.finalizers, finalizer).await;
+        if held.map_err(journal_error)? {
             self.shared.world.wrote_kustomization(&self.order.key, 0, |object| {
-                object.metadata.finalizers.push(keys::FINALIZER.into());
+                object.metadata.finalizers.push(finalizer.into());
             });
         }
         let old = &self.kustomization.status;
-        let status = verdict::progressing(&self.context(old), inventory);
+        let status = verdict::applying(&self.context(old), inventory);
         write(self.shared, &subject, old, status).await.map_err(journal_error)
     }
 
-    fn waits(&self) {
+    fn written(&self) {
+        self.written.store(true, Ordering::Relaxed);
         self.shared.world.waits(&self.order.key, &self.aim, self.shared.clock.now());
-        self.shared.tell(Event::Waits(self.order.run));
     }
 
     async fn pending(&self, objects: Vec<Ill>) {
         let key = &self.order.key;
         let Some(Seen::Sound(now)) = self.shared.world.kustomization(key) else { return };
-        let subject = Subject::of::<Kustomization>(key, &self.kustomization.metadata);
+        let subject = Subject::of(key, &self.kustomization.metadata);
         let status = verdict::waiting(&self.context(&now.status), &objects);
         // Boxed: a thousand waits may hold this future, and few get here.
         if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
@@ -275,13 +307,13 @@ async fn write(
 
 fn context<'a>(
     shared: &Shared,
-    key: &'a Key,
+    key: &'a Ref,
     metadata: &'a Metadata,
     schedule: Schedule,
     previous: &'a KustomizationStatus,
     revision: Option<&'a str>,
     started: Instant,
-) -> Context<'a> {
+) -> Context<'a, KustomizationStatus> {
     Context {
         key,
         generation: metadata.generation,
@@ -289,7 +321,7 @@ fn context<'a>(
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
         previous,
         revision,
-        now: super::timestamp(shared.clock.wall()),
+        now: super::clock::timestamp(shared.clock.wall()),
         took: shared.clock.since(started),
         // What is told on the way is told by the pipeline, which blots them out.
         redactor: &NO_SECRETS,
@@ -306,7 +338,7 @@ fn schedule_of(kustomization: &Kustomization) -> Schedule {
 async fn report(
     shared: &Shared,
     order: &Order,
-    seen: &Seen<Kustomization>,
+    seen: &Seen<KustomizationSpec>,
     finish: &Finish,
     revision: Option<&str>,
     started: Instant,
@@ -323,18 +355,19 @@ async fn report(
         ..context(shared, &order.key, metadata, schedule, &previous, revision, started)
     };
     let verdict = verdict::verdict(&finish.outcome, &context);
-    log(order, revision, finish, &verdict, shared.clock.since(started));
-    let reported = |ready, next| Reported { ready, news: !verdict.events.is_empty(), next };
-    if verdict.silent {
-        return reported(verdict.ready, verdict.next);
-    }
-    let subject = Subject::of::<Kustomization>(&order.key, metadata);
-    match tell(shared, &subject, metadata, &previous, &verdict).await {
-        Ok(()) => reported(verdict.ready, verdict.next),
+    let told = match &verdict {
+        Verdict::Say(said) => &said.status,
+        Verdict::Keep { .. } | Verdict::LetGo(_) => &previous,
+    };
+    log(order, revision, finish, told, verdict.notices(), shared.clock.since(started));
+    let (ready, news, next) = (verdict.is_ready(), !verdict.notices().is_empty(), verdict.next());
+    let subject = Subject::of(&order.key, metadata);
+    match tell(shared, &subject, metadata, &previous, verdict).await {
+        Ok(()) => Reported { ready, news, next },
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
             error.log(&subject);
-            reported(false, Next::Backoff)
+            Reported { ready: false, news, next: Next::Backoff }
         }
     }
 }
@@ -344,30 +377,43 @@ async fn tell(
     subject: &Subject,
     metadata: &Metadata,
     previous: &KustomizationStatus,
-    verdict: &Verdict,
+    verdict: Verdict<KustomizationStatus>,
 ) -> Result<(), ReportError> {
-    write(shared, subject, previous, verdict.status.clone()).await?;
-    shared.tell_of(subject, &verdict.events);
-    if verdict.release {
-        // The finalizers as they were last seen: ours may have been added since `metadata` was.
-        let finalizers = match shared.world.kustomization(&subject.key) {
-            Some(seen) => seen.metadata().finalizers.clone(),
-            None => metadata.finalizers.clone(),
-        };
-        shared.reporter.let_go(subject, &finalizers).await?;
+    match verdict {
+        Verdict::Keep { .. } => Ok(()),
+        Verdict::Say(Said { status, notices, .. }) => {
+            write(shared, subject, previous, status).await?;
+            shared.tell_of(subject, &notices);
+            Ok(())
+        }
+        Verdict::LetGo(notice) => {
+            shared.tell_of(subject, &[notice]);
+            // The finalizers as they were last seen: ours may have been added since `metadata` was.
+            let finalizers = match shared.world.kustomization(&subject.key) {
+                Some(seen) => seen.metadata().finalizers.clone(),
+                None => metadata.finalizers.clone(),
+            };
+            shared.reporter.let_go(subject, &finalizers, Kustomization::OWNERSHIP.finalizer).await
+        }
     }
-    Ok(())
 }
 
-fn log(order: &Order, revision: Option<&str>, finish: &Finish, verdict: &Verdict, took: Duration) {
-    let ready = verdict.status.conditions.get("Ready");
+fn log(
+    order: &Order,
+    revision: Option<&str>,
+    finish: &Finish,
+    status: &KustomizationStatus,
+    notices: &[Notice],
+    took: Duration,
+) {
+    let ready = status.conditions.get("Ready");
     let reason = ready.map_or("", |ready| ready.reason.as_str());
     let message = ready.map_or("", |ready| ready.message.as_str());
     let outcome = finish.redactor.redact(&finish.outcome.summary());
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (name, namespace, reconcile) = (&order.key.name, &order.key.namespace, order.run);
-    let kind = Kustomization::KIND;
-    log!(verdict.events, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
+    let kind = order.key.kind.kind;
+    log!(notices, kind, name, namespace, revision, reconcile, took_ms, outcome, reason, "{message}");
 }
 
 #[cfg(test)]
@@ -381,10 +427,12 @@ mod tests {
         super::super::fault::install();
         let finish = guarded(async { panic!("with a secret") }).await;
         std::panic::set_hook(hook);
-        let Outcome::Panicked { message } = finish.outcome else { panic!("{:?}", finish.outcome) };
+        let Outcome::Common(Common::Panicked { message }) = finish.outcome else {
+            panic!("{:?}", finish.outcome)
+        };
         assert!(message.contains("src/agent/reconcile.rs:"), "{message}");
         assert!(!message.contains("secret"));
-        let finish = guarded(async { ended(Outcome::Unchanged) }).await;
-        assert_eq!(finish.outcome, Outcome::Unchanged, "the next one is not concerned");
+        let finish = guarded(async { ended(Applied::Unchanged) }).await;
+        assert_eq!(finish.outcome, Applied::Unchanged.into(), "the next one is not concerned");
     }
 }

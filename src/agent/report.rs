@@ -1,27 +1,26 @@
 //! The only place that writes to the agent's own kinds: status, events and finalizers. Each write asks the fence first.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams, ValidationDirective};
-use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::events::Told;
-use super::lease::Fence;
+use super::clock::since_1970;
 use super::metrics::Metrics;
-use super::since_1970;
-use crate::cluster::{is_unserved_path, version_number};
+use super::subject::Subject;
+use crate::cluster::{Client, Direct, Edit, Fence, KnownKind, Part, is_unserved_path, version_number};
 use lockgate_base::keys;
-use lockgate_base::model::Key;
-use lockgate_core::api::{Kind, Metadata};
+use lockgate_base::model::Timestamp;
 use lockgate_core::pipeline::clock::{Clock, within};
+use lockgate_core::pipeline::ports::ApiFailure;
+use lockgate_core::verdict::Notice;
 
 /// How long one write may take.
 const LIMIT: Duration = Duration::from_secs(20);
+/// Writes in flight, beside the requests of those who apply.
+const IN_FLIGHT: usize = 8;
+const EVENTS: KnownKind<'static> = KnownKind { group: "", version: "v1", plural: "events" };
 /// The annotation in which Flux's events carry the revision, below the group of the object's kind.
 const REVISION: &str = "revision";
 
@@ -43,15 +42,14 @@ pub(super) enum ReportError {
 }
 
 impl ReportError {
-    fn of(error: &kube::Error) -> Self {
-        match error {
+    fn of(failure: ApiFailure) -> Self {
+        match failure {
+            ApiFailure::Fenced(_) => Self::Fenced,
             // The kind may be served again in a moment, with all its objects.
-            kube::Error::Api(status) if status.code == 404 && !is_unserved_path(&status.message) => {
-                Self::Gone
-            }
+            ApiFailure::Answered { code: 404, message, .. } if !is_unserved_path(&message) => Self::Gone,
             // What a merge patch with another uid is answered.
-            kube::Error::Api(status) if status.code == 409 => Self::Conflict,
-            error => Self::Api(error.to_string()),
+            ApiFailure::Answered { code: 409, .. } => Self::Conflict,
+            failure => Self::Api(failure.to_string()),
         }
     }
 
@@ -67,43 +65,15 @@ impl ReportError {
 /// Writes statuses, finalizers and events of the agent's own kinds.
 #[derive(Clone)]
 pub(super) struct Reporter {
-    client: Client,
-    fence: Fence,
+    server: Direct,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
 }
 
-/// The object that is written about.
-#[derive(Debug, Clone)]
-pub(super) struct Subject {
-    pub(super) key: Key,
-    pub(super) uid: String,
-    pub(super) group: &'static str,
-    pub(super) version: &'static str,
-    pub(super) kind: &'static str,
-    pub(super) plural: &'static str,
-    /// Those of its annotations that its events carry as well.
-    notes: BTreeMap<String, String>,
-}
-
-impl Subject {
-    pub(super) fn of<K: Kind>(key: &Key, metadata: &Metadata) -> Self {
-        let notes = metadata.annotations.iter().filter(|(name, _)| name.starts_with(keys::EVENT_METADATA));
-        Self {
-            key: key.clone(),
-            uid: metadata.uid.clone(),
-            notes: notes.map(|(name, value)| (name.clone(), value.clone())).collect(),
-            group: K::GROUP,
-            version: K::VERSIONS[0],
-            kind: K::KIND,
-            plural: K::PLURAL,
-        }
-    }
-}
-
 impl Reporter {
-    pub(super) fn new(client: Client, fence: Fence, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
-        Self { client, fence, metrics, clock }
+    /// Asks `fence` before each write.
+    pub(super) fn new(client: &Client, fence: Fence, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+        Self { server: Direct::new(client, IN_FLIGHT).fenced(fence), metrics, clock }
     }
 
     /// Writes what differs between two statuses, in one request; none where nothing does. Returns the object's
@@ -121,49 +91,60 @@ impl Reporter {
         let Some(difference) = merge_patch(&old, &new) else { return Ok(0) };
         // The uid makes the write fail rather than land on another object of the same name.
         let patch = json!({"metadata": {"uid": subject.uid}, "status": difference});
-        let api = self.api(subject);
-        let object =
-            self.bounded(api.patch_status(&subject.key.name, &params(), &Patch::Merge(&patch))).await?;
-        Ok(version_number(object.metadata.resource_version.as_deref().unwrap_or_default()))
+        Ok(version_number(&self.patch(subject, Part::Status, Edit::Merge(&patch)).await?))
     }
 
-    /// Adds our finalizer, unless it is there.
-    pub(super) async fn hold(&self, subject: &Subject, finalizers: &[String]) -> Result<(), ReportError> {
-        if finalizers.iter().any(|finalizer| finalizer == keys::FINALIZER) {
-            return Ok(());
+    /// Adds a finalizer, unless it is there. Returns whether it was added.
+    pub(super) async fn hold(
+        &self,
+        subject: &Subject,
+        finalizers: &[String],
+        finalizer: &str,
+    ) -> Result<bool, ReportError> {
+        if finalizers.iter().any(|known| known == finalizer) {
+            return Ok(false);
         }
         let path = "/metadata/finalizers";
         if !finalizers.is_empty() {
-            let add = json!({"op": "add", "path": format!("{path}/-"), "value": keys::FINALIZER});
-            return self.edit(subject, &[add]).await;
+            let add = json!({"op": "add", "path": format!("{path}/-"), "value": finalizer});
+            return self.edit(subject, &[add]).await.map(|()| true);
         }
         // Whoever has added one meanwhile would lose it. That there is none is null to the API server.
         let none = json!({"op": "test", "path": path, "value": null});
-        let add = json!({"op": "add", "path": path, "value": [keys::FINALIZER]});
-        self.edit(subject, &[none, add]).await
+        let add = json!({"op": "add", "path": path, "value": [finalizer]});
+        self.edit(subject, &[none, add]).await.map(|()| true)
     }
 
-    /// Takes our finalizer off, so that the object may go.
-    pub(super) async fn let_go(&self, subject: &Subject, finalizers: &[String]) -> Result<(), ReportError> {
-        let Some(index) = finalizers.iter().position(|finalizer| finalizer == keys::FINALIZER) else {
+    /// Takes a finalizer off, so that the object may go.
+    pub(super) async fn let_go(
+        &self,
+        subject: &Subject,
+        finalizers: &[String],
+        finalizer: &str,
+    ) -> Result<(), ReportError> {
+        let Some(index) = finalizers.iter().position(|known| known == finalizer) else {
             return Ok(());
         };
         let path = format!("/metadata/finalizers/{index}");
-        let test = json!({"op": "test", "path": path, "value": keys::FINALIZER});
+        let test = json!({"op": "test", "path": path, "value": finalizer});
         match self.edit(subject, &[test, json!({"op": "remove", "path": path})]).await {
             Err(ReportError::Gone) => Ok(()),
             other => other,
         }
     }
 
-    /// Writes an event about the object.
-    pub(super) async fn event(&self, told: &Told) -> Result<(), ReportError> {
-        let Told { subject, event, at } = told;
+    /// Writes an event about the object. It happened at the moment `at`, which may be some time ago.
+    pub(super) async fn event(
+        &self,
+        subject: &Subject,
+        notice: &Notice,
+        at: Timestamp,
+    ) -> Result<(), ReportError> {
         let unique = since_1970(self.clock.wall()).as_nanos();
-        let kind = if event.warning { "Warning" } else { "Normal" };
+        let kind = if notice.warning { "Warning" } else { "Normal" };
         let mut annotations: Map<String, Value> =
             subject.notes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
-        if let Some(revision) = &event.revision {
+        if let Some(revision) = &notice.revision {
             annotations.insert(format!("{}/{REVISION}", subject.group), revision.as_str().into());
         }
         let body = json!({
@@ -182,62 +163,39 @@ impl Reporter {
                 "uid": subject.uid,
             },
             "type": kind,
-            "reason": event.reason,
-            "message": event.message,
+            "reason": notice.reason(),
+            "message": notice.message,
             "source": {"component": "lockgate"},
             "reportingComponent": "lockgate",
             "firstTimestamp": at,
             "lastTimestamp": at,
             "count": 1,
         });
-        let gvk = GroupVersionKind::gvk("", "v1", "Event");
-        let api: Api<DynamicObject> = Api::namespaced_with(
-            self.client.clone(),
-            &subject.key.namespace,
-            &ApiResource::from_gvk_with_plural(&gvk, "events"),
-        );
-        let object = serde_json::from_value(body).map_err(|error| ReportError::Api(error.to_string()))?;
-        self.bounded(api.create(&PostParams::default(), &object)).await?;
+        self.bounded(self.server.create(EVENTS, &subject.key.namespace, &body)).await?;
         self.metrics.event();
         Ok(())
-    }
-
-    fn api(&self, subject: &Subject) -> Api<DynamicObject> {
-        let gvk = GroupVersionKind::gvk(subject.group, subject.version, subject.kind);
-        let resource = ApiResource::from_gvk_with_plural(&gvk, subject.plural);
-        Api::namespaced_with(self.client.clone(), &subject.key.namespace, &resource)
     }
 
     async fn edit(&self, subject: &Subject, operations: &[Value]) -> Result<(), ReportError> {
         let mut all = vec![json!({"op": "test", "path": "/metadata/uid", "value": subject.uid})];
         all.extend_from_slice(operations);
-        let patch: json_patch::Patch =
-            serde_json::from_value(Value::Array(all)).map_err(|error| ReportError::Api(error.to_string()))?;
-        let api = self.api(subject);
-        self.bounded(api.patch(&subject.key.name, &params(), &Patch::<Value>::Json(patch))).await.map(drop)
+        self.patch(subject, Part::Object, Edit::Json(&Value::Array(all))).await.map(drop)
+    }
+
+    async fn patch(&self, subject: &Subject, part: Part, edit: Edit<'_>) -> Result<String, ReportError> {
+        let kind = KnownKind { group: subject.group, version: subject.version, plural: subject.plural };
+        let place = (subject.key.namespace.as_str(), subject.key.name.as_str());
+        self.bounded(self.server.patch(kind, place, part, keys::STATUS_MANAGER, edit)).await
     }
 
     async fn bounded<T>(
         &self,
-        request: impl Future<Output = Result<T, kube::Error>>,
+        request: impl Future<Output = Result<T, ApiFailure>>,
     ) -> Result<T, ReportError> {
-        if !self.fence.is_open() {
-            return Err(ReportError::Fenced);
-        }
         match within(&*self.clock, LIMIT, request).await {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(error)) => Err(ReportError::of(&error)),
+            Some(answer) => answer.map_err(ReportError::of),
             None => Err(ReportError::Api("no answer in time".into())),
         }
-    }
-}
-
-/// What all patches say. The API server need not decode strictly, to warn of fields that no schema has: we send none.
-fn params() -> PatchParams {
-    PatchParams {
-        field_manager: Some(keys::STATUS_MANAGER.into()),
-        field_validation: Some(ValidationDirective::Ignore),
-        ..PatchParams::default()
     }
 }
 
@@ -299,8 +257,8 @@ mod tests {
     #[test]
     fn an_object_has_gone_only_if_its_kind_is_served() {
         let of = |code: u16, message: &str| {
-            let status = kube::core::Status::failure(message, "").with_code(code);
-            format!("{:?}", ReportError::of(&kube::Error::Api(status.boxed())))
+            let (reason, message) = (String::new(), message.to_owned());
+            format!("{:?}", ReportError::of(ApiFailure::Answered { code, reason, message }))
         };
         assert_eq!(of(404, r#"gitrepositories.source.toolkit.fluxcd.io "r" not found"#), "Gone");
         for message in ["404 page not found\n", "the server could not find the requested resource"] {

@@ -7,48 +7,33 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::Shared;
+use super::notice::Notice;
+use super::shared::Shared;
 use super::world::{Seen, World, facts, source_facts};
 use crate::cluster::{Query, Seen as Shown, version_number};
 use lockgate_base::keys;
-use lockgate_base::model::{Gvk, Key, Object};
-use lockgate_core::api::{GitRepository, Kustomization};
+use lockgate_base::model::{Gvk, KindId, Object, Ref};
+use lockgate_core::api::{GitRepositorySpec, Kind, KustomizationSpec};
 use lockgate_core::pipeline::ports::ApiFailure;
-use lockgate_core::queue::{Event, Input};
-
-/// What a watch tells the main loop.
-#[derive(Debug)]
-pub(super) enum Notice {
-    /// Something for the queue.
-    Queue(Event),
-    /// The first list of a kind is complete.
-    Listed(&'static str),
-    /// Whether the API server answers this watch.
-    Reachable {
-        kind: &'static str,
-        /// What went wrong, where it does not.
-        problem: Option<String>,
-    },
-}
+use lockgate_core::queue::Event;
 
 /// How long after a watch was refused, or its kind was not served, that is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Follows one of our kinds for ever.
 pub(super) async fn follow<K: Tracked>(shared: Arc<Shared>) {
-    let gvk = Gvk { group: K::GROUP.into(), version: K::VERSIONS[0].into(), kind: K::KIND.into() };
-    let query = Query::of(&gvk, K::PLURAL, shared.watch_namespace.as_deref(), None);
+    let query = Query::of(&K::INFO.gvk(), K::INFO.plural, shared.watch_namespace.as_deref(), None);
     let known = Known::<K>::new(Arc::clone(&shared.world));
-    run(&shared, &query, Pump::new(K::KIND, true, shared.notices.clone(), known)).await;
+    run(&shared, &query, Pump::new(K::INFO.id, true, shared.notices.clone(), known)).await;
 }
 
 /// Follows the labelled ConfigMaps or Secrets: their names and versions, never their content.
-pub(super) async fn follow_inputs(shared: Arc<Shared>, kind: &'static str) {
-    let plural = if kind == "Secret" { "secrets" } else { "configmaps" };
-    let gvk = Gvk { group: String::new(), version: "v1".into(), kind: kind.into() };
+pub(super) async fn follow_inputs(shared: Arc<Shared>, kind: KindId) {
+    let plural = if kind == KindId::SECRET { "secrets" } else { "configmaps" };
+    let gvk = Gvk { group: String::new(), version: "v1".into(), kind: kind.kind.into() };
     let label = Some((keys::WATCH, "Enabled"));
     let query = Query::of(&gvk, plural, shared.watch_namespace.as_deref(), label);
-    run(&shared, &query, Pump::new(kind, false, shared.notices.clone(), Versions::new(kind))).await;
+    run(&shared, &query, Pump::new(kind, false, shared.notices.clone(), Versions::new())).await;
 }
 
 async fn run(shared: &Shared, query: &Query, pump: Pump<impl Sink>) {
@@ -62,35 +47,35 @@ async fn run(shared: &Shared, query: &Query, pump: Pump<impl Sink>) {
     }
 }
 
-/// A kind that the agent serves.
-pub(super) trait Tracked: super::world::Own + Send + Sync + 'static {
-    fn take_in(world: &World, key: &Key, object: &Object, version: u64) -> Event;
-    fn let_go(world: &World, key: Key) -> Event;
+/// A kind that the agent acts on.
+pub(super) trait Tracked: Kind {
+    fn take_in(world: &World, key: &Ref, object: &Object, version: u64) -> Event;
+    fn let_go(world: &World, key: Ref) -> Event;
 }
 
-impl Tracked for Kustomization {
-    fn take_in(world: &World, key: &Key, object: &Object, version: u64) -> Event {
+impl Tracked for KustomizationSpec {
+    fn take_in(world: &World, key: &Ref, object: &Object, version: u64) -> Event {
         let seen = Seen::read(object);
         let event = Event::Seen(key.clone(), facts(&seen));
         world.see_kustomization(key, seen, version);
         event
     }
 
-    fn let_go(world: &World, key: Key) -> Event {
+    fn let_go(world: &World, key: Ref) -> Event {
         world.forget_kustomization(&key);
         Event::Gone(key)
     }
 }
 
-impl Tracked for GitRepository {
-    fn take_in(world: &World, key: &Key, object: &Object, version: u64) -> Event {
+impl Tracked for GitRepositorySpec {
+    fn take_in(world: &World, key: &Ref, object: &Object, version: u64) -> Event {
         let seen = Seen::read(object);
         let event = Event::SourceSeen(key.clone(), source_facts(&seen));
         world.see_source(key, seen, version);
         event
     }
 
-    fn let_go(world: &World, key: Key) -> Event {
+    fn let_go(world: &World, key: Ref) -> Event {
         world.forget_source(&key);
         Event::SourceGone(key)
     }
@@ -98,15 +83,15 @@ impl Tracked for GitRepository {
 
 /// Makes queue events of objects.
 trait Sink: Send {
-    fn there(&mut self, key: Key, object: &Object) -> Option<Event>;
-    fn gone(&mut self, key: Key) -> Option<Event>;
+    fn there(&mut self, key: Ref, object: &Object) -> Option<Event>;
+    fn gone(&mut self, key: Ref) -> Option<Event>;
     /// Ends a list: those that were known and are not in `listed` have gone.
-    fn listed(&mut self, listed: &BTreeSet<Key>) -> Vec<Event>;
+    fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Event>;
 }
 
 struct Known<K> {
     world: Arc<World>,
-    keys: BTreeSet<Key>,
+    keys: BTreeSet<Ref>,
     kind: std::marker::PhantomData<K>,
 }
 
@@ -117,19 +102,19 @@ impl<K> Known<K> {
 }
 
 impl<K: Tracked> Sink for Known<K> {
-    fn there(&mut self, key: Key, object: &Object) -> Option<Event> {
+    fn there(&mut self, key: Ref, object: &Object) -> Option<Event> {
         let version = version_number(object.text("/metadata/resourceVersion").unwrap_or_default());
         self.keys.insert(key.clone());
         Some(K::take_in(&self.world, &key, object, version))
     }
 
-    fn gone(&mut self, key: Key) -> Option<Event> {
+    fn gone(&mut self, key: Ref) -> Option<Event> {
         self.keys.remove(&key);
         Some(K::let_go(&self.world, key))
     }
 
-    fn listed(&mut self, listed: &BTreeSet<Key>) -> Vec<Event> {
-        let missed: Vec<Key> = self.keys.iter().filter(|key| !listed.contains(key)).cloned().collect();
+    fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Event> {
+        let missed: Vec<Ref> = self.keys.iter().filter(|key| !listed.contains(key)).cloned().collect();
         for key in &missed {
             self.keys.remove(key);
         }
@@ -138,58 +123,53 @@ impl<K: Tracked> Sink for Known<K> {
 }
 
 struct Versions {
-    kind: &'static str,
-    known: HashMap<Key, u64>,
+    known: HashMap<Ref, u64>,
     /// Whether a list was complete, so that what is not known was not there.
     synced: bool,
 }
 
 impl Sink for Versions {
-    fn there(&mut self, key: Key, object: &Object) -> Option<Event> {
+    fn there(&mut self, key: Ref, object: &Object) -> Option<Event> {
         let version = version_number(object.text("/metadata/resourceVersion").unwrap_or_default());
         let is_change = match self.known.insert(key.clone(), version) {
             Some(old) => old != version,
             // What the first list shows is no change: whoever reads it has done so or is about to.
             None => self.synced,
         };
-        is_change.then(|| self.changed(key))
+        is_change.then_some(Event::InputChanged(key))
     }
 
-    fn gone(&mut self, key: Key) -> Option<Event> {
-        self.known.remove(&key).map(|_| self.changed(key))
+    fn gone(&mut self, key: Ref) -> Option<Event> {
+        self.known.remove(&key).map(|_| Event::InputChanged(key))
     }
 
-    fn listed(&mut self, listed: &BTreeSet<Key>) -> Vec<Event> {
+    fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Event> {
         self.synced = true;
-        let missed: Vec<Key> = self.known.keys().filter(|key| !listed.contains(key)).cloned().collect();
+        let missed: Vec<Ref> = self.known.keys().filter(|key| !listed.contains(key)).cloned().collect();
         missed
             .into_iter()
             .map(|key| {
                 self.known.remove(&key);
-                self.changed(key)
+                Event::InputChanged(key)
             })
             .collect()
     }
 }
 
 impl Versions {
-    fn new(kind: &'static str) -> Self {
-        Self { kind, known: HashMap::new(), synced: false }
-    }
-
-    fn changed(&self, key: Key) -> Event {
-        Event::InputChanged(Input { kind: self.kind.into(), key })
+    fn new() -> Self {
+        Self { known: HashMap::new(), synced: false }
     }
 }
 
 /// Hands what a watch shows to the sink, and what the sink makes of it to the main loop.
 struct Pump<S> {
-    kind: &'static str,
+    kind: KindId,
     /// Whether the agent cannot work without it.
     is_needed: bool,
     notices: UnboundedSender<Notice>,
     sink: S,
-    listing: BTreeSet<Key>,
+    listing: BTreeSet<Ref>,
     /// What was told last of how the watch stands; nothing was as long as it is absent.
     is_up: Option<bool>,
     /// Whether it goes without, for want of a right.
@@ -197,7 +177,7 @@ struct Pump<S> {
 }
 
 impl<S: Sink> Pump<S> {
-    fn new(kind: &'static str, is_needed: bool, notices: UnboundedSender<Notice>, sink: S) -> Self {
+    fn new(kind: KindId, is_needed: bool, notices: UnboundedSender<Notice>, sink: S) -> Self {
         Self { kind, is_needed, notices, sink, listing: BTreeSet::new(), is_up: None, is_spared: false }
     }
 
@@ -209,14 +189,14 @@ impl<S: Sink> Pump<S> {
                 Vec::new()
             }
             Shown::There { object, listed } => {
-                let key = Key::new(object.namespace().unwrap_or_default(), object.name());
+                let key = Ref::new(self.kind, object.namespace().unwrap_or_default(), object.name());
                 if listed {
                     self.listing.insert(key.clone());
                 }
                 self.sink.there(key, &object).into_iter().collect()
             }
             Shown::Left { namespace, name, .. } => {
-                self.sink.gone(Key::new(namespace, name)).into_iter().collect()
+                self.sink.gone(Ref::new(self.kind, namespace, name)).into_iter().collect()
             }
             Shown::Listed(_) => {
                 is_list_end = true;
@@ -225,16 +205,16 @@ impl<S: Sink> Pump<S> {
         };
         // The loop ends with the process, and then nobody listens.
         for event in events {
-            let _ = self.notices.send(Notice::Queue(event));
+            let _ = self.notices.send(Notice::Queue(Box::new(event)));
         }
         if is_list_end {
-            let _ = self.notices.send(Notice::Listed(self.kind));
+            let _ = self.notices.send(Notice::Listed(self.kind.kind));
         }
     }
 
     /// Tells how the watch stands, where that has changed. Without the right to one that is not needed, all else goes on.
     fn stands(&mut self, failure: Option<ApiFailure>) {
-        let kind = self.kind;
+        let kind = self.kind.kind;
         let is_spared = !self.is_needed && matches!(failure, Some(ApiFailure::Forbidden(_)));
         if is_spared && !self.is_spared {
             let problem = failure.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -279,15 +259,17 @@ mod tests {
             (Shown::Listed(6), Some("new")),
         ];
         let (notices, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let mut pump = Pump::new("Secret", false, notices, Versions::new("Secret"));
+        let mut pump = Pump::new(KindId::SECRET, false, notices, Versions::new());
         for (step, expected) in steps {
             let what = format!("{step:?}");
             pump.take(step);
             let mut names = Vec::new();
             while let Ok(notice) = told.try_recv() {
-                if let Notice::Queue(Event::InputChanged(input)) = notice {
-                    assert_eq!((input.kind.as_str(), input.key.namespace.as_str()), ("Secret", "n"));
-                    names.push(input.key.name);
+                if let Notice::Queue(event) = notice
+                    && let Event::InputChanged(input) = *event
+                {
+                    assert_eq!((input.kind.kind, input.namespace.as_str()), ("Secret", "n"));
+                    names.push(input.name);
                 }
             }
             assert_eq!(names.first().map(String::as_str), expected, "{what}");
@@ -314,7 +296,7 @@ mod tests {
             ),
         ] {
             let (notices, mut told) = tokio::sync::mpsc::unbounded_channel();
-            let mut pump = Pump::new("Secret", is_needed, notices, Versions::new("Secret"));
+            let mut pump = Pump::new(KindId::SECRET, is_needed, notices, Versions::new());
             for (failure, expected) in steps {
                 let what = format!("{is_needed} {failure:?}");
                 pump.stands(failure);

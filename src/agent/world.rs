@@ -8,19 +8,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lockgate_base::keys;
-use lockgate_base::model::{Digest, Key, Object, ObjectId};
+use lockgate_base::model::{Digest, KindId, Object, ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{GitRepository, Kind, Kustomization, Metadata, decode};
+use lockgate_core::api::{
+    GitRepository, GitRepositorySpec, Kind, Kustomization, KustomizationSpec, Metadata, Resource, decode,
+};
 use lockgate_core::graph::{self, DependencyView, Graph, NotReadyReason};
 use lockgate_core::pipeline::Memo;
-use lockgate_core::queue::{FIGHT_WINDOW, Facts, Input, SourceFacts};
-use lockgate_core::verdict::{self, BlockReason, Blocker, Change, Outcome, Rivalry};
+use lockgate_core::queue::{FIGHT_WINDOW, Facts, SourceFacts};
+use lockgate_core::verdict::{self, BlockReason, Blocker, Change, Common, Rivalry};
 
 /// An object of one of our kinds, or what is left of one that is malformed.
 #[derive(Debug, Clone)]
-pub(super) enum Seen<K> {
+pub(super) enum Seen<K: Kind> {
     /// It is of its kind's form.
-    Sound(Arc<K>),
+    Sound(Arc<Resource<K>>),
     /// It is not.
     Malformed {
         /// The part that every object has.
@@ -30,33 +32,7 @@ pub(super) enum Seen<K> {
     },
 }
 
-/// What is common to our kinds.
-pub(super) trait Own: Kind + Clone {
-    fn metadata(&self) -> &Metadata;
-    fn keep_status(&mut self, of: &Self);
-}
-
-impl Own for Kustomization {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn keep_status(&mut self, of: &Self) {
-        self.status = of.status.clone();
-    }
-}
-
-impl Own for GitRepository {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn keep_status(&mut self, of: &Self) {
-        self.status = of.status.clone();
-    }
-}
-
-impl<K: Own> Seen<K> {
+impl<K: Kind> Seen<K> {
     /// Reads an object, which may be malformed.
     pub(super) fn read(object: &Object) -> Self {
         match decode::<K>(object) {
@@ -72,7 +48,7 @@ impl<K: Own> Seen<K> {
 
     pub(super) fn metadata(&self) -> &Metadata {
         match self {
-            Self::Sound(object) => object.metadata(),
+            Self::Sound(object) => &object.metadata,
             Self::Malformed { metadata, .. } => metadata,
         }
     }
@@ -80,7 +56,7 @@ impl<K: Own> Seen<K> {
 
 /// An object and what this process has to do with it.
 #[derive(Debug)]
-struct Entry<K, X> {
+struct Entry<K: Kind, X> {
     seen: Seen<K>,
     /// The resourceVersion of our last write to it.
     written: u64,
@@ -113,14 +89,14 @@ pub(super) struct Aim {
 
 #[derive(Debug, Default)]
 struct Inner {
-    kustomizations: BTreeMap<Key, Entry<Kustomization, Extra>>,
-    sources: BTreeMap<Key, Entry<GitRepository, Option<Snapshot>>>,
+    kustomizations: BTreeMap<Ref, Entry<KustomizationSpec, Extra>>,
+    sources: BTreeMap<Ref, Entry<GitRepositorySpec, Option<Snapshot>>>,
     graph: Graph,
 }
 
-fn take_in<K: Own, X: Default>(
-    map: &mut BTreeMap<Key, Entry<K, X>>,
-    key: &Key,
+fn take_in<K: Kind, X: Default>(
+    map: &mut BTreeMap<Ref, Entry<K, X>>,
+    key: &Ref,
     mut seen: Seen<K>,
     version: u64,
 ) {
@@ -135,46 +111,46 @@ fn take_in<K: Own, X: Default>(
     if let (Seen::Sound(old), Seen::Sound(new)) = (&entry.seen, &mut seen)
         && version <= entry.written
     {
-        Arc::make_mut(new).keep_status(old);
+        Arc::make_mut(new).status = old.status.clone();
     }
     entry.seen = seen;
 }
 
 impl World {
     /// Takes in a Kustomization as a watch shows it; `version` is its resourceVersion.
-    pub(super) fn see_kustomization(&self, key: &Key, seen: Seen<Kustomization>, version: u64) {
+    pub(super) fn see_kustomization(&self, key: &Ref, seen: Seen<KustomizationSpec>, version: u64) {
         let mut inner = self.inner();
         inner.graph.set(key.clone(), facts(&seen).depends_on);
         take_in(&mut inner.kustomizations, key, seen, version);
     }
 
     /// Takes in a GitRepository as a watch shows it.
-    pub(super) fn see_source(&self, key: &Key, seen: Seen<GitRepository>, version: u64) {
+    pub(super) fn see_source(&self, key: &Ref, seen: Seen<GitRepositorySpec>, version: u64) {
         take_in(&mut self.inner().sources, key, seen, version);
     }
 
-    pub(super) fn forget_kustomization(&self, key: &Key) {
+    pub(super) fn forget_kustomization(&self, key: &Ref) {
         let mut inner = self.inner();
         inner.graph.remove(key);
         inner.kustomizations.remove(key);
     }
 
-    pub(super) fn forget_source(&self, key: &Key) {
+    pub(super) fn forget_source(&self, key: &Ref) {
         self.inner().sources.remove(key);
     }
 
-    pub(super) fn kustomization(&self, key: &Key) -> Option<Seen<Kustomization>> {
+    pub(super) fn kustomization(&self, key: &Ref) -> Option<Seen<KustomizationSpec>> {
         self.inner().kustomizations.get(key).map(|entry| entry.seen.clone())
     }
 
-    pub(super) fn source(&self, key: &Key) -> Option<(Seen<GitRepository>, Option<Snapshot>)> {
+    pub(super) fn source(&self, key: &Ref) -> Option<(Seen<GitRepositorySpec>, Option<Snapshot>)> {
         self.inner().sources.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
     }
 
     /// Changes what we know of a Kustomization after we wrote it; `version` is the resourceVersion of the answer.
     pub(super) fn wrote_kustomization(
         &self,
-        key: &Key,
+        key: &Ref,
         version: u64,
         change: impl FnOnce(&mut Kustomization),
     ) {
@@ -187,7 +163,7 @@ impl World {
     }
 
     /// Changes what we know of a GitRepository after we wrote it.
-    pub(super) fn wrote_source(&self, key: &Key, version: u64, change: impl FnOnce(&mut GitRepository)) {
+    pub(super) fn wrote_source(&self, key: &Ref, version: u64, change: impl FnOnce(&mut GitRepository)) {
         if let Some(entry) = self.inner().sources.get_mut(key) {
             entry.written = entry.written.max(version);
             if let Seen::Sound(object) = &mut entry.seen {
@@ -196,18 +172,18 @@ impl World {
         }
     }
 
-    pub(super) fn memo(&self, key: &Key) -> Option<Arc<Memo>> {
+    pub(super) fn memo(&self, key: &Ref) -> Option<Arc<Memo>> {
         self.inner().kustomizations.get(key).and_then(|entry| entry.extra.memo.clone())
     }
 
-    pub(super) fn remember(&self, key: &Key, memo: Option<Memo>) {
+    pub(super) fn remember(&self, key: &Ref, memo: Option<Memo>) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {
             entry.extra.memo = memo.map(Arc::new);
         }
     }
 
     /// How long the same has been waited for already.
-    pub(super) fn waited(&self, key: &Key, aim: &Aim, now: Instant) -> Duration {
+    pub(super) fn waited(&self, key: &Ref, aim: &Aim, now: Instant) -> Duration {
         let inner = self.inner();
         match inner.kustomizations.get(key).and_then(|entry| entry.extra.wait.as_ref()) {
             Some((of, since)) if of == aim => now.saturating_duration_since(*since),
@@ -216,7 +192,7 @@ impl World {
     }
 
     /// Takes note that a wait begins, or goes on.
-    pub(super) fn waits(&self, key: &Key, aim: &Aim, now: Instant) {
+    pub(super) fn waits(&self, key: &Ref, aim: &Aim, now: Instant) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key)
             && entry.extra.wait.as_ref().is_none_or(|(of, _)| of != aim)
         {
@@ -225,14 +201,14 @@ impl World {
     }
 
     /// Takes note that a reconcile was not cut off in its wait.
-    pub(super) fn ended(&self, key: &Key) {
+    pub(super) fn ended(&self, key: &Ref) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {
             entry.extra.wait = None;
         }
     }
 
     /// Takes note that someone has changed an object of a Kustomization.
-    pub(super) fn drifted(&self, key: &Key, object: &ObjectId, by: Option<String>, now: Instant) {
+    pub(super) fn drifted(&self, key: &Ref, object: &ObjectId, by: Option<String>, now: Instant) {
         // What is further apart is no fight: the queue's pauses grow up to the interval.
         let window = FIGHT_WINDOW.max(interval_of(self, key).saturating_mul(2));
         let mut inner = self.inner();
@@ -245,7 +221,7 @@ impl World {
     }
 
     /// Takes note of what was put back of objects that others have changed.
-    pub(super) fn corrected(&self, key: &Key, changes: &[Change]) {
+    pub(super) fn corrected(&self, key: &Ref, changes: &[Change]) {
         let mut inner = self.inner();
         let Some(entry) = inner.kustomizations.get_mut(key) else { return };
         for change in changes {
@@ -256,7 +232,7 @@ impl World {
     }
 
     /// What is known of who changes an object, which is forgotten with this.
-    pub(super) fn rivalry(&self, key: &Key, object: &ObjectId) -> Rivalry {
+    pub(super) fn rivalry(&self, key: &Ref, object: &ObjectId) -> Rivalry {
         let mut inner = self.inner();
         let entry = inner.kustomizations.get_mut(key);
         let known = entry.and_then(|entry| entry.extra.rivalries.remove(object));
@@ -264,7 +240,7 @@ impl World {
     }
 
     /// Holds what was fetched, unless another object of the same name has come meanwhile.
-    pub(super) fn store(&self, key: &Key, uid: &str, snapshot: Snapshot) {
+    pub(super) fn store(&self, key: &Ref, uid: &str, snapshot: Snapshot) {
         if let Some(entry) = self.inner().sources.get_mut(key)
             && entry.seen.metadata().uid == uid
         {
@@ -273,16 +249,17 @@ impl World {
     }
 
     /// Whether the dependencies let a Kustomization apply `revision`, and if not, what is at the root of it.
-    pub(super) fn dependencies(&self, kustomization: &Kustomization, revision: &str) -> Result<(), Outcome> {
+    pub(super) fn dependencies(&self, kustomization: &Kustomization, revision: &str) -> Result<(), Common> {
         let metadata = &kustomization.metadata;
-        let key = Key::new(&metadata.namespace, &metadata.name);
+        let key = kustomization.reference();
         let inner = self.inner();
         if let Some(cycle) = inner.graph.cycle_of(&key) {
-            return Err(Outcome::Cyclic { cycle: cycle.0 });
+            return Err(Common::Cyclic(cycle));
         }
         for named in &kustomization.spec.depends_on {
-            let dependency = Key::new(named.namespace.as_ref().unwrap_or(&metadata.namespace), &named.name);
-            let blocked = |reason| Outcome::Blocked(Blocker { dependency: dependency.clone(), reason });
+            let dependency =
+                Kustomization::named(named.namespace.as_ref().unwrap_or(&metadata.namespace), &named.name);
+            let blocked = |reason| Common::Blocked(Blocker { dependency: dependency.clone(), reason });
             match inner.judge(kustomization, &dependency, revision) {
                 Ok(()) => {}
                 Err(NotReadyReason::NotFound) => return Err(blocked(BlockReason::Missing)),
@@ -302,7 +279,7 @@ impl World {
 }
 
 impl Inner {
-    fn sound(&self, key: &Key) -> Option<&Kustomization> {
+    fn sound(&self, key: &Ref) -> Option<&Kustomization> {
         match &self.kustomizations.get(key)?.seen {
             Seen::Sound(object) => Some(object),
             Seen::Malformed { .. } => None,
@@ -312,7 +289,7 @@ impl Inner {
     fn judge(
         &self,
         dependent: &Kustomization,
-        dependency: &Key,
+        dependency: &Ref,
         revision: &str,
     ) -> Result<(), NotReadyReason> {
         let Some(found) = self.sound(dependency) else {
@@ -324,13 +301,13 @@ impl Inner {
     }
 
     /// From a dependency to what it waits for in the end, and what that says of itself.
-    fn root_cause(&self, key: &Key, dependency: &Key) -> (Vec<Key>, Option<String>) {
-        let is_ready = |key: &Key| {
+    fn root_cause(&self, key: &Ref, dependency: &Ref) -> (Vec<Ref>, Option<String>) {
+        let is_ready = |key: &Ref| {
             let view = self.sound(key).map(DependencyView::of);
             // Another revision is no reason to look further down.
             graph::ready(view.as_ref(), "", false).is_ok()
         };
-        let chain: Vec<Key> = self.graph.root_cause(key, is_ready).into_iter().cloned().collect();
+        let chain: Vec<Ref> = self.graph.root_cause(key, is_ready).into_iter().cloned().collect();
         let chain = if chain.first() == Some(dependency) { chain } else { vec![dependency.clone()] };
         let root = chain.last().unwrap_or(dependency);
         let message = match self.kustomizations.get(root).map(|entry| &entry.seen) {
@@ -344,21 +321,21 @@ impl Inner {
                 object.status.conditions.get("Ready").map(|ready| ready.message.clone())
             }
             Some(Seen::Malformed { message, .. }) => Some(message.clone()),
-            None => Some(format!("Kustomization '{root}' not found")),
+            None => Some(format!("Kustomization '{}' not found", root.path())),
         };
         (chain, message)
     }
 }
 
 /// The GitRepository that a Kustomization builds from, where it is one.
-pub(super) fn source_key(kustomization: &Kustomization) -> Option<Key> {
+pub(super) fn source_key(kustomization: &Kustomization) -> Option<Ref> {
     let reference = &kustomization.spec.source_ref;
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
-    (reference.kind == GitRepository::KIND).then(|| Key::new(namespace, &reference.name))
+    (reference.kind == GitRepository::ID.kind).then(|| GitRepository::named(namespace, &reference.name))
 }
 
 /// What the queue needs to know of a Kustomization.
-pub(super) fn facts(seen: &Seen<Kustomization>) -> Facts {
+pub(super) fn facts(seen: &Seen<KustomizationSpec>) -> Facts {
     let metadata = seen.metadata();
     let requested_at = metadata.annotations.get(keys::REQUESTED_AT).cloned();
     let deleting = metadata.deletion_timestamp.is_some();
@@ -369,13 +346,15 @@ pub(super) fn facts(seen: &Seen<Kustomization>) -> Facts {
     };
     let spec = &object.spec;
     let namespace = &metadata.namespace;
-    let depends_on = spec
-        .depends_on
-        .iter()
-        .map(|dependency| Key::new(dependency.namespace.as_ref().unwrap_or(namespace), &dependency.name));
+    let depends_on = spec.depends_on.iter().map(|dependency| {
+        Kustomization::named(dependency.namespace.as_ref().unwrap_or(namespace), &dependency.name)
+    });
     let substitutes = spec.post_build.iter().flat_map(|build| &build.substitute_from);
-    let inputs =
-        substitutes.map(|from| Input { kind: from.kind.clone(), key: Key::new(namespace, &from.name) });
+    let inputs = substitutes.filter_map(|from| {
+        let kinds = [KindId::CONFIG_MAP, KindId::SECRET];
+        let kind = kinds.into_iter().find(|id| id.kind == from.kind)?;
+        Some(Ref::new(kind, namespace, &from.name))
+    });
     Facts {
         version,
         requested_at,
@@ -389,7 +368,7 @@ pub(super) fn facts(seen: &Seen<Kustomization>) -> Facts {
 }
 
 /// What the queue needs to know of a GitRepository.
-pub(super) fn source_facts(seen: &Seen<GitRepository>) -> SourceFacts {
+pub(super) fn source_facts(seen: &Seen<GitRepositorySpec>) -> SourceFacts {
     let metadata = seen.metadata();
     let (uid, version) = (metadata.uid.clone(), metadata.generation.to_string());
     let requested_at = metadata.annotations.get(keys::REQUESTED_AT).cloned();
@@ -398,8 +377,7 @@ pub(super) fn source_facts(seen: &Seen<GitRepository>) -> SourceFacts {
         return SourceFacts { uid, version, requested_at, deleting, ..SourceFacts::default() };
     };
     let secret = object.spec.secret_ref.iter();
-    let inputs = secret
-        .map(|secret| Input { kind: "Secret".into(), key: Key::new(&metadata.namespace, &secret.name) });
+    let inputs = secret.map(|secret| Ref::new(KindId::SECRET, &metadata.namespace, &secret.name));
     let (suspended, inputs) = (object.spec.suspend, inputs.collect());
     SourceFacts { uid, version, requested_at, suspended, deleting, inputs }
 }
@@ -421,7 +399,7 @@ pub(super) fn tree_digest(snapshot: &Snapshot) -> Digest {
 }
 
 /// A Kustomization's interval, or a long time for one that is malformed.
-pub(super) fn interval_of(world: &World, key: &Key) -> Duration {
+pub(super) fn interval_of(world: &World, key: &Ref) -> Duration {
     match world.kustomization(key) {
         Some(Seen::Sound(object)) => object.spec.interval.std(),
         _ => Duration::from_hours(1),

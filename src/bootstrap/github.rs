@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 use super::key;
 use lockgate_base::model::Secret;
 
-pub use error::GitHubError;
+pub(crate) use error::GitHubError;
 
 /// Where github.com's API is.
-pub const PUBLIC_API: &str = "https://api.github.com";
+pub(crate) const PUBLIC_API: &str = "https://api.github.com";
 /// How many files of a folder are read to see what is in it.
 const FILE_LIMIT: usize = 30;
 /// How long one connection may take to be made, and one answer to come.
@@ -29,7 +29,7 @@ const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// With what GitHub is asked.
 #[derive(Debug, Clone)]
-pub enum Credentials {
+pub(crate) enum Credentials {
     /// A personal access token.
     Token(Secret<String>),
     /// A GitHub App's installation.
@@ -44,7 +44,7 @@ pub enum Credentials {
 }
 
 /// A repository at GitHub, and a client that may ask about it.
-pub struct GitHub {
+pub(crate) struct GitHub {
     client: Octocrab,
     address: String,
     is_app: bool,
@@ -54,7 +54,7 @@ pub struct GitHub {
 
 /// What GitHub says of the repository and the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// `owner/name` as it is now; differs from what was asked for after a rename.
     pub full_name: String,
     /// The default branch.
@@ -67,7 +67,7 @@ pub struct Facts {
 
 /// A deploy key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct DeployKey {
+pub(crate) struct DeployKey {
     /// GitHub's number for it.
     pub id: u64,
     /// The public key.
@@ -120,7 +120,7 @@ struct EntryBody {
 impl GitHub {
     /// A client. Nothing is asked yet. Plain HTTP is refused but for a loopback address, so that no token crosses a
     /// network in clear.
-    pub fn new(api: &str, credentials: &Credentials, repository: &str) -> Result<Self, GitHubError> {
+    pub(crate) fn new(api: &str, credentials: &Credentials, repository: &str) -> Result<Self, GitHubError> {
         let address = checked_address(api)?;
         let usage = |error: octocrab::Error| GitHubError::Usage(format!("--api-url {api}: {error}"));
         let builder = Octocrab::builder()
@@ -148,13 +148,13 @@ impl GitHub {
     /// The same under the name that the repository has now. GitHub redirects what is asked under an earlier name; what is
     /// to be written it only sends away.
     #[must_use]
-    pub fn called(&self, full_name: &str) -> Self {
+    pub(crate) fn called(&self, full_name: &str) -> Self {
         let (client, address) = (self.client.clone(), self.address.clone());
         Self { client, address, is_app: self.is_app, repository: full_name.into() }
     }
 
     /// What GitHub says of the repository and of the token.
-    pub async fn facts(&self) -> Result<Facts, GitHubError> {
+    pub(crate) async fn facts(&self) -> Result<Facts, GitHubError> {
         let (headers, body) = self.request(&self.route(""), None).await?;
         let body: RepositoryBody = self.decode(&self.route(""), &body)?;
         let expires = headers.get("github-authentication-token-expiration");
@@ -167,13 +167,13 @@ impl GitHub {
     }
 
     /// The commit at a branch's head; `None` where there is no such branch.
-    pub async fn branch(&self, branch: &str) -> Result<Option<String>, GitHubError> {
+    pub(crate) async fn branch(&self, branch: &str) -> Result<Option<String>, GitHubError> {
         let route = self.route(&format!("/branches/{}", encode(branch)));
         Ok(found(self.get::<BranchBody>(&route).await)?.map(|body| body.commit.sha))
     }
 
     /// The YAML files directly in a folder, as `(path, text)`; `None` where there is no such folder.
-    pub async fn folder(
+    pub(crate) async fn folder(
         &self,
         branch: &str,
         path: &str,
@@ -197,12 +197,12 @@ impl GitHub {
     }
 
     /// The host keys that GitHub publishes; none at most Enterprise servers.
-    pub async fn host_keys(&self) -> Result<Vec<String>, GitHubError> {
+    pub(crate) async fn host_keys(&self) -> Result<Vec<String>, GitHubError> {
         Ok(found(self.get::<MetaBody>("/meta").await)?.map(|body| body.ssh_keys).unwrap_or_default())
     }
 
     /// All deploy keys. Who may not administer the repository is answered 403 or 404.
-    pub async fn deploy_keys(&self) -> Result<Vec<DeployKey>, GitHubError> {
+    pub(crate) async fn deploy_keys(&self) -> Result<Vec<DeployKey>, GitHubError> {
         let mut keys = Vec::new();
         for page in 1.. {
             let more: Vec<DeployKey> =
@@ -218,7 +218,11 @@ impl GitHub {
 
     /// Registers a public key that may only read, unless it is registered already. Keys are compared by their content,
     /// and none is ever deleted, so that two clusters cannot take each other's key. Whether it was new is returned too.
-    pub async fn register(&self, title: &str, public_line: &str) -> Result<(DeployKey, bool), GitHubError> {
+    pub(crate) async fn register(
+        &self,
+        title: &str,
+        public_line: &str,
+    ) -> Result<(DeployKey, bool), GitHubError> {
         let is_same = |listed: &DeployKey| key::identity_of(&listed.key) == key::identity_of(public_line);
         if let Some(listed) = self.deploy_keys().await?.into_iter().find(is_same) {
             return Ok((listed, false));

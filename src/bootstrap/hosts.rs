@@ -80,20 +80,20 @@ impl SshUrl {
 }
 
 /// The line of a `known_hosts` file that ties a key to a server.
-pub fn line(url: &SshUrl, key: &PublicKey) -> Option<String> {
+pub(crate) fn line(url: &SshUrl, key: &PublicKey) -> Option<String> {
     let text = key.to_openssh().ok()?;
     let (kind, content) = key::identity_of(&text)?;
     Some(format!("{} {kind} {content}", url.known_as()))
 }
 
 /// Reads published keys, each `type content`, into lines; those of types that libssh2 does not know are passed over.
-pub fn lines(url: &SshUrl, published: &[String]) -> Vec<String> {
+pub(crate) fn lines(url: &SshUrl, published: &[String]) -> Vec<String> {
     let keys = published.iter().filter_map(|text| PublicKey::from_openssh(text).ok());
     keys.filter_map(|key| line(url, &key)).collect()
 }
 
 /// The short names of the types of keys, each once: `ed25519 ecdsa rsa`.
-pub fn kinds(keys: &[&PublicKey]) -> String {
+pub(crate) fn kinds(keys: &[&PublicKey]) -> String {
     let mut kinds: Vec<String> = Vec::new();
     for kind in keys.iter().map(|key| key::short_name(key.algorithm().as_str()).to_owned()) {
         if !kinds.contains(&kind) {
@@ -104,7 +104,7 @@ pub fn kinds(keys: &[&PublicKey]) -> String {
 }
 
 /// `ed25519 SHA256:…` of a key.
-pub fn fingerprint(key: &PublicKey) -> String {
+pub(crate) fn fingerprint(key: &PublicKey) -> String {
     format!("{} {}", key::short_name(key.algorithm().as_str()), key.fingerprint(HashAlg::Sha256))
 }
 

@@ -11,7 +11,7 @@ use lockgate_git::Identity;
 
 /// The kind of key to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Algorithm {
+pub(crate) enum Algorithm {
     /// Ed25519.
     #[default]
     Ed25519,
@@ -25,7 +25,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// All of them, by the names that the command line takes.
-    pub const NAMES: [(&'static str, Self); 4] = [
+    pub(crate) const NAMES: [(&'static str, Self); 4] = [
         ("ed25519", Self::Ed25519),
         ("ecdsa-p256", Self::EcdsaP256),
         ("ecdsa-p384", Self::EcdsaP384),
@@ -77,14 +77,14 @@ pub enum KeyError {
 
 /// A private key and its public half.
 #[derive(Debug)]
-pub struct KeyPair {
+pub(crate) struct KeyPair {
     identity: Secret<String>,
     public: PublicKey,
 }
 
 impl KeyPair {
     /// Makes a new key. The comment ends its public line.
-    pub fn generate(algorithm: Algorithm, comment: &str) -> Result<Self, KeyError> {
+    pub(crate) fn generate(algorithm: Algorithm, comment: &str) -> Result<Self, KeyError> {
         let make = |error: ssh_key::Error| KeyError::Make(error.to_string());
         let mut private = PrivateKey::random(&mut rand_core::OsRng, algorithm.ssh()).map_err(make)?;
         private.set_comment(comment);
@@ -93,24 +93,24 @@ impl KeyPair {
     }
 
     /// A key that exists already. The encrypted PEM forms need the public half beside them.
-    pub fn existing(identity: &Identity, public_line: Option<&str>) -> Result<Self, KeyError> {
+    pub(crate) fn existing(identity: &Identity, public_line: Option<&str>) -> Result<Self, KeyError> {
         let beside = || PublicKey::from_openssh(public_line?.trim()).ok();
         let public = identity.public().cloned().or_else(beside).ok_or(KeyError::NoPublicHalf)?;
         Ok(Self { identity: identity.pem().clone(), public })
     }
 
     /// The private key in OpenSSH or PEM form.
-    pub fn identity(&self) -> &Secret<String> {
+    pub(crate) fn identity(&self) -> &Secret<String> {
         &self.identity
     }
 
     /// The public half as one line with its comment.
-    pub fn public_line(&self) -> String {
+    pub(crate) fn public_line(&self) -> String {
         self.public.to_openssh().unwrap_or_default()
     }
 
     /// `ed25519 SHA256:…`, as people compare it.
-    pub fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let name = self.public.algorithm();
         format!("{} {}", short_name(name.as_str()), self.public.fingerprint(HashAlg::Sha256))
     }
@@ -123,14 +123,14 @@ pub fn identity_of(public_line: &str) -> Option<(&str, &str)> {
 }
 
 /// The comment that ends a public line, if there is one.
-pub fn comment_of(public_line: &str) -> Option<&str> {
+pub(crate) fn comment_of(public_line: &str) -> Option<&str> {
     let (_kind, rest) = public_line.trim().split_once(char::is_whitespace)?;
     let (_content, comment) = rest.trim_start().split_once(char::is_whitespace)?;
     Some(comment.trim_start())
 }
 
 /// `ed25519` for `ssh-ed25519`, `ecdsa` for `ecdsa-sha2-nistp256`, and so on.
-pub fn short_name(algorithm: &str) -> &str {
+pub(crate) fn short_name(algorithm: &str) -> &str {
     let name = algorithm.strip_prefix("ssh-").unwrap_or(algorithm);
     name.split_once('-').map_or(name, |(first, _)| first)
 }

@@ -7,7 +7,7 @@ use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_base::model::{Duration, Object};
 
 /// The image of this release.
-pub const IMAGE: &str = concat!("ghcr.io/lockgate/lockgate:", env!("CARGO_PKG_VERSION"));
+pub(crate) const IMAGE: &str = concat!("ghcr.io/lockgate/lockgate:", env!("CARGO_PKG_VERSION"));
 
 const CRDS: &str = include_str!("../../bootstrap/crds.yaml");
 const NAMESPACE: &str = include_str!("../../bootstrap/namespace.yaml");
@@ -17,7 +17,7 @@ const DEPLOYMENT: &str = include_str!("../../bootstrap/deployment.yaml");
 const SYNC: &str = include_str!("../../bootstrap/sync.yaml");
 
 /// Selects the agent's Deployments and pods.
-pub const AGENT: &str = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
+pub(crate) const AGENT: &str = "app.kubernetes.io/name=lockgate,app.kubernetes.io/component=agent";
 const VERSION: &str = "app.kubernetes.io/version";
 
 /// What may differ between two installations.
@@ -35,7 +35,7 @@ pub struct Installation {
 
 /// What is read from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sync {
+pub(crate) struct Sync {
     /// Name of the GitRepository and of the Kustomization.
     pub name: String,
     /// Address of the repository.
@@ -69,7 +69,7 @@ pub fn namespace(installation: &Installation) -> Result<Vec<Object>, Problem> {
 }
 
 /// What an installation must not have, and one with other flags may have left behind.
-pub fn left_out(installation: &Installation) -> Result<Vec<Object>, Problem> {
+pub(crate) fn left_out(installation: &Installation) -> Result<Vec<Object>, Problem> {
     let mut objects = parse("rbac.yaml", RBAC)?;
     objects.retain(|object| installation.lockdown && is_unlocked(object));
     Ok(objects)
@@ -103,7 +103,7 @@ pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
 }
 
 /// The repository and the Kustomization at its root.
-pub fn sync(installation: &Installation, sync: &Sync) -> Result<Vec<Object>, Problem> {
+pub(crate) fn sync(installation: &Installation, sync: &Sync) -> Result<Vec<Object>, Problem> {
     edited(parse("sync.yaml", SYNC)?, |value| {
         move_to(value, &installation.namespace);
         value["metadata"]["name"] = sync.name.clone().into();
@@ -124,13 +124,13 @@ pub fn sync(installation: &Installation, sync: &Sync) -> Result<Vec<Object>, Pro
 }
 
 /// The objects as a stream of YAML documents.
-pub fn to_yaml(objects: &[Object]) -> String {
+pub(crate) fn to_yaml(objects: &[Object]) -> String {
     let documents: Vec<String> = objects.iter().map(|object| yaml::to_string(object.value())).collect();
     documents.join("---\n")
 }
 
 /// A folder without `./` and slashes at its ends.
-pub fn normal_path(path: &str) -> String {
+pub(crate) fn normal_path(path: &str) -> String {
     path.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
 }
 

@@ -5,18 +5,18 @@ use serde_json::json;
 
 use super::github::{GitHub, GitHubError};
 use super::manifests::{self, Installation};
-use super::objects::Objects;
 use super::problem::Problem;
 use crate::cluster::Client;
+use crate::cluster::objects::Objects;
 use crate::cluster::preflight::{self as ask, Right};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
-use lockgate_core::api::{GitRepository, Kind as _, Kustomization};
+use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// What was found on the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClusterFacts {
+pub(crate) struct ClusterFacts {
     /// `v1.35.4`.
     pub version: String,
     /// How many rights were asked for.
@@ -25,7 +25,7 @@ pub struct ClusterFacts {
 
 /// What was found at GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RepositoryFacts {
+pub(crate) struct RepositoryFacts {
     /// `owner/name` as it is now: as asked for, unless it was renamed or transferred since.
     pub full_name: String,
     /// When the token expires, where it does.
@@ -38,7 +38,7 @@ pub struct RepositoryFacts {
 
 /// What a folder holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Folder {
+pub(crate) struct Folder {
     /// How many Kustomizations.
     pub kustomizations: usize,
     /// The GitRepositories of the sync's namespace that they name and the folder does not hold, each once.
@@ -47,7 +47,7 @@ pub struct Folder {
 
 /// Asks the cluster. With `adopt`, controllers of Flux that run are no problem. `account` is the one in whose name the
 /// root is to be applied.
-pub async fn cluster(
+pub(crate) async fn cluster(
     client: &Client,
     installation: &Installation,
     account: Option<&str>,
@@ -62,7 +62,7 @@ pub async fn cluster(
         Ok(missing) => problems.extend(missing.into_iter().map(Problem::MissingRight)),
         Err(failure) => problems.push(asked(client, failure)),
     }
-    let objects = Objects::new(client.kube());
+    let objects = Objects::new(client);
     if problems.is_empty() {
         problems.extend(refused_roles(&objects, installation).await);
     }
@@ -90,12 +90,14 @@ async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Pr
     let mut problems = Vec::new();
     for role in roles.iter().filter(|object| object.kind() == "ClusterRole") {
         let refused = objects.rehearse(role).await;
-        if let Err(ApiFailure::Answered { code: 403, message, .. }) = refused {
-            let role = role.id().subject();
-            problems.push(Problem::Escalation {
-                role,
+        let subject = role.id().subject();
+        match refused {
+            Err(failure @ ApiFailure::Forbidden(_)) => problems.push(Problem::cluster(subject, failure)),
+            Err(ApiFailure::Answered { code: 403, message, .. }) => problems.push(Problem::Escalation {
+                role: subject,
                 message: message.lines().map(str::trim).collect::<Vec<_>>().join(" "),
-            });
+            }),
+            Ok(()) | Err(_) => {}
         }
     }
     problems
@@ -103,10 +105,10 @@ async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Pr
 
 /// An agent in another namespace: two would undo each other's work. Whoever may not list Deployments cannot be told; any
 /// other failure is a problem of its own, since the next request would only run into it again.
-pub async fn elsewhere(objects: &Objects, namespace: &str) -> Option<Problem> {
+pub(crate) async fn elsewhere(objects: &Objects, namespace: &str) -> Option<Problem> {
     let agents = match objects.list("apps/v1", "Deployment", None, manifests::AGENT).await {
         Ok(agents) => agents,
-        Err(ApiFailure::Answered { code: 403, .. }) => return None,
+        Err(ApiFailure::Forbidden(_)) => return None,
         Err(failure) => return Some(Problem::cluster("Deployments", failure)),
     };
     let found: Vec<String> = agents.iter().map(|agent| agent.id().namespace).collect();
@@ -130,7 +132,7 @@ async fn no_account(objects: &Objects, namespace: &str, name: &str) -> Option<Pr
 }
 
 /// Asks GitHub. `namespace` is the one that the sync is to be in.
-pub async fn repository(
+pub(crate) async fn repository(
     github: &GitHub,
     namespace: &str,
     branch: &str,
@@ -191,7 +193,7 @@ pub async fn repository(
 }
 
 /// The rights that an installation needs, of the user who runs it.
-pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
+pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     let cluster_wide = [
         ("", "namespaces"),
         ("apiextensions.k8s.io", "customresourcedefinitions"),
@@ -206,8 +208,8 @@ pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
         ("rbac.authorization.k8s.io", "rolebindings"),
         ("networking.k8s.io", "networkpolicies"),
         ("apps", "deployments"),
-        (GitRepository::GROUP, GitRepository::PLURAL),
-        (Kustomization::GROUP, Kustomization::PLURAL),
+        (GitRepository::ID.group, GitRepository::INFO.plural),
+        (Kustomization::ID.group, Kustomization::INFO.plural),
     ];
     let right = |verb: &str, group: &str, resource: &str, namespace: &str| Right {
         verb: verb.into(),
@@ -222,7 +224,7 @@ pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     }
     rights.push(right("list", "", "pods", namespace));
     rights.push(right("list", "apps", "deployments", ""));
-    rights.push(right("list", Kustomization::GROUP, Kustomization::PLURAL, ""));
+    rights.push(right("list", Kustomization::ID.group, Kustomization::INFO.plural, ""));
     if lockdown {
         // The binding that an installation without it left behind.
         rights.push(right("delete", "rbac.authorization.k8s.io", "clusterrolebindings", ""));
@@ -240,15 +242,13 @@ pub fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
 fn folder(files: &[(String, String)], namespace: &str) -> Folder {
     let documents = files.iter().filter_map(|(_, text)| yaml::documents(text, Dialect::V3).ok()).flatten();
     let objects: Vec<Object> = documents.filter_map(|document| Object::parse(document.value).ok()).collect();
-    let of = |group: &'static str, kind: &'static str| {
-        objects.iter().filter(move |object| (object.group(), object.kind()) == (group, kind))
-    };
-    let held: Vec<&str> = of(GitRepository::GROUP, GitRepository::KIND).map(Object::name).collect();
+    let of = |info: &'static KindInfo| objects.iter().filter(move |object| info.is_of(object));
+    let held: Vec<&str> = of(GitRepository::INFO).map(Object::name).collect();
     let mut found = Folder::default();
-    for object in of(Kustomization::GROUP, Kustomization::KIND) {
+    for object in of(Kustomization::INFO) {
         found.kustomizations += 1;
         let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
-        let is_git = text("kind") == Some(GitRepository::KIND);
+        let is_git = text("kind") == Some(GitRepository::ID.kind);
         let is_here = text("namespace").or(object.namespace()).is_none_or(|its| its == namespace);
         if let (true, true, Some(name)) = (is_git, is_here, text("name"))
             && !held.contains(&name)
@@ -276,20 +276,14 @@ fn is_older_than(version: &str, least: (u32, u32)) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::{Request, Response};
-    use kube::client::Body;
-
     use super::*;
+    use crate::cluster::objects::tests::answering;
 
     #[tokio::test]
     async fn only_who_may_not_look_for_another_agent_goes_on_without() {
         for (code, goes_on) in [(403, true), (500, false)] {
-            let service = tower::service_fn(move |_: Request<Body>| async move {
-                let status =
-                    format!(r#"{{"kind": "Status", "code": {code}, "message": "no", "reason": ""}}"#);
-                Response::builder().status(code).body(Body::from(status.into_bytes()))
-            });
-            let objects = Objects::new(kube::Client::new(service, "default"));
+            let status = json!({"kind": "Status", "code": code, "message": "no", "reason": ""});
+            let objects = answering(vec![(Some(code), status)]);
             assert_eq!(elsewhere(&objects, "flux-system").await.is_none(), goes_on, "{code}");
         }
     }

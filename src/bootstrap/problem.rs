@@ -23,7 +23,7 @@ pub enum Class {
 
 /// A step that did not succeed, with all that is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The step's name.
     pub step: &'static str,
     /// What is wrong; at least one.
@@ -32,7 +32,7 @@ pub struct Failure {
 
 impl Failure {
     /// The class of the gravest problem.
-    pub fn class(&self) -> Class {
+    pub(crate) fn class(&self) -> Class {
         self.problems.iter().map(Problem::class).max().unwrap_or(Class::Failed)
     }
 }
@@ -185,9 +185,7 @@ impl Problem {
             ),
             Self::NoBranch { .. } => "name an existing branch with --branch".into(),
             Self::Empty(_) => "push a first commit, then run again: nothing is committed for you".into(),
-            Self::Escalation { .. } => {
-                "run as one who holds these rights, as a cluster administrator does, or who may 'escalate' roles".into()
-            }
+            Self::Escalation { .. } => ESCALATION.into(),
             Self::NoAccount { namespace, name } => format!(
                 "create it and bind what it may apply: kubectl create namespace {namespace}; \
                  kubectl create serviceaccount {name} -n {namespace}; \
@@ -278,13 +276,28 @@ const fn is_answer(failure: &ApiFailure) -> bool {
     matches!(failure, ApiFailure::Answered { .. })
 }
 
+/// What helps who may not hand out the rights of a role.
+const ESCALATION: &str =
+    "run as one who holds these rights, as a cluster administrator does, or who may 'escalate' roles";
+
 fn cluster_fix(failure: &ApiFailure) -> Option<String> {
     if !is_answer(failure) {
         let fix = "check the kubeconfig, the context and the network, then run again";
         return failure.is_transient().then(|| fix.into());
     }
-    let ApiFailure::Answered { code: code @ (409 | 429 | 500..), message, .. } = failure else { return None };
+    let ApiFailure::Answered { code: code @ (403 | 409 | 429 | 500..), message, .. } = failure else {
+        return None;
+    };
     Some(match (code, webhook(message)) {
+        // The API server's words where a role or a binding holds rights that the user does not hold.
+        (403, _) if message.contains("is attempting to grant RBAC permissions not currently held") => {
+            ESCALATION.into()
+        }
+        (403, _) => {
+            "a policy of the cluster forbids it: change the policy, or have it leave out the agent's namespace, then run \
+             again"
+                .into()
+        }
         (500.., Some(name)) => format!(
             "bring up the server behind the webhook {name}, or remove its configuration (kubectl get \
              validatingwebhookconfigurations,mutatingwebhookconfigurations), then run again"
@@ -306,7 +319,12 @@ fn webhook(message: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::bootstrap::put::put;
+    use crate::cluster::objects::tests::answering;
+    use lockgate_base::model::Object;
 
     #[test]
     fn a_cluster_that_answers_is_not_one_that_cannot_be_asked() {
@@ -325,6 +343,20 @@ mod tests {
             (answered(500, "etcdserver: request timed out"), Class::Failed, Some("look at the API server")),
             (answered(409, "the object has been modified"), Class::Failed, Some("run again")),
             (answered(422, "spec: Invalid value"), Class::Failed, None),
+            (
+                answered(403, "pods \"p\" is forbidden: exceeded quota: q"),
+                Class::Failed,
+                Some("change the policy"),
+            ),
+            (
+                answered(
+                    403,
+                    "roles.rbac.authorization.k8s.io \"r\" is forbidden: user \"u\" (groups=[\"g\"]) is attempting to \
+                     grant RBAC permissions not currently held",
+                ),
+                Class::Failed,
+                Some("run as one who holds these rights"),
+            ),
         ] {
             let problem = Problem::cluster("Deployment/n/d", failure);
             assert_eq!(problem.class(), class, "{problem}");
@@ -333,5 +365,19 @@ mod tests {
                 fix.map_or(told.is_none(), |fix| told.as_ref().is_some_and(|told| told.contains(fix)));
             assert!(is_told, "{problem}: {told:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_right_that_a_write_turns_out_to_lack_is_told_with_its_fix() {
+        let message = "deployments.apps \"d\" is forbidden: User \"u\" cannot patch resource \"deployments\" in API group \
+                       \"apps\" in the namespace \"n\"";
+        let forbidden = json!({"kind": "Status", "code": 403, "reason": "Forbidden", "message": message});
+        let absent = json!({"kind": "Status", "code": 404, "reason": "NotFound", "message": "not found"});
+        let objects = answering(vec![(Some(404), absent), (Some(403), forbidden)]);
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "n"}});
+        let failure = put(&objects, &Object::parse(deployment).unwrap()).await.unwrap_err();
+        let problem = Problem::cluster("Deployment/n/d", failure);
+        assert_eq!(problem.to_string(), "u may not patch deployments.apps in namespace n");
+        assert_eq!(problem.fix().as_deref(), Some("run as a cluster administrator, or have one grant it"));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::objects::Change;
 use super::problem::{Failure, Problem};
-use lockgate_core::overview::Key;
+use super::put::Change;
+use lockgate_base::model::Ref;
 
 /// Something that happened, or is being waited for.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
+pub(crate) enum Event {
     /// A step is done.
     Step {
         /// Its name.
@@ -30,11 +30,11 @@ pub enum Event {
         since: Duration,
     },
     /// The order of the Kustomizations, by levels.
-    Order(Vec<Vec<Key>>),
+    Order(Vec<Vec<Ref>>),
     /// A Kustomization became ready, fails, or is waited for.
     Kustomization {
         /// Which.
-        key: Key,
+        key: Ref,
         /// Its state in one word, as in `status`.
         state: &'static str,
         /// Objects, or the cause.
@@ -47,7 +47,7 @@ pub enum Event {
 }
 
 /// Collects what happened, and passes it on.
-pub struct Progress<'p> {
+pub(crate) struct Progress<'p> {
     sink: &'p mut (dyn FnMut(Event) + Send),
     /// When the run began.
     pub started: Instant,
@@ -57,12 +57,12 @@ pub struct Progress<'p> {
 
 impl<'p> Progress<'p> {
     /// Begins a run.
-    pub fn new(sink: &'p mut (dyn FnMut(Event) + Send)) -> Self {
+    pub(crate) fn new(sink: &'p mut (dyn FnMut(Event) + Send)) -> Self {
         Self { sink, started: Instant::now(), changed: Change::Unchanged }
     }
 
     /// Passes on an event.
-    pub fn tell(&mut self, event: Event) {
+    pub(crate) fn tell(&mut self, event: Event) {
         if let Event::Step { change: Some(change), .. } = &event {
             self.changed = self.changed.max(*change);
         }
@@ -70,12 +70,18 @@ impl<'p> Progress<'p> {
     }
 
     /// Tells that a step is done.
-    pub fn done(&mut self, name: &'static str, began: Instant, detail: String, change: Option<Change>) {
+    pub(crate) fn done(
+        &mut self,
+        name: &'static str,
+        began: Instant,
+        detail: String,
+        change: Option<Change>,
+    ) {
         self.tell(Event::Step { name, detail, change, took: began.elapsed() });
     }
 }
 
 /// Turns one problem into the failure of a step.
-pub fn at(step: &'static str) -> impl Fn(Problem) -> Failure {
+pub(crate) fn at(step: &'static str) -> impl Fn(Problem) -> Failure {
     move |problem| Failure { step, problems: vec![problem] }
 }

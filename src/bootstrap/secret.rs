@@ -7,15 +7,16 @@ use zeroize::Zeroizing;
 
 use super::hosts::SshUrl;
 use super::key::{Algorithm, KeyPair, comment_of};
-use super::objects::{Change, Objects};
 use super::problem::Problem;
+use super::put::{self, Change};
+use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, Secret};
 use lockgate_git::SourceError;
 use lockgate_git::{Credentials, SecretData, SshCredentials};
 
 /// Which Secret, and what goes into it when it is made.
 #[derive(Debug, Clone)]
-pub struct Wanted<'w> {
+pub(crate) struct Wanted<'w> {
     /// Namespace.
     pub namespace: &'w str,
     /// Name.
@@ -30,7 +31,7 @@ pub struct Wanted<'w> {
 
 /// The key as it stands in the Secret.
 #[derive(Debug)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// The key.
     pub key: KeyPair,
     /// The same as the agent takes it, and whom it trusts.
@@ -40,7 +41,7 @@ pub struct Stored {
 }
 
 /// The key of the Secret if there is one; `None` where there is none, or it is to be replaced.
-pub async fn existing(
+pub(crate) async fn existing(
     objects: &Objects,
     wanted: &Wanted<'_>,
     url: &SshUrl,
@@ -54,7 +55,7 @@ pub async fn existing(
 }
 
 /// Makes a key and writes the Secret.
-pub async fn make(
+pub(crate) async fn make(
     objects: &Objects,
     wanted: &Wanted<'_>,
     known_hosts: &[String],
@@ -62,7 +63,8 @@ pub async fn make(
 ) -> Result<Stored, Problem> {
     let key = KeyPair::generate(wanted.algorithm, wanted.comment)?;
     let object = filled(wanted, &key, known_hosts)?;
-    let written = if wanted.replace { objects.put(&object).await } else { objects.create(&object).await };
+    let written =
+        if wanted.replace { put::put(objects, &object).await } else { put::create(objects, &object).await };
     let failed = |failure| Problem::cluster(format!("Secret {}", name(wanted)), failure);
     let change = written.map_err(failed)?;
     // Another run may have been faster, and its key is the one that the agent will use.

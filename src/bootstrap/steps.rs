@@ -7,16 +7,18 @@ use super::github::GitHub;
 use super::hosts::{self, SshUrl};
 use super::key::Algorithm;
 use super::manifests::{self, Installation, Sync};
-use super::objects::{Change, Objects};
 use super::preflight::{self, RepositoryFacts};
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
+use super::put::{self, Change};
 use super::secret::{self, Stored, Wanted};
 use super::ssh::{self, SshError};
 use super::wait::{self, Patience};
 use crate::cluster;
+use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{self, Object};
+use lockgate_core::api;
 use lockgate_git::KnownHosts;
 
 /// The namespace whose uid tells clusters apart.
@@ -26,7 +28,7 @@ const IDENTITY_NAMESPACE: &str = "kube-system";
 const ADMISSION_POLL: Duration = Duration::from_secs(10);
 
 /// A connection to the cluster that is set up.
-pub struct Target {
+pub(crate) struct Target {
     /// The connection.
     pub client: cluster::Client,
     /// What the user calls the cluster: the context's name.
@@ -35,7 +37,7 @@ pub struct Target {
 
 /// What the user asked for, but for the repository's address.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The agent.
     pub installation: Installation,
     /// Name of the GitRepository and Kustomization; found in the folder where absent.
@@ -61,7 +63,7 @@ pub struct Plan {
 }
 
 /// Installs the agent without a repository.
-pub async fn install(
+pub(crate) async fn install(
     target: &Target,
     installation: &Installation,
     timeout: Duration,
@@ -72,13 +74,13 @@ pub async fn install(
     let facts = facts.map_err(|problems| Failure { step: "preflight", problems })?;
     let detail = format!("Kubernetes {} · cluster rights {1}/{1}", facts.version, facts.rights);
     progress.done("preflight", began, detail, None);
-    let objects = Objects::new(target.client.kube());
+    let objects = Objects::new(&target.client);
     put_namespace(&objects, installation, &Patience::new("agent", timeout), progress).await?;
     put_agent(&objects, installation, timeout, progress).await
 }
 
 /// Sets the cluster up for a repository at GitHub.
-pub async fn github(
+pub(crate) async fn github(
     target: &Target,
     plan: &Plan,
     github: &GitHub,
@@ -86,7 +88,7 @@ pub async fn github(
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let objects = Objects::new(target.client.kube());
+    let objects = Objects::new(&target.client);
     let path = manifests::normal_path(&plan.path);
     let (cluster, repository) = futures::join!(
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()),
@@ -127,14 +129,14 @@ pub async fn github(
 }
 
 /// Sets the cluster up for a repository at any SSH server: the user adds the public key there.
-pub async fn git(
+pub(crate) async fn git(
     target: &Target,
     plan: &Plan,
     url: &SshUrl,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let objects = Objects::new(target.client.kube());
+    let objects = Objects::new(&target.client);
     let cluster =
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()).await;
     let cluster = cluster.map_err(|problems| Failure { step: "preflight", problems })?;
@@ -367,7 +369,7 @@ async fn put_namespace(
     let step = patience.name();
     for object in manifests::namespace(installation).map_err(at(step))? {
         wait::not_ending(objects, &object, patience, progress).await.map_err(at(step))?;
-        let created = objects.create(&object).await;
+        let created = put::create(objects, &object).await;
         created.map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))?;
     }
     Ok(())
@@ -380,7 +382,7 @@ async fn put_agent(
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let crds = manifests::crds().map_err(at("agent"))?;
+    let crds = wanted_crds(objects).await?;
     let rest = manifests::agent(installation).map_err(at("agent"))?;
     let count = crds.len() + rest.len();
     let patience = Patience::new("agent", timeout);
@@ -401,6 +403,21 @@ async fn put_agent(
     }
     progress.done("agent", began, format!("{count} objects · pod ready"), Some(change));
     Ok(())
+}
+
+/// The definitions to put in place: those of the kinds that lockgate acts on, and of the others those that nobody else has
+/// put there. Whoever did may need another one.
+async fn wanted_crds(objects: &Objects) -> Result<Vec<Object>, Failure> {
+    let mut wanted = Vec::new();
+    for crd in manifests::crds().map_err(at("agent"))? {
+        let is_acted_on = api::defined_by(&crd).is_some_and(|info| info.is_acted_on);
+        let live = if is_acted_on { Ok(None) } else { objects.get(&crd).await };
+        let live = live.map_err(|failure| at("agent")(Problem::cluster(crd.id().subject(), failure)))?;
+        if live.is_none_or(|live| put::is_ours(&live)) {
+            wanted.push(crd);
+        }
+    }
+    Ok(wanted)
 }
 
 async fn put_sync(

@@ -11,24 +11,24 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::manifests::{self, Installation};
-use super::objects::{self, Change, Objects};
 use super::preflight;
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
+use super::put::{self, Change};
 use super::secret;
 use super::wait::{Patience, Wait};
+use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
-use lockgate_core::api::{GitRepository, Kind, Kustomization};
+use lockgate_core::api::{self, GitRepository, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
-use lockgate_core::plan::CONTROLLERS;
 
 /// Selects what bootstrap made.
 const OURS: &str = "app.kubernetes.io/part-of=lockgate";
 
 /// What is taken away.
 #[derive(Debug, Clone)]
-pub struct Removal {
+pub(crate) struct Removal {
     /// The agent's namespace.
     pub namespace: String,
     /// Also what was applied, the Secrets with a key that bootstrap made, and the namespace if it is ours.
@@ -38,7 +38,7 @@ pub struct Removal {
 }
 
 /// Removes the agent, its kinds and their objects.
-pub async fn uninstall(
+pub(crate) async fn uninstall(
     objects: &Objects,
     removal: &Removal,
     progress: &mut Progress<'_>,
@@ -57,7 +57,7 @@ pub async fn uninstall(
         return Ok(());
     }
     let began = Instant::now();
-    let kustomizations = all::<Kustomization>(objects).await?;
+    let kustomizations = all(Kustomization::INFO, objects).await?;
     if removal.purge {
         purge(objects, &kustomizations, removal, progress).await?;
     } else {
@@ -76,7 +76,7 @@ pub async fn uninstall(
 async fn flux(objects: &Objects) -> Result<Vec<String>, Failure> {
     let listed = objects.list("apps/v1", "Deployment", None, "app.kubernetes.io/part-of=flux").await;
     let listed = listed.map_err(|failure| at("preflight")(Problem::cluster("Deployments", failure)))?;
-    let controllers = listed.iter().map(Object::id).filter(|id| CONTROLLERS.contains(&id.name.as_str()));
+    let controllers = listed.iter().map(Object::id).filter(|id| api::is_rival(&id.name));
     Ok(controllers.map(|id| format!("{}/{}", id.namespace, id.name)).collect())
 }
 
@@ -97,7 +97,7 @@ async fn purge(
     let patience = Patience::new("purge", removal.timeout);
     let mut wait = Wait::new(&patience, progress);
     loop {
-        let left = wait.answer(Kustomization::PLURAL, list::<Kustomization>(objects).await).await;
+        let left = wait.answer(Kustomization::INFO.plural, list(Kustomization::INFO, objects).await).await;
         let Poll::Ready(left) = left.map_err(at("purge"))? else { continue };
         if left.is_empty() {
             break;
@@ -184,10 +184,10 @@ async fn remove_kinds(
         move |failure| at("kinds")(Problem::cluster(subject, failure))
     };
     let mut count = 0;
-    let sources = all::<GitRepository>(objects).await?;
+    let sources = all(GitRepository::INFO, objects).await?;
     let secrets = secrets(objects, removal).await?;
     let mut held = Vec::new();
-    for object in all::<Kustomization>(objects).await?.iter().chain(&sources) {
+    for object in all(Kustomization::INFO, objects).await?.iter().chain(&sources) {
         let others = finalizers_of_others(object);
         objects.merge(object, &json!({"metadata": {"finalizers": others}})).await.map_err(failed(object))?;
         count += usize::from(objects.delete(object).await.map_err(failed(object))?);
@@ -195,8 +195,13 @@ async fn remove_kinds(
             held.push(format!("{} ({})", object.id().subject(), others.join(", ")));
         }
     }
+    let mut left = Vec::new();
     for object in manifests::crds().map_err(at("kinds"))? {
-        count += usize::from(objects.delete(&object).await.map_err(failed(&object))?);
+        if is_needed(objects, &object).await? {
+            left.push(object.name().to_owned());
+        } else {
+            count += usize::from(objects.delete(&object).await.map_err(failed(&object))?);
+        }
     }
     progress.done("kinds", began, format!("{count} objects removed"), Some(change(count > 0)));
     if !held.is_empty() {
@@ -204,6 +209,10 @@ async fn remove_kinds(
             "finalizers of others are left, and what they hold stays until they go: {}",
             held.join(", ")
         );
+        progress.tell(Event::Note(note));
+    }
+    if !left.is_empty() {
+        let note = format!("definitions of kinds that lockgate never acted on are left: {}", left.join(", "));
         progress.tell(Event::Note(note));
     }
     // Told before the Secrets go: nothing else knows of these keys.
@@ -216,6 +225,15 @@ async fn remove_kinds(
     let note = format!("workloads, the namespace {} and its Secrets are left", removal.namespace);
     progress.tell(Event::Note(note));
     Ok(())
+}
+
+/// Whether a definition is there and must stay, being of a kind that lockgate does not act on: somebody else put it there, or
+/// the kind has objects, which would go with it.
+async fn is_needed(objects: &Objects, definition: &Object) -> Result<bool, Failure> {
+    let Some(info) = api::defined_by(definition).filter(|info| !info.is_acted_on) else { return Ok(false) };
+    let failed = |failure| at("kinds")(Problem::cluster(definition.id().subject(), failure));
+    let Some(live) = objects.get(definition).await.map_err(failed)? else { return Ok(false) };
+    Ok(!put::is_ours(&live) || !all(info, objects).await?.is_empty())
 }
 
 /// The finalizers of an object that somebody else put there, and whose work is not ours to skip.
@@ -231,7 +249,7 @@ async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, Fa
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
     // The label alone may be anybody's.
-    secrets.retain(|secret| secret::has_key(secret) && objects::is_ours(secret));
+    secrets.retain(|secret| secret::has_key(secret) && put::is_ours(secret));
     Ok(secrets)
 }
 
@@ -275,12 +293,12 @@ async fn remove_secrets(
     Ok(())
 }
 
-async fn all<K: Kind>(objects: &Objects) -> Result<Vec<Object>, Failure> {
-    list::<K>(objects).await.map_err(|failure| at("kinds")(Problem::cluster(K::PLURAL, failure)))
+async fn all(info: &KindInfo, objects: &Objects) -> Result<Vec<Object>, Failure> {
+    list(info, objects).await.map_err(|failure| at("kinds")(Problem::cluster(info.plural, failure)))
 }
 
-async fn list<K: Kind>(objects: &Objects) -> Result<Vec<Object>, ApiFailure> {
-    objects.list(&format!("{}/{}", K::GROUP, K::VERSIONS[0]), K::KIND, None, "").await
+async fn list(info: &KindInfo, objects: &Objects) -> Result<Vec<Object>, ApiFailure> {
+    objects.list(&info.api_version(), info.id.kind, None, "").await
 }
 
 fn shell(api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Object, Problem> {
@@ -296,7 +314,7 @@ const fn change(is_change: bool) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bootstrap::objects::tests::answering;
+    use crate::cluster::objects::tests::answering;
 
     #[tokio::test]
     async fn a_server_that_is_away_for_a_moment_ends_no_wait() {

@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::objects::{Change, Objects};
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
+use super::put::{self, Change};
 use super::ssh::SshError;
-use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::api::{Kind as _, Kustomization};
-use lockgate_core::overview::{Key, Overview, Row, State};
+use crate::cluster::objects::Objects;
+use lockgate_base::model::{Object, ObjectId, Ref};
+use lockgate_core::api::Kustomization;
+use lockgate_core::health::{TroubleSubject, pod_troubles};
+use lockgate_core::overview::{Overview, Row, State};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Between two looks.
@@ -23,7 +25,7 @@ const DISCOVERY: Duration = Duration::from_secs(15);
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How long a step may wait.
-pub struct Patience {
+pub(crate) struct Patience {
     name: &'static str,
     began: Instant,
     timeout: Duration,
@@ -31,22 +33,22 @@ pub struct Patience {
 
 impl Patience {
     /// From now on.
-    pub fn new(name: &'static str, timeout: Duration) -> Self {
+    pub(crate) fn new(name: &'static str, timeout: Duration) -> Self {
         Self { name, began: Instant::now(), timeout }
     }
 
     /// The step that waits.
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
 
     /// Whether the time is up.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.began.elapsed() >= self.timeout
     }
 
     /// What to say of an object that was waited for in vain.
-    pub fn ended(&self, what: &Object, cause: &str) -> Problem {
+    pub(crate) fn ended(&self, what: &Object, cause: &str) -> Problem {
         Problem::NotReady {
             what: what.id().subject(),
             seconds: self.began.elapsed().as_secs(),
@@ -60,7 +62,7 @@ impl Patience {
 }
 
 /// One wait. It tells what it waits for where that is news.
-pub struct Wait<'w, 'p> {
+pub(crate) struct Wait<'w, 'p> {
     patience: &'w Patience,
     progress: &'w mut Progress<'p>,
     told: String,
@@ -68,13 +70,13 @@ pub struct Wait<'w, 'p> {
 
 impl<'w, 'p> Wait<'w, 'p> {
     /// Begins to wait.
-    pub const fn new(patience: &'w Patience, progress: &'w mut Progress<'p>) -> Self {
+    pub(crate) const fn new(patience: &'w Patience, progress: &'w mut Progress<'p>) -> Self {
         Self { patience, progress, told: String::new() }
     }
 
     /// What the API server answered. A failure that may pass is waited for like anything else while there is patience: then
     /// nothing is known yet, and it is to be asked again.
-    pub async fn answer<T>(
+    pub(crate) async fn answer<T>(
         &mut self,
         context: impl Into<String>,
         answer: Result<T, ApiFailure>,
@@ -94,7 +96,7 @@ impl<'w, 'p> Wait<'w, 'p> {
     }
 
     /// Waits a little more for something.
-    pub async fn on(&mut self, detail: String) {
+    pub(crate) async fn on(&mut self, detail: String) {
         if self.told != detail {
             let since = self.patience.began.elapsed();
             self.progress.tell(Event::Waiting { name: self.patience.name, detail: detail.clone(), since });
@@ -110,10 +112,10 @@ impl<'w, 'p> Wait<'w, 'p> {
 }
 
 /// Applies an object whose kind may have been added a moment ago, to a server that may be away for one.
-pub async fn through_discovery(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
+pub(crate) async fn through_discovery(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
     let began = Instant::now();
     loop {
-        match objects.put(object).await {
+        match put::put(objects, object).await {
             Err(ApiFailure::Answered { code: 404, .. } | ApiFailure::UnknownKind { .. })
                 if began.elapsed() < DISCOVERY => {}
             Err(failure) if failure.is_transient() && began.elapsed() < DISCOVERY => {}
@@ -124,7 +126,7 @@ pub async fn through_discovery(objects: &Objects, object: &Object) -> Result<Cha
 }
 
 /// Until the API server serves the kinds.
-pub async fn established(
+pub(crate) async fn established(
     objects: &Objects,
     crds: &[Object],
     patience: &Patience,
@@ -148,7 +150,7 @@ pub async fn established(
 }
 
 /// Until an object that is being deleted is gone, as a namespace that was purged a moment ago.
-pub async fn not_ending(
+pub(crate) async fn not_ending(
     objects: &Objects,
     object: &Object,
     patience: &Patience,
@@ -168,7 +170,7 @@ pub async fn not_ending(
 }
 
 /// Until the Deployment's pod is available.
-pub async fn available(
+pub(crate) async fn available(
     objects: &Objects,
     deployment: &Object,
     patience: &Patience,
@@ -209,24 +211,18 @@ fn is_available(deployment: &Object) -> bool {
 
 /// Why a pod does not run, from what the kubelet and the scheduler say of it.
 fn pod_cause(pod: &Object) -> Option<String> {
-    let name = pod.id().name;
-    let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
-    for status in statuses.into_iter().flatten() {
-        for state in ["waiting", "terminated"] {
-            let Some(state) = status.pointer(&format!("/state/{state}")) else { continue };
-            let reason = state["reason"].as_str().unwrap_or("not running");
-            let message = state["message"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
-            return Some(format!("pod {name}: {reason}{message}"));
-        }
-    }
-    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
-    let unmet = conditions.into_iter().flatten().find(|condition| condition["status"] == "False")?;
-    let text = unmet["message"].as_str().or_else(|| unmet["reason"].as_str()).unwrap_or("not ready");
-    Some(format!("pod {name}: {text}"))
+    let trouble = pod_troubles(pod).next()?;
+    let or = |text: &'static str, told: String| if told.is_empty() { text.to_owned() } else { told };
+    let text = match trouble.subject {
+        TroubleSubject::Waiting(_) | TroubleSubject::Terminated(_) => or("not running", trouble.text()),
+        TroubleSubject::Condition(_) if trouble.message.is_empty() => or("not ready", trouble.text()),
+        TroubleSubject::Condition(_) => trouble.message.to_owned(),
+    };
+    Some(format!("pod {}: {text}", pod.name()))
 }
 
 /// Until the source has fetched; the revision.
-pub async fn fetched(
+pub(crate) async fn fetched(
     objects: &Objects,
     source: &Object,
     patience: &Patience,
@@ -260,7 +256,7 @@ fn is_observed(object: &Object) -> bool {
 }
 
 /// Until a host lets the key in. Before each new question it is told since when.
-pub async fn let_in<T>(
+pub(crate) async fn let_in<T>(
     timeout: Duration,
     poll: Duration,
     mut ask: impl AsyncFnMut() -> Result<T, SshError>,
@@ -281,18 +277,17 @@ pub async fn let_in<T>(
 }
 
 /// Until the root Kustomization and all that it brings are ready, telling the tree as it fills in.
-pub async fn synced(
+pub(crate) async fn synced(
     objects: &Objects,
     root: &Object,
     patience: &Patience,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
-    let id = root.id();
-    let mut tree = Tree { root: (id.namespace, id.name), ..Tree::default() };
+    let mut tree = Tree::new(named(root.id()));
     let mut wait = Wait::new(patience, progress);
     loop {
-        let group = Kustomization::GROUP;
-        let all = objects.list(&format!("{group}/v1"), Kustomization::KIND, None, "").await;
+        let info = Kustomization::INFO;
+        let all = objects.list(&info.api_version(), info.id.kind, None, "").await;
         let Poll::Ready(all) = wait.answer("Kustomizations", all).await.map_err(at("sync"))? else {
             continue;
         };
@@ -318,7 +313,7 @@ pub async fn synced(
 /// What nobody brings up to date, such as after a removal that was cut off.
 fn paused(overview: &Overview) -> Option<String> {
     let paused = overview.kustomizations.iter().filter(|row| row.state == State::Suspended);
-    let names: Vec<String> = paused.map(|row| format!("{}/{}", row.namespace, row.name)).collect();
+    let names: Vec<String> = paused.map(|row| row.key.path()).collect();
     let names = (!names.is_empty()).then(|| names.join(", "))?;
     Some(format!("paused, and left as they are: {names}; set spec.suspend to false to resume"))
 }
@@ -327,13 +322,9 @@ fn paused(overview: &Overview) -> Option<String> {
 fn unready(overview: &Overview, patience: &Patience) -> Failure {
     let seconds = patience.began.elapsed().as_secs();
     let causes = &overview.root_causes;
-    let is_cause =
-        |row: &&Row| causes.contains(&row.key()) || (causes.is_empty() && row.state != State::Ready);
-    let problem = |row: &Row| Problem::NotReady {
-        what: format!("Kustomization/{}/{}", row.namespace, row.name),
-        seconds,
-        cause: row.what.clone(),
-    };
+    let is_cause = |row: &&Row| causes.contains(&row.key) || (causes.is_empty() && row.state != State::Ready);
+    let problem =
+        |row: &Row| Problem::NotReady { what: row.key.to_string(), seconds, cause: row.what.clone() };
     let mut problems: Vec<Problem> = overview.kustomizations.iter().filter(is_cause).map(problem).collect();
     if problems.is_empty() {
         problems =
@@ -342,25 +333,29 @@ fn unready(overview: &Overview, patience: &Patience) -> Failure {
     Failure { step: "sync", problems }
 }
 
+/// The Kustomization of an id.
+fn named(id: ObjectId) -> Ref {
+    Kustomization::named(id.namespace, id.name)
+}
+
 /// The root, and the Kustomizations that it or one of them has applied.
 fn reachable(root: &Object, all: Vec<Object>) -> Vec<Object> {
-    let mut by_key: BTreeMap<Key, Object> = BTreeMap::new();
+    let mut by_key: BTreeMap<Ref, Object> = BTreeMap::new();
     for object in all {
-        let id = object.id();
-        by_key.insert((id.namespace, id.name), object);
+        by_key.insert(named(object.id()), object);
     }
-    let id = root.id();
-    let mut pending = vec![(id.namespace, id.name)];
+    let mut pending = vec![named(root.id())];
     let mut found = Vec::new();
     while let Some(key) = pending.pop() {
         let Some(object) = by_key.remove(&key) else { continue };
         let entries = object.pointer("/status/inventory/entries").and_then(Value::as_array);
+        let ours = Kustomization::ID;
         for entry in entries.into_iter().flatten() {
             let parsed = entry["id"].as_str().and_then(|text| text.parse::<ObjectId>().ok());
             pending.extend(
                 parsed
-                    .filter(|id| id.group == Kustomization::GROUP && id.kind == Kustomization::KIND)
-                    .map(|id| (id.namespace, id.name)),
+                    .filter(|id| (id.group.as_str(), id.kind.as_str()) == (ours.group, ours.kind))
+                    .map(named),
             );
         }
         found.push(object);
@@ -369,16 +364,25 @@ fn reachable(root: &Object, all: Vec<Object>) -> Vec<Object> {
 }
 
 /// What was told of each Kustomization, so that only news is told.
-#[derive(Default)]
 struct Tree {
-    root: Key,
-    order: Vec<Vec<Key>>,
-    free_since: BTreeMap<Key, Instant>,
-    told: BTreeMap<Key, (&'static str, String)>,
+    root: Ref,
+    order: Vec<Vec<Ref>>,
+    free_since: BTreeMap<Ref, Instant>,
+    told: BTreeMap<Ref, (&'static str, String)>,
     stuck_since: Option<Instant>,
 }
 
 impl Tree {
+    const fn new(root: Ref) -> Self {
+        Self {
+            root,
+            order: Vec::new(),
+            free_since: BTreeMap::new(),
+            told: BTreeMap::new(),
+            stuck_since: None,
+        }
+    }
+
     fn update(&mut self, overview: &Overview, now: Instant) -> Vec<Event> {
         let mut events = Vec::new();
         // The root comes before all, and depends on nothing.
@@ -386,17 +390,17 @@ impl Tree {
         let others = levels
             .iter()
             .map(|level| level.iter().filter(|key| **key != self.root).cloned().collect::<Vec<_>>());
-        let order: Vec<Vec<Key>> = others.filter(|level| !level.is_empty()).collect();
+        let order: Vec<Vec<Ref>> = others.filter(|level| !level.is_empty()).collect();
         if order.len() > 1 && order != self.order {
             events.push(Event::Order(order.clone()));
             self.order = order;
         }
         // In the order in which they go: those that others wait for first.
-        let place = |key: &Key| levels.iter().position(|level| level.contains(key));
+        let place = |key: &Ref| levels.iter().position(|level| level.contains(key));
         let mut rows: Vec<&Row> = overview.kustomizations.iter().collect();
-        rows.sort_by_key(|row| (row.key() != self.root, place(&row.key()), row.key()));
+        rows.sort_by_key(|row| (row.key != self.root, place(&row.key), row.key.clone()));
         for row in rows {
-            let key = row.key();
+            let key = row.key.clone();
             // What it waited for has just become ready, and it has not looked again.
             if row.state == State::Blocked(Vec::new()) {
                 continue;
@@ -410,7 +414,7 @@ impl Tree {
             let detail = match &row.state {
                 State::Ready | State::Suspended => format!("{} objects", row.objects),
                 State::Blocked(chain) => {
-                    let names: Vec<&str> = chain.iter().map(|(_, name)| name.as_str()).collect();
+                    let names: Vec<&str> = chain.iter().map(|key| key.name.as_str()).collect();
                     format!("blocked by {}", names.join(" → "))
                 }
                 State::Failing | State::Progressing => row.what.clone(),

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::output::{self, Error};
 use lockgate_base::model::Object;
-use lockgate_base::model::yaml::{self, Dialect};
+use lockgate_base::model::yaml::{self, Dialect, Layout};
 use lockgate_base::tree::Tree;
-use lockgate_core::api::{Kind as _, Kustomization};
+use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
 use lockgate_git::directory;
 use lockgate_git::ignore;
@@ -133,7 +133,7 @@ fn plain(tree: &Tree, path: String) -> Result<ExitCode, Error> {
     let recipe = kustomize::Recipe { path, flavour: Flavour::Cli };
     let built = kustomize::build(tree, &recipe).map_err(|error| Error::failed(error.to_string()))?;
     warn(&built.warnings);
-    output::write_documents(built.objects.iter().map(|built| yaml::to_string(&built.value)))?;
+    output::write_documents(built.objects.iter().map(|built| yaml::print(&built.value, Layout::V2)))?;
     // The process ends now and gives all memory back at once; to take thousands of objects apart first is a tenth of the work.
     std::mem::forget(built);
     Ok(ExitCode::SUCCESS)
@@ -146,7 +146,7 @@ fn print(rendered: &[Rendered]) -> Result<ExitCode, Error> {
     output::write_documents(rendered.iter().flat_map(|built| {
         built.resources.iter().enumerate().map(|(index, resource)| {
             let heading = if index == 0 { format!("# {}\n", built.subject) } else { String::new() };
-            let yaml = yaml::to_string(resource.object.value());
+            let yaml = yaml::print(resource.object.value(), Layout::V2);
             format!("{heading}# Source: {}\n{yaml}", resource.origin)
         })
     }))?;
@@ -201,7 +201,7 @@ fn kustomization_object(tree: &Tree, root: &Path, folder: &str, wanted: &str) ->
         return offline::find(tree, folder, wanted).map_err(|error| Error::failed(error.to_string()));
     }
     let mut objects = input(file)?.0;
-    objects.retain(|object| object.group() == Kustomization::GROUP && object.kind() == Kustomization::KIND);
+    objects.retain(|object| Kustomization::INFO.is_of(object));
     if objects.len() == 1 {
         // A file elsewhere is near to nothing in the tree.
         let file = relative(root, file).unwrap_or_default();

@@ -8,10 +8,10 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::output::{self, Error};
-use crate::bootstrap::objects::Change;
 use crate::bootstrap::problem::{Failure, Problem};
 use crate::bootstrap::progress::Event;
-use lockgate_core::overview::Key;
+use crate::bootstrap::put::Change;
+use lockgate_base::model::Ref;
 
 /// The width of a step's name.
 const NAME_WIDTH: usize = 11;
@@ -134,7 +134,7 @@ impl Printer {
             }
             Event::Kustomization { key, state, detail, took } => {
                 let glyph = self.glyph(state);
-                let text = format!("  {glyph} {:20} {}", key.1, first_line(detail));
+                let text = format!("  {glyph} {:20} {}", key.name, first_line(detail));
                 let is_end = matches!(*state, "ready" | "suspended");
                 let text = if is_end { with_time(&text, *took, output::width()) } else { text };
                 self.line(&text, !is_end && *state != "failing");
@@ -180,8 +180,8 @@ impl Printer {
 }
 
 /// `crds → kube-security, kube-observability → foobar`.
-fn order(levels: &[Vec<Key>]) -> String {
-    let level = |keys: &Vec<Key>| keys.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
+fn order(levels: &[Vec<Ref>]) -> String {
+    let level = |keys: &Vec<Ref>| keys.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", ");
     levels.iter().map(level).collect::<Vec<_>>().join(" → ")
 }
 
@@ -239,13 +239,12 @@ fn json_of(event: &Event) -> Value {
             json!({"event": "waiting", "step": name, "detail": detail, "seconds": seconds(*since)})
         }
         Event::Order(levels) => {
-            let name = |(namespace, name): &Key| format!("{namespace}/{name}");
             let levels: Vec<Vec<String>> =
-                levels.iter().map(|keys| keys.iter().map(name).collect()).collect();
+                levels.iter().map(|keys| keys.iter().map(Ref::path).collect()).collect();
             json!({"event": "order", "levels": levels})
         }
-        Event::Kustomization { key: (namespace, name), state, detail, took } => json!({
-            "event": "kustomization", "namespace": namespace, "name": name, "state": state, "detail": detail,
+        Event::Kustomization { key, state, detail, took } => json!({
+            "event": "kustomization", "namespace": key.namespace, "name": key.name, "state": state, "detail": detail,
             "seconds": seconds(*took),
         }),
         Event::Note(text) => json!({"event": "note", "detail": text}),
@@ -265,10 +264,11 @@ fn print_json(value: &Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lockgate_core::api::Kustomization;
 
     #[test]
     fn the_order_reads_from_left_to_right() {
-        let key = |name: &str| ("n".to_owned(), name.to_owned());
+        let key = |name: &str| Kustomization::named("n", name);
         let levels = [vec![key("crds")], vec![key("a"), key("b")], vec![key("foobar")]];
         assert_eq!(order(&levels), "crds → a, b → foobar");
     }

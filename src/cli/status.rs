@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use super::output::{self, Error};
 use super::shared::ClusterArguments;
 use crate::bootstrap::manifests;
-use crate::bootstrap::objects::Objects;
+use crate::cluster::objects::Objects;
 use lockgate_base::keys;
-use lockgate_base::model::{ConditionStatus, Object, Timestamp, yaml};
-use lockgate_core::api::{GitRepository, Kind, Kustomization};
-use lockgate_core::overview::{End, Key, Overview, Row, Source, State};
+use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
+use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
+use lockgate_core::overview::{End, Overview, Row, Source, State};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 #[cfg(test)]
@@ -63,11 +63,11 @@ enum Form {
 
 pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
-    let objects = Objects::new(target.client.kube());
+    let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
     let (sources, kustomizations, idle) = futures::try_join!(
-        all::<GitRepository>(&objects, namespace),
-        all::<Kustomization>(&objects, namespace),
+        all(GitRepository::INFO, &objects, namespace),
+        all(Kustomization::INFO, &objects, namespace),
         async { Ok(idle_agent(&objects).await) }
     )?;
     let is_installed = sources.is_some() || kustomizations.is_some();
@@ -128,8 +128,8 @@ fn nothing(namespace: Option<&str>, is_installed: bool, elsewhere: &BTreeSet<Str
 }
 
 fn namespaces(overview: &Overview) -> BTreeSet<String> {
-    let sources = overview.sources.iter().map(|source| source.namespace.clone());
-    sources.chain(overview.kustomizations.iter().map(|row| row.namespace.clone())).collect()
+    let sources = overview.sources.iter().map(|source| source.key.namespace.clone());
+    sources.chain(overview.kustomizations.iter().map(|row| row.key.namespace.clone())).collect()
 }
 
 /// How to show it.
@@ -151,8 +151,8 @@ impl View {
         overview.sources.iter().filter(move |source| !failing || source.ready != ConditionStatus::True)
     }
 
-    fn name(&self, namespace: &str, name: &str) -> String {
-        if self.with_namespace { format!("{namespace}/{name}") } else { name.to_owned() }
+    fn name(&self, key: &Ref) -> String {
+        if self.with_namespace { key.path() } else { key.name.clone() }
     }
 
     fn age(&self, since: Option<Timestamp>) -> String {
@@ -183,13 +183,17 @@ const fn glyph(state: &State) -> (&'static str, u8) {
 
 /// All objects of a kind, since what blocks one may be in another namespace; those of one namespace where the user may not
 /// look at all. `None` where the cluster does not have the kind.
-async fn all<K: Kind>(objects: &Objects, namespace: Option<&str>) -> Result<Option<Vec<Object>>, Error> {
-    let version = format!("{}/{}", K::GROUP, K::VERSIONS[0]);
-    let mut listed = objects.list_served(&version, K::KIND, None, "").await;
-    if let (Err(ApiFailure::Answered { code: 403, .. }), Some(_)) = (&listed, namespace) {
-        listed = objects.list_served(&version, K::KIND, namespace, "").await;
+async fn all(
+    info: &KindInfo,
+    objects: &Objects,
+    namespace: Option<&str>,
+) -> Result<Option<Vec<Object>>, Error> {
+    let (version, kind) = (info.api_version(), info.id.kind);
+    let mut listed = objects.list_served(&version, kind, None, "").await;
+    if let (Err(ApiFailure::Forbidden(_)), Some(_)) = (&listed, namespace) {
+        listed = objects.list_served(&version, kind, namespace, "").await;
     }
-    listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", K::PLURAL)))
+    listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", info.plural)))
 }
 
 fn table(overview: &Overview, view: &View, wide: bool) -> String {
@@ -205,7 +209,7 @@ fn table(overview: &Overview, view: &View, wide: bool) -> String {
         for source in sources {
             let what = if source.ready == ConditionStatus::True { "" } else { source.message.as_str() };
             let cells = [
-                view.name(&source.namespace, &source.name),
+                view.name(&source.key),
                 source.revision.clone().unwrap_or_else(|| "-".into()),
                 source.fetched.map_or_else(|| "-".into(), |at| format!("{} ago", age(view.now.since(at)))),
                 word(source.ready).into(),
@@ -240,7 +244,7 @@ fn cells(row: &Row, view: &View, wide: bool) -> [String; 6] {
         _ => shown(&row.what, wide),
     };
     [
-        format!("{} {}", glyph(&row.state).0, view.name(&row.namespace, &row.name)),
+        format!("{} {}", glyph(&row.state).0, view.name(&row.key)),
         ready.into(),
         row.revision.clone().unwrap_or_else(|| "-".into()),
         view.age(row.since),
@@ -249,17 +253,17 @@ fn cells(row: &Row, view: &View, wide: bool) -> [String; 6] {
     ]
 }
 
-fn blocked(row: &Row, chain: &[Key], view: &View) -> String {
+fn blocked(row: &Row, chain: &[Ref], view: &View) -> String {
     let path = path(chain, view);
     match row.end {
         End::Open => format!("blocked by {path}"),
         End::Missing => format!("blocked by {path}, which does not exist"),
-        End::Cycle => format!("in a cycle: {} → {path}", view.name(&row.namespace, &row.name)),
+        End::Cycle => format!("in a cycle: {} → {path}", view.name(&row.key)),
     }
 }
 
-fn path(chain: &[Key], view: &View) -> String {
-    chain.iter().map(|(namespace, name)| view.name(namespace, name)).collect::<Vec<_>>().join(" → ")
+fn path(chain: &[Ref], view: &View) -> String {
+    chain.iter().map(|key| view.name(key)).collect::<Vec<_>>().join(" → ")
 }
 
 fn summary(overview: &Overview, view: &View) -> String {
@@ -269,13 +273,13 @@ fn summary(overview: &Overview, view: &View) -> String {
         .filter(|word| count(word) > 0)
         .map(|word| format!("{} {word}", count(word)))
         .collect();
-    let name = |(namespace, name): &Key| view.name(namespace, name);
     let broken: Vec<String> =
-        overview.broken_sources().iter().map(|key| format!("source {}", name(key))).collect();
+        overview.broken_sources().map(|key| format!("source {}", view.name(key))).collect();
     if !broken.is_empty() {
         parts.push(format!("{} not ready", broken.join(", ")));
     }
-    let causes: Vec<String> = broken.into_iter().chain(overview.root_causes.iter().map(name)).collect();
+    let causes: Vec<String> =
+        broken.into_iter().chain(overview.root_causes.iter().map(|key| view.name(key))).collect();
     let cause =
         if causes.is_empty() { String::new() } else { format!("   Root cause: {}.", causes.join(", ")) };
     format!("{}.{cause}\n", parts.join(", "))
@@ -284,22 +288,21 @@ fn summary(overview: &Overview, view: &View) -> String {
 fn names(overview: &Overview, view: &View) -> String {
     let mut text = String::new();
     for source in view.sources(overview) {
-        let _ = writeln!(text, "gitrepository/{}/{}", source.namespace, source.name);
+        let _ = writeln!(text, "gitrepository/{}", source.key.path());
     }
     for row in view.rows(overview) {
-        let _ = writeln!(text, "kustomization/{}/{}", row.namespace, row.name);
+        let _ = writeln!(text, "kustomization/{}", row.key.path());
     }
     text
 }
 
 fn value(overview: &Overview, view: &View) -> Value {
-    let key = |(namespace, name): &Key| format!("{namespace}/{name}");
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
     let sources: Vec<Value> = view
         .sources(overview)
         .map(|source| {
             json!({
-                "namespace": source.namespace, "name": source.name, "url": source.url,
+                "namespace": source.key.namespace, "name": source.key.name, "url": source.url,
                 "revision": source.revision, "fetched": time(source.fetched),
                 "ready": word(source.ready), "message": source.message,
             })
@@ -309,21 +312,19 @@ fn value(overview: &Overview, view: &View) -> Value {
         .rows(overview)
         .map(|row| {
             let blocked_by: Vec<String> = match &row.state {
-                State::Blocked(chain) => chain.iter().map(key).collect(),
+                State::Blocked(chain) => chain.iter().map(Ref::path).collect(),
                 _ => Vec::new(),
             };
             json!({
-                "namespace": row.namespace, "name": row.name, "state": row.state.word(),
+                "namespace": row.key.namespace, "name": row.key.name, "state": row.state.word(),
                 "revision": row.revision, "since": time(row.since), "objects": row.objects,
                 "message": row.what, "blockedBy": blocked_by,
-                "dependsOn": row.depends_on.iter().map(key).collect::<Vec<_>>(),
+                "dependsOn": row.depends_on.iter().map(Ref::path).collect::<Vec<_>>(),
             })
         })
         .collect();
-    let sources_first =
-        overview.broken_sources().iter().map(|cause| format!("GitRepository/{}", key(cause))).collect();
-    let causes = overview.root_causes.iter().map(|cause| format!("Kustomization/{}", key(cause)));
-    let causes: Vec<String> = [sources_first, causes.collect::<Vec<_>>()].concat();
+    let causes = overview.broken_sources().chain(&overview.root_causes);
+    let causes: Vec<String> = causes.map(Ref::to_string).collect();
     json!({"ready": overview.is_ready(), "rootCauses": causes, "sources": sources, "kustomizations": rows})
 }
 

@@ -8,9 +8,9 @@ use clap::Args;
 use super::output::Error;
 use super::progress::{Form, Printer};
 use super::shared::{ClusterArguments, duration};
-use crate::bootstrap::objects::Objects;
 use crate::bootstrap::progress::Progress;
 use crate::bootstrap::uninstall::{self, Removal};
+use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 
 /// Remove the agent, its kinds and their objects; what it applied stays
@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);
     let mut progress = Progress::new(&mut sink);
-    let result = uninstall::uninstall(&Objects::new(target.client.kube()), &removal, &mut progress).await;
+    let result = uninstall::uninstall(&Objects::new(&target.client), &removal, &mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
     printer.end(result, changed, took, "")
 }

@@ -10,23 +10,13 @@ use tokio::time::sleep;
 
 use super::client::{APPLY, JSON, JSON_PATCH, METADATA, Reply, Request};
 use super::failure::{self, Failure, refusal};
-use super::observe::typed;
+use super::handle::Cluster;
+use super::judge;
 use super::path::{Resource, encode};
-use super::{Cluster, judge};
-use lockgate_base::keys;
+use super::reach::{UNSERVED, typed};
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_core::pipeline::ports::{Applied, Deleted, Reference};
 use lockgate_core::plan::{Answer, Phase, Refusal};
-
-/// The pauses in which a path that the server does not know is asked for again: a new kind is served a moment after its
-/// CustomResourceDefinition is established, and a version is listed for a moment after it has ceased to be served.
-pub(super) const UNSERVED: [Duration; 5] = [
-    Duration::from_millis(50),
-    Duration::from_millis(150),
-    Duration::from_millis(400),
-    Duration::from_secs(1),
-    Duration::ZERO,
-];
 
 impl Cluster {
     pub(super) async fn apply_one(&self, object: &Object) -> Result<Applied, Refusal> {
@@ -58,10 +48,10 @@ impl Cluster {
         let resource = self.shared.discovery.any(&self.shared.client, reference).await?;
         let url = resource.object(&reference.id.namespace, &reference.id.name).unwrap_or_default();
         // The patch rewrites our own entry: until the apply that follows, what is seen is not drift.
-        self.shared.watches.index().release(&reference.id, None);
+        self.watched.index().release(&reference.id, None);
         let request = Request {
             method: Method::PATCH,
-            path: format!("{url}?fieldManager={}", encode(keys::FIELD_MANAGER)),
+            path: format!("{url}?fieldManager={}", encode(self.watched.ownership.manager)),
             accept: METADATA,
             content_type: JSON_PATCH,
             body: serde_json::to_vec(patch).unwrap_or_default(),
@@ -69,37 +59,33 @@ impl Cluster {
         self.send_write(request).await.map(drop)
     }
 
-    pub(super) async fn recreate_one(
-        &self,
-        object: &Object,
-        uid: &str,
-        timeout: Duration,
-    ) -> Result<Applied, Refusal> {
-        let resource = self.resource_of(object, Phase::Apply).await?;
+    pub(super) async fn clear_one(&self, object: &Object, uid: &str) -> Result<(), Refusal> {
+        let deleted = self.delete_one(&Reference::to(object), uid, None).await;
+        deleted.map(drop).map_err(|failure| refusal(object, Phase::Apply, failure))
+    }
+
+    pub(super) async fn cleared_one(&self, object: &Object, timeout: Duration) -> Result<(), Refusal> {
         let told = |failure| refusal(object, Phase::Apply, failure);
         let reference = Reference::to(object);
-        self.delete_one(&reference, uid, None).await.map_err(told)?;
         let left = self.until_gone(std::slice::from_ref(&reference), timeout).await;
         let left = left.map_err(|failure| {
             let message =
                 format!("it was deleted to be made anew; whether it is gone is not known: {failure}");
             told(failure::unavailable(message))
         })?;
-        if !left.is_empty() {
-            let held = self.held_by(&resource, &reference).await;
-            let held =
-                held.map(|finalizers| format!(", held by finalizers {finalizers}")).unwrap_or_default();
-            let seconds = timeout.as_secs();
-            let message =
-                format!("it was deleted to be made anew, and is still there after {seconds}s{held}");
-            return Err(told(failure::answered(StatusCode::CONFLICT, "Conflict", message)));
+        if left.is_empty() {
+            return Ok(());
         }
-        self.write(object, &resource).await.map_err(told)
+        let held = self.held_by(&reference).await;
+        let held = held.map(|finalizers| format!(", held by finalizers {finalizers}")).unwrap_or_default();
+        let seconds = timeout.as_secs();
+        let message = format!("it was deleted to be made anew, and is still there after {seconds}s{held}");
+        Err(told(failure::answered(StatusCode::CONFLICT, "Conflict", message)))
     }
 
     /// The finalizers of an object, where they are known and there are any.
-    async fn held_by(&self, resource: &Resource, reference: &Reference) -> Option<String> {
-        let live = self.live(resource, reference, METADATA).await.ok()??;
+    async fn held_by(&self, reference: &Reference) -> Option<String> {
+        let live = self.read(reference, METADATA).await.ok()??;
         live.pointer("/metadata/finalizers").map(ToString::to_string)
     }
 
@@ -115,7 +101,7 @@ impl Cluster {
             Err(Failure::UnknownKind { unreachable: false, .. }) => return Ok(Deleted::Gone),
             Err(failure) => return Err(failure),
         };
-        self.shared.watches.index().release(&reference.id, self.owner.as_ref());
+        self.watched.index().release(&reference.id, self.owner.as_ref());
         let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
                                  "preconditions": {"uid": uid}});
         if let Some(version) = resource_version {
@@ -156,7 +142,7 @@ impl Cluster {
             method: Method::PATCH,
             path: format!(
                 "{path}?fieldManager={}&force=true&fieldValidation=Ignore{dry_run}",
-                encode(keys::FIELD_MANAGER)
+                encode(self.watched.ownership.manager)
             ),
             accept,
             content_type: APPLY,
@@ -193,20 +179,20 @@ struct Writing<'a> {
 
 impl<'a> Writing<'a> {
     fn begin(cluster: &'a Cluster, id: ObjectId) -> Self {
-        cluster.shared.watches.index().begin(&id);
+        cluster.watched.index().begin(&id);
         Self { cluster, id: Some(id) }
     }
 
     fn left(mut self, object: &Object, resource: &Resource) {
         self.id = None;
-        self.cluster.shared.watches.hold(object, resource, true);
+        self.cluster.shared.watches.hold(&self.cluster.watched, object, resource, true);
     }
 }
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id.take() {
-            let change = self.cluster.shared.watches.index().abandon(&id);
+            let change = self.cluster.watched.index().abandon(&id);
             self.cluster.shared.watches.report(change);
         }
     }

@@ -18,7 +18,7 @@ use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tower::{BoxError, ServiceBuilder};
 
 use super::failure::{self, Failure};
@@ -29,11 +29,13 @@ const IN_FLIGHT: usize = 12;
 /// The time in which a connection must stand.
 const CONNECT: Duration = Duration::from_secs(10);
 /// The time in which a read must be answered.
-pub const READ_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const READ_LIMIT: Duration = Duration::from_secs(30);
 /// The time in which a write or a dry run must be answered: admission webhooks may take 30 s of their own.
-pub const WRITE_LIMIT: Duration = Duration::from_mins(1);
+pub(super) const WRITE_LIMIT: Duration = Duration::from_mins(1);
 /// How long a wish of the server to be left alone is waited for here; a longer one is handed to the caller.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The least time for which a command leaves a busy server alone.
+const LEAST: Duration = Duration::from_secs(1);
 /// How often a request that the server puts off is sent.
 const ATTEMPTS: u32 = 5;
 /// Silence on an idle connection after which the peer is probed, and the time between the probes.
@@ -52,6 +54,7 @@ pub(super) const METADATA_LIST: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 pub(super) const APPLY: &str = "application/apply-patch+yaml";
 pub(super) const JSON_PATCH: &str = "application/json-patch+json";
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Which cluster.
 #[derive(Debug, Clone, Default)]
@@ -179,9 +182,22 @@ impl Client {
         &self.server
     }
 
-    /// The same connection, for what other parts of the program do with kube's own types, always as ourselves.
-    pub fn kube(&self) -> kube::Client {
-        self.kube.clone()
+    /// A client over the same connections whose requests are bounded apart, so that they wait for none of the others.
+    #[must_use]
+    pub fn apart(&self, in_flight: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(in_flight)), ..self.clone() }
+    }
+
+    /// A client of a server that a test plays.
+    #[cfg(test)]
+    pub(crate) fn of_service<S>(service: S) -> Self
+    where
+        S: tower::Service<http::Request<Body>, Response = http::Response<Body>> + Send + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<BoxError>,
+    {
+        let (kube, permits) = (kube::Client::new(service, "n"), Arc::new(Semaphore::new(IN_FLIGHT)));
+        Self { kube, permits, user: None, server: "http://test".into() }
     }
 
     /// Whom this client acts as, where it is not ourselves.
@@ -212,40 +228,56 @@ impl Client {
         let mut attempt = 1;
         loop {
             may_send()?;
-            let put_off = match self.once(&request, limit).await {
-                Err(Failure::Unavailable { message, retry_after: Some(delay) }) => (message, delay),
+            let (answer, asked) = match self.once(&request, limit).await {
+                Err(Failure::Busy { answer, delay }) => (answer, delay),
                 other => return other,
             };
-            let (message, asked) = put_off;
             let delay = backoff(asked, attempt);
             if attempt == ATTEMPTS || delay > PATIENCE {
-                return Err(Failure::Unavailable { message, retry_after: Some(asked) });
+                return Err(Failure::Busy { answer, delay: asked });
             }
-            tracing::debug!(%message, attempt, "the API server asks to wait");
+            tracing::debug!(message = %answer.message, attempt, "the API server asks to wait");
             sleep(delay).await;
             attempt += 1;
         }
     }
 
-    async fn once(&self, request: &Request, limit: Duration) -> Result<Reply, Failure> {
-        let call = async {
-            let built = request.build(self.user.as_ref())?.map(Body::from);
-            let response = self.kube.send(built).await.map_err(|error| failure::of_transport(&error))?;
-            let status = response.status();
-            let retry_after =
-                response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-            let bytes =
-                response.into_body().collect_bytes().await.map_err(|error| failure::of_transport(&error))?;
-            if !status.is_success() {
-                return Err(failure::of_answer(status, &bytes, retry_after.map(Duration::from_secs)));
+    /// Sends a request and reads the whole answer, for a command that has nothing else to do: a server that is busy is asked
+    /// again as long as there is time, as client-go does. It says so of a kind that it has only just learned, too.
+    pub(super) async fn send_within(&self, request: &Request, limit: Duration) -> Result<Reply, Failure> {
+        let start = Instant::now();
+        let _permit =
+            self.permits.acquire().await.map_err(|error| failure::unavailable(error.to_string()))?;
+        loop {
+            let left = limit.saturating_sub(start.elapsed());
+            let answer = timeout(left, self.exchange(request)).await.unwrap_or_else(|_| Err(silent(limit)));
+            match answer {
+                Err(Failure::Busy { delay, .. }) if start.elapsed() + delay.max(LEAST) < limit => {
+                    sleep(delay.max(LEAST)).await;
+                }
+                other => return other,
             }
-            let body = serde_json::from_slice(&bytes)
-                .map_err(|error| failure::unavailable(format!("the answer is not JSON: {error}")))?;
-            Ok(Reply { status, body })
-        };
-        timeout(limit, call)
-            .await
-            .unwrap_or_else(|_| Err(failure::unavailable(format!("no answer within {}s", limit.as_secs()))))
+        }
+    }
+
+    async fn once(&self, request: &Request, limit: Duration) -> Result<Reply, Failure> {
+        timeout(limit, self.exchange(request)).await.unwrap_or_else(|_| Err(silent(limit)))
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Reply, Failure> {
+        let built = request.build(self.user.as_ref())?.map(Body::from);
+        let response = self.kube.send(built).await.map_err(|error| failure::of_transport(&error))?;
+        let status = response.status();
+        let retry_after =
+            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let bytes =
+            response.into_body().collect_bytes().await.map_err(|error| failure::of_transport(&error))?;
+        if !status.is_success() {
+            return Err(failure::of_answer(status, &bytes, retry_after.map(Duration::from_secs)));
+        }
+        let body = serde_json::from_slice(&bytes)
+            .map_err(|error| failure::unavailable(format!("the answer is not JSON: {error}")))?;
+        Ok(Reply { status, body })
     }
 
     /// Opens a watch. The stream ends when the server or the connection ends it.
@@ -257,9 +289,14 @@ impl Client {
         match timeout(READ_LIMIT, self.kube.request_events(built)).await {
             Ok(Ok(events)) => Ok(events),
             Ok(Err(error)) => Err(failure::of_kube(&error).into()),
-            Err(_) => Err(failure::unavailable(format!("no answer within {}s", READ_LIMIT.as_secs())).into()),
+            Err(_) => Err(silent(READ_LIMIT).into()),
         }
     }
+}
+
+/// The server has not answered in time.
+fn silent(limit: Duration) -> Failure {
+    failure::unavailable(format!("no answer within {}s", limit.as_secs()))
 }
 
 /// The proxy that kube takes from the environment where the kubeconfig names none.

@@ -16,8 +16,10 @@ const BUSY: Duration = Duration::from_secs(1);
 /// A request that did not do what it was for, with the server's answer in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The server was not reached, did not answer in time, or asked to be left alone for a while.
-    Unavailable { message: String, retry_after: Option<Duration> },
+    /// The server was not reached, or did not answer in time.
+    Unavailable(String),
+    /// The server asked to be left alone for a while.
+    Busy { answer: Answer, delay: Duration },
     /// The server answered otherwise than with success.
     Answered(Answer),
     /// The cluster has no such kind; or the server behind its group does not answer.
@@ -29,7 +31,10 @@ pub(super) enum Failure {
 impl From<Failure> for ApiFailure {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Unavailable { message, retry_after } => Self::Unavailable { message, retry_after },
+            Failure::Unavailable(message) => Self::Unavailable { message, retry_after: None },
+            Failure::Busy { answer, delay } => {
+                Self::Unavailable { message: answer.message, retry_after: Some(delay) }
+            }
             Failure::UnknownKind { gvk, unreachable } => Self::UnknownKind { gvk, unreachable },
             Failure::Fenced(reason) => Self::Fenced(reason),
             Failure::Answered(Answer { code: 401, .. }) => Self::Answered {
@@ -41,9 +46,9 @@ impl From<Failure> for ApiFailure {
             Failure::Answered(Answer { code: 502..=504, message, .. }) => {
                 Self::Unavailable { message, retry_after: None }
             }
-            Failure::Answered(answer) => match denied(&answer) {
-                Some(denied) => Self::Forbidden(denied),
-                None => Self::Answered { code: answer.code, reason: answer.reason, message: answer.message },
+            Failure::Answered(answer) => match Denied::read(&answer.message) {
+                Some(denied) if answer.code == 403 => Self::Forbidden(denied),
+                _ => Self::Answered { code: answer.code, reason: answer.reason, message: answer.message },
             },
         }
     }
@@ -53,7 +58,8 @@ impl From<Failure> for ApiFailure {
 pub(super) fn refusal(object: &Object, phase: Phase, failure: Failure) -> Refusal {
     let id = object.id();
     match failure {
-        Failure::Unavailable { message, .. } => Refusal::unavailable(id, phase, message),
+        Failure::Unavailable(message) => Refusal::unavailable(id, phase, message),
+        Failure::Busy { answer, .. } => Refusal::unavailable(id, phase, answer.message),
         Failure::Answered(answer) => Refusal::of_answer(id, phase, answer),
         Failure::UnknownKind { gvk, unreachable: false } => Refusal::unknown_kind(id, phase, gvk),
         Failure::UnknownKind { unreachable: true, .. } => Refusal::group_down(id, phase),
@@ -90,7 +96,7 @@ struct StatusCause {
 
 /// The server was not reached, or its answer was not understood.
 pub(super) fn unavailable(message: impl Into<String>) -> Failure {
-    Failure::Unavailable { message: message.into(), retry_after: None }
+    Failure::Unavailable(message.into())
 }
 
 /// An answer that is made here, because the server would give it.
@@ -108,17 +114,18 @@ pub(super) fn of_answer(code: StatusCode, body: &[u8], retry_after: Option<Durat
     let message = if status.message.is_empty() { code.to_string() } else { status.message };
     let busy = (code == StatusCode::TOO_MANY_REQUESTS).then_some(BUSY);
     let is_busy = matches!(code, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    if let Some(delay) = retry_after.filter(|_| is_busy).or(busy) {
-        return Failure::Unavailable { message, retry_after: Some(delay) };
-    }
     let cause =
         |cause: StatusCause| AnswerCause { reason: cause.reason, message: cause.message, field: cause.field };
-    Failure::Answered(Answer {
+    let answer = Answer {
         code: code.as_u16(),
         reason: status.reason,
         message,
         causes: status.details.unwrap_or_default().causes.into_iter().map(cause).collect(),
-    })
+    };
+    match retry_after.filter(|_| is_busy).or(busy) {
+        Some(delay) => Failure::Busy { answer, delay },
+        None => Failure::Answered(answer),
+    }
 }
 
 /// An error of kube's client.
@@ -139,8 +146,8 @@ pub(super) fn is_unserved(failure: &Failure) -> bool {
     matches!(failure, Failure::Answered(Answer { code: 404, message, .. }) if is_unserved_path(message))
 }
 
-/// The same of the message of a 404.
-pub fn is_unserved_path(message: &str) -> bool {
+/// Whether the message of a 404 says that the server does not know the path, as opposed to the object.
+pub(crate) fn is_unserved_path(message: &str) -> bool {
     ["404 page not found", "the server could not find the requested resource"].contains(&message.trim_end())
 }
 
@@ -159,24 +166,6 @@ pub(super) fn of_transport(error: &kube::Error) -> Failure {
         cause = error.source();
     }
     unavailable(if message.is_empty() { error.to_string() } else { message })
-}
-
-/// Reads the authorizer's text: `secrets "x" is forbidden: User "u" cannot get resource "secrets" in API group "" in the
-/// namespace "n"`. `None` when it is another kind of 403, such as an admission plugin's.
-fn denied(answer: &Answer) -> Option<Denied> {
-    let message = answer.message.as_str();
-    if answer.code != 403 {
-        return None;
-    }
-    let quoted = |rest: &str| rest.split_once('"').map(|(text, _)| text.to_owned());
-    let after = |mark: &str| message.split_once(mark).map(|(_, rest)| rest);
-    let account = quoted(after("User \"")?)?;
-    let (verb, rest) = after("\" cannot ")?.split_once(' ')?;
-    let resource = quoted(rest.strip_prefix("resource \"").or_else(|| rest.strip_prefix("path \""))?)?;
-    let group = after("in API group \"").and_then(quoted).unwrap_or_default();
-    let namespace = after("in the namespace \"").and_then(quoted).unwrap_or_default();
-    let resource = if group.is_empty() { resource } else { format!("{resource}.{group}") };
-    Some(Denied { account, verb: verb.into(), resource, namespace })
 }
 
 #[cfg(test)]

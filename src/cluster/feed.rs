@@ -10,14 +10,14 @@ use futures::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::Cluster;
 use super::client::JSON;
 use super::failure::Failure;
 use super::follow::{Query, Seen};
+use super::handle::Cluster;
 use super::path::{Resource, encode};
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::health::{Health, health};
-use lockgate_core::pipeline::ports::{ApiFailure, Reference};
+use lockgate_core::health::{Health, Rules, completion, health};
+use lockgate_core::pipeline::ports::{ApiFailure, Expect, Reference};
 
 /// The pause between looks at objects that the account may read but not watch.
 const LOOK: Duration = Duration::from_secs(5);
@@ -150,7 +150,11 @@ impl Feed {
 
     fn there(&self, group: &Group, object: &Object) {
         if let Some(reference) = group.wanted.get(object.name()) {
-            self.known().health.insert(reference.id.clone(), health(object));
+            let health = match reference.expect {
+                Expect::Healthy => health(object, &Rules::BUILT_IN),
+                Expect::Completed => completion(object, &Rules::BUILT_IN),
+            };
+            self.known().health.insert(reference.id.clone(), health);
             self.changed.notify_one();
         }
     }

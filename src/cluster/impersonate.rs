@@ -11,7 +11,7 @@ use super::client::Client;
 pub struct InvalidAccount(String);
 
 /// The user name of a ServiceAccount.
-pub fn user_of(namespace: &str, name: &str) -> String {
+pub(super) fn user_of(namespace: &str, name: &str) -> String {
     format!("system:serviceaccount:{namespace}:{name}")
 }
 

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use lockgate_base::model::{Gvk, ObjectId};
+use lockgate_base::model::{Gvk, ObjectId, Ref};
 use lockgate_core::health::Health;
-use lockgate_core::pipeline::ports::{ApiFailure, Owner};
+use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Group and kind.
 pub(super) type GroupKind = (String, String);
@@ -30,7 +30,7 @@ pub enum Change {
         /// Which object.
         id: ObjectId,
         /// Whose it is.
-        owner: Owner,
+        owner: Ref,
         /// The manager that wrote last and is not ours, or the owner that took it.
         by: Option<String>,
     },
@@ -39,7 +39,7 @@ pub enum Change {
         /// Which object.
         id: ObjectId,
         /// Whose it was.
-        owner: Owner,
+        owner: Ref,
     },
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Sighting {
     pub(super) name: String,
     pub(super) uid: String,
     pub(super) resource_version: u64,
-    pub(super) owner: Option<Owner>,
+    pub(super) owner: Option<Ref>,
     /// Of our entry in managedFields; 0 without one.
     pub(super) fingerprint: u64,
     /// Whether a manager that we override has an entry.
@@ -75,12 +75,12 @@ pub(super) enum Watching {
 struct Entry {
     uid: Box<str>,
     resource_version: u64,
-    owner: Option<Arc<Owner>>,
+    owner: Option<Arc<Ref>>,
     fingerprint: u64,
     overridden: bool,
     health: Health,
     /// What our last apply left, and for whom. Without it the object is seen, not held.
-    held: Option<(u64, Arc<Owner>)>,
+    held: Option<(u64, Arc<Ref>)>,
     /// Writes of ours that are under way: what is seen meanwhile is judged when they are done.
     writing: u32,
     /// Whether the drift was told already.
@@ -106,7 +106,7 @@ struct Kind {
 pub(super) struct Index {
     kinds: HashMap<GroupKind, Kind>,
     /// Owners are few and objects are many, so each owner is stored once.
-    owners: HashSet<Arc<Owner>>,
+    owners: HashSet<Arc<Ref>>,
     waiting: HashMap<GroupKind, HashMap<Key, Vec<Waiting>>>,
     next_ticket: u64,
 }
@@ -151,7 +151,7 @@ impl Index {
     }
 
     /// The health and the owner of an object, where it was seen.
-    pub(super) fn health(&self, id: &ObjectId) -> Option<(&Health, Option<&Owner>)> {
+    pub(super) fn health(&self, id: &ObjectId) -> Option<(&Health, Option<&Ref>)> {
         let entry = self.entry(id)?;
         Some((&entry.health, entry.owner.as_deref()))
     }
@@ -196,7 +196,7 @@ impl Index {
     }
 
     /// Lets an object go: what happens to it is no concern of `owner` any more. One that is held for another stays so.
-    pub(super) fn release(&mut self, id: &ObjectId, owner: Option<&Owner>) {
+    pub(super) fn release(&mut self, id: &ObjectId, owner: Option<&Ref>) {
         let holder = self.entry(id).and_then(|entry| entry.held.as_ref()).map(|(_, holder)| &**holder);
         if owner.is_some() && holder.is_some() && holder != owner {
             return;
@@ -290,7 +290,7 @@ impl Index {
         self.kinds.get_mut(&group_kind(id))?.objects.get_mut(&key(&id.namespace, &id.name))
     }
 
-    fn intern(&mut self, owner: Owner) -> Arc<Owner> {
+    fn intern(&mut self, owner: Ref) -> Arc<Ref> {
         if let Some(known) = self.owners.get(&owner) {
             return Arc::clone(known);
         }
@@ -346,7 +346,7 @@ fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<Change> 
     // Another owner writes under the same manager's name as we do.
     let by = by.or_else(|| {
         let other = entry.owner.as_ref().filter(|other| **other != owner)?;
-        Some(format!("Kustomization {other}"))
+        Some(format!("{} {}", other.kind.kind, other.path()))
     });
     Some(Change::Drifted { id: id.clone(), owner: (*owner).clone(), by })
 }

@@ -6,10 +6,9 @@ use std::io;
 use serde_json::Value;
 
 use super::index::Sighting;
-use lockgate_base::keys;
 use lockgate_base::model::Object;
-use lockgate_core::health::{self, Health};
-use lockgate_core::pipeline::ports::Owner;
+use lockgate_core::api::Ownership;
+use lockgate_core::health::{self, Health, Rules};
 use lockgate_core::plan;
 
 /// Built-in groups of which no kind says in its status how it fares.
@@ -41,23 +40,11 @@ pub(super) fn is_stateless(group: &str, kind: &str) -> bool {
     STATELESS_GROUPS.contains(&group) || STATELESS_KINDS.contains(&(group, kind))
 }
 
-/// The owner that the labels name.
-pub(super) fn owner(object: &Object) -> Option<Owner> {
-    Some(Owner {
-        namespace: object.label(keys::OWNER_NAMESPACE)?.into(),
-        name: object.label(keys::OWNER_NAME)?.into(),
-    })
-}
-
 /// What is kept of an object, be it whole or its metadata.
-pub(super) fn sight(object: &Object) -> Sighting {
+pub(super) fn sight(object: &Object, ownership: &Ownership) -> Sighting {
     let entries =
         object.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let ours = |entry: &&Value| {
-        entry["manager"] == keys::FIELD_MANAGER
-            && entry["operation"] == "Apply"
-            && entry.get("subresource").is_none()
-    };
+    let ours = |entry: &&Value| ownership.is_own(entry);
     let last_foreign = entries
         .iter()
         .filter(|entry| !ours(entry) && entry.get("subresource").is_none())
@@ -67,18 +54,18 @@ pub(super) fn sight(object: &Object) -> Sighting {
         name: object.name().into(),
         uid: object.text("/metadata/uid").unwrap_or_default().into(),
         resource_version: version_number(object.text("/metadata/resourceVersion").unwrap_or_default()),
-        owner: owner(object),
+        owner: ownership.owner_of(object),
         fingerprint: entries.iter().find(ours).map_or(0, fingerprint),
         overridden: plan::apply_policy(object) != plan::Apply::Merge
-            && entries.iter().any(plan::is_overridden),
+            && entries.iter().any(|entry| plan::is_overridden(entry, ownership)),
         by: last_foreign.and_then(|entry| entry["manager"].as_str()).map(str::to_owned),
-        health: health::health(object),
+        health: health::health(object, &Rules::BUILT_IN),
     }
 }
 
 /// A resourceVersion as a number. All API servers over etcd count; 0 stands for one that does not, which then is never
 /// taken for later than another.
-pub fn version_number(resource_version: &str) -> u64 {
+pub(crate) fn version_number(resource_version: &str) -> u64 {
     resource_version.parse().unwrap_or(0)
 }
 

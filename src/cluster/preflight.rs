@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::client::{Client, JSON, Request};
 use super::failure::Failure;
+use lockgate_core::api;
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
-use lockgate_core::plan::{Answer, CONTROLLERS};
+use lockgate_core::plan::Answer;
 
 /// A right that is needed. An empty namespace stands for the cluster scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub async fn version(client: &Client) -> Result<String, ApiFailure> {
 }
 
 /// Who the client is to the server: a user name, empty where the server cannot say.
-pub async fn who_am_i(client: &Client) -> Result<String, ApiFailure> {
+pub(crate) async fn who_am_i(client: &Client) -> Result<String, ApiFailure> {
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     match client.send(post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &body)).await {
         Ok(answer) => {
@@ -110,7 +111,7 @@ pub async fn flux_controllers(client: &Client) -> Result<Vec<FluxController>, Ap
             name: text(item, "/metadata/name"),
             replicas: item.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1),
         })
-        .filter(|controller| CONTROLLERS.contains(&controller.name.as_str()) && controller.replicas > 0)
+        .filter(|controller| api::is_rival(&controller.name) && controller.replicas > 0)
         .collect())
 }
 

@@ -8,16 +8,16 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::Cluster;
 use super::client::{JSON, Request};
 use super::feed::Feed;
+use super::handle::Cluster;
 use super::index::{Watching, group_kind};
 use super::judge;
 use super::path::encode;
-use super::watch::Watches;
+use super::watch::Watched;
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::health::Health;
-use lockgate_core::pipeline::ports::{ApiFailure, Reference, Settled, Unhealthy};
+use lockgate_core::health::{Health, PodTrouble, TroubleSubject, pod_troubles};
+use lockgate_core::pipeline::ports::{ApiFailure, Expect, Reference, Settled, Unhealthy};
 
 /// How many unhealthy objects are looked into for a cause.
 const CAUSES: usize = 5;
@@ -32,7 +32,7 @@ impl Cluster {
         let deadline = Instant::now() + limit.min(Duration::from_hours(365 * 24));
         loop {
             let (shared, private): (Vec<_>, Vec<_>) =
-                references.iter().cloned().partition(|reference| self.is_shown(&reference.id));
+                references.iter().cloned().partition(|reference| self.is_shown(reference));
             let settled = match Feed::new(self, &private).await {
                 Ok(feed) => self.settle_with(&feed, &shared, &private, deadline).await,
                 Err(failure) => Some(Settled::Unknown(failure)),
@@ -52,7 +52,7 @@ impl Cluster {
         deadline: Instant,
     ) -> Option<Settled> {
         let ids: Vec<ObjectId> = shared.iter().map(|reference| reference.id.clone()).collect();
-        let ticket = Ticket::take(&self.shared.watches, ids);
+        let ticket = Ticket::take(&self.watched, ids);
         let mut following = std::pin::pin!(feed.run(self));
         loop {
             if !shared.iter().all(|reference| self.is_shown_or_gone(&reference.id)) {
@@ -101,14 +101,16 @@ impl Cluster {
     }
 
     /// Whether the shared watches show an object to whom we act as: all of them when we are ourselves; as another account,
-    /// only those of the Kustomization that we act for.
-    fn is_shown(&self, id: &ObjectId) -> bool {
-        let index = self.shared.watches.index();
+    /// only those of the Kustomization that we act for. They show how it fares, and not whether its work is done.
+    fn is_shown(&self, reference: &Reference) -> bool {
+        let id = &reference.id;
+        let index = self.watched.index();
         let watched = !matches!(
             index.watching(&group_kind(id)),
             None | Some(Watching::Broken(ApiFailure::Forbidden(_)))
         );
         watched
+            && reference.expect == Expect::Healthy
             && index.health(id).is_some_and(|(_, owner)| {
                 self.client.user().is_none() || (owner.is_some() && owner == self.owner.as_ref())
             })
@@ -116,12 +118,12 @@ impl Cluster {
 
     /// As [`Cluster::is_shown`], for an object that was shown: it may have been deleted since.
     fn is_shown_or_gone(&self, id: &ObjectId) -> bool {
-        let index = self.shared.watches.index();
+        let index = self.watched.index();
         !matches!(index.watching(&group_kind(id)), None | Some(Watching::Broken(ApiFailure::Forbidden(_))))
     }
 
     fn unhealthy(&self, feed: &Feed, shared: &[Reference], private: &[Reference]) -> Vec<Unhealthy> {
-        let index = self.shared.watches.index();
+        let index = self.watched.index();
         let of_shared = |id: &ObjectId| index.health(id).map(|(health, _)| health.clone());
         let told = |reference: &Reference, health: Option<Health>| {
             let gone = if reference.expires { Health::Current } else { Health::NotFound };
@@ -172,47 +174,34 @@ impl Cluster {
 
 /// What keeps a pod from running, in its own words.
 fn trouble(pod: &Object) -> Option<String> {
-    let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"]
-        .into_iter()
-        .filter_map(|pointer| pod.pointer(pointer)?.as_array())
-        .flatten();
-    for status in statuses {
-        let waiting = &status["state"]["waiting"];
-        let Some(reason) = waiting["reason"].as_str() else { continue };
-        if matches!(reason, "PodInitializing" | "ContainerCreating") {
-            continue;
-        }
-        let message = waiting["message"].as_str().unwrap_or_default();
-        let separator = if message.is_empty() { "" } else { ": " };
-        return Some(format!("pod {}: {reason}{separator}{message}", pod.name()));
-    }
-    let conditions = pod.pointer("/status/conditions")?.as_array()?;
-    let unscheduled = conditions
-        .iter()
-        .find(|condition| condition["type"] == "PodScheduled" && condition["status"] == "False")?;
-    let text = |field: &str| unscheduled[field].as_str().unwrap_or_default().to_owned();
-    Some(format!("pod {}: {}: {}", pod.name(), text("reason"), text("message")))
+    let is_told = |trouble: &PodTrouble<'_>| match trouble.subject {
+        TroubleSubject::Waiting(_) => !trouble.is_start() && !trouble.reason.is_empty(),
+        TroubleSubject::Terminated(_) => false,
+        TroubleSubject::Condition(kind) => kind == "PodScheduled",
+    };
+    let trouble = pod_troubles(pod).find(is_told)?;
+    Some(format!("pod {}: {}", pod.name(), trouble.text()))
 }
 
 /// A place among those who wait for objects of the shared watches, given up when dropped.
 struct Ticket<'a> {
-    watches: &'a Watches,
+    watched: &'a Watched,
     ids: Vec<ObjectId>,
     number: u64,
     notify: Arc<Notify>,
 }
 
 impl<'a> Ticket<'a> {
-    fn take(watches: &'a Watches, ids: Vec<ObjectId>) -> Self {
+    fn take(watched: &'a Watched, ids: Vec<ObjectId>) -> Self {
         let notify = Arc::new(Notify::new());
-        let number = watches.index().wait(&ids, &notify);
-        Self { watches, ids, number, notify }
+        let number = watched.index().wait(&ids, &notify);
+        Self { watched, ids, number, notify }
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.watches.index().leave(&self.ids, self.number);
+        self.watched.index().leave(&self.ids, self.number);
     }
 }
 

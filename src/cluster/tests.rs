@@ -1,13 +1,18 @@
 //! The adapter against a stand-in that answers what a test wants of an API server.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
+use lockgate_base::model::{Gvk, Object};
+use lockgate_core::pipeline::ports::{
+    ApiFailure, DataKind, Deleted, Reads as _, Reference, Scope, Writes as _,
+};
 
 type Answer = (StatusCode, Value);
 

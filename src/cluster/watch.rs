@@ -1,7 +1,7 @@
-//! The watches: one for each kind of which we hold an object, over all namespaces, of the objects that carry the owner
-//! label; type and metadata alone where health needs no more. They run as the agent itself.
+//! The watches: one for each owner label in use and each kind of which we hold an object with it, over all namespaces; type
+//! and metadata alone where health needs no more. They run as the agent itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use super::follow::{Query, Seen};
 use super::index::{Change, GroupKind, Index, Watching, key};
 use super::judge;
 use super::path::{Resource, encode};
-use lockgate_base::keys;
-use lockgate_base::model::Object;
+use lockgate_base::model::{KindId, Object};
+use lockgate_core::api::Ownership;
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// The pause after a refusal of the right to watch.
@@ -27,9 +27,23 @@ const DENIED: Duration = Duration::from_mins(1);
 pub(super) struct Watches {
     client: Client,
     discovery: Arc<Discovery>,
-    index: Arc<Mutex<Index>>,
     changes: mpsc::UnboundedSender<Change>,
+    watched: Mutex<HashMap<KindId, Arc<Watched>>>,
     tasks: Mutex<JoinSet<()>>,
+}
+
+/// The objects that the appliers of one kind hold, as the watches of their owner label show them.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) ownership: &'static Ownership,
+    index: Mutex<Index>,
+}
+
+impl Watched {
+    /// The index. Not to be held across an await.
+    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
+        lock(&self.index)
+    }
 }
 
 impl Watches {
@@ -38,12 +52,18 @@ impl Watches {
         discovery: Arc<Discovery>,
         changes: mpsc::UnboundedSender<Change>,
     ) -> Self {
-        Self { client, discovery, index: Arc::default(), changes, tasks: Mutex::new(JoinSet::new()) }
+        Self { client, discovery, changes, watched: Mutex::default(), tasks: Mutex::new(JoinSet::new()) }
     }
 
-    /// The index. Not to be held across an await.
-    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
-        lock(&self.index)
+    /// What the appliers of one kind hold.
+    pub(super) fn watched(&self, ownership: &'static Ownership) -> Arc<Watched> {
+        let new = || Arc::new(Watched { ownership, index: Mutex::default() });
+        Arc::clone(lock(&self.watched).entry(ownership.kind).or_insert_with(new))
+    }
+
+    /// What appliers hold, whatever their kind.
+    pub(super) fn all(&self) -> Vec<Arc<Watched>> {
+        lock(&self.watched).values().cloned().collect()
     }
 
     /// Hands changes on to who listens.
@@ -55,29 +75,29 @@ impl Watches {
     }
 
     /// Holds an object, and sees to it that its kind is watched.
-    pub(super) fn hold(&self, object: &Object, resource: &Resource, wrote: bool) {
+    pub(super) fn hold(&self, watched: &Arc<Watched>, object: &Object, resource: &Resource, wrote: bool) {
         let kind = (object.group().to_owned(), object.kind().to_owned());
-        let sighting = judge::sight(object);
+        let sighting = judge::sight(object, watched.ownership);
         if sighting.owner.is_none() {
             return;
         }
         let (is_new, change) = {
-            let mut index = self.index();
+            let mut index = watched.index();
             (index.open(&kind), index.hold(&kind, sighting, wrote))
         };
         self.report(change);
         if is_new {
-            self.start(kind, resource);
+            self.start(watched, kind, resource);
         }
     }
 
-    fn start(&self, kind: GroupKind, resource: &Resource) {
+    fn start(&self, watched: &Arc<Watched>, kind: GroupKind, resource: &Resource) {
         let task = Task {
             client: self.client.clone(),
             discovery: Arc::clone(&self.discovery),
-            index: Arc::clone(&self.index),
+            watched: Arc::clone(watched),
             changes: self.changes.clone(),
-            query: Query::new(resource, "", &format!("labelSelector={}", encode(keys::OWNER_NAME))),
+            query: query(resource, watched.ownership),
             kind,
         };
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,15 +106,20 @@ impl Watches {
     }
 }
 
-fn lock(index: &Mutex<Index>) -> MutexGuard<'_, Index> {
-    index.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is watched of a kind: the objects with an owner label.
+fn query(resource: &Resource, ownership: &Ownership) -> Query {
+    Query::new(resource, "", &format!("labelSelector={}", encode(ownership.name_label)))
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The watch of one kind.
 struct Task {
     client: Client,
     discovery: Arc<Discovery>,
-    index: Arc<Mutex<Index>>,
+    watched: Arc<Watched>,
     changes: mpsc::UnboundedSender<Change>,
     query: Query,
     kind: GroupKind,
@@ -110,19 +135,19 @@ impl Task {
                     &self.client,
                     |seen| self.take(seen, &mut there),
                     |watching| {
-                        lock(&self.index).set_watching(&self.kind, watching);
+                        self.watched.index().set_watching(&self.kind, watching);
                     },
                 )
                 .await;
             if !matches!(failure, ApiFailure::Forbidden(_)) {
                 tracing::info!(watch = %self.kind.1, group = %self.kind.0, %failure, "the kind is no longer watched");
                 self.discovery.forget(&self.kind.0, &self.kind.1);
-                let gone = lock(&self.index).close(&self.kind);
+                let gone = self.watched.index().close(&self.kind);
                 self.report(gone);
                 return;
             }
             // Asked each minute, and told when it becomes so.
-            if lock(&self.index).set_watching(&self.kind, Watching::Broken(failure.clone())) {
+            if self.watched.index().set_watching(&self.kind, Watching::Broken(failure.clone())) {
                 tracing::warn!(%failure, "drift is looked for at the interval only");
             }
             sleep(DENIED).await;
@@ -136,16 +161,16 @@ impl Task {
                 if listed {
                     there.insert(key(object.namespace().unwrap_or_default(), object.name()));
                 }
-                let sighting = judge::sight(&object);
-                let change = lock(&self.index).seen(&self.kind, sighting);
+                let sighting = judge::sight(&object, self.watched.ownership);
+                let change = self.watched.index().seen(&self.kind, sighting);
                 self.report(change);
             }
             Seen::Left { namespace, name, at } => {
-                let change = lock(&self.index).left(&self.kind, &namespace, &name, at);
+                let change = self.watched.index().left(&self.kind, &namespace, &name, at);
                 self.report(change);
             }
             Seen::Listed(at) => {
-                let changes = lock(&self.index).listed(&self.kind, &std::mem::take(there), at);
+                let changes = self.watched.index().listed(&self.kind, &std::mem::take(there), at);
                 self.report(changes);
             }
         }
@@ -155,5 +180,66 @@ impl Task {
         for change in changes {
             let _ = self.changes.send(change);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use lockgate_base::model::Ref;
+    use lockgate_core::api::{self, Kustomization};
+
+    const HELM_RELEASE: KindId = KindId { group: "helm.toolkit.fluxcd.io", kind: "HelmRelease" };
+
+    fn config_map(labels: &Value, entries: &Value) -> Object {
+        let metadata = json!({"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "1", "labels": labels,
+                              "managedFields": entries});
+        Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).unwrap()
+    }
+
+    /// Each kind of appliers has a watch for its own label, and hears of drift from what it has applied itself.
+    #[tokio::test]
+    async fn what_one_kind_of_appliers_holds_is_no_concern_of_another() {
+        let config = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
+        let (changes, mut heard) = mpsc::unbounded_channel();
+        let watches = Watches::new(Client::from_config(config).unwrap(), Arc::default(), changes);
+        let (helm, kustomize) =
+            (api::info(HELM_RELEASE).unwrap().ownership().unwrap(), Kustomization::OWNERSHIP);
+        let resource = Resource {
+            group: String::new(),
+            version: "v1".into(),
+            kind: "ConfigMap".into(),
+            plural: "configmaps".into(),
+            namespaced: true,
+        };
+        for (ownership, label) in
+            [(helm, "helm.toolkit.fluxcd.io"), (kustomize, "kustomize.toolkit.fluxcd.io")]
+        {
+            let query = format!("{:?}", query(&resource, ownership));
+            assert!(
+                query.contains(&format!("labelSelector={}", encode(&format!("{label}/name")))),
+                "{query}"
+            );
+        }
+
+        let labels = json!({"helm.toolkit.fluxcd.io/name": "app", "helm.toolkit.fluxcd.io/namespace": "n"});
+        let entry = |manager: &str, fields: Value| json!({"manager": manager, "operation": "Apply", "fieldsV1": fields});
+        let applied = config_map(&labels, &json!([entry("helm-controller", json!({"f:data": {}}))]));
+        watches.hold(&watches.watched(kustomize), &applied, &resource, false);
+        watches.hold(&watches.watched(helm), &applied, &resource, false);
+        assert_eq!(watches.all().len(), 2);
+        let id = applied.id();
+        let knows = |ownership| watches.watched(ownership).index().health(&id).is_some();
+        assert_eq!((knows(kustomize), knows(helm)), (false, true), "it has the labels of Helm alone");
+
+        let kind = (String::new(), "ConfigMap".to_owned());
+        let taken = json!([entry("helm-controller", json!({})), entry("someone", json!({"f:data": {}}))]);
+        let seen = judge::sight(&config_map(&labels, &taken), helm);
+        watches.report(watches.watched(helm).index().seen(&kind, seen));
+        let owner = Ref::new(HELM_RELEASE, "n", "app");
+        let by = Some("someone".to_owned());
+        assert_eq!(heard.try_recv().unwrap(), Change::Drifted { id, owner, by });
     }
 }

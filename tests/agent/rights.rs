@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use harness::eventually;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use lockgate::bootstrap::manifests;
+use lockgate::tested::manifests;
 use lockgate_base::model::Object;
 use serde_json::{Value, json};
 

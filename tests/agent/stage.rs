@@ -12,7 +12,7 @@ use harness::{
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use kube::discovery;
-use lockgate::bootstrap::manifests::{self, Installation};
+use lockgate::tested::manifests::{self, Installation};
 use lockgate_base::model::Object;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use lockgate::bootstrap::key::identity_of;
+use lockgate::tested::identity_of;
 use serde_json::{Value, json};
 
 use super::site::{Agent, PATH, Site, TOKEN, config_map, done, ended, killed_at, kustomization};

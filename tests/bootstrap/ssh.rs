@@ -3,8 +3,7 @@
 use std::process::Command;
 
 use harness::{GitServer, KeyAlgorithm, Repo, SshKey};
-use lockgate::bootstrap::hosts::SshUrl;
-use lockgate::bootstrap::ssh::{SshError, branches, scan};
+use lockgate::tested::{SshError, SshUrl, branches, scan};
 use lockgate_base::model::Secret;
 use lockgate_git::{Credentials, SshCredentials};
 

@@ -102,25 +102,25 @@ fn a_kustomization_is_built_with_all_its_fields() {
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: web
-  namespace: shop
+  annotations:
+    note: b
   labels:
     kustomize.toolkit.fluxcd.io/name: app
     kustomize.toolkit.fluxcd.io/namespace: flux-system
     team: a
-  annotations:
-    note: b
+  name: web
+  namespace: shop
 spec:
+  replicas: 3
   template:
     spec:
       containers:
-      - name: web
-        image: nginx:1.29
-        args:
+      - args:
         - east
         - inline
         - plain
-  replicas: 3
+        image: nginx:1.29
+        name: web
 ";
     assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, expected, ""));
 }

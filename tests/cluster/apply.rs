@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
-use lockgate::cluster::Change;
+use lockgate::tested::{Change, Cluster};
 use lockgate_base::model::Object;
 use lockgate_core::pipeline::ports::{
     ApiFailure, Applied, Deleted, Reads as _, Reference, Settle as _, Settled, Writes as _,
 };
+use lockgate_core::plan::Refusal;
 use serde_json::json;
 
 use super::{QUIET, SOON, Stage, deployment};
@@ -32,11 +34,23 @@ async fn what_was_applied_is_what_the_server_accepted() {
     assert_eq!(managers, Some(&json!("kustomize-controller")));
 }
 
+/// Deletes an object, waits until it is gone, and applies it anew.
+async fn recreate(
+    cluster: &Cluster,
+    object: &Object,
+    uid: &str,
+    timeout: Duration,
+) -> Result<Applied, Refusal> {
+    cluster.clear(object, uid).await?;
+    cluster.cleared(object, timeout).await?;
+    cluster.apply(object).await
+}
+
 #[tokio::test]
 async fn an_object_is_made_anew() {
     let stage = Stage::new().await;
     let first = stage.cluster.apply(&deployment(&stage, "d", "one")).await.unwrap();
-    let anew = stage.cluster.recreate(&deployment(&stage, "d", "two"), &first.uid, SOON).await.unwrap();
+    let anew = recreate(&stage.cluster, &deployment(&stage, "d", "two"), &first.uid, SOON).await.unwrap();
     assert_ne!(first.uid, anew.uid);
     let live = stage.cluster.get(&anew.reference).await.unwrap().unwrap();
     assert_eq!(live.pointer("/spec/selector/matchLabels/app"), Some(&json!("two")));
@@ -50,7 +64,7 @@ async fn an_object_that_a_finalizer_holds_is_named() {
         .edit(|value| value["metadata"]["finalizers"] = json!(["example.com/hold"]))
         .unwrap();
     let applied = stage.cluster.apply(&held).await.unwrap();
-    let refusal = stage.cluster.recreate(&held, &applied.uid, super::QUIET).await.unwrap_err();
+    let refusal = recreate(&stage.cluster, &held, &applied.uid, super::QUIET).await.unwrap_err();
     assert!(refusal.to_string().contains("example.com/hold"), "{refusal}");
     stage.edit("test", "held", json!({"metadata": {"finalizers": null}})).await;
 }
@@ -99,7 +113,7 @@ async fn nothing_is_written_once_the_fence_is_up() {
     assert_eq!(deleted, Err(ApiFailure::Fenced("the lease was taken by b".into())));
     let taken = fenced.take_over(&stage.config_map("c", json!({})), &json!([])).await.unwrap_err();
     assert!(taken.to_string().contains("the lease was taken by b"), "{taken}");
-    assert!(fenced.recreate(&stage.config_map("c", json!({})), &applied.uid, SOON).await.is_err());
+    assert!(recreate(&fenced, &stage.config_map("c", json!({})), &applied.uid, SOON).await.is_err());
     assert!(stage.cluster.get(&applied.reference).await.unwrap().is_some());
 }
 

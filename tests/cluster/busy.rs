@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use lockgate::cluster::{Client, preflight};
+use lockgate::tested::{Client, preflight};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// A client of a server that puts off the first `put_off` requests, and the count of those that it received.

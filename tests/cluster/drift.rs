@@ -1,8 +1,9 @@
 //! Drift by watch: what someone else does to an object is told at once, and what is no drift is not told.
 
 use kube::api::DeleteParams;
-use lockgate::cluster::Change;
-use lockgate_base::model::{Key, ObjectId};
+use lockgate::tested::Change;
+use lockgate_base::model::ObjectId;
+use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::ports::{Settle as _, Writes as _};
 use serde_json::json;
 
@@ -124,11 +125,11 @@ async fn an_object_that_was_only_looked_at_is_held_as_well() {
     other.cluster.hold(&live);
     until_intact(&other, &object.id()).await;
     // Its former owner has nothing to let go.
-    other.cluster.release(&Key::new("flux-system", "former"), &[object.id()]);
+    other.cluster.release(&Kustomization::named("flux-system", "former"), &[object.id()]);
     stage.edit("someone", "c", json!({"data": {"a": "2"}})).await;
     assert!(matches!(other.change().await, Change::Drifted { .. }));
     assert!(matches!(stage.change().await, Change::Drifted { .. }));
-    other.cluster.release(&Key::new("flux-system", "apps"), &[object.id()]);
+    other.cluster.release(&Kustomization::named("flux-system", "apps"), &[object.id()]);
     stage.edit("someone", "c", json!({"data": {"a": "3"}})).await;
     assert!(other.is_quiet().await);
 }

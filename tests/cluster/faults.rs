@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use harness::proxy::{Mode, Proxy};
 use harness::{ControlPlane, Options};
 use kube::api::{DeleteParams, PostParams};
-use lockgate::cluster::Change;
+use lockgate::tested::Change;
 use lockgate_base::model::Gvk;
 use lockgate_core::pipeline::ports::{ApiFailure, Reads as _, Scope, Settle as _, Writes as _};
 use serde_json::json;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_core::pipeline::ports::{Reads as _, Reference, Writes as _};
-use lockgate_core::plan::{self, Observed, Options, Step};
+use lockgate_core::plan::{self, Gate, Observed, Options, Step};
 use serde_json::{Value, json};
 
 use super::{Stage, deployment};
@@ -14,7 +14,8 @@ async fn steps(stage: &Stage, build: &[Object], options: &Options) -> Vec<(Objec
     let known: HashSet<ObjectId> = HashSet::new();
     let observations = stage.cluster.observe(build, &known).await;
     let observed: Observed = build.iter().map(Object::id).zip(observations).collect();
-    let planned = plan::plan_stage(build.to_vec(), &observed, options);
+    let undecided = plan::Stage { entries: build.to_vec(), gate: Gate::None };
+    let planned = plan::plan_stage(undecided, &observed, options);
     planned.entries.into_iter().map(|entry| (entry.object.id(), entry.step)).collect()
 }
 

@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 
 use kube::api::PostParams;
-use lockgate::cluster::preflight::{self, Right};
-use lockgate::cluster::{Client, Cluster, Target};
-use lockgate_core::pipeline::ports::{
-    ApiFailure, DataKind, Owner, Reads as _, Settle as _, Settled, Writes as _,
-};
+use lockgate::tested::preflight::{self, Right};
+use lockgate::tested::{Client, Cluster, Target};
+use lockgate_core::api::Kustomization;
+use lockgate_core::pipeline::ports::{ApiFailure, DataKind, Reads as _, Settle as _, Settled, Writes as _};
 use serde_json::json;
 
 use super::{SOON, Stage, dynamic};
@@ -33,7 +32,7 @@ async fn account(stage: &Stage, name: &str, rules: serde_json::Value) {
 
 /// The cluster on behalf of a Kustomization of the stage's namespace that names the account.
 fn acting(stage: &Stage, account: &str) -> Cluster {
-    let owner = Owner { namespace: stage.namespace.clone(), name: "tenant".into() };
+    let owner = Kustomization::named(&stage.namespace, "tenant");
     stage.cluster.acting_for(owner, Some(account)).unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lockgate_core::health::Health;
-use lockgate_core::pipeline::ports::{Reference, Settle as _, Settled, Writes as _};
+use lockgate_core::pipeline::ports::{Expect, Reference, Settle as _, Settled, Writes as _};
 use serde_json::json;
 
 use super::{QUIET, SOON, Stage, deployment};
@@ -110,4 +110,21 @@ async fn what_has_failed_is_not_waited_for() {
     assert_eq!(unhealthy.len(), 1);
     assert_eq!(unhealthy[0].id, failing.id);
     assert!(matches!(unhealthy[0].health, Health::Failed(_)), "{:?}", unhealthy[0].health);
+}
+
+/// A suspended Job is healthy, and what comes after its work must not begin.
+#[tokio::test]
+async fn work_is_waited_for_until_it_is_done() {
+    let stage = Stage::new().await;
+    let template =
+        json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "example.com/c"}]}});
+    let job =
+        stage.object("batch/v1", "Job", "hook", json!({"spec": {"suspend": true, "template": template}}));
+    let reference = stage.cluster.apply(&job).await.unwrap().reference;
+    assert_eq!(stage.cluster.settle(std::slice::from_ref(&reference), SOON).await, Settled::Healthy);
+    let done = Reference { expect: Expect::Completed, ..reference };
+    let Settled::TimedOut(unhealthy) = stage.cluster.settle(std::slice::from_ref(&done), QUIET).await else {
+        panic!("the Job is suspended");
+    };
+    assert_eq!(unhealthy[0].health, Health::InProgress("it has not done its work yet".into()));
 }

@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use lockgate_base::model::yaml::to_string;
+use lockgate_base::model::yaml::{Layout, print};
 use lockgate_base::tree::Tree;
 use lockgate_render::kustomize::{Flavour, Recipe, build};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::random::Random;
 use super::{Oracle, cases, seed};
@@ -28,18 +28,24 @@ pub(crate) struct Case {
     pub(crate) target: String,
 }
 
-fn ours(case: &Case) -> Result<Vec<Value>, String> {
+/// The texts of the documents that a build prints, or why it fails.
+type Printed = Result<Vec<String>, String>;
+
+fn ours(case: &Case) -> Printed {
     let tree = Tree::in_memory(case.files.iter().map(|(path, text)| (path.clone(), text.clone())));
     // The other one holds them in a file system of their own.
     let tree = tree.standing_at("/");
     let recipe = Recipe { path: case.target.clone(), flavour: Flavour::Cli };
     let output = build(&tree, &recipe).map_err(|error| error.to_string())?;
-    Ok(output.objects.into_iter().map(|built| built.value).collect())
+    Ok(output.objects.iter().map(|built| print(&built.value, Layout::V2)).collect())
 }
 
 /// The difference between the two, if there is one.
 fn compare(oracle: &mut Oracle, case: &Case) -> (bool, Option<String>) {
     let theirs = oracle.ask("build", json!({"files": case.files, "target": case.target}));
+    let theirs: Printed = theirs.map(|documents| {
+        documents.iter().map(|document| document.as_str().unwrap_or_default().to_owned()).collect()
+    });
     let ours = ours(case);
     let same = match (&theirs, &ours) {
         (Ok(theirs), Ok(ours)) => theirs == ours,
@@ -54,15 +60,14 @@ fn compare(oracle: &mut Oracle, case: &Case) -> (bool, Option<String>) {
     (accepted, Some(describe(case, &theirs, &ours)))
 }
 
-fn describe(case: &Case, theirs: &Result<Vec<Value>, String>, ours: &Result<Vec<Value>, String>) -> String {
+fn describe(case: &Case, theirs: &Printed, ours: &Printed) -> String {
     let mut out = format!("=== {} (build {:?})\n", case.name, case.target);
     if let (Ok(theirs), Ok(ours)) = (theirs, ours) {
-        let lines = |documents: &[Value]| documents.iter().map(sorted).collect::<Vec<_>>().join("---\n");
-        for difference in line_differences(&lines(theirs), &lines(ours)) {
+        for difference in line_differences(&theirs.join("---\n"), &ours.join("---\n")) {
             let _ = writeln!(out, "  {difference}");
         }
     } else {
-        let text = |result: &Result<Vec<Value>, String>| match result {
+        let text = |result: &Printed| match result {
             Ok(documents) => format!("accepts, {} documents", documents.len()),
             Err(error) => format!("refuses: {}", error.chars().take(400).collect::<String>()),
         };
@@ -71,15 +76,8 @@ fn describe(case: &Case, theirs: &Result<Vec<Value>, String>, ours: &Result<Vec<
     out
 }
 
-/// A document with its keys sorted, as kustomize prints it.
-fn sorted(document: &Value) -> String {
-    let mut document = document.clone();
-    document.sort_all_objects();
-    to_string(&document)
-}
-
 /// The lines between the common start and the common end.
-fn line_differences(theirs: &str, ours: &str) -> Vec<String> {
+pub(crate) fn line_differences(theirs: &str, ours: &str) -> Vec<String> {
     let (theirs, ours): (Vec<&str>, Vec<&str>) = (theirs.lines().collect(), ours.lines().collect());
     let start = theirs.iter().zip(&ours).take_while(|(a, b)| a == b).count();
     let most = theirs.len().min(ours.len()) - start;
@@ -90,7 +88,7 @@ fn line_differences(theirs: &str, ours: &str) -> Vec<String> {
     [cut(&theirs, '-'), cut(&ours, '+')].concat()
 }
 
-fn keep(case: &Case, theirs: &Result<Vec<Value>, String>, ours: &Result<Vec<Value>, String>) {
+fn keep(case: &Case, theirs: &Printed, ours: &Printed) {
     let Ok(folder) = std::env::var("KDIFF") else { return };
     let folder = Path::new(&folder).join(&case.name);
     let write = |path: &Path, text: &str| {
@@ -102,8 +100,8 @@ fn keep(case: &Case, theirs: &Result<Vec<Value>, String>, ours: &Result<Vec<Valu
         write(&folder.join("in").join(path), text);
     }
     write(&folder.join("target"), &case.target);
-    let text = |result: &Result<Vec<Value>, String>| match result {
-        Ok(documents) => documents.iter().map(sorted).collect::<Vec<_>>().join("---\n"),
+    let text = |result: &Printed| match result {
+        Ok(documents) => documents.join("---\n"),
         Err(error) => format!("error: {error}\n"),
     };
     write(&folder.join("expected.yaml"), &text(theirs));

@@ -9,7 +9,7 @@ use self::pools::{PIECES, SCALARS, TAGS};
 use super::random::Random;
 use super::{Oracle, cases, seed};
 
-fn scalar(random: &mut Random) -> String {
+pub(crate) fn scalar(random: &mut Random) -> String {
     if random.one_in(2) {
         return (*random.pick(SCALARS)).to_owned();
     }
@@ -130,7 +130,7 @@ fn compare(oracle: &mut Oracle, text: &str) -> Result<bool, String> {
 }
 
 /// A float that Go prints without a fraction is an integer to the next reader.
-fn normal(value: &Value) -> Value {
+pub(crate) fn normal(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(normal).collect(),
         Value::Object(map) => {

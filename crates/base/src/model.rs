@@ -2,15 +2,15 @@
 //!
 //! Nothing here touches a clock, a disk, a network or randomness.
 
-mod condition;
 mod digest;
 mod duration;
 mod id;
-mod key;
 mod object;
+mod reference;
 mod revision;
 mod secret;
 mod timestamp;
+mod condition;
 pub mod version;
 pub mod yaml;
 
@@ -18,9 +18,9 @@ pub use condition::{Condition, ConditionStatus, Conditions};
 pub use digest::Digest;
 pub use duration::{Duration, ParseDurationError};
 pub use id::{Gvk, ObjectId, ParseObjectIdError};
-pub use key::Key;
 pub use object::type_name;
 pub use object::{NotAnObject, Object};
+pub use reference::{KindId, Ref};
 pub use revision::{ParseRevisionError, Revision};
 pub use secret::Secret;
 pub use timestamp::Timestamp;

@@ -7,46 +7,46 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 
 use crate::api::Kustomization;
-use lockgate_base::model::{ConditionStatus, Key};
+use lockgate_base::model::{ConditionStatus, Ref};
 
 /// The graph of `dependsOn`. It never fails as a whole: a cycle concerns its members only, and a dependency that does
 /// not exist concerns those that name it.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
-    nodes: HashMap<Key, Node>,
+    nodes: HashMap<Ref, Node>,
 }
 
 /// A Kustomization, or the name of one that is depended on and does not exist.
 #[derive(Debug, Clone, Default)]
 struct Node {
     exists: bool,
-    dependencies: Vec<Key>,
-    dependents: BTreeSet<Key>,
+    dependencies: Vec<Ref>,
+    dependents: BTreeSet<Ref>,
 }
 
 /// The Kustomizations of a cycle, from one of them on, each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cycle(pub Vec<Key>);
+pub struct Cycle(pub Vec<Ref>);
 
 impl fmt::Display for Cycle {
     /// `cycle: a -> b -> a`; with namespaces where they are not all the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let one_namespace = self.0.windows(2).all(|pair| pair[0].namespace == pair[1].namespace);
-        let print = |key: &Key| if one_namespace { key.name.clone() } else { key.to_string() };
+        let print = |key: &Ref| if one_namespace { key.name.clone() } else { key.path() };
         let names: Vec<String> = self.0.iter().chain(self.0.first()).map(print).collect();
         write!(f, "cycle: {}", names.join(" -> "))
     }
 }
 
-impl FromIterator<(Key, Vec<Key>)> for Graph {
-    fn from_iter<I: IntoIterator<Item = (Key, Vec<Key>)>>(nodes: I) -> Self {
+impl FromIterator<(Ref, Vec<Ref>)> for Graph {
+    fn from_iter<I: IntoIterator<Item = (Ref, Vec<Ref>)>>(nodes: I) -> Self {
         Self::new(nodes)
     }
 }
 
 impl Graph {
     /// The graph of Kustomizations and what each depends on.
-    pub fn new(nodes: impl IntoIterator<Item = (Key, Vec<Key>)>) -> Self {
+    pub fn new(nodes: impl IntoIterator<Item = (Ref, Vec<Ref>)>) -> Self {
         let mut graph = Self::default();
         for (key, dependencies) in nodes {
             graph.set(key, dependencies);
@@ -55,7 +55,7 @@ impl Graph {
     }
 
     /// Adds a Kustomization, or changes what it depends on. A dependency that is named twice counts once.
-    pub fn set(&mut self, key: Key, mut dependencies: Vec<Key>) {
+    pub fn set(&mut self, key: Ref, mut dependencies: Vec<Ref>) {
         let mut seen = HashSet::new();
         dependencies.retain(|dependency| seen.insert(dependency.clone()));
         self.unlink(&key);
@@ -68,7 +68,7 @@ impl Graph {
     }
 
     /// Removes a Kustomization. Those that depend on it still do.
-    pub fn remove(&mut self, key: &Key) {
+    pub fn remove(&mut self, key: &Ref) {
         self.unlink(key);
         if let Some(node) = self.nodes.get_mut(key) {
             node.exists = false;
@@ -77,57 +77,55 @@ impl Graph {
     }
 
     /// Whether the Kustomization exists.
-    pub fn contains(&self, key: &Key) -> bool {
+    pub fn contains(&self, key: &Ref) -> bool {
         self.nodes.get(key).is_some_and(|node| node.exists)
     }
 
     /// What a Kustomization depends on, in the order in which it says so.
-    pub fn dependencies(&self, key: &Key) -> &[Key] {
+    pub fn dependencies(&self, key: &Ref) -> &[Ref] {
         self.nodes.get(key).map_or(&[], |node| &node.dependencies)
     }
 
     /// Which Kustomizations depend on this one, directly, by name. The one asked for need not exist.
-    pub fn dependents(&self, key: &Key) -> impl Iterator<Item = &Key> {
+    pub fn dependents(&self, key: &Ref) -> impl Iterator<Item = &Ref> {
         self.nodes.get(key).into_iter().flat_map(|node| &node.dependents)
     }
 
-    /// All Kustomizations, each after those it depends on, and by name where that leaves a choice. Those in a cycle or
-    /// behind one come last, by name.
-    pub fn order(&self) -> Vec<&Key> {
-        let existing = || self.nodes.iter().filter(|(_, node)| node.exists);
-        let mut open: HashMap<&Key, usize> = HashMap::new();
-        let mut next: BTreeSet<&Key> = BTreeSet::new();
-        for (key, node) in existing() {
-            let count = node.dependencies.iter().filter(|dependency| self.contains(dependency)).count();
-            if count == 0 {
-                next.insert(key);
-            } else {
-                open.insert(key, count);
+    /// All that exist by levels: each depends on earlier levels only, and stands by name within its own. Those in a cycle
+    /// or behind one make up the last.
+    pub fn levels(&self) -> Vec<Vec<&Ref>> {
+        let mut open: HashMap<&Ref, usize> = HashMap::new();
+        let mut level: Vec<&Ref> = Vec::new();
+        for (key, node) in self.nodes.iter().filter(|(_, node)| node.exists) {
+            match node.dependencies.iter().filter(|dependency| self.contains(dependency)).count() {
+                0 => level.push(key),
+                count => drop(open.insert(key, count)),
             }
         }
-        let mut order = Vec::new();
-        while let Some(key) = next.pop_first() {
-            order.push(key);
-            for dependent in self.dependents(key) {
-                if let Some(count) = open.get_mut(dependent) {
-                    *count -= 1;
-                    if *count == 0 {
-                        open.remove(dependent);
-                        next.insert(dependent);
-                    }
+        let mut levels = Vec::new();
+        while !level.is_empty() {
+            level.sort();
+            let mut next = Vec::new();
+            for dependent in level.iter().flat_map(|key| self.dependents(key)) {
+                let Some(count) = open.get_mut(dependent) else { continue };
+                *count -= 1;
+                if *count == 0 {
+                    open.remove(dependent);
+                    next.push(dependent);
                 }
             }
+            levels.push(std::mem::replace(&mut level, next));
         }
-        let mut rest: Vec<&Key> = open.into_keys().collect();
+        let mut rest: Vec<&Ref> = open.into_keys().collect();
         rest.sort();
-        order.extend(rest);
-        order
+        levels.extend((!rest.is_empty()).then_some(rest));
+        levels
     }
 
     /// The shortest cycle that the Kustomization is a member of, from itself on. One that only depends on a cycle is not
     /// a member.
-    pub fn cycle_of(&self, key: &Key) -> Option<Cycle> {
-        let mut came_from: HashMap<&Key, &Key> = HashMap::new();
+    pub fn cycle_of(&self, key: &Ref) -> Option<Cycle> {
+        let mut came_from: HashMap<&Ref, &Ref> = HashMap::new();
         let mut queue = VecDeque::from([self.nodes.get_key_value(key)?.0]);
         while let Some(current) = queue.pop_front() {
             for dependency in self.dependencies(current) {
@@ -151,7 +149,7 @@ impl Graph {
     }
 
     /// The direct dependencies that are not ready, or do not exist.
-    pub fn blockers(&self, key: &Key, ready: impl Fn(&Key) -> bool) -> Vec<&Key> {
+    pub fn blockers(&self, key: &Ref, ready: impl Fn(&Ref) -> bool) -> Vec<&Ref> {
         self.dependencies(key)
             .iter()
             .filter(|dependency| !self.contains(dependency) || !ready(dependency))
@@ -161,8 +159,8 @@ impl Graph {
     /// From a direct dependency that is not ready to the one at the root of it, which waits for no other: for `foobar`
     /// it is `kube-network`, `kube-security`. Empty when nothing blocks. Where several block, the first that is named is
     /// followed; a cycle ends the walk.
-    pub fn root_cause(&self, key: &Key, ready: impl Fn(&Key) -> bool) -> Vec<&Key> {
-        let mut chain: Vec<&Key> = Vec::new();
+    pub fn root_cause(&self, key: &Ref, ready: impl Fn(&Ref) -> bool) -> Vec<&Ref> {
+        let mut chain: Vec<&Ref> = Vec::new();
         let mut seen = HashSet::from([key]);
         let mut current = key;
         while let Some(blocker) =
@@ -175,7 +173,7 @@ impl Graph {
     }
 
     /// Takes the edges out that lead from a node.
-    fn unlink(&mut self, key: &Key) {
+    fn unlink(&mut self, key: &Ref) {
         let Some(node) = self.nodes.get_mut(key) else { return };
         for dependency in std::mem::take(&mut node.dependencies) {
             if let Some(node) = self.nodes.get_mut(&dependency) {
@@ -188,7 +186,7 @@ impl Graph {
     }
 
     /// Forgets a node that does not exist and that nothing depends on any more.
-    fn forget_unnamed(&mut self, key: &Key) {
+    fn forget_unnamed(&mut self, key: &Ref) {
         if self.nodes.get(key).is_some_and(|node| !node.exists && node.dependents.is_empty()) {
             self.nodes.remove(key);
         }

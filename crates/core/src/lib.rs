@@ -7,7 +7,7 @@ pub mod api;
 pub mod plan;
 pub mod health;
 pub mod graph;
-pub mod overview;
 pub mod queue;
 pub mod verdict;
+pub mod overview;
 pub mod pipeline;

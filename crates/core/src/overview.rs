@@ -3,10 +3,12 @@
 //! It is what `lockgate status` prints and what bootstrap shows while it waits. Nothing but the objects is looked at, so
 //! read access is all it needs, and the agent need not run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 
-use crate::api::{self, GitRepository, Kind as _, Kustomization};
-use lockgate_base::model::{Condition, ConditionStatus, Conditions, Object, Timestamp};
+use crate::api::{self, GitRepository, Kustomization};
+use crate::graph::{Cycle, Graph};
+use crate::verdict::{Progress, Stance, Standing};
+use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp};
 
 #[cfg(test)]
 mod tests;
@@ -20,16 +22,14 @@ pub struct Overview {
     pub kustomizations: Vec<Row>,
     /// What holds up the rest: each that fails by its own fault and not its source's, and the ends of the chains that no
     /// failing one ends (a dependency that is not there, or a cycle).
-    pub root_causes: Vec<Key>,
+    pub root_causes: Vec<Ref>,
 }
 
 /// A source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Source {
-    /// Namespace.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
+    /// Which.
+    pub key: Ref,
     /// Its address.
     pub url: String,
     /// `main@sha1:09507f1`, shortened.
@@ -45,10 +45,8 @@ pub struct Source {
 /// A Kustomization.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Namespace.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
+    /// Which.
+    pub key: Ref,
     /// How it stands.
     pub state: State,
     /// The commit that is applied, or for a failing one the commit that was tried; seven digits.
@@ -59,14 +57,8 @@ pub struct Row {
     pub objects: usize,
     /// The cause of a failure, or what it is doing.
     pub what: String,
-    /// The Kustomizations that must be ready first.
-    pub depends_on: Vec<Key>,
-    /// Whether its Ready condition is true of what it is now, as dependents see it; a paused one may be.
-    pub is_ready: bool,
-    /// The GitRepository that it is built from.
-    pub source: Option<Key>,
-    /// Whether it fails for want of its source.
-    pub lacks_source: bool,
+    /// What must be ready first.
+    pub depends_on: Vec<Ref>,
     /// How the chain of a blocked one ends.
     pub end: End,
 }
@@ -90,7 +82,7 @@ pub enum State {
     Failing,
     /// It waits for others: the first of them, what that one waits for, and so on to the root cause. Empty where all that
     /// it depends on is ready, and yet not as it was when it looked, or not at the revision that it wants.
-    Blocked(Vec<Key>),
+    Blocked(Vec<Ref>),
     /// It is being reconciled, or has not been looked at.
     Progressing,
     /// It is paused.
@@ -99,34 +91,25 @@ pub enum State {
     Ready,
 }
 
-/// Namespace and name.
-pub type Key = (String, String);
-
 impl Overview {
     /// Reads the objects. One that is malformed becomes a failing row of its own.
     pub fn of(sources: &[Object], kustomizations: &[Object]) -> Self {
-        let mut read: Vec<Row> = kustomizations.iter().map(row).collect();
         let sources: Vec<Source> = sources.iter().map(source).collect();
-        let states: BTreeMap<Key, Row> = read.iter().map(|row| (row.key(), row.clone())).collect();
-        for row in &mut read {
+        let mut read: Vec<Read> = kustomizations.iter().map(read).collect();
+        let ready: HashSet<Ref> = ready(&sources, &read).cloned().collect();
+        let waits = waits(&sources, &read);
+        for Read { row, .. } in &mut read {
             if matches!(row.state, State::Blocked(_)) {
-                let chain = chain(&row.key(), &states);
-                row.end = match chain.last() {
-                    Some(last) if !states.contains_key(last) => End::Missing,
-                    // It ends at one that was met before, and not only at one that itself is in a cycle.
-                    Some(last) if *last == row.key() => End::Cycle,
-                    _ => End::Open,
-                };
-                row.state = State::Blocked(chain);
+                let (chain, end) = chain(&row.key, &waits, |key| ready.contains(key));
+                (row.state, row.end) = (State::Blocked(chain), end);
             }
         }
-        read.sort_by(|a, b| {
+        read.sort_by(|Read { row: a, .. }, Read { row: b, .. }| {
             let depth = |row: &Row| if let State::Blocked(chain) = &row.state { chain.len() } else { 0 };
-            (a.state.rank(), depth(a), a.key()).cmp(&(b.state.rank(), depth(b), b.key()))
+            (a.state.rank(), depth(a), &a.key).cmp(&(b.state.rank(), depth(b), &b.key))
         });
-        let mut overview = Self { sources, kustomizations: read, root_causes: Vec::new() };
-        overview.root_causes = overview.causes();
-        overview
+        let root_causes = root_causes(&sources, &read);
+        Self { sources, kustomizations: read.into_iter().map(|read| read.row).collect(), root_causes }
     }
 
     /// Whether there is anything, and everything of it that is not paused is ready.
@@ -144,70 +127,26 @@ impl Overview {
     /// What concerns one namespace. What blocks it from elsewhere is still named.
     #[must_use]
     pub fn within(mut self, namespace: &str) -> Self {
-        self.sources.retain(|source| source.namespace == namespace);
-        self.kustomizations.retain(|row| row.namespace == namespace);
+        self.sources.retain(|source| source.key.namespace == namespace);
+        self.kustomizations.retain(|row| row.key.namespace == namespace);
         let rows = &self.kustomizations;
         self.root_causes.retain(|cause| {
             let ends = |row: &Row| matches!(&row.state, State::Blocked(chain) if chain.last() == Some(cause));
-            rows.iter().any(|row| row.key() == *cause || ends(row))
+            rows.iter().any(|row| row.key == *cause || ends(row))
         });
         self
     }
 
     /// The sources that are not ready.
-    pub fn broken_sources(&self) -> Vec<Key> {
-        let broken = self.sources.iter().filter(|source| source.ready == ConditionStatus::False);
-        broken.map(|source| (source.namespace.clone(), source.name.clone())).collect()
-    }
-
-    fn causes(&self) -> Vec<Key> {
-        let broken = self.broken_sources();
-        let is_source =
-            |row: &Row| row.lacks_source && row.source.as_ref().is_some_and(|source| broken.contains(source));
-        let by_source: Vec<Key> =
-            self.kustomizations.iter().filter(|row| is_source(row)).map(Row::key).collect();
-        let mut causes = BTreeSet::new();
-        for row in &self.kustomizations {
-            match &row.state {
-                State::Failing => {
-                    causes.insert(row.key());
-                }
-                State::Blocked(chain) => {
-                    causes.extend(chain.last().filter(|end| !self.is_moving(end)).cloned());
-                }
-                State::Progressing | State::Suspended | State::Ready => {}
-            }
-        }
-        causes.into_iter().filter(|cause| !by_source.contains(cause)).collect()
+    pub fn broken_sources(&self) -> impl Iterator<Item = &Ref> {
+        broken(&self.sources)
     }
 
     /// The Kustomizations by levels of `dependsOn`: each depends on earlier levels only. Members of a cycle come last.
-    pub fn levels(&self) -> Vec<Vec<Key>> {
-        let mut left: BTreeMap<Key, &Row> = self.kustomizations.iter().map(|row| (row.key(), row)).collect();
-        let mut levels = Vec::new();
-        while !left.is_empty() {
-            let is_free = |row: &Row| row.depends_on.iter().all(|wanted| !left.contains_key(wanted));
-            let mut level: Vec<Key> =
-                left.iter().filter(|(_, row)| is_free(row)).map(|(key, _)| key.clone()).collect();
-            if level.is_empty() {
-                level = left.keys().cloned().collect();
-            }
-            left.retain(|key, _| !level.contains(key));
-            levels.push(level);
-        }
-        levels
-    }
-
-    fn is_moving(&self, key: &Key) -> bool {
-        let row = self.kustomizations.iter().find(|row| row.key() == *key);
-        row.is_some_and(|row| matches!(row.state, State::Progressing | State::Ready))
-    }
-}
-
-impl Row {
-    /// Namespace and name.
-    pub fn key(&self) -> Key {
-        (self.namespace.clone(), self.name.clone())
+    pub fn levels(&self) -> Vec<Vec<Ref>> {
+        let edges = self.kustomizations.iter().map(|row| (row.key.clone(), row.depends_on.clone()));
+        let graph: Graph = edges.collect();
+        graph.levels().into_iter().map(|level| level.into_iter().cloned().collect()).collect()
     }
 }
 
@@ -234,108 +173,124 @@ impl State {
     }
 }
 
-/// From a blocked Kustomization to the end of what blocks it. A cycle ends where it would begin again.
-fn chain(start: &Key, states: &BTreeMap<Key, Row>) -> Vec<Key> {
-    let mut chain = Vec::new();
-    let mut at = states.get(start);
-    while let Some(row) = at {
-        let is_open = |key: &&Key| states.get(*key).is_none_or(|row| !row.is_ready);
-        let Some(next) = row.depends_on.iter().find(is_open) else { break };
-        let is_known = chain.contains(next) || next == start;
-        chain.push(next.clone());
-        if is_known {
-            break;
-        }
-        at = states.get(next).filter(|row| matches!(row.state, State::Blocked(_)));
-    }
-    chain
+/// A Kustomization, and what only the other rows need to know of it.
+struct Read {
+    row: Row,
+    /// Whether its Ready condition is true of what it is now, as dependents see it; a paused one may be.
+    is_ready: bool,
+    /// The source that it fails for want of.
+    lacks: Option<Ref>,
 }
 
-fn row(object: &Object) -> Row {
+fn ready<'r>(sources: &'r [Source], read: &'r [Read]) -> impl Iterator<Item = &'r Ref> {
+    let sources = sources.iter().filter(|source| source.ready == ConditionStatus::True);
+    let rows = read.iter().filter(|read| read.is_ready);
+    sources.map(|source| &source.key).chain(rows.map(|read| &read.row.key))
+}
+
+fn broken(sources: &[Source]) -> impl Iterator<Item = &Ref> {
+    sources.iter().filter(|source| source.ready == ConditionStatus::False).map(|source| &source.key)
+}
+
+/// Who waits for whom. Edges lead from blocked ones only, as a chain ends at what fails by its own fault, is on its way or
+/// is paused, whatever that depends on.
+fn waits(sources: &[Source], read: &[Read]) -> Graph {
+    let sources = sources.iter().map(|source| (source.key.clone(), Vec::new()));
+    let rows = read.iter().map(|Read { row, .. }| {
+        let is_blocked = matches!(row.state, State::Blocked(_));
+        (row.key.clone(), if is_blocked { row.depends_on.clone() } else { Vec::new() })
+    });
+    sources.chain(rows).collect()
+}
+
+/// From a blocked Kustomization to the end of what blocks it. A cycle ends where it began.
+fn chain(key: &Ref, waits: &Graph, is_ready: impl Fn(&Ref) -> bool) -> (Vec<Ref>, End) {
+    if let Some(Cycle(members)) = waits.cycle_of(key) {
+        return (members.into_iter().skip(1).chain([key.clone()]).collect(), End::Cycle);
+    }
+    let chain: Vec<Ref> = waits.root_cause(key, is_ready).into_iter().cloned().collect();
+    let is_missing = chain.last().is_some_and(|last| !waits.contains(last));
+    (chain, if is_missing { End::Missing } else { End::Open })
+}
+
+/// What holds up the rest, beside the sources that are not ready.
+fn root_causes(sources: &[Source], read: &[Read]) -> Vec<Ref> {
+    let broken: HashSet<&Ref> = broken(sources).collect();
+    let is_moving = |key: &Ref| {
+        let row = read.iter().find(|read| read.row.key == *key);
+        row.is_some_and(|read| matches!(read.row.state, State::Progressing | State::Ready))
+    };
+    let causes = read.iter().filter_map(|Read { row, .. }| match &row.state {
+        State::Failing => Some(&row.key),
+        State::Blocked(chain) => chain.last().filter(|end| !is_moving(end)),
+        State::Progressing | State::Suspended | State::Ready => None,
+    });
+    let lacks_broken = |read: &&Read| read.lacks.as_ref().is_some_and(|source| broken.contains(source));
+    let by_source: HashSet<&Ref> = read.iter().filter(lacks_broken).map(|read| &read.row.key).collect();
+    let own = causes
+        .filter(|cause| !by_source.contains(cause) && sources.iter().all(|source| source.key != **cause));
+    let causes: std::collections::BTreeSet<&Ref> = own.collect();
+    causes.into_iter().cloned().collect()
+}
+
+fn read(object: &Object) -> Read {
     let id = object.id();
     let mut row = Row {
-        namespace: id.namespace,
-        name: id.name,
+        key: Kustomization::named(id.namespace, id.name),
         state: State::Failing,
         revision: None,
         since: None,
         objects: 0,
         what: String::new(),
         depends_on: Vec::new(),
-        is_ready: false,
-        source: None,
-        lacks_source: false,
         end: End::Open,
     };
     let kustomization: Kustomization = match api::decode(object) {
         Ok(kustomization) => kustomization,
-        Err(malformed) => return Row { what: malformed.to_string(), ..row },
+        Err(malformed) => {
+            row.what = malformed.to_string();
+            return Read { row, is_ready: false, lacks: None };
+        }
     };
     let (spec, status) = (&kustomization.spec, &kustomization.status);
-    let ready = status.conditions.get("Ready");
-    row.state = state(&kustomization, ready);
-    row.is_ready = is_ready(&kustomization, ready);
-    row.lacks_source = ready.is_some_and(lacks_source);
+    let standing = Standing::of(kustomization.metadata.generation, status);
+    row.state = match &standing.stance {
+        _ if spec.suspend => State::Suspended,
+        Stance::Ready => State::Ready,
+        Stance::Progressing(_) => State::Progressing,
+        Stance::Blocked => State::Blocked(Vec::new()),
+        Stance::Sourceless | Stance::Failing => State::Failing,
+    };
+    let own = &row.key.namespace;
     let from = &spec.source_ref;
-    row.source = (from.kind == GitRepository::KIND)
-        .then(|| (from.namespace.clone().unwrap_or_else(|| row.namespace.clone()), from.name.clone()));
+    let source = (from.kind == GitRepository::ID.kind)
+        .then(|| GitRepository::named(from.namespace.as_ref().unwrap_or(own), &from.name));
+    let lacks = source.filter(|_| standing.stance == Stance::Sourceless);
+    let dependency =
+        |named: &api::DependsOn| Kustomization::named(named.namespace.as_ref().unwrap_or(own), &named.name);
+    row.depends_on = spec.depends_on.iter().map(dependency).collect();
     let applied = status.last_applied_revision.as_ref();
     let attempted = status.last_attempted_revision.as_ref();
     let revision = if row.state == State::Failing { attempted.or(applied) } else { applied };
     row.revision = revision.map(|text| short_commit(text));
-    row.since = ready.map(|condition| condition.last_transition_time);
+    row.since = standing.since;
     row.objects = status.inventory.as_ref().map_or(0, |inventory| inventory.entries.len());
-    row.what = what(&row.state, &status.conditions);
-    let own = &row.namespace;
-    let key = |wanted: &api::DependsOn| {
-        (wanted.namespace.clone().unwrap_or_else(|| own.clone()), wanted.name.clone())
-    };
-    row.depends_on = spec.depends_on.iter().map(key).collect();
-    row
+    let is_ready = standing.stance == Stance::Ready;
+    row.what = what(&row.state, standing);
+    Read { row, is_ready, lacks }
 }
 
-fn is_ready(kustomization: &Kustomization, ready: Option<&Condition>) -> bool {
-    let is_current = kustomization.status.observed_generation == Some(kustomization.metadata.generation);
-    is_current && ready.is_some_and(|ready| ready.status == ConditionStatus::True)
-}
-
-fn state(kustomization: &Kustomization, ready: Option<&Condition>) -> State {
-    if kustomization.spec.suspend {
-        return State::Suspended;
-    }
-    let Some(ready) = ready else { return State::Progressing };
-    match ready.status {
-        ConditionStatus::True if is_ready(kustomization, Some(ready)) => State::Ready,
-        ConditionStatus::True | ConditionStatus::Unknown => State::Progressing,
-        ConditionStatus::False if ready.reason == "DependencyNotReady" => State::Blocked(Vec::new()),
-        ConditionStatus::False => State::Failing,
-    }
-}
-
-/// How the message begins of a `spec.path` that the source does not have; the reason is the same as for a missing source.
-pub const PATH_MISSING: &str = "kustomization path not found: ";
-
-fn lacks_source(ready: &Condition) -> bool {
-    ready.status == ConditionStatus::False
-        && ready.reason == "ArtifactFailed"
-        && !ready.message.starts_with(PATH_MISSING)
-}
-
-/// What stands in a message between the stage and the objects that are waited for.
-pub const WAITING: &str = ": waiting for ";
-
-fn what(state: &State, conditions: &Conditions) -> String {
-    let message = |kind: &str| conditions.get(kind).map(|condition| condition.message.clone());
-    match state {
-        State::Ready | State::Suspended => String::new(),
-        State::Failing | State::Blocked(_) => message("Ready").unwrap_or_default(),
-        State::Progressing => message("Reconciling")
-            .map(|message| match message.split_once(WAITING) {
-                Some((_, objects)) => format!("waiting for {objects}"),
-                None => message,
-            })
-            .or_else(|| message("Ready"))
-            .unwrap_or_else(|| "not looked at by the agent yet".into()),
+fn what(state: &State, standing: Standing) -> String {
+    match (state, standing.stance) {
+        (State::Ready | State::Suspended, _) => String::new(),
+        (State::Progressing, Stance::Progressing(Progress::Unseen)) => {
+            "not looked at by the agent yet".into()
+        }
+        (State::Progressing, Stance::Progressing(Progress::Working(what))) => what,
+        (State::Progressing, Stance::Progressing(Progress::Waiting(objects))) => {
+            format!("waiting for {objects}")
+        }
+        (State::Failing | State::Blocked(_) | State::Progressing, _) => standing.message,
     }
 }
 
@@ -343,8 +298,7 @@ fn source(object: &Object) -> Source {
     let id = object.id();
     let url = object.text("/spec/url").unwrap_or_default().to_owned();
     let mut source = Source {
-        namespace: id.namespace,
-        name: id.name,
+        key: GitRepository::named(id.namespace, id.name),
         url,
         revision: None,
         fetched: None,
@@ -359,18 +313,12 @@ fn source(object: &Object) -> Source {
         source.revision = Some(short_revision(&artifact.revision));
         source.fetched = Some(artifact.last_update_time);
     }
-    match repository.status.conditions.get("Ready") {
-        Some(ready) => {
-            source.ready = ready.status;
-            source.message.clone_from(&ready.message);
-        }
-        None => source.ready = ConditionStatus::Unknown,
-    }
-    source
+    let standing = Standing::of(repository.metadata.generation, &repository.status);
+    Source { ready: standing.ready, message: standing.message, ..source }
 }
 
 /// `09507f1` of `main@sha1:09507f1…`.
-pub fn short_commit(revision: &str) -> String {
+fn short_commit(revision: &str) -> String {
     match revision.parse::<lockgate_base::model::Revision>() {
         Ok(revision) => revision.short().to_owned(),
         Err(_) => revision.to_owned(),

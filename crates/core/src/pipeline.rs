@@ -7,20 +7,22 @@
 //! remove     inventory → prune                                        (Writes, Settle)
 //! ```
 //!
-//! `reconcile` and `remove` never fail: they end in an [`Outcome`], and `verdict` says what that means. Before the first
+//! `reconcile` and `remove` never fail: they end in an outcome, and `verdict` says what that means. Before the first
 //! object is written, the union of what is managed and what will be is recorded in the [`Journal`], so that a process
 //! killed at any point leaves nothing behind that the next one does not know of.
 
-mod apply;
-mod build;
 pub mod clock;
-mod dress;
-pub mod offline;
 pub mod ports;
-mod preview;
+mod slot;
+mod dress;
+mod build;
+mod decide;
+mod apply;
 mod prune;
 mod reconcile;
+mod preview;
 mod remove;
+pub mod offline;
 #[cfg(test)]
 mod tests;
 
@@ -29,22 +31,23 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::api::{InventoryEntry, Kustomization};
-use crate::verdict::{Ill, Outcome, Redactor};
+use crate::api::InventoryEntry;
+use crate::verdict::{Applied, Ill, Outcome, Redactor};
 use lockgate_base::model::{Digest, ObjectId};
 use lockgate_base::tree::{Footprint, Snapshot};
 
-pub use build::{Build, Gathered, build, gather, supported};
+pub use build::{Build, Gathered, Supported, build, gather, supported};
 pub use clock::Clock;
 pub use preview::{Preview, preview};
 pub use reconcile::reconcile;
 pub use remove::remove;
+pub use slot::Slot;
 
 /// One reconcile.
 #[derive(Debug)]
 pub struct Job<'a> {
     /// What to reconcile.
-    pub kustomization: &'a Kustomization,
+    pub kustomization: Supported<'a>,
     /// The source as it was fetched.
     pub snapshot: &'a Snapshot,
     /// What the last successful reconcile found, where this process made it.
@@ -78,7 +81,7 @@ pub struct Memo {
 #[derive(Debug)]
 pub struct Finish {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: Outcome<Applied>,
     /// For the next one; `None` when that has to look at everything.
     pub memo: Option<Memo>,
     /// The secret values that were handled.
@@ -86,12 +89,12 @@ pub struct Finish {
 }
 
 /// Keeps what must survive the process, and hears how far a reconcile is.
-pub trait Journal: Sync {
+pub trait Journal: Slot {
     /// Records what will be managed, before it is written. An error stops the reconcile before its first write.
     fn begin(&self, inventory: Vec<InventoryEntry>) -> impl Future<Output = Result<(), JournalError>> + Send;
 
-    /// Everything is written; from here on the reconcile only waits.
-    fn waits(&self);
+    /// Everything is written; from here on health alone is waited for.
+    fn written(&self);
 
     /// These are waited for, for some time already.
     fn pending(&self, objects: Vec<Ill>) -> impl Future<Output = ()> + Send;

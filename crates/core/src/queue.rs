@@ -19,10 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lane::{Lane, Wanted};
-use lockgate_base::model::{Key, ObjectId};
+use lockgate_base::model::{ObjectId, Ref};
 use pace::{Correction, Fights};
 
-pub use event::{Cause, Command, Event, Facts, Input, Limits, Next, RunId, SourceFacts};
+pub use event::{Cause, Command, Event, Facts, Limits, Next, RunId, SourceFacts};
 pub use pace::FIGHT_WINDOW;
 
 /// The state machine.
@@ -33,19 +33,19 @@ pub struct Queue {
     sequence: u64,
     reconciles: Lane,
     fetches: Lane,
-    objects: BTreeMap<Key, Item>,
-    sources: BTreeMap<Key, Source>,
+    objects: BTreeMap<Ref, Item>,
+    sources: BTreeMap<Ref, Source>,
     /// Who depends on whom, by the dependency. An entry may name an object that does not exist.
-    dependents: BTreeMap<Key, BTreeSet<Key>>,
-    consumers: BTreeMap<Key, BTreeSet<Key>>,
-    readers: BTreeMap<Input, BTreeSet<Reader>>,
-    blocked: BTreeSet<Key>,
+    dependents: BTreeMap<Ref, BTreeSet<Ref>>,
+    consumers: BTreeMap<Ref, BTreeSet<Ref>>,
+    readers: BTreeMap<Ref, BTreeSet<Reader>>,
+    blocked: BTreeSet<Ref>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Reader {
-    Kustomization(Key),
-    Source(Key),
+    Kustomization(Ref),
+    Source(Ref),
 }
 
 #[derive(Debug)]
@@ -160,7 +160,7 @@ impl Queue {
         }
     }
 
-    fn seen(&mut self, key: &Key, facts: Facts, commands: &mut Vec<Command>) {
+    fn seen(&mut self, key: &Ref, facts: Facts, commands: &mut Vec<Command>) {
         let old = self.objects.get(key).map(|item| item.facts.clone());
         if old.as_ref() == Some(&facts) {
             return;
@@ -193,7 +193,7 @@ impl Queue {
         }
     }
 
-    fn gone(&mut self, key: &Key, commands: &mut Vec<Command>) {
+    fn gone(&mut self, key: &Ref, commands: &mut Vec<Command>) {
         commands.extend(self.reconciles.remove(key).map(Command::Cancel));
         self.unlink(key);
         self.blocked.remove(key);
@@ -202,7 +202,7 @@ impl Queue {
         }
     }
 
-    fn source_seen(&mut self, key: &Key, facts: SourceFacts) {
+    fn source_seen(&mut self, key: &Ref, facts: SourceFacts) {
         let old = self.sources.get(key).map(|source| source.facts.clone());
         if old.as_ref() == Some(&facts) {
             return;
@@ -226,7 +226,7 @@ impl Queue {
         }
     }
 
-    fn source_gone(&mut self, key: &Key, commands: &mut Vec<Command>) {
+    fn source_gone(&mut self, key: &Ref, commands: &mut Vec<Command>) {
         self.fetches.remove(key);
         self.unlink_source(key);
         self.sources.remove(key);
@@ -237,7 +237,7 @@ impl Queue {
 
     fn fetched(
         &mut self,
-        key: &Key,
+        key: &Ref,
         run: RunId,
         held: Held,
         next: Next,
@@ -269,7 +269,7 @@ impl Queue {
 
     /// The end of a reconcile. `wakes` those that it blocks: because it is ready, or because they have to say something
     /// else of it now. In a cycle everyone says the same again, so nothing goes round.
-    fn finished(&mut self, key: &Key, run: RunId, wakes: bool, next: Next, now: Duration) {
+    fn finished(&mut self, key: &Ref, run: RunId, wakes: bool, next: Next, now: Duration) {
         if !self.reconciles.finish(key, run) {
             return;
         }
@@ -318,7 +318,7 @@ impl Queue {
         }
     }
 
-    fn drifted(&mut self, key: &Key, object: ObjectId, now: Duration, commands: &mut Vec<Command>) {
+    fn drifted(&mut self, key: &Ref, object: ObjectId, now: Duration, commands: &mut Vec<Command>) {
         let Some(item) = self.objects.get_mut(key) else { return };
         match item.fights.drifted(&object, now, item.facts.interval) {
             Correction::Now => {
@@ -333,7 +333,7 @@ impl Queue {
         }
     }
 
-    fn input_changed(&mut self, input: &Input, commands: &mut Vec<Command>) {
+    fn input_changed(&mut self, input: &Ref, commands: &mut Vec<Command>) {
         for reader in self.readers.get(input).cloned().unwrap_or_default() {
             match reader {
                 Reader::Kustomization(key) => self.want(&key, Cause::Input, commands),
@@ -346,7 +346,7 @@ impl Queue {
 
     /// Asks for a reconcile, unless the object is paused or its source is still being fetched for the first time; in the
     /// latter case the end of that fetch asks again.
-    fn want(&mut self, key: &Key, cause: Cause, commands: &mut Vec<Command>) {
+    fn want(&mut self, key: &Ref, cause: Cause, commands: &mut Vec<Command>) {
         let Some(item) = self.objects.get(key) else { return };
         if !self.synced || (item.facts.suspended && !item.facts.deleting) {
             return;
@@ -361,7 +361,7 @@ impl Queue {
     }
 
     /// Asks for a fetch, unless the source is paused. Returns whether it was asked for.
-    fn want_source(&mut self, key: &Key, cause: Cause) -> bool {
+    fn want_source(&mut self, key: &Ref, cause: Cause) -> bool {
         let is_wanted = self.sources.get(key).is_some_and(Source::is_wanted);
         if is_wanted {
             self.fetches.want(key, cause);
@@ -375,7 +375,7 @@ impl Queue {
         }
     }
 
-    fn link(&mut self, key: &Key, facts: &Facts) {
+    fn link(&mut self, key: &Ref, facts: &Facts) {
         for dependency in &facts.depends_on {
             self.dependents.entry(dependency.clone()).or_default().insert(key.clone());
         }
@@ -387,7 +387,7 @@ impl Queue {
         }
     }
 
-    fn unlink(&mut self, key: &Key) {
+    fn unlink(&mut self, key: &Ref) {
         let Some(facts) = self.objects.get(key).map(|item| item.facts.clone()) else { return };
         for dependency in &facts.depends_on {
             drop_entry(&mut self.dependents, dependency, key);
@@ -400,7 +400,7 @@ impl Queue {
         }
     }
 
-    fn unlink_source(&mut self, key: &Key) {
+    fn unlink_source(&mut self, key: &Ref) {
         let inputs = self.sources.get(key).map(|source| source.facts.inputs.clone()).unwrap_or_default();
         for input in &inputs {
             drop_entry(&mut self.readers, input, &Reader::Source(key.clone()));
@@ -417,7 +417,7 @@ fn drop_entry<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, val
     }
 }
 
-fn due(next: Next, key: &Key, run: RunId, failures: u32, now: Duration) -> Option<Duration> {
+fn due(next: Next, key: &Ref, run: RunId, failures: u32, now: Duration) -> Option<Duration> {
     let delay = match next {
         Next::Now => Duration::ZERO,
         Next::Interval(interval) => pace::jittered(pace::spaced(interval)?, key, run),

@@ -17,6 +17,9 @@ use crate::url::GitUrl;
 
 /// The most bytes that one fetch may receive. A platform's repository is a thousand times smaller.
 const RECEIVE_LIMIT: u64 = 1 << 30;
+/// The most bytes of references that a host may list: some 400,000 of them. libgit2 keeps all of them in memory, in about
+/// five times that size, and the list comes before the first question.
+const LISTING_LIMIT: u64 = 24 << 20;
 
 /// One fetch.
 pub(crate) struct Context {
@@ -26,6 +29,8 @@ pub(crate) struct Context {
     limit: Duration,
     cancelled: AtomicBool,
     received: AtomicU64,
+    /// Whether objects are received; references are before.
+    lists_no_more: AtomicBool,
     socket: Mutex<Option<TcpStream>>,
     failure: Mutex<Option<SourceError>>,
     doing: Mutex<&'static str>,
@@ -45,6 +50,7 @@ impl Context {
             limit,
             cancelled: AtomicBool::new(false),
             received: AtomicU64::new(0),
+            lists_no_more: AtomicBool::new(false),
             socket: Mutex::new(None),
             failure: Mutex::new(None),
             doing: Mutex::new("waiting for an earlier fetch"),
@@ -104,6 +110,16 @@ impl Context {
     /// Counts received bytes and holds them to the limit.
     pub(crate) fn receive(&self, bytes: usize) -> io::Result<()> {
         let total = self.received.fetch_add(bytes as u64, Ordering::Relaxed) + bytes as u64;
+        let is_listing = !self.lists_no_more.load(Ordering::Relaxed);
+        if is_listing && total > LISTING_LIMIT {
+            let message = format!(
+                "{} lists more than {} of branches, tags and other references, the limit for one repository",
+                self.host(),
+                size(LISTING_LIMIT)
+            );
+            self.fail(SourceError::TooLarge(message));
+            return Err(io::Error::other("too many references were listed"));
+        }
         if total > RECEIVE_LIMIT {
             let message =
                 format!("{} sent more than {}, the limit for one fetch", self.host(), size(RECEIVE_LIMIT));
@@ -111,6 +127,12 @@ impl Context {
             return Err(io::Error::other("too much was received"));
         }
         Ok(())
+    }
+
+    /// From here on what is received are objects.
+    pub(crate) fn receives_objects(&self) {
+        self.now_doing("receiving objects");
+        self.lists_no_more.store(true, Ordering::Relaxed);
     }
 
     /// How many bytes were received.
@@ -190,8 +212,21 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_of_references_is_cut_off_before_they_fill_the_memory() {
+        let context = context(MINUTE);
+        let limit = usize::try_from(LISTING_LIMIT).unwrap();
+        assert!(context.receive(limit).is_ok());
+        assert!(context.receive(1).is_err());
+        let told = context.take_failure().unwrap().to_string();
+        assert!(told.contains("lists more than 24 MiB of branches"), "{told}");
+        context.receives_objects();
+        assert!(context.receive(limit).is_ok(), "objects have their own limit");
+    }
+
+    #[test]
     fn a_flood_is_cut_off() {
         let context = context(MINUTE);
+        context.receives_objects();
         assert!(context.receive(usize::try_from(RECEIVE_LIMIT).unwrap()).is_ok());
         assert!(context.receive(1).is_err());
         assert!(matches!(context.take_failure(), Some(SourceError::TooLarge(_))));

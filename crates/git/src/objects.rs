@@ -1,6 +1,6 @@
 //! From a commit to a tree: Git's tree objects are walked, and no file is read but the targets of symbolic links.
 
-use git2::{ObjectType, Odb, Oid, Repository};
+use git2::{ObjectType, Odb, OdbObject, Oid, Repository};
 
 use crate::SourceError;
 use lockgate_base::tree::Entry;
@@ -11,6 +11,12 @@ const FILES: usize = 200_000;
 const FOLDERS: usize = 100_000;
 /// The longest path, in bytes, as in Linux.
 const PATH: usize = 4096;
+/// The largest commit or tag, in bytes. Git itself sets no limit, and a message of hundreds of megabytes packs into one.
+const COMMIT: usize = 1 << 20;
+/// The largest tree object, in bytes: a folder of some 200,000 files with names of usual length.
+const TREE: usize = 16 << 20;
+/// The longest subject line that is told, in bytes.
+const SUBJECT: usize = 500;
 /// How many oddities are told one by one.
 const WARNINGS: usize = 20;
 
@@ -38,7 +44,7 @@ pub(crate) struct Commit {
 impl Commit {
     /// Reads a commit as it was written: libgit2's own view leaves out the parents beyond a shallow fetch.
     pub(crate) fn read(objects: &Odb<'_>, id: Oid) -> Result<Self, SourceError> {
-        let object = objects.read(id).map_err(|error| SourceError::Storage(error.message().to_owned()))?;
+        let object = read(objects, id, COMMIT)?;
         if object.kind() != ObjectType::Commit {
             let message =
                 format!("the reference leads to {id}, which is a {} and not a commit", object.kind());
@@ -58,9 +64,33 @@ impl Commit {
         };
         let tree = ids("tree").next()?.ok()?;
         let parents = ids("parent").collect::<Result<_, _>>().ok()?;
-        let subject = message.trim_start().lines().next().unwrap_or_default().trim_end().to_owned();
-        Some(Self { tree, parents, subject })
+        let subject = message.trim_start().lines().next().unwrap_or_default();
+        Some(Self { tree, parents, subject: printable(subject) })
     }
+}
+
+/// Reads a commit, tag or tree, once its size is known to be within `limit` bytes.
+fn read<'o>(objects: &'o Odb<'_>, id: Oid, limit: usize) -> Result<OdbObject<'o>, SourceError> {
+    let storage = |error: git2::Error| SourceError::Storage(error.message().to_owned());
+    let (size, kind) = objects.read_header(id).map_err(storage)?;
+    if size > limit {
+        let message = format!("the {kind} {id} has {size} bytes, more than the limit of {limit}");
+        return Err(SourceError::TooLarge(message));
+    }
+    objects.read(id).map_err(storage)
+}
+
+/// A line of a commit as a terminal, a log and an event may show it: no control characters, and of bounded length.
+fn printable(line: &str) -> String {
+    let mut shown = String::new();
+    for c in line.chars() {
+        if shown.len() + c.len_utf8() > SUBJECT {
+            shown.push('…');
+            break;
+        }
+        shown.push(if c.is_control() { ' ' } else { c });
+    }
+    shown.trim_end().to_owned()
 }
 
 /// All files of a tree object.
@@ -74,12 +104,16 @@ pub(crate) fn walk(repository: &Repository, tree: Oid) -> Result<Files, SourceEr
             _ => warnings[WARNINGS - 1] = format!("{} more files were left out", left_out - WARNINGS + 1),
         }
     };
+    let objects = repository.odb().map_err(|error| damaged("", &error))?;
     let mut pending = vec![(String::new(), tree)];
-    let mut folders = 0_usize;
+    let mut folders = 1_usize;
     while let Some((folder, id)) = pending.pop() {
-        folders += 1;
-        if folders > FOLDERS {
-            return Err(SourceError::TooLarge(format!("the repository has more than {FOLDERS} folders")));
+        let (size, _) = objects.read_header(id).map_err(|error| damaged(&folder, &error))?;
+        if size > TREE {
+            let folder = folder.escape_debug();
+            let message =
+                format!("the list of the folder '{folder}' has {size} bytes, more than the limit of {TREE}");
+            return Err(SourceError::TooLarge(message));
         }
         let tree = repository.find_tree(id).map_err(|error| damaged(&folder, &error))?;
         for entry in &tree {
@@ -89,6 +123,11 @@ pub(crate) fn walk(repository: &Repository, tree: Oid) -> Result<Files, SourceEr
             };
             let found = match entry.filemode() {
                 FOLDER => {
+                    folders += 1;
+                    if folders > FOLDERS {
+                        let message = format!("the repository has more than {FOLDERS} folders");
+                        return Err(SourceError::TooLarge(message));
+                    }
                     pending.push((path, entry.id()));
                     continue;
                 }
@@ -103,10 +142,10 @@ pub(crate) fn walk(repository: &Repository, tree: Oid) -> Result<Files, SourceEr
                 SUBMODULE => Entry::Submodule,
                 _ => Entry::File(entry.id().as_bytes().to_vec()),
             };
+            if files.entries.len() == FILES {
+                return Err(SourceError::TooLarge(format!("the repository has more than {FILES} files")));
+            }
             files.entries.push((path, found));
-        }
-        if files.entries.len() > FILES {
-            return Err(SourceError::TooLarge(format!("the repository has more than {FILES} files")));
         }
     }
     Ok(files)
@@ -240,6 +279,56 @@ mod tests {
             tree = write_tree(&repository, &entries);
         }
         assert!(matches!(walk(&repository, tree), Err(SourceError::TooLarge(_))));
+    }
+
+    #[test]
+    fn objects_are_refused_by_their_size_before_they_are_read() {
+        let (_folder, repository) = repository();
+        let objects = repository.odb().unwrap();
+        let message = "m".repeat(COMMIT);
+        let text = format!("tree {}\n\n{message}", "a".repeat(40));
+        let commit = objects.write(ObjectType::Commit, text.as_bytes()).unwrap();
+        let told = Commit::read(&objects, commit).unwrap_err();
+        assert!(
+            matches!(&told, SourceError::TooLarge(text) if text.contains("more than the limit")),
+            "{told}"
+        );
+
+        let blob = repository.blob(b"x").unwrap();
+        let names: Vec<String> =
+            (0..TREE / 40).map(|n| format!("a-name-that-fills-the-list-{n:07}")).collect();
+        let entries: Vec<_> = names.iter().map(|name| ("100644", name.as_bytes(), blob)).collect();
+        let told = walk(&repository, write_tree(&repository, &entries)).unwrap_err();
+        assert!(
+            matches!(&told, SourceError::TooLarge(text) if text.contains("the list of the folder")),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn files_and_folders_are_counted_while_they_are_found() {
+        let (_folder, repository) = repository();
+        let blob = repository.blob(b"x").unwrap();
+        let empty = write_tree(&repository, &[]);
+        let names: Vec<String> = (0..=FILES).map(|n| format!("{n}")).collect();
+        let list = |mode, id, count: usize| {
+            let entries: Vec<_> = names.iter().take(count).map(|name| (mode, name.as_bytes(), id)).collect();
+            walk(&repository, write_tree(&repository, &entries)).map(|files| files.entries.len())
+        };
+        assert_eq!(list("100644", blob, FILES).unwrap(), FILES);
+        assert!(list("100644", blob, FILES + 1).unwrap_err().to_string().contains("files"));
+        assert_eq!(list("40000", empty, FOLDERS - 1).unwrap(), 0);
+        assert!(list("40000", empty, FOLDERS).unwrap_err().to_string().contains("folders"));
+    }
+
+    #[test]
+    fn a_subject_is_short_and_has_no_control_characters() {
+        let subject = |line: &str| {
+            let text = format!("tree {}\n\n{line}\nbody", "a".repeat(40));
+            Commit::parse(text.as_bytes()).unwrap().subject
+        };
+        assert_eq!(subject("a\u{1b}[31mred\tb\u{7}"), "a [31mred b");
+        assert_eq!(subject(&"ü".repeat(400)), format!("{}…", "ü".repeat(250)));
     }
 
     #[test]

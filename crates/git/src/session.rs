@@ -44,7 +44,7 @@ impl<'s> Session<'s> {
 
     /// Fetches references by name or, where the host allows it, a commit by its id. Ends the connection.
     pub(crate) fn fetch(mut self, sources: &[&str], depth: Depth) -> Result<(), SourceError> {
-        self.context.now_doing("receiving objects");
+        self.context.receives_objects();
         let context = self.context;
         let mut callbacks = RemoteCallbacks::new();
         callbacks.transfer_progress(|_| context.remaining().is_ok());

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::*;
 
 /// A world of one Kustomization, looked at each minute.
-fn with_one() -> (World, Key) {
-    let (world, key) = (World::default(), Key::new("n", "apps"));
+fn with_one() -> (World, Ref) {
+    let (world, key) = (World::default(), Kustomization::named("n", "apps"));
     let object = json!({
         "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
         "metadata": {"name": "apps", "namespace": "n"},
@@ -69,7 +69,7 @@ fn who_is_blocked_is_told_that_what_it_waits_for_is_paused() {
                 "message": "Applied revision: main@sha1:1", "lastTransitionTime": "2026-01-01T00:00:00Z",
             }]},
         });
-        let key = Key::new("n", name);
+        let key = Kustomization::named("n", name);
         world.see_kustomization(&key, Seen::read(&Object::parse(object).unwrap()), 1);
         let Some(Seen::Sound(kustomization)) = world.kustomization(&key) else { unreachable!("{name}") };
         kustomization
@@ -78,7 +78,7 @@ fn who_is_blocked_is_told_that_what_it_waits_for_is_paused() {
     see("middle", &["base"], false);
     let top = see("top", &["middle"], false);
     let said = |top: &Kustomization| match world.dependencies(top, "main@sha1:1") {
-        Err(Outcome::Blocked(Blocker { reason: BlockReason::NotReady { chain, message }, .. })) => {
+        Err(Common::Blocked(Blocker { reason: BlockReason::NotReady { chain, message }, .. })) => {
             (chain.iter().map(|key| key.name.clone()).collect::<Vec<_>>(), message.unwrap())
         }
         other => unreachable!("{other:?}"),

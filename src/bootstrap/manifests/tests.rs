@@ -25,7 +25,7 @@ fn find<'o>(objects: &'o [Object], kind: &str) -> &'o Object {
 fn the_embedded_crds_are_those_of_the_types() {
     let definitions = api::crd::definitions();
     let note = "# Made from the types in crates/core/src/api by `UPDATE=1 cargo test --lib crds`; not to be edited.\n";
-    let text = format!("{note}{}", to_yaml(&definitions));
+    let text = format!("{note}{}", with_anchors(&definitions));
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/bootstrap/crds.yaml"), text).unwrap();
     } else {
@@ -34,13 +34,100 @@ fn the_embedded_crds_are_those_of_the_types() {
     }
 }
 
+/// `UPDATE=1 cargo test roles` writes the rules of the roles anew; all else in the file is kept.
+#[test]
+fn the_embedded_roles_are_those_of_the_table() {
+    let documents = RBAC.split("---\n").map(|document| {
+        let Some((head, _)) = document.split_once("rules:\n") else { return document.to_owned() };
+        let name = head.split_once("\n  name: ").unwrap().1.lines().next().unwrap();
+        let rules = match (name, head.contains("kind: ClusterRole\n")) {
+            ("lockgate", true) => agent_rules(),
+            ("lockgate-view", true) => user_rules(&["get", "list", "watch"]),
+            ("lockgate-edit", true) => {
+                user_rules(&["create", "update", "patch", "delete", "deletecollection"])
+            }
+            _ => return document.to_owned(),
+        };
+        format!("{head}rules:\n{rules}")
+    });
+    let text = documents.collect::<Vec<_>>().join("---\n");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/bootstrap/rbac.yaml"), text).unwrap();
+    } else {
+        assert!(
+            text == RBAC,
+            "bootstrap/rbac.yaml is not what the table says; write it with UPDATE=1\n{text}"
+        );
+    }
+}
+
+fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> String {
+    let group = if group.is_empty() { "\"\"" } else { group };
+    let (resources, verbs) = (resources.join(", "), verbs.join(", "));
+    format!("  - apiGroups: [{group}]\n    resources: [{resources}]\n    verbs: [{verbs}]\n")
+}
+
+/// What the agent does for itself.
+fn agent_rules() -> String {
+    let mut text =
+        "  # Its kinds: it follows them, sets and drops their finalizers, and writes their status.\n"
+            .to_owned();
+    for info in api::acted_on() {
+        let status = format!("{}/status", info.plural);
+        text += &rule(info.id.group, &[info.plural], &["list", "watch", "patch"]);
+        text += &rule(info.id.group, &[&status], &["patch"]);
+    }
+    let beside = [
+        api::Grant { reason: "What happened.", group: "", resources: &["events"], verbs: &["create"] },
+        api::Grant {
+            reason: "Whether Flux's controllers run.",
+            group: "apps",
+            resources: &["deployments"],
+            verbs: &["list"],
+        },
+    ];
+    let of_kinds = api::acted_on().flat_map(|info| info.grants);
+    for grant in of_kinds.chain(&beside) {
+        text += &["  # ", grant.reason, "\n", &rule(grant.group, grant.resources, grant.verbs)].concat();
+    }
+    text
+}
+
+/// What people may do with all kinds, one rule a group.
+fn user_rules(verbs: &[&str]) -> String {
+    let mut groups: Vec<&str> = api::KINDS.iter().map(|info| info.id.group).collect();
+    groups.dedup();
+    let plurals = |group: &str| -> Vec<&str> {
+        api::KINDS.iter().filter(|info| info.id.group == group).map(|info| info.plural).collect()
+    };
+    groups.iter().map(|group| rule(group, &plurals(group), verbs)).collect()
+}
+
+/// The definitions with each schema written once: the older versions of a kind point to that of the stored one.
+fn with_anchors(definitions: &[Object]) -> String {
+    let pointing = edited(definitions.to_vec(), |value| {
+        let versions = value["spec"]["versions"].as_array_mut().unwrap();
+        for version in versions.iter_mut().skip(1) {
+            version["schema"] = "*schema".into();
+        }
+    });
+    let documents: Vec<String> =
+        pointing.unwrap().iter().map(|object| to_yaml(std::slice::from_ref(object))).collect();
+    let anchored = documents.iter().map(|text| {
+        text.replacen("schema:\n", "schema: &schema\n", 1)
+            .replace("'*schema'", "*schema")
+            .replace("\"*schema\"", "*schema")
+    });
+    anchored.collect::<Vec<_>>().join("---\n")
+}
+
 /// By which labels the flux CLI finds controllers and kinds: `manifestgen.PartOfLabelKey` and `VersionLabelKey`.
 #[test]
 fn the_flux_cli_finds_the_agent_and_its_kinds() {
     let mut found = crds().unwrap();
     assert!(found.iter().all(|crd| crd.label(VERSION).unwrap().starts_with("lockgate-")));
     found.extend(agent(&installation()).unwrap().into_iter().filter(|object| object.kind() == "Deployment"));
-    assert_eq!(found.len(), 3);
+    assert_eq!(found.len(), api::KINDS.len() + 1);
     for object in found {
         assert_eq!(object.label("app.kubernetes.io/part-of"), Some("flux"), "{}", object.id().subject());
         // Flux's own controllers, which an agent refuses to work beside, are told from it by their names.

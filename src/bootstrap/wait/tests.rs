@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::bootstrap::objects::tests::answering;
 use crate::bootstrap::problem::Class;
+use crate::cluster::objects::tests::answering;
 
 fn kustomization(name: &str, depends_on: &[&str], ready: &str, children: &[&str]) -> Object {
     let depends_on: Vec<Value> = depends_on.iter().map(|name| json!({"name": name})).collect();
@@ -38,7 +38,7 @@ fn told(tree: &mut Tree, objects: &[Object], now: Instant) -> Vec<String> {
     let line = |event: Event| match event {
         Event::Order(levels) => format!("order of {} levels", levels.len()),
         Event::Kustomization { key, state, detail, took } => {
-            format!("{} {state} {}s {detail}", key.1, took.as_secs())
+            format!("{} {state} {}s {detail}", key.name, took.as_secs())
         }
         other => format!("{other:?}"),
     };
@@ -61,7 +61,7 @@ fn only_what_the_root_brings_is_waited_for() {
 
 #[test]
 fn news_are_told_once_and_times_count_from_when_one_could_start() {
-    let mut tree = Tree::default();
+    let mut tree = Tree::new(Kustomization::named("n", "root"));
     let start = Instant::now();
     let after = |seconds| start + Duration::from_secs(seconds);
     let a = |ready| kustomization("a", &[], ready, &[]);
@@ -78,7 +78,7 @@ fn news_are_told_once_and_times_count_from_when_one_could_start() {
 
 #[test]
 fn a_failure_that_stands_ends_the_wait_and_a_new_try_prolongs_it() {
-    let mut tree = Tree::default();
+    let mut tree = Tree::new(Kustomization::named("n", "root"));
     let start = Instant::now();
     let mut is_stuck = |state: &str, seconds: u64| {
         let objects = [kustomization("a", &[], state, &[]), kustomization("b", &["a"], "False", &[])];
@@ -93,7 +93,7 @@ fn a_failure_that_stands_ends_the_wait_and_a_new_try_prolongs_it() {
 
 #[test]
 fn a_dependency_that_is_nowhere_ends_the_wait_too() {
-    let mut tree = Tree::default();
+    let mut tree = Tree::new(Kustomization::named("n", "root"));
     let start = Instant::now();
     let overview = Overview::of(&[], &[kustomization("a", &["gone"], "False", &[])]);
     assert!(!tree.is_stuck(&overview, start));
@@ -102,7 +102,7 @@ fn a_dependency_that_is_nowhere_ends_the_wait_too() {
 
 #[test]
 fn what_others_wait_for_is_told_first() {
-    let mut tree = Tree { root: ("n".into(), "z-root".into()), ..Tree::default() };
+    let mut tree = Tree::new(Kustomization::named("n", "z-root"));
     let all = [
         kustomization("a", &["b"], "True", &[]),
         kustomization("b", &["c"], "True", &[]),
@@ -153,9 +153,9 @@ async fn a_host_that_shuts_the_address_out_after_a_denial_is_asked_on() {
 
 #[tokio::test]
 async fn a_server_that_is_away_for_a_moment_is_waited_for() {
-    let named = |kind: &str, status: Value| {
+    let named = |api_version: &str, kind: &str, status: Value| {
         json!({
-            "apiVersion": "v1", "kind": kind, "status": status,
+            "apiVersion": api_version, "kind": kind, "status": status,
             "metadata": {"name": "x", "namespace": "n", "generation": 1},
         })
     };
@@ -172,11 +172,15 @@ async fn a_server_that_is_away_for_a_moment_is_waited_for() {
         (
             "established",
             &away,
-            named("CustomResourceDefinition", json!({"conditions": condition("Established")})),
+            named(
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                json!({"conditions": condition("Established")}),
+            ),
         ),
-        ("not ending", &cut, named("Namespace", json!({}))),
-        ("available", &away, named("Deployment", running)),
-        ("fetched", &cut, named("GitRepository", present)),
+        ("not ending", &cut, named("v1", "Namespace", json!({}))),
+        ("available", &away, named("apps/v1", "Deployment", running)),
+        ("fetched", &cut, named("source.toolkit.fluxcd.io/v1", "GitRepository", present)),
         (
             "synced",
             &away,

@@ -4,30 +4,25 @@ use super::*;
 
 fn row(name: &str, state: State, what: &str) -> Row {
     Row {
-        namespace: "flux-system".into(),
-        name: name.into(),
+        key: Kustomization::named("flux-system", name),
         state,
         revision: Some("09507f1".into()),
         since: Some(Timestamp::from_unix(1_000_000)),
         objects: 14,
         what: what.into(),
         depends_on: Vec::new(),
-        is_ready: false,
-        source: None,
-        lacks_source: false,
         end: End::Open,
     }
 }
 
 fn chain(names: &[&str]) -> State {
-    State::Blocked(names.iter().map(|name| ("flux-system".into(), (*name).into())).collect())
+    State::Blocked(names.iter().map(|name| Kustomization::named("flux-system", *name)).collect())
 }
 
 fn overview() -> Overview {
     Overview {
         sources: vec![Source {
-            namespace: "flux-system".into(),
-            name: "foobar-infra".into(),
+            key: GitRepository::named("flux-system", "foobar-infra"),
             url: "ssh://git@github.com/barolab/foobar-infra".into(),
             revision: Some("main@sha1:09507f1".into()),
             fetched: Some(Timestamp::from_unix(1_000_202)),
@@ -40,7 +35,7 @@ fn overview() -> Overview {
             row("foobar", chain(&["kube-network", "kube-security"]), ""),
             row("crds", State::Ready, ""),
         ],
-        root_causes: vec![("flux-system".into(), "kube-security".into())],
+        root_causes: vec![Kustomization::named("flux-system", "kube-security")],
     }
 }
 

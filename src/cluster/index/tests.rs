@@ -1,14 +1,15 @@
 //! The index told of sightings and writes in every order.
 
 use super::*;
+use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::ports::Denied;
 
 fn kind() -> GroupKind {
     (String::new(), "ConfigMap".into())
 }
 
-fn owner(name: &str) -> Owner {
-    Owner { namespace: "flux-system".into(), name: name.into() }
+fn owner(name: &str) -> Ref {
+    Kustomization::named("flux-system", name)
 }
 
 fn sighting(resource_version: u64, fingerprint: u64) -> Sighting {

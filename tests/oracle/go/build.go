@@ -6,10 +6,10 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
-	"sigs.k8s.io/yaml"
 )
 
-// build renders a directory of files held in memory with the options of the command line.
+// build renders a directory of files held in memory with the options of the command line. Each document is the text that
+// is printed of one resource.
 func build(r request) ([]json.RawMessage, error) {
 	openapi.ResetOpenAPI()
 	files := filesys.MakeFsInMemory()
@@ -26,12 +26,11 @@ func build(r request) ([]json.RawMessage, error) {
 	}
 	documents := []json.RawMessage{}
 	for _, resource := range result.Resources() {
-		// The way out of the command line is YAML text; this is what it reads back as.
 		text, err := resource.AsYAML()
 		if err != nil {
 			return nil, err
 		}
-		document, err := yaml.YAMLToJSON(text)
+		document, err := json.Marshal(string(text))
 		if err != nil {
 			return nil, err
 		}

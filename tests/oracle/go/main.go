@@ -32,6 +32,7 @@ var operations = map[string]func(request) ([]json.RawMessage, error){
 	"v3":     readV3,
 	"build":  build,
 	"schema": schema,
+	"print":  print,
 
 	"substitute": substitute,
 }

@@ -1,55 +1,35 @@
-//! The CustomResourceDefinitions of the served kinds, made from the serde types: one schema a kind, the union of the
+//! The CustomResourceDefinitions of the served kinds, made from the serde types, or from an outline of their fields: one schema a kind, the union of the
 //! fields of all its versions, so that an object is stored without loss whichever version it was written in.
 
 mod fields;
-mod schema;
+mod types;
+mod outline;
 
-use schemars::JsonSchema;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{
-    GitRepository, GitRepositorySpec, GitRepositoryStatus, Kind, Kustomization, KustomizationSpec,
-    KustomizationStatus,
-};
+use super::{Column, GitRepositorySpec, KINDS, Kind, KindInfo, KustomizationSpec};
 use lockgate_base::model::Object;
 
 /// The CustomResourceDefinitions of all served kinds.
 pub fn definitions() -> Vec<Object> {
-    let kinds = [kustomization(), git_repository()];
-    kinds.into_iter().filter_map(|definition| Object::parse(definition).ok()).collect()
+    let kinds = KINDS.iter().map(|info| definition(info, &schema_of(info)));
+    kinds.filter_map(|definition| Object::parse(definition).ok()).collect()
 }
 
-fn kustomization() -> Value {
-    definition::<Kustomization, KustomizationSpec, KustomizationStatus>(&Names {
-        short: "ks",
-        category: "fluxcd-appliers",
-        leading_columns: json!([]),
-        overrides: fields::KUSTOMIZATION,
-    })
+/// The schema that all versions of a kind share.
+pub(super) fn schema_of(info: &KindInfo) -> Value {
+    match info.outline {
+        Some(outline) => with_metadata(outline::fields_of(outline)),
+        None if info.id == KustomizationSpec::INFO.id => of_types::<KustomizationSpec>(fields::KUSTOMIZATION),
+        None => of_types::<GitRepositorySpec>(fields::GIT_REPOSITORY),
+    }
 }
 
-fn git_repository() -> Value {
-    definition::<GitRepository, GitRepositorySpec, GitRepositoryStatus>(&Names {
-        short: "gitrepo",
-        category: "fluxcd-sources",
-        leading_columns: json!([{"name": "URL", "type": "string", "jsonPath": ".spec.url"}]),
-        overrides: fields::GIT_REPOSITORY,
-    })
-}
-
-/// What the types do not say about a kind.
-struct Names {
-    short: &'static str,
-    category: &'static str,
-    leading_columns: Value,
-    overrides: &'static [fields::Override],
-}
-
-fn definition<K: Kind, Spec: JsonSchema, Status: JsonSchema>(names: &Names) -> Value {
-    let singular = K::KIND.to_lowercase();
-    let schema = object_schema::<Spec, Status>(names.overrides);
-    let columns = columns(&names.leading_columns);
-    let versions: Vec<Value> = K::VERSIONS
+fn definition(info: &KindInfo, schema: &Value) -> Value {
+    let (group, kind) = (info.id.group, info.id.kind);
+    let columns: Vec<Value> = info.columns.iter().map(column).collect();
+    let versions: Vec<Value> = info
+        .versions
         .iter()
         .enumerate()
         .map(|(index, version)| {
@@ -57,25 +37,32 @@ fn definition<K: Kind, Spec: JsonSchema, Status: JsonSchema>(names: &Names) -> V
             let mut entry = json!({"name": version, "served": true, "storage": stored});
             if !stored {
                 entry["deprecated"] = true.into();
-                let warning = format!(
-                    "{0}/{version} {1} is deprecated; {0}/{2} reads the same",
-                    K::GROUP,
-                    K::KIND,
-                    K::VERSIONS[0]
-                );
+                let current = info.versions[0];
+                let warning =
+                    format!("{group}/{version} {kind} is deprecated; {group}/{current} reads the same");
                 entry["deprecationWarning"] = warning.into();
             }
             entry["subresources"] = json!({"status": {}});
-            entry["additionalPrinterColumns"] = columns.clone();
+            entry["additionalPrinterColumns"] = columns.clone().into();
             entry["schema"] = json!({"openAPIV3Schema": schema});
             entry
         })
         .collect();
+    let mut names = json!({
+        "kind": kind,
+        "listKind": format!("{kind}List"),
+        "plural": info.plural,
+        "singular": kind.to_lowercase(),
+    });
+    if !info.short_names.is_empty() {
+        names["shortNames"] = json!(info.short_names);
+    }
+    names["categories"] = json!(["all", "fluxcd", info.category]);
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": K::definition(),
+            "name": info.definition(),
             "labels": {
                 "app.kubernetes.io/name": "lockgate",
                 // By this label `flux check` finds the kinds.
@@ -87,48 +74,43 @@ fn definition<K: Kind, Spec: JsonSchema, Status: JsonSchema>(names: &Names) -> V
             "annotations": {lockgate_base::keys::SUBSTITUTE: "disabled"},
         },
         "spec": {
-            "group": K::GROUP,
+            "group": group,
             "scope": "Namespaced",
-            "names": {
-                "kind": K::KIND,
-                "listKind": format!("{}List", K::KIND),
-                "plural": K::PLURAL,
-                "singular": singular,
-                "shortNames": [names.short],
-                "categories": ["all", "fluxcd", names.category],
-            },
+            "names": names,
             "conversion": {"strategy": "None"},
             "versions": versions,
         },
     })
 }
 
-fn object_schema<Spec: JsonSchema, Status: JsonSchema>(overrides: &[fields::Override]) -> Value {
-    let mut status = schema::of::<Status>();
+fn of_types<K: Kind>(overrides: &[fields::Override]) -> Value {
+    let mut status = types::of::<K::Status>();
     status["default"] = json!({"observedGeneration": -1});
-    let mut schema = json!({
-        "type": "object",
-        "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"type": "object"},
-            "spec": schema::of::<Spec>(),
-            "status": status,
-        },
-    });
+    let fields = [("spec".to_owned(), types::of::<K>()), ("status".to_owned(), status)];
+    let mut schema = with_metadata(fields.into_iter().collect());
     for (pointer, change) in overrides {
-        schema::merge(&mut schema, pointer, &change());
+        types::merge(&mut schema, pointer, &change());
     }
     schema
 }
 
-fn columns(leading: &Value) -> Value {
-    let mut columns = leading.as_array().cloned().unwrap_or_default();
-    let condition = |field: &str| format!(".status.conditions[?(@.type==\"Ready\")].{field}");
-    columns.push(json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}));
-    columns.push(json!({"name": "Ready", "type": "string", "jsonPath": condition("status")}));
-    columns.push(json!({"name": "Status", "type": "string", "jsonPath": condition("message")}));
-    columns.into()
+/// The schema of an object whose other fields are given.
+fn with_metadata(fields: Map<String, Value>) -> Value {
+    let text = json!({"type": "string"});
+    let mut properties = json!({"apiVersion": text, "kind": text, "metadata": {"type": "object"}});
+    if let Some(properties) = properties.as_object_mut() {
+        properties.extend(fields);
+    }
+    json!({"type": "object", "properties": properties})
+}
+
+fn column(column: &Column) -> Value {
+    let form = if *column == Column::AGE { "date" } else { "string" };
+    let mut printed = json!({"name": column.name, "type": form, "jsonPath": column.path});
+    if column.is_wide {
+        printed["priority"] = 1.into();
+    }
+    printed
 }
 
 #[cfg(test)]

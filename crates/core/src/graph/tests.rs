@@ -2,10 +2,10 @@
 
 use super::*;
 
-fn key(name: &str) -> Key {
+fn key(name: &str) -> Ref {
     match name.split_once('/') {
-        Some((namespace, name)) => Key::new(namespace, name),
-        None => Key::new("flux-system", name),
+        Some((namespace, name)) => Kustomization::named(namespace, name),
+        None => Kustomization::named("flux-system", name),
     }
 }
 
@@ -17,8 +17,12 @@ fn graph(text: &str) -> Graph {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(node).collect()
 }
 
-fn names<'a>(keys: impl IntoIterator<Item = &'a Key>) -> String {
+fn names<'a>(keys: impl IntoIterator<Item = &'a Ref>) -> String {
     keys.into_iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn levels(graph: &Graph) -> String {
+    graph.levels().into_iter().map(names).collect::<Vec<_>>().join(" | ")
 }
 
 const PLATFORM: &str = "
@@ -32,15 +36,15 @@ const PLATFORM: &str = "
 #[test]
 fn each_comes_after_what_it_depends_on() {
     let cases = [
-        (PLATFORM, "crds kube-observability kube-security kube-network foobar"),
+        (PLATFORM, "crds | kube-observability kube-security | kube-network | foobar"),
         ("c:\nb:\na:", "a b c"),
-        ("a: b\nb: gone", "b a"),
-        ("a: b\nb: c\nc: b\nd:", "d a b c"),
-        ("a: b b\nb:", "b a"),
+        ("a: b\nb: gone", "b | a"),
+        ("a: b\nb: c\nc: b\nd:", "d | a b c"),
+        ("a: b b\nb:", "b | a"),
         ("", ""),
     ];
     for (text, order) in cases {
-        assert_eq!(names(graph(text).order()), order, "{text}");
+        assert_eq!(levels(&graph(text)), order, "{text}");
     }
 }
 
@@ -72,7 +76,7 @@ fn removing_an_edge_heals_a_cycle() {
     for name in ["a", "b", "c"] {
         assert_eq!(graph.cycle_of(&key(name)), None);
     }
-    assert_eq!(names(graph.order()), "c b a");
+    assert_eq!(levels(&graph), "c | b | a");
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn the_root_cause_is_at_the_end_of_the_chain() {
         ("crds", &["crds"], ""),
     ];
     for (of, failing, chain) in cases {
-        let ready = |key: &Key| !failing.contains(&key.name.as_str());
+        let ready = |key: &Ref| !failing.contains(&key.name.as_str());
         assert_eq!(names(platform.root_cause(&key(of), ready)), chain, "{of} {failing:?}");
     }
 }
@@ -155,7 +159,7 @@ fn the_rule_is_that_of_flux() {
 fn a_thousand_nodes_are_asked_without_walking_all_of_them_each_time() {
     let name = |number: usize| key(&format!("n{number:04}"));
     let mut graph = Graph::new((0..1000).map(|n| (name(n), if n == 0 { vec![] } else { vec![name(n - 1)] })));
-    assert_eq!(graph.order().len(), 1000);
+    assert_eq!(graph.levels().len(), 1000);
     assert_eq!(graph.root_cause(&name(999), |_| false).len(), 999);
     graph.set(name(0), vec![name(999)]);
     assert_eq!(graph.cycle_of(&name(500)).map(|cycle| cycle.0.len()), Some(1000));

@@ -1,7 +1,7 @@
 //! What all kinds share, and the Ready condition for those without a rule of their own: custom resources, Flux's among
 //! them.
 
-use super::Health;
+use super::state::Health;
 use super::status::{Status, in_progress};
 
 /// What can be said before the kind is looked at.

@@ -13,7 +13,7 @@ mod replica_set;
 mod service;
 mod stateful_set;
 
-use super::Health;
+use super::state::Health;
 use super::status::Status;
 
 /// The health of an object of one kind.
@@ -34,11 +34,3 @@ pub(super) const RULES: [(&str, &str, Rule); 12] = [
     ("batch", "Job", job::health),
     ("policy", "PodDisruptionBudget", pod_disruption_budget::health),
 ];
-
-/// The rule of a kind.
-pub(super) fn rule(group: &str, kind: &str) -> Option<Rule> {
-    RULES
-        .iter()
-        .find(|(known_group, known_kind, _)| *known_group == group && *known_kind == kind)
-        .map(|rule| rule.2)
-}

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Health;
+use super::state::Health;
 use lockgate_base::model::Object;
 
 /// The object whose health is judged.

@@ -23,7 +23,7 @@ fn fixtures() -> BTreeMap<String, (String, Object)> {
 #[test]
 fn every_fixture_has_its_health() {
     for (name, (expected, object)) in fixtures() {
-        assert_eq!(health(&object).to_string(), expected, "{name}");
+        assert_eq!(health(&object, &Rules::BUILT_IN).to_string(), expected, "{name}");
     }
 }
 
@@ -35,7 +35,7 @@ fn every_rule_has_a_fixture_for_well_and_one_for_not() {
         let judged: Vec<bool> = fixtures()
             .values()
             .filter(|(_, object)| object.group() == *group && object.kind() == *kind)
-            .map(|(_, object)| health(object).is_current())
+            .map(|(_, object)| health(object, &Rules::BUILT_IN).is_current())
             .collect();
         assert!(judged.contains(&true), "{kind} is never well");
         assert!(judged.contains(&false) || always_well.contains(kind), "{kind} is never unwell");
@@ -46,4 +46,29 @@ fn every_rule_has_a_fixture_for_well_and_one_for_not() {
 fn what_does_not_exist_is_not_well() {
     assert_eq!(Health::NotFound.to_string(), "NotFound: it does not exist");
     assert!(!Health::NotFound.is_current());
+}
+
+#[test]
+fn work_that_has_an_end_is_done_at_its_end() {
+    let object = |api_version: &str, kind: &str, status: Value| {
+        let metadata = serde_json::json!({"name": "a"});
+        Object::parse(serde_json::json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "status": status}))
+            .unwrap()
+    };
+    let says =
+        |kind: &str| serde_json::json!({"conditions": [{"type": kind, "status": "True", "message": "m"}]});
+    let pod = |phase: &str| serde_json::json!({"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]});
+    let cases = [
+        (object("v1", "Pod", pod("Running")), "Current", "InProgress"),
+        (object("v1", "Pod", pod("Succeeded")), "Current", "Current"),
+        (object("v1", "Pod", pod("Failed")), "Failed", "Failed"),
+        (object("batch/v1", "Job", says("Complete")), "Current", "Current"),
+        (object("batch/v1", "Job", says("Failed")), "Failed", "Failed"),
+        (object("batch/v1", "Job", says("Suspended")), "Current", "InProgress"),
+        (object("v1", "ConfigMap", Value::Null), "Current", "Current"),
+    ];
+    for (object, well, done) in cases {
+        let words = (health(&object, &Rules::BUILT_IN), completion(&object, &Rules::BUILT_IN));
+        assert_eq!((words.0.word(), words.1.word()), (well, done), "{object:?}");
+    }
 }

@@ -33,8 +33,8 @@ const READY: (&str, &str, &str) = ("True", "ReconciliationSucceeded", "Applied r
 const BLOCKED: (&str, &str, &str) = ("False", "DependencyNotReady", "dependency is not ready");
 const FAILING: (&str, &str, &str) = ("False", "HealthCheckFailed", "Deployment/a/b status: 'Failed'");
 
-fn keys(names: &[&str]) -> Vec<Key> {
-    names.iter().map(|name| ("flux-system".to_owned(), (*name).to_owned())).collect()
+fn keys(names: &[&str]) -> Vec<Ref> {
+    names.iter().map(|name| Kustomization::named("flux-system", *name)).collect()
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn what_fails_stands_first_and_what_it_blocks_names_the_chain() {
         ],
     );
     let states: Vec<(&str, &State)> =
-        overview.kustomizations.iter().map(|row| (row.name.as_str(), &row.state)).collect();
+        overview.kustomizations.iter().map(|row| (row.key.name.as_str(), &row.state)).collect();
     assert_eq!(
         states,
         [
@@ -80,12 +80,12 @@ fn a_cycle_and_a_missing_dependency_are_causes_too() {
         ],
     );
     let chain =
-        |name: &str| overview.kustomizations.iter().find(|row| row.name == name).unwrap().state.clone();
+        |name: &str| overview.kustomizations.iter().find(|row| row.key.name == name).unwrap().state.clone();
     assert_eq!(chain("a"), State::Blocked(keys(&["b", "a"])));
     assert_eq!(chain("c"), State::Blocked(keys(&["gone"])));
     assert_eq!(overview.root_causes, keys(&["a", "b", "gone"]));
     assert_eq!(overview.levels(), [keys(&["c"]), keys(&["a", "b"])]);
-    let end = |name: &str| overview.kustomizations.iter().find(|row| row.name == name).unwrap().end;
+    let end = |name: &str| overview.kustomizations.iter().find(|row| row.key.name == name).unwrap().end;
     assert_eq!([end("a"), end("b"), end("c")], [End::Cycle, End::Cycle, End::Missing]);
 }
 
@@ -102,7 +102,7 @@ fn a_paused_dependency_that_is_ready_blocks_nothing() {
         ],
     );
     let state =
-        |name: &str| overview.kustomizations.iter().find(|row| row.name == name).unwrap().state.clone();
+        |name: &str| overview.kustomizations.iter().find(|row| row.key.name == name).unwrap().state.clone();
     assert_eq!(state("a"), State::Blocked(keys(&["slow"])));
     assert_eq!(state("b"), State::Blocked(Vec::new()));
     assert!(overview.root_causes.is_empty());
@@ -130,7 +130,9 @@ fn a_source_that_fails_is_the_cause_of_what_lacks_it() {
     let causes = |ready: &str| Overview::of(&[source(ready)], &objects).root_causes;
     assert_eq!(causes("False"), keys(&["c"]));
     assert_eq!(causes("True"), keys(&["a", "c"]));
-    assert_eq!(Overview::of(&[source("False")], &objects).broken_sources(), keys(&["x"]));
+    let overview = Overview::of(&[source("False")], &objects);
+    let broken: Vec<&Ref> = overview.broken_sources().collect();
+    assert_eq!(broken, [&GitRepository::named("flux-system", "x")]);
     // A wrong path is its own fault, whether or not the source can be fetched anew.
     let lost =
         ("False", "ArtifactFailed", "kustomization path not found: stat gone: no such file or directory");
@@ -151,7 +153,7 @@ fn one_namespace_is_shown_with_what_blocks_it_from_another() {
     let overview =
         Overview::of(&[], &[elsewhere("base"), elsewhere("other"), depending]).within("flux-system");
     assert_eq!(overview.kustomizations.len(), 1);
-    let base = ("infra".to_owned(), "base".to_owned());
+    let base = Kustomization::named("infra", "base");
     assert_eq!(overview.kustomizations[0].state, State::Blocked(vec![base.clone()]));
     assert_eq!(overview.kustomizations[0].end, End::Open);
     assert_eq!(overview.root_causes, [base]);
@@ -163,7 +165,7 @@ fn a_malformed_object_is_a_row_of_its_own() {
     let bad = kustomization("bad", &[], READY).edit(|value| value["spec"]["interval"] = 5.into()).unwrap();
     let overview = Overview::of(&[], &[good, bad]);
     let row = &overview.kustomizations[0];
-    assert_eq!((row.name.as_str(), &row.state), ("bad", &State::Failing));
+    assert_eq!((row.key.name.as_str(), &row.state), ("bad", &State::Failing));
     assert!(row.what.starts_with("Kustomization/flux-system/bad is malformed"), "{}", row.what);
     assert_eq!(overview.kustomizations[1].state, State::Ready);
 }

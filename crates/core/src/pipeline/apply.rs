@@ -1,21 +1,20 @@
-//! Applying a build: stage by stage, each stage observed and planned before the first of its objects is written.
+//! Applying a build: stage by stage, each stage decided about before the first of its objects is written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use futures::future::join_all;
 use futures::{StreamExt as _, stream};
-use serde_json::{Map, Value};
 
 use super::clock::Clock;
-use super::ports::{Applied, Reference, Settle, Settled, Writes};
+use super::decide::{Decided, Terms, blotted, decide, explained};
+use super::ports::{Applied, Expect, Reference, Settle, Settled, Writes};
+use super::slot::{Slot, aside};
 use crate::plan::{
-    Cause, Entry, Inventory, Observation, Observed, Options, Phase, Refusal, Skip, Step, plan_stage, prepare,
-    stages,
+    Cause, Entry, Gate, Inventory, Observed, Phase, Refusal, Skip, Stage, Step, is_definition,
 };
-use crate::verdict::{Change, Deed, Outcome, Redactor, Refused};
-use lockgate_base::model::{Key, Object, ObjectId};
+use crate::verdict::{self, Change, Common, Deed, Outcome, Refused};
+use lockgate_base::model::{Object, ObjectId};
 
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
 const ESTABLISH: Duration = Duration::from_mins(1);
@@ -49,145 +48,108 @@ pub(super) enum Stop {
         /// Whether the server can be asked: it answered for others of them.
         is_reached: bool,
     },
-    /// Definitions were not established, so what comes after them was not begun.
-    NotEstablished {
-        /// How they stand.
+    /// What a gate waits for did not come about, so the stages behind it were not begun.
+    Shut {
+        /// What it was.
+        gate: Gate,
+        /// How the objects stand.
         settled: Settled,
         /// How long it was waited for them.
         waited: Duration,
     },
 }
 
-/// Applies a build's objects. What was written before it stopped stands in `progress`.
-pub(super) async fn apply<C: Writes + Settle>(
-    cluster: &C,
-    objects: Vec<Object>,
-    managed: &Inventory,
-    options: &Options,
-    clock: &dyn Clock,
+/// What a run writes and waits with.
+#[derive(Debug)]
+pub(super) struct Hands<'a, C, S> {
+    /// What it acts on.
+    pub(super) cluster: &'a C,
+    /// Given back while it waits.
+    pub(super) slot: &'a S,
+    /// Tells how long it waits.
+    pub(super) clock: &'a dyn Clock,
+    /// How long the objects of a stage may take to be healthy, or complete, where the next stage waits for that.
+    pub(super) limit: Duration,
+}
+
+/// Applies objects stage by stage, and passes the gate behind each stage before the next one is looked at. What was written
+/// before it stopped stands in `progress`.
+pub(super) async fn apply<C: Writes + Settle, S: Slot>(
+    hands: &Hands<'_, C, S>,
+    stages: Vec<Stage<Object>>,
+    terms: &Terms,
     progress: &mut Progress,
 ) -> Result<(), Stop> {
-    let known: HashSet<ObjectId> = managed.iter().map(|(id, _)| id.clone()).collect();
-    for stage in stages(objects) {
-        let mut prepared = Vec::new();
-        let mut refusals = Vec::new();
-        for object in stage {
-            match place_and_prepare(cluster, object).await {
-                Ok(object) => prepared.push(object),
-                Err(refusal) => refusals.push(refusal),
-            }
-        }
-        let mut observed = observe(cluster, &prepared, &known).await;
-        let lost = prepared.iter().filter(|object| observed.get(&object.id()).is_some_and(is_lost));
-        let lost: Vec<Object> = lost.cloned().collect();
-        let is_reached = lost.len() < prepared.len();
-        if is_reached && !lost.is_empty() {
-            // A connection may have been lost; what is wrong with one kind alone shows again.
-            observed.extend(observe(cluster, &lost, &known).await);
-        }
-        let planned = plan_stage(prepared, &observed, options);
-        refusals.extend(planned.entries.iter().filter_map(|entry| match &entry.step {
-            Step::Refuse(refusal) => Some(blotted(refusal.clone(), &entry.object)),
-            _ => None,
-        }));
+    for stage in stages {
+        let Decided { stage, observed, refusals, is_reached } = decide(hands.cluster, stage, terms).await;
         if !refusals.is_empty() {
-            return Err(Stop::Refused { refusals: explained(cluster, refusals).await, is_reached });
+            return Err(Stop::Refused { refusals, is_reached });
         }
-        let mut entries = planned.entries;
-        for entry in entries.iter_mut().filter(|entry| !known.contains(&entry.object.id())) {
-            // What is new here may be on its way from there; what was here before has been taken.
-            entry.also_owned_by = None;
-        }
-        match write(cluster, entries, &observed, progress).await {
+        match write(hands, &stage, &observed, progress).await {
             // Boxed: few builds hold definitions, and all hold this future.
-            Ok(written) => Box::pin(establish(cluster, written, clock)).await?,
+            Ok(awaited) => Box::pin(pass(hands, stage.gate, awaited)).await?,
             Err(refusals) => {
-                return Err(Stop::Refused {
-                    refusals: explained(cluster, refusals).await,
-                    is_reached: false,
-                });
+                let refusals = explained(hands.cluster, refusals).await;
+                return Err(Stop::Refused { refusals, is_reached: false });
             }
         }
     }
     Ok(())
 }
 
-/// Whether the server was not reached about an object.
-fn is_lost(observation: &Observation) -> bool {
-    matches!(&observation.dry_run, Err(refusal) if refusal.cause == Cause::Unavailable)
-}
-
-async fn place_and_prepare(cluster: &impl Writes, object: Object) -> Result<Object, Refusal> {
-    let id = object.id();
-    let placed = super::dress::place(object, cluster).await;
-    prepare(placed.map_err(|failure| Refusal::unavailable(id, Phase::DryRun, failure.to_string()))?)
-}
-
-async fn observe(cluster: &impl Writes, objects: &[Object], known: &HashSet<ObjectId>) -> Observed {
-    let observations: Vec<Observation> = cluster.observe(objects, known).await;
-    objects.iter().map(Object::id).zip(observations).collect()
-}
-
-/// A refusal of a Secret without the Secret's values. Those that the API server quotes have gone from its text already; a
-/// webhook may quote them in words of its own.
-fn blotted(refusal: Refusal, object: &Object) -> Refusal {
-    if (object.group(), object.kind()) != ("", "Secret") {
-        return refusal;
+/// Waits for what is asked for before the next stage.
+async fn pass<C: Settle, S: Slot>(
+    hands: &Hands<'_, C, S>,
+    gate: Gate,
+    awaited: Vec<Reference>,
+) -> Result<(), Stop> {
+    if awaited.is_empty() {
+        return Ok(());
     }
-    let mut redactor = Redactor::default();
-    let values = ["/data", "/stringData"].into_iter().filter_map(|field| object.pointer(field)?.as_object());
-    for text in values.flat_map(Map::values).filter_map(Value::as_str) {
-        redactor.add(text.as_bytes());
-        if let Ok(decoded) = STANDARD.decode(text) {
-            redactor.add(&decoded);
-        }
+    let limit = if gate == Gate::Served { ESTABLISH } else { hands.limit };
+    let started = hands.clock.now();
+    let wait = hands.cluster.settle(&awaited, limit);
+    match aside(hands.slot, hands.clock, wait, |settled| *settled == Settled::Healthy).await {
+        Settled::Healthy => Ok(()),
+        settled => Err(Stop::Shut { gate, settled, waited: hands.clock.since(started) }),
     }
-    refusal.edited(|text| redactor.redact(text))
 }
 
-/// Adds what the server's answers leave out: since when a namespace is being deleted, and what holds it.
-async fn explained(cluster: &impl Writes, refusals: Vec<Refusal>) -> Vec<Refusal> {
-    let mut namespaces: BTreeMap<String, Option<Object>> = BTreeMap::new();
-    let mut explained = Vec::with_capacity(refusals.len());
-    for refusal in refusals {
-        let Some(name) = refusal.terminating_namespace().map(ToOwned::to_owned) else {
-            explained.push(refusal);
-            continue;
-        };
-        if !namespaces.contains_key(&name) {
-            let id = ObjectId {
-                namespace: String::new(),
-                name: name.clone(),
-                group: String::new(),
-                kind: "Namespace".into(),
-            };
-            // Without the right to see it, the answer alone must do.
-            let found = cluster.get(&Reference::new(id, "v1")).await.unwrap_or_default();
-            namespaces.insert(name.clone(), found);
-        }
-        explained.push(match namespaces.get(&name) {
-            Some(Some(namespace)) => refusal.explained_by(namespace),
-            _ => refusal,
-        });
-    }
-    explained
+/// What the gate behind a stage waits for of one of its objects.
+fn awaited(gate: Gate, entry: &Entry, reference: &Reference) -> Option<Reference> {
+    let is_awaited = match gate {
+        Gate::None => false,
+        Gate::Served => entry.step.writes() && is_definition(&reference.id),
+        Gate::Healthy | Gate::Completed => !matches!(entry.step, Step::Skip(_)),
+    };
+    let expect = if gate == Gate::Completed { Expect::Completed } else { Expect::Healthy };
+    is_awaited.then(|| Reference { expect, ..reference.clone() })
 }
 
-/// Carries out a stage's steps, several objects of one kind at a time. Returns the definitions that were written.
-async fn write(
-    cluster: &impl Writes,
-    entries: Vec<Entry>,
+/// Carries out a stage's steps, several objects of one kind at a time. Returns what its gate waits for.
+async fn write<C: Writes + Settle, S: Slot>(
+    hands: &Hands<'_, C, S>,
+    stage: &Stage,
     observed: &Observed,
     progress: &mut Progress,
 ) -> Result<Vec<Reference>, Vec<Refusal>> {
-    let mut definitions = Vec::new();
-    for group in entries.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
+    let cluster = hands.cluster;
+    let mut references = Vec::new();
+    for group in stage.entries.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
         let steps: Vec<_> = group.iter().map(|entry| take(cluster, entry, observed)).collect();
-        let results: Vec<_> = stream::iter(steps).buffered(AT_ONCE).collect().await;
+        let mut results: Vec<_> = stream::iter(steps).buffered(AT_ONCE).collect().await;
+        if results.iter().any(|result| matches!(result, Ok(Taken::Cleared))) {
+            // Boxed: few steps make an object anew.
+            Box::pin(renew(hands, group, &mut results)).await;
+        }
         let mut refusals = Vec::new();
         for (entry, result) in group.iter().zip(results) {
             match result {
-                Ok(applied) => note(entry, applied, progress, &mut definitions),
+                Ok(taken) => {
+                    let reference = taken.reference(entry);
+                    references.extend(awaited(stage.gate, entry, &reference));
+                    note(entry, reference, progress);
+                }
                 Err(refusal) => refusals.push(blotted(refusal, &entry.object)),
             }
         }
@@ -195,14 +157,36 @@ async fn write(
             return Err(refusals);
         }
     }
-    Ok(definitions)
+    Ok(references)
 }
 
-/// Takes one step. Returns what the server accepted, where the step writes.
-async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Result<Option<Applied>, Refusal> {
+/// A step that was taken.
+enum Taken {
+    /// Nothing was written.
+    Nothing,
+    /// The server has accepted this.
+    Applied(Applied),
+    /// The object was deleted, and is to be applied anew when it is gone.
+    Cleared,
+}
+
+impl Taken {
+    /// What there is after the step.
+    fn reference(self, entry: &Entry) -> Reference {
+        match self {
+            Self::Applied(applied) => applied.reference,
+            Self::Nothing | Self::Cleared => Reference::to(&entry.object),
+        }
+    }
+}
+
+/// Takes one step.
+async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Result<Taken, Refusal> {
     let object = &entry.object;
     match &entry.step {
-        Step::Create | Step::Configure { take_over: None, .. } => cluster.apply(object).await.map(Some),
+        Step::Create | Step::Configure { take_over: None, .. } => {
+            cluster.apply(object).await.map(Taken::Applied)
+        }
         Step::Configure { take_over: Some(patch), .. } => {
             // What is there has changed since it was looked at, and is looked at again soon.
             let outrun = |refusal: Refusal| match refusal.cause {
@@ -210,23 +194,47 @@ async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Resu
                 _ => refusal,
             };
             cluster.take_over(object, patch).await.map_err(outrun)?;
-            cluster.apply(object).await.map(Some)
+            cluster.apply(object).await.map(Taken::Applied)
         }
-        Step::Recreate { uid, .. } => cluster.recreate(object, uid, RECREATE).await.map(Some),
+        Step::Recreate { uid, .. } => cluster.clear(object, uid).await.map(|()| Taken::Cleared),
         Step::Keep => {
             if let Some(live) = observed.get(&object.id()).and_then(|observation| observation.live.as_ref()) {
                 cluster.hold(live);
             }
-            Ok(None)
+            Ok(Taken::Nothing)
         }
-        Step::Skip(_) => Ok(None),
+        Step::Skip(_) => Ok(Taken::Nothing),
         Step::Refuse(refusal) => Err(refusal.clone()),
     }
 }
 
-/// Takes note of a step that was taken.
-fn note(entry: &Entry, applied: Option<Applied>, progress: &mut Progress, definitions: &mut Vec<Reference>) {
-    let reference = applied.map_or_else(|| Reference::to(&entry.object), |applied| applied.reference);
+/// Waits until the objects are gone that were cleared, and applies them anew. Finalizers may hold them for long.
+async fn renew<C: Writes, S: Slot>(
+    hands: &Hands<'_, C, S>,
+    group: &[Entry],
+    results: &mut [Result<Taken, Refusal>],
+) {
+    let cleared: Vec<usize> =
+        (0..group.len()).filter(|at| matches!(results[*at], Ok(Taken::Cleared))).collect();
+    let waits = cleared.iter().map(|at| hands.cluster.cleared(&group[*at].object, RECREATE));
+    let any_gone = |ends: &Vec<Result<(), Refusal>>| ends.iter().any(Result::is_ok);
+    let ends = aside(hands.slot, hands.clock, join_all(waits), any_gone).await;
+    let applies: Vec<_> = cleared
+        .iter()
+        .zip(ends)
+        .map(async |(at, end)| {
+            end?;
+            hands.cluster.apply(&group[*at].object).await.map(Taken::Applied)
+        })
+        .collect();
+    let renewed: Vec<_> = stream::iter(applies).buffered(AT_ONCE).collect().await;
+    for (at, result) in cleared.into_iter().zip(renewed) {
+        results[at] = result;
+    }
+}
+
+/// Takes note of a step that was taken, or would be. `reference` is what there is after it.
+pub(super) fn note(entry: &Entry, reference: Reference, progress: &mut Progress) {
     if matches!(entry.step, Step::Skip(Skip::Ignored | Skip::ReconcileDisabled)) {
         progress.left_alone.insert(reference.id);
         return;
@@ -235,15 +243,11 @@ fn note(entry: &Entry, applied: Option<Applied>, progress: &mut Progress, defini
     progress.inventory.insert(reference.id.clone(), reference.version.clone());
     if let Some(owner) = &entry.also_owned_by {
         progress.warnings.push(format!(
-            "{subject} is also owned by {owner}: the two overwrite each other; remove it from one of them"
+            "{subject} is also owned by {}: the two overwrite each other; remove it from one of them",
+            owner.path()
         ));
     }
-    if let Some(change) = change(entry) {
-        progress.changes.push(change);
-        if reference.id.kind == "CustomResourceDefinition" {
-            definitions.push(reference.clone());
-        }
-    }
+    progress.changes.extend(change(entry));
     if !matches!(entry.step, Step::Skip(_)) {
         progress.references.push(reference);
     }
@@ -262,37 +266,20 @@ fn change(entry: &Entry) -> Option<Change> {
     Some(Change { id: entry.object.id(), deed, fields })
 }
 
-/// Waits until new definitions are served, since what comes next may be of their kinds.
-async fn establish(
-    cluster: &impl Settle,
-    definitions: Vec<Reference>,
-    clock: &dyn Clock,
-) -> Result<(), Stop> {
-    if definitions.is_empty() {
-        return Ok(());
-    }
-    let started = clock.now();
-    match cluster.settle(&definitions, ESTABLISH).await {
-        Settled::Healthy => Ok(()),
-        settled => Err(Stop::NotEstablished { settled, waited: clock.since(started) }),
-    }
-}
-
 /// What it means that objects are refused. `managed` is what there is to manage now.
-pub(super) fn refused(refusals: &[Refusal], is_reached: bool, managed: &Inventory) -> Outcome {
+pub(super) fn refused(
+    refusals: &[Refusal],
+    is_reached: bool,
+    managed: &Inventory,
+) -> Outcome<verdict::Applied> {
     if !is_reached && refusals.iter().all(|refusal| refusal.cause == Cause::Unavailable) {
         let message = refusals.first().map(ToString::to_string).unwrap_or_default();
-        return Outcome::Unreachable { message };
+        return Common::Unreachable { message }.into();
     }
     let refusals = refusals.iter().map(|refusal| Refused {
         message: refusal.to_string(),
         transient: refusal.is_transient(),
         forbidden: refusal.is_forbidden(),
     });
-    Outcome::Refused { refusals: refusals.collect(), inventory: managed.entries() }
-}
-
-/// The key of a Kustomization as `plan` knows owners.
-pub(super) fn owner(kustomization: &crate::api::Kustomization) -> Key {
-    Key::new(&kustomization.metadata.namespace, &kustomization.metadata.name)
+    verdict::Applied::Refused { refusals: refusals.collect(), inventory: managed.entries() }.into()
 }

@@ -1,10 +1,11 @@
 //! From a tree to objects: what has to be read besides the tree, and the render itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Deref;
 
 use super::ports::{ApiFailure, Data, DataKind, Reads};
 use crate::api::{Kustomization, KustomizationSpec, SubstituteFrom, SubstituteStrategy, folder};
-use crate::verdict::{Outcome, Redactor, unsupported};
+use crate::verdict::{Applied, Common, Redactor, unsupported};
 use lockgate_base::model::{Digest, Object, ObjectId};
 use lockgate_base::tree::{Footprint, Tree};
 use lockgate_render::kustomize::{self, Flavour, Overlay};
@@ -48,12 +49,10 @@ impl Gathered {
 /// Reads what a Kustomization's build needs from the cluster. Secret values are added to `redactor`.
 pub async fn gather(
     cluster: &impl Reads,
-    kustomization: &Kustomization,
+    kustomization: Supported<'_>,
     redactor: &mut Redactor,
-) -> Result<Gathered, Outcome> {
-    let spec = &kustomization.spec;
-    supported(spec)?;
-    let Some(post_build) = &spec.post_build else { return Ok(Gathered::none()) };
+) -> Result<Gathered, Common> {
+    let Some(post_build) = &kustomization.spec.post_build else { return Ok(Gathered::none()) };
     let mut variables = BTreeMap::new();
     let mut secret = BTreeSet::new();
     for from in &post_build.substitute_from {
@@ -84,7 +83,7 @@ async fn values(
     cluster: &impl Reads,
     from: &SubstituteFrom,
     namespace: &str,
-) -> Result<Option<Data>, Outcome> {
+) -> Result<Option<Data>, Common> {
     let subject = format!("{}/{}", from.kind, from.name);
     let kind = match from.kind.as_str() {
         "ConfigMap" => DataKind::ConfigMap,
@@ -92,11 +91,11 @@ async fn values(
         _ => {
             let message =
                 format!("spec.postBuild.substituteFrom: '{subject}': kind must be ConfigMap or Secret");
-            return Err(Outcome::Malformed { message });
+            return Err(Common::Malformed { message });
         }
     };
     match cluster.data(kind, namespace, &from.name).await {
-        Ok(None) if !from.optional => Err(Outcome::InputMissing {
+        Ok(None) if !from.optional => Err(Common::InputMissing {
             message: format!(
                 "substitute from '{subject}' error: not found in namespace {namespace}; create it, or mark the reference \
                  optional"
@@ -104,15 +103,28 @@ async fn values(
         }),
         Ok(found) => Ok(found),
         Err(ApiFailure::Forbidden(denied)) => {
-            Err(Outcome::AccessDenied { message: format!("substitute from '{subject}' error: {denied}") })
+            Err(Common::AccessDenied { message: format!("substitute from '{subject}' error: {denied}") })
         }
-        Err(failure) => Err(Outcome::Unreachable { message: failure.to_string() }),
+        Err(failure) => Err(Common::Unreachable { message: failure.to_string() }),
+    }
+}
+
+/// A Kustomization that asks for nothing that is not there yet: it was made by [`supported`].
+#[derive(Debug, Clone, Copy)]
+pub struct Supported<'a>(&'a Kustomization);
+
+impl Deref for Supported<'_> {
+    type Target = Kustomization;
+
+    fn deref(&self) -> &Kustomization {
+        self.0
     }
 }
 
 /// Fields that ask for what is not there yet are refused, all of them at once: passing over them in silence would apply
 /// something other than what is meant.
-pub fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
+pub fn supported(kustomization: &Kustomization) -> Result<Supported<'_>, Common> {
+    let spec = &kustomization.spec;
     let asked = [
         ("kubeConfig", spec.kube_config.is_some()),
         ("decryption", spec.decryption.is_some()),
@@ -120,11 +132,11 @@ pub fn supported(spec: &KustomizationSpec) -> Result<(), Outcome> {
         ("healthCheckExprs", !spec.health_check_exprs.is_empty()),
         ("dependsOn[].readyExpr", spec.depends_on.iter().any(|dependency| dependency.ready_expr.is_some())),
     ];
-    unsupported(&asked).map_or(Ok(()), |message| Err(Outcome::Malformed { message }))
+    unsupported(&asked).map_or(Ok(Supported(kustomization)), |message| Err(Common::Malformed { message }))
 }
 
 /// Renders a Kustomization's folder. It is pure, and so are its failures.
-pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Outcome> {
+pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Applied> {
     let path = folder(kustomization.spec.path.as_deref().unwrap_or_default());
     let inputs = Inputs { variables: variables(gathered)? };
     let set =
@@ -165,16 +177,16 @@ fn rendered(
 }
 
 /// The variables for substitution. Flux has been strict about undefined ones by default since kustomize-controller 1.9.
-fn variables(gathered: Gathered) -> Result<Option<Variables>, Outcome> {
+fn variables(gathered: Gathered) -> Result<Option<Variables>, Applied> {
     let Gathered { variables, secret, .. } = gathered;
     let made = variables.map(|values| Variables::new(values, secret, true)).transpose();
-    made.map_err(|error| Outcome::Unsubstituted { message: error.to_string() })
+    made.map_err(|error| Applied::Unsubstituted { message: error.to_string() })
 }
 
-fn unrenderable(error: &RenderError, path: &str) -> Outcome {
+fn unrenderable(error: &RenderError, path: &str) -> Applied {
     match error.category() {
-        Category::PathNotFound => Outcome::PathMissing { path: path.to_owned() },
-        Category::InvalidPath | Category::Build => Outcome::Unrenderable { message: error.to_string() },
-        Category::Substitution => Outcome::Unsubstituted { message: error.to_string() },
+        Category::PathNotFound => Applied::PathMissing { path: path.to_owned() },
+        Category::InvalidPath | Category::Build => Applied::Unrenderable { message: error.to_string() },
+        Category::Substitution => Applied::Unsubstituted { message: error.to_string() },
     }
 }

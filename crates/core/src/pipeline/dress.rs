@@ -3,15 +3,18 @@
 use serde_json::Value;
 
 use super::ports::{ApiFailure, Reads, Scope};
-use crate::api::Kustomization;
-use lockgate_base::keys;
-use lockgate_base::model::Object;
+use crate::api::{CommonMetadata, Ownership};
+use lockgate_base::model::{Object, Ref};
 
-/// Sets the owner labels and then, so that they win, the labels and annotations of `spec.commonMetadata`.
-pub(super) fn dress(object: &mut Object, kustomization: &Kustomization) {
-    object.set_label(keys::OWNER_NAME, &kustomization.metadata.name);
-    object.set_label(keys::OWNER_NAMESPACE, &kustomization.metadata.namespace);
-    let Some(common) = &kustomization.spec.common_metadata else { return };
+/// Sets the owner labels and then, so that they win, the common labels and annotations.
+pub(super) fn dress(
+    object: &mut Object,
+    ownership: &Ownership,
+    owner: &Ref,
+    common: Option<&CommonMetadata>,
+) {
+    ownership.label(object, &owner.namespace, &owner.name);
+    let Some(common) = common else { return };
     for (key, value) in &common.labels {
         object.set_label(key, value);
     }
@@ -20,10 +23,11 @@ pub(super) fn dress(object: &mut Object, kustomization: &Kustomization) {
     }
 }
 
-/// Takes the namespace off an object whose kind has none. A kind that the cluster does not have yet is left as it is.
-pub(super) async fn place(object: Object, cluster: &impl Reads) -> Result<Object, ApiFailure> {
+/// Takes the namespace off an object whose kind has none. `false` where the cluster does not have the kind yet: then the
+/// object is left as it is.
+pub(super) async fn place(object: &mut Object, cluster: &impl Reads) -> Result<bool, ApiFailure> {
     if object.namespace().is_none() {
-        return Ok(object);
+        return Ok(true);
     }
     match cluster.scope(&object.gvk()).await {
         Ok(Scope::Cluster) => {
@@ -33,9 +37,13 @@ pub(super) async fn place(object: Object, cluster: &impl Reads) -> Result<Object
                 }
             });
             // Nothing but the namespace was touched, so it is still an object.
-            Ok(edited.unwrap_or(object))
+            if let Ok(edited) = edited {
+                *object = edited;
+            }
+            Ok(true)
         }
-        Ok(Scope::Namespaced) | Err(ApiFailure::UnknownKind { .. }) => Ok(object),
+        Ok(Scope::Namespaced) => Ok(true),
+        Err(ApiFailure::UnknownKind { .. }) => Ok(false),
         Err(failure) => Err(failure),
     }
 }
@@ -45,7 +53,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::decode;
+    use crate::api::{Kustomization, decode, info};
+    use lockgate_base::keys;
+    use lockgate_base::model::KindId;
 
     #[test]
     fn common_metadata_wins_over_owner_labels_as_in_flux() {
@@ -62,9 +72,29 @@ mod tests {
         let mut object =
             Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}))
                 .unwrap();
-        dress(&mut object, &kustomization);
+        let common = kustomization.spec.common_metadata.as_ref();
+        dress(&mut object, Kustomization::OWNERSHIP, &kustomization.reference(), common);
         assert_eq!(object.label(keys::OWNER_NAME), Some("apps"));
         assert_eq!(object.label(keys::OWNER_NAMESPACE), Some("flux-system"));
         assert_eq!((object.label("team"), object.annotation("note")), (Some("a"), Some("b")));
+    }
+
+    #[test]
+    fn each_kind_of_appliers_labels_what_it_applies_with_labels_of_its_own() {
+        for (group, kind, prefix) in [
+            ("kustomize.toolkit.fluxcd.io", "Kustomization", "kustomize.toolkit.fluxcd.io"),
+            ("helm.toolkit.fluxcd.io", "HelmRelease", "helm.toolkit.fluxcd.io"),
+        ] {
+            let owner = Ref::new(KindId { group, kind }, "flux-system", "apps");
+            let ownership = info(owner.kind).unwrap().ownership().unwrap();
+            let mut object =
+                Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}))
+                    .unwrap();
+            dress(&mut object, ownership, &owner, None);
+            let labels =
+                json!({format!("{prefix}/name"): "apps", format!("{prefix}/namespace"): "flux-system"});
+            assert_eq!(object.pointer("/metadata/labels"), Some(&labels));
+            assert_eq!(ownership.owner_of(&object), Some(owner));
+        }
     }
 }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::health::Health;
+pub use crate::plan::Denied;
 use crate::plan::{Observation, Refusal};
-use lockgate_base::model::{Gvk, Key, Object, ObjectId, Secret};
+use lockgate_base::model::{Gvk, Object, ObjectId, Ref, Secret};
 
 /// An object on a cluster, and the version in which to speak of it. Where the cluster no longer serves that version,
 /// the one that it prefers is used, since the object is the same.
@@ -25,12 +26,23 @@ pub struct Reference {
     /// Whether the cluster deletes it some time after it has done its work, so that it is not missed once it is gone: a
     /// Job with `ttlSecondsAfterFinished`.
     pub expires: bool,
+    /// What a wait for it is for.
+    pub expect: Expect,
+}
+
+/// What is expected of an object that is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Expect {
+    /// That it is healthy.
+    Healthy,
+    /// That it has done its work, where it has an end: a Job is complete, a Pod has succeeded.
+    Completed,
 }
 
 impl Reference {
     /// The reference to an object of which no more is known.
     pub fn new(id: ObjectId, version: impl Into<String>) -> Self {
-        Self { id, version: version.into(), expires: false }
+        Self { id, version: version.into(), expires: false, expect: Expect::Healthy }
     }
 
     /// The reference to an object.
@@ -44,21 +56,6 @@ impl Reference {
     /// Group, version and kind.
     pub fn gvk(&self) -> Gvk {
         Gvk { group: self.id.group.clone(), version: self.version.clone(), kind: self.id.kind.clone() }
-    }
-}
-
-/// Whose an object is: the Kustomization that its owner labels name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Owner {
-    /// Namespace of the Kustomization.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 
@@ -91,31 +88,6 @@ impl fmt::Display for DataKind {
 
 /// The values of a ConfigMap or Secret, decoded. Both are treated as secret.
 pub type Data = BTreeMap<String, Secret<Vec<u8>>>;
-
-/// A right that is missing: who may not do what to what, where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denied {
-    /// `system:serviceaccount:<namespace>:<name>`, or another user; empty where the server did not say.
-    pub account: String,
-    /// `get`, `patch`, ...
-    pub verb: String,
-    /// `secrets`, `deployments.apps`, ...
-    pub resource: String,
-    /// Empty for cluster-scoped requests.
-    pub namespace: String,
-}
-
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let account = if self.account.is_empty() { "lockgate" } else { &self.account };
-        write!(f, "{account} may not {} {}", self.verb, self.resource)?;
-        if self.namespace.is_empty() {
-            f.write_str(" at the cluster scope")
-        } else {
-            write!(f, " in namespace {}", self.namespace)
-        }
-    }
-}
 
 /// A request that did not do what it was for. Refusals of one object's content are `plan::Refusal`s.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -270,13 +242,12 @@ pub trait Writes: Reads {
     /// Hands the fields of other managers to ours, by a JSON 6902 patch of `/metadata/managedFields` (`plan` makes it).
     fn take_over(&self, object: &Object, patch: &Value) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Deletes the object with that uid in the background, waits until it is gone, and applies it anew.
-    fn recreate(
-        &self,
-        object: &Object,
-        uid: &str,
-        timeout: Duration,
-    ) -> impl Future<Output = Result<Applied, Refusal>> + Send;
+    /// Deletes the object with that uid in the background, so that it can be applied anew once it is gone.
+    fn clear(&self, object: &Object, uid: &str) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Waits until an object is gone that was cleared; refused where it is still there when the time is up.
+    fn cleared(&self, object: &Object, timeout: Duration)
+    -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Deletes the object with that uid, its dependents in the background; with a resourceVersion, only as it was then.
     fn delete(
@@ -290,12 +261,12 @@ pub trait Writes: Reads {
     fn hold(&self, live: &Object);
 
     /// Ends the watch for drift of objects that `owner` lets go. Those that another has applied since stay watched for it.
-    fn release(&self, owner: &Key, ids: &[ObjectId]);
+    fn release(&self, owner: &Ref, ids: &[ObjectId]);
 }
 
 /// What can be waited for. Waits watch, they do not poll; dropping the future ends the wait.
 pub trait Settle: Reads {
-    /// Waits until all objects are current, all that are not have failed, or the time is up. With a zero timeout it says how
+    /// Waits until all objects are as expected, all that are not have failed, or the time is up. With a zero timeout it says how
     /// things stand now.
     fn settle(&self, references: &[Reference], timeout: Duration) -> impl Future<Output = Settled> + Send;
 

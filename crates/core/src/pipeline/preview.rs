@@ -1,56 +1,67 @@
-//! What a reconcile would do, without doing it. It holds only a [`Reads`], so by its type it cannot write.
+//! What a run would do, without doing it. It holds only a [`Reads`], so by its type it cannot write.
 
-use std::collections::HashSet;
-
-use super::apply::owner;
-use super::build::Build;
-use super::dress::{dress, place};
-use super::ports::Reads;
-use super::reconcile::managed;
+use super::apply::{Progress, note};
+use super::build::{Build, Supported};
+use super::decide::{Decided, Intent, decide, intend};
+use super::ports::{Reads, Reference};
+use super::prune;
 use crate::api::Kustomization;
-use crate::plan::{self, Observed, Options, Plan, PruneDecision, Refusal, prepare, prune_decision};
-use lockgate_base::model::{Object, ObjectId};
+use crate::plan::{PruneDecision, Refusal, Stage};
+use crate::verdict::{Applied, Change, Common, Deed, Outcome};
 
 /// What would change.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Preview {
-    /// What would be applied.
-    pub plan: Plan,
-    /// Objects that must not be sent at all.
-    pub refused: Vec<Refusal>,
-    /// What would be deleted.
-    pub deleted: Vec<ObjectId>,
+    /// What would be done with each object, in the order in which the stages are applied.
+    pub stages: Vec<Stage>,
+    /// Objects that are refused. What is in the stage of the first of them is not applied, nor what comes after it, and
+    /// nothing is deleted.
+    pub refusals: Vec<Refusal>,
+    /// What would be changed and deleted, in that order, as far as the refusals let it come.
+    pub changes: Vec<Change>,
+    /// What people should know.
+    pub warnings: Vec<String>,
 }
 
-/// Observes and plans a build.
-pub async fn preview(cluster: &impl Reads, kustomization: &Kustomization, build: Build) -> Preview {
-    let managed = managed(kustomization);
-    let mut objects: Vec<Object> = Vec::with_capacity(build.objects.len());
-    let mut refused = Vec::new();
-    for mut object in build.objects {
-        dress(&mut object, kustomization);
-        let placed = place(object.clone(), cluster).await.unwrap_or(object);
-        match prepare(placed) {
-            Ok(object) => objects.push(object),
-            Err(refusal) => refused.push(refusal),
+/// Decides about a build as a run does. What is in a kind or a namespace that the build itself brings counts as created,
+/// since the server cannot be asked about it yet. An outcome where the run would end before it writes anything.
+pub async fn preview(
+    cluster: &impl Reads,
+    kustomization: Supported<'_>,
+    build: Build,
+) -> Result<Preview, Outcome<Applied>> {
+    let Build { objects, sensitive, warnings, .. } = build;
+    let Intent { stages, mut terms, managed, .. } =
+        intend(cluster, &kustomization, objects, sensitive).await?;
+    let mut progress = Progress { warnings, ..Progress::default() };
+    let mut preview = Preview::default();
+    for stage in stages {
+        let Decided { stage, refusals, .. } = decide(cluster, stage, &terms).await;
+        terms.foreseen.learn(&stage);
+        preview.refusals.extend(refusals);
+        if preview.refusals.is_empty() {
+            for entry in &stage.entries {
+                note(entry, Reference::to(&entry.object), &mut progress);
+            }
         }
+        preview.stages.push(stage);
     }
-    let known: HashSet<ObjectId> = managed.iter().map(|(id, _)| id.clone()).collect();
-    let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
-    let observed: Observed = ids.iter().cloned().zip(cluster.observe(&objects, &known).await).collect();
-    let owner = owner(kustomization);
-    let options =
-        Options { force: kustomization.spec.force, sensitive: build.sensitive, owner: Some(owner.clone()) };
-    let mut deleted = Vec::new();
-    if kustomization.spec.prune {
-        let stale = super::prune::references(&managed, plan::prune(&ids, &managed));
+    if preview.refusals.is_empty() && kustomization.spec.prune {
+        let (_, stale) = prune::stale(&progress, &managed);
+        let stale = prune::references(&managed, stale);
         let found = cluster.identify(&stale).await;
         for (reference, found) in stale.into_iter().zip(found) {
-            let goes = |live| matches!(prune_decision(live, &owner), PruneDecision::Delete { .. });
-            if matches!(found, Ok(Some(live)) if goes(&live)) {
-                deleted.push(reference.id);
+            let found = found.map_err(|failure| Common::Unreachable { message: failure.to_string() })?;
+            let decision = prune::judge(
+                found.as_ref(),
+                &kustomization.reference(),
+                Kustomization::OWNERSHIP,
+                &progress.inventory,
+            );
+            if matches!(decision, Some(PruneDecision::Delete { .. })) {
+                progress.changes.push(Change { id: reference.id, deed: Deed::Deleted, fields: Vec::new() });
             }
         }
     }
-    Preview { plan: plan::plan(objects, &observed, &options), refused, deleted }
+    Ok(Preview { changes: progress.changes, warnings: progress.warnings, ..preview })
 }

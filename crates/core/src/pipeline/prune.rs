@@ -1,8 +1,10 @@
 //! Deleting what is no longer built, with the guards that `plan` sets.
 
+use super::apply::Progress;
 use super::ports::{ApiFailure, Deleted, Reference, Writes};
-use crate::plan::{Inventory, PruneDecision, prune_decision};
-use lockgate_base::model::{Key, Object, ObjectId};
+use crate::api::Ownership;
+use crate::plan::{self, Inventory, PruneDecision, prune_decision};
+use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// How often an object is looked at again that changed between the look and the deletion. Then its uid must do, since the
 /// status of some moves all the time.
@@ -29,13 +31,31 @@ pub(super) fn references(inventory: &Inventory, ids: Vec<ObjectId>) -> Vec<Refer
         .collect()
 }
 
+/// What was managed and is not built any more: first what is only let go, since it is to be left alone, then what is to be
+/// deleted where that is wished, in the order of deletion.
+pub(super) fn stale(progress: &Progress, managed: &Inventory) -> (Vec<ObjectId>, Vec<ObjectId>) {
+    let built: Vec<ObjectId> = progress.inventory.iter().map(|(id, _)| id.clone()).collect();
+    plan::prune(&built, managed).into_iter().partition(|id| progress.left_alone.contains(id))
+}
+
+/// Whether what was found is deleted in the owner's name. `built` never is: an inventory may name an object of the build
+/// otherwise, with the namespace that it had in Git before its kind was known to have none.
+pub(super) fn judge(
+    found: Option<&Object>,
+    owner: &Ref,
+    ownership: &Ownership,
+    built: &Inventory,
+) -> Option<PruneDecision> {
+    let live = found.filter(|live| built.version(&live.id()).is_none())?;
+    Some(prune_decision(live, owner, ownership))
+}
+
 /// Deletes objects one by one in the order given, each only if the live object says that it is the owner's.
-///
-/// `built` is never deleted: an inventory may name an object of the build otherwise, with the namespace that it had in Git
-/// before its kind was known to have none.
+/// `built` is never deleted.
 pub(super) async fn delete(
     cluster: &impl Writes,
-    owner: &Key,
+    owner: &Ref,
+    ownership: &Ownership,
     stale: Vec<Reference>,
     built: &Inventory,
 ) -> Pruned {
@@ -48,7 +68,7 @@ pub(super) async fn delete(
     let found = cluster.identify(&stale).await;
     for (reference, found) in stale.into_iter().zip(found) {
         let ended = match found {
-            Ok(found) => delete_one(cluster, owner, &reference, found, built).await,
+            Ok(found) => delete_one(cluster, owner, ownership, &reference, found, built).await,
             Err(failure) => Err(failure),
         };
         match ended {
@@ -68,20 +88,22 @@ pub(super) async fn delete(
 /// anew.
 async fn delete_one(
     cluster: &impl Writes,
-    owner: &Key,
+    owner: &Ref,
+    ownership: &Ownership,
     reference: &Reference,
     mut found: Option<Object>,
     built: &Inventory,
 ) -> Result<bool, ApiFailure> {
     for look in 0..=LOOKS {
-        let Some(live) = found.filter(|live| built.version(&live.id()).is_none()) else { return Ok(false) };
-        let uid = match prune_decision(&live, owner) {
-            PruneDecision::Delete { uid } => uid,
-            PruneDecision::Skip(reason) => {
+        let uid = match judge(found.as_ref(), owner, ownership, built) {
+            Some(PruneDecision::Delete { uid }) => uid,
+            Some(PruneDecision::Skip(reason)) => {
                 tracing::info!(object = %reference.id.subject(), %reason, "not deleted");
                 return Ok(false);
             }
+            None => return Ok(false),
         };
+        let Some(live) = found else { return Ok(false) };
         let judged = live.text("/metadata/resourceVersion").filter(|_| look < LOOKS);
         match cluster.delete(reference, &uid, judged).await? {
             Deleted::Accepted | Deleted::Gone => return Ok(true),

@@ -3,15 +3,16 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use super::apply::{self, Progress, Stop, owner};
+use super::apply::{self, Hands, Progress, Stop};
 use super::build::{Build, Gathered, build, gather};
+use super::decide::{Intent, intend, managed};
 use super::ports::{Reads, Reference, Settle, Settled, Unhealthy, Writes};
-use super::{Finish, Job, Journal, JournalError, Memo, dress, prune};
+use super::{Finish, Job, Journal, JournalError, Memo, prune};
 use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
-use crate::plan::{self, Inventory, Options, check_prune};
-use crate::verdict::{Change, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
-use lockgate_base::model::{Object, ObjectId};
+use crate::plan::{Gate, Inventory};
+use crate::verdict::{Applied, Change, Common, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
+use lockgate_base::model::ObjectId;
 
 /// How often what a wait is for is told anew, after it was told first.
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
@@ -28,20 +29,20 @@ pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
     let mut redactor = Redactor::default();
     let gathered = match gather(own, job.kustomization, &mut redactor).await {
         Ok(gathered) => gathered,
-        Err(outcome) => return Finish { outcome, memo: None, redactor },
+        Err(stopped) => return Finish { outcome: stopped.into(), memo: None, redactor },
     };
-    if nothing_changed(cluster, job, &gathered) && is_healthy(cluster, job.kustomization).await {
-        return Finish { outcome: Outcome::Unchanged, memo: job.memo.cloned(), redactor };
+    if nothing_changed(cluster, job, &gathered) && is_healthy(cluster, &job.kustomization).await {
+        return Finish { outcome: Applied::Unchanged.into(), memo: job.memo.cloned(), redactor };
     }
     let inputs = gathered.digest;
-    let built = match build(job.kustomization, &job.snapshot.tree, gathered) {
+    let built = match build(&job.kustomization, &job.snapshot.tree, gathered) {
         Ok(built) => built,
-        Err(outcome) => return Finish { outcome, memo: None, redactor },
+        Err(failed) => return Finish { outcome: failed.into(), memo: None, redactor },
     };
     let footprint = built.footprint.clone();
     let outcome = enact(cluster, job, journal, built, &redactor).await;
     let memo = match &outcome {
-        Outcome::Ready(done) => Some(Memo {
+        Outcome::Own(Applied::Ready(done)) => Some(Memo {
             generation: job.kustomization.metadata.generation,
             footprint,
             inputs,
@@ -79,34 +80,28 @@ async fn enact<C: Writes + Settle, J: Journal>(
     journal: &J,
     built: Build,
     redactor: &Redactor,
-) -> Outcome {
-    let kustomization = job.kustomization;
-    let managed = managed(kustomization);
+) -> Outcome<Applied> {
+    let kustomization: &Kustomization = &job.kustomization;
     let Build { objects, sensitive, digest, warnings, .. } = built;
-    let objects = dressed(cluster, objects, kustomization).await;
-    let wanted: Inventory = objects.iter().collect();
-    let ids: Vec<ObjectId> = objects.iter().map(Object::id).collect();
-
-    if kustomization.spec.prune
-        && let Err(refused) = check_prune(&ids, &managed, &kustomization.metadata.annotations)
-    {
-        return Outcome::PruneRefused { count: refused.count };
-    }
+    let Intent { stages, terms, managed, wanted } =
+        match intend(cluster, kustomization, objects, sensitive).await {
+            Ok(intent) => intent,
+            Err(refused) => return refused.into(),
+        };
     match journal.begin(managed.union(&wanted).entries()).await {
         Ok(()) => {}
-        Err(JournalError::Fenced | JournalError::Gone) => return Outcome::Fenced,
-        Err(JournalError::Unavailable(message)) => return Outcome::Unreachable { message },
+        Err(JournalError::Fenced | JournalError::Gone) => return Common::Fenced.into(),
+        Err(JournalError::Unavailable(message)) => return Common::Unreachable { message }.into(),
     }
-    let options = Options { force: kustomization.spec.force, sensitive, owner: Some(owner(kustomization)) };
     let mut progress = Progress { warnings, ..Progress::default() };
-    let applied = apply::apply(cluster, objects, &managed, &options, job.clock, &mut progress).await;
-    if let Err(stop) = applied {
+    let hands = Hands { cluster, slot: journal, clock: job.clock, limit: job.timeout };
+    if let Err(stop) = apply::apply(&hands, stages, &terms, &mut progress).await {
         return stopped(stop, &managed, progress, digest);
     }
     let failures = match swept(cluster, kustomization, &managed, &mut progress).await {
         Ok(failures) => failures,
         // All that was managed still stands in the inventory that was written first.
-        Err(message) => return Outcome::Unreachable { message },
+        Err(message) => return Common::Unreachable { message }.into(),
     };
     let mut done = Done {
         inventory: progress.inventory.entries(),
@@ -116,21 +111,22 @@ async fn enact<C: Writes + Settle, J: Journal>(
         health: None,
     };
     if !failures.is_empty() {
-        return Outcome::PruneFailed { done, failures };
+        return Applied::PruneFailed { done, failures }.into();
     }
     let checked = checked(kustomization, || progress.references);
     if checked.is_empty() && !kustomization.spec.wait {
-        return Outcome::Ready(done);
+        return Applied::Ready(done).into();
     }
+    journal.written();
     journal.waits();
     let started = job.clock.now();
     let settled = settled(cluster, &checked, job, journal, redactor).await;
     let took = job.waited + job.clock.since(started);
     match settled {
-        None => Outcome::Cancelled { done },
+        None => Applied::Cancelled { done }.into(),
         Some(Settled::Healthy) => {
             done.health = Some(took);
-            Outcome::Ready(done)
+            Applied::Ready(done).into()
         }
         Some(other) => unhealthy(other, done, took),
     }
@@ -144,17 +140,15 @@ async fn swept(
     managed: &Inventory,
     progress: &mut Progress,
 ) -> Result<Vec<String>, String> {
-    let owner = owner(kustomization);
-    let built: Vec<ObjectId> = progress.inventory.iter().map(|(id, _)| id.clone()).collect();
-    let (left, stale): (Vec<_>, Vec<_>) =
-        plan::prune(&built, managed).into_iter().partition(|id| progress.left_alone.contains(id));
+    let owner = kustomization.reference();
+    let (left, stale) = prune::stale(progress, managed);
     cluster.release(&owner, &left);
     if !kustomization.spec.prune {
         cluster.release(&owner, &stale);
         return Ok(Vec::new());
     }
     let stale = prune::references(managed, stale);
-    let pruned = prune::delete(cluster, &owner, stale, &progress.inventory).await;
+    let pruned = prune::delete(cluster, &owner, Kustomization::OWNERSHIP, stale, &progress.inventory).await;
     if pruned.unreachable {
         let first = pruned.failed.into_iter().map(|(_, message)| message).next();
         return Err(first.unwrap_or_default());
@@ -169,36 +163,17 @@ async fn swept(
     Ok(failures)
 }
 
-/// What the status says is managed.
-pub(super) fn managed(kustomization: &Kustomization) -> Inventory {
-    let entries = kustomization.status.inventory.as_ref().map(|inventory| inventory.entries.as_slice());
-    Inventory::read(entries.unwrap_or_default())
-}
-
-/// The objects with their labels, and with the namespaces of those kinds that are known already: the inventory must name
-/// them as they will be.
-async fn dressed(cluster: &impl Reads, objects: Vec<Object>, kustomization: &Kustomization) -> Vec<Object> {
-    let mut dressed = Vec::with_capacity(objects.len());
-    for mut object in objects {
-        dress::dress(&mut object, kustomization);
-        // A failure is met again, and told, when the object's stage comes.
-        let placed = dress::place(object.clone(), cluster).await;
-        dressed.push(placed.unwrap_or(object));
-    }
-    dressed
-}
-
 /// What is managed after applying stopped: what was before, and what was written before it stopped.
 fn stopped(
     stop: Stop,
     managed: &Inventory,
     progress: Progress,
     digest: lockgate_base::model::Digest,
-) -> Outcome {
+) -> Outcome<Applied> {
     let inventory = managed.union(&progress.inventory);
     match stop {
         Stop::Refused { refusals, is_reached } => apply::refused(&refusals, is_reached, &inventory),
-        Stop::NotEstablished { settled, waited } => {
+        Stop::Shut { gate, settled, waited } => {
             let done = Done {
                 inventory: inventory.entries(),
                 digest: Some(digest),
@@ -207,7 +182,9 @@ fn stopped(
                 health: None,
             };
             match unhealthy(settled, done, waited) {
-                Outcome::Unhealthy { done, end, waited } => Outcome::NotEstablished { done, end, waited },
+                Outcome::Own(Applied::Unhealthy { done, end, waited }) if gate == Gate::Served => {
+                    Applied::NotEstablished { done, end, waited }.into()
+                }
                 other => other,
             }
         }
@@ -287,17 +264,17 @@ async fn settled<J: Journal>(
     }
 }
 
-fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome {
+fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome<Applied> {
     let end = match settled {
-        Settled::Healthy => return Outcome::Ready(done),
+        Settled::Healthy => return Applied::Ready(done).into(),
         Settled::Stalled(objects) => WaitEnd::Stalled(objects.into_iter().map(ill).collect()),
         Settled::TimedOut(objects) => WaitEnd::TimedOut(objects.into_iter().map(ill).collect()),
         Settled::Unknown(failure) if failure.is_unreachable() => {
-            return Outcome::Unreachable { message: failure.to_string() };
+            return Common::Unreachable { message: failure.to_string() }.into();
         }
         Settled::Unknown(failure) => WaitEnd::Unknown(failure.to_string()),
     };
-    Outcome::Unhealthy { done, end, waited }
+    Applied::Unhealthy { done, end, waited }.into()
 }
 
 fn ill(object: Unhealthy) -> Ill {

@@ -1,26 +1,26 @@
 //! What happens to the objects of a Kustomization that is being deleted. It needs the inventory only, never the source.
 
-use super::apply::owner;
+use super::decide::managed;
 use super::ports::{ApiFailure, Reads, Reference, Settle, Writes};
 use super::prune::{self, Pruned};
-use super::reconcile::managed;
+use super::slot::Slot;
 use crate::api::{DeletionPolicy, Kustomization};
 use crate::plan::{self, Inventory};
-use crate::verdict::{Outcome, Schedule};
+use crate::verdict::{Common, Schedule};
 use lockgate_base::model::ObjectId;
 
 /// Deletes, orphans or leaves the objects, as `spec.deletionPolicy` says.
 ///
 /// `cluster` acts as `account`, the ServiceAccount that the Kustomization has or is given; it is an error where there is
-/// none to act as, which matters only if something is to be deleted. `own` acts as the agent, and `waits` is called where
-/// all is deleted that will be, and its end is waited for.
+/// none to act as, which matters only if something is to be deleted. `own` acts as the agent. The slot is given back where all
+/// is deleted that will be, and its end is waited for.
 pub async fn remove<C: Writes + Settle, O: Writes>(
     cluster: Result<&C, String>,
     own: &O,
     kustomization: &Kustomization,
     account: Option<&str>,
-    waits: impl FnOnce(),
-) -> Outcome {
+    slot: &impl Slot,
+) -> Common {
     let managed = managed(kustomization);
     let spec = &kustomization.spec;
     let ids = plan::prune(&[], &managed);
@@ -31,45 +31,46 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => false,
     };
     // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
-    own.release(&owner(kustomization), &ids);
+    let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
+    own.release(&owner, &ids);
     if spec.kube_config.is_some() && !keep && !managed.is_empty() {
         // They are on another cluster; what has their names on this one is another's.
         let note =
             format!("{} objects on the cluster of spec.kubeConfig were left as they are", managed.len());
-        return Outcome::Removed { deleted: 0, note: Some(note) };
+        return Common::Removed { deleted: 0, note: Some(note) };
     }
     if keep || spec.suspend || managed.is_empty() {
         let note = (!managed.is_empty()).then(|| format!("{} objects were left as they are", managed.len()));
-        return Outcome::Removed { deleted: 0, note };
+        return Common::Removed { deleted: 0, note };
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
-        Err(message) => return Outcome::AccessDenied { message },
+        Err(message) => return Common::AccessDenied { message },
     };
     let stale = prune::references(&managed, ids);
     let Pruned { deleted, failed, unreachable } =
-        prune::delete(cluster, &owner(kustomization), stale, &Inventory::default()).await;
+        prune::delete(cluster, &owner, ownership, stale, &Inventory::default()).await;
     if unreachable {
         let message = failed.into_iter().map(|(_, message)| message).next().unwrap_or_default();
-        return Outcome::Unreachable { message };
+        return Common::Unreachable { message };
     }
     if !failed.is_empty() {
         if let Some(account) = account
             && is_gone(own, account, kustomization).await
         {
             let left = failed.iter().map(|(reference, _)| reference.id.subject()).collect();
-            return Outcome::Abandoned { account: account.to_owned(), deleted: deleted.len(), left };
+            return Common::Abandoned { account: account.to_owned(), deleted: deleted.len(), left };
         }
-        return Outcome::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
+        return Common::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
     }
     let note = match policy {
         DeletionPolicy::WaitForTermination => {
-            waits();
+            slot.waits();
             still_there(cluster, kustomization, &deleted).await
         }
         DeletionPolicy::MirrorPrune | DeletionPolicy::Delete | DeletionPolicy::Orphan => None,
     };
-    Outcome::Removed { deleted: deleted.len(), note }
+    Common::Removed { deleted: deleted.len(), note }
 }
 
 /// Waits until the deleted objects are gone, for as long as the timeout; says which are not.

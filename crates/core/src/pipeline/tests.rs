@@ -1,6 +1,8 @@
 //! Scenarios of the pipeline against a cluster in memory.
 
 mod fake;
+mod gates;
+mod preview;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::api::{Kustomization, decode};
 use crate::plan;
-use crate::verdict::WaitEnd;
+use crate::verdict::{Common, WaitEnd};
 use fake::{Diary, Fake, Watch};
 use lockgate_base::keys;
 use lockgate_base::model::{Object, Revision};
@@ -50,7 +52,7 @@ fn job<'a>(
     cancel: watch::Receiver<bool>,
 ) -> Job<'a> {
     Job {
-        kustomization,
+        kustomization: supported(kustomization).unwrap(),
         snapshot,
         memo: None,
         thorough: false,
@@ -76,12 +78,12 @@ async fn run(
     reconcile(fake, fake, &job, diary).await
 }
 
-fn inventory_of(outcome: &Outcome) -> Vec<String> {
+fn inventory_of(outcome: &Outcome<Applied>) -> Vec<String> {
     let entries = match outcome {
-        Outcome::Ready(done) | Outcome::PruneFailed { done, .. } | Outcome::Unhealthy { done, .. } => {
-            &done.inventory
-        }
-        Outcome::Refused { inventory, .. } => inventory,
+        Outcome::Own(
+            Applied::Ready(done) | Applied::PruneFailed { done, .. } | Applied::Unhealthy { done, .. },
+        ) => &done.inventory,
+        Outcome::Own(Applied::Refused { inventory, .. }) => inventory,
         other => panic!("{other:?}"),
     };
     entries.iter().map(|entry| entry.id.clone()).collect()
@@ -101,7 +103,7 @@ async fn the_union_is_recorded_before_the_first_write_and_shrinks_after() {
 async fn without_a_record_nothing_is_written() {
     let (fake, diary) = (Fake::default(), Diary::failing());
     let finish = run(&fake, &diary, &kustomization(&json!({}), &[]), &["a"], None).await;
-    assert!(matches!(finish.outcome, Outcome::Unreachable { .. }), "{:?}", finish.outcome);
+    assert!(matches!(finish.outcome, Outcome::Common(Common::Unreachable { .. })), "{:?}", finish.outcome);
     assert_eq!(fake.log(), [] as [&str; 0]);
 }
 
@@ -128,7 +130,7 @@ async fn what_is_built_is_not_deleted_under_another_name() {
 async fn what_cannot_be_deleted_stays_in_the_inventory() {
     let (fake, diary) = (Fake::with(&["old"]).undeletable("old"), Diary::default());
     let finish = run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a"], None).await;
-    assert!(matches!(finish.outcome, Outcome::PruneFailed { .. }), "{:?}", finish.outcome);
+    assert!(matches!(finish.outcome, Outcome::Own(Applied::PruneFailed { .. })), "{:?}", finish.outcome);
     assert_eq!(inventory_of(&finish.outcome), ["n_a__ConfigMap", "n_old__ConfigMap"]);
 }
 
@@ -165,9 +167,9 @@ async fn a_server_that_is_lost_for_one_object_alone_is_told() {
         }
         let finish = run(&fake, &Diary::default(), &kustomization(&json!({}), &[]), &["a", "b"], None).await;
         let found = match finish.outcome {
-            Outcome::Ready(_) => "ready",
-            Outcome::Refused { .. } => "refused",
-            Outcome::Unreachable { .. } => "unreachable",
+            Outcome::Own(Applied::Ready(_)) => "ready",
+            Outcome::Own(Applied::Refused { .. }) => "refused",
+            Outcome::Common(Common::Unreachable { .. }) => "unreachable",
             other => panic!("{other:?}"),
         };
         assert_eq!(found, told, "{lost:?}");
@@ -178,7 +180,7 @@ async fn a_server_that_is_lost_for_one_object_alone_is_told() {
 async fn a_deletion_that_does_not_reach_the_server_is_tried_again_soon() {
     let (fake, diary) = (Fake::with(&["old"]).losing("old", 1), Diary::default());
     let finish = run(&fake, &diary, &kustomization(&json!({}), &["n_old__ConfigMap"]), &["a"], None).await;
-    assert!(matches!(finish.outcome, Outcome::Unreachable { .. }), "{:?}", finish.outcome);
+    assert!(matches!(finish.outcome, Outcome::Common(Common::Unreachable { .. })), "{:?}", finish.outcome);
     assert_eq!(diary.recorded(), ["n_a__ConfigMap", "n_old__ConfigMap"], "it stays managed");
 }
 
@@ -188,7 +190,7 @@ async fn only_an_object_that_was_taken_away_is_told_to_have_two_owners() {
     for (managed, is_told) in [(&[][..], false), (&["n_a__ConfigMap"], true)] {
         let fake = Fake::default().foreign("a");
         let finish = run(&fake, &Diary::default(), &kustomization(&json!({}), managed), &["a"], None).await;
-        let Outcome::Ready(done) = finish.outcome else { panic!("{:?}", finish.outcome) };
+        let Outcome::Own(Applied::Ready(done)) = finish.outcome else { panic!("{:?}", finish.outcome) };
         assert_eq!(done.warnings.len(), usize::from(is_told), "{:?}", done.warnings);
     }
 }
@@ -210,8 +212,12 @@ async fn a_hand_over_that_is_denied_is_told_as_a_refusal() {
         let kustomization = kustomization(&json!({}), &["n_a__ConfigMap"]);
         let outcome = run(&fake, &Diary::default(), &kustomization, &["a"], None).await.outcome;
         assert_eq!(fake.log(), ["take over a"]);
-        assert_eq!(matches!(outcome, Outcome::Refused { .. }), told, "{code}: {outcome:?}");
-        assert_eq!(matches!(outcome, Outcome::Unreachable { .. }), !told, "{code}: {outcome:?}");
+        assert_eq!(matches!(outcome, Outcome::Own(Applied::Refused { .. })), told, "{code}: {outcome:?}");
+        assert_eq!(
+            matches!(outcome, Outcome::Common(Common::Unreachable { .. })),
+            !told,
+            "{code}: {outcome:?}"
+        );
     }
 }
 
@@ -245,7 +251,7 @@ async fn nothing_is_deleted_without_prune_or_for_a_missing_path() {
     assert_eq!(fake.log(), ["apply a"]);
     let elsewhere = kustomization(&json!({"path": "gone"}), &["n_old__ConfigMap"]);
     let finish = run(&fake, &diary, &elsewhere, &["a"], None).await;
-    assert!(matches!(finish.outcome, Outcome::PathMissing { .. }), "{:?}", finish.outcome);
+    assert!(matches!(finish.outcome, Outcome::Own(Applied::PathMissing { .. })), "{:?}", finish.outcome);
     assert_eq!(fake.log(), ["apply a"]);
 }
 
@@ -258,7 +264,7 @@ fn a_path_begins_at_the_root_of_the_source() {
     }
     for path in ["../apps", "/../apps"] {
         let outcome = built(path).map(|built| built.objects.len());
-        assert!(matches!(&outcome, Err(Outcome::Unrenderable { .. })), "{path}: {outcome:?}");
+        assert!(matches!(&outcome, Err(Applied::Unrenderable { .. })), "{path}: {outcome:?}");
     }
 }
 
@@ -269,13 +275,13 @@ async fn what_has_not_changed_is_not_asked_about() {
     let memo = run(&fake, &diary, &kustomization, &["a"], None).await.memo.unwrap();
     let asked = fake.asked();
     let again = run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await;
-    assert_eq!(again.outcome, Outcome::Unchanged);
+    assert_eq!(again.outcome, Applied::Unchanged.into());
     assert_eq!(fake.asked(), asked, "not one request");
     let changed = run(&fake, &diary, &kustomization, &["a", "b"], Some(&memo)).await;
-    assert!(matches!(changed.outcome, Outcome::Ready(_)));
+    assert!(matches!(changed.outcome, Outcome::Own(Applied::Ready(_))));
     fake.break_watch();
     let unwatched = run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await;
-    assert!(matches!(unwatched.outcome, Outcome::Ready(_)), "what is not watched is looked at");
+    assert!(matches!(unwatched.outcome, Outcome::Own(Applied::Ready(_))), "what is not watched is looked at");
 }
 
 #[tokio::test]
@@ -284,11 +290,14 @@ async fn what_has_not_changed_is_ready_only_while_it_is_healthy() {
         let (fake, diary) = (Fake::default(), Diary::default());
         let kustomization = kustomization(&spec, &["n_a__ConfigMap"]);
         let memo = run(&fake, &diary, &kustomization, &["a"], None).await.memo.unwrap();
-        assert_eq!(run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await.outcome, Outcome::Unchanged);
+        assert_eq!(
+            run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await.outcome,
+            Applied::Unchanged.into()
+        );
         fake.fall_ill();
         let outcome = run(&fake, &diary, &kustomization, &["a"], Some(&memo)).await.outcome;
-        assert_eq!(outcome == Outcome::Unchanged, ready, "{spec}: {outcome:?}");
-        assert_eq!(matches!(outcome, Outcome::Unhealthy { .. }), !ready, "{spec}: {outcome:?}");
+        assert_eq!(outcome == Applied::Unchanged.into(), ready, "{spec}: {outcome:?}");
+        assert_eq!(matches!(outcome, Outcome::Own(Applied::Unhealthy { .. })), !ready, "{spec}: {outcome:?}");
     }
 }
 
@@ -309,7 +318,7 @@ async fn a_wait_knows_the_jobs_that_the_cluster_deletes_when_they_have_ended() {
         let (_sender, cancel) = watch::channel(false);
         let kustomization = kustomization(&spec, &[]);
         let finish = reconcile(&fake, &fake, &job(&kustomization, &snapshot, cancel), &diary).await;
-        assert!(matches!(finish.outcome, Outcome::Ready(_)), "{:?}", finish.outcome);
+        assert!(matches!(finish.outcome, Outcome::Own(Applied::Ready(_))), "{:?}", finish.outcome);
         let awaited: Vec<_> =
             fake.awaited().into_iter().map(|reference| (reference.id.name, reference.expires)).collect();
         assert_eq!(awaited, [("passing".to_owned(), true), ("staying".to_owned(), false)], "{spec}");
@@ -327,7 +336,10 @@ async fn a_definition_that_is_not_served_stops_what_comes_after_it() {
     let (_sender, cancel) = watch::channel(false);
     let kustomization = kustomization(&json!({}), &[]);
     let outcome = reconcile(&fake, &fake, &job(&kustomization, &snapshot, cancel), &diary).await.outcome;
-    assert!(matches!(&outcome, Outcome::NotEstablished { end: WaitEnd::Stalled(_), .. }), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Own(Applied::NotEstablished { end: WaitEnd::Stalled(_), .. })),
+        "{outcome:?}"
+    );
     assert_eq!(fake.log(), ["apply things.n"]);
     let managed: Vec<_> = outcome.done().unwrap().inventory.iter().map(|entry| entry.id.clone()).collect();
     assert_eq!(managed, ["_things.n_apiextensions.k8s.io_CustomResourceDefinition"]);
@@ -347,7 +359,7 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
         sender.send_replace(true);
     };
     let (finish, ()) = tokio::join!(work, stop);
-    assert!(matches!(finish.outcome, Outcome::Cancelled { .. }), "{:?}", finish.outcome);
+    assert!(matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })), "{:?}", finish.outcome);
 }
 
 #[tokio::test]
@@ -369,7 +381,7 @@ async fn a_wait_tells_what_it_is_for() {
         sender.send_replace(true);
     };
     let (finish, ()) = tokio::join!(work, stop);
-    assert!(matches!(finish.outcome, Outcome::Cancelled { .. }), "{:?}", finish.outcome);
+    assert!(matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })), "{:?}", finish.outcome);
     assert_eq!(diary.pending(), ["ConfigMap/n/a: not yet"]);
 }
 
@@ -386,7 +398,9 @@ async fn a_wait_has_what_those_before_it_left_of_its_time() {
     };
     let fake = Fake::default().never_healthy();
     let finish = reconcile(&fake, &fake, &job, &Diary::default()).await;
-    let Outcome::Unhealthy { waited, .. } = finish.outcome else { panic!("{:?}", finish.outcome) };
+    let Outcome::Own(Applied::Unhealthy { waited, .. }) = finish.outcome else {
+        panic!("{:?}", finish.outcome)
+    };
     assert!(waited >= Duration::from_hours(1), "{waited:?}");
 }
 
@@ -404,8 +418,8 @@ async fn a_removal_needs_no_source_and_asks_the_live_objects() {
     ];
     for (spec, log) in cases {
         let fake = Fake::with(&["mine"]).foreign("theirs");
-        let outcome = remove(Ok(&fake), &fake, &kustomization(&spec, &ids), None, || {}).await;
-        assert!(matches!(outcome, Outcome::Removed { .. }), "{spec}: {outcome:?}");
+        let outcome = remove(Ok(&fake), &fake, &kustomization(&spec, &ids), None, &Diary::default()).await;
+        assert!(matches!(outcome, Common::Removed { .. }), "{spec}: {outcome:?}");
         assert_eq!(fake.log(), log, "{spec}");
     }
 }
@@ -414,27 +428,27 @@ async fn a_removal_needs_no_source_and_asks_the_live_objects() {
 async fn a_removal_ends_though_its_account_is_gone_or_there_is_none() {
     let ids: &[&str] = &["n_mine__ConfigMap"];
     let denied = || Err("no account".to_owned());
-    let removed = |outcome: &Outcome| matches!(outcome, Outcome::Removed { .. });
+    let removed = |outcome: &Common| matches!(outcome, Common::Removed { .. });
     let fake = Fake::with(&["mine"]).undeletable("mine");
     let (some, none) = (kustomization(&json!({}), ids), kustomization(&json!({}), &[]));
     // The account may be the one that the agent gives to those that name none.
     let left = vec!["ConfigMap/n/mine".to_owned()];
-    let abandoned = Outcome::Abandoned { account: "deployer".into(), deleted: 0, left };
-    assert_eq!(remove(Ok(&fake), &fake, &some, Some("deployer"), || {}).await, abandoned);
-    let failed = remove(Ok(&fake), &fake, &some, None, || {}).await;
-    assert!(matches!(failed, Outcome::RemovalFailed { .. }), "{failed:?}");
-    assert!(removed(&remove::<Fake, _>(denied(), &fake, &none, None, || {}).await));
-    let refused = remove::<Fake, _>(denied(), &fake, &some, None, || {}).await;
-    assert_eq!(refused, Outcome::AccessDenied { message: "no account".into() });
+    let abandoned = Common::Abandoned { account: "deployer".into(), deleted: 0, left };
+    assert_eq!(remove(Ok(&fake), &fake, &some, Some("deployer"), &Diary::default()).await, abandoned);
+    let failed = remove(Ok(&fake), &fake, &some, None, &Diary::default()).await;
+    assert!(matches!(failed, Common::RemovalFailed { .. }), "{failed:?}");
+    assert!(removed(&remove::<Fake, _>(denied(), &fake, &none, None, &Diary::default()).await));
+    let refused = remove::<Fake, _>(denied(), &fake, &some, None, &Diary::default()).await;
+    assert_eq!(refused, Common::AccessDenied { message: "no account".into() });
 }
 
 #[tokio::test]
 async fn a_removal_that_waits_says_so() {
     for (policy, expected) in [("Delete", false), ("WaitForTermination", true)] {
-        let (fake, waits) = (Fake::with(&["mine"]), std::cell::Cell::new(false));
+        let (fake, diary) = (Fake::with(&["mine"]), Diary::default());
         let kustomization = kustomization(&json!({"deletionPolicy": policy}), &["n_mine__ConfigMap"]);
-        remove(Ok(&fake), &fake, &kustomization, None, || waits.set(true)).await;
-        assert_eq!(waits.get(), expected, "{policy}");
+        remove(Ok(&fake), &fake, &kustomization, None, &diary).await;
+        assert_eq!(diary.waits(), expected, "{policy}");
     }
 }
 

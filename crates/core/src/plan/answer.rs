@@ -1,10 +1,35 @@
-//! What the API server's refusal of an object means.
+//! What the API server answers about an object that it refuses, and what that means.
 //!
 //! Its answers are texts with an HTTP status that is often a plain 500, so this is the one place that reads what they say
 //! of an object. The cases are those of a kube-apiserver 1.35.
 
-use super::refusal::{Answer, Cause};
+use super::cause::Cause;
+use super::denied::Denied;
 use lockgate_base::model::{Gvk, ObjectId};
+
+/// What the API server answered to a request about one object, other than success.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub code: u16,
+    /// `status.reason`, for example `Invalid`; empty where the server gave none.
+    pub reason: String,
+    /// `status.message`.
+    pub message: String,
+    /// `status.details.causes`.
+    pub causes: Vec<AnswerCause>,
+}
+
+/// One of `status.details.causes`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AnswerCause {
+    /// For example `FieldValueInvalid`.
+    pub reason: String,
+    /// What is wrong.
+    pub message: String,
+    /// Which field.
+    pub field: String,
+}
 
 /// Reads an answer. The order matters: the texts of webhooks and admission plugins may quote anything, so they are
 /// looked for before what they may quote.
@@ -112,20 +137,7 @@ fn forbidden(id: &ObjectId, answer: &Answer) -> Cause {
     if terminating || text.contains("because it is being terminated") {
         return Cause::NamespaceTerminating { namespace: id.namespace.clone(), state: String::new() };
     }
-    missing_right(text).unwrap_or(Cause::Denied)
-}
-
-/// Reads `User "u" cannot patch resource "deployments" in API group "apps" in the namespace "n"`.
-fn missing_right(text: &str) -> Option<Cause> {
-    let after = |mark: &str| text.split_once(mark).map(|(_, rest)| rest);
-    let quoted = |rest: &str| rest.split_once('"').map(|(inside, _)| inside.to_owned());
-    let user = quoted(after("User \"")?)?;
-    let (verb, rest) = after("\" cannot ")?.split_once(" resource \"")?;
-    let resource = quoted(rest)?;
-    let group = after("in API group \"").and_then(quoted).unwrap_or_default();
-    let namespace = after("in the namespace \"").and_then(quoted).unwrap_or_default();
-    let resource = if group.is_empty() { resource } else { format!("{resource}.{group}") };
-    Some(Cause::Forbidden { user, verb: verb.to_owned(), resource, namespace })
+    Denied::read(text).map_or(Cause::Denied, Cause::Forbidden)
 }
 
 fn not_found(id: &ObjectId, text: &str) -> Cause {

@@ -1,28 +1,20 @@
 //! Flux's own parts, as a repository that `flux bootstrap` made holds them: what lockgate stands in for is left alone.
 
-use crate::api::{GitRepository, Kind, Kustomization};
+use crate::api;
 use lockgate_base::model::Object;
 
-/// The controllers whose work lockgate does. Started again, they would do it a second time.
-pub const CONTROLLERS: [&str; 2] = ["kustomize-controller", "source-controller"];
 /// The label by which Flux's parts are known (the flux CLI's `install` sets it), and lockgate's own.
 const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "flux");
 const LOCKGATE: (&str, &str) = ("app.kubernetes.io/name", "lockgate");
 
 /// Whether Git's object is a part of Flux that lockgate stands in for: one of its controllers, or its definition of a kind
-/// that lockgate serves, which has fewer versions.
+/// that lockgate acts on, which has fewer versions.
 pub(super) fn is_replaced(object: &Object) -> bool {
     let has = |(label, value): (&str, &str)| object.label(label) == Some(value);
     let is_controller = (object.group(), object.kind()) == ("apps", "Deployment")
-        && CONTROLLERS.contains(&object.name())
+        && api::is_rival(object.name())
         && has(PART_OF);
-    is_controller || (defines_our_kind(object) && !has(LOCKGATE))
-}
-
-/// Whether the object defines a kind that lockgate serves: without it, all objects of that kind are gone.
-pub(super) fn defines_our_kind(object: &Object) -> bool {
-    (object.group(), object.kind()) == ("apiextensions.k8s.io", "CustomResourceDefinition")
-        && [Kustomization::definition(), GitRepository::definition()].iter().any(|ours| ours == object.name())
+    is_controller || (api::defined_by(object).is_some_and(|info| info.is_acted_on) && !has(LOCKGATE))
 }
 
 #[cfg(test)]

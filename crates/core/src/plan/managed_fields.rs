@@ -7,16 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::drift::{Change, Drift, join};
 use super::policy::{Apply, apply_policy};
-use lockgate_base::keys;
+use crate::api::Ownership;
 use lockgate_base::model::Object;
 
-/// Managers whose edits are undone: a prefix of the name, and the operation.
-const OVERRIDDEN: [(&str, &str); 4] = [
-    ("kubectl", "Apply"),
-    ("kubectl", "Update"),
-    ("before-first-apply", "Update"),
-    (keys::FIELD_MANAGER, "Update"),
-];
+/// Managers whose edits are undone, beside the updates of our own: a prefix of the name, and the operation.
+const OVERRIDDEN: [(&str, &str); 3] =
+    [("kubectl", "Apply"), ("kubectl", "Update"), ("before-first-apply", "Update")];
 
 /// Annotations and labels that other ways of applying leave behind.
 pub(super) const LEFTOVERS: [(&str, &str); 4] = [
@@ -27,16 +23,17 @@ pub(super) const LEFTOVERS: [(&str, &str); 4] = [
 ];
 
 /// Whether what an entry of `metadata.managedFields` stands for is undone.
-pub fn is_overridden(entry: &Value) -> bool {
+pub fn is_overridden(entry: &Value, ownership: &Ownership) -> bool {
     let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
     let (manager, operation) = (text("manager"), text("operation"));
-    text("subresource").is_empty()
-        && OVERRIDDEN.iter().any(|(prefix, known)| manager.starts_with(prefix) && operation == *known)
+    let own = (ownership.manager, "Update");
+    let is = |(prefix, known): (&str, &str)| manager.starts_with(prefix) && operation == known;
+    text("subresource").is_empty() && (OVERRIDDEN.into_iter().any(is) || is(own))
 }
 
 /// A JSON 6902 patch that hands the fields of overridden managers to ours and removes what other ways of applying left
 /// behind; `None` where there is nothing of the kind, or where the object says `ssa: Merge`.
-pub fn take_over(live: &Object) -> Option<Value> {
+pub fn take_over(live: &Object, ownership: &Ownership) -> Option<Value> {
     if apply_policy(live) == Apply::Merge {
         return None;
     }
@@ -48,7 +45,7 @@ pub fn take_over(live: &Object) -> Option<Value> {
                 .push(json!({"op": "remove", "path": format!("/metadata/{map}/{}", key.replace('/', "~1"))}));
         }
     }
-    if let Some(entries) = merged_entries(live) {
+    if let Some(entries) = merged_entries(live, ownership) {
         patch.push(json!({"op": "replace", "path": "/metadata/managedFields", "value": entries}));
     }
     if patch.is_empty() {
@@ -62,18 +59,18 @@ pub fn take_over(live: &Object) -> Option<Value> {
 }
 
 /// The entries of `metadata.managedFields` with those of overridden managers merged into ours.
-fn merged_entries(live: &Object) -> Option<Vec<Value>> {
+fn merged_entries(live: &Object, ownership: &Ownership) -> Option<Vec<Value>> {
     let entries = entries(live);
-    if !entries.iter().any(is_overridden) {
+    if !entries.iter().any(|entry| is_overridden(entry, ownership)) {
         return None;
     }
-    let mut ours = entries.iter().find(|entry| is_ours(entry)).cloned();
+    let mut ours = entries.iter().find(|entry| ownership.is_own(entry)).cloned();
     let mut merged = Vec::new();
     for entry in entries {
-        if is_ours(entry) {
+        if ownership.is_own(entry) {
             continue;
         }
-        if !is_overridden(entry) {
+        if !is_overridden(entry, ownership) {
             merged.push(entry.clone());
             continue;
         }
@@ -82,7 +79,7 @@ fn merged_entries(live: &Object) -> Option<Vec<Value>> {
             ours["fieldsV1"] = union(ours.get("fieldsV1").cloned().unwrap_or_default(), fields);
         } else {
             let mut first = entry.clone();
-            first["manager"] = keys::FIELD_MANAGER.into();
+            first["manager"] = ownership.manager.into();
             first["operation"] = "Apply".into();
             ours = Some(first);
         }
@@ -93,11 +90,6 @@ fn merged_entries(live: &Object) -> Option<Vec<Value>> {
 
 fn entries(live: &Object) -> &[Value] {
     live.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn is_ours(entry: &Value) -> bool {
-    let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
-    text("manager") == keys::FIELD_MANAGER && text("operation") == "Apply" && text("subresource").is_empty()
 }
 
 /// The union of two `fieldsV1` at their root.
@@ -139,13 +131,13 @@ fn with_itself(mut node: Map<String, Value>) -> Map<String, Value> {
 
 /// The fields that overridden managers have set and that Git does not set. Where we have not applied before there is
 /// nothing to tell: another tool made the object, with all the server's defaults to its name.
-pub(super) fn foreign_fields(live: &Object, desired: &Object) -> Vec<Drift> {
+pub(super) fn foreign_fields(live: &Object, desired: &Object, ownership: &Ownership) -> Vec<Drift> {
     let entries = entries(live);
-    if !entries.iter().any(is_ours) {
+    if !entries.iter().any(|entry| ownership.is_own(entry)) {
         return Vec::new();
     }
     let mut found = Vec::new();
-    for entry in entries.iter().filter(|entry| is_overridden(entry)) {
+    for entry in entries.iter().filter(|entry| is_overridden(entry, ownership)) {
         let manager = entry.get("manager").and_then(Value::as_str).unwrap_or_default();
         let mut paths = Vec::new();
         absent(entry.get("fieldsV1"), Some(desired.value()), "", &mut paths);
@@ -199,6 +191,10 @@ fn plain(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Kustomization;
+    use lockgate_base::keys;
+
+    const OURS: &Ownership = Kustomization::OWNERSHIP;
 
     fn object(mut metadata: Value, spec: impl Into<Value>) -> Object {
         metadata["name"] = "a".into();
@@ -231,7 +227,7 @@ mod tests {
         for (manager, operation, subresource, overridden) in cases {
             let mut entry = entry(manager, operation, json!({}));
             entry["subresource"] = subresource.into();
-            assert_eq!(is_overridden(&entry), overridden, "{manager} {operation} {subresource}");
+            assert_eq!(is_overridden(&entry, OURS), overridden, "{manager} {operation} {subresource}");
         }
     }
 
@@ -247,7 +243,7 @@ mod tests {
         );
         let ours = json!({"f:spec": {"f:replicas": {}, "f:template": {"f:a": {}, ".": {}}, "f:paused": {}}});
         assert_eq!(
-            take_over(&live).unwrap(),
+            take_over(&live, OURS).unwrap(),
             json!([
                 {"op": "replace", "path": "/metadata/managedFields", "value": [
                     entry("hpa", "Update", json!({"f:spec": {"f:x": {}}})),
@@ -270,7 +266,7 @@ mod tests {
         let ours =
             entry("kustomize-controller", "Apply", json!({"f:spec": {"f:replicas": {}, "f:paused": {}}}));
         assert_eq!(
-            take_over(&live).unwrap(),
+            take_over(&live, OURS).unwrap(),
             json!([
                 {"op": "remove", "path": "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"},
                 {"op": "replace", "path": "/metadata/managedFields", "value": [ours]},
@@ -283,12 +279,12 @@ mod tests {
         let ours = entry("kustomize-controller", "Apply", json!({"f:spec": {}}));
         let status =
             json!({"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}});
-        assert_eq!(take_over(&object(json!({"managedFields": [ours, status]}), json!({}))), None);
-        assert_eq!(take_over(&object(json!({}), json!({}))), None);
+        assert_eq!(take_over(&object(json!({"managedFields": [ours, status]}), json!({})), OURS), None);
+        assert_eq!(take_over(&object(json!({}), json!({})), OURS), None);
         let managed = json!([entry("kubectl-edit", "Update", json!({"f:spec": {}}))]);
         let merge = json!({"managedFields": managed, "labels": {keys::SSA: "merge"}});
-        assert_eq!(take_over(&object(merge, json!({}))), None);
-        assert!(take_over(&object(json!({"managedFields": managed}), json!({}))).is_some());
+        assert_eq!(take_over(&object(merge, json!({})), OURS), None);
+        assert!(take_over(&object(json!({"managedFields": managed}), json!({})), OURS).is_some());
     }
 
     #[test]
@@ -311,7 +307,7 @@ mod tests {
             json!({"containers": [{"name": "web", "image": "i"}], "ports": [{"containerPort": 80}]}),
         );
         let found: Vec<String> =
-            foreign_fields(&object(json!({"managedFields": managed}), json!({})), &desired)
+            foreign_fields(&object(json!({"managedFields": managed}), json!({})), &desired, OURS)
                 .iter()
                 .map(ToString::to_string)
                 .collect();

@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use super::cause::Cause;
 use super::managed_fields::LEFTOVERS;
-use super::refusal::{Cause, Phase, Refusal, is_secret};
+use super::refusal::{Phase, Refusal, is_secret};
 use lockgate_base::model::Object;
 
 /// Fields of `metadata` that the server owns. An exported object carries them, and an apply with them fails.

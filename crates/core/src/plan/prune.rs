@@ -7,8 +7,9 @@ use super::flux;
 use super::inventory::Inventory;
 use super::policy::{self, Apply};
 use super::stages::sort_ids;
+use crate::api::{self, Ownership};
 use lockgate_base::keys;
-use lockgate_base::model::{Key, Object, ObjectId};
+use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// A build that became empty may delete this many objects without being asked for.
 const EMPTY_BUILD_LIMIT: usize = 10;
@@ -24,12 +25,7 @@ pub fn prune(build: &[ObjectId], inventory: &Inventory) -> Vec<ObjectId> {
 }
 
 /// A build that became empty and would delete everything.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the build is empty, and {count} objects would be deleted; if that is meant, annotate the Kustomization with {}: \
-     allowed",
-    keys::PRUNE_ALL
-)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PruneRefused {
     /// How many objects would be deleted.
     pub count: usize,
@@ -65,8 +61,8 @@ pub enum PruneDecision {
 /// Why an object is not deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PruneSkip {
-    /// Its labels name another Kustomization.
-    OwnedBy(Key),
+    /// Its labels name another owner of the same kind.
+    OwnedBy(Ref),
     /// It has no owner's labels.
     NotOwned,
     /// `kustomize.toolkit.fluxcd.io/prune: disabled`.
@@ -75,7 +71,8 @@ pub enum PruneSkip {
     ReconcileDisabled,
     /// `kustomize.toolkit.fluxcd.io/ssa: Ignore`.
     Ignored,
-    /// It is a part of Flux that lockgate stands in for, or defines a kind that lockgate serves.
+    /// It is a part of Flux that lockgate stands in for, or defines a kind of Flux: without it, all objects of that kind
+    /// would be gone.
     Flux,
     /// It is the namespace that its owner lives in.
     Home,
@@ -84,7 +81,7 @@ pub enum PruneSkip {
 impl fmt::Display for PruneSkip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OwnedBy(owner) => write!(f, "it is owned by {owner}"),
+            Self::OwnedBy(owner) => write!(f, "it is owned by {}", owner.path()),
             Self::NotOwned => f.write_str("it carries no owner's labels"),
             Self::PruneDisabled => write!(f, "{}: disabled", keys::PRUNE),
             Self::ReconcileDisabled => write!(f, "{}: disabled", keys::RECONCILE),
@@ -97,14 +94,14 @@ impl fmt::Display for PruneSkip {
 
 /// Whether a live object may be deleted in its owner's name. The live object decides, not the stored inventory: whoever
 /// edits a status must not be able to have anything else deleted.
-pub fn prune_decision(live: &Object, owner: &Key) -> PruneDecision {
-    let skip = match owner_of(live) {
+pub fn prune_decision(live: &Object, owner: &Ref, ownership: &Ownership) -> PruneDecision {
+    let skip = match ownership.owner_of(live) {
         None => Some(PruneSkip::NotOwned),
         Some(other) if other != *owner => Some(PruneSkip::OwnedBy(other)),
         Some(_) if policy::is_prune_disabled(live) => Some(PruneSkip::PruneDisabled),
         Some(_) if policy::is_reconcile_disabled(live) => Some(PruneSkip::ReconcileDisabled),
         Some(_) if policy::apply_policy(live) == Apply::Ignore => Some(PruneSkip::Ignored),
-        Some(_) if flux::is_replaced(live) || flux::defines_our_kind(live) => Some(PruneSkip::Flux),
+        Some(_) if flux::is_replaced(live) || api::defined_by(live).is_some() => Some(PruneSkip::Flux),
         Some(owner) if (live.group(), live.kind()) == ("", "Namespace") && live.name() == owner.namespace => {
             Some(PruneSkip::Home)
         }
@@ -118,16 +115,12 @@ pub fn prune_decision(live: &Object, owner: &Key) -> PruneDecision {
     }
 }
 
-/// The Kustomization that the labels of an object name.
-pub(super) fn owner_of(object: &Object) -> Option<Key> {
-    Some(Key::new(object.label(keys::OWNER_NAMESPACE)?, object.label(keys::OWNER_NAME)?))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::api::Kustomization;
 
     fn ids(text: &str) -> Vec<ObjectId> {
         text.split_whitespace().map(|id| id.parse().unwrap()).collect()
@@ -184,8 +177,8 @@ mod tests {
             Object::parse(json!({"apiVersion": "v1", "kind": "A", "metadata": metadata})).unwrap()
         };
         let bare = json!({"apiVersion": "v1", "kind": "A", "metadata": {"name": "a", "uid": "u"}});
-        let owner = Key::new("flux-system", "app");
-        let other = Key::new("flux-system", "other");
+        let owner = Kustomization::named("flux-system", "app");
+        let other = Kustomization::named("flux-system", "other");
         let cases = [
             (live(json!({})), PruneDecision::Delete { uid: "u".into() }),
             (live(json!({keys::OWNER_NAME: "other"})), PruneDecision::Skip(PruneSkip::OwnedBy(other))),
@@ -195,7 +188,7 @@ mod tests {
             (live(json!({keys::SSA: "ignore"})), PruneDecision::Skip(PruneSkip::Ignored)),
         ];
         for (object, decision) in cases {
-            assert_eq!(prune_decision(&object, &owner), decision);
+            assert_eq!(prune_decision(&object, &owner, Kustomization::OWNERSHIP), decision);
         }
     }
 
@@ -221,7 +214,11 @@ mod tests {
             let live = Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": metadata}));
             let expected = skip.map_or(PruneDecision::Delete { uid: "u".into() }, PruneDecision::Skip);
             assert_eq!(
-                prune_decision(&live.unwrap(), &Key::new("flux-system", "app")),
+                prune_decision(
+                    &live.unwrap(),
+                    &Kustomization::named("flux-system", "app"),
+                    Kustomization::OWNERSHIP
+                ),
                 expected,
                 "{kind} {name}"
             );

@@ -1,38 +1,14 @@
-//! Why an object cannot be applied: what the API server answered, what that means, and what helps.
+//! An object that cannot be applied: which, at which request, and why.
 
 use std::fmt;
 use std::ops::Deref;
 
 use serde_json::Value;
 
-use super::answer::classify;
+use super::answer::{Answer, classify};
+use super::cause::Cause;
 use super::redact;
-use lockgate_base::keys;
 use lockgate_base::model::{Gvk, Object, ObjectId};
-
-/// What the API server answered to a request about one object, other than success.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// HTTP status.
-    pub code: u16,
-    /// `status.reason`, for example `Invalid`; empty where the server gave none.
-    pub reason: String,
-    /// `status.message`.
-    pub message: String,
-    /// `status.details.causes`.
-    pub causes: Vec<AnswerCause>,
-}
-
-/// One of `status.details.causes`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AnswerCause {
-    /// For example `FieldValueInvalid`.
-    pub reason: String,
-    /// What is wrong.
-    pub message: String,
-    /// Which field.
-    pub field: String,
-}
 
 /// Which request was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,66 +38,6 @@ pub struct Content {
     reason: String,
     /// The server's text.
     text: String,
-}
-
-/// What is the matter with an object that was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// The namespace does not exist, or not yet.
-    NamespaceMissing(String),
-    /// The namespace is being deleted.
-    NamespaceTerminating {
-        /// Which.
-        namespace: String,
-        /// Since when, and what holds it; empty where it was not looked at.
-        state: String,
-    },
-    /// The object's kind is namespaced, and it names no namespace.
-    NamespaceNotSpecified,
-    /// A right is missing.
-    Forbidden {
-        /// Who asked.
-        user: String,
-        /// `patch`, `create`, ...
-        verb: String,
-        /// `deployments.apps`, ...
-        resource: String,
-        /// Empty at the cluster's scope.
-        namespace: String,
-    },
-    /// An admission plugin or policy of the API server says no: a quota, Pod Security, a `ValidatingAdmissionPolicy`.
-    Denied,
-    /// A field that cannot change has changed; the object has to be made anew.
-    Immutable,
-    /// A field that the kind does not have, by its path.
-    UnknownField(String),
-    /// A value of the wrong type, or one that cannot be read.
-    TypeError,
-    /// A value that is not allowed.
-    Invalid,
-    /// The cluster has no such kind, or not yet.
-    UnknownKind(Gvk),
-    /// The server behind the kind's API group does not answer.
-    GroupDown(String),
-    /// A webhook says no.
-    WebhookDenied(String),
-    /// A webhook cannot be asked.
-    WebhookDown(String),
-    /// A webhook has side effects, so a dry run cannot ask it.
-    WebhookWithoutDryRun(String),
-    /// The object is larger than the server or its store takes.
-    TooLarge,
-    /// Something else changed the object meanwhile, or it is still being deleted.
-    Conflict,
-    /// A Secret that is still encrypted with SOPS.
-    Encrypted,
-    /// The server could not be asked.
-    Unavailable,
-    /// Anything else, and whether the server is at fault rather than the object.
-    Other {
-        /// It is, so the same request may pass later.
-        server_fault: bool,
-    },
 }
 
 impl Refusal {
@@ -188,32 +104,12 @@ impl Refusal {
 
     /// Whether the same object may pass later without a change in Git or of rights.
     pub fn is_transient(&self) -> bool {
-        match &self.cause {
-            Cause::NamespaceMissing(_)
-            | Cause::NamespaceTerminating { .. }
-            | Cause::UnknownKind(_)
-            | Cause::GroupDown(_)
-            | Cause::WebhookDown(_)
-            | Cause::Conflict
-            | Cause::Unavailable => true,
-            Cause::Other { server_fault } => *server_fault,
-            Cause::NamespaceNotSpecified
-            | Cause::Forbidden { .. }
-            | Cause::Denied
-            | Cause::Immutable
-            | Cause::UnknownField(_)
-            | Cause::TypeError
-            | Cause::Invalid
-            | Cause::WebhookDenied(_)
-            | Cause::WebhookWithoutDryRun(_)
-            | Cause::TooLarge
-            | Cause::Encrypted => false,
-        }
+        self.cause.is_transient()
     }
 
     /// Whether a right is missing.
     pub fn is_forbidden(&self) -> bool {
-        matches!(self.cause, Cause::Forbidden { .. })
+        matches!(self.cause, Cause::Forbidden(_))
     }
 
     /// The namespace whose end stands in the way.
@@ -231,53 +127,6 @@ impl Refusal {
             *state = terminating(namespace);
         }
         self
-    }
-
-    /// What helps, where that is known.
-    pub fn cure(&self) -> Option<String> {
-        Some(match &self.cause {
-            Cause::NamespaceMissing(namespace) => {
-                format!("add the Namespace {namespace} to this build or to one that it depends on")
-            }
-            Cause::NamespaceTerminating { namespace, state } => {
-                format!("namespace {namespace} terminating{state}; this is tried again until it is gone")
-            }
-            Cause::NamespaceNotSpecified => "set metadata.namespace, or spec.targetNamespace".into(),
-            Cause::Forbidden { user, verb, resource, namespace } => {
-                let place = match namespace.as_str() {
-                    "" => "at the cluster scope".to_owned(),
-                    namespace => format!("in namespace {namespace}"),
-                };
-                format!("grant {verb} on {resource} {place} to {user}")
-            }
-            Cause::Immutable => {
-                format!("set spec.force, or annotate the object with {}: enabled", keys::FORCE)
-            }
-            Cause::UnknownField(path) => format!("remove the field {path}, or correct its name"),
-            Cause::UnknownKind(_) => {
-                "its CustomResourceDefinition is not there: add it to this build or to one that it depends on"
-                    .into()
-            }
-            Cause::GroupDown(_) => {
-                "see kubectl get apiservices; is what its APIService points to healthy?".into()
-            }
-            Cause::WebhookDown(name) => {
-                format!("the webhook {name} does not answer; is what it runs on healthy?")
-            }
-            Cause::WebhookWithoutDryRun(name) => format!(
-                "the webhook {name} must declare sideEffects: None or NoneOnDryRun in its configuration, since every \
-                 object is applied as a dry run first"
-            ),
-            Cause::TooLarge => "split it, or move the data elsewhere".into(),
-            Cause::Encrypted => "configure spec.decryption".into(),
-            Cause::Denied
-            | Cause::TypeError
-            | Cause::Invalid
-            | Cause::WebhookDenied(_)
-            | Cause::Conflict
-            | Cause::Unavailable
-            | Cause::Other { .. } => return None,
-        })
     }
 }
 
@@ -306,7 +155,7 @@ impl fmt::Display for Refusal {
             write!(f, " ({})", self.reason)?;
         }
         write!(f, ": {}", self.text)?;
-        match self.cure() {
+        match self.cause.cure() {
             Some(cure) => write!(f, "; {cure}"),
             None => Ok(()),
         }

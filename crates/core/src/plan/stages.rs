@@ -1,7 +1,9 @@
-//! The order in which objects are applied: Flux's stages, and Flux's order inside a stage.
+//! The order in which objects are applied: Flux's stages, Flux's order inside a stage, and what is waited for between two.
 
 use std::cmp::Ordering;
 
+use super::refusal::Refusal;
+use super::step::{Entry, Observed, Options, Step, entry};
 use lockgate_base::model::{Object, ObjectId};
 
 /// What comes first, in this order, by kind whatever the group. Kinds that are not named come after these.
@@ -34,9 +36,48 @@ const FIRST: [&str; 23] = [
 /// What comes last: a webhook whose server is not there yet would refuse all that comes after it.
 const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
+/// Objects that are applied together, in this order; when one of them is refused, none is written. Before it is decided
+/// what to do with them, a stage holds the objects alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage<E = Entry> {
+    /// The objects; with what to do with each, once that is decided.
+    pub entries: Vec<E>,
+    /// What is waited for before the next stage is looked at.
+    pub gate: Gate,
+}
+
+/// What is waited for between a stage and the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing.
+    None,
+    /// The definitions that the stage has written are served, since what comes next may be of their kinds.
+    Served,
+    /// All objects of the stage are healthy.
+    Healthy,
+    /// All objects of the stage have done their work: a Job is complete, a Pod has succeeded. What has no end is done once
+    /// it is healthy.
+    Completed,
+}
+
+impl Stage {
+    /// All refusals of the stage.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        self.entries.iter().filter_map(|entry| match &entry.step {
+            Step::Refuse(refusal) => Some(refusal),
+            _ => None,
+        })
+    }
+
+    /// Whether there is anything to write.
+    pub fn writes(&self) -> bool {
+        self.entries.iter().any(|entry| entry.step.writes())
+    }
+}
+
 /// Cuts a build into stages and sorts each. Definitions come first (CRDs, namespaces, cluster roles), then classes, then
 /// the rest; a stage starts when the one before is there. Empty stages are left out.
-pub fn stages(objects: Vec<Object>) -> Vec<Vec<Object>> {
+pub fn stages(objects: Vec<Object>) -> Vec<Stage<Object>> {
     let mut stages: [Vec<(ObjectId, Object)>; 3] = Default::default();
     for object in objects {
         let id = object.id();
@@ -44,9 +85,24 @@ pub fn stages(objects: Vec<Object>) -> Vec<Vec<Object>> {
     }
     let sorted = stages.into_iter().filter(|stage| !stage.is_empty()).map(|mut stage| {
         stage.sort_by(|(a, _), (b, _)| compare(a, b));
-        stage.into_iter().map(|(_, object)| object).collect()
+        let gate = if stage.iter().any(|(id, _)| is_definition(id)) { Gate::Served } else { Gate::None };
+        Stage { entries: stage.into_iter().map(|(_, object)| object).collect(), gate }
     });
     sorted.collect()
+}
+
+/// Decides what to do with the objects of a stage. A stage that writes no definition does not wait for one to be served.
+pub fn plan_stage(stage: Stage<Object>, observed: &Observed, options: &Options) -> Stage {
+    let entries: Vec<Entry> =
+        stage.entries.into_iter().map(|object| entry(object, observed, options)).collect();
+    let defines = entries.iter().any(|entry| entry.step.writes() && is_definition(&entry.object.id()));
+    let gate = if stage.gate == Gate::Served && !defines { Gate::None } else { stage.gate };
+    Stage { entries, gate }
+}
+
+/// Whether objects of the kind define kinds.
+pub fn is_definition(id: &ObjectId) -> bool {
+    id.kind == "CustomResourceDefinition"
 }
 
 /// Sorts identities as objects are sorted inside a stage; deletions go the other way round.
@@ -118,8 +174,10 @@ mod tests {
             "apiextensions.k8s.io/v1 CustomResourceDefinition c",
         ];
         let staged = stages(build.iter().map(|text| object(text)).collect());
-        let printed: Vec<Vec<String>> =
-            staged.iter().map(|stage| stage.iter().map(|object| object.id().subject()).collect()).collect();
+        let printed: Vec<Vec<String>> = staged
+            .iter()
+            .map(|stage| stage.entries.iter().map(|object| object.id().subject()).collect())
+            .collect();
         assert_eq!(
             printed,
             [

@@ -1,8 +1,15 @@
 //! Observations in, steps out.
 
-use serde_json::json;
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
 
 use super::*;
+use crate::api::{self, Kustomization, Ownership};
+use lockgate_base::keys;
+use lockgate_base::model::{Gvk, KindId, Object, ObjectId, Ref};
+
+const HELM_RELEASE: KindId = KindId { group: "helm.toolkit.fluxcd.io", kind: "HelmRelease" };
 
 fn object(mut value: Value) -> Object {
     value["apiVersion"] = value.get("apiVersion").cloned().unwrap_or_else(|| "v1".into());
@@ -28,6 +35,10 @@ fn immutable(id: ObjectId) -> Refusal {
     Refusal::of_answer(id, Phase::DryRun, answer)
 }
 
+fn ungated(entries: Vec<Object>) -> Stage<Object> {
+    Stage { entries, gate: Gate::None }
+}
+
 fn decide(
     desired: &Object,
     live: Option<Object>,
@@ -35,7 +46,7 @@ fn decide(
     options: &Options,
 ) -> Entry {
     let observed = [(desired.id(), Observation { live, dry_run })].into_iter().collect();
-    plan_stage(vec![desired.clone()], &observed, options).entries.remove(0)
+    plan_stage(ungated(vec![desired.clone()]), &observed, options).entries.remove(0)
 }
 
 #[test]
@@ -103,7 +114,7 @@ fn an_object_may_ask_to_be_left_alone() {
         }
     }
     let unseen = plan_stage(
-        vec![annotated(keys::SSA, "Ignore"), object(json!({}))],
+        ungated(vec![annotated(keys::SSA, "Ignore"), object(json!({}))]),
         &Observed::default(),
         &Options::default(),
     );
@@ -161,10 +172,11 @@ fn another_owner_is_told_of() {
     let labels = json!({keys::OWNER_NAME: "other", keys::OWNER_NAMESPACE: "flux-system"});
     let there = live(json!({"metadata": {"labels": labels}}));
     let owned_by = |name: &str| {
-        let options = Options { owner: Some(Key::new("flux-system", name)), ..Options::default() };
+        let options =
+            Options { owner: Some(Kustomization::named("flux-system", name)), ..Options::default() };
         decide(&object(json!({})), Some(there.clone()), Ok(there.clone()), &options).also_owned_by
     };
-    assert_eq!(owned_by("app"), Some(Key::new("flux-system", "other")));
+    assert_eq!(owned_by("app"), Some(Kustomization::named("flux-system", "other")));
     assert_eq!(owned_by("other"), None);
 }
 
@@ -180,12 +192,131 @@ fn a_plan_has_every_stage_and_every_refusal() {
         (deployment.id(), refusal(&deployment)),
         (object(json!({})).id(), refusal(&object(json!({})))),
     ];
-    let plan = plan(build, &observed.into_iter().collect(), &Options::default());
+    let observed = observed.into_iter().collect();
+    let plan: Vec<Stage> =
+        stages(build).into_iter().map(|stage| plan_stage(stage, &observed, &Options::default())).collect();
     let words: Vec<String> = plan
-        .entries()
+        .iter()
+        .flat_map(|stage| &stage.entries)
         .map(|entry| format!("{} {}", entry.object.id().subject(), entry.step.word()))
         .collect();
     assert_eq!(words, ["Namespace/n created", "ConfigMap/n/a refused", "Deployment/n/a refused"]);
-    assert_eq!(plan.stages.iter().map(|stage| stage.refusals().count()).collect::<Vec<_>>(), [0, 2]);
-    assert_eq!(plan.stages.iter().map(Stage::writes).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(plan.iter().map(|stage| stage.refusals().count()).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(plan.iter().map(Stage::writes).collect::<Vec<_>>(), [true, false]);
+}
+
+fn definition(group: &str, kind: &str) -> Object {
+    let spec = json!({"group": group, "names": {"kind": kind}});
+    Object::parse(json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                         "metadata": {"name": format!("{kind}.{group}")}, "spec": spec}))
+    .unwrap()
+}
+
+#[test]
+fn a_stage_waits_for_the_definitions_that_it_writes() {
+    let namespace = object(json!({"kind": "Namespace"}));
+    let cases = [
+        ("a new one", definition("x.io", "Thing"), None, Gate::Served, Gate::Served),
+        ("one that is there", definition("x.io", "Thing"), Some(()), Gate::Served, Gate::None),
+        ("none", namespace, None, Gate::None, Gate::None),
+    ];
+    for (what, object, is_there, asked, planned) in cases {
+        let stage = stages(vec![object.clone()]).remove(0);
+        assert_eq!(stage.gate, asked, "{what}");
+        let live = is_there.map(|()| object.clone());
+        let observed = [(object.id(), Observation { live, dry_run: Ok(object) })].into_iter().collect();
+        assert_eq!(plan_stage(stage, &observed, &Options::default()).gate, planned, "{what}");
+    }
+}
+
+#[test]
+fn a_gate_that_is_asked_for_stays() {
+    for gate in [Gate::Healthy, Gate::Completed] {
+        let stage = Stage { entries: vec![object(json!({}))], gate };
+        assert_eq!(plan_stage(stage, &Observed::default(), &Options::default()).gate, gate);
+    }
+}
+
+#[test]
+fn what_earlier_stages_bring_is_created() {
+    let namespace =
+        Object::parse(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "new"}})).unwrap();
+    let create = |object: &Object| Entry { object: object.clone(), step: Step::Create, also_owned_by: None };
+    let first =
+        Stage { entries: vec![create(&namespace), create(&definition("x.io", "Thing"))], gate: Gate::Served };
+    let mut foreseen = Foreseen::default();
+    foreseen.learn(&first);
+    let kind = |group: &str| {
+        Cause::UnknownKind(Gvk { group: group.into(), version: "v1".into(), kind: "Thing".into() })
+    };
+    let cases = [
+        (kind("x.io"), true),
+        (kind("y.io"), false),
+        (Cause::NamespaceMissing("new".into()), true),
+        (Cause::NamespaceMissing("other".into()), false),
+        (Cause::Invalid, false),
+    ];
+    for (cause, comes) in cases {
+        let refusal = Refusal::new(object(json!({})).id(), Phase::DryRun, cause.clone(), "no");
+        let refused = Entry { object: object(json!({})), step: Step::Refuse(refusal), also_owned_by: None };
+        let mut stage = Stage { entries: vec![refused], gate: Gate::None };
+        foreseen.admit(&mut stage);
+        assert_eq!(stage.entries[0].step == Step::Create, comes, "{cause:?}");
+    }
+    // What is there already has been asked about.
+    let kept = Entry { step: Step::Keep, ..create(&namespace) };
+    let mut foreseen = Foreseen::default();
+    foreseen.learn(&Stage { entries: vec![kept], gate: Gate::None });
+    let refusal =
+        Refusal::new(object(json!({})).id(), Phase::DryRun, Cause::NamespaceMissing("new".into()), "no");
+    let refused = Entry { object: object(json!({})), step: Step::Refuse(refusal), also_owned_by: None };
+    let mut stage = Stage { entries: vec![refused], gate: Gate::None };
+    foreseen.admit(&mut stage);
+    assert_eq!(stage.refusals().count(), 1);
+}
+
+/// Helm's controller marks what it applies with labels and a manager of its own.
+#[test]
+fn another_kind_of_appliers_has_its_own_marks() {
+    let release = |name: &str| Ref::new(HELM_RELEASE, "flux-system", name);
+    let helm = api::info(HELM_RELEASE).unwrap().ownership().unwrap();
+    let options = |owner: Ref, ownership: &'static Ownership| Options {
+        owner: Some(owner),
+        ownership,
+        ..Options::default()
+    };
+    let labels = json!({"helm.toolkit.fluxcd.io/name": "app", "helm.toolkit.fluxcd.io/namespace": "flux-system",
+                        keys::OWNER_NAME: "other", keys::OWNER_NAMESPACE: "flux-system"});
+    let managed = json!([
+        {"manager": "helm-controller", "operation": "Apply", "fieldsV1": {"f:data": {"f:k": {}}}},
+        {"manager": "kustomize-controller", "operation": "Update", "fieldsV1": {"f:data": {"f:x": {}}}},
+        {"manager": "helm-controller", "operation": "Update", "fieldsV1": {"f:data": {"f:y": {}}}},
+    ]);
+    let there = live(json!({"data": {"k": "v"}, "metadata": {"labels": labels, "managedFields": managed}}));
+    let desired = object(json!({"data": {"k": "v"}}));
+    let decide_as = |options: Options| decide(&desired, Some(there.clone()), Ok(there.clone()), &options);
+
+    let own = decide_as(options(release("app"), helm));
+    assert_eq!(own.also_owned_by, None);
+    let Step::Configure { drift, take_over: Some(patch) } = own.step else { panic!("{:?}", own.step) };
+    let told: Vec<String> = drift.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["data.y: set by helm-controller → (removed)"]);
+    assert_eq!(patch[0]["value"][1]["fieldsV1"], json!({"f:data": {"f:k": {}, "f:y": {}}}));
+    assert_eq!(decide_as(options(release("former"), helm)).also_owned_by, Some(release("app")));
+
+    let other = Kustomization::named("flux-system", "other");
+    let as_kustomization = decide_as(options(other.clone(), Kustomization::OWNERSHIP));
+    assert_eq!(as_kustomization.also_owned_by, None);
+    let Step::Configure { take_over: Some(patch), .. } = as_kustomization.step else { panic!("it differs") };
+    assert_eq!(patch[0]["value"][2]["manager"], "kustomize-controller");
+
+    let deleted = PruneDecision::Delete { uid: "u".into() };
+    assert_eq!(prune_decision(&there, &release("app"), helm), deleted);
+    assert_eq!(prune_decision(&there, &other, Kustomization::OWNERSHIP), deleted);
+    let kept = PruneDecision::Skip(PruneSkip::OwnedBy(release("app")));
+    assert_eq!(prune_decision(&there, &release("former"), helm), kept);
+    assert_eq!(
+        prune_decision(&live(json!({})), &release("app"), helm),
+        PruneDecision::Skip(PruneSkip::NotOwned)
+    );
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use lockgate_base::model::{Key, ObjectId};
+use lockgate_base::model::{ObjectId, Ref};
 
 /// Counts runs; a later run has a larger number.
 pub type RunId = u64;
@@ -14,17 +14,17 @@ pub enum Event {
     /// The first lists of all kinds are complete: before, a missing source may only be one not yet listed.
     Synced,
     /// A Kustomization is there, perhaps changed.
-    Seen(Key, Facts),
+    Seen(Ref, Facts),
     /// A Kustomization has gone from the cluster.
-    Gone(Key),
+    Gone(Ref),
     /// A source is there, perhaps changed.
-    SourceSeen(Key, SourceFacts),
+    SourceSeen(Ref, SourceFacts),
     /// A source has gone from the cluster.
-    SourceGone(Key),
+    SourceGone(Ref),
     /// A fetch ended.
     Fetched {
         /// The source.
-        source: Key,
+        source: Ref,
         /// The fetch.
         run: RunId,
         /// What is now held, if anything: the revision, and whatever else tells it from another state of the source.
@@ -39,7 +39,7 @@ pub enum Event {
     /// A reconcile ended.
     Finished {
         /// The Kustomization.
-        key: Key,
+        key: Ref,
         /// The reconcile.
         run: RunId,
         /// Whether the Kustomization is Ready.
@@ -50,9 +50,9 @@ pub enum Event {
         next: Next,
     },
     /// A managed object is no longer as it was applied.
-    Drifted(Key, ObjectId),
+    Drifted(Ref, ObjectId),
     /// A ConfigMap or Secret that asks to be watched has changed.
-    InputChanged(Input),
+    InputChanged(Ref),
     /// The API server answers again, or the lease is ours again: what failed for want of it may succeed now.
     Recovered,
     /// Time passed.
@@ -65,7 +65,7 @@ pub enum Command {
     /// Begin a reconcile.
     Reconcile {
         /// The Kustomization.
-        key: Key,
+        key: Ref,
         /// The number to report back.
         run: RunId,
         /// Why.
@@ -76,12 +76,12 @@ pub enum Command {
     /// Begin a fetch.
     Fetch {
         /// The source.
-        source: Key,
+        source: Ref,
         /// The number to report back.
         run: RunId,
     },
     /// Say that this object is put back again and again, and that it will be put back less often.
-    ReportFight(Key, ObjectId),
+    ReportFight(Ref, ObjectId),
 }
 
 /// Why a reconcile begins.
@@ -129,15 +129,6 @@ impl Next {
     }
 }
 
-/// A ConfigMap or Secret.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Input {
-    /// `ConfigMap` or `Secret`.
-    pub kind: String,
-    /// Its name.
-    pub key: Key,
-}
-
 /// What the queue needs to know of a Kustomization.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
@@ -150,11 +141,11 @@ pub struct Facts {
     /// Whether it is being deleted.
     pub deleting: bool,
     /// The GitRepository it builds from; `None` where it names none that could be fetched.
-    pub source: Option<Key>,
+    pub source: Option<Ref>,
     /// The Kustomizations that come first.
-    pub depends_on: Vec<Key>,
+    pub depends_on: Vec<Ref>,
     /// What it reads besides the source.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<Ref>,
     /// Its interval.
     pub interval: Duration,
 }
@@ -173,7 +164,7 @@ pub struct SourceFacts {
     /// Whether it is being deleted.
     pub deleting: bool,
     /// What it reads: its Secret.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<Ref>,
 }
 
 /// How much may go on at a time.

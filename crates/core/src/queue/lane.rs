@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{Cause, RunId};
-use lockgate_base::model::Key;
+use lockgate_base::model::Ref;
 
 /// Objects of one kind and when each of them runs next.
 ///
@@ -13,8 +13,8 @@ use lockgate_base::model::Key;
 #[derive(Debug)]
 pub(super) struct Lane {
     limit: usize,
-    items: BTreeMap<Key, Item>,
-    timers: BTreeSet<(Duration, Key)>,
+    items: BTreeMap<Ref, Item>,
+    timers: BTreeSet<(Duration, Ref)>,
     turns: Turns,
     /// Runs that hold a slot, whether or not their object still exists.
     slots: BTreeSet<RunId>,
@@ -64,12 +64,12 @@ impl Lane {
         }
     }
 
-    pub(super) fn insert(&mut self, key: &Key) {
+    pub(super) fn insert(&mut self, key: &Ref) {
         self.items.entry(key.clone()).or_default().gone = false;
     }
 
     /// Forgets an object. The run that is under way, if any, is returned; it should be cancelled.
-    pub(super) fn remove(&mut self, key: &Key) -> Option<RunId> {
+    pub(super) fn remove(&mut self, key: &Ref) -> Option<RunId> {
         self.schedule(key, None);
         let item = self.items.get_mut(key)?;
         item.causes.clear();
@@ -87,7 +87,7 @@ impl Lane {
     }
 
     /// Asks for a run as soon as there is a slot.
-    pub(super) fn want(&mut self, key: &Key, cause: Cause) -> Wanted {
+    pub(super) fn want(&mut self, key: &Ref, cause: Cause) -> Wanted {
         let Some(item) = self.items.get_mut(key).filter(|item| !item.gone) else { return Wanted::Unknown };
         item.causes.insert(cause);
         match item.phase {
@@ -103,7 +103,7 @@ impl Lane {
     }
 
     /// Takes back what was asked and not yet begun.
-    pub(super) fn withdraw(&mut self, key: &Key) {
+    pub(super) fn withdraw(&mut self, key: &Ref) {
         self.schedule(key, None);
         let Some(item) = self.items.get_mut(key) else { return };
         item.causes.clear();
@@ -114,7 +114,7 @@ impl Lane {
     }
 
     /// Sets, moves or removes the time at which an object is due. One that is queued runs without.
-    pub(super) fn schedule(&mut self, key: &Key, due: Option<Duration>) {
+    pub(super) fn schedule(&mut self, key: &Ref, due: Option<Duration>) {
         let Some(item) = self.items.get_mut(key) else { return };
         if let Some(old) = item.due.take() {
             self.timers.remove(&(old, key.clone()));
@@ -130,7 +130,7 @@ impl Lane {
 
     /// Brings the due time forward, never back. Where a run is under way it is too late for that one, so there will be
     /// another.
-    pub(super) fn hasten(&mut self, key: &Key, due: Duration) {
+    pub(super) fn hasten(&mut self, key: &Ref, due: Duration) {
         let old = self.items.get(key).and_then(|item| item.due);
         self.schedule(key, Some(old.map_or(due, |old| old.min(due))));
     }
@@ -155,7 +155,7 @@ impl Lane {
     pub(super) fn start(
         &mut self,
         mut next_run: impl FnMut() -> RunId,
-    ) -> Vec<(Key, RunId, BTreeSet<Cause>)> {
+    ) -> Vec<(Ref, RunId, BTreeSet<Cause>)> {
         let mut started = Vec::new();
         while self.slots.len() < self.limit {
             let Some(key) = self.turns.pop() else { break };
@@ -174,7 +174,7 @@ impl Lane {
     }
 
     /// The run is over. False when the object has gone meanwhile, or the run is not the object's.
-    pub(super) fn finish(&mut self, key: &Key, run: RunId) -> bool {
+    pub(super) fn finish(&mut self, key: &Ref, run: RunId) -> bool {
         self.slots.remove(&run);
         let Some(item) = self.items.get_mut(key) else { return false };
         if item.phase != Phase::Running(run) {
@@ -206,7 +206,7 @@ impl Lane {
 
     /// Whether an object has a time at which it is due.
     #[cfg(test)]
-    pub(super) fn is_scheduled(&self, key: &Key) -> bool {
+    pub(super) fn is_scheduled(&self, key: &Ref) -> bool {
         self.items.get(key).is_some_and(|item| item.due.is_some())
     }
 
@@ -219,34 +219,34 @@ impl Lane {
 /// A queue for each namespace, served in rotation, so that one tenant's thousand objects do not hold up another's one.
 #[derive(Debug, Default)]
 struct Turns {
-    queues: BTreeMap<String, VecDeque<String>>,
+    queues: BTreeMap<String, VecDeque<Ref>>,
     rotation: VecDeque<String>,
 }
 
 impl Turns {
-    fn push(&mut self, key: Key) {
+    fn push(&mut self, key: Ref) {
         let queue = self.queues.entry(key.namespace.clone()).or_default();
         if queue.is_empty() {
-            self.rotation.push_back(key.namespace);
+            self.rotation.push_back(key.namespace.clone());
         }
-        queue.push_back(key.name);
+        queue.push_back(key);
     }
 
-    fn pop(&mut self) -> Option<Key> {
+    fn pop(&mut self) -> Option<Ref> {
         let namespace = self.rotation.pop_front()?;
         let queue = self.queues.get_mut(&namespace)?;
-        let name = queue.pop_front()?;
+        let key = queue.pop_front()?;
         if queue.is_empty() {
             self.queues.remove(&namespace);
         } else {
-            self.rotation.push_back(namespace.clone());
+            self.rotation.push_back(namespace);
         }
-        Some(Key { namespace, name })
+        Some(key)
     }
 
-    fn remove(&mut self, key: &Key) {
+    fn remove(&mut self, key: &Ref) {
         let Some(queue) = self.queues.get_mut(&key.namespace) else { return };
-        queue.retain(|name| *name != key.name);
+        queue.retain(|queued| queued != key);
         if queue.is_empty() {
             self.queues.remove(&key.namespace);
             self.rotation.retain(|namespace| *namespace != key.namespace);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lockgate_base::model::{Digest, Key, ObjectId};
+use lockgate_base::model::{Digest, ObjectId, Ref};
 
 /// The longest wait between fast retries.
 pub(super) const BACKOFF_LIMIT: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ pub(super) fn spaced(wait: Duration) -> Option<Duration> {
 }
 
 /// `interval` lengthened or shortened by up to 5 %, the same for the same object and run.
-pub(super) fn jittered(interval: Duration, key: &Key, run: u64) -> Duration {
+pub(super) fn jittered(interval: Duration, key: &Ref, run: u64) -> Duration {
     let digest = Digest::of_parts([key.namespace.as_bytes(), key.name.as_bytes(), &run.to_be_bytes()]);
     let word = u16::from_be_bytes([digest.bytes()[0], digest.bytes()[1]]);
     // From 0.95 to 1.05 in steps of 0.1/65535.

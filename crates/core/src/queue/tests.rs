@@ -9,6 +9,8 @@ mod recovery;
 mod timers;
 
 use super::*;
+use crate::api::Kustomization;
+use lockgate_base::model::KindId;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -26,9 +28,9 @@ struct Bench {
     causes: BTreeMap<String, BTreeSet<Cause>>,
 }
 
-fn key(name: &str) -> Key {
+fn key(name: &str) -> Ref {
     let (namespace, name) = name.split_once('/').unwrap_or(("flux-system", name));
-    Key::new(namespace, name)
+    Kustomization::named(namespace, name)
 }
 
 fn facts(version: u32, depends_on: &[&str]) -> Facts {
@@ -290,7 +292,13 @@ fn namespaces_take_turns() {
     for name in ["1", "2", "3"] {
         let run = bench.running.remove(name).unwrap();
         let next = Next::Interval(MINUTE);
-        bench.send(Event::Finished { key: Key::new("x", name), run, ready: true, news: false, next });
+        bench.send(Event::Finished {
+            key: Kustomization::named("x", name),
+            run,
+            ready: true,
+            news: false,
+            next,
+        });
     }
     assert_eq!(bench.log, ["1", "2", "3", "6", "4"], "y/6 came last and waits for one of x only");
 }
@@ -312,7 +320,7 @@ fn suspended_objects_do_not_run_and_resumed_ones_do() {
 #[test]
 fn a_request_and_a_watched_input_run_at_once_and_a_status_change_does_not() {
     let mut bench = Bench::new();
-    let input = Input { kind: "ConfigMap".into(), key: key("variables") };
+    let input = Ref::new(KindId::CONFIG_MAP, "flux-system", "variables");
     let seen = Facts { inputs: vec![input.clone()], ..facts(1, &[]) };
     bench.send(Event::Seen(key("a"), seen.clone()));
     bench.ready("a");
@@ -473,7 +481,7 @@ proptest! {
             let Some(name) = bench.running.keys().next().cloned() else { break };
             let run = bench.running.remove(&name).unwrap();
             let index: u8 = name[1..].parse().unwrap();
-            let key = Key::new(format!("ns{}", index % 3), name);
+            let key = Kustomization::named(format!("ns{}", index % 3), name);
             bench.send(Event::Finished { key, run, ready: true, news: false, next: Next::Interval(MINUTE) });
         }
         prop_assert!(bench.running.is_empty(), "spins");

@@ -3,10 +3,15 @@
 use std::time::Duration as Std;
 
 mod failures;
+mod sources;
+mod standings;
 
+use super::notice::EVENT_LIMIT;
+use super::writer::MESSAGE_LIMIT;
 use super::*;
-use crate::api::{GitRepositoryStatus, InventoryEntry};
-use lockgate_base::model::{ConditionStatus, Digest};
+use crate::api::{GitRepositoryStatus, InventoryEntry, Kustomization, KustomizationStatus};
+use crate::queue::Next;
+use lockgate_base::model::{ConditionStatus, Digest, Duration, Ref, Timestamp};
 
 const REVISION: &str = "main@sha1:09507f1a";
 
@@ -18,15 +23,15 @@ fn entry(id: &str) -> InventoryEntry {
     InventoryEntry { id: id.into(), v: "v1".into() }
 }
 
-fn key(name: &str) -> Key {
-    Key::new("flux-system", name)
+fn key(name: &str) -> Ref {
+    Kustomization::named("flux-system", name)
 }
 
 fn schedule() -> Schedule {
     Schedule::new(Duration::from_secs(600), Some(Duration::from_secs(60)), None)
 }
 
-fn context<'a>(key: &'a Key, previous: &'a KustomizationStatus) -> Context<'a> {
+fn context<'a>(key: &'a Ref, previous: &'a KustomizationStatus) -> Context<'a, KustomizationStatus> {
     Context {
         key,
         generation: 3,
@@ -40,8 +45,18 @@ fn context<'a>(key: &'a Key, previous: &'a KustomizationStatus) -> Context<'a> {
     }
 }
 
-fn judge(outcome: &Outcome, previous: &KustomizationStatus) -> Verdict {
-    verdict(outcome, &context(&key("apps"), previous))
+fn judge(outcome: &Outcome<Applied>, previous: &KustomizationStatus) -> Said<KustomizationStatus> {
+    say(outcome, &context(&key("apps"), previous))
+}
+
+fn say<F: Face + std::fmt::Debug>(outcome: &Outcome<F::Ending>, context: &Context<'_, F>) -> Said<F> {
+    said(verdict(outcome, context))
+}
+
+/// What a verdict writes and tells, where it does.
+fn said<S: std::fmt::Debug>(verdict: Verdict<S>) -> Said<S> {
+    let Verdict::Say(said) = verdict else { panic!("{verdict:?}") };
+    said
 }
 
 fn change(deed: Deed, fields: &[&str]) -> Change {
@@ -95,15 +110,15 @@ fn a_fight_names_who_and_what() {
         (rivalry(&[], &[change(Deed::Created, &[])]), "someone keeps deleting it, though Git has it; "),
     ];
     for (rivalry, told) in cases {
-        let event = Event::fight("Deployment/n/d", &rivalry, Std::from_mins(10));
-        assert!(event.message.starts_with(&format!("Deployment/n/d: {told}")), "{}", event.message);
-        assert!(event.warning && event.reason == "DriftFight");
+        let notice = Notice::fight("Deployment/n/d", &rivalry, Std::from_mins(10));
+        assert!(notice.message.starts_with(&format!("Deployment/n/d: {told}")), "{}", notice.message);
+        assert!(notice.warning && notice.reason() == "DriftFight");
     }
 }
 
 /// The status after a success.
 fn ready() -> KustomizationStatus {
-    judge(&Outcome::Ready(done()), &KustomizationStatus::default()).status
+    judge(&Applied::Ready(done()).into(), &KustomizationStatus::default()).status
 }
 
 fn condition(status: &KustomizationStatus, kind: &str) -> Option<(ConditionStatus, String, String)> {
@@ -116,7 +131,7 @@ fn refused(message: &str, transient: bool, forbidden: bool) -> Refused {
 
 #[test]
 fn a_success_says_what_flux_says() {
-    let verdict = judge(&Outcome::Ready(done()), &KustomizationStatus::default());
+    let verdict = judge(&Applied::Ready(done()).into(), &KustomizationStatus::default());
     let status = &verdict.status;
     assert_eq!(
         condition(status, "Ready").unwrap(),
@@ -129,13 +144,13 @@ fn a_success_says_what_flux_says() {
     assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"));
     assert_eq!(status.inventory.as_ref().unwrap().entries, done().inventory);
     assert_eq!(status.history.len(), 1);
-    let event = &verdict.events[0];
+    let event = &verdict.notices[0];
     assert_eq!(
         event.message,
         "Reconciliation finished in 176ms, next run in 10m0s\nService/default/podinfo created"
     );
     assert_eq!((event.warning, event.revision.as_deref()), (false, Some(REVISION)));
-    assert_eq!((verdict.next, verdict.ready), (Next::Interval(Std::from_mins(10)), true));
+    assert_eq!((verdict.next, Verdict::Say(verdict).is_ready()), (Next::Interval(Std::from_mins(10)), true));
 }
 
 #[test]
@@ -143,11 +158,11 @@ fn a_recheck_of_what_is_ready_changes_nothing_but_the_token() {
     let before = ready();
     let key = key("apps");
     let again = Context { requested_at: Some("next"), now: at(60), ..context(&key, &before) };
-    let after = verdict(&Outcome::Unchanged, &again);
+    let after = say(&Applied::Unchanged.into(), &again);
     let expected = KustomizationStatus { last_handled_reconcile_at: Some("next".into()), ..before.clone() };
     assert_eq!(after.status, expected);
-    assert_eq!(after.events, []);
-    let writing = progressing(&again, before.inventory.clone().unwrap().entries);
+    assert_eq!(after.notices, []);
+    let writing = applying(&again, before.inventory.clone().unwrap().entries);
     assert_eq!(writing, before, "Ready stays True while it is checked again");
 }
 
@@ -158,7 +173,7 @@ fn another_revision_or_generation_is_progress_until_it_is_applied() {
     let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
     let edited = Context { generation: 4, ..context(&key, &before) };
     for context in [revised, edited] {
-        let status = progressing(&context, vec![entry("a_b__ConfigMap")]);
+        let status = applying(&context, vec![entry("a_b__ConfigMap")]);
         assert_eq!(
             condition(&status, "Ready").unwrap(),
             (ConditionStatus::Unknown, "Progressing".into(), "Reconciliation in progress".into())
@@ -181,7 +196,7 @@ fn a_new_revision_says_what_it_waits_for_and_nothing_else_does() {
     };
     let objects = [ill("a", "0 of 1 available"), ill("b", "")];
     let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
-    let writing = progressing(&revised, vec![entry("a_b__ConfigMap")]);
+    let writing = applying(&revised, vec![entry("a_b__ConfigMap")]);
     let status = waiting(&Context { previous: &writing, ..revised }, &objects);
     let (_, reason, message) = condition(&status, "Reconciling").unwrap();
     assert_eq!(reason, "Progressing");
@@ -197,7 +212,8 @@ fn a_new_revision_says_what_it_waits_for_and_nothing_else_does() {
 
     assert_eq!(waiting(&context(&key, &before), &objects), before, "a re-check");
     let end = WaitEnd::TimedOut(objects.to_vec());
-    let failed = judge(&Outcome::Unhealthy { done: done(), end, waited: Std::ZERO }, &before).status;
+    let failed =
+        judge(&Outcome::Own(Applied::Unhealthy { done: done(), end, waited: Std::ZERO }), &before).status;
     assert_eq!(waiting(&context(&key, &failed), &objects), failed, "another try");
 }
 
@@ -205,8 +221,8 @@ fn a_new_revision_says_what_it_waits_for_and_nothing_else_does() {
 fn a_revision_that_builds_the_same_is_applied_without_work() {
     let before = ready();
     let key = key("apps");
-    let verdict =
-        verdict(&Outcome::Unchanged, &Context { revision: Some("main@sha1:bb"), ..context(&key, &before) });
+    let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
+    let verdict = say(&Applied::Unchanged.into(), &revised);
     assert_eq!(verdict.status.last_applied_revision.as_deref(), Some("main@sha1:bb"));
     assert_eq!(condition(&verdict.status, "Ready").unwrap().2, "Applied revision: main@sha1:bb");
     assert_eq!(verdict.status.inventory, before.inventory);
@@ -216,7 +232,7 @@ fn a_revision_that_builds_the_same_is_applied_without_work() {
 fn drift_is_what_changed_though_the_build_did_not() {
     let corrected = Done { changes: vec![change(Deed::Configured, &["spec.ports"])], ..done() };
     let told = |done: Done, before: &KustomizationStatus| {
-        judge(&Outcome::Ready(done), before).events[0].message.clone()
+        judge(&Outcome::Own(Applied::Ready(done)), before).notices[0].message.clone()
     };
     let configured = "Service/default/podinfo configured (spec.ports)";
     assert_eq!(told(corrected.clone(), &ready()), format!("Drift corrected:\n{configured}"));
@@ -232,15 +248,19 @@ fn drift_is_what_changed_though_the_build_did_not() {
 fn the_answer_to_a_request_stays_when_its_annotation_goes() {
     let (key, before) = (key("apps"), ready());
     let gone = Context { requested_at: None, ..context(&key, &before) };
-    for outcome in [Outcome::Ready(done()), Outcome::Unrenderable { message: "a.yaml".into() }] {
-        let status = verdict(&outcome, &gone).status;
+    for outcome in [
+        Outcome::Own(Applied::Ready(done())),
+        Outcome::Own(Applied::Unrenderable { message: "a.yaml".into() }),
+    ] {
+        let status = say(&outcome, &gone).status;
         assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"), "{outcome:?}");
     }
     let handled = GitRepositoryStatus {
         last_handled_reconcile_at: Some("token".into()),
         ..GitRepositoryStatus::default()
     };
-    let status = fetch(&FetchOutcome::Unchanged { revision: REVISION.into() }, &handled).status;
+    let unchanged = Fetched::Unchanged { revision: REVISION.into(), ignore: None };
+    let status = sources::fetch(&unchanged.into(), &handled).status;
     assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"));
 }
 
@@ -248,30 +268,35 @@ fn the_answer_to_a_request_stays_when_its_annotation_goes() {
 fn some_outcomes_leave_no_trace() {
     let before = ready();
     let cases = [
-        (Outcome::Cancelled { done: done() }, Next::Now),
+        (Outcome::Own(Applied::Cancelled { done: done() }), Next::Now),
         // It is what was applied, whether or not it can be looked at again.
-        (Outcome::Unreachable { message: "refused".into() }, Next::Backoff),
-        (Outcome::Fenced, Next::Backoff),
-        (Outcome::Suspended, Next::Changed),
+        (Outcome::Common(Common::Unreachable { message: "refused".into() }), Next::Backoff),
+        (Outcome::Common(Common::Fenced), Next::Backoff),
+        (Outcome::Common(Common::Suspended), Next::Changed),
     ];
     for (outcome, next) in cases {
-        let verdict = judge(&outcome, &before);
-        assert_eq!((verdict.status, verdict.events, verdict.next), (before.clone(), vec![], next));
-        assert!(verdict.silent);
+        let verdict = verdict(&outcome, &context(&key("apps"), &before));
+        assert_eq!(verdict, Verdict::Keep { ready: true, next });
+        assert_eq!(verdict.notices(), []);
     }
 }
 
 #[test]
 fn a_removal_lets_the_object_go() {
-    let verdict = judge(&Outcome::Removed { deleted: 2, note: None }, &ready());
-    assert!(verdict.release);
-    assert_eq!(verdict.events[0].message, "garbage collection completed: 2 objects deleted");
-    assert!(!verdict.events[0].warning);
+    let judge = |outcome: Common| {
+        let verdict = verdict(&outcome.into(), &context(&key("apps"), &ready()));
+        assert_eq!((verdict.next(), verdict.is_ready()), (Next::Changed, false));
+        let Verdict::LetGo(notice) = verdict else { panic!("{verdict:?}") };
+        notice
+    };
+    let notice = judge(Common::Removed { deleted: 2, note: None });
+    assert_eq!(notice.message, "garbage collection completed: 2 objects deleted");
+    assert!(!notice.warning);
     let left = vec!["ConfigMap/n/a".to_owned(), "Service/n/b".to_owned()];
-    let verdict = judge(&Outcome::Abandoned { account: "deployer".into(), deleted: 0, left }, &ready());
-    assert!(verdict.release && verdict.events[0].warning);
+    let notice = judge(Common::Abandoned { account: "deployer".into(), deleted: 0, left });
+    assert!(notice.warning);
     assert_eq!(
-        verdict.events[0].message,
+        notice.message,
         "unable to prune objects: the ServiceAccount deployer does not exist; 0 objects deleted, left as they are: \
          ConfigMap/n/a, Service/n/b"
     );
@@ -282,12 +307,14 @@ fn the_history_counts_equal_results_and_holds_five() {
     let mut status = KustomizationStatus::default();
     for build in ["a", "a", "b", "c", "d", "e", "f"] {
         let done = Done { digest: Some(Digest::of(build)), ..done() };
-        status = judge(&Outcome::Ready(done), &status).status;
+        status = judge(&Outcome::Own(Applied::Ready(done)), &status).status;
     }
     let counts: Vec<i64> = status.history.iter().map(|entry| entry.total_reconciliations).collect();
     assert_eq!(counts, [1, 1, 1, 1, 1]);
     assert_eq!(status.history[0].digest, Digest::of("f").to_string(), "the newest first");
-    let twice = judge(&Outcome::Ready(Done { digest: Some(Digest::of("c")), ..done() }), &status).status;
+    let twice =
+        judge(&Outcome::Own(Applied::Ready(Done { digest: Some(Digest::of("c")), ..done() })), &status)
+            .status;
     assert_eq!((twice.history[0].total_reconciliations, twice.history.len()), (2, 5));
 }
 
@@ -297,18 +324,18 @@ fn secrets_are_blotted_out_of_conditions_and_events() {
     redactor.add(b"hunter2-canary");
     let key = key("apps");
     let told = |message: &str, previous: &KustomizationStatus| {
-        let outcome = Outcome::Unrenderable { message: message.into() };
-        verdict(&outcome, &Context { redactor: &redactor, ..context(&key, previous) })
+        let outcome = Outcome::Own(Applied::Unrenderable { message: message.into() });
+        say(&outcome, &Context { redactor: &redactor, ..context(&key, previous) })
     };
     let first = told("got hunter2-canary", &ready());
     assert!(!format!("{first:?}").contains("hunter2"));
     assert_eq!(condition(&first.status, "Ready").unwrap().2, "kustomize build failed: got ***");
     let again = told("got hunter2-canary", &first.status);
-    assert_eq!((again.status, again.events), (first.status, vec![]), "said once");
+    assert_eq!((again.status, again.notices), (first.status, vec![]), "said once");
     let warning = Done { warnings: vec!["hunter2-canary is short".into()], ..done() };
     let nothing = KustomizationStatus::default();
     let context = Context { redactor: &redactor, ..context(&key, &nothing) };
-    assert_eq!(verdict(&Outcome::Ready(warning), &context).events[1].message, "*** is short");
+    assert_eq!(say(&Applied::Ready(warning).into(), &context).notices[1].message, "*** is short");
     // A value on the line along which a message is cut is not left in part.
     for limit in [EVENT_LIMIT, MESSAGE_LIMIT] {
         for before in limit - 70..limit {
@@ -321,10 +348,10 @@ fn secrets_are_blotted_out_of_conditions_and_events() {
 #[test]
 fn long_messages_are_cut_at_a_character() {
     let message = "é".repeat(20_000);
-    let verdict = judge(&Outcome::Unrenderable { message }, &ready());
+    let verdict = judge(&Outcome::Own(Applied::Unrenderable { message }), &ready());
     let ready = condition(&verdict.status, "Ready").unwrap().2;
     assert!(ready.len() <= MESSAGE_LIMIT && ready.ends_with("(shortened)"));
-    assert!(verdict.events[0].message.len() <= EVENT_LIMIT);
+    assert!(verdict.notices[0].message.len() <= EVENT_LIMIT);
 }
 
 #[test]
@@ -336,140 +363,4 @@ fn times_default_as_in_flux() {
     assert_eq!(new(600, None, None), (600, 600, 570));
     assert_eq!(new(40, Some(5), None), (40, 5, 30));
     assert_eq!(new(600, None, Some(10)), (600, 600, 30));
-}
-
-fn source_context<'a>(key: &'a Key, previous: &'a GitRepositoryStatus) -> SourceContext<'a> {
-    SourceContext {
-        key,
-        generation: 2,
-        interval: Std::from_mins(1),
-        requested_at: None,
-        ignore: None,
-        previous,
-        now: at(0),
-        redactor: &NO_SECRETS,
-    }
-}
-
-fn fetch(outcome: &FetchOutcome, previous: &GitRepositoryStatus) -> SourceVerdict {
-    source_verdict(outcome, &source_context(&key("repo"), previous))
-}
-
-#[test]
-fn a_generation_is_said_to_be_fetched_until_it_is() {
-    let key = key("repo");
-    let said = |previous: &GitRepositoryStatus| source_progressing(&source_context(&key, previous));
-    let first = said(&GitRepositoryStatus::default()).unwrap();
-    let ready = first.conditions.get("Ready").unwrap();
-    assert_eq!((ready.status, ready.reason.as_str()), (ConditionStatus::Unknown, "Progressing"));
-    assert_eq!(
-        first.conditions.get("Reconciling").unwrap().message,
-        "processing object: new generation -1 -> 2"
-    );
-
-    let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
-    let mut stored = fetch(&unchanged, &first).status;
-    assert_eq!(said(&stored), None, "nothing is new");
-    stored.observed_generation = Some(1);
-    let ready = stored.conditions.get("Ready").unwrap().clone();
-    stored.conditions.set(Condition { observed_generation: Some(1), ..ready });
-    let next = said(&stored).unwrap();
-    assert_eq!(
-        next.conditions.get("Ready").unwrap().status,
-        ConditionStatus::True,
-        "what is in store is of use"
-    );
-    assert!(next.conditions.get("Reconciling").is_some());
-
-    let failed = FetchOutcome::Failed {
-        cause: FetchCause::Operation,
-        message: "the host is down".into(),
-        terminal: false,
-    };
-    assert_eq!(said(&fetch(&failed, &first).status), None, "a failure is not unsaid by each try");
-}
-
-#[test]
-fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
-    let fetched = FetchOutcome::Fetched {
-        revision: REVISION.into(),
-        digest: "sha256:00".into(),
-        subject: Some("bump".into()),
-        rewritten: Some("old".into()),
-    };
-    let first = fetch(&fetched, &GitRepositoryStatus::default());
-    assert_eq!(first.events[0].message, "stored artifact for commit 'bump'");
-    assert_eq!(first.events[1].message, format!("history rewritten: '{REVISION}' does not descend from old"));
-    let ready = first.status.conditions.get("Ready").unwrap();
-    assert_eq!(ready.message, format!("stored artifact for revision '{REVISION}'"));
-    assert_eq!(first.status.conditions.get("ArtifactInStorage").unwrap().status, ConditionStatus::True);
-    let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
-    assert_eq!(fetch(&unchanged, &first.status).status, first.status);
-    let refetched = FetchOutcome::Fetched {
-        revision: REVISION.into(),
-        digest: "sha256:00".into(),
-        subject: None,
-        rewritten: None,
-    };
-    assert_eq!(fetch(&refetched, &first.status).events, [], "fetched again after a restart");
-
-    let failed = |terminal| FetchOutcome::Failed {
-        cause: FetchCause::Authentication,
-        message: "the key was refused".into(),
-        terminal,
-    };
-    let after = fetch(&failed(false), &first.status);
-    assert_eq!(after.status.artifact, first.status.artifact);
-    assert_eq!(after.status.conditions.get("FetchFailed").unwrap().reason, "AuthenticationFailed");
-    assert_eq!(after.next, Next::Backoff);
-    assert_eq!(fetch(&failed(false), &after.status).events, [], "said once");
-    let stalled = fetch(&failed(true), &after.status);
-    assert!(stalled.status.conditions.get("Stalled").is_some());
-    assert_eq!(stalled.next, Next::Changed);
-    let healed = fetch(&unchanged, &stalled.status).status;
-    assert_eq!(healed.conditions.iter().count(), 2, "only Ready and ArtifactInStorage are left");
-}
-
-#[test]
-fn a_source_that_is_fetched_again_says_so() {
-    let unchanged = FetchOutcome::Unchanged { revision: REVISION.into() };
-    let stored = fetch(&unchanged, &GitRepositoryStatus::default()).status;
-    let refetched = FetchOutcome::Fetched {
-        revision: REVISION.into(),
-        digest: "sha256:00".into(),
-        subject: Some("bump".into()),
-        rewritten: None,
-    };
-    for cause in [FetchCause::Operation, FetchCause::Storage] {
-        let outcome = FetchOutcome::Failed { cause, message: "the host is down".into(), terminal: false };
-        let failed = fetch(&outcome, &stored).status;
-        for (outcome, told) in [
-            (&unchanged, format!("stored artifact for revision '{REVISION}'")),
-            (&refetched, "stored artifact for commit 'bump'".into()),
-        ] {
-            let healed = fetch(outcome, &failed);
-            let [event] = healed.events.as_slice() else { panic!("{:?}", healed.events) };
-            assert_eq!((event.warning, event.reason, &event.message), (false, "Succeeded", &told));
-            assert_eq!(fetch(outcome, &healed.status).events, [], "said once");
-        }
-    }
-}
-
-#[test]
-fn a_source_tells_no_secret() {
-    let mut redactor = Redactor::default();
-    redactor.add(b"hunter2-canary");
-    let key = key("repo");
-    let told = |message: &str, previous: &GitRepositoryStatus| {
-        let cause = FetchCause::Operation;
-        let outcome = FetchOutcome::Failed { cause, message: message.into(), terminal: true };
-        source_verdict(&outcome, &SourceContext { redactor: &redactor, ..source_context(&key, previous) })
-    };
-    let first = told("got hunter2-canary", &GitRepositoryStatus::default());
-    assert!(!format!("{first:?}").contains("hunter2"));
-    assert_eq!(first.events[0].message, "got ***");
-    assert_eq!(told("got hunter2-canary", &first.status).events, [], "said once");
-    let cut =
-        told(&format!("{}hunter2-canary{}", "x".repeat(EVENT_LIMIT - 20), "y".repeat(99)), &first.status);
-    assert!(!format!("{cut:?}").contains("hun"));
 }

@@ -2,10 +2,15 @@
 
 use std::time::Duration as StdDuration;
 
-use super::{BlockReason, Blocker, Ill, WaitEnd, listed};
-use crate::overview::PATH_MISSING;
-use lockgate_base::model::{Duration, Key};
+use super::outcome::{BlockReason, Blocker, Ill, WaitEnd, some_of};
+use super::rivalry::Rivalry;
+use crate::graph::Cycle;
+use lockgate_base::model::{Duration, Ref};
 
+/// How the message begins of a `spec.path` that the source does not have; its reason is that of a missing source too.
+pub(super) const PATH_MISSING: &str = "kustomization path not found: ";
+/// What stands in a message between the stage and the objects that are waited for.
+pub(super) const WAITING: &str = ": waiting for ";
 /// What stands before the time that a wait took.
 const HEALTH_FAILED: &str = "health check failed after ";
 const NOT_ESTABLISHED: &str = "definitions are not established after ";
@@ -29,7 +34,7 @@ pub(super) fn path_missing(path: &str) -> String {
 }
 
 pub(super) fn blocked(blocker: &Blocker) -> String {
-    let dependency = &blocker.dependency;
+    let dependency = blocker.dependency.path();
     match &blocker.reason {
         BlockReason::Missing => {
             format!("dependency '{dependency}' not found: create it, or correct spec.dependsOn")
@@ -50,20 +55,17 @@ pub(super) fn blocked(blocker: &Blocker) -> String {
 }
 
 /// What is the matter with a dependency that is paused, whatever it said last.
-pub fn paused(dependency: &Key) -> String {
-    let Key { namespace, name } = dependency;
+pub fn paused(dependency: &Ref) -> String {
+    let Ref { kind: _, namespace, name } = dependency;
     format!(
-        "Kustomization '{dependency}' is suspended; set its spec.suspend to false \
-         (flux resume kustomization {name} -n {namespace})"
+        "Kustomization '{}' is suspended; set its spec.suspend to false \
+         (flux resume kustomization {name} -n {namespace})",
+        dependency.path()
     )
 }
 
-pub(super) fn cyclic(cycle: &[Key]) -> String {
-    let first = cycle.first().map(|key| key.namespace.as_str()).unwrap_or_default();
-    let one_namespace = cycle.iter().all(|key| key.namespace == first);
-    let print = |key: &Key| if one_namespace { key.name.clone() } else { key.to_string() };
-    let names: Vec<String> = cycle.iter().chain(cycle.first()).map(print).collect();
-    format!("dependency cycle: {}; remove one of these from spec.dependsOn", names.join(" -> "))
+pub(super) fn cyclic(cycle: &Cycle) -> String {
+    format!("dependency {cycle}; remove one of these from spec.dependsOn")
 }
 
 pub(super) fn unhealthy(end: &WaitEnd, waited: StdDuration) -> String {
@@ -103,6 +105,11 @@ fn ended(end: &WaitEnd, waited: StdDuration) -> String {
 
 /// How many objects are named that are waited for.
 const NAMED: usize = 5;
+
+/// What a stage waits for.
+pub(super) fn waiting(stage: &str, objects: &[Ill]) -> String {
+    format!("{stage}{WAITING}{}", pending(objects))
+}
 
 pub(super) fn pending(objects: &[Ill]) -> String {
     let one = |ill: &Ill| {
@@ -144,4 +151,59 @@ pub(super) fn abandoned(account: &str, deleted: usize, left: &[String]) -> Strin
 /// Durations in messages have the precision of a millisecond.
 pub(super) fn rounded(duration: StdDuration) -> StdDuration {
     StdDuration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// That an object is put back again and again, as someone else keeps changing it.
+pub(super) fn fight(subject: &str, rivalry: &Rivalry, interval: StdDuration) -> String {
+    let names: Vec<String> = rivalry.managers.iter().cloned().collect();
+    let who = if names.is_empty() { "someone".to_owned() } else { names.join(", ") };
+    let fields: Vec<String> = rivalry.fields.iter().cloned().collect();
+    let (deed, cure) = match fields.as_slice() {
+        [] if rivalry.deleted => ("deleting it, though Git has it".to_owned(), "Remove it from Git"),
+        [] => ("changing it, though Git sets it otherwise".to_owned(), FIGHT_CURE),
+        fields => (format!("changing {}, which Git sets otherwise", some_of(fields)), FIGHT_CURE),
+    };
+    format!(
+        "{subject}: {who} keeps {deed}; from now on it is put back less often, at the latest every {}. {cure}, or stop \
+         what does so",
+        Duration::from(interval)
+    )
+}
+
+/// What ends a fight over fields.
+const FIGHT_CURE: &str =
+    "Take these fields out of Git, annotate the object with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent";
+
+/// What is said of fields that ask for what is not there yet, by their names below `spec`; `None` where none is asked for.
+pub fn unsupported(fields: &[(&str, bool)]) -> Option<String> {
+    let asked: Vec<String> =
+        fields.iter().filter(|(_, asked)| *asked).map(|(field, _)| format!("spec.{field}")).collect();
+    match asked.as_slice() {
+        [] => None,
+        [one] => Some(format!("{one} is not supported yet; remove it")),
+        many => Some(format!("{} are not supported yet; remove them", many.join(", "))),
+    }
+}
+
+/// Several findings as one message: alone as it is, more as a list.
+pub(super) fn listed(what: &str, findings: &[String]) -> String {
+    match findings {
+        [one] => one.clone(),
+        many => many
+            .iter()
+            .fold(format!("{} {what}:", many.len()), |text, finding| format!("{text}\n- {finding}")),
+    }
+}
+
+/// At most `limit` bytes of a text, cut at a character, with a note that there was more.
+pub(super) fn shorten(text: &str, limit: usize) -> String {
+    const NOTE: &str = " ... (shortened)";
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut end = limit - NOTE.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{NOTE}", &text[..end])
 }

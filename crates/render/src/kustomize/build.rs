@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::file::{Kustomization, first_document};
+use super::id::{Id, KindRef};
 use super::load::Loader;
 use super::merge;
-use super::res::{Id, KindRef, Res};
+use super::res::Res;
 use super::schema::Schema;
 use crate::error::{Fault, Result};
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::decode::record;
 use super::file::FieldSpec;
-use super::res::{Id, KindRef};
+use super::id::{Id, KindRef};
 use crate::error::{Fault, Result};
 
 record! {

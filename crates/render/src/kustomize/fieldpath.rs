@@ -7,8 +7,8 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::fieldspec::split_path;
+use super::id::text_of;
 use super::pattern;
-use super::res::text_of;
 use crate::error::Fault;
 use lockgate_base::model::type_name;
 pub(crate) use lockgate_base::model::yaml::Step as Hop;

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::file::FieldSpec;
-use super::res::{KindRef, Res};
-use crate::error::{Fault, Result};
+use super::id::KindRef;
+use crate::error::Fault;
 
 /// What is made where a field is absent and the specification says that it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,40 +57,34 @@ impl<'s> Field<'s> {
     pub(crate) fn all(specs: &'s [FieldSpec]) -> Vec<Self> {
         specs.iter().map(Self::new).collect()
     }
-
-    /// Runs `set` on every field of the resource that the specification means, whatever its kind.
-    fn walk(
-        &self,
-        res: &mut Res,
-        create: Create,
-        set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
-    ) -> Result<()> {
-        let create = if self.spec.create { create } else { Create::Nothing };
-        walk(&mut res.value, &self.path, create, set).map_err(|fault| {
-            fault.in_field(&self.spec.path).on_object(res.subject()).in_file(&res.file).into()
-        })
-    }
 }
 
-/// Runs `set` on every field of the resource that the specifications mean.
+/// Runs `set` on every field of an object that the specifications mean.
 pub(crate) fn visit<'f, 's: 'f>(
-    res: &mut Res,
+    object: &mut Value,
     fields: impl IntoIterator<Item = &'f Field<'s>>,
     create: Create,
     set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
-) -> Result<()> {
+) -> Result<(), Fault> {
     // Asked once and not for every field, most of which are of other kinds.
-    let mut kind = (res.api_version().to_owned(), res.kind().to_owned());
+    let mut kind = kind_of(object);
     for field in fields {
         if !selects(field.spec, KindRef::new(&kind.0, &kind.1)) {
             continue;
         }
-        field.walk(res, create, set)?;
+        let create = if field.spec.create { create } else { Create::Nothing };
+        walk(object, &field.path, create, set).map_err(|fault| fault.in_field(&field.spec.path))?;
         if matches!(field.path[0].as_str(), "apiVersion" | "kind") {
-            kind = (res.api_version().to_owned(), res.kind().to_owned());
+            kind = kind_of(object);
         }
     }
     Ok(())
+}
+
+/// The `apiVersion` and the kind of an object that is about to change.
+fn kind_of(object: &Value) -> (String, String) {
+    let gvk = KindRef::of(object);
+    (gvk.api_version().into_owned(), gvk.kind.to_owned())
 }
 
 /// Runs `set` on every field below `value` that `path` leads to.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::file::{Generator, GeneratorOptions, Pairs};
 use super::load::Loader;
@@ -212,55 +212,6 @@ fn environment(bytes: &[u8]) -> Result<Vec<(String, String)>, Fault> {
         }
     }
     Ok(pairs)
-}
-
-/// Gives a generated object the identity and metadata of the one it merges with or replaces.
-pub(crate) fn take_over(new: &mut Res, old: &Res, behavior: Behavior) {
-    for field in ["labels", "annotations"] {
-        let mut merged: BTreeMap<String, String> =
-            old.string_map(field).map(|(key, value)| (key.into(), value.into_owned())).collect();
-        merged.extend(new.string_map(field).map(|(key, value)| (key.to_owned(), value.into_owned())));
-        if let Some(metadata) = new.metadata_mut() {
-            metadata.shift_remove(field);
-            if !merged.is_empty() {
-                metadata.insert(field.into(), json!(merged));
-            }
-        }
-    }
-    let (name, namespace) = (old.name().into_owned(), old.namespace().into_owned());
-    new.set_name(&name);
-    new.set_namespace(&namespace);
-    new.previous.clone_from(&old.previous);
-    new.prefixes.clone_from(&old.prefixes);
-    new.suffixes.clone_from(&old.suffixes);
-    new.variables.clone_from(&old.variables);
-    new.transformations.clone_from(&old.transformations);
-    new.needs_hash &= old.needs_hash;
-    if behavior == Behavior::Merge {
-        for field in ["data", "binaryData"] {
-            merge_data(new, old, field);
-        }
-        if old.origin.is_some() {
-            new.origin.clone_from(&old.origin);
-        }
-    }
-    new.behavior = old.behavior;
-    new.file.clone_from(&old.file);
-}
-
-fn merge_data(new: &mut Res, old: &Res, field: &str) {
-    let entries = |res: &Res| -> Vec<(String, Value)> {
-        let map = res.value.get(field).and_then(Value::as_object);
-        map.into_iter().flatten().map(|(key, value)| (key.clone(), res.text_in(value).into())).collect()
-    };
-    let mut merged: Map<String, Value> = entries(old).into_iter().collect();
-    merged.extend(entries(new));
-    if let Value::Object(map) = &mut new.value {
-        map.shift_remove(field);
-        if !merged.is_empty() {
-            map.insert(field.into(), Value::Object(merged));
-        }
-    }
 }
 
 #[cfg(test)]

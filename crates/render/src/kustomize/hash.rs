@@ -43,7 +43,7 @@ pub(crate) fn of(res: &Res) -> Result<String> {
             }
             _ if optional => {}
             Some(other) => {
-                hashed.insert((*field).into(), super::res::text_of(other).into());
+                hashed.insert((*field).into(), super::id::text_of(other).into());
             }
             None => {
                 hashed.insert((*field).into(), "".into());

@@ -3,7 +3,7 @@
 use regex::Regex;
 use serde_json::Value;
 
-use super::fieldspec::{self, Create, Field};
+use super::fieldspec::{Create, Field};
 use super::file::{FieldSpec, Image};
 use super::pattern;
 use super::resmap::ResMap;
@@ -37,7 +37,7 @@ impl SetImage {
             if let Err(fault) = self.walk(&mut res.value) {
                 return Err(fault.in_field("image").on_object(res.subject()).into());
             }
-            fieldspec::visit(res, &fields, Create::Nothing, &mut |field| self.set(field))?;
+            res.visit(&fields, Create::Nothing, &mut |field| self.set(field))?;
         }
         Ok(())
     }
@@ -79,7 +79,7 @@ impl SetImage {
                 let name = self.name.as_ref().map_err(Fault::clone)?;
                 // Kustomize compares a null by its word.
                 let old =
-                    if scalar.is_null() { "null".into() } else { super::res::text_of(scalar).into_owned() };
+                    if scalar.is_null() { "null".into() } else { super::id::text_of(scalar).into_owned() };
                 if name.is_match(&old) {
                     *scalar = self.changed(&old).into();
                 }

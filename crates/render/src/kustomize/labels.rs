@@ -1,8 +1,12 @@
 //! `labels`, `commonLabels` and `commonAnnotations`: the same pairs in many fields.
 
+use serde_json::{Map, Value};
+
 use super::config::{Config, merge_spec, merge_specs};
 use super::fieldspec::{self, Create, Field};
 use super::file::{FieldSpec, Label, Pairs};
+use super::provenance::{Labels, is_quoted};
+use super::res::Res;
 use super::resmap::ResMap;
 use super::twins;
 use crate::error::Result;
@@ -43,15 +47,55 @@ impl SetPairs {
         }
         let fields = Field::all(&self.specs);
         for res in map.items_mut() {
-            let before = twins::places(res, &fields, &self.pairs);
+            let before = twins::places(&res.value, &fields, &self.pairs);
             res.noting_labels(&self.pairs, |res| {
-                fieldspec::visit(res, &fields, Create::Mapping, &mut |field| {
+                res.visit(&fields, Create::Mapping, &mut |field| {
                     self.pairs.iter().try_for_each(|(key, value)| fieldspec::set_entry(field, key, value))
                 })
             })?;
             res.twins.settle(&mut res.value);
-            let now = twins::places(res, &fields, &self.pairs);
+            let now = twins::places(&res.value, &fields, &self.pairs);
             res.twins.note(&res.value, &before, now);
+        }
+        Ok(())
+    }
+}
+
+impl Res {
+    /// The labels in the metadata.
+    fn own_labels(&self) -> Option<&Map<String, Value>> {
+        self.metadata("labels").and_then(Value::as_object)
+    }
+
+    /// Sets pairs, as `set` does it, and notes whose the labels are then.
+    fn noting_labels(&mut self, pairs: &Pairs, set: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let annotated = self.noted || self.metadata("annotations").is_some();
+        let had_labels = self.metadata("labels").is_some();
+        let requoted: Vec<&String> = match self.own_labels() {
+            Some(labels) if self.labels != Labels::Read => {
+                let keeps = |key: &str, new: &str| {
+                    let old = labels.get(key).and_then(Value::as_str);
+                    old.is_none_or(|old| old == new || is_quoted(old) == is_quoted(new))
+                };
+                pairs.iter().filter(|(key, new)| !keeps(key, new)).map(|(key, _)| key).collect()
+            }
+            _ => Vec::new(),
+        };
+        set(self)?;
+        for (key, value) in pairs {
+            if self.own_labels().and_then(|labels| labels.get(key)).is_some_and(|now| *now == **value) {
+                self.set_labels.insert(key.clone());
+            }
+        }
+        if !annotated && self.metadata("annotations").is_some() {
+            self.made_annotations = true;
+        }
+        if !had_labels && self.own_labels().is_some() {
+            self.labels = Labels::Made { annotated };
+        } else if requoted.iter().any(|key| {
+            self.own_labels().and_then(|labels| labels.get(*key)).is_some_and(|now| *now == *pairs[*key])
+        }) {
+            self.labels = Labels::Read;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Strategic merge patches as kustomize 5.8.1 applies them: kyaml's `merge2` with its schema, quirks included.
 
-mod list;
 mod nodes;
+mod list;
 
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 pub(crate) use self::nodes::Nodes;
 use self::nodes::{Id, Kind, Node};
-use super::res::KindRef;
+use super::id::KindRef;
 use super::schema::{Place, Schema};
 
 /// What a merge did besides changing its target.

@@ -1,5 +1,7 @@
 //! Notes about where objects come from, which `buildMetadata` asks for.
 
+use lockgate_base::model::yaml::{Layout, print};
+
 /// The annotation for an object's origin.
 pub(crate) const ORIGIN: &str = "config.kubernetes.io/origin";
 /// The annotation for the transformers that changed an object.
@@ -108,7 +110,7 @@ pub(crate) fn list_text(origins: &[Origin]) -> String {
 
 /// A value as YAML writes it on one line: names and paths almost never need quotes.
 fn quoted(value: &str) -> String {
-    let mut text = lockgate_base::model::yaml::to_string(&serde_json::Value::from(value));
+    let mut text = print(&serde_json::Value::from(value), Layout::V3);
     text.truncate(text.trim_end_matches('\n').len());
     text
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::config::Config;
 use super::fieldspec::{self, Create, selects, split_path};
-use super::res::{Id, KindRef, Res, text_of};
+use super::id::{Id, KindRef, text_of};
+use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
 

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::fieldspec::{self, Create, Field};
 use super::file::FieldSpec;
-use super::res::{Res, text_of};
+use super::id::text_of;
+use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
 
@@ -68,7 +69,7 @@ impl Namespace {
     pub(crate) fn set_in(&self, res: &mut Res, fields: &[Field<'_>]) -> Result<()> {
         if !res.is_cluster_scoped() {
             let spec = FieldSpec { path: IN_METADATA.into(), create: true, ..FieldSpec::default() };
-            fieldspec::visit(res, [&Field::new(&spec)], Create::Scalar, &mut |field| self.set(field))?;
+            res.visit([&Field::new(&spec)], Create::Scalar, &mut |field| self.set(field))?;
         }
         let is_binding = matches!(res.kind(), "RoleBinding" | "ClusterRoleBinding");
         if is_binding {
@@ -81,7 +82,7 @@ impl Namespace {
                 && matches!(spec.kind.as_str(), "RoleBinding" | "ClusterRoleBinding");
             spec.path != IN_METADATA && (spec.path != "metadata/name" || is_core) && !of_subjects
         });
-        fieldspec::visit(res, fields, Create::Scalar, &mut |field| self.set(field))
+        res.visit(fields, Create::Scalar, &mut |field| self.set(field))
     }
 
     fn set(&self, field: &mut Value) -> Result<(), Fault> {

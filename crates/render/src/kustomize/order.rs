@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::config::{ORDER_FIRST, ORDER_LAST, kind_sort_key};
 use super::file::SortOptions;
-use super::res::{KindRef, Res};
+use super::id::KindRef;
+use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
 

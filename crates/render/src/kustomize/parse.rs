@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::res::text_of;
+use super::id::text_of;
 use super::texts;
 use crate::error::{Fault, RenderError, Result};
 use lockgate_base::model::yaml::{self, Dialect, Step, WrittenAs, YamlError};

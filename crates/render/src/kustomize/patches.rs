@@ -4,10 +4,11 @@ use serde_json::{Map, Value};
 
 use super::build::Build;
 use super::file::{Patch, PatchOptions};
+use super::id::{Id, text_of};
 use super::json6902;
 use super::load::Loader;
 use super::parse;
-use super::res::{Id, Res, text_of};
+use super::res::Res;
 use super::resmap::ResMap;
 use super::select::Matcher;
 use crate::error::{Fault, Result};

@@ -9,15 +9,14 @@ use super::file::{
 use super::generators::{self, Product};
 use super::images::SetImage;
 use super::labels::SetPairs;
+use super::load::Loader;
 use super::metadata::{Configurer, Origin};
 use super::namespace::{Namespace, Subjects};
-use super::parse;
 use super::patches::{self, PatchStep};
 use super::prefix::{Affix, End};
 use super::replicas::SetReplicas;
 use super::res::Res;
-use super::step::{Step, Transformer};
-use super::target::{Accumulator, Target, resource};
+use super::step::Transformer;
 use super::value_add::{AddValue, ValueTarget};
 use crate::error::{Fault, RenderError, Result};
 
@@ -121,69 +120,8 @@ record! {
     }
 }
 
-/// Runs the generators that configurations describe.
-pub(crate) fn generate(target: &Target<'_, '_>, all: &mut Accumulator) -> Result<()> {
-    for config in configurations(target, &target.kustomization.generators, "generators")? {
-        let place = |error: RenderError| error.on_object(&config.subject()).in_file(&config.file);
-        for mut made in make(target, &config).map_err(place)? {
-            made.origin = origin_of(&config);
-            all.map.absorb(made).map_err(place)?;
-        }
-    }
-    Ok(())
-}
-
-/// The transformers that configurations describe.
-pub(crate) fn steps(target: &Target<'_, '_>, entries: &[String], field: &str) -> Result<Vec<Step>> {
-    let mut steps = Vec::new();
-    for config in configurations(target, entries, field)? {
-        let transformers = transformers(target, &config)
-            .map_err(|error| error.on_object(&config.subject()).in_file(&config.file))?;
-        for transformer in transformers {
-            steps.push(Step { transformer, origin: origin_of(&config), file: config.file.clone() });
-        }
-    }
-    Ok(steps)
-}
-
-/// The configuration objects: first those written out, then those in files and folders.
-fn configurations(target: &Target<'_, '_>, entries: &[String], field: &str) -> Result<Vec<Res>> {
-    if entries.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut all = Accumulator::new();
-    let mut paths = Vec::new();
-    for entry in entries {
-        match parse::objects(entry, &target.file) {
-            Ok(objects) => {
-                let name = target.file.rsplit('/').next().unwrap_or(&target.file);
-                let origin = target.origin.as_ref().map(|origin| origin.append(name));
-                let objects =
-                    objects.into_iter().map(|object| resource(object, &target.file, origin.clone()));
-                all.map.append_all(objects.collect()).map_err(|error| error.in_file(&target.file))?;
-            }
-            Err(error) if entry.trim().contains('\n') => return Err(error.in_field(field)),
-            Err(_) => paths.push(entry.clone()),
-        }
-    }
-    target.add_resources(&mut all, &paths, field)?;
-    let configs = all.map.into_items();
-    for config in &configs {
-        let gvk = config.gvk();
-        if !gvk.group.is_empty() || gvk.version != "builtin" {
-            let message =
-                "is not a built-in plugin; plugins that run programs or containers are not supported";
-            return Err(Fault::new(message)
-                .in_field(field)
-                .on_object(config.subject())
-                .in_file(&config.file)
-                .into());
-        }
-    }
-    Ok(configs)
-}
-
-fn origin_of(config: &Res) -> Option<Origin> {
+/// Who a plugin is in an object's notes.
+pub(crate) fn origin_of(config: &Res) -> Option<Origin> {
     let gvk = config.gvk();
     config.origin.as_ref().map(|origin| Origin {
         path: String::new(),
@@ -202,7 +140,8 @@ fn read<T: Decode>(config: &Res) -> Result<T> {
         .map_err(|faults| RenderError::of(faults).unwrap_or_else(|| Fault::new("unreadable").into()))
 }
 
-fn make(target: &Target<'_, '_>, config: &Res) -> Result<Vec<Res>> {
+/// What a generator makes.
+pub(crate) fn make(loader: &Loader<'_>, config: &Res) -> Result<Vec<Res>> {
     let product = match config.kind() {
         "ConfigMapGenerator" => Product::ConfigMap,
         "SecretGenerator" => Product::Secret,
@@ -220,7 +159,7 @@ fn make(target: &Target<'_, '_>, config: &Res) -> Result<Vec<Res>> {
             *own = given;
         }
     }
-    Ok(vec![generators::make(product, &generator, &target.loader, &config.file)?])
+    Ok(vec![generators::make(product, &generator, loader, &config.file)?])
 }
 
 fn iam(plugin: &IamPlugin, file: &str) -> Result<Vec<Res>> {
@@ -236,7 +175,8 @@ fn iam(plugin: &IamPlugin, file: &str) -> Result<Vec<Res>> {
     Ok(vec![Res::new(value, file)])
 }
 
-fn transformers(target: &Target<'_, '_>, config: &Res) -> Result<Vec<Transformer>> {
+/// The transformers that a configuration describes.
+pub(crate) fn transformers(loader: &Loader<'_>, config: &Res) -> Result<Vec<Transformer>> {
     let head: Head = read(config)?;
     let specs = head.specs.clone().unwrap_or_default();
     Ok(vec![match config.kind() {
@@ -256,13 +196,13 @@ fn transformers(target: &Target<'_, '_>, config: &Res) -> Result<Vec<Transformer
             return affixes(config, head.specs);
         }
         "PatchTransformer" | "PatchJson6902Transformer" | "PatchStrategicMergeTransformer" => {
-            patch(target, config)?
+            patch(loader, config)?
         }
         "HashTransformer" => Transformer::Hash,
         "ImageTagTransformer"
         | "ReplicaCountTransformer"
         | "ReplacementTransformer"
-        | "ValueAddTransformer" => value(target, config, specs)?,
+        | "ValueAddTransformer" => value(loader, config, specs)?,
         _ => return Err(Fault::new("is not a transformer").into()),
     }])
 }
@@ -281,7 +221,7 @@ fn affixes(config: &Res, specs: Option<Vec<FieldSpec>>) -> Result<Vec<Transforme
     })
 }
 
-fn patch(target: &Target<'_, '_>, config: &Res) -> Result<Transformer> {
+fn patch(loader: &Loader<'_>, config: &Res) -> Result<Transformer> {
     let plugin: PatchPlugin = read(config)?;
     let entry = |content: String| Patch {
         path: plugin.path.clone(),
@@ -291,38 +231,37 @@ fn patch(target: &Target<'_, '_>, config: &Res) -> Result<Transformer> {
     };
     match config.kind() {
         "PatchTransformer" => {
-            PatchStep::of_patch(&entry(plugin.patch.clone()), "patch", &target.loader).map(Transformer::Patch)
+            PatchStep::of_patch(&entry(plugin.patch.clone()), "patch", loader).map(Transformer::Patch)
         }
         "PatchJson6902Transformer" => {
-            PatchStep::of_json6902(&entry(plugin.json_op.clone()), "jsonOp", &target.loader)
-                .map(Transformer::Patch)
+            PatchStep::of_json6902(&entry(plugin.json_op.clone()), "jsonOp", loader).map(Transformer::Patch)
         }
         _ => {
             let mut entries = plugin.paths;
             if !plugin.patches.is_empty() {
                 entries.push(plugin.patches);
             }
-            patches::strategic_merge(&entries, &target.loader).map(Transformer::StrategicMerge)
+            patches::strategic_merge(&entries, loader).map(Transformer::StrategicMerge)
         }
     }
 }
 
-fn value(target: &Target<'_, '_>, config: &Res, specs: Vec<FieldSpec>) -> Result<Transformer> {
+fn value(loader: &Loader<'_>, config: &Res, specs: Vec<FieldSpec>) -> Result<Transformer> {
     let plugin: ValuePlugin = read(config)?;
     Ok(match config.kind() {
         "ImageTagTransformer" => Transformer::Image(SetImage::new(plugin.image, specs)),
         "ReplicaCountTransformer" => Transformer::Replicas(SetReplicas { replica: plugin.replica, specs }),
         "ReplacementTransformer" => {
-            Transformer::Replacements(super::replacements::load(&plugin.replacements, &target.loader)?)
+            Transformer::Replacements(super::replacements::load(&plugin.replacements, loader)?)
         }
-        _ => Transformer::AddValue(add_value(target, plugin)?),
+        _ => Transformer::AddValue(add_value(loader, plugin)?),
     })
 }
 
-fn add_value(target: &Target<'_, '_>, plugin: ValuePlugin) -> Result<AddValue> {
+fn add_value(loader: &Loader<'_>, plugin: ValuePlugin) -> Result<AddValue> {
     let mut targets = plugin.targets;
     if !plugin.target_file.is_empty() {
-        let (file, text) = target.loader.text(&plugin.target_file)?;
+        let (file, text) = loader.text(&plugin.target_file)?;
         let value = super::file::first_document(&text, &file)?;
         let more: ValuePlugin = super::file::decode_file(value, Strictness::Lenient, &text, &file)?;
         targets.extend(more.targets);
@@ -338,7 +277,7 @@ fn add_value(target: &Target<'_, '_>, plugin: ValuePlugin) -> Result<AddValue> {
             return Err(Fault::new("cannot be negative").in_field("targets.filePathPosition").into());
         }
     }
-    let folder = target.loader.root().rsplit('/').next().unwrap_or_default();
+    let folder = loader.root().rsplit('/').next().unwrap_or_default();
     let value = plugin.value.trim();
     Ok(AddValue { value: if value.is_empty() { folder } else { value }.to_owned(), targets })
 }

@@ -2,7 +2,7 @@
 
 use super::fieldspec::{self, Create, Field};
 use super::file::FieldSpec;
-use super::res::{KindRef, text_of};
+use super::id::{KindRef, text_of};
 use super::resmap::ResMap;
 use crate::error::Result;
 
@@ -54,7 +54,7 @@ impl Affix {
                     res.remember();
                 }
                 res.write_as_read(field);
-                fieldspec::visit(res, [field], Create::Scalar, &mut |value| {
+                res.visit([field], Create::Scalar, &mut |value| {
                     let old = text_of(value);
                     let new = match self.end {
                         End::Prefix => format!("{}{old}", self.text),

@@ -2,15 +2,17 @@
 
 use serde_json::Value;
 
+use super::carried::{Carried, Live, is_float, typed_as};
 use super::decode::{Strictness, record};
 use super::fieldpath::{self, Hop, Shape};
 use super::file::{FieldOptions, Replacement, Selector, Source, Target, decode_file, first_document};
+use super::id::{Id, text_of};
 use super::load::Loader;
-use super::res::{Id, Res, text_of};
+use super::provenance::{Labels, is_quoted};
+use super::res::Res;
 use super::resmap::ResMap;
 use super::select::Matcher;
 use super::structured;
-use super::validate::{Labels, is_quoted};
 use crate::error::{Fault, Result};
 use lockgate_base::model::yaml::{Form, WrittenAs, is_date};
 
@@ -32,48 +34,6 @@ impl From<InFile> for Replacement {
     fn from(read: InFile) -> Self {
         let InFile { source, source_value, targets } = read;
         Self { path: String::new(), source, source_value, targets }
-    }
-}
-
-/// A value on its way, and whether it was written without a type of its own.
-pub(super) struct Found {
-    pub(super) value: Value,
-    /// The text of a scalar as it was written.
-    pub(super) text: String,
-    pub(super) untyped: bool,
-    /// Where it still stands. Kustomize passes on the node itself, so that a target inside of it changes it for the next.
-    pub(super) live: Option<Live>,
-}
-
-/// The place of a value: the object's number, and the way in it.
-pub(super) struct Live {
-    at: usize,
-    way: Vec<Hop>,
-}
-
-impl Found {
-    /// A scalar that is nowhere else.
-    pub(super) fn loose(text: &str, untyped: bool) -> Self {
-        Self { value: text.into(), text: text.into(), untyped, live: None }
-    }
-
-    /// Takes the value anew from the object that it stands in.
-    fn refresh(&mut self, at: usize, object: &Value) {
-        let live = self.live.as_ref().filter(|live| live.at == at);
-        let now = live.and_then(|live| fieldpath::get(object, &live.way));
-        if let Some(now) = now.filter(|now| **now != self.value) {
-            self.value = now.clone();
-            self.text = text_of(now).into_owned();
-        }
-    }
-
-    /// Takes note that a field is replaced, and with it the value's place.
-    fn leave(&mut self, at: usize, place: &[Hop]) {
-        let is_inside =
-            |live: &Live| live.at == at && live.way.len() > place.len() && live.way.starts_with(place);
-        if self.live.as_ref().is_some_and(is_inside) {
-            self.live = None;
-        }
     }
 }
 
@@ -126,7 +86,7 @@ fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
     let mut found = match (&replacement.source, &replacement.source_value) {
         (Some(_), Some(_)) => return Err(Fault::new("only one of source and sourceValue may be set").into()),
         (Some(source), None) => take(source, map)?,
-        (None, value) => Found::loose(value.as_deref().unwrap_or_default(), true),
+        (None, value) => Carried::loose(value.as_deref().unwrap_or_default(), true),
     };
     for target in targets {
         put(&mut found, target, map)?;
@@ -135,7 +95,7 @@ fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
 }
 
 /// The value of the one source.
-fn take(source: &Source, map: &ResMap) -> Result<Found> {
+fn take(source: &Source, map: &ResMap) -> Result<Carried> {
     let candidates = if source.name.is_empty() {
         (0..map.items().len()).collect()
     } else {
@@ -174,7 +134,7 @@ fn take(source: &Source, map: &ResMap) -> Result<Found> {
         return part_of(res, value, options).map_err(|fault| fault.on_object(res.subject()).into());
     }
     let live = Some(Live { at, way });
-    Ok(Found { value: value.clone(), text: res.text_in(value), untyped: false, live })
+    Ok(Carried { value: value.clone(), text: res.text_in(value), untyped: false, live })
 }
 
 fn is_source(source: &Source, res: &Res) -> bool {
@@ -186,7 +146,7 @@ fn is_source(source: &Source, res: &Res) -> bool {
 }
 
 /// The part of a value that the options mean. It keeps the type of the whole where it can be read so.
-fn part_of(res: &Res, value: &Value, options: &FieldOptions) -> Result<Found, Fault> {
+fn part_of(res: &Res, value: &Value, options: &FieldOptions) -> Result<Carried, Fault> {
     if value.is_object() || value.is_array() {
         return Err(Fault::new("a delimiter needs a scalar"));
     }
@@ -196,10 +156,10 @@ fn part_of(res: &Res, value: &Value, options: &FieldOptions) -> Result<Found, Fa
     let part = part.ok_or_else(|| {
         Fault::new(format!("index {} is beyond the {} parts of the value", options.index, parts.len()))
     })?;
-    Ok(Found::loose(part, false))
+    Ok(Carried::loose(part, false))
 }
 
-fn put(found: &mut Found, target: &Target, map: &mut ResMap) -> Result<()> {
+fn put(found: &mut Carried, target: &Target, map: &mut ResMap) -> Result<()> {
     let Some(select) = &target.select else {
         return Err(Fault::new("a target must select objects").in_field("targets.select").into());
     };
@@ -246,7 +206,7 @@ fn is_target(wanted: &Matcher, rejected: &[(Matcher, &Selector)], res: &Res) -> 
     !is_rejected && means(wanted)
 }
 
-fn put_in(found: &mut Found, target: &Target, res: &mut Res, at: usize) -> Result<(), Fault> {
+fn put_in(found: &mut Carried, target: &Target, res: &mut Res, at: usize) -> Result<(), Fault> {
     let (object, texts, labels) = (&mut res.value, &mut res.texts, &mut res.labels);
     let default = [DEFAULT_PATH.to_owned()];
     let paths = if target.field_paths.is_empty() { &default[..] } else { &target.field_paths };
@@ -310,7 +270,7 @@ fn set(
     field: &mut Value,
     made: bool,
     in_flow: bool,
-    found: &Found,
+    found: &Carried,
     options: Option<&FieldOptions>,
 ) -> Result<(), Fault> {
     let mut text = found.text.clone();
@@ -372,26 +332,4 @@ fn as_written(field: &mut Value, written: Option<&WrittenAs>, new: &str) -> Resu
         _ => {}
     }
     Ok(false)
-}
-
-/// Whether a number is written as one with a fraction, be it none.
-fn is_float(text: &str) -> bool {
-    text.contains('.') || (text.contains(['e', 'E']) && !text.contains(['x', 'X']))
-}
-
-/// The text as a value of the type that the field has.
-pub(super) fn typed_as(field: &Value, text: &str) -> Result<Value, Fault> {
-    let plain = fieldpath::plain(text);
-    let same = match (field, &plain) {
-        (Value::String(_), _) => return Ok(text.into()),
-        (Value::Bool(_), Value::Bool(_)) | (Value::Null, Value::Null) => true,
-        // A whole number can become a broken one's value, but not the other way round.
-        (Value::Number(old), Value::Number(_)) => old.is_f64() || !is_float(text),
-        _ => false,
-    };
-    if same {
-        return Ok(plain);
-    }
-    let found = lockgate_base::model::type_name(field);
-    Err(Fault::new(format!("the field is {found}, and the value cannot be read as one")))
 }

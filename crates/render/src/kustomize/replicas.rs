@@ -30,7 +30,7 @@ impl SetReplicas {
                 if is_meant {
                     found = true;
                     let count = self.replica.count;
-                    fieldspec::visit(res, [field], Create::Scalar, &mut |value| {
+                    res.visit([field], Create::Scalar, &mut |value| {
                         fieldspec::set_scalar(value, count.into())
                     })?;
                 }

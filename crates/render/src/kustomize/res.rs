@@ -6,15 +6,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::fieldspec::{self, Create, Field};
+use super::id::{Id, KindRef, NO_NAMESPACE, text_of};
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
-use super::schema::Schema;
+use super::provenance::Labels;
 use super::twins::Twins;
-use super::validate::Labels;
 use crate::error::{Fault, Result};
 use lockgate_base::model::yaml::WrittenAs;
-
-/// The namespace that cluster-scoped kinds count as.
-const NO_NAMESPACE: &str = "_non_namespaceable_";
 
 /// The annotations that kustomize uses for its notes; it drops them from what it prints, whoever wrote them.
 const BUILD_ANNOTATIONS: [&str; 19] = [
@@ -49,33 +47,6 @@ pub(crate) enum Behavior {
     Merge,
     /// It is replaced.
     Replace,
-}
-
-/// Group, version and kind, borrowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct KindRef<'a> {
-    /// API group.
-    pub(crate) group: &'a str,
-    /// API version.
-    pub(crate) version: &'a str,
-    /// Kind.
-    pub(crate) kind: &'a str,
-}
-
-/// The identity of a resource now or at an earlier step. The namespace is the effective one: `default` where none is
-/// set, and a reserved word for cluster-scoped kinds.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Id {
-    /// API group.
-    pub(crate) group: String,
-    /// API version.
-    pub(crate) version: String,
-    /// Kind.
-    pub(crate) kind: String,
-    /// Name.
-    pub(crate) name: String,
-    /// Effective namespace.
-    pub(crate) namespace: String,
 }
 
 /// An earlier name, effective namespace and kind.
@@ -130,71 +101,6 @@ pub(crate) struct Res {
     pub(crate) untyped: Vec<(String, String)>,
 }
 
-/// Splits an `apiVersion`.
-pub(crate) fn split_api_version(api_version: &str) -> (&str, &str) {
-    api_version.split_once('/').unwrap_or(("", api_version))
-}
-
-/// The text of a scalar, as far as it can be told from its value.
-pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
-    match value {
-        Value::String(text) => Cow::Borrowed(text),
-        Value::Null | Value::Array(_) | Value::Object(_) => Cow::Borrowed(""),
-        Value::Number(number) => Cow::Owned(number.to_string()),
-        Value::Bool(flag) => Cow::Borrowed(if *flag { "true" } else { "false" }),
-    }
-}
-
-impl<'a> KindRef<'a> {
-    /// Of an `apiVersion` and a `kind`.
-    pub(crate) fn new(api_version: &'a str, kind: &'a str) -> Self {
-        let (group, version) = split_api_version(api_version);
-        Self { group, version, kind }
-    }
-
-    /// Whether a selector with these parts, empty for any, means this kind.
-    pub(crate) fn is_selected(self, group: &str, version: &str, kind: &str) -> bool {
-        (group.is_empty() || group == self.group)
-            && (version.is_empty() || version == self.version)
-            && (kind.is_empty() || kind == self.kind)
-    }
-
-    /// Group and version together.
-    pub(crate) fn api_version(&self) -> Cow<'_, str> {
-        if self.group.is_empty() {
-            Cow::Borrowed(self.version)
-        } else {
-            Cow::Owned(format!("{}/{}", self.group, self.version))
-        }
-    }
-
-    /// Whether the API is known to keep this kind outside of namespaces.
-    pub(crate) fn is_cluster_scoped(self) -> bool {
-        Schema::built_in().is_namespaced(self) == Some(false)
-    }
-}
-
-impl Id {
-    /// Group, version and kind.
-    pub(crate) fn gvk(&self) -> KindRef<'_> {
-        KindRef { group: &self.group, version: &self.version, kind: &self.kind }
-    }
-
-    /// How messages name it.
-    pub(crate) fn subject(&self) -> String {
-        if self.namespace == NO_NAMESPACE || self.namespace == "default" {
-            format!("{}/{}", self.kind, self.name)
-        } else {
-            format!("{}/{}/{}", self.kind, self.namespace, self.name)
-        }
-    }
-
-    /// Whether it lies outside of namespaces.
-    pub(crate) fn is_cluster_scoped(&self) -> bool {
-        self.namespace == NO_NAMESPACE
-    }
-}
-
 impl Res {
     /// A resource just read from a file.
     pub(crate) fn new(value: Value, file: &str) -> Self {
@@ -206,14 +112,9 @@ impl Res {
         self.value.get("kind").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// `apiVersion`.
-    pub(crate) fn api_version(&self) -> &str {
-        self.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default()
-    }
-
     /// Group, version and kind.
     pub(crate) fn gvk(&self) -> KindRef<'_> {
-        KindRef::new(self.api_version(), self.kind())
+        KindRef::of(&self.value)
     }
 
     /// `metadata.name`.
@@ -342,6 +243,23 @@ impl Res {
             map.insert("metadata".into(), Value::Object(Map::new()));
         }
         map.get_mut("metadata")?.as_object_mut()
+    }
+
+    /// Runs `set` on every field that the specifications mean in an object of this kind.
+    pub(crate) fn visit<'f, 's: 'f>(
+        &mut self,
+        fields: impl IntoIterator<Item = &'f Field<'s>>,
+        create: Create,
+        set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
+    ) -> Result<()> {
+        fieldspec::visit(&mut self.value, fields, create, set)
+            .map_err(|fault| fault.on_object(self.subject()).in_file(&self.file).into())
+    }
+
+    /// Takes note that labels may have been read from a patch.
+    pub(crate) fn labels_were_read(&mut self) {
+        self.labels = Labels::Read;
+        self.set_labels.clear();
     }
 
     /// Sets `metadata.name`.

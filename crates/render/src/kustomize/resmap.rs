@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::res::{Behavior, Id, Res};
+use serde_json::{Map, Value, json};
+
+use super::id::Id;
+use super::res::{Behavior, Res};
 use crate::error::{Fault, Result};
 
 /// Resources in order.
@@ -159,7 +162,7 @@ impl ResMap {
                 if behavior == Behavior::Create {
                     return Err(duplicate(old, &res, &id).into());
                 }
-                super::generators::take_over(&mut res, old, behavior);
+                take_over(&mut res, old, behavior);
                 // It has all identities of the old one now, so that the indexes stay right.
                 self.items[*at] = res;
                 Ok(())
@@ -168,6 +171,55 @@ impl ResMap {
                 let message = format!("{} objects could be merged with or replaced", several.len());
                 Err(Fault::new(message).on_object(id.subject()).into())
             }
+        }
+    }
+}
+
+/// Gives a generated object the identity and metadata of the one it merges with or replaces.
+fn take_over(new: &mut Res, old: &Res, behavior: Behavior) {
+    for field in ["labels", "annotations"] {
+        let mut merged: BTreeMap<String, String> =
+            old.string_map(field).map(|(key, value)| (key.into(), value.into_owned())).collect();
+        merged.extend(new.string_map(field).map(|(key, value)| (key.to_owned(), value.into_owned())));
+        if let Some(metadata) = new.metadata_mut() {
+            metadata.shift_remove(field);
+            if !merged.is_empty() {
+                metadata.insert(field.into(), json!(merged));
+            }
+        }
+    }
+    let (name, namespace) = (old.name().into_owned(), old.namespace().into_owned());
+    new.set_name(&name);
+    new.set_namespace(&namespace);
+    new.previous.clone_from(&old.previous);
+    new.prefixes.clone_from(&old.prefixes);
+    new.suffixes.clone_from(&old.suffixes);
+    new.variables.clone_from(&old.variables);
+    new.transformations.clone_from(&old.transformations);
+    new.needs_hash &= old.needs_hash;
+    if behavior == Behavior::Merge {
+        for field in ["data", "binaryData"] {
+            merge_data(new, old, field);
+        }
+        if old.origin.is_some() {
+            new.origin.clone_from(&old.origin);
+        }
+    }
+    new.behavior = old.behavior;
+    new.file.clone_from(&old.file);
+}
+
+fn merge_data(new: &mut Res, old: &Res, field: &str) {
+    let entries = |res: &Res| -> Vec<(String, Value)> {
+        let map = res.value.get(field).and_then(Value::as_object);
+        map.into_iter().flatten().map(|(key, value)| (key.clone(), res.text_in(value).into())).collect()
+    };
+    let mut merged: Map<String, Value> = entries(old).into_iter().collect();
+    merged.extend(entries(new));
+    if let Value::Object(map) = &mut new.value {
+        map.shift_remove(field);
+        if !merged.is_empty() {
+            map.insert(field.into(), Value::Object(merged));
         }
     }
 }

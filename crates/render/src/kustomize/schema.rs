@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
-use super::res::KindRef;
+use super::id::KindRef;
 
 /// The document that is built in.
 const BUILT_IN: &str = include_str!("schema.txt");
@@ -57,6 +57,13 @@ struct Shape {
 pub(crate) struct Place<'s> {
     schema: &'s Schema,
     shape: &'s Shape,
+}
+
+impl KindRef<'_> {
+    /// Whether the API is known to keep this kind outside of namespaces.
+    pub(crate) fn is_cluster_scoped(self) -> bool {
+        Schema::built_in().is_namespaced(self) == Some(false)
+    }
 }
 
 impl Schema {

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use regex::Regex;
 
 use super::file::Selector;
+use super::id::{Id, KindRef};
 use super::pattern;
-use super::res::{Id, KindRef, Res};
+use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
 

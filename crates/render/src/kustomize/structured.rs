@@ -2,18 +2,18 @@
 
 use serde_json::Value;
 
+use super::carried::{Carried, typed_as};
 use super::fieldpath::{self, Shape};
-use super::replacements::{Found, typed_as};
-use super::res::text_of;
+use super::id::text_of;
 use crate::error::Fault;
-use lockgate_base::model::yaml::{self, Edit, New};
+use lockgate_base::model::yaml::{self, Edit, Layout, New};
 
 /// Puts a value into the text at the beginning of a path, at what the rest of the path leads to inside it. Nothing where
 /// there is no such text or place; then nothing is changed.
 pub(super) fn put(
     object: &mut Value,
     path: &[String],
-    found: &Found,
+    found: &Carried,
     create: Option<Shape>,
 ) -> Option<Result<(), Fault>> {
     let (outer, inner) = split(object, path).ok()?;
@@ -33,7 +33,7 @@ pub(super) fn put(
 }
 
 /// The text with the value at what the path leads to.
-fn changed(text: &str, path: &[String], found: &Found, create: Option<Shape>) -> Result<String, Fault> {
+fn changed(text: &str, path: &[String], found: &Carried, create: Option<Shape>) -> Result<String, Fault> {
     let mut content = fieldpath::parse_text(text)?;
     let matches = fieldpath::find(&mut content, path, create, &[])?;
     if matches.is_empty() {
@@ -119,7 +119,7 @@ fn literal_field<'v>(object: &'v mut Value, path: &[String]) -> Option<&'v mut V
 fn write(content: &Value, before: &str) -> String {
     let is_json = before.trim_start().starts_with(['{', '[']);
     if !is_json {
-        return yaml::to_string(content).trim().to_owned();
+        return yaml::print(content, Layout::V3.with_compact_lists().unsorted()).trim().to_owned();
     }
     let sorted = super::hash::sorted(content.clone());
     let is_pretty = before.contains('\n') && before.contains("  ");
@@ -145,7 +145,7 @@ mod tests {
         for (text, expected) in cases {
             let mut object = json!({"data": {"f.yaml": text}});
             let path = fieldpath::split(r"data.f\.yaml.a.c");
-            let found = Found::loose("new", false);
+            let found = Carried::loose("new", false);
             put(&mut object, &path, &found, None).unwrap().unwrap();
             assert_eq!(object["data"]["f.yaml"], expected);
         }

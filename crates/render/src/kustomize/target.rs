@@ -1,11 +1,12 @@
 //! Builds one kustomization: resources first, then generators, components and transformers, as kustomize orders them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::accumulator::Accumulator;
 use super::build::Build;
 use super::config::Config;
-use super::file::{Kustomization, Patch, Var};
+use super::configurations;
+use super::file::{Kustomization, Patch};
 use super::generators::{self, Product};
 use super::images::SetImage;
 use super::labels::SetPairs;
@@ -14,44 +15,16 @@ use super::metadata::Origin;
 use super::namespace::Namespace;
 use super::parse;
 use super::patches::{self, PatchStep};
+use super::plugins;
 use super::prefix::{Affix, End};
+use super::replacements;
 use super::replicas::SetReplicas;
 use super::res::Res;
-use super::resmap::ResMap;
 use super::step::{Step, Transformer};
 use super::texts;
+use super::validate;
+use super::vars;
 use crate::error::{Fault, RenderError, Result};
-
-/// What has been accumulated so far.
-#[derive(Debug)]
-pub(crate) struct Accumulator {
-    /// The resources.
-    pub(crate) map: ResMap,
-    /// Which fields transformers change.
-    pub(crate) config: Arc<Config>,
-    /// The variables by name.
-    pub(crate) vars: BTreeMap<String, Var>,
-}
-
-impl Accumulator {
-    /// Nothing yet.
-    pub(crate) fn new() -> Self {
-        Self { map: ResMap::default(), config: Arc::default(), vars: BTreeMap::new() }
-    }
-
-    fn merge(&mut self, other: Self) -> Result<()> {
-        if self.map.items().is_empty() {
-            self.map = other.map;
-        } else {
-            self.map.append_all(other.map.into_items())?;
-        }
-        Config::merge_shared(&mut self.config, &other.config)?;
-        for (name, var) in other.vars {
-            super::vars::add(&mut self.vars, name, var)?;
-        }
-        Ok(())
-    }
-}
 
 /// A kustomization that is loaded and may be built.
 pub(crate) struct Target<'t, 'b> {
@@ -94,7 +67,7 @@ impl<'t, 'b> Target<'t, 'b> {
         self.refuse_helm()?;
         self.build.open(&self.kustomization, &self.loader).map_err(|error| error.in_file(&self.file))?;
         self.add_resources(&mut all, &self.kustomization.resources, "resources")?;
-        let config = super::configurations::load(&self.kustomization, &self.loader)
+        let config = configurations::load(&self.kustomization, &self.loader)
             .map_err(|error| error.in_file(&self.file))?;
         Config::merge_shared(&mut all.config, &config).map_err(|error| error.in_file(&self.file))?;
         self.generate(&mut all)?;
@@ -103,8 +76,9 @@ impl<'t, 'b> Target<'t, 'b> {
         for step in &steps {
             step.run(&mut all.map, self.build)?;
         }
-        super::validate::run(self, &mut all)?;
-        super::vars::collect(&mut all, self.kustomization.vars.as_deref().unwrap_or_default())
+        let validators = self.plugin_steps(&self.kustomization.validators, "validators")?;
+        validate::run(validators, &mut all.map, self.build, &self.file)?;
+        vars::collect(&mut all, self.kustomization.vars.as_deref().unwrap_or_default())
             .map_err(|error| error.in_file(&self.file))?;
         Ok(all)
     }
@@ -204,7 +178,73 @@ impl<'t, 'b> Target<'t, 'b> {
                 all.map.absorb(made).map_err(|error| error.in_file(&self.file))?;
             }
         }
-        super::plugins::generate(self, all)
+        self.generate_by_plugins(all)
+    }
+
+    /// Runs the generators that configurations describe.
+    fn generate_by_plugins(&self, all: &mut Accumulator) -> Result<()> {
+        for config in self.configurations(&self.kustomization.generators, "generators")? {
+            let place = |error: RenderError| error.on_object(&config.subject()).in_file(&config.file);
+            for mut made in plugins::make(&self.loader, &config).map_err(place)? {
+                made.origin = plugins::origin_of(&config);
+                all.map.absorb(made).map_err(place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The transformers that configurations describe.
+    fn plugin_steps(&self, entries: &[String], field: &str) -> Result<Vec<Step>> {
+        let mut steps = Vec::new();
+        for config in self.configurations(entries, field)? {
+            let transformers = plugins::transformers(&self.loader, &config)
+                .map_err(|error| error.on_object(&config.subject()).in_file(&config.file))?;
+            for transformer in transformers {
+                steps.push(Step {
+                    transformer,
+                    origin: plugins::origin_of(&config),
+                    file: config.file.clone(),
+                });
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The configuration objects: first those written out, then those in files and folders.
+    fn configurations(&self, entries: &[String], field: &str) -> Result<Vec<Res>> {
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut all = Accumulator::new();
+        let mut paths = Vec::new();
+        for entry in entries {
+            match parse::objects(entry, &self.file) {
+                Ok(objects) => {
+                    let name = self.file.rsplit('/').next().unwrap_or(&self.file);
+                    let origin = self.origin.as_ref().map(|origin| origin.append(name));
+                    let objects =
+                        objects.into_iter().map(|object| resource(object, &self.file, origin.clone()));
+                    all.map.append_all(objects.collect()).map_err(|error| error.in_file(&self.file))?;
+                }
+                Err(error) if entry.trim().contains('\n') => return Err(error.in_field(field)),
+                Err(_) => paths.push(entry.clone()),
+            }
+        }
+        self.add_resources(&mut all, &paths, field)?;
+        let configs = all.map.into_items();
+        for config in &configs {
+            let gvk = config.gvk();
+            if !gvk.group.is_empty() || gvk.version != "builtin" {
+                let message =
+                    "is not a built-in plugin; plugins that run programs or containers are not supported";
+                return Err(Fault::new(message)
+                    .in_field(field)
+                    .on_object(config.subject())
+                    .in_file(&config.file)
+                    .into());
+            }
+        }
+        Ok(configs)
     }
 
     /// Who a field of this kustomization is in an object's notes.
@@ -220,7 +260,7 @@ impl<'t, 'b> Target<'t, 'b> {
         steps.pairs(config)?;
         steps.values(config)?;
         let mut steps = steps.steps;
-        steps.extend(super::plugins::steps(self, &self.kustomization.transformers, "transformers")?);
+        steps.extend(self.plugin_steps(&self.kustomization.transformers, "transformers")?);
         Ok(steps)
     }
 }
@@ -341,7 +381,7 @@ impl Steps<'_, '_, '_> {
                 // Only in a configuration of its own an empty list is one.
                 entry.targets = entry.targets.take().filter(|targets| !targets.is_empty());
             }
-            let replacements = super::replacements::load(&entries, &target.loader);
+            let replacements = replacements::load(&entries, &target.loader);
             let replacements = self.place("replacements", replacements)?;
             self.push("ReplacementTransformer", Transformer::Replacements(replacements));
         }

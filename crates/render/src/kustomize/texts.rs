@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::fieldpath;
 use super::fieldspec::{self, Create, Field};
-use super::res::{Res, text_of};
+use super::id::text_of;
+use super::res::Res;
 use lockgate_base::model::yaml::{Dialect, Form, Step, WrittenAs, plain_value, reprinted};
 
 /// Gives annotations that were read as numbers, booleans or dates their own text back, and returns them. `texts` tells

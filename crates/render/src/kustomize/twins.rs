@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::fieldspec::{Field, selects};
 use super::file::Pairs;
-use super::res::Res;
+use super::id::KindRef;
 
 /// The groups of one object.
 #[derive(Debug, Clone, Default)]
@@ -29,13 +29,13 @@ pub(crate) type Place<'p> = (&'p str, String);
 
 /// Where the keys of some pairs stand in the mappings that field specifications mean; nothing where only one
 /// specification means the object, which then has nothing to share.
-pub(crate) fn places<'p>(res: &Res, fields: &[Field<'_>], pairs: &'p Pairs) -> Vec<Place<'p>> {
+pub(crate) fn places<'p>(object: &Value, fields: &[Field<'_>], pairs: &'p Pairs) -> Vec<Place<'p>> {
     let mut found = Vec::new();
-    let gvk = res.gvk();
+    let gvk = KindRef::of(object);
     let meant: Vec<&Field<'_>> = fields.iter().filter(|field| selects(field.spec, gvk)).collect();
     if meant.len() > 1 {
         for field in meant {
-            collect(&res.value, &field.path, pairs, &mut String::new(), &mut found);
+            collect(object, &field.path, pairs, &mut String::new(), &mut found);
         }
     }
     found

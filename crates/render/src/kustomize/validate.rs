@@ -6,49 +6,35 @@
 
 use serde_json::Value;
 
+use super::build::Build;
 use super::fieldspec::selects;
 use super::labels::SetPairs;
+use super::provenance::Labels;
 use super::res::Res;
 use super::resmap::ResMap;
 use super::step::{Step, Transformer};
-use super::target::{Accumulator, Target};
 use crate::error::{Fault, Result};
-use lockgate_base::model::yaml::{Dialect, plain_value};
 
 /// The label that a validator may set.
 const VALIDATED_BY: &str = "validated-by";
 
-/// Where the labels of an object are from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Labels {
-    /// A file or a patch, or they were changed by one.
-    #[default]
-    Read,
-    /// A transformer, which wrote them behind all metadata that were there.
-    Made {
-        /// Whether there were annotations then.
-        annotated: bool,
-    },
-}
-
-/// Runs the validators of a kustomization.
-pub(crate) fn run(target: &Target<'_, '_>, all: &mut Accumulator) -> Result<()> {
-    let steps = super::plugins::steps(target, &target.kustomization.validators, "validators")?;
+/// Runs the validators of a kustomization, which stands in `file`.
+pub(crate) fn run(steps: Vec<Step>, map: &mut ResMap, build: &Build, file: &str) -> Result<()> {
     for step in steps {
         // What validates is not noted on the objects.
         let step = Step { origin: None, ..step };
         let before: Vec<(Value, bool)> =
-            all.map.items().iter().map(|res| (res.value.clone(), can_be_written_anew(res))).collect();
-        let touches = touches(&step.transformer, &all.map);
-        step.run(&mut all.map, target.build)?;
+            map.items().iter().map(|res| (res.value.clone(), can_be_written_anew(res))).collect();
+        let touches = touches(&step.transformer, map);
+        step.run(map, build)?;
         let same = !touches
-            && before.len() == all.map.items().len()
-            && before.iter().zip(all.map.items()).all(|((before, anew), res)| {
+            && before.len() == map.items().len()
+            && before.iter().zip(map.items()).all(|((before, anew), res)| {
                 without_validation_label(&res.value, *anew).is_some_and(|after| after == *before)
             });
         if !same {
             let message = "a validator changed the resources, or set what they have already";
-            return Err(Fault::new(message).in_field("validators").in_file(&target.file).into());
+            return Err(Fault::new(message).in_field("validators").in_file(file).into());
         }
     }
     Ok(())
@@ -100,59 +86,4 @@ fn can_be_written_anew(res: &Res) -> bool {
             labels.keys().is_sorted()
                 && labels.values().all(|value| value.as_str().is_some_and(|text| !text.contains('\n')))
         })
-}
-
-/// Whether kustomize puts quotes around a value that it makes. It keeps them when it sets another one there.
-pub(crate) fn is_quoted(value: &str) -> bool {
-    !matches!(plain_value(value, Dialect::V2), Ok(Value::String(_)))
-}
-
-impl Res {
-    /// Takes note that labels may have been read from a patch.
-    pub(crate) fn labels_were_read(&mut self) {
-        self.labels = Labels::Read;
-        self.set_labels.clear();
-    }
-
-    /// The labels in the metadata.
-    fn own_labels(&self) -> Option<&serde_json::Map<String, Value>> {
-        self.metadata("labels").and_then(Value::as_object)
-    }
-
-    /// Sets pairs, as `set` does it, and notes whose the labels are then.
-    pub(crate) fn noting_labels(
-        &mut self,
-        pairs: &super::file::Pairs,
-        set: impl FnOnce(&mut Self) -> Result<()>,
-    ) -> Result<()> {
-        let annotated = self.noted || self.metadata("annotations").is_some();
-        let had_labels = self.metadata("labels").is_some();
-        let requoted: Vec<&String> = match self.own_labels() {
-            Some(labels) if self.labels != Labels::Read => {
-                let keeps = |key: &str, new: &str| {
-                    let old = labels.get(key).and_then(Value::as_str);
-                    old.is_none_or(|old| old == new || is_quoted(old) == is_quoted(new))
-                };
-                pairs.iter().filter(|(key, new)| !keeps(key, new)).map(|(key, _)| key).collect()
-            }
-            _ => Vec::new(),
-        };
-        set(self)?;
-        for (key, value) in pairs {
-            if self.own_labels().and_then(|labels| labels.get(key)).is_some_and(|now| *now == **value) {
-                self.set_labels.insert(key.clone());
-            }
-        }
-        if !annotated && self.metadata("annotations").is_some() {
-            self.made_annotations = true;
-        }
-        if !had_labels && self.own_labels().is_some() {
-            self.labels = Labels::Made { annotated };
-        } else if requoted.iter().any(|key| {
-            self.own_labels().and_then(|labels| labels.get(*key)).is_some_and(|now| *now == *pairs[*key])
-        }) {
-            self.labels = Labels::Read;
-        }
-        Ok(())
-    }
 }

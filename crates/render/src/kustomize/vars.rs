@@ -5,22 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::accumulator::Accumulator;
 use super::build::Build;
 use super::fieldpath;
-use super::fieldspec::{self, Create, Field};
+use super::fieldspec::{Create, Field};
 use super::file::{ObjectRef, Var};
-use super::res::{Res, split_api_version};
-use super::target::Accumulator;
+use super::id::{split_api_version, text_of};
+use super::res::Res;
 use crate::error::{Fault, Result};
-
-/// Adds a variable, whose name must be new.
-pub(crate) fn add(vars: &mut BTreeMap<String, Var>, name: String, var: Var) -> Result<()> {
-    if vars.contains_key(&name) {
-        return Err(Fault::new("the variable is defined twice").in_field(format!("vars '{name}'")).into());
-    }
-    vars.insert(name, var);
-    Ok(())
-}
 
 /// Takes in the variables of one kustomization and marks their objects, which may be renamed afterwards.
 pub(crate) fn collect(all: &mut Accumulator, vars: &[Var]) -> Result<()> {
@@ -40,7 +32,7 @@ pub(crate) fn collect(all: &mut Accumulator, vars: &[Var]) -> Result<()> {
                 return Err(Fault::new(message).in_field(format!("vars '{}'", var.name)).into());
             }
         }
-        add(&mut all.vars, var.name.clone(), var)?;
+        all.add_var(var.name.clone(), var)?;
     }
     Ok(())
 }
@@ -75,7 +67,7 @@ pub(crate) fn run(all: &mut Accumulator, build: &Build) -> Result<()> {
     let config = Arc::clone(&all.config);
     let fields = Field::all(&config.var_reference);
     for res in all.map.items_mut() {
-        fieldspec::visit(res, &fields, Create::Nothing, &mut |field| replace(field, &values, &mut used))?;
+        res.visit(&fields, Create::Nothing, &mut |field| replace(field, &values, &mut used))?;
     }
     for name in values.keys().filter(|name| !used.contains(*name)) {
         build.warn(format!("the variable '{name}' is defined and never used"));
@@ -160,7 +152,7 @@ fn expand(text: &str, values: &BTreeMap<String, Value>, used: &mut BTreeSet<Stri
                 if text == whole {
                     return value.clone();
                 }
-                result.push_str(&super::res::text_of(value));
+                result.push_str(&text_of(value));
             }
             None => result.push_str(&whole),
         }

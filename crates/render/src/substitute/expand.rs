@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::glob;
-use super::{DEPTH_LIMIT, SIZE_LIMIT, SubstituteError, Variables};
+use super::variables::{DEPTH_LIMIT, SIZE_LIMIT, SubstituteError, Variables};
 
 /// An expanded text.
 pub(super) struct Expansion<'v> {

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 
 use self::checks::{check_separators, refuse_control_characters};
 use self::keys::{Key, key_v2, key_v3};
+use super::document::{Dialect, Document, Form, Step, WrittenAs, YamlError};
 use super::scalar::{Scalar, Tag, is_text, resolve};
-use super::{Dialect, Document, Form, Step, WrittenAs, YamlError};
 
 /// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
 const DEPTH_LIMIT: usize = 200;

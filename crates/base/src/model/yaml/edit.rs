@@ -8,19 +8,11 @@ use std::fmt::Write as _;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, StructureStyle};
 use serde_json::Value;
 
-use super::{Dialect, plain_value};
+use super::document::{Dialect, Step};
+use super::scalar::plain_value;
 
 /// How deep a text may nest.
 const DEPTH_LIMIT: usize = 100;
-
-/// One step from a value to a value in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// A key of a mapping.
-    Key(String),
-    /// An index of a list.
-    Index(usize),
-}
 
 /// What is put at a place.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Number, Value};
 
-use super::Dialect;
+use super::document::Dialect;
 use super::time::timestamp;
 
 /// The tags that have a meaning; every other one leaves a scalar a string.
@@ -323,6 +323,14 @@ pub(super) fn float_text(value: f64) -> String {
     if size < 1.0 { text } else { text.replace('e', "e+") }
 }
 
+/// Go's `FormatFloat(value, 'g', -1, 64)`, as go-yaml prints floats.
+pub(super) fn general_float_text(value: f64) -> String {
+    if value == 0.0 {
+        return if value.is_sign_negative() { "-0".into() } else { "0".into() };
+    }
+    general(&format!("{value:e}"), || format!("{value}"))
+}
+
 /// A float as a key: Go's `FormatFloat(value, 'g', -1, 32)`, with go-yaml's words for what is not finite.
 #[expect(clippy::cast_possible_truncation, reason = "sigs.k8s.io/yaml prints keys with 32 bits")]
 pub(super) fn float_key(value: f64) -> String {
@@ -336,12 +344,27 @@ pub(super) fn float_key(value: f64) -> String {
     if single == 0.0 {
         return if single.is_sign_negative() { "-0".into() } else { "0".into() };
     }
-    let text = format!("{single:e}");
-    let Some((mantissa, exponent)) = text.split_once('e') else { return text };
-    let Ok(exponent) = exponent.parse::<i32>() else { return text };
-    if !(-4..6).contains(&exponent) {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    general(&format!("{single:e}"), || format!("{single}"))
+}
+
+/// Go's format `g` of the shortest digits of a float: with an exponent, of two digits at least, where it is below -4 or
+/// above 5.
+fn general(scientific: &str, decimal: impl FnOnce() -> String) -> String {
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return decimal() };
+    let exponent = exponent.parse::<i32>().unwrap_or_default();
+    if (-4..6).contains(&exponent) {
+        return decimal();
     }
-    format!("{single}")
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
+/// Whether a scalar without quotes or tag is a date.
+pub fn is_date(text: &str) -> bool {
+    matches!(resolve(Dialect::V3, None, text.to_owned()), Ok(Scalar::Time(..)))
+}
+
+/// What a scalar without quotes or tag means.
+pub fn plain_value(text: &str, dialect: Dialect) -> Result<Value, String> {
+    resolve(dialect, None, text.to_owned())?.value(dialect)
 }

@@ -153,7 +153,7 @@ fn access_from() -> Value {
 }
 
 /// `metav1.Condition` with its validations.
-fn conditions() -> Value {
+pub(super) fn conditions() -> Value {
     json!({
         "type": "array",
         "items": {

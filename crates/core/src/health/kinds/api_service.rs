@@ -1,8 +1,8 @@
 //! APIService: whether what serves the group answers. kstatus has no rule for it, and would let those go on that need the
 //! group.
 
+use super::super::state::Health;
 use super::super::status::{Status, in_progress};
-use super::Health;
 
 pub(super) fn health(status: Status<'_>) -> Health {
     match status.condition("Available") {

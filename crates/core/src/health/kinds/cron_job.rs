@@ -1,7 +1,7 @@
 //! CronJob: always well. What its jobs come to is their own business, and the last one may long be gone.
 
+use super::super::state::Health;
 use super::super::status::Status;
-use super::Health;
 
 pub(super) fn health(_status: Status<'_>) -> Health {
     Health::Current

@@ -1,7 +1,7 @@
 //! CustomResourceDefinition: well when it is established. Its names may clash with those of another.
 
+use super::super::state::Health;
 use super::super::status::{Status, in_progress};
-use super::Health;
 
 pub(super) fn health(status: Status<'_>) -> Health {
     if let Some(names) = status.condition("NamesAccepted").filter(|condition| condition.is_false()) {

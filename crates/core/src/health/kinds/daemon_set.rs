@@ -1,7 +1,7 @@
 //! DaemonSet: well when every node that wants a pod has an up-to-date one that is available.
 
+use super::super::state::Health;
 use super::super::status::{Status, in_progress};
-use super::Health;
 
 pub(super) fn health(status: Status<'_>) -> Health {
     let Some(desired) = status.number("/status/desiredNumberScheduled") else {

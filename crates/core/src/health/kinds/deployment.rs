@@ -1,7 +1,7 @@
 //! Deployment: well when all its replicas are up to date and available; failed when it missed its progress deadline.
 
+use super::super::state::Health;
 use super::super::status::{Status, in_progress, replicas, surplus, with_cause};
-use super::Health;
 
 /// How the API server writes "no deadline".
 const NO_DEADLINE: i64 = i32::MAX as i64;

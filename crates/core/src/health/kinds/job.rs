@@ -1,7 +1,7 @@
 //! Job: well when it is complete. Flux waits for that, kstatus for its start only.
 
+use super::super::state::Health;
 use super::super::status::{Status, in_progress};
-use super::Health;
 
 pub(super) fn health(status: Status<'_>) -> Health {
     if status.true_condition("Complete").is_some() {

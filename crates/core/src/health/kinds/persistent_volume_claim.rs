@@ -1,7 +1,7 @@
 //! PersistentVolumeClaim: well when it is bound; failed when its volume was lost.
 
+use super::super::state::Health;
 use super::super::status::{Status, in_progress};
-use super::Health;
 
 pub(super) fn health(status: Status<'_>) -> Health {
     match status.text("/status/phase") {

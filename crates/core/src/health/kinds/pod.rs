@@ -1,9 +1,8 @@
 //! Pod: well when it is ready or has succeeded; failed when it failed or its containers crash over and over.
 
-use serde_json::Value;
-
+use super::super::state::Health;
 use super::super::status::{Status, in_progress, with_cause};
-use super::Health;
+use super::super::trouble::{PodTrouble, TroubleSubject, troubles};
 
 pub(super) fn health(status: Status<'_>) -> Health {
     match status.text("/status/phase") {
@@ -24,10 +23,12 @@ fn running(status: Status<'_>) -> Health {
     if status.true_condition("Ready").is_some() {
         return Health::Current;
     }
-    let crashing: Vec<&str> = containers(status)
-        .filter(|container| reason(container) == Some("CrashLoopBackOff"))
-        .filter_map(|container| container.get("name")?.as_str())
-        .collect();
+    let waiting_ones = troubles(status).filter_map(|trouble| match trouble.subject {
+        TroubleSubject::Waiting(name) => Some((name, trouble.reason)),
+        _ => None,
+    });
+    let crashing: Vec<&str> =
+        waiting_ones.filter(|(_, reason)| *reason == "CrashLoopBackOff").map(|(name, _)| name).collect();
     if !crashing.is_empty() {
         return Health::Failed(format!("CrashLoopBackOff: {}", crashing.join(", ")));
     }
@@ -45,21 +46,14 @@ fn failure(status: Status<'_>) -> String {
 
 /// What the first waiting container waits for: `ImagePullBackOff: web: Back-off pulling image ...`.
 fn waiting(status: Status<'_>) -> Option<String> {
-    let container = containers(status).find(|container| reason(container).is_some())?;
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (name, message) = (text(container.get("name")), text(container.pointer("/state/waiting/message")));
-    let reason = reason(container)?;
-    Some(if message.is_empty() {
-        format!("{reason}: {name}")
-    } else {
-        format!("{reason}: {name}: {message}")
+    troubles(status).find_map(|trouble| match trouble {
+        PodTrouble { reason: "", .. } => None,
+        PodTrouble { subject: TroubleSubject::Waiting(name), reason, message: "" } => {
+            Some(format!("{reason}: {name}"))
+        }
+        PodTrouble { subject: TroubleSubject::Waiting(name), reason, message } => {
+            Some(format!("{reason}: {name}: {message}"))
+        }
+        _ => None,
     })
-}
-
-fn containers(status: Status<'_>) -> impl Iterator<Item = &Value> {
-    status.list("/status/initContainerStatuses").iter().chain(status.list("/status/containerStatuses"))
-}
-
-fn reason(container: &Value) -> Option<&str> {
-    container.pointer("/state/waiting/reason")?.as_str()
 }

@@ -1,8 +1,8 @@
 //! PodDisruptionBudget: well once its controller has seen it, which the generation tells. How many disruptions it allows
 //! is the business of its pods.
 
+use super::super::state::Health;
 use super::super::status::Status;
-use super::Health;
 
 pub(super) fn health(_status: Status<'_>) -> Health {
     Health::Current

@@ -1,7 +1,7 @@
 //! ReplicaSet: well when all its replicas are labelled, available and ready.
 
+use super::super::state::Health;
 use super::super::status::{Status, replicas, surplus, with_cause};
-use super::Health;
 
 pub(super) fn health(status: Status<'_>) -> Health {
     let wanted = status.number("/spec/replicas").unwrap_or(1);

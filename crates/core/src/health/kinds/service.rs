@@ -1,8 +1,8 @@
 //! Service: well as soon as it has a cluster IP, where its type needs one. The address of a load balancer is not waited
 //! for: on many clusters nobody gives one, and kstatus does not wait either.
 
+use super::super::state::Health;
 use super::super::status::{Status, in_progress};
-use super::Health;
 
 pub(super) fn health(status: Status<'_>) -> Health {
     if status.text("/spec/type") == "LoadBalancer" && status.text("/spec/clusterIP").is_empty() {

@@ -1,7 +1,7 @@
 //! StatefulSet: well when all its replicas are ready and of one revision. Its controller tells of no failure.
 
+use super::super::state::Health;
 use super::super::status::{Status, in_progress, replicas, surplus};
-use super::Health;
 
 pub(super) fn health(status: Status<'_>) -> Health {
     // Someone else deletes the pods then, so their revision says nothing.

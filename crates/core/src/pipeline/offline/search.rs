@@ -1,18 +1,18 @@
 //! Finds objects in the files of a tree.
 
-use super::{Found, OfflineError};
-use crate::api::{Kind as _, Kustomization};
+use super::error::{Found, OfflineError};
+use crate::api::Kustomization;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_base::tree::Tree;
 
 /// The Kustomization of a name, or of `namespace/name`, wherever below a folder of the tree it stands.
 pub fn find(tree: &Tree, folder: &str, name: &str) -> Result<Found, OfflineError> {
-    let mut found = objects(tree, folder, &[Kustomization::KIND]);
+    let mut found = objects(tree, folder, &[Kustomization::ID.kind]);
     found.retain(|Found { object, .. }| {
         let id = object.id();
         let is_named = id.name == name || format!("{}/{}", id.namespace, id.name) == name;
-        object.group() == Kustomization::GROUP && is_named
+        Kustomization::INFO.is_of(object) && is_named
     });
     match found.len() {
         1 => Ok(found.swap_remove(0)),

@@ -3,7 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::values::data;
+use serde_json::json;
+
 use super::*;
+use lockgate_base::model::Object;
+use lockgate_base::tree::Tree;
+use lockgate_render::Resource;
 
 const APPS: &str = "\
 apiVersion: kustomize.toolkit.fluxcd.io/v1beta2

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{Found, OfflineError};
+use super::error::{Found, OfflineError};
 use crate::api::{Kustomization, SubstituteFrom, SubstituteStrategy};
 use lockgate_base::model::Object;
 use lockgate_render::substitute::Variables;

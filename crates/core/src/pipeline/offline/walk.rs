@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Completed, Found, OfflineError, Rendered, Values, flux, kustomization, subject};
-use crate::api::{self, GitRepository, Kind as _, Kustomization};
+use super::error::{Found, OfflineError, Rendered, subject};
+use super::one::{Completed, flux, kustomization};
+use super::values::Values;
+use crate::api::{self, GitRepository, Kustomization};
 use crate::graph::Graph;
-use lockgate_base::model::{Key, Object};
+use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::{Node, Tree};
 use lockgate_render::Inputs;
 
@@ -53,9 +55,9 @@ pub fn recursive(tree: &Tree, start: Start, values: &Values) -> Result<Vec<Rende
 }
 
 struct Pending {
-    key: Key,
+    key: Ref,
     found: Found,
-    depends_on: Vec<Key>,
+    depends_on: Vec<Ref>,
     depth: usize,
 }
 
@@ -65,12 +67,12 @@ struct Walk<'t> {
     /// Found and not built yet, in the order in which they were found.
     pending: Vec<Pending>,
     /// All that were found, and in which files.
-    seen: BTreeMap<Key, String>,
-    done: BTreeSet<Key>,
+    seen: BTreeMap<Ref, String>,
+    done: BTreeSet<Ref>,
     /// The GitRepository that stands for the tree, where that is known.
-    own: Option<Key>,
+    own: Option<Ref>,
     /// The addresses of the GitRepositories that were built.
-    sources: BTreeMap<Key, String>,
+    sources: BTreeMap<Ref, String>,
     rendered: Vec<Rendered>,
     errors: Vec<OfflineError>,
 }
@@ -94,7 +96,7 @@ impl Walk<'_> {
     fn next(&mut self) -> Option<Pending> {
         let free =
             self.pending.iter().position(|next| next.depends_on.iter().all(|key| self.done.contains(key)));
-        let is_pending = |key: &Key| self.pending.iter().any(|next| next.key == *key);
+        let is_pending = |key: &Ref| self.pending.iter().any(|next| next.key == *key);
         let free =
             free.or_else(|| self.pending.iter().position(|next| !next.depends_on.iter().any(is_pending)));
         if free.is_none() && !self.pending.is_empty() {
@@ -137,7 +139,7 @@ impl Walk<'_> {
             Ok(mut rendered) => {
                 let unknown = next.depends_on.iter().filter(|key| !self.seen.contains_key(key));
                 let warnings =
-                    unknown.map(|key| format!("{subject}: depends on {key}, which is nowhere here"));
+                    unknown.map(|key| format!("{subject}: depends on {}, which is nowhere here", key.path()));
                 rendered.warnings.extend(warnings.collect::<Vec<_>>());
                 self.took(rendered, next.depth + 1);
             }
@@ -149,17 +151,17 @@ impl Walk<'_> {
     fn took(&mut self, mut rendered: Rendered, depth: usize) {
         for resource in &rendered.resources {
             let object = &resource.object;
-            let is = |group: &str, kind: &str| object.group() == group && object.kind() == kind;
-            if is(GitRepository::GROUP, GitRepository::KIND) {
+            if GitRepository::INFO.is_of(object) {
                 let url = object.text("/spec/url").unwrap_or_default().to_owned();
-                self.sources.insert(key_of(object), url);
+                let id = object.id();
+                self.sources.insert(GitRepository::named(id.namespace, id.name), url);
             } else if object.api_version() == "v1" && ["ConfigMap", "Secret"].contains(&object.kind()) {
                 self.values.built.push(object.clone());
             }
         }
         for resource in &rendered.resources {
             let object = &resource.object;
-            if object.group() == Kustomization::GROUP && object.kind() == Kustomization::KIND {
+            if Kustomization::INFO.is_of(object) {
                 let found = Found { file: resource.origin.clone(), object: object.clone() };
                 rendered.warnings.extend(self.discover(found, depth));
             }
@@ -185,9 +187,9 @@ impl Walk<'_> {
     /// defines is taken for the tree.
     fn is_foreign(&self, object: &Object) -> Option<String> {
         let source = source_of(object)?;
-        let kind = object.text("/spec/sourceRef/kind").unwrap_or(GitRepository::KIND);
-        if kind != GitRepository::KIND {
-            return Some(format!("its source is not a GitRepository but the {kind} {source}"));
+        let kind = object.text("/spec/sourceRef/kind").unwrap_or(GitRepository::ID.kind);
+        if kind != GitRepository::ID.kind {
+            return Some(format!("its source is not a GitRepository but the {kind} {}", source.path()));
         }
         let url = self.sources.get(&source)?;
         let is_here = match &self.own {
@@ -202,10 +204,9 @@ impl Walk<'_> {
 }
 
 /// The source of the Kustomization that applies the folder itself or one above it, as `flux bootstrap` leaves one behind.
-fn root_source(tree: &Tree, folder: &str, rendered: &Rendered) -> Option<Key> {
+fn root_source(tree: &Tree, folder: &str, rendered: &Rendered) -> Option<Ref> {
     let is_root = |object: &&Object| {
-        object.group() == Kustomization::GROUP
-            && object.kind() == Kustomization::KIND
+        Kustomization::INFO.is_of(object)
             && folder_of(object).is_some_and(|path| {
                 let is_above = path == folder || path.is_empty() || folder.starts_with(&format!("{path}/"));
                 is_above && tree.reader().node(&path) == Ok(Some(Node::Directory))
@@ -214,16 +215,17 @@ fn root_source(tree: &Tree, folder: &str, rendered: &Rendered) -> Option<Key> {
     rendered.resources.iter().map(|resource| &resource.object).find(is_root).and_then(source_of)
 }
 
-fn key_of(object: &Object) -> Key {
+fn key_of(object: &Object) -> Ref {
     let id = object.id();
-    Key::new(id.namespace, id.name)
+    Kustomization::named(id.namespace, id.name)
 }
 
-fn source_of(object: &Object) -> Option<Key> {
+/// The GitRepository of the name that a Kustomization gives, whatever kind it says.
+fn source_of(object: &Object) -> Option<Ref> {
     let text = |pointer: &str| object.text(pointer);
     let own = object.id().namespace;
     let namespace = text("/spec/sourceRef/namespace").map_or(own, ToOwned::to_owned);
-    Some(Key::new(namespace, text("/spec/sourceRef/name")?))
+    Some(GitRepository::named(namespace, text("/spec/sourceRef/name")?))
 }
 
 /// `spec.path` as the tree has it.
@@ -231,11 +233,11 @@ fn folder_of(object: &Object) -> Option<String> {
     lockgate_base::tree::resolve("", api::folder(object.text("/spec/path").unwrap_or_default())).ok()
 }
 
-fn depends_on(object: &Object, own: &str) -> Vec<Key> {
+fn depends_on(object: &Object, own: &str) -> Vec<Ref> {
     let entries = object.pointer("/spec/dependsOn").and_then(Value::as_array);
     let key = |entry: &Value| {
         let namespace = entry["namespace"].as_str().filter(|namespace| !namespace.is_empty()).unwrap_or(own);
-        Some(Key::new(namespace, entry["name"].as_str()?))
+        Some(Kustomization::named(namespace, entry["name"].as_str()?))
     };
     entries.into_iter().flatten().filter_map(key).collect()
 }

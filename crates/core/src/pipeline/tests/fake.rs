@@ -1,8 +1,8 @@
 //! A cluster in memory that has ConfigMaps only, and a journal that can be read back.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
@@ -13,17 +13,17 @@ use crate::pipeline::clock::{Clock, Sleep};
 use crate::pipeline::ports::{
     ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy, Writes,
 };
-use crate::pipeline::{Journal, JournalError};
+use crate::pipeline::{Journal, JournalError, Slot};
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
 use crate::verdict::Ill;
 use lockgate_base::keys;
-use lockgate_base::model::{Gvk, Key, Object, ObjectId};
+use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 
 /// The cluster.
 #[derive(Debug, Default)]
 pub(super) struct Fake {
     objects: Mutex<BTreeMap<String, Object>>,
-    log: Mutex<Vec<String>>,
+    log: Arc<Mutex<Vec<String>>>,
     asked: AtomicUsize,
     refused: BTreeSet<String>,
     undeletable: BTreeSet<String>,
@@ -34,6 +34,12 @@ pub(super) struct Fake {
     unwatched: AtomicBool,
     awaited: Mutex<Vec<Reference>>,
     untaken: Option<Answer>,
+    /// Objects with a field that cannot change, and has changed.
+    frozen: BTreeSet<String>,
+    /// Kinds and namespaces that are not there until they are applied.
+    absent: Mutex<BTreeSet<String>>,
+    /// How long waits take.
+    slow: Duration,
     /// What others make of an object each time that it is about to be deleted, and how often.
     meddling: Mutex<Option<(Value, usize)>>,
 }
@@ -68,6 +74,30 @@ impl Fake {
 
     pub(super) fn undeletable(mut self, name: &str) -> Self {
         self.undeletable.insert(name.into());
+        self
+    }
+
+    pub(super) fn freezing(mut self, name: &str) -> Self {
+        self.frozen.insert(name.into());
+        self
+    }
+
+    /// Without a kind or a namespace until it is applied.
+    pub(super) fn without(self, name: &str) -> Self {
+        self.absent.lock().unwrap().insert(name.into());
+        self
+    }
+
+    /// What is waited for takes that long.
+    pub(super) fn slow(mut self, duration: Duration) -> Self {
+        self.slow = duration;
+        self
+    }
+
+    /// Someone has written to an object that is there.
+    pub(super) fn edited(self, name: &str) -> Self {
+        let object = self.object(name).unwrap().edit(|value| value["data"] = json!({"k": "v"})).unwrap();
+        self.objects.lock().unwrap().insert(name.into(), object);
         self
     }
 
@@ -180,11 +210,18 @@ impl Reads for Fake {
     async fn observe(&self, objects: &[Object], _known: &HashSet<ObjectId>) -> Vec<Observation> {
         self.ask();
         let observe = |object: &Object| {
-            let refusal = || Refusal::new(object.id(), Phase::DryRun, Cause::Invalid, "refused");
+            let refusal = |cause| Refusal::new(object.id(), Phase::DryRun, cause, "refused");
+            let is_absent = |name: &str| self.absent.lock().unwrap().contains(name);
             let dry_run = if self.loses(object.name()) {
                 Err(Refusal::unavailable(object.id(), Phase::DryRun, "reset"))
             } else if self.refused.contains(object.name()) {
-                Err(refusal())
+                Err(refusal(Cause::Invalid))
+            } else if self.frozen.contains(object.name()) {
+                Err(refusal(Cause::Immutable))
+            } else if is_absent(object.kind()) {
+                Err(refusal(Cause::UnknownKind(object.gvk())))
+            } else if let Some(namespace) = object.namespace().filter(|namespace| is_absent(namespace)) {
+                Err(refusal(Cause::NamespaceMissing(namespace.into())))
             } else {
                 Ok(object.clone())
             };
@@ -202,6 +239,9 @@ impl Reads for Fake {
 impl Writes for Fake {
     async fn apply(&self, object: &Object) -> Result<Applied, Refusal> {
         self.wrote("apply", object.name());
+        for brought in [object.name(), object.text("/spec/names/kind").unwrap_or_default()] {
+            self.absent.lock().unwrap().remove(brought);
+        }
         let uid = |value: &mut Value| value["metadata"]["uid"] = format!("uid-{}", object.name()).into();
         let stored = object.clone().edit(uid).unwrap();
         self.objects.lock().unwrap().insert(object.name().into(), stored);
@@ -221,8 +261,15 @@ impl Writes for Fake {
         }
     }
 
-    async fn recreate(&self, object: &Object, _uid: &str, _timeout: Duration) -> Result<Applied, Refusal> {
-        self.apply(object).await
+    async fn clear(&self, object: &Object, _uid: &str) -> Result<(), Refusal> {
+        self.wrote("clear", object.name());
+        Ok(())
+    }
+
+    async fn cleared(&self, object: &Object, _timeout: Duration) -> Result<(), Refusal> {
+        Watch.sleep(self.slow).await;
+        self.objects.lock().unwrap().remove(object.name());
+        Ok(())
     }
 
     async fn delete(
@@ -251,7 +298,7 @@ impl Writes for Fake {
 
     fn hold(&self, _live: &Object) {}
 
-    fn release(&self, _owner: &Key, _ids: &[ObjectId]) {}
+    fn release(&self, _owner: &Ref, _ids: &[ObjectId]) {}
 }
 
 impl Settle for Fake {
@@ -270,6 +317,7 @@ impl Settle for Fake {
             return Settled::Stalled(ill(Health::Failed("names conflict".into())));
         }
         if !self.unhealthy.load(Ordering::Relaxed) {
+            Watch.sleep(self.slow).await;
             return Settled::Healthy;
         }
         Watch.sleep(timeout).await;
@@ -289,7 +337,9 @@ impl Settle for Fake {
 #[derive(Debug, Default)]
 pub(super) struct Diary {
     recorded: Mutex<Vec<String>>,
-    waits: AtomicBool,
+    /// When the slot is given back, and when it is taken again.
+    log: Arc<Mutex<Vec<String>>>,
+    written: AtomicBool,
     pending: Mutex<Vec<String>>,
     fails: bool,
 }
@@ -297,6 +347,11 @@ pub(super) struct Diary {
 impl Diary {
     pub(super) fn failing() -> Self {
         Self { fails: true, ..Self::default() }
+    }
+
+    /// With one log for the slot and for a cluster's writes.
+    pub(super) fn beside(fake: &Fake) -> Self {
+        Self { log: Arc::clone(&fake.log), ..Self::default() }
     }
 
     /// The ids that were recorded last.
@@ -309,8 +364,24 @@ impl Diary {
         self.pending.lock().unwrap().clone()
     }
 
+    /// Whether the slot was given back.
     pub(super) fn waits(&self) -> bool {
-        self.waits.load(Ordering::Relaxed)
+        self.log.lock().unwrap().iter().any(|line| line == "waits")
+    }
+
+    /// Whether all was written that was to be.
+    pub(super) fn written(&self) -> bool {
+        self.written.load(Ordering::Relaxed)
+    }
+}
+
+impl Slot for Diary {
+    fn waits(&self) {
+        self.log.lock().unwrap().push("waits".into());
+    }
+
+    async fn resumes(&self) {
+        self.log.lock().unwrap().push("resumes".into());
     }
 }
 
@@ -323,8 +394,8 @@ impl Journal for Diary {
         Ok(())
     }
 
-    fn waits(&self) {
-        self.waits.store(true, Ordering::Relaxed);
+    fn written(&self) {
+        self.written.store(true, Ordering::Relaxed);
     }
 
     async fn pending(&self, objects: Vec<Ill>) {

@@ -1,5 +1,6 @@
 //! Answers of an API server, and what is made of them.
 
+use super::super::answer::AnswerCause;
 use super::*;
 
 /// An answer, and what is expected of it.

@@ -1,6 +1,7 @@
 //! What fails for a cause that passes by itself, and when it is tried again.
 
 use super::*;
+use lockgate_base::model::KindId;
 
 #[test]
 fn what_passes_by_itself_is_tried_again_soon_then_less_often() {
@@ -145,7 +146,7 @@ fn a_paused_source_whose_deletion_failed_is_tried_again() {
 fn a_new_secret_does_not_fetch_a_paused_source() {
     let mut bench = Bench::cold();
     bench.fetched("repo", Some("r1"));
-    let secret = Input { kind: "Secret".into(), key: key("key") };
+    let secret = Ref::new(KindId::SECRET, "flux-system", "key");
     let paused = SourceFacts { suspended: true, inputs: vec![secret.clone()], ..SourceFacts::default() };
     bench.send(Event::SourceSeen(key("repo"), paused));
     bench.send(Event::InputChanged(secret));

@@ -1,20 +1,21 @@
 //! Every outcome that is a failure: its reason, its message, and when it is tried again.
 
 use super::*;
+use crate::graph::Cycle;
 
 /// An outcome, its reason, the message or its beginning, whether it stalls, and when it is tried again.
-type Row = (Outcome, &'static str, &'static str, bool, Next);
+type Row = (Outcome<Applied>, &'static str, &'static str, bool, Next);
 
 const RETRY: Next = Next::After(Std::from_mins(1));
 const GRANTED: Next = Next::BackoffTo(Std::from_mins(1));
 const UNBLOCKED: Next = Next::Unblocked(Std::from_mins(10));
 
-fn block(reason: BlockReason) -> Outcome {
-    Outcome::Blocked(Blocker { dependency: key("kube-network"), reason })
+fn block(reason: BlockReason) -> Outcome<Applied> {
+    Outcome::Common(Common::Blocked(Blocker { dependency: key("kube-network"), reason }))
 }
 
-fn failures() -> Vec<Row> {
-    [of_dependencies(), of_the_source(), of_the_build(), of_applying(), of_health()].concat()
+pub(super) fn failures() -> Vec<Row> {
+    [of_dependencies(), of_the_source(), of_the_build(), of_applying(), of_deleting(), of_health()].concat()
 }
 
 fn of_dependencies() -> Vec<Row> {
@@ -52,7 +53,7 @@ fn of_dependencies() -> Vec<Row> {
             UNBLOCKED,
         ),
         (
-            Outcome::Cyclic { cycle: vec![key("a"), key("b"), key("c")] },
+            Outcome::Common(Common::Cyclic(Cycle(vec![key("a"), key("b"), key("c")]))),
             "DependencyNotReady",
             "dependency cycle: a -> b -> c -> a; remove one of these from spec.dependsOn",
             true,
@@ -64,38 +65,38 @@ fn of_dependencies() -> Vec<Row> {
 fn of_the_source() -> Vec<Row> {
     vec![
         (
-            Outcome::SourceMissing { source: "GitRepository/flux-system/x".into() },
+            Outcome::Common(Common::SourceMissing { source: "GitRepository/flux-system/x".into() }),
             "ArtifactFailed",
             "Source 'GitRepository/flux-system/x' not found",
             false,
             Next::Changed,
         ),
         (
-            Outcome::SourceNotReady {
+            Outcome::Common(Common::SourceNotReady {
                 source: "GitRepository/flux-system/x".into(),
                 message: Some("timed out".into()),
-            },
+            }),
             "ArtifactFailed",
             "Source is not ready, artifact not found: GitRepository/flux-system/x: timed out",
             false,
             Next::Changed,
         ),
         (
-            Outcome::SourceForbidden { message: "can't access 'GitRepository/n/x'".into() },
+            Outcome::Common(Common::SourceForbidden { message: "can't access 'GitRepository/n/x'".into() }),
             "AccessDenied",
             "can't access 'GitRepository/n/x'",
             true,
             Next::Changed,
         ),
         (
-            Outcome::SourceRefused { message: "Bucket is not served".into() },
+            Outcome::Common(Common::SourceRefused { message: "Bucket is not served".into() }),
             "ArtifactFailed",
             "Bucket is not served",
             true,
             Next::Changed,
         ),
         (
-            Outcome::Malformed { message: "spec.interval".into() },
+            Outcome::Common(Common::Malformed { message: "spec.interval".into() }),
             "InvalidSpec",
             "spec.interval",
             true,
@@ -107,21 +108,30 @@ fn of_the_source() -> Vec<Row> {
 fn of_the_build() -> Vec<Row> {
     vec![
         (
-            Outcome::PathMissing { path: "gone".into() },
+            Outcome::Own(Applied::PathMissing { path: "gone".into() }),
             "ArtifactFailed",
             "kustomization path not found: stat gone: no such file or directory",
             false,
             RETRY,
         ),
         (
-            Outcome::Unrenderable { message: "a.yaml: line 2: x".into() },
+            Outcome::Own(Applied::Unrenderable { message: "a.yaml: line 2: x".into() }),
             "BuildFailed",
             "kustomize build failed: a.yaml: line 2: x",
             false,
             RETRY,
         ),
         (
-            Outcome::InputMissing { message: "substitute from 'ConfigMap/x' error: not found".into() },
+            Applied::Unsubstituted { message: "${x} in a.yaml".into() }.into(),
+            "BuildFailed",
+            "post build failed: ${x} in a.yaml",
+            false,
+            RETRY,
+        ),
+        (
+            Outcome::Common(Common::InputMissing {
+                message: "substitute from 'ConfigMap/x' error: not found".into(),
+            }),
             "BuildFailed",
             "substitute from 'ConfigMap/x' error: not found",
             false,
@@ -133,56 +143,73 @@ fn of_the_build() -> Vec<Row> {
 fn of_applying() -> Vec<Row> {
     vec![
         (
-            Outcome::Refused {
+            Outcome::Own(Applied::Refused {
                 refusals: vec![refused("X/n dry-run failed", false, false)],
                 inventory: vec![],
-            },
+            }),
             "ReconciliationFailed",
             "X/n dry-run failed",
             false,
             RETRY,
         ),
         (
-            Outcome::Refused {
+            Outcome::Own(Applied::Refused {
                 refusals: vec![refused("one", false, false), refused("two", true, false)],
                 inventory: vec![],
-            },
+            }),
             "ReconciliationFailed",
             "2 objects are refused:\n- one\n- two",
             false,
             Next::Backoff,
         ),
         (
-            Outcome::Refused { refusals: vec![refused("may not", false, true)], inventory: vec![] },
+            Outcome::Own(Applied::Refused {
+                refusals: vec![refused("may not", false, true)],
+                inventory: vec![],
+            }),
             "AccessDenied",
             "may not",
             false,
             GRANTED,
         ),
         (
-            Outcome::PruneFailed { done: done(), failures: vec!["ConfigMap/n/c: denied".into()] },
+            Outcome::Common(Common::AccessDenied { message: "may not".into() }),
+            "AccessDenied",
+            "may not",
+            false,
+            GRANTED,
+        ),
+        (
+            Outcome::Common(Common::Panicked { message: "index".into() }),
+            "ReconciliationFailed",
+            "internal error: index",
+            true,
+            RETRY,
+        ),
+    ]
+}
+
+fn of_deleting() -> Vec<Row> {
+    vec![
+        (
+            Outcome::Own(Applied::PruneFailed {
+                done: done(),
+                failures: vec!["ConfigMap/n/c: denied".into()],
+            }),
             "PruneFailed",
             "delete failed, errors: ConfigMap/n/c: denied",
             false,
             RETRY,
         ),
         (
-            Outcome::PruneRefused { count: 11 },
+            Outcome::Own(Applied::PruneRefused { count: 11 }),
             "PruneFailed",
             "the build has become empty, which would delete all 11 objects",
             true,
             RETRY,
         ),
-        (Outcome::AccessDenied { message: "may not".into() }, "AccessDenied", "may not", false, GRANTED),
         (
-            Outcome::Panicked { message: "index".into() },
-            "ReconciliationFailed",
-            "internal error: index",
-            true,
-            RETRY,
-        ),
-        (
-            Outcome::RemovalFailed { failures: vec!["A/b: denied".into()] },
+            Outcome::Common(Common::RemovalFailed { failures: vec!["A/b: denied".into()] }),
             "PruneFailed",
             "delete failed, errors: A/b: denied",
             false,
@@ -199,11 +226,11 @@ fn of_health() -> Vec<Row> {
     };
     vec![
         (
-            Outcome::Unhealthy {
+            Outcome::Own(Applied::Unhealthy {
                 done: done(),
                 end: WaitEnd::TimedOut(vec![ill.clone()]),
                 waited: Std::from_millis(570_010),
-            },
+            }),
             "HealthCheckFailed",
             "health check failed after 9m30.01s: timeout waiting for: [Deployment/n/d status: 'InProgress']\n\
              Deployment/n/d: 0 of 1 available",
@@ -211,7 +238,7 @@ fn of_health() -> Vec<Row> {
             RETRY,
         ),
         (
-            Outcome::Unhealthy {
+            Outcome::Own(Applied::Unhealthy {
                 done: done(),
                 end: WaitEnd::Stalled(vec![Ill {
                     status: "Failed".into(),
@@ -219,18 +246,18 @@ fn of_health() -> Vec<Row> {
                     ..ill.clone()
                 }]),
                 waited: Std::from_secs(1),
-            },
+            }),
             "HealthCheckFailed",
             "health check failed after 1s: failed early due to stalled resources: [Deployment/n/d status: 'Failed']",
             false,
             RETRY,
         ),
         (
-            Outcome::NotEstablished {
+            Outcome::Own(Applied::NotEstablished {
                 done: done(),
                 end: WaitEnd::TimedOut(vec![ill]),
                 waited: Std::from_millis(60_004),
-            },
+            }),
             "ReconciliationFailed",
             "definitions are not established after 1m0.004s: timeout waiting for: [Deployment/n/d status: 'InProgress']",
             false,
@@ -251,16 +278,18 @@ fn every_failure_has_its_reason_and_its_next_try() {
         let reconciling = condition(&verdict.status, "Reconciling").map(|c| c.1);
         assert_eq!(reconciling.as_deref(), (!stalled).then_some("ProgressingWithRetry"), "{outcome:?}");
         assert_eq!(verdict.next, next, "{outcome:?}");
-        assert!(!verdict.ready && !verdict.release && !verdict.silent);
+        assert!(!Verdict::Say(verdict.clone()).is_ready());
         assert_eq!(verdict.status.last_applied_revision, before.last_applied_revision, "{outcome:?}");
         // On each commit some wait for others for a while, and nothing is wrong then.
         let waits = matches!(
             outcome,
-            Outcome::Blocked(_) | Outcome::SourceMissing { .. } | Outcome::SourceNotReady { .. }
+            Outcome::Common(
+                Common::Blocked(_) | Common::SourceMissing { .. } | Common::SourceNotReady { .. }
+            )
         );
-        assert_eq!(verdict.events[0].warning, !waits, "{outcome:?}");
+        assert_eq!(verdict.notices[0].warning, !waits, "{outcome:?}");
         let again = judge(&outcome, &verdict.status);
-        assert_eq!(again.events, [], "said once: {outcome:?}");
+        assert_eq!(again.notices, [], "said once: {outcome:?}");
         assert_eq!(again.status, verdict.status, "a repetition writes nothing: {outcome:?}");
     }
 }
@@ -273,32 +302,32 @@ fn a_wait_that_fails_again_is_told_again_only_where_more_than_its_time_is_anothe
         cause: cause.into(),
     };
     let end = |cause: &str| WaitEnd::TimedOut(vec![ill(cause)]);
-    let unhealthy = |cause, millis| Outcome::Unhealthy {
-        done: done(),
-        end: end(cause),
-        waited: Std::from_millis(millis),
+    let unhealthy = |cause, millis| {
+        Outcome::Own(Applied::Unhealthy { done: done(), end: end(cause), waited: Std::from_millis(millis) })
     };
-    let pending = |cause, millis| Outcome::NotEstablished {
-        done: done(),
-        end: end(cause),
-        waited: Std::from_millis(millis),
+    let pending = |cause, millis| {
+        Outcome::Own(Applied::NotEstablished {
+            done: done(),
+            end: end(cause),
+            waited: Std::from_millis(millis),
+        })
     };
-    for outcome in [&unhealthy as &dyn Fn(&'static str, u64) -> Outcome, &pending] {
+    for outcome in [&unhealthy as &dyn Fn(&'static str, u64) -> Outcome<Applied>, &pending] {
         let first = judge(&outcome("0 of 1 available", 300_003), &ready());
         let again = judge(&outcome("0 of 1 available", 300_417), &first.status);
-        assert_eq!((again.status, again.events), (first.status.clone(), vec![]));
+        assert_eq!((again.status, again.notices), (first.status.clone(), vec![]));
         let other = judge(&outcome("image pull: 403", 300_417), &first.status);
-        assert_eq!(other.events.len(), 1, "{}", condition(&other.status, "Ready").unwrap().2);
+        assert_eq!(other.notices.len(), 1, "{}", condition(&other.status, "Ready").unwrap().2);
     }
 }
 
 #[test]
 fn definitions_that_are_not_served_are_no_question_of_health() {
-    let outcome = Outcome::NotEstablished {
+    let outcome = Outcome::Own(Applied::NotEstablished {
         done: done(),
         end: WaitEnd::TimedOut(Vec::new()),
         waited: Std::from_mins(1),
-    };
+    });
     let status = judge(&outcome, &KustomizationStatus::default()).status;
     assert_eq!(condition(&status, "Healthy"), None);
     assert_eq!(status.inventory.unwrap().entries, done().inventory, "what was written is managed");
@@ -309,10 +338,10 @@ fn definitions_that_are_not_served_are_no_question_of_health() {
 fn a_source_that_may_not_be_taken_is_not_attempted() {
     let (key, before) = (key("apps"), ready());
     let context = Context { revision: Some("main@sha1:of-another"), ..context(&key, &before) };
-    let forbidden = verdict(&Outcome::SourceForbidden { message: "can't access it".into() }, &context);
+    let forbidden = say(&Common::SourceForbidden { message: "can't access it".into() }.into(), &context);
     assert_eq!(condition(&forbidden.status, "Stalled").unwrap().1, "AccessDenied");
     assert_eq!(forbidden.status.last_attempted_revision, before.last_attempted_revision);
-    let denied = verdict(&Outcome::AccessDenied { message: "may not".into() }, &context);
+    let denied = say(&Common::AccessDenied { message: "may not".into() }.into(), &context);
     assert_eq!(denied.status.last_attempted_revision.as_deref(), Some("main@sha1:of-another"));
 }
 
@@ -320,9 +349,9 @@ fn a_source_that_may_not_be_taken_is_not_attempted() {
 #[test]
 fn a_server_that_cannot_be_asked_is_no_progress() {
     let message = "the API server cannot be asked: connection refused";
-    let outcome = Outcome::Unreachable { message: message.into() };
+    let outcome = Outcome::Common(Common::Unreachable { message: message.into() });
     let key = key("apps");
-    let waiting = progressing(&context(&key, &KustomizationStatus::default()), vec![entry("a_b__ConfigMap")]);
+    let waiting = applying(&context(&key, &KustomizationStatus::default()), vec![entry("a_b__ConfigMap")]);
     let verdict = judge(&outcome, &waiting);
     assert_eq!(
         condition(&verdict.status, "Ready").unwrap(),
@@ -330,9 +359,9 @@ fn a_server_that_cannot_be_asked_is_no_progress() {
     );
     assert_eq!(condition(&verdict.status, "Reconciling").unwrap().1, "ProgressingWithRetry");
     assert_eq!(verdict.status.inventory, waiting.inventory, "what may have been written is managed");
-    assert_eq!((verdict.next, verdict.silent, verdict.events.len()), (Next::Backoff, false, 1));
-    let healed = judge(&Outcome::Ready(done()), &verdict.status);
-    assert!(healed.ready && condition(&healed.status, "Reconciling").is_none());
+    assert_eq!((verdict.next, verdict.notices.len()), (Next::Backoff, 1));
+    let healed = judge(&Outcome::Own(Applied::Ready(done())), &verdict.status);
+    assert!(condition(&healed.status, "Reconciling").is_none() && Verdict::Say(healed).is_ready());
 }
 
 #[test]
@@ -342,10 +371,12 @@ fn what_is_managed_is_kept_where_nothing_was_applied() {
         let kept = judge(&outcome, &before).status.inventory == before.inventory;
         let applied = matches!(
             outcome,
-            Outcome::Unhealthy { .. }
-                | Outcome::NotEstablished { .. }
-                | Outcome::Refused { .. }
-                | Outcome::PruneFailed { .. }
+            Outcome::Own(
+                Applied::Unhealthy { .. }
+                    | Applied::NotEstablished { .. }
+                    | Applied::Refused { .. }
+                    | Applied::PruneFailed { .. }
+            )
         );
         assert!(kept || applied, "{outcome:?}");
     }
@@ -356,6 +387,6 @@ fn a_deletion_that_failed_is_tried_again_though_the_spec_wants_no_timer() {
     let (key, previous) = (key("apps"), KustomizationStatus::default());
     let schedule = Schedule { interval: Std::ZERO, retry: Std::ZERO, timeout: Std::from_secs(30) };
     let context = Context { schedule, ..context(&key, &previous) };
-    let failed = Outcome::RemovalFailed { failures: vec!["A/b: denied".into()] };
-    assert_eq!(verdict(&failed, &context).next, Next::BackoffTo(Std::from_secs(30)));
+    let failed = Outcome::Common(Common::RemovalFailed { failures: vec!["A/b: denied".into()] });
+    assert_eq!(say(&failed, &context).next, Next::BackoffTo(Std::from_secs(30)));
 }

@@ -6,26 +6,74 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Kind, LocalReference, Metadata, SourceReference, null_as_default};
-use lockgate_base::model::{Conditions, Duration, Timestamp};
+use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role, Status};
+use crate::api::ownership::Ownership;
+use crate::api::{LocalReference, SourceReference, null_as_default};
+use lockgate_base::keys;
+use lockgate_base::model::{Conditions, Duration, KindId, Timestamp};
 
 /// A build of one folder of a source, applied to the cluster.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Kustomization {
-    /// `metadata`.
-    pub metadata: Metadata,
-    /// `spec`.
-    pub spec: KustomizationSpec,
-    /// `status`; absent before the first look.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub status: KustomizationStatus,
+pub type Kustomization = Resource<KustomizationSpec>;
+
+const ID: KindId = KindId { group: "kustomize.toolkit.fluxcd.io", kind: "Kustomization" };
+
+const OWNERSHIP: Ownership = Ownership {
+    kind: ID,
+    name_label: keys::OWNER_NAME,
+    namespace_label: keys::OWNER_NAMESPACE,
+    manager: keys::FIELD_MANAGER,
+    finalizer: keys::FINALIZER,
+};
+
+impl Kustomization {
+    /// The marks of what Kustomizations have applied.
+    pub const OWNERSHIP: &'static Ownership = &OWNERSHIP;
 }
 
-impl Kind for Kustomization {
-    const GROUP: &'static str = "kustomize.toolkit.fluxcd.io";
-    const KIND: &'static str = "Kustomization";
-    const PLURAL: &'static str = "kustomizations";
-    const VERSIONS: &'static [&'static str] = &["v1", "v1beta2", "v1beta1"];
+pub(super) const INFO: KindInfo = KindInfo {
+    id: ID,
+    plural: "kustomizations",
+    category: "fluxcd-appliers",
+    short_names: &["ks"],
+    versions: &["v1", "v1beta2", "v1beta1"],
+    columns: &[Column::AGE, Column::READY, Column::STATUS],
+    role: Role::Applier(Kustomization::OWNERSHIP),
+    controller: "kustomize-controller",
+    grants: &[
+        Grant {
+            reason: "The variables that Kustomizations substitute.",
+            group: "",
+            resources: &["secrets", "configmaps"],
+            verbs: &["get", "list", "watch"],
+        },
+        Grant {
+            reason: "Applying in the name of a ServiceAccount.",
+            group: "",
+            resources: &["serviceaccounts"],
+            verbs: &["get", "impersonate"],
+        },
+    ],
+    is_acted_on: true,
+    outline: None,
+};
+
+impl Kind for KustomizationSpec {
+    const INFO: &'static KindInfo = &INFO;
+    type Status = KustomizationStatus;
+}
+
+impl Status for KustomizationStatus {
+    fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    fn observed_generation(&self) -> Option<i64> {
+        self.observed_generation
+    }
+
+    fn handled(&self) -> Option<&str> {
+        self.last_handled_reconcile_at.as_deref()
+    }
 }
 
 /// `spec.path` as seen from the source's root: one that begins with a slash begins there too, as in Flux.

@@ -6,26 +6,49 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Kind, LocalReference, Metadata, null_as_default};
-use lockgate_base::model::{Conditions, Duration, Timestamp};
+use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role, Status};
+use crate::api::{LocalReference, null_as_default};
+use lockgate_base::model::{Conditions, Duration, KindId, Timestamp};
 
 /// A Git repository and the revision of it that is wanted.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct GitRepository {
-    /// `metadata`.
-    pub metadata: Metadata,
-    /// `spec`.
-    pub spec: GitRepositorySpec,
-    /// `status`; absent before the first look.
-    #[serde(default, deserialize_with = "null_as_default")]
-    pub status: GitRepositoryStatus,
+pub type GitRepository = Resource<GitRepositorySpec>;
+
+pub(super) const INFO: KindInfo = KindInfo {
+    id: KindId { group: "source.toolkit.fluxcd.io", kind: "GitRepository" },
+    plural: "gitrepositories",
+    category: "fluxcd-sources",
+    short_names: &["gitrepo"],
+    versions: &["v1", "v1beta2", "v1beta1"],
+    columns: &[Column::new("URL", ".spec.url"), Column::AGE, Column::READY, Column::STATUS],
+    role: Role::Source,
+    controller: "source-controller",
+    grants: &[Grant {
+        reason: "Credentials of sources.",
+        group: "",
+        resources: &["secrets"],
+        verbs: &["get", "list", "watch"],
+    }],
+    is_acted_on: true,
+    outline: None,
+};
+
+impl Kind for GitRepositorySpec {
+    const INFO: &'static KindInfo = &INFO;
+    type Status = GitRepositoryStatus;
 }
 
-impl Kind for GitRepository {
-    const GROUP: &'static str = "source.toolkit.fluxcd.io";
-    const KIND: &'static str = "GitRepository";
-    const PLURAL: &'static str = "gitrepositories";
-    const VERSIONS: &'static [&'static str] = &["v1", "v1beta2", "v1beta1"];
+impl Status for GitRepositoryStatus {
+    fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    fn observed_generation(&self) -> Option<i64> {
+        self.observed_generation
+    }
+
+    fn handled(&self) -> Option<&str> {
+        self.last_handled_reconcile_at.as_deref()
+    }
 }
 
 /// Where the repository is and what of it is wanted.

@@ -1,0 +1,375 @@
+//! Prints values as YAML, in the words of Go's two YAML libraries: what go-yaml v2 and v3 print for the same value, byte
+//! by byte. `Layout` says which, and how.
+//!
+//! The emitter is libyaml's, as both libraries have it; the places where they part are marked by `is_v3`.
+
+mod order;
+mod style;
+
+use serde_json::{Map, Value};
+
+use self::style::{Style, Words, is_break};
+use super::scalar::{float_text, general_float_text};
+
+pub use self::style::writes_plain;
+
+/// The longest key, in bytes, that stands before its colon without a `?`.
+const SIMPLE_KEY_LIMIT: usize = 128;
+
+/// The column behind which go-yaml v2 breaks a line at the next space.
+const V2_WIDTH: usize = 80;
+
+/// How a value is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    words: Words,
+    /// By how many spaces a level is indented, from 2 to 9; go-yaml v2 knows 2 only.
+    indent: usize,
+    /// Whether lists stand at the column of their key, as they always do with go-yaml v2.
+    compact: bool,
+    /// The column behind which lines are broken.
+    width: usize,
+    /// Whether keys are sorted, as Go's libraries sort them.
+    sorted: bool,
+}
+
+impl Layout {
+    /// As `sigs.k8s.io/yaml` marshals, with go-yaml v2: what kustomize prints, and Helm's `toYaml`.
+    pub const V2: Self = Self { words: Words::V2, indent: 2, compact: true, width: V2_WIDTH, sorted: true };
+
+    /// As go-yaml v3 encodes a value with an indentation of 2, lists indented under their keys: Helm's `toYamlPretty`.
+    pub const V3: Self =
+        Self { words: Words::V3, indent: 2, compact: false, width: usize::MAX, sorted: true };
+
+    /// So that every reader of YAML reads the value back equal, keys in the order in which they stand, no line broken.
+    pub const PORTABLE: Self =
+        Self { words: Words::Any, indent: 2, compact: true, width: usize::MAX, sorted: false };
+
+    /// The same with another indentation, of at least 2 and at most 9 spaces; only go-yaml v3 has a choice there.
+    #[must_use]
+    pub const fn indented_by(self, indent: usize) -> Self {
+        Self { indent, ..self }
+    }
+
+    /// The same with lists at the column of their keys.
+    #[must_use]
+    pub const fn with_compact_lists(self) -> Self {
+        Self { compact: true, ..self }
+    }
+
+    /// The same with keys in the order in which they stand, as kyaml prints the nodes that it read.
+    #[must_use]
+    pub const fn unsorted(self) -> Self {
+        Self { sorted: false, ..self }
+    }
+
+    /// Whether indentation, tabs and the order of keys follow go-yaml v3.
+    const fn is_v3(self) -> bool {
+        matches!(self.words, Words::V3)
+    }
+}
+
+/// The value as one YAML document in block style.
+pub fn print(value: &Value, layout: Layout) -> String {
+    let mut emitter =
+        Emitter { layout, out: String::new(), column: 0, indent: None, is_blank: true, is_indentation: true };
+    emitter.node(value, Parent::Document);
+    emitter.indent = None;
+    emitter.start_line();
+    emitter.out
+}
+
+/// The value as one YAML document that every reader reads back equal, with keys in the order in which they stand.
+///
+/// A float without a fraction reads back as an integer, since no reader tells the two apart.
+pub fn to_string(value: &Value) -> String {
+    print(value, Layout::PORTABLE)
+}
+
+/// What a node stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parent {
+    Document,
+    List,
+    /// As a key or as a value.
+    Map,
+}
+
+struct Emitter {
+    layout: Layout,
+    out: String,
+    /// In characters.
+    column: usize,
+    /// The column of the collection that is open; `None` for the document.
+    indent: Option<usize>,
+    /// Whether what stands before the cursor parts words: a blank, a line feed or an open bracket.
+    is_blank: bool,
+    /// Whether nothing stands on the line but indentation and the dashes and marks of collections.
+    is_indentation: bool,
+}
+
+impl Emitter {
+    fn node(&mut self, value: &Value, parent: Parent) {
+        match value {
+            Value::Object(map) if !map.is_empty() => self.mapping(map, parent),
+            Value::Array(items) if !items.is_empty() => self.list(items, parent),
+            Value::Object(_) => {
+                self.indicator("{", true, false);
+                self.indicator("}", false, false);
+            }
+            Value::Array(_) => {
+                self.indicator("[", true, false);
+                self.indicator("]", false, false);
+            }
+            Value::String(text) => self.string(text, parent, false),
+            Value::Null => self.word("null"),
+            Value::Bool(flag) => self.word(if *flag { "true" } else { "false" }),
+            Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+                Some(float) if self.layout.words == Words::Any => self.word(&float_text(float)),
+                Some(float) => self.word(&general_float_text(float)),
+                None => self.word(&number.to_string()),
+            },
+        }
+    }
+
+    fn mapping(&mut self, map: &Map<String, Value>, parent: Parent) {
+        let outer = self.indent;
+        self.indent = Some(outer.map_or(0, |indent| self.deeper(indent, parent)));
+        if self.layout.sorted {
+            for (key, value) in order::sorted(map, self.layout.is_v3()) {
+                self.entry(key, value);
+            }
+        } else {
+            for (key, value) in map {
+                self.entry(key, value);
+            }
+        }
+        self.indent = outer;
+    }
+
+    fn entry(&mut self, key: &str, value: &Value) {
+        self.start_line();
+        if key.len() <= SIMPLE_KEY_LIMIT && !key.contains(is_break) {
+            self.string(key, Parent::Map, true);
+            self.indicator(":", false, false);
+        } else {
+            self.indicator("?", true, true);
+            self.string(key, Parent::Map, false);
+            self.start_line();
+            self.indicator(":", true, true);
+        }
+        self.node(value, Parent::Map);
+    }
+
+    fn list(&mut self, items: &[Value], parent: Parent) {
+        let outer = self.indent;
+        // Behind a key on the same line, a compact list stays at the key's column.
+        let behind_key = parent == Parent::Map && !self.is_indentation;
+        self.indent = Some(match outer {
+            None => 0,
+            Some(indent) if self.layout.is_v3() => {
+                let is_compact = self.layout.compact && parent == Parent::Map && behind_key;
+                self.deeper(indent, parent) - if is_compact { 2 } else { 0 }
+            }
+            Some(indent) if behind_key => indent,
+            Some(indent) => indent + self.layout.indent,
+        });
+        for item in items {
+            self.start_line();
+            self.indicator("-", true, true);
+            self.node(item, Parent::List);
+        }
+        self.indent = outer;
+    }
+
+    /// The indentation one level further inside.
+    fn deeper(&self, indent: usize, parent: Parent) -> usize {
+        let step = self.layout.indent;
+        match parent {
+            _ if !self.layout.is_v3() => indent + step,
+            Parent::List => indent + 2,
+            Parent::Document | Parent::Map => step * ((indent + step) / step),
+        }
+    }
+
+    /// A string in the style that fits it; a key before its colon has no line breaks.
+    fn string(&mut self, text: &str, parent: Parent, is_simple_key: bool) {
+        let style = style::of(text, self.layout.words, is_simple_key);
+        if style == Style::Plain && (is_simple_key || self.fits(text)) {
+            return self.word(text);
+        }
+        let outer = self.indent;
+        self.indent = Some(outer.map_or(self.layout.indent, |indent| self.deeper(indent, parent)));
+        match style {
+            Style::Plain => self.plain(text),
+            Style::Single => self.single_quoted(text, !is_simple_key),
+            Style::Double => self.double_quoted(text, !is_simple_key),
+            Style::Literal => self.literal(text),
+        }
+        self.indent = outer;
+    }
+
+    /// Whether a text and a blank before it end before the column behind which lines are broken.
+    fn fits(&self, text: &str) -> bool {
+        self.layout.width == usize::MAX || self.column + 1 + text.len() <= self.layout.width
+    }
+
+    /// A text that stands there as it is, on this line.
+    fn word(&mut self, text: &str) {
+        if !self.is_blank {
+            self.put(' ');
+        }
+        self.put_all(text);
+        (self.is_blank, self.is_indentation) = (false, false);
+    }
+
+    fn plain(&mut self, text: &str) {
+        if !self.is_blank {
+            self.put(' ');
+        }
+        let mut in_spaces = false;
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            if c == ' ' && !in_spaces && self.column > self.layout.width && chars.peek() != Some(&' ') {
+                self.start_line();
+            } else {
+                self.put(c);
+                self.is_indentation &= c == ' ';
+            }
+            in_spaces = c == ' ';
+        }
+        (self.is_blank, self.is_indentation) = (false, false);
+    }
+
+    fn single_quoted(&mut self, text: &str, may_break: bool) {
+        self.indicator("'", true, false);
+        let (mut in_spaces, mut in_breaks) = (false, false);
+        let mut chars = text.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            if c == ' ' {
+                let is_inside = at > 0 && chars.peek().is_some_and(|(_, next)| *next != ' ');
+                if may_break && !in_spaces && self.column > self.layout.width && is_inside {
+                    self.start_line();
+                } else {
+                    self.put(c);
+                }
+                in_spaces = true;
+            } else if is_break(c) {
+                if !in_breaks && c == '\n' {
+                    self.put_break('\n');
+                }
+                self.put_break(c);
+                in_breaks = true;
+            } else {
+                if in_breaks {
+                    self.start_line();
+                }
+                if c == '\'' {
+                    self.put(c);
+                }
+                self.put(c);
+                self.is_indentation = false;
+                (in_spaces, in_breaks) = (false, false);
+            }
+        }
+        self.indicator("'", false, false);
+    }
+
+    fn double_quoted(&mut self, text: &str, may_break: bool) {
+        self.indicator("\"", true, false);
+        // Libyaml looks for a byte order mark at the beginning of the text and not where it stands.
+        let marked = text.starts_with('\u{feff}');
+        let mut in_spaces = false;
+        let mut chars = text.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            let next = chars.peek().map(|(_, next)| *next);
+            if marked || style::is_escaped(c) {
+                style::escape(c, &mut |c| self.put(c));
+            } else if c == ' '
+                && may_break
+                && !in_spaces
+                && self.column > self.layout.width
+                && at > 0
+                && next.is_some()
+            {
+                self.start_line();
+                if next == Some(' ') {
+                    self.put('\\');
+                }
+            } else {
+                self.put(c);
+            }
+            in_spaces = c == ' ' && !marked;
+        }
+        self.indicator("\"", false, false);
+    }
+
+    fn literal(&mut self, text: &str) {
+        self.indicator("|", true, false);
+        if text.starts_with(|c| c == ' ' || is_break(c)) {
+            // The first line cannot show where the indentation ends.
+            let hint = char::from_digit(u32::try_from(self.layout.indent).unwrap_or_default(), 10);
+            self.put(hint.unwrap_or('2'));
+        }
+        let mut from_end = text.chars().rev();
+        match (from_end.next().is_some_and(is_break), from_end.next()) {
+            (false, _) => self.put('-'),
+            (true, before) if before.is_none_or(is_break) => self.put('+'),
+            (true, _) => {}
+        }
+        self.put_break('\n');
+        self.is_blank = true;
+        let mut in_breaks = true;
+        for c in text.chars() {
+            if is_break(c) {
+                self.put_break(c);
+                in_breaks = true;
+            } else {
+                if in_breaks {
+                    self.start_line();
+                }
+                self.put(c);
+                (self.is_indentation, in_breaks) = (false, false);
+            }
+        }
+    }
+
+    /// Goes to the column of the open collection, on a new line where something else stands on this one.
+    fn start_line(&mut self) {
+        let indent = self.indent.unwrap_or_default();
+        if !self.is_indentation || self.column > indent || (self.column == indent && !self.is_blank) {
+            self.put_break('\n');
+        }
+        if self.column < indent {
+            self.out.extend(std::iter::repeat_n(' ', indent - self.column));
+            self.column = indent;
+        }
+        (self.is_blank, self.is_indentation) = (true, true);
+    }
+
+    fn indicator(&mut self, mark: &str, parts_from_before: bool, is_indentation: bool) {
+        if parts_from_before && !self.is_blank {
+            self.put(' ');
+        }
+        self.put_all(mark);
+        self.is_blank = matches!(mark, "{" | "[");
+        self.is_indentation &= is_indentation;
+    }
+
+    fn put(&mut self, c: char) {
+        self.out.push(c);
+        self.column += 1;
+    }
+
+    fn put_all(&mut self, text: &str) {
+        self.out.push_str(text);
+        // Only where lines are broken it has to be right.
+        self.column += if text.is_ascii() { text.len() } else { text.chars().count() };
+    }
+
+    fn put_break(&mut self, c: char) {
+        self.out.push(c);
+        self.column = 0;
+        self.is_indentation = true;
+    }
+}

@@ -1,0 +1,210 @@
+//! Which style a string is printed in: what libyaml's emitter finds out about its characters, and what the text would
+//! mean without quotes.
+
+use crate::model::yaml::document::Dialect;
+use crate::model::yaml::scalar::is_text;
+
+/// Whose quotes a printer writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    /// Those of go-yaml v2: around what it would not read back as a string.
+    V2,
+    /// Those of go-yaml v3.
+    V3,
+    /// Those of all readers of YAML 1.1 and 1.2: around what any of them would not read back as a string.
+    Any,
+}
+
+/// How a string is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    Single,
+    Double,
+    Literal,
+}
+
+/// Whether a string is written without quotes, so that every reader reads it back.
+pub fn writes_plain(text: &str) -> bool {
+    of(text, Words::Any, false) == Style::Plain
+}
+
+/// The style of a string, which is a key before a colon or stands elsewhere in a block.
+pub(super) fn of(text: &str, words: Words, is_simple_key: bool) -> Style {
+    if is_word(text) {
+        return if words.take_for_other(text) { Style::Double } else { Style::Plain };
+    }
+    // Most texts are ASCII, which is taken apart faster by its bytes.
+    let analysis = if text.is_ascii() {
+        Analysis::of(text, text.bytes().map(char::from), words)
+    } else {
+        Analysis::of(text, text.chars(), words)
+    };
+    if analysis.line_feeds {
+        if analysis.fits_block && !is_simple_key { Style::Literal } else { Style::Double }
+    } else if words.take_for_other(text) {
+        Style::Double
+    } else if analysis.fits_plain {
+        Style::Plain
+    } else if analysis.fits_single {
+        Style::Single
+    } else {
+        Style::Double
+    }
+}
+
+/// Whether a text is one of the most frequent kind, in which no sign has a meaning: names, kinds, versions, paths.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
+}
+
+impl Words {
+    /// Whether a text without quotes is taken for something else than a string.
+    fn take_for_other(self, text: &str) -> bool {
+        match self {
+            // Both libraries know a merge key by where it stands.
+            Self::V2 | Self::V3 if text == "<<" => false,
+            Self::V2 => !is_text(Dialect::V2, text) || is_base_60(text),
+            Self::V3 => {
+                // The words of YAML 1.1 for true and false, which v2 itself takes for them.
+                !is_text(Dialect::V3, text) || is_base_60(text) || !is_text(Dialect::V2, text)
+            }
+            Self::Any => {
+                // Sexagesimal numbers and further forms of YAML 1.1 and 1.2 begin as numbers do.
+                let begins =
+                    text.trim_start_matches(['+', '-', '.']).starts_with(|c: char| c.is_ascii_digit());
+                let is_numeric = |c: char| {
+                    c.is_ascii_hexdigit() || matches!(c, '+' | '-' | '.' | ':' | '_' | 'x' | 'X' | 'o')
+                };
+                text == "="
+                    || (begins && text.chars().all(is_numeric))
+                    || !is_text(Dialect::V2, text)
+                    || !is_text(Dialect::V3, text)
+            }
+        }
+    }
+}
+
+/// `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`, a number in base 60, which Go's libraries quote and do not read.
+fn is_base_60(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let Some((whole, rest)) = unsigned.split_once(':') else { return false };
+    let is_digit = |b: u8| b.is_ascii_digit() || b == b'_';
+    if !whole.starts_with(|c: char| c.is_ascii_digit()) || !whole.bytes().all(is_digit) {
+        return false;
+    }
+    let (places, fraction) = rest.split_once('.').unwrap_or((rest, ""));
+    let is_place = |place: &str| match place.as_bytes() {
+        [one] => one.is_ascii_digit(),
+        [ten, one] => matches!(ten, b'0'..=b'5') && one.is_ascii_digit(),
+        _ => false,
+    };
+    places.split(':').all(is_place) && fraction.bytes().all(is_digit)
+}
+
+/// What libyaml's emitter finds out about a string, for a value outside of flow collections.
+struct Analysis {
+    line_feeds: bool,
+    fits_plain: bool,
+    fits_single: bool,
+    fits_block: bool,
+}
+
+impl Analysis {
+    fn of(text: &str, chars: impl Iterator<Item = char>, words: Words) -> Self {
+        let is_blank = |c: char| matches!(c, ' ' | '\t');
+        let mut indicators = text.starts_with("---") || text.starts_with("...");
+        let (mut special, mut tabs, mut line_feeds, mut breaks) = (false, false, false, false);
+        let (mut space_then_break, mut break_then_space) = (false, false);
+        let mut previous: Option<char> = None;
+        let mut chars = chars.peekable();
+        while let Some(c) = chars.next() {
+            // Most signs are letters, which mean nothing.
+            if c.is_ascii_alphanumeric() {
+                previous = Some(c);
+                continue;
+            }
+            let mut before_blank = || chars.peek().is_none_or(|next| is_blank(*next));
+            indicators |= match c {
+                '#' => previous.is_none_or(|c| is_blank(c) || is_break(c) || c == '\0'),
+                ':' => before_blank(),
+                '?' | '-' => previous.is_none() && before_blank(),
+                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
+                    previous.is_none()
+                }
+                _ => false,
+            };
+            // Only go-yaml v3 writes tabs in block scalars.
+            if c == '\t' && words == Words::V3 {
+                tabs = true;
+            } else if c != '\n' {
+                // Some readers take the rarer line breaks for such and some do not.
+                special |= !is_printable(c) || (words == Words::Any && is_break(c));
+            }
+            line_feeds |= c == '\n';
+            breaks |= is_break(c);
+            break_then_space |= c == ' ' && previous.is_some_and(is_break);
+            space_then_break |= is_break(c) && previous == Some(' ');
+            previous = Some(c);
+        }
+        let at_edge = |c: char| c == ' ' || is_break(c);
+        let edges = text.starts_with(at_edge) || text.ends_with(at_edge);
+        let in_block = !space_then_break && !special;
+        let quotable = in_block && !tabs;
+        Self {
+            line_feeds,
+            fits_plain: quotable && !edges && !break_then_space && !breaks && !indicators,
+            fits_single: quotable && !break_then_space,
+            fits_block: in_block && previous != Some(' '),
+        }
+    }
+}
+
+/// What libyaml takes for the end of a line.
+pub(super) fn is_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// What libyaml's emitter prints as it is. What lies beyond four hexadecimal digits it does not.
+fn is_printable(c: char) -> bool {
+    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != '\u{feff}'
+}
+
+/// What double quotes do not hold as it is.
+pub(super) fn is_escaped(c: char) -> bool {
+    !is_printable(c) || is_break(c) || matches!(c, '"' | '\\')
+}
+
+/// Writes a character as double quotes hold it.
+pub(super) fn escape(c: char, put: &mut dyn FnMut(char)) {
+    put('\\');
+    let short = match c {
+        '\0' => '0',
+        '\u{7}' => 'a',
+        '\u{8}' => 'b',
+        '\t' => 't',
+        '\n' => 'n',
+        '\u{b}' => 'v',
+        '\u{c}' => 'f',
+        '\r' => 'r',
+        '\u{1b}' => 'e',
+        '"' | '\\' => c,
+        '\u{85}' => 'N',
+        '\u{a0}' => '_',
+        '\u{2028}' => 'L',
+        '\u{2029}' => 'P',
+        _ => {
+            let code = u32::from(c);
+            let (mark, digits) = match code {
+                0..=0xff => ('x', format!("{code:02X}")),
+                0x100..=0xffff => ('u', format!("{code:04X}")),
+                _ => ('U', format!("{code:08X}")),
+            };
+            put(mark);
+            digits.chars().for_each(put);
+            return;
+        }
+    };
+    put(short);
+}

@@ -1,0 +1,172 @@
+//! What a kind is: one static description, and the one form that the objects of all kinds have.
+
+use std::fmt::Debug;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::metadata::{Metadata, null_as_default};
+use super::ownership::Ownership;
+use lockgate_base::model::{Conditions, Gvk, KindId, Object, Ref};
+
+/// All that is known of a kind beside the types of its fields.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KindInfo {
+    /// Group and kind.
+    pub id: KindId,
+    /// Plural, lower-case, as in the URL.
+    pub plural: &'static str,
+    /// The name by which `kubectl get` lists it together with kinds like it; `all` and `fluxcd` list all kinds.
+    pub category: &'static str,
+    /// Other names that `kubectl get` takes.
+    pub short_names: &'static [&'static str],
+    /// Served versions, the stored one first.
+    pub versions: &'static [&'static str],
+    /// What `kubectl get` prints beside the name.
+    pub columns: &'static [Column],
+    /// Where the kind stands in the chain.
+    pub role: Role,
+    /// The Deployment of Flux's controller that acts on the kind.
+    pub controller: &'static str,
+    /// What the agent may do beside reading the objects and writing their status, so that it can act on the kind.
+    pub grants: &'static [Grant],
+    /// Whether lockgate acts on the kind. Of any other it serves the definition, and leaves the objects alone.
+    pub is_acted_on: bool,
+    /// The fields, where no types hold them: an outline as `crd::outline` reads it.
+    pub outline: Option<&'static str>,
+}
+
+/// Where a kind stands in the chain from a source to what is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Its objects are fetched, and others build from them.
+    Source,
+    /// Its objects build from a source, and apply what they built with these marks.
+    Applier(&'static Ownership),
+    /// Neither.
+    Neither,
+}
+
+/// A column of `kubectl get`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its heading.
+    pub name: &'static str,
+    /// The field, as a JSON path.
+    pub path: &'static str,
+    /// Whether only `-o wide` prints it.
+    pub is_wide: bool,
+}
+
+impl Column {
+    /// The object's age.
+    pub const AGE: Self = Self::new("Age", ".metadata.creationTimestamp");
+    /// The status of the Ready condition.
+    pub const READY: Self = Self::new("Ready", ".status.conditions[?(@.type==\"Ready\")].status");
+    /// The message of the Ready condition.
+    pub const STATUS: Self = Self::new("Status", ".status.conditions[?(@.type==\"Ready\")].message");
+
+    /// A column that is always printed.
+    pub const fn new(name: &'static str, path: &'static str) -> Self {
+        Self { name, path, is_wide: false }
+    }
+
+    /// A column that only `-o wide` prints.
+    pub const fn wide(name: &'static str, path: &'static str) -> Self {
+        Self { name, path, is_wide: true }
+    }
+}
+
+/// Verbs on the resources of a group.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What they are for.
+    pub reason: &'static str,
+    /// API group, empty for core.
+    pub group: &'static str,
+    /// Plurals.
+    pub resources: &'static [&'static str],
+    /// Verbs.
+    pub verbs: &'static [&'static str],
+}
+
+impl KindInfo {
+    /// The name of the CustomResourceDefinition.
+    pub fn definition(&self) -> String {
+        format!("{}.{}", self.plural, self.id.group)
+    }
+
+    /// The marks of what objects of the kind have applied; `None` where they apply nothing.
+    pub fn ownership(&self) -> Option<&'static Ownership> {
+        match self.role {
+            Role::Applier(ownership) => Some(ownership),
+            Role::Source | Role::Neither => None,
+        }
+    }
+
+    /// `group/version` of the stored version.
+    pub fn api_version(&self) -> String {
+        format!("{}/{}", self.id.group, self.versions[0])
+    }
+
+    /// Group, stored version and kind.
+    pub fn gvk(&self) -> Gvk {
+        Gvk { group: self.id.group.into(), version: self.versions[0].into(), kind: self.id.kind.into() }
+    }
+
+    /// Whether an object is of this kind, in whichever version.
+    pub fn is_of(&self, object: &Object) -> bool {
+        (object.group(), object.kind()) == (self.id.group, self.id.kind)
+    }
+}
+
+/// A kind whose fields have types, known by the type of its `spec`.
+pub trait Kind: Debug + Clone + PartialEq + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// What is known of it beside.
+    const INFO: &'static KindInfo;
+    /// The type of `status`.
+    type Status: Status;
+}
+
+/// What the statuses of all kinds have in common.
+pub trait Status:
+    Debug + Clone + Default + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
+{
+    /// The conditions.
+    fn conditions(&self) -> &Conditions;
+    /// The generation that the conditions are about; -1 before the first look.
+    fn observed_generation(&self) -> Option<i64>;
+    /// The last value of the `requestedAt` annotation that was acted on.
+    fn handled(&self) -> Option<&str>;
+}
+
+/// An object of a kind whose fields have types.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(bound = "")]
+pub struct Resource<K: Kind> {
+    /// `metadata`.
+    pub metadata: Metadata,
+    /// `spec`.
+    pub spec: K,
+    /// `status`; absent before the first look.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub status: K::Status,
+}
+
+impl<K: Kind> Resource<K> {
+    /// What is known of the kind.
+    pub const INFO: &'static KindInfo = K::INFO;
+    /// Group and kind.
+    pub const ID: KindId = K::INFO.id;
+
+    /// The object of this kind that has a name.
+    pub fn named(namespace: impl Into<String>, name: impl Into<String>) -> Ref {
+        Ref::new(Self::ID, namespace, name)
+    }
+
+    /// Which object it is.
+    pub fn reference(&self) -> Ref {
+        Self::named(&self.metadata.namespace, &self.metadata.name)
+    }
+}

@@ -1,0 +1,73 @@
+//! The table of kinds. Definitions, rights, watches, `status`, uninstall and what is left alone in Git read it.
+
+use super::kind::KindInfo;
+use lockgate_base::model::{KindId, Object};
+
+mod alert;
+mod bucket;
+mod external_artifact;
+pub(super) mod git_repository;
+mod helm_chart;
+mod helm_release;
+mod helm_repository;
+mod image_policy;
+mod image_repository;
+mod image_update_automation;
+pub(super) mod kustomization;
+mod oci_repository;
+mod provider;
+mod receiver;
+
+/// Every kind of Flux, those first that lockgate acts on.
+pub const KINDS: &[&KindInfo] = &[
+    &kustomization::INFO,
+    &git_repository::INFO,
+    &oci_repository::INFO,
+    &bucket::INFO,
+    &external_artifact::INFO,
+    &helm_repository::INFO,
+    &helm_chart::INFO,
+    &helm_release::INFO,
+    &alert::INFO,
+    &provider::INFO,
+    &receiver::INFO,
+    &image_repository::INFO,
+    &image_policy::INFO,
+    &image_update_automation::INFO,
+];
+
+/// The kinds that lockgate acts on.
+pub fn acted_on() -> impl Iterator<Item = &'static KindInfo> {
+    KINDS.iter().copied().filter(|info| info.is_acted_on)
+}
+
+/// Whether a Deployment's name is that of a controller of Flux whose work lockgate does.
+pub fn is_rival(controller: &str) -> bool {
+    acted_on().any(|info| info.controller == controller)
+}
+
+/// The entry of a kind.
+pub fn info(id: KindId) -> Option<&'static KindInfo> {
+    KINDS.iter().copied().find(|info| info.id == id)
+}
+
+/// The entry of an object's kind.
+pub fn info_of(object: &Object) -> Option<&'static KindInfo> {
+    KINDS.iter().copied().find(|info| info.is_of(object))
+}
+
+/// The entry of the kind whose CustomResourceDefinition an object is.
+pub fn defined_by(object: &Object) -> Option<&'static KindInfo> {
+    let is_definition =
+        (object.group(), object.kind()) == ("apiextensions.k8s.io", "CustomResourceDefinition");
+    KINDS.iter().copied().find(|info| is_definition && info.definition() == object.name())
+}
+
+/// The kind that a reference names by `kind` and, where it is given, `apiVersion`. No two kinds of Flux share a name.
+pub fn named(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo> {
+    let group = api_version.map(|text| text.split_once('/').map_or("", |(group, _)| group));
+    KINDS
+        .iter()
+        .copied()
+        .find(|info| info.id.kind == kind && group.is_none_or(|group| group == info.id.group))
+}

@@ -1,0 +1,40 @@
+//! How the objects that an applier has applied are told from those of others. It is what Flux's controller of the kind uses, so
+//! that either can go on with what the other has applied.
+
+use serde_json::Value;
+
+use lockgate_base::model::{KindId, Object, Ref};
+
+/// The marks of one kind of appliers, the same for all its objects.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// The kind of the appliers.
+    pub kind: KindId,
+    /// The label of an applied object that names its applier.
+    pub name_label: &'static str,
+    /// The label that names the applier's namespace.
+    pub namespace_label: &'static str,
+    /// The field manager of applied objects.
+    pub manager: &'static str,
+    /// The finalizer of the applier itself, which holds it until what it has applied is taken care of.
+    pub finalizer: &'static str,
+}
+
+impl Ownership {
+    /// The applier of the kind that an object's labels name.
+    pub fn owner_of(&self, object: &Object) -> Option<Ref> {
+        Some(Ref::new(self.kind, object.label(self.namespace_label)?, object.label(self.name_label)?))
+    }
+
+    /// Labels an object as the applier's.
+    pub fn label(&self, object: &mut Object, namespace: &str, name: &str) {
+        object.set_label(self.name_label, name);
+        object.set_label(self.namespace_label, namespace);
+    }
+
+    /// Whether an entry of `metadata.managedFields` is what applying leaves.
+    pub fn is_own(&self, entry: &Value) -> bool {
+        let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
+        text("manager") == self.manager && text("operation") == "Apply" && text("subresource").is_empty()
+    }
+}

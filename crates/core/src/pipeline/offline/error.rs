@@ -1,0 +1,106 @@
+//! What is built offline, and why something cannot be.
+
+use crate::api;
+use crate::graph::Cycle;
+use lockgate_base::model::Object;
+use lockgate_render::substitute::SubstituteError;
+use lockgate_render::{RenderError, Resource};
+
+/// An object, and the file in the tree that holds it; the file's name is empty where that is unknown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Path of the file.
+    pub file: String,
+    /// The object.
+    pub object: Object,
+}
+
+/// What was built for one Kustomization, or for the folder that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// `Kustomization/namespace/name in FILE`, or the folder.
+    pub subject: String,
+    /// The objects in their order, each with the file it is from.
+    pub resources: Vec<Resource>,
+    /// What people should know.
+    pub warnings: Vec<String>,
+}
+
+/// Why something cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum OfflineError {
+    /// The files do not build.
+    #[error("{subject}: {error}")]
+    Render {
+        /// `Kustomization/namespace/name in FILE`, or the folder.
+        subject: String,
+        /// Why.
+        error: RenderError,
+    },
+    /// The Kustomization is not one.
+    #[error("{file}{}{error}", if .file.is_empty() { "" } else { ": " })]
+    Malformed {
+        /// Path of the file.
+        file: String,
+        /// Which, and what is wrong with it.
+        error: api::Malformed,
+    },
+    /// The values cannot be substituted.
+    #[error("{subject}: {error}")]
+    Substitute {
+        /// `Kustomization/namespace/name in FILE`, or the folder.
+        subject: String,
+        /// Why.
+        error: SubstituteError,
+    },
+    /// Values that are named and not at hand.
+    #[error(
+        "{subject}: substitute from {}: not found in the tree, or there more than once; give it with --substitute-from, or \
+         build with --recursive the folder that makes it",
+        .missing.join(", ")
+    )]
+    MissingValues {
+        /// `Kustomization/namespace/name in FILE`, or the folder.
+        subject: String,
+        /// `Kind/name` of each.
+        missing: Vec<String>,
+    },
+    /// Kustomizations that wait for each other.
+    #[error("{subject}: dependsOn is a {cycle}")]
+    Cycle {
+        /// `Kustomization/namespace/name in FILE`, or the folder.
+        subject: String,
+        /// All members.
+        cycle: Cycle,
+    },
+    /// Kustomizations that bring Kustomizations that bring Kustomizations, and so on.
+    #[error("{subject}: Kustomizations are nested deeper than {limit}")]
+    TooDeep {
+        /// `Kustomization/namespace/name in FILE`, or the folder.
+        subject: String,
+        /// How deep they may be.
+        limit: usize,
+    },
+    /// There is no Kustomization of that name.
+    #[error("there is no Kustomization '{name}' in {}", if .folder.is_empty() { "the tree" } else { .folder })]
+    NotFound {
+        /// The name that was asked for.
+        name: String,
+        /// Below which folder.
+        folder: String,
+    },
+    /// There is more than one.
+    #[error("there is more than one Kustomization '{name}': {}; name a file, or the folder it is in", .files.join(", "))]
+    Ambiguous {
+        /// The name that was asked for.
+        name: String,
+        /// Where they are.
+        files: Vec<String>,
+    },
+}
+
+/// `Kustomization/namespace/name in FILE`.
+pub(super) fn subject(found: &Found) -> String {
+    let subject = found.object.id().subject();
+    if found.file.is_empty() { subject } else { format!("{subject} in {}", found.file) }
+}

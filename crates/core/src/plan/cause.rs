@@ -1,0 +1,127 @@
+//! What is the matter with an object that was refused, whether it may pass by itself, and what helps.
+
+use super::denied::Denied;
+use lockgate_base::keys;
+use lockgate_base::model::Gvk;
+
+/// What is the matter with an object that was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The namespace does not exist, or not yet.
+    NamespaceMissing(String),
+    /// The namespace is being deleted.
+    NamespaceTerminating {
+        /// Which.
+        namespace: String,
+        /// Since when, and what holds it; empty where it was not looked at.
+        state: String,
+    },
+    /// The object's kind is namespaced, and it names no namespace.
+    NamespaceNotSpecified,
+    /// A right is missing.
+    Forbidden(Denied),
+    /// An admission plugin or policy of the API server says no: a quota, Pod Security, a `ValidatingAdmissionPolicy`.
+    Denied,
+    /// A field that cannot change has changed; the object has to be made anew.
+    Immutable,
+    /// A field that the kind does not have, by its path.
+    UnknownField(String),
+    /// A value of the wrong type, or one that cannot be read.
+    TypeError,
+    /// A value that is not allowed.
+    Invalid,
+    /// The cluster has no such kind, or not yet.
+    UnknownKind(Gvk),
+    /// The server behind the kind's API group does not answer.
+    GroupDown(String),
+    /// A webhook says no.
+    WebhookDenied(String),
+    /// A webhook cannot be asked.
+    WebhookDown(String),
+    /// A webhook has side effects, so a dry run cannot ask it.
+    WebhookWithoutDryRun(String),
+    /// The object is larger than the server or its store takes.
+    TooLarge,
+    /// Something else changed the object meanwhile, or it is still being deleted.
+    Conflict,
+    /// A Secret that is still encrypted with SOPS.
+    Encrypted,
+    /// The server could not be asked.
+    Unavailable,
+    /// Anything else, and whether the server is at fault rather than the object.
+    Other {
+        /// It is, so the same request may pass later.
+        server_fault: bool,
+    },
+}
+
+impl Cause {
+    /// Whether the same object may pass later without a change in Git or of rights.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::NamespaceMissing(_)
+            | Self::NamespaceTerminating { .. }
+            | Self::UnknownKind(_)
+            | Self::GroupDown(_)
+            | Self::WebhookDown(_)
+            | Self::Conflict
+            | Self::Unavailable => true,
+            Self::Other { server_fault } => *server_fault,
+            Self::NamespaceNotSpecified
+            | Self::Forbidden(_)
+            | Self::Denied
+            | Self::Immutable
+            | Self::UnknownField(_)
+            | Self::TypeError
+            | Self::Invalid
+            | Self::WebhookDenied(_)
+            | Self::WebhookWithoutDryRun(_)
+            | Self::TooLarge
+            | Self::Encrypted => false,
+        }
+    }
+
+    /// What helps, where that is known.
+    pub(super) fn cure(&self) -> Option<String> {
+        Some(match self {
+            Self::NamespaceMissing(namespace) => {
+                format!("add the Namespace {namespace} to this build or to one that it depends on")
+            }
+            Self::NamespaceTerminating { namespace, state } => {
+                format!("namespace {namespace} terminating{state}; this is tried again until it is gone")
+            }
+            Self::NamespaceNotSpecified => "set metadata.namespace, or spec.targetNamespace".into(),
+            Self::Forbidden(denied) => {
+                let Denied { account, verb, resource, .. } = denied;
+                format!("grant {verb} on {resource} {} to {account}", denied.place())
+            }
+            Self::Immutable => {
+                format!("set spec.force, or annotate the object with {}: enabled", keys::FORCE)
+            }
+            Self::UnknownField(path) => format!("remove the field {path}, or correct its name"),
+            Self::UnknownKind(_) => {
+                "its CustomResourceDefinition is not there: add it to this build or to one that it depends on"
+                    .into()
+            }
+            Self::GroupDown(_) => {
+                "see kubectl get apiservices; is what its APIService points to healthy?".into()
+            }
+            Self::WebhookDown(name) => {
+                format!("the webhook {name} does not answer; is what it runs on healthy?")
+            }
+            Self::WebhookWithoutDryRun(name) => format!(
+                "the webhook {name} must declare sideEffects: None or NoneOnDryRun in its configuration, since every \
+                 object is applied as a dry run first"
+            ),
+            Self::TooLarge => "split it, or move the data elsewhere".into(),
+            Self::Encrypted => "configure spec.decryption".into(),
+            Self::Denied
+            | Self::TypeError
+            | Self::Invalid
+            | Self::WebhookDenied(_)
+            | Self::Conflict
+            | Self::Unavailable
+            | Self::Other { .. } => return None,
+        })
+    }
+}

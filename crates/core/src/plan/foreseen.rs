@@ -1,0 +1,46 @@
+//! What the stages of a build bring for those that come after them: a stage can be planned before the one that it stands on
+//! is applied.
+
+use std::collections::HashSet;
+
+use super::cause::Cause;
+use super::stages::{Stage, is_definition};
+use super::step::Step;
+
+/// The kinds and the namespaces that are not there yet, and will be once the stages before are applied.
+#[derive(Debug, Clone, Default)]
+pub struct Foreseen {
+    /// Group and kind.
+    kinds: HashSet<(String, String)>,
+    namespaces: HashSet<String>,
+}
+
+impl Foreseen {
+    /// Takes note of what a stage will have brought once it is applied.
+    pub fn learn(&mut self, stage: &Stage) {
+        for object in stage.entries.iter().filter(|entry| entry.step.writes()).map(|entry| &entry.object) {
+            if is_definition(&object.id()) {
+                let text = |pointer| object.text(pointer).unwrap_or_default().to_owned();
+                self.kinds.insert((text("/spec/group"), text("/spec/names/kind")));
+            } else if (object.group(), object.kind()) == ("", "Namespace") {
+                self.namespaces.insert(object.name().to_owned());
+            }
+        }
+    }
+
+    /// Plans the creation of what is refused only because the stages before are not applied yet. What the server would say
+    /// of it otherwise is not known.
+    pub fn admit(&self, stage: &mut Stage) {
+        for entry in &mut stage.entries {
+            let Step::Refuse(refusal) = &entry.step else { continue };
+            let comes = match &refusal.cause {
+                Cause::UnknownKind(gvk) => self.kinds.contains(&(gvk.group.clone(), gvk.kind.clone())),
+                Cause::NamespaceMissing(namespace) => self.namespaces.contains(namespace),
+                _ => false,
+            };
+            if comes {
+                entry.step = Step::Create;
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What is done with one object: it follows from what is there, and from what an apply would make of it.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use serde_json::Value;
+
+use super::cause::Cause;
+use super::drift::{Drift, drift};
+use super::flux;
+use super::managed_fields::{foreign_fields, take_over};
+use super::policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
+use super::refusal::{Phase, Refusal, is_secret};
+use crate::api::{Kustomization, Ownership};
+use lockgate_base::keys;
+use lockgate_base::model::{Object, ObjectId, Ref};
+
+/// What is known about one object of a build: what is there, and what a server-side apply would make of it.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// The object as it is on the cluster.
+    pub live: Option<Object>,
+    /// The object as it would be after the apply, or why it would not be.
+    pub dry_run: Result<Object, Refusal>,
+}
+
+/// What is known about the objects of a build.
+#[derive(Debug, Clone, Default)]
+pub struct Observed(HashMap<ObjectId, Observation>);
+
+impl Observed {
+    /// The observation of an object.
+    pub fn get(&self, id: &ObjectId) -> Option<&Observation> {
+        self.0.get(id)
+    }
+
+    /// Takes later observations in the place of earlier ones.
+    pub fn extend(&mut self, later: Self) {
+        self.0.extend(later.0);
+    }
+
+    /// Adds the observation of an object.
+    pub fn insert(&mut self, id: ObjectId, observation: Observation) {
+        self.0.insert(id, observation);
+    }
+}
+
+impl FromIterator<(ObjectId, Observation)> for Observed {
+    fn from_iter<I: IntoIterator<Item = (ObjectId, Observation)>>(observations: I) -> Self {
+        Self(observations.into_iter().collect())
+    }
+}
+
+/// What decides beside the objects themselves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `spec.force`: objects with a changed immutable field are made anew.
+    pub force: bool,
+    /// Objects with secret values in them, beside Secrets: those into which a Secret's variable was substituted. Neither
+    /// their values nor what the server quotes of them is told.
+    pub sensitive: HashSet<ObjectId>,
+    /// Whose build it is; an object that is labelled as another's is told of.
+    pub owner: Option<Ref>,
+    /// The marks of what is applied.
+    pub ownership: &'static Ownership,
+}
+
+impl Default for Options {
+    /// Those of a Kustomization that asks for nothing and is not named.
+    fn default() -> Self {
+        Self { force: false, sensitive: HashSet::new(), owner: None, ownership: Kustomization::OWNERSHIP }
+    }
+}
+
+/// What to do with an object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// It is not there: apply it.
+    Create,
+    /// It differs: hand over the fields of other managers where there are any, then apply it.
+    Configure {
+        /// What differs.
+        drift: Vec<Drift>,
+        /// A JSON 6902 patch for the live object, to be sent before the apply.
+        take_over: Option<Value>,
+    },
+    /// It is as Git wants it: write nothing.
+    Keep,
+    /// A field that cannot change has changed, and force is allowed: delete it, wait, and apply it anew.
+    Recreate {
+        /// The uid of what is to be deleted.
+        uid: String,
+        /// What the server says about the change.
+        reason: String,
+    },
+    /// It says itself that it is to be left alone.
+    Skip(Skip),
+    /// It cannot be applied.
+    Refuse(Refusal),
+}
+
+/// Why an object is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// `kustomize.toolkit.fluxcd.io/reconcile: disabled`.
+    ReconcileDisabled,
+    /// `kustomize.toolkit.fluxcd.io/ssa: Ignore`.
+    Ignored,
+    /// `kustomize.toolkit.fluxcd.io/ssa: IfNotPresent`, and it is present.
+    Present,
+    /// It is a part of Flux that lockgate stands in for.
+    Replaced,
+}
+
+impl fmt::Display for Skip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReconcileDisabled => write!(f, "{}: disabled", keys::RECONCILE),
+            Self::Ignored => write!(f, "{}: Ignore", keys::SSA),
+            Self::Present => write!(f, "{}: IfNotPresent, and it is there", keys::SSA),
+            Self::Replaced => f.write_str("it is a part of Flux that lockgate stands in for"),
+        }
+    }
+}
+
+impl Step {
+    /// Whether the step writes to the cluster.
+    pub const fn writes(&self) -> bool {
+        match self {
+            Self::Create | Self::Configure { .. } | Self::Recreate { .. } => true,
+            Self::Keep | Self::Skip(_) | Self::Refuse(_) => false,
+        }
+    }
+
+    /// Flux's word for it, as in `Service/default/podinfo configured`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Create | Self::Recreate { .. } => "created",
+            Self::Configure { .. } => "configured",
+            Self::Keep => "unchanged",
+            Self::Skip(_) => "skipped",
+            Self::Refuse(_) => "refused",
+        }
+    }
+}
+
+/// An object of a build and what to do with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The object as Git wants it.
+    pub object: Object,
+    /// What to do with it.
+    pub step: Step,
+    /// Another owner of the same kind that the object's labels name. Two builds that hold one object overwrite each other.
+    pub also_owned_by: Option<Ref>,
+}
+
+/// What to do with an object of a build.
+pub(super) fn entry(object: Object, observed: &Observed, options: &Options) -> Entry {
+    let observation = observed.get(&object.id());
+    let step = step(&object, observation, options);
+    let live = observation.and_then(|observation| observation.live.as_ref());
+    let also_owned_by = live
+        .and_then(|live| options.ownership.owner_of(live))
+        .filter(|owner| options.owner.as_ref().is_some_and(|own| own != owner));
+    Entry { object, step, also_owned_by }
+}
+
+fn step(object: &Object, observation: Option<&Observation>, options: &Options) -> Step {
+    let id = object.id();
+    let sensitive = is_secret(&id) || options.sensitive.contains(&id);
+    let Some(Observation { live, dry_run }) = observation else {
+        return match skip(object, None) {
+            Some(skip) => Step::Skip(skip),
+            None => Step::Refuse(Refusal::unavailable(id, Phase::DryRun, "it was not looked at")),
+        };
+    };
+    if let Some(skip) = skip(object, live.as_ref()) {
+        return Step::Skip(skip);
+    }
+    let wanted = match dry_run {
+        Ok(wanted) => wanted,
+        Err(refusal) => return refused(object, live.as_ref(), refusal, sensitive, options.force),
+    };
+    let Some(live) = live else { return Step::Create };
+    let take_over = match apply_policy(object) {
+        Apply::Merge => None,
+        Apply::Override | Apply::IfNotPresent | Apply::Ignore => take_over(live, options.ownership),
+    };
+    let mut drift = drift(live, wanted, sensitive);
+    if take_over.is_some() {
+        drift.extend(foreign_fields(live, object, options.ownership));
+    }
+    if drift.is_empty() && take_over.is_none() { Step::Keep } else { Step::Configure { drift, take_over } }
+}
+
+fn skip(object: &Object, live: Option<&Object>) -> Option<Skip> {
+    if flux::is_replaced(object) {
+        return Some(Skip::Replaced);
+    }
+    let either = |has: fn(&Object) -> bool| has(object) || live.is_some_and(has);
+    if either(is_reconcile_disabled) {
+        return Some(Skip::ReconcileDisabled);
+    }
+    if either(|object| apply_policy(object) == Apply::Ignore) {
+        return Some(Skip::Ignored);
+    }
+    (live.is_some() && apply_policy(object) == Apply::IfNotPresent).then_some(Skip::Present)
+}
+
+/// What to do about a refusal: an immutable field is overcome by making the object anew where that is allowed, and only
+/// when it is there. Otherwise nothing would be left if the second apply failed as well.
+fn refused(object: &Object, live: Option<&Object>, refusal: &Refusal, sensitive: bool, force: bool) -> Step {
+    let refusal = if sensitive { refusal.clone().redacted() } else { refusal.clone() };
+    let forced = force || is_forced(object) || live.is_some_and(is_forced);
+    match live.and_then(|live| live.text("/metadata/uid")) {
+        Some(uid) if forced && refusal.cause == Cause::Immutable => {
+            Step::Recreate { uid: uid.to_owned(), reason: refusal.text().to_owned() }
+        }
+        _ => Step::Refuse(refusal),
+    }
+}

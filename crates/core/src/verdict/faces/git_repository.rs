@@ -1,0 +1,106 @@
+//! What a GitRepository's status has beside what all have: the artifact, and conditions that tell what of a fetch failed.
+
+use std::collections::BTreeMap;
+
+use crate::api::{Artifact, GitRepositoryStatus};
+use crate::queue::Next;
+use crate::verdict::conditions::begin;
+use crate::verdict::context::{Context, Schedule};
+use crate::verdict::face::{Base, Face};
+use crate::verdict::judgement::{Judgement, Mark, Stage, Told};
+use crate::verdict::judges;
+use crate::verdict::outcome::{Fetched, Outcome};
+use crate::verdict::reason::Reason;
+use crate::verdict::writer::READY;
+use lockgate_base::model::ConditionStatus;
+
+const STORED: &str = "ArtifactInStorage";
+const FETCH_FAILED: &str = "FetchFailed";
+const STORAGE_FAILED: &str = "StorageOperationFailed";
+
+impl Face for GitRepositoryStatus {
+    type Ending = Fetched;
+
+    fn base(&mut self) -> Base<'_> {
+        Base {
+            conditions: &mut self.conditions,
+            observed_generation: &mut self.observed_generation,
+            handled: &mut self.last_handled_reconcile_at,
+        }
+    }
+
+    fn is_at(&self, revision: &str) -> bool {
+        self.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision)
+    }
+
+    fn fault(schedule: Schedule) -> (Reason, Next) {
+        (Reason::GitOperationFailed, Next::Interval(schedule.interval))
+    }
+
+    fn stage(_: Stage, _: &Context<'_, Self>) -> String {
+        "building artifact: retrying".into()
+    }
+
+    fn judge(ending: &Fetched, context: &Context<'_, Self>) -> Judgement {
+        let is_set = |kind: &&str| context.previous.conditions.get(kind).is_some();
+        judges::fetched::judge(ending, [FETCH_FAILED, STORAGE_FAILED].iter().any(is_set), context)
+    }
+
+    fn marks(_: &Outcome<Fetched>, told: Told, _: &Context<'_, Self>) -> Vec<Mark> {
+        if told.success {
+            let stored = Mark::AsReady(STORED, ConditionStatus::True);
+            return vec![Mark::Gone(FETCH_FAILED), Mark::Gone(STORAGE_FAILED), stored];
+        }
+        let (failed, other) = match told.reason {
+            Reason::StorageOperationFailed => (STORAGE_FAILED, FETCH_FAILED),
+            _ => (FETCH_FAILED, STORAGE_FAILED),
+        };
+        vec![Mark::Gone(other), Mark::AsReady(failed, ConditionStatus::True)]
+    }
+
+    /// After a failure the artifact that is held stays, and what was applied from it goes on being enforced.
+    fn write(&mut self, outcome: &Outcome<Fetched>, _: Told, context: &Context<'_, Self>) {
+        let (revision, digest, ignore) = match outcome {
+            Outcome::Own(Fetched::Updated { revision, digest, ignore, .. }) => {
+                (revision, Some(digest), ignore)
+            }
+            Outcome::Own(Fetched::Unchanged { revision, ignore }) => (revision, None, ignore),
+            Outcome::Own(Fetched::Failed { .. }) | Outcome::Common(_) => return,
+        };
+        self.observed_ignore.clone_from(ignore);
+        let known = self.artifact.as_ref().is_some_and(|artifact| {
+            artifact.revision == *revision && (digest.is_none() || artifact.digest.as_ref() == digest)
+        });
+        if !known {
+            let name = format!("gitrepository/{}/{}/{revision}", context.key.namespace, context.key.name);
+            self.artifact = Some(Artifact {
+                path: name.clone(),
+                // Nothing is served: the agent reads its object store. The field is there since tools require it.
+                url: format!("lockgate://{name}"),
+                revision: revision.clone(),
+                digest: digest.cloned(),
+                last_update_time: context.now,
+                size: None,
+                metadata: BTreeMap::new(),
+            });
+        }
+    }
+}
+
+/// The status while a generation is fetched for the first time, which may take until the timeout; `None` where nothing new is
+/// to be said.
+///
+/// Ready says so only where it has no answer yet: what is in store stays usable until the fetch has ended, as in Flux.
+pub fn fetching(context: &Context<'_, GitRepositoryStatus>) -> Option<GitRepositoryStatus> {
+    let observed = context.previous.observed_generation.unwrap_or(-1);
+    let ready = context.previous.conditions.get(READY);
+    let said = ready.and_then(|ready| ready.observed_generation);
+    if observed == context.generation || said == Some(context.generation) {
+        return None;
+    }
+    let mut status = context.previous.clone();
+    let message = format!("processing object: new generation {observed} -> {}", context.generation);
+    let is_open = ready.is_none_or(|ready| ready.status == ConditionStatus::Unknown);
+    begin(&mut status, &message, is_open.then_some(message.as_str()), context);
+    Some(status)
+}

@@ -1,0 +1,156 @@
+//! What a Kustomization's status has beside what all have: inventory, revisions, history and the condition Healthy.
+
+use std::collections::BTreeMap;
+
+use crate::api::{HistoryEntry, InventoryEntry, InventoryStatus, KustomizationStatus};
+use crate::queue::Next;
+use crate::verdict::conditions::begin;
+use crate::verdict::context::{Context, Schedule};
+use crate::verdict::face::{Base, Face};
+use crate::verdict::judgement::{Judgement, Mark, Stage, Told};
+use crate::verdict::judges;
+use crate::verdict::outcome::{Applied, Outcome};
+use crate::verdict::reason::Reason;
+use crate::verdict::texts::rounded;
+use crate::verdict::writer::READY;
+use lockgate_base::model::{ConditionStatus, Digest, Duration};
+
+const HEALTHY: &str = "Healthy";
+/// How many results `status.history` holds.
+const HISTORY_LIMIT: usize = 5;
+
+impl Face for KustomizationStatus {
+    type Ending = Applied;
+
+    fn base(&mut self) -> Base<'_> {
+        Base {
+            conditions: &mut self.conditions,
+            observed_generation: &mut self.observed_generation,
+            handled: &mut self.last_handled_reconcile_at,
+        }
+    }
+
+    fn is_at(&self, revision: &str) -> bool {
+        self.last_applied_revision.as_deref() == Some(revision)
+    }
+
+    fn fault(schedule: Schedule) -> (Reason, Next) {
+        (Reason::ReconciliationFailed, Next::After(schedule.retry))
+    }
+
+    fn stage(stage: Stage, context: &Context<'_, Self>) -> String {
+        let stage = match stage {
+            Stage::Fetching => "Fetching manifests",
+            Stage::Building => "Building manifests",
+            Stage::Applying => "Detecting drift",
+            Stage::Checking => "Running health checks",
+        };
+        let timeout = Duration::from(context.schedule.timeout);
+        match context.revision {
+            Some(revision) => format!("{stage} for revision {revision} with a timeout of {timeout}"),
+            None => format!("{stage} with a timeout of {timeout}"),
+        }
+    }
+
+    fn judge(ending: &Applied, context: &Context<'_, Self>) -> Judgement {
+        judges::applied::judge(ending, context)
+    }
+
+    fn marks(outcome: &Outcome<Applied>, _: Told, context: &Context<'_, Self>) -> Vec<Mark> {
+        match outcome {
+            Outcome::Own(Applied::Unhealthy { .. }) => vec![Mark::AsReady(HEALTHY, ConditionStatus::False)],
+            Outcome::Own(Applied::Ready(done)) => match done.health {
+                None if done.digest.is_some() => vec![Mark::Gone(HEALTHY)],
+                Some(took) if !context.is_ready() || context.previous.conditions.get(HEALTHY).is_none() => {
+                    let message = format!("Health check passed in {}", Duration::from(rounded(took)));
+                    vec![Mark::True(HEALTHY, Reason::Succeeded, message)]
+                }
+                _ => Vec::new(),
+            },
+            _ => Vec::new(),
+        }
+    }
+
+    fn write(&mut self, outcome: &Outcome<Applied>, told: Told, context: &Context<'_, Self>) {
+        if let Some(entries) = managed(outcome, context.previous) {
+            self.inventory = Some(InventoryStatus { entries });
+        }
+        let revision = context.revision.map(ToOwned::to_owned);
+        if told.success {
+            self.last_applied_revision.clone_from(&revision);
+            self.last_attempted_revision = revision;
+        } else if told.stage != Some(Stage::Fetching) && revision.is_some() {
+            self.last_attempted_revision = revision;
+        }
+        let digest = outcome.done().and_then(|done| done.digest);
+        if let (Some(digest), false) = (digest, told.repeated) {
+            remember(self, digest, told.reason, context);
+        }
+    }
+}
+
+/// What is managed now, where that may be something else than before.
+fn managed(outcome: &Outcome<Applied>, previous: &KustomizationStatus) -> Option<Vec<InventoryEntry>> {
+    match outcome {
+        Outcome::Own(Applied::Unchanged) => Some(previous.inventory.clone().unwrap_or_default().entries),
+        Outcome::Own(Applied::Refused { inventory, .. }) => Some(inventory.clone()),
+        outcome => outcome.done().map(|done| done.inventory.clone()),
+    }
+}
+
+/// The status at the moment at which writing begins: what will be managed, and for a new generation or revision that it
+/// is being brought about. A re-check of what is Ready already leaves the conditions as they are.
+pub fn applying(
+    context: &Context<'_, KustomizationStatus>,
+    inventory: Vec<InventoryEntry>,
+) -> KustomizationStatus {
+    let mut status = context.previous.clone();
+    status.inventory = Some(InventoryStatus { entries: inventory });
+    if is_new(context) {
+        status.conditions.remove(HEALTHY);
+        let stage = KustomizationStatus::stage(Stage::Applying, context);
+        begin(&mut status, &stage, Some("Reconciliation in progress"), context);
+        status.last_attempted_revision = context.revision.map(Into::into);
+    }
+    status
+}
+
+/// Whether this generation and revision are worked on for the first time.
+fn is_new(context: &Context<'_, KustomizationStatus>) -> bool {
+    let ready = context.previous.conditions.get(READY);
+    ready.is_none_or(|ready| ready.observed_generation != Some(context.generation))
+        || context.previous.last_attempted_revision.as_deref() != context.revision
+}
+
+/// Adds a result to the history, or counts it once more where the newest entry of its digest has the same reason.
+fn remember(
+    status: &mut KustomizationStatus,
+    digest: Digest,
+    reason: Reason,
+    context: &Context<'_, KustomizationStatus>,
+) {
+    let (digest, reason) = (digest.to_string(), reason.as_str());
+    let took = Duration::from(rounded(context.took));
+    let found = status
+        .history
+        .iter()
+        .position(|entry| entry.digest == digest && entry.last_reconciled_status == reason)
+        .map(|index| status.history.remove(index));
+    let mut entry = found.unwrap_or_else(|| HistoryEntry {
+        digest,
+        first_reconciled: context.now,
+        last_reconciled: context.now,
+        last_reconciled_duration: took,
+        last_reconciled_status: reason.into(),
+        total_reconciliations: 0,
+        metadata: BTreeMap::new(),
+    });
+    entry.last_reconciled = context.now;
+    entry.last_reconciled_duration = took;
+    entry.total_reconciliations += 1;
+    if let Some(revision) = context.revision {
+        entry.metadata.insert("revision".into(), revision.into());
+    }
+    status.history.insert(0, entry);
+    status.history.truncate(HISTORY_LIMIT);
+}

@@ -1,0 +1,43 @@
+//! What is said in an event on an object.
+
+use std::time::Duration;
+
+use super::reason::Reason;
+use super::rivalry::Rivalry;
+use super::texts;
+
+/// The longest message of an event (`events.k8s.io/v1`).
+pub(super) const EVENT_LIMIT: usize = 1024;
+
+/// An event on an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Whether it is a warning.
+    pub warning: bool,
+    reason: Reason,
+    /// For people.
+    pub message: String,
+    /// The revision that it is about.
+    pub revision: Option<String>,
+}
+
+impl Notice {
+    pub(super) fn new(warning: bool, reason: Reason, message: &str, revision: Option<&str>) -> Self {
+        Self {
+            warning,
+            reason,
+            message: texts::shorten(message, EVENT_LIMIT),
+            revision: revision.map(ToOwned::to_owned),
+        }
+    }
+
+    /// That an object is put back again and again, as someone else keeps changing it.
+    pub fn fight(subject: &str, rivalry: &Rivalry, interval: Duration) -> Self {
+        Self::new(true, Reason::DriftFight, &texts::fight(subject, rivalry, interval), None)
+    }
+
+    /// A CamelCase word.
+    pub const fn reason(&self) -> &'static str {
+        self.reason.as_str()
+    }
+}

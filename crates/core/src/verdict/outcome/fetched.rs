@@ -1,0 +1,72 @@
+//! What only a fetch of a source can end in.
+
+use super::{Ending, Outcome};
+
+/// What only a fetch of a source can end in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// A revision is held that was not held before.
+    Updated {
+        /// `main@sha1:...`.
+        revision: String,
+        /// Digest of the tree.
+        digest: String,
+        /// The commit's subject, where known.
+        subject: Option<String>,
+        /// The commit that was held before, when the new one does not descend from it.
+        rewritten: Option<String>,
+        /// `spec.ignore`, by which files were left out.
+        ignore: Option<String>,
+    },
+    /// The revision that is held is still the one that is wanted.
+    Unchanged {
+        /// `main@sha1:...`.
+        revision: String,
+        /// `spec.ignore`, by which files were left out.
+        ignore: Option<String>,
+    },
+    /// The source could not be fetched.
+    Failed {
+        /// What kept it from being fetched.
+        cause: FetchCause,
+        /// What happened, and the cure.
+        message: String,
+        /// Whether nothing but a change of the object helps.
+        terminal: bool,
+    },
+}
+
+impl From<Fetched> for Outcome<Fetched> {
+    fn from(fetched: Fetched) -> Self {
+        Self::Own(fetched)
+    }
+}
+
+impl Ending for Fetched {
+    fn is_success(&self) -> bool {
+        matches!(self, Self::Updated { .. } | Self::Unchanged { .. })
+    }
+
+    fn summary(&self) -> String {
+        match self {
+            Self::Updated { .. } => "fetched".into(),
+            Self::Unchanged { .. } => "unchanged".into(),
+            Self::Failed { .. } => "not fetched".into(),
+        }
+    }
+}
+
+/// What kept a repository from being fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchCause {
+    /// The host is not the one expected, or does not let the credentials in; or there are none.
+    Authentication,
+    /// The host, the network, or what was asked of them.
+    Operation,
+    /// `spec.url` can never work.
+    Url,
+    /// The repository has no commits.
+    Empty,
+    /// The local object store.
+    Storage,
+}

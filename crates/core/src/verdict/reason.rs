@@ -1,0 +1,57 @@
+//! The reasons of conditions and events. The type is private to `verdict`, so no other module can give a reason; others
+//! read its text.
+
+/// A CamelCase word for machines, Flux's wherever Flux has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    AccessDenied,
+    ArtifactFailed,
+    AuthenticationFailed,
+    BuildFailed,
+    DependencyNotReady,
+    DriftFight,
+    EmptyGitRepository,
+    GitOperationFailed,
+    HealthCheckFailed,
+    HistoryRewritten,
+    InvalidSpec,
+    NewArtifact,
+    Progressing,
+    ProgressingWithRetry,
+    PruneFailed,
+    ReconciliationFailed,
+    ReconciliationSucceeded,
+    StorageOperationFailed,
+    Succeeded,
+    UrlInvalid,
+    Warning,
+}
+
+impl Reason {
+    /// The word as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "AccessDenied",
+            Self::ArtifactFailed => "ArtifactFailed",
+            Self::AuthenticationFailed => "AuthenticationFailed",
+            Self::BuildFailed => "BuildFailed",
+            Self::DependencyNotReady => "DependencyNotReady",
+            Self::DriftFight => "DriftFight",
+            Self::EmptyGitRepository => "EmptyGitRepository",
+            Self::GitOperationFailed => "GitOperationFailed",
+            Self::HealthCheckFailed => "HealthCheckFailed",
+            Self::HistoryRewritten => "HistoryRewritten",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::NewArtifact => "NewArtifact",
+            Self::Progressing => "Progressing",
+            Self::ProgressingWithRetry => "ProgressingWithRetry",
+            Self::PruneFailed => "PruneFailed",
+            Self::ReconciliationFailed => "ReconciliationFailed",
+            Self::ReconciliationSucceeded => "ReconciliationSucceeded",
+            Self::StorageOperationFailed => "StorageOperationFailed",
+            Self::Succeeded => "Succeeded",
+            Self::UrlInvalid => "URLInvalid",
+            Self::Warning => "Warning",
+        }
+    }
+}

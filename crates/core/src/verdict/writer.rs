@@ -1,0 +1,67 @@
+//! Writes conditions and events of one generation at one moment.
+
+use super::context::Context;
+use super::notice::Notice;
+use super::reason::Reason;
+use super::redact::Redactor;
+use super::texts;
+use lockgate_base::model::{Condition, ConditionStatus, Conditions, Timestamp};
+
+pub(super) const READY: &str = "Ready";
+pub(super) const RECONCILING: &str = "Reconciling";
+pub(super) const STALLED: &str = "Stalled";
+/// The longest message of a condition. Kubernetes allows 32768 characters; nobody reads as many.
+pub(super) const MESSAGE_LIMIT: usize = 8 * 1024;
+
+/// Writes what is said of one generation at one moment. Secret values are blotted out before anything is cut, since what is
+/// left of a value that was cut would no longer be known for one.
+pub(super) struct Writer<'a> {
+    generation: i64,
+    now: Timestamp,
+    redactor: &'a Redactor,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) const fn new<S>(context: &Context<'a, S>) -> Self {
+        Self { generation: context.generation, now: context.now, redactor: context.redactor }
+    }
+
+    /// A message as it stands in a condition.
+    fn message(&self, text: &str) -> String {
+        texts::shorten(&self.redactor.redact(text), MESSAGE_LIMIT)
+    }
+
+    pub(super) fn notice(&self, warning: bool, reason: Reason, text: &str, revision: Option<&str>) -> Notice {
+        Notice::new(warning, reason, &self.redactor.redact(text), revision)
+    }
+
+    /// The message of a failure, and whether it only repeats what the conditions say of this generation. Then the message
+    /// stays as it is, also if it tells of another length of time.
+    pub(super) fn failure(&self, conditions: &Conditions, text: &str) -> (String, bool) {
+        let message = self.message(text);
+        let said = conditions.get(READY).filter(|ready| {
+            ready.status == ConditionStatus::False
+                && ready.observed_generation == Some(self.generation)
+                && texts::timeless(&ready.message) == texts::timeless(&message)
+        });
+        (said.map_or(message, |ready| ready.message.clone()), said.is_some())
+    }
+
+    pub(super) fn set(
+        &self,
+        conditions: &mut Conditions,
+        kind: &str,
+        status: ConditionStatus,
+        reason: Reason,
+        message: &str,
+    ) {
+        conditions.set(Condition {
+            kind: kind.into(),
+            status,
+            observed_generation: Some(self.generation),
+            last_transition_time: self.now,
+            reason: reason.as_str().into(),
+            message: self.message(message),
+        });
+    }
+}

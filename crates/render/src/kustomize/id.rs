@@ -1,0 +1,101 @@
+//! What identifies an object: group, version, kind, name and namespace.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+/// The namespace that cluster-scoped kinds count as.
+pub(super) const NO_NAMESPACE: &str = "_non_namespaceable_";
+
+/// Group, version and kind, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct KindRef<'a> {
+    /// API group.
+    pub(crate) group: &'a str,
+    /// API version.
+    pub(crate) version: &'a str,
+    /// Kind.
+    pub(crate) kind: &'a str,
+}
+
+/// The identity of a resource now or at an earlier step. The namespace is the effective one: `default` where none is
+/// set, and a reserved word for cluster-scoped kinds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Id {
+    /// API group.
+    pub(crate) group: String,
+    /// API version.
+    pub(crate) version: String,
+    /// Kind.
+    pub(crate) kind: String,
+    /// Name.
+    pub(crate) name: String,
+    /// Effective namespace.
+    pub(crate) namespace: String,
+}
+
+/// Splits an `apiVersion`.
+pub(crate) fn split_api_version(api_version: &str) -> (&str, &str) {
+    api_version.split_once('/').unwrap_or(("", api_version))
+}
+
+/// The text of a scalar, as far as it can be told from its value.
+pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        Value::Null | Value::Array(_) | Value::Object(_) => Cow::Borrowed(""),
+        Value::Number(number) => Cow::Owned(number.to_string()),
+        Value::Bool(flag) => Cow::Borrowed(if *flag { "true" } else { "false" }),
+    }
+}
+
+impl<'a> KindRef<'a> {
+    /// Of an `apiVersion` and a `kind`.
+    pub(crate) fn new(api_version: &'a str, kind: &'a str) -> Self {
+        let (group, version) = split_api_version(api_version);
+        Self { group, version, kind }
+    }
+
+    /// Of an object's `apiVersion` and `kind`, empty where they are no strings.
+    pub(crate) fn of(object: &'a Value) -> Self {
+        let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+        Self::new(text("apiVersion"), text("kind"))
+    }
+
+    /// Whether a selector with these parts, empty for any, means this kind.
+    pub(crate) fn is_selected(self, group: &str, version: &str, kind: &str) -> bool {
+        (group.is_empty() || group == self.group)
+            && (version.is_empty() || version == self.version)
+            && (kind.is_empty() || kind == self.kind)
+    }
+
+    /// Group and version together.
+    pub(crate) fn api_version(&self) -> Cow<'_, str> {
+        if self.group.is_empty() {
+            Cow::Borrowed(self.version)
+        } else {
+            Cow::Owned(format!("{}/{}", self.group, self.version))
+        }
+    }
+}
+
+impl Id {
+    /// Group, version and kind.
+    pub(crate) fn gvk(&self) -> KindRef<'_> {
+        KindRef { group: &self.group, version: &self.version, kind: &self.kind }
+    }
+
+    /// How messages name it.
+    pub(crate) fn subject(&self) -> String {
+        if self.namespace == NO_NAMESPACE || self.namespace == "default" {
+            format!("{}/{}", self.kind, self.name)
+        } else {
+            format!("{}/{}/{}", self.kind, self.namespace, self.name)
+        }
+    }
+
+    /// Whether it lies outside of namespaces.
+    pub(crate) fn is_cluster_scoped(&self) -> bool {
+        self.namespace == NO_NAMESPACE
+    }
+}

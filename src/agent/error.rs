@@ -1,0 +1,24 @@
+//! Why the agent ends by itself.
+
+use std::net::SocketAddr;
+
+/// Why the agent ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AgentError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Flux runs on the cluster, and two agents would work against each other.
+    #[error(
+        "Flux runs on this cluster ({0}); scale it to zero first, or start with --adopt to take over from it"
+    )]
+    FluxRuns(String),
+    /// Signals cannot be heard.
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+}

@@ -1,0 +1,18 @@
+//! What the main loop is told by the watches, and by whatever else has something for the queue.
+
+use lockgate_core::queue::Event;
+
+/// What the main loop is told.
+#[derive(Debug)]
+pub(super) enum Notice {
+    /// Something for the queue.
+    Queue(Box<Event>),
+    /// The first list of a kind is complete.
+    Listed(&'static str),
+    /// Whether the API server answers this watch.
+    Reachable {
+        kind: &'static str,
+        /// What went wrong, where it does not.
+        problem: Option<String>,
+    },
+}

@@ -1,0 +1,79 @@
+//! What the parts of the agent share while it leads.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::clock::timestamp;
+use super::events::{Outbox, Told};
+use super::lease::Fence;
+use super::metrics::Metrics;
+use super::notice::Notice;
+use super::report::Reporter;
+use super::state::State;
+use super::subject::Subject;
+use super::world::World;
+use crate::cluster::Cluster;
+use lockgate_core::api::Kustomization;
+use lockgate_core::pipeline::Clock;
+use lockgate_core::queue::Event;
+use lockgate_core::verdict;
+use lockgate_git::Git;
+
+/// What all parts of the agent share.
+pub(super) struct Shared {
+    /// The cluster, as ourselves.
+    pub(super) cluster: Cluster,
+    pub(super) world: Arc<World>,
+    pub(super) reporter: Reporter,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) fence: Fence,
+    pub(super) state: Arc<State>,
+    pub(super) notices: mpsc::UnboundedSender<Notice>,
+    pub(super) events: Outbox<Told>,
+    pub(super) git: Git,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) lockdown: bool,
+    pub(super) default_service_account: Option<String>,
+    pub(super) watch_namespace: Option<String>,
+}
+
+impl Shared {
+    /// Tells the main loop what happened.
+    pub(super) fn tell(&self, event: Event) {
+        // The loop ends with the process, and then nobody listens.
+        let _ = self.notices.send(Notice::Queue(Box::new(event)));
+    }
+
+    /// Hands events over to be written, without waiting for it: a reconcile is over when its status is written.
+    pub(super) fn tell_of(&self, subject: &Subject, notices: &[verdict::Notice]) {
+        for notice in notices {
+            let told =
+                Told { subject: subject.clone(), notice: notice.clone(), at: timestamp(self.clock.wall()) };
+            if !self.events.put(told) {
+                tracing::warn!(
+                    kind = subject.kind,
+                    name = subject.key.name,
+                    namespace = subject.key.namespace,
+                    reason = notice.reason(),
+                    "an event is left out: too many wait to be written"
+                );
+            }
+        }
+    }
+
+    /// The ServiceAccount that a Kustomization names or is given; `None` where the agent acts as itself.
+    pub(super) fn account_of<'a>(&'a self, kustomization: &'a Kustomization) -> Option<&'a str> {
+        kustomization.spec.service_account_name.as_deref().or(self.default_service_account.as_deref())
+    }
+
+    /// The cluster in the name of a Kustomization, or why that cannot be.
+    pub(super) fn cluster_for(&self, kustomization: &Kustomization) -> Result<Cluster, String> {
+        let owner = kustomization.reference();
+        let account = self.account_of(kustomization);
+        if account.is_none() && self.lockdown {
+            return Err("spec.serviceAccountName must be set: the agent runs with --lockdown".into());
+        }
+        self.cluster.acting_for(owner, account).map_err(|error| format!("spec.serviceAccountName: {error}"))
+    }
+}

@@ -1,0 +1,68 @@
+//! Puts objects on a cluster, and tells what that changed.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::cluster::objects::{MANAGER, Objects};
+use lockgate_base::keys;
+use lockgate_base::model::Object;
+use lockgate_core::pipeline::ports::ApiFailure;
+
+/// What a step changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Change {
+    /// It was as it should be.
+    Unchanged,
+    /// It was there from elsewhere, and has been brought into line.
+    Adopted,
+    /// It was ours, and has been changed.
+    Configured,
+    /// It was not there.
+    Created,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unchanged => "unchanged",
+            Self::Adopted => "adopted",
+            Self::Configured => "configured",
+            Self::Created => "created",
+        })
+    }
+}
+
+/// Applies an object. One that a Kustomization manages stays as Git has it.
+pub(crate) async fn put(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
+    let live = objects.get(object).await?;
+    if live.as_ref().is_some_and(|live| live.label(keys::OWNER_NAME).is_some()) {
+        return Ok(Change::Unchanged);
+    }
+    let applied = objects.apply(object).await?;
+    let Some(live) = live else { return Ok(Change::Created) };
+    let version = |object: &Object| object.text("/metadata/resourceVersion").map(ToOwned::to_owned);
+    Ok(if version(&live) == version(&applied) {
+        Change::Unchanged
+    } else if is_ours(&live) {
+        Change::Configured
+    } else {
+        Change::Adopted
+    })
+}
+
+/// Creates an object unless there is one of its name, which then stays as it is.
+pub(crate) async fn create(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
+    if objects.get(object).await?.is_some() {
+        return Ok(Change::Unchanged);
+    }
+    // Another run may be faster.
+    let is_new = objects.create(object).await?;
+    Ok(if is_new { Change::Created } else { Change::Unchanged })
+}
+
+/// Whether bootstrap has written the object before.
+pub(crate) fn is_ours(live: &Object) -> bool {
+    let managers = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    managers.is_some_and(|managers| managers.iter().any(|entry| entry["manager"] == MANAGER))
+}

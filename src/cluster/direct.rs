@@ -1,0 +1,173 @@
+//! Objects of which it is known where the server has them: what the agent itself keeps there. Nothing is looked up for
+//! them, and their requests are bounded apart, so that nothing that is applied holds them up.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+use serde_json::Value;
+
+use super::client::{Client, JSON, JSON_PATCH, MERGE_PATCH, METADATA, Reply, Request};
+use super::failure::{self, Failure};
+use super::handle::Fence;
+use super::path::{Resource, encode};
+use lockgate_core::pipeline::ports::ApiFailure;
+use lockgate_core::plan::Answer;
+
+/// A namespaced kind that need not be looked up, since it is Kubernetes' own or the agent's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownKind<'k> {
+    /// API group, empty for core.
+    pub group: &'k str,
+    /// Version.
+    pub version: &'k str,
+    /// Lower-case plural, as in the URL.
+    pub plural: &'k str,
+}
+
+impl KnownKind<'_> {
+    fn resource(self) -> Resource {
+        Resource {
+            group: self.group.into(),
+            version: self.version.into(),
+            kind: String::new(),
+            plural: self.plural.into(),
+            namespaced: true,
+        }
+    }
+
+    fn object(self, namespace: &str, name: &str) -> Result<String, Failure> {
+        let path = self.resource().object(namespace, name);
+        path.ok_or_else(|| failure::unavailable(format!("'{namespace}/{name}' cannot be a part of a path")))
+    }
+}
+
+/// Which part of an object a patch changes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    /// All but its status.
+    Object,
+    /// Its status alone.
+    Status,
+}
+
+impl Part {
+    /// What stands behind the path of the object.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Object => "",
+            Self::Status => "/status",
+        }
+    }
+}
+
+/// How an object is to be changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Edit<'e> {
+    /// A merge patch (RFC 7396).
+    Merge(&'e Value),
+    /// The operations of a JSON patch (RFC 6902).
+    Json(&'e Value),
+}
+
+/// Reads and writes objects at known places, always as ourselves.
+#[derive(Clone)]
+pub(crate) struct Direct {
+    client: Client,
+    fence: Fence,
+}
+
+impl fmt::Debug for Direct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Direct").field("client", &self.client).finish_non_exhaustive()
+    }
+}
+
+impl Direct {
+    /// Over the connections of a client, with at most so many requests of its own in flight.
+    pub(crate) fn new(client: &Client, in_flight: usize) -> Self {
+        Self { client: client.apart(in_flight), fence: Arc::new(|| Ok(())) }
+    }
+
+    /// Asks `fence` before each write.
+    #[must_use]
+    pub(crate) fn fenced(self, fence: Fence) -> Self {
+        Self { fence, ..self }
+    }
+
+    /// An object as it is; `None` where there is none. An error where the server does not know its kind.
+    pub(crate) async fn get(
+        &self,
+        kind: KnownKind<'_>,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, ApiFailure> {
+        match self.client.send(Request::get(kind.object(namespace, name)?, JSON)).await {
+            Ok(reply) => Ok(Some(reply.body)),
+            Err(Failure::Answered(Answer { code: 404, message, .. }))
+                if !failure::is_unserved_path(&message) =>
+            {
+                Ok(None)
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Creates an object.
+    pub(crate) async fn create(
+        &self,
+        kind: KnownKind<'_>,
+        namespace: &str,
+        object: &Value,
+    ) -> Result<(), ApiFailure> {
+        let path = kind.resource().collection(namespace);
+        self.write(Method::POST, path, JSON, object).await.map(drop)
+    }
+
+    /// Replaces an object; the resourceVersion in it makes this fail where it was changed meanwhile.
+    pub(crate) async fn replace(
+        &self,
+        kind: KnownKind<'_>,
+        namespace: &str,
+        name: &str,
+        object: &Value,
+    ) -> Result<(), ApiFailure> {
+        self.write(Method::PUT, kind.object(namespace, name)?, JSON, object).await.map(drop)
+    }
+
+    /// Changes an object, and returns its resourceVersion afterwards.
+    ///
+    /// The API server need not decode strictly, to warn of fields that no schema has: we send none.
+    pub(crate) async fn patch(
+        &self,
+        kind: KnownKind<'_>,
+        (namespace, name): (&str, &str),
+        part: Part,
+        manager: &str,
+        edit: Edit<'_>,
+    ) -> Result<String, ApiFailure> {
+        let object = kind.object(namespace, name)?;
+        let part = part.path();
+        let url = format!("{object}{part}?fieldManager={}&fieldValidation=Ignore", encode(manager));
+        let (content_type, body) = match edit {
+            Edit::Merge(difference) => (MERGE_PATCH, difference),
+            Edit::Json(operations) => (JSON_PATCH, operations),
+        };
+        let reply = self.write(Method::PATCH, url, content_type, body).await?;
+        let version = reply.body.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        Ok(version.unwrap_or_default().to_owned())
+    }
+
+    async fn write(
+        &self,
+        method: Method,
+        path: String,
+        content_type: &'static str,
+        body: &Value,
+    ) -> Result<Reply, ApiFailure> {
+        let body = body.to_string().into_bytes();
+        let request = Request { method, path, accept: METADATA, content_type, body };
+        let sent = self.client.send_while(request, || (self.fence)().map_err(Failure::Fenced)).await;
+        sent.map_err(ApiFailure::from)
+    }
+}

@@ -1,0 +1,107 @@
+//! The cluster as a value: what all copies of it share, and whom one copy acts as.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::client::Client;
+use super::discovery::Discovery;
+use super::follow::{Query, Seen};
+use super::impersonate::InvalidAccount;
+use super::index::{Change, Watching};
+use super::watch::{Watched, Watches};
+use lockgate_base::model::{Gvk, Ref};
+use lockgate_core::api::{self, Kustomization, Ownership};
+use lockgate_core::pipeline::ports::ApiFailure;
+
+/// Asked before each write; the error says why nothing may be written.
+pub(crate) type Fence = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// A cluster, and whom this copy acts as there.
+#[derive(Clone)]
+pub struct Cluster {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: Client,
+    pub(super) owner: Option<Ref>,
+    /// What appliers of the owner's kind hold, and how it is marked; what Kustomizations hold where it acts for nobody.
+    pub(super) watched: Arc<Watched>,
+    pub(super) fence: Fence,
+}
+
+pub(super) struct Shared {
+    /// Ourselves, whomever the copy acts as.
+    pub(super) client: Client,
+    pub(super) discovery: Arc<Discovery>,
+    pub(super) watches: Watches,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster")
+            .field("client", &self.client)
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// A cluster, and where changes of the objects that are held arrive. Must be called within a tokio runtime; the
+    /// watches end when the last copy is dropped.
+    pub fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<Change>) {
+        let (sender, changes) = mpsc::unbounded_channel();
+        let discovery = Arc::new(Discovery::default());
+        let watches = Watches::new(client.clone(), Arc::clone(&discovery), sender);
+        let of_nobody = watches.watched(Kustomization::OWNERSHIP);
+        let shared = Arc::new(Shared { client: client.clone(), discovery, watches });
+        (Self { shared, client, owner: None, watched: of_nobody, fence: Arc::new(|| Ok(())) }, changes)
+    }
+
+    /// The same cluster, asking `fence` before each write.
+    #[must_use]
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { fence, ..self }
+    }
+
+    /// The same cluster on behalf of an applier, with the marks of its kind: in the name of a ServiceAccount of its namespace,
+    /// where it names one.
+    pub fn acting_for(&self, owner: Ref, account: Option<&str>) -> Result<Self, InvalidAccount> {
+        let client = match account {
+            Some(account) => self.shared.client.impersonating(&owner.namespace, account)?,
+            None => self.shared.client.clone(),
+        };
+        let watched = ownership(&owner).map(|ownership| self.shared.watches.watched(ownership));
+        let watched = watched.unwrap_or_else(|| Arc::clone(&self.watched));
+        Ok(Self { client, owner: Some(owner), watched, ..self.clone() })
+    }
+
+    /// The client, acting as this copy does.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Follows what a query asks for, as [`Query::follow`] does: `standing` is told each time that changes are seen from now
+    /// on, and each time that they may be missed.
+    pub async fn follow(
+        &self,
+        query: &Query,
+        sink: impl FnMut(Seen),
+        mut standing: impl FnMut(Result<(), ApiFailure>),
+    ) -> ApiFailure {
+        let told = |watching| match watching {
+            Watching::Broken(failure) => standing(Err(failure)),
+            Watching::Starting | Watching::Live => standing(Ok(())),
+        };
+        query.follow(&self.client, sink, told).await
+    }
+
+    /// The kinds whose drift is not watched, and why: it is looked for at the interval only.
+    pub fn unwatched(&self) -> Vec<(Gvk, ApiFailure)> {
+        self.shared.watches.all().iter().flat_map(|watched| watched.index().unwatched()).collect()
+    }
+}
+
+/// How what an applier has applied is marked; `None` for what applies nothing.
+pub(super) fn ownership(owner: &Ref) -> Option<&'static Ownership> {
+    api::info(owner.kind)?.ownership()
+}
