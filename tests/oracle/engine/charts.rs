@@ -60,7 +60,7 @@ fn cases() -> Vec<ChartCase> {
 pub(crate) fn helm() -> &'static Path {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| {
-        let script = Path::new("/work/wt/helm1").join("tests/oracle/helm-cli/build.sh");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/helm-cli/build.sh");
         let built = Command::new(script).stderr(Stdio::inherit()).output().expect("the script runs");
         assert!(built.status.success(), "the real helm cannot be built");
         String::from_utf8(built.stdout).expect("a path").trim().to_owned()
@@ -96,7 +96,10 @@ pub(crate) fn theirs(case: &ChartCase, folder: &Path) -> Result<String, String> 
     let told = told.split_once("Error: ").map_or(told.clone(), |(_, error)| error.to_owned());
     let told = told.replace("\n\nUse --debug flag to render out invalid YAML", "");
     // It names the chart by its absolute path there.
-    Err(told.replace(&format!("{}", folder.canonicalize().expect("it is there").display()), ".").trim().to_owned())
+    Err(told
+        .replace(&format!("{}", folder.canonicalize().expect("it is there").display()), ".")
+        .trim()
+        .to_owned())
 }
 
 /// What lockgate prints, or its error.

@@ -54,7 +54,7 @@ pub fn render(
 
 /// Deepest path first, and those of one depth from the last to the first: what is parsed later defines anew.
 fn sort(files: &mut [Renderable]) {
-    let depth = |path: &Str| path.iter().filter(|byte| **byte == b'/').count();
+    let depth = |path: &Str| memchr::memchr_iter(b'/', path).count();
     files.sort_by(|a, b| (depth(&b.path), &b.path).cmp(&(depth(&a.path), &a.path)));
 }
 

@@ -202,6 +202,11 @@ impl Value {
         }
     }
 
+    /// Whether it is a string, slice or map of no length.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
     /// The items of a slice, `[]uint8` included; `None` for what is no slice.
     pub fn items(&self) -> Option<Cow<'_, [Value]>> {
         match self {

@@ -42,10 +42,14 @@ pub(super) const TABLE: &[Function] = &[
         let key = Key::rsa(c, 2048)?;
         signed(c, a, &key)
     }),
-    Function::new("genSignedCertWithKey", &[T::String, T::List, T::List, T::Int, CERTIFICATE, T::String], |c, a| {
-        let key = given_key(&a, 5)?;
-        signed(c, a, &key)
-    }),
+    Function::new(
+        "genSignedCertWithKey",
+        &[T::String, T::List, T::List, T::Int, CERTIFICATE, T::String],
+        |c, a| {
+            let key = given_key(&a, 5)?;
+            signed(c, a, &key)
+        },
+    ),
 ];
 
 /// sprig's `certificate`: both parts in PEM.
@@ -105,7 +109,13 @@ fn custom(_: Ctx<'_, '_>, a: Args<'_>) -> Result {
 }
 
 /// The template of a certificate from a name, addresses, hosts and days.
-fn template(c: Ctx<'_, '_>, name: &[u8], addresses: &[Value], hosts: &[Value], days: i64) -> std::result::Result<Template, Error> {
+fn template(
+    c: Ctx<'_, '_>,
+    name: &[u8],
+    addresses: &[Value],
+    hosts: &[Value],
+    days: i64,
+) -> std::result::Result<Template, Error> {
     let mut template = Template { common_name: name.to_vec(), days, ..Template::default() };
     for address in addresses {
         let Value::Str(text) = address else {
@@ -130,7 +140,10 @@ fn created(c: Ctx<'_, '_>, template: &Template, key: &Key, issuer: Option<(&Issu
     c.spend(20_000)?;
     let data = certificate::create(c, template, key, issuer)
         .map_err(|error| Error::new(format!("error creating certificate: {error}")))?;
-    Ok(Value::object(Certificate { cert: pem::encode("CERTIFICATE", &data).into(), key: key.to_pem().into() }))
+    Ok(Value::object(Certificate {
+        cert: pem::encode("CERTIFICATE", &data).into(),
+        key: key.to_pem().into(),
+    }))
 }
 
 fn authority(c: Ctx<'_, '_>, a: Args<'_>, key: &Key) -> Result {
@@ -149,8 +162,8 @@ fn signed(c: Ctx<'_, '_>, a: Args<'_>, key: &Key) -> Result {
     let issuer = certificate::parse(&block.data).ok_or_else(|| {
         Error::new("error parsing certificate: decodedSignerCert.Bytes: x509: malformed certificate")
     })?;
-    let signer =
-        Key::parse(&authority.key).map_err(|error| Error::new(format!("error parsing private key: {error}")))?;
+    let signer = Key::parse(&authority.key)
+        .map_err(|error| Error::new(format!("error parsing private key: {error}")))?;
     let template = template(c, a.bytes(0), a.items(1), a.items(2), a.int(3))?;
     created(c, &template, key, Some((&issuer, &signer)))
 }

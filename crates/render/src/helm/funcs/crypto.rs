@@ -21,7 +21,9 @@ type Ctx<'c, 'i> = &'c mut Context<'i>;
 pub(super) const TABLE: &[Function] = &[
     Function::new("sha1sum", &[T::String], |c, a| summed(c, a, |bytes| sha1::Sha1::digest(bytes).to_vec())),
     Function::new("sha256sum", &[T::String], |c, a| summed(c, a, |bytes| Sha256::digest(bytes).to_vec())),
-    Function::new("sha512sum", &[T::String], |c, a| summed(c, a, |bytes| sha2::Sha512::digest(bytes).to_vec())),
+    Function::new("sha512sum", &[T::String], |c, a| {
+        summed(c, a, |bytes| sha2::Sha512::digest(bytes).to_vec())
+    }),
     Function::new("adler32sum", &[T::String], |c, a| {
         c.spend(a.bytes(0).len() / 64)?;
         Ok(adler32(a.bytes(0)).to_string().into())
@@ -34,7 +36,11 @@ pub(super) const TABLE: &[Function] = &[
         let hash = bcrypt(c, a.bytes(1))?;
         Ok([a.bytes(0), b":", hash.as_bytes()].concat().into())
     }),
-    Function::new("derivePassword", &[T::Uint32, T::String, T::String, T::String, T::String], derive_password),
+    Function::new(
+        "derivePassword",
+        &[T::Uint32, T::String, T::String, T::String, T::String],
+        derive_password,
+    ),
     Function::new("encryptAES", &[T::String, T::String], encrypt),
     Function::new("decryptAES", &[T::String, T::String], decrypt),
 ];
@@ -88,8 +94,10 @@ fn bcrypt(c: Ctx<'_, '_>, password: &[u8]) -> std::result::Result<String, Error>
         }
         hash.extend(block.iter().flat_map(|half| half.to_be_bytes()));
     }
-    let engine =
-        GeneralPurpose::new(&base64::alphabet::BCRYPT, GeneralPurposeConfig::new().with_encode_padding(false));
+    let engine = GeneralPurpose::new(
+        &base64::alphabet::BCRYPT,
+        GeneralPurposeConfig::new().with_encode_padding(false),
+    );
     // The last byte is left out.
     Ok(format!("$2a${COST:02}${}{}", engine.encode(salt), engine.encode(&hash[..23])))
 }
@@ -209,7 +217,9 @@ fn decrypt(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     // Go makes room for whole groups of three bytes.
     let room = a.bytes(1).len() / 4 * 3;
     if room < BLOCK {
-        return Err(Error::new(format!("runtime error: slice bounds out of range [:16] with capacity {room}")));
+        return Err(Error::new(format!(
+            "runtime error: slice bounds out of range [:16] with capacity {room}"
+        )));
     }
     if data.len() < BLOCK {
         return Err(Error::new(format!("runtime error: slice bounds out of range [16:{}]", data.len())));

@@ -166,7 +166,7 @@ impl Source {
     /// `file:line:column` of a node.
     pub(super) fn place(&self, id: NodeId) -> String {
         let before = &self.text[..self.node(id).pos.min(self.text.len())];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
         let column =
             before.iter().rposition(|byte| *byte == b'\n').map_or(before.len(), |at| before.len() - at - 1);
         format!("{}:{line}:{column}", self.name.lossy())

@@ -112,7 +112,6 @@ fn json_of(value: &Value, depth: usize) -> Result<Json, Error> {
         return Err(too_deep());
     }
     Ok(match value {
-        Value::Nil => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
         Value::Int(number) | Value::Int64(number) => Json::from(*number),
         Value::Uint8(number) => Json::from(*number),
@@ -138,10 +137,7 @@ fn json_of(value: &Value, depth: usize) -> Result<Json, Error> {
 }
 
 /// The whole number that a float is.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "checked to be within the numbers that a float has exactly"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::float_cmp, reason = "only what a float has exactly")]
 fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (number.trunc() == number && number.abs() <= EXACT).then_some(number as i64)

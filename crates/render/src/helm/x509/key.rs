@@ -73,7 +73,8 @@ impl Key {
     pub fn rsa(context: &mut Context<'_>, size: usize) -> Result<Self, crate::helm::error::Error> {
         context.spend(RSA_STEPS * (size / 2048).pow(3))?;
         let key = RsaPrivateKey::new(&mut Entropy(context), size);
-        let key = key.map_err(|error| crate::helm::error::Error::new(format!("error generating rsa key: {error}")))?;
+        let key = key
+            .map_err(|error| crate::helm::error::Error::new(format!("error generating rsa key: {error}")))?;
         Ok(Self::Rsa(Box::new(key)))
     }
 
@@ -94,18 +95,23 @@ impl Key {
         let block = pem::decode(text).ok_or("no PEM data in input")?;
         if block.label == "PRIVATE KEY" {
             let key = Self::from_pkcs8(&block.data);
-            return key.ok_or_else(|| "decoding PEM as PKCS#8: asn1: structure error: not a private key".into());
+            return key
+                .ok_or_else(|| "decoding PEM as PKCS#8: asn1: structure error: not a private key".into());
         }
         let Some(kind) = block.label.strip_suffix(" PRIVATE KEY") else {
             return Err(format!("no private key data in PEM block of type {}", block.label));
         };
-        let failed = |kind: &str| format!("parsing {kind} private key from PEM: asn1: structure error: not a private key");
+        let failed = |kind: &str| {
+            format!("parsing {kind} private key from PEM: asn1: structure error: not a private key")
+        };
         match kind {
             "RSA" => RsaPrivateKey::from_pkcs1_der(&block.data)
                 .map(|key| Self::Rsa(Box::new(key)))
                 .map_err(|_| failed("RSA")),
             "EC" => Self::from_sec1(&block.data, None).ok_or_else(|| failed("EC")),
-            "DSA" => DsaKey::parse(&block.data).map(|key| Self::Dsa(Box::new(key))).ok_or_else(|| failed("DSA")),
+            "DSA" => {
+                DsaKey::parse(&block.data).map(|key| Self::Dsa(Box::new(key))).ok_or_else(|| failed("DSA"))
+            }
             _ => Err(format!("invalid private key type {}", block.label)),
         }
     }
@@ -157,9 +163,15 @@ impl Key {
                 let der = key.to_pkcs1_der().map(|der| der.as_bytes().to_vec()).unwrap_or_default();
                 pem::encode("RSA PRIVATE KEY", &der)
             }
-            Self::P256(key) => pem::encode("EC PRIVATE KEY", &sec1(&key.to_bytes(), P256, &self.public_point())),
-            Self::P384(key) => pem::encode("EC PRIVATE KEY", &sec1(&key.to_bytes(), P384, &self.public_point())),
-            Self::P521(key) => pem::encode("EC PRIVATE KEY", &sec1(&key.to_bytes(), P521, &self.public_point())),
+            Self::P256(key) => {
+                pem::encode("EC PRIVATE KEY", &sec1(&key.to_bytes(), P256, &self.public_point()))
+            }
+            Self::P384(key) => {
+                pem::encode("EC PRIVATE KEY", &sec1(&key.to_bytes(), P384, &self.public_point()))
+            }
+            Self::P521(key) => {
+                pem::encode("EC PRIVATE KEY", &sec1(&key.to_bytes(), P521, &self.public_point()))
+            }
             Self::Ed25519(key) => {
                 let parts = [integer(&[]), sequence(&[oid(ED25519)]), octets(&octets(key.as_bytes()))];
                 pem::encode("PRIVATE KEY", &sequence(&parts))
