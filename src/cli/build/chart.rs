@@ -39,8 +39,8 @@ pub(in crate::cli) struct Flags {
     /// Render a Helm chart, a folder or an archive, as a release called PATH, or `release-name`
     #[arg(long, value_name = "FOLDER|TGZ")]
     pub(super) chart: Option<PathBuf>,
-    /// Render the chart for a HelmRelease: a file that holds it, and the ConfigMaps and Secrets that it takes values from
-    /// where --substitute-from names no file of them
+    /// Render the chart for a HelmRelease: a file that holds it, and the ConfigMaps and Secrets that it takes
+    /// values from where --substitute-from names no file of them
     #[arg(long, value_name = "FILE", requires = "chart")]
     pub(super) helmrelease: Option<PathBuf>,
     /// The release's name, instead of PATH
@@ -201,7 +201,8 @@ fn printed(arguments: &Flags, rendered: &Rendered) -> Result<String, Error> {
     if arguments.helm_output { Ok(text) } else { in_our_form(&text) }
 }
 
-/// Documents as every other build prints them: comments other than their sources' are lost, keys keep their order.
+/// Documents as every other build prints them: comments other than their sources' are lost, keys keep their
+/// order.
 fn in_our_form(text: &str) -> Result<String, Error> {
     let mut out = String::new();
     for (_, document) in lockgate_render::helm::manifest::split::documents(text) {

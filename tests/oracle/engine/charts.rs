@@ -169,8 +169,8 @@ pub(crate) fn ours(case: &ChartCase) -> Result<String, String> {
     print::only(&printed, &only).map_err(|missing| format!("could not find template {missing} in chart"))
 }
 
-/// An answer without the words of the YAML library, which every reader has of its own, and with the failures of a schema
-/// in the order of their text: helm looks at the properties of an object in any order.
+/// An answer without the words of the YAML library, which every reader has of its own, and with the failures
+/// of a schema in the order of their text: helm looks at the properties of an object in any order.
 fn comparable(answer: &Result<String, String>) -> Result<&str, Vec<&str>> {
     const MARK: &str = "error converting YAML to JSON: yaml: ";
     match answer {

@@ -1,5 +1,5 @@
-//! Random templates over random values: whatever the grammar puts together, helm and lockgate print the same or fail with
-//! the same words.
+//! Random templates over random values: whatever the grammar puts together, helm and lockgate print the same
+//! or fail with the same words.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,8 +11,8 @@ use super::super::random::Random;
 use super::super::{cases, seed};
 use super::{Case, deep, difference, ours, theirs};
 
-/// Functions with what they are likely to take: `s` a text, `i` an int, `m` a map, `l` a list, `a` anything. A capital
-/// stands for a literal: a map that is put into itself has no end in helm.
+/// Functions with what they are likely to take: `s` a text, `i` an int, `m` a map, `l` a list, `a` anything.
+/// A capital stands for a literal: a map that is put into itself has no end in helm.
 const FUNCTIONS: [(&str, &str); 52] = [
     ("and", "aa"),
     ("or", "aa"),

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 use super::super::helm::Helm;
 use super::{Case, deep, difference, ours, theirs};
 
-/// The files of cases. A file begins with a line of values; a line `## name` begins a case, and a line `-- path` a
-/// further template of it.
+/// The files of cases. A file begins with a line of values; a line `## name` begins a case, and a line `--
+/// path` a further template of it.
 const FILES: [(&str, &str); 3] = [
     ("parser", include_str!("rules/parser.txt")),
     ("executor", include_str!("rules/executor.txt")),

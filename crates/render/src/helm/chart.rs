@@ -97,7 +97,8 @@ impl Chart {
         &self.metadata
     }
 
-    /// The custom resource definitions of the folders `crds/`, its own first, each with the path that helm names.
+    /// The custom resource definitions of the folders `crds/`, its own first, each with the path that helm
+    /// names.
     pub fn definitions(&self) -> Vec<(String, &File)> {
         let mut found = Vec::new();
         self.collect_definitions("", &mut found);

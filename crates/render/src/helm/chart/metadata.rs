@@ -60,8 +60,8 @@ pub(in crate::helm) struct Dependency {
 type Done<T> = Result<T, Error>;
 
 impl Metadata {
-    /// Reads a file into what is known already: a field that it does not have stays. `go_type` is what helm reads the
-    /// file into.
+    /// Reads a file into what is known already: a field that it does not have stays. `go_type` is what helm
+    /// reads the file into.
     pub(super) fn read(&mut self, text: &[u8], go_type: &str) -> Done<()> {
         let text = std::str::from_utf8(text)
             .map_err(|_| Error::new("error converting YAML to JSON: yaml: invalid leading UTF-8 octet"))?;

@@ -1,4 +1,5 @@
-//! Commands and calls: what is a function, which arguments fit, and what a literal is to each type of argument.
+//! Commands and calls: what is a function, which arguments fit, and what a literal is to each type of
+//! argument.
 
 use super::compare;
 use super::exec::{Exec, run_template};

@@ -209,7 +209,8 @@ fn index(item: Reflected, indexes: &[Reflected]) -> Done<Reflected> {
     Ok(item)
 }
 
-/// A place in a list of this length. The place behind the last one passes here, and fails where it is looked at.
+/// A place in a list of this length. The place behind the last one passes here, and fails where it is looked
+/// at.
 fn place(index: &Value, length: usize) -> Done<usize> {
     let at = match basic(index) {
         Basic::Int(at) => at,

@@ -1,6 +1,7 @@
 //! Cuts a template into tokens, as `text/template/parse` does.
 
 mod text;
+mod token;
 
 use crate::helm::go::quote::quote;
 
@@ -9,97 +10,7 @@ use text::{
     code_point, decode, decode_last, has_left_trim_marker, has_right_trim_marker, is_alphanumeric, is_space,
     leading_space, trim_end,
 };
-
-/// What a token is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Error,
-    Bool,
-    /// A printable ASCII character that is no token of its own, such as a comma.
-    Char,
-    CharConstant,
-    Complex,
-    Assign,
-    Declare,
-    Eof,
-    Field,
-    Identifier,
-    LeftDelim,
-    LeftParen,
-    Number,
-    Pipe,
-    RawString,
-    RightDelim,
-    RightParen,
-    Space,
-    String,
-    Text,
-    Variable,
-    Block,
-    Break,
-    Continue,
-    Dot,
-    Define,
-    Else,
-    End,
-    If,
-    Nil,
-    Range,
-    Template,
-    With,
-}
-
-impl Kind {
-    fn keyword(word: &[u8]) -> Option<Self> {
-        Some(match word {
-            b"block" => Self::Block,
-            b"break" => Self::Break,
-            b"continue" => Self::Continue,
-            b"define" => Self::Define,
-            b"else" => Self::Else,
-            b"end" => Self::End,
-            b"if" => Self::If,
-            b"range" => Self::Range,
-            b"nil" => Self::Nil,
-            b"template" => Self::Template,
-            b"with" => Self::With,
-            _ => return None,
-        })
-    }
-
-    /// Whether messages show the token between `<` and `>`.
-    pub(super) fn is_keyword(self) -> bool {
-        matches!(
-            self,
-            Self::Block
-                | Self::Break
-                | Self::Continue
-                | Self::Dot
-                | Self::Define
-                | Self::Else
-                | Self::End
-                | Self::If
-                | Self::Nil
-                | Self::Range
-                | Self::Template
-                | Self::With
-        )
-    }
-}
-
-/// A token.
-#[derive(Debug, Clone)]
-pub(super) struct Item {
-    pub(super) kind: Kind,
-    /// Where it begins, in bytes.
-    pub(super) pos: usize,
-    /// Where it ends.
-    pub(super) end: usize,
-    /// The line where it begins, from 1.
-    pub(super) line: usize,
-    /// Of an error.
-    pub(super) message: Option<String>,
-}
+pub(super) use token::{Item, Kind};
 
 const TRIM_MARKER_LEN: usize = 2;
 

@@ -17,7 +17,8 @@ pub(super) struct NodeId(u32);
 /// A name of a variable, by its place among the names of a [`Source`].
 pub(super) type Name = u32;
 
-/// One parsed text: a file of a chart, or a string that `tpl` got. The templates that it defines are parts of it.
+/// One parsed text: a file of a chart, or a string that `tpl` got. The templates that it defines are parts of
+/// it.
 #[derive(Debug)]
 pub(super) struct Source {
     /// What the text is called in messages: a file's path in the chart, or `gotpl` for `tpl`.

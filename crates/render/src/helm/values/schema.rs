@@ -22,8 +22,8 @@ const OWN: &str = "file:///values.schema.json";
 /// Documents that schemas refer to, by their URLs without a fragment. They were fetched with the chart.
 pub type Documents = Rc<BTreeMap<String, Json>>;
 
-/// Fails where values are not what the schemas of a chart and of those in it say, with helm's words. A document that is
-/// not among `documents` counts as one that allows everything; their URLs come back.
+/// Fails where values are not what the schemas of a chart and of those in it say, with helm's words. A
+/// document that is not among `documents` counts as one that allows everything; their URLs come back.
 pub fn validate(
     chart: &Chart,
     values: &Map,
@@ -166,8 +166,8 @@ fn line(error: &ValidationError<'_, '_>, length: usize, words: &str, indent: usi
     let _ = write!(out, "\n{space}- at {}: {words}", quoted(&way));
 }
 
-/// The combinations between an error and the one that it is a part of, which the library leaves out where only one
-/// schema of a combination failed: each with the length of the way to the value that it is about.
+/// The combinations between an error and the one that it is a part of, which the library leaves out where
+/// only one schema of a combination failed: each with the length of the way to the value that it is about.
 fn combinations(
     error: &ValidationError<'_, '_>,
     parent: &ValidationError<'_, '_>,
