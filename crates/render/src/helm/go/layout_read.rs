@@ -220,7 +220,7 @@ impl Read {
         let mut bad = false;
         for (slot, at) in numbers.iter_mut().zip(places) {
             if let Ok(number) = number(&mut &text[*at..at + 2], true) {
-                *slot = number
+                *slot = number;
             } else {
                 bad = true;
                 break;

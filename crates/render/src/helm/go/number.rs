@@ -208,7 +208,7 @@ pub fn parse_uint(text: &[u8], base: u32) -> (u64, Option<NumberError>) {
         let next = number.checked_mul(u64::from(base)).and_then(|n| n.checked_add(u64::from(digit)));
         // Go stops at the first digit that is too much, so that it does not look at the rest.
         if let Some(next) = next {
-            number = next
+            number = next;
         } else {
             overflow = true;
             break;
