@@ -51,7 +51,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    chart: chart::Arguments,
+    chart: chart::Flags,
 }
 
 const EXAMPLES: &str = "\

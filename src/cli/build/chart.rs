@@ -35,12 +35,12 @@ const ARCHIVE_LIMIT: u64 = 20 * 1024 * 1024;
 /// The flags of `helm template`.
 #[derive(Args)]
 #[command(next_help_heading = "Charts")]
-pub(in crate::cli) struct Arguments {
+pub(in crate::cli) struct Flags {
     /// Render a Helm chart, a folder or an archive, as a release called PATH, or `release-name`
     #[arg(long, value_name = "FOLDER|TGZ")]
     pub(super) chart: Option<PathBuf>,
-    /// Render the chart for a HelmRelease: a file that holds it, and the ConfigMaps and Secrets that it takes values from
-    /// where --substitute-from names no file of them
+    /// Render the chart for a HelmRelease: a file that holds it, and the ConfigMaps and Secrets that it takes
+    /// values from where --substitute-from names no file of them
     #[arg(long, value_name = "FILE", requires = "chart")]
     pub(super) helmrelease: Option<PathBuf>,
     /// The release's name, instead of PATH
@@ -97,7 +97,7 @@ pub(super) struct Given<'a> {
 }
 
 /// Renders a chart, and prints it.
-pub(super) fn run(arguments: &Arguments, given: &Given<'_>) -> Result<ExitCode, Error> {
+pub(super) fn run(arguments: &Flags, given: &Given<'_>) -> Result<ExitCode, Error> {
     let text = on_deep_stack(|| rendered(arguments, given))??;
     output::write(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -111,7 +111,7 @@ fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
     })
 }
 
-fn rendered(arguments: &Arguments, given: &Given<'_>) -> Result<String, Error> {
+fn rendered(arguments: &Flags, given: &Given<'_>) -> Result<String, Error> {
     let helm_release =
         arguments.helmrelease.as_deref().map(|file| HelmReleaseFile::read(file, given)).transpose()?;
     let mut release = release(arguments, given.name)?;
@@ -189,7 +189,7 @@ impl HelmReleaseFile {
     }
 }
 
-fn printed(arguments: &Arguments, rendered: &Rendered) -> Result<String, Error> {
+fn printed(arguments: &Flags, rendered: &Rendered) -> Result<String, Error> {
     let definitions = if arguments.include_crds { rendered.chart.definitions() } else { Vec::new() };
     let text = print::template(&rendered.manifests, &definitions, arguments.skip_tests);
     let text = if arguments.show_only.is_empty() {
@@ -201,7 +201,8 @@ fn printed(arguments: &Arguments, rendered: &Rendered) -> Result<String, Error> 
     if arguments.helm_output { Ok(text) } else { in_our_form(&text) }
 }
 
-/// Documents as every other build prints them: comments other than their sources' are lost, keys keep their order.
+/// Documents as every other build prints them: comments other than their sources' are lost, keys keep their
+/// order.
 fn in_our_form(text: &str) -> Result<String, Error> {
     let mut out = String::new();
     for (_, document) in lockgate_render::helm::manifest::split::documents(text) {
@@ -237,7 +238,7 @@ fn now() -> Now {
     Now { seconds: since.as_secs().cast_signed(), nanoseconds: since.subsec_nanos() }
 }
 
-fn release(arguments: &Arguments, name: Option<&Path>) -> Result<Release, Error> {
+fn release(arguments: &Flags, name: Option<&Path>) -> Result<Release, Error> {
     let name = match (&arguments.release, name) {
         (Some(_), Some(_)) => return Err(Error::usage("the release has two names: PATH and --release")),
         (Some(name), None) => name.clone(),
@@ -261,7 +262,7 @@ fn release(arguments: &Arguments, name: Option<&Path>) -> Result<Release, Error>
 }
 
 /// The values of all flags, in helm's order.
-fn values(arguments: &Arguments, set: &[String]) -> Result<Values, Error> {
+fn values(arguments: &Flags, set: &[String]) -> Result<Values, Error> {
     let mut given = Values::default();
     for file in &arguments.values {
         let name = file.display().to_string();

@@ -97,7 +97,8 @@ impl Chart {
         &self.metadata
     }
 
-    /// The custom resource definitions of the folders `crds/`, its own first, each with the path that helm names.
+    /// The custom resource definitions of the folders `crds/`, its own first, each with the path that helm
+    /// names.
     pub fn definitions(&self) -> Vec<(String, &File)> {
         let mut found = Vec::new();
         self.collect_definitions("", &mut found);
@@ -169,7 +170,7 @@ fn load(files: Vec<File>, bounds: &mut Bounds, depth: usize) -> Done<Chart> {
             }
             path if path.starts_with("templates/") => templates.push(file),
             path => match path.strip_prefix("charts/") {
-                Some(rest) if !path.ends_with(".prov") => {
+                Some(rest) if extension(path) != Some("prov") => {
                     let name = rest.split('/').next().unwrap_or_default().to_owned();
                     let path = rest.to_owned();
                     parts.entry(name).or_default().push(File { path, content: file.content });
@@ -207,6 +208,11 @@ fn read_chart_yaml(files: &[File], go_type: &str) -> Done<Option<Metadata>> {
     }
 }
 
+/// What stands behind the last dot of a path, as it is written.
+fn extension(path: &str) -> Option<&str> {
+    path.rsplit_once('.').map(|(_, extension)| extension)
+}
+
 /// A lock must be YAML; what it says does not matter to a render.
 fn check_lock(file: &File) -> Done<()> {
     load_values(&file.content)
@@ -225,7 +231,7 @@ fn load_parts(
         if part.starts_with(['_', '.']) {
             continue;
         }
-        let loaded = if part.ends_with(".tgz") {
+        let loaded = if extension(&part) == Some("tgz") {
             let Some(file) = files.first().filter(|file| file.path == part) else {
                 let got = files.first().map(|file| &*file.path).unwrap_or_default();
                 return Err(Error::new(format!(

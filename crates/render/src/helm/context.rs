@@ -116,7 +116,8 @@ impl<'i> Context<'i> {
         self.is_random
     }
 
-    /// Counts work. A function whose work grows with its input calls it with the number of items or of 64 bytes.
+    /// Counts work. A function whose work grows with its input calls it with the number of items or of 64
+    /// bytes.
     pub fn spend(&mut self, steps: usize) -> Result<(), Error> {
         match self.steps.checked_sub(steps as u64) {
             Some(left) => {
@@ -127,8 +128,8 @@ impl<'i> Context<'i> {
         }
     }
 
-    /// Asks for room before a string of this many bytes is made. A function whose result can be larger than its
-    /// arguments together calls it first.
+    /// Asks for room before a string of this many bytes is made. A function whose result can be larger than
+    /// its arguments together calls it first.
     pub fn room(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes > STRING_LIMIT {
             return Err(Error::bound(format!("a string is larger than {} MiB", STRING_LIMIT >> 20)));
@@ -152,8 +153,8 @@ impl<'i> Context<'i> {
         Ok(())
     }
 
-    /// Remembers that something was put into this map, which may hold it: the end of the render frees it. A function that
-    /// changes a map in place calls it where it puts in a list or a map.
+    /// Remembers that something was put into this map, which may hold it: the end of the render frees it. A
+    /// function that changes a map in place calls it where it puts in a list or a map.
     pub fn changed(&mut self, map: &Map) {
         if !self.changed.iter().rev().take(8).any(|known| known.is_same(map)) {
             self.changed.push(map.clone());

@@ -1,4 +1,5 @@
-//! Go's text/template: [`parse`] makes templates of a text, [`Set`] holds those of a chart, [`execute`] runs one.
+//! Go's text/template: [`parse`] makes templates of a text, [`Set`] holds those of a chart, [`execute`] runs
+//! one.
 
 mod lexer;
 mod literal;

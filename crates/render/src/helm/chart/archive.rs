@@ -1,5 +1,5 @@
-//! A packed chart: tar and gzip, with helm's bounds and helm's refusals. Nothing is written anywhere, so no path can
-//! lead out; links are empty files.
+//! A packed chart: tar and gzip, with helm's bounds and helm's refusals. Nothing is written anywhere, so no
+//! path can lead out; links are empty files.
 
 use std::io::Read;
 
