@@ -10,7 +10,7 @@ pub const STRING_LIMIT: usize = 16 * 1024 * 1024;
 /// The most that a template or a file of a chart may print, in bytes.
 pub const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 /// The most that all values of a render may hold at one time, in bytes.
-pub const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
+const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
 /// The most steps of a render. A step is a node that is walked, a call, or an item that a function looks at.
 pub const STEP_LIMIT: u64 = 50_000_000;
 
