@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  fetch      gather     render        observe      plan      apply     settle     verdict
-//!  Snapshot → Inputs  →  ResourceSet → Observed  →  Plan  →   Applied → Health  →  Verdict
+//!  Snapshot → Inputs  →  ResourceSet → Observed  →  Plan  →  Accepted → Health  →  Verdict
 //!  (I/O)      (I/O)      (pure)        (I/O)        (pure)    (I/O)     (I/O)      (pure)
 //! ```
 //!

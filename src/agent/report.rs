@@ -14,7 +14,7 @@ use lockgate_base::keys;
 use lockgate_base::model::Timestamp;
 use lockgate_core::pipeline::clock::{Clock, within};
 use lockgate_core::pipeline::ports::ApiFailure;
-use lockgate_core::verdict::Notice;
+use lockgate_core::verdict::{Judged, Notice};
 
 /// How long one write may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -76,18 +76,18 @@ impl Reporter {
         Self { server: Direct::new(client, IN_FLIGHT).fenced(fence), metrics, clock }
     }
 
-    /// Writes what differs between two statuses, in one request; none where nothing does. Returns the object's
+    /// Writes what differs between a status and the one that the verdict made of it, in one request; none where nothing does. Returns the object's
     /// resourceVersion afterwards, 0 without a request.
     pub(super) async fn status<S: Serialize + PartialEq>(
         &self,
         subject: &Subject,
         old: &S,
-        new: &S,
+        new: &Judged<S>,
     ) -> Result<u64, ReportError> {
-        if old == new {
+        if *old == **new {
             return Ok(0);
         }
-        let (old, new) = (to_value(old), to_value(new));
+        let (old, new) = (to_value(old), to_value(&**new));
         let Some(difference) = merge_patch(&old, &new) else { return Ok(0) };
         // The uid makes the write fail rather than land on another object of the same name.
         let patch = json!({"metadata": {"uid": subject.uid}, "status": difference});

@@ -11,8 +11,9 @@ use serde_json::json;
 use super::*;
 use crate::agent::subject::Subject;
 use crate::cluster::preflight;
-use lockgate_base::model::Ref;
-use lockgate_core::api::{Kustomization, Metadata};
+use lockgate_base::model::{Ref, Timestamp};
+use lockgate_core::api::{Kustomization, KustomizationStatus, Metadata};
+use lockgate_core::verdict::{Context, Judged, NO_SECRETS, Schedule, applying};
 
 /// A client of a server that never answers about its version, and a count of who waits for that.
 fn busy_server() -> (Client, Arc<AtomicUsize>) {
@@ -34,6 +35,22 @@ fn busy_server() -> (Client, Arc<AtomicUsize>) {
         }
     });
     (Client::of_service(service), waiting)
+}
+
+/// A status that differs from `old`.
+fn status_of(key: &Ref, old: &KustomizationStatus) -> Judged<KustomizationStatus> {
+    let context = Context {
+        key,
+        generation: 1,
+        schedule: Schedule { interval: Duration::ZERO, retry: Duration::ZERO, timeout: Duration::ZERO },
+        requested_at: None,
+        previous: old,
+        revision: None,
+        now: Timestamp::from_unix(0),
+        took: Duration::ZERO,
+        redactor: &NO_SECRETS,
+    };
+    applying(&context, Vec::new())
 }
 
 #[tokio::test]
@@ -62,8 +79,10 @@ async fn nothing_that_applies_holds_up_the_lease_or_a_status() {
 
     let metrics = Arc::new(Metrics::new());
     let reporter = Reporter::new(&client, Arc::new(|| Ok(())), metrics, clock);
-    let subject = Subject::of(&Ref::new(Kustomization::INFO.id, "n", "x"), &Metadata::default());
-    let status = tokio::time::timeout(limit, reporter.status(&subject, &json!({}), &json!({"a": 1}))).await;
+    let (key, old) = (Kustomization::named("n", "x"), KustomizationStatus::default());
+    let new = status_of(&key, &old);
+    let subject = Subject::of(&key, &Metadata::default());
+    let status = tokio::time::timeout(limit, reporter.status(&subject, &old, &new)).await;
     assert_eq!(status.expect("a status is not held up").unwrap(), 2);
     assert_eq!(waiting.load(Ordering::Relaxed), seen, "the others still wait");
 }

@@ -15,16 +15,16 @@ use super::judge;
 use super::path::{Resource, encode};
 use super::reach::{UNSERVED, typed};
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::pipeline::ports::{Applied, Deleted, Reference};
+use lockgate_core::pipeline::ports::{Accepted, Deleted, Reference};
 use lockgate_core::plan::{Answer, Phase, Refusal};
 
 impl Cluster {
-    pub(super) async fn apply_one(&self, object: &Object) -> Result<Applied, Refusal> {
+    pub(super) async fn apply_one(&self, object: &Object) -> Result<Accepted, Refusal> {
         let resource = self.resource_of(object, Phase::Apply).await?;
         self.write(object, &resource).await.map_err(|failure| refusal(object, Phase::Apply, failure))
     }
 
-    async fn write(&self, object: &Object, resource: &Resource) -> Result<Applied, Failure> {
+    async fn write(&self, object: &Object, resource: &Resource) -> Result<Accepted, Failure> {
         let writing = Writing::begin(self, object.id());
         let accept = if judge::is_stateless(object.group(), object.kind()) { METADATA } else { JSON };
         let answer = self.patch(resource, object, false, accept).await?;
@@ -32,7 +32,7 @@ impl Cluster {
         self.shared.discovery.learn(&left);
         writing.left(&left, resource);
         let text = |pointer| left.text(pointer).unwrap_or_default().to_owned();
-        Ok(Applied {
+        Ok(Accepted {
             reference: Reference::to(&left),
             uid: text("/metadata/uid"),
             resource_version: text("/metadata/resourceVersion"),

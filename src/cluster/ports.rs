@@ -11,7 +11,7 @@ use super::gather;
 use super::handle::{Cluster, ownership};
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 use lockgate_core::pipeline::ports::{
-    ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Writes,
+    Accepted, ApiFailure, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Writes,
 };
 use lockgate_core::plan::{Observation, Phase, Refusal};
 
@@ -38,7 +38,7 @@ impl Reads for Cluster {
 }
 
 impl Writes for Cluster {
-    async fn apply(&self, object: &Object) -> Result<Applied, Refusal> {
+    async fn apply(&self, object: &Object) -> Result<Accepted, Refusal> {
         self.apply_one(object).await
     }
 

@@ -8,7 +8,7 @@ use kube::api::{Patch, PatchParams};
 use lockgate::tested::{Change, Cluster};
 use lockgate_base::model::Object;
 use lockgate_core::pipeline::ports::{
-    ApiFailure, Applied, Deleted, Reads as _, Reference, Settle as _, Settled, Writes as _,
+    Accepted, ApiFailure, Deleted, Reads as _, Reference, Settle as _, Settled, Writes as _,
 };
 use lockgate_core::plan::Refusal;
 use serde_json::json;
@@ -40,7 +40,7 @@ async fn recreate(
     object: &Object,
     uid: &str,
     timeout: Duration,
-) -> Result<Applied, Refusal> {
+) -> Result<Accepted, Refusal> {
     cluster.clear(object, uid).await?;
     cluster.cleared(object, timeout).await?;
     cluster.apply(object).await
@@ -135,7 +135,7 @@ fn widgets(stage: &Stage) -> (Object, Object) {
 }
 
 /// Applies an object, and waits until it is healthy.
-async fn settled(stage: &Stage, object: &Object) -> Applied {
+async fn settled(stage: &Stage, object: &Object) -> Accepted {
     let applied = stage.cluster.apply(object).await.unwrap();
     let settled = stage.cluster.settle(std::slice::from_ref(&applied.reference), SOON).await;
     assert_eq!(settled, Settled::Healthy);

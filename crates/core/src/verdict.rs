@@ -8,8 +8,8 @@
 
 mod reason;
 mod redact;
+mod judged;
 mod outcome;
-mod rivalry;
 mod texts;
 mod notice;
 mod context;
@@ -28,6 +28,7 @@ pub use context::{Context, Schedule};
 pub use face::Face;
 pub use faces::git_repository::fetching;
 pub use faces::kustomization::applying;
+pub use judged::Judged;
 pub use notice::Notice;
 pub use outcome::{
     Applied, BlockReason, Blocker, Change, Common, Deed, Done, Ending, FetchCause, Fetched, Ill, Outcome,
@@ -35,5 +36,4 @@ pub use outcome::{
 };
 pub use read::{Progress, Stance, Standing};
 pub use redact::{NO_SECRETS, Redactor};
-pub use rivalry::Rivalry;
 pub use texts::{paused, unsupported};

@@ -8,12 +8,12 @@ use futures::{StreamExt as _, stream};
 
 use super::clock::Clock;
 use super::decide::{Decided, Terms, blotted, decide, explained};
-use super::ports::{Applied, Expect, Reference, Settle, Settled, Writes};
+use super::ports::{Accepted, Expect, Reference, Settle, Settled, Writes};
 use super::slot::{Slot, aside};
 use crate::plan::{
     Cause, Entry, Gate, Inventory, Observed, Phase, Refusal, Skip, Stage, Step, is_definition,
 };
-use crate::verdict::{self, Change, Common, Deed, Outcome, Refused};
+use crate::verdict::{Applied, Change, Common, Deed, Outcome, Refused};
 use lockgate_base::model::{Object, ObjectId};
 
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
@@ -165,7 +165,7 @@ enum Taken {
     /// Nothing was written.
     Nothing,
     /// The server has accepted this.
-    Applied(Applied),
+    Accepted(Accepted),
     /// The object was deleted, and is to be applied anew when it is gone.
     Cleared,
 }
@@ -174,7 +174,7 @@ impl Taken {
     /// What there is after the step.
     fn reference(self, entry: &Entry) -> Reference {
         match self {
-            Self::Applied(applied) => applied.reference,
+            Self::Accepted(applied) => applied.reference,
             Self::Nothing | Self::Cleared => Reference::to(&entry.object),
         }
     }
@@ -185,7 +185,7 @@ async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Resu
     let object = &entry.object;
     match &entry.step {
         Step::Create | Step::Configure { take_over: None, .. } => {
-            cluster.apply(object).await.map(Taken::Applied)
+            cluster.apply(object).await.map(Taken::Accepted)
         }
         Step::Configure { take_over: Some(patch), .. } => {
             // What is there has changed since it was looked at, and is looked at again soon.
@@ -194,7 +194,7 @@ async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Resu
                 _ => refusal,
             };
             cluster.take_over(object, patch).await.map_err(outrun)?;
-            cluster.apply(object).await.map(Taken::Applied)
+            cluster.apply(object).await.map(Taken::Accepted)
         }
         Step::Recreate { uid, .. } => cluster.clear(object, uid).await.map(|()| Taken::Cleared),
         Step::Keep => {
@@ -224,7 +224,7 @@ async fn renew<C: Writes, S: Slot>(
         .zip(ends)
         .map(async |(at, end)| {
             end?;
-            hands.cluster.apply(&group[*at].object).await.map(Taken::Applied)
+            hands.cluster.apply(&group[*at].object).await.map(Taken::Accepted)
         })
         .collect();
     let renewed: Vec<_> = stream::iter(applies).buffered(AT_ONCE).collect().await;
@@ -267,11 +267,7 @@ fn change(entry: &Entry) -> Option<Change> {
 }
 
 /// What it means that objects are refused. `managed` is what there is to manage now.
-pub(super) fn refused(
-    refusals: &[Refusal],
-    is_reached: bool,
-    managed: &Inventory,
-) -> Outcome<verdict::Applied> {
+pub(super) fn refused(refusals: &[Refusal], is_reached: bool, managed: &Inventory) -> Outcome<Applied> {
     if !is_reached && refusals.iter().all(|refusal| refusal.cause == Cause::Unavailable) {
         let message = refusals.first().map(ToString::to_string).unwrap_or_default();
         return Common::Unreachable { message }.into();
@@ -281,5 +277,5 @@ pub(super) fn refused(
         transient: refusal.is_transient(),
         forbidden: refusal.is_forbidden(),
     });
-    verdict::Applied::Refused { refusals: refusals.collect(), inventory: managed.entries() }.into()
+    Applied::Refused { refusals: refusals.collect(), inventory: managed.entries() }.into()
 }

@@ -155,7 +155,7 @@ impl ApiFailure {
 
 /// What the server accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
+pub struct Accepted {
     /// Which object, in which version.
     pub reference: Reference,
     /// Its uid.
@@ -237,7 +237,7 @@ pub trait Reads: Send + Sync {
 /// What changes a cluster. Each write asks first whether this process may still write.
 pub trait Writes: Reads {
     /// Applies an object server-side, by force, and watches for drift from what the server made of it.
-    fn apply(&self, object: &Object) -> impl Future<Output = Result<Applied, Refusal>> + Send;
+    fn apply(&self, object: &Object) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
 
     /// Hands the fields of other managers to ours, by a JSON 6902 patch of `/metadata/managedFields` (`plan` makes it).
     fn take_over(&self, object: &Object, patch: &Value) -> impl Future<Output = Result<(), Refusal>> + Send;

@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::face::Face;
+use super::judged::Judged;
 use super::judgement::{Failure, Judgement, Mark, Severity, Stage, Success, Told};
 use super::judges;
 use super::notice::Notice;
@@ -32,7 +33,7 @@ pub enum Verdict<S> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Said<S> {
     /// The whole new status.
-    pub status: S,
+    pub status: Judged<S>,
     /// Events on the object; none where it says what it said before.
     pub notices: Vec<Notice>,
     /// When to run again.
@@ -105,7 +106,7 @@ fn succeed<F: Face>(outcome: &Outcome<F::Ending>, success: Success, context: &Co
     Writer::new(context).set(base.conditions, READY, ConditionStatus::True, reason, &message);
     let told = Told { success: true, reason, stage: None, repeated: false };
     finish(&mut status, outcome, told, &message, context);
-    Said { status, notices, next: Next::Interval(context.schedule.interval) }
+    Said { status: Judged::new(status), notices, next: Next::Interval(context.schedule.interval) }
 }
 
 fn fail<F: Face>(outcome: &Outcome<F::Ending>, failure: &Failure, context: &Context<'_, F>) -> Said<F> {
@@ -127,7 +128,8 @@ fn fail<F: Face>(outcome: &Outcome<F::Ending>, failure: &Failure, context: &Cont
     let told = Told { success: false, reason, stage: Some(stage), repeated };
     finish(&mut status, outcome, told, &message, context);
     let notice = writer.notice(severity == Severity::Error, reason, &failure.message, context.revision);
-    Said { status, notices: if repeated { Vec::new() } else { vec![notice] }, next }
+    let notices = if repeated { Vec::new() } else { vec![notice] };
+    Said { status: Judged::new(status), notices, next }
 }
 
 /// Writes the rest of the status. `message` is Ready's.
@@ -171,7 +173,7 @@ pub(super) fn begin<F: Face>(status: &mut F, stage: &str, ready: Option<&str>, c
 
 /// The status while health is waited for: what a new generation or revision waits for. A re-check, and another try of what
 /// failed, leave the conditions as they are.
-pub fn waiting<F: Face>(context: &Context<'_, F>, objects: &[Ill]) -> F {
+pub fn waiting<F: Face>(context: &Context<'_, F>, objects: &[Ill]) -> Judged<F> {
     let mut status = context.previous.clone();
     let conditions = status.base().conditions;
     let is_first = conditions
@@ -182,5 +184,5 @@ pub fn waiting<F: Face>(context: &Context<'_, F>, objects: &[Ill]) -> F {
         let writer = Writer::new(context);
         writer.set(conditions, RECONCILING, ConditionStatus::True, Reason::Progressing, &message);
     }
-    status
+    Judged::new(status)
 }

@@ -11,6 +11,7 @@ use super::writer::MESSAGE_LIMIT;
 use super::*;
 use crate::api::{GitRepositoryStatus, InventoryEntry, Kustomization, KustomizationStatus};
 use crate::queue::Next;
+use crate::queue::Rivalry;
 use lockgate_base::model::{ConditionStatus, Digest, Duration, Ref, Timestamp};
 
 const REVISION: &str = "main@sha1:09507f1a";
@@ -95,7 +96,8 @@ fn a_fight_names_who_and_what() {
         let mut rivalry = Rivalry::default();
         rivalry.managers.extend(managers.iter().map(|manager| (*manager).to_owned()));
         for change in changes {
-            rivalry.add(change);
+            rivalry.deleted |= change.deed == Deed::Created;
+            rivalry.fields.extend(change.fields.iter().cloned());
         }
         rivalry
     };
@@ -118,7 +120,7 @@ fn a_fight_names_who_and_what() {
 
 /// The status after a success.
 fn ready() -> KustomizationStatus {
-    judge(&Applied::Ready(done()).into(), &KustomizationStatus::default()).status
+    judge(&Applied::Ready(done()).into(), &KustomizationStatus::default()).status.into_inner()
 }
 
 fn condition(status: &KustomizationStatus, kind: &str) -> Option<(ConditionStatus, String, String)> {
@@ -160,10 +162,10 @@ fn a_recheck_of_what_is_ready_changes_nothing_but_the_token() {
     let again = Context { requested_at: Some("next"), now: at(60), ..context(&key, &before) };
     let after = say(&Applied::Unchanged.into(), &again);
     let expected = KustomizationStatus { last_handled_reconcile_at: Some("next".into()), ..before.clone() };
-    assert_eq!(after.status, expected);
+    assert_eq!(*after.status, expected);
     assert_eq!(after.notices, []);
     let writing = applying(&again, before.inventory.clone().unwrap().entries);
-    assert_eq!(writing, before, "Ready stays True while it is checked again");
+    assert_eq!(*writing, before, "Ready stays True while it is checked again");
 }
 
 #[test]
@@ -182,7 +184,7 @@ fn another_revision_or_generation_is_progress_until_it_is_applied() {
         assert_eq!(reason, "Progressing");
         assert!(message.contains("with a timeout of 9m30s"), "{message}");
         assert_eq!(status.last_applied_revision.as_deref(), Some(REVISION), "not applied yet");
-        assert_eq!(status.inventory.unwrap().entries.len(), 1);
+        assert_eq!(status.into_inner().inventory.unwrap().entries.len(), 1);
     }
 }
 
@@ -196,7 +198,7 @@ fn a_new_revision_says_what_it_waits_for_and_nothing_else_does() {
     };
     let objects = [ill("a", "0 of 1 available"), ill("b", "")];
     let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
-    let writing = applying(&revised, vec![entry("a_b__ConfigMap")]);
+    let writing = applying(&revised, vec![entry("a_b__ConfigMap")]).into_inner();
     let status = waiting(&Context { previous: &writing, ..revised }, &objects);
     let (_, reason, message) = condition(&status, "Reconciling").unwrap();
     assert_eq!(reason, "Progressing");
@@ -210,7 +212,7 @@ fn a_new_revision_says_what_it_waits_for_and_nothing_else_does() {
     let status = waiting(&Context { previous: &writing, ..revised }, &many);
     assert!(condition(&status, "Reconciling").unwrap().2.ends_with("Deployment/n/4: no; and 2 more"));
 
-    assert_eq!(waiting(&context(&key, &before), &objects), before, "a re-check");
+    assert_eq!(*waiting(&context(&key, &before), &objects), before, "a re-check");
     let end = WaitEnd::TimedOut(objects.to_vec());
     let failed =
         judge(&Outcome::Own(Applied::Unhealthy { done: done(), end, waited: Std::ZERO }), &before).status;
@@ -307,7 +309,7 @@ fn the_history_counts_equal_results_and_holds_five() {
     let mut status = KustomizationStatus::default();
     for build in ["a", "a", "b", "c", "d", "e", "f"] {
         let done = Done { digest: Some(Digest::of(build)), ..done() };
-        status = judge(&Outcome::Own(Applied::Ready(done)), &status).status;
+        status = judge(&Outcome::Own(Applied::Ready(done)), &status).status.into_inner();
     }
     let counts: Vec<i64> = status.history.iter().map(|entry| entry.total_reconciliations).collect();
     assert_eq!(counts, [1, 1, 1, 1, 1]);

@@ -11,7 +11,8 @@ use crate::api::InventoryEntry;
 use crate::health::Health;
 use crate::pipeline::clock::{Clock, Sleep};
 use crate::pipeline::ports::{
-    ApiFailure, Applied, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy, Writes,
+    Accepted, ApiFailure, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy,
+    Writes,
 };
 use crate::pipeline::{Journal, JournalError, Slot};
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
@@ -237,7 +238,7 @@ impl Reads for Fake {
 }
 
 impl Writes for Fake {
-    async fn apply(&self, object: &Object) -> Result<Applied, Refusal> {
+    async fn apply(&self, object: &Object) -> Result<Accepted, Refusal> {
         self.wrote("apply", object.name());
         for brought in [object.name(), object.text("/spec/names/kind").unwrap_or_default()] {
             self.absent.lock().unwrap().remove(brought);
@@ -245,7 +246,7 @@ impl Writes for Fake {
         let uid = |value: &mut Value| value["metadata"]["uid"] = format!("uid-{}", object.name()).into();
         let stored = object.clone().edit(uid).unwrap();
         self.objects.lock().unwrap().insert(object.name().into(), stored);
-        Ok(Applied {
+        Ok(Accepted {
             reference: Reference::to(object),
             uid: "uid".into(),
             resource_version: "1".into(),

@@ -7,6 +7,7 @@ use crate::queue::Next;
 use crate::verdict::conditions::begin;
 use crate::verdict::context::{Context, Schedule};
 use crate::verdict::face::{Base, Face};
+use crate::verdict::judged::Judged;
 use crate::verdict::judgement::{Judgement, Mark, Stage, Told};
 use crate::verdict::judges;
 use crate::verdict::outcome::{Fetched, Outcome};
@@ -91,7 +92,7 @@ impl Face for GitRepositoryStatus {
 /// to be said.
 ///
 /// Ready says so only where it has no answer yet: what is in store stays usable until the fetch has ended, as in Flux.
-pub fn fetching(context: &Context<'_, GitRepositoryStatus>) -> Option<GitRepositoryStatus> {
+pub fn fetching(context: &Context<'_, GitRepositoryStatus>) -> Option<Judged<GitRepositoryStatus>> {
     let observed = context.previous.observed_generation.unwrap_or(-1);
     let ready = context.previous.conditions.get(READY);
     let said = ready.and_then(|ready| ready.observed_generation);
@@ -102,5 +103,5 @@ pub fn fetching(context: &Context<'_, GitRepositoryStatus>) -> Option<GitReposit
     let message = format!("processing object: new generation {observed} -> {}", context.generation);
     let is_open = ready.is_none_or(|ready| ready.status == ConditionStatus::Unknown);
     begin(&mut status, &message, is_open.then_some(message.as_str()), context);
-    Some(status)
+    Some(Judged::new(status))
 }

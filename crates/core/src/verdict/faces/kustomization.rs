@@ -7,6 +7,7 @@ use crate::queue::Next;
 use crate::verdict::conditions::begin;
 use crate::verdict::context::{Context, Schedule};
 use crate::verdict::face::{Base, Face};
+use crate::verdict::judged::Judged;
 use crate::verdict::judgement::{Judgement, Mark, Stage, Told};
 use crate::verdict::judges;
 use crate::verdict::outcome::{Applied, Outcome};
@@ -103,7 +104,7 @@ fn managed(outcome: &Outcome<Applied>, previous: &KustomizationStatus) -> Option
 pub fn applying(
     context: &Context<'_, KustomizationStatus>,
     inventory: Vec<InventoryEntry>,
-) -> KustomizationStatus {
+) -> Judged<KustomizationStatus> {
     let mut status = context.previous.clone();
     status.inventory = Some(InventoryStatus { entries: inventory });
     if is_new(context) {
@@ -112,7 +113,7 @@ pub fn applying(
         begin(&mut status, &stage, Some("Reconciliation in progress"), context);
         status.last_attempted_revision = context.revision.map(Into::into);
     }
-    status
+    Judged::new(status)
 }
 
 /// Whether this generation and revision are worked on for the first time.

@@ -330,7 +330,7 @@ fn definitions_that_are_not_served_are_no_question_of_health() {
     });
     let status = judge(&outcome, &KustomizationStatus::default()).status;
     assert_eq!(condition(&status, "Healthy"), None);
-    assert_eq!(status.inventory.unwrap().entries, done().inventory, "what was written is managed");
+    assert_eq!(status.inventory.as_ref().unwrap().entries, done().inventory, "what was written is managed");
     assert_eq!(status.history[0].last_reconciled_status, "ReconciliationFailed");
 }
 

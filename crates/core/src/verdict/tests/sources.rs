@@ -34,7 +34,7 @@ fn a_generation_is_said_to_be_fetched_until_it_is() {
     );
 
     let unchanged = Outcome::Own(Fetched::Unchanged { revision: REVISION.into(), ignore: None });
-    let mut stored = fetch(&unchanged, &first).status;
+    let mut stored = fetch(&unchanged, &first).status.into_inner();
     assert_eq!(said(&stored), None, "nothing is new");
     stored.observed_generation = Some(1);
     let ready = stored.conditions.get("Ready").unwrap().clone();

@@ -94,7 +94,7 @@ fn what_is_under_way_reads_back_with_what_it_waits_for() {
     let (key, before) = (key("apps"), KustomizationStatus::default());
     assert_eq!(standing(&before).stance, Stance::Progressing(Progress::Unseen));
     let first = context(&key, &before);
-    let begun = applying(&first, Vec::new());
+    let begun = applying(&first, Vec::new()).into_inner();
     let stage = format!("Detecting drift for revision {REVISION} with a timeout of 9m30s");
     assert_eq!(standing(&begun).stance, Stance::Progressing(Progress::Working(stage)));
     let cause = "image pull: waiting for a node".to_owned();
@@ -128,7 +128,7 @@ fn the_outcomes_of_a_fetch_read_back_too() {
     ];
     for cause in causes {
         let status = fetch(&failed(cause).into(), &GitRepositoryStatus::default()).status;
-        let read = Standing::of(2, &status);
+        let read = Standing::of(2, &*status);
         assert_eq!((read.stance, read.stalled), (Stance::Failing, cause == FetchCause::Url), "{cause:?}");
         assert_eq!(read.message, "m");
     }
@@ -142,7 +142,7 @@ fn the_outcomes_of_a_fetch_read_back_too() {
     };
     for fetched in [updated, Fetched::Unchanged { revision, ignore }] {
         let status = fetch(&fetched.into(), &GitRepositoryStatus::default()).status;
-        let read = Standing::of(2, &status);
+        let read = Standing::of(2, &*status);
         assert_eq!((read.stance, read.ready), (Stance::Ready, ConditionStatus::True));
     }
 }
