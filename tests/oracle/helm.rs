@@ -3,6 +3,7 @@
 //! The Go side is the small module in `helm/`, built once into the cache folder.
 
 pub(crate) mod values;
+mod documents;
 mod functions;
 mod random_values;
 

@@ -334,11 +334,20 @@ pub fn callee(name: &str) -> Option<Callee> {
     }
 }
 
-/// The function of this name, but for Go's own.
-pub fn function(name: &str) -> Option<&'static Function> {
+/// All functions by their names.
+fn by_name() -> &'static BTreeMap<&'static str, &'static Function> {
     static BY_NAME: OnceLock<BTreeMap<&'static str, &'static Function>> = OnceLock::new();
-    let by_name = BY_NAME.get_or_init(|| {
+    BY_NAME.get_or_init(|| {
         TABLES.iter().flat_map(|table| table.iter()).map(|function| (function.name, function)).collect()
-    });
-    by_name.get(name).copied()
+    })
+}
+
+/// The function of this name.
+pub fn function(name: &str) -> Option<&'static Function> {
+    by_name().get(name).copied()
+}
+
+/// The names of all functions, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    by_name().keys().copied()
 }
