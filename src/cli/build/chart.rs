@@ -12,6 +12,7 @@ use clap::Args;
 use rand_core::RngCore as _;
 
 use super::super::output::{self, Error};
+use super::input::{STDIN, input, relative, warn};
 use lockgate_base::model::{Object, yaml};
 use lockgate_git::directory;
 use lockgate_render::helm::chart::archive::Bounds;
@@ -129,13 +130,13 @@ fn rendered(arguments: &Flags, given: &Given<'_>) -> Result<String, Error> {
         }
     };
     if chart.is_deprecated() {
-        super::warn(&["this chart is deprecated".to_owned()]);
+        warn(&["this chart is deprecated".to_owned()]);
     }
     let mut entropy = [0; 32];
     rand_core::OsRng.fill_bytes(&mut entropy);
     let mut context = Context::new(now(), entropy, &NoCluster);
     let mut rendered = render(chart, &release, values.values(), &mut context).map_err(failed)?;
-    super::warn(&rendered.warnings);
+    warn(&rendered.warnings);
     if let Some(file) = &helm_release {
         rendered.manifests =
             postrender::apply(&rendered.manifests, &file.release.post_render).map_err(failed)?;
@@ -156,13 +157,13 @@ impl HelmReleaseFile {
             return Err(error.hint("leave PATH and --set out"));
         }
         let (mut releases, mut sources): (Vec<Object>, Vec<Object>) =
-            super::input(file)?.0.into_iter().partition(|object| object.kind() == "HelmRelease");
+            input(file)?.0.into_iter().partition(|object| object.kind() == "HelmRelease");
         if releases.len() != 1 {
             let count = releases.len();
             return Err(Error::usage(format!("{} holds {count} HelmReleases, not one", file.display())));
         }
         for file in given.sources {
-            sources.extend(super::input(file)?.0);
+            sources.extend(input(file)?.0);
         }
         let release = HelmRelease::read(releases.swap_remove(0).value())
             .map_err(|error| Error::failed(format!("{}: {error}", file.display())))?;
@@ -285,7 +286,7 @@ fn values(arguments: &Flags, set: &[String]) -> Result<Values, Error> {
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let told = |error: io::Error| format!("{}: {error}", path.display());
-    if path == Path::new(super::STDIN) {
+    if path == Path::new(STDIN) {
         let mut text = Vec::new();
         io::stdin().lock().read_to_end(&mut text).map_err(told)?;
         return Ok(text);
@@ -312,7 +313,7 @@ fn load(path: &Path) -> Result<Chart, Error> {
     let root = directory::enclosing_repository(&folder).unwrap_or_else(|| folder.clone());
     let root = root.canonicalize().map_err(told)?;
     let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
-    let inside = super::relative(&root, &folder)?;
+    let inside = relative(&root, &folder)?;
     let files = files_of(&tree.reader(), &inside, &mut bounds).map_err(failed)?;
     Chart::load(files, &mut bounds).map_err(failed)
 }

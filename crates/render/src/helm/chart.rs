@@ -1,5 +1,6 @@
 //! A chart: its templates, values and files, and the charts that it depends on.
 
+mod file;
 pub mod archive;
 pub mod capabilities;
 mod glob;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub use file::File;
 pub use folder::files_of;
 pub(in crate::helm) use ignore::matches;
 
@@ -24,15 +26,6 @@ use metadata::Metadata;
 
 /// How deep charts may be packed into each other.
 const DEPTH: usize = 30;
-
-/// A file of a chart: its path in the chart and its content.
-#[derive(Debug, Clone)]
-pub struct File {
-    /// With `/` between its parts.
-    pub path: String,
-    /// As it is, but for a byte order mark.
-    pub content: Arc<[u8]>,
-}
 
 /// A chart. A copy shares what is large.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ pub const STRING_LIMIT: usize = 16 * 1024 * 1024;
 /// The most that a template or a file of a chart may print, in bytes.
 pub const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 /// The most that all values of a render may hold at one time, in bytes.
-pub const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
+const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
 /// The most steps of a render. A step is a node that is walked, a call, or an item that a function looks at.
 pub const STEP_LIMIT: u64 = 50_000_000;
 
@@ -65,7 +65,6 @@ pub struct Context<'i> {
     base: usize,
     /// Maps that something was put into which may hold them.
     changed: Vec<Map>,
-    is_random: bool,
 }
 
 impl<'i> Context<'i> {
@@ -79,13 +78,11 @@ impl<'i> Context<'i> {
             steps: STEP_LIMIT,
             base: live(),
             changed: Vec::new(),
-            is_random: false,
         }
     }
 
     /// Fills `out` with the render's next random bytes: SHA-256 of the entropy and a counter.
     pub fn fill(&mut self, out: &mut [u8]) {
-        self.is_random = true;
         for piece in out.chunks_mut(32) {
             let block = Sha256::new().chain_update(self.entropy).chain_update(self.drawn.to_le_bytes());
             self.drawn += 1;
@@ -109,11 +106,6 @@ impl<'i> Context<'i> {
                 return number % limit;
             }
         }
-    }
-
-    /// Whether anything random was drawn.
-    pub fn is_random(&self) -> bool {
-        self.is_random
     }
 
     /// Counts work. A function whose work grows with its input calls it with the number of items or of 64

@@ -7,10 +7,10 @@ mod node;
 mod parser;
 mod set;
 mod reflected;
-mod compare;
 mod exec;
-mod call;
 mod field;
+mod compare;
+mod call;
 
 pub(crate) use call::without_no_value;
 pub use exec::{Run, execute};
