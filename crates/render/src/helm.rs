@@ -9,6 +9,7 @@ pub mod context;
 pub mod go;
 pub mod notation;
 pub mod x509;
+pub mod function;
 pub mod funcs;
 pub mod values;
 pub mod chart;

@@ -17,6 +17,7 @@ use lockgate_base::model::{Object, yaml};
 use lockgate_git::directory;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
+use lockgate_render::helm::chart::schema::Documents;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::error::Error as HelmError;
@@ -25,7 +26,6 @@ use lockgate_render::helm::manifest::print;
 use lockgate_render::helm::postrender;
 use lockgate_render::helm::release::{Release, Rendered, render};
 use lockgate_render::helm::values::Given as Values;
-use lockgate_render::helm::values::schema::Documents;
 
 /// What templates may nest on. Only what is used of it takes memory.
 const STACK: usize = 256 * 1024 * 1024;

@@ -8,12 +8,12 @@ use std::sync::OnceLock;
 use lockgate_base::tree::Tree;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
+use lockgate_render::helm::chart::schema::Documents;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::manifest::print;
 use lockgate_render::helm::release::{Release, render};
 use lockgate_render::helm::values::Given;
-use lockgate_render::helm::values::schema::Documents;
 
 use serde_json::{Map, Value as Json, json};
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use lockgate_render::helm::funcs::{Function, function, names};
+use lockgate_render::helm::funcs::{function, names};
+use lockgate_render::helm::function::Function;
 use serde_json::{Value, json};
 
 use super::values::{VALUES, any, fitting};
@@ -75,7 +76,7 @@ fn call(random: &mut Random, function: &Function) -> String {
             argument(random, wanted);
         }
     } else if random.one_in(60) {
-        argument(random, lockgate_render::helm::funcs::Type::Any);
+        argument(random, lockgate_render::helm::value::Type::Any);
     }
     call
 }

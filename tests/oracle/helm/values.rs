@@ -1,6 +1,6 @@
 //! Arguments for functions: an expression of each type that occurs, right or wrong.
 
-use lockgate_render::helm::funcs::Type;
+use lockgate_render::helm::value::Type;
 
 use crate::oracle::random::Random;
 

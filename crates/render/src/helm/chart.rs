@@ -7,6 +7,8 @@ mod glob;
 mod ignore;
 pub mod files;
 pub mod metadata;
+pub(in crate::helm) mod coalesce;
+pub mod schema;
 pub mod dependencies;
 mod folder;
 

@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
-use super::value::{Map, Value, live};
+use super::value::{Allowance, Map, Value, live};
 
 /// The largest string, in bytes.
 pub const STRING_LIMIT: usize = 16 * 1024 * 1024;
@@ -70,15 +70,7 @@ pub struct Context<'i> {
 impl<'i> Context<'i> {
     /// The context of a render. Equal entropy gives equal draws.
     pub fn new(now: Now, entropy: [u8; 32], lookups: &'i dyn Lookups) -> Self {
-        Self {
-            now,
-            lookups,
-            entropy,
-            drawn: 0,
-            steps: STEP_LIMIT,
-            base: live(),
-            changed: Vec::new(),
-        }
+        Self { now, lookups, entropy, drawn: 0, steps: STEP_LIMIT, base: live(), changed: Vec::new() }
     }
 
     /// Fills `out` with the render's next random bytes: SHA-256 of the entropy and a counter.
@@ -151,6 +143,12 @@ impl<'i> Context<'i> {
         if !self.changed.iter().rev().take(8).any(|known| known.is_same(map)) {
             self.changed.push(map.clone());
         }
+    }
+}
+
+impl Allowance for Context<'_> {
+    fn room(&mut self, bytes: usize) -> Result<(), Error> {
+        Context::room(self, bytes)
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use list::{List, ListType};
 pub use map::{Map, MapType};
-pub use object::Object;
+pub use object::{Allowance, Args, Object, Signature, Type};
 pub use text::{Str, live};
 pub(in crate::helm) use text::{grow, shrink};
 

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::glob::Glob;
 use crate::helm::context::Context;
 use crate::helm::error::Error;
-use crate::helm::funcs::{self, Args};
+use crate::helm::funcs::{self};
+use crate::helm::value::Args;
 use crate::helm::value::{Map, MapType, Str, Value};
 
 /// Calls a method of `.Files`.

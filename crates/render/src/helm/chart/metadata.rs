@@ -11,7 +11,7 @@ use crate::helm::go::number::{FloatForm, format_float};
 use crate::helm::go::quote::quote;
 use crate::helm::go::unicode::is_print;
 use crate::helm::value::{Map, MapType, Str, Value};
-use crate::helm::values::read::value_of;
+use crate::helm::values::read::{json_type, value_of};
 
 /// What a chart says of itself. Fields that are not written are empty.
 #[derive(Debug, Clone, Default)]
@@ -393,17 +393,6 @@ pub(in crate::helm) fn as_text(value: &Json) -> Option<String> {
         }
         Json::Number(number) => Some(number.to_string()),
         _ => None,
-    }
-}
-
-pub(in crate::helm) fn json_type(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "bool",
-        Json::Number(_) => "number",
-        Json::String(_) => "string",
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
     }
 }
 

@@ -1,12 +1,13 @@
 //! Values as JSON, YAML and TOML, and back.
 
 use super::instant::Instant;
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::notation::json::{COMPACT, Form, INDENTED, RAW, encode};
 use crate::helm::notation::json_read::{Read, decode, decode_list, decode_map};
 use crate::helm::notation::{toml, toml_read, yaml, yaml_read};
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{List, Map, MapType, Value};
 
 type Result = std::result::Result<Value, Error>;

@@ -1,15 +1,16 @@
 //! Dates and durations. The time is the render's input, and the local zone is UTC.
 
 use super::instant::Instant;
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::duration::{format_duration, parse_duration, round_duration};
 use crate::helm::go::layout;
 use crate::helm::go::layout_read::parse_time;
 use crate::helm::go::number::parse_int;
 use crate::helm::go::time::{Time, Zone};
 use crate::helm::value::Value;
+use crate::helm::value::{Args, Type as T};
 
 type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut Context<'i>;

@@ -2,9 +2,10 @@
 
 use super::convert::text_of;
 use super::merge::{merge, merge_overwrite, must_merge, must_merge_overwrite};
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{DEPTH, Kind, List, Map, MapType, Str, Value, too_deep};
 
 type Result = std::result::Result<Value, Error>;

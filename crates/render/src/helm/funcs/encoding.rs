@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Function, Type as T};
+use crate::helm::function::Function;
+use crate::helm::value::Type as T;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("b64enc", &[T::String], |c, a| {

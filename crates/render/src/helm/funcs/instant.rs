@@ -2,13 +2,12 @@
 
 use std::any::Any;
 
-use super::{Args, Signature, Type as T};
-use crate::helm::context::Context;
 use crate::helm::error::Error;
 use crate::helm::go::duration::{format_duration, round_duration};
 use crate::helm::go::layout;
 use crate::helm::go::number::int_to_float;
 use crate::helm::go::time::{Time, Zone, month_name, weekday_name};
+use crate::helm::value::{Allowance, Args, Signature, Type as T};
 use crate::helm::value::{Kind, Object, Value};
 
 /// A `time.Time`.
@@ -93,7 +92,7 @@ impl Object for Instant {
         })
     }
 
-    fn call(&self, name: &str, a: Args<'_>, c: &mut Context<'_>) -> Result<Value, Error> {
+    fn call(&self, name: &str, a: Args<'_>, c: &mut dyn Allowance) -> Result<Value, Error> {
         let time = &self.0;
         let that = other::<Instant>(a).map_or_else(Time::zero, |other| other.0);
         let by = other::<Named>(a).map_or(0, |other| other.number);
@@ -216,7 +215,7 @@ impl Object for Named {
         }
     }
 
-    fn call(&self, name: &str, a: Args<'_>, _: &mut Context<'_>) -> Result<Value, Error> {
+    fn call(&self, name: &str, a: Args<'_>, _: &mut dyn Allowance) -> Result<Value, Error> {
         let by = other::<Named>(a).map_or(0, |other| other.number);
         // Go adds the whole units and the rest, each as a float.
         let in_units = |unit: i64| {

@@ -3,10 +3,11 @@
 
 use super::convert::{is_empty, nil_dereference, strings, text_of, texts_of, to_int};
 use super::types::deep_equal;
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::number::{float_to_int, int_to_float};
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{Kind, List, ListType, Value};
 
 type Result = std::result::Result<Value, Error>;

@@ -4,11 +4,12 @@
 use num_bigint::{BigInt, Sign};
 
 use super::convert::{to_float, to_int};
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::number::{FloatForm, format_float, int_to_float};
 use crate::helm::value::Value;
+use crate::helm::value::{Args, Type as T};
 
 type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut Context<'i>;

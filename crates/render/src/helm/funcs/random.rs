@@ -3,11 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::unicode;
 use crate::helm::value::Value;
+use crate::helm::value::{Args, Type as T};
 
 type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut Context<'i>;

@@ -7,13 +7,14 @@ use std::rc::Rc;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::convert::strings;
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::quote::{can_backquote, quote};
 use crate::helm::go::re2::{too_large, translate};
 use crate::helm::go::re2_escape::SyntaxError;
 use crate::helm::go::unicode::{self, Category, decode};
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{List, ListType, Str, Value};
 
 type Result = std::result::Result<Value, Error>;

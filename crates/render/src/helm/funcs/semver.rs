@@ -4,10 +4,10 @@ use std::any::Any;
 
 use lockgate_base::model::version::{Range, Version, VersionError};
 
-use super::{Args, Function, Signature, Type as T};
-use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::quote::quote;
+use crate::helm::value::{Allowance, Args, Signature, Type as T};
 use crate::helm::value::{Kind, Object, Str, Value};
 
 type Result = std::result::Result<Value, Error>;
@@ -138,7 +138,7 @@ impl Object for Semver {
         }
     }
 
-    fn call(&self, name: &str, a: Args<'_>, _: &mut Context<'_>) -> Result {
+    fn call(&self, name: &str, a: Args<'_>, _: &mut dyn Allowance) -> Result {
         let version = &self.version;
         let order =
             a.object::<Self>(0).map_or(std::cmp::Ordering::Equal, |other| version.compare(&other.version));

@@ -2,13 +2,14 @@
 //! U+FFFD.
 
 use super::convert::{cut, find, strings, text_of, texts_of};
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::number::parse_int;
 use crate::helm::go::quote::quote;
 use crate::helm::go::unicode::{self, Category, decode, mapped};
 use crate::helm::go::{number, print};
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{Map, MapType, Str, Value};
 
 type Result = std::result::Result<Value, Error>;

@@ -9,8 +9,10 @@ use super::parser::parse;
 use super::reflected::Reflected;
 use super::set::Set;
 use crate::helm::error::Error;
-use crate::helm::funcs::{Args, Builtin, Callee, Function, Signature, Type};
+use crate::helm::funcs::{Builtin, Callee};
+use crate::helm::function::Function;
 use crate::helm::go::quote::quote;
+use crate::helm::value::{Args, Signature, Type};
 use crate::helm::value::{Str, Value};
 
 /// How often a template may be included within itself, as in helm.

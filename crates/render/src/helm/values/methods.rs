@@ -2,8 +2,9 @@
 
 use crate::helm::context::Context;
 use crate::helm::error::Error;
-use crate::helm::funcs::{self, Args};
+use crate::helm::funcs::{self};
 use crate::helm::go::quote::quote;
+use crate::helm::value::Args;
 use crate::helm::value::{Map, MapType, Value};
 
 /// Calls a method of `.Values`.

@@ -127,7 +127,7 @@ fn read_values(data: &[u8]) -> Result<Map, Error> {
         Value::Nil => Ok(Map::new(MapType::Any)),
         Value::Map(map) => Ok(map),
         _ => {
-            let got = crate::helm::chart::metadata::json_type(&read.value);
+            let got = super::read::json_type(&read.value);
             Err(Error::new(format!(
                 "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {got} into Go value of type \
                  common.Values"

@@ -4,7 +4,6 @@ use p256::ecdsa::signature::{RandomizedSigner as _, Signer as _};
 use p256::elliptic_curve::sec1::ToEncodedPoint as _;
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _};
 use rsa::pkcs8::DecodePrivateKey as _;
-use rsa::traits::PublicKeyParts as _;
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use sha2::{Digest as _, Sha256};
 
@@ -217,11 +216,6 @@ impl Key {
             Self::Ed25519(key) => key.sign(message).to_bytes().to_vec(),
             Self::Dsa(_) => return None,
         })
-    }
-
-    /// The size of an RSA key in bits.
-    pub fn rsa_size(&self) -> Option<usize> {
-        if let Self::Rsa(key) = self { Some(key.size() * 8) } else { None }
     }
 }
 
