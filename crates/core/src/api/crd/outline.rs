@@ -10,7 +10,8 @@
 //!
 //! `!` marks a required field, `[]` a list and `{}` a map; what stands below is indented by two spaces. Behind the colon
 //! stand the form of a value and its default. A form is `string`, `bool`, `int`, `time`, `duration`, `short-duration` (no
-//! hours), `digest`, `reference` (a name), `conditions`, `chart-source` and `event-source` (kinds), `any`, a pattern between slashes, or the values that are allowed;
+//! hours), `digest`, `reference` (a name), `conditions`, `chart-source` and `event-source`
+//! (kinds), `any`, a pattern between slashes, or the values that are allowed;
 //! `1..253` behind a string limits its length.
 
 use serde_json::{Map, Value, json};
