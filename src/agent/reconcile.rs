@@ -14,7 +14,9 @@ use super::world::{Aim, Seen, source_key};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
+use lockgate_core::api::{
+    self, InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata,
+};
 use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
 use lockgate_core::queue::{Cause, Correction, End, Next, RunId, Signal};
 use lockgate_core::verdict::{
@@ -207,7 +209,8 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
     let Some(key) = source_key(kustomization) else {
         let message = format!(
-            "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use a GitRepository"
+            "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use {}",
+            api::either(api::sources())
         );
         return Err(Common::SourceRefused { message });
     };

@@ -11,7 +11,7 @@ use crate::cluster::objects::Objects;
 use crate::cluster::preflight::{self as ask, Right};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
-use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
+use lockgate_core::api::{self, GitRepository, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// What was found on the cluster.
@@ -41,7 +41,7 @@ pub(crate) struct RepositoryFacts {
 pub(crate) struct Folder {
     /// How many Kustomizations.
     pub kustomizations: usize,
-    /// The GitRepositories of the sync's namespace that they name and the folder does not hold, each once.
+    /// The sources of the sync's kind and namespace that they name and the folder does not hold, each once.
     pub sources: Vec<String>,
 }
 
@@ -200,7 +200,7 @@ pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
         ("rbac.authorization.k8s.io", "clusterroles"),
         ("rbac.authorization.k8s.io", "clusterrolebindings"),
     ];
-    let namespaced = [
+    let mut namespaced = vec![
         ("", "secrets"),
         ("", "serviceaccounts"),
         ("", "resourcequotas"),
@@ -208,9 +208,8 @@ pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
         ("rbac.authorization.k8s.io", "rolebindings"),
         ("networking.k8s.io", "networkpolicies"),
         ("apps", "deployments"),
-        (GitRepository::ID.group, GitRepository::INFO.plural),
-        (Kustomization::ID.group, Kustomization::INFO.plural),
     ];
+    namespaced.extend(api::acted_on().map(|info| (info.id.group, info.plural)));
     let right = |verb: &str, group: &str, resource: &str, namespace: &str| Right {
         verb: verb.into(),
         group: group.into(),
@@ -220,11 +219,12 @@ pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     let mut rights = Vec::new();
     for verb in ["get", "create", "patch"] {
         rights.extend(cluster_wide.map(|(group, resource)| right(verb, group, resource, "")));
-        rights.extend(namespaced.map(|(group, resource)| right(verb, group, resource, namespace)));
+        rights.extend(namespaced.iter().map(|(group, resource)| right(verb, group, resource, namespace)));
     }
     rights.push(right("list", "", "pods", namespace));
     rights.push(right("list", "apps", "deployments", ""));
-    rights.push(right("list", Kustomization::ID.group, Kustomization::INFO.plural, ""));
+    let appliers = api::acted_on().filter(|info| info.ownership().is_some());
+    rights.extend(appliers.map(|info| right("list", info.id.group, info.plural, "")));
     if lockdown {
         // The binding that an installation without it left behind.
         rights.push(right("delete", "rbac.authorization.k8s.io", "clusterrolebindings", ""));

@@ -40,7 +40,7 @@ pub(crate) struct Target {
 pub(crate) struct Plan {
     /// The agent.
     pub installation: Installation,
-    /// Name of the GitRepository and Kustomization; found in the folder where absent.
+    /// Name of the source and Kustomization; found in the folder where absent.
     pub name: Option<String>,
     /// The branch.
     pub branch: String,

@@ -20,7 +20,7 @@ use super::wait::{Patience, Wait};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
-use lockgate_core::api::{self, GitRepository, KindInfo, Kustomization};
+use lockgate_core::api::{self, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Selects what bootstrap made.
@@ -184,10 +184,14 @@ async fn remove_kinds(
         move |failure| at("kinds")(Problem::cluster(subject, failure))
     };
     let mut count = 0;
-    let sources = all(GitRepository::INFO, objects).await?;
+    let mut acted_on = Vec::new();
+    // Appliers stand first in the table, and go before what they build from.
+    for info in api::acted_on() {
+        acted_on.extend(all(info, objects).await?);
+    }
     let secrets = secrets(objects, removal).await?;
     let mut held = Vec::new();
-    for object in all(Kustomization::INFO, objects).await?.iter().chain(&sources) {
+    for object in &acted_on {
         let others = finalizers_of_others(object);
         objects.merge(object, &json!({"metadata": {"finalizers": others}})).await.map_err(failed(object))?;
         count += usize::from(objects.delete(object).await.map_err(failed(object))?);
@@ -216,7 +220,7 @@ async fn remove_kinds(
         progress.tell(Event::Note(note));
     }
     // Told before the Secrets go: nothing else knows of these keys.
-    for note in secrets.iter().filter_map(|secret| registered(secret, &sources)) {
+    for note in secrets.iter().filter_map(|secret| registered(secret, &acted_on)) {
         progress.tell(Event::Note(note));
     }
     if removal.purge {

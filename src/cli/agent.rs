@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// The namespace of the agent's Lease
     #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
     namespace: String,
-    /// The one namespace whose Kustomizations and GitRepositories are served; without it all are
+    /// The one namespace whose Kustomizations and sources are served; without it all are
     #[arg(long, value_name = "NAME")]
     watch_namespace: Option<String>,
     /// Where /healthz, /readyz and /metrics are served

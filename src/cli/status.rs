@@ -16,7 +16,7 @@ use crate::bootstrap::manifests;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
-use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
+use lockgate_core::api::{self, KindInfo, Role};
 use lockgate_core::overview::{End, Overview, Row, Source, State};
 use lockgate_core::pipeline::ports::ApiFailure;
 
@@ -66,8 +66,8 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
     let (sources, kustomizations, idle) = futures::try_join!(
-        all(GitRepository::INFO, &objects, namespace),
-        all(Kustomization::INFO, &objects, namespace),
+        all_of(|role| role == Role::Source, &objects, namespace),
+        all_of(|role| matches!(role, Role::Applier(_)), &objects, namespace),
         async { Ok(idle_agent(&objects).await) }
     )?;
     let is_installed = sources.is_some() || kustomizations.is_some();
@@ -114,12 +114,17 @@ async fn idle_agent(objects: &Objects) -> Option<String> {
 /// Why there is nothing to show: the wrong cluster, or the wrong namespace.
 fn nothing(namespace: Option<&str>, is_installed: bool, elsewhere: &BTreeSet<String>) -> String {
     if !is_installed {
-        return "lockgate is not installed here: the cluster serves neither GitRepositories nor Kustomizations \
-                (lockgate bootstrap installs it)"
-            .into();
+        let kinds: Vec<&str> = api::acted_on().map(|info| info.plural).collect();
+        return format!(
+            "lockgate is not installed here: the cluster serves none of {} (lockgate bootstrap installs it)",
+            kinds.join(", ")
+        );
     }
     let place = namespace.map_or("in any namespace".into(), |namespace| format!("in namespace {namespace}"));
-    let mut text = format!("nothing to show: there is no GitRepository and no Kustomization {place}");
+    let (sources, others): (Vec<_>, Vec<_>) = api::acted_on().partition(|info| info.role == Role::Source);
+    let kinds: Vec<String> =
+        sources.iter().chain(&others).map(|info| format!("no {}", info.id.kind)).collect();
+    let mut text = format!("nothing to show: there is {} {place}", kinds.join(" and "));
     if !elsewhere.is_empty() {
         let others = elsewhere.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         text = format!("{text}; there are some in {others} (-A looks everywhere)");
@@ -179,6 +184,18 @@ const fn glyph(state: &State) -> (&'static str, u8) {
         State::Suspended => ("‖", 33),
         State::Ready => ("✔", 32),
     }
+}
+
+/// All objects of the kinds of a role that lockgate acts on; `None` where the cluster has none of the kinds.
+async fn all_of(
+    is_wanted: impl Fn(Role) -> bool,
+    objects: &Objects,
+    namespace: Option<&str>,
+) -> Result<Option<Vec<Object>>, Error> {
+    let kinds = api::acted_on().filter(|info| is_wanted(info.role));
+    let listed = futures::future::try_join_all(kinds.map(|info| all(info, objects, namespace))).await?;
+    let served: Vec<Vec<Object>> = listed.into_iter().flatten().collect();
+    Ok((!served.is_empty()).then(|| served.concat()))
 }
 
 /// All objects of a kind, since what blocks one may be in another namespace; those of one namespace where the user may not
@@ -288,7 +305,7 @@ fn summary(overview: &Overview, view: &View) -> String {
 fn names(overview: &Overview, view: &View) -> String {
     let mut text = String::new();
     for source in view.sources(overview) {
-        let _ = writeln!(text, "gitrepository/{}", source.key.path());
+        let _ = writeln!(text, "{}/{}", source.key.kind.kind.to_lowercase(), source.key.path());
     }
     for row in view.rows(overview) {
         let _ = writeln!(text, "kustomization/{}", row.key.path());

@@ -1,6 +1,7 @@
 //! Scenarios of the pipeline against a cluster in memory.
 
 mod fake;
+mod fields;
 mod gates;
 mod preview;
 
