@@ -60,7 +60,8 @@ fn url_join(_: &mut Context<'_>, a: Args<'_>) -> Result {
     if !userinfo.is_empty() {
         let address = [b"proto://", &userinfo[..], b"@host"].concat();
         let parsed = Url::parse(&address);
-        url.user = parsed.map_err(|error| Error::new(format!("unable to parse userinfo in dict: {error}")))?.user;
+        url.user =
+            parsed.map_err(|error| Error::new(format!("unable to parse userinfo in dict: {error}")))?.user;
     }
     Ok(url.text().into())
 }

@@ -37,8 +37,8 @@ fn is_escaped(byte: u8, part: Part) -> bool {
     let in_host = matches!(part, Part::Host | Part::Zone);
     match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => false,
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']' | b'<'
-        | b'>' | b'"'
+        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'[' | b']'
+        | b'<' | b'>' | b'"'
             if in_host =>
         {
             false
@@ -181,7 +181,10 @@ impl Url {
             out.push(b':');
         }
         if self.opaque.is_empty() {
-            if !self.host.is_empty() || self.user.is_some() || (!self.scheme.is_empty() && !self.path.is_empty()) {
+            if !self.host.is_empty()
+                || self.user.is_some()
+                || (!self.scheme.is_empty() && !self.path.is_empty())
+            {
                 out.extend_from_slice(b"//");
             }
             if self.user.is_some() {
@@ -287,7 +290,8 @@ fn parse_literal(host: &[u8]) -> Result<Vec<u8>, String> {
     let mut unescaped = unescape(address, Part::Host)?;
     unescaped.extend(unescape(zone, Part::Zone)?);
     let text = String::from_utf8_lossy(&unescaped).into_owned();
-    let (plain, zone) = text.split_once('%').map_or((text.as_str(), None), |(plain, zone)| (plain, Some(zone)));
+    let (plain, zone) =
+        text.split_once('%').map_or((text.as_str(), None), |(plain, zone)| (plain, Some(zone)));
     if plain.parse::<core::net::Ipv4Addr>().is_ok() && zone.is_none() {
         return Err("invalid IP-literal".into());
     }
