@@ -72,7 +72,7 @@ mod tests {
     /// Work that lasts until the sender is dropped.
     fn lasting() -> (Sender<()>, Work) {
         let (end, ended) = channel::<()>();
-        (end, Box::new(move || drop(ended.recv())))
+        (end, Box::new(move || _ = ended.recv()))
     }
 
     #[tokio::test]
@@ -96,7 +96,7 @@ mod tests {
         let done = Arc::new(AtomicUsize::new(0));
         let count = |done: &Arc<AtomicUsize>| -> Work {
             let done = Arc::clone(done);
-            Box::new(move || drop(done.fetch_add(1, Ordering::Relaxed)))
+            Box::new(move || _ = done.fetch_add(1, Ordering::Relaxed))
         };
         drop(threads.run(count(&done)));
         let wanted = threads.run(count(&done));
