@@ -33,7 +33,7 @@ use tokio::sync::{mpsc, watch as channel};
 use crate::cluster::{self, Client, Cluster};
 use crate::web::Server;
 use lockgate_core::pipeline::Clock;
-use lockgate_core::queue::{Event, Limits};
+use lockgate_core::queue::{Limits, Signal};
 use lockgate_git::Git;
 
 pub(crate) use error::AgentError;
@@ -145,7 +145,7 @@ async fn lead(
     });
     let reopened = {
         let shared = Arc::clone(&shared);
-        move || shared.tell(Event::Recovered)
+        move || shared.tell(Signal::Recovered)
     };
     let limits = Limits { reconciles: config.concurrency, fetches: fetch::AT_ONCE };
     let write = async |Told { subject, notice, at }: Told| {

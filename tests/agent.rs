@@ -4,6 +4,7 @@ mod build;
 mod contract;
 mod faults;
 mod input;
+mod kinds;
 mod order;
 mod outage;
 mod repository;

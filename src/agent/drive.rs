@@ -1,24 +1,24 @@
 //! The main loop of the process that holds the lease: what happened goes into the queue, and what the queue says is done.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::fetch;
 use super::notice::Notice;
-use super::reconcile::{Order, reconcile};
+use super::reconcile::{Task, reconcile};
 use super::shared::Shared;
 use super::subject::Subject;
-use super::watch::{follow, follow_inputs};
-use super::world::{World, interval_of};
+use super::watch::{follow_inputs, follow_kinds};
+use super::world::World;
 use crate::cluster::Change;
 use lockgate_base::model::{KindId, ObjectId, Ref};
-use lockgate_core::api::{GitRepository, GitRepositorySpec, Kustomization, KustomizationSpec};
+use lockgate_core::api::{self, GitRepository, KindInfo};
 use lockgate_core::pipeline::clock::{Clock, within};
-use lockgate_core::queue::{Command, Event, Limits, Next, Queue, RunId};
+use lockgate_core::queue::{Cause, End, Limits, Next, Order, Queue, Rivalry, RunId, Signal};
 use lockgate_core::verdict;
 
 /// How long what is under way may take to end when the process is told to.
@@ -30,8 +30,16 @@ struct Drive {
     queue: Queue,
     started: Instant,
     runs: JoinSet<()>,
-    cancels: HashMap<RunId, watch::Sender<bool>>,
+    reins: HashMap<RunId, Reins>,
     listed: Vec<&'static str>,
+}
+
+/// How a run is told what the queue says of it.
+struct Reins {
+    /// Becomes true when its wait is to end.
+    cancel: watch::Sender<bool>,
+    /// Notified when it has a slot again.
+    slot: Arc<Notify>,
 }
 
 /// Works until `stop` becomes true. When the future is dropped, everything under way is dropped with it.
@@ -43,8 +51,7 @@ pub(super) async fn drive(
     mut stop: watch::Receiver<bool>,
 ) {
     let mut watches = JoinSet::new();
-    watches.spawn(follow::<KustomizationSpec>(Arc::clone(&shared)));
-    watches.spawn(follow::<GitRepositorySpec>(Arc::clone(&shared)));
+    follow_kinds(&shared, &mut watches);
     for kind in [KindId::CONFIG_MAP, KindId::SECRET] {
         watches.spawn(follow_inputs(Arc::clone(&shared), kind));
     }
@@ -53,40 +60,39 @@ pub(super) async fn drive(
         queue: Queue::new(limits),
         started: shared.clock.now(),
         runs: JoinSet::new(),
-        cancels: HashMap::new(),
+        reins: HashMap::new(),
         listed: Vec::new(),
     };
     while !*stop.borrow() {
         let due = drive.queue.next_due().map(|due| drive.started + due);
-        let event = tokio::select! {
+        let signal = tokio::select! {
             notice = notices.recv() => match notice {
                 Some(notice) => drive.notice(notice),
                 None => return,
             },
             Some(change) = changes.recv() => Some(drive.change(change)),
-            () = sleep_until(&*shared.clock, due) => Some(Event::Tick),
+            () = sleep_until(&*shared.clock, due) => Some(Signal::Tick),
             Some(_) = drive.runs.join_next() => None,
             _ = stop.changed() => None,
         };
-        if let Some(event) = event {
-            drive.handle(event);
+        if let Some(signal) = signal {
+            drive.handle(signal);
         }
     }
     drive.end().await;
 }
 
 /// Whose metrics are to be forgotten: an object that has gone, also when a run ends that was under way when it went.
-fn departed<'a>(event: &'a Event, world: &World) -> Option<&'a Ref> {
-    match event {
-        Event::Gone(key) | Event::SourceGone(key) => Some(key),
-        Event::Finished { key, .. } => world.kustomization(key).is_none().then_some(key),
-        Event::Fetched { source, .. } => world.source(source).is_none().then_some(source),
+fn departed<'a>(signal: &'a Signal, world: &World) -> Option<&'a Ref> {
+    match signal {
+        Signal::Gone(key) => Some(key),
+        Signal::Finished { key, .. } => (!world.contains(key)).then_some(key),
         _ => None,
     }
 }
 
 /// How a run ends: with `lost` where it panics outside of what tells a panic on its object, so that it is begun again.
-async fn ended(work: impl Future<Output = Event>, lost: Event) -> Event {
+async fn ended(work: impl Future<Output = Signal>, lost: Signal) -> Signal {
     use futures::FutureExt as _;
     std::panic::AssertUnwindSafe(work).catch_unwind().await.unwrap_or(lost)
 }
@@ -99,23 +105,22 @@ async fn sleep_until(clock: &dyn Clock, due: Option<Instant>) {
 }
 
 impl Drive {
-    fn notice(&mut self, notice: Notice) -> Option<Event> {
+    fn notice(&mut self, notice: Notice) -> Option<Signal> {
         match notice {
-            Notice::Queue(event) => {
-                let event = *event;
-                if let Some(key) = departed(&event, &self.shared.world) {
+            Notice::Queue(signal) => {
+                if let Some(key) = departed(&signal, &self.shared.world) {
                     self.shared.metrics.forget(key);
                 }
-                if let Event::Finished { run, .. } = &event {
-                    self.cancels.remove(run);
+                if let Signal::Finished { run, .. } = &*signal {
+                    self.reins.remove(run);
                 }
-                Some(event)
+                Some(*signal)
             }
             Notice::Listed(kind) => {
-                let ours = [Kustomization::ID.kind, GitRepository::ID.kind];
-                if ours.contains(&kind) && !self.listed.contains(&kind) {
+                let is_ours = |info: &KindInfo| info.id.kind == kind;
+                if api::acted_on().any(is_ours) && !self.listed.contains(&kind) {
                     self.listed.push(kind);
-                    return (self.listed.len() == ours.len()).then_some(Event::Synced);
+                    return (self.listed.len() == api::acted_on().count()).then_some(Signal::Synced);
                 }
                 None
             }
@@ -127,70 +132,72 @@ impl Drive {
                     tracing::debug!(watch = kind, "the watch is up");
                 }
                 self.shared.state.reachable(kind, problem);
-                is_up.then_some(Event::Recovered)
+                is_up.then_some(Signal::Recovered)
             }
         }
     }
 
-    fn change(&mut self, change: Change) -> Event {
-        let (id, owner, by) = match change {
+    fn change(&mut self, change: Change) -> Signal {
+        let (object, owner, by) = match change {
             Change::Gone { id, owner } => (id, owner, None),
             Change::Drifted { id, owner, by } => (id, owner, by),
         };
-        let key = owner;
-        let (kind, name, namespace) = (key.kind.kind, &key.name, &key.namespace);
-        tracing::info!(kind, name, namespace, object = %id.subject(), by = by.as_deref(), "drifted");
+        let (kind, name, namespace) = (owner.kind.kind, &owner.name, &owner.namespace);
+        tracing::info!(kind, name, namespace, object = %object.subject(), by = by.as_deref(), "drifted");
         self.shared.metrics.drifted();
-        self.shared.world.drifted(&key, &id, by, self.shared.clock.now());
-        Event::Drifted(key, id)
+        Signal::Drifted { owner, object, by }
     }
 
-    fn handle(&mut self, event: Event) {
+    fn handle(&mut self, signal: Signal) {
         let now = self.shared.clock.since(self.started);
-        for command in self.queue.handle(event, now) {
-            match command {
-                Command::Reconcile { key, run, causes } => {
-                    let (sender, cancel) = watch::channel(false);
-                    self.cancels.insert(run, sender);
-                    let (ready, news, next) = (false, false, Next::Backoff);
-                    let lost = Event::Finished { key: key.clone(), run, ready, news, next };
-                    let order = Order { key, run, causes, cancel };
-                    self.spawn(reconcile(Arc::clone(&self.shared), order), lost);
-                }
-                Command::Cancel(run) => {
-                    if let Some(cancel) = self.cancels.get(&run) {
-                        cancel.send_replace(true);
+        for order in self.queue.handle(signal, now) {
+            match order {
+                Order::Start { key, run, causes } => self.begin(key, run, causes),
+                Order::Resume(run) => {
+                    if let Some(reins) = self.reins.get(&run) {
+                        reins.slot.notify_one();
                     }
                 }
-                Command::Fetch { source, run } => {
-                    let (revision, news, next) = (None, false, Next::Backoff);
-                    let lost = Event::Fetched { source: source.clone(), run, revision, news, next };
-                    self.spawn(fetch::fetch(Arc::clone(&self.shared), source, run), lost);
+                Order::Cancel(run) => {
+                    if let Some(reins) = self.reins.get(&run) {
+                        reins.cancel.send_replace(true);
+                    }
                 }
-                Command::ReportFight(key, object) => self.report_fight(&key, &object),
+                Order::ReportFight { owner, object, rivalry } => self.report_fight(&owner, &object, &rivalry),
             }
         }
         self.shared.metrics.waits(self.queue.waiting());
     }
 
-    fn spawn(&mut self, work: impl Future<Output = Event> + Send + 'static, lost: Event) {
+    fn begin(&mut self, key: Ref, run: RunId, causes: BTreeSet<Cause>) {
+        let lost = Signal::Finished { key: key.clone(), run, end: End::silent(Next::Backoff) };
+        let shared = Arc::clone(&self.shared);
+        if key.kind == GitRepository::ID {
+            return self.spawn(fetch::fetch(shared, key, run), lost);
+        }
+        let (sender, cancel) = watch::channel(false);
+        let slot = Arc::new(Notify::new());
+        self.reins.insert(run, Reins { cancel: sender, slot: Arc::clone(&slot) });
+        self.spawn(reconcile(shared, Task { key, run, causes, cancel, slot }), lost);
+    }
+
+    fn spawn(&mut self, work: impl Future<Output = Signal> + Send + 'static, lost: Signal) {
         let shared = Arc::clone(&self.shared);
         self.runs.spawn(async move { shared.tell(ended(work, lost).await) });
     }
 
-    fn report_fight(&mut self, key: &Ref, object: &ObjectId) {
-        let Some(seen) = self.shared.world.kustomization(key) else { return };
-        let rivalry = self.shared.world.rivalry(key, object);
-        let interval = interval_of(&self.shared.world, key);
-        let notice = verdict::Notice::fight(&object.subject(), &rivalry, interval);
-        let subject = Subject::of(key, seen.metadata());
-        self.shared.tell_of(&subject, &[notice]);
+    fn report_fight(&self, owner: &Ref, object: &ObjectId, rivalry: &Rivalry) {
+        let Some((metadata, interval)) = self.shared.world.outline(owner) else { return };
+        let notice = verdict::Notice::fight(&object.subject(), rivalry, interval);
+        self.shared.tell_of(&Subject::of(owner, &metadata), &[notice]);
     }
 
     /// Ends waits, lets what writes finish what it is at, tells of it, and starts nothing new.
     async fn end(mut self) {
-        for cancel in self.cancels.values() {
-            cancel.send_replace(true);
+        for reins in self.reins.values() {
+            reins.cancel.send_replace(true);
+            // Nobody hands out slots any more.
+            reins.slot.notify_one();
         }
         let clock = Arc::clone(&self.shared.clock);
         let all = async {
@@ -212,17 +219,12 @@ mod tests {
     use super::*;
     use crate::agent::world::Seen;
     use lockgate_base::model::Object;
-    use lockgate_core::api::KindInfo;
+    use lockgate_core::api::{GitRepositorySpec, Kustomization, KustomizationSpec};
 
     #[tokio::test]
     async fn a_run_that_panics_still_ends() {
-        let end = |next| Event::Fetched {
-            source: GitRepository::named("n", "s"),
-            run: 7,
-            revision: None,
-            news: false,
-            next,
-        };
+        let key = GitRepository::named("n", "s");
+        let end = |next| Signal::Finished { key: key.clone(), run: 7, end: End::silent(next) };
         assert_eq!(
             ended(async { panic!("where nothing tells it") }, end(Next::Backoff)).await,
             end(Next::Backoff)
@@ -240,26 +242,20 @@ mod tests {
             Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "here"}}))
                 .unwrap()
         };
-        world.see_kustomization(&here, Seen::read(&object(Kustomization::INFO)), 1);
-        world.see_source(&source_here, Seen::read(&object(GitRepository::INFO)), 1);
-        let finished = |key: &Ref| {
-            let next = Next::Changed;
-            Event::Finished { key: key.clone(), run: 1, ready: true, news: false, next }
-        };
-        let fetched = |key: &Ref| {
-            let (revision, news, next) = (None, false, Next::Changed);
-            Event::Fetched { source: key.clone(), run: 1, revision, news, next }
-        };
-        for (event, expected) in [
-            (Event::Gone(gone.clone()), Some(&gone)),
-            (Event::SourceGone(source_gone.clone()), Some(&source_gone)),
+        world.see::<KustomizationSpec>(&here, Seen::read(&object(Kustomization::INFO)), 1);
+        world.see::<GitRepositorySpec>(&source_here, Seen::read(&object(GitRepository::INFO)), 1);
+        let finished =
+            |key: &Ref| Signal::Finished { key: key.clone(), run: 1, end: End::silent(Next::Changed) };
+        for (signal, expected) in [
+            (Signal::Gone(gone.clone()), Some(&gone)),
+            (Signal::Gone(source_gone.clone()), Some(&source_gone)),
             (finished(&gone), Some(&gone)),
-            (fetched(&source_gone), Some(&source_gone)),
+            (finished(&source_gone), Some(&source_gone)),
             (finished(&here), None),
-            (fetched(&source_here), None),
-            (Event::Tick, None),
+            (finished(&source_here), None),
+            (Signal::Tick, None),
         ] {
-            assert_eq!(departed(&event, &world), expected, "{event:?}");
+            assert_eq!(departed(&signal, &world), expected, "{signal:?}");
         }
     }
 }

@@ -9,11 +9,11 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::world::{Seen, tree_digest};
 use lockgate_base::keys;
-use lockgate_base::model::{Digest, Ref};
+use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{GitRepository, GitRepositorySpec, GitRepositoryStatus, Metadata};
 use lockgate_core::pipeline::ports::{DataKind, Reads as _};
-use lockgate_core::queue::{Event, Next, RunId};
+use lockgate_core::queue::{End, Next, RunId, Signal};
 use lockgate_core::verdict::{
     self, Common, Context, FetchCause, NO_SECRETS, Outcome, Redactor, Said, Schedule, Verdict, verdict,
 };
@@ -42,20 +42,20 @@ impl Found {
 }
 
 /// Fetches, reports, and says what the queue must know.
-pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Event {
+pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Signal {
     let started = shared.clock.now();
     let fetched =
-        |revision, Reported { news, next }| Event::Fetched { source: key.clone(), run, revision, news, next };
+        |revision, end: End| Signal::Finished { key: key.clone(), run, end: End { revision, ..end } };
     let Some((seen, held)) = shared.world.source(&key) else {
-        return fetched(None, Reported::silent(Next::Changed));
+        return fetched(None, End::silent(Next::Changed));
     };
     if seen.metadata().deletion_timestamp.is_some() {
         let next = let_go(&shared, &key, seen.metadata()).await;
         let held = held.map(|held| identity(&held, ignored_before(&seen)));
-        return fetched(held, Reported::silent(next));
+        return fetched(held, End::silent(next));
     }
     if held.is_none() && was_made_paused(&seen) {
-        return fetched(None, Reported::silent(Next::Changed));
+        return fetched(None, End::silent(Next::Changed));
     }
     let seen = begin(&shared, &key, seen).await;
     let found = guarded(look(&shared, &seen, held.as_ref())).await;
@@ -68,19 +68,6 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Event {
     let reported = report(&shared, &key, &seen, &found).await;
     shared.metrics.ended(&key, shared.clock.since(started), is_success);
     fetched(held, reported)
-}
-
-/// What became of a verdict.
-struct Reported {
-    /// Whether the object says something else of itself now.
-    news: bool,
-    next: Next,
-}
-
-impl Reported {
-    const fn silent(next: Next) -> Self {
-        Self { news: false, next }
-    }
 }
 
 /// Whether a source is paused and was never fetched, by Flux or by us, so that nothing depends on what it holds.
@@ -129,7 +116,7 @@ async fn begin(shared: &Shared, key: &Ref, seen: Seen<GitRepositorySpec>) -> See
     let Some(status) = verdict::fetching(&context) else { return seen };
     let subject = Subject::of(key, &repository.metadata);
     if let Ok(version) = shared.reporter.status(&subject, &repository.status, &status).await {
-        shared.world.wrote_source(key, version, |object| object.status = status.into_inner());
+        shared.world.wrote::<GitRepositorySpec>(key, version, |object| object.status = status.into_inner());
     }
     shared.world.source(key).map_or(seen, |(seen, _)| seen)
 }
@@ -306,7 +293,7 @@ fn context<'a>(
     }
 }
 
-async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, found: &Found) -> Reported {
+async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, found: &Found) -> End {
     let previous = match seen {
         Seen::Sound(repository) => repository.status.clone(),
         Seen::Malformed { .. } => GitRepositoryStatus::default(),
@@ -314,7 +301,7 @@ async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, foun
     let context = Context { redactor: &found.redactor, ..context(shared, key, seen, &previous) };
     let said = match verdict(&found.outcome, &context) {
         Verdict::Say(said) => said,
-        kept @ (Verdict::Keep { .. } | Verdict::LetGo(_)) => return Reported::silent(kept.next()),
+        kept @ (Verdict::Keep { .. } | Verdict::LetGo(_)) => return End::silent(kept.next()),
     };
     let subject = Subject::of(key, seen.metadata());
     if *said.status != previous {
@@ -323,14 +310,18 @@ async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, foun
     match shared.reporter.status(&subject, &previous, &said.status).await {
         Ok(version) => {
             let Said { status, notices, next } = said;
-            shared.world.wrote_source(key, version, |object| object.status = status.into_inner());
+            let is_true = |ready: &Condition| ready.status == ConditionStatus::True;
+            let ready = status.conditions.get("Ready").is_some_and(is_true);
+            shared
+                .world
+                .wrote::<GitRepositorySpec>(key, version, |object| object.status = status.into_inner());
             shared.tell_of(&subject, &notices);
-            Reported { news: !notices.is_empty(), next }
+            End { ready, news: !notices.is_empty(), ..End::silent(next) }
         }
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
             error.log(&subject);
-            Reported::silent(Next::Backoff)
+            End::silent(Next::Backoff)
         }
     }
 }

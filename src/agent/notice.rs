@@ -1,12 +1,12 @@
 //! What the main loop is told by the watches, and by whatever else has something for the queue.
 
-use lockgate_core::queue::Event;
+use lockgate_core::queue::Signal;
 
 /// What the main loop is told.
 #[derive(Debug)]
 pub(super) enum Notice {
     /// Something for the queue.
-    Queue(Box<Event>),
+    Queue(Box<Signal>),
     /// The first list of a kind is complete.
     Listed(&'static str),
     /// Whether the API server answers this watch.

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::log::log;
 use super::report::ReportError;
@@ -17,10 +16,10 @@ use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
-use lockgate_core::queue::{Cause, Event, Next, RunId};
+use lockgate_core::queue::{Cause, Correction, End, Next, RunId, Signal};
 use lockgate_core::verdict::{
-    self, Applied, Common, Context, Ill, Judged, NO_SECRETS, Notice, Outcome, Redactor, Said, Schedule,
-    Verdict,
+    self, Applied, Change, Common, Context, Deed, Ill, Judged, NO_SECRETS, Notice, Outcome, Redactor, Said,
+    Schedule, Verdict,
 };
 
 /// The schedule of an object whose own cannot be read.
@@ -31,18 +30,28 @@ const TOLD_AFTER: Duration = Duration::from_secs(5);
 
 /// What was asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Order {
+pub(super) struct Task {
     pub(super) key: Ref,
     pub(super) run: RunId,
     pub(super) causes: BTreeSet<Cause>,
     pub(super) cancel: watch::Receiver<bool>,
+    /// Notified when the run has a slot again, after it has asked for one.
+    pub(super) slot: Arc<Notify>,
+}
+
+impl Task {
+    /// Asks for a slot again, and waits for it.
+    async fn resumes(&self, shared: &Shared) {
+        shared.tell(Signal::Resumes { key: self.key.clone(), run: self.run });
+        self.slot.notified().await;
+    }
 }
 
 /// Reconciles, reports, and says what the queue must know.
-pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
+pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     let started = shared.clock.now();
-    let Some(seen) = shared.world.kustomization(&order.key) else {
-        return finished(&order, &Reported { ready: false, news: false, next: Next::Changed });
+    let Some(seen) = shared.world.get(&order.key) else {
+        return finished(&order, End::silent(Next::Changed));
     };
     // Read once: what is said is said of what was built, whatever has been fetched meanwhile.
     let snapshot = match &seen {
@@ -53,28 +62,24 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Order) -> Event {
     let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
     let success = finish.outcome.is_success();
     let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
-    if let Some(done) = finish.outcome.done() {
-        shared.world.corrected(&order.key, &done.changes);
-    }
+    let changes = finish.outcome.done().map_or(&[][..], |done| &done.changes);
+    let corrected = changes.iter().map(correction).collect();
     if !matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })) {
         shared.world.ended(&order.key);
     }
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(&order.key, shared.clock.since(started), success);
-    finished(&order, &reported)
+    finished(&order, End { corrected, ..reported })
 }
 
-/// What became of a verdict.
-struct Reported {
-    ready: bool,
-    /// Whether the object says something else of itself now.
-    news: bool,
-    next: Next,
+fn finished(order: &Task, end: End) -> Signal {
+    Signal::Finished { key: order.key.clone(), run: order.run, end }
 }
 
-fn finished(order: &Order, reported: &Reported) -> Event {
-    let &Reported { ready, news, next } = reported;
-    Event::Finished { key: order.key.clone(), run: order.run, ready, news, next }
+/// What was put back of an object, as far as a fight is concerned.
+fn correction(change: &Change) -> Correction {
+    let deleted = change.deed == Deed::Created;
+    Correction { object: change.id.clone(), fields: change.fields.clone(), deleted }
 }
 
 /// A panic is an outcome of the one object that caused it.
@@ -98,7 +103,7 @@ fn is_forbidden(shared: &Shared, kustomization: &Kustomization) -> bool {
 
 async fn attempt(
     shared: &Arc<Shared>,
-    order: &Order,
+    order: &Task,
     seen: &Seen<KustomizationSpec>,
     snapshot: Result<Snapshot, Common>,
     started: Instant,
@@ -130,6 +135,9 @@ async fn attempt(
         Ok(supported) => supported,
         Err(outcome) => return ended(outcome),
     };
+    if let Err(outcome) = allowed(shared, kustomization) {
+        return ended(outcome);
+    }
     let snapshot = match snapshot {
         Ok(snapshot) => snapshot,
         Err(outcome) => return ended(outcome),
@@ -161,8 +169,29 @@ async fn attempt(
         workers: &*shared.workers,
         cancel: order.cancel.clone(),
     };
-    let log = Log { shared, order, kustomization, aim, started, written: AtomicBool::new(false) };
+    let log = Log { shared, order, kustomization, aim, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
+}
+
+/// Whether all that it depends on can be depended on, and is where it may be looked at.
+fn allowed(shared: &Shared, kustomization: &Kustomization) -> Result<(), Common> {
+    let own = kustomization.reference();
+    let (mut problems, mut foreign) = (Vec::new(), Vec::new());
+    for named in &kustomization.spec.depends_on {
+        match named.target(&own) {
+            Ok(target) if shared.lockdown && target.namespace != own.namespace => foreign.push(target),
+            Ok(_) => {}
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Common::Malformed { message: problems.join("\n") });
+    }
+    let blocked = foreign.iter().map(|target| {
+        format!("can't access '{target}', cross-namespace references have been blocked: remove it from spec.dependsOn")
+    });
+    let message = blocked.collect::<Vec<_>>().join("\n");
+    if message.is_empty() { Ok(()) } else { Err(Common::AccessDenied { message }) }
 }
 
 fn malformed(metadata: &Metadata, message: &str) -> Common {
@@ -194,8 +223,10 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
         None => Err(Common::SourceMissing { source }),
         Some((_, Some(snapshot))) => Ok(snapshot),
         Some((Seen::Sound(repository), None)) => {
-            let message = repository.status.conditions.get("Ready").map(|ready| ready.message.clone());
-            Err(Common::SourceNotReady { source, message })
+            // What a source of another namespace says may quote anything that its own people may see.
+            let is_near = key.namespace == kustomization.metadata.namespace;
+            let ready = repository.status.conditions.get("Ready").filter(|_| is_near);
+            Err(Common::SourceNotReady { source, message: ready.map(|ready| ready.message.clone()) })
         }
         Some((Seen::Malformed { message, .. }, None)) => {
             Err(Common::SourceNotReady { source, message: Some(message) })
@@ -206,25 +237,26 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
 /// The slot of a removal, which waits at its end only.
 struct Removal<'a> {
     shared: &'a Arc<Shared>,
-    order: &'a Order,
+    order: &'a Task,
 }
 
 impl Slot for Removal<'_> {
     fn waits(&self) {
-        self.shared.tell(Event::Waits(self.order.run));
+        self.shared.tell(Signal::Waits(self.order.run));
     }
 
-    async fn resumes(&self) {}
+    async fn resumes(&self) {
+        self.order.resumes(self.shared).await;
+    }
 }
 
 /// The journal of a reconcile: the status of its object, and the queue.
 struct Log<'a> {
     shared: &'a Arc<Shared>,
-    order: &'a Order,
+    order: &'a Task,
     kustomization: &'a Kustomization,
     aim: Aim,
     started: Instant,
-    written: AtomicBool,
 }
 
 impl Log<'_> {
@@ -244,13 +276,12 @@ impl Log<'_> {
 
 impl Slot for Log<'_> {
     fn waits(&self) {
-        // The queue gives no slot back yet, so a run that has to go on after a wait keeps the one that it has.
-        if self.written.load(Ordering::Relaxed) {
-            self.shared.tell(Event::Waits(self.order.run));
-        }
+        self.shared.tell(Signal::Waits(self.order.run));
     }
 
-    async fn resumes(&self) {}
+    async fn resumes(&self) {
+        self.order.resumes(self.shared).await;
+    }
 }
 
 impl Journal for Log<'_> {
@@ -261,7 +292,7 @@ impl Journal for Log<'_> {
         let finalizer = Kustomization::OWNERSHIP.finalizer;
         let held = reporter.hold(&subject, &metadata.finalizers, finalizer).await;
         if held.map_err(journal_error)? {
-            self.shared.world.wrote_kustomization(&self.order.key, 0, |object| {
+            self.shared.world.wrote::<KustomizationSpec>(&self.order.key, 0, |object| {
                 object.metadata.finalizers.push(finalizer.into());
             });
         }
@@ -271,13 +302,12 @@ impl Journal for Log<'_> {
     }
 
     fn written(&self) {
-        self.written.store(true, Ordering::Relaxed);
         self.shared.world.waits(&self.order.key, &self.aim, self.shared.clock.now());
     }
 
     async fn pending(&self, objects: Vec<Ill>) {
         let key = &self.order.key;
-        let Some(Seen::Sound(now)) = self.shared.world.kustomization(key) else { return };
+        let Some(Seen::Sound(now)) = self.shared.world.get::<KustomizationSpec>(key) else { return };
         let subject = Subject::of(key, &self.kustomization.metadata);
         let status = verdict::waiting(&self.context(&now.status), &objects);
         // Boxed: a thousand waits may hold this future, and few get here.
@@ -303,7 +333,9 @@ async fn write(
     status: Judged<KustomizationStatus>,
 ) -> Result<(), ReportError> {
     let version = shared.reporter.status(subject, old, &status).await?;
-    shared.world.wrote_kustomization(&subject.key, version, |object| object.status = status.into_inner());
+    shared
+        .world
+        .wrote::<KustomizationSpec>(&subject.key, version, |object| object.status = status.into_inner());
     Ok(())
 }
 
@@ -339,14 +371,14 @@ fn schedule_of(kustomization: &Kustomization) -> Schedule {
 /// the status says now may have moved on since, by this reconcile's own hand.
 async fn report(
     shared: &Shared,
-    order: &Order,
+    order: &Task,
     seen: &Seen<KustomizationSpec>,
     finish: &Finish,
     revision: Option<&str>,
     started: Instant,
-) -> Reported {
+) -> End {
     let metadata = seen.metadata();
-    let (schedule, previous) = match (seen, shared.world.kustomization(&order.key)) {
+    let (schedule, previous) = match (seen, shared.world.get::<KustomizationSpec>(&order.key)) {
         (Seen::Sound(seen), Some(Seen::Sound(now))) => (schedule_of(seen), now.status.clone()),
         _ => {
             (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default())
@@ -365,11 +397,11 @@ async fn report(
     let (ready, news, next) = (verdict.is_ready(), !verdict.notices().is_empty(), verdict.next());
     let subject = Subject::of(&order.key, metadata);
     match tell(shared, &subject, metadata, &previous, verdict).await {
-        Ok(()) => Reported { ready, news, next },
+        Ok(()) => End { ready, news, ..End::silent(next) },
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
             error.log(&subject);
-            Reported { ready: false, news, next: Next::Backoff }
+            End { news, ..End::silent(Next::Backoff) }
         }
     }
 }
@@ -391,7 +423,7 @@ async fn tell(
         Verdict::LetGo(notice) => {
             shared.tell_of(subject, &[notice]);
             // The finalizers as they were last seen: ours may have been added since `metadata` was.
-            let finalizers = match shared.world.kustomization(&subject.key) {
+            let finalizers = match shared.world.get::<KustomizationSpec>(&subject.key) {
                 Some(seen) => seen.metadata().finalizers.clone(),
                 None => metadata.finalizers.clone(),
             };
@@ -401,7 +433,7 @@ async fn tell(
 }
 
 fn log(
-    order: &Order,
+    order: &Task,
     revision: Option<&str>,
     finish: &Finish,
     status: &KustomizationStatus,

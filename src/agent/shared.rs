@@ -17,7 +17,7 @@ use super::world::World;
 use crate::cluster::Cluster;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::Clock;
-use lockgate_core::queue::Event;
+use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
 use lockgate_git::Git;
 
@@ -42,9 +42,9 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Tells the main loop what happened.
-    pub(super) fn tell(&self, event: Event) {
+    pub(super) fn tell(&self, signal: Signal) {
         // The loop ends with the process, and then nobody listens.
-        let _ = self.notices.send(Notice::Queue(Box::new(event)));
+        let _ = self.notices.send(Notice::Queue(Box::new(signal)));
     }
 
     /// Hands events over to be written, without waiting for it: a reconcile is over when its status is written.

@@ -6,22 +6,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
 
 use super::notice::Notice;
 use super::shared::Shared;
-use super::world::{Seen, World, facts, source_facts};
+use super::world::{Seen, Tracked, World};
 use crate::cluster::{Query, Seen as Shown, version_number};
 use lockgate_base::keys;
 use lockgate_base::model::{Gvk, KindId, Object, Ref};
-use lockgate_core::api::{GitRepositorySpec, Kind, KustomizationSpec};
+use lockgate_core::api::{GitRepositorySpec, KustomizationSpec};
 use lockgate_core::pipeline::ports::ApiFailure;
-use lockgate_core::queue::Event;
+use lockgate_core::queue::Signal;
 
 /// How long after a watch was refused, or its kind was not served, that is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// Follows every kind that the agent acts on.
+pub(super) fn follow_kinds(shared: &Arc<Shared>, watches: &mut JoinSet<()>) {
+    watches.spawn(follow::<KustomizationSpec>(Arc::clone(shared)));
+    watches.spawn(follow::<GitRepositorySpec>(Arc::clone(shared)));
+}
+
 /// Follows one of our kinds for ever.
-pub(super) async fn follow<K: Tracked>(shared: Arc<Shared>) {
+async fn follow<K: Tracked>(shared: Arc<Shared>) {
     let query = Query::of(&K::INFO.gvk(), K::INFO.plural, shared.watch_namespace.as_deref(), None);
     let known = Known::<K>::new(Arc::clone(&shared.world));
     run(&shared, &query, Pump::new(K::INFO.id, true, shared.notices.clone(), known)).await;
@@ -47,46 +54,12 @@ async fn run(shared: &Shared, query: &Query, pump: Pump<impl Sink>) {
     }
 }
 
-/// A kind that the agent acts on.
-pub(super) trait Tracked: Kind {
-    fn take_in(world: &World, key: &Ref, object: &Object, version: u64) -> Event;
-    fn let_go(world: &World, key: Ref) -> Event;
-}
-
-impl Tracked for KustomizationSpec {
-    fn take_in(world: &World, key: &Ref, object: &Object, version: u64) -> Event {
-        let seen = Seen::read(object);
-        let event = Event::Seen(key.clone(), facts(&seen));
-        world.see_kustomization(key, seen, version);
-        event
-    }
-
-    fn let_go(world: &World, key: Ref) -> Event {
-        world.forget_kustomization(&key);
-        Event::Gone(key)
-    }
-}
-
-impl Tracked for GitRepositorySpec {
-    fn take_in(world: &World, key: &Ref, object: &Object, version: u64) -> Event {
-        let seen = Seen::read(object);
-        let event = Event::SourceSeen(key.clone(), source_facts(&seen));
-        world.see_source(key, seen, version);
-        event
-    }
-
-    fn let_go(world: &World, key: Ref) -> Event {
-        world.forget_source(&key);
-        Event::SourceGone(key)
-    }
-}
-
-/// Makes queue events of objects.
+/// Makes signals of objects.
 trait Sink: Send {
-    fn there(&mut self, key: Ref, object: &Object) -> Option<Event>;
-    fn gone(&mut self, key: Ref) -> Option<Event>;
+    fn there(&mut self, key: Ref, object: &Object) -> Option<Signal>;
+    fn gone(&mut self, key: Ref) -> Option<Signal>;
     /// Ends a list: those that were known and are not in `listed` have gone.
-    fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Event>;
+    fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Signal>;
 }
 
 struct Known<K> {
@@ -101,24 +74,32 @@ impl<K> Known<K> {
     }
 }
 
+impl<K: Tracked> Known<K> {
+    fn forget(&self, key: Ref) -> Signal {
+        self.world.forget::<K>(&key);
+        Signal::Gone(key)
+    }
+}
+
 impl<K: Tracked> Sink for Known<K> {
-    fn there(&mut self, key: Ref, object: &Object) -> Option<Event> {
+    fn there(&mut self, key: Ref, object: &Object) -> Option<Signal> {
         let version = version_number(object.text("/metadata/resourceVersion").unwrap_or_default());
         self.keys.insert(key.clone());
-        Some(K::take_in(&self.world, &key, object, version))
+        let facts = self.world.see::<K>(&key, Seen::read(object), version);
+        Some(Signal::Seen(key, facts))
     }
 
-    fn gone(&mut self, key: Ref) -> Option<Event> {
+    fn gone(&mut self, key: Ref) -> Option<Signal> {
         self.keys.remove(&key);
-        Some(K::let_go(&self.world, key))
+        Some(self.forget(key))
     }
 
-    fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Event> {
+    fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Signal> {
         let missed: Vec<Ref> = self.keys.iter().filter(|key| !listed.contains(key)).cloned().collect();
         for key in &missed {
             self.keys.remove(key);
         }
-        missed.into_iter().map(|key| K::let_go(&self.world, key)).collect()
+        missed.into_iter().map(|key| self.forget(key)).collect()
     }
 }
 
@@ -129,28 +110,28 @@ struct Versions {
 }
 
 impl Sink for Versions {
-    fn there(&mut self, key: Ref, object: &Object) -> Option<Event> {
+    fn there(&mut self, key: Ref, object: &Object) -> Option<Signal> {
         let version = version_number(object.text("/metadata/resourceVersion").unwrap_or_default());
         let is_change = match self.known.insert(key.clone(), version) {
             Some(old) => old != version,
             // What the first list shows is no change: whoever reads it has done so or is about to.
             None => self.synced,
         };
-        is_change.then_some(Event::InputChanged(key))
+        is_change.then_some(Signal::InputChanged(key))
     }
 
-    fn gone(&mut self, key: Ref) -> Option<Event> {
-        self.known.remove(&key).map(|_| Event::InputChanged(key))
+    fn gone(&mut self, key: Ref) -> Option<Signal> {
+        self.known.remove(&key).map(|_| Signal::InputChanged(key))
     }
 
-    fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Event> {
+    fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Signal> {
         self.synced = true;
         let missed: Vec<Ref> = self.known.keys().filter(|key| !listed.contains(key)).cloned().collect();
         missed
             .into_iter()
             .map(|key| {
                 self.known.remove(&key);
-                Event::InputChanged(key)
+                Signal::InputChanged(key)
             })
             .collect()
     }
@@ -266,7 +247,7 @@ mod tests {
             let mut names = Vec::new();
             while let Ok(notice) = told.try_recv() {
                 if let Notice::Queue(event) = notice
-                    && let Event::InputChanged(input) = *event
+                    && let Signal::InputChanged(input) = *event
                 {
                     assert_eq!((input.kind.kind, input.namespace.as_str()), ("Secret", "n"));
                     names.push(input.name);

@@ -3,20 +3,22 @@
 //! Statuses are written by this process alone, so after a write ours is the newer one until a watch shows a later
 //! version of the object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lockgate_base::keys;
-use lockgate_base::model::{Digest, KindId, Object, ObjectId, Ref};
+use lockgate_base::model::{Digest, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{
-    GitRepository, GitRepositorySpec, Kind, Kustomization, KustomizationSpec, Metadata, Resource, decode,
+    GitRepository, GitRepositorySpec, Kind, Kustomization, KustomizationSpec, Metadata, Resource,
+    Status as _, decode,
 };
-use lockgate_core::graph::{self, DependencyView, Graph, NotReadyReason};
+use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
 use lockgate_core::pipeline::Memo;
-use lockgate_core::queue::{FIGHT_WINDOW, Facts, SourceFacts};
-use lockgate_core::verdict::{self, BlockReason, Blocker, Change, Common, Rivalry};
+use lockgate_core::queue::{Edge, Facts, Why};
+use lockgate_core::verdict::{self, BlockReason, Blocker, Common};
 
 /// An object of one of our kinds, or what is left of one that is malformed.
 #[derive(Debug, Clone)]
@@ -56,11 +58,96 @@ impl<K: Kind> Seen<K> {
 
 /// An object and what this process has to do with it.
 #[derive(Debug)]
-struct Entry<K: Kind, X> {
+pub(super) struct Entry<K: Tracked> {
     seen: Seen<K>,
+    /// What the queue knows of it.
+    facts: Facts,
     /// The resourceVersion of our last write to it.
     written: u64,
-    extra: X,
+    extra: K::Extra,
+}
+
+/// The objects of one kind.
+pub(super) type Shelf<K> = BTreeMap<Ref, Entry<K>>;
+
+/// A kind that the agent acts on.
+pub(super) trait Tracked: Kind {
+    /// What is known of an object beside itself.
+    type Extra: Default + Debug;
+
+    /// Where its objects are kept.
+    fn shelf(inner: &Inner) -> &Shelf<Self>;
+    /// The same, to be changed.
+    fn shelf_mut(inner: &mut Inner) -> &mut Shelf<Self>;
+    /// The objects of which one is told.
+    fn edges(object: &Resource<Self>) -> Vec<Edge>;
+    /// `spec.suspend`.
+    fn suspended(&self) -> bool;
+    /// `spec.interval`.
+    fn interval(&self) -> Duration;
+}
+
+impl Tracked for KustomizationSpec {
+    type Extra = Extra;
+
+    fn shelf(inner: &Inner) -> &Shelf<Self> {
+        &inner.kustomizations
+    }
+
+    fn shelf_mut(inner: &mut Inner) -> &mut Shelf<Self> {
+        &mut inner.kustomizations
+    }
+
+    fn edges(object: &Resource<Self>) -> Vec<Edge> {
+        let (own, spec) = (object.reference(), &object.spec);
+        let source = source_key(object).map(|source| Edge::new(Why::Source, source));
+        // What can never be ready is refused when it is looked at.
+        let dependencies = spec.depends_on.iter().filter_map(|named| named.target(&own).ok());
+        let substitutes = spec.post_build.iter().flat_map(|build| &build.substitute_from);
+        let inputs = substitutes.filter_map(|from| {
+            let kinds = [KindId::CONFIG_MAP, KindId::SECRET];
+            let kind = kinds.into_iter().find(|id| id.kind == from.kind)?;
+            Some(Edge::new(Why::Input, Ref::new(kind, &own.namespace, &from.name)))
+        });
+        let dependencies = dependencies.map(|to| Edge::new(Why::Dependency, to));
+        source.into_iter().chain(dependencies).chain(inputs).collect()
+    }
+
+    fn suspended(&self) -> bool {
+        self.suspend
+    }
+
+    fn interval(&self) -> Duration {
+        self.interval.std()
+    }
+}
+
+impl Tracked for GitRepositorySpec {
+    type Extra = Option<Snapshot>;
+
+    fn shelf(inner: &Inner) -> &Shelf<Self> {
+        &inner.git_repositories
+    }
+
+    fn shelf_mut(inner: &mut Inner) -> &mut Shelf<Self> {
+        &mut inner.git_repositories
+    }
+
+    fn edges(object: &Resource<Self>) -> Vec<Edge> {
+        let secret = object.spec.secret_ref.iter();
+        let namespace = &object.metadata.namespace;
+        secret
+            .map(|secret| Edge::new(Why::Input, Ref::new(KindId::SECRET, namespace, &secret.name)))
+            .collect()
+    }
+
+    fn suspended(&self) -> bool {
+        self.suspend
+    }
+
+    fn interval(&self) -> Duration {
+        self.interval.std()
+    }
 }
 
 /// What is known.
@@ -69,11 +156,8 @@ pub(super) struct World(Mutex<Inner>);
 
 /// What is known of a Kustomization beside itself.
 #[derive(Debug, Default)]
-struct Extra {
+pub(super) struct Extra {
     memo: Option<Arc<Memo>>,
-    /// Those of its objects that others have changed of late, what is known of them for the event about a fight, and when it
-    /// was last so.
-    rivalries: BTreeMap<ObjectId, (Rivalry, Instant)>,
     /// What is waited for, and since when.
     wait: Option<(Aim, Instant)>,
 }
@@ -88,83 +172,63 @@ pub(super) struct Aim {
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    kustomizations: BTreeMap<Ref, Entry<KustomizationSpec, Extra>>,
-    sources: BTreeMap<Ref, Entry<GitRepositorySpec, Option<Snapshot>>>,
-    graph: Graph,
-}
-
-fn take_in<K: Kind, X: Default>(
-    map: &mut BTreeMap<Ref, Entry<K, X>>,
-    key: &Ref,
-    mut seen: Seen<K>,
-    version: u64,
-) {
-    let Some(entry) = map.get_mut(key) else {
-        map.insert(key.clone(), Entry { seen, written: 0, extra: X::default() });
-        return;
-    };
-    if entry.seen.metadata().uid != seen.metadata().uid {
-        *entry = Entry { seen, written: 0, extra: X::default() };
-        return;
-    }
-    if let (Seen::Sound(old), Seen::Sound(new)) = (&entry.seen, &mut seen)
-        && version <= entry.written
-    {
-        Arc::make_mut(new).status = old.status.clone();
-    }
-    entry.seen = seen;
+pub(super) struct Inner {
+    kustomizations: Shelf<KustomizationSpec>,
+    git_repositories: Shelf<GitRepositorySpec>,
 }
 
 impl World {
-    /// Takes in a Kustomization as a watch shows it; `version` is its resourceVersion.
-    pub(super) fn see_kustomization(&self, key: &Ref, seen: Seen<KustomizationSpec>, version: u64) {
+    /// Takes in an object as a watch shows it; `version` is its resourceVersion. Returns what the queue must know of it.
+    pub(super) fn see<K: Tracked>(&self, key: &Ref, mut seen: Seen<K>, version: u64) -> Facts {
+        let facts = facts(&seen);
         let mut inner = self.inner();
-        inner.graph.set(key.clone(), facts(&seen).depends_on);
-        take_in(&mut inner.kustomizations, key, seen, version);
-    }
-
-    /// Takes in a GitRepository as a watch shows it.
-    pub(super) fn see_source(&self, key: &Ref, seen: Seen<GitRepositorySpec>, version: u64) {
-        take_in(&mut self.inner().sources, key, seen, version);
-    }
-
-    pub(super) fn forget_kustomization(&self, key: &Ref) {
-        let mut inner = self.inner();
-        inner.graph.remove(key);
-        inner.kustomizations.remove(key);
-    }
-
-    pub(super) fn forget_source(&self, key: &Ref) {
-        self.inner().sources.remove(key);
-    }
-
-    pub(super) fn kustomization(&self, key: &Ref) -> Option<Seen<KustomizationSpec>> {
-        self.inner().kustomizations.get(key).map(|entry| entry.seen.clone())
-    }
-
-    pub(super) fn source(&self, key: &Ref) -> Option<(Seen<GitRepositorySpec>, Option<Snapshot>)> {
-        self.inner().sources.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
-    }
-
-    /// Changes what we know of a Kustomization after we wrote it; `version` is the resourceVersion of the answer.
-    pub(super) fn wrote_kustomization(
-        &self,
-        key: &Ref,
-        version: u64,
-        change: impl FnOnce(&mut Kustomization),
-    ) {
-        if let Some(entry) = self.inner().kustomizations.get_mut(key) {
-            entry.written = entry.written.max(version);
-            if let Seen::Sound(object) = &mut entry.seen {
-                change(Arc::make_mut(object));
-            }
+        let objects = K::shelf_mut(&mut inner);
+        let same = objects.get_mut(key).filter(|entry| entry.facts.uid == facts.uid);
+        let Some(entry) = same else {
+            let entry = Entry { seen, facts: facts.clone(), written: 0, extra: K::Extra::default() };
+            objects.insert(key.clone(), entry);
+            return facts;
+        };
+        if let (Seen::Sound(old), Seen::Sound(new)) = (&entry.seen, &mut seen)
+            && version <= entry.written
+        {
+            Arc::make_mut(new).status = old.status.clone();
         }
+        entry.seen = seen;
+        entry.facts.clone_from(&facts);
+        facts
     }
 
-    /// Changes what we know of a GitRepository after we wrote it.
-    pub(super) fn wrote_source(&self, key: &Ref, version: u64, change: impl FnOnce(&mut GitRepository)) {
-        if let Some(entry) = self.inner().sources.get_mut(key) {
+    /// Forgets an object that has gone.
+    pub(super) fn forget<K: Tracked>(&self, key: &Ref) {
+        K::shelf_mut(&mut self.inner()).remove(key);
+    }
+
+    /// Whether an object is there, of whichever kind.
+    pub(super) fn contains(&self, key: &Ref) -> bool {
+        self.inner().contains(key)
+    }
+
+    /// An object as it was last seen.
+    pub(super) fn get<K: Tracked>(&self, key: &Ref) -> Option<Seen<K>> {
+        K::shelf(&self.inner()).get(key).map(|entry| entry.seen.clone())
+    }
+
+    /// An object's metadata and interval, of whichever kind; a long time for the interval of one that is malformed.
+    pub(super) fn outline(&self, key: &Ref) -> Option<(Metadata, Duration)> {
+        let inner = self.inner();
+        let standing = inner.standing(key)?;
+        Some((standing.metadata.clone(), standing.interval.unwrap_or(Duration::from_hours(1))))
+    }
+
+    /// A source as it was last seen, and what is held of it.
+    pub(super) fn source(&self, key: &Ref) -> Option<(Seen<GitRepositorySpec>, Option<Snapshot>)> {
+        self.inner().git_repositories.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
+    }
+
+    /// Changes what we know of an object after we wrote it; `version` is the resourceVersion of the answer.
+    pub(super) fn wrote<K: Tracked>(&self, key: &Ref, version: u64, change: impl FnOnce(&mut Resource<K>)) {
+        if let Some(entry) = K::shelf_mut(&mut self.inner()).get_mut(key) {
             entry.written = entry.written.max(version);
             if let Seen::Sound(object) = &mut entry.seen {
                 change(Arc::make_mut(object));
@@ -207,41 +271,9 @@ impl World {
         }
     }
 
-    /// Takes note that someone has changed an object of a Kustomization.
-    pub(super) fn drifted(&self, key: &Ref, object: &ObjectId, by: Option<String>, now: Instant) {
-        // What is further apart is no fight: the queue's pauses grow up to the interval.
-        let window = FIGHT_WINDOW.max(interval_of(self, key).saturating_mul(2));
-        let mut inner = self.inner();
-        let Some(entry) = inner.kustomizations.get_mut(key) else { return };
-        let rivalries = &mut entry.extra.rivalries;
-        rivalries.retain(|_, (_, last)| now.saturating_duration_since(*last) <= window);
-        let (rivalry, last) = rivalries.entry(object.clone()).or_insert_with(|| (Rivalry::default(), now));
-        rivalry.managers.extend(by);
-        *last = now;
-    }
-
-    /// Takes note of what was put back of objects that others have changed.
-    pub(super) fn corrected(&self, key: &Ref, changes: &[Change]) {
-        let mut inner = self.inner();
-        let Some(entry) = inner.kustomizations.get_mut(key) else { return };
-        for change in changes {
-            if let Some((rivalry, _)) = entry.extra.rivalries.get_mut(&change.id) {
-                rivalry.add(change);
-            }
-        }
-    }
-
-    /// What is known of who changes an object, which is forgotten with this.
-    pub(super) fn rivalry(&self, key: &Ref, object: &ObjectId) -> Rivalry {
-        let mut inner = self.inner();
-        let entry = inner.kustomizations.get_mut(key);
-        let known = entry.and_then(|entry| entry.extra.rivalries.remove(object));
-        known.map(|(rivalry, _)| rivalry).unwrap_or_default()
-    }
-
     /// Holds what was fetched, unless another object of the same name has come meanwhile.
     pub(super) fn store(&self, key: &Ref, uid: &str, snapshot: Snapshot) {
-        if let Some(entry) = self.inner().sources.get_mut(key)
+        if let Some(entry) = self.inner().git_repositories.get_mut(key)
             && entry.seen.metadata().uid == uid
         {
             entry.extra = Some(snapshot);
@@ -250,22 +282,20 @@ impl World {
 
     /// Whether the dependencies let a Kustomization apply `revision`, and if not, what is at the root of it.
     pub(super) fn dependencies(&self, kustomization: &Kustomization, revision: &str) -> Result<(), Common> {
-        let metadata = &kustomization.metadata;
         let key = kustomization.reference();
         let inner = self.inner();
-        if let Some(cycle) = inner.graph.cycle_of(&key) {
+        if let Some(cycle) = inner.cycle_of(&key) {
             return Err(Common::Cyclic(cycle));
         }
-        for named in &kustomization.spec.depends_on {
-            let dependency =
-                Kustomization::named(named.namespace.as_ref().unwrap_or(&metadata.namespace), &named.name);
+        let source = source_key(kustomization);
+        for dependency in inner.dependencies(&key) {
             let blocked = |reason| Common::Blocked(Blocker { dependency: dependency.clone(), reason });
-            match inner.judge(kustomization, &dependency, revision) {
+            match inner.judge(source.as_ref(), dependency, revision) {
                 Ok(()) => {}
                 Err(NotReadyReason::NotFound) => return Err(blocked(BlockReason::Missing)),
                 Err(NotReadyReason::Outdated) => return Err(blocked(BlockReason::Outdated)),
                 Err(NotReadyReason::NotReady) => {
-                    let (chain, message) = inner.root_cause(&key, &dependency);
+                    let (chain, message) = inner.blockage(&key, dependency);
                     return Err(blocked(BlockReason::NotReady { chain, message }));
                 }
             }
@@ -278,50 +308,81 @@ impl World {
     }
 }
 
+/// What others may ask of an object, whatever its kind.
+struct Standing<'w> {
+    metadata: &'w Metadata,
+    facts: &'w Facts,
+    /// `None` where the object is malformed, like the interval.
+    view: Option<DependencyView<'w>>,
+    interval: Option<Duration>,
+    /// What it says of itself.
+    message: Option<&'w str>,
+}
+
+impl<'w> Standing<'w> {
+    fn of<K: Tracked>(entry: &'w Entry<K>) -> Self {
+        let (metadata, facts) = (entry.seen.metadata(), &entry.facts);
+        match &entry.seen {
+            Seen::Sound(object) => Self {
+                metadata,
+                facts,
+                view: Some(DependencyView::of(object)),
+                interval: Some(object.spec.interval()),
+                message: object.status.conditions().get("Ready").map(|ready| ready.message.as_str()),
+            },
+            Seen::Malformed { message, .. } => {
+                Self { metadata, facts, view: None, interval: None, message: Some(message) }
+            }
+        }
+    }
+}
+
+impl Dependencies for Inner {
+    fn contains(&self, key: &Ref) -> bool {
+        self.standing(key).is_some()
+    }
+
+    fn dependencies<'a>(&'a self, key: &Ref) -> Box<dyn Iterator<Item = &'a Ref> + 'a> {
+        Box::new(self.standing(key).into_iter().flat_map(|standing| standing.facts.to(Why::Dependency)))
+    }
+}
+
 impl Inner {
-    fn sound(&self, key: &Ref) -> Option<&Kustomization> {
-        match &self.kustomizations.get(key)?.seen {
-            Seen::Sound(object) => Some(object),
-            Seen::Malformed { .. } => None,
+    fn standing(&self, key: &Ref) -> Option<Standing<'_>> {
+        match key.kind {
+            Kustomization::ID => self.kustomizations.get(key).map(Standing::of),
+            GitRepository::ID => self.git_repositories.get(key).map(Standing::of),
+            _ => None,
         }
     }
 
-    fn judge(
-        &self,
-        dependent: &Kustomization,
-        dependency: &Ref,
-        revision: &str,
-    ) -> Result<(), NotReadyReason> {
-        let Some(found) = self.sound(dependency) else {
-            let is_there = self.kustomizations.contains_key(dependency);
-            return Err(if is_there { NotReadyReason::NotReady } else { NotReadyReason::NotFound });
-        };
-        let same_source = source_key(found).is_some() && source_key(found) == source_key(dependent);
-        graph::ready(Some(&DependencyView::of(found)), revision, same_source)
+    /// Whether a dependency lets one that builds from `source` apply `revision`.
+    fn judge(&self, source: Option<&Ref>, dependency: &Ref, revision: &str) -> Result<(), NotReadyReason> {
+        let standing = self.standing(dependency).ok_or(NotReadyReason::NotFound)?;
+        let view = standing.view.ok_or(NotReadyReason::NotReady)?;
+        let same_source = source.is_some() && standing.facts.to(Why::Source).next() == source;
+        graph::ready(Some(&view), revision, same_source)
     }
 
-    /// From a dependency to what it waits for in the end, and what that says of itself.
-    fn root_cause(&self, key: &Ref, dependency: &Ref) -> (Vec<Ref>, Option<String>) {
+    /// From a dependency to what it waits for in the end, and what that says of itself. To one of another namespace no more is
+    /// told than how it stands: what it says may quote anything that its own people may see.
+    fn blockage(&self, key: &Ref, dependency: &Ref) -> (Vec<Ref>, Option<String>) {
         let is_ready = |key: &Ref| {
-            let view = self.sound(key).map(DependencyView::of);
+            let view = self.standing(key).and_then(|standing| standing.view);
             // Another revision is no reason to look further down.
             graph::ready(view.as_ref(), "", false).is_ok()
         };
-        let chain: Vec<Ref> = self.graph.root_cause(key, is_ready).into_iter().cloned().collect();
+        let chain: Vec<Ref> = self.root_cause(key, is_ready).into_iter().cloned().collect();
         let chain = if chain.first() == Some(dependency) { chain } else { vec![dependency.clone()] };
         let root = chain.last().unwrap_or(dependency);
-        let message = match self.kustomizations.get(root).map(|entry| &entry.seen) {
+        let message = match self.standing(root) {
+            None => Some(format!("{} '{}' not found", root.kind.kind, root.path())),
             // What it said last is from before.
-            Some(Seen::Sound(object))
-                if object.spec.suspend && object.metadata.deletion_timestamp.is_none() =>
-            {
+            Some(standing) if standing.facts.suspended && !standing.facts.deleting => {
                 Some(verdict::paused(root))
             }
-            Some(Seen::Sound(object)) => {
-                object.status.conditions.get("Ready").map(|ready| ready.message.clone())
-            }
-            Some(Seen::Malformed { message, .. }) => Some(message.clone()),
-            None => Some(format!("Kustomization '{}' not found", root.path())),
+            Some(standing) if root.namespace == key.namespace => standing.message.map(ToOwned::to_owned),
+            Some(_) => None,
         };
         (chain, message)
     }
@@ -334,52 +395,22 @@ pub(super) fn source_key(kustomization: &Kustomization) -> Option<Ref> {
     (reference.kind == GitRepository::ID.kind).then(|| GitRepository::named(namespace, &reference.name))
 }
 
-/// What the queue needs to know of a Kustomization.
-pub(super) fn facts(seen: &Seen<KustomizationSpec>) -> Facts {
+/// What the queue needs to know of an object.
+fn facts<K: Tracked>(seen: &Seen<K>) -> Facts {
     let metadata = seen.metadata();
-    let requested_at = metadata.annotations.get(keys::REQUESTED_AT).cloned();
-    let deleting = metadata.deletion_timestamp.is_some();
     let prune_all = metadata.annotations.get(keys::PRUNE_ALL).map_or("", String::as_str);
-    let version = format!("{}/{}/{prune_all}", metadata.uid, metadata.generation);
-    let Seen::Sound(object) = seen else {
-        return Facts { version, requested_at, deleting, ..Facts::default() };
+    let facts = Facts {
+        uid: metadata.uid.clone(),
+        version: format!("{}/{prune_all}", metadata.generation),
+        requested_at: metadata.annotations.get(keys::REQUESTED_AT).cloned(),
+        deleting: metadata.deletion_timestamp.is_some(),
+        ..Facts::default()
     };
-    let spec = &object.spec;
-    let namespace = &metadata.namespace;
-    let depends_on = spec.depends_on.iter().map(|dependency| {
-        Kustomization::named(dependency.namespace.as_ref().unwrap_or(namespace), &dependency.name)
-    });
-    let substitutes = spec.post_build.iter().flat_map(|build| &build.substitute_from);
-    let inputs = substitutes.filter_map(|from| {
-        let kinds = [KindId::CONFIG_MAP, KindId::SECRET];
-        let kind = kinds.into_iter().find(|id| id.kind == from.kind)?;
-        Some(Ref::new(kind, namespace, &from.name))
-    });
-    Facts {
-        version,
-        requested_at,
-        suspended: spec.suspend,
-        deleting,
-        source: source_key(object),
-        depends_on: depends_on.collect(),
-        inputs: inputs.collect(),
-        interval: spec.interval.std(),
-    }
-}
-
-/// What the queue needs to know of a GitRepository.
-pub(super) fn source_facts(seen: &Seen<GitRepositorySpec>) -> SourceFacts {
-    let metadata = seen.metadata();
-    let (uid, version) = (metadata.uid.clone(), metadata.generation.to_string());
-    let requested_at = metadata.annotations.get(keys::REQUESTED_AT).cloned();
-    let deleting = metadata.deletion_timestamp.is_some();
-    let Seen::Sound(object) = seen else {
-        return SourceFacts { uid, version, requested_at, deleting, ..SourceFacts::default() };
-    };
-    let secret = object.spec.secret_ref.iter();
-    let inputs = secret.map(|secret| Ref::new(KindId::SECRET, &metadata.namespace, &secret.name));
-    let (suspended, inputs) = (object.spec.suspend, inputs.collect());
-    SourceFacts { uid, version, requested_at, suspended, deleting, inputs }
+    let Seen::Sound(object) = seen else { return facts };
+    let mut edges = K::edges(object);
+    let mut met = BTreeSet::new();
+    edges.retain(|edge| met.insert(edge.clone()));
+    Facts { suspended: object.spec.suspended(), interval: object.spec.interval(), edges, ..facts }
 }
 
 /// A digest of a tree: of its paths and the identities of what is in them.
@@ -396,14 +427,6 @@ pub(super) fn tree_digest(snapshot: &Snapshot) -> Digest {
         });
     }
     Digest::of_parts(parts.iter().map(Vec::as_slice))
-}
-
-/// A Kustomization's interval, or a long time for one that is malformed.
-pub(super) fn interval_of(world: &World, key: &Ref) -> Duration {
-    match world.kustomization(key) {
-        Some(Seen::Sound(object)) => object.spec.interval.std(),
-        _ => Duration::from_hours(1),
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `dependsOn` between Kustomizations: the order, cycles, who waits for whom, and what is at the root of a wait.
+//! `dependsOn`: the order, cycles, who waits for whom, and what is at the root of a wait.
 //!
 //! Nothing here is decided once and kept: every question walks the edges that it needs, so that one object can change
 //! without the rest being computed anew.
@@ -6,8 +6,71 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 
-use crate::api::Kustomization;
+use crate::api::{Kind, Resource, Status as _};
 use lockgate_base::model::{ConditionStatus, Ref};
+
+/// What there is, and what each depends on. Whoever has it can ask for cycles and root causes.
+pub trait Dependencies {
+    /// Whether the object exists.
+    fn contains(&self, key: &Ref) -> bool;
+
+    /// What an object depends on, in the order in which it says so.
+    fn dependencies<'a>(&'a self, key: &Ref) -> Box<dyn Iterator<Item = &'a Ref> + 'a>;
+
+    /// The shortest cycle that the object is a member of, from itself on. One that only depends on a cycle is not a member.
+    fn cycle_of(&self, key: &Ref) -> Option<Cycle> {
+        let mut came_from: HashMap<&Ref, Option<&Ref>> = HashMap::new();
+        let mut queue = VecDeque::new();
+        let mut current = None;
+        loop {
+            for dependency in self.dependencies(current.unwrap_or(key)) {
+                if dependency == key {
+                    let steps = std::iter::successors(current, |step| came_from.get(step).copied().flatten());
+                    let mut path: Vec<Ref> = steps.cloned().collect();
+                    path.push(key.clone());
+                    path.reverse();
+                    return Some(Cycle(path));
+                }
+                if !came_from.contains_key(dependency) {
+                    came_from.insert(dependency, current);
+                    queue.push_back(dependency);
+                }
+            }
+            current = Some(queue.pop_front()?);
+        }
+    }
+
+    /// The direct dependencies that are not ready, or do not exist.
+    fn blockers<'a>(&'a self, key: &Ref, ready: impl Fn(&Ref) -> bool) -> Vec<&'a Ref> {
+        self.dependencies(key).filter(|dependency| !self.contains(dependency) || !ready(dependency)).collect()
+    }
+
+    /// From a direct dependency that is not ready to the one at the root of it, which waits for no other: for `foobar` it is
+    /// `kube-network`, `kube-security`. Empty when nothing blocks. Where several block, the first that is named is followed; a
+    /// cycle ends the walk.
+    fn root_cause<'a>(&'a self, key: &Ref, ready: impl Fn(&Ref) -> bool) -> Vec<&'a Ref> {
+        let mut chain: Vec<&Ref> = Vec::new();
+        let mut seen = HashSet::from([key.clone()]);
+        let mut current = key.clone();
+        while let Some(blocker) =
+            self.blockers(&current, &ready).into_iter().find(|blocker| seen.insert((*blocker).clone()))
+        {
+            chain.push(blocker);
+            current = blocker.clone();
+        }
+        chain
+    }
+}
+
+impl Dependencies for Graph {
+    fn contains(&self, key: &Ref) -> bool {
+        self.nodes.get(key).is_some_and(|node| node.exists)
+    }
+
+    fn dependencies<'a>(&'a self, key: &Ref) -> Box<dyn Iterator<Item = &'a Ref> + 'a> {
+        Box::new(self.nodes.get(key).into_iter().flat_map(|node| &node.dependencies))
+    }
+}
 
 /// The graph of `dependsOn`. It never fails as a whole: a cycle concerns its members only, and a dependency that does
 /// not exist concerns those that name it.
@@ -29,10 +92,17 @@ struct Node {
 pub struct Cycle(pub Vec<Ref>);
 
 impl fmt::Display for Cycle {
-    /// `cycle: a -> b -> a`; with namespaces where they are not all the same.
+    /// `cycle: a -> b -> a`; with namespaces, and with kinds, where they are not all the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let one_namespace = self.0.windows(2).all(|pair| pair[0].namespace == pair[1].namespace);
-        let print = |key: &Ref| if one_namespace { key.name.clone() } else { key.path() };
+        let is_one = |same: fn(&Ref, &Ref) -> bool| self.0.windows(2).all(|pair| same(&pair[0], &pair[1]));
+        let one_namespace = is_one(|a, b| a.namespace == b.namespace);
+        let one_kind = is_one(|a, b| a.kind == b.kind);
+        let print = |key: &Ref| match (one_kind, one_namespace) {
+            (true, true) => key.name.clone(),
+            (true, false) => key.path(),
+            (false, true) => format!("{}/{}", key.kind.kind, key.name),
+            (false, false) => key.to_string(),
+        };
         let names: Vec<String> = self.0.iter().chain(self.0.first()).map(print).collect();
         write!(f, "cycle: {}", names.join(" -> "))
     }
@@ -76,16 +146,6 @@ impl Graph {
         self.forget_unnamed(key);
     }
 
-    /// Whether the Kustomization exists.
-    pub fn contains(&self, key: &Ref) -> bool {
-        self.nodes.get(key).is_some_and(|node| node.exists)
-    }
-
-    /// What a Kustomization depends on, in the order in which it says so.
-    pub fn dependencies(&self, key: &Ref) -> &[Ref] {
-        self.nodes.get(key).map_or(&[], |node| &node.dependencies)
-    }
-
     /// Which Kustomizations depend on this one, directly, by name. The one asked for need not exist.
     pub fn dependents(&self, key: &Ref) -> impl Iterator<Item = &Ref> {
         self.nodes.get(key).into_iter().flat_map(|node| &node.dependents)
@@ -120,56 +180,6 @@ impl Graph {
         rest.sort();
         levels.extend((!rest.is_empty()).then_some(rest));
         levels
-    }
-
-    /// The shortest cycle that the Kustomization is a member of, from itself on. One that only depends on a cycle is not
-    /// a member.
-    pub fn cycle_of(&self, key: &Ref) -> Option<Cycle> {
-        let mut came_from: HashMap<&Ref, &Ref> = HashMap::new();
-        let mut queue = VecDeque::from([self.nodes.get_key_value(key)?.0]);
-        while let Some(current) = queue.pop_front() {
-            for dependency in self.dependencies(current) {
-                if dependency == key {
-                    let mut path = vec![current.clone()];
-                    let mut step = current;
-                    while let Some(previous) = came_from.get(step) {
-                        path.push((*previous).clone());
-                        step = previous;
-                    }
-                    path.reverse();
-                    return Some(Cycle(path));
-                }
-                if !came_from.contains_key(dependency) {
-                    came_from.insert(dependency, current);
-                    queue.push_back(dependency);
-                }
-            }
-        }
-        None
-    }
-
-    /// The direct dependencies that are not ready, or do not exist.
-    pub fn blockers(&self, key: &Ref, ready: impl Fn(&Ref) -> bool) -> Vec<&Ref> {
-        self.dependencies(key)
-            .iter()
-            .filter(|dependency| !self.contains(dependency) || !ready(dependency))
-            .collect()
-    }
-
-    /// From a direct dependency that is not ready to the one at the root of it, which waits for no other: for `foobar`
-    /// it is `kube-network`, `kube-security`. Empty when nothing blocks. Where several block, the first that is named is
-    /// followed; a cycle ends the walk.
-    pub fn root_cause(&self, key: &Ref, ready: impl Fn(&Ref) -> bool) -> Vec<&Ref> {
-        let mut chain: Vec<&Ref> = Vec::new();
-        let mut seen = HashSet::from([key]);
-        let mut current = key;
-        while let Some(blocker) =
-            self.blockers(current, &ready).into_iter().find(|blocker| seen.insert(blocker))
-        {
-            chain.push(blocker);
-            current = blocker;
-        }
-        chain
     }
 
     /// Takes the edges out that lead from a node.
@@ -207,14 +217,14 @@ pub struct DependencyView<'a> {
 }
 
 impl<'a> DependencyView<'a> {
-    /// The view of a Kustomization.
-    pub fn of(kustomization: &'a Kustomization) -> Self {
-        let status = &kustomization.status;
+    /// The view of an object.
+    pub fn of<K: Kind>(object: &'a Resource<K>) -> Self {
+        let status = &object.status;
         Self {
-            generation: kustomization.metadata.generation,
-            observed_generation: status.observed_generation,
-            ready: status.conditions.get("Ready").map(|condition| condition.status),
-            last_applied_revision: status.last_applied_revision.as_deref(),
+            generation: object.metadata.generation,
+            observed_generation: status.observed_generation(),
+            ready: status.conditions().get("Ready").map(|condition| condition.status),
+            last_applied_revision: status.last_applied_revision(),
         }
     }
 }

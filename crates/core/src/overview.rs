@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use crate::api::{self, GitRepository, Kustomization};
-use crate::graph::{Cycle, Graph};
+use crate::graph::{Cycle, Dependencies as _, Graph};
 use crate::verdict::{Progress, Stance, Standing};
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp};
 

@@ -1,29 +1,35 @@
 //! What runs next: a state machine that is told what happened and says what to do.
 //!
 //! ```text
-//!  object seen, revision fetched, dependency ready, drift, input changed, time
-//!      → Queue::handle(event, now) →
-//!  start this reconcile, cancel that wait, fetch this source, wake me at
+//!  object seen, run ended, drift, input changed, time
+//!      → Queue::handle(signal, now) →
+//!  start this run, let that one go on, cancel that wait, wake me at
 //! ```
 //!
-//! The clock is passed in, as the time since the agent started. Nothing here waits, and nothing is found by scanning:
-//! timers are a sorted set, dependents and consumers are indexes.
+//! All kinds are handled alike: an object has facts, of which the edges to other objects are a part, and the role of its kind
+//! names the lane it runs in. The clock is passed in, as the time since the agent started. Nothing here waits, and nothing is
+//! found by scanning: timers are a sorted set, and edges an index.
 
-mod event;
-mod lane;
+mod edges;
+mod signal;
+mod order;
 mod pace;
+mod fights;
+mod lane;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lane::{Lane, Wanted};
+use edges::Edges;
+use fights::{Fights, PutBack};
+use lane::{Lane, RULES, Rule, Wanted, Work};
 use lockgate_base::model::{ObjectId, Ref};
-use pace::{Correction, Fights};
 
-pub use event::{Cause, Command, Event, Facts, Limits, Next, RunId, SourceFacts};
-pub use pace::FIGHT_WINDOW;
+pub use edges::{Edge, Why};
+pub use order::{Cause, Order, Rivalry};
+pub use signal::{Correction, End, Facts, Limits, Next, RunId, Signal};
 
 /// The state machine.
 #[derive(Debug)]
@@ -31,55 +37,39 @@ pub struct Queue {
     synced: bool,
     /// Numbers runs and moments of readiness, so that the two can be compared.
     sequence: u64,
-    reconciles: Lane,
-    fetches: Lane,
-    objects: BTreeMap<Ref, Item>,
-    sources: BTreeMap<Ref, Source>,
-    /// Who depends on whom, by the dependency. An entry may name an object that does not exist.
-    dependents: BTreeMap<Ref, BTreeSet<Ref>>,
-    consumers: BTreeMap<Ref, BTreeSet<Ref>>,
-    readers: BTreeMap<Ref, BTreeSet<Reader>>,
+    /// As `RULES` has them.
+    lanes: [Lane; RULES.len()],
+    items: BTreeMap<Ref, Item>,
+    edges: Edges,
     blocked: BTreeSet<Ref>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Reader {
-    Kustomization(Ref),
-    Source(Ref),
 }
 
 #[derive(Debug)]
 struct Item {
     facts: Facts,
+    /// The number of the last run before the object was first seen. What such a run reports is of another object of the same
+    /// name.
+    born: RunId,
+    /// Whether a run of the object has ended since the agent started.
+    has_ended: bool,
+    /// What a source holds.
+    revision: Option<String>,
     /// Failures in a row that called for a backoff.
     failures: u32,
-    /// When there was last something to hear for those that it blocks.
+    /// When the object last had something to say to those that it blocks.
     told_at: u64,
     fights: Fights,
 }
 
-#[derive(Debug)]
-struct Source {
-    facts: SourceFacts,
-    /// The last run before it was first seen: what that one fetches is of another object of the same name.
-    born: u64,
-    /// Whether a fetch has ended since the agent started.
-    fetched: bool,
-    revision: Option<String>,
-    failures: u32,
-}
+impl Item {
+    const fn new(facts: Facts, born: RunId) -> Self {
+        let fights = Fights::new();
+        Self { facts, born, has_ended: false, revision: None, failures: 0, told_at: 0, fights }
+    }
 
-/// What there is of a source after a fetch.
-struct Held {
-    revision: Option<String>,
-    news: bool,
-}
-
-impl Source {
-    /// A paused source is fetched until it is held, so that what was applied from it goes on being enforced; and one that is
-    /// deleted is let go, paused or not.
-    const fn is_wanted(&self) -> bool {
-        !self.facts.suspended || self.facts.deleting || self.revision.is_none()
+    /// Whether the object is not to run. One that is being deleted runs, paused or not.
+    const fn is_paused(&self, rule: &Rule) -> bool {
+        self.facts.suspended && !self.facts.deleting && !(rule.holds && self.revision.is_none())
     }
 }
 
@@ -89,342 +79,237 @@ impl Queue {
         Self {
             synced: false,
             sequence: 0,
-            reconciles: Lane::new(limits.reconciles),
-            fetches: Lane::new(limits.fetches),
-            objects: BTreeMap::new(),
-            sources: BTreeMap::new(),
-            dependents: BTreeMap::new(),
-            consumers: BTreeMap::new(),
-            readers: BTreeMap::new(),
+            lanes: RULES.each_ref().map(|rule| Lane::new(rule, &limits)),
+            items: BTreeMap::new(),
+            edges: Edges::default(),
             blocked: BTreeSet::new(),
         }
     }
 
     /// Takes note of what happened and says what to do now.
-    pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Command> {
-        let mut commands = Vec::new();
-        match event {
-            Event::Synced => self.synced(),
-            Event::Seen(key, facts) => self.seen(&key, facts, &mut commands),
-            Event::Gone(key) => self.gone(&key, &mut commands),
-            Event::SourceSeen(key, facts) => self.source_seen(&key, facts),
-            Event::SourceGone(key) => self.source_gone(&key, &mut commands),
-            Event::Fetched { source, run, revision, news, next } => {
-                let held = Held { revision, news };
-                self.fetched(&source, run, held, next, now, &mut commands);
-            }
-            Event::Waits(run) => self.reconciles.release(run),
-            Event::Finished { key, run, ready, news, next } => {
-                self.finished(&key, run, ready || news, next, now);
-            }
-            Event::Drifted(key, object) => self.drifted(&key, object, now, &mut commands),
-            Event::InputChanged(input) => self.input_changed(&input, &mut commands),
-            Event::Recovered => self.recovered(&mut commands),
-            Event::Tick => {}
+    pub fn handle(&mut self, signal: Signal, now: Duration) -> Vec<Order> {
+        let mut orders = Vec::new();
+        match signal {
+            Signal::Synced => self.synced(&mut orders),
+            Signal::Seen(key, facts) => self.seen(&key, facts, &mut orders),
+            Signal::Gone(key) => self.gone(&key, &mut orders),
+            Signal::Waits(run) => self.lanes.iter_mut().for_each(|lane| lane.release(run)),
+            Signal::Resumes { key, run } => self.lanes[Work::index(key.kind)].returns(&key, run),
+            Signal::Finished { key, run, end } => self.finished(&key, run, end, now, &mut orders),
+            Signal::Drifted { owner, object, by } => self.drifted(&owner, object, by, now, &mut orders),
+            Signal::InputChanged(input) => self.want_all(Why::Input, &input, &Cause::Input, &mut orders),
+            Signal::Recovered => self.recovered(&mut orders),
+            Signal::Tick => {}
         }
-        commands.extend(self.reconciles.expire(now).into_iter().map(Command::Cancel));
-        self.fetches.expire(now);
-        self.start(&mut commands);
-        commands
+        for (lane, rule) in self.lanes.iter_mut().zip(&RULES) {
+            let under_way = lane.expire(now).into_iter();
+            orders.extend(under_way.filter(|_| rule.is_cut_off).map(Order::Cancel));
+        }
+        self.start(&mut orders);
+        orders
     }
 
-    /// When [`Event::Tick`] is next needed.
+    /// When [`Signal::Tick`] is next needed.
     pub fn next_due(&self) -> Option<Duration> {
-        [self.reconciles.next_due(), self.fetches.next_due()].into_iter().flatten().min()
+        self.lanes.iter().filter_map(Lane::next_due).min()
     }
 
     /// How many reconciles wait for a slot.
     pub fn waiting(&self) -> usize {
-        self.reconciles.waiting()
+        let lanes = self.lanes.iter().zip(&RULES).filter(|(_, rule)| rule.work == Work::Reconcile);
+        lanes.map(|(lane, _)| lane.waiting()).sum()
     }
 
-    fn start(&mut self, commands: &mut Vec<Command>) {
+    fn start(&mut self, orders: &mut Vec<Order>) {
         let sequence = &mut self.sequence;
         let mut next = || {
             *sequence += 1;
             *sequence
         };
-        for (source, run, _) in self.fetches.start(&mut next) {
-            commands.push(Command::Fetch { source, run });
-        }
-        for (key, run, causes) in self.reconciles.start(&mut next) {
-            self.blocked.remove(&key);
-            commands.push(Command::Reconcile { key, run, causes });
+        for lane in &mut self.lanes {
+            orders.extend(lane.resume().into_iter().map(Order::Resume));
+            for (key, run, causes) in lane.start(&mut next) {
+                self.blocked.remove(&key);
+                orders.push(Order::Start { key, run, causes });
+            }
         }
     }
 
-    fn synced(&mut self) {
+    fn synced(&mut self, orders: &mut Vec<Order>) {
         self.synced = true;
-        for key in self.objects.keys().cloned().collect::<Vec<_>>() {
-            self.want(&key, Cause::Spec, &mut Vec::new());
+        for key in self.items.keys().cloned().collect::<Vec<_>>() {
+            if RULES[Work::index(key.kind)].after_lists {
+                self.want(&key, Cause::Spec, orders);
+            }
         }
     }
 
-    fn seen(&mut self, key: &Ref, facts: Facts, commands: &mut Vec<Command>) {
-        let old = self.objects.get(key).map(|item| item.facts.clone());
+    fn seen(&mut self, key: &Ref, facts: Facts, orders: &mut Vec<Order>) {
+        let old = self.items.get(key).map(|item| item.facts.clone());
         if old.as_ref() == Some(&facts) {
             return;
         }
-        self.unlink(key);
-        self.link(key, &facts);
-        let reordered = old.as_ref().is_none_or(|old| old.depends_on != facts.depends_on);
+        self.edges.replace(key, old.as_ref().map_or(&[], |old| &old.edges), &facts.edges);
+        let reordered = old.as_ref().is_none_or(|old| !old.to(Why::Dependency).eq(facts.to(Why::Dependency)));
         let cause = match &old {
             None => Some(Cause::Spec),
-            Some(old) if old.version != facts.version || old.deleting != facts.deleting => Some(Cause::Spec),
+            Some(old) if old.uid != facts.uid || old.version != facts.version => Some(Cause::Spec),
+            Some(old) if old.deleting != facts.deleting => Some(Cause::Spec),
             Some(old) if old.suspended && !facts.suspended => Some(Cause::Spec),
             Some(old) if old.requested_at != facts.requested_at => Some(Cause::Requested),
             Some(_) => None,
         };
-        let suspended = facts.suspended && !facts.deleting;
-        if let Some(item) = self.objects.get_mut(key) {
+        // One that was deleted and made anew while nothing was watched is seen as a change.
+        let same = self.items.get_mut(key).filter(|item| item.facts.uid == facts.uid);
+        if let Some(item) = same {
             item.facts = facts;
         } else {
-            let item = Item { facts, failures: 0, told_at: 0, fights: Fights::default() };
-            self.objects.insert(key.clone(), item);
+            self.items.insert(key.clone(), Item::new(facts, self.sequence));
         }
-        self.reconciles.insert(key);
-        if suspended {
-            self.reconciles.withdraw(key);
+        let index = Work::index(key.kind);
+        self.lanes[index].insert(key);
+        if self.items[key].is_paused(&RULES[index]) {
+            self.lanes[index].withdraw(key);
         } else if let Some(cause) = cause {
-            self.want(key, cause, commands);
+            self.want(key, cause, orders);
         }
         if reordered {
-            self.wake_blocked(commands);
+            self.wake(key, orders);
         }
     }
 
-    fn gone(&mut self, key: &Ref, commands: &mut Vec<Command>) {
-        commands.extend(self.reconciles.remove(key).map(Command::Cancel));
-        self.unlink(key);
+    fn gone(&mut self, key: &Ref, orders: &mut Vec<Order>) {
+        let index = Work::index(key.kind);
+        let under_way = self.lanes[index].remove(key).filter(|_| RULES[index].is_cut_off);
+        orders.extend(under_way.map(Order::Cancel));
         self.blocked.remove(key);
-        if self.objects.remove(key).is_some() {
-            self.wake_blocked(commands);
+        if let Some(item) = self.items.remove(key) {
+            self.edges.replace(key, &item.facts.edges, &[]);
+            self.wake(key, orders);
         }
+        self.want_all(Why::Source, key, &Cause::Revision, orders);
     }
 
-    fn source_seen(&mut self, key: &Ref, facts: SourceFacts) {
-        let old = self.sources.get(key).map(|source| source.facts.clone());
-        if old.as_ref() == Some(&facts) {
-            return;
-        }
-        self.unlink_source(key);
-        for input in &facts.inputs {
-            self.readers.entry(input.clone()).or_default().insert(Reader::Source(key.clone()));
-        }
-        // One that was deleted and made anew while nothing was watched is seen as a change.
-        let same = self.sources.get_mut(key).filter(|source| source.facts.uid == facts.uid);
-        if let Some(source) = same {
-            source.facts = facts;
-        } else {
-            let born = self.sequence;
-            let source = Source { facts, born, fetched: false, revision: None, failures: 0 };
-            self.sources.insert(key.clone(), source);
-        }
-        self.fetches.insert(key);
-        if !self.want_source(key, Cause::Spec) {
-            self.fetches.withdraw(key);
-        }
-    }
-
-    fn source_gone(&mut self, key: &Ref, commands: &mut Vec<Command>) {
-        self.fetches.remove(key);
-        self.unlink_source(key);
-        self.sources.remove(key);
-        for consumer in self.consumers.get(key).cloned().unwrap_or_default() {
-            self.want(&consumer, Cause::Revision, commands);
-        }
-    }
-
-    fn fetched(
-        &mut self,
-        key: &Ref,
-        run: RunId,
-        held: Held,
-        next: Next,
-        now: Duration,
-        commands: &mut Vec<Command>,
-    ) {
-        if !self.fetches.finish(key, run) {
-            return;
-        }
-        let Some(source) = self.sources.get_mut(key) else { return };
-        if run <= source.born {
-            self.fetches.schedule(key, Some(now));
-            return;
-        }
-        // Those that have a revision go on with it, whatever the source says.
-        let lacking = held.news && held.revision.is_none();
-        let changed = !source.fetched || source.revision != held.revision || lacking;
-        source.fetched = true;
-        source.revision = held.revision;
-        source.failures = if next.is_backoff() { source.failures + 1 } else { 0 };
-        let due = due(next, key, run, source.failures, now).filter(|_| source.is_wanted());
-        self.fetches.schedule(key, due);
-        if changed {
-            for consumer in self.consumers.get(key).cloned().unwrap_or_default() {
-                self.want(&consumer, Cause::Revision, commands);
-            }
-        }
-    }
-
-    /// The end of a reconcile. `wakes` those that it blocks: because it is ready, or because they have to say something
-    /// else of it now. In a cycle everyone says the same again, so nothing goes round.
-    fn finished(&mut self, key: &Ref, run: RunId, wakes: bool, next: Next, now: Duration) {
-        if !self.reconciles.finish(key, run) {
+    /// The end of a run. It wakes those that are made from the object, where it holds something else; and those that it blocks,
+    /// because it is ready or because they have to say something else of it now. In a cycle everyone says the same again, so
+    /// nothing goes round.
+    fn finished(&mut self, key: &Ref, run: RunId, end: End, now: Duration, orders: &mut Vec<Order>) {
+        let index = Work::index(key.kind);
+        let (lane, rule) = (&mut self.lanes[index], &RULES[index]);
+        if !lane.finish(key, run) {
             return;
         }
         self.sequence += 1;
-        let Some(item) = self.objects.get_mut(key) else { return };
-        item.failures = if next.is_backoff() { item.failures + 1 } else { 0 };
-        let due = due(next, key, run, item.failures, now);
-        let paused = item.facts.suspended && !item.facts.deleting;
-        match due {
-            _ if paused => self.reconciles.schedule(key, None),
-            Some(due) => self.reconciles.hasten(key, due),
+        let Some(item) = self.items.get_mut(key) else { return };
+        if run <= item.born {
+            lane.schedule(key, Some(now).filter(|_| !item.is_paused(rule)));
+            return;
+        }
+        // Those that have a revision go on with it, whatever the source says.
+        let lacking = end.news && end.revision.is_none();
+        let changed = !item.has_ended || item.revision != end.revision || lacking;
+        item.has_ended = true;
+        item.revision = end.revision;
+        item.failures = if end.next.is_backoff() { item.failures + 1 } else { 0 };
+        item.fights.corrected(end.corrected);
+        match pace::due(end.next, key, run, item.failures, now) {
+            _ if item.is_paused(rule) => lane.schedule(key, None),
+            Some(due) => lane.hasten(key, due),
             // What was asked for while it ran stays asked for.
             None => {}
         }
-        if wakes {
+        let tells = end.ready || end.news;
+        if tells {
             item.told_at = self.sequence;
-            for dependent in self.dependents.get(key).cloned().unwrap_or_default() {
-                if self.blocked.contains(&dependent) {
-                    self.want(&dependent, Cause::Dependency, &mut Vec::new());
-                }
-            }
         }
-        if matches!(next, Next::Unblocked(_)) {
+        if changed {
+            self.want_all(Why::Source, key, &Cause::Revision, orders);
+        }
+        if tells {
+            self.wake_dependents(key, orders);
+        }
+        if matches!(end.next, Next::Unblocked(_)) {
             // A dependency may have changed after this run had looked at it.
-            let missed = self.objects[key]
-                .facts
-                .depends_on
-                .iter()
-                .any(|dependency| self.objects.get(dependency).is_some_and(|item| item.told_at > run));
+            let has_told = |to| self.items.get(to).is_some_and(|item: &Item| item.told_at > run);
+            let missed = self.items[key].facts.to(Why::Dependency).any(has_told);
             self.blocked.insert(key.clone());
             if missed {
-                self.want(key, Cause::Dependency, &mut Vec::new());
+                self.want(key, Cause::Dependency, orders);
             }
         }
     }
 
     /// All that backs off is tried at once.
-    fn recovered(&mut self, commands: &mut Vec<Command>) {
-        let failed = self.objects.iter().filter(|(_, item)| item.failures > 0);
+    fn recovered(&mut self, orders: &mut Vec<Order>) {
+        let failed = self.items.iter().filter(|(_, item)| item.failures > 0);
         for key in failed.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
-            self.want(&key, Cause::Timer, commands);
-        }
-        let failed = self.sources.iter().filter(|(_, source)| source.failures > 0);
-        for key in failed.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
-            self.want_source(&key, Cause::Timer);
+            self.want(&key, Cause::Timer, orders);
         }
     }
 
-    fn drifted(&mut self, key: &Ref, object: ObjectId, now: Duration, commands: &mut Vec<Command>) {
-        let Some(item) = self.objects.get_mut(key) else { return };
-        match item.fights.drifted(&object, now, item.facts.interval) {
-            Correction::Now => {
-                self.want(key, Cause::Drift(object), commands);
-            }
-            Correction::After { delay, first } => {
-                self.reconciles.hasten(key, now + delay);
-                if first {
-                    commands.push(Command::ReportFight(key.clone(), object));
-                }
-            }
-        }
-    }
-
-    fn input_changed(&mut self, input: &Ref, commands: &mut Vec<Command>) {
-        for reader in self.readers.get(input).cloned().unwrap_or_default() {
-            match reader {
-                Reader::Kustomization(key) => self.want(&key, Cause::Input, commands),
-                Reader::Source(key) => {
-                    self.want_source(&key, Cause::Input);
-                }
+    fn drifted(
+        &mut self,
+        key: &Ref,
+        object: ObjectId,
+        by: Option<String>,
+        now: Duration,
+        orders: &mut Vec<Order>,
+    ) {
+        let Some(item) = self.items.get_mut(key) else { return };
+        match item.fights.drifted(&object, by, now, item.facts.interval) {
+            PutBack::Now => self.want(key, Cause::Drift(object), orders),
+            PutBack::After { delay, begun } => {
+                self.lanes[Work::index(key.kind)].hasten(key, now + delay);
+                let report = |rivalry| Order::ReportFight { owner: key.clone(), object, rivalry };
+                orders.extend(begun.map(report));
             }
         }
     }
 
-    /// Asks for a reconcile, unless the object is paused or its source is still being fetched for the first time; in the
-    /// latter case the end of that fetch asks again.
-    fn want(&mut self, key: &Ref, cause: Cause, commands: &mut Vec<Command>) {
-        let Some(item) = self.objects.get(key) else { return };
-        if !self.synced || (item.facts.suspended && !item.facts.deleting) {
+    /// Asks for a run, unless the object is paused or its source is still being fetched for the first time; in the latter case
+    /// the end of that fetch asks again.
+    fn want(&mut self, key: &Ref, cause: Cause, orders: &mut Vec<Order>) {
+        let Some(item) = self.items.get(key) else { return };
+        let index = Work::index(key.kind);
+        let rule = &RULES[index];
+        if item.is_paused(rule) || (rule.after_lists && !self.synced) {
             return;
         }
-        let source = item.facts.source.as_ref().and_then(|source| self.sources.get(source));
-        if !item.facts.deleting && source.is_some_and(|source| !source.fetched) {
+        let is_on_its_way = |source| self.items.get(source).is_some_and(|source| !source.has_ended);
+        if !item.facts.deleting && item.facts.to(Why::Source).any(is_on_its_way) {
             return;
         }
-        if let Wanted::AfterRun(run) = self.reconciles.want(key, cause) {
-            commands.push(Command::Cancel(run));
+        if let Wanted::AfterRun(run) = self.lanes[index].want(key, cause)
+            && rule.is_cut_off
+        {
+            orders.push(Order::Cancel(run));
         }
     }
 
-    /// Asks for a fetch, unless the source is paused. Returns whether it was asked for.
-    fn want_source(&mut self, key: &Ref, cause: Cause) -> bool {
-        let is_wanted = self.sources.get(key).is_some_and(Source::is_wanted);
-        if is_wanted {
-            self.fetches.want(key, cause);
+    /// Asks for a run of all that have an edge to an object.
+    fn want_all(&mut self, why: Why, to: &Ref, cause: &Cause, orders: &mut Vec<Order>) {
+        for key in self.edges.to(why, to) {
+            self.want(&key, cause.clone(), orders);
         }
-        is_wanted
     }
 
-    fn wake_blocked(&mut self, commands: &mut Vec<Command>) {
+    /// Asks for a run of those that an object blocks directly.
+    fn wake_dependents(&mut self, key: &Ref, orders: &mut Vec<Order>) {
+        for dependent in self.edges.to(Why::Dependency, key) {
+            if self.blocked.contains(&dependent) {
+                self.want(&dependent, Cause::Dependency, orders);
+            }
+        }
+    }
+
+    /// Asks for a run of those that may be blocked for another reason, now that an object has come, gone or changed its place in
+    /// the order. A source depends on nothing, so it concerns its direct dependents only.
+    fn wake(&mut self, key: &Ref, orders: &mut Vec<Order>) {
+        if RULES[Work::index(key.kind)].work == Work::Fetch {
+            return self.wake_dependents(key, orders);
+        }
         for key in self.blocked.clone() {
-            self.want(&key, Cause::Dependency, commands);
+            self.want(&key, Cause::Dependency, orders);
         }
     }
-
-    fn link(&mut self, key: &Ref, facts: &Facts) {
-        for dependency in &facts.depends_on {
-            self.dependents.entry(dependency.clone()).or_default().insert(key.clone());
-        }
-        if let Some(source) = &facts.source {
-            self.consumers.entry(source.clone()).or_default().insert(key.clone());
-        }
-        for input in &facts.inputs {
-            self.readers.entry(input.clone()).or_default().insert(Reader::Kustomization(key.clone()));
-        }
-    }
-
-    fn unlink(&mut self, key: &Ref) {
-        let Some(facts) = self.objects.get(key).map(|item| item.facts.clone()) else { return };
-        for dependency in &facts.depends_on {
-            drop_entry(&mut self.dependents, dependency, key);
-        }
-        if let Some(source) = &facts.source {
-            drop_entry(&mut self.consumers, source, key);
-        }
-        for input in &facts.inputs {
-            drop_entry(&mut self.readers, input, &Reader::Kustomization(key.clone()));
-        }
-    }
-
-    fn unlink_source(&mut self, key: &Ref) {
-        let inputs = self.sources.get(key).map(|source| source.facts.inputs.clone()).unwrap_or_default();
-        for input in &inputs {
-            drop_entry(&mut self.readers, input, &Reader::Source(key.clone()));
-        }
-    }
-}
-
-fn drop_entry<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, value: &V) {
-    if let Some(values) = index.get_mut(key) {
-        values.remove(value);
-        if values.is_empty() {
-            index.remove(key);
-        }
-    }
-}
-
-fn due(next: Next, key: &Ref, run: RunId, failures: u32, now: Duration) -> Option<Duration> {
-    let delay = match next {
-        Next::Now => Duration::ZERO,
-        Next::Interval(interval) => pace::jittered(pace::spaced(interval)?, key, run),
-        Next::After(delay) | Next::Unblocked(delay) => pace::spaced(delay)?,
-        Next::Backoff => pace::backoff(failures, pace::BACKOFF_LIMIT),
-        Next::BackoffTo(limit) => pace::backoff(failures, pace::spaced(limit)?),
-        Next::Changed => return None,
-    };
-    Some(now + delay)
 }

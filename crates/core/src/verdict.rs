@@ -10,7 +10,6 @@ mod reason;
 mod redact;
 mod judged;
 mod outcome;
-mod rivalry;
 mod texts;
 mod notice;
 mod context;
@@ -37,5 +36,4 @@ pub use outcome::{
 };
 pub use read::{Progress, Stance, Standing};
 pub use redact::{NO_SECRETS, Redactor};
-pub use rivalry::Rivalry;
 pub use texts::{paused, unsupported};

@@ -12,7 +12,7 @@ fn with_one() -> (World, Ref) {
         "metadata": {"name": "apps", "namespace": "n"},
         "spec": {"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "r"}},
     });
-    world.see_kustomization(&key, Seen::read(&Object::parse(object).unwrap()), 1);
+    world.see::<KustomizationSpec>(&key, Seen::read(&Object::parse(object).unwrap()), 1);
     (world, key)
 }
 
@@ -41,18 +41,6 @@ fn a_wait_that_is_cut_off_goes_on_until_something_else_is_waited_for() {
 }
 
 #[test]
-fn who_changed_an_object_long_ago_is_not_who_changes_it_now() {
-    let (world, key) = with_one();
-    let (mine, start) = ("n_a__ConfigMap".parse().unwrap(), Instant::now());
-    for (manager, seconds) in [("in-january", 0), ("in-june", 150), ("in-june-too", 200)] {
-        world.drifted(&key, &mine, Some(manager.into()), start + Duration::from_secs(seconds));
-    }
-    let managers: Vec<String> = world.rivalry(&key, &mine).managers.into_iter().collect();
-    assert_eq!(managers, ["in-june", "in-june-too"]);
-    assert_eq!(world.rivalry(&key, &mine), Rivalry::default(), "told once");
-}
-
-#[test]
 fn who_is_blocked_is_told_that_what_it_waits_for_is_paused() {
     let world = World::default();
     let see = |name: &str, needs: &[&str], suspend: bool| {
@@ -70,8 +58,10 @@ fn who_is_blocked_is_told_that_what_it_waits_for_is_paused() {
             }]},
         });
         let key = Kustomization::named("n", name);
-        world.see_kustomization(&key, Seen::read(&Object::parse(object).unwrap()), 1);
-        let Some(Seen::Sound(kustomization)) = world.kustomization(&key) else { unreachable!("{name}") };
+        world.see::<KustomizationSpec>(&key, Seen::read(&Object::parse(object).unwrap()), 1);
+        let Some(Seen::Sound(kustomization)) = world.get::<KustomizationSpec>(&key) else {
+            unreachable!("{name}")
+        };
         kustomization
     };
     see("base", &[], true);

@@ -9,9 +9,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime/debug"
-	"text/template"
 	"time"
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -57,12 +57,12 @@ func render(r request) (map[string]string, error) {
 		},
 		"Values": common.Values(values),
 	}
-	e := engine.Engine{}
+	functions := maps.Clone(checks)
 	if r.Now != nil {
 		now := time.Unix(*r.Now, 0).UTC()
-		e.CustomTemplateFuncs = template.FuncMap{"now": func() time.Time { return now }}
+		functions["now"] = func() time.Time { return now }
 	}
-	return e.Render(c, top)
+	return engine.Engine{CustomTemplateFuncs: functions}.Render(c, top)
 }
 
 func answer(r request) (out response) {

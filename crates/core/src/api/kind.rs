@@ -139,6 +139,10 @@ pub trait Status:
     fn observed_generation(&self) -> Option<i64>;
     /// The last value of the `requestedAt` annotation that was acted on.
     fn handled(&self) -> Option<&str>;
+    /// The revision that was applied last, of a kind that applies what a source holds.
+    fn last_applied_revision(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// An object of a kind whose fields have types.

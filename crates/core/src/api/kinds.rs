@@ -1,7 +1,8 @@
 //! The table of kinds. Definitions, rights, watches, `status`, uninstall and what is left alone in Git read it.
 
 use super::kind::KindInfo;
-use lockgate_base::model::{KindId, Object};
+use kustomization::DependsOn;
+use lockgate_base::model::{KindId, Object, Ref};
 
 mod alert;
 mod bucket;
@@ -70,4 +71,29 @@ pub fn named(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo>
         .iter()
         .copied()
         .find(|info| info.id.kind == kind && group.is_none_or(|group| group == info.id.group))
+}
+
+impl DependsOn {
+    /// The object that a dependent means by it, or why that can never be ready.
+    pub fn target(&self, dependent: &Ref) -> Result<Ref, String> {
+        let namespace = self.namespace.as_ref().unwrap_or(&dependent.namespace);
+        let own = dependent.kind;
+        let (kind, api_version) = (self.kind.as_deref(), self.api_version.as_deref());
+        let found = match (kind, api_version) {
+            (None, None) => return Ok(Ref::new(own, namespace, &self.name)),
+            _ => named(api_version, kind.unwrap_or(own.kind)),
+        };
+        let subject = || format!("{}/{namespace}/{}", kind.unwrap_or(own.kind), self.name);
+        match found {
+            Some(info) if info.is_acted_on => Ok(Ref::new(info.id, namespace, &self.name)),
+            Some(_) => Err(format!(
+                "spec.dependsOn: lockgate does not act on objects such as {}, so it never becomes ready",
+                subject()
+            )),
+            None => Err(format!(
+                "spec.dependsOn: {} is of no kind that can be depended on; use a Kustomization or a GitRepository",
+                subject()
+            )),
+        }
+    }
 }

@@ -1,12 +1,17 @@
 //! Graphs as text: `a: b c` means that `a` depends on `b` and `c`.
 
 use super::*;
+use crate::api::{GitRepository, Kustomization};
 
 fn key(name: &str) -> Ref {
     match name.split_once('/') {
         Some((namespace, name)) => Kustomization::named(namespace, name),
         None => Kustomization::named("flux-system", name),
     }
+}
+
+fn source(name: &str) -> Ref {
+    GitRepository::named("flux-system", name)
 }
 
 fn graph(text: &str) -> Graph {
@@ -67,6 +72,26 @@ fn a_cycle_is_that_of_its_members() {
         let found = graph(text).cycle_of(&key(of)).map(|cycle| cycle.to_string());
         assert_eq!(found.as_deref(), cycle, "{text}");
     }
+}
+
+#[test]
+fn a_cycle_across_kinds_is_printed_as_one_across_names_is() {
+    let graph = Graph::new([
+        (key("a"), vec![source("a")]),
+        (source("a"), vec![key("b")]),
+        (key("b"), vec![key("a")]),
+        (key("one/c"), vec![GitRepository::named("two", "c")]),
+        (GitRepository::named("two", "c"), vec![key("one/c")]),
+    ]);
+    let cycle = |key: &Ref| graph.cycle_of(key).unwrap().to_string();
+    assert_eq!(
+        cycle(&key("a")),
+        "cycle: Kustomization/a -> GitRepository/a -> Kustomization/b -> Kustomization/a"
+    );
+    assert_eq!(
+        cycle(&key("one/c")),
+        "cycle: Kustomization/one/c -> GitRepository/two/c -> Kustomization/one/c"
+    );
 }
 
 #[test]

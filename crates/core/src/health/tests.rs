@@ -72,3 +72,20 @@ fn work_that_has_an_end_is_done_at_its_end() {
         assert_eq!((words.0.word(), words.1.word()), (well, done), "{object:?}");
     }
 }
+
+#[test]
+fn an_object_of_a_kind_that_nothing_acts_on_is_well_until_somebody_does() {
+    let of = |api_version: &str, kind: &str, status: serde_json::Value| {
+        let metadata = serde_json::json!({"name": "x", "namespace": "n", "generation": 1});
+        let object = serde_json::json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "status": status});
+        health(&Object::parse(object).unwrap(), &Rules::BUILT_IN)
+    };
+    let unseen = serde_json::json!({"observedGeneration": -1});
+    let release = "helm.toolkit.fluxcd.io/v2";
+    assert_eq!(of(release, "HelmRelease", unseen.clone()), Health::Current);
+    let failed = serde_json::json!({"observedGeneration": 1, "conditions": [
+        {"type": "Ready", "status": "False", "reason": "InstallFailed", "message": "no"}]});
+    assert_ne!(of(release, "HelmRelease", failed), Health::Current, "its controller has looked at it");
+    let ours = of("kustomize.toolkit.fluxcd.io/v1", "Kustomization", unseen);
+    assert_ne!(ours, Health::Current, "the agent is still to look at it");
+}

@@ -1,12 +1,65 @@
-//! One kind of work: at most one run an object, at most so many runs in all, each namespace in its turn.
+//! Lanes: at most one run an object, at most so many runs in all, each namespace in its turn.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::{Cause, RunId};
-use lockgate_base::model::Ref;
+use super::order::Cause;
+use super::signal::{Limits, RunId};
+use crate::api::{self, Role};
+use lockgate_base::model::{KindId, Ref};
 
-/// Objects of one kind and when each of them runs next.
+/// A kind of work. Each has a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Building, applying and deleting.
+    Reconcile,
+    /// Fetching a source.
+    Fetch,
+}
+
+/// What holds for one kind of work.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) work: Work,
+    /// Whether it begins only once all lists are complete, since what it needs may only be not listed yet.
+    pub(super) after_lists: bool,
+    /// Whether newer work cuts off the wait of a run.
+    pub(super) is_cut_off: bool,
+    /// Whether a paused object runs until it holds something, so that what was made from it goes on being enforced.
+    pub(super) holds: bool,
+    limit: fn(&Limits) -> usize,
+}
+
+/// The table of lanes, in which fetches come first.
+pub(super) const RULES: [Rule; 2] = [
+    Rule {
+        work: Work::Fetch,
+        after_lists: false,
+        is_cut_off: false,
+        holds: true,
+        limit: |limits| limits.fetches,
+    },
+    Rule {
+        work: Work::Reconcile,
+        after_lists: true,
+        is_cut_off: true,
+        holds: false,
+        limit: |limits| limits.reconciles,
+    },
+];
+
+impl Work {
+    /// Where the work that a kind asks for stands in the table.
+    pub(super) fn index(kind: KindId) -> usize {
+        let work = match api::info(kind).map(|info| info.role) {
+            Some(Role::Source) => Self::Fetch,
+            _ => Self::Reconcile,
+        };
+        RULES.iter().position(|rule| rule.work == work).unwrap_or_default()
+    }
+}
+
+/// Objects of one kind of work and when each of them runs next.
 ///
 /// An object is idle (perhaps with a time at which it is due), queued, or running. What is asked of it while it runs is
 /// kept and leads to one more run, at once or at the time that was asked for.
@@ -18,6 +71,8 @@ pub(super) struct Lane {
     turns: Turns,
     /// Runs that hold a slot, whether or not their object still exists.
     slots: BTreeSet<RunId>,
+    /// Runs that have waited and ask for a slot again. They come before those that have not begun.
+    returning: VecDeque<RunId>,
 }
 
 #[derive(Debug, Default)]
@@ -54,13 +109,14 @@ pub(super) enum Wanted {
 }
 
 impl Lane {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(rule: &Rule, limits: &Limits) -> Self {
         Self {
-            limit: limit.max(1),
+            limit: (rule.limit)(limits).max(1),
             items: BTreeMap::new(),
             timers: BTreeSet::new(),
             turns: Turns::default(),
             slots: BTreeSet::new(),
+            returning: VecDeque::new(),
         }
     }
 
@@ -151,6 +207,17 @@ impl Lane {
         under_way
     }
 
+    /// Takes the runs that have a slot again.
+    pub(super) fn resume(&mut self) -> Vec<RunId> {
+        let mut resumed = Vec::new();
+        while self.slots.len() < self.limit {
+            let Some(run) = self.returning.pop_front() else { break };
+            self.slots.insert(run);
+            resumed.push(run);
+        }
+        resumed
+    }
+
     /// Takes what may start now, each namespace in its turn.
     pub(super) fn start(
         &mut self,
@@ -171,11 +238,20 @@ impl Lane {
     /// The run goes on, but only waits: its slot is free for another.
     pub(super) fn release(&mut self, run: RunId) {
         self.slots.remove(&run);
+        self.returning.retain(|returning| *returning != run);
+    }
+
+    /// A run of an object that gave its slot back asks for one again.
+    pub(super) fn returns(&mut self, key: &Ref, run: RunId) {
+        let is_under_way = self.items.get(key).is_some_and(|item| item.phase == Phase::Running(run));
+        if is_under_way && !self.slots.contains(&run) && !self.returning.contains(&run) {
+            self.returning.push_back(run);
+        }
     }
 
     /// The run is over. False when the object has gone meanwhile, or the run is not the object's.
     pub(super) fn finish(&mut self, key: &Ref, run: RunId) -> bool {
-        self.slots.remove(&run);
+        self.release(run);
         let Some(item) = self.items.get_mut(key) else { return false };
         if item.phase != Phase::Running(run) {
             return false;
@@ -212,7 +288,7 @@ impl Lane {
 
     /// How many wait for a slot.
     pub(super) fn waiting(&self) -> usize {
-        self.turns.len()
+        self.turns.len() + self.returning.len()
     }
 }
 

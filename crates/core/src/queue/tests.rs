@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+mod kinds;
 mod recovery;
+mod slots;
 mod timers;
 
 use super::*;
-use crate::api::Kustomization;
+use crate::api::{GitRepository, Kustomization};
 use lockgate_base::model::KindId;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -22,6 +24,7 @@ struct Bench {
     running: BTreeMap<String, RunId>,
     fetching: BTreeMap<String, RunId>,
     cancelled: Vec<RunId>,
+    resumed: Vec<RunId>,
     fights: Vec<String>,
     /// The names in the order in which they were started.
     log: Vec<String>,
@@ -33,11 +36,27 @@ fn key(name: &str) -> Ref {
     Kustomization::named(namespace, name)
 }
 
+fn source(name: &str) -> Ref {
+    GitRepository::named("flux-system", name)
+}
+
+fn fetched(key: Ref, run: RunId, revision: Option<String>, news: bool, next: Next) -> Signal {
+    Signal::Finished { key, run, end: End { news, revision, ..End::silent(next) } }
+}
+
+fn ended(key: Ref, run: RunId, ready: bool, news: bool, next: Next) -> Signal {
+    Signal::Finished { key, run, end: End { ready, news, ..End::silent(next) } }
+}
+
+fn drifted(owner: Ref, object: ObjectId) -> Signal {
+    Signal::Drifted { owner, object, by: None }
+}
+
 fn facts(version: u32, depends_on: &[&str]) -> Facts {
+    let depends_on = depends_on.iter().map(|name| Edge::new(Why::Dependency, key(name)));
     Facts {
         version: version.to_string(),
-        source: Some(key("repo")),
-        depends_on: depends_on.iter().map(|name| key(name)).collect(),
+        edges: [Edge::new(Why::Source, source("repo"))].into_iter().chain(depends_on).collect(),
         interval: 10 * MINUTE,
         ..Facts::default()
     }
@@ -51,7 +70,7 @@ impl Bench {
     /// A synced queue whose source `repo` stands at revision `r1`.
     fn new() -> Self {
         let mut bench = Self::cold();
-        bench.send(Event::Synced);
+        bench.send(Signal::Synced);
         bench.fetched("repo", Some("r1"));
         bench
     }
@@ -63,46 +82,42 @@ impl Bench {
             running: BTreeMap::new(),
             fetching: BTreeMap::new(),
             cancelled: Vec::new(),
+            resumed: Vec::new(),
             fights: Vec::new(),
             log: Vec::new(),
             causes: BTreeMap::new(),
         };
-        bench.send(Event::SourceSeen(key("repo"), SourceFacts::default()));
+        bench.send(Signal::Seen(source("repo"), Facts::default()));
         bench
     }
 
-    fn send(&mut self, event: Event) {
-        for command in self.queue.handle(event, self.now) {
-            match command {
-                Command::Reconcile { key, run, causes } => {
+    fn send(&mut self, signal: Signal) {
+        for order in self.queue.handle(signal, self.now) {
+            match order {
+                Order::Start { key, run, .. } if key.kind == GitRepository::ID => {
+                    assert!(self.fetching.insert(key.name, run).is_none());
+                }
+                Order::Start { key, run, causes } => {
                     let name = key.name.clone();
                     assert!(self.running.insert(name.clone(), run).is_none(), "{name} runs twice");
                     self.causes.insert(name.clone(), causes);
                     self.log.push(name);
                 }
-                Command::Fetch { source, run } => {
-                    assert!(self.fetching.insert(source.name, run).is_none());
-                }
-                Command::Cancel(run) => self.cancelled.push(run),
-                Command::ReportFight(_, object) => self.fights.push(object.name),
+                Order::Resume(run) => self.resumed.push(run),
+                Order::Cancel(run) => self.cancelled.push(run),
+                Order::ReportFight { object, .. } => self.fights.push(object.name),
             }
         }
     }
 
     fn seen(&mut self, name: &str, version: u32, depends_on: &[&str]) {
-        self.send(Event::Seen(key(name), facts(version, depends_on)));
+        self.send(Signal::Seen(key(name), facts(version, depends_on)));
     }
 
     fn fetched(&mut self, name: &str, revision: Option<&str>) {
         let run = self.fetching.remove(name).expect("no fetch is under way");
         let next = Next::Interval(MINUTE);
-        self.send(Event::Fetched {
-            source: key(name),
-            run,
-            revision: revision.map(Into::into),
-            news: false,
-            next,
-        });
+        self.send(fetched(source(name), run, revision.map(Into::into), false, next));
     }
 
     /// Time passes up to the next fetch, which ends with `revision`.
@@ -113,7 +128,7 @@ impl Bench {
 
     fn finished(&mut self, name: &str, ready: bool, next: Next) {
         let run = self.running.remove(name).unwrap_or_else(|| panic!("{name} does not run"));
-        self.send(Event::Finished { key: key(name), run, ready, news: false, next });
+        self.send(ended(key(name), run, ready, false, next));
     }
 
     fn ready(&mut self, name: &str) {
@@ -128,12 +143,12 @@ impl Bench {
     fn failed(&mut self, name: &str, news: bool) {
         let run = self.running.remove(name).unwrap_or_else(|| panic!("{name} does not run"));
         let next = Next::Unblocked(10 * MINUTE);
-        self.send(Event::Finished { key: key(name), run, ready: false, news, next });
+        self.send(ended(key(name), run, false, news, next));
     }
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
-        self.send(Event::Tick);
+        self.send(Signal::Tick);
     }
 
     fn runs(&self) -> Vec<&str> {
@@ -146,7 +161,7 @@ fn nothing_starts_before_the_lists_and_the_first_fetch_are_complete() {
     let mut bench = Bench::cold();
     bench.seen("a", 1, &[]);
     assert!(bench.runs().is_empty(), "not synced");
-    bench.send(Event::Synced);
+    bench.send(Signal::Synced);
     assert!(bench.runs().is_empty(), "not fetched");
     bench.fetched("repo", Some("r1"));
     assert_eq!(bench.runs(), ["a"]);
@@ -155,8 +170,8 @@ fn nothing_starts_before_the_lists_and_the_first_fetch_are_complete() {
 #[test]
 fn an_object_without_its_source_runs_to_say_so() {
     let mut bench = Bench::new();
-    let elsewhere = Facts { source: Some(key("missing")), ..facts(1, &[]) };
-    bench.send(Event::Seen(key("a"), elsewhere));
+    let elsewhere = Facts { edges: vec![Edge::new(Why::Source, key("missing"))], ..facts(1, &[]) };
+    bench.send(Signal::Seen(key("a"), elsewhere));
     assert_eq!(bench.runs(), ["a"]);
 }
 
@@ -248,7 +263,7 @@ fn a_new_revision_cancels_a_wait_and_runs_once_more() {
     let mut bench = Bench::new();
     bench.seen("a", 1, &[]);
     let first = bench.running["a"];
-    bench.send(Event::Waits(first));
+    bench.send(Signal::Waits(first));
     bench.poll("r2");
     assert_eq!(bench.cancelled, [first]);
     bench.poll("r3");
@@ -269,19 +284,6 @@ fn the_same_revision_wakes_nobody() {
 }
 
 #[test]
-fn a_wait_for_health_holds_no_slot() {
-    let mut bench = Bench::new();
-    for name in ["a", "b", "c", "d"] {
-        bench.seen(name, 1, &[]);
-    }
-    assert_eq!(bench.runs(), ["a", "b"], "two slots");
-    bench.send(Event::Waits(bench.running["a"]));
-    assert_eq!(bench.runs(), ["a", "b", "c"]);
-    bench.ready("a");
-    assert_eq!(bench.runs(), ["b", "c"], "its slot was given back once only");
-}
-
-#[test]
 fn namespaces_take_turns() {
     let mut bench = Bench::new();
     bench.seen("x/1", 1, &[]);
@@ -292,13 +294,7 @@ fn namespaces_take_turns() {
     for name in ["1", "2", "3"] {
         let run = bench.running.remove(name).unwrap();
         let next = Next::Interval(MINUTE);
-        bench.send(Event::Finished {
-            key: Kustomization::named("x", name),
-            run,
-            ready: true,
-            news: false,
-            next,
-        });
+        bench.send(ended(Kustomization::named("x", name), run, true, false, next));
     }
     assert_eq!(bench.log, ["1", "2", "3", "6", "4"], "y/6 came last and waits for one of x only");
 }
@@ -307,13 +303,13 @@ fn namespaces_take_turns() {
 fn suspended_objects_do_not_run_and_resumed_ones_do() {
     let mut bench = Bench::new();
     let suspended = Facts { suspended: true, ..facts(1, &[]) };
-    bench.send(Event::Seen(key("a"), suspended.clone()));
+    bench.send(Signal::Seen(key("a"), suspended.clone()));
     bench.poll("r2");
     assert!(bench.runs().is_empty());
-    bench.send(Event::Seen(key("a"), Facts { deleting: true, ..suspended }));
+    bench.send(Signal::Seen(key("a"), Facts { deleting: true, ..suspended }));
     assert_eq!(bench.runs(), ["a"], "deletion goes through");
     bench.ready("a");
-    bench.send(Event::Seen(key("a"), facts(1, &[])));
+    bench.send(Signal::Seen(key("a"), facts(1, &[])));
     assert_eq!(bench.runs(), ["a"], "resumed");
 }
 
@@ -321,14 +317,14 @@ fn suspended_objects_do_not_run_and_resumed_ones_do() {
 fn a_request_and_a_watched_input_run_at_once_and_a_status_change_does_not() {
     let mut bench = Bench::new();
     let input = Ref::new(KindId::CONFIG_MAP, "flux-system", "variables");
-    let seen = Facts { inputs: vec![input.clone()], ..facts(1, &[]) };
-    bench.send(Event::Seen(key("a"), seen.clone()));
+    let seen = Facts { edges: vec![Edge::new(Why::Input, input.clone())], ..facts(1, &[]) };
+    bench.send(Signal::Seen(key("a"), seen.clone()));
     bench.ready("a");
-    bench.send(Event::Seen(key("a"), seen.clone()));
+    bench.send(Signal::Seen(key("a"), seen.clone()));
     assert!(bench.runs().is_empty(), "the same facts: only its status changed");
-    bench.send(Event::InputChanged(input));
+    bench.send(Signal::InputChanged(input));
     bench.ready("a");
-    bench.send(Event::Seen(key("a"), Facts { requested_at: Some("now".into()), ..seen }));
+    bench.send(Signal::Seen(key("a"), Facts { requested_at: Some("now".into()), ..seen }));
     bench.ready("a");
     assert_eq!(bench.log.len(), 3);
 }
@@ -355,19 +351,19 @@ fn drift_is_put_back_at_once_until_it_is_a_fight() {
     bench.seen("a", 1, &[]);
     bench.ready("a");
     for _ in 0..4 {
-        bench.send(Event::Drifted(key("a"), object("d")));
+        bench.send(drifted(key("a"), object("d")));
         assert_eq!(bench.causes["a"], BTreeSet::from([Cause::Drift(object("d"))]));
         bench.ready("a");
     }
-    bench.send(Event::Drifted(key("a"), object("d")));
+    bench.send(drifted(key("a"), object("d")));
     assert!(bench.runs().is_empty(), "the fifth waits");
     assert_eq!(bench.fights, ["d"]);
-    bench.send(Event::Drifted(key("a"), object("other")));
+    bench.send(drifted(key("a"), object("other")));
     assert_eq!(bench.runs(), ["a"], "another object is no party to it");
     bench.ready("a");
     let mut pauses = 0;
     for _ in 0..30 {
-        bench.send(Event::Drifted(key("a"), object("d")));
+        bench.send(drifted(key("a"), object("d")));
         while bench.running.is_empty() {
             bench.pass(Duration::from_secs(1));
             pauses += 1;
@@ -383,26 +379,26 @@ fn a_deleted_object_is_forgotten_and_one_of_its_name_waits_for_the_old_run() {
     let mut bench = Bench::new();
     bench.seen("a", 1, &[]);
     let old = bench.running["a"];
-    bench.send(Event::Gone(key("a")));
+    bench.send(Signal::Gone(key("a")));
     assert_eq!(bench.cancelled, [old]);
     bench.seen("a", 1, &[]);
     assert_eq!(bench.log, ["a"], "the old run goes on");
     bench.ready("a");
     assert_eq!(bench.log, ["a", "a"]);
     bench.ready("a");
-    bench.send(Event::Gone(key("a")));
-    assert_eq!(bench.queue.reconciles.next_due(), None, "no timer is left");
+    bench.send(Signal::Gone(key("a")));
+    assert_eq!(bench.queue.lanes[Work::index(Kustomization::ID)].next_due(), None, "no timer is left");
 }
 
 #[test]
 fn a_suspended_source_is_fetched_once() {
     let mut bench = Bench::cold();
     bench.fetched("repo", Some("r1"));
-    bench.send(Event::SourceSeen(key("repo"), SourceFacts { suspended: true, ..SourceFacts::default() }));
+    bench.send(Signal::Seen(source("repo"), Facts { suspended: true, ..Facts::default() }));
     bench.pass(10 * MINUTE);
     assert!(bench.fetching.is_empty());
-    let other = SourceFacts { suspended: true, ..SourceFacts::default() };
-    bench.send(Event::SourceSeen(key("other"), other));
+    let other = Facts { suspended: true, ..Facts::default() };
+    bench.send(Signal::Seen(source("other"), other));
     bench.fetched("other", Some("r1"));
     bench.pass(10 * MINUTE);
     assert!(bench.fetching.is_empty());
@@ -415,6 +411,7 @@ enum Step {
     Poll(u8),
     Finish(u8, u8),
     Waits(u8),
+    Resumes(u8),
     Drift(u8),
     Pass(u16),
 }
@@ -428,6 +425,7 @@ fn step() -> impl Strategy<Value = Step> {
         any::<u8>().prop_map(Step::Poll),
         (name.clone(), 0u8..4).prop_map(|(n, r)| Step::Finish(n, r)),
         name.clone().prop_map(Step::Waits),
+        name.clone().prop_map(Step::Resumes),
         name.prop_map(Step::Drift),
         any::<u16>().prop_map(Step::Pass),
     ]
@@ -441,7 +439,7 @@ fn take(bench: &mut Bench, step: &Step) {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             bench.seen(&name(n), *version, &names);
         }
-        Step::Gone(n) => bench.send(Event::Gone(key(&name(n)))),
+        Step::Gone(n) => bench.send(Signal::Gone(key(&name(n)))),
         Step::Poll(revision) => {
             bench.pass(2 * MINUTE);
             if bench.fetching.contains_key("repo") {
@@ -454,15 +452,20 @@ fn take(bench: &mut Bench, step: &Step) {
                     [Next::Interval(MINUTE), Next::Backoff, Next::Unblocked(MINUTE), Next::After(MINUTE)]
                         [usize::from(*result)];
                 let ready = *result == 0;
-                bench.send(Event::Finished { key: key(&name(n)), run, ready, news: false, next });
+                bench.send(ended(key(&name(n)), run, ready, false, next));
             }
         }
         Step::Waits(n) => {
             if let Some(run) = bench.running.get(&format!("k{n}")).copied() {
-                bench.send(Event::Waits(run));
+                bench.send(Signal::Waits(run));
             }
         }
-        Step::Drift(n) => bench.send(Event::Drifted(key(&name(n)), object("d"))),
+        Step::Resumes(n) => {
+            if let Some(run) = bench.running.get(&format!("k{n}")).copied() {
+                bench.send(Signal::Resumes { key: key(&name(n)), run });
+            }
+        }
+        Step::Drift(n) => bench.send(drifted(key(&name(n)), object("d"))),
         Step::Pass(seconds) => bench.pass(Duration::from_secs(u64::from(*seconds))),
     }
 }
@@ -475,19 +478,19 @@ proptest! {
         let mut bench = Bench::new();
         for step in &steps {
             take(&mut bench, step);
-            prop_assert!(bench.queue.reconciles.busy() <= 2);
+            prop_assert!(bench.queue.lanes[Work::index(Kustomization::ID)].busy() <= 2);
         }
         for _ in 0..100 {
             let Some(name) = bench.running.keys().next().cloned() else { break };
             let run = bench.running.remove(&name).unwrap();
             let index: u8 = name[1..].parse().unwrap();
             let key = Kustomization::named(format!("ns{}", index % 3), name);
-            bench.send(Event::Finished { key, run, ready: true, news: false, next: Next::Interval(MINUTE) });
+            bench.send(ended(key, run, true, false, Next::Interval(MINUTE)));
         }
         prop_assert!(bench.running.is_empty(), "spins");
         prop_assert_eq!(bench.queue.waiting(), 0);
-        for key in bench.queue.objects.keys() {
-            prop_assert!(bench.queue.reconciles.is_scheduled(key), "{} would never run again", key);
+        for key in bench.queue.items.keys().filter(|key| key.kind == Kustomization::ID) {
+            prop_assert!(bench.queue.lanes[Work::index(Kustomization::ID)].is_scheduled(key), "{} would never run again", key);
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::reason::Reason;
-use super::rivalry::Rivalry;
 use super::texts;
+use crate::queue::Rivalry;
 
 /// The longest message of an event (`events.k8s.io/v1`).
 pub(super) const EVENT_LIMIT: usize = 1024;

@@ -11,6 +11,7 @@ use super::writer::MESSAGE_LIMIT;
 use super::*;
 use crate::api::{GitRepositoryStatus, InventoryEntry, Kustomization, KustomizationStatus};
 use crate::queue::Next;
+use crate::queue::Rivalry;
 use lockgate_base::model::{ConditionStatus, Digest, Duration, Ref, Timestamp};
 
 const REVISION: &str = "main@sha1:09507f1a";
@@ -95,7 +96,8 @@ fn a_fight_names_who_and_what() {
         let mut rivalry = Rivalry::default();
         rivalry.managers.extend(managers.iter().map(|manager| (*manager).to_owned()));
         for change in changes {
-            rivalry.add(change);
+            rivalry.deleted |= change.deed == Deed::Created;
+            rivalry.fields.extend(change.fields.iter().cloned());
         }
         rivalry
     };

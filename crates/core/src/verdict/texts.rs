@@ -3,8 +3,9 @@
 use std::time::Duration as StdDuration;
 
 use super::outcome::{BlockReason, Blocker, Ill, WaitEnd, some_of};
-use super::rivalry::Rivalry;
+use crate::api::Kustomization;
 use crate::graph::Cycle;
+use crate::queue::Rivalry;
 use lockgate_base::model::{Duration, Ref};
 
 /// How the message begins of a `spec.path` that the source does not have; its reason is that of a missing source too.
@@ -34,7 +35,7 @@ pub(super) fn path_missing(path: &str) -> String {
 }
 
 pub(super) fn blocked(blocker: &Blocker) -> String {
-    let dependency = blocker.dependency.path();
+    let dependency = named(&blocker.dependency);
     match &blocker.reason {
         BlockReason::Missing => {
             format!("dependency '{dependency}' not found: create it, or correct spec.dependsOn")
@@ -56,16 +57,22 @@ pub(super) fn blocked(blocker: &Blocker) -> String {
 
 /// What is the matter with a dependency that is paused, whatever it said last.
 pub fn paused(dependency: &Ref) -> String {
-    let Ref { kind: _, namespace, name } = dependency;
+    let Ref { kind, namespace, name } = dependency;
+    let command = if *kind == Kustomization::ID { "kustomization" } else { "source git" };
     format!(
-        "Kustomization '{}' is suspended; set its spec.suspend to false \
-         (flux resume kustomization {name} -n {namespace})",
+        "{} '{}' is suspended; set its spec.suspend to false (flux resume {command} {name} -n {namespace})",
+        kind.kind,
         dependency.path()
     )
 }
 
 pub(super) fn cyclic(cycle: &Cycle) -> String {
     format!("dependency {cycle}; remove one of these from spec.dependsOn")
+}
+
+/// How a message names an object: by its kind too where that is not the usual one.
+fn named(object: &Ref) -> String {
+    if object.kind == Kustomization::ID { object.path() } else { object.to_string() }
 }
 
 pub(super) fn unhealthy(end: &WaitEnd, waited: StdDuration) -> String {

@@ -74,6 +74,10 @@ impl Status for KustomizationStatus {
     fn handled(&self) -> Option<&str> {
         self.last_handled_reconcile_at.as_deref()
     }
+
+    fn last_applied_revision(&self) -> Option<&str> {
+        self.last_applied_revision.as_deref()
+    }
 }
 
 /// `spec.path` as seen from the source's root: one that begins with a slash begins there too, as in Flux.
@@ -118,7 +122,7 @@ pub struct KustomizationSpec {
     /// How to judge the health of custom resources, in CEL.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub health_check_exprs: Vec<HealthCheckExpr>,
-    /// Kustomizations that must be ready first.
+    /// Objects that must be ready first, Kustomizations where no kind is given.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<DependsOn>,
     /// Labels and annotations set on every object.
@@ -230,10 +234,16 @@ pub struct HealthCheckExpr {
     pub failed: Option<String>,
 }
 
-/// A Kustomization that must be ready first.
+/// An object that must be ready first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DependsOn {
+    /// API version; any where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Kind; defaults to the dependent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Name.
     pub name: String,
     /// Namespace; defaults to the dependent's.

@@ -9,7 +9,7 @@ use super::error::{Found, OfflineError, Rendered, subject};
 use super::one::{Completed, flux, kustomization};
 use super::values::Values;
 use crate::api::{self, GitRepository, Kustomization};
-use crate::graph::Graph;
+use crate::graph::{Dependencies as _, Graph};
 use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::{Node, Tree};
 use lockgate_render::Inputs;
@@ -235,9 +235,11 @@ fn folder_of(object: &Object) -> Option<String> {
 
 fn depends_on(object: &Object, own: &str) -> Vec<Ref> {
     let entries = object.pointer("/spec/dependsOn").and_then(Value::as_array);
+    let is_of_ours =
+        |entry: &&Value| entry["kind"].as_str().is_none_or(|kind| kind == Kustomization::ID.kind);
     let key = |entry: &Value| {
         let namespace = entry["namespace"].as_str().filter(|namespace| !namespace.is_empty()).unwrap_or(own);
         Some(Kustomization::named(namespace, entry["name"].as_str()?))
     };
-    entries.into_iter().flatten().filter_map(key).collect()
+    entries.into_iter().flatten().filter(is_of_ours).filter_map(key).collect()
 }

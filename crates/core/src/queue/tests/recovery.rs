@@ -49,11 +49,11 @@ fn all_that_backs_off_is_tried_at_once_when_the_server_is_back() {
     bench.finished("blocked", false, Next::After(MINUTE));
     bench.pass(MINUTE / 120);
     assert!(bench.runs().is_empty());
-    bench.send(Event::Recovered);
+    bench.send(Signal::Recovered);
     assert_eq!(bench.runs(), ["denied", "failed"]);
     bench.ready("failed");
     bench.ready("denied");
-    bench.send(Event::Recovered);
+    bench.send(Signal::Recovered);
     assert!(bench.runs().is_empty(), "what succeeded is not tried again");
 }
 
@@ -63,23 +63,23 @@ fn a_source_that_backs_off_is_fetched_at_once_when_the_server_is_back() {
     bench.pass(2 * MINUTE);
     let run = bench.fetching.remove("repo").unwrap();
     let next = Next::Backoff;
-    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r1".into()), news: false, next });
-    bench.send(Event::Recovered);
+    bench.send(fetched(source("repo"), run, Some("r1".into()), false, next));
+    bench.send(Signal::Recovered);
     bench.fetched("repo", Some("r1"));
-    bench.send(Event::Recovered);
+    bench.send(Signal::Recovered);
     assert!(bench.fetching.is_empty());
 }
 
 #[test]
 fn who_lacks_a_source_hears_why_each_time_that_it_is_another_reason() {
     let mut bench = Bench::cold();
-    bench.send(Event::Synced);
+    bench.send(Signal::Synced);
     bench.seen("a", 1, &[]);
     let fetched = |bench: &mut Bench, revision: Option<&str>, news| {
         bench.pass(2 * MINUTE);
         let run = bench.fetching.remove("repo").expect("it is not fetched");
         let (revision, next) = (revision.map(Into::into), Next::Interval(MINUTE));
-        bench.send(Event::Fetched { source: key("repo"), run, revision, news, next });
+        bench.send(fetched(source("repo"), run, revision, news, next));
     };
     for (revision, news, runs) in [
         (None, true, true),
@@ -100,18 +100,12 @@ fn who_lacks_a_source_hears_why_each_time_that_it_is_another_reason() {
 #[test]
 fn a_paused_source_is_tried_until_it_is_held() {
     let mut bench = Bench::cold();
-    bench.send(Event::Synced);
-    bench.send(Event::SourceSeen(key("paused"), SourceFacts { suspended: true, ..SourceFacts::default() }));
+    bench.send(Signal::Synced);
+    bench.send(Signal::Seen(source("paused"), Facts { suspended: true, ..Facts::default() }));
     bench.fetched("repo", Some("r1"));
     for held in [None, Some("r1".to_owned())] {
         let run = bench.fetching.remove("paused").expect("it is not fetched");
-        bench.send(Event::Fetched {
-            source: key("paused"),
-            run,
-            revision: held,
-            news: false,
-            next: Next::Backoff,
-        });
+        bench.send(fetched(source("paused"), run, held, false, Next::Backoff));
         bench.pass(Duration::from_secs(2));
     }
     assert!(!bench.fetching.contains_key("paused"), "it is held");
@@ -121,8 +115,8 @@ fn a_paused_source_is_tried_until_it_is_held() {
 fn a_source_that_is_paused_before_it_is_held_is_fetched_all_the_same() {
     let mut bench = Bench::cold();
     // The one slot is taken by the other source, so this one still waits when it is paused.
-    bench.send(Event::SourceSeen(key("paused"), SourceFacts::default()));
-    bench.send(Event::SourceSeen(key("paused"), SourceFacts { suspended: true, ..SourceFacts::default() }));
+    bench.send(Signal::Seen(source("paused"), Facts::default()));
+    bench.send(Signal::Seen(source("paused"), Facts { suspended: true, ..Facts::default() }));
     bench.fetched("repo", Some("r1"));
     assert!(bench.fetching.contains_key("paused"));
 }
@@ -131,13 +125,13 @@ fn a_source_that_is_paused_before_it_is_held_is_fetched_all_the_same() {
 fn a_paused_source_whose_deletion_failed_is_tried_again() {
     let mut bench = Bench::cold();
     bench.fetched("repo", Some("r1"));
-    let paused = SourceFacts { suspended: true, ..SourceFacts::default() };
-    bench.send(Event::SourceSeen(key("repo"), paused.clone()));
+    let paused = Facts { suspended: true, ..Facts::default() };
+    bench.send(Signal::Seen(source("repo"), paused.clone()));
     assert!(bench.fetching.is_empty());
-    bench.send(Event::SourceSeen(key("repo"), SourceFacts { deleting: true, ..paused }));
+    bench.send(Signal::Seen(source("repo"), Facts { deleting: true, ..paused }));
     let run = bench.fetching.remove("repo").expect("its finalizer is not looked at");
     let next = Next::Backoff;
-    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r1".into()), news: false, next });
+    bench.send(fetched(source("repo"), run, Some("r1".into()), false, next));
     bench.pass(Duration::from_secs(2));
     assert!(bench.fetching.contains_key("repo"));
 }
@@ -147,9 +141,10 @@ fn a_new_secret_does_not_fetch_a_paused_source() {
     let mut bench = Bench::cold();
     bench.fetched("repo", Some("r1"));
     let secret = Ref::new(KindId::SECRET, "flux-system", "key");
-    let paused = SourceFacts { suspended: true, inputs: vec![secret.clone()], ..SourceFacts::default() };
-    bench.send(Event::SourceSeen(key("repo"), paused));
-    bench.send(Event::InputChanged(secret));
+    let paused =
+        Facts { suspended: true, edges: vec![Edge::new(Why::Input, secret.clone())], ..Facts::default() };
+    bench.send(Signal::Seen(source("repo"), paused));
+    bench.send(Signal::InputChanged(secret));
     assert!(bench.fetching.is_empty());
 }
 
@@ -158,8 +153,8 @@ fn a_source_that_was_made_anew_unseen_is_fetched_before_what_builds_from_it_runs
     let mut bench = Bench::new();
     bench.seen("a", 1, &[]);
     bench.ready("a");
-    let anew = SourceFacts { uid: "another".into(), ..SourceFacts::default() };
-    bench.send(Event::SourceSeen(key("repo"), anew));
+    let anew = Facts { uid: "another".into(), ..Facts::default() };
+    bench.send(Signal::Seen(source("repo"), anew));
     bench.seen("a", 2, &[]);
     assert!(bench.runs().is_empty(), "nothing is held of the new one");
     bench.fetched("repo", Some("r1"));
@@ -170,14 +165,14 @@ fn a_source_that_was_made_anew_unseen_is_fetched_before_what_builds_from_it_runs
 fn what_was_fetched_of_a_source_that_has_gone_is_not_held_for_the_next_of_its_name() {
     for is_seen_to_go in [false, true] {
         let mut bench = Bench::cold();
-        bench.send(Event::Synced);
+        bench.send(Signal::Synced);
         bench.seen("a", 1, &[]);
         if is_seen_to_go {
-            bench.send(Event::SourceGone(key("repo")));
+            bench.send(Signal::Gone(source("repo")));
             bench.finished("a", false, Next::Changed);
         }
-        let anew = SourceFacts { uid: "another".into(), ..SourceFacts::default() };
-        bench.send(Event::SourceSeen(key("repo"), anew));
+        let anew = Facts { uid: "another".into(), ..Facts::default() };
+        bench.send(Signal::Seen(source("repo"), anew));
         bench.fetched("repo", Some("r1"));
         assert!(bench.runs().is_empty(), "that was the old one");
         bench.fetched("repo", Some("r1"));

@@ -35,11 +35,11 @@ fn a_source_without_an_interval_is_fetched_when_it_is_asked_for() {
     bench.pass(MINUTE * 2);
     let run = bench.fetching.remove("repo").unwrap();
     let next = Next::Interval(Duration::ZERO);
-    bench.send(Event::Fetched { source: key("repo"), run, revision: Some("r2".into()), news: false, next });
+    bench.send(fetched(source("repo"), run, Some("r2".into()), false, next));
     bench.pass(1000 * MINUTE);
     assert!(bench.fetching.is_empty());
-    let asked = SourceFacts { requested_at: Some("now".into()), ..SourceFacts::default() };
-    bench.send(Event::SourceSeen(key("repo"), asked));
+    let asked = Facts { requested_at: Some("now".into()), ..Facts::default() };
+    bench.send(Signal::Seen(source("repo"), asked));
     assert!(bench.fetching.contains_key("repo"));
 }
 
@@ -47,13 +47,13 @@ fn a_source_without_an_interval_is_fetched_when_it_is_asked_for() {
 fn a_fight_over_an_object_without_an_interval_is_no_hot_loop() {
     let mut bench = Bench::new();
     let facts = Facts { interval: Duration::ZERO, ..facts(1, &[]) };
-    bench.send(Event::Seen(key("a"), facts));
+    bench.send(Signal::Seen(key("a"), facts));
     let mut runs = 0;
     for _ in 0..600 {
         if bench.running.contains_key("a") {
             runs += 1;
             bench.ready("a");
-            bench.send(Event::Drifted(key("a"), object("fought-over")));
+            bench.send(drifted(key("a"), object("fought-over")));
         }
         bench.pass(Duration::from_millis(100));
     }
@@ -66,7 +66,7 @@ fn on_the_brink_of_a_fight() -> Bench {
     bench.seen("a", 1, &[]);
     for _ in 0..4 {
         bench.ready("a");
-        bench.send(Event::Drifted(key("a"), object("d")));
+        bench.send(drifted(key("a"), object("d")));
     }
     assert_eq!(bench.runs(), ["a"]);
     bench
@@ -75,7 +75,7 @@ fn on_the_brink_of_a_fight() -> Bench {
 #[test]
 fn drift_of_what_a_run_has_just_put_back_waits_its_two_seconds_and_no_interval() {
     let mut bench = on_the_brink_of_a_fight();
-    bench.send(Event::Drifted(key("a"), object("d")));
+    bench.send(drifted(key("a"), object("d")));
     assert_eq!(bench.fights, ["d"]);
     bench.pass(Duration::from_secs(1));
     bench.ready("a");
@@ -91,8 +91,8 @@ fn drift_of_what_a_run_has_just_put_back_waits_its_two_seconds_and_no_interval()
 fn drift_ends_a_wait_for_health_when_its_pause_is_over() {
     let mut bench = on_the_brink_of_a_fight();
     let run = bench.running["a"];
-    bench.send(Event::Waits(run));
-    bench.send(Event::Drifted(key("a"), object("d")));
+    bench.send(Signal::Waits(run));
+    bench.send(drifted(key("a"), object("d")));
     bench.pass(Duration::from_secs(1));
     assert!(bench.cancelled.is_empty());
     bench.pass(Duration::from_secs(1));
@@ -106,15 +106,19 @@ fn drift_ends_a_wait_for_health_when_its_pause_is_over() {
 #[test]
 fn drift_is_no_reason_to_run_what_was_paused_or_deleted_since() {
     let mut bench = on_the_brink_of_a_fight();
-    bench.send(Event::Drifted(key("a"), object("d")));
-    bench.send(Event::Seen(key("a"), Facts { suspended: true, ..facts(1, &[]) }));
+    bench.send(drifted(key("a"), object("d")));
+    bench.send(Signal::Seen(key("a"), Facts { suspended: true, ..facts(1, &[]) }));
     bench.ready("a");
     bench.pass(MINUTE);
     assert!(bench.runs().is_empty(), "paused");
     let mut bench = on_the_brink_of_a_fight();
-    bench.send(Event::Drifted(key("a"), object("d")));
-    bench.send(Event::Gone(key("a")));
-    assert_eq!(bench.queue.next_due(), bench.queue.fetches.next_due(), "deleted");
+    bench.send(drifted(key("a"), object("d")));
+    bench.send(Signal::Gone(key("a")));
+    assert_eq!(
+        bench.queue.next_due(),
+        bench.queue.lanes[Work::index(GitRepository::ID)].next_due(),
+        "deleted"
+    );
     bench.ready("a");
     bench.pass(MINUTE / 2);
     assert!(bench.runs().is_empty());

@@ -1,0 +1,170 @@
+//! Keys and certificates: `genPrivateKey`, `genCA`, `genSelfSignedCert`, `genSignedCert` and their `WithKey`
+//! forms.
+
+use core::net::IpAddr;
+use std::any::Any;
+
+use super::encoding::decode_base64;
+use super::{Args, Function, Type as T};
+use crate::helm::context::Context;
+use crate::helm::error::Error;
+use crate::helm::go::print::display;
+use crate::helm::value::{Kind, Object, Str, Value};
+use crate::helm::x509::certificate::{self, Issuer, Template};
+use crate::helm::x509::dsa::DsaKey;
+use crate::helm::x509::key::Key;
+use crate::helm::x509::pem;
+
+type Result = std::result::Result<Value, Error>;
+type Ctx<'c, 'i> = &'c mut Context<'i>;
+
+const CERTIFICATE: T = T::Object("sprig.certificate");
+
+pub(super) const TABLE: &[Function] = &[
+    Function::new("genPrivateKey", &[T::String], generate_key),
+    Function::new("buildCustomCert", &[T::String, T::String], custom),
+    Function::new("genCA", &[T::String, T::Int], |c, a| {
+        let key = Key::rsa(c, 2048)?;
+        authority(c, a, &key)
+    }),
+    Function::new("genCAWithKey", &[T::String, T::Int, T::String], |c, a| {
+        let key = given_key(&a, 2)?;
+        authority(c, a, &key)
+    }),
+    Function::new("genSelfSignedCert", &[T::String, T::List, T::List, T::Int], |c, a| {
+        let key = Key::rsa(c, 2048)?;
+        self_signed(c, a, &key)
+    }),
+    Function::new("genSelfSignedCertWithKey", &[T::String, T::List, T::List, T::Int, T::String], |c, a| {
+        let key = given_key(&a, 4)?;
+        self_signed(c, a, &key)
+    }),
+    Function::new("genSignedCert", &[T::String, T::List, T::List, T::Int, CERTIFICATE], |c, a| {
+        let key = Key::rsa(c, 2048)?;
+        signed(c, a, &key)
+    }),
+    Function::new(
+        "genSignedCertWithKey",
+        &[T::String, T::List, T::List, T::Int, CERTIFICATE, T::String],
+        |c, a| {
+            let key = given_key(&a, 5)?;
+            signed(c, a, &key)
+        },
+    ),
+];
+
+/// sprig's `certificate`: both parts in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Certificate {
+    cert: Str,
+    key: Str,
+}
+
+impl Object for Certificate {
+    fn type_name(&self) -> &'static str {
+        "sprig.certificate"
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Struct
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![("Cert", Value::Str(self.cert.clone())), ("Key", Value::Str(self.key.clone()))]
+    }
+
+    fn equals(&self, other: &dyn Object) -> bool {
+        other.as_any().downcast_ref::<Self>() == Some(self)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn given_key(a: &Args<'_>, at: usize) -> std::result::Result<Key, Error> {
+    Key::parse(a.bytes(at)).map_err(|error| Error::new(format!("parsing private key: {error}")))
+}
+
+fn generate_key(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+    let key = match a.bytes(0) {
+        b"" | b"rsa" => Key::rsa(c, 4096)?,
+        b"dsa" => Key::Dsa(Box::new(DsaKey::new(c)?)),
+        b"ecdsa" => Key::p256(c),
+        b"ed25519" => Key::ed25519(c),
+        other => return Ok([b"Unknown type ", other].concat().into()),
+    };
+    Ok(key.to_pem().into())
+}
+
+fn custom(_: Ctx<'_, '_>, a: Args<'_>) -> Result {
+    let cert = decode_base64(a.bytes(0)).map_err(|_| Error::new("unable to decode base64 certificate"))?;
+    let key = decode_base64(a.bytes(1)).map_err(|_| Error::new("unable to decode base64 private key"))?;
+    let block = pem::decode(&cert).ok_or_else(|| Error::new("unable to decode certificate"))?;
+    if certificate::parse(&block.data).is_none() {
+        let error = "error parsing certificate: decodedCert.Bytes: x509: malformed certificate";
+        return Err(Error::new(error));
+    }
+    Key::parse(&key).map_err(|error| Error::new(format!("error parsing private key: {error}")))?;
+    Ok(Value::object(Certificate { cert: cert.into(), key: key.into() }))
+}
+
+/// The template of a certificate from a name, addresses, hosts and days.
+fn template(
+    c: Ctx<'_, '_>,
+    name: &[u8],
+    addresses: &[Value],
+    hosts: &[Value],
+    days: i64,
+) -> std::result::Result<Template, Error> {
+    let mut template = Template { common_name: name.to_vec(), days, ..Template::default() };
+    for address in addresses {
+        let Value::Str(text) = address else {
+            let shown = String::from_utf8_lossy(&display(c, address)?).into_owned();
+            return Err(Error::new(format!("error parsing ip: {shown} is not a string")));
+        };
+        let parsed = text.utf8().and_then(|text| text.parse::<IpAddr>().ok());
+        let parsed = parsed.ok_or_else(|| Error::new(format!("error parsing ip: {}", text.lossy())))?;
+        template.addresses.push(parsed);
+    }
+    for host in hosts {
+        let Value::Str(text) = host else {
+            let shown = String::from_utf8_lossy(&display(c, host)?).into_owned();
+            return Err(Error::new(format!("error processing alternate dns name: {shown} is not a string")));
+        };
+        template.hosts.push(text.to_vec());
+    }
+    Ok(template)
+}
+
+fn created(c: Ctx<'_, '_>, template: &Template, key: &Key, issuer: Option<(&Issuer, &Key)>) -> Result {
+    c.spend(20_000)?;
+    let data = certificate::create(c, template, key, issuer)
+        .map_err(|error| Error::new(format!("error creating certificate: {error}")))?;
+    Ok(Value::object(Certificate {
+        cert: pem::encode("CERTIFICATE", &data).into(),
+        key: key.to_pem().into(),
+    }))
+}
+
+fn authority(c: Ctx<'_, '_>, a: Args<'_>, key: &Key) -> Result {
+    let template = Template { is_authority: true, ..template(c, a.bytes(0), &[], &[], a.int(1))? };
+    created(c, &template, key, None)
+}
+
+fn self_signed(c: Ctx<'_, '_>, a: Args<'_>, key: &Key) -> Result {
+    let template = template(c, a.bytes(0), a.items(1), a.items(2), a.int(3))?;
+    created(c, &template, key, None)
+}
+
+fn signed(c: Ctx<'_, '_>, a: Args<'_>, key: &Key) -> Result {
+    let authority = a.object::<Certificate>(4).ok_or_else(|| Error::new("unable to decode certificate"))?;
+    let block = pem::decode(&authority.cert).ok_or_else(|| Error::new("unable to decode certificate"))?;
+    let issuer = certificate::parse(&block.data).ok_or_else(|| {
+        Error::new("error parsing certificate: decodedSignerCert.Bytes: x509: malformed certificate")
+    })?;
+    let signer = Key::parse(&authority.key)
+        .map_err(|error| Error::new(format!("error parsing private key: {error}")))?;
+    let template = template(c, a.bytes(0), a.items(1), a.items(2), a.int(3))?;
+    created(c, &template, key, Some((&issuer, &signer)))
+}

@@ -1,0 +1,107 @@
+//! Kinds beside the one that applies: dependencies on them, and the kinds that nothing acts on.
+
+use serde_json::{Value, json};
+
+use super::stage::{condition, config_map, stage};
+
+/// A dependency may be of another kind, and wakes its dependent the moment it is ready; a cycle is looked for across kinds.
+#[tokio::test]
+async fn a_kustomization_that_depends_on_a_source_starts_when_that_is_fetched() {
+    let stage =
+        stage("across", &[("a/a.yaml", &config_map("a", "1")), ("b/b.yaml", &config_map("b", "1"))]).await;
+    let on = |dependency: Value| json!({"dependsOn": [dependency], "retryInterval": "1h"});
+    let other =
+        json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "name": "other"});
+    stage.kustomization("a", on(other)).await;
+    stage.kustomization("b", on(json!({"kind": "Kustomization", "name": "a"}))).await;
+    let _agent = stage.agent().await;
+    let source = format!("GitRepository/{}/other", stage.namespace);
+    let missing = stage.reason("a", "DependencyNotReady").await;
+    assert!(missing.contains(&format!("dependency '{source}' not found")), "{missing}");
+    // It is there and cannot be fetched: what it says of itself is at the root of both.
+    stage.source("other", json!({"ref": {"branch": "none"}, "interval": "1h"})).await.unwrap();
+    let says = |status: &Value, texts: &[&str]| {
+        let message = condition(status, "Ready")["message"].to_string();
+        texts.iter().all(|text| message.contains(text))
+    };
+    let not_ready = format!("dependency '{source}' is not ready");
+    stage.until("a", "told why", |status| says(status, &[&not_ready, "none"])).await;
+    stage.until("b", "told why", |status| says(status, &["blocked by a -> other", "none"])).await;
+    stage.source("other", json!({"interval": "1h"})).await.unwrap();
+    stage.ready("a").await;
+    stage.ready("b").await;
+}
+
+#[tokio::test]
+async fn a_dependency_that_can_never_be_ready_is_refused_by_its_name() {
+    let stage = stage("never", &[("a/a.yaml", &config_map("a", "1"))]).await;
+    let depends = json!([
+        {"kind": "HelmRelease", "name": "podinfo"},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "name": "podinfo"},
+    ]);
+    stage.kustomization("a", json!({"dependsOn": depends})).await;
+    let _agent = stage.agent().await;
+    let status = stage.until("a", "stalled", |status| condition(status, "Stalled")["status"] == "True").await;
+    let message = condition(&status, "Ready")["message"].to_string();
+    for named in ["HelmRelease", "Deployment"] {
+        assert!(message.contains(&format!("{named}/{}/podinfo", stage.namespace)), "{message}");
+    }
+}
+
+/// What another namespace's objects say may quote anything that only its own people may see.
+#[tokio::test]
+async fn of_a_dependency_in_another_namespace_only_its_state_is_told_and_nothing_under_lockdown() {
+    let home = stage("home", &[("a/a.yaml", &config_map("a", "1"))]).await;
+    let away = stage("away", &[("theirs/a.yaml", "a: [")]).await;
+    away.kustomization("theirs", json!({})).await;
+    let theirs = json!({"name": "theirs", "namespace": away.namespace});
+    let near = json!({"name": "near"});
+    home.kustomization("a", json!({"dependsOn": [theirs], "serviceAccountName": "default"})).await;
+    home.kustomization("b", json!({"dependsOn": [near]})).await;
+    let agent = home.agent_everywhere().await;
+    let said = away.reason("theirs", "BuildFailed").await;
+    let dependency = format!("dependency '{}/theirs' is not ready", away.namespace);
+    let told = home.until("a", "told", |status| {
+        condition(status, "Ready")["message"].as_str().is_some_and(|message| message.starts_with(&dependency))
+    });
+    assert_eq!(condition(&told.await, "Ready")["message"], dependency.as_str(), "{said}");
+    drop(agent);
+    let _agent = home.agent_with(&["--lockdown"]).await;
+    let refused = home.reason("a", "AccessDenied").await;
+    assert!(refused.contains(&format!("Kustomization/{}/theirs", away.namespace)), "{refused}");
+    assert!(!refused.contains("not ready"), "{refused}");
+}
+
+/// One Alert must not have the whole stage refused that contains everything else.
+#[tokio::test]
+async fn objects_of_kinds_that_nothing_acts_on_are_applied_and_count_as_healthy() {
+    let objects = [
+        json!({"apiVersion": "notification.toolkit.fluxcd.io/v1beta3", "kind": "Alert", "metadata": {"name": "all"},
+               "spec": {"providerRef": {"name": "slack"},
+                        "eventSources": [{"kind": "Kustomization", "name": "*"}]}}),
+        json!({"apiVersion": "helm.toolkit.fluxcd.io/v2beta1", "kind": "HelmRelease",
+               "metadata": {"name": "podinfo"},
+               "spec": {"interval": "5m", "chart": {"spec": {"chart": "podinfo", "sourceRef":
+                        {"kind": "HelmRepository", "name": "podinfo"}}}, "values": {"any": {"thing": [1]}}}}),
+    ];
+    let files = [
+        ("a/alert.yaml", &*objects[0].to_string()),
+        ("a/release.yaml", &*objects[1].to_string()),
+        ("a/map.yaml", &*config_map("a", "1")),
+    ];
+    let stage = stage("idle", &files).await;
+    stage.kustomization("a", json!({"wait": true, "timeout": "30s"})).await;
+    let _agent = stage.agent().await;
+    stage.ready("a").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "1");
+    let releases = super::stage::api(
+        &stage.client,
+        &stage.namespace,
+        "helm.toolkit.fluxcd.io/v2",
+        "HelmRelease",
+        "helmreleases",
+    );
+    let release = releases.get("podinfo").await.unwrap();
+    assert_eq!(release.data["spec"]["values"], json!({"any": {"thing": [1]}}));
+    assert_eq!(release.data["status"]["conditions"], Value::Null, "nobody writes its status");
+}
