@@ -12,6 +12,7 @@ mod log;
 mod metrics;
 mod state;
 mod guard;
+mod workers;
 mod subject;
 mod events;
 mod lease;
@@ -44,6 +45,7 @@ use metrics::Metrics;
 use report::Reporter;
 use shared::Shared;
 use state::State;
+use workers::Threads;
 use world::World;
 
 /// How the agent runs.
@@ -84,6 +86,7 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
         let probes = Arc::clone(&state);
         tokio::spawn(server.serve(probes));
     }
+    let workers = Arc::new(Threads::start().map_err(AgentError::Threads)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
     let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &*clock));
@@ -96,7 +99,7 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
             _ = stopped.wait_for(|stop| *stop) => break,
         }
         metrics.leads(true);
-        lead(&config, &leadership, &metrics, &state, &clock, stop.clone()).await;
+        lead(&config, &leadership, &metrics, &state, &clock, &workers, stop.clone()).await;
         metrics.leads(false);
         state.stands_by();
     }
@@ -112,6 +115,7 @@ async fn lead(
     metrics: &Arc<Metrics>,
     state: &Arc<State>,
     clock: &Arc<dyn Clock>,
+    workers: &Arc<Threads>,
     stop: channel::Receiver<bool>,
 ) {
     let fence = leadership.fence();
@@ -134,6 +138,7 @@ async fn lead(
         events,
         git: config.git.clone(),
         clock: Arc::clone(clock),
+        workers: Arc::clone(workers),
         lockdown: config.lockdown,
         default_service_account: config.default_service_account.clone(),
         watch_namespace: config.watch_namespace.clone(),

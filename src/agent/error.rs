@@ -21,4 +21,7 @@ pub(crate) enum AgentError {
     /// Signals cannot be heard.
     #[error("signals: {0}")]
     Signals(std::io::Error),
+    /// There are no threads to build on.
+    #[error("threads for builds: {0}")]
+    Threads(std::io::Error),
 }

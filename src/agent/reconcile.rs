@@ -168,6 +168,7 @@ async fn attempt(
         waited: shared.world.waited(&order.key, &aim, shared.clock.now()),
         told_after: TOLD_AFTER,
         clock: &*shared.clock,
+        workers: &*shared.workers,
         cancel: order.cancel.clone(),
     };
     let log = Log { shared, order, kustomization, aim, started };

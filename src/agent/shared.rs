@@ -12,6 +12,7 @@ use super::notice::Notice;
 use super::report::Reporter;
 use super::state::State;
 use super::subject::Subject;
+use super::workers::Threads;
 use super::world::World;
 use crate::cluster::Cluster;
 use lockgate_core::api::Kustomization;
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     pub(super) events: Outbox<Told>,
     pub(super) git: Git,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) workers: Arc<Threads>,
     pub(super) lockdown: bool,
     pub(super) default_service_account: Option<String>,
     pub(super) watch_namespace: Option<String>,

@@ -19,6 +19,7 @@ use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
 use lockgate_git::directory;
 use lockgate_git::ignore;
+use lockgate_render::STACK_SIZE;
 use lockgate_render::kustomize::{self, Flavour};
 
 /// Render a folder to YAML, with no cluster
@@ -91,6 +92,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if from_stdin + usize::from(arguments.kustomization.as_deref() == Some(STDIN)) > 1 {
         return Err(Error::usage("standard input can be read once only"));
     }
+    on_deep_stack(|| folder_or_object(arguments))?
+}
+
+/// Runs a build on a stack as large as the agent's builds have.
+fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, work)?;
+        thread.join().map_err(|_| Error::failed("the build ended by a defect of lockgate"))
+    })
+}
+
+fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
     let root = root(arguments)?;
     let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
     let path = arguments.path.as_deref().map(|path| relative(&root, path)).transpose()?;

@@ -13,6 +13,7 @@
 
 pub mod clock;
 pub mod ports;
+pub mod workers;
 mod slot;
 mod dress;
 mod build;
@@ -42,6 +43,7 @@ pub use preview::{Preview, preview};
 pub use reconcile::reconcile;
 pub use remove::remove;
 pub use slot::Slot;
+pub use workers::Workers;
 
 /// One reconcile.
 #[derive(Debug)]
@@ -64,7 +66,9 @@ pub struct Job<'a> {
     pub told_after: Duration,
     /// Tells the time, and lets time pass.
     pub clock: &'a dyn Clock,
-    /// Becomes true when the wait for health is to end because there is newer work.
+    /// Builds.
+    pub workers: &'a dyn Workers,
+    /// Becomes true when the build or the wait for health is to end because there is newer work.
     pub cancel: watch::Receiver<bool>,
 }
 

@@ -27,9 +27,6 @@ use lockgate_render::helm::postrender;
 use lockgate_render::helm::release::{Release, Rendered, render};
 use lockgate_render::helm::values::Given as Values;
 
-/// What templates may nest on. Only what is used of it takes memory.
-const STACK: usize = 256 * 1024 * 1024;
-
 /// The largest archive that is read, in bytes.
 const ARCHIVE_LIMIT: u64 = 20 * 1024 * 1024;
 
@@ -99,17 +96,9 @@ pub(super) struct Given<'a> {
 
 /// Renders a chart, and prints it.
 pub(super) fn run(arguments: &Flags, given: &Given<'_>) -> Result<ExitCode, Error> {
-    let text = on_deep_stack(|| rendered(arguments, given))??;
+    let text = super::on_deep_stack(|| rendered(arguments, given))??;
     output::write(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Runs `work` where templates may include each other a thousand times.
-fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work)?;
-        thread.join().map_err(|_| Error::failed("the render ended by a defect of lockgate"))
-    })
 }
 
 fn rendered(arguments: &Flags, given: &Given<'_>) -> Result<String, Error> {
@@ -139,7 +128,8 @@ fn rendered(arguments: &Flags, given: &Given<'_>) -> Result<String, Error> {
     warn(&rendered.warnings);
     if let Some(file) = &helm_release {
         rendered.manifests =
-            postrender::apply(&rendered.manifests, &file.release.post_render).map_err(failed)?;
+            postrender::apply(&rendered.manifests, &file.release.post_render, context.budget())
+                .map_err(failed)?;
     }
     printed(arguments, &rendered)
 }

@@ -16,5 +16,7 @@ mod tests;
 pub use document::{Dialect, Document, Form, Step, WrittenAs, YamlError};
 pub use edit::{Edit, New};
 pub use emit::{Layout, print, to_string, writes_plain};
-pub use read::{documents, documents_with_first_keys, first_document, reprinted};
+pub use read::{
+    VALUE_LIMIT, documents, documents_with_first_keys, documents_within, first_document, reprinted,
+};
 pub use scalar::{is_date, plain_value};

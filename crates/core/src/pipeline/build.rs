@@ -134,10 +134,18 @@ pub fn supported<K: Kind>(object: &Resource<K>) -> Result<Supported<'_, K>, Comm
 
 /// Renders a Kustomization's folder. It is pure, and so are its failures.
 pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Applied> {
-    let path = folder(kustomization.spec.path.as_deref().unwrap_or_default());
+    build_spec(&kustomization.spec, tree, gathered)
+}
+
+/// [`build`] for what it needs of a Kustomization.
+pub(super) fn build_spec(
+    spec: &KustomizationSpec,
+    tree: &Tree,
+    gathered: Gathered,
+) -> Result<Build, Applied> {
+    let path = folder(spec.path.as_deref().unwrap_or_default());
     let inputs = Inputs { variables: variables(gathered)? };
-    let set =
-        rendered(&kustomization.spec, path, tree, &inputs).map_err(|error| unrenderable(&error, path))?;
+    let set = rendered(spec, path, tree, &inputs).map_err(|error| unrenderable(&error, path))?;
     let mut build = Build {
         objects: Vec::with_capacity(set.len()),
         origins: Vec::with_capacity(set.len()),

@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
 use super::value::{Allowance, Map, Value, live};
+use crate::budget::{Budget, Cost};
 
 /// The largest string, in bytes.
 pub const STRING_LIMIT: usize = 16 * 1024 * 1024;
@@ -11,8 +12,6 @@ pub const STRING_LIMIT: usize = 16 * 1024 * 1024;
 pub const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 /// The most that all values of a render may hold at one time, in bytes.
 const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
-/// The most steps of a render. A step is a node that is walked, a call, or an item that a function looks at.
-pub const STEP_LIMIT: u64 = 50_000_000;
 
 /// A point in time that a render is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,7 +59,7 @@ pub struct Context<'i> {
     pub lookups: &'i dyn Lookups,
     entropy: [u8; 32],
     drawn: u64,
-    steps: u64,
+    budget: Budget,
     /// What the thread held when the render began.
     base: usize,
     /// Maps that something was put into which may hold them.
@@ -70,7 +69,7 @@ pub struct Context<'i> {
 impl<'i> Context<'i> {
     /// The context of a render. Equal entropy gives equal draws.
     pub fn new(now: Now, entropy: [u8; 32], lookups: &'i dyn Lookups) -> Self {
-        Self { now, lookups, entropy, drawn: 0, steps: STEP_LIMIT, base: live(), changed: Vec::new() }
+        Self { now, lookups, entropy, drawn: 0, budget: Budget::default(), base: live(), changed: Vec::new() }
     }
 
     /// Fills `out` with the render's next random bytes: SHA-256 of the entropy and a counter.
@@ -100,16 +99,15 @@ impl<'i> Context<'i> {
         }
     }
 
-    /// Counts work. A function whose work grows with its input calls it with the number of items or of 64
-    /// bytes.
+    /// What the build may cost that this render is part of.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Counts work: a node that is walked, a call, or an item that a function looks at. A function whose work
+    /// grows with its input calls it with the number of items or of 64 bytes.
     pub fn spend(&mut self, steps: usize) -> Result<(), Error> {
-        match self.steps.checked_sub(steps as u64) {
-            Some(left) => {
-                self.steps = left;
-                Ok(())
-            }
-            None => Err(Error::bound(format!("the chart takes more than {STEP_LIMIT} steps to render"))),
-        }
+        self.budget.spend(Cost::Steps, steps).map_err(|spent| Error::bound(spent.to_string()))
     }
 
     /// Asks for room before a string of this many bytes is made. A function whose result can be larger than

@@ -11,13 +11,16 @@ use super::load::Loader;
 use super::merge;
 use super::res::Res;
 use super::schema::Schema;
+use crate::budget::Budget;
 use crate::error::{Fault, Result};
 
 /// The version of the `OpenAPI` document whose merge keys are built in.
 const OPENAPI_VERSION: &str = "v1.21.2";
 
 /// What all steps of one build share.
-pub(crate) struct Build {
+pub(crate) struct Build<'b> {
+    /// What it may cost.
+    pub(crate) budget: &'b Budget,
     /// Whether this is Flux's flavour.
     flux: bool,
     warnings: RefCell<Vec<String>>,
@@ -48,10 +51,11 @@ struct Schemas {
     built_in: Use,
 }
 
-impl Build {
+impl<'b> Build<'b> {
     /// A build that has told nothing yet.
-    pub(crate) fn new(flux: bool) -> Self {
+    pub(crate) fn new(flux: bool, budget: &'b Budget) -> Self {
         Self {
+            budget,
             flux,
             warnings: RefCell::default(),
             schema: RefCell::default(),
@@ -95,7 +99,7 @@ impl Build {
                 return Err(Fault::new(message).in_field("openapi.version").into());
             }
             (Some((file, text)), None) => {
-                let document = first_document(&text, &file)?;
+                let document = first_document(&text, &file, self.budget)?;
                 let built_in =
                     if self.flux { self.built_in.get().max(Use::Asked) } else { self.built_in.get() };
                 let own = Some(Schema::from_openapi(&document, built_in != Use::No));
@@ -119,6 +123,7 @@ impl Build {
 
     /// Merges a strategic merge patch into the object `id`; what is deleted whole becomes null.
     pub(crate) fn merge(&self, target: &mut Value, patch: &Value, id: &Id) -> Result<(), Fault> {
+        self.budget.copy(patch)?;
         self.built_in.set(Use::Read);
         let schemas = self.schema.borrow().clone();
         let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default();

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::id::text_of;
 use super::texts;
+use crate::budget::Budget;
 use crate::error::{Fault, RenderError, Result};
 use lockgate_base::model::yaml::{self, Dialect, Step, WrittenAs, YamlError};
 
@@ -26,19 +27,20 @@ pub(crate) struct Parsed {
 }
 
 /// Reads the objects of a text. Every document that is none is told.
-pub(crate) fn objects(text: &str, file: &str) -> Result<Vec<Parsed>> {
-    read(text, file, |text| yaml::documents(text, Dialect::V3))
+pub(crate) fn objects(text: &str, file: &str, budget: &Budget) -> Result<Vec<Parsed>> {
+    read(text, file, budget, |text, left| yaml::documents_within(text, Dialect::V3, left))
 }
 
 /// Reads strategic merge patches, in which a key may stand twice.
-pub(crate) fn patches(text: &str, file: &str) -> Result<Vec<Parsed>> {
-    read(text, file, yaml::documents_with_first_keys)
+pub(crate) fn patches(text: &str, file: &str, budget: &Budget) -> Result<Vec<Parsed>> {
+    read(text, file, budget, yaml::documents_with_first_keys)
 }
 
 fn read(
     text: &str,
     file: &str,
-    documents_of: impl Fn(&str) -> Result<Vec<yaml::Document>, YamlError>,
+    budget: &Budget,
+    documents_of: impl Fn(&str, &mut usize) -> Result<Vec<yaml::Document>, YamlError>,
 ) -> Result<Vec<Parsed>> {
     let mut documents = Vec::new();
     let unix =
@@ -46,7 +48,8 @@ fn read(
     let chunks = split(&unix).map_err(|fault| fault.in_file(file))?;
     let single = chunks.len() == 1;
     for chunk in &chunks {
-        let read = documents_of(chunk.text).map_err(|error| {
+        let read = budget.reading(|left| documents_of(chunk.text, left));
+        let read = read.map_err(|spent| Fault::from(spent).in_file(file))?.map_err(|error| {
             let message = format!("column {}: {}", error.column, error.message);
             Fault::new(message).in_file(file).at_line(error.line + chunk.line)
         })?;
@@ -211,7 +214,7 @@ mod tests {
             let name = parsed.value.pointer("/metadata/name").map(text_of).unwrap_or_default();
             format!("{}:{name}", parsed.line)
         };
-        objects(text, "f.yaml").unwrap().into_iter().map(name).collect()
+        objects(text, "f.yaml", &Budget::default()).unwrap().into_iter().map(name).collect()
     }
 
     #[test]
@@ -242,7 +245,7 @@ mod tests {
             ("kind: A\n--- b\n", "f.yaml:2: '--- b': a document must begin on the line after ---"),
         ];
         for (text, expected) in cases {
-            assert_eq!(objects(text, "f.yaml").err().unwrap().to_string(), expected);
+            assert_eq!(objects(text, "f.yaml", &Budget::default()).err().unwrap().to_string(), expected);
         }
     }
 }

@@ -11,6 +11,7 @@ use super::parse;
 use super::res::Res;
 use super::resmap::ResMap;
 use super::select::Matcher;
+use crate::budget::Cost;
 use crate::error::{Fault, Result};
 use lockgate_base::model::yaml::WrittenAs;
 
@@ -61,7 +62,7 @@ impl PatchStep {
                 (text, file.clone(), file)
             }
         };
-        let merge = parse::patches(&text, if file.is_empty() { "line" } else { &file });
+        let merge = parse::patches(&text, if file.is_empty() { "line" } else { &file }, loader.budget());
         let json = json6902::parse(&text);
         let options = patch.options.clone().unwrap_or_default();
         let target = patch.target.as_ref().map(Matcher::new).transpose()?;
@@ -142,17 +143,19 @@ impl PatchStep {
     }
 
     /// Changes the resources meant.
-    pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
         match self {
             Self::Nothing => Ok(()),
             Self::ByName(patches) => patches.iter().try_for_each(|patch| by_name(map, patch, build)),
             Self::Merge(patch, target) => {
+                build.budget.spend(Cost::Steps, map.items().len())?;
                 let selected = target.select(map);
                 merge_all(map, &selected, patch, build)
             }
             Self::Json { patch, target, remember, source } => {
+                build.budget.spend(Cost::Steps, map.items().len())?;
                 let selected = target.select(map);
-                apply_all(map, &selected, patch, *remember).map_err(|error| error.in_field(source))
+                apply_all(map, &selected, patch, *remember, build).map_err(|error| error.in_field(source))
             }
         }
     }
@@ -162,12 +165,12 @@ impl PatchStep {
 pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result<Vec<MergePatch>> {
     let mut patches = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
-        let (objects, source) = match parse::patches(entry, "inline patch") {
+        let (objects, source) = match parse::patches(entry, "inline patch", loader.budget()) {
             Ok(objects) => (objects, format!("patchesStrategicMerge[{index}]")),
             Err(error) if entry.trim().contains('\n') => return Err(error),
             Err(_) => {
                 let (file, text) = loader.text(entry)?;
-                (parse::patches(&text, &file)?, file)
+                (parse::patches(&text, &file, loader.budget())?, file)
             }
         };
         let patch = |object: parse::Parsed| MergePatch {
@@ -185,7 +188,7 @@ pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result
 }
 
 /// Applies the patches of `patchesStrategicMerge`.
-pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build) -> Result<()> {
+pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build<'_>) -> Result<()> {
     for patch in patches {
         let target = unique_target(map, patch, build)?;
         merge_all(map, &[target], patch, build)?;
@@ -193,7 +196,7 @@ pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, buil
     Ok(())
 }
 
-fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build) -> Result<()> {
+fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<()> {
     let target = unique_target(map, patch, build)?;
     let before = map.items()[target].id();
     merge_one(map.content_mut(target), &before, &patch.value, patch, build)
@@ -210,7 +213,7 @@ fn forget_if_changed(map: &mut ResMap, at: usize, before: &Id) {
 }
 
 /// The one object that a patch without target names.
-fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build) -> Result<usize> {
+fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<usize> {
     let mut described = Res::new(patch.value.clone(), &patch.source);
     build.meet(&mut described);
     let id = described.id();
@@ -231,7 +234,7 @@ fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build) -> Result<usiz
 }
 
 /// Applies one patch to several resources, whose identities must stay apart.
-fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build) -> Result<()> {
+fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build<'_>) -> Result<()> {
     let mut value = patch.value.clone();
     // Kustomize passes these maps through string maps, where a null turns into a word.
     for field in ["labels", "annotations"] {
@@ -262,7 +265,7 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
 
 /// Merges the content of a patch into one resource, which has the identity `id`. Name and kind stay unless the options
 /// say otherwise, the namespace always does.
-fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build: &Build) -> Result<()> {
+fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build: &Build<'_>) -> Result<()> {
     let options = &patch.options;
     let (namespace, kind) = (res.namespace().into_owned(), res.value.get("kind").cloned());
     if options.allow_name_change || options.allow_kind_change {
@@ -287,7 +290,13 @@ fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build:
     Ok(())
 }
 
-fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remember: bool) -> Result<()> {
+fn apply_all(
+    map: &mut ResMap,
+    targets: &[usize],
+    patch: &json6902::Patch,
+    remember: bool,
+    build: &Build<'_>,
+) -> Result<()> {
     for &at in targets {
         let before = map.items()[at].id();
         let res = map.content_mut(at);
@@ -308,7 +317,7 @@ fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remem
         // What the patch works on is JSON.
         res.texts.clear();
         res.labels_were_read();
-        json6902::apply(patch, &mut res.value)
+        json6902::apply(patch, &mut res.value, build.budget)
             .map_err(|error| Fault::new(error.to_string()).on_object(before.subject()))?;
         if !res.value.is_object() {
             return Err(Fault::new("the patch leaves no mapping").on_object(before.subject()).into());

@@ -31,6 +31,8 @@ pub(super) struct Composer<'t> {
     dialect: Dialect,
     anchors: HashMap<usize, Node>,
     budget: usize,
+    /// How many values may still be read.
+    left: usize,
     /// How many flow collections are open.
     flow: usize,
     /// Whether the first of two equal keys counts, where that is otherwise an error.
@@ -77,7 +79,8 @@ struct Place {
 type Next<'t> = (Event<'t>, Place);
 
 impl<'t> Composer<'t> {
-    pub(super) fn new(text: &'t str, dialect: Dialect) -> Result<Self, YamlError> {
+    /// Reads a text of at most `most` values.
+    pub(super) fn new(text: &'t str, dialect: Dialect, most: usize) -> Result<Self, YamlError> {
         refuse_control_characters(text)?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if dialect == Dialect::V3 {
@@ -97,6 +100,7 @@ impl<'t> Composer<'t> {
             dialect,
             anchors: HashMap::new(),
             budget: ALIAS_BUDGET,
+            left: most,
             flow: 0,
             first_wins: false,
             end,
@@ -106,6 +110,11 @@ impl<'t> Composer<'t> {
     /// Takes the first of two equal keys.
     pub(super) fn with_first_keys(self) -> Self {
         Self { first_wins: true, ..self }
+    }
+
+    /// How many values may still be read.
+    pub(super) fn left(&self) -> usize {
+        self.left
     }
 
     /// The next document; `None` at the end of the stream.
@@ -166,6 +175,7 @@ impl<'t> Composer<'t> {
         if depth > DEPTH_LIMIT {
             return Err(place.error(format!("nested deeper than {DEPTH_LIMIT} levels")));
         }
+        self.left = self.left.checked_sub(1).ok_or_else(|| place.error("the text has too many values"))?;
         let (anchor, node) = match event {
             Event::Scalar(mut text, style, anchor, tag) => {
                 let tag = self.tag(tag.as_deref(), style);
@@ -264,6 +274,8 @@ impl<'t> Composer<'t> {
                 break;
             }
             let key = self.node(event, place, depth + 1)?;
+            // A key is no value, and every key has one.
+            self.left += 1;
             let (event, place) = self.require(start)?;
             let entry = self.node(event, place, depth + 1)?;
             weight += key.weight + entry.weight;

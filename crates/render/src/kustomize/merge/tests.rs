@@ -126,7 +126,7 @@ proptest! {
         }
         let mut patched = target;
         if let Ok(patch) = json6902::parse(&operations) {
-            let _ = json6902::apply(&patch, &mut patched);
+            let _ = json6902::apply(&patch, &mut patched, &crate::Budget::default());
         }
     }
 }
