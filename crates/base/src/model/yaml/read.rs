@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::compose::Composer;
 use super::compose::fold;
-use super::document::{Dialect, Document, YamlError};
+use super::document::{Dialect, Document, Styles, YamlError};
 
 /// All documents of a stream, empty ones included.
 pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, YamlError> {
@@ -28,7 +28,7 @@ fn all(mut composer: Composer<'_>) -> Result<Vec<Document>, YamlError> {
 /// none.
 pub fn first_document(text: &str, dialect: Dialect) -> Result<Document, YamlError> {
     let document = Composer::new(text, dialect)?.document()?;
-    Ok(document.unwrap_or(Document { value: Value::Null, line: 1, texts: Vec::new() }))
+    Ok(document.unwrap_or(Document { value: Value::Null, line: 1, texts: Vec::new(), styles: Styles::Told }))
 }
 
 /// A text that a folded scalar has, as it is after kustomize has printed and read it.
