@@ -74,6 +74,20 @@ fn holds_merge_key(value: &Value) -> bool {
     }
 }
 
+/// Whether a value holds none of what go-yaml itself prints and does not read back: line breaks of Unicode in quotes, tabs
+/// and deep indentation in block scalars, and keys that mean a merge.
+pub fn is_read_by_go(value: &Value) -> bool {
+    let is_plain = |text: &str| !text.contains(['\u{85}', '\u{2028}', '\u{2029}', '\t', '\n']);
+    match value {
+        Value::String(text) => is_plain(text),
+        Value::Array(items) => items.iter().all(is_read_by_go),
+        Value::Object(map) => {
+            map.iter().all(|(key, value)| is_plain(key) && key != "<<" && is_read_by_go(value))
+        }
+        _ => true,
+    }
+}
+
 /// A kustomization with one object and one patch, applied in the field given.
 pub fn patched(object: &str, patch: &str, patches: &str) -> Case {
     let file = |path: &str, content: &str| (path.to_owned(), content.to_owned());

@@ -23,6 +23,7 @@ fn main() -> io::Result<()> {
             let path = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
             let _ = write!(case, "-- {path}\n{content}");
             seed("yaml", &content)?;
+            seed("print", &content)?;
         }
         seed("kustomization", &case)?;
     }
@@ -45,6 +46,7 @@ fn main() -> io::Result<()> {
     for file in files(&repository.join("kubernetes"))? {
         if let Ok(content) = fs::read_to_string(&file) {
             seed("yaml", &content)?;
+            seed("print", &content)?;
             seed("substitution", &format!("{content}{SEPARATOR}cluster: a\nregion: b\n"))?;
         }
     }

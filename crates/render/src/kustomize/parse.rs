@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::id::text_of;
+use super::id::{annotations_in, text_of};
 use super::texts;
 use crate::budget::Budget;
 use crate::error::{Fault, RenderError, Result};
-use lockgate_base::model::yaml::{self, Dialect, Step, WrittenAs, YamlError};
+use lockgate_base::model::yaml::{self, Dialect, Step, Styles, WrittenAs, YamlError};
 
 /// How deep lists of lists of objects may go.
 const LIST_DEPTH: usize = 32;
@@ -22,6 +22,8 @@ pub(crate) struct Parsed {
     pub(crate) line: usize,
     /// How scalars were written whose values do not tell.
     pub(crate) texts: Vec<WrittenAs>,
+    /// How strings were written whose texts do not tell.
+    pub(crate) styles: Styles,
     /// Annotations that were read as something else than strings, with their texts.
     pub(crate) untyped: Vec<(String, String)>,
 }
@@ -54,8 +56,8 @@ fn read(
             Fault::new(message).in_file(file).at_line(error.line + chunk.line)
         })?;
         let Some(document) = read.into_iter().next() else { continue };
-        let yaml::Document { value, line, texts } = document;
-        documents.push(Parsed { value, line: line + chunk.line, texts, untyped: Vec::new() });
+        let yaml::Document { value, line, texts, styles } = document;
+        documents.push(Parsed { value, line: line + chunk.line, texts, styles, untyped: Vec::new() });
     }
     if single && documents.first().is_some_and(is_wrapped) {
         documents = documents.pop().map(unwrap).unwrap_or_default();
@@ -63,6 +65,11 @@ fn read(
     let mut objects = validate(expand(documents, file)?, file)?;
     for object in &mut objects {
         object.untyped = texts::restore(&mut object.value, &object.texts, false);
+        // They have their own texts now.
+        let annotations = annotations_in(&object.value);
+        if let Some(styles) = annotations.and_then(|way| object.styles.at_mut(&way)) {
+            styles.unfold();
+        }
     }
     Ok(objects)
 }
@@ -108,6 +115,7 @@ fn is_wrapped(document: &Parsed) -> bool {
 
 fn unwrap(document: Parsed) -> Vec<Parsed> {
     let Value::Object(mut map) = document.value else { return Vec::new() };
+    let position = map.keys().position(|key| key == "items").unwrap_or_default();
     match map.shift_remove("items") {
         Some(Value::Array(items)) => {
             let texts = |index: usize| {
@@ -129,6 +137,7 @@ fn unwrap(document: Parsed) -> Vec<Parsed> {
                     value,
                     line: document.line,
                     texts: texts(index),
+                    styles: document.styles.at(position).at(index).clone(),
                     untyped: Vec::new(),
                 })
                 .collect()

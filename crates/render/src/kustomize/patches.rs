@@ -4,16 +4,17 @@ use serde_json::{Map, Value};
 
 use super::build::Build;
 use super::file::{Patch, PatchOptions};
-use super::id::{Id, text_of};
+use super::id::{Id, position, text_of};
 use super::json6902;
 use super::load::Loader;
+use super::merge::Written;
 use super::parse;
 use super::res::Res;
 use super::resmap::ResMap;
 use super::select::Matcher;
 use crate::budget::Cost;
 use crate::error::{Fault, Result};
-use lockgate_base::model::yaml::WrittenAs;
+use lockgate_base::model::yaml::{Dialect, Step, Style, Styles, WrittenAs, is_usually_quoted, plain_value};
 
 /// A strategic merge patch.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub(crate) struct MergePatch {
     pub(crate) value: Value,
     /// How scalars of it were written.
     pub(crate) texts: Vec<WrittenAs>,
+    /// How strings of it were written.
+    pub(crate) styles: Styles,
     /// What it may change besides content.
     pub(crate) options: PatchOptions,
     /// Where it stands, for messages.
@@ -95,6 +98,7 @@ impl PatchStep {
             .map(|object| MergePatch {
                 value: object.value,
                 texts: object.texts,
+                styles: object.styles,
                 options: options.clone(),
                 source: source.into(),
             })
@@ -176,6 +180,7 @@ pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result
         let patch = |object: parse::Parsed| MergePatch {
             value: object.value,
             texts: object.texts,
+            styles: object.styles,
             options: PatchOptions::default(),
             source: source.clone(),
         };
@@ -199,9 +204,13 @@ pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, buil
 fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<()> {
     let target = unique_target(map, patch, build)?;
     let before = map.items()[target].id();
+    let known = map.items()[target].previous.len();
     merge_one(map.content_mut(target), &before, &patch.value, patch, build)
         .map_err(|error| error.in_field(&patch.source))?;
     forget_if_changed(map, target, &before);
+    if map.items()[target].previous.len() < known {
+        map.forget_index();
+    }
     Ok(())
 }
 
@@ -235,15 +244,8 @@ fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<
 
 /// Applies one patch to several resources, whose identities must stay apart.
 fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build<'_>) -> Result<()> {
+    let patch = &through_string_maps(patch);
     let mut value = patch.value.clone();
-    // Kustomize passes these maps through string maps, where a null turns into a word.
-    for field in ["labels", "annotations"] {
-        if let Some(Value::Object(pairs)) = value.pointer_mut(&format!("/metadata/{field}")) {
-            for pair in pairs.values_mut().filter(|pair| !pair.is_string()) {
-                *pair = if pair.is_null() { "null".into() } else { text_of(pair).into_owned().into() };
-            }
-        }
-    }
     let mut changed = false;
     for &at in targets {
         let before = map.items()[at].id();
@@ -263,6 +265,50 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
     Ok(())
 }
 
+/// A patch whose labels and annotations kustomize has passed through string maps, where each scalar turns into its text.
+fn through_string_maps(patch: &MergePatch) -> MergePatch {
+    let mut patch = patch.clone();
+    for field in ["labels", "annotations"] {
+        let Some(at) = position(Some(&patch.value), "metadata") else { break };
+        let Some(Value::Object(metadata)) = patch.value.get_mut("metadata") else { break };
+        let Some(inside) = metadata.keys().position(|key| key == field) else { continue };
+        let pairs = match metadata.get_mut(field) {
+            Some(Value::Object(pairs)) if !pairs.is_empty() => pairs,
+            Some(Value::Object(_) | Value::Null) => {
+                metadata.shift_remove(field);
+                patch.styles.set(&[at], Styles::Told);
+                continue;
+            }
+            _ => continue,
+        };
+        let step = |name: &str| Step::Key(name.to_owned());
+        let map = [step("metadata"), step(field)];
+        let mut styles = Vec::new();
+        for (index, (key, value)) in (0..).zip(pairs.iter_mut()) {
+            let way = [&map[..], &[step(key)]].concat();
+            let written = patch.texts.iter().find(|written| written.way == way);
+            let text = match written.and_then(WrittenAs::text) {
+                Some(text) => text.to_owned(),
+                None if value.is_null() => "null".to_owned(),
+                None => text_of(value).into_owned(),
+            };
+            // It gets quotes only where YAML 1.1 takes it for something else.
+            if is_usually_quoted(&text) && (text.is_empty() || means_itself(&text)) {
+                styles.push((index, Styles::Own(Style::Plain)));
+            }
+            *value = text.into();
+        }
+        patch.texts.retain(|written| !written.way.starts_with(&map));
+        patch.styles.set(&[at, inside], Styles::inside(styles));
+    }
+    patch
+}
+
+/// Whether a text without quotes is a string in YAML 1.1.
+fn means_itself(text: &str) -> bool {
+    matches!(plain_value(text, Dialect::V2), Ok(Value::String(_)))
+}
+
 /// Merges the content of a patch into one resource, which has the identity `id`. Name and kind stay unless the options
 /// say otherwise, the namespace always does.
 fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build: &Build<'_>) -> Result<()> {
@@ -274,11 +320,14 @@ fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build:
     if content.pointer("/metadata/labels").is_some() {
         res.labels_were_read();
     }
-    res.take_texts(content, &patch.texts);
-    build.merge(&mut res.value, content, id).map_err(|fault| fault.on_object(id.subject()))?;
+    let written = Written { texts: &patch.texts, styles: &patch.styles };
+    build.merge(res, content, written, id).map_err(|fault| fault.on_object(id.subject()))?;
     if res.is_empty() {
         res.value = Value::Null;
         return Ok(());
+    }
+    if content.pointer("/metadata/annotations").is_some_and(Value::is_null) {
+        res.forget_previous();
     }
     if let (false, Some(kind), Value::Object(map)) = (options.allow_kind_change, kind, &mut res.value) {
         map.insert("kind".into(), kind);
@@ -316,6 +365,7 @@ fn apply_all(
         res.retype_annotations();
         // What the patch works on is JSON.
         res.texts.clear();
+        res.styles = Styles::Told;
         res.labels_were_read();
         json6902::apply(patch, &mut res.value, build.budget)
             .map_err(|error| Fault::new(error.to_string()).on_object(before.subject()))?;

@@ -267,13 +267,13 @@ impl<'t, 'b> Target<'t, 'b> {
 
 /// A resource as it is read from a file, with the notes that whoever wrote it may have put there.
 pub(crate) fn resource(object: parse::Parsed, file: &str, origin: Option<Origin>) -> Res {
-    let parse::Parsed { value, texts, untyped, .. } = object;
+    let parse::Parsed { value, texts, styles, untyped, .. } = object;
     let enabled = |note: &str| {
         let annotations = value.get("metadata").and_then(|metadata| metadata.get("annotations"));
         annotations.and_then(|map| map.get(note)).and_then(serde_json::Value::as_str) == Some("enabled")
     };
     let needs_hash = enabled("internal.config.kubernetes.io/needsHashSuffix");
-    let mut res = Res { needs_hash, texts, untyped, ..Res::new(value, file) };
+    let mut res = Res { needs_hash, texts, styles, untyped, ..Res::new(value, file) };
     res.take_previous();
     if let Some(origin) = origin {
         res.note(&origin);

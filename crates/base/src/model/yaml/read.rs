@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::compose::Composer;
 use super::compose::fold;
-use super::document::{Dialect, Document, YamlError};
+use super::document::{Dialect, Document, Styles, YamlError};
 
 /// How many values a text may have: each takes up about 100 bytes. An object of a cluster has some thousands.
 pub const VALUE_LIMIT: usize = 1_000_000;
@@ -42,7 +42,7 @@ fn all(mut composer: Composer<'_>, left: &mut usize) -> Result<Vec<Document>, Ya
 /// none.
 pub fn first_document(text: &str, dialect: Dialect) -> Result<Document, YamlError> {
     let document = Composer::new(text, dialect, VALUE_LIMIT)?.document()?;
-    Ok(document.unwrap_or(Document { value: Value::Null, line: 1, texts: Vec::new() }))
+    Ok(document.unwrap_or(Document { value: Value::Null, line: 1, texts: Vec::new(), styles: Styles::Told }))
 }
 
 /// A text that a folded scalar has, as it is after kustomize has printed and read it.
