@@ -20,6 +20,7 @@ mod world;
 mod notice;
 mod shared;
 mod watch;
+mod controllers;
 mod fetch;
 mod reconcile;
 mod drive;
@@ -31,6 +32,8 @@ use tokio::sync::{mpsc, watch as channel};
 
 use crate::cluster::{self, Client, Cluster};
 use crate::web::Server;
+use lockgate_core::api::Actors;
+use lockgate_core::health::Rules;
 use lockgate_core::pipeline::Clock;
 use lockgate_core::queue::{Limits, Signal};
 use lockgate_git::Git;
@@ -85,7 +88,7 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
         tokio::spawn(server.serve(probes));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
+    let actors = guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
     let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &*clock));
     let watched = config.watch_namespace.as_deref();
     let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(&clock));
@@ -96,7 +99,7 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
             _ = stopped.wait_for(|stop| *stop) => break,
         }
         metrics.leads(true);
-        lead(&config, &leadership, &metrics, &state, &clock, stop.clone()).await;
+        lead(&config, &actors, &leadership, &metrics, &state, &clock, stop.clone()).await;
         metrics.leads(false);
         state.stands_by();
     }
@@ -108,6 +111,7 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
 /// Works for as long as the lease is ours.
 async fn lead(
     config: &Config,
+    actors: &Actors,
     leadership: &Leadership,
     metrics: &Arc<Metrics>,
     state: &Arc<State>,
@@ -120,6 +124,7 @@ async fn lead(
     let (cluster, changes) = Cluster::new(config.client.clone());
     let may_write: cluster::Fence = Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) });
     let cluster = cluster.fenced(Arc::clone(&may_write));
+    cluster.judge_by(Rules::beside(actors.idle_kinds()));
     let (notices, receiver) = mpsc::unbounded_channel();
     let (events, inbox) = events::queue();
     let reporter = Reporter::new(&config.client, may_write, Arc::clone(metrics), Arc::clone(clock));

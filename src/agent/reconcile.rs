@@ -156,6 +156,7 @@ async fn attempt(
         revision: snapshot.revision.to_string(),
         requested_at: kustomization.metadata.annotations.get(keys::REQUESTED_AT).cloned(),
     };
+    let rules = shared.cluster.rules();
     let job = Job {
         kustomization: supported,
         snapshot: &snapshot,
@@ -165,6 +166,7 @@ async fn attempt(
         timeout: schedule_of(kustomization).timeout,
         waited: shared.world.waited(&order.key, &aim, shared.clock.now()),
         told_after: TOLD_AFTER,
+        rules: &rules,
         clock: &*shared.clock,
         cancel: order.cancel.clone(),
     };
@@ -298,6 +300,12 @@ impl Journal for Log<'_> {
         let old = &self.kustomization.status;
         let status = verdict::applying(&self.context(old), inventory);
         write(self.shared, &subject, old, status).await.map_err(journal_error)
+    }
+
+    fn idle(&self, objects: &[ObjectId]) {
+        let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+        let subject = Subject::of(&self.order.key, &self.kustomization.metadata);
+        self.shared.tell_of(&subject, &[Notice::idle(&subjects, &self.aim.revision)]);
     }
 
     fn written(&self) {

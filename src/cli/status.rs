@@ -20,6 +20,7 @@ use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
 use lockgate_core::overview::{End, Overview, Row, Source, State};
 use lockgate_core::pipeline::ports::ApiFailure;
 
+mod kinds;
 #[cfg(test)]
 mod tests;
 
@@ -65,9 +66,10 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
     let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
-    let (sources, kustomizations, idle) = futures::try_join!(
+    let (sources, kustomizations, others, idle) = futures::try_join!(
         all(GitRepository::INFO, &objects, namespace),
         all(Kustomization::INFO, &objects, namespace),
+        kinds::find(&target.client, &objects, namespace),
         async { Ok(idle_agent(&objects).await) }
     )?;
     let is_installed = sources.is_some() || kustomizations.is_some();
@@ -85,10 +87,19 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         with_namespace: arguments.all_namespaces,
         failing: arguments.failing,
     };
+    // They count as ready.
+    let others = if view.failing { Vec::new() } else { others };
+    let value = || {
+        let mut value = value(&overview, &view);
+        value["kinds"] = kinds::value(&others);
+        value
+    };
     let text = match arguments.output {
-        Form::Table | Form::Wide => table(&overview, &view, arguments.output == Form::Wide),
-        Form::Json => format!("{:#}\n", value(&overview, &view)),
-        Form::Yaml => yaml::to_string(&value(&overview, &view)),
+        Form::Table | Form::Wide => {
+            kinds::table(&others) + &table(&overview, &view, arguments.output == Form::Wide)
+        }
+        Form::Json => format!("{:#}\n", value()),
+        Form::Yaml => yaml::to_string(&value()),
         Form::Name => names(&overview, &view),
     };
     // Standard output is for what was asked for.
@@ -188,12 +199,22 @@ async fn all(
     objects: &Objects,
     namespace: Option<&str>,
 ) -> Result<Option<Vec<Object>>, Error> {
+    let listed = listed(info, objects, namespace).await;
+    listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", info.plural)))
+}
+
+/// As [`all`], with the failure as it is.
+async fn listed(
+    info: &KindInfo,
+    objects: &Objects,
+    namespace: Option<&str>,
+) -> Result<Option<Vec<Object>>, ApiFailure> {
     let (version, kind) = (info.api_version(), info.id.kind);
     let mut listed = objects.list_served(&version, kind, None, "").await;
     if let (Err(ApiFailure::Forbidden(_)), Some(_)) = (&listed, namespace) {
         listed = objects.list_served(&version, kind, namespace, "").await;
     }
-    listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", info.plural)))
+    listed
 }
 
 fn table(overview: &Overview, view: &View, wide: bool) -> String {

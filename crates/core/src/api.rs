@@ -10,8 +10,10 @@ mod ownership;
 mod kind;
 mod decode;
 mod kinds;
+mod actors;
 pub mod crd;
 
+pub use actors::Actors;
 pub use decode::{Malformed, decode};
 pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role, Status};
 pub use kinds::git_repository::{

@@ -2,6 +2,7 @@
 
 mod fake;
 mod gates;
+mod idle;
 mod preview;
 
 use std::collections::BTreeSet;
@@ -45,6 +46,8 @@ fn snapshot(names: &[&str]) -> Snapshot {
     }
 }
 
+static RULES: Rules = Rules::BUILT_IN;
+
 /// A reconcile that waits for a second, of what nothing is known of.
 fn job<'a>(
     kustomization: &'a Kustomization,
@@ -60,6 +63,7 @@ fn job<'a>(
         timeout: Duration::from_secs(1),
         waited: Duration::ZERO,
         told_after: Duration::from_mins(1),
+        rules: &RULES,
         clock: &Watch,
         cancel,
     }
