@@ -15,7 +15,7 @@ FUZZ_FLAGS = --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=
 	-Cllvm-args=-sanitizer-coverage-trace-compares
 # How long each target is fuzzed.
 FUZZ_SECONDS ?= 300
-FUZZ_TARGETS ?= yaml kustomization strategic_merge json6902 substitution
+FUZZ_TARGETS ?= yaml kustomization strategic_merge json6902 substitution template chart archive
 
 .DEFAULT_GOAL := help
 .PHONY: help build release unit test lint fmt deny demo down bench fuzz image

@@ -267,7 +267,7 @@ fn a_module_uses_only_those_above_it() {
     for (source, house) in crates(&files) {
         broken.extend(house.upward().iter().map(|found| {
             let (module, uses, order) =
-                (found.module.join("/"), found.upward.join(", "), found.order.join(" "));
+                (found.module.join("/"), found.uses.join(", "), found.order.join(" "));
             format!("{source}{module}: {uses}; declare them in this order: {order}")
         }));
     }

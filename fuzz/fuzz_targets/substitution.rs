@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use libfuzzer_sys::fuzz_target;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{Dialect, documents};
+use lockgate_fuzz::SEPARATOR;
 use lockgate_render::Variables;
 use lockgate_render::substitute::substitute;
-use lockgate_fuzz::SEPARATOR;
 
 fuzz_target!(|text: &str| {
     let (object, values) = text.split_once(SEPARATOR).unwrap_or((text, "A: 1\nB: two words\nC: ''\n"));

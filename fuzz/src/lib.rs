@@ -1,8 +1,10 @@
 //! What the fuzz targets share: how a text stands for files, and what is asked of every build.
 
+pub mod helm;
+
 use lockgate_base::model::yaml::{Dialect, documents, to_string};
-use lockgate_render::kustomize::{Flavour, Overlay, Recipe, build};
 use lockgate_base::tree::Tree;
+use lockgate_render::kustomize::{Flavour, Overlay, Recipe, build};
 use serde_json::Value;
 
 /// The line between an object and what is done to it.

@@ -31,6 +31,17 @@ fn main() -> io::Result<()> {
             cases(&fs::read_to_string(file)?)?;
         }
     }
+    for file in files(&repository.join("tests/oracle/engine/rules"))? {
+        for case in fs::read_to_string(file)?.split("\n## ").skip(1) {
+            seed("template", case.split_once('\n').map_or("", |(_, body)| body))?;
+        }
+    }
+    for file in files(&repository.join("tests/oracle/engine/charts"))? {
+        for case in fs::read_to_string(file)?.split("\n## ").skip(1) {
+            let files = case.split_once("\n-- ").map_or("", |(_, files)| files);
+            seed("chart", &format!("-- {files}"))?;
+        }
+    }
     for file in files(&repository.join("kubernetes"))? {
         if let Ok(content) = fs::read_to_string(&file) {
             seed("yaml", &content)?;

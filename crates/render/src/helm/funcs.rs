@@ -1,7 +1,8 @@
 //! The functions that templates call: one table, from name to what each takes and does.
 //!
-//! Each file of this folder has a constant `TABLE` of [`Function`]s, which stands in [`TABLES`]. A name that is in none is
-//! an error when a template is parsed. Go's own functions (`and`, `eq`, `index`, `print`...) are in `builtin`.
+//! Each file of this folder has a constant `TABLE` of [`Function`]s, which stands in [`TABLES`]. A name that
+//! is in none is an error when a template is parsed. Go's own functions (`and`, `eq`, `index`, `print`...)
+//! are in `builtin`.
 
 mod builtin;
 pub mod flow;
@@ -54,8 +55,8 @@ const TABLES: &[&[Function]] = &[
     certs::TABLE,
 ];
 
-/// What a function does. The arguments fit its signature. What it returns is what Go's function returns; where Go's one
-/// panics, the error has the panic's text.
+/// What a function does. The arguments fit its signature. What it returns is what Go's function returns;
+/// where Go's one panics, the error has the panic's text.
 pub type Run = fn(&mut Context<'_>, Args<'_>) -> Result<Value, Error>;
 
 /// A function that templates can call.
@@ -176,8 +177,8 @@ impl Type {
     }
 }
 
-/// The arguments of a call, checked against the signature. What is asked for with a type that the signature does not
-/// say is the zero of that type.
+/// The arguments of a call, checked against the signature. What is asked for with a type that the signature
+/// does not say is the zero of that type.
 #[derive(Clone, Copy)]
 pub struct Args<'a>(&'a [Value]);
 
@@ -255,7 +256,8 @@ impl<'a> Args<'a> {
 /// What a name in a template calls.
 #[derive(Debug, Clone, Copy)]
 pub enum Callee {
-    /// One of Go's own functions that see more than values: whether a nil is in an interface, or not all arguments.
+    /// One of Go's own functions that see more than values: whether a nil is in an interface, or not all
+    /// arguments.
     Builtin(Builtin),
     /// `include`, which needs the set of templates.
     Include,
@@ -332,11 +334,20 @@ pub fn callee(name: &str) -> Option<Callee> {
     }
 }
 
-/// The function of this name, but for Go's own.
-pub fn function(name: &str) -> Option<&'static Function> {
+/// All functions by their names.
+fn by_name() -> &'static BTreeMap<&'static str, &'static Function> {
     static BY_NAME: OnceLock<BTreeMap<&'static str, &'static Function>> = OnceLock::new();
-    let by_name = BY_NAME.get_or_init(|| {
+    BY_NAME.get_or_init(|| {
         TABLES.iter().flat_map(|table| table.iter()).map(|function| (function.name, function)).collect()
-    });
-    by_name.get(name).copied()
+    })
+}
+
+/// The function of this name.
+pub fn function(name: &str) -> Option<&'static Function> {
+    by_name().get(name).copied()
+}
+
+/// The names of all functions, in order.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    by_name().keys().copied()
 }

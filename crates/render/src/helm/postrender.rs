@@ -1,5 +1,5 @@
-//! What a HelmRelease does to a rendered chart: kustomize patches and images, common metadata, and the labels that tell
-//! whose the objects are, in Flux's order.
+//! What a HelmRelease does to a rendered chart: kustomize patches and images, common metadata, and the labels
+//! that tell whose the objects are, in Flux's order.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Renders a chart as a release: from the chart and the values that it is given to sorted documents, as `helm template`.
+//! Renders a chart as a release: from the chart and the values that it is given to sorted documents, as `helm
+//! template`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Keys and certificates: `genPrivateKey`, `genCA`, `genSelfSignedCert`, `genSignedCert` and their `WithKey` forms.
+//! Keys and certificates: `genPrivateKey`, `genCA`, `genSelfSignedCert`, `genSignedCert` and their `WithKey`
+//! forms.
 
 use core::net::IpAddr;
 use std::any::Any;

@@ -48,8 +48,8 @@ pub(super) const TABLE: &[Function] = &[
     Function::variadic("mustMerge", &[T::Map], T::Map, must_merge),
     Function::variadic("mergeOverwrite", &[T::Map], T::Map, merge_overwrite),
     Function::variadic("mustMergeOverwrite", &[T::Map], T::Map, must_merge_overwrite),
-    Function::new("deepCopy", &[T::Any], |c, a| copy_argument(c, a)),
-    Function::new("mustDeepCopy", &[T::Any], |c, a| copy_argument(c, a)),
+    Function::new("deepCopy", &[T::Any], copy_argument),
+    Function::new("mustDeepCopy", &[T::Any], copy_argument),
     Function::variadic("dig", &[], T::Any, dig),
 ];
 

@@ -60,11 +60,11 @@ impl Object for Instant {
     }
 
     fn text(&self) -> Option<Vec<u8>> {
-        Some(self.0.text())
+        Some(layout::text(&self.0))
     }
 
     fn go_text(&self) -> Option<Vec<u8>> {
-        Some(self.0.go_text().into_bytes())
+        Some(layout::go_text(&self.0).into_bytes())
     }
 
     fn shown(&self) -> Vec<(&'static str, Value)> {
@@ -136,8 +136,8 @@ impl Object for Instant {
             "UnixMicro" => scaled(1_000_000),
             "UnixNano" => scaled(1_000_000_000),
             "UTC" | "Local" => Self::value(time.shown_in(Zone::Utc)),
-            "String" => time.text().into(),
-            "GoString" => time.go_text().into(),
+            "String" => layout::text(time).into(),
+            "GoString" => layout::go_text(time).into(),
             "IsDST" => time.is_summer().into(),
             "IsZero" => (time.moment() == Time::zero().moment()).into(),
             _ => return Err(Error::new(format!("time.Time has no method {name}"))),

@@ -1,4 +1,5 @@
-//! `merge` and `mergeOverwrite`, as the Go library `mergo` merges maps: in place, with what is taken over shared.
+//! `merge` and `mergeOverwrite`, as the Go library `mergo` merges maps: in place, with what is taken over
+//! shared.
 
 use super::Args;
 use crate::helm::context::Context;

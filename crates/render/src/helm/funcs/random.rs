@@ -13,9 +13,9 @@ type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut Context<'i>;
 
 pub(super) const TABLE: &[Function] = &[
-    Function::new("randAlphaNum", &[T::Int], |c, a| drawn(c, a, |byte| byte.is_ascii_alphanumeric())),
-    Function::new("randAlpha", &[T::Int], |c, a| drawn(c, a, |byte| byte.is_ascii_alphabetic())),
-    Function::new("randNumeric", &[T::Int], |c, a| drawn(c, a, |byte| byte.is_ascii_digit())),
+    Function::new("randAlphaNum", &[T::Int], |c, a| drawn(c, a, u8::is_ascii_alphanumeric)),
+    Function::new("randAlpha", &[T::Int], |c, a| drawn(c, a, u8::is_ascii_alphabetic)),
+    Function::new("randNumeric", &[T::Int], |c, a| drawn(c, a, u8::is_ascii_digit)),
     Function::new("randAscii", &[T::Int], |c, a| drawn(c, a, |byte| (b' '..=b'~').contains(byte))),
     Function::new("randBytes", &[T::Int], rand_bytes),
     Function::new("randInt", &[T::Int, T::Int], rand_int),

@@ -10,7 +10,8 @@ use crate::helm::funcs::{Args, Signature};
 
 /// A value of a Go type that templates see through its fields, its methods and its text only.
 ///
-/// One type implements it for each Go type. A pointer and what it points to are two Go types with different methods.
+/// One type implements it for each Go type. A pointer and what it points to are two Go types with different
+/// methods.
 pub trait Object: fmt::Debug {
     /// Go's name of the type, such as `*semver.Version`.
     fn type_name(&self) -> &'static str;
@@ -58,7 +59,8 @@ pub trait Object: fmt::Debug {
         Err(Error::new(format!("{} has no method {name}", self.type_name())))
     }
 
-    /// What `deepCopy` makes of a pointer, where that is another value: fields that are not exported are not copied.
+    /// What `deepCopy` makes of a pointer, where that is another value: fields that are not exported are not
+    /// copied.
     fn copied(&self) -> Option<Value> {
         None
     }
@@ -66,8 +68,8 @@ pub trait Object: fmt::Debug {
     /// Go's `==` for two values of this type.
     fn equals(&self, other: &dyn Object) -> bool;
 
-    /// The value as it is kept in an interface, where that differs: a struct that is reached through a pointer has the
-    /// pointer's methods, and the copy in an interface has not.
+    /// The value as it is kept in an interface, where that differs: a struct that is reached through a
+    /// pointer has the pointer's methods, and the copy in an interface has not.
     fn detached(&self) -> Option<Value> {
         None
     }

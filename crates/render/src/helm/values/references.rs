@@ -1,7 +1,8 @@
 //! `spec.values` and `spec.valuesFrom` of a HelmRelease, put together by the algorithm of Flux's chartutil.
 //!
-//! A reference with a target path writes into maps that the inline values may share with the result, and whether they
-//! share one decides who wins. So this shares what Flux's code shares, and is no simpler than that.
+//! A reference with a target path writes into maps that the inline values may share with the result, and
+//! whether they share one decides who wins. So this shares what Flux's code shares, and is no simpler than
+//! that.
 
 use std::collections::BTreeMap;
 
