@@ -147,10 +147,6 @@ async fn attempt(
         // What was built is still what is applied: when the dependency is back there may be nothing to do.
         return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) };
     }
-    let drifted = order.causes.iter().filter_map(|cause| match cause {
-        Cause::Drift(object) => Some(object.clone()),
-        _ => None,
-    });
     let aim = Aim {
         generation: kustomization.metadata.generation,
         revision: snapshot.revision.to_string(),
@@ -162,7 +158,7 @@ async fn attempt(
         snapshot: &snapshot,
         memo: memo.as_deref(),
         thorough: order.causes.contains(&Cause::Timer),
-        drifted: drifted.collect::<BTreeSet<ObjectId>>(),
+        drifted: drifted(&order.causes),
         timeout: schedule_of(kustomization).timeout,
         waited: shared.world.waited(&order.key, &aim, shared.clock.now()),
         told_after: TOLD_AFTER,
@@ -172,6 +168,15 @@ async fn attempt(
     };
     let log = Log { shared, order, kustomization, aim, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
+}
+
+/// The objects that were seen to drift.
+fn drifted(causes: &BTreeSet<Cause>) -> BTreeSet<ObjectId> {
+    let drifted = causes.iter().filter_map(|cause| match cause {
+        Cause::Drift(object) => Some(object.clone()),
+        _ => None,
+    });
+    drifted.collect()
 }
 
 /// Whether all that it depends on can be depended on, and is where it may be looked at.

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
-use comfy_table::{Table, presets};
 use serde_json::{Value, json};
+
+use columns::{plain, trimmed};
+use lists::listed;
 
 use super::output::{self, Error};
 use super::shared::ClusterArguments;
@@ -18,8 +20,9 @@ use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
 use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
 use lockgate_core::overview::{End, Overview, Row, Source, State};
-use lockgate_core::pipeline::ports::ApiFailure;
 
+mod columns;
+mod lists;
 mod kinds;
 #[cfg(test)]
 mod tests;
@@ -203,20 +206,6 @@ async fn all(
     listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", info.plural)))
 }
 
-/// As [`all`], with the failure as it is.
-async fn listed(
-    info: &KindInfo,
-    objects: &Objects,
-    namespace: Option<&str>,
-) -> Result<Option<Vec<Object>>, ApiFailure> {
-    let (version, kind) = (info.api_version(), info.id.kind);
-    let mut listed = objects.list_served(&version, kind, None, "").await;
-    if let (Err(ApiFailure::Forbidden(_)), Some(_)) = (&listed, namespace) {
-        listed = objects.list_served(&version, kind, namespace, "").await;
-    }
-    listed
-}
-
 fn table(overview: &Overview, view: &View, wide: bool) -> String {
     if overview.is_empty() {
         return String::new();
@@ -347,21 +336,6 @@ fn value(overview: &Overview, view: &View) -> Value {
     let causes = overview.broken_sources().chain(&overview.root_causes);
     let causes: Vec<String> = causes.map(Ref::to_string).collect();
     json!({"ready": overview.is_ready(), "rootCauses": causes, "sources": sources, "kustomizations": rows})
-}
-
-fn plain(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-}
-
-/// The table without the spaces that end its lines.
-fn trimmed(table: &Table) -> String {
-    let text = table.to_string();
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn shown(message: &str, wide: bool) -> String {

@@ -24,7 +24,7 @@ pub use kinds::kustomization::{
     InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec, KustomizationStatus,
     Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
 };
-pub use kinds::{KINDS, acted_on, defined_by, info, info_of, is_rival, named};
+pub use kinds::{KINDS, acted_on, defined_by, info, is_rival, named};
 pub use metadata::Metadata;
 pub(crate) use metadata::null_as_default;
 pub use ownership::Ownership;

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{listed, plain, trimmed};
+use super::columns::{plain, trimmed};
+use super::lists::listed;
 use crate::cli::output::Error;
 use crate::cluster::Client;
 use crate::cluster::objects::Objects;
