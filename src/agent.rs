@@ -21,6 +21,7 @@ mod world;
 mod notice;
 mod shared;
 mod watch;
+mod controllers;
 mod fetch;
 mod reconcile;
 mod drive;
@@ -32,6 +33,8 @@ use tokio::sync::{mpsc, watch as channel};
 
 use crate::cluster::{self, Client, Cluster};
 use crate::web::Server;
+use lockgate_core::api::Actors;
+use lockgate_core::health::Rules;
 use lockgate_core::pipeline::Clock;
 use lockgate_core::queue::{Limits, Signal};
 use lockgate_git::Git;
@@ -88,42 +91,46 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
     }
     let workers = Arc::new(Threads::start().map_err(AgentError::Threads)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
+    let actors = guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
     let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &*clock));
     let watched = config.watch_namespace.as_deref();
     let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(&clock));
+    let process = Process { actors, metrics, state, clock, workers };
     while !*stop.borrow() {
         let mut stopped = stop.clone();
         tokio::select! {
             () = leadership.acquire() => {}
             _ = stopped.wait_for(|stop| *stop) => break,
         }
-        metrics.leads(true);
-        lead(&config, &leadership, &metrics, &state, &clock, &workers, stop.clone()).await;
-        metrics.leads(false);
-        state.stands_by();
+        process.metrics.leads(true);
+        lead(&config, &leadership, &process, stop.clone()).await;
+        process.metrics.leads(false);
+        process.state.stands_by();
     }
     leadership.release().await;
     tracing::info!("ended");
     Ok(())
 }
 
+/// What the process keeps from one time that it leads to the next.
+struct Process {
+    actors: Actors,
+    metrics: Arc<Metrics>,
+    state: Arc<State>,
+    clock: Arc<dyn Clock>,
+    workers: Arc<Threads>,
+}
+
 /// Works for as long as the lease is ours.
-async fn lead(
-    config: &Config,
-    leadership: &Leadership,
-    metrics: &Arc<Metrics>,
-    state: &Arc<State>,
-    clock: &Arc<dyn Clock>,
-    workers: &Arc<Threads>,
-    stop: channel::Receiver<bool>,
-) {
+async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop: channel::Receiver<bool>) {
+    let Process { actors, metrics, state, clock, workers } = process;
     let fence = leadership.fence();
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
     let (cluster, changes) = Cluster::new(config.client.clone());
     let may_write: cluster::Fence = Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) });
     let cluster = cluster.fenced(Arc::clone(&may_write));
+    cluster.judge_by(Rules::beside(actors.idle_kinds()));
     let (notices, receiver) = mpsc::unbounded_channel();
     let (events, inbox) = events::queue();
     let reporter = Reporter::new(&config.client, may_write, Arc::clone(metrics), Arc::clone(clock));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::controllers::follow_controllers;
 use super::fetch;
 use super::notice::Notice;
 use super::reconcile::{Task, reconcile};
@@ -55,6 +56,7 @@ pub(super) async fn drive(
     for kind in [KindId::CONFIG_MAP, KindId::SECRET] {
         watches.spawn(follow_inputs(Arc::clone(&shared), kind));
     }
+    watches.spawn(follow_controllers(Arc::clone(&shared)));
     let mut drive = Drive {
         shared: Arc::clone(&shared),
         queue: Queue::new(limits),

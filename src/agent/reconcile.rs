@@ -149,30 +149,37 @@ async fn attempt(
         // What was built is still what is applied: when the dependency is back there may be nothing to do.
         return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) };
     }
-    let drifted = order.causes.iter().filter_map(|cause| match cause {
-        Cause::Drift(object) => Some(object.clone()),
-        _ => None,
-    });
     let aim = Aim {
         generation: kustomization.metadata.generation,
         revision: snapshot.revision.to_string(),
         requested_at: kustomization.metadata.annotations.get(keys::REQUESTED_AT).cloned(),
     };
+    let rules = shared.cluster.rules();
     let job = Job {
         kustomization: supported,
         snapshot: &snapshot,
         memo: memo.as_deref(),
         thorough: order.causes.contains(&Cause::Timer),
-        drifted: drifted.collect::<BTreeSet<ObjectId>>(),
+        drifted: drifted(&order.causes),
         timeout: schedule_of(kustomization).timeout,
         waited: shared.world.waited(&order.key, &aim, shared.clock.now()),
         told_after: TOLD_AFTER,
+        rules: &rules,
         clock: &*shared.clock,
         workers: &*shared.workers,
         cancel: order.cancel.clone(),
     };
     let log = Log { shared, order, kustomization, aim, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
+}
+
+/// The objects that were seen to drift.
+fn drifted(causes: &BTreeSet<Cause>) -> BTreeSet<ObjectId> {
+    let drifted = causes.iter().filter_map(|cause| match cause {
+        Cause::Drift(object) => Some(object.clone()),
+        _ => None,
+    });
+    drifted.collect()
 }
 
 /// Whether all that it depends on can be depended on, and is where it may be looked at.
@@ -302,6 +309,12 @@ impl Journal for Log<'_> {
         let old = &self.kustomization.status;
         let status = verdict::applying(&self.context(old), inventory);
         write(self.shared, &subject, old, status).await.map_err(journal_error)
+    }
+
+    fn idle(&self, objects: &[ObjectId]) {
+        let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+        let subject = Subject::of(&self.order.key, &self.kustomization.metadata);
+        self.shared.tell_of(&subject, &[Notice::idle(&subjects, &self.aim.revision)]);
     }
 
     fn written(&self) {

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
-use comfy_table::{Table, presets};
 use serde_json::{Value, json};
+
+use columns::{plain, trimmed};
+use lists::listed;
 
 use super::output::{self, Error};
 use super::shared::ClusterArguments;
@@ -18,8 +20,10 @@ use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
 use lockgate_core::api::{self, KindInfo, Role};
 use lockgate_core::overview::{End, Overview, Row, Source, State};
-use lockgate_core::pipeline::ports::ApiFailure;
 
+mod columns;
+mod lists;
+mod kinds;
 #[cfg(test)]
 mod tests;
 
@@ -65,9 +69,10 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
     let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
-    let (sources, kustomizations, idle) = futures::try_join!(
+    let (sources, kustomizations, others, idle) = futures::try_join!(
         all_of(|role| role == Role::Source, &objects, namespace),
         all_of(|role| matches!(role, Role::Applier(_)), &objects, namespace),
+        kinds::find(&target.client, &objects, namespace),
         async { Ok(idle_agent(&objects).await) }
     )?;
     let is_installed = sources.is_some() || kustomizations.is_some();
@@ -85,10 +90,19 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         with_namespace: arguments.all_namespaces,
         failing: arguments.failing,
     };
+    // They count as ready.
+    let others = if view.failing { Vec::new() } else { others };
+    let value = || {
+        let mut value = value(&overview, &view);
+        value["kinds"] = kinds::value(&others);
+        value
+    };
     let text = match arguments.output {
-        Form::Table | Form::Wide => table(&overview, &view, arguments.output == Form::Wide),
-        Form::Json => format!("{:#}\n", value(&overview, &view)),
-        Form::Yaml => yaml::to_string(&value(&overview, &view)),
+        Form::Table | Form::Wide => {
+            kinds::table(&others) + &table(&overview, &view, arguments.output == Form::Wide)
+        }
+        Form::Json => format!("{:#}\n", value()),
+        Form::Yaml => yaml::to_string(&value()),
         Form::Name => names(&overview, &view),
     };
     // Standard output is for what was asked for.
@@ -205,11 +219,7 @@ async fn all(
     objects: &Objects,
     namespace: Option<&str>,
 ) -> Result<Option<Vec<Object>>, Error> {
-    let (version, kind) = (info.api_version(), info.id.kind);
-    let mut listed = objects.list_served(&version, kind, None, "").await;
-    if let (Err(ApiFailure::Forbidden(_)), Some(_)) = (&listed, namespace) {
-        listed = objects.list_served(&version, kind, namespace, "").await;
-    }
+    let listed = listed(info, objects, namespace).await;
     listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", info.plural)))
 }
 
@@ -343,21 +353,6 @@ fn value(overview: &Overview, view: &View) -> Value {
     let causes = overview.broken_sources().chain(&overview.root_causes);
     let causes: Vec<String> = causes.map(Ref::to_string).collect();
     json!({"ready": overview.is_ready(), "rootCauses": causes, "sources": sources, "kustomizations": rows})
-}
-
-fn plain(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-}
-
-/// The table without the spaces that end its lines.
-fn trimmed(table: &Table) -> String {
-    let text = table.to_string();
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn shown(message: &str, wide: bool) -> String {

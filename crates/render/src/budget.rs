@@ -79,15 +79,12 @@ impl Budget {
     /// Spends an amount of something.
     pub fn spend(&self, cost: Cost, amount: usize) -> Result<(), Spent> {
         let left = &self.left[cost as usize];
-        match left.get().checked_sub(amount as u64) {
-            Some(rest) => {
-                left.set(rest);
-                Ok(())
-            }
-            None => {
-                left.set(0);
-                Err(Spent::Count(cost))
-            }
+        if let Some(rest) = left.get().checked_sub(amount as u64) {
+            left.set(rest);
+            Ok(())
+        } else {
+            left.set(0);
+            Err(Spent::Count(cost))
         }
     }
 

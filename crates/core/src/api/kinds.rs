@@ -69,11 +69,6 @@ pub fn info(id: KindId) -> Option<&'static KindInfo> {
     KINDS.iter().copied().find(|info| info.id == id)
 }
 
-/// The entry of an object's kind.
-pub fn info_of(object: &Object) -> Option<&'static KindInfo> {
-    KINDS.iter().copied().find(|info| info.is_of(object))
-}
-
 /// The entry of the kind whose CustomResourceDefinition an object is.
 pub fn defined_by(object: &Object) -> Option<&'static KindInfo> {
     let is_definition =

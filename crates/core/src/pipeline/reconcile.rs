@@ -8,7 +8,7 @@ use super::build::{Build, Gathered, build_spec, gather};
 use super::decide::{Intent, intend, managed};
 use super::ports::{Reads, Reference, Settle, Settled, Unhealthy, Writes};
 use super::workers;
-use super::{Finish, Job, Journal, JournalError, Memo, prune};
+use super::{Finish, Job, Journal, JournalError, Memo, idle, prune};
 use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
 use crate::plan::{Gate, Inventory};
@@ -117,8 +117,10 @@ async fn enact<C: Writes + Settle, J: Journal>(
     let mut progress = Progress { warnings, ..Progress::default() };
     let hands = Hands { cluster, slot: journal, clock: job.clock, limit: job.timeout };
     if let Err(stop) = apply::apply(&hands, stages, &terms, &mut progress).await {
+        tell_of_idle(journal, job, &managed, &managed.union(&progress.inventory));
         return stopped(stop, &managed, progress, digest);
     }
+    tell_of_idle(journal, job, &managed, &progress.inventory);
     let failures = match swept(cluster, kustomization, &managed, &mut progress).await {
         Ok(failures) => failures,
         // All that was managed still stands in the inventory that was written first.
@@ -150,6 +152,14 @@ async fn enact<C: Writes + Settle, J: Journal>(
             Applied::Ready(done).into()
         }
         Some(other) => unhealthy(other, done, took),
+    }
+}
+
+/// Tells of the objects that nothing acts on, where they are others than before the run.
+fn tell_of_idle(journal: &impl Journal, job: &Job<'_>, managed: &Inventory, now: &Inventory) {
+    let news = idle::news(managed, now, job.rules);
+    if !news.is_empty() {
+        journal.idle(&news);
     }
 }
 

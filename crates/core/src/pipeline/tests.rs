@@ -3,6 +3,7 @@
 mod fake;
 mod fields;
 mod gates;
+mod idle;
 mod preview;
 
 use std::collections::BTreeSet;
@@ -46,6 +47,8 @@ fn snapshot(names: &[&str]) -> Snapshot {
     }
 }
 
+static RULES: Rules = Rules::BUILT_IN;
+
 /// A reconcile that waits for a second, of what nothing is known of.
 fn job<'a>(
     kustomization: &'a Kustomization,
@@ -61,6 +64,7 @@ fn job<'a>(
         timeout: Duration::from_secs(1),
         waited: Duration::ZERO,
         told_after: Duration::from_mins(1),
+        rules: &RULES,
         clock: &Watch,
         workers: &Here,
         cancel,

@@ -396,6 +396,11 @@ impl Journal for Diary {
         Ok(())
     }
 
+    fn idle(&self, objects: &[ObjectId]) {
+        let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+        self.log.lock().unwrap().push(format!("idle {}", subjects.join(" ")));
+    }
+
     fn written(&self) {
         self.written.store(true, Ordering::Relaxed);
     }
