@@ -13,15 +13,17 @@ TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 FUZZ_FLAGS = --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares
+# How long the comparison with the real kustomize goes on.
+SECONDS ?= 600
 # How long each target is fuzzed.
 FUZZ_SECONDS ?= 300
 # How many platforms `make simulate` brings up, and the first one's seed.
 SEEDS ?= 2000
 FIRST ?= 0
-FUZZ_TARGETS ?= yaml kustomization strategic_merge json6902 substitution
+FUZZ_TARGETS ?= yaml print kustomization strategic_merge json6902 substitution template chart archive
 
 .DEFAULT_GOAL := help
-.PHONY: help build release unit test lint fmt deny demo down simulate bench fuzz image
+.PHONY: help build release unit test lint fmt deny demo down simulate bench fuzz oracle image
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -72,6 +74,14 @@ fuzz: ## feed the renderer what nobody would write; FUZZ_SECONDS for each of FUZ
 		mkdir -p artifacts/$$target && \
 		target/$(TARGET)/release/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
 			-dict=words.dict -artifact_prefix=artifacts/$$target/ corpus/$$target || exit 1; \
+	done
+
+oracle: ## compare with the real kustomize and its printer for SECONDS, each round with another seed
+	@end=$$(( $$(date +%s) + $(SECONDS) )); seed=$$(date +%s); \
+	while [ $$(date +%s) -lt $$end ]; do \
+		echo "seed $$seed"; \
+		ORACLE_SEED=$$seed ORACLE_CASES=1000 $(CARGO) test --locked --quiet --test integration oracle:: || exit 1; \
+		seed=$$((seed + 1)); \
 	done
 
 image: release ## the container image, with buildah or docker

@@ -12,6 +12,7 @@ mod log;
 mod metrics;
 mod state;
 mod guard;
+mod workers;
 mod subject;
 mod events;
 mod lease;
@@ -20,6 +21,7 @@ mod world;
 mod notice;
 mod shared;
 mod watch;
+mod controllers;
 mod fetch;
 mod reconcile;
 mod drive;
@@ -31,12 +33,15 @@ use tokio::sync::{mpsc, watch as channel};
 
 use crate::cluster::{self, Client, Cluster};
 use crate::web::Server;
-use lockgate_core::pipeline::Clock;
+use lockgate_core::api::Actors;
+use lockgate_core::health::Rules;
+use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::queue::{Limits, Signal};
 use lockgate_git::Fetcher;
 
 pub(crate) use clock::SystemClock;
 pub use error::AgentError;
+pub(crate) use workers::Threads;
 
 use events::Told;
 use lease::{Holder, Leadership};
@@ -63,6 +68,8 @@ pub struct Config {
     pub fetcher: Arc<dyn Fetcher>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where builds run.
+    pub workers: Arc<dyn Workers>,
     /// Whether to go on though Flux's controllers run.
     pub adopt: bool,
     /// Whether references to other namespaces are refused and a ServiceAccount must be named.
@@ -96,11 +103,12 @@ async fn work(
     state: &Arc<State>,
     stop: channel::Receiver<bool>,
 ) -> Result<(), AgentError> {
-    let clock = &config.clock;
-    guard::wait_for_cluster(&config.client, config.adopt, state, &**clock, stop.clone()).await?;
-    let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &**clock));
+    let (client, clock) = (&config.client, &config.clock);
+    let actors = guard::wait_for_cluster(client, config.adopt, state, &**clock, stop.clone()).await?;
+    let holder = Holder::this(config.pod.as_deref(), &**clock);
     let watched = config.watch_namespace.as_deref();
     let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(clock));
+    let process = Process { actors, metrics: Arc::clone(metrics), state: Arc::clone(state) };
     while !*stop.borrow() {
         let mut stopped = stop.clone();
         tokio::select! {
@@ -108,30 +116,33 @@ async fn work(
             _ = stopped.wait_for(|stop| *stop) => break,
             () = leadership.acquire() => {}
         }
-        metrics.leads(true);
-        lead(config, &leadership, metrics, state, stop.clone()).await;
-        metrics.leads(false);
-        state.stands_by();
+        process.metrics.leads(true);
+        lead(config, &leadership, &process, stop.clone()).await;
+        process.metrics.leads(false);
+        process.state.stands_by();
     }
     leadership.release().await;
     tracing::info!("ended");
     Ok(())
 }
 
+/// What the process keeps from one time that it leads to the next.
+struct Process {
+    actors: Actors,
+    metrics: Arc<Metrics>,
+    state: Arc<State>,
+}
+
 /// Works for as long as the lease is ours.
-async fn lead(
-    config: &Config,
-    leadership: &Leadership,
-    metrics: &Arc<Metrics>,
-    state: &Arc<State>,
-    stop: channel::Receiver<bool>,
-) {
+async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop: channel::Receiver<bool>) {
+    let Process { actors, metrics, state } = process;
     let (fence, clock) = (leadership.fence(), &config.clock);
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
     let (cluster, changes) = Cluster::new(config.client.clone());
     let may_write: cluster::Fence = Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) });
     let cluster = cluster.fenced(Arc::clone(&may_write));
+    cluster.judge_by(Rules::beside(actors.idle_kinds()));
     let (notices, receiver) = mpsc::unbounded_channel();
     let (events, inbox) = events::queue();
     let reporter = Reporter::new(&config.client, may_write, Arc::clone(metrics), Arc::clone(clock));
@@ -146,6 +157,7 @@ async fn lead(
         events,
         fetcher: Arc::clone(&config.fetcher),
         clock: Arc::clone(clock),
+        workers: Arc::clone(&config.workers),
         lockdown: config.lockdown,
         default_service_account: config.default_service_account.clone(),
         watch_namespace: config.watch_namespace.clone(),

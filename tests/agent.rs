@@ -3,6 +3,7 @@
 mod build;
 mod contract;
 mod faults;
+mod idle;
 mod input;
 mod kinds;
 mod order;

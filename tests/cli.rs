@@ -1,6 +1,7 @@
 //! The commands that need no cluster, as a user runs them.
 
 mod build;
+mod chart;
 
 use std::io::Write as _;
 use std::path::Path;

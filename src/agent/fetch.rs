@@ -13,6 +13,7 @@ use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{GitRepository, GitRepositorySpec, GitRepositoryStatus, Metadata};
 use lockgate_core::pipeline::ports::{DataKind, Reads as _};
+use lockgate_core::pipeline::supported;
 use lockgate_core::queue::{End, Next, RunId, Signal};
 use lockgate_core::verdict::{
     self, Common, Context, FetchCause, NO_SECRETS, Outcome, Redactor, Said, Schedule, Verdict, verdict,
@@ -167,21 +168,6 @@ async fn look(shared: &Shared, seen: &Seen<GitRepositorySpec>, held: Option<&Sna
         }
         Err(error) => Found { outcome: failed(&error).into(), snapshot: None, redactor },
     }
-}
-
-/// Fields that ask for what is not there yet are refused, all of them at once: leaving them out in silence would apply
-/// other files than the ones that are meant.
-fn supported(repository: &GitRepository) -> Result<(), Common> {
-    let spec = &repository.spec;
-    let asked = [
-        ("verify", spec.verify.is_some()),
-        ("recurseSubmodules", spec.recurse_submodules),
-        ("sparseCheckout", !spec.sparse_checkout.is_empty()),
-        ("include", !spec.include.is_empty()),
-        ("proxySecretRef", spec.proxy_secret_ref.is_some()),
-        ("provider", spec.provider.as_deref().is_some_and(|provider| provider != "generic")),
-    ];
-    verdict::unsupported(&asked).map_or(Ok(()), |message| Err(Common::Malformed { message }))
 }
 
 async fn request(

@@ -8,6 +8,7 @@ use super::error::AgentError;
 use super::state::State;
 use crate::cluster::Client;
 use crate::cluster::preflight::{self, FluxController};
+use lockgate_core::api::Actors;
 use lockgate_core::pipeline::Clock;
 use lockgate_core::pipeline::ports::ApiFailure;
 
@@ -15,32 +16,35 @@ use lockgate_core::pipeline::ports::ApiFailure;
 const PAUSE_LIMIT: Duration = Duration::from_secs(10);
 const MATTER: &str = "API server";
 
-/// Waits until the API server answers, or the process is told to end, and refuses to go on beside Flux.
+/// Waits until the API server answers, or the process is told to end, and refuses to go on beside Flux. Returns which other
+/// controllers of Flux run.
 pub(super) async fn wait_for_cluster(
     client: &Client,
     adopt: bool,
     state: &State,
     clock: &dyn Clock,
     mut stop: watch::Receiver<bool>,
-) -> Result<(), AgentError> {
+) -> Result<Actors, AgentError> {
     let mut pause = Duration::from_millis(500);
     state.reachable(MATTER, Some("not asked yet".into()));
     loop {
         let answer = tokio::select! {
             biased;
             answer = preflight::flux_controllers(client) => answer,
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            _ = stop.wait_for(|stop| *stop) => return Ok(Actors::default()),
         };
         match answer {
             Ok(controllers) => {
                 state.reachable(MATTER, None);
-                return judge(&controllers, adopt);
+                let actors = FluxController::actors(&controllers);
+                let rivals: Vec<_> = controllers.into_iter().filter(FluxController::is_rival).collect();
+                return judge(&rivals, adopt).map(|()| actors);
             }
             // Whoever may not list Deployments cannot tell, and is not stopped by it.
             Err(ApiFailure::Forbidden(denied)) => {
                 tracing::warn!(%denied, "cannot tell whether Flux runs on this cluster");
                 state.reachable(MATTER, None);
-                return Ok(());
+                return Ok(Actors::default());
             }
             Err(failure) => {
                 tracing::warn!(%failure, "waits for the API server");
@@ -50,7 +54,7 @@ pub(super) async fn wait_for_cluster(
         tokio::select! {
             biased;
             () = clock.sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            _ = stop.wait_for(|stop| *stop) => return Ok(Actors::default()),
         }
         pause = (pause * 2).min(PAUSE_LIMIT);
     }

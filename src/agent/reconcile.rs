@@ -14,7 +14,9 @@ use super::world::{Aim, Seen, source_key};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
+use lockgate_core::api::{
+    self, InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata,
+};
 use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
 use lockgate_core::queue::{Cause, Correction, End, Next, RunId, Signal};
 use lockgate_core::verdict::{
@@ -147,29 +149,37 @@ async fn attempt(
         // What was built is still what is applied: when the dependency is back there may be nothing to do.
         return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) };
     }
-    let drifted = order.causes.iter().filter_map(|cause| match cause {
-        Cause::Drift(object) => Some(object.clone()),
-        _ => None,
-    });
     let aim = Aim {
         generation: kustomization.metadata.generation,
         revision: snapshot.revision.to_string(),
         requested_at: kustomization.metadata.annotations.get(keys::REQUESTED_AT).cloned(),
     };
+    let rules = shared.cluster.rules();
     let job = Job {
         kustomization: supported,
         snapshot: &snapshot,
         memo: memo.as_deref(),
         thorough: order.causes.contains(&Cause::Timer),
-        drifted: drifted.collect::<BTreeSet<ObjectId>>(),
+        drifted: drifted(&order.causes),
         timeout: schedule_of(kustomization).timeout,
         waited: shared.world.waited(&order.key, &aim, shared.clock.now()),
         told_after: TOLD_AFTER,
+        rules: &rules,
         clock: &*shared.clock,
+        workers: &*shared.workers,
         cancel: order.cancel.clone(),
     };
     let log = Log { shared, order, kustomization, aim, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
+}
+
+/// The objects that were seen to drift.
+fn drifted(causes: &BTreeSet<Cause>) -> BTreeSet<ObjectId> {
+    let drifted = causes.iter().filter_map(|cause| match cause {
+        Cause::Drift(object) => Some(object.clone()),
+        _ => None,
+    });
+    drifted.collect()
 }
 
 /// Whether all that it depends on can be depended on, and is where it may be looked at.
@@ -207,7 +217,8 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
     let Some(key) = source_key(kustomization) else {
         let message = format!(
-            "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use a GitRepository"
+            "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use {}",
+            api::either(api::sources())
         );
         return Err(Common::SourceRefused { message });
     };
@@ -298,6 +309,12 @@ impl Journal for Log<'_> {
         let old = &self.kustomization.status;
         let status = verdict::applying(&self.context(old), inventory);
         write(self.shared, &subject, old, status).await.map_err(journal_error)
+    }
+
+    fn idle(&self, objects: &[ObjectId]) {
+        let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+        let subject = Subject::of(&self.order.key, &self.kustomization.metadata);
+        self.shared.tell_of(&subject, &[Notice::idle(&subjects, &self.aim.revision)]);
     }
 
     fn written(&self) {

@@ -15,7 +15,7 @@ use super::subject::Subject;
 use super::world::World;
 use crate::cluster::Cluster;
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::Clock;
+use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
 use lockgate_git::Fetcher;
@@ -33,6 +33,7 @@ pub(super) struct Shared {
     pub(super) events: Outbox<Told>,
     pub(super) fetcher: Arc<dyn Fetcher>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) workers: Arc<dyn Workers>,
     pub(super) lockdown: bool,
     pub(super) default_service_account: Option<String>,
     pub(super) watch_namespace: Option<String>,

@@ -43,7 +43,8 @@ pub(super) async fn follow_inputs(shared: Arc<Shared>, kind: KindId) {
     run(&shared, &query, Pump::new(kind, false, shared.notices.clone(), Versions::new())).await;
 }
 
-async fn run(shared: &Shared, query: &Query, pump: Pump<impl Sink>) {
+/// Hands what a query shows to a pump, for ever.
+pub(super) async fn run(shared: &Shared, query: &Query, pump: Pump<impl Sink>) {
     let pump = Mutex::new(pump);
     let lock = || pump.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
@@ -55,7 +56,7 @@ async fn run(shared: &Shared, query: &Query, pump: Pump<impl Sink>) {
 }
 
 /// Makes signals of objects.
-trait Sink: Send {
+pub(super) trait Sink: Send {
     fn there(&mut self, key: Ref, object: &Object) -> Option<Signal>;
     fn gone(&mut self, key: Ref) -> Option<Signal>;
     /// Ends a list: those that were known and are not in `listed` have gone.
@@ -144,7 +145,7 @@ impl Versions {
 }
 
 /// Hands what a watch shows to the sink, and what the sink makes of it to the main loop.
-struct Pump<S> {
+pub(super) struct Pump<S> {
     kind: KindId,
     /// Whether the agent cannot work without it.
     is_needed: bool,
@@ -158,7 +159,7 @@ struct Pump<S> {
 }
 
 impl<S: Sink> Pump<S> {
-    fn new(kind: KindId, is_needed: bool, notices: UnboundedSender<Notice>, sink: S) -> Self {
+    pub(super) fn new(kind: KindId, is_needed: bool, notices: UnboundedSender<Notice>, sink: S) -> Self {
         Self { kind, is_needed, notices, sink, listing: BTreeSet::new(), is_up: None, is_spared: false }
     }
 
@@ -199,7 +200,7 @@ impl<S: Sink> Pump<S> {
         let is_spared = !self.is_needed && matches!(failure, Some(ApiFailure::Forbidden(_)));
         if is_spared && !self.is_spared {
             let problem = failure.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(watch = kind, %problem, "a change of what has the label is seen at the interval only");
+            tracing::warn!(watch = kind, %problem, "a change of what has the label is seen late, or not at all");
         }
         self.is_spared = is_spared;
         let problem = failure.filter(|_| !is_spared).map(|failure| failure.to_string());

@@ -12,7 +12,7 @@ use lockgate_base::keys;
 use lockgate_base::model::{Digest, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{
-    GitRepository, GitRepositorySpec, Kind, Kustomization, KustomizationSpec, Metadata, Resource,
+    self, GitRepository, GitRepositorySpec, Kind, Kustomization, KustomizationSpec, Metadata, Resource,
     Status as _, decode,
 };
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
@@ -388,11 +388,12 @@ impl Inner {
     }
 }
 
-/// The GitRepository that a Kustomization builds from, where it is one.
+/// The source that a Kustomization builds from, where it is of a kind that lockgate acts on.
 pub(super) fn source_key(kustomization: &Kustomization) -> Option<Ref> {
     let reference = &kustomization.spec.source_ref;
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
-    (reference.kind == GitRepository::ID.kind).then(|| GitRepository::named(namespace, &reference.name))
+    let info = api::source(reference.api_version.as_deref(), &reference.kind)?;
+    Some(Ref::new(info.id, namespace, &reference.name))
 }
 
 /// What the queue needs to know of an object.

@@ -36,7 +36,7 @@ pub struct Installation {
 /// What is read from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sync {
-    /// Name of the GitRepository and of the Kustomization.
+    /// Name of the source and of the Kustomization.
     pub name: String,
     /// Address of the repository.
     pub url: String,

@@ -8,10 +8,10 @@ use super::manifests::{self, Installation};
 use super::problem::Problem;
 use crate::cluster::Client;
 use crate::cluster::objects::Objects;
-use crate::cluster::preflight::{self as ask, Right};
+use crate::cluster::preflight::{self as ask, FluxController, Right};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
-use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
+use lockgate_core::api::{self, Actors, GitRepository, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// What was found on the cluster.
@@ -21,6 +21,8 @@ pub(crate) struct ClusterFacts {
     pub version: String,
     /// How many rights were asked for.
     pub rights: usize,
+    /// Who acts on the kinds that lockgate does not act on; nobody whose definitions are to be adopted.
+    pub actors: Actors,
 }
 
 /// What was found at GitHub.
@@ -41,7 +43,7 @@ pub(crate) struct RepositoryFacts {
 pub(crate) struct Folder {
     /// How many Kustomizations.
     pub kustomizations: usize,
-    /// The GitRepositories of the sync's namespace that they name and the folder does not hold, each once.
+    /// The sources of the sync's kind and namespace that they name and the folder does not hold, each once.
     pub sources: Vec<String>,
 }
 
@@ -66,11 +68,16 @@ pub(crate) async fn cluster(
     if problems.is_empty() {
         problems.extend(refused_roles(&objects, installation).await);
     }
+    let mut actors = Actors::default();
     if !installation.adopt {
         match ask::flux_controllers(client).await {
-            Ok(controllers) if !controllers.is_empty() => problems.push(Problem::FluxRuns(controllers)),
+            Ok(controllers) => {
+                actors = FluxController::actors(&controllers);
+                let rivals: Vec<_> = controllers.into_iter().filter(FluxController::is_rival).collect();
+                problems.extend((!rivals.is_empty()).then_some(Problem::FluxRuns(rivals)));
+            }
             // Who may not list Deployments lacks a right that is among those reported above.
-            Ok(_) | Err(ApiFailure::Forbidden(_)) => {}
+            Err(ApiFailure::Forbidden(_)) => {}
             Err(failure) => problems.push(asked(client, failure)),
         }
     }
@@ -78,7 +85,11 @@ pub(crate) async fn cluster(
     if let Some(name) = account {
         problems.extend(no_account(&objects, &installation.namespace, name).await);
     }
-    if problems.is_empty() { Ok(ClusterFacts { version, rights: rights.len() }) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(ClusterFacts { version, rights: rights.len(), actors })
+    } else {
+        Err(problems)
+    }
 }
 
 /// The roles that the server does not let this user make: nobody may hand out rights that he does not have himself.
@@ -200,7 +211,7 @@ pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
         ("rbac.authorization.k8s.io", "clusterroles"),
         ("rbac.authorization.k8s.io", "clusterrolebindings"),
     ];
-    let namespaced = [
+    let mut namespaced = vec![
         ("", "secrets"),
         ("", "serviceaccounts"),
         ("", "resourcequotas"),
@@ -208,9 +219,8 @@ pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
         ("rbac.authorization.k8s.io", "rolebindings"),
         ("networking.k8s.io", "networkpolicies"),
         ("apps", "deployments"),
-        (GitRepository::ID.group, GitRepository::INFO.plural),
-        (Kustomization::ID.group, Kustomization::INFO.plural),
     ];
+    namespaced.extend(api::acted_on().map(|info| (info.id.group, info.plural)));
     let right = |verb: &str, group: &str, resource: &str, namespace: &str| Right {
         verb: verb.into(),
         group: group.into(),
@@ -220,11 +230,12 @@ pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     let mut rights = Vec::new();
     for verb in ["get", "create", "patch"] {
         rights.extend(cluster_wide.map(|(group, resource)| right(verb, group, resource, "")));
-        rights.extend(namespaced.map(|(group, resource)| right(verb, group, resource, namespace)));
+        rights.extend(namespaced.iter().map(|(group, resource)| right(verb, group, resource, namespace)));
     }
     rights.push(right("list", "", "pods", namespace));
     rights.push(right("list", "apps", "deployments", ""));
-    rights.push(right("list", Kustomization::ID.group, Kustomization::INFO.plural, ""));
+    let appliers = api::acted_on().filter(|info| info.ownership().is_some());
+    rights.extend(appliers.map(|info| right("list", info.id.group, info.plural, "")));
     if lockdown {
         // The binding that an installation without it left behind.
         rights.push(right("delete", "rbac.authorization.k8s.io", "clusterrolebindings", ""));

@@ -18,7 +18,7 @@ use crate::cluster;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{self, Object};
-use lockgate_core::api;
+use lockgate_core::api::{self, Actors};
 use lockgate_git::KnownHosts;
 
 /// The namespace whose uid tells clusters apart.
@@ -40,7 +40,7 @@ pub(crate) struct Target {
 pub(crate) struct Plan {
     /// The agent.
     pub installation: Installation,
-    /// Name of the GitRepository and Kustomization; found in the folder where absent.
+    /// Name of the source and Kustomization; found in the folder where absent.
     pub name: Option<String>,
     /// The branch.
     pub branch: String,
@@ -76,7 +76,7 @@ pub(crate) async fn install(
     progress.done("preflight", began, detail, None);
     let objects = Objects::new(&target.client);
     put_namespace(&objects, installation, &Patience::new("agent", timeout), progress).await?;
-    put_agent(&objects, installation, timeout, progress).await
+    put_agent(&objects, installation, &facts.actors, timeout, progress).await
 }
 
 /// Sets the cluster up for a repository at GitHub.
@@ -116,7 +116,7 @@ pub(crate) async fn github(
     let title = title(&objects, target, plan).await?;
     let stored = put_secret(&objects, plan, url, &title, Some(github), progress).await?;
     register(github, &title, &stored, progress).await?;
-    put_agent(&objects, &plan.installation, plan.timeout, progress).await?;
+    put_agent(&objects, &plan.installation, &cluster.actors, plan.timeout, progress).await?;
     put_sync(&objects, plan, &sync, progress).await?;
     if let Some(expires) = repository.expires {
         let note = format!(
@@ -147,7 +147,7 @@ pub(crate) async fn git(
     let title = title(&objects, target, plan).await?;
     let stored = put_secret(&objects, plan, url, &title, None, progress).await?;
     admitted(url, plan, &stored, progress).await?;
-    put_agent(&objects, &plan.installation, plan.timeout, progress).await?;
+    put_agent(&objects, &plan.installation, &cluster.actors, plan.timeout, progress).await?;
     put_sync(&objects, plan, &sync, progress).await
 }
 
@@ -378,11 +378,12 @@ async fn put_namespace(
 async fn put_agent(
     objects: &Objects,
     installation: &Installation,
+    actors: &Actors,
     timeout: Duration,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let crds = wanted_crds(objects).await?;
+    let (crds, left) = wanted_crds(objects, actors).await?;
     let rest = manifests::agent(installation).map_err(at("agent"))?;
     let count = crds.len() + rest.len();
     let patience = Patience::new("agent", timeout);
@@ -402,22 +403,29 @@ async fn put_agent(
         wait::available(objects, deployment, &patience, progress).await.map_err(at("agent"))?;
     }
     progress.done("agent", began, format!("{count} objects · pod ready"), Some(change));
+    if !left.is_empty() {
+        let note =
+            format!("definitions of kinds that Flux acts on are left as they are: {}", left.join(", "));
+        progress.tell(Event::Note(note));
+    }
     Ok(())
 }
 
 /// The definitions to put in place: those of the kinds that lockgate acts on, and of the others those that nobody else has
-/// put there. Whoever did may need another one.
-async fn wanted_crds(objects: &Objects) -> Result<Vec<Object>, Failure> {
-    let mut wanted = Vec::new();
+/// put there, who may need another one, and that no controller of Flux needs. Beside them, which are left to a controller.
+async fn wanted_crds(objects: &Objects, actors: &Actors) -> Result<(Vec<Object>, Vec<String>), Failure> {
+    let (mut wanted, mut left) = (Vec::new(), Vec::new());
     for crd in manifests::crds().map_err(at("agent"))? {
         let is_acted_on = api::defined_by(&crd).is_some_and(|info| info.is_acted_on);
         let live = if is_acted_on { Ok(None) } else { objects.get(&crd).await };
         let live = live.map_err(|failure| at("agent")(Problem::cluster(crd.id().subject(), failure)))?;
-        if live.is_none_or(|live| put::is_ours(&live)) {
-            wanted.push(crd);
+        match (live, api::defined_by(&crd).and_then(|info| actors.of(info))) {
+            (Some(live), Some(controller)) => left.push(format!("{} ({controller})", live.name())),
+            (Some(live), None) if !put::is_ours(&live) => {}
+            _ => wanted.push(crd),
         }
     }
-    Ok(wanted)
+    Ok((wanted, left))
 }
 
 async fn put_sync(

@@ -18,9 +18,10 @@ use super::put::{self, Change};
 use super::secret;
 use super::wait::{Patience, Wait};
 use crate::cluster::objects::Objects;
+use crate::cluster::preflight::FluxController;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
-use lockgate_core::api::{self, GitRepository, KindInfo, Kustomization};
+use lockgate_core::api::{self, Actors, KindInfo, Kustomization};
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Selects what bootstrap made.
@@ -72,10 +73,25 @@ pub(crate) async fn uninstall(
     remove_kinds(objects, removal, progress).await
 }
 
+/// The Deployments of Flux.
+async fn deployments(objects: &Objects) -> Result<Vec<Object>, Failure> {
+    let listed = objects.list("apps/v1", "Deployment", None, "app.kubernetes.io/part-of=flux").await;
+    listed.map_err(|failure| at("preflight")(Problem::cluster("Deployments", failure)))
+}
+
+/// Who acts on the kinds that the agent does not act on.
+async fn actors(objects: &Objects) -> Result<Actors, Failure> {
+    let controllers: Vec<_> = deployments(objects)
+        .await?
+        .iter()
+        .filter_map(|found| FluxController::running(found.value()))
+        .collect();
+    Ok(FluxController::actors(&controllers))
+}
+
 /// Flux's controllers that do what the agent does, those that are told not to run included.
 async fn flux(objects: &Objects) -> Result<Vec<String>, Failure> {
-    let listed = objects.list("apps/v1", "Deployment", None, "app.kubernetes.io/part-of=flux").await;
-    let listed = listed.map_err(|failure| at("preflight")(Problem::cluster("Deployments", failure)))?;
+    let listed = deployments(objects).await?;
     let controllers = listed.iter().map(Object::id).filter(|id| api::is_rival(&id.name));
     Ok(controllers.map(|id| format!("{}/{}", id.namespace, id.name)).collect())
 }
@@ -184,10 +200,14 @@ async fn remove_kinds(
         move |failure| at("kinds")(Problem::cluster(subject, failure))
     };
     let mut count = 0;
-    let sources = all(GitRepository::INFO, objects).await?;
+    let mut acted_on = Vec::new();
+    // Appliers stand first in the table, and go before what they build from.
+    for info in api::acted_on() {
+        acted_on.extend(all(info, objects).await?);
+    }
     let secrets = secrets(objects, removal).await?;
     let mut held = Vec::new();
-    for object in all(Kustomization::INFO, objects).await?.iter().chain(&sources) {
+    for object in &acted_on {
         let others = finalizers_of_others(object);
         objects.merge(object, &json!({"metadata": {"finalizers": others}})).await.map_err(failed(object))?;
         count += usize::from(objects.delete(object).await.map_err(failed(object))?);
@@ -196,8 +216,9 @@ async fn remove_kinds(
         }
     }
     let mut left = Vec::new();
+    let actors = actors(objects).await?;
     for object in manifests::crds().map_err(at("kinds"))? {
-        if is_needed(objects, &object).await? {
+        if is_needed(objects, &object, &actors).await? {
             left.push(object.name().to_owned());
         } else {
             count += usize::from(objects.delete(&object).await.map_err(failed(&object))?);
@@ -216,7 +237,7 @@ async fn remove_kinds(
         progress.tell(Event::Note(note));
     }
     // Told before the Secrets go: nothing else knows of these keys.
-    for note in secrets.iter().filter_map(|secret| registered(secret, &sources)) {
+    for note in secrets.iter().filter_map(|secret| registered(secret, &acted_on)) {
         progress.tell(Event::Note(note));
     }
     if removal.purge {
@@ -227,13 +248,13 @@ async fn remove_kinds(
     Ok(())
 }
 
-/// Whether a definition is there and must stay, being of a kind that lockgate does not act on: somebody else put it there, or
-/// the kind has objects, which would go with it.
-async fn is_needed(objects: &Objects, definition: &Object) -> Result<bool, Failure> {
+/// Whether a definition is there and must stay, being of a kind that lockgate does not act on: a controller of Flux acts on it,
+/// somebody else put it there, or the kind has objects, which would go with it.
+async fn is_needed(objects: &Objects, definition: &Object, actors: &Actors) -> Result<bool, Failure> {
     let Some(info) = api::defined_by(definition).filter(|info| !info.is_acted_on) else { return Ok(false) };
     let failed = |failure| at("kinds")(Problem::cluster(definition.id().subject(), failure));
     let Some(live) = objects.get(definition).await.map_err(failed)? else { return Ok(false) };
-    Ok(!put::is_ours(&live) || !all(info, objects).await?.is_empty())
+    Ok(actors.of(info).is_some() || !put::is_ours(&live) || !all(info, objects).await?.is_empty())
 }
 
 /// The finalizers of an object that somebody else put there, and whose work is not ours to skip.

@@ -11,7 +11,7 @@ use rustix::fs::Mode;
 use super::log;
 use super::output::Error;
 use super::shared::ClusterArguments;
-use crate::agent::{self, AgentError, Config, SystemClock};
+use crate::agent::{self, AgentError, Config, SystemClock, Threads};
 use crate::cluster;
 use lockgate_base::keys;
 use lockgate_git::Git;
@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// The namespace of the agent's Lease
     #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
     namespace: String,
-    /// The one namespace whose Kustomizations and GitRepositories are served; without it all are
+    /// The one namespace whose Kustomizations and sources are served; without it all are
     #[arg(long, value_name = "NAME")]
     watch_namespace: Option<String>,
     /// Where /healthz, /readyz and /metrics are served
@@ -66,6 +66,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
+    let workers = Threads::start();
+    let workers =
+        workers.map_err(|error| Error::failed(format!("the threads for builds do not start: {error}")))?;
     let config = Config {
         client: client.map_err(|error| Error::unreachable(error.to_string()))?,
         namespace: arguments.namespace.clone(),
@@ -74,6 +77,7 @@ async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
         listen: arguments.metrics_addr,
         fetcher: Arc::new(git),
         clock: Arc::new(SystemClock),
+        workers: Arc::new(workers),
         adopt: arguments.adopt,
         lockdown: arguments.lockdown,
         default_service_account: arguments.default_service_account.clone(),

@@ -136,7 +136,7 @@ struct CommonArguments {
     interval: model::Duration,
     #[command(flatten)]
     installation: InstallationArguments,
-    /// The name of the GitRepository and the Kustomization; without it the one that the folder's Kustomizations use (`github`),
+    /// The name of the source and the Kustomization; without it the one that the folder's Kustomizations use (`github`),
     /// or flux-system
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -146,7 +146,7 @@ struct CommonArguments {
     /// Make a Secret that exists anew, with a new key
     #[arg(long)]
     replace_secret: bool,
-    /// Turn an existing GitRepository and root Kustomization to this repository, branch and folder
+    /// Turn an existing source and root Kustomization to this repository, branch and folder
     #[arg(long)]
     replace_sync: bool,
     /// The kind of key to make: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521

@@ -1,24 +1,25 @@
 //! `lockgate build`.
 
+mod input;
 mod chart;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::{Value, json};
+
+use input::{STDIN, input, relative, warn};
 
 use super::output::{self, Error};
 use lockgate_base::model::Object;
-use lockgate_base::model::yaml::{self, Dialect, Layout};
+use lockgate_base::model::yaml::{self, Layout};
 use lockgate_base::tree::Tree;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
 use lockgate_git::directory;
 use lockgate_git::ignore;
+use lockgate_render::STACK_SIZE;
 use lockgate_render::kustomize::{self, Flavour};
 
 /// Render a folder to YAML, with no cluster
@@ -51,7 +52,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    chart: chart::Arguments,
+    chart: chart::Flags,
 }
 
 const EXAMPLES: &str = "\
@@ -72,9 +73,6 @@ Examples:
 
 Exit codes: 0 done, 1 it does not build, 2 wrong usage.";
 
-/// Standard input, as a file's name.
-const STDIN: &str = "-";
-
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let Some(folder) = &arguments.chart.chart {
         let is_alone = arguments.chart.helmrelease.is_none() && !arguments.substitute_from.is_empty();
@@ -94,6 +92,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if from_stdin + usize::from(arguments.kustomization.as_deref() == Some(STDIN)) > 1 {
         return Err(Error::usage("standard input can be read once only"));
     }
+    on_deep_stack(|| folder_or_object(arguments))?
+}
+
+/// Runs a build on a stack as large as the agent's builds have.
+fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, work)?;
+        thread.join().map_err(|_| Error::failed("the build ended by a defect of lockgate"))
+    })
+}
+
+fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
     let root = root(arguments)?;
     let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
     let path = arguments.path.as_deref().map(|path| relative(&root, path)).transpose()?;
@@ -153,13 +163,6 @@ fn print(rendered: &[Rendered]) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn warn(warnings: &[String]) {
-    for warning in warnings {
-        // Whoever does not read warnings still gets the objects.
-        let _ = writeln!(io::stderr(), "! {warning}");
-    }
-}
-
 /// The folder outside which nothing is read.
 fn root(arguments: &Arguments) -> Result<PathBuf, Error> {
     let file = arguments.kustomization.as_deref().map(Path::new).filter(|file| file.is_file());
@@ -178,17 +181,6 @@ fn root(arguments: &Arguments) -> Result<PathBuf, Error> {
 /// The folder that was asked for, or the one that the command runs in.
 fn here(path: Option<String>, root: &Path) -> Result<String, Error> {
     path.map_or_else(|| relative(root, Path::new(".")), Ok)
-}
-
-/// The path of a folder as seen from the root. Symbolic links on it are resolved inside the root, not here.
-fn relative(root: &Path, path: &Path) -> Result<String, Error> {
-    let absolute =
-        path.canonicalize().map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
-    let inside = absolute.strip_prefix(root).map_err(|_| {
-        let message = format!("{} is outside {}", path.display(), root.display());
-        Error::usage(message).hint("nothing outside the root is read; name another with --root")
-    })?;
-    inside.to_str().map(ToOwned::to_owned).ok_or_else(|| Error::usage("the path is not UTF-8 text"))
 }
 
 /// The Kustomization, and where it stands as seen from the root.
@@ -226,56 +218,4 @@ fn values(arguments: &Arguments, tree: &Tree) -> Result<Values, Error> {
         values.set.insert(name.into(), value.into());
     }
     Ok(values)
-}
-
-/// The objects of a file, those of a list included, and the names and values of documents that are no objects.
-fn input(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), Error> {
-    let failed = |message: String| Error::usage(format!("{}: {message}", file.display()));
-    let text = if file == Path::new(STDIN) {
-        io::read_to_string(io::stdin().lock())
-    } else {
-        std::fs::read_to_string(file)
-    };
-    let text = text.map_err(|error| failed(error.to_string()))?;
-    if file.extension().is_some_and(|ending| ending == "env") || file.ends_with(".env") {
-        return Ok((Vec::new(), lines(&text).map_err(failed)?));
-    }
-    let documents = yaml::documents(&text, Dialect::V2).map_err(|error| failed(error.to_string()))?;
-    let mut objects = Vec::new();
-    let mut plain = BTreeMap::new();
-    for mut value in documents.into_iter().map(|document| document.value).filter(|value| !value.is_null()) {
-        if value["kind"] == "List"
-            && let Some(Value::Array(items)) = value.get_mut("items")
-        {
-            let items = std::mem::take(items).into_iter().map(Object::parse);
-            objects.extend(items.collect::<Result<Vec<_>, _>>().map_err(|error| failed(error.to_string()))?);
-        } else if value.get("kind").is_some() {
-            objects.push(Object::parse(value).map_err(|error| failed(error.to_string()))?);
-        } else {
-            plain.extend(names_and_values(value).map_err(failed)?);
-        }
-    }
-    Ok((objects, plain))
-}
-
-fn names_and_values(value: Value) -> Result<BTreeMap<String, String>, String> {
-    let Value::Object(entries) = value else { return Err("expected names and values".into()) };
-    let text = |(name, value): (String, Value)| match value {
-        Value::String(text) => Ok((name, text)),
-        Value::Bool(_) | Value::Number(_) => Ok((name, json!(value).to_string())),
-        _ => Err(format!("{name}: expected a single value")),
-    };
-    entries.into_iter().map(text).collect()
-}
-
-/// `NAME=VALUE` lines, as kustomize reads a file of `envs`.
-fn lines(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let lines = text.lines().map(str::trim_start).enumerate();
-    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-    let pair = |(index, line): (usize, &str)| {
-        let (name, value) =
-            line.split_once('=').ok_or_else(|| format!("line {}: write NAME=VALUE", index + 1))?;
-        Ok((name.to_owned(), value.to_owned()))
-    };
-    lines.map(pair).collect()
 }

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
-use comfy_table::{Table, presets};
 use serde_json::{Value, json};
+
+use columns::{plain, trimmed};
+use lists::listed;
 
 use super::output::{self, Error};
 use super::shared::ClusterArguments;
@@ -16,10 +18,12 @@ use crate::bootstrap::manifests;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
-use lockgate_core::api::{GitRepository, KindInfo, Kustomization};
+use lockgate_core::api::{self, KindInfo, Role};
 use lockgate_core::overview::{End, Overview, Row, Source, State};
-use lockgate_core::pipeline::ports::ApiFailure;
 
+mod columns;
+mod lists;
+mod kinds;
 #[cfg(test)]
 mod tests;
 
@@ -65,9 +69,10 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
     let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
-    let (sources, kustomizations, idle) = futures::try_join!(
-        all(GitRepository::INFO, &objects, namespace),
-        all(Kustomization::INFO, &objects, namespace),
+    let (sources, kustomizations, others, idle) = futures::try_join!(
+        all_of(|role| role == Role::Source, &objects, namespace),
+        all_of(|role| matches!(role, Role::Applier(_)), &objects, namespace),
+        kinds::find(&target.client, &objects, namespace),
         async { Ok(idle_agent(&objects).await) }
     )?;
     let is_installed = sources.is_some() || kustomizations.is_some();
@@ -85,10 +90,19 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         with_namespace: arguments.all_namespaces,
         failing: arguments.failing,
     };
+    // They count as ready.
+    let others = if view.failing { Vec::new() } else { others };
+    let value = || {
+        let mut value = value(&overview, &view);
+        value["kinds"] = kinds::value(&others);
+        value
+    };
     let text = match arguments.output {
-        Form::Table | Form::Wide => table(&overview, &view, arguments.output == Form::Wide),
-        Form::Json => format!("{:#}\n", value(&overview, &view)),
-        Form::Yaml => yaml::to_string(&value(&overview, &view)),
+        Form::Table | Form::Wide => {
+            kinds::table(&others) + &table(&overview, &view, arguments.output == Form::Wide)
+        }
+        Form::Json => format!("{:#}\n", value()),
+        Form::Yaml => yaml::to_string(&value()),
         Form::Name => names(&overview, &view),
     };
     // Standard output is for what was asked for.
@@ -114,12 +128,17 @@ async fn idle_agent(objects: &Objects) -> Option<String> {
 /// Why there is nothing to show: the wrong cluster, or the wrong namespace.
 fn nothing(namespace: Option<&str>, is_installed: bool, elsewhere: &BTreeSet<String>) -> String {
     if !is_installed {
-        return "lockgate is not installed here: the cluster serves neither GitRepositories nor Kustomizations \
-                (lockgate bootstrap installs it)"
-            .into();
+        let kinds: Vec<&str> = api::acted_on().map(|info| info.plural).collect();
+        return format!(
+            "lockgate is not installed here: the cluster serves none of {} (lockgate bootstrap installs it)",
+            kinds.join(", ")
+        );
     }
     let place = namespace.map_or("in any namespace".into(), |namespace| format!("in namespace {namespace}"));
-    let mut text = format!("nothing to show: there is no GitRepository and no Kustomization {place}");
+    let (sources, others): (Vec<_>, Vec<_>) = api::acted_on().partition(|info| info.role == Role::Source);
+    let kinds: Vec<String> =
+        sources.iter().chain(&others).map(|info| format!("no {}", info.id.kind)).collect();
+    let mut text = format!("nothing to show: there is {} {place}", kinds.join(" and "));
     if !elsewhere.is_empty() {
         let others = elsewhere.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         text = format!("{text}; there are some in {others} (-A looks everywhere)");
@@ -181,6 +200,18 @@ const fn glyph(state: &State) -> (&'static str, u8) {
     }
 }
 
+/// All objects of the kinds of a role that lockgate acts on; `None` where the cluster has none of the kinds.
+async fn all_of(
+    is_wanted: impl Fn(Role) -> bool,
+    objects: &Objects,
+    namespace: Option<&str>,
+) -> Result<Option<Vec<Object>>, Error> {
+    let kinds = api::acted_on().filter(|info| is_wanted(info.role));
+    let listed = futures::future::try_join_all(kinds.map(|info| all(info, objects, namespace))).await?;
+    let served: Vec<Vec<Object>> = listed.into_iter().flatten().collect();
+    Ok((!served.is_empty()).then(|| served.concat()))
+}
+
 /// All objects of a kind, since what blocks one may be in another namespace; those of one namespace where the user may not
 /// look at all. `None` where the cluster does not have the kind.
 async fn all(
@@ -188,11 +219,7 @@ async fn all(
     objects: &Objects,
     namespace: Option<&str>,
 ) -> Result<Option<Vec<Object>>, Error> {
-    let (version, kind) = (info.api_version(), info.id.kind);
-    let mut listed = objects.list_served(&version, kind, None, "").await;
-    if let (Err(ApiFailure::Forbidden(_)), Some(_)) = (&listed, namespace) {
-        listed = objects.list_served(&version, kind, namespace, "").await;
-    }
+    let listed = listed(info, objects, namespace).await;
     listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", info.plural)))
 }
 
@@ -288,7 +315,7 @@ fn summary(overview: &Overview, view: &View) -> String {
 fn names(overview: &Overview, view: &View) -> String {
     let mut text = String::new();
     for source in view.sources(overview) {
-        let _ = writeln!(text, "gitrepository/{}", source.key.path());
+        let _ = writeln!(text, "{}/{}", source.key.kind.kind.to_lowercase(), source.key.path());
     }
     for row in view.rows(overview) {
         let _ = writeln!(text, "kustomization/{}", row.key.path());
@@ -326,21 +353,6 @@ fn value(overview: &Overview, view: &View) -> Value {
     let causes = overview.broken_sources().chain(&overview.root_causes);
     let causes: Vec<String> = causes.map(Ref::to_string).collect();
     json!({"ready": overview.is_ready(), "rootCauses": causes, "sources": sources, "kustomizations": rows})
-}
-
-fn plain(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(header);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table
-}
-
-/// The table without the spaces that end its lines.
-fn trimmed(table: &Table) -> String {
-    let text = table.to_string();
-    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn shown(message: &str, wide: bool) -> String {

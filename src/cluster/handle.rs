@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::client::Client;
 use super::discovery::Discovery;
@@ -13,6 +13,7 @@ use super::index::{Change, Watching};
 use super::watch::{Watched, Watches};
 use lockgate_base::model::{Gvk, Ref};
 use lockgate_core::api::{self, Kustomization, Ownership};
+use lockgate_core::health::Rules;
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Asked before each write; the error says why nothing may be written.
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) discovery: Arc<Discovery>,
     pub(super) watches: Watches,
+    /// By which rules health counts; what is known of an object is kept as its status alone says.
+    pub(super) rules: watch::Sender<Arc<Rules>>,
 }
 
 impl fmt::Debug for Cluster {
@@ -53,7 +56,8 @@ impl Cluster {
         let discovery = Arc::new(Discovery::default());
         let watches = Watches::new(client.clone(), Arc::clone(&discovery), sender);
         let of_nobody = watches.watched(Kustomization::OWNERSHIP);
-        let shared = Arc::new(Shared { client: client.clone(), discovery, watches });
+        let rules = watch::Sender::new(Arc::new(Rules::BUILT_IN));
+        let shared = Arc::new(Shared { client: client.clone(), discovery, watches, rules });
         (Self { shared, client, owner: None, watched: of_nobody, fence: Arc::new(|| Ok(())) }, changes)
     }
 
@@ -73,6 +77,16 @@ impl Cluster {
         let watched = ownership(&owner).map(|ownership| self.shared.watches.watched(ownership));
         let watched = watched.unwrap_or_else(|| Arc::clone(&self.watched));
         Ok(Self { client, owner: Some(owner), watched, ..self.clone() })
+    }
+
+    /// By which rules the health of objects counts.
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.shared.rules.borrow())
+    }
+
+    /// Has health count by other rules, in waits that are under way too.
+    pub fn judge_by(&self, rules: Rules) {
+        self.shared.rules.send_replace(Arc::new(rules));
     }
 
     /// The client, acting as this copy does.

@@ -36,6 +36,25 @@ pub struct FluxController {
 }
 
 impl FluxController {
+    /// The controller that a Deployment is, where it is told to run.
+    pub(crate) fn running(deployment: &Value) -> Option<Self> {
+        let text =
+            |pointer| deployment.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+        let replicas = deployment.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+        (replicas > 0).then_some(Self { namespace, name, replicas })
+    }
+
+    /// Whether it does what lockgate does, so that both would undo each other's work.
+    pub(crate) fn is_rival(&self) -> bool {
+        api::is_rival(&self.name)
+    }
+
+    /// Who acts on the kinds that lockgate does not act on.
+    pub(crate) fn actors(controllers: &[Self]) -> api::Actors {
+        api::Actors::new(controllers.iter().map(|one| (one.namespace.as_str(), one.name.as_str())))
+    }
+
     /// Several, as a message names them: `namespace/name, namespace/name`.
     pub fn names(controllers: &[Self]) -> String {
         let names =
@@ -97,22 +116,12 @@ pub async fn missing_rights(client: &Client, rights: &[Right]) -> Result<Vec<Den
     Ok(missing)
 }
 
-/// Flux's controllers that are told to run, in any namespace. Only those that write what we write are in the way.
+/// Flux's controllers that are told to run, in any namespace.
 pub async fn flux_controllers(client: &Client) -> Result<Vec<FluxController>, ApiFailure> {
     let path = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io%2Fpart-of%3Dflux";
     let answer = client.send(Request::get(path.into(), JSON)).await?;
     let items = answer.body["items"].as_array().map_or(&[][..], Vec::as_slice);
-    let text =
-        |item: &Value, pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
-    Ok(items
-        .iter()
-        .map(|item| FluxController {
-            namespace: text(item, "/metadata/namespace"),
-            name: text(item, "/metadata/name"),
-            replicas: item.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1),
-        })
-        .filter(|controller| api::is_rival(&controller.name) && controller.replicas > 0)
-        .collect())
+    Ok(items.iter().filter_map(FluxController::running).collect())
 }
 
 fn post(path: &str, body: &Value) -> Request {

@@ -54,6 +54,7 @@ impl Cluster {
         let ids: Vec<ObjectId> = shared.iter().map(|reference| reference.id.clone()).collect();
         let ticket = Ticket::take(&self.watched, ids);
         let mut following = std::pin::pin!(feed.run(self));
+        let mut rules = self.shared.rules.subscribe();
         loop {
             if !shared.iter().all(|reference| self.is_shown_or_gone(&reference.id)) {
                 return None;
@@ -70,6 +71,7 @@ impl Cluster {
                 biased;
                 () = ticket.notify.notified() => {}
                 () = feed.changed.notified() => {}
+                Ok(()) = rules.changed() => {}
                 failure = &mut following => return Some(Settled::Unknown(failure)),
                 () = sleep_until(deadline), if complete => return Some(Settled::TimedOut(unhealthy)),
                 () = sleep_until(deadline + FIRST_LOOK) => return Some(Settled::TimedOut(unhealthy)),
@@ -125,12 +127,13 @@ impl Cluster {
     }
 
     fn unhealthy(&self, feed: &Feed, shared: &[Reference], private: &[Reference]) -> Vec<Unhealthy> {
-        let index = self.watched.index();
+        let (index, rules) = (self.watched.index(), self.rules());
         let of_shared = |id: &ObjectId| index.health(id).map(|(health, _)| health.clone());
         let told = |reference: &Reference, health: Option<Health>| {
             let gone = if reference.expires { Health::Current } else { Health::NotFound };
-            let health = health.unwrap_or(gone);
-            (health != Health::Current).then(|| Unhealthy { id: reference.id.clone(), health, cause: None })
+            let id = &reference.id;
+            let health = rules.counted(&id.group, &id.kind, health.unwrap_or(gone));
+            (health != Health::Current).then(|| Unhealthy { id: id.clone(), health, cause: None })
         };
         let shared = shared.iter().filter_map(|reference| told(reference, of_shared(&reference.id)));
         let private = private.iter().filter_map(|reference| told(reference, feed.health(&reference.id)));

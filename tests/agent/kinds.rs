@@ -1,4 +1,4 @@
-//! Kinds beside the one that applies: dependencies on them, and the kinds that nothing acts on.
+//! Dependencies on other kinds than the one that applies.
 
 use serde_json::{Value, json};
 
@@ -70,38 +70,4 @@ async fn of_a_dependency_in_another_namespace_only_its_state_is_told_and_nothing
     let refused = home.reason("a", "AccessDenied").await;
     assert!(refused.contains(&format!("Kustomization/{}/theirs", away.namespace)), "{refused}");
     assert!(!refused.contains("not ready"), "{refused}");
-}
-
-/// One Alert must not have the whole stage refused that contains everything else.
-#[tokio::test]
-async fn objects_of_kinds_that_nothing_acts_on_are_applied_and_count_as_healthy() {
-    let objects = [
-        json!({"apiVersion": "notification.toolkit.fluxcd.io/v1beta3", "kind": "Alert", "metadata": {"name": "all"},
-               "spec": {"providerRef": {"name": "slack"},
-                        "eventSources": [{"kind": "Kustomization", "name": "*"}]}}),
-        json!({"apiVersion": "helm.toolkit.fluxcd.io/v2beta1", "kind": "HelmRelease",
-               "metadata": {"name": "podinfo"},
-               "spec": {"interval": "5m", "chart": {"spec": {"chart": "podinfo", "sourceRef":
-                        {"kind": "HelmRepository", "name": "podinfo"}}}, "values": {"any": {"thing": [1]}}}}),
-    ];
-    let files = [
-        ("a/alert.yaml", &*objects[0].to_string()),
-        ("a/release.yaml", &*objects[1].to_string()),
-        ("a/map.yaml", &*config_map("a", "1")),
-    ];
-    let stage = stage("idle", &files).await;
-    stage.kustomization("a", json!({"wait": true, "timeout": "30s"})).await;
-    let _agent = stage.agent().await;
-    stage.ready("a").await;
-    assert_eq!(stage.data("a").await.unwrap()["value"], "1");
-    let releases = super::stage::api(
-        &stage.client,
-        &stage.namespace,
-        "helm.toolkit.fluxcd.io/v2",
-        "HelmRelease",
-        "helmreleases",
-    );
-    let release = releases.get("podinfo").await.unwrap();
-    assert_eq!(release.data["spec"]["values"], json!({"any": {"thing": [1]}}));
-    assert_eq!(release.data["status"]["conditions"], Value::Null, "nobody writes its status");
 }

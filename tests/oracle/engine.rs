@@ -1,14 +1,10 @@
-//! Charts and templates rendered by lockgate and by the real helm, which the Go module in `helm/` holds.
+//! Templates and charts rendered by lockgate and by the real helm.
 
 mod charts;
 mod generated;
 mod rules;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,12 +13,7 @@ use lockgate_render::helm::engine::{Renderable, render};
 use lockgate_render::helm::value::{Map, MapType, Value};
 use serde_json::{Value as Json, json};
 
-/// The real helm's engine, answering one request at a time.
-pub(crate) struct Helm {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
+use super::helm::{Helm, NOW, value_of};
 
 /// Templates by their paths in the chart, and the values that they are rendered with.
 #[derive(Debug, Clone, Default)]
@@ -35,86 +26,21 @@ pub(crate) struct Case {
 /// What each template printed, or why none did.
 pub(crate) type Printed = Result<BTreeMap<String, Vec<u8>>, Vec<u8>>;
 
-impl Helm {
-    /// Starts the program, which is built on first use.
-    pub(crate) fn start() -> Self {
-        static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let program = PROGRAM.get_or_init(build).as_ref();
-        let program = program.unwrap_or_else(|reason| panic!("helm's engine cannot be built: {reason}"));
-        let mut child = Command::new(program)
-            .env("TZ", "UTC")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("helm's engine starts");
-        let input = child.stdin.take().expect("standard input is piped");
-        let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
-        Self { child, input, output }
-    }
-
-    /// Sends a request and gives the answer to it.
-    pub(crate) fn ask(&mut self, request: &Json) -> Json {
-        writeln!(self.input, "{request}").expect("helm's engine takes a request");
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("helm's engine answers");
-        assert!(!line.is_empty(), "helm's engine ended at {request}");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
-    }
-
-    /// Renders a case.
-    pub(crate) fn render(&mut self, case: &Case) -> Printed {
-        let templates: BTreeMap<_, _> =
-            case.templates.iter().map(|(path, text)| (path, STANDARD.encode(text))).collect();
-        let answer = self.ask(&json!({"templates": templates, "values": case.values, "now": NOW}));
-        printed(&answer)
-    }
+/// Renders a case with the real engine.
+pub(crate) fn theirs(helm: &mut Helm, case: &Case) -> Printed {
+    let templates: BTreeMap<_, _> =
+        case.templates.iter().map(|(path, text)| (path, STANDARD.encode(text))).collect();
+    printed(&helm.request(&json!({"templates": templates, "values": case.values, "now": NOW})))
 }
 
-/// The time that templates are told.
-pub(crate) const NOW: i64 = 1_790_000_000;
-
 /// The outputs of an answer.
-pub(crate) fn printed(answer: &Json) -> Printed {
+fn printed(answer: &Json) -> Printed {
     let bytes = |text: &Json| STANDARD.decode(text.as_str().unwrap_or_default()).expect("it is base64");
     if answer["error"].is_string() {
         return Err(bytes(&answer["error"]));
     }
     let outputs = answer["outputs"].as_object().into_iter().flatten();
     Ok(outputs.map(|(path, text)| (path.clone(), bytes(text))).collect())
-}
-
-impl Drop for Helm {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn build() -> Result<PathBuf, String> {
-    let program = Path::new(option_env!("CARGO_TARGET_TMPDIR").unwrap_or("/tmp/h1dev/target")).join("oracle-helm");
-    let module = Path::new("/work/wt/helm1/tests/oracle/helm");
-    let output = Command::new("go")
-        .args(["build", "-p", "1", "-o"])
-        .arg(&program)
-        .arg(".")
-        .current_dir(module)
-        .output()
-        .map_err(|error| format!("go cannot be run: {error}"))?;
-    let failure = || format!("the Go module cannot be built: {}", String::from_utf8_lossy(&output.stderr));
-    if output.status.success() { Ok(program) } else { Err(failure()) }
-}
-
-/// A JSON value as values files give it: each number is a float.
-pub(crate) fn value_of(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::Nil,
-        Json::Bool(value) => Value::Bool(*value),
-        Json::Number(number) => Value::Float(number.as_f64().unwrap_or_default()),
-        Json::String(text) => Value::from(&**text),
-        Json::Array(items) => Value::list(items.iter().map(value_of).collect()),
-        Json::Object(entries) => Value::map(entries.iter().map(|(key, value)| (&**key, value_of(value)))),
-    }
 }
 
 /// What lockgate makes of a case.

@@ -3,6 +3,7 @@
 //! The Go side is the small module in `helm/`, built once into the cache folder.
 
 pub(crate) mod values;
+mod documents;
 mod functions;
 mod random_values;
 
@@ -53,14 +54,20 @@ impl Helm {
         Self { child, input, output }
     }
 
+    /// Sends a request and gives the answer to it.
+    pub(crate) fn request(&mut self, request: &Json) -> Json {
+        writeln!(self.input, "{request}").expect("the real engine takes a request");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("the real engine answers");
+        assert!(!line.is_empty(), "the real engine ended at {request}");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
     /// Renders one template of a chart that has no other.
     pub(crate) fn ask(&mut self, template: &[u8], values: &Json) -> Answer {
         let request =
             json!({"templates": {"templates/a": STANDARD.encode(template)}, "values": values, "now": NOW});
-        writeln!(self.input, "{request}").expect("the real engine takes a request");
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("the real engine answers");
-        let answer: Json = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let answer = self.request(&request);
         let decoded = |text: &Json| STANDARD.decode(text.as_str().unwrap_or_default()).expect("base64");
         match &answer["error"] {
             Json::Null => Ok(decoded(&answer["outputs"]["c/templates/a"])),

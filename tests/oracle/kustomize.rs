@@ -5,6 +5,7 @@
 //! kustomize makes of it and what lockgate does.
 
 mod generate;
+mod merges;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -177,4 +178,14 @@ fn random_folders_build_as_with_kustomize() {
         generate::case(&mut random, number)
     });
     run(random, cases(150));
+}
+
+#[test]
+fn random_merges_build_as_with_kustomize() {
+    let first = seed();
+    let random = (0..).map(move |number| {
+        let mut random = Random::new(first.wrapping_mul(1_000_003).wrapping_add(number));
+        merges::case(&mut random, number)
+    });
+    run(random, cases(400));
 }

@@ -206,7 +206,7 @@ fn what_is_printed_reads_back_equal() {
             let theirs =
                 oracle.ask(name, json!({"text": text})).unwrap_or_else(|error| panic!("{error}: {text}"));
             let theirs: Vec<Value> = theirs.iter().map(normal).collect();
-            assert_eq!(theirs, [value.clone()], "{name}: {text}");
+            assert_eq!(theirs, std::slice::from_ref(&value), "{name}: {text}");
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::to_string;
-use lockgate_render::Variables;
 use lockgate_render::substitute::substitute;
+use lockgate_render::{Budget, Variables};
 use serde_json::{Value, json};
 
 use super::random::Random;
@@ -92,7 +92,8 @@ fn variables_are_replaced_as_flux_replaces_them() {
         let theirs = oracle.ask("substitute", arguments).map(|mut documents| documents.remove(0));
         let variables = Variables::new(values.clone(), BTreeSet::new(), strict).expect("the names are good");
         let parsed = Object::parse(object.clone()).expect("it is an object");
-        let ours = substitute(&parsed, &variables).map(|substituted| substituted.object.into_value());
+        let ours = substitute(&parsed, &variables, &Budget::default())
+            .map(|substituted| substituted.object.into_value());
         accepted += usize::from(theirs.is_ok());
         let same = match (&theirs, &ours) {
             (Ok(theirs), Ok(ours)) => theirs == ours,

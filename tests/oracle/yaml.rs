@@ -5,7 +5,8 @@ mod pools;
 use lockgate_base::model::yaml::{Dialect, documents, first_document, to_string};
 use serde_json::{Map, Value, json};
 
-use self::pools::{PIECES, SCALARS, TAGS};
+pub(crate) use self::pools::SCALARS;
+use self::pools::{PIECES, TAGS};
 use super::random::Random;
 use super::{Oracle, cases, seed};
 

@@ -152,7 +152,7 @@ impl Crate {
                 .map(|(own, other)| format!("{own} uses {other}"))
                 .collect();
             if !upward.is_empty() {
-                found.push(Upward { module, upward, order: sorted(children, &uses) });
+                found.push(Upward { module, uses: upward, order: sorted(children, &uses) });
             }
         }
         found
@@ -165,7 +165,7 @@ pub(super) struct Upward<'c> {
     /// The module that declares them.
     pub(super) module: &'c [String],
     /// `one uses other`, where the other is declared below.
-    pub(super) upward: Vec<String>,
+    pub(super) uses: Vec<String>,
     /// An order in which each uses only those above it, as near to today's as can be; without those in a circle.
     pub(super) order: Vec<&'c str>,
 }
@@ -381,7 +381,7 @@ fn circles_and_upward_uses_are_found() {
     assert_eq!(circles, [["a", "a::e"]]);
     let upward = house.upward();
     let told: Vec<_> =
-        upward.iter().map(|u| (u.module.join("::"), u.upward.join(", "), u.order.join(" "))).collect();
+        upward.iter().map(|u| (u.module.join("::"), u.uses.join(", "), u.order.join(" "))).collect();
     let told: Vec<_> =
         told.iter().map(|(module, uses, order)| (module.as_str(), uses.as_str(), order.as_str())).collect();
     assert_eq!(told, [("", "a uses c", "c a b"), ("a", "d uses e", "e d")]);

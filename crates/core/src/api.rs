@@ -10,8 +10,12 @@ mod ownership;
 mod kind;
 mod decode;
 mod kinds;
+mod actors;
 pub mod crd;
+#[cfg(test)]
+pub(crate) mod tests;
 
+pub use actors::Actors;
 pub use decode::{Malformed, decode};
 pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role, Status};
 pub use kinds::git_repository::{
@@ -22,8 +26,8 @@ pub use kinds::kustomization::{
     InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec, KustomizationStatus,
     Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
 };
-pub use kinds::{KINDS, acted_on, defined_by, info, info_of, is_rival, named};
+pub use kinds::{KINDS, acted_on, defined_by, either, info, is_rival, named, source, sources};
 pub use metadata::Metadata;
 pub(crate) use metadata::null_as_default;
 pub use ownership::Ownership;
-pub use reference::{LocalReference, SourceReference};
+pub use reference::{DEFAULT_SOURCE, LocalReference, SourceReference};

@@ -263,8 +263,8 @@ fn read(object: &Object) -> Read {
     };
     let own = &row.key.namespace;
     let from = &spec.source_ref;
-    let source = (from.kind == GitRepository::ID.kind)
-        .then(|| GitRepository::named(from.namespace.as_ref().unwrap_or(own), &from.name));
+    let source = api::source(from.api_version.as_deref(), &from.kind)
+        .map(|info| Ref::new(info.id, from.namespace.as_ref().unwrap_or(own), &from.name));
     let lacks = source.filter(|_| standing.stance == Stance::Sourceless);
     let dependency =
         |named: &api::DependsOn| Kustomization::named(named.namespace.as_ref().unwrap_or(own), &named.name);

@@ -13,12 +13,14 @@
 
 pub mod clock;
 pub mod ports;
+pub mod workers;
 mod slot;
 mod dress;
 mod build;
 mod decide;
 mod apply;
 mod prune;
+mod idle;
 mod reconcile;
 mod preview;
 mod remove;
@@ -32,6 +34,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::api::InventoryEntry;
+use crate::health::Rules;
 use crate::verdict::{Applied, Ill, Outcome, Redactor};
 use lockgate_base::model::{Digest, ObjectId};
 use lockgate_base::tree::{Footprint, Snapshot};
@@ -42,6 +45,7 @@ pub use preview::{Preview, preview};
 pub use reconcile::reconcile;
 pub use remove::remove;
 pub use slot::Slot;
+pub use workers::Workers;
 
 /// One reconcile.
 #[derive(Debug)]
@@ -62,9 +66,13 @@ pub struct Job<'a> {
     pub waited: Duration,
     /// After how long a wait tells what it is for.
     pub told_after: Duration,
+    /// By which rules health is judged, and what nothing acts on.
+    pub rules: &'a Rules,
     /// Tells the time, and lets time pass.
     pub clock: &'a dyn Clock,
-    /// Becomes true when the wait for health is to end because there is newer work.
+    /// Builds.
+    pub workers: &'a dyn Workers,
+    /// Becomes true when the build or the wait for health is to end because there is newer work.
     pub cancel: watch::Receiver<bool>,
 }
 
@@ -92,6 +100,9 @@ pub struct Finish {
 pub trait Journal: Slot {
     /// Records what will be managed, before it is written. An error stops the reconcile before its first write.
     fn begin(&self, inventory: Vec<InventoryEntry>) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// Nothing acts on these objects, which were applied. Told once for each set of them.
+    fn idle(&self, objects: &[ObjectId]);
 
     /// Everything is written; from here on health alone is waited for.
     fn written(&self);

@@ -1,4 +1,4 @@
-//! Fetching a GitRepository: decide from the listing what is wanted, fetch only what is missing, and hand back its tree.
+//! Fetching a repository: decide from the listing what is wanted, fetch only what is missing, and hand back its tree.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -192,7 +192,7 @@ impl Job<'_> {
         self.update(&repository, tip, rewritten)
     }
 
-    /// Fetches a tip, unless another GitRepository has brought it into the shared store.
+    /// Fetches a tip, unless another source has brought it into the shared store.
     fn bring(&self, session: Session<'_>, tip: &Tip) -> Result<(), SourceError> {
         if self.generation.has(tip.commit) {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Helm charts: a native engine that renders them as the real helm does.
 //!
-//! [`value`] holds what templates compute with, [`template`] reads and runs Go's templates, [`funcs`] is the table of
-//! functions. Nothing here reads a clock, a disk, a network or a source of chance: those are inputs.
+//! [`value`] holds what templates compute with, [`template`] reads and runs Go's templates, [`funcs`] is the
+//! table of functions. Nothing here reads a clock, a disk, a network or a source of chance: those are inputs.
 
 pub mod error;
 pub mod value;
@@ -9,6 +9,7 @@ pub mod context;
 pub mod go;
 pub mod notation;
 pub mod x509;
+pub mod function;
 pub mod funcs;
 pub mod values;
 pub mod chart;

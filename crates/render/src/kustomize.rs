@@ -50,6 +50,7 @@ mod flux;
 
 use serde_json::Value;
 
+use super::budget::{Budget, Cost, Size, Spent, check_depth};
 use super::error::{Fault, RenderError, Result};
 use lockgate_base::tree::{Footprint, Tree};
 
@@ -100,11 +101,15 @@ const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.
 
 /// Builds a folder of a tree.
 pub fn build(tree: &Tree, recipe: &Recipe) -> Result<Output> {
+    build_within(tree, recipe, &Budget::default())
+}
+
+/// Builds a folder of a tree with what is left of a budget.
+pub fn build_within(tree: &Tree, recipe: &Recipe, budget: &Budget) -> Result<Output> {
     let reader = tree.reader();
-    let budget = load::Budget::default();
-    let build = build::Build::new(matches!(recipe.flavour, Flavour::Flux(_)));
+    let build = build::Build::new(matches!(recipe.flavour, Flavour::Flux(_)), budget);
     let restricted = matches!(recipe.flavour, Flavour::Cli);
-    let loader = load::Loader::new(&reader, &budget, &recipe.path, restricted)?;
+    let loader = load::Loader::new(&reader, budget, &recipe.path, restricted)?;
     let mut target = match &recipe.flavour {
         Flavour::Cli => target::Target::load(&build, loader)?,
         Flavour::Flux(overlay) => flux::load(&build, loader, overlay)?,
@@ -113,8 +118,19 @@ pub fn build(tree: &Tree, recipe: &Recipe) -> Result<Output> {
         target.origin = Some(metadata::Origin::default());
     }
     let map = finish(&target, recipe)?;
+    for res in map.items() {
+        let spent = weigh(&res.value, budget);
+        spent.map_err(|spent| Fault::from(spent).on_object(res.subject()).in_file(&res.file))?;
+    }
     let objects = map.into_items().into_iter().map(|res| Built { value: res.value, origin: res.file });
     Ok(Output { objects: objects.collect(), footprint: reader.footprint(), warnings: build.into_warnings() })
+}
+
+/// Spends what an object of the result takes up.
+fn weigh(object: &Value, budget: &Budget) -> Result<(), Spent> {
+    check_depth(object)?;
+    budget.spend(Cost::Objects, 1)?;
+    budget.spend(Cost::RenderedBytes, Size::of(object).bytes)
 }
 
 /// Accumulates everything and does what is done once at the end.

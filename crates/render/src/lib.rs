@@ -2,19 +2,26 @@
 //! disk or a network, so the same question always has the same answer.
 
 mod error;
+pub mod budget;
 pub mod kustomize;
 pub mod helm;
 mod set;
 pub mod substitute;
 
+pub use budget::Budget;
 pub use error::{Category, Fault, RenderError};
 pub use set::{Resource, ResourceSet};
 pub use substitute::Variables;
 
 use error::Result;
+use substitute::SubstituteError;
 
 use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
+
+/// How large the stack of a thread should be on which something is rendered, in bytes: templates may include each other a
+/// thousand times. Only what is used of it takes memory.
+pub const STACK_SIZE: usize = 256 * 1024 * 1024;
 
 /// How a tree becomes objects.
 #[derive(Debug, Clone)]
@@ -34,8 +41,13 @@ pub struct Inputs {
 ///
 /// `commonMetadata` is not applied here: Flux sets it after its owner labels, which are not known to a render.
 pub fn render(tree: &Tree, recipe: &Recipe, inputs: &Inputs) -> Result<ResourceSet> {
+    render_within(tree, recipe, inputs, &Budget::default())
+}
+
+/// Renders a tree with what is left of a budget.
+pub fn render_within(tree: &Tree, recipe: &Recipe, inputs: &Inputs, budget: &Budget) -> Result<ResourceSet> {
     let Recipe::Kustomize(recipe) = recipe;
-    let output = kustomize::build(tree, recipe)?;
+    let output = kustomize::build_within(tree, recipe, budget)?;
     let mut faults = Vec::new();
     let mut resources = Vec::with_capacity(output.objects.len());
     for built in output.objects {
@@ -46,11 +58,17 @@ pub fn render(tree: &Tree, recipe: &Recipe, inputs: &Inputs) -> Result<ResourceS
                 continue;
             }
         };
-        match substituted(object, inputs) {
+        match substituted(object, inputs, budget) {
             Ok((object, holds_secret)) => {
                 resources.push(Resource { object, origin: built.origin, holds_secret });
             }
-            Err(fault) => faults.push(fault.in_file(&built.origin)),
+            Err(fault) => {
+                let is_spent = fault.category == Category::Build;
+                faults.push(fault.in_file(&built.origin));
+                if is_spent {
+                    break;
+                }
+            }
         }
     }
     if let Some(error) = RenderError::of(faults) {
@@ -60,13 +78,19 @@ pub fn render(tree: &Tree, recipe: &Recipe, inputs: &Inputs) -> Result<ResourceS
 }
 
 /// An object with its variables expanded, and whether it holds a value of a Secret now.
-fn substituted(object: Object, inputs: &Inputs) -> Result<(Object, bool), Fault> {
+fn substituted(object: Object, inputs: &Inputs, budget: &Budget) -> Result<(Object, bool), Fault> {
     let Some(variables) = &inputs.variables else { return Ok((object, false)) };
-    match substitute::substitute(&object, variables) {
+    match substitute::substitute(&object, variables, budget) {
         Ok(result) => Ok((result.object, result.holds_secret)),
+        Err(error @ SubstituteError::TooExpensive { .. }) => {
+            Err(Fault::new(error.to_string()).on_object(object.id().subject()))
+        }
         Err(error) => {
             let message = format!("envsubst error: variable substitution failed: {error}");
             Err(Fault::of(Category::Substitution, message).on_object(object.id().subject()))
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ mod expand;
 
 use serde_json::Value;
 
+use crate::budget::{Budget, Cost, Size};
 use lockgate_base::keys;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect, Layout};
@@ -26,13 +27,23 @@ pub struct Substituted {
 
 /// Expands the variables in all texts of an object, keys included. An object that opts out, by the label or annotation
 /// `kustomize.toolkit.fluxcd.io/substitute: disabled`, is returned as it is.
-pub fn substitute(object: &Object, variables: &Variables) -> Result<Substituted, SubstituteError> {
+pub fn substitute(
+    object: &Object,
+    variables: &Variables,
+    budget: &Budget,
+) -> Result<Substituted, SubstituteError> {
     if opts_out(object) || !mentions_dollar(object.value()) {
         return Ok(Substituted { object: object.clone(), holds_secret: false });
     }
-    let expansion = expand::expand(&yaml::print(object.value(), Layout::V2), variables)?;
-    let mut documents = yaml::documents(&expansion.text, Dialect::V2)
-        .map_err(|error| SubstituteError::NotYaml { line: error.line })?;
+    let expansion = expand::expand(&yaml::print(object.value(), Layout::V2), variables, budget)?;
+    let before = budget.left(Cost::Nodes);
+    let documents = budget.reading(|left| yaml::documents_within(&expansion.text, Dialect::V2, left));
+    let spent = |spent| SubstituteError::TooExpensive { spent, expression: expand::WHOLE.into() };
+    let mut documents =
+        documents.map_err(spent)?.map_err(|error| SubstituteError::NotYaml { line: error.line })?;
+    // What is read now takes the place of what was there.
+    let (read, replaced) = (before - budget.left(Cost::Nodes), Size::of(object.value()).nodes);
+    budget.give_back(Cost::Nodes, read.min(replaced as u64));
     documents.retain(|document| !document.value.is_null());
     let count = documents.len();
     match (documents.pop(), count) {

@@ -23,6 +23,7 @@ fn main() -> io::Result<()> {
             let path = file.strip_prefix(&root).unwrap_or(&file).display().to_string();
             let _ = write!(case, "-- {path}\n{content}");
             seed("yaml", &content)?;
+            seed("print", &content)?;
         }
         seed("kustomization", &case)?;
     }
@@ -31,9 +32,21 @@ fn main() -> io::Result<()> {
             cases(&fs::read_to_string(file)?)?;
         }
     }
+    for file in files(&repository.join("tests/oracle/engine/rules"))? {
+        for case in fs::read_to_string(file)?.split("\n## ").skip(1) {
+            seed("template", case.split_once('\n').map_or("", |(_, body)| body))?;
+        }
+    }
+    for file in files(&repository.join("tests/oracle/engine/charts"))? {
+        for case in fs::read_to_string(file)?.split("\n## ").skip(1) {
+            let files = case.split_once("\n-- ").map_or("", |(_, files)| files);
+            seed("chart", &format!("-- {files}"))?;
+        }
+    }
     for file in files(&repository.join("kubernetes"))? {
         if let Ok(content) = fs::read_to_string(&file) {
             seed("yaml", &content)?;
+            seed("print", &content)?;
             seed("substitution", &format!("{content}{SEPARATOR}cluster: a\nregion: b\n"))?;
         }
     }

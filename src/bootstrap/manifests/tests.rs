@@ -83,7 +83,7 @@ fn agent_rules() -> String {
             reason: "Whether Flux's controllers run.",
             group: "apps",
             resources: &["deployments"],
-            verbs: &["list"],
+            verbs: &["list", "watch"],
         },
     ];
     let of_kinds = api::acted_on().flat_map(|info| info.grants);

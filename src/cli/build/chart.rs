@@ -12,10 +12,12 @@ use clap::Args;
 use rand_core::RngCore as _;
 
 use super::super::output::{self, Error};
+use super::input::{STDIN, input, relative, warn};
 use lockgate_base::model::{Object, yaml};
 use lockgate_git::directory;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
+use lockgate_render::helm::chart::schema::Documents;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::error::Error as HelmError;
@@ -24,10 +26,6 @@ use lockgate_render::helm::manifest::print;
 use lockgate_render::helm::postrender;
 use lockgate_render::helm::release::{Release, Rendered, render};
 use lockgate_render::helm::values::Given as Values;
-use lockgate_render::helm::values::schema::Documents;
-
-/// What templates may nest on. Only what is used of it takes memory.
-const STACK: usize = 256 * 1024 * 1024;
 
 /// The largest archive that is read, in bytes.
 const ARCHIVE_LIMIT: u64 = 20 * 1024 * 1024;
@@ -35,12 +33,12 @@ const ARCHIVE_LIMIT: u64 = 20 * 1024 * 1024;
 /// The flags of `helm template`.
 #[derive(Args)]
 #[command(next_help_heading = "Charts")]
-pub(in crate::cli) struct Arguments {
+pub(in crate::cli) struct Flags {
     /// Render a Helm chart, a folder or an archive, as a release called PATH, or `release-name`
     #[arg(long, value_name = "FOLDER|TGZ")]
     pub(super) chart: Option<PathBuf>,
-    /// Render the chart for a HelmRelease: a file that holds it, and the ConfigMaps and Secrets that it takes values from
-    /// where --substitute-from names no file of them
+    /// Render the chart for a HelmRelease: a file that holds it, and the ConfigMaps and Secrets that it takes
+    /// values from where --substitute-from names no file of them
     #[arg(long, value_name = "FILE", requires = "chart")]
     pub(super) helmrelease: Option<PathBuf>,
     /// The release's name, instead of PATH
@@ -97,21 +95,13 @@ pub(super) struct Given<'a> {
 }
 
 /// Renders a chart, and prints it.
-pub(super) fn run(arguments: &Arguments, given: &Given<'_>) -> Result<ExitCode, Error> {
-    let text = on_deep_stack(|| rendered(arguments, given))??;
+pub(super) fn run(arguments: &Flags, given: &Given<'_>) -> Result<ExitCode, Error> {
+    let text = super::on_deep_stack(|| rendered(arguments, given))??;
     output::write(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs `work` where templates may include each other a thousand times.
-fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work)?;
-        thread.join().map_err(|_| Error::failed("the render ended by a defect of lockgate"))
-    })
-}
-
-fn rendered(arguments: &Arguments, given: &Given<'_>) -> Result<String, Error> {
+fn rendered(arguments: &Flags, given: &Given<'_>) -> Result<String, Error> {
     let helm_release =
         arguments.helmrelease.as_deref().map(|file| HelmReleaseFile::read(file, given)).transpose()?;
     let mut release = release(arguments, given.name)?;
@@ -129,16 +119,17 @@ fn rendered(arguments: &Arguments, given: &Given<'_>) -> Result<String, Error> {
         }
     };
     if chart.is_deprecated() {
-        super::warn(&["this chart is deprecated".to_owned()]);
+        warn(&["this chart is deprecated".to_owned()]);
     }
     let mut entropy = [0; 32];
     rand_core::OsRng.fill_bytes(&mut entropy);
     let mut context = Context::new(now(), entropy, &NoCluster);
     let mut rendered = render(chart, &release, values.values(), &mut context).map_err(failed)?;
-    super::warn(&rendered.warnings);
+    warn(&rendered.warnings);
     if let Some(file) = &helm_release {
         rendered.manifests =
-            postrender::apply(&rendered.manifests, &file.release.post_render).map_err(failed)?;
+            postrender::apply(&rendered.manifests, &file.release.post_render, context.budget())
+                .map_err(failed)?;
     }
     printed(arguments, &rendered)
 }
@@ -156,13 +147,13 @@ impl HelmReleaseFile {
             return Err(error.hint("leave PATH and --set out"));
         }
         let (mut releases, mut sources): (Vec<Object>, Vec<Object>) =
-            super::input(file)?.0.into_iter().partition(|object| object.kind() == "HelmRelease");
+            input(file)?.0.into_iter().partition(|object| object.kind() == "HelmRelease");
         if releases.len() != 1 {
             let count = releases.len();
             return Err(Error::usage(format!("{} holds {count} HelmReleases, not one", file.display())));
         }
         for file in given.sources {
-            sources.extend(super::input(file)?.0);
+            sources.extend(input(file)?.0);
         }
         let release = HelmRelease::read(releases.swap_remove(0).value())
             .map_err(|error| Error::failed(format!("{}: {error}", file.display())))?;
@@ -189,7 +180,7 @@ impl HelmReleaseFile {
     }
 }
 
-fn printed(arguments: &Arguments, rendered: &Rendered) -> Result<String, Error> {
+fn printed(arguments: &Flags, rendered: &Rendered) -> Result<String, Error> {
     let definitions = if arguments.include_crds { rendered.chart.definitions() } else { Vec::new() };
     let text = print::template(&rendered.manifests, &definitions, arguments.skip_tests);
     let text = if arguments.show_only.is_empty() {
@@ -201,7 +192,8 @@ fn printed(arguments: &Arguments, rendered: &Rendered) -> Result<String, Error> 
     if arguments.helm_output { Ok(text) } else { in_our_form(&text) }
 }
 
-/// Documents as every other build prints them: comments other than their sources' are lost, keys keep their order.
+/// Documents as every other build prints them: comments other than their sources' are lost, keys keep their
+/// order.
 fn in_our_form(text: &str) -> Result<String, Error> {
     let mut out = String::new();
     for (_, document) in lockgate_render::helm::manifest::split::documents(text) {
@@ -237,7 +229,7 @@ fn now() -> Now {
     Now { seconds: since.as_secs().cast_signed(), nanoseconds: since.subsec_nanos() }
 }
 
-fn release(arguments: &Arguments, name: Option<&Path>) -> Result<Release, Error> {
+fn release(arguments: &Flags, name: Option<&Path>) -> Result<Release, Error> {
     let name = match (&arguments.release, name) {
         (Some(_), Some(_)) => return Err(Error::usage("the release has two names: PATH and --release")),
         (Some(name), None) => name.clone(),
@@ -261,7 +253,7 @@ fn release(arguments: &Arguments, name: Option<&Path>) -> Result<Release, Error>
 }
 
 /// The values of all flags, in helm's order.
-fn values(arguments: &Arguments, set: &[String]) -> Result<Values, Error> {
+fn values(arguments: &Flags, set: &[String]) -> Result<Values, Error> {
     let mut given = Values::default();
     for file in &arguments.values {
         let name = file.display().to_string();
@@ -284,7 +276,7 @@ fn values(arguments: &Arguments, set: &[String]) -> Result<Values, Error> {
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let told = |error: io::Error| format!("{}: {error}", path.display());
-    if path == Path::new(super::STDIN) {
+    if path == Path::new(STDIN) {
         let mut text = Vec::new();
         io::stdin().lock().read_to_end(&mut text).map_err(told)?;
         return Ok(text);
@@ -311,7 +303,7 @@ fn load(path: &Path) -> Result<Chart, Error> {
     let root = directory::enclosing_repository(&folder).unwrap_or_else(|| folder.clone());
     let root = root.canonicalize().map_err(told)?;
     let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
-    let inside = super::relative(&root, &folder)?;
+    let inside = relative(&root, &folder)?;
     let files = files_of(&tree.reader(), &inside, &mut bounds).map_err(failed)?;
     Chart::load(files, &mut bounds).map_err(failed)
 }

@@ -1,6 +1,7 @@
 //! What is printed, to the letter.
 
 use super::*;
+use lockgate_core::api::{GitRepository, Kustomization};
 
 fn row(name: &str, state: State, what: &str) -> Row {
     Row {

@@ -8,13 +8,17 @@ use std::sync::OnceLock;
 use lockgate_base::tree::Tree;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
+use lockgate_render::helm::chart::schema::Documents;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::manifest::print;
 use lockgate_render::helm::release::{Release, render};
 use lockgate_render::helm::values::Given;
-use lockgate_render::helm::values::schema::Documents;
 
+use serde_json::{Map, Value as Json, json};
+
+use super::super::random::Random;
+use super::super::{cases as cases_of, seed};
 use super::deep;
 
 /// A chart's files and the flags that it is rendered with.
@@ -60,7 +64,7 @@ fn cases() -> Vec<ChartCase> {
 pub(crate) fn helm() -> &'static Path {
     static PROGRAM: OnceLock<String> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| {
-        let script = Path::new("/work/wt/helm1").join("tests/oracle/helm-cli/build.sh");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/helm-cli/build.sh");
         let built = Command::new(script).stderr(Stdio::inherit()).output().expect("the script runs");
         assert!(built.status.success(), "the real helm cannot be built");
         String::from_utf8(built.stdout).expect("a path").trim().to_owned()
@@ -96,7 +100,10 @@ pub(crate) fn theirs(case: &ChartCase, folder: &Path) -> Result<String, String> 
     let told = told.split_once("Error: ").map_or(told.clone(), |(_, error)| error.to_owned());
     let told = told.replace("\n\nUse --debug flag to render out invalid YAML", "");
     // It names the chart by its absolute path there.
-    Err(told.replace(&format!("{}", folder.canonicalize().expect("it is there").display()), ".").trim().to_owned())
+    Err(told
+        .replace(&format!("{}", folder.canonicalize().expect("it is there").display()), ".")
+        .trim()
+        .to_owned())
 }
 
 /// What lockgate prints, or its error.
@@ -166,8 +173,8 @@ pub(crate) fn ours(case: &ChartCase) -> Result<String, String> {
     print::only(&printed, &only).map_err(|missing| format!("could not find template {missing} in chart"))
 }
 
-/// An answer without the words of the YAML library, which every reader has of its own, and with the failures of a schema
-/// in the order of their text: helm looks at the properties of an object in any order.
+/// An answer without the words of the YAML library, which every reader has of its own, and with the failures
+/// of a schema in the order of their text: helm looks at the properties of an object in any order.
 fn comparable(answer: &Result<String, String>) -> Result<&str, Vec<&str>> {
     const MARK: &str = "error converting YAML to JSON: yaml: ";
     match answer {
@@ -194,6 +201,81 @@ fn charts_print_as_helm_template_does() {
             }
         }
         println!("{} charts, {} differences", cases.len(), differences.len());
+        assert!(differences.is_empty(), "{}", differences.join("\n"));
+    });
+}
+
+/// Values with names that charts in a chart have too.
+fn random_values(random: &mut Random, depth: usize) -> Json {
+    const KEYS: [&str; 7] = ["one", "two", "global", "a", "b", "c", "exports"];
+    let mut map = Map::new();
+    for _ in 0..random.below(5) {
+        let value = match random.below(if depth == 0 { 4 } else { 9 }) {
+            0 => Json::Null,
+            1 => json!(random.below(10)),
+            2 => json!("text"),
+            3 => json!([random.below(3), null, {"x": null}]),
+            _ => random_values(random, depth - 1),
+        };
+        map.insert((*random.pick(&KEYS)).to_owned(), value);
+    }
+    Json::Object(map)
+}
+
+#[test]
+fn random_values_of_charts_in_charts_coalesce_the_same() {
+    deep(|| {
+        let mut random = Random::new(seed());
+        let (mut printed, mut differences) = (0, Vec::new());
+        let most = cases_of(40);
+        for at in 0..most {
+            let import = *random.pick(&["[]", "[a]", "[{child: a, parent: b.c}]", "[{child: a, parent: .}]"]);
+            let condition = *random.pick(&["a", "one.a", "two.a,b", ""]);
+            let chart = |name: &str, dependency: &str| {
+                format!(
+                    "{{apiVersion: v2, name: {name}, version: 1.0.0, dependencies: [{{name: {dependency}, version: '*', \
+                     import-values: {import}, condition: '{condition}'}}]}}"
+                )
+            };
+            let template = "kind: {{ .Chart.Name }}\n# {{ toJson .Values }}\n";
+            let mut case = ChartCase {
+                name: format!("random values {at}"),
+                files: BTreeMap::new(),
+                flags: vec!["-f".to_owned(), "given.yaml".to_owned()],
+            };
+            for (path, text) in [
+                ("Chart.yaml", chart("demo", "one")),
+                ("charts/one/Chart.yaml", chart("one", "two")),
+                (
+                    "charts/one/charts/two/Chart.yaml",
+                    "{apiVersion: v2, name: two, version: 1.0.0}".to_owned(),
+                ),
+                ("given.yaml", random_values(&mut random, 3).to_string()),
+            ] {
+                case.files.insert(path.to_owned(), text.into_bytes());
+            }
+            for folder in ["", "charts/one/", "charts/one/charts/two/"] {
+                let values = random_values(&mut random, 3).to_string();
+                case.files.insert(format!("{folder}values.yaml"), values.into_bytes());
+                case.files.insert(format!("{folder}templates/a.yaml"), template.as_bytes().to_vec());
+            }
+            let folder = tempfile::tempdir().expect("a folder can be made");
+            let (theirs, ours) = (theirs(&case, folder.path()), ours(&case));
+            printed += usize::from(theirs.is_ok());
+            if comparable(&theirs) != comparable(&ours) {
+                let files: Vec<_> = case
+                    .files
+                    .iter()
+                    .map(|(path, text)| format!("{path}: {}", String::from_utf8_lossy(text)))
+                    .collect();
+                let files = files.join("\n");
+                differences
+                    .push(format!("=== {}\n{files}\n--- helm\n{theirs:?}\n--- ours\n{ours:?}", case.name));
+            }
+        }
+        println!("{most} charts, {printed} of them printed by helm, {} differences", differences.len());
+        assert!(printed > 0, "helm refuses every chart");
+        differences.truncate(5);
         assert!(differences.is_empty(), "{}", differences.join("\n"));
     });
 }

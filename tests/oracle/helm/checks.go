@@ -6,10 +6,12 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
 
+	"github.com/Masterminds/sprig/v3"
 	"golang.org/x/crypto/bcrypt"
 )
 
@@ -17,6 +19,7 @@ import (
 var checks = template.FuncMap{
 	"certificateShape": certificateShape,
 	"keyShape":         keyShape,
+	"functionNames":    functionNames,
 	"bcryptMatches": func(hash, password string) string {
 		return fmt.Sprint(bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)))
 	},
@@ -106,4 +109,19 @@ func keyShape(text string) (string, error) {
 		again, err := x509.MarshalPKCS8PrivateKey(k)
 		return fmt.Sprintf("%s %T %v %v", block.Type, k, string(again) == string(block.Bytes), err), nil
 	}
+}
+
+// functionNames tells the names that helm's engine binds: sprig's without those that read the environment, and its own.
+func functionNames() string {
+	names := []string{
+		"toToml", "mustToToml", "fromToml", "toYaml", "mustToYaml", "toYamlPretty", "fromYaml", "fromYamlArray", "toJson",
+		"mustToJson", "fromJson", "fromJsonArray", "include", "tpl", "required", "lookup",
+	}
+	for name := range sprig.TxtFuncMap() {
+		if name != "env" && name != "expandenv" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), " ")
 }

@@ -69,7 +69,8 @@ fn certificates_are_what_sprig_makes() {
 #[test]
 fn keys_are_whole_and_of_the_kind_that_was_asked_for() {
     let mut helm = Helm::start();
-    let shape = |helm: &mut Helm, key: String| asked(helm, "{{ keyShape .Values.key }}", &json!({ "key": key }));
+    let shape =
+        |helm: &mut Helm, key: String| asked(helm, "{{ keyShape .Values.key }}", &json!({ "key": key }));
     for kind in ["ecdsa", "ed25519", "dsa"] {
         let template = format!("{{{{ genPrivateKey {kind:?} }}}}");
         let ours = shape(&mut helm, printed(&template));
@@ -113,7 +114,10 @@ fn drawn_texts_have_their_length_and_alphabet() {
         assert_eq!(printed(&format!("{{{{ {name} 0 }}}}{{{{ {name} -1 }}}}")), "");
         // The same entropy gives the same text, and two draws of one render differ.
         assert_eq!(printed(&format!("{{{{ {name} 300 }}}}")), drawn);
-        assert_ne!(printed(&format!("{{{{ {name} 20 }}}}|{{{{ {name} 20 }}}}")).split_once('|').map(|(a, b)| a == b), Some(true));
+        assert_ne!(
+            printed(&format!("{{{{ {name} 20 }}}}|{{{{ {name} 20 }}}}")).split_once('|').map(|(a, b)| a == b),
+            Some(true)
+        );
     }
     let uuid = printed("{{ uuidv4 }}");
     assert!(uuid.len() == 36 && uuid.as_bytes()[14] == b'4' && "89ab".contains(&uuid[19..20]), "{uuid}");

@@ -1,7 +1,7 @@
 //! The pools from which random YAML is put together.
 
 /// Scalars that some reader takes for something else than a string.
-pub(super) const SCALARS: &[&str] = &[
+pub(crate) const SCALARS: &[&str] = &[
     "yes",
     "no",
     "on",

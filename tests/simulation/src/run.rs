@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockgate::tested::{AgentConfig, Client, run_until};
+use lockgate_core::pipeline::workers::{Ended, Work, Workers};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -54,6 +55,19 @@ pub fn run(scenario: &Scenario) -> Outcome {
         stage.play(scenario).await;
         stage.end().await
     })
+}
+
+/// Builds where the agent is, which stands still meanwhile: no simulated time passes.
+#[derive(Debug)]
+struct InPlace;
+
+impl Workers for InPlace {
+    fn run(&self, work: Work) -> Ended {
+        Box::pin(async move {
+            work();
+            Ok(())
+        })
+    }
 }
 
 /// An agent, and the machine that it runs on.
@@ -115,6 +129,7 @@ impl Stage {
             listen: None,
             fetcher: Arc::new(Host { world: self.world.clone() }),
             clock: agent.clock.clone(),
+            workers: Arc::new(InPlace),
             adopt: false,
             lockdown: false,
             default_service_account: None,

@@ -1,5 +1,5 @@
-//! Semantic versions and ranges of them, as the Go library Masterminds/semver reads both: for tags, charts, the version of
-//! Kubernetes that a chart asks for, and templates.
+//! Semantic versions and ranges of them, as the Go library Masterminds/semver reads both: for tags, charts,
+//! the version of Kubernetes that a chart asks for, and templates.
 
 mod range;
 #[cfg(test)]
@@ -13,7 +13,8 @@ pub use range::Range;
 /// The longest version, in bytes.
 const LONGEST: usize = 256;
 
-/// A version such as `1.2.3-rc.1+build`. Minor and patch may be missing from the text, and a `v` may stand before it.
+/// A version such as `1.2.3-rc.1+build`. Minor and patch may be missing from the text, and a `v` may stand
+/// before it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Version {
     /// The first number.
@@ -32,12 +33,18 @@ pub struct Version {
 
 /// Why a text is not a version or a range. The text is Masterminds'.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct VersionError(String);
+pub enum VersionError {
+    /// This part of a range is no condition.
+    #[error("improper constraint: {0:?}")]
+    Improper(String),
+    /// Any other mistake.
+    #[error("{0}")]
+    Other(String),
+}
 
 impl VersionError {
     fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self::Other(text.into())
     }
 }
 
@@ -156,8 +163,8 @@ impl<'t> Cursor<'t> {
         self.take_while(|c| matches!(c, ' ' | '\t' | '\n' | '\x0c' | '\r')).is_some()
     }
 
-    /// Takes a prefix and then parts of letters, digits and minuses with dots between; nothing where that does not stand
-    /// there.
+    /// Takes a prefix and then parts of letters, digits and minuses with dots between; nothing where that
+    /// does not stand there.
     fn take_parts(&mut self, prefix: &str) -> Option<&'t str> {
         let mut rest = *self;
         if !rest.take(prefix) {

@@ -127,6 +127,9 @@ pub trait Kind: Debug + Clone + PartialEq + DeserializeOwned + JsonSchema + Send
     const INFO: &'static KindInfo;
     /// The type of `status`.
     type Status: Status;
+
+    /// The fields below `spec` that ask for what is not there yet, each with whether it is set.
+    fn unserved(&self) -> Vec<(&'static str, bool)>;
 }
 
 /// What the statuses of all kinds have in common.

@@ -1,6 +1,6 @@
 //! The table of kinds. Definitions, rights, watches, `status`, uninstall and what is left alone in Git read it.
 
-use super::kind::KindInfo;
+use super::kind::{KindInfo, Role};
 use kustomization::DependsOn;
 use lockgate_base::model::{KindId, Object, Ref};
 
@@ -42,6 +42,23 @@ pub fn acted_on() -> impl Iterator<Item = &'static KindInfo> {
     KINDS.iter().copied().filter(|info| info.is_acted_on)
 }
 
+/// The kinds of sources that lockgate acts on.
+pub fn sources() -> impl Iterator<Item = &'static KindInfo> {
+    acted_on().filter(|info| info.role == Role::Source)
+}
+
+/// The kind of source that a reference names, where lockgate acts on it.
+pub fn source(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo> {
+    named(api_version, kind).filter(|info| info.is_acted_on && info.role == Role::Source)
+}
+
+/// Kinds in a sentence, as a choice.
+pub fn either(kinds: impl Iterator<Item = &'static KindInfo>) -> String {
+    let article = |kind: &str| if kind.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
+    let named = kinds.map(|info| format!("{} {}", article(info.id.kind), info.id.kind));
+    named.collect::<Vec<_>>().join(" or ")
+}
+
 /// Whether a Deployment's name is that of a controller of Flux whose work lockgate does.
 pub fn is_rival(controller: &str) -> bool {
     acted_on().any(|info| info.controller == controller)
@@ -50,11 +67,6 @@ pub fn is_rival(controller: &str) -> bool {
 /// The entry of a kind.
 pub fn info(id: KindId) -> Option<&'static KindInfo> {
     KINDS.iter().copied().find(|info| info.id == id)
-}
-
-/// The entry of an object's kind.
-pub fn info_of(object: &Object) -> Option<&'static KindInfo> {
-    KINDS.iter().copied().find(|info| info.is_of(object))
 }
 
 /// The entry of the kind whose CustomResourceDefinition an object is.
@@ -91,8 +103,9 @@ impl DependsOn {
                 subject()
             )),
             None => Err(format!(
-                "spec.dependsOn: {} is of no kind that can be depended on; use a Kustomization or a GitRepository",
-                subject()
+                "spec.dependsOn: {} is of no kind that can be depended on; use {}",
+                subject(),
+                either(acted_on())
             )),
         }
     }

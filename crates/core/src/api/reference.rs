@@ -3,6 +3,28 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The kind of source that is meant where none is named.
+pub const DEFAULT_SOURCE: &str = "GitRepository";
+/// The kinds that a Kustomization may build from.
+const BUILD_SOURCES: [&str; 4] = ["OCIRepository", "GitRepository", "Bucket", "ExternalArtifact"];
+/// The kinds that a chart may come from by its name.
+pub(super) const CHART_SOURCES: [&str; 3] = ["HelmRepository", "GitRepository", "Bucket"];
+/// The kinds whose events are passed on, and whose objects a webhook may wake.
+pub(super) const EVENT_SOURCES: [&str; 12] = [
+    "Bucket",
+    "GitRepository",
+    "Kustomization",
+    "HelmRelease",
+    "HelmChart",
+    "HelmRepository",
+    "ImageRepository",
+    "ImagePolicy",
+    "ImageUpdateAutomation",
+    "OCIRepository",
+    "ArtifactGenerator",
+    "ExternalArtifact",
+];
+
 /// An object of the same namespace, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct LocalReference {
@@ -18,7 +40,7 @@ pub struct SourceReference {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_version: Option<String>,
     /// Kind of the referent. GitRepository is what lockgate serves.
-    #[schemars(extend("enum" = ["OCIRepository", "GitRepository", "Bucket", "ExternalArtifact"]))]
+    #[schemars(extend("enum" = BUILD_SOURCES))]
     pub kind: String,
     /// Name of the referent.
     pub name: String,

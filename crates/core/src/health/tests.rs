@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::*;
+use crate::api;
 
 /// Name of the file without its ending, expected health, and the object.
 #[expect(clippy::disallowed_methods, reason = "a test reads its fixtures from the disk")]
@@ -74,18 +75,40 @@ fn work_that_has_an_end_is_done_at_its_end() {
 }
 
 #[test]
-fn an_object_of_a_kind_that_nothing_acts_on_is_well_until_somebody_does() {
-    let of = |api_version: &str, kind: &str, status: serde_json::Value| {
-        let metadata = serde_json::json!({"name": "x", "namespace": "n", "generation": 1});
+fn an_object_of_a_kind_that_nothing_acts_on_is_well_whatever_it_says() {
+    let object = |(api_version, kind): (&str, &str), status: &Value, is_leaving: bool| {
+        let mut metadata = serde_json::json!({"name": "x", "namespace": "n", "generation": 1});
+        if is_leaving {
+            metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        }
         let object = serde_json::json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "status": status});
-        health(&Object::parse(object).unwrap(), &Rules::BUILT_IN)
+        Object::parse(object).unwrap()
     };
+    let release = ("helm.toolkit.fluxcd.io/v2", "HelmRelease");
+    let alert = ("notification.toolkit.fluxcd.io/v1beta3", "Alert");
+    let ours = ("kustomize.toolkit.fluxcd.io/v1", "Kustomization");
     let unseen = serde_json::json!({"observedGeneration": -1});
-    let release = "helm.toolkit.fluxcd.io/v2";
-    assert_eq!(of(release, "HelmRelease", unseen.clone()), Health::Current);
-    let failed = serde_json::json!({"observedGeneration": 1, "conditions": [
-        {"type": "Ready", "status": "False", "reason": "InstallFailed", "message": "no"}]});
-    assert_ne!(of(release, "HelmRelease", failed), Health::Current, "its controller has looked at it");
-    let ours = of("kustomize.toolkit.fluxcd.io/v1", "Kustomization", unseen);
-    assert_ne!(ours, Health::Current, "the agent is still to look at it");
+    let ready = |status: &str| {
+        serde_json::json!({"observedGeneration": 1, "conditions": [
+        {"type": "Ready", "status": status, "reason": "InstallFailed", "message": "no"}]})
+    };
+    let none = Rules::beside(api::Actors::default().idle_kinds());
+    let helm = Rules::beside(api::Actors::new([("flux-system", "helm-controller")]).idle_kinds());
+    let cases = [
+        (&none, release, &unseen, "Current"),
+        (&none, release, &ready("False"), "Current"),
+        (&helm, release, &unseen, "InProgress"),
+        (&helm, release, &ready("False"), "InProgress"),
+        (&helm, release, &ready("True"), "Current"),
+        (&none, alert, &unseen, "Current"),
+        (&helm, alert, &ready("False"), "Current"),
+        // Its controller writes no status.
+        (&Rules::BUILT_IN, alert, &unseen, "Current"),
+        (&none, ours, &unseen, "InProgress"),
+        (&none, ours, &ready("True"), "Current"),
+    ];
+    for (rules, kind, status, expected) in cases {
+        assert_eq!(health(&object(kind, status, false), rules).word(), expected, "{kind:?} {status}");
+    }
+    assert_eq!(health(&object(release, &unseen, true), &none).word(), "Terminating");
 }

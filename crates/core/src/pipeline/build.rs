@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Deref;
 
 use super::ports::{ApiFailure, Data, DataKind, Reads};
-use crate::api::{Kustomization, KustomizationSpec, SubstituteFrom, SubstituteStrategy, folder};
+use crate::api::{
+    Kind, Kustomization, KustomizationSpec, Resource, SubstituteFrom, SubstituteStrategy, folder,
+};
 use crate::verdict::{Applied, Common, Redactor, unsupported};
 use lockgate_base::model::{Digest, Object, ObjectId};
 use lockgate_base::tree::{Footprint, Tree};
@@ -109,38 +111,41 @@ async fn values(
     }
 }
 
-/// A Kustomization that asks for nothing that is not there yet: it was made by [`supported`].
-#[derive(Debug, Clone, Copy)]
-pub struct Supported<'a>(&'a Kustomization);
+/// An object that asks for nothing that is not there yet: it was made by [`supported`].
+#[derive(Debug, Clone)]
+pub struct Supported<'a, K: Kind = KustomizationSpec>(&'a Resource<K>);
 
-impl Deref for Supported<'_> {
-    type Target = Kustomization;
+impl<K: Kind> Copy for Supported<'_, K> {}
 
-    fn deref(&self) -> &Kustomization {
+impl<K: Kind> Deref for Supported<'_, K> {
+    type Target = Resource<K>;
+
+    fn deref(&self) -> &Resource<K> {
         self.0
     }
 }
 
-/// Fields that ask for what is not there yet are refused, all of them at once: passing over them in silence would apply
-/// something other than what is meant.
-pub fn supported(kustomization: &Kustomization) -> Result<Supported<'_>, Common> {
-    let spec = &kustomization.spec;
-    let asked = [
-        ("kubeConfig", spec.kube_config.is_some()),
-        ("decryption", spec.decryption.is_some()),
-        ("ignore", !spec.ignore.is_empty()),
-        ("healthCheckExprs", !spec.health_check_exprs.is_empty()),
-        ("dependsOn[].readyExpr", spec.depends_on.iter().any(|dependency| dependency.ready_expr.is_some())),
-    ];
-    unsupported(&asked).map_or(Ok(Supported(kustomization)), |message| Err(Common::Malformed { message }))
+/// Fields that ask for what is not there yet are refused, all of them at once: passing over them in silence would fetch or
+/// apply something other than what is meant.
+pub fn supported<K: Kind>(object: &Resource<K>) -> Result<Supported<'_, K>, Common> {
+    let message = unsupported(&object.spec.unserved());
+    message.map_or(Ok(Supported(object)), |message| Err(Common::Malformed { message }))
 }
 
 /// Renders a Kustomization's folder. It is pure, and so are its failures.
 pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Applied> {
-    let path = folder(kustomization.spec.path.as_deref().unwrap_or_default());
+    build_spec(&kustomization.spec, tree, gathered)
+}
+
+/// [`build`] for what it needs of a Kustomization.
+pub(super) fn build_spec(
+    spec: &KustomizationSpec,
+    tree: &Tree,
+    gathered: Gathered,
+) -> Result<Build, Applied> {
+    let path = folder(spec.path.as_deref().unwrap_or_default());
     let inputs = Inputs { variables: variables(gathered)? };
-    let set =
-        rendered(&kustomization.spec, path, tree, &inputs).map_err(|error| unrenderable(&error, path))?;
+    let set = rendered(spec, path, tree, &inputs).map_err(|error| unrenderable(&error, path))?;
     let mut build = Build {
         objects: Vec::with_capacity(set.len()),
         origins: Vec::with_capacity(set.len()),

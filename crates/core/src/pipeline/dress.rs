@@ -53,7 +53,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::api::{Kustomization, decode, info};
+    use crate::api::{DEFAULT_SOURCE, Kustomization, decode, info};
     use lockgate_base::keys;
     use lockgate_base::model::KindId;
 
@@ -63,7 +63,7 @@ mod tests {
             &Object::parse(json!({
                 "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
                 "metadata": {"name": "apps", "namespace": "flux-system"},
-                "spec": {"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "r"},
+                "spec": {"interval": "1m", "prune": true, "sourceRef": {"kind": DEFAULT_SOURCE, "name": "r"},
                          "commonMetadata": {"labels": {"team": "a"}, "annotations": {"note": "b"}}},
             }))
             .unwrap(),

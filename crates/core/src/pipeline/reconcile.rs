@@ -4,10 +4,11 @@ use std::pin::pin;
 use std::time::Duration;
 
 use super::apply::{self, Hands, Progress, Stop};
-use super::build::{Build, Gathered, build, gather};
+use super::build::{Build, Gathered, build_spec, gather};
 use super::decide::{Intent, intend, managed};
 use super::ports::{Reads, Reference, Settle, Settled, Unhealthy, Writes};
-use super::{Finish, Job, Journal, JournalError, Memo, prune};
+use super::workers;
+use super::{Finish, Job, Journal, JournalError, Memo, idle, prune};
 use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
 use crate::plan::{Gate, Inventory};
@@ -35,9 +36,9 @@ pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
         return Finish { outcome: Applied::Unchanged.into(), memo: job.memo.cloned(), redactor };
     }
     let inputs = gathered.digest;
-    let built = match build(&job.kustomization, &job.snapshot.tree, gathered) {
+    let built = match built(job, gathered).await {
         Ok(built) => built,
-        Err(failed) => return Finish { outcome: failed.into(), memo: None, redactor },
+        Err(outcome) => return Finish { outcome, memo: None, redactor },
     };
     let footprint = built.footprint.clone();
     let outcome = enact(cluster, job, journal, built, &redactor).await;
@@ -51,6 +52,26 @@ pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
         _ => None,
     };
     Finish { outcome, memo, redactor }
+}
+
+/// Builds away from the threads of the runtime. Newer work does not wait for the end of it.
+async fn built(job: &Job<'_>, gathered: Gathered) -> Result<Build, Outcome<Applied>> {
+    let (spec, tree) = (job.kustomization.spec.clone(), job.snapshot.tree.clone());
+    let build = workers::output(job.workers, move || build_spec(&spec, &tree, gathered));
+    let mut cancel = job.cancel.clone();
+    tokio::select! {
+        biased;
+        built = build => match built {
+            Ok(built) => Ok(built?),
+            Err(place) => Err(Common::Panicked { message: place }.into()),
+        },
+        Ok(_) = cancel.wait_for(|cancel| *cancel) => {
+            // Nothing was written, so that what was managed is.
+            let inventory = managed(&job.kustomization).entries();
+            let done = Done { inventory, digest: None, changes: vec![], warnings: vec![], health: None };
+            Err(Applied::Cancelled { done }.into())
+        }
+    }
 }
 
 /// Whether the last success would be repeated, object by object.
@@ -96,8 +117,10 @@ async fn enact<C: Writes + Settle, J: Journal>(
     let mut progress = Progress { warnings, ..Progress::default() };
     let hands = Hands { cluster, slot: journal, clock: job.clock, limit: job.timeout };
     if let Err(stop) = apply::apply(&hands, stages, &terms, &mut progress).await {
+        tell_of_idle(journal, job, &managed, &managed.union(&progress.inventory));
         return stopped(stop, &managed, progress, digest);
     }
+    tell_of_idle(journal, job, &managed, &progress.inventory);
     let failures = match swept(cluster, kustomization, &managed, &mut progress).await {
         Ok(failures) => failures,
         // All that was managed still stands in the inventory that was written first.
@@ -129,6 +152,14 @@ async fn enact<C: Writes + Settle, J: Journal>(
             Applied::Ready(done).into()
         }
         Some(other) => unhealthy(other, done, took),
+    }
+}
+
+/// Tells of the objects that nothing acts on, where they are others than before the run.
+fn tell_of_idle(journal: &impl Journal, job: &Job<'_>, managed: &Inventory, now: &Inventory) {
+    let news = idle::news(managed, now, job.rules);
+    if !news.is_empty() {
+        journal.idle(&news);
     }
 }
 

@@ -1,7 +1,9 @@
 //! Scenarios of the pipeline against a cluster in memory.
 
 mod fake;
+mod fields;
 mod gates;
+mod idle;
 mod preview;
 
 use std::collections::BTreeSet;
@@ -14,7 +16,7 @@ use super::*;
 use crate::api::{Kustomization, decode};
 use crate::plan;
 use crate::verdict::{Common, WaitEnd};
-use fake::{Diary, Fake, Watch};
+use fake::{Broken, Diary, Fake, Here, Never, Watch};
 use lockgate_base::keys;
 use lockgate_base::model::{Object, Revision};
 use lockgate_base::tree::Tree;
@@ -45,6 +47,8 @@ fn snapshot(names: &[&str]) -> Snapshot {
     }
 }
 
+static RULES: Rules = Rules::BUILT_IN;
+
 /// A reconcile that waits for a second, of what nothing is known of.
 fn job<'a>(
     kustomization: &'a Kustomization,
@@ -60,7 +64,9 @@ fn job<'a>(
         timeout: Duration::from_secs(1),
         waited: Duration::ZERO,
         told_after: Duration::from_mins(1),
+        rules: &RULES,
         clock: &Watch,
+        workers: &Here,
         cancel,
     }
 }
@@ -360,6 +366,30 @@ async fn a_wait_ends_with_newer_work_and_holds_no_slot() {
     };
     let (finish, ()) = tokio::join!(work, stop);
     assert!(matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })), "{:?}", finish.outcome);
+}
+
+#[tokio::test]
+async fn newer_work_does_not_wait_for_a_build() {
+    let (fake, diary) = (Fake::default(), Diary::default());
+    let (sender, cancel) = watch::channel(false);
+    let (kustomization, snapshot) = (kustomization(&json!({}), &["n_before__ConfigMap"]), snapshot(&["a"]));
+    let job = Job { workers: &Never, ..job(&kustomization, &snapshot, cancel) };
+    sender.send_replace(true);
+    let finish = reconcile(&fake, &fake, &job, &diary).await;
+    let Outcome::Own(Applied::Cancelled { done }) = finish.outcome else { panic!("{:?}", finish.outcome) };
+    assert_eq!(done.inventory.len(), 1, "what is managed was lost");
+    assert!(fake.log().is_empty(), "{:?}", fake.log());
+}
+
+#[tokio::test]
+async fn a_panic_in_a_build_is_the_end_of_that_reconcile_alone() {
+    let (fake, diary) = (Fake::default(), Diary::default());
+    let (_sender, cancel) = watch::channel(false);
+    let (kustomization, snapshot) = (kustomization(&json!({}), &[]), snapshot(&["a"]));
+    let job = Job { workers: &Broken, ..job(&kustomization, &snapshot, cancel) };
+    let finish = reconcile(&fake, &fake, &job, &diary).await;
+    let expected = Outcome::Common(Common::Panicked { message: "a.rs:1".into() });
+    assert_eq!(finish.outcome, expected);
 }
 
 #[tokio::test]

@@ -36,6 +36,11 @@ impl Notice {
         Self::new(true, Reason::DriftFight, &texts::fight(subject, rivalry, interval), None)
     }
 
+    /// That a build holds objects of kinds that nothing acts on.
+    pub fn idle(subjects: &[String], revision: &str) -> Self {
+        Self::new(false, Reason::NotActedOn, &texts::idle(subjects), Some(revision))
+    }
+
     /// A CamelCase word.
     pub const fn reason(&self) -> &'static str {
         self.reason.as_str()

@@ -84,12 +84,12 @@ pub enum Common {
     Cyclic(Cycle),
     /// The source does not exist, or not yet.
     SourceMissing {
-        /// `GitRepository/namespace/name`.
+        /// `Kind/namespace/name`.
         source: String,
     },
     /// The source has not been fetched yet.
     SourceNotReady {
-        /// `GitRepository/namespace/name`.
+        /// `Kind/namespace/name`.
         source: String,
         /// What its own Ready condition says.
         message: Option<String>,

@@ -160,6 +160,11 @@ pub(super) fn rounded(duration: StdDuration) -> StdDuration {
     StdDuration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// That nothing acts on objects of a build.
+pub(super) fn idle(subjects: &[String]) -> String {
+    format!("nothing acts on {} yet: applied, and healthy whatever the status says", some_of(subjects))
+}
+
 /// That an object is put back again and again, as someone else keeps changing it.
 pub(super) fn fight(subject: &str, rivalry: &Rivalry, interval: StdDuration) -> String {
     let names: Vec<String> = rivalry.managers.iter().cloned().collect();

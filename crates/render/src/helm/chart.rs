@@ -1,11 +1,14 @@
 //! A chart: its templates, values and files, and the charts that it depends on.
 
+mod file;
 pub mod archive;
 pub mod capabilities;
 mod glob;
 mod ignore;
 pub mod files;
 pub mod metadata;
+pub(in crate::helm) mod coalesce;
+pub mod schema;
 pub mod dependencies;
 mod folder;
 
@@ -13,6 +16,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub use file::File;
 pub use folder::files_of;
 pub(in crate::helm) use ignore::matches;
 
@@ -24,15 +28,6 @@ use metadata::Metadata;
 
 /// How deep charts may be packed into each other.
 const DEPTH: usize = 30;
-
-/// A file of a chart: its path in the chart and its content.
-#[derive(Debug, Clone)]
-pub struct File {
-    /// With `/` between its parts.
-    pub path: String,
-    /// As it is, but for a byte order mark.
-    pub content: Arc<[u8]>,
-}
 
 /// A chart. A copy shares what is large.
 #[derive(Debug, Clone)]
@@ -97,7 +92,8 @@ impl Chart {
         &self.metadata
     }
 
-    /// The custom resource definitions of the folders `crds/`, its own first, each with the path that helm names.
+    /// The custom resource definitions of the folders `crds/`, its own first, each with the path that helm
+    /// names.
     pub fn definitions(&self) -> Vec<(String, &File)> {
         let mut found = Vec::new();
         self.collect_definitions("", &mut found);
@@ -169,7 +165,7 @@ fn load(files: Vec<File>, bounds: &mut Bounds, depth: usize) -> Done<Chart> {
             }
             path if path.starts_with("templates/") => templates.push(file),
             path => match path.strip_prefix("charts/") {
-                Some(rest) if !path.ends_with(".prov") => {
+                Some(rest) if extension(path) != Some("prov") => {
                     let name = rest.split('/').next().unwrap_or_default().to_owned();
                     let path = rest.to_owned();
                     parts.entry(name).or_default().push(File { path, content: file.content });
@@ -207,6 +203,11 @@ fn read_chart_yaml(files: &[File], go_type: &str) -> Done<Option<Metadata>> {
     }
 }
 
+/// What stands behind the last dot of a path, as it is written.
+fn extension(path: &str) -> Option<&str> {
+    path.rsplit_once('.').map(|(_, extension)| extension)
+}
+
 /// A lock must be YAML; what it says does not matter to a render.
 fn check_lock(file: &File) -> Done<()> {
     load_values(&file.content)
@@ -225,7 +226,7 @@ fn load_parts(
         if part.starts_with(['_', '.']) {
             continue;
         }
-        let loaded = if part.ends_with(".tgz") {
+        let loaded = if extension(&part) == Some("tgz") {
             let Some(file) = files.first().filter(|file| file.path == part) else {
                 let got = files.first().map(|file| &*file.path).unwrap_or_default();
                 return Err(Error::new(format!(

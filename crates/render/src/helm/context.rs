@@ -3,16 +3,15 @@
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
-use super::value::{Map, Value, live};
+use super::value::{Allowance, Map, Value, live};
+use crate::budget::{Budget, Cost};
 
 /// The largest string, in bytes.
 pub const STRING_LIMIT: usize = 16 * 1024 * 1024;
 /// The most that a template or a file of a chart may print, in bytes.
 pub const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 /// The most that all values of a render may hold at one time, in bytes.
-pub const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
-/// The most steps of a render. A step is a node that is walked, a call, or an item that a function looks at.
-pub const STEP_LIMIT: u64 = 50_000_000;
+const MEMORY_LIMIT: usize = 128 * 1024 * 1024;
 
 /// A point in time that a render is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,32 +59,21 @@ pub struct Context<'i> {
     pub lookups: &'i dyn Lookups,
     entropy: [u8; 32],
     drawn: u64,
-    steps: u64,
+    budget: Budget,
     /// What the thread held when the render began.
     base: usize,
     /// Maps that something was put into which may hold them.
     changed: Vec<Map>,
-    is_random: bool,
 }
 
 impl<'i> Context<'i> {
     /// The context of a render. Equal entropy gives equal draws.
     pub fn new(now: Now, entropy: [u8; 32], lookups: &'i dyn Lookups) -> Self {
-        Self {
-            now,
-            lookups,
-            entropy,
-            drawn: 0,
-            steps: STEP_LIMIT,
-            base: live(),
-            changed: Vec::new(),
-            is_random: false,
-        }
+        Self { now, lookups, entropy, drawn: 0, budget: Budget::default(), base: live(), changed: Vec::new() }
     }
 
     /// Fills `out` with the render's next random bytes: SHA-256 of the entropy and a counter.
     pub fn fill(&mut self, out: &mut [u8]) {
-        self.is_random = true;
         for piece in out.chunks_mut(32) {
             let block = Sha256::new().chain_update(self.entropy).chain_update(self.drawn.to_le_bytes());
             self.drawn += 1;
@@ -111,24 +99,19 @@ impl<'i> Context<'i> {
         }
     }
 
-    /// Whether anything random was drawn.
-    pub fn is_random(&self) -> bool {
-        self.is_random
+    /// What the build may cost that this render is part of.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
-    /// Counts work. A function whose work grows with its input calls it with the number of items or of 64 bytes.
+    /// Counts work: a node that is walked, a call, or an item that a function looks at. A function whose work
+    /// grows with its input calls it with the number of items or of 64 bytes.
     pub fn spend(&mut self, steps: usize) -> Result<(), Error> {
-        match self.steps.checked_sub(steps as u64) {
-            Some(left) => {
-                self.steps = left;
-                Ok(())
-            }
-            None => Err(Error::bound(format!("the chart takes more than {STEP_LIMIT} steps to render"))),
-        }
+        self.budget.spend(Cost::Steps, steps).map_err(|spent| Error::bound(spent.to_string()))
     }
 
-    /// Asks for room before a string of this many bytes is made. A function whose result can be larger than its
-    /// arguments together calls it first.
+    /// Asks for room before a string of this many bytes is made. A function whose result can be larger than
+    /// its arguments together calls it first.
     pub fn room(&mut self, bytes: usize) -> Result<(), Error> {
         if bytes > STRING_LIMIT {
             return Err(Error::bound(format!("a string is larger than {} MiB", STRING_LIMIT >> 20)));
@@ -152,12 +135,18 @@ impl<'i> Context<'i> {
         Ok(())
     }
 
-    /// Remembers that something was put into this map, which may hold it: the end of the render frees it. A function that
-    /// changes a map in place calls it where it puts in a list or a map.
+    /// Remembers that something was put into this map, which may hold it: the end of the render frees it. A
+    /// function that changes a map in place calls it where it puts in a list or a map.
     pub fn changed(&mut self, map: &Map) {
         if !self.changed.iter().rev().take(8).any(|known| known.is_same(map)) {
             self.changed.push(map.clone());
         }
+    }
+}
+
+impl Allowance for Context<'_> {
+    fn room(&mut self, bytes: usize) -> Result<(), Error> {
+        Context::room(self, bytes)
     }
 }
 

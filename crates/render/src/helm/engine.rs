@@ -1,5 +1,5 @@
-//! Renders the templates of a chart, as helm's engine does: the order in which they are parsed and run, what they see of
-//! each other, and how their errors are told.
+//! Renders the templates of a chart, as helm's engine does: the order in which they are parsed and run, what
+//! they see of each other, and how their errors are told.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,8 @@ pub struct Renderable {
     pub base_path: Str,
 }
 
-/// Renders templates. What each prints comes by its path; a file whose name begins with `_` is there for others only.
+/// Renders templates. What each prints comes by its path; a file whose name begins with `_` is there for
+/// others only.
 pub fn render(
     mut files: Vec<Renderable>,
     context: &mut Context<'_>,
@@ -54,7 +55,7 @@ pub fn render(
 
 /// Deepest path first, and those of one depth from the last to the first: what is parsed later defines anew.
 fn sort(files: &mut [Renderable]) {
-    let depth = |path: &Str| path.iter().filter(|byte| **byte == b'/').count();
+    let depth = |path: &Str| memchr::memchr_iter(b'/', path).count();
     files.sort_by(|a, b| (depth(&b.path), &b.path).cmp(&(depth(&a.path), &a.path)));
 }
 
@@ -76,8 +77,8 @@ fn parse_error(path: &Str, error: &Error) -> Error {
     Error::new(format!("parse error at ({place}): {last}"))
 }
 
-/// How helm tells that a template failed: the message of `fail` and `required` by itself, the chain of places and calls
-/// where each error in it has one, and otherwise the error as it is.
+/// How helm tells that a template failed: the message of `fail` and `required` by itself, the chain of places
+/// and calls where each error in it has one, and otherwise the error as it is.
 fn run_error(path: &Str, error: Error) -> Error {
     let has_place =
         std::iter::successors(Some(&error), |error| error.cause()).any(|e| e.kind() == ErrorKind::Exec);

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// An error of a function or of a template's run. Like Go's errors it may wrap another one, whose text ends its own.
+/// An error of a function or of a template's run. Like Go's errors it may wrap another one, whose text ends
+/// its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(Box<Inner>);
 
@@ -41,14 +42,15 @@ impl Error {
         Self(Box::new(Inner { text, kind, has_place: false, cause }))
     }
 
-    /// This error within another one, as `fmt.Errorf` with `%w` at the end: `prefix` stands before this error's text. A
-    /// reached bound stays as it is.
+    /// This error within another one, as `fmt.Errorf` with `%w` at the end: `prefix` stands before this
+    /// error's text. A reached bound stays as it is.
     #[must_use]
     pub fn within(self, prefix: impl Into<String>) -> Self {
         if self.is_bound() { self } else { Self::made(prefix.into(), ErrorKind::Plain, Some(self)) }
     }
 
-    /// An error at a place in a template, which `prefix` names. A reached bound keeps the first place that it gets.
+    /// An error at a place in a template, which `prefix` names. A reached bound keeps the first place that it
+    /// gets.
     #[must_use]
     pub fn at_place(prefix: impl Into<String>, cause: Option<Error>) -> Self {
         match cause {

@@ -1,16 +1,21 @@
-//! What Go's standard library does, as far as templates see it: numbers, texts and how values are printed.
+//! What Go's standard library does, as far as templates see it: numbers, texts, times, addresses, regular
+//! expressions and how values are printed.
 
 mod decimal;
+pub mod number;
+mod float;
+pub mod unicode;
+pub mod quote;
 mod format;
+mod verb;
+pub mod print;
+pub mod time;
 pub mod duration;
 pub mod layout;
-pub mod number;
-pub mod print;
-pub mod quote;
-pub mod re2;
+pub mod layout_read;
+pub mod re2_escape;
 mod re2_class;
-pub mod time;
-pub mod unicode;
+pub mod re2;
 pub mod url;
 
-pub use decimal::parse_float;
+pub use float::parse_float;

@@ -151,6 +151,6 @@ fn text(value: &Json, field: &str) -> Result<String, String> {
 }
 
 fn cannot(value: &Json, into: &str) -> String {
-    let got = super::chart::metadata::json_type(value);
+    let got = super::values::read::json_type(value);
     format!("while decoding JSON: json: cannot unmarshal {got} into {into}")
 }

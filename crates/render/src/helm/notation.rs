@@ -2,7 +2,7 @@
 
 pub mod json;
 pub mod json_read;
-mod scalar;
-mod sort;
 pub mod yaml;
 pub mod yaml_read;
+pub mod toml;
+pub mod toml_read;

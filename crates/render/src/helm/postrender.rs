@@ -1,5 +1,5 @@
-//! What a HelmRelease does to a rendered chart: kustomize patches and images, common metadata, and the labels that tell
-//! whose the objects are, in Flux's order.
+//! What a HelmRelease does to a rendered chart: kustomize patches and images, common metadata, and the labels
+//! that tell whose the objects are, in Flux's order.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 
 use super::error::Error;
 use super::manifest::{self, Manifests};
-use crate::kustomize::{Flavour, Overlay, Recipe, build};
+use crate::budget::Budget;
+use crate::kustomize::{Flavour, Overlay, Recipe, build_within};
 
 /// The annotation that carries a document's file through kustomize. Helm gives it this name.
 const FILE: &str = "postrenderer.helm.sh/postrender-filename";
@@ -29,8 +30,8 @@ pub struct PostRender {
     pub owner: Option<(String, String)>,
 }
 
-/// Does it, and sorts the documents anew. Hooks are among them.
-pub fn apply(manifests: &Manifests, wanted: &PostRender) -> Result<Manifests, Error> {
+/// Does it with what the render has left of its budget, and sorts the documents anew. Hooks are among them.
+pub fn apply(manifests: &Manifests, wanted: &PostRender, budget: &Budget) -> Result<Manifests, Error> {
     let plain = manifests.plain.iter().map(|manifest| (&manifest.path, &manifest.value));
     let hooks = manifests.hooks.iter().map(|hook| (&hook.path, &hook.value));
     let mut documents: Vec<(&String, &Json)> =
@@ -43,7 +44,7 @@ pub fn apply(manifests: &Manifests, wanted: &PostRender) -> Result<Manifests, Er
         objects.push(value);
     }
     for overlay in &wanted.kustomize {
-        objects = kustomized(&objects, overlay)?;
+        objects = kustomized(&objects, overlay, budget)?;
     }
     let origin = wanted.owner.iter().flat_map(|(namespace, name)| {
         [(format!("{GROUP}/name"), name.clone()), (format!("{GROUP}/namespace"), namespace.clone())]
@@ -64,7 +65,7 @@ pub fn apply(manifests: &Manifests, wanted: &PostRender) -> Result<Manifests, Er
     manifest::sort(&files)
 }
 
-fn kustomized(objects: &[Json], overlay: &Json) -> Result<Vec<Json>, Error> {
+fn kustomized(objects: &[Json], overlay: &Json, budget: &Budget) -> Result<Vec<Json>, Error> {
     const INPUT: &str = "helm-output.yaml";
     let failed =
         |error: crate::RenderError| Error::new(format!("error while running post render on files: {error}"));
@@ -80,7 +81,7 @@ fn kustomized(objects: &[Json], overlay: &Json) -> Result<Vec<Json>, Error> {
     ]);
     let overlay = Overlay::from_spec(overlay).map_err(failed)?;
     let recipe = Recipe { path: String::new(), flavour: Flavour::Flux(Box::new(overlay)) };
-    let built = build(&tree, &recipe).map_err(failed)?;
+    let built = build_within(&tree, &recipe, budget).map_err(failed)?;
     Ok(built.objects.into_iter().map(|built| built.value).collect())
 }
 

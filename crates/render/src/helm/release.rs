@@ -1,20 +1,21 @@
-//! Renders a chart as a release: from the chart and the values that it is given to sorted documents, as `helm template`.
+//! Renders a chart as a release: from the chart and the values that it is given to sorted documents, as `helm
+//! template`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::chart::Chart;
 use super::chart::capabilities::Capabilities;
+use super::chart::coalesce::{Nulls, coalesce};
 use super::chart::dependencies::{self, is_compatible};
+use super::chart::schema::{self, Documents};
 use super::context::Context;
 use super::engine::{self, Renderable};
 use super::error::Error;
 use super::go::quote::quote;
 use super::manifest::{self, Manifests};
 use super::value::{Map, MapType, Str, Value};
-use super::values::coalesce::{Nulls, coalesce};
 use super::values::methods::table;
-use super::values::schema::{self, Documents};
 
 /// How long a release's name may be.
 const NAME_LIMIT: usize = 53;

@@ -1,4 +1,5 @@
-//! Go's text/template: [`parse`] makes templates of a text, [`Set`] holds those of a chart, [`execute`] runs one.
+//! Go's text/template: [`parse`] makes templates of a text, [`Set`] holds those of a chart, [`execute`] runs
+//! one.
 
 mod lexer;
 mod literal;
@@ -6,10 +7,10 @@ mod node;
 mod parser;
 mod set;
 mod reflected;
-mod compare;
 mod exec;
-mod call;
 mod field;
+mod compare;
+mod call;
 
 pub(crate) use call::without_no_value;
 pub use exec::{Run, execute};

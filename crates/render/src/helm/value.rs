@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 pub use list::{List, ListType};
 pub use map::{Map, MapType};
-pub use object::Object;
+pub use object::{Allowance, Args, Object, Signature, Type};
 pub use text::{Str, live};
 pub(in crate::helm) use text::{grow, shrink};
 
-/// How deep a function may follow values into each other. A map can be put into itself: what walks over a value stops
-/// here, with [`too_deep`].
+/// How deep a function may follow values into each other. A map can be put into itself: what walks over a
+/// value stops here, with [`too_deep`].
 pub const DEPTH: usize = 10_000;
 
 /// The error of a walk that reached [`DEPTH`].
@@ -26,8 +26,8 @@ pub fn too_deep() -> crate::helm::error::Error {
 
 /// A value of Go.
 ///
-/// Whole numbers of different Go types are different values: `int` is what literals and `len` are, `int64` what most
-/// functions of sprig give, `float64` every number of a YAML or JSON file.
+/// Whole numbers of different Go types are different values: `int` is what literals and `len` are, `int64`
+/// what most functions of sprig give, `float64` every number of a YAML or JSON file.
 #[derive(Debug, Clone, Default)]
 pub enum Value {
     /// An untyped nil.
@@ -200,6 +200,11 @@ impl Value {
             Self::Map(map) => Some(map.len()),
             _ => None,
         }
+    }
+
+    /// Whether it is a string, slice or map of no length.
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
     }
 
     /// The items of a slice, `[]uint8` included; `None` for what is no slice.

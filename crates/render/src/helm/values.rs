@@ -2,9 +2,7 @@
 
 pub mod methods;
 pub(in crate::helm) mod read;
-pub(in crate::helm) mod coalesce;
 pub mod set;
-pub mod schema;
 pub mod references;
 
 use super::error::Error;

@@ -6,18 +6,21 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::file::{Kustomization, first_document};
-use super::id::{Id, KindRef};
+use super::id::Id;
 use super::load::Loader;
 use super::merge;
 use super::res::Res;
 use super::schema::Schema;
+use crate::budget::Budget;
 use crate::error::{Fault, Result};
 
 /// The version of the `OpenAPI` document whose merge keys are built in.
 const OPENAPI_VERSION: &str = "v1.21.2";
 
 /// What all steps of one build share.
-pub(crate) struct Build {
+pub(crate) struct Build<'b> {
+    /// What it may cost.
+    pub(crate) budget: &'b Budget,
     /// Whether this is Flux's flavour.
     flux: bool,
     warnings: RefCell<Vec<String>>,
@@ -48,10 +51,11 @@ struct Schemas {
     built_in: Use,
 }
 
-impl Build {
+impl<'b> Build<'b> {
     /// A build that has told nothing yet.
-    pub(crate) fn new(flux: bool) -> Self {
+    pub(crate) fn new(flux: bool, budget: &'b Budget) -> Self {
         Self {
+            budget,
             flux,
             warnings: RefCell::default(),
             schema: RefCell::default(),
@@ -95,7 +99,7 @@ impl Build {
                 return Err(Fault::new(message).in_field("openapi.version").into());
             }
             (Some((file, text)), None) => {
-                let document = first_document(&text, &file)?;
+                let document = first_document(&text, &file, self.budget)?;
                 let built_in =
                     if self.flux { self.built_in.get().max(Use::Asked) } else { self.built_in.get() };
                 let own = Some(Schema::from_openapi(&document, built_in != Use::No));
@@ -118,28 +122,36 @@ impl Build {
     }
 
     /// Merges a strategic merge patch into the object `id`; what is deleted whole becomes null.
-    pub(crate) fn merge(&self, target: &mut Value, patch: &Value, id: &Id) -> Result<(), Fault> {
+    pub(crate) fn merge(
+        &self,
+        res: &mut Res,
+        patch: &Value,
+        written: merge::Written<'_>,
+        id: &Id,
+    ) -> Result<(), Fault> {
+        self.budget.copy(patch)?;
         self.built_in.set(Use::Read);
         let schemas = self.schema.borrow().clone();
-        let text = |field: &str| target.get(field).and_then(Value::as_str).unwrap_or_default();
-        let kind = KindRef::new(text("apiVersion"), text("kind"));
         let schema = match schemas.as_deref() {
             Some(Schemas { own: Some(own), built_in: Use::No }) => own,
-            Some(Schemas { own: Some(own), built_in: Use::Read }) if own.of_kind(kind).is_some() => own,
+            Some(Schemas { own: Some(own), built_in: Use::Read }) if own.of_kind(res.gvk()).is_some() => own,
             Some(Schemas { own: Some(own), built_in: Use::Asked })
-                if Schema::built_in().of_kind(kind).is_none() =>
+                if Schema::built_in().of_kind(res.gvk()).is_none() =>
             {
                 own
             }
             _ => Schema::built_in(),
         };
-        let outcome = merge::strategic_merge(target, patch, schema, &mut self.nodes.borrow_mut())
-            .map_err(|error| Fault::new(error.to_string()))?;
+        let Res { value, texts, styles, .. } = res;
+        let mut target = merge::Target { value, texts, styles };
+        let outcome =
+            merge::strategic_merge(&mut target, patch, written, schema, &mut self.nodes.borrow_mut())
+                .map_err(|error| Fault::new(error.to_string()))?;
         for warning in outcome.warnings {
             self.warn(format!("{}: {warning}", id.subject()));
         }
         if outcome.deleted {
-            *target = Value::Null;
+            res.value = Value::Null;
         }
         Ok(())
     }

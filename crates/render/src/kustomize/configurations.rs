@@ -19,7 +19,8 @@ pub(crate) fn load(kustomization: &Kustomization, loader: &Loader<'_>) -> Result
     for (index, path) in kustomization.configurations.iter().enumerate() {
         let field = format!("configurations[{index}]");
         let (file, text) = loader.text(path).map_err(|fault| fault.in_field(&field))?;
-        let mut read: Config = decode_file(first_document(&text, &file)?, Strictness::Strict, &text, &file)?;
+        let mut read: Config =
+            decode_file(first_document(&text, &file, loader.budget())?, Strictness::Strict, &text, &file)?;
         read.sort();
         Arc::make_mut(&mut config).merge(&read).map_err(|error| error.in_file(&file))?;
     }
@@ -29,7 +30,7 @@ pub(crate) fn load(kustomization: &Kustomization, loader: &Loader<'_>) -> Result
         if text.is_empty() {
             return Err(Fault::new("the file is empty").in_file(&file).into());
         }
-        let definitions = first_document(&text, &file)?;
+        let definitions = first_document(&text, &file, loader.budget())?;
         let read = of_definitions(&definitions).map_err(|error| error.in_file(&file))?;
         Arc::make_mut(&mut config).merge(&read)?;
     }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::file::FieldSpec;
 use super::id::KindRef;
+use crate::budget::{DEPTH_LIMIT, Spent};
 use crate::error::Fault;
 
 /// What is made where a field is absent and the specification says that it is made.
@@ -71,6 +72,9 @@ pub(crate) fn visit<'f, 's: 'f>(
     for field in fields {
         if !selects(field.spec, KindRef::new(&kind.0, &kind.1)) {
             continue;
+        }
+        if field.path.len() > DEPTH_LIMIT {
+            return Err(Fault::from(Spent::Depth).in_field(&field.spec.path));
         }
         let create = if field.spec.create { create } else { Create::Nothing };
         walk(object, &field.path, create, set).map_err(|fault| fault.in_field(&field.spec.path))?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::decode::{Strictness, decode, record};
+use crate::budget::Budget;
 use crate::error::{Fault, RenderError, Result};
 use lockgate_base::model::yaml::{self, Dialect};
 
@@ -366,8 +367,8 @@ const COMPONENT: &str = "Component";
 
 impl Kustomization {
     /// Reads the text of a kustomization file, strictly; what to tell about deprecated fields is added to `warnings`.
-    pub(crate) fn parse(text: &str, file: &str, warnings: &mut Vec<String>) -> Result<Self> {
-        let value = first_document(text, file)?;
+    pub(crate) fn parse(text: &str, file: &str, warnings: &mut Vec<String>, budget: &Budget) -> Result<Self> {
+        let value = first_document(text, file, budget)?;
         let empty = is_empty(&value);
         let mut kustomization: Self = decode_file(value, Strictness::Strict, text, file)?;
         warnings.extend(kustomization.deprecations(file));
@@ -391,8 +392,8 @@ impl Kustomization {
 
     /// Reads the text of a kustomization file as Flux reads the one it builds: unknown fields are dropped, and it may
     /// be empty.
-    pub(crate) fn parse_lenient(text: &str, file: &str) -> Result<Self> {
-        decode_file(first_document(text, file)?, Strictness::Lenient, text, file)
+    pub(crate) fn parse_lenient(text: &str, file: &str, budget: &Budget) -> Result<Self> {
+        decode_file(first_document(text, file, budget)?, Strictness::Lenient, text, file)
     }
 
     /// Whether this is a component.
@@ -448,8 +449,9 @@ impl Kustomization {
 }
 
 /// The first document of a text in YAML 1.1, which is the one that counts.
-pub(crate) fn first_document(text: &str, file: &str) -> Result<Value> {
-    let documents = yaml::documents(text, Dialect::V2).map_err(|error| {
+pub(crate) fn first_document(text: &str, file: &str, budget: &Budget) -> Result<Value> {
+    let documents = budget.reading(|left| yaml::documents_within(text, Dialect::V2, left));
+    let documents = documents.map_err(|spent| Fault::from(spent).in_file(file))?.map_err(|error| {
         let message = format!("column {}: {}", error.column, error.message);
         Fault::new(message).in_file(file).at_line(error.line)
     })?;

@@ -84,13 +84,13 @@ impl Overlay {
 
 /// Loads the kustomization of the folder that is built as Flux does.
 pub(crate) fn load<'t, 'b>(
-    build: &'b Build,
+    build: &'b Build<'b>,
     loader: Loader<'t>,
     overlay: &Overlay,
 ) -> Result<Target<'t, 'b>> {
     let (file, mut kustomization) = match loader.kustomization()? {
         Some((file, text)) => {
-            let mut kustomization = Kustomization::parse_lenient(&text, &file)?;
+            let mut kustomization = Kustomization::parse_lenient(&text, &file, loader.budget())?;
             if kustomization.resources.is_empty() {
                 // Flux sets this so that the file is not taken for an empty one; it shows in the result.
                 kustomization.build_metadata = vec!["originAnnotations".into()];

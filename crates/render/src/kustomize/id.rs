@@ -49,6 +49,16 @@ pub(crate) fn text_of(value: &Value) -> Cow<'_, str> {
     }
 }
 
+/// Where a key stands among those of a mapping.
+pub(crate) fn position(map: Option<&Value>, key: &str) -> Option<usize> {
+    map.and_then(Value::as_object)?.keys().position(|name| name == key)
+}
+
+/// The positions that lead to the annotations of an object.
+pub(crate) fn annotations_in(object: &Value) -> Option<[usize; 2]> {
+    Some([position(Some(object), "metadata")?, position(object.get("metadata"), "annotations")?])
+}
+
 impl<'a> KindRef<'a> {
     /// Of an `apiVersion` and a `kind`.
     pub(crate) fn new(api_version: &'a str, kind: &'a str) -> Self {

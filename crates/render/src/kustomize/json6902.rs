@@ -8,13 +8,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::budget::{Budget, DEPTH_LIMIT, Spent};
 use lockgate_base::model::yaml::{Dialect, YamlError, first_document};
-
-/// How deep a patch may make an object. Kubernetes objects stay below 60.
-const DEPTH_LIMIT: usize = 200;
-
-/// How many values the `copy` operations of a patch may make, since each may double an object.
-const COPY_LIMIT: usize = 1_000_000;
 
 /// A patch that was read. Its operations are looked at when they are applied, as the library does.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,8 +53,7 @@ enum Reason {
     OutOfRange { index: String, length: usize },
     TestFailed,
     RootIsNoCollection,
-    TooDeep,
-    TooLarge,
+    Spent(Spent),
 }
 
 impl Patch {
@@ -90,10 +84,9 @@ pub(crate) fn parse(text: &str) -> Result<Patch, ParseError> {
 }
 
 /// Applies all operations. After an error the value is left as the operations before it made it.
-pub(crate) fn apply(patch: &Patch, value: &mut Value) -> Result<(), PatchError> {
-    let mut copied = 0;
+pub(crate) fn apply(patch: &Patch, value: &mut Value, budget: &Budget) -> Result<(), PatchError> {
     for (at, operation) in patch.0.iter().enumerate() {
-        apply_one(operation, value, &mut copied).map_err(|reason| {
+        apply_one(operation, value, budget).map_err(|reason| {
             let text = |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or("?");
             PatchError { number: at + 1, operation: format!("{} {}", text("op"), text("path")), reason }
         })?;
@@ -102,26 +95,28 @@ pub(crate) fn apply(patch: &Patch, value: &mut Value) -> Result<(), PatchError> 
     Ok(())
 }
 
-fn apply_one(operation: &Value, root: &mut Value, copied: &mut usize) -> Result<(), Reason> {
+fn apply_one(operation: &Value, root: &mut Value, budget: &Budget) -> Result<(), Reason> {
     let text = |field: &'static str| match operation.get(field) {
         Some(Value::String(text)) => Ok(text.as_str()),
         _ => Err(Reason::MissingField(field)),
     };
-    let value = || operation.get("value").cloned().unwrap_or_default();
+    let value = || {
+        let value = operation.get("value").unwrap_or(&Value::Null);
+        budget.copy(value)?;
+        Ok::<_, Reason>(value.clone())
+    };
     match operation.get("op").and_then(Value::as_str) {
-        Some("add") => add(root, text("path")?, value()),
+        Some("add") => add(root, text("path")?, value()?),
         Some("remove") => remove(root, text("path")?).map(drop),
-        Some("replace") => replace(root, text("path")?, value()),
+        Some("replace") => replace(root, text("path")?, value()?),
         Some("move") => {
             let moved = remove(root, text("from")?)?;
             add(root, text("path")?, moved)
         }
         Some("copy") => {
-            let value = get(root, text("from")?)?.cloned().unwrap_or_default();
-            *copied += count(&value);
-            if *copied > COPY_LIMIT {
-                return Err(Reason::TooLarge);
-            }
+            let value = get(root, text("from")?)?.unwrap_or(&Value::Null);
+            budget.copy(value)?;
+            let value = value.clone();
             add(root, text("path")?, value)
         }
         Some("test") => {
@@ -137,7 +132,7 @@ fn apply_one(operation: &Value, root: &mut Value, copied: &mut usize) -> Result<
 fn add(root: &mut Value, path: &str, value: Value) -> Result<(), Reason> {
     let (container, key) = find(root, path)?;
     if path.matches('/').count() + height(&value) > DEPTH_LIMIT {
-        return Err(Reason::TooDeep);
+        return Err(Spent::Depth.into());
     }
     match container {
         Container::Map(map) => {
@@ -244,15 +239,6 @@ fn height(value: &Value) -> usize {
     }
 }
 
-fn count(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
-        Value::Object(map) => 1 + map.values().map(count).sum::<usize>(),
-        Value::String(text) => 1 + text.len() / 32,
-        _ => 1,
-    }
-}
-
 /// kustomize reads the patched object back with Go's JSON, where every number is a float: an integer beyond 2^53 loses
 /// digits.
 #[expect(clippy::cast_precision_loss, reason = "the loss is what is to be the same")]
@@ -279,6 +265,12 @@ fn through_floats(value: &mut Value) {
     }
 }
 
+impl From<Spent> for Reason {
+    fn from(spent: Spent) -> Self {
+        Self::Spent(spent)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -292,8 +284,7 @@ impl fmt::Display for Reason {
             }
             Self::TestFailed => f.write_str("the value is another one"),
             Self::RootIsNoCollection => f.write_str("the whole object can be replaced by a mapping only"),
-            Self::TooDeep => write!(f, "it would nest deeper than {DEPTH_LIMIT} levels"),
-            Self::TooLarge => write!(f, "the patch copies more than {COPY_LIMIT} values"),
+            Self::Spent(spent) => spent.fmt(f),
         }
     }
 }
@@ -307,7 +298,7 @@ mod tests {
     fn patched(patch: &str) -> Result<Value, String> {
         let mut value = json!({"a": {"x/y": 1, "m~n": 2}, "l": [1, 2, 3], "n": null});
         let patch = parse(patch).map_err(|error| error.to_string())?;
-        apply(&patch, &mut value).map(|()| value).map_err(|error| error.to_string())
+        apply(&patch, &mut value, &Budget::default()).map(|()| value).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -376,7 +367,8 @@ mod tests {
     fn copies_that_double_an_object_come_to_an_end() {
         let mut value = json!({"a": ["x"]});
         let operation = json!({"op": "copy", "from": "/a", "path": "/a/-"});
-        let error = apply(&Patch(vec![operation; 100]), &mut value).unwrap_err().to_string();
+        let error =
+            apply(&Patch(vec![operation; 100]), &mut value, &Budget::default()).unwrap_err().to_string();
         assert!(error.contains("more than"), "{error}");
     }
 }

@@ -9,6 +9,7 @@ use super::provenance::{Labels, is_quoted};
 use super::res::Res;
 use super::resmap::ResMap;
 use super::twins;
+use crate::budget::Budget;
 use crate::error::Result;
 
 /// Sets pairs in mappings.
@@ -38,7 +39,7 @@ impl SetPairs {
     }
 
     /// Changes every resource.
-    pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, budget: &Budget) -> Result<()> {
         if self.pairs.is_empty() {
             return Ok(());
         }
@@ -50,7 +51,10 @@ impl SetPairs {
             let before = twins::places(&res.value, &fields, &self.pairs);
             res.noting_labels(&self.pairs, |res| {
                 res.visit(&fields, Create::Mapping, &mut |field| {
-                    self.pairs.iter().try_for_each(|(key, value)| fieldspec::set_entry(field, key, value))
+                    self.pairs.iter().try_for_each(|(key, value)| {
+                        budget.copy_text(value)?;
+                        fieldspec::set_entry(field, key, value)
+                    })
                 })
             })?;
             res.twins.settle(&mut res.value);

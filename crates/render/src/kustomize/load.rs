@@ -1,26 +1,15 @@
 //! Finds files and folders in the tree as a kustomization names them, within the limits of its flavour.
 
-use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::file::FILE_NAMES;
+use crate::budget::{Budget, Cost};
 use crate::error::{Category, Fault, Result};
 use lockgate_base::tree::{self, Node, Reader, TreeError};
 
-/// How many folders one build may go through.
-const FOLDER_LIMIT: usize = 10_000;
 /// How deep folders may refer to folders.
 const DEPTH_LIMIT: usize = 100;
-/// How many bytes of files one build may read.
-const BYTE_LIMIT: usize = 512 * 1024 * 1024;
-
-/// What one build has read so far.
-#[derive(Debug, Default)]
-pub(crate) struct Budget {
-    folders: Cell<usize>,
-    bytes: Cell<usize>,
-}
 
 /// Reads relative to one folder.
 #[derive(Clone)]
@@ -73,6 +62,11 @@ impl<'t> Loader<'t> {
     /// The folder.
     pub(crate) fn root(&self) -> &str {
         &self.root
+    }
+
+    /// What the build may cost.
+    pub(crate) fn budget(&self) -> &'t Budget {
+        self.budget
     }
 
     /// The reader below.
@@ -151,11 +145,7 @@ impl<'t> Loader<'t> {
 
     fn read(&self, file: &str) -> Result<Arc<[u8]>, Fault> {
         let bytes = self.reader.bytes(file).map_err(|error| Fault::new(error.to_string()))?;
-        let total = self.budget.bytes.get().saturating_add(bytes.len());
-        self.budget.bytes.set(total);
-        if total > BYTE_LIMIT {
-            return Err(Fault::new(format!("more than {BYTE_LIMIT} bytes are read in one build")));
-        }
+        self.budget.spend(Cost::FileBytes, bytes.len()).map_err(|spent| Fault::from(spent).in_file(file))?;
         Ok(bytes)
     }
 
@@ -196,11 +186,7 @@ impl<'t> Loader<'t> {
         if let Some(at) = self.visited.iter().position(|visited| is_within(visited, &root)) {
             return Err(self.cycle(at, &root));
         }
-        let folders = self.budget.folders.get() + 1;
-        self.budget.folders.set(folders);
-        if folders > FOLDER_LIMIT {
-            return Err(Fault::new(format!("more than {FOLDER_LIMIT} folders are used in one build")));
-        }
+        self.budget.spend(Cost::Folders, 1)?;
         if self.visited.len() >= DEPTH_LIMIT {
             return Err(Fault::new(format!("folders refer to folders more than {DEPTH_LIMIT} deep")));
         }

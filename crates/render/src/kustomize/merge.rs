@@ -11,6 +11,27 @@ pub(crate) use self::nodes::Nodes;
 use self::nodes::{Id, Kind, Node};
 use super::id::KindRef;
 use super::schema::{Place, Schema};
+use lockgate_base::model::yaml::{Styles, WrittenAs};
+
+/// How an object or a patch is written, as far as its value does not tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written<'w> {
+    /// Of scalars.
+    pub(crate) texts: &'w [WrittenAs],
+    /// Of strings.
+    pub(crate) styles: &'w Styles,
+}
+
+/// An object with what its value does not tell.
+#[derive(Debug)]
+pub(crate) struct Target<'t> {
+    /// The object.
+    pub(crate) value: &'t mut Value,
+    /// Of scalars.
+    pub(crate) texts: &'t mut Vec<WrittenAs>,
+    /// Of strings.
+    pub(crate) styles: &'t mut Styles,
+}
 
 /// What a merge did besides changing its target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -62,19 +83,22 @@ pub(crate) enum MergeError {
 
 /// Merges `patch` into `target`, both of them objects. `nodes` is where it works; what is in it goes.
 pub(crate) fn strategic_merge(
-    target: &mut Value,
+    target: &mut Target<'_>,
     patch: &Value,
+    patch_written: Written<'_>,
     schema: &Schema,
     nodes: &mut Nodes,
 ) -> Result<Outcome, MergeError> {
     nodes.clear();
     let mut merge = Merge { nodes, schema, path: Vec::new(), warnings: Vec::new() };
-    let object = merge.nodes.read(target);
-    let sources = [Some(object), Some(merge.nodes.read(patch))];
+    let object = merge.nodes.read(target.value, Written { texts: target.texts, styles: target.styles });
+    let sources = [Some(object), Some(merge.nodes.read(patch, patch_written))];
     let merged = merge.walk(sources, None)?;
     let mut outcome = Outcome { deleted: false, warnings: merge.warnings };
     match merged {
-        Some(merged) if merged.id == object => *target = merge.nodes.value(merged.id),
+        Some(merged) if merged.id == object => {
+            (*target.value, *target.texts, *target.styles) = merge.nodes.value_as_written(merged.id);
+        }
         // kustomize drops the result where it is not the object itself but the patch.
         Some(_) => outcome.warnings.push("'$patch: replace' at the top of a patch has no effect".into()),
         None => outcome.deleted = true,
@@ -117,6 +141,9 @@ impl<'s> Merge<'s> {
             && have != patch
         {
             return Err(MergeError::Kinds { path: self.path(), have: have.name(), patch: patch.name() });
+        }
+        if let [Some(have), Some(patch)] = sources {
+            self.nodes.take_style_when_empty(have, patch);
         }
         match kind {
             Some(Kind::Map) | None => self.walk_map(sources, place),
@@ -169,7 +196,9 @@ impl<'s> Merge<'s> {
                 let deletes = matches!(self.directive(origin), Ok(Directive::Delete));
                 return Ok((!deletes).then_some(Walked { id: origin, kept: false }));
             }
-            return Ok(dest.map(|id| Walked { id, kept: true }));
+            // A null stays that is written, and goes where nothing is.
+            let written = dest.filter(|id| !self.nodes.is_unwritten(*id));
+            return Ok(written.map(|id| Walked { id, kept: true }));
         };
         self.directed(dest, origin)
     }

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::id::text_of;
+use super::id::{annotations_in, text_of};
 use super::texts;
+use crate::budget::Budget;
 use crate::error::{Fault, RenderError, Result};
-use lockgate_base::model::yaml::{self, Dialect, Step, WrittenAs, YamlError};
+use lockgate_base::model::yaml::{self, Dialect, Step, Styles, WrittenAs, YamlError};
 
 /// How deep lists of lists of objects may go.
 const LIST_DEPTH: usize = 32;
@@ -21,24 +22,27 @@ pub(crate) struct Parsed {
     pub(crate) line: usize,
     /// How scalars were written whose values do not tell.
     pub(crate) texts: Vec<WrittenAs>,
+    /// How strings were written whose texts do not tell.
+    pub(crate) styles: Styles,
     /// Annotations that were read as something else than strings, with their texts.
     pub(crate) untyped: Vec<(String, String)>,
 }
 
 /// Reads the objects of a text. Every document that is none is told.
-pub(crate) fn objects(text: &str, file: &str) -> Result<Vec<Parsed>> {
-    read(text, file, |text| yaml::documents(text, Dialect::V3))
+pub(crate) fn objects(text: &str, file: &str, budget: &Budget) -> Result<Vec<Parsed>> {
+    read(text, file, budget, |text, left| yaml::documents_within(text, Dialect::V3, left))
 }
 
 /// Reads strategic merge patches, in which a key may stand twice.
-pub(crate) fn patches(text: &str, file: &str) -> Result<Vec<Parsed>> {
-    read(text, file, yaml::documents_with_first_keys)
+pub(crate) fn patches(text: &str, file: &str, budget: &Budget) -> Result<Vec<Parsed>> {
+    read(text, file, budget, yaml::documents_with_first_keys)
 }
 
 fn read(
     text: &str,
     file: &str,
-    documents_of: impl Fn(&str) -> Result<Vec<yaml::Document>, YamlError>,
+    budget: &Budget,
+    documents_of: impl Fn(&str, &mut usize) -> Result<Vec<yaml::Document>, YamlError>,
 ) -> Result<Vec<Parsed>> {
     let mut documents = Vec::new();
     let unix =
@@ -46,13 +50,14 @@ fn read(
     let chunks = split(&unix).map_err(|fault| fault.in_file(file))?;
     let single = chunks.len() == 1;
     for chunk in &chunks {
-        let read = documents_of(chunk.text).map_err(|error| {
+        let read = budget.reading(|left| documents_of(chunk.text, left));
+        let read = read.map_err(|spent| Fault::from(spent).in_file(file))?.map_err(|error| {
             let message = format!("column {}: {}", error.column, error.message);
             Fault::new(message).in_file(file).at_line(error.line + chunk.line)
         })?;
         let Some(document) = read.into_iter().next() else { continue };
-        let yaml::Document { value, line, texts } = document;
-        documents.push(Parsed { value, line: line + chunk.line, texts, untyped: Vec::new() });
+        let yaml::Document { value, line, texts, styles } = document;
+        documents.push(Parsed { value, line: line + chunk.line, texts, styles, untyped: Vec::new() });
     }
     if single && documents.first().is_some_and(is_wrapped) {
         documents = documents.pop().map(unwrap).unwrap_or_default();
@@ -60,6 +65,11 @@ fn read(
     let mut objects = validate(expand(documents, file)?, file)?;
     for object in &mut objects {
         object.untyped = texts::restore(&mut object.value, &object.texts, false);
+        // They have their own texts now.
+        let annotations = annotations_in(&object.value);
+        if let Some(styles) = annotations.and_then(|way| object.styles.at_mut(&way)) {
+            styles.unfold();
+        }
     }
     Ok(objects)
 }
@@ -105,6 +115,7 @@ fn is_wrapped(document: &Parsed) -> bool {
 
 fn unwrap(document: Parsed) -> Vec<Parsed> {
     let Value::Object(mut map) = document.value else { return Vec::new() };
+    let position = map.keys().position(|key| key == "items").unwrap_or_default();
     match map.shift_remove("items") {
         Some(Value::Array(items)) => {
             let texts = |index: usize| {
@@ -126,6 +137,7 @@ fn unwrap(document: Parsed) -> Vec<Parsed> {
                     value,
                     line: document.line,
                     texts: texts(index),
+                    styles: document.styles.at(position).at(index).clone(),
                     untyped: Vec::new(),
                 })
                 .collect()
@@ -211,7 +223,7 @@ mod tests {
             let name = parsed.value.pointer("/metadata/name").map(text_of).unwrap_or_default();
             format!("{}:{name}", parsed.line)
         };
-        objects(text, "f.yaml").unwrap().into_iter().map(name).collect()
+        objects(text, "f.yaml", &Budget::default()).unwrap().into_iter().map(name).collect()
     }
 
     #[test]
@@ -242,7 +254,7 @@ mod tests {
             ("kind: A\n--- b\n", "f.yaml:2: '--- b': a document must begin on the line after ---"),
         ];
         for (text, expected) in cases {
-            assert_eq!(objects(text, "f.yaml").err().unwrap().to_string(), expected);
+            assert_eq!(objects(text, "f.yaml", &Budget::default()).err().unwrap().to_string(), expected);
         }
     }
 }

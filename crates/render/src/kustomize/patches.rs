@@ -4,15 +4,17 @@ use serde_json::{Map, Value};
 
 use super::build::Build;
 use super::file::{Patch, PatchOptions};
-use super::id::{Id, text_of};
+use super::id::{Id, position, text_of};
 use super::json6902;
 use super::load::Loader;
+use super::merge::Written;
 use super::parse;
 use super::res::Res;
 use super::resmap::ResMap;
 use super::select::Matcher;
+use crate::budget::Cost;
 use crate::error::{Fault, Result};
-use lockgate_base::model::yaml::WrittenAs;
+use lockgate_base::model::yaml::{Dialect, Step, Style, Styles, WrittenAs, is_usually_quoted, plain_value};
 
 /// A strategic merge patch.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub(crate) struct MergePatch {
     pub(crate) value: Value,
     /// How scalars of it were written.
     pub(crate) texts: Vec<WrittenAs>,
+    /// How strings of it were written.
+    pub(crate) styles: Styles,
     /// What it may change besides content.
     pub(crate) options: PatchOptions,
     /// Where it stands, for messages.
@@ -61,7 +65,7 @@ impl PatchStep {
                 (text, file.clone(), file)
             }
         };
-        let merge = parse::patches(&text, if file.is_empty() { "line" } else { &file });
+        let merge = parse::patches(&text, if file.is_empty() { "line" } else { &file }, loader.budget());
         let json = json6902::parse(&text);
         let options = patch.options.clone().unwrap_or_default();
         let target = patch.target.as_ref().map(Matcher::new).transpose()?;
@@ -94,6 +98,7 @@ impl PatchStep {
             .map(|object| MergePatch {
                 value: object.value,
                 texts: object.texts,
+                styles: object.styles,
                 options: options.clone(),
                 source: source.into(),
             })
@@ -142,17 +147,19 @@ impl PatchStep {
     }
 
     /// Changes the resources meant.
-    pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
         match self {
             Self::Nothing => Ok(()),
             Self::ByName(patches) => patches.iter().try_for_each(|patch| by_name(map, patch, build)),
             Self::Merge(patch, target) => {
+                build.budget.spend(Cost::Steps, map.items().len())?;
                 let selected = target.select(map);
                 merge_all(map, &selected, patch, build)
             }
             Self::Json { patch, target, remember, source } => {
+                build.budget.spend(Cost::Steps, map.items().len())?;
                 let selected = target.select(map);
-                apply_all(map, &selected, patch, *remember).map_err(|error| error.in_field(source))
+                apply_all(map, &selected, patch, *remember, build).map_err(|error| error.in_field(source))
             }
         }
     }
@@ -162,17 +169,18 @@ impl PatchStep {
 pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result<Vec<MergePatch>> {
     let mut patches = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
-        let (objects, source) = match parse::patches(entry, "inline patch") {
+        let (objects, source) = match parse::patches(entry, "inline patch", loader.budget()) {
             Ok(objects) => (objects, format!("patchesStrategicMerge[{index}]")),
             Err(error) if entry.trim().contains('\n') => return Err(error),
             Err(_) => {
                 let (file, text) = loader.text(entry)?;
-                (parse::patches(&text, &file)?, file)
+                (parse::patches(&text, &file, loader.budget())?, file)
             }
         };
         let patch = |object: parse::Parsed| MergePatch {
             value: object.value,
             texts: object.texts,
+            styles: object.styles,
             options: PatchOptions::default(),
             source: source.clone(),
         };
@@ -185,7 +193,7 @@ pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result
 }
 
 /// Applies the patches of `patchesStrategicMerge`.
-pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build) -> Result<()> {
+pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build<'_>) -> Result<()> {
     for patch in patches {
         let target = unique_target(map, patch, build)?;
         merge_all(map, &[target], patch, build)?;
@@ -193,12 +201,16 @@ pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, buil
     Ok(())
 }
 
-fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build) -> Result<()> {
+fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<()> {
     let target = unique_target(map, patch, build)?;
     let before = map.items()[target].id();
+    let known = map.items()[target].previous.len();
     merge_one(map.content_mut(target), &before, &patch.value, patch, build)
         .map_err(|error| error.in_field(&patch.source))?;
     forget_if_changed(map, target, &before);
+    if map.items()[target].previous.len() < known {
+        map.forget_index();
+    }
     Ok(())
 }
 
@@ -210,7 +222,7 @@ fn forget_if_changed(map: &mut ResMap, at: usize, before: &Id) {
 }
 
 /// The one object that a patch without target names.
-fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build) -> Result<usize> {
+fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<usize> {
     let mut described = Res::new(patch.value.clone(), &patch.source);
     build.meet(&mut described);
     let id = described.id();
@@ -231,16 +243,9 @@ fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build) -> Result<usiz
 }
 
 /// Applies one patch to several resources, whose identities must stay apart.
-fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build) -> Result<()> {
+fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build<'_>) -> Result<()> {
+    let patch = &through_string_maps(patch);
     let mut value = patch.value.clone();
-    // Kustomize passes these maps through string maps, where a null turns into a word.
-    for field in ["labels", "annotations"] {
-        if let Some(Value::Object(pairs)) = value.pointer_mut(&format!("/metadata/{field}")) {
-            for pair in pairs.values_mut().filter(|pair| !pair.is_string()) {
-                *pair = if pair.is_null() { "null".into() } else { text_of(pair).into_owned().into() };
-            }
-        }
-    }
     let mut changed = false;
     for &at in targets {
         let before = map.items()[at].id();
@@ -260,9 +265,53 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
     Ok(())
 }
 
+/// A patch whose labels and annotations kustomize has passed through string maps, where each scalar turns into its text.
+fn through_string_maps(patch: &MergePatch) -> MergePatch {
+    let mut patch = patch.clone();
+    for field in ["labels", "annotations"] {
+        let Some(at) = position(Some(&patch.value), "metadata") else { break };
+        let Some(Value::Object(metadata)) = patch.value.get_mut("metadata") else { break };
+        let Some(inside) = metadata.keys().position(|key| key == field) else { continue };
+        let pairs = match metadata.get_mut(field) {
+            Some(Value::Object(pairs)) if !pairs.is_empty() => pairs,
+            Some(Value::Object(_) | Value::Null) => {
+                metadata.shift_remove(field);
+                patch.styles.set(&[at], Styles::Told);
+                continue;
+            }
+            _ => continue,
+        };
+        let step = |name: &str| Step::Key(name.to_owned());
+        let map = [step("metadata"), step(field)];
+        let mut styles = Vec::new();
+        for (index, (key, value)) in (0..).zip(pairs.iter_mut()) {
+            let way = [&map[..], &[step(key)]].concat();
+            let written = patch.texts.iter().find(|written| written.way == way);
+            let text = match written.and_then(WrittenAs::text) {
+                Some(text) => text.to_owned(),
+                None if value.is_null() => "null".to_owned(),
+                None => text_of(value).into_owned(),
+            };
+            // It gets quotes only where YAML 1.1 takes it for something else.
+            if is_usually_quoted(&text) && (text.is_empty() || means_itself(&text)) {
+                styles.push((index, Styles::Own(Style::Plain)));
+            }
+            *value = text.into();
+        }
+        patch.texts.retain(|written| !written.way.starts_with(&map));
+        patch.styles.set(&[at, inside], Styles::inside(styles));
+    }
+    patch
+}
+
+/// Whether a text without quotes is a string in YAML 1.1.
+fn means_itself(text: &str) -> bool {
+    matches!(plain_value(text, Dialect::V2), Ok(Value::String(_)))
+}
+
 /// Merges the content of a patch into one resource, which has the identity `id`. Name and kind stay unless the options
 /// say otherwise, the namespace always does.
-fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build: &Build) -> Result<()> {
+fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build: &Build<'_>) -> Result<()> {
     let options = &patch.options;
     let (namespace, kind) = (res.namespace().into_owned(), res.value.get("kind").cloned());
     if options.allow_name_change || options.allow_kind_change {
@@ -271,11 +320,14 @@ fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build:
     if content.pointer("/metadata/labels").is_some() {
         res.labels_were_read();
     }
-    res.take_texts(content, &patch.texts);
-    build.merge(&mut res.value, content, id).map_err(|fault| fault.on_object(id.subject()))?;
+    let written = Written { texts: &patch.texts, styles: &patch.styles };
+    build.merge(res, content, written, id).map_err(|fault| fault.on_object(id.subject()))?;
     if res.is_empty() {
         res.value = Value::Null;
         return Ok(());
+    }
+    if content.pointer("/metadata/annotations").is_some_and(Value::is_null) {
+        res.forget_previous();
     }
     if let (false, Some(kind), Value::Object(map)) = (options.allow_kind_change, kind, &mut res.value) {
         map.insert("kind".into(), kind);
@@ -287,7 +339,13 @@ fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build:
     Ok(())
 }
 
-fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remember: bool) -> Result<()> {
+fn apply_all(
+    map: &mut ResMap,
+    targets: &[usize],
+    patch: &json6902::Patch,
+    remember: bool,
+    build: &Build<'_>,
+) -> Result<()> {
     for &at in targets {
         let before = map.items()[at].id();
         let res = map.content_mut(at);
@@ -307,8 +365,9 @@ fn apply_all(map: &mut ResMap, targets: &[usize], patch: &json6902::Patch, remem
         res.retype_annotations();
         // What the patch works on is JSON.
         res.texts.clear();
+        res.styles = Styles::Told;
         res.labels_were_read();
-        json6902::apply(patch, &mut res.value)
+        json6902::apply(patch, &mut res.value, build.budget)
             .map_err(|error| Fault::new(error.to_string()).on_object(before.subject()))?;
         if !res.value.is_object() {
             return Err(Fault::new("the patch leaves no mapping").on_object(before.subject()).into());

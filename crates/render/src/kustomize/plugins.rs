@@ -262,7 +262,7 @@ fn add_value(loader: &Loader<'_>, plugin: ValuePlugin) -> Result<AddValue> {
     let mut targets = plugin.targets;
     if !plugin.target_file.is_empty() {
         let (file, text) = loader.text(&plugin.target_file)?;
-        let value = super::file::first_document(&text, &file)?;
+        let value = super::file::first_document(&text, &file, loader.budget())?;
         let more: ValuePlugin = super::file::decode_file(value, Strictness::Lenient, &text, &file)?;
         targets.extend(more.targets);
     }

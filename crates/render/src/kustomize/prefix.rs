@@ -4,6 +4,7 @@ use super::fieldspec::{self, Create, Field};
 use super::file::FieldSpec;
 use super::id::{KindRef, text_of};
 use super::resmap::ResMap;
+use crate::budget::Budget;
 use crate::error::Result;
 
 /// Which end of the name.
@@ -36,7 +37,7 @@ impl Affix {
     }
 
     /// Changes every resource.
-    pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, budget: &Budget) -> Result<()> {
         let fields = Field::all(&self.specs);
         for res in map.items_mut() {
             if is_fixed(res.original_gvk()) {
@@ -56,6 +57,7 @@ impl Affix {
                 res.write_as_read(field);
                 res.visit([field], Create::Scalar, &mut |value| {
                     let old = text_of(value);
+                    budget.copy_text(&self.text)?;
                     let new = match self.end {
                         End::Prefix => format!("{}{old}", self.text),
                         End::Suffix => format!("{old}{}", self.text),

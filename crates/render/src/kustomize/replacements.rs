@@ -13,6 +13,7 @@ use super::res::Res;
 use super::resmap::ResMap;
 use super::select::Matcher;
 use super::structured;
+use crate::budget::{Budget, Cost, DEPTH_LIMIT, Spent, check_depth};
 use crate::error::{Fault, Result};
 use lockgate_base::model::yaml::{Form, WrittenAs, is_date};
 
@@ -49,7 +50,7 @@ pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<R
             return Err(Fault::new("only one of path and the replacement itself may be set").into());
         }
         let (file, text) = loader.text(&entry.path)?;
-        let value = first_document(&text, &file)?;
+        let value = first_document(&text, &file, loader.budget())?;
         match value {
             Value::Array(_) => {
                 let read: Vec<InFile> = decode_file(value, Strictness::Lenient, &text, &file)?;
@@ -70,14 +71,15 @@ pub(crate) fn load(entries: &[Replacement], loader: &Loader<'_>) -> Result<Vec<R
 }
 
 /// Carries out all replacements in order.
-pub(crate) fn run(replacements: &[Replacement], map: &mut ResMap) -> Result<()> {
+pub(crate) fn run(replacements: &[Replacement], map: &mut ResMap, budget: &Budget) -> Result<()> {
     for (index, replacement) in replacements.iter().enumerate() {
-        replace(replacement, map).map_err(|error| error.in_field(&format!("replacements[{index}]")))?;
+        replace(replacement, map, budget)
+            .map_err(|error| error.in_field(&format!("replacements[{index}]")))?;
     }
     Ok(())
 }
 
-fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
+fn replace(replacement: &Replacement, map: &mut ResMap, budget: &Budget) -> Result<()> {
     let (Some(targets), true) =
         (&replacement.targets, replacement.source.is_some() || replacement.source_value.is_some())
     else {
@@ -89,7 +91,7 @@ fn replace(replacement: &Replacement, map: &mut ResMap) -> Result<()> {
         (None, value) => Carried::loose(value.as_deref().unwrap_or_default(), true),
     };
     for target in targets {
-        put(&mut found, target, map)?;
+        put(&mut found, target, map, budget)?;
     }
     Ok(())
 }
@@ -159,7 +161,7 @@ fn part_of(res: &Res, value: &Value, options: &FieldOptions) -> Result<Carried, 
     Ok(Carried::loose(part, false))
 }
 
-fn put(found: &mut Carried, target: &Target, map: &mut ResMap) -> Result<()> {
+fn put(found: &mut Carried, target: &Target, map: &mut ResMap, budget: &Budget) -> Result<()> {
     let Some(select) = &target.select else {
         return Err(Fault::new("a target must select objects").in_field("targets.select").into());
     };
@@ -169,13 +171,15 @@ fn put(found: &mut Carried, target: &Target, map: &mut ResMap) -> Result<()> {
         .iter()
         .map(|selector| Ok((Matcher::new(selector)?, selector)))
         .collect::<Result<_>>()?;
+    budget.spend(Cost::Steps, map.items().len())?;
     for at in wanted.candidates(map) {
         let res = &map.items()[at];
         if !is_target(&wanted, &rejected, res) {
             continue;
         }
         let before = res.id();
-        put_in(found, target, map.content_mut(at), at).map_err(|fault| fault.on_object(before.subject()))?;
+        let outcome = put_in(found, target, map.content_mut(at), at, budget);
+        outcome.map_err(|fault| fault.on_object(before.subject()))?;
         if !map.items()[at].has_id(&before) {
             map.forget_index();
         }
@@ -206,7 +210,13 @@ fn is_target(wanted: &Matcher, rejected: &[(Matcher, &Selector)], res: &Res) -> 
     !is_rejected && means(wanted)
 }
 
-fn put_in(found: &mut Carried, target: &Target, res: &mut Res, at: usize) -> Result<(), Fault> {
+fn put_in(
+    found: &mut Carried,
+    target: &Target,
+    res: &mut Res,
+    at: usize,
+    budget: &Budget,
+) -> Result<(), Fault> {
     let (object, texts, labels) = (&mut res.value, &mut res.texts, &mut res.labels);
     let default = [DEFAULT_PATH.to_owned()];
     let paths = if target.field_paths.is_empty() { &default[..] } else { &target.field_paths };
@@ -218,8 +228,14 @@ fn put_in(found: &mut Carried, target: &Target, res: &mut Res, at: usize) -> Res
         }
         let parts = fieldpath::split(path);
         let in_path = |fault: Fault| fault.in_field(format!("'{path}'"));
+        let spent = |spent: Spent| in_path(spent.into());
+        if parts.len() > DEPTH_LIMIT {
+            return Err(spent(Spent::Depth));
+        }
         if let Some(outcome) = structured::put(object, &parts, found, create) {
             outcome.map_err(in_path)?;
+            budget.copy_text(&found.text)?;
+            check_depth(object)?;
             found.refresh(at, object);
             continue;
         }
@@ -244,6 +260,9 @@ fn put_in(found: &mut Carried, target: &Target, res: &mut Res, at: usize) -> Res
             let is_label = matches!(place.hops.as_slice(), [Hop::Key(first), Hop::Key(second), ..]
                 if first == "metadata" && second == "labels");
             let was_quoted = is_label && is_quoted(&text_of(field));
+            budget.copy(&found.value).and_then(|()| budget.copy_text(&found.text)).map_err(spent)?;
+            let old_text = target.options.is_some().then(|| budget.copy_text(&text_of(field)));
+            old_text.transpose().map_err(spent)?;
             set(field, made, in_flow, found, target.options.as_ref()).map_err(in_path)?;
             if is_label && (place.made || was_quoted != is_quoted(&text_of(field))) {
                 *labels = Labels::Read;
@@ -253,6 +272,7 @@ fn put_in(found: &mut Carried, target: &Target, res: &mut Res, at: usize) -> Res
                 texts.push(WrittenAs { way: place.hops.clone(), form: Form::Untagged });
             }
             found.leave(at, &place.hops);
+            check_depth(object).map_err(spent)?;
             found.refresh(at, object);
         }
     }

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::fieldspec::{self, Create, Field};
-use super::id::{Id, KindRef, NO_NAMESPACE, text_of};
+use super::id::{Id, KindRef, NO_NAMESPACE, annotations_in, text_of};
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::provenance::Labels;
 use super::twins::Twins;
 use crate::error::{Fault, Result};
-use lockgate_base::model::yaml::WrittenAs;
+use lockgate_base::model::yaml::{Step, Styles, WrittenAs, reprinted};
 
 /// The annotations that kustomize uses for its notes; it drops them from what it prints, whoever wrote them.
 const BUILD_ANNOTATIONS: [&str; 19] = [
@@ -97,6 +97,8 @@ pub(crate) struct Res {
     pub(crate) twins: Twins,
     /// How scalars were written whose values do not tell.
     pub(crate) texts: Vec<WrittenAs>,
+    /// How strings were written whose texts do not tell.
+    pub(crate) styles: Styles,
     /// Annotations that were read as something else than strings, with their texts.
     pub(crate) untyped: Vec<(String, String)>,
 }
@@ -202,6 +204,29 @@ impl Res {
         self.previous.push(previous);
         self.noted = true;
         self.labels = Labels::Read;
+        self.annotations_were_written();
+    }
+
+    /// Forgets its earlier identities. Kustomize keeps them in annotations, which a patch can remove.
+    pub(crate) fn forget_previous(&mut self) {
+        self.previous.clear();
+        self.prefixes.clear();
+        self.suffixes.clear();
+        self.noted = false;
+    }
+
+    /// Takes note that kustomize has written all annotations anew, each in the style of its text. What printing would
+    /// change stays known.
+    fn annotations_were_written(&mut self) {
+        let annotations = annotations_in(&self.value);
+        if let Some(styles) = annotations.and_then(|way| self.styles.at_mut(&way)) {
+            *styles = Styles::Told;
+        }
+        self.texts.retain(|written| {
+            let is_annotation = matches!(written.way.as_slice(), [Step::Key(first), Step::Key(second), _]
+                if first == "metadata" && second == "annotations");
+            !is_annotation || written.text().is_some_and(|text| reprinted(text) != text)
+        });
     }
 
     /// Takes over earlier identities that stand in annotations, where another tool may have left them.
@@ -339,6 +364,7 @@ impl Res {
         self.noted = true;
         self.labels = Labels::Read;
         self.untyped.clear();
+        self.annotations_were_written();
         self.twins.part_annotations();
     }
 

@@ -65,17 +65,17 @@ impl Transformer {
         }
     }
 
-    fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
+    fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
         match self {
             Self::StrategicMerge(patches) => patches::run_strategic_merge(patches, map, build),
             Self::Patch(patch) => patch.run(map, build),
             Self::Namespace(namespace) => namespace.run(map),
-            Self::Affix(affix) => affix.run(map),
-            Self::Pairs(pairs) => pairs.run(map),
+            Self::Affix(affix) => affix.run(map, build.budget),
+            Self::Pairs(pairs) => pairs.run(map, build.budget),
             Self::Replicas(replicas) => replicas.run(map),
             Self::Image(image) => image.run(map),
-            Self::Replacements(replacements) => replacements::run(replacements, map),
-            Self::AddValue(add) => add.run(map),
+            Self::Replacements(replacements) => replacements::run(replacements, map, build.budget),
+            Self::AddValue(add) => add.run(map, build.budget),
             Self::Hash => hash::run(map),
         }
     }
@@ -83,7 +83,7 @@ impl Transformer {
 
 impl Step {
     /// Runs the transformer and notes it on every object.
-    pub(crate) fn run(&self, map: &mut ResMap, build: &Build) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
         self.transformer.run(map, build).map_err(|error| error.in_file(&self.file))?;
         for at in 0..map.items().len() {
             let res = map.content_mut(at);

@@ -29,7 +29,7 @@ use crate::error::{Fault, RenderError, Result};
 /// A kustomization that is loaded and may be built.
 pub(crate) struct Target<'t, 'b> {
     /// The build.
-    pub(crate) build: &'b Build,
+    pub(crate) build: &'b Build<'b>,
     /// Reads relative to its folder.
     pub(crate) loader: Loader<'t>,
     /// The fields.
@@ -42,7 +42,7 @@ pub(crate) struct Target<'t, 'b> {
 
 impl<'t, 'b> Target<'t, 'b> {
     /// Loads the kustomization of a folder.
-    pub(crate) fn load(build: &'b Build, loader: Loader<'t>) -> Result<Self> {
+    pub(crate) fn load(build: &'b Build<'b>, loader: Loader<'t>) -> Result<Self> {
         let Some((file, text)) = loader.kustomization()? else {
             let message = format!(
                 "no kustomization file in '{}': expected kustomization.yaml, kustomization.yml or Kustomization",
@@ -51,7 +51,7 @@ impl<'t, 'b> Target<'t, 'b> {
             return Err(Fault::new(message).into());
         };
         let mut warnings = Vec::new();
-        let kustomization = Kustomization::parse(&text, &file, &mut warnings)?;
+        let kustomization = Kustomization::parse(&text, &file, &mut warnings, loader.budget())?;
         for warning in warnings {
             build.warn(warning);
         }
@@ -116,7 +116,7 @@ impl<'t, 'b> Target<'t, 'b> {
             Found::File(file) => {
                 let text = self.loader.text_of(&file)?;
                 let origin = self.origin.as_ref().map(|origin| origin.append(path));
-                let mut objects = parse::objects(&text, &file)?;
+                let mut objects = parse::objects(&text, &file, self.loader.budget())?;
                 for object in &mut objects {
                     object.untyped.extend(texts::restore(&mut object.value, &object.texts, true));
                 }
@@ -218,7 +218,7 @@ impl<'t, 'b> Target<'t, 'b> {
         let mut all = Accumulator::new();
         let mut paths = Vec::new();
         for entry in entries {
-            match parse::objects(entry, &self.file) {
+            match parse::objects(entry, &self.file, self.loader.budget()) {
                 Ok(objects) => {
                     let name = self.file.rsplit('/').next().unwrap_or(&self.file);
                     let origin = self.origin.as_ref().map(|origin| origin.append(name));
@@ -267,13 +267,13 @@ impl<'t, 'b> Target<'t, 'b> {
 
 /// A resource as it is read from a file, with the notes that whoever wrote it may have put there.
 pub(crate) fn resource(object: parse::Parsed, file: &str, origin: Option<Origin>) -> Res {
-    let parse::Parsed { value, texts, untyped, .. } = object;
+    let parse::Parsed { value, texts, styles, untyped, .. } = object;
     let enabled = |note: &str| {
         let annotations = value.get("metadata").and_then(|metadata| metadata.get("annotations"));
         annotations.and_then(|map| map.get(note)).and_then(serde_json::Value::as_str) == Some("enabled")
     };
     let needs_hash = enabled("internal.config.kubernetes.io/needsHashSuffix");
-    let mut res = Res { needs_hash, texts, untyped, ..Res::new(value, file) };
+    let mut res = Res { needs_hash, texts, styles, untyped, ..Res::new(value, file) };
     res.take_previous();
     if let Some(origin) = origin {
         res.note(&origin);

@@ -7,7 +7,7 @@ use super::fieldpath;
 use super::fieldspec::{self, Create, Field};
 use super::id::text_of;
 use super::res::Res;
-use lockgate_base::model::yaml::{Dialect, Form, Step, WrittenAs, plain_value, reprinted};
+use lockgate_base::model::yaml::{Dialect, Step, WrittenAs, plain_value, reprinted};
 
 /// Gives annotations that were read as numbers, booleans or dates their own text back, and returns them. `texts` tells
 /// how scalars of the object were written. With `nulls`, absent values become texts too.
@@ -52,21 +52,6 @@ impl Res {
             |text: &str| plain_value(text, Dialect::V3).as_ref() == Ok(scalar) || *scalar == *reprinted(text);
         let mut texts = self.texts.iter().filter(|written| is_it(written)).filter_map(WrittenAs::text);
         texts.find(|text| means(text)).map_or_else(|| text_of(scalar).into_owned(), ToOwned::to_owned)
-    }
-
-    /// Takes over how a patch that is about to be merged writes its scalars. Where lists are merged, nobody knows where
-    /// its elements go.
-    pub(crate) fn take_texts(&mut self, patch: &Value, texts: &[WrittenAs]) {
-        self.texts.retain(|old| {
-            let new = fieldpath::get(patch, &old.way);
-            new.is_none_or(|new| new.is_object() || new.is_array())
-        });
-        let of_keys = |way: &[Step]| way.iter().all(|step| matches!(step, Step::Key(_)));
-        for written in texts.iter().filter(|written| of_keys(&written.way)) {
-            if written.form != Form::Flow || fieldpath::get(&self.value, &written.way).is_none() {
-                self.texts.push(written.clone());
-            }
-        }
     }
 
     /// Puts the texts of scalars into a field whose values are to become a part of others.

@@ -19,7 +19,7 @@ use crate::error::{Fault, Result};
 const VALIDATED_BY: &str = "validated-by";
 
 /// Runs the validators of a kustomization, which stands in `file`.
-pub(crate) fn run(steps: Vec<Step>, map: &mut ResMap, build: &Build, file: &str) -> Result<()> {
+pub(crate) fn run(steps: Vec<Step>, map: &mut ResMap, build: &Build<'_>, file: &str) -> Result<()> {
     for step in steps {
         // What validates is not noted on the objects.
         let step = Step { origin: None, ..step };

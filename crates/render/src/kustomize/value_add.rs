@@ -9,6 +9,7 @@ use super::id::text_of;
 use super::namespace::Namespace;
 use super::resmap::ResMap;
 use super::select::Matcher;
+use crate::budget::{Budget, DEPTH_LIMIT, Spent};
 use crate::error::{Fault, Result};
 
 record! {
@@ -42,13 +43,14 @@ impl AddValue {
     }
 
     /// Changes every resource that is meant.
-    pub(crate) fn run(&self, map: &mut ResMap) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, budget: &Budget) -> Result<()> {
         for target in &self.targets {
             let selected = match &target.selector {
                 Some(selector) => Matcher::new(selector)?.select(map),
                 None => (0..map.items().len()).collect(),
             };
             for at in selected {
+                budget.copy_text(&self.value)?;
                 let res = &mut map.items_mut()[at];
                 res.labels_were_read();
                 if target.field_path == "metadata/namespace" {
@@ -56,7 +58,7 @@ impl AddValue {
                     namespace.set_in(res, &[])?;
                 } else {
                     let subject = res.subject();
-                    self.set(&mut res.value, target)
+                    self.set(&mut res.value, target, budget)
                         .map_err(|fault| fault.in_field(&target.field_path).on_object(subject))?;
                 }
             }
@@ -64,9 +66,13 @@ impl AddValue {
         Ok(())
     }
 
-    fn set(&self, object: &mut Value, target: &ValueTarget) -> Result<(), Fault> {
+    fn set(&self, object: &mut Value, target: &ValueTarget, budget: &Budget) -> Result<(), Fault> {
         let mut at = object;
-        for part in split_path(&target.field_path, '/').iter().filter(|part| !part.is_empty()) {
+        let path = split_path(&target.field_path, '/');
+        if path.len() > DEPTH_LIMIT {
+            return Err(Spent::Depth.into());
+        }
+        for part in path.iter().filter(|part| !part.is_empty()) {
             at = enter(at, part)?;
         }
         if at.is_object() || at.is_array() {
@@ -75,6 +81,7 @@ impl AddValue {
                 lockgate_base::model::type_name(at)
             )));
         }
+        budget.copy_text(&text_of(at))?;
         let new = match usize::try_from(target.position) {
             Ok(position) if position > 0 => insert_part(&text_of(at), position - 1, &self.value),
             _ => self.value.clone(),

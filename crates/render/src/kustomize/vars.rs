@@ -12,6 +12,7 @@ use super::fieldspec::{Create, Field};
 use super::file::{ObjectRef, Var};
 use super::id::{split_api_version, text_of};
 use super::res::Res;
+use crate::budget::{Budget, Spent};
 use crate::error::{Fault, Result};
 
 /// Takes in the variables of one kustomization and marks their objects, which may be renamed afterwards.
@@ -55,7 +56,7 @@ fn means(reference: &ObjectRef, res: &Res) -> bool {
 }
 
 /// Puts the values of all variables where they are asked for.
-pub(crate) fn run(all: &mut Accumulator, build: &Build) -> Result<()> {
+pub(crate) fn run(all: &mut Accumulator, build: &Build<'_>) -> Result<()> {
     if all.vars.is_empty() {
         return Ok(());
     }
@@ -67,7 +68,7 @@ pub(crate) fn run(all: &mut Accumulator, build: &Build) -> Result<()> {
     let config = Arc::clone(&all.config);
     let fields = Field::all(&config.var_reference);
     for res in all.map.items_mut() {
-        res.visit(&fields, Create::Nothing, &mut |field| replace(field, &values, &mut used))?;
+        res.visit(&fields, Create::Nothing, &mut |field| replace(field, &values, &mut used, build.budget))?;
     }
     for name in values.keys().filter(|name| !used.contains(*name)) {
         build.warn(format!("the variable '{name}' is defined and never used"));
@@ -97,13 +98,14 @@ fn replace(
     field: &mut Value,
     values: &BTreeMap<String, Value>,
     used: &mut BTreeSet<String>,
+    budget: &Budget,
 ) -> Result<(), Fault> {
     match field {
-        Value::String(text) => *field = expand(text, values, used),
+        Value::String(text) => *field = expand(text, values, used, budget)?,
         Value::Object(map) => {
             for value in map.values_mut() {
                 if let Value::String(text) = value {
-                    *value = expand(text, values, used);
+                    *value = expand(text, values, used, budget)?;
                 }
             }
         }
@@ -113,7 +115,7 @@ fn replace(
                     let found = lockgate_base::model::type_name(item);
                     return Err(Fault::new(format!("expected a list of strings, found {found}")));
                 };
-                *item = expand(text, values, used);
+                *item = expand(text, values, used, budget)?;
             }
         }
         _ => {}
@@ -122,7 +124,12 @@ fn replace(
 }
 
 /// Replaces `$(NAME)`. A text that is nothing else takes over the type of the value; `$$` stands for `$`.
-fn expand(text: &str, values: &BTreeMap<String, Value>, used: &mut BTreeSet<String>) -> Value {
+fn expand(
+    text: &str,
+    values: &BTreeMap<String, Value>,
+    used: &mut BTreeSet<String>,
+    budget: &Budget,
+) -> Result<Value, Spent> {
     let mut result = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$').filter(|at| at + 1 < rest.len()) {
@@ -150,8 +157,10 @@ fn expand(text: &str, values: &BTreeMap<String, Value>, used: &mut BTreeSet<Stri
             Some(value) => {
                 used.insert(name.into());
                 if text == whole {
-                    return value.clone();
+                    budget.copy(value)?;
+                    return Ok(value.clone());
                 }
+                budget.copy_text(&text_of(value))?;
                 result.push_str(&text_of(value));
             }
             None => result.push_str(&whole),
@@ -159,7 +168,7 @@ fn expand(text: &str, values: &BTreeMap<String, Value>, used: &mut BTreeSet<Stri
         rest = tail;
     }
     result.push_str(rest);
-    result.into()
+    Ok(result.into())
 }
 
 #[cfg(test)]
@@ -182,7 +191,7 @@ mod tests {
             ("a$", json!("a$")),
             ("$x$(A)", json!("$xx")),
         ] {
-            assert_eq!(expand(text, &values, &mut used), expected, "{text}");
+            assert_eq!(expand(text, &values, &mut used, &Budget::default()), Ok(expected), "{text}");
         }
     }
 }

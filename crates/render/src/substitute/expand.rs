@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::glob;
+use super::glob::Glob;
 use super::variables::{DEPTH_LIMIT, SIZE_LIMIT, SubstituteError, Variables};
+use crate::budget::{Budget, Cost, Spent};
 
 /// An expanded text.
 pub(super) struct Expansion<'v> {
@@ -13,9 +14,18 @@ pub(super) struct Expansion<'v> {
     pub(super) used: BTreeSet<&'v str>,
 }
 
+/// What an expense is told of that no single expression has.
+pub(super) const WHOLE: &str = "the object's text";
+
 /// Expands a text, or names all variables that are missing.
-pub(super) fn expand<'v>(text: &str, variables: &'v Variables) -> Result<Expansion<'v>, SubstituteError> {
-    let mut reader = Reader { text, at: 0, variables, used: BTreeSet::new(), undefined: Vec::new() };
+pub(super) fn expand<'v>(
+    text: &str,
+    variables: &'v Variables,
+    budget: &Budget,
+) -> Result<Expansion<'v>, SubstituteError> {
+    let mut reader = Reader { text, at: 0, variables, budget, used: BTreeSet::new(), undefined: Vec::new() };
+    let spent = budget.spend(Cost::SubstitutedBytes, text.len());
+    spent.map_err(|spent| SubstituteError::TooExpensive { spent, expression: WHOLE.into() })?;
     let mut out = String::with_capacity(text.len());
     while let Some(offset) = reader.rest().find('$') {
         let dollar = reader.at + offset;
@@ -40,10 +50,11 @@ pub(super) fn expand<'v>(text: &str, variables: &'v Variables) -> Result<Expansi
     }
 }
 
-struct Reader<'t, 'v> {
+struct Reader<'t, 'v, 'b> {
     text: &'t str,
     at: usize,
     variables: &'v Variables,
+    budget: &'b Budget,
     used: BTreeSet<&'v str>,
     undefined: Vec<String>,
 }
@@ -110,7 +121,7 @@ const OFFSET: Extent = Extent { ends: &[':', '}'], escapes: false };
 const PATTERN: Extent = Extent { ends: &['/'], escapes: true };
 const REPLACEMENT: Extent = Extent { ends: &['}'], escapes: true };
 
-impl<'t> Reader<'t, '_> {
+impl<'t> Reader<'t, '_, '_> {
     fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }
@@ -136,7 +147,9 @@ impl<'t> Reader<'t, '_> {
             return Ok(self.value(name).len().to_string());
         }
         if self.take("}") {
-            return Ok(self.value(name).to_owned());
+            let value = self.value(name).to_owned();
+            let spent = self.budget.spend(Cost::SubstitutedBytes, value.len());
+            return spent.map(|()| value).map_err(|spent| self.too_expensive(spent, start));
         }
         let operator = OPERATORS.iter().find(|(text, _)| self.take(text)).map(|(_, operator)| *operator);
         let Some(operator) = operator else { return Err(self.syntax("missing closing brace", start)) };
@@ -148,7 +161,15 @@ impl<'t> Reader<'t, '_> {
         }
         .to_owned();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        apply(operator, &value, &arguments).map_err(|cause| self.syntax(cause, start))
+        let applied = apply(operator, &value, &arguments, self.budget);
+        let applied = applied.and_then(|text| {
+            self.budget.spend(Cost::SubstitutedBytes, text.len())?;
+            Ok(text)
+        });
+        applied.map_err(|failure| match failure {
+            Failure::Cause(cause) => self.syntax(cause, start),
+            Failure::Spent(spent) => self.too_expensive(spent, start),
+        })
     }
 
     fn name(&mut self) -> Option<&'t str> {
@@ -253,15 +274,21 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn syntax(&self, cause: &'static str, start: usize) -> SubstituteError {
-        // Only what stands in the repository is quoted, never a value.
-        let source = &self.text[start..];
-        let line = source.lines().next().unwrap_or_default();
-        let expression = line.chars().take(60).collect();
-        SubstituteError::Syntax { cause, expression }
+        SubstituteError::Syntax { cause, expression: self.source(start) }
+    }
+
+    fn too_expensive(&self, spent: Spent, start: usize) -> SubstituteError {
+        SubstituteError::TooExpensive { spent, expression: self.source(start) }
+    }
+
+    /// The start of an expression's source. Only what stands in the repository is quoted, never a value.
+    fn source(&self, start: usize) -> String {
+        let line = self.text[start..].lines().next().unwrap_or_default();
+        line.chars().take(60).collect()
     }
 }
 
-fn apply(operator: Operator, value: &str, arguments: &[&str]) -> Result<String, &'static str> {
+fn apply(operator: Operator, value: &str, arguments: &[&str], budget: &Budget) -> Result<String, Failure> {
     let first = arguments.first().copied().unwrap_or_default();
     let second = arguments.get(1).copied();
     Ok(match operator {
@@ -269,8 +296,10 @@ fn apply(operator: Operator, value: &str, arguments: &[&str]) -> Result<String, 
         Operator::Default | Operator::Plain => value.to_owned(),
         Operator::Substring => substring(value, first, second)?.to_owned(),
         Operator::Replace(which) => replace(which, value, first, second),
-        Operator::Cut { back: false, longest } => cut(value, first, longest)?,
-        Operator::Cut { back: true, longest } => reversed(&cut(&reversed(value), &reversed(first), longest)?),
+        Operator::Cut { back: false, longest } => cut(value, first, longest, budget)?,
+        Operator::Cut { back: true, longest } => {
+            reversed(&cut(&reversed(value), &reversed(first), longest, budget)?)
+        }
         Operator::Case { upper, all } => change_case(value, upper, all),
     })
 }
@@ -280,21 +309,30 @@ fn reversed(text: &str) -> String {
 }
 
 /// What is left when the shortest or longest start that matches is cut off; all of it where the pattern is malformed.
-fn cut(value: &str, pattern: &str, longest: bool) -> Result<String, &'static str> {
-    let mut end = 0;
-    for length in (1..=value.len()).rev() {
-        match glob::matches(pattern.as_bytes(), &value.as_bytes()[..length]) {
-            Err(glob::BadPattern) => return Ok(value.to_owned()),
-            Ok(true) => {
-                end = length;
-                if longest {
-                    break;
-                }
-            }
-            Ok(false) => {}
-        }
+fn cut(value: &str, pattern: &str, longest: bool, budget: &Budget) -> Result<String, Failure> {
+    let Some(glob) = Glob::read(pattern) else { return Ok(value.to_owned()) };
+    let end = glob.start(value.as_bytes(), longest, budget)?;
+    value.get(end..).map(ToOwned::to_owned).ok_or(Failure::Cause(SPLIT))
+}
+
+/// Why an expression cannot be carried out.
+enum Failure {
+    /// What is wrong with it.
+    Cause(&'static str),
+    /// It is too expensive.
+    Spent(Spent),
+}
+
+impl From<&'static str> for Failure {
+    fn from(cause: &'static str) -> Self {
+        Self::Cause(cause)
     }
-    value.get(end..).map(ToOwned::to_owned).ok_or(SPLIT)
+}
+
+impl From<Spent> for Failure {
+    fn from(spent: Spent) -> Self {
+        Self::Spent(spent)
+    }
 }
 
 const SPLIT: &str = "the result would cut a character in two";

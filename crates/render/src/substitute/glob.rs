@@ -1,36 +1,145 @@
 //! Globs as envsubst matches them: `*`, `?`, classes such as `[a-c]` and `[^x]`, and a backslash before what is meant
-//! literally. They go over bytes, and a mistake in a pattern is noticed only where the matching comes to it.
+//! literally. They go over bytes. A glob with a mistake matches nothing, because the matching would have to pass it.
 
-/// A class or an escape that does not end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BadPattern;
+use crate::budget::{Budget, Cost, Spent};
 
-/// Whether a pattern matches a whole text. Linear in memory, without recursion.
-pub(super) fn matches(mut pattern: &[u8], mut text: &[u8]) -> Result<bool, BadPattern> {
-    'pattern: while !pattern.is_empty() {
-        let (star, chunk, rest) = next_chunk(pattern);
-        pattern = rest;
-        if star && chunk.is_empty() {
-            return Ok(true);
+/// A glob that was read: what stands between its stars.
+#[derive(Debug)]
+pub(super) struct Glob(Vec<Chunk>);
+
+#[derive(Debug)]
+struct Chunk {
+    /// Whether a star stands before it.
+    star: bool,
+    elements: Vec<Element>,
+}
+
+#[derive(Debug)]
+enum Element {
+    Byte(u8),
+    /// `?`: one character.
+    Any,
+    /// A class: one character that is, or is not, in one of the ranges.
+    Class {
+        ranges: Vec<(char, char)>,
+        negated: bool,
+    },
+}
+
+impl Glob {
+    /// Reads a glob; `None` for one with a class or an escape that does not end.
+    pub(super) fn read(pattern: &str) -> Option<Self> {
+        let mut pattern = pattern.as_bytes();
+        let mut chunks = Vec::new();
+        while !pattern.is_empty() {
+            let (star, chunk, rest) = next_chunk(pattern);
+            chunks.push(Chunk { star, elements: elements(chunk)? });
+            pattern = rest;
         }
-        let is_last = pattern.is_empty();
-        if let Some(after) = match_chunk(chunk, text)?.filter(|after| !is_last || after.is_empty()) {
-            text = after;
-            continue;
+        Some(Self(chunks))
+    }
+
+    /// The length of the shortest or longest start of `text` that the glob matches; 0 where it matches none but the empty
+    /// one.
+    pub(super) fn start(&self, text: &[u8], longest: bool, budget: &Budget) -> Result<usize, Spent> {
+        let is_byte = |element: &Element| matches!(element, Element::Byte(_));
+        if text.is_ascii() || self.0.iter().flat_map(|chunk| &chunk.elements).all(is_byte) {
+            return self.even_start(text, longest, budget);
         }
-        if star {
-            for skipped in 1..=text.len() {
-                if let Some(after) =
-                    match_chunk(chunk, &text[skipped..])?.filter(|after| !is_last || after.is_empty())
-                {
-                    text = after;
-                    continue 'pattern;
+        // A character that the end of a start cuts in two is several, so that each start is matched by itself.
+        let mut found = 0;
+        for length in (1..=text.len()).rev() {
+            if self.matches(&text[..length], budget)? {
+                found = length;
+                if longest {
+                    break;
                 }
             }
         }
-        return Ok(false);
+        Ok(found)
     }
-    Ok(text.is_empty())
+
+    /// [`Glob::start`] where each element takes one byte. A chunk before the last star then has the same first place in
+    /// every start that holds it, so that one pass finds these places for all starts.
+    fn even_start(&self, text: &[u8], longest: bool, budget: &Budget) -> Result<usize, Spent> {
+        let Some((last, before)) = self.0.split_last() else { return Ok(0) };
+        let Some(from) = Self::end_of(before, text, budget)? else { return Ok(0) };
+        let size = last.elements.len();
+        let Some(to) = text.len().checked_sub(size).filter(|to| *to >= from) else { return Ok(0) };
+        // A start of no length is none.
+        let first = from.max(usize::from(size == 0));
+        let mut places = first..=if last.star { to } else { from };
+        while let Some(place) = if longest { places.next_back() } else { places.next() } {
+            if last.end(&text[place..], budget)?.is_some() {
+                return Ok(place + size);
+            }
+        }
+        Ok(0)
+    }
+
+    /// Whether the glob matches a whole text.
+    fn matches(&self, text: &[u8], budget: &Budget) -> Result<bool, Spent> {
+        let Some((last, before)) = self.0.split_last() else { return Ok(text.is_empty()) };
+        let Some(from) = Self::end_of(before, text, budget)? else { return Ok(false) };
+        if last.star && last.elements.is_empty() {
+            return Ok(true);
+        }
+        for place in from..=if last.star { text.len() } else { from } {
+            if last.end(&text[place..], budget)? == Some(text.len() - place) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Where chunks end of which each has the first place that it can have; `None` where one has none.
+    fn end_of(chunks: &[Chunk], text: &[u8], budget: &Budget) -> Result<Option<usize>, Spent> {
+        let mut at = 0;
+        for chunk in chunks {
+            let mut places = at..=if chunk.star { text.len() } else { at };
+            at = loop {
+                let Some(place) = places.next() else { return Ok(None) };
+                if let Some(length) = chunk.end(&text[place..], budget)? {
+                    break place + length;
+                }
+            };
+        }
+        Ok(Some(at))
+    }
+}
+
+impl Chunk {
+    /// How many bytes it takes of the start of a text; `None` where it does not match there.
+    fn end(&self, text: &[u8], budget: &Budget) -> Result<Option<usize>, Spent> {
+        let (mut at, mut steps) = (0, 1);
+        let mut matched = true;
+        for element in &self.elements {
+            steps += 1;
+            let Some(length) = element.length(&text[at..]) else {
+                matched = false;
+                break;
+            };
+            at += length;
+        }
+        budget.spend(Cost::Steps, steps)?;
+        Ok(matched.then_some(at))
+    }
+}
+
+impl Element {
+    /// How many bytes it takes of the start of a text; `None` where it does not match there.
+    fn length(&self, text: &[u8]) -> Option<usize> {
+        let first = *text.first()?;
+        match self {
+            Self::Byte(byte) => (*byte == first).then_some(1),
+            Self::Any => Some(first_char(text).1),
+            Self::Class { ranges, negated } => {
+                let (c, length) = first_char(text);
+                let found = ranges.iter().any(|(low, high)| (low..=high).contains(&&c));
+                (found != *negated).then_some(length)
+            }
+        }
+    }
 }
 
 /// Whether the pattern begins with stars, what stands up to the next one, and the rest.
@@ -51,73 +160,57 @@ fn next_chunk(pattern: &[u8]) -> (bool, &[u8], &[u8]) {
     (stars > 0, &pattern[..at], &pattern[at..])
 }
 
-/// What of the text is left behind a chunk without stars; `None` where it does not match.
-fn match_chunk<'t>(mut chunk: &[u8], mut text: &'t [u8]) -> Result<Option<&'t [u8]>, BadPattern> {
+/// Reads a chunk, which has no stars; `None` for a class or an escape that does not end.
+fn elements(mut chunk: &[u8]) -> Option<Vec<Element>> {
+    let mut elements = Vec::with_capacity(chunk.len());
     while let [first, rest @ ..] = chunk {
-        if text.is_empty() {
-            return Ok(None);
-        }
-        match first {
-            b'[' => {
-                let (c, length) = first_char(text);
-                text = &text[length..];
-                let (is_in, after) = class(rest, c)?;
-                if !is_in {
-                    return Ok(None);
-                }
-                chunk = after;
+        let (element, rest) = match first {
+            b'[' => class(rest)?,
+            b'?' => (Element::Any, rest),
+            b'\\' => {
+                let (escaped, rest) = rest.split_first()?;
+                (Element::Byte(*escaped), rest)
             }
-            b'?' => {
-                text = &text[first_char(text).1..];
-                chunk = rest;
-            }
-            _ => {
-                let literal = if *first == b'\\' { rest } else { chunk };
-                let (wanted, after) = literal.split_first().ok_or(BadPattern)?;
-                if *wanted != text[0] {
-                    return Ok(None);
-                }
-                text = &text[1..];
-                chunk = after;
-            }
-        }
+            byte => (Element::Byte(*byte), rest),
+        };
+        elements.push(element);
+        chunk = rest;
     }
-    Ok(Some(text))
+    Some(elements)
 }
 
-/// Whether a class, whose bracket has been read, holds a character, and what stands behind the class.
-fn class(mut pattern: &[u8], c: char) -> Result<(bool, &[u8]), BadPattern> {
+/// A class, whose bracket has been read, and what stands behind it.
+fn class(mut pattern: &[u8]) -> Option<(Element, &[u8])> {
     let negated = pattern.first() == Some(&b'^');
     if negated {
         pattern = &pattern[1..];
     }
-    let (mut found, mut count) = (false, 0);
+    let mut ranges = Vec::new();
     loop {
-        if let ([b']', rest @ ..], true) = (pattern, count > 0) {
-            return Ok((found != negated, rest));
+        if let ([b']', rest @ ..], false) = (pattern, ranges.is_empty()) {
+            return Some((Element::Class { ranges, negated }, rest));
         }
         let (low, rest) = class_char(pattern)?;
         let (high, rest) = if rest[0] == b'-' { class_char(&rest[1..])? } else { (low, rest) };
-        found |= (low..=high).contains(&c);
+        ranges.push((low, high));
         pattern = rest;
-        count += 1;
     }
 }
 
 /// A character of a class and what stands behind it, which is never empty.
-fn class_char(pattern: &[u8]) -> Result<(char, &[u8]), BadPattern> {
+fn class_char(pattern: &[u8]) -> Option<(char, &[u8])> {
     let pattern = match pattern {
-        [] | [b'-' | b']', ..] => return Err(BadPattern),
+        [] | [b'-' | b']', ..] => return None,
         [b'\\', rest @ ..] => rest,
         other => other,
     };
     if pattern.is_empty() {
-        return Err(BadPattern);
+        return None;
     }
     let (c, length) = first_char(pattern);
     match &pattern[length..] {
-        [] => Err(BadPattern),
-        rest => Ok((c, rest)),
+        [] => None,
+        rest => Some((c, rest)),
     }
 }
 
@@ -135,26 +228,53 @@ fn first_char(text: &[u8]) -> (char, usize) {
 mod tests {
     use super::*;
 
+    fn start(pattern: &str, text: &str, longest: bool) -> Option<usize> {
+        let glob = Glob::read(pattern)?;
+        Some(glob.start(text.as_bytes(), longest, &Budget::default()).unwrap())
+    }
+
     #[test]
     fn globs_match_as_a_shell_does() {
-        for (pattern, text, expected) in [
-            ("*", "", Ok(true)),
-            ("a*c", "abbc", Ok(true)),
-            ("a*b*c", "aXbYbZc", Ok(true)),
-            ("a?c", "ac", Ok(false)),
-            ("a?c", "a\u{e9}c", Ok(true)),
-            (r"\*", "*", Ok(true)),
-            (r"\*", "a", Ok(false)),
-            ("[a-c]x", "bx", Ok(true)),
-            ("[^a-c]x", "bx", Ok(false)),
-            (r"[\]]", "]", Ok(true)),
-            ("[a*]", "*", Ok(true)),
-            ("[a", "a", Err(BadPattern)),
-            ("[]", "a", Err(BadPattern)),
-            ("a[", "b", Ok(false)),
-            ("\\", "a", Err(BadPattern)),
+        for (pattern, text, shortest, longest) in [
+            ("*", "ab", 1, 2),
+            ("", "ab", 0, 0),
+            ("a*c", "abcbcb", 3, 5),
+            ("a*b*c", "aXbYbZcc", 7, 8),
+            ("*b*", "abcbc", 2, 5),
+            ("*b", "abcbc", 2, 4),
+            ("a?c", "ac", 0, 0),
+            ("a?c", "a\u{e9}c", 4, 4),
+            ("*?", "\u{e9}x", 1, 3),
+            (r"\*", "*", 1, 1),
+            (r"\*", "a", 0, 0),
+            ("[a-c]x", "bx", 2, 2),
+            ("[^a-c]x", "bx", 0, 0),
+            (r"[\]]", "]", 1, 1),
+            ("[a*]", "*", 1, 1),
+            ("a*a", "a", 0, 0),
+            ("a*a", "aaa", 2, 3),
         ] {
-            assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
+            assert_eq!(start(pattern, text, false), Some(shortest), "{pattern} {text}");
+            assert_eq!(start(pattern, text, true), Some(longest), "{pattern} {text}");
         }
+        for malformed in ["[a", "[]", "a[", "\\", "[^]*", "[a-]"] {
+            assert!(Glob::read(malformed).is_none(), "{malformed}");
+        }
+    }
+
+    #[test]
+    fn a_star_takes_steps_in_proportion_to_the_text() {
+        let text = "a".repeat(100_000);
+        for pattern in ["*b", "*a", "*a*b", "*[a-z]*[0-9]", "*?*b"] {
+            for longest in [false, true] {
+                let budget = Budget::default();
+                Glob::read(pattern).unwrap().start(text.as_bytes(), longest, &budget).unwrap();
+                let steps = budget.spent(Cost::Steps);
+                assert!(steps < 500_000, "{pattern} takes {steps} steps");
+            }
+        }
+        let long = format!("*{}b", "a".repeat(50_000));
+        let spent = Glob::read(&long).unwrap().start(text.as_bytes(), false, &Budget::default());
+        assert_eq!(spent, Err(Spent::Count(Cost::Steps)));
     }
 }

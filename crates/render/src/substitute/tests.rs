@@ -13,7 +13,7 @@ fn variables(strict: bool) -> Variables {
 }
 
 fn expand(text: &str) -> String {
-    match expand::expand(text, &variables(true)) {
+    match expand::expand(text, &variables(true), &Budget::default()) {
         Ok(expansion) => expansion.text,
         Err(SubstituteError::Syntax { cause, .. }) => format!("error: {cause}"),
         Err(SubstituteError::Undefined(names)) => format!("undefined: {}", names.join(" ")),
@@ -62,7 +62,7 @@ fn expressions_are_read_as_envsubst_reads_them() {
 
 #[test]
 fn without_strictness_what_is_not_defined_is_empty() {
-    assert_eq!(expand::expand("[${M}]", &variables(false)).unwrap().text, "[]");
+    assert_eq!(expand::expand("[${M}]", &variables(false), &Budget::default()).unwrap().text, "[]");
 }
 
 #[test]
@@ -77,17 +77,23 @@ fn object(spec: &serde_json::Value) -> Object {
 
 #[test]
 fn a_value_can_change_its_type() {
-    let result =
-        substitute(&object(&json!({"replicas": "${N}", "text": "x ${A}"})), &variables(true)).unwrap();
+    let result = substitute(
+        &object(&json!({"replicas": "${N}", "text": "x ${A}"})),
+        &variables(true),
+        &Budget::default(),
+    )
+    .unwrap();
     assert_eq!(result.object.pointer("/spec"), Some(&json!({"replicas": 5, "text": "x hello"})));
     assert!(!result.holds_secret);
 }
 
 #[test]
 fn a_secret_value_is_noticed_and_never_printed() {
-    let result = substitute(&object(&json!({"password": "${S}"})), &variables(true)).unwrap();
+    let result =
+        substitute(&object(&json!({"password": "${S}"})), &variables(true), &Budget::default()).unwrap();
     assert!(result.holds_secret);
-    let error = substitute(&object(&json!({"password": "${Q}"})), &variables(true)).unwrap_err();
+    let error =
+        substitute(&object(&json!({"password": "${Q}"})), &variables(true), &Budget::default()).unwrap_err();
     assert!(!error.to_string().contains("x: ["), "{error}");
     assert!(matches!(error, SubstituteError::NotYaml { .. }), "{error:?}");
 }
@@ -96,7 +102,7 @@ fn a_secret_value_is_noticed_and_never_printed() {
 fn an_object_can_opt_out() {
     let mut opted_out = object(&json!({"text": "${M}"}));
     opted_out.set_annotation(keys::SUBSTITUTE, "disabled");
-    assert_eq!(substitute(&opted_out, &variables(true)).unwrap().object, opted_out);
+    assert_eq!(substitute(&opted_out, &variables(true), &Budget::default()).unwrap().object, opted_out);
 }
 
 #[test]
@@ -110,5 +116,5 @@ fn names_are_checked_when_the_variables_are_made() {
 fn line_ends_are_taken_out_of_values() {
     let values = BTreeMap::from([("X".to_owned(), "a\n---\nkind: B\n".to_owned())]);
     let variables = Variables::new(values, BTreeSet::new(), true).unwrap();
-    assert_eq!(expand::expand("${X}", &variables).unwrap().text, "a---kind: B");
+    assert_eq!(expand::expand("${X}", &variables, &Budget::default()).unwrap().text, "a---kind: B");
 }

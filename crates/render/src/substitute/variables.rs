@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::budget::Spent;
+
 use lockgate_base::model::NotAnObject;
 
 /// How deep expressions may be nested in each other's defaults.
@@ -40,6 +42,14 @@ pub enum SubstituteError {
         /// What is wrong, in envsubst's words.
         cause: &'static str,
         /// The expression's source, cut short.
+        expression: String,
+    },
+    /// The budget of the build is spent.
+    #[error("{spent}; it was spent in '{expression}'")]
+    TooExpensive {
+        /// What of it.
+        spent: Spent,
+        /// The source of the expression that was one too many, cut short.
         expression: String,
     },
     /// An expanded text that is too large.

@@ -127,7 +127,7 @@ fn hyphenated<'t>(rest: &mut Cursor<'t>) -> Option<(&'t str, &'t str)> {
 
 /// The conditions of an alternative, with spaces or a comma between them.
 fn conditions(text: &str) -> Result<Vec<Condition>, VersionError> {
-    let improper = || VersionError::new(format!("improper constraint: {}", quoted(text)));
+    let improper = || VersionError::Improper(text.to_owned());
     let mut conditions = Vec::new();
     let mut rest = Cursor(text);
     let mut mistake = None;
@@ -150,24 +150,6 @@ fn conditions(text: &str) -> Result<Vec<Condition>, VersionError> {
             return Err(improper());
         }
     }
-}
-
-/// A text in Go's quotes.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\x0c' => out.push_str("\\f"),
-            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }
 
 impl Condition {

@@ -1,4 +1,5 @@
-//! Versions and ranges as Masterminds reads them; `tests/oracle` compares more of them with the library itself.
+//! Versions and ranges as Masterminds reads them; `tests/oracle` compares more of them with the library
+//! itself.
 
 use super::*;
 

@@ -4,17 +4,20 @@
 mod checks;
 pub(super) mod fold;
 mod keys;
+mod node;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, StructureStyle};
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use self::checks::{check_separators, refuse_control_characters};
 use self::keys::{Key, key_v2, key_v3};
-use super::document::{Dialect, Document, Form, Step, WrittenAs, YamlError};
+use self::node::{Content, Node, Notes, Place, merge_over, merge_under, scalar};
+use super::document::{Dialect, Document, Form, Step, Style, Styles, WrittenAs, YamlError};
+use super::emit::{is_quoted_when_plain, is_usually_quoted};
 use super::scalar::{Scalar, Tag, is_text, resolve};
 
 /// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
@@ -31,6 +34,8 @@ pub(super) struct Composer<'t> {
     dialect: Dialect,
     anchors: HashMap<usize, Node>,
     budget: usize,
+    /// How many values may still be read.
+    left: usize,
     /// How many flow collections are open.
     flow: usize,
     /// Whether the first of two equal keys counts, where that is otherwise an error.
@@ -39,45 +44,11 @@ pub(super) struct Composer<'t> {
     end: Option<(usize, usize)>,
 }
 
-/// A node that was composed, and what it takes to copy it.
-#[derive(Clone)]
-struct Node {
-    content: Content,
-    place: Place,
-    aliased: bool,
-    /// Whether it is a collection in flow style.
-    flow: bool,
-    weight: usize,
-    height: usize,
-    /// The texts of scalars in it, their ways from the innermost step outwards.
-    texts: Texts,
-}
-
-/// Almost always empty, so that it is kept small.
-type Texts = Vec<WrittenAs>;
-
-/// A scalar keeps its text, because a key is read by other rules than a value.
-#[derive(Clone)]
-enum Content {
-    Scalar { text: String, tag: Option<Tag>, absent: bool, folded: bool },
-    Collection(Value),
-}
-
-/// Where a node stands, both from 1.
-#[derive(Clone, Copy)]
-struct Place {
-    line: usize,
-    column: usize,
-    /// Nothing is written there, and the node is null by that.
-    empty: bool,
-    /// It ends where the text does, on a line that no line feed ends.
-    to_the_end: bool,
-}
-
 type Next<'t> = (Event<'t>, Place);
 
 impl<'t> Composer<'t> {
-    pub(super) fn new(text: &'t str, dialect: Dialect) -> Result<Self, YamlError> {
+    /// Reads a text of at most `most` values.
+    pub(super) fn new(text: &'t str, dialect: Dialect, most: usize) -> Result<Self, YamlError> {
         refuse_control_characters(text)?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if dialect == Dialect::V3 {
@@ -97,6 +68,7 @@ impl<'t> Composer<'t> {
             dialect,
             anchors: HashMap::new(),
             budget: ALIAS_BUDGET,
+            left: most,
             flow: 0,
             first_wins: false,
             end,
@@ -106,6 +78,11 @@ impl<'t> Composer<'t> {
     /// Takes the first of two equal keys.
     pub(super) fn with_first_keys(self) -> Self {
         Self { first_wins: true, ..self }
+    }
+
+    /// How many values may still be read.
+    pub(super) fn left(&self) -> usize {
+        self.left
     }
 
     /// The next document; `None` at the end of the stream.
@@ -118,12 +95,13 @@ impl<'t> Composer<'t> {
                     self.anchors.clear();
                     let event = self.with_indented_text(event, place)?;
                     let node = self.node(event, place, 0)?;
-                    let mut texts = Vec::new();
-                    let value = self.value(node, &mut texts, &|| None)?;
-                    for written in &mut texts {
+                    let mut notes = Notes::default();
+                    let value = self.value(node, &mut notes, 0, &|| None)?;
+                    for written in &mut notes.texts {
                         written.way.reverse();
                     }
-                    return Ok(Some(Document { value, line: place.line, texts }));
+                    let styles = notes.styles.pop().map(|(_, styles)| styles).unwrap_or_default();
+                    return Ok(Some(Document { value, line: place.line, texts: notes.texts, styles }));
                 }
             }
         }
@@ -166,15 +144,22 @@ impl<'t> Composer<'t> {
         if depth > DEPTH_LIMIT {
             return Err(place.error(format!("nested deeper than {DEPTH_LIMIT} levels")));
         }
+        self.left = self.left.checked_sub(1).ok_or_else(|| place.error("the text has too many values"))?;
         let (anchor, node) = match event {
             Event::Scalar(mut text, style, anchor, tag) => {
+                let written = match style {
+                    _ if tag.as_deref().is_some_and(|tag| tag.to_string() != "!") => Style::Tagged,
+                    ScalarStyle::Plain => Style::Plain,
+                    ScalarStyle::Folded => Style::Folded,
+                    _ => Style::Quoted,
+                };
                 let tag = self.tag(tag.as_deref(), style);
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
                 if is_block && place.to_the_end && text.ends_with('\n') {
                     // The parser adds a line feed that the text does not have.
                     text.to_mut().pop();
                 }
-                (anchor, scalar(text, tag, place, style == ScalarStyle::Folded))
+                (anchor, scalar(text, tag, place, written))
             }
             Event::SequenceStart(style, anchor, _) => {
                 self.flow += usize::from(style == StructureStyle::Flow);
@@ -240,23 +225,23 @@ impl<'t> Composer<'t> {
     }
 
     fn sequence(&mut self, start: Place, depth: usize) -> Result<Node, YamlError> {
-        let (mut items, mut texts, mut weight, mut height) = (Vec::new(), Vec::new(), 1, 0);
+        let (mut items, mut notes, mut weight, mut height) = (Vec::new(), Notes::default(), 1, 0);
         loop {
             let (event, place) = self.require(start)?;
             if matches!(event, Event::SequenceEnd) {
                 items.shrink_to_fit();
-                return Ok(Node::collection(Value::Array(items), start, weight, height + 1, texts));
+                return Ok(Node::collection(Value::Array(items), start, weight, height + 1, notes));
             }
             let item = self.node(event, place, depth + 1)?;
             weight += item.weight;
             height = height.max(item.height);
-            let value = self.value(item, &mut texts, &|| Some(Step::Index(items.len())))?;
+            let value = self.value(item, &mut notes, items.len(), &|| Some(Step::Index(items.len())))?;
             items.push(value);
         }
     }
 
     fn mapping(&mut self, start: Place, depth: usize) -> Result<Node, YamlError> {
-        let (mut map, mut texts, mut weight, mut height) = (Map::new(), Vec::new(), 1, 0);
+        let (mut map, mut notes, mut weight, mut height) = (Map::new(), Notes::default(), 1, 0);
         let mut merge: Option<Box<Node>> = None;
         loop {
             let (event, place) = self.require(start)?;
@@ -264,6 +249,8 @@ impl<'t> Composer<'t> {
                 break;
             }
             let key = self.node(event, place, depth + 1)?;
+            // A key is no value, and every key has one.
+            self.left += 1;
             let (event, place) = self.require(start)?;
             let entry = self.node(event, place, depth + 1)?;
             weight += key.weight + entry.weight;
@@ -274,26 +261,27 @@ impl<'t> Composer<'t> {
                 Key::Merge if self.dialect == Dialect::V2 => merge_over(&mut map, &entry)?,
                 Key::Merge if merge.is_some() => return Err(key_place.error("two merge keys in one mapping")),
                 Key::Merge => merge = Some(Box::new(entry)),
-                Key::Text(key) => self.insert(&mut map, &mut texts, key, key_place, entry)?,
+                Key::Text(key) => self.insert(&mut map, &mut notes, key, key_place, entry)?,
             }
         }
         if let Some(merge) = merge {
-            merge_under(&mut map, &merge)?;
+            merge_under(&mut map, &mut notes, &merge)?;
         }
         // Without the room that it grew into, which is an eighth of what a large build occupies.
         let mut fitted = Map::with_capacity(map.len());
         fitted.extend(map);
-        Ok(Node::collection(Value::Object(fitted), start, weight, height + 1, texts))
+        Ok(Node::collection(Value::Object(fitted), start, weight, height + 1, notes))
     }
 
     fn insert(
         &self,
         map: &mut Map<String, Value>,
-        texts: &mut Texts,
+        notes: &mut Notes,
         key: String,
         key_place: Place,
         value: Node,
     ) -> Result<(), YamlError> {
+        let position = map.len();
         match map.entry(key) {
             Entry::Occupied(_) if self.first_wins => {}
             Entry::Occupied(slot) if self.dialect == Dialect::V3 => {
@@ -301,11 +289,11 @@ impl<'t> Composer<'t> {
                 return Err(key_place.error(message));
             }
             Entry::Occupied(mut slot) => {
-                slot.insert(self.value(value, texts, &|| None)?);
+                slot.insert(self.value(value, notes, position, &|| None)?);
             }
             Entry::Vacant(slot) => {
                 let step = || Some(Step::Key(slot.key().clone()));
-                let value = self.value(value, texts, &step)?;
+                let value = self.value(value, notes, position, &step)?;
                 slot.insert(value);
             }
         }
@@ -323,47 +311,50 @@ impl<'t> Composer<'t> {
         }
     }
 
-    /// The value of a node. Texts that it does not tell are added to `texts`, one `step` further outside.
+    /// The value of a node at a position. What it does not tell is noted, its texts one `step` further outside.
     fn value(
         &self,
         node: Node,
-        texts: &mut Vec<WrittenAs>,
+        notes: &mut Notes,
+        position: usize,
         step: &dyn Fn() -> Option<Step>,
     ) -> Result<Value, YamlError> {
         let in_flow = self.flow > 0;
-        let (text, tag, absent) = match node.content {
+        let is_v3 = self.dialect == Dialect::V3;
+        let written_as = |form| WrittenAs { way: step().into_iter().collect(), form };
+        let (text, tag, absent, style) = match node.content {
             Content::Collection(mut value) => {
-                if self.dialect == Dialect::V3 && in_flow && node.aliased {
-                    fold::quote(&mut value, &node.texts);
+                if is_v3 && in_flow && node.aliased {
+                    fold::quote(&mut value, &node.notes.texts);
                 }
-                texts.extend(node.texts.into_iter().map(|mut written| {
+                notes.texts.extend(node.notes.texts.into_iter().map(|mut written| {
                     written.way.extend(step());
                     written
                 }));
-                if node.flow && !in_flow && self.dialect == Dialect::V3 {
-                    texts.push(WrittenAs { way: step().into_iter().collect(), form: Form::Flow });
+                notes.style(position, Styles::inside(node.notes.styles));
+                if node.flow && !in_flow && is_v3 {
+                    notes.texts.push(written_as(Form::Flow));
                 }
                 return Ok(value);
             }
             // kyaml prints what it read before it reads it again, and in a flow collection its printer has to quote
             // what is not written and what holds a colon, which makes strings of both.
             // A patch is looked at before it is printed.
-            Content::Scalar { absent: true, .. }
-                if self.dialect == Dialect::V3 && in_flow && !self.first_wins =>
-            {
+            Content::Scalar { absent: true, .. } if is_v3 && in_flow && !self.first_wins => {
+                notes.texts.push(written_as(Form::Text(String::new())));
                 return Ok(Value::String(String::new()));
             }
             // In a flow collection its printer takes quotes.
-            Content::Scalar { text, tag, folded: true, .. } if self.dialect == Dialect::V3 && !in_flow => {
+            Content::Scalar { text, tag, style: Style::Folded, .. } if is_v3 && !in_flow => {
                 let printed = fold::printed(&text);
                 if printed != text {
-                    texts.push(WrittenAs { way: step().into_iter().collect(), form: Form::Text(text) });
+                    notes.texts.push(written_as(Form::Text(text)));
                 }
-                (printed, tag, false)
+                (printed, tag, false, Style::Folded)
             }
-            Content::Scalar { text, tag, absent, .. } => (text, tag, absent),
+            Content::Scalar { text, tag, absent, style } => (text, tag, absent, style),
         };
-        let is_plain = self.dialect == Dialect::V3 && tag.is_none() && !is_text(Dialect::V3, &text);
+        let is_plain = is_v3 && tag.is_none() && !is_text(Dialect::V3, &text);
         let plain = is_plain.then(|| if absent { String::new() } else { text.clone() });
         let value = match resolve(self.dialect, tag, text) {
             Ok(Scalar::Time(_, text)) if in_flow && tag.is_none() && text.contains(':') => {
@@ -373,8 +364,17 @@ impl<'t> Composer<'t> {
             Err(message) => Err(message),
         };
         let value = value.map_err(|message| node.place.error(message))?;
+        if let (true, Value::String(text)) = (is_v3, &value) {
+            let told = match style {
+                Style::Tagged => !is_usually_quoted(text),
+                Style::Plain => !is_quoted_when_plain(text),
+                Style::Quoted => is_usually_quoted(text),
+                Style::Folded => false,
+            };
+            notes.style(position, if told { Styles::Told } else { Styles::Own(style) });
+        }
         if let Some(text) = plain.filter(|text| !tells(&value, text)) {
-            texts.push(WrittenAs { way: step().into_iter().collect(), form: Form::Text(text) });
+            notes.texts.push(written_as(Form::Text(text)));
         }
         Ok(value)
     }
@@ -393,71 +393,6 @@ fn tells(value: &Value, text: &str) -> bool {
         Value::Bool(value) => text == if *value { "true" } else { "false" },
         Value::Null => text == "null",
         Value::Array(_) | Value::Object(_) => true,
-    }
-}
-
-fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place, folded: bool) -> Node {
-    let weight = 1 + text.len() / 32;
-    let content =
-        Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none(), folded };
-    Node { content, place, aliased: false, flow: false, weight, height: 0, texts: Vec::new() }
-}
-
-/// The mappings that a merge key names; those named first win.
-fn merge_sources(node: &Node) -> Result<Vec<&Map<String, Value>>, YamlError> {
-    let wrong = || node.place.error("a merge key needs a mapping or a list of mappings");
-    match &node.content {
-        Content::Collection(Value::Object(map)) => Ok(vec![map]),
-        Content::Collection(Value::Array(items)) if !node.aliased => {
-            items.iter().map(|item| item.as_object().ok_or_else(wrong)).collect()
-        }
-        _ => Err(wrong()),
-    }
-}
-
-/// V2: entries of a merge replace what stands before it, and are replaced by what follows.
-fn merge_over(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlError> {
-    for source in merge_sources(node)?.into_iter().rev() {
-        for (key, value) in source {
-            map.insert(key.clone(), value.clone());
-        }
-    }
-    Ok(())
-}
-
-/// V3: entries of a merge never replace those of the mapping itself.
-fn merge_under(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlError> {
-    for source in merge_sources(node)? {
-        for (key, value) in source {
-            if !map.contains_key(key) {
-                map.insert(key.clone(), value.clone());
-            }
-        }
-    }
-    Ok(())
-}
-
-impl Node {
-    fn collection(value: Value, place: Place, weight: usize, height: usize, texts: Texts) -> Self {
-        Self {
-            content: Content::Collection(value),
-            place,
-            aliased: false,
-            flow: false,
-            weight,
-            height,
-            texts,
-        }
-    }
-}
-
-impl Place {
-    fn of(span: &Span, empty: bool) -> Self {
-        Self { line: span.start.line(), column: span.start.col() + 1, empty, to_the_end: false }
-    }
-
-    fn error(self, message: impl Into<String>) -> YamlError {
-        YamlError { line: self.line, column: self.column, message: message.into() }
     }
 }
 

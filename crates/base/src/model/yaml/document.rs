@@ -22,6 +22,8 @@ pub struct Document {
     /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value, a folded text that
     /// printing changes; and the outermost collections in flow style.
     pub texts: Vec<WrittenAs>,
+    /// Strings that are written in another style than their texts would be.
+    pub styles: Styles,
 }
 
 /// Where something stands whose value does not tell how it is written, and how that is.
@@ -73,4 +75,87 @@ pub enum Step {
     Key(String),
     /// An index of a list.
     Index(usize),
+}
+
+/// The style of a string, as far as it says what another scalar in its place would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes, so that another scalar would be what its text means.
+    Plain,
+    /// With a tag, which another scalar would have too, and so be what it is.
+    Tagged,
+    /// In quotes or as a literal block, so that it would be a string.
+    Quoted,
+    /// As a folded block, so that it would be a string, and printed as such a block.
+    Folded,
+}
+
+/// The styles of the strings in a value, of those alone whose text does not tell: where a string is in quotes that needs
+/// none, where it has none though a printer would give it some, and where it is folded. Almost all values have none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Styles {
+    /// Those that the texts tell.
+    #[default]
+    Told,
+    /// The value is a string in this style.
+    Own(Style),
+    /// Those of values inside, by their positions in the mapping or list, in order.
+    Inside(Vec<(u32, Styles)>),
+}
+
+impl Style {
+    /// Whether another scalar would be a string.
+    pub const fn makes_strings(self) -> bool {
+        matches!(self, Self::Quoted | Self::Folded)
+    }
+}
+
+impl Styles {
+    /// Those of values inside, where there are any.
+    pub fn inside(entries: Vec<(u32, Self)>) -> Self {
+        if entries.is_empty() { Self::Told } else { Self::Inside(entries) }
+    }
+
+    /// Those of the value that these positions lead to, each in the mapping or list before, to be changed.
+    pub fn at_mut(&mut self, positions: &[usize]) -> Option<&mut Self> {
+        let Some((first, rest)) = positions.split_first() else { return Some(self) };
+        let Self::Inside(entries) = self else { return None };
+        let entry = entries.iter_mut().find(|(at, _)| usize::try_from(*at) == Ok(*first))?;
+        entry.1.at_mut(rest)
+    }
+
+    /// Puts others in place of those of the value that these positions lead to.
+    pub fn set(&mut self, positions: &[usize], styles: Self) {
+        let Some((first, rest)) = positions.split_first() else {
+            *self = styles;
+            return;
+        };
+        let Ok(first) = u32::try_from(*first) else { return };
+        let mut entries = if let Self::Inside(entries) = std::mem::take(self) { entries } else { Vec::new() };
+        let at = entries.partition_point(|(at, _)| *at < first);
+        if entries.get(at).is_none_or(|(found, _)| *found != first) {
+            entries.insert(at, (first, Self::Told));
+        }
+        entries[at].1.set(rest, styles);
+        entries.retain(|(_, styles)| *styles != Self::Told);
+        *self = Self::inside(entries);
+    }
+
+    /// Takes folded strings for quoted ones, where nobody prints them as what they are.
+    pub fn unfold(&mut self) {
+        match self {
+            Self::Own(style) if *style == Style::Folded => *style = Style::Quoted,
+            Self::Inside(entries) => entries.iter_mut().for_each(|(_, styles)| styles.unfold()),
+            Self::Own(_) | Self::Told => {}
+        }
+    }
+
+    /// Those of the value at a position of the mapping or list.
+    pub fn at(&self, position: usize) -> &Self {
+        let Self::Inside(entries) = self else { return &Self::Told };
+        let found = u32::try_from(position)
+            .ok()
+            .and_then(|position| entries.binary_search_by_key(&position, |(at, _)| *at).ok());
+        found.map_or(&Self::Told, |at| &entries[at].1)
+    }
 }

@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use self::style::{Style, Words, is_break};
 use super::scalar::{float_text, general_float_text};
 
-pub use self::style::writes_plain;
+pub(super) use self::style::is_quoted_when_plain;
+pub use self::style::is_usually_quoted;
 
 /// The longest key, in bytes, that stands before its colon without a `?`.
 const SIMPLE_KEY_LIMIT: usize = 128;

@@ -21,7 +21,7 @@ pub(super) const KUSTOMIZATION: &[Override] = &[
     ("status/snapshot", || json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})),
 ];
 
-/// `GitRepository`.
+/// Git repositories.
 pub(super) const GIT_REPOSITORY: &[Override] = &[
     ("spec/timeout", || json!({"default": "60s"})),
     ("spec/verify", verify),
@@ -129,7 +129,7 @@ fn include() -> Value {
         "type": "object",
         "required": ["repository"],
         "properties": {
-            "repository": reference("A GitRepository of the same namespace."),
+            "repository": reference("Another of the same kind and namespace."),
             "fromPath": {"type": "string", "description": "What to copy. Defaults to its root."},
             "toPath": {"type": "string", "description": "Where to. Defaults to the name of the repository."},
         },

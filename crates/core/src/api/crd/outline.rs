@@ -10,12 +10,14 @@
 //!
 //! `!` marks a required field, `[]` a list and `{}` a map; what stands below is indented by two spaces. Behind the colon
 //! stand the form of a value and its default. A form is `string`, `bool`, `int`, `time`, `duration`, `short-duration` (no
-//! hours), `digest`, `reference` (a name), `conditions`, `any`, a pattern between slashes, or the values that are allowed;
+//! hours), `digest`, `reference` (a name), `conditions`, `chart-source` and `event-source`
+//! (kinds), `any`, a pattern between slashes, or the values that are allowed;
 //! `1..253` behind a string limits its length.
 
 use serde_json::{Map, Value, json};
 
 use super::fields;
+use crate::api::reference::{CHART_SOURCES, EVENT_SOURCES};
 
 const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
 const SHORT_DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m))+$";
@@ -108,6 +110,8 @@ fn scalar(form: &str) -> Value {
         "any" => json!({"x-kubernetes-preserve-unknown-fields": true}),
         "reference" => nested(&[Line::of("name!: string")]),
         "conditions" => fields::conditions(),
+        "chart-source" => json!({"type": "string", "enum": CHART_SOURCES}),
+        "event-source" => json!({"type": "string", "enum": EVENT_SOURCES}),
         _ if form.starts_with("string") || form.starts_with('/') => text(form),
         _ => {
             let values: Vec<&str> = form.split(" | ").map(|value| value.trim_matches('"')).collect();
@@ -149,7 +153,8 @@ mod tests {
             assert!(line.name.chars().all(char::is_alphanumeric), "{text}");
             let is_word = !line.form.contains([' ', '/', '"']);
             let known = ["bool", "int", "time", "duration", "short-duration", "digest", "any", "reference"];
-            let is_known = known.contains(&line.form) || ["", "string", "conditions"].contains(&line.form);
+            let more = ["", "string", "conditions", "chart-source", "event-source"];
+            let is_known = known.contains(&line.form) || more.contains(&line.form);
             // Only a field with a single allowed value looks like a form that there is not.
             assert!(!is_word || is_known || line.default.is_some(), "{text}");
         }

@@ -24,7 +24,7 @@ spec:
   eventSeverity: info | error = "info"
   eventSources![]:
     apiVersion: string
-    kind!: Bucket | GitRepository | Kustomization | HelmRelease | HelmChart | HelmRepository | ImageRepository | ImagePolicy | ImageUpdateAutomation | OCIRepository | ArtifactGenerator | ExternalArtifact
+    kind!: event-source
     matchLabels{}: string
     name!: string 1..253
     namespace: string 1..253

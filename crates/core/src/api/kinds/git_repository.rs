@@ -35,6 +35,19 @@ pub(super) const INFO: KindInfo = KindInfo {
 impl Kind for GitRepositorySpec {
     const INFO: &'static KindInfo = &INFO;
     type Status = GitRepositoryStatus;
+
+    fn unserved(&self) -> Vec<(&'static str, bool)> {
+        vec![
+            ("verify", self.verify.is_some()),
+            ("recurseSubmodules", self.recurse_submodules),
+            ("sparseCheckout", !self.sparse_checkout.is_empty()),
+            ("include", !self.include.is_empty()),
+            ("proxySecretRef", self.proxy_secret_ref.is_some()),
+            ("provider", self.provider.as_deref().is_some_and(|provider| provider != "generic")),
+            // It is a provider's account; with `generic`, Flux refuses it as well.
+            ("serviceAccountName", self.service_account_name.is_some()),
+        ]
+    }
 }
 
 impl Status for GitRepositoryStatus {

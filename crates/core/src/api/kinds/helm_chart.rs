@@ -34,7 +34,7 @@ spec:
   reconcileStrategy: ChartVersion | Revision = "ChartVersion"
   sourceRef!:
     apiVersion: string
-    kind!: HelmRepository | GitRepository | Bucket
+    kind!: chart-source
     name!: string
   suspend: bool
   valuesFiles[]: string

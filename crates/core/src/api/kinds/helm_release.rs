@@ -43,7 +43,7 @@ spec:
       reconcileStrategy: ChartVersion | Revision
       sourceRef:
         apiVersion: string
-        kind!: HelmRepository | GitRepository | Bucket
+        kind!: chart-source
         name!: string 1..253
         namespace: string 1..63
       valuesFiles[]: string

@@ -60,6 +60,16 @@ pub(super) const INFO: KindInfo = KindInfo {
 impl Kind for KustomizationSpec {
     const INFO: &'static KindInfo = &INFO;
     type Status = KustomizationStatus;
+
+    fn unserved(&self) -> Vec<(&'static str, bool)> {
+        vec![
+            ("kubeConfig", self.kube_config.is_some()),
+            ("decryption", self.decryption.is_some()),
+            ("ignore", !self.ignore.is_empty()),
+            ("healthCheckExprs", !self.health_check_exprs.is_empty()),
+            ("dependsOn[].readyExpr", self.depends_on.iter().any(|named| named.ready_expr.is_some())),
+        ]
+    }
 }
 
 impl Status for KustomizationStatus {

@@ -35,7 +35,7 @@ spec:
   resources![]:
     apiVersion: string
     filter: string
-    kind!: Bucket | GitRepository | Kustomization | HelmRelease | HelmChart | HelmRepository | ImageRepository | ImagePolicy | ImageUpdateAutomation | OCIRepository | ArtifactGenerator | ExternalArtifact
+    kind!: event-source
     matchLabels{}: string
     name!: string 1..253
     namespace: string 1..253

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::error::{Found, OfflineError, Rendered, subject};
 use super::values::{self, Values};
-use crate::api::{self, Kustomization};
+use crate::api::{self, DEFAULT_SOURCE, Kustomization};
 use crate::pipeline::build::supported;
 use crate::pipeline::dress::dress;
 use crate::verdict::Common;
@@ -55,7 +55,7 @@ pub(super) struct Completed {
 
 impl Completed {
     pub(super) fn of(found: Found) -> Self {
-        let source = json!({"kind": "GitRepository", "name": keys::DEFAULT_NAMESPACE});
+        let source = json!({"kind": DEFAULT_SOURCE, "name": keys::DEFAULT_NAMESPACE});
         let defaults = [("interval", json!("10m")), ("prune", json!(false)), ("sourceRef", source)];
         let mut warnings = Vec::new();
         let edited = found.object.clone().edit(|value| {

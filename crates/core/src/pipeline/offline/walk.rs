@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::error::{Found, OfflineError, Rendered, subject};
 use super::one::{Completed, flux, kustomization};
 use super::values::Values;
-use crate::api::{self, GitRepository, Kustomization};
+use crate::api::{self, DEFAULT_SOURCE, Kustomization};
 use crate::graph::{Dependencies as _, Graph};
 use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::{Node, Tree};
@@ -69,9 +69,9 @@ struct Walk<'t> {
     /// All that were found, and in which files.
     seen: BTreeMap<Ref, String>,
     done: BTreeSet<Ref>,
-    /// The GitRepository that stands for the tree, where that is known.
+    /// The source that stands for the tree, where that is known.
     own: Option<Ref>,
-    /// The addresses of the GitRepositories that were built.
+    /// The addresses of the sources that were built.
     sources: BTreeMap<Ref, String>,
     rendered: Vec<Rendered>,
     errors: Vec<OfflineError>,
@@ -151,10 +151,10 @@ impl Walk<'_> {
     fn took(&mut self, mut rendered: Rendered, depth: usize) {
         for resource in &rendered.resources {
             let object = &resource.object;
-            if GitRepository::INFO.is_of(object) {
+            if let Some(info) = api::sources().find(|info| info.is_of(object)) {
                 let url = object.text("/spec/url").unwrap_or_default().to_owned();
                 let id = object.id();
-                self.sources.insert(GitRepository::named(id.namespace, id.name), url);
+                self.sources.insert(Ref::new(info.id, id.namespace, id.name), url);
             } else if object.api_version() == "v1" && ["ConfigMap", "Secret"].contains(&object.kind()) {
                 self.values.built.push(object.clone());
             }
@@ -183,14 +183,17 @@ impl Walk<'_> {
         None
     }
 
-    /// Why the files of a Kustomization are not those of the tree, where that is so. A GitRepository that nothing here
+    /// Why the files of a Kustomization are not those of the tree, where that is so. A source that nothing here
     /// defines is taken for the tree.
     fn is_foreign(&self, object: &Object) -> Option<String> {
-        let source = source_of(object)?;
-        let kind = object.text("/spec/sourceRef/kind").unwrap_or(GitRepository::ID.kind);
-        if kind != GitRepository::ID.kind {
-            return Some(format!("its source is not a GitRepository but the {kind} {}", source.path()));
-        }
+        let Some(source) = source_of(object) else {
+            let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
+            let (kind, name) = (text("kind").unwrap_or(DEFAULT_SOURCE), text("name")?);
+            let own = object.id().namespace;
+            let namespace = text("namespace").unwrap_or(&own);
+            let served = api::either(api::sources());
+            return Some(format!("its source is not {served} but the {kind} {namespace}/{name}"));
+        };
         let url = self.sources.get(&source)?;
         let is_here = match &self.own {
             Some(own) => *own == source || self.sources.get(own) == Some(url),
@@ -220,12 +223,13 @@ fn key_of(object: &Object) -> Ref {
     Kustomization::named(id.namespace, id.name)
 }
 
-/// The GitRepository of the name that a Kustomization gives, whatever kind it says.
+/// The source that a Kustomization names, where it is of a kind that lockgate acts on.
 fn source_of(object: &Object) -> Option<Ref> {
-    let text = |pointer: &str| object.text(pointer);
+    let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
+    let info = api::source(text("apiVersion"), text("kind").unwrap_or(DEFAULT_SOURCE))?;
     let own = object.id().namespace;
-    let namespace = text("/spec/sourceRef/namespace").map_or(own, ToOwned::to_owned);
-    Some(GitRepository::named(namespace, text("/spec/sourceRef/name")?))
+    let namespace = text("namespace").map_or(own, ToOwned::to_owned);
+    Some(Ref::new(info.id, namespace, text("name")?))
 }
 
 /// `spec.path` as the tree has it.

@@ -14,6 +14,7 @@ use crate::pipeline::ports::{
     Accepted, ApiFailure, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy,
     Writes,
 };
+use crate::pipeline::workers::{Ended, Work, Workers};
 use crate::pipeline::{Journal, JournalError, Slot};
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
 use crate::verdict::Ill;
@@ -395,6 +396,11 @@ impl Journal for Diary {
         Ok(())
     }
 
+    fn idle(&self, objects: &[ObjectId]) {
+        let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+        self.log.lock().unwrap().push(format!("idle {}", subjects.join(" ")));
+    }
+
     fn written(&self) {
         self.written.store(true, Ordering::Relaxed);
     }
@@ -425,5 +431,36 @@ impl Clock for Watch {
 
     fn sleep(&self, duration: Duration) -> Sleep {
         Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+/// Builds where it is asked to.
+#[derive(Debug)]
+pub(super) struct Here;
+
+impl Workers for Here {
+    fn run(&self, work: Work) -> Ended {
+        work();
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Never comes to an end of a build.
+#[derive(Debug)]
+pub(super) struct Never;
+
+impl Workers for Never {
+    fn run(&self, _work: Work) -> Ended {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Panics in each build.
+#[derive(Debug)]
+pub(super) struct Broken;
+
+impl Workers for Broken {
+    fn run(&self, _work: Work) -> Ended {
+        Box::pin(async { Err("a.rs:1".into()) })
     }
 }

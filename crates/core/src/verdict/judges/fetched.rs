@@ -66,7 +66,7 @@ const fn reason(cause: FetchCause) -> Reason {
         FetchCause::Authentication => Reason::AuthenticationFailed,
         FetchCause::Operation => Reason::GitOperationFailed,
         FetchCause::Url => Reason::UrlInvalid,
-        FetchCause::Empty => Reason::EmptyGitRepository,
+        FetchCause::Empty => Reason::EmptyRepository,
         FetchCause::Storage => Reason::StorageOperationFailed,
     }
 }

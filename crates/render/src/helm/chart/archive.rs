@@ -1,21 +1,21 @@
-//! A packed chart: tar and gzip, with helm's bounds and helm's refusals. Nothing is written anywhere, so no path can
-//! lead out; links are empty files.
+//! A packed chart: tar and gzip, with helm's bounds and helm's refusals. Nothing is written anywhere, so no
+//! path can lead out; links are empty files.
 
 use std::io::Read;
 
 use flate2::read::GzDecoder;
 use tar::{Archive, EntryType};
 
-use super::File;
+use super::file::File;
 use crate::helm::error::Error;
 use crate::helm::go::quote::quote;
 
 /// How much a chart may hold when it is unpacked, in bytes, with the charts that are packed in it.
-pub const UNPACKED_LIMIT: u64 = 100 * 1024 * 1024;
+const UNPACKED_LIMIT: u64 = 100 * 1024 * 1024;
 /// How large a file of it may be, in bytes.
 pub const FILE_LIMIT: u64 = 5 * 1024 * 1024;
 /// How many files a chart may have.
-pub const FILES_LIMIT: usize = 20_000;
+const FILES_LIMIT: usize = 20_000;
 
 /// What may still be unpacked of a chart and of those in it.
 #[derive(Debug)]

@@ -2,9 +2,8 @@
 
 use std::any::Any;
 
-use crate::helm::context::Context;
 use crate::helm::error::Error;
-use crate::helm::funcs::{Args, Signature};
+use crate::helm::value::{Allowance, Args, Signature};
 use crate::helm::value::{Kind, List, ListType, Object, Value};
 
 /// The version of helm that charts see.
@@ -108,7 +107,7 @@ impl Object for Capabilities {
         (name == "Copy").then_some(Signature { fixed: &[], rest: None })
     }
 
-    fn call(&self, _: &str, _: Args<'_>, _: &mut Context<'_>) -> Result<Value, Error> {
+    fn call(&self, _: &str, _: Args<'_>, _: &mut dyn Allowance) -> Result<Value, Error> {
         Ok(Value::object(self.clone()))
     }
 
@@ -162,7 +161,7 @@ impl Object for Version {
         is_method.then_some(Signature { fixed: &[], rest: None })
     }
 
-    fn call(&self, name: &str, _: Args<'_>, _: &mut Context<'_>) -> Result<Value, Error> {
+    fn call(&self, name: &str, _: Args<'_>, _: &mut dyn Allowance) -> Result<Value, Error> {
         let text = if name == "String" { &self.version.normalized } else { &self.version.version };
         Ok(Value::from(&**text))
     }

@@ -4,11 +4,11 @@ use lockgate_base::model::version::{Range, Version};
 
 use super::Chart;
 use super::metadata::{Dependency, Metadata};
+use crate::helm::chart::coalesce::{Nulls, coalesce, coalesce_tables};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
 use crate::helm::go::print;
 use crate::helm::value::{Map, MapType, Str, Value};
-use crate::helm::values::coalesce::{Nulls, coalesce, coalesce_tables};
 use crate::helm::values::methods::{path_value, table};
 use crate::helm::values::read::deep_copy_map;
 

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::glob::Glob;
 use crate::helm::context::Context;
 use crate::helm::error::Error;
-use crate::helm::funcs::{self, Args};
+use crate::helm::funcs::{self};
+use crate::helm::value::Args;
 use crate::helm::value::{Map, MapType, Str, Value};
 
 /// Calls a method of `.Files`.
@@ -20,9 +21,9 @@ pub(in crate::helm) fn call(
 ) -> Result<Value, Error> {
     match name {
         "Get" => {
-            let content = content(files, arguments.bytes(0));
-            context.room(content.len())?;
-            Ok(Value::str(&content[..]))
+            let bytes = content(files, arguments.bytes(0));
+            context.room(bytes.len())?;
+            Ok(Value::str(&bytes[..]))
         }
         "GetBytes" => Ok(Value::Bytes(content(files, arguments.bytes(0)))),
         "Glob" => glob(files, arguments.bytes(0), context),
@@ -54,12 +55,12 @@ fn glob(files: &Map, pattern: &[u8], context: &mut Context<'_>) -> Result<Value,
 }
 
 fn lines(files: &Map, name: &[u8], context: &mut Context<'_>) -> Result<Value, Error> {
-    let Some(Value::Bytes(content)) = files.get(name) else { return Ok(Value::strings::<Str>([])) };
-    let Some(last) = content.last() else {
+    let Some(Value::Bytes(bytes)) = files.get(name) else { return Ok(Value::strings::<Str>([])) };
+    let Some(last) = bytes.last() else {
         return Err(Error::new("runtime error: index out of range [-1]"));
     };
-    let text = if *last == b'\n' { &content[..content.len() - 1] } else { &content[..] };
-    let count = text.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let text = if *last == b'\n' { &bytes[..bytes.len() - 1] } else { &bytes[..] };
+    let count = memchr::memchr_iter(b'\n', text).count() + 1;
     context.room(text.len())?;
     context.room_for_items(count)?;
     context.memory(count.saturating_mul(100))?;
@@ -69,14 +70,14 @@ fn lines(files: &Map, name: &[u8], context: &mut Context<'_>) -> Result<Value, E
 /// The files by their last names, printed as YAML.
 fn flat(files: &Map, context: &mut Context<'_>, encode: fn(&[u8]) -> Str) -> Result<Value, Error> {
     let mut named = BTreeMap::new();
-    for (name, content) in files.entries() {
-        let Value::Bytes(content) = content else { continue };
-        context.room(content.len() / 3 * 4 + 4)?;
-        named.insert(Str::from(base(&name)), Value::Str(encode(&content)));
+    for (name, value) in files.entries() {
+        let Value::Bytes(bytes) = value else { continue };
+        context.room(bytes.len() / 3 * 4 + 4)?;
+        named.insert(Str::from(base(&name)), Value::Str(encode(&bytes)));
     }
-    let Some(printer) = funcs::function("toYaml") else { return Err(Error::new("there is no toYaml")) };
+    let Some(to_yaml) = funcs::function("toYaml") else { return Err(Error::new("there is no toYaml")) };
     let map = Value::Map(Map::from_entries(MapType::Strings, named));
-    (printer.run)(context, Args::new(&[map]))
+    (to_yaml.run)(context, Args::new(&[map]))
 }
 
 /// Go's `path.Base`.

@@ -2,8 +2,8 @@
 
 use lockgate_base::tree::{Node, Reader};
 
-use super::File;
 use super::archive::{Bounds, FILE_LIMIT};
+use super::file::File;
 use super::ignore::Rules;
 use crate::helm::error::Error;
 use crate::helm::go::quote::quote;

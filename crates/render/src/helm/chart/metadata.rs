@@ -11,7 +11,7 @@ use crate::helm::go::number::{FloatForm, format_float};
 use crate::helm::go::quote::quote;
 use crate::helm::go::unicode::is_print;
 use crate::helm::value::{Map, MapType, Str, Value};
-use crate::helm::values::read::value_of;
+use crate::helm::values::read::{json_type, value_of};
 
 /// What a chart says of itself. Fields that are not written are empty.
 #[derive(Debug, Clone, Default)]
@@ -60,8 +60,8 @@ pub(in crate::helm) struct Dependency {
 type Done<T> = Result<T, Error>;
 
 impl Metadata {
-    /// Reads a file into what is known already: a field that it does not have stays. `go_type` is what helm reads the
-    /// file into.
+    /// Reads a file into what is known already: a field that it does not have stays. `go_type` is what helm
+    /// reads the file into.
     pub(super) fn read(&mut self, text: &[u8], go_type: &str) -> Done<()> {
         let text = std::str::from_utf8(text)
             .map_err(|_| Error::new("error converting YAML to JSON: yaml: invalid leading UTF-8 octet"))?;
@@ -69,10 +69,10 @@ impl Metadata {
             .map_err(|error| Error::new(format!("error converting YAML to JSON: yaml: {error}")))?;
         let fields = match &document.value {
             Json::Null => return Ok(()),
-            Json::Object(fields) => Fields { of: "Metadata", path: "", fields },
+            Json::Object(fields) => Fields { of: "Metadata", path: "", entries: fields },
             other => {
                 let got = json_type(other);
-                return Err(json_error(format!("{got} into Go value of type {go_type}")));
+                return Err(json_error(&format!("{got} into Go value of type {go_type}")));
             }
         };
         fields.text("name", &mut self.name)?;
@@ -138,7 +138,7 @@ impl Metadata {
         if self.version.is_empty() {
             return error("chart.metadata.version is required".into());
         }
-        if !Version::parse(&self.version).is_ok() {
+        if Version::parse(&self.version).is_err() {
             return error(format!("chart.metadata.version {} is invalid", quoted(&self.version)));
         }
         if !matches!(&*self.kind, "" | "application" | "library") {
@@ -282,29 +282,29 @@ struct Fields<'j> {
     of: &'static str,
     /// The way to the object within `Metadata`, with a dot at its end.
     path: &'static str,
-    fields: &'j JsonMap<String, Json>,
+    entries: &'j JsonMap<String, Json>,
 }
 
 impl<'j> Fields<'j> {
     fn of_item(item: &'j Json, of: &'static str, path: &'static str) -> Done<Option<Self>> {
         match item {
             Json::Null => Ok(None),
-            Json::Object(fields) => Ok(Some(Self { of, path, fields })),
+            Json::Object(fields) => Ok(Some(Self { of, path, entries: fields })),
             other => {
                 let got = json_type(other);
-                Err(json_error(format!("{got} into Go struct field Metadata.{path} of type v2.{of}")))
+                Err(json_error(&format!("{got} into Go struct field Metadata.{path} of type v2.{of}")))
             }
         }
     }
 
     fn get(&self, name: &str) -> Option<&'j Json> {
-        field(self.fields, name)
+        field(self.entries, name)
     }
 
     fn wrong<T>(&self, name: &str, got: &Json, wanted: &str) -> Done<T> {
         let (of, path, got) = (self.of, self.path, json_type(got));
         let way = if path.is_empty() { format!("{of}.{name}") } else { format!("Metadata.{path}.{name}") };
-        Err(json_error(format!("{got} into Go struct field {way} of type {wanted}")))
+        Err(json_error(&format!("{got} into Go struct field {way} of type {wanted}")))
     }
 
     fn text(&self, name: &str, into: &mut String) -> Done<()> {
@@ -396,18 +396,7 @@ pub(in crate::helm) fn as_text(value: &Json) -> Option<String> {
     }
 }
 
-pub(in crate::helm) fn json_type(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "bool",
-        Json::Number(_) => "number",
-        Json::String(_) => "string",
-        Json::Array(_) => "array",
-        Json::Object(_) => "object",
-    }
-}
-
-fn json_error(what: String) -> Error {
+fn json_error(what: &str) -> Error {
     Error::new(format!("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {what}"))
 }
 

@@ -1,10 +1,11 @@
 //! Go's own functions that take values: `print` and its kin, and the escapes for HTML, JavaScript and URLs.
 
-use super::{Args, Function, Type};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::print;
 use crate::helm::go::unicode::{decode, is_print};
+use crate::helm::value::{Args, Type};
 use crate::helm::value::{Str, Value};
 
 pub(super) const TABLE: &[Function] = &[

@@ -1,7 +1,8 @@
 //! Names in other cases (`snakecase`, `camelcase`, `kebabcase`), as the Go library `xstrings` writes them.
 
-use super::{Function, Type as T};
+use crate::helm::function::Function;
 use crate::helm::go::unicode::{self, Category, decode};
+use crate::helm::value::Type as T;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("snakecase", &[T::String], |_, a| Ok(lower_words(a.bytes(0), '_').into())),

@@ -1,13 +1,15 @@
-//! Keys and certificates: `genPrivateKey`, `genCA`, `genSelfSignedCert`, `genSignedCert` and their `WithKey` forms.
+//! Keys and certificates: `genPrivateKey`, `genCA`, `genSelfSignedCert`, `genSignedCert` and their `WithKey`
+//! forms.
 
 use core::net::IpAddr;
 use std::any::Any;
 
 use super::encoding::decode_base64;
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::print::display;
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{Kind, Object, Str, Value};
 use crate::helm::x509::certificate::{self, Issuer, Template};
 use crate::helm::x509::dsa::DsaKey;

@@ -10,10 +10,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::convert::cut;
 use super::encoding::{corrupt, decode_base64};
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::value::Value;
+use crate::helm::value::{Args, Type as T};
 
 type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut Context<'i>;

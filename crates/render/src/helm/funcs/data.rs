@@ -1,11 +1,13 @@
 //! Values as JSON, YAML and TOML, and back.
 
-use super::{Args, Function, Type as T};
+use super::instant::Instant;
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::notation::json::{COMPACT, Form, INDENTED, RAW, encode};
 use crate::helm::notation::json_read::{Read, decode, decode_list, decode_map};
-use crate::helm::notation::{yaml, yaml_read};
+use crate::helm::notation::{toml, toml_read, yaml, yaml_read};
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{List, Map, MapType, Value};
 
 type Result = std::result::Result<Value, Error>;
@@ -26,6 +28,21 @@ pub(super) const TABLE: &[Function] = &[
     }),
     Function::new("toYaml", &[T::Any], |c, a| quietly(to_yaml(c, a))),
     Function::new("mustToYaml", &[T::Any], to_yaml),
+    Function::new("toYamlPretty", &[T::Any], |c, a| {
+        // What go-yaml has no form for is a panic there, and no error.
+        let mut text = yaml::encode_pretty(c, a.value(0))?;
+        text.pop_if(|last| *last == b'\n');
+        Ok(text.into())
+    }),
+    Function::new("toToml", &[T::Any], |c, a| match toml::encode(c, a.value(0)) {
+        Err(error) if error.text().starts_with("reflect: ") || error.is_bound() => Err(error),
+        Err(error) => Ok(error.text().clone().into()),
+        Ok(text) => Ok(text.into()),
+    }),
+    Function::new("mustToToml", &[T::Any], |c, a| Ok(toml::encode(c, a.value(0))?.into())),
+    Function::new("fromToml", &[T::String], |c, a| {
+        toml_read::decode(c, a.bytes(0), Instant::value).and_then(map_or_error)
+    }),
     Function::new("fromYaml", &[T::String], |c, a| {
         yaml_read::decode_map(c, a.bytes(0)).and_then(map_or_error)
     }),

@@ -1,14 +1,16 @@
 //! Dates and durations. The time is the render's input, and the local zone is UTC.
 
 use super::instant::Instant;
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::duration::{format_duration, parse_duration, round_duration};
 use crate::helm::go::layout;
+use crate::helm::go::layout_read::parse_time;
 use crate::helm::go::number::parse_int;
 use crate::helm::go::time::{Time, Zone};
 use crate::helm::value::Value;
+use crate::helm::value::{Args, Type as T};
 
 type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut Context<'i>;
@@ -37,16 +39,16 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("must_date_modify", &[T::String, TIME], |_, a| modified(a)),
     Function::new("mustDateModify", &[T::String, TIME], |_, a| modified(a)),
     Function::new("toDate", &[T::String, T::String], |_, a| {
-        Ok(Instant::value(layout::parse(a.bytes(0), a.bytes(1)).unwrap_or_else(|_| Time::zero())))
+        Ok(Instant::value(parse_time(a.bytes(0), a.bytes(1)).unwrap_or_else(|_| Time::zero())))
     }),
     Function::new("mustToDate", &[T::String, T::String], |_, a| {
-        layout::parse(a.bytes(0), a.bytes(1)).map(Instant::value).map_err(Error::new)
+        parse_time(a.bytes(0), a.bytes(1)).map(Instant::value).map_err(Error::new)
     }),
     Function::new("unixEpoch", &[TIME], |_, a| {
         let time = a.object::<Instant>(0).map(|time| time.0.seconds);
         Ok(time.unwrap_or_default().to_string().into())
     }),
-    Function::new("ago", &[T::Any], ago),
+    Function::new("ago", &[T::Any], |c, a| Ok(ago(c, a))),
     Function::new("duration", &[T::Any], |_, a| {
         let seconds = match a.value(0) {
             Value::Str(text) => parse_int(text, 10).0,
@@ -55,7 +57,7 @@ pub(super) const TABLE: &[Function] = &[
         };
         Ok(format_duration(seconds.wrapping_mul(1_000_000_000)).into())
     }),
-    Function::new("durationRound", &[T::Any], duration_round),
+    Function::new("durationRound", &[T::Any], |c, a| Ok(duration_round(c, a))),
 ];
 
 /// The time of the render.
@@ -87,12 +89,12 @@ fn modified(a: Args<'_>) -> Result {
     Ok(Instant::value(time))
 }
 
-fn ago(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+fn ago(c: &Context<'_>, a: Args<'_>) -> Value {
     let since = now(c).since(&time_of(c, a.value(0)));
-    Ok(format_duration(round_duration(since, 1_000_000_000)).into())
+    format_duration(round_duration(since, 1_000_000_000)).into()
 }
 
-fn duration_round(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
+fn duration_round(c: &Context<'_>, a: Args<'_>) -> Value {
     const UNITS: [(u64, &str); 6] =
         [(365 * 86_400, "y"), (30 * 86_400, "mo"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     let nanoseconds = match a.value(0) {
@@ -103,8 +105,8 @@ fn duration_round(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     };
     let magnitude = nanoseconds.unsigned_abs();
     let unit = UNITS.iter().find(|(seconds, _)| magnitude > seconds * 1_000_000_000);
-    Ok(unit.map_or_else(
+    unit.map_or_else(
         || "0s".into(),
         |(seconds, name)| format!("{}{name}", magnitude / (seconds * 1_000_000_000)).into(),
-    ))
+    )
 }

@@ -2,9 +2,10 @@
 
 use super::convert::text_of;
 use super::merge::{merge, merge_overwrite, must_merge, must_merge_overwrite};
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{DEPTH, Kind, List, Map, MapType, Str, Value, too_deep};
 
 type Result = std::result::Result<Value, Error>;
@@ -48,8 +49,8 @@ pub(super) const TABLE: &[Function] = &[
     Function::variadic("mustMerge", &[T::Map], T::Map, must_merge),
     Function::variadic("mergeOverwrite", &[T::Map], T::Map, merge_overwrite),
     Function::variadic("mustMergeOverwrite", &[T::Map], T::Map, must_merge_overwrite),
-    Function::new("deepCopy", &[T::Any], |c, a| copy_argument(c, a)),
-    Function::new("mustDeepCopy", &[T::Any], |c, a| copy_argument(c, a)),
+    Function::new("deepCopy", &[T::Any], copy_argument),
+    Function::new("mustDeepCopy", &[T::Any], copy_argument),
     Function::variadic("dig", &[], T::Any, dig),
 ];
 

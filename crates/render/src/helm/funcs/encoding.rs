@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Function, Type as T};
+use crate::helm::function::Function;
+use crate::helm::value::Type as T;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("b64enc", &[T::String], |c, a| {
@@ -38,8 +39,8 @@ fn sextet(byte: u8) -> Option<u8> {
     })
 }
 
-/// Go's `base64.StdEncoding.DecodeString`: line ends are skipped, padding must be there. Fails with the byte that does
-/// not fit.
+/// Go's `base64.StdEncoding.DecodeString`: line ends are skipped, padding must be there. Fails with the byte
+/// that does not fit.
 pub(super) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, usize> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let mut at = 0;

@@ -1,9 +1,10 @@
 //! Functions that end a render or ask the cluster.
 
-use super::{Args, Function, Type};
 use crate::helm::context::{Context, Query};
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::value::Value;
+use crate::helm::value::{Args, Type};
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("fail", &[Type::String], fail),

@@ -2,13 +2,12 @@
 
 use std::any::Any;
 
-use super::{Args, Signature, Type as T};
-use crate::helm::context::Context;
 use crate::helm::error::Error;
 use crate::helm::go::duration::{format_duration, round_duration};
 use crate::helm::go::layout;
 use crate::helm::go::number::int_to_float;
 use crate::helm::go::time::{Time, Zone, month_name, weekday_name};
+use crate::helm::value::{Allowance, Args, Signature, Type as T};
 use crate::helm::value::{Kind, Object, Value};
 
 /// A `time.Time`.
@@ -60,11 +59,11 @@ impl Object for Instant {
     }
 
     fn text(&self) -> Option<Vec<u8>> {
-        Some(self.0.text())
+        Some(layout::text(&self.0))
     }
 
     fn go_text(&self) -> Option<Vec<u8>> {
-        Some(self.0.go_text().into_bytes())
+        Some(layout::go_text(&self.0).into_bytes())
     }
 
     fn shown(&self) -> Vec<(&'static str, Value)> {
@@ -93,7 +92,7 @@ impl Object for Instant {
         })
     }
 
-    fn call(&self, name: &str, a: Args<'_>, c: &mut Context<'_>) -> Result<Value, Error> {
+    fn call(&self, name: &str, a: Args<'_>, c: &mut dyn Allowance) -> Result<Value, Error> {
         let time = &self.0;
         let that = other::<Instant>(a).map_or_else(Time::zero, |other| other.0);
         let by = other::<Named>(a).map_or(0, |other| other.number);
@@ -136,8 +135,8 @@ impl Object for Instant {
             "UnixMicro" => scaled(1_000_000),
             "UnixNano" => scaled(1_000_000_000),
             "UTC" | "Local" => Self::value(time.shown_in(Zone::Utc)),
-            "String" => time.text().into(),
-            "GoString" => time.go_text().into(),
+            "String" => layout::text(time).into(),
+            "GoString" => layout::go_text(time).into(),
             "IsDST" => time.is_summer().into(),
             "IsZero" => (time.moment() == Time::zero().moment()).into(),
             _ => return Err(Error::new(format!("time.Time has no method {name}"))),
@@ -216,7 +215,7 @@ impl Object for Named {
         }
     }
 
-    fn call(&self, name: &str, a: Args<'_>, _: &mut Context<'_>) -> Result<Value, Error> {
+    fn call(&self, name: &str, a: Args<'_>, _: &mut dyn Allowance) -> Result<Value, Error> {
         let by = other::<Named>(a).map_or(0, |other| other.number);
         // Go adds the whole units and the rest, each as a float.
         let in_units = |unit: i64| {

@@ -1,11 +1,13 @@
-//! Functions over lists. Go's panics and errors have the same texts, so that `must…` and the others are one function.
+//! Functions over lists. Go's panics and errors have the same texts, so that `must…` and the others are one
+//! function.
 
 use super::convert::{is_empty, nil_dereference, strings, text_of, texts_of, to_int};
 use super::types::deep_equal;
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::number::{float_to_int, int_to_float};
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{Kind, List, ListType, Value};
 
 type Result = std::result::Result<Value, Error>;
@@ -223,18 +225,17 @@ fn until(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     Ok(Value::List(List::new(ListType::Ints, numbers.into_iter().map(Value::Int).collect())))
 }
 
-fn until_step(c: Ctx<'_, '_>, start: i64, stop: i64, step: i64) -> std::result::Result<Vec<i64>, Error> {
-    let goes_down = stop < start;
+fn until_step(c: Ctx<'_, '_>, start: i64, end: i64, step: i64) -> std::result::Result<Vec<i64>, Error> {
+    let goes_down = end < start;
     if if goes_down { step >= 0 } else { step <= 0 } {
         return Ok(Vec::new());
     }
     let count =
-        (i128::from(stop) - i128::from(start)).unsigned_abs().div_ceil(u128::from(step.unsigned_abs()));
+        (i128::from(end) - i128::from(start)).unsigned_abs().div_ceil(u128::from(step.unsigned_abs()));
     c.room_for_items(usize::try_from(count).unwrap_or(usize::MAX))?;
     let mut numbers = Vec::new();
     let mut number = Some(start);
-    while let Some(current) = number.filter(|number| if goes_down { *number > stop } else { *number < stop })
-    {
+    while let Some(current) = number.filter(|number| if goes_down { *number > end } else { *number < end }) {
         numbers.push(current);
         number = current.checked_add(step);
     }

@@ -1,13 +1,15 @@
-//! Arithmetic: whole numbers as Go's `int64`, floats through exact decimals as the Go library `decimal` has them.
+//! Arithmetic: whole numbers as Go's `int64`, floats through exact decimals as the Go library `decimal` has
+//! them.
 
 use num_bigint::{BigInt, Sign};
 
 use super::convert::{to_float, to_int};
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::number::{FloatForm, format_float, int_to_float};
 use crate::helm::value::Value;
+use crate::helm::value::{Args, Type as T};
 
 type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut Context<'i>;
@@ -39,7 +41,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::variadic("minf", &[T::Any], T::Any, |_, a| Ok(Value::Float(folded(a, |x, y| -higher(-x, -y))))),
     Function::new("ceil", &[T::Any], |_, a| Ok(Value::Float(to_float(a.value(0)).ceil()))),
     Function::new("floor", &[T::Any], |_, a| Ok(Value::Float(to_float(a.value(0)).floor()))),
-    Function::variadic("round", &[T::Any, T::Int], T::Float64, round),
+    Function::variadic("round", &[T::Any, T::Int], T::Float64, |_, a| Ok(round(a))),
     Function::new("add1f", &[T::Any], |c, a| {
         decimals(c, to_float(a.value(0)), &[Value::Int(1)], |_, x, y| Ok(x.add(&y)))
     }),
@@ -85,12 +87,12 @@ fn higher(left: f64, right: f64) -> f64 {
     if left > right { left } else { right }
 }
 
-fn round(_: Ctx<'_, '_>, a: Args<'_>) -> Result {
+fn round(a: Args<'_>) -> Value {
     let round_on = if a.len() > 2 { a.float(2) } else { 0.5 };
     let scale = power_of_ten(int_to_float(a.int(1)));
     let digit = scale * to_float(a.value(0));
     let rounded = if digit.fract() >= round_on { digit.ceil() } else { digit.floor() };
-    Ok(Value::Float(rounded / scale))
+    Value::Float(rounded / scale)
 }
 
 /// Go's `math.Pow(10, y)` for a whole number, whose last bit is not always the nearest.

@@ -1,8 +1,9 @@
-//! `merge` and `mergeOverwrite`, as the Go library `mergo` merges maps: in place, with what is taken over shared.
+//! `merge` and `mergeOverwrite`, as the Go library `mergo` merges maps: in place, with what is taken over
+//! shared.
 
-use super::Args;
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::value::Args;
 use crate::helm::value::{DEPTH, Kind, List, Map, MapType, Value, too_deep};
 
 type Result = std::result::Result<Value, Error>;

@@ -1,6 +1,7 @@
 //! Paths with slashes, as Go's `path`; its `filepath` is the same on Linux.
 
-use super::{Function, Type as T};
+use crate::helm::function::Function;
+use crate::helm::value::Type as T;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("base", &[T::String], |_, a| Ok(base(a.bytes(0)).into())),

@@ -3,19 +3,20 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::unicode;
 use crate::helm::value::Value;
+use crate::helm::value::{Args, Type as T};
 
 type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut Context<'i>;
 
 pub(super) const TABLE: &[Function] = &[
-    Function::new("randAlphaNum", &[T::Int], |c, a| drawn(c, a, |byte| byte.is_ascii_alphanumeric())),
-    Function::new("randAlpha", &[T::Int], |c, a| drawn(c, a, |byte| byte.is_ascii_alphabetic())),
-    Function::new("randNumeric", &[T::Int], |c, a| drawn(c, a, |byte| byte.is_ascii_digit())),
+    Function::new("randAlphaNum", &[T::Int], |c, a| drawn(c, a, u8::is_ascii_alphanumeric)),
+    Function::new("randAlpha", &[T::Int], |c, a| drawn(c, a, u8::is_ascii_alphabetic)),
+    Function::new("randNumeric", &[T::Int], |c, a| drawn(c, a, u8::is_ascii_digit)),
     Function::new("randAscii", &[T::Int], |c, a| drawn(c, a, |byte| (b' '..=b'~').contains(byte))),
     Function::new("randBytes", &[T::Int], rand_bytes),
     Function::new("randInt", &[T::Int, T::Int], rand_int),

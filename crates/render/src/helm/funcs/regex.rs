@@ -7,12 +7,14 @@ use std::rc::Rc;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::convert::strings;
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::quote::{can_backquote, quote};
-use crate::helm::go::re2::{SyntaxError, too_large, translate};
+use crate::helm::go::re2::{too_large, translate};
+use crate::helm::go::re2_escape::SyntaxError;
 use crate::helm::go::unicode::{self, Category, decode};
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{List, ListType, Str, Value};
 
 type Result = std::result::Result<Value, Error>;
@@ -23,32 +25,32 @@ pub(super) const TABLE: &[Function] = &[
         Ok(compiled(a.bytes(0)).map_or(Ok(false), |regex| is_match(c, &regex, a.bytes(1)))?.into())
     }),
     Function::new("mustRegexMatch", &[T::String, T::String], |c, a| {
-        let regex = compiled(a.bytes(0)).map_err(returned)?;
+        let regex = compiled(a.bytes(0)).map_err(|error| returned(&error))?;
         Ok(is_match(c, &regex, a.bytes(1))?.into())
     }),
     Function::new("regexFind", &[T::String, T::String], |c, a| find(c, a, &*must(a)?)),
     Function::new("mustRegexFind", &[T::String, T::String], |c, a| {
-        find(c, a, &*compiled(a.bytes(0)).map_err(returned)?)
+        find(c, a, &*compiled(a.bytes(0)).map_err(|error| returned(&error))?)
     }),
     Function::new("regexFindAll", &[T::String, T::String, T::Int], |c, a| find_all(c, a, &*must(a)?)),
     Function::new("mustRegexFindAll", &[T::String, T::String, T::Int], |c, a| {
-        find_all(c, a, &*compiled(a.bytes(0)).map_err(returned)?)
+        find_all(c, a, &*compiled(a.bytes(0)).map_err(|error| returned(&error))?)
     }),
     Function::new("regexReplaceAll", &[T::String, T::String, T::String], |c, a| {
         replace(c, a, &*must(a)?, expand)
     }),
     Function::new("mustRegexReplaceAll", &[T::String, T::String, T::String], |c, a| {
-        replace(c, a, &*compiled(a.bytes(0)).map_err(returned)?, expand)
+        replace(c, a, &*compiled(a.bytes(0)).map_err(|error| returned(&error))?, expand)
     }),
     Function::new("regexReplaceAllLiteral", &[T::String, T::String, T::String], |c, a| {
         replace(c, a, &*must(a)?, literal)
     }),
     Function::new("mustRegexReplaceAllLiteral", &[T::String, T::String, T::String], |c, a| {
-        replace(c, a, &*compiled(a.bytes(0)).map_err(returned)?, literal)
+        replace(c, a, &*compiled(a.bytes(0)).map_err(|error| returned(&error))?, literal)
     }),
     Function::new("regexSplit", &[T::String, T::String, T::Int], |c, a| split(c, a, &*must(a)?)),
     Function::new("mustRegexSplit", &[T::String, T::String, T::Int], |c, a| {
-        split(c, a, &*compiled(a.bytes(0)).map_err(returned)?)
+        split(c, a, &*compiled(a.bytes(0)).map_err(|error| returned(&error))?)
     }),
     Function::new("regexQuoteMeta", &[T::String], |_, a| {
         let special = |byte: &u8| br"\.+*?()|[]{}^$".contains(byte);
@@ -94,7 +96,7 @@ fn compiled(pattern: &[u8]) -> std::result::Result<Rc<Compiled>, SyntaxError> {
     Ok(compiled)
 }
 
-fn returned(error: SyntaxError) -> Error {
+fn returned(error: &SyntaxError) -> Error {
     Error::new(error.to_string())
 }
 
@@ -285,14 +287,13 @@ fn expand(out: &mut Vec<u8>, text: &Text<'_>, compiled: &Compiled, groups: &Grou
             continue;
         };
         rest = after;
-        let group = match group_number(name) {
-            Some(number) => groups.get(number).copied().flatten(),
-            None => {
-                let of_name = |(at, known): (usize, &String)| {
-                    groups.get(at + 1).copied().flatten().filter(|_| known.as_bytes() == name)
-                };
-                compiled.names.iter().enumerate().find_map(of_name)
-            }
+        let group = if let Some(number) = group_number(name) {
+            groups.get(number).copied().flatten()
+        } else {
+            let of_name = |(at, known): (usize, &String)| {
+                groups.get(at + 1).copied().flatten().filter(|_| known.as_bytes() == name)
+            };
+            compiled.names.iter().enumerate().find_map(of_name)
         };
         if let Some(range) = group {
             out.extend_from_slice(text.part(range));

@@ -4,9 +4,10 @@ use std::any::Any;
 
 use lockgate_base::model::version::{Range, Version, VersionError};
 
-use super::{Args, Function, Signature, Type as T};
-use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
+use crate::helm::go::quote::quote;
+use crate::helm::value::{Allowance, Args, Signature, Type as T};
 use crate::helm::value::{Kind, Object, Str, Value};
 
 type Result = std::result::Result<Value, Error>;
@@ -16,13 +17,29 @@ pub(super) const TABLE: &[Function] = &[
         Ok(Value::object(Semver { version: parsed(&a.str(0))?, is_pointer: true }))
     }),
     Function::new("semverCompare", &[T::String, T::String], |_, a| {
-        let range = Range::parse(&text(&a.str(0))).map_err(told)?;
+        let range = Range::parse(&text(&a.str(0))).map_err(|error| match error {
+            VersionError::Improper(part) => improper(a.bytes(0), &part),
+            other @ VersionError::Other(_) => told(&other),
+        })?;
         Ok(range.contains(&parsed(&a.str(1))?).into())
     }),
 ];
 
-fn told(error: VersionError) -> Error {
+fn told(error: &VersionError) -> Error {
     Error::new(error.to_string())
+}
+
+/// Go's message about a part of a range, which it quotes byte by byte.
+fn improper(range: &[u8], part: &str) -> Error {
+    let text = String::from_utf8_lossy(range);
+    let at = text.split("||").position(|known| known == part);
+    let separators: Vec<usize> = memchr::memmem::find_iter(range, b"||").collect();
+    let original = at.map(|at| {
+        let start = at.checked_sub(1).and_then(|at| separators.get(at)).map_or(0, |at| at + 2);
+        &range[start..separators.get(at).copied().unwrap_or(range.len())]
+    });
+    let quoted = quote(original.unwrap_or(part.as_bytes()), false);
+    Error::new(format!("improper constraint: {}", String::from_utf8_lossy(&quoted)))
 }
 
 /// A text of bytes as one of characters: what is no UTF-8 fits no version.
@@ -31,7 +48,7 @@ fn text(bytes: &Str) -> String {
 }
 
 fn parsed(bytes: &Str) -> std::result::Result<Version, Error> {
-    Version::parse(&text(bytes)).map_err(told)
+    Version::parse(&text(bytes)).map_err(|error| told(&error))
 }
 
 /// A `*semver.Version`, or what it points to.
@@ -121,7 +138,7 @@ impl Object for Semver {
         }
     }
 
-    fn call(&self, name: &str, a: Args<'_>, _: &mut Context<'_>) -> Result {
+    fn call(&self, name: &str, a: Args<'_>, _: &mut dyn Allowance) -> Result {
         let version = &self.version;
         let order =
             a.object::<Self>(0).map_or(std::cmp::Ordering::Equal, |other| version.compare(&other.version));

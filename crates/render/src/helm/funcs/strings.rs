@@ -1,13 +1,15 @@
-//! Functions over strings, which are bytes: what looks at characters takes each byte that is no UTF-8 for U+FFFD.
+//! Functions over strings, which are bytes: what looks at characters takes each byte that is no UTF-8 for
+//! U+FFFD.
 
 use super::convert::{cut, find, strings, text_of, texts_of};
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::number::parse_int;
 use crate::helm::go::quote::quote;
 use crate::helm::go::unicode::{self, Category, decode, mapped};
 use crate::helm::go::{number, print};
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{Map, MapType, Str, Value};
 
 type Result = std::result::Result<Value, Error>;
@@ -16,8 +18,8 @@ type Ctx<'c, 'i> = &'c mut Context<'i>;
 pub(super) const TABLE: &[Function] = &[
     Function::new("hello", &[], |_, _| Ok("Hello!".into())),
     Function::new("abbrev", &[T::Int, T::String], |_, a| Ok(abbreviated(a.bytes(1), 0, a.int(0)))),
-    Function::new("abbrevboth", &[T::Int, T::Int, T::String], abbrev_both),
-    Function::new("trunc", &[T::Int, T::String], trunc),
+    Function::new("abbrevboth", &[T::Int, T::Int, T::String], |_, a| Ok(abbrev_both(a))),
+    Function::new("trunc", &[T::Int, T::String], |_, a| Ok(trunc(a))),
     Function::new("trim", &[T::String], |_, a| Ok(trim(a.bytes(0), unicode::is_space))),
     Function::new("upper", &[T::String], |_, a| Ok(cased(a.bytes(0), unicode::to_upper))),
     Function::new("lower", &[T::String], |_, a| Ok(cased(a.bytes(0), unicode::to_lower))),
@@ -26,8 +28,8 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("swapcase", &[T::String], |_, a| Ok(swap_case(a.bytes(0)))),
     Function::new("substr", &[T::Int, T::Int, T::String], substr),
     Function::new("repeat", &[T::Int, T::String], |c, a| Ok(repeated(c, a.bytes(1), a.int(0))?.into())),
-    Function::new("trimall", &[T::String, T::String], trim_all),
-    Function::new("trimAll", &[T::String, T::String], trim_all),
+    Function::new("trimall", &[T::String, T::String], |_, a| Ok(trim_all(a))),
+    Function::new("trimAll", &[T::String, T::String], |_, a| Ok(trim_all(a))),
     Function::new("trimSuffix", &[T::String, T::String], |_, a| {
         Ok(a.bytes(1).strip_suffix(a.bytes(0)).map_or_else(|| Value::Str(a.str(1)), Value::str))
     }),
@@ -119,24 +121,24 @@ fn abbreviated(text: &[u8], offset: i64, width: i64) -> Value {
     [b"...", &text[index(length - (width - 3))..]].concat().into()
 }
 
-fn abbrev_both(_: Ctx<'_, '_>, a: Args<'_>) -> Result {
+fn abbrev_both(a: Args<'_>) -> Value {
     let (left, right) = (a.int(0), a.int(1));
     if right < 4 || left > 0 && right < 7 {
-        return Ok(Value::Str(a.str(2)));
+        return Value::Str(a.str(2));
     }
-    Ok(abbreviated(a.bytes(2), left, right))
+    abbreviated(a.bytes(2), left, right)
 }
 
-fn trunc(_: Ctx<'_, '_>, a: Args<'_>) -> Result {
+fn trunc(a: Args<'_>) -> Value {
     let (count, text) = (a.int(0), a.bytes(1));
     let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
     if count < 0 && length.saturating_add(count) > 0 {
-        return Ok(Value::str(&text[index(length + count)..]));
+        return Value::str(&text[index(length + count)..]);
     }
     if count >= 0 && length > count {
-        return Ok(Value::str(&text[..index(count)]));
+        return Value::str(&text[..index(count)]);
     }
-    Ok(Value::Str(a.str(1)))
+    Value::Str(a.str(1))
 }
 
 /// Without the characters at both ends that `drop` holds for.
@@ -159,9 +161,9 @@ fn trim(text: &[u8], drop: impl Fn(char) -> bool) -> Value {
     Value::str(&text[start..end])
 }
 
-fn trim_all(_: Ctx<'_, '_>, a: Args<'_>) -> Result {
+fn trim_all(a: Args<'_>) -> Value {
     let set: Vec<char> = unicode::chars(a.bytes(0)).collect();
-    Ok(trim(a.bytes(1), |c| set.contains(&c)))
+    trim(a.bytes(1), |c| set.contains(&c))
 }
 
 fn cased(text: &[u8], change: fn(char) -> char) -> Value {
@@ -269,14 +271,15 @@ fn wrap(c: Ctx<'_, '_>, text: &[u8], width: i64, line: &[u8], long_words: bool) 
         let (end, next) = match space {
             Some(at) => (offset + at, offset + at + 1),
             None if long_words => (offset + width, offset + width),
-            None => match text[offset + width..].iter().position(|byte| *byte == b' ') {
-                Some(at) => (offset + width + at, offset + width + at + 1),
-                None => {
+            None => {
+                if let Some(at) = text[offset + width..].iter().position(|byte| *byte == b' ') {
+                    (offset + width + at, offset + width + at + 1)
+                } else {
                     out.extend_from_slice(&text[offset..]);
                     offset = text.len();
                     break;
                 }
-            },
+            }
         };
         c.room(out.len() + (end - offset) + line.len())?;
         out.extend_from_slice(&text[offset..end]);
@@ -309,7 +312,7 @@ fn cat(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
 fn indented(c: Ctx<'_, '_>, a: Args<'_>, before: &[u8]) -> std::result::Result<Vec<u8>, Error> {
     let (spaces, text) = (a.int(0), a.bytes(1));
     let pad = repeated(c, b" ", spaces)?;
-    let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let lines = memchr::memchr_iter(b'\n', text).count() + 1;
     c.room(lines.saturating_mul(pad.len()).saturating_add(text.len()))?;
     let mut out = Vec::with_capacity(text.len() + lines * pad.len() + 1);
     out.extend_from_slice(before);

@@ -1,9 +1,10 @@
 //! What values are and whether they are equal or empty: reflection and defaults.
 
 use super::convert::is_empty;
-use super::{Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
+use crate::helm::value::Type as T;
 use crate::helm::value::{DEPTH, List, Map, Value, too_deep};
 
 type Ctx<'c, 'i> = &'c mut Context<'i>;

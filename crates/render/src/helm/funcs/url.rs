@@ -1,10 +1,11 @@
 //! `urlParse` and `urlJoin`, and what of the network a render may ask: nothing.
 
 use super::convert::nil_dereference;
-use super::{Args, Function, Type as T};
 use crate::helm::context::Context;
 use crate::helm::error::Error;
+use crate::helm::function::Function;
 use crate::helm::go::url::Url;
+use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{Map, Value};
 
 type Result = std::result::Result<Value, Error>;

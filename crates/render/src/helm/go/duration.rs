@@ -16,14 +16,9 @@ pub fn format_duration(nanoseconds: i64) -> String {
         return format!("{sign}{}{unit}", with_fraction(magnitude, scale));
     }
     let seconds = magnitude / 1_000_000_000;
-    let mut text = sign.to_owned();
-    if seconds >= 3600 {
-        text.push_str(&format!("{}h", seconds / 3600));
-    }
-    if seconds >= 60 {
-        text.push_str(&format!("{}m", seconds / 60 % 60));
-    }
-    text + &with_fraction(magnitude % 60_000_000_000, 1_000_000_000) + "s"
+    let hours = if seconds >= 3600 { format!("{}h", seconds / 3600) } else { String::new() };
+    let minutes = if seconds >= 60 { format!("{}m", seconds / 60 % 60) } else { String::new() };
+    format!("{sign}{hours}{minutes}{}s", with_fraction(magnitude % 60_000_000_000, 1_000_000_000))
 }
 
 /// A number in another unit, without zeros at the end of its fraction.

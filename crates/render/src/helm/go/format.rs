@@ -60,7 +60,7 @@ impl Flags {
         let mut text = format!("U+{}", with_zeros(&format!("{number:X}"), precision));
         let c = u32::try_from(number).ok().and_then(char::from_u32);
         if let Some(c) = c.filter(|c| self.sharp && is_print(*c)) {
-            text.push_str(&format!(" '{c}'"));
+            text.extend([" '", c.encode_utf8(&mut [0; 4]), "'"]);
         }
         self.without_zero().pad(out, text.as_bytes());
     }
@@ -151,7 +151,8 @@ impl Flags {
             if self.sharp && (self.space || index == 0) {
                 text.push_str(prefix);
             }
-            text.push_str(&if upper { format!("{byte:02X}") } else { format!("{byte:02x}") });
+            let hex = if upper { hex::encode_upper([*byte]) } else { hex::encode([*byte]) };
+            text.push_str(&hex);
         }
         self.pad(out, text.as_bytes());
     }

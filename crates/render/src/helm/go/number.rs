@@ -17,7 +17,8 @@ pub enum FloatForm {
     Hex,
 }
 
-/// `strconv.FormatFloat(value, form, precision, 64)`. Without a precision, as few digits as read back as the same number.
+/// `strconv.FormatFloat(value, form, precision, 64)`. Without a precision, as few digits as read back as the
+/// same number.
 pub fn format_float(value: f64, form: FloatForm, precision: Option<usize>) -> String {
     if value.is_nan() {
         return "NaN".into();
@@ -37,13 +38,14 @@ pub fn format_float(value: f64, form: FloatForm, precision: Option<usize>) -> St
             }
             None => Digits::shortest(magnitude).fixed(),
         },
-        FloatForm::Exponent => match precision {
-            Some(precision) => Digits::rounded(magnitude, precision + 1).exponent(precision),
-            None => {
+        FloatForm::Exponent => {
+            if let Some(precision) = precision {
+                Digits::rounded(magnitude, precision + 1).exponent(precision)
+            } else {
                 let digits = Digits::shortest(magnitude);
                 digits.exponent(digits.text.len() - 1)
             }
-        },
+        }
         FloatForm::General => general(magnitude, precision),
     };
     format!("{sign}{text}")
@@ -153,8 +155,8 @@ impl NumberError {
     }
 }
 
-/// `strconv.ParseInt(text, base, 64)`: the number, which is the nearest one beside a range error and 0 beside a syntax
-/// error. Base 0 takes the base from the prefix and allows underscores.
+/// `strconv.ParseInt(text, base, 64)`: the number, which is the nearest one beside a range error and 0 beside
+/// a syntax error. Base 0 takes the base from the prefix and allows underscores.
 pub fn parse_int(text: &[u8], base: u32) -> (i64, Option<NumberError>) {
     let (negative, digits) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
@@ -205,12 +207,11 @@ pub fn parse_uint(text: &[u8], base: u32) -> (u64, Option<NumberError>) {
         }
         let next = number.checked_mul(u64::from(base)).and_then(|n| n.checked_add(u64::from(digit)));
         // Go stops at the first digit that is too much, so that it does not look at the rest.
-        match next {
-            Some(next) => number = next,
-            None => {
-                overflow = true;
-                break;
-            }
+        if let Some(next) = next {
+            number = next;
+        } else {
+            overflow = true;
+            break;
         }
     }
     if overflow {
@@ -253,11 +254,12 @@ pub(super) fn underscores_fit(text: &[u8]) -> bool {
     last != '_'
 }
 
-/// Go's conversion of a float to a whole number, as an amd64 processor does it: what does not fit becomes the lowest.
+/// Go's conversion of a float to a whole number, as an amd64 processor does it: what does not fit becomes the
+/// lowest.
 pub fn float_to_int(value: f64) -> i64 {
     // 2^63, which is the first that does not fit.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if value >= -LIMIT && value < LIMIT {
+    if (-LIMIT..LIMIT).contains(&value) {
         #[expect(clippy::cast_possible_truncation, reason = "the fraction is what Go drops too")]
         let number = value as i64;
         return number;

@@ -1,10 +1,8 @@
 //! Go's `fmt`: `Sprintf`, `Sprint` and `Sprintln` over the values of templates.
 
-use std::ops::Range;
-
 use super::format::Flags;
 use super::number::FloatForm;
-use super::unicode::decode;
+use super::verb::Reader;
 use crate::helm::context::{Context, STRING_LIMIT};
 use crate::helm::error::Error;
 use crate::helm::value::{DEPTH, Kind, List, Map, Object, Value, too_deep};
@@ -380,8 +378,7 @@ impl<'c, 'i> Printer<'c, 'i> {
     }
 
     fn print_formatted(&mut self, format: &[u8], arguments: &[Value]) -> Result<(), Error> {
-        let mut reader =
-            Reader { format, at: 0, next: 0, count: arguments.len(), reordered: false, fits: true };
+        let mut reader = Reader::new(format, arguments.len());
         while let Some(literal) = reader.literal() {
             self.ask(literal.len())?;
             self.out.extend_from_slice(&format[literal]);
@@ -390,7 +387,11 @@ impl<'c, 'i> Printer<'c, 'i> {
             }
             reader.at += 1;
             self.flags = Flags::default();
-            let Some(verb) = self.read_verb(&mut reader, arguments) else {
+            let read = reader.verb(&mut self.flags, arguments);
+            for mistake in std::mem::take(&mut reader.mistakes) {
+                self.push(mistake);
+            }
+            let Some(verb) = read else {
                 self.push("%!(NOVERB)");
                 break;
             };
@@ -402,7 +403,8 @@ impl<'c, 'i> Printer<'c, 'i> {
                 (_, None) => self.bad_index(verb, "(MISSING)"),
                 ('w', Some(argument)) => {
                     self.go_syntax();
-                    // Only errors fit, and no value of a template is one. Nil and simple types find that out themselves.
+                    // Only errors fit, and no value of a template is one. Nil and simple types find that out
+                    // themselves.
                     self.print_wrapped(argument)?;
                     reader.next += 1;
                 }
@@ -452,166 +454,6 @@ impl<'c, 'i> Printer<'c, 'i> {
         self.push(")");
         Ok(())
     }
-
-    /// Reads flags, width, precision and the verb of what follows a `%`; `None` where the format ends before the verb.
-    fn read_verb(&mut self, reader: &mut Reader<'_>, arguments: &[Value]) -> Option<char> {
-        reader.fits = true;
-        loop {
-            match reader.peek() {
-                Some(b'#') => self.flags.sharp = true,
-                Some(b'0') => self.flags.zero = true,
-                Some(b'+') => self.flags.plus = true,
-                Some(b'-') => self.flags.minus = true,
-                Some(b' ') => self.flags.space = true,
-                _ => break,
-            }
-            reader.at += 1;
-        }
-        let mut after_index = reader.index();
-        if reader.peek() == Some(b'*') {
-            reader.at += 1;
-            match reader.number_of(arguments) {
-                Some(width) => {
-                    self.flags.width = usize::try_from(width.unsigned_abs()).ok();
-                    if width < 0 {
-                        self.flags.minus = true;
-                        self.flags.zero = false;
-                    }
-                }
-                None => self.push("%!(BADWIDTH)"),
-            }
-            after_index = false;
-        } else {
-            self.flags.width = reader.number();
-            if after_index && self.flags.width.is_some() {
-                reader.fits = false;
-            }
-        }
-        if reader.peek() == Some(b'.') && reader.at + 1 < reader.format.len() {
-            reader.at += 1;
-            if after_index {
-                reader.fits = false;
-            }
-            after_index = reader.index();
-            if reader.peek() == Some(b'*') {
-                reader.at += 1;
-                let precision = reader.number_of(arguments).and_then(|number| usize::try_from(number).ok());
-                if precision.is_none() {
-                    self.push("%!(BADPREC)");
-                }
-                self.flags.precision = precision;
-                after_index = false;
-            } else {
-                self.flags.precision = Some(reader.number().unwrap_or_default());
-            }
-        }
-        if !after_index {
-            reader.index();
-        }
-        let (verb, width) = decode(reader.format.get(reader.at..)?)?;
-        reader.at += width;
-        Some(verb.unwrap_or(char::REPLACEMENT_CHARACTER))
-    }
-}
-
-/// A format that is being read.
-struct Reader<'f> {
-    format: &'f [u8],
-    at: usize,
-    /// The argument that comes next.
-    next: usize,
-    count: usize,
-    /// Whether an argument was named by its number.
-    reordered: bool,
-    /// Whether the numbers of arguments made sense since the last `%`.
-    fits: bool,
-}
-
-/// Widths and precisions above are no numbers to Go.
-const MOST: i64 = 1_000_000;
-
-impl Reader<'_> {
-    fn peek(&self) -> Option<u8> {
-        self.format.get(self.at).copied()
-    }
-
-    /// What stands before the next `%`; `None` at the end.
-    fn literal(&mut self) -> Option<Range<usize>> {
-        let start = self.at;
-        if start >= self.format.len() {
-            return None;
-        }
-        let rest = &self.format[start..];
-        self.at = start + rest.iter().position(|byte| *byte == b'%').unwrap_or(rest.len());
-        Some(start..self.at)
-    }
-
-    /// Digits at the cursor. A number that is too large takes the cursor to the end, as in Go.
-    fn number(&mut self) -> Option<usize> {
-        let (number, end) = number_in(self.format, self.at, self.format.len());
-        self.at = end;
-        number
-    }
-
-    /// The argument that a `*` stands for, where it is a whole number that is not too large.
-    fn number_of(&mut self, arguments: &[Value]) -> Option<i64> {
-        let argument = arguments.get(self.next)?;
-        self.next += 1;
-        let number = match argument {
-            Value::Int(number) | Value::Int64(number) => *number,
-            Value::Uint8(number) => i64::from(*number),
-            Value::Uint64(number) => i64::try_from(*number).ok()?,
-            Value::Object(object) => object.number()?,
-            _ => return None,
-        };
-        (-MOST..=MOST).contains(&number).then_some(number)
-    }
-
-    /// Reads `[3]`, after which the third argument comes next.
-    fn index(&mut self) -> bool {
-        if self.peek() != Some(b'[') {
-            return false;
-        }
-        self.reordered = true;
-        let rest = &self.format[self.at..];
-        let close = if rest.len() < 3 { None } else { rest.iter().position(|byte| *byte == b']') };
-        let Some(close) = close else {
-            self.at += 1;
-            self.fits = false;
-            return false;
-        };
-        let (number, end) = number_in(rest, 1, close);
-        self.at += close + 1;
-        match number.filter(|_| end == close) {
-            Some(number) if number >= 1 && number <= self.count => {
-                self.next = number - 1;
-                true
-            }
-            Some(_) => {
-                self.fits = false;
-                true
-            }
-            None => {
-                self.fits = false;
-                false
-            }
-        }
-    }
-}
-
-/// The number that digits from `start` on make, and where they end.
-fn number_in(text: &[u8], start: usize, end: usize) -> (Option<usize>, usize) {
-    let mut number = None;
-    let mut at = start;
-    while at < end && text[at].is_ascii_digit() {
-        let so_far = number.unwrap_or(0_usize);
-        if i64::try_from(so_far).unwrap_or(i64::MAX) > MOST {
-            return (None, end);
-        }
-        number = Some(so_far * 10 + usize::from(text[at] - b'0'));
-        at += 1;
-    }
-    (number, at)
 }
 
 fn fits_integer(verb: char) -> bool {

@@ -1,9 +1,12 @@
-//! Go's syntax of regular expressions, checked with Go's messages and written as a pattern of the `regex` crate.
+//! Go's syntax of regular expressions, checked with Go's messages and written as a pattern of the `regex`
+//! crate.
 //!
-//! The two differ in what they accept and in what `\d`, `\w`, `\s` and `\b` mean, which are ASCII in Go. Flags are not
-//! passed on: each part of the pattern is written as what it means under the flags that hold there.
+//! The two differ in what they accept and in what `\d`, `\w`, `\s` and `\b` mean, which are ASCII in Go.
+//! Flags are not passed on: each part of the pattern is written as what it means under the flags that hold
+//! there.
 
-use super::re2_class::take_class;
+use super::re2_class::{take_class, take_class_escape};
+use super::re2_escape::{Flags, SyntaxError, character, take_escape};
 
 /// The most repeats of a part, also of parts within each other.
 const MOST_REPEATS: u32 = 1000;
@@ -19,33 +22,9 @@ pub struct Translated {
     pub names: Vec<String>,
 }
 
-/// Why Go refuses a pattern.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("error parsing regexp: {reason}: `{part}`")]
-pub struct SyntaxError {
-    reason: &'static str,
-    part: String,
-}
-
-impl SyntaxError {
-    pub(super) fn new(reason: &'static str, part: impl Into<String>) -> Self {
-        Self { reason, part: part.into() }
-    }
-}
-
 /// What Go says of a pattern that is too much for it.
 pub fn too_large(pattern: &str) -> SyntaxError {
     SyntaxError::new("expression too large", pattern)
-}
-
-/// The flags that hold at a place.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "Go has as many flags")]
-pub(super) struct Flags {
-    pub(super) ignore_case: bool,
-    multi_line: bool,
-    dot_all: bool,
-    ungreedy: bool,
 }
 
 /// A group that is open.
@@ -121,14 +100,16 @@ impl<'p> Parser<'p> {
                 '{' => match counted(here) {
                     Some((least, most, after)) => {
                         let text = &here[..here.len() - after.len()];
-                        let fits = |count: Option<u32>| count.is_some_and(|count| count <= MOST_REPEATS);
-                        let most_fits = most.is_none_or(fits);
-                        if !fits(least) || !most_fits || most.flatten().is_some_and(|most| least > Some(most))
-                        {
+                        let is_reversed =
+                            matches!((least, most), (Count::Of(least), Count::Of(most)) if least > most);
+                        if !least.fits() || !most.fits() || is_reversed {
                             return Err(SyntaxError::new("invalid repeat count", text));
                         }
                         self.rest = after;
-                        let count = most.flatten().or(least).unwrap_or_default();
+                        let count = match (least, most) {
+                            (_, Count::Of(count)) | (Count::Of(count), _) => count,
+                            _ => 0,
+                        };
                         self.repeat(here, last_repeat, text, count)?;
                         repeat = Some(here);
                     }
@@ -299,7 +280,7 @@ impl<'p> Parser<'p> {
                 self.rest = after;
             }
             _ => {
-                if let Some(class) = super::re2_class::take_class_escape(&mut self.rest)? {
+                if let Some(class) = take_class_escape(&mut self.rest)? {
                     let fold = if self.flags.ignore_case { "(?i:" } else { "(?:" };
                     self.atom(&format!("{fold}[{class}])"));
                 } else {
@@ -317,103 +298,44 @@ impl<'p> Parser<'p> {
     }
 }
 
-/// A character as it stands in a pattern of the `regex` crate, in a class or outside.
-pub(super) fn character(c: char) -> String {
-    if c.is_ascii_alphanumeric() || !c.is_ascii() {
-        c.to_string()
-    } else {
-        format!("\\x{{{:X}}}", u32::from(c))
+/// The number of a repetition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Count {
+    Of(u32),
+    /// A number that is too large.
+    TooLarge,
+    /// No number: as often as may be.
+    Open,
+}
+
+impl Count {
+    fn fits(self) -> bool {
+        matches!(self, Self::Open) || matches!(self, Self::Of(count) if count <= MOST_REPEATS)
     }
 }
 
-/// The numbers of `{2}`, `{2,}` or `{2,3}`: the least, and the most where there is one. A number that is too large is
-/// `None`. Nothing for what is no repetition.
-#[expect(clippy::type_complexity, reason = "the second number may be missing, open or too large")]
-fn counted(text: &str) -> Option<(Option<u32>, Option<Option<u32>>, &str)> {
+/// The least and the most of `{2}`, `{2,}` or `{2,3}`, and what follows. Nothing for what is no repetition.
+fn counted(text: &str) -> Option<(Count, Count, &str)> {
     let mut rest = text.strip_prefix('{')?;
     let least = take_number(&mut rest)?;
     let Some(after) = rest.strip_prefix(',') else {
-        return Some((least, Some(least), rest.strip_prefix('}')?));
+        return Some((least, least, rest.strip_prefix('}')?));
     };
     if let Some(after) = after.strip_prefix('}') {
-        return Some((least, None, after));
+        return Some((least, Count::Open, after));
     }
     rest = after;
     let most = take_number(&mut rest)?;
-    Some((least, Some(most), rest.strip_prefix('}')?))
+    Some((least, most, rest.strip_prefix('}')?))
 }
 
 /// Digits without a zero before them.
-fn take_number(rest: &mut &str) -> Option<Option<u32>> {
+fn take_number(rest: &mut &str) -> Option<Count> {
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let (text, after) = rest.split_at(digits);
     if digits == 0 || (digits > 1 && text.starts_with('0')) {
         return None;
     }
     *rest = after;
-    Some(text.parse().ok().filter(|number| *number < 100_000_000))
-}
-
-/// Takes an escape that stands for one character.
-pub(super) fn take_escape(rest: &mut &str) -> Done<char> {
-    let here = *rest;
-    let mut chars = here.chars();
-    chars.next();
-    let Some(c) = chars.next() else {
-        return Err(SyntaxError::new("trailing backslash at end of expression", ""));
-    };
-    let after = chars.as_str();
-    let invalid =
-        |after: &str| SyntaxError::new("invalid escape sequence", &here[..here.len() - after.len()]);
-    *rest = after;
-    Ok(match c {
-        // A single digit would be a back reference.
-        '1'..='7' if !after.starts_with(|c| matches!(c, '0'..='7')) => return Err(invalid(after)),
-        '0'..='7' => {
-            let digits = after.bytes().take(2).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
-            *rest = &after[digits..];
-            let code = u32::from_str_radix(&here[1..2 + digits], 8).unwrap_or_default();
-            char::from_u32(code).unwrap_or_default()
-        }
-        'x' => take_hex(rest, after).ok_or_else(|| {
-            // Go's message holds what it had read when it gave up.
-            invalid(rest)
-        })?,
-        'a' => '\u{7}',
-        'f' => '\u{c}',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'v' => '\u{b}',
-        c if c.is_ascii() && !c.is_ascii_alphanumeric() => c,
-        _ => return Err(invalid(after)),
-    })
-}
-
-/// `{10FFFF}` or two digits, after `\x`. What was read stays taken.
-fn take_hex<'t>(rest: &mut &'t str, after: &'t str) -> Option<char> {
-    let mut chars = after.chars();
-    let first = chars.next();
-    *rest = chars.as_str();
-    if first != Some('{') {
-        let second = chars.next();
-        *rest = chars.as_str();
-        let code = first?.to_digit(16)? * 16 + second?.to_digit(16)?;
-        return char::from_u32(code);
-    }
-    let (mut code, mut digits) = (0, 0);
-    loop {
-        let c = chars.next()?;
-        *rest = chars.as_str();
-        if c == '}' {
-            break;
-        }
-        code = code * 16 + c.to_digit(16)?;
-        if code > 0x0010_ffff {
-            return None;
-        }
-        digits += 1;
-    }
-    // A half of a pair is a character to Go, and matches nothing.
-    (digits > 0).then(|| char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
+    Some(text.parse().map_or(Count::TooLarge, Count::Of))
 }

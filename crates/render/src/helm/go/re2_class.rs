@@ -1,6 +1,6 @@
 //! Classes of characters in Go's regular expressions: `[a-z]`, `\d`, `[[:alpha:]]`, `\p{Greek}`.
 
-use super::re2::{Flags, SyntaxError, character, take_escape};
+use super::re2_escape::{Flags, SyntaxError, character, take_escape};
 
 type Done<T> = Result<T, SyntaxError>;
 
@@ -37,7 +37,8 @@ fn nested(characters: &str, is_negated: bool) -> String {
     if is_negated { format!("[^{characters}]") } else { characters.to_owned() }
 }
 
-/// Takes `\d`, `\pL` and their like; nothing where something else stands there. What it gives stands between brackets.
+/// Takes `\d`, `\pL` and their like; nothing where something else stands there. What it gives stands between
+/// brackets.
 pub(super) fn take_class_escape(rest: &mut &str) -> Done<Option<String>> {
     let here = *rest;
     let Some(letter) = here.strip_prefix('\\').and_then(|rest| rest.chars().next()) else { return Ok(None) };

@@ -5,8 +5,6 @@ use std::rc::Rc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::layout;
-
 /// Go's `time.Time`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Time {
@@ -96,7 +94,8 @@ impl Zone {
         Timestamp::from_second(seconds).is_ok_and(|moment| zone.to_offset_info(moment).dst().is_dst())
     }
 
-    /// Seconds since 1970 of what a clock of this zone shows, by Go's rule for hours that occur twice or never.
+    /// Seconds since 1970 of what a clock of this zone shows, by Go's rule for hours that occur twice or
+    /// never.
     fn instant(&self, shown: i64) -> i64 {
         let (_, offset) = self.at(shown);
         if offset == 0 && *self == Self::Utc {
@@ -183,26 +182,6 @@ impl Time {
     pub fn moment(&self) -> (i64, u32) {
         (self.seconds, self.nanoseconds)
     }
-
-    /// `t.String()`.
-    pub fn text(&self) -> Vec<u8> {
-        layout::format(self, b"2006-01-02 15:04:05.999999999 -0700 MST")
-    }
-
-    /// `t.GoString()`.
-    pub fn go_text(&self) -> String {
-        let civil = self.civil();
-        let zone = match &self.zone {
-            Zone::Utc => "time.UTC".into(),
-            Zone::Fixed(name, _) | Zone::Named(name, _) => {
-                format!("time.Location({})", quote(name.as_bytes()))
-            }
-        };
-        let (hour, minute, second) = (civil.clock / 3600, civil.clock / 60 % 60, civil.clock % 60);
-        let (year, day, month) = (civil.year, civil.day, month_name(civil.month));
-        let nanoseconds = self.nanoseconds;
-        format!("time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {nanoseconds}, {zone})")
-    }
 }
 
 /// The English name of a month, from 1.
@@ -215,8 +194,8 @@ pub fn weekday_name(day: i64) -> &'static str {
     usize::try_from(day).ok().and_then(|at| DAYS.get(at)).copied().unwrap_or_default()
 }
 
-/// The number of the month or weekday whose name the text begins with, from 0, and the length of that name: as many of
-/// its letters as `length` says, or all.
+/// The number of the month or weekday whose name the text begins with, from 0, and the length of that name:
+/// as many of its letters as `length` says, or all.
 pub(super) fn name_at_start(is_month: bool, text: &[u8], length: Option<usize>) -> Option<(i64, usize)> {
     let names: &[&str] = if is_month { &MONTHS } else { &DAYS };
     names.iter().enumerate().find_map(|(number, name)| {
@@ -263,7 +242,7 @@ pub(super) fn quote(text: &[u8]) -> String {
         match byte {
             b'"' | b'\\' => out.extend(['\\', char::from(*byte)]),
             b' '..=b'\x7f' => out.push(char::from(*byte)),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
+            _ => out.extend(["\\x".to_owned(), hex::encode([*byte])]),
         }
     }
     out.push('"');

@@ -1,4 +1,5 @@
-//! Characters as Go's `unicode` and `strconv` class them. Go knows Unicode 15.0, what came later is nothing to it.
+//! Characters as Go's `unicode` and `strconv` class them. Go knows Unicode 15.0, what came later is nothing
+//! to it.
 
 use std::sync::OnceLock;
 
@@ -50,7 +51,7 @@ pub fn is(category: Category, c: char) -> bool {
 
 /// The characters of a class that a pattern of the `regex` crate names; none for what is no class.
 fn class(pattern: &str) -> ClassUnicode {
-    match regex_syntax::parse(pattern).map(|hir| hir.into_kind()) {
+    match regex_syntax::parse(pattern).map(regex_syntax::hir::Hir::into_kind) {
         Ok(HirKind::Class(Class::Unicode(class))) => class,
         _ => ClassUnicode::empty(),
     }

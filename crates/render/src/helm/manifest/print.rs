@@ -8,8 +8,8 @@ use crate::helm::chart::File;
 use crate::helm::chart::matches;
 use crate::helm::go::unicode::is_space;
 
-/// The documents of a release as `helm template` prints them: with the definitions of `crds/` where they are asked for,
-/// and without tests where they are not.
+/// The documents of a release as `helm template` prints them: with the definitions of `crds/` where they are
+/// asked for, and without tests where they are not.
 pub fn template(manifests: &Manifests, definitions: &[(String, &File)], skip_tests: bool) -> String {
     let mut out = String::new();
     for (path, file) in definitions {
@@ -27,8 +27,8 @@ pub fn template(manifests: &Manifests, definitions: &[(String, &File)], skip_tes
     out
 }
 
-/// What `--show-only` leaves of it: the documents of the templates that one of the patterns names. Fails with the
-/// pattern that names none.
+/// What `--show-only` leaves of it: the documents of the templates that one of the patterns names. Fails with
+/// the pattern that names none.
 pub fn only<'p>(printed: &str, patterns: &'p [String]) -> Result<String, &'p str> {
     let mut out = String::new();
     for pattern in patterns {

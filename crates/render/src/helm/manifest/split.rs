@@ -1,9 +1,10 @@
-//! Cuts a text into documents, as helm 4.2.4 does: at `---` where it begins a line, with the blanks behind it.
+//! Cuts a text into documents, as helm 4.2.4 does: at `---` where it begins a line, with the blanks behind
+//! it.
 
 use crate::helm::go::unicode::is_space;
 
-/// The documents of a text, without space before each, and the line on which each begins, from 1. What is only space
-/// is none.
+/// The documents of a text, without space before each, and the line on which each begins, from 1. What is
+/// only space is none.
 pub fn documents(text: &str) -> Vec<(usize, &str)> {
     let whole = text.trim_start_matches(is_space);
     let mut line = 1 + lines(&text[..text.len() - whole.len()]);

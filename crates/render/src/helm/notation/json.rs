@@ -69,7 +69,7 @@ impl Writer<'_, '_> {
             Value::Nil => self.out.extend_from_slice(b"null"),
             Value::Bool(value) => self.out.extend_from_slice(value.to_string().as_bytes()),
             Value::Int(number) | Value::Int64(number) => {
-                self.out.extend_from_slice(number.to_string().as_bytes())
+                self.out.extend_from_slice(number.to_string().as_bytes());
             }
             Value::Uint8(number) => self.out.extend_from_slice(number.to_string().as_bytes()),
             Value::Uint64(number) => self.out.extend_from_slice(number.to_string().as_bytes()),

@@ -1,356 +1,174 @@
-//! `toYaml`: what sigs.k8s.io/yaml writes, which is JSON read by goyaml.v2 and written again.
+//! `toYaml` and `toYamlPretty`: what sigs.k8s.io/yaml and go-yaml v3 write of a value of Go.
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lockgate_base::model::yaml::{Layout, print};
+use serde_json::{Map, Number, Value as Json};
+
 use super::json::{length_in_json, unsupported};
-use super::scalar::{Style, analyze, asked_style, is_break, is_printable, select};
-use super::sort::sort_entries;
-use crate::helm::context::{Context, STRING_LIMIT};
+use crate::helm::context::Context;
 use crate::helm::error::Error;
-use crate::helm::go::number::{FloatForm, format_float, json_float};
+use crate::helm::go::number::{float_to_int, json_float};
 use crate::helm::go::unicode;
 use crate::helm::value::{DEPTH, Object, Value, too_deep};
 
-/// Where plain and quoted texts are folded.
-const WIDTH: usize = 80;
 /// The longest key that goyaml's reader finds the colon of.
 const LONGEST_KEY: usize = 1024;
-/// The longest key, in bytes, that is written without a question mark.
-const SIMPLE_KEY: usize = 128;
 
-/// A value as YAML. Fails for what JSON has no form for, for texts that goyaml does not read, and where a bound is
-/// reached.
-pub fn encode(context: &mut Context<'_>, value: &Value) -> Result<Vec<u8>, Error> {
-    let mut printer = Printer {
-        context,
-        out: String::new(),
-        column: 0,
-        indent: None,
-        whitespace: true,
-        indention: true,
-        granted: 0,
-    };
-    printer.node(value, Place::Root, 0)?;
-    printer.indent = Some(0);
-    if printer.column > 0 {
-        printer.line_break();
-    }
-    Ok(printer.out.into_bytes())
-}
-
-/// Where a node stands.
+/// Which of the two ways a value takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Root,
-    Item,
-    SimpleKey,
-    /// A key after a question mark, or a value.
-    Mapping,
+enum Way {
+    /// sigs.k8s.io/yaml: JSON that goyaml v2 reads and writes again.
+    ThroughJson,
+    /// go-yaml v3 by itself.
+    Direct,
 }
 
-/// goyaml's emitter, as far as block style goes.
-struct Printer<'c, 'i> {
+/// A value as `toYaml` writes it. Fails for what JSON has no form for, for texts that goyaml does not read,
+/// and where a bound is reached.
+pub fn encode(context: &mut Context<'_>, value: &Value) -> Result<Vec<u8>, Error> {
+    written(context, value, Way::ThroughJson, Layout::V2)
+}
+
+/// A value as `toYamlPretty` writes it.
+pub fn encode_pretty(context: &mut Context<'_>, value: &Value) -> Result<Vec<u8>, Error> {
+    written(context, value, Way::Direct, Layout::V3)
+}
+
+fn written(context: &mut Context<'_>, value: &Value, way: Way, layout: Layout) -> Result<Vec<u8>, Error> {
+    let mut converter = Converter { context, way, size: 0 };
+    let json = converter.node(value, 0)?;
+    let size = converter.size;
+    context.room(size)?;
+    Ok(print(&json, layout).into_bytes())
+}
+
+struct Converter<'c, 'i> {
     context: &'c mut Context<'i>,
-    out: String,
-    column: usize,
-    indent: Option<usize>,
-    /// Whether the last character was a space, or an indicator after which none is needed.
-    whitespace: bool,
-    /// Whether nothing but indentation and indicators stand on the line.
-    indention: bool,
-    granted: usize,
+    way: Way,
+    /// How many bytes the text takes at most.
+    size: usize,
 }
 
-impl Printer<'_, '_> {
-    fn ask(&mut self, bytes: usize) -> Result<(), Error> {
-        self.context.spend(1)?;
-        let needed = self.out.len().saturating_add(bytes).saturating_add(self.indent.unwrap_or_default());
-        if needed > self.granted {
-            let room = (needed * 2).min(STRING_LIMIT).max(needed);
-            self.context.room(room)?;
-            self.granted = room;
-        }
-        Ok(())
+impl Converter<'_, '_> {
+    /// Counts what a text takes at this depth, and asks for room in steps.
+    fn count(&mut self, text: &str, depth: usize) -> Result<(), Error> {
+        // A line is indented by two for each level, and texts are folded about each 80 characters.
+        let lines = text.matches('\n').count() + text.len() / 80 + 2;
+        let escaped = if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) { 2 } else { 10 };
+        let bytes = text.len().saturating_mul(escaped).saturating_add(lines.saturating_mul(depth * 2 + 8));
+        self.context.spend(1 + bytes / 64)?;
+        self.size = self.size.saturating_add(bytes);
+        self.context.memory(self.size)
     }
 
-    fn put(&mut self, c: char) {
-        self.out.push(c);
-        self.column += 1;
-    }
-
-    fn line_break(&mut self) {
-        self.out.push('\n');
-        self.column = 0;
-    }
-
-    /// A break of the text itself.
-    fn write_break(&mut self, c: char) {
-        self.out.push(c);
-        self.column = 0;
-    }
-
-    fn write_indent(&mut self) {
-        let indent = self.indent.unwrap_or_default();
-        if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
-            self.line_break();
-        }
-        while self.column < indent {
-            self.put(' ');
-        }
-        self.whitespace = true;
-        self.indention = true;
-    }
-
-    fn indicator(&mut self, text: &str, needs_space: bool, is_whitespace: bool, is_indention: bool) {
-        if needs_space && !self.whitespace {
-            self.put(' ');
-        }
-        for c in text.chars() {
-            self.put(c);
-        }
-        self.whitespace = is_whitespace;
-        self.indention &= is_indention;
-    }
-
-    fn node(&mut self, value: &Value, place: Place, depth: usize) -> Result<(), Error> {
+    fn node(&mut self, value: &Value, depth: usize) -> Result<Json, Error> {
         if depth > DEPTH {
             return Err(too_deep());
         }
-        self.ask(64)?;
-        match value {
-            Value::Nil => self.plain("null", place),
-            Value::Bool(value) => self.plain(&value.to_string(), place),
-            Value::Int(number) | Value::Int64(number) => self.plain(&number.to_string(), place),
-            Value::Uint8(number) => self.plain(&number.to_string(), place),
-            Value::Uint64(number) => self.plain(&number.to_string(), place),
-            Value::Float(number) => {
-                let text = json_float(*number).ok_or_else(|| in_json(&unsupported(*number)))?;
-                self.plain(&number_text(&text, *number), place);
-            }
+        self.count("", depth)?;
+        let is_direct = self.way == Way::Direct;
+        Ok(match value {
+            Value::Nil => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Int(number) | Value::Int64(number) => (*number).into(),
+            Value::Uint8(number) => (*number).into(),
+            Value::Uint64(number) => (*number).into(),
+            Value::Float(number) => self.float(*number)?,
+            Value::Complex(_) if is_direct => return Err(Error::new("cannot marshal type: complex128")),
             Value::Complex(_) => return Err(in_json("json: unsupported type: complex128")),
-            Value::Str(text) => self.string(&read_back(text)?, place)?,
+            Value::Str(text) => {
+                let text = if is_direct { plain_text(text) } else { read_back(text)? };
+                self.count(&text, depth)?;
+                Json::String(text.into_owned())
+            }
+            Value::Bytes(bytes) if is_direct => {
+                let items = bytes.iter().map(|byte| self.node(&Value::Uint8(*byte), depth + 1));
+                Json::Array(items.collect::<Result<_, _>>()?)
+            }
             Value::Bytes(bytes) => {
-                use base64::Engine as _;
-                self.ask(bytes.len().saturating_mul(2))?;
-                self.string(&base64::engine::general_purpose::STANDARD.encode(bytes), place)?;
+                self.context.memory(bytes.len().saturating_mul(2))?;
+                let text = STANDARD.encode(bytes);
+                self.count(&text, depth)?;
+                Json::String(text)
             }
-            Value::List(list) if list.is_nil() => self.plain("null", place),
-            Value::List(list) => self.sequence(list.items(), place, depth)?,
-            Value::Map(map) if map.is_nil() => self.plain("null", place),
+            Value::List(list) if list.is_nil() && !is_direct => Json::Null,
+            Value::List(list) => {
+                self.context.room_for_items(list.items().len().saturating_mul(2))?;
+                let items = list.items().iter().map(|item| self.node(item, depth + 1));
+                Json::Array(items.collect::<Result<_, _>>()?)
+            }
+            Value::Map(map) if map.is_nil() && !is_direct => Json::Null,
             Value::Map(map) => {
-                self.context.room_for_items(map.len().saturating_mul(4))?;
-                let entries: Result<Vec<(String, Value)>, Error> =
-                    map.entries().into_iter().map(|(key, value)| Ok((read_back_key(&key)?, value))).collect();
-                self.mapping(entries?, depth)?;
+                self.context.room_for_items(map.len().saturating_mul(6))?;
+                self.mapping(map.entries().into_iter(), depth)?
             }
-            Value::Object(object) => self.object(object.as_ref(), place, depth)?,
-        }
-        Ok(())
+            Value::Object(object) => self.object(object.as_ref(), depth)?,
+        })
     }
 
-    fn object(&mut self, object: &dyn Object, place: Place, depth: usize) -> Result<(), Error> {
-        if let Some(value) = object.json() {
-            return self.node(&value, place, depth + 1);
+    fn mapping<K: std::ops::Deref<Target = [u8]>>(
+        &mut self,
+        entries: impl Iterator<Item = (K, Value)>,
+        depth: usize,
+    ) -> Result<Json, Error> {
+        let mut map = Map::new();
+        for (key, value) in entries {
+            let key =
+                if self.way == Way::Direct { plain_text(&key).into_owned() } else { read_back_key(&key)? };
+            self.count(&key, depth)?;
+            map.insert(key, self.node(&value, depth + 1)?);
         }
+        Ok(Json::Object(map))
+    }
+
+    fn object(&mut self, object: &dyn Object, depth: usize) -> Result<Json, Error> {
+        let is_direct = self.way == Way::Direct;
         if let Some(number) = object.number() {
-            self.plain(&number.to_string(), place);
-            return Ok(());
+            // go-yaml writes durations as texts.
+            let text = object.text().filter(|_| is_direct && object.type_name() == "time.Duration");
+            return Ok(text.map_or_else(|| number.into(), |text| plain_text(&text).into()));
         }
-        self.mapping(
-            object.fields().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            depth,
-        )
+        if let Some(value) = object.json() {
+            return self.node(&value, depth + 1);
+        }
+        let fields = object.fields().into_iter().map(|(name, value)| {
+            // go-yaml writes the names of fields in lower case.
+            let name = if is_direct { name.to_lowercase() } else { name.to_owned() };
+            (name.into_bytes(), value)
+        });
+        self.mapping(fields, depth)
     }
 
-    fn sequence(&mut self, items: &[Value], place: Place, depth: usize) -> Result<(), Error> {
-        if items.is_empty() {
-            self.indicator("[", true, true, false);
-            self.indicator("]", false, false, false);
-            return Ok(());
-        }
-        let before = self.indent;
-        let stays = place == Place::Mapping && !self.indention;
-        self.indent = Some(before.map_or(0, |indent| if stays { indent } else { indent + 2 }));
-        for item in items {
-            self.ask(4)?;
-            self.write_indent();
-            self.indicator("-", true, false, true);
-            self.node(item, Place::Item, depth + 1)?;
-        }
-        self.indent = before;
-        Ok(())
-    }
-
-    fn mapping(&mut self, entries: Vec<(String, Value)>, depth: usize) -> Result<(), Error> {
-        if entries.is_empty() {
-            self.indicator("{", true, true, false);
-            self.indicator("}", false, false, false);
-            return Ok(());
-        }
-        let before = self.indent;
-        self.indent = Some(before.map_or(0, |indent| indent + 2));
-        for (key, value) in sort_entries(entries) {
-            self.ask(4)?;
-            self.write_indent();
-            if !analyze(&key).multiline && key.len() <= SIMPLE_KEY {
-                self.string(&key, Place::SimpleKey)?;
-                self.indicator(":", false, false, false);
+    /// A float. goyaml v2 reads what JSON wrote, where a number without a fraction is a whole number, unless
+    /// it fits no type.
+    fn float(&self, number: f64) -> Result<Json, Error> {
+        let is_direct = self.way == Way::Direct;
+        let Some(text) = json_float(number) else {
+            let name = if number.is_nan() {
+                ".nan"
+            } else if number > 0.0 {
+                ".inf"
             } else {
-                self.indicator("?", true, false, true);
-                self.string(&key, Place::Mapping)?;
-                self.write_indent();
-                self.indicator(":", true, false, true);
-            }
-            self.node(&value, Place::Mapping, depth + 1)?;
-        }
-        self.indent = before;
-        Ok(())
-    }
-
-    fn string(&mut self, text: &str, place: Place) -> Result<(), Error> {
-        let lines = text.matches('\n').count() + text.len() / WIDTH + 2;
-        let indents = lines.saturating_mul(self.indent.unwrap_or_default() + 2);
-        self.ask(text.len().saturating_mul(4).saturating_add(indents))?;
-        let is_simple_key = place == Place::SimpleKey;
-        let style = select(asked_style(text), text, analyze(text), is_simple_key);
-        let before = self.indent;
-        self.indent = Some(before.unwrap_or_default() + 2);
-        match style {
-            Style::Plain => self.plain(text, place),
-            Style::SingleQuoted => self.single_quoted(text, !is_simple_key),
-            Style::DoubleQuoted => self.double_quoted(text, !is_simple_key),
-            Style::Literal => self.literal(text),
-        }
-        self.indent = before;
-        Ok(())
-    }
-
-    fn plain(&mut self, text: &str, place: Place) {
-        if !self.whitespace {
-            self.put(' ');
-        }
-        let mut after_space = false;
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            let folds = place != Place::SimpleKey && !after_space && self.column > WIDTH;
-            if c == ' ' && folds && chars.peek() != Some(&' ') {
-                self.write_indent();
+                "-.inf"
+            };
+            return if is_direct {
+                Ok(Json::String(name.into()))
             } else {
-                self.put(c);
-            }
-            after_space = c == ' ';
-            if c != ' ' {
-                self.indention = false;
-            }
-        }
-        self.whitespace = false;
-        self.indention = false;
-    }
-
-    fn single_quoted(&mut self, text: &str, folds: bool) {
-        self.indicator("'", true, false, false);
-        let (mut after_space, mut after_break, mut is_first) = (false, false, true);
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            let is_last = chars.peek().is_none();
-            if c == ' ' {
-                let fits = folds && !after_space && self.column > WIDTH && !is_first && !is_last;
-                if fits && chars.peek() != Some(&' ') {
-                    self.write_indent();
-                } else {
-                    self.put(c);
-                }
-                after_space = true;
-            } else if is_break(c) {
-                if !after_break && c == '\n' {
-                    self.line_break();
-                }
-                self.write_break(c);
-                self.indention = true;
-                after_break = true;
-            } else {
-                if after_break {
-                    self.write_indent();
-                }
-                if c == '\'' {
-                    self.put('\'');
-                }
-                self.put(c);
-                self.indention = false;
-                (after_space, after_break) = (false, false);
-            }
-            is_first = false;
-        }
-        self.indicator("'", false, false, false);
-        self.whitespace = false;
-        self.indention = false;
-    }
-
-    fn double_quoted(&mut self, text: &str, folds: bool) {
-        // goyaml looks for a byte order mark at the start of the text wherever it stands in it.
-        let escapes_all = text.starts_with('\u{feff}');
-        self.indicator("\"", true, false, false);
-        let (mut after_space, mut is_first) = (false, true);
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            if escapes_all || !is_printable(c) || is_break(c) || c == '"' || c == '\\' {
-                for c in escape(c).chars() {
-                    self.put(c);
-                }
-                after_space = false;
-            } else if c == ' ' {
-                let is_last = chars.peek().is_none();
-                if folds && !after_space && self.column > WIDTH && !is_first && !is_last {
-                    self.write_indent();
-                    if chars.peek() == Some(&' ') {
-                        self.put('\\');
-                    }
-                } else {
-                    self.put(c);
-                }
-                after_space = true;
-            } else {
-                self.put(c);
-                after_space = false;
-            }
-            is_first = false;
-        }
-        self.indicator("\"", false, false, false);
-        self.whitespace = false;
-        self.indention = false;
-    }
-
-    fn literal(&mut self, text: &str) {
-        self.indicator("|", true, false, false);
-        if text.starts_with(|c| c == ' ' || is_break(c)) {
-            self.indicator("2", false, false, false);
-        }
-        let mut ends = text.chars().rev();
-        let chomp = match (ends.next().is_some_and(is_break), ends.next()) {
-            (false, _) => "-",
-            (true, None) => "+",
-            (true, Some(c)) if is_break(c) => "+",
-            (true, Some(_)) => "",
+                Err(in_json(&unsupported(number)))
+            };
         };
-        self.indicator(chomp, false, false, false);
-        self.line_break();
-        self.indention = true;
-        self.whitespace = true;
-        let mut after_break = true;
-        for c in text.chars() {
-            if is_break(c) {
-                self.write_break(c);
-                self.indention = true;
-                after_break = true;
-            } else {
-                if after_break {
-                    self.write_indent();
-                }
-                self.put(c);
-                self.indention = false;
-                after_break = false;
-            }
+        let float = || Number::from_f64(number).map_or(Json::Null, Json::Number);
+        if is_direct || text.contains(['.', 'e']) {
+            return Ok(float());
         }
+        Ok(match (text.parse::<i64>(), text.parse::<u64>()) {
+            (Ok(_), _) => float_to_int(number).into(),
+            (_, Ok(whole)) => whole.into(),
+            _ => float(),
+        })
     }
 }
 
@@ -359,50 +177,17 @@ fn in_json(message: &str) -> Error {
     Error::new(format!("error marshaling into JSON: {message}"))
 }
 
-/// A float as goyaml writes it after reading what JSON wrote: a number without fraction is a whole number again, unless
-/// it fits no type.
-fn number_text(json: &str, number: f64) -> String {
-    let is_whole = !json.contains(['.', 'e']);
-    if is_whole && let Ok(whole) = json.parse::<i64>() {
-        return whole.to_string();
+/// A text with each byte that is no UTF-8 as U+FFFD.
+fn plain_text(text: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(text) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(unicode::chars(text).collect()),
     }
-    if is_whole && json.parse::<u64>().is_ok() {
-        return json.to_owned();
-    }
-    format_float(number, FloatForm::General, None)
-}
-
-fn escape(c: char) -> String {
-    let code = u32::from(c);
-    let short = match c {
-        '\0' => '0',
-        '\u{7}' => 'a',
-        '\u{8}' => 'b',
-        '\t' => 't',
-        '\n' => 'n',
-        '\u{b}' => 'v',
-        '\u{c}' => 'f',
-        '\r' => 'r',
-        '\u{1b}' => 'e',
-        '"' => '"',
-        '\\' => '\\',
-        '\u{85}' => 'N',
-        '\u{a0}' => '_',
-        '\u{2028}' => 'L',
-        '\u{2029}' => 'P',
-        _ if code <= 0xff => return format!("\\x{code:02X}"),
-        _ if code <= 0xffff => return format!("\\u{code:04X}"),
-        _ => return format!("\\U{code:08X}"),
-    };
-    format!("\\{short}")
 }
 
 /// A text after JSON and goyaml's reader, which refuses control characters and folds lines at U+0085.
 fn read_back(text: &[u8]) -> Result<Cow<'_, str>, Error> {
-    let text = match std::str::from_utf8(text) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => Cow::Owned(unicode::chars(text).collect()),
-    };
+    let text = plain_text(text);
     let is_refused =
         |c: char| matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
     if !text.is_ascii() || text.contains('\u{7f}') {

@@ -56,7 +56,8 @@ fn begins_with_tab(text: &str) -> bool {
     first.is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
 }
 
-/// Which part of goyaml finds a mistake. The scanner counts lines from 1 and the parser from 0, and neither tells line 0.
+/// Which part of goyaml finds a mistake. The scanner counts lines from 1 and the parser from 0, and neither
+/// tells line 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Finder {
     Scanner,
@@ -66,7 +67,8 @@ enum Finder {
 }
 
 /// How our reader begins its messages, what goyaml says in place of them, and which part of it does.
-const MESSAGES: [(&str, &str, Finder); 9] = [
+const MESSAGES: [(&str, &str, Finder); 10] = [
+    ("a merge key needs", "map merge requires map or sequence of maps as the value", Finder::Composer),
     ("unclosed quote", "found unexpected end of stream", Finder::Scanner),
     ("unclosed bracket '{'", "did not find expected ',' or '}'", Finder::Parser),
     ("unclosed bracket '['", "did not find expected ',' or ']'", Finder::Parser),
@@ -90,6 +92,9 @@ fn told(text: &str, error: &YamlError) -> String {
     if message == "found unknown anchor" {
         return format!("yaml: unknown anchor '{}' referenced", anchor_at(text, error));
     }
+    let line = text.lines().nth(error.line.saturating_sub(1)).unwrap_or_default();
+    let is_directive = line.starts_with('%') && !line.starts_with("%YAML") && !line.starts_with("%TAG");
+    let message = if is_directive { "found unknown directive name" } else { message };
     let known = MESSAGES.iter().find(|(ours, ..)| message.starts_with(ours));
     let (message, finder) = match known {
         Some((_, theirs, finder)) => (*theirs, *finder),

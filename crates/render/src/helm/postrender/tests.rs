@@ -32,7 +32,7 @@ fn all_is_done_in_fluxs_order() {
         annotations: BTreeMap::from([("note".to_owned(), "n".to_owned())]),
         owner: Some(("apps".into(), "demo".into())),
     };
-    let done = apply(&rendered(), &wanted).unwrap();
+    let done = apply(&rendered(), &wanted, &crate::Budget::default()).unwrap();
     let kinds: Vec<&str> = done.plain.iter().map(|manifest| &*manifest.kind).collect();
     assert_eq!(kinds, ["Service", "Deployment"]);
     assert_eq!(done.plain[0].path, "demo/templates/a.yaml");
@@ -49,12 +49,12 @@ fn all_is_done_in_fluxs_order() {
 fn a_document_may_be_deleted_and_a_broken_patch_fails() {
     let delete = json!({"patches": [{"patch": "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n$patch: delete"}]});
     let wanted = PostRender { kustomize: vec![delete], ..PostRender::default() };
-    let done = apply(&rendered(), &wanted).unwrap();
+    let done = apply(&rendered(), &wanted, &crate::Budget::default()).unwrap();
     assert_eq!(done.plain.len(), 1);
     assert_eq!(done.plain[0].value["metadata"], json!({"name": "web"}));
     let broken =
         json!({"patches": [{"target": {"kind": "Service"}, "patch": "- {op: test, path: /x, value: 1}"}]});
     let wanted = PostRender { kustomize: vec![broken], ..PostRender::default() };
-    let error = apply(&rendered(), &wanted).unwrap_err().text();
+    let error = apply(&rendered(), &wanted, &crate::Budget::default()).unwrap_err().text();
     assert!(error.starts_with("error while running post render on files: "), "{error}");
 }

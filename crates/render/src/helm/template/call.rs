@@ -1,4 +1,5 @@
-//! Commands and calls: what is a function, which arguments fit, and what a literal is to each type of argument.
+//! Commands and calls: what is a function, which arguments fit, and what a literal is to each type of
+//! argument.
 
 use super::compare;
 use super::exec::{Exec, run_template};
@@ -8,8 +9,10 @@ use super::parser::parse;
 use super::reflected::Reflected;
 use super::set::Set;
 use crate::helm::error::Error;
-use crate::helm::funcs::{Args, Builtin, Callee, Function, Signature, Type};
+use crate::helm::funcs::{Builtin, Callee};
+use crate::helm::function::Function;
 use crate::helm::go::quote::quote;
+use crate::helm::value::{Args, Signature, Type};
 use crate::helm::value::{Str, Value};
 
 /// How often a template may be included within itself, as in helm.
@@ -170,7 +173,7 @@ impl Exec<'_, '_, '_> {
         if let Some(last) = last {
             match target.wanted(count - 1) {
                 Wanted::Reflected => reflected.push(last),
-                Wanted::Type(of) => values.push(self.validate(last, of)?),
+                Wanted::Type(of) => values.push(self.validate(&last, of)?),
             }
         }
         self.run.context.spend(1).map_err(|error| self.error_of("", error))?;
@@ -241,7 +244,7 @@ impl Exec<'_, '_, '_> {
         let source = self.source;
         let part = source.part(id);
         match part {
-            Part::Dot => return self.validate(dot.clone(), of),
+            Part::Dot => return self.validate(dot, of),
             Part::Nil => {
                 return match of.zero_of_nil() {
                     Some(zero) => Ok(zero),
@@ -254,17 +257,15 @@ impl Exec<'_, '_, '_> {
             | Part::Identifier { .. }
             | Part::Chain { .. } => {
                 let value = self.reflected_argument(dot, id)?;
-                return self.validate(value, of);
+                return self.validate(&value, of);
             }
             _ => {}
         }
         let written = || source.written(id);
         match (of, part) {
-            (Type::Any, Part::Bool(value)) | (Type::Bool, Part::Bool(value)) => Ok(Value::Bool(*value)),
+            (Type::Any | Type::Bool, Part::Bool(value)) => Ok(Value::Bool(*value)),
             (Type::Any, Part::Number { .. }) => self.constant(id),
-            (Type::Any, Part::String { text, .. }) | (Type::String, Part::String { text, .. }) => {
-                Ok(Value::Str(text.clone()))
-            }
+            (Type::Any | Type::String, Part::String { text, .. }) => Ok(Value::Str(text.clone())),
             (Type::Bool, _) => self.fail(format!("expected bool; found {}", written())),
             (Type::String, _) => self.fail(format!("expected string; found {}", written())),
             (Type::Float64, Part::Number { number, .. }) if number.float.is_some() => {
@@ -288,7 +289,7 @@ impl Exec<'_, '_, '_> {
     }
 
     /// The value as an argument of this type.
-    fn validate(&self, value: Reflected, of: Type) -> Done<Value> {
+    fn validate(&self, value: &Reflected, of: Type) -> Done<Value> {
         if !value.is_valid() {
             return match of.zero_of_nil() {
                 Some(zero) => Ok(zero),
@@ -299,13 +300,10 @@ impl Exec<'_, '_, '_> {
             let expected = of.name();
             return self.fail(format!("wrong type for value; expected {expected}; got interface {{}}"));
         }
-        match of.assign(&value.value) {
-            Some(value) => Ok(value),
-            None => {
-                let (expected, got) = (of.name(), value.value.type_name());
-                self.fail(format!("wrong type for value; expected {expected}; got {got}"))
-            }
-        }
+        of.assign(&value.value).ok_or_else(|| {
+            let (expected, got) = (of.name(), value.value.type_name());
+            self.error(format!("wrong type for value; expected {expected}; got {got}"))
+        })
     }
 
     /// A number where nothing says which type it is to be.
@@ -349,7 +347,7 @@ impl Exec<'_, '_, '_> {
         };
         self.run.included.insert(name.clone(), count + 1);
         let data = Reflected::plain(arguments.value(1).clone());
-        let printed = run_template(self.run, self.set, template, data);
+        let printed = run_template(self.run, self.set, template, &data);
         self.run.included.insert(name, count);
         printed.map(Value::str)
     }
@@ -368,7 +366,7 @@ impl Exec<'_, '_, '_> {
         set.add(templates.into_iter().filter(|template| template.name != name));
         set.put(main.clone());
         let data = Reflected::plain(arguments.value(1).clone());
-        let printed = run_template(self.run, &set, &main, data).map_err(|error| {
+        let printed = run_template(self.run, &set, &main, &data).map_err(|error| {
             error.within(format!("error during tpl function execution for {}: ", quoted(&text)))
         })?;
         Ok(Value::str(without_no_value(printed)))

@@ -134,10 +134,12 @@ fn equal_other(a: &Value, b: &Value, context: &mut Context<'_>) -> Done<bool> {
 fn less(a: &Value, b: &Value) -> Done<bool> {
     let bad = || Error::new("invalid type for comparison");
     let ordering = match (basic(a), basic(b)) {
-        (Basic::Invalid, _) | (_, Basic::Invalid) => return Err(bad()),
         (Basic::Int(a), Basic::Uint(b)) => return Ok(u64::try_from(a).map_or(true, |a| a < b)),
         (Basic::Uint(a), Basic::Int(b)) => return Ok(u64::try_from(b).is_ok_and(|b| a < b)),
-        (Basic::Bool(_), Basic::Bool(_)) | (Basic::Complex(_), Basic::Complex(_)) => return Err(bad()),
+        (Basic::Invalid, _)
+        | (_, Basic::Invalid)
+        | (Basic::Bool(_), Basic::Bool(_))
+        | (Basic::Complex(_), Basic::Complex(_)) => return Err(bad()),
         (Basic::Float(a), Basic::Float(b)) => a.partial_cmp(&b),
         (Basic::Int(a), Basic::Int(b)) => Some(a.cmp(&b)),
         (Basic::Uint(a), Basic::Uint(b)) => Some(a.cmp(&b)),
@@ -207,7 +209,8 @@ fn index(item: Reflected, indexes: &[Reflected]) -> Done<Reflected> {
     Ok(item)
 }
 
-/// A place in a list of this length. The place behind the last one passes here, and fails where it is looked at.
+/// A place in a list of this length. The place behind the last one passes here, and fails where it is looked
+/// at.
 fn place(index: &Value, length: usize) -> Done<usize> {
     let at = match basic(index) {
         Basic::Int(at) => at,

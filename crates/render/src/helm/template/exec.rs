@@ -38,7 +38,7 @@ pub fn execute(run: &mut Run<'_, '_>, set: &Set<'_>, name: &Str, data: &Value) -
         let message = format!("template: no template {name} associated with template \"gotpl\"");
         return Err(Error::new(message));
     };
-    run_template(run, set, template, Reflected::plain(data.clone()))
+    run_template(run, set, template, &Reflected::plain(data.clone()))
 }
 
 /// Runs a template by itself.
@@ -46,10 +46,10 @@ pub(super) fn run_template(
     run: &mut Run<'_, '_>,
     set: &Set<'_>,
     template: &Template,
-    data: Reflected,
+    data: &Reflected,
 ) -> Result<Vec<u8>, Error> {
     let before = std::mem::take(&mut run.out);
-    let result = Exec::new(run, set, template, data.clone()).walk(&data, template.root);
+    let result = Exec::new(run, set, template, data.clone()).walk(data, template.root);
     let printed = std::mem::replace(&mut run.out, before);
     result.map(|_| printed)
 }
@@ -278,7 +278,18 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
             _ => None,
         };
         let over = Loop { list, names: (name(0), name(1)), is_assign: *is_assign, mark: self.vars.len() };
-        let any = match &value {
+        let any = self.turns(&over, &value)?;
+        let flow = match otherwise {
+            Some(otherwise) if !any => self.walk(dot, otherwise)?,
+            _ => Flow::Next,
+        };
+        self.vars.truncate(before);
+        Ok(flow)
+    }
+
+    /// Runs the body of a loop for each item; whether there was any.
+    fn turns(&mut self, over: &Loop, value: &Value) -> Done<bool> {
+        Ok(match value {
             Value::List(items) => {
                 for (at, item) in items.items().iter().enumerate() {
                     let item = if items.of() == crate::helm::value::ListType::Any {
@@ -286,7 +297,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
                     } else {
                         Reflected::plain(item.clone())
                     };
-                    if self.iterate(&over, Reflected::plain(count(at)), item)? {
+                    if self.iterate(over, Reflected::plain(count(at)), &item)? {
                         break;
                     }
                 }
@@ -295,7 +306,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
             Value::Bytes(bytes) => {
                 for (at, byte) in bytes.iter().enumerate() {
                     let item = Reflected::plain(Value::Uint8(*byte));
-                    if self.iterate(&over, Reflected::plain(count(at)), item)? {
+                    if self.iterate(over, Reflected::plain(count(at)), &item)? {
                         break;
                     }
                 }
@@ -307,21 +318,15 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
                 let is_empty = entries.is_empty();
                 for (key, value) in entries {
                     let item = Reflected { value, in_interface };
-                    if self.iterate(&over, Reflected::plain(Value::Str(key)), item)? {
+                    if self.iterate(over, Reflected::plain(Value::Str(key)), &item)? {
                         break;
                     }
                 }
                 !is_empty
             }
             Value::Nil => false,
-            number => self.range_numbers(&over, number)?,
-        };
-        let flow = match otherwise {
-            Some(otherwise) if !any => self.walk(dot, otherwise)?,
-            _ => Flow::Next,
-        };
-        self.vars.truncate(before);
-        Ok(flow)
+            number => self.range_numbers(over, number)?,
+        })
     }
 
     fn range_numbers(&mut self, over: &Loop, number: &Value) -> Done<bool> {
@@ -337,14 +342,13 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
             }
         };
         if over.names.1.is_some() {
-            let shown = match number {
-                Value::Int(most) | Value::Int64(most) => most.to_string(),
-                _ => most.to_string(),
-            };
+            let shown = print::sprint(self.run.context, std::slice::from_ref(number));
+            let shown = shown.map_err(|error| self.error_of("", error))?;
+            let shown = String::from_utf8_lossy(&shown);
             return self.fail(format!("can't use {shown} to iterate over more than one variable"));
         }
         for at in 0..most {
-            if self.iterate(over, Reflected::invalid(), Reflected::plain(make(at)))? {
+            if self.iterate(over, Reflected::invalid(), &Reflected::plain(make(at)))? {
                 break;
             }
         }
@@ -352,7 +356,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
     }
 
     /// One turn of a loop; true ends it.
-    fn iterate(&mut self, over: &Loop, index: Reflected, item: Reflected) -> Done<bool> {
+    fn iterate(&mut self, over: &Loop, index: Reflected, item: &Reflected) -> Done<bool> {
         match over.names {
             (None, _) => {}
             (Some(first), second) if over.is_assign => {
@@ -374,7 +378,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
                 }
             }
         }
-        let flow = self.walk(&item, over.list)?;
+        let flow = self.walk(item, over.list)?;
         self.vars.truncate(over.mark);
         Ok(flow == Flow::Break)
     }

@@ -4,7 +4,7 @@ use super::exec::Exec;
 use super::node::{NodeId, Part};
 use super::reflected::Reflected;
 use crate::helm::error::Error;
-use crate::helm::funcs::{Args, Signature, Type};
+use crate::helm::value::{Args, Signature, Type};
 use crate::helm::value::{Kind, ListType, MapType, Str, Value};
 
 /// A method of a value.

@@ -1,98 +1,16 @@
 //! Cuts a template into tokens, as `text/template/parse` does.
 
+mod text;
+mod token;
+
 use crate::helm::go::quote::quote;
-use crate::helm::go::unicode::{self, Category, is_print};
 
-/// What a token is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Error,
-    Bool,
-    /// A printable ASCII character that is no token of its own, such as a comma.
-    Char,
-    CharConstant,
-    Complex,
-    Assign,
-    Declare,
-    Eof,
-    Field,
-    Identifier,
-    LeftDelim,
-    LeftParen,
-    Number,
-    Pipe,
-    RawString,
-    RightDelim,
-    RightParen,
-    Space,
-    String,
-    Text,
-    Variable,
-    Block,
-    Break,
-    Continue,
-    Dot,
-    Define,
-    Else,
-    End,
-    If,
-    Nil,
-    Range,
-    Template,
-    With,
-}
-
-impl Kind {
-    fn keyword(word: &[u8]) -> Option<Self> {
-        Some(match word {
-            b"block" => Self::Block,
-            b"break" => Self::Break,
-            b"continue" => Self::Continue,
-            b"define" => Self::Define,
-            b"else" => Self::Else,
-            b"end" => Self::End,
-            b"if" => Self::If,
-            b"range" => Self::Range,
-            b"nil" => Self::Nil,
-            b"template" => Self::Template,
-            b"with" => Self::With,
-            _ => return None,
-        })
-    }
-
-    /// Whether messages show the token between `<` and `>`.
-    pub(super) fn is_keyword(self) -> bool {
-        matches!(
-            self,
-            Self::Block
-                | Self::Break
-                | Self::Continue
-                | Self::Dot
-                | Self::Define
-                | Self::Else
-                | Self::End
-                | Self::If
-                | Self::Nil
-                | Self::Range
-                | Self::Template
-                | Self::With
-        )
-    }
-}
-
-/// A token.
-#[derive(Debug, Clone)]
-pub(super) struct Item {
-    pub(super) kind: Kind,
-    /// Where it begins, in bytes.
-    pub(super) pos: usize,
-    /// Where it ends.
-    pub(super) end: usize,
-    /// The line where it begins, from 1.
-    pub(super) line: usize,
-    /// Of an error.
-    pub(super) message: Option<String>,
-}
+pub(super) use text::find;
+use text::{
+    code_point, decode, decode_last, has_left_trim_marker, has_right_trim_marker, is_alphanumeric, is_space,
+    leading_space, trim_end,
+};
+pub(super) use token::{Item, Kind};
 
 const TRIM_MARKER_LEN: usize = 2;
 
@@ -201,7 +119,7 @@ impl<'s> Lexer<'s> {
 
     fn count_lines(&mut self) {
         let passed = &self.input[self.start..self.pos];
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.line += memchr::memchr_iter(b'\n', passed).count();
     }
 
     fn ignore(&mut self) {
@@ -502,81 +420,5 @@ impl<'s> Lexer<'s> {
                 Some(_) => {}
             }
         }
-    }
-}
-
-fn is_space(character: char) -> bool {
-    matches!(character, ' ' | '\t' | '\r' | '\n')
-}
-
-fn is_space_byte(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-fn is_alphanumeric(character: char) -> bool {
-    match character {
-        '_' => true,
-        _ if character.is_ascii() => character.is_ascii_alphanumeric(),
-        _ => unicode::is(Category::Letter, character) || unicode::is(Category::Digit, character),
-    }
-}
-
-/// The first character and its width; a byte that is no UTF-8 is U+FFFD.
-fn decode(text: &[u8]) -> Option<(char, usize)> {
-    let first = *text.first()?;
-    if first.is_ascii() {
-        return Some((char::from(first), 1));
-    }
-    let (character, width) = unicode::decode(text)?;
-    Some((character.unwrap_or(char::REPLACEMENT_CHARACTER), width))
-}
-
-/// The last character and its width.
-fn decode_last(text: &[u8]) -> Option<(char, usize)> {
-    let last = *text.last()?;
-    if last.is_ascii() {
-        return Some((char::from(last), 1));
-    }
-    let whole = (2..=4.min(text.len()))
-        .filter_map(|width| decode(&text[text.len() - width..]).filter(|(_, taken)| *taken == width))
-        .next();
-    Some(whole.unwrap_or((char::REPLACEMENT_CHARACTER, 1)))
-}
-
-fn has_left_trim_marker(text: &[u8]) -> bool {
-    text.len() >= 2 && text[0] == b'-' && is_space_byte(text[1])
-}
-
-fn has_right_trim_marker(text: &[u8]) -> bool {
-    text.len() >= 2 && is_space_byte(text[0]) && text[1] == b'-'
-}
-
-fn trim_end(text: &[u8]) -> &[u8] {
-    let end = text.iter().rposition(|byte| !is_space_byte(*byte)).map_or(0, |last| last + 1);
-    &text[..end]
-}
-
-fn leading_space(text: &[u8]) -> usize {
-    text.iter().position(|byte| !is_space_byte(*byte)).unwrap_or(text.len())
-}
-
-/// Where `needle`, which is not empty, begins in `text`.
-pub(super) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while let Some(at) = text[from..].iter().position(|byte| *byte == needle[0]) {
-        if text[from + at..].starts_with(needle) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
-}
-
-/// Go's `%#U`. The end of the text is -1 there.
-fn code_point(character: Option<char>) -> String {
-    match character {
-        None => "U+FFFFFFFFFFFFFFFF".into(),
-        Some(character) if is_print(character) => format!("U+{:04X} '{character}'", u32::from(character)),
-        Some(character) => format!("U+{:04X}", u32::from(character)),
     }
 }

@@ -17,7 +17,8 @@ pub(super) struct NodeId(u32);
 /// A name of a variable, by its place among the names of a [`Source`].
 pub(super) type Name = u32;
 
-/// One parsed text: a file of a chart, or a string that `tpl` got. The templates that it defines are parts of it.
+/// One parsed text: a file of a chart, or a string that `tpl` got. The templates that it defines are parts of
+/// it.
 #[derive(Debug)]
 pub(super) struct Source {
     /// What the text is called in messages: a file's path in the chart, or `gotpl` for `tpl`.
@@ -166,7 +167,7 @@ impl Source {
     /// `file:line:column` of a node.
     pub(super) fn place(&self, id: NodeId) -> String {
         let before = &self.text[..self.node(id).pos.min(self.text.len())];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + memchr::memchr_iter(b'\n', before).count();
         let column =
             before.iter().rposition(|byte| *byte == b'\n').map_or(before.len(), |at| before.len() - at - 1);
         format!("{}:{line}:{column}", self.name.lossy())

@@ -1,10 +1,10 @@
-//! A value while a template runs, which is Go's `reflect.Value`: whether it was taken out of an interface decides what
-//! nil means and which type a message names.
+//! A value while a template runs, which is Go's `reflect.Value`: whether it was taken out of an interface
+//! decides what nil means and which type a message names.
 
 use crate::helm::value::Value;
 
-/// A value and whether it is one of type `interface {}` that holds it. A nil that is in no interface is Go's invalid
-/// value: `<no value>` where it is printed, and a field of it is no error.
+/// A value and whether it is one of type `interface {}` that holds it. A nil that is in no interface is Go's
+/// invalid value: `<no value>` where it is printed, and a field of it is no error.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reflected {
     pub(super) value: Value,

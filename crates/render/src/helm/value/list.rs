@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use super::{Value, text};
 
-/// What a slice is declared to hold: Go tells `[]string` from `[]interface {}` in type names, as arguments and in `toJson`.
+/// What a slice is declared to hold: Go tells `[]string` from `[]interface {}` in type names, as arguments
+/// and in `toJson`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListType {
     /// `[]interface {}`

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use super::{Str, Value, text};
 use crate::helm::error::Error;
 
-/// What a map is declared to be. It belongs to the reference and not to the map: Go converts `common.Values` to
-/// `map[string]interface {}` where a function asks for one, and both are still the same map.
+/// What a map is declared to be. It belongs to the reference and not to the map: Go converts `common.Values`
+/// to `map[string]interface {}` where a function asks for one, and both are still the same map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MapType {
     /// `map[string]interface {}`
@@ -135,7 +135,8 @@ impl Map {
         self.cell.entries.borrow().keys().cloned().collect()
     }
 
-    /// The entries in the order of their keys, as they are now: the map may be changed while they are looked at.
+    /// The entries in the order of their keys, as they are now: the map may be changed while they are looked
+    /// at.
     pub fn entries(&self) -> Vec<(Str, Value)> {
         self.cell.entries.borrow().iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }

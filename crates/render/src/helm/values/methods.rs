@@ -2,8 +2,9 @@
 
 use crate::helm::context::Context;
 use crate::helm::error::Error;
-use crate::helm::funcs::{self, Args};
+use crate::helm::funcs::{self};
 use crate::helm::go::quote::quote;
+use crate::helm::value::Args;
 use crate::helm::value::{Map, MapType, Value};
 
 /// Calls a method of `.Values`.
@@ -19,10 +20,10 @@ pub(in crate::helm) fn call(
         "Table" => table(values, arguments.bytes(0)).map(Value::Map),
         "PathValue" => path_value(values, arguments.bytes(0)),
         _ => {
-            let Some(printer) = funcs::function("toYaml") else {
+            let Some(to_yaml) = funcs::function("toYaml") else {
                 return Err(Error::new("there is no toYaml"));
             };
-            let printed = (printer.run)(context, Args::new(&[Value::Map(values.clone())]))?;
+            let printed = (to_yaml.run)(context, Args::new(&[Value::Map(values.clone())]))?;
             let mut text = printed.as_str().map(|text| text.to_vec()).unwrap_or_default();
             text.push(b'\n');
             Ok(Value::str(text))

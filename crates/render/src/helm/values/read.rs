@@ -117,3 +117,14 @@ pub(in crate::helm) fn deep_copy_map(map: &Map) -> Map {
     let entries = map.borrow().iter().map(|(key, value)| (key.clone(), deep_copy(value))).collect();
     Map::from_entries(map.of(), entries)
 }
+
+pub(in crate::helm) fn json_type(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "null",
+        Json::Bool(_) => "bool",
+        Json::Number(_) => "number",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+    }
+}

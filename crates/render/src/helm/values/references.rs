@@ -1,7 +1,8 @@
 //! `spec.values` and `spec.valuesFrom` of a HelmRelease, put together by the algorithm of Flux's chartutil.
 //!
-//! A reference with a target path writes into maps that the inline values may share with the result, and whether they
-//! share one decides who wins. So this shares what Flux's code shares, and is no simpler than that.
+//! A reference with a target path writes into maps that the inline values may share with the result, and
+//! whether they share one decides who wins. So this shares what Flux's code shares, and is no simpler than
+//! that.
 
 use std::collections::BTreeMap;
 
@@ -126,7 +127,7 @@ fn read_values(data: &[u8]) -> Result<Map, Error> {
         Value::Nil => Ok(Map::new(MapType::Any)),
         Value::Map(map) => Ok(map),
         _ => {
-            let got = crate::helm::chart::metadata::json_type(&read.value);
+            let got = super::read::json_type(&read.value);
             Err(Error::new(format!(
                 "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {got} into Go value of type \
                  common.Values"

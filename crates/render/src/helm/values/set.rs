@@ -32,8 +32,8 @@ pub fn set(line: &str, values: &Map, kind: Kind<'_>) -> Result<(), Error> {
     set_telling(line, values, kind).map(|_| ())
 }
 
-/// Lists of which an item was replaced, each with what it became. In Go both are one list, so that whoever else holds the
-/// list sees the new item; a list that grew is another one.
+/// Lists of which an item was replaced, each with what it became. In Go both are one list, so that whoever
+/// else holds the list sees the new item; a list that grew is another one.
 pub(super) type Changed = Vec<(List, List)>;
 
 /// Writes what `line` says into `values`, and tells which lists were changed in place.
@@ -85,8 +85,8 @@ impl Parser<'_> {
         Ok(next)
     }
 
-    /// The text up to one of these characters, and that character; none where the text ends first. A backslash takes the
-    /// meaning from what follows it.
+    /// The text up to one of these characters, and that character; none where the text ends first. A
+    /// backslash takes the meaning from what follows it.
     fn until(&mut self, stops: &str) -> (String, Option<char>) {
         let mut read = String::new();
         while let Ok(next) = self.next() {

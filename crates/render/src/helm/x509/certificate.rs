@@ -63,7 +63,7 @@ pub fn parse(data: &[u8]) -> Option<Issuer> {
     let subject = fields.take(0x30)?.whole.to_vec();
     let public_info = fields.take(0x30)?.whole.to_vec();
     let mut key_id = None;
-    while let Some(field) = fields.next() {
+    while let Some(field) = fields.any() {
         if field.tag != 0xa3 {
             continue;
         }

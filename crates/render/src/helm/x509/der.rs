@@ -66,7 +66,7 @@ pub struct Reader<'d>(pub &'d [u8]);
 
 impl<'d> Reader<'d> {
     /// The next value, whatever it is.
-    pub fn next(&mut self) -> Option<Element<'d>> {
+    pub fn any(&mut self) -> Option<Element<'d>> {
         let data = self.0;
         let tag = *data.first()?;
         let first = *data.get(1)?;
@@ -86,7 +86,7 @@ impl<'d> Reader<'d> {
     /// The next value, where it has this tag. Otherwise nothing is read.
     pub fn take(&mut self, tag: u8) -> Option<Element<'d>> {
         let before = self.0;
-        let element = self.next().filter(|element| element.tag == tag);
+        let element = self.any().filter(|element| element.tag == tag);
         if element.is_none() {
             self.0 = before;
         }

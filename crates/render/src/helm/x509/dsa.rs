@@ -4,7 +4,7 @@ use rsa::BigUint;
 use rsa::rand_core::RngCore as _;
 
 use super::der::{Reader, integer, sequence};
-use super::key::Entropy;
+use super::entropy::Entropy;
 use crate::helm::context::Context;
 use crate::helm::error::Error;
 
@@ -44,16 +44,16 @@ impl DsaKey {
         };
         let exponent = (&p - &one) / &q;
         let mut base = BigUint::from(2_u8);
-        let g = loop {
-            let g = base.modpow(&exponent, &p);
-            if g != one {
-                break g;
+        let generator = loop {
+            let candidate = base.modpow(&exponent, &p);
+            if candidate != one {
+                break candidate;
             }
             base += 1_u8;
         };
         let x = random(context, SIZES.1) % &q;
-        let y = g.modpow(&x, &p);
-        Ok(Self { numbers: [p, q, g, y, x] })
+        let y = generator.modpow(&x, &p);
+        Ok(Self { numbers: [p, q, generator, y, x] })
     }
 
     /// Reads sprig's form.

@@ -4,12 +4,12 @@ use p256::ecdsa::signature::{RandomizedSigner as _, Signer as _};
 use p256::elliptic_curve::sec1::ToEncodedPoint as _;
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _, EncodeRsaPublicKey as _};
 use rsa::pkcs8::DecodePrivateKey as _;
-use rsa::traits::PublicKeyParts as _;
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use sha2::{Digest as _, Sha256};
 
 use super::der::{Reader, bits, integer, null, octets, oid, sequence, value};
 use super::dsa::DsaKey;
+use super::entropy::Entropy;
 use super::pem;
 use crate::helm::context::Context;
 
@@ -43,30 +43,6 @@ const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
 /// How many steps making an RSA key of 2048 bits counts for.
 const RSA_STEPS: usize = 500_000;
-
-/// The render's entropy as a source of random numbers for the libraries of keys.
-pub struct Entropy<'c, 'i>(pub &'c mut Context<'i>);
-
-impl rsa::rand_core::RngCore for Entropy<'_, '_> {
-    fn next_u32(&mut self) -> u32 {
-        rsa::rand_core::impls::next_u32_via_fill(self)
-    }
-
-    fn next_u64(&mut self) -> u64 {
-        rsa::rand_core::impls::next_u64_via_fill(self)
-    }
-
-    fn fill_bytes(&mut self, out: &mut [u8]) {
-        self.0.fill(out);
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
-        self.0.fill(out);
-        Ok(())
-    }
-}
-
-impl rsa::rand_core::CryptoRng for Entropy<'_, '_> {}
 
 impl Key {
     /// A new RSA key. Fails where the render has done enough work.
@@ -240,11 +216,6 @@ impl Key {
             Self::Ed25519(key) => key.sign(message).to_bytes().to_vec(),
             Self::Dsa(_) => return None,
         })
-    }
-
-    /// The size of an RSA key in bits.
-    pub fn rsa_size(&self) -> Option<usize> {
-        if let Self::Rsa(key) = self { Some(key.size() * 8) } else { None }
     }
 }
 

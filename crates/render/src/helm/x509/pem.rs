@@ -30,7 +30,7 @@ pub fn decode(text: &[u8]) -> Option<Block> {
     loop {
         let start = if rest.starts_with("-----BEGIN ") { 0 } else { rest.find("\n-----BEGIN ")? + 1 };
         rest = &rest[start + "-----BEGIN ".len()..];
-        let Some((line, body)) = rest.split_once('\n') else { return None };
+        let (line, body) = rest.split_once('\n')?;
         let Some(label) = line.trim_end().strip_suffix("-----") else { continue };
         let end = format!("-----END {label}-----");
         let Some(at) = body.find(&end) else { continue };

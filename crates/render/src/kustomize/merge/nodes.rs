@@ -2,11 +2,15 @@
 //! merge does to one shows in the other; indexes into one arena keep that.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use lockgate_base::model::yaml::{Dialect, plain_value, writes_plain};
+use super::Written;
+use lockgate_base::model::yaml::{
+    Dialect, Form, Step, Style, Styles, WrittenAs, is_usually_quoted, plain_value, reprinted,
+};
 
 /// The index of a node.
 pub(super) type Id = usize;
@@ -31,33 +35,173 @@ pub(super) enum Kind {
 
 /// All nodes of a merge.
 #[derive(Default)]
-pub(crate) struct Nodes(Vec<Node>);
+pub(crate) struct Nodes {
+    nodes: Vec<Node>,
+    /// How those are written whose values do not tell.
+    marks: HashMap<Id, Mark>,
+}
+
+/// How a node is written.
+#[derive(Default)]
+struct Mark {
+    style: Option<Style>,
+    form: Option<Form>,
+}
 
 impl Nodes {
     /// Drops all nodes and keeps their memory.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.nodes.clear();
+        self.marks.clear();
     }
 
     pub(super) fn add(&mut self, node: Node) -> Id {
-        self.0.push(node);
-        self.0.len() - 1
+        self.nodes.push(node);
+        self.nodes.len() - 1
     }
 
-    pub(super) fn read(&mut self, value: &Value) -> Id {
+    pub(super) fn read(&mut self, value: &Value, written: Written<'_>) -> Id {
+        let texts: Vec<&WrittenAs> = written.texts.iter().collect();
+        self.read_at(value, &texts, 0, written.styles)
+    }
+
+    /// Reads a value `depth` steps inside, to which these texts and styles belong.
+    fn read_at(&mut self, value: &Value, texts: &[&WrittenAs], depth: usize, styles: &Styles) -> Id {
         let node = match value {
             Value::Null => Node::Null,
-            Value::Array(items) => Node::List(items.iter().map(|item| self.read(item)).collect()),
-            Value::Object(map) => {
-                Node::Map(map.iter().map(|(key, value)| (key.as_str().into(), self.read(value))).collect())
-            }
+            Value::Array(items) => Node::List(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(at, item)| {
+                        let is_here = |step: &Step| matches!(step, Step::Index(index) if *index == at);
+                        self.read_at(item, &behind(texts, depth, is_here), depth + 1, styles.at(at))
+                    })
+                    .collect(),
+            ),
+            Value::Object(map) => Node::Map(
+                map.iter()
+                    .enumerate()
+                    .map(|(at, (key, value))| {
+                        let is_here = |step: &Step| matches!(step, Step::Key(name) if name == key);
+                        let texts = behind(texts, depth, is_here);
+                        (key.as_str().into(), self.read_at(value, &texts, depth + 1, styles.at(at)))
+                    })
+                    .collect(),
+            ),
             scalar => Node::Scalar(scalar.clone()),
         };
-        self.add(node)
+        let style = if let Styles::Own(style) = styles { Some(*style) } else { None };
+        let form = texts.iter().find(|written| written.way.len() == depth).map(|written| &written.form);
+        if style.is_none() && form.is_none() {
+            return self.add(node);
+        }
+        let (node, form) = match (node, form) {
+            // A merge puts the text itself into another style.
+            (Node::Scalar(Value::String(_)), Some(Form::Text(text))) if style == Some(Style::Folded) => {
+                (Node::Scalar(text.as_str().into()), None)
+            }
+            // It is a string only once it is printed.
+            (Node::Scalar(Value::String(text)), form) if form.is_some() && text.is_empty() => {
+                (Node::Null, form)
+            }
+            other => other,
+        };
+        let id = self.add(node);
+        self.marks.insert(id, Mark { style, form: form.cloned() });
+        id
+    }
+
+    /// The value of a node, with what it does not tell.
+    pub(super) fn value_as_written(&self, id: Id) -> (Value, Vec<WrittenAs>, Styles) {
+        let mut texts = Vec::new();
+        if self.marks.is_empty() {
+            return (self.value(id), texts, Styles::Told);
+        }
+        let (value, styles) = self.write_at(id, &mut Vec::new(), false, &mut texts);
+        (value, texts, styles)
+    }
+
+    fn write_at(
+        &self,
+        id: Id,
+        way: &mut Vec<Part>,
+        in_flow: bool,
+        texts: &mut Vec<WrittenAs>,
+    ) -> (Value, Styles) {
+        let form = self.marks.get(&id).and_then(|mark| mark.form.as_ref());
+        let begins = form == Some(&Form::Flow);
+        match &self.nodes[id] {
+            Node::Null | Node::Scalar(_) => self.write_scalar(id, way, in_flow, texts),
+            Node::List(items) => {
+                if begins && !in_flow {
+                    note(texts, way, Form::Flow);
+                }
+                let in_flow = in_flow || begins;
+                let (mut values, mut styles) = (Vec::with_capacity(items.len()), Vec::new());
+                for (at, item) in items.iter().enumerate() {
+                    way.push(Part::Index(at));
+                    let (value, inside) = self.write_at(*item, way, in_flow, texts);
+                    way.pop();
+                    values.push(value);
+                    add_styles(&mut styles, at, inside);
+                }
+                (Value::Array(values), Styles::inside(styles))
+            }
+            Node::Map(entries) => {
+                if begins && !in_flow {
+                    note(texts, way, Form::Flow);
+                }
+                let in_flow = in_flow || begins;
+                let (mut map, mut styles) = (Map::with_capacity(entries.len()), Vec::new());
+                for (key, id) in entries {
+                    way.push(Part::Key(Rc::clone(key)));
+                    let (value, inside) = self.write_at(*id, way, in_flow, texts);
+                    way.pop();
+                    add_styles(&mut styles, map.len(), inside);
+                    map.insert(String::from(&**key), value);
+                }
+                (Value::Object(map), Styles::inside(styles))
+            }
+        }
+    }
+
+    fn write_scalar(
+        &self,
+        id: Id,
+        way: &[Part],
+        in_flow: bool,
+        texts: &mut Vec<WrittenAs>,
+    ) -> (Value, Styles) {
+        let mark = self.marks.get(&id);
+        let form = mark.and_then(|mark| mark.form.as_ref());
+        let style = mark.and_then(|mark| mark.style);
+        if let (Node::Scalar(Value::String(text)), Some(Style::Folded), false) =
+            (&self.nodes[id], style, in_flow)
+        {
+            let printed = reprinted(text);
+            if printed != *text {
+                note(texts, way, Form::Text(text.clone()));
+            }
+            return (printed.into(), Styles::Own(Style::Folded));
+        }
+        if let Some(form) = form {
+            note(texts, way, form.clone());
+        }
+        match &self.nodes[id] {
+            Node::Scalar(Value::String(text)) => {
+                let told =
+                    |style: Style| style != Style::Folded && is_usually_quoted(text) == style.makes_strings();
+                let styles = style.filter(|style| !told(*style)).map_or(Styles::Told, Styles::Own);
+                (text.as_str().into(), styles)
+            }
+            Node::Null if in_flow && self.is_unwritten(id) => ("".into(), Styles::Told),
+            _ => (self.value(id), Styles::Told),
+        }
     }
 
     pub(super) fn value(&self, id: Id) -> Value {
-        match &self.0[id] {
+        match &self.nodes[id] {
             Node::Null => Value::Null,
             Node::Scalar(value) => value.clone(),
             Node::List(items) => items.iter().map(|item| self.value(*item)).collect(),
@@ -71,12 +215,12 @@ impl Nodes {
     }
 
     pub(super) fn get(&self, id: Id) -> &Node {
-        &self.0[id]
+        &self.nodes[id]
     }
 
     /// `None` for null.
     pub(super) fn kind(&self, id: Id) -> Option<Kind> {
-        match &self.0[id] {
+        match &self.nodes[id] {
             Node::Map(_) => Some(Kind::Map),
             Node::List(_) => Some(Kind::List),
             Node::Scalar(_) => Some(Kind::Scalar),
@@ -85,7 +229,7 @@ impl Nodes {
     }
 
     pub(super) fn is_null(&self, id: Id) -> bool {
-        matches!(self.0[id], Node::Null)
+        matches!(self.nodes[id], Node::Null)
     }
 
     /// Absent or null.
@@ -94,21 +238,35 @@ impl Nodes {
     }
 
     pub(super) fn is_empty_map(&self, id: Id) -> bool {
-        matches!(&self.0[id], Node::Map(entries) if entries.is_empty())
+        matches!(&self.nodes[id], Node::Map(entries) if entries.is_empty())
     }
 
     /// The text of a scalar, by which keys are compared: 80 equals `"80"`. Collections have none.
     pub(super) fn text(&self, id: Id) -> Cow<'_, str> {
-        match &self.0[id] {
-            Node::Scalar(Value::String(text)) => Cow::Borrowed(text),
-            Node::Scalar(other) => Cow::Owned(other.to_string()),
-            Node::Null => Cow::Borrowed("null"),
-            Node::Map(_) | Node::List(_) => Cow::Borrowed(""),
+        match (&self.nodes[id], self.written_text(id)) {
+            (Node::Map(_) | Node::List(_), _) => Cow::Borrowed(""),
+            (_, Some(text)) => Cow::Borrowed(text),
+            (Node::Scalar(Value::String(text)), None) => Cow::Borrowed(text),
+            (Node::Scalar(other), None) => Cow::Owned(other.to_string()),
+            (Node::Null, None) => Cow::Borrowed("null"),
         }
     }
 
+    /// The text of a scalar as it is written, where its value does not tell.
+    fn written_text(&self, id: Id) -> Option<&str> {
+        match self.marks.get(&id)?.form.as_ref()? {
+            Form::Text(text) => Some(text),
+            Form::Flow | Form::Untagged => None,
+        }
+    }
+
+    /// Whether it is null because nothing is written there.
+    pub(super) fn is_unwritten(&self, id: Id) -> bool {
+        self.is_null(id) && self.written_text(id).is_some_and(str::is_empty)
+    }
+
     pub(super) fn field(&self, id: Id, name: &str) -> Option<Id> {
-        match &self.0[id] {
+        match &self.nodes[id] {
             Node::Map(entries) => entries.iter().find(|(key, _)| **key == *name).map(|(_, id)| *id),
             _ => None,
         }
@@ -116,7 +274,7 @@ impl Nodes {
 
     /// The entries of a mapping; none of anything else.
     pub(super) fn entries(&self, id: Id) -> &[(Rc<str>, Id)] {
-        match &self.0[id] {
+        match &self.nodes[id] {
             Node::Map(entries) => entries,
             _ => &[],
         }
@@ -124,31 +282,31 @@ impl Nodes {
 
     /// The elements of a list; none of anything else.
     pub(super) fn items(&self, id: Id) -> &[Id] {
-        match &self.0[id] {
+        match &self.nodes[id] {
             Node::List(items) => items,
             _ => &[],
         }
     }
 
     pub(super) fn set_items(&mut self, id: Id, items: Vec<Id>) {
-        if let Node::List(old) = &mut self.0[id] {
+        if let Node::List(old) = &mut self.nodes[id] {
             *old = items;
         }
     }
 
     pub(super) fn clear_field(&mut self, id: Id, name: &str) {
-        if let Node::Map(entries) = &mut self.0[id]
+        if let Node::Map(entries) = &mut self.nodes[id]
             && let Some(at) = entries.iter().position(|(key, _)| **key == *name)
         {
             entries.remove(at);
         }
     }
 
-    /// Sets a field. A value that takes the place of a string which stands in quotes gets the quotes too, and so becomes
-    /// a string: kyaml keeps the style of what was there.
+    /// Sets a field. A scalar gets the style of the one whose place it takes, and so may become a string.
     pub(super) fn set_field(&mut self, id: Id, name: &str, value: Id) {
+        self.quote_words(value);
         let Some(old) = self.field(id, name) else {
-            if let Node::Map(entries) = &mut self.0[id] {
+            if let Node::Map(entries) = &mut self.nodes[id] {
                 entries.push((name.into(), value));
             }
             return;
@@ -156,19 +314,66 @@ impl Nodes {
         if old == value {
             return;
         }
-        let quoted = matches!(&self.0[old], Node::Scalar(Value::String(text)) if is_quoted(text));
-        let value = match &self.0[value] {
-            Node::Scalar(Value::String(_)) => value,
-            Node::Scalar(scalar) if quoted => {
-                let text = Value::String(scalar.to_string());
-                self.add(Node::Scalar(text))
-            }
-            _ => value,
-        };
-        if let Node::Map(entries) = &mut self.0[id]
+        self.take_style(value, old);
+        if let Node::Map(entries) = &mut self.nodes[id]
             && let Some(entry) = entries.iter_mut().find(|(key, _)| **key == *name)
         {
             entry.1 = value;
+        }
+    }
+
+    /// Gives an empty collection the style of the one that is merged into it.
+    pub(super) fn take_style_when_empty(&mut self, id: Id, from: Id) {
+        if matches!(&self.nodes[id], Node::Map(entries) if entries.is_empty())
+            || matches!(&self.nodes[id], Node::List(items) if items.is_empty())
+        {
+            self.take_flow(id, from);
+        }
+    }
+
+    /// Puts quotes around a string without any that YAML 1.1 takes for something else, as kyaml does with each field that
+    /// it sets.
+    fn quote_words(&mut self, id: Id) {
+        if let Some(mark) = self.marks.get_mut(&id)
+            && mark.style == Some(Style::Plain)
+            && mark.form.is_none()
+            && let Node::Scalar(Value::String(text)) = &self.nodes[id]
+            && !text.is_empty()
+            && !text.contains('\n')
+            && !matches!(plain_value(text, Dialect::V2), Ok(Value::String(_)))
+        {
+            mark.style = None;
+        }
+    }
+
+    fn take_style(&mut self, id: Id, from: Id) {
+        let style = match &self.nodes[from] {
+            Node::Scalar(Value::String(text)) => {
+                let usual = if is_usually_quoted(text) { Style::Quoted } else { Style::Plain };
+                self.marks.get(&from).and_then(|mark| mark.style).unwrap_or(usual)
+            }
+            _ => Style::Plain,
+        };
+        match &self.nodes[id] {
+            Node::Map(_) | Node::List(_) => return self.take_flow(id, from),
+            Node::Null => return,
+            Node::Scalar(Value::String(_)) if self.written_text(id).is_none() => {}
+            // What is no string becomes one by quotes, and stays what it is without them.
+            Node::Scalar(_) if !style.makes_strings() => return,
+            Node::Scalar(_) => {
+                let text = self.text(id).into_owned();
+                self.nodes[id] = Node::Scalar(text.into());
+            }
+        }
+        self.marks.insert(id, Mark { style: Some(style), form: None });
+    }
+
+    fn take_flow(&mut self, id: Id, from: Id) {
+        let is_flow = |mark: &Mark| mark.form == Some(Form::Flow);
+        if self.marks.get(&from).is_some_and(is_flow) {
+            self.marks.entry(id).or_default().form = Some(Form::Flow);
+        } else if let Some(mark) = self.marks.get_mut(&id).filter(|mark| is_flow(mark)) {
+            mark.form = None;
         }
     }
 
@@ -179,10 +384,32 @@ impl Nodes {
     }
 }
 
-/// Whether a string has to stand in quotes to be one, as kyaml reads it: `yes` need not.
-fn is_quoted(text: &str) -> bool {
-    let is_word = matches!(plain_value(text, Dialect::V3), Ok(Value::String(same)) if same == text);
-    !is_word
-        || (!writes_plain(text)
-            && matches!(plain_value(text, Dialect::V2), Ok(Value::String(same)) if same == text))
+/// The texts of what lies behind one step, of those `depth` steps inside.
+fn behind<'t>(texts: &[&'t WrittenAs], depth: usize, is_here: impl Fn(&Step) -> bool) -> Vec<&'t WrittenAs> {
+    texts.iter().copied().filter(|written| written.way.get(depth).is_some_and(&is_here)).collect()
+}
+
+fn note(texts: &mut Vec<WrittenAs>, way: &[Part], form: Form) {
+    texts.push(WrittenAs { way: way.iter().map(Part::step).collect(), form });
+}
+
+fn add_styles(styles: &mut Vec<(u32, Styles)>, position: usize, inside: Styles) {
+    if let (false, Ok(position)) = (inside == Styles::Told, u32::try_from(position)) {
+        styles.push((position, inside));
+    }
+}
+
+/// A step on the way to a node.
+enum Part {
+    Key(Rc<str>),
+    Index(usize),
+}
+
+impl Part {
+    fn step(&self) -> Step {
+        match self {
+            Self::Key(key) => Step::Key(String::from(&**key)),
+            Self::Index(index) => Step::Index(*index),
+        }
+    }
 }

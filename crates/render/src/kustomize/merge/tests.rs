@@ -3,18 +3,25 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Nodes, Outcome, strategic_merge};
+use super::{MergeError, Nodes, Outcome, Target, Written};
 use crate::kustomize::json6902;
 use crate::kustomize::schema::Schema;
+use lockgate_base::model::yaml::Styles;
 
 fn deployment(containers: &Value) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},
            "spec": {"template": {"spec": {"containers": containers}}}})
 }
 
+fn merge(target: &mut Value, patch: &Value) -> Result<Outcome, MergeError> {
+    let mut target = Target { value: target, texts: &mut Vec::new(), styles: &mut Styles::Told };
+    let written = Written { texts: &[], styles: &Styles::Told };
+    super::strategic_merge(&mut target, patch, written, Schema::built_in(), &mut Nodes::default())
+}
+
 fn merged(target: &Value, patch: &Value) -> (Value, Outcome) {
     let (mut target, patch) = (deployment(target), deployment(patch));
-    let outcome = strategic_merge(&mut target, &patch, Schema::built_in(), &mut Nodes::default()).unwrap();
+    let outcome = merge(&mut target, &patch).unwrap();
     (target["spec"]["template"]["spec"]["containers"].take(), outcome)
 }
 
@@ -66,9 +73,7 @@ fn what_cannot_be_merged_is_named_with_its_path() {
     ];
     for (target, patch, message) in cases {
         let mut target = deployment(target);
-        let error =
-            strategic_merge(&mut target, &deployment(&patch), Schema::built_in(), &mut Nodes::default())
-                .unwrap_err();
+        let error = merge(&mut target, &deployment(&patch)).unwrap_err();
         assert_eq!(error.to_string(), message);
     }
 }
@@ -78,13 +83,8 @@ fn the_top_of_a_patch_deletes_or_is_in_vain() {
     let patch = |directive: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "$patch": directive, "data": {"b": "c"}});
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}});
     let mut target = object.clone();
-    assert!(
-        strategic_merge(&mut target, &patch("delete"), Schema::built_in(), &mut Nodes::default())
-            .unwrap()
-            .deleted
-    );
-    let outcome =
-        strategic_merge(&mut target, &patch("replace"), Schema::built_in(), &mut Nodes::default()).unwrap();
+    assert!(merge(&mut target, &patch("delete")).unwrap().deleted);
+    let outcome = merge(&mut target, &patch("replace")).unwrap();
     assert_eq!((target, outcome.deleted, outcome.warnings.len()), (object, false, 1));
 }
 
@@ -122,11 +122,11 @@ proptest! {
     fn no_patch_makes_the_engines_panic(target in any_value(), patch in any_value(), operations in any_operations()) {
         for (target, patch) in [(target.clone(), patch.clone()), (deployment(&target), deployment(&patch))] {
             let mut merged = target;
-            let _ = strategic_merge(&mut merged, &patch, Schema::built_in(), &mut Nodes::default());
+            let _ = merge(&mut merged, &patch);
         }
         let mut patched = target;
         if let Ok(patch) = json6902::parse(&operations) {
-            let _ = json6902::apply(&patch, &mut patched);
+            let _ = json6902::apply(&patch, &mut patched, &crate::Budget::default());
         }
     }
 }

@@ -18,6 +18,7 @@ pub(super) enum Key {
 pub(super) fn key_v3(text: String, tag: Option<Tag>, depth: usize) -> Result<Key, String> {
     match tag {
         None if is_text(Dialect::V3, &text) => return Ok(Key::Text(text)),
+        Some(Tag::Merge) if text == "<<" => return Ok(Key::Merge),
         Some(Tag::Merge) | None => {}
         Some(_) if text == "<<" => return Ok(Key::Dropped),
         Some(Tag::Str) => return Ok(Key::Text(text)),

@@ -24,9 +24,16 @@ pub(super) enum Style {
     Literal,
 }
 
-/// Whether a string is written without quotes, so that every reader reads it back.
-pub fn writes_plain(text: &str) -> bool {
-    of(text, Words::Any, false) == Style::Plain
+/// Whether go-yaml v3 prints a string in quotes or as a block where nothing says otherwise, as kyaml does.
+pub fn is_usually_quoted(text: &str) -> bool {
+    of(text, Words::V3, false) != Style::Plain
+}
+
+/// The same of a string that was read without quotes.
+pub(in crate::model::yaml) fn is_quoted_when_plain(text: &str) -> bool {
+    let is_marker = text.starts_with("---") || text.starts_with("...");
+    let is_simple = !is_marker && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_simple { Words::V3.take_for_other(text) } else { is_usually_quoted(text) }
 }
 
 /// The style of a string, which is a key before a colon or stands elsewhere in a block.

@@ -126,7 +126,8 @@ impl Parser<'_> {
             let item = self.next();
             more.push(Str::from(&self.source.text[item.pos + 1..item.end]));
         }
-        // Go makes a new node of a field or variable with more fields, whose place is that of the second field.
+        // Go makes a new node of a field or variable with more fields, whose place is that of the second
+        // field.
         match &mut self.source.node_mut(node).part {
             Part::Field(fields) | Part::Variable { fields, .. } => {
                 fields.extend(more);

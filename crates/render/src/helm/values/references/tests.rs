@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::helm::context::{Context, NoCluster, Now};
-use crate::helm::funcs::{Args, function};
+use crate::helm::funcs::function;
+use crate::helm::value::Args;
 
 /// A reference: a target path or none, and the data.
 type Given<'t> = (&'t str, &'t str);

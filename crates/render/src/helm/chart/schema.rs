@@ -22,8 +22,8 @@ const OWN: &str = "file:///values.schema.json";
 /// Documents that schemas refer to, by their URLs without a fragment. They were fetched with the chart.
 pub type Documents = Rc<BTreeMap<String, Json>>;
 
-/// Fails where values are not what the schemas of a chart and of those in it say, with helm's words. A document that is
-/// not among `documents` counts as one that allows everything; their URLs come back.
+/// Fails where values are not what the schemas of a chart and of those in it say, with helm's words. A
+/// document that is not among `documents` counts as one that allows everything; their URLs come back.
 pub fn validate(
     chart: &Chart,
     values: &Map,
@@ -112,7 +112,6 @@ fn json_of(value: &Value, depth: usize) -> Result<Json, Error> {
         return Err(too_deep());
     }
     Ok(match value {
-        Value::Nil => Json::Null,
         Value::Bool(value) => Json::Bool(*value),
         Value::Int(number) | Value::Int64(number) => Json::from(*number),
         Value::Uint8(number) => Json::from(*number),
@@ -138,10 +137,7 @@ fn json_of(value: &Value, depth: usize) -> Result<Json, Error> {
 }
 
 /// The whole number that a float is.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "checked to be within the numbers that a float has exactly"
-)]
+#[expect(clippy::cast_possible_truncation, clippy::float_cmp, reason = "only what a float has exactly")]
 fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     (number.trunc() == number && number.abs() <= EXACT).then_some(number as i64)
@@ -170,8 +166,8 @@ fn line(error: &ValidationError<'_, '_>, length: usize, words: &str, indent: usi
     let _ = write!(out, "\n{space}- at {}: {words}", quoted(&way));
 }
 
-/// The combinations between an error and the one that it is a part of, which the library leaves out where only one
-/// schema of a combination failed: each with the length of the way to the value that it is about.
+/// The combinations between an error and the one that it is a part of, which the library leaves out where
+/// only one schema of a combination failed: each with the length of the way to the value that it is about.
 fn combinations(
     error: &ValidationError<'_, '_>,
     parent: &ValidationError<'_, '_>,

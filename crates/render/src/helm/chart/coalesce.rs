@@ -1,14 +1,15 @@
-//! The values of a chart and of the charts in it, from its own and from those that it is given: helm's coalescing.
+//! The values of a chart and of the charts in it, from its own and from those that it is given: helm's
+//! coalescing.
 //!
-//! What is given wins. A null that is given takes away what the chart has by default; while dependencies are worked out,
-//! nulls are kept instead (`Nulls::Keep`).
+//! What is given wins. A null that is given takes away what the chart has by default; while dependencies are
+//! worked out, nulls are kept instead (`Nulls::Keep`).
 
-use super::read::deep_copy_map;
 use crate::helm::chart::Chart;
 use crate::helm::context::Context;
 use crate::helm::error::Error;
 use crate::helm::go::print;
 use crate::helm::value::{Map, MapType, Str, Value};
+use crate::helm::values::read::deep_copy_map;
 
 /// The key under which values are for all charts.
 const GLOBAL: &[u8] = b"global";

@@ -1,0 +1,43 @@
+//! What is told of objects that nothing acts on.
+
+use super::*;
+use crate::api::Actors;
+use crate::pipeline::idle;
+use crate::plan::Inventory;
+use lockgate_base::model::ObjectId;
+
+#[test]
+fn objects_that_nothing_acts_on_are_told_where_they_are_others_than_before() {
+    let id = |group: &str, kind: &str, name: &str| ObjectId {
+        namespace: "n".into(),
+        name: name.into(),
+        group: group.into(),
+        kind: kind.into(),
+    };
+    let inventory = |ids: &[&ObjectId]| {
+        let mut inventory = Inventory::default();
+        for id in ids {
+            inventory.insert((*id).clone(), "v1");
+        }
+        inventory
+    };
+    let map = id("", "ConfigMap", "a");
+    let alert = id("notification.toolkit.fluxcd.io", "Alert", "a");
+    let release = id("helm.toolkit.fluxcd.io", "HelmRelease", "a");
+    let none = Rules::beside(Actors::default().idle_kinds());
+    let helm = Rules::beside(Actors::new([("flux-system", "helm-controller")]).idle_kinds());
+    let cases: [(&[&ObjectId], &[&ObjectId], &Rules, &[&ObjectId]); 7] = [
+        (&[], &[&map], &none, &[]),
+        (&[], &[&map, &alert, &release], &none, &[&release, &alert]),
+        (&[], &[&map, &alert, &release], &helm, &[&alert]),
+        (&[&alert], &[&map, &alert], &none, &[]),
+        (&[&alert], &[&alert, &release], &none, &[&release, &alert]),
+        (&[&alert, &release], &[&alert], &none, &[&alert]),
+        (&[&alert], &[&map], &none, &[]),
+    ];
+    for (before, now, rules, expected) in cases {
+        let mut news = idle::news(&inventory(before), &inventory(now), rules);
+        news.sort_by(|a, b| b.kind.cmp(&a.kind));
+        assert_eq!(news.iter().collect::<Vec<_>>(), expected, "{before:?} {now:?}");
+    }
+}

@@ -1,0 +1,32 @@
+//! A function that templates can call.
+
+use super::context::Context;
+use super::error::Error;
+use super::value::{Args, Signature, Type, Value};
+
+/// What a function does. The arguments fit its signature. What it returns is what Go's function returns;
+/// where Go's one panics, the error has the panic's text.
+pub type Run = fn(&mut Context<'_>, Args<'_>) -> Result<Value, Error>;
+
+/// A function that templates can call.
+#[derive(Debug, Clone, Copy)]
+pub struct Function {
+    /// Its name in templates.
+    pub name: &'static str,
+    /// What it takes.
+    pub signature: Signature,
+    /// What it does.
+    pub run: Run,
+}
+
+impl Function {
+    /// A function that takes exactly these arguments.
+    pub const fn new(name: &'static str, fixed: &'static [Type], run: Run) -> Self {
+        Self { name, signature: Signature { fixed, rest: None }, run }
+    }
+
+    /// A function that takes these arguments and then any number of `rest`.
+    pub const fn variadic(name: &'static str, fixed: &'static [Type], rest: Type, run: Run) -> Self {
+        Self { name, signature: Signature { fixed, rest: Some(rest) }, run }
+    }
+}

@@ -1,0 +1,92 @@
+//! The tokens of a template.
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::helm::template) enum Kind {
+    Error,
+    Bool,
+    /// A printable ASCII character that is no token of its own, such as a comma.
+    Char,
+    CharConstant,
+    Complex,
+    Assign,
+    Declare,
+    Eof,
+    Field,
+    Identifier,
+    LeftDelim,
+    LeftParen,
+    Number,
+    Pipe,
+    RawString,
+    RightDelim,
+    RightParen,
+    Space,
+    String,
+    Text,
+    Variable,
+    Block,
+    Break,
+    Continue,
+    Dot,
+    Define,
+    Else,
+    End,
+    If,
+    Nil,
+    Range,
+    Template,
+    With,
+}
+
+impl Kind {
+    pub(super) fn keyword(word: &[u8]) -> Option<Self> {
+        Some(match word {
+            b"block" => Self::Block,
+            b"break" => Self::Break,
+            b"continue" => Self::Continue,
+            b"define" => Self::Define,
+            b"else" => Self::Else,
+            b"end" => Self::End,
+            b"if" => Self::If,
+            b"range" => Self::Range,
+            b"nil" => Self::Nil,
+            b"template" => Self::Template,
+            b"with" => Self::With,
+            _ => return None,
+        })
+    }
+
+    /// Whether messages show the token between `<` and `>`.
+    pub(in crate::helm::template) fn is_keyword(self) -> bool {
+        matches!(
+            self,
+            Self::Block
+                | Self::Break
+                | Self::Continue
+                | Self::Dot
+                | Self::Define
+                | Self::Else
+                | Self::End
+                | Self::If
+                | Self::Nil
+                | Self::Range
+                | Self::Template
+                | Self::With
+        )
+    }
+}
+
+/// A token.
+#[derive(Debug, Clone)]
+pub(in crate::helm::template) struct Item {
+    pub(in crate::helm::template) kind: Kind,
+    /// Where it begins, in bytes.
+    pub(in crate::helm::template) pos: usize,
+    /// Where it ends.
+    pub(in crate::helm::template) end: usize,
+    /// The line where it begins, from 1.
+    pub(in crate::helm::template) line: usize,
+    /// Of an error.
+    pub(in crate::helm::template) message: Option<String>,
+}

@@ -1,0 +1,130 @@
+//! The threads on which builds run: few, with large stacks, and none of the runtime's, which renew the lease and answer
+//! probes meanwhile.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::fault;
+use lockgate_core::pipeline::workers::{Ended, Work, Workers};
+use lockgate_render::STACK_SIZE;
+
+/// How many builds run at a time. More would need more memory at once and end no sooner.
+const THREADS: usize = 2;
+
+/// Work, and who waits for it.
+struct Task {
+    work: Work,
+    answer: oneshot::Sender<Result<(), String>>,
+}
+
+/// The threads. They end with the process, which does not wait for them.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    tasks: Sender<Task>,
+}
+
+impl Threads {
+    /// Starts the threads; an error where the system gives none.
+    pub(crate) fn start() -> std::io::Result<Self> {
+        let (tasks, queue) = channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..THREADS {
+            let queue = Arc::clone(&queue);
+            let thread = std::thread::Builder::new().name("build".into()).stack_size(STACK_SIZE);
+            thread.spawn(move || work_off(&queue))?;
+        }
+        Ok(Self { tasks })
+    }
+}
+
+impl Workers for Threads {
+    fn run(&self, work: Work) -> Ended {
+        let (answer, ended) = oneshot::channel();
+        // The threads end with the last sender, so that there is one.
+        let _ = self.tasks.send(Task { work, answer });
+        Box::pin(async move { ended.await.unwrap_or_else(|_| Err("a thread that has ended".into())) })
+    }
+}
+
+/// Takes one task after the other until there will be none.
+fn work_off(queue: &Mutex<Receiver<Task>>) {
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Task { work, answer }) = next else { return };
+        if answer.is_closed() {
+            continue;
+        }
+        let ended = catch_unwind(AssertUnwindSafe(work)).map_err(|_| fault::place());
+        // Nobody listens once the run was cancelled.
+        let _ = answer.send(ended);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Work that lasts until the sender is dropped.
+    fn lasting() -> (Sender<()>, Work) {
+        let (end, ended) = channel::<()>();
+        (end, Box::new(move || _ = ended.recv()))
+    }
+
+    #[tokio::test]
+    async fn the_runtime_goes_on_while_all_threads_build() {
+        let threads = Threads::start().unwrap();
+        let (ends, works): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| lasting()).unzip();
+        let running: Vec<Ended> = works.into_iter().map(|work| threads.run(work)).collect();
+        // This runtime has one thread, on which nothing would go on.
+        tokio::task::yield_now().await;
+        drop(ends);
+        for ended in running {
+            assert_eq!(ended.await, Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_not_begun() {
+        let threads = Threads::start().unwrap();
+        let (ends, works): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| lasting()).unzip();
+        let running: Vec<Ended> = works.into_iter().map(|work| threads.run(work)).collect();
+        let done = Arc::new(AtomicUsize::new(0));
+        let count = |done: &Arc<AtomicUsize>| -> Work {
+            let done = Arc::clone(done);
+            Box::new(move || _ = done.fetch_add(1, Ordering::Relaxed))
+        };
+        drop(threads.run(count(&done)));
+        let wanted = threads.run(count(&done));
+        drop(ends);
+        assert_eq!(wanted.await, Ok(()));
+        for ended in running {
+            ended.await.unwrap();
+        }
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_told_and_leaves_the_thread() {
+        let threads = Threads::start().unwrap();
+        for _ in 0..=THREADS {
+            assert!(threads.run(Box::new(|| panic!("on purpose"))).await.is_err());
+        }
+        assert_eq!(threads.run(Box::new(|| ())).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_build_has_a_large_stack() {
+        fn deep(levels: usize) -> u8 {
+            let frame = std::hint::black_box([0_u8; 1024]);
+            if levels == 0 { frame[0] } else { deep(levels - 1).max(frame[1]) }
+        }
+        let threads = Threads::start().unwrap();
+        // 64 MiB of frames at least, where a thread has 2 MiB otherwise.
+        assert_eq!(threads.run(Box::new(|| assert_eq!(deep(64 * 1024), 0))).await, Ok(()));
+    }
+}

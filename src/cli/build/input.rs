@@ -1,0 +1,84 @@
+//! What builds read besides their folder: files of objects and of values.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::super::output::Error;
+use lockgate_base::model::Object;
+use lockgate_base::model::yaml::{self, Dialect};
+
+/// Standard input, as a file's name.
+pub(super) const STDIN: &str = "-";
+
+pub(super) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        // Whoever does not read warnings still gets the objects.
+        let _ = writeln!(io::stderr(), "! {warning}");
+    }
+}
+
+/// The path of a folder as seen from the root. Symbolic links on it are resolved inside the root, not here.
+pub(super) fn relative(root: &Path, path: &Path) -> Result<String, Error> {
+    let absolute =
+        path.canonicalize().map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
+    let inside = absolute.strip_prefix(root).map_err(|_| {
+        let message = format!("{} is outside {}", path.display(), root.display());
+        Error::usage(message).hint("nothing outside the root is read; name another with --root")
+    })?;
+    inside.to_str().map(ToOwned::to_owned).ok_or_else(|| Error::usage("the path is not UTF-8 text"))
+}
+
+/// The objects of a file, those of a list included, and the names and values of documents that are no objects.
+pub(super) fn input(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), Error> {
+    let failed = |message: String| Error::usage(format!("{}: {message}", file.display()));
+    let text = if file == Path::new(STDIN) {
+        io::read_to_string(io::stdin().lock())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    let text = text.map_err(|error| failed(error.to_string()))?;
+    if file.extension().is_some_and(|ending| ending == "env") || file.ends_with(".env") {
+        return Ok((Vec::new(), lines(&text).map_err(failed)?));
+    }
+    let documents = yaml::documents(&text, Dialect::V2).map_err(|error| failed(error.to_string()))?;
+    let mut objects = Vec::new();
+    let mut plain = BTreeMap::new();
+    for mut value in documents.into_iter().map(|document| document.value).filter(|value| !value.is_null()) {
+        if value["kind"] == "List"
+            && let Some(Value::Array(items)) = value.get_mut("items")
+        {
+            let items = std::mem::take(items).into_iter().map(Object::parse);
+            objects.extend(items.collect::<Result<Vec<_>, _>>().map_err(|error| failed(error.to_string()))?);
+        } else if value.get("kind").is_some() {
+            objects.push(Object::parse(value).map_err(|error| failed(error.to_string()))?);
+        } else {
+            plain.extend(names_and_values(value).map_err(failed)?);
+        }
+    }
+    Ok((objects, plain))
+}
+
+fn names_and_values(value: Value) -> Result<BTreeMap<String, String>, String> {
+    let Value::Object(entries) = value else { return Err("expected names and values".into()) };
+    let text = |(name, value): (String, Value)| match value {
+        Value::String(text) => Ok((name, text)),
+        Value::Bool(_) | Value::Number(_) => Ok((name, json!(value).to_string())),
+        _ => Err(format!("{name}: expected a single value")),
+    };
+    entries.into_iter().map(text).collect()
+}
+
+/// `NAME=VALUE` lines, as kustomize reads a file of `envs`.
+fn lines(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let lines = text.lines().map(str::trim_start).enumerate();
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let pair = |(index, line): (usize, &str)| {
+        let (name, value) =
+            line.split_once('=').ok_or_else(|| format!("line {}: write NAME=VALUE", index + 1))?;
+        Ok((name.to_owned(), value.to_owned()))
+    };
+    lines.map(pair).collect()
+}
