@@ -38,7 +38,7 @@ struct Cli {
 enum Command {
     Agent(agent::Arguments),
     Bootstrap(Box<bootstrap::Arguments>),
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
     Status(status::Arguments),

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use input::{STDIN, input, relative, warn};
+use input::{STDIN, input, on_deep_stack, relative, warn};
 
 use super::output::{self, Error};
 use lockgate_base::model::Object;
@@ -19,7 +19,6 @@ use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
 use lockgate_git::directory;
 use lockgate_git::ignore;
-use lockgate_render::STACK_SIZE;
 use lockgate_render::kustomize::{self, Flavour};
 
 /// Render a folder to YAML, with no cluster
@@ -93,14 +92,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         return Err(Error::usage("standard input can be read once only"));
     }
     on_deep_stack(|| folder_or_object(arguments))?
-}
-
-/// Runs a build on a stack as large as the agent's builds have.
-fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, work)?;
-        thread.join().map_err(|_| Error::failed("the build ended by a defect of lockgate"))
-    })
 }
 
 fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {

@@ -108,7 +108,7 @@ pub(crate) fn ours(template: &[u8], values: &Json) -> Answer {
         top: Map::from_entries(MapType::Any, top),
         base_path: "c/templates".into(),
     };
-    let mut printed = render(vec![file], &mut context).map_err(|error| error.text().to_string())?;
+    let mut printed = render(vec![file], &mut context).map_err(|error| error.text().clone())?;
     Ok(printed.remove(path.as_bytes()).expect("the template was printed"))
 }
 

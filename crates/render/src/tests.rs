@@ -129,7 +129,8 @@ fn many_overlays_of_one_base_end_at_the_values_that_are_read() {
 
 #[test]
 fn substituted_text_is_summed_over_the_build() {
-    let data: String = (0..30).map(|key| format!("  k{key}: ${{V}}\n")).collect();
+    let lines: Vec<String> = (0..30).map(|key| format!("  k{key}: ${{V}}\n")).collect();
+    let data = lines.concat();
     let object = |at: usize| config_map(&format!("a{at}"), &format!("data:\n{data}"));
     let files = [("a.yaml", (0..100).map(object).collect())];
     let value = "v".repeat(450_000 / 100);

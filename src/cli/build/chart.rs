@@ -12,7 +12,7 @@ use clap::Args;
 use rand_core::RngCore as _;
 
 use super::super::output::{self, Error};
-use super::input::{STDIN, input, relative, warn};
+use super::input::{STDIN, input, on_deep_stack, relative, warn};
 use lockgate_base::model::{Object, yaml};
 use lockgate_git::directory;
 use lockgate_render::helm::chart::archive::Bounds;
@@ -96,7 +96,7 @@ pub(super) struct Given<'a> {
 
 /// Renders a chart, and prints it.
 pub(super) fn run(arguments: &Flags, given: &Given<'_>) -> Result<ExitCode, Error> {
-    let text = super::on_deep_stack(|| rendered(arguments, given))??;
+    let text = on_deep_stack(|| rendered(arguments, given))??;
     output::write(&text)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -112,10 +112,10 @@ fn rendered(arguments: &Flags, given: &Given<'_>) -> Result<String, Error> {
             let object = &file.release;
             release.name.clone_from(&object.release_name);
             release.namespace.clone_from(&object.target_namespace);
-            chart = object.with_values_files(chart).map_err(failed)?;
+            chart = object.with_values_files(chart).map_err(|error| failed(&error))?;
             let find = |kind: &str, name: &str| file.find(kind, name);
             Values::of_release(&object.values, &object.references, &object.namespace, &find)
-                .map_err(failed)?
+                .map_err(|error| failed(&error))?
         }
     };
     if chart.is_deprecated() {
@@ -124,12 +124,13 @@ fn rendered(arguments: &Flags, given: &Given<'_>) -> Result<String, Error> {
     let mut entropy = [0; 32];
     rand_core::OsRng.fill_bytes(&mut entropy);
     let mut context = Context::new(now(), entropy, &NoCluster);
-    let mut rendered = render(chart, &release, values.values(), &mut context).map_err(failed)?;
+    let mut rendered =
+        render(chart, &release, values.values(), &mut context).map_err(|error| failed(&error))?;
     warn(&rendered.warnings);
     if let Some(file) = &helm_release {
         rendered.manifests =
             postrender::apply(&rendered.manifests, &file.release.post_render, context.budget())
-                .map_err(failed)?;
+                .map_err(|error| failed(&error))?;
     }
     printed(arguments, &rendered)
 }
@@ -220,7 +221,7 @@ fn in_our_form(text: &str) -> Result<String, Error> {
     Ok(out)
 }
 
-fn failed(error: HelmError) -> Error {
+fn failed(error: &HelmError) -> Error {
     Error::failed(error.text())
 }
 
@@ -257,19 +258,19 @@ fn values(arguments: &Flags, set: &[String]) -> Result<Values, Error> {
     let mut given = Values::default();
     for file in &arguments.values {
         let name = file.display().to_string();
-        given = given.file(&name, &read(file).map_err(Error::failed)?).map_err(failed)?;
+        given = given.file(&name, &read(file).map_err(Error::failed)?).map_err(|error| failed(&error))?;
     }
     for line in &arguments.set_json {
-        given = given.json(line).map_err(failed)?;
+        given = given.json(line).map_err(|error| failed(&error))?;
     }
     for line in set {
-        given = given.set(line).map_err(failed)?;
+        given = given.set(line).map_err(|error| failed(&error))?;
     }
     for line in &arguments.set_string {
-        given = given.text(line).map_err(failed)?;
+        given = given.text(line).map_err(|error| failed(&error))?;
     }
     for line in &arguments.set_file {
-        given = given.content(line, &mut |path| read(Path::new(path))).map_err(failed)?;
+        given = given.content(line, &mut |path| read(Path::new(path))).map_err(|error| failed(&error))?;
     }
     Ok(given)
 }
@@ -304,6 +305,6 @@ fn load(path: &Path) -> Result<Chart, Error> {
     let root = root.canonicalize().map_err(told)?;
     let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
     let inside = relative(&root, &folder)?;
-    let files = files_of(&tree.reader(), &inside, &mut bounds).map_err(failed)?;
-    Chart::load(files, &mut bounds).map_err(failed)
+    let files = files_of(&tree.reader(), &inside, &mut bounds).map_err(|error| failed(&error))?;
+    Chart::load(files, &mut bounds).map_err(|error| failed(&error))
 }

@@ -55,7 +55,7 @@ const MAPS: &[&str] = &[
     ".Values.map",
     r#"(dict "host" "h")"#,
 ];
-const STRING_LISTS: &[&str] = &[r#"(splitList "," "b,a,c")"#, r#"(toStrings (list 1 2))"#];
+const STRING_LISTS: &[&str] = &[r#"(splitList "," "b,a,c")"#, r"(toStrings (list 1 2))"];
 const TIMES: &[&str] = &["(now)", r#"(toDate "2006-01-02" "2024-02-29")"#];
 const OTHERS: &[&str] = &[
     "nil",

@@ -313,10 +313,10 @@ impl Writer<'_> {
             }
             let _ = write!(out, "{pad}- name: {name}\n{pad}  image:{}\n", self.scalar(indent + 2));
             if self.random.one_in(2) {
-                let _ = write!(out, "{pad}  env:\n");
+                let _ = writeln!(out, "{pad}  env:");
                 for variable in ["A", "B"] {
                     if self.random.one_in(4) {
-                        let _ = write!(out, "{pad}  - {{name: {variable}, value: {}}}\n", self.quoted());
+                        let _ = writeln!(out, "{pad}  - {{name: {variable}, value: {}}}", self.quoted());
                     } else {
                         let _ = write!(
                             out,
@@ -327,7 +327,7 @@ impl Writer<'_> {
                 }
             }
             if self.random.one_in(4) {
-                let _ = write!(out, "{pad}  resources:{}\n", self.mapping(indent + 4, 2));
+                let _ = writeln!(out, "{pad}  resources:{}", self.mapping(indent + 4, 2));
             }
         }
         if out.is_empty() { format!("{pad}- name: one\n") } else { out }

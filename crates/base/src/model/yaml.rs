@@ -16,7 +16,5 @@ mod tests;
 pub use document::{Dialect, Document, Form, Step, Style, Styles, WrittenAs, YamlError};
 pub use edit::{Edit, New};
 pub use emit::{Layout, is_usually_quoted, print, to_string};
-pub use read::{
-    VALUE_LIMIT, documents, documents_with_first_keys, documents_within, first_document, reprinted,
-};
+pub use read::{documents, documents_with_first_keys, documents_within, first_document, reprinted};
 pub use scalar::{is_date, plain_value};

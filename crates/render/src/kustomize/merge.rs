@@ -7,20 +7,11 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-pub(crate) use self::nodes::Nodes;
 use self::nodes::{Id, Kind, Node};
+pub(crate) use self::nodes::{Nodes, Written};
 use super::id::KindRef;
 use super::schema::{Place, Schema};
 use lockgate_base::model::yaml::{Styles, WrittenAs};
-
-/// How an object or a patch is written, as far as its value does not tell.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Written<'w> {
-    /// Of scalars.
-    pub(crate) texts: &'w [WrittenAs],
-    /// Of strings.
-    pub(crate) styles: &'w Styles,
-}
 
 /// An object with what its value does not tell.
 #[derive(Debug)]

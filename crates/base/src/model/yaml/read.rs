@@ -7,7 +7,7 @@ use super::compose::fold;
 use super::document::{Dialect, Document, Styles, YamlError};
 
 /// How many values a text may have: each takes up about 100 bytes. An object of a cluster has some thousands.
-pub const VALUE_LIMIT: usize = 1_000_000;
+const VALUE_LIMIT: usize = 1_000_000;
 
 /// All documents of a stream, empty ones included.
 pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, YamlError> {

@@ -7,10 +7,18 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::Written;
 use lockgate_base::model::yaml::{
     Dialect, Form, Step, Style, Styles, WrittenAs, is_usually_quoted, plain_value, reprinted,
 };
+
+/// How an object or a patch is written, as far as its value does not tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written<'w> {
+    /// Of scalars.
+    pub(crate) texts: &'w [WrittenAs],
+    /// Of strings.
+    pub(crate) styles: &'w Styles,
+}
 
 /// The index of a node.
 pub(super) type Id = usize;
