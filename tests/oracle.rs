@@ -18,12 +18,44 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-/// The Go program, answering one request at a time.
-pub(crate) struct Oracle {
+/// A Go program that answers one request at a time, a line of JSON each. It ends with this.
+pub(crate) struct Peer {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
+
+impl Peer {
+    /// Starts a program. What it writes to standard error is dropped: warnings of deprecated fields, and the many lines of
+    /// a stack that a template filled.
+    pub(crate) fn start(program: &Path) -> Self {
+        let command =
+            Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut child = command.expect("the Go program starts");
+        let input = child.stdin.take().expect("standard input is piped");
+        let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
+        Self { child, input, output }
+    }
+
+    /// Sends a request and gives the answer to it.
+    pub(crate) fn request(&mut self, request: &Value) -> Value {
+        writeln!(self.input, "{request}").expect("the Go program takes a request");
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("the Go program answers");
+        assert!(!line.is_empty(), "the Go program ended at {request}");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The Go program over what Flux is made of.
+pub(crate) struct Oracle(Peer);
 
 /// What the Go program made of a request: documents, or its refusal.
 pub(crate) type Answer = Result<Vec<Value>, String>;
@@ -34,36 +66,17 @@ impl Oracle {
         static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         let program = PROGRAM.get_or_init(build).as_ref();
         let program = program.unwrap_or_else(|reason| panic!("the oracle cannot be built: {reason}"));
-        let mut child = Command::new(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // It warns of deprecated fields there.
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the oracle starts");
-        let input = child.stdin.take().expect("standard input is piped");
-        let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
-        Self { child, input, output }
+        Self(Peer::start(program))
     }
 
     /// Asks for one operation with its arguments.
     pub(crate) fn ask(&mut self, operation: &str, mut arguments: Value) -> Answer {
         arguments["op"] = json!(operation);
-        writeln!(self.input, "{arguments}").expect("the oracle takes a request");
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("the oracle answers");
-        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let answer = self.0.request(&arguments);
         match answer["error"].as_str() {
             Some(error) if !error.is_empty() => Err(error.into()),
             _ => Ok(answer["documents"].as_array().cloned().unwrap_or_default()),
         }
-    }
-}
-
-impl Drop for Oracle {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

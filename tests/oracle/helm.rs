@@ -8,9 +8,8 @@ mod functions;
 mod random_values;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use base64::Engine as _;
@@ -20,6 +19,8 @@ use lockgate_render::helm::engine::{Renderable, render};
 use lockgate_render::helm::value::{Map, MapType, Str, Value};
 use serde_json::{Value as Json, json};
 
+use super::Peer;
+
 /// What `now` gives on both sides, in seconds since 1970.
 pub(crate) const NOW: i64 = 1_700_000_000;
 
@@ -27,11 +28,7 @@ pub(crate) const NOW: i64 = 1_700_000_000;
 pub(crate) type Answer = Result<Vec<u8>, String>;
 
 /// The real engine, answering one request at a time.
-pub(crate) struct Helm {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
+pub(crate) struct Helm(Peer);
 
 impl Helm {
     pub(crate) fn start() -> Self {
@@ -42,25 +39,12 @@ impl Helm {
             assert!(built.status.success(), "the real helm engine cannot be built");
             String::from_utf8(built.stdout).expect("a path").trim().to_owned()
         });
-        let command = Command::new(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            // A template that fills its stack ends the program, which says much about it there.
-            .stderr(Stdio::null())
-            .spawn();
-        let mut child = command.expect("the real engine starts");
-        let input = child.stdin.take().expect("standard input is piped");
-        let output = BufReader::new(child.stdout.take().expect("standard output is piped"));
-        Self { child, input, output }
+        Self(Peer::start(Path::new(program)))
     }
 
     /// Sends a request and gives the answer to it.
     pub(crate) fn request(&mut self, request: &Json) -> Json {
-        writeln!(self.input, "{request}").expect("the real engine takes a request");
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("the real engine answers");
-        assert!(!line.is_empty(), "the real engine ended at {request}");
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        self.0.request(request)
     }
 
     /// Renders one template of a chart that has no other.
@@ -73,13 +57,6 @@ impl Helm {
             Json::Null => Ok(decoded(&answer["outputs"]["c/templates/a"])),
             error => Err(String::from_utf8_lossy(&decoded(error)).into_owned()),
         }
-    }
-}
-
-impl Drop for Helm {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
