@@ -2,6 +2,8 @@
 
 #[path = "tidy/exports.rs"]
 mod exports;
+#[path = "tidy/fates.rs"]
+mod fates;
 #[path = "tidy/imports.rs"]
 mod imports;
 #[path = "tidy/purity.rs"]

@@ -144,7 +144,8 @@ async fn a_wait_outlives_the_api_server(plane: &ControlPlane) {
     stage.kustomization("apps", json!({"wait": true, "timeout": "10m"})).await;
     // Until then requests are under way whose loss would end the run.
     let waiting = format!(": waiting for Pod/{}/p", stage.namespace);
-    let is_waiting = |status: &Value| condition(status, "Reconciling")["message"].to_string().contains(&waiting);
+    let is_waiting =
+        |status: &Value| condition(status, "Reconciling")["message"].to_string().contains(&waiting);
     stage.until("apps", "waiting", is_waiting).await;
     let pods = super::stage::api(&stage.client, &stage.namespace, "v1", "Pod", "pods");
     proxy.set(Mode::Refuse).await;
