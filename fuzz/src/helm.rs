@@ -8,13 +8,13 @@ use flate2::write::GzEncoder;
 use lockgate_base::tree::Tree;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::Capabilities;
+use lockgate_render::helm::chart::schema::Documents;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::engine::{Renderable, render as render_templates};
 use lockgate_render::helm::release::{Release, render};
 use lockgate_render::helm::value::{Map, MapType, Value, live};
 use lockgate_render::helm::values::Given;
-use lockgate_render::helm::values::schema::Documents;
 
 use crate::Case;
 
