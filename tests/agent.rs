@@ -6,6 +6,7 @@ mod examples;
 mod faults;
 mod idle;
 mod input;
+mod keeping;
 mod kinds;
 mod order;
 mod outage;

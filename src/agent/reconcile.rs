@@ -10,14 +10,14 @@ use super::log::log;
 use super::report::ReportError;
 use super::shared::Shared;
 use super::subject::Subject;
-use super::world::{Aim, Seen, source_key};
+use super::world::{Aim, Seen};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{
     self, InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata,
 };
-use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
+use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, News, Slot};
 use lockgate_core::queue::{Cause, Correction, End, Next, RunId, Signal};
 use lockgate_core::verdict::{
     self, Applied, Change, Common, Context, Deed, Ill, Judged, NO_SECRETS, Notice, Outcome, Redactor, Said,
@@ -215,7 +215,7 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
     let reference = &kustomization.spec.source_ref;
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
-    let Some(key) = source_key(kustomization) else {
+    let Some(key) = reference.target(&kustomization.metadata.namespace) else {
         let message = format!(
             "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use {}",
             api::either(api::sources())
@@ -311,10 +311,18 @@ impl Journal for Log<'_> {
         write(self.shared, &subject, old, status).await.map_err(journal_error)
     }
 
-    fn idle(&self, objects: &[ObjectId]) {
-        let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+    fn tell(&self, news: &News) {
         let subject = Subject::of(&self.order.key, &self.kustomization.metadata);
-        self.shared.tell_of(&subject, &[Notice::idle(&subjects, &self.aim.revision)]);
+        let revision = &self.aim.revision;
+        let notices = match news {
+            News::Idle(objects) => {
+                let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+                vec![Notice::idle(&subjects, revision)]
+            }
+            News::Recreated(lines) => lines.iter().map(|line| Notice::recreated(line, revision)).collect(),
+            News::Kept(lines) => lines.iter().map(|line| Notice::kept(line, revision)).collect(),
+        };
+        self.shared.tell_of(&subject, &notices);
     }
 
     fn written(&self) {

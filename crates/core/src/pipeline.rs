@@ -101,14 +101,25 @@ pub trait Journal: Slot {
     /// Records what will be managed, before it is written. An error stops the reconcile before its first write.
     fn begin(&self, inventory: Vec<InventoryEntry>) -> impl Future<Output = Result<(), JournalError>> + Send;
 
-    /// Nothing acts on these objects, which were applied. Told once for each set of them.
-    fn idle(&self, objects: &[ObjectId]);
+    /// Tells people, whatever the reconcile ends in.
+    fn tell(&self, news: &News);
 
     /// Everything is written; from here on health alone is waited for.
     fn written(&self);
 
     /// These are waited for, for some time already.
     fn pending(&self, objects: Vec<Ill>) -> impl Future<Output = ()> + Send;
+}
+
+/// What people are told of on the way. No line holds a value of a Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Nothing acts on these objects, which were applied. Told once for each set of them.
+    Idle(Vec<ObjectId>),
+    /// Objects were deleted to be created anew: a line for each.
+    Recreated(Vec<String>),
+    /// Objects that Git has dropped stay, though they are the owner's: a line for each.
+    Kept(Vec<String>),
 }
 
 /// Why a record could not be kept.

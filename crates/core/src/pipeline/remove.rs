@@ -1,11 +1,13 @@
 //! What happens to the objects of a Kustomization that is being deleted. It needs the inventory only, never the source.
 
+use std::collections::HashSet;
+
 use super::decide::managed;
 use super::ports::{ApiFailure, Reads, Reference, Settle, Writes};
 use super::prune::{self, Pruned};
 use super::slot::Slot;
 use crate::api::{DeletionPolicy, Kustomization};
-use crate::plan::{self, Inventory};
+use crate::plan::{self, Inventory, Pruner};
 use crate::verdict::{Common, Schedule};
 use lockgate_base::model::ObjectId;
 
@@ -48,8 +50,10 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         Err(message) => return Common::AccessDenied { message },
     };
     let stale = prune::references(&managed, ids);
-    let Pruned { deleted, failed, unreachable } =
-        prune::delete(cluster, &owner, ownership, stale, &Inventory::default()).await;
+    // What it needs, it needs no more.
+    let pruner = Pruner { owner: &owner, ownership, needs: &HashSet::new() };
+    let Pruned { deleted, failed, kept, unreachable } =
+        prune::delete(cluster, pruner, stale, &Inventory::default()).await;
     if unreachable {
         let message = failed.into_iter().map(|(_, message)| message).next().unwrap_or_default();
         return Common::Unreachable { message };
@@ -70,6 +74,8 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         }
         DeletionPolicy::MirrorPrune | DeletionPolicy::Delete | DeletionPolicy::Orphan => None,
     };
+    let notes: Vec<String> = kept.into_iter().chain(note).collect();
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
     Common::Removed { deleted: deleted.len(), note }
 }
 

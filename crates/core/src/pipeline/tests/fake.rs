@@ -15,7 +15,7 @@ use crate::pipeline::ports::{
     Writes,
 };
 use crate::pipeline::workers::{Ended, Work, Workers};
-use crate::pipeline::{Journal, JournalError, Slot};
+use crate::pipeline::{Journal, JournalError, News, Slot};
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
 use crate::verdict::Ill;
 use lockgate_base::keys;
@@ -219,7 +219,7 @@ impl Reads for Fake {
             } else if self.refused.contains(object.name()) {
                 Err(refusal(Cause::Invalid))
             } else if self.frozen.contains(object.name()) {
-                Err(refusal(Cause::Immutable))
+                Err(refusal(Cause::Immutable { loss: None }))
             } else if is_absent(object.kind()) {
                 Err(refusal(Cause::UnknownKind(object.gvk())))
             } else if let Some(namespace) = object.namespace().filter(|namespace| is_absent(namespace)) {
@@ -396,9 +396,16 @@ impl Journal for Diary {
         Ok(())
     }
 
-    fn idle(&self, objects: &[ObjectId]) {
-        let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
-        self.log.lock().unwrap().push(format!("idle {}", subjects.join(" ")));
+    fn tell(&self, news: &News) {
+        let lines = match news {
+            News::Idle(objects) => {
+                let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+                vec![format!("idle {}", subjects.join(" "))]
+            }
+            News::Recreated(lines) => lines.iter().map(|line| format!("forced {line}")).collect(),
+            News::Kept(lines) => lines.iter().map(|line| format!("kept {line}")).collect(),
+        };
+        self.log.lock().unwrap().extend(lines);
     }
 
     fn written(&self) {
