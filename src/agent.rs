@@ -32,7 +32,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch as channel};
 
 use crate::cluster::{self, Client, Cluster};
-use crate::web::Server;
+use crate::web::{Pages, Server};
 use lockgate_core::api::Actors;
 use lockgate_core::health::Rules;
 use lockgate_core::pipeline::Clock;
@@ -62,8 +62,8 @@ pub(crate) struct Config {
     pub watch_namespace: Option<String>,
     /// The pod that this process is, when it is one.
     pub pod: Option<String>,
-    /// Where probes and metrics are served; `None` for nowhere.
-    pub listen: Option<SocketAddr>,
+    /// What is served over HTTP, and where.
+    pub listen: Vec<(Pages, SocketAddr)>,
     /// The adapter for Git repositories, made before the process had threads.
     pub git: Git,
     /// Whether to go on though Flux's controllers run.
@@ -82,48 +82,57 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
     let stop = stop_signal()?;
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(Arc::clone(&metrics)));
-    if let Some(address) = config.listen {
+    for &(pages, address) in &config.listen {
         let listen = |source| AgentError::Listen { address, source };
-        let server = Server::bind(address).await.map_err(listen)?;
-        tracing::info!(address = %server.address().map_err(listen)?, "serves probes and metrics");
+        let server = Server::bind(address, pages).await.map_err(listen)?;
+        tracing::info!(address = %server.address().map_err(listen)?, "serves {pages}");
         let probes = Arc::clone(&state);
         tokio::spawn(server.serve(probes));
     }
     let workers = Arc::new(Threads::start().map_err(AgentError::Threads)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let actors = guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
     let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &*clock));
     let watched = config.watch_namespace.as_deref();
     let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(&clock));
-    let process = Process { actors, metrics, state, clock, workers };
+    let process = Process { metrics, state, clock, workers };
     while !*stop.borrow() {
-        let mut stopped = stop.clone();
+        let (clock, mut stopped) = (&*process.clock, stop.clone());
+        let actors = guard::wait_for_cluster(client, config.adopt, &process.state, clock, stop.clone()).await;
+        let looked = clock.now();
         tokio::select! {
             () = leadership.acquire() => {}
             _ = stopped.wait_for(|stop| *stop) => break,
         }
-        process.metrics.leads(true);
-        lead(&config, &leadership, &process, stop.clone()).await;
-        process.metrics.leads(false);
+        // A standby may have waited for days.
+        if clock.since(looked) < guard::LOOK || guard::rivals(client, config.adopt).await.is_none() {
+            process.metrics.leads(true);
+            lead(&config, &leadership, &process, &actors, stop.clone()).await;
+            process.metrics.leads(false);
+        }
+        leadership.release().await;
         process.state.stands_by();
     }
-    leadership.release().await;
     tracing::info!("ended");
     Ok(())
 }
 
 /// What the process keeps from one time that it leads to the next.
 struct Process {
-    actors: Actors,
     metrics: Arc<Metrics>,
     state: Arc<State>,
     clock: Arc<dyn Clock>,
     workers: Arc<Threads>,
 }
 
-/// Works for as long as the lease is ours.
-async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop: channel::Receiver<bool>) {
-    let Process { actors, metrics, state, clock, workers } = process;
+/// Works for as long as the lease is ours and no controller of Flux does the same.
+async fn lead(
+    config: &Config,
+    leadership: &Leadership,
+    process: &Process,
+    actors: &Actors,
+    stop: channel::Receiver<bool>,
+) {
+    let Process { metrics, state, clock, workers } = process;
     let fence = leadership.fence();
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
@@ -147,6 +156,7 @@ async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop:
         clock: Arc::clone(clock),
         workers: Arc::clone(workers),
         lockdown: config.lockdown,
+        adopt: config.adopt,
         default_service_account: config.default_service_account.clone(),
         watch_namespace: config.watch_namespace.clone(),
     });
@@ -161,7 +171,9 @@ async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop:
         }
     };
     tokio::select! {
-        () = drive::drive(shared, receiver, changes, limits, stop) => {}
+        rivals = drive::drive(shared, receiver, changes, limits, stop) => if let Some(rivals) = rivals {
+            tracing::warn!(controllers = rivals, "Flux runs on this cluster now; nothing more is written beside it");
+        },
         holder = leadership.keep(reopened) => tracing::warn!(%holder, "the lease was lost; nothing more is written"),
         // It ends when all that hand events over have ended.
         () = inbox.deliver(write) => {}

@@ -1,5 +1,6 @@
 //! The agent as a process, on a real control plane and from a real sshd.
 
+mod beside;
 mod build;
 mod contract;
 mod examples;

@@ -218,6 +218,16 @@ impl World {
         K::shelf(&self.inner()).get(key).map(|entry| entry.seen.clone())
     }
 
+    /// All objects of a kind that are of its form.
+    pub(super) fn all<K: Tracked>(&self) -> Vec<Arc<Resource<K>>> {
+        let inner = self.inner();
+        let sound = K::shelf(&inner).values().filter_map(|entry| match &entry.seen {
+            Seen::Sound(object) => Some(Arc::clone(object)),
+            Seen::Malformed { .. } => None,
+        });
+        sound.collect()
+    }
+
     /// An object's metadata and interval, of whichever kind; a long time for the interval of one that is malformed.
     pub(super) fn outline(&self, key: &Ref) -> Option<(Metadata, Duration)> {
         let inner = self.inner();

@@ -10,8 +10,9 @@ use rustix::fs::Mode;
 use super::log;
 use super::output::Error;
 use super::shared::ClusterArguments;
-use crate::agent::{self, AgentError, Config};
+use crate::agent::{self, Config};
 use crate::cluster;
+use crate::web::Pages;
 use lockgate_base::keys;
 use lockgate_git::Git;
 
@@ -29,7 +30,10 @@ pub(super) struct Arguments {
     /// The one namespace whose Kustomizations and sources are served; without it all are
     #[arg(long, value_name = "NAME")]
     watch_namespace: Option<String>,
-    /// Where /healthz, /readyz and /metrics are served
+    /// Where /healthz and /readyz are served
+    #[arg(long, value_name = "ADDRESS")]
+    health_addr: Option<SocketAddr>,
+    /// Where /metrics is served
     #[arg(long, value_name = "ADDRESS")]
     metrics_addr: Option<SocketAddr>,
     /// A folder for fetched objects, of one agent at a time; it may be empty at each start
@@ -65,21 +69,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
+    let listen = [(Pages::Probes, arguments.health_addr), (Pages::Metrics, arguments.metrics_addr)];
+    let listen = listen.into_iter().filter_map(|(pages, address)| Some((pages, address?)));
     let config = Config {
         client: client.map_err(|error| Error::unreachable(error.to_string()))?,
         namespace: arguments.namespace.clone(),
         watch_namespace: arguments.watch_namespace.clone(),
         pod: std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()),
-        listen: arguments.metrics_addr,
+        listen: listen.collect(),
         git,
         adopt: arguments.adopt,
         lockdown: arguments.lockdown,
         default_service_account: arguments.default_service_account.clone(),
         concurrency: arguments.concurrency,
     };
-    match agent::run(config).await {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error @ AgentError::FluxRuns(_)) => Err(Error::refused(error.to_string())),
-        Err(error) => Err(Error::failed(error.to_string())),
-    }
+    agent::run(config).await.map(|()| ExitCode::SUCCESS).map_err(|error| Error::failed(error.to_string()))
 }

@@ -41,6 +41,7 @@ use lockgate_base::tree::{Footprint, Snapshot};
 
 pub use build::{Build, Gathered, Supported, build, gather, supported};
 pub use clock::Clock;
+pub use idle::news as idle_news;
 pub use preview::{Preview, preview};
 pub use reconcile::reconcile;
 pub use remove::remove;

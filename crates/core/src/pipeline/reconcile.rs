@@ -162,7 +162,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
 
 /// Tells of the objects that nothing acts on, where they are others than before the run.
 fn tell_of_idle(journal: &impl Journal, job: &Job<'_>, managed: &Inventory, now: &Inventory) {
-    let news = idle::news(managed, now, job.rules);
+    let news = idle::news((managed, job.rules), (now, job.rules));
     if !news.is_empty() {
         journal.tell(&News::Idle(news));
     }
