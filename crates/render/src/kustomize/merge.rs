@@ -8,7 +8,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use self::nodes::{Id, Kind, Node};
-pub(crate) use self::nodes::{Nodes, Written};
+pub(crate) use self::nodes::{Nodes, Written, gets_quotes};
 use super::id::KindRef;
 use super::schema::{Place, Schema};
 use lockgate_base::model::yaml::{Styles, WrittenAs};
