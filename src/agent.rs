@@ -23,6 +23,7 @@ mod shared;
 mod watch;
 mod controllers;
 mod fetch;
+mod claims;
 mod reconcile;
 mod drive;
 

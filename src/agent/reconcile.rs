@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
+use super::claims;
 use super::log::log;
 use super::report::ReportError;
 use super::shared::Shared;
@@ -17,7 +18,9 @@ use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{
     self, InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata,
 };
-use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, News, Slot};
+use lockgate_core::pipeline::{
+    self, Candidate, Claim, Claims, Finish, Job, Journal, JournalError, News, Slot,
+};
 use lockgate_core::queue::{Cause, Correction, End, Next, RunId, Signal};
 use lockgate_core::verdict::{
     self, Applied, Change, Common, Context, Deed, Ill, Judged, NO_SECRETS, Notice, Outcome, Redactor, Said,
@@ -125,8 +128,14 @@ async fn attempt(
     if deleting {
         let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
         return ended(
-            pipeline::remove(cluster, &shared.cluster, kustomization, account, &Removal { shared, order })
-                .await,
+            pipeline::remove(
+                cluster,
+                &shared.cluster,
+                kustomization,
+                account,
+                &Removal { shared, order, kustomization },
+            )
+            .await,
         );
     }
     let cluster = match cluster {
@@ -248,6 +257,29 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
 struct Removal<'a> {
     shared: &'a Arc<Shared>,
     order: &'a Task,
+    kustomization: &'a Kustomization,
+}
+
+impl Claims for Removal<'_> {
+    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
+        let mut claims = claims::claimed(self.shared, &self.order.key, candidates).await;
+        // One that builds the object and is never reconciled must not keep this one for ever.
+        if self.is_overdue() {
+            for claim in &mut claims {
+                claim.take_if(|claim| !claim.recorded);
+            }
+        }
+        claims
+    }
+}
+
+impl Removal<'_> {
+    /// Whether the Kustomization has been on its way out for longer than others are waited for.
+    fn is_overdue(&self) -> bool {
+        let now = super::clock::timestamp(self.shared.clock.wall());
+        let since = self.kustomization.metadata.deletion_timestamp;
+        since.is_some_and(|since| now.since(since) > schedule_of(self.kustomization).timeout)
+    }
 }
 
 impl Slot for Removal<'_> {
@@ -291,6 +323,12 @@ impl Slot for Log<'_> {
 
     async fn resumes(&self) {
         self.order.resumes(self.shared).await;
+    }
+}
+
+impl Claims for Log<'_> {
+    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
+        claims::claimed(self.shared, &self.order.key, candidates).await
     }
 }
 

@@ -18,6 +18,7 @@ mod slot;
 mod dress;
 mod build;
 mod decide;
+mod claims;
 mod apply;
 mod prune;
 mod idle;
@@ -40,6 +41,7 @@ use lockgate_base::model::{Digest, ObjectId};
 use lockgate_base::tree::{Footprint, Snapshot};
 
 pub use build::{Build, Gathered, Supported, build, gather, supported};
+pub use claims::{Candidate, Claim, Claims, held, recorded};
 pub use clock::Clock;
 pub use idle::news as idle_news;
 pub use preview::{Preview, preview};
@@ -98,7 +100,7 @@ pub struct Finish {
 }
 
 /// Keeps what must survive the process, and hears how far a reconcile is.
-pub trait Journal: Slot {
+pub trait Journal: Slot + Claims {
     /// Records what will be managed, before it is written. An error stops the reconcile before its first write.
     fn begin(&self, inventory: Vec<InventoryEntry>) -> impl Future<Output = Result<(), JournalError>> + Send;
 

@@ -1,8 +1,9 @@
 //! Deleting what is no longer built, with the guards that `plan` sets.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::apply::Progress;
+use super::claims::{Candidate, Claim, Claims};
 use super::ports::{ApiFailure, Deleted, Reference, Writes};
 use crate::api::Kustomization;
 use crate::plan::{self, Inventory, PruneDecision, PruneSkip, Pruner, prune_decision};
@@ -21,6 +22,8 @@ pub(super) struct Pruned {
     pub(super) failed: Vec<(Reference, String)>,
     /// A line for each that stays where people would not expect it.
     pub(super) kept: Vec<String>,
+    /// Those that another owner builds and has not recorded yet, each with a line that says so. They are still managed.
+    pub(super) awaited: Vec<(Reference, String)>,
     /// Whether the server could not be asked about one of them.
     pub(super) unreachable: bool,
 }
@@ -83,6 +86,7 @@ pub(super) fn judge(found: Option<&Object>, pruner: Pruner<'_>, built: &Inventor
 /// `built` is never deleted.
 pub(super) async fn delete(
     cluster: &impl Writes,
+    claims: &impl Claims,
     pruner: Pruner<'_>,
     stale: Vec<Reference>,
     built: &Inventory,
@@ -94,15 +98,25 @@ pub(super) async fn delete(
     // Its end is meant, so it is no drift.
     cluster.release(pruner.owner, &stale.iter().map(|reference| reference.id.clone()).collect::<Vec<_>>());
     let found = cluster.identify(&stale).await;
+    let mut holders = holders(cluster, claims, pruner, &stale, &found, built).await;
     for (reference, found) in stale.into_iter().zip(found) {
-        let ended = match found {
-            Ok(found) => delete_one(cluster, pruner, &reference, found, built).await,
-            Err(failure) => Err(failure),
+        let ended = match (found, holders.remove(&reference.id)) {
+            (Ok(Some(_)), Some(Claim { holder, recorded })) => {
+                let holder = Some(holder).filter(|holder| holder.namespace == pruner.owner.namespace);
+                let reason = PruneSkip::HeldBy(holder);
+                Ok(if recorded { Ended::Kept(reason) } else { Ended::Awaited(reason) })
+            }
+            (Ok(found), _) => delete_one(cluster, pruner, &reference, found, built).await,
+            (Err(failure), _) => Err(failure),
         };
         match ended {
             Ok(Ended::Deleted) => pruned.deleted.push(reference),
             Ok(Ended::Kept(reason)) if reason.is_told() => {
                 pruned.kept.push(format!("{} is not deleted: {reason}", reference.id.subject()));
+            }
+            Ok(Ended::Awaited(reason)) => {
+                let line = format!("{}: {reason}, and has not taken it over yet", reference.id.subject());
+                pruned.awaited.push((reference, line));
             }
             Ok(Ended::Kept(_) | Ended::Nothing) => {}
             Err(failure) => {
@@ -115,12 +129,39 @@ pub(super) async fn delete(
     pruned
 }
 
+/// The other owners of what would be deleted.
+async fn holders(
+    cluster: &impl Writes,
+    claims: &impl Claims,
+    pruner: Pruner<'_>,
+    stale: &[Reference],
+    found: &[Result<Option<Object>, ApiFailure>],
+    built: &Inventory,
+) -> HashMap<ObjectId, Claim> {
+    let mut candidates = Vec::new();
+    let mut ids = Vec::new();
+    for (reference, found) in stale.iter().zip(found) {
+        let found = found.as_ref().ok().and_then(Option::as_ref);
+        if matches!(judge(found, pruner, built), Some(PruneDecision::Delete { .. })) {
+            candidates.push(Candidate::of(cluster, reference).await);
+            ids.push(reference.id.clone());
+        }
+    }
+    if candidates.is_empty() {
+        return HashMap::new();
+    }
+    let claimed = claims.claimed(&candidates).await;
+    ids.into_iter().zip(claimed).filter_map(|(id, claim)| Some((id, claim?))).collect()
+}
+
 /// What became of an object that was to be deleted.
 enum Ended {
     /// It goes.
     Deleted,
     /// It stays.
     Kept(PruneSkip),
+    /// It stays until its next owner has recorded it.
+    Awaited(PruneSkip),
     /// It was not there, or is built.
     Nothing,
 }

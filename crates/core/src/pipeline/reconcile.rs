@@ -187,7 +187,7 @@ async fn swept(
     let stale = prune::references(managed, stale);
     let needs = prune::needs(kustomization);
     let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
-    let pruned = prune::delete(cluster, pruner, stale, &progress.inventory).await;
+    let pruned = prune::delete(cluster, journal, pruner, stale, &progress.inventory).await;
     if !pruned.kept.is_empty() {
         journal.tell(&News::Kept(pruned.kept));
     }
@@ -197,6 +197,9 @@ async fn swept(
     }
     let deleted = pruned.deleted.into_iter();
     progress.changes.extend(deleted.map(|gone| Change { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
+    for (reference, _) in pruned.awaited {
+        progress.inventory.insert(reference.id, reference.version);
+    }
     let mut failures = Vec::new();
     for (reference, message) in pruned.failed {
         progress.inventory.insert(reference.id, reference.version);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::claims::Claims;
 use super::decide::managed;
 use super::ports::{ApiFailure, Reads, Reference, Settle, Writes};
 use super::prune::{self, Pruned};
@@ -21,7 +22,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     own: &O,
     kustomization: &Kustomization,
     account: Option<&str>,
-    slot: &impl Slot,
+    slot: &(impl Slot + Claims),
 ) -> Common {
     let managed = managed(kustomization);
     let spec = &kustomization.spec;
@@ -52,8 +53,8 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     let stale = prune::references(&managed, ids);
     // What it needs, it needs no more.
     let pruner = Pruner { owner: &owner, ownership, needs: &HashSet::new() };
-    let Pruned { deleted, failed, kept, unreachable } =
-        prune::delete(cluster, pruner, stale, &Inventory::default()).await;
+    let Pruned { deleted, failed, kept, awaited, unreachable } =
+        prune::delete(cluster, slot, pruner, stale, &Inventory::default()).await;
     if unreachable {
         let message = failed.into_iter().map(|(_, message)| message).next().unwrap_or_default();
         return Common::Unreachable { message };
@@ -66,6 +67,9 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
             return Common::Abandoned { account: account.to_owned(), deleted: deleted.len(), left };
         }
         return Common::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
+    }
+    if !awaited.is_empty() {
+        return Common::RemovalFailed { failures: awaited.into_iter().map(|(_, message)| message).collect() };
     }
     let note = match policy {
         DeletionPolicy::WaitForTermination => {

@@ -80,12 +80,15 @@ pub enum PruneSkip {
     Needed,
     /// The API server itself makes it, or never lets it go.
     Permanent,
+    /// Another owner holds it, or objects that would go with it; `None` where that one is in another namespace, of which
+    /// nothing is told.
+    HeldBy(Option<Ref>),
 }
 
 impl PruneSkip {
     /// Whether people would look for the object among what is gone: it is the owner's, and nobody asked for it to stay.
     pub const fn is_told(&self) -> bool {
-        matches!(self, Self::Home | Self::Needed | Self::Permanent)
+        matches!(self, Self::Home | Self::Needed | Self::Permanent | Self::HeldBy(_))
     }
 }
 
@@ -101,6 +104,10 @@ impl fmt::Display for PruneSkip {
             Self::Home => f.write_str("its owner lives in this namespace and would be deleted with it"),
             Self::Needed => f.write_str("its owner cannot do without it"),
             Self::Permanent => f.write_str("it belongs to the API server itself"),
+            Self::HeldBy(Some(owner)) => write!(f, "{owner} holds it, or what would go with it"),
+            Self::HeldBy(None) => {
+                f.write_str("an owner in another namespace holds it, or what would go with it")
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::api::InventoryEntry;
+use crate::api::{InventoryEntry, Kustomization};
 use crate::health::Health;
 use crate::pipeline::clock::{Clock, Sleep};
 use crate::pipeline::ports::{
@@ -15,7 +15,7 @@ use crate::pipeline::ports::{
     Writes,
 };
 use crate::pipeline::workers::{Ended, Work, Workers};
-use crate::pipeline::{Journal, JournalError, News, Slot};
+use crate::pipeline::{Candidate, Claim, Claims, Journal, JournalError, News, Slot};
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
 use crate::verdict::Ill;
 use lockgate_base::keys;
@@ -344,9 +344,18 @@ pub(super) struct Diary {
     written: AtomicBool,
     pending: Mutex<Vec<String>>,
     fails: bool,
+    /// What others hold.
+    claims: Mutex<Vec<(HashSet<ObjectId>, Claim)>>,
 }
 
 impl Diary {
+    /// Has another Kustomization of the namespace hold an object, or be about to.
+    pub(super) fn claim(&self, id: &str, holder: &str, recorded: bool) {
+        let holder = Kustomization::named("flux-system", holder);
+        let held = HashSet::from([id.parse().unwrap()]);
+        self.claims.lock().unwrap().push((held, Claim { holder, recorded }));
+    }
+
     pub(super) fn failing() -> Self {
         Self { fails: true, ..Self::default() }
     }
@@ -384,6 +393,16 @@ impl Slot for Diary {
 
     async fn resumes(&self) {
         self.log.lock().unwrap().push("resumes".into());
+    }
+}
+
+impl Claims for Diary {
+    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
+        let claims = self.claims.lock().unwrap();
+        let of = |candidate: &Candidate| {
+            claims.iter().find(|(held, _)| candidate.is_held(held)).map(|(_, claim)| claim.clone())
+        };
+        candidates.iter().map(of).collect()
     }
 }
 
