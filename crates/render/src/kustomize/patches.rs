@@ -276,7 +276,7 @@ fn through_string_maps(patch: &MergePatch) -> MergePatch {
             Some(Value::Object(pairs)) if !pairs.is_empty() => pairs,
             Some(Value::Object(_) | Value::Null) => {
                 metadata.shift_remove(field);
-                patch.styles.set(&[at], Styles::Told);
+                patch.styles.remove(&[at, inside]);
                 continue;
             }
             _ => continue,
@@ -292,8 +292,8 @@ fn through_string_maps(patch: &MergePatch) -> MergePatch {
                 None if value.is_null() => "null".to_owned(),
                 None => text_of(value).into_owned(),
             };
-            // It gets quotes only where YAML 1.1 takes it for something else.
-            if is_usually_quoted(&text) && !gets_quotes(&text) {
+            // It gets quotes only where YAML 1.1 takes it for something else, and is a block where it has lines.
+            if is_usually_quoted(&text) && !text.contains('\n') && !gets_quotes(&text) {
                 styles.push((index, Styles::Own(Style::Plain)));
             }
             *value = text.into();

@@ -41,6 +41,17 @@ pub(super) enum Kind {
     Scalar,
 }
 
+impl Kind {
+    /// How messages name it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Map => "a mapping",
+            Self::List => "a list",
+            Self::Scalar => "a scalar",
+        }
+    }
+}
+
 /// All nodes of a merge.
 #[derive(Default)]
 pub(crate) struct Nodes {
