@@ -11,6 +11,7 @@ mod keeping;
 mod kinds;
 mod order;
 mod outage;
+mod people;
 mod repository;
 mod rights;
 mod safety;

@@ -12,6 +12,7 @@ mod refusal;
 mod inventory;
 mod policy;
 mod drift;
+mod requests;
 mod managed_fields;
 mod prepare;
 mod flux;
