@@ -8,6 +8,7 @@ mod faults;
 mod idle;
 mod input;
 mod kinds;
+mod lease;
 mod order;
 mod outage;
 mod repository;
