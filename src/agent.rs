@@ -15,6 +15,7 @@ mod guard;
 mod workers;
 mod subject;
 mod events;
+mod process;
 mod lease;
 mod report;
 mod world;

@@ -9,6 +9,7 @@ mod idle;
 mod input;
 mod keeping;
 mod kinds;
+mod lease;
 mod order;
 mod outage;
 mod people;

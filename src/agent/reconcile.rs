@@ -339,8 +339,8 @@ impl Journal for Log<'_> {
         let reporter = &self.shared.reporter;
         let finalizer = Kustomization::OWNERSHIP.finalizer;
         let held = reporter.hold(&subject, &metadata.finalizers, finalizer).await;
-        if held.map_err(journal_error)? {
-            self.shared.world.wrote::<KustomizationSpec>(&self.order.key, 0, |object| {
+        if let Some(version) = held.map_err(journal_error)? {
+            self.shared.world.wrote::<KustomizationSpec>(&self.order.key, version, |object| {
                 object.metadata.finalizers.push(finalizer.into());
             });
         }
@@ -394,7 +394,8 @@ async fn write(
     old: &KustomizationStatus,
     status: Judged<KustomizationStatus>,
 ) -> Result<(), ReportError> {
-    let version = shared.reporter.status(subject, old, &status).await?;
+    let known = shared.world.version::<KustomizationSpec>(&subject.key);
+    let version = shared.reporter.status(subject, known, old, &status).await?;
     shared
         .world
         .wrote::<KustomizationSpec>(&subject.key, version, |object| object.status = status.into_inner());

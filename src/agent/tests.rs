@@ -82,7 +82,7 @@ async fn nothing_that_applies_holds_up_the_lease_or_a_status() {
     let (key, old) = (Kustomization::named("n", "x"), KustomizationStatus::default());
     let new = status_of(&key, &old);
     let subject = Subject::of(&key, &Metadata::default());
-    let status = tokio::time::timeout(limit, reporter.status(&subject, &old, &new)).await;
+    let status = tokio::time::timeout(limit, reporter.status(&subject, 0, &old, &new)).await;
     assert_eq!(status.expect("a status is not held up").unwrap(), 2);
     assert_eq!(waiting.load(Ordering::Relaxed), seen, "the others still wait");
 }

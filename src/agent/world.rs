@@ -64,6 +64,8 @@ pub(super) struct Entry<K: Tracked> {
     facts: Facts,
     /// The resourceVersion of our last write to it.
     written: u64,
+    /// The latest resourceVersion that is known of it.
+    version: u64,
     extra: K::Extra,
 }
 
@@ -189,7 +191,7 @@ impl World {
         let objects = K::shelf_mut(&mut inner);
         let same = objects.get_mut(key).filter(|entry| entry.facts.uid == facts.uid);
         let Some(entry) = same else {
-            let entry = Entry { seen, facts: facts.clone(), written: 0, extra: K::Extra::default() };
+            let entry = Entry { seen, facts: facts.clone(), written: 0, version, extra: K::Extra::default() };
             objects.insert(key.clone(), entry);
             return facts;
         };
@@ -199,6 +201,7 @@ impl World {
             Arc::make_mut(new).status = old.status.clone();
         }
         entry.seen = seen;
+        entry.version = version.max(entry.written);
         entry.facts.clone_from(&facts);
         facts
     }
@@ -244,10 +247,16 @@ impl World {
     pub(super) fn wrote<K: Tracked>(&self, key: &Ref, version: u64, change: impl FnOnce(&mut Resource<K>)) {
         if let Some(entry) = K::shelf_mut(&mut self.inner()).get_mut(key) {
             entry.written = entry.written.max(version);
+            entry.version = entry.version.max(version);
             if let Seen::Sound(object) = &mut entry.seen {
                 change(Arc::make_mut(object));
             }
         }
+    }
+
+    /// The latest resourceVersion that is known of an object, 0 where there is none.
+    pub(super) fn version<K: Tracked>(&self, key: &Ref) -> u64 {
+        K::shelf(&self.inner()).get(key).map_or(0, |entry| entry.version)
     }
 
     pub(super) fn memo(&self, key: &Ref) -> Option<Arc<Memo>> {

@@ -71,11 +71,17 @@ async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
     let listen = [(Pages::Probes, arguments.health_addr), (Pages::Metrics, arguments.metrics_addr)];
     let listen = listen.into_iter().filter_map(|(pages, address)| Some((pages, address?)));
+    let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
+    if pod.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        tracing::warn!(
+            "POD_NAME is not set, so the next agent cannot see that this one has ended and waits for its lease"
+        );
+    }
     let config = Config {
         client: client.map_err(|error| Error::unreachable(error.to_string()))?,
         namespace: arguments.namespace.clone(),
         watch_namespace: arguments.watch_namespace.clone(),
-        pod: std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()),
+        pod,
         listen: listen.collect(),
         git,
         adopt: arguments.adopt,
