@@ -35,25 +35,25 @@ use crate::cluster::{self, Client, Cluster};
 use crate::web::Server;
 use lockgate_core::api::Actors;
 use lockgate_core::health::Rules;
-use lockgate_core::pipeline::Clock;
+use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::queue::{Limits, Signal};
-use lockgate_git::Git;
+use lockgate_git::Fetcher;
 
-pub(crate) use error::AgentError;
+pub(crate) use clock::SystemClock;
+pub use error::AgentError;
+pub(crate) use workers::Threads;
 
-use clock::SystemClock;
 use events::Told;
 use lease::{Holder, Leadership};
 use metrics::Metrics;
 use report::Reporter;
 use shared::Shared;
 use state::State;
-use workers::Threads;
 use world::World;
 
 /// How the agent runs.
 #[derive(Clone)]
-pub(crate) struct Config {
+pub struct Config {
     /// The cluster.
     pub client: Client,
     /// The namespace of the agent's Lease.
@@ -64,8 +64,12 @@ pub(crate) struct Config {
     pub pod: Option<String>,
     /// Where probes and metrics are served; `None` for nowhere.
     pub listen: Option<SocketAddr>,
-    /// The adapter for Git repositories, made before the process had threads.
-    pub git: Git,
+    /// Where the files of GitRepositories come from.
+    pub fetcher: Arc<dyn Fetcher>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where builds run.
+    pub workers: Arc<dyn Workers>,
     /// Whether to go on though Flux's controllers run.
     pub adopt: bool,
     /// Whether references to other namespaces are refused and a ServiceAccount must be named.
@@ -89,21 +93,31 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
         let probes = Arc::clone(&state);
         tokio::spawn(server.serve(probes));
     }
-    let workers = Arc::new(Threads::start().map_err(AgentError::Threads)?);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let actors = guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
-    let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &*clock));
+    work(&config, &metrics, &state, stop).await
+}
+
+/// Comes up, waits for the lease and works, again and again until `stop` becomes true.
+async fn work(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    state: &Arc<State>,
+    stop: channel::Receiver<bool>,
+) -> Result<(), AgentError> {
+    let (client, clock) = (&config.client, &config.clock);
+    let actors = guard::wait_for_cluster(client, config.adopt, state, &**clock, stop.clone()).await?;
+    let holder = Holder::this(config.pod.as_deref(), &**clock);
     let watched = config.watch_namespace.as_deref();
-    let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(&clock));
-    let process = Process { actors, metrics, state, clock, workers };
+    let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(clock));
+    let process = Process { actors, metrics: Arc::clone(metrics), state: Arc::clone(state) };
     while !*stop.borrow() {
         let mut stopped = stop.clone();
         tokio::select! {
-            () = leadership.acquire() => {}
+            biased;
             _ = stopped.wait_for(|stop| *stop) => break,
+            () = leadership.acquire() => {}
         }
         process.metrics.leads(true);
-        lead(&config, &leadership, &process, stop.clone()).await;
+        lead(config, &leadership, &process, stop.clone()).await;
         process.metrics.leads(false);
         process.state.stands_by();
     }
@@ -117,14 +131,12 @@ struct Process {
     actors: Actors,
     metrics: Arc<Metrics>,
     state: Arc<State>,
-    clock: Arc<dyn Clock>,
-    workers: Arc<Threads>,
 }
 
 /// Works for as long as the lease is ours.
 async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop: channel::Receiver<bool>) {
-    let Process { actors, metrics, state, clock, workers } = process;
-    let fence = leadership.fence();
+    let Process { actors, metrics, state } = process;
+    let (fence, clock) = (leadership.fence(), &config.clock);
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
     let (cluster, changes) = Cluster::new(config.client.clone());
@@ -143,9 +155,9 @@ async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop:
         state: Arc::clone(state),
         notices,
         events,
-        git: config.git.clone(),
+        fetcher: Arc::clone(&config.fetcher),
         clock: Arc::clone(clock),
-        workers: Arc::clone(workers),
+        workers: Arc::clone(&config.workers),
         lockdown: config.lockdown,
         default_service_account: config.default_service_account.clone(),
         watch_namespace: config.watch_namespace.clone(),
@@ -161,11 +173,19 @@ async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop:
         }
     };
     tokio::select! {
+        biased;
         () = drive::drive(shared, receiver, changes, limits, stop) => {}
         holder = leadership.keep(reopened) => tracing::warn!(%holder, "the lease was lost; nothing more is written"),
         // It ends when all that hand events over have ended.
         () = inbox.deliver(write) => {}
     }
+}
+
+/// The agent without its process: it listens nowhere, and is told to end by `stop`.
+pub async fn run_until(config: Config, stop: channel::Receiver<bool>) -> Result<(), AgentError> {
+    let metrics = Arc::new(Metrics::new());
+    let state = Arc::new(State::new(Arc::clone(&metrics)));
+    work(&config, &metrics, &state, stop).await
 }
 
 /// Becomes true when the process is told to end.

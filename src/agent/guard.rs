@@ -29,6 +29,7 @@ pub(super) async fn wait_for_cluster(
     state.reachable(MATTER, Some("not asked yet".into()));
     loop {
         let answer = tokio::select! {
+            biased;
             answer = preflight::flux_controllers(client) => answer,
             _ = stop.wait_for(|stop| *stop) => return Ok(Actors::default()),
         };
@@ -51,6 +52,7 @@ pub(super) async fn wait_for_cluster(
             }
         }
         tokio::select! {
+            biased;
             () = clock.sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => return Ok(Actors::default()),
         }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use rustix::fs::Mode;
@@ -10,7 +11,7 @@ use rustix::fs::Mode;
 use super::log;
 use super::output::Error;
 use super::shared::ClusterArguments;
-use crate::agent::{self, AgentError, Config};
+use crate::agent::{self, AgentError, Config, SystemClock, Threads};
 use crate::cluster;
 use lockgate_base::keys;
 use lockgate_git::Git;
@@ -65,13 +66,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
+    let workers = Threads::start();
+    let workers =
+        workers.map_err(|error| Error::failed(format!("the threads for builds do not start: {error}")))?;
     let config = Config {
         client: client.map_err(|error| Error::unreachable(error.to_string()))?,
         namespace: arguments.namespace.clone(),
         watch_namespace: arguments.watch_namespace.clone(),
         pod: std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()),
         listen: arguments.metrics_addr,
-        git,
+        fetcher: Arc::new(git),
+        clock: Arc::new(SystemClock),
+        workers: Arc::new(workers),
         adopt: arguments.adopt,
         lockdown: arguments.lockdown,
         default_service_account: arguments.default_service_account.clone(),
