@@ -142,11 +142,11 @@ async fn a_wait_outlives_the_api_server(plane: &ControlPlane) {
     let through = plane.kubeconfig_through(&kubeconfig, proxy.address()).unwrap();
     let agent = stage.agent_as(&through, &["--metrics-addr", "127.0.0.1:0"]);
     stage.kustomization("apps", json!({"wait": true, "timeout": "10m"})).await;
-    stage
-        .until("apps", "waiting", |status| condition(status, "Reconciling")["reason"] == "Progressing")
-        .await;
+    // Until then requests are under way whose loss would end the run.
+    let waiting = format!(": waiting for Pod/{}/p", stage.namespace);
+    let is_waiting = |status: &Value| condition(status, "Reconciling")["message"].to_string().contains(&waiting);
+    stage.until("apps", "waiting", is_waiting).await;
     let pods = super::stage::api(&stage.client, &stage.namespace, "v1", "Pod", "pods");
-    eventually(PATIENCE, async || Ok(pods.get("p").await?)).await.unwrap();
     proxy.set(Mode::Refuse).await;
     agent.wait_output("the watch is interrupted", PATIENCE).await.unwrap();
     // Nobody runs pods here, so the test plays the kubelet, while the agent does not see it.
