@@ -41,6 +41,7 @@ use lockgate_git::Fetcher;
 
 pub(crate) use clock::SystemClock;
 pub use error::AgentError;
+pub(crate) use fault::hide_panics;
 pub(crate) use workers::Threads;
 
 use events::Told;
@@ -80,10 +81,8 @@ pub struct Config {
     pub concurrency: usize,
 }
 
-/// Runs the agent until the process is told to end (SIGTERM or SIGINT).
-pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
-    fault::install();
-    let stop = stop_signal()?;
+/// Runs the agent until `stop` becomes true.
+pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), AgentError> {
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(Arc::clone(&metrics)));
     if let Some(address) = config.listen {
@@ -181,15 +180,8 @@ async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop:
     }
 }
 
-/// The agent without its process: it listens nowhere, and is told to end by `stop`.
-pub async fn run_until(config: Config, stop: channel::Receiver<bool>) -> Result<(), AgentError> {
-    let metrics = Arc::new(Metrics::new());
-    let state = Arc::new(State::new(Arc::clone(&metrics)));
-    work(&config, &metrics, &state, stop).await
-}
-
-/// Becomes true when the process is told to end.
-fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
+/// Becomes true when the process is told to end (SIGTERM or SIGINT).
+pub(crate) fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signals)?;

@@ -83,7 +83,12 @@ async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
         default_service_account: arguments.default_service_account.clone(),
         concurrency: arguments.concurrency,
     };
-    match agent::run(config).await {
+    agent::hide_panics();
+    let ended = match agent::stop_signal() {
+        Ok(stop) => agent::run(config, stop).await,
+        Err(error) => Err(error),
+    };
+    match ended {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error @ AgentError::FluxRuns(_)) => Err(Error::refused(error.to_string())),
         Err(error) => Err(Error::failed(error.to_string())),

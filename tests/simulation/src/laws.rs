@@ -110,6 +110,11 @@ impl Laws {
         }
         let name = &change.key.name;
         self.applied.entry(name.clone()).or_default().insert(now.clone());
+        // What it depended on when it was applied is not what its object says now, where that has been changed since.
+        let generation = |pointer| change.after.as_ref().and_then(|after| after.pointer(pointer));
+        if generation("/status/observedGeneration") != generation("/metadata/generation") {
+            return;
+        }
         let commit = (0..commits.len()).find(|commit| revision(*commit).to_string() == now);
         let Some(unit) = commit.and_then(|commit| commits[commit].units.get(name)) else { return };
         // What it depended on when it was applied is what its object said, which may be that of an earlier commit.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockgate::tested::{AgentConfig, Client, run_until};
+use lockgate::tested::{AgentConfig, Client, run_agent};
 use lockgate_core::pipeline::workers::{Ended, Work, Workers};
 use serde_json::json;
 use tokio::sync::watch;
@@ -138,7 +138,7 @@ impl Stage {
         self.world.tell(format!("{} starts", agent.name));
         let (world, name) = (self.world.clone(), agent.name);
         agent.task = Some(spawn_local(async move {
-            let end = run_until(config, stopped).await;
+            let end = run_agent(config, stopped).await;
             let time = world.time();
             world.inner().laws.failed(&format!("{name} has ended by itself: {end:?}"), time);
         }));
