@@ -27,13 +27,15 @@ impl Chance {
         self.below(100) < percent
     }
 
+    /// A place in a list of so many, which is not empty.
+    pub(crate) fn index(&mut self, length: usize) -> usize {
+        let bound = u64::try_from(length).unwrap_or(u64::MAX);
+        usize::try_from(self.below(bound)).unwrap_or(0)
+    }
+
     /// One of several; `None` where there is none.
     pub(crate) fn pick<'o, T>(&mut self, of: &'o [T]) -> Option<&'o T> {
-        let count = u64::try_from(of.len()).unwrap_or(u64::MAX);
-        if count == 0 {
-            return None;
-        }
-        of.get(usize::try_from(self.below(count)).unwrap_or(0))
+        if of.is_empty() { None } else { of.get(self.index(of.len())) }
     }
 
     /// A time between 0 and `longest` milliseconds, short ones being likelier.

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lockgate_core::pipeline::clock::{Clock, Sleep};
 
-/// When every simulation begins: 2026-01-01T00:00:00Z.
-const BEGIN: Duration = Duration::from_secs(1_767_225_600);
+use crate::moment::BEGIN;
+use crate::world::World;
 
 /// The clock of one agent's machine.
 #[derive(Debug)]
 pub(crate) struct MachineClock {
-    begin: tokio::time::Instant,
+    world: World,
+    agent: &'static str,
     /// How far the wall clock is off, in seconds.
     off: AtomicI64,
     /// How long the machine was suspended, in milliseconds.
@@ -21,8 +22,8 @@ pub(crate) struct MachineClock {
 }
 
 impl MachineClock {
-    pub(crate) fn new(begin: tokio::time::Instant) -> Self {
-        Self { begin, off: AtomicI64::new(0), suspended: AtomicU64::new(0), asked: AtomicU64::new(0) }
+    pub(crate) fn new(world: World, agent: &'static str) -> Self {
+        Self { world, agent, off: AtomicI64::new(0), suspended: AtomicU64::new(0), asked: AtomicU64::new(0) }
     }
 
     /// Sets the wall clock forward or back.
@@ -45,7 +46,7 @@ impl Clock for MachineClock {
     fn wall(&self) -> SystemTime {
         let asked = Duration::from_nanos(self.asked.fetch_add(1, Ordering::Relaxed));
         let off = self.off.load(Ordering::Relaxed);
-        let true_time = SystemTime::UNIX_EPOCH + BEGIN + self.begin.elapsed() + asked;
+        let true_time = SystemTime::UNIX_EPOCH + BEGIN + self.world.time() + asked;
         let distance = Duration::from_secs(off.unsigned_abs());
         if off < 0 { true_time - distance } else { true_time + distance }
     }
@@ -53,17 +54,15 @@ impl Clock for MachineClock {
     fn uptime(&self) -> Duration {
         // Some time before the simulation, so that no lease is older than the machine.
         Duration::from_secs(1000)
-            + self.begin.elapsed()
+            + self.world.time()
             + Duration::from_millis(self.suspended.load(Ordering::Relaxed))
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
-        Box::pin(tokio::time::sleep(duration))
+        let (world, agent) = (self.world.clone(), self.agent);
+        Box::pin(async move {
+            tokio::time::sleep(duration).await;
+            world.thawed(agent).await;
+        })
     }
-}
-
-/// A moment of the simulation as Kubernetes writes it.
-pub(crate) fn stamp(since_begin: Duration) -> String {
-    let seconds = i64::try_from((BEGIN + since_begin).as_secs()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::laws::Who;
 use crate::server::{Answer, Refused, Request, Server, Watch};
 use crate::world::{Trouble, World};
 
@@ -24,7 +25,7 @@ const WATCH_LIFE: Duration = Duration::from_secs(290);
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
     pub(crate) world: World,
-    pub(crate) agent: String,
+    pub(crate) agent: &'static str,
 }
 
 /// The body of an answer.
@@ -52,6 +53,7 @@ impl hyper::body::Body for Reply {
 
 /// What becomes of one request.
 struct Fate {
+    is_sent: bool,
     trouble: Option<Trouble>,
     before: Duration,
     after: Duration,
@@ -74,10 +76,14 @@ impl tower::Service<http::Request<Body>> for Line {
             let (answer, answered) = oneshot::channel();
             // What was sent arrives, whatever becomes of who sent it.
             tokio::spawn(async move {
+                if !fate.is_sent {
+                    return;
+                }
                 sleep(fate.before).await;
                 let Some(reply) = line.arrive(&request, fate.trouble) else { return };
                 sleep(fate.after).await;
-                if line.world.inner().cut_off.contains(&line.agent) {
+                line.world.thawed(line.agent).await;
+                if line.world.inner().cut_off.contains(line.agent) {
                     return;
                 }
                 // Whoever asked may have gone.
@@ -107,27 +113,31 @@ impl Line {
         let time = self.world.time();
         let mut inner = self.world.inner();
         inner.requests += 1;
-        inner.laws.sent(&self.agent, request, time);
-        if let Some((left, _)) = inner.dooms.get_mut(&self.agent) {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
+        let mut is_sent = true;
+        if let Some(doom) = inner.dooms.get_mut(self.agent) {
+            doom.left = doom.left.saturating_sub(1);
+            if doom.left == 0 {
+                is_sent = doom.is_sent;
                 self.world.doom.notify_one();
             }
         }
-        let weather = inner.weather.get(&self.agent).filter(|weather| time < weather.until).cloned();
+        if is_sent {
+            inner.laws.sent(self.agent, request, time);
+        }
+        let weather = inner.weather.get(self.agent).filter(|weather| time < weather.until).cloned();
         let trouble =
             weather.filter(|weather| inner.chance.happens(weather.percent)).map(|weather| weather.trouble);
         let longest = if trouble == Some(Trouble::Slow) { 30_000 } else { 40 };
-        Fate { trouble, before: inner.chance.millis(longest), after: inner.chance.millis(longest) }
+        Fate { is_sent, trouble, before: inner.chance.millis(longest), after: inner.chance.millis(longest) }
     }
 
     /// A request reaches the server; `None` where it or its answer is lost.
     fn arrive(&self, request: &Request, trouble: Option<Trouble>) -> Option<http::Response<Reply>> {
-        if self.world.inner().cut_off.contains(&self.agent) {
+        if self.world.inner().cut_off.contains(self.agent) {
             return None;
         }
         if let Some(trouble) = trouble {
-            self.world.tell(format!("{}: {trouble:?}: {} {}", self.agent, request.method, request.path));
+            self.world.tell(|| format!("{}: {trouble:?}: {} {}", self.agent, request.method, request.path));
         }
         match trouble {
             Some(Trouble::LostBefore) => return None,
@@ -136,11 +146,11 @@ impl Line {
                 return Some(whole(code, &body));
             }
             Some(Trouble::Twice) if !request.path.contains("watch=true") => {
-                self.world.answer(&self.agent, request);
+                self.world.answer(Who::Agent(self.agent), request);
             }
             _ => {}
         }
-        let answer = self.world.answer(&self.agent, request);
+        let answer = self.world.answer(Who::Agent(self.agent), request);
         if trouble == Some(Trouble::LostAfter) {
             return None;
         }
@@ -159,7 +169,7 @@ impl Line {
         let cuts = self.world.inner().cuts;
         let end = Instant::now() + WATCH_LIFE;
         let mut bookmark = Instant::now() + BOOKMARK;
-        let line = |event: &Value| Bytes::from(format!("{event}\n"));
+        let line = |event: String| Bytes::from(event + "\n");
         loop {
             let mut changed = pin!(self.world.changed.notified());
             // From here on no change is missed.
@@ -170,12 +180,15 @@ impl Line {
                     return;
                 }
                 let event = inner.server.next_event(&mut watch);
-                let delay = if event.is_some() { inner.chance.millis(100) } else { Duration::ZERO };
-                (event, delay, inner.cut_off.contains(&self.agent))
+                let is_late = inner.late.get(self.agent).is_some_and(|until| self.world.time() < *until);
+                let longest = if is_late { 20_000 } else { 100 };
+                let delay = if event.is_some() { inner.chance.millis(longest) } else { Duration::ZERO };
+                (event, delay, inner.cut_off.contains(self.agent))
             };
             if let Some(event) = event {
                 sleep(delay).await;
-                if is_cut_off || self.world.inner().cuts != cuts || sender.send(line(&event)).is_err() {
+                self.world.thawed(self.agent).await;
+                if is_cut_off || self.world.inner().cuts != cuts || sender.send(line(event)).is_err() {
                     return;
                 }
                 continue;
@@ -187,7 +200,7 @@ impl Line {
                 () = sleep_until(end) => return,
                 () = sleep_until(bookmark) => {
                     bookmark += BOOKMARK;
-                    if sender.send(line(&Server::bookmark(&watch))).is_err() {
+                    if sender.send(line(Server::bookmark(&watch))).is_err() {
                         return;
                     }
                 }

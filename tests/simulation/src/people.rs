@@ -5,140 +5,112 @@ use serde_json::{Value, json};
 use lockgate_base::keys::LEASE;
 
 use crate::chance::Chance;
-use crate::platform::{APPS, Form, HOME, Platform, Thing, Unit};
+use crate::platform::{APPS, HOME, INPUTS, Platform, input};
 use crate::server::Key;
+use crate::subject::{self, SUBJECTS, Subject, owner};
 use crate::world::World;
 
 const MERGE: &str = "application/merge-patch+json";
+const JSON: &str = "application/json";
 
-/// The platform that a seed begins with.
-pub(crate) fn first(chance: &mut Chance, units: u64) -> Platform {
-    let mut platform = Platform::default();
-    for number in 0..units {
-        let mut unit = new_unit(chance);
-        for earlier in 0..number {
-            if chance.happens(20) {
-                unit.depends_on.insert(format!("unit-{earlier}"));
-            }
-        }
-        for _ in 0..=chance.below(6) {
-            let (name, thing) = new_thing(chance);
-            unit.things.insert(name, thing);
-        }
-        platform.units.insert(format!("unit-{number}"), unit);
+/// What is there before any agent runs.
+pub(crate) fn begin(world: &World) {
+    let namespace = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let pod = |name: &str| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": HOME}, "spec": {}});
+    let pods = format!("/api/v1/namespaces/{HOME}/pods");
+    let mut made = vec![
+        ("/api/v1/namespaces".to_owned(), namespace(HOME)),
+        ("/api/v1/namespaces".to_owned(), namespace(APPS)),
+        (pods.clone(), pod("lockgate-a")),
+        (pods, pod("lockgate-b")),
+    ];
+    for subject in SUBJECTS {
+        made.extend(
+            subject.beginning().into_iter().map(|object| (subject::collection(subject.info()), object)),
+        );
     }
-    platform
+    for (path, object) in made {
+        world.person("POST", &path, JSON, &object);
+    }
+    for which in 0..INPUTS.len() {
+        set_input(world, which, 0);
+    }
 }
 
-fn new_unit(chance: &mut Chance) -> Unit {
-    Unit { prune: !chance.happens(5), wait: chance.happens(60), ..Unit::default() }
-}
-
-fn new_thing(chance: &mut Chance) -> (String, Thing) {
-    let kind = chance.pick(&Form::ALL).copied().unwrap_or(Form::ConfigMap);
-    let name = format!("thing-{}", chance.below(100_000));
-    (name, Thing { kind, value: chance.below(1000), broken: kind == Form::Deployment && chance.happens(3) })
-}
-
-/// A commit: what it changes the number decides.
-pub(crate) fn commit(world: &World, salt: u64) {
-    let mut chance = Chance::new(salt);
-    let mut inner = world.inner();
-    let mut platform = inner.commits[inner.head].clone();
-    let what = change(&mut platform, &mut chance);
-    inner.commits.push(platform.clone());
-    inner.head = inner.commits.len() - 1;
-    let head = inner.head;
-    inner.laws.moved(head, &platform);
-    drop(inner);
-    world.tell(format!("person: commit {head}: {what}"));
+/// The files of what is in Git.
+pub(crate) fn files(platform: &Platform) -> Vec<(String, String)> {
+    let files = SUBJECTS.iter().flat_map(|subject| subject.files(platform));
+    files.map(|(path, content)| (path, content.to_string())).collect()
 }
 
 fn change(platform: &mut Platform, chance: &mut Chance) -> String {
-    let names: Vec<String> = platform.units.keys().cloned().collect();
-    let (Some(name), Some(other)) = (chance.pick(&names).cloned(), chance.pick(&names).cloned()) else {
-        return "nothing".into();
-    };
-    let action = chance.below(100);
-    let thing = things_of(platform, &name, chance);
-    let may_lose = platform.units.get(&name).is_some_and(|unit| unit.things.len() > 1);
-    match (action, thing) {
-        (0..35, Some(thing)) => {
-            if let Some(thing) = platform.units.get_mut(&name).and_then(|unit| unit.things.get_mut(&thing)) {
-                thing.value = chance.below(1000);
-                thing.broken &= chance.happens(50);
-            }
-            format!("changes {thing} of {name}")
-        }
-        (35..50, Some(thing)) if may_lose => {
-            platform.units.get_mut(&name).and_then(|unit| unit.things.remove(&thing));
-            format!("drops {thing} from {name}")
-        }
-        (50..65, Some(thing)) if may_lose && name != other => {
-            let moved = platform.units.get_mut(&name).and_then(|unit| unit.things.remove(&thing));
-            if let (Some(moved), Some(unit)) = (moved, platform.units.get_mut(&other)) {
-                unit.things.insert(thing.clone(), moved);
-            }
-            format!("moves {thing} from {name} to {other}")
-        }
-        (65..72, _) if names.len() > 2 => {
-            platform.units.remove(&name);
-            for unit in platform.units.values_mut() {
-                unit.depends_on.remove(&name);
-            }
-            format!("drops {name}")
-        }
-        (72..79, _) => {
-            let mut unit = new_unit(chance);
-            unit.things.extend([new_thing(chance)]);
-            let added = format!("unit-{}", 100 + chance.below(1000));
-            platform.units.insert(added.clone(), unit);
-            format!("adds {added}")
-        }
-        (79..90, _) if name != other && !platform.depends(&other, &name) => {
-            let Some(unit) = platform.units.get_mut(&name) else { return "nothing".into() };
-            if !unit.depends_on.remove(&other) {
-                unit.depends_on.insert(other.clone());
-            }
-            format!("changes whether {name} depends on {other}")
-        }
-        _ => {
-            let (added, thing) = new_thing(chance);
-            platform.units.get_mut(&name).map(|unit| unit.things.insert(added.clone(), thing));
-            format!("adds {added} to {name}")
-        }
-    }
+    // From a random one on, the first that has something to change.
+    let from = chance.index(SUBJECTS.len());
+    let subjects = SUBJECTS.iter().cycle().skip(from).take(SUBJECTS.len());
+    let mut told = subjects.filter_map(|subject| subject.commit(platform, chance));
+    told.next().unwrap_or_else(|| "nothing".into())
 }
 
-fn things_of(platform: &Platform, unit: &str, chance: &mut Chance) -> Option<String> {
-    let things: Vec<String> = platform.units.get(unit)?.things.keys().cloned().collect();
-    chance.pick(&things).cloned()
+/// A commit: what it changes the number decides. With `onto` it follows on the commit before the head's, which leaves the history
+/// without the head's.
+pub(crate) fn commit(world: &World, salt: u64, is_rewrite: bool) {
+    let mut chance = Chance::new(salt);
+    let mut inner = world.inner();
+    let parent = if is_rewrite { inner.parents[inner.head].unwrap_or(0) } else { inner.head };
+    let mut platform = inner.commits[parent].clone();
+    let mut told = Vec::new();
+    for _ in 0..=chance.below(2) {
+        told.push(change(&mut platform, &mut chance));
+    }
+    inner.push(platform, Some(parent));
+    let head = inner.head;
+    drop(inner);
+    let how = if is_rewrite { "commits anew" } else { "commits" };
+    world.tell(|| format!("person: {how} {head} on {parent}: {}", told.join("; ")));
 }
 
 /// The branch is moved back to the commit before.
 pub(crate) fn move_back(world: &World) {
     let mut inner = world.inner();
-    inner.head = inner.head.saturating_sub(1);
-    let (head, platform) = (inner.head, inner.commits[inner.head].clone());
-    inner.laws.moved(head, &platform);
+    let back = inner.parents[inner.head].unwrap_or(0);
+    inner.moved(back);
     drop(inner);
-    world.tell(format!("person: the branch is moved back to commit {head}"));
+    world.tell(|| format!("person: the branch is moved back to commit {back}"));
 }
 
-/// One of the objects that are applied.
-fn live(world: &World, chance: &mut Chance) -> Option<(Key, String)> {
-    let inner = world.inner();
-    let ours = |key: &&Key| key.namespace == APPS && Form::of_plural(&key.plural).is_some();
-    let keys: Vec<Key> = inner.server.objects().map(|(key, _)| key).filter(ours).cloned().collect();
+/// The path of an object.
+fn path_of(world: &World, key: &Key) -> String {
+    let version = world.inner().server.version_of(key).unwrap_or_default();
+    let root = if key.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", key.group) };
+    let namespace =
+        if key.namespace.is_empty() { String::new() } else { format!("/namespaces/{}", key.namespace) };
+    format!("{root}/{version}{namespace}/{}/{}", key.plural, key.name)
+}
+
+/// One of the live objects that are wished.
+fn live(
+    world: &World,
+    chance: &mut Chance,
+    is_wished: impl Fn(&Key, &Value) -> bool,
+) -> Option<(Key, String)> {
+    let keys: Vec<Key> = {
+        let inner = world.inner();
+        let wished = inner.server.objects().filter(|(key, object)| is_wished(key, object));
+        wished.map(|(key, _)| key.clone()).collect()
+    };
     let key = chance.pick(&keys)?.clone();
-    let root = if key.group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{}/v1", key.group) };
-    let path = format!("{root}/namespaces/{}/{}/{}", key.namespace, key.plural, key.name);
+    let path = path_of(world, &key);
     Some((key, path))
+}
+
+/// Whether an object is one that a Kustomization has applied, and no Kustomization itself.
+fn is_applied(key: &Key, object: &Value) -> bool {
+    owner(object).is_some() && subject::of(key).is_none()
 }
 
 pub(crate) fn drift(world: &World, salt: u64) {
     let mut chance = Chance::new(salt);
-    let Some((key, path)) = live(world, &mut chance) else { return };
+    let Some((key, path)) = live(world, &mut chance, is_applied) else { return };
     let number = chance.below(1000);
     let edit = match key.plural.as_str() {
         "configmaps" if chance.happens(50) => json!({"data": {"added": number.to_string()}}),
@@ -149,49 +121,49 @@ pub(crate) fn drift(world: &World, salt: u64) {
     world.person("PATCH", &format!("{path}?fieldManager=kubectl-edit"), MERGE, &edit);
 }
 
+/// Someone deletes an object; with all that stands in it where it is a namespace or a definition.
 pub(crate) fn delete(world: &World, salt: u64) {
-    if let Some((_, path)) = live(world, &mut Chance::new(salt)) {
+    if let Some((_, path)) = live(world, &mut Chance::new(salt), is_applied) {
         world.person("DELETE", &path, MERGE, &Value::Null);
     }
 }
 
-fn unit_path(world: &World, salt: u64) -> Option<String> {
-    let inner = world.inner();
-    let names: Vec<String> = inner.commits[inner.head].units.keys().cloned().collect();
-    let name = Chance::new(salt).pick(&names)?.clone();
-    Some(kustomization_path(&name))
-}
-
-fn kustomization_path(name: &str) -> String {
-    format!("/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/{HOME}/kustomizations/{name}")
-}
-
-pub(crate) fn delete_unit(world: &World, salt: u64) {
-    if let Some(path) = unit_path(world, salt) {
+pub(crate) fn delete_house(world: &World, salt: u64) {
+    let is_house = |key: &Key, object: &Value| {
+        is_applied(key, object) && matches!(key.plural.as_str(), "namespaces" | "customresourcedefinitions")
+    };
+    if let Some((_, path)) = live(world, &mut Chance::new(salt), is_house) {
         world.person("DELETE", &path, MERGE, &Value::Null);
     }
 }
 
-/// Asks for a reconciliation of a Kustomization, or suspends it.
-pub(crate) fn patch_unit(world: &World, salt: u64, patch: &Value) {
-    if let Some(path) = unit_path(world, salt) {
-        world.person("PATCH", &format!("{path}?fieldManager=flux"), MERGE, patch);
+/// Someone deletes an object of the agent's kinds that is in Git.
+pub(crate) fn delete_subject(world: &World, salt: u64) {
+    let is_of_git = |key: &Key, object: &Value| subject::of(key).is_some() && owner(object).is_some();
+    if let Some((_, path)) = live(world, &mut Chance::new(salt), is_of_git) {
+        world.person("DELETE", &path, MERGE, &Value::Null);
     }
 }
 
-/// Resumes all Kustomizations.
+/// Changes an object of the agent's kinds.
+pub(crate) fn patch_subject(world: &World, salt: u64, patch: impl Fn(&dyn Subject, &mut Chance) -> Value) {
+    let mut chance = Chance::new(salt);
+    let Some((key, path)) = live(world, &mut chance, |key, _| subject::of(key).is_some()) else { return };
+    if let Some(subject) = subject::of(&key) {
+        world.person("PATCH", &format!("{path}?fieldManager=flux"), MERGE, &patch(subject, &mut chance));
+    }
+}
+
+/// Resumes all that is suspended.
 pub(crate) fn resume(world: &World) {
     let is_suspended = |object: &Value| object.pointer("/spec/suspend") == Some(&Value::Bool(true));
-    let names: Vec<String> = {
+    let keys: Vec<Key> = {
         let inner = world.inner();
-        let suspended = inner
-            .server
-            .objects()
-            .filter(|(key, object)| key.plural == "kustomizations" && is_suspended(object));
-        suspended.map(|(key, _)| key.name.clone()).collect()
+        let suspended = inner.server.objects().filter(|(_, object)| is_suspended(object));
+        suspended.map(|(key, _)| key.clone()).collect()
     };
-    for name in names {
-        let path = format!("{}?fieldManager=flux", kustomization_path(&name));
+    for key in keys {
+        let path = format!("{}?fieldManager=flux", path_of(world, &key));
         world.person("PATCH", &path, MERGE, &json!({"spec": {"suspend": null}}));
     }
 }
@@ -199,10 +171,44 @@ pub(crate) fn resume(world: &World) {
 pub(crate) fn deny(world: &World, salt: u64) {
     let mut chance = Chance::new(salt);
     let mut inner = world.inner();
-    let names: Vec<String> =
-        inner.commits[inner.head].units.values().flat_map(|unit| unit.things.keys().cloned()).collect();
+    let names: Vec<String> = inner.commits[inner.head].things().map(|(_, name, _)| name.clone()).collect();
     if let Some(name) = chance.pick(&names).cloned() {
         inner.server.denied.insert(name);
+    }
+}
+
+/// Someone changes an object outside of Git whose values builds take, or deletes it for a while.
+pub(crate) fn change_input(world: &World, salt: u64) {
+    let mut chance = Chance::new(salt);
+    let which = chance.index(INPUTS.len());
+    if chance.happens(20) {
+        let (kind, name) = INPUTS[which];
+        let path = format!("/api/v1/namespaces/{HOME}/{}s/{name}", kind.to_lowercase());
+        world.person("DELETE", &path, MERGE, &Value::Null);
+        return;
+    }
+    set_input(world, which, chance.below(1000));
+}
+
+fn set_input(world: &World, which: usize, value: u64) {
+    let (Some((kind, name)), Some(object)) = (INPUTS.get(which), input(which, value)) else { return };
+    world.inner().inputs[which] = value;
+    let collection = format!("/api/v1/namespaces/{HOME}/{}s", kind.to_lowercase());
+    let is_there =
+        world.inner().server.get(&Key::new("", &format!("{}s", kind.to_lowercase()), HOME, name)).is_some();
+    if is_there {
+        let data = json!({"data": object["data"]});
+        world.person("PATCH", &format!("{collection}/{name}?fieldManager=kubectl-edit"), MERGE, &data);
+    } else {
+        world.person("POST", &format!("{collection}?fieldManager=kubectl-create"), JSON, &object);
+    }
+}
+
+/// Makes what builds take values of and is not there.
+pub(crate) fn restore_inputs(world: &World) {
+    for which in 0..INPUTS.len() {
+        let value = world.inner().inputs[which];
+        set_input(world, which, value);
     }
 }
 
@@ -210,7 +216,7 @@ pub(crate) fn deny(world: &World, salt: u64) {
 pub(crate) fn steal(world: &World) {
     let path = format!("/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases/{LEASE}");
     let renewed =
-        format!("{}Z", crate::clock::stamp(world.time()).trim_end_matches('Z').to_owned() + ".000000");
+        format!("{}Z", crate::moment::stamp(world.time()).trim_end_matches('Z').to_owned() + ".000000");
     let taken = json!({"metadata": {"annotations": {"lockgate.dev/holder": null}},
         "spec": {"holderIdentity": "thief", "renewTime": renewed}});
     world.person("PATCH", &path, MERGE, &taken);

@@ -1,89 +1,25 @@
 //! The platform that people keep in Git: Kustomizations and their objects, and the files that they are written to.
 
+mod thing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use lockgate_base::model::Revision;
 use serde_json::{Value, json};
 
-use crate::server::{BROKEN, Key};
+use crate::server::Key;
+
+pub(crate) use thing::{Form, Thing, definition_name};
 
 /// Where everything of the agent is.
 pub(crate) const HOME: &str = "flux-system";
-/// Where the objects are.
+/// Where the objects are that are in no namespace of the platform's own.
 pub(crate) const APPS: &str = "apps";
-
-/// An object as Git has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Thing {
-    pub(crate) kind: Form,
-    /// What changes when someone changes the object.
-    pub(crate) value: u64,
-    /// Whether it never becomes healthy.
-    pub(crate) broken: bool,
-}
-
-/// The kinds of objects on the platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    ConfigMap,
-    Secret,
-    ServiceAccount,
-    Deployment,
-}
-
-impl Form {
-    pub(crate) const ALL: [Self; 4] = [Self::ConfigMap, Self::Secret, Self::ServiceAccount, Self::Deployment];
-
-    /// API version, kind, group and plural.
-    const fn names(self) -> (&'static str, &'static str, &'static str, &'static str) {
-        match self {
-            Self::ConfigMap => ("v1", "ConfigMap", "", "configmaps"),
-            Self::Secret => ("v1", "Secret", "", "secrets"),
-            Self::ServiceAccount => ("v1", "ServiceAccount", "", "serviceaccounts"),
-            Self::Deployment => ("apps/v1", "Deployment", "apps", "deployments"),
-        }
-    }
-
-    pub(crate) fn of_plural(plural: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|form| form.names().3 == plural)
-    }
-
-    pub(crate) fn key(self, name: &str) -> Key {
-        let (_, _, group, plural) = self.names();
-        Key::new(group, plural, APPS, name)
-    }
-
-    /// How an inventory names such an object.
-    pub(crate) fn inventory_id(self, name: &str) -> String {
-        let (_, kind, group, _) = self.names();
-        format!("{APPS}_{name}_{group}_{kind}")
-    }
-}
-
-impl Thing {
-    /// The object as it is in a file.
-    pub(crate) fn manifest(&self, name: &str) -> Value {
-        let (api_version, kind, ..) = self.kind.names();
-        let mut object = json!({"apiVersion": api_version, "kind": kind,
-            "metadata": {"name": name, "namespace": APPS, "annotations": {"value": self.value.to_string()}}});
-        if self.broken {
-            object["metadata"]["annotations"][BROKEN] = "true".into();
-        }
-        match self.kind {
-            Form::ConfigMap => object["data"] = json!({"value": self.value.to_string(), "constant": "x"}),
-            Form::Secret => object["data"] = json!({"value": STANDARD.encode(self.value.to_string())}),
-            Form::ServiceAccount => {}
-            Form::Deployment => {
-                object["spec"] = json!({"replicas": 1, "selector": {"matchLabels": {"app": name}},
-                    "template": {"metadata": {"labels": {"app": name}},
-                        "spec": {"containers": [{"name": "main", "image": format!("image:{}", self.value)}]}}});
-            }
-        }
-        object
-    }
-}
+/// The objects outside of Git whose values builds take: kind and name. The last one does not ask to be watched.
+pub(crate) const INPUTS: [(&str, &str); 3] =
+    [("Secret", "input-a"), ("ConfigMap", "input-b"), ("Secret", "input-c")];
+/// The variable that they hold.
+pub(crate) const VARIABLE: &str = "variable";
 
 /// A Kustomization as Git has it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -92,6 +28,9 @@ pub(crate) struct Unit {
     pub(crate) things: BTreeMap<String, Thing>,
     pub(crate) prune: bool,
     pub(crate) wait: bool,
+    pub(crate) force: bool,
+    /// Which of [`INPUTS`] its variables come from.
+    pub(crate) input: Option<usize>,
 }
 
 /// What one commit has.
@@ -101,75 +40,108 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// All files, by path.
-    pub(crate) fn files(&self) -> Vec<(String, String)> {
-        let mut files = Vec::new();
-        let list = |names: Vec<String>| {
-            let resources: Vec<String> = names.iter().map(|name| format!("{name}.yaml")).collect();
-            json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources})
-        };
-        for (name, unit) in &self.units {
-            files.push((format!("clusters/{name}.yaml"), unit.manifest(name).to_string()));
-            for (thing_name, thing) in &unit.things {
-                files
-                    .push((format!("apps/{name}/{thing_name}.yaml"), thing.manifest(thing_name).to_string()));
-            }
-            let things = list(unit.things.keys().cloned().collect());
-            files.push((format!("apps/{name}/kustomization.yaml"), things.to_string()));
-        }
-        let units = list(self.units.keys().cloned().collect());
-        files.push(("clusters/kustomization.yaml".into(), units.to_string()));
-        files
-    }
-
     /// Whether one Kustomization depends on another, over others as well.
     pub(crate) fn depends(&self, unit: &str, on: &str) -> bool {
         let Some(unit) = self.units.get(unit) else { return false };
         unit.depends_on.iter().any(|next| next == on || self.depends(next, on))
     }
+
+    /// All things, each with the Kustomization that holds it.
+    pub(crate) fn things(&self) -> impl Iterator<Item = (&String, &String, &Thing)> {
+        self.units
+            .iter()
+            .flat_map(|(unit, of)| of.things.iter().map(move |(name, thing)| (unit, name, thing)))
+    }
+
+    /// The Kustomizations that hold a thing.
+    pub(crate) fn holders(&self, key: &Key) -> Vec<&String> {
+        let holds = |(_, unit): &(&String, &Unit)| {
+            unit.things.get(&key.name).is_some_and(|thing| thing.key(&key.name) == *key)
+        };
+        self.units.iter().filter(holds).map(|(name, _)| name).collect()
+    }
+
+    /// Whether nothing in Git keeps a Kustomization from becoming ready.
+    pub(crate) fn can_be_ready(&self, name: &str) -> bool {
+        let Some(unit) = self.units.get(name) else { return false };
+        let is_broken = unit.wait && unit.things.values().any(|thing| thing.broken);
+        // What stands in a namespace, or is of a kind, that another brings can be applied once that has.
+        let is_there = |within: &String| {
+            self.things().filter(|(_, thing, _)| *thing == within).any(|(holder, ..)| {
+                holder == name || !self.depends(holder, name) && self.comes_up(holder, &mut BTreeSet::new())
+            })
+        };
+        !is_broken
+            && unit.things.values().filter_map(|thing| thing.within.as_ref()).all(is_there)
+            && unit.depends_on.iter().all(|dependency| self.can_be_ready(dependency))
+    }
+
+    /// Whether all that a Kustomization depends on, and itself, needs nothing of others.
+    fn comes_up(&self, name: &str, seen: &mut BTreeSet<String>) -> bool {
+        if !seen.insert(name.to_owned()) {
+            return true;
+        }
+        let Some(unit) = self.units.get(name) else { return false };
+        let needs = |thing: &Thing| {
+            thing.within.as_ref().is_none_or(|within| unit.things.contains_key(within)) && !thing.broken
+        };
+        unit.things.values().all(needs)
+            && unit.depends_on.iter().all(|dependency| self.comes_up(dependency, seen))
+    }
 }
 
 impl Unit {
-    fn manifest(&self, name: &str) -> Value {
-        let depends_on: Vec<Value> = self.depends_on.iter().map(|name| json!({"name": name})).collect();
-        kustomization(name, &format!("./apps/{name}"), self.prune, self.wait, depends_on)
+    /// The Kustomization as it is in a file.
+    pub(crate) fn manifest(&self, name: &str) -> Value {
+        let mut object = kustomization(name, &format!("./apps/{name}"));
+        for (field, value) in [("prune", self.prune), ("wait", self.wait), ("force", self.force)] {
+            object["spec"][field] = value.into();
+        }
+        if !self.depends_on.is_empty() {
+            object["spec"]["dependsOn"] = self.depends_on.iter().map(|name| json!({"name": name})).collect();
+        }
+        if let Some((kind, input)) = self.input.and_then(|input| INPUTS.get(input)) {
+            object["spec"]["postBuild"] = json!({"substituteFrom": [{"kind": kind, "name": input}]});
+        }
+        object
     }
 }
 
 /// A Kustomization of the platform's one source.
-pub(crate) fn kustomization(
-    name: &str,
-    path: &str,
-    prune: bool,
-    wait: bool,
-    depends_on: Vec<Value>,
-) -> Value {
-    let mut object = json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+fn kustomization(name: &str, path: &str) -> Value {
+    json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
         "metadata": {"name": name, "namespace": HOME},
-        "spec": {"interval": "10m0s", "retryInterval": "1m0s", "timeout": "2m0s", "path": path, "prune": prune,
-            "wait": wait, "sourceRef": {"kind": "GitRepository", "name": HOME}}});
-    if !depends_on.is_empty() {
-        object["spec"]["dependsOn"] = depends_on.into();
-    }
-    object
+        "spec": {"interval": "10m0s", "retryInterval": "1m0s", "timeout": "2m0s", "path": path, "prune": true,
+            "wait": false, "sourceRef": {"kind": "GitRepository", "name": HOME}}})
 }
 
-/// What a person makes before an agent runs.
-pub(crate) fn beginning() -> Vec<(&'static str, Value)> {
-    let namespace = |name: &str| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-    let pod = |name: &str| json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": HOME}, "spec": {}});
-    let source = json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
-        "metadata": {"name": HOME, "namespace": HOME},
-        "spec": {"interval": "1m0s", "url": "https://git.example.com/platform", "ref": {"branch": "main"}}});
-    let kustomizations = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations";
-    vec![
-        ("/api/v1/namespaces", namespace(HOME)),
-        ("/api/v1/namespaces", namespace(APPS)),
-        ("/api/v1/namespaces/flux-system/pods", pod("lockgate-a")),
-        ("/api/v1/namespaces/flux-system/pods", pod("lockgate-b")),
-        ("/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/gitrepositories", source),
-        (kustomizations, kustomization(HOME, "./clusters", true, false, Vec::new())),
-    ]
+/// The Kustomization that brings all others.
+pub(crate) fn root() -> Value {
+    kustomization(HOME, "./clusters")
+}
+
+/// The key of a Kustomization.
+pub(crate) fn unit_key(name: &str) -> Key {
+    Key::new("kustomize.toolkit.fluxcd.io", "kustomizations", HOME, name)
+}
+
+/// An object outside of Git whose values builds take.
+pub(crate) fn input(which: usize, value: u64) -> Option<Value> {
+    let (kind, name) = INPUTS.get(which)?;
+    let mut object = json!({"apiVersion": "v1", "kind": kind,
+        "metadata": {"name": name, "namespace": HOME, "labels": {"reconcile.fluxcd.io/watch": "Enabled"}}});
+    if which + 1 == INPUTS.len() {
+        object["metadata"]["labels"] = json!({"unwatched": "true"});
+    }
+    let value = variable(value);
+    let value = if *kind == "Secret" { thing::encoded(&value) } else { value };
+    object["data"] = json!({VARIABLE: value});
+    Some(object)
+}
+
+/// A value of the variable.
+pub(crate) fn variable(value: u64) -> String {
+    format!("value-{value}")
 }
 
 /// How statuses name a commit.

@@ -55,7 +55,7 @@ impl Request {
 #[derive(Debug)]
 pub enum Answer {
     /// An HTTP status and a body; text where the body is a string.
-    Body(u16, Value),
+    Body(u16, Arc<Value>),
     /// A watch was opened.
     Watch(Watch),
 }
@@ -83,14 +83,14 @@ impl Server {
     pub fn answer(&mut self, request: &Request, now: &str) -> Answer {
         match self.serve(request, now) {
             Ok(answer) => answer,
-            Err(Refused { code, body }) => Answer::Body(code, body),
+            Err(Refused { code, body }) => Answer::Body(code, Arc::new(body)),
         }
     }
 
     fn serve(&mut self, request: &Request, now: &str) -> Result<Answer, Refused> {
         let path = request.path.split('?').next().unwrap_or_default();
         if matches!(path, "/api" | "/apis") {
-            return Ok(Answer::Body(200, self.kinds.discovery(path)));
+            return Ok(Answer::Body(200, Arc::new(self.kinds.discovery(path))));
         }
         let route = Route::parse(&request.path).ok_or_else(Refused::unserved)?;
         let kind = self.kinds.find(&route.group, &route.version, &route.plural).cloned();
@@ -113,7 +113,7 @@ impl Server {
         };
         let is_object = object["kind"] != "Status";
         let partial = is_object && read::is_partial(&request.accept);
-        Ok(Answer::Body(code, if partial { read::partial(&object) } else { object }))
+        Ok(Answer::Body(code, if partial { Arc::new(read::partial(&object)) } else { object }))
     }
 
     fn read(
@@ -126,10 +126,11 @@ impl Server {
         let selection = Selection::new(route, &request.accept);
         if !route.name.is_empty() {
             let object = self.store.get(key).ok_or_else(|| Refused::not_found(&kind, &route.name))?;
-            return Ok(Answer::Body(200, selection.show(object.clone())));
+            return Ok(Answer::Body(200, selection.show(object)));
         }
         if !route.is_watch() {
-            return Ok(Answer::Body(200, selection.list(&kind, self.store.all(), self.store.version())));
+            let list = selection.list(&kind, self.store.all(), self.store.version());
+            return Ok(Answer::Body(200, Arc::new(list)));
         }
         let since = route.asks("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);
         if since < self.store.oldest() {
@@ -138,8 +139,8 @@ impl Server {
         Ok(Answer::Watch(Watch { selection, kind, since }))
     }
 
-    /// The next event of a watch; `None` where there is none yet.
-    pub fn next_event(&self, watch: &mut Watch) -> Option<Value> {
+    /// The next event of a watch, as text; `None` where there is none yet.
+    pub fn next_event(&self, watch: &mut Watch) -> Option<String> {
         let log = self.store.log();
         let begin = log.partition_point(|change| change.version <= watch.since);
         for change in &log[begin..] {
@@ -152,7 +153,7 @@ impl Server {
     }
 
     /// A bookmark of where a watch stands.
-    pub fn bookmark(watch: &Watch) -> Value {
+    pub fn bookmark(watch: &Watch) -> String {
         Selection::bookmark(&watch.kind, watch.since)
     }
 
@@ -163,7 +164,7 @@ impl Server {
 
     /// An object as it is.
     pub fn get(&self, key: &Key) -> Option<&Value> {
-        self.store.get(key)
+        self.store.get(key).map(|object| &**object)
     }
 
     /// All objects, in the order of their keys.
@@ -171,9 +172,21 @@ impl Server {
         self.store.all()
     }
 
+    /// How many changes there were so far.
+    pub fn changes(&self) -> usize {
+        self.store.log().len()
+    }
+
     /// The changes after the first `known` ones.
-    pub fn changes(&self, known: usize) -> &[Arc<Change>] {
+    pub fn changes_since(&self, known: usize) -> &[Arc<Change>] {
         self.store.log().get(known..).unwrap_or_default()
+    }
+
+    /// The version in which the kind of a key is served; `None` where it is not.
+    pub fn version_of(&self, key: &Key) -> Option<String> {
+        let mut kinds = self.kinds.all().iter();
+        let kind = kinds.find(|kind| kind.group == key.group && kind.plural == key.plural)?;
+        Some(kind.version.clone())
     }
 
     /// Forgets the changes so far, so that a watch from before them is answered 410.

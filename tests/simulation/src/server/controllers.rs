@@ -2,9 +2,11 @@
 //! emptied, and what has lost its owners goes. When each happens is the caller's to decide.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::kinds::Kinds;
 use super::store::{Change, Key};
 use super::{Answer, Request, Server};
 
@@ -13,8 +15,8 @@ use super::{Answer, Request, Server};
 pub enum Task {
     /// The kind of a definition becomes served.
     Serve(Key),
-    /// The kind of a definition that has gone is served no more, and its objects are gone.
-    Unserve(String),
+    /// The objects of a definition that is being deleted go, and then itself; its kind is served no more.
+    Unserve(Key),
     /// A Deployment or Job gets the status of one that works, or of one that does not.
     Run(Key),
     /// A namespace loses its content, then itself.
@@ -32,6 +34,9 @@ pub enum Waiting {
     Long,
 }
 
+/// What keeps a definition until its objects have gone.
+const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
+
 /// The annotation of a workload that never becomes ready.
 pub const BROKEN: &str = "simulation.dev/broken";
 
@@ -40,14 +45,16 @@ impl Task {
     pub fn of(change: &Change) -> Vec<(Self, Waiting)> {
         let key = &change.key;
         let mut tasks = Vec::new();
-        match (key.plural.as_str(), &change.before, &change.after) {
+        match (key.plural.as_str(), change.before.as_deref(), change.after.as_deref()) {
+            ("customresourcedefinitions", _, Some(after))
+                if after["metadata"].get("deletionTimestamp").is_some() =>
+            {
+                tasks.push((Self::Unserve(key.clone()), Waiting::Short));
+            }
             ("customresourcedefinitions", before, Some(after))
                 if before.as_ref().is_none_or(|old| old["spec"] != after["spec"]) =>
             {
                 tasks.push((Self::Serve(key.clone()), Waiting::Short));
-            }
-            ("customresourcedefinitions", Some(before), None) => {
-                tasks.push((Self::Unserve(before.to_string()), Waiting::Short));
             }
             ("deployments" | "jobs", before, Some(after))
                 if before
@@ -77,29 +84,38 @@ impl Server {
     pub fn act(&mut self, task: &Task, now: &str) {
         match task {
             Task::Serve(key) => self.establish(key, now),
-            Task::Unserve(definition) => {
-                let definition: Value = serde_json::from_str(definition).unwrap_or_default();
-                self.kinds.remove(&definition);
-                let group = definition["spec"]["group"].as_str().unwrap_or_default().to_owned();
-                let gone: Vec<Key> = self
-                    .store
-                    .all()
-                    .filter(|(key, _)| key.group == group)
-                    .map(|(key, _)| key.clone())
-                    .collect();
-                for key in gone {
-                    self.store.remove(&key);
-                }
-            }
+            Task::Unserve(key) => self.unserve(key, now),
             Task::Run(key) => self.run(key, now),
             Task::Empty(namespace) => self.empty(namespace, now),
             Task::Collect => self.collect(now),
         }
     }
 
+    fn unserve(&mut self, key: &Key, now: &str) {
+        let is_leaving = |object: &&Arc<Value>| object["metadata"].get("deletionTimestamp").is_some();
+        let Some(definition) = self.store.get(key).filter(is_leaving).cloned() else { return };
+        let kind = Kinds::of_definition(&definition);
+        let inside = self.keys(|key| key.group == kind.group && key.plural == kind.plural);
+        for key in &inside {
+            self.send("DELETE", key, "", &Value::Null, now);
+        }
+        if self.keys(|key| key.group == kind.group && key.plural == kind.plural).is_empty() {
+            self.kinds.remove(&definition);
+            self.store.remove(key);
+        }
+    }
+
+    fn keys(&self, is_wanted: impl Fn(&Key) -> bool) -> Vec<Key> {
+        self.store.all().map(|(key, _)| key).filter(|key| is_wanted(key)).cloned().collect()
+    }
+
     fn establish(&mut self, key: &Key, now: &str) {
         let Some(definition) = self.store.get(key).cloned() else { return };
         self.kinds.add(&definition);
+        if definition["metadata"].get("finalizers").is_none() {
+            let held = json!({"metadata": {"finalizers": [CLEANUP]}});
+            self.send("PATCH", key, "?fieldManager=kube-apiserver", &held, now);
+        }
         let condition = |kind: &str, reason: &str| {
             json!({"type": kind, "status": "True", "reason": reason,
             "message": "", "lastTransitionTime": now})
@@ -130,6 +146,9 @@ impl Server {
             (_, true) => json!({"observedGeneration": generation, "replicas": 1, "updatedReplicas": 1,
                 "unavailableReplicas": 1, "conditions": [condition("Available", "False", "MinimumReplicasUnavailable")]}),
         };
+        if key.plural == "jobs" {
+            self.make_pod(key, &workload["metadata"]["uid"], now);
+        }
         self.set_status(key, &status, now);
     }
 
@@ -140,16 +159,10 @@ impl Server {
         if !is_leaving {
             return;
         }
-        let inside: Vec<Key> = self
-            .store
-            .all()
-            .filter(|(key, _)| key.namespace == namespace)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in inside {
+        for key in self.keys(|key| key.namespace == namespace) {
             self.send("DELETE", &key, "", &Value::Null, now);
         }
-        if !self.store.all().any(|(key, _)| key.namespace == namespace) {
+        if self.keys(|key| key.namespace == namespace).is_empty() {
             self.store.remove(&key);
         }
     }
@@ -179,6 +192,16 @@ impl Server {
         self.send("PATCH", key, query, &json!({"status": status}), now);
     }
 
+    /// Makes the pod of a Job, which is its own.
+    fn make_pod(&mut self, job: &Key, uid: &Value, now: &str) {
+        let key = Key::new("", "pods", &job.namespace, &format!("{}-pod", job.name));
+        let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": uid});
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {},
+            "metadata": {"name": key.name, "namespace": key.namespace, "ownerReferences": [owner]}});
+        let collection = Key { name: String::new(), ..key };
+        self.send("POST", &collection, "", &pod, now);
+    }
+
     /// A request of a controller, to the object of a key.
     fn send(&mut self, method: &str, key: &Key, rest: &str, body: &Value, now: &str) {
         let kind = self.kinds.all().iter().find(|kind| kind.group == key.group && kind.plural == key.plural);
@@ -186,7 +209,8 @@ impl Server {
         let root = if key.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", key.group) };
         let namespace =
             if key.namespace.is_empty() { String::new() } else { format!("/namespaces/{}", key.namespace) };
-        let path = format!("{root}/{}{namespace}/{}/{}{rest}", kind.version, key.plural, key.name);
+        let name = if key.name.is_empty() { String::new() } else { format!("/{}", key.name) };
+        let path = format!("{root}/{}{namespace}/{}{name}{rest}", kind.version, key.plural);
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let request = Request {
             method: method.into(),

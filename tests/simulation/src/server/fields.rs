@@ -108,6 +108,12 @@ impl Fields {
             .is_some_and(|node| if rest.is_empty() { node.itself } else { node.below.contains(rest) })
     }
 
+    /// Whether a field or something below it is in the set.
+    pub(crate) fn reaches(&self, path: &[String]) -> bool {
+        let Some((first, rest)) = path.split_first() else { return true };
+        self.0.get(first).is_some_and(|node| node.below.reaches(rest))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -131,8 +137,10 @@ impl Fields {
     }
 
     pub(crate) fn union(&mut self, other: &Self) {
-        for path in other.paths() {
-            self.insert(&path);
+        for (edge, theirs) in &other.0 {
+            let ours = self.0.entry(edge.clone()).or_default();
+            ours.itself |= theirs.itself;
+            ours.below.union(&theirs.below);
         }
     }
 
@@ -191,6 +199,13 @@ impl Fields {
     }
 }
 
+fn divided<'v>(value: Option<&'v Value>, path: &[String], builtin: bool) -> BTreeMap<String, &'v Value> {
+    match value.map(|value| parts(path, value, builtin)) {
+        Some(Parts::Map(children) | Parts::Items(children)) => children.into_iter().collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
 fn compare(
     path: &mut Vec<String>,
     old: Option<&Value>,
@@ -202,14 +217,7 @@ fn compare(
     if old == new {
         return;
     }
-    let divided =
-        |value: Option<&Value>, path: &[String]| match value.map(|value| parts(path, value, builtin)) {
-            Some(Parts::Map(children) | Parts::Items(children)) => {
-                children.into_iter().map(|(edge, child)| (edge, child.clone())).collect()
-            }
-            _ => BTreeMap::new(),
-        };
-    let (old_parts, new_parts) = (divided(old, path), divided(new, path));
+    let (old_parts, new_parts) = (divided(old, path, builtin), divided(new, path, builtin));
     match (old, new) {
         (None, Some(_)) => set.insert(path),
         (Some(_), None) => removed.insert(path),
@@ -218,7 +226,7 @@ fn compare(
     }
     for (edge, child) in &new_parts {
         path.push(edge.clone());
-        compare(path, old_parts.get(edge), Some(child), builtin, set, removed);
+        compare(path, old_parts.get(edge).copied(), Some(child), builtin, set, removed);
         path.pop();
     }
     for (edge, child) in old_parts.iter().filter(|(edge, _)| !new_parts.contains_key(*edge)) {

@@ -1,6 +1,7 @@
 //! What the server serves: Kubernetes' own kinds as far as a platform here has them, the agent's, and those that
 //! CustomResourceDefinitions add, each a while after its definition was written.
 
+use lockgate_core::api::{KindInfo, acted_on};
 use serde_json::{Value, json};
 
 /// A kind, and how the server treats it.
@@ -41,7 +42,7 @@ impl Kind {
 }
 
 /// Group, version, kind, plural; then whether it is namespaced, Kubernetes' own, has a status, and counts its generation.
-const SERVED: [(&str, &str, &str, &str, bool, bool, bool, bool); 12] = [
+const SERVED: [(&str, &str, &str, &str, bool, bool, bool, bool); 10] = [
     ("", "v1", "Namespace", "namespaces", false, true, true, false),
     ("", "v1", "ConfigMap", "configmaps", true, true, false, false),
     ("", "v1", "Secret", "secrets", true, true, false, false),
@@ -61,8 +62,6 @@ const SERVED: [(&str, &str, &str, &str, bool, bool, bool, bool); 12] = [
         true,
         true,
     ),
-    ("kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "kustomizations", true, false, true, true),
-    ("source.toolkit.fluxcd.io", "v1", "GitRepository", "gitrepositories", true, false, true, true),
 ];
 
 /// The kinds that are served.
@@ -90,7 +89,17 @@ impl Default for Kinds {
             has_status,
             counts,
         };
-        Self(SERVED.iter().map(kind).collect())
+        let of_the_agent = |info: &KindInfo| Kind {
+            group: info.id.group.into(),
+            version: info.versions[0].into(),
+            kind: info.id.kind.into(),
+            plural: info.plural.into(),
+            namespaced: true,
+            builtin: false,
+            has_status: true,
+            counts: true,
+        };
+        Self(SERVED.iter().map(kind).chain(acted_on().map(of_the_agent)).collect())
     }
 }
 
@@ -103,12 +112,12 @@ impl Kinds {
         &self.0
     }
 
-    /// Serves the kind of a definition from now on. False where it is served already.
-    pub(crate) fn add(&mut self, definition: &Value) -> bool {
+    /// The kind that a definition defines.
+    pub(crate) fn of_definition(definition: &Value) -> Kind {
         let text = |pointer: &str| {
             definition.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
-        let kind = Kind {
+        Kind {
             group: text("/spec/group"),
             version: text("/spec/versions/0/name"),
             kind: text("/spec/names/kind"),
@@ -117,12 +126,15 @@ impl Kinds {
             builtin: false,
             has_status: definition.pointer("/spec/versions/0/subresources/status").is_some(),
             counts: true,
-        };
-        let is_new = self.find(&kind.group, &kind.version, &kind.plural).is_none();
-        if is_new {
+        }
+    }
+
+    /// Serves the kind of a definition from now on.
+    pub(crate) fn add(&mut self, definition: &Value) {
+        let kind = Self::of_definition(definition);
+        if self.find(&kind.group, &kind.version, &kind.plural).is_none() {
             self.0.push(kind);
         }
-        is_new
     }
 
     /// Serves the kind of a definition no more.

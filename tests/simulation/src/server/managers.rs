@@ -124,7 +124,7 @@ pub(crate) fn update(
     if all.is_empty() && old["metadata"].is_object() {
         return;
     }
-    let (mut set, mut removed) = Fields::changed(&bare(old), &bare(new), builtin);
+    let (mut set, mut removed) = Fields::changed(old, new, builtin);
     strip(&mut set, writer, has_status);
     strip(&mut removed, writer, has_status);
     for entry in &mut all {
@@ -168,22 +168,24 @@ pub(crate) fn apply(
         all.push(Entry { writer: before, time: now.to_owned(), fields });
     }
     let before = all.iter().find(|entry| entry.writer == *writer).map(|entry| entry.fields.clone());
-    let mut merged = bare(live);
+    let old = bare(live);
+    let mut merged = old.clone();
     fields::merge(&mut Vec::new(), &mut merged, &without_unowned(applied), builtin);
     let mut dropped = before.clone().unwrap_or_default();
     dropped.subtract(&wanted);
     for path in dropped.paths().into_iter().rev() {
-        let is_held = all.iter().any(|entry| entry.writer != *writer && holds(&entry.fields, &path));
-        if !is_held && !wanted_below(&wanted, &path) {
+        let is_held = all.iter().any(|entry| entry.writer != *writer && entry.fields.reaches(&path));
+        if !is_held && !wanted.reaches(&path) {
             fields::remove(&mut Vec::new(), &mut merged, &path, builtin);
         }
     }
-    let (mut set, mut removed) = Fields::changed(&bare(live), &merged, builtin);
+    let (mut set, mut removed) = Fields::changed(&old, &merged, builtin);
     strip(&mut set, writer, has_status);
     strip(&mut removed, writer, has_status);
     let mut conflicts = Conflicts::new();
     for entry in all.iter_mut().filter(|entry| entry.writer != *writer) {
-        let taken: Vec<_> = set.paths().into_iter().filter(|path| entry.fields.contains(path)).collect();
+        let paths = if force { Vec::new() } else { set.paths() };
+        let taken: Vec<_> = paths.into_iter().filter(|path| entry.fields.contains(path)).collect();
         conflicts.extend(taken.iter().map(|path| (entry.writer.manager.clone(), path.join("."))));
         entry.fields.subtract(&set);
         entry.fields.subtract(&removed);
@@ -203,14 +205,6 @@ pub(crate) fn apply(
     all.push(Entry { writer: writer.clone(), time, fields: wanted });
     store(&mut merged, all);
     Ok(merged)
-}
-
-fn holds(fields: &Fields, path: &[String]) -> bool {
-    fields.contains(path) || fields.paths().iter().any(|held| held.starts_with(path))
-}
-
-fn wanted_below(wanted: &Fields, path: &[String]) -> bool {
-    wanted.paths().iter().any(|held| held.starts_with(path))
 }
 
 fn without_unowned(applied: &Value) -> Value {

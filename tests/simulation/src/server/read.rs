@@ -1,5 +1,7 @@
 //! Reads: one object, a list, and what a watch shows.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::kinds::Kind;
@@ -50,26 +52,31 @@ impl Selection {
             && self.labels.iter().all(has)
     }
 
-    /// The watch event of a change; `None` where the change is none of what is watched.
-    pub(crate) fn event(&self, change: &Change) -> Option<Value> {
-        let shown = |object: &Option<Value>| object.clone().filter(|object| self.holds(&change.key, object));
-        let (kind, mut object) = match (shown(&change.before), shown(&change.after)) {
-            (None, None) => return None,
-            (None, Some(after)) => ("ADDED", after),
-            (Some(_), Some(after)) => ("MODIFIED", after),
-            (Some(before), None) => ("DELETED", change.after.clone().unwrap_or(before)),
+    /// The watch event of a change, as text; `None` where the change is none of what is watched.
+    pub(crate) fn event(&self, change: &Change) -> Option<String> {
+        let holds = |object: &Option<Arc<Value>>| {
+            object.as_deref().is_some_and(|object| self.holds(&change.key, object))
         };
-        object["metadata"]["resourceVersion"] = change.version.to_string().into();
-        Some(json!({"type": kind, "object": self.show(object)}))
+        let kind = match (holds(&change.before), holds(&change.after)) {
+            (false, false) => return None,
+            (false, true) => "ADDED",
+            (true, true) => "MODIFIED",
+            (true, false) => "DELETED",
+        };
+        // Both are of the version of the change.
+        let object = change.after.as_ref().or(change.before.as_ref())?;
+        let object = if self.metadata { partial(object).to_string() } else { object.to_string() };
+        Some(format!(r#"{{"type":"{kind}","object":{object}}}"#))
     }
 
-    pub(crate) fn bookmark(kind: &Kind, version: u64) -> Value {
+    pub(crate) fn bookmark(kind: &Kind, version: u64) -> String {
         json!({"type": "BOOKMARK", "object": {"kind": kind.kind, "apiVersion": kind.api_version(),
             "metadata": {"resourceVersion": version.to_string(), "creationTimestamp": null}}})
+        .to_string()
     }
 
-    pub(crate) fn show(&self, object: Value) -> Value {
-        if self.metadata { partial(&object) } else { object }
+    pub(crate) fn show(&self, object: &Arc<Value>) -> Arc<Value> {
+        if self.metadata { Arc::new(partial(object)) } else { Arc::clone(object) }
     }
 
     /// The list of these objects.
@@ -81,7 +88,7 @@ impl Selection {
     ) -> Value {
         let items: Vec<Value> = objects
             .filter(|(key, object)| self.holds(key, object))
-            .map(|(_, object)| self.show(object.clone()))
+            .map(|(_, object)| if self.metadata { partial(object) } else { object.clone() })
             .collect();
         let (list, api_version) = if self.metadata {
             ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned())

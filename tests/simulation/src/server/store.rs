@@ -33,15 +33,15 @@ pub struct Change {
     /// Which object.
     pub key: Key,
     /// The object before; `None` where it was made.
-    pub before: Option<Value>,
+    pub before: Option<Arc<Value>>,
     /// The object after; `None` where it has gone.
-    pub after: Option<Value>,
+    pub after: Option<Arc<Value>>,
 }
 
 /// All objects.
 #[derive(Debug)]
 pub(crate) struct Store {
-    objects: BTreeMap<Key, Value>,
+    objects: BTreeMap<Key, Arc<Value>>,
     log: Vec<Arc<Change>>,
     version: u64,
     uids: u64,
@@ -56,12 +56,12 @@ impl Default for Store {
 }
 
 impl Store {
-    pub(crate) fn get(&self, key: &Key) -> Option<&Value> {
+    pub(crate) fn get(&self, key: &Key) -> Option<&Arc<Value>> {
         self.objects.get(key)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Key, &Value)> {
-        self.objects.iter()
+        self.objects.iter().map(|(key, object)| (key, &**object))
     }
 
     pub(crate) fn version(&self) -> u64 {
@@ -87,11 +87,12 @@ impl Store {
     }
 
     /// Stores an object under a new resourceVersion.
-    pub(crate) fn put(&mut self, key: &Key, mut object: Value) -> Value {
+    pub(crate) fn put(&mut self, key: &Key, mut object: Value) -> Arc<Value> {
         self.version += 1;
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
-        let before = self.objects.insert(key.clone(), object.clone());
-        let after = Some(object.clone());
+        let object = Arc::new(object);
+        let before = self.objects.insert(key.clone(), Arc::clone(&object));
+        let after = Some(Arc::clone(&object));
         self.log.push(Arc::new(Change { version: self.version, key: key.clone(), before, after }));
         object
     }
@@ -99,17 +100,18 @@ impl Store {
     /// Removes an object.
     pub(crate) fn remove(&mut self, key: &Key) {
         if let Some(last) = self.objects.get(key).cloned() {
-            self.remove_as(key, last);
+            self.remove_as(key, Value::clone(&last));
         }
     }
 
     /// Removes an object by the write that makes this of it. Returns it as it was last.
-    pub(crate) fn remove_as(&mut self, key: &Key, mut last: Value) -> Value {
+    pub(crate) fn remove_as(&mut self, key: &Key, mut last: Value) -> Arc<Value> {
         self.objects.remove(key);
         self.version += 1;
         last["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        let change =
-            Change { version: self.version, key: key.clone(), before: Some(last.clone()), after: None };
+        let last = Arc::new(last);
+        let before = Some(Arc::clone(&last));
+        let change = Change { version: self.version, key: key.clone(), before, after: None };
         self.log.push(Arc::new(change));
         last
     }

@@ -1,5 +1,7 @@
 //! Writes: create, replace, patch, apply and delete, with what the API server keeps of each.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::Server;
@@ -10,7 +12,7 @@ use super::status::{Refused, details};
 use super::store::Key;
 
 /// The HTTP status of a success, and its body.
-pub(crate) type Done = Result<(u16, Value), Refused>;
+pub(crate) type Done = Result<(u16, Arc<Value>), Refused>;
 
 /// One write that is under way.
 pub(crate) struct Write<'w> {
@@ -59,7 +61,7 @@ impl Server {
             return self.apply(write, old, body);
         }
         let Some(old) = old else { return Err(Refused::not_found(write.kind, &write.key.name)) };
-        let mut new = old.clone();
+        let mut new = Value::clone(&old);
         if content_type.starts_with("application/json-patch") {
             json_patch(&mut new, body)?;
         } else {
@@ -68,7 +70,7 @@ impl Server {
         self.update(write, &old, new)
     }
 
-    fn update(&mut self, write: &Write<'_>, old: &Value, mut new: Value) -> Done {
+    fn update(&mut self, write: &Write<'_>, old: &Arc<Value>, mut new: Value) -> Done {
         check_identity(write, old, &new)?;
         keep_unwritable(write, old, &mut new);
         if new["metadata"].get("managedFields").is_none()
@@ -81,7 +83,7 @@ impl Server {
         self.commit(write, Some(old), new).map(|object| (200, object))
     }
 
-    fn apply(&mut self, write: &Write<'_>, old: Option<Value>, body: &Value) -> Done {
+    fn apply(&mut self, write: &Write<'_>, old: Option<Arc<Value>>, body: &Value) -> Done {
         if body.pointer("/metadata/managedFields").is_some_and(|fields| !fields.is_null()) {
             return Err(Refused::bad("metadata.managedFields must be nil"));
         }
@@ -139,7 +141,12 @@ impl Server {
     }
 
     /// The end of every write: what the object must be like, and whether there is anything to store.
-    fn commit(&mut self, write: &Write<'_>, old: Option<&Value>, mut new: Value) -> Result<Value, Refused> {
+    fn commit(
+        &mut self,
+        write: &Write<'_>,
+        old: Option<&Arc<Value>>,
+        mut new: Value,
+    ) -> Result<Arc<Value>, Refused> {
         default(write.kind, &mut new);
         if write.kind.kind == "Namespace" {
             // These belong to nobody, whoever writes.
@@ -149,7 +156,7 @@ impl Server {
             }
         }
         if write.route.subresource.is_empty() {
-            self.admit(write, old, &new)?;
+            self.admit(write, old.map(|old| &**old), &new)?;
         }
         if let Some(old) = old {
             if write.kind.counts && spec_of(old) != spec_of(&new) {
@@ -157,12 +164,12 @@ impl Server {
                 new["metadata"]["generation"] = (generation + 1).into();
             }
             new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"].clone();
-            if sorted(old) == sorted(&new) {
-                return Ok(old.clone());
+            if **old == new {
+                return Ok(Arc::clone(old));
             }
         }
         if write.route.is_dry_run() {
-            return Ok(new);
+            return Ok(Arc::new(new));
         }
         let is_leaving = new["metadata"].get("deletionTimestamp").is_some();
         if is_leaving && new["metadata"].get("finalizers").is_none() && write.key.plural != "namespaces" {
@@ -229,12 +236,12 @@ impl Server {
             let mut of = details(kind, &key.name);
             of["uid"] = uid.into();
             let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": of});
-            return Ok((200, body));
+            return Ok((200, Arc::new(body)));
         }
         if old["metadata"].get("deletionTimestamp").is_some() {
             return Ok((200, old));
         }
-        let mut new = old;
+        let mut new = Value::clone(&old);
         new["metadata"]["deletionTimestamp"] = write.now.into();
         if is_namespace {
             new["status"] = json!({"phase": "Terminating"});
@@ -244,7 +251,7 @@ impl Server {
         if let Some(generation) = new["metadata"]["generation"].as_u64() {
             new["metadata"]["generation"] = (generation + 1).into();
         }
-        Ok((200, if write.route.is_dry_run() { new } else { self.store.put(key, new) }))
+        Ok((200, if write.route.is_dry_run() { Arc::new(new) } else { self.store.put(key, new) }))
     }
 }
 
