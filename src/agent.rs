@@ -23,6 +23,7 @@ mod shared;
 mod watch;
 mod controllers;
 mod fetch;
+mod claims;
 mod reconcile;
 mod drive;
 
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch as channel};
 
 use crate::cluster::{self, Client, Cluster};
-use crate::web::Server;
+use crate::web::{Pages, Server};
 use lockgate_core::api::Actors;
 use lockgate_core::health::Rules;
 use lockgate_core::pipeline::{Clock, Workers};
@@ -63,8 +64,8 @@ pub struct Config {
     pub watch_namespace: Option<String>,
     /// The pod that this process is, when it is one.
     pub pod: Option<String>,
-    /// Where probes and metrics are served; `None` for nowhere.
-    pub listen: Option<SocketAddr>,
+    /// What is served over HTTP, and where.
+    pub listen: Vec<(Pages, SocketAddr)>,
     /// Where the files of GitRepositories come from.
     pub fetcher: Arc<dyn Fetcher>,
     /// The time.
@@ -85,56 +86,55 @@ pub struct Config {
 pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), AgentError> {
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(Arc::clone(&metrics)));
-    if let Some(address) = config.listen {
+    for &(pages, address) in &config.listen {
         let listen = |source| AgentError::Listen { address, source };
-        let server = Server::bind(address).await.map_err(listen)?;
-        tracing::info!(address = %server.address().map_err(listen)?, "serves probes and metrics");
+        let server = Server::bind(address, pages).await.map_err(listen)?;
+        tracing::info!(address = %server.address().map_err(listen)?, "serves {pages}");
         let probes = Arc::clone(&state);
         tokio::spawn(server.serve(probes));
     }
-    work(&config, &metrics, &state, stop).await
-}
-
-/// Comes up, waits for the lease and works, again and again until `stop` becomes true.
-async fn work(
-    config: &Config,
-    metrics: &Arc<Metrics>,
-    state: &Arc<State>,
-    stop: channel::Receiver<bool>,
-) -> Result<(), AgentError> {
     let (client, clock) = (&config.client, &config.clock);
-    let actors = guard::wait_for_cluster(client, config.adopt, state, &**clock, stop.clone()).await?;
     let holder = Holder::this(config.pod.as_deref(), &**clock);
     let watched = config.watch_namespace.as_deref();
     let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(clock));
-    let process = Process { actors, metrics: Arc::clone(metrics), state: Arc::clone(state) };
+    let process = Process { metrics, state };
     while !*stop.borrow() {
-        let mut stopped = stop.clone();
+        let (clock, mut stopped) = (&*config.clock, stop.clone());
+        let actors = guard::wait_for_cluster(client, config.adopt, &process.state, clock, stop.clone()).await;
+        let looked = clock.now();
         tokio::select! {
             biased;
             _ = stopped.wait_for(|stop| *stop) => break,
             () = leadership.acquire() => {}
         }
-        process.metrics.leads(true);
-        lead(config, &leadership, &process, stop.clone()).await;
-        process.metrics.leads(false);
+        // A standby may have waited for days.
+        if clock.since(looked) < guard::LOOK || guard::rivals(client, config.adopt).await.is_none() {
+            process.metrics.leads(true);
+            lead(&config, &leadership, &process, &actors, stop.clone()).await;
+            process.metrics.leads(false);
+        }
+        leadership.release().await;
         process.state.stands_by();
     }
-    leadership.release().await;
     tracing::info!("ended");
     Ok(())
 }
 
 /// What the process keeps from one time that it leads to the next.
 struct Process {
-    actors: Actors,
     metrics: Arc<Metrics>,
     state: Arc<State>,
 }
 
-/// Works for as long as the lease is ours.
-async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop: channel::Receiver<bool>) {
-    let Process { actors, metrics, state } = process;
+/// Works for as long as the lease is ours and no controller of Flux does the same.
+async fn lead(
+    config: &Config,
+    leadership: &Leadership,
+    process: &Process,
+    actors: &Actors,
+    stop: channel::Receiver<bool>,
+) {
+    let Process { metrics, state } = process;
     let (fence, clock) = (leadership.fence(), &config.clock);
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
@@ -158,6 +158,7 @@ async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop:
         clock: Arc::clone(clock),
         workers: Arc::clone(&config.workers),
         lockdown: config.lockdown,
+        adopt: config.adopt,
         default_service_account: config.default_service_account.clone(),
         watch_namespace: config.watch_namespace.clone(),
     });
@@ -173,7 +174,9 @@ async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop:
     };
     tokio::select! {
         biased;
-        () = drive::drive(shared, receiver, changes, limits, stop) => {}
+        rivals = drive::drive(shared, receiver, changes, limits, stop) => if let Some(rivals) = rivals {
+            tracing::warn!(controllers = rivals, "Flux runs on this cluster now; nothing more is written beside it");
+        },
         holder = leadership.keep(reopened) => tracing::warn!(%holder, "the lease was lost; nothing more is written"),
         // It ends when all that hand events over have ended.
         () = inbox.deliver(write) => {}

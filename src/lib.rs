@@ -32,6 +32,7 @@ pub mod tested {
 
     /// What is asked of a cluster before it is changed.
     pub mod preflight {
-        pub use crate::cluster::preflight::{Right, flux_controllers, missing_rights, version};
+        pub use crate::cluster::flux::flux_controllers;
+        pub use crate::cluster::preflight::{Right, missing_rights, version};
     }
 }

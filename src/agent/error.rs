@@ -13,11 +13,6 @@ pub enum AgentError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Flux runs on the cluster, and two agents would work against each other.
-    #[error(
-        "Flux runs on this cluster ({0}); scale it to zero first, or start with --adopt to take over from it"
-    )]
-    FluxRuns(String),
     /// Signals cannot be heard.
     #[error("signals: {0}")]
     Signals(std::io::Error),

@@ -35,6 +35,8 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) workers: Arc<dyn Workers>,
     pub(super) lockdown: bool,
+    /// Whether to go on though Flux's controllers run.
+    pub(super) adopt: bool,
     pub(super) default_service_account: Option<String>,
     pub(super) watch_namespace: Option<String>,
 }

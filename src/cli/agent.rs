@@ -11,8 +11,9 @@ use rustix::fs::Mode;
 use super::log;
 use super::output::Error;
 use super::shared::ClusterArguments;
-use crate::agent::{self, AgentError, Config, SystemClock, Threads};
+use crate::agent::{self, Config, SystemClock, Threads};
 use crate::cluster;
+use crate::web::Pages;
 use lockgate_base::keys;
 use lockgate_git::Git;
 
@@ -30,7 +31,10 @@ pub(super) struct Arguments {
     /// The one namespace whose Kustomizations and sources are served; without it all are
     #[arg(long, value_name = "NAME")]
     watch_namespace: Option<String>,
-    /// Where /healthz, /readyz and /metrics are served
+    /// Where /healthz and /readyz are served
+    #[arg(long, value_name = "ADDRESS")]
+    health_addr: Option<SocketAddr>,
+    /// Where /metrics is served
     #[arg(long, value_name = "ADDRESS")]
     metrics_addr: Option<SocketAddr>,
     /// A folder for fetched objects, of one agent at a time; it may be empty at each start
@@ -69,12 +73,14 @@ async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
     let workers = Threads::start();
     let workers =
         workers.map_err(|error| Error::failed(format!("the threads for builds do not start: {error}")))?;
+    let listen = [(Pages::Probes, arguments.health_addr), (Pages::Metrics, arguments.metrics_addr)];
+    let listen = listen.into_iter().filter_map(|(pages, address)| Some((pages, address?)));
     let config = Config {
         client: client.map_err(|error| Error::unreachable(error.to_string()))?,
         namespace: arguments.namespace.clone(),
         watch_namespace: arguments.watch_namespace.clone(),
         pod: std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()),
-        listen: arguments.metrics_addr,
+        listen: listen.collect(),
         fetcher: Arc::new(git),
         clock: Arc::new(SystemClock),
         workers: Arc::new(workers),
@@ -88,9 +94,5 @@ async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
         Ok(stop) => agent::run(config, stop).await,
         Err(error) => Err(error),
     };
-    match ended {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error @ AgentError::FluxRuns(_)) => Err(Error::refused(error.to_string())),
-        Err(error) => Err(Error::failed(error.to_string())),
-    }
+    ended.map(|()| ExitCode::SUCCESS).map_err(|error| Error::failed(error.to_string()))
 }

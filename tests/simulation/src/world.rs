@@ -190,7 +190,10 @@ impl World {
             };
             self.tell(|| {
                 let who = if let Who::Agent(agent) = who { agent } else { "person" };
-                format!("{who}: {} {} -> {code}", request.method, request.path)
+                let path = request.path.split("fieldManager").next().unwrap_or_default();
+                let body = String::from_utf8_lossy(&request.body);
+                let told = if request.path.contains("/status") { body.as_ref() } else { "" };
+                format!("{who}: {} {path} -> {code} {told}", request.method)
             });
         }
         self.start(tasks);
