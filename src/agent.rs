@@ -37,25 +37,26 @@ use crate::cluster::{self, Client, Cluster};
 use crate::web::{Pages, Server};
 use lockgate_core::api::Actors;
 use lockgate_core::health::Rules;
-use lockgate_core::pipeline::Clock;
+use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::queue::{Limits, Signal};
-use lockgate_git::Git;
+use lockgate_git::Fetcher;
 
-pub(crate) use error::AgentError;
+pub(crate) use clock::SystemClock;
+pub use error::AgentError;
+pub(crate) use fault::hide_panics;
+pub(crate) use workers::Threads;
 
-use clock::SystemClock;
 use events::Told;
 use lease::{Holder, Leadership};
 use metrics::Metrics;
 use report::Reporter;
 use shared::Shared;
 use state::State;
-use workers::Threads;
 use world::World;
 
 /// How the agent runs.
 #[derive(Clone)]
-pub(crate) struct Config {
+pub struct Config {
     /// The cluster.
     pub client: Client,
     /// The namespace of the agent's Lease.
@@ -66,8 +67,12 @@ pub(crate) struct Config {
     pub pod: Option<String>,
     /// What is served over HTTP, and where.
     pub listen: Vec<(Pages, SocketAddr)>,
-    /// The adapter for Git repositories, made before the process had threads.
-    pub git: Git,
+    /// Where the files of GitRepositories come from.
+    pub fetcher: Arc<dyn Fetcher>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where builds run.
+    pub workers: Arc<dyn Workers>,
     /// Whether to go on though Flux's controllers run.
     pub adopt: bool,
     /// Whether references to other namespaces are refused and a ServiceAccount must be named.
@@ -78,10 +83,8 @@ pub(crate) struct Config {
     pub concurrency: usize,
 }
 
-/// Runs the agent until the process is told to end (SIGTERM or SIGINT).
-pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
-    fault::install();
-    let stop = stop_signal()?;
+/// Runs the agent until `stop` becomes true.
+pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), AgentError> {
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(Arc::clone(&metrics)));
     for &(pages, address) in &config.listen {
@@ -91,19 +94,19 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
         let probes = Arc::clone(&state);
         tokio::spawn(server.serve(probes));
     }
-    let workers = Arc::new(Threads::start().map_err(AgentError::Threads)?);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &*clock));
+    let (client, clock) = (&config.client, &config.clock);
+    let holder = Holder::this(config.pod.as_deref(), &**clock);
     let watched = config.watch_namespace.as_deref();
-    let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(&clock));
-    let process = Process { metrics, state, clock, workers };
+    let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(clock));
+    let process = Process { metrics, state };
     while !*stop.borrow() {
-        let (clock, mut stopped) = (&*process.clock, stop.clone());
+        let (clock, mut stopped) = (&*config.clock, stop.clone());
         let actors = guard::wait_for_cluster(client, config.adopt, &process.state, clock, stop.clone()).await;
         let looked = clock.now();
         tokio::select! {
-            () = leadership.acquire() => {}
+            biased;
             _ = stopped.wait_for(|stop| *stop) => break,
+            () = leadership.acquire() => {}
         }
         // A standby may have waited for days.
         if clock.since(looked) < guard::LOOK || guard::rivals(client, config.adopt).await.is_none() {
@@ -122,8 +125,6 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
 struct Process {
     metrics: Arc<Metrics>,
     state: Arc<State>,
-    clock: Arc<dyn Clock>,
-    workers: Arc<Threads>,
 }
 
 /// Works for as long as the lease is ours and no controller of Flux does the same.
@@ -134,8 +135,8 @@ async fn lead(
     actors: &Actors,
     stop: channel::Receiver<bool>,
 ) {
-    let Process { metrics, state, clock, workers } = process;
-    let fence = leadership.fence();
+    let Process { metrics, state } = process;
+    let (fence, clock) = (leadership.fence(), &config.clock);
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
     let (cluster, changes) = Cluster::new(config.client.clone());
@@ -154,9 +155,9 @@ async fn lead(
         state: Arc::clone(state),
         notices,
         events,
-        git: config.git.clone(),
+        fetcher: Arc::clone(&config.fetcher),
         clock: Arc::clone(clock),
-        workers: Arc::clone(workers),
+        workers: Arc::clone(&config.workers),
         lockdown: config.lockdown,
         adopt: config.adopt,
         default_service_account: config.default_service_account.clone(),
@@ -173,6 +174,7 @@ async fn lead(
         }
     };
     tokio::select! {
+        biased;
         rivals = drive::drive(shared, receiver, changes, limits, stop) => if let Some(rivals) = rivals {
             tracing::warn!(controllers = rivals, "Flux runs on this cluster now; nothing more is written beside it");
         },
@@ -182,8 +184,8 @@ async fn lead(
     }
 }
 
-/// Becomes true when the process is told to end.
-fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
+/// Becomes true when the process is told to end (SIGTERM or SIGINT).
+pub(crate) fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signals)?;

@@ -19,6 +19,7 @@ pub use cli::main;
 /// What the integration tests need of the modules, which are the program's own.
 #[doc(hidden)]
 pub mod tested {
+    pub use crate::agent::{AgentError, Config as AgentConfig, run as run_agent};
     pub use crate::bootstrap::hosts::SshUrl;
     pub use crate::bootstrap::key::identity_of;
     pub use crate::bootstrap::ssh::{SshError, branches, scan};

@@ -40,7 +40,7 @@ pub(crate) trait Probes: Send + Sync + 'static {
 
 /// What a port serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pages {
+pub enum Pages {
     /// `/healthz` and `/readyz`.
     Probes,
     /// `/metrics`.

@@ -1,6 +1,6 @@
 //! The main loop of the process that holds the lease: what happened goes into the queue, and what the queue says is done.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ struct Drive {
     queue: Queue,
     started: Instant,
     runs: JoinSet<()>,
-    reins: HashMap<RunId, Reins>,
+    reins: BTreeMap<RunId, Reins>,
     listed: Vec<&'static str>,
     /// The controllers of Flux beside which nothing is to be written.
     rivals: Option<String>,
@@ -65,21 +65,23 @@ pub(super) async fn drive(
         queue: Queue::new(limits),
         started: shared.clock.now(),
         runs: JoinSet::new(),
-        reins: HashMap::new(),
+        reins: BTreeMap::new(),
         listed: Vec::new(),
         rivals: None,
     };
     while !*stop.borrow() && drive.rivals.is_none() {
         let due = drive.queue.next_due().map(|due| drive.started + due);
         let signal = tokio::select! {
+            // What comes first goes first, the same each time; the queue asks at each event what is due, so that none waits.
+            biased;
+            _ = stop.changed() => None,
+            Some(_) = drive.runs.join_next() => None,
             notice = notices.recv() => match notice {
                 Some(notice) => drive.notice(notice),
                 None => return None,
             },
             Some(change) = changes.recv() => Some(drive.change(change)),
             () = sleep_until(&*shared.clock, due) => Some(Signal::Tick),
-            Some(_) = drive.runs.join_next() => None,
-            _ = stop.changed() => None,
         };
         if let Some(signal) = signal {
             drive.handle(signal);

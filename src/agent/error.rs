@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// Why the agent ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AgentError {
+pub enum AgentError {
     /// The address is taken, or not ours.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -16,7 +16,4 @@ pub(crate) enum AgentError {
     /// Signals cannot be heard.
     #[error("signals: {0}")]
     Signals(std::io::Error),
-    /// There are no threads to build on.
-    #[error("threads for builds: {0}")]
-    Threads(std::io::Error),
 }

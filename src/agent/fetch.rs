@@ -145,7 +145,7 @@ async fn look(shared: &Shared, seen: &Seen<GitRepositorySpec>, held: Option<&Sna
         Ok(request) => request,
         Err(failed) => return Found { outcome: failed.into(), snapshot: None, redactor },
     };
-    match shared.git.fetch(request).await {
+    match shared.fetcher.fetch(request).await {
         Ok(Fetched::Unchanged(revision)) => {
             let outcome = verdict::Fetched::Unchanged {
                 revision: revision.to_string(),

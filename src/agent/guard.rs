@@ -32,6 +32,7 @@ pub(super) async fn wait_for_cluster(
     state.reachable(SERVER, Some("not asked yet".into()));
     loop {
         let answer = tokio::select! {
+            biased;
             answer = flux::flux_controllers(client) => answer,
             _ = stop.wait_for(|stop| *stop) => return Actors::default(),
         };
@@ -60,6 +61,7 @@ pub(super) async fn wait_for_cluster(
             }
         }
         tokio::select! {
+            biased;
             () = clock.sleep(pause) => {}
             _ = stop.wait_for(|stop| *stop) => return Actors::default(),
         }

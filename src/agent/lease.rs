@@ -380,7 +380,7 @@ mod tests {
             Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(body)))
         });
         Leadership::new(
-            &Client::of_service(service),
+            &Client::of_service(service, "http://test"),
             "n",
             None,
             Holder::this(None, &SystemClock),

@@ -521,7 +521,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_outcome_that_tells_its_place_alone() {
         let hook = std::panic::take_hook();
-        super::super::fault::install();
+        super::super::fault::hide_panics();
         let finish = guarded(async { panic!("with a secret") }).await;
         std::panic::set_hook(hook);
         let Outcome::Common(Common::Panicked { message }) = finish.outcome else {

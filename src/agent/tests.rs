@@ -34,7 +34,7 @@ fn busy_server() -> (Client, Arc<AtomicUsize>) {
             Ok::<_, std::convert::Infallible>(Response::new(Body::from(body.to_string().into_bytes())))
         }
     });
-    (Client::of_service(service), waiting)
+    (Client::of_service(service, "http://test"), waiting)
 }
 
 /// A status that differs from `old`.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use rustix::fs::Mode;
@@ -10,7 +11,7 @@ use rustix::fs::Mode;
 use super::log;
 use super::output::Error;
 use super::shared::ClusterArguments;
-use crate::agent::{self, Config};
+use crate::agent::{self, Config, SystemClock, Threads};
 use crate::cluster;
 use crate::web::Pages;
 use lockgate_base::keys;
@@ -69,6 +70,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
+    let workers = Threads::start();
+    let workers =
+        workers.map_err(|error| Error::failed(format!("the threads for builds do not start: {error}")))?;
     let listen = [(Pages::Probes, arguments.health_addr), (Pages::Metrics, arguments.metrics_addr)];
     let listen = listen.into_iter().filter_map(|(pages, address)| Some((pages, address?)));
     let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
@@ -83,11 +87,18 @@ async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
         watch_namespace: arguments.watch_namespace.clone(),
         pod,
         listen: listen.collect(),
-        git,
+        fetcher: Arc::new(git),
+        clock: Arc::new(SystemClock),
+        workers: Arc::new(workers),
         adopt: arguments.adopt,
         lockdown: arguments.lockdown,
         default_service_account: arguments.default_service_account.clone(),
         concurrency: arguments.concurrency,
     };
-    agent::run(config).await.map(|()| ExitCode::SUCCESS).map_err(|error| Error::failed(error.to_string()))
+    agent::hide_panics();
+    let ended = match agent::stop_signal() {
+        Ok(stop) => agent::run(config, stop).await,
+        Err(error) => Err(error),
+    };
+    ended.map(|()| ExitCode::SUCCESS).map_err(|error| Error::failed(error.to_string()))
 }
