@@ -26,8 +26,10 @@ fn a_quiet_platform_becomes_ready() {
 #[test]
 fn no_law_is_broken_among_people_and_faults() {
     let failed = many(0, SEEDS);
-    let told: Vec<String> =
-        failed.iter().map(|(seed, outcome)| format!("seed {seed}: {}", outcome.broken.join("\n  "))).collect();
+    let told: Vec<String> = failed
+        .iter()
+        .map(|(seed, outcome)| format!("seed {seed}: {}", outcome.broken.join("\n  ")))
+        .collect();
     assert!(told.is_empty(), "{}", told.join("\n"));
 }
 

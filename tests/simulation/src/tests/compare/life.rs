@@ -140,7 +140,12 @@ fn next(chance: &mut Chance, live: &Value, name: &str) -> (&'static str, String,
                 {"op": "remove", "path": "/metadata/finalizers/0"}]);
             ("PATCH", format!("{path}?fieldManager={manager}"), JSON_PATCH, patch)
         }
-        14 => ("DELETE", path, JSON, json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"})),
+        14 => (
+            "DELETE",
+            path,
+            JSON,
+            json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}),
+        ),
         _ => ("GET", path, JSON, Value::Null),
     }
 }
@@ -150,7 +155,14 @@ async fn a_kind_that_a_definition_brings_is_served_as_a_real_server_serves_it() 
     let (_plane, mut both) = both().await;
     let (code, _) = both.agree("GET", WIDGETS, JSON, &Value::Null).await;
     assert_eq!(code, 404);
-    let made = both.agree_in_code("PATCH", &format!("{DEFINITIONS}/widgets.simulation.dev?fieldManager=test&force=true"), APPLY, &definition()).await;
+    let made = both
+        .agree_in_code(
+            "PATCH",
+            &format!("{DEFINITIONS}/widgets.simulation.dev?fieldManager=test&force=true"),
+            APPLY,
+            &definition(),
+        )
+        .await;
     assert_eq!(made, 201);
     both.until(WIDGETS, 200).await;
     let mut differences = Vec::new();
@@ -164,7 +176,8 @@ async fn a_kind_that_a_definition_brings_is_served_as_a_real_server_serves_it() 
         let real = normal(both.real(&request(method, &path, content_type, &to_real)).await);
         let fake = normal(both.fake(&request(method, &path, content_type, &to_fake)));
         if real != fake {
-            differences.push(format!("{number}: {method} {path} {to_real}\n  real {real:?}\n  fake {fake:?}"));
+            differences
+                .push(format!("{number}: {method} {path} {to_real}\n  real {real:?}\n  fake {fake:?}"));
         }
         if differences.len() > 4 {
             break;
@@ -191,10 +204,16 @@ async fn a_namespace_goes_as_it_does_on_a_real_server() {
     // What is there already can be changed, and nothing made.
     let apply = |name: &str| format!("{maps}/{name}?fieldManager=test&force=true");
     assert_eq!(both.agree_in_code("PATCH", &apply("new"), APPLY, &map("new")).await, 403);
-    assert_eq!(both.agree_in_code("PATCH", &format!("{}&dryRun=All", apply("new")), APPLY, &map("new")).await, 403);
+    assert_eq!(
+        both.agree_in_code("PATCH", &format!("{}&dryRun=All", apply("new")), APPLY, &map("new")).await,
+        403
+    );
     assert_eq!(both.agree_in_code("PATCH", &apply("held"), APPLY, &map("held")).await, 200);
     let itself = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": {"a": "b"}}});
-    assert_eq!(both.agree_in_code("PATCH", &format!("{space}?fieldManager=test&force=true"), APPLY, &itself).await, 200);
+    assert_eq!(
+        both.agree_in_code("PATCH", &format!("{space}?fieldManager=test&force=true"), APPLY, &itself).await,
+        200
+    );
     let free = json!([{"op": "remove", "path": "/metadata/finalizers"}]);
     both.agree_in_code("PATCH", &format!("{maps}/held?fieldManager=test"), JSON_PATCH, &free).await;
     both.until(&space, 404).await;
@@ -215,7 +234,8 @@ async fn what_cannot_be_changed_is_refused_as_a_real_server_refuses_it() {
                 "spec": {"containers": containers(image)}}}})
     };
     let jobs = format!("/apis/batch/v1/namespaces/{NAMESPACE}/jobs/job?fieldManager=test&force=true");
-    let deployments = format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/web?fieldManager=test&force=true");
+    let deployments =
+        format!("/apis/apps/v1/namespaces/{NAMESPACE}/deployments/web?fieldManager=test&force=true");
     for (path, object, code) in [
         (&jobs, job("image:1"), 201),
         (&jobs, job("image:1"), 200),
@@ -229,6 +249,7 @@ async fn what_cannot_be_changed_is_refused_as_a_real_server_refuses_it() {
         assert_eq!((dry, told), (code, code), "{object}");
     }
     let gone = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"});
-    both.agree_in_code("DELETE", &format!("/apis/batch/v1/namespaces/{NAMESPACE}/jobs/job"), JSON, &gone).await;
+    both.agree_in_code("DELETE", &format!("/apis/batch/v1/namespaces/{NAMESPACE}/jobs/job"), JSON, &gone)
+        .await;
     both.until(&format!("/apis/batch/v1/namespaces/{NAMESPACE}/jobs/job"), 404).await;
 }
