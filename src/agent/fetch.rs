@@ -116,7 +116,7 @@ async fn begin(shared: &Shared, key: &Ref, seen: Seen<GitRepositorySpec>) -> See
     let context = context(shared, key, &seen, &repository.status);
     let Some(status) = verdict::fetching(&context) else { return seen };
     let subject = Subject::of(key, &repository.metadata);
-    if let Ok(version) = shared.reporter.status(&subject, &repository.status, &status).await {
+    if let Ok(version) = shared.reporter.status(&subject, 0, &repository.status, &status).await {
         shared.world.wrote::<GitRepositorySpec>(key, version, |object| object.status = status.into_inner());
     }
     shared.world.source(key).map_or(seen, |(seen, _)| seen)
@@ -145,7 +145,7 @@ async fn look(shared: &Shared, seen: &Seen<GitRepositorySpec>, held: Option<&Sna
         Ok(request) => request,
         Err(failed) => return Found { outcome: failed.into(), snapshot: None, redactor },
     };
-    match shared.git.fetch(request).await {
+    match shared.fetcher.fetch(request).await {
         Ok(Fetched::Unchanged(revision)) => {
             let outcome = verdict::Fetched::Unchanged {
                 revision: revision.to_string(),
@@ -293,7 +293,7 @@ async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, foun
     if *said.status != previous {
         log(key, &said);
     }
-    match shared.reporter.status(&subject, &previous, &said.status).await {
+    match shared.reporter.status(&subject, 0, &previous, &said.status).await {
         Ok(version) => {
             let Said { status, notices, next } = said;
             let is_true = |ready: &Condition| ready.status == ConditionStatus::True;

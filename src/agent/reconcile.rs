@@ -4,24 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
-
+use super::journal::{Log, Removal, context, schedule_of, write};
 use super::log::log;
 use super::report::ReportError;
 use super::shared::Shared;
 use super::subject::Subject;
-use super::world::{Aim, Seen, source_key};
+use super::task::Task;
+use super::world::{Aim, Seen};
 use lockgate_base::keys;
-use lockgate_base::model::{ObjectId, Ref};
+use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{
-    self, InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata,
-};
-use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
-use lockgate_core::queue::{Cause, Correction, End, Next, RunId, Signal};
+use lockgate_core::api::{self, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
+use lockgate_core::pipeline::{self, Finish, Job};
+use lockgate_core::queue::{Cause, Correction, End, Next, Signal};
 use lockgate_core::verdict::{
-    self, Applied, Change, Common, Context, Deed, Ill, Judged, NO_SECRETS, Notice, Outcome, Redactor, Said,
-    Schedule, Verdict,
+    self, Applied, Change, Common, Context, Deed, Notice, Outcome, Redactor, Said, Schedule, Verdict,
 };
 
 /// The schedule of an object whose own cannot be read.
@@ -29,25 +26,6 @@ const UNKNOWN: Duration = Duration::from_mins(10);
 
 /// After how long a wait for health says in the status what it is for. Most are over before, at the price of no write.
 const TOLD_AFTER: Duration = Duration::from_secs(5);
-
-/// What was asked for.
-#[derive(Debug, Clone)]
-pub(super) struct Task {
-    pub(super) key: Ref,
-    pub(super) run: RunId,
-    pub(super) causes: BTreeSet<Cause>,
-    pub(super) cancel: watch::Receiver<bool>,
-    /// Notified when the run has a slot again, after it has asked for one.
-    pub(super) slot: Arc<Notify>,
-}
-
-impl Task {
-    /// Asks for a slot again, and waits for it.
-    async fn resumes(&self, shared: &Shared) {
-        shared.tell(Signal::Resumes { key: self.key.clone(), run: self.run });
-        self.slot.notified().await;
-    }
-}
 
 /// Reconciles, reports, and says what the queue must know.
 pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
@@ -124,10 +102,8 @@ async fn attempt(
     let cluster = shared.cluster_for(kustomization);
     if deleting {
         let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
-        return ended(
-            pipeline::remove(cluster, &shared.cluster, kustomization, account, &Removal { shared, order })
-                .await,
-        );
+        let removal = Removal { shared, order, kustomization };
+        return ended(pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await);
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
@@ -215,7 +191,7 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
     let reference = &kustomization.spec.source_ref;
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
-    let Some(key) = source_key(kustomization) else {
+    let Some(key) = reference.target(&kustomization.metadata.namespace) else {
         let message = format!(
             "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use {}",
             api::either(api::sources())
@@ -242,145 +218,6 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
             Err(Common::SourceNotReady { source, message: Some(message) })
         }
     }
-}
-
-/// The slot of a removal, which waits at its end only.
-struct Removal<'a> {
-    shared: &'a Arc<Shared>,
-    order: &'a Task,
-}
-
-impl Slot for Removal<'_> {
-    fn waits(&self) {
-        self.shared.tell(Signal::Waits(self.order.run));
-    }
-
-    async fn resumes(&self) {
-        self.order.resumes(self.shared).await;
-    }
-}
-
-/// The journal of a reconcile: the status of its object, and the queue.
-struct Log<'a> {
-    shared: &'a Arc<Shared>,
-    order: &'a Task,
-    kustomization: &'a Kustomization,
-    aim: Aim,
-    started: Instant,
-}
-
-impl Log<'_> {
-    fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s, KustomizationStatus> {
-        let (metadata, schedule) = (&self.kustomization.metadata, schedule_of(self.kustomization));
-        context(
-            self.shared,
-            &self.order.key,
-            metadata,
-            schedule,
-            previous,
-            Some(&self.aim.revision),
-            self.started,
-        )
-    }
-}
-
-impl Slot for Log<'_> {
-    fn waits(&self) {
-        self.shared.tell(Signal::Waits(self.order.run));
-    }
-
-    async fn resumes(&self) {
-        self.order.resumes(self.shared).await;
-    }
-}
-
-impl Journal for Log<'_> {
-    async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
-        let metadata = &self.kustomization.metadata;
-        let subject = Subject::of(&self.order.key, metadata);
-        let reporter = &self.shared.reporter;
-        let finalizer = Kustomization::OWNERSHIP.finalizer;
-        let held = reporter.hold(&subject, &metadata.finalizers, finalizer).await;
-        if held.map_err(journal_error)? {
-            self.shared.world.wrote::<KustomizationSpec>(&self.order.key, 0, |object| {
-                object.metadata.finalizers.push(finalizer.into());
-            });
-        }
-        let old = &self.kustomization.status;
-        let status = verdict::applying(&self.context(old), inventory);
-        write(self.shared, &subject, old, status).await.map_err(journal_error)
-    }
-
-    fn idle(&self, objects: &[ObjectId]) {
-        let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
-        let subject = Subject::of(&self.order.key, &self.kustomization.metadata);
-        self.shared.tell_of(&subject, &[Notice::idle(&subjects, &self.aim.revision)]);
-    }
-
-    fn written(&self) {
-        self.shared.world.waits(&self.order.key, &self.aim, self.shared.clock.now());
-    }
-
-    async fn pending(&self, objects: Vec<Ill>) {
-        let key = &self.order.key;
-        let Some(Seen::Sound(now)) = self.shared.world.get::<KustomizationSpec>(key) else { return };
-        let subject = Subject::of(key, &self.kustomization.metadata);
-        let status = verdict::waiting(&self.context(&now.status), &objects);
-        // Boxed: a thousand waits may hold this future, and few get here.
-        if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
-            tracing::debug!(name = key.name, namespace = key.namespace, %error, "what is waited for could not be told");
-        }
-    }
-}
-
-fn journal_error(error: ReportError) -> JournalError {
-    match error {
-        ReportError::Fenced => JournalError::Fenced,
-        ReportError::Gone | ReportError::Conflict => JournalError::Gone,
-        ReportError::Api(message) => JournalError::Unavailable(message),
-    }
-}
-
-/// Writes a status and takes it over into what is known.
-async fn write(
-    shared: &Shared,
-    subject: &Subject,
-    old: &KustomizationStatus,
-    status: Judged<KustomizationStatus>,
-) -> Result<(), ReportError> {
-    let version = shared.reporter.status(subject, old, &status).await?;
-    shared
-        .world
-        .wrote::<KustomizationSpec>(&subject.key, version, |object| object.status = status.into_inner());
-    Ok(())
-}
-
-fn context<'a>(
-    shared: &Shared,
-    key: &'a Ref,
-    metadata: &'a Metadata,
-    schedule: Schedule,
-    previous: &'a KustomizationStatus,
-    revision: Option<&'a str>,
-    started: Instant,
-) -> Context<'a, KustomizationStatus> {
-    Context {
-        key,
-        generation: metadata.generation,
-        schedule,
-        requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
-        previous,
-        revision,
-        now: super::clock::timestamp(shared.clock.wall()),
-        took: shared.clock.since(started),
-        // What is told on the way is told by the pipeline, which blots them out.
-        redactor: &NO_SECRETS,
-    }
-}
-
-fn schedule_of(kustomization: &Kustomization) -> Schedule {
-    let spec = &kustomization.spec;
-    Schedule::new(spec.interval, spec.retry_interval, spec.timeout)
 }
 
 /// Judges and reports. What was reconciled is `seen`; what
@@ -474,7 +311,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_outcome_that_tells_its_place_alone() {
         let hook = std::panic::take_hook();
-        super::super::fault::install();
+        super::super::fault::hide_panics();
         let finish = guarded(async { panic!("with a secret") }).await;
         std::panic::set_hook(hook);
         let Outcome::Common(Common::Panicked { message }) = finish.outcome else {

@@ -12,14 +12,13 @@ use super::notice::Notice;
 use super::report::Reporter;
 use super::state::State;
 use super::subject::Subject;
-use super::workers::Threads;
 use super::world::World;
 use crate::cluster::Cluster;
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::Clock;
+use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
-use lockgate_git::Git;
+use lockgate_git::Fetcher;
 
 /// What all parts of the agent share.
 pub(super) struct Shared {
@@ -32,10 +31,12 @@ pub(super) struct Shared {
     pub(super) state: Arc<State>,
     pub(super) notices: mpsc::UnboundedSender<Notice>,
     pub(super) events: Outbox<Told>,
-    pub(super) git: Git,
+    pub(super) fetcher: Arc<dyn Fetcher>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) workers: Arc<Threads>,
+    pub(super) workers: Arc<dyn Workers>,
     pub(super) lockdown: bool,
+    /// Whether to go on though Flux's controllers run.
+    pub(super) adopt: bool,
     pub(super) default_service_account: Option<String>,
     pub(super) watch_namespace: Option<String>,
 }

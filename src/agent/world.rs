@@ -12,7 +12,7 @@ use lockgate_base::keys;
 use lockgate_base::model::{Digest, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{
-    self, GitRepository, GitRepositorySpec, Kind, Kustomization, KustomizationSpec, Metadata, Resource,
+    GitRepository, GitRepositorySpec, Kind, Kustomization, KustomizationSpec, Metadata, Resource,
     Status as _, decode,
 };
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
@@ -64,6 +64,8 @@ pub(super) struct Entry<K: Tracked> {
     facts: Facts,
     /// The resourceVersion of our last write to it.
     written: u64,
+    /// The latest resourceVersion that is known of it.
+    version: u64,
     extra: K::Extra,
 }
 
@@ -100,7 +102,11 @@ impl Tracked for KustomizationSpec {
 
     fn edges(object: &Resource<Self>) -> Vec<Edge> {
         let (own, spec) = (object.reference(), &object.spec);
-        let source = source_key(object).map(|source| Edge::new(Why::Source, source));
+        let source = object
+            .spec
+            .source_ref
+            .target(&object.metadata.namespace)
+            .map(|source| Edge::new(Why::Source, source));
         // What can never be ready is refused when it is looked at.
         let dependencies = spec.depends_on.iter().filter_map(|named| named.target(&own).ok());
         let substitutes = spec.post_build.iter().flat_map(|build| &build.substitute_from);
@@ -185,7 +191,7 @@ impl World {
         let objects = K::shelf_mut(&mut inner);
         let same = objects.get_mut(key).filter(|entry| entry.facts.uid == facts.uid);
         let Some(entry) = same else {
-            let entry = Entry { seen, facts: facts.clone(), written: 0, extra: K::Extra::default() };
+            let entry = Entry { seen, facts: facts.clone(), written: 0, version, extra: K::Extra::default() };
             objects.insert(key.clone(), entry);
             return facts;
         };
@@ -195,6 +201,7 @@ impl World {
             Arc::make_mut(new).status = old.status.clone();
         }
         entry.seen = seen;
+        entry.version = version.max(entry.written);
         entry.facts.clone_from(&facts);
         facts
     }
@@ -214,6 +221,16 @@ impl World {
         K::shelf(&self.inner()).get(key).map(|entry| entry.seen.clone())
     }
 
+    /// All objects of a kind that are of its form.
+    pub(super) fn all<K: Tracked>(&self) -> Vec<Arc<Resource<K>>> {
+        let inner = self.inner();
+        let sound = K::shelf(&inner).values().filter_map(|entry| match &entry.seen {
+            Seen::Sound(object) => Some(Arc::clone(object)),
+            Seen::Malformed { .. } => None,
+        });
+        sound.collect()
+    }
+
     /// An object's metadata and interval, of whichever kind; a long time for the interval of one that is malformed.
     pub(super) fn outline(&self, key: &Ref) -> Option<(Metadata, Duration)> {
         let inner = self.inner();
@@ -230,10 +247,16 @@ impl World {
     pub(super) fn wrote<K: Tracked>(&self, key: &Ref, version: u64, change: impl FnOnce(&mut Resource<K>)) {
         if let Some(entry) = K::shelf_mut(&mut self.inner()).get_mut(key) {
             entry.written = entry.written.max(version);
+            entry.version = entry.version.max(version);
             if let Seen::Sound(object) = &mut entry.seen {
                 change(Arc::make_mut(object));
             }
         }
+    }
+
+    /// The latest resourceVersion that is known of an object, 0 where there is none.
+    pub(super) fn version<K: Tracked>(&self, key: &Ref) -> u64 {
+        K::shelf(&self.inner()).get(key).map_or(0, |entry| entry.version)
     }
 
     pub(super) fn memo(&self, key: &Ref) -> Option<Arc<Memo>> {
@@ -287,7 +310,7 @@ impl World {
         if let Some(cycle) = inner.cycle_of(&key) {
             return Err(Common::Cyclic(cycle));
         }
-        let source = source_key(kustomization);
+        let source = kustomization.spec.source_ref.target(&kustomization.metadata.namespace);
         for dependency in inner.dependencies(&key) {
             let blocked = |reason| Common::Blocked(Blocker { dependency: dependency.clone(), reason });
             match inner.judge(source.as_ref(), dependency, revision) {
@@ -386,14 +409,6 @@ impl Inner {
         };
         (chain, message)
     }
-}
-
-/// The source that a Kustomization builds from, where it is of a kind that lockgate acts on.
-pub(super) fn source_key(kustomization: &Kustomization) -> Option<Ref> {
-    let reference = &kustomization.spec.source_ref;
-    let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
-    let info = api::source(reference.api_version.as_deref(), &reference.kind)?;
-    Some(Ref::new(info.id, namespace, &reference.name))
 }
 
 /// What the queue needs to know of an object.

@@ -1,6 +1,7 @@
 //! Fetching a repository: decide from the listing what is wanted, fetch only what is missing, and hand back its tree.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,21 @@ pub struct Update {
     pub warnings: Vec<String>,
     /// How many bytes the host sent for this.
     pub received: u64,
+}
+
+/// What a fetch will have found.
+pub type Fetching<'f> = Pin<Box<dyn Future<Output = Result<Fetched, SourceError>> + Send + 'f>>;
+
+/// The port to where the files of repositories are.
+pub trait Fetcher: Send + Sync {
+    /// Fetches, within the request's limit in time. Dropping the future ends the fetch.
+    fn fetch(&self, request: Request) -> Fetching<'_>;
+}
+
+impl Fetcher for Git {
+    fn fetch(&self, request: Request) -> Fetching<'_> {
+        Box::pin(Self::fetch(self, request))
+    }
 }
 
 /// The adapter for Git repositories.

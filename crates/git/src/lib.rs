@@ -24,7 +24,7 @@ mod fetch;
 
 pub use credentials::{Credentials, SecretData, SshCredentials};
 pub use error::{Class, SourceError};
-pub use fetch::{Fetched, Git, Request, Update};
+pub use fetch::{Fetched, Fetcher, Fetching, Git, Request, Update};
 pub use identity::Identity;
 pub use known_hosts::KnownHosts;
 pub use refs::Reference;
