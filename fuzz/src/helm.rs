@@ -9,7 +9,6 @@ use flate2::write::GzEncoder;
 use lockgate_base::tree::Tree;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::Capabilities;
-use lockgate_render::helm::chart::schema::Documents;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::engine::{Renderable, render as render_templates};
