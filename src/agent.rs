@@ -32,12 +32,12 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch as channel};
 
 use crate::cluster::{self, Client, Cluster};
+use crate::source::Sources;
 use crate::web::Server;
 use lockgate_core::api::Actors;
 use lockgate_core::health::Rules;
 use lockgate_core::pipeline::Clock;
 use lockgate_core::queue::{Limits, Signal};
-use lockgate_git::Git;
 
 pub(crate) use error::AgentError;
 
@@ -64,8 +64,8 @@ pub(crate) struct Config {
     pub pod: Option<String>,
     /// Where probes and metrics are served; `None` for nowhere.
     pub listen: Option<SocketAddr>,
-    /// The adapter for Git repositories, made before the process had threads.
-    pub git: Git,
+    /// Where the files of sources come from.
+    pub sources: Sources,
     /// Whether to go on though Flux's controllers run.
     pub adopt: bool,
     /// Whether references to other namespaces are refused and a ServiceAccount must be named.
@@ -143,7 +143,7 @@ async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop:
         state: Arc::clone(state),
         notices,
         events,
-        git: config.git.clone(),
+        sources: config.sources.clone(),
         clock: Arc::clone(clock),
         workers: Arc::clone(workers),
         lockdown: config.lockdown,

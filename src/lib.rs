@@ -10,6 +10,7 @@
 
 mod cluster;
 mod web;
+mod source;
 mod agent;
 mod bootstrap;
 mod cli;

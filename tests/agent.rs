@@ -6,6 +6,7 @@ mod faults;
 mod idle;
 mod input;
 mod kinds;
+mod oci;
 mod order;
 mod outage;
 mod repository;

@@ -14,9 +14,7 @@ use super::world::{Aim, Seen, source_key};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{
-    self, InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata,
-};
+use lockgate_core::api::{self, InventoryEntry, Kustomization, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
 use lockgate_core::queue::{Cause, Correction, End, Next, RunId, Signal};
 use lockgate_core::verdict::{
@@ -60,10 +58,10 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
         Seen::Sound(kustomization) => source(&shared, kustomization),
         Seen::Malformed { metadata, message } => Err(malformed(metadata, message)),
     };
-    let revision = snapshot.as_ref().ok().map(|snapshot| snapshot.revision.to_string());
+    let built = Built::of(snapshot.as_ref().ok());
     let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
     let success = finish.outcome.is_success();
-    let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
+    let reported = report(&shared, &order, &seen, &finish, &built, started).await;
     let changes = finish.outcome.done().map_or(&[][..], |done| &done.changes);
     let corrected = changes.iter().map(correction).collect();
     if !matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })) {
@@ -72,6 +70,22 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(&order.key, shared.clock.since(started), success);
     finished(&order, End { corrected, ..reported })
+}
+
+/// What is built from.
+struct Built {
+    revision: Option<String>,
+    /// The revision of what that was made from, where its maker says so.
+    origin: Option<String>,
+}
+
+impl Built {
+    fn of(snapshot: Option<&Snapshot>) -> Self {
+        Self {
+            revision: snapshot.map(|snapshot| snapshot.revision.to_string()),
+            origin: snapshot.and_then(|snapshot| snapshot.origin.clone()),
+        }
+    }
 }
 
 fn finished(order: &Task, end: End) -> Signal {
@@ -106,7 +120,7 @@ fn is_forbidden(shared: &Shared, kustomization: &Kustomization) -> bool {
 async fn attempt(
     shared: &Arc<Shared>,
     order: &Task,
-    seen: &Seen<KustomizationSpec>,
+    seen: &Seen<Kustomization>,
     snapshot: Result<Snapshot, Common>,
     started: Instant,
 ) -> Finish {
@@ -169,7 +183,8 @@ async fn attempt(
         workers: &*shared.workers,
         cancel: order.cancel.clone(),
     };
-    let log = Log { shared, order, kustomization, aim, started };
+    let built = Built::of(Some(&snapshot));
+    let log = Log { shared, order, kustomization, aim, built, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
 }
 
@@ -266,21 +281,14 @@ struct Log<'a> {
     order: &'a Task,
     kustomization: &'a Kustomization,
     aim: Aim,
+    built: Built,
     started: Instant,
 }
 
 impl Log<'_> {
     fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s, KustomizationStatus> {
         let (metadata, schedule) = (&self.kustomization.metadata, schedule_of(self.kustomization));
-        context(
-            self.shared,
-            &self.order.key,
-            metadata,
-            schedule,
-            previous,
-            Some(&self.aim.revision),
-            self.started,
-        )
+        context(self.shared, &self.order.key, metadata, schedule, previous, &self.built, self.started)
     }
 }
 
@@ -302,7 +310,7 @@ impl Journal for Log<'_> {
         let finalizer = Kustomization::OWNERSHIP.finalizer;
         let held = reporter.hold(&subject, &metadata.finalizers, finalizer).await;
         if held.map_err(journal_error)? {
-            self.shared.world.wrote::<KustomizationSpec>(&self.order.key, 0, |object| {
+            self.shared.world.wrote::<Kustomization>(&self.order.key, 0, |object| {
                 object.metadata.finalizers.push(finalizer.into());
             });
         }
@@ -323,7 +331,7 @@ impl Journal for Log<'_> {
 
     async fn pending(&self, objects: Vec<Ill>) {
         let key = &self.order.key;
-        let Some(Seen::Sound(now)) = self.shared.world.get::<KustomizationSpec>(key) else { return };
+        let Some(Seen::Sound(now)) = self.shared.world.get::<Kustomization>(key) else { return };
         let subject = Subject::of(key, &self.kustomization.metadata);
         let status = verdict::waiting(&self.context(&now.status), &objects);
         // Boxed: a thousand waits may hold this future, and few get here.
@@ -349,9 +357,7 @@ async fn write(
     status: Judged<KustomizationStatus>,
 ) -> Result<(), ReportError> {
     let version = shared.reporter.status(subject, old, &status).await?;
-    shared
-        .world
-        .wrote::<KustomizationSpec>(&subject.key, version, |object| object.status = status.into_inner());
+    shared.world.wrote::<Kustomization>(&subject.key, version, |object| object.status = status.into_inner());
     Ok(())
 }
 
@@ -361,7 +367,7 @@ fn context<'a>(
     metadata: &'a Metadata,
     schedule: Schedule,
     previous: &'a KustomizationStatus,
-    revision: Option<&'a str>,
+    built: &'a Built,
     started: Instant,
 ) -> Context<'a, KustomizationStatus> {
     Context {
@@ -370,7 +376,8 @@ fn context<'a>(
         schedule,
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
         previous,
-        revision,
+        revision: built.revision.as_deref(),
+        origin: built.origin.as_deref(),
         now: super::clock::timestamp(shared.clock.wall()),
         took: shared.clock.since(started),
         // What is told on the way is told by the pipeline, which blots them out.
@@ -388,13 +395,13 @@ fn schedule_of(kustomization: &Kustomization) -> Schedule {
 async fn report(
     shared: &Shared,
     order: &Task,
-    seen: &Seen<KustomizationSpec>,
+    seen: &Seen<Kustomization>,
     finish: &Finish,
-    revision: Option<&str>,
+    built: &Built,
     started: Instant,
 ) -> End {
     let metadata = seen.metadata();
-    let (schedule, previous) = match (seen, shared.world.get::<KustomizationSpec>(&order.key)) {
+    let (schedule, previous) = match (seen, shared.world.get::<Kustomization>(&order.key)) {
         (Seen::Sound(seen), Some(Seen::Sound(now))) => (schedule_of(seen), now.status.clone()),
         _ => {
             (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default())
@@ -402,14 +409,14 @@ async fn report(
     };
     let context = Context {
         redactor: &finish.redactor,
-        ..context(shared, &order.key, metadata, schedule, &previous, revision, started)
+        ..context(shared, &order.key, metadata, schedule, &previous, built, started)
     };
     let verdict = verdict::verdict(&finish.outcome, &context);
     let told = match &verdict {
         Verdict::Say(said) => &said.status,
         Verdict::Keep { .. } | Verdict::LetGo(_) => &previous,
     };
-    log(order, revision, finish, told, verdict.notices(), shared.clock.since(started));
+    log(order, built.revision.as_deref(), finish, told, verdict.notices(), shared.clock.since(started));
     let (ready, news, next) = (verdict.is_ready(), !verdict.notices().is_empty(), verdict.next());
     let subject = Subject::of(&order.key, metadata);
     match tell(shared, &subject, metadata, &previous, verdict).await {
@@ -439,7 +446,7 @@ async fn tell(
         Verdict::LetGo(notice) => {
             shared.tell_of(subject, &[notice]);
             // The finalizers as they were last seen: ours may have been added since `metadata` was.
-            let finalizers = match shared.world.get::<KustomizationSpec>(&subject.key) {
+            let finalizers = match shared.world.get::<Kustomization>(&subject.key) {
                 Some(seen) => seen.metadata().finalizers.clone(),
                 None => metadata.finalizers.clone(),
             };

@@ -23,6 +23,8 @@ const IN_FLIGHT: usize = 8;
 const EVENTS: KnownKind<'static> = KnownKind { group: "", version: "v1", plural: "events" };
 /// The annotation in which Flux's events carry the revision, below the group of the object's kind.
 const REVISION: &str = "revision";
+/// And the revision of what that was made from.
+const ORIGIN: &str = "originRevision";
 
 /// Why something could not be reported.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +148,9 @@ impl Reporter {
             subject.notes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         if let Some(revision) = &notice.revision {
             annotations.insert(format!("{}/{REVISION}", subject.group), revision.as_str().into());
+        }
+        if let Some(origin) = &notice.origin {
+            annotations.insert(format!("{}/{ORIGIN}", subject.group), origin.as_str().into());
         }
         let body = json!({
             "apiVersion": "v1",

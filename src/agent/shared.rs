@@ -15,11 +15,11 @@ use super::subject::Subject;
 use super::workers::Threads;
 use super::world::World;
 use crate::cluster::Cluster;
+use crate::source::Sources;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::Clock;
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
-use lockgate_git::Git;
 
 /// What all parts of the agent share.
 pub(super) struct Shared {
@@ -32,7 +32,7 @@ pub(super) struct Shared {
     pub(super) state: Arc<State>,
     pub(super) notices: mpsc::UnboundedSender<Notice>,
     pub(super) events: Outbox<Told>,
-    pub(super) git: Git,
+    pub(super) sources: Sources,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) workers: Arc<Threads>,
     pub(super) lockdown: bool,

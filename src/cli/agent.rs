@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use rustix::fs::Mode;
@@ -12,8 +13,10 @@ use super::output::Error;
 use super::shared::ClusterArguments;
 use crate::agent::{self, AgentError, Config};
 use crate::cluster;
+use crate::source::Sources;
 use lockgate_base::keys;
 use lockgate_git::Git;
+use lockgate_git::oci::Oci;
 
 /// Threads of the runtime. The work is waiting for the network; two keep one busy task from delaying the lease.
 const THREADS: usize = 2;
@@ -44,6 +47,9 @@ pub(super) struct Arguments {
     /// Refuse references to other namespaces and Kustomizations without a ServiceAccount
     #[arg(long)]
     lockdown: bool,
+    /// Let spec.insecure of OCIRepositories reach registries on other machines without TLS, or with any certificate
+    #[arg(long)]
+    allow_insecure_registries: bool,
     /// Go on though Flux's controllers run
     #[arg(long)]
     adopt: bool,
@@ -55,15 +61,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     // What it keeps of repositories is nobody else's to read, also while it is being written.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let git = Git::new(&arguments.state_dir).map_err(|error| Error::failed(error.to_string()))?;
+    let oci = Oci::new(&arguments.state_dir, arguments.allow_insecure_registries);
+    let oci = oci.map_err(|error| Error::failed(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
-    let result = runtime.block_on(start(arguments, git));
+    let result = runtime.block_on(start(arguments, git, oci));
     // A fetch from a host that does not answer must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
-async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
+async fn start(arguments: &Arguments, git: Git, oci: Oci) -> Result<ExitCode, Error> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
     let config = Config {
         client: client.map_err(|error| Error::unreachable(error.to_string()))?,
@@ -71,7 +79,7 @@ async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
         watch_namespace: arguments.watch_namespace.clone(),
         pod: std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()),
         listen: arguments.metrics_addr,
-        git,
+        sources: Sources::new(Arc::new(git), Arc::new(oci)),
         adopt: arguments.adopt,
         lockdown: arguments.lockdown,
         default_service_account: arguments.default_service_account.clone(),

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::super::supported;
-use crate::api::{GitRepositorySpec, KINDS, Kind, KustomizationSpec, Resource, decode, tests};
+use crate::api::{
+    GitRepositorySpec, KINDS, Kind, KustomizationSpec, OciRepositorySpec, Resource, decode, tests,
+};
 
 use Fate::{Inert, Refused, Served};
 
@@ -74,10 +76,28 @@ const GIT_REPOSITORY: &[(&str, Fate)] = &[
     ("verify", Refused),
 ];
 
+const OCI_REPOSITORY: &[(&str, Fate)] = &[
+    ("certSecretRef", Served),
+    ("ignore", Served),
+    ("insecure", Served),
+    ("interval", Served),
+    ("layerSelector", Served),
+    ("provider", Refused),
+    ("proxySecretRef", Served),
+    ("ref", Served),
+    ("secretRef", Served),
+    ("serviceAccountName", Served),
+    ("suspend", Served),
+    ("timeout", Served),
+    ("url", Served),
+    ("verify", Refused),
+];
+
 fn table(plural: &str) -> Option<&'static [(&'static str, Fate)]> {
     match plural {
         "kustomizations" => Some(KUSTOMIZATION),
         "gitrepositories" => Some(GIT_REPOSITORY),
+        "ocirepositories" => Some(OCI_REPOSITORY),
         _ => None,
     }
 }
@@ -140,4 +160,5 @@ fn every_field_of_every_schema_is_served_or_refused_by_its_name() {
     }
     each_fate_is_true::<KustomizationSpec>();
     each_fate_is_true::<GitRepositorySpec>();
+    each_fate_is_true::<OciRepositorySpec>();
 }
