@@ -17,10 +17,13 @@ FUZZ_FLAGS = --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=
 SECONDS ?= 600
 # How long each target is fuzzed.
 FUZZ_SECONDS ?= 300
+# How many platforms `make simulate` brings up, and the first one's seed.
+SEEDS ?= 2000
+FIRST ?= 0
 FUZZ_TARGETS ?= yaml print kustomization strategic_merge json6902 substitution template chart archive
 
 .DEFAULT_GOAL := help
-.PHONY: help build release unit test lint fmt deny demo down bench fuzz oracle image
+.PHONY: help build release unit test lint fmt deny demo down simulate bench fuzz oracle image
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -56,6 +59,9 @@ demo: ## a platform from nothing to Ready on this machine; KEEP=1 leaves it runn
 
 down: ## stop what `make demo KEEP=1` left running
 	$(CARGO) run --locked --quiet -p harness --bin demo -- down
+
+simulate: ## SEEDS platforms in simulated time, among people and faults, from seed FIRST on; SEED=x replays one
+	$(CARGO) run --locked --quiet --profile simulation -p simulation --bin simulate -- $(if $(SEED),--replay $(SEED),$(SEEDS) $(FIRST))
 
 bench: release ## the figures that README states, against the floor in the same run
 	tests/harness/scripts/install-tools.sh

@@ -15,6 +15,7 @@ mod guard;
 mod workers;
 mod subject;
 mod events;
+mod process;
 mod lease;
 mod report;
 mod world;
@@ -23,6 +24,7 @@ mod shared;
 mod watch;
 mod controllers;
 mod fetch;
+mod claims;
 mod reconcile;
 mod drive;
 
@@ -33,27 +35,28 @@ use tokio::sync::{mpsc, watch as channel};
 
 use crate::cluster::{self, Client, Cluster};
 use crate::source::Sources;
-use crate::web::Server;
+use crate::web::{Pages, Server};
 use lockgate_core::api::Actors;
 use lockgate_core::health::Rules;
-use lockgate_core::pipeline::Clock;
+use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::queue::{Limits, Signal};
 
-pub(crate) use error::AgentError;
+pub(crate) use clock::SystemClock;
+pub use error::AgentError;
+pub(crate) use fault::hide_panics;
+pub(crate) use workers::Threads;
 
-use clock::SystemClock;
 use events::Told;
 use lease::{Holder, Leadership};
 use metrics::Metrics;
 use report::Reporter;
 use shared::Shared;
 use state::State;
-use workers::Threads;
 use world::World;
 
 /// How the agent runs.
 #[derive(Clone)]
-pub(crate) struct Config {
+pub struct Config {
     /// The cluster.
     pub client: Client,
     /// The namespace of the agent's Lease.
@@ -62,10 +65,14 @@ pub(crate) struct Config {
     pub watch_namespace: Option<String>,
     /// The pod that this process is, when it is one.
     pub pod: Option<String>,
-    /// Where probes and metrics are served; `None` for nowhere.
-    pub listen: Option<SocketAddr>,
+    /// What is served over HTTP, and where.
+    pub listen: Vec<(Pages, SocketAddr)>,
     /// Where the files of sources come from.
     pub sources: Sources,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where builds run.
+    pub workers: Arc<dyn Workers>,
     /// Whether to go on though Flux's controllers run.
     pub adopt: bool,
     /// Whether references to other namespaces are refused and a ServiceAccount must be named.
@@ -76,55 +83,60 @@ pub(crate) struct Config {
     pub concurrency: usize,
 }
 
-/// Runs the agent until the process is told to end (SIGTERM or SIGINT).
-pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
-    fault::install();
-    let stop = stop_signal()?;
+/// Runs the agent until `stop` becomes true.
+pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), AgentError> {
     let metrics = Arc::new(Metrics::new());
     let state = Arc::new(State::new(Arc::clone(&metrics)));
-    if let Some(address) = config.listen {
+    for &(pages, address) in &config.listen {
         let listen = |source| AgentError::Listen { address, source };
-        let server = Server::bind(address).await.map_err(listen)?;
-        tracing::info!(address = %server.address().map_err(listen)?, "serves probes and metrics");
+        let server = Server::bind(address, pages).await.map_err(listen)?;
+        tracing::info!(address = %server.address().map_err(listen)?, "serves {pages}");
         let probes = Arc::clone(&state);
         tokio::spawn(server.serve(probes));
     }
-    let workers = Arc::new(Threads::start().map_err(AgentError::Threads)?);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let actors = guard::wait_for_cluster(&config.client, config.adopt, &state, &*clock, stop.clone()).await?;
-    let (client, holder) = (&config.client, Holder::this(config.pod.as_deref(), &*clock));
+    let (client, clock) = (&config.client, &config.clock);
+    let holder = Holder::this(config.pod.as_deref(), &**clock);
     let watched = config.watch_namespace.as_deref();
-    let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(&clock));
-    let process = Process { actors, metrics, state, clock, workers };
+    let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(clock));
+    let process = Process { metrics, state };
     while !*stop.borrow() {
-        let mut stopped = stop.clone();
+        let (clock, mut stopped) = (&*config.clock, stop.clone());
+        let actors = guard::wait_for_cluster(client, config.adopt, &process.state, clock, stop.clone()).await;
+        let looked = clock.now();
         tokio::select! {
-            () = leadership.acquire() => {}
+            biased;
             _ = stopped.wait_for(|stop| *stop) => break,
+            () = leadership.acquire() => {}
         }
-        process.metrics.leads(true);
-        lead(&config, &leadership, &process, stop.clone()).await;
-        process.metrics.leads(false);
+        // A standby may have waited for days.
+        if clock.since(looked) < guard::LOOK || guard::rivals(client, config.adopt).await.is_none() {
+            process.metrics.leads(true);
+            lead(&config, &leadership, &process, &actors, stop.clone()).await;
+            process.metrics.leads(false);
+        }
+        leadership.release().await;
         process.state.stands_by();
     }
-    leadership.release().await;
     tracing::info!("ended");
     Ok(())
 }
 
 /// What the process keeps from one time that it leads to the next.
 struct Process {
-    actors: Actors,
     metrics: Arc<Metrics>,
     state: Arc<State>,
-    clock: Arc<dyn Clock>,
-    workers: Arc<Threads>,
 }
 
-/// Works for as long as the lease is ours.
-async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop: channel::Receiver<bool>) {
-    let Process { actors, metrics, state, clock, workers } = process;
-    let fence = leadership.fence();
+/// Works for as long as the lease is ours and no controller of Flux does the same.
+async fn lead(
+    config: &Config,
+    leadership: &Leadership,
+    process: &Process,
+    actors: &Actors,
+    stop: channel::Receiver<bool>,
+) {
+    let Process { metrics, state } = process;
+    let (fence, clock) = (leadership.fence(), &config.clock);
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
     let (cluster, changes) = Cluster::new(config.client.clone());
@@ -145,8 +157,9 @@ async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop:
         events,
         sources: config.sources.clone(),
         clock: Arc::clone(clock),
-        workers: Arc::clone(workers),
+        workers: Arc::clone(&config.workers),
         lockdown: config.lockdown,
+        adopt: config.adopt,
         default_service_account: config.default_service_account.clone(),
         watch_namespace: config.watch_namespace.clone(),
     });
@@ -161,15 +174,18 @@ async fn lead(config: &Config, leadership: &Leadership, process: &Process, stop:
         }
     };
     tokio::select! {
-        () = drive::drive(shared, receiver, changes, limits, stop) => {}
+        biased;
+        rivals = drive::drive(shared, receiver, changes, limits, stop) => if let Some(rivals) = rivals {
+            tracing::warn!(controllers = rivals, "Flux runs on this cluster now; nothing more is written beside it");
+        },
         holder = leadership.keep(reopened) => tracing::warn!(%holder, "the lease was lost; nothing more is written"),
         // It ends when all that hand events over have ended.
         () = inbox.deliver(write) => {}
     }
 }
 
-/// Becomes true when the process is told to end.
-fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
+/// Becomes true when the process is told to end (SIGTERM or SIGINT).
+pub(crate) fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Signals)?;

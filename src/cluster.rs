@@ -7,6 +7,7 @@ mod path;
 mod failure;
 mod client;
 mod impersonate;
+pub(crate) mod flux;
 pub(crate) mod preflight;
 mod gather;
 mod discovery;

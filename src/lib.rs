@@ -20,10 +20,12 @@ pub use cli::main;
 /// What the integration tests need of the modules, which are the program's own.
 #[doc(hidden)]
 pub mod tested {
+    pub use crate::agent::{AgentError, Config as AgentConfig, run as run_agent};
     pub use crate::bootstrap::hosts::SshUrl;
     pub use crate::bootstrap::key::identity_of;
     pub use crate::bootstrap::ssh::{SshError, branches, scan};
     pub use crate::cluster::{Change, Client, Cluster, Target};
+    pub use crate::source::Sources;
 
     /// The objects of an installation.
     pub mod manifests {
@@ -32,6 +34,7 @@ pub mod tested {
 
     /// What is asked of a cluster before it is changed.
     pub mod preflight {
-        pub use crate::cluster::preflight::{Right, flux_controllers, missing_rights, version};
+        pub use crate::cluster::flux::flux_controllers;
+        pub use crate::cluster::preflight::{Right, missing_rights, version};
     }
 }

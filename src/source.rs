@@ -5,105 +5,37 @@
 //! ```
 
 mod inputs;
+mod adapter;
 mod git;
 mod oci;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use lockgate_base::model::{KindId, Revision};
-use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{Source, SourceSpec};
-use lockgate_core::verdict::{self, FetchCause};
-use lockgate_git::{Class, Fetched, Fetcher, SourceError};
+use lockgate_base::model::KindId;
+use lockgate_git::Fetcher;
 
+pub(crate) use adapter::{Adapter, Ask};
 pub(crate) use inputs::Inputs;
-
-/// Flux's default of `spec.timeout`.
-const TIMEOUT: Duration = Duration::from_mins(1);
-
-/// What a fetch will have found, or why it found nothing: what the verdict is told.
-pub(crate) type Fetching<'f> = Pin<Box<dyn Future<Output = Result<Fetched, verdict::Fetched>> + Send + 'f>>;
-
-/// A kind of source, as the agent fetches it.
-pub(crate) trait Adapter: Send + Sync {
-    /// Which kind.
-    fn kind(&self) -> KindId;
-
-    /// Fetches what an object asks for. Dropping the future ends the fetch.
-    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f>;
-}
-
-/// What is fetched, and with what.
-pub(crate) struct Ask<'a> {
-    /// The object.
-    pub source: &'a Source,
-    /// What this process holds of it.
-    pub held: Option<&'a Snapshot>,
-    /// The Secrets that it names.
-    pub inputs: &'a Inputs<'a>,
-}
-
-impl<'a> Ask<'a> {
-    /// The object's `spec` as the type of its kind.
-    fn spec<S: SourceSpec>(&self) -> Result<&'a S, verdict::Fetched> {
-        let foreign = || SourceError::Storage(format!("{} is of another kind", self.source.reference()));
-        self.source.spec().ok_or_else(|| failed(&foreign()))
-    }
-
-    /// The revision that need not be fetched again: what is held, of the same part of it, and as the status says. A status
-    /// that could not be written asks for it anew.
-    fn known(&self) -> Option<Revision> {
-        let (spec, status) = (&self.source.spec, &self.source.status);
-        let is_told = |snapshot: &&Snapshot| {
-            let artifact = status.artifact.as_ref();
-            status.selection() == spec.selection()
-                && artifact.is_some_and(|artifact| artifact.revision == snapshot.revision.to_string())
-        };
-        self.held.filter(is_told).map(|snapshot| snapshot.revision.clone())
-    }
-
-    /// The revision at which a paused source stays that this process has not fetched yet: the one that its status names, so
-    /// that pausing holds over a restart.
-    fn paused_at(&self) -> Option<Revision> {
-        let is_paused = self.source.spec.suspended() && self.held.is_none();
-        self.source.status.artifact.as_ref().filter(|_| is_paused)?.revision.parse().ok()
-    }
-
-    /// The wall-clock limit of the whole fetch.
-    fn timeout(&self) -> Duration {
-        self.source.spec.timeout().map_or(TIMEOUT, lockgate_base::model::Duration::std)
-    }
-}
 
 /// The adapters of all kinds that lockgate acts on.
 #[derive(Clone)]
-pub(crate) struct Sources(Arc<[Box<dyn Adapter>]>);
+pub struct Sources(Vec<Arc<dyn Adapter>>);
 
 impl Sources {
-    /// The kinds, each with where its files come from.
-    pub(crate) fn new(git: Arc<dyn Fetcher>, oci: Arc<dyn Fetcher<lockgate_git::oci::Request>>) -> Self {
-        let adapters: [Box<dyn Adapter>; 2] = [Box::new(git::Git(git)), Box::new(oci::Oci(oci))];
-        Self(Arc::new(adapters))
+    /// GitRepositories, and where their files come from.
+    pub fn of_git(git: Arc<dyn Fetcher>) -> Self {
+        Self(vec![Arc::new(git::Git(git))])
+    }
+
+    /// OCIRepositories as well.
+    #[must_use]
+    pub fn and_oci(mut self, oci: Arc<dyn Fetcher<lockgate_git::oci::Request>>) -> Self {
+        self.0.push(Arc::new(oci::Oci(oci)));
+        self
     }
 
     /// The adapter of a kind.
     pub(crate) fn of(&self, kind: KindId) -> Option<&dyn Adapter> {
         self.0.iter().find(|adapter| adapter.kind() == kind).map(|adapter| &**adapter)
     }
-}
-
-/// A failure of an adapter, as the verdict is told of it.
-fn failed(error: &SourceError) -> verdict::Fetched {
-    let cause = match error.class() {
-        Class::AuthenticationFailed => FetchCause::Authentication,
-        Class::GitOperationFailed | Class::Timeout | Class::ReferenceNotFound => FetchCause::Operation,
-        Class::UrlInvalid => FetchCause::Url,
-        Class::EmptyRepository => FetchCause::Empty,
-        Class::ListingFailed => FetchCause::Listing,
-        Class::ContentInvalid => FetchCause::Content,
-        Class::Storage => FetchCause::Storage,
-    };
-    verdict::Fetched::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
 }

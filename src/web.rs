@@ -1,6 +1,9 @@
-//! What the agent shows over HTTP: whether it lives, whether it is ready, and its metrics, which name objects and hold
-//! nothing of what is in them.
+//! What the agent shows over HTTP: whether it lives and whether it is ready, and on a port of their own its metrics, which name
+//! objects and hold nothing of what is in them. Whoever may read the metrics can keep that port busy, and the kubelet must be
+//! answered nevertheless.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -15,17 +18,14 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 /// The media type that Prometheus expects of the text that `prometheus-client` writes.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Connections at a time.
+/// Connections at a time, of one port.
 const CONNECTIONS: usize = 256;
-/// How long one may take.
-const LIMIT: Duration = Duration::from_secs(10);
 /// The pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -38,17 +38,56 @@ pub(crate) trait Probes: Send + Sync + 'static {
     fn metrics(&self) -> String;
 }
 
+/// What a port serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// `/healthz` and `/readyz`.
+    Probes,
+    /// `/metrics`.
+    Metrics,
+}
+
+impl Pages {
+    /// How long a connection may take, from its begin to the end of the answer.
+    const fn limit(self) -> Duration {
+        match self {
+            Self::Probes => Duration::from_secs(1),
+            Self::Metrics => Duration::from_secs(10),
+        }
+    }
+
+    fn router(self, probes: Arc<dyn Probes>) -> Router {
+        let router = match self {
+            Self::Probes => {
+                Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
+            }
+            Self::Metrics => Router::new().route("/metrics", get(metrics)),
+        };
+        router.with_state(probes)
+    }
+}
+
+impl fmt::Display for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Probes => "probes",
+            Self::Metrics => "metrics",
+        })
+    }
+}
+
 /// A listener that is bound and not yet served.
 #[derive(Debug)]
 pub(crate) struct Server {
     listener: TcpListener,
+    pages: Pages,
     /// How long a connection may take, from its begin to the end of the answer.
     limit: Duration,
 }
 
 impl Server {
     /// Binds the address. Port 0 stands for any that is free, and `[::]` for all addresses of both families.
-    pub(crate) async fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) async fn bind(address: SocketAddr, pages: Pages) -> io::Result<Self> {
         let listener = match TcpListener::bind(address).await {
             // A node may have IPv6 switched off.
             Err(_) if address.is_ipv6() && address.ip().is_unspecified() => {
@@ -56,7 +95,7 @@ impl Server {
             }
             bound => bound?,
         };
-        Ok(Self { listener, limit: LIMIT })
+        Ok(Self { listener, pages, limit: pages.limit() })
     }
 
     /// Where it listens.
@@ -64,41 +103,40 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until the future is dropped. Anybody in the cluster may connect, so a connection is one question and has an
-    /// end, and there are so many of them and no more.
+    /// Serves until the future is dropped. Anybody who reaches the port may connect, so a connection is one question and has an
+    /// end, and there are so many of them and no more: the oldest makes room for the next.
     pub(crate) async fn serve(self, probes: Arc<dyn Probes>) {
-        let (router, slots) = (router(probes), Arc::new(Semaphore::new(CONNECTIONS)));
+        let router = self.pages.router(probes);
         let mut connections = JoinSet::new();
-        // The semaphore is never closed.
-        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
-            while connections.try_join_next().is_some() {}
+        let mut open: VecDeque<AbortHandle> = VecDeque::new();
+        loop {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // There are too many files open, for example.
-                    tracing::warn!(%error, "a connection to the probes was not accepted");
+                    tracing::warn!(%error, pages = %self.pages, "a connection was not accepted");
                     sleep(PAUSE).await;
                     continue;
                 }
             };
+            while connections.try_join_next().is_some() {}
+            if open.len() >= CONNECTIONS {
+                open.retain(|connection| !connection.is_finished());
+            }
+            if open.len() >= CONNECTIONS
+                && let Some(oldest) = open.pop_front()
+            {
+                oldest.abort();
+            }
             let service = TowerToHyperService::new(router.clone());
-            connections.spawn(async move {
+            open.push_back(connections.spawn(async move {
                 let connection =
                     http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
                 // What goes wrong here is the peer's own affair.
                 let _ = timeout(self.limit, connection).await;
-                drop(slot);
-            });
+            }));
         }
     }
-}
-
-fn router(probes: Arc<dyn Probes>) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(probes)
 }
 
 async fn ready(State(probes): State<Arc<dyn Probes>>) -> Response {
@@ -131,57 +169,60 @@ mod tests {
         }
     }
 
-    async fn ask(path: &str, fake: Fake) -> String {
-        let server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-        let address = server.address().unwrap();
-        let serving = tokio::spawn(server.serve(Arc::new(fake)));
+    async fn serving(pages: Pages, fake: Fake) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+        let mut server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0)), pages).await.unwrap();
+        // No connection runs out of time, so nothing but the end of another makes room.
+        server.limit = Duration::from_hours(1);
+        (server.address().unwrap(), tokio::spawn(server.serve(Arc::new(fake))))
+    }
+
+    async fn ask(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        serving.abort();
         answer
     }
 
     #[tokio::test]
     async fn all_addresses_are_those_of_both_families() {
-        let server = Server::bind("[::]:0".parse().unwrap()).await.unwrap();
+        let server = Server::bind("[::]:0".parse().unwrap(), Pages::Probes).await.unwrap();
         let port = server.address().unwrap().port();
         assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok());
     }
 
     #[tokio::test]
     async fn those_who_say_nothing_leave_room_for_others() {
-        let mut server = Server::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-        server.limit = Duration::from_millis(300);
-        let address = server.address().unwrap();
-        let serving = tokio::spawn(server.serve(Arc::new(Fake(None))));
-        let mut silent = Vec::new();
-        for _ in 0..CONNECTIONS {
-            silent.push(TcpStream::connect(address).await.unwrap());
+        for (pages, path) in [(Pages::Probes, "/healthz"), (Pages::Metrics, "/metrics")] {
+            let (address, serving) = serving(pages, Fake(None)).await;
+            let mut silent = Vec::new();
+            for _ in 0..2 * CONNECTIONS {
+                silent.push(TcpStream::connect(address).await.unwrap());
+            }
+            let answer = ask(address, path).await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            serving.abort();
         }
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        serving.abort();
     }
 
     #[tokio::test]
-    async fn the_probes_are_answered_and_nothing_else_is() {
+    async fn each_port_answers_its_own_pages_and_nothing_else() {
         let cases = [
-            ("/healthz", Some("no API server"), "200", "ok"),
-            ("/readyz", None, "200", "ok"),
-            ("/readyz", Some("no API server"), "503", "no API server"),
-            ("/metrics", None, "200", "lockgate_leader 1"),
-            ("/debug/pprof", None, "404", ""),
+            (Pages::Probes, "/healthz", Some("no API server"), "200", "ok"),
+            (Pages::Probes, "/readyz", None, "200", "ok"),
+            (Pages::Probes, "/readyz", Some("no API server"), "503", "no API server"),
+            (Pages::Probes, "/metrics", None, "404", ""),
+            (Pages::Metrics, "/metrics", None, "200", "lockgate_leader 1"),
+            (Pages::Metrics, "/healthz", None, "404", ""),
+            (Pages::Metrics, "/debug/pprof", None, "404", ""),
         ];
-        for (path, reason, status, body) in cases {
-            let answer = ask(path, Fake(reason)).await;
+        for (pages, path, reason, status, body) in cases {
+            let (address, serving) = serving(pages, Fake(reason)).await;
+            let answer = ask(address, path).await;
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
             assert!(answer.contains(body), "{path}: {answer}");
+            serving.abort();
         }
     }
 }

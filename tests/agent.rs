@@ -1,14 +1,19 @@
 //! The agent as a process, on a real control plane and from a real sshd.
 
+mod beside;
 mod build;
 mod contract;
+mod examples;
 mod faults;
 mod idle;
 mod input;
+mod keeping;
 mod kinds;
+mod lease;
 mod oci;
 mod order;
 mod outage;
+mod people;
 mod repository;
 mod rights;
 mod safety;

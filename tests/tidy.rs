@@ -1,7 +1,11 @@
 //! The rules of the house, which the compiler does not hold. Each is shown to fail by a sample that breaks it.
 
+#[path = "tidy/documents.rs"]
+mod documents;
 #[path = "tidy/exports.rs"]
 mod exports;
+#[path = "tidy/fates.rs"]
+mod fates;
 #[path = "tidy/imports.rs"]
 mod imports;
 #[path = "tidy/purity.rs"]

@@ -15,7 +15,7 @@ const SINCE_START: ClockId = ClockId::Monotonic;
 
 /// The clock of the machine; it sleeps on the runtime's timer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct SystemClock;
+pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Instant {

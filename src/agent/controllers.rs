@@ -1,64 +1,141 @@
-//! Follows Flux's controllers: an object of a kind that lockgate does not act on is judged by what its controller says of it
-//! for as long as that runs.
+//! Follows Flux's controllers. An object of a kind that lockgate does not act on is judged by what its controller says of it
+//! for as long as that runs, and nothing is written beside one that does what lockgate does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::watch as channel;
+
+use super::notice::Notice;
 use super::shared::Shared;
+use super::subject::Subject;
 use super::watch::{Pump, Sink, run};
-use crate::cluster::preflight::FluxController;
-use crate::cluster::{Cluster, Query};
-use lockgate_base::model::{Gvk, KindId, Object, Ref};
+use crate::cluster::Query;
+use crate::cluster::flux::{self, FluxController};
+use lockgate_base::model::{Gvk, KindId, Object, ObjectId, Ref};
+use lockgate_core::api::Kustomization;
 use lockgate_core::health::Rules;
+use lockgate_core::pipeline;
+use lockgate_core::plan::Inventory;
 use lockgate_core::queue::Signal;
+use lockgate_core::verdict;
 
 const DEPLOYMENT: KindId = KindId { group: "apps", kind: "Deployment" };
+/// How often the rights of what seems to be a controller of Flux are looked at: they may be given and taken while it runs.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Follows them for ever.
 pub(super) async fn follow_controllers(shared: Arc<Shared>) {
     let gvk = Gvk { group: DEPLOYMENT.group.into(), version: "v1".into(), kind: DEPLOYMENT.kind.into() };
-    let query = Query::of(&gvk, "deployments", None, Some(("app.kubernetes.io/part-of", "flux")));
-    let running = Running { cluster: shared.cluster.clone(), known: BTreeMap::new(), synced: false };
-    run(&shared, &query, Pump::new(DEPLOYMENT, false, shared.notices.clone(), running)).await;
-}
-
-/// The controllers that run.
-struct Running {
-    cluster: Cluster,
-    known: BTreeMap<Ref, FluxController>,
-    /// Whether a list was complete: until then, one that is not known may run.
-    synced: bool,
-}
-
-impl Running {
-    fn judge(&self) {
-        if self.synced {
-            let controllers: Vec<_> = self.known.values().cloned().collect();
-            self.cluster.judge_by(Rules::beside(FluxController::actors(&controllers).idle_kinds()));
-        }
+    let query = Query::of(&gvk, "deployments", None, Some(flux::LABEL));
+    let (found, changed) = channel::channel(None);
+    let claims = Claims { known: BTreeMap::new(), found };
+    tokio::select! {
+        () = run(&shared, &query, Pump::new(DEPLOYMENT, false, shared.notices.clone(), claims)) => {}
+        () = judge(&shared, changed) => {}
     }
 }
 
-impl Sink for Running {
+/// The Deployments that run and say that they are controllers of Flux.
+struct Claims {
+    known: BTreeMap<Ref, FluxController>,
+    /// Nothing until a list was complete: one that is not known until then may run.
+    found: channel::Sender<Option<Vec<FluxController>>>,
+}
+
+impl Claims {
+    fn tell(&self, is_complete: bool) {
+        self.found.send_if_modified(|found| {
+            let known: Vec<_> = self.known.values().cloned().collect();
+            let is_news = (is_complete || found.is_some()) && found.as_ref() != Some(&known);
+            if is_news {
+                *found = Some(known);
+            }
+            is_news
+        });
+    }
+}
+
+impl Sink for Claims {
     fn there(&mut self, key: Ref, object: &Object) -> Option<Signal> {
-        match FluxController::running(object.value()) {
+        match FluxController::claimed(object.value()).filter(FluxController::runs) {
             Some(controller) => self.known.insert(key, controller),
             None => self.known.remove(&key),
         };
-        self.judge();
+        self.tell(false);
         None
     }
 
     fn gone(&mut self, key: Ref) -> Option<Signal> {
         self.known.remove(&key);
-        self.judge();
+        self.tell(false);
         None
     }
 
     fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Signal> {
         self.known.retain(|key, _| listed.contains(key));
-        self.synced = true;
-        self.judge();
+        self.tell(true);
         Vec::new()
+    }
+}
+
+/// Finds out which of them are Flux's, for ever.
+async fn judge(shared: &Shared, mut found: channel::Receiver<Option<Vec<FluxController>>>) {
+    let mut idle = None;
+    let mut is_told = false;
+    loop {
+        let claims = found.borrow_and_update().clone();
+        let is_any = claims.as_ref().is_some_and(|claims| !claims.is_empty());
+        if let Some(claims) = claims {
+            match flux::genuine(shared.cluster.client(), claims).await {
+                Ok(controllers) => {
+                    is_told = false;
+                    regard(shared, &controllers, &mut idle);
+                }
+                Err(failure) if !is_told => {
+                    is_told = true;
+                    tracing::warn!(%failure, "cannot tell which controllers of Flux run");
+                }
+                Err(_) => {}
+            }
+        }
+        let again =
+            async { if is_any { shared.clock.sleep(AGAIN).await } else { std::future::pending().await } };
+        tokio::select! {
+            changed = found.changed() => if changed.is_err() { return },
+            () = again => {}
+        }
+    }
+}
+
+/// Acts on which controllers of Flux run. `idle` are the kinds that nothing acted on when this was done last.
+fn regard(shared: &Shared, controllers: &[FluxController], idle: &mut Option<BTreeSet<KindId>>) {
+    let kinds = FluxController::actors(controllers).idle_kinds();
+    if idle.as_ref() != Some(&kinds) {
+        let (before, now) = (shared.cluster.rules(), Rules::beside(kinds.clone()));
+        shared.cluster.judge_by(now.clone());
+        tell_of_idle(shared, &before, &now);
+        *idle = Some(kinds);
+    }
+    if let Some(rivals) = FluxController::rivals(controllers).filter(|_| !shared.adopt) {
+        // The loop ends with the process, and then nobody listens.
+        let _ = shared.notices.send(Notice::Flux(rivals));
+    }
+}
+
+/// Tells of the objects that nothing acts on where they are others because other controllers run.
+fn tell_of_idle(shared: &Shared, before: &Rules, now: &Rules) {
+    for kustomization in shared.world.all::<Kustomization>() {
+        let status = &kustomization.status;
+        let Some(stored) = &status.inventory else { continue };
+        let inventory = Inventory::read(&stored.entries);
+        let news = pipeline::idle_news((&inventory, before), (&inventory, now));
+        if !news.is_empty() {
+            let subjects: Vec<String> = news.iter().map(ObjectId::subject).collect();
+            let revision = status.last_applied_revision.as_deref().unwrap_or_default();
+            let subject = Subject::of(&kustomization.reference(), &kustomization.metadata);
+            shared.tell_of(&subject, &[verdict::Notice::idle(&subjects, revision)]);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The main loop of the process that holds the lease: what happened goes into the queue, and what the queue says is done.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,10 @@ struct Drive {
     queue: Queue,
     started: Instant,
     runs: JoinSet<()>,
-    reins: HashMap<RunId, Reins>,
+    reins: BTreeMap<RunId, Reins>,
     listed: Vec<&'static str>,
+    /// The controllers of Flux beside which nothing is to be written.
+    rivals: Option<String>,
 }
 
 /// How a run is told what the queue says of it.
@@ -43,14 +45,15 @@ struct Reins {
     slot: Arc<Notify>,
 }
 
-/// Works until `stop` becomes true. When the future is dropped, everything under way is dropped with it.
+/// Works until `stop` becomes true, or controllers of Flux are seen that do the same, which are returned. When the future is
+/// dropped, or ends beside Flux, everything under way is dropped with it.
 pub(super) async fn drive(
     shared: Arc<Shared>,
     mut notices: mpsc::UnboundedReceiver<Notice>,
     mut changes: mpsc::UnboundedReceiver<Change>,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
-) {
+) -> Option<String> {
     let mut watches = JoinSet::new();
     follow_kinds(&shared, &mut watches);
     for kind in [KindId::CONFIG_MAP, KindId::SECRET] {
@@ -62,26 +65,33 @@ pub(super) async fn drive(
         queue: Queue::new(limits),
         started: shared.clock.now(),
         runs: JoinSet::new(),
-        reins: HashMap::new(),
+        reins: BTreeMap::new(),
         listed: Vec::new(),
+        rivals: None,
     };
-    while !*stop.borrow() {
+    while !*stop.borrow() && drive.rivals.is_none() {
         let due = drive.queue.next_due().map(|due| drive.started + due);
         let signal = tokio::select! {
+            // What comes first goes first, the same each time; the queue asks at each event what is due, so that none waits.
+            biased;
+            _ = stop.changed() => None,
+            Some(_) = drive.runs.join_next() => None,
             notice = notices.recv() => match notice {
                 Some(notice) => drive.notice(notice),
-                None => return,
+                None => return None,
             },
             Some(change) = changes.recv() => Some(drive.change(change)),
             () = sleep_until(&*shared.clock, due) => Some(Signal::Tick),
-            Some(_) = drive.runs.join_next() => None,
-            _ = stop.changed() => None,
         };
         if let Some(signal) = signal {
             drive.handle(signal);
         }
     }
-    drive.end().await;
+    if drive.rivals.is_none() {
+        drive.end().await;
+        return None;
+    }
+    drive.rivals
 }
 
 /// Whose metrics are to be forgotten: an object that has gone, also when a run ends that was under way when it went.
@@ -124,6 +134,10 @@ impl Drive {
                     self.listed.push(kind);
                     return (self.listed.len() == api::acted_on().count()).then_some(Signal::Synced);
                 }
+                None
+            }
+            Notice::Flux(rivals) => {
+                self.rivals = Some(rivals);
                 None
             }
             Notice::Reachable { kind, problem } => {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// Why the agent ended other than by being told to.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AgentError {
+pub enum AgentError {
     /// The address is taken, or not ours.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -13,15 +13,7 @@ pub(crate) enum AgentError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Flux runs on the cluster, and two agents would work against each other.
-    #[error(
-        "Flux runs on this cluster ({0}); scale it to zero first, or start with --adopt to take over from it"
-    )]
-    FluxRuns(String),
     /// Signals cannot be heard.
     #[error("signals: {0}")]
     Signals(std::io::Error),
-    /// There are no threads to build on.
-    #[error("threads for builds: {0}")]
-    Threads(std::io::Error),
 }

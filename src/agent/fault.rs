@@ -9,7 +9,7 @@ thread_local! {
 }
 
 /// Sees to it that panics are logged by their place alone.
-pub(super) fn install() {
+pub(crate) fn hide_panics() {
     std::panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {
         let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         tracing::error!(%place, "internal error");

@@ -115,7 +115,7 @@ async fn begin(shared: &Shared, key: &Ref, seen: Seen<Source>) -> Seen<Source> {
     let context = context(shared, key, &seen, &source.status);
     let Some(status) = verdict::fetching(&context) else { return seen };
     let subject = Subject::of(key, &source.metadata);
-    if let Ok(version) = shared.reporter.status(&subject, &source.status, &status).await {
+    if let Ok(version) = shared.reporter.status(&subject, 0, &source.status, &status).await {
         shared.world.wrote::<Source>(key, version, |object| object.status = status.into_inner());
     }
     shared.world.source(key).map_or(seen, |(seen, _)| seen)
@@ -212,7 +212,7 @@ async fn report(shared: &Shared, key: &Ref, seen: &Seen<Source>, found: &Found) 
     if *said.status != previous {
         log(key, &said);
     }
-    match shared.reporter.status(&subject, &previous, &said.status).await {
+    match shared.reporter.status(&subject, 0, &previous, &said.status).await {
         Ok(version) => {
             let Said { status, notices, next } = said;
             let is_true = |ready: &Condition| ready.status == ConditionStatus::True;

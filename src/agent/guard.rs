@@ -1,92 +1,109 @@
-//! What is asked before the first write: whether the cluster answers, and whether Flux already works on it.
+//! What is asked before the lease is taken: whether the cluster answers, and whether Flux already works on it.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::error::AgentError;
 use super::state::State;
 use crate::cluster::Client;
-use crate::cluster::preflight::{self, FluxController};
+use crate::cluster::flux::{self, FluxController};
 use lockgate_core::api::Actors;
 use lockgate_core::pipeline::Clock;
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// The longest pause between tries.
 const PAUSE_LIMIT: Duration = Duration::from_secs(10);
-const MATTER: &str = "API server";
+/// How often Flux is looked for while it is in the way.
+pub(super) const LOOK: Duration = Duration::from_secs(5);
+const SERVER: &str = "API server";
+const FLUX: &str = "Flux";
 
-/// Waits until the API server answers, or the process is told to end, and refuses to go on beside Flux. Returns which other
-/// controllers of Flux run.
+/// Waits until the API server answers and, unless `adopt`, no controller of Flux does what lockgate does; or until the process
+/// is told to end. Returns which controllers of Flux run.
 pub(super) async fn wait_for_cluster(
     client: &Client,
     adopt: bool,
     state: &State,
     clock: &dyn Clock,
     mut stop: watch::Receiver<bool>,
-) -> Result<Actors, AgentError> {
+) -> Actors {
     let mut pause = Duration::from_millis(500);
-    state.reachable(MATTER, Some("not asked yet".into()));
+    let mut told = None;
+    state.reachable(SERVER, Some("not asked yet".into()));
     loop {
         let answer = tokio::select! {
-            answer = preflight::flux_controllers(client) => answer,
-            _ = stop.wait_for(|stop| *stop) => return Ok(Actors::default()),
+            biased;
+            answer = flux::flux_controllers(client) => answer,
+            _ = stop.wait_for(|stop| *stop) => return Actors::default(),
         };
         match answer {
             Ok(controllers) => {
-                state.reachable(MATTER, None);
-                let actors = FluxController::actors(&controllers);
-                let rivals: Vec<_> = controllers.into_iter().filter(FluxController::is_rival).collect();
-                return judge(&rivals, adopt).map(|()| actors);
+                state.reachable(SERVER, None);
+                let rivals = FluxController::rivals(&controllers);
+                let message = rivals.as_deref().and_then(|rivals| in_the_way(rivals, adopt, &mut told));
+                let is_held = message.is_some();
+                state.reachable(FLUX, message);
+                if !is_held {
+                    return FluxController::actors(&controllers);
+                }
+                pause = LOOK;
             }
-            // Whoever may not list Deployments cannot tell, and is not stopped by it.
+            // Whoever may not look cannot tell, and is not stopped by it.
             Err(ApiFailure::Forbidden(denied)) => {
                 tracing::warn!(%denied, "cannot tell whether Flux runs on this cluster");
-                state.reachable(MATTER, None);
-                return Ok(Actors::default());
+                state.reachable(SERVER, None);
+                state.reachable(FLUX, None);
+                return Actors::default();
             }
             Err(failure) => {
                 tracing::warn!(%failure, "waits for the API server");
-                state.reachable(MATTER, Some(failure.to_string()));
+                state.reachable(SERVER, Some(failure.to_string()));
             }
         }
         tokio::select! {
+            biased;
             () = clock.sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => return Ok(Actors::default()),
+            _ = stop.wait_for(|stop| *stop) => return Actors::default(),
         }
         pause = (pause * 2).min(PAUSE_LIMIT);
     }
 }
 
-fn judge(rivals: &[FluxController], adopt: bool) -> Result<(), AgentError> {
-    if rivals.is_empty() {
-        return Ok(());
-    }
-    let names = FluxController::names(rivals);
+/// The controllers of Flux beside which nothing is to be done, as far as that can be told.
+pub(super) async fn rivals(client: &Client, adopt: bool) -> Option<String> {
     if adopt {
-        tracing::warn!(controllers = names, "Flux runs on this cluster; goes on since --adopt was given");
-        return Ok(());
+        return None;
     }
-    Err(AgentError::FluxRuns(names))
+    let controllers = flux::flux_controllers(client).await.ok()?;
+    FluxController::rivals(&controllers)
+}
+
+/// Why nothing is done beside these; `None` where they are no obstacle. It is logged where it is not what was `told` last.
+fn in_the_way(rivals: &str, adopt: bool, told: &mut Option<String>) -> Option<String> {
+    if adopt {
+        tracing::warn!(controllers = rivals, "Flux runs on this cluster; goes on since --adopt was given");
+        return None;
+    }
+    let message = format!(
+        "it runs on this cluster ({rivals}), and nothing is written beside it; scale it to zero, or start with --adopt to \
+         take over from it"
+    );
+    if told.as_deref() != Some(rivals) {
+        tracing::warn!(controllers = rivals, "Flux runs on this cluster; holds back until it does not");
+        *told = Some(rivals.to_owned());
+    }
+    Some(message)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn controller(name: &str) -> FluxController {
-        FluxController { namespace: "flux-system".into(), name: name.into(), replicas: 1 }
-    }
-
     #[test]
-    fn only_rivals_stop_the_agent_and_only_without_adopt() {
-        let rivals = [controller("kustomize-controller")];
-        assert!(judge(&[], false).is_ok());
-        assert!(judge(&rivals, true).is_ok());
-        let message = judge(&rivals, false).unwrap_err().to_string();
-        assert!(
-            message.contains("flux-system/kustomize-controller") && message.contains("--adopt"),
-            "{message}"
-        );
+    fn rivals_are_in_the_way_unless_they_are_to_be_adopted() {
+        let rivals = "flux-system/kustomize-controller";
+        assert_eq!(in_the_way(rivals, true, &mut None), None);
+        let message = in_the_way(rivals, false, &mut None).unwrap();
+        assert!(message.contains(rivals) && message.contains("--adopt"), "{message}");
     }
 }

@@ -4,8 +4,8 @@
 //! if it was asleep in between, since every write asks the [`Fence`] and the fence goes by a clock that does not sleep. A
 //! holder that is known to have ended (its pod or process is gone) is followed at once.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff;
 use serde_json::Value;
 
+use super::process::Process;
 use crate::cluster::{Client, Direct, KnownKind};
 use lockgate_base::keys;
 use lockgate_base::model::Digest;
@@ -25,10 +26,13 @@ const DURATION: Duration = Duration::from_secs(15);
 const RENEW: Duration = Duration::from_secs(5);
 /// How long before the end of a lease the holder stops writing: a write that was let through takes a while itself.
 const MARGIN: Duration = Duration::from_secs(3);
+/// How long writing is allowed after the lease was claimed.
+const OPEN: Duration = DURATION.saturating_sub(MARGIN);
 /// How often a standby looks.
 const LOOK: Duration = Duration::from_secs(2);
-/// How long one request about the lease may take.
-const REQUEST: Duration = Duration::from_secs(4);
+/// How long one request about the lease may take: a renewal that is begun in time and takes as long ends about when the fence
+/// closes.
+const REQUEST: Duration = Duration::from_secs(8);
 /// Requests about the lease in flight, beside all others.
 const IN_FLIGHT: usize = 2;
 const LEASES: KnownKind<'static> =
@@ -55,6 +59,12 @@ impl Fence {
         millis(self.clock.uptime()) < self.until.load(Ordering::Acquire)
     }
 
+    /// How long it is until the lease is to be renewed, reckoned from when it was claimed and not from when that was answered.
+    fn rest(&self) -> Duration {
+        let until = Duration::from_millis(self.until.load(Ordering::Acquire));
+        until.saturating_sub(self.clock.uptime()).saturating_sub(OPEN.saturating_sub(RENEW))
+    }
+
     /// `moment` is reckoned as [`Clock::uptime`] is.
     fn open_until(&self, moment: Duration) {
         self.until.store(millis(moment), Ordering::Release);
@@ -74,20 +84,18 @@ fn millis(duration: Duration) -> u64 {
 pub(super) struct Holder {
     /// Unique for this process.
     identity: String,
-    /// `pod/<name>` or `process/<boot id>/<pid>`.
+    /// `pod/<name>`, or what tells one process from others.
     trace: String,
 }
 
 impl Holder {
     /// This process: the pod of that name, or else a process of this machine.
     pub(super) fn this(pod: Option<&str>, clock: &dyn Clock) -> Self {
-        let pid = std::process::id();
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let trace = match pod {
             Some(pod) => format!("pod/{pod}"),
-            None => format!("process/{}/{pid}", boot.trim()),
+            None => Process::this().to_string(),
         };
-        let name = pod.map_or_else(|| format!("process-{pid}"), ToOwned::to_owned);
+        let name = pod.map_or_else(|| format!("process-{}", std::process::id()), ToOwned::to_owned);
         let unique = Digest::of(format!("{trace}/{:?}", clock.wall())).to_string();
         let unique = unique.trim_start_matches("sha256:").get(..8).unwrap_or_default().to_owned();
         Self { identity: format!("{name}_{unique}"), trace }
@@ -103,6 +111,8 @@ pub(super) struct Leadership {
     holder: Holder,
     clock: Arc<dyn Clock>,
     fence: Fence,
+    /// The lease as we wrote it last, as long as nobody else is known to have written it.
+    held: Arc<Mutex<Option<Lease>>>,
 }
 
 /// What a look at the lease found.
@@ -144,6 +154,7 @@ impl Leadership {
             holder,
             fence: Fence::closed(Arc::clone(&clock)),
             clock,
+            held: Arc::default(),
         }
     }
 
@@ -156,7 +167,7 @@ impl Leadership {
         let mut seen: Option<Sight> = None;
         let mut told = String::new();
         loop {
-            match self.bounded(self.look(seen.as_ref())).await {
+            match self.look(seen.as_ref()).await {
                 Ok(Look::Ours(until)) => {
                     self.fence.open_until(until);
                     tracing::info!(identity = %self.holder.identity, "leads");
@@ -171,7 +182,7 @@ impl Leadership {
                         seen = Some(Sight { renewed, since: self.clock.now() });
                     }
                 }
-                Err(error) => tracing::warn!(%error, "the lease cannot be looked at"),
+                Err(failure) => tracing::warn!(error = %failure, "the lease cannot be looked at"),
             }
             self.clock.sleep(LOOK).await;
         }
@@ -180,14 +191,14 @@ impl Leadership {
     /// Renews the lease until it is lost to another. An API server that does not answer closes the fence and no more:
     /// the lease may still be ours when it answers again, which is told to `reopened`.
     pub(super) async fn keep(&self, reopened: impl Fn()) -> String {
-        let mut pause = RENEW;
+        let mut pause = self.fence.rest();
         loop {
             self.clock.sleep(pause).await;
-            match self.bounded(self.look(None)).await {
+            match self.renew().await {
                 Ok(Look::Ours(until)) => {
-                    pause = RENEW;
                     let was_open = self.fence.is_open();
                     self.fence.open_until(until);
+                    pause = self.fence.rest();
                     if !was_open {
                         tracing::info!("the lease is held again");
                         reopened();
@@ -197,10 +208,10 @@ impl Leadership {
                     self.fence.close();
                     return holder;
                 }
-                Err(error) => {
-                    // Soon enough that one slow answer does not close the fence.
+                Err(failure) => {
+                    // Soon enough that one answer that is lost does not close the fence.
                     pause = LOOK;
-                    tracing::warn!(%error, "the lease could not be renewed");
+                    tracing::warn!(error = %failure, "the lease could not be renewed");
                 }
             }
         }
@@ -220,41 +231,67 @@ impl Leadership {
                 return Ok(());
             }
             spec.holder_identity = None;
-            self.replace(&lease).await
+            self.replace(&lease).await.map(drop)
         };
-        if let Err(error) = self.bounded(release).await {
-            tracing::warn!(%error, "the lease could not be given up");
+        if let Err(failure) = release.await {
+            tracing::warn!(error = %failure, "the lease could not be given up");
+        }
+    }
+
+    /// Renews the lease by one request: its resourceVersion makes that fail where somebody else has written it, and then it is
+    /// looked at.
+    async fn renew(&self) -> Result<Look, ApiFailure> {
+        let held = self.held().take();
+        let Some(lease) = held else { return self.look(None).await };
+        match self.write(lease).await {
+            Err(ApiFailure::Answered { code: 404 | 409, .. }) => self.look(None).await,
+            written => written,
         }
     }
 
     /// Looks at the lease, and takes or renews it where that is allowed. `seen` is what a standby saw of it last.
     async fn look(&self, seen: Option<&Sight>) -> Result<Look, ApiFailure> {
-        let until = self.clock.uptime().saturating_add(DURATION.saturating_sub(MARGIN));
-        let Some(mut lease) = self.read().await? else {
-            let mut lease = Lease {
+        let Some(lease) = self.read().await? else {
+            let lease = Lease {
                 metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
                 spec: None,
             };
-            self.claim(&mut lease);
-            let created = self.server.create(LEASES, &self.namespace, &value(&lease)).await;
-            return taken(created, until);
+            return taken(self.write(lease).await);
         };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
         let expired = seen.is_some_and(|seen| seen.is_over(spec.renew_time.as_ref(), self.clock.now()));
         match &holder {
             Some(holder) if *holder != self.holder.identity && !expired && !self.has_ended(&lease).await => {
-                return Ok(Look::Theirs { holder: holder.clone(), renewed: spec.renew_time });
+                Ok(Look::Theirs { holder: holder.clone(), renewed: spec.renew_time })
             }
-            _ => self.claim(&mut lease),
+            // The resourceVersion in the object makes this fail when another was faster.
+            _ => taken(self.write(lease).await),
         }
-        // The resourceVersion in the object makes this fail when another was faster.
-        taken(self.replace(&lease).await, until)
+    }
+
+    /// Writes the lease as ours from now on, and keeps what was written for the next renewal.
+    async fn write(&self, mut lease: Lease) -> Result<Look, ApiFailure> {
+        // Reckoned from before the request, since the server may take it at any moment from now on.
+        let until = self.clock.uptime().saturating_add(OPEN);
+        self.claim(&mut lease);
+        let version = if lease.metadata.resource_version.is_some() {
+            self.replace(&lease).await?
+        } else {
+            self.bounded(self.server.create(LEASES, &self.namespace, &value(&lease))).await?
+        };
+        lease.metadata.resource_version = Some(version).filter(|version| !version.is_empty());
+        *self.held() = lease.metadata.resource_version.is_some().then_some(lease);
+        Ok(Look::Ours(until))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Lease>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The lease as it is; `None` where there is none.
     async fn read(&self) -> Result<Option<Lease>, ApiFailure> {
-        let Some(lease) = self.server.get(LEASES, &self.namespace, &self.name).await? else {
+        let Some(lease) = self.bounded(self.server.get(LEASES, &self.namespace, &self.name)).await? else {
             return Ok(None);
         };
         let unreadable = |error: serde_json::Error| ApiFailure::Unavailable {
@@ -264,8 +301,9 @@ impl Leadership {
         serde_json::from_value(lease).map(Some).map_err(unreadable)
     }
 
-    async fn replace(&self, lease: &Lease) -> Result<(), ApiFailure> {
-        self.server.replace(LEASES, &self.namespace, &self.name, &value(lease)).await
+    /// Replaces the lease, and returns its resourceVersion afterwards.
+    async fn replace(&self, lease: &Lease) -> Result<String, ApiFailure> {
+        self.bounded(self.server.replace(LEASES, &self.namespace, &self.name, &value(lease))).await
     }
 
     fn claim(&self, lease: &mut Lease) {
@@ -281,11 +319,12 @@ impl Leadership {
         spec.renew_time = Some(now);
     }
 
-    async fn bounded<T>(&self, request: impl Future<Output = Result<T, ApiFailure>>) -> Result<T, String> {
-        match within(&*self.clock, REQUEST, request).await {
-            Some(result) => result.map_err(|failure| failure.to_string()),
-            None => Err("no answer in time".into()),
-        }
+    async fn bounded<T>(
+        &self,
+        request: impl Future<Output = Result<T, ApiFailure>>,
+    ) -> Result<T, ApiFailure> {
+        let late = || ApiFailure::Unavailable { message: "no answer in time".into(), retry_after: None };
+        within(&*self.clock, REQUEST, request).await.unwrap_or_else(|| Err(late()))
     }
 
     /// Whether the holder is known to have ended: its pod is gone or is our own (we are its next container), or its
@@ -294,44 +333,29 @@ impl Leadership {
         let trace = lease.metadata.annotations.as_ref().and_then(|annotations| annotations.get(HOLDER));
         let Some(trace) = trace else { return false };
         if let Some(pod) = trace.strip_prefix("pod/") {
-            let is_gone = async || matches!(self.server.get(PODS, &self.namespace, pod).await, Ok(None));
-            return *trace == self.holder.trace || is_gone().await;
+            let looked = self.bounded(self.server.get(PODS, &self.namespace, pod));
+            return *trace == self.holder.trace || matches!(looked.await, Ok(None));
         }
-        let of_this_machine = |trace: &str| {
-            let (boot, pid) = trace.strip_prefix("process/")?.rsplit_once('/')?;
-            Some((boot.to_owned(), pid.to_owned()))
-        };
-        match (of_this_machine(trace), of_this_machine(&self.holder.trace)) {
-            (Some((boot, pid)), Some((our_boot, our_pid))) => {
-                let is_here = !boot.is_empty() && boot == our_boot;
-                is_here && (pid == our_pid || !runs(&pid))
-            }
+        match (Process::read(trace), Process::read(&self.holder.trace)) {
+            (Some(holder), Some(ours)) => holder.has_ended(&ours),
             _ => false,
         }
     }
 }
 
-/// What our write of the lease came to. Another may have taken it between our look and our write.
-fn taken(written: Result<(), ApiFailure>, until: Duration) -> Result<Look, ApiFailure> {
+/// What our write of the lease came to after a look at it. Another may have taken it between the two.
+fn taken(written: Result<Look, ApiFailure>) -> Result<Look, ApiFailure> {
     match written {
-        Ok(()) => Ok(Look::Ours(until)),
         Err(ApiFailure::Answered { code: 409, .. }) => {
             Ok(Look::Theirs { holder: "another process, just now".into(), renewed: None })
         }
-        Err(failure) => Err(failure),
+        written => written,
     }
 }
 
 fn value(lease: &Lease) -> Value {
     // Kubernetes' own types all have a JSON form.
     serde_json::to_value(lease).unwrap_or_default()
-}
-
-/// Whether a process of this machine runs; one that has ended and was not waited for does not.
-fn runs(pid: &str) -> bool {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    !matches!(state, Some('Z' | 'X') | None)
 }
 
 #[cfg(test)]
@@ -356,7 +380,7 @@ mod tests {
             Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(body)))
         });
         Leadership::new(
-            &Client::of_service(service),
+            &Client::of_service(service, "http://test"),
             "n",
             None,
             Holder::this(None, &SystemClock),
@@ -381,6 +405,66 @@ mod tests {
         assert!(matches!(look, Look::Theirs { .. }), "seen for the first time");
     }
 
+    /// A server that keeps the Lease and counts the requests; `None` stands for no Lease.
+    fn keeping(lease: &Arc<Mutex<(Value, Vec<String>)>>) -> Leadership {
+        let shared = Arc::clone(lease);
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let shared = Arc::clone(&shared);
+            async move {
+                let method = request.method().clone();
+                let body = request.into_body().collect_bytes().await.unwrap();
+                let (lease, requests) = &mut *shared.lock().unwrap();
+                requests.push(method.to_string());
+                let is_read = method == http::Method::GET;
+                let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
+                let fits = sent["metadata"]["resourceVersion"] == lease["metadata"]["resourceVersion"];
+                let (code, answer) = match (is_read, fits) {
+                    (true, _) if lease.is_null() => {
+                        (404, serde_json::json!({"code": 404, "message": "leases \"l\" not found"}))
+                    }
+                    (true, _) => (200, lease.clone()),
+                    (false, false) => {
+                        (409, serde_json::json!({"code": 409, "message": "the object has been modified"}))
+                    }
+                    (false, true) => {
+                        let number = |value: &Value| value.as_str().map_or(0, |text| text.parse().unwrap());
+                        let next: u64 = number(&lease["metadata"]["resourceVersion"]) + 1;
+                        *lease = sent;
+                        lease["metadata"]["resourceVersion"] = next.to_string().into();
+                        (200, lease.clone())
+                    }
+                };
+                let answer =
+                    http::Response::builder().status(code).body(Body::from(answer.to_string().into_bytes()));
+                Ok::<_, std::convert::Infallible>(answer.unwrap())
+            }
+        });
+        let holder = Holder::this(None, &SystemClock);
+        Leadership::new(&Client::of_service(service), "n", None, holder, Arc::new(SystemClock))
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_renewed_by_one_request_and_looked_at_where_another_wrote_it() {
+        let kept = Arc::new(Mutex::new((Value::Null, Vec::new())));
+        let leadership = keeping(&kept);
+        let requests = || std::mem::take(&mut kept.lock().unwrap().1);
+        assert!(matches!(leadership.look(None).await, Ok(Look::Ours(_))));
+        assert_eq!(requests(), ["GET", "POST"]);
+        for _ in 0..2 {
+            assert!(matches!(leadership.renew().await, Ok(Look::Ours(_))));
+            assert_eq!(requests(), ["PUT"]);
+        }
+        // Something else about it was changed.
+        kept.lock().unwrap().0["metadata"]["resourceVersion"] = "70".into();
+        assert!(matches!(leadership.renew().await, Ok(Look::Ours(_))));
+        assert_eq!(requests(), ["PUT", "GET", "PUT"]);
+        kept.lock().unwrap().0["metadata"]["resourceVersion"] = "80".into();
+        kept.lock().unwrap().0["spec"]["holderIdentity"] = "other".into();
+        kept.lock().unwrap().0["metadata"]["annotations"][HOLDER] = "process/b/1/1/1".into();
+        assert!(matches!(leadership.renew().await, Ok(Look::Theirs { .. })));
+        assert_eq!(requests(), ["PUT", "GET"]);
+    }
+
     #[test]
     fn a_fence_closes_by_itself() {
         let fence = Fence::closed(Arc::new(SystemClock));
@@ -389,6 +473,9 @@ mod tests {
         assert!(fence.is_open() && fence.clone().is_open());
         fence.open_until(SystemClock.uptime());
         assert!(!fence.is_open(), "its time is up");
+        assert_eq!(fence.rest(), Duration::ZERO);
+        fence.open_until(SystemClock.uptime() + OPEN);
+        assert!((RENEW - LOOK..=RENEW).contains(&fence.rest()), "{:?}", fence.rest());
         fence.open_until(SystemClock.uptime() + Duration::from_mins(1));
         fence.close();
         assert!(!fence.is_open());
@@ -400,11 +487,5 @@ mod tests {
         assert_ne!(one.identity, other.identity);
         assert_eq!(one.trace, other.trace);
         assert_eq!(Holder::this(Some("lockgate-x"), &SystemClock).trace, "pod/lockgate-x");
-    }
-
-    #[test]
-    fn a_process_that_runs_is_told_from_one_that_does_not() {
-        assert!(runs(&std::process::id().to_string()));
-        assert!(!runs("4194305"), "above the largest pid");
     }
 }

@@ -9,6 +9,8 @@ pub(super) enum Notice {
     Queue(Box<Signal>),
     /// The first list of a kind is complete.
     Listed(&'static str),
+    /// These controllers of Flux run and do what lockgate does; beside them nothing is to be written.
+    Flux(String),
     /// Whether the API server answers this watch.
     Reachable {
         kind: &'static str,

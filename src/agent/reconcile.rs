@@ -6,16 +6,19 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
+use super::claims;
 use super::log::log;
 use super::report::ReportError;
 use super::shared::Shared;
 use super::subject::Subject;
-use super::world::{Aim, Seen, source_key};
+use super::world::{Aim, Seen};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{self, InventoryEntry, Kustomization, KustomizationStatus, Metadata};
-use lockgate_core::pipeline::{self, Finish, Job, Journal, JournalError, Slot};
+use lockgate_core::pipeline::{
+    self, Candidate, Claim, Claims, Finish, Job, Journal, JournalError, News, Slot,
+};
 use lockgate_core::queue::{Cause, Correction, End, Next, RunId, Signal};
 use lockgate_core::verdict::{
     self, Applied, Change, Common, Context, Deed, Ill, Judged, NO_SECRETS, Notice, Outcome, Redactor, Said,
@@ -139,8 +142,14 @@ async fn attempt(
     if deleting {
         let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
         return ended(
-            pipeline::remove(cluster, &shared.cluster, kustomization, account, &Removal { shared, order })
-                .await,
+            pipeline::remove(
+                cluster,
+                &shared.cluster,
+                kustomization,
+                account,
+                &Removal { shared, order, kustomization },
+            )
+            .await,
         );
     }
     let cluster = match cluster {
@@ -230,7 +239,7 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
     let reference = &kustomization.spec.source_ref;
     let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
     let source = format!("{}/{namespace}/{}", reference.kind, reference.name);
-    let Some(key) = source_key(kustomization) else {
+    let Some(key) = reference.target(&kustomization.metadata.namespace) else {
         let message = format!(
             "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use {}",
             api::either(api::sources())
@@ -263,6 +272,29 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
 struct Removal<'a> {
     shared: &'a Arc<Shared>,
     order: &'a Task,
+    kustomization: &'a Kustomization,
+}
+
+impl Claims for Removal<'_> {
+    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
+        let mut claims = claims::claimed(self.shared, &self.order.key, candidates).await;
+        // One that builds the object and is never reconciled must not keep this one for ever.
+        if self.is_overdue() {
+            for claim in &mut claims {
+                claim.take_if(|claim| !claim.recorded);
+            }
+        }
+        claims
+    }
+}
+
+impl Removal<'_> {
+    /// Whether the Kustomization has been on its way out for longer than others are waited for.
+    fn is_overdue(&self) -> bool {
+        let now = super::clock::timestamp(self.shared.clock.wall());
+        let since = self.kustomization.metadata.deletion_timestamp;
+        since.is_some_and(|since| now.since(since) > schedule_of(self.kustomization).timeout)
+    }
 }
 
 impl Slot for Removal<'_> {
@@ -302,6 +334,12 @@ impl Slot for Log<'_> {
     }
 }
 
+impl Claims for Log<'_> {
+    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
+        claims::claimed(self.shared, &self.order.key, candidates).await
+    }
+}
+
 impl Journal for Log<'_> {
     async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
         let metadata = &self.kustomization.metadata;
@@ -309,8 +347,8 @@ impl Journal for Log<'_> {
         let reporter = &self.shared.reporter;
         let finalizer = Kustomization::OWNERSHIP.finalizer;
         let held = reporter.hold(&subject, &metadata.finalizers, finalizer).await;
-        if held.map_err(journal_error)? {
-            self.shared.world.wrote::<Kustomization>(&self.order.key, 0, |object| {
+        if let Some(version) = held.map_err(journal_error)? {
+            self.shared.world.wrote::<Kustomization>(&self.order.key, version, |object| {
                 object.metadata.finalizers.push(finalizer.into());
             });
         }
@@ -319,10 +357,18 @@ impl Journal for Log<'_> {
         write(self.shared, &subject, old, status).await.map_err(journal_error)
     }
 
-    fn idle(&self, objects: &[ObjectId]) {
-        let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+    fn tell(&self, news: &News) {
         let subject = Subject::of(&self.order.key, &self.kustomization.metadata);
-        self.shared.tell_of(&subject, &[Notice::idle(&subjects, &self.aim.revision)]);
+        let revision = &self.aim.revision;
+        let notices = match news {
+            News::Idle(objects) => {
+                let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+                vec![Notice::idle(&subjects, revision)]
+            }
+            News::Recreated(lines) => lines.iter().map(|line| Notice::recreated(line, revision)).collect(),
+            News::Kept(lines) => lines.iter().map(|line| Notice::kept(line, revision)).collect(),
+        };
+        self.shared.tell_of(&subject, &notices);
     }
 
     fn written(&self) {
@@ -356,7 +402,8 @@ async fn write(
     old: &KustomizationStatus,
     status: Judged<KustomizationStatus>,
 ) -> Result<(), ReportError> {
-    let version = shared.reporter.status(subject, old, &status).await?;
+    let known = shared.world.version::<Kustomization>(&subject.key);
+    let version = shared.reporter.status(subject, known, old, &status).await?;
     shared.world.wrote::<Kustomization>(&subject.key, version, |object| object.status = status.into_inner());
     Ok(())
 }
@@ -481,7 +528,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_an_outcome_that_tells_its_place_alone() {
         let hook = std::panic::take_hook();
-        super::super::fault::install();
+        super::super::fault::hide_panics();
         let finish = guarded(async { panic!("with a secret") }).await;
         std::panic::set_hook(hook);
         let Outcome::Common(Common::Panicked { message }) = finish.outcome else {

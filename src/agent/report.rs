@@ -21,6 +21,10 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Writes in flight, beside the requests of those who apply.
 const IN_FLIGHT: usize = 8;
 const EVENTS: KnownKind<'static> = KnownKind { group: "", version: "v1", plural: "events" };
+/// The field of a status that names what is managed.
+const INVENTORY: &str = "inventory";
+/// How often a status with another inventory is tried to be written, where others write to the object at the same moment.
+const TRIES: usize = 4;
 /// The annotation in which Flux's events carry the revision, below the group of the object's kind.
 const REVISION: &str = "revision";
 /// And the revision of what that was made from.
@@ -79,10 +83,12 @@ impl Reporter {
     }
 
     /// Writes what differs between a status and the one that the verdict made of it, in one request; none where nothing does. Returns the object's
-    /// resourceVersion afterwards, 0 without a request.
+    /// resourceVersion afterwards, 0 without a request. `version` is the one that is known, 0 for none: another inventory is
+    /// written only on top of the one that is known, so that a holder of the lease that has been asleep brings back none.
     pub(super) async fn status<S: Serialize + PartialEq>(
         &self,
         subject: &Subject,
+        version: u64,
         old: &S,
         new: &Judged<S>,
     ) -> Result<u64, ReportError> {
@@ -91,30 +97,66 @@ impl Reporter {
         }
         let (old, new) = (to_value(old), to_value(&**new));
         let Some(difference) = merge_patch(&old, &new) else { return Ok(0) };
-        // The uid makes the write fail rather than land on another object of the same name.
-        let patch = json!({"metadata": {"uid": subject.uid}, "status": difference});
-        Ok(version_number(&self.patch(subject, Part::Status, Edit::Merge(&patch)).await?))
+        self.change(subject, version, &old[INVENTORY], difference).await
     }
 
-    /// Adds a finalizer, unless it is there. Returns whether it was added.
+    /// Changes a status whose inventory was `managed`.
+    async fn change(
+        &self,
+        subject: &Subject,
+        version: u64,
+        managed: &Value,
+        difference: Value,
+    ) -> Result<u64, ReportError> {
+        // The uid makes the write fail rather than land on another object of the same name.
+        let mut patch = json!({"metadata": {"uid": subject.uid}, "status": difference});
+        if version == 0 || patch["status"].get(INVENTORY).is_none() {
+            return self.patch(subject, Part::Status, Edit::Merge(&patch)).await;
+        }
+        let mut version = version.to_string();
+        for _ in 0..TRIES {
+            patch["metadata"]["resourceVersion"] = version.into();
+            match self.patch(subject, Part::Status, Edit::Merge(&patch)).await {
+                Err(ReportError::Conflict) => {}
+                written => return written,
+            }
+            version = self.version_over(subject, managed).await?;
+        }
+        Err(ReportError::Conflict)
+    }
+
+    /// The object's resourceVersion now, if it is the same object still and has this inventory.
+    async fn version_over(&self, subject: &Subject, inventory: &Value) -> Result<String, ReportError> {
+        let (kind, namespace, name) = (known(subject), &subject.key.namespace, &subject.key.name);
+        let live = self.bounded(self.server.find(kind, namespace, name)).await?;
+        let live = live.ok_or(ReportError::Gone)?;
+        let is_same = live["metadata"]["uid"] == subject.uid.as_str();
+        let version = live.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        match version {
+            Some(version) if is_same && live["status"][INVENTORY] == *inventory => Ok(version.to_owned()),
+            _ => Err(ReportError::Conflict),
+        }
+    }
+
+    /// Adds a finalizer, unless it is there. Returns the object's resourceVersion afterwards where it was added.
     pub(super) async fn hold(
         &self,
         subject: &Subject,
         finalizers: &[String],
         finalizer: &str,
-    ) -> Result<bool, ReportError> {
+    ) -> Result<Option<u64>, ReportError> {
         if finalizers.iter().any(|known| known == finalizer) {
-            return Ok(false);
+            return Ok(None);
         }
         let path = "/metadata/finalizers";
         if !finalizers.is_empty() {
             let add = json!({"op": "add", "path": format!("{path}/-"), "value": finalizer});
-            return self.edit(subject, &[add]).await.map(|()| true);
+            return self.edit(subject, &[add]).await.map(Some);
         }
         // Whoever has added one meanwhile would lose it. That there is none is null to the API server.
         let none = json!({"op": "test", "path": path, "value": null});
         let add = json!({"op": "add", "path": path, "value": [finalizer]});
-        self.edit(subject, &[none, add]).await.map(|()| true)
+        self.edit(subject, &[none, add]).await.map(Some)
     }
 
     /// Takes a finalizer off, so that the object may go.
@@ -131,7 +173,7 @@ impl Reporter {
         let test = json!({"op": "test", "path": path, "value": finalizer});
         match self.edit(subject, &[test, json!({"op": "remove", "path": path})]).await {
             Err(ReportError::Gone) => Ok(()),
-            other => other,
+            other => other.map(drop),
         }
     }
 
@@ -181,16 +223,17 @@ impl Reporter {
         Ok(())
     }
 
-    async fn edit(&self, subject: &Subject, operations: &[Value]) -> Result<(), ReportError> {
+    async fn edit(&self, subject: &Subject, operations: &[Value]) -> Result<u64, ReportError> {
         let mut all = vec![json!({"op": "test", "path": "/metadata/uid", "value": subject.uid})];
         all.extend_from_slice(operations);
-        self.patch(subject, Part::Object, Edit::Json(&Value::Array(all))).await.map(drop)
+        self.patch(subject, Part::Object, Edit::Json(&Value::Array(all))).await
     }
 
-    async fn patch(&self, subject: &Subject, part: Part, edit: Edit<'_>) -> Result<String, ReportError> {
-        let kind = KnownKind { group: subject.group, version: subject.version, plural: subject.plural };
+    /// Returns the object's resourceVersion afterwards.
+    async fn patch(&self, subject: &Subject, part: Part, edit: Edit<'_>) -> Result<u64, ReportError> {
         let place = (subject.key.namespace.as_str(), subject.key.name.as_str());
-        self.bounded(self.server.patch(kind, place, part, keys::STATUS_MANAGER, edit)).await
+        let patched = self.server.patch(known(subject), place, part, keys::STATUS_MANAGER, edit);
+        Ok(version_number(&self.bounded(patched).await?))
     }
 
     async fn bounded<T>(
@@ -202,6 +245,10 @@ impl Reporter {
             None => Err(ReportError::Api("no answer in time".into())),
         }
     }
+}
+
+fn known(subject: &Subject) -> KnownKind<'_> {
+    KnownKind { group: subject.group, version: subject.version, plural: subject.plural }
 }
 
 fn to_value(status: &impl Serialize) -> Value {
@@ -235,7 +282,13 @@ fn merge_patch(old: &Value, new: &Value) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use kube::client::Body;
+
     use super::*;
+    use crate::agent::clock::SystemClock;
+    use lockgate_core::api::{Kustomization, Metadata};
 
     #[test]
     fn a_merge_patch_holds_what_differs_and_no_more() {
@@ -257,6 +310,72 @@ mod tests {
             json_patch::merge(&mut result, &patch.unwrap_or_else(|| json!({})));
             assert_eq!(result, new);
         }
+    }
+
+    /// A server that has one Kustomization; what was sent to it is kept.
+    fn server(live: Value) -> (Reporter, Arc<Mutex<Vec<Value>>>) {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&sent);
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let (live, kept) = (live.clone(), Arc::clone(&kept));
+            async move {
+                let is_read = request.method() == http::Method::GET;
+                let patch: Value =
+                    serde_json::from_slice(&request.into_body().collect_bytes().await.unwrap())
+                        .unwrap_or_default();
+                let version = &patch["metadata"]["resourceVersion"];
+                let (code, answer) = if is_read {
+                    (200, json!({"items": [live]}))
+                } else if version.is_null() || *version == live["metadata"]["resourceVersion"] {
+                    kept.lock().unwrap().push(patch);
+                    (200, json!({"metadata": {"resourceVersion": "8"}}))
+                } else {
+                    (
+                        409,
+                        json!({"code": 409, "reason": "Conflict", "message": "the object has been modified"}),
+                    )
+                };
+                let response = http::Response::builder().status(code);
+                let answer = response.body(Body::from(answer.to_string().into_bytes())).unwrap();
+                Ok::<_, std::convert::Infallible>(answer)
+            }
+        });
+        let (client, metrics) = (Client::of_service(service), Arc::new(Metrics::new()));
+        (Reporter::new(&client, Arc::new(|| Ok(())), metrics, Arc::new(SystemClock)), sent)
+    }
+
+    #[tokio::test]
+    async fn an_inventory_is_written_only_on_top_of_the_one_that_is_known() {
+        let entries = |ids: &[&str]| json!({"entries": ids.iter().map(|id| json!({"id": id, "v": "v1"})).collect::<Vec<_>>()});
+        let status = |ids: &[&str]| json!({"lastAppliedRevision": "r", "inventory": entries(ids)});
+        let live = |uid: &str, ids: &[&str]| json!({"metadata": {"name": "apps", "uid": uid, "resourceVersion": "7"}, "status": status(ids)});
+        let metadata = Metadata { uid: "u".into(), ..Metadata::default() };
+        let subject = Subject::of(&Kustomization::named("n", "apps"), &metadata);
+        let managed = entries(&["a"]);
+        let more = json!({"inventory": entries(&["a", "b"])});
+        let cases = [
+            (7, live("u", &["a"]), true, "nobody else wrote"),
+            (5, live("u", &["a"]), true, "somebody wrote something else"),
+            (5, live("u", &["a", "c"]), false, "another holder of the lease has built more"),
+            (5, live("v", &["a"]), false, "it is another object"),
+        ];
+        for (version, live, is_written, why) in cases {
+            let (reporter, sent) = server(live);
+            let written = reporter.change(&subject, version, &managed, more.clone()).await;
+            let sent = sent.lock().unwrap();
+            assert_eq!(
+                (written.is_ok(), sent.len()),
+                (is_written, usize::from(is_written)),
+                "{why}: {written:?}"
+            );
+            assert!(sent.iter().all(|patch| patch["metadata"]["resourceVersion"] == "7"), "{why}: {sent:?}");
+        }
+        // Anything else is for one writer to say, whatever others change.
+        let (reporter, sent) = server(live("u", &["c"]));
+        let told = json!({"lastAppliedRevision": "s"});
+        reporter.change(&subject, 5, &managed, told.clone()).await.unwrap();
+        let expected = json!({"metadata": {"uid": "u"}, "status": told});
+        assert_eq!(*sent.lock().unwrap(), [expected]);
     }
 
     #[test]

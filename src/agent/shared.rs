@@ -12,12 +12,11 @@ use super::notice::Notice;
 use super::report::Reporter;
 use super::state::State;
 use super::subject::Subject;
-use super::workers::Threads;
 use super::world::World;
 use crate::cluster::Cluster;
 use crate::source::Sources;
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::Clock;
+use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
 
@@ -34,8 +33,10 @@ pub(super) struct Shared {
     pub(super) events: Outbox<Told>,
     pub(super) sources: Sources,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) workers: Arc<Threads>,
+    pub(super) workers: Arc<dyn Workers>,
     pub(super) lockdown: bool,
+    /// Whether to go on though Flux's controllers run.
+    pub(super) adopt: bool,
     pub(super) default_service_account: Option<String>,
     pub(super) watch_namespace: Option<String>,
 }

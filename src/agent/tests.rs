@@ -34,7 +34,7 @@ fn busy_server() -> (Client, Arc<AtomicUsize>) {
             Ok::<_, std::convert::Infallible>(Response::new(Body::from(body.to_string().into_bytes())))
         }
     });
-    (Client::of_service(service), waiting)
+    (Client::of_service(service, "http://test"), waiting)
 }
 
 /// A status that differs from `old`.
@@ -83,7 +83,7 @@ async fn nothing_that_applies_holds_up_the_lease_or_a_status() {
     let (key, old) = (Kustomization::named("n", "x"), KustomizationStatus::default());
     let new = status_of(&key, &old);
     let subject = Subject::of(&key, &Metadata::default());
-    let status = tokio::time::timeout(limit, reporter.status(&subject, &old, &new)).await;
+    let status = tokio::time::timeout(limit, reporter.status(&subject, 0, &old, &new)).await;
     assert_eq!(status.expect("a status is not held up").unwrap(), 2);
     assert_eq!(waiting.load(Ordering::Relaxed), seen, "the others still wait");
 }

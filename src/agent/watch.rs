@@ -1,7 +1,7 @@
 //! Watches the agent's own kinds, and the ConfigMaps and Secrets that ask for it. Objects are read one by one, so that a
 //! malformed one holds up no other.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ impl<O: Tracked> Sink for Known<O> {
 }
 
 struct Versions {
-    known: HashMap<Ref, u64>,
+    known: BTreeMap<Ref, u64>,
     /// Whether a list was complete, so that what is not known was not there.
     synced: bool,
 }
@@ -145,7 +145,7 @@ impl Sink for Versions {
 
 impl Versions {
     fn new() -> Self {
-        Self { known: HashMap::new(), synced: false }
+        Self { known: BTreeMap::new(), synced: false }
     }
 }
 

@@ -22,13 +22,13 @@ struct Task {
 
 /// The threads. They end with the process, which does not wait for them.
 #[derive(Debug)]
-pub(super) struct Threads {
+pub(crate) struct Threads {
     tasks: Sender<Task>,
 }
 
 impl Threads {
     /// Starts the threads; an error where the system gives none.
-    pub(super) fn start() -> std::io::Result<Self> {
+    pub(crate) fn start() -> std::io::Result<Self> {
         let (tasks, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..THREADS {

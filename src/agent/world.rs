@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 use lockgate_base::keys;
 use lockgate_base::model::{Conditions, Digest, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{
-    self, Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source,
-};
+use lockgate_core::api::{Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source};
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
 use lockgate_core::pipeline::Memo;
 use lockgate_core::queue::{Edge, Facts, Why};
@@ -63,6 +61,8 @@ pub(super) struct Entry<O: Tracked> {
     facts: Facts,
     /// The resourceVersion of our last write to it.
     written: u64,
+    /// The latest resourceVersion that is known of it.
+    version: u64,
     extra: O::Extra,
 }
 
@@ -133,7 +133,7 @@ impl Tracked for Kustomization {
 
     fn edges(&self) -> Vec<Edge> {
         let (own, spec) = (self.reference(), &self.spec);
-        let source = source_key(self).map(|source| Edge::new(Why::Source, source));
+        let source = spec.source_ref.target(&own.namespace).map(|source| Edge::new(Why::Source, source));
         // What can never be ready is refused when it is looked at.
         let dependencies = spec.depends_on.iter().filter_map(|named| named.target(&own).ok());
         let substitutes = spec.post_build.iter().flat_map(|build| &build.substitute_from);
@@ -237,7 +237,7 @@ impl World {
         let objects = O::shelf_mut(&mut inner);
         let same = objects.get_mut(key).filter(|entry| entry.facts.uid == facts.uid);
         let Some(entry) = same else {
-            let entry = Entry { seen, facts: facts.clone(), written: 0, extra: O::Extra::default() };
+            let entry = Entry { seen, facts: facts.clone(), written: 0, version, extra: O::Extra::default() };
             objects.insert(key.clone(), entry);
             return facts;
         };
@@ -247,6 +247,7 @@ impl World {
             Arc::make_mut(new).keep_status(old);
         }
         entry.seen = seen;
+        entry.version = version.max(entry.written);
         entry.facts.clone_from(&facts);
         facts
     }
@@ -266,6 +267,16 @@ impl World {
         O::shelf(&self.inner()).get(key).map(|entry| entry.seen.clone())
     }
 
+    /// All objects of a kind that are of its form.
+    pub(super) fn all<O: Tracked>(&self) -> Vec<Arc<O>> {
+        let inner = self.inner();
+        let sound = O::shelf(&inner).values().filter_map(|entry| match &entry.seen {
+            Seen::Sound(object) => Some(Arc::clone(object)),
+            Seen::Malformed { .. } => None,
+        });
+        sound.collect()
+    }
+
     /// An object's metadata and interval, of whichever kind; a long time for the interval of one that is malformed.
     pub(super) fn outline(&self, key: &Ref) -> Option<(Metadata, Duration)> {
         let inner = self.inner();
@@ -282,10 +293,16 @@ impl World {
     pub(super) fn wrote<O: Tracked>(&self, key: &Ref, version: u64, change: impl FnOnce(&mut O)) {
         if let Some(entry) = O::shelf_mut(&mut self.inner()).get_mut(key) {
             entry.written = entry.written.max(version);
+            entry.version = entry.version.max(version);
             if let Seen::Sound(object) = &mut entry.seen {
                 change(Arc::make_mut(object));
             }
         }
+    }
+
+    /// The latest resourceVersion that is known of an object, 0 where there is none.
+    pub(super) fn version<O: Tracked>(&self, key: &Ref) -> u64 {
+        O::shelf(&self.inner()).get(key).map_or(0, |entry| entry.version)
     }
 
     pub(super) fn memo(&self, key: &Ref) -> Option<Arc<Memo>> {
@@ -339,7 +356,7 @@ impl World {
         if let Some(cycle) = inner.cycle_of(&key) {
             return Err(Common::Cyclic(cycle));
         }
-        let source = source_key(kustomization);
+        let source = kustomization.spec.source_ref.target(&kustomization.metadata.namespace);
         for dependency in inner.dependencies(&key) {
             let blocked = |reason| Common::Blocked(Blocker { dependency: dependency.clone(), reason });
             match inner.judge(source.as_ref(), dependency, revision) {
@@ -435,14 +452,6 @@ impl Inner {
         };
         (chain, message)
     }
-}
-
-/// The source that a Kustomization builds from, where it is of a kind that lockgate acts on.
-pub(super) fn source_key(kustomization: &Kustomization) -> Option<Ref> {
-    let reference = &kustomization.spec.source_ref;
-    let namespace = reference.namespace.as_ref().unwrap_or(&kustomization.metadata.namespace);
-    let info = api::source(reference.api_version.as_deref(), &reference.kind)?;
-    Some(Ref::new(info.id, namespace, &reference.name))
 }
 
 /// What the queue needs to know of an object.

@@ -7,8 +7,9 @@ use super::github::{GitHub, GitHubError};
 use super::manifests::{self, Installation};
 use super::problem::Problem;
 use crate::cluster::Client;
+use crate::cluster::flux::{self, FluxController};
 use crate::cluster::objects::Objects;
-use crate::cluster::preflight::{self as ask, FluxController, Right};
+use crate::cluster::preflight::{self as ask, Right};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_core::api::{self, Actors, GitRepository, KindInfo, Kustomization};
@@ -70,13 +71,13 @@ pub(crate) async fn cluster(
     }
     let mut actors = Actors::default();
     if !installation.adopt {
-        match ask::flux_controllers(client).await {
+        match flux::flux_controllers(client).await {
             Ok(controllers) => {
                 actors = FluxController::actors(&controllers);
                 let rivals: Vec<_> = controllers.into_iter().filter(FluxController::is_rival).collect();
                 problems.extend((!rivals.is_empty()).then_some(Problem::FluxRuns(rivals)));
             }
-            // Who may not list Deployments lacks a right that is among those reported above.
+            // Who may not look lacks a right that is among those reported above.
             Err(ApiFailure::Forbidden(_)) => {}
             Err(failure) => problems.push(asked(client, failure)),
         }
@@ -234,6 +235,7 @@ pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     }
     rights.push(right("list", "", "pods", namespace));
     rights.push(right("list", "apps", "deployments", ""));
+    rights.push(right("list", "rbac.authorization.k8s.io", "clusterrolebindings", ""));
     let appliers = api::acted_on().filter(|info| info.ownership().is_some());
     rights.extend(appliers.map(|info| right("list", info.id.group, info.plural, "")));
     if lockdown {

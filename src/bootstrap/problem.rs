@@ -5,7 +5,7 @@ use super::github::GitHubError;
 use super::hosts::AddressError;
 use super::key::KeyError;
 use super::ssh::SshError;
-use crate::cluster::preflight::FluxController;
+use crate::cluster::flux::FluxController;
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 
 /// How a run ended, for its exit code.
@@ -115,8 +115,8 @@ pub enum Problem {
     #[error("Flux runs on this cluster: {}", FluxController::names(.0))]
     FluxRuns(Vec<FluxController>),
     /// Flux is installed, and what is to be purged is its own as well.
-    #[error("Flux is installed on this cluster and has the same Kustomizations: {}", .0.join(", "))]
-    FluxShares(Vec<String>),
+    #[error("Flux is installed on this cluster and has the same Kustomizations: {0}")]
+    FluxShares(String),
     /// The Secret is there, but not of the form that is needed.
     #[error("the Secret {name} exists, and {reason}")]
     Secret {
@@ -206,7 +206,9 @@ impl Problem {
                     .into()
             }
             Self::FluxShares(_) => {
-                "uninstall without --purge, which leaves what Flux needs; or uninstall Flux first".into()
+                "uninstall without --purge, which leaves what Flux needs; or uninstall Flux first; \
+                 --adopt takes it from Flux"
+                    .into()
             }
             Self::Secret { .. } => {
                 "name another with --secret-name, or replace it with --replace-secret".into()

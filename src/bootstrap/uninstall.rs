@@ -2,7 +2,7 @@
 //!
 //! A Kustomization that is deleted while an agent runs takes its objects with it. So each is paused before anything
 //! else, since an agent deletes nothing for a paused one; only then are finalizers dropped. Where Flux is installed too,
-//! even with no replica, the kinds and their objects are its own and stay.
+//! even with no replica, the kinds and their objects are its own and stay, unless they are to be taken from it.
 
 use std::collections::BTreeSet;
 use std::task::Poll;
@@ -17,8 +17,8 @@ use super::progress::{Event, Progress, at};
 use super::put::{self, Change};
 use super::secret;
 use super::wait::{Patience, Wait};
+use crate::cluster::flux::{self, FluxController};
 use crate::cluster::objects::Objects;
-use crate::cluster::preflight::FluxController;
 use lockgate_base::keys;
 use lockgate_base::model::Object;
 use lockgate_core::api::{self, Actors, KindInfo, Kustomization};
@@ -34,6 +34,8 @@ pub(crate) struct Removal {
     pub namespace: String,
     /// Also what was applied, the Secrets with a key that bootstrap made, and the namespace if it is ours.
     pub purge: bool,
+    /// Also the kinds and their objects that Flux's controllers act on.
+    pub adopt: bool,
     /// How long the purge may take.
     pub timeout: Duration,
 }
@@ -47,13 +49,13 @@ pub(crate) async fn uninstall(
     if let Some(problem) = preflight::elsewhere(objects, &removal.namespace).await {
         return Err(at("preflight")(problem));
     }
-    let flux = flux(objects).await?;
-    if !flux.is_empty() {
+    let controllers = if removal.adopt { Vec::new() } else { controllers(objects).await? };
+    if let Some(rivals) = FluxController::rivals(&controllers) {
         if removal.purge {
-            return Err(at("preflight")(Problem::FluxShares(flux)));
+            return Err(at("preflight")(Problem::FluxShares(rivals)));
         }
         remove_agent(objects, removal, progress).await?;
-        let note = format!("Kustomizations, sources and their kinds are left to Flux: {}", flux.join(", "));
+        let note = format!("Kustomizations, sources and their kinds are left to Flux: {rivals}");
         progress.tell(Event::Note(note));
         return Ok(());
     }
@@ -70,30 +72,25 @@ pub(crate) async fn uninstall(
         progress.done("pause", began, detail, Some(change(!kustomizations.is_empty())));
     }
     remove_agent(objects, removal, progress).await?;
-    remove_kinds(objects, removal, progress).await
+    let running: Vec<_> = controllers.into_iter().filter(FluxController::runs).collect();
+    remove_kinds(objects, removal, &FluxController::actors(&running), progress).await
 }
 
-/// The Deployments of Flux.
-async fn deployments(objects: &Objects) -> Result<Vec<Object>, Failure> {
-    let listed = objects.list("apps/v1", "Deployment", None, "app.kubernetes.io/part-of=flux").await;
-    listed.map_err(|failure| at("preflight")(Problem::cluster("Deployments", failure)))
-}
-
-/// Who acts on the kinds that the agent does not act on.
-async fn actors(objects: &Objects) -> Result<Actors, Failure> {
-    let controllers: Vec<_> = deployments(objects)
-        .await?
-        .iter()
-        .filter_map(|found| FluxController::running(found.value()))
-        .collect();
-    Ok(FluxController::actors(&controllers))
-}
-
-/// Flux's controllers that do what the agent does, those that are told not to run included.
-async fn flux(objects: &Objects) -> Result<Vec<String>, Failure> {
-    let listed = deployments(objects).await?;
-    let controllers = listed.iter().map(Object::id).filter(|id| api::is_rival(&id.name));
-    Ok(controllers.map(|id| format!("{}/{}", id.namespace, id.name)).collect())
+/// Flux's controllers, those that are told not to run included.
+async fn controllers(objects: &Objects) -> Result<Vec<FluxController>, Failure> {
+    let failed = |what: &'static str| move |failure| at("preflight")(Problem::cluster(what, failure));
+    let selector = format!("{}={}", flux::LABEL.0, flux::LABEL.1);
+    let deployments = objects.list("apps/v1", "Deployment", None, &selector).await;
+    let deployments = deployments.map_err(failed("Deployments"))?;
+    let mut controllers: Vec<_> =
+        deployments.iter().filter_map(|found| FluxController::claimed(found.value())).collect();
+    if controllers.is_empty() {
+        return Ok(controllers);
+    }
+    let (api_version, kind) = flux::BINDINGS;
+    let bindings = objects.list(api_version, kind, None, "").await.map_err(failed("ClusterRoleBindings"))?;
+    controllers.retain(|one| one.is_genuine(bindings.iter().map(Object::value)));
+    Ok(controllers)
 }
 
 /// Deletes every Kustomization and waits: the agent prunes what each applied.
@@ -192,6 +189,7 @@ async fn stopped(objects: &Objects, removal: &Removal, progress: &mut Progress<'
 async fn remove_kinds(
     objects: &Objects,
     removal: &Removal,
+    actors: &Actors,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
@@ -216,9 +214,8 @@ async fn remove_kinds(
         }
     }
     let mut left = Vec::new();
-    let actors = actors(objects).await?;
     for object in manifests::crds().map_err(at("kinds"))? {
-        if is_needed(objects, &object, &actors).await? {
+        if is_needed(objects, &object, actors).await? {
             left.push(object.name().to_owned());
         } else {
             count += usize::from(objects.delete(&object).await.map_err(failed(&object))?);
@@ -340,7 +337,8 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_away_for_a_moment_ends_no_wait() {
         let none = json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []});
-        let removal = Removal { namespace: "n".into(), purge: true, timeout: Duration::from_mins(1) };
+        let removal =
+            Removal { namespace: "n".into(), purge: true, adopt: false, timeout: Duration::from_mins(1) };
         for wait in ["purge", "agent"] {
             let objects = answering(vec![(None, Value::Null), (Some(200), none.clone())]);
             let mut told = Vec::new();

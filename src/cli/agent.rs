@@ -11,9 +11,10 @@ use rustix::fs::Mode;
 use super::log;
 use super::output::Error;
 use super::shared::ClusterArguments;
-use crate::agent::{self, AgentError, Config};
+use crate::agent::{self, Config, SystemClock, Threads};
 use crate::cluster;
 use crate::source::Sources;
+use crate::web::Pages;
 use lockgate_base::keys;
 use lockgate_git::Git;
 use lockgate_git::oci::Oci;
@@ -32,7 +33,10 @@ pub(super) struct Arguments {
     /// The one namespace whose Kustomizations and sources are served; without it all are
     #[arg(long, value_name = "NAME")]
     watch_namespace: Option<String>,
-    /// Where /healthz, /readyz and /metrics are served
+    /// Where /healthz and /readyz are served
+    #[arg(long, value_name = "ADDRESS")]
+    health_addr: Option<SocketAddr>,
+    /// Where /metrics is served
     #[arg(long, value_name = "ADDRESS")]
     metrics_addr: Option<SocketAddr>,
     /// A folder for fetched objects, of one agent at a time; it may be empty at each start
@@ -73,21 +77,35 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 async fn start(arguments: &Arguments, git: Git, oci: Oci) -> Result<ExitCode, Error> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
+    let workers = Threads::start();
+    let workers =
+        workers.map_err(|error| Error::failed(format!("the threads for builds do not start: {error}")))?;
+    let listen = [(Pages::Probes, arguments.health_addr), (Pages::Metrics, arguments.metrics_addr)];
+    let listen = listen.into_iter().filter_map(|(pages, address)| Some((pages, address?)));
+    let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
+    if pod.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        tracing::warn!(
+            "POD_NAME is not set, so the next agent cannot see that this one has ended and waits for its lease"
+        );
+    }
     let config = Config {
         client: client.map_err(|error| Error::unreachable(error.to_string()))?,
         namespace: arguments.namespace.clone(),
         watch_namespace: arguments.watch_namespace.clone(),
-        pod: std::env::var("POD_NAME").ok().filter(|name| !name.is_empty()),
-        listen: arguments.metrics_addr,
-        sources: Sources::new(Arc::new(git), Arc::new(oci)),
+        pod,
+        listen: listen.collect(),
+        sources: Sources::of_git(Arc::new(git)).and_oci(Arc::new(oci)),
+        clock: Arc::new(SystemClock),
+        workers: Arc::new(workers),
         adopt: arguments.adopt,
         lockdown: arguments.lockdown,
         default_service_account: arguments.default_service_account.clone(),
         concurrency: arguments.concurrency,
     };
-    match agent::run(config).await {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error @ AgentError::FluxRuns(_)) => Err(Error::refused(error.to_string())),
-        Err(error) => Err(Error::failed(error.to_string())),
-    }
+    agent::hide_panics();
+    let ended = match agent::stop_signal() {
+        Ok(stop) => agent::run(config, stop).await,
+        Err(error) => Err(error),
+    };
+    ended.map(|()| ExitCode::SUCCESS).map_err(|error| Error::failed(error.to_string()))
 }

@@ -42,6 +42,9 @@ pub(super) struct Arguments {
     /// Go on to the Kustomizations in what was built, and so on
     #[arg(long)]
     recursive: bool,
+    /// Print what builds and name the rest, where otherwise nothing is printed when something does not build
+    #[arg(long, requires = "recursive")]
+    keep_going: bool,
     /// Values to substitute: a file of ConfigMaps and Secrets, or of names and values as YAML or NAME=VALUE lines (.env),
     /// or - for standard input; more than once
     #[arg(long, value_name = "FILE")]
@@ -120,11 +123,18 @@ fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
     let values = values(arguments, &tree)?;
     match start {
         Start::Kustomization(found) if !arguments.recursive => {
+            // Also of one that does not build, which may be why.
+            warn(&offline::hints(&tree, &found, &values));
             print(&[offline::kustomization(&tree, &found, &values).map_err(failed)?])
         }
         start => {
-            let built = offline::recursive(&tree, start, &values);
-            print(&built.map_err(|errors| Error::all(errors.iter().map(ToString::to_string).collect()))?)
+            let platform = offline::recursive(&tree, start, &values);
+            let told = |errors: &[OfflineError]| Error::all(errors.iter().map(ToString::to_string).collect());
+            if !arguments.keep_going {
+                return print(&platform.whole().map_err(|errors| told(&errors))?);
+            }
+            let done = print(&platform.rendered)?;
+            if platform.errors.is_empty() { Ok(done) } else { Err(told(&platform.errors)) }
         }
     }
 }

@@ -79,11 +79,6 @@ impl Error {
         Self { code: 3, ..Self::failed(message) }
     }
 
-    /// It was not done, since it would do harm.
-    pub(super) fn refused(message: impl Into<String>) -> Self {
-        Self { code: 4, ..Self::failed(message) }
-    }
-
     /// What to do about it.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

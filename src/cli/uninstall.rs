@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// Remove what was applied too, and the Secret with the key
     #[arg(long)]
     purge: bool,
+    /// Also remove the kinds and the objects that Flux's controllers act on
+    #[arg(long)]
+    adopt: bool,
     /// How long to wait for the agent to end, and for the purge
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     timeout: Duration,
@@ -34,8 +37,12 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let target = arguments.cluster.connect().await?;
-    let removal =
-        Removal { namespace: arguments.namespace, purge: arguments.purge, timeout: arguments.timeout };
+    let removal = Removal {
+        namespace: arguments.namespace,
+        purge: arguments.purge,
+        adopt: arguments.adopt,
+        timeout: arguments.timeout,
+    };
     let mut printer = Printer::new(arguments.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);

@@ -1,7 +1,7 @@
 //! The connection to one API server: where it is, who we are there, and the rules that every request keeps: a bound on
 //! what is in flight, a limit in time, and the server's wish to be left alone for a while.
 
-use std::hash::{BuildHasher as _, Hasher as _};
+use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,6 +89,8 @@ pub struct Client {
     /// Whom to act as, where it is not ourselves.
     user: Option<HeaderValue>,
     server: Arc<str>,
+    /// What keeps clients that wait from coming back at the same moment.
+    salt: u64,
 }
 
 impl std::fmt::Debug for Client {
@@ -174,7 +176,8 @@ impl Client {
         } else {
             direct(&config)?
         };
-        Ok(Self { kube, permits: Arc::new(Semaphore::new(IN_FLIGHT)), user: None, server })
+        let salt = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        Ok(Self { salt, ..Self::of(kube, server) })
     }
 
     /// The address of the API server.
@@ -188,16 +191,20 @@ impl Client {
         Self { permits: Arc::new(Semaphore::new(in_flight)), ..self.clone() }
     }
 
-    /// A client of a server that a test plays.
-    #[cfg(test)]
-    pub(crate) fn of_service<S>(service: S) -> Self
+    /// A client of a server that is reached through a service; it is named `server` in messages.
+    pub fn of_service<S, B>(service: S, server: &str) -> Self
     where
-        S: tower::Service<http::Request<Body>, Response = http::Response<Body>> + Send + 'static,
+        S: tower::Service<http::Request<Body>, Response = http::Response<B>> + Send + 'static,
         S::Future: Send + 'static,
         S::Error: Into<BoxError>,
+        B: hyper::body::Body<Data = hyper::body::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
     {
-        let (kube, permits) = (kube::Client::new(service, "n"), Arc::new(Semaphore::new(IN_FLIGHT)));
-        Self { kube, permits, user: None, server: "http://test".into() }
+        Self::of(kube::Client::new(service, "default"), server.into())
+    }
+
+    fn of(kube: kube::Client, server: Arc<str>) -> Self {
+        Self { kube, permits: Arc::new(Semaphore::new(IN_FLIGHT)), user: None, server, salt: 0 }
     }
 
     /// Whom this client acts as, where it is not ourselves.
@@ -232,7 +239,7 @@ impl Client {
                 Err(Failure::Busy { answer, delay }) => (answer, delay),
                 other => return other,
             };
-            let delay = backoff(asked, attempt);
+            let delay = backoff(asked, attempt, self.chance(&request));
             if attempt == ATTEMPTS || delay > PATIENCE {
                 return Err(Failure::Busy { answer, delay: asked });
             }
@@ -258,6 +265,13 @@ impl Client {
                 other => return other,
             }
         }
+    }
+
+    /// A number that differs from one request to another, and from one client to another.
+    fn chance(&self, request: &Request) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.salt, &request.path, &request.body).hash(&mut hasher);
+        hasher.finish()
     }
 
     async fn once(&self, request: &Request, limit: Duration) -> Result<Reply, Failure> {
@@ -360,11 +374,10 @@ fn direct(config: &kube::Config) -> Result<kube::Client, kube::Error> {
 }
 
 /// The pause before the next attempt: what the server asked for, at least 100 ms, doubled each time, and up to a quarter
-/// more, so that many clients do not come back at the same moment.
-fn backoff(asked: Duration, attempt: u32) -> Duration {
+/// more by chance, so that many requests of many clients do not come back at the same moment.
+fn backoff(asked: Duration, attempt: u32, chance: u64) -> Duration {
     let base = asked.max(Duration::from_millis(100)) * 2_u32.pow(attempt.saturating_sub(1));
-    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-    base + base / 4 * u32::try_from(random % 100).unwrap_or(0) / 100
+    base + base / 4 * u32::try_from(chance % 100).unwrap_or(0) / 100
 }
 
 #[cfg(test)]

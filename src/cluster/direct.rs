@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::Value;
 
-use super::client::{Client, JSON, JSON_PATCH, MERGE_PATCH, METADATA, Reply, Request};
+use super::client::{Client, JSON, JSON_PATCH, MERGE_PATCH, METADATA, Request};
 use super::failure::{self, Failure};
 use super::handle::Fence;
 use super::path::{Resource, encode};
@@ -113,26 +113,41 @@ impl Direct {
         }
     }
 
-    /// Creates an object.
+    /// An object as it is, asked for by a list: whoever follows a kind may list it and need not be allowed more.
+    pub(crate) async fn find(
+        &self,
+        kind: KnownKind<'_>,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, ApiFailure> {
+        let collection = kind.resource().collection(namespace);
+        let path = format!("{collection}?fieldSelector=metadata.name%3D{}", encode(name));
+        let mut reply = self.client.send(Request::get(path, JSON)).await?;
+        let items = reply.body["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        Ok(items.into_iter().find(|item| item["metadata"]["name"] == name))
+    }
+
+    /// Creates an object, and returns its resourceVersion.
     pub(crate) async fn create(
         &self,
         kind: KnownKind<'_>,
         namespace: &str,
         object: &Value,
-    ) -> Result<(), ApiFailure> {
+    ) -> Result<String, ApiFailure> {
         let path = kind.resource().collection(namespace);
-        self.write(Method::POST, path, JSON, object).await.map(drop)
+        self.write(Method::POST, path, JSON, object).await
     }
 
-    /// Replaces an object; the resourceVersion in it makes this fail where it was changed meanwhile.
+    /// Replaces an object, and returns its resourceVersion afterwards; the one in it makes this fail where it was changed
+    /// meanwhile.
     pub(crate) async fn replace(
         &self,
         kind: KnownKind<'_>,
         namespace: &str,
         name: &str,
         object: &Value,
-    ) -> Result<(), ApiFailure> {
-        self.write(Method::PUT, kind.object(namespace, name)?, JSON, object).await.map(drop)
+    ) -> Result<String, ApiFailure> {
+        self.write(Method::PUT, kind.object(namespace, name)?, JSON, object).await
     }
 
     /// Changes an object, and returns its resourceVersion afterwards.
@@ -153,21 +168,22 @@ impl Direct {
             Edit::Merge(difference) => (MERGE_PATCH, difference),
             Edit::Json(operations) => (JSON_PATCH, operations),
         };
-        let reply = self.write(Method::PATCH, url, content_type, body).await?;
-        let version = reply.body.pointer("/metadata/resourceVersion").and_then(Value::as_str);
-        Ok(version.unwrap_or_default().to_owned())
+        self.write(Method::PATCH, url, content_type, body).await
     }
 
+    /// Sends an object or a patch; the resourceVersion of what the server answers.
     async fn write(
         &self,
         method: Method,
         path: String,
         content_type: &'static str,
         body: &Value,
-    ) -> Result<Reply, ApiFailure> {
+    ) -> Result<String, ApiFailure> {
         let body = body.to_string().into_bytes();
         let request = Request { method, path, accept: METADATA, content_type, body };
         let sent = self.client.send_while(request, || (self.fence)().map_err(Failure::Fenced)).await;
-        sent.map_err(ApiFailure::from)
+        let reply = sent?;
+        let version = reply.body.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        Ok(version.unwrap_or_default().to_owned())
     }
 }

@@ -1,7 +1,7 @@
 //! Following objects that the shared watches do not show: those of others, those that only an impersonated account may
 //! see, and those that are on their way out. The watches end with the feed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(super) struct Feed {
 struct Group {
     resource: Resource,
     namespace: String,
-    wanted: HashMap<String, Reference>,
+    wanted: BTreeMap<String, Reference>,
 }
 
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ struct Known {
 impl Feed {
     /// A feed of these objects. Those of kinds that the cluster does not have are not there, and stay so.
     pub(super) async fn new(cluster: &Cluster, references: &[Reference]) -> Result<Self, ApiFailure> {
-        let mut groups: HashMap<(Resource, String), HashMap<String, Reference>> = HashMap::new();
+        let mut groups: BTreeMap<(Resource, String), BTreeMap<String, Reference>> = BTreeMap::new();
         for reference in references {
             let resource = match cluster.shared.discovery.any(&cluster.shared.client, reference).await {
                 Ok(resource) => resource,

@@ -5,7 +5,7 @@
 //! when that fingerprint is not the one that our last apply left, when a manager that is overridden has an entry, or
 //! when it names another owner.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -98,16 +98,16 @@ impl Entry {
 #[derive(Debug)]
 struct Kind {
     watching: Watching,
-    objects: HashMap<Key, Entry>,
+    objects: BTreeMap<Key, Entry>,
 }
 
 /// The objects under watch, by kind.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    kinds: HashMap<GroupKind, Kind>,
+    kinds: BTreeMap<GroupKind, Kind>,
     /// Owners are few and objects are many, so each owner is stored once.
     owners: HashSet<Arc<Ref>>,
-    waiting: HashMap<GroupKind, HashMap<Key, Vec<Waiting>>>,
+    waiting: BTreeMap<GroupKind, BTreeMap<Key, Vec<Waiting>>>,
     next_ticket: u64,
 }
 
@@ -117,7 +117,7 @@ impl Index {
         if self.kinds.contains_key(kind) {
             return false;
         }
-        self.kinds.insert(kind.clone(), Kind { watching: Watching::Starting, objects: HashMap::new() });
+        self.kinds.insert(kind.clone(), Kind { watching: Watching::Starting, objects: BTreeMap::new() });
         true
     }
 
@@ -144,7 +144,7 @@ impl Index {
             Some(known) if known.watching != watching => known.watching = watching,
             _ => return false,
         }
-        for (_, notify) in self.waiting.get(kind).into_iter().flat_map(HashMap::values).flatten() {
+        for (_, notify) in self.waiting.get(kind).into_iter().flat_map(BTreeMap::values).flatten() {
             notify.notify_one();
         }
         true

@@ -1,5 +1,4 @@
-//! What bootstrap asks before it changes anything: the server's version, which rights are missing (all at once), and
-//! whether Flux's own controllers run.
+//! What bootstrap asks before it changes anything: the server's version, and which rights are missing, all at once.
 
 use futures::{StreamExt as _, stream};
 use http::Method;
@@ -7,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::client::{Client, JSON, Request};
 use super::failure::Failure;
-use lockgate_core::api;
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 use lockgate_core::plan::Answer;
 
@@ -22,45 +20,6 @@ pub struct Right {
     pub resource: String,
     /// Namespace.
     pub namespace: String,
-}
-
-/// A Deployment of Flux.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FluxController {
-    /// Namespace.
-    pub namespace: String,
-    /// For example `kustomize-controller`.
-    pub name: String,
-    /// How many replicas it is told to have.
-    pub replicas: i64,
-}
-
-impl FluxController {
-    /// The controller that a Deployment is, where it is told to run.
-    pub(crate) fn running(deployment: &Value) -> Option<Self> {
-        let text =
-            |pointer| deployment.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-        let replicas = deployment.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
-        (replicas > 0).then_some(Self { namespace, name, replicas })
-    }
-
-    /// Whether it does what lockgate does, so that both would undo each other's work.
-    pub(crate) fn is_rival(&self) -> bool {
-        api::is_rival(&self.name)
-    }
-
-    /// Who acts on the kinds that lockgate does not act on.
-    pub(crate) fn actors(controllers: &[Self]) -> api::Actors {
-        api::Actors::new(controllers.iter().map(|one| (one.namespace.as_str(), one.name.as_str())))
-    }
-
-    /// Several, as a message names them: `namespace/name, namespace/name`.
-    pub fn names(controllers: &[Self]) -> String {
-        let names =
-            controllers.iter().map(|controller| format!("{}/{}", controller.namespace, controller.name));
-        names.collect::<Vec<_>>().join(", ")
-    }
 }
 
 /// The server's version, for example `v1.35.4`.
@@ -114,14 +73,6 @@ pub async fn missing_rights(client: &Client, rights: &[Right]) -> Result<Vec<Den
         }
     }
     Ok(missing)
-}
-
-/// Flux's controllers that are told to run, in any namespace.
-pub async fn flux_controllers(client: &Client) -> Result<Vec<FluxController>, ApiFailure> {
-    let path = "/apis/apps/v1/deployments?labelSelector=app.kubernetes.io%2Fpart-of%3Dflux";
-    let answer = client.send(Request::get(path.into(), JSON)).await?;
-    let items = answer.body["items"].as_array().map_or(&[][..], Vec::as_slice);
-    Ok(items.iter().filter_map(FluxController::running).collect())
 }
 
 fn post(path: &str, body: &Value) -> Request {

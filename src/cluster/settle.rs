@@ -68,6 +68,7 @@ impl Cluster {
                 return Some(Settled::Stalled(unhealthy));
             }
             tokio::select! {
+                biased;
                 () = ticket.notify.notified() => {}
                 () = feed.changed.notified() => {}
                 Ok(()) = rules.changed() => {}
@@ -95,6 +96,7 @@ impl Cluster {
                 return Ok(there);
             }
             tokio::select! {
+                biased;
                 () = feed.changed.notified() => {}
                 failure = &mut following => return Err(failure),
                 () = sleep_until(deadline) => return Ok(there),

@@ -1,7 +1,7 @@
 //! The watches: one for each owner label in use and each kind of which we hold an object with it, over all namespaces; type
 //! and metadata alone where health needs no more. They run as the agent itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) struct Watches {
     client: Client,
     discovery: Arc<Discovery>,
     changes: mpsc::UnboundedSender<Change>,
-    watched: Mutex<HashMap<KindId, Arc<Watched>>>,
+    watched: Mutex<BTreeMap<KindId, Arc<Watched>>>,
     tasks: Mutex<JoinSet<()>>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Adapter, Ask, Fetching, failed};
+use super::adapter::{Adapter, Ask, Fetching, failed};
 use lockgate_base::model::KindId;
 use lockgate_core::api::{LayerOperation, OciRepository, OciRepositorySpec};
 use lockgate_core::verdict;

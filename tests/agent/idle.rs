@@ -1,5 +1,6 @@
 //! Objects of kinds that lockgate does not act on: whether anything else does, and what is told of it.
 
+use harness::flux::{binding, controller};
 use harness::{ControlPlane, Options};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -106,19 +107,11 @@ async fn a_kind_is_left_to_the_controller_of_flux_for_as_long_as_that_runs() {
     let plane = &ControlPlane::start(Options::bare()).await.unwrap();
     let text = release("podinfo");
     let stage = stage_on(plane, "left", &[("a/release.yaml", &*text)]).await;
-    let controller = |replicas: u8| {
-        let labels = json!({"app.kubernetes.io/part-of": "flux", "app": "helm-controller"});
-        json!({
-            "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": "helm-controller", "namespace": HOME, "labels": labels},
-            "spec": {
-                "replicas": replicas,
-                "selector": {"matchLabels": {"app": "helm-controller"}},
-                "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "m", "image": "i"}]}},
-            },
-        })
-    };
-    apply(&stage.client, controller(1)).await.unwrap();
+    let flux = |replicas: u8| controller(HOME, "helm-controller", replicas);
+    // Whoever may create a Deployment takes no kind away with it.
+    apply(&stage.client, controller(&stage.namespace, "helm-controller", 1)).await.unwrap();
+    apply(&stage.client, binding(&["helm-controller"])).await.unwrap();
+    apply(&stage.client, flux(1)).await.unwrap();
     stage.kustomization("a", json!({"wait": true, "timeout": "3s"})).await;
     let _agent = stage.agent().await;
     let message = stage.reason("a", "HealthCheckFailed").await;
@@ -145,7 +138,14 @@ async fn a_kind_is_left_to_the_controller_of_flux_for_as_long_as_that_runs() {
     let more = config_map("more", "1");
     stage.push(&[("a/more.yaml", &*more)]);
     stage.until("a", "unhealthy", |status| condition(status, "Ready")["reason"] == "HealthCheckFailed").await;
-    apply(&stage.client, controller(0)).await.unwrap();
+    apply(&stage.client, flux(0)).await.unwrap();
+    // Nothing but the controllers is another: it is told all the same.
+    let podinfo = format!("HelmRelease/{}/podinfo", stage.namespace);
+    stage
+        .event("that nothing acts on it now", |message| {
+            message.starts_with(TOLD) && message.contains(&podinfo)
+        })
+        .await;
     stage.ready("a").await;
     assert_eq!(
         line(&status(&stage, &[]).await, "HelmRelease"),

@@ -104,6 +104,52 @@ async fn an_immutable_change_needs_force() {
     assert_eq!(stage.data("free").await.unwrap()["value"], "two");
 }
 
+/// What holds data is not deleted because a Kustomization has `spec.force`, and nothing says that it should be.
+#[tokio::test]
+async fn a_claim_outlives_the_force_of_its_kustomization() {
+    let claim = |mode: &str, annotations: Value| {
+        let spec = json!({"accessModes": [mode], "storageClassName": "", "resources": {"requests": {"storage": "1Gi"}}});
+        object(
+            "v1",
+            "PersistentVolumeClaim",
+            "data",
+            &json!({"metadata": {"annotations": annotations}, "spec": spec}),
+        )
+    };
+    let stage = stage("claim", &[("apps/a.yaml", &claim("ReadWriteOnce", json!({})))]).await;
+    let _agent = stage.agent().await;
+    stage.kustomization("apps", json!({"force": true})).await;
+    stage.ready("apps").await;
+    let claims = super::stage::api(
+        &stage.client,
+        &stage.namespace,
+        "v1",
+        "PersistentVolumeClaim",
+        "persistentvolumeclaims",
+    );
+    let before = claims.get("data").await.unwrap().metadata.uid;
+    stage.push(&[("apps/a.yaml", &claim("ReadWriteMany", json!({})))]);
+    let message = stage.reason("apps", "ReconciliationFailed").await;
+    assert!(
+        message.contains("undo the change") && message.contains("its data would go with it"),
+        "{message}"
+    );
+    assert!(!message.contains("force"), "{message}");
+    assert_eq!(claims.get("data").await.unwrap().metadata.uid, before);
+    // Whoever annotates the object itself means it.
+    let forced = json!({"kustomize.toolkit.fluxcd.io/force": "enabled"});
+    stage.push(&[("apps/a.yaml", &claim("ReadWriteMany", forced))]);
+    stage.ready("apps").await;
+    assert_ne!(claims.get("data").await.unwrap().metadata.uid, before);
+    let event = stage
+        .event("about the deletion", |message| message.contains("is deleted, and its data with it"))
+        .await;
+    assert_eq!(
+        (event.data["type"].as_str(), event.data["reason"].as_str()),
+        (Some("Warning"), Some("Recreated"))
+    );
+}
+
 /// I31: an object may ask for itself what `spec.force` asks for all.
 #[tokio::test]
 async fn one_object_asks_to_be_made_anew() {

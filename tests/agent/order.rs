@@ -6,7 +6,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::outage::ended;
-use super::stage::{Stage, api, condition, config_map, stage};
+use super::stage::{LISTEN, Stage, api, condition, config_map, stage};
 
 fn version(object: &kube::api::DynamicObject) -> u64 {
     object.metadata.resource_version.as_deref().unwrap_or("0").parse().expect("a resourceVersion is a number")
@@ -112,7 +112,7 @@ async fn a_cycle_is_printed_on_every_member_and_heals_when_it_is_cut() {
     let files = names.map(|name| (format!("{name}/x.yaml"), config_map(name, "1")));
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let stage = stage("cycle", &files).await;
-    let agent = stage.agent_with(&["--metrics-addr", "127.0.0.1:0"]).await;
+    let agent = stage.agent_with(LISTEN).await;
     for (name, before) in [("a", "c"), ("b", "a"), ("c", "b"), ("d", "e"), ("e", "d"), ("f", "f")] {
         stage.kustomization(name, json!({"dependsOn": [{"name": before}]})).await;
     }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::stage::{HOME, PATIENCE, Running, apply, condition, config_map, stage_on};
+use super::stage::{HOME, LISTEN, PATIENCE, Running, apply, condition, config_map, stage_on};
 
 #[tokio::test]
 async fn a_control_plane_that_fails_and_returns() {
@@ -140,13 +140,14 @@ async fn a_wait_outlives_the_api_server(plane: &ControlPlane) {
     let proxy = Proxy::start(plane.address()).unwrap();
     let kubeconfig = plane.service_account_kubeconfig(HOME, "lockgate").await.unwrap();
     let through = plane.kubeconfig_through(&kubeconfig, proxy.address()).unwrap();
-    let agent = stage.agent_as(&through, &["--metrics-addr", "127.0.0.1:0"]);
+    let agent = stage.agent_as(&through, LISTEN);
     stage.kustomization("apps", json!({"wait": true, "timeout": "10m"})).await;
-    stage
-        .until("apps", "waiting", |status| condition(status, "Reconciling")["reason"] == "Progressing")
-        .await;
+    // Until then requests are under way whose loss would end the run.
+    let waiting = format!(": waiting for Pod/{}/p", stage.namespace);
+    let is_waiting =
+        |status: &Value| condition(status, "Reconciling")["message"].to_string().contains(&waiting);
+    stage.until("apps", "waiting", is_waiting).await;
     let pods = super::stage::api(&stage.client, &stage.namespace, "v1", "Pod", "pods");
-    eventually(PATIENCE, async || Ok(pods.get("p").await?)).await.unwrap();
     proxy.set(Mode::Refuse).await;
     agent.wait_output("the watch is interrupted", PATIENCE).await.unwrap();
     // Nobody runs pods here, so the test plays the kubelet, while the agent does not see it.
@@ -180,7 +181,7 @@ fn pod() -> String {
 /// F02: while the API server is gone the agent lives, is not ready, and does not spin; when it is back it goes on.
 async fn an_api_server_that_is_killed_is_waited_for(plane: &ControlPlane) {
     let stage = stage_on(plane, "down", &[("apps/a.yaml", &config_map("a", "1"))]).await;
-    let agent = stage.agent_with(&["--metrics-addr", "127.0.0.1:0"]).await;
+    let agent = stage.agent_with(LISTEN).await;
     stage.kustomization("apps", json!({})).await;
     stage.ready("apps").await;
     assert_eq!(probe(&agent, "/readyz").await, 200);
@@ -226,14 +227,18 @@ pub(crate) async fn body(agent: &Running, path: &str) -> String {
 }
 
 async fn answer(agent: &Running, path: &str) -> String {
-    let output = agent.output();
-    let line =
-        output.lines().find(|line| line.contains("serves probes and metrics")).expect("it serves nothing");
-    let address = serde_json::from_str::<Value>(line).unwrap()["address"].as_str().unwrap().to_owned();
+    let address = address(agent, if path == "/metrics" { "serves metrics" } else { "serves probes" });
     let mut stream = TcpStream::connect(&address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
+}
+
+/// Where the agent listens, as the line of its log says that has this message.
+pub(crate) fn address(agent: &Running, message: &str) -> String {
+    let output = agent.output();
+    let line = output.lines().find(|line| line.contains(message)).expect("it serves nothing");
+    serde_json::from_str::<Value>(line).unwrap()["address"].as_str().unwrap().to_owned()
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use harness::eventually;
+use harness::flux::controller;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use lockgate::tested::manifests;
 use lockgate_base::model::Object;
@@ -92,6 +93,8 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     let first = start("lockgate-0");
     let from = json!([{"kind": "ConfigMap", "name": "words"}, {"kind": "Secret", "name": "passwords"}]);
     let spec = json!({"serviceAccountName": "tenant", "postBuild": {"substituteFrom": from}, "wait": true});
+    // What is named like a controller of Flux has it look whether it is one.
+    stage.apply(controller(&stage.namespace, "image-automation-controller", 1)).await.unwrap();
     stage.kustomization("apps", spec).await;
     stage.ready("apps").await;
     // The next one looks for the pod of the one that was killed.

@@ -10,7 +10,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::outage::body;
-use super::stage::{PATIENCE, Running, Stage, api, condition, config_map, stage};
+use super::stage::{LISTEN, PATIENCE, Running, Stage, api, condition, config_map, stage};
 
 /// The value of variables and credentials.
 const CANARY: &str = "canary-7f3a-do-not-print";
@@ -91,7 +91,7 @@ async fn no_secret_is_seen_in_any_failure() {
                       "metadata": {"name": "vars", "namespace": stage.namespace}}))
         .await
         .unwrap();
-    let agent = stage.agent_with(&["--metrics-addr", "127.0.0.1:0"]).await;
+    let agent = stage.agent_with(LISTEN).await;
     let from = json!({"substituteFrom": [{"kind": "Secret", "name": "vars"}]});
     stage.kustomization("apps", json!({"postBuild": from})).await;
     stage.ready("apps").await;

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use harness::flux::{binding, controller};
 use harness::{Fault, Token};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -211,19 +212,11 @@ async fn what_others_left_is_not_run_over() {
     assert!(run.stderr.contains("--secret-name") && !run.stderr.contains("hunter2"), "{}", run.stderr);
     assert!(site.hub.keys().is_empty());
 
-    let labels = json!({"app.kubernetes.io/part-of": "flux", "app": "x"});
     // The first does nothing that the agent does, and may stay.
     for name in ["helm-controller", "kustomize-controller"] {
-        site.create(json!({
-            "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": name, "namespace": "flux-system", "labels": labels},
-            "spec": {
-                "selector": {"matchLabels": {"app": "x"}},
-                "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "m", "image": "i"}]}},
-            },
-        }))
-        .await;
+        site.create(controller("flux-system", name, 1)).await;
     }
+    site.create(binding(&["helm-controller", "kustomize-controller"])).await;
     let run = ended(site.bootstrap(&["--secret-name", "other"])).await;
     assert_eq!(run.code, 4, "{}", run.stderr);
     assert!(
@@ -255,6 +248,44 @@ async fn what_flux_needs_is_left_to_it(site: &Site) {
     let deployments = site.all("apps/v1", "Deployment", "deployments").await;
     let names: Vec<&Value> = deployments.iter().map(|deployment| &deployment["metadata"]["name"]).collect();
     assert_eq!(names, ["helm-controller", "kustomize-controller"]);
+}
+
+/// A controller of Flux that acts on other kinds keeps their definitions, unless they are to be adopted; what only has the name
+/// and the label of one keeps nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_another_controller_of_flux_its_kinds_are_left_to_it() {
+    let site = Site::new().await;
+    for namespace in ["flux-system", "tenant"] {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        site.create(namespace).await;
+    }
+    // Anybody can do this in a namespace of his own.
+    for name in ["kustomize-controller", "source-controller", "notification-controller"] {
+        site.create(controller("tenant", name, 1)).await;
+    }
+    done(site.lockgate(&["install"])).await;
+    site.create(controller("flux-system", "helm-controller", 1)).await;
+    site.create(binding(&["helm-controller"])).await;
+    let (theirs, alerts) = ("helmreleases.helm.toolkit.fluxcd.io", "alerts.notification.toolkit.fluxcd.io");
+    let left_as_is = format!("left as they are: {theirs} (flux-system/helm-controller)\n");
+    let run = done(site.lockgate(&["install"])).await;
+    assert!(run.stderr.contains(&left_as_is), "{}", run.stderr);
+    let run = done(site.lockgate(&["install", "--adopt"])).await;
+    assert!(!run.stderr.contains("left as they are"), "{}", run.stderr);
+
+    let definitions = async || {
+        let all = site
+            .all("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
+            .await;
+        let alive = all.iter().filter(|found| found["metadata"]["deletionTimestamp"].is_null());
+        alive.map(|found| found["metadata"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(definitions().await.iter().any(|name| name == alerts));
+    let run = done(site.lockgate(&["uninstall"])).await;
+    assert!(!run.stderr.contains("left to Flux"), "a Deployment of a tenant is not Flux: {}", run.stderr);
+    assert_eq!(definitions().await, [theirs]);
+    let run = done(site.lockgate(&["uninstall", "--adopt"])).await;
+    assert_eq!(definitions().await, Vec::<String>::new(), "{}", run.stderr);
 }
 
 /// S08: the token by each way, never among the arguments.

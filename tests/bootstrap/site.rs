@@ -112,7 +112,7 @@ impl Site {
         let argument = |argument: &String| match argument.split_once('=') {
             Some((flag @ "--namespace", _)) => format!("{flag}=flux-system"),
             Some((flag @ "--state-dir", _)) => format!("{flag}={}", home.path().join("state").display()),
-            Some((flag @ "--metrics-addr", _)) => format!("{flag}=127.0.0.1:0"),
+            Some((flag @ ("--metrics-addr" | "--health-addr"), _)) => format!("{flag}=127.0.0.1:0"),
             _ => argument.clone(),
         };
         let child = Command::new(env!("CARGO_BIN_EXE_lockgate"))

@@ -134,6 +134,8 @@ fn values_come_from_files_standard_input_and_flags() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: cluster-secrets}\ndata: {mode: ZGVidWc=}\n";
     fs::write(root.join("values.yaml"), "region: file\ntier: file\nmode: true\n").unwrap();
     fs::write(root.join("values.env"), "# a comment\nregion=env=1\n\n").unwrap();
+    let utf16 = "\u{feff}region: file\r\n".encode_utf16().flat_map(u16::to_le_bytes);
+    fs::write(root.join("utf16.yaml"), utf16.collect::<Vec<u8>>()).unwrap();
     let app = ["build", "--kustomization", "east/app.yaml"];
     for (more, input, expected) in [
         (&["--substitute-from", "-"][..], map.as_str(), ["cluster", "inline", "plain"]),
@@ -146,6 +148,7 @@ fn values_come_from_files_standard_input_and_flags() {
             ["env=1", "inline", "true"],
         ),
         (&["--substitute-from", "values.yaml", "--set", "tier=flag"], "", ["file", "flag", "true"]),
+        (&["--substitute-from", "utf16.yaml"], "", ["file", "inline", "plain"]),
         (&["--recursive", "--substitute-from", "-"], &map, ["cluster", "inline", "plain"]),
     ] {
         let run = lockgate(root, &[&app[..], more].concat(), input);
@@ -191,6 +194,62 @@ fn a_region_is_built_whole_in_order() {
     let run = lockgate(repository.path(), &from_one, "");
     assert!(run.stderr.contains("depends on flux-system/base, which is nowhere here"), "{}", run.stderr);
     assert_eq!(objects(&run).len(), 1);
+}
+
+/// Without --keep-going nothing is printed where something does not build.
+#[test]
+fn what_builds_is_printed_beside_what_does_not() {
+    let repository = repository();
+    let root = repository.path();
+    fs::write(
+        root.join("west/lost.yaml"),
+        BASE.replace("name: base", "name: lost").replace("./base", "./nowhere"),
+    )
+    .unwrap();
+    let told = "✗ Kustomization/flux-system/lost in west/lost.yaml: kustomization path not found: nowhere\n";
+    let run = lockgate(root, &["build", "--recursive", "west"], "");
+    assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (1, "", told));
+    let run = lockgate(root, &["build", "--recursive", "--keep-going", "west"], "");
+    assert_eq!((run.code, run.stderr.as_str()), (1, told));
+    let headings = run.stdout.lines().filter(|line| line.starts_with("# Kustomization/")).count();
+    assert_eq!(headings, 2, "{}", run.stdout);
+    let run = lockgate(root, &["build", "--keep-going", "west"], "");
+    assert!(run.code == 2 && run.stderr.contains("--recursive"), "{}", run.stderr);
+}
+
+/// Whoever builds one Kustomization sees what its parent would have changed, and that its files are elsewhere.
+#[test]
+fn a_kustomization_alone_is_told_what_is_missing() {
+    let repository = repository();
+    let root = repository.path();
+    let parent = BASE.replace("name: base", "name: parent").replace(
+        "path: ./base,",
+        "path: ./west, patches: [{patch: '[{\"op\": \"add\", \"path\": \"/spec/wait\", \"value\": true}]', target: {name: app}}],",
+    );
+    fs::write(root.join("parent.yaml"), parent).unwrap();
+    let run = lockgate(root, &["build", "--kustomization", "west/app.yaml"], "");
+    let told = "! Kustomization/flux-system/app in west/app.yaml: Kustomization/flux-system/parent in parent.yaml changes \
+                its spec.wait before the agent sees it; build that one with --recursive\n";
+    assert_eq!((run.code, run.stderr.as_str()), (0, told));
+    let sources = ["infra", "other"].map(|name| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: {name}, namespace: flux-system}}\n\
+             spec: {{interval: 1m, url: 'https://git.example/{name}'}}\n"
+        )
+    });
+    fs::write(root.join("sources.yaml"), sources.join("---\n")).unwrap();
+    fs::write(
+        root.join("west/app.yaml"),
+        APP.replace("name: infra}", "name: other}").replace("./app", "./theirs"),
+    )
+    .unwrap();
+    let run = lockgate(root, &["build", "--kustomization", "west/app.yaml"], "");
+    assert!(run.code == 1 && run.stderr.contains("path not found: theirs"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("its source is another repository, https://git.example/other"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

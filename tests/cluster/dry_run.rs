@@ -84,7 +84,7 @@ async fn an_immutable_field_is_told_with_the_live_object() {
     for known in [HashSet::new(), HashSet::from([other.id()])] {
         let observation = stage.cluster.observe(std::slice::from_ref(&other), &known).await.remove(0);
         let refusal = observation.dry_run.unwrap_err();
-        assert_eq!(refusal.cause, Cause::Immutable, "{refusal}");
+        assert_eq!(refusal.cause, Cause::Immutable { loss: None }, "{refusal}");
         assert!(observation.live.is_some(), "its uid is needed to make it anew");
     }
 }

@@ -146,6 +146,7 @@ async fn all_missing_rights_are_told_at_once() {
     .unwrap();
 }
 
+/// Only those count whose account an administrator has bound as Flux's installation does.
 #[tokio::test]
 async fn running_controllers_of_flux_are_found() {
     let stage = Stage::new().await;
@@ -154,15 +155,28 @@ async fn running_controllers_of_flux_are_found() {
             .edit(|value| {
                 value["metadata"]["labels"]["app.kubernetes.io/part-of"] = json!("flux");
                 value["spec"]["replicas"] = json!(replicas);
+                value["spec"]["template"]["spec"]["serviceAccountName"] = json!(name);
             })
             .unwrap()
     };
-    stage.cluster.apply(&labelled("kustomize-controller", 1)).await.unwrap();
-    stage.cluster.apply(&labelled("helm-controller", 0)).await.unwrap();
+    let (genuine, idle) = ("image-reflector-controller", "image-automation-controller");
+    for (name, replicas) in [("kustomize-controller", 1), (genuine, 1), (idle, 0)] {
+        stage.cluster.apply(&labelled(name, replicas)).await.unwrap();
+    }
+    let subject = |name| json!({"kind": "ServiceAccount", "namespace": stage.namespace, "name": name});
+    let role =
+        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "crd-controller"});
+    let binding = stage.cluster_object(
+        "rbac.authorization.k8s.io/v1",
+        "ClusterRoleBinding",
+        &format!("crd-controller-{}", stage.namespace),
+        json!({"roleRef": role, "subjects": [subject(genuine), subject(idle)]}),
+    );
+    stage.cluster.apply(&binding).await.unwrap();
     let found = preflight::flux_controllers(stage.cluster.client()).await.unwrap();
     let here: Vec<_> = found.iter().filter(|found| found.namespace == stage.namespace).collect();
-    assert_eq!(here.len(), 1);
-    assert_eq!((here[0].name.as_str(), here[0].replicas), ("kustomize-controller", 1));
+    assert_eq!(here.len(), 1, "{here:?}");
+    assert_eq!((here[0].name.as_str(), here[0].replicas), (genuine, 1));
     assert!(preflight::version(stage.cluster.client()).await.unwrap().starts_with("v1."));
 }
 

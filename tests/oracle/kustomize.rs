@@ -29,11 +29,39 @@ pub(crate) struct Case {
     pub(crate) target: String,
 }
 
+/// How files are encoded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    /// With a byte order mark, YAML files of one document each: of several kustomize sees the first alone, and lockgate
+    /// refuses them.
+    Utf16,
+}
+
+impl Encoding {
+    /// The files that are not in UTF-8.
+    fn others(self, case: &Case) -> Vec<&str> {
+        let is_yaml = |path: &str| Path::new(path).extension() == Some("yaml".as_ref());
+        let is_single = |text: &str| !text.contains("\n---") && !text.contains("\n...");
+        let files =
+            case.files.iter().filter(|(path, text)| self == Self::Utf16 && is_yaml(path) && is_single(text));
+        files.map(|(path, _)| path.as_str()).collect()
+    }
+}
+
 /// The texts of the documents that a build prints, or why it fails.
 type Printed = Result<Vec<String>, String>;
 
-fn ours(case: &Case) -> Printed {
-    let tree = Tree::in_memory(case.files.iter().map(|(path, text)| (path.clone(), text.clone())));
+fn ours(case: &Case, encoding: Encoding) -> Printed {
+    let others = encoding.others(case);
+    let bytes = |path: &str, text: &str| -> Vec<u8> {
+        if others.contains(&path) {
+            [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+        } else {
+            text.as_bytes().to_vec()
+        }
+    };
+    let tree = Tree::in_memory(case.files.iter().map(|(path, text)| (path.clone(), bytes(path, text))));
     // The other one holds them in a file system of their own.
     let tree = tree.standing_at("/");
     let recipe = Recipe { path: case.target.clone(), flavour: Flavour::Cli };
@@ -42,12 +70,13 @@ fn ours(case: &Case) -> Printed {
 }
 
 /// The difference between the two, if there is one.
-fn compare(oracle: &mut Oracle, case: &Case) -> (bool, Option<String>) {
-    let theirs = oracle.ask("build", json!({"files": case.files, "target": case.target}));
+fn compare(oracle: &mut Oracle, case: &Case, encoding: Encoding) -> (bool, Option<String>) {
+    let request = json!({"files": case.files, "target": case.target, "utf16": encoding.others(case)});
+    let theirs = oracle.ask("build", request);
     let theirs: Printed = theirs.map(|documents| {
         documents.iter().map(|document| document.as_str().unwrap_or_default().to_owned()).collect()
     });
-    let ours = ours(case);
+    let ours = ours(case, encoding);
     let same = match (&theirs, &ours) {
         (Ok(theirs), Ok(ours)) => theirs == ours,
         (Err(_), Err(_)) => true,
@@ -109,18 +138,34 @@ fn keep(case: &Case, theirs: &Printed, ours: &Printed) {
     write(&folder.join("ours.txt"), &text(ours));
 }
 
-fn run(mut made: impl Iterator<Item = Case>, most: usize) {
+/// Folders that kustomize renders and lockgate does not print as it does, by the name of the case, each with its reason.
+const DIFFERENCES: [(&str, &str); 0] = [];
+
+/// Of how many folders that kustomize renders one may be printed in another way: 2 %.
+const ONE_OF: usize = 50;
+
+/// Builds all cases with both. Every difference must stand in the list, and all that stand there must still be ones.
+fn run(made: impl Iterator<Item = Case>, encoding: Encoding) {
     let mut oracle = Oracle::start();
-    let (mut count, mut accepted, mut differences) = (0, 0, Vec::new());
-    for case in made.by_ref().take(most) {
-        let (ok, difference) = compare(&mut oracle, &case);
+    let (mut count, mut rendered, mut different, mut unknown) = (0, 0, 0, Vec::new());
+    for case in made {
+        let (is_rendered, difference) = compare(&mut oracle, &case, encoding);
+        let is_known = DIFFERENCES.iter().any(|(name, _)| *name == case.name);
         count += 1;
-        accepted += usize::from(ok);
-        differences.extend(difference);
+        rendered += usize::from(is_rendered);
+        different += usize::from(is_rendered && difference.is_some());
+        match difference {
+            Some(difference) if !is_known => unknown.push(difference),
+            None if is_known => unknown.push(format!("=== {} is printed in the same way by now", case.name)),
+            _ => {}
+        }
     }
-    println!("{count} folders, {accepted} of them accepted by kustomize, {} differences", differences.len());
-    assert!(count > 0, "there are no cases");
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    println!(
+        "{count} folders, kustomize renders {rendered}, lockgate prints {different} of them in another way"
+    );
+    assert!(rendered > 0, "kustomize renders none");
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+    assert!(different * ONE_OF <= rendered, "{different} of {rendered} folders are too many");
 }
 
 /// Reads the cases of a file: `## name [folder]` begins a case, `-- path` a file in it; without one it is
@@ -154,38 +199,47 @@ fn read_cases(name: &str, text: &str) -> Vec<Case> {
     cases
 }
 
-#[test]
-fn folders_written_by_hand_build_as_with_kustomize() {
+/// All cases that are written by hand.
+fn written_by_hand() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/kustomize");
-    let mut files: Vec<_> =
-        std::fs::read_dir(folder).expect("the cases are there").filter_map(Result::ok).collect();
-    files.sort_by_key(std::fs::DirEntry::path);
-    let mut cases = Vec::new();
-    for file in
-        files.into_iter().map(|file| file.path()).filter(|path| path.extension() == Some("txt".as_ref()))
-    {
-        let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        cases.extend(read_cases(&name, &std::fs::read_to_string(&file).expect("the cases can be read")));
-    }
-    run(cases.into_iter(), usize::MAX);
+    let files = std::fs::read_dir(folder).expect("the cases are there").filter_map(Result::ok);
+    let mut paths: Vec<_> = files.map(|file| file.path()).collect();
+    paths.retain(|path| path.extension() == Some("txt".as_ref()));
+    paths.sort();
+    let cases = |path: &std::path::PathBuf| {
+        let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        read_cases(name, &std::fs::read_to_string(path).expect("the cases can be read"))
+    };
+    paths.iter().flat_map(cases).collect()
 }
 
-#[test]
-fn random_folders_build_as_with_kustomize() {
+/// As many cases as are wanted, from the seed on.
+fn generated(make: fn(&mut Random, u64) -> Case, count: usize) -> impl Iterator<Item = Case> {
     let first = seed();
     let random = (0..).map(move |number| {
         let mut random = Random::new(first.wrapping_mul(1_000_003).wrapping_add(number));
-        generate::case(&mut random, number)
+        make(&mut random, number)
     });
-    run(random, cases(150));
+    random.take(cases(count))
 }
 
 #[test]
-fn random_merges_build_as_with_kustomize() {
-    let first = seed();
-    let random = (0..).map(move |number| {
-        let mut random = Random::new(first.wrapping_mul(1_000_003).wrapping_add(number));
-        merges::case(&mut random, number)
-    });
-    run(random, cases(400));
+fn folders_written_by_hand_print_as_with_kustomize() {
+    run(written_by_hand().into_iter(), Encoding::Utf8);
+}
+
+#[test]
+fn random_folders_print_as_with_kustomize() {
+    run(generated(generate::case, 4000), Encoding::Utf8);
+}
+
+#[test]
+fn random_merges_print_as_with_kustomize() {
+    run(generated(merges::case, 1600), Encoding::Utf8);
+}
+
+/// PowerShell writes such files.
+#[test]
+fn folders_in_utf16_print_as_with_kustomize() {
+    run(written_by_hand().into_iter().step_by(5), Encoding::Utf16);
 }

@@ -1,11 +1,11 @@
 //! Registries that answer with something else than they should.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lockgate_git::oci::{PullSecret, Reference, Request};
+use lockgate_git::oci::{Proxy, PullSecret, Reference, Request};
 use lockgate_git::{Class, SourceError};
 use sha2::{Digest as _, Sha256};
 
@@ -299,6 +299,52 @@ async fn tags_come_in_pages_and_a_list_that_cannot_be_had_is_told() {
         told.class() == Class::ListingFailed && told.to_string().contains("the list of tags not found"),
         "{told}"
     );
+}
+
+/// A proxy that connects its clients with whoever they ask for, and counts them.
+fn connecting_proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let log = Arc::clone(&log);
+            std::thread::spawn(move || {
+                let mut head = Vec::new();
+                let mut byte = [0];
+                while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|read| read == 1) {
+                    head.push(byte[0]);
+                }
+                let head = String::from_utf8_lossy(&head).into_owned();
+                log.lock().unwrap().push(head.clone());
+                let Some(host) = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next()) else {
+                    return;
+                };
+                let Ok(mut server) = TcpStream::connect(host) else { return };
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                let _ = std::io::copy(&mut server, &mut client);
+            });
+        }
+    });
+    (port, asked)
+}
+
+#[tokio::test]
+async fn a_registry_is_reached_through_the_proxy_of_a_secret() {
+    let fake = serving(&layer(), |_, answer| answer);
+    let (port, asked) = connecting_proxy();
+    let bytes = |value: &str| lockgate_base::model::Secret::new(value.as_bytes().to_vec());
+    let data =
+        [("address", format!("http://127.0.0.1:{port}")), ("username", "u".into()), ("password", "p".into())];
+    let data = data.iter().map(|(key, value)| ((*key).to_owned(), bytes(value))).collect();
+    let proxy = Some(Proxy::read("Secret n/proxy", &data).unwrap());
+    assert!(fetch(Request { proxy, ..fake.request() }).await.is_ok());
+    let asked = asked.lock().unwrap().join("");
+    assert!(asked.starts_with(&format!("CONNECT 127.0.0.1:{} HTTP/1.1", fake.port)), "{asked}");
+    assert!(asked.contains("Basic dTpw"), "{asked}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::model::{Digest, Revision};
+use crate::model::{Digest, Revision, yaml};
 
 /// The largest file that is read, in bytes.
 pub const FILE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -93,8 +93,8 @@ pub enum TreeError {
         size: u64,
     },
     /// Not text.
-    #[error("{0}: is not UTF-8 text")]
-    NotText(String),
+    #[error("{0}: {1}")]
+    NotText(String, yaml::EncodingError),
     /// The object store failed, or a folder could not be listed.
     #[error("{path}: {message}")]
     Store {
@@ -311,10 +311,11 @@ impl Reader<'_> {
         Ok(bytes)
     }
 
-    /// A file as text.
+    /// A file that is read as YAML, as text.
     pub fn text(&self, path: &str) -> Result<String, TreeError> {
         let bytes = self.bytes(path)?;
-        String::from_utf8(bytes.to_vec()).map_err(|_| TreeError::NotText(path.into()))
+        let text = yaml::decoded(&bytes).map_err(|error| TreeError::NotText(path.into(), error))?;
+        Ok(text.into_owned())
     }
 
     /// The names in a folder in byte order, each with whether it is a folder or leads to one.
@@ -371,6 +372,11 @@ pub fn resolve(base: &str, relative: &str) -> Result<String, TreeError> {
         }
     }
     Ok(parts.join("/"))
+}
+
+/// `path` as seen from the root, made normal as text: what climbs above the root stops there.
+pub fn within_root(path: &str) -> String {
+    normal_absolute(path).trim_start_matches('/').to_owned()
 }
 
 /// An absolute path made normal as text: no `.`, `..` or slash at the end; what is above `/` is `/`.

@@ -18,6 +18,7 @@ mod slot;
 mod dress;
 mod build;
 mod decide;
+mod claims;
 mod apply;
 mod prune;
 mod idle;
@@ -40,7 +41,9 @@ use lockgate_base::model::{Digest, ObjectId};
 use lockgate_base::tree::{Footprint, Snapshot};
 
 pub use build::{Build, Gathered, Supported, build, gather, supported};
+pub use claims::{Candidate, Claim, Claims, held, recorded};
 pub use clock::Clock;
+pub use idle::news as idle_news;
 pub use preview::{Preview, preview};
 pub use reconcile::reconcile;
 pub use remove::remove;
@@ -97,18 +100,29 @@ pub struct Finish {
 }
 
 /// Keeps what must survive the process, and hears how far a reconcile is.
-pub trait Journal: Slot {
+pub trait Journal: Slot + Claims {
     /// Records what will be managed, before it is written. An error stops the reconcile before its first write.
     fn begin(&self, inventory: Vec<InventoryEntry>) -> impl Future<Output = Result<(), JournalError>> + Send;
 
-    /// Nothing acts on these objects, which were applied. Told once for each set of them.
-    fn idle(&self, objects: &[ObjectId]);
+    /// Tells people, whatever the reconcile ends in.
+    fn tell(&self, news: &News);
 
     /// Everything is written; from here on health alone is waited for.
     fn written(&self);
 
     /// These are waited for, for some time already.
     fn pending(&self, objects: Vec<Ill>) -> impl Future<Output = ()> + Send;
+}
+
+/// What people are told of on the way. No line holds a value of a Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Nothing acts on these objects, which were applied. Told once for each set of them.
+    Idle(Vec<ObjectId>),
+    /// Objects were deleted to be created anew: a line for each.
+    Recreated(Vec<String>),
+    /// Objects that Git has dropped stay, though they are the owner's: a line for each.
+    Kept(Vec<String>),
 }
 
 /// Why a record could not be kept.

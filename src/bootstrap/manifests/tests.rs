@@ -85,6 +85,12 @@ fn agent_rules() -> String {
             resources: &["deployments"],
             verbs: &["list", "watch"],
         },
+        api::Grant {
+            reason: "Whether what has their names is Flux's: which accounts hold the rights that Flux gives to its own.",
+            group: "rbac.authorization.k8s.io",
+            resources: &["clusterrolebindings"],
+            verbs: &["list"],
+        },
     ];
     let of_kinds = api::acted_on().flat_map(|info| info.grants);
     for grant in of_kinds.chain(&beside) {
@@ -171,7 +177,13 @@ fn the_agent_is_told_what_the_installation_is_told() {
         let arguments =
             find(&objects, "Deployment").pointer("/spec/template/spec/containers/0/args").unwrap();
         let arguments = arguments.as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
-        let own = ["agent", "--namespace=$(POD_NAMESPACE)", "--metrics-addr=[::]:8080", "--state-dir=/tmp"];
+        let own = [
+            "agent",
+            "--namespace=$(POD_NAMESPACE)",
+            "--health-addr=[::]:9440",
+            "--metrics-addr=[::]:8080",
+            "--state-dir=/tmp",
+        ];
         assert_eq!(arguments.collect::<Vec<_>>(), [&own[..], expected].concat());
     }
 }

@@ -1,7 +1,7 @@
 //! What builds read besides their folder: files of objects and of values.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -43,12 +43,14 @@ pub(super) fn relative(root: &Path, path: &Path) -> Result<String, Error> {
 /// The objects of a file, those of a list included, and the names and values of documents that are no objects.
 pub(super) fn input(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), Error> {
     let failed = |message: String| Error::usage(format!("{}: {message}", file.display()));
-    let text = if file == Path::new(STDIN) {
-        io::read_to_string(io::stdin().lock())
+    let mut bytes = Vec::new();
+    let read = if file == Path::new(STDIN) {
+        io::stdin().lock().read_to_end(&mut bytes).map(|_| ())
     } else {
-        std::fs::read_to_string(file)
+        std::fs::read(file).map(|content| bytes = content)
     };
-    let text = text.map_err(|error| failed(error.to_string()))?;
+    read.map_err(|error| failed(error.to_string()))?;
+    let text = yaml::decoded(&bytes).map_err(|error| failed(error.to_string()))?;
     if file.extension().is_some_and(|ending| ending == "env") || file.ends_with(".env") {
         return Ok((Vec::new(), lines(&text).map_err(failed)?));
     }

@@ -8,8 +8,8 @@ use super::columns::{plain, trimmed};
 use super::lists::listed;
 use crate::cli::output::Error;
 use crate::cluster::Client;
+use crate::cluster::flux::{self, FluxController};
 use crate::cluster::objects::Objects;
-use crate::cluster::preflight::{self, FluxController};
 use lockgate_base::model::Object;
 use lockgate_core::api::{Actors, KINDS, KindInfo};
 use lockgate_core::pipeline::ports::ApiFailure;
@@ -38,7 +38,10 @@ impl Actor {
         match self {
             Self::Nobody => "nothing acts on them yet".into(),
             Self::Flux(controller) => format!("left to {controller}"),
-            Self::Unseen => "whether Flux acts on them is unknown: Deployments may not be listed".into(),
+            Self::Unseen => {
+                "whether Flux acts on them is unknown: Deployments or ClusterRoleBindings may not be listed"
+                    .into()
+            }
         }
     }
 }
@@ -70,10 +73,10 @@ pub(super) async fn find(
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let actors = match preflight::flux_controllers(client).await {
+    let actors = match flux::flux_controllers(client).await {
         Ok(controllers) => Some(FluxController::actors(&controllers)),
         Err(ApiFailure::Forbidden(_)) => None,
-        Err(failure) => return Err(Error::unreachable(format!("deployments: {failure}"))),
+        Err(failure) => return Err(Error::unreachable(format!("whether Flux runs: {failure}"))),
     };
     let others =
         found.into_iter().map(|(info, count)| Others { info, count, actor: actor(info, actors.as_ref()) });
@@ -132,7 +135,7 @@ mod tests {
 KIND         OBJECTS  WHO ACTS
 HelmRelease  2        left to flux-system/helm-controller
 Alert        1        nothing acts on them yet
-Bucket       1        whether Flux acts on them is unknown: Deployments may not be listed
+Bucket       1        whether Flux acts on them is unknown: Deployments or ClusterRoleBindings may not be listed
 
 ";
         assert_eq!(table(&others), expected);

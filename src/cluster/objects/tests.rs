@@ -53,7 +53,7 @@ where
             }
         }
     });
-    Objects::new(&Client::of_service(service))
+    Objects::new(&Client::of_service(service, "http://test"))
 }
 
 /// A cluster that gives these answers one after the other, and then the last of them for ever. Without a code it cuts the

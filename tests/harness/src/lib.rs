@@ -7,6 +7,7 @@ pub mod agent;
 pub mod controlplane;
 mod dirs;
 mod eventually;
+pub mod flux;
 pub mod git;
 pub mod github;
 pub mod measure;

@@ -17,6 +17,7 @@ type request struct {
 	Text   string            `json:"text,omitempty"`
 	Files  map[string]string `json:"files,omitempty"`
 	Target string            `json:"target,omitempty"`
+	UTF16  []string          `json:"utf16,omitempty"`
 
 	Variables map[string]string `json:"variables,omitempty"`
 	Strict    bool              `json:"strict,omitempty"`

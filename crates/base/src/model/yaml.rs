@@ -4,6 +4,7 @@
 //! libraries do, or so that every reader reads them back equal.
 
 mod document;
+mod encoding;
 mod time;
 mod scalar;
 mod emit;
@@ -16,5 +17,6 @@ mod tests;
 pub use document::{Dialect, Document, Form, Step, Style, Styles, WrittenAs, YamlError};
 pub use edit::{Edit, New};
 pub use emit::{Layout, is_usually_quoted, print, to_string};
+pub use encoding::{EncodingError, decoded};
 pub use read::{documents, documents_with_first_keys, documents_within, first_document, reprinted};
 pub use scalar::{is_date, plain_value};

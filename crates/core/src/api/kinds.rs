@@ -2,6 +2,7 @@
 
 use super::kind::{KindInfo, Role};
 use super::malformed::Malformed;
+use super::reference::SourceReference;
 use super::source::Source;
 use kustomization::DependsOn;
 use lockgate_base::model::{KindId, Object, Ref};
@@ -93,6 +94,14 @@ pub fn named(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo>
         .iter()
         .copied()
         .find(|info| info.id.kind == kind && group.is_none_or(|group| group == info.id.group))
+}
+
+impl SourceReference {
+    /// The source that an object of this namespace means by it; `None` where it is of a kind that lockgate does not act on.
+    pub fn target(&self, namespace: &str) -> Option<Ref> {
+        let info = source(self.api_version.as_deref(), &self.kind)?;
+        Some(Ref::new(info.id, self.namespace.as_deref().unwrap_or(namespace), &self.name))
+    }
 }
 
 impl DependsOn {

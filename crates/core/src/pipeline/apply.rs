@@ -34,6 +34,8 @@ pub(super) struct Progress {
     pub(super) changes: Vec<Change>,
     /// What people should know.
     pub(super) warnings: Vec<String>,
+    /// A line for each that was deleted to be created anew, whether or not it could be.
+    pub(super) forced: Vec<String>,
     /// Those that are to be left alone: nothing of them is managed any more, and none of them is deleted.
     pub(super) left_alone: HashSet<ObjectId>,
 }
@@ -138,7 +140,10 @@ async fn write<C: Writes + Settle, S: Slot>(
     for group in stage.entries.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
         let steps: Vec<_> = group.iter().map(|entry| take(cluster, entry, observed)).collect();
         let mut results: Vec<_> = stream::iter(steps).buffered(AT_ONCE).collect().await;
-        if results.iter().any(|result| matches!(result, Ok(Taken::Cleared))) {
+        let cleared = group.iter().zip(&results).filter(|(_, result)| matches!(result, Ok(Taken::Cleared)));
+        let before = progress.forced.len();
+        progress.forced.extend(cleared.filter_map(|(entry, _)| forced(entry)));
+        if progress.forced.len() > before {
             // Boxed: few steps make an object anew.
             Box::pin(renew(hands, group, &mut results)).await;
         }
@@ -231,6 +236,13 @@ async fn renew<C: Writes, S: Slot>(
     for (at, result) in cleared.into_iter().zip(renewed) {
         results[at] = result;
     }
+}
+
+/// That an object is deleted to be created anew, and what goes with it.
+fn forced(entry: &Entry) -> Option<String> {
+    let Step::Recreate { reason, with, .. } = &entry.step else { return None };
+    let with = with.map(|with| format!(", and {with} with it")).unwrap_or_default();
+    Some(format!("{} is deleted{with}, and created anew: {reason}", entry.object.id().subject()))
 }
 
 /// Takes note of a step that was taken, or would be. `reference` is what there is after it.

@@ -145,7 +145,7 @@ pub(super) fn build_spec(
 ) -> Result<Build, Applied> {
     let path = folder(spec.path.as_deref().unwrap_or_default());
     let inputs = Inputs { variables: variables(gathered)? };
-    let set = rendered(spec, path, tree, &inputs).map_err(|error| unrenderable(&error, path))?;
+    let set = rendered(spec, &path, tree, &inputs).map_err(|error| unrenderable(&error, &path))?;
     let mut build = Build {
         objects: Vec::with_capacity(set.len()),
         origins: Vec::with_capacity(set.len()),

@@ -6,9 +6,10 @@ use crate::health::Rules;
 use crate::plan::Inventory;
 use lockgate_base::model::ObjectId;
 
-/// The objects that nothing acts on among those that are managed now, where they are others than before.
-pub(super) fn news(before: &Inventory, now: &Inventory, rules: &Rules) -> Vec<ObjectId> {
-    let (before, now) = (idle(before, rules), idle(now, rules));
+/// The objects that nothing acts on among those that are managed now, where they are others than before. Each side is what is
+/// managed, and the rules that tell which kinds nothing acts on.
+pub fn news(before: (&Inventory, &Rules), now: (&Inventory, &Rules)) -> Vec<ObjectId> {
+    let (before, now) = (idle(before.0, before.1), idle(now.0, now.1));
     if before == now { Vec::new() } else { now.into_iter().cloned().collect() }
 }
 

@@ -5,12 +5,15 @@ mod error;
 mod search;
 mod values;
 mod one;
+mod sources;
 mod walk;
+mod parent;
 #[cfg(test)]
 mod tests;
 
 pub use error::{Found, OfflineError, Rendered};
 pub use one::kustomization;
+pub use parent::hints;
 pub use search::{find, values_in};
 pub use values::Values;
-pub use walk::{Start, recursive};
+pub use walk::{Platform, Start, recursive};

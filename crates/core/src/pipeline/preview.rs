@@ -6,7 +6,7 @@ use super::decide::{Decided, Intent, decide, intend};
 use super::ports::{Reads, Reference};
 use super::prune;
 use crate::api::Kustomization;
-use crate::plan::{PruneDecision, Refusal, Stage};
+use crate::plan::{PruneDecision, Pruner, Refusal, Stage};
 use crate::verdict::{Applied, Change, Common, Deed, Outcome};
 
 /// What would change.
@@ -49,15 +49,12 @@ pub async fn preview(
     if preview.refusals.is_empty() && kustomization.spec.prune {
         let (_, stale) = prune::stale(&progress, &managed);
         let stale = prune::references(&managed, stale);
+        let (owner, needs) = (kustomization.reference(), prune::needs(&kustomization));
+        let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
         let found = cluster.identify(&stale).await;
         for (reference, found) in stale.into_iter().zip(found) {
             let found = found.map_err(|failure| Common::Unreachable { message: failure.to_string() })?;
-            let decision = prune::judge(
-                found.as_ref(),
-                &kustomization.reference(),
-                Kustomization::OWNERSHIP,
-                &progress.inventory,
-            );
+            let decision = prune::judge(found.as_ref(), pruner, &progress.inventory);
             if matches!(decision, Some(PruneDecision::Delete { .. })) {
                 progress.changes.push(Change { id: reference.id, deed: Deed::Deleted, fields: Vec::new() });
             }

@@ -1,9 +1,12 @@
 //! Deleting what is no longer built, with the guards that `plan` sets.
 
+use std::collections::{HashMap, HashSet};
+
 use super::apply::Progress;
+use super::claims::{Candidate, Claim, Claims};
 use super::ports::{ApiFailure, Deleted, Reference, Writes};
-use crate::api::Ownership;
-use crate::plan::{self, Inventory, PruneDecision, prune_decision};
+use crate::api::Kustomization;
+use crate::plan::{self, Inventory, PruneDecision, PruneSkip, Pruner, prune_decision};
 use lockgate_base::model::{Object, ObjectId, Ref};
 
 /// How often an object is looked at again that changed between the look and the deletion. Then its uid must do, since the
@@ -17,6 +20,10 @@ pub(super) struct Pruned {
     pub(super) deleted: Vec<Reference>,
     /// Those that could not be deleted, each with a line that says why. They are still managed.
     pub(super) failed: Vec<(Reference, String)>,
+    /// A line for each that stays where people would not expect it.
+    pub(super) kept: Vec<String>,
+    /// Those that another owner builds and has not recorded yet, each with a line that says so. They are still managed.
+    pub(super) awaited: Vec<(Reference, String)>,
     /// Whether the server could not be asked about one of them.
     pub(super) unreachable: bool,
 }
@@ -38,24 +45,49 @@ pub(super) fn stale(progress: &Progress, managed: &Inventory) -> (Vec<ObjectId>,
     plan::prune(&built, managed).into_iter().partition(|id| progress.left_alone.contains(id))
 }
 
+/// What a Kustomization cannot do without: itself, its source, where it takes values and rights from, and the namespaces of
+/// all these.
+pub(super) fn needs(kustomization: &Kustomization) -> HashSet<ObjectId> {
+    let own = kustomization.reference();
+    let spec = &kustomization.spec;
+    let near = |kind: &str, name: &str| ObjectId {
+        namespace: own.namespace.clone(),
+        name: name.to_owned(),
+        group: String::new(),
+        kind: kind.to_owned(),
+    };
+    let of = |reference: &Ref| ObjectId {
+        namespace: reference.namespace.clone(),
+        name: reference.name.clone(),
+        group: reference.kind.group.into(),
+        kind: reference.kind.kind.into(),
+    };
+    let account = spec.service_account_name.iter().map(|name| near("ServiceAccount", name));
+    let values = spec.post_build.iter().flat_map(|post_build| &post_build.substitute_from);
+    let values = values.map(|from| near(&from.kind, &from.name));
+    let source = spec.source_ref.target(&own.namespace);
+    let mut needs: HashSet<ObjectId> =
+        [of(&own)].into_iter().chain(source.iter().map(of)).chain(account).chain(values).collect();
+    let namespaces: Vec<String> = needs.iter().map(|id| id.namespace.clone()).collect();
+    needs.extend(
+        namespaces.into_iter().map(|name| ObjectId { namespace: String::new(), ..near("Namespace", &name) }),
+    );
+    needs
+}
+
 /// Whether what was found is deleted in the owner's name. `built` never is: an inventory may name an object of the build
 /// otherwise, with the namespace that it had in Git before its kind was known to have none.
-pub(super) fn judge(
-    found: Option<&Object>,
-    owner: &Ref,
-    ownership: &Ownership,
-    built: &Inventory,
-) -> Option<PruneDecision> {
+pub(super) fn judge(found: Option<&Object>, pruner: Pruner<'_>, built: &Inventory) -> Option<PruneDecision> {
     let live = found.filter(|live| built.version(&live.id()).is_none())?;
-    Some(prune_decision(live, owner, ownership))
+    Some(prune_decision(live, pruner))
 }
 
 /// Deletes objects one by one in the order given, each only if the live object says that it is the owner's.
 /// `built` is never deleted.
 pub(super) async fn delete(
     cluster: &impl Writes,
-    owner: &Ref,
-    ownership: &Ownership,
+    claims: &impl Claims,
+    pruner: Pruner<'_>,
     stale: Vec<Reference>,
     built: &Inventory,
 ) -> Pruned {
@@ -64,16 +96,29 @@ pub(super) async fn delete(
         return pruned;
     }
     // Its end is meant, so it is no drift.
-    cluster.release(owner, &stale.iter().map(|reference| reference.id.clone()).collect::<Vec<_>>());
+    cluster.release(pruner.owner, &stale.iter().map(|reference| reference.id.clone()).collect::<Vec<_>>());
     let found = cluster.identify(&stale).await;
+    let mut holders = holders(cluster, claims, pruner, &stale, &found, built).await;
     for (reference, found) in stale.into_iter().zip(found) {
-        let ended = match found {
-            Ok(found) => delete_one(cluster, owner, ownership, &reference, found, built).await,
-            Err(failure) => Err(failure),
+        let ended = match (found, holders.remove(&reference.id)) {
+            (Ok(Some(_)), Some(Claim { holder, recorded })) => {
+                let holder = Some(holder).filter(|holder| holder.namespace == pruner.owner.namespace);
+                let reason = PruneSkip::HeldBy(holder);
+                Ok(if recorded { Ended::Kept(reason) } else { Ended::Awaited(reason) })
+            }
+            (Ok(found), _) => delete_one(cluster, pruner, &reference, found, built).await,
+            (Err(failure), _) => Err(failure),
         };
         match ended {
-            Ok(true) => pruned.deleted.push(reference),
-            Ok(false) => {}
+            Ok(Ended::Deleted) => pruned.deleted.push(reference),
+            Ok(Ended::Kept(reason)) if reason.is_told() => {
+                pruned.kept.push(format!("{} is not deleted: {reason}", reference.id.subject()));
+            }
+            Ok(Ended::Awaited(reason)) => {
+                let line = format!("{}: {reason}, and has not taken it over yet", reference.id.subject());
+                pruned.awaited.push((reference, line));
+            }
+            Ok(Ended::Kept(_) | Ended::Nothing) => {}
             Err(failure) => {
                 pruned.unreachable |= failure.is_unreachable();
                 let message = format!("{}: {failure}", reference.id.subject());
@@ -84,34 +129,69 @@ pub(super) async fn delete(
     pruned
 }
 
-/// Deletes what was found, and says whether it was there to delete and goes. What has changed since it was found is judged
-/// anew.
+/// The other owners of what would be deleted.
+async fn holders(
+    cluster: &impl Writes,
+    claims: &impl Claims,
+    pruner: Pruner<'_>,
+    stale: &[Reference],
+    found: &[Result<Option<Object>, ApiFailure>],
+    built: &Inventory,
+) -> HashMap<ObjectId, Claim> {
+    let mut candidates = Vec::new();
+    let mut ids = Vec::new();
+    for (reference, found) in stale.iter().zip(found) {
+        let found = found.as_ref().ok().and_then(Option::as_ref);
+        if matches!(judge(found, pruner, built), Some(PruneDecision::Delete { .. })) {
+            candidates.push(Candidate::of(cluster, reference).await);
+            ids.push(reference.id.clone());
+        }
+    }
+    if candidates.is_empty() {
+        return HashMap::new();
+    }
+    let claimed = claims.claimed(&candidates).await;
+    ids.into_iter().zip(claimed).filter_map(|(id, claim)| Some((id, claim?))).collect()
+}
+
+/// What became of an object that was to be deleted.
+enum Ended {
+    /// It goes.
+    Deleted,
+    /// It stays.
+    Kept(PruneSkip),
+    /// It stays until its next owner has recorded it.
+    Awaited(PruneSkip),
+    /// It was not there, or is built.
+    Nothing,
+}
+
+/// Deletes what was found. What has changed since it was found is judged anew.
 async fn delete_one(
     cluster: &impl Writes,
-    owner: &Ref,
-    ownership: &Ownership,
+    pruner: Pruner<'_>,
     reference: &Reference,
     mut found: Option<Object>,
     built: &Inventory,
-) -> Result<bool, ApiFailure> {
+) -> Result<Ended, ApiFailure> {
     for look in 0..=LOOKS {
-        let uid = match judge(found.as_ref(), owner, ownership, built) {
+        let uid = match judge(found.as_ref(), pruner, built) {
             Some(PruneDecision::Delete { uid }) => uid,
             Some(PruneDecision::Skip(reason)) => {
                 tracing::info!(object = %reference.id.subject(), %reason, "not deleted");
-                return Ok(false);
+                return Ok(Ended::Kept(reason));
             }
-            None => return Ok(false),
+            None => return Ok(Ended::Nothing),
         };
-        let Some(live) = found else { return Ok(false) };
+        let Some(live) = found else { return Ok(Ended::Nothing) };
         let judged = live.text("/metadata/resourceVersion").filter(|_| look < LOOKS);
         match cluster.delete(reference, &uid, judged).await? {
-            Deleted::Accepted | Deleted::Gone => return Ok(true),
+            Deleted::Accepted | Deleted::Gone => return Ok(Ended::Deleted),
             Deleted::Changed => {}
         }
         // The server refuses to delete a namespace again that it is deleting.
         if look > 0 && live.pointer("/metadata/deletionTimestamp").is_some() {
-            return Ok(true);
+            return Ok(Ended::Deleted);
         }
         found = cluster.identify(std::slice::from_ref(reference)).await.pop().transpose()?.flatten();
     }

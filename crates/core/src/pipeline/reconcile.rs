@@ -8,10 +8,10 @@ use super::build::{Build, Gathered, build_spec, gather};
 use super::decide::{Intent, intend, managed};
 use super::ports::{Reads, Reference, Settle, Settled, Unhealthy, Writes};
 use super::workers;
-use super::{Finish, Job, Journal, JournalError, Memo, idle, prune};
+use super::{Finish, Job, Journal, JournalError, Memo, News, idle, prune};
 use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
-use crate::plan::{Gate, Inventory};
+use crate::plan::{Gate, Inventory, Pruner};
 use crate::verdict::{Applied, Change, Common, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
 use lockgate_base::model::ObjectId;
 
@@ -116,12 +116,17 @@ async fn enact<C: Writes + Settle, J: Journal>(
     }
     let mut progress = Progress { warnings, ..Progress::default() };
     let hands = Hands { cluster, slot: journal, clock: job.clock, limit: job.timeout };
-    if let Err(stop) = apply::apply(&hands, stages, &terms, &mut progress).await {
+    let applied = apply::apply(&hands, stages, &terms, &mut progress).await;
+    if !progress.forced.is_empty() {
+        let lines: Vec<String> = progress.forced.iter().map(|line| redactor.redact(line)).collect();
+        journal.tell(&News::Recreated(lines));
+    }
+    if let Err(stop) = applied {
         tell_of_idle(journal, job, &managed, &managed.union(&progress.inventory));
         return stopped(stop, &managed, progress, digest);
     }
     tell_of_idle(journal, job, &managed, &progress.inventory);
-    let failures = match swept(cluster, kustomization, &managed, &mut progress).await {
+    let failures = match swept(cluster, journal, kustomization, &managed, &mut progress).await {
         Ok(failures) => failures,
         // All that was managed still stands in the inventory that was written first.
         Err(message) => return Common::Unreachable { message }.into(),
@@ -157,9 +162,9 @@ async fn enact<C: Writes + Settle, J: Journal>(
 
 /// Tells of the objects that nothing acts on, where they are others than before the run.
 fn tell_of_idle(journal: &impl Journal, job: &Job<'_>, managed: &Inventory, now: &Inventory) {
-    let news = idle::news(managed, now, job.rules);
+    let news = idle::news((managed, job.rules), (now, job.rules));
     if !news.is_empty() {
-        journal.idle(&news);
+        journal.tell(&News::Idle(news));
     }
 }
 
@@ -167,6 +172,7 @@ fn tell_of_idle(journal: &impl Journal, job: &Job<'_>, managed: &Inventory, now:
 /// is returned. An error where the server could not be asked.
 async fn swept(
     cluster: &impl Writes,
+    journal: &impl Journal,
     kustomization: &Kustomization,
     managed: &Inventory,
     progress: &mut Progress,
@@ -179,13 +185,21 @@ async fn swept(
         return Ok(Vec::new());
     }
     let stale = prune::references(managed, stale);
-    let pruned = prune::delete(cluster, &owner, Kustomization::OWNERSHIP, stale, &progress.inventory).await;
+    let needs = prune::needs(kustomization);
+    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
+    let pruned = prune::delete(cluster, journal, pruner, stale, &progress.inventory).await;
+    if !pruned.kept.is_empty() {
+        journal.tell(&News::Kept(pruned.kept));
+    }
     if pruned.unreachable {
         let first = pruned.failed.into_iter().map(|(_, message)| message).next();
         return Err(first.unwrap_or_default());
     }
     let deleted = pruned.deleted.into_iter();
     progress.changes.extend(deleted.map(|gone| Change { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
+    for (reference, _) in pruned.awaited {
+        progress.inventory.insert(reference.id, reference.version);
+    }
     let mut failures = Vec::new();
     for (reference, message) in pruned.failed {
         progress.inventory.insert(reference.id, reference.version);

@@ -1,11 +1,14 @@
 //! What happens to the objects of a Kustomization that is being deleted. It needs the inventory only, never the source.
 
+use std::collections::HashSet;
+
+use super::claims::Claims;
 use super::decide::managed;
 use super::ports::{ApiFailure, Reads, Reference, Settle, Writes};
 use super::prune::{self, Pruned};
 use super::slot::Slot;
 use crate::api::{DeletionPolicy, Kustomization};
-use crate::plan::{self, Inventory};
+use crate::plan::{self, Inventory, Pruner};
 use crate::verdict::{Common, Schedule};
 use lockgate_base::model::ObjectId;
 
@@ -19,7 +22,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     own: &O,
     kustomization: &Kustomization,
     account: Option<&str>,
-    slot: &impl Slot,
+    slot: &(impl Slot + Claims),
 ) -> Common {
     let managed = managed(kustomization);
     let spec = &kustomization.spec;
@@ -48,8 +51,10 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         Err(message) => return Common::AccessDenied { message },
     };
     let stale = prune::references(&managed, ids);
-    let Pruned { deleted, failed, unreachable } =
-        prune::delete(cluster, &owner, ownership, stale, &Inventory::default()).await;
+    // What it needs, it needs no more.
+    let pruner = Pruner { owner: &owner, ownership, needs: &HashSet::new() };
+    let Pruned { deleted, failed, kept, awaited, unreachable } =
+        prune::delete(cluster, slot, pruner, stale, &Inventory::default()).await;
     if unreachable {
         let message = failed.into_iter().map(|(_, message)| message).next().unwrap_or_default();
         return Common::Unreachable { message };
@@ -63,6 +68,9 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         }
         return Common::RemovalFailed { failures: failed.into_iter().map(|(_, message)| message).collect() };
     }
+    if !awaited.is_empty() {
+        return Common::RemovalFailed { failures: awaited.into_iter().map(|(_, message)| message).collect() };
+    }
     let note = match policy {
         DeletionPolicy::WaitForTermination => {
             slot.waits();
@@ -70,6 +78,8 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
         }
         DeletionPolicy::MirrorPrune | DeletionPolicy::Delete | DeletionPolicy::Orphan => None,
     };
+    let notes: Vec<String> = kept.into_iter().chain(note).collect();
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
     Common::Removed { deleted: deleted.len(), note }
 }
 

@@ -1,5 +1,6 @@
 //! Scenarios of the pipeline against a cluster in memory.
 
+mod claims;
 mod fake;
 mod fields;
 mod gates;

@@ -37,7 +37,7 @@ pub(super) fn classify(id: &ObjectId, answer: &Answer) -> Cause {
     let text = answer.message.as_str();
     if let Some(cause) = webhook(text) {
         let is_immutable = matches!(cause, Cause::WebhookDenied(_)) && is_immutable(answer);
-        return if is_immutable { Cause::Immutable } else { cause };
+        return if is_immutable { Cause::Immutable { loss: None } } else { cause };
     }
     if answer.code == 413 || TOO_LARGE.iter().any(|mark| text.contains(mark)) {
         return Cause::TooLarge;
@@ -59,7 +59,7 @@ pub(super) fn classify(id: &ObjectId, answer: &Answer) -> Cause {
         return Cause::Denied;
     }
     if is_immutable(answer) {
-        return Cause::Immutable;
+        return Cause::Immutable { loss: None };
     }
     if answer.code == 409 || text.starts_with(UNFITTING) {
         return Cause::Conflict;

@@ -22,8 +22,11 @@ pub enum Cause {
     Forbidden(Denied),
     /// An admission plugin or policy of the API server says no: a quota, Pod Security, a `ValidatingAdmissionPolicy`.
     Denied,
-    /// A field that cannot change has changed; the object has to be made anew.
-    Immutable,
+    /// A field that cannot change has changed; the object has to be deleted and created anew.
+    Immutable {
+        /// What would be lost with the object, where that is more than `spec.force` may cost.
+        loss: Option<&'static str>,
+    },
     /// A field that the kind does not have, by its path.
     UnknownField(String),
     /// A value of the wrong type, or one that cannot be read.
@@ -70,7 +73,7 @@ impl Cause {
             Self::NamespaceNotSpecified
             | Self::Forbidden(_)
             | Self::Denied
-            | Self::Immutable
+            | Self::Immutable { .. }
             | Self::UnknownField(_)
             | Self::TypeError
             | Self::Invalid
@@ -95,9 +98,13 @@ impl Cause {
                 let Denied { account, verb, resource, .. } = denied;
                 format!("grant {verb} on {resource} {} to {account}", denied.place())
             }
-            Self::Immutable => {
+            Self::Immutable { loss: None } => {
                 format!("set spec.force, or annotate the object with {}: enabled", keys::FORCE)
             }
+            Self::Immutable { loss: Some(loss) } => format!(
+                "undo the change, or add an object of another name: this one is not deleted to be created anew, since {loss} \
+                 would go with it"
+            ),
             Self::UnknownField(path) => format!("remove the field {path}, or correct its name"),
             Self::UnknownKind(_) => {
                 "its CustomResourceDefinition is not there: add it to this build or to one that it depends on"

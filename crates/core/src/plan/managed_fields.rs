@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::drift::{Change, Drift, join};
 use super::policy::{Apply, apply_policy};
+use super::requests::parted;
 use crate::api::Ownership;
 use lockgate_base::model::Object;
 
@@ -22,8 +23,13 @@ pub(super) const LEFTOVERS: [(&str, &str); 4] = [
     ("labels", "fluxcd.io/sync-gc-mark"),
 ];
 
-/// Whether what an entry of `metadata.managedFields` stands for is undone.
+/// Whether what an entry of `metadata.managedFields` stands for is undone: edits of people and of other ways of applying, as far
+/// as they are no requests.
 pub fn is_overridden(entry: &Value, ownership: &Ownership) -> bool {
+    is_foreign_edit(entry, ownership) && !matches!(parted(entry), (Some(_), None))
+}
+
+fn is_foreign_edit(entry: &Value, ownership: &Ownership) -> bool {
     let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
     let (manager, operation) = (text("manager"), text("operation"));
     let own = (ownership.manager, "Update");
@@ -74,11 +80,18 @@ fn merged_entries(live: &Object, ownership: &Ownership) -> Option<Vec<Value>> {
             merged.push(entry.clone());
             continue;
         }
+        let (requests, rest) = parted(entry);
+        if let Some(requests) = requests {
+            let mut left = entry.clone();
+            left["fieldsV1"] = requests;
+            merged.push(left);
+        }
+        let fields = rest.unwrap_or_default();
         if let Some(ours) = &mut ours {
-            let fields = entry.get("fieldsV1").cloned().unwrap_or_default();
             ours["fieldsV1"] = union(ours.get("fieldsV1").cloned().unwrap_or_default(), fields);
         } else {
             let mut first = entry.clone();
+            first["fieldsV1"] = fields;
             first["manager"] = ownership.manager.into();
             first["operation"] = "Apply".into();
             ours = Some(first);
@@ -140,7 +153,7 @@ pub(super) fn foreign_fields(live: &Object, desired: &Object, ownership: &Owners
     for entry in entries.iter().filter(|entry| is_overridden(entry, ownership)) {
         let manager = entry.get("manager").and_then(Value::as_str).unwrap_or_default();
         let mut paths = Vec::new();
-        absent(entry.get("fieldsV1"), Some(desired.value()), "", &mut paths);
+        absent(parted(entry).1.as_ref(), Some(desired.value()), "", &mut paths);
         found.extend(paths.into_iter().map(|path| Drift { path, change: Change::SetBy(manager.into()) }));
     }
     found

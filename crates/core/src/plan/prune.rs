@@ -76,6 +76,20 @@ pub enum PruneSkip {
     Flux,
     /// It is the namespace that its owner lives in.
     Home,
+    /// It is the owner itself, its source, what it takes values or rights from, or the namespace of one of these.
+    Needed,
+    /// The API server itself makes it, or never lets it go.
+    Permanent,
+    /// Another owner holds it, or objects that would go with it; `None` where that one is in another namespace, of which
+    /// nothing is told.
+    HeldBy(Option<Ref>),
+}
+
+impl PruneSkip {
+    /// Whether people would look for the object among what is gone: it is the owner's, and nobody asked for it to stay.
+    pub const fn is_told(&self) -> bool {
+        matches!(self, Self::Home | Self::Needed | Self::Permanent | Self::HeldBy(_))
+    }
 }
 
 impl fmt::Display for PruneSkip {
@@ -88,13 +102,31 @@ impl fmt::Display for PruneSkip {
             Self::Ignored => write!(f, "{}: Ignore", keys::SSA),
             Self::Flux => f.write_str("it is a part of Flux, and lockgate stands in for it or needs it"),
             Self::Home => f.write_str("its owner lives in this namespace and would be deleted with it"),
+            Self::Needed => f.write_str("its owner cannot do without it"),
+            Self::Permanent => f.write_str("it belongs to the API server itself"),
+            Self::HeldBy(Some(owner)) => write!(f, "{owner} holds it, or what would go with it"),
+            Self::HeldBy(None) => {
+                f.write_str("an owner in another namespace holds it, or what would go with it")
+            }
         }
     }
 }
 
+/// In whose name objects are deleted, and what that leaves alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Pruner<'a> {
+    /// The owner.
+    pub owner: &'a Ref,
+    /// The marks of what is its.
+    pub ownership: &'a Ownership,
+    /// What the owner cannot do without; nothing where the owner itself is being deleted.
+    pub needs: &'a HashSet<ObjectId>,
+}
+
 /// Whether a live object may be deleted in its owner's name. The live object decides, not the stored inventory: whoever
 /// edits a status must not be able to have anything else deleted.
-pub fn prune_decision(live: &Object, owner: &Ref, ownership: &Ownership) -> PruneDecision {
+pub fn prune_decision(live: &Object, pruner: Pruner<'_>) -> PruneDecision {
+    let Pruner { owner, ownership, needs } = pruner;
     let skip = match ownership.owner_of(live) {
         None => Some(PruneSkip::NotOwned),
         Some(other) if other != *owner => Some(PruneSkip::OwnedBy(other)),
@@ -105,6 +137,8 @@ pub fn prune_decision(live: &Object, owner: &Ref, ownership: &Ownership) -> Prun
         Some(owner) if (live.group(), live.kind()) == ("", "Namespace") && live.name() == owner.namespace => {
             Some(PruneSkip::Home)
         }
+        Some(_) if needs.contains(&live.id()) => Some(PruneSkip::Needed),
+        Some(_) if is_permanent(live) => Some(PruneSkip::Permanent),
         Some(_) => None,
     };
     match (skip, live.text("/metadata/uid")) {
@@ -112,6 +146,24 @@ pub fn prune_decision(live: &Object, owner: &Ref, ownership: &Ownership) -> Prun
         (None, Some(uid)) => PruneDecision::Delete { uid: uid.to_owned() },
         // Only what the server has answered has a uid; anything else is nobody's.
         (None, None) => PruneDecision::Skip(PruneSkip::NotOwned),
+    }
+}
+
+/// Whether the API server makes the object itself or refuses its deletion.
+/// Source: kube-apiserver's admission plugin `NamespaceLifecycle`, and what its start hooks create.
+fn is_permanent(object: &Object) -> bool {
+    match (object.group(), object.kind()) {
+        ("", "Namespace") => {
+            matches!(object.name(), "default" | "kube-system" | "kube-public" | "kube-node-lease")
+        }
+        ("", "Service") => (object.namespace(), object.name()) == (Some("default"), "kubernetes"),
+        ("rbac.authorization.k8s.io", _) => {
+            object.label("kubernetes.io/bootstrapping") == Some("rbac-defaults")
+                || object.name().starts_with("system:")
+        }
+        ("scheduling.k8s.io", "PriorityClass") => object.name().starts_with("system-"),
+        ("flowcontrol.apiserver.k8s.io", _) => matches!(object.name(), "exempt" | "catch-all"),
+        _ => false,
     }
 }
 
@@ -124,6 +176,10 @@ mod tests {
 
     fn ids(text: &str) -> Vec<ObjectId> {
         text.split_whitespace().map(|id| id.parse().unwrap()).collect()
+    }
+
+    fn decided(live: &Object, owner: &Ref, needs: &HashSet<ObjectId>) -> PruneDecision {
+        prune_decision(live, Pruner { owner, ownership: Kustomization::OWNERSHIP, needs })
     }
 
     fn inventory(text: &str) -> Inventory {
@@ -188,7 +244,7 @@ mod tests {
             (live(json!({keys::SSA: "ignore"})), PruneDecision::Skip(PruneSkip::Ignored)),
         ];
         for (object, decision) in cases {
-            assert_eq!(prune_decision(&object, &owner, Kustomization::OWNERSHIP), decision);
+            assert_eq!(decided(&object, &owner, &HashSet::new()), decision);
         }
     }
 
@@ -214,14 +270,37 @@ mod tests {
             let live = Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": metadata}));
             let expected = skip.map_or(PruneDecision::Delete { uid: "u".into() }, PruneDecision::Skip);
             assert_eq!(
-                prune_decision(
-                    &live.unwrap(),
-                    &Kustomization::named("flux-system", "app"),
-                    Kustomization::OWNERSHIP
-                ),
+                decided(&live.unwrap(), &Kustomization::named("flux-system", "app"), &HashSet::new()),
                 expected,
                 "{kind} {name}"
             );
+        }
+    }
+
+    #[test]
+    fn what_the_owner_needs_and_what_the_server_keeps_stay() {
+        let needs = HashSet::from_iter(ids("_sources__Namespace n_key__Secret"));
+        let owner = Kustomization::named("flux-system", "app");
+        let system = "rbac.authorization.k8s.io/v1";
+        let cases = [
+            ("v1", "Secret", Some("n"), "key", Some(PruneSkip::Needed)),
+            ("v1", "Secret", Some("other"), "key", None),
+            ("v1", "Namespace", None, "sources", Some(PruneSkip::Needed)),
+            ("v1", "Namespace", None, "kube-system", Some(PruneSkip::Permanent)),
+            ("v1", "Service", Some("default"), "kubernetes", Some(PruneSkip::Permanent)),
+            ("v1", "Service", Some("apps"), "kubernetes", None),
+            (system, "ClusterRole", None, "system:node", Some(PruneSkip::Permanent)),
+            (system, "ClusterRole", None, "systematic", None),
+        ];
+        for (api_version, kind, namespace, name, skip) in cases {
+            let labels = json!({keys::OWNER_NAME: "app", keys::OWNER_NAMESPACE: "flux-system"});
+            let mut metadata = json!({"name": name, "uid": "u", "labels": labels});
+            if let Some(namespace) = namespace {
+                metadata["namespace"] = namespace.into();
+            }
+            let live = Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": metadata}));
+            let expected = skip.map_or(PruneDecision::Delete { uid: "u".into() }, PruneDecision::Skip);
+            assert_eq!(decided(&live.unwrap(), &owner, &needs), expected, "{kind} {name}");
         }
     }
 }

@@ -102,6 +102,15 @@ impl Refusal {
         self
     }
 
+    /// The same for an object that is not to be deleted and created anew, with what would be lost.
+    #[must_use]
+    pub fn costing(mut self, loss: &'static str) -> Self {
+        if let Cause::Immutable { loss: lost } = &mut self.0.cause {
+            *lost = Some(loss);
+        }
+        self
+    }
+
     /// Whether the same object may pass later without a change in Git or of rights.
     pub fn is_transient(&self) -> bool {
         self.cause.is_transient()

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::cause::Cause;
 use super::drift::{Drift, drift};
 use super::flux;
+use super::forced;
 use super::managed_fields::{foreign_fields, take_over};
 use super::policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
 use super::refusal::{Phase, Refusal, is_secret};
@@ -54,7 +55,7 @@ impl FromIterator<(ObjectId, Observation)> for Observed {
 /// What decides beside the objects themselves.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `spec.force`: objects with a changed immutable field are made anew.
+    /// `spec.force`: objects with a changed immutable field are deleted and created anew, unless more is lost with them.
     pub force: bool,
     /// Objects with secret values in them, beside Secrets: those into which a Secret's variable was substituted. Neither
     /// their values nor what the server quotes of them is told.
@@ -92,6 +93,8 @@ pub enum Step {
         uid: String,
         /// What the server says about the change.
         reason: String,
+        /// What goes with it.
+        with: Option<&'static str>,
     },
     /// It says itself that it is to be left alone.
     Skip(Skip),
@@ -208,15 +211,22 @@ fn skip(object: &Object, live: Option<&Object>) -> Option<Skip> {
     (live.is_some() && apply_policy(object) == Apply::IfNotPresent).then_some(Skip::Present)
 }
 
-/// What to do about a refusal: an immutable field is overcome by making the object anew where that is allowed, and only
-/// when it is there. Otherwise nothing would be left if the second apply failed as well.
+/// What to do about a refusal: an immutable field is overcome by deleting the object and creating it anew, where that is
+/// allowed and the object is there. Otherwise nothing would be left if the second apply failed as well.
 fn refused(object: &Object, live: Option<&Object>, refusal: &Refusal, sensitive: bool, force: bool) -> Step {
     let refusal = if sensitive { refusal.clone().redacted() } else { refusal.clone() };
-    let forced = force || is_forced(object) || live.is_some_and(is_forced);
-    match live.and_then(|live| live.text("/metadata/uid")) {
-        Some(uid) if forced && refusal.cause == Cause::Immutable => {
-            Step::Recreate { uid: uid.to_owned(), reason: refusal.text().to_owned() }
-        }
-        _ => Step::Refuse(refusal),
+    let Some(live) = live.filter(|_| matches!(refusal.cause, Cause::Immutable { .. })) else {
+        return Step::Refuse(refusal);
+    };
+    // What is there is what would go.
+    let loss = forced::loss(live);
+    let is_forced = is_forced(object) || is_forced(live) || (force && loss.is_none());
+    match live.text("/metadata/uid") {
+        Some(uid) if is_forced => Step::Recreate {
+            uid: uid.to_owned(),
+            reason: refusal.text().to_owned(),
+            with: loss.or_else(|| forced::interruption(live)),
+        },
+        _ => Step::Refuse(loss.map_or(refusal.clone(), |loss| refusal.costing(loss))),
     }
 }

@@ -139,7 +139,7 @@ fn only_force_makes_an_object_anew() {
         let step = decide(&desired, live, Err(immutable(desired.id())), options).step;
         match step {
             Step::Recreate { uid, .. } => assert!(recreated && uid == "u"),
-            Step::Refuse(refusal) => assert!(!recreated && refusal.cause == Cause::Immutable),
+            Step::Refuse(refusal) => assert!(!recreated && refusal.cause == Cause::Immutable { loss: None }),
             other => panic!("{other:?}"),
         }
     }
@@ -310,13 +310,14 @@ fn another_kind_of_appliers_has_its_own_marks() {
     let Step::Configure { take_over: Some(patch), .. } = as_kustomization.step else { panic!("it differs") };
     assert_eq!(patch[0]["value"][2]["manager"], "kustomize-controller");
 
+    let needs = HashSet::new();
+    let judged = |live: &Object, owner: &Ref, ownership| {
+        prune_decision(live, Pruner { owner, ownership, needs: &needs })
+    };
     let deleted = PruneDecision::Delete { uid: "u".into() };
-    assert_eq!(prune_decision(&there, &release("app"), helm), deleted);
-    assert_eq!(prune_decision(&there, &other, Kustomization::OWNERSHIP), deleted);
+    assert_eq!(judged(&there, &release("app"), helm), deleted);
+    assert_eq!(judged(&there, &other, Kustomization::OWNERSHIP), deleted);
     let kept = PruneDecision::Skip(PruneSkip::OwnedBy(release("app")));
-    assert_eq!(prune_decision(&there, &release("former"), helm), kept);
-    assert_eq!(
-        prune_decision(&live(json!({})), &release("app"), helm),
-        PruneDecision::Skip(PruneSkip::NotOwned)
-    );
+    assert_eq!(judged(&there, &release("former"), helm), kept);
+    assert_eq!(judged(&live(json!({})), &release("app"), helm), PruneDecision::Skip(PruneSkip::NotOwned));
 }

@@ -49,6 +49,16 @@ impl Notice {
         Self::new(false, Reason::NotActedOn, &texts::idle(subjects), Some(revision))
     }
 
+    /// That an object was deleted to be created anew.
+    pub fn recreated(line: &str, revision: &str) -> Self {
+        Self::new(true, Reason::Recreated, line, Some(revision))
+    }
+
+    /// That an object which Git has dropped stays.
+    pub fn kept(line: &str, revision: &str) -> Self {
+        Self::new(true, Reason::NotPruned, line, Some(revision))
+    }
+
     /// A CamelCase word.
     pub const fn reason(&self) -> &'static str {
         self.reason.as_str()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::file::FILE_NAMES;
 use crate::budget::{Budget, Cost};
 use crate::error::{Category, Fault, Result};
+use lockgate_base::model::yaml;
 use lockgate_base::tree::{self, Node, Reader, TreeError};
 
 /// How deep folders may refer to folders.
@@ -207,8 +208,8 @@ impl<'t> Loader<'t> {
 }
 
 fn text_at(file: &str, bytes: &[u8]) -> Result<String, Fault> {
-    let text = std::str::from_utf8(bytes);
-    text.map(Into::into).map_err(|_| Fault::new("is not UTF-8 text").in_file(file))
+    let text = yaml::decoded(bytes).map_err(|error| Fault::new(error.to_string()).in_file(file))?;
+    Ok(text.into_owned())
 }
 
 /// How a folder is named in messages.

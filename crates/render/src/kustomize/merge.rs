@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
+use self::list::{Unkeyed, Values};
 use self::nodes::{Id, Kind, Node};
-pub(crate) use self::nodes::{Nodes, Written};
+pub(crate) use self::nodes::{Nodes, Written, gets_quotes};
 use super::id::KindRef;
 use super::schema::{Place, Schema};
 use lockgate_base::model::yaml::{Styles, WrittenAs};
@@ -230,11 +231,98 @@ impl<'s> Merge<'s> {
         };
         if self.nodes.kind(patch) == Some(Kind::List) {
             let key = ["$patch".to_owned()];
-            self.set_element(patch, None, &key, &[text])?;
+            self.nodes.set_element(patch, None, &key, &[text]).map_err(|unkeyed| self.at(unkeyed))?;
         } else {
             self.nodes.clear_field(patch, "$patch");
         }
         Ok(directive)
+    }
+
+    /// A list whose elements have keys. The steps are kyaml's (`associative_sequence.go`), one by one, because their order is
+    /// what its users see: elements of the patch come first, and one is lost when only one side states the second key.
+    fn walk_merged_list(
+        &mut self,
+        [dest, origin]: Sources,
+        place: Option<Place<'s>>,
+        keys: &[String],
+    ) -> Result<Option<Walked>, MergeError> {
+        let walked = if self.nodes.is_missing(dest) {
+            origin.map(|id| Walked { id, kept: false })
+        } else {
+            match dest {
+                Some(dest) => self.directed(dest, origin)?,
+                None => None,
+            }
+        };
+        let Some(walked) = walked else { return Ok(None) };
+        let sources = [Some(walked.id), origin];
+        if self.nodes.kind(walked.id) != Some(Kind::List) {
+            return Ok(Some(walked));
+        }
+        let (values, keys) = if keys.is_empty() {
+            (self.nodes.scalars(sources), vec![String::new()])
+        } else {
+            (self.nodes.key_values(sources, keys), keys.to_vec())
+        };
+        let stated = if keys.len() > 1 { self.nodes.stated(origin, &keys) } else { Vec::new() };
+        let merged = self.merge_elements(sources, place, values, &keys)?;
+        if !stated.is_empty() {
+            for lost in list::lost(&stated, &self.nodes.value(merged), &keys) {
+                self.warnings.push(format!(
+                    "{}: the patch's element {{{lost}}} is lost, because only one of object and patch states {}; state it in both",
+                    self.path(),
+                    keys[1..].join(" and "),
+                ));
+            }
+        }
+        Ok(Some(Walked { id: merged, kept: false }))
+    }
+
+    fn merge_elements(
+        &mut self,
+        sources: Sources,
+        place: Option<Place<'s>>,
+        mut all: Vec<Values>,
+        keys: &[String],
+    ) -> Result<Id, MergeError> {
+        let dest = sources[0].unwrap_or_default();
+        if all.is_empty() {
+            return Ok(dest);
+        }
+        let place = place.and_then(Place::elements);
+        if keys.len() > 1 {
+            list::unite(&mut all);
+        }
+        let added = self.nodes.add(Node::List(Vec::new()));
+        let mut used = keys.to_vec();
+        for values in &all {
+            let (keys, values) = list::used_keys(&all, values, keys);
+            let (own_keys, own_values) = list::used_keys(std::slice::from_ref(&values), &values, &keys);
+            let elements = sources.map(|list| self.nodes.element(list?, &own_keys, &own_values));
+            let merged = self.walk(elements, place)?;
+            used.clone_from(&keys);
+            let Some(merged) = merged.filter(|m| !self.nodes.is_null(m.id) && !self.nodes.is_empty_map(m.id))
+            else {
+                for _ in &keys {
+                    self.nodes.set_element(dest, None, &keys, &values).map_err(|unkeyed| self.at(unkeyed))?;
+                }
+                continue;
+            };
+            for (key, value) in keys.iter().zip(&values) {
+                if !key.is_empty() && !value.is_empty() && self.nodes.field(merged.id, key).is_none() {
+                    let value = self.nodes.add_plain(value);
+                    self.nodes.set_field(merged.id, key, value);
+                }
+            }
+            let set = self.nodes.set_element(added, Some(merged.id), &keys, &values);
+            set.map_err(|unkeyed| self.at(unkeyed))?;
+        }
+        self.nodes.append_list(added, dest, &used).map_err(|unkeyed| self.at(unkeyed))?;
+        Ok(added)
+    }
+
+    fn at(&self, Unkeyed { key, found }: Unkeyed) -> MergeError {
+        MergeError::Element { path: self.path(), key, found }
     }
 
     fn path(&self) -> String {
@@ -245,16 +333,6 @@ impl<'s> Merge<'s> {
 /// Lists without merge keys, and scalars: the patch wins whole.
 fn replaced([dest, origin]: Sources) -> Option<Walked> {
     origin.or(dest).map(|id| Walked { id, kept: false })
-}
-
-impl Kind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Map => "a mapping",
-            Self::List => "a list",
-            Self::Scalar => "a scalar",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,14 +7,14 @@ use super::file::{Patch, PatchOptions};
 use super::id::{Id, position, text_of};
 use super::json6902;
 use super::load::Loader;
-use super::merge::Written;
+use super::merge::{Written, gets_quotes};
 use super::parse;
 use super::res::Res;
 use super::resmap::ResMap;
 use super::select::Matcher;
 use crate::budget::Cost;
 use crate::error::{Fault, Result};
-use lockgate_base::model::yaml::{Dialect, Step, Style, Styles, WrittenAs, is_usually_quoted, plain_value};
+use lockgate_base::model::yaml::{Step, Style, Styles, WrittenAs, is_usually_quoted};
 
 /// A strategic merge patch.
 #[derive(Debug, Clone)]
@@ -276,7 +276,7 @@ fn through_string_maps(patch: &MergePatch) -> MergePatch {
             Some(Value::Object(pairs)) if !pairs.is_empty() => pairs,
             Some(Value::Object(_) | Value::Null) => {
                 metadata.shift_remove(field);
-                patch.styles.set(&[at], Styles::Told);
+                patch.styles.remove(&[at, inside]);
                 continue;
             }
             _ => continue,
@@ -292,8 +292,8 @@ fn through_string_maps(patch: &MergePatch) -> MergePatch {
                 None if value.is_null() => "null".to_owned(),
                 None => text_of(value).into_owned(),
             };
-            // It gets quotes only where YAML 1.1 takes it for something else.
-            if is_usually_quoted(&text) && (text.is_empty() || means_itself(&text)) {
+            // It gets quotes only where YAML 1.1 takes it for something else, and is a block where it has lines.
+            if is_usually_quoted(&text) && !text.contains('\n') && !gets_quotes(&text) {
                 styles.push((index, Styles::Own(Style::Plain)));
             }
             *value = text.into();
@@ -302,11 +302,6 @@ fn through_string_maps(patch: &MergePatch) -> MergePatch {
         patch.styles.set(&[at, inside], Styles::inside(styles));
     }
     patch
-}
-
-/// Whether a text without quotes is a string in YAML 1.1.
-fn means_itself(text: &str) -> bool {
-    matches!(plain_value(text, Dialect::V2), Ok(Value::String(_)))
 }
 
 /// Merges the content of a patch into one resource, which has the identity `id`. Name and kind stay unless the options

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::fieldspec::{self, Create, Field};
-use super::id::{Id, KindRef, NO_NAMESPACE, annotations_in, text_of};
+use super::id::{Id, KindRef, NO_NAMESPACE, annotations_in, position, text_of};
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::provenance::Labels;
 use super::twins::Twins;
@@ -218,6 +218,12 @@ impl Res {
     /// Takes note that kustomize has written all annotations anew, each in the style of its text. What printing would
     /// change stays known.
     fn annotations_were_written(&mut self) {
+        if let Some(Value::Object(metadata)) = self.value.get_mut("metadata")
+            && let Some(annotations) = metadata.get_mut("annotations")
+            && annotations.as_array().is_some_and(Vec::is_empty)
+        {
+            *annotations = Value::Object(Map::new());
+        }
         let annotations = annotations_in(&self.value);
         if let Some(styles) = annotations.and_then(|way| self.styles.at_mut(&way)) {
             *styles = Styles::Told;
@@ -296,11 +302,15 @@ impl Res {
 
     /// Sets `metadata.namespace`, or removes it when it is empty.
     pub(crate) fn set_namespace(&mut self, namespace: &str) {
+        let at = position(Some(&self.value), "metadata");
         let Some(metadata) = self.metadata_mut() else { return };
-        if namespace.is_empty() {
-            metadata.shift_remove("namespace");
-        } else {
+        if !namespace.is_empty() {
             metadata.insert("namespace".into(), namespace.into());
+        } else if let Some(inside) = metadata.keys().position(|key| key == "namespace") {
+            metadata.shift_remove("namespace");
+            if let Some(at) = at {
+                self.styles.remove(&[at, inside]);
+            }
         }
     }
 

@@ -9,7 +9,7 @@ mod node;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput, StructureStyle};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, StrInput, StructureStyle};
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
@@ -40,6 +40,8 @@ pub(super) struct Composer<'t> {
     flow: usize,
     /// Whether the first of two equal keys counts, where that is otherwise an error.
     first_wins: bool,
+    /// The line of a quoted text at which the parser stopped, since it stands no deeper than the text's key.
+    unindented: Option<usize>,
     /// Line and column of the end of a text that does not end with a line feed.
     end: Option<(usize, usize)>,
 }
@@ -71,18 +73,24 @@ impl<'t> Composer<'t> {
             left: most,
             flow: 0,
             first_wins: false,
+            unindented: None,
             end,
         })
     }
 
-    /// Takes the first of two equal keys.
-    pub(super) fn with_first_keys(self) -> Self {
-        Self { first_wins: true, ..self }
+    /// Takes the first of two equal keys from here on.
+    pub(super) fn take_first_keys(&mut self) {
+        self.first_wins = true;
     }
 
     /// How many values may still be read.
     pub(super) fn left(&self) -> usize {
         self.left
+    }
+
+    /// Where the parser stopped at a line that Go's readers take, though it does not.
+    pub(super) fn unindented(&self) -> Option<usize> {
+        self.unindented
     }
 
     /// The next document; `None` at the end of the stream.
@@ -132,7 +140,12 @@ impl<'t> Composer<'t> {
                 let end = (span.end.line(), span.end.col());
                 Ok(Some((event, Place { to_the_end: Some(end) == self.end, ..place })))
             }
-            Some(Err(error)) => Err(syntax_error(&error)),
+            Some(Err(error)) => {
+                if *error.kind() == ErrorKind::InvalidQuotedScalarIndent {
+                    self.unindented = Some(error.marker().line());
+                }
+                Err(syntax_error(&error))
+            }
         }
     }
 

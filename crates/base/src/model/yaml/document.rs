@@ -141,6 +141,20 @@ impl Styles {
         *self = Self::inside(entries);
     }
 
+    /// Takes out those of the value that these positions lead to, with its position: what stands behind it moves up.
+    pub fn remove(&mut self, positions: &[usize]) {
+        let Some((last, way)) = positions.split_last() else { return };
+        let (Some(outer), Ok(last)) = (self.at_mut(way), u32::try_from(*last)) else { return };
+        let Self::Inside(entries) = outer else { return };
+        entries.retain(|(at, _)| *at != last);
+        for (at, _) in entries.iter_mut().filter(|(at, _)| *at > last) {
+            *at -= 1;
+        }
+        if entries.is_empty() {
+            self.set(way, Self::Told);
+        }
+    }
+
     /// Takes folded strings for quoted ones, where nobody prints them as what they are.
     pub fn unfold(&mut self) {
         match self {

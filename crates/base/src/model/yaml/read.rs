@@ -1,5 +1,7 @@
 //! Reads the documents of a stream.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::compose::Composer;
@@ -9,6 +11,12 @@ use super::document::{Dialect, Document, Styles, YamlError};
 /// How many values a text may have: each takes up about 100 bytes. An object of a cluster has some thousands.
 const VALUE_LIMIT: usize = 1_000_000;
 
+/// How often a text is read again with some of its lines moved.
+const ATTEMPTS: usize = 1000;
+
+/// How many blanks may be put before the lines of a text at once.
+const BLANKS: usize = 1 << 20;
+
 /// All documents of a stream, empty ones included.
 pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, YamlError> {
     documents_within(text, dialect, &mut { VALUE_LIMIT })
@@ -17,32 +25,82 @@ pub fn documents(text: &str, dialect: Dialect) -> Result<Vec<Document>, YamlErro
 /// All documents of a stream. `left` is how many values may still be read, and is counted down by those that are; it is
 /// zero after an error that they are the reason of.
 pub fn documents_within(text: &str, dialect: Dialect, left: &mut usize) -> Result<Vec<Document>, YamlError> {
-    all(Composer::new(text, dialect, *left)?, left)
+    read(text, dialect, left, all)
 }
 
 /// All documents of a stream in dialect V3, where of two equal keys the first counts: so kustomize looks into a patch.
 /// `left` is counted down as in [`documents_within`].
 pub fn documents_with_first_keys(text: &str, left: &mut usize) -> Result<Vec<Document>, YamlError> {
-    all(Composer::new(text, Dialect::V3, *left)?.with_first_keys(), left)
+    read(text, Dialect::V3, left, |composer| {
+        composer.take_first_keys();
+        all(composer)
+    })
 }
 
-fn all(mut composer: Composer<'_>, left: &mut usize) -> Result<Vec<Document>, YamlError> {
+fn all(composer: &mut Composer<'_>) -> Result<Vec<Document>, YamlError> {
     let mut documents = Vec::new();
-    loop {
-        let document = composer.document();
-        *left = composer.left();
-        match document? {
-            Some(document) => documents.push(document),
-            None => return Ok(documents),
-        }
+    while let Some(document) = composer.document()? {
+        documents.push(document);
     }
+    Ok(documents)
+}
+
+fn next(composer: &mut Composer<'_>) -> Result<Option<Document>, YamlError> {
+    composer.document()
 }
 
 /// The first document of a stream, as sigs.k8s.io/yaml reads it: what follows is not looked at. `Null` when there is
 /// none.
 pub fn first_document(text: &str, dialect: Dialect) -> Result<Document, YamlError> {
-    let document = Composer::new(text, dialect, VALUE_LIMIT)?.document()?;
+    let document = read(text, dialect, &mut { VALUE_LIMIT }, next)?;
     Ok(document.unwrap_or(Document { value: Value::Null, line: 1, texts: Vec::new(), styles: Styles::Told }))
+}
+
+/// Takes something from a text. Go's readers let a quoted text go on at any column and drop the blanks before its lines;
+/// the parser wants it to stand deeper than its key, and so such lines are moved to the right.
+fn read<T>(
+    text: &str,
+    dialect: Dialect,
+    left: &mut usize,
+    take: impl Fn(&mut Composer<'_>) -> Result<T, YamlError>,
+) -> Result<T, YamlError> {
+    let most = *left;
+    let mut moved = Cow::Borrowed(text);
+    let mut attempts = 0;
+    loop {
+        let mut composer = Composer::new(&moved, dialect, most)?;
+        let taken = take(&mut composer);
+        *left = composer.left();
+        attempts += 1;
+        let line = composer.unindented().filter(|_| attempts < ATTEMPTS);
+        match line.and_then(|line| moved_to_the_right(&moved, line)) {
+            Some(next) => moved = Cow::Owned(next),
+            None => return taken,
+        }
+    }
+}
+
+/// A text with blanks before a line and those behind it, up to the first that holds a quote, for there the quoted text may
+/// end. `None` where that would change what they mean, or would take too much.
+fn moved_to_the_right(text: &str, line: usize) -> Option<String> {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let (before, rest) = lines.split_at_checked(line.checked_sub(1)?)?;
+    // No collection is open at a column behind such signs.
+    let lead = |line: &&str| line.len() - line.trim_start_matches([' ', '-', '?']).len();
+    let blanks = before.iter().map(lead).max()? + 1;
+    let end = rest.iter().position(|line| line.contains(['\'', '"']));
+    let (inside, behind) = rest.split_at(end.map_or(rest.len(), |at| at + 1));
+    let is_marker = |line: &&str| line.starts_with("---") || line.starts_with("...");
+    if inside.iter().any(is_marker) || blanks.saturating_mul(inside.len()) > BLANKS {
+        return None;
+    }
+    let mut moved = before.concat();
+    for line in inside {
+        moved.extend(std::iter::repeat_n(' ', blanks));
+        moved.push_str(line);
+    }
+    moved.extend(behind.iter().copied());
+    Some(moved)
 }
 
 /// A text that a folded scalar has, as it is after kustomize has printed and read it.

@@ -14,6 +14,19 @@ fn error(text: &str, dialect: Dialect) -> String {
     read(text, dialect).unwrap_err().to_string()
 }
 
+/// Go's readers let it go on at any column; `tests/oracle` asks them.
+#[test]
+fn a_quoted_text_goes_on_at_any_column() {
+    let text = "m:\n  - a: \"x\n  y\n z \\\n\n it's\nw\"\n    b: 'it''s\n \"q\"\n\n s'\n";
+    let expected = json!({"m": [{"a": "x y z \nit's w", "b": "it's \"q\"\ns"}]});
+    for dialect in [Dialect::V2, Dialect::V3] {
+        assert_eq!(read(text, dialect), Ok(expected.clone()));
+        // A line that begins a document stays one.
+        let message = error("m:\n  a: \"x\ny\n---\nz\"\n", dialect);
+        assert!(message.starts_with("line "), "{message}");
+    }
+}
+
 #[test]
 fn scalars_have_the_meaning_of_their_dialect() {
     let cases = [

@@ -12,6 +12,7 @@ use crate::api::status::Status;
 use crate::api::{LocalReference, SourceReference, null_as_default};
 use lockgate_base::keys;
 use lockgate_base::model::{Conditions, Duration, KindId, Timestamp};
+use lockgate_base::tree;
 
 /// A build of one folder of a source, applied to the cluster.
 pub type Kustomization = Resource<KustomizationSpec>;
@@ -91,9 +92,10 @@ impl Status for KustomizationStatus {
     }
 }
 
-/// `spec.path` as seen from the source's root: one that begins with a slash begins there too, as in Flux.
-pub fn folder(path: &str) -> &str {
-    path.trim_start_matches('/')
+/// The folder that `spec.path` means in a source: one that begins with a slash begins at the root too, and one that climbs
+/// above the root stops there, as in Flux.
+pub fn folder(path: &str) -> String {
+    tree::within_root(path)
 }
 
 /// What to build, and how to apply it.

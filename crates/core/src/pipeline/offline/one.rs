@@ -31,7 +31,7 @@ pub fn kustomization(tree: &Tree, found: &Found, values: &Values) -> Result<Rend
     let variables = values::variables(&kustomization, &found.file, &subject, values)?;
     let overlay = serde_json::to_value(spec).unwrap_or_default();
     let set =
-        flux(tree, api::folder(spec.path.as_deref().unwrap_or_default()), &overlay, &Inputs { variables });
+        flux(tree, &api::folder(spec.path.as_deref().unwrap_or_default()), &overlay, &Inputs { variables });
     let set = set.map_err(|error| OfflineError::Render { subject: subject.clone(), error })?;
     warnings.extend(set.warnings.iter().cloned());
     let mut resources = set.into_resources();

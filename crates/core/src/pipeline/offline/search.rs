@@ -1,18 +1,17 @@
 //! Finds objects in the files of a tree.
 
 use super::error::{Found, OfflineError};
-use crate::api::Kustomization;
+use crate::api::{self, Kustomization};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_base::tree::Tree;
 
 /// The Kustomization of a name, or of `namespace/name`, wherever below a folder of the tree it stands.
 pub fn find(tree: &Tree, folder: &str, name: &str) -> Result<Found, OfflineError> {
-    let mut found = objects(tree, folder, &[Kustomization::ID.kind]);
+    let mut found = kustomizations(tree, folder);
     found.retain(|Found { object, .. }| {
         let id = object.id();
-        let is_named = id.name == name || format!("{}/{}", id.namespace, id.name) == name;
-        Kustomization::INFO.is_of(object) && is_named
+        id.name == name || format!("{}/{}", id.namespace, id.name) == name
     });
     match found.len() {
         1 => Ok(found.swap_remove(0)),
@@ -22,6 +21,19 @@ pub fn find(tree: &Tree, folder: &str, name: &str) -> Result<Found, OfflineError
             Err(OfflineError::Ambiguous { name: name.into(), files })
         }
     }
+}
+
+/// All Kustomizations below a folder.
+pub(super) fn kustomizations(tree: &Tree, folder: &str) -> Vec<Found> {
+    let mut found = objects(tree, folder, &[Kustomization::ID.kind]);
+    found.retain(|found| Kustomization::INFO.is_of(&found.object));
+    found
+}
+
+/// The sources that stand in the tree as they are.
+pub(super) fn sources_in(tree: &Tree) -> Vec<Found> {
+    let kinds: Vec<&str> = api::sources().map(|info| info.id.kind).collect();
+    objects(tree, "", &kinds)
 }
 
 /// The ConfigMaps and Secrets that stand in the tree as they are. What a build would make of them is not known here.

@@ -58,6 +58,10 @@ fn object(text: &str) -> Object {
     Object::parse(documents.swap_remove(0).value).unwrap()
 }
 
+fn whole(tree: &Tree, start: Start, values: &Values) -> Result<Vec<Rendered>, Vec<OfflineError>> {
+    recursive(tree, start, values).whole()
+}
+
 fn folder(path: &str) -> Start {
     Start::Folder(path.into())
 }
@@ -173,7 +177,7 @@ fn a_folder_is_followed_to_the_end_and_no_further() {
         ("clusters/a/root.yaml", itself.as_str()),
         ("clusters/a/bucket.yaml", elsewhere.as_str()),
     ]);
-    let all = recursive(&tree, folder("clusters/a"), &Values::default()).unwrap();
+    let all = whole(&tree, folder("clusters/a"), &Values::default()).unwrap();
     let name = |name: &str| format!("Kustomization/flux-system/{name}");
     // targetNamespace moves what root applies, so the objects in it are others than those at the top.
     let subjects = subjects(&all);
@@ -187,7 +191,7 @@ fn a_folder_is_followed_to_the_end_and_no_further() {
 #[test]
 fn each_comes_after_those_it_depends_on() {
     let tree = stages(&[("a", &["c"]), ("b", &[]), ("c", &["d", "gone"]), ("d", &[])]);
-    let all = recursive(&tree, folder("clusters/a"), &Values::default()).unwrap();
+    let all = whole(&tree, folder("clusters/a"), &Values::default()).unwrap();
     let order: Vec<&str> = subjects(&all)[1..].iter().map(|name| name.rsplit('/').next().unwrap()).collect();
     assert_eq!(order, ["b", "d", "c", "a"]);
     let warnings: Vec<&str> = all.iter().flat_map(|built| &built.warnings).map(String::as_str).collect();
@@ -204,7 +208,7 @@ fn all_that_is_wrong_is_told_at_once() {
         files.extend(stage(name, depends_on));
     }
     files.retain(|(path, _)| path != "stages/lost/map.yaml");
-    let errors = recursive(&Tree::in_memory(files), folder("clusters/a"), &Values::default()).unwrap_err();
+    let errors = whole(&Tree::in_memory(files), folder("clusters/a"), &Values::default()).unwrap_err();
     let told = told(&errors);
     assert_eq!(told.len(), 2, "{told:?}");
     let named = |name: &str| format!("Kustomization/flux-system/{name} in clusters/a/{name}.yaml: ");
@@ -229,7 +233,7 @@ spec:
     let tree = Tree::in_memory([("endless/x.yaml", endless)]);
     let start = object(&endless.replace("${X}", ""));
     let start = Start::Kustomization(Box::new(Found { file: "endless/x.yaml".into(), object: start }));
-    let errors = told(&recursive(&tree, start, &Values::default()).unwrap_err());
+    let errors = told(&whole(&tree, start, &Values::default()).unwrap_err());
     assert!(errors.len() == 1 && errors[0].ends_with("nested deeper than 32"), "{errors:?}");
 }
 
@@ -255,7 +259,7 @@ fn files_of_another_repository_are_not_looked_for_here() {
     let files = [("clusters/a/sources.yaml".to_owned(), sources), ("clusters/a/root.yaml".to_owned(), root)];
     let files =
         files.into_iter().chain(from("theirs", "other")).chain(from("ours", "same")).chain(from("any", "x"));
-    let all = recursive(&Tree::in_memory(files), folder("clusters/a"), &Values::default()).unwrap();
+    let all = whole(&Tree::in_memory(files), folder("clusters/a"), &Values::default()).unwrap();
     let built =
         |name: &str| all.iter().find(|built| built.subject.contains(&format!("/{name} in "))).unwrap();
     for name in ["ours", "any", "root"] {
@@ -293,4 +297,68 @@ fn a_name_that_is_nowhere_or_twice_is_told() {
         find(&tree, "clusters/", "apps").unwrap_err().to_string(),
         "there is no Kustomization 'apps' in clusters/"
     );
+}
+
+#[test]
+fn a_path_that_climbs_out_stops_at_the_root() {
+    let climbs = APPS.replace("path: ./apps", "path: ../../apps/../apps");
+    let tree = tree(&[("vars.yaml", VARS), ("climbs.yaml", &climbs)]);
+    let found = Found { file: "climbs.yaml".into(), object: object(&climbs) };
+    let values = Values { tree: values_in(&tree), ..Values::default() };
+    assert_eq!(host(&kustomization(&tree, &found, &values).unwrap()), "west.example.org");
+}
+
+#[test]
+fn what_builds_is_there_beside_what_does_not() {
+    let mut files: Vec<(String, String)> = Vec::new();
+    for (name, depends_on) in [("good", &["lost"][..]), ("lost", &[])] {
+        files.extend(stage(name, depends_on));
+    }
+    files.retain(|(path, _)| path != "stages/lost/map.yaml");
+    let platform = recursive(&Tree::in_memory(files), folder("clusters/a"), &Values::default());
+    assert_eq!(subjects(&platform.rendered), ["clusters/a", "Kustomization/flux-system/good"]);
+    assert_eq!(platform.errors.len(), 1, "{:?}", platform.errors);
+    assert!(platform.whole().is_err());
+}
+
+/// The hints for the Kustomization `apps` of a tree whose root Kustomization has these fields besides.
+fn hints_below(root: &str, more: &[(&str, &str)]) -> Vec<String> {
+    let root = format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: root, namespace: flux-system}}\n\
+         spec:\n  interval: 1m\n  prune: true\n  path: ./clusters/a\n{root}"
+    );
+    let mut files = vec![("clusters/a/root.yaml", root.as_str()), ("clusters/a/vars.yaml", VARS)];
+    files.extend(more);
+    let tree = tree(&files);
+    let values = Values { tree: values_in(&tree), ..Values::default() };
+    hints(&tree, &find(&tree, "", "apps").unwrap(), &values)
+}
+
+#[test]
+fn a_parent_that_changes_what_is_built_is_named() {
+    let own = "  sourceRef: {kind: GitRepository, name: infra}\n";
+    assert_eq!(hints_below(own, &[]), [""; 0]);
+    let patches = "  patches:\n  - target: {kind: Kustomization}\n    patch: |\n      - {op: add, path: /spec/wait, value: true}\n";
+    let told = hints_below(&format!("{own}{patches}"), &[]);
+    let expected = "Kustomization/flux-system/apps in clusters/a/apps.yaml: Kustomization/flux-system/root in \
+                    clusters/a/root.yaml changes its spec.wait before the agent sees it; build that one with --recursive";
+    assert_eq!(told, [expected]);
+}
+
+#[test]
+fn a_source_that_is_not_the_tree_is_named() {
+    let repository = |name: &str, url: &str| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: {name}, namespace: flux-system}}\n\
+             spec: {{interval: 1m, url: {url}}}\n"
+        )
+    };
+    let root = "  sourceRef: {kind: GitRepository, name: platform}\n";
+    let sources =
+        |url: &str| format!("{}---\n{}", repository("infra", url), repository("platform", "ssh://git@h/p"));
+    assert_eq!(hints_below(root, &[("s.yaml", &sources("ssh://git@h/p"))]), [""; 0]);
+    let told = hints_below(root, &[("s.yaml", &sources("ssh://git@h/infra"))]);
+    let expected = "Kustomization/flux-system/apps in clusters/a/apps.yaml: its source is another repository, \
+                    ssh://git@h/infra, and what is built here is this one";
+    assert_eq!(told, [expected]);
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::error::{Found, OfflineError, Rendered, subject};
 use super::one::{Completed, flux, kustomization};
+use super::sources::{Sources, folder_of, source_of};
 use super::values::Values;
-use crate::api::{self, DEFAULT_SOURCE, Kustomization};
+use crate::api::Kustomization;
 use crate::graph::{Dependencies as _, Graph};
 use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::{Node, Tree};
@@ -26,17 +27,32 @@ pub enum Start {
     Kustomization(Box<Found>),
 }
 
+/// What was built of a platform.
+#[derive(Debug)]
+pub struct Platform {
+    /// What renders, in the order in which the agent would begin with it.
+    pub rendered: Vec<Rendered>,
+    /// What does not, all of it.
+    pub errors: Vec<OfflineError>,
+}
+
+impl Platform {
+    /// What was built, where nothing is wrong.
+    pub fn whole(self) -> Result<Vec<Rendered>, Vec<OfflineError>> {
+        if self.errors.is_empty() { Ok(self.rendered) } else { Err(self.errors) }
+    }
+}
+
 /// Builds everything that follows from a start, in the order in which the agent would begin with it, and in the same order
 /// every time. All that is wrong is found at once.
-pub fn recursive(tree: &Tree, start: Start, values: &Values) -> Result<Vec<Rendered>, Vec<OfflineError>> {
+pub fn recursive(tree: &Tree, start: Start, values: &Values) -> Platform {
     let mut walk = Walk {
         tree,
         values: values.clone(),
         pending: Vec::new(),
         seen: BTreeMap::new(),
         done: BTreeSet::new(),
-        own: None,
-        sources: BTreeMap::new(),
+        sources: Sources::default(),
         rendered: Vec::new(),
         errors: Vec::new(),
     };
@@ -44,14 +60,14 @@ pub fn recursive(tree: &Tree, start: Start, values: &Values) -> Result<Vec<Rende
         Start::Folder(path) => walk.folder(&path),
         Start::Kustomization(found) => {
             let found = Completed::of(*found).found;
-            walk.own = source_of(&found.object);
+            walk.sources.own = source_of(&found.object);
             walk.discover(found, 0);
         }
     }
     while let Some(next) = walk.next() {
         walk.build(&next);
     }
-    if walk.errors.is_empty() { Ok(walk.rendered) } else { Err(walk.errors) }
+    Platform { rendered: walk.rendered, errors: walk.errors }
 }
 
 struct Pending {
@@ -69,10 +85,8 @@ struct Walk<'t> {
     /// All that were found, and in which files.
     seen: BTreeMap<Ref, String>,
     done: BTreeSet<Ref>,
-    /// The source that stands for the tree, where that is known.
-    own: Option<Ref>,
-    /// The addresses of the sources that were built.
-    sources: BTreeMap<Ref, String>,
+    /// Those that were built.
+    sources: Sources,
     rendered: Vec<Rendered>,
     errors: Vec<OfflineError>,
 }
@@ -84,7 +98,7 @@ impl Walk<'_> {
             Ok(set) => {
                 let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}")).collect();
                 let rendered = Rendered { subject, resources: set.into_resources(), warnings };
-                self.own = root_source(self.tree, path, &rendered);
+                self.sources.own = root_source(self.tree, path, &rendered);
                 self.took(rendered, 0);
             }
             Err(error) => self.errors.push(OfflineError::Render { subject, error }),
@@ -130,7 +144,7 @@ impl Walk<'_> {
             self.errors.push(OfflineError::TooDeep { subject, limit: DEPTH_LIMIT });
             return;
         }
-        if let Some(reason) = self.is_foreign(&next.found.object) {
+        if let Some(reason) = self.sources.is_foreign(&next.found.object, self.tree) {
             let warnings = vec![format!("{subject}: {reason}, so it is not built")];
             self.rendered.push(Rendered { subject, resources: Vec::new(), warnings });
             return;
@@ -151,11 +165,10 @@ impl Walk<'_> {
     fn took(&mut self, mut rendered: Rendered, depth: usize) {
         for resource in &rendered.resources {
             let object = &resource.object;
-            if let Some(info) = api::sources().find(|info| info.is_of(object)) {
-                let url = object.text("/spec/url").unwrap_or_default().to_owned();
-                let id = object.id();
-                self.sources.insert(Ref::new(info.id, id.namespace, id.name), url);
-            } else if object.api_version() == "v1" && ["ConfigMap", "Secret"].contains(&object.kind()) {
+            if self.sources.meet(object) {
+                continue;
+            }
+            if object.api_version() == "v1" && ["ConfigMap", "Secret"].contains(&object.kind()) {
                 self.values.built.push(object.clone());
             }
         }
@@ -182,38 +195,16 @@ impl Walk<'_> {
         self.pending.push(Pending { key, found, depends_on, depth });
         None
     }
-
-    /// Why the files of a Kustomization are not those of the tree, where that is so. A source that nothing here
-    /// defines is taken for the tree.
-    fn is_foreign(&self, object: &Object) -> Option<String> {
-        let Some(source) = source_of(object) else {
-            let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
-            let (kind, name) = (text("kind").unwrap_or(DEFAULT_SOURCE), text("name")?);
-            let own = object.id().namespace;
-            let namespace = text("namespace").unwrap_or(&own);
-            let served = api::either(api::sources());
-            return Some(format!("its source is not {served} but the {kind} {namespace}/{name}"));
-        };
-        let url = self.sources.get(&source)?;
-        let is_here = match &self.own {
-            Some(own) => *own == source || self.sources.get(own) == Some(url),
-            // A folder that is there speaks for the tree, and the root of one for nothing.
-            None => folder_of(object).is_some_and(|path| {
-                !path.is_empty() && self.tree.reader().node(&path) == Ok(Some(Node::Directory))
-            }),
-        };
-        (!is_here).then(|| format!("its source is another repository, {url}"))
-    }
 }
 
 /// The source of the Kustomization that applies the folder itself or one above it, as `flux bootstrap` leaves one behind.
 fn root_source(tree: &Tree, folder: &str, rendered: &Rendered) -> Option<Ref> {
     let is_root = |object: &&Object| {
+        let path = folder_of(object);
+        let is_above = path == folder || path.is_empty() || folder.starts_with(&format!("{path}/"));
         Kustomization::INFO.is_of(object)
-            && folder_of(object).is_some_and(|path| {
-                let is_above = path == folder || path.is_empty() || folder.starts_with(&format!("{path}/"));
-                is_above && tree.reader().node(&path) == Ok(Some(Node::Directory))
-            })
+            && is_above
+            && tree.reader().node(&path) == Ok(Some(Node::Directory))
     };
     rendered.resources.iter().map(|resource| &resource.object).find(is_root).and_then(source_of)
 }
@@ -221,20 +212,6 @@ fn root_source(tree: &Tree, folder: &str, rendered: &Rendered) -> Option<Ref> {
 fn key_of(object: &Object) -> Ref {
     let id = object.id();
     Kustomization::named(id.namespace, id.name)
-}
-
-/// The source that a Kustomization names, where it is of a kind that lockgate acts on.
-fn source_of(object: &Object) -> Option<Ref> {
-    let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
-    let info = api::source(text("apiVersion"), text("kind").unwrap_or(DEFAULT_SOURCE))?;
-    let own = object.id().namespace;
-    let namespace = text("namespace").map_or(own, ToOwned::to_owned);
-    Some(Ref::new(info.id, namespace, text("name")?))
-}
-
-/// `spec.path` as the tree has it.
-fn folder_of(object: &Object) -> Option<String> {
-    lockgate_base::tree::resolve("", api::folder(object.text("/spec/path").unwrap_or_default())).ok()
 }
 
 fn depends_on(object: &Object, own: &str) -> Vec<Ref> {

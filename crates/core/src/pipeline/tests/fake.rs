@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::api::InventoryEntry;
+use crate::api::{InventoryEntry, Kustomization};
 use crate::health::Health;
 use crate::pipeline::clock::{Clock, Sleep};
 use crate::pipeline::ports::{
@@ -15,7 +15,7 @@ use crate::pipeline::ports::{
     Writes,
 };
 use crate::pipeline::workers::{Ended, Work, Workers};
-use crate::pipeline::{Journal, JournalError, Slot};
+use crate::pipeline::{Candidate, Claim, Claims, Journal, JournalError, News, Slot};
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
 use crate::verdict::Ill;
 use lockgate_base::keys;
@@ -219,7 +219,7 @@ impl Reads for Fake {
             } else if self.refused.contains(object.name()) {
                 Err(refusal(Cause::Invalid))
             } else if self.frozen.contains(object.name()) {
-                Err(refusal(Cause::Immutable))
+                Err(refusal(Cause::Immutable { loss: None }))
             } else if is_absent(object.kind()) {
                 Err(refusal(Cause::UnknownKind(object.gvk())))
             } else if let Some(namespace) = object.namespace().filter(|namespace| is_absent(namespace)) {
@@ -344,9 +344,18 @@ pub(super) struct Diary {
     written: AtomicBool,
     pending: Mutex<Vec<String>>,
     fails: bool,
+    /// What others hold.
+    claims: Mutex<Vec<(HashSet<ObjectId>, Claim)>>,
 }
 
 impl Diary {
+    /// Has another Kustomization of the namespace hold an object, or be about to.
+    pub(super) fn claim(&self, id: &str, holder: &str, recorded: bool) {
+        let holder = Kustomization::named("flux-system", holder);
+        let held = HashSet::from([id.parse().unwrap()]);
+        self.claims.lock().unwrap().push((held, Claim { holder, recorded }));
+    }
+
     pub(super) fn failing() -> Self {
         Self { fails: true, ..Self::default() }
     }
@@ -387,6 +396,16 @@ impl Slot for Diary {
     }
 }
 
+impl Claims for Diary {
+    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
+        let claims = self.claims.lock().unwrap();
+        let of = |candidate: &Candidate| {
+            claims.iter().find(|(held, _)| candidate.is_held(held)).map(|(_, claim)| claim.clone())
+        };
+        candidates.iter().map(of).collect()
+    }
+}
+
 impl Journal for Diary {
     async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
         if self.fails {
@@ -396,9 +415,16 @@ impl Journal for Diary {
         Ok(())
     }
 
-    fn idle(&self, objects: &[ObjectId]) {
-        let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
-        self.log.lock().unwrap().push(format!("idle {}", subjects.join(" ")));
+    fn tell(&self, news: &News) {
+        let lines = match news {
+            News::Idle(objects) => {
+                let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+                vec![format!("idle {}", subjects.join(" "))]
+            }
+            News::Recreated(lines) => lines.iter().map(|line| format!("forced {line}")).collect(),
+            News::Kept(lines) => lines.iter().map(|line| format!("kept {line}")).collect(),
+        };
+        self.log.lock().unwrap().extend(lines);
     }
 
     fn written(&self) {

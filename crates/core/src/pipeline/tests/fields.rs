@@ -2,94 +2,102 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::super::supported;
+use super::super::{build, gather, supported};
+use super::fake::Fake;
+use super::kustomization;
 use crate::api::{
     GitRepositorySpec, KINDS, Kind, KustomizationSpec, OciRepositorySpec, Resource, decode, tests,
 };
+use crate::verdict::Redactor;
+use lockgate_base::tree::Tree;
 
 use Fate::{Inert, Refused, Served};
 
 /// What becomes of a field, and of all that is below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It does what it does in Flux.
-    Served,
+    /// It does what it does in Flux, which the test of that name shows.
+    Served(&'static str),
     /// An object that sets it is refused, and told so by the field's name.
     Refused,
     /// It does nothing in Flux either.
     Inert,
 }
 
+/// Shows each field that is laid over a folder, by what Flux's own code made of it.
+const LAID_OVER: &str = "a_kustomization_object_is_laid_over_a_folder_as_flux_does_it";
+
 /// By field of `spec`, the longest path first where one is below another.
 const KUSTOMIZATION: &[(&str, Fate)] = &[
-    ("buildMetadata", Served),
-    ("commonMetadata", Served),
-    ("components", Served),
+    ("buildMetadata", Served(LAID_OVER)),
+    ("commonMetadata", Served(LAID_OVER)),
+    ("components", Served(LAID_OVER)),
     ("decryption", Refused),
-    ("deletionPolicy", Served),
+    ("deletionPolicy", Served("a_removal_needs_no_source_and_asks_the_live_objects")),
     ("dependsOn[].readyExpr", Refused),
-    ("dependsOn", Served),
-    ("force", Served),
+    ("dependsOn", Served("a_kustomization_that_depends_on_a_source_starts_when_that_is_fetched")),
+    ("force", Served("an_immutable_change_needs_force")),
     ("healthCheckExprs", Refused),
-    ("healthChecks", Served),
+    ("healthChecks", Served("a_wait_knows_the_jobs_that_the_cluster_deletes_when_they_have_ended")),
     ("ignore", Refused),
-    ("ignoreMissingComponents", Served),
-    ("images", Served),
-    ("interval", Served),
+    ("ignoreMissingComponents", Served(LAID_OVER)),
+    ("images", Served(LAID_OVER)),
+    ("interval", Served("a_success_says_what_flux_says")),
     ("kubeConfig", Refused),
-    ("namePrefix", Served),
-    ("nameSuffix", Served),
-    ("patches", Served),
-    ("patchesJson6902", Served),
-    ("patchesStrategicMerge", Served),
-    ("path", Served),
-    ("postBuild", Served),
-    ("prune", Served),
-    ("retryInterval", Served),
-    ("serviceAccountName", Served),
-    ("sourceRef", Served),
-    ("suspend", Served),
-    ("targetNamespace", Served),
-    ("timeout", Served),
+    ("namePrefix", Served(LAID_OVER)),
+    ("nameSuffix", Served(LAID_OVER)),
+    ("patches", Served(LAID_OVER)),
+    ("patchesJson6902", Served(LAID_OVER)),
+    ("patchesStrategicMerge", Served(LAID_OVER)),
+    ("path", Served("paths_inside_the_repository_are_followed")),
+    ("postBuild.substituteStrategy", Served("a_strategy_of_always_substitutes_though_nothing_is_set")),
+    ("postBuild", Served("variables_are_substituted_and_missing_ones_are_told")),
+    ("prune", Served("nothing_is_deleted_without_prune_or_for_a_missing_path")),
+    ("retryInterval", Served("every_failure_has_its_reason_and_its_next_try")),
+    ("serviceAccountName", Served("under_lockdown_an_account_decides_what_is_applied")),
+    ("sourceRef", Served("a_path_that_is_a_link_is_followed_when_it_is_turned")),
+    ("suspend", Served("requests_are_answered_and_a_pause_holds")),
+    ("targetNamespace", Served("a_namespace_that_comes_later_is_picked_up_soon")),
+    ("timeout", Served("a_wait_has_what_those_before_it_left_of_its_time")),
     ("validation", Inert),
-    ("wait", Served),
+    ("wait", Served("a_dependency_that_fails_later_leaves_its_dependents_as_they_are")),
 ];
 
 const GIT_REPOSITORY: &[(&str, Fate)] = &[
     ("accessFrom", Inert),
     ("gitImplementation", Inert),
-    ("ignore", Served),
+    ("ignore", Served("what_is_ignored_is_not_applied")),
     ("include", Refused),
-    ("interval", Served),
+    ("interval", Served("a_fetch_stores_and_a_failure_keeps_what_is_stored")),
     ("provider", Refused),
     ("proxySecretRef", Refused),
     ("recurseSubmodules", Refused),
-    ("ref", Served),
-    ("secretRef", Served),
+    ("ref", Served("tags_versions_and_names")),
+    ("secretRef", Served("basic_bearer_and_private_authorities")),
     ("serviceAccountName", Refused),
     ("sparseCheckout", Refused),
-    ("suspend", Served),
-    ("timeout", Served),
-    ("url", Served),
+    ("suspend", Served("a_source_that_is_made_paused_is_left_alone_until_it_is_resumed")),
+    ("timeout", Served("a_host_that_hangs_holds_up_no_other")),
+    ("url", Served("a_branch_is_followed")),
     ("verify", Refused),
 ];
 
 const OCI_REPOSITORY: &[(&str, Fate)] = &[
-    ("certSecretRef", Served),
-    ("ignore", Served),
-    ("insecure", Served),
-    ("interval", Served),
-    ("layerSelector", Served),
+    ("certSecretRef", Served("credentials_come_from_a_secret_or_from_the_pull_secrets_of_an_account")),
+    ("ignore", Served("layers_of_oras_are_chosen_by_their_media_type")),
+    ("insecure", Served("without_a_flag_insecure_is_for_this_machine")),
+    ("interval", Served("a_kustomization_is_built_from_an_artifact_and_follows_it")),
+    ("layerSelector", Served("layers_of_oras_are_chosen_by_their_media_type")),
     ("provider", Refused),
-    ("proxySecretRef", Served),
-    ("ref", Served),
-    ("secretRef", Served),
-    ("serviceAccountName", Served),
-    ("suspend", Served),
-    ("timeout", Served),
-    ("url", Served),
+    ("proxySecretRef", Served("a_registry_is_reached_through_the_proxy_of_a_secret")),
+    ("ref", Served("an_artifact_of_flux_is_fetched_by_tag_version_and_digest")),
+    ("secretRef", Served("credentials_come_from_a_secret_or_from_the_pull_secrets_of_an_account")),
+    ("serviceAccountName", Served("credentials_come_from_a_secret_or_from_the_pull_secrets_of_an_account")),
+    ("suspend", Served("what_is_known_is_not_fetched_again_and_what_is_paused_stays")),
+    ("timeout", Served("a_registry_that_does_not_answer_is_given_up_in_time")),
+    ("url", Served("an_artifact_of_flux_is_fetched_by_tag_version_and_digest")),
     ("verify", Refused),
 ];
 
@@ -161,4 +169,18 @@ fn every_field_of_every_schema_is_served_or_refused_by_its_name() {
     each_fate_is_true::<KustomizationSpec>();
     each_fate_is_true::<GitRepositorySpec>();
     each_fate_is_true::<OciRepositorySpec>();
+}
+
+#[tokio::test]
+async fn a_strategy_of_always_substitutes_though_nothing_is_set() {
+    let file = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {region: '${region:=east}'}\n";
+    let tree = Tree::in_memory([("apps/c.yaml".to_owned(), file.to_owned())].into_iter());
+    for (strategy, region) in [("Always", "east"), ("WithVariables", "${region:=east}")] {
+        let spec = json!({"postBuild": {"substituteStrategy": strategy}});
+        let kustomization = kustomization(&spec, &[]);
+        let wanted = supported(&kustomization).unwrap();
+        let gathered = gather(&Fake::default(), wanted, &mut Redactor::default()).await.unwrap();
+        let built = build(&kustomization, &tree, gathered).unwrap();
+        assert_eq!(built.objects[0].pointer("/data/region"), Some(&json!(region)), "{strategy}");
+    }
 }

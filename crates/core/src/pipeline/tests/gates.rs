@@ -56,9 +56,10 @@ async fn definitions_that_are_there_are_not_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_made_anew_is_waited_for_without_the_slot() {
+    const TOLD: &str = "forced ConfigMap/n/a is deleted, and created anew: refused";
     let cases = [
-        (0, &["clear a", "apply b", "apply a"][..]),
-        (10, &["clear a", "apply b", "waits", "resumes", "apply a"]),
+        (0, &["clear a", "apply b", "apply a", TOLD][..]),
+        (10, &["clear a", "apply b", "waits", "resumes", "apply a", TOLD]),
     ];
     for (seconds, log) in cases {
         let fake = Fake::with(&["a"]).freezing("a").slow(Duration::from_secs(seconds));

@@ -26,18 +26,24 @@ fn objects_that_nothing_acts_on_are_told_where_they_are_others_than_before() {
     let release = id("helm.toolkit.fluxcd.io", "HelmRelease", "a");
     let none = Rules::beside(Actors::default().idle_kinds());
     let helm = Rules::beside(Actors::new([("flux-system", "helm-controller")]).idle_kinds());
-    let cases: [(&[&ObjectId], &[&ObjectId], &Rules, &[&ObjectId]); 7] = [
-        (&[], &[&map], &none, &[]),
-        (&[], &[&map, &alert, &release], &none, &[&release, &alert]),
-        (&[], &[&map, &alert, &release], &helm, &[&alert]),
-        (&[&alert], &[&map, &alert], &none, &[]),
-        (&[&alert], &[&alert, &release], &none, &[&release, &alert]),
-        (&[&alert, &release], &[&alert], &none, &[&alert]),
-        (&[&alert], &[&map], &none, &[]),
+    type Side<'a> = (&'a [&'a ObjectId], &'a Rules);
+    let cases: [(Side<'_>, Side<'_>, &[&ObjectId]); 10] = [
+        ((&[], &none), (&[&map], &none), &[]),
+        ((&[], &none), (&[&map, &alert, &release], &none), &[&release, &alert]),
+        ((&[], &helm), (&[&map, &alert, &release], &helm), &[&alert]),
+        ((&[&alert], &none), (&[&map, &alert], &none), &[]),
+        ((&[&alert], &none), (&[&alert, &release], &none), &[&release, &alert]),
+        ((&[&alert, &release], &none), (&[&alert], &none), &[&alert]),
+        ((&[&alert], &none), (&[&map], &none), &[]),
+        // Only the controllers that run are others.
+        ((&[&alert, &release], &helm), (&[&alert, &release], &none), &[&release, &alert]),
+        ((&[&alert, &release], &none), (&[&alert, &release], &helm), &[&alert]),
+        ((&[&release], &none), (&[&release], &helm), &[]),
     ];
-    for (before, now, rules, expected) in cases {
-        let mut news = idle::news(&inventory(before), &inventory(now), rules);
+    for (before, now, expected) in cases {
+        let (managed, built) = (inventory(before.0), inventory(now.0));
+        let mut news = idle::news((&managed, before.1), (&built, now.1));
         news.sort_by(|a, b| b.kind.cmp(&a.kind));
-        assert_eq!(news.iter().collect::<Vec<_>>(), expected, "{before:?} {now:?}");
+        assert_eq!(news.iter().collect::<Vec<_>>(), expected, "{:?} {:?}", before.0, now.0);
     }
 }

@@ -98,7 +98,7 @@ fn a_field_that_cannot_change_is_told_from_a_wrong_one() {
     };
     for message in immutable {
         let refusal = refuse(message, Vec::new());
-        assert_eq!(refusal.cause, Cause::Immutable, "{message}");
+        assert_eq!(refusal.cause, Cause::Immutable { loss: None }, "{message}");
         let told = refusal.to_string();
         assert!(
             told.ends_with(
@@ -113,7 +113,10 @@ fn a_field_that_cannot_change_is_told_from_a_wrong_one() {
     let both =
         vec![cause("Invalid value: 1: field is immutable"), cause("Invalid value: -1: must be 0 or more")];
     assert_eq!(refuse(immutable[0], both).cause, Cause::Invalid);
-    assert_eq!(refuse(immutable[0], vec![cause("field is immutable")]).cause, Cause::Immutable);
+    assert_eq!(
+        refuse(immutable[0], vec![cause("field is immutable")]).cause,
+        Cause::Immutable { loss: None }
+    );
 }
 
 #[test]

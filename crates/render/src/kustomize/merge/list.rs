@@ -1,106 +1,38 @@
-//! Lists whose elements are told apart by keys, or, without keys, by their own text.
-//!
-//! The steps are kyaml's (`associative_sequence.go`), one by one, because their order is what its users see: elements of
-//! the patch come first, and an element is lost when only one side states the second key.
+//! Lists whose elements are told apart by keys, or, without keys, by their own text: what finds elements in them and puts
+//! elements into them, in kyaml's words (`associative_sequence.go`).
 
 use serde_json::Value;
 
-use super::nodes::{Id, Kind, Node};
-use super::{Merge, MergeError, Sources, Walked};
-use crate::kustomize::schema::Place;
+use super::nodes::{Id, Kind, Nodes};
 
 /// The values of an element's merge keys, empty where one is absent.
-type Values = Vec<String>;
+pub(super) type Values = Vec<String>;
 
-impl<'s> Merge<'s> {
-    pub(super) fn walk_merged_list(
-        &mut self,
-        [dest, origin]: Sources,
-        place: Option<Place<'s>>,
-        keys: &[String],
-    ) -> Result<Option<Walked>, MergeError> {
-        let walked = if self.nodes.is_missing(dest) {
-            origin.map(|id| Walked { id, kept: false })
-        } else {
-            match dest {
-                Some(dest) => self.directed(dest, origin)?,
-                None => None,
-            }
-        };
-        let Some(walked) = walked else { return Ok(None) };
-        let sources = [Some(walked.id), origin];
-        if self.nodes.kind(walked.id) != Some(Kind::List) {
-            return Ok(Some(walked));
-        }
-        let (values, keys) = if keys.is_empty() {
-            (self.scalars(sources), vec![String::new()])
-        } else {
-            (self.key_values(sources, keys), keys.to_vec())
-        };
-        let stated = if keys.len() > 1 { self.stated(origin, &keys) } else { Vec::new() };
-        let list = self.merge_elements(sources, place, values, &keys)?;
-        self.warn_of_lost(&stated, list, &keys);
-        Ok(Some(Walked { id: list, kept: false }))
-    }
+/// An element that has no keys, because it is no mapping.
+pub(super) struct Unkeyed {
+    /// The key that was looked for.
+    pub(super) key: String,
+    /// What the element is.
+    pub(super) found: &'static str,
+}
 
-    fn merge_elements(
-        &mut self,
-        sources: Sources,
-        place: Option<Place<'s>>,
-        mut all: Vec<Values>,
-        keys: &[String],
-    ) -> Result<Id, MergeError> {
-        let dest = sources[0].unwrap_or_default();
-        if all.is_empty() {
-            return Ok(dest);
-        }
-        let place = place.and_then(Place::elements);
-        if keys.len() > 1 {
-            unite(&mut all);
-        }
-        let added = self.nodes.add(Node::List(Vec::new()));
-        let mut used = keys.to_vec();
-        for values in &all {
-            let (keys, values) = used_keys(&all, values, keys);
-            let (own_keys, own_values) = used_keys(std::slice::from_ref(&values), &values, &keys);
-            let elements = sources.map(|list| self.element(list?, &own_keys, &own_values));
-            let merged = self.walk(elements, place)?;
-            used.clone_from(&keys);
-            let Some(merged) = merged.filter(|m| !self.nodes.is_null(m.id) && !self.nodes.is_empty_map(m.id))
-            else {
-                for _ in &keys {
-                    self.set_element(dest, None, &keys, &values)?;
-                }
-                continue;
-            };
-            for (key, value) in keys.iter().zip(&values) {
-                if !key.is_empty() && !value.is_empty() && self.nodes.field(merged.id, key).is_none() {
-                    let value = self.nodes.add_plain(value);
-                    self.nodes.set_field(merged.id, key, value);
-                }
-            }
-            self.set_element(added, Some(merged.id), &keys, &values)?;
-        }
-        self.append_list(added, dest, &used)?;
-        Ok(added)
-    }
-
+impl Nodes {
     /// Puts the elements of `from` behind or in place of those of `to`.
-    fn append_list(&mut self, to: Id, from: Id, keys: &[String]) -> Result<(), MergeError> {
-        for element in self.nodes.items(from).to_vec() {
+    pub(super) fn append_list(&mut self, to: Id, from: Id, keys: &[String]) -> Result<(), Unkeyed> {
+        for element in self.items(from).to_vec() {
             if keys[0].is_empty() {
-                let text = self.nodes.text(element).into_owned();
+                let text = self.text(element).into_owned();
                 self.set_element(to, Some(element), keys, &[text])?;
                 continue;
             }
             let mut values = Vec::new();
             for key in keys {
                 if let Some(value) = self.key_field(element, key)? {
-                    values.push(self.nodes.text(value).into_owned());
+                    values.push(self.text(value).into_owned());
                 } else {
-                    let mut items = self.nodes.items(to).to_vec();
+                    let mut items = self.items(to).to_vec();
                     items.push(element);
-                    self.nodes.set_items(to, items);
+                    self.set_items(to, items);
                 }
             }
             if keys.len() > 1 {
@@ -119,14 +51,14 @@ impl<'s> Merge<'s> {
         element: Option<Id>,
         keys: &[String],
         values: &[String],
-    ) -> Result<(), MergeError> {
+    ) -> Result<(), Unkeyed> {
         let by_mapping = !keys[0].is_empty() && values.first().is_some_and(|value| !value.is_empty());
         let (mut kept, mut found_any) = (Vec::new(), false);
-        for &item in self.nodes.items(list) {
-            if self.nodes.is_null(item) || self.nodes.is_empty_map(item) {
+        for &item in self.items(list) {
+            if self.is_null(item) || self.is_empty_map(item) {
                 continue;
             }
-            if by_mapping && self.nodes.kind(item) != Some(Kind::Map) {
+            if by_mapping && self.kind(item) != Some(Kind::Map) {
                 kept.push(item);
                 continue;
             }
@@ -137,23 +69,23 @@ impl<'s> Merge<'s> {
                 kept.push(item);
             }
         }
-        if let Some(element) = element.filter(|element| !found_any && !self.nodes.is_null(*element)) {
+        if let Some(element) = element.filter(|element| !found_any && !self.is_null(*element)) {
             kept.push(element);
         }
-        self.nodes.set_items(list, kept);
+        self.set_items(list, kept);
         Ok(())
     }
 
-    fn matches(&self, item: Id, keys: &[String], values: &[String]) -> Result<bool, MergeError> {
+    fn matches(&self, item: Id, keys: &[String], values: &[String]) -> Result<bool, Unkeyed> {
         // A key without a value is as the one before it, and no key at all matches nothing.
         let mut matched = false;
         for (at, key) in keys.iter().enumerate() {
             if let Some(value) = values.get(at) {
                 matched = if key.is_empty() {
-                    self.nodes.kind(item) == Some(Kind::Scalar) && self.nodes.text(item) == *value
+                    self.kind(item) == Some(Kind::Scalar) && self.text(item) == *value
                 } else {
                     let field = self.key_field(item, key)?;
-                    field.is_some_and(|field| value.is_empty() || self.nodes.text(field) == *value)
+                    field.is_some_and(|field| value.is_empty() || self.text(field) == *value)
                 };
             }
             if !matched {
@@ -163,32 +95,32 @@ impl<'s> Merge<'s> {
         Ok(matched)
     }
 
-    fn key_field(&self, item: Id, key: &str) -> Result<Option<Id>, MergeError> {
-        match self.nodes.kind(item) {
-            Some(Kind::Map) => Ok(self.nodes.field(item, key)),
+    fn key_field(&self, item: Id, key: &str) -> Result<Option<Id>, Unkeyed> {
+        match self.kind(item) {
+            Some(Kind::Map) => Ok(self.field(item, key)),
             None => Ok(None),
-            Some(kind) => Err(MergeError::Element { path: self.path(), key: key.into(), found: kind.name() }),
+            Some(kind) => Err(Unkeyed { key: key.into(), found: kind.name() }),
         }
     }
 
     /// The first element of a list whose keys have these values.
-    fn element(&self, list: Id, keys: &[String], values: &[String]) -> Option<Id> {
-        let mut items = self.nodes.items(list).iter().copied();
+    pub(super) fn element(&self, list: Id, keys: &[String], values: &[String]) -> Option<Id> {
+        let mut items = self.items(list).iter().copied();
         if keys[0].is_empty() {
-            return items.find(|item| self.nodes.text(*item) == values[0]);
+            return items.find(|item| self.text(*item) == values[0]);
         }
         items.find(|item| {
-            self.nodes.kind(*item) == Some(Kind::Map)
+            self.kind(*item) == Some(Kind::Map)
                 && keys.iter().zip(values).all(|(key, value)| {
-                    self.nodes.field(*item, key).is_some_and(|field| self.nodes.text(field) == *value)
+                    self.field(*item, key).is_some_and(|field| self.text(field) == *value)
                 })
         })
     }
 
     /// The values of the keys in all elements, those of the patch first, each once.
-    fn key_values(&self, [dest, origin]: Sources, keys: &[String]) -> Vec<Values> {
+    pub(super) fn key_values(&self, [dest, origin]: [Option<Id>; 2], keys: &[String]) -> Vec<Values> {
         let mut all: Vec<Values> = Vec::new();
-        for &item in [origin, dest].into_iter().flatten().flat_map(|list| self.nodes.items(list)) {
+        for &item in [origin, dest].into_iter().flatten().flat_map(|list| self.items(list)) {
             let values: Values = keys.iter().map(|key| self.key_text(item, key)).collect();
             if !all.contains(&values) {
                 all.push(values);
@@ -198,15 +130,15 @@ impl<'s> Merge<'s> {
     }
 
     fn key_text(&self, item: Id, key: &str) -> String {
-        let field = self.nodes.field(item, key).filter(|field| !self.nodes.is_null(*field));
-        field.map(|field| self.nodes.text(field).into_owned()).unwrap_or_default()
+        let field = self.field(item, key).filter(|field| !self.is_null(*field));
+        field.map(|field| self.text(field).into_owned()).unwrap_or_default()
     }
 
     /// The texts of the elements, those of the patch first, each once.
-    fn scalars(&self, [dest, origin]: Sources) -> Vec<Values> {
+    pub(super) fn scalars(&self, [dest, origin]: [Option<Id>; 2]) -> Vec<Values> {
         let mut all: Vec<Values> = Vec::new();
-        for &item in [origin, dest].into_iter().flatten().flat_map(|list| self.nodes.items(list)) {
-            let values = vec![self.nodes.text(item).into_owned()];
+        for &item in [origin, dest].into_iter().flatten().flat_map(|list| self.items(list)) {
+            let values = vec![self.text(item).into_owned()];
             if !all.contains(&values) {
                 all.push(values);
             }
@@ -215,31 +147,24 @@ impl<'s> Merge<'s> {
     }
 
     /// What the patch states about elements that it does not delete, before the merge changes it.
-    fn stated(&self, origin: Option<Id>, keys: &[String]) -> Vec<Value> {
-        let items = origin.map(|list| self.nodes.items(list)).unwrap_or_default();
-        let stated = items.iter().map(|item| self.nodes.value(*item));
+    pub(super) fn stated(&self, origin: Option<Id>, keys: &[String]) -> Vec<Value> {
+        let items = origin.map(|list| self.items(list)).unwrap_or_default();
+        let stated = items.iter().map(|item| self.value(*item));
         stated
             .filter(|item| item.get("$patch").is_none() && keys.iter().any(|key| item.get(key).is_some()))
             .collect()
     }
+}
 
-    /// Warns of elements of the patch that are in no element of the result.
-    fn warn_of_lost(&mut self, stated: &[Value], list: Id, keys: &[String]) {
-        if stated.is_empty() {
-            return;
-        }
-        let Value::Array(result) = self.nodes.value(list) else { return };
-        for element in stated.iter().filter(|element| !result.iter().any(|found| holds(found, element))) {
-            let named: Vec<String> =
-                keys.iter().filter_map(|key| Some(format!("{key}: {}", element.get(key)?))).collect();
-            self.warnings.push(format!(
-                "{}: the patch's element {{{}}} is lost, because only one of object and patch states {}; state it in both",
-                self.path(),
-                named.join(", "),
-                keys[1..].join(" and "),
-            ));
-        }
-    }
+/// The keys and values of elements that a patch stated and that are in no element of the result.
+pub(super) fn lost(stated: &[Value], result: &Value, keys: &[String]) -> Vec<String> {
+    let Value::Array(result) = result else { return Vec::new() };
+    let lost = stated.iter().filter(|element| !result.iter().any(|found| holds(found, element)));
+    let named = |element: &Value| {
+        let pairs = keys.iter().filter_map(|key| Some(format!("{key}: {}", element.get(key)?)));
+        pairs.collect::<Vec<_>>().join(", ")
+    };
+    lost.map(named).collect()
 }
 
 /// Whether all scalars that `element` states are so in `found`.
@@ -253,7 +178,7 @@ fn holds(found: &Value, element: &Value) -> bool {
 }
 
 /// Elements whose keys differ only where one of them is absent are taken for one, which gets all of them.
-fn unite(all: &mut [Values]) {
+pub(super) fn unite(all: &mut [Values]) {
     for first in 0..all.len() {
         for second in 0..all.len() {
             if let Some(united) = united(&all[first], &all[second]) {
@@ -278,7 +203,7 @@ fn united(first: &Values, second: &Values) -> Option<Values> {
 }
 
 /// The keys that some element states, with the values of one element; all keys where none is stated.
-fn used_keys(all: &[Values], values: &[String], keys: &[String]) -> (Vec<String>, Values) {
+pub(super) fn used_keys(all: &[Values], values: &[String], keys: &[String]) -> (Vec<String>, Values) {
     let used: Vec<bool> = (0..keys.len())
         .map(|at| all.iter().any(|values| values.get(at).is_some_and(|value| !value.is_empty())))
         .collect();

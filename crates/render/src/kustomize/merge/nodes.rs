@@ -8,7 +8,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use lockgate_base::model::yaml::{
-    Dialect, Form, Step, Style, Styles, WrittenAs, is_usually_quoted, plain_value, reprinted,
+    Dialect, Form, Step, Style, Styles, WrittenAs, first_document, is_usually_quoted, plain_value, reprinted,
 };
 
 /// How an object or a patch is written, as far as its value does not tell.
@@ -39,6 +39,17 @@ pub(super) enum Kind {
     Map,
     List,
     Scalar,
+}
+
+impl Kind {
+    /// How messages name it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Map => "a mapping",
+            Self::List => "a list",
+            Self::Scalar => "a scalar",
+        }
+    }
 }
 
 /// All nodes of a merge.
@@ -346,9 +357,7 @@ impl Nodes {
             && mark.style == Some(Style::Plain)
             && mark.form.is_none()
             && let Node::Scalar(Value::String(text)) = &self.nodes[id]
-            && !text.is_empty()
-            && !text.contains('\n')
-            && !matches!(plain_value(text, Dialect::V2), Ok(Value::String(_)))
+            && gets_quotes(text)
         {
             mark.style = None;
         }
@@ -390,6 +399,14 @@ impl Nodes {
         let value = plain_value(text, Dialect::V3).unwrap_or_else(|_| Value::String(text.to_owned()));
         self.add(if value.is_null() { Node::Null } else { Node::Scalar(value) })
     }
+}
+
+/// Whether kyaml puts a string in quotes when it sets it: one that is something else as a document of YAML 1.1, be it a
+/// comment or a mapping.
+pub(crate) fn gets_quotes(text: &str) -> bool {
+    !text.is_empty()
+        && !text.contains('\n')
+        && first_document(text, Dialect::V2).is_ok_and(|document| !document.value.is_string())
 }
 
 /// The texts of what lies behind one step, of those `depth` steps inside.

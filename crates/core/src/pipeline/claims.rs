@@ -1,0 +1,134 @@
+//! Who else holds an object that is about to be deleted. One process knows every inventory and every build, so a deletion asks
+//! all of them: an object that moved to another owner is handed over, in whichever order the two are reconciled.
+
+use std::collections::HashSet;
+
+use super::build::{Supported, build_spec, gather};
+use super::decide::managed;
+use super::dress::place;
+use super::ports::{Reads, Reference};
+use super::{Memo, Workers, workers};
+use crate::api::Kustomization;
+use crate::plan::is_definition;
+use crate::verdict::Redactor;
+use lockgate_base::model::{ObjectId, Ref};
+use lockgate_base::tree::Snapshot;
+
+/// An object that is to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    id: ObjectId,
+    /// The group and the kind of the objects that go with it, where it is a definition.
+    defines: Option<(String, String)>,
+}
+
+impl Candidate {
+    /// Which object.
+    pub const fn id(&self) -> &ObjectId {
+        &self.id
+    }
+
+    /// Looks a definition up, since its name holds the plural of its kind only.
+    pub(super) async fn of(cluster: &impl Reads, reference: &Reference) -> Self {
+        let id = reference.id.clone();
+        if !is_definition(&id) {
+            return Self { id, defines: None };
+        }
+        // One that cannot be read has no objects that could be told; the deletion meets the same failure.
+        let live = cluster.get(reference).await.ok().flatten();
+        let text = |pointer| live.as_ref()?.text(pointer).map(ToOwned::to_owned);
+        let defines = text("/spec/group").zip(text("/spec/names/kind"));
+        Self { id, defines }
+    }
+
+    /// Whether an owner that holds these objects holds it, or would lose one of them with it.
+    pub fn is_held(&self, held: &HashSet<ObjectId>) -> bool {
+        let goes_along =
+            |(group, kind): &(String, String)| held.iter().any(|id| id.group == *group && id.kind == *kind);
+        held.contains(&self.id) || self.defines.as_ref().is_some_and(goes_along)
+    }
+}
+
+/// What another owner has to do with an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The other owner.
+    pub holder: Ref,
+    /// Whether its inventory names the object. One that only builds it may yet change its mind, and then nobody would know of the
+    /// object if it was let go before.
+    pub recorded: bool,
+}
+
+/// Knows what other owners hold.
+pub trait Claims: Sync {
+    /// For each object, in order: who else holds it, or will once it is reconciled.
+    fn claimed(&self, candidates: &[Candidate]) -> impl Future<Output = Vec<Option<Claim>>> + Send;
+}
+
+/// What a Kustomization's status says it holds.
+pub fn recorded(kustomization: &Kustomization) -> HashSet<ObjectId> {
+    managed(kustomization).iter().map(|(id, _)| id.clone()).collect()
+}
+
+/// What a Kustomization holds, or will once it has been reconciled at what is fetched: what it builds now, where that can be
+/// told, and else what its status says. `memo` is what its last success left.
+pub async fn held(
+    own: &impl Reads,
+    kustomization: &Kustomization,
+    snapshot: Option<&Snapshot>,
+    memo: Option<&Memo>,
+    workers: &dyn Workers,
+) -> HashSet<ObjectId> {
+    let is_built = |snapshot: &Snapshot| {
+        memo.is_some_and(|memo| {
+            memo.generation == kustomization.metadata.generation && snapshot.tree.matches(&memo.footprint)
+        })
+    };
+    match snapshot {
+        Some(snapshot) if !kustomization.spec.suspend && !is_built(snapshot) => {
+            built(own, kustomization, snapshot, workers).await.unwrap_or_else(|| recorded(kustomization))
+        }
+        _ => recorded(kustomization),
+    }
+}
+
+async fn built(
+    own: &impl Reads,
+    kustomization: &Kustomization,
+    snapshot: &Snapshot,
+    workers: &dyn Workers,
+) -> Option<HashSet<ObjectId>> {
+    let supported: Supported<'_> = super::supported(kustomization).ok()?;
+    let gathered = gather(own, supported, &mut Redactor::default()).await.ok()?;
+    let (spec, tree) = (kustomization.spec.clone(), snapshot.tree.clone());
+    let build = workers::output(workers, move || build_spec(&spec, &tree, gathered)).await.ok()?.ok()?;
+    let mut ids = HashSet::with_capacity(build.objects.len());
+    for mut object in build.objects {
+        // A kind that the cluster does not have yet has no object to be deleted either.
+        let _ = place(&mut object, own).await;
+        ids.insert(object.id());
+    }
+    Some(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> ObjectId {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_definition_is_held_by_whoever_holds_an_object_of_its_kind() {
+        let held = HashSet::from([id("n_a__ConfigMap"), id("n_thing_x.io_Thing")]);
+        let definition = |kind: &str| Candidate {
+            id: id("_things.x.io_apiextensions.k8s.io_CustomResourceDefinition"),
+            defines: Some(("x.io".into(), kind.into())),
+        };
+        assert!(Candidate { id: id("n_a__ConfigMap"), defines: None }.is_held(&held));
+        assert!(!Candidate { id: id("m_a__ConfigMap"), defines: None }.is_held(&held));
+        assert!(definition("Thing").is_held(&held));
+        assert!(!definition("Other").is_held(&held));
+    }
+}

@@ -1,0 +1,71 @@
+//! What the build of one Kustomization by itself does not show: that another one changes it before the agent sees it, and
+//! that its files are not those of the tree.
+
+use super::error::{Found, subject};
+use super::one::kustomization;
+use super::search::{kustomizations, sources_in};
+use super::sources::{Sources, folder_of, source_of};
+use super::values::Values;
+use crate::api::Kustomization;
+use lockgate_base::model::Object;
+use lockgate_base::tree::Tree;
+
+/// How many Kustomizations are built to find the one that applies another, those nearest to it first.
+const PARENT_LIMIT: usize = 50;
+
+/// What is to be said of a Kustomization that is built by itself.
+pub fn hints(tree: &Tree, found: &Found, values: &Values) -> Vec<String> {
+    let mut hints = Vec::new();
+    let mut sources = Sources::default();
+    for source in sources_in(tree) {
+        sources.meet(&source.object);
+    }
+    let subject = subject(found);
+    if let Some((parent, applied)) = parent(tree, found, values) {
+        let changed = changed_fields(&found.object, &applied);
+        if !changed.is_empty() {
+            hints.push(format!(
+                "{subject}: {} changes its {} before the agent sees it; build that one with --recursive",
+                super::error::subject(&parent),
+                changed.join(", ")
+            ));
+        }
+        sources.own = source_of(&parent.object);
+    }
+    if let Some(reason) = sources.is_foreign(&found.object, tree) {
+        hints.push(format!("{subject}: {reason}, and what is built here is this one"));
+    }
+    hints
+}
+
+/// The Kustomization that applies another, and the other one as it applies it.
+fn parent(tree: &Tree, found: &Found, values: &Values) -> Option<(Found, Object)> {
+    if found.file.is_empty() {
+        return None;
+    }
+    let mut others = kustomizations(tree, "");
+    others.retain(|other| other.object.id() != found.object.id() || other.file != found.file);
+    let in_common = |folder: &str| folder.bytes().zip(found.file.bytes()).take_while(|(a, b)| a == b).count();
+    others.sort_by_key(|other| std::cmp::Reverse(in_common(&folder_of(&other.object))));
+    others.truncate(PARENT_LIMIT);
+    others.into_iter().find_map(|other| {
+        // What does not build applies nothing.
+        let built = kustomization(tree, &other, values).ok()?;
+        let is_it =
+            |object: &Object| Kustomization::INFO.is_of(object) && object.name() == found.object.name();
+        let applied =
+            built.resources.into_iter().find(|built| built.origin == found.file && is_it(&built.object))?;
+        Some((other, applied.object))
+    })
+}
+
+/// The fields of the specification that differ.
+fn changed_fields(object: &Object, applied: &Object) -> Vec<String> {
+    let [before, after] = [object, applied].map(|object| object.value()["spec"].as_object());
+    let mut names: Vec<&String> =
+        [before, after].into_iter().flatten().flat_map(|spec| spec.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| before.and_then(|spec| spec.get(*name)) != after.and_then(|spec| spec.get(*name)));
+    names.into_iter().map(|name| format!("spec.{name}")).collect()
+}

@@ -1,0 +1,62 @@
+//! Which sources the tree stands for.
+
+use std::collections::BTreeMap;
+
+use crate::api::{self, DEFAULT_SOURCE};
+use lockgate_base::model::{Object, Ref};
+use lockgate_base::tree::{Node, Tree};
+
+/// The sources that are known of.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    /// The one that stands for the tree, where that is known.
+    pub(super) own: Option<Ref>,
+    /// The addresses of all.
+    urls: BTreeMap<Ref, String>,
+}
+
+impl Sources {
+    /// Takes an object in; says whether it is a source.
+    pub(super) fn meet(&mut self, object: &Object) -> bool {
+        let Some(info) = api::sources().find(|info| info.is_of(object)) else { return false };
+        let url = object.text("/spec/url").unwrap_or_default().to_owned();
+        let id = object.id();
+        self.urls.insert(Ref::new(info.id, id.namespace, id.name), url);
+        true
+    }
+
+    /// Why the files of a Kustomization are not those of the tree, where that is so. A source that nothing here
+    /// defines is taken for the tree.
+    pub(super) fn is_foreign(&self, object: &Object, tree: &Tree) -> Option<String> {
+        let Some(source) = source_of(object) else {
+            let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
+            let (kind, name) = (text("kind").unwrap_or(DEFAULT_SOURCE), text("name")?);
+            let own = object.id().namespace;
+            let namespace = text("namespace").unwrap_or(&own);
+            let served = api::either(api::sources());
+            return Some(format!("its source is not {served} but the {kind} {namespace}/{name}"));
+        };
+        let url = self.urls.get(&source)?;
+        let path = folder_of(object);
+        let is_here = self.own.as_ref().map_or_else(
+            // A folder that is there speaks for the tree, and the root of one for nothing.
+            || !path.is_empty() && tree.reader().node(&path) == Ok(Some(Node::Directory)),
+            |own| *own == source || self.urls.get(own) == Some(url),
+        );
+        (!is_here).then(|| format!("its source is another repository, {url}"))
+    }
+}
+
+/// The source that a Kustomization names, where it is of a kind that lockgate acts on.
+pub(super) fn source_of(object: &Object) -> Option<Ref> {
+    let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
+    let info = api::source(text("apiVersion"), text("kind").unwrap_or(DEFAULT_SOURCE))?;
+    let own = object.id().namespace;
+    let namespace = text("namespace").map_or(own, ToOwned::to_owned);
+    Some(Ref::new(info.id, namespace, text("name")?))
+}
+
+/// `spec.path` as the tree has it.
+pub(super) fn folder_of(object: &Object) -> String {
+    api::folder(object.text("/spec/path").unwrap_or_default())
+}

@@ -1,0 +1,104 @@
+//! What goes with an object that is deleted so that it can be created anew, and what `spec.force` therefore never deletes.
+
+use lockgate_base::model::Object;
+
+/// The groups of Kubernetes itself. Objects of all others are custom resources, or served by an aggregated API.
+/// Source: the groups of kube-apiserver's `pkg/controlplane/apiserver`, with those that it has served earlier.
+const BUILT_IN: [&str; 24] = [
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "extensions",
+    "flowcontrol.apiserver.k8s.io",
+    "internal.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+];
+
+/// What is lost with an object beyond itself and what the cluster makes anew from it. Only an annotation on the object
+/// itself has such an object deleted.
+pub(super) fn loss(object: &Object) -> Option<&'static str> {
+    Some(match (object.group(), object.kind()) {
+        ("", "PersistentVolumeClaim" | "PersistentVolume") => "its data",
+        ("", "Namespace") => "everything in it",
+        ("apiextensions.k8s.io", "CustomResourceDefinition") => "every object of its kind",
+        ("apps", "StatefulSet") if takes_its_claims(object) => "the claims of its pods, and their data",
+        (group, _) if !BUILT_IN.contains(&group) => "what its controller keeps for it",
+        _ => return None,
+    })
+}
+
+/// What goes with an object and comes back with the new one.
+pub(super) fn interruption(object: &Object) -> Option<&'static str> {
+    Some(match (object.group(), object.kind()) {
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet")
+        | ("", "ReplicationController")
+        | ("batch", "Job") => "its pods",
+        ("batch", "CronJob") => "its Jobs and their pods",
+        ("", "Service") => "its address, unless Git sets it",
+        ("", "ServiceAccount") => "its tokens",
+        _ => return None,
+    })
+}
+
+fn takes_its_claims(object: &Object) -> bool {
+    object.text("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted") == Some("Delete")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_holds_more_than_itself_is_lost_with_it() {
+        let keeps = json!({"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain"}});
+        let deletes = json!({"persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Delete"}});
+        let cases = [
+            ("v1", "PersistentVolumeClaim", json!({}), Some("its data")),
+            ("v1", "PersistentVolume", json!({}), Some("its data")),
+            ("v1", "Namespace", json!({}), Some("everything in it")),
+            (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinition",
+                json!({}),
+                Some("every object of its kind"),
+            ),
+            ("apps/v1", "StatefulSet", deletes, Some("the claims of its pods, and their data")),
+            ("apps/v1", "StatefulSet", keeps, None),
+            (
+                "kustomize.toolkit.fluxcd.io/v1",
+                "Kustomization",
+                json!({}),
+                Some("what its controller keeps for it"),
+            ),
+            ("gateway.networking.k8s.io/v1", "Gateway", json!({}), Some("what its controller keeps for it")),
+            ("example.com/v1", "Namespace", json!({}), Some("what its controller keeps for it")),
+            ("apps/v1", "Deployment", json!({}), None),
+            ("networking.k8s.io/v1", "Ingress", json!({}), None),
+            ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", json!({}), None),
+        ];
+        for (api_version, kind, spec, expected) in cases {
+            let object =
+                json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}, "spec": spec});
+            assert_eq!(loss(&Object::parse(object).unwrap()), expected, "{api_version} {kind}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Beside Flux's controllers, and beside what only has their names: on a control plane of its own, since what is Flux's counts
+//! for all agents of a cluster.
+
+use std::time::Duration;
+
+use harness::flux::{binding, controller};
+use harness::{ControlPlane, Options, eventually};
+use serde_json::json;
+use tokio::net::TcpStream;
+
+use super::outage::{address, body};
+use super::stage::{HOME, LISTEN, PATIENCE, Running, Stage, apply, config_map, stage_on};
+
+/// What only has the name and the label of a controller keeps nobody from starting; one that an administrator gave Flux's rights
+/// makes the agent hold back for as long as it runs, when it starts and later.
+#[tokio::test]
+async fn only_flux_itself_is_a_reason_to_hold_back() {
+    let plane = &ControlPlane::start(Options::bare()).await.unwrap();
+    let stage = stage_on(plane, "beside", &[("a/a.yaml", &config_map("a", "1"))]).await;
+    for name in ["kustomize-controller", "source-controller"] {
+        apply(&stage.client, controller(&stage.namespace, name, 1)).await.unwrap();
+    }
+    stage.kustomization("a", json!({})).await;
+    let agent = stage.agent_with(LISTEN).await;
+    stage.ready("a").await;
+
+    // Flux starts beside us.
+    apply(&stage.client, binding(&["kustomize-controller"])).await.unwrap();
+    apply(&stage.client, controller(HOME, "kustomize-controller", 1)).await.unwrap();
+    holds_back(&agent).await;
+    assert!(holder(&stage).await.is_none(), "the lease is given up");
+    assert_eq!(body(&agent, "/healthz").await, "ok\n", "the kubelet has no reason to restart it");
+
+    // Another agent does not begin, and one that adopts does.
+    let other = stage.agent_with(LISTEN).await;
+    other.wait_output("holds back", PATIENCE).await.unwrap();
+    holds_back(&other).await;
+    drop(other);
+    stage.push(&[("a/a.yaml", &config_map("a", "2"))]);
+    let adopting = stage.agent_with(&["--adopt"]).await;
+    stage.ready("a").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "2");
+    adopting.term();
+    adopting.wait_exit(PATIENCE).await.unwrap();
+
+    // And when it has stopped, the agent goes on by itself.
+    assert!(agent.exited().is_none());
+    stage.push(&[("a/a.yaml", &config_map("a", "3"))]);
+    apply(&stage.client, controller(HOME, "kustomize-controller", 0)).await.unwrap();
+    stage.ready("a").await;
+    assert_eq!(stage.data("a").await.unwrap()["value"], "3");
+    assert_eq!(body(&agent, "/readyz").await, "ok\n");
+}
+
+/// Whoever may read the metrics cannot keep the kubelet from its answer.
+#[tokio::test]
+async fn probes_are_answered_whatever_the_port_of_the_metrics_endures() {
+    let stage = super::stage::stage("probes", &[]).await;
+    let agent = stage.agent_with(LISTEN).await;
+    agent.wait_output("leads", PATIENCE).await.unwrap();
+    let metrics = address(&agent, "serves metrics");
+    let mut silent = Vec::new();
+    for _ in 0..600 {
+        silent.push(TcpStream::connect(&metrics).await.unwrap());
+    }
+    for path in ["/healthz", "/readyz"] {
+        // The kubelet's own limit.
+        let answer = tokio::time::timeout(Duration::from_secs(5), body(&agent, path)).await;
+        assert_eq!(answer.expect("no answer in time"), "ok\n", "{path}");
+    }
+    assert!(body(&agent, "/metrics").await.contains("lockgate_leader 1"));
+}
+
+/// It is not ready, and says that it is because of Flux.
+async fn holds_back(agent: &Running) {
+    eventually(PATIENCE, async || {
+        let reason = body(agent, "/readyz").await;
+        let told = ["Flux: ", "flux-system/kustomize-controller", "--adopt"];
+        anyhow::ensure!(told.iter().all(|text| reason.contains(text)), "{reason}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+/// Who holds the lease of the agents of a stage.
+async fn holder(stage: &Stage<'_>) -> Option<String> {
+    let leases: kube::Api<k8s_openapi::api::coordination::v1::Lease> =
+        kube::Api::namespaced(stage.client.clone(), HOME);
+    let lease = leases.get(&format!("lockgate-leader-{}", stage.namespace)).await.unwrap();
+    lease.spec.unwrap().holder_identity
+}

@@ -1,0 +1,201 @@
+//! What is not deleted though Git has dropped it, or its owner goes.
+
+use kube::api::DeleteParams;
+use serde_json::{Value, json};
+
+use super::stage::{PATIENCE, Stage, api, condition, config_map, stage};
+
+/// The manifest of a Kustomization of the stage's source, as it stands in a repository.
+fn manifest(stage: &Stage<'_>, name: &str, path: &str) -> String {
+    json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+           "metadata": {"name": name, "namespace": stage.namespace},
+           "spec": {"interval": "10m", "retryInterval": "2s", "prune": true, "path": path,
+                    "sourceRef": {"kind": "GitRepository", "name": "repo"}}})
+    .to_string()
+}
+
+fn namespaced(stage: &Stage<'_>, name: &str) -> String {
+    let mut object: Value = serde_json::from_str(&config_map(name, "1")).unwrap();
+    object["metadata"]["namespace"] = stage.namespace.as_str().into();
+    object.to_string()
+}
+
+/// A Kustomization whose own manifest leaves the folder that it applies goes on, and says so.
+#[tokio::test]
+async fn a_kustomization_does_not_prune_itself() {
+    let stage = stage("itself", &[]).await;
+    let (root, child) = (manifest(&stage, "cluster", "./cluster"), manifest(&stage, "apps", "./apps"));
+    let map = namespaced(&stage, "a");
+    stage.push(&[("cluster/sync.yaml", &root), ("cluster/apps.yaml", &child), ("apps/a.yaml", &map)]);
+    let _agent = stage.agent().await;
+    stage.apply(serde_json::from_str(&root).unwrap()).await.unwrap();
+    stage.ready("cluster").await;
+    stage.ready("apps").await;
+    let uid = stage.kustomizations().get("cluster").await.unwrap().metadata.uid;
+    stage.repo.commit::<&str>("main", "drop the sync", &[("cluster/sync.yaml", None)]).unwrap();
+    stage.ready("cluster").await;
+    stage.event("about what stays", |message| message.contains("cannot do without it")).await;
+    let live = stage.kustomizations().get("cluster").await.unwrap().metadata;
+    assert!(live.uid == uid && live.deletion_timestamp.is_none());
+    assert!(stage.data("a").await.is_some());
+}
+
+/// What the API server itself keeps is let go with a word: the Kustomization stays Ready, and can be deleted.
+#[tokio::test]
+async fn a_namespace_that_the_server_keeps_is_let_go() {
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-public"}}).to_string();
+    let stage = stage("public", &[]).await;
+    let map = namespaced(&stage, "a");
+    stage.push(&[("apps/ns.yaml", &namespace), ("apps/a.yaml", &map)]);
+    let _agent = stage.agent().await;
+    stage.kustomization("apps", json!({"targetNamespace": null})).await;
+    stage.ready("apps").await;
+    stage.repo.commit::<&str>("main", "drop the namespace", &[("apps/ns.yaml", None)]).unwrap();
+    let status = stage.ready("apps").await;
+    assert_eq!(condition(&status, "Ready")["reason"], "ReconciliationSucceeded");
+    stage.event("about what stays", |message| message.contains("it belongs to the API server itself")).await;
+    stage.push(&[("apps/ns.yaml", &namespace)]);
+    stage.ready("apps").await;
+    stage.kustomizations().delete("apps", &DeleteParams::default()).await.unwrap();
+    harness::eventually(PATIENCE, async || {
+        anyhow::ensure!(stage.kustomizations().get_opt("apps").await?.is_none(), "it is still there");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert!(stage.data("a").await.is_none());
+    let accounts = api(&stage.client, "kube-public", "v1", "ServiceAccount", "serviceaccounts");
+    assert!(accounts.get_opt("default").await.is_ok());
+}
+
+/// Of two Kustomizations that hold a namespace, the one that drops it, or goes, leaves it to the other.
+#[tokio::test]
+async fn a_shared_namespace_outlives_the_first_of_its_owners() {
+    let stage = stage("shared", &[]).await;
+    let shared = format!("{}-both", stage.namespace);
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": shared}}).to_string();
+    let map = |name: &str| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": shared}})
+            .to_string()
+    };
+    stage.push(&[
+        ("a/ns.yaml", &namespace),
+        ("a/map.yaml", &map("a")),
+        ("b/ns.yaml", &namespace),
+        ("b/map.yaml", &map("b")),
+    ]);
+    let _agent = stage.agent().await;
+    // The second takes the labels, so it is the one that would delete.
+    for name in ["b", "a"] {
+        stage.kustomization(name, json!({"targetNamespace": null})).await;
+        stage.ready(name).await;
+    }
+    stage.repo.commit::<&str>("main", "drop the namespace", &[("a/ns.yaml", None)]).unwrap();
+    stage.ready("a").await;
+    stage.event("about what stays", |message| message.contains("/b holds it")).await;
+    let maps = api(&stage.client, &shared, "v1", "ConfigMap", "configmaps");
+    assert!(maps.get("b").await.is_ok());
+    // The other puts its labels on it, so that it is not orphaned.
+    labelled(&stage, &shared, "b").await;
+    stage.push(&[("a/ns.yaml", &namespace)]);
+    stage.ready("a").await;
+    labelled(&stage, &shared, "a").await;
+    stage.kustomizations().delete("a", &DeleteParams::default()).await.unwrap();
+    labelled(&stage, &shared, "b").await;
+    assert!(maps.get("b").await.is_ok());
+    stage.kustomizations().delete("b", &DeleteParams::default()).await.unwrap();
+    gone(&stage, &shared).await;
+}
+
+async fn labelled(stage: &Stage<'_>, namespace: &str, owner: &str) {
+    let namespaces: kube::api::Api<kube::api::DynamicObject> = namespaces(stage);
+    harness::eventually(PATIENCE, async || {
+        let labels = namespaces.get(namespace).await?.metadata.labels.unwrap_or_default();
+        let name = labels.get("kustomize.toolkit.fluxcd.io/name").map(String::as_str);
+        anyhow::ensure!(name == Some(owner), "it is labelled {name:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn gone(stage: &Stage<'_>, namespace: &str) {
+    let namespaces = namespaces(stage);
+    harness::eventually(PATIENCE, async || {
+        let found = namespaces.get_opt(namespace).await?;
+        let is_gone = found.is_none_or(|found| found.metadata.deletion_timestamp.is_some());
+        anyhow::ensure!(is_gone, "it is still there");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+fn namespaces(stage: &Stage<'_>) -> kube::api::Api<kube::api::DynamicObject> {
+    let gvk = kube::core::GroupVersionKind::gvk("", "v1", "Namespace");
+    kube::api::Api::all_with(
+        stage.client.clone(),
+        &kube::api::ApiResource::from_gvk_with_plural(&gvk, "namespaces"),
+    )
+}
+
+/// A child that is renamed in one commit, and an object that moves to another child, keep their uids.
+#[tokio::test]
+async fn what_moves_to_another_kustomization_is_handed_over() {
+    let stage = stage("moves", &[]).await;
+    let (root, app) = (manifest(&stage, "cluster", "./cluster"), manifest(&stage, "app", "./app"));
+    let (app2, other) = (manifest(&stage, "app2", "./app"), manifest(&stage, "other", "./other"));
+    let (a, b) = (namespaced(&stage, "a"), namespaced(&stage, "b"));
+    stage.push(&[
+        ("cluster/app.yaml", &app),
+        ("cluster/other.yaml", &other),
+        ("app/a.yaml", &a),
+        ("app/b.yaml", &b),
+        ("other/c.yaml", &namespaced(&stage, "c")),
+    ]);
+    let _agent = stage.agent().await;
+    stage.apply(serde_json::from_str(&root).unwrap()).await.unwrap();
+    for name in ["cluster", "app", "other"] {
+        stage.ready(name).await;
+    }
+    let uid = async |name: &str| stage.config_maps().get(name).await.unwrap().metadata.uid.unwrap();
+    let (uid_a, uid_b) = (uid("a").await, uid("b").await);
+    stage.repo.commit("main", "move b", &[("app/b.yaml", None), ("other/b.yaml", Some(&b))]).unwrap();
+    for name in ["cluster", "app", "other"] {
+        stage.ready(name).await;
+    }
+    assert_eq!(uid("b").await, uid_b);
+    owned(&stage, "b", "other").await;
+    let renamed = [("cluster/app.yaml", None), ("cluster/app2.yaml", Some(&app2))];
+    stage.repo.commit("main", "rename app", &renamed).unwrap();
+    stage.ready("app2").await;
+    harness::eventually(PATIENCE, async || {
+        anyhow::ensure!(stage.kustomizations().get_opt("app").await?.is_none(), "app is still there");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(uid("a").await, uid_a);
+    owned(&stage, "a", "app2").await;
+    // Its new owner prunes it in the end.
+    stage.repo.commit::<&str>("main", "drop b", &[("other/b.yaml", None)]).unwrap();
+    harness::eventually(PATIENCE, async || {
+        anyhow::ensure!(stage.data("b").await.is_none(), "b is still there");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+async fn owned(stage: &Stage<'_>, map: &str, owner: &str) {
+    harness::eventually(PATIENCE, async || {
+        let labels = stage.config_maps().get(map).await?.metadata.labels.unwrap_or_default();
+        let name = labels.get("kustomize.toolkit.fluxcd.io/name").map(String::as_str);
+        anyhow::ensure!(name == Some(owner), "it is labelled {name:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}

@@ -1,0 +1,157 @@
+//! What must always hold, whatever people do and whatever goes wrong: held against each request as it is sent, and against each
+//! change as it is made. What the kinds themselves must keep to is in `subject`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::platform::Platform;
+use crate::server::{Change, Request, Server};
+use crate::subject::{self, End, Memory, Told};
+
+/// How long a lease lasts.
+const LEASE: Duration = Duration::from_secs(15);
+/// More requests than any platform of this size needs.
+const MOST_REQUESTS: u64 = 200_000;
+
+/// Who changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who<'w> {
+    Agent(&'w str),
+    Person,
+    /// A controller of Kubernetes' own.
+    Controller,
+}
+
+/// What somebody has made.
+pub(crate) struct Made<'m> {
+    pub(crate) who: Who<'m>,
+    pub(crate) changes: &'m [Arc<Change>],
+    pub(crate) is_delete: bool,
+    pub(crate) time: Duration,
+}
+
+/// The laws, and what they have to remember.
+#[derive(Debug, Default)]
+pub(crate) struct Laws {
+    /// What was broken, in order.
+    pub(crate) broken: Vec<String>,
+    /// Which agent wrote the lease last, and when. One from which another takes it by force learns of that at its next renewal.
+    lease: Option<(String, Duration)>,
+    pub(crate) memory: Memory,
+    sent: u64,
+}
+
+impl Laws {
+    pub(crate) fn new(platform: &Platform) -> Self {
+        let mut laws = Self::default();
+        laws.moved(0, platform);
+        laws
+    }
+
+    fn break_(&mut self, time: Duration, law: &str, what: &str) {
+        self.broken.push(format!("{:>6}.{:03} {law}: {what}", time.as_secs(), time.subsec_millis()));
+    }
+
+    /// The branch is at another commit.
+    pub(crate) fn moved(&mut self, head: usize, platform: &Platform) {
+        self.memory.heads.push(head);
+        let unpruned = platform.units.iter().filter(|(_, unit)| !unit.prune).map(|(name, _)| name.clone());
+        self.memory.unpruned.extend(unpruned);
+    }
+
+    /// Something went wrong that no agent should let happen, such as a panic.
+    pub(crate) fn failed(&mut self, what: &str, time: Duration) {
+        self.break_(time, "no agent fails", what);
+    }
+
+    /// A request leaves an agent.
+    pub(crate) fn sent(&mut self, agent: &str, request: &Request, time: Duration) {
+        self.sent += 1;
+        if self.sent == MOST_REQUESTS {
+            self.break_(time, "no busy loop", "more requests than any platform of this size needs");
+        }
+        if !request.is_write() || request.path.contains("/leases") {
+            return;
+        }
+        let is_held = self
+            .lease
+            .as_ref()
+            .is_some_and(|(holder, at)| holder == agent && time.saturating_sub(*at) <= LEASE);
+        if !is_held {
+            let what =
+                format!("{agent} sends {} {}; the lease is {:?}", request.method, request.path, self.lease);
+            self.break_(time, "no write without the lease", &what);
+        }
+    }
+
+    /// Something was changed.
+    pub(crate) fn made(&mut self, made: &Made<'_>, commits: &[Platform], server: &Server) {
+        for change in made.changes {
+            if change.key.plural == "leases" {
+                if matches!(made.who, Who::Agent(_)) {
+                    self.lease = lease_of(change).map(|holder| (holder, made.time));
+                }
+                continue;
+            }
+            let spec = |object: &Option<Arc<serde_json::Value>>| {
+                object.as_ref().map(|object| object["spec"].clone())
+            };
+            let subject = subject::of(&change.key);
+            if subject.is_some() && change.before.is_some() && spec(&change.before) != spec(&change.after) {
+                self.memory.respecified.insert(change.key.clone(), made.time);
+            }
+            let Who::Agent(agent) = made.who else {
+                self.memory.touched.insert(change.key.clone(), made.time);
+                continue;
+            };
+            let told = Told { change, time: made.time, commits, server };
+            let mut broken = subject.map(|subject| subject.told(&told, &mut self.memory)).unwrap_or_default();
+            broken.extend(self.held_against(agent, made, &told));
+            for (law, what) in broken {
+                self.break_(made.time, law, &what);
+            }
+        }
+    }
+
+    fn held_against(&self, agent: &str, made: &Made<'_>, told: &Told<'_>) -> Vec<(&'static str, String)> {
+        let (change, memory) = (told.change, &self.memory);
+        let mut broken = Vec::new();
+        if change.before.is_none() {
+            let unnamed = subject::unnamed(change, told.server);
+            broken.extend(unnamed.map(|how| ("an inventory names what is there", how)));
+        }
+        if !made.is_delete {
+            let early = subject::too_early(change, told.server, memory, made.time);
+            broken.extend(early.map(|how| ("dependencies first", how)));
+        } else {
+            let held = subject::held(agent, change, told, memory);
+            broken.extend(held.map(|how| ("what is held stays", how)));
+        }
+        broken
+    }
+
+    /// What is not as it must be once all is quiet, of that some alone where that will do. `platform` is the one at the head.
+    pub(crate) fn left_to_do(
+        &self,
+        server: &Server,
+        (platform, head): (&Platform, usize),
+        inputs: &[u64],
+        is_brief: bool,
+    ) -> Vec<String> {
+        let end = End { server, platform, head, inputs, memory: &self.memory, is_brief };
+        let mut left = Vec::new();
+        for subject in subject::SUBJECTS {
+            left.extend(subject.left_to_do(&end));
+            if is_brief && !left.is_empty() {
+                break;
+            }
+        }
+        left
+    }
+}
+
+fn lease_of(change: &Change) -> Option<String> {
+    let holder = change.after.as_ref()?.pointer("/spec/holderIdentity")?.as_str()?;
+    // A holder is named by its pod and a number of its own.
+    Some(holder.split('_').next().unwrap_or(holder).to_owned())
+}

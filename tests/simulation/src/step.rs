@@ -1,0 +1,168 @@
+//! What happens to a platform: what people do to it, and what goes wrong.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::chance::Chance;
+use crate::world::Trouble;
+
+/// The agents: two pods of one Deployment.
+pub(crate) const AGENTS: [&str; 2] = ["lockgate-a", "lockgate-b"];
+
+/// Within how many milliseconds people and faults have their turn.
+const LONGEST: u64 = 240_000;
+
+/// Something that happens. What exactly a number decides, by the state that it finds, so that it means something whatever was
+/// left out before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Someone commits some changes.
+    Commit(u64),
+    /// Someone commits in the place of the head, which is gone from the branch.
+    Rewrite(u64),
+    /// The branch is moved back by a commit.
+    MoveBack,
+    /// Someone changes a live object.
+    Drift(u64),
+    /// Someone deletes a live object.
+    Delete(u64),
+    /// Someone deletes a namespace or a definition, and all that is in it.
+    DeleteHouse(u64),
+    /// Someone deletes an object of the agent's kinds.
+    DeleteSubject(u64),
+    /// Someone changes an object of the agent's kinds.
+    Edit(u64),
+    /// Someone changes or deletes an object outside of Git whose values builds take.
+    Input(u64),
+    /// Someone suspends an object of the agent's kinds.
+    Suspend(u64),
+    /// Someone resumes all.
+    Resume,
+    /// Someone asks for a reconciliation.
+    Annotate(u64),
+    /// An admission webhook denies an object.
+    Deny(u64),
+    /// It denies nothing any more.
+    Allow,
+    /// Requests of an agent go wrong for a while, each with this probability.
+    Weather(usize, Trouble, u64, Duration),
+    /// An agent reaches nothing, and is reached by nothing, for a while.
+    CutOff(usize, Duration),
+    /// An agent stands still for a while, and then goes on.
+    Freeze(usize, Duration),
+    /// An agent ends at its so-manieth request from now, with or without sending it, and starts again some time later.
+    Kill(usize, u64, bool, Duration),
+    /// An agent ends now, whatever it waits for, and starts again some time later.
+    End(usize, Duration),
+    /// The folder is lost in which an agent's machine keeps what was fetched.
+    LoseFolder(usize),
+    /// The watches of an agent are late for a while.
+    LateWatches(usize, Duration),
+    /// All watches end.
+    CutWatches,
+    /// The server forgets changes, and ends all watches.
+    Compact,
+    /// The wall clock of an agent's machine is set.
+    SetClock(usize, i64),
+    /// An agent's machine has been suspended for so long.
+    Suspended(usize, Duration),
+    /// The Git host is gone for a while.
+    GitDown(Duration),
+    /// Another takes the lease by force, and does not renew it.
+    Steal,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scenario {
+    /// What decides all else.
+    pub seed: u64,
+    /// How many Kustomizations there are at first.
+    pub(crate) units: u64,
+    /// How many agents there are: one alone, or two of which one stands by.
+    pub(crate) agents: usize,
+    /// What happens, and when.
+    pub(crate) steps: Vec<(Duration, Step)>,
+}
+
+impl Scenario {
+    /// The scenario of a seed: ten Kustomizations and sixty objects on an average, up to thirty Kustomizations at times.
+    pub fn of(seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        let units = if chance.happens(4) { 16 + chance.below(15) } else { 4 + chance.below(11) };
+        let agents = if chance.happens(50) { AGENTS.len() } else { 1 };
+        let count = 3 + chance.below(12);
+        let mut steps: Vec<(Duration, Step)> = (0..count)
+            .map(|_| (Duration::from_millis(chance.below(LONGEST)), step(&mut chance, agents)))
+            .collect();
+        steps.sort_by_key(|(at, _)| *at);
+        Self { seed, units, agents, steps }
+    }
+
+    /// A platform that nothing happens to.
+    pub fn quiet(seed: u64, units: u64) -> Self {
+        Self { seed, units, agents: AGENTS.len(), steps: Vec::new() }
+    }
+
+    /// What happens, a line each.
+    pub fn lines(&self) -> Vec<String> {
+        let line =
+            |(at, step): &(Duration, Step)| format!("{:>6}.{:03} {step}", at.as_secs(), at.subsec_millis());
+        self.steps.iter().map(line).collect()
+    }
+}
+
+fn step(chance: &mut Chance, agents: usize) -> Step {
+    let salt = chance.number();
+    let agent = chance.index(agents);
+    let seconds = |chance: &mut Chance, most: u64| Duration::from_millis(chance.below(most * 1000));
+    match chance.below(100) {
+        0..26 => Step::Commit(salt),
+        26..28 => Step::Rewrite(salt),
+        28..30 => Step::MoveBack,
+        30..37 => Step::Drift(salt),
+        37..41 => Step::Delete(salt),
+        41..43 => Step::DeleteHouse(salt),
+        43..45 => Step::DeleteSubject(salt),
+        45..46 => Step::Edit(salt),
+        46..50 => Step::Input(salt),
+        50..52 => Step::Suspend(salt),
+        52..53 => Step::Resume,
+        53..55 => Step::Annotate(salt),
+        55..56 => Step::Deny(salt),
+        56..57 => Step::Allow,
+        57..69 => Step::Weather(agent, trouble(chance), 5 + chance.below(60), seconds(chance, 90)),
+        69..72 => Step::CutOff(agent, seconds(chance, 60)),
+        72..75 => Step::Freeze(agent, seconds(chance, 60)),
+        75..82 => Step::Kill(agent, 1 + chance.below(40), chance.happens(50), seconds(chance, 20)),
+        82..85 => Step::End(agent, seconds(chance, 20)),
+        85..87 => Step::LoseFolder(agent),
+        87..88 => Step::LateWatches(agent, seconds(chance, 90)),
+        88..90 => Step::CutWatches,
+        90..92 => Step::Compact,
+        92..94 => Step::SetClock(agent, i64::try_from(chance.below(7200)).unwrap_or(0) - 3600),
+        94..96 => Step::Suspended(agent, seconds(chance, 60)),
+        96..98 => Step::GitDown(seconds(chance, 120)),
+        _ => Step::Steal,
+    }
+}
+
+fn trouble(chance: &mut Chance) -> Trouble {
+    let troubles = [
+        Trouble::LostBefore,
+        Trouble::LostAfter,
+        Trouble::Twice,
+        Trouble::Slow,
+        Trouble::Refused(409),
+        Trouble::Refused(429),
+        Trouble::Refused(500),
+        Trouble::Refused(503),
+    ];
+    chance.pick(&troubles).copied().unwrap_or(Trouble::Slow)
+}

@@ -1,0 +1,56 @@
+//! Runs of a bounded number of seeds, those that once found a fault, and that a run is the same each time.
+
+mod compare;
+
+use lockgate_core::api::acted_on;
+
+use super::*;
+
+/// How many seeds are run each time.
+const SEEDS: u64 = 200;
+
+/// Seeds that broke a law once, and how.
+const NAMED: [(u64, &str); 0] = [];
+
+fn shown(outcome: &Outcome) -> String {
+    let from = outcome.history.len().saturating_sub(200);
+    format!("{}\n{}", outcome.history[from..].join("\n"), outcome.broken.join("\n"))
+}
+
+#[test]
+fn a_quiet_platform_becomes_ready() {
+    let outcome = replay(&Scenario::quiet(1, 10));
+    assert!(outcome.broken.is_empty(), "{}", shown(&outcome));
+}
+
+#[test]
+fn no_law_is_broken_among_people_and_faults() {
+    let failed = many(0, SEEDS);
+    let told: Vec<String> = failed
+        .iter()
+        .map(|(seed, outcome)| format!("seed {seed}: {}", outcome.broken.join("\n  ")))
+        .collect();
+    assert!(told.is_empty(), "{}", told.join("\n"));
+}
+
+#[test]
+fn what_was_found_once_is_not_broken_again() {
+    for (seed, what) in NAMED {
+        let outcome = replay(&Scenario::of(seed));
+        assert!(outcome.broken.is_empty(), "{what}: seed {seed}:\n{}", shown(&outcome));
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..6 {
+        let scenario = Scenario::of(seed);
+        assert_eq!(replay(&scenario), replay(&scenario), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_kind_that_the_agent_acts_on_takes_part() {
+    let missing = acted_on().find(|info| !subject::SUBJECTS.iter().any(|subject| subject.info() == *info));
+    assert_eq!(missing.map(|info| info.id.kind), None, "implement subject::Subject for it");
+}
