@@ -70,7 +70,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
     let (sources, kustomizations, others, idle) = futures::try_join!(
-        all_of(|role| role == Role::Source, &objects, namespace),
+        all_of(|role| matches!(role, Role::Source(_)), &objects, namespace),
         all_of(|role| matches!(role, Role::Applier(_)), &objects, namespace),
         kinds::find(&target.client, &objects, namespace),
         async { Ok(idle_agent(&objects).await) }
@@ -135,7 +135,8 @@ fn nothing(namespace: Option<&str>, is_installed: bool, elsewhere: &BTreeSet<Str
         );
     }
     let place = namespace.map_or("in any namespace".into(), |namespace| format!("in namespace {namespace}"));
-    let (sources, others): (Vec<_>, Vec<_>) = api::acted_on().partition(|info| info.role == Role::Source);
+    let (sources, others): (Vec<_>, Vec<_>) =
+        api::acted_on().partition(|info| matches!(info.role, Role::Source(_)));
     let kinds: Vec<String> =
         sources.iter().chain(&others).map(|info| format!("no {}", info.id.kind)).collect();
     let mut text = format!("nothing to show: there is {} {place}", kinds.join(" and "));
