@@ -20,7 +20,7 @@ FUZZ_SECONDS ?= 300
 # How many platforms `make simulate` brings up, and the first one's seed.
 SEEDS ?= 2000
 FIRST ?= 0
-FUZZ_TARGETS ?= yaml print kustomization strategic_merge json6902 substitution template chart archive
+FUZZ_TARGETS ?= yaml print kustomization strategic_merge json6902 substitution template chart archive regex
 
 .DEFAULT_GOAL := help
 .PHONY: help build release unit test lint fmt deny demo down simulate bench fuzz oracle image
@@ -71,7 +71,7 @@ bench: release ## the figures that README states, against the floor in the same 
 fuzz: ## feed the renderer what nobody would write; FUZZ_SECONDS for each of FUZZ_TARGETS
 	cd fuzz && RUSTFLAGS="$(FUZZ_FLAGS)" $(CARGO) build --locked --release --target $(TARGET)
 	cd fuzz && target/$(TARGET)/release/seeds && for target in $(FUZZ_TARGETS); do \
-		mkdir -p artifacts/$$target && \
+		mkdir -p artifacts/$$target corpus/$$target && \
 		target/$(TARGET)/release/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
 			-dict=words.dict -artifact_prefix=artifacts/$$target/ corpus/$$target || exit 1; \
 	done

@@ -25,6 +25,8 @@ mod watch;
 mod controllers;
 mod fetch;
 mod claims;
+mod task;
+mod journal;
 mod reconcile;
 mod drive;
 

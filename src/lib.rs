@@ -9,6 +9,7 @@
 //! The modules stand in the order of their dependencies: each uses only those above it.
 
 mod cluster;
+mod remote;
 mod web;
 mod source;
 mod agent;

@@ -8,8 +8,8 @@ use libfuzzer_sys::fuzz_target;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{Dialect, documents};
 use lockgate_fuzz::SEPARATOR;
-use lockgate_render::Variables;
 use lockgate_render::Budget;
+use lockgate_render::Variables;
 use lockgate_render::substitute::substitute;
 
 fuzz_target!(|text: &str| {
@@ -25,8 +25,8 @@ fuzz_target!(|text: &str| {
         let secret: BTreeSet<String> = values.keys().take(1).cloned().collect();
         let Ok(variables) = Variables::new(values.clone(), secret, strict) else { return };
         if let Ok(result) = substitute(&object, &variables, &Budget::default()) {
-            let again =
-                substitute(&object, &variables, &Budget::default()).expect("what was substituted once is substituted again");
+            let again = substitute(&object, &variables, &Budget::default())
+                .expect("what was substituted once is substituted again");
             assert_eq!(again, result);
         }
     }

@@ -1,6 +1,7 @@
 //! What is asked of every chart: it renders or fails within its bounds, and gives all memory back.
 
 use std::io::Write as _;
+use std::rc::Rc;
 use std::thread;
 
 use flate2::Compression;
@@ -11,10 +12,12 @@ use lockgate_render::helm::chart::capabilities::Capabilities;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::engine::{Renderable, render as render_templates};
+use lockgate_render::helm::error::Error;
 use lockgate_render::helm::release::{Release, render};
+use lockgate_render::helm::shelf::Prepared;
+use lockgate_render::helm::template::Parsed;
 use lockgate_render::helm::value::{Map, MapType, Value, live};
 use lockgate_render::helm::values::Given;
-use lockgate_render::helm::values::schema::Documents;
 
 use crate::Case;
 
@@ -37,20 +40,42 @@ fn run(work: impl FnOnce() + Send) {
 /// Renders a text as the only template of a chart.
 pub fn template(text: &[u8]) {
     run(|| {
-        let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
         let inner = Value::map([("k", Value::from("v")), ("n", Value::Float(1.0)), ("e", Value::Nil)]);
         let list = Value::list(vec![Value::from("a"), Value::Float(2.0), Value::Nil, inner.clone()]);
         let values = Value::map([("m", inner), ("l", list), ("s", "text".into()), ("t", true.into())]);
-        let top = Map::new(MapType::Values);
-        let _ = top.insert("Values".into(), values);
-        let file = Renderable {
-            path: "c/templates/a.yaml".into(),
-            text: text.into(),
-            top,
-            base_path: "c/templates".into(),
-        };
-        let _ = render_templates(vec![file], &mut context);
+        let _ = rendered(text, values);
     });
+}
+
+/// Uses the first line as a pattern on the rest. A pattern that is accepted must also be one for each function.
+pub fn regex(text: &[u8]) {
+    let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
+    let (pattern, rest) = (&text[..end], text.get(end + 1..).unwrap_or_default());
+    run(|| {
+        let values = || Value::map([("p", Value::from(pattern.to_vec())), ("s", Value::from(rest.to_vec()))]);
+        let matches = rendered(b"{{ mustRegexMatch .Values.p .Values.s }}", values());
+        for call in [
+            "mustRegexFindAll .Values.p .Values.s -1",
+            "mustRegexReplaceAll .Values.p .Values.s \"<$0>\"",
+            "mustRegexSplit .Values.p .Values.s -1",
+        ] {
+            let other = rendered(format!("{{{{ {call} }}}}").as_bytes(), values());
+            assert_eq!(matches.is_ok(), other.is_ok(), "{call}: {matches:?} {other:?}");
+        }
+    });
+}
+
+fn rendered(text: &[u8], values: Value) -> Result<(), Error> {
+    let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
+    let top = Map::new(MapType::Values);
+    top.insert("Values".into(), values)?;
+    let file = Renderable {
+        path: "c/templates/a.yaml".into(),
+        text: text.into(),
+        top,
+        base_path: "c/templates".into(),
+    };
+    render_templates(vec![file], &Parsed::default(), &mut context).map(|_| ())
 }
 
 /// Renders a chart of these files, with the values in a file `given`.
@@ -68,10 +93,10 @@ pub fn chart(case: Case) {
             revision: 1,
             is_upgrade: false,
             capabilities: Capabilities::default(),
-            documents: Documents::default(),
+            documents: Rc::default(),
         };
         let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
-        let _ = render(chart, &release, given.values(), &mut context);
+        let _ = render(Prepared::new(chart), &release, &given, &mut context);
     });
 }
 

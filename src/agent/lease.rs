@@ -440,7 +440,7 @@ mod tests {
             }
         });
         let holder = Holder::this(None, &SystemClock);
-        Leadership::new(&Client::of_service(service), "n", None, holder, Arc::new(SystemClock))
+        Leadership::new(&Client::of_service(service, "http://test"), "n", None, holder, Arc::new(SystemClock))
     }
 
     #[tokio::test]

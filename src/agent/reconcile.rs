@@ -4,25 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
-
-use super::claims;
+use super::journal::{Built, Log, Removal, context, schedule_of, write};
 use super::log::log;
 use super::report::ReportError;
 use super::shared::Shared;
 use super::subject::Subject;
+use super::task::Task;
 use super::world::{Aim, Seen};
 use lockgate_base::keys;
-use lockgate_base::model::{ObjectId, Ref};
+use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{self, InventoryEntry, Kustomization, KustomizationStatus, Metadata};
-use lockgate_core::pipeline::{
-    self, Candidate, Claim, Claims, Finish, Job, Journal, JournalError, News, Slot,
-};
-use lockgate_core::queue::{Cause, Correction, End, Next, RunId, Signal};
+use lockgate_core::api::{self, Kustomization, KustomizationStatus, Metadata};
+use lockgate_core::pipeline::{self, Finish, Job};
+use lockgate_core::queue::{Cause, Correction, End, Next, Signal};
 use lockgate_core::verdict::{
-    self, Applied, Change, Common, Context, Deed, Ill, Judged, NO_SECRETS, Notice, Outcome, Redactor, Said,
-    Schedule, Verdict,
+    self, Applied, Change, Common, Context, Deed, Notice, Outcome, Redactor, Said, Schedule, Verdict,
 };
 
 /// The schedule of an object whose own cannot be read.
@@ -30,25 +26,6 @@ const UNKNOWN: Duration = Duration::from_mins(10);
 
 /// After how long a wait for health says in the status what it is for. Most are over before, at the price of no write.
 const TOLD_AFTER: Duration = Duration::from_secs(5);
-
-/// What was asked for.
-#[derive(Debug, Clone)]
-pub(super) struct Task {
-    pub(super) key: Ref,
-    pub(super) run: RunId,
-    pub(super) causes: BTreeSet<Cause>,
-    pub(super) cancel: watch::Receiver<bool>,
-    /// Notified when the run has a slot again, after it has asked for one.
-    pub(super) slot: Arc<Notify>,
-}
-
-impl Task {
-    /// Asks for a slot again, and waits for it.
-    async fn resumes(&self, shared: &Shared) {
-        shared.tell(Signal::Resumes { key: self.key.clone(), run: self.run });
-        self.slot.notified().await;
-    }
-}
 
 /// Reconciles, reports, and says what the queue must know.
 pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
@@ -73,22 +50,6 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(&order.key, shared.clock.since(started), success);
     finished(&order, End { corrected, ..reported })
-}
-
-/// What is built from.
-struct Built {
-    revision: Option<String>,
-    /// The revision of what that was made from, where its maker says so.
-    origin: Option<String>,
-}
-
-impl Built {
-    fn of(snapshot: Option<&Snapshot>) -> Self {
-        Self {
-            revision: snapshot.map(|snapshot| snapshot.revision.to_string()),
-            origin: snapshot.and_then(|snapshot| snapshot.origin.clone()),
-        }
-    }
 }
 
 fn finished(order: &Task, end: End) -> Signal {
@@ -141,16 +102,8 @@ async fn attempt(
     let cluster = shared.cluster_for(kustomization);
     if deleting {
         let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
-        return ended(
-            pipeline::remove(
-                cluster,
-                &shared.cluster,
-                kustomization,
-                account,
-                &Removal { shared, order, kustomization },
-            )
-            .await,
-        );
+        let removal = Removal { shared, order, kustomization };
+        return ended(pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await);
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
@@ -266,175 +219,6 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
             Err(Common::SourceNotReady { source, message: Some(message) })
         }
     }
-}
-
-/// The slot of a removal, which waits at its end only.
-struct Removal<'a> {
-    shared: &'a Arc<Shared>,
-    order: &'a Task,
-    kustomization: &'a Kustomization,
-}
-
-impl Claims for Removal<'_> {
-    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
-        let mut claims = claims::claimed(self.shared, &self.order.key, candidates).await;
-        // One that builds the object and is never reconciled must not keep this one for ever.
-        if self.is_overdue() {
-            for claim in &mut claims {
-                claim.take_if(|claim| !claim.recorded);
-            }
-        }
-        claims
-    }
-}
-
-impl Removal<'_> {
-    /// Whether the Kustomization has been on its way out for longer than others are waited for.
-    fn is_overdue(&self) -> bool {
-        let now = super::clock::timestamp(self.shared.clock.wall());
-        let since = self.kustomization.metadata.deletion_timestamp;
-        since.is_some_and(|since| now.since(since) > schedule_of(self.kustomization).timeout)
-    }
-}
-
-impl Slot for Removal<'_> {
-    fn waits(&self) {
-        self.shared.tell(Signal::Waits(self.order.run));
-    }
-
-    async fn resumes(&self) {
-        self.order.resumes(self.shared).await;
-    }
-}
-
-/// The journal of a reconcile: the status of its object, and the queue.
-struct Log<'a> {
-    shared: &'a Arc<Shared>,
-    order: &'a Task,
-    kustomization: &'a Kustomization,
-    aim: Aim,
-    built: Built,
-    started: Instant,
-}
-
-impl Log<'_> {
-    fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s, KustomizationStatus> {
-        let (metadata, schedule) = (&self.kustomization.metadata, schedule_of(self.kustomization));
-        context(self.shared, &self.order.key, metadata, schedule, previous, &self.built, self.started)
-    }
-}
-
-impl Slot for Log<'_> {
-    fn waits(&self) {
-        self.shared.tell(Signal::Waits(self.order.run));
-    }
-
-    async fn resumes(&self) {
-        self.order.resumes(self.shared).await;
-    }
-}
-
-impl Claims for Log<'_> {
-    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
-        claims::claimed(self.shared, &self.order.key, candidates).await
-    }
-}
-
-impl Journal for Log<'_> {
-    async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
-        let metadata = &self.kustomization.metadata;
-        let subject = Subject::of(&self.order.key, metadata);
-        let reporter = &self.shared.reporter;
-        let finalizer = Kustomization::OWNERSHIP.finalizer;
-        let held = reporter.hold(&subject, &metadata.finalizers, finalizer).await;
-        if let Some(version) = held.map_err(journal_error)? {
-            self.shared.world.wrote::<Kustomization>(&self.order.key, version, |object| {
-                object.metadata.finalizers.push(finalizer.into());
-            });
-        }
-        let old = &self.kustomization.status;
-        let status = verdict::applying(&self.context(old), inventory);
-        write(self.shared, &subject, old, status).await.map_err(journal_error)
-    }
-
-    fn tell(&self, news: &News) {
-        let subject = Subject::of(&self.order.key, &self.kustomization.metadata);
-        let revision = &self.aim.revision;
-        let notices = match news {
-            News::Idle(objects) => {
-                let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
-                vec![Notice::idle(&subjects, revision)]
-            }
-            News::Recreated(lines) => lines.iter().map(|line| Notice::recreated(line, revision)).collect(),
-            News::Kept(lines) => lines.iter().map(|line| Notice::kept(line, revision)).collect(),
-        };
-        self.shared.tell_of(&subject, &notices);
-    }
-
-    fn written(&self) {
-        self.shared.world.waits(&self.order.key, &self.aim, self.shared.clock.now());
-    }
-
-    async fn pending(&self, objects: Vec<Ill>) {
-        let key = &self.order.key;
-        let Some(Seen::Sound(now)) = self.shared.world.get::<Kustomization>(key) else { return };
-        let subject = Subject::of(key, &self.kustomization.metadata);
-        let status = verdict::waiting(&self.context(&now.status), &objects);
-        // Boxed: a thousand waits may hold this future, and few get here.
-        if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
-            tracing::debug!(name = key.name, namespace = key.namespace, %error, "what is waited for could not be told");
-        }
-    }
-}
-
-fn journal_error(error: ReportError) -> JournalError {
-    match error {
-        ReportError::Fenced => JournalError::Fenced,
-        ReportError::Gone | ReportError::Conflict => JournalError::Gone,
-        ReportError::Api(message) => JournalError::Unavailable(message),
-    }
-}
-
-/// Writes a status and takes it over into what is known.
-async fn write(
-    shared: &Shared,
-    subject: &Subject,
-    old: &KustomizationStatus,
-    status: Judged<KustomizationStatus>,
-) -> Result<(), ReportError> {
-    let known = shared.world.version::<Kustomization>(&subject.key);
-    let version = shared.reporter.status(subject, known, old, &status).await?;
-    shared.world.wrote::<Kustomization>(&subject.key, version, |object| object.status = status.into_inner());
-    Ok(())
-}
-
-fn context<'a>(
-    shared: &Shared,
-    key: &'a Ref,
-    metadata: &'a Metadata,
-    schedule: Schedule,
-    previous: &'a KustomizationStatus,
-    built: &'a Built,
-    started: Instant,
-) -> Context<'a, KustomizationStatus> {
-    Context {
-        key,
-        generation: metadata.generation,
-        schedule,
-        requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
-        previous,
-        revision: built.revision.as_deref(),
-        origin: built.origin.as_deref(),
-        now: super::clock::timestamp(shared.clock.wall()),
-        took: shared.clock.since(started),
-        // What is told on the way is told by the pipeline, which blots them out.
-        redactor: &NO_SECRETS,
-    }
-}
-
-fn schedule_of(kustomization: &Kustomization) -> Schedule {
-    let spec = &kustomization.spec;
-    Schedule::new(spec.interval, spec.retry_interval, spec.timeout)
 }
 
 /// Judges and reports. What was reconciled is `seen`; what

@@ -340,7 +340,7 @@ mod tests {
                 Ok::<_, std::convert::Infallible>(answer)
             }
         });
-        let (client, metrics) = (Client::of_service(service), Arc::new(Metrics::new()));
+        let (client, metrics) = (Client::of_service(service, "http://test"), Arc::new(Metrics::new()));
         (Reporter::new(&client, Arc::new(|| Ok(())), metrics, Arc::new(SystemClock)), sent)
     }
 

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::engine::{Renderable, render};
+use lockgate_render::helm::template::Parsed;
 use lockgate_render::helm::value::{Map, MapType, Value};
 use serde_json::{Value as Json, json};
 
@@ -73,7 +74,7 @@ pub(crate) fn ours(case: &Case) -> Printed {
         base_path: "c/templates".into(),
     });
     let mut context = Context::new(Now { seconds: NOW, nanoseconds: 0 }, [7; 32], &NoCluster);
-    match render(files.collect(), &mut context) {
+    match render(files.collect(), &Parsed::default(), &mut context) {
         Ok(printed) => {
             Ok(printed.into_iter().map(|(path, text)| (path.lossy().into_owned(), text)).collect())
         }

@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::engine::{Renderable, render};
+use lockgate_render::helm::template::Parsed;
 use lockgate_render::helm::value::{Map, MapType, Str, Value};
 use serde_json::{Value as Json, json};
 
@@ -85,7 +86,8 @@ pub(crate) fn ours(template: &[u8], values: &Json) -> Answer {
         top: Map::from_entries(MapType::Any, top),
         base_path: "c/templates".into(),
     };
-    let mut printed = render(vec![file], &mut context).map_err(|error| error.text().clone())?;
+    let mut printed =
+        render(vec![file], &Parsed::default(), &mut context).map_err(|error| error.text().clone())?;
     Ok(printed.remove(path.as_bytes()).expect("the template was printed"))
 }
 

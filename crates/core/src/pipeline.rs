@@ -18,6 +18,7 @@ mod slot;
 mod dress;
 mod build;
 mod decide;
+mod memo;
 mod claims;
 mod apply;
 mod prune;
@@ -37,13 +38,14 @@ use tokio::sync::watch;
 use crate::api::InventoryEntry;
 use crate::health::Rules;
 use crate::verdict::{Applied, Ill, Outcome, Redactor};
-use lockgate_base::model::{Digest, ObjectId};
-use lockgate_base::tree::{Footprint, Snapshot};
+use lockgate_base::model::ObjectId;
+use lockgate_base::tree::Snapshot;
 
 pub use build::{Build, Gathered, Supported, build, gather, supported};
 pub use claims::{Candidate, Claim, Claims, held, recorded};
 pub use clock::Clock;
 pub use idle::news as idle_news;
+pub use memo::Memo;
 pub use preview::{Preview, preview};
 pub use reconcile::reconcile;
 pub use remove::remove;
@@ -77,15 +79,6 @@ pub struct Job<'a> {
     pub workers: &'a dyn Workers,
     /// Becomes true when the build or the wait for health is to end because there is newer work.
     pub cancel: watch::Receiver<bool>,
-}
-
-/// What a successful reconcile leaves, so that the next one can tell that there is nothing to do.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Memo {
-    generation: i64,
-    footprint: Footprint,
-    inputs: Digest,
-    ids: Vec<ObjectId>,
 }
 
 /// How a reconcile ended, and what it leaves.

@@ -15,6 +15,7 @@ pub mod values;
 pub mod chart;
 pub mod template;
 pub mod engine;
+pub mod shelf;
 pub mod manifest;
 pub mod release;
 pub mod postrender;

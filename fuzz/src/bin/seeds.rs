@@ -7,7 +7,7 @@ use std::{fs, io};
 // What is compiled for fuzzing calls into the fuzzer's runtime, here as well.
 use libfuzzer_sys as _;
 use lockgate_base::model::yaml::{Dialect, first_document};
-use lockgate_fuzz::SEPARATOR;
+use lockgate_fuzz::{Case, SEPARATOR};
 use serde_json::Value;
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -40,7 +40,18 @@ fn main() -> io::Result<()> {
     for file in files(&repository.join("tests/oracle/engine/charts"))? {
         for case in fs::read_to_string(file)?.split("\n## ").skip(1) {
             let files = case.split_once("\n-- ").map_or("", |(_, files)| files);
-            seed("chart", &format!("-- {files}"))?;
+            let text = format!("-- {files}");
+            seed("chart", &text)?;
+            archive(&Case::read(&text))?;
+        }
+    }
+    for file in files(&repository.join("tests/oracle/helm/tables"))? {
+        if file.ends_with("regex.txt") {
+            for line in fs::read_to_string(file)?.lines() {
+                for pattern in line.split('`').skip(1).step_by(2).chain(line.split('"').skip(1).step_by(2)) {
+                    seed("regex", &format!("{pattern}\nabc ABC 123 a.b-c\n"))?;
+                }
+            }
         }
     }
     for file in files(&repository.join("kubernetes"))? {
@@ -56,6 +67,18 @@ fn main() -> io::Result<()> {
         seed("substitution", &format!("{object}{SEPARATOR}A: x y\nB: '3'\n_c: \"a\\nb\"\n"))?;
     }
     Ok(())
+}
+
+/// A chart as an archive that is not compressed yet: the target does that.
+fn archive(case: &Case) -> io::Result<()> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, content) in &case.files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, format!("demo/{path}"), content.as_bytes())?;
+    }
+    write("archive", &tar.into_inner()?)
 }
 
 /// The forms of an expression.
@@ -108,10 +131,14 @@ fn patches(kustomization: &str) -> Vec<String> {
 
 /// Writes one seed; equal ones are one.
 fn seed(target: &str, content: &str) -> io::Result<()> {
+    write(target, content.as_bytes())
+}
+
+fn write(target: &str, content: &[u8]) -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     fs::create_dir_all(&folder)?;
-    let name = content.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    let name = content.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });
     fs::write(folder.join(format!("seed-{name:016x}")), content)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -13,11 +14,11 @@ use rand_core::RngCore as _;
 
 use super::super::output::{self, Error};
 use super::input::{STDIN, input, on_deep_stack, relative, warn};
+use crate::remote::documents;
 use lockgate_base::model::{Object, yaml};
 use lockgate_git::directory;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
-use lockgate_render::helm::chart::schema::Documents;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::error::Error as HelmError;
@@ -25,6 +26,7 @@ use lockgate_render::helm::flux::HelmRelease;
 use lockgate_render::helm::manifest::print;
 use lockgate_render::helm::postrender;
 use lockgate_render::helm::release::{Release, Rendered, render};
+use lockgate_render::helm::shelf::Prepared;
 use lockgate_render::helm::values::Given as Values;
 
 /// The largest archive that is read, in bytes.
@@ -121,11 +123,12 @@ fn rendered(arguments: &Flags, given: &Given<'_>) -> Result<String, Error> {
     if chart.is_deprecated() {
         warn(&["this chart is deprecated".to_owned()]);
     }
+    release.documents = Rc::new(documents::fetch(&chart));
     let mut entropy = [0; 32];
     rand_core::OsRng.fill_bytes(&mut entropy);
     let mut context = Context::new(now(), entropy, &NoCluster);
     let mut rendered =
-        render(chart, &release, values.values(), &mut context).map_err(|error| failed(&error))?;
+        render(Prepared::new(chart), &release, &values, &mut context).map_err(|error| failed(&error))?;
     warn(&rendered.warnings);
     if let Some(file) = &helm_release {
         rendered.manifests =
@@ -249,7 +252,7 @@ fn release(arguments: &Flags, name: Option<&Path>) -> Result<Release, Error> {
         revision: 1,
         is_upgrade: arguments.is_upgrade,
         capabilities,
-        documents: Documents::default(),
+        documents: Rc::default(),
     })
 }
 

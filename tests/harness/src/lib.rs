@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod controlplane;
 mod dirs;
+pub mod documents;
 mod eventually;
 pub mod flux;
 pub mod git;
@@ -20,6 +21,7 @@ pub mod webhook;
 
 pub use agent::{Agent, AgentBuilder};
 pub use controlplane::{Components, ControlPlane, Options, client_of, program, shared};
+pub use documents::{Document, DocumentServer};
 pub use eventually::eventually;
 pub use git::{
     Change, GitServer, GitServerOptions, HostKeyType, HttpsAuth, HttpsGitServer, KeyAlgorithm, KeyId, Repo,

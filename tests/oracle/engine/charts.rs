@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use lockgate_base::tree::Tree;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
-use lockgate_render::helm::chart::schema::Documents;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::manifest::print;
 use lockgate_render::helm::release::{Release, render};
+use lockgate_render::helm::shelf::Prepared;
 use lockgate_render::helm::values::Given;
 
 use serde_json::{Map, Value as Json, json};
@@ -115,7 +116,7 @@ pub(crate) fn ours(case: &ChartCase) -> Result<String, String> {
         revision: 1,
         is_upgrade: false,
         capabilities: Capabilities::default(),
-        documents: Documents::default(),
+        documents: Rc::default(),
     };
     let (mut include_crds, mut skip_tests, mut only) = (false, false, Vec::new());
     let content = |path: &str| case.files.get(path).cloned().ok_or_else(|| format!("{path} is not there"));
@@ -164,7 +165,7 @@ pub(crate) fn ours(case: &ChartCase) -> Result<String, String> {
     let files = files_of(&tree.reader(), "", &mut bounds).map_err(text)?;
     let chart = Chart::load(files, &mut bounds).map_err(text)?;
     let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
-    let rendered = render(chart, &release, given.values(), &mut context).map_err(text)?;
+    let rendered = render(Prepared::new(chart), &release, &given, &mut context).map_err(text)?;
     let definitions = if include_crds { rendered.chart.definitions() } else { Vec::new() };
     let printed = print::template(&rendered.manifests, &definitions, skip_tests);
     if only.is_empty() {
@@ -181,7 +182,13 @@ fn comparable(answer: &Result<String, String>) -> Result<&str, Vec<&str>> {
         Ok(text) => Ok(text),
         Err(error) => {
             let error = error.split_once(MARK).map_or(&**error, |(before, _)| before);
-            let mut lines: Vec<&str> = error.lines().collect();
+            // Where a value of a schema is from is told by lockgate only.
+            let without_origin = |line| match line {
+                line if !str::trim_start(line).starts_with("- at ") => line,
+                line => line.rsplit_once(" (from ").map_or(line, |(line, _)| line),
+            };
+            let without_origin = |line| str::trim_end_matches(without_origin(line), " (set nowhere)");
+            let mut lines: Vec<&str> = error.lines().map(without_origin).collect();
             lines.sort_unstable();
             Err(lines)
         }

@@ -3,11 +3,12 @@
 
 use std::collections::HashSet;
 
-use super::build::{Supported, build_spec, gather};
+use super::build::{build_spec, gather, supported};
 use super::decide::managed;
 use super::dress::place;
+use super::memo::Memo;
 use super::ports::{Reads, Reference};
-use super::{Memo, Workers, workers};
+use super::workers::{self, Workers};
 use crate::api::Kustomization;
 use crate::plan::is_definition;
 use crate::verdict::Redactor;
@@ -98,7 +99,7 @@ async fn built(
     snapshot: &Snapshot,
     workers: &dyn Workers,
 ) -> Option<HashSet<ObjectId>> {
-    let supported: Supported<'_> = super::supported(kustomization).ok()?;
+    let supported = supported(kustomization).ok()?;
     let gathered = gather(own, supported, &mut Redactor::default()).await.ok()?;
     let (spec, tree) = (kustomization.spec.clone(), snapshot.tree.clone());
     let build = workers::output(workers, move || build_spec(&spec, &tree, gathered)).await.ok()?.ok()?;

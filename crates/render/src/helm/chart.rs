@@ -8,6 +8,7 @@ mod ignore;
 pub mod files;
 pub mod metadata;
 pub(in crate::helm) mod coalesce;
+pub mod references;
 pub mod schema;
 pub mod dependencies;
 mod folder;

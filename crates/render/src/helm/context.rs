@@ -62,6 +62,8 @@ pub struct Context<'i> {
     budget: Budget,
     /// What the thread held when the render began.
     base: usize,
+    /// What of that the render uses all the same.
+    shared: usize,
     /// Maps that something was put into which may hold them.
     changed: Vec<Map>,
 }
@@ -69,7 +71,16 @@ pub struct Context<'i> {
 impl<'i> Context<'i> {
     /// The context of a render. Equal entropy gives equal draws.
     pub fn new(now: Now, entropy: [u8; 32], lookups: &'i dyn Lookups) -> Self {
-        Self { now, lookups, entropy, drawn: 0, budget: Budget::default(), base: live(), changed: Vec::new() }
+        Self {
+            now,
+            lookups,
+            entropy,
+            drawn: 0,
+            budget: Budget::default(),
+            base: live(),
+            shared: 0,
+            changed: Vec::new(),
+        }
     }
 
     /// Fills `out` with the render's next random bytes: SHA-256 of the entropy and a counter.
@@ -128,11 +139,17 @@ impl<'i> Context<'i> {
 
     /// Fails where values would hold more than they may with this many bytes more.
     pub fn memory(&self, bytes: usize) -> Result<(), Error> {
-        if live().saturating_sub(self.base).saturating_add(bytes) > MEMORY_LIMIT {
+        let held = live().saturating_sub(self.base).saturating_add(self.shared);
+        if held.saturating_add(bytes) > MEMORY_LIMIT {
             let limit = MEMORY_LIMIT >> 20;
             return Err(Error::bound(format!("the chart's values take more than {limit} MiB of memory")));
         }
         Ok(())
+    }
+
+    /// Counts bytes that values held before the render began and that it uses: an earlier render made them.
+    pub fn share(&mut self, bytes: usize) {
+        self.shared = self.shared.saturating_add(bytes);
     }
 
     /// Remembers that something was put into this map, which may hold it: the end of the render frees it. A

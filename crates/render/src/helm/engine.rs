@@ -2,11 +2,12 @@
 //! they see of each other, and how their errors are told.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::context::Context;
 use super::error::{Error, ErrorKind};
 use super::funcs::flow::{WARN_END, WARN_START};
-use super::template::{Run, Set, execute, parse, without_no_value};
+use super::template::{Parsed, Run, Set, execute, without_no_value};
 use super::value::{Map, MapType, Str, Value};
 
 /// A template of a chart.
@@ -15,7 +16,7 @@ pub struct Renderable {
     /// Its path with the charts that it is in, such as `app/charts/db/templates/a.yaml`.
     pub path: Str,
     /// Its text.
-    pub text: Str,
+    pub text: Arc<[u8]>,
     /// What its dot is: one map for all templates of a chart.
     pub top: Map,
     /// The folder of templates of its chart.
@@ -23,18 +24,17 @@ pub struct Renderable {
 }
 
 /// Renders templates. What each prints comes by its path; a file whose name begins with `_` is there for
-/// others only.
+/// others only. Those in `parsed` need not be parsed again.
 pub fn render(
     mut files: Vec<Renderable>,
+    parsed: &Parsed,
     context: &mut Context<'_>,
 ) -> Result<BTreeMap<Str, Vec<u8>>, Error> {
     sort(&mut files);
     let mut set = Set::new();
-    for file in &files {
-        context.spend(file.text.len() / 8)?;
-        let parsed = parse(&file.path, &file.text).map_err(|error| parse_error(&file.path, &error))?;
-        set.add(parsed);
-        context.memory(0)?;
+    let texts: Vec<_> = files.iter().map(|file| (file.path.clone(), Arc::clone(&file.text))).collect();
+    for templates in parsed.get(&texts, context, parse_error)? {
+        set.add(templates.iter().cloned());
     }
     let mut printed = BTreeMap::new();
     let mut run = Run::new(context);

@@ -23,8 +23,19 @@ pub struct Manifest {
     pub text: String,
     /// Its kind; empty where it has none.
     pub kind: String,
-    /// What it holds.
-    pub value: Json,
+}
+
+impl Manifest {
+    /// What it holds. It is read anew each time: the values of a large release take ten times what its text takes.
+    pub fn value(&self) -> Result<Json, Error> {
+        value_of(&self.path, &self.text)
+    }
+}
+
+/// What a document of a template holds.
+fn value_of(path: &str, text: &str) -> Result<Json, Error> {
+    let read = first_document(text, Dialect::V2);
+    Ok(read.map_err(|error| Error::new(format!("YAML parse error on {path}: {error}")))?.value)
 }
 
 /// The documents of a release.
@@ -37,15 +48,15 @@ pub struct Manifests {
 }
 
 /// Cuts what templates printed into documents, sorts them, and takes out the hooks.
-pub fn sort(files: &BTreeMap<String, String>) -> Result<Manifests, Error> {
+pub fn sort(files: BTreeMap<String, String>) -> Result<Manifests, Error> {
     let mut found = Manifests::default();
     for (path, text) in files {
-        let name = path.rsplit('/').next().unwrap_or(path);
+        let name = path.rsplit('/').next().unwrap_or(&path);
         if name.starts_with('_') || text.chars().all(is_space) {
             continue;
         }
-        for (line, document) in split::documents(text) {
-            add(&mut found, path, line, document)?;
+        for (line, document) in split::documents(&text) {
+            add(&mut found, &path, line, document)?;
         }
     }
     found.plain.sort_by(|a, b| order::compare(&a.kind, &b.kind, order::INSTALL));
@@ -65,10 +76,8 @@ fn add(found: &mut Manifests, path: &str, line: usize, text: &str) -> Result<(),
     let head = Head::of(&read.value).map_err(|message| {
         Error::new(format!("YAML parse error on {path}: error unmarshaling JSON: {message}"))
     })?;
-    let plain =
-        |kind: String| Manifest { path: path.into(), text: text.into(), kind, value: read.value.clone() };
     let Some(events) = head.annotations.get(hooks::HOOK) else {
-        found.plain.push(plain(head.kind));
+        found.plain.push(Manifest { path: path.into(), text: text.into(), kind: head.kind });
         return Ok(());
     };
     let events: Option<Vec<Event>> = events.split(',').map(Event::parse).collect();
@@ -83,7 +92,6 @@ fn add(found: &mut Manifests, path: &str, line: usize, text: &str) -> Result<(),
             weight: hooks::weight(head.annotations.get(hooks::WEIGHT).map(String::as_str)),
             deletes: list(hooks::DELETE_POLICY),
             logs: list(hooks::LOG_POLICY),
-            value: read.value.clone(),
             kind: head.kind,
         });
     }

@@ -32,16 +32,17 @@ pub struct PostRender {
 
 /// Does it with what the render has left of its budget, and sorts the documents anew. Hooks are among them.
 pub fn apply(manifests: &Manifests, wanted: &PostRender, budget: &Budget) -> Result<Manifests, Error> {
-    let plain = manifests.plain.iter().map(|manifest| (&manifest.path, &manifest.value));
-    let hooks = manifests.hooks.iter().map(|hook| (&hook.path, &hook.value));
-    let mut documents: Vec<(&String, &Json)> =
-        plain.chain(hooks).filter(|(_, value)| !value.is_null()).collect();
+    let plain = manifests.plain.iter().map(|manifest| (&manifest.path, manifest.value()));
+    let hooks = manifests.hooks.iter().map(|hook| (&hook.path, hook.value()));
+    let mut documents: Vec<(&String, Result<Json, Error>)> = plain.chain(hooks).collect();
     documents.sort_by(|a, b| a.0.cmp(b.0));
     let mut objects = Vec::new();
     for (path, value) in documents {
-        let mut value = value.clone();
-        annotate(&mut value, path)?;
-        objects.push(value);
+        let mut value = value?;
+        if !value.is_null() {
+            annotate(&mut value, path)?;
+            objects.push(value);
+        }
     }
     for overlay in &wanted.kustomize {
         objects = kustomized(&objects, overlay, budget)?;
@@ -62,7 +63,7 @@ pub fn apply(manifests: &Manifests, wanted: &PostRender, budget: &Budget) -> Res
         }
         text.push_str(&to_string(&object));
     }
-    manifest::sort(&files)
+    manifest::sort(files)
 }
 
 fn kustomized(objects: &[Json], overlay: &Json, budget: &Budget) -> Result<Vec<Json>, Error> {

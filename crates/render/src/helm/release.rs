@@ -2,19 +2,23 @@
 //! template`.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::chart::Chart;
 use super::chart::capabilities::Capabilities;
 use super::chart::coalesce::{Nulls, coalesce};
 use super::chart::dependencies::{self, is_compatible};
-use super::chart::schema::{self, Documents};
+use super::chart::references::Documents;
+use super::chart::schema;
 use super::context::Context;
 use super::engine::{self, Renderable};
 use super::error::Error;
 use super::go::quote::quote;
 use super::manifest::{self, Manifests};
+use super::shelf::Prepared;
 use super::value::{Map, MapType, Str, Value};
+use super::values::Given;
 use super::values::methods::table;
 
 /// How long a release's name may be.
@@ -34,7 +38,7 @@ pub struct Release {
     /// What the cluster can do.
     pub capabilities: Capabilities,
     /// What the charts' schemas refer to.
-    pub documents: Documents,
+    pub documents: Rc<Documents>,
 }
 
 /// A rendered chart.
@@ -51,21 +55,27 @@ pub struct Rendered {
 type Done<T> = Result<T, Error>;
 
 /// Renders a chart with the values that it is given. The values are not changed.
-pub fn render(mut chart: Chart, release: &Release, given: &Map, context: &mut Context<'_>) -> Done<Rendered> {
+pub fn render(
+    prepared: Prepared,
+    release: &Release,
+    given: &Given,
+    context: &mut Context<'_>,
+) -> Done<Rendered> {
+    let Prepared { mut chart, parsed } = prepared;
     if !matches!(&*chart.metadata.kind, "" | "application") {
         return Err(Error::new(format!("{} charts are not installable", chart.metadata.kind)));
     }
     chart.check_dependencies()?;
     check_name(&release.name)?;
-    dependencies::process(&mut chart, given, context)
+    dependencies::process(&mut chart, given.values(), context)
         .map_err(|error| error.within("chart dependencies processing failed: "))?;
-    let values = coalesce(&chart, given, Nulls::Remove, context)?;
-    let missing = schema::validate(&chart, &values, &release.documents, context)?;
+    let values = coalesce(&chart, given.values(), Nulls::Remove, context)?;
+    let missing = schema::validate(&chart, &values, given.origins(), &release.documents, context)?;
     check_kube_version(&chart, &release.capabilities)?;
     let files = templates(&chart, release, &values)?;
-    let printed = engine::render(files, context)?;
-    let manifests = manifest::sort(&texts(printed)?)?;
-    let warning = |url| format!("{url}, which a schema refers to, could not be had, so it allows everything");
+    let printed = engine::render(files, &parsed, context)?;
+    let manifests = manifest::sort(texts(printed)?)?;
+    let warning = |url| format!("a schema refers to {url}, which could not be had, so it allows everything");
     Ok(Rendered { chart, manifests, warnings: missing.into_iter().map(warning).collect() })
 }
 
@@ -157,7 +167,7 @@ fn collect(chart: &Chart, parent: &str, values: Map, seen: &Seen, files: &mut Ve
         }
         files.push(Renderable {
             path: format!("{path}/{}", file.path).into(),
-            text: Str::from(&file.content[..]),
+            text: Arc::clone(&file.content),
             top: top.seen_as(MapType::Values),
             base_path: format!("{path}/templates").into(),
         });

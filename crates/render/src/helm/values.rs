@@ -3,20 +3,25 @@
 pub mod methods;
 pub(in crate::helm) mod read;
 pub mod set;
+pub mod origin;
 pub mod references;
 
 use super::error::Error;
 use super::value::{Map, MapType, Value};
+use origin::Origins;
 use references::{Find, Reference};
 use set::{Kind, ReadFile, set};
 
 /// Values that a chart is given, put together in the order in which helm takes its flags.
 #[derive(Debug)]
-pub struct Given(Map);
+pub struct Given {
+    values: Map,
+    origins: Origins,
+}
 
 impl Default for Given {
     fn default() -> Self {
-        Self(Map::new(MapType::Any))
+        Self { values: Map::new(MapType::Any), origins: Origins::default() }
     }
 }
 
@@ -28,14 +33,16 @@ impl Given {
         namespace: &str,
         find: &Find<'_>,
     ) -> Result<Self, Error> {
-        references::resolve(inline, references, namespace, find).map(Self)
+        let mut origins = Origins::default();
+        let values = references::resolve(inline, references, namespace, find, &mut origins)?;
+        Ok(Self { values, origins })
     }
 
     /// Lays the values of a file over those that are there. `name` is what messages call the file.
     pub fn file(self, name: &str, text: &[u8]) -> Result<Self, Error> {
         let over =
             read::load_values(text).map_err(|error| error.within(format!("failed to parse {name}: ")))?;
-        read::merge_maps(&self.0, &over).map(Self)
+        self.under(name, &over)
     }
 
     /// `--set-json`: a JSON object, or `key=value` with JSON values.
@@ -44,37 +51,60 @@ impl Given {
             let failed = || Error::new(format!("failed parsing --set-json data JSON: {line}"));
             let read: serde_json::Value = serde_json::from_str(line.trim()).map_err(|_| failed())?;
             return match read::value_of(&read) {
-                Value::Map(over) => read::merge_maps(&self.0, &over).map(Self),
+                Value::Map(over) => self.under("--set-json", &over),
                 _ => Err(failed()),
             };
         }
-        set(line, &self.0, Kind::Json)
-            .map_err(|_| Error::new(format!("failed parsing --set-json data {line}")))?;
-        Ok(self)
+        self.line("--set-json", line, || Kind::Json)
+            .map_err(|_| Error::new(format!("failed parsing --set-json data {line}")))
     }
 
     /// `--set`
     pub fn set(self, line: &str) -> Result<Self, Error> {
-        set(line, &self.0, Kind::Typed).map_err(|error| error.within("failed parsing --set data: "))?;
-        Ok(self)
+        self.line("--set", line, || Kind::Typed).map_err(|error| error.within("failed parsing --set data: "))
     }
 
     /// `--set-string`
     pub fn text(self, line: &str) -> Result<Self, Error> {
-        set(line, &self.0, Kind::Text).map_err(|error| error.within("failed parsing --set-string data: "))?;
-        Ok(self)
+        self.line("--set-string", line, || Kind::Text)
+            .map_err(|error| error.within("failed parsing --set-string data: "))
     }
 
     /// `--set-file`, with a way to read a file.
-    pub fn content(self, line: &str, read: &mut ReadFile<'_>) -> Result<Self, Error> {
+    pub fn content(mut self, line: &str, read: &mut ReadFile<'_>) -> Result<Self, Error> {
         let mut read = |path: &str| read(path);
-        set(line, &self.0, Kind::File(&mut read))
+        set(line, &self.values, Kind::File(&mut read))
             .map_err(|error| error.within("failed parsing --set-file data: "))?;
+        let alone = Map::new(MapType::Any);
+        // Where the values are from is told by their paths: what stands in the files need not be read again.
+        if set(line, &alone, Kind::Text).is_ok() {
+            self.origins.add("--set-file", &alone);
+        }
         Ok(self)
     }
 
     /// The values.
     pub fn values(&self) -> &Map {
-        &self.0
+        &self.values
+    }
+
+    /// Where the values are from.
+    pub(super) fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    fn under(mut self, name: &str, over: &Map) -> Result<Self, Error> {
+        self.origins.add(name, over);
+        self.values = read::merge_maps(&self.values, over)?;
+        Ok(self)
+    }
+
+    fn line<'k>(mut self, flag: &str, line: &str, kind: impl Fn() -> Kind<'k>) -> Result<Self, Error> {
+        set(line, &self.values, kind())?;
+        let alone = Map::new(MapType::Any);
+        if set(line, &alone, kind()).is_ok() {
+            self.origins.add(flag, &alone);
+        }
+        Ok(self)
     }
 }

@@ -1,7 +1,6 @@
 //! values.schema.json: whether the values of a chart, and of each chart in it, are what its schema says.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -9,100 +8,150 @@ use std::rc::Rc;
 use boon::{Compiler, ErrorKind, InstanceToken, Schemas, UrlLoader, ValidationError};
 use serde_json::{Map as JsonMap, Number, Value as Json};
 
+use super::references::{Documents, OWN};
 use crate::helm::chart::Chart;
 use crate::helm::context::Context;
 use crate::helm::error::Error;
 use crate::helm::go::number::{FloatForm, format_float};
 use crate::helm::go::quote::quote;
-use crate::helm::value::{DEPTH, Map, Value, too_deep};
+use crate::helm::value::{DEPTH, Map, MapType, Str, Value, too_deep};
+use crate::helm::values::origin::Origins;
 
-/// The URL of a chart's own schema.
-const OWN: &str = "file:///values.schema.json";
-
-/// Documents that schemas refer to, by their URLs without a fragment. They were fetched with the chart.
-pub type Documents = Rc<BTreeMap<String, Json>>;
-
-/// Fails where values are not what the schemas of a chart and of those in it say, with helm's words. A
-/// document that is not among `documents` counts as one that allows everything; their URLs come back.
+/// Fails where values are not what the schemas of a chart and of those in it say, with helm's words and where each
+/// value is from. A document that is not among `documents` counts as one that allows everything; their URLs come
+/// back, each with the reason.
 pub fn validate(
     chart: &Chart,
     values: &Map,
-    documents: &Documents,
+    origins: &Origins,
+    documents: &Rc<Documents>,
     context: &mut Context<'_>,
 ) -> Result<Vec<String>, Error> {
-    let missing = Rc::new(RefCell::new(BTreeSet::new()));
-    let mut told = String::new();
-    let loader = Loader { documents: Rc::clone(documents), missing: Rc::clone(&missing) };
-    check(chart, values, &loader, &mut told, context)?;
+    let mut check = Check {
+        documents: Rc::clone(documents),
+        missing: BTreeSet::new(),
+        origins: origins.clone(),
+        path: Vec::new(),
+        told: String::new(),
+    };
+    check.chart(chart, values, context)?;
+    let told = check.told;
     if told.is_empty() {
-        return Ok(missing.take().into_iter().collect());
+        return Ok(check.missing.into_iter().collect());
     }
     Err(Error::new(format!(
         "values don't meet the specifications of the schema(s) in the following chart(s):\n{told}"
     )))
 }
 
-fn check(
-    chart: &Chart,
-    values: &Map,
-    loader: &Loader,
-    told: &mut String,
-    context: &mut Context<'_>,
-) -> Result<(), Error> {
-    if let Some(schema) = &chart.schema {
-        context.spend(schema.len())?;
-        let values = json_of(&Value::Map(values.clone()), 0)?;
-        if let Err(error) = check_one(schema, &values, loader) {
-            let _ = write!(told, "{}:\n{error}", chart.name());
-        }
-    }
-    for part in &chart.dependencies {
-        match values.get(part.name().as_bytes()) {
-            None | Some(Value::Nil) => {}
-            Some(Value::Map(inner)) => check(part, &inner, loader, told, context)?,
-            Some(other) => {
-                let (name, got) = (part.name(), other.type_name());
-                let _ = writeln!(told, "{name}:\ninvalid type for values: expected object (map), got {got}");
-            }
-        }
-    }
-    Ok(())
+/// What is checked, and what was found until now.
+struct Check {
+    documents: Rc<Documents>,
+    missing: BTreeSet<String>,
+    /// Those of the chart that is checked, and of the charts that it is in.
+    origins: Origins,
+    /// Where the values of the chart stand in those of the outermost one.
+    path: Vec<String>,
+    told: String,
 }
 
-fn check_one(schema: &[u8], values: &Json, loader: &Loader) -> Result<(), String> {
-    let schema: Json = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
-    let mut compiler = Compiler::new();
-    compiler.use_loader(Box::new(loader.clone()));
-    let mut schemas = Schemas::new();
-    compiler.add_resource(OWN, schema).map_err(|error| error.to_string())?;
-    let index = compiler.compile(OWN, &mut schemas).map_err(|error| error.to_string())?;
-    match schemas.validate(values, index) {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            let mut told = String::new();
-            for cause in &error.causes {
-                tell(cause, &error, 1, &mut told);
+impl Check {
+    fn chart(&mut self, chart: &Chart, values: &Map, context: &mut Context<'_>) -> Result<(), Error> {
+        let outer = self.origins.clone();
+        let own = self.path.iter().rev().fold(chart.values.clone(), |inner, step| {
+            let entry = (Str::from(&**step), Value::Map(inner));
+            Map::from_entries(MapType::Any, [entry].into_iter().collect())
+        });
+        self.origins = outer.over([(format!("values.yaml of the chart {}", chart.name()), own)]);
+        if let Some(schema) = &chart.schema {
+            context.spend(schema.len())?;
+            let values = json_of(&Value::Map(values.clone()), 0)?;
+            if let Err(error) = self.one(schema, &values) {
+                let _ = write!(self.told, "{}:\n{error}", chart.name());
             }
-            let told = told.strip_prefix('\n').unwrap_or(&told);
-            Err(format!("{told}\n"))
         }
+        for part in &chart.dependencies {
+            match values.get(part.name().as_bytes()) {
+                None | Some(Value::Nil) => {}
+                Some(Value::Map(inner)) => {
+                    self.path.push(part.name().to_owned());
+                    self.chart(part, &inner, context)?;
+                    self.path.pop();
+                }
+                Some(other) => {
+                    let (name, got) = (part.name(), other.type_name());
+                    let _ = writeln!(
+                        self.told,
+                        "{name}:\ninvalid type for values: expected object (map), got {got}"
+                    );
+                }
+            }
+        }
+        self.origins = outer;
+        Ok(())
+    }
+
+    fn one(&mut self, schema: &[u8], values: &Json) -> Result<(), String> {
+        let mut schema: Json = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
+        self.missing.extend(self.documents.without_missing(&mut schema));
+        let mut compiler = Compiler::new();
+        compiler.use_loader(Box::new(Loader(Rc::clone(&self.documents))));
+        let mut schemas = Schemas::new();
+        compiler.add_resource(OWN, schema).map_err(|error| error.to_string())?;
+        let index = compiler.compile(OWN, &mut schemas).map_err(|error| error.to_string())?;
+        match schemas.validate(values, index) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let mut told = String::new();
+                let origin = |error: &ValidationError<'_, '_>| self.origin(error, values);
+                for cause in &error.causes {
+                    tell(cause, &error, 1, &origin, &mut told);
+                }
+                let told = told.strip_prefix('\n').unwrap_or(&told);
+                Err(format!("{told}\n"))
+            }
+        }
+    }
+
+    /// Where the values are from that an error is about.
+    fn origin(&self, error: &ValidationError<'_, '_>, values: &Json) -> String {
+        let steps = error.instance_location.tokens.iter().map(|token| match token {
+            InstanceToken::Prop(name) => name.to_string(),
+            InstanceToken::Item(at) => at.to_string(),
+        });
+        let path: Vec<String> = steps.collect();
+        let mut names: Vec<&str> = Vec::new();
+        let mut add = |more: Option<&str>| {
+            let way: Vec<String> =
+                path.iter().map(String::as_str).chain(more).map(ToOwned::to_owned).collect();
+            let found = way.iter().try_fold(values, |value, step| match value {
+                Json::Array(items) => items.get(step.parse::<usize>().ok()?),
+                other => other.get(step),
+            });
+            let whole: Vec<String> = self.path.iter().chain(&way).cloned().collect();
+            let is_same = |value: &Value| json_of(value, 0).is_ok_and(|value| found == Some(&value));
+            for name in self.origins.of(&whole, is_same) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        };
+        match &error.kind {
+            ErrorKind::Required { .. } => {}
+            ErrorKind::AdditionalProperties { got } => got.iter().for_each(|name| add(Some(name.as_ref()))),
+            ErrorKind::PropertyName { prop } => add(Some(prop.as_ref())),
+            _ => add(None),
+        }
+        if names.is_empty() { " (set nowhere)".into() } else { format!(" (from {})", names.join(" and ")) }
     }
 }
 
 /// Gives documents that were fetched before. Nothing is fetched here, and no file is read.
-#[derive(Clone)]
-struct Loader {
-    documents: Documents,
-    missing: Rc<RefCell<BTreeSet<String>>>,
-}
+struct Loader(Rc<Documents>);
 
 impl UrlLoader for Loader {
     fn load(&self, url: &str) -> Result<Json, Box<dyn StdError>> {
-        if let Some(document) = self.documents.get(url) {
-            return Ok(document.clone());
-        }
-        self.missing.borrow_mut().insert(url.to_owned());
-        Ok(Json::Bool(true))
+        Ok(self.0.get(url).unwrap_or(Json::Bool(true)))
     }
 }
 
@@ -143,8 +192,15 @@ fn whole(number: f64) -> Option<i64> {
     (number.trunc() == number && number.abs() <= EXACT).then_some(number as i64)
 }
 
-/// An error and those that it is made of, each on its line, as the Go library of the same author prints them.
-fn tell(error: &ValidationError<'_, '_>, parent: &ValidationError<'_, '_>, indent: usize, out: &mut String) {
+/// An error and those that it is made of, each on its line, as the Go library of the same author prints them. `origin`
+/// tells of one that is made of no others where its value is from.
+fn tell(
+    error: &ValidationError<'_, '_>,
+    parent: &ValidationError<'_, '_>,
+    indent: usize,
+    origin: &dyn Fn(&ValidationError<'_, '_>) -> String,
+    out: &mut String,
+) {
     let mut indent = indent;
     for (word, length) in combinations(error, parent) {
         line(error, length, word, indent, out);
@@ -153,10 +209,13 @@ fn tell(error: &ValidationError<'_, '_>, parent: &ValidationError<'_, '_>, inden
     let is_reference = matches!(error.kind, ErrorKind::Reference { .. });
     if !(is_reference && error.causes.len() == 1) {
         line(error, error.instance_location.tokens.len(), &words(&error.kind), indent, out);
+        if error.causes.is_empty() {
+            out.push_str(&origin(error));
+        }
         indent += 1;
     }
     for cause in &error.causes {
-        tell(cause, error, indent, out);
+        tell(cause, error, indent, origin, out);
     }
 }
 

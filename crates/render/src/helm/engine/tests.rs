@@ -17,11 +17,11 @@ fn rendered(text: &str) -> Result<String, String> {
             let path = Str::from("c/templates/a.yaml");
             let file = Renderable {
                 path: path.clone(),
-                text: Str::from(text),
+                text: text.into_bytes().into(),
                 top,
                 base_path: "c/templates".into(),
             };
-            match render(vec![file], &mut context) {
+            match render(vec![file], &Parsed::default(), &mut context) {
                 Ok(mut printed) => Ok(String::from_utf8(printed.remove(&path).unwrap()).unwrap()),
                 Err(error) => Err(error.text()),
             }

@@ -69,7 +69,7 @@ fn adler32(bytes: &[u8]) -> u32 {
 /// bcrypt's rounds are two to this.
 const COST: u32 = 10;
 /// How many steps a hash of bcrypt counts for.
-const BCRYPT_STEPS: usize = 100_000;
+const BCRYPT_STEPS: usize = 200_000;
 
 /// bcrypt with a random salt, or Go's message where the password is too long.
 fn bcrypt(c: Ctx<'_, '_>, password: &[u8]) -> std::result::Result<String, Error> {

@@ -2,6 +2,7 @@
 
 use serde_json::Value as Json;
 
+use crate::helm::error::Error;
 use crate::helm::go::number::parse_int;
 
 /// The annotation that makes a document a hook.
@@ -64,8 +65,6 @@ pub struct Hook {
     pub path: String,
     /// Its text, without space before it.
     pub text: String,
-    /// What it holds.
-    pub value: Json,
     /// When it is applied.
     pub events: Vec<Event>,
     /// Hooks of one event are applied in the order of their weights.
@@ -74,6 +73,13 @@ pub struct Hook {
     pub deletes: Vec<String>,
     /// When its logs are shown.
     pub logs: Vec<String>,
+}
+
+impl Hook {
+    /// What it holds, read anew each time.
+    pub fn value(&self) -> Result<Json, Error> {
+        super::value_of(&self.path, &self.text)
+    }
 }
 
 /// A weight; zero where it is no number.

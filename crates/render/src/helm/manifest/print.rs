@@ -11,14 +11,20 @@ use crate::helm::go::unicode::is_space;
 /// The documents of a release as `helm template` prints them: with the definitions of `crds/` where they are
 /// asked for, and without tests where they are not.
 pub fn template(manifests: &Manifests, definitions: &[(String, &File)], skip_tests: bool) -> String {
-    let mut out = String::new();
+    // What stands before and after a document.
+    const AROUND: usize = "---\n# Source: \n\n".len();
+    let sizes = manifests.plain.iter().map(|plain| plain.path.len() + plain.text.len() + AROUND);
+    let hooks = manifests.hooks.iter().map(|hook| hook.path.len() + hook.text.len() + AROUND);
+    let files = definitions.iter().map(|(path, file)| path.len() + file.content.len() + AROUND);
+    let mut out = String::with_capacity(sizes.chain(hooks).chain(files).sum());
     for (path, file) in definitions {
         let _ = writeln!(out, "---\n# Source: {path}\n{}", String::from_utf8_lossy(&file.content));
     }
     for manifest in &manifests.plain {
         let _ = writeln!(out, "---\n# Source: {}\n{}", manifest.path, manifest.text);
     }
-    let mut out = format!("{}\n", out.trim_matches(is_space));
+    out.truncate(out.trim_end_matches(is_space).len());
+    out.push('\n');
     for hook in &manifests.hooks {
         if !(skip_tests && hook.events.contains(&Event::Test)) {
             let _ = writeln!(out, "---\n# Source: {}\n{}", hook.path, hook.text);

@@ -16,7 +16,7 @@ fn rendered() -> Manifests {
             "apiVersion: v1\nkind: Pod\nmetadata:\n  name: hook\n  annotations: {helm.sh/hook: pre-install}\n".to_owned(),
         ),
     ]);
-    manifest::sort(&files).unwrap()
+    manifest::sort(files).unwrap()
 }
 
 #[test]
@@ -40,9 +40,12 @@ fn all_is_done_in_fluxs_order() {
                    helm.toolkit.fluxcd.io/name: demo\n    helm.toolkit.fluxcd.io/namespace: apps\n    team: common\n  \
                    name: web\nspec:\n  x: 1\n";
     assert_eq!(done.plain[0].text, service);
-    assert_eq!(done.plain[1].value["spec"]["template"]["spec"]["containers"][0]["image"], "nginx:2");
+    assert_eq!(
+        done.plain[1].value().unwrap()["spec"]["template"]["spec"]["containers"][0]["image"],
+        "nginx:2"
+    );
     assert_eq!(done.hooks.len(), 1);
-    assert_eq!(done.hooks[0].value["metadata"]["labels"]["helm.toolkit.fluxcd.io/name"], "demo");
+    assert_eq!(done.hooks[0].value().unwrap()["metadata"]["labels"]["helm.toolkit.fluxcd.io/name"], "demo");
 }
 
 #[test]
@@ -51,7 +54,7 @@ fn a_document_may_be_deleted_and_a_broken_patch_fails() {
     let wanted = PostRender { kustomize: vec![delete], ..PostRender::default() };
     let done = apply(&rendered(), &wanted, &crate::Budget::default()).unwrap();
     assert_eq!(done.plain.len(), 1);
-    assert_eq!(done.plain[0].value["metadata"], json!({"name": "web"}));
+    assert_eq!(done.plain[0].value().unwrap()["metadata"], json!({"name": "web"}));
     let broken =
         json!({"patches": [{"target": {"kind": "Service"}, "patch": "- {op: test, path: /x, value: 1}"}]});
     let wanted = PostRender { kustomize: vec![broken], ..PostRender::default() };

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::origin::Origins;
 use super::read::{merge_maps, value_of};
 use super::set::{Changed, Kind, set_telling};
 use crate::helm::error::Error;
@@ -33,31 +34,40 @@ pub struct Reference {
 /// Finds the data of a `ConfigMap` or `Secret` by its kind and name.
 pub type Find<'f> = dyn Fn(&str, &str) -> Option<BTreeMap<String, Vec<u8>>> + 'f;
 
-/// The values of a HelmRelease. `namespace` is where its objects are.
+/// The values of a HelmRelease. `namespace` is where its objects are. `origins` learns where each value stands.
 pub(super) fn resolve(
     inline: &Json,
     references: &[Reference],
     namespace: &str,
     find: &Find<'_>,
+    origins: &mut Origins,
 ) -> Result<Map, Error> {
     let values = match value_of(inline) {
         Value::Map(values) => values,
         _ => Map::new(MapType::Any),
     };
     let mut result = Map::new(MapType::Any);
-    for reference in references {
+    for (at, reference) in references.iter().enumerate() {
         let Some(data) = reference.data(namespace, find)? else { continue };
+        let Reference { kind, name, .. } = reference;
+        let origin = format!("spec.valuesFrom[{at}]: {kind} {namespace}/{name}, key {}", reference.key());
         if reference.target_path.is_empty() {
             let read = read_values(&data).map_err(|error| reference.failed(namespace, &error.text()))?;
+            origins.add(origin, &read);
             result = merge_maps(&result, &read)?;
             continue;
         }
         result = merge_maps(&result, &values)?;
         let changed =
             reference.write(&result, &data).map_err(|error| reference.failed(namespace, &error.text()))?;
+        let alone = Map::new(MapType::Any);
+        if reference.write(&alone, &data).is_ok() {
+            origins.add(origin, &alone);
+        }
         // A list that was changed in place is changed for the inline values too.
         replace(&values, &changed)?;
     }
+    origins.add("spec.values", &values);
     merge_maps(&result, &values)
 }
 

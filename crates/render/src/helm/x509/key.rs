@@ -42,7 +42,7 @@ const ECDSA_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
 /// How many steps making an RSA key of 2048 bits counts for.
-const RSA_STEPS: usize = 500_000;
+const RSA_STEPS: usize = 1_000_000;
 
 impl Key {
     /// A new RSA key. Fails where the render has done enough work.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::origin::Origins;
 use super::*;
 use crate::helm::context::{Context, NoCluster, Now};
 use crate::helm::funcs::function;
@@ -35,7 +36,9 @@ fn resolved(inline: &str, given: &[Given<'_>], literal: bool) -> Result<String, 
         let (_, data) = given[name.parse::<usize>().unwrap()];
         Some(BTreeMap::from([("k".to_owned(), data.as_bytes().to_vec())]))
     };
-    resolve(&inline, &references, "apps", &find).map(json_of).map_err(|error| error.text())
+    resolve(&inline, &references, "apps", &find, &mut Origins::default())
+        .map(json_of)
+        .map_err(|error| error.text())
 }
 
 #[test]
@@ -81,7 +84,8 @@ fn failures_are_worded_as_fluxs() {
     let missing = Reference { kind: "Secret".into(), name: "n".into(), ..Reference::default() };
     let resolve_one = |reference: &Reference, found: bool| {
         let find = |_: &str, _: &str| found.then(BTreeMap::new);
-        resolve(&json!({}), std::slice::from_ref(reference), "apps", &find).map(|map| map.len())
+        resolve(&json!({}), std::slice::from_ref(reference), "apps", &find, &mut Origins::default())
+            .map(|map| map.len())
     };
     let text = |found| resolve_one(&missing, found).unwrap_err().text();
     let prefix = "could not resolve Secret chart values reference 'apps/n' with key 'values.yaml': ";

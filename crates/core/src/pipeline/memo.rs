@@ -1,0 +1,13 @@
+//! What a success leaves for the next run.
+
+use lockgate_base::model::{Digest, ObjectId};
+use lockgate_base::tree::Footprint;
+
+/// What a successful reconcile leaves, so that the next one can tell that there is nothing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Memo {
+    pub(super) generation: i64,
+    pub(super) footprint: Footprint,
+    pub(super) inputs: Digest,
+    pub(super) ids: Vec<ObjectId>,
+}

@@ -1,0 +1,138 @@
+//! The charts that were rendered last: their archives need not be read again, nor their templates parsed.
+
+use std::rc::Rc;
+
+use super::chart::Chart;
+use super::error::Error;
+use super::template::Parsed;
+
+/// How many charts are kept.
+const KEPT: usize = 8;
+
+/// A chart, and what was made of it by those who rendered it before. A copy shares it.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The chart.
+    pub chart: Chart,
+    /// Its parsed templates.
+    pub parsed: Rc<Parsed>,
+}
+
+impl Prepared {
+    /// A chart that nobody rendered yet.
+    pub fn new(chart: Chart) -> Self {
+        Self { chart, parsed: Rc::default() }
+    }
+}
+
+/// The charts that were rendered last, each under the digest of its content. A thread that renders has its own: what
+/// it holds does not leave the thread.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    /// The one that was used last stands last.
+    kept: Vec<(String, Prepared)>,
+}
+
+impl Shelf {
+    /// The chart with this digest. `read` reads it where it is not there; its failure is kept by nobody.
+    pub fn chart(
+        &mut self,
+        digest: &str,
+        read: impl FnOnce() -> Result<Chart, Error>,
+    ) -> Result<Prepared, Error> {
+        let at = self.kept.iter().position(|(known, _)| known == digest);
+        let prepared = match at {
+            Some(at) => self.kept.remove(at).1,
+            None => Prepared::new(read()?),
+        };
+        if self.kept.len() == KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push((digest.to_owned(), prepared.clone()));
+        Ok(prepared)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::chart::File;
+    use super::super::chart::archive::Bounds;
+    use super::super::chart::capabilities::Capabilities;
+    use super::super::context::{Context, NoCluster, Now};
+    use super::super::release::{Release, render};
+    use super::super::value::live;
+    use super::super::values::Given;
+    use super::*;
+
+    fn chart(name: &str) -> Chart {
+        let files = [
+            ("Chart.yaml", format!("{{apiVersion: v2, name: {name}, version: 1.0.0}}")),
+            ("values.yaml", "list: [a]\nmap: {a: 1}\n".into()),
+            ("templates/_a.tpl", "{{ define \"a\" }}{{ .Release.Name }}{{ end }}".into()),
+            (
+                "templates/b.yaml",
+                "a: {{ include \"a\" . }}\n{{ $_ := set .Values.map .Release.Name 1 }}b: {{ len .Values.map }}\n".into(),
+            ),
+            ("charts/c/Chart.yaml", "{apiVersion: v2, name: c, version: 1.0.0}".into()),
+            ("charts/c/templates/c.yaml", "c: {{ toJson .Values }}\n".into()),
+        ];
+        let files = files.map(|(path, text)| File { path: path.into(), content: text.into_bytes().into() });
+        Chart::load(files.into(), &mut Bounds::default()).unwrap()
+    }
+
+    fn rendered(prepared: Prepared, name: &str) -> String {
+        let release = Release {
+            name: name.into(),
+            namespace: "n".into(),
+            revision: 1,
+            is_upgrade: false,
+            capabilities: Capabilities::default(),
+            documents: Rc::default(),
+        };
+        let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
+        let rendered = render(prepared, &release, &Given::default(), &mut context).unwrap();
+        rendered.manifests.plain.iter().map(|plain| &*plain.text).collect()
+    }
+
+    #[test]
+    fn a_hundred_releases_of_a_chart_read_it_and_parse_it_once() {
+        let mut shelf = Shelf::default();
+        let mut reads = 0;
+        let mut counts = Vec::new();
+        let mut held = BTreeMap::new();
+        for at in 0..100 {
+            let prepared = shelf.chart("digest", || {
+                reads += 1;
+                Ok(chart("demo"))
+            });
+            let prepared = prepared.unwrap();
+            let parsed = Rc::clone(&prepared.parsed);
+            let name = format!("r{at}");
+            let text = rendered(prepared, &name);
+            // What one release puts into its values is not seen by the next one.
+            assert_eq!(text, format!("c: {{\"global\":{{}}}}\na: {name}\nb: 2\n"));
+            counts.push(parsed.count());
+            *held.entry(live()).or_insert(0) += 1;
+        }
+        assert_eq!((reads, counts), (1, vec![3; 100]));
+        assert_eq!(held.into_values().collect::<Vec<_>>(), [100], "each render gives its memory back");
+    }
+
+    #[test]
+    fn the_charts_that_were_used_last_are_kept() {
+        let mut shelf = Shelf::default();
+        let mut reads = Vec::new();
+        for name in ["a", "b", "c", "d", "e", "f", "g", "h", "a", "i", "a", "b"] {
+            let read = || {
+                reads.push(name);
+                Ok(chart(name))
+            };
+            assert_eq!(shelf.chart(name, read).unwrap().chart.name(), name);
+        }
+        assert_eq!(reads, ["a", "b", "c", "d", "e", "f", "g", "h", "i", "b"]);
+        assert!(shelf.chart("z", || Err(Error::new("broken"))).is_err());
+        assert!(shelf.chart("z", || Ok(chart("z"))).is_ok());
+    }
+}

@@ -1,0 +1,8 @@
+//! Go's syntax of regular expressions: a pattern on the first line, the text that it is used on behind it.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use lockgate_fuzz::helm::regex;
+
+fuzz_target!(|text: &[u8]| regex(text));

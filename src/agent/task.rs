@@ -1,0 +1,29 @@
+//! One run of one object, as the queue has ordered it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+
+use super::shared::Shared;
+use lockgate_base::model::Ref;
+use lockgate_core::queue::{Cause, RunId, Signal};
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Task {
+    pub(super) key: Ref,
+    pub(super) run: RunId,
+    pub(super) causes: BTreeSet<Cause>,
+    pub(super) cancel: watch::Receiver<bool>,
+    /// Notified when the run has a slot again, after it has asked for one.
+    pub(super) slot: Arc<Notify>,
+}
+
+impl Task {
+    /// Asks for a slot again, and waits for it.
+    pub(super) async fn resumes(&self, shared: &Shared) {
+        shared.tell(Signal::Resumes { key: self.key.clone(), run: self.run });
+        self.slot.notified().await;
+    }
+}
