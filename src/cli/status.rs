@@ -18,7 +18,7 @@ use crate::bootstrap::manifests;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
-use lockgate_core::api::{self, KindInfo, Role};
+use lockgate_core::api::{self, KindInfo, Kustomization, Role};
 use lockgate_core::overview::{End, Overview, Row, Source, State};
 
 mod columns;
@@ -330,6 +330,7 @@ fn value(overview: &Overview, view: &View) -> Value {
         .sources(overview)
         .map(|source| {
             json!({
+                "kind": source.key.kind.kind,
                 "namespace": source.key.namespace, "name": source.key.name, "url": source.url,
                 "revision": source.revision, "fetched": time(source.fetched),
                 "ready": word(source.ready), "message": source.message,
@@ -340,20 +341,25 @@ fn value(overview: &Overview, view: &View) -> Value {
         .rows(overview)
         .map(|row| {
             let blocked_by: Vec<String> = match &row.state {
-                State::Blocked(chain) => chain.iter().map(Ref::path).collect(),
+                State::Blocked(chain) => chain.iter().map(named).collect(),
                 _ => Vec::new(),
             };
             json!({
                 "namespace": row.key.namespace, "name": row.key.name, "state": row.state.word(),
                 "revision": row.revision, "since": time(row.since), "objects": row.objects,
                 "message": row.what, "blockedBy": blocked_by,
-                "dependsOn": row.depends_on.iter().map(Ref::path).collect::<Vec<_>>(),
+                "dependsOn": row.depends_on.iter().map(named).collect::<Vec<_>>(),
             })
         })
         .collect();
     let causes = overview.broken_sources().chain(&overview.root_causes);
     let causes: Vec<String> = causes.map(Ref::to_string).collect();
     json!({"ready": overview.is_ready(), "rootCauses": causes, "sources": sources, "kustomizations": rows})
+}
+
+/// How a value names an object: by its kind too where that is not the usual one.
+fn named(key: &Ref) -> String {
+    if key.kind == Kustomization::ID { key.path() } else { key.to_string() }
 }
 
 fn shown(message: &str, wide: bool) -> String {

@@ -38,20 +38,15 @@ fn parameters(text: &str) -> impl Iterator<Item = (&str, String)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let (key, tail) = rest.trim_start_matches([' ', ',']).split_once('=')?;
-        let value;
-        match tail.strip_prefix('"') {
-            Some(quoted) => {
-                let end = quoted.find('"')?;
-                value = quoted[..end].to_owned();
-                rest = &quoted[end + 1..];
-            }
-            None => {
-                let end = tail.find(',').unwrap_or(tail.len());
-                value = tail[..end].trim().to_owned();
-                rest = &tail[end..];
-            }
-        }
-        Some((key.trim(), value))
+        let (value, after) = if let Some(quoted) = tail.strip_prefix('"') {
+            let (value, after) = quoted.split_once('"')?;
+            (value, after)
+        } else {
+            let end = tail.find(',').unwrap_or(tail.len());
+            (tail[..end].trim(), &tail[end..])
+        };
+        rest = after;
+        Some((key.trim(), value.to_owned()))
     })
 }
 

@@ -118,11 +118,8 @@ impl Manifest {
 
 impl std::fmt::Display for Child {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.platform {
-            Some(Platform { os, architecture }) => {
-                write!(f, "{}/{}: ", one_line(os), one_line(architecture))?;
-            }
-            None => {}
+        if let Some(Platform { os, architecture }) = &self.platform {
+            write!(f, "{}/{}: ", one_line(os), one_line(architecture))?;
         }
         f.write_str(&one_line(&self.digest))
     }
