@@ -36,12 +36,12 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch as channel};
 
 use crate::cluster::{self, Client, Cluster};
+use crate::source::Sources;
 use crate::web::{Pages, Server};
 use lockgate_core::api::Actors;
 use lockgate_core::health::Rules;
 use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::queue::{Limits, Signal};
-use lockgate_git::Fetcher;
 
 pub(crate) use clock::SystemClock;
 pub use error::AgentError;
@@ -69,8 +69,8 @@ pub struct Config {
     pub pod: Option<String>,
     /// What is served over HTTP, and where.
     pub listen: Vec<(Pages, SocketAddr)>,
-    /// Where the files of GitRepositories come from.
-    pub fetcher: Arc<dyn Fetcher>,
+    /// Where the files of sources come from.
+    pub sources: Sources,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where builds run.
@@ -157,7 +157,7 @@ async fn lead(
         state: Arc::clone(state),
         notices,
         events,
-        fetcher: Arc::clone(&config.fetcher),
+        sources: config.sources.clone(),
         clock: Arc::clone(clock),
         workers: Arc::clone(&config.workers),
         lockdown: config.lockdown,

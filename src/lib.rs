@@ -11,6 +11,7 @@
 mod cluster;
 mod remote;
 mod web;
+mod source;
 mod agent;
 mod bootstrap;
 mod cli;
@@ -25,6 +26,7 @@ pub mod tested {
     pub use crate::bootstrap::key::identity_of;
     pub use crate::bootstrap::ssh::{SshError, branches, scan};
     pub use crate::cluster::{Change, Client, Cluster, Target};
+    pub use crate::source::Sources;
 
     /// The objects of an installation.
     pub mod manifests {

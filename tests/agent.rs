@@ -10,6 +10,7 @@ mod input;
 mod keeping;
 mod kinds;
 mod lease;
+mod oci;
 mod order;
 mod outage;
 mod people;

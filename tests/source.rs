@@ -5,6 +5,8 @@ mod faults;
 mod http;
 mod https;
 mod keys;
+mod oci;
+mod oci_faults;
 mod peer;
 mod references;
 mod site;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::shared::Shared;
 use super::world::Seen;
 use lockgate_base::model::{ObjectId, Ref};
-use lockgate_core::api::{Kustomization, KustomizationSpec};
+use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::{self, Candidate, Claim};
 use lockgate_core::queue::Signal;
 
@@ -13,7 +13,7 @@ use lockgate_core::queue::Signal;
 /// own labels on it.
 pub(super) async fn claimed(shared: &Shared, own: &Ref, candidates: &[Candidate]) -> Vec<Option<Claim>> {
     let mut claims: Vec<Option<Claim>> = vec![None; candidates.len()];
-    for other in shared.world.all::<KustomizationSpec>() {
+    for other in shared.world.all::<Kustomization>() {
         let holder = other.reference();
         if holder == *own || other.metadata.deletion_timestamp.is_some() || claims.iter().all(Option::is_some)
         {

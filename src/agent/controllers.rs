@@ -14,7 +14,7 @@ use super::watch::{Pump, Sink, run};
 use crate::cluster::Query;
 use crate::cluster::flux::{self, FluxController};
 use lockgate_base::model::{Gvk, KindId, Object, ObjectId, Ref};
-use lockgate_core::api::KustomizationSpec;
+use lockgate_core::api::Kustomization;
 use lockgate_core::health::Rules;
 use lockgate_core::pipeline;
 use lockgate_core::plan::Inventory;
@@ -126,7 +126,7 @@ fn regard(shared: &Shared, controllers: &[FluxController], idle: &mut Option<BTr
 
 /// Tells of the objects that nothing acts on where they are others because other controllers run.
 fn tell_of_idle(shared: &Shared, before: &Rules, now: &Rules) {
-    for kustomization in shared.world.all::<KustomizationSpec>() {
+    for kustomization in shared.world.all::<Kustomization>() {
         let status = &kustomization.status;
         let Some(stored) = &status.inventory else { continue };
         let inventory = Inventory::read(&stored.entries);

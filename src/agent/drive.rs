@@ -189,7 +189,7 @@ impl Drive {
     fn begin(&mut self, key: Ref, run: RunId, causes: BTreeSet<Cause>) {
         let lost = Signal::Finished { key: key.clone(), run, end: End::silent(Next::Backoff) };
         let shared = Arc::clone(&self.shared);
-        if api::info(key.kind).is_some_and(|info| info.role == Role::Source) {
+        if api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_))) {
             return self.spawn(fetch::fetch(shared, key, run), lost);
         }
         let (sender, cancel) = watch::channel(false);

@@ -1,6 +1,5 @@
-//! One fetch of one GitRepository, from what is known of it to what is reported.
+//! One fetch of one source, from what is known of it to what is reported.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,24 +7,20 @@ use super::log::log;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::world::{Seen, tree_digest};
+use crate::source::{Ask, Inputs};
 use lockgate_base::keys;
 use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{GitRepository, GitRepositorySpec, GitRepositoryStatus, Metadata};
-use lockgate_core::pipeline::ports::{DataKind, Reads as _};
-use lockgate_core::pipeline::supported;
+use lockgate_core::api::{Metadata, Selection, Source, SourceStatus};
 use lockgate_core::queue::{End, Next, RunId, Signal};
 use lockgate_core::verdict::{
-    self, Common, Context, FetchCause, NO_SECRETS, Outcome, Redactor, Said, Schedule, Verdict, verdict,
+    self, Common, Context, NO_SECRETS, Outcome, Redactor, Said, Schedule, Verdict, verdict,
 };
-use lockgate_git::{Class, SourceError};
-use lockgate_git::{Credentials, Fetched, GitUrl, Reference, Request};
+use lockgate_git::Fetched;
 
 /// How many fetches are begun at once: so many that those which wait for a dead host leave room for others. The adapter has
 /// few that run, and fewer for each host.
 pub(super) const AT_ONCE: usize = 1024;
-/// Flux's default of `spec.timeout`.
-const TIMEOUT: Duration = Duration::from_mins(1);
 /// The interval of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
 
@@ -52,7 +47,7 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Signal {
     };
     if seen.metadata().deletion_timestamp.is_some() {
         let next = let_go(&shared, &key, seen.metadata()).await;
-        let held = held.map(|held| identity(&held, ignored_before(&seen)));
+        let held = held.map(|held| identity(&held, &observed(&seen)));
         return fetched(held, End::silent(next));
     }
     if held.is_none() && was_made_paused(&seen) {
@@ -64,35 +59,39 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Signal {
     if let Some(snapshot) = &found.snapshot {
         shared.world.store(&key, &seen.metadata().uid, snapshot.clone());
     }
-    let ignore = if is_success { ignored_now(&seen) } else { ignored_before(&seen) };
-    let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| identity(snapshot, ignore));
+    let selection = if is_success { wanted(&seen) } else { observed(&seen) };
+    let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| identity(snapshot, &selection));
     let reported = report(&shared, &key, &seen, &found).await;
     shared.metrics.ended(&key, shared.clock.since(started), is_success);
     fetched(held, reported)
 }
 
 /// Whether a source is paused and was never fetched, by Flux or by us, so that nothing depends on what it holds.
-fn was_made_paused(seen: &Seen<GitRepositorySpec>) -> bool {
-    matches!(seen, Seen::Sound(repository) if repository.spec.suspend && repository.status.artifact.is_none())
+fn was_made_paused(seen: &Seen<Source>) -> bool {
+    matches!(seen, Seen::Sound(source) if source.spec.suspended() && source.status.artifact.is_none())
 }
 
-/// What tells one state of a source from another: its revision, and what was left out of it.
-fn identity(snapshot: &Snapshot, ignore: Option<&str>) -> String {
-    let without = ignore.map(|ignore| format!(" without {}", Digest::of(ignore))).unwrap_or_default();
-    format!("{}{without}", snapshot.revision)
+/// What tells one state of a source from another: its revision, and which part of that is held.
+fn identity(snapshot: &Snapshot, selection: &Selection) -> String {
+    if *selection == Selection::default() {
+        return snapshot.revision.to_string();
+    }
+    format!("{} of {}", snapshot.revision, Digest::of(format!("{selection:?}")))
 }
 
-fn ignored_now(seen: &Seen<GitRepositorySpec>) -> Option<&str> {
+/// Which part of its revision a source is to hold.
+fn wanted(seen: &Seen<Source>) -> Selection {
     match seen {
-        Seen::Sound(repository) => repository.spec.ignore.as_deref(),
-        Seen::Malformed { .. } => None,
+        Seen::Sound(source) => source.spec.selection(),
+        Seen::Malformed { .. } => Selection::default(),
     }
 }
 
-fn ignored_before(seen: &Seen<GitRepositorySpec>) -> Option<&str> {
+/// Which part of its revision a source held last.
+fn observed(seen: &Seen<Source>) -> Selection {
     match seen {
-        Seen::Sound(repository) => repository.status.observed_ignore.as_deref(),
-        Seen::Malformed { .. } => None,
+        Seen::Sound(source) => source.status.selection(),
+        Seen::Malformed { .. } => Selection::default(),
     }
 }
 
@@ -102,7 +101,7 @@ async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
     match shared.reporter.let_go(&subject, &metadata.finalizers, keys::FINALIZER).await {
         Ok(()) => Next::Changed,
         Err(error) => {
-            tracing::warn!(kind = GitRepository::ID.kind, name = key.name, namespace = key.namespace, %error,
+            tracing::warn!(kind = key.kind.kind, name = key.name, namespace = key.namespace, %error,
                            "the finalizer could not be taken off");
             Next::Backoff
         }
@@ -111,13 +110,13 @@ async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
 
 /// Says that a generation is worked on, where nothing has been said of it yet. That it could not be said is no reason not to
 /// fetch: the end of the fetch is said as well.
-async fn begin(shared: &Shared, key: &Ref, seen: Seen<GitRepositorySpec>) -> Seen<GitRepositorySpec> {
-    let Seen::Sound(repository) = &seen else { return seen };
-    let context = context(shared, key, &seen, &repository.status);
+async fn begin(shared: &Shared, key: &Ref, seen: Seen<Source>) -> Seen<Source> {
+    let Seen::Sound(source) = &seen else { return seen };
+    let context = context(shared, key, &seen, &source.status);
     let Some(status) = verdict::fetching(&context) else { return seen };
-    let subject = Subject::of(key, &repository.metadata);
-    if let Ok(version) = shared.reporter.status(&subject, 0, &repository.status, &status).await {
-        shared.world.wrote::<GitRepositorySpec>(key, version, |object| object.status = status.into_inner());
+    let subject = Subject::of(key, &source.metadata);
+    if let Ok(version) = shared.reporter.status(&subject, 0, &source.status, &status).await {
+        shared.world.wrote::<Source>(key, version, |object| object.status = status.into_inner());
     }
     shared.world.source(key).map_or(seen, |(seen, _)| seen)
 }
@@ -130,139 +129,58 @@ async fn guarded(look: impl Future<Output = Found>) -> Found {
     }
 }
 
-async fn look(shared: &Shared, seen: &Seen<GitRepositorySpec>, held: Option<&Snapshot>) -> Found {
-    let repository = match seen {
-        Seen::Sound(repository) => repository,
+async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Snapshot>) -> Found {
+    let source = match seen {
+        Seen::Sound(source) => source,
         Seen::Malformed { message, .. } => {
             return Found::failed(Common::Malformed { message: message.clone() });
         }
     };
-    if let Err(outcome) = supported(repository) {
-        return Found::failed(outcome);
+    // Passing over a field in silence would fetch something other than what is meant.
+    if let Some(message) = verdict::unsupported(&source.unserved) {
+        return Found::failed(Common::Malformed { message });
     }
-    let mut redactor = Redactor::default();
-    let request = match request(shared, repository, held, &mut redactor).await {
-        Ok(request) => request,
-        Err(failed) => return Found { outcome: failed.into(), snapshot: None, redactor },
+    let Some(adapter) = shared.sources.of(source.kind) else {
+        let message = format!("no adapter fetches objects of the kind {}", source.kind.kind);
+        return Found::failed(Common::Malformed { message });
     };
-    match shared.fetcher.fetch(request).await {
+    let inputs = Inputs::of(&shared.cluster, &source.metadata.namespace);
+    let fetched = adapter.fetch(&Ask { source, held, inputs: &inputs }).await;
+    let redactor = inputs.into_redactor();
+    let (url, selection) = (source.spec.url().to_owned(), source.spec.selection());
+    match fetched {
         Ok(Fetched::Unchanged(revision)) => {
-            let outcome = verdict::Fetched::Unchanged {
-                revision: revision.to_string(),
-                ignore: repository.spec.ignore.clone(),
-            };
+            let revision = revision.to_string();
+            let outcome = verdict::Fetched::Unchanged { revision, url, selection };
             Found { outcome: outcome.into(), snapshot: None, redactor }
         }
         Ok(Fetched::Updated(update)) => {
             for warning in &update.warnings {
-                tracing::warn!(kind = GitRepository::ID.kind, name = repository.metadata.name, %warning, "left out");
+                tracing::warn!(kind = source.kind.kind, name = source.metadata.name, %warning, "left out");
             }
             let outcome = verdict::Fetched::Updated {
                 revision: update.snapshot.revision.to_string(),
                 digest: tree_digest(&update.snapshot).to_string(),
-                subject: Some(update.subject),
+                subject: update.subject,
                 rewritten: update.rewritten,
-                ignore: repository.spec.ignore.clone(),
+                metadata: update.metadata,
+                url,
+                selection,
             };
             Found { outcome: outcome.into(), snapshot: Some(update.snapshot), redactor }
         }
-        Err(error) => Found { outcome: failed(&error).into(), snapshot: None, redactor },
+        Err(outcome) => Found { outcome: outcome.into(), snapshot: None, redactor },
     }
-}
-
-async fn request(
-    shared: &Shared,
-    repository: &GitRepository,
-    held: Option<&Snapshot>,
-    redactor: &mut Redactor,
-) -> Result<Request, verdict::Fetched> {
-    let spec = &repository.spec;
-    let url = GitUrl::parse(&spec.url).map_err(|error| failed(&error))?;
-    let secret = secret(shared, repository, redactor).await?;
-    let named = secret.as_ref().map(|(name, data)| (name.as_str(), data));
-    let credentials = Credentials::read(&url, named).map_err(|error| failed(&error))?;
-    // A change of what is left out asks for the tree anew, though the revision is the same; and so does a status that could
-    // not be written.
-    let is_told = |snapshot: &&Snapshot| {
-        let artifact = repository.status.artifact.as_ref();
-        repository.status.observed_ignore == spec.ignore
-            && artifact.is_some_and(|artifact| artifact.revision == snapshot.revision.to_string())
-    };
-    Ok(Request {
-        url,
-        reference: reference(repository, held.is_some()),
-        credentials,
-        timeout: spec.timeout.map_or(TIMEOUT, lockgate_base::model::Duration::std),
-        ignore: spec.ignore.clone(),
-        known: held.filter(is_told).map(|snapshot| snapshot.revision.clone()),
-    })
-}
-
-type Secrets = BTreeMap<String, lockgate_base::model::Secret<Vec<u8>>>;
-
-async fn secret(
-    shared: &Shared,
-    repository: &GitRepository,
-    redactor: &mut Redactor,
-) -> Result<Option<(String, Secrets)>, verdict::Fetched> {
-    let Some(reference) = &repository.spec.secret_ref else { return Ok(None) };
-    let namespace = &repository.metadata.namespace;
-    let name = format!("Secret {namespace}/{}", reference.name);
-    match shared.cluster.data(DataKind::Secret, namespace, &reference.name).await {
-        Ok(Some(data)) => {
-            let public = ["known_hosts", "identity.pub", "username", "ca.crt", "caFile", "tls.crt"];
-            for (_, value) in data.iter().filter(|(key, _)| !public.contains(&key.as_str())) {
-                redactor.add(value.expose());
-            }
-            Ok(Some((name, data)))
-        }
-        Ok(None) => Err(verdict::Fetched::Failed {
-            cause: FetchCause::Authentication,
-            message: format!("{name} not found: create it, or correct spec.secretRef"),
-            terminal: false,
-        }),
-        Err(failure) => Err(verdict::Fetched::Failed {
-            cause: FetchCause::Authentication,
-            message: format!("{name} cannot be read: {failure}"),
-            terminal: false,
-        }),
-    }
-}
-
-/// What to check out. A paused source that this process has not fetched yet is fetched at the revision that its status
-/// names, so that pausing holds over a restart.
-fn reference(repository: &GitRepository, is_held: bool) -> Reference {
-    let paused_at = repository.status.artifact.as_ref().filter(|_| repository.spec.suspend && !is_held);
-    let wanted = repository.spec.reference.clone().unwrap_or_default();
-    Reference {
-        branch: wanted.branch,
-        tag: wanted.tag,
-        semver: wanted.semver,
-        name: wanted.name,
-        commit: wanted.commit,
-        revision: paused_at.and_then(|artifact| artifact.revision.parse().ok()),
-    }
-}
-
-fn failed(error: &SourceError) -> verdict::Fetched {
-    let cause = match error.class() {
-        Class::AuthenticationFailed => FetchCause::Authentication,
-        Class::GitOperationFailed | Class::Timeout | Class::ReferenceNotFound => FetchCause::Operation,
-        Class::UrlInvalid => FetchCause::Url,
-        Class::EmptyRepository => FetchCause::Empty,
-        Class::Storage => FetchCause::Storage,
-    };
-    verdict::Fetched::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
 }
 
 fn context<'a>(
     shared: &Shared,
     key: &'a Ref,
-    seen: &'a Seen<GitRepositorySpec>,
-    previous: &'a GitRepositoryStatus,
-) -> Context<'a, GitRepositoryStatus> {
+    seen: &'a Seen<Source>,
+    previous: &'a SourceStatus,
+) -> Context<'a, SourceStatus> {
     let interval = match seen {
-        Seen::Sound(repository) => repository.spec.interval,
+        Seen::Sound(source) => source.spec.interval(),
         Seen::Malformed { .. } => UNKNOWN.into(),
     };
     let metadata = seen.metadata();
@@ -273,16 +191,17 @@ fn context<'a>(
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
         previous,
         revision: previous.artifact.as_ref().map(|artifact| artifact.revision.as_str()),
+        origin: None,
         now: super::clock::timestamp(shared.clock.wall()),
         took: Duration::ZERO,
         redactor: &NO_SECRETS,
     }
 }
 
-async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, found: &Found) -> End {
+async fn report(shared: &Shared, key: &Ref, seen: &Seen<Source>, found: &Found) -> End {
     let previous = match seen {
-        Seen::Sound(repository) => repository.status.clone(),
-        Seen::Malformed { .. } => GitRepositoryStatus::default(),
+        Seen::Sound(source) => source.status.clone(),
+        Seen::Malformed { .. } => SourceStatus::default(),
     };
     let context = Context { redactor: &found.redactor, ..context(shared, key, seen, &previous) };
     let said = match verdict(&found.outcome, &context) {
@@ -298,9 +217,7 @@ async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, foun
             let Said { status, notices, next } = said;
             let is_true = |ready: &Condition| ready.status == ConditionStatus::True;
             let ready = status.conditions.get("Ready").is_some_and(is_true);
-            shared
-                .world
-                .wrote::<GitRepositorySpec>(key, version, |object| object.status = status.into_inner());
+            shared.world.wrote::<Source>(key, version, |object| object.status = status.into_inner());
             shared.tell_of(&subject, &notices);
             End { ready, news: !notices.is_empty(), ..End::silent(next) }
         }
@@ -312,7 +229,7 @@ async fn report(shared: &Shared, key: &Ref, seen: &Seen<GitRepositorySpec>, foun
     }
 }
 
-fn log(key: &Ref, said: &Said<GitRepositoryStatus>) {
+fn log(key: &Ref, said: &Said<SourceStatus>) {
     let status = &said.status;
     let ready = status.conditions.get("Ready");
     let reason = ready.map(|ready| ready.reason.as_str());

@@ -11,10 +11,27 @@ use super::task::Task;
 use super::world::{Aim, Seen};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
-use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
+use lockgate_base::tree::Snapshot;
+use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{Candidate, Claim, Claims, Journal, JournalError, News, Slot};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict::{self, Context, Ill, Judged, NO_SECRETS, Notice, Schedule};
+
+/// What is built from.
+pub(super) struct Built {
+    pub(super) revision: Option<String>,
+    /// The revision of what that was made from, where its maker says so.
+    pub(super) origin: Option<String>,
+}
+
+impl Built {
+    pub(super) fn of(snapshot: Option<&Snapshot>) -> Self {
+        Self {
+            revision: snapshot.map(|snapshot| snapshot.revision.to_string()),
+            origin: snapshot.and_then(|snapshot| snapshot.origin.clone()),
+        }
+    }
+}
 
 /// The slot of a removal, which waits at its end only.
 pub(super) struct Removal<'a> {
@@ -61,21 +78,14 @@ pub(super) struct Log<'a> {
     pub(super) order: &'a Task,
     pub(super) kustomization: &'a Kustomization,
     pub(super) aim: Aim,
+    pub(super) built: Built,
     pub(super) started: Instant,
 }
 
 impl Log<'_> {
     fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s, KustomizationStatus> {
         let (metadata, schedule) = (&self.kustomization.metadata, schedule_of(self.kustomization));
-        context(
-            self.shared,
-            &self.order.key,
-            metadata,
-            schedule,
-            previous,
-            Some(&self.aim.revision),
-            self.started,
-        )
+        context(self.shared, &self.order.key, metadata, schedule, previous, &self.built, self.started)
     }
 }
 
@@ -103,7 +113,7 @@ impl Journal for Log<'_> {
         let finalizer = Kustomization::OWNERSHIP.finalizer;
         let held = reporter.hold(&subject, &metadata.finalizers, finalizer).await;
         if let Some(version) = held.map_err(journal_error)? {
-            self.shared.world.wrote::<KustomizationSpec>(&self.order.key, version, |object| {
+            self.shared.world.wrote::<Kustomization>(&self.order.key, version, |object| {
                 object.metadata.finalizers.push(finalizer.into());
             });
         }
@@ -132,7 +142,7 @@ impl Journal for Log<'_> {
 
     async fn pending(&self, objects: Vec<Ill>) {
         let key = &self.order.key;
-        let Some(Seen::Sound(now)) = self.shared.world.get::<KustomizationSpec>(key) else { return };
+        let Some(Seen::Sound(now)) = self.shared.world.get::<Kustomization>(key) else { return };
         let subject = Subject::of(key, &self.kustomization.metadata);
         let status = verdict::waiting(&self.context(&now.status), &objects);
         // Boxed: a thousand waits may hold this future, and few get here.
@@ -157,11 +167,9 @@ pub(super) async fn write(
     old: &KustomizationStatus,
     status: Judged<KustomizationStatus>,
 ) -> Result<(), ReportError> {
-    let known = shared.world.version::<KustomizationSpec>(&subject.key);
+    let known = shared.world.version::<Kustomization>(&subject.key);
     let version = shared.reporter.status(subject, known, old, &status).await?;
-    shared
-        .world
-        .wrote::<KustomizationSpec>(&subject.key, version, |object| object.status = status.into_inner());
+    shared.world.wrote::<Kustomization>(&subject.key, version, |object| object.status = status.into_inner());
     Ok(())
 }
 
@@ -171,7 +179,7 @@ pub(super) fn context<'a>(
     metadata: &'a Metadata,
     schedule: Schedule,
     previous: &'a KustomizationStatus,
-    revision: Option<&'a str>,
+    built: &'a Built,
     started: Instant,
 ) -> Context<'a, KustomizationStatus> {
     Context {
@@ -180,7 +188,8 @@ pub(super) fn context<'a>(
         schedule,
         requested_at: metadata.annotations.get(keys::REQUESTED_AT).map(String::as_str),
         previous,
-        revision,
+        revision: built.revision.as_deref(),
+        origin: built.origin.as_deref(),
         now: super::clock::timestamp(shared.clock.wall()),
         took: shared.clock.since(started),
         // What is told on the way is told by the pipeline, which blots them out.

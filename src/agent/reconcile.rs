@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::journal::{Log, Removal, context, schedule_of, write};
+use super::journal::{Built, Log, Removal, context, schedule_of, write};
 use super::log::log;
 use super::report::ReportError;
 use super::shared::Shared;
@@ -14,7 +14,7 @@ use super::world::{Aim, Seen};
 use lockgate_base::keys;
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{self, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
+use lockgate_core::api::{self, Kustomization, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{self, Finish, Job};
 use lockgate_core::queue::{Cause, Correction, End, Next, Signal};
 use lockgate_core::verdict::{
@@ -38,10 +38,10 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
         Seen::Sound(kustomization) => source(&shared, kustomization),
         Seen::Malformed { metadata, message } => Err(malformed(metadata, message)),
     };
-    let revision = snapshot.as_ref().ok().map(|snapshot| snapshot.revision.to_string());
+    let built = Built::of(snapshot.as_ref().ok());
     let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
     let success = finish.outcome.is_success();
-    let reported = report(&shared, &order, &seen, &finish, revision.as_deref(), started).await;
+    let reported = report(&shared, &order, &seen, &finish, &built, started).await;
     let changes = finish.outcome.done().map_or(&[][..], |done| &done.changes);
     let corrected = changes.iter().map(correction).collect();
     if !matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })) {
@@ -84,7 +84,7 @@ fn is_forbidden(shared: &Shared, kustomization: &Kustomization) -> bool {
 async fn attempt(
     shared: &Arc<Shared>,
     order: &Task,
-    seen: &Seen<KustomizationSpec>,
+    seen: &Seen<Kustomization>,
     snapshot: Result<Snapshot, Common>,
     started: Instant,
 ) -> Finish {
@@ -145,7 +145,8 @@ async fn attempt(
         workers: &*shared.workers,
         cancel: order.cancel.clone(),
     };
-    let log = Log { shared, order, kustomization, aim, started };
+    let built = Built::of(Some(&snapshot));
+    let log = Log { shared, order, kustomization, aim, built, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
 }
 
@@ -225,13 +226,13 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
 async fn report(
     shared: &Shared,
     order: &Task,
-    seen: &Seen<KustomizationSpec>,
+    seen: &Seen<Kustomization>,
     finish: &Finish,
-    revision: Option<&str>,
+    built: &Built,
     started: Instant,
 ) -> End {
     let metadata = seen.metadata();
-    let (schedule, previous) = match (seen, shared.world.get::<KustomizationSpec>(&order.key)) {
+    let (schedule, previous) = match (seen, shared.world.get::<Kustomization>(&order.key)) {
         (Seen::Sound(seen), Some(Seen::Sound(now))) => (schedule_of(seen), now.status.clone()),
         _ => {
             (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default())
@@ -239,14 +240,14 @@ async fn report(
     };
     let context = Context {
         redactor: &finish.redactor,
-        ..context(shared, &order.key, metadata, schedule, &previous, revision, started)
+        ..context(shared, &order.key, metadata, schedule, &previous, built, started)
     };
     let verdict = verdict::verdict(&finish.outcome, &context);
     let told = match &verdict {
         Verdict::Say(said) => &said.status,
         Verdict::Keep { .. } | Verdict::LetGo(_) => &previous,
     };
-    log(order, revision, finish, told, verdict.notices(), shared.clock.since(started));
+    log(order, built.revision.as_deref(), finish, told, verdict.notices(), shared.clock.since(started));
     let (ready, news, next) = (verdict.is_ready(), !verdict.notices().is_empty(), verdict.next());
     let subject = Subject::of(&order.key, metadata);
     match tell(shared, &subject, metadata, &previous, verdict).await {
@@ -276,7 +277,7 @@ async fn tell(
         Verdict::LetGo(notice) => {
             shared.tell_of(subject, &[notice]);
             // The finalizers as they were last seen: ours may have been added since `metadata` was.
-            let finalizers = match shared.world.get::<KustomizationSpec>(&subject.key) {
+            let finalizers = match shared.world.get::<Kustomization>(&subject.key) {
                 Some(seen) => seen.metadata().finalizers.clone(),
                 None => metadata.finalizers.clone(),
             };

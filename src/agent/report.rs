@@ -27,6 +27,8 @@ const INVENTORY: &str = "inventory";
 const TRIES: usize = 4;
 /// The annotation in which Flux's events carry the revision, below the group of the object's kind.
 const REVISION: &str = "revision";
+/// And the revision of what that was made from.
+const ORIGIN: &str = "originRevision";
 
 /// Why something could not be reported.
 #[derive(Debug, thiserror::Error)]
@@ -188,6 +190,9 @@ impl Reporter {
             subject.notes.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         if let Some(revision) = &notice.revision {
             annotations.insert(format!("{}/{REVISION}", subject.group), revision.as_str().into());
+        }
+        if let Some(origin) = &notice.origin {
+            annotations.insert(format!("{}/{ORIGIN}", subject.group), origin.as_str().into());
         }
         let body = json!({
             "apiVersion": "v1",

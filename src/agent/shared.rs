@@ -14,11 +14,11 @@ use super::state::State;
 use super::subject::Subject;
 use super::world::World;
 use crate::cluster::Cluster;
+use crate::source::Sources;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
-use lockgate_git::Fetcher;
 
 /// What all parts of the agent share.
 pub(super) struct Shared {
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     pub(super) state: Arc<State>,
     pub(super) notices: mpsc::UnboundedSender<Notice>,
     pub(super) events: Outbox<Told>,
-    pub(super) fetcher: Arc<dyn Fetcher>,
+    pub(super) sources: Sources,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) workers: Arc<dyn Workers>,
     pub(super) lockdown: bool,

@@ -46,6 +46,7 @@ fn status_of(key: &Ref, old: &KustomizationStatus) -> Judged<KustomizationStatus
         requested_at: None,
         previous: old,
         revision: None,
+        origin: None,
         now: Timestamp::from_unix(0),
         took: Duration::ZERO,
         redactor: &NO_SECRETS,

@@ -14,7 +14,7 @@ use super::world::{Seen, Tracked, World};
 use crate::cluster::{Query, Seen as Shown, version_number};
 use lockgate_base::keys;
 use lockgate_base::model::{Gvk, KindId, Object, Ref};
-use lockgate_core::api::{GitRepositorySpec, KustomizationSpec};
+use lockgate_core::api::{self, KindInfo, Kustomization, Role, Source};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::queue::Signal;
 
@@ -23,15 +23,20 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 /// Follows every kind that the agent acts on.
 pub(super) fn follow_kinds(shared: &Arc<Shared>, watches: &mut JoinSet<()>) {
-    watches.spawn(follow::<KustomizationSpec>(Arc::clone(shared)));
-    watches.spawn(follow::<GitRepositorySpec>(Arc::clone(shared)));
+    for info in api::acted_on() {
+        match info.role {
+            Role::Source(_) => watches.spawn(follow::<Source>(Arc::clone(shared), info)),
+            Role::Applier(_) => watches.spawn(follow::<Kustomization>(Arc::clone(shared), info)),
+            Role::Neither => continue,
+        };
+    }
 }
 
 /// Follows one of our kinds for ever.
-async fn follow<K: Tracked>(shared: Arc<Shared>) {
-    let query = Query::of(&K::INFO.gvk(), K::INFO.plural, shared.watch_namespace.as_deref(), None);
-    let known = Known::<K>::new(Arc::clone(&shared.world));
-    run(&shared, &query, Pump::new(K::INFO.id, true, shared.notices.clone(), known)).await;
+async fn follow<O: Tracked>(shared: Arc<Shared>, info: &'static KindInfo) {
+    let query = Query::of(&info.gvk(), info.plural, shared.watch_namespace.as_deref(), None);
+    let known = Known::<O>::new(Arc::clone(&shared.world));
+    run(&shared, &query, Pump::new(info.id, true, shared.notices.clone(), known)).await;
 }
 
 /// Follows the labelled ConfigMaps or Secrets: their names and versions, never their content.
@@ -63,30 +68,30 @@ pub(super) trait Sink: Send {
     fn listed(&mut self, listed: &BTreeSet<Ref>) -> Vec<Signal>;
 }
 
-struct Known<K> {
+struct Known<O> {
     world: Arc<World>,
     keys: BTreeSet<Ref>,
-    kind: std::marker::PhantomData<K>,
+    form: std::marker::PhantomData<O>,
 }
 
-impl<K> Known<K> {
+impl<O> Known<O> {
     fn new(world: Arc<World>) -> Self {
-        Self { world, keys: BTreeSet::new(), kind: std::marker::PhantomData }
+        Self { world, keys: BTreeSet::new(), form: std::marker::PhantomData }
     }
 }
 
-impl<K: Tracked> Known<K> {
+impl<O: Tracked> Known<O> {
     fn forget(&self, key: Ref) -> Signal {
-        self.world.forget::<K>(&key);
+        self.world.forget::<O>(&key);
         Signal::Gone(key)
     }
 }
 
-impl<K: Tracked> Sink for Known<K> {
+impl<O: Tracked> Sink for Known<O> {
     fn there(&mut self, key: Ref, object: &Object) -> Option<Signal> {
         let version = version_number(object.text("/metadata/resourceVersion").unwrap_or_default());
         self.keys.insert(key.clone());
-        let facts = self.world.see::<K>(&key, Seen::read(object), version);
+        let facts = self.world.see::<O>(&key, Seen::read(object), version);
         Some(Signal::Seen(key, facts))
     }
 

@@ -9,12 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lockgate_base::keys;
-use lockgate_base::model::{Digest, KindId, Object, Ref};
+use lockgate_base::model::{Conditions, Digest, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{
-    GitRepository, GitRepositorySpec, Kind, Kustomization, KustomizationSpec, Metadata, Resource,
-    Status as _, decode,
-};
+use lockgate_core::api::{Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source};
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
 use lockgate_core::pipeline::Memo;
 use lockgate_core::queue::{Edge, Facts, Why};
@@ -22,9 +19,9 @@ use lockgate_core::verdict::{self, BlockReason, Blocker, Common};
 
 /// An object of one of our kinds, or what is left of one that is malformed.
 #[derive(Debug, Clone)]
-pub(super) enum Seen<K: Kind> {
+pub(super) enum Seen<O> {
     /// It is of its kind's form.
-    Sound(Arc<Resource<K>>),
+    Sound(Arc<O>),
     /// It is not.
     Malformed {
         /// The part that every object has.
@@ -34,10 +31,10 @@ pub(super) enum Seen<K: Kind> {
     },
 }
 
-impl<K: Kind> Seen<K> {
+impl<O: Tracked> Seen<O> {
     /// Reads an object, which may be malformed.
     pub(super) fn read(object: &Object) -> Self {
-        match decode::<K>(object) {
+        match O::decode(object) {
             Ok(sound) => Self::Sound(Arc::new(sound)),
             Err(malformed) => {
                 let metadata = object.pointer("/metadata").cloned().unwrap_or_default();
@@ -50,7 +47,7 @@ impl<K: Kind> Seen<K> {
 
     pub(super) fn metadata(&self) -> &Metadata {
         match self {
-            Self::Sound(object) => &object.metadata,
+            Self::Sound(object) => object.metadata(),
             Self::Malformed { metadata, .. } => metadata,
         }
     }
@@ -58,39 +55,57 @@ impl<K: Kind> Seen<K> {
 
 /// An object and what this process has to do with it.
 #[derive(Debug)]
-pub(super) struct Entry<K: Tracked> {
-    seen: Seen<K>,
+pub(super) struct Entry<O: Tracked> {
+    seen: Seen<O>,
     /// What the queue knows of it.
     facts: Facts,
     /// The resourceVersion of our last write to it.
     written: u64,
     /// The latest resourceVersion that is known of it.
     version: u64,
-    extra: K::Extra,
+    extra: O::Extra,
 }
 
-/// The objects of one kind.
-pub(super) type Shelf<K> = BTreeMap<Ref, Entry<K>>;
+/// Objects of one form.
+pub(super) type Shelf<O> = BTreeMap<Ref, Entry<O>>;
 
-/// A kind that the agent acts on.
-pub(super) trait Tracked: Kind {
+/// The form of the objects of a kind that the agent acts on. Sources of all kinds have one form.
+pub(super) trait Tracked: Clone + Debug + Send + Sync + 'static {
     /// What is known of an object beside itself.
-    type Extra: Default + Debug;
+    type Extra: Default + Debug + Send;
 
-    /// Where its objects are kept.
+    /// Reads an object.
+    fn decode(object: &Object) -> Result<Self, Malformed>;
+    /// Where such objects are kept.
     fn shelf(inner: &Inner) -> &Shelf<Self>;
     /// The same, to be changed.
     fn shelf_mut(inner: &mut Inner) -> &mut Shelf<Self>;
-    /// The objects of which one is told.
-    fn edges(object: &Resource<Self>) -> Vec<Edge>;
+    /// `metadata`.
+    fn metadata(&self) -> &Metadata;
+    /// Takes the status of the same object as it was seen or written before.
+    fn keep_status(&mut self, of: &Self);
+    /// What dependents judge it by.
+    fn view(&self) -> DependencyView<'_>;
+    /// What it says of itself.
+    fn message(&self) -> Option<&str>;
+    /// The objects of which it is told.
+    fn edges(&self) -> Vec<Edge>;
     /// `spec.suspend`.
     fn suspended(&self) -> bool;
     /// `spec.interval`.
     fn interval(&self) -> Duration;
 }
 
-impl Tracked for KustomizationSpec {
+fn ready_message(conditions: &Conditions) -> Option<&str> {
+    conditions.get("Ready").map(|ready| ready.message.as_str())
+}
+
+impl Tracked for Kustomization {
     type Extra = Extra;
+
+    fn decode(object: &Object) -> Result<Self, Malformed> {
+        decode(object)
+    }
 
     fn shelf(inner: &Inner) -> &Shelf<Self> {
         &inner.kustomizations
@@ -100,13 +115,25 @@ impl Tracked for KustomizationSpec {
         &mut inner.kustomizations
     }
 
-    fn edges(object: &Resource<Self>) -> Vec<Edge> {
-        let (own, spec) = (object.reference(), &object.spec);
-        let source = object
-            .spec
-            .source_ref
-            .target(&object.metadata.namespace)
-            .map(|source| Edge::new(Why::Source, source));
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn keep_status(&mut self, of: &Self) {
+        self.status.clone_from(&of.status);
+    }
+
+    fn view(&self) -> DependencyView<'_> {
+        DependencyView::of(&self.metadata, &self.status)
+    }
+
+    fn message(&self) -> Option<&str> {
+        ready_message(self.status.conditions())
+    }
+
+    fn edges(&self) -> Vec<Edge> {
+        let (own, spec) = (self.reference(), &self.spec);
+        let source = spec.source_ref.target(&own.namespace).map(|source| Edge::new(Why::Source, source));
         // What can never be ready is refused when it is looked at.
         let dependencies = spec.depends_on.iter().filter_map(|named| named.target(&own).ok());
         let substitutes = spec.post_build.iter().flat_map(|build| &build.substitute_from);
@@ -120,39 +147,58 @@ impl Tracked for KustomizationSpec {
     }
 
     fn suspended(&self) -> bool {
-        self.suspend
+        self.spec.suspend
     }
 
     fn interval(&self) -> Duration {
-        self.interval.std()
+        self.spec.interval.std()
     }
 }
 
-impl Tracked for GitRepositorySpec {
+impl Tracked for Source {
     type Extra = Option<Snapshot>;
 
+    fn decode(object: &Object) -> Result<Self, Malformed> {
+        decode_source(object)
+    }
+
     fn shelf(inner: &Inner) -> &Shelf<Self> {
-        &inner.git_repositories
+        &inner.sources
     }
 
     fn shelf_mut(inner: &mut Inner) -> &mut Shelf<Self> {
-        &mut inner.git_repositories
+        &mut inner.sources
     }
 
-    fn edges(object: &Resource<Self>) -> Vec<Edge> {
-        let secret = object.spec.secret_ref.iter();
-        let namespace = &object.metadata.namespace;
-        secret
-            .map(|secret| Edge::new(Why::Input, Ref::new(KindId::SECRET, namespace, &secret.name)))
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn keep_status(&mut self, of: &Self) {
+        self.status.clone_from(&of.status);
+    }
+
+    fn view(&self) -> DependencyView<'_> {
+        DependencyView::of(&self.metadata, &self.status)
+    }
+
+    fn message(&self) -> Option<&str> {
+        ready_message(self.status.conditions())
+    }
+
+    fn edges(&self) -> Vec<Edge> {
+        let inputs = self.spec.inputs().into_iter();
+        inputs
+            .map(|(kind, name)| Edge::new(Why::Input, Ref::new(kind, &self.metadata.namespace, name)))
             .collect()
     }
 
     fn suspended(&self) -> bool {
-        self.suspend
+        self.spec.suspended()
     }
 
     fn interval(&self) -> Duration {
-        self.interval.std()
+        self.spec.interval().std()
     }
 }
 
@@ -179,26 +225,26 @@ pub(super) struct Aim {
 
 #[derive(Debug, Default)]
 pub(super) struct Inner {
-    kustomizations: Shelf<KustomizationSpec>,
-    git_repositories: Shelf<GitRepositorySpec>,
+    kustomizations: Shelf<Kustomization>,
+    sources: Shelf<Source>,
 }
 
 impl World {
     /// Takes in an object as a watch shows it; `version` is its resourceVersion. Returns what the queue must know of it.
-    pub(super) fn see<K: Tracked>(&self, key: &Ref, mut seen: Seen<K>, version: u64) -> Facts {
+    pub(super) fn see<O: Tracked>(&self, key: &Ref, mut seen: Seen<O>, version: u64) -> Facts {
         let facts = facts(&seen);
         let mut inner = self.inner();
-        let objects = K::shelf_mut(&mut inner);
+        let objects = O::shelf_mut(&mut inner);
         let same = objects.get_mut(key).filter(|entry| entry.facts.uid == facts.uid);
         let Some(entry) = same else {
-            let entry = Entry { seen, facts: facts.clone(), written: 0, version, extra: K::Extra::default() };
+            let entry = Entry { seen, facts: facts.clone(), written: 0, version, extra: O::Extra::default() };
             objects.insert(key.clone(), entry);
             return facts;
         };
         if let (Seen::Sound(old), Seen::Sound(new)) = (&entry.seen, &mut seen)
             && version <= entry.written
         {
-            Arc::make_mut(new).status = old.status.clone();
+            Arc::make_mut(new).keep_status(old);
         }
         entry.seen = seen;
         entry.version = version.max(entry.written);
@@ -207,8 +253,8 @@ impl World {
     }
 
     /// Forgets an object that has gone.
-    pub(super) fn forget<K: Tracked>(&self, key: &Ref) {
-        K::shelf_mut(&mut self.inner()).remove(key);
+    pub(super) fn forget<O: Tracked>(&self, key: &Ref) {
+        O::shelf_mut(&mut self.inner()).remove(key);
     }
 
     /// Whether an object is there, of whichever kind.
@@ -217,14 +263,14 @@ impl World {
     }
 
     /// An object as it was last seen.
-    pub(super) fn get<K: Tracked>(&self, key: &Ref) -> Option<Seen<K>> {
-        K::shelf(&self.inner()).get(key).map(|entry| entry.seen.clone())
+    pub(super) fn get<O: Tracked>(&self, key: &Ref) -> Option<Seen<O>> {
+        O::shelf(&self.inner()).get(key).map(|entry| entry.seen.clone())
     }
 
     /// All objects of a kind that are of its form.
-    pub(super) fn all<K: Tracked>(&self) -> Vec<Arc<Resource<K>>> {
+    pub(super) fn all<O: Tracked>(&self) -> Vec<Arc<O>> {
         let inner = self.inner();
-        let sound = K::shelf(&inner).values().filter_map(|entry| match &entry.seen {
+        let sound = O::shelf(&inner).values().filter_map(|entry| match &entry.seen {
             Seen::Sound(object) => Some(Arc::clone(object)),
             Seen::Malformed { .. } => None,
         });
@@ -239,13 +285,13 @@ impl World {
     }
 
     /// A source as it was last seen, and what is held of it.
-    pub(super) fn source(&self, key: &Ref) -> Option<(Seen<GitRepositorySpec>, Option<Snapshot>)> {
-        self.inner().git_repositories.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
+    pub(super) fn source(&self, key: &Ref) -> Option<(Seen<Source>, Option<Snapshot>)> {
+        self.inner().sources.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
     }
 
     /// Changes what we know of an object after we wrote it; `version` is the resourceVersion of the answer.
-    pub(super) fn wrote<K: Tracked>(&self, key: &Ref, version: u64, change: impl FnOnce(&mut Resource<K>)) {
-        if let Some(entry) = K::shelf_mut(&mut self.inner()).get_mut(key) {
+    pub(super) fn wrote<O: Tracked>(&self, key: &Ref, version: u64, change: impl FnOnce(&mut O)) {
+        if let Some(entry) = O::shelf_mut(&mut self.inner()).get_mut(key) {
             entry.written = entry.written.max(version);
             entry.version = entry.version.max(version);
             if let Seen::Sound(object) = &mut entry.seen {
@@ -255,8 +301,8 @@ impl World {
     }
 
     /// The latest resourceVersion that is known of an object, 0 where there is none.
-    pub(super) fn version<K: Tracked>(&self, key: &Ref) -> u64 {
-        K::shelf(&self.inner()).get(key).map_or(0, |entry| entry.version)
+    pub(super) fn version<O: Tracked>(&self, key: &Ref) -> u64 {
+        O::shelf(&self.inner()).get(key).map_or(0, |entry| entry.version)
     }
 
     pub(super) fn memo(&self, key: &Ref) -> Option<Arc<Memo>> {
@@ -296,7 +342,7 @@ impl World {
 
     /// Holds what was fetched, unless another object of the same name has come meanwhile.
     pub(super) fn store(&self, key: &Ref, uid: &str, snapshot: Snapshot) {
-        if let Some(entry) = self.inner().git_repositories.get_mut(key)
+        if let Some(entry) = self.inner().sources.get_mut(key)
             && entry.seen.metadata().uid == uid
         {
             entry.extra = Some(snapshot);
@@ -343,15 +389,15 @@ struct Standing<'w> {
 }
 
 impl<'w> Standing<'w> {
-    fn of<K: Tracked>(entry: &'w Entry<K>) -> Self {
+    fn of<O: Tracked>(entry: &'w Entry<O>) -> Self {
         let (metadata, facts) = (entry.seen.metadata(), &entry.facts);
         match &entry.seen {
             Seen::Sound(object) => Self {
                 metadata,
                 facts,
-                view: Some(DependencyView::of(object)),
-                interval: Some(object.spec.interval()),
-                message: object.status.conditions().get("Ready").map(|ready| ready.message.as_str()),
+                view: Some(object.view()),
+                interval: Some(object.interval()),
+                message: object.message(),
             },
             Seen::Malformed { message, .. } => {
                 Self { metadata, facts, view: None, interval: None, message: Some(message) }
@@ -372,11 +418,8 @@ impl Dependencies for Inner {
 
 impl Inner {
     fn standing(&self, key: &Ref) -> Option<Standing<'_>> {
-        match key.kind {
-            Kustomization::ID => self.kustomizations.get(key).map(Standing::of),
-            GitRepository::ID => self.git_repositories.get(key).map(Standing::of),
-            _ => None,
-        }
+        let source = || self.sources.get(key).map(Standing::of);
+        self.kustomizations.get(key).map(Standing::of).or_else(source)
     }
 
     /// Whether a dependency lets one that builds from `source` apply `revision`.
@@ -412,7 +455,7 @@ impl Inner {
 }
 
 /// What the queue needs to know of an object.
-fn facts<K: Tracked>(seen: &Seen<K>) -> Facts {
+fn facts<O: Tracked>(seen: &Seen<O>) -> Facts {
     let metadata = seen.metadata();
     let prune_all = metadata.annotations.get(keys::PRUNE_ALL).map_or("", String::as_str);
     let facts = Facts {
@@ -423,10 +466,10 @@ fn facts<K: Tracked>(seen: &Seen<K>) -> Facts {
         ..Facts::default()
     };
     let Seen::Sound(object) = seen else { return facts };
-    let mut edges = K::edges(object);
+    let mut edges = object.edges();
     let mut met = BTreeSet::new();
     edges.retain(|edge| met.insert(edge.clone()));
-    Facts { suspended: object.spec.suspended(), interval: object.spec.interval(), edges, ..facts }
+    Facts { suspended: object.suspended(), interval: object.interval(), edges, ..facts }
 }
 
 /// A digest of a tree: of its paths and the identities of what is in them.

@@ -13,9 +13,11 @@ use super::output::Error;
 use super::shared::ClusterArguments;
 use crate::agent::{self, Config, SystemClock, Threads};
 use crate::cluster;
+use crate::source::Sources;
 use crate::web::Pages;
 use lockgate_base::keys;
 use lockgate_git::Git;
+use lockgate_git::oci::Oci;
 
 /// Threads of the runtime. The work is waiting for the network; two keep one busy task from delaying the lease.
 const THREADS: usize = 2;
@@ -49,6 +51,9 @@ pub(super) struct Arguments {
     /// Refuse references to other namespaces and Kustomizations without a ServiceAccount
     #[arg(long)]
     lockdown: bool,
+    /// Let spec.insecure of OCIRepositories reach registries on other machines without TLS, or with any certificate
+    #[arg(long)]
+    allow_insecure_registries: bool,
     /// Go on though Flux's controllers run
     #[arg(long)]
     adopt: bool,
@@ -60,15 +65,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     // What it keeps of repositories is nobody else's to read, also while it is being written.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let git = Git::new(&arguments.state_dir).map_err(|error| Error::failed(error.to_string()))?;
+    let oci = Oci::new(&arguments.state_dir, arguments.allow_insecure_registries);
+    let oci = oci.map_err(|error| Error::failed(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
-    let result = runtime.block_on(start(arguments, git));
+    let result = runtime.block_on(start(arguments, git, oci));
     // A fetch from a host that does not answer must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
-async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
+async fn start(arguments: &Arguments, git: Git, oci: Oci) -> Result<ExitCode, Error> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
     let workers = Threads::start();
     let workers =
@@ -87,7 +94,7 @@ async fn start(arguments: &Arguments, git: Git) -> Result<ExitCode, Error> {
         watch_namespace: arguments.watch_namespace.clone(),
         pod,
         listen: listen.collect(),
-        fetcher: Arc::new(git),
+        sources: Sources::of_git(Arc::new(git)).and_oci(Arc::new(oci)),
         clock: Arc::new(SystemClock),
         workers: Arc::new(workers),
         adopt: arguments.adopt,

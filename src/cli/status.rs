@@ -18,7 +18,7 @@ use crate::bootstrap::manifests;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
-use lockgate_core::api::{self, KindInfo, Role};
+use lockgate_core::api::{self, KindInfo, Kustomization, Role};
 use lockgate_core::overview::{End, Overview, Row, Source, State};
 
 mod columns;
@@ -70,7 +70,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
     let (sources, kustomizations, others, idle) = futures::try_join!(
-        all_of(|role| role == Role::Source, &objects, namespace),
+        all_of(|role| matches!(role, Role::Source(_)), &objects, namespace),
         all_of(|role| matches!(role, Role::Applier(_)), &objects, namespace),
         kinds::find(&target.client, &objects, namespace),
         async { Ok(idle_agent(&objects).await) }
@@ -135,7 +135,8 @@ fn nothing(namespace: Option<&str>, is_installed: bool, elsewhere: &BTreeSet<Str
         );
     }
     let place = namespace.map_or("in any namespace".into(), |namespace| format!("in namespace {namespace}"));
-    let (sources, others): (Vec<_>, Vec<_>) = api::acted_on().partition(|info| info.role == Role::Source);
+    let (sources, others): (Vec<_>, Vec<_>) =
+        api::acted_on().partition(|info| matches!(info.role, Role::Source(_)));
     let kinds: Vec<String> =
         sources.iter().chain(&others).map(|info| format!("no {}", info.id.kind)).collect();
     let mut text = format!("nothing to show: there is {} {place}", kinds.join(" and "));
@@ -329,6 +330,7 @@ fn value(overview: &Overview, view: &View) -> Value {
         .sources(overview)
         .map(|source| {
             json!({
+                "kind": source.key.kind.kind,
                 "namespace": source.key.namespace, "name": source.key.name, "url": source.url,
                 "revision": source.revision, "fetched": time(source.fetched),
                 "ready": word(source.ready), "message": source.message,
@@ -339,20 +341,25 @@ fn value(overview: &Overview, view: &View) -> Value {
         .rows(overview)
         .map(|row| {
             let blocked_by: Vec<String> = match &row.state {
-                State::Blocked(chain) => chain.iter().map(Ref::path).collect(),
+                State::Blocked(chain) => chain.iter().map(named).collect(),
                 _ => Vec::new(),
             };
             json!({
                 "namespace": row.key.namespace, "name": row.key.name, "state": row.state.word(),
                 "revision": row.revision, "since": time(row.since), "objects": row.objects,
                 "message": row.what, "blockedBy": blocked_by,
-                "dependsOn": row.depends_on.iter().map(Ref::path).collect::<Vec<_>>(),
+                "dependsOn": row.depends_on.iter().map(named).collect::<Vec<_>>(),
             })
         })
         .collect();
     let causes = overview.broken_sources().chain(&overview.root_causes);
     let causes: Vec<String> = causes.map(Ref::to_string).collect();
     json!({"ready": overview.is_ready(), "rootCauses": causes, "sources": sources, "kustomizations": rows})
+}
+
+/// How a value names an object: by its kind too where that is not the usual one.
+fn named(key: &Ref) -> String {
+    if key.kind == Kustomization::ID { key.path() } else { key.to_string() }
 }
 
 fn shown(message: &str, wide: bool) -> String {

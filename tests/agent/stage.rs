@@ -311,7 +311,12 @@ fn commit(repo: &Repo, message: &str, files: &[(&str, &str)]) -> anyhow::Result<
     repo.commit("main", message, &files)
 }
 
-async fn until(api: &Api<DynamicObject>, name: &str, what: &str, test: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(
+    api: &Api<DynamicObject>,
+    name: &str,
+    what: &str,
+    test: impl Fn(&Value) -> bool,
+) -> Value {
     let result = eventually(PATIENCE, async || {
         let object = api.get(name).await?;
         let status = object.data["status"].clone();

@@ -43,7 +43,7 @@ async fn basic_bearer_and_private_authorities() {
     // Incrementally, as over SSH.
     site.commit("main", "Second", &[("a.yaml", "kind: B")]);
     let update = site.update(knowing(&trusted, &update.snapshot.revision)).await;
-    assert_eq!((update.subject.as_str(), update.rewritten.as_deref()), ("Second", None));
+    assert_eq!((update.subject.as_deref(), update.rewritten.as_deref()), (Some("Second"), None));
     site.update(with(&[("caFile", ca), user, ("password", Some("hunter2"))])).await;
 
     rejected(&site.error(with(&[("ca.crt", ca), user, ("password", Some("wr0ng"))])).await, "wr0ng");

@@ -16,7 +16,7 @@ async fn a_branch_is_followed() {
     let request = site.request(branch("main"));
     let before = site.update(request.clone()).await;
     assert_eq!(before.snapshot.revision.to_string(), format!("main@sha1:{first}"));
-    assert_eq!((before.subject.as_str(), before.rewritten.as_deref()), ("First", None));
+    assert_eq!((before.subject.as_deref(), before.rewritten.as_deref()), (Some("First"), None));
     let again = site.git.fetch(knowing(&request, &before.snapshot.revision)).await.unwrap();
     assert!(matches!(again, Fetched::Unchanged(revision) if revision == before.snapshot.revision));
 
@@ -24,7 +24,7 @@ async fn a_branch_is_followed() {
         site.commit("main", &format!("Next {number}"), B);
     }
     let after = site.update(knowing(&request, &before.snapshot.revision)).await;
-    assert_eq!(after.subject, "Next 2");
+    assert_eq!(after.subject.as_deref(), Some("Next 2"));
     assert_eq!(after.rewritten, None, "several commits in one push are no rewritten history");
     assert_eq!(after.snapshot.tree.reader().text("b/b.yaml").unwrap(), "kind: B");
     assert_eq!(before.snapshot.tree.reader().text("a.yaml").unwrap(), "kind: A");

@@ -32,3 +32,7 @@ pub const STATUS_MANAGER: &str = "gotk-kustomize-controller";
 pub const LEASE: &str = "lockgate-leader";
 /// The namespace that repositories written for Flux name.
 pub const DEFAULT_NAMESPACE: &str = "flux-system";
+/// The annotation of an OCI artifact with the address of what it was made from.
+pub const OCI_SOURCE: &str = "org.opencontainers.image.source";
+/// The annotation of an OCI artifact with the revision of what it was made from.
+pub const OCI_REVISION: &str = "org.opencontainers.image.revision";

@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub revision: Revision,
     /// The files.
     pub tree: Tree,
+    /// The revision of what it was made from, where its maker says so.
+    pub origin: Option<String>,
 }
 
 /// The identity of a file's content, or of a folder with all below it: equal ids mean equal bytes.

@@ -7,6 +7,9 @@
 mod metadata;
 mod reference;
 mod ownership;
+mod malformed;
+mod status;
+mod source;
 mod kind;
 mod decode;
 mod kinds;
@@ -16,18 +19,22 @@ pub mod crd;
 pub(crate) mod tests;
 
 pub use actors::Actors;
-pub use decode::{Malformed, decode};
-pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role, Status};
-pub use kinds::git_repository::{
-    Artifact, GitReference, GitRepository, GitRepositorySpec, GitRepositoryStatus,
-};
+pub use decode::decode;
+pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role};
+pub use kinds::git_repository::{GitReference, GitRepository, GitRepositorySpec};
 pub use kinds::kustomization::{
     CommonMetadata, Decryption, DeletionPolicy, DependsOn, HealthCheck, HealthCheckExpr, HistoryEntry, Image,
     InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec, KustomizationStatus,
     Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
 };
-pub use kinds::{KINDS, acted_on, defined_by, either, info, is_rival, named, source, sources};
+pub use kinds::oci_repository::{OciReference, OciRepository, OciRepositorySpec};
+pub use kinds::{KINDS, acted_on, decode_source, defined_by, either, info, is_rival, named, source, sources};
+pub use malformed::Malformed;
 pub use metadata::Metadata;
 pub(crate) use metadata::null_as_default;
 pub use ownership::Ownership;
 pub use reference::{DEFAULT_SOURCE, LocalReference, SourceReference};
+pub use source::{
+    Artifact, LayerOperation, LayerSelector, Selection, Source, SourceInfo, SourceSpec, SourceStatus,
+};
+pub use status::Status;

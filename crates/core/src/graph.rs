@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
 
-use crate::api::{Kind, Resource, Status as _};
+use crate::api::{Metadata, Status};
 use lockgate_base::model::{ConditionStatus, Ref};
 
 /// What there is, and what each depends on. Whoever has it can ask for cycles and root causes.
@@ -218,10 +218,9 @@ pub struct DependencyView<'a> {
 
 impl<'a> DependencyView<'a> {
     /// The view of an object.
-    pub fn of<K: Kind>(object: &'a Resource<K>) -> Self {
-        let status = &object.status;
+    pub fn of(metadata: &Metadata, status: &'a impl Status) -> Self {
         Self {
-            generation: object.metadata.generation,
+            generation: metadata.generation,
             observed_generation: status.observed_generation(),
             ready: status.conditions().get("Ready").map(|condition| condition.status),
             last_applied_revision: status.last_applied_revision(),

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::api::{self, GitRepository, Kustomization};
+use crate::api::{self, Kustomization};
 use crate::graph::{Cycle, Dependencies as _, Graph};
 use crate::verdict::{Progress, Stance, Standing};
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp};
@@ -94,7 +94,7 @@ pub enum State {
 impl Overview {
     /// Reads the objects. One that is malformed becomes a failing row of its own.
     pub fn of(sources: &[Object], kustomizations: &[Object]) -> Self {
-        let sources: Vec<Source> = sources.iter().map(source).collect();
+        let sources: Vec<Source> = sources.iter().filter_map(source).collect();
         let mut read: Vec<Read> = kustomizations.iter().map(read).collect();
         let ready: HashSet<Ref> = ready(&sources, &read).cloned().collect();
         let waits = waits(&sources, &read);
@@ -266,9 +266,8 @@ fn read(object: &Object) -> Read {
     let source = api::source(from.api_version.as_deref(), &from.kind)
         .map(|info| Ref::new(info.id, from.namespace.as_ref().unwrap_or(own), &from.name));
     let lacks = source.filter(|_| standing.stance == Stance::Sourceless);
-    let dependency =
-        |named: &api::DependsOn| Kustomization::named(named.namespace.as_ref().unwrap_or(own), &named.name);
-    row.depends_on = spec.depends_on.iter().map(dependency).collect();
+    // What can never be ready is told by the object itself, which is stalled.
+    row.depends_on = spec.depends_on.iter().filter_map(|named| named.target(&row.key).ok()).collect();
     let applied = status.last_applied_revision.as_ref();
     let attempted = status.last_attempted_revision.as_ref();
     let revision = if row.state == State::Failing { attempted.or(applied) } else { applied };
@@ -294,27 +293,29 @@ fn what(state: &State, standing: Standing) -> String {
     }
 }
 
-fn source(object: &Object) -> Source {
+/// A source, where it is of a kind that lockgate acts on.
+fn source(object: &Object) -> Option<Source> {
+    let info = api::sources().find(|info| info.is_of(object))?;
     let id = object.id();
     let url = object.text("/spec/url").unwrap_or_default().to_owned();
     let mut source = Source {
-        key: GitRepository::named(id.namespace, id.name),
+        key: Ref::new(info.id, id.namespace, id.name),
         url,
         revision: None,
         fetched: None,
         ready: ConditionStatus::False,
         message: String::new(),
     };
-    let repository: GitRepository = match api::decode(object) {
-        Ok(repository) => repository,
-        Err(malformed) => return Source { message: malformed.to_string(), ..source },
+    let api::Source { metadata, status, .. } = match api::decode_source(object) {
+        Ok(read) => read,
+        Err(malformed) => return Some(Source { message: malformed.to_string(), ..source }),
     };
-    if let Some(artifact) = &repository.status.artifact {
+    if let Some(artifact) = &status.artifact {
         source.revision = Some(short_revision(&artifact.revision));
         source.fetched = Some(artifact.last_update_time);
     }
-    let standing = Standing::of(repository.metadata.generation, &repository.status);
-    Source { ready: standing.ready, message: standing.message, ..source }
+    let standing = Standing::of(metadata.generation, &status);
+    Some(Source { ready: standing.ready, message: standing.message, ..source })
 }
 
 /// `09507f1` of `main@sha1:09507f1…`.

@@ -26,8 +26,8 @@ mod tests;
 pub use conditions::{Said, Verdict, verdict, waiting};
 pub use context::{Context, Schedule};
 pub use face::Face;
-pub use faces::git_repository::fetching;
 pub use faces::kustomization::applying;
+pub use faces::source::fetching;
 pub use judged::Judged;
 pub use notice::Notice;
 pub use outcome::{

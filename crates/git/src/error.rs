@@ -17,6 +17,10 @@ pub enum Class {
     ReferenceNotFound,
     /// The repository has no commits.
     EmptyRepository,
+    /// What there is to choose from could not be listed, or nothing of it is meant.
+    ListingFailed,
+    /// What was fetched is not of the form that it must have.
+    ContentInvalid,
     /// The local object store failed.
     Storage,
 }
@@ -79,9 +83,15 @@ pub enum SourceError {
     /// The repository has no commits.
     #[error("git repository is empty: push a first commit to {0}")]
     Empty(String),
-    /// The repository is larger than the agent takes.
+    /// The source is larger than the agent takes.
     #[error("{0}")]
     TooLarge(String),
+    /// What there is to choose from could not be listed, or nothing of it is meant.
+    #[error("{0}")]
+    Listing(String),
+    /// What was fetched is not of the form that it must have, or not what was asked for.
+    #[error("{0}")]
+    Content(String),
     /// A local folder cannot be read.
     #[error("{path}: {problem}")]
     Folder {
@@ -107,6 +117,8 @@ impl SourceError {
             Self::Timeout { .. } => Class::Timeout,
             Self::ReferenceNotFound(_) => Class::ReferenceNotFound,
             Self::Empty(_) => Class::EmptyRepository,
+            Self::Listing(_) => Class::ListingFailed,
+            Self::Content(_) => Class::ContentInvalid,
             Self::Storage(_) | Self::Folder { .. } => Class::Storage,
         }
     }

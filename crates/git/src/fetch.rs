@@ -1,5 +1,6 @@
 //! Fetching a repository: decide from the listing what is wanted, fetch only what is missing, and hand back its tree.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -55,8 +56,10 @@ pub enum Fetched {
 pub struct Update {
     /// The revision and its files.
     pub snapshot: Snapshot,
-    /// The first line of the commit's message.
-    pub subject: String,
+    /// The first line of the commit's message, of a Git repository.
+    pub subject: Option<String>,
+    /// What its maker says of it: the annotations of an OCI artifact.
+    pub metadata: BTreeMap<String, String>,
     /// The id of the known commit, when the new one does not descend from it: the branch was force-pushed, or a tag moved.
     pub rewritten: Option<String>,
     /// What was left out of the tree, and why.
@@ -68,10 +71,10 @@ pub struct Update {
 /// What a fetch will have found.
 pub type Fetching<'f> = Pin<Box<dyn Future<Output = Result<Fetched, SourceError>> + Send + 'f>>;
 
-/// The port to where the files of repositories are.
-pub trait Fetcher: Send + Sync {
+/// The port to where the files of sources are. `R` is what one kind of source is asked for.
+pub trait Fetcher<R = Request>: Send + Sync {
     /// Fetches, within the request's limit in time. Dropping the future ends the fetch.
-    fn fetch(&self, request: Request) -> Fetching<'_>;
+    fn fetch(&self, request: R) -> Fetching<'_>;
 }
 
 impl Fetcher for Git {
@@ -135,7 +138,7 @@ impl Git {
 }
 
 /// Ends the connection of a fetch whose caller has gone.
-struct CancelOnDrop(Arc<Context>);
+pub(crate) struct CancelOnDrop(pub(crate) Arc<Context>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -316,8 +319,9 @@ impl Job<'_> {
         let tree = ignore::applied(&tree, self.request.ignore.as_deref(), go_on)
             .map_err(|_| self.context.timeout())?;
         Ok(Fetched::Updated(Update {
-            snapshot: Snapshot { revision: tip.revision, tree },
-            subject: commit.subject,
+            snapshot: Snapshot { revision: tip.revision, tree, origin: None },
+            subject: Some(commit.subject),
+            metadata: BTreeMap::new(),
             rewritten,
             warnings: files.warnings,
             received: self.context.received(),

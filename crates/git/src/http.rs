@@ -4,25 +4,18 @@
 //! client certificates, and no limit for a whole request.
 
 use std::io::{self, Read, Write};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use http::Uri;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
-use ureq::config::{Config, RedirectAuthHeaders};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body, ResponseExt as _};
 
 use crate::SourceError;
+use crate::client::{self, Options, explain};
 use crate::context::{Context, lock};
-use crate::credentials::{Credentials, HttpCredentials};
+use crate::credentials::Credentials;
 use crate::error::one_line;
-use crate::url::{Scheme, is_forbidden};
+use crate::url::Scheme;
 
 /// An HTTP client for one fetch.
 pub(crate) struct HttpClient {
@@ -39,28 +32,25 @@ impl HttpClient {
             Credentials::Http(credentials) => Some(credentials.as_ref()),
             Credentials::None | Credentials::Ssh(_) => None,
         };
-        let tls = match tls(credentials) {
-            Ok(tls) => tls,
+        let options = Options {
+            authorities: credentials.and_then(|credentials| credentials.authorities.as_deref()),
+            identity: credentials
+                .and_then(|credentials| credentials.client.as_ref())
+                .map(|(chain, key)| (chain.as_slice(), key.expose().as_slice())),
+            is_verified: true,
+            https_only: context.url.scheme() == Scheme::Https,
+            redirects: 5,
+            proxy: ureq::Proxy::try_from_env(),
+            name: concat!("git/lockgate-", env!("CARGO_PKG_VERSION")),
+        };
+        let agent = match client::agent(options) {
+            Ok(agent) => agent,
             Err(problem) => {
                 let secret = credentials.map_or_else(|| "system certificates".into(), |c| c.source.clone());
                 context.fail(SourceError::Credentials { secret, problem });
                 return None;
             }
         };
-        let config = Config::builder()
-            .tls_config(tls)
-            .https_only(context.url.scheme() == Scheme::Https)
-            .http_status_as_error(false)
-            .redirect_auth_headers(RedirectAuthHeaders::SameHost)
-            .max_redirects(5)
-            .proxy(ureq::Proxy::try_from_env())
-            .user_agent(concat!("git/lockgate-", env!("CARGO_PKG_VERSION")))
-            .build();
-        let agent = Agent::with_parts(
-            config,
-            DefaultConnector::default(),
-            GuardedResolver(DefaultResolver::default()),
-        );
         let url = &context.url;
         let scheme = if url.scheme() == Scheme::Https { "https" } else { "http" };
         let base = format!("{scheme}://{}{}", url.authority(), escape_path(url.path().trim_end_matches('/')));
@@ -222,115 +212,6 @@ impl Write for HttpStream {
     }
 }
 
-fn explain(context: &Context, error: &ureq::Error) -> SourceError {
-    let host = context.host();
-    match error {
-        ureq::Error::Timeout(_) => context.timeout(),
-        ureq::Error::HostNotFound => {
-            SourceError::Connect { host, cause: "its name has no address that may be connected to".into() }
-        }
-        ureq::Error::RequireHttpsOnly(_) => {
-            SourceError::Remote { host, message: "it redirects to plain http, which is not followed".into() }
-        }
-        ureq::Error::Rustls(rustls::Error::InvalidCertificate(why)) => SourceError::HostKey(format!(
-            "the certificate of {host} is not trusted: {}; a private authority goes into ca.crt of the Secret",
-            one_line(&why.to_string())
-        )),
-        ureq::Error::Io(error) => match certificate_error(error) {
-            Some(why) => SourceError::HostKey(format!(
-                "the certificate of {host} is not trusted: {why}; a private authority goes into ca.crt of the Secret"
-            )),
-            None => SourceError::Connect { host, cause: one_line(&error.to_string()) },
-        },
-        other => SourceError::Connect { host, cause: one_line(&other.to_string()) },
-    }
-}
-
-/// rustls hides its errors in those of the stream.
-fn certificate_error(error: &io::Error) -> Option<String> {
-    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(why) => Some(one_line(&why.to_string())),
-        _ => None,
-    }
-}
-
-fn tls(credentials: Option<&HttpCredentials>) -> Result<TlsConfig, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = system_roots().to_vec();
-    let mut client = None;
-    if let Some(credentials) = credentials {
-        if let Some(pem) = &credentials.authorities {
-            let own = certificates(pem).map_err(|problem| format!("ca.crt {problem}"))?;
-            roots.extend(own);
-        }
-        if let Some((chain, key)) = &credentials.client {
-            client = Some(client_certificate(chain, key.expose(), &provider)?);
-        }
-    }
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .client_cert(client)
-        .unversioned_rustls_crypto_provider(provider)
-        .build())
-}
-
-/// A certificate to show and its key. They are tried here, since the HTTP client panics on a pair that cannot be used.
-fn client_certificate(chain: &[u8], key: &[u8], provider: &CryptoProvider) -> Result<ClientCert, String> {
-    let chain = certificates(chain).map_err(|problem| format!("tls.crt {problem}"))?;
-    let no_key = "tls.key is not a private key in PEM form";
-    let der = PrivateKeyDer::from_pem_slice(key).map_err(|_| no_key)?;
-    let key = PrivateKey::from_pem(key).map_err(|_| no_key)?;
-    let certificates = chain.iter().map(|certificate| CertificateDer::from(certificate.der()).into_owned());
-    match CertifiedKey::from_der(certificates.collect(), der, provider) {
-        Ok(_) => Ok(ClientCert::new_with_certs(&chain, key)),
-        Err(rustls::Error::InconsistentKeys(_)) => {
-            Err("tls.key is not the key of the first certificate in tls.crt".into())
-        }
-        Err(error) => Err(format!("tls.crt and tls.key cannot be used: {}", one_line(&error.to_string()))),
-    }
-}
-
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
-    let mut found = Vec::new();
-    for item in parse_pem(pem) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => found.push(certificate),
-            Ok(_) => {}
-            Err(_) => return Err("is damaged".into()),
-        }
-    }
-    if found.is_empty() { Err("holds no certificate in PEM form".into()) } else { Ok(found) }
-}
-
-/// The machine's certificate authorities, read once.
-fn system_roots() -> &'static [Certificate<'static>] {
-    static ROOTS: OnceLock<Vec<Certificate<'static>>> = OnceLock::new();
-    ROOTS.get_or_init(|| {
-        let found = rustls_native_certs::load_native_certs();
-        found.certs.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect()
-    })
-}
-
-/// Resolves names and leaves out the addresses that must never be connected to, wherever a name or redirect leads.
-#[derive(Debug)]
-struct GuardedResolver(DefaultResolver);
-
-impl Resolver for GuardedResolver {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.0.resolve(uri, config, timeout)?;
-        let mut allowed = self.empty();
-        for address in found.iter().filter(|address| !is_forbidden(address.ip())) {
-            allowed.push(*address);
-        }
-        if allowed.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(allowed) }
-    }
-}
-
 /// Percent-encodes what RFC 3986 does not allow in a path.
 fn escape_path(path: &str) -> String {
     const BRACKETS: &AsciiSet = &CONTROLS.add(b'<').add(b'>').add(b'[').add(b']').add(b'{').add(b'}');
@@ -351,11 +232,5 @@ mod tests {
     #[test]
     fn paths_are_escaped_for_a_request() {
         assert_eq!(escape_path("/o/a b#c?d%é"), "/o/a%20b%23c%3Fd%25%C3%A9");
-    }
-
-    #[test]
-    fn what_is_not_a_certificate_is_refused() {
-        assert!(certificates(b"hello").is_err());
-        assert!(certificates(b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n").is_err());
     }
 }

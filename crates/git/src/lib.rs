@@ -1,4 +1,4 @@
-//! Where a platform's files come from: Git repositories over SSH and HTTPS, and a local folder.
+//! Where a platform's files come from: Git repositories over SSH and HTTPS, OCI artifacts, and a local folder.
 //!
 //! The one way in is a [`lockgate_base::tree::Snapshot`]: files by content, with nothing checked out.
 
@@ -10,6 +10,7 @@ pub mod known_hosts;
 mod identity;
 mod credentials;
 mod context;
+mod client;
 mod http;
 pub mod ssh;
 mod libgit2;
@@ -21,6 +22,7 @@ mod store;
 mod session;
 mod pool;
 mod fetch;
+pub mod oci;
 
 pub use credentials::{Credentials, SecretData, SshCredentials};
 pub use error::{Class, SourceError};

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::agent::world::Seen;
 use lockgate_base::model::Object;
-use lockgate_core::api::{GitRepository, GitRepositorySpec, Kustomization, KustomizationSpec};
+use lockgate_core::api::{GitRepository, Kustomization, Source};
 
 #[tokio::test]
 async fn a_run_that_panics_still_ends() {
@@ -27,8 +27,8 @@ fn the_metrics_of_both_kinds_go_with_the_object_or_with_its_last_run() {
         let (api_version, kind) = (info.api_version(), info.id.kind);
         Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "here"}})).unwrap()
     };
-    world.see::<KustomizationSpec>(&here, Seen::read(&object(Kustomization::INFO)), 1);
-    world.see::<GitRepositorySpec>(&source_here, Seen::read(&object(GitRepository::INFO)), 1);
+    world.see::<Kustomization>(&here, Seen::read(&object(Kustomization::INFO)), 1);
+    world.see::<Source>(&source_here, Seen::read(&object(GitRepository::INFO)), 1);
     let finished = |key: &Ref| Signal::Finished { key: key.clone(), run: 1, end: End::silent(Next::Changed) };
     for (signal, expected) in [
         (Signal::Gone(gone.clone()), Some(&gone)),

@@ -1,7 +1,7 @@
 //! The real parts that tests, demo and benchmarks run against.
 //!
 //! Nothing here knows lockgate: a control plane of real binaries, a real sshd, a stand-in for GitHub that really admits
-//! keys, a proxy that misbehaves on command, an admission webhook, and the agent's own binary as a child process.
+//! keys, a registry of artifacts, a proxy that misbehaves on command, an admission webhook, and the agent's own binary as a child process.
 
 pub mod agent;
 pub mod controlplane;
@@ -15,6 +15,7 @@ pub mod measure;
 mod pki;
 mod process;
 pub mod proxy;
+pub mod registry;
 mod serve;
 pub mod webhook;
 
@@ -29,4 +30,5 @@ pub use git::{
 pub use github::{Fault, GitHub, Token};
 pub use measure::{Cost, measured};
 pub use proxy::{Mode, Proxy};
+pub use registry::{REGISTRY_USER, Registry, RegistryOptions};
 pub use webhook::{Answer, Webhook};

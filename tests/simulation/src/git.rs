@@ -1,5 +1,6 @@
 //! A Git host in memory: commits, each with the one that it follows on, and which of them the branch is at.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lockgate_base::tree::{Snapshot, Tree};
@@ -56,10 +57,15 @@ impl Inner {
             .filter(|known| asked.is_none() && self.holds(agent, *known) && !self.is_reached(*known, commit))
             .map(|known| revision(known).hex().to_owned());
         self.folders.entry(agent).or_default().commits.insert(commit);
-        let snapshot =
-            Snapshot { revision: revision_of_it, tree: Tree::in_memory(files(&self.commits[commit])) };
-        let subject = format!("commit {commit}");
-        Ok(Fetched::Updated(Update { snapshot, subject, rewritten, warnings: Vec::new(), received: 1 }))
+        let tree = Tree::in_memory(files(&self.commits[commit]));
+        Ok(Fetched::Updated(Update {
+            snapshot: Snapshot { revision: revision_of_it, tree, origin: None },
+            subject: Some(format!("commit {commit}")),
+            metadata: BTreeMap::new(),
+            rewritten,
+            warnings: Vec::new(),
+            received: 1,
+        }))
     }
 
     fn holds(&self, agent: &str, commit: usize) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockgate::tested::{AgentConfig, Client, run_agent};
+use lockgate::tested::{AgentConfig, Client, Sources, run_agent};
 use lockgate_core::pipeline::workers::{Ended, Work, Workers};
 use serde_json::json;
 use tokio::sync::watch;
@@ -135,7 +135,7 @@ impl Stage {
             watch_namespace: None,
             pod: Some(agent.name.into()),
             listen: Vec::new(),
-            fetcher: Arc::new(Host { world: self.world.clone(), agent: agent.name }),
+            sources: Sources::of_git(Arc::new(Host { world: self.world.clone(), agent: agent.name })),
             clock: agent.clock.clone(),
             workers: Arc::new(InPlace(self.world.clone())),
             adopt: false,

@@ -22,6 +22,11 @@ impl Revision {
         Self { name: name.map(Into::into), digest: format!("sha1:{sha1}") }
     }
 
+    /// An OCI artifact: `digest` is `sha256:` and 64 hex digits.
+    pub fn oci(tag: Option<&str>, digest: &str) -> Self {
+        Self { name: tag.map(Into::into), digest: digest.into() }
+    }
+
     /// The branch, tag or reference.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()

@@ -1,17 +1,11 @@
 //! From an object as the API server stores it to the types of its kind.
 
-use super::kind::{Kind, Resource};
-use lockgate_base::model::Object;
+use std::sync::Arc;
 
-/// An object that is not of its kind's form: written before the schema was there, or past it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{subject} is malformed: {message}")]
-pub struct Malformed {
-    /// `Kind/namespace/name`.
-    pub subject: String,
-    /// Which field, and what is wrong with it.
-    pub message: String,
-}
+use super::kind::{Kind, Resource};
+use super::malformed::Malformed;
+use super::source::{Source, SourceSpec, SourceStatus};
+use lockgate_base::model::Object;
 
 /// Reads one object as a kind. It is decoded by itself, so that a malformed one holds up no other (CVE-2022-39272).
 pub fn decode<K: Kind>(object: &Object) -> Result<Resource<K>, Malformed> {
@@ -22,4 +16,13 @@ pub fn decode<K: Kind>(object: &Object) -> Result<Resource<K>, Malformed> {
         let message = if path == "." { problem.to_string() } else { format!("{path}: {problem}") };
         Malformed { subject: object.id().subject(), message }
     })
+}
+
+/// Reads one object as the kind of source whose `spec` has this type.
+pub(super) fn source<K: Kind<Status = SourceStatus> + SourceSpec>(
+    object: &Object,
+) -> Result<Source, Malformed> {
+    let Resource { metadata, spec, status } = decode::<K>(object)?;
+    let unserved = spec.unserved();
+    Ok(Source { kind: K::INFO.id, metadata, spec: Arc::new(spec), status, unserved })
 }

@@ -3,12 +3,14 @@
 use std::fmt::Debug;
 
 use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::metadata::{Metadata, null_as_default};
 use super::ownership::Ownership;
-use lockgate_base::model::{Conditions, Gvk, KindId, Object, Ref};
+use super::source::SourceInfo;
+use super::status::Status;
+use lockgate_base::model::{Gvk, KindId, Object, Ref};
 
 /// All that is known of a kind beside the types of its fields.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,8 +42,8 @@ pub struct KindInfo {
 /// Where a kind stands in the chain from a source to what is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Its objects are fetched, and others build from them.
-    Source,
+    /// Its objects are fetched, and others build from them; by this, where lockgate does so.
+    Source(Option<&'static SourceInfo>),
     /// Its objects build from a source, and apply what they built with these marks.
     Applier(&'static Ownership),
     /// Neither.
@@ -101,7 +103,15 @@ impl KindInfo {
     pub fn ownership(&self) -> Option<&'static Ownership> {
         match self.role {
             Role::Applier(ownership) => Some(ownership),
-            Role::Source | Role::Neither => None,
+            Role::Source(_) | Role::Neither => None,
+        }
+    }
+
+    /// How objects of the kind are fetched; `None` where they are no sources, or lockgate does not act on them.
+    pub fn source(&self) -> Option<&'static SourceInfo> {
+        match self.role {
+            Role::Source(source) => source,
+            Role::Applier(_) | Role::Neither => None,
         }
     }
 
@@ -130,22 +140,6 @@ pub trait Kind: Debug + Clone + PartialEq + DeserializeOwned + JsonSchema + Send
 
     /// The fields below `spec` that ask for what is not there yet, each with whether it is set.
     fn unserved(&self) -> Vec<(&'static str, bool)>;
-}
-
-/// What the statuses of all kinds have in common.
-pub trait Status:
-    Debug + Clone + Default + PartialEq + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static
-{
-    /// The conditions.
-    fn conditions(&self) -> &Conditions;
-    /// The generation that the conditions are about; -1 before the first look.
-    fn observed_generation(&self) -> Option<i64>;
-    /// The last value of the `requestedAt` annotation that was acted on.
-    fn handled(&self) -> Option<&str>;
-    /// The revision that was applied last, of a kind that applies what a source holds.
-    fn last_applied_revision(&self) -> Option<&str> {
-        None
-    }
 }
 
 /// An object of a kind whose fields have types.

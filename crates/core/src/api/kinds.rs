@@ -1,7 +1,9 @@
 //! The table of kinds. Definitions, rights, watches, `status`, uninstall and what is left alone in Git read it.
 
 use super::kind::{KindInfo, Role};
+use super::malformed::Malformed;
 use super::reference::SourceReference;
+use super::source::Source;
 use kustomization::DependsOn;
 use lockgate_base::model::{KindId, Object, Ref};
 
@@ -16,7 +18,7 @@ mod image_policy;
 mod image_repository;
 mod image_update_automation;
 pub(super) mod kustomization;
-mod oci_repository;
+pub(super) mod oci_repository;
 mod provider;
 mod receiver;
 
@@ -45,12 +47,20 @@ pub fn acted_on() -> impl Iterator<Item = &'static KindInfo> {
 
 /// The kinds of sources that lockgate acts on.
 pub fn sources() -> impl Iterator<Item = &'static KindInfo> {
-    acted_on().filter(|info| info.role == Role::Source)
+    acted_on().filter(|info| matches!(info.role, Role::Source(_)))
 }
 
 /// The kind of source that a reference names, where lockgate acts on it.
 pub fn source(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo> {
-    named(api_version, kind).filter(|info| info.is_acted_on && info.role == Role::Source)
+    named(api_version, kind).filter(|info| info.is_acted_on && matches!(info.role, Role::Source(_)))
+}
+
+/// Reads an object of a kind of source that lockgate acts on.
+pub fn decode_source(object: &Object) -> Result<Source, Malformed> {
+    let kind = sources().find(|info| info.is_of(object)).and_then(KindInfo::source);
+    let foreign =
+        || Malformed { subject: object.id().subject(), message: format!("use {}", either(sources())) };
+    kind.map_or_else(|| Err(foreign()), |kind| (kind.read)(object))
 }
 
 /// Kinds in a sentence, as a choice.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::GitRepository;
 
 fn kustomization(name: &str, depends_on: &[&str], ready: (&str, &str, &str)) -> Object {
     let (status, reason, message) = ready;

@@ -45,6 +45,7 @@ fn snapshot(names: &[&str]) -> Snapshot {
     Snapshot {
         revision: Revision::git(Some("main"), "aa"),
         tree: Tree::in_memory(files.chain([("other".into(), "x".into())])),
+        origin: None,
     }
 }
 
@@ -318,8 +319,11 @@ async fn a_wait_knows_the_jobs_that_the_cluster_deletes_when_they_have_ended() {
         (format!("apps/{name}.yaml"), text)
     };
     let jobs = [job_text("passing", "ttlSecondsAfterFinished: 0"), job_text("staying", "parallelism: 1")];
-    let snapshot =
-        Snapshot { revision: Revision::git(Some("main"), "aa"), tree: Tree::in_memory(jobs.into_iter()) };
+    let snapshot = Snapshot {
+        revision: Revision::git(Some("main"), "aa"),
+        tree: Tree::in_memory(jobs.into_iter()),
+        origin: None,
+    };
     for spec in [json!({"wait": true}), json!({"healthChecks": [check("passing"), check("staying")]})] {
         let (fake, diary) = (Fake::default(), Diary::default());
         let (_sender, cancel) = watch::channel(false);
@@ -338,7 +342,8 @@ async fn a_definition_that_is_not_served_stops_what_comes_after_it() {
     let definition =
         "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.n}\n";
     let files = [("apps/crd.yaml".to_owned(), definition.to_owned()), config_map("a")];
-    let snapshot = Snapshot { revision: Revision::git(Some("main"), "aa"), tree: Tree::in_memory(files) };
+    let snapshot =
+        Snapshot { revision: Revision::git(Some("main"), "aa"), tree: Tree::in_memory(files), origin: None };
     let (fake, diary) = (Fake::default().failing(), Diary::default());
     let (_sender, cancel) = watch::channel(false);
     let kustomization = kustomization(&json!({}), &[]);

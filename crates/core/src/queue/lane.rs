@@ -52,7 +52,7 @@ impl Work {
     /// Where the work that a kind asks for stands in the table.
     pub(super) fn index(kind: KindId) -> usize {
         let work = match api::info(kind).map(|info| info.role) {
-            Some(Role::Source) => Self::Fetch,
+            Some(Role::Source(_)) => Self::Fetch,
             _ => Self::Reconcile,
         };
         RULES.iter().position(|rule| rule.work == work).unwrap_or_default()

@@ -44,6 +44,8 @@ pub struct Context<'a, S> {
     pub previous: &'a S,
     /// The revision of the source that was built; for a source the one that it held before.
     pub revision: Option<&'a str>,
+    /// The revision of what that was made from, where its maker says so.
+    pub origin: Option<&'a str>,
     /// The moment of the verdict.
     pub now: Timestamp,
     /// How long the work took.

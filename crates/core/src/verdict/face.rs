@@ -1,6 +1,6 @@
 //! What a kind adds to what is said of all: the conditions and fields that only it has, and its words for a stage.
 
-use super::context::{Context, Schedule};
+use super::context::Context;
 use super::judgement::{Judgement, Mark, Stage, Told};
 use super::outcome::{Ending, Outcome};
 use super::reason::Reason;
@@ -21,7 +21,7 @@ pub trait Face: Status {
     fn is_at(&self, revision: &str) -> bool;
 
     /// The reason of a fault of the agent, and when the object is tried again.
-    fn fault(schedule: Schedule) -> (Reason, Next);
+    fn fault(context: &Context<'_, Self>) -> (Reason, Next);
 
     /// What Reconciling says of a stage that is under way or tried again.
     fn stage(stage: Stage, context: &Context<'_, Self>) -> String;

@@ -1,4 +1,4 @@
 //! The faces of the kinds: one file a kind.
 
 pub(super) mod kustomization;
-pub(super) mod git_repository;
+pub(super) mod source;

@@ -19,6 +19,8 @@ pub struct Notice {
     pub message: String,
     /// The revision that it is about.
     pub revision: Option<String>,
+    /// The revision of what that was made from, where its maker says so.
+    pub origin: Option<String>,
 }
 
 impl Notice {
@@ -28,7 +30,13 @@ impl Notice {
             reason,
             message: texts::shorten(message, EVENT_LIMIT),
             revision: revision.map(ToOwned::to_owned),
+            origin: None,
         }
+    }
+
+    /// The same, about a revision that was made from another.
+    pub(super) fn made_from(self, origin: Option<&str>) -> Self {
+        Self { origin: origin.map(ToOwned::to_owned), ..self }
     }
 
     /// That an object is put back again and again, as someone else keeps changing it.

@@ -1,5 +1,6 @@
 //! Every outcome and what is said of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration as Std;
 
 mod failures;
@@ -9,7 +10,7 @@ mod standings;
 use super::notice::EVENT_LIMIT;
 use super::writer::MESSAGE_LIMIT;
 use super::*;
-use crate::api::{GitRepositoryStatus, InventoryEntry, Kustomization, KustomizationStatus};
+use crate::api::{InventoryEntry, Kustomization, KustomizationStatus, Selection, SourceStatus};
 use crate::queue::Next;
 use crate::queue::Rivalry;
 use lockgate_base::model::{ConditionStatus, Digest, Duration, Ref, Timestamp};
@@ -42,6 +43,7 @@ fn context<'a>(key: &'a Ref, previous: &'a KustomizationStatus) -> Context<'a, K
         revision: Some(REVISION),
         now: at(0),
         took: Std::from_micros(176_432),
+        origin: None,
         redactor: &NO_SECRETS,
     }
 }
@@ -257,11 +259,9 @@ fn the_answer_to_a_request_stays_when_its_annotation_goes() {
         let status = say(&outcome, &gone).status;
         assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"), "{outcome:?}");
     }
-    let handled = GitRepositoryStatus {
-        last_handled_reconcile_at: Some("token".into()),
-        ..GitRepositoryStatus::default()
-    };
-    let unchanged = Fetched::Unchanged { revision: REVISION.into(), ignore: None };
+    let handled = SourceStatus { last_handled_reconcile_at: Some("token".into()), ..SourceStatus::default() };
+    let unchanged =
+        Fetched::Unchanged { revision: REVISION.into(), url: String::new(), selection: Selection::default() };
     let status = sources::fetch(&unchanged.into(), &handled).status;
     assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"));
 }

@@ -1,12 +1,14 @@
 //! What is said of an outcome: Flux's texts where Flux has one, then the cause and the cure.
 
+use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
 use super::outcome::{BlockReason, Blocker, Ill, WaitEnd, some_of};
-use crate::api::Kustomization;
+use crate::api::{self, Kustomization, OciRepository};
 use crate::graph::Cycle;
 use crate::queue::Rivalry;
-use lockgate_base::model::{Duration, Ref};
+use lockgate_base::keys;
+use lockgate_base::model::{Duration, KindId, Ref};
 
 /// How the message begins of a `spec.path` that the source does not have; its reason is that of a missing source too.
 pub(super) const PATH_MISSING: &str = "kustomization path not found: ";
@@ -15,6 +17,35 @@ pub(super) const WAITING: &str = ": waiting for ";
 /// What stands before the time that a wait took.
 const HEALTH_FAILED: &str = "health check failed after ";
 const NOT_ESTABLISHED: &str = "definitions are not established after ";
+
+/// What Ready says of a source that is fetched.
+pub(super) fn stored(kind: KindId, revision: &str) -> String {
+    let what = if kind == OciRepository::ID { "digest" } else { "revision" };
+    format!("stored artifact for {what} '{revision}'")
+}
+
+/// What the event says of a source that is fetched. `subject` is a commit's, and `metadata` what the maker says of it.
+pub(super) fn fetched(
+    kind: KindId,
+    revision: &str,
+    subject: Option<&str>,
+    url: &str,
+    metadata: &BTreeMap<String, String>,
+) -> String {
+    match subject {
+        Some(subject) => format!("stored artifact for commit '{subject}'"),
+        None if kind == OciRepository::ID => {
+            let origin = match (metadata.get(keys::OCI_SOURCE), metadata.get(keys::OCI_REVISION)) {
+                (Some(source), Some(revision)) => {
+                    format!(", origin source '{source}', origin revision '{revision}'")
+                }
+                _ => String::new(),
+            };
+            format!("stored artifact with revision '{revision}' from '{url}'{origin}")
+        }
+        None => stored(kind, revision),
+    }
+}
 
 pub(super) fn source_missing(source: &str) -> String {
     format!(
@@ -58,7 +89,8 @@ pub(super) fn blocked(blocker: &Blocker) -> String {
 /// What is the matter with a dependency that is paused, whatever it said last.
 pub fn paused(dependency: &Ref) -> String {
     let Ref { kind, namespace, name } = dependency;
-    let command = if *kind == Kustomization::ID { "kustomization" } else { "source git" };
+    let source = api::info(*kind).and_then(api::KindInfo::source);
+    let command = source.map_or("kustomization", |source| source.command);
     format!(
         "{} '{}' is suspended; set its spec.suspend to false (flux resume {command} {name} -n {namespace})",
         kind.kind,
@@ -138,7 +170,7 @@ pub(super) fn prune_refused(count: usize) -> String {
     format!(
         "the build has become empty, which would delete all {count} objects, so nothing was done. If that is meant, \
          annotate the Kustomization with {}: allowed",
-        lockgate_base::keys::PRUNE_ALL
+        keys::PRUNE_ALL
     )
 }
 

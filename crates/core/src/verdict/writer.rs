@@ -19,11 +19,17 @@ pub(super) struct Writer<'a> {
     generation: i64,
     now: Timestamp,
     redactor: &'a Redactor,
+    origin: Option<&'a str>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) const fn new<S>(context: &Context<'a, S>) -> Self {
-        Self { generation: context.generation, now: context.now, redactor: context.redactor }
+        Self {
+            generation: context.generation,
+            now: context.now,
+            redactor: context.redactor,
+            origin: context.origin,
+        }
     }
 
     /// A message as it stands in a condition.
@@ -32,7 +38,7 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) fn notice(&self, warning: bool, reason: Reason, text: &str, revision: Option<&str>) -> Notice {
-        Notice::new(warning, reason, &self.redactor.redact(text), revision)
+        Notice::new(warning, reason, &self.redactor.redact(text), revision).made_from(self.origin)
     }
 
     /// The message of a failure, and whether it only repeats what the conditions say of this generation. Then the message

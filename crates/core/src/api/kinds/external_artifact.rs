@@ -10,7 +10,7 @@ pub(super) const INFO: KindInfo = KindInfo {
     short_names: &["ea"],
     versions: &["v1"],
     columns: &[Column::AGE, Column::READY, Column::STATUS, Column::new("Source", ".spec.sourceRef.name")],
-    role: Role::Source,
+    role: Role::Source(None),
     controller: "source-controller",
     grants: &[],
     is_acted_on: false,

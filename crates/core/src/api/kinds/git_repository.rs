@@ -1,14 +1,14 @@
 //! `GitRepository.source.toolkit.fluxcd.io`: v1, with the fields of v1beta2 and v1beta1.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role, Status};
+use crate::api::decode;
+use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role};
+use crate::api::source::{Selection, SourceInfo, SourceSpec, SourceStatus, secrets};
 use crate::api::{LocalReference, null_as_default};
-use lockgate_base::model::{Conditions, Duration, KindId, Timestamp};
+use lockgate_base::model::{Duration, KindId};
 
 /// A Git repository and the revision of it that is wanted.
 pub type GitRepository = Resource<GitRepositorySpec>;
@@ -20,7 +20,10 @@ pub(super) const INFO: KindInfo = KindInfo {
     short_names: &["gitrepo"],
     versions: &["v1", "v1beta2", "v1beta1"],
     columns: &[Column::new("URL", ".spec.url"), Column::AGE, Column::READY, Column::STATUS],
-    role: Role::Source,
+    role: Role::Source(Some(&SourceInfo {
+        read: decode::source::<GitRepositorySpec>,
+        command: "source git",
+    })),
     controller: "source-controller",
     grants: &[Grant {
         reason: "Credentials of sources.",
@@ -34,7 +37,7 @@ pub(super) const INFO: KindInfo = KindInfo {
 
 impl Kind for GitRepositorySpec {
     const INFO: &'static KindInfo = &INFO;
-    type Status = GitRepositoryStatus;
+    type Status = SourceStatus;
 
     fn unserved(&self) -> Vec<(&'static str, bool)> {
         vec![
@@ -50,17 +53,29 @@ impl Kind for GitRepositorySpec {
     }
 }
 
-impl Status for GitRepositoryStatus {
-    fn conditions(&self) -> &Conditions {
-        &self.conditions
+impl SourceSpec for GitRepositorySpec {
+    fn url(&self) -> &str {
+        &self.url
     }
 
-    fn observed_generation(&self) -> Option<i64> {
-        self.observed_generation
+    fn interval(&self) -> Duration {
+        self.interval
     }
 
-    fn handled(&self) -> Option<&str> {
-        self.last_handled_reconcile_at.as_deref()
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    fn suspended(&self) -> bool {
+        self.suspend
+    }
+
+    fn inputs(&self) -> Vec<(KindId, &str)> {
+        secrets([&self.secret_ref])
+    }
+
+    fn selection(&self) -> Selection {
+        Selection { ignore: self.ignore.clone(), layer: None }
     }
 }
 
@@ -138,50 +153,4 @@ pub struct GitReference {
     /// A commit's SHA-1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-}
-
-/// What was fetched.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct GitRepositoryStatus {
-    /// The generation that was looked at last; -1 before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// Ready, ArtifactInStorage, Reconciling, Stalled, FetchFailed.
-    #[serde(default, deserialize_with = "null_as_default")]
-    #[schemars(with = "Vec<Value>")]
-    pub conditions: Conditions,
-    /// The last revision fetched.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact: Option<Artifact>,
-    /// The last value of the `requestedAt` annotation that was acted on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_handled_reconcile_at: Option<String>,
-    /// The `ignore` that the artifact was made with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub observed_ignore: Option<String>,
-}
-
-/// A fetched revision. lockgate serves no archive of it: `url` and `path` name the revision for tools that require them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Artifact {
-    /// Name of the revision inside this agent; nothing is served under it.
-    pub path: String,
-    /// As `path`.
-    pub url: String,
-    /// `<name>@sha1:<commit>`.
-    pub revision: String,
-    /// Digest of the tree.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
-    /// When it was fetched.
-    #[schemars(with = "String", extend("format" = "date-time"))]
-    pub last_update_time: Timestamp,
-    /// In bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub size: Option<i64>,
-    /// More about it.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
-    pub metadata: BTreeMap<String, String>,
 }

@@ -18,7 +18,7 @@ pub(super) const INFO: KindInfo = KindInfo {
         Column::READY,
         Column::STATUS,
     ],
-    role: Role::Source,
+    role: Role::Source(None),
     controller: "source-controller",
     grants: &[],
     is_acted_on: false,

@@ -10,7 +10,7 @@ pub(super) const INFO: KindInfo = KindInfo {
     short_names: &["helmrepo"],
     versions: &["v1", "v1beta2", "v1beta1"],
     columns: &[Column::new("URL", ".spec.url"), Column::AGE, Column::READY, Column::STATUS],
-    role: Role::Source,
+    role: Role::Source(None),
     controller: "source-controller",
     grants: &[],
     is_acted_on: false,

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role, Status};
+use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role};
 use crate::api::ownership::Ownership;
+use crate::api::status::Status;
 use crate::api::{LocalReference, SourceReference, null_as_default};
 use lockgate_base::keys;
 use lockgate_base::model::{Conditions, Duration, KindId, Timestamp};

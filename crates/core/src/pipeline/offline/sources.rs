@@ -25,6 +25,11 @@ impl Sources {
         true
     }
 
+    /// Whether a source was met.
+    pub(super) fn knows(&self, source: &Ref) -> bool {
+        self.urls.contains_key(source)
+    }
+
     /// Why the files of a Kustomization are not those of the tree, where that is so. A source that nothing here
     /// defines is taken for the tree.
     pub(super) fn is_foreign(&self, object: &Object, tree: &Tree) -> Option<String> {

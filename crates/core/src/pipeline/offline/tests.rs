@@ -200,6 +200,28 @@ fn each_comes_after_those_it_depends_on() {
 }
 
 #[test]
+fn dependencies_of_other_kinds_are_looked_for_too() {
+    let source = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: there, namespace: flux-system}\n\
+                  spec: {interval: 1m, url: 'oci://example.org/there'}\n";
+    let [(path, text), map] = stage("a", &[]);
+    let depends = "dependsOn: [{kind: OCIRepository, name: there}, {kind: OCIRepository, name: gone}, \
+                   {kind: HelmRelease, name: podinfo}]";
+    let text = text.replace("dependsOn: []", depends);
+    let files = [(path, text), map, ("clusters/a/there.yaml".into(), source.into())];
+    let all = whole(&Tree::in_memory(files), folder("clusters/a"), &Values::default()).unwrap();
+    let warnings: Vec<&str> = all.iter().flat_map(|built| &built.warnings).map(String::as_str).collect();
+    assert!(
+        warnings[0].ends_with("depends on OCIRepository/flux-system/gone, which is nowhere here"),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings[1].contains("HelmRelease/flux-system/podinfo, so it never becomes ready"),
+        "{warnings:?}"
+    );
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+}
+
+#[test]
 fn all_that_is_wrong_is_told_at_once() {
     let mut files: Vec<(String, String)> = Vec::new();
     for (name, depends_on) in

@@ -9,7 +9,7 @@ use super::error::{Found, OfflineError, Rendered, subject};
 use super::one::{Completed, flux, kustomization};
 use super::sources::{Sources, folder_of, source_of};
 use super::values::Values;
-use crate::api::Kustomization;
+use crate::api::{DependsOn, Kustomization};
 use crate::graph::{Dependencies as _, Graph};
 use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::{Node, Tree};
@@ -74,6 +74,8 @@ struct Pending {
     key: Ref,
     found: Found,
     depends_on: Vec<Ref>,
+    /// Why others that it names can never be ready.
+    problems: Vec<String>,
     depth: usize,
 }
 
@@ -108,8 +110,9 @@ impl Walk<'_> {
     /// The first that waits for nothing which is still to be built. One whose dependency is nowhere comes after those
     /// that may yet bring it.
     fn next(&mut self) -> Option<Pending> {
-        let free =
-            self.pending.iter().position(|next| next.depends_on.iter().all(|key| self.done.contains(key)));
+        // Sources are there when they are fetched: nothing is built for them.
+        let is_done = |key: &Ref| key.kind != Kustomization::ID || self.done.contains(key);
+        let free = self.pending.iter().position(|next| next.depends_on.iter().all(is_done));
         let is_pending = |key: &Ref| self.pending.iter().any(|next| next.key == *key);
         let free =
             free.or_else(|| self.pending.iter().position(|next| !next.depends_on.iter().any(is_pending)));
@@ -151,10 +154,14 @@ impl Walk<'_> {
         }
         match kustomization(self.tree, &next.found, &self.values) {
             Ok(mut rendered) => {
-                let unknown = next.depends_on.iter().filter(|key| !self.seen.contains_key(key));
+                let is_unknown = |key: &&Ref| !self.seen.contains_key(key) && !self.sources.knows(key);
+                let name =
+                    |key: &Ref| if key.kind == Kustomization::ID { key.path() } else { key.to_string() };
+                let unknown = next.depends_on.iter().filter(is_unknown);
                 let warnings =
-                    unknown.map(|key| format!("{subject}: depends on {}, which is nowhere here", key.path()));
+                    unknown.map(|key| format!("{subject}: depends on {}, which is nowhere here", name(key)));
                 rendered.warnings.extend(warnings.collect::<Vec<_>>());
+                rendered.warnings.extend(next.problems.iter().map(|problem| format!("{subject}: {problem}")));
                 self.took(rendered, next.depth + 1);
             }
             Err(error) => self.errors.push(error),
@@ -191,8 +198,8 @@ impl Walk<'_> {
                 .then(|| format!("{}: is in {file} too, and is built from there", subject(&found)));
         }
         self.seen.insert(key.clone(), found.file.clone());
-        let depends_on = depends_on(&found.object, &key.namespace);
-        self.pending.push(Pending { key, found, depends_on, depth });
+        let (depends_on, problems) = depends_on(&found.object, &key);
+        self.pending.push(Pending { key, found, depends_on, problems, depth });
         None
     }
 }
@@ -214,13 +221,17 @@ fn key_of(object: &Object) -> Ref {
     Kustomization::named(id.namespace, id.name)
 }
 
-fn depends_on(object: &Object, own: &str) -> Vec<Ref> {
+/// What a Kustomization depends on, and what can never be ready of it.
+fn depends_on(object: &Object, own: &Ref) -> (Vec<Ref>, Vec<String>) {
     let entries = object.pointer("/spec/dependsOn").and_then(Value::as_array);
-    let is_of_ours =
-        |entry: &&Value| entry["kind"].as_str().is_none_or(|kind| kind == Kustomization::ID.kind);
-    let key = |entry: &Value| {
-        let namespace = entry["namespace"].as_str().filter(|namespace| !namespace.is_empty()).unwrap_or(own);
-        Some(Kustomization::named(namespace, entry["name"].as_str()?))
-    };
-    entries.into_iter().flatten().filter(is_of_ours).filter_map(key).collect()
+    let (mut targets, mut problems) = (Vec::new(), Vec::new());
+    for entry in entries.into_iter().flatten() {
+        // What is of another form is told where it is read as a Kustomization.
+        let Ok(named) = serde_json::from_value::<DependsOn>(entry.clone()) else { continue };
+        match named.target(own) {
+            Ok(target) => targets.push(target),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (targets, problems)
 }

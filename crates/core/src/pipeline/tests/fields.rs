@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::super::{build, gather, supported};
 use super::fake::Fake;
 use super::kustomization;
-use crate::api::{GitRepositorySpec, KINDS, Kind, KustomizationSpec, Resource, decode, tests};
+use crate::api::{
+    GitRepositorySpec, KINDS, Kind, KustomizationSpec, OciRepositorySpec, Resource, decode, tests,
+};
 use crate::verdict::Redactor;
 use lockgate_base::tree::Tree;
 
@@ -82,10 +84,28 @@ const GIT_REPOSITORY: &[(&str, Fate)] = &[
     ("verify", Refused),
 ];
 
+const OCI_REPOSITORY: &[(&str, Fate)] = &[
+    ("certSecretRef", Served("credentials_come_from_a_secret_or_from_the_pull_secrets_of_an_account")),
+    ("ignore", Served("layers_of_oras_are_chosen_by_their_media_type")),
+    ("insecure", Served("without_a_flag_insecure_is_for_this_machine")),
+    ("interval", Served("a_kustomization_is_built_from_an_artifact_and_follows_it")),
+    ("layerSelector", Served("layers_of_oras_are_chosen_by_their_media_type")),
+    ("provider", Refused),
+    ("proxySecretRef", Served("a_registry_is_reached_through_the_proxy_of_a_secret")),
+    ("ref", Served("an_artifact_of_flux_is_fetched_by_tag_version_and_digest")),
+    ("secretRef", Served("credentials_come_from_a_secret_or_from_the_pull_secrets_of_an_account")),
+    ("serviceAccountName", Served("credentials_come_from_a_secret_or_from_the_pull_secrets_of_an_account")),
+    ("suspend", Served("what_is_known_is_not_fetched_again_and_what_is_paused_stays")),
+    ("timeout", Served("a_registry_that_does_not_answer_is_given_up_in_time")),
+    ("url", Served("an_artifact_of_flux_is_fetched_by_tag_version_and_digest")),
+    ("verify", Refused),
+];
+
 fn table(plural: &str) -> Option<&'static [(&'static str, Fate)]> {
     match plural {
         "kustomizations" => Some(KUSTOMIZATION),
         "gitrepositories" => Some(GIT_REPOSITORY),
+        "ocirepositories" => Some(OCI_REPOSITORY),
         _ => None,
     }
 }
@@ -148,6 +168,7 @@ fn every_field_of_every_schema_is_served_or_refused_by_its_name() {
     }
     each_fate_is_true::<KustomizationSpec>();
     each_fate_is_true::<GitRepositorySpec>();
+    each_fate_is_true::<OciRepositorySpec>();
 }
 
 #[tokio::test]

@@ -12,7 +12,8 @@ const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResou
 /// A reconcile of a definition and of what comes after it.
 async fn define(fake: &Fake, diary: &Diary) -> Outcome<Applied> {
     let files = [("apps/crd.yaml".to_owned(), DEFINITION.to_owned()), config_map("a")];
-    let snapshot = Snapshot { revision: Revision::git(Some("main"), "aa"), tree: Tree::in_memory(files) };
+    let snapshot =
+        Snapshot { revision: Revision::git(Some("main"), "aa"), tree: Tree::in_memory(files), origin: None };
     let (_sender, cancel) = watch::channel(false);
     let kustomization = kustomization(&json!({}), &[]);
     reconcile(fake, fake, &job(&kustomization, &snapshot, cancel), diary).await.outcome

@@ -111,7 +111,7 @@ async fn a_preview_announces_what_a_run_does() {
         let inventory: Vec<&str> = case.inventory.iter().map(String::as_str).collect();
         let kustomization = kustomization(&case.spec, &inventory);
         let tree = Tree::in_memory(case.files);
-        let snapshot = Snapshot { revision: Revision::git(Some("main"), "aa"), tree };
+        let snapshot = Snapshot { revision: Revision::git(Some("main"), "aa"), tree, origin: None };
 
         let looked_at = (case.fake)();
         let built = build(&kustomization, &snapshot.tree, Gathered::none()).unwrap();

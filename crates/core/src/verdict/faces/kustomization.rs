@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::api::{HistoryEntry, InventoryEntry, InventoryStatus, KustomizationStatus};
 use crate::queue::Next;
 use crate::verdict::conditions::begin;
-use crate::verdict::context::{Context, Schedule};
+use crate::verdict::context::Context;
 use crate::verdict::face::{Base, Face};
 use crate::verdict::judged::Judged;
 use crate::verdict::judgement::{Judgement, Mark, Stage, Told};
@@ -35,8 +35,8 @@ impl Face for KustomizationStatus {
         self.last_applied_revision.as_deref() == Some(revision)
     }
 
-    fn fault(schedule: Schedule) -> (Reason, Next) {
-        (Reason::ReconciliationFailed, Next::After(schedule.retry))
+    fn fault(context: &Context<'_, Self>) -> (Reason, Next) {
+        (Reason::ReconciliationFailed, Next::After(context.schedule.retry))
     }
 
     fn stage(stage: Stage, context: &Context<'_, Self>) -> String {
@@ -79,6 +79,7 @@ impl Face for KustomizationStatus {
         let revision = context.revision.map(ToOwned::to_owned);
         if told.success {
             self.last_applied_revision.clone_from(&revision);
+            self.last_applied_origin_revision = context.origin.map(ToOwned::to_owned);
             self.last_attempted_revision = revision;
         } else if told.stage != Some(Stage::Fetching) && revision.is_some() {
             self.last_attempted_revision = revision;
@@ -151,6 +152,9 @@ fn remember(
     entry.total_reconciliations += 1;
     if let Some(revision) = context.revision {
         entry.metadata.insert("revision".into(), revision.into());
+    }
+    if let Some(origin) = context.origin {
+        entry.metadata.insert("originRevision".into(), origin.into());
     }
     status.history.insert(0, entry);
     status.history.truncate(HISTORY_LIMIT);

@@ -34,7 +34,7 @@ pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, 
             Failure::fetching(Reason::InvalidSpec, text(message), Next::Changed).stalled()
         }
         Common::Panicked { message } => {
-            let (reason, next) = F::fault(context.schedule);
+            let (reason, next) = F::fault(context);
             Failure::applying(reason, format!("internal error: {message}"), next).stalled()
         }
         Common::Blocked(blocker) => {

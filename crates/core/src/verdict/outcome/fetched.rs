@@ -1,13 +1,16 @@
 //! What only a fetch of a source can end in.
 
+use std::collections::BTreeMap;
+
 use super::{Ending, Outcome};
+use crate::api::Selection;
 
 /// What only a fetch of a source can end in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fetched {
     /// A revision is held that was not held before.
     Updated {
-        /// `main@sha1:...`.
+        /// `main@sha1:...`, `latest@sha256:...`.
         revision: String,
         /// Digest of the tree.
         digest: String,
@@ -15,15 +18,21 @@ pub enum Fetched {
         subject: Option<String>,
         /// The commit that was held before, when the new one does not descend from it.
         rewritten: Option<String>,
-        /// `spec.ignore`, by which files were left out.
-        ignore: Option<String>,
+        /// What its maker says of it: the annotations of an OCI artifact.
+        metadata: BTreeMap<String, String>,
+        /// `spec.url`.
+        url: String,
+        /// Which part of the revision is held.
+        selection: Selection,
     },
     /// The revision that is held is still the one that is wanted.
     Unchanged {
-        /// `main@sha1:...`.
+        /// `main@sha1:...`, `latest@sha256:...`.
         revision: String,
-        /// `spec.ignore`, by which files were left out.
-        ignore: Option<String>,
+        /// `spec.url`.
+        url: String,
+        /// Which part of the revision is held.
+        selection: Selection,
     },
     /// The source could not be fetched.
     Failed {
@@ -56,7 +65,7 @@ impl Ending for Fetched {
     }
 }
 
-/// What kept a repository from being fetched.
+/// What kept a source from being fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchCause {
     /// The host is not the one expected, or does not let the credentials in; or there are none.
@@ -67,6 +76,10 @@ pub enum FetchCause {
     Url,
     /// The repository has no commits.
     Empty,
+    /// What there is to choose from could not be listed, or nothing of it is meant.
+    Listing,
+    /// What was fetched is not of the form that it must have.
+    Content,
     /// The local object store.
     Storage,
 }

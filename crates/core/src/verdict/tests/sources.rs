@@ -3,7 +3,7 @@
 use super::*;
 use lockgate_base::model::Condition;
 
-fn source_context<'a>(key: &'a Ref, previous: &'a GitRepositoryStatus) -> Context<'a, GitRepositoryStatus> {
+fn source_context<'a>(key: &'a Ref, previous: &'a SourceStatus) -> Context<'a, SourceStatus> {
     Context {
         key,
         generation: 2,
@@ -13,19 +13,20 @@ fn source_context<'a>(key: &'a Ref, previous: &'a GitRepositoryStatus) -> Contex
         revision: previous.artifact.as_ref().map(|artifact| artifact.revision.as_str()),
         now: at(0),
         took: Std::ZERO,
+        origin: None,
         redactor: &NO_SECRETS,
     }
 }
 
-pub(super) fn fetch(outcome: &Outcome<Fetched>, previous: &GitRepositoryStatus) -> Said<GitRepositoryStatus> {
+pub(super) fn fetch(outcome: &Outcome<Fetched>, previous: &SourceStatus) -> Said<SourceStatus> {
     said(verdict(outcome, &source_context(&key("repo"), previous)))
 }
 
 #[test]
 fn a_generation_is_said_to_be_fetched_until_it_is() {
     let key = key("repo");
-    let said = |previous: &GitRepositoryStatus| fetching(&source_context(&key, previous));
-    let first = said(&GitRepositoryStatus::default()).unwrap();
+    let said = |previous: &SourceStatus| fetching(&source_context(&key, previous));
+    let first = said(&SourceStatus::default()).unwrap();
     let ready = first.conditions.get("Ready").unwrap();
     assert_eq!((ready.status, ready.reason.as_str()), (ConditionStatus::Unknown, "Progressing"));
     assert_eq!(
@@ -33,7 +34,11 @@ fn a_generation_is_said_to_be_fetched_until_it_is() {
         "processing object: new generation -1 -> 2"
     );
 
-    let unchanged = Outcome::Own(Fetched::Unchanged { revision: REVISION.into(), ignore: None });
+    let unchanged = Outcome::Own(Fetched::Unchanged {
+        revision: REVISION.into(),
+        url: String::new(),
+        selection: Selection::default(),
+    });
     let mut stored = fetch(&unchanged, &first).status.into_inner();
     assert_eq!(said(&stored), None, "nothing is new");
     stored.observed_generation = Some(1);
@@ -62,9 +67,11 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
         digest: "sha256:00".into(),
         subject: Some("bump".into()),
         rewritten: Some("old".into()),
-        ignore: None,
+        metadata: BTreeMap::new(),
+        url: String::new(),
+        selection: Selection::default(),
     });
-    let first = fetch(&fetched, &GitRepositoryStatus::default());
+    let first = fetch(&fetched, &SourceStatus::default());
     assert_eq!(first.notices[0].message, "stored artifact for commit 'bump'");
     assert_eq!(
         first.notices[1].message,
@@ -73,14 +80,20 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
     let ready = first.status.conditions.get("Ready").unwrap();
     assert_eq!(ready.message, format!("stored artifact for revision '{REVISION}'"));
     assert_eq!(first.status.conditions.get("ArtifactInStorage").unwrap().status, ConditionStatus::True);
-    let unchanged = Outcome::Own(Fetched::Unchanged { revision: REVISION.into(), ignore: None });
+    let unchanged = Outcome::Own(Fetched::Unchanged {
+        revision: REVISION.into(),
+        url: String::new(),
+        selection: Selection::default(),
+    });
     assert_eq!(fetch(&unchanged, &first.status).status, first.status);
     let refetched = Outcome::Own(Fetched::Updated {
         revision: REVISION.into(),
         digest: "sha256:00".into(),
         subject: None,
         rewritten: None,
-        ignore: None,
+        metadata: BTreeMap::new(),
+        url: String::new(),
+        selection: Selection::default(),
     });
     assert_eq!(fetch(&refetched, &first.status).notices, [], "fetched again after a restart");
 
@@ -105,14 +118,20 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
 
 #[test]
 fn a_source_that_is_fetched_again_says_so() {
-    let unchanged = Outcome::Own(Fetched::Unchanged { revision: REVISION.into(), ignore: None });
-    let stored = fetch(&unchanged, &GitRepositoryStatus::default()).status;
+    let unchanged = Outcome::Own(Fetched::Unchanged {
+        revision: REVISION.into(),
+        url: String::new(),
+        selection: Selection::default(),
+    });
+    let stored = fetch(&unchanged, &SourceStatus::default()).status;
     let refetched = Outcome::Own(Fetched::Updated {
         revision: REVISION.into(),
         digest: "sha256:00".into(),
         subject: Some("bump".into()),
         rewritten: None,
-        ignore: None,
+        metadata: BTreeMap::new(),
+        url: String::new(),
+        selection: Selection::default(),
     });
     for cause in [FetchCause::Operation, FetchCause::Storage] {
         let outcome =
@@ -135,12 +154,12 @@ fn a_source_tells_no_secret() {
     let mut redactor = Redactor::default();
     redactor.add(b"hunter2-canary");
     let key = key("repo");
-    let told = |message: &str, previous: &GitRepositoryStatus| {
+    let told = |message: &str, previous: &SourceStatus| {
         let cause = FetchCause::Operation;
         let outcome = Outcome::Own(Fetched::Failed { cause, message: message.into(), terminal: true });
         said(verdict(&outcome, &Context { redactor: &redactor, ..source_context(&key, previous) }))
     };
-    let first = told("got hunter2-canary", &GitRepositoryStatus::default());
+    let first = told("got hunter2-canary", &SourceStatus::default());
     assert!(!format!("{first:?}").contains("hunter2"));
     assert_eq!(first.notices[0].message, "got ***");
     assert_eq!(told("got hunter2-canary", &first.status).notices, [], "said once");

@@ -124,24 +124,28 @@ fn the_outcomes_of_a_fetch_read_back_too() {
         FetchCause::Operation,
         FetchCause::Url,
         FetchCause::Empty,
+        FetchCause::Listing,
+        FetchCause::Content,
         FetchCause::Storage,
     ];
     for cause in causes {
-        let status = fetch(&failed(cause).into(), &GitRepositoryStatus::default()).status;
+        let status = fetch(&failed(cause).into(), &SourceStatus::default()).status;
         let read = Standing::of(2, &*status);
         assert_eq!((read.stance, read.stalled), (Stance::Failing, cause == FetchCause::Url), "{cause:?}");
         assert_eq!(read.message, "m");
     }
-    let (revision, ignore) = (REVISION.to_owned(), None);
+    let (revision, url, selection) = (REVISION.to_owned(), String::new(), Selection::default());
     let updated = Fetched::Updated {
         revision: revision.clone(),
         digest: "sha256:00".into(),
         subject: None,
         rewritten: None,
-        ignore: None,
+        metadata: BTreeMap::new(),
+        url: String::new(),
+        selection: Selection::default(),
     };
-    for fetched in [updated, Fetched::Unchanged { revision, ignore }] {
-        let status = fetch(&fetched.into(), &GitRepositoryStatus::default()).status;
+    for fetched in [updated, Fetched::Unchanged { revision, url, selection }] {
+        let status = fetch(&fetched.into(), &SourceStatus::default()).status;
         let read = Standing::of(2, &*status);
         assert_eq!((read.stance, read.ready), (Stance::Ready, ConditionStatus::True));
     }

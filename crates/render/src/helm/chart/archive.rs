@@ -1,14 +1,10 @@
 //! A packed chart: tar and gzip, with helm's bounds and helm's refusals. Nothing is written anywhere, so no
 //! path can lead out; links are empty files.
 
-use std::io::Read;
-
-use flate2::read::GzDecoder;
-use tar::{Archive, EntryType};
-
 use super::file::File;
 use crate::helm::error::Error;
 use crate::helm::go::quote::quote;
+use lockgate_base::archive::{Damage, Form, Member, members};
 
 /// How much a chart may hold when it is unpacked, in bytes, with the charts that are packed in it.
 const UNPACKED_LIMIT: u64 = 100 * 1024 * 1024;
@@ -49,46 +45,45 @@ pub(super) struct Unpacked(pub(super) Vec<File>);
 
 /// Unpacks an archive.
 pub(super) fn unpack(archive: &[u8], bounds: &mut Bounds) -> Result<Unpacked, Error> {
-    if !archive.starts_with(b"\x1f\x8b") {
-        return Err(Error::new("gzip: invalid header"));
-    }
-    let broken = |error: std::io::Error| Error::new(format!("the chart archive is broken: {error}"));
-    // What follows a header that lies about its size is read at most this far.
-    let unzipped = GzDecoder::new(archive).take(2 * UNPACKED_LIMIT);
-    let mut reader = Archive::new(unzipped);
     let mut files = Vec::new();
-    for entry in reader.entries().map_err(broken)? {
-        let mut entry = entry.map_err(broken)?;
-        let name = entry.path_bytes().into_owned();
-        let kind = entry.header().entry_type();
-        let is_header = matches!(kind, EntryType::XGlobalHeader | EntryType::XHeader);
-        if kind.is_dir() || name.ends_with(b"/") || is_header {
-            continue;
+    // What follows a header that lies about its size is read at most this far.
+    members(archive, 2 * UNPACKED_LIMIT, |member| {
+        if member.form != Form::Folder && !member.name.ends_with(b"/") {
+            files.push(file(member, bounds)?);
         }
-        let path = path_in_chart(&name)?;
-        let size = entry.size();
-        if size > FILE_LIMIT {
-            return Err(Error::bound(format!(
-                "decompressed chart file {} is larger than the maximum file size {FILE_LIMIT}",
-                quoted(&name)
-            )));
-        }
-        bounds.take(size)?;
-        let mut content = Vec::new();
-        if kind.is_file() || kind.is_contiguous() || kind.is_gnu_sparse() {
-            // Made as large as the file only once its bytes are there.
-            (&mut entry).take(FILE_LIMIT).read_to_end(&mut content).map_err(broken)?;
-            if (content.len() as u64) < size {
-                return Err(Error::new("the chart archive is broken: unexpected EOF"));
-            }
-        }
-        let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content).into();
-        files.push(File { path, content });
-    }
+        Ok::<(), Error>(())
+    })?;
     if files.is_empty() {
         return Err(Error::new("no files in chart archive"));
     }
     Ok(Unpacked(files))
+}
+
+fn file(member: &mut Member<'_>, bounds: &mut Bounds) -> Result<File, Error> {
+    let path = path_in_chart(&member.name)?;
+    if member.size > FILE_LIMIT {
+        return Err(Error::bound(format!(
+            "decompressed chart file {} is larger than the maximum file size {FILE_LIMIT}",
+            quoted(&member.name)
+        )));
+    }
+    bounds.take(member.size)?;
+    let mut content = Vec::new();
+    if member.form == Form::File {
+        // Made as large as the file only once its bytes are there.
+        member.copy_to(&mut content).map_err(Damage::Broken)?;
+    }
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&content).into();
+    Ok(File { path, content })
+}
+
+impl From<Damage> for Error {
+    fn from(damage: Damage) -> Self {
+        match damage {
+            Damage::NotGzip => Self::new(damage.to_string()),
+            Damage::Broken(error) => Self::new(format!("the chart archive is broken: {error}")),
+        }
+    }
 }
 
 /// The path of a file within the chart's own folder, or helm's refusal of it.

@@ -1,11 +1,9 @@
-//! What a GitRepository's status has beside what all have: the artifact, and conditions that tell what of a fetch failed.
+//! What the status of a source has beside what all have: the artifact, and conditions that tell what of a fetch failed.
 
-use std::collections::BTreeMap;
-
-use crate::api::{Artifact, GitRepositoryStatus};
+use crate::api::{Artifact, SourceStatus};
 use crate::queue::Next;
 use crate::verdict::conditions::begin;
-use crate::verdict::context::{Context, Schedule};
+use crate::verdict::context::Context;
 use crate::verdict::face::{Base, Face};
 use crate::verdict::judged::Judged;
 use crate::verdict::judgement::{Judgement, Mark, Stage, Told};
@@ -19,7 +17,7 @@ const STORED: &str = "ArtifactInStorage";
 const FETCH_FAILED: &str = "FetchFailed";
 const STORAGE_FAILED: &str = "StorageOperationFailed";
 
-impl Face for GitRepositoryStatus {
+impl Face for SourceStatus {
     type Ending = Fetched;
 
     fn base(&mut self) -> Base<'_> {
@@ -34,8 +32,9 @@ impl Face for GitRepositoryStatus {
         self.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision)
     }
 
-    fn fault(schedule: Schedule) -> (Reason, Next) {
-        (Reason::GitOperationFailed, Next::Interval(schedule.interval))
+    fn fault(context: &Context<'_, Self>) -> (Reason, Next) {
+        let reason = judges::fetched::operation_failed(context.key.kind);
+        (reason, Next::Interval(context.schedule.interval))
     }
 
     fn stage(_: Stage, _: &Context<'_, Self>) -> String {
@@ -61,19 +60,23 @@ impl Face for GitRepositoryStatus {
 
     /// After a failure the artifact that is held stays, and what was applied from it goes on being enforced.
     fn write(&mut self, outcome: &Outcome<Fetched>, _: Told, context: &Context<'_, Self>) {
-        let (revision, digest, ignore) = match outcome {
-            Outcome::Own(Fetched::Updated { revision, digest, ignore, .. }) => {
-                (revision, Some(digest), ignore)
+        let (revision, news, selection) = match outcome {
+            Outcome::Own(Fetched::Updated { revision, digest, metadata, selection, .. }) => {
+                (revision, Some((digest, metadata)), selection)
             }
-            Outcome::Own(Fetched::Unchanged { revision, ignore }) => (revision, None, ignore),
+            Outcome::Own(Fetched::Unchanged { revision, selection, .. }) => (revision, None, selection),
             Outcome::Own(Fetched::Failed { .. }) | Outcome::Common(_) => return,
         };
-        self.observed_ignore.clone_from(ignore);
+        self.observed_ignore.clone_from(&selection.ignore);
+        self.observed_layer_selector.clone_from(&selection.layer);
+        let digest = news.map(|(digest, _)| digest);
         let known = self.artifact.as_ref().is_some_and(|artifact| {
             artifact.revision == *revision && (digest.is_none() || artifact.digest.as_ref() == digest)
         });
         if !known {
-            let name = format!("gitrepository/{}/{}/{revision}", context.key.namespace, context.key.name);
+            let key = context.key;
+            let kind = key.kind.kind.to_lowercase();
+            let name = format!("{kind}/{}/{}/{revision}", key.namespace, key.name);
             self.artifact = Some(Artifact {
                 path: name.clone(),
                 // Nothing is served: the agent reads its object store. The field is there since tools require it.
@@ -82,7 +85,7 @@ impl Face for GitRepositoryStatus {
                 digest: digest.cloned(),
                 last_update_time: context.now,
                 size: None,
-                metadata: BTreeMap::new(),
+                metadata: news.map(|(_, metadata)| metadata.clone()).unwrap_or_default(),
             });
         }
     }
@@ -92,7 +95,7 @@ impl Face for GitRepositoryStatus {
 /// to be said.
 ///
 /// Ready says so only where it has no answer yet: what is in store stays usable until the fetch has ended, as in Flux.
-pub fn fetching(context: &Context<'_, GitRepositoryStatus>) -> Option<Judged<GitRepositoryStatus>> {
+pub fn fetching(context: &Context<'_, SourceStatus>) -> Option<Judged<SourceStatus>> {
     let observed = context.previous.observed_generation.unwrap_or(-1);
     let ready = context.previous.conditions.get(READY);
     let said = ready.and_then(|ready| ready.observed_generation);

@@ -1,0 +1,135 @@
+//! A tar.gz, read member by member from a stream: charts and layers of artifacts alike. Nothing is written here, so no
+//! path can lead out; whoever reads says what a name may be and how much is too much.
+
+use std::io::{self, Read, Write};
+
+use flate2::read::MultiGzDecoder;
+use tar::{Archive, EntryType};
+
+/// What a stream of gzip begins with.
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Why an archive cannot be read. What the reader of its members says stays of its own type.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// It is not compressed.
+    #[error("gzip: invalid header")]
+    NotGzip,
+    /// What is compressed is no tar, or one that ends too early; or the stream itself failed.
+    #[error("{0}")]
+    Broken(#[from] io::Error),
+}
+
+/// What a member of an archive is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Symlink,
+    /// A hard link.
+    HardLink,
+    /// A device, a pipe or anything else.
+    Special,
+}
+
+/// A member of an archive.
+pub struct Member<'a> {
+    /// Its name as it is written.
+    pub name: Vec<u8>,
+    /// What it is.
+    pub form: Form,
+    /// How many bytes it says that it holds.
+    pub size: u64,
+    content: &'a mut dyn Read,
+}
+
+impl Member<'_> {
+    /// Hands its bytes on, as many as it says that it has.
+    pub fn copy_to(&mut self, sink: &mut dyn Write) -> io::Result<()> {
+        let copied = io::copy(&mut self.content.take(self.size), sink)?;
+        if copied < self.size {
+            Err(io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected EOF"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Shows each member of an archive to `visit`. What it does not read is passed over. At most `limit` bytes are unpacked; an
+/// archive with more ends there, as one that is cut off.
+pub fn members<E: From<Damage>>(
+    mut archive: impl Read,
+    limit: u64,
+    mut visit: impl FnMut(&mut Member<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut magic = Vec::with_capacity(MAGIC.len());
+    (&mut archive).take(MAGIC.len() as u64).read_to_end(&mut magic).map_err(Damage::Broken)?;
+    if magic != MAGIC {
+        return Err(Damage::NotGzip.into());
+    }
+    let unzipped = MultiGzDecoder::new((&magic[..]).chain(archive)).take(limit);
+    let mut reader = Archive::new(unzipped);
+    for entry in reader.entries().map_err(Damage::Broken)? {
+        let mut entry = entry.map_err(Damage::Broken)?;
+        let form = match entry.header().entry_type() {
+            // Notes about the archive, and no member of it.
+            EntryType::XGlobalHeader | EntryType::XHeader => continue,
+            EntryType::Directory => Form::Folder,
+            EntryType::Symlink => Form::Symlink,
+            EntryType::Link => Form::HardLink,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Form::File,
+            _ => Form::Special,
+        };
+        let name = entry.path_bytes().into_owned();
+        visit(&mut Member { name, form, size: entry.size(), content: &mut entry })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn packed(names: &[&str]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        for name in names {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(3);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, &b"abc"[..]).unwrap();
+        }
+        builder.into_inner().unwrap().finish().unwrap()
+    }
+
+    fn read(archive: &[u8], limit: u64) -> Result<Vec<(String, Vec<u8>)>, Damage> {
+        let mut found = Vec::new();
+        members(archive, limit, |member| -> Result<(), Damage> {
+            let mut content = Vec::new();
+            member.copy_to(&mut content)?;
+            found.push((String::from_utf8(member.name.clone()).unwrap(), content));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    #[test]
+    fn members_are_shown_in_order_with_what_they_hold() {
+        let found = read(&packed(&["a", "b/c"]), 1 << 20).unwrap();
+        assert_eq!(found, [("a".into(), b"abc".to_vec()), ("b/c".into(), b"abc".to_vec())]);
+    }
+
+    #[test]
+    fn what_is_not_compressed_cut_off_or_too_long_is_an_error() {
+        assert!(matches!(read(b"hello", 1 << 20), Err(Damage::NotGzip)));
+        assert!(matches!(read(b"", 1 << 20), Err(Damage::NotGzip)));
+        let whole = packed(&["a", "b"]);
+        assert!(matches!(read(&whole[..whole.len() / 2], 1 << 20), Err(Damage::Broken(_))));
+        assert!(matches!(read(&whole, 600), Err(Damage::Broken(_))), "more is unpacked than the limit");
+    }
+}

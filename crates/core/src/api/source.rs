@@ -1,0 +1,187 @@
+//! Sources: what the objects of all their kinds have in common, and what the agent must know of a kind to fetch it.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::malformed::Malformed;
+use super::metadata::{Metadata, null_as_default};
+use super::reference::LocalReference;
+use super::status::Status;
+use lockgate_base::model::{Conditions, Duration, KindId, Object, Ref, Timestamp};
+
+/// What the agent must know of a kind of source to fetch its objects.
+#[derive(Debug)]
+pub struct SourceInfo {
+    /// Reads an object of the kind.
+    pub read: fn(&Object) -> Result<Source, Malformed>,
+    /// The words by which the flux CLI knows the kind: `source git`.
+    pub command: &'static str,
+}
+
+impl PartialEq for SourceInfo {
+    fn eq(&self, other: &Self) -> bool {
+        self.command == other.command
+    }
+}
+
+impl Eq for SourceInfo {}
+
+/// The `spec` of a kind of source.
+pub trait SourceSpec: Any + Debug + Send + Sync {
+    /// Where it is.
+    fn url(&self) -> &str;
+    /// How often to look for a new revision.
+    fn interval(&self) -> Duration;
+    /// How long one fetch may take, where the object says so.
+    fn timeout(&self) -> Option<Duration>;
+    /// Whether fetching is paused.
+    fn suspended(&self) -> bool;
+    /// The objects of its namespace that it is fetched with: Secrets, a ServiceAccount.
+    fn inputs(&self) -> Vec<(KindId, &str)>;
+    /// Which part of what is fetched is wanted.
+    fn selection(&self) -> Selection;
+}
+
+/// Which part of a revision is wanted. Another part of one revision is another artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// `spec.ignore`: patterns of what is left out.
+    pub ignore: Option<String>,
+    /// `spec.layerSelector` of an OCI artifact.
+    pub layer: Option<LayerSelector>,
+}
+
+/// A source of whichever kind.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The kind.
+    pub kind: KindId,
+    /// `metadata`.
+    pub metadata: Metadata,
+    /// `spec`, of the kind's own type.
+    pub spec: Arc<dyn SourceSpec>,
+    /// `status`.
+    pub status: SourceStatus,
+    /// The fields below `spec` that ask for what is not there yet, each with whether it is set.
+    pub unserved: Vec<(&'static str, bool)>,
+}
+
+impl Source {
+    /// The `spec` as the type of its kind; `None` where it is of another kind.
+    pub fn spec<K: SourceSpec>(&self) -> Option<&K> {
+        let spec: &dyn Any = &*self.spec;
+        spec.downcast_ref()
+    }
+
+    /// Which object it is.
+    pub fn reference(&self) -> Ref {
+        Ref::new(self.kind, &self.metadata.namespace, &self.metadata.name)
+    }
+}
+
+/// What was fetched of a source.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceStatus {
+    /// The generation that was looked at last; -1 before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, ArtifactInStorage, Reconciling, Stalled, FetchFailed.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schemars(with = "Vec<Value>")]
+    pub conditions: Conditions,
+    /// The last revision fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Artifact>,
+    /// The last value of the `requestedAt` annotation that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// The `ignore` that the artifact was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_ignore: Option<String>,
+    /// The `layerSelector` that the artifact was made with; of OCI artifacts alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub observed_layer_selector: Option<LayerSelector>,
+}
+
+impl SourceStatus {
+    /// Which part of the revision the artifact is.
+    pub fn selection(&self) -> Selection {
+        Selection { ignore: self.observed_ignore.clone(), layer: self.observed_layer_selector.clone() }
+    }
+}
+
+impl Status for SourceStatus {
+    fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    fn observed_generation(&self) -> Option<i64> {
+        self.observed_generation
+    }
+
+    fn handled(&self) -> Option<&str> {
+        self.last_handled_reconcile_at.as_deref()
+    }
+}
+
+/// A fetched revision. lockgate serves no archive of it: `url` and `path` name the revision for tools that require them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Artifact {
+    /// Name of the revision inside this agent; nothing is served under it.
+    pub path: String,
+    /// As `path`.
+    pub url: String,
+    /// `<name>@sha1:<commit>`, `<tag>@sha256:<digest>`.
+    pub revision: String,
+    /// Digest of the tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// When it was fetched.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub last_update_time: Timestamp,
+    /// In bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<i64>,
+    /// More about it.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Which layer of an OCI artifact is taken, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerSelector {
+    /// The media type of the layer; the first that has it is taken. Defaults to the first layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// Whether the layer is unpacked or taken as it is. Defaults to `extract`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<LayerOperation>,
+}
+
+/// What is done with the layer of an OCI artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LayerOperation {
+    /// It is a tar.gz, which is unpacked.
+    #[default]
+    Extract,
+    /// It is taken as it is.
+    Copy,
+}
+
+/// The inputs that references to Secrets name.
+pub(super) fn secrets<'s>(
+    references: impl IntoIterator<Item = &'s Option<LocalReference>>,
+) -> Vec<(KindId, &'s str)> {
+    references.into_iter().flatten().map(|reference| (KindId::SECRET, reference.name.as_str())).collect()
+}

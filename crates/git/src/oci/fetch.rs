@@ -1,0 +1,461 @@
+//! One fetch of an artifact: which digest is meant, what its manifest says, and its layer as it streams in.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use lockgate_base::model::version::Version;
+use lockgate_base::model::{Revision, Secret};
+use lockgate_base::tree::{Snapshot, Tree};
+use sha2::{Digest as _, Sha256};
+
+use super::login::PullSecret;
+use super::manifest::{ACCEPT, Layer, Manifest};
+use super::registry::{Answer, Registry};
+use super::repository::{Reference, Repository, Wanted, is_digest, is_tag};
+use super::spool::Spools;
+use super::unpack::{Unpacked, unpack};
+use crate::client::{self, Options};
+use crate::context::Context;
+use crate::credentials::{Credentials, SecretData};
+use crate::fetch::{CancelOnDrop, Fetched, Fetcher, Fetching, Update};
+use crate::pool::{self, Pool};
+use crate::url::GitUrl;
+use crate::{SourceError, ignore};
+use lockgate_base::keys;
+
+/// The most tags of a repository that are looked at.
+const TAGS: usize = 100_000;
+/// How many tags are asked for at a time.
+const PAGE: usize = 1000;
+/// The `User-Agent`.
+const NAME: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
+
+/// What to fetch.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Where from.
+    pub repository: Repository,
+    /// Which artifact.
+    pub reference: Reference,
+    /// The logins of registries; those for other registries are not used.
+    pub secrets: Vec<PullSecret>,
+    /// `spec.certSecretRef`.
+    pub tls: Option<Tls>,
+    /// `spec.proxySecretRef`.
+    pub proxy: Option<Proxy>,
+    /// `spec.insecure`: plain HTTP, or a certificate that nobody vouches for.
+    pub insecure: bool,
+    /// The media type of the layer that is wanted; the first layer where there is none.
+    pub media_type: Option<String>,
+    /// Whether the whole layer is wanted, whatever `ignore` and `.sourceignore` leave out.
+    pub whole: bool,
+    /// `spec.ignore`: lines in `.gitignore` syntax.
+    pub ignore: Option<String>,
+    /// The wall-clock limit of the whole fetch.
+    pub timeout: Duration,
+    /// The revision whose [`Snapshot`] the caller has, taken of the same layer in the same way.
+    pub known: Option<Revision>,
+}
+
+/// Certificates for a registry.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    source: String,
+    authorities: Option<Vec<u8>>,
+    identity: Option<(Vec<u8>, Secret<Vec<u8>>)>,
+}
+
+impl Tls {
+    /// Reads a Secret called `source` in messages (`Secret namespace/name`): `ca.crt`, `tls.crt` and `tls.key`.
+    pub fn read(source: &str, data: &SecretData) -> Result<Self, SourceError> {
+        let error = |problem: &str| SourceError::Credentials {
+            secret: source.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let find = |key: &str| data.get(key).filter(|value| !value.expose().is_empty());
+        let authorities = find("ca.crt").or_else(|| find("caFile")).map(|pem| pem.expose().clone());
+        let pair =
+            (find("tls.crt").or_else(|| find("certFile")), find("tls.key").or_else(|| find("keyFile")));
+        let identity = match pair {
+            (Some(chain), Some(key)) => Some((chain.expose().clone(), key.clone())),
+            (None, None) => None,
+            _ => return Err(error("tls.crt and tls.key belong together; one is missing")),
+        };
+        if authorities.is_none() && identity.is_none() {
+            return Err(error("it has none of the keys 'ca.crt', 'tls.crt' and 'tls.key'"));
+        }
+        Ok(Self { source: source.to_owned(), authorities, identity })
+    }
+}
+
+/// A proxy on the way to a registry.
+#[derive(Debug, Clone)]
+pub struct Proxy(ureq::Proxy);
+
+impl Proxy {
+    /// Reads a Secret called `source` in messages (`Secret namespace/name`): `address`, `username` and `password`.
+    pub fn read(source: &str, data: &SecretData) -> Result<Self, SourceError> {
+        let error = |problem: &str| SourceError::Credentials {
+            secret: source.to_owned(),
+            problem: problem.to_owned(),
+        };
+        let text = |key: &str| {
+            let bytes = data.get(key).map(|value| value.expose().as_slice()).unwrap_or_default();
+            std::str::from_utf8(bytes).map(str::trim).map_err(|_| error(&format!("'{key}' is not text")))
+        };
+        let (address, username, password) = (text("address")?, text("username")?, text("password")?);
+        let no_address = "'address' is not the address of a proxy; write http://HOST:PORT";
+        let uri: http::Uri = address.parse().map_err(|_| error(no_address))?;
+        let protocol = match uri.scheme_str() {
+            Some("http") => ureq::ProxyProtocol::Http,
+            Some("https") => ureq::ProxyProtocol::Https,
+            _ => return Err(error(no_address)),
+        };
+        let host = uri.host().ok_or_else(|| error(no_address))?;
+        let mut builder = ureq::Proxy::builder(protocol).host(host);
+        if let Some(port) = uri.port_u16() {
+            builder = builder.port(port);
+        }
+        if !username.is_empty() {
+            builder = builder.username(username).password(password);
+        }
+        builder.build().map(Self).map_err(|_| error(no_address))
+    }
+}
+
+/// The adapter for OCI artifacts.
+#[derive(Clone)]
+pub struct Oci {
+    spools: Arc<Spools>,
+    pool: Arc<Pool>,
+    allows_insecure: bool,
+}
+
+impl Oci {
+    /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use. `spec.insecure` of a
+    /// registry on another machine is refused unless `allows_insecure`.
+    pub fn new(state_dir: &Path, allows_insecure: bool) -> Result<Self, SourceError> {
+        Ok(Self { spools: Arc::new(Spools::open(state_dir)?), pool: Arc::new(Pool::new()), allows_insecure })
+    }
+
+    /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has the same limit.
+    async fn run(&self, request: Request) -> Result<Fetched, SourceError> {
+        let wanted = request.reference.wanted()?;
+        if let Wanted::Digest { tag, digest } = &wanted
+            && let Some(known) =
+                request.known.as_ref().filter(|known| **known == Revision::oci(tag.as_deref(), digest))
+        {
+            // What a digest names never changes.
+            return Ok(Fetched::Unchanged(known.clone()));
+        }
+        let base = request.repository.base(false)?;
+        if request.insecure && !base.is_loopback() && !self.allows_insecure {
+            return Err(SourceError::InvalidUrl {
+                url: format!("oci://{}", request.repository),
+                problem: "spec.insecure is for registries on this machine; remove it, give the registry's authority in \
+                          spec.certSecretRef, or start the agent with --allow-insecure-registries"
+                    .into(),
+            });
+        }
+        let begin = || Arc::new(Context::new(base.clone(), Credentials::None, request.timeout));
+        let waiting = begin();
+        let slot = tokio::time::timeout(request.timeout, self.pool.slot(&waiting.host())).await;
+        let slot = slot.unwrap_or_else(|_| Err(waiting.timeout()))?;
+        let context = begin();
+        let _cancel = CancelOnDrop(Arc::clone(&context));
+        let deadline = tokio::time::Instant::from_std(context.deadline());
+        let work = {
+            let (spools, context) = (Arc::clone(&self.spools), Arc::clone(&context));
+            pool::run(slot, move || {
+                Job { context: &context, request: &request, spools: &spools }.run(&wanted)
+            })
+        };
+        tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(context.timeout()))
+    }
+}
+
+impl Fetcher<Request> for Oci {
+    fn fetch(&self, request: Request) -> Fetching<'_> {
+        Box::pin(self.run(request))
+    }
+}
+
+/// One fetch on its thread.
+struct Job<'j> {
+    context: &'j Arc<Context>,
+    request: &'j Request,
+    spools: &'j Spools,
+}
+
+impl Job<'_> {
+    fn run(&self, wanted: &Wanted) -> Result<Fetched, SourceError> {
+        self.context.receives_objects();
+        let mut registry = self.connect()?;
+        let (tag, digest) = match wanted {
+            Wanted::Digest { tag, digest } => (tag.clone(), Some(digest.clone())),
+            Wanted::Tag(tag) => (Some(tag.clone()), None),
+            Wanted::Versions { range, text, filter } => {
+                let tags = self.tags(&mut registry)?;
+                let fits = |tag: &&String| filter.as_ref().is_none_or(|filter| filter.is_match(tag));
+                let versions = tags.iter().filter(fits).filter_map(|tag| Version::parse(tag).ok());
+                let newest = versions.filter(|version| range.contains(version)).max_by(Version::compare);
+                let newest = newest.ok_or_else(|| self.no_version(text, tags.len()))?;
+                (Some(newest.original), None)
+            }
+        };
+        let (digest, manifest) = match (digest, tag.as_deref()) {
+            (Some(digest), _) => (digest, None),
+            (None, tag) => self.resolve(&mut registry, tag.unwrap_or_default())?,
+        };
+        let revision = Revision::oci(tag.as_deref(), &digest);
+        if self.request.known.as_ref() == Some(&revision) {
+            return Ok(Fetched::Unchanged(revision));
+        }
+        let body = match manifest {
+            Some(body) => body,
+            None => self.manifest(&mut registry, &digest)?,
+        };
+        let manifest = Manifest::read(&body, &digest)?;
+        let (layer, warning) = manifest.select(self.request.media_type.as_deref())?;
+        let (tree, warnings) = self.layer(&mut registry, layer)?;
+        let metadata = manifest.annotations();
+        let origin = metadata.get(keys::OCI_REVISION).cloned();
+        Ok(Fetched::Updated(Update {
+            snapshot: Snapshot { revision, tree, origin },
+            subject: None,
+            metadata,
+            rewritten: None,
+            warnings: warning.into_iter().chain(warnings).collect(),
+            received: self.context.received(),
+        }))
+    }
+
+    /// The registry, over TLS; with `spec.insecure` over plain HTTP where it does not speak TLS.
+    fn connect(&self) -> Result<Registry<'_>, SourceError> {
+        let Request { repository, secrets, tls, insecure, proxy, .. } = self.request;
+        let options = |is_verified: bool, https_only: bool| Options {
+            authorities: tls.as_ref().and_then(|tls| tls.authorities.as_deref()),
+            identity: tls
+                .as_ref()
+                .and_then(|tls| tls.identity.as_ref())
+                .map(|(chain, key)| (chain.as_slice(), key.expose().as_slice())),
+            is_verified,
+            https_only,
+            // Followed here, since credentials must not go along.
+            redirects: 0,
+            proxy: proxy.as_ref().map(|proxy| proxy.0.clone()).or_else(ureq::Proxy::try_from_env),
+            name: NAME,
+        };
+        let agent = |options| {
+            let secret = tls.as_ref().map_or_else(|| "system certificates".into(), |tls| tls.source.clone());
+            client::agent(options).map_err(|problem| SourceError::Credentials { secret, problem })
+        };
+        let registry = |agent, base: GitUrl| Registry::new(self.context, agent, repository, base, secrets);
+        let secure = agent(options(!insecure || tls.is_some(), !insecure))?;
+        if *insecure {
+            self.context.now_doing("finding out whether the registry speaks TLS");
+            let ping = secure.get(format!("https://{}/v2/", repository.authority()));
+            let left = self.context.remaining().map_err(|_| self.context.timeout())?;
+            let ping = ping.config().timeout_global(Some(left / 2)).build().call();
+            if ping.is_err() {
+                return Ok(registry(secure, repository.base(true)?));
+            }
+        }
+        Ok(registry(secure, repository.base(false)?))
+    }
+
+    fn tags(&self, registry: &mut Registry<'_>) -> Result<Vec<String>, SourceError> {
+        #[derive(serde::Deserialize)]
+        struct Page {
+            #[serde(default)]
+            tags: Option<Vec<String>>,
+        }
+        let mut found: Vec<String> = Vec::new();
+        let mut path = format!("tags/list?n={PAGE}");
+        loop {
+            self.context.now_doing("listing the tags");
+            let answer = registry.ask(&Method::GET, &path, "application/json")?;
+            if answer.status() != 200 {
+                return Err(listing(registry.failed(answer, "the list of tags")));
+            }
+            let next = answer.headers().get("link").and_then(|link| link.to_str().ok()).and_then(next_page);
+            let body = registry.body(answer)?;
+            let page: Page = serde_json::from_slice(&body)
+                .map_err(|_| SourceError::Listing("what came back is no list of tags".into()))?;
+            let tags = page.tags.unwrap_or_default();
+            let is_last = tags.is_empty();
+            found.extend(tags.into_iter().filter(|tag| is_tag(tag)));
+            if found.len() > TAGS {
+                let message = format!("{} has more than {TAGS} tags", self.request.repository);
+                return Err(SourceError::TooLarge(message));
+            }
+            match next.filter(|_| !is_last) {
+                Some(query) => path = format!("tags/list?{query}"),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    fn no_version(&self, range: &str, tags: usize) -> SourceError {
+        let filter = self.request.reference.semver_filter.as_ref();
+        let filter = filter.map(|filter| format!(" and semverFilter '{filter}'")).unwrap_or_default();
+        SourceError::Listing(format!(
+            "failed to determine the artifact tag for 'oci://{}': no match found for semver: {range}{filter}, among {tags} \
+             tags",
+            self.request.repository
+        ))
+    }
+
+    /// The digest that a tag names now, and the manifest where the registry tells the digest with that alone. What follows is
+    /// asked for by the digest, so that a tag which moves meanwhile does not matter.
+    fn resolve(
+        &self,
+        registry: &mut Registry<'_>,
+        tag: &str,
+    ) -> Result<(String, Option<Vec<u8>>), SourceError> {
+        self.context.now_doing("asking which artifact the tag names");
+        let path = format!("manifests/{tag}");
+        let digest_of = |answer: &Answer| {
+            let header = answer.headers().get("docker-content-digest")?.to_str().ok()?;
+            is_digest(header).then(|| header.to_owned())
+        };
+        let head = registry.ask(&Method::HEAD, &path, ACCEPT)?;
+        if head.status() == 200
+            && let Some(digest) = digest_of(&head)
+        {
+            return Ok((digest, None));
+        }
+        // Some answer a HEAD in another way; and what is wrong, they say in a body alone.
+        let answer = registry.ask(&Method::GET, &path, ACCEPT)?;
+        if answer.status() != 200 {
+            return Err(registry.failed(answer, &format!("tag '{tag}'")));
+        }
+        let body = registry.body(answer)?;
+        Ok((format!("sha256:{}", hex::encode(Sha256::digest(&body))), Some(body)))
+    }
+
+    fn manifest(&self, registry: &mut Registry<'_>, digest: &str) -> Result<Vec<u8>, SourceError> {
+        self.context.now_doing("receiving the manifest");
+        let answer = registry.ask(&Method::GET, &format!("manifests/{digest}"), ACCEPT)?;
+        if answer.status() != 200 {
+            return Err(registry.failed(answer, &format!("artifact '{digest}'")));
+        }
+        let body = registry.body(answer)?;
+        let found = format!("sha256:{}", hex::encode(Sha256::digest(&body)));
+        if found == digest {
+            return Ok(body);
+        }
+        Err(SourceError::Content(format!(
+            "the manifest {digest} is not what came: that has the digest {found}"
+        )))
+    }
+
+    fn layer(&self, registry: &mut Registry<'_>, layer: &Layer) -> Result<(Tree, Vec<String>), SourceError> {
+        self.context.now_doing("receiving the layer");
+        let digest = &layer.digest;
+        let answer = registry.ask(&Method::GET, &format!("blobs/{digest}"), "*/*")?;
+        if answer.status() != 200 {
+            return Err(registry.failed(answer, &format!("layer '{digest}'")));
+        }
+        let mut stream = Hashing { reader: registry.reader(answer), hash: Sha256::new(), read: 0 };
+        let mut spool = self.spools.begin()?;
+        let unpacked = unpack(&mut stream, &mut spool);
+        // A layer that was changed on the way may look like anything; that it was is what matters.
+        let drained = io::copy(&mut stream, &mut io::sink());
+        if let Err(error) = drained {
+            return Err(registry.broken(&error));
+        }
+        if let Some(broken) = self.context.take_failure() {
+            return Err(broken);
+        }
+        let found = format!("sha256:{}", hex::encode(stream.hash.finalize()));
+        if found != *digest {
+            let message = format!(
+                "the layer {digest} is not what came: {} of {} bytes, with the digest {found}",
+                stream.read, layer.size
+            );
+            return Err(SourceError::Content(message));
+        }
+        let Unpacked { entries, warnings } = unpacked.map_err(|failure| failure.of(digest))?;
+        let tree = Tree::new(entries, spool.finish()?);
+        if self.request.whole {
+            return Ok((tree, warnings));
+        }
+        self.context.now_doing("leaving out what .sourceignore names");
+        let go_on = || self.context.remaining().map(drop);
+        let tree = ignore::applied(&tree, self.request.ignore.as_deref(), go_on);
+        Ok((tree.map_err(|_| self.context.timeout())?, warnings))
+    }
+}
+
+/// A failure of the list of tags, as Flux tells it from one of the artifact.
+fn listing(error: SourceError) -> SourceError {
+    match error {
+        SourceError::Remote { host, message } => SourceError::Listing(format!("{host}: {message}")),
+        SourceError::ReferenceNotFound(message) => SourceError::Listing(message),
+        other => other,
+    }
+}
+
+/// The query of the next page, from a header such as `</v2/a/tags/list?n=1000&last=x>; rel="next"`.
+fn next_page(link: &str) -> Option<String> {
+    let (address, relation) = link.strip_prefix('<')?.split_once('>')?;
+    let (_, query) = address.split_once('?')?;
+    let is_plain = |c: char| c.is_ascii_graphic() && c != '#';
+    (relation.contains("next") && query.chars().all(is_plain)).then(|| query.to_owned())
+}
+
+/// Hashes what is read.
+struct Hashing<R> {
+    reader: R,
+    hash: Sha256,
+    read: u64,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.reader.read(buffer)?;
+        self.hash.update(&buffer[..bytes]);
+        self.read += bytes as u64;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_asked_for_at_the_same_registry() {
+        assert_eq!(next_page("</v2/a/tags/list?n=2&last=b>; rel=\"next\"").as_deref(), Some("n=2&last=b"));
+        assert_eq!(next_page("<https://evil/x?n=2>; rel=\"next\"").as_deref(), Some("n=2"));
+        for strange in ["", "<x>; rel=\"next\"", "<x?a>; rel=\"prev\"", "<x?a b>; rel=\"next\""] {
+            assert_eq!(next_page(strange), None, "{strange}");
+        }
+    }
+
+    #[test]
+    fn certificates_and_proxies_are_read_from_their_secrets() {
+        let data = |fields: &[(&str, &str)]| -> SecretData {
+            let secret = |value: &str| Secret::new(value.as_bytes().to_vec());
+            fields.iter().map(|(key, value)| ((*key).to_owned(), secret(value))).collect()
+        };
+        assert!(Tls::read("Secret n/tls", &data(&[("ca.crt", "x")])).is_ok());
+        for (fields, problem) in [
+            (&[][..], "it has none of the keys"),
+            (&[("tls.crt", "x")][..], "belong together; one is missing"),
+        ] {
+            let told = Tls::read("Secret n/tls", &data(fields)).unwrap_err().to_string();
+            assert!(told.starts_with("Secret n/tls: ") && told.contains(problem), "{told}");
+        }
+        let proxy = [("address", "http://proxy.local:3128"), ("username", "u"), ("password", "p")];
+        assert!(Proxy::read("Secret n/proxy", &data(&proxy)).is_ok());
+        for address in ["", "proxy.local:3128", "socks5://h:1"] {
+            let told = Proxy::read("Secret n/proxy", &data(&[("address", address)])).unwrap_err().to_string();
+            assert!(told.contains("write http://HOST:PORT"), "{told}");
+        }
+    }
+}

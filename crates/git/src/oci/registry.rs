@@ -1,0 +1,299 @@
+//! One conversation with a registry: who may read, where a redirect may lead, and what its answers mean.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use http::{Method, StatusCode, Uri};
+use ureq::{Agent, Body};
+
+use super::challenge::{Challenge, TokenRequest, token, token_request};
+use super::login::{self, PullSecret};
+use super::repository::Repository;
+use crate::SourceError;
+use crate::client::explain;
+use crate::context::Context;
+use crate::error::one_line;
+use crate::url::{GitUrl, Scheme};
+use lockgate_base::model::Secret;
+
+/// How many redirects are followed.
+const REDIRECTS: usize = 5;
+/// The largest answer that is no layer, in bytes.
+const ANSWER: u64 = 8 << 20;
+
+/// An answer of a registry.
+pub(super) type Answer = http::Response<Body>;
+
+/// A registry, and who asks it.
+pub(super) struct Registry<'r> {
+    pub(super) context: &'r Arc<Context>,
+    pub(super) agent: Agent,
+    pub(super) repository: &'r Repository,
+    /// The address of the repository.
+    pub(super) base: GitUrl,
+    pub(super) secrets: &'r [PullSecret],
+    /// The `Authorization` header that was let in.
+    authorization: Option<Secret<String>>,
+}
+
+impl<'r> Registry<'r> {
+    pub(super) fn new(
+        context: &'r Arc<Context>,
+        agent: Agent,
+        repository: &'r Repository,
+        base: GitUrl,
+        secrets: &'r [PullSecret],
+    ) -> Self {
+        let chosen = login::choose(secrets, repository);
+        let is_private = base.scheme() == Scheme::Https || base.is_loopback();
+        let token = chosen.filter(|_| is_private).and_then(|(_, login)| login.registry_token.as_ref());
+        let authorization = token.map(|token| Secret::new(format!("Bearer {}", token.expose())));
+        Self { context, agent, repository, base, secrets, authorization }
+    }
+
+    /// Asks for something below the repository, and logs in where the registry wants that.
+    pub(super) fn ask(&mut self, method: &Method, path: &str, accept: &str) -> Result<Answer, SourceError> {
+        let url = format!("{}/{path}", self.base);
+        let answer = self.follow(method, &url, accept)?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let header = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
+        let Some(challenge) = header.and_then(Challenge::parse) else { return Ok(answer) };
+        let Some(authorization) = self.log_in(&challenge)? else { return Ok(answer) };
+        self.authorization = Some(authorization);
+        self.follow(method, &url, accept)
+    }
+
+    /// The header that answers a challenge; `None` where there are no credentials for it.
+    fn log_in(&self, challenge: &Challenge) -> Result<Option<Secret<String>>, SourceError> {
+        let chosen = login::choose(self.secrets, self.repository);
+        if let Some((source, _)) =
+            chosen.filter(|_| self.base.scheme() == Scheme::Http && !self.base.is_loopback())
+        {
+            let problem = format!("its credentials are not sent to {} over plain http", self.host());
+            return Err(SourceError::Credentials { secret: source.to_owned(), problem });
+        }
+        let login = chosen.map(|(_, login)| login);
+        let Challenge::Bearer { realm, service, scope } = challenge else {
+            return Ok(login.and_then(super::login::Login::basic));
+        };
+        let is_tls = realm.starts_with("https://");
+        if GitUrl::parse(realm).is_err() || (self.base.scheme() == Scheme::Https && !is_tls) {
+            return Err(
+                self.remote(format!("it sends to {} for a token, which is not followed", one_line(realm)))
+            );
+        }
+        self.context.now_doing("asking for a token");
+        let request =
+            token_request(realm, service.as_deref(), scope.as_deref(), self.repository.name(), login);
+        let answer = match request {
+            TokenRequest::Get { url, authorization } => {
+                self.send(&Method::GET, &url, "", authorization.as_ref())?
+            }
+            TokenRequest::Post { url, form } => {
+                let remaining = self.remaining()?;
+                let request =
+                    self.agent.post(&url).header("Content-Type", "application/x-www-form-urlencoded");
+                let request = request.config().timeout_global(Some(remaining)).build();
+                request.send(form.expose().as_bytes()).map_err(|error| explain(self.context, &error))?
+            }
+        };
+        match answer.status().as_u16() {
+            200 => {
+                let body = self.body(answer)?;
+                let token = token(&body).ok_or_else(|| self.remote("it was given no token".into()))?;
+                Ok(Some(Secret::new(format!("Bearer {}", token.expose()))))
+            }
+            400 | 401 | 403 => Err(self.rejected(answer.status().as_u16(), "")),
+            status => Err(self.remote(format!("the server of its tokens answered HTTP {status}"))),
+        }
+    }
+
+    /// Sends a request, and follows redirects. Credentials go to the registry itself and to nobody else, be it another port.
+    fn follow(&self, method: &Method, url: &str, accept: &str) -> Result<Answer, SourceError> {
+        let mut url = url.to_owned();
+        let mut authorization = self.authorization.as_ref();
+        for _ in 0..=REDIRECTS {
+            let answer = self.send(method, &url, accept, authorization)?;
+            if !answer.status().is_redirection() {
+                return Ok(answer);
+            }
+            let location =
+                answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let next = redirect(&url, location).ok_or_else(|| {
+                self.remote(format!("it redirects to '{}', which is no address", one_line(location)))
+            })?;
+            if self.base.scheme() == Scheme::Https && !next.starts_with("https://") {
+                return Err(self.remote("it redirects to plain http, which is not followed".into()));
+            }
+            if origin(&next) != origin(&url) {
+                authorization = None;
+            }
+            url = next;
+        }
+        Err(self.remote(format!("it redirects more than {REDIRECTS} times")))
+    }
+
+    fn send(
+        &self,
+        method: &Method,
+        url: &str,
+        accept: &str,
+        authorization: Option<&Secret<String>>,
+    ) -> Result<Answer, SourceError> {
+        let request = if method == Method::HEAD { self.agent.head(url) } else { self.agent.get(url) };
+        let request = if accept.is_empty() { request } else { request.header("Accept", accept) };
+        let request = match authorization {
+            Some(value) => request.header("Authorization", value.expose()),
+            None => request,
+        };
+        let request = request.config().timeout_global(Some(self.remaining()?)).build();
+        request.call().map_err(|error| explain(self.context, &error))
+    }
+
+    fn remaining(&self) -> Result<std::time::Duration, SourceError> {
+        self.context.remaining().map_err(|_| self.context.timeout())
+    }
+
+    /// The whole body of an answer that is no layer.
+    pub(super) fn body(&self, answer: Answer) -> Result<Vec<u8>, SourceError> {
+        let mut body = Vec::new();
+        let mut reader = self.reader(answer).take(ANSWER + 1);
+        reader.read_to_end(&mut body).map_err(|error| self.broken(&error))?;
+        if body.len() as u64 > ANSWER {
+            let message = format!(
+                "{} answers with more than {} MiB, the limit for anything but a layer",
+                self.host(),
+                ANSWER >> 20
+            );
+            return Err(SourceError::TooLarge(message));
+        }
+        Ok(body)
+    }
+
+    /// The body as it comes in, held to the limits of the fetch.
+    pub(super) fn reader(&self, answer: Answer) -> Incoming {
+        let reader = answer.into_body().into_with_config().limit(u64::MAX).reader();
+        Incoming { context: Arc::clone(self.context), reader: Box::new(reader) }
+    }
+
+    /// What an error of [`Registry::reader`] means.
+    pub(super) fn broken(&self, error: &io::Error) -> SourceError {
+        let cause = || SourceError::Connect { host: self.host(), cause: one_line(&error.to_string()) };
+        self.context.take_failure().unwrap_or_else(cause)
+    }
+
+    /// What an answer other than 200 means. `subject` is what was asked for, as messages have it.
+    pub(super) fn failed(&self, answer: Answer, subject: &str) -> SourceError {
+        let status = answer.status().as_u16();
+        let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(one_line);
+        let said = self.body(answer).ok().and_then(|body| said(&body));
+        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+        match status {
+            401 | 403 => self.rejected(status, &said),
+            404 => SourceError::ReferenceNotFound(format!(
+                "{subject} not found in {} (HTTP 404){said}",
+                self.repository
+            )),
+            429 => {
+                let wait = wait.map(|wait| format!("; it says to wait for {wait} s")).unwrap_or_default();
+                self.remote(format!("it was asked too often (HTTP 429){said}{wait}"))
+            }
+            _ => self.remote(format!("it answered HTTP {status} for {subject}{said}")),
+        }
+    }
+
+    fn rejected(&self, status: u16, said: &str) -> SourceError {
+        let host = self.host();
+        SourceError::Rejected(match login::choose(self.secrets, self.repository) {
+            Some((source, _)) => format!(
+                "{host} does not accept the credentials of {source} (HTTP {status}): they are wrong, expired or may not read \
+                 {}{said}",
+                self.repository.name()
+            ),
+            None => {
+                format!("{host} asks for credentials (HTTP {status}): {}{said}", login::advice(self.secrets))
+            }
+        })
+    }
+
+    pub(super) fn host(&self) -> String {
+        self.repository.authority().to_owned()
+    }
+
+    pub(super) fn remote(&self, message: String) -> SourceError {
+        SourceError::Remote { host: self.host(), message }
+    }
+}
+
+/// A body as it comes in.
+pub(super) struct Incoming {
+    context: Arc<Context>,
+    reader: Box<dyn Read + Send>,
+}
+
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.context.remaining()?;
+        match self.reader.read(buffer) {
+            Ok(bytes) => {
+                self.context.receive(bytes)?;
+                Ok(bytes)
+            }
+            Err(error) => {
+                let reason = match error.downcast::<ureq::Error>() {
+                    Ok(error) => explain(&self.context, &error),
+                    Err(error) => explain(&self.context, &ureq::Error::Io(error)),
+                };
+                self.context.fail(reason);
+                Err(io::Error::other("the answer broke off"))
+            }
+        }
+    }
+}
+
+/// Scheme, host and port.
+fn origin(url: &str) -> Option<(String, String, u16)> {
+    let uri: Uri = url.parse().ok()?;
+    let scheme = uri.scheme_str()?.to_owned();
+    let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+    Some((scheme, uri.host()?.to_ascii_lowercase(), port))
+}
+
+/// Where a redirect from `url` leads; `None` where that is no address of the web.
+fn redirect(url: &str, location: &str) -> Option<String> {
+    if location.starts_with("https://") || location.starts_with("http://") {
+        let uri: Uri = location.parse().ok()?;
+        // A user name would be sent as credentials.
+        return (!uri.authority()?.as_str().contains('@')).then(|| location.to_owned());
+    }
+    let uri: Uri = url.parse().ok()?;
+    let path = location.strip_prefix('/').filter(|path| !path.starts_with('/'))?;
+    Some(format!("{}://{}/{path}", uri.scheme_str()?, uri.authority()?))
+}
+
+/// The first message in an error of the registry.
+fn said(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let text = body.pointer("/errors/0/message")?.as_str()?;
+    (!text.is_empty()).then(|| one_line(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_are_resolved_and_origins_told_apart() {
+        let from = "https://h:5000/v2/a/blobs/x";
+        assert_eq!(redirect(from, "/b?c=d").as_deref(), Some("https://h:5000/b?c=d"));
+        assert_eq!(redirect(from, "http://o/b").as_deref(), Some("http://o/b"));
+        for strange in ["", "//o/b", "b", "ftp://o/b", "https://u:p@o/b"] {
+            assert_eq!(redirect(from, strange), None, "{strange}");
+        }
+        assert_eq!(origin("https://H/a"), origin("https://h:443/b"));
+        assert_ne!(origin("https://h/a"), origin("https://h:444/a"));
+        assert_ne!(origin("https://h/a"), origin("http://h/a"));
+    }
+}

@@ -1,0 +1,156 @@
+//! Where the files of an unpacked archive are kept: one after the other in one file on the disk, which has no name, so that
+//! it goes when nobody holds it any more, however the process ends.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::SourceError;
+use lockgate_base::tree::{Blobs, ContentId, FILE_LIMIT};
+
+/// The folder below the agent's own, by a name that nobody else has.
+const FOLDER: &str = "lockgate-artifacts";
+
+/// The folder of spools.
+#[derive(Debug)]
+pub(super) struct Spools {
+    root: PathBuf,
+    made: AtomicU64,
+}
+
+impl Spools {
+    /// Makes the folder below `state_dir`, for nobody else to read, and removes what a killed process may have left in it.
+    pub(super) fn open(state_dir: &Path) -> Result<Self, SourceError> {
+        let root = state_dir.join(FOLDER);
+        let prepared = fs::create_dir_all(&root)
+            .and_then(|()| fs::set_permissions(&root, Permissions::from_mode(0o700)))
+            .and_then(|()| fs::read_dir(&root));
+        let entries = prepared.map_err(|error| storage(&root, &error))?;
+        for entry in entries.filter_map(Result::ok) {
+            // What cannot be removed is in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
+        Ok(Self { root, made: AtomicU64::new(0) })
+    }
+
+    /// A new spool, empty.
+    pub(super) fn begin(&self) -> Result<Spooling, SourceError> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let path = self.root.join(format!("{}-{number}", std::process::id()));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.and_then(|file| fs::remove_file(&path).map(|()| file));
+        let file = file.map_err(|error| storage(&self.root, &error))?;
+        Ok(Spooling { file: BufWriter::new(file), written: 0, places: HashMap::new() })
+    }
+}
+
+fn storage(path: &Path, error: &io::Error) -> SourceError {
+    SourceError::Storage(format!("{}: {error}", path.display()))
+}
+
+/// A spool that is being filled.
+pub(super) struct Spooling {
+    file: BufWriter<File>,
+    written: u64,
+    places: HashMap<ContentId, Place>,
+}
+
+/// Where the bytes of a file stand.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    offset: u64,
+    length: u64,
+}
+
+impl Spooling {
+    /// Takes up a file that `fill` writes. Two files of one content stand there once.
+    pub(super) fn add(
+        &mut self,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<ContentId> {
+        let offset = self.written;
+        let mut hashing = Hashing { spool: self, hash: Sha256::new() };
+        fill(&mut hashing)?;
+        let id = hashing.hash.finalize().to_vec();
+        let length = self.written - offset;
+        self.places.entry(id.clone()).or_insert(Place { offset, length });
+        Ok(id)
+    }
+
+    /// Ends the filling.
+    pub(super) fn finish(self) -> Result<Arc<dyn Blobs>, SourceError> {
+        let file = self.file.into_inner().map_err(|error| SourceError::Storage(error.to_string()))?;
+        Ok(Arc::new(Spool { file, places: self.places }))
+    }
+}
+
+struct Hashing<'s> {
+    spool: &'s mut Spooling,
+    hash: Sha256,
+}
+
+impl Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.spool.file.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.spool.written += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.spool.file.flush()
+    }
+}
+
+/// A spool that is full.
+struct Spool {
+    file: File,
+    places: HashMap<ContentId, Place>,
+}
+
+impl Blobs for Spool {
+    fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String> {
+        let place = self.places.get(id).ok_or("it is not in the spool")?;
+        if place.length > FILE_LIMIT {
+            return Err(format!("it has {} bytes, more than the limit of {FILE_LIMIT}", place.length));
+        }
+        let length = usize::try_from(place.length).map_err(|error| error.to_string())?;
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, place.offset).map_err(|error| format!("the spool: {error}"))?;
+        Ok(bytes.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_back_from_a_file_without_a_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(FOLDER).join("left");
+        fs::create_dir_all(left.parent().unwrap()).unwrap();
+        fs::write(&left, "x").unwrap();
+        let spools = Spools::open(folder.path()).unwrap();
+        assert!(!left.exists(), "what a killed process left");
+        let mut spooling = spools.begin().unwrap();
+        let mut add = |text: &str| spooling.add(|sink| sink.write_all(text.as_bytes())).unwrap();
+        let (one, two, again) = (add("one"), add("twice"), add("one"));
+        assert_eq!(one, again);
+        let large =
+            spooling.add(|sink| io::copy(&mut io::repeat(0).take(FILE_LIMIT + 1), sink).map(drop)).unwrap();
+        let spool = spooling.finish().unwrap();
+        assert_eq!(fs::read_dir(folder.path().join(FOLDER)).unwrap().count(), 0);
+        assert_eq!((&*spool.read(&one).unwrap(), &*spool.read(&two).unwrap()), (&b"one"[..], &b"twice"[..]));
+        assert!(spool.read(&vec![0; 32]).is_err());
+        assert!(spool.read(&large).unwrap_err().contains("more than the limit"));
+    }
+
+    use std::io::Read as _;
+}

@@ -1,0 +1,41 @@
+//! Where the files of sources come from: how an object becomes a request to the adapter of its kind, one file a kind.
+//!
+//! ```text
+//! object, what is held, Secrets → Request → Fetcher (lockgate-git) → Snapshot, or why not
+//! ```
+
+mod inputs;
+mod adapter;
+mod git;
+mod oci;
+
+use std::sync::Arc;
+
+use lockgate_base::model::KindId;
+use lockgate_git::Fetcher;
+
+pub(crate) use adapter::{Adapter, Ask};
+pub(crate) use inputs::Inputs;
+
+/// The adapters of all kinds that lockgate acts on.
+#[derive(Clone)]
+pub struct Sources(Vec<Arc<dyn Adapter>>);
+
+impl Sources {
+    /// GitRepositories, and where their files come from.
+    pub fn of_git(git: Arc<dyn Fetcher>) -> Self {
+        Self(vec![Arc::new(git::Git(git))])
+    }
+
+    /// OCIRepositories as well.
+    #[must_use]
+    pub fn and_oci(mut self, oci: Arc<dyn Fetcher<lockgate_git::oci::Request>>) -> Self {
+        self.0.push(Arc::new(oci::Oci(oci)));
+        self
+    }
+
+    /// The adapter of a kind.
+    pub(crate) fn of(&self, kind: KindId) -> Option<&dyn Adapter> {
+        self.0.iter().find(|adapter| adapter.kind() == kind).map(|adapter| &**adapter)
+    }
+}

@@ -1,0 +1,82 @@
+//! What a kind of source is to the agent, and what it is handed for one fetch.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::inputs::Inputs;
+use lockgate_base::model::{KindId, Revision};
+use lockgate_base::tree::Snapshot;
+use lockgate_core::api::{Source, SourceSpec};
+use lockgate_core::verdict::{self, FetchCause};
+use lockgate_git::{Class, Fetched, SourceError};
+
+/// Flux's default of `spec.timeout`.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// What a fetch will have found, or why it found nothing: what the verdict is told.
+pub(crate) type Fetching<'f> = Pin<Box<dyn Future<Output = Result<Fetched, verdict::Fetched>> + Send + 'f>>;
+
+/// A kind of source, as the agent fetches it.
+pub(crate) trait Adapter: Send + Sync {
+    /// Which kind.
+    fn kind(&self) -> KindId;
+
+    /// Fetches what an object asks for. Dropping the future ends the fetch.
+    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f>;
+}
+
+/// What is fetched, and with what.
+pub(crate) struct Ask<'a> {
+    /// The object.
+    pub source: &'a Source,
+    /// What this process holds of it.
+    pub held: Option<&'a Snapshot>,
+    /// The Secrets that it names.
+    pub inputs: &'a Inputs<'a>,
+}
+
+impl<'a> Ask<'a> {
+    /// The object's `spec` as the type of its kind.
+    pub(super) fn spec<S: SourceSpec>(&self) -> Result<&'a S, verdict::Fetched> {
+        let foreign = || SourceError::Storage(format!("{} is of another kind", self.source.reference()));
+        self.source.spec().ok_or_else(|| failed(&foreign()))
+    }
+
+    /// The revision that need not be fetched again: what is held, of the same part of it, and as the status says. A status
+    /// that could not be written asks for it anew.
+    pub(super) fn known(&self) -> Option<Revision> {
+        let (spec, status) = (&self.source.spec, &self.source.status);
+        let is_told = |snapshot: &&Snapshot| {
+            let artifact = status.artifact.as_ref();
+            status.selection() == spec.selection()
+                && artifact.is_some_and(|artifact| artifact.revision == snapshot.revision.to_string())
+        };
+        self.held.filter(is_told).map(|snapshot| snapshot.revision.clone())
+    }
+
+    /// The revision at which a paused source stays that this process has not fetched yet: the one that its status names, so
+    /// that pausing holds over a restart.
+    pub(super) fn paused_at(&self) -> Option<Revision> {
+        let is_paused = self.source.spec.suspended() && self.held.is_none();
+        self.source.status.artifact.as_ref().filter(|_| is_paused)?.revision.parse().ok()
+    }
+
+    /// The wall-clock limit of the whole fetch.
+    pub(super) fn timeout(&self) -> Duration {
+        self.source.spec.timeout().map_or(TIMEOUT, lockgate_base::model::Duration::std)
+    }
+}
+
+/// A failure of an adapter, as the verdict is told of it.
+pub(super) fn failed(error: &SourceError) -> verdict::Fetched {
+    let cause = match error.class() {
+        Class::AuthenticationFailed => FetchCause::Authentication,
+        Class::GitOperationFailed | Class::Timeout | Class::ReferenceNotFound => FetchCause::Operation,
+        Class::UrlInvalid => FetchCause::Url,
+        Class::EmptyRepository => FetchCause::Empty,
+        Class::ListingFailed => FetchCause::Listing,
+        Class::ContentInvalid => FetchCause::Content,
+        Class::Storage => FetchCause::Storage,
+    };
+    verdict::Fetched::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
+}
