@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use harness::eventually;
 use harness::flux::controller;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use lockgate::tested::manifests;
 use lockgate_base::model::Object;
 use serde_json::{Value, json};
 
-use super::stage::{HOME, PATIENCE, Running, Stage, builder, condition, config_map, installation, stage};
+use super::stage::{
+    HOME, PATIENCE, Running, Stage, api, builder, condition, config_map, installation, stage,
+};
 
 /// A binding of a role to a ServiceAccount; of the whole cluster where `namespace` is empty.
 fn bind(name: &str, namespace: &str, role: (&str, &str), account: (&str, &str)) -> Value {
@@ -97,6 +99,7 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     stage.apply(controller(&stage.namespace, "image-automation-controller", 1)).await.unwrap();
     stage.kustomization("apps", spec).await;
     stage.ready("apps").await;
+    let artifacts = held_artifact(&stage).await;
     // The next one looks for the pod of the one that was killed.
     first.kill9();
     let second = start("lockgate-1");
@@ -107,12 +110,14 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     let held = json!({"metadata": {"finalizers": ["finalizers.fluxcd.io"]}});
     stage.sources().patch("repo", &PatchParams::default(), &Patch::Merge(held)).await.unwrap();
     stage.sources().delete("repo", &DeleteParams::default()).await.unwrap();
+    artifacts.delete("artifact", &DeleteParams::default()).await.unwrap();
     eventually(PATIENCE, async || {
         anyhow::ensure!(
             stage.kustomizations().get_opt("apps").await?.is_none(),
             "the Kustomization is still there"
         );
         anyhow::ensure!(stage.sources().get_opt("repo").await?.is_none(), "the source is still there");
+        anyhow::ensure!(artifacts.get_opt("artifact").await?.is_none(), "the artifact is still there");
         Ok(())
     })
     .await
@@ -124,6 +129,24 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     let never: Vec<_> = shipped.difference(&used).collect();
     let beyond: Vec<_> = used.difference(&shipped).collect();
     assert!(never.is_empty() && beyond.is_empty(), "never used: {never:?}; used and not shipped: {beyond:?}");
+}
+
+/// The API of artifacts with one that Flux has held, whose status says that nobody listens where it is to come from.
+async fn held_artifact(stage: &Stage<'_>) -> Api<DynamicObject> {
+    let group = "source.toolkit.fluxcd.io/v1";
+    let artifact = json!({"apiVersion": group, "kind": "OCIRepository",
+        "metadata": {"name": "artifact", "namespace": stage.namespace, "finalizers": ["finalizers.fluxcd.io"]},
+        "spec": {"interval": "1h", "url": "oci://127.0.0.1:1/manifests", "timeout": "5s"}});
+    stage.apply(artifact).await.unwrap();
+    let artifacts = api(&stage.client, &stage.namespace, group, "OCIRepository", "ocirepositories");
+    eventually(PATIENCE, async || {
+        let status = artifacts.get("artifact").await?.data["status"].clone();
+        anyhow::ensure!(condition(&status, "Ready")["status"] == "False", "nothing is told: {status}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    artifacts
 }
 
 /// Group, resource and verb of each right in the roles for the agent itself.

@@ -164,7 +164,7 @@ async fn rights_that_may_not_be_handed_out_are_told_before_anything_is_written()
         "rules": [
             rule(&groups, &["get", "list", "watch", "create", "patch"]),
             rule(&flux, &["get", "list", "create", "patch"]),
-            rule(&[rbac], &["get", "create", "patch", "bind"]),
+            rule(&[rbac], &["get", "list", "create", "patch", "bind"]),
         ],
     }))
     .await;
