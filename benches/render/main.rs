@@ -1,6 +1,7 @@
 //! `make bench`: what rendering costs, beside the real kustomize on the same folders in the same run.
 //!
-//! The largest folder takes kustomize minutes; `BENCH_QUICK=1` leaves kustomize out there.
+//! The largest folder takes kustomize minutes; `BENCH_QUICK=1` leaves kustomize out there. `BEFORE` names another binary of
+//! lockgate, such as one built before a change, which takes its turns too.
 
 mod workload;
 
@@ -11,10 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use harness::Cost;
-use lockgate_base::model::yaml::{Dialect, documents};
 use lockgate_base::tree::Tree;
 use lockgate_render::kustomize::{Flavour, Overlay, Recipe, build};
-use serde_json::Value;
 use tempfile::TempDir;
 
 use workload::Workload;
@@ -31,6 +30,8 @@ struct Comparison {
     workload: Workload,
     kustomize: Option<Cost>,
     lockgate: Cost,
+    /// The other binary of lockgate.
+    before: Option<Cost>,
     /// The folder, and what the first run of each program printed.
     folder: TempDir,
     outputs: Vec<PathBuf>,
@@ -71,6 +72,11 @@ fn main() -> anyhow::Result<()> {
     for comparison in &compared {
         println!("{}", comparison.row());
     }
+    for comparison in &compared {
+        if let Some(row) = comparison.row_beside_before() {
+            println!("{row}");
+        }
+    }
     if let [.., few, many] = compared.as_slice() {
         let growth = seconds(&many.lockgate) / seconds(&few.lockgate);
         println!("{} take {growth:.1} times what {} take", many.workload.title, few.workload.title);
@@ -100,20 +106,30 @@ impl Comparison {
         )
     }
 
-    /// Speed counts only where the result is right.
+    /// What the build costs beside the other binary.
+    fn row_beside_before(&self) -> Option<String> {
+        let before = self.before.as_ref()?;
+        let cpu = self.lockgate.cpu.as_secs_f64() / before.cpu.as_secs_f64();
+        let memory = mib(&self.lockgate).zip(mib(before)).map(|(ours, theirs)| ours / theirs);
+        let memory = memory.map_or_else(|| "-".into(), |memory| format!("{memory:.2}"));
+        let title = self.workload.title;
+        Some(format!("{title}: {cpu:.2} times the processor time of BEFORE, {memory} times its memory"))
+    }
+
+    /// Speed counts only where the result is right, to the byte.
     fn check(&self) -> anyhow::Result<()> {
         let mut before = None;
         for output in &self.outputs {
-            let found = documents(&fs::read_to_string(output)?, Dialect::V3)?;
-            let values: Vec<Value> = found.into_iter().map(|document| document.value).collect();
-            let (count, expected) = (values.len(), self.workload.documents);
+            let text = fs::read_to_string(output)?;
+            let count = 1 + text.lines().filter(|line| *line == "---").count();
+            let expected = self.workload.documents;
             anyhow::ensure!(count == expected, "{count} documents, expected {expected}");
             anyhow::ensure!(
-                before.is_none_or(|before| before == values),
-                "the two programs disagree in {}",
+                before.is_none_or(|before| before == text),
+                "the programs print different bytes, see {}",
                 self.folder.path().display()
             );
-            before = Some(values);
+            before = Some(text);
         }
         Ok(())
     }
@@ -132,8 +148,15 @@ fn compare(kustomize: &Path, workload: Workload, runs: Runs) -> anyhow::Result<C
     theirs.arg("build").arg(&target);
     let mut ours = Command::new(binary());
     ours.arg("build").arg("--root").arg(&tree).arg(&target);
-    let mut programs =
-        [("kustomize", theirs, runs.kustomize, Vec::new()), ("lockgate", ours, runs.lockgate, Vec::new())];
+    let mut programs = vec![
+        ("kustomize", theirs, runs.kustomize, Vec::new()),
+        ("lockgate", ours, runs.lockgate, Vec::new()),
+    ];
+    if let Some(binary) = std::env::var_os("BEFORE") {
+        let mut before = Command::new(binary);
+        before.arg("build").arg("--root").arg(&tree).arg(&target);
+        programs.push(("before", before, runs.lockgate, Vec::new()));
+    }
     let mut outputs = Vec::new();
     // By turns, so that what else the machine does hits both.
     for run in 0..runs.kustomize.max(runs.lockgate) {
@@ -143,23 +166,27 @@ fn compare(kustomize: &Path, workload: Workload, runs: Runs) -> anyhow::Result<C
             }
             let output = folder.path().join(format!("{name}-{run}.yaml"));
             costs.push(harness::measured(command, File::create(&output)?)?);
-            if run == 0 {
+            if run == 0 && *name != "before" {
                 outputs.push(output);
             }
         }
     }
-    let [(.., theirs), (.., ours)] = programs;
-    let lockgate = median(ours).context("lockgate was not run")?;
-    Ok(Comparison { workload, kustomize: median(theirs), lockgate, folder, outputs })
+    let mut costs = programs.into_iter().map(|(.., costs)| median(costs));
+    let (kustomize, lockgate, before) =
+        (costs.next().flatten(), costs.next().flatten(), costs.next().flatten());
+    let lockgate = lockgate.context("lockgate was not run")?;
+    Ok(Comparison { workload, kustomize, lockgate, before, folder, outputs })
 }
 
-/// The run in the middle by time, with the memory in the middle.
+/// The run in the middle by time, with the memory and the processor time in the middle.
 fn median(mut costs: Vec<Cost>) -> Option<Cost> {
     let middle = costs.len() / 2;
     costs.sort_by_key(|cost| cost.peak_kib);
     let peak_kib = costs.get(middle)?.peak_kib;
+    costs.sort_by_key(|cost| cost.cpu);
+    let cpu = costs.get(middle)?.cpu;
     costs.sort_by_key(|cost| cost.wall);
-    costs.get(middle).map(|cost| Cost { peak_kib, ..*cost })
+    costs.get(middle).map(|cost| Cost { peak_kib, cpu, ..*cost })
 }
 
 /// How long the agent's own call takes on a small folder.

@@ -5,12 +5,14 @@ use serde_json::{Map, Value};
 use super::config::{Config, merge_spec, merge_specs};
 use super::fieldspec::{self, Create, Field};
 use super::file::{FieldSpec, Label, Pairs};
+use super::id::position;
 use super::provenance::{Labels, is_quoted};
 use super::res::Res;
 use super::resmap::ResMap;
 use super::twins;
 use crate::budget::Budget;
 use crate::error::Result;
+use lockgate_base::model::yaml::{Style, Styles, is_usually_quoted};
 
 /// Sets pairs in mappings.
 #[derive(Debug, Clone)]
@@ -49,6 +51,7 @@ impl SetPairs {
         let fields = Field::all(&self.specs);
         for res in map.items_mut() {
             let before = twins::places(&res.value, &fields, &self.pairs);
+            let styles = res.styles_of_entries(&self.pairs);
             res.noting_labels(&self.pairs, |res| {
                 res.visit(&fields, Create::Mapping, &mut |field| {
                     self.pairs.iter().try_for_each(|(key, value)| {
@@ -57,6 +60,7 @@ impl SetPairs {
                     })
                 })
             })?;
+            res.keep_styles(styles);
             res.twins.settle(&mut res.value);
             let now = twins::places(&res.value, &fields, &self.pairs);
             res.twins.note(&res.value, &before, now);
@@ -69,6 +73,36 @@ impl Res {
     /// The labels in the metadata.
     fn own_labels(&self) -> Option<&Map<String, Value>> {
         self.metadata("labels").and_then(Value::as_object)
+    }
+
+    /// The styles of the labels and annotations with these keys, and where they stand.
+    fn styles_of_entries(&self, pairs: &Pairs) -> Vec<([usize; 3], Style)> {
+        let Some(metadata) = position(Some(&self.value), "metadata") else { return Vec::new() };
+        let mut found = Vec::new();
+        for field in ["labels", "annotations"] {
+            let Some(at) = position(self.value.get("metadata"), field) else { continue };
+            let entries = self.metadata(field);
+            for key in pairs.keys() {
+                if let Some(inside) = position(entries, key)
+                    && let Some(value) = entries.and_then(|entries| entries.get(key))
+                {
+                    let own = self.styles.at(metadata).at(at).at(inside);
+                    let style = if let Styles::Own(style) = own { *style } else { usual_style(value) };
+                    found.push(([metadata, at, inside], style));
+                }
+            }
+        }
+        found
+    }
+
+    /// Gives entries that were set anew the styles of those that were there, as kyaml does.
+    fn keep_styles(&mut self, before: Vec<([usize; 3], Style)>) {
+        for (place, style) in before {
+            let entry = place.iter().try_fold(&self.value, |value, at| value.as_object()?.values().nth(*at));
+            let Some(entry) = entry.filter(|entry| entry.is_string()) else { continue };
+            let is_told = usual_style(entry).makes_strings() == style.makes_strings();
+            self.styles.set(&place, if is_told { Styles::Told } else { Styles::Own(style) });
+        }
     }
 
     /// Sets pairs, as `set` does it, and notes whose the labels are then.
@@ -102,5 +136,13 @@ impl Res {
             self.labels = Labels::Read;
         }
         Ok(())
+    }
+}
+
+/// The style that a value tells.
+fn usual_style(value: &Value) -> Style {
+    match value {
+        Value::String(text) if is_usually_quoted(text) => Style::Quoted,
+        _ => Style::Plain,
     }
 }

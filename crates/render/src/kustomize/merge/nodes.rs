@@ -112,6 +112,7 @@ impl Nodes {
         };
         let style = if let Styles::Own(style) = styles { Some(*style) } else { None };
         let form = texts.iter().find(|written| written.way.len() == depth).map(|written| &written.form);
+        let form = form.filter(|form| !is_stale(form, value));
         if style.is_none() && form.is_none() {
             return self.add(node);
         }
@@ -407,6 +408,16 @@ pub(crate) fn gets_quotes(text: &str) -> bool {
     !text.is_empty()
         && !text.contains('\n')
         && first_document(text, Dialect::V2).is_ok_and(|document| !document.value.is_string())
+}
+
+/// Whether a scalar was written with another text than the one that it has by now.
+fn is_stale(form: &Form, value: &Value) -> bool {
+    match form {
+        Form::Text(text) => {
+            *value != *reprinted(text) && plain_value(text, Dialect::V3).as_ref() != Ok(value)
+        }
+        Form::Flow | Form::Untagged => false,
+    }
 }
 
 /// The texts of what lies behind one step, of those `depth` steps inside.
