@@ -17,7 +17,7 @@ use lockgate_core::pipeline::{Candidate, Claim, Claims, Journal, JournalError, N
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict::{self, Context, Ill, Judged, NO_SECRETS, Notice, Schedule};
 
-/// What is built from, as the status names it.
+/// What is built from.
 pub(super) struct Built {
     pub(super) revision: Option<String>,
     /// The revision of what that was made from, where its maker says so.

@@ -135,11 +135,8 @@ fn nothing(namespace: Option<&str>, is_installed: bool, elsewhere: &BTreeSet<Str
         );
     }
     let place = namespace.map_or("in any namespace".into(), |namespace| format!("in namespace {namespace}"));
-    let (sources, others): (Vec<_>, Vec<_>) =
-        api::acted_on().partition(|info| matches!(info.role, Role::Source(_)));
-    let kinds: Vec<String> =
-        sources.iter().chain(&others).map(|info| format!("no {}", info.id.kind)).collect();
-    let mut text = format!("nothing to show: there is {} {place}", kinds.join(" and "));
+    let kinds: Vec<&str> = api::acted_on().map(|info| info.id.kind).collect();
+    let mut text = format!("nothing to show: there is no {} {place}", kinds.join(" and no "));
     if !elsewhere.is_empty() {
         let others = elsewhere.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         text = format!("{text}; there are some in {others} (-A looks everywhere)");

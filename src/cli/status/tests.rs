@@ -136,13 +136,13 @@ fn nothing_is_told_apart_from_all_ready() {
             None,
             true,
             &none,
-            "nothing to show: there is no GitRepository and no Kustomization in any namespace",
+            "nothing to show: there is no Kustomization and no GitRepository and no OCIRepository in any namespace",
         ),
         (
             Some("flux-sytem"),
             true,
             &some,
-            "nothing to show: there is no GitRepository and no Kustomization in namespace flux-sytem; there are some in \
+            "nothing to show: there is no Kustomization and no GitRepository and no OCIRepository in namespace flux-sytem; there are some in \
              apps, flux-system (-A looks everywhere)",
         ),
     ];

@@ -28,14 +28,8 @@ pub struct Manifest {
 impl Manifest {
     /// What it holds. It is read anew each time: the values of a large release take ten times what its text takes.
     pub fn value(&self) -> Result<Json, Error> {
-        value_of(&self.path, &self.text)
+        split::value_of(&self.path, &self.text)
     }
-}
-
-/// What a document of a template holds.
-fn value_of(path: &str, text: &str) -> Result<Json, Error> {
-    let read = first_document(text, Dialect::V2);
-    Ok(read.map_err(|error| Error::new(format!("YAML parse error on {path}: {error}")))?.value)
 }
 
 /// The documents of a release.

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Dialect, YamlError, documents, first_document, to_string};
+use super::{Dialect, Style, Styles, YamlError, documents, first_document, to_string};
 
 fn read(text: &str, dialect: Dialect) -> Result<Value, YamlError> {
     documents(text, dialect).map(|mut documents| documents.remove(0).value)
@@ -213,4 +213,18 @@ proptest! {
             prop_assert_eq!(read(&to_string(&value), dialect), Ok(value.clone()));
         }
     }
+}
+
+#[test]
+fn styles_move_up_behind_what_is_removed() {
+    let text = "m: {a: x, b: \"x\", c: \"z\"}\n";
+    let mut styles = first_document(text, Dialect::V3).unwrap().styles;
+    styles.remove(&[0, 0]);
+    let inside = |styles: &Styles| [0, 1, 2].map(|at| styles.at(0).at(at).clone());
+    let quoted = Styles::Own(Style::Quoted);
+    assert_eq!(inside(&styles), [quoted.clone(), quoted.clone(), Styles::Told]);
+    styles.remove(&[0, 0]);
+    assert_eq!(inside(&styles), [quoted, Styles::Told, Styles::Told]);
+    styles.remove(&[0, 0]);
+    assert_eq!(styles, Styles::Told);
 }

@@ -78,7 +78,7 @@ pub struct Hook {
 impl Hook {
     /// What it holds, read anew each time.
     pub fn value(&self) -> Result<Json, Error> {
-        super::value_of(&self.path, &self.text)
+        super::split::value_of(&self.path, &self.text)
     }
 }
 

@@ -1,7 +1,17 @@
 //! Cuts a text into documents, as helm 4.2.4 does: at `---` where it begins a line, with the blanks behind
 //! it.
 
+use lockgate_base::model::yaml::{Dialect, first_document};
+use serde_json::Value as Json;
+
+use crate::helm::error::Error;
 use crate::helm::go::unicode::is_space;
+
+/// What a document of a template holds.
+pub(super) fn value_of(path: &str, text: &str) -> Result<Json, Error> {
+    let read = first_document(text, Dialect::V2);
+    Ok(read.map_err(|error| Error::new(format!("YAML parse error on {path}: {error}")))?.value)
+}
 
 /// The documents of a text, without space before each, and the line on which each begins, from 1. What is
 /// only space is none.
