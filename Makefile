@@ -40,6 +40,7 @@ unit: ## pure tests only: seconds, no cluster
 test: ## everything, integration tests with a real control plane included
 	tests/harness/scripts/install-tools.sh
 	tests/controlplane/build.sh
+	tests/registry/build.sh
 	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace
 
 lint: ## clippy, warnings are errors
