@@ -1,11 +1,18 @@
-//! What is wrong with a chart, each with the whole message.
+//! What is wrong with a chart, each with the whole message; and charts that ask for too much, each stopped by a bound.
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::process::Command;
 
+use harness::measure::ended;
 use tempfile::TempDir;
 
 use super::lockgate;
+
+/// The data that the process may map, in KiB: 256 MiB besides the stack of as much, which is reserved whole.
+const DATA_LIMIT: u64 = 2 * 256 * 1024;
+/// What may be resident of it, in KiB.
+const RESIDENT_LIMIT: u64 = 256 * 1024;
 
 const CHART: &str = "{apiVersion: v2, name: demo, version: 1.0.0}";
 
@@ -99,6 +106,20 @@ fn a_schema_tells_path_rule_and_where_the_value_is_from() {
     ] {
         assert!(message.contains(line), "{line}\n{message}");
     }
+    let folder = folder(&files);
+    let release = "kind: HelmRelease\napiVersion: helm.toolkit.fluxcd.io/v2\nmetadata: {name: r, namespace: apps}\nspec:\n  \
+                   values: {level: c}\n  valuesFrom: [{kind: ConfigMap, name: m}, {kind: Secret, name: s, valuesKey: k, \
+                   targetPath: size}]\n---\nkind: ConfigMap\napiVersion: v1\nmetadata: {name: m}\ndata: {values.yaml: \
+                   'replicas: few'}\n---\nkind: Secret\napiVersion: v1\nmetadata: {name: s}\nstringData: {k: '5'}\n";
+    fs::write(folder.path().join("release.yaml"), release).unwrap();
+    let ended = lockgate(folder.path(), &["build", "--chart", "demo", "--helmrelease", "release.yaml"], "");
+    for line in [
+        "- at '/replicas': got string, want integer (from spec.valuesFrom[0]: ConfigMap apps/m, key values.yaml)",
+        "- at '/size': maximum: got 5, want 3 (from spec.valuesFrom[1]: Secret apps/s, key k)",
+        "- at '/level': value must be one of 'a', 'b' (from spec.values)",
+    ] {
+        assert!(ended.stderr.contains(line), "{line}\n{}", ended.stderr);
+    }
 }
 
 #[test]
@@ -119,6 +140,61 @@ fn what_a_schema_refers_to_is_not_fetched_from_this_machine() {
          allows everything",
     ] {
         assert!(ended.stderr.contains(line), "{line}\n{}", ended.stderr);
+    }
+}
+
+/// Renders a template as the only one of a chart, in a process that may have 256 MiB, and gives its error.
+fn refused(text: &str) -> String {
+    let folder = folder(&[("Chart.yaml", CHART), ("templates/a.yaml", text)]);
+    let mut command = Command::new("bash");
+    let script = format!("ulimit -d {DATA_LIMIT}; exec \"$0\" build --chart demo");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_lockgate")]).current_dir(folder.path());
+    let output = File::create(folder.path().join("printed")).unwrap();
+    let (status, told, cost) = ended(&mut command, output).unwrap();
+    assert_eq!(status.code(), Some(1), "{text}\n{told}");
+    assert!(cost.peak_kib.is_none_or(|peak| peak <= RESIDENT_LIMIT), "{text}\n{cost:?}");
+    told
+}
+
+#[test]
+fn each_bound_stops_a_chart_within_256_mebibytes() {
+    let steps = "the build is too expensive: more than 50000000 steps of patterns or templates";
+    let nested = "templates and their expressions nest more than 20000 deep";
+    let cases: [(&str, &str); 10] = [
+        (
+            r#"{{ define "x" }}{{ include "x" . }}{{ end }}{{ include "x" . }}"#,
+            "rendering template has a nested reference name: x: unable to execute template",
+        ),
+        (r#"{{ define "x" }}{{ template "x" . }}{{ end }}{{ template "x" . }}"#, nested),
+        (r#"{{ $t := "{{ tpl .t . }}" }}{{ tpl $t (dict "t" $t) }}"#, nested),
+        ("{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}", steps),
+        (
+            r#"{{ range 100000 }}{{ print "0123456789012345678901234567890123456789" | repeat 100 }}{{ end }}"#,
+            "the templates print more than 64 MiB",
+        ),
+        (
+            r#"{{ $s := "0123456789" }}{{ range 100 }}{{ $s = print $s $s }}{{ end }}"#,
+            "a string is larger than 16 MiB",
+        ),
+        (
+            r#"{{ $l := list }}{{ range 100 }}{{ $l = append $l (repeat 4000000 "x") }}{{ end }}"#,
+            "the chart's values take more than 128 MiB of memory",
+        ),
+        (
+            r#"{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ toJson $d }}"#,
+            "a value holds itself, or is more than 10000 levels deep",
+        ),
+        // What takes the processor long counts for many steps: the bound in steps is one in time.
+        (r#"{{ range 100000 }}{{ $_ := bcrypt "a" }}{{ end }}"#, steps),
+        (
+            r#"{{ regexMatch "(a{1000}){2}" "x" }}{{ mustRegexMatch "(a{1000}){2}" "x" }}"#,
+            "invalid repeat count",
+        ),
+    ];
+    for (text, message) in cases {
+        let told = refused(text);
+        assert!(told.contains(message), "{text}\n{told}");
+        assert!(told.contains("demo/templates/a.yaml") || told.contains("gotpl"), "{text}\n{told}");
     }
 }
 
