@@ -2,6 +2,7 @@
 
 mod build;
 mod chart;
+mod chart_mistakes;
 
 use std::io::Write as _;
 use std::path::Path;

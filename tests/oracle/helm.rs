@@ -8,7 +8,7 @@ mod functions;
 mod random_values;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -28,19 +28,22 @@ pub(crate) const NOW: i64 = 1_700_000_000;
 /// What a template gave: its text, or why there is none.
 pub(crate) type Answer = Result<Vec<u8>, String>;
 
+/// The program that is built from a Go module of this folder.
+pub(crate) fn built(module: &str) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/build.sh");
+    let built = Command::new(script).arg(module).stderr(Stdio::inherit()).output().expect("the script runs");
+    assert!(built.status.success(), "{module} cannot be built");
+    String::from_utf8(built.stdout).expect("a path").trim().into()
+}
+
 /// The real engine, answering one request at a time.
 pub(crate) struct Helm(Peer);
 
 impl Helm {
     pub(crate) fn start() -> Self {
-        static PROGRAM: OnceLock<String> = OnceLock::new();
-        let program = PROGRAM.get_or_init(|| {
-            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/helm/build.sh");
-            let built = Command::new(script).stderr(Stdio::inherit()).output().expect("the script runs");
-            assert!(built.status.success(), "the real helm engine cannot be built");
-            String::from_utf8(built.stdout).expect("a path").trim().to_owned()
-        });
-        Self(Peer::start(Path::new(program)))
+        static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+        let program = PROGRAM.get_or_init(|| built("helm"));
+        Self(Peer::start(program))
     }
 
     /// Sends a request and gives the answer to it.

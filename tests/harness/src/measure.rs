@@ -25,6 +25,15 @@ pub struct Cost {
 /// standard error.
 pub fn measured(command: &mut Command, output: File) -> anyhow::Result<Cost> {
     let what = format!("{command:?}");
+    let (status, errors, cost) = ended(command, output)?;
+    anyhow::ensure!(status.success(), "{what} ended with {status}: {}", errors.trim());
+    Ok(cost)
+}
+
+/// Runs a program to its end, also one that fails, with its standard output in a file: how it ended, its standard
+/// error, and what it cost.
+pub fn ended(command: &mut Command, output: File) -> anyhow::Result<(ExitStatus, String, Cost)> {
+    let what = format!("{command:?}");
     command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
     let start = Instant::now();
     let mut child = command.spawn().with_context(|| format!("failed to start {what}"))?;
@@ -33,13 +42,13 @@ pub fn measured(command: &mut Command, output: File) -> anyhow::Result<Cost> {
     child.stderr.take().context("no standard error")?.read_to_string(&mut errors)?;
     let (status, usage) = wait(&child)?;
     let wall = start.elapsed();
-    anyhow::ensure!(status.success(), "{what} ended with {status}: {}", errors.trim());
     let time = |value: libc::timeval| -> anyhow::Result<Duration> {
         Ok(Duration::from_secs(value.tv_sec.try_into()?) + Duration::from_micros(value.tv_usec.try_into()?))
     };
     let cpu = time(usage.ru_utime)? + time(usage.ru_stime)?;
     let peak_kib = u64::try_from(usage.ru_maxrss)?;
-    Ok(Cost { wall, cpu, peak_kib: (peak_kib > held + held / 10).then_some(peak_kib) })
+    let peak_kib = (peak_kib > held + held / 10).then_some(peak_kib);
+    Ok((status, errors, Cost { wall, cpu, peak_kib }))
 }
 
 fn peak_of_this_process() -> anyhow::Result<u64> {

@@ -1,8 +1,8 @@
 //! Whole charts: what `helm template` prints or refuses, and what lockgate does.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
@@ -18,6 +18,7 @@ use lockgate_render::helm::values::Given;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::super::helm::built;
 use super::super::random::Random;
 use super::super::{cases as cases_of, seed};
 use super::deep;
@@ -63,14 +64,8 @@ fn cases() -> Vec<ChartCase> {
 
 /// The real helm.
 pub(crate) fn helm() -> &'static Path {
-    static PROGRAM: OnceLock<String> = OnceLock::new();
-    let program = PROGRAM.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/helm-cli/build.sh");
-        let built = Command::new(script).stderr(Stdio::inherit()).output().expect("the script runs");
-        assert!(built.status.success(), "the real helm cannot be built");
-        String::from_utf8(built.stdout).expect("a path").trim().to_owned()
-    });
-    Path::new(program)
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| built("helm-cli"))
 }
 
 /// What helm prints, or its error.

@@ -8,7 +8,7 @@ use crate::budget::{Budget, Cost};
 
 /// The largest string, in bytes.
 pub const STRING_LIMIT: usize = 16 * 1024 * 1024;
-/// The most that a template or a file of a chart may print, in bytes.
+/// The most that the templates of a chart may print together, in bytes.
 pub const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
 /// The most that all values of a render may hold at one time, in bytes.
 const MEMORY_LIMIT: usize = 128 * 1024 * 1024;

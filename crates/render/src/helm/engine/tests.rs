@@ -55,7 +55,12 @@ fn each_bound_has_its_error() {
         (r"{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}", &steps),
         (
             r#"{{ range 100000 }}{{ print "0123456789012345678901234567890123456789" | repeat 100 }}{{ end }}"#,
-            "a template prints more than 64 MiB",
+            "the templates print more than 64 MiB",
+        ),
+        // What a template printed before it included another one counts, too.
+        (
+            r#"{{ define "x" }}{{ range 300 }}{{ repeat 10000 "x" }}{{ end }}{{ include "x" . }}{{ end }}{{ include "x" . }}"#,
+            "the templates print more than 64 MiB",
         ),
         (
             r#"{{ $s := "0123456789" }}{{ range 100 }}{{ $s = print $s $s }}{{ end }}"#,

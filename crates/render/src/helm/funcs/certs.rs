@@ -83,6 +83,9 @@ impl Object for Certificate {
     }
 }
 
+/// How many steps making a key over a curve counts for.
+const CURVE_STEPS: usize = 5_000;
+
 fn given_key(a: &Args<'_>, at: usize) -> std::result::Result<Key, Error> {
     Key::parse(a.bytes(at)).map_err(|error| Error::new(format!("parsing private key: {error}")))
 }
@@ -91,8 +94,14 @@ fn generate_key(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     let key = match a.bytes(0) {
         b"" | b"rsa" => Key::rsa(c, 4096)?,
         b"dsa" => Key::Dsa(Box::new(DsaKey::new(c)?)),
-        b"ecdsa" => Key::p256(c),
-        b"ed25519" => Key::ed25519(c),
+        b"ecdsa" => {
+            c.spend(CURVE_STEPS)?;
+            Key::p256(c)
+        }
+        b"ed25519" => {
+            c.spend(CURVE_STEPS)?;
+            Key::ed25519(c)
+        }
         other => return Ok([b"Unknown type ", other].concat().into()),
     };
     Ok(key.to_pem().into())

@@ -153,7 +153,7 @@ fn choices(letter: u8) -> &'static [u8] {
 }
 
 /// How many steps, and how many bytes, a key of scrypt takes.
-const SCRYPT_STEPS: usize = 300_000;
+const SCRYPT_STEPS: usize = 400_000;
 const SCRYPT_BYTES: usize = 33 << 20;
 
 /// The Master Password algorithm: a password for a site from one for all sites.

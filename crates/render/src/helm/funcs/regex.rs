@@ -11,7 +11,7 @@ use crate::helm::context::Context;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::go::quote::{can_backquote, quote};
-use crate::helm::go::re2::{too_large, translate};
+use crate::helm::go::re2::{Translated, too_large, translate};
 use crate::helm::go::re2_escape::SyntaxError;
 use crate::helm::go::unicode::{self, Category, decode};
 use crate::helm::value::{Args, Type as T};
@@ -21,36 +21,54 @@ type Result = std::result::Result<Value, Error>;
 type Ctx<'c, 'i> = &'c mut Context<'i>;
 
 pub(super) const TABLE: &[Function] = &[
-    Function::new("regexMatch", &[T::String, T::String], |c, a| {
-        Ok(compiled(a.bytes(0)).map_or(Ok(false), |regex| is_match(c, &regex, a.bytes(1)))?.into())
+    Function::new("regexMatch", &[T::String, T::String], |c, a| match compiled(c, a.bytes(0)) {
+        Ok(regex) => Ok(is_match(c, &regex, a.bytes(1))?.into()),
+        Err(Failed::Syntax(_)) => Ok(false.into()),
+        Err(Failed::Spent(error)) => Err(error),
     }),
     Function::new("mustRegexMatch", &[T::String, T::String], |c, a| {
-        let regex = compiled(a.bytes(0)).map_err(|error| returned(&error))?;
+        let regex = compiled(c, a.bytes(0))?;
         Ok(is_match(c, &regex, a.bytes(1))?.into())
     }),
-    Function::new("regexFind", &[T::String, T::String], |c, a| find(c, a, &*must(a)?)),
-    Function::new("mustRegexFind", &[T::String, T::String], |c, a| {
-        find(c, a, &*compiled(a.bytes(0)).map_err(|error| returned(&error))?)
+    Function::new("regexFind", &[T::String, T::String], |c, a| {
+        let regex = must(c, a)?;
+        find(c, a, &regex)
     }),
-    Function::new("regexFindAll", &[T::String, T::String, T::Int], |c, a| find_all(c, a, &*must(a)?)),
+    Function::new("mustRegexFind", &[T::String, T::String], |c, a| {
+        let regex = compiled(c, a.bytes(0))?;
+        find(c, a, &regex)
+    }),
+    Function::new("regexFindAll", &[T::String, T::String, T::Int], |c, a| {
+        let regex = must(c, a)?;
+        find_all(c, a, &regex)
+    }),
     Function::new("mustRegexFindAll", &[T::String, T::String, T::Int], |c, a| {
-        find_all(c, a, &*compiled(a.bytes(0)).map_err(|error| returned(&error))?)
+        let regex = compiled(c, a.bytes(0))?;
+        find_all(c, a, &regex)
     }),
     Function::new("regexReplaceAll", &[T::String, T::String, T::String], |c, a| {
-        replace(c, a, &*must(a)?, expand)
+        let regex = must(c, a)?;
+        replace(c, a, &regex, expand)
     }),
     Function::new("mustRegexReplaceAll", &[T::String, T::String, T::String], |c, a| {
-        replace(c, a, &*compiled(a.bytes(0)).map_err(|error| returned(&error))?, expand)
+        let regex = compiled(c, a.bytes(0))?;
+        replace(c, a, &regex, expand)
     }),
     Function::new("regexReplaceAllLiteral", &[T::String, T::String, T::String], |c, a| {
-        replace(c, a, &*must(a)?, literal)
+        let regex = must(c, a)?;
+        replace(c, a, &regex, literal)
     }),
     Function::new("mustRegexReplaceAllLiteral", &[T::String, T::String, T::String], |c, a| {
-        replace(c, a, &*compiled(a.bytes(0)).map_err(|error| returned(&error))?, literal)
+        let regex = compiled(c, a.bytes(0))?;
+        replace(c, a, &regex, literal)
     }),
-    Function::new("regexSplit", &[T::String, T::String, T::Int], |c, a| split(c, a, &*must(a)?)),
+    Function::new("regexSplit", &[T::String, T::String, T::Int], |c, a| {
+        let regex = must(c, a)?;
+        split(c, a, &regex)
+    }),
     Function::new("mustRegexSplit", &[T::String, T::String, T::Int], |c, a| {
-        split(c, a, &*compiled(a.bytes(0)).map_err(|error| returned(&error))?)
+        let regex = compiled(c, a.bytes(0))?;
+        split(c, a, &regex)
     }),
     Function::new("regexQuoteMeta", &[T::String], |_, a| {
         let special = |byte: &u8| br"\.+*?()|[]{}^$".contains(byte);
@@ -65,10 +83,14 @@ struct Compiled {
     regex: Regex,
     /// The names of the groups, from the first one.
     names: Vec<String>,
+    /// What it cost to make it ready.
+    steps: usize,
 }
 
 /// The most memory of a compiled pattern, in bytes.
 const SIZE_LIMIT: usize = 8 << 20;
+/// How many steps a class of Unicode counts for.
+const CLASS_STEPS: usize = 500;
 /// How many patterns are kept: templates use the same ones again and again.
 const KEPT: usize = 16;
 
@@ -76,17 +98,39 @@ thread_local! {
     static CACHE: RefCell<VecDeque<(Vec<u8>, Rc<Compiled>)>> = const { RefCell::new(VecDeque::new()) };
 }
 
-fn compiled(pattern: &[u8]) -> std::result::Result<Rc<Compiled>, SyntaxError> {
+/// Why a pattern is not ready.
+enum Failed {
+    /// It is none, as Go says.
+    Syntax(SyntaxError),
+    /// The render has done enough work.
+    Spent(Error),
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Syntax(error) => Error::new(error.to_string()),
+            Failed::Spent(error) => error,
+        }
+    }
+}
+
+/// A pattern that is ready. It costs as much when it was kept as when it was not.
+fn compiled(c: Ctx<'_, '_>, pattern: &[u8]) -> std::result::Result<Rc<Compiled>, Failed> {
     let known = CACHE.with_borrow(|cache| {
         cache.iter().find(|(known, _)| known == pattern).map(|(_, compiled)| Rc::clone(compiled))
     });
     if let Some(known) = known {
+        c.spend(known.steps).map_err(Failed::Spent)?;
         return Ok(known);
     }
-    let translated = translate(pattern)?;
+    c.spend(pattern.len()).map_err(Failed::Spent)?;
+    let translated = translate(pattern).map_err(Failed::Syntax)?;
+    let steps = steps(&translated);
+    c.spend(steps).map_err(Failed::Spent)?;
     let regex = RegexBuilder::new(&translated.pattern).size_limit(SIZE_LIMIT).nest_limit(10_000).build();
-    let regex = regex.map_err(|_| too_large(&String::from_utf8_lossy(pattern)))?;
-    let compiled = Rc::new(Compiled { regex, names: translated.names });
+    let regex = regex.map_err(|_| Failed::Syntax(too_large(&String::from_utf8_lossy(pattern))))?;
+    let compiled = Rc::new(Compiled { regex, names: translated.names, steps: steps + pattern.len() });
     CACHE.with_borrow_mut(|cache| {
         if cache.len() >= KEPT {
             cache.pop_front();
@@ -96,13 +140,20 @@ fn compiled(pattern: &[u8]) -> std::result::Result<Rc<Compiled>, SyntaxError> {
     Ok(compiled)
 }
 
-fn returned(error: &SyntaxError) -> Error {
-    Error::new(error.to_string())
+/// What it costs to make a pattern ready: each part as often as it is repeated, and a class of Unicode as much as
+/// hundreds of characters.
+fn steps(translated: &Translated) -> usize {
+    let pattern = &translated.pattern;
+    let classes =
+        pattern.matches(r"\p").count() + pattern.matches(r"\P").count() + pattern.matches("[^").count();
+    let parts = pattern.len() + classes.saturating_mul(CLASS_STEPS);
+    parts.saturating_mul(usize::try_from(translated.repeats).unwrap_or(usize::MAX))
 }
 
 /// `regexp.MustCompile`, whose panic names the pattern.
-fn must(a: Args<'_>) -> std::result::Result<Rc<Compiled>, Error> {
-    compiled(a.bytes(0)).map_err(|error| {
+fn must(c: Ctx<'_, '_>, a: Args<'_>) -> std::result::Result<Rc<Compiled>, Error> {
+    compiled(c, a.bytes(0)).map_err(|failed| {
+        let Failed::Syntax(error) = failed else { return failed.into() };
         let pattern = a.bytes(0);
         // Go quotes with backquotes where that is possible.
         let quoted = if can_backquote(pattern) {

@@ -20,6 +20,8 @@ pub struct Translated {
     pub pattern: String,
     /// The names of the groups, from the first one; empty for those without.
     pub names: Vec<String>,
+    /// The most repeats of any part, those of the parts around it included.
+    pub repeats: u32,
 }
 
 /// What Go says of a pattern that is too much for it.
@@ -46,6 +48,8 @@ struct Parser<'p> {
     last: Option<u32>,
     /// The most repeats of any part of the current group.
     weight: u32,
+    /// The most repeats of any part of the pattern.
+    most: u32,
 }
 
 /// Checks a pattern of Go and translates it.
@@ -62,9 +66,10 @@ pub fn translate(pattern: &[u8]) -> Result<Translated, SyntaxError> {
         groups: Vec::new(),
         last: None,
         weight: 1,
+        most: 1,
     };
     parser.run()?;
-    Ok(Translated { pattern: parser.out, names: parser.names })
+    Ok(Translated { pattern: parser.out, names: parser.names, repeats: parser.most })
 }
 
 type Done<T> = Result<T, SyntaxError>;
@@ -173,6 +178,7 @@ impl<'p> Parser<'p> {
             return Err(SyntaxError::new("invalid repeat count", text));
         }
         self.weight = self.weight.max(weight);
+        self.most = self.most.max(weight);
         self.last = Some(weight.max(1));
         self.out.push_str(written);
         if is_lazy != self.flags.ungreedy {

@@ -21,24 +21,29 @@ pub struct Run<'c, 'i> {
     /// How often each template is being included right now.
     pub(super) included: HashMap<Str, usize>,
     pub(super) out: Vec<u8>,
+    /// How many bytes were printed besides `out`: by templates that wait for one that they include, and by files that
+    /// are done.
+    held: usize,
     depth: usize,
 }
 
 impl<'c, 'i> Run<'c, 'i> {
     /// A run that has printed nothing yet.
     pub fn new(context: &'c mut Context<'i>) -> Self {
-        Self { context, included: HashMap::new(), out: Vec::new(), depth: 0 }
+        Self { context, included: HashMap::new(), out: Vec::new(), held: 0, depth: 0 }
     }
 }
 
-/// Runs the template of this name, and gives what it prints.
+/// Runs the template of this name, and gives what it prints. That counts as held by the run from then on.
 pub fn execute(run: &mut Run<'_, '_>, set: &Set<'_>, name: &Str, data: &Value) -> Result<Vec<u8>, Error> {
     let Some(template) = set.get(name) else {
         let name = String::from_utf8_lossy(&quote(name, false)).into_owned();
         let message = format!("template: no template {name} associated with template \"gotpl\"");
         return Err(Error::new(message));
     };
-    run_template(run, set, template, &Reflected::plain(data.clone()))
+    let printed = run_template(run, set, template, &Reflected::plain(data.clone()))?;
+    run.held += printed.len();
+    Ok(printed)
 }
 
 /// Runs a template by itself.
@@ -49,7 +54,9 @@ pub(super) fn run_template(
     data: &Reflected,
 ) -> Result<Vec<u8>, Error> {
     let before = std::mem::take(&mut run.out);
+    run.held += before.len();
     let result = Exec::new(run, set, template, data.clone()).walk(data, template.root);
+    run.held -= before.len();
     let printed = std::mem::replace(&mut run.out, before);
     result.map(|_| printed)
 }
@@ -122,12 +129,18 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Done<()> {
-        if self.run.out.len() + bytes.len() > OUTPUT_LIMIT {
+        let out = &mut self.run.out;
+        let left = OUTPUT_LIMIT.saturating_sub(self.run.held + out.len());
+        if bytes.len() > left {
             let limit = OUTPUT_LIMIT >> 20;
-            let bound = Error::bound(format!("a template prints more than {limit} MiB"));
+            let bound = Error::bound(format!("the templates print more than {limit} MiB"));
             return Err(self.error_of("", bound));
         }
-        self.run.out.extend_from_slice(bytes);
+        if out.capacity() - out.len() < bytes.len() {
+            // Twice as much as there is, but never more than may be printed.
+            out.reserve_exact(out.len().clamp(bytes.len(), left));
+        }
+        out.extend_from_slice(bytes);
         Ok(())
     }
 

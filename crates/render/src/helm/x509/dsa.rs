@@ -18,7 +18,7 @@ pub struct DsaKey {
 /// Bits of p and of q.
 const SIZES: (usize, usize) = (2048, 256);
 /// How many steps a test of a large number for being prime counts for.
-const TEST_STEPS: usize = 10_000;
+const TEST_STEPS: usize = 20_000;
 
 impl DsaKey {
     /// A new key. Fails where the render has done enough work.

@@ -1,0 +1,140 @@
+//! `make bench`: what rendering a chart costs, beside the real helm on the same charts in the same run.
+
+mod workload;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+use harness::{Cost, measured};
+
+use workload::Workload;
+
+/// How often each program renders a chart; the median counts.
+const RUNS: usize = 5;
+
+/// What two programs took for the same chart.
+struct Comparison {
+    title: &'static str,
+    templates: usize,
+    /// The most of helm's processor time and of its memory that lockgate may take.
+    most: f64,
+    helm: Cost,
+    lockgate: Cost,
+}
+
+fn main() -> anyhow::Result<()> {
+    let helm = helm()?;
+    let third = 1.0 / 3.0;
+    let mut compared = Vec::new();
+    for (workload, most) in [
+        (Workload::plain(), third),
+        (Workload::platform("30 templates", 30, 2), third),
+        (Workload::platform("150 templates", 150, 4), 0.5),
+    ] {
+        eprintln!("{}", workload.title);
+        let title = workload.title;
+        compared.push(compare(&helm, &workload, most).context(title)?);
+    }
+    println!(
+        "{:<16} {:>9} {:>10} {:>14} {:>9} {:>9} {:>13} {:>9}",
+        "build --chart",
+        "templates",
+        "helm cpu s",
+        "lockgate cpu s",
+        "of helm's",
+        "helm MiB",
+        "lockgate MiB",
+        "of helm's"
+    );
+    for comparison in &compared {
+        println!("{}", comparison.row());
+    }
+    for comparison in &compared {
+        let (cpu, memory) = comparison.shares();
+        let (title, most) = (comparison.title, comparison.most);
+        anyhow::ensure!(
+            cpu <= most && memory <= most,
+            "{title}: {cpu:.2} of helm's processor time and {memory:.2} of its memory are more than {most:.2}"
+        );
+    }
+    Ok(())
+}
+
+impl Comparison {
+    /// Which part of helm's processor time and of its memory lockgate took.
+    fn shares(&self) -> (f64, f64) {
+        let cpu = self.lockgate.cpu.as_secs_f64() / self.helm.cpu.as_secs_f64();
+        (cpu, mib(&self.lockgate) / mib(&self.helm))
+    }
+
+    fn row(&self) -> String {
+        let (cpu, memory) = self.shares();
+        format!(
+            "{:<16} {:>9} {:>10.3} {:>14.3} {:>9.2} {:>9.1} {:>13.1} {:>9.2}",
+            self.title,
+            self.templates,
+            self.helm.cpu.as_secs_f64(),
+            self.lockgate.cpu.as_secs_f64(),
+            cpu,
+            mib(&self.helm),
+            mib(&self.lockgate),
+            memory
+        )
+    }
+}
+
+fn compare(helm: &Path, workload: &Workload, most: f64) -> anyhow::Result<Comparison> {
+    let folder = tempfile::tempdir()?;
+    let chart = folder.path().join("chart");
+    for (path, content) in &workload.files {
+        let path = chart.join(path);
+        fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+        fs::write(path, content)?;
+    }
+    let outputs = ["helm", "lockgate"].map(|name| folder.path().join(name));
+    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    // By turns, so that what else the machine does hits both.
+    for _ in 0..RUNS {
+        let mut command = Command::new(helm);
+        command.arg("template").arg("release").arg(&chart).env("HOME", folder.path());
+        theirs.push(measured(&mut command, File::create(&outputs[0])?)?);
+        let mut command = Command::new(binary());
+        command.args(["build", "--helm-output", "--release", "release", "--chart"]).arg(&chart);
+        ours.push(measured(&mut command, File::create(&outputs[1])?)?);
+    }
+    // Speed counts only where the result is right.
+    let [helm_output, output] = outputs;
+    anyhow::ensure!(fs::read(helm_output)? == fs::read(output)?, "the two programs print different texts");
+    let (helm, lockgate) = (median(theirs)?, median(ours)?);
+    Ok(Comparison { title: workload.title, templates: workload.templates, most, helm, lockgate })
+}
+
+/// The run in the middle by processor time, with the memory in the middle.
+fn median(mut costs: Vec<Cost>) -> anyhow::Result<Cost> {
+    let middle = costs.len() / 2;
+    costs.sort_by_key(|cost| cost.peak_kib);
+    let peak_kib = costs.get(middle).context("there was no run")?.peak_kib;
+    anyhow::ensure!(peak_kib.is_some(), "this process held as much memory as the one that it measured");
+    costs.sort_by_key(|cost| cost.cpu);
+    costs.get(middle).map(|cost| Cost { peak_kib, ..*cost }).context("there was no run")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "kibibytes of memory fit a float")]
+fn mib(cost: &Cost) -> f64 {
+    cost.peak_kib.unwrap_or_default() as f64 / 1024.0
+}
+
+/// The real helm, built once into the cache.
+fn helm() -> anyhow::Result<PathBuf> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/build.sh");
+    let built = Command::new(script).arg("helm-cli").stderr(Stdio::inherit()).output()?;
+    anyhow::ensure!(built.status.success(), "helm cannot be built");
+    Ok(String::from_utf8(built.stdout)?.trim().into())
+}
+
+/// The binary that `make bench` built statically for release, or cargo's own of this profile.
+fn binary() -> PathBuf {
+    std::env::var_os("LOCKGATE").map_or_else(|| env!("CARGO_BIN_EXE_lockgate").into(), PathBuf::from)
+}
