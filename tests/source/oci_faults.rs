@@ -83,11 +83,10 @@ fn serve(socket: TcpStream, log: &Mutex<Vec<(String, Option<String>)>>, answer: 
 
 fn digest(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    let hex = Sha256::digest(bytes).iter().fold(String::from("sha256:"), |mut text, byte| {
+    Sha256::digest(bytes).iter().fold(String::from("sha256:"), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
         text
-    });
-    hex
+    })
 }
 
 fn ok(body: impl Into<Vec<u8>>) -> Answer {

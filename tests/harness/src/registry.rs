@@ -1,6 +1,7 @@
 //! A real registry: CNCF distribution, with artifacts pushed as `flux push artifact` and `oras push` do. `tests/registry/build.sh`
 //! builds the programs.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -52,9 +53,9 @@ impl Registry {
         if options.login {
             std::fs::write(folder.join("htpasswd"), format!("{}:{HASH}\n", REGISTRY_USER.0))?;
             let path = folder.join("htpasswd");
-            config += &format!("auth:\n  htpasswd: {{realm: test, path: {}}}\n", path.display());
+            write!(config, "auth:\n  htpasswd: {{realm: test, path: {}}}\n", path.display())?;
         }
-        config += &format!("http:\n  addr: {address}\n");
+        write!(config, "http:\n  addr: {address}\n")?;
         let mut authority = None;
         if options.tls {
             let made = Authority::new("test-registry-ca")?;
@@ -62,7 +63,8 @@ impl Registry {
             let (certificate, key) = (folder.join("tls.crt"), folder.join("tls.key"));
             std::fs::write(&certificate, identity.certificate)?;
             std::fs::write(&key, identity.key)?;
-            config += &format!("  tls: {{certificate: {}, key: {}}}\n", certificate.display(), key.display());
+            let (certificate, key) = (certificate.display(), key.display());
+            writeln!(config, "  tls: {{certificate: {certificate}, key: {key}}}")?;
             authority = Some(made);
         }
         std::fs::write(folder.join("config.yml"), config)?;

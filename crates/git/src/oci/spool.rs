@@ -129,6 +129,8 @@ impl Blobs for Spool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     #[test]
@@ -151,6 +153,4 @@ mod tests {
         assert!(spool.read(&vec![0; 32]).is_err());
         assert!(spool.read(&large).unwrap_err().contains("more than the limit"));
     }
-
-    use std::io::Read as _;
 }
