@@ -159,6 +159,7 @@ async fn lead(
         events,
         sources: config.sources.clone(),
         clock: Arc::clone(clock),
+        leads_since: clock::timestamp(clock.wall()),
         workers: Arc::clone(&config.workers),
         lockdown: config.lockdown,
         adopt: config.adopt,

@@ -1,50 +1,105 @@
 //! What other Kustomizations hold of that which one of them is about to delete.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::shared::Shared;
-use super::world::Seen;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::{self, Candidate, Claim};
+use lockgate_core::pipeline::{self, Candidate};
 use lockgate_core::queue::Signal;
+
+/// For how long what a Kustomization builds is kept for the next that asks. One commit has many ask within seconds.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// Another Kustomization that holds an object, or will.
+#[derive(Debug, Clone)]
+pub(super) struct Holder {
+    pub(super) key: Ref,
+    /// Whether its status says that it does.
+    pub(super) recorded: bool,
+}
+
+/// What is known of a Kustomization's objects.
+enum Held {
+    /// These.
+    Objects(Arc<HashSet<ObjectId>>),
+    /// Nothing yet: its source has not been fetched since this process leads.
+    Unknown,
+}
 
 /// For each object, in order: which Kustomization beside `own` holds it, or will. One that holds it already is woken, to put its
 /// own labels on it.
-pub(super) async fn claimed(shared: &Shared, own: &Ref, candidates: &[Candidate]) -> Vec<Option<Claim>> {
-    let mut claims: Vec<Option<Claim>> = vec![None; candidates.len()];
+pub(super) async fn holders(
+    shared: &Shared,
+    own: &Kustomization,
+    candidates: &[Candidate],
+) -> Vec<Option<Holder>> {
+    let mut holders: Vec<Option<Holder>> = vec![None; candidates.len()];
     for other in shared.world.all::<Kustomization>() {
-        let holder = other.reference();
-        if holder == *own || other.metadata.deletion_timestamp.is_some() || claims.iter().all(Option::is_some)
-        {
+        if !is_counted(shared, own, &other) {
             continue;
         }
         let recorded = pipeline::recorded(&other);
         let held = held(shared, &other).await;
-        for (candidate, claim) in candidates.iter().zip(&mut claims).filter(|(_, claim)| claim.is_none()) {
-            if candidate.is_held(&held) {
-                *claim = Some(Claim { holder: holder.clone(), recorded: candidate.is_held(&recorded) });
+        for (candidate, holder) in candidates.iter().zip(&mut holders) {
+            let is_recorded = candidate.is_held(&recorded);
+            let holds = match &held {
+                Held::Objects(held) => candidate.is_held(held),
+                Held::Unknown => true,
+            };
+            // Who has recorded it counts before those who will.
+            if holds && holder.as_ref().is_none_or(|known| is_recorded && !known.recorded) {
+                *holder = Some(Holder { key: other.reference(), recorded: is_recorded });
             }
         }
     }
-    for (candidate, claim) in candidates.iter().zip(&claims) {
-        if let Some(Claim { holder, recorded: true }) = claim {
-            let object = candidate.id().clone();
-            shared.tell(Signal::Drifted { owner: holder.clone(), object, by: None });
+    for (candidate, holder) in candidates.iter().zip(&holders) {
+        if let Some(Holder { key, recorded: true }) = holder {
+            shared.tell(Signal::Drifted { owner: key.clone(), object: candidate.id().clone(), by: None });
         }
     }
-    claims
+    holders
+}
+
+/// Whether a Kustomization may hold what another would delete: one that acts with other rights could name any object, and keep it
+/// from being deleted.
+fn is_counted(shared: &Shared, own: &Kustomization, other: &Kustomization) -> bool {
+    let account = shared.account_of(other);
+    let is_alike = account == shared.account_of(own) && other.metadata.namespace == own.metadata.namespace;
+    other.reference() != own.reference()
+        && other.metadata.deletion_timestamp.is_none()
+        // Its objects are on another cluster.
+        && other.spec.kube_config.is_none()
+        && (is_alike || (account.is_none() && !shared.lockdown))
 }
 
 /// What a Kustomization will hold once it is reconciled.
-async fn held(shared: &Shared, kustomization: &Kustomization) -> HashSet<ObjectId> {
-    let reference = &kustomization.spec.source_ref;
-    let source = reference.target(&kustomization.metadata.namespace);
+async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
+    let key = kustomization.reference();
+    let source = kustomization.spec.source_ref.target(&kustomization.metadata.namespace);
     let is_foreign = |source: &Ref| shared.lockdown && source.namespace != kustomization.metadata.namespace;
-    let snapshot = source
-        .filter(|source| !is_foreign(source))
-        .and_then(|source| shared.world.source(&source))
-        .and_then(|(seen, snapshot)| snapshot.filter(|_| matches!(seen, Seen::Sound(_))));
-    let memo = shared.world.memo(&kustomization.reference());
-    pipeline::held(&shared.cluster, kustomization, snapshot.as_ref(), memo.as_deref(), &*shared.workers).await
+    let snapshot =
+        source.filter(|source| !is_foreign(source)).and_then(|source| shared.world.snapshot(&source));
+    let Some(snapshot) = snapshot else {
+        let (generation, observed) =
+            (kustomization.metadata.generation, kustomization.status.observed_generation);
+        if observed != Some(generation) && !kustomization.spec.suspend {
+            return Held::Unknown;
+        }
+        return Held::Objects(Arc::new(pipeline::recorded(kustomization)));
+    };
+    let of = (kustomization.metadata.generation, snapshot.revision.to_string());
+    let now = shared.clock.now();
+    if let Some(foreseen) = shared.world.foreseen(&key, &of, now, FRESH) {
+        return Held::Objects(foreseen);
+    }
+    let memo = shared.world.memo(&key);
+    let held =
+        pipeline::held(&shared.cluster, kustomization, Some(&snapshot), memo.as_deref(), &*shared.workers)
+            .await;
+    let held = Arc::new(held);
+    shared.world.foresee(&key, of, now, Arc::clone(&held));
+    Held::Objects(held)
 }

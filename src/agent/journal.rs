@@ -42,14 +42,12 @@ pub(super) struct Removal<'a> {
 
 impl Claims for Removal<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
-        let mut claims = claims::claimed(self.shared, &self.order.key, candidates).await;
-        // One that builds the object and is never reconciled must not keep this one for ever.
-        if self.is_overdue() {
-            for claim in &mut claims {
-                claim.take_if(|claim| !claim.recorded);
-            }
-        }
-        claims
+        let holders = claims::holders(self.shared, self.kustomization, candidates).await;
+        // One that is never reconciled must not keep this one for ever.
+        let awaited = !self.is_overdue();
+        let counts = |holder: &claims::Holder| awaited || holder.recorded;
+        let holders = holders.into_iter().map(|holder| holder.filter(counts));
+        holders.map(|holder| holder.map(|holder| Claim { holder: holder.key, awaited })).collect()
     }
 }
 
@@ -58,6 +56,8 @@ impl Removal<'_> {
     fn is_overdue(&self) -> bool {
         let now = super::clock::timestamp(self.shared.clock.wall());
         let since = self.kustomization.metadata.deletion_timestamp;
+        // Until this process has looked at the others, none of them has had its time.
+        let since = since.map(|since| since.max(self.shared.leads_since));
         since.is_some_and(|since| now.since(since) > schedule_of(self.kustomization).timeout)
     }
 }
@@ -101,7 +101,9 @@ impl Slot for Log<'_> {
 
 impl Claims for Log<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
-        claims::claimed(self.shared, &self.order.key, candidates).await
+        let holders = claims::holders(self.shared, self.kustomization, candidates).await;
+        let claim = |holder: claims::Holder| Claim { holder: holder.key, awaited: true };
+        holders.into_iter().map(|holder| holder.map(claim)).collect()
     }
 }
 

@@ -15,6 +15,7 @@ use super::subject::Subject;
 use super::world::World;
 use crate::cluster::Cluster;
 use crate::source::Sources;
+use lockgate_base::model::Timestamp;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::queue::Signal;
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) events: Outbox<Told>,
     pub(super) sources: Sources,
     pub(super) clock: Arc<dyn Clock>,
+    /// When this process began to lead.
+    pub(super) leads_since: Timestamp,
     pub(super) workers: Arc<dyn Workers>,
     pub(super) lockdown: bool,
     /// Whether to go on though Flux's controllers run.

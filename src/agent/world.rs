@@ -3,13 +3,13 @@
 //! Statuses are written by this process alone, so after a write ours is the newer one until a watch shows a later
 //! version of the object.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lockgate_base::keys;
-use lockgate_base::model::{Conditions, Digest, KindId, Object, Ref};
+use lockgate_base::model::{Conditions, Digest, KindId, Object, ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source};
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
@@ -210,8 +210,18 @@ pub(super) struct World(Mutex<Inner>);
 #[derive(Debug, Default)]
 pub(super) struct Extra {
     memo: Option<Arc<Memo>>,
+    /// What it was found to build, for those that ask before they delete.
+    foreseen: Option<Foreseen>,
     /// What is waited for, and since when.
     wait: Option<(Aim, Instant)>,
+}
+
+/// What a Kustomization builds of a generation at a revision, and when that was found.
+#[derive(Debug)]
+struct Foreseen {
+    of: (i64, String),
+    at: Instant,
+    ids: Arc<HashSet<ObjectId>>,
 }
 
 /// What a wait for health is about. A wait that drift or an input cuts off goes on about the same, in what is left of its
@@ -312,6 +322,33 @@ impl World {
     pub(super) fn remember(&self, key: &Ref, memo: Option<Memo>) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {
             entry.extra.memo = memo.map(Arc::new);
+            entry.extra.foreseen = None;
+        }
+    }
+
+    /// What is fetched of a source.
+    pub(super) fn snapshot(&self, key: &Ref) -> Option<Snapshot> {
+        self.inner().sources.get(key)?.extra.clone()
+    }
+
+    /// What a Kustomization was found to build of a generation at a revision, not longer ago than `fresh`.
+    pub(super) fn foreseen(
+        &self,
+        key: &Ref,
+        of: &(i64, String),
+        now: Instant,
+        fresh: Duration,
+    ) -> Option<Arc<HashSet<ObjectId>>> {
+        let inner = self.inner();
+        let foreseen = inner.kustomizations.get(key)?.extra.foreseen.as_ref()?;
+        let is_fresh = foreseen.of == *of && now.saturating_duration_since(foreseen.at) < fresh;
+        is_fresh.then(|| Arc::clone(&foreseen.ids))
+    }
+
+    /// Takes note of what a Kustomization was found to build.
+    pub(super) fn foresee(&self, key: &Ref, of: (i64, String), at: Instant, ids: Arc<HashSet<ObjectId>>) {
+        if let Some(entry) = self.inner().kustomizations.get_mut(key) {
+            entry.extra.foreseen = Some(Foreseen { of, at, ids });
         }
     }
 

@@ -55,14 +55,14 @@ impl Candidate {
 pub struct Claim {
     /// The other owner.
     pub holder: Ref,
-    /// Whether its inventory names the object. One that only builds it may yet change its mind, and then nobody would know of the
-    /// object if it was let go before.
-    pub recorded: bool,
+    /// Whether the object stays managed until its labels name the other owner. That one may yet change its mind, and then nobody
+    /// would know of an object that was let go before.
+    pub awaited: bool,
 }
 
 /// Knows what other owners hold.
 pub trait Claims: Sync {
-    /// For each object, in order: who else holds it, or will once it is reconciled.
+    /// For each object, in order: who else holds it, or will once it is reconciled. Only who may write the object counts.
     fn claimed(&self, candidates: &[Candidate]) -> impl Future<Output = Vec<Option<Claim>>> + Send;
 }
 

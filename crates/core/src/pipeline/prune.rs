@@ -22,7 +22,7 @@ pub(super) struct Pruned {
     pub(super) failed: Vec<(Reference, String)>,
     /// A line for each that stays where people would not expect it.
     pub(super) kept: Vec<String>,
-    /// Those that another owner builds and has not recorded yet, each with a line that says so. They are still managed.
+    /// Those that another owner is to take over, each with a line that says so. They are still managed.
     pub(super) awaited: Vec<(Reference, String)>,
     /// Whether the server could not be asked about one of them.
     pub(super) unreachable: bool,
@@ -101,10 +101,10 @@ pub(super) async fn delete(
     let mut holders = holders(cluster, claims, pruner, &stale, &found, built).await;
     for (reference, found) in stale.into_iter().zip(found) {
         let ended = match (found, holders.remove(&reference.id)) {
-            (Ok(Some(_)), Some(Claim { holder, recorded })) => {
+            (Ok(Some(_)), Some(Claim { holder, awaited })) => {
                 let holder = Some(holder).filter(|holder| holder.namespace == pruner.owner.namespace);
                 let reason = PruneSkip::HeldBy(holder);
-                Ok(if recorded { Ended::Kept(reason) } else { Ended::Awaited(reason) })
+                Ok(if awaited { Ended::Awaited(reason) } else { Ended::Kept(reason) })
             }
             (Ok(found), _) => delete_one(cluster, pruner, &reference, found, built).await,
             (Err(failure), _) => Err(failure),
@@ -115,7 +115,10 @@ pub(super) async fn delete(
                 pruned.kept.push(format!("{} is not deleted: {reason}", reference.id.subject()));
             }
             Ok(Ended::Awaited(reason)) => {
-                let line = format!("{}: {reason}, and has not taken it over yet", reference.id.subject());
+                let line = format!(
+                    "{} is not deleted yet: {reason}, and is to take it over",
+                    reference.id.subject()
+                );
                 pruned.awaited.push((reference, line));
             }
             Ok(Ended::Kept(_) | Ended::Nothing) => {}

@@ -41,9 +41,11 @@ pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
         Err(outcome) => return Finish { outcome, memo: None, redactor },
     };
     let footprint = built.footprint.clone();
-    let outcome = enact(cluster, job, journal, built, &redactor).await;
+    let mut awaits = false;
+    let outcome = enact(cluster, job, journal, built, &redactor, &mut awaits).await;
     let memo = match &outcome {
-        Outcome::Own(Applied::Ready(done)) => Some(Memo {
+        // The next run looks whether what is awaited has been taken over.
+        Outcome::Own(Applied::Ready(done)) if !awaits => Some(Memo {
             generation: job.kustomization.metadata.generation,
             footprint,
             inputs,
@@ -101,6 +103,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     journal: &J,
     built: Build,
     redactor: &Redactor,
+    awaits: &mut bool,
 ) -> Outcome<Applied> {
     let kustomization: &Kustomization = &job.kustomization;
     let Build { objects, sensitive, digest, warnings, .. } = built;
@@ -126,8 +129,11 @@ async fn enact<C: Writes + Settle, J: Journal>(
         return stopped(stop, &managed, progress, digest);
     }
     tell_of_idle(journal, job, &managed, &progress.inventory);
-    let failures = match swept(cluster, journal, kustomization, &managed, &mut progress).await {
-        Ok(failures) => failures,
+    let failures = match swept(cluster, journal, job, &managed, &mut progress).await {
+        Ok(swept) => {
+            *awaits = swept.awaits;
+            swept.failures
+        }
         // All that was managed still stands in the inventory that was written first.
         Err(message) => return Common::Unreachable { message }.into(),
     };
@@ -168,21 +174,30 @@ fn tell_of_idle(journal: &impl Journal, job: &Job<'_>, managed: &Inventory, now:
     }
 }
 
-/// Deletes what is no longer built, where that is wished. What could not be deleted stays managed; a line for each of it
-/// is returned. An error where the server could not be asked.
+/// What pruning left.
+#[derive(Debug, Default)]
+struct Swept {
+    /// A line for each object that could not be deleted. They stay managed.
+    failures: Vec<String>,
+    /// Whether other owners are to take objects over. They stay managed until then.
+    awaits: bool,
+}
+
+/// Deletes what is no longer built, where that is wished. An error where the server could not be asked.
 async fn swept(
     cluster: &impl Writes,
     journal: &impl Journal,
-    kustomization: &Kustomization,
+    job: &Job<'_>,
     managed: &Inventory,
     progress: &mut Progress,
-) -> Result<Vec<String>, String> {
+) -> Result<Swept, String> {
+    let kustomization: &Kustomization = &job.kustomization;
     let owner = kustomization.reference();
     let (left, stale) = prune::stale(progress, managed);
     cluster.release(&owner, &left);
     if !kustomization.spec.prune {
         cluster.release(&owner, &stale);
-        return Ok(Vec::new());
+        return Ok(Swept::default());
     }
     let stale = prune::references(managed, stale);
     let needs = prune::needs(kustomization);
@@ -197,6 +212,12 @@ async fn swept(
     }
     let deleted = pruned.deleted.into_iter();
     progress.changes.extend(deleted.map(|gone| Change { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
+    let told: Vec<String> = pruned.awaited.iter().map(|(_, line)| line.clone()).collect();
+    let awaits = !told.is_empty();
+    // Told once for a revision.
+    if awaits && kustomization.status.last_applied_revision != Some(job.snapshot.revision.to_string()) {
+        journal.tell(&News::Kept(told));
+    }
     for (reference, _) in pruned.awaited {
         progress.inventory.insert(reference.id, reference.version);
     }
@@ -205,7 +226,7 @@ async fn swept(
         progress.inventory.insert(reference.id, reference.version);
         failures.push(message);
     }
-    Ok(failures)
+    Ok(Swept { failures, awaits })
 }
 
 /// What is managed after applying stopped: what was before, and what was written before it stopped.

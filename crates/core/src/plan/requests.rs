@@ -27,10 +27,21 @@ fn is_request(path: &[&str], api_version: &str) -> bool {
     }
 }
 
+/// Whether an entry is of a whole object that was applied, or of who set it before anybody applied it. Nothing of it was asked for
+/// apart.
+fn is_of_a_whole(entry: &Value) -> bool {
+    let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
+    text("operation") == "Apply"
+        || matches!(text("manager"), "kubectl-client-side-apply" | "before-first-apply")
+}
+
 /// The two halves of an entry's `fieldsV1`: its requests, and everything else. A half without a field is `None`.
 pub(super) fn parted(entry: &Value) -> (Option<Value>, Option<Value>) {
     let api_version = entry.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
     let Some(Value::Object(fields)) = entry.get("fieldsV1") else { return (None, None) };
+    if is_of_a_whole(entry) {
+        return (None, Some(fields.clone().into()));
+    }
     let (requests, rest) = parted_below(fields, &mut Vec::new(), api_version);
     (requests.map(Value::Object), rest.map(Value::Object))
 }
@@ -104,6 +115,16 @@ mod tests {
         let ours = part("kustomize.toolkit.fluxcd.io/v1", suspend.clone());
         assert_eq!(ours, (Some(suspend.clone()), None));
         assert_eq!(part("batch/v1", suspend.clone()), (None, Some(suspend)));
+    }
+
+    #[test]
+    fn an_object_that_was_applied_whole_asks_for_nothing() {
+        let fields = json!({"f:metadata": {"f:annotations": {format!("f:{}", keys::PRUNE): {}}}});
+        for (manager, operation) in [("kubectl", "Apply"), ("kubectl-client-side-apply", "Update")] {
+            let entry =
+                json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsV1": fields});
+            assert_eq!(parted(&entry), (None, Some(fields.clone())), "{manager}");
+        }
     }
 
     #[test]

@@ -54,15 +54,16 @@ impl<'r> Registry<'r> {
     /// Asks for something below the repository, and logs in where the registry wants that.
     pub(super) fn ask(&mut self, method: &Method, path: &str, accept: &str) -> Result<Answer, SourceError> {
         let url = format!("{}/{path}", self.base);
-        let answer = self.follow(method, &url, accept)?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
+        let (answer, asked) = self.follow(method, &url, accept)?;
+        // Whoever was redirected to does not say where credentials are sent.
+        if answer.status() != StatusCode::UNAUTHORIZED || origin(&asked) != origin(&url) {
             return Ok(answer);
         }
         let header = answer.headers().get("www-authenticate").and_then(|value| value.to_str().ok());
         let Some(challenge) = header.and_then(Challenge::parse) else { return Ok(answer) };
         let Some(authorization) = self.log_in(&challenge)? else { return Ok(answer) };
         self.authorization = Some(authorization);
-        self.follow(method, &url, accept)
+        Ok(self.follow(method, &url, accept)?.0)
     }
 
     /// The header that answers a challenge; `None` where there are no credentials for it.
@@ -110,14 +111,15 @@ impl<'r> Registry<'r> {
         }
     }
 
-    /// Sends a request, and follows redirects. Credentials go to the registry itself and to nobody else, be it another port.
-    fn follow(&self, method: &Method, url: &str, accept: &str) -> Result<Answer, SourceError> {
+    /// Sends a request, and follows redirects; returns the answer and whose it is. Credentials go to the registry itself and to
+    /// nobody else, be it another port.
+    fn follow(&self, method: &Method, url: &str, accept: &str) -> Result<(Answer, String), SourceError> {
         let mut url = url.to_owned();
         let mut authorization = self.authorization.as_ref();
         for _ in 0..=REDIRECTS {
             let answer = self.send(method, &url, accept, authorization)?;
             if !answer.status().is_redirection() {
-                return Ok(answer);
+                return Ok((answer, url));
             }
             let location =
                 answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or_default();

@@ -350,10 +350,10 @@ pub(super) struct Diary {
 
 impl Diary {
     /// Has another Kustomization of the namespace hold an object, or be about to.
-    pub(super) fn claim(&self, id: &str, holder: &str, recorded: bool) {
+    pub(super) fn claim(&self, id: &str, holder: &str, awaited: bool) {
         let holder = Kustomization::named("flux-system", holder);
         let held = HashSet::from([id.parse().unwrap()]);
-        self.claims.lock().unwrap().push((held, Claim { holder, recorded }));
+        self.claims.lock().unwrap().push((held, Claim { holder, awaited }));
     }
 
     pub(super) fn failing() -> Self {
