@@ -134,7 +134,7 @@ impl Stage {
             namespace: HOME.into(),
             watch_namespace: None,
             pod: Some(agent.name.into()),
-            listen: None,
+            listen: Vec::new(),
             fetcher: Arc::new(Host { world: self.world.clone(), agent: agent.name }),
             clock: agent.clock.clone(),
             workers: Arc::new(InPlace(self.world.clone())),
