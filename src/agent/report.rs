@@ -1,6 +1,7 @@
 //! The only place that writes to the agent's own kinds: status, events and finalizers. Each write asks the fence first.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -74,17 +75,22 @@ pub(super) struct Reporter {
     server: Direct,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
+    /// What is common to the statuses that were sent and not answered, by the uid of their object: the server may have any of
+    /// them, until a later one is answered.
+    unanswered: Arc<Mutex<BTreeMap<String, Value>>>,
 }
 
 impl Reporter {
     /// Asks `fence` before each write.
     pub(super) fn new(client: &Client, fence: Fence, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
-        Self { server: Direct::new(client, IN_FLIGHT).fenced(fence), metrics, clock }
+        let server = Direct::new(client, IN_FLIGHT).fenced(fence);
+        Self { server, metrics, clock, unanswered: Arc::default() }
     }
 
-    /// Writes what differs between a status and the one that the verdict made of it, in one request; none where nothing does. Returns the object's
-    /// resourceVersion afterwards, 0 without a request. `version` is the one that is known, 0 for none: another inventory is
-    /// written only on top of the one that is known, so that a holder of the lease that has been asleep brings back none.
+    /// Writes what differs between a status and the one that the verdict made of it, in one request; none where nothing does. Where
+    /// earlier ones were not answered, what differs from any of them is written as well. Returns the object's resourceVersion
+    /// afterwards, 0 without a request. `version` is the one that is known, 0 for none: another inventory is written only on top
+    /// of the one that is known, so that a holder of the lease that has been asleep brings back none.
     pub(super) async fn status<S: Serialize + PartialEq>(
         &self,
         subject: &Subject,
@@ -92,12 +98,34 @@ impl Reporter {
         old: &S,
         new: &Judged<S>,
     ) -> Result<u64, ReportError> {
-        if *old == **new {
+        let unanswered = self.unanswered().get(&subject.uid).cloned();
+        if *old == **new && unanswered.is_none() {
             return Ok(0);
         }
         let (old, new) = (to_value(old), to_value(&**new));
+        let managed = old[INVENTORY].clone();
+        let old = unanswered.into_iter().fold(old, |old, sent| common(old, &sent));
         let Some(difference) = merge_patch(&old, &new) else { return Ok(0) };
-        self.change(subject, version, &old[INVENTORY], difference).await
+        match self.change(subject, version, &managed, difference).await {
+            Ok(version) => {
+                self.unanswered().remove(&subject.uid);
+                Ok(version)
+            }
+            Err(error @ ReportError::Api(_)) => {
+                let mut all = self.unanswered();
+                let sent = all.remove(&subject.uid).map_or_else(|| new.clone(), |sent| common(sent, &new));
+                all.insert(subject.uid.clone(), sent);
+                Err(error)
+            }
+            Err(error) => {
+                self.unanswered().remove(&subject.uid);
+                Err(error)
+            }
+        }
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes a status whose inventory was `managed`.
@@ -280,6 +308,32 @@ fn merge_patch(old: &Value, new: &Value) -> Option<Value> {
     (!patch.is_empty()).then_some(Value::Object(patch))
 }
 
+/// What two statuses have in common, with null for each field in which they differ: what is not so in one of them differs from it.
+fn common(one: Value, other: &Value) -> Value {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            let missing = other.iter().filter(|(key, _)| !one.contains_key(*key));
+            let missing: Vec<_> = missing.map(|(key, value)| (key.clone(), unknown(value))).collect();
+            let shared = one.into_iter().map(|(key, value)| match other.get(&key) {
+                Some(other) => (key, common(value, other)),
+                None => (key, unknown(&value)),
+            });
+            Value::Object(shared.chain(missing).collect())
+        }
+        (one, other) if one == *other => one,
+        (one @ Value::Object(_), _) => unknown(&one),
+        (_, other) => unknown(other),
+    }
+}
+
+/// The fields of a value, and nothing of what they hold.
+fn unknown(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), unknown(value))).collect(),
+        _ => Value::Null,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -376,6 +430,24 @@ mod tests {
         reporter.change(&subject, 5, &managed, told.clone()).await.unwrap();
         let expected = json!({"metadata": {"uid": "u"}, "status": told});
         assert_eq!(*sent.lock().unwrap(), [expected]);
+    }
+
+    #[test]
+    fn a_patch_of_what_is_common_holds_for_each() {
+        let new = json!({"a": 1, "b": {"c": 1, "d": [1]}, "e": {"f": {"g": 1}}});
+        let olds = [
+            json!({"a": 1, "b": {"c": 1, "d": [2]}, "e": {"f": {"g": 1}}}),
+            json!({"a": 1, "b": {"x": 1}}),
+            json!({"b": 3, "e": {"f": {"h": 1}}, "y": 1}),
+            new.clone(),
+        ];
+        let base = olds.iter().cloned().reduce(|one, other| common(one, &other)).unwrap_or_default();
+        let patch = merge_patch(&base, &new).unwrap_or_default();
+        for mut old in olds {
+            json_patch::merge(&mut old, &patch);
+            assert_eq!(old, new, "{patch}");
+        }
+        assert_eq!(common(new.clone(), &new), new);
     }
 
     #[test]

@@ -120,12 +120,12 @@ impl Laws {
             let unnamed = subject::unnamed(change, told.server);
             broken.extend(unnamed.map(|how| ("an inventory names what is there", how)));
         }
-        if !made.is_delete {
-            let early = subject::too_early(change, told.server, memory, made.time);
-            broken.extend(early.map(|how| ("dependencies first", how)));
-        } else {
+        if made.is_delete {
             let held = subject::held(agent, change, told, memory);
             broken.extend(held.map(|how| ("what is held stays", how)));
+        } else {
+            let early = subject::too_early(change, told.server, memory, made.time);
+            broken.extend(early.map(|how| ("dependencies first", how)));
         }
         broken
     }

@@ -158,7 +158,7 @@ impl Line {
             Answer::Body(code, body) => whole(code, &body),
             Answer::Watch(watch) => {
                 let (sender, receiver) = mpsc::unbounded_channel();
-                tokio::spawn(self.clone().pump(watch, sender));
+                tokio::spawn(self.clone().pump(*watch, sender));
                 response(200, Reply::Stream(receiver))
             }
         })

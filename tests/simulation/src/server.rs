@@ -57,7 +57,7 @@ pub enum Answer {
     /// An HTTP status and a body; text where the body is a string.
     Body(u16, Arc<Value>),
     /// A watch was opened.
-    Watch(Watch),
+    Watch(Box<Watch>),
 }
 
 /// A watch: what it shows, and how far it has shown it.
@@ -136,7 +136,7 @@ impl Server {
         if since < self.store.oldest() {
             return Err(Refused::expired(since));
         }
-        Ok(Answer::Watch(Watch { selection, kind, since }))
+        Ok(Answer::Watch(Box::new(Watch { selection, kind, since })))
     }
 
     /// The next event of a watch, as text; `None` where there is none yet.

@@ -6,11 +6,17 @@ use lockgate_core::api::acted_on;
 
 use super::*;
 
-/// How many seeds are run each time.
-const SEEDS: u64 = 200;
+/// The first of the seeds that are run each time, and how many.
+const SEEDS: (u64, u64) = (4000, 200);
 
-/// Seeds that broke a law once, and how.
-const NAMED: [(u64, &str); 0] = [];
+/// Seeds that broke a law once, and why.
+const NAMED: [(u64, &str); 2] = [
+    (4085, "a status whose write was not answered was taken for the one before it"),
+    (
+        4244,
+        "what a Kustomization waits for is what it was applied with, which Git may have otherwise already",
+    ),
+];
 
 fn shown(outcome: &Outcome) -> String {
     let from = outcome.history.len().saturating_sub(200);
@@ -25,7 +31,7 @@ fn a_quiet_platform_becomes_ready() {
 
 #[test]
 fn no_law_is_broken_among_people_and_faults() {
-    let failed = many(0, SEEDS);
+    let failed = many(SEEDS.0, SEEDS.1);
     let told: Vec<String> = failed
         .iter()
         .map(|(seed, outcome)| format!("seed {seed}: {}", outcome.broken.join("\n  ")))

@@ -44,7 +44,13 @@ impl Server {
         self.begin(&write, &mut object)?;
         // What is filled in belongs to who creates; what is filled in beside what is applied belongs to nobody.
         default(write.kind, &mut object);
-        managers::update(&json!({}), &mut object, &write.writer("Update"), write.kind.flags(), write.now);
+        managers::update(
+            &json!({"metadata": null}),
+            &mut object,
+            &write.writer("Update"),
+            write.kind.flags(),
+            write.now,
+        );
         self.commit(&write, None, object).map(|object| (201, object))
     }
 
@@ -159,7 +165,7 @@ impl Server {
             self.admit(write, old.map(|old| &**old), &new)?;
         }
         if let Some(old) = old {
-            if write.kind.counts && spec_of(old) != spec_of(&new) {
+            if write.kind.counts && differ_in_spec(old, &new) {
                 let generation = old["metadata"]["generation"].as_u64().unwrap_or(1);
                 new["metadata"]["generation"] = (generation + 1).into();
             }
@@ -181,7 +187,7 @@ impl Server {
     /// What is refused by rules of the kind, and by the admission that a scenario has set up.
     fn admit(&self, write: &Write<'_>, old: Option<&Value>, new: &Value) -> Result<(), Refused> {
         let (kind, name) = (write.kind, &write.key.name);
-        if self.denied.contains(name) && old.is_none_or(|old| spec_of(old) != spec_of(new)) {
+        if self.denied.contains(name) && old.is_none_or(|old| differ_in_spec(old, new)) {
             return Err(Refused::denied("deny.simulation.dev", "it is not wanted"));
         }
         let Some(old) = old else { return Ok(()) };
@@ -285,21 +291,14 @@ fn check_identity(write: &Write<'_>, old: &Value, new: &Value) -> Result<(), Ref
         let wanted = new["metadata"].get(field).and_then(Value::as_str).filter(|wanted| !wanted.is_empty());
         wanted.is_some_and(|wanted| old["metadata"][field] != wanted)
     };
-    if differs("uid") && write.kind.builtin && write.route.subresource.is_empty() {
+    // Of a custom resource's status a patch takes no other metadata than managedFields, so that another uid is not noticed.
+    if differs("uid") && (write.kind.builtin || write.route.subresource.is_empty()) {
         return Err(Refused::invalid(
             write.kind,
             &write.key.name,
             "metadata.uid",
             "Invalid value: field is immutable",
         ));
-    }
-    if differs("uid") {
-        let why = format!(
-            "Precondition failed: UID in precondition: {}, UID in object meta: {}",
-            new["metadata"]["uid"].as_str().unwrap_or_default(),
-            old["metadata"]["uid"].as_str().unwrap_or_default()
-        );
-        return Err(Refused::conflict(write.kind, &write.key.name, &why));
     }
     if differs("resourceVersion") {
         return Err(Refused::modified(write.kind, &write.key.name));
@@ -310,11 +309,11 @@ fn check_identity(write: &Write<'_>, old: &Value, new: &Value) -> Result<(), Ref
 /// What the part that is written may not change stays as it was.
 fn keep_unwritable(write: &Write<'_>, old: &Value, new: &mut Value) {
     if write.route.subresource == "status" {
-        let status = new.get("status").cloned();
-        let fields = new["metadata"].get("managedFields").cloned();
-        *new = old.clone();
-        set(new, "status", status);
-        set(&mut new["metadata"], "managedFields", fields);
+        let mut kept = old.clone();
+        set(&mut kept, "status", new.get_mut("status").map(Value::take));
+        let fields = new["metadata"].get_mut("managedFields").map(Value::take);
+        set(&mut kept["metadata"], "managedFields", fields);
+        *new = kept;
     } else if write.kind.has_status {
         set(new, "status", old.get("status").cloned());
     }
@@ -339,11 +338,15 @@ fn set(object: &mut Value, field: &str, value: Option<Value>) {
     }
 }
 
-/// All but type, metadata and status.
-fn spec_of(object: &Value) -> Map<String, Value> {
-    let mut all = object.as_object().cloned().unwrap_or_default();
-    all.retain(|name, _| !matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
-    all
+/// Whether two objects differ in more than type, metadata and status.
+fn differ_in_spec(one: &Value, other: &Value) -> bool {
+    let of = |object: &Value, other: &Value| {
+        let fields = object.as_object().into_iter().flatten();
+        let mut own = fields
+            .filter(|(name, _)| !matches!(name.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+        own.any(|(name, value)| other.get(name) != Some(value))
+    };
+    of(one, other) || of(other, one)
 }
 
 /// A value whose maps are sorted, to compare by content.

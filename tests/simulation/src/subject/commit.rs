@@ -85,7 +85,7 @@ pub(super) fn change(platform: &mut Platform, chance: &mut Chance) -> Option<Str
         44..49 => rename_thing(platform, &name, &thing, chance),
         49..53 => share_thing(platform, &name, &other, &thing, chance),
         53..58 => drop_unit(platform, &name, names.len()),
-        58..63 => add_unit(platform, chance),
+        58..63 => Some(add_unit(platform, chance)),
         63..67 => rename_unit(platform, &name, chance),
         67..77 => depend(platform, &name, &other),
         77..85 => set_fields(platform, &name, chance),
@@ -178,13 +178,13 @@ fn drop_unit(platform: &mut Platform, name: &str, units: usize) -> Option<String
     Some(format!("drops {name}"))
 }
 
-fn add_unit(platform: &mut Platform, chance: &mut Chance) -> Option<String> {
+fn add_unit(platform: &mut Platform, chance: &mut Chance) -> String {
     let mut unit = new_unit(chance);
     let many = 1 + chance.below(4);
     (0..many).for_each(|_| drop(add_plain(&mut unit, chance)));
     let name = format!("unit-{}", 100 + chance.below(1000));
     platform.units.insert(name.clone(), unit);
-    Some(format!("adds {name}"))
+    format!("adds {name}")
 }
 
 /// A Kustomization of another name with the same objects.

@@ -83,7 +83,7 @@ impl Subject for Kustomizations {
             }
         }
         let untrue = unit.things.iter().filter_map(|(thing, of)| {
-            untrue(told, memory, name, unit, commit, (thing, of))
+            untrue(told, memory, name, commit, (thing, of))
                 .map(|how| format!("{name} says that it is applied at {now}: {how}"))
         });
         broken.extend(untrue.map(|how| ("a status says what is true", how)));
@@ -134,7 +134,6 @@ fn untrue(
     told: &Told<'_>,
     memory: &Memory,
     name: &str,
-    unit: &Unit,
     commit: usize,
     (thing_name, thing): (&String, &Thing),
 ) -> Option<String> {
@@ -145,7 +144,6 @@ fn untrue(
             && holders[0] == name
             && told.commits[*head].units[name].things[thing_name] == *thing
     };
-    // From the commit before, since another may have held it then.
     let since = memory.heads_since(Some(commit));
     if memory.is_touched(&key, told.time) || !since.iter().all(is_held) {
         return None;
@@ -162,16 +160,18 @@ fn untrue(
         return None;
     }
     let value = &live["metadata"]["annotations"]["value"];
-    if *value != thing.value.to_string() {
+    if value.as_str() != Some(thing.value.to_string().as_str()) {
         return Some(format!("{thing_name} has the value {value}, and should have {}", thing.value));
     }
+    // As it was applied: Git may have it otherwise already.
+    let waits = told.change.after.as_ref().is_some_and(|after| after["spec"]["wait"] == true);
     let is_observed = live.pointer("/status/observedGeneration") == live.pointer("/metadata/generation");
     let is_well = match thing.kind {
         Form::Deployment => is_observed && live.pointer("/status/availableReplicas").is_some(),
         Form::Job => live.pointer("/status/succeeded").is_some(),
         _ => true,
     };
-    (unit.wait && !is_well).then(|| format!("{thing_name} is not healthy: {}", live["status"]))
+    (waits && !is_well).then(|| format!("{thing_name} is not healthy: {}", live["status"]))
 }
 
 /// Law: no object is made that its owner's stored inventory does not name.
@@ -205,28 +205,31 @@ pub(crate) fn too_early(change: &Change, server: &Server, memory: &Memory, time:
     ))
 }
 
-/// Law: no object is deleted that its owner holds in its build.
+/// Law: no object is deleted that a Kustomization holds in its build.
 pub(crate) fn held(who: &str, change: &Change, told: &Told<'_>, memory: &Memory) -> Option<String> {
     let before = change.before.as_ref()?;
     let (owner, key) = (owner(before)?, &change.key);
-    // An owner that is being deleted takes its objects with it.
-    let object = told
-        .server
-        .get(&unit_key(owner))
-        .filter(|object| object["metadata"].get("deletionTimestamp").is_none())?;
+    let stays = |name: &str| {
+        let object = told.server.get(&unit_key(name));
+        object.filter(|object| object["metadata"].get("deletionTimestamp").is_none())
+    };
+    let object = told.server.get(&unit_key(owner))?;
     let applied = object.pointer("/status/lastAppliedRevision").and_then(Value::as_str).unwrap_or_default();
     let commit = (0..told.commits.len()).find(|commit| revision(*commit).to_string() == applied);
-    let holds = |head: &usize| {
-        let platform = &told.commits[*head];
-        if owner == HOME {
-            return platform.units.contains_key(&key.name);
-        }
-        let thing = platform.units.get(owner).and_then(|unit| unit.things.get(&key.name));
+    let heads = memory.heads_since(commit);
+    if owner == HOME {
+        let is_held = heads.iter().all(|head| told.commits[*head].units.contains_key(&key.name));
+        return (is_held && stays(owner).is_some())
+            .then(|| format!("{who} deletes the Kustomization {}, which is in Git", key.name));
+    }
+    let holds = |name: &str, head: &usize| {
+        let thing = told.commits[*head].units.get(name).and_then(|unit| unit.things.get(&key.name));
         // A Job is made anew where it was changed.
         thing.is_some_and(|thing| thing.key(&key.name) == *key && thing.kind != Form::Job)
     };
-    let is_held = memory.heads_since(commit).iter().all(holds);
-    is_held.then(|| format!("{who} deletes {} {}, which {owner} holds", key.plural, key.name))
+    let mut holders = told.commits[*heads.last()?].units.keys();
+    let holder = holders.find(|name| stays(name).is_some() && heads.iter().all(|head| holds(name, head)))?;
+    Some(format!("{who} deletes {} {} of {owner}, which {holder} holds", key.plural, key.name))
 }
 
 fn not_ready(name: &str, object: &Value, end: &End<'_>) -> Vec<String> {

@@ -1,7 +1,5 @@
 //! The server in memory against a real control plane: the same requests, and the same answers, less what varies.
 
-mod life;
-
 use harness::controlplane::{ControlPlane, Options};
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -20,8 +18,6 @@ const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;
 struct Both {
     real: kube::Client,
     fake: Server,
-    /// Changes about which the controllers of the server in memory have done what they have to.
-    settled: usize,
 }
 
 impl Both {
@@ -149,7 +145,7 @@ fn next(chance: &mut Chance, live: &Value, (plural, kind, name): (&str, &str, &s
 #[tokio::test]
 async fn the_server_in_memory_answers_as_a_real_one_does() {
     let plane = ControlPlane::start(Options::bare()).await.unwrap();
-    let mut both = Both { real: plane.client().await.unwrap(), fake: Server::default(), settled: 0 };
+    let mut both = Both { real: plane.client().await.unwrap(), fake: Server::default() };
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
     let made = request("POST", "/api/v1/namespaces?fieldManager=test", JSON, &namespace);
     assert_eq!(normal(both.fake(&made)), normal(both.real(&made).await));
