@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::log::log;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::world::{Seen, tree_digest};
 use lockgate_base::keys;
-use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
+use lockgate_base::model::{Condition, ConditionStatus, Digest, Duration as Time, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{GitRepository, GitRepositorySpec, GitRepositoryStatus, Metadata};
 use lockgate_core::pipeline::ports::{DataKind, Reads as _};
@@ -26,6 +28,8 @@ use lockgate_git::{Credentials, Fetched, GitUrl, Reference, Request};
 pub(super) const AT_ONCE: usize = 1024;
 /// Flux's default of `spec.timeout`.
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// The most that counts of `spec.timeout`: for so long a host that does not answer may hold one of the threads.
+const CEILING: Duration = Duration::from_mins(10);
 /// The interval of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
 
@@ -42,8 +46,13 @@ impl Found {
     }
 }
 
-/// Fetches, reports, and says what the queue must know.
-pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Signal {
+/// Fetches, reports, and says what the queue must know. Once `cancel` is true, what is fetched is no longer wanted.
+pub(super) async fn fetch(
+    shared: Arc<Shared>,
+    key: Ref,
+    run: RunId,
+    mut cancel: watch::Receiver<bool>,
+) -> Signal {
     let started = shared.clock.now();
     let fetched =
         |revision, end: End| Signal::Finished { key: key.clone(), run, end: End { revision, ..end } };
@@ -59,7 +68,14 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Signal {
         return fetched(None, End::silent(Next::Changed));
     }
     let seen = begin(&shared, &key, seen).await;
-    let found = guarded(look(&shared, &seen, held.as_ref())).await;
+    let found = tokio::select! {
+        biased;
+        found = guarded(look(&shared, &seen, held.as_ref())) => found,
+        _ = cancel.wait_for(|cancel| *cancel) => {
+            let held = held.map(|held| identity(&held, ignored_before(&seen)));
+            return fetched(held, End::silent(Next::Changed));
+        }
+    };
     let is_success = found.outcome.is_success();
     if let Some(snapshot) = &found.snapshot {
         shared.world.store(&key, &seen.metadata().uid, snapshot.clone());
@@ -166,7 +182,23 @@ async fn look(shared: &Shared, seen: &Seen<GitRepositorySpec>, held: Option<&Sna
             };
             Found { outcome: outcome.into(), snapshot: Some(update.snapshot), redactor }
         }
-        Err(error) => Found { outcome: failed(&error).into(), snapshot: None, redactor },
+        Err(error) => {
+            let failed = at_most(repository.spec.timeout, error.class(), failed(&error));
+            Found { outcome: failed.into(), snapshot: None, redactor }
+        }
+    }
+}
+
+/// What became of a fetch that was to have so much time, with the ceiling of that where it ended there.
+fn at_most(wished: Option<Time>, class: Class, failed: verdict::Fetched) -> verdict::Fetched {
+    match (wished.filter(|wished| wished.std() > CEILING), failed) {
+        (Some(wished), verdict::Fetched::Failed { cause, message, terminal }) if class == Class::Timeout => {
+            let ceiling = Time::from(CEILING);
+            let message =
+                format!("{message}; a fetch may take at most {ceiling}, not the {wished} of spec.timeout");
+            verdict::Fetched::Failed { cause, message, terminal }
+        }
+        (_, failed) => failed,
     }
 }
 
@@ -189,10 +221,11 @@ async fn request(
             && artifact.is_some_and(|artifact| artifact.revision == snapshot.revision.to_string())
     };
     Ok(Request {
+        namespace: repository.metadata.namespace.clone(),
         url,
         reference: reference(repository, held.is_some()),
         credentials,
-        timeout: spec.timeout.map_or(TIMEOUT, lockgate_base::model::Duration::std),
+        timeout: spec.timeout.map_or(TIMEOUT, Time::std).min(CEILING),
         ignore: spec.ignore.clone(),
         known: held.filter(is_told).map(|snapshot| snapshot.revision.clone()),
     })
@@ -320,4 +353,30 @@ fn log(key: &Ref, said: &Said<GitRepositoryStatus>) {
     let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
     let (kind, name, namespace) = (key.kind.kind, &key.name, &key.namespace);
     log!(said.notices, kind, name, namespace, revision, reason, "{message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ceiling_of_a_fetch_is_told_where_it_was_reached() {
+        let told = |timeout: Option<Duration>, class| {
+            let failed = verdict::Fetched::Failed {
+                cause: FetchCause::Operation,
+                message: "it failed".into(),
+                terminal: false,
+            };
+            match at_most(timeout.map(Into::into), class, failed) {
+                verdict::Fetched::Failed { message, .. } => message,
+                other => panic!("{other:?}"),
+            }
+        };
+        let day = Some(Duration::from_hours(24));
+        let ceiling = "it failed; a fetch may take at most 10m0s, not the 24h0m0s of spec.timeout";
+        assert_eq!(told(day, Class::Timeout), ceiling);
+        assert_eq!(told(day, Class::AuthenticationFailed), "it failed");
+        assert_eq!(told(Some(CEILING), Class::Timeout), "it failed");
+        assert_eq!(told(None, Class::Timeout), "it failed");
+    }
 }
