@@ -147,16 +147,15 @@ impl Future for Take {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Permit> {
         let permits = self.permits.clone();
         let mut state = permits.state();
-        let ticket = match self.ticket {
-            Some(ticket) => ticket,
-            None => {
-                state.next += 1;
-                let (ticket, waker) = (state.next, context.waker().clone());
-                state.waiting.push_back(Waiter { ticket, holder: Arc::clone(&self.holder), waker });
-                self.ticket = Some(ticket);
-                state.grant();
-                ticket
-            }
+        let ticket = if let Some(ticket) = self.ticket {
+            ticket
+        } else {
+            state.next += 1;
+            let (ticket, waker) = (state.next, context.waker().clone());
+            state.waiting.push_back(Waiter { ticket, holder: Arc::clone(&self.holder), waker });
+            self.ticket = Some(ticket);
+            state.grant();
+            ticket
         };
         if state.granted.remove(&ticket) {
             self.ticket = None;
