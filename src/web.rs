@@ -202,6 +202,8 @@ mod tests {
             }
             let answer = ask(address, path).await;
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            let ended = silent[0].read(&mut [0]).await;
+            assert!(matches!(ended, Ok(0) | Err(_)), "the oldest has made room: {ended:?}");
             serving.abort();
         }
     }

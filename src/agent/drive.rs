@@ -40,7 +40,7 @@ struct Drive {
 
 /// How a run is told what the queue says of it.
 struct Reins {
-    /// Becomes true when its wait is to end.
+    /// Becomes true when its wait, or its fetch, is to end.
     cancel: watch::Sender<bool>,
     /// Notified when it has a slot again.
     slot: Arc<Notify>,
@@ -189,12 +189,12 @@ impl Drive {
     fn begin(&mut self, key: Ref, run: RunId, causes: BTreeSet<Cause>) {
         let lost = Signal::Finished { key: key.clone(), run, end: End::silent(Next::Backoff) };
         let shared = Arc::clone(&self.shared);
-        if api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_))) {
-            return self.spawn(fetch::fetch(shared, key, run), lost);
-        }
         let (sender, cancel) = watch::channel(false);
         let slot = Arc::new(Notify::new());
         self.reins.insert(run, Reins { cancel: sender, slot: Arc::clone(&slot) });
+        if api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_))) {
+            return self.spawn(fetch::fetch(shared, key, run, cancel), lost);
+        }
         self.spawn(reconcile(shared, Task { key, run, causes, cancel, slot }), lost);
     }
 

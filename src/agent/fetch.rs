@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::log::log;
 use super::shared::Shared;
 use super::subject::Subject;
@@ -37,8 +39,13 @@ impl Found {
     }
 }
 
-/// Fetches, reports, and says what the queue must know.
-pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Signal {
+/// Fetches, reports, and says what the queue must know. Once `cancel` is true, what is fetched is no longer wanted.
+pub(super) async fn fetch(
+    shared: Arc<Shared>,
+    key: Ref,
+    run: RunId,
+    mut cancel: watch::Receiver<bool>,
+) -> Signal {
     let started = shared.clock.now();
     let fetched =
         |revision, end: End| Signal::Finished { key: key.clone(), run, end: End { revision, ..end } };
@@ -54,7 +61,14 @@ pub(super) async fn fetch(shared: Arc<Shared>, key: Ref, run: RunId) -> Signal {
         return fetched(None, End::silent(Next::Changed));
     }
     let seen = begin(&shared, &key, seen).await;
-    let found = guarded(look(&shared, &seen, held.as_ref())).await;
+    let found = tokio::select! {
+        biased;
+        found = guarded(look(&shared, &seen, held.as_ref())) => found,
+        _ = cancel.wait_for(|cancel| *cancel) => {
+            let held = held.map(|held| identity(&held, &observed(&seen)));
+            return fetched(held, End::silent(Next::Changed));
+        }
+    };
     let is_success = found.outcome.is_success();
     if let Some(snapshot) = &found.snapshot {
         shared.world.store(&key, &seen.metadata().uid, snapshot.clone());

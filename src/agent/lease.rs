@@ -475,7 +475,7 @@ mod tests {
         assert!(!fence.is_open(), "its time is up");
         assert_eq!(fence.rest(), Duration::ZERO);
         fence.open_until(SystemClock.uptime() + OPEN);
-        assert!((RENEW - LOOK..=RENEW).contains(&fence.rest()), "{:?}", fence.rest());
+        assert!(fence.rest() <= RENEW && fence.rest() > RENEW / 2, "{:?}", fence.rest());
         fence.open_until(SystemClock.uptime() + Duration::from_mins(1));
         fence.close();
         assert!(!fence.is_open());

@@ -79,9 +79,15 @@ mod tests {
         assert!(other(|process| process.pid = "4194305".into()), "above the largest pid");
         assert!(other(|process| process.started = "1".into()), "the identifier is used again");
         // Two containers of a machine, each of whose first process has the identifier 1.
-        assert!(!other(|process| process.namespace = "1".into()), "another namespace");
-        assert!(!other(|process| process.boot = "b".into()), "another machine");
-        assert!(!other(|process| process.started.clear()), "the kernel does not tell");
+        let ended = Process { pid: "4194305".into(), ..ours.clone() };
+        let unseen = [
+            ("another namespace", Process { namespace: "1".into(), ..ended.clone() }),
+            ("another machine", Process { boot: "b".into(), ..ended.clone() }),
+            ("the kernel does not tell", Process { started: String::new(), ..ended.clone() }),
+        ];
+        for (why, process) in unseen {
+            assert!(!process.has_ended(&ours), "{why}");
+        }
     }
 
     #[test]

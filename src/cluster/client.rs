@@ -17,14 +17,15 @@ use kube::api::WatchEvent;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{BoxError, ServiceBuilder};
 
 use super::failure::{self, Failure};
+use lockgate_base::shares::Permits;
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// Requests in flight. Each holds a connection, as kube speaks HTTP/1.1; watches are not counted.
+/// Requests in flight, shared among the namespaces for which they are sent: a webhook that is slow for one of them holds up that
+/// one alone. Each holds a connection, as kube speaks HTTP/1.1; watches are not counted.
 const IN_FLIGHT: usize = 12;
 /// The time in which a connection must stand.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -85,7 +86,9 @@ pub enum ConnectError {
 #[derive(Clone)]
 pub struct Client {
     kube: kube::Client,
-    permits: Arc<Semaphore>,
+    permits: Permits,
+    /// The namespace for which it sends, empty for none.
+    tenant: Arc<str>,
     /// Whom to act as, where it is not ourselves.
     user: Option<HeaderValue>,
     server: Arc<str>,
@@ -188,7 +191,13 @@ impl Client {
     /// A client over the same connections whose requests are bounded apart, so that they wait for none of the others.
     #[must_use]
     pub fn apart(&self, in_flight: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(in_flight)), ..self.clone() }
+        Self { permits: Permits::common(in_flight), ..self.clone() }
+    }
+
+    /// A client over the same connections whose requests count against the share of a namespace.
+    #[must_use]
+    pub(super) fn on_behalf_of(&self, namespace: &str) -> Self {
+        Self { tenant: namespace.into(), ..self.clone() }
     }
 
     /// A client of a server that is reached through a service; it is named `server` in messages.
@@ -204,7 +213,7 @@ impl Client {
     }
 
     fn of(kube: kube::Client, server: Arc<str>) -> Self {
-        Self { kube, permits: Arc::new(Semaphore::new(IN_FLIGHT)), user: None, server, salt: 0 }
+        Self { kube, permits: Permits::fair(IN_FLIGHT), tenant: "".into(), user: None, server, salt: 0 }
     }
 
     /// Whom this client acts as, where it is not ourselves.
@@ -229,13 +238,14 @@ impl Client {
         may_send: impl Fn() -> Result<(), Failure> + Send,
     ) -> Result<Reply, Failure> {
         let limit = if request.method == Method::GET { READ_LIMIT } else { WRITE_LIMIT };
-        // Held while waiting as well: a server that puts requests off is not sent more of them meanwhile.
-        let _permit =
-            self.permits.acquire().await.map_err(|error| failure::unavailable(error.to_string()))?;
         let mut attempt = 1;
         loop {
+            // Not held while it waits: what the server puts off for one namespace is no concern of another.
+            let permit = self.permits.take(&self.tenant).await;
             may_send()?;
-            let (answer, asked) = match self.once(&request, limit).await {
+            let sent = self.once(&request, limit).await;
+            drop(permit);
+            let (answer, asked) = match sent {
                 Err(Failure::Busy { answer, delay }) => (answer, delay),
                 other => return other,
             };
@@ -253,11 +263,11 @@ impl Client {
     /// again as long as there is time, as client-go does. It says so of a kind that it has only just learned, too.
     pub(super) async fn send_within(&self, request: &Request, limit: Duration) -> Result<Reply, Failure> {
         let start = Instant::now();
-        let _permit =
-            self.permits.acquire().await.map_err(|error| failure::unavailable(error.to_string()))?;
         loop {
+            let permit = self.permits.take(&self.tenant).await;
             let left = limit.saturating_sub(start.elapsed());
             let answer = timeout(left, self.exchange(request)).await.unwrap_or_else(|_| Err(silent(limit)));
+            drop(permit);
             match answer {
                 Err(Failure::Busy { delay, .. }) if start.elapsed() + delay.max(LEAST) < limit => {
                     sleep(delay.max(LEAST)).await;

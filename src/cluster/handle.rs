@@ -74,6 +74,7 @@ impl Cluster {
             Some(account) => self.shared.client.impersonating(&owner.namespace, account)?,
             None => self.shared.client.clone(),
         };
+        let client = client.on_behalf_of(&owner.namespace);
         let watched = ownership(&owner).map(|ownership| self.shared.watches.watched(ownership));
         let watched = watched.unwrap_or_else(|| Arc::clone(&self.watched));
         Ok(Self { client, owner: Some(owner), watched, ..self.clone() })

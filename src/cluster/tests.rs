@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use kube::client::Body;
 use serde_json::{Value, json};
 
+use super::client::{JSON, Request};
 use super::*;
 use lockgate_base::model::{Gvk, Object};
 use lockgate_core::pipeline::ports::{
@@ -179,4 +182,64 @@ async fn the_values_of_a_config_map_are_its_texts() {
     .await;
     let data = cluster.data(DataKind::ConfigMap, "n", "c").await.unwrap().unwrap();
     assert_eq!(data.keys().collect::<Vec<_>>(), ["a"]);
+}
+
+/// A server that never answers about `/slow`, puts off for long what is about `/busy`, and answers the rest at once; with how
+/// many requests it has been sent.
+fn uneven_server() -> (Client, Arc<AtomicUsize>) {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let service = tower::service_fn(move |request: http::Request<Body>| {
+        count.fetch_add(1, Ordering::Relaxed);
+        async move {
+            if request.uri().path() == "/slow" {
+                std::future::pending::<()>().await;
+            }
+            let response = if request.uri().path() == "/busy" {
+                http::Response::builder().status(429).header("retry-after", "10")
+            } else {
+                http::Response::builder()
+            };
+            Ok::<_, std::convert::Infallible>(response.body(Body::from(b"{}".to_vec())).unwrap())
+        }
+    });
+    (Client::of_service(service, "http://test"), sent)
+}
+
+/// Sends many requests for each of these namespaces, of which none ends soon.
+fn hogs(client: &Client, namespaces: &[&str], path: &str) -> tokio::task::JoinSet<()> {
+    let mut hogs = tokio::task::JoinSet::new();
+    for namespace in namespaces.iter().cycle().take(60) {
+        let (client, path) = (client.on_behalf_of(namespace), path.to_owned());
+        hogs.spawn(async move { drop(client.send(Request::get(path, JSON)).await) });
+    }
+    hogs
+}
+
+/// What a webhook delays, for three namespaces at once, is no concern of a fourth.
+#[tokio::test]
+async fn requests_that_are_not_answered_hold_up_their_own_namespaces_alone() {
+    let (client, sent) = uneven_server();
+    let _hogs = hogs(&client, &["a", "b", "c"], "/slow");
+    while sent.load(Ordering::Relaxed) < 11 {
+        tokio::task::yield_now().await;
+    }
+    let victim = client.on_behalf_of("victim");
+    let answer = victim.send(Request::get("/api".into(), JSON));
+    let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
+    assert!(answer.expect("it is held up").is_ok());
+    assert_eq!(sent.load(Ordering::Relaxed), 12, "one is kept for those who have none");
+}
+
+#[tokio::test]
+async fn a_request_that_is_put_off_holds_up_no_other_while_it_waits() {
+    let (client, sent) = uneven_server();
+    let _hogs = hogs(&client, &["a"], "/busy");
+    let all = async {
+        while sent.load(Ordering::Relaxed) < 60 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let all = tokio::time::timeout(Duration::from_secs(8), all).await;
+    assert!(all.is_ok(), "{} were sent", sent.load(Ordering::Relaxed));
 }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::inputs::Inputs;
-use lockgate_base::model::{KindId, Revision};
+use lockgate_base::model::{Duration as Time, KindId, Revision};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{Source, SourceSpec};
 use lockgate_core::verdict::{self, FetchCause};
@@ -12,6 +12,8 @@ use lockgate_git::{Class, Fetched, SourceError};
 
 /// Flux's default of `spec.timeout`.
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// The most that counts of `spec.timeout`: for so long a host that does not answer may hold one of the threads.
+const CEILING: Duration = Duration::from_mins(10);
 
 /// What a fetch will have found, or why it found nothing: what the verdict is told.
 pub(crate) type Fetching<'f> = Pin<Box<dyn Future<Output = Result<Fetched, verdict::Fetched>> + Send + 'f>>;
@@ -63,7 +65,25 @@ impl<'a> Ask<'a> {
 
     /// The wall-clock limit of the whole fetch.
     pub(super) fn timeout(&self) -> Duration {
-        self.source.spec.timeout().map_or(TIMEOUT, lockgate_base::model::Duration::std)
+        self.source.spec.timeout().map_or(TIMEOUT, Time::std).min(CEILING)
+    }
+
+    /// What became of the fetch, with the ceiling of its time where it ended there.
+    pub(super) fn failed(&self, error: &SourceError) -> verdict::Fetched {
+        at_most(self.source.spec.timeout(), error.class(), failed(error))
+    }
+}
+
+/// What became of a fetch that was to have so much time, with the ceiling of that where it ended there.
+fn at_most(wished: Option<Time>, class: Class, failed: verdict::Fetched) -> verdict::Fetched {
+    match (wished.filter(|wished| wished.std() > CEILING), failed) {
+        (Some(wished), verdict::Fetched::Failed { cause, message, terminal }) if class == Class::Timeout => {
+            let ceiling = Time::from(CEILING);
+            let message =
+                format!("{message}; a fetch may take at most {ceiling}, not the {wished} of spec.timeout");
+            verdict::Fetched::Failed { cause, message, terminal }
+        }
+        (_, failed) => failed,
     }
 }
 
@@ -79,4 +99,30 @@ pub(super) fn failed(error: &SourceError) -> verdict::Fetched {
         Class::Storage => FetchCause::Storage,
     };
     verdict::Fetched::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ceiling_of_a_fetch_is_told_where_it_was_reached() {
+        let told = |timeout: Option<Duration>, class| {
+            let failed = verdict::Fetched::Failed {
+                cause: FetchCause::Operation,
+                message: "it failed".into(),
+                terminal: false,
+            };
+            match at_most(timeout.map(Into::into), class, failed) {
+                verdict::Fetched::Failed { message, .. } => message,
+                other => panic!("{other:?}"),
+            }
+        };
+        let day = Some(Duration::from_hours(24));
+        let ceiling = "it failed; a fetch may take at most 10m0s, not the 24h0m0s of spec.timeout";
+        assert_eq!(told(day, Class::Timeout), ceiling);
+        assert_eq!(told(day, Class::AuthenticationFailed), "it failed");
+        assert_eq!(told(Some(CEILING), Class::Timeout), "it failed");
+        assert_eq!(told(None, Class::Timeout), "it failed");
+    }
 }

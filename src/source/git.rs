@@ -19,7 +19,7 @@ impl Adapter for Git {
     fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f> {
         Box::pin(async {
             let request = request(ask).await?;
-            self.0.fetch(request).await.map_err(|error| failed(&error))
+            self.0.fetch(request).await.map_err(|error| ask.failed(&error))
         })
     }
 }
@@ -34,6 +34,7 @@ async fn request(ask: &Ask<'_>) -> Result<Request, verdict::Fetched> {
     let named = secret.as_ref().map(|(name, data)| (name.as_str(), data));
     let credentials = Credentials::read(&url, named).map_err(|error| failed(&error))?;
     Ok(Request {
+        namespace: ask.source.metadata.namespace.clone(),
         url,
         reference: reference(spec, ask.paused_at()),
         credentials,

@@ -20,7 +20,7 @@ impl Adapter for Oci {
     fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f> {
         Box::pin(async {
             let request = request(ask).await?;
-            self.0.fetch(request).await.map_err(|error| failed(&error))
+            self.0.fetch(request).await.map_err(|error| ask.failed(&error))
         })
     }
 }
@@ -31,6 +31,7 @@ async fn request(ask: &Ask<'_>) -> Result<Request, verdict::Fetched> {
     let layer = spec.layer_selector.clone().unwrap_or_default();
     let wanted = spec.reference.clone().unwrap_or_default();
     Ok(Request {
+        namespace: ask.source.metadata.namespace.clone(),
         repository,
         reference: Reference {
             digest: wanted.digest,

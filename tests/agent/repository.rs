@@ -402,3 +402,26 @@ async fn a_source_that_flux_has_held_goes_when_it_is_deleted() {
     assert!(message.contains("not found"), "{message}");
     assert!(stage.data("a").await.is_some(), "what was applied stays");
 }
+
+/// What is fetched for a source that has gone, or is to come from elsewhere, is no longer wanted.
+#[tokio::test]
+async fn a_fetch_ends_with_its_source_and_with_another_spec() {
+    let stage = stage("cut-off", &[]).await;
+    let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = json!({"url": format!("ssh://git@{}/r", host.local_addr().unwrap()), "timeout": "1440m"});
+    let _agent = stage.agent().await;
+    let ends = async |mut stream: tokio::net::TcpStream| {
+        let mut said = Vec::new();
+        let end = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut said);
+        assert!(tokio::time::timeout(PATIENCE, end).await.is_ok(), "it is still being fetched");
+    };
+    stage.source("hung", silent.clone()).await.unwrap();
+    let (first, _) = host.accept().await.unwrap();
+    stage.source("hung", json!({})).await.unwrap();
+    ends(first).await;
+    stage.until_source("hung", "fetched", |status| condition(status, "Ready")["status"] == "True").await;
+    stage.source("hung", silent).await.unwrap();
+    let (second, _) = host.accept().await.unwrap();
+    stage.sources().delete("hung", &DeleteParams::default()).await.unwrap();
+    ends(second).await;
+}

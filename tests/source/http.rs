@@ -39,6 +39,7 @@ async fn fetch(listing: Answer, pack: Answer) -> SourceError {
     let host = Canned::start(listing, pack);
     let folder = tempfile::tempdir().unwrap();
     let request = Request {
+        namespace: "n".into(),
         url: GitUrl::parse(&format!("http://127.0.0.1:{}/o/r.git", host.port)).unwrap(),
         reference: Reference { branch: Some("main".into()), ..Reference::default() },
         credentials: Credentials::None,

@@ -10,6 +10,7 @@ use super::site::{Site, branch, credentials, knowing};
 
 fn request(url: &str, credentials: Credentials) -> Request {
     Request {
+        namespace: "n".into(),
         url: GitUrl::parse(url).unwrap(),
         reference: branch("main"),
         credentials,

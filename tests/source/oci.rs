@@ -27,6 +27,7 @@ pub(crate) fn secret(name: &str, key: &str, value: &str) -> (String, SecretData)
 /// A request for the tag `latest` without credentials.
 pub(crate) fn request(url: &str) -> Request {
     Request {
+        namespace: "tests".into(),
         repository: Repository::parse(url).unwrap(),
         reference: Reference::default(),
         secrets: Vec::new(),

@@ -86,6 +86,7 @@ impl Site {
 
     pub(crate) fn request(&self, reference: Reference) -> Request {
         Request {
+            namespace: "n".into(),
             url: GitUrl::parse(&self.host.url(&self.repo)).unwrap(),
             reference,
             credentials: self.credentials(&self.identity, None, &self.known_hosts()).unwrap(),

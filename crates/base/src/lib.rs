@@ -6,3 +6,4 @@ pub mod keys;
 pub mod model;
 pub mod tree;
 pub mod archive;
+pub mod shares;

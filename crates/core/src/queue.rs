@@ -180,8 +180,7 @@ impl Queue {
 
     fn gone(&mut self, key: &Ref, orders: &mut Vec<Order>) {
         let index = Work::index(key.kind);
-        let under_way = self.lanes[index].remove(key).filter(|_| RULES[index].is_cut_off);
-        orders.extend(under_way.map(Order::Cancel));
+        orders.extend(self.lanes[index].remove(key).map(Order::Cancel));
         self.blocked.remove(key);
         if let Some(item) = self.items.remove(key) {
             self.edges.replace(key, &item.facts.edges, &[]);
@@ -279,8 +278,10 @@ impl Queue {
         if !item.facts.deleting && item.facts.to(Why::Source).any(is_on_its_way) {
             return;
         }
+        // What a run is about is no longer what is wished.
+        let is_other = cause == Cause::Spec;
         if let Wanted::AfterRun(run) = self.lanes[index].want(key, cause)
-            && rule.is_cut_off
+            && (rule.is_cut_off || is_other)
         {
             orders.push(Order::Cancel(run));
         }

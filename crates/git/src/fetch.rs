@@ -28,6 +28,8 @@ const SOME: i32 = 50;
 /// What to fetch.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// The namespace on whose behalf it is fetched; of the threads each has its share.
+    pub namespace: String,
     /// Where from.
     pub url: GitUrl,
     /// Which commit.
@@ -110,7 +112,7 @@ impl Git {
         let waiting = begin();
         let turn = async {
             let current = Arc::clone(&store.current).lock_owned().await;
-            Ok((current, self.pool.slot(&waiting.host()).await?))
+            Ok((current, self.pool.slot(&waiting.host(), &request.namespace).await?))
         };
         let turn = tokio::time::timeout(request.timeout, turn).await;
         let (mut current, slot) = turn.unwrap_or_else(|_| Err(waiting.timeout()))?;

@@ -1,4 +1,5 @@
-//! Threads for fetches, which block: enough of them that one dead host holds nobody else up, and no more than that.
+//! Threads for fetches, which block: enough of them that neither one dead host nor one namespace holds anybody else up, and no
+//! more than that.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -7,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::SourceError;
 use crate::context::lock;
+use lockgate_base::shares::{Permit, Permits};
 
 /// How many fetches run at once, whatever their hosts.
 const THREADS: usize = 32;
@@ -15,23 +17,23 @@ const PER_HOST: usize = 4;
 
 /// The threads.
 pub(crate) struct Pool {
-    threads: Arc<Semaphore>,
+    threads: Permits,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// The right to run on one thread. It is given back when the thread is done, however long after its caller gave up.
 pub(crate) struct Slot {
     _host: OwnedSemaphorePermit,
-    _thread: OwnedSemaphorePermit,
+    _thread: Permit,
 }
 
 impl Pool {
     pub(crate) fn new() -> Self {
-        Self { threads: Arc::new(Semaphore::new(THREADS)), hosts: Mutex::default() }
+        Self { threads: Permits::fair(THREADS), hosts: Mutex::default() }
     }
 
-    /// Waits for a thread that may talk to `host`.
-    pub(crate) async fn slot(&self, host: &str) -> Result<Slot, SourceError> {
+    /// Waits for a thread that may talk to `host` on behalf of a namespace.
+    pub(crate) async fn slot(&self, host: &str, namespace: &str) -> Result<Slot, SourceError> {
         let host = {
             let mut hosts = lock(&self.hosts);
             // The table holds a reference to each, so more than one means that somebody waits or runs.
@@ -40,7 +42,7 @@ impl Pool {
         };
         let closed = |_| SourceError::Storage("the threads for fetches were closed".into());
         let host = host.acquire_owned().await.map_err(closed)?;
-        let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(closed)?;
+        let thread = self.threads.take(&namespace.into()).await;
         Ok(Slot { _host: host, _thread: thread })
     }
 }
@@ -70,7 +72,26 @@ mod tests {
     use super::*;
 
     async fn is_free(pool: &Pool, host: &str) -> Option<Slot> {
-        tokio::time::timeout(Duration::from_millis(20), pool.slot(host)).await.ok().map(Result::unwrap)
+        is_free_for(pool, host, "n").await
+    }
+
+    async fn is_free_for(pool: &Pool, host: &str, namespace: &str) -> Option<Slot> {
+        let slot = pool.slot(host, namespace);
+        tokio::time::timeout(Duration::from_millis(20), slot).await.ok().map(Result::unwrap)
+    }
+
+    #[tokio::test]
+    async fn a_namespace_whose_hosts_all_hang_leaves_the_others_a_thread() {
+        let pool = Pool::new();
+        let mut held = Vec::new();
+        for host in 0..THREADS {
+            held.extend(is_free_for(&pool, &format!("dead-{host}"), "hog").await);
+        }
+        assert_eq!(held.len(), THREADS - 1);
+        let other = is_free_for(&pool, "alive", "other").await;
+        assert!(other.is_some());
+        drop(other);
+        assert!(is_free_for(&pool, "alive", "third").await.is_some());
     }
 
     #[tokio::test]
@@ -92,7 +113,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_in_a_fetch_is_an_error_of_that_fetch() {
         let pool = Pool::new();
-        let slot = pool.slot("h").await.unwrap();
+        let slot = pool.slot("h", "n").await.unwrap();
         let result = run::<()>(slot, || panic!("on purpose")).await;
         assert!(matches!(result, Err(SourceError::Storage(_))));
         for _ in 0..PER_HOST {

@@ -1,4 +1,4 @@
-//! Lanes: at most one run an object, at most so many runs in all, each namespace in its turn.
+//! Lanes: at most one run an object, at most so many runs in all, each namespace in its turn and within its share.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -7,6 +7,7 @@ use super::order::Cause;
 use super::signal::{Limits, RunId};
 use crate::api::{self, Role};
 use lockgate_base::model::{KindId, Ref};
+use lockgate_base::shares::Shares;
 
 /// A kind of work. Each has a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub(super) struct Rule {
     pub(super) work: Work,
     /// Whether it begins only once all lists are complete, since what it needs may only be not listed yet.
     pub(super) after_lists: bool,
-    /// Whether newer work cuts off the wait of a run.
+    /// Whether any newer work cuts off a run; another spec, or the end of the object, always does.
     pub(super) is_cut_off: bool,
     /// Whether a paused object runs until it holds something, so that what was made from it goes on being enforced.
     pub(super) holds: bool,
@@ -65,14 +66,15 @@ impl Work {
 /// kept and leads to one more run, at once or at the time that was asked for.
 #[derive(Debug)]
 pub(super) struct Lane {
-    limit: usize,
     items: BTreeMap<Ref, Item>,
     timers: BTreeSet<(Duration, Ref)>,
     turns: Turns,
-    /// Runs that hold a slot, whether or not their object still exists.
-    slots: BTreeSet<RunId>,
-    /// Runs that have waited and ask for a slot again. They come before those that have not begun.
-    returning: VecDeque<RunId>,
+    /// Runs that hold a slot, with their namespaces, whether or not their object still exists.
+    slots: BTreeMap<RunId, String>,
+    /// How the slots are shared among the namespaces.
+    shares: Shares,
+    /// Runs that have waited and ask for a slot again, with their namespaces. They come before those that have not begun.
+    returning: VecDeque<(RunId, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -111,11 +113,11 @@ pub(super) enum Wanted {
 impl Lane {
     pub(super) fn new(rule: &Rule, limits: &Limits) -> Self {
         Self {
-            limit: (rule.limit)(limits).max(1),
             items: BTreeMap::new(),
             timers: BTreeSet::new(),
             turns: Turns::default(),
-            slots: BTreeSet::new(),
+            slots: BTreeMap::new(),
+            shares: Shares::new((rule.limit)(limits)),
             returning: VecDeque::new(),
         }
     }
@@ -210,9 +212,9 @@ impl Lane {
     /// Takes the runs that have a slot again.
     pub(super) fn resume(&mut self) -> Vec<RunId> {
         let mut resumed = Vec::new();
-        while self.slots.len() < self.limit {
-            let Some(run) = self.returning.pop_front() else { break };
-            self.slots.insert(run);
+        while let Some(index) = self.returning.iter().position(|(_, namespace)| self.may_take(namespace)) {
+            let Some((run, namespace)) = self.returning.remove(index) else { break };
+            self.take(run, namespace);
             resumed.push(run);
         }
         resumed
@@ -224,28 +226,44 @@ impl Lane {
         mut next_run: impl FnMut() -> RunId,
     ) -> Vec<(Ref, RunId, BTreeSet<Cause>)> {
         let mut started = Vec::new();
-        while self.slots.len() < self.limit {
-            let Some(key) = self.turns.pop() else { break };
+        while let Some(key) = self.turns.next(|namespace| self.may_take(namespace)).cloned() {
+            self.turns.pop(&key.namespace);
             let Some(item) = self.items.get_mut(&key) else { continue };
             let run = next_run();
             item.phase = Phase::Running(run);
-            self.slots.insert(run);
-            started.push((key, run, std::mem::take(&mut item.causes)));
+            let causes = std::mem::take(&mut item.causes);
+            self.take(run, key.namespace.clone());
+            started.push((key, run, causes));
         }
         started
     }
 
+    /// Whether a run of a namespace may have a slot now.
+    fn may_take(&self, namespace: &str) -> bool {
+        let returning = self.returning.iter().map(|(_, namespace)| namespace);
+        let others_wait = self.turns.rotation.iter().chain(returning).any(|other| other != namespace);
+        self.shares.may_take(namespace, others_wait)
+    }
+
+    fn take(&mut self, run: RunId, namespace: String) {
+        self.shares.take(&namespace);
+        self.slots.insert(run, namespace);
+    }
+
     /// The run goes on, but only waits: its slot is free for another.
     pub(super) fn release(&mut self, run: RunId) {
-        self.slots.remove(&run);
-        self.returning.retain(|returning| *returning != run);
+        if let Some(namespace) = self.slots.remove(&run) {
+            self.shares.give_back(&namespace);
+        }
+        self.returning.retain(|(returning, _)| *returning != run);
     }
 
     /// A run of an object that gave its slot back asks for one again.
     pub(super) fn returns(&mut self, key: &Ref, run: RunId) {
         let is_under_way = self.items.get(key).is_some_and(|item| item.phase == Phase::Running(run));
-        if is_under_way && !self.slots.contains(&run) && !self.returning.contains(&run) {
-            self.returning.push_back(run);
+        let is_returning = self.returning.iter().any(|(returning, _)| *returning == run);
+        if is_under_way && !self.slots.contains_key(&run) && !is_returning {
+            self.returning.push_back((run, key.namespace.clone()));
         }
     }
 
@@ -308,16 +326,22 @@ impl Turns {
         queue.push_back(key);
     }
 
-    fn pop(&mut self) -> Option<Ref> {
-        let namespace = self.rotation.pop_front()?;
-        let queue = self.queues.get_mut(&namespace)?;
-        let key = queue.pop_front()?;
+    /// Whose turn it is among the namespaces that may run something.
+    fn next(&self, may_run: impl Fn(&str) -> bool) -> Option<&Ref> {
+        let namespace = self.rotation.iter().find(|namespace| may_run(namespace))?;
+        self.queues.get(namespace)?.front()
+    }
+
+    /// Takes the first of a namespace, whose next turn comes after all others.
+    fn pop(&mut self, namespace: &str) {
+        self.rotation.retain(|waiting| waiting != namespace);
+        let Some(queue) = self.queues.get_mut(namespace) else { return };
+        queue.pop_front();
         if queue.is_empty() {
-            self.queues.remove(&namespace);
+            self.queues.remove(namespace);
         } else {
-            self.rotation.push_back(namespace);
+            self.rotation.push_back(namespace.to_owned());
         }
-        Some(key)
     }
 
     fn remove(&mut self, key: &Ref) {

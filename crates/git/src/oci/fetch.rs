@@ -36,6 +36,8 @@ const NAME: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 /// What to fetch.
 #[derive(Debug, Clone)]
 pub struct Request {
+    /// The namespace that asks; each has its share of the threads.
+    pub namespace: String,
     /// Where from.
     pub repository: Repository,
     /// Which artifact.
@@ -162,7 +164,8 @@ impl Oci {
         }
         let begin = || Arc::new(Context::new(base.clone(), Credentials::None, request.timeout));
         let waiting = begin();
-        let slot = tokio::time::timeout(request.timeout, self.pool.slot(&waiting.host())).await;
+        let slot =
+            tokio::time::timeout(request.timeout, self.pool.slot(&waiting.host(), &request.namespace)).await;
         let slot = slot.unwrap_or_else(|_| Err(waiting.timeout()))?;
         let context = begin();
         let _cancel = CancelOnDrop(Arc::clone(&context));

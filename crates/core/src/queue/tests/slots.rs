@@ -60,3 +60,49 @@ fn a_wait_for_health_holds_no_slot() {
     bench.ready("a");
     assert_eq!(bench.runs(), ["b", "c"], "its slot was given back once only");
 }
+
+/// Many tenants that never end what they begin.
+#[test]
+fn no_namespace_holds_up_another_that_holds_nothing() {
+    let queue = Queue::new(Limits { reconciles: 8, fetches: 8 });
+    let mut bench = Bench { queue, fetching: BTreeMap::new(), ..Bench::cold() };
+    bench.send(Signal::Seen(source("repo"), Facts::default()));
+    bench.send(Signal::Synced);
+    bench.fetched("repo", Some("r1"));
+    let running = |bench: &mut Bench, namespace: &str, count: usize| {
+        for number in 0..count {
+            bench.seen(&format!("{namespace}/{namespace}-{number:02}"), 1, &[]);
+        }
+        bench.runs().iter().filter(|name| name.starts_with(namespace)).count()
+    };
+    assert_eq!(running(&mut bench, "hog", 24), 7, "one is kept");
+    assert_eq!(running(&mut bench, "other", 24), 1);
+    // Whatever ends now goes to those who have less than half.
+    for name in ["hog-00", "hog-01", "hog-02"] {
+        bench.ready(name);
+    }
+    assert_eq!(running(&mut bench, "other", 24), 3, "one is kept again");
+    assert_eq!(running(&mut bench, "third", 24), 1);
+    assert_eq!(running(&mut bench, "victim", 1), 0, "all eight are taken");
+    bench.ready("other-00");
+    assert_eq!(running(&mut bench, "victim", 1), 1, "and the next one is the victim's");
+}
+
+#[test]
+fn a_fetch_is_cut_off_by_another_spec_and_by_the_end_of_its_source_and_by_nothing_else() {
+    let mut bench = Bench::cold();
+    let first = bench.fetching["repo"];
+    let facts = |version: &str, asked: &str| Facts {
+        version: version.into(),
+        requested_at: Some(asked.into()),
+        ..Facts::default()
+    };
+    bench.send(Signal::Seen(source("repo"), Facts { requested_at: Some("one".into()), ..Facts::default() }));
+    assert!(bench.cancelled.is_empty(), "it is asked for once more");
+    bench.send(Signal::Seen(source("repo"), facts("2", "one")));
+    assert_eq!(bench.cancelled, [first]);
+    bench.fetched("repo", None);
+    let second = bench.fetching["repo"];
+    bench.send(Signal::Gone(source("repo")));
+    assert_eq!(bench.cancelled, [first, second]);
+}
