@@ -9,6 +9,66 @@ use tar::{Archive, EntryType};
 /// What a stream of gzip begins with.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
+/// The most that a note about a member may hold: a long name, a long target, records of PAX. The reader of tar keeps them in memory
+/// before it shows the member. Go's archive/tar has the same limit.
+const NOTE: u64 = 1 << 20;
+/// The size of a header, and what members are padded to.
+const BLOCK: usize = 512;
+
+/// A stream of tar that ends with an error before a note that is too large.
+struct Notes<R> {
+    stream: R,
+    /// The header that is read on, as far as it has come.
+    header: Vec<u8>,
+    /// How much is left of the content behind the last header, with its padding.
+    content: u64,
+}
+
+impl<R: Read> Notes<R> {
+    fn of(stream: R) -> Self {
+        Self { stream, header: Vec::with_capacity(BLOCK), content: 0 }
+    }
+
+    /// Takes in what was read.
+    fn see(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let passed = bytes.len().min(usize::try_from(self.content).unwrap_or(usize::MAX));
+            self.content -= passed as u64;
+            bytes = &bytes[passed..];
+            let wanted = bytes.len().min(BLOCK - self.header.len());
+            self.header.extend_from_slice(&bytes[..wanted]);
+            bytes = &bytes[wanted..];
+            if self.header.len() == BLOCK {
+                let header = tar::Header::from_byte_slice(&self.header);
+                // What is no header ends the archive, or is told by the reader.
+                let size = header.entry_size().unwrap_or(0);
+                let kind = header.entry_type();
+                let is_note = kind.is_gnu_longname()
+                    || kind.is_gnu_longlink()
+                    || kind.is_pax_local_extensions()
+                    || kind.is_pax_global_extensions();
+                if is_note && size > NOTE {
+                    return Err(io::Error::other(format!(
+                        "a note about a member holds more than {} MiB",
+                        NOTE >> 20
+                    )));
+                }
+                self.content = size.div_ceil(BLOCK as u64).saturating_mul(BLOCK as u64);
+                self.header.clear();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Notes<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        self.see(&buffer[..read])?;
+        Ok(read)
+    }
+}
+
 /// Why an archive cannot be read. What the reader of its members says stays of its own type.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
@@ -71,7 +131,7 @@ pub fn members<E: From<Damage>>(
         return Err(Damage::NotGzip.into());
     }
     let unzipped = MultiGzDecoder::new((&magic[..]).chain(archive)).take(limit);
-    let mut reader = Archive::new(unzipped);
+    let mut reader = Archive::new(Notes::of(unzipped));
     for entry in reader.entries().map_err(Damage::Broken)? {
         let mut entry = entry.map_err(Damage::Broken)?;
         let form = match entry.header().entry_type() {
@@ -122,6 +182,28 @@ mod tests {
     fn members_are_shown_in_order_with_what_they_hold() {
         let found = read(&packed(&["a", "b/c"]), 1 << 20).unwrap();
         assert_eq!(found, [("a".into(), b"abc".to_vec()), ("b/c".into(), b"abc".to_vec())]);
+    }
+
+    /// A name of a member that takes so many bytes comes in a note of its own.
+    #[test]
+    fn a_note_that_is_too_large_is_not_read() {
+        let noted = |length: usize| {
+            let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(EntryType::GNULongName);
+            header.set_path("././@LongLink").unwrap();
+            header.set_size(length as u64);
+            header.set_cksum();
+            builder.append(&header, io::repeat(b'n').take(length as u64)).unwrap();
+            let mut header = tar::Header::new_gnu();
+            header.set_size(3);
+            builder.append_data(&mut header, "a", &b"abc"[..]).unwrap();
+            builder.into_inner().unwrap().finish().unwrap()
+        };
+        let found = read(&noted(2000), 8 << 20).unwrap();
+        assert_eq!(found[0].0.len(), 2000);
+        let Err(Damage::Broken(error)) = read(&noted(2 << 20), 8 << 20) else { panic!("it was read") };
+        assert_eq!(error.to_string(), "a note about a member holds more than 1 MiB");
     }
 
     #[test]

@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    fn part(api_version: &str, fields: Value) -> (Option<Value>, Option<Value>) {
+    fn part(api_version: &str, fields: &Value) -> (Option<Value>, Option<Value>) {
         parted(&json!({"apiVersion": api_version, "fieldsV1": fields}))
     }
 
@@ -94,12 +94,12 @@ mod tests {
         let annotations =
             |key: &str| json!({"f:template": {"f:metadata": {"f:annotations": {".": {}, key: {}}}}});
         let restart = json!({"f:spec": annotations("f:kubectl.kubernetes.io/restartedAt")});
-        assert_eq!(part("apps/v1", restart.clone()), (Some(restart.clone()), None));
+        assert_eq!(part("apps/v1", &restart), (Some(restart.clone()), None));
         let other = json!({"f:spec": annotations("f:team")});
-        assert_eq!(part("apps/v1", other.clone()), (None, Some(other)));
+        assert_eq!(part("apps/v1", &other), (None, Some(other)));
         let mut both = restart.clone();
         both["f:spec"]["f:replicas"] = json!({});
-        assert_eq!(part("apps/v1", both), (Some(restart), Some(json!({"f:spec": {"f:replicas": {}}}))));
+        assert_eq!(part("apps/v1", &both), (Some(restart), Some(json!({"f:spec": {"f:replicas": {}}}))));
     }
 
     #[test]
@@ -108,13 +108,13 @@ mod tests {
             let key = format!("f:{key}");
             for map in ["f:annotations", "f:labels"] {
                 let fields = json!({"f:metadata": {map: {&key: {}}}});
-                assert_eq!(part("v1", fields.clone()), (Some(fields), None), "{key}");
+                assert_eq!(part("v1", &fields), (Some(fields), None), "{key}");
             }
         }
         let suspend = json!({"f:spec": {"f:suspend": {}}});
-        let ours = part("kustomize.toolkit.fluxcd.io/v1", suspend.clone());
+        let ours = part("kustomize.toolkit.fluxcd.io/v1", &suspend);
         assert_eq!(ours, (Some(suspend.clone()), None));
-        assert_eq!(part("batch/v1", suspend.clone()), (None, Some(suspend)));
+        assert_eq!(part("batch/v1", &suspend), (None, Some(suspend)));
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn an_entry_without_fields_has_no_half() {
-        assert_eq!(part("v1", Value::Null), (None, None));
-        assert_eq!(part("v1", json!({})), (None, None));
+        assert_eq!(part("v1", &Value::Null), (None, None));
+        assert_eq!(part("v1", &json!({})), (None, None));
     }
 }

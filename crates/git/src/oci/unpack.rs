@@ -14,6 +14,8 @@ const UNPACKED: u64 = 1 << 30;
 const MEMBERS: usize = 300_000;
 /// The longest path, in bytes, as for Git.
 const PATH: usize = 4096;
+/// How many bytes the names of all members may take.
+const NAMES: usize = 32 << 20;
 /// How many oddities are told one by one.
 const WARNINGS: usize = 20;
 
@@ -65,13 +67,18 @@ impl Failure {
 /// Unpacks a layer into a spool as it comes in.
 pub(super) fn unpack(layer: impl Read, spool: &mut Spooling) -> Result<Unpacked, Failure> {
     let mut unpacked = Unpacked::default();
-    let (mut left_out, mut count, mut bytes) = (0_usize, 0_usize, 0_u64);
+    let (mut left_out, mut count, mut names, mut bytes) = (0_usize, 0_usize, 0_usize, 0_u64);
     // One byte more than may be: an archive that ends there is too large, and not broken.
     members(layer, UNPACKED + (MEMBERS as u64) * 1024 + 1, |member| -> Result<(), Failure> {
         count += 1;
+        // Names are kept as long as the artifact is.
+        names = names.saturating_add(member.name.len());
         bytes = bytes.saturating_add(member.size);
         if count > MEMBERS {
             return Err(Failure::TooLarge(format!("has more than {MEMBERS} files and folders")));
+        }
+        if names > NAMES {
+            return Err(Failure::TooLarge(format!("has names of more than {} MiB", NAMES >> 20)));
         }
         if bytes > UNPACKED {
             return Err(Failure::TooLarge(format!(

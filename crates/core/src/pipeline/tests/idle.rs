@@ -6,6 +6,8 @@ use crate::pipeline::idle;
 use crate::plan::Inventory;
 use lockgate_base::model::ObjectId;
 
+type Side<'a> = (&'a [&'a ObjectId], &'a Rules);
+
 #[test]
 fn objects_that_nothing_acts_on_are_told_where_they_are_others_than_before() {
     let id = |group: &str, kind: &str, name: &str| ObjectId {
@@ -26,7 +28,6 @@ fn objects_that_nothing_acts_on_are_told_where_they_are_others_than_before() {
     let release = id("helm.toolkit.fluxcd.io", "HelmRelease", "a");
     let none = Rules::beside(Actors::default().idle_kinds());
     let helm = Rules::beside(Actors::new([("flux-system", "helm-controller")]).idle_kinds());
-    type Side<'a> = (&'a [&'a ObjectId], &'a Rules);
     let cases: [(Side<'_>, Side<'_>, &[&ObjectId]); 10] = [
         ((&[], &none), (&[&map], &none), &[]),
         ((&[], &none), (&[&map, &alert, &release], &none), &[&release, &alert]),
