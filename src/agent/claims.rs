@@ -1,17 +1,13 @@
 //! What other Kustomizations hold of that which one of them is about to delete.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::shared::Shared;
-use lockgate_base::model::{ObjectId, Ref};
+use super::world::Ids;
+use lockgate_base::model::Ref;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::{self, Candidate};
 use lockgate_core::queue::Signal;
-
-/// For how long what a Kustomization builds is kept for the next that asks. One commit has many ask within seconds.
-const FRESH: Duration = Duration::from_secs(30);
 
 /// Another Kustomization that holds an object, or will.
 #[derive(Debug, Clone)]
@@ -24,7 +20,7 @@ pub(super) struct Holder {
 /// What is known of a Kustomization's objects.
 enum Held {
     /// These.
-    Objects(Arc<HashSet<ObjectId>>),
+    Objects(Ids),
     /// Nothing yet: its source has not been fetched since this process leads.
     Unknown,
 }
@@ -92,7 +88,7 @@ async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     };
     let of = (kustomization.metadata.generation, snapshot.revision.to_string());
     let now = shared.clock.now();
-    if let Some(foreseen) = shared.world.foreseen(&key, &of, now, FRESH) {
+    if let Some(foreseen) = shared.world.foreseen(&key, &of, now) {
         return Held::Objects(foreseen);
     }
     let memo = shared.world.memo(&key);

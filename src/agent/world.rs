@@ -3,13 +3,17 @@
 //! Statuses are written by this process alone, so after a write ours is the newer one until a watch shows a later
 //! version of the object.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+mod extra;
+
+pub(super) use extra::{Aim, Extra, Ids};
+
 use lockgate_base::keys;
-use lockgate_base::model::{Conditions, Digest, KindId, Object, ObjectId, Ref};
+use lockgate_base::model::{Conditions, Digest, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source};
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
@@ -206,33 +210,6 @@ impl Tracked for Source {
 #[derive(Debug, Default)]
 pub(super) struct World(Mutex<Inner>);
 
-/// What is known of a Kustomization beside itself.
-#[derive(Debug, Default)]
-pub(super) struct Extra {
-    memo: Option<Arc<Memo>>,
-    /// What it was found to build, for those that ask before they delete.
-    foreseen: Option<Foreseen>,
-    /// What is waited for, and since when.
-    wait: Option<(Aim, Instant)>,
-}
-
-/// What a Kustomization builds of a generation at a revision, and when that was found.
-#[derive(Debug)]
-struct Foreseen {
-    of: (i64, String),
-    at: Instant,
-    ids: Arc<HashSet<ObjectId>>,
-}
-
-/// What a wait for health is about. A wait that drift or an input cuts off goes on about the same, in what is left of its
-/// time: otherwise an object that drifts again and again would keep the time from ever being up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Aim {
-    pub(super) generation: i64,
-    pub(super) revision: String,
-    pub(super) requested_at: Option<String>,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Inner {
     kustomizations: Shelf<Kustomization>,
@@ -331,42 +308,28 @@ impl World {
         self.inner().sources.get(key)?.extra.clone()
     }
 
-    /// What a Kustomization was found to build of a generation at a revision, not longer ago than `fresh`.
-    pub(super) fn foreseen(
-        &self,
-        key: &Ref,
-        of: &(i64, String),
-        now: Instant,
-        fresh: Duration,
-    ) -> Option<Arc<HashSet<ObjectId>>> {
-        let inner = self.inner();
-        let foreseen = inner.kustomizations.get(key)?.extra.foreseen.as_ref()?;
-        let is_fresh = foreseen.of == *of && now.saturating_duration_since(foreseen.at) < fresh;
-        is_fresh.then(|| Arc::clone(&foreseen.ids))
+    /// What a Kustomization was found to build of a generation at a revision, a moment ago.
+    pub(super) fn foreseen(&self, key: &Ref, of: &(i64, String), now: Instant) -> Option<Ids> {
+        self.inner().kustomizations.get(key)?.extra.foreseen(of, now)
     }
 
     /// Takes note of what a Kustomization was found to build.
-    pub(super) fn foresee(&self, key: &Ref, of: (i64, String), at: Instant, ids: Arc<HashSet<ObjectId>>) {
+    pub(super) fn foresee(&self, key: &Ref, of: (i64, String), at: Instant, ids: Ids) {
         if let Some(entry) = self.inner().kustomizations.get_mut(key) {
-            entry.extra.foreseen = Some(Foreseen { of, at, ids });
+            entry.extra.foresee(of, at, ids);
         }
     }
 
     /// How long the same has been waited for already.
     pub(super) fn waited(&self, key: &Ref, aim: &Aim, now: Instant) -> Duration {
         let inner = self.inner();
-        match inner.kustomizations.get(key).and_then(|entry| entry.extra.wait.as_ref()) {
-            Some((of, since)) if of == aim => now.saturating_duration_since(*since),
-            _ => Duration::ZERO,
-        }
+        inner.kustomizations.get(key).map_or(Duration::ZERO, |entry| entry.extra.waited(aim, now))
     }
 
     /// Takes note that a wait begins, or goes on.
     pub(super) fn waits(&self, key: &Ref, aim: &Aim, now: Instant) {
-        if let Some(entry) = self.inner().kustomizations.get_mut(key)
-            && entry.extra.wait.as_ref().is_none_or(|(of, _)| of != aim)
-        {
-            entry.extra.wait = Some((aim.clone(), now));
+        if let Some(entry) = self.inner().kustomizations.get_mut(key) {
+            entry.extra.waits(aim, now);
         }
     }
 

@@ -28,7 +28,7 @@ pub fn kustomization(tree: &Tree, found: &Found, values: &Values) -> Result<Rend
     if spec.suspend {
         warnings.push("it is suspended, so the agent leaves it alone".into());
     }
-    let variables = values::variables(&kustomization, &found.file, &subject, values)?;
+    let variables = values::variables(&kustomization, &found.file, &subject, values, &mut warnings)?;
     let overlay = serde_json::to_value(spec).unwrap_or_default();
     let set =
         flux(tree, &api::folder(spec.path.as_deref().unwrap_or_default()), &overlay, &Inputs { variables });

@@ -384,3 +384,20 @@ fn a_source_that_is_not_the_tree_is_named() {
                     ssh://git@h/infra, and what is built here is this one";
     assert_eq!(told, [expected]);
 }
+
+/// The variables of another cluster are not taken in silence.
+#[test]
+fn values_of_another_part_of_the_tree_are_told_of() {
+    let warned = |file: &str| {
+        let tree = tree(&[(file, VARS)]);
+        let found = find(&tree, "", "apps").unwrap();
+        let values = Values { tree: values_in(&tree), ..Values::default() };
+        kustomization(&tree, &found, &values).unwrap().warnings.join("\n")
+    };
+    let told =
+        "ConfigMap/vars is taken from clusters/b/vars.yaml, since nothing that is built here brings it";
+    assert!(warned("clusters/b/vars.yaml").contains(told), "{}", warned("clusters/b/vars.yaml"));
+    for file in ["vars.yaml", "clusters/vars.yaml", "clusters/a/vars.yaml"] {
+        assert!(!warned(file).contains("is taken from"), "{file}");
+    }
+}

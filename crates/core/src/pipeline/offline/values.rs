@@ -27,12 +27,14 @@ pub struct Values {
 }
 
 /// The values in Flux's order: those of `substituteFrom`, the later winning, then those of the object itself, then those
-/// that the caller has set. `subject` is what an error begins with.
+/// that the caller has set. `subject` is what an error begins with. A value that is taken from another part of the tree than
+/// that of the Kustomization is told of.
 pub(super) fn variables(
     kustomization: &Kustomization,
     near: &str,
     subject: &str,
     values: &Values,
+    warnings: &mut Vec<String>,
 ) -> Result<Option<Variables>, OfflineError> {
     let Some(post_build) = &kustomization.spec.post_build else { return Ok(None) };
     let mut merged = BTreeMap::new();
@@ -40,7 +42,16 @@ pub(super) fn variables(
     let mut missing = Vec::new();
     for from in &post_build.substitute_from {
         match source(values, from, &kustomization.metadata.namespace, near) {
-            Some(object) => {
+            Some((object, file)) => {
+                let folder = file.map(|file| file.rsplit_once('/').map_or("", |(folder, _)| folder));
+                if folder.is_some_and(|folder| !is_around(folder, near)) {
+                    warnings.push(format!(
+                        "{}/{} is taken from {}, since nothing that is built here brings it; the cluster may have another",
+                        from.kind,
+                        from.name,
+                        file.unwrap_or_default()
+                    ));
+                }
                 for (name, value) in data(object) {
                     if from.kind == "Secret" {
                         secret.insert(name.clone());
@@ -70,27 +81,42 @@ pub(super) fn variables(
     made.map(Some).map_err(|error| OfflineError::Substitute { subject: subject.into(), error })
 }
 
-fn source<'v>(values: &'v Values, from: &SubstituteFrom, namespace: &str, near: &str) -> Option<&'v Object> {
+/// Whether a folder is the one that a file is in, or around it.
+fn is_around(folder: &str, file: &str) -> bool {
+    folder.is_empty() || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// The object to take values from, with its file where it only stands in the tree.
+fn source<'v>(
+    values: &'v Values,
+    from: &SubstituteFrom,
+    namespace: &str,
+    near: &str,
+) -> Option<(&'v Object, Option<&'v str>)> {
     let is_wanted = |object: &&Object| is_named(object, from, namespace);
     let given = values.given.iter().rev().find(is_wanted);
     let known = given.or_else(|| values.built.iter().rev().find(is_wanted));
-    known.or_else(|| nearest(values.tree.iter().filter(|found| is_wanted(&&found.object)), near))
+    let known = known.map(|object| (object, None));
+    known.or_else(|| {
+        let found = nearest(values.tree.iter().filter(|found| is_wanted(&&found.object)), near)?;
+        Some((&found.object, Some(found.file.as_str())))
+    })
 }
 
 /// A repository holds one of a name for each of its clusters: the one in the folder that has most in common with `near`
 /// is taken. Where two that differ are equally near, neither is, since the choice would be a guess.
-fn nearest<'v>(found: impl Iterator<Item = &'v Found>, near: &str) -> Option<&'v Object> {
-    let mut best: (usize, Vec<&Object>) = (0, Vec::new());
-    for Found { file, object } in found {
-        let shared = near.split('/').zip(file.split('/')).take_while(|(a, b)| a == b).count();
+fn nearest<'v>(candidates: impl Iterator<Item = &'v Found>, near: &str) -> Option<&'v Found> {
+    let mut best: (usize, Vec<&Found>) = (0, Vec::new());
+    for found in candidates {
+        let shared = near.split('/').zip(found.file.split('/')).take_while(|(a, b)| a == b).count();
         if shared > best.0 {
-            best = (shared, vec![object]);
-        } else if shared == best.0 && !best.1.contains(&object) {
-            best.1.push(object);
+            best = (shared, vec![found]);
+        } else if shared == best.0 && best.1.iter().all(|known| known.object != found.object) {
+            best.1.push(found);
         }
     }
     match best.1.as_slice() {
-        [object] => Some(object),
+        [found] => Some(found),
         _ => None,
     }
 }
