@@ -7,11 +7,17 @@ use crate::budget::{Cost, Spent};
 
 /// Renders one template on a stack as large as a render has.
 fn rendered(text: &str) -> Result<String, String> {
+    rendered_after(0, text)
+}
+
+/// Renders one template once so many steps of the budget are spent.
+fn rendered_after(spent: u64, text: &str) -> Result<String, String> {
     let text = text.to_owned();
     let work = move || {
         let before = live();
         let result = {
             let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
+            context.budget().spend(Cost::Steps, usize::try_from(spent).unwrap()).unwrap();
             let top = Map::new(MapType::Values);
             top.insert("Values".into(), Value::map::<&str>([])).unwrap();
             let path = Str::from("c/templates/a.yaml");
@@ -52,7 +58,6 @@ fn each_bound_has_its_error() {
             r#"{{ $t := "{{ tpl .t . }}" }}{{ tpl $t (dict "t" $t) }}"#,
             "templates and their expressions nest more than 20000 deep",
         ),
-        (r"{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}", &steps),
         (
             r#"{{ range 100000 }}{{ print "0123456789012345678901234567890123456789" | repeat 100 }}{{ end }}"#,
             "the templates print more than 64 MiB",
@@ -85,6 +90,10 @@ fn each_bound_has_its_error() {
         assert!(error.contains(message), "{text}\n{error}");
         assert!(error.contains("c/templates/a.yaml") || error.contains("gotpl"), "{text}\n{error}");
     }
+    // All steps of a build one by one would take seconds.
+    let text = "{{ range 1000000 }}{{ range 1000000 }}{{ end }}{{ end }}";
+    let error = rendered_after(Cost::Steps.limit() - 1_000_000, text).unwrap_err();
+    assert!(error.contains(&steps) && error.contains("c/templates/a.yaml"), "{error}");
 }
 
 #[test]
