@@ -75,9 +75,8 @@ fn is_counted(shared: &Shared, own: &Kustomization, other: &Kustomization) -> bo
 async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     let key = kustomization.reference();
     let source = kustomization.spec.source_ref.target(&kustomization.metadata.namespace);
-    let is_foreign = |source: &Ref| shared.lockdown && source.namespace != kustomization.metadata.namespace;
-    let snapshot =
-        source.filter(|source| !is_foreign(source)).and_then(|source| shared.world.snapshot(&source));
+    let source = source.filter(|_| !shared.forbids_source_of(kustomization));
+    let snapshot = source.and_then(|source| shared.world.snapshot(&source));
     let Some(snapshot) = snapshot else {
         let (generation, observed) =
             (kustomization.metadata.generation, kustomization.status.observed_generation);
@@ -93,8 +92,7 @@ async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     }
     let memo = shared.world.memo(&key);
     let held =
-        pipeline::held(&shared.cluster, kustomization, Some(&snapshot), memo.as_deref(), &*shared.workers)
-            .await;
+        pipeline::held(&shared.cluster, kustomization, &snapshot, memo.as_deref(), &*shared.workers).await;
     let held = Arc::new(held);
     shared.world.foresee(&key, of, now, Arc::clone(&held));
     Held::Objects(held)

@@ -75,12 +75,6 @@ fn ended(outcome: impl Into<Outcome<Applied>>) -> Finish {
     Finish { outcome: outcome.into(), memo: None, redactor: Redactor::default() }
 }
 
-/// Whether the source is in a namespace of others, of which nothing may be taken, nor told.
-fn is_forbidden(shared: &Shared, kustomization: &Kustomization) -> bool {
-    let (own, source) = (&kustomization.metadata.namespace, &kustomization.spec.source_ref.namespace);
-    shared.lockdown && source.as_ref().is_some_and(|source| source != own)
-}
-
 async fn attempt(
     shared: &Arc<Shared>,
     order: &Task,
@@ -199,7 +193,7 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
         );
         return Err(Common::SourceRefused { message });
     };
-    if is_forbidden(shared, kustomization) {
+    if shared.forbids_source_of(kustomization) {
         let message = format!(
             "can't access '{source}', cross-namespace references have been blocked: move the source to namespace {}",
             kustomization.metadata.namespace

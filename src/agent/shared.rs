@@ -68,6 +68,12 @@ impl Shared {
         }
     }
 
+    /// Whether a Kustomization's source is in a namespace of others, of which nothing may be taken, nor told.
+    pub(super) fn forbids_source_of(&self, kustomization: &Kustomization) -> bool {
+        let (own, source) = (&kustomization.metadata.namespace, &kustomization.spec.source_ref.namespace);
+        self.lockdown && source.as_ref().is_some_and(|source| source != own)
+    }
+
     /// The ServiceAccount that a Kustomization names or is given; `None` where the agent acts as itself.
     pub(super) fn account_of<'a>(&'a self, kustomization: &'a Kustomization) -> Option<&'a str> {
         kustomization.spec.service_account_name.as_deref().or(self.default_service_account.as_deref())

@@ -4,13 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Uri;
+use lockgate_git::{GuardedResolver, system_roots};
 use lockgate_render::helm::chart::Chart;
 use lockgate_render::helm::chart::references::{BYTES_LIMIT, Documents};
 use ureq::config::Config;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Proxy};
 
 /// How long all documents of a chart may take.
@@ -29,16 +28,11 @@ pub(crate) fn fetch(chart: &Chart) -> Documents {
             return documents;
         }
         for url in wanted {
-            let client = client.get_or_insert_with(|| Client::new(&system_roots(), is_public));
+            let client = client.get_or_insert_with(|| Client::new(system_roots(), is_public));
             let answer = client.get(&url);
             documents.add(url, answer);
         }
     }
-}
-
-fn system_roots() -> Vec<Certificate<'static>> {
-    let found = rustls_native_certs::load_native_certs();
-    found.certs.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect()
 }
 
 /// A client with a time of its own.
@@ -54,11 +48,8 @@ impl Client {
             .root_certs(RootCerts::new_with_certs(roots))
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .build();
-        let resolver = Guarded {
-            resolver: DefaultResolver::default(),
-            is_allowed,
-            proxy: proxy.as_ref().map(|proxy| proxy.uri().clone()),
-        };
+        // Where a proxy is set, it decides what it connects to.
+        let resolver = GuardedResolver::new(is_allowed, proxy.as_ref().map(|proxy| proxy.uri().clone()));
         let config = Config::builder()
             .tls_config(tls)
             .https_only(true)
@@ -90,32 +81,6 @@ fn told(error: &ureq::Error) -> String {
         ureq::Error::RequireHttpsOnly(_) => "only https is fetched".into(),
         ureq::Error::Timeout(_) => format!("no answer within {} s", TIMEOUT.as_secs()),
         other => other.to_string(),
-    }
-}
-
-/// Resolves names and leaves out the addresses that are not allowed, wherever a name or redirect leads.
-#[derive(Debug)]
-struct Guarded {
-    resolver: DefaultResolver,
-    is_allowed: fn(IpAddr) -> bool,
-    /// Where a proxy is set, its own address may be any: it decides what it connects to.
-    proxy: Option<Uri>,
-}
-
-impl Resolver for Guarded {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.resolver.resolve(uri, config, timeout)?;
-        let is_proxy = self.proxy.as_ref().is_some_and(|proxy| proxy.authority() == uri.authority());
-        let mut allowed = self.empty();
-        for address in found.iter().filter(|address| is_proxy || (self.is_allowed)(address.ip())) {
-            allowed.push(*address);
-        }
-        if allowed.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(allowed) }
     }
 }
 
@@ -194,7 +159,7 @@ mod tests {
         let client = Client::new(&roots, is_public);
         assert_eq!(get(&client, "/a.json"), Err("its host has no public address".into()));
         // Nor does it trust a certificate that nobody knows.
-        let client = Client::new(&system_roots(), |_| true);
+        let client = Client::new(system_roots(), |_| true);
         assert!(get(&client, "/a.json").is_err());
     }
 

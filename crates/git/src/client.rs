@@ -2,6 +2,7 @@
 //! its errors mean.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use http::Uri;
@@ -50,7 +51,8 @@ pub(crate) fn agent(options: Options<'_>) -> Result<Agent, String> {
         .proxy(options.proxy)
         .user_agent(options.name)
         .build();
-    Ok(Agent::with_parts(config, DefaultConnector::default(), GuardedResolver(DefaultResolver::default())))
+    let resolver = GuardedResolver::new(|address| !is_forbidden(address), None);
+    Ok(Agent::with_parts(config, DefaultConnector::default(), resolver))
 }
 
 /// What an error of the client means for the fetch.
@@ -76,6 +78,12 @@ pub(crate) fn explain(context: &Context, error: &ureq::Error) -> SourceError {
         },
         other => SourceError::Connect { host, cause: one_line(&other.to_string()) },
     }
+}
+
+/// Leaves in the context why an answer broke off.
+pub(crate) fn broke_off(context: &Context, error: io::Error) {
+    let error = error.downcast::<ureq::Error>().unwrap_or_else(ureq::Error::Io);
+    context.fail(explain(context, &error));
 }
 
 /// rustls hides its errors in those of the stream.
@@ -131,7 +139,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
 }
 
 /// The machine's certificate authorities, read once.
-fn system_roots() -> &'static [Certificate<'static>] {
+pub fn system_roots() -> &'static [Certificate<'static>] {
     static ROOTS: OnceLock<Vec<Certificate<'static>>> = OnceLock::new();
     ROOTS.get_or_init(|| {
         let found = rustls_native_certs::load_native_certs();
@@ -139,9 +147,20 @@ fn system_roots() -> &'static [Certificate<'static>] {
     })
 }
 
-/// Resolves names and leaves out the addresses that must never be connected to, wherever a name or redirect leads.
+/// Resolves names and leaves out the addresses that are not allowed, wherever a name or redirect leads.
 #[derive(Debug)]
-struct GuardedResolver(DefaultResolver);
+pub struct GuardedResolver {
+    resolver: DefaultResolver,
+    is_allowed: fn(IpAddr) -> bool,
+    proxy: Option<Uri>,
+}
+
+impl GuardedResolver {
+    /// The addresses of `proxy` may be any: it decides what it connects to.
+    pub fn new(is_allowed: fn(IpAddr) -> bool, proxy: Option<Uri>) -> Self {
+        Self { resolver: DefaultResolver::default(), is_allowed, proxy }
+    }
+}
 
 impl Resolver for GuardedResolver {
     fn resolve(
@@ -150,9 +169,10 @@ impl Resolver for GuardedResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.0.resolve(uri, config, timeout)?;
+        let found = self.resolver.resolve(uri, config, timeout)?;
+        let is_proxy = self.proxy.as_ref().is_some_and(|proxy| proxy.authority() == uri.authority());
         let mut allowed = self.empty();
-        for address in found.iter().filter(|address| !is_forbidden(address.ip())) {
+        for address in found.iter().filter(|address| is_proxy || (self.is_allowed)(address.ip())) {
             allowed.push(*address);
         }
         if allowed.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(allowed) }

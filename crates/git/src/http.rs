@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ureq::{Agent, Body, ResponseExt as _};
 
 use crate::SourceError;
-use crate::client::{self, Options, explain};
+use crate::client::{self, Options, broke_off, explain};
 use crate::context::{Context, lock};
 use crate::credentials::Credentials;
 use crate::error::one_line;
@@ -187,11 +187,7 @@ impl Read for HttpStream {
                 Ok(bytes)
             }
             Err(error) => {
-                let reason = match error.downcast::<ureq::Error>() {
-                    Ok(error) => explain(&self.context, &error),
-                    Err(error) => explain(&self.context, &ureq::Error::Io(error)),
-                };
-                self.context.fail(reason);
+                broke_off(&self.context, error);
                 Err(ended())
             }
         }

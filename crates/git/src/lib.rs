@@ -24,6 +24,7 @@ mod pool;
 mod fetch;
 pub mod oci;
 
+pub use client::{GuardedResolver, system_roots};
 pub use credentials::{Credentials, SecretData, SshCredentials};
 pub use error::{Class, SourceError};
 pub use fetch::{Fetched, Fetcher, Fetching, Git, Request, Update};

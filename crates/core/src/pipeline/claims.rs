@@ -76,21 +76,15 @@ pub fn recorded(kustomization: &Kustomization) -> HashSet<ObjectId> {
 pub async fn held(
     own: &impl Reads,
     kustomization: &Kustomization,
-    snapshot: Option<&Snapshot>,
+    snapshot: &Snapshot,
     memo: Option<&Memo>,
     workers: &dyn Workers,
 ) -> HashSet<ObjectId> {
-    let is_built = |snapshot: &Snapshot| {
-        memo.is_some_and(|memo| {
-            memo.generation == kustomization.metadata.generation && snapshot.tree.matches(&memo.footprint)
-        })
-    };
-    match snapshot {
-        Some(snapshot) if !kustomization.spec.suspend && !is_built(snapshot) => {
-            built(own, kustomization, snapshot, workers).await.unwrap_or_else(|| recorded(kustomization))
-        }
-        _ => recorded(kustomization),
+    let is_built = memo.is_some_and(|memo| memo.is_of(kustomization.metadata.generation, &snapshot.tree));
+    if kustomization.spec.suspend || is_built {
+        return recorded(kustomization);
     }
+    built(own, kustomization, snapshot, workers).await.unwrap_or_else(|| recorded(kustomization))
 }
 
 async fn built(

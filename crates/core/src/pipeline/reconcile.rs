@@ -81,9 +81,8 @@ fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) ->
     let Some(memo) = job.memo else { return false };
     !job.thorough
         && job.drifted.is_empty()
-        && memo.generation == job.kustomization.metadata.generation
         && memo.inputs == gathered.digest
-        && job.snapshot.tree.matches(&memo.footprint)
+        && memo.is_of(job.kustomization.metadata.generation, &job.snapshot.tree)
         && cluster.intact(&memo.ids)
 }
 

@@ -10,7 +10,7 @@ use super::challenge::{Challenge, TokenRequest, token, token_request};
 use super::login::{self, PullSecret};
 use super::repository::Repository;
 use crate::SourceError;
-use crate::client::explain;
+use crate::client::{broke_off, explain};
 use crate::context::Context;
 use crate::error::one_line;
 use crate::url::{GitUrl, Scheme};
@@ -244,11 +244,7 @@ impl Read for Incoming {
                 Ok(bytes)
             }
             Err(error) => {
-                let reason = match error.downcast::<ureq::Error>() {
-                    Ok(error) => explain(&self.context, &error),
-                    Err(error) => explain(&self.context, &ureq::Error::Io(error)),
-                };
-                self.context.fail(reason);
+                broke_off(&self.context, error);
                 Err(io::Error::other("the answer broke off"))
             }
         }
