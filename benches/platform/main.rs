@@ -1,11 +1,14 @@
 //! `make bench`: how long a platform takes from nothing to Ready, and what the agent spends on it, beside the floor of the
 //! same objects as bare server-side applies in the same run.
+//!
+//! `BEFORE` names another binary of lockgate, such as one built before a change, which takes its turns too. `WORKLOAD` takes
+//! one of `chain`, `fleet` and `crowd` only.
 
 mod floor;
 mod workload;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -37,14 +40,30 @@ struct Figures {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     // `cargo bench` and `cargo test --benches` hand over arguments that mean nothing here.
+    let before = std::env::var_os("BEFORE").map(PathBuf::from);
+    let only = std::env::var_os("WORKLOAD").filter(|name| !name.is_empty());
     let mut table = Vec::new();
-    for (workload, rounds) in [(Workload::chain(), 1), (Workload::fleet(), 9), (Workload::crowd(), 1)] {
-        let mut found = Vec::new();
+    for (name, workload, rounds) in
+        [("chain", Workload::chain(), 1), ("fleet", Workload::fleet(), 9), ("crowd", Workload::crowd(), 1)]
+    {
+        if only.as_ref().is_some_and(|only| only != name) {
+            continue;
+        }
+        let (mut found, mut found_before) = (Vec::new(), Vec::new());
         for round in 1..=rounds {
             eprintln!("{}: starting a control plane, round {round} of {rounds}", workload.title);
-            found.push(bench(&workload).await.with_context(|| workload.title)?);
+            found.push(bench(&workload, &binary()).await.with_context(|| workload.title)?);
+            if let Some(before) = &before {
+                found_before.push(bench(&workload, before).await.with_context(|| workload.title)?);
+            }
         }
-        table.extend(rows(workload.title, found));
+        let found = Middle::of(found);
+        table.extend(found.rows(workload.title));
+        if before.is_some() {
+            let before = Middle::of(found_before);
+            table.extend(before.rows("BEFORE"));
+            table.push(found.beside(&before));
+        }
     }
     println!("{:<18} {:<26} {:>8} {:>8} {:>10} {:>10}", "", "", "seconds", "CPU s", "peak MiB", "requests");
     for row in table {
@@ -76,11 +95,11 @@ struct Round {
     idle_mib: f64,
 }
 
-/// The rows of the round in the middle, beside the ratios of all.
-fn rows(title: &str, mut rounds: Vec<Round>) -> Vec<String> {
-    rounds.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
-    let ratios: Vec<String> = rounds.iter().map(|round| format!("{:.2}", round.ratio())).collect();
-    rounds[rounds.len() / 2].rows(title, &ratios.join(", "))
+/// What several rounds found, each figure from the middle of all rounds.
+struct Middle {
+    /// The ratios of all rounds to the floor, in order.
+    ratios: Vec<f64>,
+    round: Round,
 }
 
 impl Round {
@@ -88,8 +107,52 @@ impl Round {
     fn ratio(&self) -> f64 {
         self.cold.wall.as_secs_f64() / self.floor.applied.as_secs_f64()
     }
+}
 
-    fn rows(&self, title: &str, ratios: &str) -> Vec<String> {
+impl Middle {
+    /// The round whose ratio is in the middle; what its agent spent is from the middle of all rounds by that figure.
+    fn of(mut rounds: Vec<Round>) -> Self {
+        let middle = rounds.len() / 2;
+        let figure = |rounds: &[Round], of: fn(&Round) -> f64| {
+            let mut figures: Vec<f64> = rounds.iter().map(of).collect();
+            figures.sort_by(f64::total_cmp);
+            figures[middle]
+        };
+        let cold_cpu = figure(&rounds, |round| round.cold.cpu_seconds);
+        let cold_peak = figure(&rounds, |round| round.cold.peak_mib);
+        let unchanged_cpu = figure(&rounds, |round| round.unchanged.cpu_seconds);
+        let idle_mib = figure(&rounds, |round| round.idle_mib);
+        rounds.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+        let ratios = rounds.iter().map(Round::ratio).collect();
+        let mut round = rounds.swap_remove(middle);
+        (round.cold.cpu_seconds, round.cold.peak_mib) = (cold_cpu, cold_peak);
+        (round.unchanged.cpu_seconds, round.idle_mib) = (unchanged_cpu, idle_mib);
+        Self { ratios, round }
+    }
+
+    /// How many times what another binary took.
+    fn beside(&self, before: &Self) -> String {
+        let (now, then) = (&self.round, &before.round);
+        let times = |of: fn(&Round) -> f64| of(now) / of(then);
+        format!(
+            "of BEFORE: {:.2} x the ratio to the floor, {:.2} x the processor time, {:.2} x the memory, {} requests for {}; \
+             a pass {:.2} x the processor time, {} requests for {}; idle {:+.1} MiB",
+            times(Round::ratio),
+            times(|round| round.cold.cpu_seconds),
+            times(|round| round.cold.peak_mib),
+            now.cold.requests,
+            then.cold.requests,
+            times(|round| round.unchanged.cpu_seconds),
+            now.unchanged.requests,
+            then.unchanged.requests,
+            now.idle_mib - then.idle_mib,
+        )
+    }
+
+    fn rows(&self, title: &str) -> Vec<String> {
+        let ratios: Vec<String> = self.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
+        let ratios = ratios.join(", ");
+        let Round { floor, cold, unchanged, idle_mib } = &self.round;
         let row = |what: &str, figures: &Figures| {
             format!(
                 "{title:<18} {what:<26} {:>8.2} {:>8.2} {:>10.1} {:>10}",
@@ -99,22 +162,20 @@ impl Round {
                 figures.requests
             )
         };
-        let healthy = self.cold.wall.as_secs_f64() / self.floor.healthy.as_secs_f64();
+        let healthy = cold.wall.as_secs_f64() / floor.healthy.as_secs_f64();
         let times = format!("   {ratios} x the floor, {healthy:.2} x with its pods");
-        let idle = self.idle_mib;
-        let floor =
-            |what: &str, took: Duration| format!("{title:<18} {what:<26} {:>8.2}", took.as_secs_f64());
+        let bare = |what: &str, took: Duration| format!("{title:<18} {what:<26} {:>8.2}", took.as_secs_f64());
         vec![
-            floor("floor: bare applies", self.floor.applied),
-            floor("floor: and its pods ready", self.floor.healthy),
-            row("from nothing to Ready", &self.cold) + &times,
-            row("a pass, nothing changed", &self.unchanged),
-            format!("{title:<18} {:<26} {:>8} {:>8} {idle:>10.1}", "idle, nothing to do", "", ""),
+            bare("floor: bare applies", floor.applied),
+            bare("floor: and its pods ready", floor.healthy),
+            row("from nothing to Ready", cold) + &times,
+            row("a pass, nothing changed", unchanged),
+            format!("{title:<18} {:<26} {:>8} {:>8} {idle_mib:>10.1}", "idle, nothing to do", "", ""),
         ]
     }
 }
 
-async fn bench(workload: &Workload) -> anyhow::Result<Round> {
+async fn bench(workload: &Workload, binary: &Path) -> anyhow::Result<Round> {
     let cluster = ControlPlane::start(Options { audit: true, ..Options::default() }).await?;
     let client = cluster.client().await?;
     // Not the namespace that the agent fills later: for half a minute after a namespace is deleted, the API server reads it
@@ -125,11 +186,11 @@ async fn bench(workload: &Workload) -> anyhow::Result<Round> {
     }
     let before = floor_of(&cluster, &client, workload, FLOORS[0]).await?;
 
-    install(&cluster).await?;
+    install(&cluster, binary).await?;
     let git = GitServer::start()?;
     let objects = repository(&git, workload)?;
     let kubeconfig = cluster.service_account_kubeconfig("flux-system", "lockgate").await?;
-    let agent = Agent::new(binary()).args(["agent"]).kubeconfig(&kubeconfig).spawn()?;
+    let agent = Agent::new(binary).args(["agent"]).kubeconfig(&kubeconfig).spawn()?;
     agent.wait_output("leads", Duration::from_secs(30)).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let idle_mib = mib(agent.rss_kib()?);
@@ -169,8 +230,8 @@ async fn floor_of(
 }
 
 /// Installs CRDs, rights and Deployment; kwok shows the pod as running, while the agent that is measured is a process.
-async fn install(cluster: &ControlPlane) -> anyhow::Result<()> {
-    let install = Agent::new(binary()).args(["install"]).kubeconfig(&cluster.admin_kubeconfig()).spawn()?;
+async fn install(cluster: &ControlPlane, binary: &Path) -> anyhow::Result<()> {
+    let install = Agent::new(binary).args(["install"]).kubeconfig(&cluster.admin_kubeconfig()).spawn()?;
     let status = install.wait_exit(Duration::from_secs(60)).await?;
     anyhow::ensure!(status.success(), "lockgate install failed: {}", install.output());
     Ok(())
