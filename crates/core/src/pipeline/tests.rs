@@ -269,7 +269,7 @@ fn a_path_begins_at_the_root_of_the_source() {
     let built = |path: &str| build(&kustomization(&json!({"path": path}), &[]), &tree, Gathered::none());
     // As in Flux, what would climb out ends at the root.
     for path in ["apps", "./apps", "/apps", "//apps/", "/", "/./", "/apps/../apps", "../apps", "/../apps"] {
-        assert_eq!(built(path).map(|built| built.objects.len()), Ok(1), "{path}");
+        assert_eq!(built(path).map(|built| built.resources.len()), Ok(1), "{path}");
     }
 }
 

@@ -35,6 +35,11 @@ impl Observed {
         self.0.get(id)
     }
 
+    /// Takes the observation of an object out.
+    pub fn take(&mut self, id: &ObjectId) -> Option<Observation> {
+        self.0.remove(id)
+    }
+
     /// Takes later observations in the place of earlier ones.
     pub fn extend(&mut self, later: Self) {
         self.0.extend(later.0);
@@ -64,6 +69,13 @@ pub struct Options {
     pub owner: Option<Ref>,
     /// The marks of what is applied.
     pub ownership: &'static Ownership,
+}
+
+impl Options {
+    /// Whether an object holds values that nobody may be told.
+    pub fn is_sensitive(&self, id: &ObjectId) -> bool {
+        is_secret(id) || self.sensitive.contains(id)
+    }
 }
 
 impl Default for Options {
@@ -171,7 +183,7 @@ pub(super) fn entry(object: Object, observed: &Observed, options: &Options) -> E
 
 fn step(object: &Object, observation: Option<&Observation>, options: &Options) -> Step {
     let id = object.id();
-    let sensitive = is_secret(&id) || options.sensitive.contains(&id);
+    let sensitive = options.is_sensitive(&id);
     let Some(Observation { live, dry_run }) = observation else {
         return match skip(object, None) {
             Some(skip) => Step::Skip(skip),
