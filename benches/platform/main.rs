@@ -191,7 +191,7 @@ async fn bench(workload: &Workload, binary: &Path) -> anyhow::Result<Round> {
     let objects = repository(&git, workload)?;
     let kubeconfig = cluster.service_account_kubeconfig("flux-system", "lockgate").await?;
     let agent = Agent::new(binary).args(["agent"]).kubeconfig(&kubeconfig).spawn()?;
-    agent.wait_output("leads", Duration::from_secs(30)).await?;
+    agent.wait_output("became leader", Duration::from_secs(30)).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let idle_mib = mib(agent.rss_kib()?);
 
