@@ -159,6 +159,65 @@ pub(super) fn foreign_fields(live: &Object, desired: &Object, ownership: &Owners
     found
 }
 
+/// What an apply makes of an object once the fields of overridden managers are taken over: the result of a dry run from before
+/// that, without the fields that they have set and Git does not set.
+pub fn without_overridden(result: Object, live: &Object, desired: &Object, ownership: &Ownership) -> Object {
+    let entries = entries(live);
+    if !entries.iter().any(|entry| ownership.is_own(entry)) {
+        return result;
+    }
+    let edited = result.clone().edit(|value| {
+        for entry in entries.iter().filter(|entry| is_overridden(entry, ownership)) {
+            strip(parted(entry).1.as_ref(), Some(desired.value()), value);
+        }
+    });
+    edited.unwrap_or(result)
+}
+
+/// Takes the fields under a node of `fieldsV1` that `desired` does not have off a value.
+fn strip(node: Option<&Value>, desired: Option<&Value>, value: &mut Value) {
+    let Some(Value::Object(children)) = node else { return };
+    for (key, child) in children {
+        match key.split_once(':') {
+            Some(("f", name)) => match desired.and_then(|desired| desired.get(name)) {
+                Some(desired) => {
+                    if let Some(value) = value.get_mut(name) {
+                        strip(Some(child), Some(desired), value);
+                    }
+                }
+                None => {
+                    if let Value::Object(fields) = value {
+                        fields.shift_remove(name);
+                    }
+                }
+            },
+            Some(("k", item)) => {
+                let keys: Map<String, Value> = serde_json::from_str(item).unwrap_or_default();
+                let is_it = |item: &Value| keys.iter().all(|(key, value)| item.get(key) == Some(value));
+                let Value::Array(items) = value else { continue };
+                match item_of("", item, desired).1 {
+                    Some(desired) => {
+                        if let Some(value) = items.iter_mut().find(|item| is_it(item)) {
+                            strip(Some(child), Some(desired), value);
+                        }
+                    }
+                    None => items.retain(|item| !is_it(item)),
+                }
+            }
+            Some(("v", text)) => {
+                let gone: Option<Value> = serde_json::from_str(text).ok();
+                let is_wanted = desired
+                    .and_then(Value::as_array)
+                    .is_some_and(|items| items.iter().any(|item| Some(item) == gone.as_ref()));
+                if let (Value::Array(items), false) = (&mut *value, is_wanted) {
+                    items.retain(|item| Some(item) != gone.as_ref());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Collects the fields under a node of `fieldsV1` that `desired` does not have.
 fn absent(node: Option<&Value>, desired: Option<&Value>, path: &str, paths: &mut Vec<String>) {
     let Some(Value::Object(children)) = node else { return };
