@@ -3,6 +3,7 @@
 mod beside;
 mod build;
 mod contract;
+mod empty;
 mod examples;
 mod faults;
 mod idle;

@@ -14,6 +14,8 @@ mod policy;
 mod drift;
 mod requests;
 mod managed_fields;
+mod groups;
+mod normalize;
 mod prepare;
 mod flux;
 mod forced;
