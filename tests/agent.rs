@@ -11,6 +11,7 @@ mod input;
 mod keeping;
 mod kinds;
 mod lease;
+mod managers;
 mod oci;
 mod order;
 mod outage;

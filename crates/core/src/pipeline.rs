@@ -18,6 +18,7 @@ mod slot;
 mod dress;
 mod build;
 mod decide;
+mod migrate;
 mod memo;
 mod claims;
 mod apply;
