@@ -3,6 +3,7 @@
 mod beside;
 mod build;
 mod contract;
+mod empty;
 mod examples;
 mod faults;
 mod idle;
@@ -10,6 +11,7 @@ mod input;
 mod keeping;
 mod kinds;
 mod lease;
+mod managers;
 mod oci;
 mod order;
 mod outage;

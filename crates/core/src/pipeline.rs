@@ -19,6 +19,7 @@ mod dress;
 mod gather;
 mod build;
 mod decide;
+mod migrate;
 mod memo;
 mod claims;
 mod apply;
