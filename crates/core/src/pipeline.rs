@@ -16,6 +16,7 @@ pub mod ports;
 pub mod workers;
 mod slot;
 mod dress;
+mod overlay;
 mod gather;
 mod build;
 mod decide;
