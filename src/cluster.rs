@@ -27,7 +27,7 @@ mod ports;
 mod reader;
 
 pub use client::{Client, Target};
-pub(crate) use direct::{Direct, Edit, KnownKind, Part};
+pub(crate) use direct::{Direct, KnownKind, Part};
 pub(crate) use failure::is_unserved_path;
 pub(crate) use follow::{Query, Seen};
 pub use handle::Cluster;

@@ -2,8 +2,6 @@
 
 use std::ops::Deref;
 
-use serde_json::Value;
-
 use super::gather::Gathered;
 use crate::api::{self, Kind, Kustomization, KustomizationSpec, folder};
 use crate::verdict::{Applied, Common, unsupported};
@@ -60,9 +58,7 @@ pub(super) fn build_spec(
     let path = folder(spec.path.as_deref().unwrap_or_default());
     let variables = gathered.variables();
     let variables = variables.map_err(|error| Applied::Unsubstituted { message: error.to_string() })?;
-    // The spec is our own type, which has a JSON form.
-    let overlay = serde_json::to_value(spec).unwrap_or_default();
-    let set = rendered(tree, &path, &overlay, &Inputs { variables });
+    let set = rendered(tree, &path, spec.into(), &Inputs { variables });
     let set = set.map_err(|error| unrenderable(&error, &path))?;
     let digests: Vec<Digest> =
         set.resources().iter().map(|resource| Digest::of(resource.object.value().to_string())).collect();
@@ -74,14 +70,13 @@ pub(super) fn build_spec(
     })
 }
 
-/// Renders a folder as Flux does, with what a Kustomization's spec lays over it.
+/// Renders a folder as Flux does, with what a Kustomization's spec lays over its kustomization.
 pub(super) fn rendered(
     tree: &Tree,
     path: &str,
-    spec: &Value,
+    overlay: Overlay,
     inputs: &Inputs,
 ) -> Result<ResourceSet, RenderError> {
-    let overlay = Overlay::from_spec(spec)?;
     let recipe = kustomize::Recipe { path: path.to_owned(), flavour: Flavour::Flux(Box::new(overlay)) };
     render(tree, &Recipe::Kustomize(recipe), inputs)
 }

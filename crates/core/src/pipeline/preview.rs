@@ -9,7 +9,7 @@ use super::decide::{Decided, Intent, decide, intend};
 use super::ports::{Reads, Reference};
 use super::prune::{self, Fate};
 use crate::api::Kustomization;
-use crate::plan::{Entry, Foreseen, Inventory, Observed, Pruner, Refusal, Step, without_overridden};
+use crate::plan::{Entry, Foreseen, Inventory, Observed, Pruner, Refusal, Step, after_take_over};
 use crate::verdict::{Applied, Change, Common, Deed, Outcome};
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_render::Resource;
@@ -129,7 +129,7 @@ fn announced(
         (&entry.step, &live, &mut wanted)
     {
         // The dry run was made before the fields of the others were taken over.
-        *wanted = without_overridden(wanted.clone(), live, &entry.object, Kustomization::OWNERSHIP);
+        *wanted = after_take_over(wanted.clone(), live, &entry.object, Kustomization::OWNERSHIP);
     }
     Announced { entry, live, wanted, origin, is_sensitive, is_reached }
 }

@@ -48,9 +48,8 @@ pub async fn kustomization(
     let variables = gathered.variables();
     let variables =
         variables.map_err(|error| OfflineError::Substitute { subject: subject.clone(), error })?;
-    let overlay = serde_json::to_value(spec).unwrap_or_default();
     let path = api::folder(spec.path.as_deref().unwrap_or_default());
-    let set = rendered(tree, &path, &overlay, &Inputs { variables });
+    let set = rendered(tree, &path, spec.into(), &Inputs { variables });
     let set = set.map_err(|error| OfflineError::Render { subject: subject.clone(), error })?;
     warnings.extend(set.warnings.iter().cloned());
     let mut resources = set.into_resources();

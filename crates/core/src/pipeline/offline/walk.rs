@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::error::{Found, OfflineError, Rendered, subject};
 use super::one::{Completed, kustomization};
@@ -16,6 +16,7 @@ use crate::pipeline::ports::Lookup;
 use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::{Node, Tree};
 use lockgate_render::Inputs;
+use lockgate_render::kustomize::Overlay;
 
 /// How deep Kustomizations may be nested in each other. One that makes its own successor would never end.
 const DEPTH_LIMIT: usize = 32;
@@ -100,7 +101,7 @@ struct Walk<'t, L> {
 impl<L: Lookup> Walk<'_, L> {
     fn folder(&mut self, path: &str) {
         let subject = if path.is_empty() { "." } else { path }.to_owned();
-        match rendered(self.tree, path, &json!({}), &Inputs::default()) {
+        match rendered(self.tree, path, Overlay::default(), &Inputs::default()) {
             Ok(set) => {
                 let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}")).collect();
                 let rendered =

@@ -260,12 +260,16 @@ impl Writes for Fake {
         })
     }
 
-    async fn take_over(&self, object: &Object, _patch: &Value) -> Result<(), Refusal> {
+    async fn take_over(&self, object: &Object, patch: &Value) -> Result<(), Refusal> {
         self.wrote("take over", object.name());
-        match &self.untaken {
-            Some(answer) => Err(Refusal::of_answer(object.id(), Phase::Apply, answer.clone())),
-            None => Ok(()),
+        if let Some(answer) = &self.untaken {
+            return Err(Refusal::of_answer(object.id(), Phase::Apply, answer.clone()));
         }
+        let patch: json_patch::Patch = serde_json::from_value(patch.clone()).unwrap();
+        let live = self.object(object.name()).unwrap();
+        let patched = live.edit(|value| json_patch::patch(value, &patch).unwrap()).unwrap();
+        self.objects.lock().unwrap().insert(object.name().into(), patched);
+        Ok(())
     }
 
     async fn clear(&self, object: &Object, _uid: &str) -> Result<(), Refusal> {
