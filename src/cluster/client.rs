@@ -75,8 +75,13 @@ pub enum ConnectError {
     #[error("kubeconfig: {0}")]
     Kubeconfig(#[from] kube::config::KubeconfigError),
     /// Neither a kubeconfig nor a service account was found.
-    #[error("no cluster is configured: {0}; set KUBECONFIG or pass --kubeconfig")]
-    Nowhere(#[from] kube::config::InferConfigError),
+    #[error("no cluster is configured: {pod}, {kubeconfig}; set KUBECONFIG or pass --kubeconfig")]
+    Nowhere {
+        /// Why there is no service account.
+        pod: kube::config::InClusterError,
+        /// Why there is no kubeconfig.
+        kubeconfig: kube::config::KubeconfigError,
+    },
     /// The client could not be made from the configuration.
     #[error("client: {0}")]
     Client(#[from] kube::Error),
@@ -148,17 +153,27 @@ pub(super) struct Reply {
 impl Client {
     /// Connects to the cluster that `target` names. Nothing is sent yet.
     pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
-        let mut config = match (&target.kubeconfig, &target.context) {
-            (None, None) => kube::Config::infer().await?,
-            (file, context) => {
-                let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
-                match file {
-                    Some(file) => {
-                        kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?
-                    }
-                    None => kube::Config::from_kubeconfig(&options).await?,
+        Self::connect_by_name(target).await.map(|(client, _)| client)
+    }
+
+    /// Connects, and tells by which context the kubeconfig knows the cluster; `None` for the pod's own account. The kubeconfig
+    /// is read once, since what comes through a pipe cannot be read again.
+    pub async fn connect_by_name(target: &Target) -> Result<(Self, Option<String>), ConnectError> {
+        let kubeconfig = match &target.kubeconfig {
+            Some(file) => Kubeconfig::read_from(file),
+            None => Kubeconfig::read(),
+        };
+        let (mut config, context) = match kubeconfig {
+            Ok(kubeconfig) => {
+                let context = target.context.clone();
+                let name = context.clone().or_else(|| kubeconfig.current_context.clone());
+                let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+                match kube::Config::from_custom_kubeconfig(kubeconfig, &options).await {
+                    Ok(config) => (config, name),
+                    Err(error) => (of_pod(error, target)?, None),
                 }
             }
+            Err(error) => (of_pod(error, target)?, None),
         };
         config.connect_timeout = Some(CONNECT);
         let spared = NO_PROXY.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
@@ -166,7 +181,7 @@ impl Client {
             config.proxy_url = None;
         }
         withhold(&mut config.auth_info, target.withheld);
-        Self::from_config(config)
+        Ok((Self::from_config(config)?, context))
     }
 
     /// A client from a configuration that is already read.
@@ -316,6 +331,14 @@ impl Client {
             Err(_) => Err(silent(READ_LIMIT).into()),
         }
     }
+}
+
+/// The account of the pod that this runs in, where no kubeconfig or context was asked for that cannot be had.
+fn of_pod(kubeconfig: kube::config::KubeconfigError, target: &Target) -> Result<kube::Config, ConnectError> {
+    if target.kubeconfig.is_some() || target.context.is_some() {
+        return Err(ConnectError::Kubeconfig(kubeconfig));
+    }
+    kube::Config::incluster().map_err(|pod| ConnectError::Nowhere { pod, kubeconfig })
 }
 
 /// The server has not answered in time.
