@@ -55,7 +55,7 @@ enum Form {
     /// Tables for people
     #[default]
     Table,
-    /// The same with addresses and whole messages
+    /// A table with addresses and whole messages
     Wide,
     /// JSON
     Json,
