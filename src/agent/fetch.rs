@@ -9,6 +9,7 @@ use super::log::log;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::world::{Seen, tree_digest};
+use crate::cluster::Reader;
 use crate::source::{Ask, Inputs};
 use lockgate_base::keys;
 use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
@@ -158,7 +159,7 @@ async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Snapshot>) -> 
         let message = format!("no adapter fetches objects of the kind {}", source.kind.kind);
         return Found::failed(Common::Malformed { message });
     };
-    let inputs = Inputs::of(&shared.cluster, &source.metadata.namespace);
+    let inputs = Inputs::of(Reader::of(shared.cluster.clone()), &source.metadata.namespace);
     let fetched = adapter.fetch(&Ask { source, held, inputs: &inputs }).await;
     let redactor = inputs.into_redactor();
     let (url, selection) = (source.spec.url().to_owned(), source.spec.selection());

@@ -45,7 +45,7 @@ use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
 
 pub use build::{Build, Supported, build, supported};
-pub use claims::{Candidate, Claim, Claims, held, recorded};
+pub use claims::{Candidate, Claim, Claims, Holder, Holders, held, may_hold, recorded};
 pub use clock::Clock;
 pub use gather::{ByHand, GatherError, Gathered, gather};
 pub use idle::news as idle_news;
