@@ -2,6 +2,7 @@
 
 mod beside;
 mod build;
+mod charts;
 mod contract;
 mod diff;
 mod diff_input;

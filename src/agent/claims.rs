@@ -33,7 +33,7 @@ pub(super) async fn holders(
             Held::Objects(held) => Some(held),
             Held::Unknown => None,
         };
-        holders.meet(other.reference(), &pipeline::recorded(&other), held.as_deref());
+        holders.meet(&other.reference(), &pipeline::recorded(&other), held.as_deref());
     }
     let holders = holders.found;
     for (candidate, holder) in candidates.iter().zip(&holders) {

@@ -132,8 +132,7 @@ fn nothing(namespace: Option<&str>, is_installed: bool, elsewhere: &BTreeSet<Str
         );
     }
     let place = namespace.map_or("in any namespace".into(), |namespace| format!("in namespace {namespace}"));
-    let kinds: Vec<&str> = api::acted_on().map(|info| info.id.kind).collect();
-    let mut text = format!("nothing to show: there is no {} {place}", kinds.join(" and no "));
+    let mut text = format!("nothing to show: there is no Kustomization and no source {place}");
     if !elsewhere.is_empty() {
         let others = elsewhere.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         text = format!("{text}; there are some in {others} (-A looks everywhere)");

@@ -86,7 +86,7 @@ impl<'c> Holders<'c> {
 
     /// Takes another owner into account: what its status says it holds, and what it will hold, where `None` stands for anything.
     /// Who has recorded an object counts before those who will hold it.
-    pub fn meet(&mut self, key: Ref, recorded: &HashSet<ObjectId>, held: Option<&HashSet<ObjectId>>) {
+    pub fn meet(&mut self, key: &Ref, recorded: &HashSet<ObjectId>, held: Option<&HashSet<ObjectId>>) {
         for (candidate, found) in self.candidates.iter().zip(&mut self.found) {
             let is_recorded = candidate.is_held(recorded);
             let holds = held.is_none_or(|held| candidate.is_held(held));
