@@ -5,6 +5,7 @@
 
 mod log;
 mod output;
+mod input;
 mod build;
 mod completions;
 mod progress;
@@ -17,6 +18,7 @@ mod install;
 mod keys;
 mod rotate_key;
 mod status;
+mod diff;
 mod uninstall;
 
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ enum Command {
     Agent(agent::Arguments),
     Bootstrap(Box<bootstrap::Arguments>),
     Build(Box<build::Arguments>),
+    Diff(Box<diff::Arguments>),
     Install(install::Arguments),
     Keys(keys::Arguments),
     RotateKey(Box<rotate_key::Arguments>),
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Agent(arguments) => agent::run(&arguments),
         // A build is over before a runtime has started.
         Command::Build(arguments) => build::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
         Command::Bootstrap(arguments) => in_runtime(bootstrap::run(*arguments)),
         Command::Install(arguments) => in_runtime(install::run(arguments)),
@@ -97,7 +101,7 @@ mod tests {
 
     #[test]
     fn every_command_file_stands_in_the_table() {
-        let helpers = ["log", "mod", "output", "progress", "shared", "table", "token"];
+        let helpers = ["input", "log", "mod", "output", "progress", "shared", "table", "token"];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()

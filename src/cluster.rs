@@ -24,15 +24,17 @@ mod apply;
 mod observe;
 pub(crate) mod objects;
 mod ports;
+mod reader;
 
 pub use client::{Client, Target};
-pub(crate) use direct::{Direct, Edit, KnownKind, Part};
+pub(crate) use direct::{Direct, KnownKind, Part};
 pub(crate) use failure::is_unserved_path;
 pub(crate) use follow::{Query, Seen};
 pub use handle::Cluster;
 pub(crate) use handle::Fence;
 pub use index::Change;
 pub(crate) use judge::version_number;
+pub(crate) use reader::Reader;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,11 @@
 
 mod beside;
 mod build;
+mod charts;
 mod contract;
+mod diff;
+mod diff_input;
+mod empty;
 mod examples;
 mod faults;
 mod idle;
@@ -10,6 +14,7 @@ mod input;
 mod keeping;
 mod kinds;
 mod lease;
+mod managers;
 mod oci;
 mod order;
 mod outage;

@@ -158,7 +158,7 @@ impl GitServer {
         self.url_at(repo, self.address())
     }
 
-    /// The same repository at another address, as that of a proxy.
+    /// The repository at another address, as that of a proxy.
     pub fn url_at(&self, repo: &Repo, address: SocketAddr) -> String {
         format!("ssh://{}@{address}/{}.git", self.inner.user, repo.name())
     }
