@@ -3,6 +3,7 @@
 //! Statuses are written by this process alone, so after a write ours is the newer one until a watch shows a later
 //! version of the object.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -475,17 +476,16 @@ fn facts<O: Tracked>(seen: &Seen<O>) -> Facts {
 /// A digest of a tree: of its paths and the identities of what is in them.
 pub(super) fn tree_digest(snapshot: &Snapshot) -> Digest {
     use lockgate_base::tree::Entry as TreeEntry;
-    let mut parts: Vec<Vec<u8>> = Vec::new();
-    for (path, entry) in snapshot.tree.entries() {
-        parts.push(path.as_bytes().to_vec());
-        parts.push(match entry {
-            TreeEntry::File(id) => id.clone(),
-            TreeEntry::Link(target) => target.as_bytes().to_vec(),
-            TreeEntry::Submodule => b"submodule".to_vec(),
-            TreeEntry::Unlisted(cause) => cause.as_bytes().to_vec(),
-        });
-    }
-    Digest::of_parts(parts.iter().map(Vec::as_slice))
+    let parts = snapshot.tree.entries().flat_map(|(path, entry)| {
+        let what = match entry {
+            TreeEntry::File(id) => id.as_slice(),
+            TreeEntry::Link(target) => target.as_bytes(),
+            TreeEntry::Submodule => b"submodule",
+            TreeEntry::Unlisted(cause) => cause.as_bytes(),
+        };
+        [Cow::from(path.into_bytes()), Cow::from(what)]
+    });
+    Digest::of_parts(parts)
 }
 
 #[cfg(test)]

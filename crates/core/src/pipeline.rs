@@ -49,7 +49,7 @@ pub use memo::Memo;
 pub use preview::{Preview, preview};
 pub use reconcile::reconcile;
 pub use remove::remove;
-pub use slot::Slot;
+pub use slot::{Slot, aside};
 pub use workers::Workers;
 
 /// One reconcile.

@@ -11,7 +11,7 @@ use crate::verdict::{Applied, Common, Redactor, unsupported};
 use lockgate_base::model::{Digest, Object, ObjectId};
 use lockgate_base::tree::{Footprint, Tree};
 use lockgate_render::kustomize::{self, Flavour, Overlay};
-use lockgate_render::{Category, Inputs, Recipe, RenderError, ResourceSet, Variables, render};
+use lockgate_render::{Budget, Category, Inputs, Recipe, RenderError, ResourceSet, Variables, render_within};
 
 /// What rendering needs and the tree does not hold.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ pub fn supported<K: Kind>(object: &Resource<K>) -> Result<Supported<'_, K>, Comm
 
 /// Renders a Kustomization's folder. It is pure, and so are its failures.
 pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Applied> {
-    build_spec(&kustomization.spec, tree, gathered)
+    build_spec(&kustomization.spec, tree, gathered, &Budget::default())
 }
 
 /// [`build`] for what it needs of a Kustomization.
@@ -142,10 +142,11 @@ pub(super) fn build_spec(
     spec: &KustomizationSpec,
     tree: &Tree,
     gathered: Gathered,
+    budget: &Budget,
 ) -> Result<Build, Applied> {
     let path = folder(spec.path.as_deref().unwrap_or_default());
     let inputs = Inputs { variables: variables(gathered)? };
-    let set = rendered(spec, &path, tree, &inputs).map_err(|error| unrenderable(&error, &path))?;
+    let set = rendered(spec, &path, tree, &inputs, budget).map_err(|error| unrenderable(&error, &path))?;
     let mut build = Build {
         objects: Vec::with_capacity(set.len()),
         origins: Vec::with_capacity(set.len()),
@@ -164,7 +165,7 @@ pub(super) fn build_spec(
         build.origins.push((id, resource.origin));
         build.objects.push(resource.object);
     }
-    build.digest = Digest::of_parts(parts.iter().map(<[u8; 32]>::as_slice));
+    build.digest = Digest::of_parts(parts);
     Ok(build)
 }
 
@@ -173,12 +174,13 @@ fn rendered(
     path: &str,
     tree: &Tree,
     inputs: &Inputs,
+    budget: &Budget,
 ) -> Result<ResourceSet, RenderError> {
     // The spec is our own type, which has a JSON form.
     let overlay = Overlay::from_spec(&serde_json::to_value(spec).unwrap_or_default())?;
     let path = path.to_owned();
     let recipe = Recipe::Kustomize(kustomize::Recipe { path, flavour: Flavour::Flux(Box::new(overlay)) });
-    render(tree, &recipe, inputs)
+    render_within(tree, &recipe, inputs, budget)
 }
 
 /// The variables for substitution. Flux has been strict about undefined ones by default since kustomize-controller 1.9.

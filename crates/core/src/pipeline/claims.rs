@@ -96,7 +96,10 @@ async fn built(
     let supported = supported(kustomization).ok()?;
     let gathered = gather(own, supported, &mut Redactor::default()).await.ok()?;
     let (spec, tree) = (kustomization.spec.clone(), snapshot.tree.clone());
-    let build = workers::output(workers, move || build_spec(&spec, &tree, gathered)).await.ok()?.ok()?;
+    let memory = workers.memory();
+    let build =
+        workers::output(workers, move || build_spec(&spec, &tree, gathered, &workers::budget(memory)));
+    let build = build.await.ok()?.ok()?;
     let mut ids = HashSet::with_capacity(build.objects.len());
     for mut object in build.objects {
         // A kind that the cluster does not have yet has no object to be deleted either.

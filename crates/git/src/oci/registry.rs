@@ -3,21 +3,19 @@
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use http::{Method, StatusCode, Uri};
+use http::{Method, StatusCode};
 use ureq::{Agent, Body};
 
 use super::challenge::{Challenge, TokenRequest, token, token_request};
 use super::login::{self, PullSecret};
 use super::repository::Repository;
 use crate::SourceError;
-use crate::client::{broke_off, explain};
+use crate::client::{REDIRECTS, broke_off, explain, origin, redirect};
 use crate::context::Context;
 use crate::error::one_line;
 use crate::url::{GitUrl, Scheme};
 use lockgate_base::model::Secret;
 
-/// How many redirects are followed.
-const REDIRECTS: usize = 5;
 /// The largest answer that is no layer, in bytes.
 const ANSWER: u64 = 8 << 20;
 
@@ -251,47 +249,9 @@ impl Read for Incoming {
     }
 }
 
-/// Scheme, host and port.
-fn origin(url: &str) -> Option<(String, String, u16)> {
-    let uri: Uri = url.parse().ok()?;
-    let scheme = uri.scheme_str()?.to_owned();
-    let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-    Some((scheme, uri.host()?.to_ascii_lowercase(), port))
-}
-
-/// Where a redirect from `url` leads; `None` where that is no address of the web.
-fn redirect(url: &str, location: &str) -> Option<String> {
-    if location.starts_with("https://") || location.starts_with("http://") {
-        let uri: Uri = location.parse().ok()?;
-        // A user name would be sent as credentials.
-        return (!uri.authority()?.as_str().contains('@')).then(|| location.to_owned());
-    }
-    let uri: Uri = url.parse().ok()?;
-    let path = location.strip_prefix('/').filter(|path| !path.starts_with('/'))?;
-    Some(format!("{}://{}/{path}", uri.scheme_str()?, uri.authority()?))
-}
-
 /// The first message in an error of the registry.
 fn said(body: &[u8]) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     let text = body.pointer("/errors/0/message")?.as_str()?;
     (!text.is_empty()).then(|| one_line(text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirects_are_resolved_and_origins_told_apart() {
-        let from = "https://h:5000/v2/a/blobs/x";
-        assert_eq!(redirect(from, "/b?c=d").as_deref(), Some("https://h:5000/b?c=d"));
-        assert_eq!(redirect(from, "http://o/b").as_deref(), Some("http://o/b"));
-        for strange in ["", "//o/b", "b", "ftp://o/b", "https://u:p@o/b"] {
-            assert_eq!(redirect(from, strange), None, "{strange}");
-        }
-        assert_eq!(origin("https://H/a"), origin("https://h:443/b"));
-        assert_ne!(origin("https://h/a"), origin("https://h:444/a"));
-        assert_ne!(origin("https://h/a"), origin("http://h/a"));
-    }
 }

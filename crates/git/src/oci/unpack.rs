@@ -6,7 +6,7 @@ use super::spool::Spooling;
 use crate::SourceError;
 use crate::error::one_line;
 use lockgate_base::archive::{Damage, Form, Member, members};
-use lockgate_base::tree::Entry;
+use lockgate_base::tree::{Entry, LEVELS};
 
 /// How much a layer may hold when it is unpacked, in bytes.
 const UNPACKED: u64 = 1 << 30;
@@ -56,6 +56,9 @@ impl Failure {
         match self {
             Self::Content(problem) => SourceError::Content(format!("the layer {digest} {problem}")),
             Self::TooLarge(problem) => SourceError::TooLarge(format!("the layer {digest} {problem}")),
+            Self::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                SourceError::Storage(one_line(&error.to_string()))
+            }
             Self::Io(error) => SourceError::Content(format!(
                 "the layer {digest} cannot be unpacked: failed to extract layer contents from artifact: {}",
                 one_line(&error.to_string())
@@ -128,7 +131,7 @@ fn take(
         Form::File if path.is_empty() => return Ok(Ok(())),
         Form::File => {}
     }
-    if path.len() > PATH {
+    if path.len() > PATH || path.matches('/').count() > LEVELS {
         return Ok(Err(format!("file '{shown}' left out: its path is too long")));
     }
     let id = spool.add(|sink| member.copy_to(sink)).map_err(Failure::Io)?;
@@ -187,7 +190,7 @@ mod tests {
 
     fn read(layer: &[u8]) -> Result<Unpacked, SourceError> {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spools::open(folder.path()).unwrap().begin().unwrap();
+        let mut spool = Spools::open(folder.path(), &crate::Disk::default()).unwrap().begin().unwrap();
         unpack(layer, &mut spool).map_err(|failure| failure.of("sha256:0"))
     }
 
