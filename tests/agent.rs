@@ -3,6 +3,7 @@
 mod beside;
 mod build;
 mod contract;
+mod empty;
 mod examples;
 mod faults;
 mod idle;
@@ -11,6 +12,7 @@ mod keeping;
 mod kinds;
 mod large;
 mod lease;
+mod managers;
 mod oci;
 mod order;
 mod outage;

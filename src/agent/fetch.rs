@@ -116,7 +116,7 @@ async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
         Ok(()) => Next::Changed,
         Err(error) => {
             tracing::warn!(kind = key.kind.kind, name = key.name, namespace = key.namespace, %error,
-                           "the finalizer could not be taken off");
+                           "failed to remove the finalizer");
             Next::Backoff
         }
     }
@@ -186,7 +186,7 @@ async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Snapshot>) -> 
         }
         Ok(Fetched::Updated(update)) => {
             for warning in &update.warnings {
-                tracing::warn!(kind = source.kind.kind, name = source.metadata.name, %warning, "left out");
+                tracing::warn!(kind = source.kind.kind, name = source.metadata.name, %warning, "file left out of the artifact");
             }
             let outcome = verdict::Fetched::Updated {
                 revision: update.snapshot.revision.to_string(),
