@@ -2,6 +2,8 @@
 
 #[path = "tidy/advisories.rs"]
 mod advisories;
+#[path = "tidy/cases.rs"]
+mod cases;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/exports.rs"]

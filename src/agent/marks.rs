@@ -27,7 +27,7 @@ impl Folder {
     }
 
     fn place(&self, subject: &str) -> PathBuf {
-        self.0.join(hex::encode(Digest::of(subject).bytes()))
+        self.0.join(Digest::of(subject).to_string())
     }
 
     fn read(&self) -> io::Result<Vec<Mark>> {

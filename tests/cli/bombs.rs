@@ -118,7 +118,7 @@ fn each_bound_stops_a_kustomization_within_256_mebibytes() {
                       spec: {path: ., interval: 1m, prune: true, sourceRef: {kind: GitRepository, name: r}}\n";
         fs::write(folder.path().join("k.yaml"), object).unwrap();
         let variable = bomb.variable.unwrap_or_default();
-        fs::write(folder.path().join("v.yaml"), format!("V: {variable}\n")).unwrap();
+        fs::write(folder.path().join("v.yaml"), format!("V: \"{variable}\"\n")).unwrap();
         let script = format!(
             "ulimit -d {DATA_LIMIT}; exec \"$0\" build --root root --kustomization k.yaml --substitute-from v.yaml"
         );

@@ -367,7 +367,7 @@ mod tests {
         budget.spend(Cost::CopiedBytes, 3 << 20).unwrap();
         budget.spend(Cost::CopiedBytes, 3 << 20).unwrap();
         assert_eq!(taken(), 1);
-        assert_eq!(budget.spend(Cost::CopiedBytes, 30 << 20), Err(Spent::Memory(64 << 20)));
+        assert_eq!(budget.spend(Cost::SubstitutedBytes, 20 << 20), Err(Spent::Memory(64 << 20)));
         drop(budget);
         assert_eq!(Arc::strong_count(&turns), 1);
     }
