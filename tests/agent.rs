@@ -2,7 +2,10 @@
 
 mod beside;
 mod build;
+mod charts;
 mod contract;
+mod diff;
+mod diff_input;
 mod empty;
 mod examples;
 mod faults;

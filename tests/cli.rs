@@ -4,6 +4,7 @@ mod bombs;
 mod build;
 mod chart;
 mod chart_mistakes;
+mod diff;
 
 use std::io::Write as _;
 use std::path::Path;

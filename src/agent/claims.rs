@@ -4,18 +4,9 @@ use std::sync::Arc;
 
 use super::shared::Shared;
 use super::world::Ids;
-use lockgate_base::model::Ref;
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::{self, Candidate};
+use lockgate_core::pipeline::{self, Candidate, Holder, Holders};
 use lockgate_core::queue::Signal;
-
-/// Another Kustomization that holds an object, or will.
-#[derive(Debug, Clone)]
-pub(super) struct Holder {
-    pub(super) key: Ref,
-    /// Whether its status says that it does.
-    pub(super) recorded: bool,
-}
 
 /// What is known of a Kustomization's objects.
 enum Held {
@@ -32,43 +23,25 @@ pub(super) async fn holders(
     own: &Kustomization,
     candidates: &[Candidate],
 ) -> Vec<Option<Holder>> {
-    let mut holders: Vec<Option<Holder>> = vec![None; candidates.len()];
+    let mut holders = Holders::of(candidates);
     for other in shared.world.all::<Kustomization>() {
-        if !is_counted(shared, own, &other) {
+        let (mine, theirs) = ((own, shared.account_of(own)), (&other, shared.account_of(&other)));
+        if !pipeline::may_hold(mine, (theirs.0, theirs.1), shared.lockdown) {
             continue;
         }
-        let recorded = pipeline::recorded(&other);
-        let held = held(shared, &other).await;
-        for (candidate, holder) in candidates.iter().zip(&mut holders) {
-            let is_recorded = candidate.is_held(&recorded);
-            let holds = match &held {
-                Held::Objects(held) => candidate.is_held(held),
-                Held::Unknown => true,
-            };
-            // Who has recorded it counts before those who will.
-            if holds && holder.as_ref().is_none_or(|known| is_recorded && !known.recorded) {
-                *holder = Some(Holder { key: other.reference(), recorded: is_recorded });
-            }
-        }
+        let held = match held(shared, &other).await {
+            Held::Objects(held) => Some(held),
+            Held::Unknown => None,
+        };
+        holders.meet(&other.reference(), &pipeline::recorded(&other), held.as_deref());
     }
+    let holders = holders.found;
     for (candidate, holder) in candidates.iter().zip(&holders) {
         if let Some(Holder { key, recorded: true }) = holder {
             shared.tell(Signal::Drifted { owner: key.clone(), object: candidate.id().clone(), by: None });
         }
     }
     holders
-}
-
-/// Whether a Kustomization may hold what another would delete: one that acts with other rights could name any object, and keep it
-/// from being deleted.
-fn is_counted(shared: &Shared, own: &Kustomization, other: &Kustomization) -> bool {
-    let account = shared.account_of(other);
-    let is_alike = account == shared.account_of(own) && other.metadata.namespace == own.metadata.namespace;
-    other.reference() != own.reference()
-        && other.metadata.deletion_timestamp.is_none()
-        // Its objects are on another cluster.
-        && other.spec.kube_config.is_none()
-        && (is_alike || (account.is_none() && !shared.lockdown))
 }
 
 /// What a Kustomization will hold once it is reconciled.

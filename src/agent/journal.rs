@@ -13,7 +13,7 @@ use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationStatus, Metadata};
-use lockgate_core::pipeline::{Candidate, Claim, Claims, Journal, JournalError, News, Slot};
+use lockgate_core::pipeline::{Candidate, Claim, Claims, Holder, Journal, JournalError, News, Slot};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict::{self, Context, Ill, Judged, NO_SECRETS, Notice, Schedule};
 
@@ -45,7 +45,7 @@ impl Claims for Removal<'_> {
         let holders = claims::holders(self.shared, self.kustomization, candidates).await;
         // One that is never reconciled must not keep this one for ever.
         let awaited = !self.is_overdue();
-        let counts = |holder: &claims::Holder| awaited || holder.recorded;
+        let counts = |holder: &Holder| awaited || holder.recorded;
         let holders = holders.into_iter().map(|holder| holder.filter(counts));
         holders.map(|holder| holder.map(|holder| Claim { holder: holder.key, awaited })).collect()
     }
@@ -102,7 +102,7 @@ impl Slot for Log<'_> {
 impl Claims for Log<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
         let holders = claims::holders(self.shared, self.kustomization, candidates).await;
-        let claim = |holder: claims::Holder| Claim { holder: holder.key, awaited: true };
+        let claim = |holder: Holder| Claim { holder: holder.key, awaited: true };
         holders.into_iter().map(|holder| holder.map(claim)).collect()
     }
 }

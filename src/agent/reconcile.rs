@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
 use super::world::{Aim, Seen};
+use crate::source::Held;
 use lockgate_base::keys;
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
@@ -209,7 +210,7 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
     let Some(key) = reference.target(&kustomization.metadata.namespace) else {
         let message = format!(
             "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use {}",
-            api::either(api::sources())
+            api::either(api::built_from())
         );
         return Err(Common::SourceRefused { message });
     };
@@ -220,7 +221,8 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
         );
         return Err(Common::SourceForbidden { message });
     }
-    match shared.world.source(&key) {
+    let found = shared.world.source(&key);
+    match found.map(|(source, held)| (source, held.and_then(Held::into_files))) {
         None => Err(Common::SourceMissing { source }),
         Some((_, Some(snapshot))) => Ok(snapshot),
         Some((Seen::Sound(repository), None)) => {

@@ -20,6 +20,7 @@ use crate::cluster;
 use crate::source::Sources;
 use crate::web::Pages;
 use lockgate_base::keys;
+use lockgate_git::helm::Helm;
 use lockgate_git::oci::Oci;
 use lockgate_git::{Disk, Git};
 
@@ -83,9 +84,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let git = Git::on(&arguments.state_dir, &disk).map_err(|error| Error::failed(error.to_string()))?;
     let oci = Oci::new(&arguments.state_dir, &disk, arguments.allow_insecure_registries);
     let oci = oci.map_err(|error| Error::failed(error.to_string()))?;
+    let helm = Helm::new(&arguments.state_dir, &disk).map_err(|error| Error::failed(error.to_string()))?;
+    let sources = Sources::of_git(Arc::new(git)).and_oci(Arc::new(oci)).and_helm(helm);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
-    let result = runtime.block_on(start(arguments, git, oci));
+    let result = runtime.block_on(start(arguments, sources));
     // A fetch from a host that does not answer must not hold up the end.
     runtime.shutdown_background();
     result
@@ -104,7 +107,7 @@ fn seal_memory() {
     }
 }
 
-async fn start(arguments: &Arguments, git: Git, oci: Oci) -> Result<ExitCode, Error> {
+async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, Error> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
     let given = arguments.memory_limit.map(|mebibytes| mebibytes << 20);
     let memory = given.or_else(agent::memory_limit).unwrap_or(MEMORY);
@@ -129,7 +132,7 @@ async fn start(arguments: &Arguments, git: Git, oci: Oci) -> Result<ExitCode, Er
         watch_namespace: arguments.watch_namespace.clone(),
         pod,
         listen: listen.collect(),
-        sources: Sources::of_git(Arc::new(git)).and_oci(Arc::new(oci)),
+        sources,
         clock: Arc::new(SystemClock),
         workers: Arc::new(workers),
         marks: Arc::new(marks),

@@ -1,6 +1,5 @@
 //! `lockgate build`.
 
-mod input;
 mod chart;
 
 use std::convert::Infallible;
@@ -10,8 +9,7 @@ use std::process::ExitCode;
 use clap::Args;
 use futures::FutureExt as _;
 
-use input::{STDIN, input, on_deep_stack, relative, warn};
-
+use super::input::{STDIN, input, on_deep_stack, relative, root, warn};
 use super::output::{self, Error};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Layout};
@@ -101,7 +99,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 }
 
 async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let root = root(arguments)?;
+    let file = arguments.kustomization.as_deref().map(Path::new).filter(|file| file.is_file());
+    let begin = arguments.path.as_deref().or(file).unwrap_or(Path::new("."));
+    let root = root(arguments.root.as_deref(), begin)?;
     let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
     let path = arguments.path.as_deref().map(|path| relative(&root, path)).transpose()?;
     if arguments.kustomization.is_none() && !arguments.recursive {
@@ -166,21 +166,6 @@ fn print(rendered: &[Rendered]) -> Result<ExitCode, Error> {
         })
     }))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The folder outside which nothing is read.
-fn root(arguments: &Arguments) -> Result<PathBuf, Error> {
-    let file = arguments.kustomization.as_deref().map(Path::new).filter(|file| file.is_file());
-    let begin = arguments.path.as_deref().or(file).unwrap_or(Path::new("."));
-    let root = match &arguments.root {
-        Some(root) => root.clone(),
-        None => directory::enclosing_repository(begin).ok_or_else(|| {
-            let cause = if begin.exists() { "is in no Git repository" } else { "does not exist" };
-            Error::usage(format!("{} {cause}", begin.display()))
-                .hint("name the folder outside which nothing is read with --root")
-        })?,
-    };
-    root.canonicalize().map_err(|error| Error::usage(format!("{}: {error}", root.display())))
 }
 
 /// The folder that was asked for, or the one that the command runs in.

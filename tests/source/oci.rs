@@ -6,8 +6,8 @@ use std::time::Duration;
 use harness::{Registry, RegistryOptions};
 use lockgate_base::model::{Revision, Secret};
 use lockgate_base::tree::Tree;
-use lockgate_git::oci::{Oci, PullSecret, Reference, Repository, Request, Tls};
-use lockgate_git::{Class, Disk, Fetched, Fetcher as _, SecretData, SourceError, Update};
+use lockgate_git::oci::{Oci, PullSecret, Reference, Repository, Request};
+use lockgate_git::{Class, Disk, Fetched, Fetcher as _, SecretData, SourceError, Tls, Update};
 
 /// A folder of these files.
 pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -45,7 +45,7 @@ use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
 
 pub use build::{Build, Supported, build, supported};
-pub use claims::{Candidate, Claim, Claims, held, recorded};
+pub use claims::{Candidate, Claim, Claims, Holder, Holders, held, may_hold, recorded};
 pub use clock::Clock;
 pub use gather::{ByHand, GatherError, Gathered, gather};
 pub use idle::news as idle_news;
@@ -72,7 +72,7 @@ pub struct Job<'a> {
     pub drifted: BTreeSet<ObjectId>,
     /// How long health checks may take.
     pub timeout: Duration,
-    /// How much of that was spent by reconciles of the same that were cut off.
+    /// How much of the timeout earlier reconciles of this Kustomization spent before they were cut off.
     pub waited: Duration,
     /// After how long a wait tells what it is for.
     pub told_after: Duration,

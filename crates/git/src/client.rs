@@ -21,8 +21,8 @@ use crate::context::Context;
 use crate::error::one_line;
 use crate::url::is_forbidden;
 
-/// How many redirects are followed.
-pub(crate) const REDIRECTS: usize = 5;
+/// The `User-Agent` of all but Git's own protocol.
+pub(crate) const NAME: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
 /// How a client talks.
 pub(crate) struct Options<'a> {
@@ -182,26 +182,6 @@ impl Resolver for GuardedResolver {
     }
 }
 
-/// Where a redirect from `url` leads; `None` where that is no address of the web.
-pub(crate) fn redirect(url: &str, location: &str) -> Option<String> {
-    if location.starts_with("https://") || location.starts_with("http://") {
-        let uri: Uri = location.parse().ok()?;
-        // A user name would be sent as credentials.
-        return (!uri.authority()?.as_str().contains('@')).then(|| location.to_owned());
-    }
-    let uri: Uri = url.parse().ok()?;
-    let path = location.strip_prefix('/').filter(|path| !path.starts_with('/'))?;
-    Some(format!("{}://{}/{path}", uri.scheme_str()?, uri.authority()?))
-}
-
-/// Scheme, host and port.
-pub(crate) fn origin(url: &str) -> Option<(String, String, u16)> {
-    let uri: Uri = url.parse().ok()?;
-    let scheme = uri.scheme_str()?.to_owned();
-    let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-    Some((scheme, uri.host()?.to_ascii_lowercase(), port))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,18 +190,5 @@ mod tests {
     fn what_is_not_a_certificate_is_refused() {
         assert!(certificates(b"hello").is_err());
         assert!(certificates(b"-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n").is_err());
-    }
-
-    #[test]
-    fn redirects_are_resolved_and_origins_told_apart() {
-        let from = "https://h:5000/v2/a/blobs/x";
-        assert_eq!(redirect(from, "/b?c=d").as_deref(), Some("https://h:5000/b?c=d"));
-        assert_eq!(redirect(from, "http://o/b").as_deref(), Some("http://o/b"));
-        for strange in ["", "//o/b", "b", "ftp://o/b", "https://u:p@o/b"] {
-            assert_eq!(redirect(from, strange), None, "{strange}");
-        }
-        assert_eq!(origin("https://H/a"), origin("https://h:443/b"));
-        assert_ne!(origin("https://h/a"), origin("https://h:444/a"));
-        assert_ne!(origin("https://h/a"), origin("http://h/a"));
     }
 }

@@ -14,7 +14,7 @@ use crate::credentials::Credentials;
 use crate::disk::Disk;
 use crate::history;
 use crate::objects::Commit;
-use crate::pool::{self, Pool};
+use crate::pool::{self, CancelOnDrop, Pool};
 use crate::refs::{Listing, Reference, Tip, Wanted};
 use crate::session::{Depth, Session};
 use crate::store::{Generation, Objects, Store, Stores};
@@ -143,15 +143,6 @@ impl Git {
             .await
         };
         tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(context.timeout()))
-    }
-}
-
-/// Ends the connection of a fetch whose caller has gone.
-pub(crate) struct CancelOnDrop(pub(crate) Arc<Context>);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
     }
 }
 

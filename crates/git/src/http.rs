@@ -10,11 +10,12 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ureq::{Agent, Body};
 
 use crate::SourceError;
-use crate::client::{self, Options, REDIRECTS, broke_off, explain, origin, redirect};
+use crate::client::{self, Options, broke_off, explain};
 use crate::context::{Context, lock};
 use crate::credentials::Credentials;
 use crate::error::one_line;
 use crate::url::Scheme;
+use crate::web::{REDIRECTS, origin, redirect};
 
 /// What is asked for first, below the address of the repository.
 const LIST: &str = "/info/refs?service=git-upload-pack";

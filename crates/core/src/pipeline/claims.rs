@@ -61,6 +61,57 @@ pub struct Claim {
     pub awaited: bool,
 }
 
+/// Another owner that holds an object, or will.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Which.
+    pub key: Ref,
+    /// Whether its status says that it does.
+    pub recorded: bool,
+}
+
+/// Finds out for each object who else holds it, or will.
+#[derive(Debug)]
+pub struct Holders<'c> {
+    candidates: &'c [Candidate],
+    /// For each object, in order.
+    pub found: Vec<Option<Holder>>,
+}
+
+impl<'c> Holders<'c> {
+    /// Before any other owner is known.
+    pub fn of(candidates: &'c [Candidate]) -> Self {
+        Self { candidates, found: vec![None; candidates.len()] }
+    }
+
+    /// Takes another owner into account: what its status says it holds, and what it will hold, where `None` stands for anything.
+    /// Who has recorded an object counts before those who will hold it.
+    pub fn meet(&mut self, key: &Ref, recorded: &HashSet<ObjectId>, held: Option<&HashSet<ObjectId>>) {
+        for (candidate, found) in self.candidates.iter().zip(&mut self.found) {
+            let is_recorded = candidate.is_held(recorded);
+            let holds = held.is_none_or(|held| candidate.is_held(held));
+            if holds && found.as_ref().is_none_or(|known| is_recorded && !known.recorded) {
+                *found = Some(Holder { key: key.clone(), recorded: is_recorded });
+            }
+        }
+    }
+}
+
+/// Whether a Kustomization may hold what another, `own`, would delete: one that acts with other rights could name any object, and
+/// keep it from being deleted. Each comes with the account that it acts as, where that is not the agent itself.
+pub fn may_hold(
+    (own, own_account): (&Kustomization, Option<&str>),
+    (other, account): (&Kustomization, Option<&str>),
+    lockdown: bool,
+) -> bool {
+    let is_alike = account == own_account && other.metadata.namespace == own.metadata.namespace;
+    other.reference() != own.reference()
+        && other.metadata.deletion_timestamp.is_none()
+        // Its objects are on another cluster.
+        && other.spec.kube_config.is_none()
+        && (is_alike || (account.is_none() && !lockdown))
+}
+
 /// Knows what other owners hold.
 pub trait Claims: Sync {
     /// For each object, in order: who else holds it, or will once it is reconciled. Only who may write the object counts.

@@ -12,7 +12,7 @@ mod parent;
 mod tests;
 
 pub use error::{Found, OfflineError, Rendered};
-pub use one::kustomization;
+pub use one::{completed, kustomization};
 pub use parent::hints;
 pub use search::{find, values_in};
 pub use values::{Nowhere, Values};

@@ -9,7 +9,7 @@ use super::decide::{Decided, Intent, decide, intend};
 use super::ports::{Reads, Reference};
 use super::prune::{self, Fate};
 use crate::api::Kustomization;
-use crate::plan::{Entry, Inventory, Observed, Pruner, Refusal};
+use crate::plan::{Entry, Foreseen, Inventory, Observed, Pruner, Refusal, Step, after_take_over};
 use crate::verdict::{Applied, Change, Common, Deed, Outcome};
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_render::Resource;
@@ -57,16 +57,19 @@ pub struct Dropped {
     pub fate: Result<Option<Fate>, String>,
 }
 
-/// Decides about a build as a run does. What is in a kind or a namespace that the build itself brings counts as created,
-/// since the server cannot be asked about it yet. An outcome where the run would end before it writes anything.
+/// Decides about a build as a run does. What is in a kind or a namespace that the build itself brings, or one before it that
+/// `foreseen` knows of, counts as created, since the server cannot be asked about it yet. An outcome where the run would end
+/// before it writes anything.
 pub async fn preview(
     cluster: &impl Reads,
     kustomization: Supported<'_>,
     resources: Vec<Resource>,
     claims: &impl Claims,
+    foreseen: &mut Foreseen,
 ) -> Result<Preview, Outcome<Applied>> {
     let mut origins = Origins::of(&resources);
     let Intent { stages, mut terms, managed, .. } = intend(cluster, &kustomization, resources).await?;
+    terms.foreseen = std::mem::take(foreseen);
     let mut progress = Progress::default();
     let mut preview = Preview::default();
     for stage in stages {
@@ -85,6 +88,7 @@ pub async fn preview(
             preview.objects.push(announced(entry, &mut observed, (is_sensitive, is_reached), origin));
         }
     }
+    *foreseen = terms.foreseen;
     if preview.refusals.is_empty() {
         preview.dropped = dropped(cluster, &kustomization, claims, &progress, &managed).await?;
         let goes = |dropped: &&Dropped| matches!(dropped.fate, Ok(Some(Fate::Deleted)));
@@ -120,7 +124,13 @@ fn announced(
     origin: String,
 ) -> Announced {
     let seen = if entry.step.writes() { observed.take(&entry.object.id()) } else { None };
-    let (live, wanted) = seen.map_or((None, None), |seen| (seen.live, seen.dry_run.ok()));
+    let (live, mut wanted) = seen.map_or((None, None), |seen| (seen.live, seen.dry_run.ok()));
+    if let (Step::Configure { take_over: Some(_), .. }, Some(live), Some(wanted)) =
+        (&entry.step, &live, &mut wanted)
+    {
+        // The dry run was made before the fields of the others were taken over.
+        *wanted = after_take_over(wanted.clone(), live, &entry.object, Kustomization::OWNERSHIP);
+    }
     Announced { entry, live, wanted, origin, is_sensitive, is_reached }
 }
 

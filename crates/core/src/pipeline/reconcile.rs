@@ -16,7 +16,7 @@ use crate::plan::{Gate, Inventory, Pruner};
 use crate::verdict::{Applied, Change, Common, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
 use lockgate_base::model::ObjectId;
 
-/// How often what a wait is for is told anew, after it was told first.
+/// How often the objects that a wait is for are reported again, after the first report.
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
 /// Brings the cluster to what the source says.

@@ -1,34 +1,10 @@
 //! Processes that end, one after the other, over the same marks.
 
-use std::time::SystemTime;
-
 use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::api::{GitRepository, Kustomization};
-use crate::pipeline::clock::Sleep;
-
-/// The runtime's own time, which stands still but where all wait.
-#[derive(Debug)]
-struct Paused;
-
-impl Clock for Paused {
-    fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
-    }
-
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-    }
-
-    fn uptime(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn sleep(&self, duration: Duration) -> Sleep {
-        Box::pin(sleep(duration))
-    }
-}
+use crate::pipeline::clock::Watch;
 
 /// Marks in memory.
 #[derive(Debug, Default)]
@@ -68,7 +44,7 @@ fn source(name: &str) -> Ref {
 }
 
 fn process(marks: &Arc<Memory>) -> Arc<Quarantine> {
-    Arc::new(Quarantine::open(Arc::clone(marks) as Arc<dyn Marks>, Arc::new(Paused)))
+    Arc::new(Quarantine::open(Arc::clone(marks) as Arc<dyn Marks>, Arc::new(Watch)))
 }
 
 async fn begun(quarantine: &Arc<Quarantine>, key: &Ref) -> Begun {

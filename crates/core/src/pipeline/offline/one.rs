@@ -11,6 +11,7 @@ use crate::pipeline::gather::{GatherError, gather};
 use crate::pipeline::ports::Lookup;
 use crate::verdict::{Common, Redactor};
 use lockgate_base::keys;
+use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
 use lockgate_render::{Budget, Inputs};
 
@@ -61,6 +62,11 @@ pub async fn kustomization(
     }
     let warnings = warnings.into_iter().map(|warning| format!("{subject}: {warning}")).collect();
     Ok(Rendered { subject, kustomization: Some(Box::new(kustomization)), resources, warnings })
+}
+
+/// A Kustomization of a file with what the API server would ask for, where that says nothing about the build.
+pub fn completed(found: Found) -> Object {
+    Completed::of(found).found.object
 }
 
 /// A Kustomization with what the API server would ask for. Fields that say nothing about the build are filled in and told

@@ -32,7 +32,7 @@ pub(super) fn kustomizations(tree: &Tree, folder: &str) -> Vec<Found> {
 
 /// The sources that stand in the tree as they are.
 pub(super) fn sources_in(tree: &Tree) -> Vec<Found> {
-    let kinds: Vec<&str> = api::sources().map(|info| info.id.kind).collect();
+    let kinds: Vec<&str> = api::built_from().map(|info| info.id.kind).collect();
     objects(tree, "", &kinds)
 }
 

@@ -92,7 +92,7 @@ struct Walk<'t, L> {
     /// All that were found, and in which files.
     seen: BTreeMap<Ref, String>,
     done: BTreeSet<Ref>,
-    /// Those that were built.
+    /// The sources that were built.
     sources: Sources,
     rendered: Vec<Rendered>,
     errors: Vec<OfflineError>,

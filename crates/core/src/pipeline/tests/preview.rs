@@ -1,6 +1,7 @@
 //! What a preview announces is what a run then does.
 
 use super::*;
+use crate::plan::Foreseen;
 use crate::verdict::{Change, Deed};
 
 const THING: &str = "apiVersion: x.io/v1\nkind: Thing\nmetadata: {name: t, namespace: n}\n";
@@ -135,7 +136,8 @@ async fn a_preview_announces_what_a_run_does() {
             diary
         };
         let supported = supported(&kustomization).unwrap();
-        let announced = preview(&looked_at, supported, built.resources, &diary()).await;
+        let announced =
+            preview(&looked_at, supported, built.resources, &diary(), &mut Foreseen::default()).await;
         assert_eq!(looked_at.log(), [] as [&str; 0], "{what}: a preview writes nothing");
 
         let fake = (case.fake)();
@@ -177,7 +179,9 @@ async fn a_preview_shows_the_refusals_of_all_stages() {
     let tree = Tree::in_memory([namespace, config_map("a"), config_map("b")]);
     let built = build(&kustomization, &tree, Gathered::none()).unwrap();
     let supported = supported(&kustomization).unwrap();
-    let announced = preview(&fake, supported, built.resources, &Diary::default()).await.unwrap();
+    let announced = preview(&fake, supported, built.resources, &Diary::default(), &mut Foreseen::default())
+        .await
+        .unwrap();
     let refused: Vec<String> = announced.refusals.iter().map(|refusal| refusal.id.subject()).collect();
     assert_eq!(refused, ["Namespace/n", "ConfigMap/n/b"]);
     assert_eq!(announced.objects.len(), 3);
@@ -200,7 +204,10 @@ async fn what_lives_in_no_namespace_is_announced_in_none_and_stays_sensitive() {
             resource.holds_secret = resource.object.kind() == "Global";
         }
         let supported = supported(&kustomization).unwrap();
-        let announced = preview(&fake, supported, built.resources, &Diary::default()).await.unwrap();
+        let announced =
+            preview(&fake, supported, built.resources, &Diary::default(), &mut Foreseen::default())
+                .await
+                .unwrap();
         let told: Vec<_> = announced
             .objects
             .iter()
@@ -226,7 +233,9 @@ async fn a_preview_says_what_becomes_of_what_is_dropped() {
     let looked = async |spec: Value| {
         let kustomization = kustomization(&spec, &managed);
         let built = build(&kustomization, &tree, Gathered::none()).unwrap();
-        preview(&fake, supported(&kustomization).unwrap(), built.resources, &diary).await.unwrap()
+        preview(&fake, supported(&kustomization).unwrap(), built.resources, &diary, &mut Foreseen::default())
+            .await
+            .unwrap()
     };
     let announced = looked(json!({})).await;
     let fates: Vec<(&str, Option<Fate>)> = announced

@@ -136,6 +136,7 @@ fn the_outcomes_of_a_fetch_read_back_too() {
         assert_eq!(read.message, "m");
     }
     let (revision, url, selection) = (REVISION.to_owned(), String::new(), Selection::default());
+    let content = Content::Files;
     let updated = Fetched::Updated {
         revision: revision.clone(),
         digest: "sha256:00".into(),
@@ -144,8 +145,9 @@ fn the_outcomes_of_a_fetch_read_back_too() {
         metadata: BTreeMap::new(),
         url: String::new(),
         selection: Selection::default(),
+        content: content.clone(),
     };
-    for fetched in [updated, Fetched::Unchanged { revision, url, selection }] {
+    for fetched in [updated, Fetched::Unchanged { revision, url, selection, content }] {
         let status = fetch(&fetched.into(), &SourceStatus::default()).status;
         let read = Standing::of(2, &*status);
         assert_eq!((read.stance, read.ready), (Stance::Ready, ConditionStatus::True));

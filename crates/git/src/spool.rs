@@ -20,7 +20,7 @@ const FOLDER: &str = "lockgate-artifacts";
 
 /// The folder of spools.
 #[derive(Debug)]
-pub(super) struct Spools {
+pub(crate) struct Spools {
     root: PathBuf,
     made: AtomicU64,
     disk: Disk,
@@ -28,7 +28,7 @@ pub(super) struct Spools {
 
 impl Spools {
     /// Makes the folder below `state_dir`, for nobody else to read, and removes what a killed process may have left in it.
-    pub(super) fn open(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
+    pub(crate) fn open(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         let root = state_dir.join(FOLDER);
         let prepared = fs::create_dir_all(&root)
             .and_then(|()| fs::set_permissions(&root, Permissions::from_mode(0o700)))
@@ -42,7 +42,7 @@ impl Spools {
     }
 
     /// A new spool, empty.
-    pub(super) fn begin(&self) -> Result<Spooling, SourceError> {
+    pub(crate) fn begin(&self) -> Result<Spooling, SourceError> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let path = self.root.join(format!("{}-{number}", std::process::id()));
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
@@ -58,7 +58,7 @@ fn storage(path: &Path, error: &io::Error) -> SourceError {
 }
 
 /// A spool that is being filled.
-pub(super) struct Spooling {
+pub(crate) struct Spooling {
     file: BufWriter<File>,
     written: u64,
     places: HashMap<ContentId, Place>,
@@ -74,7 +74,7 @@ struct Place {
 
 impl Spooling {
     /// Takes up a file that `fill` writes. Two files of one content stand there once.
-    pub(super) fn add(
+    pub(crate) fn add(
         &mut self,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<ContentId> {
@@ -88,7 +88,7 @@ impl Spooling {
     }
 
     /// Ends the filling.
-    pub(super) fn finish(self) -> Result<Arc<dyn Blobs>, SourceError> {
+    pub(crate) fn finish(self) -> Result<Arc<dyn Blobs>, SourceError> {
         let file = self.file.into_inner().map_err(|error| SourceError::Storage(error.to_string()))?;
         Ok(Arc::new(Spool { file, places: self.places, _share: self.share }))
     }
