@@ -63,6 +63,10 @@ async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     if let Some(foreseen) = shared.world.foreseen(&key, &of, now) {
         return Held::Objects(foreseen);
     }
+    // What the agent may have ended at is not built on the way.
+    if shared.quarantine.is_suspect(&key) {
+        return Held::Objects(Arc::new(pipeline::recorded(kustomization)));
+    }
     let memo = shared.world.memo(&key);
     let held =
         pipeline::held(&shared.cluster, kustomization, &snapshot, memo.as_deref(), &*shared.workers).await;

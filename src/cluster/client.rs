@@ -15,7 +15,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioExecutor;
 use kube::api::WatchEvent;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{BoxError, ServiceBuilder};
@@ -72,19 +72,26 @@ pub struct Target {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig does not say how.
-    #[error("kubeconfig: {0}")]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
+    #[error("kubeconfig: {}", unquoted(.0))]
+    Kubeconfig(#[from] KubeconfigError),
     /// Neither a kubeconfig nor a service account was found.
-    #[error("no cluster is configured: {pod}, {kubeconfig}; set KUBECONFIG or pass --kubeconfig")]
+    #[error("no cluster is configured: {pod}, {}; set KUBECONFIG or pass --kubeconfig", unquoted(.kubeconfig))]
     Nowhere {
         /// Why there is no service account.
         pod: kube::config::InClusterError,
         /// Why there is no kubeconfig.
-        kubeconfig: kube::config::KubeconfigError,
+        kubeconfig: KubeconfigError,
     },
     /// The client could not be made from the configuration.
     #[error("client: {0}")]
     Client(#[from] kube::Error),
+}
+
+/// What is wrong with a kubeconfig. The reader's own words quote the lines around, which may hold a token.
+fn unquoted(error: &KubeconfigError) -> String {
+    let KubeconfigError::Parse(parse) = error else { return error.to_string() };
+    let place = parse.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    format!("it cannot be read as a kubeconfig{}", place.unwrap_or_default())
 }
 
 /// A client of one API server, under one name there. Clones share connections and bounds.

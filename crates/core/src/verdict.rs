@@ -29,6 +29,7 @@ pub use face::Face;
 pub use faces::kustomization::applying;
 pub use faces::source::fetching;
 pub use judged::Judged;
+pub use judges::common::QUARANTINE;
 pub use notice::Notice;
 pub use outcome::{
     Applied, BlockReason, Blocker, Change, Common, Content, Deed, Done, Ending, FetchCause, Fetched, Ill,
