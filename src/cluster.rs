@@ -26,7 +26,7 @@ pub(crate) mod objects;
 mod ports;
 
 pub use client::{Client, Target};
-pub(crate) use direct::{Direct, Edit, KnownKind, Part};
+pub(crate) use direct::{Direct, KnownKind, Part};
 pub(crate) use failure::is_unserved_path;
 pub(crate) use follow::{Query, Seen};
 pub use handle::Cluster;

@@ -119,7 +119,7 @@ async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
         Ok(()) => Next::Changed,
         Err(error) => {
             tracing::warn!(kind = key.kind.kind, name = key.name, namespace = key.namespace, %error,
-                           "the finalizer could not be taken off");
+                           "failed to remove the finalizer");
             Next::Backoff
         }
     }
@@ -175,7 +175,7 @@ async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Held>) -> Fini
         }
         Ok(Found::Updated(news)) => {
             for warning in &news.warnings {
-                tracing::warn!(kind = source.kind.kind, name = source.metadata.name, %warning, "left out");
+                tracing::warn!(kind = source.kind.kind, name = source.metadata.name, %warning, "left out of the source");
             }
             let outcome = verdict::Fetched::Updated {
                 revision: news.held.revision().to_string(),

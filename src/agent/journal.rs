@@ -149,7 +149,7 @@ impl Journal for Log<'_> {
         let status = verdict::waiting(&self.context(&now.status), &objects);
         // Boxed: a thousand waits may hold this future, and few get here.
         if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
-            tracing::debug!(name = key.name, namespace = key.namespace, %error, "what is waited for could not be told");
+            tracing::debug!(name = key.name, namespace = key.namespace, %error, "failed to report what the wait is for");
         }
     }
 }

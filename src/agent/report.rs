@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::clock::since_1970;
 use super::metrics::Metrics;
 use super::subject::Subject;
-use crate::cluster::{Client, Direct, Edit, Fence, KnownKind, Part, is_unserved_path, version_number};
+use crate::cluster::{Client, Direct, Fence, KnownKind, Part, is_unserved_path, version_number};
 use lockgate_base::keys;
 use lockgate_base::model::Timestamp;
 use lockgate_core::pipeline::clock::{Clock, within};
@@ -24,6 +24,8 @@ const IN_FLIGHT: usize = 8;
 const EVENTS: KnownKind<'static> = KnownKind { group: "", version: "v1", plural: "events" };
 /// The field of a status that names what is managed.
 const INVENTORY: &str = "inventory";
+/// What the server says where a test of a JSON patch fails (its api/errors/errors.go).
+const UNFITTING: &str = "the server rejected our request due to an error in our request";
 /// How often a status with another inventory is tried to be written, where others write to the object at the same moment.
 const TRIES: usize = 4;
 /// The annotation in which Flux's events carry the revision, below the group of the object's kind.
@@ -54,8 +56,11 @@ impl ReportError {
             ApiFailure::Fenced(_) => Self::Fenced,
             // The kind may be served again in a moment, with all its objects.
             ApiFailure::Answered { code: 404, message, .. } if !is_unserved_path(&message) => Self::Gone,
-            // What a merge patch with another uid is answered.
             ApiFailure::Answered { code: 409, .. } => Self::Conflict,
+            // What a JSON patch is answered that does not fit the object as it is now.
+            ApiFailure::Answered { code: 422, message, .. } if message.starts_with(UNFITTING) => {
+                Self::Conflict
+            }
             failure => Self::Api(failure.to_string()),
         }
     }
@@ -64,7 +69,7 @@ impl ReportError {
     pub(super) fn log(&self, subject: &Subject) {
         if !matches!(self, Self::Gone | Self::Conflict) {
             let (kind, name, namespace) = (subject.kind, &subject.key.name, &subject.key.namespace);
-            tracing::warn!(kind, name, namespace, error = %self, "the status could not be written");
+            tracing::warn!(kind, name, namespace, error = %self, "failed to write the status");
         }
     }
 }
@@ -105,8 +110,11 @@ impl Reporter {
         let (old, new) = (to_value(old), to_value(&**new));
         let managed = old[INVENTORY].clone();
         let old = unanswered.into_iter().fold(old, |old, sent| common(old, &sent));
-        let Some(difference) = merge_patch(&old, &new) else { return Ok(0) };
-        match self.change(subject, version, &managed, difference).await {
+        let operations = operations(&old, &new);
+        if operations.is_empty() {
+            return Ok(0);
+        }
+        match self.change(subject, version, &managed, operations).await {
             Ok(version) => {
                 self.unanswered().remove(&subject.uid);
                 Ok(version)
@@ -134,20 +142,21 @@ impl Reporter {
         subject: &Subject,
         version: u64,
         managed: &Value,
-        difference: Value,
+        mut operations: Vec<Value>,
     ) -> Result<u64, ReportError> {
-        // The uid makes the write fail rather than land on another object of the same name.
-        let mut patch = json!({"metadata": {"uid": subject.uid}, "status": difference});
-        if version == 0 || patch["status"].get(INVENTORY).is_none() {
-            return self.patch(subject, Part::Status, Edit::Merge(&patch)).await;
+        let is_of_inventory = |operation: &Value| operation["path"] == path_of(INVENTORY);
+        if version == 0 || !operations.iter().any(is_of_inventory) {
+            return self.edit(subject, Part::Status, &operations).await;
         }
         let mut version = version.to_string();
         for _ in 0..TRIES {
-            patch["metadata"]["resourceVersion"] = version.into();
-            match self.patch(subject, Part::Status, Edit::Merge(&patch)).await {
+            let path = "/metadata/resourceVersion";
+            operations.push(json!({"op": "replace", "path": path, "value": version}));
+            match self.edit(subject, Part::Status, &operations).await {
                 Err(ReportError::Conflict) => {}
                 written => return written,
             }
+            operations.pop();
             version = self.version_over(subject, managed).await?;
         }
         Err(ReportError::Conflict)
@@ -179,12 +188,12 @@ impl Reporter {
         let path = "/metadata/finalizers";
         if !finalizers.is_empty() {
             let add = json!({"op": "add", "path": format!("{path}/-"), "value": finalizer});
-            return self.edit(subject, &[add]).await.map(Some);
+            return self.edit(subject, Part::Object, &[add]).await.map(Some);
         }
         // Whoever has added one meanwhile would lose it. That there is none is null to the API server.
         let none = json!({"op": "test", "path": path, "value": null});
         let add = json!({"op": "add", "path": path, "value": [finalizer]});
-        self.edit(subject, &[none, add]).await.map(Some)
+        self.edit(subject, Part::Object, &[none, add]).await.map(Some)
     }
 
     /// Takes a finalizer off, so that the object may go.
@@ -199,7 +208,7 @@ impl Reporter {
         };
         let path = format!("/metadata/finalizers/{index}");
         let test = json!({"op": "test", "path": path, "value": finalizer});
-        match self.edit(subject, &[test, json!({"op": "remove", "path": path})]).await {
+        match self.edit(subject, Part::Object, &[test, json!({"op": "remove", "path": path})]).await {
             Err(ReportError::Gone) => Ok(()),
             other => other.map(drop),
         }
@@ -251,16 +260,14 @@ impl Reporter {
         Ok(())
     }
 
-    async fn edit(&self, subject: &Subject, operations: &[Value]) -> Result<u64, ReportError> {
+    /// Changes the object, and never another of the same name: the API server heeds no uid but one that a patch tests. Returns the
+    /// object's resourceVersion afterwards.
+    async fn edit(&self, subject: &Subject, part: Part, operations: &[Value]) -> Result<u64, ReportError> {
         let mut all = vec![json!({"op": "test", "path": "/metadata/uid", "value": subject.uid})];
         all.extend_from_slice(operations);
-        self.patch(subject, Part::Object, Edit::Json(&Value::Array(all))).await
-    }
-
-    /// Returns the object's resourceVersion afterwards.
-    async fn patch(&self, subject: &Subject, part: Part, edit: Edit<'_>) -> Result<u64, ReportError> {
         let place = (subject.key.namespace.as_str(), subject.key.name.as_str());
-        let patched = self.server.patch(known(subject), place, part, keys::STATUS_MANAGER, edit);
+        let all = Value::Array(all);
+        let patched = self.server.patch(known(subject), place, part, keys::STATUS_MANAGER, &all);
         Ok(version_number(&self.bounded(patched).await?))
     }
 
@@ -284,54 +291,40 @@ fn to_value(status: &impl Serialize) -> Value {
     serde_json::to_value(status).unwrap_or_default()
 }
 
-/// The merge patch (RFC 7396) that makes `new` of `old`; `None` when they are equal.
-fn merge_patch(old: &Value, new: &Value) -> Option<Value> {
-    let (Value::Object(old_map), Value::Object(new_map)) = (old, new) else {
-        return (old != new).then(|| new.clone());
-    };
-    let mut patch = Map::new();
-    for (key, value) in new_map {
-        match old_map.get(key) {
-            None => {
-                patch.insert(key.clone(), value.clone());
-            }
-            Some(old) => {
-                if let Some(difference) = merge_patch(old, value) {
-                    patch.insert(key.clone(), difference);
-                }
-            }
-        }
+/// The operations of a JSON patch (RFC 6902) that write each field in which the statuses differ, whole. That there is a status is
+/// for the definitions to see to, which give each object one.
+fn operations(old: &Value, new: &Value) -> Vec<Value> {
+    let none = Map::new();
+    let (old, new) = (old.as_object().unwrap_or(&none), new.as_object().unwrap_or(&none));
+    let mut operations = Vec::new();
+    for (field, value) in new.iter().filter(|(field, value)| old.get(*field) != Some(value)) {
+        operations.push(json!({"op": "add", "path": path_of(field), "value": value}));
     }
-    for key in old_map.keys().filter(|key| !new_map.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
+    for field in old.keys().filter(|field| !new.contains_key(*field)) {
+        // Only what is there can be removed, and whether it is, is not known.
+        operations.push(json!({"op": "add", "path": path_of(field), "value": null}));
+        operations.push(json!({"op": "remove", "path": path_of(field)}));
     }
-    (!patch.is_empty()).then_some(Value::Object(patch))
+    operations
 }
 
-/// What two statuses have in common, with null for each field in which they differ: what is not so in one of them differs from it.
+fn path_of(field: &str) -> String {
+    format!("/status/{field}")
+}
+
+/// What two statuses have in common, with null for each field in which they differ.
 fn common(one: Value, other: &Value) -> Value {
-    match (one, other) {
-        (Value::Object(one), Value::Object(other)) => {
-            let missing = other.iter().filter(|(key, _)| !one.contains_key(*key));
-            let missing: Vec<_> = missing.map(|(key, value)| (key.clone(), unknown(value))).collect();
-            let shared = one.into_iter().map(|(key, value)| match other.get(&key) {
-                Some(other) => (key, common(value, other)),
-                None => (key, unknown(&value)),
-            });
-            Value::Object(shared.chain(missing).collect())
+    let (Value::Object(mut one), Value::Object(other)) = (one, other) else { return Value::Null };
+    for (field, value) in other {
+        let known = one.entry(field.as_str()).or_insert(Value::Null);
+        if known != value {
+            *known = Value::Null;
         }
-        (one, other) if one == *other => one,
-        (one @ Value::Object(_), _) => unknown(&one),
-        (_, other) => unknown(other),
     }
-}
-
-/// The fields of a value, and nothing of what they hold.
-fn unknown(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), unknown(value))).collect(),
-        _ => Value::Null,
+    for (_, value) in one.iter_mut().filter(|(field, _)| !other.contains_key(*field)) {
+        *value = Value::Null;
     }
+    one.into()
 }
 
 #[cfg(test)]
@@ -344,50 +337,64 @@ mod tests {
     use crate::agent::clock::SystemClock;
     use lockgate_core::api::{Kustomization, Metadata};
 
+    fn patched(status: &Value, operations: &[Value]) -> Value {
+        let patch: json_patch::Patch = serde_json::from_value(operations.to_vec().into()).unwrap();
+        let mut object = json!({"status": status});
+        json_patch::patch(&mut object, &patch).unwrap();
+        object["status"].take()
+    }
+
     #[test]
-    fn a_merge_patch_holds_what_differs_and_no_more() {
+    fn a_patch_writes_what_differs_and_no_more() {
         let cases = [
-            (json!({"a": 1}), json!({"a": 1}), None),
-            (
-                json!({"a": 1, "b": {"c": 1, "d": 2}}),
-                json!({"a": 1, "b": {"c": 1, "d": 3}}),
-                Some(json!({"b": {"d": 3}})),
-            ),
-            (json!({"a": 1, "b": 2}), json!({"a": 1}), Some(json!({"b": null}))),
-            (json!({"a": [1, 2]}), json!({"a": [1]}), Some(json!({"a": [1]}))),
-            (json!({}), json!({"a": {"b": 1}}), Some(json!({"a": {"b": 1}}))),
+            (json!({"a": 1}), json!({"a": 1}), 0),
+            (json!({"a": 1, "b": {"c": 1, "d": 2}}), json!({"a": 1, "b": {"c": 1, "d": 3}}), 1),
+            (json!({"a": 1, "b": 2}), json!({"a": 1}), 2),
+            (json!({"a": [1, 2]}), json!({"a": [1]}), 1),
+            (json!({}), json!({"a": {"b": 1}}), 1),
         ];
-        for (old, new, expected) in cases {
-            let patch = merge_patch(&old, &new);
-            assert_eq!(patch, expected, "{old} -> {new}");
-            let mut result = old.clone();
-            json_patch::merge(&mut result, &patch.unwrap_or_else(|| json!({})));
-            assert_eq!(result, new);
+        for (old, new, count) in cases {
+            let operations = operations(&old, &new);
+            assert_eq!(operations.len(), count, "{old} -> {new}");
+            assert_eq!(patched(&old, &operations), new);
+            // What is not known of is left.
+            let mut more = old.clone();
+            more["x"] = json!(1);
+            assert_eq!(patched(&more, &operations)["x"], 1);
         }
     }
 
-    /// A server that has one Kustomization; what was sent to it is kept.
-    fn server(live: Value) -> (Reporter, Arc<Mutex<Vec<Value>>>) {
-        let sent = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&sent);
+    /// A server that has one Kustomization, and what it was last. Like a real one it heeds what a JSON patch tests, and a
+    /// resourceVersion.
+    fn server(live: Value) -> (Reporter, Arc<Mutex<Value>>) {
+        let stored = Arc::new(Mutex::new(live));
+        let of_server = Arc::clone(&stored);
         let service = tower::service_fn(move |request: http::Request<Body>| {
-            let (live, kept) = (live.clone(), Arc::clone(&kept));
+            let stored = Arc::clone(&of_server);
             async move {
                 let is_read = request.method() == http::Method::GET;
-                let patch: Value =
-                    serde_json::from_slice(&request.into_body().collect_bytes().await.unwrap())
-                        .unwrap_or_default();
-                let version = &patch["metadata"]["resourceVersion"];
+                let body = request.into_body().collect_bytes().await.unwrap();
+                let refused = |code, message: &str| {
+                    (code, json!({"code": code, "reason": "Refused", "message": message}))
+                };
+                let mut live = stored.lock().unwrap();
                 let (code, answer) = if is_read {
-                    (200, json!({"items": [live]}))
-                } else if version.is_null() || *version == live["metadata"]["resourceVersion"] {
-                    kept.lock().unwrap().push(patch);
-                    (200, json!({"metadata": {"resourceVersion": "8"}}))
+                    (200, json!({"items": [*live]}))
                 } else {
-                    (
-                        409,
-                        json!({"code": 409, "reason": "Conflict", "message": "the object has been modified"}),
-                    )
+                    let patch: json_patch::Patch = serde_json::from_slice(&body).unwrap();
+                    let mut patched = live.clone();
+                    let fits = json_patch::patch(&mut patched, &patch).is_ok();
+                    let is_latest =
+                        patched["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"];
+                    match (fits, is_latest) {
+                        (false, _) => refused(422, UNFITTING),
+                        (true, false) => refused(409, "the object has been modified"),
+                        (true, true) => {
+                            patched["metadata"]["resourceVersion"] = "8".into();
+                            live.clone_from(&patched);
+                            (200, patched)
+                        }
+                    }
                 };
                 let response = http::Response::builder().status(code);
                 let answer = response.body(Body::from(answer.to_string().into_bytes())).unwrap();
@@ -395,7 +402,7 @@ mod tests {
             }
         });
         let (client, metrics) = (Client::of_service(service, "http://test"), Arc::new(Metrics::new()));
-        (Reporter::new(&client, Arc::new(|| Ok(())), metrics, Arc::new(SystemClock)), sent)
+        (Reporter::new(&client, Arc::new(|| Ok(())), metrics, Arc::new(SystemClock)), stored)
     }
 
     #[tokio::test]
@@ -406,30 +413,24 @@ mod tests {
         let metadata = Metadata { uid: "u".into(), ..Metadata::default() };
         let subject = Subject::of(&Kustomization::named("n", "apps"), &metadata);
         let managed = entries(&["a"]);
-        let more = json!({"inventory": entries(&["a", "b"])});
+        let more = || operations(&json!({}), &json!({"inventory": entries(&["a", "b"])}));
+        let told = || operations(&json!({}), &json!({"lastAppliedRevision": "s"}));
         let cases = [
-            (7, live("u", &["a"]), true, "nobody else wrote"),
-            (5, live("u", &["a"]), true, "somebody wrote something else"),
-            (5, live("u", &["a", "c"]), false, "another holder of the lease has built more"),
-            (5, live("v", &["a"]), false, "it is another object"),
+            (7, more(), live("u", &["a"]), true, "nobody else wrote"),
+            (5, more(), live("u", &["a"]), true, "somebody wrote something else"),
+            (5, more(), live("u", &["a", "c"]), false, "another holder of the lease has built more"),
+            (5, more(), live("v", &["a"]), false, "it is another object"),
+            (0, more(), live("v", &["a"]), false, "it is another object, and no version is known"),
+            (5, told(), live("u", &["c"]), true, "anything else is for one writer to say"),
+            (5, told(), live("v", &["c"]), false, "it is another object"),
         ];
-        for (version, live, is_written, why) in cases {
-            let (reporter, sent) = server(live);
-            let written = reporter.change(&subject, version, &managed, more.clone()).await;
-            let sent = sent.lock().unwrap();
-            assert_eq!(
-                (written.is_ok(), sent.len()),
-                (is_written, usize::from(is_written)),
-                "{why}: {written:?}"
-            );
-            assert!(sent.iter().all(|patch| patch["metadata"]["resourceVersion"] == "7"), "{why}: {sent:?}");
+        for (version, operations, before, is_written, why) in cases {
+            let (reporter, stored) = server(before.clone());
+            let written = reporter.change(&subject, version, &managed, operations).await;
+            let has_changed = *stored.lock().unwrap() != before;
+            assert_eq!((written.is_ok(), has_changed), (is_written, is_written), "{why}: {written:?}");
+            assert!(is_written || matches!(written, Err(ReportError::Conflict)), "{why}: {written:?}");
         }
-        // Anything else is for one writer to say, whatever others change.
-        let (reporter, sent) = server(live("u", &["c"]));
-        let told = json!({"lastAppliedRevision": "s"});
-        reporter.change(&subject, 5, &managed, told.clone()).await.unwrap();
-        let expected = json!({"metadata": {"uid": "u"}, "status": told});
-        assert_eq!(*sent.lock().unwrap(), [expected]);
     }
 
     #[test]
@@ -442,10 +443,9 @@ mod tests {
             new.clone(),
         ];
         let base = olds.iter().cloned().reduce(|one, other| common(one, &other)).unwrap_or_default();
-        let patch = merge_patch(&base, &new).unwrap_or_default();
-        for mut old in olds {
-            json_patch::merge(&mut old, &patch);
-            assert_eq!(old, new, "{patch}");
+        let operations = operations(&base, &new);
+        for old in olds {
+            assert_eq!(patched(&old, &operations), new, "{operations:?}");
         }
         assert_eq!(common(new.clone(), &new), new);
     }
@@ -460,7 +460,9 @@ mod tests {
         for message in ["404 page not found\n", "the server could not find the requested resource"] {
             assert!(of(404, message).starts_with("Api("), "{message}");
         }
-        assert_eq!(of(409, "the UID in the precondition does not match"), "Conflict");
+        assert_eq!(of(409, "the object has been modified"), "Conflict");
+        assert_eq!(of(422, UNFITTING), "Conflict");
+        assert!(of(422, "status.conditions: Required value").starts_with("Api("));
         assert!(of(500, "etcd is away").starts_with("Api("));
     }
 }

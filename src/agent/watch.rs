@@ -205,7 +205,7 @@ impl<S: Sink> Pump<S> {
         let is_spared = !self.is_needed && matches!(failure, Some(ApiFailure::Forbidden(_)));
         if is_spared && !self.is_spared {
             let problem = failure.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(watch = kind, %problem, "a change of what has the label is seen late, or not at all");
+            tracing::warn!(watch = kind, %problem, "changes of labelled objects may be seen late or not at all");
         }
         self.is_spared = is_spared;
         let problem = failure.filter(|_| !is_spared).map(|failure| failure.to_string());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::Value;
 
-use super::client::{Client, JSON, JSON_PATCH, MERGE_PATCH, METADATA, Request};
+use super::client::{Client, JSON, JSON_PATCH, METADATA, Request};
 use super::failure::{self, Failure};
 use super::handle::Fence;
 use super::path::{Resource, encode};
@@ -59,15 +59,6 @@ impl Part {
             Self::Status => "/status",
         }
     }
-}
-
-/// How an object is to be changed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Edit<'e> {
-    /// A merge patch (RFC 7396).
-    Merge(&'e Value),
-    /// The operations of a JSON patch (RFC 6902).
-    Json(&'e Value),
 }
 
 /// Reads and writes objects at known places, always as ourselves.
@@ -150,7 +141,7 @@ impl Direct {
         self.write(Method::PUT, kind.object(namespace, name)?, JSON, object).await
     }
 
-    /// Changes an object, and returns its resourceVersion afterwards.
+    /// Changes an object by the operations of a JSON patch (RFC 6902), and returns its resourceVersion afterwards.
     ///
     /// The API server need not decode strictly, to warn of fields that no schema has: we send none.
     pub(crate) async fn patch(
@@ -159,16 +150,12 @@ impl Direct {
         (namespace, name): (&str, &str),
         part: Part,
         manager: &str,
-        edit: Edit<'_>,
+        operations: &Value,
     ) -> Result<String, ApiFailure> {
         let object = kind.object(namespace, name)?;
         let part = part.path();
         let url = format!("{object}{part}?fieldManager={}&fieldValidation=Ignore", encode(manager));
-        let (content_type, body) = match edit {
-            Edit::Merge(difference) => (MERGE_PATCH, difference),
-            Edit::Json(operations) => (JSON_PATCH, operations),
-        };
-        self.write(Method::PATCH, url, content_type, body).await
+        self.write(Method::PATCH, url, JSON_PATCH, operations).await
     }
 
     /// Sends an object or a patch; the resourceVersion of what the server answers.

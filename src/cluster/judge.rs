@@ -56,8 +56,7 @@ pub(super) fn sight(object: &Object, ownership: &Ownership) -> Sighting {
         resource_version: version_number(object.text("/metadata/resourceVersion").unwrap_or_default()),
         owner: ownership.owner_of(object),
         fingerprint: entries.iter().find(ours).map_or(0, fingerprint),
-        overridden: plan::apply_policy(object) != plan::Apply::Merge
-            && entries.iter().any(|entry| plan::is_overridden(entry, ownership)),
+        overridden: plan::apply_policy(object) != plan::Apply::Merge && plan::is_edited(object, ownership),
         by: last_foreign.and_then(|entry| entry["manager"].as_str()).map(str::to_owned),
         health: health::health(object, &Rules::BUILT_IN),
     }

@@ -64,9 +64,10 @@ impl Cluster {
     }
 
     /// The observation of an object whose dry run failed. Whether it is there decides what can be done about it, so that
-    /// is asked when the answer can mean an immutable field.
+    /// is asked when the answer can come of what is there: an immutable field, or one that another version has.
     async fn refused(&self, object: &Object, resource: &Resource, failure: Failure) -> Observation {
-        let about_the_live_one = matches!(failure, Failure::Answered(Answer { code: 409 | 422, .. }));
+        let about_the_live_one =
+            matches!(failure, Failure::Answered(Answer { code: 400 | 409 | 422 | 500, .. }));
         let live = if about_the_live_one {
             self.live(resource, &Reference::to(object), JSON).await.unwrap_or_default()
         } else {

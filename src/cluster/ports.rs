@@ -11,7 +11,7 @@ use super::gather;
 use super::handle::{Cluster, ownership};
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 use lockgate_core::pipeline::ports::{
-    Accepted, ApiFailure, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Writes,
+    Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, Reads, Reference, Scope, Settle, Settled, Writes,
 };
 use lockgate_core::plan::{Observation, Phase, Refusal};
 
@@ -31,7 +31,9 @@ impl Reads for Cluster {
     async fn observe(&self, objects: &[Object], known: &HashSet<ObjectId>) -> Vec<Observation> {
         self.observe_all(objects, known).await
     }
+}
 
+impl Lookup for Cluster {
     async fn data(&self, kind: DataKind, namespace: &str, name: &str) -> Result<Option<Data>, ApiFailure> {
         gather::data(&self.client, kind, namespace, name).await
     }

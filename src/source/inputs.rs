@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::cluster::Cluster;
 use lockgate_base::model::ObjectId;
-use lockgate_core::pipeline::ports::{Data, DataKind, Reads as _, Reference};
+use lockgate_core::pipeline::ports::{Data, DataKind, Lookup as _, Reads as _, Reference};
 use lockgate_core::verdict::{self, FetchCause, Redactor};
 
 /// The keys of Secrets whose values nobody needs to hide.

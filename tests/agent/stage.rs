@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 /// Where the agents' ServiceAccount is.
 pub(crate) const HOME: &str = "flux-system";
-/// The arguments with which an agent serves probes and metrics.
+/// The arguments with which an agent serving probes and metrics.
 pub(crate) const LISTEN: &[&str] = &["--health-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0"];
 /// How long anything in these tests may take that is not itself about time.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

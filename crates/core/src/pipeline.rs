@@ -1,7 +1,7 @@
 //! The chain: what is read from a cluster, decided, written and waited for, through ports that the adapters implement.
 //!
 //! ```text
-//! build      fetch → gather → render                                  (Reads)
+//! build      fetch → gather → render                                  (Lookup)
 //! preview    … → observe → plan                                       (Reads)
 //! reconcile  … → apply → prune → settle                               (Writes, Settle)
 //! remove     inventory → prune                                        (Writes, Settle)
@@ -16,8 +16,11 @@ pub mod ports;
 pub mod workers;
 mod slot;
 mod dress;
+mod overlay;
+mod gather;
 mod build;
 mod decide;
+mod migrate;
 mod memo;
 mod claims;
 mod apply;
@@ -41,12 +44,14 @@ use crate::verdict::{Applied, Ill, Outcome, Redactor};
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
 
-pub use build::{Build, Gathered, Supported, build, gather, supported};
+pub use build::{Build, Supported, build, supported};
 pub use claims::{Candidate, Claim, Claims, held, recorded};
 pub use clock::Clock;
+pub use gather::{ByHand, GatherError, Gathered, gather};
 pub use idle::news as idle_news;
 pub use memo::Memo;
-pub use preview::{Preview, preview};
+pub use preview::{Announced, Dropped, Preview, preview};
+pub use prune::Fate;
 pub use reconcile::reconcile;
 pub use remove::remove;
 pub use slot::Slot;

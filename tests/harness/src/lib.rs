@@ -30,7 +30,7 @@ pub use git::{
     SshKey,
 };
 pub use github::{Fault, GitHub, Token};
-pub use measure::{Cost, measured};
+pub use measure::{Cost, fresh_copy, measured};
 pub use proxy::{Mode, Proxy};
 pub use registry::{REGISTRY_USER, Registry, RegistryOptions};
 pub use webhook::{Answer, Webhook};

@@ -8,11 +8,10 @@ use futures::{StreamExt as _, stream};
 
 use super::clock::Clock;
 use super::decide::{Decided, Terms, blotted, decide, explained};
+use super::migrate::migrated;
 use super::ports::{Accepted, Expect, Reference, Settle, Settled, Writes};
 use super::slot::{Slot, aside};
-use crate::plan::{
-    Cause, Entry, Gate, Inventory, Observed, Phase, Refusal, Skip, Stage, Step, is_definition,
-};
+use crate::plan::{Cause, Entry, Gate, Inventory, Observed, Refusal, Skip, Stage, Step, is_definition};
 use crate::verdict::{Applied, Change, Common, Deed, Outcome, Refused};
 use lockgate_base::model::{Object, ObjectId};
 
@@ -83,7 +82,9 @@ pub(super) async fn apply<C: Writes + Settle, S: Slot>(
     progress: &mut Progress,
 ) -> Result<(), Stop> {
     for stage in stages {
-        let Decided { stage, observed, refusals, is_reached } = decide(hands.cluster, stage, terms).await;
+        let decided = decide(hands.cluster, stage, terms).await;
+        let Decided { stage, observed, refusals, is_reached } =
+            Box::pin(migrated(hands.cluster, decided, terms)).await;
         if !refusals.is_empty() {
             return Err(Stop::Refused { refusals, is_reached });
         }
@@ -189,18 +190,7 @@ impl Taken {
 async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Result<Taken, Refusal> {
     let object = &entry.object;
     match &entry.step {
-        Step::Create | Step::Configure { take_over: None, .. } => {
-            cluster.apply(object).await.map(Taken::Accepted)
-        }
-        Step::Configure { take_over: Some(patch), .. } => {
-            // What is there has changed since it was looked at, and is looked at again soon.
-            let outrun = |refusal: Refusal| match refusal.cause {
-                Cause::Conflict => Refusal::unavailable(object.id(), Phase::Apply, refusal.text()),
-                _ => refusal,
-            };
-            cluster.take_over(object, patch).await.map_err(outrun)?;
-            cluster.apply(object).await.map(Taken::Accepted)
-        }
+        Step::Create | Step::Configure { .. } => cluster.apply(object).await.map(Taken::Accepted),
         Step::Recreate { uid, .. } => cluster.clear(object, uid).await.map(|()| Taken::Cleared),
         Step::Keep => {
             if let Some(live) = observed.get(&object.id()).and_then(|observation| observation.live.as_ref()) {

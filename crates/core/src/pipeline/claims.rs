@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 
-use super::build::{build_spec, gather, supported};
+use super::build::{build_spec, supported};
 use super::decide::managed;
 use super::dress::place;
+use super::gather::{ByHand, gather};
 use super::memo::Memo;
 use super::ports::{Reads, Reference};
 use super::workers::{self, Workers};
@@ -94,11 +95,11 @@ async fn built(
     workers: &dyn Workers,
 ) -> Option<HashSet<ObjectId>> {
     let supported = supported(kustomization).ok()?;
-    let gathered = gather(own, supported, &mut Redactor::default()).await.ok()?;
+    let gathered = gather(own, &supported, &ByHand::NOTHING, &mut Redactor::default()).await.ok()?;
     let (spec, tree) = (kustomization.spec.clone(), snapshot.tree.clone());
     let build = workers::output(workers, move || build_spec(&spec, &tree, gathered)).await.ok()?.ok()?;
-    let mut ids = HashSet::with_capacity(build.objects.len());
-    for mut object in build.objects {
+    let mut ids = HashSet::with_capacity(build.resources.len());
+    for mut object in build.resources.into_iter().map(|resource| resource.object) {
         // A kind that the cluster does not have yet has no object to be deleted either.
         let _ = place(&mut object, own).await;
         ids.insert(object.id());

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::dress::{dress, place};
-use super::ports::{Reads, Reference};
+use super::dress::{dress, place, take_out};
+use super::ports::{ApiFailure, Reads, Reference};
 use crate::api::Kustomization;
 use crate::plan::{
     Cause, Foreseen, Inventory, Observation, Observed, Options, Phase, Refusal, Stage, Step, check_prune,
@@ -16,6 +16,7 @@ use crate::plan::{
 };
 use crate::verdict::{Applied, Redactor};
 use lockgate_base::model::{Object, ObjectId};
+use lockgate_render::Resource;
 
 /// What is to be done, before the cluster is asked about it.
 #[derive(Debug)]
@@ -62,22 +63,30 @@ pub(super) struct Decided {
 pub(super) async fn intend(
     cluster: &impl Reads,
     kustomization: &Kustomization,
-    objects: Vec<Object>,
-    sensitive: HashSet<ObjectId>,
+    resources: Vec<Resource>,
 ) -> Result<Intent, Applied> {
     let managed = managed(kustomization);
     let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
     let common = kustomization.spec.common_metadata.as_ref();
-    let options =
-        Options { force: kustomization.spec.force, sensitive, owner: Some(owner.clone()), ownership };
+    let options = Options {
+        force: kustomization.spec.force,
+        sensitive: HashSet::new(),
+        owner: Some(owner.clone()),
+        ownership,
+    };
     let known = managed.iter().map(|(id, _)| id.clone()).collect();
     let mut terms = Terms { options, known, ..Terms::default() };
-    let mut dressed = Vec::with_capacity(objects.len());
-    for mut object in objects {
+    let mut dressed = Vec::with_capacity(resources.len());
+    for Resource { mut object, holds_secret, .. } in resources {
         dress(&mut object, ownership, &owner, common);
         // A failure is met again, and told, when the object's stage comes.
         if !matches!(place(&mut object, cluster).await, Ok(true)) {
             terms.unplaced.insert(object.id());
+        }
+        if holds_secret {
+            // Its kind may turn out to have no namespace.
+            let id = object.id();
+            terms.options.sensitive.extend([ObjectId { namespace: String::new(), ..id.clone() }, id]);
         }
         dressed.push(object);
     }
@@ -135,7 +144,10 @@ async fn placed_and_prepared(
     let id = object.id();
     if terms.unplaced.contains(&id) {
         let placed = place(&mut object, cluster).await;
-        placed.map_err(|failure| Refusal::unavailable(id, Phase::DryRun, failure.to_string()))?;
+        let unavailable = |failure: ApiFailure| Refusal::unavailable(id, Phase::DryRun, failure.to_string());
+        if !placed.map_err(unavailable)? && terms.foreseen.is_cluster_wide(object.group(), object.kind()) {
+            take_out(&mut object);
+        }
     }
     prepare(object)
 }

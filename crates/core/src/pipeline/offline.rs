@@ -15,5 +15,5 @@ pub use error::{Found, OfflineError, Rendered};
 pub use one::kustomization;
 pub use parent::hints;
 pub use search::{find, values_in};
-pub use values::Values;
+pub use values::{Nowhere, Values};
 pub use walk::{Platform, Start, recursive};

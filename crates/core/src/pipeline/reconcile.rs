@@ -4,9 +4,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use super::apply::{self, Hands, Progress, Stop};
-use super::build::{Build, Gathered, build_spec, gather};
+use super::build::{Build, build_spec};
 use super::decide::{Intent, intend, managed};
-use super::ports::{Reads, Reference, Settle, Settled, Unhealthy, Writes};
+use super::gather::{ByHand, Gathered, gather};
+use super::ports::{Lookup, Reference, Settle, Settled, Unhealthy, Writes};
 use super::workers;
 use super::{Finish, Job, Journal, JournalError, Memo, News, idle, prune};
 use crate::api::{HealthCheck, Kustomization};
@@ -21,16 +22,16 @@ const TOLD_AGAIN: Duration = Duration::from_secs(30);
 /// Brings the cluster to what the source says.
 ///
 /// `cluster` acts as the Kustomization's ServiceAccount, `own` as the agent, which reads variables as Flux does.
-pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
+pub async fn reconcile<C: Writes + Settle, O: Lookup, J: Journal>(
     cluster: &C,
     own: &O,
     job: &Job<'_>,
     journal: &J,
 ) -> Finish {
     let mut redactor = Redactor::default();
-    let gathered = match gather(own, job.kustomization, &mut redactor).await {
+    let gathered = match gather(own, &job.kustomization, &ByHand::NOTHING, &mut redactor).await {
         Ok(gathered) => gathered,
-        Err(stopped) => return Finish { outcome: stopped.into(), memo: None, redactor },
+        Err(error) => return Finish { outcome: Common::from(error).into(), memo: None, redactor },
     };
     if nothing_changed(cluster, job, &gathered) && is_healthy(cluster, &job.kustomization).await {
         return Finish { outcome: Applied::Unchanged.into(), memo: job.memo.cloned(), redactor };
@@ -105,12 +106,11 @@ async fn enact<C: Writes + Settle, J: Journal>(
     awaits: &mut bool,
 ) -> Outcome<Applied> {
     let kustomization: &Kustomization = &job.kustomization;
-    let Build { objects, sensitive, digest, warnings, .. } = built;
-    let Intent { stages, terms, managed, wanted } =
-        match intend(cluster, kustomization, objects, sensitive).await {
-            Ok(intent) => intent,
-            Err(refused) => return refused.into(),
-        };
+    let Build { resources, digest, warnings, .. } = built;
+    let Intent { stages, terms, managed, wanted } = match intend(cluster, kustomization, resources).await {
+        Ok(intent) => intent,
+        Err(refused) => return refused.into(),
+    };
     match journal.begin(managed.union(&wanted).entries()).await {
         Ok(()) => {}
         Err(JournalError::Fenced | JournalError::Gone) => return Common::Fenced.into(),

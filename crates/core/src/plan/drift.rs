@@ -1,6 +1,7 @@
 //! What differs between an object on the cluster and what an apply would make of it.
 //!
-//! Flux's rule: labels, annotations, and every field outside `metadata` and `status`.
+//! Labels, annotations, finalizers, owner references, and every field outside `metadata` and `status`. Flux leaves out finalizers
+//! and owner references, so that it does not apply one that Git adds or drops.
 
 use std::fmt;
 
@@ -60,6 +61,12 @@ pub fn drift(live: &Object, wanted: &Object, secret: bool) -> Vec<Drift> {
         let entries =
             |object: &Object| object.pointer(&pointer).cloned().unwrap_or_else(|| Map::new().into());
         found.compare(&format!("metadata.{field}"), &entries(live), &entries(wanted));
+    }
+    for field in ["finalizers", "ownerReferences"] {
+        let pointer = format!("/metadata/{field}");
+        let items =
+            |object: &Object| object.pointer(&pointer).and_then(Value::as_array).cloned().unwrap_or_default();
+        found.compare_sets(&format!("metadata.{field}"), &items(live), &items(wanted));
     }
     let (live, wanted) = (content(live), content(wanted));
     found.compare("", &live, &wanted);
@@ -140,6 +147,20 @@ impl Finder {
         }
     }
 
+    /// Compares lists whose order says nothing.
+    fn compare_sets(&mut self, path: &str, live: &[Value], wanted: &[Value]) {
+        let name = |item: &Value| {
+            let named = item.get("name").unwrap_or(item);
+            format!("{path}[{}]", named.as_str().unwrap_or_default())
+        };
+        for item in live.iter().filter(|item| !wanted.contains(item)) {
+            self.compare_optional(&name(item), Some(item), None);
+        }
+        for item in wanted.iter().filter(|item| !live.contains(item)) {
+            self.compare_optional(&name(item), None, Some(item));
+        }
+    }
+
     fn push(&mut self, path: &str, change: Change) {
         if self.drift.len() < MOST {
             self.drift.push(Drift { path: path.to_owned(), change });
@@ -214,6 +235,21 @@ mod tests {
                 &["metadata.labels.a: x → z", "metadata.annotations[e.io/b]: y → (removed)"],
             ),
             (json!({"spec": {"a": 1}}), json!({"spec": {"a": "1"}}), &["spec.a: 1 → 1"]),
+            (
+                json!({"metadata": {"finalizers": ["x.io/a", "x.io/b"]}}),
+                json!({"metadata": {"finalizers": ["x.io/c", "x.io/a"],
+                                    "ownerReferences": [{"name": "o"}]}}),
+                &[
+                    "metadata.finalizers[x.io/b]: x.io/b → (removed)",
+                    "metadata.finalizers[x.io/c]: (missing) → x.io/c",
+                    "metadata.ownerReferences[o]: (missing) → {\"name\":\"o\"}",
+                ],
+            ),
+            (
+                json!({"metadata": {"finalizers": ["x.io/a", "x.io/b"]}}),
+                json!({"metadata": {"finalizers": ["x.io/b", "x.io/a"]}}),
+                &[],
+            ),
             (
                 json!({"metadata": {"generation": 1, "resourceVersion": "7"}, "status": {"x": 1}}),
                 json!({"metadata": {"generation": 2, "resourceVersion": "8"}, "status": {"x": 2}}),

@@ -1,35 +1,7 @@
 //! What goes with an object that is deleted so that it can be created anew, and what `spec.force` therefore never deletes.
 
+use super::groups::is_built_in;
 use lockgate_base::model::Object;
-
-/// The groups of Kubernetes itself. Objects of all others are custom resources, or served by an aggregated API.
-/// Source: the groups of kube-apiserver's `pkg/controlplane/apiserver`, with those that it has served earlier.
-const BUILT_IN: [&str; 24] = [
-    "",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "apiregistration.k8s.io",
-    "apps",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "coordination.k8s.io",
-    "discovery.k8s.io",
-    "events.k8s.io",
-    "extensions",
-    "flowcontrol.apiserver.k8s.io",
-    "internal.apiserver.k8s.io",
-    "networking.k8s.io",
-    "node.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "resource.k8s.io",
-    "scheduling.k8s.io",
-    "storage.k8s.io",
-    "storagemigration.k8s.io",
-];
 
 /// What is lost with an object beyond itself and what the cluster makes anew from it. Only an annotation on the object
 /// itself has such an object deleted.
@@ -39,7 +11,7 @@ pub(super) fn loss(object: &Object) -> Option<&'static str> {
         ("", "Namespace") => "everything in it",
         ("apiextensions.k8s.io", "CustomResourceDefinition") => "every object of its kind",
         ("apps", "StatefulSet") if takes_its_claims(object) => "the claims of its pods, and their data",
-        (group, _) if !BUILT_IN.contains(&group) => "what its controller keeps for it",
+        (group, _) if !is_built_in(group) => "what its controller keeps for it",
         _ => return None,
     })
 }

@@ -1,19 +1,27 @@
-//! Who set which field: edits made with kubectl are handed to us, so that the next apply undoes them.
+//! Who set which field: edits made with kubectl are handed to us before an object is decided about, so that the dry run shows them
+//! undone.
 //!
 //! A server-side apply removes a field only from the manager that applies. What `kubectl edit` adds belongs to kubectl and
-//! would stay for ever; therefore its entries in `metadata.managedFields` are merged into ours first, as Flux does.
+//! would stay for ever, beside what Git sets; therefore its entries in `metadata.managedFields` are merged into ours first, as
+//! Flux does. Flux merges them after the dry run, and all that they hold.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::drift::{Change, Drift, join};
+use super::fields::{self, Fields, difference, follow, intersection, parted, present, union};
+use super::guarded::{is_guarded, is_scaled};
 use super::policy::{Apply, apply_policy};
-use super::requests::parted;
+use super::requests::is_request;
+use super::scale;
 use crate::api::Ownership;
 use lockgate_base::model::Object;
 
 /// Managers whose edits are undone, beside the updates of our own: a prefix of the name, and the operation.
-const OVERRIDDEN: [(&str, &str); 3] =
-    [("kubectl", "Apply"), ("kubectl", "Update"), ("before-first-apply", "Update")];
+const OVERRIDDEN: [(&str, &str); 2] = [("kubectl", "Apply"), ("kubectl", "Update")];
+
+/// The manager by whose name the API server records all that an object holds whose managers were lost. What of it Git does not
+/// set may belong to anybody.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
 /// Annotations and labels that other ways of applying leave behind.
 pub(super) const LEFTOVERS: [(&str, &str); 4] = [
@@ -23,317 +31,193 @@ pub(super) const LEFTOVERS: [(&str, &str); 4] = [
     ("labels", "fluxcd.io/sync-gc-mark"),
 ];
 
-/// Whether what an entry of `metadata.managedFields` stands for is undone: edits of people and of other ways of applying, as far
-/// as they are no requests.
-pub fn is_overridden(entry: &Value, ownership: &Ownership) -> bool {
-    is_foreign_edit(entry, ownership) && !matches!(parted(entry), (Some(_), None))
+/// Whether an object has fields that are to be handed to us: edits of people and of other ways of applying, as far as they are no
+/// requests, and nothing that the control plane lives by. Its metadata suffices.
+pub fn is_edited(live: &Object, ownership: &Ownership) -> bool {
+    let of_git = own(live, ownership).and_then(fields::of);
+    entries(live).iter().any(|entry| !halves(entry, live, of_git, ownership).1.is_empty())
 }
 
-fn is_foreign_edit(entry: &Value, ownership: &Ownership) -> bool {
-    let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
-    let (manager, operation) = (text("manager"), text("operation"));
-    let own = (ownership.manager, "Update");
-    let is = |(prefix, known): (&str, &str)| manager.starts_with(prefix) && operation == known;
-    text("subresource").is_empty() && (OVERRIDDEN.into_iter().any(is) || is(own))
+/// A JSON 6902 patch that hands the fields of overridden managers to ours, removes what other ways of applying left behind, and
+/// lets go of a replica count that Git sets no longer; `None` where there is nothing of the kind. Where one of the objects says
+/// `ssa: Merge`, what others have set is left to them. `wanted` is what an apply would make of the object, where the server has
+/// said.
+pub fn take_over(
+    live: &Object,
+    desired: &Object,
+    wanted: Option<&Object>,
+    ownership: &Ownership,
+) -> Option<Value> {
+    let mut operations = Vec::new();
+    let mut entries = None;
+    if ![live, desired].into_iter().any(|object| apply_policy(object) == Apply::Merge) {
+        operations = leftovers(live);
+        entries = merged_entries(live, wanted, ownership);
+    }
+    let there = entries.as_deref().unwrap_or_else(|| self::entries(live));
+    if scale::lets_go(live, desired, there, ownership) {
+        entries = Some(scale::hand_over(there, ownership));
+    }
+    operations.extend(entries.map(|entries| replacement(&entries)));
+    patch(live, operations)
 }
 
-/// A JSON 6902 patch that hands the fields of overridden managers to ours and removes what other ways of applying left
-/// behind; `None` where there is nothing of the kind, or where the object says `ssa: Merge`.
-pub fn take_over(live: &Object, ownership: &Ownership) -> Option<Value> {
-    if apply_policy(live) == Apply::Merge {
-        return None;
-    }
-    let mut patch = Vec::new();
-    for (map, key) in LEFTOVERS {
-        let there = if map == "labels" { live.label(key) } else { live.annotation(key) };
-        if there.is_some() {
-            patch
-                .push(json!({"op": "remove", "path": format!("/metadata/{map}/{}", key.replace('/', "~1"))}));
-        }
-    }
-    if let Some(entries) = merged_entries(live, ownership) {
-        patch.push(json!({"op": "replace", "path": "/metadata/managedFields", "value": entries}));
-    }
-    if patch.is_empty() {
+/// The operations that remove what other ways of applying left behind.
+fn leftovers(live: &Object) -> Vec<Value> {
+    let is_there = |(map, key): &(&str, &str)| {
+        if *map == "labels" { live.label(key).is_some() } else { live.annotation(key).is_some() }
+    };
+    let remove = |(map, key): (&str, &str)| json!({"op": "remove", "path": format!("/metadata/{map}/{}", key.replace('/', "~1"))});
+    LEFTOVERS.into_iter().filter(is_there).map(remove).collect()
+}
+
+/// The operation that puts other entries in the place of those of `metadata.managedFields`.
+pub(super) fn replacement(entries: &[Value]) -> Value {
+    json!({"op": "add", "path": "/metadata/managedFields", "value": entries})
+}
+
+/// The patch of a live object as it was seen; `None` where there is nothing to do.
+pub(super) fn patch(live: &Object, mut operations: Vec<Value>) -> Option<Value> {
+    if operations.is_empty() {
         return None;
     }
     if let Some(version) = live.text("/metadata/resourceVersion") {
         // The server refuses the patch with a conflict when the object has changed since it was looked at.
-        patch.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}));
+        operations.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}));
     }
-    Some(patch.into())
+    Some(operations.into())
 }
 
-/// The entries of `metadata.managedFields` with those of overridden managers merged into ours.
-fn merged_entries(live: &Object, ownership: &Ownership) -> Option<Vec<Value>> {
-    let entries = entries(live);
-    if !entries.iter().any(|entry| is_overridden(entry, ownership)) {
-        return None;
-    }
-    let mut ours = entries.iter().find(|entry| ownership.is_own(entry)).cloned();
+/// The entries of `metadata.managedFields` with what is handed over merged into ours.
+fn merged_entries(live: &Object, wanted: Option<&Object>, ownership: &Ownership) -> Option<Vec<Value>> {
+    // Of an object whose managers were lost, the server names them when it is applied.
+    let there = if entries(live).is_empty() { wanted.map_or(&[][..], entries) } else { entries(live) };
+    let applied = wanted.and_then(|wanted| own(wanted, ownership));
+    let of_git = applied.or_else(|| own(live, ownership)).and_then(fields::of);
     let mut merged = Vec::new();
-    for entry in entries {
-        if ownership.is_own(entry) {
-            continue;
-        }
-        if !is_overridden(entry, ownership) {
+    let mut taken: Vec<(&Value, Fields)> = Vec::new();
+    for entry in there.iter().filter(|entry| !ownership.is_own(entry)) {
+        let (stays, goes) = halves(entry, live, of_git, ownership);
+        if goes.is_empty() {
             merged.push(entry.clone());
             continue;
         }
-        let (requests, rest) = parted(entry);
-        if let Some(requests) = requests {
-            let mut left = entry.clone();
-            left["fieldsV1"] = requests;
-            merged.push(left);
+        if !stays.is_empty() {
+            merged.push(with_fields(entry, stays));
         }
-        let fields = rest.unwrap_or_default();
-        if let Some(ours) = &mut ours {
-            ours["fieldsV1"] = union(ours.get("fieldsV1").cloned().unwrap_or_default(), fields);
-        } else {
-            let mut first = entry.clone();
-            first["fieldsV1"] = fields;
-            first["manager"] = ownership.manager.into();
-            first["operation"] = "Apply".into();
-            ours = Some(first);
-        }
+        taken.push((entry, goes));
     }
-    merged.extend(ours);
+    let (first, _) = taken.first()?;
+    let known = own(live, ownership);
+    let mut ours = known.or(applied).unwrap_or(first).clone();
+    ours["manager"] = ownership.manager.into();
+    ours["operation"] = "Apply".into();
+    let held = known.and_then(fields::of).cloned().unwrap_or_default();
+    let all_are_of_one_version =
+        taken.iter().all(|(entry, _)| entry.get("apiVersion") == ours.get("apiVersion"));
+    let mut all = taken.iter().fold(held, |all, (_, fields)| union(all, fields));
+    if !all_are_of_one_version {
+        // A field may have another place in another version, so only those are held that there are in the one asked for.
+        all = present(&all, live.value());
+        ours["apiVersion"] = live.api_version().into();
+    }
+    merged.push(with_fields(&ours, all));
     Some(merged)
 }
 
-fn entries(live: &Object) -> &[Value] {
-    live.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+pub(super) fn with_fields(entry: &Value, fields: Fields) -> Value {
+    let mut entry = entry.clone();
+    entry["fieldsV1"] = fields.into();
+    entry
 }
 
-/// The union of two `fieldsV1` at their root.
-fn union(a: Value, b: Value) -> Value {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) if !a.is_empty() && !b.is_empty() => union_below(a, b).into(),
-        (a, Value::Object(b)) if b.is_empty() => a,
-        (Value::Object(a), b) if a.is_empty() => b,
-        (Value::Null, other) | (other, _) => other,
+/// What of an entry stays, and what is handed to us. `of_git` holds the fields that Git sets, as far as is known.
+fn halves(entry: &Value, live: &Object, of_git: Option<&Fields>, ownership: &Ownership) -> (Fields, Fields) {
+    let Some(all) = fields::of(entry) else { return Default::default() };
+    let shared = |set: &Fields| of_git.map(|of_git| intersection(set, of_git)).unwrap_or_default();
+    if is_of(entry, BEFORE_FIRST_APPLY, "Update") {
+        let goes = shared(all);
+        return (difference(all, &goes), goes);
     }
-}
-
-/// The union of two nodes of `fieldsV1`. An empty node stands for the field itself; a node with children stands for the
-/// field itself only where it says so with `.`.
-fn union_below(mut a: Map<String, Value>, b: Map<String, Value>) -> Map<String, Value> {
-    for (key, theirs) in b {
-        let ours = a.shift_remove(&key);
-        let node = match (ours, theirs) {
-            (Some(Value::Object(ours)), Value::Object(theirs)) => {
-                match (ours.is_empty(), theirs.is_empty()) {
-                    (true, true) => Map::new(),
-                    (true, false) => with_itself(theirs),
-                    (false, true) => with_itself(ours),
-                    (false, false) => union_below(ours, theirs),
-                }
-                .into()
-            }
-            (_, theirs) => theirs,
-        };
-        a.insert(key, node);
+    if !is_overridden(entry, ownership) {
+        return (all.clone(), Fields::new());
     }
-    a
+    let kind = (live.group(), live.kind());
+    let has_scaler = || entries(live).iter().any(|entry| entry["subresource"] == "scale");
+    let is_scaled = is_scaled(live.group(), live.kind()) || has_scaler();
+    let stays = |path: &[&str]| is_request(entry, path) || is_guarded(kind, path, is_scaled, of_git);
+    let (stays, goes) = parted(all, &stays);
+    let of_both = shared(&stays);
+    (difference(&stays, &of_both), union(goes, &of_both))
 }
 
-fn with_itself(mut node: Map<String, Value>) -> Map<String, Value> {
-    node.insert(".".into(), Map::new().into());
-    node
+/// Whether an entry is of edits of people, or of other ways of applying.
+fn is_overridden(entry: &Value, ownership: &Ownership) -> bool {
+    let is = |(prefix, operation)| is_of(entry, prefix, operation);
+    OVERRIDDEN.into_iter().any(is)
+        || (is_of(entry, ownership.manager, "Update") && entry["manager"] == ownership.manager)
+}
+
+/// Whether an entry is of the object itself, by a manager whose name begins so.
+fn is_of(entry: &Value, prefix: &str, operation: &str) -> bool {
+    let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
+    text("subresource").is_empty() && text("manager").starts_with(prefix) && text("operation") == operation
+}
+
+pub(super) fn entries(object: &Object) -> &[Value] {
+    object.pointer("/metadata/managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// The entry that our applies leave.
+pub(super) fn own<'o>(object: &'o Object, ownership: &Ownership) -> Option<&'o Value> {
+    entries(object).iter().find(|entry| ownership.is_own(entry))
 }
 
 /// The fields that overridden managers have set and that Git does not set. Where we have not applied before there is
 /// nothing to tell: another tool made the object, with all the server's defaults to its name.
 pub(super) fn foreign_fields(live: &Object, desired: &Object, ownership: &Ownership) -> Vec<Drift> {
-    let entries = entries(live);
-    if !entries.iter().any(|entry| ownership.is_own(entry)) {
-        return Vec::new();
-    }
+    let Some(own) = own(live, ownership) else { return Vec::new() };
+    let of_git = fields::of(own);
     let mut found = Vec::new();
-    for entry in entries.iter().filter(|entry| is_overridden(entry, ownership)) {
+    for entry in entries(live).iter().filter(|entry| is_overridden(entry, ownership)) {
         let manager = entry.get("manager").and_then(Value::as_str).unwrap_or_default();
         let mut paths = Vec::new();
-        absent(parted(entry).1.as_ref(), Some(desired.value()), "", &mut paths);
+        absent(&halves(entry, live, of_git, ownership).1, desired.value(), "", &mut paths);
         found.extend(paths.into_iter().map(|path| Drift { path, change: Change::SetBy(manager.into()) }));
     }
     found
 }
 
 /// Collects the fields under a node of `fieldsV1` that `desired` does not have.
-fn absent(node: Option<&Value>, desired: Option<&Value>, path: &str, paths: &mut Vec<String>) {
-    let Some(Value::Object(children)) = node else { return };
-    for (key, child) in children {
-        let (path, desired) = match key.split_once(':') {
-            Some(("f", "status")) if path.is_empty() => continue,
-            Some(("f", name)) if LEFTOVERS.iter().any(|(_, leftover)| *leftover == name) => continue,
-            Some(("f", name)) => (join(path, name), desired.and_then(|desired| desired.get(name))),
-            Some(("k", item)) => item_of(path, item, desired),
-            Some(("v", value)) => {
-                let wanted: Option<Value> = serde_json::from_str(value).ok();
-                let items = desired.and_then(Value::as_array);
-                let item = items.and_then(|items| items.iter().find(|item| Some(*item) == wanted.as_ref()));
-                (format!("{path}[{value}]"), item)
-            }
-            // `.` stands for the field itself, which its children are told of; `i` for a place in an atomic list.
+fn absent(node: &Fields, desired: &Value, path: &str, paths: &mut Vec<String>) {
+    for (step, child) in node {
+        let Some((kind, name)) = step.split_once(':') else { continue };
+        let is_status = path.is_empty() && name == "status";
+        if is_status || LEFTOVERS.iter().any(|(_, leftover)| *leftover == name) {
+            continue;
+        }
+        let path = match kind {
+            "f" => join(path, name),
+            "k" => format!("{path}[{}]", keys_of(name)),
+            "v" => format!("{path}[{name}]"),
+            // A place in an atomic list, which is told of as a whole.
             _ => continue,
         };
-        if desired.is_none() {
-            paths.push(path);
-        } else {
-            absent(Some(child), desired, &path, paths);
+        match (follow(step, desired), child) {
+            (None, _) => paths.push(path),
+            (Some(desired), Value::Object(child)) => absent(child, desired, &path, paths),
+            (Some(_), _) => {}
         }
     }
 }
 
-/// The item of a list that has the keys `item`, such as `{"name":"web"}`.
-fn item_of<'a>(path: &str, item: &str, desired: Option<&'a Value>) -> (String, Option<&'a Value>) {
-    let keys: Map<String, Value> = serde_json::from_str(item).unwrap_or_default();
-    let items = desired.and_then(Value::as_array);
-    // The server completes keys by defaults, so a key that the desired item lacks does not count against it.
-    let fits = |candidate: &&Value| {
-        keys.iter().all(|(key, value)| candidate.get(key).is_none_or(|has| has == value))
-    };
+/// `name=web` for the keys `{"name":"web"}` of an item.
+fn keys_of(item: &str) -> String {
+    let keys: Fields = serde_json::from_str(item).unwrap_or_default();
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let shown: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect();
-    (format!("{path}[{}]", shown.join(",")), items.and_then(|items| items.iter().find(fits)))
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    shown.join(",")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::Kustomization;
-    use lockgate_base::keys;
-
-    const OURS: &Ownership = Kustomization::OWNERSHIP;
-
-    fn object(mut metadata: Value, spec: impl Into<Value>) -> Object {
-        metadata["name"] = "a".into();
-        let spec = spec.into();
-        Object::parse(
-            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}),
-        )
-        .unwrap()
-    }
-
-    fn entry(manager: &str, operation: &str, fields: impl Into<Value>) -> Value {
-        let fields = fields.into();
-        json!({"manager": manager, "operation": operation, "apiVersion": "apps/v1", "fieldsType": "FieldsV1",
-               "fieldsV1": fields})
-    }
-
-    #[test]
-    fn kubectl_is_overridden_and_controllers_are_not() {
-        let cases = [
-            ("kubectl-edit", "Update", "", true),
-            ("kubectl", "Apply", "", true),
-            ("kubectl-client-side-apply", "Update", "", true),
-            ("before-first-apply", "Update", "", true),
-            ("kustomize-controller", "Update", "", true),
-            ("kustomize-controller", "Apply", "", false),
-            ("kubectl", "Update", "scale", false),
-            ("kube-controller-manager", "Update", "status", false),
-            ("flux-client-side-apply", "Update", "", false),
-        ];
-        for (manager, operation, subresource, overridden) in cases {
-            let mut entry = entry(manager, operation, json!({}));
-            entry["subresource"] = subresource.into();
-            assert_eq!(is_overridden(&entry, OURS), overridden, "{manager} {operation} {subresource}");
-        }
-    }
-
-    #[test]
-    fn the_fields_of_kubectl_become_ours() {
-        let live = object(
-            json!({"resourceVersion": "7", "managedFields": [
-                entry("kustomize-controller", "Apply", json!({"f:spec": {"f:replicas": {}, "f:template": {}}})),
-                entry("hpa", "Update", json!({"f:spec": {"f:x": {}}})),
-                entry("kubectl-edit", "Update", json!({"f:spec": {"f:paused": {}, "f:template": {"f:a": {}}}})),
-            ]}),
-            json!({}),
-        );
-        let ours = json!({"f:spec": {"f:replicas": {}, "f:template": {"f:a": {}, ".": {}}, "f:paused": {}}});
-        assert_eq!(
-            take_over(&live, OURS).unwrap(),
-            json!([
-                {"op": "replace", "path": "/metadata/managedFields", "value": [
-                    entry("hpa", "Update", json!({"f:spec": {"f:x": {}}})),
-                    entry("kustomize-controller", "Apply", ours),
-                ]},
-                {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
-            ])
-        );
-    }
-
-    #[test]
-    fn an_object_that_kubectl_made_is_renamed_to_ours() {
-        let live = object(
-            json!({"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"}, "managedFields": [
-                entry("kubectl-client-side-apply", "Update", json!({"f:spec": {"f:replicas": {}}})),
-                entry("kubectl-edit", "Update", json!({"f:spec": {"f:paused": {}}})),
-            ]}),
-            json!({}),
-        );
-        let ours =
-            entry("kustomize-controller", "Apply", json!({"f:spec": {"f:replicas": {}, "f:paused": {}}}));
-        assert_eq!(
-            take_over(&live, OURS).unwrap(),
-            json!([
-                {"op": "remove", "path": "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration"},
-                {"op": "replace", "path": "/metadata/managedFields", "value": [ours]},
-            ])
-        );
-    }
-
-    #[test]
-    fn what_is_only_ours_is_left_alone() {
-        let ours = entry("kustomize-controller", "Apply", json!({"f:spec": {}}));
-        let status =
-            json!({"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}});
-        assert_eq!(take_over(&object(json!({"managedFields": [ours, status]}), json!({})), OURS), None);
-        assert_eq!(take_over(&object(json!({}), json!({})), OURS), None);
-        let managed = json!([entry("kubectl-edit", "Update", json!({"f:spec": {}}))]);
-        let merge = json!({"managedFields": managed, "labels": {keys::SSA: "merge"}});
-        assert_eq!(take_over(&object(merge, json!({})), OURS), None);
-        assert!(take_over(&object(json!({"managedFields": managed}), json!({})), OURS).is_some());
-    }
-
-    #[test]
-    fn fields_that_git_does_not_set_are_told() {
-        let containers =
-            json!({"k:{\"name\":\"web\"}": {".": {}, "f:image": {}, "f:tty": {}}, "k:{\"name\":\"x\"}": {}});
-        let ports = json!({"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {"f:hostPort": {}}});
-        let edited = json!({
-            "f:metadata": {"f:annotations": {"f:e.io/a": {}, "f:kubectl.kubernetes.io/last-applied-configuration": {}},
-                           "f:finalizers": {"v:\"kept\"": {}, "v:\"added\"": {}}},
-            "f:spec": {"f:paused": {}, "f:containers": containers, "f:ports": ports},
-            "f:status": {"f:x": {}},
-        });
-        let managed = json!([
-            entry("kustomize-controller", "Apply", json!({})),
-            entry("kubectl-edit", "Update", edited)
-        ]);
-        let desired = object(
-            json!({"finalizers": ["kept"], "annotations": {}}),
-            json!({"containers": [{"name": "web", "image": "i"}], "ports": [{"containerPort": 80}]}),
-        );
-        let found: Vec<String> =
-            foreign_fields(&object(json!({"managedFields": managed}), json!({})), &desired, OURS)
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-        assert_eq!(
-            found,
-            [
-                "metadata.annotations[e.io/a]: set by kubectl-edit → (removed)",
-                "metadata.finalizers[\"added\"]: set by kubectl-edit → (removed)",
-                "spec.paused: set by kubectl-edit → (removed)",
-                "spec.containers[name=web].tty: set by kubectl-edit → (removed)",
-                "spec.containers[name=x]: set by kubectl-edit → (removed)",
-                "spec.ports[containerPort=80,protocol=TCP].hostPort: set by kubectl-edit → (removed)",
-            ]
-        );
-    }
-}
+mod tests;

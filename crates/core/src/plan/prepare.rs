@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::cause::Cause;
 use super::managed_fields::LEFTOVERS;
+use super::normalize::normalize;
 use super::refusal::{Phase, Refusal, is_secret};
 use lockgate_base::model::Object;
 
@@ -34,15 +35,12 @@ pub fn prepare(object: Object) -> Result<Object, Refusal> {
         if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
             clean_metadata(metadata);
         }
+        normalize(&id, value);
         if let Some(template) = pod_template(kind, value) {
             default_container_ports(template);
         }
-        match kind {
-            "Service" if id.group.is_empty() => {
-                value.pointer_mut("/spec/ports").map(default_protocols);
-            }
-            "CustomResourceDefinition" => remove_empty_ca_bundle(value),
-            _ => {}
+        if (id.group.as_str(), kind) == ("", "Service") {
+            value.pointer_mut("/spec/ports").map(default_protocols);
         }
     });
     prepared.map_err(|error| Refusal::new(id, Phase::DryRun, Cause::Invalid, error.to_string()))
@@ -108,11 +106,6 @@ fn pod_template<'a>(kind: &str, value: &'a mut Value) -> Option<&'a mut Value> {
 /// Ports of a Pod are told apart by number and protocol, and server-side apply does not fill in the default before it
 /// does (kubernetes-sigs/structured-merge-diff#130).
 fn default_container_ports(template: &mut Value) {
-    if let Some(Value::Object(metadata)) = template.get_mut("metadata")
-        && metadata.get("creationTimestamp").is_some_and(Value::is_null)
-    {
-        metadata.shift_remove("creationTimestamp");
-    }
     for list in ["containers", "initContainers"] {
         let Some(Value::Array(containers)) = template.get_mut("spec").and_then(|spec| spec.get_mut(list))
         else {
@@ -131,18 +124,6 @@ fn default_protocols(ports: &mut Value) {
         if protocol.is_null() || protocol == "" {
             *protocol = "TCP".into();
         }
-    }
-}
-
-/// Tools leave a placeholder where a certificate is to be injected; the server refuses it.
-fn remove_empty_ca_bundle(value: &mut Value) {
-    let Some(Value::Object(client)) = value.pointer_mut("/spec/conversion/webhook/clientConfig") else {
-        return;
-    };
-    let Some(bundle) = client.get("caBundle").and_then(Value::as_str) else { return };
-    let decoded = STANDARD.decode(bundle).unwrap_or_default();
-    if !String::from_utf8_lossy(&decoded).contains("-----BEGIN CERTIFICATE-----") {
-        client.shift_remove("caBundle");
     }
 }
 
@@ -222,19 +203,6 @@ mod tests {
             );
             assert_eq!(result["spec"], expected, "{api_version} {kind}");
         }
-    }
-
-    #[test]
-    fn a_placeholder_for_a_certificate_goes() {
-        let definition = |bundle: &str| {
-            let client = json!({"caBundle": bundle, "service": {"name": "s"}});
-            json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-                   "metadata": {"name": "a"}, "spec": {"conversion": {"webhook": {"clientConfig": client}}}})
-        };
-        let pointer = "/spec/conversion/webhook/clientConfig/caBundle";
-        let real = STANDARD.encode("-----BEGIN CERTIFICATE-----\n");
-        assert_eq!(prepared(definition("Cg==")).pointer(pointer), None);
-        assert_eq!(prepared(definition(&real)).pointer(pointer), Some(&real.clone().into()));
     }
 
     #[test]

@@ -9,9 +9,11 @@ use super::cause::Cause;
 use super::drift::{Drift, drift};
 use super::flux;
 use super::forced;
-use super::managed_fields::{foreign_fields, take_over};
+use super::managed_fields::{entries, foreign_fields, take_over};
 use super::policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
 use super::refusal::{Phase, Refusal, is_secret};
+use super::scale;
+use super::versions;
 use crate::api::{Kustomization, Ownership};
 use lockgate_base::keys;
 use lockgate_base::model::{Object, ObjectId, Ref};
@@ -33,6 +35,11 @@ impl Observed {
     /// The observation of an object.
     pub fn get(&self, id: &ObjectId) -> Option<&Observation> {
         self.0.get(id)
+    }
+
+    /// Takes the observation of an object out.
+    pub fn take(&mut self, id: &ObjectId) -> Option<Observation> {
+        self.0.remove(id)
     }
 
     /// Takes later observations in the place of earlier ones.
@@ -66,6 +73,13 @@ pub struct Options {
     pub ownership: &'static Ownership,
 }
 
+impl Options {
+    /// Whether an object holds values that nobody may be told.
+    pub fn is_sensitive(&self, id: &ObjectId) -> bool {
+        is_secret(id) || self.sensitive.contains(id)
+    }
+}
+
 impl Default for Options {
     /// Those of a Kustomization that asks for nothing and is not named.
     fn default() -> Self {
@@ -78,11 +92,12 @@ impl Default for Options {
 pub enum Step {
     /// It is not there: apply it.
     Create,
-    /// It differs: hand over the fields of other managers where there are any, then apply it.
+    /// It differs: apply it.
     Configure {
         /// What differs.
         drift: Vec<Drift>,
-        /// A JSON 6902 patch for the live object, to be sent before the apply.
+        /// A JSON 6902 patch for the live object that hands fields of other managers to ours. It is to be sent first, and what
+        /// is to be done is decided anew afterwards.
         take_over: Option<Value>,
     },
     /// It is as Git wants it: write nothing.
@@ -171,7 +186,7 @@ pub(super) fn entry(object: Object, observed: &Observed, options: &Options) -> E
 
 fn step(object: &Object, observation: Option<&Observation>, options: &Options) -> Step {
     let id = object.id();
-    let sensitive = is_secret(&id) || options.sensitive.contains(&id);
+    let sensitive = options.is_sensitive(&id);
     let Some(Observation { live, dry_run }) = observation else {
         return match skip(object, None) {
             Some(skip) => Step::Skip(skip),
@@ -183,18 +198,35 @@ fn step(object: &Object, observation: Option<&Observation>, options: &Options) -
     }
     let wanted = match dry_run {
         Ok(wanted) => wanted,
-        Err(refusal) => return refused(object, live.as_ref(), refusal, sensitive, options.force),
+        Err(refusal) => {
+            let step = live.as_ref().and_then(|live| mended(object, live, refusal, options));
+            return step.unwrap_or_else(|| refused(object, live.as_ref(), refusal, sensitive, options.force));
+        }
     };
     let Some(live) = live else { return Step::Create };
-    let take_over = match apply_policy(object) {
-        Apply::Merge => None,
-        Apply::Override | Apply::IfNotPresent | Apply::Ignore => take_over(live, options.ownership),
-    };
-    let mut drift = drift(live, wanted, sensitive);
+    let take_over = take_over(live, object, Some(wanted), options.ownership);
+    let mut kept = None;
+    if scale::lets_go(live, object, entries(live), options.ownership) {
+        kept = scale::keeping_count(wanted, live);
+    }
+    let mut drift = drift(live, kept.as_ref().unwrap_or(wanted), sensitive);
     if take_over.is_some() {
         drift.extend(foreign_fields(live, object, options.ownership));
     }
     if drift.is_empty() && take_over.is_none() { Step::Keep } else { Step::Configure { drift, take_over } }
+}
+
+/// What is done about a refusal that may come of what others have set beside what Git sets, or of versions in which they have set
+/// it. The server is asked again once that is ours.
+fn mended(object: &Object, live: &Object, refusal: &Refusal, options: &Options) -> Option<Step> {
+    let taken = || take_over(live, object, None, options.ownership);
+    let patch = match &refusal.cause {
+        Cause::UnknownField(_) => versions::raise(live).or_else(taken),
+        Cause::Invalid => taken(),
+        _ => None,
+    };
+    let drift = foreign_fields(live, object, options.ownership);
+    patch.map(|patch| Step::Configure { drift, take_over: Some(patch) })
 }
 
 fn skip(object: &Object, live: Option<&Object>) -> Option<Skip> {

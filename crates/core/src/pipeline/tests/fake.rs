@@ -11,8 +11,8 @@ use crate::api::{InventoryEntry, Kustomization};
 use crate::health::Health;
 use crate::pipeline::clock::{Clock, Sleep};
 use crate::pipeline::ports::{
-    Accepted, ApiFailure, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy,
-    Writes,
+    Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, Reads, Reference, Scope, Settle, Settled,
+    Unhealthy, Writes,
 };
 use crate::pipeline::workers::{Ended, Work, Workers};
 use crate::pipeline::{Candidate, Claim, Claims, Journal, JournalError, News, Slot};
@@ -195,8 +195,11 @@ impl Fake {
 }
 
 impl Reads for Fake {
-    async fn scope(&self, _gvk: &Gvk) -> Result<Scope, ApiFailure> {
-        Ok(Scope::Namespaced)
+    async fn scope(&self, gvk: &Gvk) -> Result<Scope, ApiFailure> {
+        if self.absent.lock().unwrap().contains(&gvk.kind) {
+            return Err(ApiFailure::UnknownKind { gvk: gvk.clone(), unreachable: false });
+        }
+        Ok(if gvk.kind == "Global" { Scope::Cluster } else { Scope::Namespaced })
     }
 
     async fn get(&self, reference: &Reference) -> Result<Option<Object>, ApiFailure> {
@@ -231,7 +234,9 @@ impl Reads for Fake {
         };
         objects.iter().map(observe).collect()
     }
+}
 
+impl Lookup for Fake {
     async fn data(&self, _: DataKind, _: &str, _: &str) -> Result<Option<Data>, ApiFailure> {
         self.ask();
         Ok(None)
@@ -255,12 +260,16 @@ impl Writes for Fake {
         })
     }
 
-    async fn take_over(&self, object: &Object, _patch: &Value) -> Result<(), Refusal> {
+    async fn take_over(&self, object: &Object, patch: &Value) -> Result<(), Refusal> {
         self.wrote("take over", object.name());
-        match &self.untaken {
-            Some(answer) => Err(Refusal::of_answer(object.id(), Phase::Apply, answer.clone())),
-            None => Ok(()),
+        if let Some(answer) = &self.untaken {
+            return Err(Refusal::of_answer(object.id(), Phase::Apply, answer.clone()));
         }
+        let patch: json_patch::Patch = serde_json::from_value(patch.clone()).unwrap();
+        let live = self.object(object.name()).unwrap();
+        let patched = live.edit(|value| json_patch::patch(value, &patch).unwrap()).unwrap();
+        self.objects.lock().unwrap().insert(object.name().into(), patched);
+        Ok(())
     }
 
     async fn clear(&self, object: &Object, _uid: &str) -> Result<(), Refusal> {

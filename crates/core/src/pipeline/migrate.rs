@@ -1,0 +1,67 @@
+//! Handing fields that others have set to us, before what is to be done with an object is decided for good: the dry run then
+//! shows what an apply makes of them.
+
+use std::collections::HashMap;
+
+use super::decide::{Decided, Terms, blotted, decide, explained};
+use super::ports::Writes;
+use crate::plan::{Cause, Entry, Gate, Phase, Refusal, Stage, Step};
+use lockgate_base::model::{Object, ObjectId};
+
+/// How often an object is decided about anew that others go on to edit.
+const ROUNDS: usize = 3;
+
+/// Hands over what is to be handed over in a stage of which nothing is refused, and decides about these objects anew.
+pub(super) async fn migrated(cluster: &impl Writes, mut decided: Decided, terms: &Terms) -> Decided {
+    for round in 0..=ROUNDS {
+        if !decided.refusals.is_empty() {
+            break;
+        }
+        let mut handed = Vec::new();
+        let mut refusals = Vec::new();
+        for entry in &decided.stage.entries {
+            let Step::Configure { take_over: Some(patch), .. } = &entry.step else { continue };
+            if round == ROUNDS {
+                let text = "others edit it as soon as it has been looked at";
+                refusals.push(Refusal::unavailable(entry.object.id(), Phase::Apply, text));
+                continue;
+            }
+            match cluster.take_over(&entry.object, patch).await {
+                Ok(()) => handed.push(entry.object.clone()),
+                // It has changed since it was looked at, and is looked at again.
+                Err(refusal) if refusal.cause == Cause::Conflict => handed.push(entry.object.clone()),
+                Err(refusal) => refusals.push(blotted(refusal, &entry.object)),
+            }
+        }
+        if !refusals.is_empty() {
+            decided.refusals = explained(cluster, refusals).await;
+            decided.is_reached = false;
+        } else if handed.is_empty() {
+            break;
+        } else {
+            renew(cluster, &mut decided, handed, terms).await;
+        }
+    }
+    decided
+}
+
+/// Decides anew about some objects of a stage.
+async fn renew(cluster: &impl Writes, decided: &mut Decided, objects: Vec<Object>, terms: &Terms) {
+    let again = decide(cluster, Stage { entries: objects, gate: Gate::None }, terms).await;
+    decided.refusals = again.refusals;
+    decided.is_reached |= again.is_reached;
+    decided.observed.extend(again.observed);
+    let mut renewed: HashMap<ObjectId, Entry> =
+        again.stage.entries.into_iter().map(|entry| (entry.object.id(), entry)).collect();
+    for entry in &mut decided.stage.entries {
+        let Some(new) = renewed.remove(&entry.object.id()) else { continue };
+        let before = std::mem::replace(entry, new);
+        let Step::Configure { drift: told, .. } = before.step else { continue };
+        match &mut entry.step {
+            // Our entry is to hold what Git sets, and no more.
+            step @ Step::Keep => *step = Step::Configure { drift: told, take_over: None },
+            Step::Configure { drift, .. } if drift.is_empty() => *drift = told,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Sets of fields, as `fieldsV1` of an entry of `metadata.managedFields` writes them down.
+//!
+//! A key is a step: `f:` leads to a field by its name, `k:` to an item of a list by its keys, `v:` to one by its value, and `i:` to
+//! one by its place. An empty node is the field itself. A node with children stands for these, and for the field itself only where
+//! it says so with `.`.
+
+use serde_json::{Map, Value};
+
+/// A set of fields, or a node of one.
+pub(super) type Fields = Map<String, Value>;
+
+/// The key by which a node with children says that it stands for the field itself as well.
+const ITSELF: &str = ".";
+
+/// The fields of an entry of `metadata.managedFields`; `None` where it holds none.
+pub(super) fn of(entry: &Value) -> Option<&Fields> {
+    entry.get("fieldsV1")?.as_object().filter(|fields| !fields.is_empty())
+}
+
+/// What is below a path of steps; `None` where nothing there is in the set.
+pub(super) fn below<'f>(fields: &'f Fields, path: &[&str]) -> Option<&'f Fields> {
+    path.iter().try_fold(fields, |fields, step| fields.get(*step)?.as_object())
+}
+
+/// Whether the field at a path, or anything below it, is in the set.
+pub(super) fn reach(fields: &Fields, path: &[&str]) -> bool {
+    below(fields, path).is_some()
+}
+
+/// The fields of both sets.
+pub(super) fn union(mut one: Fields, other: &Fields) -> Fields {
+    for (step, theirs) in other.iter().filter(|(step, _)| *step != ITSELF) {
+        let node = match (one.shift_remove(step), theirs) {
+            (Some(Value::Object(ours)), Value::Object(theirs)) => {
+                let itself = is_itself(&ours) || is_itself(theirs);
+                node(itself, union(children(&ours), &children(theirs))).unwrap_or_default()
+            }
+            (_, theirs) => theirs.clone(),
+        };
+        one.insert(step.clone(), node);
+    }
+    one
+}
+
+/// The fields of `one` that are not in `other`.
+pub(super) fn difference(one: &Fields, other: &Fields) -> Fields {
+    let mut left = Fields::new();
+    for (step, ours) in one.iter().filter(|(step, _)| *step != ITSELF) {
+        let node = match (ours, other.get(step)) {
+            (Value::Object(ours), Some(Value::Object(theirs))) => {
+                let itself = is_itself(ours) && !is_itself(theirs);
+                node(itself, difference(ours, theirs))
+            }
+            (ours, _) => Some(ours.clone()),
+        };
+        left.extend(node.map(|node| (step.clone(), node)));
+    }
+    left
+}
+
+/// The fields that are in both sets.
+pub(super) fn intersection(one: &Fields, other: &Fields) -> Fields {
+    difference(one, &difference(one, other))
+}
+
+/// The fields that `is_apart` says of with their paths, with all below them, and the other ones. A map that is there for the
+/// former alone goes with them.
+pub(super) fn parted(fields: &Fields, is_apart: &dyn Fn(&[&str]) -> bool) -> (Fields, Fields) {
+    parted_below(fields, &mut Vec::new(), is_apart)
+}
+
+fn parted_below<'f>(
+    fields: &'f Fields,
+    path: &mut Vec<&'f str>,
+    is_apart: &dyn Fn(&[&str]) -> bool,
+) -> (Fields, Fields) {
+    let (mut apart, mut rest) = (Fields::new(), Fields::new());
+    for (step, node) in fields.iter().filter(|(step, _)| *step != ITSELF) {
+        path.push(step);
+        match node {
+            _ if is_apart(path) => {
+                apart.insert(step.clone(), node.clone());
+            }
+            Value::Object(children) if !children.is_empty() => {
+                let halves = parted_below(children, path, is_apart);
+                for (half, below) in [(&mut apart, halves.0), (&mut rest, halves.1)] {
+                    if !below.is_empty() {
+                        half.insert(step.clone(), below.into());
+                    }
+                }
+            }
+            _ => {
+                rest.insert(step.clone(), node.clone());
+            }
+        }
+        path.pop();
+    }
+    if let Some(itself) = fields.get(ITSELF) {
+        let half = if rest.is_empty() && !apart.is_empty() { &mut apart } else { &mut rest };
+        half.insert(ITSELF.into(), itself.clone());
+    }
+    (apart, rest)
+}
+
+/// The fields of the set that there are in a value.
+pub(super) fn present(fields: &Fields, value: &Value) -> Fields {
+    let mut there = Fields::new();
+    for (step, child) in fields.iter().filter(|(step, _)| *step != ITSELF) {
+        let Some((child, value)) = child.as_object().zip(follow(step, value)) else { continue };
+        let node = node(is_itself(child), present(child, value));
+        there.extend(node.map(|node| (step.clone(), node)));
+    }
+    there
+}
+
+/// Where a step leads in a value; `None` where there is nothing.
+pub(super) fn follow<'v>(step: &str, value: &'v Value) -> Option<&'v Value> {
+    let (kind, name) = step.split_once(':')?;
+    match kind {
+        "f" => value.get(name),
+        "k" => {
+            let keys: Map<String, Value> = serde_json::from_str(name).ok()?;
+            // The server completes keys by defaults, so a key that an item lacks does not count against it.
+            let fits =
+                |item: &&Value| keys.iter().all(|(key, value)| item.get(key).is_none_or(|has| has == value));
+            value.as_array()?.iter().find(fits)
+        }
+        "v" => {
+            let wanted: Value = serde_json::from_str(name).ok()?;
+            value.as_array()?.iter().find(|item| **item == wanted)
+        }
+        "i" => value.as_array()?.get(name.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+fn is_itself(node: &Fields) -> bool {
+    node.is_empty() || node.contains_key(ITSELF)
+}
+
+fn children(node: &Fields) -> Fields {
+    node.iter().filter(|(step, _)| *step != ITSELF).map(|(step, node)| (step.clone(), node.clone())).collect()
+}
+
+/// A node from its parts; `None` where nothing is left of it.
+fn node(itself: bool, mut children: Fields) -> Option<Value> {
+    if children.is_empty() && !itself {
+        return None;
+    }
+    if itself && !children.is_empty() {
+        children.insert(ITSELF.into(), Map::new().into());
+    }
+    Some(children.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(value: Value) -> Fields {
+        let Value::Object(fields) = value else { panic!("{value} is no set") };
+        fields
+    }
+
+    #[test]
+    fn sets_are_united_parted_and_cut() {
+        let one = set(json!({"f:a": {}, "f:m": {".": {}, "f:x": {}, "f:y": {}}, "f:l": {"k:{\"n\":1}": {}}}));
+        let other = set(json!({"f:m": {"f:y": {}, "f:z": {}}, "f:l": {}, "f:b": {}}));
+        assert_eq!(
+            Value::from(union(one.clone(), &other)),
+            json!({"f:a": {}, "f:m": {".": {}, "f:x": {}, "f:y": {}, "f:z": {}},
+                   "f:l": {".": {}, "k:{\"n\":1}": {}}, "f:b": {}})
+        );
+        assert_eq!(
+            Value::from(difference(&one, &other)),
+            json!({"f:a": {}, "f:m": {".": {}, "f:x": {}}, "f:l": {"k:{\"n\":1}": {}}})
+        );
+        assert_eq!(Value::from(intersection(&one, &other)), json!({"f:m": {"f:y": {}}}));
+        assert!(intersection(&set(json!({"f:m": {"f:x": {}}})), &set(json!({"f:m": {}}))).is_empty());
+        let (apart, rest) = parted(&one, &|path| path == ["f:m", "f:x"] || path == ["f:l"]);
+        assert_eq!(Value::from(apart), json!({"f:m": {"f:x": {}}, "f:l": {"k:{\"n\":1}": {}}}));
+        assert_eq!(Value::from(rest), json!({"f:a": {}, "f:m": {"f:y": {}, ".": {}}}));
+    }
+
+    #[test]
+    fn only_what_is_there_is_present() {
+        let value = json!({"spec": {"a": 1, "ports": [{"port": 80, "name": "http"}], "names": ["x"]}});
+        let fields = set(json!({"f:spec": {".": {}, "f:a": {}, "f:gone": {},
+            "f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:name": {}, "f:nodePort": {}},
+                        "k:{\"port\":81}": {}},
+            "f:names": {"v:\"x\"": {}, "v:\"y\"": {}, "i:0": {}, "i:1": {}}}, "f:status": {"f:b": {}}}));
+        assert_eq!(
+            Value::from(present(&fields, &value)),
+            json!({"f:spec": {"f:a": {}, "f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {"f:name": {}, ".": {}}},
+                   "f:names": {"v:\"x\"": {}, "i:0": {}}, ".": {}}})
+        );
+    }
+}
