@@ -33,7 +33,7 @@ pub(super) async fn holders(
             Held::Objects(held) => Some(held),
             Held::Unknown => None,
         };
-        holders.meet(other.reference(), &pipeline::recorded(&other), held.as_deref());
+        holders.meet(&other.reference(), &pipeline::recorded(&other), held.as_deref());
     }
     let holders = holders.found;
     for (candidate, holder) in candidates.iter().zip(&holders) {
@@ -62,6 +62,10 @@ async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     let now = shared.clock.now();
     if let Some(foreseen) = shared.world.foreseen(&key, &of, now) {
         return Held::Objects(foreseen);
+    }
+    // What the agent may have ended at is not built on the way.
+    if shared.quarantine.is_suspect(&key) {
+        return Held::Objects(Arc::new(pipeline::recorded(kustomization)));
     }
     let memo = shared.world.memo(&key);
     let held =

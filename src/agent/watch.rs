@@ -157,9 +157,9 @@ pub(super) struct Pump<S> {
     notices: UnboundedSender<Notice>,
     sink: S,
     listing: BTreeSet<Ref>,
-    /// What was told last of how the watch stands; nothing was as long as it is absent.
+    /// The state of the watch that was reported last; `None` before the first report.
     is_up: Option<bool>,
-    /// Whether it goes without, for want of a right.
+    /// Whether the agent does without this watch, because it lacks the right.
     is_spared: bool,
 }
 

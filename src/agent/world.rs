@@ -12,8 +12,9 @@ mod extra;
 
 pub(super) use extra::{Aim, Extra, Ids};
 
+use crate::source::Held;
 use lockgate_base::keys;
-use lockgate_base::model::{Conditions, Digest, KindId, Object, Ref};
+use lockgate_base::model::{ConditionStatus, Conditions, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source};
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
@@ -82,7 +83,7 @@ pub(super) trait Tracked: Clone + Debug + Send + Sync + 'static {
     fn decode(object: &Object) -> Result<Self, Malformed>;
     /// Where such objects are kept.
     fn shelf(inner: &Inner) -> &Shelf<Self>;
-    /// The same, to be changed.
+    /// The objects of this form, to be changed.
     fn shelf_mut(inner: &mut Inner) -> &mut Shelf<Self>;
     /// `metadata`.
     fn metadata(&self) -> &Metadata;
@@ -160,7 +161,7 @@ impl Tracked for Kustomization {
 }
 
 impl Tracked for Source {
-    type Extra = Option<Snapshot>;
+    type Extra = Option<Held>;
 
     fn decode(object: &Object) -> Result<Self, Malformed> {
         decode_source(object)
@@ -183,7 +184,13 @@ impl Tracked for Source {
     }
 
     fn view(&self) -> DependencyView<'_> {
-        DependencyView::of(&self.metadata, &self.status)
+        let view = DependencyView::of(&self.metadata, &self.status);
+        if !self.spec.is_static() {
+            return view;
+        }
+        // It says nothing of itself, and nothing of it is waited for.
+        let generation = Some(self.metadata.generation);
+        DependencyView { observed_generation: generation, ready: Some(ConditionStatus::True), ..view }
     }
 
     fn message(&self) -> Option<&str> {
@@ -272,7 +279,7 @@ impl World {
     }
 
     /// A source as it was last seen, and what is held of it.
-    pub(super) fn source(&self, key: &Ref) -> Option<(Seen<Source>, Option<Snapshot>)> {
+    pub(super) fn source(&self, key: &Ref) -> Option<(Seen<Source>, Option<Held>)> {
         self.inner().sources.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
     }
 
@@ -303,9 +310,9 @@ impl World {
         }
     }
 
-    /// What is fetched of a source.
+    /// The files that are fetched of a source.
     pub(super) fn snapshot(&self, key: &Ref) -> Option<Snapshot> {
-        self.inner().sources.get(key)?.extra.clone()
+        self.inner().sources.get(key)?.extra.as_ref()?.files().cloned()
     }
 
     /// What a Kustomization was found to build of a generation at a revision, a moment ago.
@@ -341,11 +348,11 @@ impl World {
     }
 
     /// Holds what was fetched, unless another object of the same name has come meanwhile.
-    pub(super) fn store(&self, key: &Ref, uid: &str, snapshot: Snapshot) {
+    pub(super) fn store(&self, key: &Ref, uid: &str, held: Held) {
         if let Some(entry) = self.inner().sources.get_mut(key)
             && entry.seen.metadata().uid == uid
         {
-            entry.extra = Some(snapshot);
+            entry.extra = Some(held);
         }
     }
 
@@ -470,22 +477,6 @@ fn facts<O: Tracked>(seen: &Seen<O>) -> Facts {
     let mut met = BTreeSet::new();
     edges.retain(|edge| met.insert(edge.clone()));
     Facts { suspended: object.suspended(), interval: object.interval(), edges, ..facts }
-}
-
-/// A digest of a tree: of its paths and the identities of what is in them.
-pub(super) fn tree_digest(snapshot: &Snapshot) -> Digest {
-    use lockgate_base::tree::Entry as TreeEntry;
-    let mut parts: Vec<Vec<u8>> = Vec::new();
-    for (path, entry) in snapshot.tree.entries() {
-        parts.push(path.as_bytes().to_vec());
-        parts.push(match entry {
-            TreeEntry::File(id) => id.clone(),
-            TreeEntry::Link(target) => target.as_bytes().to_vec(),
-            TreeEntry::Submodule => b"submodule".to_vec(),
-            TreeEntry::Unlisted(cause) => cause.as_bytes().to_vec(),
-        });
-    }
-    Digest::of_parts(parts.iter().map(Vec::as_slice))
 }
 
 #[cfg(test)]

@@ -168,7 +168,7 @@ fn shipped() -> BTreeSet<String> {
     rights
 }
 
-/// The same of what the audit log says that the account did. What it did for others counts as acting in their name.
+/// The rights that the account used, as the audit log says. What it did for others counts as acting in their name.
 fn used(stage: &Stage<'_>, account: &str) -> BTreeSet<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut used = BTreeSet::new();

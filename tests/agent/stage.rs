@@ -257,7 +257,7 @@ impl Stage<'_> {
         until(&self.kustomizations(), name, what, test).await
     }
 
-    /// The same for a GitRepository.
+    /// Waits until a GitRepository passes a test.
     pub(crate) async fn until_source(&self, name: &str, what: &str, test: impl Fn(&Value) -> bool) -> Value {
         until(&self.sources(), name, what, test).await
     }

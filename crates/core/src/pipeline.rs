@@ -54,7 +54,7 @@ pub use preview::{Announced, Dropped, Preview, preview};
 pub use prune::Fate;
 pub use reconcile::reconcile;
 pub use remove::remove;
-pub use slot::Slot;
+pub use slot::{Slot, aside};
 pub use workers::Workers;
 
 /// One reconcile.
@@ -72,7 +72,7 @@ pub struct Job<'a> {
     pub drifted: BTreeSet<ObjectId>,
     /// How long health checks may take.
     pub timeout: Duration,
-    /// How much of that was spent by reconciles of the same that were cut off.
+    /// How much of the timeout earlier reconciles of this Kustomization spent before they were cut off.
     pub waited: Duration,
     /// After how long a wait tells what it is for.
     pub told_after: Duration,

@@ -23,7 +23,7 @@ use lockgate_core::pipeline::offline::{self, Found, Start, Values};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::plan::Foreseen;
 use lockgate_git::oci::Oci;
-use lockgate_git::{Git, directory, ignore};
+use lockgate_git::{Disk, Git, directory, ignore};
 
 /// How a section names files that are no revision.
 const WORKING_TREE: &str = "working tree";
@@ -53,7 +53,7 @@ impl Fetchers {
         let folder = tempfile::Builder::new().prefix("lockgate-diff-").tempdir()?;
         let failed = |error: lockgate_git::SourceError| Error::usage(error.to_string());
         let git = Git::new(folder.path()).map_err(failed)?;
-        let oci = Oci::new(folder.path(), false).map_err(failed)?;
+        let oci = Oci::new(folder.path(), &Disk::default(), false).map_err(failed)?;
         Ok(Self { git, oci, _folder: folder })
     }
 
@@ -73,7 +73,7 @@ pub(super) async fn compare(
     let target = arguments.cluster.connect().await?;
     let reader = Reader::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
-    let listed = reader.list(&Kustomization::INFO, namespace).await.map_err(refused)?;
+    let listed = reader.list(Kustomization::INFO, namespace).await.map_err(refused)?;
     let snapshots = Snapshots::new(reader.clone(), sources);
     let objects = listed.unwrap_or_default();
     // What cannot be read is the agent's to tell; it holds nothing that is known.
@@ -186,8 +186,7 @@ fn folder_in(tree: &Tree, folder: &str, kustomization: &Kustomization) -> String
 
 fn missing(key: &Ref, known: &Known) -> Error {
     let error = Error::usage(format!("there is no {key}"));
-    let others: Vec<String> =
-        known.keys().filter(|other| other.name == key.name).map(|other| other.path()).collect();
+    let others: Vec<String> = known.keys().filter(|other| other.name == key.name).map(Ref::path).collect();
     if others.is_empty() {
         error.hint("lockgate status -A lists all; a new one is named by its file")
     } else {

@@ -171,7 +171,9 @@ mod tests {
     fn shown(before: &Value, after: &Value) -> String {
         let change = compare(before, after).unwrap();
         let lines = lines(&change);
-        lines.iter().map(|(sign, line)| format!("{} {line}\n", sign.mark())).collect()
+        let lines: Vec<String> =
+            lines.iter().map(|(sign, line)| format!("{} {line}\n", sign.mark())).collect();
+        lines.concat()
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) struct Terms {
     pub(super) options: Options,
     /// The objects that were managed before, and so are likely there.
     pub(super) known: HashSet<ObjectId>,
-    /// Those of which it is not known yet whether they live in a namespace: the cluster does not have their kind, or it could
+    /// The objects of which it is not known yet whether they live in a namespace: the cluster does not have their kind, or it could
     /// not be asked.
     pub(super) unplaced: HashSet<ObjectId>,
     /// What the stages before would have brought, where they are not applied.

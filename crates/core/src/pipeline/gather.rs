@@ -14,7 +14,7 @@ use lockgate_render::substitute::SubstituteError;
 pub struct Gathered {
     /// Variables for substitution; `None` where nothing is substituted.
     variables: Option<BTreeMap<String, String>>,
-    /// Those of the variables that come from a Secret.
+    /// The variables that come from a Secret.
     secret: BTreeSet<String>,
     /// Digest of all of it.
     pub(super) digest: Digest,

@@ -16,13 +16,13 @@ const LOOKS: usize = 3;
 /// What a deletion did.
 #[derive(Debug, Default)]
 pub(super) struct Pruned {
-    /// Those that the server let go, or that had gone already.
+    /// The objects that the server deleted, or that had gone already.
     pub(super) deleted: Vec<Reference>,
-    /// Those that could not be deleted, each with a line that says why. They are still managed.
+    /// The objects that could not be deleted, each with a line that says why. They are still managed.
     pub(super) failed: Vec<(Reference, String)>,
     /// A line for each that stays where people would not expect it.
     pub(super) kept: Vec<String>,
-    /// Those that another owner is to take over, each with a line that says so. They are still managed.
+    /// The objects that another owner is to take over, each with a line that says so. They are still managed.
     pub(super) awaited: Vec<(Reference, String)>,
     /// Whether the server could not be asked about one of them.
     pub(super) unreachable: bool,

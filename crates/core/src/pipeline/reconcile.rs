@@ -16,7 +16,7 @@ use crate::plan::{Gate, Inventory, Pruner};
 use crate::verdict::{Applied, Change, Common, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
 use lockgate_base::model::ObjectId;
 
-/// How often what a wait is for is told anew, after it was told first.
+/// How often the objects that a wait is for are reported again, after the first report.
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
 /// Brings the cluster to what the source says.
@@ -60,7 +60,9 @@ pub async fn reconcile<C: Writes + Settle, O: Lookup, J: Journal>(
 /// Builds away from the threads of the runtime. Newer work does not wait for the end of it.
 async fn built(job: &Job<'_>, gathered: Gathered) -> Result<Build, Outcome<Applied>> {
     let (spec, tree) = (job.kustomization.spec.clone(), job.snapshot.tree.clone());
-    let build = workers::output(job.workers, move || build_spec(&spec, &tree, gathered));
+    let memory = job.workers.memory();
+    let build =
+        workers::output(job.workers, move || build_spec(&spec, &tree, gathered, &workers::budget(memory)));
     let mut cancel = job.cancel.clone();
     tokio::select! {
         biased;

@@ -13,11 +13,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::clock::Watch;
 use super::*;
 use crate::api::{Kustomization, decode};
 use crate::plan;
 use crate::verdict::{Common, WaitEnd};
-use fake::{Broken, Diary, Fake, Here, Never, Watch};
+use fake::{Broken, Diary, Fake, Here, Never};
 use lockgate_base::keys;
 use lockgate_base::model::{Object, Revision};
 use lockgate_base::tree::Tree;

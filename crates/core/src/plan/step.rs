@@ -67,7 +67,7 @@ pub struct Options {
     /// Objects with secret values in them, beside Secrets: those into which a Secret's variable was substituted. Neither
     /// their values nor what the server quotes of them is told.
     pub sensitive: HashSet<ObjectId>,
-    /// Whose build it is; an object that is labelled as another's is told of.
+    /// The owner of the build; an object with another owner's labels is reported.
     pub owner: Option<Ref>,
     /// The marks of what is applied.
     pub ownership: &'static Ownership,
@@ -81,7 +81,7 @@ impl Options {
 }
 
 impl Default for Options {
-    /// Those of a Kustomization that asks for nothing and is not named.
+    /// The options of a Kustomization that asks for nothing and is not named.
     fn default() -> Self {
         Self { force: false, sensitive: HashSet::new(), owner: None, ownership: Kustomization::OWNERSHIP }
     }

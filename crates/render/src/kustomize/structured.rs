@@ -96,7 +96,7 @@ fn emptied_text(before: &str) -> &'static str {
     }
 }
 
-/// The same field that a lookup finds, to be changed.
+/// The field that a lookup finds, to be changed.
 fn literal_field<'v>(object: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
     let mut at = object;
     for part in path.iter().map(|part| part.trim()).filter(|part| !part.is_empty()) {

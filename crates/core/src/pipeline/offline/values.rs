@@ -16,9 +16,9 @@ use lockgate_base::model::{Object, Secret};
 pub struct Values {
     /// ConfigMaps and Secrets that the caller gives; the last of a name is taken.
     pub given: Vec<Object>,
-    /// Those that were built before; the last of a name is taken where none is given.
+    /// The objects that were built before; the last of a name is taken where none is given.
     pub built: Vec<Object>,
-    /// Those that stand in the tree, the last resort: the one whose file is nearest to the Kustomization's.
+    /// The objects that stand in the tree, the last resort: the one whose file is nearest to the Kustomization's.
     pub tree: Vec<Found>,
     /// Single values.
     pub by_hand: ByHand,

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::api::{InventoryEntry, Kustomization};
 use crate::health::Health;
-use crate::pipeline::clock::{Clock, Sleep};
+use crate::pipeline::clock::{Clock as _, Watch};
 use crate::pipeline::ports::{
     Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, Reads, Reference, Scope, Settle, Settled,
     Unhealthy, Writes,
@@ -442,29 +442,6 @@ impl Journal for Diary {
     async fn pending(&self, objects: Vec<Ill>) {
         let told = objects.iter().map(|ill| format!("{}: {}", ill.subject, ill.cause)).collect();
         *self.pending.lock().unwrap() = told;
-    }
-}
-
-/// The clock of the runtime that runs the test.
-#[derive(Debug)]
-pub(super) struct Watch;
-
-#[expect(clippy::disallowed_methods, reason = "a test's clock has to come from somewhere")]
-impl Clock for Watch {
-    fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
-    }
-
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-    }
-
-    fn uptime(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn sleep(&self, duration: Duration) -> Sleep {
-        Box::pin(tokio::time::sleep(duration))
     }
 }
 
