@@ -22,7 +22,7 @@ use lockgate_core::pipeline::offline::{self, Found, Start, Values};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::plan::Foreseen;
 use lockgate_git::oci::Oci;
-use lockgate_git::{Git, directory, ignore};
+use lockgate_git::{Disk, Git, directory, ignore};
 
 /// How a section names files that are no revision.
 const WORKING_TREE: &str = "working tree";
@@ -49,8 +49,9 @@ impl Fetchers {
     pub(super) fn new() -> Result<Self, Error> {
         let folder = tempfile::Builder::new().prefix("lockgate-diff-").tempdir()?;
         let failed = |error: lockgate_git::SourceError| Error::usage(error.to_string());
-        let git = Git::new(folder.path()).map_err(failed)?;
-        let oci = Oci::new(folder.path(), false).map_err(failed)?;
+        let disk = Disk::default();
+        let git = Git::on(folder.path(), &disk).map_err(failed)?;
+        let oci = Oci::new(folder.path(), &disk, false).map_err(failed)?;
         Ok(Self { git, oci, _folder: folder })
     }
 
