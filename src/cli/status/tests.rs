@@ -1,5 +1,7 @@
 //! What is printed, to the letter.
 
+use std::time::Duration;
+
 use super::*;
 use lockgate_core::api::{GitRepository, Kustomization};
 
