@@ -124,7 +124,7 @@ async fn attempt(
     let aim = aim(kustomization, &snapshot);
     let built = Built::of(Some(&snapshot));
     let log = Log { shared, order, kustomization, aim, built, started };
-    let workers = match threads(&log).await {
+    let workers = match threads(&log, &snapshot).await {
         Ok(workers) => workers,
         Err(outcome) => return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) },
     };
@@ -157,9 +157,13 @@ fn aim(kustomization: &Kustomization, snapshot: &Snapshot) -> Aim {
 }
 
 /// The threads for the build, once it may begin. Where it has to wait for its turn, others may have the slot.
-async fn threads(log: &Log<'_>) -> Result<Marked, Common> {
-    let shared = log.shared;
-    let state = format!("{}/{}", log.kustomization.metadata.uid, log.aim);
+async fn threads(log: &Log<'_>, snapshot: &Snapshot) -> Result<Marked, Common> {
+    let (shared, metadata) = (log.shared, &log.kustomization.metadata);
+    let requested_at = log.aim.requested_at.as_deref().unwrap_or_default();
+    // A commit that leaves the folder as it was is no reason to try again what the agent has ended at.
+    let folder = api::folder(log.kustomization.spec.path.as_deref().unwrap_or_default());
+    let files = snapshot.tree.folder_id(&folder).map_or_else(String::new, |id| id.to_string());
+    let state = format!("{}/{}/{requested_at}/{files}", metadata.uid, metadata.generation);
     let admission = shared.quarantine.admit(&log.order.key, state);
     let pass = pipeline::aside(log, &*shared.clock, admission, Result::is_ok).await?;
     Ok(Marked { workers: Arc::clone(&shared.workers), pass: Arc::new(pass) })

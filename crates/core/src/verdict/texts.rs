@@ -193,7 +193,7 @@ pub(super) fn pending(objects: &[Ill]) -> String {
 pub(super) fn quarantined(kind: KindId, times: u32) -> String {
     let (doing, changes) = match api::info(kind).map(|info| info.role) {
         Some(Role::Source(_)) => ("fetching", "its spec"),
-        _ => ("building", "its spec or its source"),
+        _ => ("building", "its spec or its folder"),
     };
     format!(
         "the agent ended while {doing} this, {times} times with nothing else that was new beside it; it is left alone until \
