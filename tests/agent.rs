@@ -10,6 +10,7 @@ mod idle;
 mod input;
 mod keeping;
 mod kinds;
+mod lag;
 mod lease;
 mod managers;
 mod oci;

@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use super::log::log;
 use super::shared::Shared;
 use super::subject::Subject;
-use super::world::{Seen, tree_digest};
+use super::world::Seen;
 use crate::source::{Ask, Inputs};
 use lockgate_base::keys;
 use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
-use lockgate_base::tree::Snapshot;
+use lockgate_base::tree::{Entry, Snapshot};
 use lockgate_core::api::{Metadata, Selection, Source, SourceStatus};
 use lockgate_core::queue::{End, Next, RunId, Signal};
 use lockgate_core::verdict::{
@@ -251,4 +251,19 @@ fn log(key: &Ref, said: &Said<SourceStatus>) {
     let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
     let (kind, name, namespace) = (key.kind.kind, &key.name, &key.namespace);
     log!(said.notices, kind, name, namespace, revision, reason, "{message}");
+}
+
+/// A digest of a tree: of its paths and the identities of what is in them.
+fn tree_digest(snapshot: &Snapshot) -> Digest {
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    for (path, entry) in snapshot.tree.entries() {
+        parts.push(path.as_bytes().to_vec());
+        parts.push(match entry {
+            Entry::File(id) => id.clone(),
+            Entry::Link(target) => target.as_bytes().to_vec(),
+            Entry::Submodule => b"submodule".to_vec(),
+            Entry::Unlisted(cause) => cause.as_bytes().to_vec(),
+        });
+    }
+    Digest::of_parts(parts.iter().map(Vec::as_slice))
 }

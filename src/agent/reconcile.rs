@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::claims;
 use super::journal::{Built, Log, Removal, context, schedule_of, write};
 use super::log::log;
 use super::report::ReportError;
@@ -11,6 +12,7 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
 use super::world::{Aim, Seen};
+use crate::cluster::Cluster;
 use lockgate_base::keys;
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
@@ -36,7 +38,7 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     // Read once: what is said is said of what was built, whatever has been fetched meanwhile.
     let snapshot = match &seen {
         Seen::Sound(kustomization) => source(&shared, kustomization),
-        Seen::Malformed { metadata, message } => Err(malformed(metadata, message)),
+        Seen::Malformed { metadata, message, .. } => Err(malformed(metadata, message)),
     };
     let built = Built::of(snapshot.as_ref().ok());
     let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
@@ -84,7 +86,7 @@ async fn attempt(
 ) -> Finish {
     let kustomization = match seen {
         Seen::Sound(kustomization) => kustomization,
-        Seen::Malformed { metadata, message } => return ended(malformed(metadata, message)),
+        Seen::Malformed { metadata, message, .. } => return ended(malformed(metadata, message)),
     };
     let deleting = kustomization.metadata.deletion_timestamp.is_some();
     if kustomization.spec.suspend && !deleting {
@@ -95,9 +97,7 @@ async fn attempt(
     }
     let cluster = shared.cluster_for(kustomization);
     if deleting {
-        let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
-        let removal = Removal { shared, order, kustomization };
-        return ended(pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await);
+        return ended(removed(shared, order, kustomization, cluster).await);
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
@@ -142,6 +142,21 @@ async fn attempt(
     let built = Built::of(Some(&snapshot));
     let log = Log { shared, order, kustomization, aim, built, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
+}
+
+/// Takes away what a Kustomization holds that is being deleted, once those have gone that depend on it.
+async fn removed(
+    shared: &Arc<Shared>,
+    order: &Task,
+    kustomization: &Kustomization,
+    cluster: Result<Cluster, String>,
+) -> Common {
+    if let Some(waits) = claims::dependents_leaving(shared, kustomization) {
+        return waits;
+    }
+    let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
+    let removal = Removal { shared, order, kustomization };
+    pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await
 }
 
 /// The objects that were seen to drift.

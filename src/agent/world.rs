@@ -13,11 +13,11 @@ mod extra;
 pub(super) use extra::{Aim, Extra, Ids};
 
 use lockgate_base::keys;
-use lockgate_base::model::{Conditions, Digest, KindId, Object, Ref};
+use lockgate_base::model::{Conditions, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source};
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
-use lockgate_core::pipeline::Memo;
+use lockgate_core::pipeline::{Memo, recorded_of};
 use lockgate_core::queue::{Edge, Facts, Why};
 use lockgate_core::verdict::{self, BlockReason, Blocker, Common};
 
@@ -32,6 +32,8 @@ pub(super) enum Seen<O> {
         metadata: Metadata,
         /// Which field, and what is wrong with it.
         message: String,
+        /// What its status says it holds; `None` where that cannot be read either.
+        holds: Option<Ids>,
     },
 }
 
@@ -44,7 +46,8 @@ impl<O: Tracked> Seen<O> {
                 let metadata = object.pointer("/metadata").cloned().unwrap_or_default();
                 // The metadata is the API machinery's own; it has its form whatever the rest looks like.
                 let metadata = serde_json::from_value(metadata).unwrap_or_default();
-                Self::Malformed { metadata, message: malformed.message }
+                let holds = recorded_of(object).map(Arc::new);
+                Self::Malformed { metadata, message: malformed.message, holds }
             }
         }
     }
@@ -264,6 +267,16 @@ impl World {
         sound.collect()
     }
 
+    /// The Kustomizations that are not of their form, and what each is said to hold; `None` where that is not known.
+    pub(super) fn malformed(&self) -> Vec<(Ref, Option<Ids>)> {
+        let inner = self.inner();
+        let malformed = inner.kustomizations.iter().filter_map(|(key, entry)| match &entry.seen {
+            Seen::Malformed { holds, .. } => Some((key.clone(), holds.clone())),
+            Seen::Sound(_) => None,
+        });
+        malformed.collect()
+    }
+
     /// An object's metadata and interval, of whichever kind; a long time for the interval of one that is malformed.
     pub(super) fn outline(&self, key: &Ref) -> Option<(Metadata, Duration)> {
         let inner = self.inner();
@@ -470,22 +483,6 @@ fn facts<O: Tracked>(seen: &Seen<O>) -> Facts {
     let mut met = BTreeSet::new();
     edges.retain(|edge| met.insert(edge.clone()));
     Facts { suspended: object.suspended(), interval: object.interval(), edges, ..facts }
-}
-
-/// A digest of a tree: of its paths and the identities of what is in them.
-pub(super) fn tree_digest(snapshot: &Snapshot) -> Digest {
-    use lockgate_base::tree::Entry as TreeEntry;
-    let mut parts: Vec<Vec<u8>> = Vec::new();
-    for (path, entry) in snapshot.tree.entries() {
-        parts.push(path.as_bytes().to_vec());
-        parts.push(match entry {
-            TreeEntry::File(id) => id.clone(),
-            TreeEntry::Link(target) => target.as_bytes().to_vec(),
-            TreeEntry::Submodule => b"submodule".to_vec(),
-            TreeEntry::Unlisted(cause) => cause.as_bytes().to_vec(),
-        });
-    }
-    Digest::of_parts(parts.iter().map(Vec::as_slice))
 }
 
 #[cfg(test)]

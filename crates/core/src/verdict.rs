@@ -30,6 +30,7 @@ pub use faces::kustomization::applying;
 pub use faces::source::fetching;
 pub use judged::Judged;
 pub use notice::Notice;
+pub(crate) use outcome::some_of;
 pub use outcome::{
     Applied, BlockReason, Blocker, Change, Common, Deed, Done, Ending, FetchCause, Fetched, Ill, Outcome,
     Refused, WaitEnd,

@@ -1,11 +1,13 @@
 //! Scenarios of the pipeline against a cluster in memory.
 
 mod claims;
+mod machine;
 mod fake;
 mod fields;
 mod gates;
 mod idle;
 mod preview;
+mod sweep;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,10 +19,11 @@ use super::*;
 use crate::api::{Kustomization, decode};
 use crate::plan;
 use crate::verdict::{Common, WaitEnd};
-use fake::{Broken, Diary, Fake, Here, Never, Watch};
+use fake::{Diary, Fake};
 use lockgate_base::keys;
 use lockgate_base::model::{Object, Revision};
 use lockgate_base::tree::Tree;
+use machine::{Broken, Here, Never, Watch};
 
 fn kustomization(spec: &Value, inventory: &[&str]) -> Kustomization {
     let mut all = json!({"interval": "10m", "prune": true, "path": "apps",

@@ -234,13 +234,19 @@ fn skip(object: &Object, live: Option<&Object>) -> Option<Skip> {
 /// What to do about a refusal: an immutable field is overcome by deleting the object and creating it anew, where that is
 /// allowed and the object is there. Otherwise nothing would be left if the second apply failed as well.
 fn refused(object: &Object, live: Option<&Object>, refusal: &Refusal, sensitive: bool, force: bool) -> Step {
-    let refusal = if sensitive { refusal.clone().redacted() } else { refusal.clone() };
-    let Some(live) = live.filter(|_| matches!(refusal.cause, Cause::Immutable { .. })) else {
-        return Step::Refuse(refusal);
+    let refusal = refusal.clone().seen_beside(object);
+    let refusal = if sensitive { refusal.redacted() } else { refusal };
+    let is_asked = is_forced(object) || live.is_some_and(is_forced);
+    let is_immutable = match &refusal.cause {
+        Cause::Immutable { .. } => true,
+        // By the words of a webhook nothing goes but what asks for it itself.
+        Cause::WebhookDenied(_) => is_asked && refusal.says_immutable(),
+        _ => false,
     };
+    let Some(live) = live.filter(|_| is_immutable) else { return Step::Refuse(refusal) };
     // What is there is what would go.
     let loss = forced::loss(live);
-    let is_forced = is_forced(object) || is_forced(live) || (force && loss.is_none());
+    let is_forced = is_asked || (force && loss.is_none());
     match live.text("/metadata/uid") {
         Some(uid) if is_forced => Step::Recreate {
             uid: uid.to_owned(),

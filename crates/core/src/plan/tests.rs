@@ -143,6 +143,15 @@ fn only_force_makes_an_object_anew() {
             other => panic!("{other:?}"),
         }
     }
+    let denied = "admission webhook \"w.x.io\" denied the request: the host is immutable";
+    let denied = Answer { code: 403, message: denied.into(), ..Answer::default() };
+    let denied = |object: &Object| Err(Refusal::of_answer(object.id(), Phase::DryRun, denied.clone()));
+    let by_words = |desired: &Object| decide(desired, Some(live(json!({}))), denied(desired), &forced).step;
+    assert!(
+        matches!(by_words(&object(json!({}))), Step::Refuse(_)),
+        "a webhook may mean anything by its words"
+    );
+    assert!(matches!(by_words(&annotated(keys::FORCE, "enabled")), Step::Recreate { .. }));
     let invalid = Refusal::new(object(json!({})).id(), Phase::DryRun, Cause::Invalid, "wrong");
     let step = decide(&object(json!({})), Some(live(json!({}))), Err(invalid), &forced).step;
     assert!(matches!(step, Step::Refuse(_)), "force is no cure for a wrong value");

@@ -130,7 +130,7 @@ fn condition(status: &KustomizationStatus, kind: &str) -> Option<(ConditionStatu
 }
 
 fn refused(message: &str, transient: bool, forbidden: bool) -> Refused {
-    Refused { message: message.into(), transient, forbidden }
+    Refused { message: message.into(), transient, soon: forbidden, forbidden }
 }
 
 #[test]

@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::machine::Watch;
 use crate::api::{InventoryEntry, Kustomization};
 use crate::health::Health;
-use crate::pipeline::clock::{Clock, Sleep};
+use crate::pipeline::clock::Clock as _;
 use crate::pipeline::ports::{
     Accepted, ApiFailure, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Unhealthy,
     Writes,
 };
-use crate::pipeline::workers::{Ended, Work, Workers};
 use crate::pipeline::{Candidate, Claim, Claims, Journal, JournalError, News, Slot};
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
 use crate::verdict::Ill;
@@ -38,6 +38,10 @@ pub(super) struct Fake {
     untaken: Option<Answer>,
     /// Objects with a field that cannot change, and has changed.
     frozen: BTreeSet<String>,
+    /// What the server warns of with each object that is applied.
+    warnings: Vec<String>,
+    /// An object that is refused, how, and how often still.
+    answers: Mutex<Option<(String, Answer, usize)>>,
     /// Kinds and namespaces that are not there until they are applied.
     absent: Mutex<BTreeSet<String>>,
     /// How long waits take.
@@ -82,6 +86,39 @@ impl Fake {
     pub(super) fn freezing(mut self, name: &str) -> Self {
         self.frozen.insert(name.into());
         self
+    }
+
+    pub(super) fn warning(mut self, text: &str) -> Self {
+        self.warnings.push(text.into());
+        self
+    }
+
+    /// With an object that is nobody's.
+    pub(super) fn beside(self, object: Object) -> Self {
+        self.objects.lock().unwrap().insert(object.name().into(), object);
+        self
+    }
+
+    /// An object that is there is being deleted.
+    pub(super) fn leaving(self, name: &str) -> Self {
+        let leave =
+            |value: &mut Value| value["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        let object = self.object(name).unwrap().edit(leave).unwrap();
+        self.beside(object)
+    }
+
+    /// An object is refused with an answer, so many times.
+    pub(super) fn refusing_for(self, times: usize, name: &str, answer: Answer) -> Self {
+        *self.answers.lock().unwrap() = Some((name.into(), answer, times));
+        self
+    }
+
+    /// The answer by which an object is refused this time.
+    fn answered(&self, name: &str) -> Option<Answer> {
+        let mut answers = self.answers.lock().unwrap();
+        let (of, answer, times) = answers.as_mut()?;
+        *times = times.checked_sub(usize::from(of == name)).unwrap_or_default();
+        (of == name && *times > 0).then(|| answer.clone())
     }
 
     /// Without a kind or a namespace until it is applied.
@@ -216,6 +253,8 @@ impl Reads for Fake {
             let is_absent = |name: &str| self.absent.lock().unwrap().contains(name);
             let dry_run = if self.loses(object.name()) {
                 Err(Refusal::unavailable(object.id(), Phase::DryRun, "reset"))
+            } else if let Some(answer) = self.answered(object.name()) {
+                Err(Refusal::of_answer(object.id(), Phase::DryRun, answer))
             } else if self.refused.contains(object.name()) {
                 Err(refusal(Cause::Invalid))
             } else if self.frozen.contains(object.name()) {
@@ -230,6 +269,11 @@ impl Reads for Fake {
             Observation { live: self.object(object.name()), dry_run }
         };
         objects.iter().map(observe).collect()
+    }
+
+    async fn runners(&self, _: &str) -> Result<Vec<Object>, ApiFailure> {
+        self.ask();
+        Ok(self.objects.lock().unwrap().values().filter(|object| object.kind() == "Pod").cloned().collect())
     }
 
     async fn data(&self, _: DataKind, _: &str, _: &str) -> Result<Option<Data>, ApiFailure> {
@@ -252,6 +296,7 @@ impl Writes for Fake {
             uid: "uid".into(),
             resource_version: "1".into(),
             generation: None,
+            warnings: self.warnings.clone(),
         })
     }
 
@@ -350,6 +395,8 @@ pub(super) struct Diary {
     fails: bool,
     /// What others hold.
     claims: Mutex<Vec<(HashSet<ObjectId>, Claim)>>,
+    /// An object, and one that depends on it.
+    dependents: Vec<(ObjectId, ObjectId)>,
 }
 
 impl Diary {
@@ -358,6 +405,12 @@ impl Diary {
         let holder = Kustomization::named("flux-system", holder);
         let held = HashSet::from([id.parse().unwrap()]);
         self.claims.lock().unwrap().push((held, Claim { holder, awaited }));
+    }
+
+    /// Has an object depend on another.
+    pub(super) fn depends(mut self, dependent: &str, on: &str) -> Self {
+        self.dependents.push((on.parse().unwrap(), dependent.parse().unwrap()));
+        self
     }
 
     pub(super) fn failing() -> Self {
@@ -404,9 +457,14 @@ impl Claims for Diary {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
         let claims = self.claims.lock().unwrap();
         let of = |candidate: &Candidate| {
-            claims.iter().find(|(held, _)| candidate.is_held(held)).map(|(_, claim)| claim.clone())
+            claims.iter().find(|(held, _)| candidate.hold(held).is_some()).map(|(_, claim)| claim.clone())
         };
         candidates.iter().map(of).collect()
+    }
+
+    fn dependents(&self, id: &ObjectId) -> Vec<ObjectId> {
+        let of = |(on, dependent): &(ObjectId, ObjectId)| (on == id).then(|| dependent.clone());
+        self.dependents.iter().filter_map(of).collect()
     }
 }
 
@@ -438,59 +496,5 @@ impl Journal for Diary {
     async fn pending(&self, objects: Vec<Ill>) {
         let told = objects.iter().map(|ill| format!("{}: {}", ill.subject, ill.cause)).collect();
         *self.pending.lock().unwrap() = told;
-    }
-}
-
-/// The clock of the runtime that runs the test.
-#[derive(Debug)]
-pub(super) struct Watch;
-
-#[expect(clippy::disallowed_methods, reason = "a test's clock has to come from somewhere")]
-impl Clock for Watch {
-    fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
-    }
-
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-    }
-
-    fn uptime(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn sleep(&self, duration: Duration) -> Sleep {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
-/// Builds where it is asked to.
-#[derive(Debug)]
-pub(super) struct Here;
-
-impl Workers for Here {
-    fn run(&self, work: Work) -> Ended {
-        work();
-        Box::pin(async { Ok(()) })
-    }
-}
-
-/// Never comes to an end of a build.
-#[derive(Debug)]
-pub(super) struct Never;
-
-impl Workers for Never {
-    fn run(&self, _work: Work) -> Ended {
-        Box::pin(std::future::pending())
-    }
-}
-
-/// Panics in each build.
-#[derive(Debug)]
-pub(super) struct Broken;
-
-impl Workers for Broken {
-    fn run(&self, _work: Work) -> Ended {
-        Box::pin(async { Err("a.rs:1".into()) })
     }
 }

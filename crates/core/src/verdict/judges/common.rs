@@ -1,5 +1,7 @@
 //! Judges what a run of any kind can end in.
 
+use std::time::Duration;
+
 use crate::queue::Next;
 use crate::verdict::context::{Context, Schedule};
 use crate::verdict::face::Face;
@@ -7,6 +9,9 @@ use crate::verdict::judgement::{Failure, Judgement, Severity};
 use crate::verdict::outcome::Common;
 use crate::verdict::reason::Reason;
 use crate::verdict::texts;
+
+/// After how long it is looked again whether dependents have gone, which is told otherwise.
+const WATCHED: Duration = Duration::from_secs(10);
 
 pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, F>) -> Judgement {
     let Schedule { interval, retry, .. } = context.schedule;
@@ -55,6 +60,10 @@ pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, 
         }
         Common::InputMissing { message } => {
             Failure::building(Reason::BuildFailed, text(message), Next::Backoff)
+        }
+        Common::RemovalWaits { dependents, limit } => {
+            let next = Next::Unblocked((*limit).min(WATCHED));
+            Failure::applying(Reason::DependencyNotReady, texts::removal_waits(dependents), next).expected()
         }
         Common::RemovalFailed { failures } => not_removed(failures, context.schedule),
     })

@@ -176,8 +176,8 @@ impl fmt::Display for Change {
     }
 }
 
-/// The first few of many paths, and how many there are beside them.
-pub(in crate::verdict) fn some_of(paths: &[String]) -> String {
+/// The first few of many names, and how many there are beside them.
+pub(crate) fn some_of(paths: &[String]) -> String {
     let more = paths.len().saturating_sub(FIELDS_NAMED);
     let first = paths.iter().take(FIELDS_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{first} and {more} more") } else { first }
@@ -212,6 +212,8 @@ pub struct Refused {
     pub message: String,
     /// Whether it may pass without a change in Git: a namespace that is still to come, a webhook that is down.
     pub transient: bool,
+    /// Whether what it was judged by may be on its way: a definition, a right, a policy.
+    pub soon: bool,
     /// Whether a right is missing.
     pub forbidden: bool,
 }
