@@ -72,3 +72,41 @@ async fn an_annotation_that_keeps_an_object_is_heeded_whoever_set_it() {
     stage.ready("apps").await;
     assert!(stage.data("a").await.is_some() && stage.data("b").await.is_none());
 }
+
+/// What `spec.ignore` names is left to whoever sets it, and everything else is put back.
+#[tokio::test]
+async fn what_a_kustomization_ignores_is_left_as_it_is() {
+    let deployment = |image: &str| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+            "replicas": 2, "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": image}]}}}})
+        .to_string()
+    };
+    let stage = stage("ignored", &[("apps/web.yaml", &deployment("example.org/c"))]).await;
+    let _agent = stage.agent().await;
+    let ignore = json!([{"paths": ["/spec/replicas"], "target": {"kind": "Deployment"}}]);
+    stage.kustomization("apps", json!({"ignore": ignore})).await;
+    stage.ready("apps").await;
+    let deployments = api(&stage.client, &stage.namespace, "apps/v1", "Deployment", "deployments");
+    patch(&deployments, "web", "dashboard", json!({"spec": {"replicas": 5, "revisionHistoryLimit": 3}}))
+        .await;
+    patch(&deployments, "web", "kubectl-edit", json!({"spec": {"paused": true}})).await;
+    harness::eventually(PATIENCE, async || {
+        let spec = deployments.get("web").await?.data["spec"].clone();
+        anyhow::ensure!(spec["paused"].is_null(), "the edit stands: {spec}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    stage.push(&[("apps/web.yaml", &deployment("example.org/d"))]);
+    stage.ready("apps").await;
+    let spec = deployments.get("web").await.unwrap().data["spec"].clone();
+    assert_eq!(
+        (&spec["replicas"], &spec["template"]["spec"]["containers"][0]["image"]),
+        (&json!(5), &json!("example.org/d"))
+    );
+    // A rule that cannot be read is told.
+    stage.kustomization("apps", json!({"ignore": [{"paths": ["spec.replicas"]}]})).await;
+    let message = stage.reason("apps", "InvalidSpec").await;
+    assert!(message.contains("spec.ignore[0].paths: 'spec.replicas' is no JSON pointer"), "{message}");
+}

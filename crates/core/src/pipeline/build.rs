@@ -7,6 +7,7 @@ use super::ports::{ApiFailure, Data, DataKind, Reads};
 use crate::api::{
     Kind, Kustomization, KustomizationSpec, Resource, SubstituteFrom, SubstituteStrategy, folder,
 };
+use crate::plan::Ignored;
 use crate::verdict::{Applied, Common, Redactor, unsupported};
 use lockgate_base::model::{Digest, Object, ObjectId};
 use lockgate_base::tree::{Footprint, Tree};
@@ -54,6 +55,7 @@ pub async fn gather(
     kustomization: Supported<'_>,
     redactor: &mut Redactor,
 ) -> Result<Gathered, Common> {
+    Ignored::read(&kustomization.spec.ignore).map_err(|message| Common::Malformed { message })?;
     let Some(post_build) = &kustomization.spec.post_build else { return Ok(Gathered::none()) };
     let mut variables = BTreeMap::new();
     let mut secret = BTreeSet::new();

@@ -11,8 +11,8 @@ use super::dress::{dress, place};
 use super::ports::{Reads, Reference};
 use crate::api::Kustomization;
 use crate::plan::{
-    Cause, Foreseen, Inventory, Observation, Observed, Options, Phase, Refusal, Stage, Step, check_prune,
-    plan_stage, prepare, stages,
+    Cause, Foreseen, Ignored, Inventory, Observation, Observed, Options, Phase, Refusal, Stage, Step,
+    check_prune, plan_stage, prepare, stages,
 };
 use crate::verdict::{Applied, Redactor};
 use lockgate_base::model::{Object, ObjectId};
@@ -68,8 +68,15 @@ pub(super) async fn intend(
     let managed = managed(kustomization);
     let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
     let common = kustomization.spec.common_metadata.as_ref();
-    let options =
-        Options { force: kustomization.spec.force, sensitive, owner: Some(owner.clone()), ownership };
+    // What is wrong with it was told before anything was built.
+    let ignored = Ignored::read(&kustomization.spec.ignore).unwrap_or_default();
+    let options = Options {
+        force: kustomization.spec.force,
+        sensitive,
+        owner: Some(owner.clone()),
+        ownership,
+        ignored,
+    };
     let known = managed.iter().map(|(id, _)| id.clone()).collect();
     let mut terms = Terms { options, known, ..Terms::default() };
     let mut dressed = Vec::with_capacity(objects.len());

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::fields::{self, Fields, follow};
 use super::managed_fields::entries;
-use crate::api::{IgnoreRule, Ownership};
+use crate::api::{IgnoreRule, Ownership, PatchTarget};
 use lockgate_base::model::Object;
-use lockgate_render::kustomize::Selection;
+use lockgate_render::kustomize::{Selection, Selector};
 
 /// The rules of a Kustomization.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,7 @@ impl Ignored {
             if let Some(path) = rule.paths.iter().find(|path| !path.starts_with('/')) {
                 return Err(wrong(format!("paths: '{path}' is no JSON pointer; it begins with a slash")));
             }
-            let target = rule.target.as_ref().map(|target| Selection::new(target.selector()));
+            let target = rule.target.as_ref().map(|target| Selection::new(&selector(target)));
             let target = target.transpose().map_err(|error| wrong(error.to_string()))?;
             read.push((target, rule.paths.clone()));
         }
@@ -29,19 +29,32 @@ impl Ignored {
     }
 
     /// The JSON pointers of the fields of an object that are left as they are.
-    pub(super) fn paths<'r>(&'r self, object: &'r Object) -> impl Iterator<Item = &'r str> {
+    pub(super) fn paths<'r>(&'r self, object: &Object) -> impl Iterator<Item = &'r str> {
         let rules = self.0.iter().filter(|(target, _)| target.as_ref().is_none_or(|it| it.means(object)));
         rules.flat_map(|(_, paths)| paths).map(String::as_str)
+    }
+}
+
+fn selector(target: &PatchTarget) -> Selector {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    Selector {
+        group: text(&target.group),
+        version: text(&target.version),
+        kind: text(&target.kind),
+        name: text(&target.name),
+        namespace: text(&target.namespace),
+        annotation_selector: text(&target.annotation_selector),
+        label_selector: text(&target.label_selector),
     }
 }
 
 /// An object as it is to be applied, and as an apply would leave it, with fields left as they are on the cluster: what another
 /// applies is not sent, and anything else is sent as it is there. A field that is not there is sent as Git has it, since there is
 /// nothing to leave. Only fields that differ are touched, so that the others stay ours.
-pub(super) fn left<'r>(
+pub(super) fn left(
     (desired, wanted): (&Object, &Object),
     live: &Object,
-    paths: impl Iterator<Item = &'r str>,
+    paths: &[&str],
     ownership: &Ownership,
 ) -> (Object, Object) {
     let (mut sent, mut result) = (desired.value().clone(), wanted.value().clone());
@@ -57,7 +70,8 @@ pub(super) fn left<'r>(
             _ => {}
         }
     }
-    let object = |value: Value, otherwise: &Object| Object::parse(value).unwrap_or_else(|_| otherwise.clone());
+    let object =
+        |value: Value, otherwise: &Object| Object::parse(value).unwrap_or_else(|_| otherwise.clone());
     (object(sent, desired), object(result, wanted))
 }
 
@@ -120,15 +134,16 @@ mod tests {
     use crate::api::Kustomization;
 
     fn object(entries: &Value, spec: &Value) -> Object {
-        let metadata = json!({"name": "web", "namespace": "n", "labels": {"app": "web"}, "managedFields": entries});
-        let value = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec});
+        let metadata =
+            json!({"name": "web", "namespace": "n", "labels": {"app": "web"}, "managedFields": entries});
+        let value =
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec});
         Object::parse(value).unwrap()
     }
 
     fn applied(entries: &Value, live: &Value, git: &Value, path: &str) -> (Value, Value) {
         let (desired, live) = (object(&json!([]), git), object(entries, live));
-        let (sent, result) =
-            left((&desired, &desired), &live, std::iter::once(path), Kustomization::OWNERSHIP);
+        let (sent, result) = left((&desired, &desired), &live, &[path], Kustomization::OWNERSHIP);
         (sent.pointer("/spec").unwrap().clone(), result.pointer("/spec").unwrap().clone())
     }
 

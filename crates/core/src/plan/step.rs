@@ -9,6 +9,7 @@ use super::cause::Cause;
 use super::drift::{Drift, drift};
 use super::flux;
 use super::forced;
+use super::ignore::{Ignored, left};
 use super::managed_fields::{entries, foreign_fields, take_over};
 use super::policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
 use super::refusal::{Phase, Refusal, is_secret};
@@ -66,12 +67,20 @@ pub struct Options {
     pub owner: Option<Ref>,
     /// The marks of what is applied.
     pub ownership: &'static Ownership,
+    /// `spec.ignore`: fields that are left as they are on the cluster.
+    pub ignored: Ignored,
 }
 
 impl Default for Options {
     /// Those of a Kustomization that asks for nothing and is not named.
     fn default() -> Self {
-        Self { force: false, sensitive: HashSet::new(), owner: None, ownership: Kustomization::OWNERSHIP }
+        Self {
+            force: false,
+            sensitive: HashSet::new(),
+            owner: None,
+            ownership: Kustomization::OWNERSHIP,
+            ignored: Ignored::default(),
+        }
     }
 }
 
@@ -163,13 +172,27 @@ pub struct Entry {
 
 /// What to do with an object of a build.
 pub(super) fn entry(object: Object, observed: &Observed, options: &Options) -> Entry {
-    let observation = observed.get(&object.id());
+    let (object, changed) = ignoring(object, observed, options);
+    let observation = changed.as_ref().or_else(|| observed.get(&object.id()));
     let step = step(&object, observation, options);
     let live = observation.and_then(|observation| observation.live.as_ref());
     let also_owned_by = live
         .and_then(|live| options.ownership.owner_of(live))
         .filter(|owner| options.owner.as_ref().is_some_and(|own| own != owner));
     Entry { object, step, also_owned_by }
+}
+
+/// The object as it is to be applied, and what is known of it where that leaves fields as they are on the cluster.
+fn ignoring(object: Object, observed: &Observed, options: &Options) -> (Object, Option<Observation>) {
+    let Some(Observation { live: Some(live), dry_run: Ok(wanted) }) = observed.get(&object.id()) else {
+        return (object, None);
+    };
+    let paths: Vec<&str> = options.ignored.paths(&object).collect();
+    if paths.is_empty() {
+        return (object, None);
+    }
+    let (sent, result) = left((&object, wanted), live, &paths, options.ownership);
+    (sent, Some(Observation { live: Some(live.clone()), dry_run: Ok(result) }))
 }
 
 fn step(object: &Object, observation: Option<&Observation>, options: &Options) -> Step {
