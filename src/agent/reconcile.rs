@@ -49,6 +49,9 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     if !matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })) {
         shared.world.ended(&order.key);
     }
+    if let Some(done) = finish.outcome.done().filter(|done| done.digest.is_some()) {
+        shared.metrics.reports(&order.key, done.drifted.len());
+    }
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(&order.key, shared.clock.since(started), success);
     finished(&order, End { corrected, ..reported })
@@ -130,6 +133,7 @@ async fn attempt(
         snapshot: &snapshot,
         memo: memo.as_deref(),
         thorough: order.causes.contains(&Cause::Timer),
+        drift: shared.drift,
         drifted: drifted(&order.causes),
         timeout: schedule_of(kustomization).timeout,
         waited: shared.world.waited(&order.key, &aim, shared.clock.now()),

@@ -110,3 +110,78 @@ async fn what_a_kustomization_ignores_is_left_as_it_is() {
     let message = stage.reason("apps", "InvalidSpec").await;
     assert!(message.contains("spec.ignore[0].paths: 'spec.replicas' is no JSON pointer"), "{message}");
 }
+
+/// Each policy, for a Kustomization and for an object that says so itself: what an edit comes to.
+#[tokio::test]
+async fn drift_is_put_back_at_once_at_the_interval_or_never() {
+    let said = |name: &str, policy: &str| {
+        let mut map: Value = serde_json::from_str(&super::stage::config_map(name, "1")).unwrap();
+        map["metadata"]["annotations"] = json!({"lockgate.dev/drift": policy});
+        map.to_string()
+    };
+    let plain = super::stage::config_map("plain", "1");
+    let stage = stage(
+        "drift",
+        &[
+            ("apps/plain.yaml", &plain),
+            ("apps/kept.yaml", &said("kept", "report")),
+            ("late/late.yaml", &super::stage::config_map("late", "1")),
+        ],
+    )
+    .await;
+    let agent = stage.agent_with(super::stage::LISTEN).await;
+    stage.kustomization("apps", json!({})).await;
+    stage.kustomization("late", json!({})).await;
+    let late = json!({"metadata": {"annotations": {"lockgate.dev/drift": "interval"}}});
+    patch(&stage.kustomizations(), "late", "test", late).await;
+    for name in ["apps", "late"] {
+        stage.ready(name).await;
+    }
+    for name in ["late", "kept", "plain"] {
+        patch(&stage.config_maps(), name, "kubectl-edit", json!({"data": {"value": "edited"}})).await;
+    }
+    let value = async |name: &str| stage.data(name).await.unwrap()["value"].clone();
+    harness::eventually(PATIENCE, async || {
+        anyhow::ensure!(value("plain").await == "1", "the edit stands");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    let status = stage
+        .until("apps", "said to have drifted", |status| {
+            super::stage::condition(status, "Drifted")["status"] == "True"
+        })
+        .await;
+    let drifted = super::stage::condition(&status, "Drifted");
+    assert_eq!(drifted["reason"], "DriftReported");
+    let message = drifted["message"].as_str().unwrap();
+    assert!(message.contains("/kept (data.value)") && !message.contains("/plain"), "{message}");
+    assert_eq!((value("kept").await.as_str(), value("late").await.as_str()), ("edited", "edited"));
+    let labels = format!(r#"{{kind="Kustomization",name="apps",namespace="{}"}} 1"#, stage.namespace);
+    let metrics = super::outage::body(&agent, "/metrics").await;
+    assert!(metrics.contains(&format!("lockgate_drifted_objects{labels}")), "{metrics}");
+    // A commit changes what it changes, and leaves what has drifted.
+    let mut changed: Value = serde_json::from_str(&said("kept", "report")).unwrap();
+    changed["data"]["other"] = "2".into();
+    stage.push(&[("apps/kept.yaml", &changed.to_string())]);
+    stage.ready("apps").await;
+    let data = stage.data("kept").await.unwrap();
+    assert_eq!((data["value"].as_str(), data["other"].as_str()), ("edited", "2"));
+    stage.config_maps().delete("kept", &kube::api::DeleteParams::default()).await.unwrap();
+    stage
+        .until("apps", "said to have lost one", |status| {
+            let drifted = super::stage::condition(status, "Drifted");
+            drifted["message"].as_str().is_some_and(|message| message.contains("/kept (metadata.name)"))
+        })
+        .await;
+    assert_eq!(stage.data("kept").await, None);
+    // Once somebody asks, or the interval is over, what waited for it is put back.
+    let request = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
+    patch(&stage.kustomizations(), "late", "test", request).await;
+    harness::eventually(PATIENCE, async || {
+        anyhow::ensure!(value("late").await == "1", "the edit stands");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}

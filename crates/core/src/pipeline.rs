@@ -42,6 +42,7 @@ use tokio::sync::watch;
 
 use crate::api::InventoryEntry;
 use crate::health::Rules;
+use crate::plan::DriftPolicy;
 use crate::verdict::{Applied, Ill, Outcome, Redactor};
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
@@ -68,6 +69,8 @@ pub struct Job<'a> {
     pub memo: Option<&'a Memo>,
     /// Whether to look at every object even if nothing says that it has changed.
     pub thorough: bool,
+    /// What is done about drift, where the Kustomization says nothing of it.
+    pub drift: DriftPolicy,
     /// Objects that were seen to drift.
     pub drifted: BTreeSet<ObjectId>,
     /// How long health checks may take.

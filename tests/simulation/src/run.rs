@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lockgate::tested::{AgentConfig, Client, Sources, run_agent};
 use lockgate_core::pipeline::workers::{Ended, Work, Workers};
+use lockgate_core::plan::DriftPolicy;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -139,6 +140,7 @@ impl Stage {
             clock: agent.clock.clone(),
             workers: Arc::new(InPlace(self.world.clone())),
             adopt: false,
+            drift: DriftPolicy::Watch,
             lockdown: false,
             default_service_account: None,
             concurrency: 4,

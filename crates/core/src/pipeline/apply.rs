@@ -36,6 +36,8 @@ pub(super) struct Progress {
     pub(super) warnings: Vec<String>,
     /// What the API server has warned of, each with the objects of which it did.
     pub(super) remarks: BTreeMap<String, Vec<String>>,
+    /// A line for each that has drifted and is left as it is.
+    pub(super) drifted: Vec<String>,
     /// A line for each that was deleted to be created anew, whether or not it could be.
     pub(super) forced: Vec<String>,
     /// Those that are to be left alone: nothing of them is managed any more, and none of them is deleted.
@@ -305,6 +307,10 @@ pub(super) fn note(entry: &Entry, reference: Reference, progress: &mut Progress)
         ));
     }
     progress.changes.extend(change(entry));
+    if !entry.drifted.is_empty() {
+        let fields: Vec<String> = entry.drifted.iter().map(|drift| drift.path.clone()).collect();
+        progress.drifted.push(format!("{subject} ({})", some_of(&fields)));
+    }
     if !matches!(entry.step, Step::Skip(_)) {
         progress.references.push(reference);
     }

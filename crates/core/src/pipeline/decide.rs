@@ -11,11 +11,12 @@ use super::dress::{dress, place};
 use super::ports::{Reads, Reference};
 use crate::api::Kustomization;
 use crate::plan::{
-    Cause, Foreseen, Ignored, Inventory, Observation, Observed, Options, Phase, Refusal, Stage, Step,
-    check_prune, plan_stage, prepare, stages,
+    Cause, DriftPolicy, Foreseen, Ignored, Inventory, Observation, Observed, Options, Phase, Refusal, Stage,
+    Step, check_prune, plan_stage, prepare, stages,
 };
 use crate::verdict::{Applied, Redactor};
-use lockgate_base::model::{Object, ObjectId};
+use lockgate_base::keys;
+use lockgate_base::model::{Digest, Object, ObjectId};
 
 /// What is to be done, before the cluster is asked about it.
 #[derive(Debug)]
@@ -64,10 +65,15 @@ pub(super) async fn intend(
     kustomization: &Kustomization,
     objects: Vec<Object>,
     sensitive: HashSet<ObjectId>,
+    (digest, drift): (Digest, DriftPolicy),
 ) -> Result<Intent, Applied> {
     let managed = managed(kustomization);
     let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
     let common = kustomization.spec.common_metadata.as_ref();
+    let said = kustomization.metadata.annotations.get(keys::DRIFT);
+    let drift = said.and_then(|said| DriftPolicy::read(said)).unwrap_or(drift);
+    let last = kustomization.status.history.first();
+    let is_applied = last.is_some_and(|last| last.digest == digest.to_string());
     // What is wrong with it was told before anything was built.
     let ignored = Ignored::read(&kustomization.spec.ignore).unwrap_or_default();
     let options = Options {
@@ -76,6 +82,8 @@ pub(super) async fn intend(
         owner: Some(owner.clone()),
         ownership,
         ignored,
+        drift,
+        is_applied,
     };
     let known = managed.iter().map(|(id, _)| id.clone()).collect();
     let mut terms = Terms { options, known, ..Terms::default() };

@@ -6,7 +6,7 @@ use super::decide::{Decided, Intent, decide, intend};
 use super::ports::{Reads, Reference};
 use super::prune;
 use crate::api::Kustomization;
-use crate::plan::{PruneDecision, Pruner, Refusal, Stage};
+use crate::plan::{DriftPolicy, PruneDecision, Pruner, Refusal, Stage};
 use crate::verdict::{Applied, Change, Common, Deed, Outcome};
 
 /// What would change.
@@ -30,9 +30,9 @@ pub async fn preview(
     kustomization: Supported<'_>,
     build: Build,
 ) -> Result<Preview, Outcome<Applied>> {
-    let Build { objects, sensitive, warnings, .. } = build;
+    let Build { objects, sensitive, warnings, digest, .. } = build;
     let Intent { stages, mut terms, managed, .. } =
-        intend(cluster, &kustomization, objects, sensitive).await?;
+        intend(cluster, &kustomization, objects, sensitive, (digest, DriftPolicy::default())).await?;
     let mut progress = Progress { warnings, ..Progress::default() };
     let mut preview = Preview::default();
     for stage in stages {

@@ -71,7 +71,7 @@ async fn built(job: &Job<'_>, gathered: Gathered) -> Result<Build, Outcome<Appli
         Ok(_) = cancel.wait_for(|cancel| *cancel) => {
             // Nothing was written, so that what was managed is.
             let inventory = managed(&job.kustomization).entries();
-            let done = Done { inventory, digest: None, changes: vec![], warnings: vec![], health: None };
+            let done = Done { inventory, digest: None, changes: vec![], warnings: vec![], drifted: vec![], health: None };
             Err(Applied::Cancelled { done }.into())
         }
     }
@@ -108,7 +108,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     let kustomization: &Kustomization = &job.kustomization;
     let Build { objects, sensitive, digest, warnings, .. } = built;
     let Intent { stages, terms, managed, wanted } =
-        match intend(cluster, kustomization, objects, sensitive).await {
+        match intend(cluster, kustomization, objects, sensitive, (digest, job.drift)).await {
             Ok(intent) => intent,
             Err(refused) => return refused.into(),
         };
@@ -142,6 +142,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
         inventory: progress.inventory.entries(),
         digest: Some(digest),
         warnings: progress.told(),
+        drifted: progress.drifted,
         changes: progress.changes,
         health: None,
     };
@@ -214,6 +215,7 @@ fn stopped(
                 digest: Some(digest),
                 changes: progress.changes,
                 warnings: progress.warnings,
+                drifted: progress.drifted,
                 health: None,
             };
             match unhealthy(settled, done, waited) {

@@ -65,6 +65,7 @@ fn job<'a>(
         snapshot,
         memo: None,
         thorough: false,
+        drift: plan::DriftPolicy::Watch,
         drifted: BTreeSet::new(),
         timeout: Duration::from_secs(1),
         waited: Duration::ZERO,

@@ -76,7 +76,7 @@ pub(super) fn left(
 }
 
 /// Sets or removes the value at a path whose parent is there.
-fn put(value: &mut Value, path: &str, new: Option<&Value>) {
+pub(super) fn put(value: &mut Value, path: &str, new: Option<&Value>) {
     let Some((parent, name)) = path.rsplit_once('/') else { return };
     let name = name.replace("~1", "/").replace("~0", "~");
     match (value.pointer_mut(parent), new) {
@@ -100,10 +100,18 @@ fn put(value: &mut Value, path: &str, new: Option<&Value>) {
 
 /// Whether another manager applies the field, or something below it.
 fn is_applied_by_another(live: &Object, path: &str, ownership: &Ownership) -> bool {
-    let applies = |entry: &&Value| entry["operation"] == "Apply" && !ownership.is_own(entry);
+    is_held(live, path, &|entry| entry["operation"] == "Apply" && !ownership.is_own(entry))
+}
+
+/// Whether one of the entries that `counts` says of holds the field at a JSON pointer, or something below it.
+pub(super) fn is_held(live: &Object, path: &str, counts: &dyn Fn(&Value) -> bool) -> bool {
     let steps: Vec<String> =
         path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
-    entries(live).iter().filter(applies).filter_map(fields::of).any(|of| holds(of, live.value(), &steps))
+    entries(live)
+        .iter()
+        .filter(|entry| counts(entry))
+        .filter_map(fields::of)
+        .any(|of| holds(of, live.value(), &steps))
 }
 
 fn holds(node: &Fields, value: &Value, steps: &[String]) -> bool {

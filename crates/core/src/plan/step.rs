@@ -11,8 +11,9 @@ use super::flux;
 use super::forced;
 use super::ignore::{Ignored, left};
 use super::managed_fields::{entries, foreign_fields, take_over};
-use super::policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
+use super::policy::{Apply, DriftPolicy, apply_policy, drift_policy, is_forced, is_reconcile_disabled};
 use super::refusal::{Phase, Refusal, is_secret};
+use super::reported;
 use super::scale;
 use super::versions;
 use crate::api::{Kustomization, Ownership};
@@ -69,6 +70,10 @@ pub struct Options {
     pub ownership: &'static Ownership,
     /// `spec.ignore`: fields that are left as they are on the cluster.
     pub ignored: Ignored,
+    /// What is done about drift of objects that say nothing of it.
+    pub drift: DriftPolicy,
+    /// Whether this very build was applied before, so that what differs has drifted.
+    pub is_applied: bool,
 }
 
 impl Default for Options {
@@ -80,6 +85,8 @@ impl Default for Options {
             owner: None,
             ownership: Kustomization::OWNERSHIP,
             ignored: Ignored::default(),
+            drift: DriftPolicy::default(),
+            is_applied: false,
         }
     }
 }
@@ -125,6 +132,8 @@ pub enum Skip {
     Present,
     /// It is a part of Flux that lockgate stands in for.
     Replaced,
+    /// Others have deleted it, and drift is only to be told of.
+    Deleted,
 }
 
 impl fmt::Display for Skip {
@@ -134,6 +143,7 @@ impl fmt::Display for Skip {
             Self::Ignored => write!(f, "{}: Ignore", keys::SSA),
             Self::Present => write!(f, "{}: IfNotPresent, and it is there", keys::SSA),
             Self::Replaced => f.write_str("it is a part of Flux that lockgate stands in for"),
+            Self::Deleted => write!(f, "{}: report, and others have deleted it", keys::DRIFT),
         }
     }
 }
@@ -166,6 +176,8 @@ pub struct Entry {
     pub object: Object,
     /// What to do with it.
     pub step: Step,
+    /// What of it has drifted, and is told of and left as it is.
+    pub drifted: Vec<Drift>,
     /// Another owner of the same kind that the object's labels name. Two builds that hold one object overwrite each other.
     pub also_owned_by: Option<Ref>,
 }
@@ -174,12 +186,18 @@ pub struct Entry {
 pub(super) fn entry(object: Object, observed: &Observed, options: &Options) -> Entry {
     let (object, changed) = ignoring(object, observed, options);
     let observation = changed.as_ref().or_else(|| observed.get(&object.id()));
-    let step = step(&object, observation, options);
+    let (object, drifted, step) = match reporting(&object, observation, options) {
+        Some((sent, drifted, step)) => (sent, drifted, step),
+        None => {
+            let step = step(&object, observation, options);
+            (object, Vec::new(), step)
+        }
+    };
     let live = observation.and_then(|observation| observation.live.as_ref());
     let also_owned_by = live
         .and_then(|live| options.ownership.owner_of(live))
         .filter(|owner| options.owner.as_ref().is_some_and(|own| own != owner));
-    Entry { object, step, also_owned_by }
+    Entry { object, step, drifted, also_owned_by }
 }
 
 /// The object as it is to be applied, and what is known of it where that leaves fields as they are on the cluster.
@@ -193,6 +211,37 @@ fn ignoring(object: Object, observed: &Observed, options: &Options) -> (Object, 
     }
     let (sent, result) = left((&object, wanted), live, &paths, options.ownership);
     (sent, Some(Observation { live: Some(live.clone()), dry_run: Ok(result) }))
+}
+
+/// What is done with an object whose drift is only to be told of; `None` where there is none, or it is to be put back.
+fn reporting(
+    object: &Object,
+    observation: Option<&Observation>,
+    options: &Options,
+) -> Option<(Object, Vec<Drift>, Step)> {
+    let Some(Observation { live, dry_run: Ok(wanted) }) = observation else { return None };
+    let of_object = drift_policy(object).or_else(|| live.as_ref().and_then(drift_policy));
+    if of_object.unwrap_or(options.drift) != DriftPolicy::Report || skip(object, live.as_ref()).is_some() {
+        return None;
+    }
+    let Some(live) = live else {
+        let told = || (object.clone(), vec![reported::deleted()], Step::Skip(Skip::Deleted));
+        return options.is_applied.then(told);
+    };
+    let id = object.id();
+    let sensitive = is_secret(&id) || options.sensitive.contains(&id);
+    let ownership = options.ownership;
+    let found = reported::found(live, (object, wanted), options.is_applied, sensitive, ownership);
+    if found.drift.is_empty() {
+        return None;
+    }
+    if found.is_all {
+        return Some((object.clone(), found.drift, Step::Keep));
+    }
+    let paths: Vec<&str> = found.paths.iter().map(String::as_str).collect();
+    let (sent, result) = left((object, wanted), live, &paths, ownership);
+    let rest = drift(live, &result, sensitive);
+    Some((sent, found.drift, Step::Configure { drift: rest, take_over: None }))
 }
 
 fn step(object: &Object, observation: Option<&Observation>, options: &Options) -> Step {

@@ -250,7 +250,12 @@ fn a_gate_that_is_asked_for_stays() {
 fn what_earlier_stages_bring_is_created() {
     let namespace =
         Object::parse(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "new"}})).unwrap();
-    let create = |object: &Object| Entry { object: object.clone(), step: Step::Create, also_owned_by: None };
+    let create = |object: &Object| Entry {
+        object: object.clone(),
+        step: Step::Create,
+        drifted: Vec::new(),
+        also_owned_by: None,
+    };
     let first =
         Stage { entries: vec![create(&namespace), create(&definition("x.io", "Thing"))], gate: Gate::Served };
     let mut foreseen = Foreseen::default();
@@ -267,7 +272,12 @@ fn what_earlier_stages_bring_is_created() {
     ];
     for (cause, comes) in cases {
         let refusal = Refusal::new(object(json!({})).id(), Phase::DryRun, cause.clone(), "no");
-        let refused = Entry { object: object(json!({})), step: Step::Refuse(refusal), also_owned_by: None };
+        let refused = Entry {
+            object: object(json!({})),
+            step: Step::Refuse(refusal),
+            drifted: Vec::new(),
+            also_owned_by: None,
+        };
         let mut stage = Stage { entries: vec![refused], gate: Gate::None };
         foreseen.admit(&mut stage);
         assert_eq!(stage.entries[0].step == Step::Create, comes, "{cause:?}");
@@ -278,7 +288,12 @@ fn what_earlier_stages_bring_is_created() {
     foreseen.learn(&Stage { entries: vec![kept], gate: Gate::None });
     let refusal =
         Refusal::new(object(json!({})).id(), Phase::DryRun, Cause::NamespaceMissing("new".into()), "no");
-    let refused = Entry { object: object(json!({})), step: Step::Refuse(refusal), also_owned_by: None };
+    let refused = Entry {
+        object: object(json!({})),
+        step: Step::Refuse(refusal),
+        drifted: Vec::new(),
+        also_owned_by: None,
+    };
     let mut stage = Stage { entries: vec![refused], gate: Gate::None };
     foreseen.admit(&mut stage);
     assert_eq!(stage.refusals().count(), 1);

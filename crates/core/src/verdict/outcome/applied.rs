@@ -132,6 +132,8 @@ pub struct Done {
     pub changes: Vec<Change>,
     /// What people should know though it stops nothing.
     pub warnings: Vec<String>,
+    /// A line for each object that has drifted and is left as it is.
+    pub drifted: Vec<String>,
     /// How long the health check took; `None` when none was asked for.
     pub health: Option<Duration>,
 }
