@@ -95,7 +95,7 @@ pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), Ag
     for &(pages, address) in &config.listen {
         let listen = |source| AgentError::Listen { address, source };
         let server = Server::bind(address, pages).await.map_err(listen)?;
-        tracing::info!(address = %server.address().map_err(listen)?, "serves {pages}");
+        tracing::info!(address = %server.address().map_err(listen)?, "serving {pages}");
         let probes = Arc::clone(&state);
         tokio::spawn(server.serve(probes));
     }
@@ -122,7 +122,7 @@ pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), Ag
         leadership.release().await;
         process.state.stands_by();
     }
-    tracing::info!("ended");
+    tracing::info!("stopped");
     Ok(())
 }
 
@@ -177,15 +177,15 @@ async fn lead(
     let limits = Limits { reconciles: config.concurrency, fetches: fetch::AT_ONCE };
     let write = async |Told { subject, notice, at }: Told| {
         if let Err(error) = reporter.event(&subject, &notice, at).await {
-            tracing::debug!(%error, "an event was not written");
+            tracing::debug!(%error, "failed to write an event");
         }
     };
     tokio::select! {
         biased;
         rivals = drive::drive(shared, receiver, changes, limits, stop) => if let Some(rivals) = rivals {
-            tracing::warn!(controllers = rivals, "Flux runs on this cluster now; nothing more is written beside it");
+            tracing::warn!(controllers = rivals, "Flux runs on this cluster now; stopped writing beside it");
         },
-        holder = leadership.keep(reopened) => tracing::warn!(%holder, "the lease was lost; nothing more is written"),
+        holder = leadership.keep(reopened) => tracing::warn!(%holder, "lost the lease; stopped writing"),
         // It ends when all that hand events over have ended.
         () = inbox.deliver(write) => {}
     }
@@ -202,7 +202,7 @@ pub(crate) fn stop_signal() -> Result<channel::Receiver<bool>, AgentError> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("is told to end");
+        tracing::info!("shutting down");
         sender.send_replace(true);
         // Kept open, so that nobody mistakes its end for a signal.
         std::future::pending::<()>().await;

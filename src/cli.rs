@@ -5,6 +5,7 @@
 
 mod log;
 mod output;
+mod input;
 mod build;
 mod completions;
 mod progress;
@@ -13,6 +14,7 @@ mod agent;
 mod bootstrap;
 mod install;
 mod status;
+mod diff;
 mod uninstall;
 
 use std::process::ExitCode;
@@ -39,6 +41,7 @@ enum Command {
     Agent(agent::Arguments),
     Bootstrap(Box<bootstrap::Arguments>),
     Build(Box<build::Arguments>),
+    Diff(Box<diff::Arguments>),
     Install(install::Arguments),
     Uninstall(uninstall::Arguments),
     Status(status::Arguments),
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Agent(arguments) => agent::run(&arguments),
         // A build is over before a runtime has started.
         Command::Build(arguments) => build::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
         Command::Bootstrap(arguments) => in_runtime(bootstrap::run(*arguments)),
         Command::Install(arguments) => in_runtime(install::run(arguments)),
@@ -89,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_command_file_stands_in_the_table() {
-        let helpers = ["log", "mod", "output", "progress", "shared"];
+        let helpers = ["input", "log", "mod", "output", "progress", "shared"];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()

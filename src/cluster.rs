@@ -25,6 +25,7 @@ mod apply;
 mod observe;
 pub(crate) mod objects;
 mod ports;
+mod reader;
 
 pub use client::{Client, Target};
 pub(crate) use direct::{Direct, KnownKind, Part};
@@ -34,6 +35,7 @@ pub use handle::Cluster;
 pub(crate) use handle::Fence;
 pub use index::Change;
 pub(crate) use judge::version_number;
+pub(crate) use reader::Reader;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ mod cluster;
 mod remote;
 mod web;
 mod source;
+mod preview;
 mod agent;
 mod bootstrap;
 mod cli;

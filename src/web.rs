@@ -114,7 +114,7 @@ impl Server {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     // There are too many files open, for example.
-                    tracing::warn!(%error, pages = %self.pages, "a connection was not accepted");
+                    tracing::warn!(%error, pages = %self.pages, "failed to accept a connection");
                     sleep(PAUSE).await;
                     continue;
                 }

@@ -3,6 +3,8 @@
 mod beside;
 mod build;
 mod contract;
+mod diff;
+mod diff_input;
 mod empty;
 mod examples;
 mod faults;

@@ -3,6 +3,7 @@
 mod build;
 mod chart;
 mod chart_mistakes;
+mod diff;
 
 use std::io::Write as _;
 use std::path::Path;

@@ -40,7 +40,10 @@ struct Figures {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     // `cargo bench` and `cargo test --benches` hand over arguments that mean nothing here.
+    let folder = tempfile::tempdir()?;
+    let now = harness::fresh_copy(&binary(), folder.path(), "lockgate")?;
     let before = std::env::var_os("BEFORE").map(PathBuf::from);
+    let before = before.map(|before| harness::fresh_copy(&before, folder.path(), "before")).transpose()?;
     let only = std::env::var_os("WORKLOAD").filter(|name| !name.is_empty());
     let mut table = Vec::new();
     for (name, workload, rounds) in
@@ -52,7 +55,7 @@ async fn main() -> anyhow::Result<()> {
         let (mut found, mut found_before) = (Vec::new(), Vec::new());
         for round in 1..=rounds {
             eprintln!("{}: starting a control plane, round {round} of {rounds}", workload.title);
-            found.push(bench(&workload, &binary()).await.with_context(|| workload.title)?);
+            found.push(bench(&workload, &now).await.with_context(|| workload.title)?);
             if let Some(before) = &before {
                 found_before.push(bench(&workload, before).await.with_context(|| workload.title)?);
             }
@@ -191,7 +194,8 @@ async fn bench(workload: &Workload, binary: &Path) -> anyhow::Result<Round> {
     let objects = repository(&git, workload)?;
     let kubeconfig = cluster.service_account_kubeconfig("flux-system", "lockgate").await?;
     let agent = Agent::new(binary).args(["agent"]).kubeconfig(&kubeconfig).spawn()?;
-    agent.wait_output("leads", Duration::from_secs(30)).await?;
+    // Part of what each version logs when it has become leader.
+    agent.wait_output("lead", Duration::from_secs(30)).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let idle_mib = mib(agent.rss_kib()?);
 

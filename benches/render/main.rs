@@ -146,14 +146,16 @@ fn compare(kustomize: &Path, workload: Workload, runs: Runs) -> anyhow::Result<C
     let target = tree.join(workload.target);
     let mut theirs = Command::new(kustomize);
     theirs.arg("build").arg(&target);
-    let mut ours = Command::new(binary());
+    let now = harness::fresh_copy(&binary(), folder.path(), "now")?;
+    let mut ours = Command::new(now);
     ours.arg("build").arg("--root").arg(&tree).arg(&target);
     let mut programs = vec![
         ("kustomize", theirs, runs.kustomize, Vec::new()),
         ("lockgate", ours, runs.lockgate, Vec::new()),
     ];
     if let Some(binary) = std::env::var_os("BEFORE") {
-        let mut before = Command::new(binary);
+        let before = harness::fresh_copy(Path::new(&binary), folder.path(), "earlier")?;
+        let mut before = Command::new(before);
         before.arg("build").arg("--root").arg(&tree).arg(&target);
         programs.push(("before", before, runs.lockgate, Vec::new()));
     }

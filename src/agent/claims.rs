@@ -1,6 +1,5 @@
 //! What other Kustomizations hold of that which one of them is about to delete.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,19 +9,9 @@ use super::subject::Subject;
 use super::world::{Ids, Seen};
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::{self, Candidate, Hold};
+use lockgate_core::pipeline::{self, Candidate, Hold, Holder, Holders};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict::{self, Common, Schedule};
-
-/// Another Kustomization that holds an object, or will.
-#[derive(Debug, Clone)]
-pub(super) struct Holder {
-    pub(super) key: Ref,
-    /// Whether its status says that it does.
-    pub(super) recorded: bool,
-    /// Whether it holds the object itself.
-    pub(super) hold: Hold,
-}
 
 /// What is known of a Kustomization's objects.
 enum Held {
@@ -39,22 +28,25 @@ pub(super) async fn holders(
     own: &Kustomization,
     candidates: &[Candidate],
 ) -> Vec<Option<Holder>> {
-    let mut holders: Vec<Option<Holder>> = vec![None; candidates.len()];
+    let mut holders = Holders::of(candidates);
     for other in shared.world.all::<Kustomization>() {
-        if !is_counted(shared, own, &other) {
+        let (mine, theirs) = ((own, shared.account_of(own)), (&other, shared.account_of(&other)));
+        if !pipeline::may_hold(mine, (theirs.0, theirs.1), shared.lockdown) {
             continue;
         }
-        let recorded = pipeline::recorded(&other);
-        let held = held(shared, &other).await;
-        count(&mut holders, candidates, &other.reference(), &recorded, &held);
+        let held = match held(shared, &other).await {
+            Held::Objects(held) => Some(held),
+            Held::Unknown => None,
+        };
+        holders.meet(other.reference(), &pipeline::recorded(&other), held.as_deref());
     }
     for (key, recorded) in shared.world.malformed() {
         // As whom it acts cannot be read, so that it counts for its neighbours, and where all act as the agent.
         if key.namespace == own.metadata.namespace || is_common(shared, own) {
-            let held = recorded.clone().map_or(Held::Unknown, Held::Objects);
-            count(&mut holders, candidates, &key, &recorded.unwrap_or_default(), &held);
+            holders.meet(key, &recorded.clone().unwrap_or_default(), recorded.as_deref());
         }
     }
+    let holders = holders.found;
     for (candidate, holder) in candidates.iter().zip(&holders) {
         match holder {
             Some(Holder { key, recorded: true, hold: Hold::Itself }) => {
@@ -67,27 +59,6 @@ pub(super) async fn holders(
         }
     }
     holders
-}
-
-/// Takes note of which candidates another Kustomization holds. Who has recorded one counts before those who will.
-fn count(
-    holders: &mut [Option<Holder>],
-    candidates: &[Candidate],
-    key: &Ref,
-    recorded: &HashSet<ObjectId>,
-    held: &Held,
-) {
-    for (candidate, holder) in candidates.iter().zip(holders) {
-        let is_recorded = candidate.hold(recorded).is_some();
-        let hold = match held {
-            Held::Objects(held) => candidate.hold(held),
-            Held::Unknown => Some(Hold::Itself),
-        };
-        let is_better = holder.as_ref().is_none_or(|known| is_recorded && !known.recorded);
-        if let Some(hold) = hold.filter(|_| is_better) {
-            *holder = Some(Holder { key: key.clone(), recorded: is_recorded, hold });
-        }
-    }
 }
 
 /// Tells the holder of objects of a definition that another has dropped it.
@@ -150,18 +121,6 @@ pub(super) fn dependents_leaving(shared: &Shared, kustomization: &Kustomization)
         }
     }
     (!dependents.is_empty()).then_some(Common::RemovalWaits { dependents, limit })
-}
-
-/// Whether a Kustomization may hold what another would delete: one that acts with other rights could name any object, and keep it
-/// from being deleted.
-fn is_counted(shared: &Shared, own: &Kustomization, other: &Kustomization) -> bool {
-    let account = shared.account_of(other);
-    let is_alike = account == shared.account_of(own) && other.metadata.namespace == own.metadata.namespace;
-    other.reference() != own.reference()
-        && other.metadata.deletion_timestamp.is_none()
-        // Its objects are on another cluster.
-        && other.spec.kube_config.is_none()
-        && (is_alike || (account.is_none() && !shared.lockdown))
 }
 
 /// Whether all act as the agent itself, unless they say otherwise.

@@ -95,7 +95,7 @@ async fn judge(shared: &Shared, mut found: channel::Receiver<Option<Vec<FluxCont
                 }
                 Err(failure) if !is_told => {
                     is_told = true;
-                    tracing::warn!(%failure, "cannot tell which controllers of Flux run");
+                    tracing::warn!(%failure, "failed to find out which controllers of Flux run");
                 }
                 Err(_) => {}
             }

@@ -145,9 +145,9 @@ impl Drive {
             Notice::Reachable { kind, problem } => {
                 let is_up = problem.is_none();
                 if let Some(problem) = &problem {
-                    tracing::warn!(watch = kind, %problem, "the watch is interrupted");
+                    tracing::warn!(watch = kind, %problem, "watch interrupted");
                 } else {
-                    tracing::debug!(watch = kind, "the watch is up");
+                    tracing::debug!(watch = kind, "watch established");
                 }
                 self.shared.state.reachable(kind, problem);
                 is_up.then_some(Signal::Recovered)
@@ -162,7 +162,7 @@ impl Drive {
             Change::Drifted { id, owner, by } => (id, owner, by),
         };
         let (kind, name, namespace) = (owner.kind.kind, &owner.name, &owner.namespace);
-        tracing::info!(kind, name, namespace, object = %object.subject(), by = by.as_deref(), "drifted");
+        tracing::info!(kind, name, namespace, object = %object.subject(), by = by.as_deref(), "drift detected");
         self.shared.metrics.drifted();
         let is_put_off = match self.shared.world.get::<Kustomization>(&owner) {
             Some(Seen::Sound(owner)) => self.shared.drift_of(&owner) == DriftPolicy::Interval,
@@ -229,7 +229,7 @@ impl Drive {
         };
         if within(&*clock, GRACE, all).await.is_none() {
             tracing::warn!(
-                "work is still under way after {GRACE:?} and is left; it is taken up again at the next start"
+                "stopping with reconciles still running after {GRACE:?}; the next start resumes them"
             );
         }
     }

@@ -9,6 +9,7 @@ use super::log::log;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::world::Seen;
+use crate::cluster::Reader;
 use crate::source::{Ask, Inputs};
 use lockgate_base::keys;
 use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
@@ -116,7 +117,7 @@ async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
         Ok(()) => Next::Changed,
         Err(error) => {
             tracing::warn!(kind = key.kind.kind, name = key.name, namespace = key.namespace, %error,
-                           "the finalizer could not be taken off");
+                           "failed to remove the finalizer");
             Next::Backoff
         }
     }
@@ -158,7 +159,7 @@ async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Snapshot>) -> 
         let message = format!("no adapter fetches objects of the kind {}", source.kind.kind);
         return Found::failed(Common::Malformed { message });
     };
-    let inputs = Inputs::of(&shared.cluster, &source.metadata.namespace);
+    let inputs = Inputs::of(Reader::of(shared.cluster.clone()), &source.metadata.namespace);
     let fetched = adapter.fetch(&Ask { source, held, inputs: &inputs }).await;
     let redactor = inputs.into_redactor();
     let (url, selection) = (source.spec.url().to_owned(), source.spec.selection());
@@ -170,7 +171,7 @@ async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Snapshot>) -> 
         }
         Ok(Fetched::Updated(update)) => {
             for warning in &update.warnings {
-                tracing::warn!(kind = source.kind.kind, name = source.metadata.name, %warning, "left out");
+                tracing::warn!(kind = source.kind.kind, name = source.metadata.name, %warning, "file left out of the artifact");
             }
             let outcome = verdict::Fetched::Updated {
                 revision: update.snapshot.revision.to_string(),

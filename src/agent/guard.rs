@@ -50,13 +50,13 @@ pub(super) async fn wait_for_cluster(
             }
             // Whoever may not look cannot tell, and is not stopped by it.
             Err(ApiFailure::Forbidden(denied)) => {
-                tracing::warn!(%denied, "cannot tell whether Flux runs on this cluster");
+                tracing::warn!(%denied, "failed to find out whether Flux runs on this cluster");
                 state.reachable(SERVER, None);
                 state.reachable(FLUX, None);
                 return Actors::default();
             }
             Err(failure) => {
-                tracing::warn!(%failure, "waits for the API server");
+                tracing::warn!(%failure, "waiting for the API server");
                 state.reachable(SERVER, Some(failure.to_string()));
             }
         }
@@ -81,7 +81,7 @@ pub(super) async fn rivals(client: &Client, adopt: bool) -> Option<String> {
 /// Why nothing is done beside these; `None` where they are no obstacle. It is logged where it is not what was `told` last.
 fn in_the_way(rivals: &str, adopt: bool, told: &mut Option<String>) -> Option<String> {
     if adopt {
-        tracing::warn!(controllers = rivals, "Flux runs on this cluster; goes on since --adopt was given");
+        tracing::warn!(controllers = rivals, "Flux runs on this cluster; continuing because of --adopt");
         return None;
     }
     let message = format!(
@@ -89,7 +89,7 @@ fn in_the_way(rivals: &str, adopt: bool, told: &mut Option<String>) -> Option<St
          take over from it"
     );
     if told.as_deref() != Some(rivals) {
-        tracing::warn!(controllers = rivals, "Flux runs on this cluster; holds back until it does not");
+        tracing::warn!(controllers = rivals, "Flux runs on this cluster; waiting until it stops");
         *told = Some(rivals.to_owned());
     }
     Some(message)

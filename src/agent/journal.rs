@@ -13,7 +13,7 @@ use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationStatus, Metadata};
-use lockgate_core::pipeline::{Candidate, Claim, Claims, Hold, Journal, JournalError, News, Slot};
+use lockgate_core::pipeline::{Candidate, Claim, Claims, Hold, Holder, Journal, JournalError, News, Slot};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict::{self, Context, Ill, Judged, NO_SECRETS, Notice, Schedule};
 
@@ -45,12 +45,10 @@ impl Claims for Removal<'_> {
         let holders = claims::holders(self.shared, self.kustomization, candidates).await;
         // One that is never reconciled must not keep this one for ever.
         let awaited = !self.is_overdue();
-        let counts = |holder: &claims::Holder| awaited || holder.recorded;
+        let counts = |holder: &Holder| awaited || holder.recorded;
         let holders = holders.into_iter().map(|holder| holder.filter(counts));
-        let claim = |holder: claims::Holder| Claim {
-            awaited: awaited && holder.hold == Hold::Itself,
-            holder: holder.key,
-        };
+        let claim =
+            |holder: Holder| Claim { awaited: awaited && holder.hold == Hold::Itself, holder: holder.key };
         holders.map(|holder| holder.map(claim)).collect()
     }
 
@@ -111,8 +109,7 @@ impl Claims for Log<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
         let holders = claims::holders(self.shared, self.kustomization, candidates).await;
         // What goes along with an object is no reason for anybody to take over the object itself.
-        let claim =
-            |holder: claims::Holder| Claim { awaited: holder.hold == Hold::Itself, holder: holder.key };
+        let claim = |holder: Holder| Claim { awaited: holder.hold == Hold::Itself, holder: holder.key };
         holders.into_iter().map(|holder| holder.map(claim)).collect()
     }
 
@@ -163,7 +160,7 @@ impl Journal for Log<'_> {
         let status = verdict::waiting(&self.context(&now.status), &objects);
         // Boxed: a thousand waits may hold this future, and few get here.
         if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
-            tracing::debug!(name = key.name, namespace = key.namespace, %error, "what is waited for could not be told");
+            tracing::debug!(name = key.name, namespace = key.namespace, %error, "failed to report what the wait is for");
         }
     }
 }

@@ -170,19 +170,19 @@ impl Leadership {
             match self.look(seen.as_ref()).await {
                 Ok(Look::Ours(until)) => {
                     self.fence.open_until(until);
-                    tracing::info!(identity = %self.holder.identity, "leads");
+                    tracing::info!(identity = %self.holder.identity, "became leader");
                     return;
                 }
                 Ok(Look::Theirs { holder, renewed }) => {
                     if told != holder {
-                        tracing::info!(%holder, "stands by");
+                        tracing::info!(%holder, "waiting for the lease, which another agent holds");
                         told = holder;
                     }
                     if seen.as_ref().is_none_or(|seen| seen.renewed != renewed) {
                         seen = Some(Sight { renewed, since: self.clock.now() });
                     }
                 }
-                Err(failure) => tracing::warn!(error = %failure, "the lease cannot be looked at"),
+                Err(failure) => tracing::warn!(error = %failure, "failed to read the lease"),
             }
             self.clock.sleep(LOOK).await;
         }
@@ -200,7 +200,7 @@ impl Leadership {
                     self.fence.open_until(until);
                     pause = self.fence.rest();
                     if !was_open {
-                        tracing::info!("the lease is held again");
+                        tracing::info!("renewed the lease again");
                         reopened();
                     }
                 }
@@ -211,7 +211,7 @@ impl Leadership {
                 Err(failure) => {
                     // Soon enough that one answer that is lost does not close the fence.
                     pause = LOOK;
-                    tracing::warn!(error = %failure, "the lease could not be renewed");
+                    tracing::warn!(error = %failure, "failed to renew the lease");
                 }
             }
         }
@@ -234,7 +234,7 @@ impl Leadership {
             self.replace(&lease).await.map(drop)
         };
         if let Err(failure) = release.await {
-            tracing::warn!(error = %failure, "the lease could not be given up");
+            tracing::warn!(error = %failure, "failed to release the lease");
         }
     }
 

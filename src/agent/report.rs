@@ -69,7 +69,7 @@ impl ReportError {
     pub(super) fn log(&self, subject: &Subject) {
         if !matches!(self, Self::Gone | Self::Conflict) {
             let (kind, name, namespace) = (subject.kind, &subject.key.name, &subject.key.namespace);
-            tracing::warn!(kind, name, namespace, error = %self, "the status could not be written");
+            tracing::warn!(kind, name, namespace, error = %self, "failed to write the status");
         }
     }
 }

@@ -66,7 +66,7 @@ impl Shared {
                     name = subject.key.name,
                     namespace = subject.key.namespace,
                     reason = notice.reason(),
-                    "an event is left out: too many wait to be written"
+                    "event dropped: too many are waiting to be written"
                 );
             }
         }

@@ -15,7 +15,7 @@ pub(super) struct Subject {
     pub(super) version: &'static str,
     pub(super) kind: &'static str,
     pub(super) plural: &'static str,
-    /// Those of its annotations that its events carry as well.
+    /// The annotations of the object that its events carry as well.
     pub(super) notes: BTreeMap<String, String>,
 }
 

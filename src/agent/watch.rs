@@ -157,9 +157,9 @@ pub(super) struct Pump<S> {
     notices: UnboundedSender<Notice>,
     sink: S,
     listing: BTreeSet<Ref>,
-    /// What was told last of how the watch stands; nothing was as long as it is absent.
+    /// The state of the watch that was reported last; `None` before the first report.
     is_up: Option<bool>,
-    /// Whether it goes without, for want of a right.
+    /// Whether the agent does without this watch, because it lacks the right.
     is_spared: bool,
 }
 
@@ -205,7 +205,7 @@ impl<S: Sink> Pump<S> {
         let is_spared = !self.is_needed && matches!(failure, Some(ApiFailure::Forbidden(_)));
         if is_spared && !self.is_spared {
             let problem = failure.as_ref().map(ToString::to_string).unwrap_or_default();
-            tracing::warn!(watch = kind, %problem, "a change of what has the label is seen late, or not at all");
+            tracing::warn!(watch = kind, %problem, "changes of labelled objects may be seen late or not at all");
         }
         self.is_spared = is_spared;
         let problem = failure.filter(|_| !is_spared).map(|failure| failure.to_string());

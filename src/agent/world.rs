@@ -85,7 +85,7 @@ pub(super) trait Tracked: Clone + Debug + Send + Sync + 'static {
     fn decode(object: &Object) -> Result<Self, Malformed>;
     /// Where such objects are kept.
     fn shelf(inner: &Inner) -> &Shelf<Self>;
-    /// The same, to be changed.
+    /// The objects of this form, to be changed.
     fn shelf_mut(inner: &mut Inner) -> &mut Shelf<Self>;
     /// `metadata`.
     fn metadata(&self) -> &Metadata;

@@ -145,7 +145,7 @@ impl GitHub {
         Ok(Self { client, address, is_app, repository: repository.into() })
     }
 
-    /// The same under the name that the repository has now. GitHub redirects what is asked under an earlier name; what is
+    /// The repository under the name that it has now. GitHub redirects what is asked under an earlier name; what is
     /// to be written it only sends away.
     #[must_use]
     pub(crate) fn called(&self, full_name: &str) -> Self {

@@ -34,7 +34,7 @@ pub(crate) struct Wanted<'w> {
 pub(crate) struct Stored {
     /// The key.
     pub key: KeyPair,
-    /// The same as the agent takes it, and whom it trusts.
+    /// The key pair as the agent takes it, and which hosts it trusts.
     pub credentials: SshCredentials,
     /// What was done to have it.
     pub change: Change,

@@ -1,6 +1,5 @@
 //! `lockgate build`.
 
-mod input;
 mod chart;
 
 use std::convert::Infallible;
@@ -8,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use futures::FutureExt as _;
 
-use input::{STDIN, input, on_deep_stack, relative, warn};
-
+use super::input::{STDIN, input, on_deep_stack, relative, root, warn};
 use super::output::{self, Error};
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Layout};
 use lockgate_base::tree::Tree;
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::offline::{self, Found, OfflineError, Rendered, Start, Values};
+use lockgate_core::pipeline::offline::{self, Found, Nowhere, OfflineError, Rendered, Start, Values};
 use lockgate_git::directory;
 use lockgate_git::ignore;
 use lockgate_render::kustomize::{self, Flavour};
@@ -94,11 +93,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if from_stdin + usize::from(arguments.kustomization.as_deref() == Some(STDIN)) > 1 {
         return Err(Error::usage("standard input can be read once only"));
     }
-    on_deep_stack(|| folder_or_object(arguments))?
+    // With nothing to look up elsewhere, there is nothing to wait for.
+    let build = || folder_or_object(arguments).now_or_never();
+    on_deep_stack(build)?.unwrap_or_else(|| Err(Error::failed("the build ended by a defect of lockgate")))
 }
 
-fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let root = root(arguments)?;
+async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let file = arguments.kustomization.as_deref().map(Path::new).filter(|file| file.is_file());
+    let begin = arguments.path.as_deref().or(file).unwrap_or(Path::new("."));
+    let root = root(arguments.root.as_deref(), begin)?;
     let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
     let path = arguments.path.as_deref().map(|path| relative(&root, path)).transpose()?;
     if arguments.kustomization.is_none() && !arguments.recursive {
@@ -124,11 +127,12 @@ fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
     match start {
         Start::Kustomization(found) if !arguments.recursive => {
             // Also of one that does not build, which may be why.
-            warn(&offline::hints(&tree, &found, &values));
-            print(&[offline::kustomization(&tree, &found, &values).map_err(failed)?])
+            warn(&offline::hints(&tree, &found, &values).await);
+            let built = offline::kustomization(&tree, &found, &values, &Nowhere).await;
+            print(&[built.map_err(failed)?])
         }
         start => {
-            let platform = offline::recursive(&tree, start, &values);
+            let platform = offline::recursive(&tree, start, &values, &Nowhere).await;
             let told = |errors: &[OfflineError]| Error::all(errors.iter().map(ToString::to_string).collect());
             if !arguments.keep_going {
                 return print(&platform.whole().map_err(|errors| told(&errors))?);
@@ -164,21 +168,6 @@ fn print(rendered: &[Rendered]) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The folder outside which nothing is read.
-fn root(arguments: &Arguments) -> Result<PathBuf, Error> {
-    let file = arguments.kustomization.as_deref().map(Path::new).filter(|file| file.is_file());
-    let begin = arguments.path.as_deref().or(file).unwrap_or(Path::new("."));
-    let root = match &arguments.root {
-        Some(root) => root.clone(),
-        None => directory::enclosing_repository(begin).ok_or_else(|| {
-            let cause = if begin.exists() { "is in no Git repository" } else { "does not exist" };
-            Error::usage(format!("{} {cause}", begin.display()))
-                .hint("name the folder outside which nothing is read with --root")
-        })?,
-    };
-    root.canonicalize().map_err(|error| Error::usage(format!("{}: {error}", root.display())))
-}
-
 /// The folder that was asked for, or the one that the command runs in.
 fn here(path: Option<String>, root: &Path) -> Result<String, Error> {
     path.map_or_else(|| relative(root, Path::new(".")), Ok)
@@ -211,12 +200,12 @@ fn values(arguments: &Arguments, tree: &Tree) -> Result<Values, Error> {
     for file in &arguments.substitute_from {
         let (objects, plain) = input(file)?;
         values.given.extend(objects);
-        values.file.extend(plain);
+        values.by_hand.instead.extend(plain);
     }
     for pair in &arguments.set {
         let (name, value) =
             pair.split_once('=').ok_or_else(|| Error::usage(format!("--set {pair}: write NAME=VALUE")))?;
-        values.set.insert(name.into(), value.into());
+        values.by_hand.over.insert(name.into(), value.into());
     }
     Ok(values)
 }

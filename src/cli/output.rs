@@ -79,6 +79,16 @@ impl Error {
         Self { code: 3, ..Self::failed(message) }
     }
 
+    /// It is refused.
+    pub(super) fn refused(message: impl Into<String>) -> Self {
+        Self { code: 4, ..Self::failed(message) }
+    }
+
+    /// It has ended with a code that says how.
+    pub(super) fn ended(code: u8, messages: Vec<String>) -> Self {
+        Self { code, messages, hints: Vec::new() }
+    }
+
     /// What to do about it.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());

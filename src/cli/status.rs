@@ -9,20 +9,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use columns::{plain, trimmed};
-use lists::listed;
-
 use super::output::{self, Error};
 use super::shared::ClusterArguments;
 use crate::bootstrap::manifests;
 use crate::cluster::objects::Objects;
+use columns::{plain, trimmed};
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
 use lockgate_core::api::{self, KindInfo, Kustomization, Role};
 use lockgate_core::overview::{End, Overview, Row, Source, State};
 
 mod columns;
-mod lists;
 mod kinds;
 #[cfg(test)]
 mod tests;
@@ -55,7 +52,7 @@ enum Form {
     /// Tables for people
     #[default]
     Table,
-    /// The same with addresses and whole messages
+    /// A table with addresses and whole messages
     Wide,
     /// JSON
     Json,
@@ -217,7 +214,7 @@ async fn all(
     objects: &Objects,
     namespace: Option<&str>,
 ) -> Result<Option<Vec<Object>>, Error> {
-    let listed = listed(info, objects, namespace).await;
+    let listed = objects.list_all_or_near(info, namespace).await;
     listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", info.plural)))
 }
 

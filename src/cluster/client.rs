@@ -50,7 +50,7 @@ pub(super) const JSON: &str = "application/json";
 /// Asks for type and metadata alone.
 pub(super) const METADATA: &str =
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
-/// The same for lists.
+/// What to accept for a list of metadata.
 pub(super) const METADATA_LIST: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 pub(super) const APPLY: &str = "application/apply-patch+yaml";
@@ -232,7 +232,7 @@ impl Client {
         self.send_while(request, || Ok(())).await
     }
 
-    /// The same as long as `may_send` allows it, which is asked right before each attempt: the wait for one's turn, and the
+    /// Sends a request as long as `may_send` allows it, which is asked right before each attempt: the wait for one's turn, and the
     /// server's wishes, can take a minute.
     pub(super) async fn send_while(
         &self,

@@ -139,7 +139,7 @@ impl Feed {
                     Ok(None) => self.left(group, name),
                     Err(failure) => match ApiFailure::from(failure) {
                         failure @ ApiFailure::Forbidden(_) => return failure,
-                        failure => tracing::debug!(%failure, "a look at an object failed"),
+                        failure => tracing::debug!(%failure, "failed to read an object"),
                     },
                 }
             }

@@ -86,7 +86,7 @@ impl FluxController {
         names.collect::<Vec<_>>().join(", ")
     }
 
-    /// Those that do what lockgate does, as a message names them; `None` where there is none.
+    /// The controllers that do what lockgate does, as a message names them; `None` where there is none.
     pub(crate) fn rivals(controllers: &[Self]) -> Option<String> {
         let rivals: Vec<&Self> = controllers.iter().filter(|one| one.is_rival()).collect();
         (!rivals.is_empty()).then(|| Self::names(rivals))
@@ -99,7 +99,7 @@ fn is_role_of_flux(name: &str) -> bool {
     name == "cluster-admin" || name == "crd-controller" || name.starts_with("crd-controller-")
 }
 
-/// Flux's controllers that are told to run, in any namespace.
+/// Flux's controllers with at least one replica wanted, in any namespace.
 pub async fn flux_controllers(client: &Client) -> Result<Vec<FluxController>, ApiFailure> {
     let (label, value) = LABEL;
     let path = format!("/apis/apps/v1/deployments?labelSelector={}%3D{value}", label.replace('/', "%2F"));
@@ -108,7 +108,7 @@ pub async fn flux_controllers(client: &Client) -> Result<Vec<FluxController>, Ap
     genuine(client, claims.into_iter().filter(FluxController::runs).collect()).await
 }
 
-/// Those of these controllers that are Flux's. Nothing is asked where there is none.
+/// The controllers among these that are Flux's. The server is not asked where there are none.
 pub(crate) async fn genuine(
     client: &Client,
     claims: Vec<FluxController>,

@@ -107,7 +107,7 @@ impl Query {
     }
 
     /// Lists, then watches, for ever, listing anew where the watch has lost its place. Returns only with a failure that
-    /// no retry mends soon: the right is missing, or the kind is gone. Others are told to `standing` and waited out.
+    /// no retry mends soon: the right is missing, or the kind is gone. Other failures are reported to `standing`, and the watch is retried.
     pub(super) async fn follow(
         &self,
         client: &Client,

@@ -61,13 +61,13 @@ impl Cluster {
         (Self { shared, client, owner: None, watched: of_nobody, fence: Arc::new(|| Ok(())) }, changes)
     }
 
-    /// The same cluster, asking `fence` before each write.
+    /// This cluster, asking `fence` before each write.
     #[must_use]
     pub fn fenced(self, fence: Fence) -> Self {
         Self { fence, ..self }
     }
 
-    /// The same cluster on behalf of an applier, with the marks of its kind: in the name of a ServiceAccount of its namespace,
+    /// This cluster on behalf of an applier, with the marks of its kind: in the name of a ServiceAccount of its namespace,
     /// where it names one.
     pub fn acting_for(&self, owner: Ref, account: Option<&str>) -> Result<Self, InvalidAccount> {
         let client = match account {

@@ -13,6 +13,7 @@ use super::failure::{self, Failure};
 use super::path::{Resource, encode};
 use super::reach::typed;
 use lockgate_base::model::{Gvk, Object};
+use lockgate_core::api::KindInfo;
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 use lockgate_core::plan::Answer;
 
@@ -133,6 +134,21 @@ impl Objects {
             .map(|body| read(Reply { status, body, warnings: Vec::new() }, &resource))
             .collect::<Result<_, _>>()
             .map(Some)
+    }
+
+    /// All objects of a kind, or those of one namespace where the user may not look at all. `None` where the cluster does not
+    /// have the kind.
+    pub(crate) async fn list_all_or_near(
+        &self,
+        info: &KindInfo,
+        namespace: Option<&str>,
+    ) -> Result<Option<Vec<Object>>, ApiFailure> {
+        let (version, kind) = (info.api_version(), info.id.kind);
+        let mut listed = self.list_served(&version, kind, None, "").await;
+        if let (Err(ApiFailure::Forbidden(_)), Some(_)) = (&listed, namespace) {
+            listed = self.list_served(&version, kind, namespace, "").await;
+        }
+        listed
     }
 
     /// Where the objects of a kind are; `None` where the cluster does not have it.

@@ -12,7 +12,7 @@ use super::handle::{Cluster, ownership};
 use super::runners;
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 use lockgate_core::pipeline::ports::{
-    Accepted, ApiFailure, Data, DataKind, Deleted, Reads, Reference, Scope, Settle, Settled, Writes,
+    Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, Reads, Reference, Scope, Settle, Settled, Writes,
 };
 use lockgate_core::plan::{Observation, Phase, Refusal};
 
@@ -36,7 +36,9 @@ impl Reads for Cluster {
     async fn runners(&self, namespace: &str) -> Result<Vec<Object>, ApiFailure> {
         runners::runners(&self.client, namespace).await
     }
+}
 
+impl Lookup for Cluster {
     async fn data(&self, kind: DataKind, namespace: &str, name: &str) -> Result<Option<Data>, ApiFailure> {
         gather::data(&self.client, kind, namespace, name).await
     }

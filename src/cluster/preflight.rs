@@ -40,7 +40,7 @@ pub(crate) async fn who_am_i(client: &Client) -> Result<String, ApiFailure> {
     }
 }
 
-/// Those of the rights that the client's user does not have, in the order asked.
+/// The rights that the client's user lacks, in the order asked.
 pub async fn missing_rights(client: &Client, rights: &[Right]) -> Result<Vec<Denied>, ApiFailure> {
     let account = who_am_i(client).await?;
     let answers: Vec<_> = stream::iter(rights.to_vec())

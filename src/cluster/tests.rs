@@ -14,7 +14,7 @@ use super::client::{JSON, Request};
 use super::*;
 use lockgate_base::model::{Gvk, Object};
 use lockgate_core::pipeline::ports::{
-    ApiFailure, DataKind, Deleted, Reads as _, Reference, Scope, Writes as _,
+    ApiFailure, DataKind, Deleted, Lookup as _, Reads as _, Reference, Scope, Writes as _,
 };
 
 type Answer = (StatusCode, Value);

@@ -140,7 +140,7 @@ impl Task {
                 )
                 .await;
             if !matches!(failure, ApiFailure::Forbidden(_)) {
-                tracing::info!(watch = %self.kind.1, group = %self.kind.0, %failure, "the kind is no longer watched");
+                tracing::info!(watch = %self.kind.1, group = %self.kind.0, %failure, "stopped watching the kind");
                 self.discovery.forget(&self.kind.0, &self.kind.1);
                 let gone = self.watched.index().close(&self.kind);
                 self.report(gone);
@@ -148,7 +148,7 @@ impl Task {
             }
             // Asked each minute, and told when it becomes so.
             if self.watched.index().set_watching(&self.kind, Watching::Broken(failure.clone())) {
-                tracing::warn!(%failure, "drift is looked for at the interval only");
+                tracing::warn!(%failure, "drift is detected at the interval only");
             }
             sleep(DENIED).await;
         }

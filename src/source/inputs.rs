@@ -4,9 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use crate::cluster::Cluster;
+use crate::cluster::Reader;
 use lockgate_base::model::ObjectId;
-use lockgate_core::pipeline::ports::{Data, DataKind, Reads as _, Reference};
+use lockgate_core::pipeline::ports::{Data, DataKind, Lookup as _, Reads as _, Reference};
 use lockgate_core::verdict::{self, FetchCause, Redactor};
 
 /// The keys of Secrets whose values nobody needs to hide.
@@ -14,14 +14,14 @@ const PUBLIC: [&str; 6] = ["known_hosts", "identity.pub", "username", "ca.crt", 
 
 /// Reads Secrets, and remembers their values, so that no message shows one.
 pub(crate) struct Inputs<'a> {
-    cluster: &'a Cluster,
+    cluster: Reader,
     namespace: &'a str,
     redactor: Mutex<Redactor>,
 }
 
 impl<'a> Inputs<'a> {
     /// Reads from one namespace.
-    pub(crate) fn of(cluster: &'a Cluster, namespace: &'a str) -> Self {
+    pub(crate) fn of(cluster: Reader, namespace: &'a str) -> Self {
         Self { cluster, namespace, redactor: Mutex::default() }
     }
 

@@ -33,7 +33,7 @@ async fn only_flux_itself_is_a_reason_to_hold_back() {
 
     // Another agent does not begin, and one that adopts does.
     let other = stage.agent_with(LISTEN).await;
-    other.wait_output("holds back", PATIENCE).await.unwrap();
+    other.wait_output("waiting until it stops", PATIENCE).await.unwrap();
     holds_back(&other).await;
     drop(other);
     stage.push(&[("a/a.yaml", &config_map("a", "2"))]);
@@ -57,8 +57,8 @@ async fn only_flux_itself_is_a_reason_to_hold_back() {
 async fn probes_are_answered_whatever_the_port_of_the_metrics_endures() {
     let stage = super::stage::stage("probes", &[]).await;
     let agent = stage.agent_with(LISTEN).await;
-    agent.wait_output("leads", PATIENCE).await.unwrap();
-    let metrics = address(&agent, "serves metrics");
+    agent.wait_output("became leader", PATIENCE).await.unwrap();
+    let metrics = address(&agent, "serving metrics");
     let mut silent = Vec::new();
     for _ in 0..600 {
         silent.push(TcpStream::connect(&metrics).await.unwrap());

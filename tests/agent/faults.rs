@@ -103,7 +103,7 @@ async fn killed_at_any_moment_it_orphans_nothing() {
             files.iter().map(|(path, content)| (path.as_str(), content.as_deref())).collect();
         stage.repo.commit("main", "round", &files).unwrap();
         let agent = stage.agent().await;
-        agent.wait_output("leads", PATIENCE).await.unwrap();
+        agent.wait_output("became leader", PATIENCE).await.unwrap();
         tokio::time::sleep(Duration::from_millis(round * 53)).await;
         agent.kill9();
     }
@@ -138,7 +138,7 @@ async fn told_to_end_it_hands_the_lease_over() {
     assert_eq!(status.code(), Some(0), "{status}");
     let started = Instant::now();
     let second = stage.agent().await;
-    second.wait_output("leads", Duration::from_secs(10)).await.unwrap();
+    second.wait_output("became leader", Duration::from_secs(10)).await.unwrap();
     println!("the next leads after {:?}", started.elapsed());
 }
 
@@ -147,17 +147,17 @@ async fn told_to_end_it_hands_the_lease_over() {
 async fn a_sleeping_leader_is_followed_and_does_not_write() {
     let stage = stage("lease", &[("apps/a.yaml", &config_map("a", "1"))]).await;
     let first = stage.agent().await;
-    first.wait_output("leads", PATIENCE).await.unwrap();
+    first.wait_output("became leader", PATIENCE).await.unwrap();
     let second = stage.agent().await;
-    second.wait_output("stands by", PATIENCE).await.unwrap();
+    second.wait_output("waiting for the lease", PATIENCE).await.unwrap();
     stage.kustomization("apps", json!({})).await;
     stage.ready("apps").await;
     first.stop_signal();
-    second.wait_output("leads", Duration::from_secs(30)).await.unwrap();
+    second.wait_output("became leader", Duration::from_secs(30)).await.unwrap();
     stage.push(&[("apps/a.yaml", &config_map("a", "2"))]);
     stage.ready("apps").await;
     first.cont();
-    first.wait_output("the lease was lost", Duration::from_secs(30)).await.unwrap();
+    first.wait_output("lost the lease", Duration::from_secs(30)).await.unwrap();
     assert_eq!(stage.data("a").await.unwrap()["value"], "2");
-    assert!(first.exited().is_none(), "it stands by again");
+    assert!(first.exited().is_none(), "it waits for the lease again");
 }

@@ -30,7 +30,7 @@ async fn a_chain_of_four_is_applied_in_order_and_at_once() {
     let stage = stage("chain", &files).await;
     chain(&stage, &names).await;
     let agent = stage.agent().await;
-    agent.wait_output("leads", Duration::from_secs(20)).await.unwrap();
+    agent.wait_output("became leader", Duration::from_secs(20)).await.unwrap();
     let started = Instant::now();
     for name in names {
         stage.ready(name).await;

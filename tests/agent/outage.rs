@@ -149,7 +149,7 @@ async fn a_wait_outlives_the_api_server(plane: &ControlPlane) {
     stage.until("apps", "waiting", is_waiting).await;
     let pods = super::stage::api(&stage.client, &stage.namespace, "v1", "Pod", "pods");
     proxy.set(Mode::Refuse).await;
-    agent.wait_output("the watch is interrupted", PATIENCE).await.unwrap();
+    agent.wait_output("watch interrupted", PATIENCE).await.unwrap();
     // Nobody runs pods here, so the test plays the kubelet, while the agent does not see it.
     let status = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
     let params = kube::api::PatchParams::default();
@@ -227,7 +227,7 @@ pub(crate) async fn body(agent: &Running, path: &str) -> String {
 }
 
 async fn answer(agent: &Running, path: &str) -> String {
-    let address = address(agent, if path == "/metrics" { "serves metrics" } else { "serves probes" });
+    let address = address(agent, if path == "/metrics" { "serving metrics" } else { "serving probes" });
     let mut stream = TcpStream::connect(&address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();

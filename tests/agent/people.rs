@@ -111,6 +111,17 @@ async fn what_a_kustomization_ignores_is_left_as_it_is() {
     assert!(message.contains("spec.ignore[0].paths: 'spec.replicas' is no JSON pointer"), "{message}");
 }
 
+/// Waits until an edit of a ConfigMap is undone.
+async fn put_back(stage: &super::stage::Stage<'_>, name: &str) {
+    harness::eventually(PATIENCE, async || {
+        let data = stage.data(name).await.unwrap_or_default();
+        anyhow::ensure!(data["value"] == "1", "the edit of {name} stands");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
 /// Each policy, for a Kustomization and for an object that says so itself: what an edit comes to.
 #[tokio::test]
 async fn drift_is_put_back_at_once_at_the_interval_or_never() {
@@ -141,12 +152,7 @@ async fn drift_is_put_back_at_once_at_the_interval_or_never() {
         patch(&stage.config_maps(), name, "kubectl-edit", json!({"data": {"value": "edited"}})).await;
     }
     let value = async |name: &str| stage.data(name).await.unwrap()["value"].clone();
-    harness::eventually(PATIENCE, async || {
-        anyhow::ensure!(value("plain").await == "1", "the edit stands");
-        Ok(())
-    })
-    .await
-    .unwrap();
+    put_back(&stage, "plain").await;
     let status = stage
         .until("apps", "said to have drifted", |status| {
             super::stage::condition(status, "Drifted")["status"] == "True"
@@ -178,10 +184,5 @@ async fn drift_is_put_back_at_once_at_the_interval_or_never() {
     // Once somebody asks, or the interval is over, what waited for it is put back.
     let request = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
     patch(&stage.kustomizations(), "late", "test", request).await;
-    harness::eventually(PATIENCE, async || {
-        anyhow::ensure!(value("late").await == "1", "the edit stands");
-        Ok(())
-    })
-    .await
-    .unwrap();
+    put_back(&stage, "late").await;
 }

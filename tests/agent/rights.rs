@@ -103,7 +103,7 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     // The next one looks for the pod of the one that was killed.
     first.kill9();
     let second = start("lockgate-1");
-    second.wait_output("leads", PATIENCE).await.unwrap();
+    second.wait_output("became leader", PATIENCE).await.unwrap();
     // A Kustomization whose account has gone is let go, and so is a source that Flux has held.
     stage.kustomization("apps", json!({"serviceAccountName": "gone", "path": "./apps"})).await;
     stage.kustomizations().delete("apps", &DeleteParams::default()).await.unwrap();
@@ -168,7 +168,7 @@ fn shipped() -> BTreeSet<String> {
     rights
 }
 
-/// The same of what the audit log says that the account did. What it did for others counts as acting in their name.
+/// The rights that the account used, as the audit log says. What it did for others counts as acting in their name.
 fn used(stage: &Stage<'_>, account: &str) -> BTreeSet<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut used = BTreeSet::new();

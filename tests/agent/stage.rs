@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 /// Where the agents' ServiceAccount is.
 pub(crate) const HOME: &str = "flux-system";
-/// The arguments with which an agent serves probes and metrics.
+/// The arguments with which an agent serving probes and metrics.
 pub(crate) const LISTEN: &[&str] = &["--health-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0"];
 /// How long anything in these tests may take that is not itself about time.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -257,7 +257,7 @@ impl Stage<'_> {
         until(&self.kustomizations(), name, what, test).await
     }
 
-    /// The same for a GitRepository.
+    /// Waits until a GitRepository passes a test.
     pub(crate) async fn until_source(&self, name: &str, what: &str, test: impl Fn(&Value) -> bool) -> Value {
         until(&self.sources(), name, what, test).await
     }

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use harness::flux::{binding, controller};
-use harness::{Fault, Token};
+use harness::{Access, App, Fault, Token};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
@@ -65,7 +65,7 @@ async fn every_refusal_of_github_is_told_with_its_fix() {
     site.hub.set_archived("barolab/foobar-infra");
     let run = ended(site.bootstrap(&[])).await;
     assert!(run.code == 1 && run.stderr.contains("fix: unarchive barolab/foobar-infra"), "{}", run.stderr);
-    site.hub.add_token_as(TOKEN, Token { login: "jane".into(), scopes: Some("repo".into()), admin: false });
+    site.hub.add_token_as(TOKEN, Token::classic("jane", false));
     let run = ended(site.bootstrap(&["--branch", "gone", "--path", "nowhere"])).await;
     assert!(
         run.stderr.contains("may not administer it") && run.stderr.contains("'gone' does not exist"),
@@ -100,7 +100,8 @@ async fn an_app_stands_in_for_a_token() {
     assert_eq!(unknown.code, 1, "{}", unknown.stderr);
     assert!(unknown.stderr.contains("the App cannot sign in: Not Found"), "{}", unknown.stderr);
     assert!(unknown.stderr.contains("under --app-installation-id"), "{}", unknown.stderr);
-    site.hub.add_app("12345", 77);
+    let owner = "barolab".into();
+    site.hub.add_app(App { id: "12345".into(), installation: 77, owner, administration: Access::Write });
     assert!(killed_at(app("77"), "✔ deploy key ").await);
     assert_eq!(site.hub.keys().len(), 1);
     let alone = ended(site.bootstrap(&["--app-id", "12345"])).await;

@@ -6,7 +6,9 @@ use kube::api::PostParams;
 use lockgate::tested::preflight::{self, Right};
 use lockgate::tested::{Client, Cluster, Target};
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::ports::{ApiFailure, DataKind, Reads as _, Settle as _, Settled, Writes as _};
+use lockgate_core::pipeline::ports::{
+    ApiFailure, DataKind, Lookup as _, Reads as _, Settle as _, Settled, Writes as _,
+};
 use serde_json::json;
 
 use super::{SOON, Stage, dynamic};

@@ -16,7 +16,7 @@ fn served(table: &str) -> Vec<(&str, &str)> {
     lines.collect()
 }
 
-/// Those of the fields that no test shows.
+/// The fields that no test shows.
 fn unshown<'t>(table: &'t str, tests: &str) -> Vec<&'t str> {
     let is_shown = |(field, test): &(&str, &str)| match *test {
         "LAID_OVER" => {

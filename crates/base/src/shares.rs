@@ -67,9 +67,9 @@ struct State {
     /// Whether all may take all, whoever they are.
     is_common: bool,
     next: u64,
-    /// Those who wait, the longest first.
+    /// The callers that wait, the longest first.
     waiting: VecDeque<Waiter>,
-    /// Those who have a place and do not know yet.
+    /// The callers that have a place and do not know yet.
     granted: BTreeSet<u64>,
 }
 

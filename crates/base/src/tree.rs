@@ -138,7 +138,7 @@ impl Tree {
         self.files.iter().map(|(path, entry)| (path.as_str(), entry))
     }
 
-    /// The same tree without the entries that `keep` refuses.
+    /// This tree without the entries that `keep` refuses.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
         let files = self.files.iter().filter(|(path, _)| keep(path));
@@ -149,7 +149,7 @@ impl Tree {
         }
     }
 
-    /// The same tree, whose root is the folder of this absolute path. A path may then be absolute, or climb out of the tree
+    /// This tree, whose root is the folder of this absolute path. A path may then be absolute, or climb out of the tree
     /// and back in; nothing that is not in the tree is looked at for that.
     #[must_use]
     pub fn standing_at(&self, path: &str) -> Self {

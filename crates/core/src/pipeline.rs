@@ -1,7 +1,7 @@
 //! The chain: what is read from a cluster, decided, written and waited for, through ports that the adapters implement.
 //!
 //! ```text
-//! build      fetch → gather → render                                  (Reads)
+//! build      fetch → gather → render                                  (Lookup)
 //! preview    … → observe → plan                                       (Reads)
 //! reconcile  … → apply → prune → settle                               (Writes, Settle)
 //! remove     inventory → prune                                        (Writes, Settle)
@@ -16,6 +16,8 @@ pub mod ports;
 pub mod workers;
 mod slot;
 mod dress;
+mod overlay;
+mod gather;
 mod build;
 mod decide;
 mod hands;
@@ -47,12 +49,14 @@ use crate::verdict::{Applied, Ill, Outcome, Redactor};
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
 
-pub use build::{Build, Gathered, Supported, build, gather, supported};
-pub use claims::{Candidate, Claim, Claims, Hold, held, recorded, recorded_of};
+pub use build::{Build, Supported, build, supported};
+pub use claims::{Candidate, Claim, Claims, Hold, Holder, Holders, held, may_hold, recorded, recorded_of};
 pub use clock::Clock;
+pub use gather::{ByHand, GatherError, Gathered, gather};
 pub use idle::news as idle_news;
 pub use memo::Memo;
-pub use preview::{Preview, preview};
+pub use preview::{Announced, Dropped, Preview, preview};
+pub use prune::Fate;
 pub use reconcile::reconcile;
 pub use remove::remove;
 pub use slot::Slot;
@@ -75,7 +79,7 @@ pub struct Job<'a> {
     pub drifted: BTreeSet<ObjectId>,
     /// How long health checks may take.
     pub timeout: Duration,
-    /// How much of that was spent by reconciles of the same that were cut off.
+    /// How much of the timeout earlier reconciles of this Kustomization spent before they were cut off.
     pub waited: Duration,
     /// After how long a wait tells what it is for.
     pub told_after: Duration,

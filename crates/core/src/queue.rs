@@ -204,7 +204,7 @@ impl Queue {
             lane.schedule(key, Some(now).filter(|_| !item.is_paused(rule)));
             return;
         }
-        // Those that have a revision go on with it, whatever the source says.
+        // Dependents that have a revision go on with it, whatever the source says.
         let lacking = end.news && end.revision.is_none();
         let changed = !item.has_ended || item.revision != end.revision || lacking;
         item.has_ended = true;

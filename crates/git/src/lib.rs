@@ -19,6 +19,7 @@ mod refs;
 mod objects;
 mod history;
 mod store;
+pub mod local;
 mod session;
 mod pool;
 mod fetch;

@@ -16,7 +16,7 @@ const TAGS: &str = "refs/tags/";
 /// How many names a message lists.
 const LISTED: usize = 10;
 
-/// `spec.ref`, and where a source is to stay. Where several fields are set, the first of revision, commit, name, tag, semver
+/// `spec.ref` of a GitRepository, and the revision at which a suspended one stays. Where several fields are set, the first of revision, commit, name, tag, semver
 /// and branch decides.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Reference {

@@ -161,7 +161,7 @@ fn handshake(context: &Context, socket: TcpStream, credentials: &SshCredentials)
     session.set_timeout(millis(context.remaining()?));
     session.set_tcp_stream(socket);
     session.handshake().map_err(|error| match error.code() {
-        // The same code for a peer that breaks off and for one that knows none of the algorithms; the latter closes too.
+        // A peer that breaks off has this code, and one that knows none of the algorithms; the latter closes too.
         ErrorCode::Session(KEX_FAILURE | METHOD_NONE) => {
             let cause = "the SSH handshake failed: it broke off, or has no algorithm in common with lockgate";
             cut_off(context, cause.to_owned())

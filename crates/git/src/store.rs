@@ -160,20 +160,24 @@ pub(crate) struct Objects {
 
 impl Blobs for Objects {
     fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String> {
-        let oid = Oid::from_bytes(id).map_err(|error| error.message().to_owned())?;
-        let repository = lock(&self.generation.reader);
-        let damaged = |error: git2::Error| format!("object {oid} cannot be read: {}", error.message());
-        let objects = repository.odb().map_err(damaged)?;
-        let (size, kind) = objects.read_header(oid).map_err(damaged)?;
-        if size as u64 > FILE_LIMIT {
-            return Err(format!("is {size} bytes, more than the limit of {FILE_LIMIT}"));
-        }
-        if kind != ObjectType::Blob {
-            return Err(format!("object {oid} is a {kind}, not a file"));
-        }
-        let object = objects.read(oid).map_err(damaged)?;
-        Ok(Arc::from(object.data()))
+        read_blob(&lock(&self.generation.reader), id)
     }
+}
+
+/// The bytes of a file, once its size is known to be within the limit.
+pub(crate) fn read_blob(repository: &Repository, id: &ContentId) -> Result<Arc<[u8]>, String> {
+    let oid = Oid::from_bytes(id).map_err(|error| error.message().to_owned())?;
+    let damaged = |error: git2::Error| format!("object {oid} cannot be read: {}", error.message());
+    let objects = repository.odb().map_err(damaged)?;
+    let (size, kind) = objects.read_header(oid).map_err(damaged)?;
+    if size as u64 > FILE_LIMIT {
+        return Err(format!("is {size} bytes, more than the limit of {FILE_LIMIT}"));
+    }
+    if kind != ObjectType::Blob {
+        return Err(format!("object {oid} is a {kind}, not a file"));
+    }
+    let object = objects.read(oid).map_err(damaged)?;
+    Ok(Arc::from(object.data()))
 }
 
 /// Takes away the rights of everybody else, whatever the process's umask. The folder around these has none for them either.

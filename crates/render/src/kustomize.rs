@@ -55,7 +55,7 @@ use super::error::{Fault, RenderError, Result};
 use lockgate_base::tree::{Footprint, Tree};
 
 pub use file::{Image, Selector};
-pub use flux::{CommonMetadata, Overlay, OverlayJson6902, OverlayPatch};
+pub use flux::{Overlay, OverlayJson6902, OverlayPatch};
 pub use select::Selection;
 
 /// What is built and how.

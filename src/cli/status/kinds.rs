@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::columns::{plain, trimmed};
-use super::lists::listed;
 use crate::cli::output::Error;
 use crate::cluster::Client;
 use crate::cluster::flux::{self, FluxController};
@@ -55,7 +54,7 @@ pub(super) async fn find(
 ) -> Result<Vec<Others>, Error> {
     let kinds = KINDS.iter().copied().filter(|info| !info.is_acted_on);
     let found = kinds.map(|info| async move {
-        match listed(info, objects, namespace).await {
+        match objects.list_all_or_near(info, namespace).await {
             Ok(listed) => Ok((info, listed)),
             Err(ApiFailure::Forbidden(_)) => Ok((info, None)),
             Err(failure) => Err(Error::unreachable(format!("{}: {failure}", info.plural))),

@@ -1,20 +1,30 @@
-//! A stand-in for GitHub's REST API that really admits keys: a deploy key reads its repository exactly while it is registered.
+//! A stand-in for GitHub's REST API that really admits keys: a deploy key reads its repository exactly while it is registered
+//! and its owner's policy allows it.
 
 mod app;
 mod faults;
+mod files;
+mod keys;
 mod routes;
+mod tokens;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
+use anyhow::Context as _;
 use serde_json::Value;
 
 pub use faults::Fault;
+pub use keys::DeployKey;
+pub use tokens::{Access, App, Bearer, Token};
 
-use crate::git::{GitServer, KeyId};
+use self::keys::Keys;
+use self::tokens::Tokens;
+use crate::git::GitServer;
 use crate::process::lock;
 use crate::serve::Server;
 
@@ -37,33 +47,6 @@ pub struct Request {
     pub status: u16,
 }
 
-/// A registered deploy key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeployKey {
-    /// GitHub's number of it.
-    pub id: u64,
-    /// `owner/name`.
-    pub repo: String,
-    /// What it is called.
-    pub title: String,
-    /// The public key, without a comment.
-    pub key: String,
-    /// Whether it may only read.
-    pub read_only: bool,
-    admitted: KeyId,
-}
-
-/// What the bearer of a token may do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// The login that it belongs to.
-    pub login: String,
-    /// The X-OAuth-Scopes header; a fine-grained token has none.
-    pub scopes: Option<String>,
-    /// Whether it may see and add keys; without it GitHub answers 404 to those.
-    pub admin: bool,
-}
-
 /// The stand-in, on http://127.0.0.1:PORT.
 #[derive(Debug)]
 pub struct GitHub {
@@ -78,17 +61,17 @@ struct Shared {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    tokens: BTreeMap<String, Token>,
-    apps: BTreeSet<(String, u64)>,
+    tokens: Tokens,
+    keys: Keys,
     private: BTreeSet<String>,
     archived: BTreeSet<String>,
     /// Earlier names of repositories, and what these are called now.
     renamed: Vec<(String, String)>,
-    keys: Vec<DeployKey>,
-    last_id: u64,
     faults: Vec<faults::Planned>,
+    /// How many more requests are answered before the rate limit.
+    budget: u64,
     requests: Vec<Request>,
 }
 
@@ -100,8 +83,18 @@ impl GitHub {
 
     /// Starts it on a port.
     pub fn start_on(git: &GitServer, port: Option<u16>) -> anyhow::Result<Self> {
+        let state = State {
+            tokens: Tokens::default(),
+            keys: Keys::new(git),
+            private: BTreeSet::new(),
+            archived: BTreeSet::new(),
+            renamed: Vec::new(),
+            faults: Vec::new(),
+            budget: faults::RATE_LIMIT,
+            requests: Vec::new(),
+        };
         let shared =
-            Arc::new(Shared { git: git.clone(), address: Mutex::default(), state: Mutex::default() });
+            Arc::new(Shared { git: git.clone(), address: Mutex::default(), state: Mutex::new(state) });
         let server = Server::http(routes::router(&shared), port)?;
         *lock(&shared.address) = format!("http://{}", server.address());
         Ok(Self { server, shared })
@@ -119,23 +112,58 @@ impl GitHub {
 
     /// Knows a classic token with the scope `repo` whose bearer is an admin of all repositories.
     pub fn add_token(&self, token: &str) {
-        let admin = Token { login: "octocat".into(), scopes: Some("repo".into()), admin: true };
-        self.add_token_as(token, admin);
+        self.add_token_as(token, Token::classic("octocat", true));
     }
 
     /// Knows a token with rights of its own.
     pub fn add_token_as(&self, token: &str, rights: Token) {
-        lock(&self.shared.state).tokens.insert(token.to_owned(), rights);
+        lock(&self.shared.state).tokens.add(token, rights);
     }
 
-    /// Knows a token no more. As on GitHub the keys that were registered with it stay.
-    pub fn revoke_token(&self, token: &str) {
-        lock(&self.shared.state).tokens.remove(token);
+    /// Deletes a token, and the deploy keys that were made with it unless it was an App's.
+    pub fn delete_token(&self, token: &str) -> anyhow::Result<()> {
+        let mut state = lock(&self.shared.state);
+        state.tokens.remove(token);
+        state.keys.delete_made_with(token)
     }
 
-    /// Knows an app, by its id or client id, installed under a number.
-    pub fn add_app(&self, app: &str, installation: u64) {
-        lock(&self.shared.state).apps.insert((app.to_owned(), installation));
+    /// Puts another token in a token's place; the deploy keys that were made with it stay.
+    pub fn regenerate_token(&self, token: &str, next: &str) -> anyhow::Result<()> {
+        let mut state = lock(&self.shared.state);
+        let rights = state.tokens.remove(token).context("no such token")?;
+        state.tokens.add(next, rights);
+        state.keys.hand_over(token, next);
+        Ok(())
+    }
+
+    /// Knows an App.
+    pub fn add_app(&self, app: App) {
+        lock(&self.shared.state).tokens.apps.push(app);
+    }
+
+    /// How long the tokens of installations live that are made from now on; an hour unless this is called.
+    pub fn set_token_life(&self, life: Duration) {
+        lock(&self.shared.state).tokens.life = life;
+    }
+
+    /// Whether a token is known and has not ended, as a Git host asks before it lets one in.
+    pub fn knows_token(&self, token: &str) -> bool {
+        lock(&self.shared.state).tokens.get(token).is_some()
+    }
+
+    /// Sets an owner's policy for deploy keys. Where they are forbidden none is added, and none that is there is let in.
+    pub fn allow_deploy_keys(&self, owner: &str, allowed: bool) -> anyhow::Result<()> {
+        lock(&self.shared.state).keys.allow(owner, allowed)
+    }
+
+    /// How long it takes until the use of a key is shown; not at all unless this is called.
+    pub fn set_use_lag(&self, lag: Duration) {
+        lock(&self.shared.state).keys.lag = lag;
+    }
+
+    /// How many more requests are answered before the rate limit, which then lasts an hour.
+    pub fn set_rate_limit(&self, requests: u64) {
+        lock(&self.shared.state).budget = requests;
     }
 
     /// Marks a repository as private: without a known token it is not found.
@@ -170,33 +198,36 @@ impl GitHub {
 
     /// The registered deploy keys.
     pub fn keys(&self) -> Vec<DeployKey> {
-        lock(&self.shared.state).keys.clone()
+        lock(&self.shared.state).keys.all().to_vec()
+    }
+
+    /// Registers a deploy key with a token, as another program does; GitHub's number of it.
+    pub fn register(
+        &self,
+        repo: &str,
+        title: &str,
+        key: &str,
+        read_only: bool,
+        token: &str,
+    ) -> anyhow::Result<u64> {
+        let mut state = lock(&self.shared.state);
+        let rights = state.tokens.get(token).context("no such token")?.clone();
+        Ok(state.keys.add(&keys::New { repo, title, key, read_only }, token, &rights)?.id)
     }
 
     /// Deletes a deploy key, as somebody does on GitHub's own pages.
     pub fn delete_key(&self, id: u64) -> anyhow::Result<()> {
-        anyhow::ensure!(self.shared.delete_key(id)?, "no key {id}");
+        anyhow::ensure!(lock(&self.shared.state).keys.delete(id)?, "no key {id}");
         Ok(())
     }
-}
 
-impl Shared {
-    fn add_key(&self, repo: &str, title: &str, key: &str, read_only: bool) -> anyhow::Result<DeployKey> {
-        let admitted = self.git.authorize(&self.git.repo(repo)?, key)?;
-        let mut state = lock(&self.state);
-        state.last_id += 1;
-        let key = key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-        let key =
-            DeployKey { id: state.last_id, repo: repo.into(), title: title.into(), key, read_only, admitted };
-        state.keys.push(key.clone());
-        Ok(key)
-    }
-
-    /// Whether there was such a key.
-    fn delete_key(&self, id: u64) -> anyhow::Result<bool> {
-        let mut state = lock(&self.state);
-        let Some(index) = state.keys.iter().position(|key| key.id == id) else { return Ok(false) };
-        self.git.revoke(state.keys.remove(index).admitted)?;
-        Ok(true)
+    /// Gives a key other times than it has, so that a test need not wait for them.
+    pub fn pretend(
+        &self,
+        id: u64,
+        created_at: SystemTime,
+        last_used: Option<SystemTime>,
+    ) -> anyhow::Result<()> {
+        lock(&self.shared.state).keys.pretend(id, created_at, last_used)
     }
 }

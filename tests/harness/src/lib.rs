@@ -27,8 +27,8 @@ pub use git::{
     Change, GitServer, GitServerOptions, HostKeyType, HttpsAuth, HttpsGitServer, KeyAlgorithm, KeyId, Repo,
     SshKey,
 };
-pub use github::{Fault, GitHub, Token};
-pub use measure::{Cost, measured};
+pub use github::{Access, App, Fault, GitHub, Token};
+pub use measure::{Cost, fresh_copy, measured};
 pub use proxy::{Mode, Proxy};
 pub use registry::{REGISTRY_USER, Registry, RegistryOptions};
 pub use webhook::{Answer, Webhook};

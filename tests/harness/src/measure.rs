@@ -1,9 +1,10 @@
 //! What a program costs from start to end: time, processor time and the most memory it held.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::mem::MaybeUninit;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,14 @@ pub struct Cost {
     /// The most memory that was resident at a time. The kernel begins to count with what the caller of [`measured`] held,
     /// so `None` when that was as much.
     pub peak_kib: Option<u64>,
+}
+
+/// Copies a program to `folder/name`, so that two programs whose memory is compared are both as fresh in the page cache: how
+/// much of a file is mapped at a fault depends on how it came into the cache.
+pub fn fresh_copy(program: &Path, folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let copy = folder.join(name);
+    fs::copy(program, &copy).with_context(|| format!("cannot copy {}", program.display()))?;
+    Ok(copy)
 }
 
 /// Runs a program to its end with its standard output in a file, and gives what it cost. A failure is told with the

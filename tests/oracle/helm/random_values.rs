@@ -112,7 +112,7 @@ fn drawn_texts_have_their_length_and_alphabet() {
         let drawn = printed(&format!("{{{{ {name} 300 }}}}"));
         assert!(drawn.len() == 300 && drawn.chars().all(fits), "{name}: {drawn}");
         assert_eq!(printed(&format!("{{{{ {name} 0 }}}}{{{{ {name} -1 }}}}")), "");
-        // The same entropy gives the same text, and two draws of one render differ.
+        // Equal entropy gives equal text, and two draws of one render differ.
         assert_eq!(printed(&format!("{{{{ {name} 300 }}}}")), drawn);
         assert_ne!(
             printed(&format!("{{{{ {name} 20 }}}}|{{{{ {name} 20 }}}}")).split_once('|').map(|(a, b)| a == b),

@@ -24,7 +24,7 @@ impl Duration {
         Self(StdDuration::from_secs(seconds))
     }
 
-    /// The same length as the standard library's type.
+    /// The length as the standard library's type.
     pub const fn std(self) -> StdDuration {
         self.0
     }

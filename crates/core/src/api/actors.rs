@@ -11,7 +11,7 @@ use lockgate_base::model::KindId;
 pub struct Actors(BTreeMap<String, String>);
 
 impl Actors {
-    /// Those of these Deployments, each given by its namespace and its name. Of several of one name the first counts.
+    /// The controllers of these Deployments, each given by its namespace and its name. Of several of one name the first counts.
     pub fn new<N: Into<String>>(deployments: impl IntoIterator<Item = (N, N)>) -> Self {
         let mut controllers = BTreeMap::new();
         for (namespace, name) in deployments {

@@ -17,7 +17,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Those of kstatus for the built-in kinds; something acts on every kind.
+    /// The rules of kstatus for the built-in kinds; something acts on every kind.
     pub const BUILT_IN: Self = Self { kinds: &RULES, idle: BTreeSet::new() };
 
     /// The built-in ones, on a cluster where nothing acts on these kinds.

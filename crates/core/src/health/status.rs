@@ -102,7 +102,7 @@ pub(super) fn surplus(count: i64) -> Health {
     Health::InProgress(format!("{count} old {noun} {verb} still to go"))
 }
 
-/// The same health with what the condition says behind its message.
+/// This health with what the condition says behind its message.
 pub(super) fn with_cause(health: Health, condition: Option<Condition<'_>>) -> Health {
     match (health, condition) {
         (Health::InProgress(message), Some(condition)) => {

@@ -28,9 +28,9 @@ const AT_ONCE: usize = 4;
 pub(super) struct Progress {
     /// All objects that are as Git wants them, or say themselves that they are to be left alone.
     pub(super) inventory: Inventory,
-    /// Those of them whose health counts.
+    /// The objects whose health counts.
     pub(super) references: Vec<Reference>,
-    /// Those that were changed.
+    /// The objects that were changed.
     pub(super) changes: Vec<Change>,
     /// What people should know.
     pub(super) warnings: Vec<String>,
@@ -40,7 +40,7 @@ pub(super) struct Progress {
     pub(super) drifted: Vec<String>,
     /// A line for each that was deleted to be created anew, whether or not it could be.
     pub(super) forced: Vec<String>,
-    /// Those that are to be left alone: nothing of them is managed any more, and none of them is deleted.
+    /// The objects that are to be left alone: nothing of them is managed any more, and none of them is deleted.
     pub(super) left_alone: HashSet<ObjectId>,
 }
 

@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 
-use super::build::{build_spec, gather, supported};
+use super::build::{build_spec, supported};
 use super::decide::managed;
 use super::dress::place;
+use super::gather::{ByHand, gather};
 use super::memo::Memo;
 use super::ports::{Reads, Reference};
 use super::workers::{self, Workers};
@@ -72,6 +73,60 @@ pub struct Claim {
     pub awaited: bool,
 }
 
+/// Another owner that holds an object, or will.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Which.
+    pub key: Ref,
+    /// Whether its status says that it does.
+    pub recorded: bool,
+    /// How it does.
+    pub hold: Hold,
+}
+
+/// Finds out for each object who else holds it, or will.
+#[derive(Debug)]
+pub struct Holders<'c> {
+    candidates: &'c [Candidate],
+    /// For each object, in order.
+    pub found: Vec<Option<Holder>>,
+}
+
+impl<'c> Holders<'c> {
+    /// Before any other owner is known.
+    pub fn of(candidates: &'c [Candidate]) -> Self {
+        Self { candidates, found: vec![None; candidates.len()] }
+    }
+
+    /// Takes another owner into account: what its status says it holds, and what it will hold, where `None` stands for anything.
+    /// Who has recorded an object counts before those who will hold it.
+    pub fn meet(&mut self, key: Ref, recorded: &HashSet<ObjectId>, held: Option<&HashSet<ObjectId>>) {
+        for (candidate, found) in self.candidates.iter().zip(&mut self.found) {
+            let is_recorded = candidate.hold(recorded).is_some();
+            let hold = held.map_or(Some(Hold::Itself), |held| candidate.hold(held));
+            let is_better = found.as_ref().is_none_or(|known| is_recorded && !known.recorded);
+            if let Some(hold) = hold.filter(|_| is_better) {
+                *found = Some(Holder { key: key.clone(), recorded: is_recorded, hold });
+            }
+        }
+    }
+}
+
+/// Whether a Kustomization may hold what another, `own`, would delete: one that acts with other rights could name any object, and
+/// keep it from being deleted. Each comes with the account that it acts as, where that is not the agent itself.
+pub fn may_hold(
+    (own, own_account): (&Kustomization, Option<&str>),
+    (other, account): (&Kustomization, Option<&str>),
+    lockdown: bool,
+) -> bool {
+    let is_alike = account == own_account && other.metadata.namespace == own.metadata.namespace;
+    other.reference() != own.reference()
+        && other.metadata.deletion_timestamp.is_none()
+        // Its objects are on another cluster.
+        && other.spec.kube_config.is_none()
+        && (is_alike || (account.is_none() && !lockdown))
+}
+
 /// Knows what other owners hold.
 pub trait Claims: Sync {
     /// For each object, in order: who else holds it, or will once it is reconciled. Only who may write the object counts.
@@ -118,11 +173,11 @@ async fn built(
     workers: &dyn Workers,
 ) -> Option<HashSet<ObjectId>> {
     let supported = supported(kustomization).ok()?;
-    let gathered = gather(own, supported, &mut Redactor::default()).await.ok()?;
+    let gathered = gather(own, &supported, &ByHand::NOTHING, &mut Redactor::default()).await.ok()?;
     let (spec, tree) = (kustomization.spec.clone(), snapshot.tree.clone());
     let build = workers::output(workers, move || build_spec(&spec, &tree, gathered)).await.ok()?.ok()?;
-    let mut ids = HashSet::with_capacity(build.objects.len());
-    for mut object in build.objects {
+    let mut ids = HashSet::with_capacity(build.resources.len());
+    for mut object in build.resources.into_iter().map(|resource| resource.object) {
         // A kind that the cluster does not have yet has no object to be deleted either.
         let _ = place(&mut object, own).await;
         ids.insert(object.id());

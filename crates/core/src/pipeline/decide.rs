@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-use super::dress::{dress, place};
-use super::ports::{Reads, Reference};
+use super::dress::{dress, place, take_out};
+use super::ports::{ApiFailure, Reads, Reference};
 use crate::api::Kustomization;
 use crate::plan::{
     Cause, DriftPolicy, Foreseen, Ignored, Inventory, Observation, Observed, Options, Phase, Refusal, Stage,
@@ -17,6 +17,7 @@ use crate::plan::{
 use crate::verdict::{Applied, Redactor};
 use lockgate_base::keys;
 use lockgate_base::model::{Digest, Object, ObjectId};
+use lockgate_render::Resource;
 
 /// What is to be done, before the cluster is asked about it.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(super) struct Terms {
     pub(super) options: Options,
     /// The objects that were managed before, and so are likely there.
     pub(super) known: HashSet<ObjectId>,
-    /// Those of which it is not known yet whether they live in a namespace: the cluster does not have their kind, or it could
+    /// The objects of which it is not known yet whether they live in a namespace: the cluster does not have their kind, or it could
     /// not be asked.
     pub(super) unplaced: HashSet<ObjectId>,
     /// What the stages before would have brought, where they are not applied.
@@ -63,9 +64,8 @@ pub(super) struct Decided {
 pub(super) async fn intend(
     cluster: &impl Reads,
     kustomization: &Kustomization,
-    objects: Vec<Object>,
-    sensitive: HashSet<ObjectId>,
-    (digest, drift): (Digest, DriftPolicy),
+    resources: Vec<Resource>,
+    (digest, drift): (Option<Digest>, DriftPolicy),
 ) -> Result<Intent, Applied> {
     let managed = managed(kustomization);
     let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
@@ -73,12 +73,12 @@ pub(super) async fn intend(
     let said = kustomization.metadata.annotations.get(keys::DRIFT);
     let drift = said.and_then(|said| DriftPolicy::read(said)).unwrap_or(drift);
     let last = kustomization.status.history.first();
-    let is_applied = last.is_some_and(|last| last.digest == digest.to_string());
+    let is_applied = last.zip(digest).is_some_and(|(last, digest)| last.digest == digest.to_string());
     // What is wrong with it was told before anything was built.
     let ignored = Ignored::read(&kustomization.spec.ignore).unwrap_or_default();
     let options = Options {
         force: kustomization.spec.force,
-        sensitive,
+        sensitive: HashSet::new(),
         owner: Some(owner.clone()),
         ownership,
         ignored,
@@ -87,12 +87,17 @@ pub(super) async fn intend(
     };
     let known = managed.iter().map(|(id, _)| id.clone()).collect();
     let mut terms = Terms { options, known, ..Terms::default() };
-    let mut dressed = Vec::with_capacity(objects.len());
-    for mut object in objects {
+    let mut dressed = Vec::with_capacity(resources.len());
+    for Resource { mut object, holds_secret, .. } in resources {
         dress(&mut object, ownership, &owner, common);
         // A failure is met again, and told, when the object's stage comes.
         if !matches!(place(&mut object, cluster).await, Ok(true)) {
             terms.unplaced.insert(object.id());
+        }
+        if holds_secret {
+            // Its kind may turn out to have no namespace.
+            let id = object.id();
+            terms.options.sensitive.extend([ObjectId { namespace: String::new(), ..id.clone() }, id]);
         }
         dressed.push(object);
     }
@@ -150,7 +155,10 @@ async fn placed_and_prepared(
     let id = object.id();
     if terms.unplaced.contains(&id) {
         let placed = place(&mut object, cluster).await;
-        placed.map_err(|failure| Refusal::unavailable(id, Phase::DryRun, failure.to_string()))?;
+        let unavailable = |failure: ApiFailure| Refusal::unavailable(id, Phase::DryRun, failure.to_string());
+        if !placed.map_err(unavailable)? && terms.foreseen.is_cluster_wide(object.group(), object.kind()) {
+            take_out(&mut object);
+        }
     }
     prepare(object)
 }

@@ -31,20 +31,25 @@ pub(super) async fn place(object: &mut Object, cluster: &impl Reads) -> Result<b
     }
     match cluster.scope(&object.gvk()).await {
         Ok(Scope::Cluster) => {
-            let edited = object.clone().edit(|value| {
-                if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
-                    metadata.shift_remove("namespace");
-                }
-            });
-            // Nothing but the namespace was touched, so it is still an object.
-            if let Ok(edited) = edited {
-                *object = edited;
-            }
+            take_out(object);
             Ok(true)
         }
         Ok(Scope::Namespaced) => Ok(true),
         Err(ApiFailure::UnknownKind { .. }) => Ok(false),
         Err(failure) => Err(failure),
+    }
+}
+
+/// Takes the namespace off an object.
+pub(super) fn take_out(object: &mut Object) {
+    let edited = object.clone().edit(|value| {
+        if let Some(Value::Object(metadata)) = value.get_mut("metadata") {
+            metadata.shift_remove("namespace");
+        }
+    });
+    // Nothing but the namespace was touched, so it is still an object.
+    if let Ok(edited) = edited {
+        *object = edited;
     }
 }
 

@@ -12,8 +12,8 @@ mod parent;
 mod tests;
 
 pub use error::{Found, OfflineError, Rendered};
-pub use one::kustomization;
+pub use one::{completed, kustomization};
 pub use parent::hints;
 pub use search::{find, values_in};
-pub use values::Values;
+pub use values::{Nowhere, Values};
 pub use walk::{Platform, Start, recursive};

@@ -203,8 +203,19 @@ pub enum Settled {
     Unknown(ApiFailure),
 }
 
+/// Where the values to substitute are looked up.
+pub trait Lookup: Send + Sync {
+    /// The values of a ConfigMap or Secret; `None` where there is none.
+    fn data(
+        &self,
+        kind: DataKind,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<Data>, ApiFailure>> + Send;
+}
+
 /// What can be asked of a cluster without changing it.
-pub trait Reads: Send + Sync {
+pub trait Reads: Lookup {
     /// Whether a kind is namespaced. [`ApiFailure::UnknownKind`] where the cluster does not have it, after a fresh look.
     fn scope(&self, gvk: &Gvk) -> impl Future<Output = Result<Scope, ApiFailure>> + Send;
 
@@ -229,14 +240,6 @@ pub trait Reads: Send + Sync {
 
     /// What runs pods in a namespace, or is to: the Pods themselves, ReplicaSets, and workloads. Each is whole.
     fn runners(&self, namespace: &str) -> impl Future<Output = Result<Vec<Object>, ApiFailure>> + Send;
-
-    /// The values of a ConfigMap or Secret; `None` where there is none.
-    fn data(
-        &self,
-        kind: DataKind,
-        namespace: &str,
-        name: &str,
-    ) -> impl Future<Output = Result<Option<Data>, ApiFailure>> + Send;
 }
 
 /// What changes a cluster. Each write asks first whether this process may still write.

@@ -1,64 +1,170 @@
 //! What a run would do, without doing it. It holds only a [`Reads`], so by its type it cannot write.
 
+use std::collections::HashMap;
+
 use super::apply::{Progress, note};
-use super::build::{Build, Supported};
+use super::build::Supported;
+use super::claims::Claims;
 use super::decide::{Decided, Intent, decide, intend};
 use super::ports::{Reads, Reference};
-use super::prune;
+use super::prune::{self, Fate};
 use crate::api::Kustomization;
-use crate::plan::{DriftPolicy, PruneDecision, Pruner, Refusal, Stage};
+use crate::plan::{
+    DriftPolicy, Entry, Foreseen, Ignored, Inventory, Observed, Pruner, Refusal, Step, after_take_over,
+};
 use crate::verdict::{Applied, Change, Common, Deed, Outcome};
+use lockgate_base::model::{Object, ObjectId};
+use lockgate_render::Resource;
 
 /// What would change.
 #[derive(Debug, Default)]
 pub struct Preview {
-    /// What would be done with each object, in the order in which the stages are applied.
-    pub stages: Vec<Stage>,
+    /// What would be done with each object that is built, in the order in which they are applied.
+    pub objects: Vec<Announced>,
     /// Objects that are refused. What is in the stage of the first of them is not applied, nor what comes after it, and
     /// nothing is deleted.
     pub refusals: Vec<Refusal>,
+    /// What would become of the objects that are no longer built, in the order in which they are deleted; nothing where
+    /// any object is refused.
+    pub dropped: Vec<Dropped>,
     /// What would be changed and deleted, in that order, as far as the refusals let it come.
     pub changes: Vec<Change>,
     /// What people should know.
     pub warnings: Vec<String>,
 }
 
-/// Decides about a build as a run does. What is in a kind or a namespace that the build itself brings counts as created,
-/// since the server cannot be asked about it yet. An outcome where the run would end before it writes anything.
+/// What would be done with an object that is built.
+#[derive(Debug)]
+pub struct Announced {
+    /// The object, and what is to be done with it.
+    pub entry: Entry,
+    /// What is there.
+    pub live: Option<Object>,
+    /// What would be there after it, where the server could say.
+    pub wanted: Option<Object>,
+    /// The path of its file in the tree, empty where that is unknown.
+    pub origin: String,
+    /// Whether its values may be shown to nobody: it is a Secret, or a value of one was substituted in it.
+    pub is_sensitive: bool,
+    /// Whether the run comes to it: no object of its stage or of one before it is refused.
+    pub is_reached: bool,
+}
+
+/// An object that is managed and no longer built.
+#[derive(Debug)]
+pub struct Dropped {
+    /// Which object.
+    pub id: ObjectId,
+    /// What would become of it; `None` where pruning is not wished, so that it is let go. Or why that cannot be told.
+    pub fate: Result<Option<Fate>, String>,
+}
+
+/// Decides about a build as a run does. What is in a kind or a namespace that the build itself brings, or one before it that
+/// `foreseen` knows of, counts as created, since the server cannot be asked about it yet. An outcome where the run would end
+/// before it writes anything.
 pub async fn preview(
     cluster: &impl Reads,
     kustomization: Supported<'_>,
-    build: Build,
+    resources: Vec<Resource>,
+    claims: &impl Claims,
+    foreseen: &mut Foreseen,
 ) -> Result<Preview, Outcome<Applied>> {
-    let Build { objects, sensitive, warnings, digest, .. } = build;
+    Ignored::read(&kustomization.spec.ignore).map_err(|message| Common::Malformed { message })?;
+    let mut origins = Origins::of(&resources);
     let Intent { stages, mut terms, managed, .. } =
-        intend(cluster, &kustomization, objects, sensitive, (digest, DriftPolicy::default())).await?;
-    let mut progress = Progress { warnings, ..Progress::default() };
+        intend(cluster, &kustomization, resources, (None, DriftPolicy::default())).await?;
+    terms.foreseen = std::mem::take(foreseen);
+    let mut progress = Progress::default();
     let mut preview = Preview::default();
     for stage in stages {
-        let Decided { stage, refusals, .. } = decide(cluster, stage, &terms).await;
+        let Decided { stage, mut observed, refusals, .. } = decide(cluster, stage, &terms).await;
         terms.foreseen.learn(&stage);
         preview.refusals.extend(refusals);
-        if preview.refusals.is_empty() {
-            for entry in &stage.entries {
-                note(entry, Reference::to(&entry.object), &mut progress);
+        let is_reached = preview.refusals.is_empty();
+        for entry in stage.entries {
+            let reference = Reference::to(&entry.object);
+            let id = reference.id.clone();
+            if is_reached {
+                note(&entry, reference, &mut progress);
             }
+            let is_sensitive = terms.options.is_sensitive(&id);
+            let origin = origins.take(&id);
+            preview.objects.push(announced(entry, &mut observed, (is_sensitive, is_reached), origin));
         }
-        preview.stages.push(stage);
     }
-    if preview.refusals.is_empty() && kustomization.spec.prune {
-        let (_, stale) = prune::stale(&progress, &managed);
-        let stale = prune::references(&managed, stale);
-        let (owner, needs) = (kustomization.reference(), prune::needs(&kustomization));
-        let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
-        let found = cluster.identify(&stale).await;
-        for (reference, found) in stale.into_iter().zip(found) {
-            let found = found.map_err(|failure| Common::Unreachable { message: failure.to_string() })?;
-            let decision = prune::judge(found.as_ref(), pruner, &progress.inventory);
-            if matches!(decision, Some(PruneDecision::Delete { .. })) {
-                progress.changes.push(Change { id: reference.id, deed: Deed::Deleted, fields: Vec::new() });
-            }
-        }
+    *foreseen = terms.foreseen;
+    if preview.refusals.is_empty() {
+        preview.dropped = dropped(cluster, &kustomization, claims, &progress, &managed).await?;
+        let goes = |dropped: &&Dropped| matches!(dropped.fate, Ok(Some(Fate::Deleted)));
+        let deleted = preview.dropped.iter().filter(goes).map(|dropped| dropped.id.clone());
+        let deleted = deleted.map(|id| Change { id, deed: Deed::Deleted, fields: Vec::new() });
+        progress.changes.extend(deleted);
     }
     Ok(Preview { changes: progress.changes, warnings: progress.warnings, ..preview })
+}
+
+/// The files of objects. A kind may turn out to have no namespace, and then the object has lost the one that it had in Git.
+struct Origins(HashMap<ObjectId, String>);
+
+impl Origins {
+    fn of(resources: &[Resource]) -> Self {
+        Self(resources.iter().map(|resource| (resource.object.id(), resource.origin.clone())).collect())
+    }
+
+    fn take(&mut self, id: &ObjectId) -> String {
+        let is_it = |known: &ObjectId| ObjectId { namespace: String::new(), ..known.clone() } == *id;
+        self.0
+            .remove(id)
+            .or_else(|| self.0.iter().find(|(known, _)| is_it(known)).map(|(_, origin)| origin.clone()))
+            .unwrap_or_default()
+    }
+}
+
+/// What is said of an object. What is there is kept only where it is to be compared.
+fn announced(
+    entry: Entry,
+    observed: &mut Observed,
+    (is_sensitive, is_reached): (bool, bool),
+    origin: String,
+) -> Announced {
+    let seen = if entry.step.writes() { observed.take(&entry.object.id()) } else { None };
+    let (live, mut wanted) = seen.map_or((None, None), |seen| (seen.live, seen.dry_run.ok()));
+    if let (Step::Configure { take_over: Some(_), .. }, Some(live), Some(wanted)) =
+        (&entry.step, &live, &mut wanted)
+    {
+        // The dry run was made before the fields of the others were taken over.
+        *wanted = after_take_over(wanted.clone(), live, &entry.object, Kustomization::OWNERSHIP);
+    }
+    Announced { entry, live, wanted, origin, is_sensitive, is_reached }
+}
+
+/// What would become of what is no longer built.
+async fn dropped(
+    cluster: &impl Reads,
+    kustomization: &Kustomization,
+    claims: &impl Claims,
+    progress: &Progress,
+    managed: &Inventory,
+) -> Result<Vec<Dropped>, Common> {
+    let (left_alone, stale) = prune::stale(progress, managed);
+    let let_go = |id: ObjectId| Dropped { id, fate: Ok(None) };
+    let mut dropped: Vec<Dropped> = left_alone.into_iter().map(let_go).collect();
+    if !kustomization.spec.prune {
+        dropped.extend(stale.into_iter().map(let_go));
+        return Ok(dropped);
+    }
+    let stale = prune::references(managed, stale);
+    let (owner, needs) = (kustomization.reference(), prune::needs(kustomization));
+    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
+    for decided in prune::decide(cluster, claims, pruner, stale, &progress.inventory).await {
+        let fate = match decided.found {
+            Ok((fate, _)) => Ok(Some(fate)),
+            Err(failure) if failure.is_unreachable() => {
+                return Err(Common::Unreachable { message: failure.to_string() });
+            }
+            Err(failure) => Err(failure.to_string()),
+        };
+        dropped.push(Dropped { id: decided.reference.id, fate });
+    }
+    Ok(dropped)
 }

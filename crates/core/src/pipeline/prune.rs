@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::apply::Progress;
 use super::claims::{Candidate, Claim, Claims};
-use super::ports::{ApiFailure, Deleted, Reference, Writes};
+use super::ports::{ApiFailure, Deleted, Reads, Reference, Writes};
 use crate::api::Kustomization;
 use crate::plan::{self, Inventory, PruneDecision, PruneSkip, Pruner, prune_decision};
 use lockgate_base::model::{Object, ObjectId, Ref};
@@ -16,13 +16,13 @@ const LOOKS: usize = 3;
 /// What a deletion did.
 #[derive(Debug, Default)]
 pub(super) struct Pruned {
-    /// Those that the server let go, or that had gone already.
+    /// The objects that the server deleted, or that had gone already.
     pub(super) deleted: Vec<Reference>,
-    /// Those that could not be deleted, each with a line that says why. They are still managed.
+    /// The objects that could not be deleted, each with a line that says why. They are still managed.
     pub(super) failed: Vec<(Reference, String)>,
     /// A line for each that stays where people would not expect it.
     pub(super) kept: Vec<String>,
-    /// Those that another owner is to take over, each with a line that says so. They are still managed.
+    /// The objects that another owner is to take over, each with a line that says so. They are still managed.
     pub(super) awaited: Vec<(Reference, String)>,
     /// Whether the server could not be asked about one of them.
     pub(super) unreachable: bool,
@@ -98,31 +98,28 @@ pub(super) async fn delete(
     let stale = dependents_first(stale, claims);
     // Its end is meant, so it is no drift.
     cluster.release(pruner.owner, &stale.iter().map(|reference| reference.id.clone()).collect::<Vec<_>>());
-    let found = cluster.identify(&stale).await;
-    let mut holders = holders(cluster, claims, pruner, &stale, &found, built).await;
-    for (reference, found) in stale.into_iter().zip(found) {
-        let ended = match (found, holders.remove(&reference.id)) {
-            (Ok(Some(_)), Some(Claim { holder, awaited })) => {
-                let holder = Some(holder).filter(|holder| holder.namespace == pruner.owner.namespace);
-                let reason = PruneSkip::HeldBy(holder);
-                Ok(if awaited { Ended::Awaited(reason) } else { Ended::Kept(reason) })
-            }
-            (Ok(found), _) => delete_one(cluster, pruner, &reference, found, built).await,
-            (Err(failure), _) => Err(failure),
+    for Decided { reference, found } in decide(cluster, claims, pruner, stale, built).await {
+        let ended = match found {
+            Ok((Fate::Deleted, live)) => delete_one(cluster, pruner, &reference, live, built).await,
+            Ok((fate, _)) => Ok(fate),
+            Err(failure) => Err(failure),
         };
         match ended {
-            Ok(Ended::Deleted) => pruned.deleted.push(reference),
-            Ok(Ended::Kept(reason)) if reason.is_told() => {
-                pruned.kept.push(format!("{} is not deleted: {reason}", reference.id.subject()));
+            Ok(Fate::Deleted) => pruned.deleted.push(reference),
+            Ok(Fate::Kept(reason)) => {
+                tracing::info!(object = %reference.id.subject(), %reason, "not deleted");
+                if reason.is_told() {
+                    pruned.kept.push(format!("{} is not deleted: {reason}", reference.id.subject()));
+                }
             }
-            Ok(Ended::Awaited(reason)) => {
+            Ok(Fate::Awaited(reason)) => {
                 let line = format!(
                     "{} is not deleted yet: {reason}, and is to take it over",
                     reference.id.subject()
                 );
                 pruned.awaited.push((reference, line));
             }
-            Ok(Ended::Kept(_) | Ended::Nothing) => {}
+            Ok(Fate::Gone) => {}
             Err(failure) => {
                 pruned.unreachable |= failure.is_unreachable();
                 let message = format!("{}: {failure}", reference.id.subject());
@@ -153,9 +150,47 @@ fn dependents_first(stale: Vec<Reference>, claims: &impl Claims) -> Vec<Referenc
     ordered
 }
 
+/// What is decided about an object that is no longer built.
+#[derive(Debug)]
+pub(super) struct Decided {
+    /// Which object.
+    pub(super) reference: Reference,
+    /// What is to become of it, and what was found of it; or why it could not be looked at.
+    pub(super) found: Result<(Fate, Option<Object>), ApiFailure>,
+}
+
+/// Decides about objects that are no longer built, in the order given. It reads only, and it is the one way to such a decision,
+/// so that a preview shows what a run does.
+pub(super) async fn decide(
+    cluster: &impl Reads,
+    claims: &impl Claims,
+    pruner: Pruner<'_>,
+    stale: Vec<Reference>,
+    built: &Inventory,
+) -> Vec<Decided> {
+    let found = cluster.identify(&stale).await;
+    let mut holders = holders(cluster, claims, pruner, &stale, &found, built).await;
+    let fate = |found: Option<&Object>, claim: Option<Claim>| match (judge(found, pruner, built), claim) {
+        (None, _) => Fate::Gone,
+        (Some(PruneDecision::Skip(reason)), _) => Fate::Kept(reason),
+        (Some(PruneDecision::Delete { .. }), None) => Fate::Deleted,
+        (Some(PruneDecision::Delete { .. }), Some(Claim { holder, awaited })) => {
+            let holder = Some(holder).filter(|holder| holder.namespace == pruner.owner.namespace);
+            let reason = PruneSkip::HeldBy(holder);
+            if awaited { Fate::Awaited(reason) } else { Fate::Kept(reason) }
+        }
+    };
+    let decided = stale.into_iter().zip(found).map(|(reference, found)| {
+        let claim = holders.remove(&reference.id);
+        let found = found.map(|live| (fate(live.as_ref(), claim), live));
+        Decided { reference, found }
+    });
+    decided.collect()
+}
+
 /// The other owners of what would be deleted.
 async fn holders(
-    cluster: &impl Writes,
+    cluster: &impl Reads,
     claims: &impl Claims,
     pruner: Pruner<'_>,
     stale: &[Reference],
@@ -178,16 +213,17 @@ async fn holders(
     ids.into_iter().zip(claimed).filter_map(|(id, claim)| Some((id, claim?))).collect()
 }
 
-/// What became of an object that was to be deleted.
-enum Ended {
+/// What becomes of an object that is no longer built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
     /// It goes.
     Deleted,
     /// It stays.
     Kept(PruneSkip),
     /// It stays until its next owner has recorded it.
     Awaited(PruneSkip),
-    /// It was not there, or is built.
-    Nothing,
+    /// It is not there, or it is built under another name.
+    Gone,
 }
 
 /// Deletes what was found. What has changed since it was found is judged anew.
@@ -197,25 +233,22 @@ async fn delete_one(
     reference: &Reference,
     mut found: Option<Object>,
     built: &Inventory,
-) -> Result<Ended, ApiFailure> {
+) -> Result<Fate, ApiFailure> {
     for look in 0..=LOOKS {
         let uid = match judge(found.as_ref(), pruner, built) {
             Some(PruneDecision::Delete { uid }) => uid,
-            Some(PruneDecision::Skip(reason)) => {
-                tracing::info!(object = %reference.id.subject(), %reason, "not deleted");
-                return Ok(Ended::Kept(reason));
-            }
-            None => return Ok(Ended::Nothing),
+            Some(PruneDecision::Skip(reason)) => return Ok(Fate::Kept(reason)),
+            None => return Ok(Fate::Gone),
         };
-        let Some(live) = found else { return Ok(Ended::Nothing) };
+        let Some(live) = found else { return Ok(Fate::Gone) };
         let judged = live.text("/metadata/resourceVersion").filter(|_| look < LOOKS);
         match cluster.delete(reference, &uid, judged).await? {
-            Deleted::Accepted | Deleted::Gone => return Ok(Ended::Deleted),
+            Deleted::Accepted | Deleted::Gone => return Ok(Fate::Deleted),
             Deleted::Changed => {}
         }
         // The server refuses to delete a namespace again that it is deleting.
         if look > 0 && live.pointer("/metadata/deletionTimestamp").is_some() {
-            return Ok(Ended::Deleted);
+            return Ok(Fate::Deleted);
         }
         found = cluster.identify(std::slice::from_ref(reference)).await.pop().transpose()?.flatten();
     }

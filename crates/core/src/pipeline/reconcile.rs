@@ -4,34 +4,38 @@ use std::pin::pin;
 use std::time::Duration;
 
 use super::apply::{self, Progress, Stop};
-use super::build::{Build, Gathered, build_spec, gather};
+use super::build::{Build, build_spec};
 use super::decide::{Intent, Terms, intend, managed};
+use super::gather::{ByHand, Gathered, gather};
 use super::hands::Hands;
-use super::ports::{Reads, Reference, Settle, Settled, Unhealthy, Writes};
+use super::ports::{Lookup, Reference, Settle, Settled, Unhealthy, Writes};
 use super::workers;
 use super::{Finish, Job, Journal, JournalError, Memo, News, idle, room, sweep};
 use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
-use crate::plan::{Gate, Inventory, Stage};
+use crate::plan::{Gate, Ignored, Inventory, Stage};
 use crate::verdict::{Applied, Common, Done, Ill, Outcome, Redactor, WaitEnd};
 use lockgate_base::model::{Object, ObjectId};
 
-/// How often what a wait is for is told anew, after it was told first.
+/// How often the objects that a wait is for are reported again, after the first report.
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
 /// Brings the cluster to what the source says.
 ///
 /// `cluster` acts as the Kustomization's ServiceAccount, `own` as the agent, which reads variables as Flux does.
-pub async fn reconcile<C: Writes + Settle, O: Reads, J: Journal>(
+pub async fn reconcile<C: Writes + Settle, O: Lookup, J: Journal>(
     cluster: &C,
     own: &O,
     job: &Job<'_>,
     journal: &J,
 ) -> Finish {
     let mut redactor = Redactor::default();
-    let gathered = match gather(own, job.kustomization, &mut redactor).await {
+    if let Err(message) = Ignored::read(&job.kustomization.spec.ignore) {
+        return Finish { outcome: Common::Malformed { message }.into(), memo: None, redactor };
+    }
+    let gathered = match gather(own, &job.kustomization, &ByHand::NOTHING, &mut redactor).await {
         Ok(gathered) => gathered,
-        Err(stopped) => return Finish { outcome: stopped.into(), memo: None, redactor },
+        Err(error) => return Finish { outcome: Common::from(error).into(), memo: None, redactor },
     };
     if nothing_changed(cluster, job, &gathered) && is_healthy(cluster, &job.kustomization).await {
         return Finish { outcome: Applied::Unchanged.into(), memo: job.memo.cloned(), redactor };
@@ -106,9 +110,9 @@ async fn enact<C: Writes + Settle, J: Journal>(
     awaits: &mut bool,
 ) -> Outcome<Applied> {
     let kustomization: &Kustomization = &job.kustomization;
-    let Build { objects, sensitive, digest, warnings, .. } = built;
+    let Build { resources, digest, warnings, .. } = built;
     let Intent { stages, terms, managed, wanted } =
-        match intend(cluster, kustomization, objects, sensitive, (digest, job.drift)).await {
+        match intend(cluster, kustomization, resources, (Some(digest), job.drift)).await {
             Ok(intent) => intent,
             Err(refused) => return refused.into(),
         };

@@ -3,9 +3,11 @@
 mod claims;
 mod machine;
 mod fake;
+mod diary;
 mod fields;
 mod gates;
 mod idle;
+mod migrate;
 mod preview;
 mod sweep;
 
@@ -19,7 +21,8 @@ use super::*;
 use crate::api::{Kustomization, decode};
 use crate::plan;
 use crate::verdict::{Common, WaitEnd};
-use fake::{Diary, Fake};
+use diary::Diary;
+use fake::Fake;
 use lockgate_base::keys;
 use lockgate_base::model::{Object, Revision};
 use lockgate_base::tree::Tree;
@@ -207,33 +210,6 @@ async fn only_an_object_that_was_taken_away_is_told_to_have_two_owners() {
     }
 }
 
-/// On a Ready object nothing is said of a server that cannot be asked; what the server denies must be told.
-#[tokio::test]
-async fn a_hand_over_that_is_denied_is_told_as_a_refusal() {
-    let cases = [
-        (400, "admission webhook \"w\" denied the request: no", true),
-        (403, "admission webhook \"w\" denied the request: no", true),
-        (422, "it is invalid", true),
-        (409, "the object has been modified", false),
-        (422, "the server rejected our request due to an error in our request", false),
-        (503, "not now", false),
-    ];
-    for (code, message, told) in cases {
-        let answer = plan::Answer { code, message: message.into(), ..plan::Answer::default() };
-        let fake = Fake::default().untaken("a", answer);
-        let kustomization = kustomization(&json!({}), &["n_a__ConfigMap"]);
-        let outcome = run(&fake, &Diary::default(), &kustomization, &["a"], None).await.outcome;
-        // What has changed since it was looked at is looked at again.
-        assert!(fake.log().iter().all(|line| line == "take over a"), "{:?}", fake.log());
-        assert_eq!(matches!(outcome, Outcome::Own(Applied::Refused { .. })), told, "{code}: {outcome:?}");
-        assert_eq!(
-            matches!(outcome, Outcome::Common(Common::Unreachable { .. })),
-            !told,
-            "{code}: {outcome:?}"
-        );
-    }
-}
-
 /// Between the look at an object and its deletion it may become another's, or be told to stay.
 #[tokio::test]
 async fn what_changes_before_it_is_deleted_is_judged_anew() {
@@ -274,7 +250,7 @@ fn a_path_begins_at_the_root_of_the_source() {
     let built = |path: &str| build(&kustomization(&json!({"path": path}), &[]), &tree, Gathered::none());
     // As in Flux, what would climb out ends at the root.
     for path in ["apps", "./apps", "/apps", "//apps/", "/", "/./", "/apps/../apps", "../apps", "/../apps"] {
-        assert_eq!(built(path).map(|built| built.objects.len()), Ok(1), "{path}");
+        assert_eq!(built(path).map(|built| built.resources.len()), Ok(1), "{path}");
     }
 }
 

@@ -73,6 +73,16 @@ pub fn drift(live: &Object, wanted: &Object, secret: bool) -> Vec<Drift> {
     found.drift
 }
 
+/// What is compared of an object: its labels and annotations, and all fields outside of `metadata` and `status`.
+pub fn compared(object: &Object) -> Value {
+    let mut value = content(object);
+    let metadata = ["labels", "annotations"]
+        .into_iter()
+        .filter_map(|field| Some((field.to_owned(), object.pointer(&format!("/metadata/{field}"))?.clone())));
+    value["metadata"] = metadata.collect::<Map<_, _>>().into();
+    value
+}
+
 /// The object without `metadata` and `status`.
 fn content(object: &Object) -> Value {
     let Value::Object(fields) = object.value() else { return Value::Null };

@@ -134,6 +134,40 @@ pub(super) fn follow<'v>(step: &str, value: &'v Value) -> Option<&'v Value> {
     }
 }
 
+/// Takes the fields of a set off a value, as far as `desired` does not have them.
+pub(super) fn strip(fields: &Fields, desired: &Value, value: &mut Value) {
+    for (step, child) in fields {
+        match (follow(step, desired), child) {
+            (Some(desired), Value::Object(child)) => {
+                if let Some(value) = follow_mut(step, value) {
+                    strip(child, desired, value);
+                }
+            }
+            (Some(_), _) => {}
+            (None, _) => take_off(step, value),
+        }
+    }
+}
+
+/// [`follow`] to what is to be changed.
+fn follow_mut<'v>(step: &str, value: &'v mut Value) -> Option<&'v mut Value> {
+    if let Some(name) = step.strip_prefix("f:") {
+        return value.get_mut(name);
+    }
+    let found = follow(step, value)?.clone();
+    value.as_array_mut()?.iter_mut().find(|item| **item == found)
+}
+
+/// Takes what a step leads to off a value.
+fn take_off(step: &str, value: &mut Value) {
+    let found = follow(step, value).cloned();
+    match (step.strip_prefix("f:"), value) {
+        (Some(name), Value::Object(fields)) => _ = fields.shift_remove(name),
+        (None, Value::Array(items)) => items.retain(|item| Some(item) != found.as_ref()),
+        _ => {}
+    }
+}
+
 fn is_itself(node: &Fields) -> bool {
     node.is_empty() || node.contains_key(ITSELF)
 }
@@ -182,6 +216,22 @@ mod tests {
         let (apart, rest) = parted(&one, &|path| path == ["f:m", "f:x"] || path == ["f:l"]);
         assert_eq!(Value::from(apart), json!({"f:m": {"f:x": {}}, "f:l": {"k:{\"n\":1}": {}}}));
         assert_eq!(Value::from(rest), json!({"f:a": {}, "f:m": {"f:y": {}, ".": {}}}));
+    }
+
+    #[test]
+    fn what_git_does_not_have_is_taken_off() {
+        let fields = set(json!({"f:spec": {".": {}, "f:replicas": {}, "f:paused": {},
+            "f:ports": {"k:{\"port\":80}": {".": {}, "f:name": {}, "f:extra": {}}, "k:{\"port\":81}": {}},
+            "f:names": {"v:\"x\"": {}, "v:\"y\"": {}}}}));
+        let desired =
+            json!({"spec": {"replicas": 2, "ports": [{"port": 80, "name": "http"}], "names": ["x"]}});
+        let mut value = json!({"spec": {"replicas": 2, "paused": true, "others": 1, "names": ["x", "y"],
+            "ports": [{"port": 80, "name": "http", "extra": 1}, {"port": 81}]}});
+        strip(&fields, &desired, &mut value);
+        assert_eq!(
+            value,
+            json!({"spec": {"replicas": 2, "others": 1, "names": ["x"], "ports": [{"port": 80, "name": "http"}]}})
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use super::drift::{Change, Drift, join};
-use super::fields::{self, Fields, difference, follow, intersection, parted, present, union};
+use super::fields::{self, Fields, difference, follow, intersection, parted, present, strip, union};
 use super::guarded::{is_guarded, is_scaled};
 use super::policy::{Apply, apply_policy};
 use super::requests::is_request;
@@ -186,6 +186,22 @@ pub(super) fn foreign_fields(live: &Object, desired: &Object, ownership: &Owners
         found.extend(paths.into_iter().map(|path| Drift { path, change: Change::SetBy(manager.into()) }));
     }
     found
+}
+
+/// What an apply makes of an object once the fields of overridden managers are taken over: `wanted`, the result of a dry run from
+/// before that, without the fields that they have set and Git does not set, and with the replica count that is let go of.
+pub fn after_take_over(wanted: Object, live: &Object, desired: &Object, ownership: &Ownership) -> Object {
+    let Some(own) = own(live, ownership) else { return wanted };
+    let of_git = fields::of(own);
+    let edited = wanted.clone().edit(|value| {
+        for entry in entries(live).iter().filter(|entry| is_overridden(entry, ownership)) {
+            strip(&halves(entry, live, of_git, ownership).1, desired.value(), value);
+        }
+    });
+    let edited = edited.unwrap_or(wanted);
+    let keeps_count = scale::lets_go(live, desired, entries(live), ownership);
+    let kept = if keeps_count { scale::keeping_count(&edited, live) } else { None };
+    kept.unwrap_or(edited)
 }
 
 /// Collects the fields under a node of `fieldsV1` that `desired` does not have.

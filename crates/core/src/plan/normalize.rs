@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use lockgate_base::model::Object;
 
-    fn normal(api_version: &str, kind: &str, content: Value) -> Value {
+    fn normal(api_version: &str, kind: &str, content: &Value) -> Value {
         let mut value = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}});
         value.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
         let id = Object::parse(value.clone()).unwrap().id();
@@ -195,13 +195,13 @@ mod tests {
             ),
         ];
         for (api_version, kind, content, expected) in cases {
-            assert_eq!(normal(api_version, kind, content.clone()), expected, "{kind} {content}");
+            assert_eq!(normal(api_version, kind, &content), expected, "{kind} {content}");
         }
     }
 
     #[test]
     fn rules_that_are_gathered_from_other_roles_are_not_sent() {
-        let role = |content: Value| normal("rbac.authorization.k8s.io/v1", "ClusterRole", content);
+        let role = |content: Value| normal("rbac.authorization.k8s.io/v1", "ClusterRole", &content);
         let gathers = json!({"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]});
         for rules in [json!([]), Value::Null, json!([{"verbs": ["get"]}])] {
             let gathered = role(json!({"aggregationRule": gathers, "rules": rules}));
@@ -225,10 +225,10 @@ mod tests {
         ];
         for (api_version, kind, with) in kinds {
             for placeholder in ["", "Cg==", "not base64"] {
-                let left = normal(api_version, kind, with(&placeholder.into())).to_string();
+                let left = normal(api_version, kind, &with(&placeholder.into())).to_string();
                 assert!(!left.contains("caBundle"), "{kind}: {left}");
             }
-            assert_eq!(normal(api_version, kind, with(&real.clone().into())), with(&real.clone().into()));
+            assert_eq!(normal(api_version, kind, &with(&real.clone().into())), with(&real.clone().into()));
         }
     }
 }

@@ -89,21 +89,21 @@ impl Refusal {
         &self.text
     }
 
-    /// The same without any value that the server may have quoted, for an object with secret values in it.
+    /// This refusal without any value that the server may have quoted, for an object with secret values in it.
     #[must_use]
     pub fn redacted(mut self) -> Self {
         self.0.text = redact::values(&self.0.text);
         self
     }
 
-    /// The same with an edited text.
+    /// This refusal with an edited text.
     #[must_use]
     pub fn edited(mut self, edit: impl FnOnce(&str) -> String) -> Self {
         self.0.text = edit(&self.0.text);
         self
     }
 
-    /// The same for an object that is not to be deleted and created anew, with what would be lost.
+    /// This refusal of an object that is not to be deleted and recreated, with what would be lost.
     #[must_use]
     pub fn costing(mut self, loss: &'static str) -> Self {
         if let Cause::Immutable { loss: lost } = &mut self.0.cause {
@@ -165,7 +165,7 @@ impl Refusal {
         }
     }
 
-    /// The same with what the namespace that is being deleted says of itself.
+    /// This refusal with what the namespace that is being deleted says of itself.
     #[must_use]
     pub fn explained_by(mut self, namespace: &Object) -> Self {
         if let Cause::NamespaceTerminating { state, .. } = &mut self.0.cause {

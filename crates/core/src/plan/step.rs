@@ -39,6 +39,11 @@ impl Observed {
         self.0.get(id)
     }
 
+    /// Takes the observation of an object out.
+    pub fn take(&mut self, id: &ObjectId) -> Option<Observation> {
+        self.0.remove(id)
+    }
+
     /// Takes later observations in the place of earlier ones.
     pub fn extend(&mut self, later: Self) {
         self.0.extend(later.0);
@@ -64,7 +69,7 @@ pub struct Options {
     /// Objects with secret values in them, beside Secrets: those into which a Secret's variable was substituted. Neither
     /// their values nor what the server quotes of them is told.
     pub sensitive: HashSet<ObjectId>,
-    /// Whose build it is; an object that is labelled as another's is told of.
+    /// The owner of the build; an object with another owner's labels is reported.
     pub owner: Option<Ref>,
     /// The marks of what is applied.
     pub ownership: &'static Ownership,
@@ -76,8 +81,15 @@ pub struct Options {
     pub is_applied: bool,
 }
 
+impl Options {
+    /// Whether an object holds values that nobody may be told.
+    pub fn is_sensitive(&self, id: &ObjectId) -> bool {
+        is_secret(id) || self.sensitive.contains(id)
+    }
+}
+
 impl Default for Options {
-    /// Those of a Kustomization that asks for nothing and is not named.
+    /// The options of a Kustomization that asks for nothing and is not named.
     fn default() -> Self {
         Self {
             force: false,
@@ -246,7 +258,7 @@ fn reporting(
 
 fn step(object: &Object, observation: Option<&Observation>, options: &Options) -> Step {
     let id = object.id();
-    let sensitive = is_secret(&id) || options.sensitive.contains(&id);
+    let sensitive = options.is_sensitive(&id);
     let Some(Observation { live, dry_run }) = observation else {
         return match skip(object, None) {
             Some(skip) => Step::Skip(skip),

@@ -91,13 +91,13 @@ pub struct Correction {
 pub enum Next {
     /// At once.
     Now,
-    /// After the interval, give or take 5 %. An interval of nothing asks for no timer.
+    /// After the interval, give or take 5 %. A zero interval disables the timer.
     Interval(Duration),
-    /// After exactly this long. Nothing asks for no timer.
+    /// After exactly this long. A zero duration disables the timer.
     After(Duration),
     /// Soon: 1, 2, 4 ... 30 s, as it fails again and again for a cause that passes by itself.
     Backoff,
-    /// The same up to this long, for a cause that may pass by itself, or not. Nothing asks for no timer.
+    /// With backoff up to this long, for a cause that may pass by itself, or not. A zero duration disables the timer.
     BackoffTo(Duration),
     /// When a dependency becomes ready; at the latest after this long, if it is anything.
     Unblocked(Duration),

@@ -34,7 +34,7 @@ impl Notice {
         }
     }
 
-    /// The same, about a revision that was made from another.
+    /// This notice, about a revision that was made from another.
     pub(super) fn made_from(self, origin: Option<&str>) -> Self {
         Self { origin: origin.map(ToOwned::to_owned), ..self }
     }

@@ -119,7 +119,7 @@ fn is_name(name: &str) -> bool {
     name.len() <= 255 && name.split('/').all(is_part)
 }
 
-/// `spec.ref` of an OCIRepository, and where a paused one is to stay. The first that is set wins: revision, digest, semver,
+/// `spec.ref` of an OCIRepository, and the revision at which a suspended one stays. The first that is set wins: revision, digest, semver,
 /// tag.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reference {

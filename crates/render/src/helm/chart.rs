@@ -55,7 +55,7 @@ impl Chart {
         Self::load(files, bounds)
     }
 
-    /// The same chart whose values are those of other files in it, later ones over earlier ones.
+    /// This chart with the values of other files in it, later ones over earlier ones.
     pub(in crate::helm) fn with_values_files(mut self, paths: &[String], ignore_missing: bool) -> Done<Self> {
         let mut values = Map::new(MapType::Any);
         for path in paths {

@@ -249,7 +249,7 @@ impl Config {
         Ok(())
     }
 
-    /// The same on shared configurations; the common case that both are the one built in costs nothing.
+    /// Merges shared configurations; the common case that both are the one built in costs nothing.
     pub(crate) fn merge_shared(mine: &mut Arc<Self>, other: &Arc<Self>) -> Result<()> {
         if Arc::ptr_eq(mine, other) {
             return Ok(());

@@ -103,7 +103,7 @@ pub(crate) fn lookup<'v>(value: &'v Value, path: &[String]) -> Result<Option<&'v
     Ok(lookup_way(value, path)?.map(|(_, found)| found))
 }
 
-/// The same, with the way to it.
+/// What a path leads to, with the way to it.
 pub(crate) fn lookup_way<'v>(
     value: &'v Value,
     path: &[String],

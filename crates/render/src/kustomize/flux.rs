@@ -36,16 +36,6 @@ record! {
 }
 
 record! {
-    /// Labels and annotations for every object.
-    pub CommonMetadata {
-        /// Labels.
-        labels: BTreeMap<String, String> = "labels",
-        /// Annotations.
-        annotations: BTreeMap<String, String> = "annotations",
-    }
-}
-
-record! {
     /// The fields of a Kustomization object that shape its build, read from its `spec`.
     pub Overlay {
         /// Instead of the namespace in the file.
@@ -68,8 +58,6 @@ record! {
         ignore_missing_components: bool = "ignoreMissingComponents",
         /// Instead of the build metadata in the file.
         build_metadata: Vec<String> = "buildMetadata",
-        /// Not used by the build: whoever applies the objects sets them after the owner labels, as Flux does.
-        common_metadata: Option<CommonMetadata> = "commonMetadata",
     }
 }
 

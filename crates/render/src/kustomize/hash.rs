@@ -87,7 +87,7 @@ pub(crate) fn escape_html(json: &str) -> String {
     text
 }
 
-/// The same with the keys of all mappings in order.
+/// The value with the keys of all mappings in order.
 pub(crate) fn sorted(value: Value) -> Value {
     match value {
         Value::Object(map) => {

@@ -98,7 +98,7 @@ pub(crate) fn strategic_merge(
     Ok(outcome)
 }
 
-/// The same place in the object and in the patch.
+/// One place in the object and in the patch.
 type Sources = [Option<Id>; 2];
 
 /// The node that a walk leaves.

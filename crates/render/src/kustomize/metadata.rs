@@ -32,7 +32,7 @@ pub(crate) struct Configurer {
 }
 
 impl Origin {
-    /// The same, one step further along `path`.
+    /// The origin one step further along `path`.
     pub(crate) fn append(&self, path: &str) -> Self {
         let mut parts: Vec<&str> =
             self.path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();

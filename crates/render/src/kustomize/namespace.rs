@@ -12,7 +12,7 @@ use crate::error::{Fault, Result};
 /// Which subjects of role bindings get the namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Subjects {
-    /// Those named `default`.
+    /// Subjects that are named `default`.
     #[default]
     DefaultOnly,
     /// All service accounts.

@@ -51,15 +51,17 @@ fn changed(text: &str, path: &[String], found: &Carried, create: Option<Shape>) 
         let Some(field) = fieldpath::at(&mut content, &place.hops) else { continue };
         let part = found.text.as_str();
         let is_scalar = !field.is_object() && !field.is_array();
-        let new = match (is_scalar, place.made) {
-            (true, true) => New::Untyped(part),
+        // What has no type of its own takes the one of the scalar that it replaces, where it replaces a scalar.
+        let is_untyped = if is_scalar { place.made } else { found.untyped };
+        let new = match (is_scalar, is_untyped) {
+            (_, true) => New::Untyped(part),
             (true, false) => New::Text(part),
-            (false, _) => New::Value(&found.value),
+            (false, false) => New::Value(&found.value),
         };
         edit = edit.and_then(|mut edit| edit.set(&place.hops, new).map(|()| edit));
-        *field = match (is_scalar, place.made) {
-            (false, _) => found.value.clone(),
-            (true, true) => fieldpath::plain(part),
+        *field = match (is_scalar, is_untyped) {
+            (false, false) => found.value.clone(),
+            (_, true) => fieldpath::plain(part),
             // A type that the text does not have cannot be written as JSON; as YAML it gets a tag.
             (true, false) if is_json => typed_as(field, part)?,
             (true, false) => typed_as(field, part).unwrap_or_else(|_| fieldpath::plain(part)),
@@ -94,7 +96,7 @@ fn emptied_text(before: &str) -> &'static str {
     }
 }
 
-/// The same field that a lookup finds, to be changed.
+/// The field that a lookup finds, to be changed.
 fn literal_field<'v>(object: &'v mut Value, path: &[String]) -> Option<&'v mut Value> {
     let mut at = object;
     for part in path.iter().map(|part| part.trim()).filter(|part| !part.is_empty()) {

@@ -69,7 +69,7 @@ impl ControlPlane {
         self.write_kubeconfig("user", &self.url(), &Login::Certificate(&identity))
     }
 
-    /// The same kubeconfig going through a proxy (or to any other address with the same certificate).
+    /// The kubeconfig going through a proxy (or to any other address with the same certificate).
     pub fn kubeconfig_through(&self, kubeconfig: &Path, proxy: SocketAddr) -> anyhow::Result<PathBuf> {
         let mut config: Value = serde_json::from_slice(&std::fs::read(kubeconfig)?)?;
         let server =

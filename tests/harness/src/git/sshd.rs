@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 
@@ -80,6 +80,7 @@ impl GitServer {
             }
         }
         std::fs::create_dir_all(dir.join("repos"))?;
+        std::fs::create_dir_all(dir.join("uses"))?;
         let port = options.port.map_or_else(free_port, Ok)?;
         let host_keys = HostKeyType::ALL.to_vec();
         write_config(dir.path(), port, &host_keys)?;
@@ -157,7 +158,7 @@ impl GitServer {
         self.url_at(repo, self.address())
     }
 
-    /// The same repository at another address, as that of a proxy.
+    /// The repository at another address, as that of a proxy.
     pub fn url_at(&self, repo: &Repo, address: SocketAddr) -> String {
         format!("ssh://{}@{address}/{}.git", self.inner.user, repo.name())
     }
@@ -169,6 +170,10 @@ impl GitServer {
         let mut state = lock(&self.inner.state);
         state.next_key += 1;
         let id = KeyId(state.next_key);
+        // The user of the forced command writes it, who is another where root runs sshd.
+        let uses = self.uses_path(id);
+        std::fs::write(&uses, "")?;
+        std::fs::set_permissions(&uses, std::fs::Permissions::from_mode(0o666))?;
         state.keys.insert(id, Admitted { repo: repo.path().to_owned(), public: public.join(" ") });
         self.write_keys(&state)?;
         Ok(id)
@@ -179,6 +184,13 @@ impl GitServer {
         let mut state = lock(&self.inner.state);
         state.keys.remove(&key).context("the key was not admitted")?;
         self.write_keys(&state)
+    }
+
+    /// When a key was let in, the earliest first; nothing of a key that was never admitted.
+    pub fn uses(&self, key: KeyId) -> Vec<SystemTime> {
+        let text = std::fs::read_to_string(self.uses_path(key)).unwrap_or_default();
+        let nanoseconds = text.lines().filter_map(|line| line.parse().ok());
+        nanoseconds.map(|nanoseconds| UNIX_EPOCH + Duration::from_nanos(nanoseconds)).collect()
     }
 
     /// Serves only these types of host key from now on, without making new ones.
@@ -236,14 +248,24 @@ impl GitServer {
         self.root().join(format!("{name}.git"))
     }
 
+    /// Where each use of a key leaves a line with its time, in nanoseconds since 1970.
+    fn uses_path(&self, KeyId(number): KeyId) -> PathBuf {
+        self.inner.dir.join("uses").join(number.to_string())
+    }
+
     fn write_keys(&self, state: &State) -> anyhow::Result<()> {
-        let line = |key: &Admitted| {
-            let upload = format!("git -c safe.directory=* upload-pack '{}'", key.repo.display());
+        let line = |(id, key): (&KeyId, &Admitted)| {
+            let (uses, repo) = (self.uses_path(*id), &key.repo);
+            let upload = format!(
+                "date +%s%N >>'{}'; git -c safe.directory=* upload-pack '{}'",
+                uses.display(),
+                repo.display()
+            );
             format!("restrict,command=\"{upload}\" {}\n", key.public)
         };
         write_readable(
             &self.inner.dir.join("authorized_keys"),
-            &state.keys.values().map(line).collect::<String>(),
+            &state.keys.iter().map(line).collect::<String>(),
         )
     }
 

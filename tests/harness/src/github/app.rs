@@ -1,12 +1,93 @@
-//! GitHub Apps: a signed JWT is changed for a token of an installation.
+//! GitHub Apps: a signed JWT is changed for a token of an installation, which is found by where it is.
 
 use anyhow::Context as _;
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+
+use super::faults::{not_found, refusal};
+use super::keys::seconds;
+use super::tokens::App;
+use super::{Shared, State};
+use crate::process::lock;
+
+/// Whether a path is asked for with an App's JWT.
+pub(super) fn is_asked_by_apps(parts: &[&str]) -> bool {
+    matches!(parts, ["app", ..] | ["users" | "orgs", _, "installation"] | ["repos", _, _, "installation"])
+}
+
+/// What an App is answered.
+pub(super) fn answer(
+    shared: &Shared,
+    method: &str,
+    parts: &[&str],
+    bearer: Option<&str>,
+) -> anyhow::Result<Response> {
+    let issuer = match bearer.context("A JSON web token could not be decoded").and_then(issuer) {
+        Ok(issuer) => issuer,
+        Err(error) => return Ok(refusal(401, &format!("{error:#}"), &[])),
+    };
+    let mut state = lock(&shared.state);
+    let known = |fits: &dyn Fn(&App) -> bool| {
+        state.tokens.apps.iter().find(|app| app.id == issuer && fits(app)).cloned()
+    };
+    let one = |app: Option<App>| app.map_or_else(not_found, |app| Json(installation(&app)).into_response());
+    Ok(match (method, parts) {
+        ("GET", ["app"]) => match known(&|_| true) {
+            Some(app) => Json(json!({"slug": format!("app-{}", app.id), "permissions": permissions(&app)}))
+                .into_response(),
+            None => refusal(401, "Integration not found", &[]),
+        },
+        ("GET", ["app", "installations"]) => {
+            let of_it = state.tokens.apps.iter().filter(|app| app.id == issuer);
+            Json(of_it.map(installation).collect::<Value>()).into_response()
+        }
+        ("GET", ["users" | "orgs", owner, "installation"] | ["repos", owner, _, "installation"]) => {
+            one(known(&|app| app.owner.eq_ignore_ascii_case(owner)))
+        }
+        ("POST", ["app", "installations", number, "access_tokens"]) => {
+            let Some(app) = known(&|app| app.installation.to_string() == *number) else {
+                return Ok(not_found());
+            };
+            token(&mut state, &app)?
+        }
+        _ => not_found(),
+    })
+}
+
+fn permissions(app: &App) -> Map<String, Value> {
+    let mut permissions = Map::new();
+    permissions.extend(app.administration.word().map(|word| ("administration".into(), word.into())));
+    permissions.extend(["contents", "metadata"].map(|name| (name.into(), "read".into())));
+    permissions
+}
+
+fn installation(app: &App) -> Value {
+    json!({
+        "id": app.installation,
+        "account": {"login": app.owner},
+        "repository_selection": "selected",
+        "permissions": permissions(app),
+        "suspended_at": null,
+    })
+}
+
+fn token(state: &mut State, app: &App) -> anyhow::Result<Response> {
+    let (token, end) = state.tokens.issue(app);
+    let body = json!({
+        "token": token,
+        "expires_at": seconds(end)?,
+        "permissions": permissions(app),
+        "repository_selection": "selected",
+    });
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
 
 /// Checks the form of an app's JWT, not its signature, and gives its issuer.
-pub(super) fn issuer(jwt: &str) -> anyhow::Result<String> {
+fn issuer(jwt: &str) -> anyhow::Result<String> {
     let parts: Vec<&str> = jwt.split('.').collect();
     let &[header, claims, signature] = parts.as_slice() else { anyhow::bail!("a JWT has three parts") };
     let (header, claims) = (json(header)?, json(claims)?);

@@ -34,9 +34,12 @@ pub enum Fault {
     Status(u16, Value),
     /// The right answer, so much later.
     Delay(Duration),
-    /// What was asked for is done, and the answer never comes.
+    /// What was asked for is done, and the answer never comes. What is refused is answered.
     Lost,
 }
+
+/// How many requests GitHub answers in an hour.
+pub(super) const RATE_LIMIT: u64 = 5000;
 
 /// A fault, and which requests get it.
 #[derive(Debug)]
@@ -85,27 +88,39 @@ impl Fault {
                 "Must have admin rights to Repository.",
                 &[("x-oauth-scopes", "gist"), ("x-accepted-oauth-scopes", "repo")],
             ),
-            Self::NotFound => refusal(404, "Not Found", &[]),
+            Self::NotFound => not_found(),
             Self::KeyInUse => invalid("key is already in use"),
-            Self::KeysDisabled => refusal(422, "Deploy keys are disabled for this repository", &[]),
+            Self::KeysDisabled => keys_disabled(),
             Self::ServerError(code) => (status(*code), "<html>Unicorn!</html>").into_response(),
             Self::SecondaryRateLimit(seconds) => {
                 refusal(403, limited, &[("retry-after", &seconds.to_string())])
             }
             Self::RateLimit(seconds) => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-                let reset = (now + seconds).to_string();
-                let headers = [
-                    ("x-ratelimit-limit", "5000"),
-                    ("x-ratelimit-remaining", "0"),
-                    ("x-ratelimit-reset", &reset),
-                ];
-                refusal(403, "API rate limit exceeded for user ID 1.", &headers)
+                let mut response = refusal(403, "API rate limit exceeded for user ID 1.", &[]);
+                tell_limit(&mut response, 0, *seconds);
+                response
             }
             Self::Status(code, body) => (status(*code), Json(body.clone())).into_response(),
             Self::Delay(_) | Self::Lost => return None,
         })
     }
+}
+
+/// How GitHub tells what is left of the rate limit, and in how many seconds it begins anew.
+pub(super) fn tell_limit(response: &mut Response, remaining: u64, seconds: u64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    for (name, number) in [
+        ("x-ratelimit-limit", RATE_LIMIT),
+        ("x-ratelimit-remaining", remaining),
+        ("x-ratelimit-reset", now + seconds),
+    ] {
+        response.headers_mut().insert(HeaderName::from_static(name), number.into());
+    }
+}
+
+/// What there is not, or the caller may not see.
+pub(super) fn not_found() -> Response {
+    refusal(404, "Not Found", &[])
 }
 
 /// GitHub's body of an error.
@@ -118,6 +133,11 @@ pub(super) fn refusal(code: u16, message: &str, headers: &[(&'static str, &str)]
         }
     }
     response
+}
+
+/// What the policy of an organisation says of a key that is to be added.
+pub(super) fn keys_disabled() -> Response {
+    refusal(422, "Deploy keys are disabled for this repository", &[])
 }
 
 /// GitHub's body of a key that it does not take.

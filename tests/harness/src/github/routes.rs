@@ -9,16 +9,20 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::faults::{Planned, invalid, refusal};
-use super::{DeployKey, Fault, Request, Shared, Token, app};
+use super::faults::{Planned, invalid, keys_disabled, not_found, refusal, tell_limit};
+use super::files::{branch_of, contents, tree};
+use super::keys::{DeployKey, New};
+use super::tokens::{Access, Bearer, Token};
+use super::{Fault, Request, Shared, app};
 use crate::git::{Repo, fingerprint};
 use crate::process::lock;
 
-type Parameters = BTreeMap<String, String>;
+pub(super) type Parameters = BTreeMap<String, String>;
+
+/// After how many seconds a rate limit begins anew.
+const HOUR: u64 = 3600;
 
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
     Router::new().fallback(serve).with_state(Arc::clone(shared))
@@ -47,17 +51,26 @@ async fn serve(
     };
     let bearer = text(header::AUTHORIZATION);
     let bearer = bearer.split_once(' ').map(|(_, token)| token.trim().to_owned());
-    let fault = Planned::take(&mut lock(&shared.state).faults, &request.method, &request.path);
+    let (fault, left) = {
+        let mut state = lock(&shared.state);
+        let fault = Planned::take(&mut state.faults, &request.method, &request.path);
+        let spent = (state.budget == 0).then_some(Fault::RateLimit(HOUR));
+        state.budget = state.budget.saturating_sub(1);
+        (fault.or(spent), state.budget)
+    };
     if let Some(Fault::Delay(delay)) = fault {
         tokio::time::sleep(delay).await;
     }
-    let response = match fault.as_ref().and_then(Fault::answer) {
+    let mut response = match fault.as_ref().and_then(Fault::answer) {
         Some(response) => response,
         // git and ssh-keygen are waited for.
         None => tokio::task::block_in_place(|| route(&shared, &request, &query, bearer.as_deref())),
     };
-    if fault == Some(Fault::Lost) {
+    if fault == Some(Fault::Lost) && response.status().is_success() {
         return std::future::pending().await;
+    }
+    if !response.headers().contains_key("x-ratelimit-remaining") {
+        tell_limit(&mut response, left, HOUR);
     }
     request.status = response.status().as_u16();
     lock(&shared.state).requests.push(request);
@@ -69,6 +82,7 @@ struct Call<'a> {
     shared: &'a Shared,
     request: &'a Request,
     query: &'a Parameters,
+    bearer: &'a str,
     token: Option<Token>,
 }
 
@@ -82,19 +96,18 @@ fn route(shared: &Shared, request: &Request, query: &Parameters, bearer: Option<
     }
     let path = request.path.trim_matches('/').to_owned();
     let parts: Vec<&str> = path.split('/').collect();
-    if let ["app", "installations", id, "access_tokens"] = parts.as_slice() {
-        return installation_token(shared, id, bearer);
+    // A mistake of the stand-in or of the test, not GitHub's word.
+    let mistake = |error| (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response();
+    if app::is_asked_by_apps(&parts) {
+        return app::answer(shared, &request.method, &parts, bearer).unwrap_or_else(mistake);
     }
     let token = bearer.and_then(|bearer| lock(&shared.state).tokens.get(bearer).cloned());
     if bearer.is_some() && token.is_none() {
         return refusal(401, "Bad credentials", &[]);
     }
     let scopes = token.as_ref().and_then(|token| token.scopes.clone());
-    let call = Call { shared, request, query, token };
-    let mut response = call.answer(&parts).unwrap_or_else(|error| {
-        // A mistake of the stand-in or of the test, not GitHub's word.
-        (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}")).into_response()
-    });
+    let call = Call { shared, request, query, bearer: bearer.unwrap_or_default(), token };
+    let mut response = call.answer(&parts).unwrap_or_else(mistake);
     if let Some(Ok(scopes)) = scopes.as_deref().map(HeaderValue::from_str) {
         response.headers_mut().insert("x-oauth-scopes", scopes);
     }
@@ -105,11 +118,6 @@ impl Call<'_> {
     fn answer(&self, parts: &[&str]) -> anyhow::Result<Response> {
         match (self.request.method.as_str(), parts) {
             ("GET", ["meta"]) => self.meta(),
-            ("GET", ["rate_limit"]) => {
-                let limit =
-                    json!({ "limit": 5000, "used": 1, "remaining": 4999, "reset": 4_102_444_800_u64 });
-                Ok(Json(json!({ "resources": { "core": limit }, "rate": limit })).into_response())
-            }
             ("GET", ["user"]) => Ok(match &self.token {
                 Some(token) => Json(json!({ "login": token.login, "id": 1, "type": "User" })).into_response(),
                 None => refusal(401, "Requires authentication", &[]),
@@ -167,10 +175,7 @@ impl Call<'_> {
             ("GET", ["branches", branch @ ..]) if !branch.is_empty() => branch_of(repo, &branch.join("/")),
             ("GET", ["contents", path @ ..]) => contents(repo, &path.join("/"), self.query),
             ("GET", ["git", "trees", revision]) => tree(repo, revision, self.query),
-            (_, ["keys", ..]) if !self.token.as_ref().is_some_and(|token| token.admin) => Ok(not_found()),
-            ("GET", ["keys"]) => Ok(self.list_keys(repo)),
-            ("POST", ["keys"]) => self.add_key(repo),
-            ("GET" | "DELETE", ["keys", id]) => self.one_key(repo, id),
+            (_, ["keys", rest @ ..]) => self.deploy_keys(repo, rest),
             _ => Ok(not_found()),
         }
     }
@@ -222,20 +227,42 @@ impl Call<'_> {
         if let (Some(token), Some(body)) = (&self.token, body.as_object_mut()) {
             body.insert(
                 "permissions".into(),
-                json!({ "admin": token.admin, "push": token.admin, "pull": true }),
+                json!({ "admin": token.is_admin(), "push": token.is_admin(), "pull": token.bearer == Bearer::Person }),
             );
         }
         Ok(Json(body).into_response())
     }
 
-    fn list_keys(&self, repo: &Repo) -> Response {
+    fn deploy_keys(&self, repo: &Repo, rest: &[&str]) -> anyhow::Result<Response> {
+        let method = self.request.method.as_str();
+        let (needed, word) = if method == "GET" { (Access::Read, "read") } else { (Access::Write, "write") };
+        let Some(token) = &self.token else { return Ok(not_found()) };
+        if token.administration < needed {
+            // Who is no administrator is told nothing; a token without the permission, what it lacks.
+            return Ok(if token.scopes.is_some() {
+                not_found()
+            } else {
+                let message = format!("Resource not accessible by {}", token.kind());
+                let needs = format!("administration={word}");
+                refusal(403, &message, &[("x-accepted-github-permissions", &needs)])
+            });
+        }
+        match (method, rest) {
+            ("GET", []) => self.list_keys(repo),
+            ("POST", []) => self.add_key(repo, token),
+            ("GET" | "DELETE", [id]) => self.one_key(repo, id),
+            _ => Ok(not_found()),
+        }
+    }
+
+    fn list_keys(&self, repo: &Repo) -> anyhow::Result<Response> {
         let number = |name: &str, otherwise: usize| {
             self.query.get(name).and_then(|value| value.parse().ok()).unwrap_or(otherwise)
         };
         let (size, page) = (number("per_page", 30).clamp(1, 100), number("page", 1).max(1));
-        let all = lock(&self.shared.state).keys.clone();
-        let all: Vec<Value> =
-            all.iter().filter(|key| key.repo == repo.name()).map(|key| self.key(key)).collect();
+        let of_it = |key: &&DeployKey| key.repo == repo.name();
+        let all = lock(&self.shared.state).keys.all().to_vec();
+        let all = all.iter().filter(of_it).map(|key| self.key(key)).collect::<anyhow::Result<Vec<_>>>()?;
         let shown: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
         let mut response = Json(json!(shown)).into_response();
         if page * size < all.len() {
@@ -249,135 +276,47 @@ impl Call<'_> {
                 response.headers_mut().insert(header::LINK, link);
             }
         }
-        response
+        Ok(response)
     }
 
-    fn add_key(&self, repo: &Repo) -> anyhow::Result<Response> {
+    fn add_key(&self, repo: &Repo, token: &Token) -> anyhow::Result<Response> {
         let text = |name: &str| self.request.body.get(name).and_then(Value::as_str);
         let (title, key) = (text("title").unwrap_or_default(), text("key").unwrap_or_default());
-        if lock(&self.shared.state).archived.contains(repo.name()) {
+        let mut state = lock(&self.shared.state);
+        if state.archived.contains(repo.name()) {
             return Ok(refusal(403, "Repository was archived so is read-only.", &[]));
+        }
+        if !state.keys.are_allowed(repo.name().split('/').next().unwrap_or_default()) {
+            return Ok(keys_disabled());
         }
         if fingerprint(key).is_err() {
             return Ok(invalid("key is invalid. You must supply a key in OpenSSH public key format"));
         }
         let blob = key.split_whitespace().nth(1);
         let known = |known: &DeployKey| known.key.split(' ').nth(1) == blob;
-        if lock(&self.shared.state).keys.iter().any(known) {
+        if state.keys.all().iter().any(known) {
             return Ok(invalid("key is already in use"));
         }
         let read_only = self.request.body.get("read_only").and_then(Value::as_bool).unwrap_or(false);
-        let key = self.shared.add_key(repo.name(), title, key, read_only)?;
-        Ok((StatusCode::CREATED, Json(self.key(&key))).into_response())
+        let new = New { repo: repo.name(), title, key, read_only };
+        let key = state.keys.add(&new, self.bearer, token)?;
+        drop(state);
+        Ok((StatusCode::CREATED, Json(self.key(&key)?)).into_response())
     }
 
     fn one_key(&self, repo: &Repo, id: &str) -> anyhow::Result<Response> {
-        let found = lock(&self.shared.state)
-            .keys
-            .iter()
-            .find(|key| key.id.to_string() == id && key.repo == repo.name())
-            .cloned();
+        let is_it = |key: &&DeployKey| key.id.to_string() == id && key.repo == repo.name();
+        let found = lock(&self.shared.state).keys.all().iter().find(is_it).cloned();
         let Some(key) = found else { return Ok(not_found()) };
         if self.request.method == "GET" {
-            return Ok(Json(self.key(&key)).into_response());
+            return Ok(Json(self.key(&key)?).into_response());
         }
-        self.shared.delete_key(key.id)?;
+        lock(&self.shared.state).keys.delete(key.id)?;
         Ok(StatusCode::NO_CONTENT.into_response())
     }
 
-    fn key(&self, key: &DeployKey) -> Value {
-        json!({
-            "id": key.id,
-            "key": key.key,
-            "url": format!("{}/repos/{}/keys/{}", lock(&self.shared.address), key.repo, key.id),
-            "title": key.title,
-            "verified": true,
-            "created_at": "2026-01-02T03:04:05Z",
-            "read_only": key.read_only,
-            "added_by": self.token.as_ref().map(|token| token.login.as_str()),
-            "last_used": null,
-            "enabled": true,
-        })
+    fn key(&self, key: &DeployKey) -> anyhow::Result<Value> {
+        let api = lock(&self.shared.address).clone();
+        lock(&self.shared.state).keys.shown(key, &api)
     }
-}
-
-fn not_found() -> Response {
-    refusal(404, "Not Found", &[])
-}
-
-fn branch_of(repo: &Repo, branch: &str) -> anyhow::Result<Response> {
-    let Ok(sha) = repo.rev_parse(&format!("refs/heads/{branch}")) else {
-        return Ok(refusal(404, "Branch not found", &[]));
-    };
-    let subject = repo.git(&["log", "-1", "--format=%B", &sha])?;
-    let commit = json!({ "sha": sha, "commit": { "message": subject } });
-    Ok(Json(json!({ "name": branch, "commit": commit, "protected": false })).into_response())
-}
-
-fn contents(repo: &Repo, path: &str, query: &Parameters) -> anyhow::Result<Response> {
-    let revision = query.get("ref").map_or("HEAD", String::as_str);
-    let object = format!("{revision}:{path}");
-    let Ok(sha) = repo.rev_parse(&object) else { return Ok(not_found()) };
-    if repo.git(&["cat-file", "-t", &sha])? == "tree" {
-        let entries = list(repo, &sha, false)?;
-        let entry = |(kind, sha, name): &(String, String, String)| {
-            let path = format!("{path}/{name}").trim_matches('/').to_owned();
-            json!({ "type": if kind == "tree" { "dir" } else { "file" }, "name": name, "path": path, "sha": sha })
-        };
-        return Ok(Json(entries.iter().map(entry).collect::<Value>()).into_response());
-    }
-    let content = repo.blob(&sha)?;
-    let name = path.rsplit('/').next();
-    Ok(Json(json!({
-        "type": "file", "encoding": "base64", "size": content.len(), "name": name, "path": path, "sha": sha,
-        "content": STANDARD.encode(content),
-    }))
-    .into_response())
-}
-
-fn tree(repo: &Repo, revision: &str, query: &Parameters) -> anyhow::Result<Response> {
-    let Ok(sha) = repo.rev_parse(&format!("{revision}^{{tree}}")) else { return Ok(not_found()) };
-    let entries = list(repo, &sha, query.contains_key("recursive"))?;
-    let entry =
-        |(kind, sha, path): &(String, String, String)| json!({ "path": path, "type": kind, "sha": sha });
-    let entries = entries.iter().map(entry).collect::<Value>();
-    Ok(Json(json!({ "sha": sha, "tree": entries, "truncated": false })).into_response())
-}
-
-/// The type, id and path of a tree's entries.
-fn list(repo: &Repo, tree: &str, recursive: bool) -> anyhow::Result<Vec<(String, String, String)>> {
-    let mut arguments = vec!["ls-tree", "-z"];
-    if recursive {
-        arguments.extend(["-r", "-t"]);
-    }
-    arguments.push(tree);
-    let output = repo.git(&arguments)?;
-    let entry = |line: &str| {
-        let (head, path) = line.split_once('\t')?;
-        let mut words = head.split(' ').skip(1);
-        Some((words.next()?.to_owned(), words.next()?.to_owned(), path.to_owned()))
-    };
-    Ok(output.split('\0').filter_map(entry).collect())
-}
-
-fn installation_token(shared: &Shared, id: &str, bearer: Option<&str>) -> Response {
-    let issuer = match bearer.context("A JSON web token could not be decoded").and_then(app::issuer) {
-        Ok(issuer) => issuer,
-        Err(error) => return refusal(401, &format!("{error:#}"), &[]),
-    };
-    let mut state = lock(&shared.state);
-    let known = id.parse().is_ok_and(|id| state.apps.contains(&(issuer, id)));
-    if !known {
-        return not_found();
-    }
-    state.last_id += 1;
-    let token = format!("ghs_{:036}", state.last_id);
-    state.tokens.insert(token.clone(), Token { login: "app[bot]".into(), scopes: None, admin: true });
-    let body = json!({
-        "token": token,
-        "expires_at": "2099-01-01T00:00:00Z",
-        "permissions": { "administration": "write", "contents": "read", "metadata": "read" },
-        "repository_selection": "selected",
-    });
-    (StatusCode::CREATED, Json(body)).into_response()
 }

@@ -37,8 +37,7 @@ fn a_key_is_admitted_while_it_is_registered() {
     repo.commit("main", "First", &[("clusters/a/x.yaml", Some("x: 1\n"))]).unwrap();
     let github = GitHub::start(&git).unwrap();
     github.add_token("good");
-    github
-        .add_token_as("reader", Token { login: "reader".into(), scopes: Some(String::new()), admin: false });
+    github.add_token_as("reader", Token::classic("reader", false));
     github.set_private("octo/infra");
     let key = SshKey::generate(KeyAlgorithm::Ed25519).unwrap();
     let body = json!({ "title": "flux", "key": format!("{} a comment", key.public), "read_only": true });
@@ -99,11 +98,137 @@ fn github_says_no_when_told_to() {
     let head = encode(br#"{"alg":"RS256","typ":"JWT"}"#);
     let jwt = format!("{head}.{}.{}", encode(br#"{"iat":100,"exp":600,"iss":"12"}"#), encode(&[0; 256]));
     assert_eq!(call(&github, "POST", "/app/installations/5/access_tokens", &jwt, &json!({})).0, 404);
-    github.add_app("12", 5);
-    let (status, _, body) = call(&github, "POST", "/app/installations/5/access_tokens", &jwt, &json!({}));
-    assert_eq!(status, 201);
-    assert_eq!(
-        call(&github, "GET", "/repos/octo/infra/keys", body["token"].as_str().unwrap(), &Value::Null).0,
-        200
+    github.set_rate_limit(1);
+    let (status, head, _) = about();
+    assert!(status == 200 && head.contains("x-ratelimit-remaining: 0"), "{head}");
+    let (status, _, body) = about();
+    assert!(status == 403 && body["message"].as_str().unwrap().contains("rate limit"), "{body}");
+}
+
+/// What a bootstrap meets at GitHub, with a key and a call over HTTP.
+struct Place {
+    git: GitServer,
+    github: GitHub,
+    key: SshKey,
+}
+
+const KEYS: &str = "/repos/octo/infra/keys";
+
+impl Place {
+    fn new() -> Self {
+        let git = GitServer::start().unwrap();
+        let repo = git.create_repo("octo/infra").unwrap();
+        repo.commit("main", "First", &[("x.yaml", Some("x: 1\n"))]).unwrap();
+        let github = GitHub::start(&git).unwrap();
+        Self { git, github, key: SshKey::generate(KeyAlgorithm::Ed25519).unwrap() }
+    }
+
+    fn call(&self, method: &str, path: &str, token: &str, body: &Value) -> (u16, Value) {
+        let (status, _, body) = call(&self.github, method, path, token, body);
+        (status, body)
+    }
+
+    fn register(&self, token: &str) -> (u16, Value) {
+        self.call("POST", KEYS, token, &json!({"title": "t", "key": self.key.public, "read_only": true}))
+    }
+
+    fn listed(&self, token: &str) -> Value {
+        self.call("GET", KEYS, token, &Value::Null).1[0].clone()
+    }
+
+    fn is_let_in(&self) -> bool {
+        admitted(&self.git, &self.git.url(&self.git.repo("octo/infra").unwrap()), &self.key)
+    }
+}
+
+#[test]
+fn a_key_tells_when_it_was_made_and_late_when_it_was_used() {
+    let place = Place::new();
+    place.github.add_token("good");
+    let before = SystemTime::now();
+    assert_eq!(place.register("good").0, 201);
+    let made = place.github.keys()[0].created_at;
+    assert!(before <= made && made <= SystemTime::now());
+    assert_eq!(place.listed("good")["created_at"], json!(keys::seconds(made).unwrap()));
+    assert_eq!(place.listed("good")["last_used"], Value::Null);
+    place.github.set_use_lag(Duration::from_hours(1));
+    assert!(place.is_let_in());
+    assert_eq!(place.listed("good")["last_used"], Value::Null, "GitHub does not know yet");
+    place.github.set_use_lag(Duration::ZERO);
+    let used = place.listed("good")["last_used"].as_str().unwrap().to_owned();
+    assert!(
+        used >= keys::seconds(made).unwrap() && used <= keys::seconds(SystemTime::now()).unwrap(),
+        "{used}"
     );
+}
+
+#[test]
+fn a_policy_turns_keys_off_and_on() {
+    let place = Place::new();
+    place.github.add_token("good");
+    assert_eq!(place.register("good").0, 201);
+    place.github.allow_deploy_keys("octo", false).unwrap();
+    assert_eq!(place.listed("good")["enabled"], json!(false));
+    assert!(!place.is_let_in());
+    let (status, body) = place.register("good");
+    assert!(status == 422 && body["message"].as_str().unwrap().contains("are disabled"), "{body}");
+    place.github.allow_deploy_keys("octo", true).unwrap();
+    assert_eq!(place.listed("good")["enabled"], json!(true));
+    assert!(place.is_let_in());
+}
+
+#[test]
+fn a_key_goes_with_the_persons_token_that_made_it_and_stays_after_an_apps() {
+    let place = Place::new();
+    place.github.add_token_as("github_pat_1", Token::fine_grained("jane", Access::Write));
+    assert_eq!(place.register("github_pat_1").0, 201);
+    place.github.regenerate_token("github_pat_1", "github_pat_2").unwrap();
+    assert_eq!(place.call("GET", KEYS, "github_pat_1", &Value::Null).0, 401);
+    assert!(place.is_let_in());
+    place.github.delete_token("github_pat_2").unwrap();
+    assert!(place.github.keys().is_empty() && !place.is_let_in());
+
+    place.github.add_token_as("ghs_app", Token::installation("app[bot]", Access::Write));
+    assert_eq!(place.register("ghs_app").0, 201);
+    let about = place.call("GET", "/repos/octo/infra", "ghs_app", &Value::Null).1;
+    assert_eq!(about["permissions"], json!({"admin": false, "push": false, "pull": false}));
+    place.github.delete_token("ghs_app").unwrap();
+    assert!(place.is_let_in());
+}
+
+#[test]
+fn a_token_without_the_permission_is_told_what_it_lacks() {
+    let place = Place::new();
+    place.github.add_token_as("reads", Token::fine_grained("jane", Access::Read));
+    place.github.add_token_as("ghs_workflow", Token::installation("github-actions[bot]", Access::None));
+    assert_eq!(place.call("GET", KEYS, "reads", &Value::Null).0, 200);
+    for (token, told) in [("reads", "personal access token"), ("ghs_workflow", "integration")] {
+        let (status, body) = place.register(token);
+        assert_eq!((status, &body["message"]), (403, &json!(format!("Resource not accessible by {told}"))));
+    }
+}
+
+#[test]
+fn an_installation_is_found_by_its_owner_and_its_tokens_end() {
+    let place = Place::new();
+    let app = App { id: "12".into(), installation: 5, owner: "octo".into(), administration: Access::Write };
+    place.github.add_app(app);
+    let encode =
+        |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes);
+    let head = encode(br#"{"alg":"RS256","typ":"JWT"}"#);
+    let jwt = format!("{head}.{}.{}", encode(br#"{"iat":100,"exp":600,"iss":"12"}"#), encode(&[0; 256]));
+    for path in ["/users/octo/installation", "/orgs/octo/installation", "/repos/octo/infra/installation"] {
+        let (status, body) = place.call("GET", path, &jwt, &Value::Null);
+        assert_eq!((status, &body["id"]), (200, &json!(5)), "{path}");
+        assert_eq!(body["permissions"]["administration"], json!("write"));
+    }
+    assert_eq!(place.call("GET", "/users/other/installation", &jwt, &Value::Null).0, 404);
+    let route = "/app/installations/5/access_tokens";
+    let (status, body) = place.call("POST", route, &jwt, &json!({}));
+    let token = body["token"].as_str().unwrap();
+    assert!(status == 201 && token.starts_with("ghs_") && place.github.knows_token(token), "{body}");
+    assert_eq!(place.call("GET", KEYS, token, &Value::Null).0, 200);
+    place.github.set_token_life(Duration::ZERO);
+    let body = place.call("POST", route, &jwt, &json!({})).1;
+    assert_eq!(place.call("GET", KEYS, body["token"].as_str().unwrap(), &Value::Null).0, 401);
 }

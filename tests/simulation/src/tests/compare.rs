@@ -68,7 +68,7 @@ fn clean(value: &mut Value) {
                 }
             }
             if let Some(Value::Array(entries)) = map.get_mut("managedFields") {
-                // Those of one second are in the order of their names.
+                // Entries of one second are in the order of their names.
                 entries.sort_by_key(|entry| format!("{}{}", entry["operation"], entry["manager"]));
             }
             map.values_mut().for_each(clean);

@@ -94,12 +94,12 @@ pub enum Style {
 /// none, where it has none though a printer would give it some, and where it is folded. Almost all values have none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Styles {
-    /// Those that the texts tell.
+    /// The styles that the texts tell.
     #[default]
     Told,
     /// The value is a string in this style.
     Own(Style),
-    /// Those of values inside, by their positions in the mapping or list, in order.
+    /// The styles of values inside, by their positions in the mapping or list, in order.
     Inside(Vec<(u32, Styles)>),
 }
 
@@ -111,12 +111,12 @@ impl Style {
 }
 
 impl Styles {
-    /// Those of values inside, where there are any.
+    /// The styles of values inside, where there are any.
     pub fn inside(entries: Vec<(u32, Self)>) -> Self {
         if entries.is_empty() { Self::Told } else { Self::Inside(entries) }
     }
 
-    /// Those of the value that these positions lead to, each in the mapping or list before, to be changed.
+    /// The styles of the value that these positions lead to, each in the mapping or list before, to be changed.
     pub fn at_mut(&mut self, positions: &[usize]) -> Option<&mut Self> {
         let Some((first, rest)) = positions.split_first() else { return Some(self) };
         let Self::Inside(entries) = self else { return None };
@@ -164,7 +164,7 @@ impl Styles {
         }
     }
 
-    /// Those of the value at a position of the mapping or list.
+    /// The styles of the value at a position of the mapping or list.
     pub fn at(&self, position: usize) -> &Self {
         let Self::Inside(entries) = self else { return &Self::Told };
         let found = u32::try_from(position)

@@ -46,19 +46,19 @@ impl Layout {
     pub const PORTABLE: Self =
         Self { words: Words::Any, indent: 2, compact: true, width: usize::MAX, sorted: false };
 
-    /// The same with another indentation, of at least 2 and at most 9 spaces; only go-yaml v3 has a choice there.
+    /// This layout with another indentation, of at least 2 and at most 9 spaces; only go-yaml v3 has a choice there.
     #[must_use]
     pub const fn indented_by(self, indent: usize) -> Self {
         Self { indent, ..self }
     }
 
-    /// The same with lists at the column of their keys.
+    /// This layout with lists at the column of their keys.
     #[must_use]
     pub const fn with_compact_lists(self) -> Self {
         Self { compact: true, ..self }
     }
 
-    /// The same with keys in the order in which they stand, as kyaml prints the nodes that it read.
+    /// This layout with keys in the order in which they stand, as kyaml prints the nodes that it read.
     #[must_use]
     pub const fn unsorted(self) -> Self {
         Self { sorted: false, ..self }

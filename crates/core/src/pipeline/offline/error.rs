@@ -1,6 +1,7 @@
 //! What is built offline, and why something cannot be.
 
 use crate::api;
+use crate::api::Kustomization;
 use crate::graph::Cycle;
 use lockgate_base::model::Object;
 use lockgate_render::substitute::SubstituteError;
@@ -20,6 +21,8 @@ pub struct Found {
 pub struct Rendered {
     /// `Kustomization/namespace/name in FILE`, or the folder.
     pub subject: String,
+    /// The Kustomization; `None` for a folder.
+    pub kustomization: Option<Box<Kustomization>>,
     /// The objects in their order, each with the file it is from.
     pub resources: Vec<Resource>,
     /// What people should know.
@@ -52,6 +55,14 @@ pub enum OfflineError {
         subject: String,
         /// Why.
         error: SubstituteError,
+    },
+    /// Values that cannot be looked up.
+    #[error("{subject}: {message}")]
+    Values {
+        /// `Kustomization/namespace/name in FILE`, or the folder.
+        subject: String,
+        /// Why.
+        message: String,
     },
     /// Values that are named and not at hand.
     #[error(

@@ -3,18 +3,26 @@
 use serde_json::{Value, json};
 
 use super::error::{Found, OfflineError, Rendered, subject};
-use super::values::{self, Values};
+use super::values::{Nearby, Values};
 use crate::api::{self, DEFAULT_SOURCE, Kustomization};
-use crate::pipeline::build::supported;
+use crate::pipeline::build::{rendered, supported};
 use crate::pipeline::dress::dress;
-use crate::verdict::Common;
+use crate::pipeline::gather::{GatherError, gather};
+use crate::pipeline::ports::Lookup;
+use crate::verdict::{Common, Redactor};
 use lockgate_base::keys;
+use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
-use lockgate_render::kustomize::{self, Flavour, Overlay};
-use lockgate_render::{Inputs, Recipe, RenderError, ResourceSet, render};
+use lockgate_render::Inputs;
 
-/// Builds one Kustomization as the agent would, owner labels and common metadata included.
-pub fn kustomization(tree: &Tree, found: &Found, values: &Values) -> Result<Rendered, OfflineError> {
+/// Builds one Kustomization as the agent would, owner labels and common metadata included. What neither the caller gives nor
+/// an earlier build brings is looked up `elsewhere`.
+pub async fn kustomization(
+    tree: &Tree,
+    found: &Found,
+    values: &Values,
+    elsewhere: &impl Lookup,
+) -> Result<Rendered, OfflineError> {
     let Completed { found, mut warnings } = Completed::of(found.clone());
     let subject = subject(&found);
     let kustomization: Kustomization = api::decode(&found.object)
@@ -28,10 +36,20 @@ pub fn kustomization(tree: &Tree, found: &Found, values: &Values) -> Result<Rend
     if spec.suspend {
         warnings.push("it is suspended, so the agent leaves it alone".into());
     }
-    let variables = values::variables(&kustomization, &found.file, &subject, values, &mut warnings)?;
-    let overlay = serde_json::to_value(spec).unwrap_or_default();
-    let set =
-        flux(tree, &api::folder(spec.path.as_deref().unwrap_or_default()), &overlay, &Inputs { variables });
+    let nearby = Nearby::new(values, &found.file, elsewhere);
+    let gathered = gather(&nearby, &kustomization, &values.by_hand, &mut Redactor::default()).await;
+    let gathered = gathered.map_err(|error| match error {
+        GatherError::Missing { names, .. } => {
+            OfflineError::MissingValues { subject: subject.clone(), missing: names }
+        }
+        other => OfflineError::Values { subject: subject.clone(), message: other.to_string() },
+    })?;
+    warnings.extend(nearby.into_told());
+    let variables = gathered.variables();
+    let variables =
+        variables.map_err(|error| OfflineError::Substitute { subject: subject.clone(), error })?;
+    let path = api::folder(spec.path.as_deref().unwrap_or_default());
+    let set = rendered(tree, &path, spec.into(), &Inputs { variables });
     let set = set.map_err(|error| OfflineError::Render { subject: subject.clone(), error })?;
     warnings.extend(set.warnings.iter().cloned());
     let mut resources = set.into_resources();
@@ -43,7 +61,12 @@ pub fn kustomization(tree: &Tree, found: &Found, values: &Values) -> Result<Rend
         warnings.push("it builds to nothing".into());
     }
     let warnings = warnings.into_iter().map(|warning| format!("{subject}: {warning}")).collect();
-    Ok(Rendered { subject, resources, warnings })
+    Ok(Rendered { subject, kustomization: Some(Box::new(kustomization)), resources, warnings })
+}
+
+/// A Kustomization of a file with what the API server would ask for, where that says nothing about the build.
+pub fn completed(found: Found) -> Object {
+    Completed::of(found).found.object
 }
 
 /// A Kustomization with what the API server would ask for. Fields that say nothing about the build are filled in and told
@@ -74,16 +97,4 @@ impl Completed {
         let object = edited.unwrap_or_else(|_| found.object.clone());
         Self { found: Found { object, ..found }, warnings }
     }
-}
-
-/// Renders a folder as Flux does, with what a Kustomization's spec lays over it.
-pub(super) fn flux(
-    tree: &Tree,
-    path: &str,
-    spec: &Value,
-    inputs: &Inputs,
-) -> Result<ResourceSet, RenderError> {
-    let overlay = Overlay::from_spec(spec)?;
-    let recipe = kustomize::Recipe { path: path.into(), flavour: Flavour::Flux(Box::new(overlay)) };
-    render(tree, &Recipe::Kustomize(recipe), inputs)
 }

@@ -5,7 +5,7 @@ use super::error::{Found, subject};
 use super::one::kustomization;
 use super::search::{kustomizations, sources_in};
 use super::sources::{Sources, folder_of, source_of};
-use super::values::Values;
+use super::values::{Nowhere, Values};
 use crate::api::Kustomization;
 use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
@@ -14,14 +14,14 @@ use lockgate_base::tree::Tree;
 const PARENT_LIMIT: usize = 50;
 
 /// What is to be said of a Kustomization that is built by itself.
-pub fn hints(tree: &Tree, found: &Found, values: &Values) -> Vec<String> {
+pub async fn hints(tree: &Tree, found: &Found, values: &Values) -> Vec<String> {
     let mut hints = Vec::new();
     let mut sources = Sources::default();
     for source in sources_in(tree) {
         sources.meet(&source.object);
     }
     let subject = subject(found);
-    if let Some((parent, applied)) = parent(tree, found, values) {
+    if let Some((parent, applied)) = parent(tree, found, values).await {
         let changed = changed_fields(&found.object, &applied);
         if !changed.is_empty() {
             hints.push(format!(
@@ -39,7 +39,7 @@ pub fn hints(tree: &Tree, found: &Found, values: &Values) -> Vec<String> {
 }
 
 /// The Kustomization that applies another, and the other one as it applies it.
-fn parent(tree: &Tree, found: &Found, values: &Values) -> Option<(Found, Object)> {
+async fn parent(tree: &Tree, found: &Found, values: &Values) -> Option<(Found, Object)> {
     if found.file.is_empty() {
         return None;
     }
@@ -48,15 +48,17 @@ fn parent(tree: &Tree, found: &Found, values: &Values) -> Option<(Found, Object)
     let in_common = |folder: &str| folder.bytes().zip(found.file.bytes()).take_while(|(a, b)| a == b).count();
     others.sort_by_key(|other| std::cmp::Reverse(in_common(&folder_of(&other.object))));
     others.truncate(PARENT_LIMIT);
-    others.into_iter().find_map(|other| {
+    let is_it = |object: &Object| Kustomization::INFO.is_of(object) && object.name() == found.object.name();
+    for other in others {
         // What does not build applies nothing.
-        let built = kustomization(tree, &other, values).ok()?;
-        let is_it =
-            |object: &Object| Kustomization::INFO.is_of(object) && object.name() == found.object.name();
-        let applied =
-            built.resources.into_iter().find(|built| built.origin == found.file && is_it(&built.object))?;
-        Some((other, applied.object))
-    })
+        let Ok(built) = kustomization(tree, &other, values, &Nowhere).await else { continue };
+        let mut resources = built.resources.into_iter();
+        let applied = resources.find(|built| built.origin == found.file && is_it(&built.object));
+        if let Some(applied) = applied {
+            return Some((other, applied.object));
+        }
+    }
+    None
 }
 
 /// The fields of the specification that differ.

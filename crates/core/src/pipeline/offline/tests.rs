@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::values::data;
+use futures::FutureExt as _;
 use serde_json::json;
 
+use super::values::data;
 use super::*;
+use crate::pipeline::ByHand;
 use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
 use lockgate_render::Resource;
@@ -56,6 +58,16 @@ fn object(text: &str) -> Object {
     let mut documents =
         lockgate_base::model::yaml::documents(text, lockgate_base::model::yaml::Dialect::V2).unwrap();
     Object::parse(documents.swap_remove(0).value).unwrap()
+}
+
+// With nothing to look up elsewhere, there is nothing to wait for.
+
+fn kustomization(tree: &Tree, found: &Found, values: &Values) -> Result<Rendered, OfflineError> {
+    super::kustomization(tree, found, values, &Nowhere).now_or_never().unwrap()
+}
+
+fn recursive(tree: &Tree, start: Start, values: &Values) -> Platform {
+    super::recursive(tree, start, values, &Nowhere).now_or_never().unwrap()
 }
 
 fn whole(tree: &Tree, start: Start, values: &Values) -> Result<Vec<Rendered>, Vec<OfflineError>> {
@@ -117,7 +129,8 @@ fn values_that_are_not_at_hand_are_named_unless_some_are_set() {
         "Kustomization/flux-system/apps in clusters/a/apps.yaml: substitute from ConfigMap/vars: not found";
     assert!(error.starts_with(expected), "{error}");
     let set = map(&[("domain", "set.org"), ("region", "east")]);
-    let built = kustomization(&tree, &found, &Values { set, ..Values::default() }).unwrap();
+    let by_hand = ByHand { over: set, ..ByHand::default() };
+    let built = kustomization(&tree, &found, &Values { by_hand, ..Values::default() }).unwrap();
     assert_eq!(host(&built), "east.set.org");
 }
 
@@ -129,8 +142,11 @@ fn the_nearest_and_most_deliberate_value_wins() {
     let own = Values { tree: values_in(&tree), ..Values::default() };
     let built = Values { built: vec![vars("built.org")], ..own.clone() };
     let given = Values { given: vec![vars("first.org"), vars("given.org")], ..built.clone() };
-    let file = Values { file: map(&[("domain", "file.org"), ("region", "file")]), ..given.clone() };
-    let set = Values { set: map(&[("domain", "set.org"), ("region", "set")]), ..file.clone() };
+    let instead = map(&[("domain", "file.org"), ("region", "file")]);
+    let by_hand = ByHand { instead, ..ByHand::default() };
+    let file = Values { by_hand: by_hand.clone(), ..given.clone() };
+    let over = map(&[("domain", "set.org"), ("region", "set")]);
+    let set = Values { by_hand: ByHand { over, ..by_hand }, ..given.clone() };
     for (values, expected) in [
         (own, "west.example.org"),
         (built, "west.built.org"),
@@ -147,7 +163,10 @@ fn a_secret_is_decoded() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: Yg==}\nstringData: {c: d}\n";
     let values = values_in(&tree(&[("s.yml", secret)]));
     let found = values.iter().find(|found| found.object.kind() == "Secret").unwrap();
-    assert_eq!(data(&found.object), map(&[("a", "b"), ("c", "d")]));
+    let texts = data(&found.object)
+        .into_iter()
+        .map(|(name, value)| (name, String::from_utf8(value.expose().clone()).unwrap()));
+    assert_eq!(texts.collect::<BTreeMap<_, _>>(), map(&[("a", "b"), ("c", "d")]));
 }
 
 #[test]
@@ -353,7 +372,7 @@ fn hints_below(root: &str, more: &[(&str, &str)]) -> Vec<String> {
     files.extend(more);
     let tree = tree(&files);
     let values = Values { tree: values_in(&tree), ..Values::default() };
-    hints(&tree, &find(&tree, "", "apps").unwrap(), &values)
+    hints(&tree, &find(&tree, "", "apps").unwrap(), &values).now_or_never().unwrap()
 }
 
 #[test]

@@ -3,17 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::error::{Found, OfflineError, Rendered, subject};
-use super::one::{Completed, flux, kustomization};
+use super::one::{Completed, kustomization};
 use super::sources::{Sources, folder_of, source_of};
 use super::values::Values;
 use crate::api::{DependsOn, Kustomization};
 use crate::graph::{Dependencies as _, Graph};
+use crate::pipeline::build::rendered;
+use crate::pipeline::ports::Lookup;
 use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::{Node, Tree};
 use lockgate_render::Inputs;
+use lockgate_render::kustomize::Overlay;
 
 /// How deep Kustomizations may be nested in each other. One that makes its own successor would never end.
 const DEPTH_LIMIT: usize = 32;
@@ -44,10 +47,11 @@ impl Platform {
 }
 
 /// Builds everything that follows from a start, in the order in which the agent would begin with it, and in the same order
-/// every time. All that is wrong is found at once.
-pub fn recursive(tree: &Tree, start: Start, values: &Values) -> Platform {
+/// every time. All that is wrong is found at once. Values are looked up as for [`kustomization`].
+pub async fn recursive(tree: &Tree, start: Start, values: &Values, elsewhere: &impl Lookup) -> Platform {
     let mut walk = Walk {
         tree,
+        elsewhere,
         values: values.clone(),
         pending: Vec::new(),
         seen: BTreeMap::new(),
@@ -65,7 +69,7 @@ pub fn recursive(tree: &Tree, start: Start, values: &Values) -> Platform {
         }
     }
     while let Some(next) = walk.next() {
-        walk.build(&next);
+        walk.build(&next).await;
     }
     Platform { rendered: walk.rendered, errors: walk.errors }
 }
@@ -79,27 +83,29 @@ struct Pending {
     depth: usize,
 }
 
-struct Walk<'t> {
+struct Walk<'t, L> {
     tree: &'t Tree,
+    elsewhere: &'t L,
     values: Values,
     /// Found and not built yet, in the order in which they were found.
     pending: Vec<Pending>,
     /// All that were found, and in which files.
     seen: BTreeMap<Ref, String>,
     done: BTreeSet<Ref>,
-    /// Those that were built.
+    /// The sources that were built.
     sources: Sources,
     rendered: Vec<Rendered>,
     errors: Vec<OfflineError>,
 }
 
-impl Walk<'_> {
+impl<L: Lookup> Walk<'_, L> {
     fn folder(&mut self, path: &str) {
         let subject = if path.is_empty() { "." } else { path }.to_owned();
-        match flux(self.tree, path, &json!({}), &Inputs::default()) {
+        match rendered(self.tree, path, Overlay::default(), &Inputs::default()) {
             Ok(set) => {
                 let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}")).collect();
-                let rendered = Rendered { subject, resources: set.into_resources(), warnings };
+                let rendered =
+                    Rendered { subject, kustomization: None, resources: set.into_resources(), warnings };
                 self.sources.own = root_source(self.tree, path, &rendered);
                 self.took(rendered, 0);
             }
@@ -140,7 +146,7 @@ impl Walk<'_> {
         self.pending.insert(0, member);
     }
 
-    fn build(&mut self, next: &Pending) {
+    async fn build(&mut self, next: &Pending) {
         self.done.insert(next.key.clone());
         let subject = subject(&next.found);
         if next.depth >= DEPTH_LIMIT {
@@ -149,10 +155,10 @@ impl Walk<'_> {
         }
         if let Some(reason) = self.sources.is_foreign(&next.found.object, self.tree) {
             let warnings = vec![format!("{subject}: {reason}, so it is not built")];
-            self.rendered.push(Rendered { subject, resources: Vec::new(), warnings });
+            self.rendered.push(Rendered { subject, kustomization: None, resources: Vec::new(), warnings });
             return;
         }
-        match kustomization(self.tree, &next.found, &self.values) {
+        match kustomization(self.tree, &next.found, &self.values, self.elsewhere).await {
             Ok(mut rendered) => {
                 let is_unknown = |key: &&Ref| !self.seen.contains_key(key) && !self.sources.knows(key);
                 let name =

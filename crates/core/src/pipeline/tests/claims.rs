@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::fake::{Diary, Fake};
+use super::diary::Diary;
+use super::fake::Fake;
 use super::{inventory_of, kustomization, run};
 use crate::pipeline::remove;
 use crate::verdict::Common;

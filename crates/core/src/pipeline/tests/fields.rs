@@ -10,6 +10,7 @@ use super::kustomization;
 use crate::api::{
     GitRepositorySpec, KINDS, Kind, KustomizationSpec, OciRepositorySpec, Resource, decode, tests,
 };
+use crate::pipeline::ByHand;
 use crate::verdict::Redactor;
 use lockgate_base::tree::Tree;
 
@@ -179,8 +180,9 @@ async fn a_strategy_of_always_substitutes_though_nothing_is_set() {
         let spec = json!({"postBuild": {"substituteStrategy": strategy}});
         let kustomization = kustomization(&spec, &[]);
         let wanted = supported(&kustomization).unwrap();
-        let gathered = gather(&Fake::default(), wanted, &mut Redactor::default()).await.unwrap();
+        let gathered =
+            gather(&Fake::default(), &wanted, &ByHand::NOTHING, &mut Redactor::default()).await.unwrap();
         let built = build(&kustomization, &tree, gathered).unwrap();
-        assert_eq!(built.objects[0].pointer("/data/region"), Some(&json!(region)), "{strategy}");
+        assert_eq!(built.resources[0].object.pointer("/data/region"), Some(&json!(region)), "{strategy}");
     }
 }

@@ -1,6 +1,7 @@
 //! What a preview announces is what a run then does.
 
 use super::*;
+use crate::plan::Foreseen;
 use crate::verdict::{Change, Deed};
 
 const THING: &str = "apiVersion: x.io/v1\nkind: Thing\nmetadata: {name: t, namespace: n}\n";
@@ -17,6 +18,8 @@ struct Case {
     spec: Value,
     inventory: Vec<String>,
     files: Vec<(String, String)>,
+    /// What another owner holds, and whether that is waited for.
+    claim: Option<(&'static str, bool)>,
     /// What the run ends in.
     end: &'static str,
 }
@@ -24,7 +27,7 @@ struct Case {
 impl Case {
     fn new(what: &'static str, fake: fn() -> Fake, end: &'static str) -> Self {
         let files = vec![config_map("a"), config_map("b")];
-        Self { what, fake, spec: json!({}), inventory: Vec::new(), files, end }
+        Self { what, fake, spec: json!({}), inventory: Vec::new(), files, claim: None, end }
     }
 
     fn spec(self, spec: Value) -> Self {
@@ -33,6 +36,10 @@ impl Case {
 
     fn managing(self, names: &[&str]) -> Self {
         Self { inventory: names.iter().map(|name| format!("n_{name}__ConfigMap")).collect(), ..self }
+    }
+
+    fn claimed(self, id: &'static str, awaited: bool) -> Self {
+        Self { claim: Some((id, awaited)), ..self }
     }
 
     fn with(mut self, texts: &[&str]) -> Self {
@@ -79,6 +86,12 @@ fn cases() -> Vec<Case> {
             .with(&[NAMESPACE]),
         Case::new("one is refused before others", || Fake::default().refusing("n"), "refused")
             .with(&[NAMESPACE]),
+        Case::new("one is handed over", || Fake::with(&["old", "gone"]), "ready")
+            .managing(&["old", "gone"])
+            .claimed("n_old__ConfigMap", false),
+        Case::new("one is about to be handed over", || Fake::with(&["old", "gone"]), "ready")
+            .managing(&["old", "gone"])
+            .claimed("n_old__ConfigMap", true),
         Case::new("one is lost once", || Fake::default().losing("b", 1), "ready"),
         Case::new("one is lost", || Fake::default().losing("b", 9), "refused"),
         Case::new(
@@ -115,13 +128,21 @@ async fn a_preview_announces_what_a_run_does() {
 
         let looked_at = (case.fake)();
         let built = build(&kustomization, &snapshot.tree, Gathered::none()).unwrap();
-        let announced = preview(&looked_at, supported(&kustomization).unwrap(), built).await;
+        let diary = || {
+            let diary = Diary::default();
+            if let Some((id, awaited)) = case.claim {
+                diary.claim(id, "next", awaited);
+            }
+            diary
+        };
+        let supported = supported(&kustomization).unwrap();
+        let announced =
+            preview(&looked_at, supported, built.resources, &diary(), &mut Foreseen::default()).await;
         assert_eq!(looked_at.log(), [] as [&str; 0], "{what}: a preview writes nothing");
 
         let fake = (case.fake)();
         let (_sender, cancel) = watch::channel(false);
-        let finish =
-            reconcile(&fake, &fake, &job(&kustomization, &snapshot, cancel), &Diary::default()).await;
+        let finish = reconcile(&fake, &fake, &job(&kustomization, &snapshot, cancel), &diary()).await;
         let mut log = fake.log();
         log.sort();
         match (announced, finish.outcome) {
@@ -157,9 +178,85 @@ async fn a_preview_shows_the_refusals_of_all_stages() {
     let namespace = ("apps/n.yaml".to_owned(), NAMESPACE.to_owned());
     let tree = Tree::in_memory([namespace, config_map("a"), config_map("b")]);
     let built = build(&kustomization, &tree, Gathered::none()).unwrap();
-    let announced = preview(&fake, supported(&kustomization).unwrap(), built).await.unwrap();
+    let supported = supported(&kustomization).unwrap();
+    let announced = preview(&fake, supported, built.resources, &Diary::default(), &mut Foreseen::default())
+        .await
+        .unwrap();
     let refused: Vec<String> = announced.refusals.iter().map(|refusal| refusal.id.subject()).collect();
     assert_eq!(refused, ["Namespace/n", "ConfigMap/n/b"]);
-    assert_eq!(announced.stages.len(), 2);
+    assert_eq!(announced.objects.len(), 3);
+    assert!(announced.objects.iter().all(|object| !object.is_reached));
     assert_eq!(announced.changes, []);
+}
+
+/// A namespace from Git is taken off a kind that has none, whether the kind is there or only comes; what it holds stays secret.
+#[tokio::test]
+async fn what_lives_in_no_namespace_is_announced_in_none_and_stays_sensitive() {
+    let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n\
+                      metadata: {name: globals.x.io}\nspec: {group: x.io, scope: Cluster, names: {kind: Global}}\n";
+    let global = "apiVersion: x.io/v1\nkind: Global\nmetadata: {name: g, namespace: n}\n";
+    let kustomization = kustomization(&json!({}), &[]);
+    for fake in [Fake::default(), Fake::default().without("Global")] {
+        let files =
+            [("apps/a.yaml".to_owned(), definition.to_owned()), ("apps/g.yaml".into(), global.into())];
+        let mut built = build(&kustomization, &Tree::in_memory(files), Gathered::none()).unwrap();
+        for resource in &mut built.resources {
+            resource.holds_secret = resource.object.kind() == "Global";
+        }
+        let supported = supported(&kustomization).unwrap();
+        let announced =
+            preview(&fake, supported, built.resources, &Diary::default(), &mut Foreseen::default())
+                .await
+                .unwrap();
+        let told: Vec<_> = announced
+            .objects
+            .iter()
+            .map(|object| (object.entry.object.id().subject(), object.is_sensitive, object.origin.as_str()))
+            .collect();
+        let expected = [
+            ("CustomResourceDefinition/globals.x.io".to_owned(), false, "apps/a.yaml"),
+            ("Global/g".to_owned(), true, "apps/g.yaml"),
+        ];
+        assert_eq!(told, expected);
+    }
+}
+
+/// What is dropped is told with its fate, and what is there only where it is compared.
+#[tokio::test]
+async fn a_preview_says_what_becomes_of_what_is_dropped() {
+    let fake = Fake::with(&["a", "gone", "moves"]).edited("a").foreign("other");
+    let managed = ["a", "gone", "moves", "other", "nowhere"].map(|name| format!("n_{name}__ConfigMap"));
+    let managed: Vec<&str> = managed.iter().map(String::as_str).collect();
+    let diary = Diary::default();
+    diary.claim("n_moves__ConfigMap", "next", true);
+    let tree = Tree::in_memory([config_map("a"), config_map("b")]);
+    let looked = async |spec: Value| {
+        let kustomization = kustomization(&spec, &managed);
+        let built = build(&kustomization, &tree, Gathered::none()).unwrap();
+        preview(&fake, supported(&kustomization).unwrap(), built.resources, &diary, &mut Foreseen::default())
+            .await
+            .unwrap()
+    };
+    let announced = looked(json!({})).await;
+    let fates: Vec<(&str, Option<Fate>)> = announced
+        .dropped
+        .iter()
+        .map(|dropped| (dropped.id.name.as_str(), dropped.fate.clone().unwrap()))
+        .collect();
+    let next = Some(Kustomization::named("flux-system", "next"));
+    let another = Kustomization::named("flux-system", "another");
+    assert_eq!(
+        fates,
+        [
+            ("other", Some(Fate::Kept(plan::PruneSkip::OwnedBy(another)))),
+            ("nowhere", Some(Fate::Gone)),
+            ("moves", Some(Fate::Awaited(plan::PruneSkip::HeldBy(next)))),
+            ("gone", Some(Fate::Deleted)),
+        ]
+    );
+    let [a, b] = announced.objects.as_slice() else { panic!("{announced:?}") };
+    assert!(a.live.is_some() && a.wanted.is_some() && a.origin == "apps/a.yaml", "{a:?}");
+    assert!(b.live.is_none() && b.wanted.is_some(), "{b:?}");
+    let let_go = looked(json!({"prune": false})).await.dropped;
+    assert!(let_go.iter().all(|dropped| dropped.fate == Ok(None)) && let_go.len() == 4, "{let_go:?}");
 }

@@ -92,7 +92,7 @@ fn of_an_object_whose_managers_were_lost_only_what_git_sets_is_taken() {
     let wanted = object(json!({"managedFields": [of_git, before]}), json!({}));
     let lost = object(json!({}), json!({"replicas": 3}));
     assert_eq!(entries_after(&lost, Some(&wanted)), Some(json!([rest, of_git])));
-    // The same where the first apply was not the whole of it.
+    // So it is where the first apply was not the whole of it.
     assert!(is_edited(&wanted, OURS));
     assert_eq!(entries_after(&wanted, Some(&wanted)), Some(json!([rest, of_git])));
     let after = object(json!({"managedFields": [rest, of_git]}), json!({}));

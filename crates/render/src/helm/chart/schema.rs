@@ -48,7 +48,7 @@ pub fn validate(
 struct Check {
     documents: Rc<Documents>,
     missing: BTreeSet<String>,
-    /// Those of the chart that is checked, and of the charts that it is in.
+    /// The origins of the values of the chart that is checked, and of the charts that it is in.
     origins: Origins,
     /// Where the values of the chart stand in those of the outermost one.
     path: Vec<String>,

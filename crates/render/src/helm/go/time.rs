@@ -126,7 +126,7 @@ impl Time {
         Self { seconds: zone.instant(shown), nanoseconds, zone }
     }
 
-    /// The same moment in another zone.
+    /// This moment in another zone.
     #[must_use]
     pub fn shown_in(&self, zone: Zone) -> Self {
         Self { zone, ..self.clone() }

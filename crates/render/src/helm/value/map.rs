@@ -72,7 +72,7 @@ impl Map {
         self.of
     }
 
-    /// The same map, seen as one of another type.
+    /// This map, seen as one of another type.
     #[must_use]
     pub fn seen_as(&self, of: MapType) -> Self {
         Self { of, cell: Rc::clone(&self.cell) }

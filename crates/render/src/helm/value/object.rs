@@ -89,7 +89,7 @@ pub trait Object: fmt::Debug {
 /// The arguments that a function or a method takes, as its Go source declares them.
 #[derive(Debug, Clone, Copy)]
 pub struct Signature {
-    /// Those that must be there.
+    /// The types of the arguments that must be there.
     pub fixed: &'static [Type],
     /// The type of each further one, where there may be more.
     pub rest: Option<Type>,

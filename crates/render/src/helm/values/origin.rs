@@ -20,7 +20,7 @@ impl Origins {
         self.0.push(Layer { name: name.into(), values: deep_copy_map(values) });
     }
 
-    /// The same places over others, of which the last one counts most.
+    /// These places over others, of which the last one counts most.
     #[must_use]
     pub(in crate::helm) fn over(&self, defaults: impl IntoIterator<Item = (String, Map)>) -> Self {
         let below = defaults.into_iter().map(|(name, values)| Layer { name, values });

@@ -7,11 +7,11 @@ use crate::model::yaml::scalar::is_text;
 /// Whose quotes a printer writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Words {
-    /// Those of go-yaml v2: around what it would not read back as a string.
+    /// The quotes of go-yaml v2: around what it would not read back as a string.
     V2,
-    /// Those of go-yaml v3.
+    /// The quotes of go-yaml v3.
     V3,
-    /// Those of all readers of YAML 1.1 and 1.2: around what any of them would not read back as a string.
+    /// The quotes that all readers of YAML 1.1 and 1.2 need: around what any of them would not read back as a string.
     Any,
 }
 
@@ -29,7 +29,7 @@ pub fn is_usually_quoted(text: &str) -> bool {
     of(text, Words::V3, false) != Style::Plain
 }
 
-/// The same of a string that was read without quotes.
+/// Whether a string that was read without quotes gets quotes.
 pub(in crate::model::yaml) fn is_quoted_when_plain(text: &str) -> bool {
     let is_marker = text.starts_with("---") || text.starts_with("...");
     let is_simple = !is_marker && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));

@@ -2,35 +2,49 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::super::output::Error;
+use super::output::Error;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
+use lockgate_git::directory;
 use lockgate_render::STACK_SIZE;
 
 /// Standard input, as a file's name.
-pub(super) const STDIN: &str = "-";
+pub(in crate::cli) const STDIN: &str = "-";
 
 /// Runs a build on a stack as large as the agent's builds have.
-pub(super) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+pub(in crate::cli) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, work)?;
         thread.join().map_err(|_| Error::failed("the build ended by a defect of lockgate"))
     })
 }
 
-pub(super) fn warn(warnings: &[String]) {
+pub(in crate::cli) fn warn(warnings: &[String]) {
     for warning in warnings {
         // Whoever does not read warnings still gets the objects.
         let _ = writeln!(io::stderr(), "! {warning}");
     }
 }
 
+/// The folder outside which nothing is read: the one that is named, or the repository that a path is in.
+pub(in crate::cli) fn root(named: Option<&Path>, begin: &Path) -> Result<PathBuf, Error> {
+    let root = match named {
+        Some(root) => root.to_owned(),
+        None if !begin.exists() => return Err(Error::usage(format!("{} does not exist", begin.display()))),
+        None => directory::enclosing_repository(begin).ok_or_else(|| {
+            Error::usage(format!("{} is in no Git repository", begin.display()))
+                .hint("name the folder outside which nothing is read with --root, such as --root .")
+        })?,
+    };
+    root.canonicalize().map_err(|error| Error::usage(format!("{}: {error}", root.display())))
+}
+
 /// The path of a folder as seen from the root. Symbolic links on it are resolved inside the root, not here.
-pub(super) fn relative(root: &Path, path: &Path) -> Result<String, Error> {
+pub(in crate::cli) fn relative(root: &Path, path: &Path) -> Result<String, Error> {
     let absolute =
         path.canonicalize().map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
     let inside = absolute.strip_prefix(root).map_err(|_| {
@@ -41,7 +55,7 @@ pub(super) fn relative(root: &Path, path: &Path) -> Result<String, Error> {
 }
 
 /// The objects of a file, those of a list included, and the names and values of documents that are no objects.
-pub(super) fn input(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), Error> {
+pub(in crate::cli) fn input(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), Error> {
     let failed = |message: String| Error::usage(format!("{}: {message}", file.display()));
     let mut bytes = Vec::new();
     let read = if file == Path::new(STDIN) {

@@ -1,0 +1,300 @@
+//! A cluster, compared with what is in Git or in a working tree.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::Arguments;
+use super::output::Output;
+use super::section::Section;
+use crate::cli::input::{input, relative, root, warn};
+use crate::cli::output::Error;
+use crate::cluster::Reader;
+use crate::preview::{Built, Known, Platform, Snapshots, Stop, look};
+use crate::source::Sources;
+use lockgate_base::model::{Object, ObjectId, Ref, Revision};
+use lockgate_base::tree::{Node, Snapshot, Tree};
+use lockgate_core::api::{self, Kustomization};
+use lockgate_core::graph::Graph;
+use lockgate_core::pipeline;
+use lockgate_core::pipeline::offline::{self, Found, Start, Values};
+use lockgate_core::pipeline::ports::ApiFailure;
+use lockgate_core::plan::Foreseen;
+use lockgate_git::oci::Oci;
+use lockgate_git::{Git, directory, ignore};
+
+/// How a section names files that are no revision.
+const WORKING_TREE: &str = "working tree";
+
+/// What is compared.
+pub(super) enum Whole<'a> {
+    /// One Kustomization, by its name or its file.
+    One(&'a str),
+    /// All of the cluster.
+    All,
+    /// What follows from a folder.
+    Folder(&'a Path),
+}
+
+/// What fetches sources, in a folder of its own that goes with it.
+pub(super) struct Fetchers {
+    git: Git,
+    oci: Oci,
+    _folder: tempfile::TempDir,
+}
+
+impl Fetchers {
+    /// Sets up what is to be set up before there are threads.
+    pub(super) fn new() -> Result<Self, Error> {
+        let folder = tempfile::Builder::new().prefix("lockgate-diff-").tempdir()?;
+        let failed = |error: lockgate_git::SourceError| Error::usage(error.to_string());
+        let git = Git::new(folder.path()).map_err(failed)?;
+        let oci = Oci::new(folder.path(), false).map_err(failed)?;
+        Ok(Self { git, oci, _folder: folder })
+    }
+
+    /// The adapters of all kinds of sources.
+    pub(super) fn sources(&self) -> Sources {
+        Sources::of_git(Arc::new(self.git.clone())).and_oci(Arc::new(self.oci.clone()))
+    }
+}
+
+/// Compares. The exit code that it returns counts for nothing: the output knows.
+pub(super) async fn compare(
+    arguments: &Arguments,
+    whole: &Whole<'_>,
+    sources: Option<Sources>,
+    output: &mut Output,
+) -> Result<ExitCode, Error> {
+    let target = arguments.cluster.connect().await?;
+    let reader = Reader::new(&target.client);
+    let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
+    let listed = reader.list(&Kustomization::INFO, namespace).await.map_err(refused)?;
+    let snapshots = Snapshots::new(reader.clone(), sources);
+    let objects = listed.unwrap_or_default();
+    // What cannot be read is the agent's to tell; it holds nothing that is known.
+    let known: Known = objects
+        .iter()
+        .filter_map(|object| api::decode(object).ok())
+        .map(|kustomization: Kustomization| (kustomization.reference(), kustomization))
+        .collect();
+    let platform = Platform::new(reader, known, snapshots);
+    match whole {
+        Whole::One(name) => one(arguments, name, platform, output).await?,
+        Whole::All => all(&objects, platform, output).await?,
+        Whole::Folder(folder) => self::folder(arguments, folder, &objects, platform, output).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A failure of a question that must be answered.
+fn refused(failure: ApiFailure) -> Error {
+    match failure {
+        ApiFailure::Forbidden(denied) => Error::refused(denied.to_string()).hint(format!(
+            "grant {} on {} {}",
+            denied.verb,
+            denied.resource,
+            denied.place()
+        )),
+        failure => Error::unreachable(failure.to_string()),
+    }
+}
+
+async fn all(objects: &[Object], platform: Platform, output: &mut Output) -> Result<(), Error> {
+    for error in objects.iter().filter_map(|object| api::decode::<api::KustomizationSpec>(object).err()) {
+        output.unbuilt(error.to_string());
+    }
+    let graph: Graph = platform
+        .known
+        .iter()
+        .map(|(key, kustomization)| {
+            let named = kustomization.spec.depends_on.iter();
+            (key.clone(), named.filter_map(|named| named.target(key).ok()).collect())
+        })
+        .collect();
+    let mut order: Vec<Ref> = graph.levels().into_iter().flatten().cloned().collect();
+    // Those of a cycle have no level.
+    let left: Vec<Ref> = platform.known.keys().filter(|key| !order.contains(key)).cloned().collect();
+    order.extend(left);
+    let mut foreseen = Foreseen::default();
+    for key in &order {
+        if let Some(kustomization) = platform.known.get(key) {
+            fetched(kustomization, &platform, &mut foreseen, output).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn one(
+    arguments: &Arguments,
+    wanted: &str,
+    mut platform: Platform,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let file = Path::new(wanted);
+    let kustomization = if file.is_file() {
+        let mut objects = input(file)?.0;
+        objects.retain(|object| Kustomization::INFO.is_of(object));
+        let [object] = objects.as_slice() else {
+            let message = format!("{wanted} holds {} Kustomization objects, not one", objects.len());
+            return Err(Error::usage(message));
+        };
+        let object = offline::completed(Found { file: wanted.into(), object: object.clone() });
+        let kustomization =
+            api::decode(&object).map_err(|error| Error::usage(format!("{wanted}: {error}")))?;
+        standing(kustomization, &platform.known)
+    } else {
+        let (namespace, name) = wanted.split_once('/').unwrap_or((&arguments.namespace, wanted));
+        let key = Kustomization::named(namespace, name);
+        let found = platform.known.get(&key).cloned();
+        found.ok_or_else(|| missing(&key, &platform.known))?
+    };
+    platform.known.insert(kustomization.reference(), kustomization.clone());
+    let mut foreseen = Foreseen::default();
+    let Some(path) = &arguments.path else {
+        return fetched(&kustomization, &platform, &mut foreseen, output).await;
+    };
+    let (tree, folder) = working_tree(arguments, path)?;
+    let mut here = kustomization.clone();
+    here.spec.path = Some(folder_in(&tree, &folder, &kustomization));
+    if let Some(source) = source_of(&kustomization) {
+        platform.snapshots.stand_for(source, snapshot(&tree)).await;
+    }
+    let look = look(&platform, &here, Built::From(snapshot(&tree)), &mut foreseen).await;
+    output
+        .take(Section::of(here.reference(), WORKING_TREE.into(), look, |id| goes_along(id, &platform.known)))
+}
+
+/// Where the files of a Kustomization are in a working tree: the folder itself, or what its path names from there.
+fn folder_in(tree: &Tree, folder: &str, kustomization: &Kustomization) -> String {
+    let path = api::folder(kustomization.spec.path.as_deref().unwrap_or_default());
+    let below = lockgate_base::tree::join(folder, &path);
+    let is_there = tree.reader().node(&below) == Ok(Some(Node::Directory));
+    if folder != path && !path.is_empty() && is_there { below } else { folder.to_owned() }
+}
+
+fn missing(key: &Ref, known: &Known) -> Error {
+    let error = Error::usage(format!("there is no {key}"));
+    let others: Vec<String> =
+        known.keys().filter(|other| other.name == key.name).map(|other| other.path()).collect();
+    if others.is_empty() {
+        error.hint("lockgate status -A lists all; a new one is named by its file")
+    } else {
+        error.hint(format!("there is {}", others.join(", ")))
+    }
+}
+
+async fn fetched(
+    kustomization: &Kustomization,
+    platform: &Platform,
+    foreseen: &mut Foreseen,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let key = kustomization.reference();
+    let snapshot = match platform.snapshots.of(kustomization).await {
+        Ok(snapshot) => snapshot,
+        Err(message) => {
+            let stop = Some(Stop::Unbuilt(message));
+            let (items, notes) = (Vec::new(), Vec::new());
+            return output.take(Section { key, revision: String::new(), items, notes, stop });
+        }
+    };
+    let revision = snapshot.revision.to_string();
+    let look = look(platform, kustomization, Built::From(snapshot), foreseen).await;
+    output.take(Section::of(key, revision, look, |id| goes_along(id, &platform.known)))
+}
+
+/// What goes with a Kustomization that goes.
+fn goes_along(id: &ObjectId, known: &Known) -> Option<String> {
+    let is_one = (id.group.as_str(), id.kind.as_str()) == (Kustomization::ID.group, Kustomization::ID.kind);
+    let gone = known.get(&Kustomization::named(&id.namespace, &id.name)).filter(|_| is_one)?;
+    let count = if gone.spec.prune { pipeline::recorded(gone).len() } else { 0 };
+    (count > 0).then(|| format!("and its {count} objects with it"))
+}
+
+async fn folder(
+    arguments: &Arguments,
+    path: &Path,
+    objects: &[Object],
+    mut platform: Platform,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let (tree, folder) = working_tree(arguments, path)?;
+    let (values, reader) = (Values::default(), platform.reader.clone());
+    let mut built = offline::recursive(&tree, Start::Folder(folder.clone()), &values, &reader).await;
+    let is_root = |kustomization: &Kustomization| {
+        api::folder(kustomization.spec.path.as_deref().unwrap_or_default()) == folder
+    };
+    let is_built = built.rendered.iter().filter_map(|built| built.kustomization.as_deref()).any(is_root);
+    let on_cluster = platform.known.values().find(|known| is_root(known)).map(Kustomization::reference);
+    if let Some(key) = on_cluster.filter(|_| !is_built) {
+        // The cluster alone says who applies the folder.
+        let is_it = |object: &&Object| {
+            object.namespace() == Some(key.namespace.as_str()) && object.name() == key.name
+        };
+        let object = objects.iter().find(is_it);
+        let found = object.map(|object| Found { file: String::new(), object: object.clone() });
+        if let Some(found) = found {
+            match offline::kustomization(&tree, &found, &values, &reader).await {
+                Ok(root) => built.rendered.insert(0, root),
+                Err(error) => output.unbuilt(error.to_string()),
+            }
+        }
+    } else if !is_built {
+        warn(&[format!(
+            "no Kustomization applies the folder {} itself, so what is in it is not compared, only what follows from it",
+            path.display()
+        )]);
+    }
+    for error in &built.errors {
+        output.unbuilt(error.to_string());
+    }
+    let mut works = Vec::new();
+    for rendered in built.rendered {
+        warn(&rendered.warnings);
+        let Some(kustomization) = rendered.kustomization else { continue };
+        let kustomization = standing(*kustomization, &platform.known);
+        if let Some(source) = source_of(&kustomization) {
+            platform.snapshots.stand_for(source, snapshot(&tree)).await;
+        }
+        platform.known.insert(kustomization.reference(), kustomization.clone());
+        works.push((kustomization, rendered.resources));
+    }
+    let mut foreseen = Foreseen::default();
+    for (kustomization, resources) in works {
+        let look = look(&platform, &kustomization, Built::Already(resources), &mut foreseen).await;
+        let with = |id: &ObjectId| goes_along(id, &platform.known);
+        output.take(Section::of(kustomization.reference(), WORKING_TREE.into(), look, with))?;
+    }
+    Ok(())
+}
+
+/// A Kustomization of a file as it stands on the cluster: what is managed, and what people have allowed.
+fn standing(mut kustomization: Kustomization, known: &Known) -> Kustomization {
+    if let Some(live) = known.get(&kustomization.reference()) {
+        kustomization.status = live.status.clone();
+        let annotations = live.metadata.annotations.iter();
+        for (key, value) in annotations {
+            kustomization.metadata.annotations.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    kustomization
+}
+
+fn source_of(kustomization: &Kustomization) -> Option<Ref> {
+    kustomization.spec.source_ref.target(&kustomization.metadata.namespace)
+}
+
+/// The files of a working tree as a source would have them, and a folder in it.
+fn working_tree(arguments: &Arguments, path: &Path) -> Result<(Tree, String), Error> {
+    let root = root(arguments.root.as_deref(), path)?;
+    let folder = relative(&root, path)?;
+    let tree = directory::snapshot(&root).map_err(|error| Error::usage(error.to_string()))?;
+    let Ok(tree) = ignore::applied(&tree, None, || Ok::<(), Infallible>(()));
+    Ok((tree, folder))
+}
+
+fn snapshot(tree: &Tree) -> Snapshot {
+    Snapshot { revision: Revision::git(None, WORKING_TREE), tree: tree.clone(), origin: None }
+}

@@ -1,0 +1,102 @@
+//! Two revisions of a repository, compared without a cluster.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::Path;
+
+use futures::FutureExt as _;
+
+use super::Arguments;
+use super::output::Output;
+use super::section::{Item, Section, Side};
+use crate::cli::input::{relative, root, warn};
+use crate::cli::output::Error;
+use lockgate_base::model::{ObjectId, Ref};
+use lockgate_base::tree::{Node, Tree};
+use lockgate_core::api::Kustomization;
+use lockgate_core::pipeline::offline::{self, Nowhere, Platform, Start, Values};
+use lockgate_git::{directory, ignore, local};
+
+/// What is built of a revision: for each Kustomization its objects, and the order in which they are applied.
+#[derive(Default)]
+struct Revision {
+    name: String,
+    objects: BTreeMap<Ref, BTreeMap<ObjectId, Side>>,
+    order: Vec<Ref>,
+}
+
+/// Compares `from` with the other revision, or with the working tree.
+pub(super) fn compare(arguments: &Arguments, from: &str, output: &mut Output) -> Result<(), Error> {
+    let path = arguments.platform.as_deref().unwrap_or(Path::new("."));
+    let root = root(arguments.root.as_deref(), path)?;
+    let folder = relative(&root, path)?;
+    let of_commit = |name: &str| {
+        let found = local::revision(&root, name).map_err(|error| Error::usage(error.to_string()))?;
+        Ok::<_, Error>((found.revision.to_string(), found.tree))
+    };
+    let before = of_commit(from)?;
+    let after = match &arguments.to {
+        Some(to) => of_commit(to)?,
+        None => {
+            let tree = directory::snapshot(&root).map_err(|error| Error::usage(error.to_string()))?;
+            ("the working tree".to_owned(), tree)
+        }
+    };
+    let [before, after] = [(from, before), (arguments.to.as_deref().unwrap_or("the working tree"), after)]
+        .map(|(name, (revision, tree))| built(name, revision, &tree, &folder, output));
+    let gone = before.order.iter().filter(|key| !after.objects.contains_key(key));
+    for key in after.order.iter().chain(gone) {
+        let none = BTreeMap::new();
+        let old = before.objects.get(key).unwrap_or(&none);
+        let new = after.objects.get(key).unwrap_or(&none);
+        let mut items: Vec<Item> =
+            new.iter().filter_map(|(id, side)| Item::between(old.get(id), Some(side))).collect();
+        let dropped = old.iter().filter(|(id, _)| !new.contains_key(id));
+        items.extend(dropped.filter_map(|(_, side)| Item::between(Some(side), None)));
+        let revision = format!("{} → {}", before.name, after.name);
+        output.take(Section { key: key.clone(), revision, items, notes: Vec::new(), stop: None })?;
+    }
+    Ok(())
+}
+
+/// Builds a revision whole. Where the folder is not there at all, nothing is.
+fn built(name: &str, revision: String, tree: &Tree, folder: &str, output: &mut Output) -> Revision {
+    let mut built = Revision { name: revision, ..Revision::default() };
+    if !folder.is_empty() && tree.reader().node(folder) != Ok(Some(Node::Directory)) {
+        warn(&[format!("{folder} is not in {name}")]);
+        return built;
+    }
+    let Ok(tree) = ignore::applied(tree, None, || Ok::<(), Infallible>(()));
+    let values = Values { tree: offline::values_in(&tree), ..Values::default() };
+    let start = Start::Folder(folder.to_owned());
+    // With nothing to look up elsewhere, there is nothing to wait for.
+    let Some(Platform { rendered, errors }) =
+        offline::recursive(&tree, start, &values, &Nowhere).now_or_never()
+    else {
+        return built;
+    };
+    for error in errors {
+        output.unbuilt(format!("{name}: {error}"));
+    }
+    // A Kustomization of the folder itself applies what is in it.
+    let applies_folder = |kustomization: &Kustomization| {
+        lockgate_core::api::folder(kustomization.spec.path.as_deref().unwrap_or_default()) == folder
+    };
+    let is_applied = rendered.iter().any(|built| built.kustomization.as_deref().is_some_and(applies_folder));
+    for rendered in rendered {
+        let key = match &rendered.kustomization {
+            Some(kustomization) => kustomization.reference(),
+            None if is_applied || rendered.resources.is_empty() => continue,
+            // It has no owner, so that its own path names it.
+            None => Kustomization::named("", if folder.is_empty() { "." } else { folder }),
+        };
+        let sides = rendered.resources.into_iter().map(|resource| {
+            let is_secret = (resource.object.group(), resource.object.kind()) == ("", "Secret");
+            let is_sensitive = resource.holds_secret || is_secret;
+            (resource.object.id(), Side { object: resource.object, file: resource.origin, is_sensitive })
+        });
+        built.objects.entry(key.clone()).or_default().extend(sides);
+        built.order.push(key);
+    }
+    built
+}

@@ -1,0 +1,243 @@
+//! Differences as lines of YAML: what goes, what comes, and the fields around it.
+
+use serde_json::{Value, json};
+
+use super::changes::{Change, Item};
+use lockgate_base::model::yaml::{self, Layout};
+
+/// How many lines of a text are shown around those that differ.
+const AROUND: usize = 3;
+
+/// What a line says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// It is there before and after.
+    Around,
+    /// It goes.
+    Gone,
+    /// It comes.
+    New,
+}
+
+impl Sign {
+    /// The mark before the line.
+    pub(super) const fn mark(self) -> char {
+        match self {
+            Self::Around => ' ',
+            Self::Gone => '-',
+            Self::New => '+',
+        }
+    }
+}
+
+/// A line of YAML, without its end.
+pub(super) type Line = (Sign, String);
+
+/// The lines of a difference.
+pub(super) fn lines(change: &Change) -> Vec<Line> {
+    let mut lines = Vec::new();
+    below(change, 0, &mut lines);
+    lines
+}
+
+/// The lines of what is below a field, an item, or the root.
+fn below(change: &Change, depth: usize, lines: &mut Vec<Line>) {
+    match change {
+        Change::Map(fields) => {
+            for (key, change) in fields {
+                field(key, change, depth, lines);
+            }
+        }
+        Change::List(items) => {
+            for (item, change) in items {
+                list_item(item, change, depth, lines);
+            }
+        }
+        // Only a field or an item has a value.
+        Change::Value { .. } | Change::Text { .. } | Change::Same(_) => {}
+    }
+}
+
+fn field(key: &str, change: &Change, depth: usize, lines: &mut Vec<Line>) {
+    let of = |value: &Value| json!({key: value});
+    match change {
+        Change::Value { before, after } => values(before.as_ref(), after.as_ref(), of, depth, lines),
+        Change::Same(value) => print(Sign::Around, &of(value), depth, lines),
+        Change::Text { before, after } => text(key, before, after, depth, lines),
+        Change::Map(_) | Change::List(_) => {
+            lines.push((Sign::Around, format!("{}{}:", indent(depth), plain_key(key))));
+            // As kubectl prints it, a list stands as deep as its field.
+            let is_list = matches!(change, Change::List(_));
+            below(change, depth + usize::from(!is_list), lines);
+        }
+    }
+}
+
+fn list_item(item: &Item, change: &Change, depth: usize, lines: &mut Vec<Line>) {
+    let of = |value: &Value| json!([value]);
+    match change {
+        Change::Value { before, after } => values(before.as_ref(), after.as_ref(), of, depth, lines),
+        Change::Same(value) => print(Sign::Around, &of(value), depth, lines),
+        Change::Text { before, after } => {
+            values(Some(&before.as_str().into()), Some(&after.as_str().into()), of, depth, lines);
+        }
+        Change::Map(_) | Change::List(_) => {
+            match item {
+                Item::Known(key, value) => print(Sign::Around, &json!([{*key: value}]), depth, lines),
+                Item::At(at) => lines.push((Sign::Around, format!("{}- # item {}", indent(depth), at + 1))),
+            }
+            below(change, depth + 1, lines);
+        }
+    }
+}
+
+/// One value in the place of another.
+fn values(
+    before: Option<&Value>,
+    after: Option<&Value>,
+    of: impl Fn(&Value) -> Value,
+    depth: usize,
+    lines: &mut Vec<Line>,
+) {
+    for (sign, value) in [(Sign::Gone, before), (Sign::New, after)] {
+        if let Some(value) = value {
+            print(sign, &of(value), depth, lines);
+        }
+    }
+}
+
+fn print(sign: Sign, value: &Value, depth: usize, lines: &mut Vec<Line>) {
+    let text = yaml::print(value, Layout::V2);
+    lines.extend(text.lines().map(|line| (sign, format!("{}{line}", indent(depth)))));
+}
+
+/// A text of several lines, of which those are shown that differ, and some around them.
+fn text(key: &str, before: &str, after: &str, depth: usize, lines: &mut Vec<Line>) {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let ops = similar::capture_diff_slices(similar::Algorithm::Myers, &old, &new);
+    lines.push((Sign::Around, format!("{}{}: |", indent(depth), plain_key(key))));
+    let mut show = |sign, line: &str| {
+        let shown = if line.is_empty() { String::new() } else { format!("{}{line}", indent(depth + 1)) };
+        lines.push((sign, shown));
+    };
+    let groups = similar::group_diff_ops(ops, AROUND);
+    if groups.is_empty() {
+        // The last line end alone differs.
+        show(
+            Sign::Gone,
+            if before.ends_with('\n') { "(a line end at the end)" } else { "(no line end at the end)" },
+        );
+        show(
+            Sign::New,
+            if after.ends_with('\n') { "(a line end at the end)" } else { "(no line end at the end)" },
+        );
+        return;
+    }
+    let mut shown_up_to = 0;
+    for group in groups {
+        if group.first().is_some_and(|op| op.old_range().start > shown_up_to) {
+            show(Sign::Around, "…");
+        }
+        for op in group {
+            if op.tag() == similar::DiffTag::Equal {
+                op.old_range().for_each(|at| show(Sign::Around, old[at]));
+            } else {
+                op.old_range().for_each(|at| show(Sign::Gone, old[at]));
+                op.new_range().for_each(|at| show(Sign::New, new[at]));
+            }
+            shown_up_to = op.old_range().end;
+        }
+    }
+    if shown_up_to < old.len() {
+        show(Sign::Around, "…");
+    }
+}
+
+/// A key as YAML writes it.
+fn plain_key(key: &str) -> String {
+    let text = yaml::print(&json!({key: null}), Layout::V2);
+    text.trim_end().strip_suffix(": null").unwrap_or(key).to_owned()
+}
+
+fn indent(depth: usize) -> String {
+    "  ".repeat(depth)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::changes::compare;
+    use super::*;
+
+    fn shown(before: &Value, after: &Value) -> String {
+        let change = compare(before, after).unwrap();
+        let lines = lines(&change);
+        lines.iter().map(|(sign, line)| format!("{} {line}\n", sign.mark())).collect()
+    }
+
+    #[test]
+    fn a_field_stands_among_those_around_it() {
+        let deployment = |image: &str, replicas: Option<u8>| {
+            json!({"spec": {"replicas": replicas, "template": {"spec": {"containers": [
+                {"name": "log", "image": "l"}, {"name": "web", "image": image, "args": ["-v", image]}]}}}})
+        };
+        assert_eq!(
+            shown(&deployment("web:1", Some(1)), &deployment("web:2", Some(2))),
+            "  spec:
+-   replicas: 1
++   replicas: 2
+    template:
+      spec:
+        containers:
+        - name: web
+-         image: web:1
++         image: web:2
+          args:
+-         - web:1
++         - web:2
+"
+        );
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_shown_whole() {
+        assert_eq!(
+            shown(&json!({"a": {"b": [1, {"c": "x"}]}}), &json!({"d.io/e": {"f": null}, "yes": "no"})),
+            "\
+- a:
+-   b:
+-   - 1
+-   - c: x
++ d.io/e:
++   f: null
++ \"yes\": \"no\"
+"
+        );
+    }
+
+    #[test]
+    fn of_a_long_text_the_lines_around_are_shown() {
+        let text = |changed: &str| {
+            let lines: Vec<String> =
+                (1..=20).map(|n| if n == 10 { changed.to_owned() } else { format!("line {n}") }).collect();
+            json!({"data": {"config.yaml": lines.join("\n") + "\n"}})
+        };
+        assert_eq!(
+            shown(&text("old"), &text("new")),
+            "  data:
+    config.yaml: |
+      …
+      line 7
+      line 8
+      line 9
+-     old
++     new
+      line 11
+      line 12
+      line 13
+      …
+"
+        );
+        let end = |text: &str| json!({"a": text});
+        assert!(shown(&end("x\ny\n"), &end("x\ny")).contains("+   (no line end at the end)"));
+    }
+}

@@ -1,0 +1,81 @@
+//! What is printed, in the form that was asked for, and what the exit code says of all of it.
+
+use std::process::ExitCode;
+
+use super::Form;
+use super::print::{Paint, markdown, names, text, value};
+use super::section::{Deed, Section};
+use crate::cli::output::{Error, write};
+use crate::preview::Stop;
+
+/// Takes what is said of one Kustomization after the other.
+pub(super) struct Output {
+    form: Form,
+    paint: Paint,
+    /// Kept where all of it is printed at the end.
+    sections: Vec<Section>,
+    errors: Vec<String>,
+    code: Code,
+}
+
+/// How the command ends; the later ones hide the earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Code {
+    Same,
+    Differs,
+    Refused,
+    Unbuilt,
+    Unreachable,
+}
+
+impl Output {
+    pub(super) fn new(form: Form, paint: Paint) -> Self {
+        Self { form, paint, sections: Vec::new(), errors: Vec::new(), code: Code::Same }
+    }
+
+    /// Prints a section, or keeps it.
+    pub(super) fn take(&mut self, section: Section) -> Result<(), Error> {
+        let code = match &section.stop {
+            Some(Stop::Unreachable(_)) => Code::Unreachable,
+            Some(Stop::Unbuilt(_)) => Code::Unbuilt,
+            Some(Stop::Refused(_)) => Code::Refused,
+            None if section.count(Deed::Refused) > 0 => Code::Refused,
+            None if section.differs() => Code::Differs,
+            None => Code::Same,
+        };
+        self.code = self.code.max(code);
+        match self.form {
+            Form::Text => write(&text(&section, self.paint)),
+            Form::Name => write(&names(&section)),
+            Form::Json | Form::Markdown => {
+                self.sections.push(section);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes what does not build, and so has no section of its own.
+    pub(super) fn unbuilt(&mut self, error: String) {
+        self.code = self.code.max(Code::Unbuilt);
+        self.errors.push(error);
+    }
+
+    /// Prints what was kept; the exit code.
+    pub(super) fn finish(self) -> Result<ExitCode, Error> {
+        match self.form {
+            Form::Text | Form::Name => {}
+            Form::Json => write(&format!("{:#}\n", value(&self.sections, &self.errors)))?,
+            Form::Markdown => write(&markdown(&self.sections, &self.errors))?,
+        }
+        let code = match self.code {
+            Code::Same => 0,
+            Code::Differs => 1,
+            Code::Unbuilt => 2,
+            Code::Unreachable => 3,
+            Code::Refused => 4,
+        };
+        // Forms for programs hold the errors; people see them on standard error in any case.
+        let ended = Error::ended(code, self.errors);
+        Ok(ended.report())
+    }
+}

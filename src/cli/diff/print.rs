@@ -1,0 +1,158 @@
+//! How differences are printed: for people, for a pull request's comment, and as names.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::changes::Change;
+use super::lines::{Line, Sign, lines};
+use super::section::{Deed, Item, Section};
+use crate::preview::Stop;
+
+/// A part of a comment that is longer than so many lines is folded.
+const LONG: usize = 20;
+
+/// Colours for a terminal, or none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Paint(pub(super) bool);
+
+impl Paint {
+    fn line(self, colour: &str, line: &str) -> String {
+        if self.0 { format!("\x1b[{colour}m{line}\x1b[0m\n") } else { format!("{line}\n") }
+    }
+}
+
+/// A Kustomization for people: nothing but a line where nothing differs.
+pub(super) fn text(section: &Section, paint: Paint) -> String {
+    let mut text = String::new();
+    if !section.items.is_empty() || !section.notes.is_empty() || section.stop.is_some() {
+        text.push_str(&paint.line("1", format!("{}  {}", section.key, section.revision).trim_end()));
+    }
+    text.push_str(&body(section, paint, false));
+    let _ = writeln!(text, "{}: {}", section.key.name, section.summary());
+    text
+}
+
+/// What is below the heading. The whole of what is created is shown `whole` only.
+fn body(section: &Section, paint: Paint, whole: bool) -> String {
+    let mut text = String::new();
+    for note in &section.notes {
+        let _ = writeln!(text, "# {}", printable(note));
+    }
+    if let Some(Stop::Unreachable(message) | Stop::Unbuilt(message) | Stop::Refused(message)) = &section.stop
+    {
+        for (at, line) in message.lines().enumerate() {
+            text.push_str(
+                &paint.line("31", &format!("{} {}", if at == 0 { '!' } else { ' ' }, printable(line))),
+            );
+        }
+    }
+    for item in &section.items {
+        text.push_str(&paint.line(colour(item.deed), &heading(item)));
+        let lines = match (&item.change, &item.object) {
+            (Some(change), _) => lines(change),
+            (None, Some(object)) if whole => created(object),
+            _ => Vec::new(),
+        };
+        for (sign, line) in lines {
+            let line = format!("{}   {}", sign.mark(), printable(&line));
+            text.push_str(&match sign {
+                Sign::Around => format!("{}\n", line.trim_end()),
+                Sign::Gone => paint.line("31", &line),
+                Sign::New => paint.line("32", &line),
+            });
+        }
+    }
+    text
+}
+
+/// All lines of an object that comes.
+fn created(object: &Value) -> Vec<Line> {
+    let fields = object.as_object().into_iter().flatten();
+    let fields =
+        fields.map(|(key, value)| (key.clone(), Change::Value { before: None, after: Some(value.clone()) }));
+    lines(&Change::Map(fields.collect()))
+}
+
+fn heading(item: &Item) -> String {
+    let Item { id, deed, text, .. } = item;
+    let (sign, subject, text) = (deed.sign(), id.subject(), printable(&text.replace('\n', "; ")));
+    match deed {
+        Deed::Refused | Deed::Kept => format!("{sign} {subject}: {}: {text}", deed.word()),
+        Deed::Recreated | Deed::Pruned if text.is_empty() => format!("{sign} {subject} ({})", deed.word()),
+        Deed::Recreated | Deed::Pruned => format!("{sign} {subject} ({}, {text})", deed.word()),
+        Deed::Created | Deed::Configured if text.is_empty() => format!("{sign} {subject}"),
+        Deed::Created | Deed::Configured => format!("{sign} {subject} ({text})"),
+    }
+}
+
+const fn colour(deed: Deed) -> &'static str {
+    match deed {
+        Deed::Created => "32",
+        Deed::Configured | Deed::Recreated => "33",
+        Deed::Pruned | Deed::Refused => "31",
+        Deed::Kept => "36",
+    }
+}
+
+/// A line as a terminal may show it: no control characters, which could draw over others.
+fn printable(line: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_unicode().collect::<String>() } else { c.to_string() };
+    line.chars().map(shown).collect()
+}
+
+/// The objects that differ or are refused, `kind/namespace/name`, one a line.
+pub(super) fn names(section: &Section) -> String {
+    let items = section.items.iter().filter(|item| item.deed != Deed::Kept);
+    items.fold(String::new(), |mut text, Item { id, .. }| {
+        let path =
+            if id.namespace.is_empty() { id.name.clone() } else { format!("{}/{}", id.namespace, id.name) };
+        let _ = writeln!(text, "{}/{path}", id.kind.to_lowercase());
+        text
+    })
+}
+
+/// A comment for a pull request.
+pub(super) fn markdown(sections: &[Section], errors: &[String]) -> String {
+    let mut text = String::from("### lockgate diff\n\n");
+    let differing = sections.iter().filter(|section| !section.items.is_empty() || section.stop.is_some());
+    let mut is_same = errors.is_empty();
+    for error in errors {
+        let _ = writeln!(text, "> **Error**: {}\n", printable(&error.replace('\n', " ")));
+    }
+    for section in differing {
+        is_same = false;
+        let body = body(section, Paint(false), true);
+        let fence = fence(&body);
+        let heading =
+            format!("<code>{}</code> {}: {}", section.key.path(), section.revision, section.summary());
+        let open = if body.lines().count() > LONG { "" } else { " open" };
+        let _ = write!(
+            text,
+            "<details{open}>\n<summary>{heading}</summary>\n\n{fence}diff\n{body}{fence}\n\n</details>\n\n"
+        );
+    }
+    let same = sections.iter().filter(|section| section.items.is_empty() && section.stop.is_none()).count();
+    match (is_same, same) {
+        (true, _) => text.push_str("No change.\n"),
+        (false, 0) => {}
+        (false, 1) => text.push_str("One more Kustomization does not change.\n"),
+        (false, more) => {
+            let _ = writeln!(text, "{more} more Kustomizations do not change.");
+        }
+    }
+    text
+}
+
+/// A fence that nothing inside closes.
+fn fence(body: &str) -> String {
+    let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    "`".repeat(3.max(longest + 1))
+}
+
+/// All of it for programs.
+pub(super) fn value(sections: &[Section], errors: &[String]) -> Value {
+    let differs = sections.iter().any(Section::differs);
+    let kustomizations: Vec<Value> = sections.iter().map(Section::value).collect();
+    json!({"differs": differs, "kustomizations": kustomizations, "errors": errors})
+}

@@ -1,0 +1,284 @@
+//! What is said of one Kustomization.
+
+use serde_json::{Value, json};
+
+use super::changes::{Change, compare, compare_hidden, flat, hidden};
+use crate::preview::{Look, Stop};
+use lockgate_base::model::{Object, ObjectId, Ref};
+use lockgate_core::pipeline::{Announced, Dropped, Fate};
+use lockgate_core::plan::{Refusal, Step, compared};
+
+/// What becomes of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// It comes.
+    Created,
+    /// It changes.
+    Configured,
+    /// It is deleted and made anew.
+    Recreated,
+    /// It goes.
+    Pruned,
+    /// It cannot be applied, or not be deleted.
+    Refused,
+    /// It is no longer built and stays all the same.
+    Kept,
+}
+
+impl Deed {
+    /// All, in the order in which they are counted.
+    pub(super) const ALL: [Self; 6] =
+        [Self::Created, Self::Configured, Self::Recreated, Self::Pruned, Self::Refused, Self::Kept];
+
+    /// The word for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Configured => "configured",
+            Self::Recreated => "recreated",
+            Self::Pruned => "pruned",
+            Self::Refused => "refused",
+            Self::Kept => "kept",
+        }
+    }
+
+    /// The sign before the object.
+    pub(super) const fn sign(self) -> char {
+        match self {
+            Self::Created => '+',
+            Self::Configured => '~',
+            Self::Recreated => '±',
+            Self::Pruned => '-',
+            Self::Refused => '!',
+            Self::Kept => '=',
+        }
+    }
+}
+
+/// An object of which something is said.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) id: ObjectId,
+    pub(super) deed: Deed,
+    /// How it changes.
+    pub(super) change: Option<Change>,
+    /// It, where it comes.
+    pub(super) object: Option<Value>,
+    /// Why, or what goes with it.
+    pub(super) text: String,
+    /// The path of its file, empty where that is unknown.
+    pub(super) file: String,
+}
+
+/// All that is said of a Kustomization.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) key: Ref,
+    /// What was compared with what is there.
+    pub(super) revision: String,
+    pub(super) items: Vec<Item>,
+    pub(super) notes: Vec<String>,
+    /// Why there are no changes to show.
+    pub(super) stop: Option<Stop>,
+}
+
+impl Section {
+    /// From what was seen. `with` says how much goes with an object that goes.
+    pub(super) fn of(
+        key: Ref,
+        revision: String,
+        look: Look,
+        with: impl Fn(&ObjectId) -> Option<String>,
+    ) -> Self {
+        let Look { end, mut notes, redactor } = look;
+        let (mut items, mut stop) = (Vec::new(), None);
+        match end {
+            Ok(preview) => {
+                notes.extend(preview.warnings);
+                items.extend(preview.objects.into_iter().filter_map(item));
+                items.extend(preview.refusals.iter().map(refused));
+                items.extend(preview.dropped.into_iter().filter_map(|dropped| gone(dropped, &with)));
+            }
+            Err(reason) => stop = Some(reason),
+        }
+        for item in &mut items {
+            item.text = redactor.redact(&item.text);
+        }
+        let notes = notes.into_iter().map(|note| redactor.redact(&note)).collect();
+        Self { key, revision, items, notes, stop }
+    }
+
+    /// How many objects there are of which this is said.
+    pub(super) fn count(&self, deed: Deed) -> usize {
+        self.items.iter().filter(|item| item.deed == deed).count()
+    }
+
+    /// Whether anything would change.
+    pub(super) fn differs(&self) -> bool {
+        self.items.iter().any(|item| !matches!(item.deed, Deed::Refused | Deed::Kept))
+    }
+
+    /// `1 created, 2 pruned`.
+    pub(super) fn summary(&self) -> String {
+        if let Some(stop) = &self.stop {
+            return match stop {
+                Stop::Unreachable(_) => "the server could not be asked",
+                Stop::Unbuilt(_) => "does not build",
+                Stop::Refused(_) => "refused",
+            }
+            .to_owned();
+        }
+        let counts = Deed::ALL.map(|deed| (self.count(deed), deed.word()));
+        let parts: Vec<String> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        if parts.is_empty() { "no change".to_owned() } else { parts.join(", ") }
+    }
+
+    /// The value for programs.
+    pub(super) fn value(&self) -> Value {
+        let counts = Deed::ALL.map(|deed| (deed.word().to_owned(), json!(self.count(deed))));
+        let error = self.stop.as_ref().map(|stop| {
+            let (kind, message) = match stop {
+                Stop::Unreachable(message) => ("unreachable", message),
+                Stop::Unbuilt(message) => ("build", message),
+                Stop::Refused(message) => ("refused", message),
+            };
+            json!({"kind": kind, "message": message})
+        });
+        json!({
+            "namespace": self.key.namespace, "name": self.key.name, "revision": self.revision,
+            "differs": self.differs(), "summary": counts.into_iter().collect::<serde_json::Map<_, _>>(),
+            "objects": self.items.iter().map(Item::value).collect::<Vec<_>>(),
+            "notes": self.notes, "error": error,
+        })
+    }
+}
+
+impl Item {
+    /// One of two revisions, or of two sides: `None` where nothing differs.
+    pub(super) fn between(before: Option<&Side>, after: Option<&Side>) -> Option<Self> {
+        let (deed, side) = match (before, after) {
+            (None, None) => return None,
+            (None, Some(after)) => (Deed::Created, after),
+            (Some(before), None) => (Deed::Pruned, before),
+            (Some(_), Some(after)) => (Deed::Configured, after),
+        };
+        let is_sensitive = [before, after].into_iter().flatten().any(|side| side.is_sensitive);
+        let change = match (before, after) {
+            (Some(before), Some(after)) => Some(change(&before.object, &after.object, is_sensitive)?),
+            _ => None,
+        };
+        let object = (deed == Deed::Created).then(|| shown(&side.object, is_sensitive));
+        let file = side.file.clone();
+        Some(Self { id: side.object.id(), deed, change, object, text: String::new(), file })
+    }
+
+    fn value(&self) -> Value {
+        let fields = self.change.as_ref().map(|change| {
+            let fields = flat(change).into_iter();
+            fields
+                .map(|(path, before, after)| json!({"path": path, "before": before, "after": after}))
+                .collect::<Vec<_>>()
+        });
+        json!({
+            "action": self.deed.word(), "group": self.id.group, "kind": self.id.kind,
+            "namespace": self.id.namespace, "name": self.id.name, "file": self.file,
+            "message": self.text, "fields": fields.unwrap_or_default(), "object": self.object,
+        })
+    }
+}
+
+/// An object of a revision.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub(super) object: Object,
+    pub(super) file: String,
+    /// Whether it holds values of Secrets.
+    pub(super) is_sensitive: bool,
+}
+
+fn is_secret(object: &Object) -> bool {
+    (object.group(), object.kind()) == ("", "Secret")
+}
+
+/// How an object changes; `None` where it does not.
+fn change(before: &Object, after: &Object, is_sensitive: bool) -> Option<Change> {
+    let (before, after) = (compared(before), (compared(after), is_secret(after)));
+    if is_sensitive { compare_hidden(&before, &after.0, after.1) } else { compare(&before, &after.0) }
+}
+
+/// An object that comes, without values that nobody may see.
+fn shown(object: &Object, is_sensitive: bool) -> Value {
+    let mut value = object.value().clone();
+    if !is_sensitive {
+        return value;
+    }
+    if !is_secret(object) {
+        for (_, field) in value
+            .as_object_mut()
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind" | "metadata"))
+        {
+            *field = hidden(field);
+        }
+    }
+    for pointer in ["/data", "/stringData", "/metadata/annotations"] {
+        if let Some(field) = value.pointer_mut(pointer) {
+            *field = hidden(field);
+        }
+    }
+    value
+}
+
+fn item(announced: Announced) -> Option<Item> {
+    let Announced { entry, live, wanted, origin, is_sensitive, is_reached } = announced;
+    let (deed, mut text) = match &entry.step {
+        Step::Create => (Deed::Created, String::new()),
+        Step::Configure { .. } => (Deed::Configured, String::new()),
+        Step::Recreate { reason, with, .. } => {
+            let with = with.map(|with| format!("{with} with it, ")).unwrap_or_default();
+            (Deed::Recreated, format!("{with}since {reason}"))
+        }
+        Step::Keep | Step::Skip(_) | Step::Refuse(_) => return None,
+    };
+    let change = live.zip(wanted).and_then(|(live, wanted)| change(&live, &wanted, is_sensitive));
+    if deed == Deed::Configured && change.is_none() {
+        text = "its fields become those of the agent, with the same values".to_owned();
+    }
+    if !is_reached {
+        text = [text.as_str(), "not before what is refused is mended"].join(if text.is_empty() {
+            ""
+        } else {
+            "; "
+        });
+    }
+    let object = (deed == Deed::Created).then(|| shown(&entry.object, is_sensitive));
+    Some(Item { id: entry.object.id(), deed, change, object, text, file: origin })
+}
+
+fn refused(refusal: &Refusal) -> Item {
+    let text = refusal.to_string();
+    let subject = format!("{} ", refusal.id.subject());
+    let text = text.strip_prefix(&subject).map_or(text.clone(), ToOwned::to_owned);
+    let file = String::new();
+    Item { id: refusal.id.clone(), deed: Deed::Refused, change: None, object: None, text, file }
+}
+
+fn gone(dropped: Dropped, with: impl Fn(&ObjectId) -> Option<String>) -> Option<Item> {
+    let Dropped { id, fate } = dropped;
+    let (deed, text) = match fate {
+        Ok(Some(Fate::Gone)) => return None,
+        Ok(Some(Fate::Deleted)) => (Deed::Pruned, with(&id).unwrap_or_default()),
+        Ok(Some(Fate::Kept(reason))) => (Deed::Kept, reason.to_string()),
+        Ok(Some(Fate::Awaited(reason))) => (Deed::Kept, format!("{reason}, and is to take it over")),
+        Ok(None) => {
+            (Deed::Kept, "it is let go and not deleted, as spec.prune or the object itself says".to_owned())
+        }
+        Err(message) => (Deed::Refused, message),
+    };
+    Some(Item { id, deed, change: None, object: None, text, file: String::new() })
+}

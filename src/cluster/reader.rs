@@ -1,0 +1,75 @@
+//! A cluster that is looked at only: by its type nothing can be written to it.
+
+use std::collections::HashSet;
+
+use super::client::Client;
+use super::handle::Cluster;
+use super::impersonate::InvalidAccount;
+use super::objects::Objects;
+use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
+use lockgate_core::api::KindInfo;
+use lockgate_core::pipeline::ports::{ApiFailure, Data, DataKind, Lookup, Reads, Reference, Scope};
+use lockgate_core::plan::Observation;
+
+/// Reads a cluster, dry runs included, and cannot write to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Reader {
+    cluster: Cluster,
+    objects: Objects,
+}
+
+impl Reader {
+    /// Over a connection. Must be called within a tokio runtime.
+    pub(crate) fn new(client: &Client) -> Self {
+        Self::of(Cluster::new(client.clone()).0)
+    }
+
+    /// The same cluster without the verbs that write.
+    pub(crate) fn of(cluster: Cluster) -> Self {
+        let objects = Objects::new(cluster.client());
+        Self { cluster, objects }
+    }
+
+    /// The same on behalf of an applier, as [`Cluster::acting_for`] has it.
+    pub(crate) fn acting_for(&self, owner: Ref, account: Option<&str>) -> Result<Self, InvalidAccount> {
+        Ok(Self { cluster: self.cluster.acting_for(owner, account)?, objects: self.objects.clone() })
+    }
+
+    /// All objects of a kind, or those of one namespace where the user may not look at all. `None` where the cluster does not
+    /// have the kind.
+    pub(crate) async fn list(
+        &self,
+        info: &KindInfo,
+        namespace: Option<&str>,
+    ) -> Result<Option<Vec<Object>>, ApiFailure> {
+        self.objects.list_all_or_near(info, namespace).await
+    }
+}
+
+impl Reads for Reader {
+    async fn scope(&self, gvk: &Gvk) -> Result<Scope, ApiFailure> {
+        self.cluster.scope(gvk).await
+    }
+
+    async fn get(&self, reference: &Reference) -> Result<Option<Object>, ApiFailure> {
+        self.cluster.get(reference).await
+    }
+
+    async fn identify(&self, references: &[Reference]) -> Vec<Result<Option<Object>, ApiFailure>> {
+        self.cluster.identify(references).await
+    }
+
+    async fn observe(&self, objects: &[Object], known: &HashSet<ObjectId>) -> Vec<Observation> {
+        self.cluster.observe(objects, known).await
+    }
+
+    async fn runners(&self, namespace: &str) -> Result<Vec<Object>, ApiFailure> {
+        self.cluster.runners(namespace).await
+    }
+}
+
+impl Lookup for Reader {
+    async fn data(&self, kind: DataKind, namespace: &str, name: &str) -> Result<Option<Data>, ApiFailure> {
+        self.cluster.data(kind, namespace, name).await
+    }
+}

@@ -1,0 +1,137 @@
+//! One Kustomization as the agent would reconcile it next.
+
+use std::time::Duration;
+
+use super::others::{Others, Platform};
+use lockgate_base::model::Timestamp;
+use lockgate_base::tree::Snapshot;
+use lockgate_core::api::{Kustomization, KustomizationStatus};
+use lockgate_core::pipeline::{self, ByHand, Preview};
+use lockgate_core::plan::{Cause, Foreseen};
+use lockgate_core::verdict::{self, Applied, Common, Context, Outcome, Redactor, Said, Schedule, Verdict};
+use lockgate_render::Resource;
+
+/// What was seen of a Kustomization.
+pub(crate) struct Look {
+    /// What would change, or why the run would end before.
+    pub(crate) end: Result<Preview, Stop>,
+    /// What people should know.
+    pub(crate) notes: Vec<String>,
+    /// The secret values that were handled.
+    pub(crate) redactor: Redactor,
+}
+
+/// Why nothing can be said of the changes of a Kustomization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The server could not be asked.
+    Unreachable(String),
+    /// It does not build.
+    Unbuilt(String),
+    /// The agent would refuse it.
+    Refused(String),
+}
+
+/// Where the objects of a Kustomization come from.
+pub(crate) enum Built {
+    /// They are to be built from these files.
+    From(Snapshot),
+    /// They are built already.
+    Already(Vec<Resource>),
+}
+
+/// Looks at a Kustomization. What it brings is foreseen for those that come after it.
+pub(crate) async fn look(
+    platform: &Platform,
+    kustomization: &Kustomization,
+    built: Built,
+    foreseen: &mut Foreseen,
+) -> Look {
+    let mut redactor = Redactor::default();
+    let mut notes = Vec::new();
+    if kustomization.spec.suspend {
+        notes.push("it is suspended: the agent does this once it is resumed".to_owned());
+    }
+    let end = looked(platform, kustomization, built, foreseen, (&mut redactor, &mut notes)).await;
+    Look { end: end.map_err(|outcome| stop(&outcome, kustomization, &redactor)), notes, redactor }
+}
+
+async fn looked(
+    platform: &Platform,
+    kustomization: &Kustomization,
+    built: Built,
+    foreseen: &mut Foreseen,
+    (redactor, notes): (&mut Redactor, &mut Vec<String>),
+) -> Result<Preview, Outcome<Applied>> {
+    let supported = pipeline::supported(kustomization)?;
+    let resources = match built {
+        Built::Already(resources) => resources,
+        Built::From(snapshot) => {
+            let gathered = pipeline::gather(&platform.reader, &supported, &ByHand::NOTHING, redactor).await;
+            let build = pipeline::build(&supported, &snapshot.tree, gathered.map_err(Common::from)?)?;
+            notes.extend(build.warnings);
+            build.resources
+        }
+    };
+    let others = Others { platform, own: kustomization };
+    let acting_as = |account: Option<&str>| {
+        let acting = platform.reader.acting_for(kustomization.reference(), account);
+        acting.map_err(|error| Common::AccessDenied { message: format!("spec.serviceAccountName: {error}") })
+    };
+    let account = kustomization.spec.service_account_name.as_deref();
+    let again = account.map(|_| (resources.clone(), foreseen.clone()));
+    let preview = pipeline::preview(&acting_as(account)?, supported, resources, &others, foreseen).await?;
+    let Some((resources, before)) = again.filter(|_| may_not_impersonate(&preview)) else {
+        return Ok(preview);
+    };
+    notes.push(format!(
+        "looked at as you, who may not impersonate the ServiceAccount {}: what that one lacks in rights does not show",
+        account.unwrap_or_default()
+    ));
+    *foreseen = before;
+    pipeline::preview(&acting_as(None)?, supported, resources, &others, foreseen).await
+}
+
+fn may_not_impersonate(preview: &Preview) -> bool {
+    preview
+        .refusals
+        .iter()
+        .any(|refusal| matches!(&refusal.cause, Cause::Forbidden(denied) if denied.verb == "impersonate"))
+}
+
+/// What the agent would say.
+fn stop(outcome: &Outcome<Applied>, kustomization: &Kustomization, redactor: &Redactor) -> Stop {
+    let message = message(outcome, kustomization, redactor);
+    match outcome {
+        Outcome::Common(Common::Unreachable { message }) => Stop::Unreachable(redactor.redact(message)),
+        Outcome::Own(Applied::PruneRefused { .. }) | Outcome::Common(Common::AccessDenied { .. }) => {
+            Stop::Refused(message)
+        }
+        _ => Stop::Unbuilt(message),
+    }
+}
+
+/// The message of the Ready condition that the agent would write.
+fn message(outcome: &Outcome<Applied>, kustomization: &Kustomization, redactor: &Redactor) -> String {
+    let (spec, metadata) = (&kustomization.spec, &kustomization.metadata);
+    let context = Context {
+        key: &kustomization.reference(),
+        generation: metadata.generation,
+        schedule: Schedule::new(spec.interval, spec.retry_interval, spec.timeout),
+        requested_at: None,
+        previous: &KustomizationStatus::default(),
+        revision: None,
+        origin: None,
+        // Nothing of it is kept.
+        now: Timestamp::from_unix(0),
+        took: Duration::ZERO,
+        redactor,
+    };
+    match verdict::verdict(outcome, &context) {
+        Verdict::Say(Said { status, .. }) => {
+            let ready = status.conditions.get("Ready");
+            ready.map_or_else(|| outcome.summary(), |ready| ready.message.clone())
+        }
+        Verdict::Keep { .. } | Verdict::LetGo(_) => outcome.summary(),
+    }
+}

@@ -1,0 +1,86 @@
+//! What other Kustomizations hold of that which one of them would delete.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::sources::Snapshots;
+use crate::cluster::Reader;
+use lockgate_base::model::{ObjectId, Ref};
+use lockgate_core::api::Kustomization;
+use lockgate_core::pipeline::workers::{Ended, Work};
+use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Hold, Holder, Holders, Workers};
+
+/// The Kustomizations of a cluster, as they are or as they will be.
+pub(crate) type Known = BTreeMap<Ref, Kustomization>;
+
+/// All that is known while several Kustomizations are looked at.
+pub(crate) struct Platform {
+    pub(crate) reader: Reader,
+    pub(crate) known: Known,
+    pub(crate) snapshots: Snapshots,
+    held: Mutex<BTreeMap<Ref, Arc<HashSet<ObjectId>>>>,
+}
+
+impl Platform {
+    pub(crate) fn new(reader: Reader, known: Known, snapshots: Snapshots) -> Self {
+        Self { reader, known, snapshots, held: Mutex::default() }
+    }
+
+    /// What a Kustomization holds, or will. It is built only where somebody asks.
+    async fn held(&self, kustomization: &Kustomization) -> Arc<HashSet<ObjectId>> {
+        let key = kustomization.reference();
+        let mut known = self.held.lock().await;
+        if let Some(held) = known.get(&key) {
+            return Arc::clone(held);
+        }
+        let held = match self.snapshots.of(kustomization).await {
+            Ok(snapshot) => pipeline::held(&self.reader, kustomization, &snapshot, None, &Here).await,
+            Err(_) => pipeline::recorded(kustomization),
+        };
+        let held = Arc::new(held);
+        known.insert(key, Arc::clone(&held));
+        held
+    }
+}
+
+/// The claims of all others than one.
+pub(super) struct Others<'p> {
+    pub(super) platform: &'p Platform,
+    pub(super) own: &'p Kustomization,
+}
+
+impl Claims for Others<'_> {
+    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
+        let mut holders = Holders::of(candidates);
+        // Which account the agent gives to those that name none is not known here.
+        let account = |kustomization: &Kustomization| kustomization.spec.service_account_name.clone();
+        let own = account(self.own);
+        for other in self.platform.known.values() {
+            let theirs = account(other);
+            if pipeline::may_hold((self.own, own.as_deref()), (other, theirs.as_deref()), false) {
+                let held = self.platform.held(other).await;
+                holders.meet(other.reference(), &pipeline::recorded(other), Some(&held));
+            }
+        }
+        let claim = |holder: Holder| Claim { awaited: holder.hold == Hold::Itself, holder: holder.key };
+        holders.found.into_iter().map(|holder| holder.map(claim)).collect()
+    }
+
+    fn dependents(&self, _: &ObjectId) -> Vec<ObjectId> {
+        // A preview tells what goes, and not in which order.
+        Vec::new()
+    }
+}
+
+/// Builds on the thread that asks, which has a large stack.
+#[derive(Debug)]
+struct Here;
+
+impl Workers for Here {
+    fn run(&self, work: Work) -> Ended {
+        work();
+        Box::pin(std::future::ready(Ok(())))
+    }
+}

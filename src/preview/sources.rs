@@ -1,0 +1,86 @@
+//! The files that Kustomizations are built from: fetched as the agent fetches them, each source once, or from a working tree.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::Mutex;
+
+use crate::cluster::Reader;
+use crate::source::{Ask, Inputs, Sources};
+use lockgate_base::model::{ObjectId, Ref};
+use lockgate_base::tree::Snapshot;
+use lockgate_core::api::{self, Kustomization};
+use lockgate_core::pipeline::ports::{Reads as _, Reference};
+use lockgate_core::verdict::{self, unsupported};
+use lockgate_git::Fetched;
+
+/// The snapshots of sources.
+pub(crate) struct Snapshots {
+    reader: Reader,
+    /// How to fetch; `None` where nothing is fetched.
+    sources: Option<Sources>,
+    known: Mutex<BTreeMap<Ref, Result<Snapshot, String>>>,
+}
+
+impl Snapshots {
+    /// Of the sources of a cluster. Without `sources` none is fetched.
+    pub(crate) fn new(reader: Reader, sources: Option<Sources>) -> Self {
+        Self { reader, sources, known: Mutex::default() }
+    }
+
+    /// Has files stand for a source.
+    pub(crate) async fn stand_for(&self, source: Ref, snapshot: Snapshot) {
+        self.known.lock().await.insert(source, Ok(snapshot));
+    }
+
+    /// The files that a Kustomization is built from; an error says why there are none.
+    pub(crate) async fn of(&self, kustomization: &Kustomization) -> Result<Snapshot, String> {
+        let reference = &kustomization.spec.source_ref;
+        let Some(key) = reference.target(&kustomization.metadata.namespace) else {
+            return Err(format!(
+                "spec.sourceRef: lockgate serves no source of the kind {}; use {}",
+                reference.kind,
+                api::either(api::sources())
+            ));
+        };
+        // Held while it is fetched: who needs the same source waits for it.
+        let mut known = self.known.lock().await;
+        if let Some(found) = known.get(&key) {
+            return found.clone();
+        }
+        let found = self.fetch(&key).await;
+        known.insert(key, found.clone());
+        found
+    }
+
+    async fn fetch(&self, key: &Ref) -> Result<Snapshot, String> {
+        let Some(sources) = &self.sources else { return Err(format!("{key} is not fetched here")) };
+        let version = api::info(key.kind).and_then(|info| info.versions.first()).copied().unwrap_or_default();
+        let id = ObjectId {
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+            group: key.kind.group.into(),
+            kind: key.kind.kind.into(),
+        };
+        let object = self.reader.get(&Reference::new(id, version)).await;
+        let object = object.map_err(|failure| format!("{key} cannot be read: {failure}"))?;
+        let object = object
+            .ok_or_else(|| format!("there is no {key}: create it, or compare a working tree with --path"))?;
+        let source = api::decode_source(&object).map_err(|error| error.to_string())?;
+        if let Some(message) = unsupported(&source.unserved) {
+            return Err(format!("{key}: {message}"));
+        }
+        let adapter = sources.of(source.kind).ok_or_else(|| format!("nothing fetches {key}"))?;
+        let inputs = Inputs::of(self.reader.clone(), &source.metadata.namespace);
+        let fetched = adapter.fetch(&Ask { source: &source, held: None, inputs: &inputs }).await;
+        let redactor = inputs.into_redactor();
+        match fetched {
+            Ok(Fetched::Updated(update)) => Ok(update.snapshot),
+            // Nothing is held, so nothing can be as it was.
+            Ok(Fetched::Unchanged(revision)) => Err(format!("{key}: {revision} was not sent")),
+            Err(verdict::Fetched::Failed { message, .. }) => {
+                Err(redactor.redact(&format!("{key} cannot be fetched: {message}")))
+            }
+            Err(_) => Err(format!("{key} cannot be fetched")),
+        }
+    }
+}
