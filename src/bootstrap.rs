@@ -7,16 +7,31 @@
 //! Everything that is wrong with the surroundings is found by the first step, before anything is changed. The Secret is
 //! written before its public key is registered, so that a run which is killed in between finds the key again.
 
+pub(crate) mod moment;
 pub(crate) mod key;
 pub(crate) mod hosts;
 pub(crate) mod ssh;
+pub(crate) mod title;
 pub(crate) mod github;
+pub(crate) mod leftovers;
 pub(crate) mod problem;
+pub(crate) mod hub;
 pub(crate) mod put;
 pub(crate) mod manifests;
 pub(crate) mod progress;
+pub(crate) mod made;
+pub(crate) mod held;
 pub(crate) mod wait;
+pub(crate) mod namespace;
 pub(crate) mod secret;
 pub(crate) mod preflight;
+pub(crate) mod deploy_key;
+pub(crate) mod pinning;
+pub(crate) mod keyring;
+pub(crate) mod rotation;
+pub(crate) mod admission;
 pub(crate) mod steps;
 pub(crate) mod uninstall;
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,13 @@ mod build;
 mod completions;
 mod progress;
 mod shared;
+mod table;
+mod token;
 mod agent;
 mod bootstrap;
 mod install;
+mod keys;
+mod rotate_key;
 mod status;
 mod diff;
 mod uninstall;
@@ -43,6 +47,8 @@ enum Command {
     Build(Box<build::Arguments>),
     Diff(Box<diff::Arguments>),
     Install(install::Arguments),
+    Keys(keys::Arguments),
+    RotateKey(Box<rotate_key::Arguments>),
     Uninstall(uninstall::Arguments),
     Status(status::Arguments),
     Completions(completions::Arguments),
@@ -67,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => completions::run(&arguments, &mut Cli::command()),
         Command::Bootstrap(arguments) => in_runtime(bootstrap::run(*arguments)),
         Command::Install(arguments) => in_runtime(install::run(arguments)),
+        Command::RotateKey(arguments) => in_runtime(rotate_key::run(*arguments)),
+        Command::Keys(arguments) => in_runtime(keys::run(arguments)),
         Command::Uninstall(arguments) => in_runtime(uninstall::run(arguments)),
         Command::Status(arguments) => in_runtime(async move { status::run(&arguments).await }),
     };
@@ -93,11 +101,11 @@ mod tests {
 
     #[test]
     fn every_command_file_stands_in_the_table() {
-        let helpers = ["input", "log", "mod", "output", "progress", "shared"];
+        let helpers = ["input", "log", "mod", "output", "progress", "shared", "table", "token"];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()
-            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().replace('_', "-"))
             .filter(|name| !helpers.contains(&name.as_str()))
             .collect();
         files.sort();

@@ -5,16 +5,20 @@
 //! ```
 
 mod inputs;
+mod held;
 mod adapter;
 mod git;
 mod oci;
+mod helm_repository;
 
 use std::sync::Arc;
 
 use lockgate_base::model::KindId;
 use lockgate_git::Fetcher;
+use lockgate_git::helm::Helm;
 
-pub(crate) use adapter::{Adapter, Ask};
+pub(crate) use adapter::{Adapter, Ask, Found};
+pub(crate) use held::Held;
 pub(crate) use inputs::Inputs;
 
 /// The adapters of all kinds that lockgate acts on.
@@ -31,6 +35,13 @@ impl Sources {
     #[must_use]
     pub fn and_oci(mut self, oci: Arc<dyn Fetcher<lockgate_git::oci::Request>>) -> Self {
         self.0.push(Arc::new(oci::Oci(oci)));
+        self
+    }
+
+    /// HelmRepositories as well.
+    #[must_use]
+    pub fn and_helm(mut self, helm: Helm) -> Self {
+        self.0.push(Arc::new(helm_repository::HelmRepositories(helm)));
         self
     }
 

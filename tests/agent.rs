@@ -2,6 +2,7 @@
 
 mod beside;
 mod build;
+mod charts;
 mod contract;
 mod diff;
 mod diff_input;
@@ -13,15 +14,18 @@ mod input;
 mod keeping;
 mod kinds;
 mod lag;
+mod large;
 mod lease;
 mod managers;
 mod oci;
 mod order;
 mod outage;
 mod people;
+mod quarantine;
 mod repository;
 mod rights;
 mod safety;
+mod soak;
 mod stage;
 
 use serde_json::json;

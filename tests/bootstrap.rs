@@ -2,8 +2,10 @@
 //! GitHub. The agent runs as its own ServiceAccount beside them, since kwok shows its pod ready without running it.
 
 mod install;
+mod keys;
 mod kills;
 mod refusals;
+mod rotation;
 mod runs;
 mod site;
 mod ssh;

@@ -2,6 +2,7 @@
 
 mod canned;
 mod faults;
+mod helm;
 mod http;
 mod https;
 mod keys;

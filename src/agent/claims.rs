@@ -38,12 +38,12 @@ pub(super) async fn holders(
             Held::Objects(held) => Some(held),
             Held::Unknown => None,
         };
-        holders.meet(other.reference(), &pipeline::recorded(&other), held.as_deref());
+        holders.meet(&other.reference(), &pipeline::recorded(&other), held.as_deref());
     }
     for (key, recorded) in shared.world.malformed() {
         // As whom it acts cannot be read, so that it counts for its neighbours, and where all act as the agent.
         if key.namespace == own.metadata.namespace || is_common(shared, own) {
-            holders.meet(key, &recorded.clone().unwrap_or_default(), recorded.as_deref());
+            holders.meet(&key, &recorded.clone().unwrap_or_default(), recorded.as_deref());
         }
     }
     let holders = holders.found;
@@ -146,6 +146,10 @@ async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     let now = shared.clock.now();
     if let Some(foreseen) = shared.world.foreseen(&key, &of, now) {
         return Held::Objects(foreseen);
+    }
+    // What the agent may have ended at is not built on the way.
+    if shared.quarantine.is_suspect(&key) {
+        return Held::Objects(Arc::new(pipeline::recorded(kustomization)));
     }
     let memo = shared.world.memo(&key);
     let held =

@@ -124,6 +124,7 @@ impl Drive {
             Notice::Queue(signal) => {
                 if let Some(key) = departed(&signal, &self.shared.world) {
                     self.shared.metrics.forget(key);
+                    self.shared.quarantine.forget(key);
                 }
                 if let Signal::Finished { run, .. } = &*signal {
                     self.reins.remove(run);
@@ -217,6 +218,7 @@ impl Drive {
 
     /// Ends waits, lets what writes finish what it is at, tells of it, and starts nothing new.
     async fn end(mut self) {
+        self.shared.quarantine.close();
         for reins in self.reins.values() {
             reins.cancel.send_replace(true);
             // Nobody hands out slots any more.

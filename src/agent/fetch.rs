@@ -10,16 +10,14 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::world::Seen;
 use crate::cluster::Reader;
-use crate::source::{Ask, Inputs};
+use crate::source::{Ask, Found, Held, Inputs};
 use lockgate_base::keys;
 use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
-use lockgate_base::tree::{Entry, Snapshot};
 use lockgate_core::api::{Metadata, Selection, Source, SourceStatus};
 use lockgate_core::queue::{End, Next, RunId, Signal};
 use lockgate_core::verdict::{
     self, Common, Context, NO_SECRETS, Outcome, Redactor, Said, Schedule, Verdict, verdict,
 };
-use lockgate_git::Fetched;
 
 /// How many fetches are begun at once: so many that those which wait for a dead host leave room for others. The adapter has
 /// few that run, and fewer for each host.
@@ -27,16 +25,19 @@ pub(super) const AT_ONCE: usize = 1024;
 /// The interval of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
 
-/// What a fetch found.
-struct Found {
+/// How a fetch ended.
+struct Finish {
     outcome: Outcome<verdict::Fetched>,
-    snapshot: Option<Snapshot>,
+    /// What was not held before.
+    held: Option<Held>,
+    /// What a source of which nothing is held says to those that are made from it.
+    says: Option<String>,
     redactor: Redactor,
 }
 
-impl Found {
-    fn failed(outcome: impl Into<Outcome<verdict::Fetched>>) -> Self {
-        Self { outcome: outcome.into(), snapshot: None, redactor: Redactor::default() }
+impl Finish {
+    fn of(outcome: impl Into<Outcome<verdict::Fetched>>) -> Self {
+        Self { outcome: outcome.into(), held: None, says: None, redactor: Redactor::default() }
     }
 }
 
@@ -64,18 +65,19 @@ pub(super) async fn fetch(
     let seen = begin(&shared, &key, seen).await;
     let found = tokio::select! {
         biased;
-        found = guarded(look(&shared, &seen, held.as_ref())) => found,
+        found = admitted(&shared, &key, &seen, held.as_ref()) => found,
         _ = cancel.wait_for(|cancel| *cancel) => {
             let held = held.map(|held| identity(&held, &observed(&seen)));
             return fetched(held, End::silent(Next::Changed));
         }
     };
     let is_success = found.outcome.is_success();
-    if let Some(snapshot) = &found.snapshot {
-        shared.world.store(&key, &seen.metadata().uid, snapshot.clone());
+    if let Some(held) = &found.held {
+        shared.world.store(&key, &seen.metadata().uid, held.clone());
     }
     let selection = if is_success { wanted(&seen) } else { observed(&seen) };
-    let held = found.snapshot.as_ref().or(held.as_ref()).map(|snapshot| identity(snapshot, &selection));
+    let held = found.held.as_ref().or(held.as_ref()).map(|held| identity(held, &selection));
+    let held = found.says.clone().or(held);
     let reported = report(&shared, &key, &seen, &found).await;
     shared.metrics.ended(&key, shared.clock.since(started), is_success);
     fetched(held, reported)
@@ -87,11 +89,12 @@ fn was_made_paused(seen: &Seen<Source>) -> bool {
 }
 
 /// What tells one state of a source from another: its revision, and which part of that is held.
-fn identity(snapshot: &Snapshot, selection: &Selection) -> String {
+fn identity(held: &Held, selection: &Selection) -> String {
+    let revision = held.revision();
     if *selection == Selection::default() {
-        return snapshot.revision.to_string();
+        return revision.to_string();
     }
-    format!("{} of {}", snapshot.revision, Digest::of(format!("{selection:?}")))
+    format!("{revision} of {}", Digest::of(format!("{selection:?}")))
 }
 
 /// Which part of its revision a source is to hold.
@@ -127,6 +130,9 @@ async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
 /// fetch: the end of the fetch is said as well.
 async fn begin(shared: &Shared, key: &Ref, seen: Seen<Source>) -> Seen<Source> {
     let Seen::Sound(source) = &seen else { return seen };
+    if source.spec.is_static() {
+        return seen;
+    }
     let context = context(shared, key, &seen, &source.status);
     let Some(status) = verdict::fetching(&context) else { return seen };
     let subject = Subject::of(key, &source.metadata);
@@ -136,56 +142,74 @@ async fn begin(shared: &Shared, key: &Ref, seen: Seen<Source>) -> Seen<Source> {
     shared.world.source(key).map_or(seen, |(seen, _)| seen)
 }
 
-async fn guarded(look: impl Future<Output = Found>) -> Found {
-    use futures::FutureExt as _;
-    match std::panic::AssertUnwindSafe(look).catch_unwind().await {
-        Ok(found) => found,
-        Err(_) => Found::failed(Common::Panicked { message: super::fault::place() }),
+/// Looks, unless the agent has ended while it did; marked as under way meanwhile.
+async fn admitted(shared: &Shared, key: &Ref, seen: &Seen<Source>, held: Option<&Held>) -> Finish {
+    let metadata = seen.metadata();
+    let requested_at = metadata.annotations.get(keys::REQUESTED_AT).map_or("", String::as_str);
+    let state = format!("{}/{}/{requested_at}", metadata.uid, metadata.generation);
+    match shared.quarantine.admit(key, state).await {
+        Ok(pass) => {
+            let begun = Arc::new(pass).begin();
+            let found = guarded(look(shared, seen, held)).await;
+            begun.done();
+            found
+        }
+        Err(outcome) => Finish::of(outcome),
     }
 }
 
-async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Snapshot>) -> Found {
+async fn guarded(look: impl Future<Output = Finish>) -> Finish {
+    use futures::FutureExt as _;
+    match std::panic::AssertUnwindSafe(look).catch_unwind().await {
+        Ok(found) => found,
+        Err(_) => Finish::of(Common::Panicked { message: super::fault::place() }),
+    }
+}
+
+async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Held>) -> Finish {
     let source = match seen {
         Seen::Sound(source) => source,
         Seen::Malformed { message, .. } => {
-            return Found::failed(Common::Malformed { message: message.clone() });
+            return Finish::of(Common::Malformed { message: message.clone() });
         }
     };
     // Passing over a field in silence would fetch something other than what is meant.
     if let Some(message) = verdict::unsupported(&source.unserved) {
-        return Found::failed(Common::Malformed { message });
+        return Finish::of(Common::Malformed { message });
     }
     let Some(adapter) = shared.sources.of(source.kind) else {
         let message = format!("no adapter fetches objects of the kind {}", source.kind.kind);
-        return Found::failed(Common::Malformed { message });
+        return Finish::of(Common::Malformed { message });
     };
     let inputs = Inputs::of(Reader::of(shared.cluster.clone()), &source.metadata.namespace);
     let fetched = adapter.fetch(&Ask { source, held, inputs: &inputs }).await;
     let redactor = inputs.into_redactor();
     let (url, selection) = (source.spec.url().to_owned(), source.spec.selection());
-    match fetched {
-        Ok(Fetched::Unchanged(revision)) => {
+    let finish = match fetched {
+        Ok(Found::Unchanged { revision, content }) => {
             let revision = revision.to_string();
-            let outcome = verdict::Fetched::Unchanged { revision, url, selection };
-            Found { outcome: outcome.into(), snapshot: None, redactor }
+            Finish::of(verdict::Fetched::Unchanged { revision, url, selection, content })
         }
-        Ok(Fetched::Updated(update)) => {
-            for warning in &update.warnings {
+        Ok(Found::Updated(news)) => {
+            for warning in &news.warnings {
                 tracing::warn!(kind = source.kind.kind, name = source.metadata.name, %warning, "file left out of the artifact");
             }
             let outcome = verdict::Fetched::Updated {
-                revision: update.snapshot.revision.to_string(),
-                digest: tree_digest(&update.snapshot).to_string(),
-                subject: update.subject,
-                rewritten: update.rewritten,
-                metadata: update.metadata,
+                revision: news.held.revision().to_string(),
+                digest: news.held.digest().to_string(),
+                subject: news.subject,
+                rewritten: news.rewritten,
+                metadata: news.metadata,
                 url,
                 selection,
+                content: news.content,
             };
-            Found { outcome: outcome.into(), snapshot: Some(update.snapshot), redactor }
+            Finish { held: Some(news.held), ..Finish::of(outcome) }
         }
-        Err(outcome) => Found { outcome: outcome.into(), snapshot: None, redactor },
-    }
+        Ok(Found::Static { says }) => Finish { says: Some(says), ..Finish::of(verdict::Fetched::Static) },
+        Err(outcome) => Finish::of(outcome),
+    };
+    Finish { redactor, ..finish }
 }
 
 fn context<'a>(
@@ -213,7 +237,7 @@ fn context<'a>(
     }
 }
 
-async fn report(shared: &Shared, key: &Ref, seen: &Seen<Source>, found: &Found) -> End {
+async fn report(shared: &Shared, key: &Ref, seen: &Seen<Source>, found: &Finish) -> End {
     let previous = match seen {
         Seen::Sound(source) => source.status.clone(),
         Seen::Malformed { .. } => SourceStatus::default(),
@@ -252,19 +276,4 @@ fn log(key: &Ref, said: &Said<SourceStatus>) {
     let revision = status.artifact.as_ref().map(|artifact| artifact.revision.as_str());
     let (kind, name, namespace) = (key.kind.kind, &key.name, &key.namespace);
     log!(said.notices, kind, name, namespace, revision, reason, "{message}");
-}
-
-/// A digest of a tree: of its paths and the identities of what is in them.
-fn tree_digest(snapshot: &Snapshot) -> Digest {
-    let mut parts: Vec<Vec<u8>> = Vec::new();
-    for (path, entry) in snapshot.tree.entries() {
-        parts.push(path.as_bytes().to_vec());
-        parts.push(match entry {
-            Entry::File(id) => id.clone(),
-            Entry::Link(target) => target.as_bytes().to_vec(),
-            Entry::Submodule => b"submodule".to_vec(),
-            Entry::Unlisted(cause) => cause.as_bytes().to_vec(),
-        });
-    }
-    Digest::of_parts(parts.iter().map(Vec::as_slice))
 }

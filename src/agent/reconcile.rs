@@ -13,11 +13,13 @@ use super::subject::Subject;
 use super::task::Task;
 use super::world::{Aim, Seen};
 use crate::cluster::Cluster;
+use crate::source::Held;
 use lockgate_base::keys;
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{self, Kustomization, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{self, Finish, Job};
+use lockgate_core::quarantine::Marked;
 use lockgate_core::queue::{Cause, Correction, End, Next, Signal};
 use lockgate_core::verdict::{
     self, Applied, Change, Common, Context, Deed, Notice, Outcome, Redactor, Said, Schedule, Verdict,
@@ -122,10 +124,12 @@ async fn attempt(
         // What was built is still what is applied: when the dependency is back there may be nothing to do.
         return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) };
     }
-    let aim = Aim {
-        generation: kustomization.metadata.generation,
-        revision: snapshot.revision.to_string(),
-        requested_at: kustomization.metadata.annotations.get(keys::REQUESTED_AT).cloned(),
+    let aim = aim(kustomization, &snapshot);
+    let built = Built::of(Some(&snapshot));
+    let log = Log { shared, order, kustomization, aim, built, started };
+    let workers = match threads(&log).await {
+        Ok(workers) => workers,
+        Err(outcome) => return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) },
     };
     let rules = shared.cluster.rules();
     let job = Job {
@@ -136,15 +140,13 @@ async fn attempt(
         drift: shared.drift,
         drifted: drifted(&order.causes),
         timeout: schedule_of(kustomization).timeout,
-        waited: shared.world.waited(&order.key, &aim, shared.clock.now()),
+        waited: shared.world.waited(&order.key, &log.aim, shared.clock.now()),
         told_after: TOLD_AFTER,
         rules: &rules,
         clock: &*shared.clock,
-        workers: &*shared.workers,
+        workers: &workers,
         cancel: order.cancel.clone(),
     };
-    let built = Built::of(Some(&snapshot));
-    let log = Log { shared, order, kustomization, aim, built, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
 }
 
@@ -161,6 +163,25 @@ async fn removed(
     let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
     let removal = Removal { shared, order, kustomization };
     pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await
+}
+
+/// What is to be reached.
+fn aim(kustomization: &Kustomization, snapshot: &Snapshot) -> Aim {
+    let metadata = &kustomization.metadata;
+    Aim {
+        generation: metadata.generation,
+        revision: snapshot.revision.to_string(),
+        requested_at: metadata.annotations.get(keys::REQUESTED_AT).cloned(),
+    }
+}
+
+/// The threads for the build, once it may begin. Where it has to wait for its turn, others may have the slot.
+async fn threads(log: &Log<'_>) -> Result<Marked, Common> {
+    let shared = log.shared;
+    let state = format!("{}/{}", log.kustomization.metadata.uid, log.aim);
+    let admission = shared.quarantine.admit(&log.order.key, state);
+    let pass = pipeline::aside(log, &*shared.clock, admission, Result::is_ok).await?;
+    Ok(Marked { workers: Arc::clone(&shared.workers), pass: Arc::new(pass) })
 }
 
 /// The objects that were seen to drift.
@@ -208,7 +229,7 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
     let Some(key) = reference.target(&kustomization.metadata.namespace) else {
         let message = format!(
             "spec.sourceRef: {source} is of a kind that lockgate does not serve yet; use {}",
-            api::either(api::sources())
+            api::either(api::built_from())
         );
         return Err(Common::SourceRefused { message });
     };
@@ -219,7 +240,8 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
         );
         return Err(Common::SourceForbidden { message });
     }
-    match shared.world.source(&key) {
+    let found = shared.world.source(&key);
+    match found.map(|(source, held)| (source, held.and_then(Held::into_files))) {
         None => Err(Common::SourceMissing { source }),
         Some((_, Some(snapshot))) => Ok(snapshot),
         Some((Seen::Sound(repository), None)) => {

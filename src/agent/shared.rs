@@ -20,6 +20,7 @@ use lockgate_base::model::Timestamp;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::plan::DriftPolicy;
+use lockgate_core::quarantine::Quarantine;
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
 
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     /// When this process began to lead.
     pub(super) leads_since: Timestamp,
     pub(super) workers: Arc<dyn Workers>,
+    pub(super) quarantine: Arc<Quarantine>,
     pub(super) lockdown: bool,
     /// Whether to go on though Flux's controllers run.
     pub(super) adopt: bool,

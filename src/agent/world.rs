@@ -12,8 +12,9 @@ mod extra;
 
 pub(super) use extra::{Aim, Extra, Ids};
 
+use crate::source::Held;
 use lockgate_base::keys;
-use lockgate_base::model::{Conditions, KindId, Object, Ref};
+use lockgate_base::model::{ConditionStatus, Conditions, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source};
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
@@ -163,7 +164,7 @@ impl Tracked for Kustomization {
 }
 
 impl Tracked for Source {
-    type Extra = Option<Snapshot>;
+    type Extra = Option<Held>;
 
     fn decode(object: &Object) -> Result<Self, Malformed> {
         decode_source(object)
@@ -186,7 +187,13 @@ impl Tracked for Source {
     }
 
     fn view(&self) -> DependencyView<'_> {
-        DependencyView::of(&self.metadata, &self.status)
+        let view = DependencyView::of(&self.metadata, &self.status);
+        if !self.spec.is_static() {
+            return view;
+        }
+        // It says nothing of itself, and nothing of it is waited for.
+        let generation = Some(self.metadata.generation);
+        DependencyView { observed_generation: generation, ready: Some(ConditionStatus::True), ..view }
     }
 
     fn message(&self) -> Option<&str> {
@@ -285,7 +292,7 @@ impl World {
     }
 
     /// A source as it was last seen, and what is held of it.
-    pub(super) fn source(&self, key: &Ref) -> Option<(Seen<Source>, Option<Snapshot>)> {
+    pub(super) fn source(&self, key: &Ref) -> Option<(Seen<Source>, Option<Held>)> {
         self.inner().sources.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
     }
 
@@ -316,9 +323,9 @@ impl World {
         }
     }
 
-    /// What is fetched of a source.
+    /// The files that are fetched of a source.
     pub(super) fn snapshot(&self, key: &Ref) -> Option<Snapshot> {
-        self.inner().sources.get(key)?.extra.clone()
+        self.inner().sources.get(key)?.extra.as_ref()?.files().cloned()
     }
 
     /// What a Kustomization was found to build of a generation at a revision, a moment ago.
@@ -354,11 +361,11 @@ impl World {
     }
 
     /// Holds what was fetched, unless another object of the same name has come meanwhile.
-    pub(super) fn store(&self, key: &Ref, uid: &str, snapshot: Snapshot) {
+    pub(super) fn store(&self, key: &Ref, uid: &str, held: Held) {
         if let Some(entry) = self.inner().sources.get_mut(key)
             && entry.seen.metadata().uid == uid
         {
-            entry.extra = Some(snapshot);
+            entry.extra = Some(held);
         }
     }
 

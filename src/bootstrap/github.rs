@@ -1,6 +1,7 @@
 //! The part of GitHub's API that bootstrap needs: the repository, its files, its deploy keys, and the host keys.
 
 mod error;
+mod deploy_keys;
 
 use std::fmt::Display;
 
@@ -15,9 +16,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::key;
 use lockgate_base::model::Secret;
 
+pub(crate) use deploy_keys::DeployKey;
 pub(crate) use error::GitHubError;
 
 /// Where github.com's API is.
@@ -30,7 +31,7 @@ const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 /// With what GitHub is asked.
 #[derive(Debug, Clone)]
 pub(crate) enum Credentials {
-    /// A personal access token.
+    /// A personal access token, or one that an App's installation was given.
     Token(Secret<String>),
     /// A GitHub App's installation.
     App {
@@ -43,11 +44,35 @@ pub(crate) enum Credentials {
     },
 }
 
+/// How the tokens of installations begin, those of workflows among them.
+const INSTALLATION: &str = "ghs_";
+
+/// For whom GitHub takes us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bearer {
+    /// A person with a role in the repository.
+    Person,
+    /// An App, for which GitHub names no role: its key is at hand.
+    App,
+    /// An App or a workflow, of which only a token is at hand.
+    Installation,
+}
+
+impl Bearer {
+    fn of(credentials: &Credentials) -> Self {
+        match credentials {
+            Credentials::App { .. } => Self::App,
+            Credentials::Token(token) if token.expose().starts_with(INSTALLATION) => Self::Installation,
+            Credentials::Token(_) => Self::Person,
+        }
+    }
+}
+
 /// A repository at GitHub, and a client that may ask about it.
 pub(crate) struct GitHub {
     client: Octocrab,
     address: String,
-    is_app: bool,
+    bearer: Bearer,
     /// `owner/name`.
     pub repository: String,
 }
@@ -59,24 +84,10 @@ pub(crate) struct Facts {
     pub full_name: String,
     /// The default branch.
     pub default_branch: String,
-    /// Whether the token's owner is an administrator; `None` for an App, for which GitHub does not say.
+    /// Whether the token's owner is an administrator; `None` for an installation, for which GitHub does not say.
     pub admin: Option<bool>,
     /// When the token expires, where it does.
     pub expires: Option<String>,
-}
-
-/// A deploy key.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct DeployKey {
-    /// GitHub's number for it.
-    pub id: u64,
-    /// The public key.
-    pub key: String,
-    /// Its title.
-    pub title: String,
-    /// Whether it may only read.
-    #[serde(default)]
-    pub read_only: bool,
 }
 
 #[derive(Deserialize)]
@@ -141,8 +152,23 @@ impl GitHub {
                 app.installation(InstallationId(*installation)).map_err(usage)?
             }
         };
-        let is_app = matches!(credentials, Credentials::App { .. });
-        Ok(Self { client, address, is_app, repository: repository.into() })
+        Ok(Self { client, address, bearer: Bearer::of(credentials), repository: repository.into() })
+    }
+
+    /// A client of a GitHub that is reached through a service.
+    #[cfg(test)]
+    pub(crate) fn of_service<S>(service: S, repository: &str) -> Self
+    where
+        S: tower::Service<http::Request<octocrab::OctoBody>, Response = http::Response<octocrab::OctoBody>>
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+        S::Error: Into<tower::BoxError>,
+    {
+        let builder = octocrab::OctocrabBuilder::new_empty().with_service(service);
+        let client = builder.with_auth(octocrab::AuthState::None).build().unwrap();
+        let (address, bearer) = ("http://test".into(), Bearer::Person);
+        Self { client, address, bearer, repository: repository.into() }
     }
 
     /// The repository under the name that it has now. GitHub redirects what is asked under an earlier name; what is
@@ -150,18 +176,23 @@ impl GitHub {
     #[must_use]
     pub(crate) fn called(&self, full_name: &str) -> Self {
         let (client, address) = (self.client.clone(), self.address.clone());
-        Self { client, address, is_app: self.is_app, repository: full_name.into() }
+        Self { client, address, bearer: self.bearer, repository: full_name.into() }
+    }
+
+    /// Whether the token is an installation's that somebody else signed in for, as a workflow's is.
+    pub(crate) fn has_token_of_installation(&self) -> bool {
+        self.bearer == Bearer::Installation
     }
 
     /// What GitHub says of the repository and of the token.
     pub(crate) async fn facts(&self) -> Result<Facts, GitHubError> {
-        let (headers, body) = self.request(&self.route(""), None).await?;
+        let (headers, body) = self.request(Method::GET, &self.route(""), None).await?;
         let body: RepositoryBody = self.decode(&self.route(""), &body)?;
         let expires = headers.get("github-authentication-token-expiration");
         Ok(Facts {
             full_name: body.full_name,
             default_branch: body.default_branch,
-            admin: (!self.is_app).then_some(body.permissions.admin),
+            admin: (self.bearer == Bearer::Person).then_some(body.permissions.admin),
             expires: expires.and_then(|value| value.to_str().ok()).map(ToOwned::to_owned),
         })
     }
@@ -201,51 +232,12 @@ impl GitHub {
         Ok(found(self.get::<MetaBody>("/meta").await)?.map(|body| body.ssh_keys).unwrap_or_default())
     }
 
-    /// All deploy keys. Who may not administer the repository is answered 403 or 404.
-    pub(crate) async fn deploy_keys(&self) -> Result<Vec<DeployKey>, GitHubError> {
-        let mut keys = Vec::new();
-        for page in 1.. {
-            let more: Vec<DeployKey> =
-                self.get(&self.route(&format!("/keys?per_page=100&page={page}"))).await?;
-            let is_last = more.len() < 100;
-            keys.extend(more);
-            if is_last {
-                break;
-            }
-        }
-        Ok(keys)
-    }
-
-    /// Registers a public key that may only read, unless it is registered already. Keys are compared by their content,
-    /// and none is ever deleted, so that two clusters cannot take each other's key. Whether it was new is returned too.
-    pub(crate) async fn register(
-        &self,
-        title: &str,
-        public_line: &str,
-    ) -> Result<(DeployKey, bool), GitHubError> {
-        let is_same = |listed: &DeployKey| key::identity_of(&listed.key) == key::identity_of(public_line);
-        if let Some(listed) = self.deploy_keys().await?.into_iter().find(is_same) {
-            return Ok((listed, false));
-        }
-        let body = json!({"title": title, "key": public_line, "read_only": true});
-        let route = self.route("/keys");
-        match self.request(&route, Some(&body)).await {
-            Ok((_, body)) => Ok((self.decode(&route, &body)?, true)),
-            // The first of two tries may have been accepted and its answer lost.
-            Err(error @ GitHubError::KeyInUse { .. }) => {
-                let listed = self.deploy_keys().await?.into_iter().find(is_same);
-                listed.map(|listed| (listed, true)).ok_or(error)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     fn route(&self, rest: &str) -> String {
         format!("/repos/{}{rest}", encode(&self.repository))
     }
 
     async fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, GitHubError> {
-        let (_, body) = self.request(route, None).await?;
+        let (_, body) = self.request(Method::GET, route, None).await?;
         self.decode(route, &body)
     }
 
@@ -256,14 +248,19 @@ impl GitHub {
         })
     }
 
-    /// Posts the body, or gets where there is none.
-    async fn request(&self, route: &str, body: Option<&Value>) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
+    /// Asks, or has something done.
+    async fn request(
+        &self,
+        method: Method,
+        route: &str,
+        body: Option<&Value>,
+    ) -> Result<(HeaderMap, Vec<u8>), GitHubError> {
         let unreachable = |error: octocrab::Error| self.unreachable(&error);
-        let method = if body.is_some() { Method::POST } else { Method::GET };
         let request = format!("{method} {}", route.split('?').next().unwrap_or(route));
-        let response = match body {
-            Some(body) => self.client._post(route, Some(body)).await,
-            None => self.client._get(route).await,
+        let response = match method {
+            Method::POST => self.client._post(route, body).await,
+            Method::DELETE => self.client._delete(route, body).await,
+            _ => self.client._get(route).await,
         };
         let response = response.map_err(|error| match error {
             // An App's token is asked for on the way, and its refusal arrives as an error.

@@ -104,6 +104,11 @@ impl KeyPair {
         &self.identity
     }
 
+    /// The public half.
+    pub(crate) const fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
     /// The public half as one line with its comment.
     pub(crate) fn public_line(&self) -> String {
         self.public.to_openssh().unwrap_or_default()

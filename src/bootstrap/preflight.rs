@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::github::{GitHub, GitHubError};
+use super::github::{DeployKey, GitHub, GitHubError};
 use super::manifests::{self, Installation};
 use super::problem::Problem;
 use crate::cluster::Client;
@@ -37,6 +37,8 @@ pub(crate) struct RepositoryFacts {
     pub commit: String,
     /// What the folder holds; `None` where the token may not read files.
     pub folder: Option<Folder>,
+    /// The deploy keys.
+    pub keys: Vec<DeployKey>,
 }
 
 /// What a folder holds.
@@ -159,14 +161,13 @@ pub(crate) async fn repository(
     let problem = |error| Problem::github(error, &github.repository);
     let mut problems = Vec::new();
     let not_admin = || Problem::NotAdmin { repository: github.repository.clone() };
+    let mut keys = Vec::new();
     if facts.admin == Some(false) {
         problems.push(not_admin());
     } else {
-        match github.deploy_keys().await {
-            Ok(_) => {}
-            // GitHub answers 404 where it would rather not say that there is something.
-            Err(GitHubError::NotFound { .. }) => problems.push(not_admin()),
-            Err(error) => problems.push(problem(error)),
+        match deploy_keys(github).await {
+            Ok(listed) => keys = listed,
+            Err(problem) => problems.push(problem),
         }
     }
     let commit = match github.branch(branch).await {
@@ -201,7 +202,39 @@ pub(crate) async fn repository(
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(RepositoryFacts { full_name, expires: facts.expires, commit, folder })
+    Ok(RepositoryFacts { full_name, expires: facts.expires, commit, folder, keys })
+}
+
+/// The deploy keys of a repository.
+pub(crate) async fn deploy_keys(github: &GitHub) -> Result<Vec<DeployKey>, Problem> {
+    github.deploy_keys().await.map_err(|error| refused(github, error))
+}
+
+/// Whether a public key is let in, or could be registered now. Nothing is changed.
+pub(crate) async fn registration(
+    github: &GitHub,
+    keys: &[DeployKey],
+    public_line: Option<&str>,
+) -> Result<(), Problem> {
+    let registered = public_line.and_then(|line| keys.iter().find(|key| key.is_same(line)));
+    match registered {
+        Some(key) if key.enabled == Some(false) => {
+            let owner = github.repository.split('/').next().unwrap_or_default().to_owned();
+            Err(Problem::KeyDisabled { title: key.title.clone(), owner })
+        }
+        Some(_) => Ok(()),
+        None => github.rehearse_registration().await.map_err(|error| refused(github, error)),
+    }
+}
+
+/// What it means that GitHub does not show, or take, deploy keys.
+fn refused(github: &GitHub, error: GitHubError) -> Problem {
+    match error {
+        // GitHub answers 404 where it would rather not say that there is something.
+        GitHubError::NotFound { .. } => Problem::NotAdmin { repository: github.repository.clone() },
+        GitHubError::Forbidden { .. } if github.has_token_of_installation() => Problem::WorkflowToken,
+        error => Problem::github(error, &github.repository),
+    }
 }
 
 /// The rights that an installation needs, of the user who runs it.

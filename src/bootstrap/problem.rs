@@ -54,6 +54,66 @@ pub enum Problem {
         /// `owner/name`.
         repository: String,
     },
+    /// The token is one that a workflow or an App's installation was given, and it has no such right.
+    #[error(
+        "a workflow's own token cannot register deploy keys; use an App's token with \"Administration: read and write\""
+    )]
+    WorkflowToken,
+    /// There is nothing to sign in at GitHub with.
+    #[error("there is no GitHub token")]
+    NoToken,
+    /// A source that is not there, or cannot be told from others.
+    #[error("{0}")]
+    Source(String),
+    /// The key is registered, and the policy of the organisation keeps it out.
+    #[error("the deploy key \"{title}\" is disabled by the policy of {owner}")]
+    KeyDisabled {
+        /// Its title.
+        title: String,
+        /// The organisation.
+        owner: String,
+    },
+    /// Another cluster lives that has the same name.
+    #[error(
+        "the key \"{title}\" was used {ago}, after this cluster was created: another cluster is called {name}; give one of \
+         them another name"
+    )]
+    Twin {
+        /// Its title.
+        title: String,
+        /// Since when, such as `3 min ago`.
+        ago: String,
+        /// The name.
+        name: String,
+    },
+    /// GitHub shows two clusters of one name alive beside each other.
+    #[error(
+        "the key \"{title}\" was used {ago}, after another cluster called {name} had its own: say which one's keys to delete"
+    )]
+    Twins {
+        /// Its title.
+        title: String,
+        /// Since when, such as `3 min ago`.
+        ago: String,
+        /// The name.
+        name: String,
+        /// The uid of the older, as titles have it.
+        one: String,
+        /// The uid of the other.
+        other: String,
+    },
+    /// A key that was to be deleted at GitHub, and was not.
+    #[error("the key \"{title}\" of {repository} stays: {cause}run {command}")]
+    KeyStays {
+        /// Its title.
+        title: String,
+        /// `owner/name`.
+        repository: String,
+        /// What stood in the way, as the beginning of a sentence.
+        cause: String,
+        /// What deletes it.
+        command: String,
+    },
     /// There is no such branch.
     #[error("the branch '{branch}' does not exist; {known}")]
     NoBranch {
@@ -108,6 +168,18 @@ pub enum Problem {
         /// As asked for.
         wanted: String,
     },
+    /// A namespace that is being deleted, and will not go by itself.
+    #[error(
+        "{namespace} is being deleted and held by {finalizer} on {holder}; no agent runs to drop it: run lockgate uninstall"
+    )]
+    HeldNamespace {
+        /// `Namespace/name`.
+        namespace: String,
+        /// The finalizer.
+        finalizer: &'static str,
+        /// `Kind/namespace/name`.
+        holder: String,
+    },
     /// The server is older than what is needed.
     #[error("the cluster runs Kubernetes {0}; 1.28 or later is needed")]
     OldServer(String),
@@ -140,6 +212,16 @@ pub enum Problem {
     /// The server's keys are known neither to GitHub nor to the user.
     #[error("{0}")]
     Ssh(#[from] SshError),
+    /// The host does not show the key that the user has accepted.
+    #[error("{server} does not show the host key {accepted}, but {}", .shown.join(", "))]
+    OtherHostKey {
+        /// `host` or `[host]:port`.
+        server: String,
+        /// As given.
+        accepted: String,
+        /// The fingerprints of those that it shows.
+        shown: Vec<String>,
+    },
     /// A key cannot be made or read.
     #[error("{0}")]
     Key(#[from] KeyError),
@@ -183,6 +265,14 @@ impl Problem {
                 "use a token with \"Administration: read and write\" on {repository}; or run `lockgate bootstrap git \
                  ssh://git@github.com/{repository}`, and let an administrator add the key that it prints"
             ),
+            Self::NoToken => {
+                "set GITHUB_TOKEN, or pass --token-stdin, --token-file FILE, or --app-id and its two companions".into()
+            }
+            Self::Source(_) => "name the GitRepository with --name".into(),
+            Self::KeyDisabled { .. } => {
+                "an owner of the organisation allows deploy keys at Settings, Member privileges, Deploy keys; then run again"
+                    .into()
+            }
             Self::NoBranch { .. } => "name an existing branch with --branch".into(),
             Self::Empty(_) => "push a first commit, then run again: nothing is committed for you".into(),
             Self::Escalation { .. } => ESCALATION.into(),
@@ -200,41 +290,27 @@ impl Problem {
             }
             Self::MissingRight(_) => "run as a cluster administrator, or have one grant it".into(),
             Self::OldServer(_) => "upgrade the cluster".into(),
-            Self::FluxRuns(_) => {
-                "scale its controllers to zero or uninstall them with `flux uninstall --keep-namespace`, \
-                 then run again; --adopt goes on beside them"
-                    .into()
-            }
-            Self::FluxShares(_) => {
-                "uninstall without --purge, which leaves what Flux needs; or uninstall Flux first; \
-                 --adopt takes it from Flux"
-                    .into()
-            }
+            Self::FluxRuns(_) => FLUX_RUNS.into(),
+            Self::FluxShares(_) => FLUX_SHARES.into(),
             Self::Secret { .. } => {
                 "name another with --secret-name, or replace it with --replace-secret".into()
             }
             Self::OtherSync { .. } => {
                 "give the same address, branch and path, name another with --name, or change it with --replace-sync".into()
             }
-            Self::Ssh(SshError::HostKey(_)) => {
-                "compare with what the server's owner publishes; --replace-secret makes the Secret anew, with another key \
-                 of ours to be let in"
-                    .into()
+            Self::OtherHostKey { .. } => {
+                "compare with what the server's owner publishes: somebody may stand in for the server".into()
             }
-            Self::Ssh(SshError::Identity { .. }) => {
-                "put the password of the key into 'password' of the Secret, or name another with --secret-name".into()
-            }
-            Self::Ssh(SshError::Repository { .. }) => {
-                "check the path of the address, and what the key may read".into()
-            }
-            Self::Ssh(SshError::Unreachable { .. }) => "check the address, the port and the network".into(),
-            Self::Ssh(SshError::Denied { .. }) => {
-                "add the public key at the server as one that may read".into()
-            }
+            Self::Ssh(error) => ssh_fix(error).into(),
             Self::NotReady { .. } => {
                 "put the cause right, then run the same command again: it goes on where it stopped".into()
             }
             Self::Cluster { failure, .. } => return cluster_fix(failure),
+            Self::Twins { one, other, .. } => format!("add --uid {one} or --uid {other}"),
+            // Told with their cure.
+            Self::WorkflowToken | Self::HeldNamespace { .. } | Self::KeyStays { .. } | Self::Twin { .. } => {
+                return None;
+            }
             Self::Key(_) | Self::Address(_) | Self::Embedded(_) => return None,
         })
     }
@@ -243,19 +319,25 @@ impl Problem {
     pub fn class(&self) -> Class {
         match self {
             Self::GitHub { error, .. } if error.is_usage() => Class::Usage,
-            Self::Address(_) => Class::Usage,
+            Self::Address(_) | Self::NoToken | Self::Source(_) => Class::Usage,
             Self::GitHub { error, .. } if error.is_unreachable() => Class::Unreachable,
             Self::Cluster { failure, .. } if !is_answer(failure) && failure.is_transient() => {
                 Class::Unreachable
             }
-            Self::Ssh(SshError::Unreachable { .. }) => Class::Unreachable,
+            Self::KeyStays { .. } | Self::Ssh(SshError::Unreachable { .. }) => Class::Unreachable,
             Self::FluxRuns(_)
             | Self::FluxShares(_)
             | Self::Secret { .. }
             | Self::OtherSync { .. }
             | Self::Elsewhere { .. }
+            | Self::Twin { .. }
+            | Self::Twins { .. }
+            | Self::OtherHostKey { .. }
             | Self::Ssh(SshError::HostKey(_)) => Class::Refused,
             Self::GitHub { .. }
+            | Self::WorkflowToken
+            | Self::HeldNamespace { .. }
+            | Self::KeyDisabled { .. }
             | Self::NotAdmin { .. }
             | Self::NoBranch { .. }
             | Self::Empty(_)
@@ -276,6 +358,28 @@ impl Problem {
 /// Whether it is the server's answer: then the cluster could be asked, whatever it said.
 const fn is_answer(failure: &ApiFailure) -> bool {
     matches!(failure, ApiFailure::Answered { .. })
+}
+
+/// What helps where Flux's controllers would do the same work.
+const FLUX_RUNS: &str = "scale its controllers to zero or uninstall them with `flux uninstall --keep-namespace`, then run \
+                         again; --adopt goes on beside them";
+
+/// What helps where a purge would take what Flux needs.
+const FLUX_SHARES: &str = "uninstall without --purge, which leaves what Flux needs; or uninstall Flux first; --adopt takes it \
+                           from Flux";
+
+const fn ssh_fix(error: &SshError) -> &'static str {
+    match error {
+        SshError::HostKey(_) => {
+            "compare with what the server's owner publishes, then take it with --accept-host-key FINGERPRINT"
+        }
+        SshError::Identity { .. } => {
+            "put the password of the key into 'password' of the Secret, or name another with --secret-name"
+        }
+        SshError::Repository { .. } => "check the path of the address, and what the key may read",
+        SshError::Unreachable { .. } => "check the address, the port and the network",
+        SshError::Denied { .. } => "add the public key at the server as one that may read",
+    }
 }
 
 /// What helps who may not hand out the rights of a role.
@@ -320,66 +424,4 @@ fn webhook(message: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::bootstrap::put::put;
-    use crate::cluster::objects::tests::answering;
-    use lockgate_base::model::Object;
-
-    #[test]
-    fn a_cluster_that_answers_is_not_one_that_cannot_be_asked() {
-        let answered =
-            |code, message: &str| ApiFailure::Answered { code, reason: "R".into(), message: message.into() };
-        let webhook = "Internal error occurred: failed calling webhook \"validate.kyverno.svc\": failed to call webhook: \
-                       Post \"https://kyverno:443/\": no endpoints available";
-        let away = ApiFailure::Unavailable { message: "connection refused".into(), retry_after: None };
-        for (failure, class, fix) in [
-            (away, Class::Unreachable, Some("check the kubeconfig")),
-            (
-                answered(500, webhook),
-                Class::Failed,
-                Some("behind the webhook validate.kyverno.svc, or remove"),
-            ),
-            (answered(500, "etcdserver: request timed out"), Class::Failed, Some("look at the API server")),
-            (answered(409, "the object has been modified"), Class::Failed, Some("run again")),
-            (answered(422, "spec: Invalid value"), Class::Failed, None),
-            (
-                answered(403, "pods \"p\" is forbidden: exceeded quota: q"),
-                Class::Failed,
-                Some("change the policy"),
-            ),
-            (
-                answered(
-                    403,
-                    "roles.rbac.authorization.k8s.io \"r\" is forbidden: user \"u\" (groups=[\"g\"]) is attempting to \
-                     grant RBAC permissions not currently held",
-                ),
-                Class::Failed,
-                Some("run as one who holds these rights"),
-            ),
-        ] {
-            let problem = Problem::cluster("Deployment/n/d", failure);
-            assert_eq!(problem.class(), class, "{problem}");
-            let told = problem.fix();
-            let is_told =
-                fix.map_or(told.is_none(), |fix| told.as_ref().is_some_and(|told| told.contains(fix)));
-            assert!(is_told, "{problem}: {told:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_right_that_a_write_turns_out_to_lack_is_told_with_its_fix() {
-        let message = "deployments.apps \"d\" is forbidden: User \"u\" cannot patch resource \"deployments\" in API group \
-                       \"apps\" in the namespace \"n\"";
-        let forbidden = json!({"kind": "Status", "code": 403, "reason": "Forbidden", "message": message});
-        let absent = json!({"kind": "Status", "code": 404, "reason": "NotFound", "message": "not found"});
-        let objects = answering(vec![(Some(404), absent), (Some(403), forbidden)]);
-        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "namespace": "n"}});
-        let failure = put(&objects, &Object::parse(deployment).unwrap()).await.unwrap_err();
-        let problem = Problem::cluster("Deployment/n/d", failure);
-        assert_eq!(problem.to_string(), "u may not patch deployments.apps in namespace n");
-        assert_eq!(problem.fix().as_deref(), Some("run as a cluster administrator, or have one grant it"));
-    }
-}
+mod tests;

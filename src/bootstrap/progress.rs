@@ -69,6 +69,13 @@ impl<'p> Progress<'p> {
         (self.sink)(event);
     }
 
+    /// Passes on events, if there are any.
+    pub(crate) fn tell_all(&mut self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            self.tell(event);
+        }
+    }
+
     /// Tells that a step is done.
     pub(crate) fn done(
         &mut self,

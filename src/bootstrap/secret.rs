@@ -12,7 +12,7 @@ use super::put::{self, Change};
 use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, Secret};
 use lockgate_git::SourceError;
-use lockgate_git::{Credentials, SecretData, SshCredentials};
+use lockgate_git::{Credentials, Identity, SecretData, SshCredentials};
 
 /// Which Secret, and what goes into it when it is made.
 #[derive(Debug, Clone)]
@@ -36,11 +36,13 @@ pub(crate) struct Stored {
     pub key: KeyPair,
     /// The key pair as the agent takes it, and which hosts it trusts.
     pub credentials: SshCredentials,
+    /// The lines of `known_hosts`.
+    pub known_hosts: Vec<String>,
     /// What was done to have it.
     pub change: Change,
 }
 
-/// The key of the Secret if there is one; `None` where there is none, or it is to be replaced.
+/// The key of the Secret if there is one.
 pub(crate) async fn existing(
     objects: &Objects,
     wanted: &Wanted<'_>,
@@ -49,8 +51,8 @@ pub(crate) async fn existing(
     let found = objects.get(&shell(wanted)?).await;
     let found = found.map_err(|failure| Problem::cluster(format!("Secret {}", name(wanted)), failure))?;
     match found {
-        Some(live) if !wanted.replace => read(&live, wanted, url).map(Some),
-        _ => Ok(None),
+        Some(live) => read(&live, wanted, url).map(Some),
+        None => Ok(None),
     }
 }
 
@@ -72,9 +74,47 @@ pub(crate) async fn make(
     Ok(Stored { change, ..read(&live, wanted, url)? })
 }
 
+/// Puts other lines into `known_hosts` of the Secret; what it holds then.
+pub(super) async fn put_known_hosts(
+    objects: &Objects,
+    wanted: &Wanted<'_>,
+    url: &SshUrl,
+    lines: &[String],
+) -> Result<Stored, Problem> {
+    let shell = shell(wanted)?;
+    let failed = |failure| Problem::cluster(format!("Secret {}", name(wanted)), failure);
+    let patch = json!({"data": {"known_hosts": STANDARD.encode(lines.join("\n") + "\n")}});
+    objects.merge(&shell, &patch).await.map_err(failed)?;
+    let live = objects.get(&shell).await.map_err(failed)?.unwrap_or(shell);
+    Ok(Stored { change: Change::Configured, ..read(&live, wanted, url)? })
+}
+
+/// Whether a source reads the Secret of a name in its namespace.
+pub(super) fn is_read_by(name: &str, source: &Object) -> bool {
+    source.text("/spec/secretRef/name") == Some(name)
+}
+
 /// Whether a Secret holds a private key.
 pub(super) fn has_key(secret: &Object) -> bool {
     value(secret, "identity").is_some()
+}
+
+/// The public lines of the keys in all Secrets of a namespace, whoever made them.
+pub(super) async fn public_lines(objects: &Objects, namespace: &str) -> Result<Vec<String>, Problem> {
+    let secrets = objects.list("v1", "Secret", Some(namespace), "").await;
+    let secrets = secrets.map_err(|failure| Problem::cluster("Secrets", failure))?;
+    let lines = secrets
+        .iter()
+        .flat_map(|secret| [value(secret, "identity.pub"), key(secret).map(|key| key.public_line())]);
+    Ok(lines.flatten().collect())
+}
+
+/// The key of a Secret, whoever made it; `None` where it holds none that can be read.
+pub(super) fn key(secret: &Object) -> Option<KeyPair> {
+    let pem = Zeroizing::new(value(secret, "identity")?);
+    let password = value(secret, "password").map(Zeroizing::new);
+    let identity = Identity::parse(&pem, password.as_ref().map(|password| password.as_str())).ok()?;
+    KeyPair::existing(&identity, value(secret, "identity.pub").as_deref()).ok()
 }
 
 /// Under which title bootstrap registered the key of a Secret; `None` where it holds no key with a comment.
@@ -102,7 +142,9 @@ fn read(live: &Object, wanted: &Wanted<'_>, url: &SshUrl) -> Result<Stored, Prob
         return Err(problem(&format!("its 'known_hosts' says nothing of {}", url.known_as())));
     }
     let key = KeyPair::existing(&credentials.identity, value(live, "identity.pub").as_deref())?;
-    Ok(Stored { key, credentials, change: Change::Unchanged })
+    let known_hosts = value(live, "known_hosts").unwrap_or_default();
+    let known_hosts = known_hosts.lines().map(ToOwned::to_owned).collect();
+    Ok(Stored { key, credentials, known_hosts, change: Change::Unchanged })
 }
 
 fn data(secret: &Object) -> SecretData {
@@ -126,7 +168,8 @@ fn filled(wanted: &Wanted<'_>, key: &KeyPair, known_hosts: &[String]) -> Result<
     edited.map_err(|error| Problem::Embedded(error.to_string()))
 }
 
-fn shell(wanted: &Wanted<'_>) -> Result<Object, Problem> {
+/// The Secret without its data.
+pub(super) fn shell(wanted: &Wanted<'_>) -> Result<Object, Problem> {
     let value = json!({
         "apiVersion": "v1",
         "kind": "Secret",

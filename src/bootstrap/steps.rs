@@ -3,37 +3,22 @@
 
 use std::time::{Duration, Instant};
 
+use super::admission::{Admission, Host, Target};
+use super::deploy_key::KeyPlan;
 use super::github::GitHub;
-use super::hosts::{self, SshUrl};
-use super::key::Algorithm;
+use super::hosts::{AddressError, SshUrl};
+use super::hub::Hub;
 use super::manifests::{self, Installation, Sync};
+use super::namespace::put_namespace;
 use super::preflight::{self, RepositoryFacts};
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
 use super::put::{self, Change};
-use super::secret::{self, Stored, Wanted};
-use super::ssh::{self, SshError};
 use super::wait::{self, Patience};
-use crate::cluster;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{self, Object};
-use lockgate_core::api::{self, Actors};
-use lockgate_git::KnownHosts;
-
-/// The namespace whose uid tells clusters apart.
-const IDENTITY_NAMESPACE: &str = "kube-system";
-/// How long to wait before a host is asked again whether it lets the key in. OpenSSH 9.8 and later hold 5 s against an
-/// address for each login that fails, and shut it out at 15 s.
-const ADMISSION_POLL: Duration = Duration::from_secs(10);
-
-/// A connection to the cluster that is set up.
-pub(crate) struct Target {
-    /// The connection.
-    pub client: cluster::Client,
-    /// What the user calls the cluster: the context's name.
-    pub name: String,
-}
+use lockgate_core::api::{self, Actors, GitRepository};
 
 /// What the user asked for, but for the repository's address.
 #[derive(Debug, Clone)]
@@ -48,19 +33,30 @@ pub(crate) struct Plan {
     pub path: String,
     /// How often to look for a new commit.
     pub interval: model::Duration,
-    /// The Secret with the key.
-    pub secret_name: String,
-    /// The kind of key to make.
-    pub algorithm: Algorithm,
-    /// Whether an existing Secret is made anew.
-    pub replace_secret: bool,
     /// Whether an existing sync is turned to another repository, branch or folder.
     pub replace_sync: bool,
+    /// The key.
+    pub key: KeyPlan,
     /// The ServiceAccount in whose name the root is applied.
     pub service_account: Option<String>,
     /// How long each wait may take.
     pub timeout: Duration,
 }
+
+/// Whose key is replaced, and by what.
+pub(crate) struct RotationPlan {
+    /// The agent, of which the namespace matters.
+    pub installation: Installation,
+    /// The source; the only one that is read over SSH where absent.
+    pub name: Option<String>,
+    /// The key; its Secret is the one that the source names.
+    pub key: KeyPlan,
+    /// How long each wait may take.
+    pub timeout: Duration,
+}
+
+/// The branch of a source that names none.
+const DEFAULT_BRANCH: &str = "master";
 
 /// Installs the agent without a repository.
 pub(crate) async fn install(
@@ -107,17 +103,19 @@ pub(crate) async fn github(
     let url = url.as_ref().map_err(|error| at("preflight")(error.clone().into()))?;
     let sync = sync_of(plan, url, repository.folder.as_ref().map_or(&[][..], |folder| &folder.sources));
     check_sync(&objects, plan, &sync, asked).await?;
+    let host = Host::GitHub(github, &repository.keys);
+    let admission = admission(target, plan, url, host).await?;
+    let existing = admission.rehearsed().await?;
     let detail = format!("cluster rights {0}/{0} · {1}", cluster.rights, describe(plan, &repository));
     progress.done("preflight", began, detail, None);
     if is_renamed {
         progress.tell(Event::Note(format!("the repository is now called {}", repository.full_name)));
     }
 
-    let title = title(&objects, target, plan).await?;
-    let stored = put_secret(&objects, plan, url, &title, Some(github), progress).await?;
-    register(github, &title, &stored, progress).await?;
+    let admitted = admission.let_in(existing, progress).await?;
     put_agent(&objects, &plan.installation, &cluster.actors, plan.timeout, progress).await?;
     put_sync(&objects, plan, &sync, progress).await?;
+    admission.tidy(&admitted, progress).await?;
     if let Some(expires) = repository.expires {
         let note = format!(
             "GitHub removes a deploy key with the token that registered it, and this token expires {expires}; \
@@ -144,11 +142,77 @@ pub(crate) async fn git(
     check_sync(&objects, plan, &sync, url).await?;
     progress.done("preflight", began, format!("cluster rights {0}/{0}", cluster.rights), None);
 
-    let title = title(&objects, target, plan).await?;
-    let stored = put_secret(&objects, plan, url, &title, None, progress).await?;
-    admitted(url, plan, &stored, progress).await?;
+    let admission = admission(target, plan, url, Host::Owner { branch: &plan.branch }).await?;
+    let existing = admission.rehearsed().await?;
+    let admitted = admission.let_in(existing, progress).await?;
     put_agent(&objects, &plan.installation, &cluster.actors, plan.timeout, progress).await?;
-    put_sync(&objects, plan, &sync, progress).await
+    put_sync(&objects, plan, &sync, progress).await?;
+    admission.tidy(&admitted, progress).await
+}
+
+async fn admission<'a>(
+    target: &Target,
+    plan: &'a Plan,
+    url: &'a SshUrl,
+    host: Host<'a>,
+) -> Result<Admission<'a>, Failure> {
+    Admission::of(target, &plan.installation, &plan.key, plan.timeout, (url, host)).await
+}
+
+/// Puts another key in the place of the one that a source is read with, or finishes doing so.
+pub(crate) async fn rotate(
+    target: &Target,
+    rotation: &RotationPlan,
+    hub: &Hub,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let failed = at("rotation");
+    let source = rotated(&Objects::new(&target.client), rotation).await.map_err(&failed)?;
+    let text = |pointer: &str| source.text(pointer).unwrap_or_default();
+    let url: SshUrl = text("/spec/url").parse().map_err(|error: AddressError| failed(error.into()))?;
+    let github = hub.repository(&url).map(|repository| hub.client(&repository)).transpose();
+    let github = github.map_err(&failed)?;
+    let keys = match &github {
+        Some(github) => preflight::deploy_keys(github).await.map_err(&failed)?,
+        None => Vec::new(),
+    };
+    let host = match &github {
+        Some(github) => Host::GitHub(github, &keys),
+        None => Host::Owner { branch: source.text("/spec/ref/branch").unwrap_or(DEFAULT_BRANCH) },
+    };
+    let plan = KeyPlan { secret: text("/spec/secretRef/name").into(), ..rotation.key.clone() };
+    let (installation, timeout) = (&rotation.installation, rotation.timeout);
+    let admission = Admission::of(target, installation, &plan, timeout, (&url, host)).await?;
+    let admission = admission.called_as_before().await?;
+    let Some(existing) = admission.rehearsed().await? else {
+        let name = format!("{}/{}", installation.namespace, plan.secret);
+        return Err(failed(Problem::Source(format!("there is no Secret {name}, and so no key to replace"))));
+    };
+    let admitted = admission.let_in(Some(existing), progress).await?;
+    admission.tidy(&admitted, progress).await
+}
+
+/// The source whose key is to be replaced: the one of a name, or the only one that is read over SSH.
+async fn rotated(objects: &Objects, plan: &RotationPlan) -> Result<Object, Problem> {
+    let (info, namespace) = (GitRepository::INFO, &plan.installation.namespace);
+    let sources = objects.list(&info.api_version(), info.id.kind, Some(namespace), "").await;
+    let mut sources = sources.map_err(|failure| Problem::cluster(info.plural, failure))?;
+    sources.retain(|source| {
+        let is_named = plan.name.as_deref().is_none_or(|name| name == source.name());
+        let is_ssh = source.text("/spec/url").is_some_and(|url| url.starts_with("ssh://"));
+        is_named && is_ssh && source.text("/spec/secretRef/name").is_some()
+    });
+    if sources.len() > 1 {
+        let names: Vec<&str> = sources.iter().map(Object::name).collect();
+        return Err(Problem::Source(format!("{namespace} has several sources: {}", names.join(", "))));
+    }
+    let none = || match &plan.name {
+        Some(name) => {
+            format!("there is no GitRepository {namespace}/{name} that is read over SSH with a Secret")
+        }
+        None => format!("there is no GitRepository in {namespace} that is read over SSH with a Secret"),
+    };
+    sources.pop().ok_or_else(|| Problem::Source(none()))
 }
 
 fn describe(plan: &Plan, repository: &RepositoryFacts) -> String {
@@ -173,7 +237,7 @@ fn sync_of(plan: &Plan, url: &SshUrl, sources: &[String]) -> Sync {
         branch: plan.branch.clone(),
         path: plan.path.clone(),
         interval: plan.interval,
-        secret_name: plan.secret_name.clone(),
+        secret_name: plan.key.secret.clone(),
         service_account: plan.service_account.clone(),
     }
 }
@@ -207,172 +271,6 @@ async fn check_sync(objects: &Objects, plan: &Plan, sync: &Sync, asked: &SshUrl)
         }
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure { step: "preflight", problems }) }
-}
-
-/// `lockgate <cluster> <8 digits of its identity> <namespace>`: two clusters never have the same.
-async fn title(objects: &Objects, target: &Target, plan: &Plan) -> Result<String, Failure> {
-    let shell = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": IDENTITY_NAMESPACE}});
-    let shell =
-        Object::parse(shell).map_err(|error| at("preflight")(Problem::Embedded(error.to_string())))?;
-    let live = objects.get(&shell).await;
-    let live = live.map_err(|failure| at("preflight")(Problem::cluster("Namespace/kube-system", failure)))?;
-    let uid = live.as_ref().and_then(|live| live.text("/metadata/uid")).unwrap_or_default();
-    let digits = uid.get(..8).unwrap_or(uid);
-    Ok(format!("lockgate {} {digits} {}", target.name, plan.installation.namespace))
-}
-
-async fn put_secret(
-    objects: &Objects,
-    plan: &Plan,
-    url: &SshUrl,
-    title: &str,
-    github: Option<&GitHub>,
-    progress: &mut Progress<'_>,
-) -> Result<Stored, Failure> {
-    let wanted = Wanted {
-        namespace: &plan.installation.namespace,
-        name: &plan.secret_name,
-        algorithm: plan.algorithm,
-        comment: title,
-        replace: plan.replace_secret,
-    };
-    let began = Instant::now();
-    let existing = secret::existing(objects, &wanted, url).await.map_err(at("secret"))?;
-    let stored = if let Some(stored) = existing {
-        let kinds = hosts::kinds(&url.keys_in(&stored.credentials.known_hosts));
-        progress.done(
-            "host keys",
-            began,
-            format!("{} as the Secret has them: {kinds}", url.known_as()),
-            None,
-        );
-        stored
-    } else {
-        let known_hosts = host_keys(url, github, progress).await?;
-        let patience = Patience::new("secret", plan.timeout);
-        put_namespace(objects, &plan.installation, &patience, progress).await?;
-        secret::make(objects, &wanted, &known_hosts, url).await.map_err(at("secret"))?
-    };
-    let detail = format!("{}/{}", wanted.namespace, wanted.name);
-    progress.done("secret", began, detail, Some(stored.change));
-    Ok(stored)
-}
-
-/// GitHub publishes its host keys over TLS. Other servers are asked, and the fingerprints shown.
-async fn host_keys(
-    url: &SshUrl,
-    github: Option<&GitHub>,
-    progress: &mut Progress<'_>,
-) -> Result<Vec<String>, Failure> {
-    let began = Instant::now();
-    if let Some(github) = github {
-        let published = github.host_keys().await;
-        let published =
-            published.map_err(|error| at("host keys")(Problem::github(error, &github.repository)))?;
-        let lines = hosts::lines(url, &published);
-        if !lines.is_empty() {
-            let kinds = hosts::kinds(&url.keys_in(&KnownHosts::parse(&lines.join("\n"))));
-            let detail = format!("{} pinned from the API's /meta: {kinds}", url.known_as());
-            progress.done("host keys", began, detail, None);
-            return Ok(lines);
-        }
-    }
-    let detail = format!("for {} to show its keys", url.known_as());
-    progress.tell(Event::Waiting { name: "host keys", detail, since: began.elapsed() });
-    let server = url.clone();
-    let lines = blocking(move || ssh::scan(&server)).await.map_err(|error| at("host keys")(error.into()))?;
-    let known = KnownHosts::parse(&lines.join("\n"));
-    let keys = url.keys_in(&known);
-    let detail = format!("{} asked over the network: {}", url.known_as(), hosts::kinds(&keys));
-    progress.done("host keys", began, detail, None);
-    for fingerprint in keys.into_iter().map(hosts::fingerprint) {
-        progress.tell(Event::Note(format!("compare with what the server's owner publishes: {fingerprint}")));
-    }
-    Ok(lines)
-}
-
-async fn register(
-    github: &GitHub,
-    title: &str,
-    stored: &Stored,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
-    let began = Instant::now();
-    let line = stored.key.public_line();
-    let (registered, is_new) = github
-        .register(title, &line)
-        .await
-        .map_err(|error| at("deploy key")(Problem::github(error, &github.repository)))?;
-    let change = if is_new { Change::Created } else { Change::Unchanged };
-    let mode = if registered.read_only { "read-only" } else { "READ-WRITE" };
-    let detail = format!("{} \"{}\" {mode}", stored.key.summary(), registered.title);
-    progress.done("deploy key", began, detail, Some(change));
-    if !registered.read_only {
-        let note =
-            format!("the deploy key \"{}\" may write; reading is all that lockgate needs", registered.title);
-        progress.tell(Event::Note(note));
-    }
-    Ok(())
-}
-
-/// Shows the public key until the host lets it in.
-async fn admitted(
-    url: &SshUrl,
-    plan: &Plan,
-    stored: &Stored,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
-    let began = Instant::now();
-    let failed = |problem: Problem| Failure { step: "deploy key", problems: vec![problem] };
-    let mut is_shown = false;
-    let ask = async || {
-        let (url, credentials) = (url.clone(), stored.credentials.clone());
-        blocking(move || ssh::branches(&url, &credentials)).await
-    };
-    let tell = |since| {
-        if !is_shown {
-            let line = stored.key.public_line();
-            progress.tell(Event::Note(format!(
-                "add this public key at {} as one that may read:\n{line}",
-                url.git().host()
-            )));
-            is_shown = true;
-        }
-        let detail = format!("until {} lets the key in", url.known_as());
-        progress.tell(Event::Waiting { name: "deploy key", detail, since });
-    };
-    let branches = wait::let_in(plan.timeout, ADMISSION_POLL, ask, tell).await;
-    let branches = branches.map_err(|error| failed(error.into()))?;
-    let Some((_, commit)) = branches.iter().find(|(name, _)| *name == plan.branch) else {
-        let branch = plan.branch.clone();
-        let names: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).take(5).collect();
-        let known = format!("among those that do are '{}'", names.join("', '"));
-        return Err(failed(if names.is_empty() {
-            Problem::Empty(branch)
-        } else {
-            Problem::NoBranch { branch, known }
-        }));
-    };
-    let commit = commit.get(..7).unwrap_or(commit);
-    let detail =
-        format!("{} let in by {} · branch {} @ {commit}", stored.key.summary(), url.known_as(), plan.branch);
-    progress.done("deploy key", began, detail, None);
-    Ok(())
-}
-
-async fn put_namespace(
-    objects: &Objects,
-    installation: &Installation,
-    patience: &Patience,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
-    let step = patience.name();
-    for object in manifests::namespace(installation).map_err(at(step))? {
-        wait::not_ending(objects, &object, patience, progress).await.map_err(at(step))?;
-        let created = put::create(objects, &object).await;
-        created.map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))?;
-    }
-    Ok(())
 }
 
 async fn put_agent(
@@ -453,14 +351,4 @@ async fn put_all(objects: &Objects, wanted: &[Object], step: &'static str) -> Re
             change.max(put.map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))?);
     }
     Ok(change)
-}
-
-/// Runs what blocks beside the asynchronous work.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SshError> + Send + 'static,
-) -> Result<T, SshError> {
-    let ended = tokio::task::spawn_blocking(work).await;
-    ended.unwrap_or_else(|error| {
-        Err(SshError::Unreachable { server: "ssh".into(), message: error.to_string() })
-    })
 }

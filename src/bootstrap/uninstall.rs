@@ -4,12 +4,15 @@
 //! else, since an agent deletes nothing for a paused one; only then are finalizers dropped. Where Flux is installed too,
 //! even with no replica, the kinds and their objects are its own and stay, unless they are to be taken from it.
 
-use std::collections::BTreeSet;
+mod registered;
+
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use self::registered::Registered;
+use super::hub::Hub;
 use super::manifests::{self, Installation};
 use super::preflight;
 use super::problem::{Failure, Problem};
@@ -36,6 +39,8 @@ pub(crate) struct Removal {
     pub purge: bool,
     /// Also the kinds and their objects that Flux's controllers act on.
     pub adopt: bool,
+    /// Where the deploy keys are deleted; they stay without it.
+    pub hub: Option<Hub>,
     /// How long the purge may take.
     pub timeout: Duration,
 }
@@ -233,16 +238,22 @@ async fn remove_kinds(
         let note = format!("definitions of kinds that lockgate never acted on are left: {}", left.join(", "));
         progress.tell(Event::Note(note));
     }
-    // Told before the Secrets go: nothing else knows of these keys.
-    for note in secrets.iter().filter_map(|secret| registered(secret, &acted_on)) {
-        progress.tell(Event::Note(note));
+    // Before the Secrets go: nothing else knows of these keys.
+    let keys = secrets.iter().filter_map(|secret| Registered::of(secret, &acted_on));
+    let mut problems = Vec::new();
+    for key in keys {
+        match &removal.hub {
+            Some(hub) => problems.extend(key.delete(hub, progress).await),
+            None => progress.tell(Event::Note(key.to_string())),
+        }
     }
     if removal.purge {
-        return remove_secrets(objects, removal, &secrets, progress).await;
+        remove_secrets(objects, removal, &secrets, progress).await?;
+    } else {
+        let note = format!("workloads, the namespace {} and its Secrets are left", removal.namespace);
+        progress.tell(Event::Note(note));
     }
-    let note = format!("workloads, the namespace {} and its Secrets are left", removal.namespace);
-    progress.tell(Event::Note(note));
-    Ok(())
+    if problems.is_empty() { Ok(()) } else { Err(Failure { step: "deploy key", problems }) }
 }
 
 /// Whether a definition is there and must stay, being of a kind that lockgate does not act on: a controller of Flux acts on it,
@@ -269,23 +280,6 @@ async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, Fa
     // The label alone may be anybody's.
     secrets.retain(|secret| secret::has_key(secret) && put::is_ours(secret));
     Ok(secrets)
-}
-
-fn reads(source: &Object, secret: &Object) -> bool {
-    source.namespace() == secret.namespace() && source.text("/spec/secretRef/name") == Some(secret.name())
-}
-
-/// What is left to do where a Secret's key was let in: only the repository's owner can take it off there.
-fn registered(secret: &Object, sources: &[Object]) -> Option<String> {
-    let urls: BTreeSet<&str> = sources
-        .iter()
-        .filter(|source| reads(source, secret))
-        .filter_map(|source| source.text("/spec/url"))
-        .collect();
-    let key = secret::title(secret)?;
-    let urls = urls.into_iter().collect::<Vec<_>>().join(", ");
-    let place = if urls.is_empty() { "where it was let in" } else { &format!("at {urls}") };
-    Some(format!("the deploy key \"{key}\" stays registered {place} until it is removed there"))
 }
 
 /// Removes the Secrets, and the namespace where bootstrap made it.
@@ -337,8 +331,13 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_away_for_a_moment_ends_no_wait() {
         let none = json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []});
-        let removal =
-            Removal { namespace: "n".into(), purge: true, adopt: false, timeout: Duration::from_mins(1) };
+        let removal = Removal {
+            namespace: "n".into(),
+            purge: true,
+            adopt: false,
+            hub: None,
+            timeout: Duration::from_mins(1),
+        };
         for wait in ["purge", "agent"] {
             let objects = answering(vec![(None, Value::Null), (Some(200), none.clone())]);
             let mut told = Vec::new();

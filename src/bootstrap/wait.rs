@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::held;
 use super::problem::{Failure, Problem};
 use super::progress::{Event, Progress, at};
 use super::put::{self, Change};
@@ -162,6 +163,12 @@ pub(crate) async fn not_ending(
         if live.is_none_or(|live| live.text("/metadata/deletionTimestamp").is_none()) {
             return Ok(());
         }
+        if object.kind() == "Namespace" {
+            let held = held::for_ever(objects, object).await;
+            if let Poll::Ready(Some(problem)) = wait.answer("what holds the namespace", held).await? {
+                return Err(problem);
+            }
+        }
         if patience.is_over() {
             return Err(patience.ended(object, "it is being deleted"));
         }
@@ -228,11 +235,35 @@ pub(crate) async fn fetched(
     patience: &Patience,
     progress: &mut Progress<'_>,
 ) -> Result<String, Problem> {
+    fetched_as(objects, source, |_| true, patience, progress).await
+}
+
+/// Until the source has fetched since it was asked to with a token.
+pub(crate) async fn refetched(
+    objects: &Objects,
+    source: &Object,
+    token: &str,
+    patience: &Patience,
+    progress: &mut Progress<'_>,
+) -> Result<String, Problem> {
+    let is_handled = |live: &Object| live.text("/status/lastHandledReconcileAt") == Some(token);
+    fetched_as(objects, source, is_handled, patience, progress).await
+}
+
+/// Until the source has fetched and its status is one that is meant; the revision.
+async fn fetched_as(
+    objects: &Objects,
+    source: &Object,
+    is_meant: impl Fn(&Object) -> bool,
+    patience: &Patience,
+    progress: &mut Progress<'_>,
+) -> Result<String, Problem> {
     let mut wait = Wait::new(patience, progress);
     let mut failing_since: Option<Instant> = None;
     loop {
         let Poll::Ready(live) = wait.look(objects, source).await? else { continue };
-        let ready = live.as_ref().filter(|live| is_observed(live)).and_then(|live| condition(live, "Ready"));
+        let meant = live.as_ref().filter(|live| is_observed(live) && is_meant(live));
+        let ready = meant.and_then(|live| condition(live, "Ready"));
         let cause = ready.and_then(|ready| ready["message"].as_str()).unwrap_or_default().to_owned();
         let status = ready.and_then(|ready| ready["status"].as_str()).unwrap_or("Unknown");
         let revision = live.as_ref().and_then(|live| live.text("/status/artifact/revision"));

@@ -1,29 +1,24 @@
 //! `lockgate bootstrap`.
 
-use std::io::{self, BufRead as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use zeroize::Zeroize as _;
 
 use super::output::{self, Error};
 use super::progress::{Form, Printer};
-use super::shared::{ClusterArguments, InstallationArguments, duration};
-use crate::bootstrap::github::{Credentials, GitHub, PUBLIC_API};
+use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration};
+use super::token::{HubArguments, TOKEN_VARIABLE, repository};
+use crate::bootstrap::admission::Target;
+use crate::bootstrap::deploy_key::KeyPlan;
 use crate::bootstrap::hosts::SshUrl;
-use crate::bootstrap::key::Algorithm;
 use crate::bootstrap::manifests::{self, Sync};
-use crate::bootstrap::problem::{Failure, Problem};
+use crate::bootstrap::problem::Failure;
 use crate::bootstrap::progress::Progress;
-use crate::bootstrap::steps::{self, Plan, Target};
+use crate::bootstrap::steps::{self, Plan};
 use lockgate_base::keys;
-use lockgate_base::model::{self, Secret};
+use lockgate_base::model;
 use lockgate_git::ssh::DEFAULT_USER;
-
-/// Where the token is looked for.
-const TOKEN_VARIABLE: &str = "GITHUB_TOKEN";
 
 /// Set a cluster up to run what a repository says
 #[derive(Args)]
@@ -37,6 +32,8 @@ Examples:
   lockgate bootstrap github acme/platform --path clusters/eu --context eu
       with the token in GITHUB_TOKEN
   pass github-token | lockgate bootstrap github acme/platform --path clusters/eu --token-stdin
+  lockgate bootstrap github acme/platform --path clusters/eu --cluster-name eu-west9 --prune-keys
+      a cluster that is created anew, and leaves no key of the last one behind
   lockgate bootstrap github acme/platform --app-id 123 --app-installation-id 456 --app-private-key-file app.pem
   lockgate bootstrap github acme/platform --api-url https://github.example.com/api/v3
       at GitHub Enterprise
@@ -71,13 +68,13 @@ struct GithubArguments {
     #[arg(value_name = "OWNER/NAME")]
     repository: String,
     #[command(flatten)]
-    token: TokenArguments,
-    /// Where GitHub's API is; https://HOST/api/v3 for GitHub Enterprise
-    #[arg(long, value_name = "URL", default_value = PUBLIC_API)]
-    api_url: String,
+    hub: HubArguments,
     /// Where GitHub's SSH is, as [USER@]HOST[:PORT]; without it the host of the API
     #[arg(long, value_name = "ADDRESS")]
     ssh_host: Option<String>,
+    /// Delete the deploy keys of earlier clusters that had this one's name, once the agent has fetched with its own
+    #[arg(long)]
+    prune_keys: bool,
     #[command(flatten)]
     common: CommonArguments,
 }
@@ -96,32 +93,6 @@ struct GitArguments {
 }
 
 #[derive(Args)]
-#[group(multiple = false)]
-struct TokenSource {
-    /// Read the token from the first line of standard input
-    #[arg(long)]
-    token_stdin: bool,
-    /// Read the token from the first line of a file
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// Authenticate as a GitHub App with this id
-    #[arg(long, value_name = "ID", requires_all = ["app_installation_id", "app_private_key_file"])]
-    app_id: Option<u64>,
-}
-
-#[derive(Args)]
-struct TokenArguments {
-    #[command(flatten)]
-    source: TokenSource,
-    /// The App's installation
-    #[arg(long, value_name = "ID", requires = "app_id")]
-    app_installation_id: Option<u64>,
-    /// The App's private key, PEM
-    #[arg(long, value_name = "FILE", requires = "app_id")]
-    app_private_key_file: Option<PathBuf>,
-}
-
-#[derive(Args)]
 struct CommonArguments {
     #[command(flatten)]
     cluster: ClusterArguments,
@@ -136,6 +107,8 @@ struct CommonArguments {
     interval: model::Duration,
     #[command(flatten)]
     installation: InstallationArguments,
+    #[command(flatten)]
+    key: KeyArguments,
     /// The name of the source and the Kustomization; without it the one that the folder's Kustomizations use (`github`),
     /// or flux-system
     #[arg(long, value_name = "NAME")]
@@ -149,9 +122,10 @@ struct CommonArguments {
     /// Turn an existing source and root Kustomization to this repository, branch and folder
     #[arg(long)]
     replace_sync: bool,
-    /// The kind of key to make: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521
-    #[arg(long, value_name = "NAME", default_value_t)]
-    ssh_key_algorithm: Algorithm,
+    /// Take this key of the host for its own, once it was compared with what the host's owner publishes, as SHA256:…; GitHub's
+    /// are known
+    #[arg(long, value_name = "FINGERPRINT")]
+    accept_host_key: Option<String>,
     /// The ServiceAccount of the namespace in whose name the root Kustomization is applied
     #[arg(long, value_name = "NAME", required_if_eq("lockdown", "true"))]
     service_account: Option<String>,
@@ -175,7 +149,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
 
 async fn at_github(arguments: GithubArguments) -> Result<ExitCode, Error> {
     let repository = repository(&arguments.repository)?;
-    let host = arguments.ssh_host.clone().unwrap_or_else(|| ssh_host(&arguments.api_url));
+    let host = arguments.ssh_host.clone().unwrap_or_else(|| ssh_host(&arguments.hub.api_url));
     let user = if host.contains('@') { String::new() } else { format!("{}@", ssh_user(&host)) };
     let url = format!("ssh://{user}{host}/{repository}").parse::<SshUrl>();
     let url = url.map_err(|error| Error::usage(error.to_string()))?;
@@ -183,15 +157,10 @@ async fn at_github(arguments: GithubArguments) -> Result<ExitCode, Error> {
     if common.export {
         return export(&common, &url);
     }
-    let (credentials, origin) = credentials(&arguments.token)?;
-    let github = GitHub::new(&arguments.api_url, &credentials, repository);
-    let github = github.map_err(|error| {
-        let problem = Problem::github(error, repository);
-        Error::from(Failure { step: "preflight", problems: vec![problem] })
-    })?;
-    drop(credentials);
+    let (github, origin) = arguments.hub.sign_in(repository)?;
     let target = common.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
-    let plan = common.plan();
+    let mut plan = common.plan();
+    plan.key.prune = prunes(&common, arguments.prune_keys, &target)?;
     let mut printer = Printer::new(common.output);
     printer.heading(&format!("context   {}            token  {origin}", target.name));
     let mut sink = |event| printer.print(&event);
@@ -218,6 +187,18 @@ async fn at_ssh_server(arguments: GitArguments) -> Result<ExitCode, Error> {
     printer.end(result, changed, took, NEXT)
 }
 
+/// Whether leftover keys are deleted. A context's name is no proof of which cluster they were of.
+fn prunes(common: &CommonArguments, is_wanted: bool, target: &Target) -> Result<bool, Error> {
+    if is_wanted && common.key.cluster_name.is_none() {
+        let message = format!(
+            "--prune-keys needs --cluster-name: the context '{}' may be another cluster's too",
+            target.name
+        );
+        return Err(Error::usage(message));
+    }
+    Ok(is_wanted)
+}
+
 /// What to try after a run.
 const NEXT: &str = "lockgate status · kubectl get ks -A · a new commit is picked up by itself";
 
@@ -229,10 +210,12 @@ impl CommonArguments {
             branch: self.branch.clone(),
             path: self.path.clone(),
             interval: self.interval,
-            secret_name: self.secret_name.clone(),
-            algorithm: self.ssh_key_algorithm,
-            replace_secret: self.replace_secret,
             replace_sync: self.replace_sync,
+            key: KeyPlan {
+                replace: self.replace_secret,
+                accepted_host_key: self.accept_host_key.clone(),
+                ..self.key.plan(&self.secret_name)
+            },
             service_account: self.service_account.clone(),
             timeout: self.timeout,
         }
@@ -248,7 +231,7 @@ fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
         branch: plan.branch,
         path: plan.path,
         interval: plan.interval,
-        secret_name: plan.secret_name,
+        secret_name: plan.key.secret,
         service_account: plan.service_account,
     };
     let mut objects = manifests::namespace(&plan.installation).map_err(problem)?;
@@ -261,20 +244,6 @@ fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
     );
     output::write(&(note + &manifests::to_yaml(&objects)))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// `owner/name`, as the API and SSH take it.
-fn repository(text: &str) -> Result<&str, Error> {
-    let is_word =
-        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    let is_owner = |name: &str| is_word(name) && !name.starts_with(['.', '-']);
-    // One of GitHub's own is called `.github`.
-    let is_name = |name: &str| is_word(name) && !matches!(name, "." | "..");
-    let address = text.strip_suffix(".git").unwrap_or(text);
-    match address.split_once('/') {
-        Some((owner, name)) if is_owner(owner) && is_name(name) => Ok(address),
-        _ => Err(Error::usage(format!("'{text}' is not of the form OWNER/NAME"))),
-    }
 }
 
 /// The SSH host that belongs to an API: `api.github.com` answers for `github.com`, an Enterprise server for itself.
@@ -295,55 +264,10 @@ fn ssh_user(host: &str) -> String {
     tenant.unwrap_or(DEFAULT_USER).to_owned()
 }
 
-/// The credentials, and from where they are.
-fn credentials(arguments: &TokenArguments) -> Result<(Credentials, String), Error> {
-    let source = &arguments.source;
-    let app = (source.app_id, arguments.app_installation_id, &arguments.app_private_key_file);
-    if let (Some(id), Some(installation), Some(file)) = app {
-        let private_key = std::fs::read(file).map(Secret::new).map_err(|error| unreadable(file, &error))?;
-        return Ok((Credentials::App { id, installation, private_key }, format!("GitHub App {id}")));
-    }
-    if let Some(file) = &source.token_file {
-        let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-        return Ok((Credentials::Token(token(text, "the file is empty")?), file.display().to_string()));
-    }
-    if source.token_stdin {
-        let mut line = String::new();
-        let read = io::stdin().lock().read_line(&mut line);
-        read.map_err(|error| Error::usage(format!("standard input: {error}")))?;
-        return Ok((Credentials::Token(token(line, "standard input is empty")?), "standard input".into()));
-    }
-    match std::env::var(TOKEN_VARIABLE) {
-        Ok(text) => {
-            let secret = token(text, "GITHUB_TOKEN is empty")?;
-            Ok((Credentials::Token(secret), format!("${TOKEN_VARIABLE}")))
-        }
-        Err(_) => Err(Error::usage("there is no GitHub token").hint(
-            "set GITHUB_TOKEN, or pass --token-stdin, --token-file FILE, or --app-id and its two companions",
-        )),
-    }
-}
-
-/// The first line, wiped behind us.
-fn token(mut text: String, empty: &str) -> Result<Secret<String>, Error> {
-    let secret = Secret::new(text.lines().next().unwrap_or_default().trim().to_owned());
-    text.zeroize();
-    if secret.expose().is_empty() {
-        return Err(Error::usage(empty));
-    }
-    if !secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::usage("the token holds characters that tokens do not have"));
-    }
-    Ok(secret)
-}
-
-fn unreadable(file: &std::path::Path, error: &io::Error) -> Error {
-    Error::usage(format!("{}: {error}", file.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bootstrap::github::PUBLIC_API;
 
     #[test]
     fn the_ssh_host_follows_from_the_api() {
@@ -360,39 +284,5 @@ mod tests {
             assert_eq!((ssh_host(api).as_str(), ssh_user(&ssh_host(api)).as_str()), (host, user));
         }
         assert_eq!(ssh_user("corp.ghe.com:22"), "corp");
-    }
-
-    #[test]
-    fn a_repository_is_owner_and_name() {
-        for (text, name) in
-            [("o/r.git", "o/r"), ("o/.github", "o/.github"), ("o/-r", "o/-r"), ("o/...", "o/...")]
-        {
-            assert_eq!(repository(text).unwrap(), name);
-        }
-        for text in [
-            "o",
-            "o/",
-            "/r",
-            "o/r/x",
-            "https://github.com/o/r",
-            "../r",
-            "-o/r",
-            "o/.",
-            "o/..",
-            "o/...git",
-            "o/.git",
-        ] {
-            assert_eq!(repository(text).unwrap_err().code(), 2, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_token_is_one_line_and_never_printed() {
-        assert_eq!(token("ghp_x\nmore\n".into(), "e").unwrap().expose(), "ghp_x");
-        for text in ["", "\n", "with space", "caf\u{e9}"] {
-            let error = token(text.into(), "it is empty").unwrap_err();
-            assert_eq!(error.code(), 2);
-            assert!(text.is_empty() || text == "\n" || !format!("{error:?}").contains(text), "{error:?}");
-        }
     }
 }

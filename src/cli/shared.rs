@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use kube::config::Kubeconfig;
 
 use super::output::Error;
+use crate::bootstrap::admission::Target;
+use crate::bootstrap::deploy_key::KeyPlan;
+use crate::bootstrap::key::Algorithm;
 use crate::bootstrap::manifests::{IMAGE, Installation};
-use crate::bootstrap::steps::Target;
+use crate::bootstrap::title::ClusterName;
 use crate::cluster;
 use lockgate_base::keys;
 use lockgate_base::model;
@@ -40,19 +42,40 @@ impl ClusterArguments {
         &self,
         withheld: &'static [&'static str],
     ) -> Result<Target, Error> {
-        let client = cluster::Client::connect(&cluster::Target { withheld, ..self.target() }).await;
-        let client = client.map_err(|error| Error::unreachable(error.to_string()))?;
-        Ok(Target { client, name: self.name() })
+        let target = cluster::Target { withheld, ..self.target() };
+        let connected = cluster::Client::connect_by_name(&target).await;
+        let (client, context) = connected.map_err(|error| Error::unreachable(error.to_string()))?;
+        // A pod that speaks for its own account has no context.
+        Ok(Target { client, name: context.unwrap_or_else(|| "in-cluster".into()) })
     }
+}
 
-    /// What the user calls the cluster.
-    fn name(&self) -> String {
-        let read = || match &self.kubeconfig {
-            Some(file) => Kubeconfig::read_from(file),
-            None => Kubeconfig::read(),
-        };
-        let named = self.context.clone().or_else(|| read().ok().and_then(|config| config.current_context));
-        named.unwrap_or_else(|| "in-cluster".into())
+/// How the deploy key is called.
+#[derive(Args, Clone)]
+pub(super) struct KeyArguments {
+    /// What the cluster is called in the title of its deploy key; give one that is created anew the same name again
+    #[arg(long, value_name = "NAME")]
+    pub(super) cluster_name: Option<ClusterName>,
+    /// For how long a new deploy key is to be good, such as 12h; `lockgate keys prune --expired` deletes it afterwards
+    #[arg(long, value_name = "DURATION", value_parser = days)]
+    key_ttl: Option<Duration>,
+    /// The kind of key to make: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521
+    #[arg(long, value_name = "NAME", default_value_t)]
+    ssh_key_algorithm: Algorithm,
+}
+
+impl KeyArguments {
+    /// The plan for the key of a Secret.
+    pub(super) fn plan(&self, secret: &str) -> KeyPlan {
+        KeyPlan {
+            secret: secret.into(),
+            algorithm: self.ssh_key_algorithm,
+            replace: false,
+            cluster: self.cluster_name.clone(),
+            ttl: self.key_ttl,
+            prune: false,
+            accepted_host_key: None,
+        }
     }
 }
 
@@ -74,6 +97,11 @@ pub(super) struct InstallationArguments {
 }
 
 impl InstallationArguments {
+    /// An installation that is there, of which no more than the namespace matters.
+    pub(super) fn in_namespace(namespace: &str) -> Installation {
+        Installation { namespace: namespace.into(), image: String::new(), lockdown: false, adopt: false }
+    }
+
     pub(super) fn installation(&self) -> Installation {
         Installation {
             namespace: self.namespace.clone(),
@@ -87,4 +115,28 @@ impl InstallationArguments {
 /// Reads `90s`, `5m`.
 pub(super) fn duration(text: &str) -> Result<Duration, model::ParseDurationError> {
     text.parse::<model::Duration>().map(model::Duration::std)
+}
+
+/// Reads `30d`, or what [`duration`] reads.
+pub(super) fn days(text: &str) -> Result<Duration, String> {
+    const DAY: u64 = 24 * 60 * 60;
+    let number = text.strip_suffix('d').and_then(|number| number.parse::<u64>().ok());
+    match number.and_then(|days| days.checked_mul(DAY)) {
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        None => duration(text).map_err(|_| format!("'{text}' is not a duration such as 12h or 30d")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_durations_too() {
+        assert_eq!(days("30d"), Ok(Duration::from_hours(720)));
+        assert_eq!(days("12h"), Ok(Duration::from_hours(12)));
+        for text in ["d", "-1d", "1.5d", "999999999999999999d", "soon"] {
+            assert!(days(text).unwrap_err().contains("such as 12h or 30d"), "{text}");
+        }
+    }
 }

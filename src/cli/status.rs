@@ -4,22 +4,21 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::output::{self, Error};
 use super::shared::ClusterArguments;
+use super::table::{age, plain, trimmed};
 use crate::bootstrap::manifests;
+use crate::bootstrap::moment::now;
 use crate::cluster::objects::Objects;
-use columns::{plain, trimmed};
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
 use lockgate_core::api::{self, KindInfo, Kustomization, Role};
 use lockgate_core::overview::{End, Overview, Row, Source, State};
 
-mod columns;
 mod kinds;
 #[cfg(test)]
 mod tests;
@@ -132,8 +131,7 @@ fn nothing(namespace: Option<&str>, is_installed: bool, elsewhere: &BTreeSet<Str
         );
     }
     let place = namespace.map_or("in any namespace".into(), |namespace| format!("in namespace {namespace}"));
-    let kinds: Vec<&str> = api::acted_on().map(|info| info.id.kind).collect();
-    let mut text = format!("nothing to show: there is no {} {place}", kinds.join(" and no "));
+    let mut text = format!("nothing to show: there is no Kustomization and no source {place}");
     if !elsewhere.is_empty() {
         let others = elsewhere.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         text = format!("{text}; there are some in {others} (-A looks everywhere)");
@@ -372,21 +370,4 @@ const fn word(status: ConditionStatus) -> &'static str {
         ConditionStatus::False => "False",
         ConditionStatus::Unknown => "Unknown",
     }
-}
-
-/// As kubectl prints an age: the largest unit, two below ten minutes.
-fn age(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..600 if !seconds.is_multiple_of(60) => format!("{}m{}s", seconds / 60, seconds % 60),
-        120..7200 => format!("{}m", seconds / 60),
-        7200..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
-    }
-}
-
-fn now() -> Timestamp {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_unix(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use super::output::Error;
 use super::progress::{Form, Printer};
 use super::shared::{ClusterArguments, duration};
+use super::token::{HubArguments, TOKEN_VARIABLE};
 use crate::bootstrap::progress::Progress;
 use crate::bootstrap::uninstall::{self, Removal};
 use crate::cluster::objects::Objects;
@@ -24,6 +25,11 @@ pub(super) struct Arguments {
     /// Remove what was applied too, and the Secret with the key
     #[arg(long)]
     purge: bool,
+    /// Also delete the deploy key at GitHub, with the token in GITHUB_TOKEN unless a flag says otherwise
+    #[arg(long)]
+    delete_key: bool,
+    #[command(flatten)]
+    hub: HubArguments,
     /// Also remove the kinds and the objects that Flux's controllers act on
     #[arg(long)]
     adopt: bool,
@@ -36,11 +42,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
-    let target = arguments.cluster.connect().await?;
+    let hub = arguments.delete_key.then(|| arguments.hub.as_far_as_known()).transpose()?;
+    let target = arguments.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
     let removal = Removal {
         namespace: arguments.namespace,
         purge: arguments.purge,
         adopt: arguments.adopt,
+        hub,
         timeout: arguments.timeout,
     };
     let mut printer = Printer::new(arguments.output);

@@ -15,7 +15,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioExecutor;
 use kube::api::WatchEvent;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{BoxError, ServiceBuilder};
@@ -72,14 +72,26 @@ pub struct Target {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig does not say how.
-    #[error("kubeconfig: {0}")]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
+    #[error("kubeconfig: {}", unquoted(.0))]
+    Kubeconfig(#[from] KubeconfigError),
     /// Neither a kubeconfig nor a service account was found.
-    #[error("no cluster is configured: {0}; set KUBECONFIG or pass --kubeconfig")]
-    Nowhere(#[from] kube::config::InferConfigError),
+    #[error("no cluster is configured: {pod}, {}; set KUBECONFIG or pass --kubeconfig", unquoted(.kubeconfig))]
+    Nowhere {
+        /// Why there is no service account.
+        pod: kube::config::InClusterError,
+        /// Why there is no kubeconfig.
+        kubeconfig: KubeconfigError,
+    },
     /// The client could not be made from the configuration.
     #[error("client: {0}")]
     Client(#[from] kube::Error),
+}
+
+/// What is wrong with a kubeconfig. The reader's own words quote the lines around, which may hold a token.
+fn unquoted(error: &KubeconfigError) -> String {
+    let KubeconfigError::Parse(parse) = error else { return error.to_string() };
+    let place = parse.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    format!("it cannot be read as a kubeconfig{}", place.unwrap_or_default())
 }
 
 /// A client of one API server, under one name there. Clones share connections and bounds.
@@ -150,17 +162,27 @@ pub(super) struct Reply {
 impl Client {
     /// Connects to the cluster that `target` names. Nothing is sent yet.
     pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
-        let mut config = match (&target.kubeconfig, &target.context) {
-            (None, None) => kube::Config::infer().await?,
-            (file, context) => {
-                let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
-                match file {
-                    Some(file) => {
-                        kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await?
-                    }
-                    None => kube::Config::from_kubeconfig(&options).await?,
+        Self::connect_by_name(target).await.map(|(client, _)| client)
+    }
+
+    /// Connects, and tells by which context the kubeconfig knows the cluster; `None` for the pod's own account. The kubeconfig
+    /// is read once, since what comes through a pipe cannot be read again.
+    pub async fn connect_by_name(target: &Target) -> Result<(Self, Option<String>), ConnectError> {
+        let kubeconfig = match &target.kubeconfig {
+            Some(file) => Kubeconfig::read_from(file),
+            None => Kubeconfig::read(),
+        };
+        let (mut config, context) = match kubeconfig {
+            Ok(kubeconfig) => {
+                let context = target.context.clone();
+                let name = context.clone().or_else(|| kubeconfig.current_context.clone());
+                let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+                match kube::Config::from_custom_kubeconfig(kubeconfig, &options).await {
+                    Ok(config) => (config, name),
+                    Err(error) => (of_pod(error, target)?, None),
                 }
             }
+            Err(error) => (of_pod(error, target)?, None),
         };
         config.connect_timeout = Some(CONNECT);
         let spared = NO_PROXY.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
@@ -168,7 +190,7 @@ impl Client {
             config.proxy_url = None;
         }
         withhold(&mut config.auth_info, target.withheld);
-        Self::from_config(config)
+        Ok((Self::from_config(config)?, context))
     }
 
     /// A client from a configuration that is already read.
@@ -330,6 +352,14 @@ fn warnings(headers: &HeaderMap) -> Vec<String> {
         Some(inside.replace("\\\"", "\"").replace("\\\\", "\\"))
     };
     headers.get_all(WARNING).iter().filter_map(quoted).collect()
+}
+
+/// The account of the pod that this runs in, where no kubeconfig or context was asked for that cannot be had.
+fn of_pod(kubeconfig: kube::config::KubeconfigError, target: &Target) -> Result<kube::Config, ConnectError> {
+    if target.kubeconfig.is_some() || target.context.is_some() {
+        return Err(ConnectError::Kubeconfig(kubeconfig));
+    }
+    kube::Config::incluster().map_err(|pod| ConnectError::Nowhere { pod, kubeconfig })
 }
 
 /// The server has not answered in time.

@@ -61,7 +61,7 @@ impl Claims for Others<'_> {
             let theirs = account(other);
             if pipeline::may_hold((self.own, own.as_deref()), (other, theirs.as_deref()), false) {
                 let held = self.platform.held(other).await;
-                holders.meet(other.reference(), &pipeline::recorded(other), Some(&held));
+                holders.meet(&other.reference(), &pipeline::recorded(other), Some(&held));
             }
         }
         let claim = |holder: Holder| Claim { awaited: holder.hold == Hold::Itself, holder: holder.key };

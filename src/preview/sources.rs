@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use tokio::sync::Mutex;
 
 use crate::cluster::Reader;
-use crate::source::{Ask, Inputs, Sources};
+use crate::source::{Ask, Found, Inputs, Sources};
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{self, Kustomization};
 use lockgate_core::pipeline::ports::{Reads as _, Reference};
 use lockgate_core::verdict::{self, unsupported};
-use lockgate_git::Fetched;
 
 /// The snapshots of sources.
 pub(crate) struct Snapshots {
@@ -74,9 +73,13 @@ impl Snapshots {
         let fetched = adapter.fetch(&Ask { source: &source, held: None, inputs: &inputs }).await;
         let redactor = inputs.into_redactor();
         match fetched {
-            Ok(Fetched::Updated(update)) => Ok(update.snapshot),
+            Ok(Found::Updated(news)) => news
+                .held
+                .into_files()
+                .ok_or_else(|| format!("{key} has no files that a Kustomization can build")),
             // Nothing is held, so nothing can be as it was.
-            Ok(Fetched::Unchanged(revision)) => Err(format!("{key}: {revision} was not sent")),
+            Ok(Found::Unchanged { revision, .. }) => Err(format!("{key}: {revision} was not sent")),
+            Ok(Found::Static { .. }) => Err(format!("{key} has no artifact of its own")),
             Err(verdict::Fetched::Failed { message, .. }) => {
                 Err(redactor.redact(&format!("{key} cannot be fetched: {message}")))
             }

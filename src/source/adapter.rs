@@ -1,14 +1,15 @@
 //! What a kind of source is to the agent, and what it is handed for one fetch.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
+use super::held::Held;
 use super::inputs::Inputs;
 use lockgate_base::model::{Duration as Time, KindId, Revision};
-use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{Source, SourceSpec};
-use lockgate_core::verdict::{self, FetchCause};
-use lockgate_git::{Class, Fetched, SourceError};
+use lockgate_core::verdict::{self, Content, FetchCause};
+use lockgate_git::{Class, Fetched, SourceError, Update};
 
 /// Flux's default of `spec.timeout`.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -16,7 +17,51 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 const CEILING: Duration = Duration::from_mins(10);
 
 /// What a fetch will have found, or why it found nothing: what the verdict is told.
-pub(crate) type Fetching<'f> = Pin<Box<dyn Future<Output = Result<Fetched, verdict::Fetched>> + Send + 'f>>;
+pub(crate) type Fetching<'f> = Pin<Box<dyn Future<Output = Result<Found, verdict::Fetched>> + Send + 'f>>;
+
+/// What a fetch found.
+pub(crate) enum Found {
+    /// What is held is still what is wanted.
+    Unchanged {
+        /// Its revision.
+        revision: Revision,
+        /// What it is.
+        content: Content,
+    },
+    /// Something else.
+    Updated(Box<News>),
+    /// Nothing is to be fetched of the object, which says where others are to be fetched from.
+    Static {
+        /// What they are made from: others are told where it changes.
+        says: String,
+    },
+}
+
+/// What was not held before.
+pub(crate) struct News {
+    pub(crate) held: Held,
+    pub(crate) content: Content,
+    /// The commit's subject, where known.
+    pub(crate) subject: Option<String>,
+    /// What its maker says of it.
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// The commit that was held before, when the new one does not descend from it.
+    pub(crate) rewritten: Option<String>,
+    /// What was left out, and why.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl From<Fetched> for Found {
+    fn from(fetched: Fetched) -> Self {
+        match fetched {
+            Fetched::Unchanged(revision) => Self::Unchanged { revision, content: Content::Files },
+            Fetched::Updated(Update { snapshot, subject, metadata, rewritten, warnings, .. }) => {
+                let (held, content) = (Held::Files(snapshot), Content::Files);
+                Self::Updated(Box::new(News { held, content, subject, metadata, rewritten, warnings }))
+            }
+        }
+    }
+}
 
 /// A kind of source, as the agent fetches it.
 pub(crate) trait Adapter: Send + Sync {
@@ -32,7 +77,7 @@ pub(crate) struct Ask<'a> {
     /// The object.
     pub source: &'a Source,
     /// What this process holds of it.
-    pub held: Option<&'a Snapshot>,
+    pub held: Option<&'a Held>,
     /// The Secrets that it names.
     pub inputs: &'a Inputs<'a>,
 }
@@ -48,12 +93,12 @@ impl<'a> Ask<'a> {
     /// that could not be written asks for it anew.
     pub(super) fn known(&self) -> Option<Revision> {
         let (spec, status) = (&self.source.spec, &self.source.status);
-        let is_told = |snapshot: &&Snapshot| {
+        let is_told = |revision: &&Revision| {
             let artifact = status.artifact.as_ref();
             status.selection() == spec.selection()
-                && artifact.is_some_and(|artifact| artifact.revision == snapshot.revision.to_string())
+                && artifact.is_some_and(|artifact| artifact.revision == revision.to_string())
         };
-        self.held.filter(is_told).map(|snapshot| snapshot.revision.clone())
+        self.held.map(Held::revision).filter(is_told).cloned()
     }
 
     /// The revision at which a paused source stays that this process has not fetched yet: the one that its status names, so

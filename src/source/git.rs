@@ -19,7 +19,7 @@ impl Adapter for Git {
     fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f> {
         Box::pin(async {
             let request = request(ask).await?;
-            self.0.fetch(request).await.map_err(|error| ask.failed(&error))
+            self.0.fetch(request).await.map(Into::into).map_err(|error| ask.failed(&error))
         })
     }
 }

@@ -6,8 +6,8 @@ use super::adapter::{Adapter, Ask, Fetching, failed};
 use lockgate_base::model::KindId;
 use lockgate_core::api::{LayerOperation, OciRepository, OciRepositorySpec};
 use lockgate_core::verdict;
-use lockgate_git::Fetcher;
-use lockgate_git::oci::{Proxy, PullSecret, Reference, Repository, Request, Tls};
+use lockgate_git::oci::{PullSecret, Reference, Repository, Request};
+use lockgate_git::{Fetcher, Proxy, Tls};
 
 /// The kind, and where its artifacts are.
 pub(super) struct Oci(pub(super) Arc<dyn Fetcher<Request>>);
@@ -20,7 +20,7 @@ impl Adapter for Oci {
     fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f> {
         Box::pin(async {
             let request = request(ask).await?;
-            self.0.fetch(request).await.map_err(|error| ask.failed(&error))
+            self.0.fetch(request).await.map(Into::into).map_err(|error| ask.failed(&error))
         })
     }
 }

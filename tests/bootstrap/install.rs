@@ -201,8 +201,9 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     assert_eq!(site.hub.keys().len(), 1, "the key of the Secret that was left is used again");
     let run = done(site.lockgate(&["uninstall", "--purge"])).await;
     let key = &site.hub.keys()[0].title;
-    let told = format!("the deploy key \"{key}\" stays registered at ssh://");
+    let told = format!("the deploy key \"{key}\" (ed25519 SHA256:");
     assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
+    assert!(run.stderr.contains("stays registered at ssh://"), "{}", run.stderr);
     assert!(!has("base").await && !has("apps").await, "the workloads are left");
     assert!(site.secrets().await.is_empty());
 }
@@ -231,8 +232,9 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     assert_eq!(site.secrets().await.len(), 4);
     let run = done(site.lockgate(&["uninstall", "--purge"])).await;
     let key = &site.hub.keys()[0].title;
-    let told = format!("the deploy key \"{key}\" stays registered where it was let in until");
+    let told = format!("the deploy key \"{key}\" (ed25519 SHA256:");
     assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
+    assert!(run.stderr.contains("stays registered where it was let in until"), "{}", run.stderr);
     assert!(!run.stderr.contains("nothing was changed"), "{}", run.stderr);
     let left = site.secrets().await;
     let names: Vec<&Value> = left.iter().map(|secret| &secret["metadata"]["name"]).collect();
@@ -310,6 +312,30 @@ async fn what_is_still_on_its_way_out_is_waited_for() {
     for (api, name) in &leaving {
         assert!(api.get(name).await.unwrap().metadata.deletion_timestamp.is_none(), "{name}");
     }
+}
+
+/// A namespace that nobody is left to let go of is not waited for: what holds it is named, and what cures it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_held_for_ever_is_named_with_its_cure() {
+    let site = Site::new().await;
+    done(site.lockgate(&["install"])).await;
+    site.create(json!({
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+        "metadata": {"name": "apps", "namespace": "flux-system", "finalizers": ["finalizers.fluxcd.io"]},
+        "spec": {"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "platform"}},
+    }))
+    .await;
+    let client = site.plane.client().await.unwrap();
+    let namespaces: Api<DynamicObject> =
+        Api::all_with(client, &ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Namespace")));
+    namespaces.delete("flux-system", &kube::api::DeleteParams::default()).await.unwrap();
+    let run = ended(site.lockgate(&["install"])).await;
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let told = "Namespace/flux-system is being deleted and held by finalizers.fluxcd.io on \
+                Kustomization/flux-system/apps; no agent runs to drop it: run lockgate uninstall";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    done(site.lockgate(&["uninstall"])).await;
+    done(site.lockgate(&["install"])).await;
 }
 
 /// What is exported is what would be applied, and needs neither cluster nor host.

@@ -60,7 +60,12 @@ async fn every_refusal_of_github_is_told_with_its_fix() {
         assert!(has_fix || fix.is_empty(), "{name}: {}", run.stderr);
         assert!(!run.stderr.contains(TOKEN));
         assert!(site.hub.keys().is_empty(), "{name}");
-        assert!(method == "POST" || site.secrets().await.is_empty(), "{name}");
+        assert!(site.secrets().await.is_empty(), "{name}");
+        let left = site.all("v1", "Namespace", "namespaces").await.into_iter().find(|namespace| {
+            let metadata = &namespace["metadata"];
+            metadata["name"] == "flux-system" && metadata["deletionTimestamp"].is_null()
+        });
+        assert_eq!(left, None, "{name}");
     }
     site.hub.set_archived("barolab/foobar-infra");
     let run = ended(site.bootstrap(&[])).await;

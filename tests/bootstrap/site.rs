@@ -59,6 +59,11 @@ impl Site {
         Self { plane, git, repo, hub, _turn: turn }
     }
 
+    /// Destroys the cluster, and creates another in its place.
+    pub(crate) async fn recreate(&mut self) {
+        self.plane = ControlPlane::start(Options { audit: true, ..Options::default() }).await.unwrap();
+    }
+
     /// A command against this control plane, as an administrator.
     pub(crate) fn lockgate(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lockgate"));

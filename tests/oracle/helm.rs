@@ -6,6 +6,7 @@ pub(crate) mod values;
 mod documents;
 mod functions;
 mod random_values;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lockgate_git::oci::{Proxy, PullSecret, Reference, Request};
+use lockgate_git::Proxy;
+use lockgate_git::oci::{PullSecret, Reference, Request};
 use lockgate_git::{Class, SourceError};
 use sha2::{Digest as _, Sha256};
 

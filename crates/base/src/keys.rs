@@ -24,6 +24,8 @@ pub const WATCH: &str = "reconcile.fluxcd.io/watch";
 pub const PRUNE_ALL: &str = "lockgate.dev/prune-all";
 /// On a Kustomization or an object: `watch`, `interval` or `report`, what is done about drift.
 pub const DRIFT: &str = "lockgate.dev/drift";
+/// On the Secret with the deploy key: the public line of the key that it held before a rotation that is not finished.
+pub const REPLACED_KEY: &str = "lockgate.dev/replaced-key";
 /// Flux's finalizer, kept so that either agent can take over from the other.
 pub const FINALIZER: &str = "finalizers.fluxcd.io";
 /// Field manager of applied objects, kept so that ownership continues.

@@ -6,4 +6,5 @@ pub mod keys;
 pub mod model;
 pub mod tree;
 pub mod archive;
+pub mod index;
 pub mod shares;

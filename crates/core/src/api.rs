@@ -22,13 +22,16 @@ pub use actors::Actors;
 pub use decode::decode;
 pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role};
 pub use kinds::git_repository::{GitReference, GitRepository, GitRepositorySpec};
+pub use kinds::helm_repository::{HelmRepository, HelmRepositorySpec, RepositoryType};
 pub use kinds::kustomization::{
     CommonMetadata, Decryption, DeletionPolicy, DependsOn, HealthCheck, HealthCheckExpr, HistoryEntry,
     IgnoreRule, Image, InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec,
     KustomizationStatus, Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
 };
 pub use kinds::oci_repository::{OciReference, OciRepository, OciRepositorySpec};
-pub use kinds::{KINDS, acted_on, decode_source, defined_by, either, info, is_rival, named, source, sources};
+pub use kinds::{
+    KINDS, acted_on, built_from, decode_source, defined_by, either, info, is_rival, named, source, sources,
+};
 pub use malformed::Malformed;
 pub use metadata::Metadata;
 pub(crate) use metadata::null_as_default;

@@ -306,13 +306,16 @@ fn source(object: &Object) -> Option<Source> {
         ready: ConditionStatus::False,
         message: String::new(),
     };
-    let api::Source { metadata, status, .. } = match api::decode_source(object) {
+    let api::Source { metadata, status, spec, .. } = match api::decode_source(object) {
         Ok(read) => read,
         Err(malformed) => return Some(Source { message: malformed.to_string(), ..source }),
     };
     if let Some(artifact) = &status.artifact {
         source.revision = Some(short_revision(&artifact.revision));
         source.fetched = Some(artifact.last_update_time);
+    }
+    if spec.is_static() {
+        return Some(Source { ready: ConditionStatus::True, ..source });
     }
     let standing = Standing::of(metadata.generation, &status);
     Some(Source { ready: standing.ready, message: standing.message, ..source })

@@ -59,7 +59,7 @@ pub use preview::{Announced, Dropped, Preview, preview};
 pub use prune::Fate;
 pub use reconcile::reconcile;
 pub use remove::remove;
-pub use slot::Slot;
+pub use slot::{Slot, aside};
 pub use workers::Workers;
 
 /// One reconcile.

@@ -21,6 +21,9 @@ use crate::context::Context;
 use crate::error::one_line;
 use crate::url::is_forbidden;
 
+/// The `User-Agent` of all but Git's own protocol.
+pub(crate) const NAME: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
+
 /// How a client talks.
 pub(crate) struct Options<'a> {
     /// PEM certificates of authorities to trust beside the system's.

@@ -5,10 +5,8 @@ mod login;
 mod challenge;
 mod registry;
 mod manifest;
-mod spool;
-mod unpack;
 mod fetch;
 
-pub use fetch::{Oci, Proxy, Request, Tls};
+pub use fetch::{CHART, Oci, Request};
 pub use login::PullSecret;
 pub use repository::{Reference, Repository};

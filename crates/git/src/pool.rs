@@ -3,11 +3,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::SourceError;
-use crate::context::lock;
+use crate::context::{Context, lock};
+use crate::credentials::Credentials;
+use crate::url::GitUrl;
 use lockgate_base::shares::{Permit, Permits};
 
 /// How many fetches run at once, whatever their hosts.
@@ -45,6 +48,41 @@ impl Pool {
         let thread = self.threads.take(&namespace.into()).await;
         Ok(Slot { _host: host, _thread: thread })
     }
+}
+
+/// Ends the connection of a fetch whose caller has gone.
+pub(crate) struct CancelOnDrop(pub(crate) Arc<Context>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// Runs a fetch from `url` on a thread, within a limit by the clock, whatever the host does; the wait for one's turn has the
+/// same limit.
+pub(crate) async fn fetch<T: Send + 'static>(
+    pool: &Pool,
+    url: &GitUrl,
+    namespace: &str,
+    limit: Duration,
+    work: impl FnOnce(&Arc<Context>) -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
+    let begin = || Arc::new(Context::new(url.clone(), Credentials::None, limit));
+    let waiting = begin();
+    let slot = tokio::time::timeout(limit, pool.slot(&waiting.host(), namespace)).await;
+    let slot = slot.unwrap_or_else(|_| Err(waiting.timeout()))?;
+    let context = begin();
+    let _cancel = CancelOnDrop(Arc::clone(&context));
+    let deadline = tokio::time::Instant::from_std(context.deadline());
+    let work = {
+        let context = Arc::clone(&context);
+        run(slot, move || {
+            context.receives_objects();
+            work(&context)
+        })
+    };
+    tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(context.timeout()))
 }
 
 /// Runs `work` on a thread of its own and waits for it.

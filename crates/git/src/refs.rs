@@ -1,13 +1,12 @@
 //! Which commit is meant: `spec.ref` against the references that a host lists.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use git2::Oid;
 
 use crate::SourceError;
-use crate::versions::{self, Range};
 use lockgate_base::model::Revision;
+use lockgate_base::model::version::{Range, Version};
 
 /// Flux's branch when nothing is named.
 const DEFAULT_BRANCH: &str = "master";
@@ -99,7 +98,11 @@ impl Reference {
             return Ok(Wanted::Tag(valid("tag", "refs/tags/", tag)?));
         }
         if let Some(text) = set(self.semver.as_ref()) {
-            let range = Range::parse(&text).map_err(SourceError::InvalidReference)?;
+            let range = Range::parse(&text).map_err(|error| {
+                SourceError::InvalidReference(format!(
+                    "spec.ref.semver: semver '{text}' parse error: {error}"
+                ))
+            })?;
             return Ok(Wanted::Versions { range, text });
         }
         Ok(Wanted::Branch(branch.unwrap_or_else(|| DEFAULT_BRANCH.into())))
@@ -181,9 +184,9 @@ impl Listing {
             }
             Wanted::Versions { range, text } => {
                 let tags = self.refs.keys().filter_map(|name| name.strip_prefix(TAGS));
-                let versions = tags.filter_map(|tag| Some((versions::of_tag(tag)?, tag)));
-                let best = versions.filter(|(version, _)| range.contains(version)).max();
-                let tip = best.and_then(|(_, tag)| self.tip(format!("refs/tags/{tag}"), Some(tag)));
+                let fitting = tags.filter_map(Version::of_tag).filter(|version| range.contains(version));
+                let best = fitting.max_by(Version::compare_whole).map(|version| version.original);
+                let tip = best.and_then(|tag| self.tip(format!("{TAGS}{tag}"), Some(&tag)));
                 tip.map(Some).ok_or_else(|| {
                     let has = self.names(TAGS);
                     SourceError::ReferenceNotFound(format!(
@@ -214,7 +217,14 @@ impl Listing {
     fn names(&self, prefix: &str) -> String {
         let mut names: Vec<&str> = self.refs.keys().filter_map(|name| name.strip_prefix(prefix)).collect();
         if prefix == TAGS {
-            names.sort_by_cached_key(|name| Reverse((versions::of_tag(name), *name)));
+            let newest_first = |one: &&str, other: &&str| {
+                let order = match (Version::of_tag(one), Version::of_tag(other)) {
+                    (Some(one), Some(other)) => one.compare_whole(&other),
+                    (one, other) => one.is_some().cmp(&other.is_some()),
+                };
+                order.then_with(|| one.cmp(other)).reverse()
+            };
+            names.sort_by(newest_first);
         }
         let names: Vec<String> = names.iter().map(|name| name.escape_debug().to_string()).collect();
         match names.len() {

@@ -54,6 +54,17 @@ impl GitUrl {
         Self::read(text).map_err(|problem| SourceError::InvalidUrl { url: redact(text), problem })
     }
 
+    /// Reads an address of the web, whose path may be empty, and refuses the ones that are never connected to.
+    pub fn site(text: &str) -> Result<Self, SourceError> {
+        let invalid = |problem: String| SourceError::InvalidUrl { url: redact(text), problem };
+        // Whatever stands behind the slash is a path.
+        let url = Self::read(&format!("{}/.", text.trim_end_matches('/'))).map_err(invalid)?;
+        match url.scheme {
+            Scheme::Ssh => Err(invalid("write https://".into())),
+            Scheme::Https | Scheme::Http => Ok(url),
+        }
+    }
+
     /// How the repository is reached.
     pub const fn scheme(&self) -> Scheme {
         self.scheme

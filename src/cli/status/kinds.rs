@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::columns::{plain, trimmed};
+use super::super::table::{plain, trimmed};
 use crate::cli::output::Error;
 use crate::cluster::Client;
 use crate::cluster::flux::{self, FluxController};

@@ -1,5 +1,7 @@
 //! What is printed, to the letter.
 
+use std::time::Duration;
+
 use super::*;
 use lockgate_core::api::{GitRepository, Kustomization};
 
@@ -132,17 +134,12 @@ fn nothing_is_told_apart_from_all_ready() {
     let cases = [
         (None, false, &none, "lockgate is not installed here: "),
         (Some("flux-system"), false, &none, "lockgate is not installed here: "),
-        (
-            None,
-            true,
-            &none,
-            "nothing to show: there is no Kustomization and no GitRepository and no OCIRepository in any namespace",
-        ),
+        (None, true, &none, "nothing to show: there is no Kustomization and no source in any namespace"),
         (
             Some("flux-sytem"),
             true,
             &some,
-            "nothing to show: there is no Kustomization and no GitRepository and no OCIRepository in namespace flux-sytem; there are some in \
+            "nothing to show: there is no Kustomization and no source in namespace flux-sytem; there are some in \
              apps, flux-system (-A looks everywhere)",
         ),
     ];

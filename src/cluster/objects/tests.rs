@@ -42,18 +42,30 @@ pub(crate) fn serving<F>(answer: impl Fn(&Method, &str) -> F + Send + Sync + 'st
 where
     F: Future<Output = Result<(u16, Value), std::io::Error>> + Send + 'static,
 {
+    Objects::new(&client_of(move |method, uri, _| answer(method, uri.path())))
+}
+
+/// A client of such a cluster, which looks at a request's whole address and at its body too.
+pub(crate) fn client_of<F>(
+    answer: impl Fn(&Method, &http::Uri, Vec<u8>) -> F + Send + Sync + 'static,
+) -> Client
+where
+    F: Future<Output = Result<(u16, Value), std::io::Error>> + Send + 'static,
+{
+    let answer = Arc::new(answer);
     let service = tower::service_fn(move |request: http::Request<Body>| {
-        let path = request.uri().path();
-        let known = matches!(path, "/api" | "/apis").then(|| response(200, &discovery(path)));
-        let answer = answer(request.method(), path);
+        let answer = Arc::clone(&answer);
         async move {
-            match known {
-                Some(known) => Ok(known),
-                None => answer.await.map(|(code, body)| response(code, &body)),
+            let (head, body) = request.into_parts();
+            let path = head.uri.path();
+            if matches!(path, "/api" | "/apis") {
+                return Ok(response(200, &discovery(path)));
             }
+            let body = body.collect_bytes().await.map_err(std::io::Error::other)?;
+            answer(&head.method, &head.uri, body.to_vec()).await.map(|(code, body)| response(code, &body))
         }
     });
-    Objects::new(&Client::of_service(service, "http://test"))
+    Client::of_service(service, "http://test")
 }
 
 /// A cluster that gives these answers one after the other, and then the last of them for ever. Without a code it cuts the

@@ -1,9 +1,10 @@
 //! The real parts that tests, demo and benchmarks run against.
 //!
 //! Nothing here knows lockgate: a control plane of real binaries, a real sshd, a stand-in for GitHub that really admits
-//! keys, a registry of artifacts, a proxy that misbehaves on command, an admission webhook, and the agent's own binary as a child process.
+//! keys, a registry of artifacts, a repository of charts, a proxy that misbehaves on command, an admission webhook, and the agent's own binary as a child process.
 
 pub mod agent;
+pub mod charts;
 pub mod controlplane;
 mod dirs;
 pub mod documents;
@@ -20,6 +21,7 @@ mod serve;
 pub mod webhook;
 
 pub use agent::{Agent, AgentBuilder};
+pub use charts::{Asked, CHARTS_USER, ChartServer, ChartServerOptions, Served};
 pub use controlplane::{Components, ControlPlane, Options, client_of, program, shared};
 pub use documents::{Document, DocumentServer};
 pub use eventually::eventually;

@@ -76,6 +76,17 @@ impl Version {
         Ok(version)
     }
 
+    /// Reads the version that a tag or a chart is named after, as Flux does: three numbers without leading zeros, and a `v`
+    /// may stand before them.
+    pub fn of_tag(text: &str) -> Option<Self> {
+        let numbers = text.strip_prefix('v').unwrap_or(text);
+        let end = numbers.find(['-', '+']).unwrap_or(numbers.len());
+        let parts: Vec<&str> = numbers[..end].split('.').collect();
+        let is_plain = |part: &&str| !(part.len() > 1 && part.starts_with('0'));
+        let is_whole = parts.len() == 3 && parts.iter().all(is_plain);
+        Self::parse(text).ok().filter(|_| is_whole)
+    }
+
     /// Whether it is no release.
     pub fn is_prerelease(&self) -> bool {
         !self.pre.is_empty()
@@ -85,6 +96,11 @@ impl Version {
     pub fn compare(&self, other: &Self) -> Ordering {
         let numbers = |version: &Self| (version.major, version.minor, version.patch);
         numbers(self).cmp(&numbers(other)).then_with(|| compare_pre(&self.pre, &other.pre))
+    }
+
+    /// The same order, in which metadata decides between versions that are otherwise equal.
+    pub fn compare_whole(&self, other: &Self) -> Ordering {
+        self.compare(other).then_with(|| compare_parts(&self.metadata, &other.metadata))
     }
 }
 

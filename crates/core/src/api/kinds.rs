@@ -13,7 +13,7 @@ mod external_artifact;
 pub(super) mod git_repository;
 mod helm_chart;
 mod helm_release;
-mod helm_repository;
+pub(super) mod helm_repository;
 mod image_policy;
 mod image_repository;
 mod image_update_automation;
@@ -27,9 +27,9 @@ pub const KINDS: &[&KindInfo] = &[
     &kustomization::INFO,
     &git_repository::INFO,
     &oci_repository::INFO,
+    &helm_repository::INFO,
     &bucket::INFO,
     &external_artifact::INFO,
-    &helm_repository::INFO,
     &helm_chart::INFO,
     &helm_release::INFO,
     &alert::INFO,
@@ -50,9 +50,15 @@ pub fn sources() -> impl Iterator<Item = &'static KindInfo> {
     acted_on().filter(|info| matches!(info.role, Role::Source(_)))
 }
 
-/// The kind of source that a reference names, where lockgate acts on it.
+/// The kinds of sources that a Kustomization can be built from.
+pub fn built_from() -> impl Iterator<Item = &'static KindInfo> {
+    sources().filter(|info| info.source().is_some_and(|source| source.is_built_from))
+}
+
+/// The kind of source that a reference of a Kustomization names, where one can be built from it.
 pub fn source(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo> {
-    named(api_version, kind).filter(|info| info.is_acted_on && matches!(info.role, Role::Source(_)))
+    let named = named(api_version, kind)?;
+    built_from().find(|info| *info == named)
 }
 
 /// Reads an object of a kind of source that lockgate acts on.
@@ -97,7 +103,7 @@ pub fn named(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo>
 }
 
 impl SourceReference {
-    /// The source that an object of this namespace means by it; `None` where it is of a kind that lockgate does not act on.
+    /// The source that a Kustomization of this namespace means by it; `None` where it is of a kind that none can be built from.
     pub fn target(&self, namespace: &str) -> Option<Ref> {
         let info = source(self.api_version.as_deref(), &self.kind)?;
         Some(Ref::new(info.id, self.namespace.as_deref().unwrap_or(namespace), &self.name))

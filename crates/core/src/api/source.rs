@@ -22,6 +22,8 @@ pub struct SourceInfo {
     pub read: fn(&Object) -> Result<Source, Malformed>,
     /// The words by which the flux CLI knows the kind: `source git`.
     pub command: &'static str,
+    /// Whether a Kustomization can be built from its files.
+    pub is_built_from: bool,
 }
 
 impl PartialEq for SourceInfo {
@@ -45,7 +47,13 @@ pub trait SourceSpec: Any + Debug + Send + Sync {
     /// The objects of its namespace that it is fetched with: Secrets, a ServiceAccount.
     fn inputs(&self) -> Vec<(KindId, &str)>;
     /// Which part of what is fetched is wanted.
-    fn selection(&self) -> Selection;
+    fn selection(&self) -> Selection {
+        Selection::default()
+    }
+    /// Whether it only says where others are to be fetched from: nothing is fetched of it, and its status says nothing.
+    fn is_static(&self) -> bool {
+        false
+    }
 }
 
 /// Which part of a revision is wanted. Another part of one revision is another artifact.

@@ -100,7 +100,7 @@ impl<'c> Holders<'c> {
 
     /// Takes another owner into account: what its status says it holds, and what it will hold, where `None` stands for anything.
     /// Who has recorded an object counts before those who will hold it.
-    pub fn meet(&mut self, key: Ref, recorded: &HashSet<ObjectId>, held: Option<&HashSet<ObjectId>>) {
+    pub fn meet(&mut self, key: &Ref, recorded: &HashSet<ObjectId>, held: Option<&HashSet<ObjectId>>) {
         for (candidate, found) in self.candidates.iter().zip(&mut self.found) {
             let is_recorded = candidate.hold(recorded).is_some();
             let hold = held.map_or(Some(Hold::Itself), |held| candidate.hold(held));
@@ -175,7 +175,10 @@ async fn built(
     let supported = supported(kustomization).ok()?;
     let gathered = gather(own, &supported, &ByHand::NOTHING, &mut Redactor::default()).await.ok()?;
     let (spec, tree) = (kustomization.spec.clone(), snapshot.tree.clone());
-    let build = workers::output(workers, move || build_spec(&spec, &tree, gathered)).await.ok()?.ok()?;
+    let memory = workers.memory();
+    let build =
+        workers::output(workers, move || build_spec(&spec, &tree, gathered, &workers::budget(memory)));
+    let build = build.await.ok()?.ok()?;
     let mut ids = HashSet::with_capacity(build.resources.len());
     for mut object in build.resources.into_iter().map(|resource| resource.object) {
         // A kind that the cluster does not have yet has no object to be deleted either.

@@ -64,7 +64,9 @@ pub async fn reconcile<C: Writes + Settle, O: Lookup, J: Journal>(
 /// Builds away from the threads of the runtime. Newer work does not wait for the end of it.
 async fn built(job: &Job<'_>, gathered: Gathered) -> Result<Build, Outcome<Applied>> {
     let (spec, tree) = (job.kustomization.spec.clone(), job.snapshot.tree.clone());
-    let build = workers::output(job.workers, move || build_spec(&spec, &tree, gathered));
+    let memory = job.workers.memory();
+    let build =
+        workers::output(job.workers, move || build_spec(&spec, &tree, gathered, &workers::budget(memory)));
     let mut cancel = job.cancel.clone();
     tokio::select! {
         biased;

@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::clock::Watch;
 use super::*;
 use crate::api::{Kustomization, decode};
 use crate::plan;
@@ -26,7 +27,7 @@ use fake::Fake;
 use lockgate_base::keys;
 use lockgate_base::model::{Object, Revision};
 use lockgate_base::tree::Tree;
-use machine::{Broken, Here, Never, Watch};
+use machine::{Broken, Here, Never};
 
 fn kustomization(spec: &Value, inventory: &[&str]) -> Kustomization {
     let mut all = json!({"interval": "10m", "prune": true, "path": "apps",

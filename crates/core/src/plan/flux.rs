@@ -35,7 +35,7 @@ mod tests {
             (crd, "kustomizations.kustomize.toolkit.fluxcd.io", "part-of=flux", true),
             (crd, "gitrepositories.source.toolkit.fluxcd.io", "part-of=flux", true),
             (crd, "gitrepositories.source.toolkit.fluxcd.io", "name=lockgate", false),
-            (crd, "helmrepositories.source.toolkit.fluxcd.io", "part-of=flux", false),
+            (crd, "helmreleases.helm.toolkit.fluxcd.io", "part-of=flux", false),
             (crd, "kustomizations.example.com", "part-of=flux", false),
         ];
         for (kind, name, label, replaced) in cases {

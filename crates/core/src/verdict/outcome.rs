@@ -5,7 +5,7 @@ mod fetched;
 
 pub(crate) use applied::some_of;
 pub use applied::{Applied, Change, Deed, Done, Ill, Refused, WaitEnd};
-pub use fetched::{FetchCause, Fetched};
+pub use fetched::{Content, FetchCause, Fetched};
 
 use std::time::Duration;
 
@@ -80,6 +80,11 @@ pub enum Common {
         /// Where in the code it is; what it said may quote anything.
         message: String,
     },
+    /// The agent ended again and again while it built or fetched this, so that it is left alone.
+    Quarantined {
+        /// How often it ended while nothing else was new.
+        times: u32,
+    },
     /// A dependency is not ready.
     Blocked(Blocker),
     /// The dependencies go round in a circle, which the object is a member of.
@@ -150,6 +155,7 @@ impl Common {
             Self::AccessDenied { .. } => "access denied".into(),
             Self::Malformed { .. } => "malformed".into(),
             Self::Panicked { .. } => "internal error".into(),
+            Self::Quarantined { .. } => "left alone".into(),
             Self::Blocked(_) => "blocked".into(),
             Self::Cyclic(_) => "cyclic".into(),
             Self::SourceMissing { .. }

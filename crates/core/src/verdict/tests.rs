@@ -275,8 +275,12 @@ fn the_answer_to_a_request_stays_when_its_annotation_goes() {
         assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"), "{outcome:?}");
     }
     let handled = SourceStatus { last_handled_reconcile_at: Some("token".into()), ..SourceStatus::default() };
-    let unchanged =
-        Fetched::Unchanged { revision: REVISION.into(), url: String::new(), selection: Selection::default() };
+    let unchanged = Fetched::Unchanged {
+        revision: REVISION.into(),
+        url: String::new(),
+        selection: Selection::default(),
+        content: Content::Files,
+    };
     let status = sources::fetch(&unchanged.into(), &handled).status;
     assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("token"));
 }

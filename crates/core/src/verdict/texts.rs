@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
-use super::outcome::{BlockReason, Blocker, Ill, WaitEnd, some_of};
-use crate::api::{self, Kustomization, OciRepository};
+use super::outcome::{BlockReason, Blocker, Content, Ill, WaitEnd, some_of};
+use crate::api::{self, Kustomization, OciRepository, Role};
 use crate::graph::Cycle;
 use crate::queue::Rivalry;
 use lockgate_base::keys;
@@ -19,7 +19,10 @@ const HEALTH_FAILED: &str = "health check failed after ";
 const NOT_ESTABLISHED: &str = "definitions are not established after ";
 
 /// What Ready says of a source that is fetched.
-pub(super) fn stored(kind: KindId, revision: &str) -> String {
+pub(super) fn stored(kind: KindId, revision: &str, content: &Content) -> String {
+    if matches!(content, Content::Index { .. }) {
+        return format!("stored artifact: revision '{revision}'");
+    }
     let what = if kind == OciRepository::ID { "digest" } else { "revision" };
     format!("stored artifact for {what} '{revision}'")
 }
@@ -31,7 +34,11 @@ pub(super) fn fetched(
     subject: Option<&str>,
     url: &str,
     metadata: &BTreeMap<String, String>,
+    content: &Content,
 ) -> String {
+    if let Content::Index { size } = content {
+        return format!("stored fetched index of size {} from '{url}'", size_of(*size));
+    }
     match subject {
         Some(subject) => format!("stored artifact for commit '{subject}'"),
         None if kind == OciRepository::ID => {
@@ -43,8 +50,28 @@ pub(super) fn fetched(
             };
             format!("stored artifact with revision '{revision}' from '{url}'{origin}")
         }
-        None => stored(kind, revision),
+        None => stored(kind, revision, content),
     }
+}
+
+/// A number of bytes as Flux tells it: with four digits at most, and in powers of a thousand.
+fn size_of(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let (mut unit, mut scale) = (0, 1);
+    while unit + 1 < UNITS.len() && bytes / scale >= 1000 {
+        unit += 1;
+        scale *= 1000;
+    }
+    let (mut whole, mut rest) = (bytes / scale, bytes % scale);
+    // As many digits behind the point as are left of the four.
+    let digits = 3_u32.saturating_sub(whole.max(1).ilog10());
+    let power = 10_u64.pow(digits);
+    rest = (rest * power + scale / 2) / scale;
+    (whole, rest) = (whole + rest / power, rest % power);
+    let decimals = format!("{rest:0width$}", width = digits as usize);
+    let decimals = decimals.trim_end_matches('0');
+    let point = if decimals.is_empty() { "" } else { "." };
+    format!("{whole}{point}{decimals}{}", UNITS[unit])
 }
 
 pub(super) fn source_missing(source: &str) -> String {
@@ -160,6 +187,18 @@ pub(super) fn pending(objects: &[Ill]) -> String {
         texts.push(format!("and {} more", objects.len() - NAMED));
     }
     texts.join("; ")
+}
+
+/// What Ready says of what the agent has ended at.
+pub(super) fn quarantined(kind: KindId, times: u32) -> String {
+    let (doing, changes) = match api::info(kind).map(|info| info.role) {
+        Some(Role::Source(_)) => ("fetching", "its spec"),
+        _ => ("building", "its spec or its source"),
+    };
+    format!(
+        "the agent ended while {doing} this, {times} times with nothing else that was new beside it; it is left alone until \
+         {changes} changes, a reconcile is asked for, or an hour has passed"
+    )
 }
 
 pub(super) fn not_deleted(failures: &[String]) -> String {

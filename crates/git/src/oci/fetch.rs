@@ -1,28 +1,30 @@
 //! One fetch of an artifact: which digest is meant, what its manifest says, and its layer as it streams in.
 
-use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use lockgate_base::model::Revision;
 use lockgate_base::model::version::Version;
-use lockgate_base::model::{Revision, Secret};
 use lockgate_base::tree::{Snapshot, Tree};
 use sha2::{Digest as _, Sha256};
 
 use super::login::PullSecret;
 use super::manifest::{ACCEPT, Layer, Manifest};
-use super::registry::{Answer, Registry};
+use super::registry::Registry;
 use super::repository::{Reference, Repository, Wanted, is_digest, is_tag};
-use super::spool::Spools;
-use super::unpack::{Unpacked, unpack};
-use crate::client::{self, Options};
+use crate::client::{self, NAME, Options};
 use crate::context::Context;
-use crate::credentials::{Credentials, SecretData};
-use crate::fetch::{CancelOnDrop, Fetched, Fetcher, Fetching, Update};
+use crate::disk::Disk;
+use crate::fetch::{Fetched, Fetcher, Fetching, Update};
+use crate::hashing::Hashing;
 use crate::pool::{self, Pool};
+use crate::spool::Spools;
+use crate::tls::{Proxy, Tls};
+use crate::unpack::{Unpacked, unpack};
 use crate::url::GitUrl;
+use crate::web::Answer;
 use crate::{SourceError, ignore};
 use lockgate_base::keys;
 
@@ -30,8 +32,8 @@ use lockgate_base::keys;
 const TAGS: usize = 100_000;
 /// How many tags are asked for at a time.
 const PAGE: usize = 1000;
-/// The `User-Agent`.
-const NAME: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
+/// The media type of a layer that is the archive of a Helm chart.
+pub const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 
 /// What to fetch.
 #[derive(Debug, Clone)]
@@ -62,72 +64,6 @@ pub struct Request {
     pub known: Option<Revision>,
 }
 
-/// Certificates for a registry.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    source: String,
-    authorities: Option<Vec<u8>>,
-    identity: Option<(Vec<u8>, Secret<Vec<u8>>)>,
-}
-
-impl Tls {
-    /// Reads a Secret called `source` in messages (`Secret namespace/name`): `ca.crt`, `tls.crt` and `tls.key`.
-    pub fn read(source: &str, data: &SecretData) -> Result<Self, SourceError> {
-        let error = |problem: &str| SourceError::Credentials {
-            secret: source.to_owned(),
-            problem: problem.to_owned(),
-        };
-        let find = |key: &str| data.get(key).filter(|value| !value.expose().is_empty());
-        let authorities = find("ca.crt").or_else(|| find("caFile")).map(|pem| pem.expose().clone());
-        let pair =
-            (find("tls.crt").or_else(|| find("certFile")), find("tls.key").or_else(|| find("keyFile")));
-        let identity = match pair {
-            (Some(chain), Some(key)) => Some((chain.expose().clone(), key.clone())),
-            (None, None) => None,
-            _ => return Err(error("tls.crt and tls.key belong together; one is missing")),
-        };
-        if authorities.is_none() && identity.is_none() {
-            return Err(error("it has none of the keys 'ca.crt', 'tls.crt' and 'tls.key'"));
-        }
-        Ok(Self { source: source.to_owned(), authorities, identity })
-    }
-}
-
-/// A proxy on the way to a registry.
-#[derive(Debug, Clone)]
-pub struct Proxy(ureq::Proxy);
-
-impl Proxy {
-    /// Reads a Secret called `source` in messages (`Secret namespace/name`): `address`, `username` and `password`.
-    pub fn read(source: &str, data: &SecretData) -> Result<Self, SourceError> {
-        let error = |problem: &str| SourceError::Credentials {
-            secret: source.to_owned(),
-            problem: problem.to_owned(),
-        };
-        let text = |key: &str| {
-            let bytes = data.get(key).map(|value| value.expose().as_slice()).unwrap_or_default();
-            std::str::from_utf8(bytes).map(str::trim).map_err(|_| error(&format!("'{key}' is not text")))
-        };
-        let (address, username, password) = (text("address")?, text("username")?, text("password")?);
-        let no_address = "'address' is not the address of a proxy; write http://HOST:PORT";
-        let uri: http::Uri = address.parse().map_err(|_| error(no_address))?;
-        let protocol = match uri.scheme_str() {
-            Some("http") => ureq::ProxyProtocol::Http,
-            Some("https") => ureq::ProxyProtocol::Https,
-            _ => return Err(error(no_address)),
-        };
-        let host = uri.host().ok_or_else(|| error(no_address))?;
-        let mut builder = ureq::Proxy::builder(protocol).host(host);
-        if let Some(port) = uri.port_u16() {
-            builder = builder.port(port);
-        }
-        if !username.is_empty() {
-            builder = builder.username(username).password(password);
-        }
-        builder.build().map(Self).map_err(|_| error(no_address))
-    }
-}
-
 /// The adapter for OCI artifacts.
 #[derive(Clone)]
 pub struct Oci {
@@ -139,8 +75,9 @@ pub struct Oci {
 impl Oci {
     /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use. `spec.insecure` of a
     /// registry on another machine is refused unless `allows_insecure`.
-    pub fn new(state_dir: &Path, allows_insecure: bool) -> Result<Self, SourceError> {
-        Ok(Self { spools: Arc::new(Spools::open(state_dir)?), pool: Arc::new(Pool::new()), allows_insecure })
+    pub fn new(state_dir: &Path, disk: &Disk, allows_insecure: bool) -> Result<Self, SourceError> {
+        let spools = Arc::new(Spools::open(state_dir, disk)?);
+        Ok(Self { spools, pool: Arc::new(Pool::new()), allows_insecure })
     }
 
     /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has the same limit.
@@ -162,21 +99,11 @@ impl Oci {
                     .into(),
             });
         }
-        let begin = || Arc::new(Context::new(base.clone(), Credentials::None, request.timeout));
-        let waiting = begin();
-        let slot =
-            tokio::time::timeout(request.timeout, self.pool.slot(&waiting.host(), &request.namespace)).await;
-        let slot = slot.unwrap_or_else(|_| Err(waiting.timeout()))?;
-        let context = begin();
-        let _cancel = CancelOnDrop(Arc::clone(&context));
-        let deadline = tokio::time::Instant::from_std(context.deadline());
-        let work = {
-            let (spools, context) = (Arc::clone(&self.spools), Arc::clone(&context));
-            pool::run(slot, move || {
-                Job { context: &context, request: &request, spools: &spools }.run(&wanted)
-            })
-        };
-        tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(context.timeout()))
+        let (spools, namespace, timeout) =
+            (Arc::clone(&self.spools), request.namespace.clone(), request.timeout);
+        let work =
+            move |context: &Arc<Context>| Job { context, request: &request, spools: &spools }.run(&wanted);
+        pool::fetch(&self.pool, &base, &namespace, timeout, work).await
     }
 }
 
@@ -195,7 +122,6 @@ struct Job<'j> {
 
 impl Job<'_> {
     fn run(&self, wanted: &Wanted) -> Result<Fetched, SourceError> {
-        self.context.receives_objects();
         let mut registry = self.connect()?;
         let (tag, digest) = match wanted {
             Wanted::Digest { tag, digest } => (tag.clone(), Some(digest.clone())),
@@ -203,10 +129,12 @@ impl Job<'_> {
             Wanted::Versions { range, text, filter } => {
                 let tags = self.tags(&mut registry)?;
                 let fits = |tag: &&String| filter.as_ref().is_none_or(|filter| filter.is_match(tag));
-                let versions = tags.iter().filter(fits).filter_map(|tag| Version::parse(tag).ok());
-                let newest = versions.filter(|version| range.contains(version)).max_by(Version::compare);
+                let versions =
+                    tags.iter().filter(fits).filter_map(|tag| Version::of_tag(&self.version_of(tag)));
+                let newest =
+                    versions.filter(|version| range.contains(version)).max_by(Version::compare_whole);
                 let newest = newest.ok_or_else(|| self.no_version(text, tags.len()))?;
-                (Some(newest.original), None)
+                (Some(self.tag_of(&newest.original)), None)
             }
         };
         let (digest, manifest) = match (digest, tag.as_deref()) {
@@ -236,26 +164,33 @@ impl Job<'_> {
         }))
     }
 
+    /// The version that a tag stands for. A tag has no plus, so that of a chart has an underscore for it.
+    fn version_of(&self, tag: &str) -> String {
+        if self.is_chart() { tag.replace('_', "+") } else { tag.to_owned() }
+    }
+
+    fn tag_of(&self, version: &str) -> String {
+        if self.is_chart() { version.replace('+', "_") } else { version.to_owned() }
+    }
+
+    fn is_chart(&self) -> bool {
+        self.request.media_type.as_deref() == Some(CHART)
+    }
+
     /// The registry, over TLS; with `spec.insecure` over plain HTTP where it does not speak TLS.
     fn connect(&self) -> Result<Registry<'_>, SourceError> {
         let Request { repository, secrets, tls, insecure, proxy, .. } = self.request;
         let options = |is_verified: bool, https_only: bool| Options {
-            authorities: tls.as_ref().and_then(|tls| tls.authorities.as_deref()),
-            identity: tls
-                .as_ref()
-                .and_then(|tls| tls.identity.as_ref())
-                .map(|(chain, key)| (chain.as_slice(), key.expose().as_slice())),
+            authorities: tls.as_ref().and_then(Tls::authorities),
+            identity: tls.as_ref().and_then(Tls::identity),
             is_verified,
             https_only,
             // Followed here, since credentials must not go along.
             redirects: 0,
-            proxy: proxy.as_ref().map(|proxy| proxy.0.clone()).or_else(ureq::Proxy::try_from_env),
+            proxy: proxy.as_ref().map(Proxy::client).or_else(ureq::Proxy::try_from_env),
             name: NAME,
         };
-        let agent = |options| {
-            let secret = tls.as_ref().map_or_else(|| "system certificates".into(), |tls| tls.source.clone());
-            client::agent(options).map_err(|problem| SourceError::Credentials { secret, problem })
-        };
+        let agent = |options| client::agent(options).map_err(|problem| Tls::unusable(tls.as_ref(), problem));
         let registry = |agent, base: GitUrl| Registry::new(self.context, agent, repository, base, secrets);
         let secure = agent(options(!insecure || tls.is_some(), !insecure))?;
         if *insecure {
@@ -363,26 +298,25 @@ impl Job<'_> {
         if answer.status() != 200 {
             return Err(registry.failed(answer, &format!("layer '{digest}'")));
         }
-        let mut stream = Hashing { reader: registry.reader(answer), hash: Sha256::new(), read: 0 };
+        let mut stream = Hashing::of(registry.web.reader(answer));
         let mut spool = self.spools.begin()?;
         let unpacked = unpack(&mut stream, &mut spool);
         // A layer that was changed on the way may look like anything; that it was is what matters.
-        let drained = io::copy(&mut stream, &mut io::sink());
-        if let Err(error) = drained {
-            return Err(registry.broken(&error));
-        }
+        let (found, read) = stream.end(u64::MAX).map_err(|error| registry.web.broken(&error))?;
         if let Some(broken) = self.context.take_failure() {
             return Err(broken);
         }
-        let found = format!("sha256:{}", hex::encode(stream.hash.finalize()));
+        let found = found.to_string();
         if found != *digest {
             let message = format!(
-                "the layer {digest} is not what came: {} of {} bytes, with the digest {found}",
-                stream.read, layer.size
+                "the layer {digest} is not what came: {read} of {} bytes, with the digest {found}",
+                layer.size
             );
             return Err(SourceError::Content(message));
         }
-        let Unpacked { entries, warnings } = unpacked.map_err(|failure| failure.of(digest))?;
+        let Unpacked { entries, warnings } = unpacked.map_err(|failure| {
+            failure.of(&format!("the layer {digest}"), "failed to extract layer contents from artifact")
+        })?;
         let tree = Tree::new(entries, spool.finish()?);
         if self.request.whole {
             return Ok((tree, warnings));
@@ -411,22 +345,6 @@ fn next_page(link: &str) -> Option<String> {
     (relation.contains("next") && query.chars().all(is_plain)).then(|| query.to_owned())
 }
 
-/// Hashes what is read.
-struct Hashing<R> {
-    reader: R,
-    hash: Sha256,
-    read: u64,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.reader.read(buffer)?;
-        self.hash.update(&buffer[..bytes]);
-        self.read += bytes as u64;
-        Ok(bytes)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -437,28 +355,6 @@ mod tests {
         assert_eq!(next_page("<https://evil/x?n=2>; rel=\"next\"").as_deref(), Some("n=2"));
         for strange in ["", "<x>; rel=\"next\"", "<x?a>; rel=\"prev\"", "<x?a b>; rel=\"next\""] {
             assert_eq!(next_page(strange), None, "{strange}");
-        }
-    }
-
-    #[test]
-    fn certificates_and_proxies_are_read_from_their_secrets() {
-        let data = |fields: &[(&str, &str)]| -> SecretData {
-            let secret = |value: &str| Secret::new(value.as_bytes().to_vec());
-            fields.iter().map(|(key, value)| ((*key).to_owned(), secret(value))).collect()
-        };
-        assert!(Tls::read("Secret n/tls", &data(&[("ca.crt", "x")])).is_ok());
-        for (fields, problem) in [
-            (&[][..], "it has none of the keys"),
-            (&[("tls.crt", "x")][..], "belong together; one is missing"),
-        ] {
-            let told = Tls::read("Secret n/tls", &data(fields)).unwrap_err().to_string();
-            assert!(told.starts_with("Secret n/tls: ") && told.contains(problem), "{told}");
-        }
-        let proxy = [("address", "http://proxy.local:3128"), ("username", "u"), ("password", "p")];
-        assert!(Proxy::read("Secret n/proxy", &data(&proxy)).is_ok());
-        for address in ["", "proxy.local:3128", "socks5://h:1"] {
-            let told = Proxy::read("Secret n/proxy", &data(&[("address", address)])).unwrap_err().to_string();
-            assert!(told.contains("write http://HOST:PORT"), "{told}");
         }
     }
 }

@@ -1,33 +1,27 @@
 //! One conversation with a registry: who may read, where a redirect may lead, and what its answers mean.
 
-use std::io::{self, Read};
-use std::sync::Arc;
+use std::io::Read as _;
 
-use http::{Method, StatusCode, Uri};
-use ureq::{Agent, Body};
+use http::{Method, StatusCode};
+use ureq::Agent;
 
 use super::challenge::{Challenge, TokenRequest, token, token_request};
 use super::login::{self, PullSecret};
 use super::repository::Repository;
 use crate::SourceError;
-use crate::client::{broke_off, explain};
 use crate::context::Context;
 use crate::error::one_line;
 use crate::url::{GitUrl, Scheme};
+use crate::web::{Answer, Web, origin};
 use lockgate_base::model::Secret;
+use std::sync::Arc;
 
-/// How many redirects are followed.
-const REDIRECTS: usize = 5;
 /// The largest answer that is no layer, in bytes.
 const ANSWER: u64 = 8 << 20;
 
-/// An answer of a registry.
-pub(super) type Answer = http::Response<Body>;
-
 /// A registry, and who asks it.
 pub(super) struct Registry<'r> {
-    pub(super) context: &'r Arc<Context>,
-    pub(super) agent: Agent,
+    pub(super) web: Web,
     pub(super) repository: &'r Repository,
     /// The address of the repository.
     pub(super) base: GitUrl,
@@ -48,13 +42,21 @@ impl<'r> Registry<'r> {
         let is_private = base.scheme() == Scheme::Https || base.is_loopback();
         let token = chosen.filter(|_| is_private).and_then(|(_, login)| login.registry_token.as_ref());
         let authorization = token.map(|token| Secret::new(format!("Bearer {}", token.expose())));
-        Self { context, agent, repository, base, secrets, authorization }
+        Self {
+            web: Web::new(context, agent, base.scheme() == Scheme::Https),
+            repository,
+            base,
+            secrets,
+            authorization,
+        }
     }
 
     /// Asks for something below the repository, and logs in where the registry wants that.
     pub(super) fn ask(&mut self, method: &Method, path: &str, accept: &str) -> Result<Answer, SourceError> {
         let url = format!("{}/{path}", self.base);
-        let (answer, asked) = self.follow(method, &url, accept)?;
+        let headers = [("Accept", accept)];
+        let ask = |authorization| self.web.follow(method, &url, &headers, authorization);
+        let (answer, asked) = ask(self.authorization.as_ref())?;
         // Whoever was redirected to does not say where credentials are sent.
         if answer.status() != StatusCode::UNAUTHORIZED || origin(&asked) != origin(&url) {
             return Ok(answer);
@@ -63,7 +65,7 @@ impl<'r> Registry<'r> {
         let Some(challenge) = header.and_then(Challenge::parse) else { return Ok(answer) };
         let Some(authorization) = self.log_in(&challenge)? else { return Ok(answer) };
         self.authorization = Some(authorization);
-        Ok(self.follow(method, &url, accept)?.0)
+        Ok(self.web.follow(method, &url, &headers, self.authorization.as_ref())?.0)
     }
 
     /// The header that answers a challenge; `None` where there are no credentials for it.
@@ -85,20 +87,14 @@ impl<'r> Registry<'r> {
                 self.remote(format!("it sends to {} for a token, which is not followed", one_line(realm)))
             );
         }
-        self.context.now_doing("asking for a token");
+        self.web.now_doing("asking for a token");
         let request =
             token_request(realm, service.as_deref(), scope.as_deref(), self.repository.name(), login);
         let answer = match request {
             TokenRequest::Get { url, authorization } => {
-                self.send(&Method::GET, &url, "", authorization.as_ref())?
+                self.web.send(&Method::GET, &url, &[], authorization.as_ref())?
             }
-            TokenRequest::Post { url, form } => {
-                let remaining = self.remaining()?;
-                let request =
-                    self.agent.post(&url).header("Content-Type", "application/x-www-form-urlencoded");
-                let request = request.config().timeout_global(Some(remaining)).build();
-                request.send(form.expose().as_bytes()).map_err(|error| explain(self.context, &error))?
-            }
+            TokenRequest::Post { url, form } => self.web.post(&url, &form)?,
         };
         match answer.status().as_u16() {
             200 => {
@@ -111,58 +107,11 @@ impl<'r> Registry<'r> {
         }
     }
 
-    /// Sends a request, and follows redirects; returns the answer and whose it is. Credentials go to the registry itself and to
-    /// nobody else, be it another port.
-    fn follow(&self, method: &Method, url: &str, accept: &str) -> Result<(Answer, String), SourceError> {
-        let mut url = url.to_owned();
-        let mut authorization = self.authorization.as_ref();
-        for _ in 0..=REDIRECTS {
-            let answer = self.send(method, &url, accept, authorization)?;
-            if !answer.status().is_redirection() {
-                return Ok((answer, url));
-            }
-            let location =
-                answer.headers().get("location").and_then(|value| value.to_str().ok()).unwrap_or_default();
-            let next = redirect(&url, location).ok_or_else(|| {
-                self.remote(format!("it redirects to '{}', which is no address", one_line(location)))
-            })?;
-            if self.base.scheme() == Scheme::Https && !next.starts_with("https://") {
-                return Err(self.remote("it redirects to plain http, which is not followed".into()));
-            }
-            if origin(&next) != origin(&url) {
-                authorization = None;
-            }
-            url = next;
-        }
-        Err(self.remote(format!("it redirects more than {REDIRECTS} times")))
-    }
-
-    fn send(
-        &self,
-        method: &Method,
-        url: &str,
-        accept: &str,
-        authorization: Option<&Secret<String>>,
-    ) -> Result<Answer, SourceError> {
-        let request = if method == Method::HEAD { self.agent.head(url) } else { self.agent.get(url) };
-        let request = if accept.is_empty() { request } else { request.header("Accept", accept) };
-        let request = match authorization {
-            Some(value) => request.header("Authorization", value.expose()),
-            None => request,
-        };
-        let request = request.config().timeout_global(Some(self.remaining()?)).build();
-        request.call().map_err(|error| explain(self.context, &error))
-    }
-
-    fn remaining(&self) -> Result<std::time::Duration, SourceError> {
-        self.context.remaining().map_err(|_| self.context.timeout())
-    }
-
     /// The whole body of an answer that is no layer.
     pub(super) fn body(&self, answer: Answer) -> Result<Vec<u8>, SourceError> {
         let mut body = Vec::new();
-        let mut reader = self.reader(answer).take(ANSWER + 1);
-        reader.read_to_end(&mut body).map_err(|error| self.broken(&error))?;
+        let mut reader = self.web.reader(answer).take(ANSWER + 1);
+        reader.read_to_end(&mut body).map_err(|error| self.web.broken(&error))?;
         if body.len() as u64 > ANSWER {
             let message = format!(
                 "{} answers with more than {} MiB, the limit for anything but a layer",
@@ -172,18 +121,6 @@ impl<'r> Registry<'r> {
             return Err(SourceError::TooLarge(message));
         }
         Ok(body)
-    }
-
-    /// The body as it comes in, held to the limits of the fetch.
-    pub(super) fn reader(&self, answer: Answer) -> Incoming {
-        let reader = answer.into_body().into_with_config().limit(u64::MAX).reader();
-        Incoming { context: Arc::clone(self.context), reader: Box::new(reader) }
-    }
-
-    /// What an error of [`Registry::reader`] means.
-    pub(super) fn broken(&self, error: &io::Error) -> SourceError {
-        let cause = || SourceError::Connect { host: self.host(), cause: one_line(&error.to_string()) };
-        self.context.take_failure().unwrap_or_else(cause)
     }
 
     /// What an answer other than 200 means. `subject` is what was asked for, as messages have it.
@@ -229,69 +166,9 @@ impl<'r> Registry<'r> {
     }
 }
 
-/// A body as it comes in.
-pub(super) struct Incoming {
-    context: Arc<Context>,
-    reader: Box<dyn Read + Send>,
-}
-
-impl Read for Incoming {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.context.remaining()?;
-        match self.reader.read(buffer) {
-            Ok(bytes) => {
-                self.context.receive(bytes)?;
-                Ok(bytes)
-            }
-            Err(error) => {
-                broke_off(&self.context, error);
-                Err(io::Error::other("the answer broke off"))
-            }
-        }
-    }
-}
-
-/// Scheme, host and port.
-fn origin(url: &str) -> Option<(String, String, u16)> {
-    let uri: Uri = url.parse().ok()?;
-    let scheme = uri.scheme_str()?.to_owned();
-    let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-    Some((scheme, uri.host()?.to_ascii_lowercase(), port))
-}
-
-/// Where a redirect from `url` leads; `None` where that is no address of the web.
-fn redirect(url: &str, location: &str) -> Option<String> {
-    if location.starts_with("https://") || location.starts_with("http://") {
-        let uri: Uri = location.parse().ok()?;
-        // A user name would be sent as credentials.
-        return (!uri.authority()?.as_str().contains('@')).then(|| location.to_owned());
-    }
-    let uri: Uri = url.parse().ok()?;
-    let path = location.strip_prefix('/').filter(|path| !path.starts_with('/'))?;
-    Some(format!("{}://{}/{path}", uri.scheme_str()?, uri.authority()?))
-}
-
 /// The first message in an error of the registry.
 fn said(body: &[u8]) -> Option<String> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
     let text = body.pointer("/errors/0/message")?.as_str()?;
     (!text.is_empty()).then(|| one_line(text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirects_are_resolved_and_origins_told_apart() {
-        let from = "https://h:5000/v2/a/blobs/x";
-        assert_eq!(redirect(from, "/b?c=d").as_deref(), Some("https://h:5000/b?c=d"));
-        assert_eq!(redirect(from, "http://o/b").as_deref(), Some("http://o/b"));
-        for strange in ["", "//o/b", "b", "ftp://o/b", "https://u:p@o/b"] {
-            assert_eq!(redirect(from, strange), None, "{strange}");
-        }
-        assert_eq!(origin("https://H/a"), origin("https://h:443/b"));
-        assert_ne!(origin("https://h/a"), origin("https://h:444/a"));
-        assert_ne!(origin("https://h/a"), origin("http://h/a"));
-    }
 }

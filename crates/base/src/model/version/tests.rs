@@ -100,6 +100,19 @@ fn versions_have_an_order() {
     assert_eq!(version("v1.2-rc+x").to_string(), "1.2.0-rc+x");
 }
 
+#[test]
+fn a_tag_names_a_whole_version_or_none() {
+    for tag in ["1.2.3", "v1.2.3", "0.0.0-rc.1", "v10.20.30+build", "1.2.3-0.a+b"] {
+        assert_eq!(Version::of_tag(tag).map(|version| version.original), Some(tag.to_owned()));
+    }
+    for tag in ["1.2", "v1", "", "vv1.2.3", "release-1.2.3", "1.02.3", "01.2.3", "1.2.3-01", "1.2.3.4"] {
+        assert_eq!(Version::of_tag(tag), None, "{tag}");
+    }
+    let newest = ["1.0.0+b.2", "1.0.0", "1.0.0+b.10"].map(|tag| Version::of_tag(tag).unwrap());
+    let newest = newest.into_iter().max_by(Version::compare_whole).unwrap();
+    assert_eq!(newest.original, "1.0.0+b.10", "metadata decides between equal versions");
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic(range in "[-0-9.xX*<>=!~^|, va+é]{0,30}", text in "[-0-9.v+a]{0,12}") {

@@ -23,6 +23,7 @@ pub(super) const INFO: KindInfo = KindInfo {
     role: Role::Source(Some(&SourceInfo {
         read: decode::source::<GitRepositorySpec>,
         command: "source git",
+        is_built_from: true,
     })),
     controller: "source-controller",
     grants: &[Grant {

@@ -1,7 +1,20 @@
 //! `HelmRepository.source.toolkit.fluxcd.io`: v1, v1beta2, v1beta1.
 
-use crate::api::kind::{Column, KindInfo, Role};
-use lockgate_base::model::KindId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::api::decode;
+use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role};
+use crate::api::reference::LocalReference;
+use crate::api::source::{SourceInfo, SourceSpec, SourceStatus, secrets};
+use lockgate_base::model::{Duration, KindId};
+
+/// A repository of Helm charts.
+pub type HelmRepository = Resource<HelmRepositorySpec>;
+
+/// Flux's default of `spec.interval`.
+const INTERVAL: std::time::Duration = std::time::Duration::from_mins(1);
 
 pub(super) const INFO: KindInfo = KindInfo {
     id: KindId { group: "source.toolkit.fluxcd.io", kind: "HelmRepository" },
@@ -10,12 +23,107 @@ pub(super) const INFO: KindInfo = KindInfo {
     short_names: &["helmrepo"],
     versions: &["v1", "v1beta2", "v1beta1"],
     columns: &[Column::new("URL", ".spec.url"), Column::AGE, Column::READY, Column::STATUS],
-    role: Role::Source(None),
+    role: Role::Source(Some(&SourceInfo {
+        read: decode::source::<HelmRepositorySpec>,
+        command: "source helm",
+        is_built_from: false,
+    })),
     controller: "source-controller",
-    grants: &[],
-    is_acted_on: false,
+    grants: &[Grant {
+        reason: "Credentials of Helm repositories.",
+        group: "",
+        resources: &["secrets"],
+        verbs: &["get", "list", "watch"],
+    }],
+    is_acted_on: true,
     outline: Some(OUTLINE),
 };
+
+impl Kind for HelmRepositorySpec {
+    const INFO: &'static KindInfo = &INFO;
+    type Status = SourceStatus;
+
+    fn unserved(&self) -> Vec<(&'static str, bool)> {
+        vec![("provider", self.provider.as_deref().is_some_and(|provider| provider != "generic"))]
+    }
+}
+
+impl SourceSpec for HelmRepositorySpec {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn interval(&self) -> Duration {
+        self.interval.unwrap_or(INTERVAL.into())
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    fn suspended(&self) -> bool {
+        self.suspend
+    }
+
+    fn inputs(&self) -> Vec<(KindId, &str)> {
+        secrets([&self.secret_ref, &self.cert_secret_ref])
+    }
+
+    fn is_static(&self) -> bool {
+        self.form == RepositoryType::Oci
+    }
+}
+
+/// Where charts are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HelmRepositorySpec {
+    /// `https://HOST/PATH`, below which `index.yaml` is; `oci://HOST/PATH` for a registry.
+    pub url: String,
+    /// What it is.
+    #[serde(default, rename = "type")]
+    pub form: RepositoryType,
+    /// How often to look for another index. Defaults to 1 minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub interval: Option<Duration>,
+    /// How long one request may take. Defaults to 60 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub timeout: Option<Duration>,
+    /// A Secret with a user name and a password; for a registry one of the type `kubernetes.io/dockerconfigjson` as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalReference>,
+    /// A Secret with a certificate authority, and a certificate to show and its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_secret_ref: Option<LocalReference>,
+    /// Whether the credentials are sent to whichever host the index names, too.
+    #[serde(default)]
+    pub pass_credentials: bool,
+    /// Whether a registry is reached over plain HTTP, or over TLS with a certificate that nobody vouches for.
+    #[serde(default)]
+    pub insecure: bool,
+    /// `generic`, `aws`, `azure` or `gcp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Without effect in Flux, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_from: Option<Value>,
+    /// Whether fetching is paused.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// What a repository of charts is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RepositoryType {
+    /// A web server with an index.
+    #[default]
+    Default,
+    /// A registry. It has no index, so nothing is fetched but the charts.
+    Oci,
+}
 
 /// The fields of all versions.
 const OUTLINE: &str = r#"

@@ -23,6 +23,7 @@ pub(super) const INFO: KindInfo = KindInfo {
     role: Role::Source(Some(&SourceInfo {
         read: decode::source::<OciRepositorySpec>,
         command: "source oci",
+        is_built_from: true,
     })),
     controller: "source-controller",
     grants: &[

@@ -18,7 +18,7 @@ pub(super) struct Sources {
 impl Sources {
     /// Takes an object in; says whether it is a source.
     pub(super) fn meet(&mut self, object: &Object) -> bool {
-        let Some(info) = api::sources().find(|info| info.is_of(object)) else { return false };
+        let Some(info) = api::built_from().find(|info| info.is_of(object)) else { return false };
         let url = object.text("/spec/url").unwrap_or_default().to_owned();
         let id = object.id();
         self.urls.insert(Ref::new(info.id, id.namespace, id.name), url);
@@ -38,7 +38,7 @@ impl Sources {
             let (kind, name) = (text("kind").unwrap_or(DEFAULT_SOURCE), text("name")?);
             let own = object.id().namespace;
             let namespace = text("namespace").unwrap_or(&own);
-            let served = api::either(api::sources());
+            let served = api::either(api::built_from());
             return Some(format!("its source is not {served} but the {kind} {namespace}/{name}"));
         };
         let url = self.urls.get(&source)?;

@@ -15,8 +15,8 @@ use crate::pipeline::build::rendered;
 use crate::pipeline::ports::Lookup;
 use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::{Node, Tree};
-use lockgate_render::Inputs;
 use lockgate_render::kustomize::Overlay;
+use lockgate_render::{Budget, Inputs};
 
 /// How deep Kustomizations may be nested in each other. One that makes its own successor would never end.
 const DEPTH_LIMIT: usize = 32;
@@ -101,7 +101,7 @@ struct Walk<'t, L> {
 impl<L: Lookup> Walk<'_, L> {
     fn folder(&mut self, path: &str) {
         let subject = if path.is_empty() { "." } else { path }.to_owned();
-        match rendered(self.tree, path, Overlay::default(), &Inputs::default()) {
+        match rendered(self.tree, path, Overlay::default(), &Inputs::default(), &Budget::default()) {
             Ok(set) => {
                 let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}")).collect();
                 let rendered =

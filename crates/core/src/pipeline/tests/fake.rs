@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::machine::Watch;
 use crate::health::Health;
-use crate::pipeline::clock::Clock as _;
+use crate::pipeline::clock::{Clock as _, Watch};
 use crate::pipeline::ports::{
     Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, Reads, Reference, Scope, Settle, Settled,
     Unhealthy, Writes,

@@ -8,7 +8,8 @@ use super::super::{build, gather, supported};
 use super::fake::Fake;
 use super::kustomization;
 use crate::api::{
-    GitRepositorySpec, KINDS, Kind, KustomizationSpec, OciRepositorySpec, Resource, decode, tests,
+    GitRepositorySpec, HelmRepositorySpec, KINDS, Kind, KustomizationSpec, OciRepositorySpec, Resource,
+    decode, tests,
 };
 use crate::pipeline::ByHand;
 use crate::verdict::Redactor;
@@ -102,11 +103,26 @@ const OCI_REPOSITORY: &[(&str, Fate)] = &[
     ("verify", Refused),
 ];
 
+const HELM_REPOSITORY: &[(&str, Fate)] = &[
+    ("accessFrom", Inert),
+    ("certSecretRef", Served("a_login_and_an_authority_come_from_secrets")),
+    ("insecure", Served("a_repository_in_a_registry_has_no_index_and_says_nothing")),
+    ("interval", Served("an_index_is_followed_and_its_failures_are_told")),
+    ("passCredentials", Served("credentials_go_to_the_repository_alone_unless_they_are_passed_on")),
+    ("provider", Refused),
+    ("secretRef", Served("a_login_and_an_authority_come_from_secrets")),
+    ("suspend", Served("an_index_is_followed_and_its_failures_are_told")),
+    ("timeout", Served("a_repository_that_does_not_answer_is_given_up_in_time")),
+    ("type", Served("a_repository_in_a_registry_has_no_index_and_says_nothing")),
+    ("url", Served("an_index_is_read_and_not_sent_again_while_it_is_the_same")),
+];
+
 fn table(plural: &str) -> Option<&'static [(&'static str, Fate)]> {
     match plural {
         "kustomizations" => Some(KUSTOMIZATION),
         "gitrepositories" => Some(GIT_REPOSITORY),
         "ocirepositories" => Some(OCI_REPOSITORY),
+        "helmrepositories" => Some(HELM_REPOSITORY),
         _ => None,
     }
 }
@@ -170,6 +186,7 @@ fn every_field_of_every_schema_is_served_or_refused_by_its_name() {
     each_fate_is_true::<KustomizationSpec>();
     each_fate_is_true::<GitRepositorySpec>();
     each_fate_is_true::<OciRepositorySpec>();
+    each_fate_is_true::<HelmRepositorySpec>();
 }
 
 #[tokio::test]

@@ -1,32 +1,6 @@
-//! What a run stands on in a test: time, and somebody who builds.
+//! Who builds in a test.
 
-use std::time::{Duration, Instant, SystemTime};
-
-use crate::pipeline::clock::{Clock, Sleep};
 use crate::pipeline::workers::{Ended, Work, Workers};
-
-/// The clock of the runtime that runs the test.
-#[derive(Debug)]
-pub(super) struct Watch;
-
-#[expect(clippy::disallowed_methods, reason = "a test's clock has to come from somewhere")]
-impl Clock for Watch {
-    fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
-    }
-
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-    }
-
-    fn uptime(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn sleep(&self, duration: Duration) -> Sleep {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
 
 /// Builds where it is asked to.
 #[derive(Debug)]

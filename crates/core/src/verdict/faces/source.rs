@@ -8,7 +8,7 @@ use crate::verdict::face::{Base, Face};
 use crate::verdict::judged::Judged;
 use crate::verdict::judgement::{Judgement, Mark, Stage, Told};
 use crate::verdict::judges;
-use crate::verdict::outcome::{Fetched, Outcome};
+use crate::verdict::outcome::{Content, Fetched, Outcome};
 use crate::verdict::reason::Reason;
 use crate::verdict::writer::READY;
 use lockgate_base::model::ConditionStatus;
@@ -60,12 +60,14 @@ impl Face for SourceStatus {
 
     /// After a failure the artifact that is held stays, and what was applied from it goes on being enforced.
     fn write(&mut self, outcome: &Outcome<Fetched>, _: Told, context: &Context<'_, Self>) {
-        let (revision, news, selection) = match outcome {
-            Outcome::Own(Fetched::Updated { revision, digest, metadata, selection, .. }) => {
-                (revision, Some((digest, metadata)), selection)
+        let (revision, news, selection, content) = match outcome {
+            Outcome::Own(Fetched::Updated { revision, digest, metadata, selection, content, .. }) => {
+                (revision, Some((digest, metadata)), selection, content)
             }
-            Outcome::Own(Fetched::Unchanged { revision, selection, .. }) => (revision, None, selection),
-            Outcome::Own(Fetched::Failed { .. }) | Outcome::Common(_) => return,
+            Outcome::Own(Fetched::Unchanged { revision, selection, content, .. }) => {
+                (revision, None, selection, content)
+            }
+            Outcome::Own(Fetched::Static | Fetched::Failed { .. }) | Outcome::Common(_) => return,
         };
         self.observed_ignore.clone_from(&selection.ignore);
         self.observed_layer_selector.clone_from(&selection.layer);
@@ -84,10 +86,18 @@ impl Face for SourceStatus {
                 revision: revision.clone(),
                 digest: digest.cloned(),
                 last_update_time: context.now,
-                size: None,
+                size: size(content),
                 metadata: news.map(|(_, metadata)| metadata.clone()).unwrap_or_default(),
             });
         }
+    }
+}
+
+/// What `size` of an artifact says. Where files are held there is no archive of them whose size it could be.
+fn size(content: &Content) -> Option<i64> {
+    match content {
+        Content::Files => None,
+        Content::Index { size } => i64::try_from(*size).ok(),
     }
 }
 

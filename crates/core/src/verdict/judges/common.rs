@@ -12,6 +12,8 @@ use crate::verdict::texts;
 
 /// After how long it is looked again whether dependents have gone, which is told otherwise.
 const WATCHED: Duration = Duration::from_secs(10);
+/// After how long what the agent ended at is tried again.
+pub const QUARANTINE: Duration = Duration::from_hours(1);
 
 pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, F>) -> Judgement {
     let Schedule { interval, retry, .. } = context.schedule;
@@ -41,6 +43,11 @@ pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, 
         Common::Panicked { message } => {
             let (reason, next) = F::fault(context);
             Failure::applying(reason, format!("internal error: {message}"), next).stalled()
+        }
+        Common::Quarantined { times } => {
+            let (reason, _) = F::fault(context);
+            let message = texts::quarantined(context.key.kind, *times);
+            Failure::building(reason, message, Next::After(QUARANTINE)).stalled()
         }
         Common::Blocked(blocker) => {
             let next = Next::Unblocked(interval);

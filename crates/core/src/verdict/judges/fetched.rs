@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{OciRepository, SourceStatus};
+use crate::api::{HelmRepository, OciRepository, SourceStatus};
 use crate::queue::Next;
 use crate::verdict::context::Context;
 use crate::verdict::face::Face;
 use crate::verdict::judgement::{Failure, Judgement, Success};
 use crate::verdict::notice::Notice;
-use crate::verdict::outcome::{FetchCause, Fetched};
+use crate::verdict::outcome::{Content, FetchCause, Fetched};
 use crate::verdict::reason::Reason;
 use crate::verdict::texts;
 use crate::verdict::writer::Writer;
@@ -21,8 +21,9 @@ pub(in crate::verdict) fn judge(
     context: &Context<'_, SourceStatus>,
 ) -> Judgement {
     match fetched {
-        Fetched::Updated { revision, subject, rewritten, metadata, url, .. } => {
-            let news = texts::fetched(context.key.kind, revision, subject.as_deref(), url, metadata);
+        Fetched::Updated { revision, subject, rewritten, metadata, url, content, .. } => {
+            let subject = subject.as_deref();
+            let news = texts::fetched(context.key.kind, revision, subject, url, metadata, content);
             let mut notices: Vec<Notice> =
                 stored_notice(revision, &news, failed, context).into_iter().collect();
             if let Some(old) = rewritten {
@@ -30,25 +31,37 @@ pub(in crate::verdict) fn judge(
                 let writer = Writer::new(context);
                 notices.push(writer.notice(true, Reason::HistoryRewritten, &message, Some(revision)));
             }
-            stored(revision, notices, context)
+            stored(revision, content, notices, context)
         }
-        Fetched::Unchanged { revision, url, .. } => {
+        Fetched::Unchanged { revision, url, content, .. } => {
             let none = BTreeMap::new();
             let artifact = context.previous.artifact.as_ref();
             let metadata = artifact.map_or(&none, |artifact| &artifact.metadata);
-            let news = texts::fetched(context.key.kind, revision, None, url, metadata);
-            stored(revision, stored_notice(revision, &news, failed, context).into_iter().collect(), context)
+            let news = texts::fetched(context.key.kind, revision, None, url, metadata, content);
+            let notices = stored_notice(revision, &news, failed, context).into_iter().collect();
+            stored(revision, content, notices, context)
         }
+        Fetched::Static => Judgement::Unsaid(Next::Changed),
         Fetched::Failed { cause, message, terminal } => {
-            let next = if *terminal { Next::Changed } else { Next::Backoff };
+            let next = match cause {
+                _ if *terminal => Next::Changed,
+                // A host may shut out for good who tries wrong credentials again and again.
+                FetchCause::Authentication => Next::BackoffTo(context.schedule.interval),
+                _ => Next::Backoff,
+            };
             let failure = Failure::fetching(reason(context.key.kind, *cause), message.clone(), next);
             Judgement::Failure(if *terminal { failure.stalled() } else { failure })
         }
     }
 }
 
-fn stored(revision: &str, notices: Vec<Notice>, context: &Context<'_, SourceStatus>) -> Judgement {
-    let message = texts::stored(context.key.kind, revision);
+fn stored(
+    revision: &str,
+    content: &Content,
+    notices: Vec<Notice>,
+    context: &Context<'_, SourceStatus>,
+) -> Judgement {
+    let message = texts::stored(context.key.kind, revision, content);
     Judgement::Success(Success { reason: Reason::Succeeded, message, notices })
 }
 
@@ -72,15 +85,25 @@ fn reason(kind: KindId, cause: FetchCause) -> Reason {
     match cause {
         FetchCause::Authentication => Reason::AuthenticationFailed,
         FetchCause::Operation => operation_failed(kind),
+        FetchCause::Listing if kind == HelmRepository::ID => Reason::Failed,
         FetchCause::Listing => Reason::ReadOperationFailed,
-        FetchCause::Content => Reason::OciLayerOperationFailed,
+        FetchCause::Content => content_failed(kind),
         FetchCause::Url => Reason::UrlInvalid,
         FetchCause::Empty => Reason::EmptyRepository,
         FetchCause::Storage => Reason::StorageOperationFailed,
     }
 }
 
+/// The reason where what was fetched is not what it must be.
+fn content_failed(kind: KindId) -> Reason {
+    if kind == HelmRepository::ID { Reason::IndexationFailed } else { Reason::OciLayerOperationFailed }
+}
+
 /// The reason where the host, the network, or what was asked of them is to blame.
 pub(in crate::verdict) fn operation_failed(kind: KindId) -> Reason {
-    if kind == OciRepository::ID { Reason::OciPullFailed } else { Reason::GitOperationFailed }
+    match kind {
+        _ if kind == OciRepository::ID => Reason::OciPullFailed,
+        _ if kind == HelmRepository::ID => Reason::Failed,
+        _ => Reason::GitOperationFailed,
+    }
 }

@@ -24,6 +24,8 @@ pub enum Fetched {
         url: String,
         /// Which part of the revision is held.
         selection: Selection,
+        /// What it is.
+        content: Content,
     },
     /// The revision that is held is still the one that is wanted.
     Unchanged {
@@ -33,7 +35,11 @@ pub enum Fetched {
         url: String,
         /// Which part of the revision is held.
         selection: Selection,
+        /// What it is.
+        content: Content,
     },
+    /// There is nothing to fetch: the object only says where others are to be fetched from.
+    Static,
     /// The source could not be fetched.
     Failed {
         /// What kept it from being fetched.
@@ -45,6 +51,19 @@ pub enum Fetched {
     },
 }
 
+/// What is held of a source.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Content {
+    /// Files.
+    #[default]
+    Files,
+    /// The index of a repository of charts.
+    Index {
+        /// The size of its text, in bytes.
+        size: u64,
+    },
+}
+
 impl From<Fetched> for Outcome<Fetched> {
     fn from(fetched: Fetched) -> Self {
         Self::Own(fetched)
@@ -53,13 +72,14 @@ impl From<Fetched> for Outcome<Fetched> {
 
 impl Ending for Fetched {
     fn is_success(&self) -> bool {
-        matches!(self, Self::Updated { .. } | Self::Unchanged { .. })
+        matches!(self, Self::Updated { .. } | Self::Unchanged { .. } | Self::Static)
     }
 
     fn summary(&self) -> String {
         match self {
             Self::Updated { .. } => "fetched".into(),
             Self::Unchanged { .. } => "unchanged".into(),
+            Self::Static => "nothing to fetch".into(),
             Self::Failed { .. } => "not fetched".into(),
         }
     }

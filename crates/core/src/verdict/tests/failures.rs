@@ -186,6 +186,14 @@ fn of_applying() -> Vec<Row> {
             true,
             RETRY,
         ),
+        (
+            Outcome::Common(Common::Quarantined { times: 2 }),
+            "ReconciliationFailed",
+            "the agent ended while building this, 2 times with nothing else that was new beside it; it is left alone until its \
+             spec or its source changes, a reconcile is asked for, or an hour has passed",
+            true,
+            Next::After(Std::from_hours(1)),
+        ),
     ]
 }
 

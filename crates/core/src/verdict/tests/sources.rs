@@ -38,6 +38,7 @@ fn a_generation_is_said_to_be_fetched_until_it_is() {
         revision: REVISION.into(),
         url: String::new(),
         selection: Selection::default(),
+        content: Content::Files,
     });
     let mut stored = fetch(&unchanged, &first).status.into_inner();
     assert_eq!(said(&stored), None, "nothing is new");
@@ -70,6 +71,7 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
         metadata: BTreeMap::new(),
         url: String::new(),
         selection: Selection::default(),
+        content: Content::Files,
     });
     let first = fetch(&fetched, &SourceStatus::default());
     assert_eq!(first.notices[0].message, "stored artifact for commit 'bump'");
@@ -84,6 +86,7 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
         revision: REVISION.into(),
         url: String::new(),
         selection: Selection::default(),
+        content: Content::Files,
     });
     assert_eq!(fetch(&unchanged, &first.status).status, first.status);
     let refetched = Outcome::Own(Fetched::Updated {
@@ -94,6 +97,7 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
         metadata: BTreeMap::new(),
         url: String::new(),
         selection: Selection::default(),
+        content: Content::Files,
     });
     assert_eq!(fetch(&refetched, &first.status).notices, [], "fetched again after a restart");
 
@@ -107,7 +111,11 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
     let after = fetch(&failed(false), &first.status);
     assert_eq!(after.status.artifact, first.status.artifact);
     assert_eq!(after.status.conditions.get("FetchFailed").unwrap().reason, "AuthenticationFailed");
-    assert_eq!(after.next, Next::Backoff);
+    assert_eq!(
+        after.next,
+        Next::BackoffTo(Std::from_secs(60)),
+        "a host may shut out who tries again and again"
+    );
     assert_eq!(fetch(&failed(false), &after.status).notices, [], "said once");
     let stalled = fetch(&failed(true), &after.status);
     assert!(stalled.status.conditions.get("Stalled").is_some());
@@ -122,6 +130,7 @@ fn a_source_that_is_fetched_again_says_so() {
         revision: REVISION.into(),
         url: String::new(),
         selection: Selection::default(),
+        content: Content::Files,
     });
     let stored = fetch(&unchanged, &SourceStatus::default()).status;
     let refetched = Outcome::Own(Fetched::Updated {
@@ -132,6 +141,7 @@ fn a_source_that_is_fetched_again_says_so() {
         metadata: BTreeMap::new(),
         url: String::new(),
         selection: Selection::default(),
+        content: Content::Files,
     });
     for cause in [FetchCause::Operation, FetchCause::Storage] {
         let outcome =

@@ -22,9 +22,10 @@ fn expected(outcome: &Outcome<Applied>) -> Option<(Stance, bool)> {
             | Common::AccessDenied { .. }
             | Common::InputMissing { .. }
             | Common::RemovalFailed { .. } => (Stance::Failing, false),
-            Common::Malformed { .. } | Common::Panicked { .. } | Common::SourceForbidden { .. } => {
-                (Stance::Failing, true)
-            }
+            Common::Malformed { .. }
+            | Common::Panicked { .. }
+            | Common::Quarantined { .. }
+            | Common::SourceForbidden { .. } => (Stance::Failing, true),
             Common::Blocked(_) | Common::RemovalWaits { .. } => (Stance::Blocked, false),
             Common::Cyclic(_) => (Stance::Blocked, true),
             Common::SourceMissing { .. } | Common::SourceNotReady { .. } => (Stance::Sourceless, false),
@@ -86,7 +87,7 @@ fn every_outcome_reads_back_as_what_it_is() {
             (verdict, expected) => panic!("{outcome:?}: {verdict:?}, {expected:?}"),
         }
     }
-    assert_eq!((common.len(), applied.len()), (17, 11), "an outcome is missing here");
+    assert_eq!((common.len(), applied.len()), (18, 11), "an outcome is missing here");
 }
 
 #[test]
@@ -135,6 +136,7 @@ fn the_outcomes_of_a_fetch_read_back_too() {
         assert_eq!(read.message, "m");
     }
     let (revision, url, selection) = (REVISION.to_owned(), String::new(), Selection::default());
+    let content = Content::Files;
     let updated = Fetched::Updated {
         revision: revision.clone(),
         digest: "sha256:00".into(),
@@ -143,8 +145,9 @@ fn the_outcomes_of_a_fetch_read_back_too() {
         metadata: BTreeMap::new(),
         url: String::new(),
         selection: Selection::default(),
+        content: content.clone(),
     };
-    for fetched in [updated, Fetched::Unchanged { revision, url, selection }] {
+    for fetched in [updated, Fetched::Unchanged { revision, url, selection, content }] {
         let status = fetch(&fetched.into(), &SourceStatus::default()).status;
         let read = Standing::of(2, &*status);
         assert_eq!((read.stance, read.ready), (Stance::Ready, ConditionStatus::True));

@@ -1,5 +1,7 @@
 //! Tables for people.
 
+use std::time::Duration;
+
 use comfy_table::{Table, presets};
 
 /// A table of columns that only blanks part.
@@ -16,4 +18,16 @@ pub(super) fn plain(header: &[&str]) -> Table {
 pub(super) fn trimmed(table: &Table) -> String {
     let text = table.to_string();
     text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// As kubectl prints an age: the largest unit, two below ten minutes.
+pub(super) fn age(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..600 if !seconds.is_multiple_of(60) => format!("{}m{}s", seconds / 60, seconds % 60),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
 }

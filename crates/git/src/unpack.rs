@@ -1,16 +1,16 @@
-//! From a layer to the files of a tree: which names are let in, what is left out, and how much is too much.
+//! From an archive, a layer or a chart, to the files of a tree: which names are let in, what is left out, and how much is too much.
 
 use std::io::Read;
 
-use super::spool::Spooling;
 use crate::SourceError;
 use crate::error::one_line;
+use crate::spool::Spooling;
 use lockgate_base::archive::{Damage, Form, Member, members};
-use lockgate_base::tree::Entry;
+use lockgate_base::tree::{Entry, LEVELS};
 
-/// How much a layer may hold when it is unpacked, in bytes.
+/// How much an archive may hold when it is unpacked, in bytes.
 const UNPACKED: u64 = 1 << 30;
-/// How many files and folders a layer may have.
+/// How many files and folders an archive may have.
 const MEMBERS: usize = 300_000;
 /// The longest path, in bytes, as for Git.
 const PATH: usize = 4096;
@@ -19,16 +19,18 @@ const NAMES: usize = 32 << 20;
 /// How many oddities are told one by one.
 const WARNINGS: usize = 20;
 
-/// The files of a layer, and what was left out and why.
+/// The files of an archive, and what was left out and why.
 #[derive(Debug, Default)]
-pub(super) struct Unpacked {
-    pub(super) entries: Vec<(String, Entry)>,
-    pub(super) warnings: Vec<String>,
+pub(crate) struct Unpacked {
+    pub(crate) entries: Vec<(String, Entry)>,
+    pub(crate) warnings: Vec<String>,
 }
 
-/// Why a layer cannot be unpacked.
+/// Why an archive cannot be unpacked.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
+    /// It is not compressed.
+    NotGzip,
     /// It is not of the form that it must have.
     Content(String),
     /// It holds too much.
@@ -40,36 +42,39 @@ pub(super) enum Failure {
 impl From<Damage> for Failure {
     fn from(damage: Damage) -> Self {
         match damage {
-            Damage::NotGzip => Self::Content(
-                "is not a tar.gz: failed to extract layer contents from artifact: requires gzip-compressed \
-                               body"
-                    .into(),
-            ),
+            Damage::NotGzip => Self::NotGzip,
             Damage::Broken(error) => Self::Io(error),
         }
     }
 }
 
 impl Failure {
-    /// The error of the fetch, for the layer of this digest.
-    pub(super) fn of(self, digest: &str) -> SourceError {
+    /// The error of the fetch. `subject` is what the archive is called, and `said` what Flux says first of one that cannot be
+    /// unpacked.
+    pub(crate) fn of(self, subject: &str, said: &str) -> SourceError {
         match self {
-            Self::Content(problem) => SourceError::Content(format!("the layer {digest} {problem}")),
-            Self::TooLarge(problem) => SourceError::TooLarge(format!("the layer {digest} {problem}")),
-            Self::Io(error) => SourceError::Content(format!(
-                "the layer {digest} cannot be unpacked: failed to extract layer contents from artifact: {}",
-                one_line(&error.to_string())
+            Self::NotGzip => SourceError::Content(format!(
+                "{subject} is not a tar.gz: {said}: requires gzip-compressed body"
             )),
+            Self::Content(problem) => SourceError::Content(format!("{subject} {problem}")),
+            Self::TooLarge(problem) => SourceError::TooLarge(format!("{subject} {problem}")),
+            Self::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                SourceError::Storage(one_line(&error.to_string()))
+            }
+            Self::Io(error) => {
+                let error = one_line(&error.to_string());
+                SourceError::Content(format!("{subject} cannot be unpacked: {said}: {error}"))
+            }
         }
     }
 }
 
-/// Unpacks a layer into a spool as it comes in.
-pub(super) fn unpack(layer: impl Read, spool: &mut Spooling) -> Result<Unpacked, Failure> {
+/// Unpacks an archive into a spool as it comes in.
+pub(crate) fn unpack(archive: impl Read, spool: &mut Spooling) -> Result<Unpacked, Failure> {
     let mut unpacked = Unpacked::default();
     let (mut left_out, mut count, mut names, mut bytes) = (0_usize, 0_usize, 0_usize, 0_u64);
     // One byte more than may be: an archive that ends there is too large, and not broken.
-    members(layer, UNPACKED + (MEMBERS as u64) * 1024 + 1, |member| -> Result<(), Failure> {
+    members(archive, UNPACKED + (MEMBERS as u64) * 1024 + 1, |member| -> Result<(), Failure> {
         count += 1;
         // Names are kept as long as the artifact is.
         names = names.saturating_add(member.name.len());
@@ -113,7 +118,7 @@ fn take(
     };
     let Some(path) = path(name) else {
         return Err(Failure::Content(format!(
-            "is refused: tar contained invalid name error '{shown}': it leads out of the artifact"
+            "is refused: tar contained invalid name error '{shown}': it leads out of the archive"
         )));
     };
     match member.form {
@@ -128,7 +133,7 @@ fn take(
         Form::File if path.is_empty() => return Ok(Ok(())),
         Form::File => {}
     }
-    if path.len() > PATH {
+    if path.len() > PATH || path.matches('/').count() > LEVELS {
         return Ok(Err(format!("file '{shown}' left out: its path is too long")));
     }
     let id = spool.add(|sink| member.copy_to(sink)).map_err(Failure::Io)?;
@@ -153,8 +158,8 @@ mod tests {
     use flate2::write::GzEncoder;
     use tar::{EntryType, Header};
 
-    use super::super::spool::Spools;
     use super::*;
+    use crate::spool::Spools;
 
     /// A tar entry with any name and any size.
     fn entry(tar: &mut Vec<u8>, name: &[u8], kind: EntryType, content: &[u8], size: u64) {
@@ -187,8 +192,8 @@ mod tests {
 
     fn read(layer: &[u8]) -> Result<Unpacked, SourceError> {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spools::open(folder.path()).unwrap().begin().unwrap();
-        unpack(layer, &mut spool).map_err(|failure| failure.of("sha256:0"))
+        let mut spool = Spools::open(folder.path(), &crate::Disk::default()).unwrap().begin().unwrap();
+        unpack(layer, &mut spool).map_err(|failure| failure.of("the layer sha256:0", "failed to extract"))
     }
 
     #[test]
@@ -208,7 +213,7 @@ mod tests {
     #[test]
     fn what_means_harm_is_refused_by_its_name() {
         for (name, kind, problem) in [
-            ("../etc/passwd", EntryType::Regular, "'../etc/passwd': it leads out of the artifact"),
+            ("../etc/passwd", EntryType::Regular, "'../etc/passwd': it leads out of the archive"),
             ("a/../../b", EntryType::Regular, "it leads out"),
             ("/etc/passwd", EntryType::Regular, "'/etc/passwd': it leads out"),
             ("..", EntryType::Directory, "it leads out"),

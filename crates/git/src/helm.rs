@@ -1,0 +1,7 @@
+//! Helm repositories over HTTP: which charts one offers, and their archives.
+
+mod site;
+mod fetch;
+
+pub use fetch::{Access, Archive, ArchiveRequest, Helm, IndexRequest, Indexed, Listed};
+pub use site::{Login, Site};

@@ -1,0 +1,230 @@
+//! How the repository's host comes to let the agent in: a Secret with a key, the key at the host, and in the end no other key
+//! of ours there that nobody needs.
+
+use std::time::{Duration, Instant};
+
+use super::deploy_key::{Identity, KeyPlan, admitted, register};
+use super::github::{DeployKey, GitHub};
+use super::hosts::SshUrl;
+use super::keyring::Place;
+use super::made::Made;
+use super::manifests::Installation;
+use super::namespace::put_namespace;
+use super::pinning::{self, Pins};
+use super::preflight;
+use super::problem::{Failure, Problem};
+use super::progress::{Progress, at};
+use super::put::Change;
+use super::rotation::Rotation;
+use super::secret::{self, Stored, Wanted};
+use super::title::Title;
+use super::wait::Patience;
+use crate::cluster;
+use crate::cluster::objects::Objects;
+
+pub(crate) use super::rotation::Host;
+
+/// A connection to the cluster that is set up.
+pub(crate) struct Target {
+    /// The connection.
+    pub client: cluster::Client,
+    /// What the user calls the cluster: the context's name.
+    pub name: String,
+}
+
+/// The key of one cluster at one repository.
+pub(crate) struct Admission<'a> {
+    objects: Objects,
+    installation: &'a Installation,
+    plan: &'a KeyPlan,
+    timeout: Duration,
+    url: &'a SshUrl,
+    host: Host<'a>,
+    identity: Identity,
+    title: Title,
+    /// The title as text, which ends the public line of a key that is made.
+    comment: String,
+}
+
+/// What the host lets in.
+pub(crate) struct Admitted {
+    /// The key, as the Secret has it.
+    stored: Stored,
+    /// The same as GitHub has it.
+    registered: Option<DeployKey>,
+    /// The public line of a key that was in the Secret before, and is let in still.
+    replaced: Option<String>,
+}
+
+impl<'a> Admission<'a> {
+    /// Asks the cluster which one it is.
+    pub(crate) async fn of(
+        target: &Target,
+        installation: &'a Installation,
+        plan: &'a KeyPlan,
+        timeout: Duration,
+        (url, host): (&'a SshUrl, Host<'a>),
+    ) -> Result<Self, Failure> {
+        let objects = Objects::new(&target.client);
+        let identity = Identity::of(&objects).await.map_err(at("preflight"))?;
+        let title = plan.title(&target.name, &identity, &installation.namespace);
+        let comment = title.to_string();
+        Ok(Self { objects, installation, plan, timeout, url, host, identity, title, comment })
+    }
+
+    /// Keeps the name by which the key in the Secret was registered, where the user gives none.
+    pub(crate) async fn called_as_before(mut self) -> Result<Self, Failure> {
+        let shell = secret::shell(&self.wanted()).map_err(at("secret"))?;
+        let live = self.objects.get(&shell).await;
+        let live = live.map_err(|failure| at("secret")(Problem::cluster(shell.id().subject(), failure)))?;
+        let title = live.as_ref().and_then(secret::title).and_then(|title| Title::parse(&title));
+        if let (None, Some(before)) = (&self.plan.cluster, title) {
+            self.title.cluster = before.cluster;
+            self.comment = self.title.to_string();
+        }
+        Ok(self)
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            namespace: &self.installation.namespace,
+            name: &self.plan.secret,
+            algorithm: self.plan.algorithm,
+            comment: &self.comment,
+            replace: self.plan.replace,
+        }
+    }
+
+    const fn github(&self) -> Option<&'a GitHub> {
+        match self.host {
+            Host::GitHub(github, _) => Some(github),
+            Host::Owner { .. } => None,
+        }
+    }
+
+    fn place(&self) -> Place<'_> {
+        let namespace = self.installation.namespace.as_str();
+        Place { objects: &self.objects, identity: &self.identity, namespace }
+    }
+
+    /// Looks at what there is, and whether the host would let a key in. Nothing is changed.
+    pub(crate) async fn rehearsed(&self) -> Result<Option<Stored>, Failure> {
+        let existing = match secret::existing(&self.objects, &self.wanted(), self.url).await {
+            Ok(existing) => existing,
+            // It is not ours to use, and ours to replace where that is asked for.
+            Err(Problem::Secret { .. } | Problem::Key(_)) if self.plan.replace => None,
+            Err(problem) => return Err(at("secret")(problem)),
+        };
+        let line = existing.as_ref().map(|stored| stored.key.public_line());
+        if let Host::GitHub(github, keys) = self.host {
+            // A key that is to be replaced may be let in and the next refused.
+            let known = line.as_deref().filter(|_| !self.plan.replace);
+            preflight::registration(github, keys, known).await.map_err(at("preflight"))?;
+            let in_use = line.as_deref().unwrap_or_default();
+            let alone = self.place().is_alone(self.plan, keys, in_use).await;
+            alone.map_err(at("preflight"))?;
+        }
+        Ok(existing)
+    }
+
+    /// Has a key in the Secret that the host lets in.
+    pub(crate) async fn let_in(
+        &self,
+        existing: Option<Stored>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Admitted, Failure> {
+        let wanted = self.wanted();
+        let rotation = self.rotation(&wanted);
+        let mut made = Made::default();
+        let (stored, replaced) = match existing {
+            Some(stored) => {
+                let stored = self.renewed(&wanted, stored, progress).await?;
+                let replaced = rotation.unfinished().await?;
+                if self.plan.replace && replaced.is_none() {
+                    let old = stored.key.public_line();
+                    let (stored, registered) = rotation.switch(&stored, self.host, progress).await?;
+                    return Ok(Admitted { stored, registered, replaced: Some(old) });
+                }
+                (stored, replaced)
+            }
+            None => (self.made(&wanted, &mut made, progress).await?, None),
+        };
+        let registered = match self.host {
+            Host::GitHub(github, keys) => {
+                match register(github, keys, &self.title, stored.key.public(), progress).await {
+                    Ok(registered) => Some(registered),
+                    Err(failure) => return Err(made.taken_back(&self.objects, failure, progress).await),
+                }
+            }
+            Host::Owner { branch } => {
+                admitted(self.url, branch, self.timeout, &stored, progress).await?;
+                None
+            }
+        };
+        Ok(Admitted { stored, registered, replaced })
+    }
+
+    /// Once the agent has fetched: what was replaced is let in no more, and leftovers of earlier clusters go.
+    pub(crate) async fn tidy(&self, admitted: &Admitted, progress: &mut Progress<'_>) -> Result<(), Failure> {
+        let wanted = self.wanted();
+        if let Some(old) = &admitted.replaced {
+            self.rotation(&wanted).finish(old, &self.identity, self.github(), progress).await?;
+        }
+        if let (Host::GitHub(github, keys), Some(registered)) = (self.host, &admitted.registered) {
+            let keys = [keys, std::slice::from_ref(registered)].concat();
+            let in_use = admitted.stored.key.public_line();
+            self.place().tidy(self.plan, github, &keys, &in_use, progress).await?;
+        }
+        Ok(())
+    }
+
+    const fn rotation<'r>(&'r self, wanted: &'r Wanted<'r>) -> Rotation<'r> {
+        let (objects, url, title) = (&self.objects, self.url, &self.title);
+        Rotation { objects, wanted, url, title, timeout: self.timeout }
+    }
+
+    const fn pins(&self) -> Pins<'_> {
+        let accepted = match &self.plan.accepted_host_key {
+            Some(accepted) => Some(accepted.as_str()),
+            None => None,
+        };
+        Pins { github: self.github(), accepted }
+    }
+
+    /// The Secret that is there, with the host keys that are good now.
+    async fn renewed(
+        &self,
+        wanted: &Wanted<'_>,
+        stored: Stored,
+        progress: &mut Progress<'_>,
+    ) -> Result<Stored, Failure> {
+        let pins = self.pins();
+        let stored = pinning::renew(&self.objects, wanted, self.url, stored, &pins, progress).await?;
+        let began = Instant::now();
+        progress.done("secret", began, format!("{}/{}", wanted.namespace, wanted.name), Some(stored.change));
+        Ok(stored)
+    }
+
+    /// A Secret with a key that is made now, and what else had to be made for it.
+    async fn made(
+        &self,
+        wanted: &Wanted<'_>,
+        made: &mut Made,
+        progress: &mut Progress<'_>,
+    ) -> Result<Stored, Failure> {
+        let known_hosts = pinning::pin(self.url, &self.pins(), progress).await?;
+        let began = Instant::now();
+        let patience = Patience::new("secret", self.timeout);
+        let namespace = put_namespace(&self.objects, self.installation, &patience, progress).await?;
+        for object in namespace {
+            made.add(object);
+        }
+        let stored = secret::make(&self.objects, wanted, &known_hosts, self.url).await;
+        let stored = stored.map_err(at("secret"))?;
+        if stored.change == Change::Created {
+            made.add(secret::shell(wanted).map_err(at("secret"))?);
+        }
+        progress.done("secret", began, format!("{}/{}", wanted.namespace, wanted.name), Some(stored.change));
+        Ok(stored)
+    }
+}

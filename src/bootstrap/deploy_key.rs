@@ -1,0 +1,171 @@
+//! The deploy key at the repository's host: what it is called, and how it gets there.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use ssh_key::PublicKey;
+
+use super::github::{DeployKey, GitHub};
+use super::hosts::{self, SshUrl};
+use super::key::Algorithm;
+use super::moment;
+use super::problem::{Failure, Problem};
+use super::progress::{Event, Progress, at};
+use super::put::Change;
+use super::secret::Stored;
+use super::ssh::{self, SshError};
+use super::title::{ClusterName, Title};
+use super::wait;
+use crate::cluster::objects::Objects;
+use lockgate_base::model::{Object, Timestamp};
+
+/// The namespace whose uid tells clusters apart, and which is made with the cluster.
+const IDENTITY_NAMESPACE: &str = "kube-system";
+/// How long to wait before a host is asked again whether it lets the key in. OpenSSH 9.8 and later hold 5 s against an
+/// address for each login that fails, and shut it out at 15 s.
+const ADMISSION_POLL: Duration = Duration::from_secs(10);
+
+/// Which cluster it is, whatever it is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The uid of kube-system; empty where the server does not tell.
+    pub uid: String,
+    /// When kube-system was made; the beginning of time where the server does not tell, so that nothing is older.
+    pub created: Timestamp,
+}
+
+impl Identity {
+    /// Whether a key with this title was made for this cluster.
+    pub(crate) fn is_of(&self, title: &Title) -> bool {
+        self.uid.starts_with(&title.uid)
+    }
+
+    /// Asks the cluster.
+    pub(crate) async fn of(objects: &Objects) -> Result<Self, Problem> {
+        let shell =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": IDENTITY_NAMESPACE}});
+        let shell = Object::parse(shell).map_err(|error| Problem::Embedded(error.to_string()))?;
+        let live = objects.get(&shell).await;
+        let live = live.map_err(|failure| Problem::cluster("Namespace/kube-system", failure))?;
+        let text = |pointer: &str| live.as_ref().and_then(|live| live.text(pointer)).unwrap_or_default();
+        let created = text("/metadata/creationTimestamp").parse();
+        Ok(Self {
+            uid: text("/metadata/uid").into(),
+            created: created.unwrap_or(Timestamp::from_unix(i64::MIN)),
+        })
+    }
+}
+
+/// What the user wants of the key and the Secret that holds it.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyPlan {
+    /// The Secret.
+    pub secret: String,
+    /// The kind of key to make.
+    pub algorithm: Algorithm,
+    /// Whether a key that is there is replaced.
+    pub replace: bool,
+    /// The cluster's name; without one the context's stands in the title, and no key is ever deleted by it.
+    pub cluster: Option<ClusterName>,
+    /// For how long a new key is to be good.
+    pub ttl: Option<Duration>,
+    /// Whether the leftover keys of the cluster's name are deleted.
+    pub prune: bool,
+    /// The fingerprint of a host key that the user has compared, `SHA256:…`.
+    pub accepted_host_key: Option<String>,
+}
+
+impl KeyPlan {
+    /// The title of a key that is made now.
+    pub(crate) fn title(&self, context: &str, identity: &Identity, namespace: &str) -> Title {
+        let name = self.cluster.as_ref().map_or_else(|| context.to_owned(), ToString::to_string);
+        Title::new(
+            &name,
+            Some(&identity.uid),
+            namespace,
+            self.ttl.map(|ttl| moment::after(moment::now(), ttl)),
+        )
+    }
+}
+
+/// Registers the key unless it is among those that are listed; the key as GitHub has it.
+pub(crate) async fn register(
+    github: &GitHub,
+    listed: &[DeployKey],
+    title: &Title,
+    key: &PublicKey,
+    progress: &mut Progress<'_>,
+) -> Result<DeployKey, Failure> {
+    let began = Instant::now();
+    let line = key.to_openssh().unwrap_or_default();
+    let (registered, is_new) = github
+        .register(listed, &title.to_string(), &line)
+        .await
+        .map_err(|error| at("deploy key")(Problem::github(error, &github.repository)))?;
+    let change = if is_new { Change::Created } else { Change::Unchanged };
+    let mode = if registered.read_only { "read-only" } else { "READ-WRITE" };
+    let detail = format!("{} \"{}\" {mode}", hosts::fingerprint(key), registered.title);
+    progress.done("deploy key", began, detail, Some(change));
+    if !registered.read_only {
+        let note =
+            format!("the deploy key \"{}\" may write; reading is all that lockgate needs", registered.title);
+        progress.tell(Event::Note(note));
+    }
+    Ok(registered)
+}
+
+/// Shows the public key until the host lets it in.
+pub(crate) async fn admitted(
+    url: &SshUrl,
+    branch: &str,
+    timeout: Duration,
+    stored: &Stored,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let failed = |problem: Problem| Failure { step: "deploy key", problems: vec![problem] };
+    let mut is_shown = false;
+    let ask = async || {
+        let (url, credentials) = (url.clone(), stored.credentials.clone());
+        blocking(move || ssh::branches(&url, &credentials)).await
+    };
+    let tell = |since| {
+        if !is_shown {
+            let line = stored.key.public_line();
+            progress.tell(Event::Note(format!(
+                "add this public key at {} as one that may read:\n{line}",
+                url.git().host()
+            )));
+            is_shown = true;
+        }
+        let detail = format!("until {} lets the key in", url.known_as());
+        progress.tell(Event::Waiting { name: "deploy key", detail, since });
+    };
+    let branches = wait::let_in(timeout, ADMISSION_POLL, ask, tell).await;
+    let branches = branches.map_err(|error| failed(error.into()))?;
+    let Some((_, commit)) = branches.iter().find(|(name, _)| name == branch) else {
+        let branch = branch.to_owned();
+        let names: Vec<&str> = branches.iter().map(|(name, _)| name.as_str()).take(5).collect();
+        let known = format!("among those that do are '{}'", names.join("', '"));
+        return Err(failed(if names.is_empty() {
+            Problem::Empty(branch)
+        } else {
+            Problem::NoBranch { branch, known }
+        }));
+    };
+    let commit = commit.get(..7).unwrap_or(commit);
+    let detail =
+        format!("{} let in by {} · branch {branch} @ {commit}", stored.key.summary(), url.known_as());
+    progress.done("deploy key", began, detail, None);
+    Ok(())
+}
+
+/// Runs what blocks beside the asynchronous work.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SshError> + Send + 'static,
+) -> Result<T, SshError> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|error| {
+        Err(SshError::Unreachable { server: "ssh".into(), message: error.to_string() })
+    })
+}

@@ -1,0 +1,110 @@
+//! Deploy keys: listed, added and deleted.
+
+use http::Method;
+use serde::Deserialize;
+use serde_json::json;
+use ssh_key::PublicKey;
+
+use super::{GitHub, GitHubError, found};
+use crate::bootstrap::{hosts, key};
+use lockgate_base::model::Timestamp;
+
+/// How many keys GitHub lists at once, at most.
+const PAGE: usize = 100;
+
+/// A deploy key. GitHub never changes one: another title is another key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct DeployKey {
+    /// GitHub's number for it.
+    pub id: u64,
+    /// The public key.
+    pub key: String,
+    /// Its title.
+    pub title: String,
+    /// Whether it may only read.
+    #[serde(default)]
+    pub read_only: bool,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it was last used, as far as GitHub knows: that lags behind, so that it can tell of life and never of death.
+    #[serde(default)]
+    pub last_used: Option<Timestamp>,
+    /// Whether the owner's policy lets it in; servers without such a policy do not say.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+}
+
+impl DeployKey {
+    /// Whether it is the same key as a public line, whatever either is called.
+    pub(crate) fn is_same(&self, public_line: &str) -> bool {
+        key::identity_of(&self.key) == key::identity_of(public_line)
+    }
+
+    /// `ed25519 SHA256:…`, as people compare it; the key itself where it cannot be read.
+    pub(crate) fn fingerprint(&self) -> String {
+        let public = PublicKey::from_openssh(&self.key);
+        public.map_or_else(|_| self.key.clone(), |public| hosts::fingerprint(&public))
+    }
+}
+
+impl GitHub {
+    /// All deploy keys. Who may not administer the repository is answered 403 or 404.
+    pub(crate) async fn deploy_keys(&self) -> Result<Vec<DeployKey>, GitHubError> {
+        let mut keys = Vec::new();
+        for page in 1.. {
+            let route = self.route(&format!("/keys?per_page={PAGE}&page={page}"));
+            let more: Vec<DeployKey> = self.get(&route).await?;
+            let is_last = more.len() < PAGE;
+            keys.extend(more);
+            if is_last {
+                break;
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Whether a deploy key could be added now. GitHub looks at rights and policies before it looks at the key, so one that
+    /// is none tells, and leaves nothing behind.
+    pub(crate) async fn rehearse_registration(&self) -> Result<(), GitHubError> {
+        let body = json!({"title": "lockgate", "key": "", "read_only": true});
+        match self.request(Method::POST, &self.route("/keys"), Some(&body)).await {
+            Ok(_) | Err(GitHubError::Other { status: 422, .. } | GitHubError::KeyInUse { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Registers a public key that may only read, unless it is among those that are listed already. Keys are compared by
+    /// their content, and none is deleted, so that two clusters cannot take each other's. Whether it was new is returned too.
+    pub(crate) async fn register(
+        &self,
+        listed: &[DeployKey],
+        title: &str,
+        public_line: &str,
+    ) -> Result<(DeployKey, bool), GitHubError> {
+        if let Some(listed) = listed.iter().find(|listed| listed.is_same(public_line)) {
+            return Ok((listed.clone(), false));
+        }
+        let body = json!({"title": title, "key": public_line, "read_only": true});
+        let route = self.route("/keys");
+        match self.request(Method::POST, &route, Some(&body)).await {
+            Ok((_, body)) => Ok((self.decode(&route, &body)?, true)),
+            // The first of two tries may have been accepted and its answer lost, or another run was faster.
+            Err(error @ GitHubError::KeyInUse { .. }) => {
+                let listed = self.deploy_keys().await?.into_iter().find(|listed| listed.is_same(public_line));
+                listed.map(|listed| (listed, true)).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A deploy key as it is now; `None` where it is gone.
+    pub(crate) async fn deploy_key(&self, id: u64) -> Result<Option<DeployKey>, GitHubError> {
+        found(self.get(&self.route(&format!("/keys/{id}"))).await)
+    }
+
+    /// Deletes a deploy key; `false` where it was gone.
+    pub(crate) async fn delete_key(&self, id: u64) -> Result<bool, GitHubError> {
+        let route = self.route(&format!("/keys/{id}"));
+        Ok(found(self.request(Method::DELETE, &route, None).await)?.is_some())
+    }
+}

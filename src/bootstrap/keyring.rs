@@ -1,0 +1,269 @@
+//! The deploy keys of a repository: those of earlier clusters beside a cluster's own, and those that a user looks after with
+//! GitHub alone.
+
+use std::time::{Duration, Instant};
+
+use ssh_key::PublicKey;
+
+use super::deploy_key::{Identity, KeyPlan, register};
+use super::github::{DeployKey, GitHub};
+use super::hosts;
+use super::leftovers::{self, Age, Cluster, Fate, Kept};
+use super::moment::ago;
+use super::preflight;
+use super::problem::{Failure, Problem};
+use super::progress::{Event, Progress, at};
+use super::put::Change;
+use super::secret;
+use super::title::{ClusterName, Title};
+use crate::cluster::objects::Objects;
+use lockgate_base::model::Timestamp;
+
+/// The step under which old keys are told of.
+const STEP: &str = "old keys";
+/// The shortest time after which a key is taken to be unused: GitHub's last use lags by up to a week.
+pub(crate) const LEAST_UNUSED: Duration = Duration::from_hours(7 * 24);
+
+/// A cluster's place among the keys of a repository.
+pub(crate) struct Place<'p> {
+    /// The cluster.
+    pub objects: &'p Objects,
+    /// Which one it is.
+    pub identity: &'p Identity,
+    /// The agent's namespace.
+    pub namespace: &'p str,
+}
+
+impl Place<'_> {
+    fn cluster<'c>(&'c self, name: &'c ClusterName, in_use: &'c str, held: &'c [String]) -> Cluster<'c> {
+        let (uid, created) = (self.identity.uid.as_str(), self.identity.created);
+        Cluster { name, namespace: self.namespace, uid, created, in_use, held }
+    }
+
+    /// The public lines of what the cluster holds, read only where there is a key to judge.
+    async fn held(
+        &self,
+        name: &ClusterName,
+        keys: &[DeployKey],
+        in_use: &str,
+    ) -> Result<Vec<String>, Problem> {
+        if leftovers::leftovers(keys, &self.cluster(name, in_use, &[])).is_empty() {
+            return Ok(Vec::new());
+        }
+        secret::public_lines(self.objects, self.namespace).await
+    }
+
+    /// Refuses to prune where another cluster lives that has the name. Asked before anything is changed.
+    pub(crate) async fn is_alone(
+        &self,
+        plan: &KeyPlan,
+        keys: &[DeployKey],
+        in_use: &str,
+    ) -> Result<(), Problem> {
+        let Some(name) = plan.cluster.as_ref().filter(|_| plan.prune) else { return Ok(()) };
+        let held = self.held(name, keys, in_use).await?;
+        let judged = leftovers::leftovers(keys, &self.cluster(name, in_use, &held));
+        twin(&judged, name).map_or(Ok(()), Err)
+    }
+
+    /// Tells of the leftovers of the cluster's name, and deletes them where that is wanted. `keys` holds the one in use.
+    pub(crate) async fn tidy(
+        &self,
+        plan: &KeyPlan,
+        github: &GitHub,
+        keys: &[DeployKey],
+        in_use: &str,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), Failure> {
+        let Some(name) = &plan.cluster else { return Ok(()) };
+        let held = match self.held(name, keys, in_use).await {
+            Ok(held) => held,
+            Err(problem) if plan.prune => return Err(at(STEP)(problem)),
+            Err(problem) => {
+                let note = format!("leftover deploy keys were not looked for: {problem}");
+                progress.tell(Event::Note(note));
+                return Ok(());
+            }
+        };
+        let cluster = self.cluster(name, in_use, &held);
+        let judged = leftovers::leftovers(keys, &cluster);
+        if !plan.prune {
+            progress.tell_all(told_of(name, &judged));
+            return Ok(());
+        }
+        let again = |key: &DeployKey| {
+            let judged = leftovers::leftovers(&[keys, std::slice::from_ref(key)].concat(), &cluster);
+            judged.last().map_or(Fate::Stays(Kept::Held), |(_, fate)| *fate)
+        };
+        let judged = delete(github, judged, again, false, progress).await?;
+        twin(&judged, name).map_or(Ok(()), |problem| Err(at(STEP)(problem)))
+    }
+}
+
+/// Deletes the keys that are to go, each once GitHub has shown that it is still the same and `again` has said that it still
+/// goes; with `is_rehearsed` it only says so. What became of each.
+async fn delete(
+    github: &GitHub,
+    mut judged: Vec<(DeployKey, Fate)>,
+    again: impl Fn(&DeployKey) -> Fate,
+    is_rehearsed: bool,
+    progress: &mut Progress<'_>,
+) -> Result<Vec<(DeployKey, Fate)>, Failure> {
+    let began = Instant::now();
+    let failed = |error| at(STEP)(Problem::github(error, &github.repository));
+    let mut count = 0;
+    for (key, fate) in &mut judged {
+        if *fate == Fate::Goes && !is_rehearsed {
+            let shown = github.deploy_key(key.id).await.map_err(failed)?;
+            let Some(shown) = shown.filter(|shown| shown.is_same(&key.key)) else { continue };
+            *fate = again(&shown);
+            *key = shown;
+        }
+        match *fate {
+            Fate::Stays(kept) => {
+                let note = format!("the deploy key \"{}\" is kept: {kept}", key.title);
+                progress.tell(Event::Note(note));
+            }
+            Fate::Goes => {
+                if !is_rehearsed {
+                    github.delete_key(key.id).await.map_err(failed)?;
+                }
+                count += 1;
+                let verb = if is_rehearsed { "would delete" } else { "deleted" };
+                let note = format!("{verb} \"{}\" {} ({})", key.title, key.fingerprint(), used(key));
+                progress.tell(Event::Note(note));
+            }
+        }
+    }
+    let change = if count > 0 && !is_rehearsed { Change::Configured } else { Change::Unchanged };
+    let verb = if is_rehearsed { "would be deleted" } else { "deleted" };
+    progress.done(STEP, began, format!("{count} of {} {verb}", github.repository), Some(change));
+    Ok(judged)
+}
+
+/// A key of another cluster that lives and has the same name.
+fn twin(judged: &[(DeployKey, Fate)], name: &ClusterName) -> Option<Problem> {
+    judged.iter().find_map(|(key, fate)| match fate {
+        Fate::Stays(Kept::Used { at, by_another: true }) => {
+            Some(Problem::Twin { title: key.title.clone(), ago: ago(*at), name: name.to_string() })
+        }
+        _ => None,
+    })
+}
+
+/// What to say of leftovers that are not to be deleted.
+fn told_of(name: &ClusterName, judged: &[(DeployKey, Fate)]) -> Option<Event> {
+    let leftovers = judged.iter().filter(|(_, fate)| *fate == Fate::Goes);
+    let titles: Vec<String> =
+        leftovers.map(|(key, _)| format!("\"{}\" ({})", key.title, used(key))).collect();
+    let text = format!(
+        "deploy keys of earlier clusters called {name} are left, and --prune-keys deletes them: {}",
+        titles.join(", ")
+    );
+    (!titles.is_empty()).then_some(Event::Note(text))
+}
+
+/// When a key was last used, as far as GitHub knows.
+fn used(key: &DeployKey) -> String {
+    key.last_used.map_or_else(|| "no use known".into(), |at| format!("used {}", ago(at)))
+}
+
+/// Which keys a user wants to be rid of.
+#[derive(Debug, Clone)]
+pub(crate) enum Unwanted {
+    /// All of a cluster's name, which has gone or is about to; of one uid where two clusters have the name.
+    Cluster {
+        /// The name.
+        name: ClusterName,
+        /// The uid of kube-system, or its first digits.
+        uid: Option<String>,
+    },
+    /// The one with a fingerprint, `SHA256:…`.
+    Fingerprint(String),
+    /// All of ours that are too old, of one name or of all.
+    Aged {
+        /// What is too old.
+        age: Age,
+        /// The name.
+        name: Option<ClusterName>,
+    },
+}
+
+/// Deletes keys with GitHub alone, so also where the cluster is gone; with `is_rehearsed` it only says which. Ages are as of `now`.
+pub(crate) async fn remove(
+    github: &GitHub,
+    unwanted: &Unwanted,
+    is_rehearsed: bool,
+    now: Timestamp,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let keys = preflight::deploy_keys(github).await.map_err(at(STEP))?;
+    let going = |keys: Vec<DeployKey>| keys.into_iter().map(|key| (key, Fate::Goes)).collect();
+    let judged: Vec<(DeployKey, Fate)> = match unwanted {
+        Unwanted::Cluster { name, uid } => {
+            let found = leftovers::of_name(&keys, name, uid.as_deref());
+            going(found.map_err(|twins| {
+                let ([one, other], ago) = (twins.uids, ago(twins.used));
+                at(STEP)(Problem::Twins { title: twins.key.title, ago, name: name.to_string(), one, other })
+            })?)
+        }
+        Unwanted::Fingerprint(print) => {
+            let mut found = keys;
+            found.retain(|key| key.fingerprint().rsplit(' ').next() == Some(print));
+            going(found)
+        }
+        Unwanted::Aged { age, name } => leftovers::aged(&keys, name.as_ref(), *age, now),
+    };
+    let again = |key: &DeployKey| match unwanted {
+        Unwanted::Cluster { .. } | Unwanted::Fingerprint(_) => Fate::Goes,
+        Unwanted::Aged { age, name } => {
+            let again = leftovers::aged(std::slice::from_ref(key), name.as_ref(), *age, now);
+            again.first().map_or(Fate::Stays(Kept::Younger), |(_, fate)| *fate)
+        }
+    };
+    delete(github, judged, again, is_rehearsed, progress).await.map(drop)
+}
+
+/// A key as `lockgate keys list` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// The key.
+    pub key: DeployKey,
+    /// What its title says, where it is one of ours.
+    pub title: Option<Title>,
+}
+
+/// The deploy keys of a repository, by cluster and age; those of a name alone where one is given.
+pub(crate) async fn list(github: &GitHub, name: Option<&ClusterName>) -> Result<Vec<Listed>, Failure> {
+    let keys = preflight::deploy_keys(github).await.map_err(at("keys"))?;
+    let mut listed: Vec<Listed> =
+        keys.into_iter().map(|key| Listed { title: Title::parse(&key.title), key }).collect();
+    listed.retain(|row| name.is_none_or(|name| row.title.as_ref().is_some_and(|title| title.is_of(name))));
+    listed.sort_by_cached_key(|row| {
+        let cluster = row.title.as_ref().map(|title| title.cluster.clone());
+        (cluster.is_none(), cluster, row.key.created_at, row.key.id)
+    });
+    Ok(listed)
+}
+
+/// Registers a key for a cluster that need not be there yet; with `is_rehearsed` it only says whether it would.
+pub(crate) async fn create(
+    github: &GitHub,
+    title: &Title,
+    key: &PublicKey,
+    is_rehearsed: bool,
+    progress: &mut Progress<'_>,
+) -> Result<(), Failure> {
+    let keys = preflight::deploy_keys(github).await.map_err(at("deploy key"))?;
+    if is_rehearsed {
+        let line = key.to_openssh().unwrap_or_default();
+        preflight::registration(github, &keys, Some(&line)).await.map_err(at("deploy key"))?;
+        let note = match keys.iter().find(|key| key.is_same(&line)) {
+            Some(known) => format!("it is registered already, as \"{}\"", known.title),
+            None => format!("would register {} as \"{title}\"", hosts::fingerprint(key)),
+        };
+        progress.tell(Event::Note(note));
+        return Ok(());
+    }
+    register(github, &keys, title, key, progress).await.map(drop)
+}

@@ -1,0 +1,181 @@
+//! Which deploy keys nobody needs any more. Pure: what GitHub and the cluster say goes in, a judgement of each key comes out.
+//!
+//! A key is deleted on proof alone. Its title says whose it is, its date and the cluster's say which was first, and a use that
+//! GitHub shows only ever protects it: that lags behind, so a key that seems unused may be in use.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::github::DeployKey;
+use super::moment;
+use super::title::{ClusterName, Title};
+use lockgate_base::model::Timestamp;
+
+/// The cluster for which is judged, and what it holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Cluster<'c> {
+    /// Its name, which the user gave: nothing is judged by the name of a context, which many clusters may have.
+    pub name: &'c ClusterName,
+    /// The agent's namespace.
+    pub namespace: &'c str,
+    /// The uid of kube-system.
+    pub uid: &'c str,
+    /// When kube-system was made: what was registered before cannot be this cluster's.
+    pub created: Timestamp,
+    /// The public line of the key that the agent reads the repository with.
+    pub in_use: &'c str,
+    /// The public lines of all keys in Secrets of the namespace.
+    pub held: &'c [String],
+}
+
+/// Why a key is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// A Secret of this cluster has it.
+    Held,
+    /// It may write, and we register no such key.
+    Writes,
+    /// It is of an installation in another namespace.
+    OtherNamespace,
+    /// It is not older than this cluster, or than the key that this cluster uses: another one made it, and may live.
+    Younger,
+    /// It was used since this cluster, or its present key, was there.
+    Used {
+        /// When last.
+        at: Timestamp,
+        /// Whether it is another cluster's, which then lives and has our name.
+        by_another: bool,
+    },
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held => f.write_str("a Secret of this cluster has it"),
+            Self::Writes => f.write_str("it may write, and lockgate registers no such key"),
+            Self::OtherNamespace => f.write_str("it is of an installation in another namespace"),
+            Self::Younger => f.write_str("it is not older than this cluster and its key"),
+            Self::Used { at, .. } => write!(f, "it was used {at}"),
+        }
+    }
+}
+
+/// What becomes of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is a leftover.
+    Goes,
+    /// It is kept.
+    Stays(Kept),
+}
+
+/// The keys of the cluster's name, but for the one in use, and what becomes of each. Others are none of its business.
+pub(crate) fn leftovers(keys: &[DeployKey], cluster: &Cluster<'_>) -> Vec<(DeployKey, Fate)> {
+    let in_use = keys.iter().find(|key| key.is_same(cluster.in_use));
+    let others = keys.iter().filter(|key| !key.is_same(cluster.in_use));
+    let judged = others.filter_map(|key| {
+        let title = Title::parse(&key.title).filter(|title| title.is_of(cluster.name))?;
+        Some((key.clone(), fate(key, &title, in_use, cluster)))
+    });
+    judged.collect()
+}
+
+fn fate(key: &DeployKey, title: &Title, in_use: Option<&DeployKey>, cluster: &Cluster<'_>) -> Fate {
+    if cluster.held.iter().any(|line| key.is_same(line)) {
+        return Fate::Stays(Kept::Held);
+    }
+    if !key.read_only {
+        return Fate::Stays(Kept::Writes);
+    }
+    if title.namespace != cluster.namespace {
+        return Fate::Stays(Kept::OtherNamespace);
+    }
+    // Of our own uid only this cluster can have made it, or one that was restored from its etcd.
+    let by_another = !cluster.uid.starts_with(&title.uid);
+    let since = if by_another { Some(cluster.created) } else { in_use.map(|key| key.created_at) };
+    match (since, key.last_used) {
+        (Some(since), _) if key.created_at >= since => Fate::Stays(Kept::Younger),
+        (None, _) => Fate::Stays(Kept::Younger),
+        (Some(since), Some(at)) if at >= since => Fate::Stays(Kept::Used { at, by_another }),
+        (Some(_), _) => Fate::Goes,
+    }
+}
+
+/// Two clusters with one name, each of which GitHub shows alive beside the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Twins {
+    /// The older key, which was used since the other was made.
+    pub key: DeployKey,
+    /// When.
+    pub used: Timestamp,
+    /// The uids of the two, as titles have them.
+    pub uids: [String; 2],
+}
+
+/// The keys of a name, whichever clusters they are of, or the two that show that it is not one cluster's alone. `uid` narrows
+/// it down to the keys of one.
+pub(crate) fn of_name(
+    keys: &[DeployKey],
+    name: &ClusterName,
+    uid: Option<&str>,
+) -> Result<Vec<DeployKey>, Box<Twins>> {
+    let titled = keys.iter().filter_map(|key| Some((key, Title::parse(&key.title)?)));
+    let ours: Vec<(&DeployKey, Title)> = titled
+        .filter(|(key, title)| title.is_of(name) && key.read_only)
+        .filter(|(_, title)| uid.is_none_or(|uid| uid.starts_with(&title.uid)))
+        .collect();
+    for (older, its) in &ours {
+        let Some(used) = older.last_used else { continue };
+        let lived_beside = |(younger, other): &&(&DeployKey, Title)| {
+            other.uid != its.uid && older.created_at <= younger.created_at && used >= younger.created_at
+        };
+        if let Some((_, other)) = ours.iter().find(lived_beside) {
+            let uids = [its.uid.clone(), other.uid.clone()];
+            return Err(Box::new(Twins { key: (*older).clone(), used, uids }));
+        }
+    }
+    Ok(ours.into_iter().map(|(key, _)| key.clone()).collect())
+}
+
+/// What a key may have lived long enough for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Its title says until when it is for, and that is over.
+    Expired,
+    /// It was made, and last used, at least so long ago.
+    Unused(Duration),
+}
+
+/// Of the keys of ours, whichever clusters they are of, those that are too old, and the reason why one of them is kept. `name`
+/// narrows it down to the keys of one name.
+pub(crate) fn aged(
+    keys: &[DeployKey],
+    name: Option<&ClusterName>,
+    age: Age,
+    now: Timestamp,
+) -> Vec<(DeployKey, Fate)> {
+    let judged = keys.iter().filter_map(|key| {
+        let title = Title::parse(&key.title)?;
+        let is_named = name.is_none_or(|name| title.is_of(name));
+        let since = match age {
+            Age::Expired => title.until.filter(|until| *until <= now)?,
+            Age::Unused(least) => {
+                let since = moment::before(now, least);
+                (key.created_at < since).then_some(since)?
+            }
+        };
+        let fate = match key.last_used {
+            _ if !key.read_only => Fate::Stays(Kept::Writes),
+            Some(at) if at >= since && age == Age::Expired => {
+                Fate::Stays(Kept::Used { at, by_another: true })
+            }
+            Some(at) if at >= since => return None,
+            _ => Fate::Goes,
+        };
+        is_named.then(|| (key.clone(), fate))
+    });
+    judged.collect()
+}
+
+#[cfg(test)]
+mod tests;

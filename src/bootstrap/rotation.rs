@@ -1,0 +1,227 @@
+//! Another key in the place of one that works.
+//!
+//! ```text
+//! next Secret → registered → switched → fetched → old key deleted → next Secret deleted
+//! ```
+//!
+//! At each moment the Secret holds a key that the host lets in, and what is left to do can be read from the cluster: a Secret
+//! with the suffix `-next` was not switched to yet, and an annotation of the Secret itself has the public line of the key that
+//! was in it before. So a run that was killed is finished by the same command.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::deploy_key::{Identity, admitted, register};
+use super::github::{DeployKey, GitHub};
+use super::hosts::SshUrl;
+use super::made::Made;
+use super::preflight;
+use super::problem::{Failure, Problem};
+use super::progress::{Event, Progress, at};
+use super::put::Change;
+use super::secret::{self, Stored, Wanted};
+use super::title::Title;
+use super::wait::{self, Patience};
+use crate::cluster::objects::Objects;
+use lockgate_base::keys;
+use lockgate_base::model::Object;
+use lockgate_core::api::GitRepository;
+
+/// The step that a rotation tells of.
+const STEP: &str = "rotation";
+
+/// How a host is told of a key.
+#[derive(Clone, Copy)]
+pub(crate) enum Host<'h> {
+    /// By GitHub's API, which lists these keys.
+    GitHub(&'h GitHub, &'h [DeployKey]),
+    /// By its owner, who adds what is printed; the branch shows that it is let in.
+    Owner {
+        /// The branch.
+        branch: &'h str,
+    },
+}
+
+/// What is rotated.
+pub(crate) struct Rotation<'r> {
+    /// The cluster.
+    pub objects: &'r Objects,
+    /// The Secret, and the key to make for it.
+    pub wanted: &'r Wanted<'r>,
+    /// The repository.
+    pub url: &'r SshUrl,
+    /// What the next key is called.
+    pub title: &'r Title,
+    /// How long each wait may take.
+    pub timeout: Duration,
+}
+
+impl Rotation<'_> {
+    /// The public line of the key that was in the Secret before a switch that is not finished.
+    pub(crate) async fn unfinished(&self) -> Result<Option<String>, Failure> {
+        let live = self.secret(self.wanted).await?;
+        let old = live.as_ref().and_then(|live| live.annotation(keys::REPLACED_KEY));
+        Ok(old.map(ToOwned::to_owned))
+    }
+
+    /// Makes the next key, has the host let it in, and puts it into the Secret in the place of `current`. What GitHub says of it.
+    pub(crate) async fn switch(
+        &self,
+        current: &Stored,
+        host: Host<'_>,
+        progress: &mut Progress<'_>,
+    ) -> Result<(Stored, Option<DeployKey>), Failure> {
+        let name = next_name(self.wanted.name);
+        let wanted = Wanted { name: &name, replace: false, ..*self.wanted };
+        let began = Instant::now();
+        let existing = secret::existing(self.objects, &wanted, self.url).await.map_err(at(STEP))?;
+        let next = if let Some(next) = existing {
+            next
+        } else {
+            let made = secret::make(self.objects, &wanted, &current.known_hosts, self.url).await;
+            made.map_err(at(STEP))?
+        };
+        progress.done("secret", began, format!("{}/{name}", wanted.namespace), Some(next.change));
+        let registered = match host {
+            Host::GitHub(github, keys) => {
+                match register(github, keys, self.title, next.key.public(), progress).await {
+                    Ok(registered) => Some(registered),
+                    Err(failure) => {
+                        let mut made = Made::default();
+                        if next.change == Change::Created {
+                            made.add(secret::shell(&wanted).map_err(at(STEP))?);
+                        }
+                        return Err(made.taken_back(self.objects, failure, progress).await);
+                    }
+                }
+            }
+            Host::Owner { branch } => {
+                admitted(self.url, branch, self.timeout, &next, progress).await?;
+                None
+            }
+        };
+        self.put_next(&wanted, current).await?;
+        let detail = format!("{} in the place of {}", next.key.summary(), current.key.summary());
+        progress.done(STEP, began, detail, Some(Change::Configured));
+        Ok((next, registered))
+    }
+
+    /// Puts what the next Secret holds into the Secret, and notes what was in it.
+    async fn put_next(&self, next: &Wanted<'_>, current: &Stored) -> Result<(), Failure> {
+        let gone = |wanted: &Wanted<'_>| {
+            let name = format!("{}/{}", wanted.namespace, wanted.name);
+            at(STEP)(Problem::Secret { name, reason: "was deleted in the meantime".into() })
+        };
+        let next_live = self.secret(next).await?.ok_or_else(|| gone(next))?;
+        let live = self.secret(self.wanted).await?.ok_or_else(|| gone(self.wanted))?;
+        let data = |key: &str| next_live.pointer(&format!("/data/{key}")).cloned();
+        let patch = json!({
+            // Another run would put a key of its own in between.
+            "metadata": {
+                "resourceVersion": live.text("/metadata/resourceVersion"),
+                "annotations": {keys::REPLACED_KEY: current.key.public_line()},
+            },
+            "data": {
+                "identity": data("identity"),
+                "identity.pub": data("identity.pub"),
+                "password": null,
+            },
+        });
+        self.merge(&live, &patch).await
+    }
+
+    /// Waits until each source that reads the Secret has fetched with what it holds now, and has the host forget the key that
+    /// was in it before.
+    pub(crate) async fn finish(
+        &self,
+        old: &str,
+        identity: &Identity,
+        github: Option<&GitHub>,
+        progress: &mut Progress<'_>,
+    ) -> Result<(), Failure> {
+        self.fetched(progress).await?;
+        let began = Instant::now();
+        let change = if let Some(github) = github {
+            forgotten(github, old, identity, progress).await?
+        } else {
+            let host = self.url.git().host();
+            let note = format!("take the old key off {host}, which no longer needs it:\n{old}");
+            progress.tell(Event::Note(note));
+            None
+        };
+        let name = next_name(self.wanted.name);
+        let next = secret::shell(&Wanted { name: &name, ..*self.wanted }).map_err(at(STEP))?;
+        let deleted = self.objects.delete(&next).await;
+        deleted.map_err(|failure| at(STEP)(Problem::cluster(next.id().subject(), failure)))?;
+        let live = secret::shell(self.wanted).map_err(at(STEP))?;
+        self.merge(&live, &json!({"metadata": {"annotations": {keys::REPLACED_KEY: null}}})).await?;
+        let what = if change.is_some() { "deleted at GitHub" } else { "out of use" };
+        progress.done(STEP, began, format!("the old key is {what}"), change);
+        Ok(())
+    }
+
+    /// Asks the sources that read the Secret to fetch, and waits until they have.
+    async fn fetched(&self, progress: &mut Progress<'_>) -> Result<(), Failure> {
+        let patience = Patience::new(STEP, self.timeout);
+        let info = GitRepository::INFO;
+        let sources =
+            self.objects.list(&info.api_version(), info.id.kind, Some(self.wanted.namespace), "").await;
+        let sources = sources.map_err(|failure| at(STEP)(Problem::cluster(info.plural, failure)))?;
+        let token = jiff::Timestamp::now().to_string();
+        let is_paused = |source: &Object| source.pointer("/spec/suspend") == Some(&json!(true));
+        for source in sources.iter().filter(|source| secret::is_read_by(self.wanted.name, source)) {
+            if is_paused(source) {
+                let note =
+                    format!("{} is paused, so it was not tried with the new key", source.id().subject());
+                progress.tell(Event::Note(note));
+                continue;
+            }
+            self.merge(source, &json!({"metadata": {"annotations": {keys::REQUESTED_AT: token}}})).await?;
+            wait::refetched(self.objects, source, &token, &patience, progress).await.map_err(at(STEP))?;
+        }
+        Ok(())
+    }
+
+    async fn secret(&self, wanted: &Wanted<'_>) -> Result<Option<Object>, Failure> {
+        let shell = secret::shell(wanted).map_err(at(STEP))?;
+        let live = self.objects.get(&shell).await;
+        live.map_err(|failure| at(STEP)(Problem::cluster(shell.id().subject(), failure)))
+    }
+
+    async fn merge(&self, object: &Object, patch: &serde_json::Value) -> Result<(), Failure> {
+        let merged = self.objects.merge(object, patch).await;
+        merged.map(drop).map_err(|failure| at(STEP)(Problem::cluster(object.id().subject(), failure)))
+    }
+}
+
+/// Deletes a key at GitHub that was made for this cluster; what that changed.
+async fn forgotten(
+    github: &GitHub,
+    old: &str,
+    identity: &Identity,
+    progress: &mut Progress<'_>,
+) -> Result<Option<Change>, Failure> {
+    let mut change = None;
+    let keys = preflight::deploy_keys(github).await.map_err(at(STEP))?;
+    for key in keys.iter().filter(|key| key.is_same(old)) {
+        // Whoever else registered it may have given it to others too.
+        if Title::parse(&key.title).is_none_or(|title| !identity.is_of(&title)) {
+            let (title, print) = (&key.title, key.fingerprint());
+            let note = format!(
+                "the deploy key \"{title}\" ({print}) was not made for this cluster alone, and stays"
+            );
+            progress.tell(Event::Note(note));
+            continue;
+        }
+        let deleted = github.delete_key(key.id).await;
+        deleted.map_err(|error| at(STEP)(Problem::github(error, &github.repository)))?;
+        change = Some(Change::Configured);
+    }
+    Ok(change)
+}
+
+/// The Secret in which the next key waits.
+pub(crate) fn next_name(name: &str) -> String {
+    format!("{name}-next")
+}

@@ -1,0 +1,460 @@
+//! A world in memory: three clusters, of which Secrets and sources are kept, one repository at GitHub, and a clock that only
+//! requests and the test move. Any request may be the last of a run.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use http::{Method, Response, StatusCode, Uri};
+use hyper::body::Body as _;
+use octocrab::OctoBody;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use crate::bootstrap::github::GitHub;
+use crate::bootstrap::key::identity_of;
+use crate::bootstrap::title::Title;
+use crate::cluster::Client;
+use crate::cluster::objects::tests::client_of;
+use lockgate_base::model::Timestamp;
+
+/// Where the Secret of each cluster is.
+const SECRET: &str = "/api/v1/namespaces/flux-system/secrets/flux-system";
+const SOURCE: &str = "/apis/source.toolkit.fluxcd.io/v1/namespaces/flux-system/gitrepositories/platform";
+/// What GitHub publishes of its host.
+const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+/// A day in seconds.
+pub(super) const DAY: i64 = 24 * 60 * 60;
+
+/// A deploy key, and all uses of it, which GitHub shows late.
+#[derive(Debug, Clone)]
+pub(super) struct Key {
+    pub(super) id: u64,
+    pub(super) title: String,
+    pub(super) line: String,
+    pub(super) created: i64,
+    uses: Vec<i64>,
+}
+
+/// A cluster under its name; another one when it is created anew.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cluster {
+    pub(super) name: String,
+    pub(super) uid: String,
+    pub(super) created: i64,
+    pub(super) is_alive: bool,
+    /// Whether its agent has fetched once.
+    pub(super) is_set_up: bool,
+    objects: BTreeMap<String, Value>,
+}
+
+/// What is being done, by which the laws judge what it deletes.
+#[derive(Debug, Clone)]
+pub(super) enum Act {
+    /// On a cluster, by its number.
+    On(usize),
+    /// With GitHub alone, on keys of a name.
+    Delete(String),
+    /// With GitHub alone, on keys that were not used for so long.
+    Prune(i64),
+}
+
+/// When a run is killed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kill {
+    /// At which request.
+    pub(super) at: usize,
+    /// Whether that is carried out.
+    pub(super) is_done: bool,
+}
+
+pub(super) struct State {
+    pub(super) now: i64,
+    pub(super) lag: i64,
+    pub(super) keys: Vec<Key>,
+    pub(super) clusters: [Cluster; 3],
+    /// The names that two living clusters had at a time.
+    pub(super) twinned: Vec<String>,
+    pub(super) act: Act,
+    pub(super) broken: Vec<String>,
+    last: u64,
+    requests: usize,
+    kill: Option<Kill>,
+}
+
+/// The world. Clones are the same one.
+#[derive(Clone)]
+pub(super) struct World {
+    state: Arc<Mutex<State>>,
+    killed: Arc<Notify>,
+}
+
+impl State {
+    fn next(&mut self) -> u64 {
+        self.last += 1;
+        self.last
+    }
+
+    /// The last use of a key that GitHub knows by now.
+    pub(super) fn shown(&self, key: &Key) -> Option<i64> {
+        key.uses.iter().rev().find(|used| **used + self.lag <= self.now).copied()
+    }
+
+    /// The public line of the key that a cluster's agent reads with.
+    pub(super) fn in_use(&self, cluster: usize) -> Option<String> {
+        let line = self.clusters[cluster].objects.get(SECRET)?["data"]["identity.pub"].as_str()?;
+        let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, line).unwrap();
+        Some(String::from_utf8(bytes).unwrap())
+    }
+
+    pub(super) fn is_let_in(&self, line: &str) -> bool {
+        self.keys.iter().any(|key| identity_of(&key.line) == identity_of(line))
+    }
+
+    /// The keys of a name, by their titles.
+    pub(super) fn of_name(&self, name: &str) -> Vec<&Key> {
+        let is_named = |key: &&Key| Title::parse(&key.title).is_some_and(|title| title.cluster == name);
+        self.keys.iter().filter(is_named).collect()
+    }
+
+    /// The agents of all clusters that were set up fetch, as they do once a minute.
+    pub(super) fn fetch(&mut self) {
+        for cluster in 0..self.clusters.len() {
+            let is_running = self.clusters[cluster].is_alive && self.clusters[cluster].is_set_up;
+            let line = self.in_use(cluster).filter(|_| is_running);
+            let now = self.now;
+            let used = self
+                .keys
+                .iter_mut()
+                .filter(|key| line.as_ref().is_some_and(|line| identity_of(&key.line) == identity_of(line)));
+            used.for_each(|key| key.uses.push(now));
+        }
+    }
+
+    /// What must never be deleted: a key of another name, one that GitHub shows in use, and one of a cluster that lives and
+    /// has its name alone.
+    fn judge(&mut self, key: &Key) {
+        let title = Title::parse(&key.title).unwrap();
+        let holds = |(number, cluster): &(usize, &Cluster)| {
+            let line = self.in_use(*number);
+            cluster.is_alive && line.is_some_and(|line| identity_of(&line) == identity_of(&key.line))
+        };
+        let holder = self.clusters.iter().enumerate().find(holds).map(|(number, _)| number);
+        let (is_named, since) = match &self.act {
+            Act::On(number) => {
+                let cluster = &self.clusters[*number];
+                (title.cluster == cluster.name, Some(cluster.created))
+            }
+            Act::Delete(name) => {
+                let others = self.of_name(name).into_iter().filter(|other| {
+                    let of = Title::parse(&other.title).unwrap();
+                    of.uid != title.uid && other.created >= key.created
+                });
+                (title.cluster == *name, others.map(|other| other.created).min())
+            }
+            Act::Prune(least) => (true, Some(self.now - least)),
+        };
+        let mut broken = Vec::new();
+        if !is_named {
+            broken.push("a key of another name");
+        }
+        let own = matches!(self.act, Act::On(number) if Some(number) == holder);
+        if own {
+            broken.push("the key in use of the cluster itself");
+        }
+        if holder.is_some() && !self.twinned.contains(&title.cluster) {
+            broken.push("the key of a cluster that lives and has its name alone");
+        }
+        if holder.is_some() && since.is_some_and(|since| self.shown(key).is_some_and(|at| at >= since)) {
+            broken.push("a key that GitHub shows in use");
+        }
+        let act = format!("{:?} deleted \"{}\": ", self.act, key.title);
+        self.broken.extend(broken.into_iter().map(|what| act.clone() + what));
+    }
+
+    fn at_github(&mut self, method: &Method, uri: &Uri, body: &Value) -> (u16, Value) {
+        let shown = |state: &Self, key: &Key| {
+            let time = |at: i64| Timestamp::from_unix(at);
+            json!({
+                "id": key.id, "key": key.line, "title": key.title, "read_only": true,
+                "created_at": time(key.created), "last_used": state.shown(key).map(time), "enabled": true,
+            })
+        };
+        let id = uri.path().rsplit('/').next().and_then(|id| id.parse::<u64>().ok());
+        let index = self.keys.iter().position(|key| Some(key.id) == id);
+        match (method.as_str(), index) {
+            ("GET", _) if uri.path() == "/meta" => (200, json!({"ssh_keys": [HOST_KEY]})),
+            ("GET", _) if uri.path().ends_with("/keys") => {
+                (200, self.keys.iter().map(|key| shown(self, key)).collect())
+            }
+            ("POST", _) => {
+                let line = body["key"].as_str().unwrap_or_default();
+                if identity_of(line).is_none() {
+                    return (422, json!({"message": "key is invalid"}));
+                }
+                if self.is_let_in(line) {
+                    return (
+                        422,
+                        json!({"message": "Validation Failed", "errors": [{"message": "key is already in use"}]}),
+                    );
+                }
+                let (kind, content) = identity_of(line).unwrap();
+                let key = Key {
+                    id: self.next(),
+                    title: body["title"].as_str().unwrap().into(),
+                    line: format!("{kind} {content}"),
+                    created: self.now,
+                    uses: Vec::new(),
+                };
+                self.keys.push(key.clone());
+                (201, shown(self, &key))
+            }
+            ("GET", Some(index)) => (200, shown(self, &self.keys[index])),
+            ("DELETE", Some(index)) => {
+                let key = self.keys.remove(index);
+                self.judge(&key);
+                (204, Value::Null)
+            }
+            _ => (404, json!({"message": "Not Found"})),
+        }
+    }
+
+    fn at_cluster(&mut self, cluster: usize, method: &Method, uri: &Uri, body: Value) -> (u16, Value) {
+        let status = |code: u16, reason: &str| {
+            (code, json!({"kind": "Status", "code": code, "reason": reason, "message": reason}))
+        };
+        let version = self.next().to_string();
+        let (now, here) = (self.now, &mut self.clusters[cluster]);
+        let path = uri.path();
+        if path.ends_with("/namespaces/kube-system") {
+            let created = Timestamp::from_unix(here.created);
+            let metadata = json!({"name": "kube-system", "uid": here.uid, "creationTimestamp": created});
+            return (200, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}));
+        }
+        let is_list = ["secrets", "namespaces", "gitrepositories"].iter().any(|kind| path.ends_with(kind));
+        match (method.as_str(), is_list) {
+            ("GET", true) => {
+                let below = here.objects.iter().filter(|(key, _)| key.starts_with(&format!("{path}/")));
+                let items: Vec<&Value> = below
+                    .filter(|(key, _)| !key[path.len() + 1..].contains('/'))
+                    .map(|(_, value)| value)
+                    .collect();
+                (200, json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
+            }
+            ("GET", false) => match here.objects.get(path) {
+                Some(object) => (200, object.clone()),
+                None => status(404, "NotFound"),
+            },
+            ("POST", _) => {
+                let path = format!("{path}/{}", body["metadata"]["name"].as_str().unwrap());
+                if here.objects.contains_key(&path) {
+                    return status(409, "AlreadyExists");
+                }
+                let mut object = body;
+                object["metadata"]["resourceVersion"] = version.into();
+                here.objects.insert(path, object.clone());
+                (201, object)
+            }
+            ("PATCH", _) => {
+                let Some(object) = here.objects.get_mut(path) else { return status(404, "NotFound") };
+                let expected = &body["metadata"]["resourceVersion"];
+                if !expected.is_null() && *expected != object["metadata"]["resourceVersion"] {
+                    return status(409, "Conflict");
+                }
+                merge(object, &body);
+                object["metadata"]["resourceVersion"] = version.into();
+                let object = object.clone();
+                if path == SOURCE {
+                    self.now = now + 1;
+                    self.fetch();
+                    self.answer_request(cluster);
+                }
+                (200, object)
+            }
+            ("DELETE", _) => match here.objects.remove(path) {
+                Some(object) => (200, object),
+                None => status(404, "NotFound"),
+            },
+            _ => status(405, "MethodNotAllowed"),
+        }
+    }
+
+    /// The agent has fetched since it was asked to, or says why it cannot.
+    fn answer_request(&mut self, cluster: usize) {
+        let is_let_in = self.in_use(cluster).is_some_and(|line| self.is_let_in(&line));
+        let source = self.clusters[cluster].objects.get_mut(SOURCE).unwrap();
+        let handled = source["metadata"]["annotations"]["reconcile.fluxcd.io/requestedAt"].clone();
+        let ready = if is_let_in { "True" } else { "False" };
+        source["status"] = json!({
+            "observedGeneration": 1, "lastHandledReconcileAt": handled, "artifact": {"revision": "main@sha1:1"},
+            "conditions": [{"type": "Ready", "status": ready, "message": "", "reason": "R"}],
+        });
+    }
+}
+
+/// The bytes of a body.
+async fn read(mut body: OctoBody) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        bytes.extend_from_slice(&frame.unwrap().into_data().unwrap_or_default());
+    }
+    bytes
+}
+
+/// RFC 7386.
+fn merge(target: &mut Value, patch: &Value) {
+    let Some(patch) = patch.as_object() else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().unwrap().remove(key);
+        } else {
+            merge(&mut target[key], value);
+        }
+    }
+}
+
+impl World {
+    /// Three clusters that are yet to be created.
+    pub(super) fn new(names: [&str; 3], lag: i64) -> Self {
+        let cluster = |name: &str| Cluster { name: name.into(), ..Cluster::default() };
+        let state = State {
+            now: 1_700_000_000,
+            lag,
+            keys: Vec::new(),
+            clusters: names.map(cluster),
+            twinned: Vec::new(),
+            act: Act::On(0),
+            broken: Vec::new(),
+            last: 0,
+            requests: 0,
+            kill: None,
+        };
+        Self { state: Arc::new(Mutex::new(state)), killed: Arc::default() }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Creates a cluster in the place of one that is not there.
+    pub(super) fn create(&self, number: usize) {
+        let mut state = self.state();
+        state.now += 60;
+        let (created, digits) = (state.now, state.next());
+        let name = state.clusters[number].name.clone();
+        if state.clusters.iter().any(|other| other.is_alive && other.name == name) {
+            state.twinned.push(name.clone());
+        }
+        let uid = format!("{digits:08x}-0000-4000-8000-000000000000");
+        state.clusters[number] = Cluster { name, uid, created, is_alive: true, ..Cluster::default() };
+        state.now += 1;
+    }
+
+    /// Ends a cluster: nothing of it runs any more, and nothing is tidied up.
+    pub(super) fn destroy(&self, number: usize) {
+        let mut state = self.state();
+        state.clusters[number].is_alive = false;
+        state.clusters[number].objects.clear();
+        state.now += 60;
+    }
+
+    /// The agent of a cluster has its source from now on, and reads it.
+    pub(super) fn set_up(&self, number: usize) {
+        let mut state = self.state();
+        let here = &mut state.clusters[number];
+        here.is_set_up = true;
+        here.objects.entry(SOURCE.into()).or_insert_with(|| {
+            json!({
+                "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository",
+                "metadata": {"name": "platform", "namespace": "flux-system", "generation": 1},
+                "spec": {"url": "ssh://git@github.com/acme/platform", "secretRef": {"name": "flux-system"}},
+            })
+        });
+        state.now += 1;
+        state.fetch();
+    }
+
+    /// Runs something to its end, or to where it is killed: then nothing comes of it.
+    pub(super) async fn run<T>(
+        &self,
+        act: Act,
+        kill: Option<Kill>,
+        run: impl Future<Output = T>,
+    ) -> Option<T> {
+        {
+            let mut state = self.state();
+            (state.act, state.requests, state.kill) = (act, 0, kill);
+        }
+        tokio::select! {
+            biased;
+            ended = run => Some(ended),
+            () = self.killed.notified() => None,
+        }
+    }
+
+    /// Whether a request is carried out, and whether it is answered.
+    fn admit(&self, method: &Method) -> (bool, bool) {
+        let mut state = self.state();
+        state.requests += 1;
+        state.now += i64::from(*method != Method::GET);
+        match state.kill {
+            Some(kill) if state.requests >= kill.at => (state.requests == kill.at && kill.is_done, false),
+            _ => (true, true),
+        }
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        carry_out: impl FnOnce(&mut State) -> (u16, Value),
+    ) -> (u16, Value) {
+        let (is_done, is_answered) = self.admit(&method);
+        let answer = is_done.then(|| carry_out(&mut self.state()));
+        match answer.filter(|_| is_answered) {
+            Some(answer) => answer,
+            None => {
+                self.killed.notify_one();
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// A client of a cluster.
+    pub(super) fn client(&self, cluster: usize) -> Client {
+        let world = self.clone();
+        client_of(move |method, uri, body| {
+            let (world, method, uri) = (world.clone(), method.clone(), uri.clone());
+            let body = serde_json::from_slice(&body).unwrap_or_default();
+            async move {
+                let carry_out = |state: &mut State| state.at_cluster(cluster, &method, &uri, body);
+                Ok(world.answer(method.clone(), carry_out).await)
+            }
+        })
+    }
+
+    /// A client of GitHub.
+    pub(super) fn github(&self) -> GitHub {
+        let world = self.clone();
+        let service = tower::service_fn(move |request: http::Request<OctoBody>| {
+            let world = world.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = serde_json::from_slice(&read(body).await).unwrap_or_default();
+                let carry_out = |state: &mut State| state.at_github(&head.method, &head.uri, &body);
+                let (code, body) = world.answer(head.method.clone(), carry_out).await;
+                let text = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+                let mut response = Response::new(OctoBody::from(text));
+                *response.status_mut() = StatusCode::from_u16(code).unwrap();
+                Ok::<_, Infallible>(response)
+            }
+        });
+        GitHub::of_service(service, "acme/platform")
+    }
+}

@@ -1,0 +1,319 @@
+//! `lockgate keys`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use ssh_key::PublicKey;
+
+use super::output::{self, Error};
+use super::progress::{Form, Printer};
+use super::shared::days;
+use super::table::{age, plain, trimmed};
+use super::token::{HubArguments, repository};
+use crate::bootstrap::github::GitHub;
+use crate::bootstrap::keyring::{self, LEAST_UNUSED, Listed, Unwanted};
+use crate::bootstrap::leftovers::Age;
+use crate::bootstrap::moment;
+use crate::bootstrap::problem::Failure;
+use crate::bootstrap::progress::Progress;
+use crate::bootstrap::title::{ClusterName, Title};
+use lockgate_base::keys;
+use lockgate_base::model::yaml;
+use lockgate_git::Identity;
+
+const EXAMPLES: &str = "\
+Examples:
+  lockgate keys list acme/platform
+  lockgate keys delete acme/platform --cluster-name eu-west9
+      when the cluster is gone, or about to be
+  lockgate keys prune acme/platform --expired
+      of the clusters that were given a --key-ttl
+  lockgate keys prune acme/platform --unused-for 30d --dry-run
+
+GitHub alone is asked, with the token in GITHUB_TOKEN unless a flag says otherwise; it needs \"Administration: read and
+write\". Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 GitHub could not be asked, 4 refused for safety.";
+
+/// Look after the deploy keys of a repository at GitHub; no cluster is asked
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Subcommand)]
+enum Act {
+    List(ListArguments),
+    Create(CreateArguments),
+    Delete(DeleteArguments),
+    Prune(PruneArguments),
+}
+
+#[derive(Args)]
+struct AtGithub {
+    /// The repository, as OWNER/REPO
+    #[arg(value_name = "OWNER/REPO")]
+    repository: String,
+    #[command(flatten)]
+    hub: HubArguments,
+}
+
+impl AtGithub {
+    fn sign_in(&self) -> Result<GitHub, Error> {
+        self.hub.sign_in(repository(&self.repository)?).map(|(github, _)| github)
+    }
+}
+
+/// List the deploy keys, and which clusters they are of
+#[derive(Args)]
+struct ListArguments {
+    #[command(flatten)]
+    github: AtGithub,
+    /// Only those of clusters with this name
+    #[arg(long, value_name = "NAME")]
+    cluster_name: Option<ClusterName>,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Shape,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Shape {
+    /// A table for people
+    #[default]
+    Table,
+    /// The same with numbers and titles
+    Wide,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+    /// GitHub's numbers, one a line
+    Name,
+}
+
+/// Register a key that is kept elsewhere, for a cluster that need not be there yet
+#[derive(Args)]
+struct CreateArguments {
+    #[command(flatten)]
+    github: AtGithub,
+    /// The cluster's name
+    #[arg(long, value_name = "NAME")]
+    cluster_name: ClusterName,
+    /// The private key or its public half, as `ssh-keygen` writes them
+    #[arg(long, value_name = "FILE")]
+    key_file: PathBuf,
+    /// The agent's namespace
+    #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
+    namespace: String,
+    /// For how long the key is to be good, such as 12h
+    #[arg(long, value_name = "DURATION", value_parser = days)]
+    key_ttl: Option<Duration>,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print the progress
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+/// Delete the keys of a cluster that is gone, or one key
+#[derive(Args)]
+struct DeleteArguments {
+    #[command(flatten)]
+    github: AtGithub,
+    #[command(flatten)]
+    which: Which,
+    /// The uid of the cluster's namespace kube-system, or its first 8 digits, where two clusters have the name
+    #[arg(long, value_name = "UID", requires = "cluster_name")]
+    uid: Option<String>,
+    /// Say what would be deleted, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print the progress
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// All keys of the cluster with this name
+    #[arg(long, value_name = "NAME")]
+    cluster_name: Option<ClusterName>,
+    /// The key with this fingerprint, as SHA256:…
+    #[arg(long, value_name = "FINGERPRINT")]
+    key: Option<String>,
+}
+
+/// Delete lockgate's keys that have expired, or that nobody uses
+#[derive(Args)]
+struct PruneArguments {
+    #[command(flatten)]
+    github: AtGithub,
+    #[command(flatten)]
+    age: AgeArguments,
+    /// Only those of clusters with this name
+    #[arg(long, value_name = "NAME")]
+    cluster_name: Option<ClusterName>,
+    /// Say what would be deleted, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How to print the progress
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct AgeArguments {
+    /// Those whose --key-ttl is over, unless they were used since
+    #[arg(long)]
+    expired: bool,
+    /// Those that were made, and last used, so long ago, at least 7d
+    #[arg(long, value_name = "DURATION", value_parser = unused_for)]
+    unused_for: Option<Duration>,
+}
+
+fn unused_for(text: &str) -> Result<Duration, String> {
+    let duration = days(text)?;
+    if duration < LEAST_UNUSED {
+        return Err("GitHub's last use lags; give at least 7d".into());
+    }
+    Ok(duration)
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+    match arguments.act {
+        Act::List(arguments) => list(&arguments).await,
+        Act::Create(arguments) => create(&arguments).await,
+        Act::Delete(arguments) => {
+            let Which { cluster_name, key } = arguments.which;
+            let unwanted = match (cluster_name, key) {
+                (Some(name), _) => Unwanted::Cluster { name, uid: arguments.uid },
+                (None, key) => Unwanted::Fingerprint(key.unwrap_or_default()),
+            };
+            remove(&arguments.github, &unwanted, arguments.dry_run, arguments.output).await
+        }
+        Act::Prune(arguments) => {
+            let age = arguments.age.unused_for.map_or(Age::Expired, Age::Unused);
+            let unwanted = Unwanted::Aged { age, name: arguments.cluster_name };
+            remove(&arguments.github, &unwanted, arguments.dry_run, arguments.output).await
+        }
+    }
+}
+
+async fn remove(
+    github: &AtGithub,
+    unwanted: &Unwanted,
+    is_rehearsed: bool,
+    form: Form,
+) -> Result<ExitCode, Error> {
+    let github = github.sign_in()?;
+    let now = moment::now();
+    told(form, async |progress| keyring::remove(&github, unwanted, is_rehearsed, now, progress).await).await
+}
+
+async fn create(arguments: &CreateArguments) -> Result<ExitCode, Error> {
+    let key = public_key(&arguments.key_file)?;
+    let github = arguments.github.sign_in()?;
+    let until = arguments.key_ttl.map(|ttl| moment::after(moment::now(), ttl));
+    let title = Title::new(&arguments.cluster_name.to_string(), None, &arguments.namespace, until);
+    let is_rehearsed = arguments.dry_run;
+    told(arguments.output, async |progress| {
+        keyring::create(&github, &title, &key, is_rehearsed, progress).await
+    })
+    .await
+}
+
+/// Runs a step that tells what it does.
+async fn told(
+    form: Form,
+    step: impl AsyncFnOnce(&mut Progress<'_>) -> Result<(), Failure>,
+) -> Result<ExitCode, Error> {
+    let mut printer = Printer::new(form);
+    let mut sink = |event| printer.print(&event);
+    let mut progress = Progress::new(&mut sink);
+    let result = step(&mut progress).await;
+    let (changed, took) = (progress.changed, progress.started.elapsed());
+    printer.end(result, changed, took, "")
+}
+
+/// The public half of the key in a file, which holds either.
+fn public_key(file: &Path) -> Result<PublicKey, Error> {
+    let unreadable = |error: String| {
+        Error::usage(format!("{}: {error}", file.display()))
+            .hint("make a pair with: ssh-keygen -t ed25519 -N '' -f FILE")
+    };
+    let text = std::fs::read_to_string(file).map_err(|error: io::Error| unreadable(error.to_string()))?;
+    if let Ok(public) = PublicKey::from_openssh(text.trim()) {
+        return Ok(public);
+    }
+    let identity = Identity::parse(&text, None).map_err(unreadable)?;
+    let public = identity.public().cloned();
+    public.ok_or_else(|| unreadable("the public half cannot be told from it; give that".into()))
+}
+
+async fn list(arguments: &ListArguments) -> Result<ExitCode, Error> {
+    let github = arguments.github.sign_in()?;
+    let listed = keyring::list(&github, arguments.cluster_name.as_ref()).await?;
+    let value = || listed.iter().map(value).collect::<Value>();
+    let text = match arguments.output {
+        Shape::Table => table(&listed, false),
+        Shape::Wide => table(&listed, true),
+        Shape::Json => format!("{:#}\n", value()),
+        Shape::Yaml => yaml::to_string(&value()),
+        Shape::Name => listed.iter().map(|row| row.key.id.to_string() + "\n").collect(),
+    };
+    output::write(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn table(listed: &[Listed], wide: bool) -> String {
+    let now = moment::now();
+    let mut header = vec!["CLUSTER", "UID", "NAMESPACE", "FINGERPRINT", "MODE", "AGE", "LAST USED", "UNTIL"];
+    if wide {
+        header.extend(["ID", "TITLE"]);
+    }
+    let mut table = plain(&header);
+    for Listed { key, title } in listed {
+        let of = |field: fn(&Title) -> &str| title.as_ref().map_or("-", field).to_owned();
+        let mode = if key.read_only { "read-only" } else { "READ-WRITE" };
+        let mut row = vec![
+            of(|title| &title.cluster),
+            of(|title| &title.uid),
+            of(|title| &title.namespace),
+            key.fingerprint(),
+            if key.enabled == Some(false) { format!("{mode}, disabled") } else { mode.into() },
+            age(now.since(key.created_at)),
+            key.last_used.map_or_else(|| "-".into(), |at| format!("{} ago", age(now.since(at)))),
+            title.as_ref().and_then(|title| title.until).map_or_else(|| "-".into(), |at| at.to_string()),
+        ];
+        if wide {
+            row.extend([key.id.to_string(), key.title.clone()]);
+        }
+        table.add_row(row);
+    }
+    trimmed(&table)
+}
+
+fn value(Listed { key, title }: &Listed) -> Value {
+    let of = |field: fn(&Title) -> &str| title.as_ref().map(field);
+    json!({
+        "id": key.id,
+        "title": key.title,
+        "cluster": of(|title| &title.cluster),
+        "uid": of(|title| &title.uid),
+        "namespace": of(|title| &title.namespace),
+        "until": title.as_ref().and_then(|title| title.until),
+        "fingerprint": key.fingerprint(),
+        "readOnly": key.read_only,
+        "enabled": key.enabled,
+        "createdAt": key.created_at,
+        "lastUsed": key.last_used,
+    })
+}

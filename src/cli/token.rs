@@ -1,0 +1,178 @@
+//! Who GitHub takes us for: where the token comes from, and the repository that is asked about.
+
+use std::io::{self, BufRead as _};
+use std::path::PathBuf;
+
+use clap::Args;
+use zeroize::Zeroize as _;
+
+use super::output::Error;
+use crate::bootstrap::github::{Credentials, GitHub, PUBLIC_API};
+use crate::bootstrap::hub::Hub;
+use crate::bootstrap::problem::{Failure, Problem};
+use lockgate_base::model::Secret;
+
+/// Where the token is looked for.
+pub(super) const TOKEN_VARIABLE: &str = "GITHUB_TOKEN";
+
+#[derive(Args)]
+#[group(multiple = false)]
+struct TokenSource {
+    /// Read the token from the first line of standard input
+    #[arg(long)]
+    token_stdin: bool,
+    /// Read the token from the first line of a file
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Authenticate as a GitHub App with this id
+    #[arg(long, value_name = "ID", requires_all = ["app_installation_id", "app_private_key_file"])]
+    app_id: Option<u64>,
+}
+
+#[derive(Args)]
+pub(super) struct TokenArguments {
+    #[command(flatten)]
+    source: TokenSource,
+    /// The App's installation
+    #[arg(long, value_name = "ID", requires = "app_id")]
+    app_installation_id: Option<u64>,
+    /// The App's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "app_id")]
+    app_private_key_file: Option<PathBuf>,
+}
+
+impl TokenArguments {
+    /// Whether there is anything to sign in with.
+    fn is_given(&self) -> bool {
+        let TokenSource { token_stdin, token_file, app_id } = &self.source;
+        *token_stdin || token_file.is_some() || app_id.is_some() || std::env::var_os(TOKEN_VARIABLE).is_some()
+    }
+}
+
+/// GitHub or an Enterprise server, and how to sign in there.
+#[derive(Args)]
+pub(super) struct HubArguments {
+    #[command(flatten)]
+    token: TokenArguments,
+    /// Where GitHub's API is; https://HOST/api/v3 for GitHub Enterprise
+    #[arg(long, value_name = "URL", default_value = PUBLIC_API)]
+    pub(super) api_url: String,
+}
+
+impl HubArguments {
+    /// A client for a repository, and from where its token is. Nothing is asked yet.
+    pub(super) fn sign_in(&self, repository: &str) -> Result<(GitHub, String), Error> {
+        let (credentials, origin) = credentials(&self.token)?;
+        Ok((self.client(&credentials, repository)?, origin))
+    }
+
+    /// Where GitHub is, and who asks if that is known.
+    pub(super) fn as_far_as_known(&self) -> Result<Hub, Error> {
+        let known = self.token.is_given().then(|| credentials(&self.token)).transpose()?;
+        Ok(Hub { api: self.api_url.clone(), credentials: known.map(|(credentials, _)| credentials) })
+    }
+
+    fn client(&self, credentials: &Credentials, repository: &str) -> Result<GitHub, Error> {
+        GitHub::new(&self.api_url, credentials, repository).map_err(|error| {
+            let problem = Problem::github(error, repository);
+            Error::from(Failure { step: "preflight", problems: vec![problem] })
+        })
+    }
+}
+
+/// `owner/name`, as the API and SSH take it.
+pub(super) fn repository(text: &str) -> Result<&str, Error> {
+    let is_word =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    let is_owner = |name: &str| is_word(name) && !name.starts_with(['.', '-']);
+    // One of GitHub's own is called `.github`.
+    let is_name = |name: &str| is_word(name) && !matches!(name, "." | "..");
+    let address = text.strip_suffix(".git").unwrap_or(text);
+    match address.split_once('/') {
+        Some((owner, name)) if is_owner(owner) && is_name(name) => Ok(address),
+        _ => Err(Error::usage(format!("'{text}' is not of the form OWNER/NAME"))),
+    }
+}
+
+/// The credentials, and from where they are.
+pub(super) fn credentials(arguments: &TokenArguments) -> Result<(Credentials, String), Error> {
+    let source = &arguments.source;
+    let app = (source.app_id, arguments.app_installation_id, &arguments.app_private_key_file);
+    if let (Some(id), Some(installation), Some(file)) = app {
+        let private_key = std::fs::read(file).map(Secret::new).map_err(|error| unreadable(file, &error))?;
+        return Ok((Credentials::App { id, installation, private_key }, format!("GitHub App {id}")));
+    }
+    if let Some(file) = &source.token_file {
+        let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+        return Ok((Credentials::Token(token(text, "the file is empty")?), file.display().to_string()));
+    }
+    if source.token_stdin {
+        let mut line = String::new();
+        let read = io::stdin().lock().read_line(&mut line);
+        read.map_err(|error| Error::usage(format!("standard input: {error}")))?;
+        return Ok((Credentials::Token(token(line, "standard input is empty")?), "standard input".into()));
+    }
+    match std::env::var(TOKEN_VARIABLE) {
+        Ok(text) => {
+            let secret = token(text, "GITHUB_TOKEN is empty")?;
+            Ok((Credentials::Token(secret), format!("${TOKEN_VARIABLE}")))
+        }
+        Err(_) => Err(Failure { step: "token", problems: vec![Problem::NoToken] }.into()),
+    }
+}
+
+/// The first line, wiped behind us.
+fn token(mut text: String, empty: &str) -> Result<Secret<String>, Error> {
+    let secret = Secret::new(text.lines().next().unwrap_or_default().trim().to_owned());
+    text.zeroize();
+    if secret.expose().is_empty() {
+        return Err(Error::usage(empty));
+    }
+    if !secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::usage("the token holds characters that tokens do not have"));
+    }
+    Ok(secret)
+}
+
+fn unreadable(file: &std::path::Path, error: &io::Error) -> Error {
+    Error::usage(format!("{}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_owner_and_name() {
+        for (text, name) in
+            [("o/r.git", "o/r"), ("o/.github", "o/.github"), ("o/-r", "o/-r"), ("o/...", "o/...")]
+        {
+            assert_eq!(repository(text).unwrap(), name);
+        }
+        for text in [
+            "o",
+            "o/",
+            "/r",
+            "o/r/x",
+            "https://github.com/o/r",
+            "../r",
+            "-o/r",
+            "o/.",
+            "o/..",
+            "o/...git",
+            "o/.git",
+        ] {
+            assert_eq!(repository(text).unwrap_err().code(), 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_one_line_and_never_printed() {
+        assert_eq!(token("ghp_x\nmore\n".into(), "e").unwrap().expose(), "ghp_x");
+        for text in ["", "\n", "with space", "caf\u{e9}"] {
+            let error = token(text.into(), "it is empty").unwrap_err();
+            assert_eq!(error.code(), 2);
+            assert!(text.is_empty() || text == "\n" || !format!("{error:?}").contains(text), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! HelmRepositories: the address, the index that is held and the Secrets as the adapter of repositories wants them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::adapter::{Adapter, Ask, Fetching, Found, News, failed};
+use super::held::Held;
+use lockgate_base::model::{KindId, Revision};
+use lockgate_core::api::{HelmRepository, HelmRepositorySpec};
+use lockgate_core::verdict::{self, Content};
+use lockgate_git::helm::{Access, Helm, IndexRequest, Indexed, Listed, Login, Site};
+use lockgate_git::{SourceError, Tls};
+
+/// The kind, and where its indexes are.
+pub(super) struct HelmRepositories(pub(super) Helm);
+
+impl Adapter for HelmRepositories {
+    fn kind(&self) -> KindId {
+        HelmRepository::ID
+    }
+
+    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f> {
+        Box::pin(async {
+            let spec: &HelmRepositorySpec = ask.spec()?;
+            if ask.source.spec.is_static() {
+                return Ok(Found::Static { says: format!("{spec:?}") });
+            }
+            self.index(ask, spec).await
+        })
+    }
+}
+
+impl HelmRepositories {
+    async fn index(&self, ask: &Ask<'_>, spec: &HelmRepositorySpec) -> Result<Found, verdict::Fetched> {
+        let held = match ask.held {
+            Some(Held::Index { revision, index }) if ask.known().as_ref() == Some(revision) => Some(index),
+            _ => None,
+        };
+        let request = IndexRequest { access: access(ask, spec).await?, known: held.cloned() };
+        let listed = self.0.index(request).await.map_err(|error| ask.failed(&within(error)))?;
+        let (index, is_known) = match (listed, held) {
+            (Listed::Updated(index), _) => (index, false),
+            (Listed::Unchanged, Some(held)) => (Arc::clone(held), true),
+            (Listed::Unchanged, None) => {
+                let problem = "the repository says that an index is unchanged that nobody has".to_owned();
+                return Err(ask.failed(&SourceError::Listing(problem)));
+            }
+        };
+        let (revision, content) = (revision(&index), Content::Index { size: index.size });
+        if is_known {
+            return Ok(Found::Unchanged { revision, content });
+        }
+        let left_out = index.index.left_out();
+        let warning = format!("{left_out} entries of the index have no version that can be read");
+        Ok(Found::Updated(Box::new(News {
+            held: Held::Index { revision, index },
+            content,
+            subject: None,
+            metadata: BTreeMap::new(),
+            rewritten: None,
+            warnings: (left_out > 0).then_some(warning).into_iter().collect(),
+        })))
+    }
+}
+
+fn revision(index: &Indexed) -> Revision {
+    Revision::oci(None, &index.digest.to_string())
+}
+
+/// Who asks the repository of an object for its index or a chart, and with which Secrets.
+pub(super) async fn access(ask: &Ask<'_>, spec: &HelmRepositorySpec) -> Result<Access, verdict::Fetched> {
+    let site = Site::parse(&spec.url).map_err(|error| failed(&error))?;
+    let (mut login, mut tls) = (None, None);
+    if let Some(reference) = &spec.secret_ref {
+        let (name, data) = ask.inputs.secret("spec.secretRef", &reference.name).await?;
+        (login, tls) = Login::read(&name, &data).map_err(|error| failed(&error))?;
+    }
+    if let Some(reference) = &spec.cert_secret_ref {
+        let (name, data) = ask.inputs.secret("spec.certSecretRef", &reference.name).await?;
+        tls = Some(Tls::read(&name, &data).map_err(|error| failed(&error))?);
+    }
+    let access =
+        Access { namespace: ask.source.metadata.namespace.clone(), site, login, tls, timeout: ask.timeout() };
+    access.check().map_err(|error| failed(&error))?;
+    Ok(access)
+}
+
+/// A failure with what Flux says first of one where the host or the network is to blame.
+fn within(error: SourceError) -> SourceError {
+    const FIRST: &str = "failed to fetch Helm repository index";
+    match error {
+        SourceError::Connect { host, cause } => {
+            SourceError::Listing(format!("{FIRST}: cannot reach {host}: {cause}"))
+        }
+        SourceError::Remote { host, message } => SourceError::Listing(format!("{FIRST}: {host}: {message}")),
+        SourceError::ReferenceNotFound(message) => SourceError::Listing(format!("{FIRST}: {message}")),
+        SourceError::Rejected(message) => SourceError::Rejected(format!("{FIRST}: {message}")),
+        SourceError::TooLarge(message) => SourceError::TooLarge(format!("{FIRST}: {message}")),
+        other => other,
+    }
+}
