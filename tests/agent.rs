@@ -9,6 +9,7 @@ mod diff_input;
 mod empty;
 mod examples;
 mod faults;
+mod hostile;
 mod idle;
 mod input;
 mod keeping;

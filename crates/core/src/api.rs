@@ -15,6 +15,7 @@ mod decode;
 mod kinds;
 mod actors;
 pub mod crd;
+mod unknown;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -41,3 +42,4 @@ pub use source::{
     Artifact, LayerOperation, LayerSelector, Selection, Source, SourceInfo, SourceSpec, SourceStatus,
 };
 pub use status::Status;
+pub use unknown::unknown;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use futures::FutureExt as _;
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::output::Output;
 use super::section::{Item, Section, Side};
 use crate::cli::input::{relative, root, warn};

@@ -108,6 +108,11 @@ impl Section {
         Self { key, revision, items, notes, stop }
     }
 
+    /// `Kustomization/namespace/name`, or the folder that no Kustomization applies.
+    pub(super) fn subject(&self) -> String {
+        if self.key.namespace.is_empty() { self.key.name.clone() } else { self.key.to_string() }
+    }
+
     /// How many objects there are of which this is said.
     pub(super) fn count(&self, deed: Deed) -> usize {
         self.items.iter().filter(|item| item.deed == deed).count()

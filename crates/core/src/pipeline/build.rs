@@ -65,7 +65,7 @@ pub(super) fn build_spec(
         set.resources().iter().map(|resource| Digest::of(resource.object.value().to_string())).collect();
     Ok(Build {
         footprint: set.footprint.clone(),
-        digest: Digest::of_parts(digests.iter().map(|digest| digest.bytes())),
+        digest: Digest::of_parts(digests.iter().map(Digest::bytes)),
         warnings: set.warnings.clone(),
         resources: set.into_resources(),
     })

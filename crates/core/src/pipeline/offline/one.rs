@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::error::{Found, OfflineError, Rendered, subject};
+use super::error::{Found, OfflineError, Rendered, oddities_of, subject};
 use super::values::{Nearby, Values};
 use crate::api::{self, DEFAULT_SOURCE, Kustomization};
 use crate::pipeline::build::{rendered, supported};
@@ -60,7 +60,8 @@ pub async fn kustomization(
     if resources.is_empty() {
         warnings.push("it builds to nothing".into());
     }
-    let warnings = warnings.into_iter().map(|warning| format!("{subject}: {warning}")).collect();
+    let warnings = warnings.into_iter().map(|warning| format!("{subject}: {warning}"));
+    let warnings = warnings.chain(oddities_of(&resources)).collect();
     Ok(Rendered { subject, kustomization: Some(Box::new(kustomization)), resources, warnings })
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::error::{Found, OfflineError, Rendered, subject};
+use super::error::{Found, OfflineError, Rendered, oddities_of, subject};
 use super::one::{Completed, kustomization};
 use super::sources::{Sources, folder_of, source_of};
 use super::values::Values;
@@ -103,7 +103,8 @@ impl<L: Lookup> Walk<'_, L> {
         let subject = if path.is_empty() { "." } else { path }.to_owned();
         match rendered(self.tree, path, Overlay::default(), &Inputs::default(), &Budget::default()) {
             Ok(set) => {
-                let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}")).collect();
+                let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}"));
+                let warnings = warnings.chain(oddities_of(set.resources())).collect();
                 let rendered =
                     Rendered { subject, kustomization: None, resources: set.into_resources(), warnings };
                 self.sources.own = root_source(self.tree, path, &rendered);

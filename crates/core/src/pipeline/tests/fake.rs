@@ -234,10 +234,9 @@ impl Fake {
 
 impl Reads for Fake {
     async fn scope(&self, gvk: &Gvk) -> Result<Scope, ApiFailure> {
-        if self.absent.lock().unwrap().contains(&gvk.kind) {
-            return Err(ApiFailure::UnknownKind { gvk: gvk.clone(), unreachable: false });
-        }
-        Ok(if gvk.kind == "Global" { Scope::Cluster } else { Scope::Namespaced })
+        let is_there = !self.absent.lock().unwrap().contains(&gvk.kind);
+        let scope = if gvk.kind == "Global" { Scope::Cluster } else { Scope::Namespaced };
+        is_there.then_some(scope).ok_or(ApiFailure::UnknownKind { gvk: gvk.clone(), unreachable: false })
     }
 
     async fn get(&self, reference: &Reference) -> Result<Option<Object>, ApiFailure> {
