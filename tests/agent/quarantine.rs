@@ -19,6 +19,8 @@ async fn start(stage: &Stage<'_>, state: &Path) -> Running {
     let script = format!("ulimit -d {DATA_LIMIT}; exec \"$0\" \"$@\"");
     let agent = Agent::new("bash").kubeconfig(&kubeconfig);
     let agent = agent.args(["-c", &script, env!("CARGO_BIN_EXE_lockgate"), "agent", "--namespace", HOME]);
+    // It thinks that it may have more, and lets builds go on.
+    let agent = agent.args(["--memory-limit", "2048"]);
     let agent = agent.args(["--watch-namespace", &stage.namespace, "--state-dir"]).args([state]);
     Running::start(agent)
 }

@@ -159,6 +159,14 @@ impl Tree {
         Self { location: Some(normal_absolute(path).into()), ..self.clone() }
     }
 
+    /// Tells what a folder holds, and all below it, from anything else; `None` where there is no folder of this path.
+    pub fn folder_id(&self, path: &str) -> Option<Digest> {
+        match self.root.at(path)? {
+            Found::Folder(folder) => Some(folder.id()),
+            Found::Entry(_) => None,
+        }
+    }
+
     /// A reader that remembers what it was asked.
     pub fn reader(&self) -> Reader<'_> {
         Reader { tree: self, seen: RefCell::default() }

@@ -49,7 +49,7 @@ const LIMITS: [(Cost, u64, u64, &str); 10] = [
     (Cost::Objects, 50_000, 500, "objects"),
     (Cost::RenderedBytes, 64 << 20, 0, "bytes of objects that are built"),
     (Cost::Folders, 10_000, 500, "folders that are used"),
-    (Cost::Memory, 192 << 20, 0, "bytes of memory, by estimate"),
+    (Cost::Memory, 160 << 20, 0, "bytes of memory, by estimate"),
 ];
 
 /// How many bytes of memory make a build a large one.

@@ -1,7 +1,6 @@
 //! What is known of a Kustomization beside the object itself.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,13 +38,6 @@ pub(in crate::agent) struct Aim {
     pub(in crate::agent) generation: i64,
     pub(in crate::agent) revision: String,
     pub(in crate::agent) requested_at: Option<String>,
-}
-
-impl fmt::Display for Aim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let requested_at = self.requested_at.as_deref().unwrap_or_default();
-        write!(f, "{}/{}/{requested_at}", self.generation, self.revision)
-    }
 }
 
 impl Extra {

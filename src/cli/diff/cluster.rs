@@ -52,8 +52,9 @@ impl Fetchers {
     pub(super) fn new() -> Result<Self, Error> {
         let folder = tempfile::Builder::new().prefix("lockgate-diff-").tempdir()?;
         let failed = |error: lockgate_git::SourceError| Error::usage(error.to_string());
-        let git = Git::new(folder.path()).map_err(failed)?;
-        let oci = Oci::new(folder.path(), &Disk::default(), false).map_err(failed)?;
+        let disk = Disk::default();
+        let git = Git::on(folder.path(), &disk).map_err(failed)?;
+        let oci = Oci::new(folder.path(), &disk, false).map_err(failed)?;
         Ok(Self { git, oci, _folder: folder })
     }
 

@@ -35,7 +35,7 @@ pub(super) fn compare(arguments: &Arguments, from: &str, output: &mut Output) ->
     let folder = relative(&root, path)?;
     let of_commit = |name: &str| {
         let found = local::revision(&root, name).map_err(|error| Error::usage(error.to_string()))?;
-        Ok::<_, Error>((found.revision.to_string(), found.tree))
+        Ok::<_, Error>((format!("{name} ({})", found.revision.short()), found.tree))
     };
     let before = of_commit(from)?;
     let after = if let Some(to) = &arguments.to {

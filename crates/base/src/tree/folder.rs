@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
+use crate::model::Digest;
+
 /// The identity of a file's content, or of a folder with all below it: equal ids mean equal bytes.
 pub type ContentId = Vec<u8>;
 
@@ -30,18 +32,19 @@ pub enum Item {
 }
 
 /// A folder with all that is below it. A clone is the same one, so that trees share what they have in common.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Folder(Arc<Content>);
 
 /// A folder for as long as somebody else holds it.
 #[derive(Debug, Clone)]
 pub struct WeakFolder(Weak<Content>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Content {
     /// In the order of paths: a folder as if its name ended with a slash.
     items: Box<[(Box<str>, Item)]>,
     extent: Extent,
+    id: Digest,
 }
 
 /// How much there is below a folder; what stands in several places counts as often.
@@ -81,7 +84,17 @@ impl Folder {
         for (name, item) in &items {
             extent.add(name, item);
         }
-        Self(Arc::new(Content { items: items.into(), extent }))
+        let id = Digest::of_parts(items.iter().flat_map(|(name, item)| {
+            let (kind, id): (&[u8], &[u8]) = match item {
+                Item::Folder(folder) => (b"folder", folder.0.id.bytes()),
+                Item::Entry(Entry::File(id)) => (b"file", id),
+                Item::Entry(Entry::Link(target)) => (b"link", target.as_bytes()),
+                Item::Entry(Entry::Submodule) => (b"submodule", b""),
+                Item::Entry(Entry::Unlisted(cause)) => (b"unlisted", cause.as_bytes()),
+            };
+            [name.as_bytes(), kind, id]
+        }));
+        Self(Arc::new(Content { items: items.into(), extent, id }))
     }
 
     /// A folder of the files at these paths. Of two at one path the last is taken.
@@ -106,6 +119,11 @@ impl Folder {
     /// How much there is below it.
     pub fn extent(&self) -> Extent {
         self.0.extent
+    }
+
+    /// Tells it from a folder in which, or below which, anything is another.
+    pub fn id(&self) -> Digest {
+        self.0.id
     }
 
     /// The same folder, not kept in memory by who holds this.

@@ -135,6 +135,18 @@ fn entries_come_in_the_order_of_their_paths() {
 }
 
 #[test]
+fn a_folder_is_told_by_what_is_in_it() {
+    let tree = |content: &'static str| Tree::in_memory([("a/b/x", content), ("c/b/x", "1"), ("d", "2")]);
+    let (one, other) = (tree("1"), tree("2"));
+    assert_eq!(one.folder_id("a"), one.folder_id("c"));
+    assert_eq!((one.folder_id("c"), one.folder_id("c/b")), (other.folder_id("c"), other.folder_id("c/b")));
+    assert_ne!(one.folder_id("a"), other.folder_id("a"));
+    assert_ne!(one.folder_id(""), other.folder_id(""));
+    assert_ne!(one.folder_id("a"), one.folder_id("a/b"));
+    assert_eq!((one.folder_id("d"), one.folder_id("e")), (None, None));
+}
+
+#[test]
 fn a_file_hides_a_folder_of_its_name() {
     let tree = Tree::in_memory([("a", "1"), ("a/b", "2"), ("c", "3")]);
     let reader = tree.reader();

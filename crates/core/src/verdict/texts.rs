@@ -193,7 +193,7 @@ pub(super) fn pending(objects: &[Ill]) -> String {
 pub(super) fn quarantined(kind: KindId, times: u32) -> String {
     let (doing, changes) = match api::info(kind).map(|info| info.role) {
         Some(Role::Source(_)) => ("fetching", "its spec"),
-        _ => ("building", "its spec or its source"),
+        _ => ("building", "its spec or its folder"),
     };
     format!(
         "the agent ended while {doing} this, {times} times with nothing else that was new beside it; it is left alone until \
@@ -203,6 +203,11 @@ pub(super) fn quarantined(kind: KindId, times: u32) -> String {
 
 pub(super) fn not_deleted(failures: &[String]) -> String {
     format!("delete failed, errors: {}", listed("objects could not be deleted", failures))
+}
+
+pub(super) fn removal_waits(dependents: &[Ref]) -> String {
+    let names: Vec<String> = dependents.iter().map(named).collect();
+    format!("deletion waits for what depends on it and is being deleted as well: {}", some_of(&names))
 }
 
 pub(super) fn prune_refused(count: usize) -> String {
