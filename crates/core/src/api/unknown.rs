@@ -15,8 +15,9 @@ static SCHEMAS: LazyLock<Vec<Value>> = LazyLock::new(|| KINDS.iter().map(|info| 
 pub fn unknown(object: &Object) -> Vec<String> {
     let (group, version, kind) = (object.group(), object.version(), object.kind());
     let Some(at) = KINDS.iter().position(|info| info.is_of(object)) else {
-        let known: Vec<&str> =
+        let mut known: Vec<&str> =
             KINDS.iter().filter(|info| info.id.group == group).map(|info| info.id.kind).collect();
+        known.sort_unstable();
         let line = || format!("there is no kind {kind} in {group}, only {}", known.join(", "));
         return if known.is_empty() { Vec::new() } else { vec![line()] };
     };

@@ -441,7 +441,7 @@ fn what_flux_does_not_have_is_told_of() {
         warnings,
         [
             "GitRepo/flux-system/g in clusters/a/kind.yaml: there is no kind GitRepo in source.toolkit.fluxcd.io, only \
-             GitRepository, OCIRepository, Bucket, HelmRepository, HelmChart, ExternalArtifact",
+             Bucket, ExternalArtifact, GitRepository, HelmChart, HelmRepository, OCIRepository",
             "Kustomization/flux-system/odd in clusters/a/odd.yaml: a Kustomization has no field spec.waitt",
         ]
     );
