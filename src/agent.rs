@@ -43,6 +43,7 @@ use crate::web::{Pages, Server};
 use lockgate_core::api::Actors;
 use lockgate_core::health::Rules;
 use lockgate_core::pipeline::{Clock, Workers};
+use lockgate_core::plan::DriftPolicy;
 use lockgate_core::quarantine::{Marks, Quarantine};
 use lockgate_core::queue::{Limits, Signal};
 
@@ -84,6 +85,8 @@ pub struct Config {
     pub marks: Arc<dyn Marks>,
     /// Whether to go on though Flux's controllers run.
     pub adopt: bool,
+    /// What is done about drift, where nobody says otherwise.
+    pub drift: DriftPolicy,
     /// Whether references to other namespaces are refused and a ServiceAccount must be named.
     pub lockdown: bool,
     /// The ServiceAccount of Kustomizations that name none.
@@ -176,6 +179,7 @@ async fn lead(
         quarantine: Arc::clone(quarantine),
         lockdown: config.lockdown,
         adopt: config.adopt,
+        drift: config.drift,
         default_service_account: config.default_service_account.clone(),
         watch_namespace: config.watch_namespace.clone(),
     });

@@ -14,6 +14,7 @@ mod idle;
 mod input;
 mod keeping;
 mod kinds;
+mod lag;
 mod large;
 mod lease;
 mod managers;

@@ -1,7 +1,7 @@
 //! How much memory this process may have.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where the kernel shows control groups.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -19,9 +19,9 @@ fn limit_in(root: &Path, groups: &str) -> Option<u64> {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next()?, parts.next()?.trim_start_matches('/'));
         match controllers {
-            "" => smallest(root.to_owned(), path, "memory.max"),
+            "" => smallest(root, path, "memory.max"),
             _ if controllers.split(',').any(|name| name == "memory") => {
-                smallest(root.join("memory"), path, "memory.limit_in_bytes")
+                smallest(&root.join("memory"), path, "memory.limit_in_bytes")
             }
             _ => None,
         }
@@ -30,9 +30,9 @@ fn limit_in(root: &Path, groups: &str) -> Option<u64> {
 }
 
 /// The smallest limit of a group and those around it. In a container the path may be one of the machine, which is not there.
-fn smallest(root: PathBuf, path: &str, file: &str) -> Option<u64> {
+fn smallest(root: &Path, path: &str, file: &str) -> Option<u64> {
     let group = root.join(path);
-    let around = group.ancestors().take_while(|folder| folder.starts_with(&root));
+    let around = group.ancestors().take_while(|folder| folder.starts_with(root));
     let limits = around.filter_map(|folder| fs::read_to_string(folder.join(file)).ok()?.trim().parse().ok());
     limits.filter(|limit| *limit < NONE).min()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::claims;
 use super::journal::{Built, Log, Removal, context, schedule_of, write};
 use super::log::log;
 use super::report::ReportError;
@@ -11,6 +12,7 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
 use super::world::{Aim, Seen};
+use crate::cluster::Cluster;
 use crate::source::Held;
 use lockgate_base::keys;
 use lockgate_base::model::ObjectId;
@@ -38,7 +40,7 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     // Read once: what is said is said of what was built, whatever has been fetched meanwhile.
     let snapshot = match &seen {
         Seen::Sound(kustomization) => source(&shared, kustomization),
-        Seen::Malformed { metadata, message } => Err(malformed(metadata, message)),
+        Seen::Malformed { metadata, message, .. } => Err(malformed(metadata, message)),
     };
     let built = Built::of(snapshot.as_ref().ok());
     let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
@@ -48,6 +50,9 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     let corrected = changes.iter().map(correction).collect();
     if !matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })) {
         shared.world.ended(&order.key);
+    }
+    if let Some(done) = finish.outcome.done().filter(|done| done.digest.is_some()) {
+        shared.metrics.reports(&order.key, done.drifted.len());
     }
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(&order.key, shared.clock.since(started), success);
@@ -86,7 +91,7 @@ async fn attempt(
 ) -> Finish {
     let kustomization = match seen {
         Seen::Sound(kustomization) => kustomization,
-        Seen::Malformed { metadata, message } => return ended(malformed(metadata, message)),
+        Seen::Malformed { metadata, message, .. } => return ended(malformed(metadata, message)),
     };
     let deleting = kustomization.metadata.deletion_timestamp.is_some();
     if kustomization.spec.suspend && !deleting {
@@ -97,9 +102,7 @@ async fn attempt(
     }
     let cluster = shared.cluster_for(kustomization);
     if deleting {
-        let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
-        let removal = Removal { shared, order, kustomization };
-        return ended(pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await);
+        return ended(removed(shared, order, kustomization, cluster).await);
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
@@ -134,6 +137,7 @@ async fn attempt(
         snapshot: &snapshot,
         memo: memo.as_deref(),
         thorough: order.causes.contains(&Cause::Timer),
+        drift: shared.drift,
         drifted: drifted(&order.causes),
         timeout: schedule_of(kustomization).timeout,
         waited: shared.world.waited(&order.key, &log.aim, shared.clock.now()),
@@ -144,6 +148,21 @@ async fn attempt(
         cancel: order.cancel.clone(),
     };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
+}
+
+/// Takes away what a Kustomization holds that is being deleted, once those have gone that depend on it.
+async fn removed(
+    shared: &Arc<Shared>,
+    order: &Task,
+    kustomization: &Kustomization,
+    cluster: Result<Cluster, String>,
+) -> Common {
+    if let Some(waits) = claims::dependents_leaving(shared, kustomization) {
+        return waits;
+    }
+    let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
+    let removal = Removal { shared, order, kustomization };
+    pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await
 }
 
 /// What is to be reached.

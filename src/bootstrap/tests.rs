@@ -182,7 +182,7 @@ fn no_key_that_is_needed_is_deleted_and_none_is_left() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             (first..SEEDS).step_by(2).find_map(|seed| {
                 let broken = runtime.block_on(sequence(seed));
-                (!broken.is_empty()).then(|| (seed, broken))
+                (!broken.is_empty()).then_some((seed, broken))
             })
         }
     };

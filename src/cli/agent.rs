@@ -20,6 +20,7 @@ use crate::cluster;
 use crate::source::Sources;
 use crate::web::Pages;
 use lockgate_base::keys;
+use lockgate_core::plan::DriftPolicy;
 use lockgate_git::helm::Helm;
 use lockgate_git::oci::Oci;
 use lockgate_git::{Disk, Git};
@@ -68,9 +69,17 @@ pub(super) struct Arguments {
     /// Let spec.insecure of OCIRepositories reach registries on other machines without TLS, or with any certificate
     #[arg(long)]
     allow_insecure_registries: bool,
+    /// What is done about drift: put it back as it is seen, or at the interval, or only report it; lockgate.dev/drift on a
+    /// Kustomization or an object says otherwise
+    #[arg(long, value_name = "POLICY", default_value = "watch", value_parser = drift)]
+    drift: DriftPolicy,
     /// Go on though Flux's controllers run
     #[arg(long)]
     adopt: bool,
+}
+
+fn drift(text: &str) -> Result<DriftPolicy, String> {
+    DriftPolicy::read(text).ok_or_else(|| "write watch, interval or report".into())
 }
 
 /// Runs the agent. It makes the runtime itself, since libgit2 is to be set up before there are threads.
@@ -137,6 +146,7 @@ async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, Erro
         workers: Arc::new(workers),
         marks: Arc::new(marks),
         adopt: arguments.adopt,
+        drift: arguments.drift,
         lockdown: arguments.lockdown,
         default_service_account: arguments.default_service_account.clone(),
         concurrency: arguments.concurrency,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{Method, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT, WARNING};
+use http::{HeaderMap, Method, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioExecutor;
@@ -155,6 +155,8 @@ impl Request {
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Value,
+    /// What the server warns of.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Client {
@@ -316,6 +318,7 @@ impl Client {
         let status = response.status();
         let retry_after =
             response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let warnings = warnings(response.headers());
         let bytes =
             response.into_body().collect_bytes().await.map_err(|error| failure::of_transport(&error))?;
         if !status.is_success() {
@@ -323,7 +326,7 @@ impl Client {
         }
         let body = serde_json::from_slice(&bytes)
             .map_err(|error| failure::unavailable(format!("the answer is not JSON: {error}")))?;
-        Ok(Reply { status, body })
+        Ok(Reply { status, body, warnings })
     }
 
     /// Opens a watch. The stream ends when the server or the connection ends it.
@@ -338,6 +341,17 @@ impl Client {
             Err(_) => Err(silent(READ_LIMIT).into()),
         }
     }
+}
+
+/// The texts of the headers `Warning: 299 - "text"`, in which quotes and backslashes are escaped.
+fn warnings(headers: &HeaderMap) -> Vec<String> {
+    let quoted = |value: &HeaderValue| {
+        let text = value.to_str().ok()?;
+        let (_, rest) = text.split_once('"')?;
+        let (inside, _) = rest.rsplit_once('"')?;
+        Some(inside.replace("\\\"", "\"").replace("\\\\", "\\"))
+    };
+    headers.get_all(WARNING).iter().filter_map(quoted).collect()
 }
 
 /// The account of the pod that this runs in, where no kubeconfig or context was asked for that cannot be had.
@@ -441,6 +455,16 @@ mod tests {
         ] {
             assert_eq!(is_spared(&server.parse().unwrap(), no_proxy), spared, "{server} {no_proxy}");
         }
+    }
+
+    #[test]
+    fn warnings_are_read_as_they_are_meant() {
+        let mut headers = HeaderMap::new();
+        assert!(warnings(&headers).is_empty());
+        for value in [r#"299 - "v1beta1 is deprecated""#, r#"299 - "a \"quoted\" word""#, "nonsense"] {
+            headers.append(WARNING, HeaderValue::from_static(value));
+        }
+        assert_eq!(warnings(&headers), ["v1beta1 is deprecated", "a \"quoted\" word"]);
     }
 
     #[test]

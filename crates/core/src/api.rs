@@ -25,9 +25,9 @@ pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role};
 pub use kinds::git_repository::{GitReference, GitRepository, GitRepositorySpec};
 pub use kinds::helm_repository::{HelmRepository, HelmRepositorySpec, RepositoryType};
 pub use kinds::kustomization::{
-    CommonMetadata, Decryption, DeletionPolicy, DependsOn, HealthCheck, HealthCheckExpr, HistoryEntry, Image,
-    InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec, KustomizationStatus,
-    Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
+    CommonMetadata, Decryption, DeletionPolicy, DependsOn, HealthCheck, HealthCheckExpr, HistoryEntry,
+    IgnoreRule, Image, InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec,
+    KustomizationStatus, Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
 };
 pub use kinds::oci_repository::{OciReference, OciRepository, OciRepositorySpec};
 pub use kinds::{

@@ -31,6 +31,7 @@ pub use faces::source::fetching;
 pub use judged::Judged;
 pub use judges::common::QUARANTINE;
 pub use notice::Notice;
+pub(crate) use outcome::some_of;
 pub use outcome::{
     Applied, BlockReason, Blocker, Change, Common, Content, Deed, Done, Ending, FetchCause, Fetched, Ill,
     Outcome, Refused, WaitEnd,

@@ -74,7 +74,7 @@ pub(super) async fn compare(
     let target = arguments.cluster.connect().await?;
     let reader = Reader::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
-    let listed = reader.list(&Kustomization::INFO, namespace).await.map_err(refused)?;
+    let listed = reader.list(Kustomization::INFO, namespace).await.map_err(refused)?;
     let snapshots = Snapshots::new(reader.clone(), sources);
     let objects = listed.unwrap_or_default();
     // What cannot be read is the agent's to tell; it holds nothing that is known.
@@ -188,7 +188,7 @@ fn folder_in(tree: &Tree, folder: &str, kustomization: &Kustomization) -> String
 fn missing(key: &Ref, known: &Known) -> Error {
     let error = Error::usage(format!("there is no {key}"));
     let others: Vec<String> =
-        known.keys().filter(|other| other.name == key.name).map(|other| other.path()).collect();
+        known.keys().filter(|other| other.name == key.name).map(lockgate_base::model::Ref::path).collect();
     if others.is_empty() {
         error.hint("lockgate status -A lists all; a new one is named by its file")
     } else {

@@ -56,11 +56,11 @@ fn body(section: &Section, paint: Paint, whole: bool) -> String {
         };
         for (sign, line) in lines {
             let line = format!("{}   {}", sign.mark(), printable(&line));
-            text.push_str(&match sign {
-                Sign::Around => format!("{}\n", line.trim_end()),
-                Sign::Gone => paint.line("31", &line),
-                Sign::New => paint.line("32", &line),
-            });
+            match sign {
+                Sign::Around => text.extend([line.trim_end(), "\n"]),
+                Sign::Gone => text.push_str(&paint.line("31", &line)),
+                Sign::New => text.push_str(&paint.line("32", &line)),
+            }
         }
     }
     text

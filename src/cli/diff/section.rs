@@ -252,7 +252,7 @@ fn item(announced: Announced) -> Option<Item> {
     };
     let change = live.zip(wanted).and_then(|(live, wanted)| change(&live, &wanted, is_sensitive));
     if deed == Deed::Configured && change.is_none() {
-        text = "its fields become those of the agent, with the same values".to_owned();
+        text = String::from("its fields become those of the agent, with the same values");
     }
     if !is_reached {
         text = [text.as_str(), "not before what is refused is mended"].join(if text.is_empty() {

@@ -47,19 +47,19 @@ impl Situation {
     }
 }
 
-fn map(name: &str, value: &str, more: Value) -> String {
+fn map(name: &str, value: &str, more: &Value) -> String {
     let mut object: Value = serde_json::from_str(&config_map(name, value)).unwrap();
-    json_patch::merge(&mut object, &more);
+    json_patch::merge(&mut object, more);
     object.to_string()
 }
 
 fn asking(name: &str, value: &str, wish: &str) -> String {
     let wish = json!({"kustomize.toolkit.fluxcd.io/ssa": wish});
-    map(name, value, json!({"metadata": {"annotations": wish}}))
+    map(name, value, &json!({"metadata": {"annotations": wish}}))
 }
 
 fn immutable(value: &str) -> [(&'static str, String); 1] {
-    [("a.yaml", map("", value, json!({"immutable": true})))]
+    [("a.yaml", map("", value, &json!({"immutable": true})))]
 }
 
 fn named(files: &[(&'static str, String)], name: &str) -> Vec<(&'static str, String)> {
@@ -86,7 +86,7 @@ fn brought(namespace: &str) -> Vec<(&'static str, String)> {
                        "metadata": {"name": "first", "namespace": namespace}});
     let extra = format!("{namespace}-extra");
     let space = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": extra}});
-    let inside = map("inside", "1", json!({"metadata": {"namespace": extra}}));
+    let inside = map("inside", "1", &json!({"metadata": {"namespace": extra}}));
     vec![
         ("crd.yaml", definition.to_string()),
         ("thing.yaml", thing.to_string()),
@@ -138,8 +138,8 @@ fn written() -> Vec<Situation> {
 fn refused(namespace: &str) -> Vec<Situation> {
     let names = ["g0", "g1", "g2", "g3", "g4", "g5", "g6", "g7", "g8", "g9", "g10"];
     let many = names.map(|name| plain(name, "1"));
-    let bad = |name: &str| map(name, "1", json!({"dataa": {}}));
-    let homed = ("a.yaml", map("homed", "1", json!({"metadata": {"namespace": namespace}})));
+    let bad = |name: &str| map(name, "1", &json!({"dataa": {}}));
+    let homed = ("a.yaml", map("homed", "1", &json!({"metadata": {"namespace": namespace}})));
     vec![
         Situation::new("guard", &[]).before(&many).after(&[("kustomization.yaml", "resources: []\n".into())]),
         Situation::new("placement", &["refused ConfigMap/homeless"])
@@ -182,13 +182,13 @@ fn left_alone() -> Vec<Situation> {
             .before(&[plain("left", "1"), plain("still", "1")])
             .after(&[plain("still", "1")]),
         Situation::new("disabled", &["kept ConfigMap/spared"])
-            .before(&[("a.yaml", map("spared", "1", disabled)), plain("usual", "1")])
+            .before(&[("a.yaml", map("spared", "1", &disabled)), plain("usual", "1")])
             .after(&[plain("usual", "1")]),
     ]
 }
 
 fn brought_along(namespace: &str) -> Vec<Situation> {
-    let before = ("a.yaml", map("before", "1", json!({"metadata": {"namespace": namespace}})));
+    let before = ("a.yaml", map("before", "1", &json!({"metadata": {"namespace": namespace}})));
     vec![
         Situation::new(
             "definition",

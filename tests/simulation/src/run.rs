@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lockgate::tested::{AgentConfig, Client, Sources, run_agent};
 use lockgate_core::pipeline::workers::{Ended, Work, Workers};
+use lockgate_core::plan::DriftPolicy;
 use lockgate_core::quarantine::Marks;
 use serde_json::json;
 use tokio::sync::watch;
@@ -144,6 +145,7 @@ impl Stage {
             workers: Arc::new(InPlace(self.world.clone())),
             marks: Arc::clone(&agent.marks) as Arc<dyn Marks>,
             adopt: false,
+            drift: DriftPolicy::Watch,
             lockdown: false,
             default_service_account: None,
             concurrency: 4,

@@ -205,6 +205,11 @@ pub(super) fn not_deleted(failures: &[String]) -> String {
     format!("delete failed, errors: {}", listed("objects could not be deleted", failures))
 }
 
+pub(super) fn removal_waits(dependents: &[Ref]) -> String {
+    let names: Vec<String> = dependents.iter().map(named).collect();
+    format!("deletion waits for what depends on it and is being deleted as well: {}", some_of(&names))
+}
+
 pub(super) fn prune_refused(count: usize) -> String {
     format!(
         "the build has become empty, which would delete all {count} objects, so nothing was done. If that is meant, \

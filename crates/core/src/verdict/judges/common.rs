@@ -10,6 +10,8 @@ use crate::verdict::outcome::Common;
 use crate::verdict::reason::Reason;
 use crate::verdict::texts;
 
+/// After how long it is looked again whether dependents have gone, which is told otherwise.
+const WATCHED: Duration = Duration::from_secs(10);
 /// After how long what the agent ended at is tried again.
 pub const QUARANTINE: Duration = Duration::from_hours(1);
 
@@ -65,6 +67,10 @@ pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, 
         }
         Common::InputMissing { message } => {
             Failure::building(Reason::BuildFailed, text(message), Next::Backoff)
+        }
+        Common::RemovalWaits { dependents, limit } => {
+            let next = Next::Unblocked((*limit).min(WATCHED));
+            Failure::applying(Reason::DependencyNotReady, texts::removal_waits(dependents), next).expected()
         }
         Common::RemovalFailed { failures } => not_removed(failures, context.schedule),
     })

@@ -217,6 +217,16 @@ fn of_deleting() -> Vec<Row> {
             RETRY,
         ),
         (
+            Outcome::Common(Common::RemovalWaits {
+                dependents: vec![Kustomization::named("flux-system", "b")],
+                limit: Std::from_secs(5),
+            }),
+            "DependencyNotReady",
+            "deletion waits for what depends on it and is being deleted as well: flux-system/b",
+            false,
+            Next::Unblocked(Std::from_secs(5)),
+        ),
+        (
             Outcome::Common(Common::RemovalFailed { failures: vec!["A/b: denied".into()] }),
             "PruneFailed",
             "delete failed, errors: A/b: denied",
@@ -292,7 +302,10 @@ fn every_failure_has_its_reason_and_its_next_try() {
         let waits = matches!(
             outcome,
             Outcome::Common(
-                Common::Blocked(_) | Common::SourceMissing { .. } | Common::SourceNotReady { .. }
+                Common::Blocked(_)
+                    | Common::RemovalWaits { .. }
+                    | Common::SourceMissing { .. }
+                    | Common::SourceNotReady { .. }
             )
         );
         assert_eq!(verdict.notices[0].warning, !waits, "{outcome:?}");
