@@ -417,13 +417,11 @@ impl World {
     ) -> (u16, Value) {
         let (is_done, is_answered) = self.admit(&method);
         let answer = is_done.then(|| carry_out(&mut self.state()));
-        match answer.filter(|_| is_answered) {
-            Some(answer) => answer,
-            None => {
-                self.killed.notify_one();
-                std::future::pending().await
-            }
-        }
+        let Some(answer) = answer.filter(|_| is_answered) else {
+            self.killed.notify_one();
+            return std::future::pending().await;
+        };
+        answer
     }
 
     /// A client of a cluster.
