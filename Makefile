@@ -15,6 +15,8 @@ FUZZ_FLAGS = --cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module -Cllvm-args=
 	-Cllvm-args=-sanitizer-coverage-trace-compares
 # How long the comparison with the real kustomize goes on.
 SECONDS ?= 600
+# How long `make soak` goes on.
+MINUTES ?= 20
 # How long each target is fuzzed.
 FUZZ_SECONDS ?= 300
 # How many platforms `make simulate` brings up, and the first one's seed.
@@ -23,7 +25,7 @@ FIRST ?= 0
 FUZZ_TARGETS ?= yaml print kustomization strategic_merge json6902 substitution template chart archive regex
 
 .DEFAULT_GOAL := help
-.PHONY: help build release unit test lint fmt deny demo down simulate bench fuzz oracle image
+.PHONY: help build release unit test lint fmt deny advisories demo down soak torment simulate bench fuzz oracle image
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -52,6 +54,9 @@ fmt: ## check the format
 deny: ## check licences, bans and sources
 	tests/harness/scripts/cargo-deny.sh check licenses bans sources
 
+advisories: ## compare the lock files with a copy of the RustSec database in the folder DATABASE
+	tests/harness/scripts/advisories.py --database "$(DATABASE)" Cargo.lock fuzz/Cargo.lock
+
 demo: ## a platform from nothing to Ready on this machine; KEEP=1 leaves it running
 	tests/harness/scripts/install-tools.sh
 	tests/controlplane/build.sh
@@ -60,6 +65,16 @@ demo: ## a platform from nothing to Ready on this machine; KEEP=1 leaves it runn
 
 down: ## stop what `make demo KEEP=1` left running
 	$(CARGO) run --locked --quiet -p harness --bin demo -- down
+
+soak: ## a platform for MINUTES among commits, drift, hosts that come and go, and kills; fails on what is lost or grows
+	tests/harness/scripts/install-tools.sh
+	tests/controlplane/build.sh
+	SOAK_MINUTES=$(MINUTES) $(CARGO) test --locked --test integration soak -- --nocapture
+
+torment: ## what asks for too much: bombs, hogs, silent hosts and sockets, slow lines, builds that end the agent
+	tests/harness/scripts/install-tools.sh
+	tests/controlplane/build.sh
+	$(CARGO) test --locked --test integration -- bombs quarantine outage lease chart_mistakes
 
 simulate: ## SEEDS platforms in simulated time, among people and faults, from seed FIRST on; SEED=x replays one
 	$(CARGO) run --locked --quiet --profile simulation -p simulation --bin simulate -- $(if $(SEED),--replay $(SEED),$(SEEDS) $(FIRST))

@@ -12,7 +12,9 @@ mod log;
 mod metrics;
 mod state;
 mod guard;
+mod memory;
 mod workers;
+mod marks;
 mod subject;
 mod events;
 mod process;
@@ -41,11 +43,15 @@ use crate::web::{Pages, Server};
 use lockgate_core::api::Actors;
 use lockgate_core::health::Rules;
 use lockgate_core::pipeline::{Clock, Workers};
+use lockgate_core::plan::DriftPolicy;
+use lockgate_core::quarantine::{Marks, Quarantine};
 use lockgate_core::queue::{Limits, Signal};
 
 pub(crate) use clock::SystemClock;
 pub use error::AgentError;
 pub(crate) use fault::hide_panics;
+pub(crate) use marks::Folder;
+pub(crate) use memory::limit as memory_limit;
 pub(crate) use workers::Threads;
 
 use events::Told;
@@ -75,8 +81,12 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
     /// Where builds run.
     pub workers: Arc<dyn Workers>,
+    /// Where it is written down what is under way.
+    pub marks: Arc<dyn Marks>,
     /// Whether to go on though Flux's controllers run.
     pub adopt: bool,
+    /// What is done about drift, where nobody says otherwise.
+    pub drift: DriftPolicy,
     /// Whether references to other namespaces are refused and a ServiceAccount must be named.
     pub lockdown: bool,
     /// The ServiceAccount of Kustomizations that name none.
@@ -100,7 +110,11 @@ pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), Ag
     let holder = Holder::this(config.pod.as_deref(), &**clock);
     let watched = config.watch_namespace.as_deref();
     let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(clock));
-    let process = Process { metrics, state };
+    let quarantine = Arc::new(Quarantine::open(Arc::clone(&config.marks), Arc::clone(clock)));
+    for (subject, ends) in quarantine.suspects() {
+        tracing::warn!(subject, ends, "the agent ended while this was under way");
+    }
+    let process = Process { metrics, state, quarantine };
     while !*stop.borrow() {
         let (clock, mut stopped) = (&*config.clock, stop.clone());
         let actors = guard::wait_for_cluster(client, config.adopt, &process.state, clock, stop.clone()).await;
@@ -127,6 +141,7 @@ pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), Ag
 struct Process {
     metrics: Arc<Metrics>,
     state: Arc<State>,
+    quarantine: Arc<Quarantine>,
 }
 
 /// Works for as long as the lease is ours and no controller of Flux does the same.
@@ -137,7 +152,7 @@ async fn lead(
     actors: &Actors,
     stop: channel::Receiver<bool>,
 ) {
-    let Process { metrics, state } = process;
+    let Process { metrics, state, quarantine } = process;
     let (fence, clock) = (leadership.fence(), &config.clock);
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
@@ -161,8 +176,10 @@ async fn lead(
         clock: Arc::clone(clock),
         leads_since: clock::timestamp(clock.wall()),
         workers: Arc::clone(&config.workers),
+        quarantine: Arc::clone(quarantine),
         lockdown: config.lockdown,
         adopt: config.adopt,
+        drift: config.drift,
         default_service_account: config.default_service_account.clone(),
         watch_namespace: config.watch_namespace.clone(),
     });

@@ -6,6 +6,7 @@
 mod log;
 mod output;
 mod input;
+mod threads;
 mod build;
 mod completions;
 mod progress;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use self::output::Error;
+use self::threads::in_runtime;
 
 /// A GitOps agent for Kubernetes that speaks the Flux API.
 #[derive(Parser)]
@@ -82,15 +83,6 @@ pub fn main() -> ExitCode {
     result.unwrap_or_else(|error| error.report())
 }
 
-fn in_runtime(command: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
-    let result = runtime.block_on(command);
-    // A thread that waits for a host that does not answer must not hold up the end.
-    runtime.shutdown_background();
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +94,8 @@ mod tests {
 
     #[test]
     fn every_command_file_stands_in_the_table() {
-        let helpers = ["input", "log", "memory", "mod", "output", "progress", "shared", "table", "token"];
+        let helpers =
+            ["input", "log", "memory", "mod", "output", "progress", "shared", "table", "threads", "token"];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()

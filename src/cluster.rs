@@ -10,6 +10,7 @@ mod impersonate;
 pub(crate) mod flux;
 pub(crate) mod preflight;
 mod gather;
+mod runners;
 mod discovery;
 mod index;
 mod judge;

@@ -1,5 +1,6 @@
 //! The commands that need no cluster, as a user runs them.
 
+mod bombs;
 mod build;
 mod chart;
 mod chart_mistakes;

@@ -1,5 +1,9 @@
 //! The rules of the house, which the compiler does not hold. Each is shown to fail by a sample that breaks it.
 
+#[path = "tidy/advisories.rs"]
+mod advisories;
+#[path = "tidy/cases.rs"]
+mod cases;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/exports.rs"]

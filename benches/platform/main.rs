@@ -10,6 +10,7 @@ mod workload;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -95,6 +96,8 @@ struct Round {
     floor: Floor,
     cold: Figures,
     unchanged: Figures,
+    /// `lockgate diff -A` where nothing differs; its dry runs are its requests.
+    compared: Figures,
     idle_mib: f64,
 }
 
@@ -155,7 +158,7 @@ impl Middle {
     fn rows(&self, title: &str) -> Vec<String> {
         let ratios: Vec<String> = self.ratios.iter().map(|ratio| format!("{ratio:.2}")).collect();
         let ratios = ratios.join(", ");
-        let Round { floor, cold, unchanged, idle_mib } = &self.round;
+        let Round { floor, cold, unchanged, compared, idle_mib } = &self.round;
         let row = |what: &str, figures: &Figures| {
             format!(
                 "{title:<18} {what:<26} {:>8.2} {:>8.2} {:>10.1} {:>10}",
@@ -173,6 +176,7 @@ impl Middle {
             bare("floor: and its pods ready", floor.healthy),
             row("from nothing to Ready", cold) + &times,
             row("a pass, nothing changed", unchanged),
+            row("diff -A, its dry runs", compared),
             format!("{title:<18} {:<26} {:>8} {:>8} {idle_mib:>10.1}", "idle, nothing to do", "", ""),
         ]
     }
@@ -214,8 +218,9 @@ async fn bench(workload: &Workload, binary: &Path) -> anyhow::Result<Round> {
     let unchanged = unchanged.await.with_context(|| agent.output())?;
 
     drop(agent);
+    let compared = compare(&cluster, binary)?;
     let after = floor_of(&cluster, &client, workload, FLOORS[1]).await?;
-    Ok(Round { floor: Floor::mean([before, after]), cold, unchanged, idle_mib })
+    Ok(Round { floor: Floor::mean([before, after]), cold, unchanged, compared, idle_mib })
 }
 
 /// Applies the workload with nothing but requests, into a namespace of its own, and lets its pods start.
@@ -278,6 +283,29 @@ async fn measure(
         peak_mib: mib(agent.peak_rss_kib()?),
         requests: requests_of_agent(cluster) - requests_before,
     })
+}
+
+/// Compares all Kustomizations with what is there, which must be as it should.
+fn compare(cluster: &ControlPlane, binary: &Path) -> anyhow::Result<Figures> {
+    let mut diff = Command::new(binary);
+    diff.args(["diff", "-A"]).env("KUBECONFIG", cluster.admin_kubeconfig());
+    let before = dry_runs_of_people(cluster);
+    let cost = harness::measured(&mut diff, tempfile::tempfile()?)?;
+    Ok(Figures {
+        wall: cost.wall,
+        cpu_seconds: cost.cpu.as_secs_f64(),
+        peak_mib: cost.peak_kib.map_or(f64::NAN, mib),
+        requests: dry_runs_of_people(cluster) - before,
+    })
+}
+
+fn dry_runs_of_people(cluster: &ControlPlane) -> usize {
+    let is_one = |entry: &&Value| {
+        entry.pointer("/user/username").and_then(Value::as_str) == Some("admin")
+            && entry["requestURI"].as_str().is_some_and(|path| path.contains("dryRun=All"))
+            && entry["stage"] == "ResponseComplete"
+    };
+    cluster.audit_log().iter().filter(is_one).count()
 }
 
 fn requests_of_agent(cluster: &ControlPlane) -> usize {

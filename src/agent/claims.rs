@@ -1,12 +1,17 @@
 //! What other Kustomizations hold of that which one of them is about to delete.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::clock::timestamp;
 use super::shared::Shared;
-use super::world::Ids;
+use super::subject::Subject;
+use super::world::{Ids, Seen};
+use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::{self, Candidate, Holder, Holders};
+use lockgate_core::pipeline::{self, Candidate, Hold, Holder, Holders};
 use lockgate_core::queue::Signal;
+use lockgate_core::verdict::{self, Common, Schedule};
 
 /// What is known of a Kustomization's objects.
 enum Held {
@@ -35,13 +40,92 @@ pub(super) async fn holders(
         };
         holders.meet(&other.reference(), &pipeline::recorded(&other), held.as_deref());
     }
+    for (key, recorded) in shared.world.malformed() {
+        // As whom it acts cannot be read, so that it counts for its neighbours, and where all act as the agent.
+        if key.namespace == own.metadata.namespace || is_common(shared, own) {
+            holders.meet(&key, &recorded.clone().unwrap_or_default(), recorded.as_deref());
+        }
+    }
     let holders = holders.found;
     for (candidate, holder) in candidates.iter().zip(&holders) {
-        if let Some(Holder { key, recorded: true }) = holder {
-            shared.tell(Signal::Drifted { owner: key.clone(), object: candidate.id().clone(), by: None });
+        match holder {
+            Some(Holder { key, recorded: true, hold: Hold::Itself }) => {
+                shared.tell(Signal::Drifted { owner: key.clone(), object: candidate.id().clone(), by: None });
+            }
+            Some(Holder { key, hold: Hold::GoesAlong, .. }) => {
+                tell_of_definition(shared, own, candidate, key);
+            }
+            _ => {}
         }
     }
     holders
+}
+
+/// Tells the holder of objects of a definition that another has dropped it.
+fn tell_of_definition(shared: &Shared, own: &Kustomization, candidate: &Candidate, holder: &Ref) {
+    let Some(Seen::Sound(holder)) = shared.world.get::<Kustomization>(holder) else { return };
+    let line = format!(
+        "{} stays though {} has dropped it: objects of its kind are held here",
+        candidate.id().subject(),
+        if holder.metadata.namespace == own.metadata.namespace {
+            own.reference().to_string()
+        } else {
+            "an owner in another namespace".into()
+        }
+    );
+    let revision = holder.status.last_applied_revision.clone().unwrap_or_default();
+    let subject = Subject::of(&holder.reference(), &holder.metadata);
+    shared.tell_of(&subject, &[verdict::Notice::kept(&line, &revision)]);
+}
+
+/// The Kustomizations that depend on one.
+pub(super) fn dependents(shared: &Shared, id: &ObjectId) -> Vec<ObjectId> {
+    if (id.group.as_str(), id.kind.as_str()) != (Kustomization::ID.group, Kustomization::ID.kind) {
+        return Vec::new();
+    }
+    let key = Kustomization::named(&id.namespace, &id.name);
+    let all = shared.world.all::<Kustomization>();
+    let of = |other: &Arc<Kustomization>| ObjectId {
+        namespace: other.metadata.namespace.clone(),
+        name: other.metadata.name.clone(),
+        ..id.clone()
+    };
+    all.iter().filter(|other| depends(other, &key)).map(of).collect()
+}
+
+fn timeout_of(kustomization: &Kustomization) -> Duration {
+    let spec = &kustomization.spec;
+    Schedule::new(spec.interval, spec.retry_interval, spec.timeout).timeout
+}
+
+fn depends(kustomization: &Kustomization, on: &Ref) -> bool {
+    let own = kustomization.reference();
+    kustomization.spec.depends_on.iter().any(|named| named.target(&own).is_ok_and(|target| target == *on))
+}
+
+/// The end of a removal that has to wait, since others that depend on the Kustomization are being deleted as well: what it brought
+/// may be what they are cleared up by. Each is waited for as long as its own timeout.
+pub(super) fn dependents_leaving(shared: &Shared, kustomization: &Kustomization) -> Option<Common> {
+    let key = kustomization.reference();
+    let now = timestamp(shared.clock.wall());
+    let mut dependents = Vec::new();
+    let mut limit = Duration::ZERO;
+    for other in shared.world.all::<Kustomization>() {
+        let Some(since) = other.metadata.deletion_timestamp.filter(|_| depends(&other, &key)) else {
+            continue;
+        };
+        let left = timeout_of(&other).saturating_sub(now.since(since));
+        if !left.is_zero() {
+            dependents.push(other.reference());
+            limit = limit.max(left);
+        }
+    }
+    (!dependents.is_empty()).then_some(Common::RemovalWaits { dependents, limit })
+}
+
+/// Whether all act as the agent itself, unless they say otherwise.
+fn is_common(shared: &Shared, own: &Kustomization) -> bool {
+    !shared.lockdown && shared.default_service_account.is_none() && shared.account_of(own).is_none()
 }
 
 /// What a Kustomization will hold once it is reconciled.
@@ -62,6 +146,10 @@ async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     let now = shared.clock.now();
     if let Some(foreseen) = shared.world.foreseen(&key, &of, now) {
         return Held::Objects(foreseen);
+    }
+    // What the agent may have ended at is not built on the way.
+    if shared.quarantine.is_suspect(&key) {
+        return Held::Objects(Arc::new(pipeline::recorded(kustomization)));
     }
     let memo = shared.world.memo(&key);
     let held =

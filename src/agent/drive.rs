@@ -15,11 +15,12 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
 use super::watch::{follow_inputs, follow_kinds};
-use super::world::World;
+use super::world::{Seen, World};
 use crate::cluster::Change;
 use lockgate_base::model::{KindId, ObjectId, Ref};
-use lockgate_core::api::{self, KindInfo, Role};
+use lockgate_core::api::{self, KindInfo, Kustomization, Role};
 use lockgate_core::pipeline::clock::{Clock, within};
+use lockgate_core::plan::DriftPolicy;
 use lockgate_core::queue::{Cause, End, Limits, Next, Order, Queue, Rivalry, RunId, Signal};
 use lockgate_core::verdict;
 
@@ -81,7 +82,7 @@ pub(super) async fn drive(
                 Some(notice) => drive.notice(notice),
                 None => return None,
             },
-            Some(change) = changes.recv() => Some(drive.change(change)),
+            Some(change) = changes.recv() => drive.change(change),
             () = sleep_until(&*shared.clock, due) => Some(Signal::Tick),
         };
         if let Some(signal) = signal {
@@ -123,6 +124,7 @@ impl Drive {
             Notice::Queue(signal) => {
                 if let Some(key) = departed(&signal, &self.shared.world) {
                     self.shared.metrics.forget(key);
+                    self.shared.quarantine.forget(key);
                 }
                 if let Signal::Finished { run, .. } = &*signal {
                     self.reins.remove(run);
@@ -154,7 +156,8 @@ impl Drive {
         }
     }
 
-    fn change(&mut self, change: Change) -> Signal {
+    /// What the queue is to know of a change: nothing where drift waits for the interval.
+    fn change(&mut self, change: Change) -> Option<Signal> {
         let (object, owner, by) = match change {
             Change::Gone { id, owner } => (id, owner, None),
             Change::Drifted { id, owner, by } => (id, owner, by),
@@ -162,7 +165,11 @@ impl Drive {
         let (kind, name, namespace) = (owner.kind.kind, &owner.name, &owner.namespace);
         tracing::info!(kind, name, namespace, object = %object.subject(), by = by.as_deref(), "drift detected");
         self.shared.metrics.drifted();
-        Signal::Drifted { owner, object, by }
+        let is_put_off = match self.shared.world.get::<Kustomization>(&owner) {
+            Some(Seen::Sound(owner)) => self.shared.drift_of(&owner) == DriftPolicy::Interval,
+            _ => false,
+        };
+        (!is_put_off).then_some(Signal::Drifted { owner, object, by })
     }
 
     fn handle(&mut self, signal: Signal) {
@@ -211,6 +218,7 @@ impl Drive {
 
     /// Ends waits, lets what writes finish what it is at, tells of it, and starts nothing new.
     async fn end(mut self) {
+        self.shared.quarantine.close();
         for reins in self.reins.values() {
             reins.cancel.send_replace(true);
             // Nobody hands out slots any more.

@@ -65,7 +65,7 @@ pub(super) async fn fetch(
     let seen = begin(&shared, &key, seen).await;
     let found = tokio::select! {
         biased;
-        found = guarded(look(&shared, &seen, held.as_ref())) => found,
+        found = admitted(&shared, &key, &seen, held.as_ref()) => found,
         _ = cancel.wait_for(|cancel| *cancel) => {
             let held = held.map(|held| identity(&held, &observed(&seen)));
             return fetched(held, End::silent(Next::Changed));
@@ -140,6 +140,22 @@ async fn begin(shared: &Shared, key: &Ref, seen: Seen<Source>) -> Seen<Source> {
         shared.world.wrote::<Source>(key, version, |object| object.status = status.into_inner());
     }
     shared.world.source(key).map_or(seen, |(seen, _)| seen)
+}
+
+/// Looks, unless the agent has ended while it did; marked as under way meanwhile.
+async fn admitted(shared: &Shared, key: &Ref, seen: &Seen<Source>, held: Option<&Held>) -> Finish {
+    let metadata = seen.metadata();
+    let requested_at = metadata.annotations.get(keys::REQUESTED_AT).map_or("", String::as_str);
+    let state = format!("{}/{}/{requested_at}", metadata.uid, metadata.generation);
+    match shared.quarantine.admit(key, state).await {
+        Ok(pass) => {
+            let begun = Arc::new(pass).begin();
+            let found = guarded(look(shared, seen, held)).await;
+            begun.done();
+            found
+        }
+        Err(outcome) => Finish::of(outcome),
+    }
 }
 
 async fn guarded(look: impl Future<Output = Finish>) -> Finish {

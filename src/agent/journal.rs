@@ -13,7 +13,7 @@ use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationStatus, Metadata};
-use lockgate_core::pipeline::{Candidate, Claim, Claims, Holder, Journal, JournalError, News, Slot};
+use lockgate_core::pipeline::{Candidate, Claim, Claims, Hold, Holder, Journal, JournalError, News, Slot};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict::{self, Context, Ill, Judged, NO_SECRETS, Notice, Schedule};
 
@@ -47,7 +47,13 @@ impl Claims for Removal<'_> {
         let awaited = !self.is_overdue();
         let counts = |holder: &Holder| awaited || holder.recorded;
         let holders = holders.into_iter().map(|holder| holder.filter(counts));
-        holders.map(|holder| holder.map(|holder| Claim { holder: holder.key, awaited })).collect()
+        let claim =
+            |holder: Holder| Claim { awaited: awaited && holder.hold == Hold::Itself, holder: holder.key };
+        holders.map(|holder| holder.map(claim)).collect()
+    }
+
+    fn dependents(&self, id: &ObjectId) -> Vec<ObjectId> {
+        claims::dependents(self.shared, id)
     }
 }
 
@@ -102,8 +108,13 @@ impl Slot for Log<'_> {
 impl Claims for Log<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
         let holders = claims::holders(self.shared, self.kustomization, candidates).await;
-        let claim = |holder: Holder| Claim { holder: holder.key, awaited: true };
+        // What goes along with an object is no reason for anybody to take over the object itself.
+        let claim = |holder: Holder| Claim { awaited: holder.hold == Hold::Itself, holder: holder.key };
         holders.into_iter().map(|holder| holder.map(claim)).collect()
+    }
+
+    fn dependents(&self, id: &ObjectId) -> Vec<ObjectId> {
+        claims::dependents(self.shared, id)
     }
 }
 

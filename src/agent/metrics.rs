@@ -36,6 +36,7 @@ pub(super) struct Metrics {
     durations: Family<ObjectLabels, Histogram, fn() -> Histogram>,
     runs: Family<ResultLabels, Counter>,
     drifts: Counter,
+    reported: Family<ObjectLabels, Gauge>,
     leader: Gauge,
     waiting: Gauge<i64>,
     events: Counter<u64, AtomicU64>,
@@ -47,7 +48,7 @@ impl Metrics {
             Family::new_with_constructor(|| Histogram::new(BUCKETS));
         let (runs, drifts, leader, waiting) =
             (Family::default(), Counter::default(), Gauge::default(), Gauge::default());
-        let events = Counter::default();
+        let (events, reported) = (Counter::default(), Family::<ObjectLabels, Gauge>::default());
         let mut registry = Registry::default();
         registry.register(
             "gotk_reconcile_duration_seconds",
@@ -56,10 +57,15 @@ impl Metrics {
         );
         registry.register("lockgate_runs", "Ended reconciles and fetches by their result", runs.clone());
         registry.register("lockgate_drifts", "Managed objects that were changed by others", drifts.clone());
+        registry.register(
+            "lockgate_drifted_objects",
+            "Managed objects that have drifted and are left so",
+            reported.clone(),
+        );
         registry.register("lockgate_leader", "Whether this process holds the lease", leader.clone());
         registry.register("lockgate_waiting", "Reconciles that wait for a slot", waiting.clone());
         registry.register("lockgate_events", "Events that were written", events.clone());
-        Self { registry, durations, runs, drifts, leader, waiting, events }
+        Self { registry, durations, runs, drifts, reported, leader, waiting, events }
     }
 
     pub(super) fn ended(&self, key: &Ref, took: Duration, success: bool) {
@@ -74,6 +80,14 @@ impl Metrics {
         let labels =
             ObjectLabels { kind: key.kind.kind, name: key.name.clone(), namespace: key.namespace.clone() };
         self.durations.remove(&labels);
+        self.reported.remove(&labels);
+    }
+
+    /// How many objects have drifted and are left so.
+    pub(super) fn reports(&self, key: &Ref, count: usize) {
+        let labels =
+            ObjectLabels { kind: key.kind.kind, name: key.name.clone(), namespace: key.namespace.clone() };
+        self.reported.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(super) fn drifted(&self) {

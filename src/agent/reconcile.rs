@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::claims;
 use super::journal::{Built, Log, Removal, context, schedule_of, write};
 use super::log::log;
 use super::report::ReportError;
@@ -11,12 +12,14 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
 use super::world::{Aim, Seen};
+use crate::cluster::Cluster;
 use crate::source::Held;
 use lockgate_base::keys;
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{self, Kustomization, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{self, Finish, Job};
+use lockgate_core::quarantine::Marked;
 use lockgate_core::queue::{Cause, Correction, End, Next, Signal};
 use lockgate_core::verdict::{
     self, Applied, Change, Common, Context, Deed, Notice, Outcome, Redactor, Said, Schedule, Verdict,
@@ -37,7 +40,7 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     // Read once: what is said is said of what was built, whatever has been fetched meanwhile.
     let snapshot = match &seen {
         Seen::Sound(kustomization) => source(&shared, kustomization),
-        Seen::Malformed { metadata, message } => Err(malformed(metadata, message)),
+        Seen::Malformed { metadata, message, .. } => Err(malformed(metadata, message)),
     };
     let built = Built::of(snapshot.as_ref().ok());
     let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
@@ -47,6 +50,9 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     let corrected = changes.iter().map(correction).collect();
     if !matches!(finish.outcome, Outcome::Own(Applied::Cancelled { .. })) {
         shared.world.ended(&order.key);
+    }
+    if let Some(done) = finish.outcome.done().filter(|done| done.digest.is_some()) {
+        shared.metrics.reports(&order.key, done.drifted.len());
     }
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(&order.key, shared.clock.since(started), success);
@@ -85,7 +91,7 @@ async fn attempt(
 ) -> Finish {
     let kustomization = match seen {
         Seen::Sound(kustomization) => kustomization,
-        Seen::Malformed { metadata, message } => return ended(malformed(metadata, message)),
+        Seen::Malformed { metadata, message, .. } => return ended(malformed(metadata, message)),
     };
     let deleting = kustomization.metadata.deletion_timestamp.is_some();
     if kustomization.spec.suspend && !deleting {
@@ -96,9 +102,7 @@ async fn attempt(
     }
     let cluster = shared.cluster_for(kustomization);
     if deleting {
-        let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
-        let removal = Removal { shared, order, kustomization };
-        return ended(pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await);
+        return ended(removed(shared, order, kustomization, cluster).await);
     }
     let cluster = match cluster {
         Ok(cluster) => cluster,
@@ -120,10 +124,12 @@ async fn attempt(
         // What was built is still what is applied: when the dependency is back there may be nothing to do.
         return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) };
     }
-    let aim = Aim {
-        generation: kustomization.metadata.generation,
-        revision: snapshot.revision.to_string(),
-        requested_at: kustomization.metadata.annotations.get(keys::REQUESTED_AT).cloned(),
+    let aim = aim(kustomization, &snapshot);
+    let built = Built::of(Some(&snapshot));
+    let log = Log { shared, order, kustomization, aim, built, started };
+    let workers = match threads(&log, &snapshot).await {
+        Ok(workers) => workers,
+        Err(outcome) => return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) },
     };
     let rules = shared.cluster.rules();
     let job = Job {
@@ -131,18 +137,55 @@ async fn attempt(
         snapshot: &snapshot,
         memo: memo.as_deref(),
         thorough: order.causes.contains(&Cause::Timer),
+        drift: shared.drift,
         drifted: drifted(&order.causes),
         timeout: schedule_of(kustomization).timeout,
-        waited: shared.world.waited(&order.key, &aim, shared.clock.now()),
+        waited: shared.world.waited(&order.key, &log.aim, shared.clock.now()),
         told_after: TOLD_AFTER,
         rules: &rules,
         clock: &*shared.clock,
-        workers: &*shared.workers,
+        workers: &workers,
         cancel: order.cancel.clone(),
     };
-    let built = Built::of(Some(&snapshot));
-    let log = Log { shared, order, kustomization, aim, built, started };
     pipeline::reconcile(&cluster, &shared.cluster, &job, &log).await
+}
+
+/// Takes away what a Kustomization holds that is being deleted, once those have gone that depend on it.
+async fn removed(
+    shared: &Arc<Shared>,
+    order: &Task,
+    kustomization: &Kustomization,
+    cluster: Result<Cluster, String>,
+) -> Common {
+    if let Some(waits) = claims::dependents_leaving(shared, kustomization) {
+        return waits;
+    }
+    let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
+    let removal = Removal { shared, order, kustomization };
+    pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await
+}
+
+/// What is to be reached.
+fn aim(kustomization: &Kustomization, snapshot: &Snapshot) -> Aim {
+    let metadata = &kustomization.metadata;
+    Aim {
+        generation: metadata.generation,
+        revision: snapshot.revision.to_string(),
+        requested_at: metadata.annotations.get(keys::REQUESTED_AT).cloned(),
+    }
+}
+
+/// The threads for the build, once it may begin. Where it has to wait for its turn, others may have the slot.
+async fn threads(log: &Log<'_>, snapshot: &Snapshot) -> Result<Marked, Common> {
+    let (shared, metadata) = (log.shared, &log.kustomization.metadata);
+    let requested_at = log.aim.requested_at.as_deref().unwrap_or_default();
+    // A commit that leaves the folder as it was is no reason to try again what the agent has ended at.
+    let folder = api::folder(log.kustomization.spec.path.as_deref().unwrap_or_default());
+    let files = snapshot.tree.folder_id(&folder).map_or_else(String::new, |id| id.to_string());
+    let state = format!("{}/{}/{requested_at}/{files}", metadata.uid, metadata.generation);
+    let admission = shared.quarantine.admit(&log.order.key, state);
+    let pass = pipeline::aside(log, &*shared.clock, admission, Result::is_ok).await?;
+    Ok(Marked { workers: Arc::clone(&shared.workers), pass: Arc::new(pass) })
 }
 
 /// The objects that were seen to drift.

@@ -15,9 +15,12 @@ use super::subject::Subject;
 use super::world::World;
 use crate::cluster::Cluster;
 use crate::source::Sources;
+use lockgate_base::keys;
 use lockgate_base::model::Timestamp;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::{Clock, Workers};
+use lockgate_core::plan::DriftPolicy;
+use lockgate_core::quarantine::Quarantine;
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
 
@@ -37,9 +40,12 @@ pub(super) struct Shared {
     /// When this process began to lead.
     pub(super) leads_since: Timestamp,
     pub(super) workers: Arc<dyn Workers>,
+    pub(super) quarantine: Arc<Quarantine>,
     pub(super) lockdown: bool,
     /// Whether to go on though Flux's controllers run.
     pub(super) adopt: bool,
+    /// What is done about drift, where nobody says otherwise.
+    pub(super) drift: DriftPolicy,
     pub(super) default_service_account: Option<String>,
     pub(super) watch_namespace: Option<String>,
 }
@@ -72,6 +78,12 @@ impl Shared {
     pub(super) fn forbids_source_of(&self, kustomization: &Kustomization) -> bool {
         let (own, source) = (&kustomization.metadata.namespace, &kustomization.spec.source_ref.namespace);
         self.lockdown && source.as_ref().is_some_and(|source| source != own)
+    }
+
+    /// What is done about the drift of a Kustomization's objects that say nothing of it themselves.
+    pub(super) fn drift_of(&self, kustomization: &Kustomization) -> DriftPolicy {
+        let said = kustomization.metadata.annotations.get(keys::DRIFT);
+        said.and_then(|said| DriftPolicy::read(said)).unwrap_or(self.drift)
     }
 
     /// The ServiceAccount that a Kustomization names or is given; `None` where the agent acts as itself.

@@ -3,16 +3,63 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
 use super::fault;
 use lockgate_core::pipeline::workers::{Ended, Work, Workers};
 use lockgate_render::STACK_SIZE;
+use lockgate_render::budget::{Memory, Turn};
 
 /// How many builds run at a time. More would need more memory at once and end no sooner.
 const THREADS: usize = 2;
+
+/// What a process has for all else than one large build, in bytes: what it knows of the cluster and of its sources, and a
+/// small build.
+const BESIDE: u64 = 96 << 20;
+/// What a build may have however little memory there is, in bytes.
+const LEAST: u64 = 32 << 20;
+
+/// The memory of all builds, of which one at a time may be a large one.
+#[derive(Debug)]
+struct Builds {
+    limit: u64,
+    lane: Arc<Lane>,
+}
+
+/// Whether a large build is under way.
+#[derive(Debug, Default)]
+struct Lane {
+    is_taken: Mutex<bool>,
+    is_free: Condvar,
+}
+
+/// The turn of the large build.
+#[derive(Debug)]
+struct Taken(Arc<Lane>);
+
+impl Memory for Builds {
+    fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    fn turn(&self) -> Turn {
+        let mut is_taken = self.lane.is_taken.lock().unwrap_or_else(PoisonError::into_inner);
+        while *is_taken {
+            is_taken = self.lane.is_free.wait(is_taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        *is_taken = true;
+        Arc::new(Taken(Arc::clone(&self.lane)))
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        *self.0.is_taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.is_free.notify_one();
+    }
+}
 
 /// Work, and who waits for it.
 struct Task {
@@ -24,11 +71,12 @@ struct Task {
 #[derive(Debug)]
 pub(crate) struct Threads {
     tasks: Sender<Task>,
+    memory: Arc<Builds>,
 }
 
 impl Threads {
-    /// Starts the threads; an error where the system gives none.
-    pub(crate) fn start() -> std::io::Result<Self> {
+    /// Starts the threads, of a process that may have so many bytes of memory; an error where the system gives none.
+    pub(crate) fn start(memory: u64) -> std::io::Result<Self> {
         let (tasks, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..THREADS {
@@ -36,11 +84,16 @@ impl Threads {
             let thread = std::thread::Builder::new().name("build".into()).stack_size(STACK_SIZE);
             thread.spawn(move || work_off(&queue))?;
         }
-        Ok(Self { tasks })
+        let limit = memory.saturating_sub(BESIDE).max(LEAST);
+        Ok(Self { tasks, memory: Arc::new(Builds { limit, lane: Arc::default() }) })
     }
 }
 
 impl Workers for Threads {
+    fn memory(&self) -> Option<Arc<dyn Memory>> {
+        Some(Arc::clone(&self.memory) as Arc<dyn Memory>)
+    }
+
     fn run(&self, work: Work) -> Ended {
         let (answer, ended) = oneshot::channel();
         // The threads end with the last sender, so that there is one.
@@ -75,9 +128,30 @@ mod tests {
         (end, Box::new(move || _ = ended.recv()))
     }
 
+    #[test]
+    fn one_large_build_is_under_way_at_a_time() {
+        let threads = Threads::start(256 << 20).unwrap();
+        let memory = threads.memory().unwrap();
+        assert_eq!(memory.limit(), 160 << 20);
+        let (first, order) = (memory.turn(), Arc::new(Mutex::new(Vec::new())));
+        let second = {
+            let (memory, order) = (Arc::clone(&memory), Arc::clone(&order));
+            std::thread::spawn(move || {
+                let _turn = memory.turn();
+                order.lock().unwrap().push("second");
+            })
+        };
+        order.lock().unwrap().push("first");
+        drop(first);
+        second.join().unwrap();
+        assert_eq!(*order.lock().unwrap(), ["first", "second"]);
+        drop(memory.turn());
+        assert_eq!(Threads::start(0).unwrap().memory().unwrap().limit(), LEAST);
+    }
+
     #[tokio::test]
     async fn the_runtime_goes_on_while_all_threads_build() {
-        let threads = Threads::start().unwrap();
+        let threads = Threads::start(256 << 20).unwrap();
         let (ends, works): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| lasting()).unzip();
         let running: Vec<Ended> = works.into_iter().map(|work| threads.run(work)).collect();
         // This runtime has one thread, on which nothing would go on.
@@ -90,7 +164,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_nobody_waits_for_is_not_begun() {
-        let threads = Threads::start().unwrap();
+        let threads = Threads::start(256 << 20).unwrap();
         let (ends, works): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| lasting()).unzip();
         let running: Vec<Ended> = works.into_iter().map(|work| threads.run(work)).collect();
         let done = Arc::new(AtomicUsize::new(0));
@@ -110,7 +184,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_told_and_leaves_the_thread() {
-        let threads = Threads::start().unwrap();
+        let threads = Threads::start(256 << 20).unwrap();
         for _ in 0..=THREADS {
             assert!(threads.run(Box::new(|| panic!("on purpose"))).await.is_err());
         }
@@ -123,7 +197,7 @@ mod tests {
             let frame = std::hint::black_box([0_u8; 1024]);
             if levels == 0 { frame[0] } else { deep(levels - 1).max(frame[1]) }
         }
-        let threads = Threads::start().unwrap();
+        let threads = Threads::start(256 << 20).unwrap();
         // 64 MiB of frames at least, where a thread has 2 MiB otherwise.
         assert_eq!(threads.run(Box::new(|| assert_eq!(deep(64 * 1024), 0))).await, Ok(()));
     }

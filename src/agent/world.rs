@@ -18,7 +18,7 @@ use lockgate_base::model::{ConditionStatus, Conditions, KindId, Object, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source};
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
-use lockgate_core::pipeline::Memo;
+use lockgate_core::pipeline::{Memo, recorded_of};
 use lockgate_core::queue::{Edge, Facts, Why};
 use lockgate_core::verdict::{self, BlockReason, Blocker, Common};
 
@@ -33,6 +33,8 @@ pub(super) enum Seen<O> {
         metadata: Metadata,
         /// Which field, and what is wrong with it.
         message: String,
+        /// What its status says it holds; `None` where that cannot be read either.
+        holds: Option<Ids>,
     },
 }
 
@@ -45,7 +47,8 @@ impl<O: Tracked> Seen<O> {
                 let metadata = object.pointer("/metadata").cloned().unwrap_or_default();
                 // The metadata is the API machinery's own; it has its form whatever the rest looks like.
                 let metadata = serde_json::from_value(metadata).unwrap_or_default();
-                Self::Malformed { metadata, message: malformed.message }
+                let holds = recorded_of(object).map(Arc::new);
+                Self::Malformed { metadata, message: malformed.message, holds }
             }
         }
     }
@@ -269,6 +272,16 @@ impl World {
             Seen::Malformed { .. } => None,
         });
         sound.collect()
+    }
+
+    /// The Kustomizations that are not of their form, and what each is said to hold; `None` where that is not known.
+    pub(super) fn malformed(&self) -> Vec<(Ref, Option<Ids>)> {
+        let inner = self.inner();
+        let malformed = inner.kustomizations.iter().filter_map(|(key, entry)| match &entry.seen {
+            Seen::Malformed { holds, .. } => Some((key.clone(), holds.clone())),
+            Seen::Sound(_) => None,
+        });
+        malformed.collect()
     }
 
     /// An object's metadata and interval, of whichever kind; a long time for the interval of one that is malformed.

@@ -7,21 +7,29 @@ use std::sync::Arc;
 
 use clap::Args;
 use rustix::fs::Mode;
+#[cfg(target_os = "linux")]
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, dumpable_behavior, set_dumpable_behavior, setrlimit,
+};
 
 use super::log;
 use super::output::Error;
 use super::shared::ClusterArguments;
-use crate::agent::{self, Config, SystemClock, Threads};
+use crate::agent::{self, Config, Folder, SystemClock, Threads};
 use crate::cluster;
 use crate::source::Sources;
 use crate::web::Pages;
 use lockgate_base::keys;
-use lockgate_git::Git;
+use lockgate_core::plan::DriftPolicy;
 use lockgate_git::helm::Helm;
 use lockgate_git::oci::Oci;
+use lockgate_git::{Disk, Git};
 
 /// Threads of the runtime. The work is waiting for the network; two keep one busy task from delaying the lease.
 const THREADS: usize = 2;
+
+/// The memory of the process where nothing is known of a limit: that of the Deployment.
+const MEMORY: u64 = 256 << 20;
 
 /// Run the agent: the command of the Deployment, which also runs outside a cluster
 #[derive(Args)]
@@ -43,6 +51,12 @@ pub(super) struct Arguments {
     /// A folder for fetched objects, of one agent at a time; it may be empty at each start
     #[arg(long, value_name = "FOLDER", default_value = "/tmp/lockgate")]
     state_dir: PathBuf,
+    /// How much of the disk all that is fetched may take together, in MiB; 3072 without it
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 40))]
+    disk_limit: Option<u64>,
+    /// How much memory the process may have, in MiB; without it the limit of its control group, or 256
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..1 << 40))]
+    memory_limit: Option<u64>,
     /// How many reconciles build or write at a time; those that wait for health are not counted
     #[arg(long, value_name = "NUMBER", default_value_t = 8)]
     concurrency: usize,
@@ -55,20 +69,31 @@ pub(super) struct Arguments {
     /// Let spec.insecure of OCIRepositories reach registries on other machines without TLS, or with any certificate
     #[arg(long)]
     allow_insecure_registries: bool,
+    /// What is done about drift: put it back as it is seen, or at the interval, or only report it; lockgate.dev/drift on a
+    /// Kustomization or an object says otherwise
+    #[arg(long, value_name = "POLICY", default_value = "watch", value_parser = drift)]
+    drift: DriftPolicy,
     /// Go on though Flux's controllers run
     #[arg(long)]
     adopt: bool,
 }
 
+fn drift(text: &str) -> Result<DriftPolicy, String> {
+    DriftPolicy::read(text).ok_or_else(|| "write watch, interval or report".into())
+}
+
 /// Runs the agent. It makes the runtime itself, since libgit2 is to be set up before there are threads.
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     log::start();
+    #[cfg(target_os = "linux")]
+    seal_memory();
     // What it keeps of repositories is nobody else's to read, also while it is being written.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let git = Git::new(&arguments.state_dir).map_err(|error| Error::failed(error.to_string()))?;
-    let oci = Oci::new(&arguments.state_dir, arguments.allow_insecure_registries);
+    let disk = arguments.disk_limit.map_or_else(Disk::default, |mebibytes| Disk::of(mebibytes << 20));
+    let git = Git::on(&arguments.state_dir, &disk).map_err(|error| Error::failed(error.to_string()))?;
+    let oci = Oci::new(&arguments.state_dir, &disk, arguments.allow_insecure_registries);
     let oci = oci.map_err(|error| Error::failed(error.to_string()))?;
-    let helm = Helm::new(&arguments.state_dir).map_err(|error| Error::failed(error.to_string()))?;
+    let helm = Helm::new(&arguments.state_dir, &disk).map_err(|error| Error::failed(error.to_string()))?;
     let sources = Sources::of_git(Arc::new(git)).and_oci(Arc::new(oci)).and_helm(helm);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
@@ -78,13 +103,32 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     result
 }
 
+/// Keeps the memory, which holds keys and tokens, from being written into a core file, and from being looked at by other
+/// processes of the same user.
+#[cfg(target_os = "linux")]
+fn seal_memory() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let sealed = setrlimit(Resource::Core, none)
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))
+        .and_then(|()| dumpable_behavior());
+    if !matches!(sealed, Ok(DumpableBehavior::NotDumpable)) {
+        tracing::warn!(?sealed, "the memory of this process may be written into a core file");
+    }
+}
+
 async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, Error> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
-    let workers = Threads::start();
+    let given = arguments.memory_limit.map(|mebibytes| mebibytes << 20);
+    let memory = given.or_else(agent::memory_limit).unwrap_or(MEMORY);
+    let workers = Threads::start(memory);
     let workers =
         workers.map_err(|error| Error::failed(format!("the threads for builds do not start: {error}")))?;
     let listen = [(Pages::Probes, arguments.health_addr), (Pages::Metrics, arguments.metrics_addr)];
     let listen = listen.into_iter().filter_map(|(pages, address)| Some((pages, address?)));
+    let marks = Folder::open(&arguments.state_dir);
+    let marks = marks.map_err(|error| {
+        Error::failed(format!("{}: no folder can be made there: {error}", arguments.state_dir.display()))
+    })?;
     let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
     if pod.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
         tracing::warn!(
@@ -100,7 +144,9 @@ async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, Erro
         sources,
         clock: Arc::new(SystemClock),
         workers: Arc::new(workers),
+        marks: Arc::new(marks),
         adopt: arguments.adopt,
+        drift: arguments.drift,
         lockdown: arguments.lockdown,
         default_service_account: arguments.default_service_account.clone(),
         concurrency: arguments.concurrency,

@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use clap::Args;
 use futures::FutureExt as _;
 
-use super::input::{STDIN, input, on_deep_stack, relative, root, warn};
+use super::input::{STDIN, input, relative, root, warn};
 use super::output::{self, Error};
+use super::threads::on_deep_stack;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Layout};
 use lockgate_base::tree::Tree;
@@ -120,6 +121,7 @@ async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
         None => Start::Folder(here(path, &root)?),
         Some(wanted) => {
             let found = kustomization_object(&tree, &root, &path.unwrap_or_default(), wanted)?;
+            warn(&offline::oddities(&found));
             Start::Kustomization(Box::new(found))
         }
     };

@@ -10,18 +10,9 @@ use super::output::Error;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_git::directory;
-use lockgate_render::STACK_SIZE;
 
 /// Standard input, as a file's name.
 pub(in crate::cli) const STDIN: &str = "-";
-
-/// Runs a build on a stack as large as the agent's builds have.
-pub(in crate::cli) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, work)?;
-        thread.join().map_err(|_| Error::failed("the build ended by a defect of lockgate"))
-    })
-}
 
 pub(in crate::cli) fn warn(warnings: &[String]) {
     for warning in warnings {

@@ -27,7 +27,8 @@ impl Cluster {
     async fn write(&self, object: &Object, resource: &Resource) -> Result<Accepted, Failure> {
         let writing = Writing::begin(self, object.id());
         let accept = if judge::is_stateless(object.group(), object.kind()) { METADATA } else { JSON };
-        let answer = self.patch(resource, object, false, accept).await?;
+        let mut answer = self.patch(resource, object, false, accept).await?;
+        let warnings = std::mem::take(&mut answer.warnings);
         let left = typed(answer, resource).ok_or_else(|| failure::unavailable("the answer is no object"))?;
         self.shared.discovery.learn(&left);
         writing.left(&left, resource);
@@ -37,6 +38,7 @@ impl Cluster {
             uid: text("/metadata/uid"),
             resource_version: text("/metadata/resourceVersion"),
             generation: left.pointer("/metadata/generation").and_then(Value::as_i64),
+            warnings,
         })
     }
 

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{Method, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT, WARNING};
+use http::{HeaderMap, Method, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioExecutor;
 use kube::api::WatchEvent;
 use kube::client::{Body, ClientBuilder, ConfigExt as _};
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{BoxError, ServiceBuilder};
@@ -72,19 +72,26 @@ pub struct Target {
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The kubeconfig does not say how.
-    #[error("kubeconfig: {0}")]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
+    #[error("kubeconfig: {}", unquoted(.0))]
+    Kubeconfig(#[from] KubeconfigError),
     /// Neither a kubeconfig nor a service account was found.
-    #[error("no cluster is configured: {pod}, {kubeconfig}; set KUBECONFIG or pass --kubeconfig")]
+    #[error("no cluster is configured: {pod}, {}; set KUBECONFIG or pass --kubeconfig", unquoted(.kubeconfig))]
     Nowhere {
         /// Why there is no service account.
         pod: kube::config::InClusterError,
         /// Why there is no kubeconfig.
-        kubeconfig: kube::config::KubeconfigError,
+        kubeconfig: KubeconfigError,
     },
     /// The client could not be made from the configuration.
     #[error("client: {0}")]
     Client(#[from] kube::Error),
+}
+
+/// What is wrong with a kubeconfig. The reader's own words quote the lines around, which may hold a token.
+fn unquoted(error: &KubeconfigError) -> String {
+    let KubeconfigError::Parse(parse) = error else { return error.to_string() };
+    let place = parse.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    format!("it cannot be read as a kubeconfig{}", place.unwrap_or_default())
 }
 
 /// A client of one API server, under one name there. Clones share connections and bounds.
@@ -148,6 +155,8 @@ impl Request {
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Value,
+    /// What the server warns of.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Client {
@@ -309,6 +318,7 @@ impl Client {
         let status = response.status();
         let retry_after =
             response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let warnings = warnings(response.headers());
         let bytes =
             response.into_body().collect_bytes().await.map_err(|error| failure::of_transport(&error))?;
         if !status.is_success() {
@@ -316,7 +326,7 @@ impl Client {
         }
         let body = serde_json::from_slice(&bytes)
             .map_err(|error| failure::unavailable(format!("the answer is not JSON: {error}")))?;
-        Ok(Reply { status, body })
+        Ok(Reply { status, body, warnings })
     }
 
     /// Opens a watch. The stream ends when the server or the connection ends it.
@@ -331,6 +341,17 @@ impl Client {
             Err(_) => Err(silent(READ_LIMIT).into()),
         }
     }
+}
+
+/// The texts of the headers `Warning: 299 - "text"`, in which quotes and backslashes are escaped.
+fn warnings(headers: &HeaderMap) -> Vec<String> {
+    let quoted = |value: &HeaderValue| {
+        let text = value.to_str().ok()?;
+        let (_, rest) = text.split_once('"')?;
+        let (inside, _) = rest.rsplit_once('"')?;
+        Some(inside.replace("\\\"", "\"").replace("\\\\", "\\"))
+    };
+    headers.get_all(WARNING).iter().filter_map(quoted).collect()
 }
 
 /// The account of the pod that this runs in, where no kubeconfig or context was asked for that cannot be had.
@@ -434,6 +455,16 @@ mod tests {
         ] {
             assert_eq!(is_spared(&server.parse().unwrap(), no_proxy), spared, "{server} {no_proxy}");
         }
+    }
+
+    #[test]
+    fn warnings_are_read_as_they_are_meant() {
+        let mut headers = HeaderMap::new();
+        assert!(warnings(&headers).is_empty());
+        for value in [r#"299 - "v1beta1 is deprecated""#, r#"299 - "a \"quoted\" word""#, "nonsense"] {
+            headers.append(WARNING, HeaderValue::from_static(value));
+        }
+        assert_eq!(warnings(&headers), ["v1beta1 is deprecated", "a \"quoted\" word"]);
     }
 
     #[test]

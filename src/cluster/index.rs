@@ -57,6 +57,8 @@ pub(super) struct Sighting {
     pub(super) overridden: bool,
     /// The manager that wrote last and is not ours.
     pub(super) by: Option<String>,
+    /// Whether it says itself that its drift waits for the interval.
+    pub(super) waits: bool,
     pub(super) health: Health,
 }
 
@@ -78,6 +80,8 @@ struct Entry {
     owner: Option<Arc<Ref>>,
     fingerprint: u64,
     overridden: bool,
+    /// Whether its drift is told of to nobody.
+    waits: bool,
     health: Health,
     /// What our last apply left, and for whom. Without it the object is seen, not held.
     held: Option<(u64, Arc<Ref>)>,
@@ -235,7 +239,8 @@ impl Index {
         self.wake(&id);
         let is_spent = is_done_for_good(&id, &entry.health);
         let (_, owner) = entry.held?;
-        (entry.writing == 0 && !is_spent).then(|| Change::Gone { id, owner: (*owner).clone() })
+        (entry.writing == 0 && !is_spent && !entry.waits)
+            .then(|| Change::Gone { id, owner: (*owner).clone() })
     }
 
     /// A watch has listed all that is there: whatever else is known from before the list has left.
@@ -316,6 +321,7 @@ impl Index {
             owner: None,
             fingerprint: 0,
             overridden: false,
+            waits: false,
             health: sighting.health.clone(),
             held: None,
             writing: 0,
@@ -331,6 +337,7 @@ impl Index {
         entry.owner = owner;
         entry.fingerprint = sighting.fingerprint;
         entry.overridden = sighting.overridden;
+        entry.waits = sighting.waits;
         entry.health = sighting.health;
         true
     }
@@ -339,7 +346,7 @@ impl Index {
 /// A change, when the object has drifted and no one has been told.
 fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<Change> {
     let (_, owner) = entry.held.clone()?;
-    if entry.writing > 0 || entry.told || !entry.drifted() {
+    if entry.writing > 0 || entry.told || entry.waits || !entry.drifted() {
         return None;
     }
     entry.told = true;

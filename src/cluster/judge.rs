@@ -35,6 +35,9 @@ const STATELESS_KINDS: [(&str, &str); 9] = [
     ("networking.k8s.io", "Ingress"),
 ];
 
+/// The part of an object by which an autoscaler sets its replica count.
+const SCALE: &str = "scale";
+
 /// Whether type and metadata tell all that is to be known of the objects of a kind.
 pub(super) fn is_stateless(group: &str, kind: &str) -> bool {
     STATELESS_GROUPS.contains(&group) || STATELESS_KINDS.contains(&(group, kind))
@@ -47,7 +50,7 @@ pub(super) fn sight(object: &Object, ownership: &Ownership) -> Sighting {
     let ours = |entry: &&Value| ownership.is_own(entry);
     let last_foreign = entries
         .iter()
-        .filter(|entry| !ours(entry) && entry.get("subresource").is_none())
+        .filter(|entry| !ours(entry) && is_of_content(entry) && entry["manager"] != ownership.manager)
         .max_by_key(|entry| entry["time"].as_str().unwrap_or_default());
     Sighting {
         namespace: object.namespace().unwrap_or_default().into(),
@@ -57,9 +60,24 @@ pub(super) fn sight(object: &Object, ownership: &Ownership) -> Sighting {
         owner: ownership.owner_of(object),
         fingerprint: entries.iter().find(ours).map_or(0, fingerprint),
         overridden: plan::apply_policy(object) != plan::Apply::Merge && plan::is_edited(object, ownership),
-        by: last_foreign.and_then(|entry| entry["manager"].as_str()).map(str::to_owned),
+        by: last_foreign.and_then(named),
+        waits: plan::drift_policy(object) == Some(plan::DriftPolicy::Interval),
         health: health::health(object, &Rules::BUILT_IN),
     }
+}
+
+/// Whether an entry of managedFields is of what Git may set as well: the object itself, or its replica count.
+fn is_of_content(entry: &Value) -> bool {
+    matches!(entry["subresource"].as_str(), None | Some("" | SCALE))
+}
+
+/// The manager of an entry, for people: who sets the replica count by itself is an autoscaler, or acts like one.
+fn named(entry: &Value) -> Option<String> {
+    let manager = entry["manager"].as_str()?;
+    Some(match entry["subresource"].as_str() {
+        Some(SCALE) => format!("{manager} (an autoscaler, by {SCALE})"),
+        _ => manager.to_owned(),
+    })
 }
 
 /// A resourceVersion as a number. All API servers over etcd count; 0 stands for one that does not, which then is never
@@ -90,4 +108,33 @@ fn fingerprint(entry: &Value) -> u64 {
 /// Whether waiting on may still make the object healthy.
 pub(super) fn has_failed(health: &Health) -> bool {
     matches!(health, Health::Failed(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use lockgate_core::api::Kustomization;
+
+    #[test]
+    fn who_wrote_last_is_named_be_it_an_autoscaler() {
+        let entry = |manager: &str, subresource: &str, time: &str| {
+            json!({"manager": manager, "operation": "Update",
+            "subresource": subresource, "time": time, "fieldsV1": {"f:spec": {"f:replicas": {}}}})
+        };
+        let by = |entries: &[Value]| {
+            let metadata = json!({"name": "a", "uid": "u", "managedFields": entries});
+            let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata});
+            sight(&Object::parse(object).unwrap(), Kustomization::OWNERSHIP).by
+        };
+        let edit = entry("dashboard", "", "1");
+        let status = entry("kube-controller-manager", "status", "3");
+        let scale = entry("kube-controller-manager", "scale", "2");
+        assert_eq!(by(&[edit.clone(), status.clone()]).as_deref(), Some("dashboard"));
+        let autoscaler = "kube-controller-manager (an autoscaler, by scale)";
+        assert_eq!(by(&[edit.clone(), status, scale]).as_deref(), Some(autoscaler));
+        // A count that we let go of is nobody's.
+        assert_eq!(by(&[edit, entry("kustomize-controller", "scale", "4")]).as_deref(), Some("dashboard"));
+    }
 }

@@ -127,10 +127,13 @@ impl Objects {
         let request = Request::get(format!("{collection}?labelSelector={}", encode(selector)), JSON);
         let denied = || denied("list", &resource, namespace);
         let answer = found(self.send(request).await).map_err(|failure| told_of_read(failure, denied))?;
-        let Some(Reply { status, mut body }) = answer else { return Ok(None) };
+        let Some(Reply { status, mut body, .. }) = answer else { return Ok(None) };
         let items = body.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
         let items = items.unwrap_or_default().into_iter();
-        items.map(|body| read(Reply { status, body }, &resource)).collect::<Result<_, _>>().map(Some)
+        items
+            .map(|body| read(Reply { status, body, warnings: Vec::new() }, &resource))
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// All objects of a kind, or those of one namespace where the user may not look at all. `None` where the cluster does not

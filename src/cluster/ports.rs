@@ -9,6 +9,7 @@ use super::client::JSON;
 use super::failure::refusal;
 use super::gather;
 use super::handle::{Cluster, ownership};
+use super::runners;
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 use lockgate_core::pipeline::ports::{
     Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, Reads, Reference, Scope, Settle, Settled, Writes,
@@ -30,6 +31,10 @@ impl Reads for Cluster {
 
     async fn observe(&self, objects: &[Object], known: &HashSet<ObjectId>) -> Vec<Observation> {
         self.observe_all(objects, known).await
+    }
+
+    async fn runners(&self, namespace: &str) -> Result<Vec<Object>, ApiFailure> {
+        runners::runners(&self.client, namespace).await
     }
 }
 

@@ -62,6 +62,10 @@ impl Reads for Reader {
     async fn observe(&self, objects: &[Object], known: &HashSet<ObjectId>) -> Vec<Observation> {
         self.cluster.observe(objects, known).await
     }
+
+    async fn runners(&self, namespace: &str) -> Result<Vec<Object>, ApiFailure> {
+        self.cluster.runners(namespace).await
+    }
 }
 
 impl Lookup for Reader {

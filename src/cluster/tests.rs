@@ -243,3 +243,17 @@ async fn a_request_that_is_put_off_holds_up_no_other_while_it_waits() {
     let all = tokio::time::timeout(Duration::from_secs(8), all).await;
     assert!(all.is_ok(), "{} were sent", sent.load(Ordering::Relaxed));
 }
+
+#[tokio::test]
+async fn a_broken_kubeconfig_is_not_quoted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    let broken = "users:\n- name: a\n  user:\n    token: hunter2\n  bad: [\nclusters: x\n";
+    for text in [broken, "users: hunter2\n", "hunter2"] {
+        std::fs::write(&path, text).unwrap();
+        let target = Target { kubeconfig: Some(path.clone()), context: None, withheld: &[] };
+        let told = Client::connect(&target).await.unwrap_err().to_string();
+        assert!(!told.contains("hunter2"), "{told}");
+        assert!(told.starts_with("kubeconfig: it cannot be read as a kubeconfig"), "{told}");
+    }
+}

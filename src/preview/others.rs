@@ -10,7 +10,7 @@ use crate::cluster::Reader;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::workers::{Ended, Work};
-use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Holders, Workers};
+use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Hold, Holder, Holders, Workers};
 
 /// The Kustomizations of a cluster, as they are or as they will be.
 pub(crate) type Known = BTreeMap<Ref, Kustomization>;
@@ -64,8 +64,13 @@ impl Claims for Others<'_> {
                 holders.meet(&other.reference(), &pipeline::recorded(other), Some(&held));
             }
         }
-        let claim = |key: Ref| Claim { holder: key, awaited: true };
-        holders.found.into_iter().map(|holder| holder.map(|holder| claim(holder.key))).collect()
+        let claim = |holder: Holder| Claim { awaited: holder.hold == Hold::Itself, holder: holder.key };
+        holders.found.into_iter().map(|holder| holder.map(claim)).collect()
+    }
+
+    fn dependents(&self, _: &ObjectId) -> Vec<ObjectId> {
+        // A preview tells what goes, and not in which order.
+        Vec::new()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What this process holds of a source.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use lockgate_base::model::{Digest, Revision};
@@ -55,15 +56,14 @@ impl Held {
 }
 
 fn digest_of(snapshot: &Snapshot) -> Digest {
-    let mut parts: Vec<Vec<u8>> = Vec::new();
-    for (path, entry) in snapshot.tree.entries() {
-        parts.push(path.as_bytes().to_vec());
-        parts.push(match entry {
-            Entry::File(id) => id.clone(),
-            Entry::Link(target) => target.as_bytes().to_vec(),
-            Entry::Submodule => b"submodule".to_vec(),
-            Entry::Unlisted(cause) => cause.as_bytes().to_vec(),
-        });
-    }
-    Digest::of_parts(parts.iter().map(Vec::as_slice))
+    let parts = snapshot.tree.entries().flat_map(|(path, entry)| {
+        let what = match entry {
+            Entry::File(id) => id.as_slice(),
+            Entry::Link(target) => target.as_bytes(),
+            Entry::Submodule => b"submodule",
+            Entry::Unlisted(cause) => cause.as_bytes(),
+        };
+        [Cow::from(path.into_bytes()), Cow::from(what)]
+    });
+    Digest::of_parts(parts)
 }

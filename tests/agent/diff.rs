@@ -1,5 +1,7 @@
 //! What `lockgate diff` announces is what the agent then does.
 
+mod situations;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -10,7 +12,8 @@ use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
 use serde_json::{Value, json};
 
-use super::stage::{PATIENCE, Stage, api, condition, config_map, stage};
+use super::stage::{PATIENCE, Stage, api, condition, stage};
+use situations::{CANARY, Situation, situations};
 
 /// Runs `lockgate diff` with a kubeconfig.
 pub(super) fn diff(kubeconfig: &Path, arguments: &[&str]) -> Output {
@@ -20,198 +23,6 @@ pub(super) fn diff(kubeconfig: &Path, arguments: &[&str]) -> Output {
         .env("KUBECONFIG", kubeconfig)
         .output()
         .unwrap()
-}
-
-/// Something that Git, or somebody, does to what a Kustomization of its own has applied.
-struct Situation {
-    name: &'static str,
-    /// What the spec says beside the usual.
-    spec: Value,
-    /// The files of its folder, before and after. What is not there after is removed.
-    before: Vec<(&'static str, String)>,
-    after: Vec<(&'static str, String)>,
-    /// An edit of a ConfigMap by kubectl, in between.
-    edit: Option<(&'static str, Value)>,
-    /// What is announced: `action Kind/name`.
-    announced: &'static [&'static str],
-    /// What happens, where that is other than what is announced to be written.
-    done: Option<&'static [&'static str]>,
-}
-
-impl Situation {
-    fn new(name: &'static str, announced: &'static [&'static str]) -> Self {
-        let (before, after) = (Vec::new(), Vec::new());
-        Self { name, spec: json!({}), before, after, edit: None, announced, done: None }
-    }
-
-    fn spec(self, spec: Value) -> Self {
-        Self { spec, ..self }
-    }
-
-    fn before(self, before: &[(&'static str, String)]) -> Self {
-        Self { before: before.to_vec(), ..self }
-    }
-
-    fn after(self, after: &[(&'static str, String)]) -> Self {
-        Self { after: after.to_vec(), ..self }
-    }
-
-    fn edit(self, name: &'static str, patch: Value) -> Self {
-        Self { edit: Some((name, patch)), ..self }
-    }
-
-    fn done(self, done: &'static [&'static str]) -> Self {
-        Self { done: Some(done), ..self }
-    }
-}
-
-fn map(name: &str, value: &str, more: Value) -> String {
-    let mut object: Value = serde_json::from_str(&config_map(name, value)).unwrap();
-    json_patch::merge(&mut object, &more);
-    object.to_string()
-}
-
-fn asking(name: &str, value: &str, wish: &str) -> String {
-    let wish = json!({"kustomize.toolkit.fluxcd.io/ssa": wish});
-    map(name, value, json!({"metadata": {"annotations": wish}}))
-}
-
-fn immutable(value: &str) -> [(&'static str, String); 1] {
-    [("a.yaml", map("", value, json!({"immutable": true})))]
-}
-
-fn named(files: &[(&'static str, String)], name: &str) -> Vec<(&'static str, String)> {
-    let rename = |text: &str| text.replace("\"name\":\"\"", &format!("\"name\":\"{name}\""));
-    files.iter().map(|(path, text)| (*path, rename(text))).collect()
-}
-
-fn plain(name: &'static str, value: &str) -> (&'static str, String) {
-    (name, config_map(name, value))
-}
-
-/// A definition of the stage, its first object, a namespace and an object in that.
-fn brought(namespace: &str) -> Vec<(&'static str, String)> {
-    let group = format!("{namespace}.example.com");
-    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    let version =
-        json!({"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}});
-    let definition = json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("things.{group}")},
-        "spec": {"group": group, "scope": "Namespaced", "versions": [version],
-                 "names": {"kind": "Thing", "plural": "things", "singular": "thing", "listKind": "ThingList"}}});
-    let thing = json!({"apiVersion": format!("{group}/v1"), "kind": "Thing",
-                       "metadata": {"name": "first", "namespace": namespace}});
-    let extra = format!("{namespace}-extra");
-    let space = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": extra}});
-    let inside = map("inside", "1", json!({"metadata": {"namespace": extra}}));
-    vec![
-        ("crd.yaml", definition.to_string()),
-        ("thing.yaml", thing.to_string()),
-        ("ns.yaml", space.to_string()),
-        ("inside.yaml", inside),
-    ]
-}
-
-const CANARY: [&str; 2] = ["canary-before", "canary-after"];
-
-fn situations(namespace: &str) -> Vec<Situation> {
-    let many: Vec<(&'static str, String)> =
-        ["g0", "g1", "g2", "g3", "g4", "g5", "g6", "g7", "g8", "g9", "g10"]
-            .into_iter()
-            .map(|name| plain(name, "1"))
-            .collect();
-    let secret = |value: &str| {
-        let data = json!({"kept": CANARY[0], "changed": value});
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "secret"}, "stringData": data})
-            .to_string()
-    };
-    let bad = |name: &str| map(name, "1", json!({"dataa": {}}));
-    let kept = |key: &str| json!({"metadata": {"annotations": {format!("kustomize.toolkit.fluxcd.io/{key}"): "disabled"}}});
-    let nowhere = json!({"targetNamespace": null});
-    vec![
-        Situation::new("create", &["created ConfigMap/new"])
-            .before(&[plain("old", "1")])
-            .after(&[plain("old", "1"), plain("new", "1")]),
-        Situation::new("change", &["configured ConfigMap/changed"])
-            .before(&[plain("changed", "1")])
-            .after(&[plain("changed", "2")]),
-        Situation::new("drift", &["configured ConfigMap/drifted"])
-            .before(&[plain("drifted", "1")])
-            .after(&[plain("drifted", "1")])
-            .edit("drifted", json!({"data": {"value": "edited", "foreign": "x"}})),
-        Situation::new("immutable", &["refused ConfigMap/frozen"])
-            .before(&named(&immutable("1"), "frozen"))
-            .after(&named(&immutable("2"), "frozen")),
-        Situation::new("force", &["recreated ConfigMap/forced"])
-            .spec(json!({"force": true}))
-            .before(&named(&immutable("1"), "forced"))
-            .after(&named(&immutable("2"), "forced")),
-        Situation::new("prune", &["pruned ConfigMap/gone"])
-            .before(&[plain("gone", "1"), plain("stays", "1")])
-            .after(&[plain("stays", "1")]),
-        Situation::new("guard", &[]).before(&many).after(&[("kustomization.yaml", "resources: []\n".into())]),
-        Situation::new("placement", &["refused ConfigMap/homeless"])
-            .spec(nowhere.clone())
-            .before(&[("a.yaml", map("homed", "1", json!({"metadata": {"namespace": namespace}})))])
-            .after(&[
-                ("a.yaml", map("homed", "1", json!({"metadata": {"namespace": namespace}}))),
-                plain("homeless", "1"),
-            ]),
-        Situation::new("mover", &["kept ConfigMap/moved"])
-            .before(&[plain("moved", "1"), plain("rest", "1")])
-            .after(&[plain("rest", "1")])
-            .done(&[]),
-        Situation::new("taker", &["configured ConfigMap/moved"])
-            .before(&[plain("own", "1")])
-            .after(&[plain("own", "1"), plain("moved", "1")]),
-        Situation::new("once", &[])
-            .before(&[("a.yaml", asking("once", "1", "IfNotPresent"))])
-            .after(&[("a.yaml", asking("once", "2", "IfNotPresent"))]),
-        Situation::new("merge", &["configured ConfigMap/merged"])
-            .before(&[("a.yaml", asking("merged", "1", "Merge"))])
-            .after(&[("a.yaml", asking("merged", "2", "Merge"))])
-            .edit("merged", json!({"data": {"foreign": "x"}})),
-        Situation::new("ignore", &["kept ConfigMap/ignored"])
-            .before(&[plain("ignored", "1")])
-            .after(&[("ignored", asking("ignored", "2", "Ignore"))])
-            .done(&[]),
-        Situation::new(
-            "definition",
-            &[
-                "created CustomResourceDefinition/",
-                "created Thing/first",
-                "created Namespace/",
-                "created ConfigMap/inside",
-            ],
-        )
-        .spec(nowhere)
-        .before(&[("a.yaml", map("before", "1", json!({"metadata": {"namespace": namespace}})))])
-        .after(
-            &[
-                vec![("a.yaml", map("before", "1", json!({"metadata": {"namespace": namespace}})))],
-                brought(namespace),
-            ]
-            .concat(),
-        ),
-        Situation::new(
-            "refusals",
-            &["created ConfigMap/good", "refused ConfigMap/bad", "refused ConfigMap/worse"],
-        )
-        .before(&[plain("sound", "1")])
-        .after(&[plain("sound", "1"), plain("good", "1"), ("b.yaml", bad("bad")), ("w.yaml", bad("worse"))])
-        .done(&[]),
-        Situation::new("keep", &["kept ConfigMap/left"])
-            .spec(json!({"prune": false}))
-            .before(&[plain("left", "1"), plain("still", "1")])
-            .after(&[plain("still", "1")]),
-        Situation::new("disabled", &["kept ConfigMap/spared"])
-            .before(&[("a.yaml", map("spared", "1", kept("prune"))), plain("usual", "1")])
-            .after(&[plain("usual", "1")]),
-        Situation::new("secret", &["configured Secret/secret"])
-            .before(&[("a.yaml", secret(CANARY[0]))])
-            .after(&[("a.yaml", secret(CANARY[1]))]),
-    ]
 }
 
 /// The objects of the stage: what tells whether one was written, or another has its name.
@@ -314,25 +125,7 @@ async fn what_diff_announces_is_what_the_agent_then_does() {
     change(&stage, &situations).await;
 
     let before = live(&stage).await;
-    let mut said = BTreeMap::new();
-    for situation in &situations {
-        let name = situation.name;
-        let arguments = ["--kustomization", name, "-n", &stage.namespace, "-o", "json"];
-        let output = diff(&stage.plane.admin_kubeconfig(), &arguments);
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(!text.contains(CANARY[0]) && !text.contains(CANARY[1]), "{text}");
-        let encoded = CANARY.map(|value| STANDARD.encode(value));
-        assert!(!text.contains(&encoded[0]) && !text.contains(&encoded[1]), "{text}");
-        let value: Value = serde_json::from_str(&text)
-            .unwrap_or_else(|_| panic!("{name}: {}", String::from_utf8_lossy(&output.stderr)));
-        let expected: BTreeSet<String> = situation.announced.iter().map(ToString::to_string).collect();
-        assert_eq!(announced(&value, &stage.namespace), expected, "{name}: {value:#}");
-        let is_refused = expected.iter().any(|line| line.starts_with("refused")) || name == "guard";
-        let differs = expected.iter().any(|line| !line.starts_with("kept"));
-        let code = if is_refused { 4 } else { i32::from(differs) };
-        assert_eq!(output.status.code(), Some(code), "{name}: {value:#}");
-        said.insert(name, value);
-    }
+    let said = said(&stage, &situations);
     assert_eq!(happened(&before, &live(&stage).await), BTreeSet::new(), "a diff writes nothing");
     assert!(said["guard"].to_string().contains("lockgate.dev/prune-all"), "{:#}", said["guard"]);
 
@@ -371,6 +164,30 @@ async fn what_diff_announces_is_what_the_agent_then_does() {
     for situation in &situations {
         values(&stage, &said[situation.name]).await;
     }
+}
+
+/// What is announced of each situation, which is what is expected.
+fn said(stage: &Stage<'_>, situations: &[Situation]) -> BTreeMap<&'static str, Value> {
+    let mut said = BTreeMap::new();
+    for situation in situations {
+        let name = situation.name;
+        let arguments = ["--kustomization", name, "-n", &stage.namespace, "-o", "json"];
+        let output = diff(&stage.plane.admin_kubeconfig(), &arguments);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.contains(CANARY[0]) && !text.contains(CANARY[1]), "{text}");
+        let encoded = CANARY.map(|value| STANDARD.encode(value));
+        assert!(!text.contains(&encoded[0]) && !text.contains(&encoded[1]), "{text}");
+        let value: Value = serde_json::from_str(&text)
+            .unwrap_or_else(|_| panic!("{name}: {}", String::from_utf8_lossy(&output.stderr)));
+        let expected: BTreeSet<String> = situation.announced.iter().map(ToString::to_string).collect();
+        assert_eq!(announced(&value, &stage.namespace), expected, "{name}: {value:#}");
+        let is_refused = expected.iter().any(|line| line.starts_with("refused")) || name == "guard";
+        let differs = expected.iter().any(|line| !line.starts_with("kept"));
+        let code = if is_refused { 4 } else { i32::from(differs) };
+        assert_eq!(output.status.code(), Some(code), "{name}: {value:#}");
+        said.insert(name, value);
+    }
+    said
 }
 
 /// Files are named by their objects where nothing else is said.

@@ -199,3 +199,96 @@ async fn owned(stage: &Stage<'_>, map: &str, owner: &str) {
     .await
     .unwrap();
 }
+
+/// A definition that its owner drops stays while another holds an object of its kind, and both say so.
+#[tokio::test]
+async fn a_definition_outlives_its_owner_while_another_holds_objects_of_its_kind() {
+    let stage = stage("defined", &[]).await;
+    let group = format!("{}.example.com", stage.namespace);
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": format!("things.{group}")},
+        "spec": {"group": group, "scope": "Namespaced",
+                 "names": {"kind": "Thing", "plural": "things", "singular": "thing"},
+                 "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]}})
+    .to_string();
+    let thing =
+        json!({"apiVersion": format!("{group}/v1"), "kind": "Thing", "metadata": {"name": "t"}}).to_string();
+    let map = namespaced(&stage, "a");
+    stage.push(&[("crds/crd.yaml", &definition), ("crds/a.yaml", &map), ("apps/t.yaml", &thing)]);
+    let _agent = stage.agent().await;
+    stage.kustomization("crds", json!({"targetNamespace": null})).await;
+    stage.ready("crds").await;
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    stage.repo.commit::<&str>("main", "drop the definition", &[("crds/crd.yaml", None)]).unwrap();
+    stage.ready("crds").await;
+    stage
+        .event("of who drops it", |message| message.contains("/apps holds it, or what would go with it"))
+        .await;
+    stage.event("of who needs it", |message| message.contains("objects of its kind are held here")).await;
+    let things = api(&stage.client, &stage.namespace, &format!("{group}/v1"), "Thing", "things");
+    assert!(things.get("t").await.is_ok());
+    // It is nobody's now, and in nobody's way.
+    stage.kustomizations().delete("crds", &DeleteParams::default()).await.unwrap();
+    harness::eventually(PATIENCE, async || {
+        anyhow::ensure!(stage.kustomizations().get_opt("crds").await?.is_none(), "crds is still there");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert!(things.get("t").await.is_ok());
+}
+
+/// Of children that depend on each other the operator goes last, so that it can clean up; the status says what it waits for.
+#[tokio::test]
+async fn a_parent_takes_its_children_away_against_the_order_of_their_dependencies() {
+    let stage = stage("order", &[]).await;
+    let child = |name: &str, depends_on: Value| {
+        let mut child: Value = serde_json::from_str(&manifest(&stage, name, &format!("./{name}"))).unwrap();
+        child["spec"]["deletionPolicy"] = "WaitForTermination".into();
+        child["spec"]["dependsOn"] = depends_on;
+        child.to_string()
+    };
+    // The names are in the order that would be wrong.
+    let (operator, resource) =
+        (child("z-operator", json!([])), child("a-resource", json!([{"name": "z-operator"}])));
+    let root = manifest(&stage, "cluster", "./cluster");
+    stage.push(&[
+        ("cluster/a.yaml", &resource),
+        ("cluster/z.yaml", &operator),
+        ("a-resource/r.yaml", &namespaced(&stage, "resource")),
+        ("z-operator/o.yaml", &namespaced(&stage, "operator")),
+    ]);
+    let _agent = stage.agent().await;
+    stage.apply(serde_json::from_str(&root).unwrap()).await.unwrap();
+    for name in ["cluster", "z-operator", "a-resource"] {
+        stage.ready(name).await;
+    }
+    let hold = |finalizers: Value| kube::api::Patch::Merge(json!({"metadata": {"finalizers": finalizers}}));
+    let by_hand = kube::api::PatchParams { field_manager: Some("x".into()), ..Default::default() };
+    stage.config_maps().patch("resource", &by_hand, &hold(json!(["example.com/hold"]))).await.unwrap();
+    stage.kustomizations().delete("cluster", &DeleteParams::default()).await.unwrap();
+    stage
+        .until("z-operator", "waiting", |status| {
+            let ready = condition(status, "Ready");
+            let message = ready["message"].as_str().unwrap_or_default();
+            message.contains("deletion waits for what depends on it") && message.contains("a-resource")
+        })
+        .await;
+    let leaving = async |map: &str| {
+        let found = stage.config_maps().get_opt(map).await.unwrap();
+        found.is_none_or(|found| found.metadata.deletion_timestamp.is_some())
+    };
+    assert!(leaving("resource").await && !leaving("operator").await);
+    stage.config_maps().patch("resource", &by_hand, &hold(Value::Null)).await.unwrap();
+    harness::eventually(PATIENCE, async || {
+        for name in ["cluster", "z-operator", "a-resource"] {
+            anyhow::ensure!(stage.kustomizations().get_opt(name).await?.is_none(), "{name} is still there");
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert!(leaving("operator").await);
+}

@@ -72,3 +72,117 @@ async fn an_annotation_that_keeps_an_object_is_heeded_whoever_set_it() {
     stage.ready("apps").await;
     assert!(stage.data("a").await.is_some() && stage.data("b").await.is_none());
 }
+
+/// What `spec.ignore` names is left to whoever sets it, and everything else is put back.
+#[tokio::test]
+async fn what_a_kustomization_ignores_is_left_as_it_is() {
+    let deployment = |image: &str| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+            "replicas": 2, "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": image}]}}}})
+        .to_string()
+    };
+    let stage = stage("ignored", &[("apps/web.yaml", &deployment("example.org/c"))]).await;
+    let _agent = stage.agent().await;
+    let ignore = json!([{"paths": ["/spec/replicas"], "target": {"kind": "Deployment"}}]);
+    stage.kustomization("apps", json!({"ignore": ignore})).await;
+    stage.ready("apps").await;
+    let deployments = api(&stage.client, &stage.namespace, "apps/v1", "Deployment", "deployments");
+    patch(&deployments, "web", "dashboard", json!({"spec": {"replicas": 5, "revisionHistoryLimit": 3}}))
+        .await;
+    patch(&deployments, "web", "kubectl-edit", json!({"spec": {"paused": true}})).await;
+    harness::eventually(PATIENCE, async || {
+        let spec = deployments.get("web").await?.data["spec"].clone();
+        anyhow::ensure!(spec["paused"].is_null(), "the edit stands: {spec}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+    stage.push(&[("apps/web.yaml", &deployment("example.org/d"))]);
+    stage.ready("apps").await;
+    let spec = deployments.get("web").await.unwrap().data["spec"].clone();
+    assert_eq!(
+        (&spec["replicas"], &spec["template"]["spec"]["containers"][0]["image"]),
+        (&json!(5), &json!("example.org/d"))
+    );
+    // A rule that cannot be read is told.
+    stage.kustomization("apps", json!({"ignore": [{"paths": ["spec.replicas"]}]})).await;
+    let message = stage.reason("apps", "InvalidSpec").await;
+    assert!(message.contains("spec.ignore[0].paths: 'spec.replicas' is no JSON pointer"), "{message}");
+}
+
+/// Waits until an edit of a ConfigMap is undone.
+async fn put_back(stage: &super::stage::Stage<'_>, name: &str) {
+    harness::eventually(PATIENCE, async || {
+        let data = stage.data(name).await.unwrap_or_default();
+        anyhow::ensure!(data["value"] == "1", "the edit of {name} stands");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+/// Each policy, for a Kustomization and for an object that says so itself: what an edit comes to.
+#[tokio::test]
+async fn drift_is_put_back_at_once_at_the_interval_or_never() {
+    let said = |name: &str, policy: &str| {
+        let mut map: Value = serde_json::from_str(&super::stage::config_map(name, "1")).unwrap();
+        map["metadata"]["annotations"] = json!({"lockgate.dev/drift": policy});
+        map.to_string()
+    };
+    let plain = super::stage::config_map("plain", "1");
+    let stage = stage(
+        "drift",
+        &[
+            ("apps/plain.yaml", &plain),
+            ("apps/kept.yaml", &said("kept", "report")),
+            ("late/late.yaml", &super::stage::config_map("late", "1")),
+        ],
+    )
+    .await;
+    let agent = stage.agent_with(super::stage::LISTEN).await;
+    stage.kustomization("apps", json!({})).await;
+    stage.kustomization("late", json!({})).await;
+    let late = json!({"metadata": {"annotations": {"lockgate.dev/drift": "interval"}}});
+    patch(&stage.kustomizations(), "late", "test", late).await;
+    for name in ["apps", "late"] {
+        stage.ready(name).await;
+    }
+    for name in ["late", "kept", "plain"] {
+        patch(&stage.config_maps(), name, "kubectl-edit", json!({"data": {"value": "edited"}})).await;
+    }
+    let value = async |name: &str| stage.data(name).await.unwrap()["value"].clone();
+    put_back(&stage, "plain").await;
+    let status = stage
+        .until("apps", "said to have drifted", |status| {
+            super::stage::condition(status, "Drifted")["status"] == "True"
+        })
+        .await;
+    let drifted = super::stage::condition(&status, "Drifted");
+    assert_eq!(drifted["reason"], "DriftReported");
+    let message = drifted["message"].as_str().unwrap();
+    assert!(message.contains("/kept (data.value)") && !message.contains("/plain"), "{message}");
+    assert_eq!((value("kept").await.as_str(), value("late").await.as_str()), ("edited", "edited"));
+    let labels = format!(r#"{{kind="Kustomization",name="apps",namespace="{}"}} 1"#, stage.namespace);
+    let metrics = super::outage::body(&agent, "/metrics").await;
+    assert!(metrics.contains(&format!("lockgate_drifted_objects{labels}")), "{metrics}");
+    // A commit changes what it changes, and leaves what has drifted.
+    let mut changed: Value = serde_json::from_str(&said("kept", "report")).unwrap();
+    changed["data"]["other"] = "2".into();
+    stage.push(&[("apps/kept.yaml", &changed.to_string())]);
+    stage.ready("apps").await;
+    let data = stage.data("kept").await.unwrap();
+    assert_eq!((data["value"].as_str(), data["other"].as_str()), ("edited", "2"));
+    stage.config_maps().delete("kept", &kube::api::DeleteParams::default()).await.unwrap();
+    stage
+        .until("apps", "said to have lost one", |status| {
+            let drifted = super::stage::condition(status, "Drifted");
+            drifted["message"].as_str().is_some_and(|message| message.contains("/kept (metadata.name)"))
+        })
+        .await;
+    assert_eq!(stage.data("kept").await, None);
+    // Once somebody asks, or the interval is over, what waited for it is put back.
+    let request = json!({"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}});
+    patch(&stage.kustomizations(), "late", "test", request).await;
+    put_back(&stage, "late").await;
+}

@@ -209,8 +209,7 @@ async fn nothing_is_seen(stage: &Stage<'_>, agent: &Running) {
         ("the log".to_owned(), agent.output()),
         ("the metrics".to_owned(), body(agent, "/metrics").await),
     ];
-    let folder = std::fs::read_link(format!("/proc/{}/cwd", agent.pid())).unwrap();
-    let files = files_below(&folder.join("state"));
+    let files = files_below(&agent.home().join("state"));
     assert!(files.len() > 3, "{files:?}");
     for path in files {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
@@ -240,4 +239,17 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Keys and tokens are in memory alone, which nobody writes out.
+#[tokio::test]
+async fn no_core_file_is_written_of_the_agent() {
+    let stage = stage("core", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let agent = stage.agent().await;
+    stage.kustomization("apps", json!({})).await;
+    stage.ready("apps").await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", agent.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"], "{core}");
+    assert!(!agent.output().contains("may be written into a core file"));
 }

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use super::lockgate;
 
 /// The data that the process may map, in KiB: 256 MiB besides the stack of as much, which is reserved whole.
-const DATA_LIMIT: u64 = 2 * 256 * 1024;
+pub(crate) const DATA_LIMIT: u64 = 2 * 256 * 1024;
 /// What may be resident of it, in KiB.
-const RESIDENT_LIMIT: u64 = 256 * 1024;
+pub(crate) const RESIDENT_LIMIT: u64 = 256 * 1024;
 
 const CHART: &str = "{apiVersion: v2, name: demo, version: 1.0.0}";
 

@@ -87,7 +87,7 @@ fn two_commits_are_compared() {
     let lines: Vec<&str> =
         run.stdout.lines().map(|line| line.split("  HEAD~1@sha1:").next().unwrap()).collect();
     let expected = "\
-Kustomization/cluster
+cluster
 + Kustomization/flux-system/new
 - Kustomization/flux-system/old (pruned)
 cluster: 1 created, 1 pruned
@@ -139,7 +139,7 @@ fn a_comparison_is_printed_for_programs_and_for_pull_requests() {
     let run = lockgate(root, &["diff", "--from", "HEAD~1", "--to", "HEAD", "cluster", "-o", "markdown"], "");
     for part in [
         "### lockgate diff\n",
-        "<details open>\n<summary><code>flux-system/new</code>",
+        "<details open>\n<summary><code>Kustomization/flux-system/new</code>",
         "```diff\n+ ConfigMap/shop/new\n+   apiVersion: v1\n",
         "-           image: web:1\n+           image: web:2\n",
     ] {

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lockgate_git::{Class, SourceError};
+use lockgate_git::{Class, Disk, Git, SourceError};
 use lockgate_git::{Fetched, GitUrl, Request};
 
 use super::peer::{Mode, Peer};
-use super::site::{Site, branch};
+use super::site::{Site, branch, stores};
 
 /// The limit that is given to fetches which must run into it.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -138,4 +138,19 @@ async fn waiting_for_an_earlier_fetch_of_the_same_repository_has_an_end_too() {
     let second = error(&site, at(&site, dead.port)).await;
     assert!(second.to_string().contains("while waiting for an earlier fetch"), "{second}");
     first.abort();
+}
+
+/// What is fetched of all sources has a bound together, and a source that goes gives its room back.
+#[tokio::test]
+async fn what_does_not_fit_the_disk_is_told_and_leaves_room_for_others() {
+    let site = Site::new();
+    site.commit("large", "large", &[("a.txt", &noise(300_000))]);
+    site.commit("main", "small", &[("a.yaml", "kind: A")]);
+    let git = Git::on(&site.folder.path().join("narrow"), &Disk::of(100 << 10)).unwrap();
+    let error = git.fetch(site.request(branch("large"))).await.unwrap_err();
+    assert_eq!(error.class(), Class::Storage, "{error}");
+    assert!(error.to_string().contains("all sources together take more than 0 MiB of the disk"), "{error}");
+    assert!(stores(&site.folder.path().join("narrow")).is_empty());
+    let fetched = git.fetch(site.request(branch("main"))).await.unwrap();
+    assert!(matches!(fetched, Fetched::Updated(_)));
 }

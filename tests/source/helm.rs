@@ -7,14 +7,14 @@ use harness::charts::packed;
 use harness::{Asked, CHARTS_USER, ChartServer, ChartServerOptions, Served};
 use lockgate_base::model::{Digest, Secret};
 use lockgate_git::helm::{Access, Archive, ArchiveRequest, Helm, IndexRequest, Indexed, Listed, Login, Site};
-use lockgate_git::{Class, SecretData, SourceError, Tls};
+use lockgate_git::{Class, Disk, SecretData, SourceError, Tls};
 
 use super::oci::{files, secret};
 use super::peer::{Mode, Peer};
 
 fn helm() -> (Helm, tempfile::TempDir) {
     let state = tempfile::tempdir().unwrap();
-    (Helm::new(state.path()).unwrap(), state)
+    (Helm::new(state.path(), &Disk::default()).unwrap(), state)
 }
 
 fn access(url: &str) -> Access {

@@ -6,7 +6,7 @@ use lockgate_git::{Class, SourceError};
 use lockgate_git::{Credentials, Git, GitUrl, Reference, Request};
 
 use super::canned::{Answer, Canned, line};
-use super::site::stores;
+use super::site::{credentials, stores};
 
 const LISTING: &str = "200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement";
 const RESULT: &str = "200 OK\r\nContent-Type: application/x-git-upload-pack-result";
@@ -56,7 +56,7 @@ async fn fetch(listing: Answer, pack: Answer) -> SourceError {
 #[tokio::test]
 async fn what_is_no_repository_is_told() {
     let none = || pack(b"");
-    let cases: [(Answer, &str, Class); 8] = [
+    let cases: [(Answer, &str, Class); 11] = [
         (
             ("200 OK\r\nContent-Type: text/html", b"<html>".to_vec()),
             "text/html came back",
@@ -65,10 +65,25 @@ async fn what_is_no_repository_is_told() {
         (("404 Not Found", vec![]), "repository not found", Class::GitOperationFailed),
         (("401 Unauthorized", vec![]), "name a Secret in spec.secretRef", Class::AuthenticationFailed),
         (("500 Oops", vec![]), "HTTP 500", Class::GitOperationFailed),
-        (("302 Found\r\nLocation: http://127.0.0.1:1/x", vec![]), "cannot reach", Class::GitOperationFailed),
+        (("302 Found", vec![]), "it redirects to '', which is no address", Class::GitOperationFailed),
         (
-            ("302 Found\r\nLocation: http://169.254.169.254/x", vec![]),
-            "may be connected to",
+            ("302 Found\r\nLocation: http://127.0.0.1:1/x", vec![]),
+            "it redirects to http://127.0.0.1:1/x, which is not a Git repository",
+            Class::GitOperationFailed,
+        ),
+        (
+            ("302 Found\r\nLocation: http://169.254.169.254/x/info/refs?service=git-upload-pack", vec![]),
+            "it redirects to another host or port; write spec.url: http://169.254.169.254/x",
+            Class::GitOperationFailed,
+        ),
+        (
+            ("302 Found\r\nLocation: http://127.0.0.1:1/x/info/refs?service=git-upload-pack", vec![]),
+            "it redirects to another host or port; write spec.url: http://127.0.0.1:1/x",
+            Class::GitOperationFailed,
+        ),
+        (
+            ("302 Found\r\nLocation: /x/info/refs?service=git-upload-pack", vec![]),
+            "it redirects more than 5 times",
             Class::GitOperationFailed,
         ),
         ((LISTING, b"hello".to_vec()), "127.0.0.1:", Class::GitOperationFailed),
@@ -103,4 +118,30 @@ async fn a_branch_that_is_not_utf8_hides_no_other() {
     let error = fetch(listing(b"latin\xe9"), pack(b"")).await;
     // `main` was found and asked for, which this host cannot serve.
     assert!(error.to_string().contains("what it sent is damaged"), "{error}");
+}
+
+/// A host that sends its clients on to another port of itself, where somebody else may listen.
+#[tokio::test]
+async fn credentials_do_not_follow_a_redirect_to_another_port() {
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    other.set_nonblocking(true).unwrap();
+    let answer =
+        format!("302 Found\r\nLocation: http://127.0.0.1:{port}/o/r.git/info/refs?service=git-upload-pack");
+    let host = Canned::start((answer.leak(), vec![]), pack(b""));
+    let url = format!("http://127.0.0.1:{}/o/r.git", host.port);
+    let fields = [("username", Some("git")), ("password", Some("hunter2"))];
+    let folder = tempfile::tempdir().unwrap();
+    let request = Request {
+        namespace: "n".into(),
+        url: GitUrl::parse(&url).unwrap(),
+        reference: Reference { branch: Some("main".into()), ..Reference::default() },
+        credentials: credentials(&url, &fields).unwrap(),
+        timeout: Duration::from_secs(30),
+        ignore: None,
+        known: None,
+    };
+    let error = Git::new(folder.path()).unwrap().fetch(request).await.unwrap_err();
+    assert!(error.to_string().contains("another host or port"), "{error}");
+    assert!(other.accept().is_err(), "somebody connected");
 }

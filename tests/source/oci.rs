@@ -7,7 +7,7 @@ use harness::{Registry, RegistryOptions};
 use lockgate_base::model::{Revision, Secret};
 use lockgate_base::tree::Tree;
 use lockgate_git::oci::{Oci, PullSecret, Reference, Repository, Request};
-use lockgate_git::{Class, Fetched, Fetcher as _, SecretData, SourceError, Tls, Update};
+use lockgate_git::{Class, Disk, Fetched, Fetcher as _, SecretData, SourceError, Tls, Update};
 
 /// A folder of these files.
 pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -49,7 +49,7 @@ pub(crate) fn tag(name: &str) -> Reference {
 /// Fetches with an adapter of its own.
 pub(crate) async fn fetch(request: Request) -> Result<Fetched, SourceError> {
     let state = tempfile::tempdir().unwrap();
-    Oci::new(state.path(), false).unwrap().fetch(request).await
+    Oci::new(state.path(), &Disk::default(), false).unwrap().fetch(request).await
 }
 
 pub(crate) async fn update(request: Request) -> Update {
@@ -60,7 +60,7 @@ pub(crate) async fn update(request: Request) -> Update {
 }
 
 pub(crate) fn files(tree: &Tree) -> Vec<(String, String)> {
-    tree.entries().map(|(path, _)| (path.to_owned(), tree.reader().text(path).unwrap())).collect()
+    tree.entries().map(|(path, _)| (path.clone(), tree.reader().text(&path).unwrap())).collect()
 }
 
 fn pairs(files: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -265,7 +265,7 @@ async fn ignore_rules_links_submodules_and_odd_names() {
     site.repo.commit_changes("main", "Add a submodule", &[module]).unwrap();
     let request = lockgate_git::Request { ignore: Some("/logo.png".into()), ..site.request(branch("main")) };
     let update = site.update(request).await;
-    let names: Vec<&str> = update.snapshot.tree.entries().map(|(path, _)| path).collect();
+    let names: Vec<String> = update.snapshot.tree.entries().map(|(path, _)| path).collect();
     assert_eq!(names, [".sourceignore", "a.yaml", "link.yaml", "module", "out", "spaces and \u{e9}.yaml"]);
     let reader = update.snapshot.tree.reader();
     assert_eq!(reader.text("link.yaml").unwrap(), "kind: A");

@@ -4,17 +4,25 @@
 //! filled from Git objects or a folder by an adapter; what is read from it through a [`Reader`] is remembered, so that a
 //! later revision can be asked whether anything that mattered has changed.
 
+mod folder;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::model::{Digest, Revision, yaml};
+use folder::Found;
+
+pub use folder::{ContentId, Entry, Extent, Folder, Item, WeakFolder};
 
 /// The largest file that is read, in bytes.
 pub const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 /// How many symbolic links one path may go through (Linux's limit).
 const LINK_LIMIT: usize = 40;
+/// How many folders a path may go through in what is fetched. Trees are walked by functions that call themselves, on threads
+/// with small stacks.
+pub const LEVELS: usize = 500;
 
 /// A tree and the revision it was taken at.
 #[derive(Debug, Clone)]
@@ -27,32 +35,16 @@ pub struct Snapshot {
     pub origin: Option<String>,
 }
 
-/// The identity of a file's content, or of a folder with all below it: equal ids mean equal bytes.
-pub type ContentId = Vec<u8>;
-
 /// Where the bytes of files are kept. The content of an id never changes, so reading is repeatable.
 pub trait Blobs: Send + Sync {
     /// The bytes of a file, or a fragment of a message why the store cannot give them.
     fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String>;
 }
 
-/// One entry of a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
-    /// A file and its content.
-    File(ContentId),
-    /// A symbolic link and its target text.
-    Link(String),
-    /// A Git submodule, which is not followed.
-    Submodule,
-    /// A folder whose files are not known, and why: an error only where something in it is asked for.
-    Unlisted(String),
-}
-
 /// The files of one revision.
 #[derive(Clone)]
 pub struct Tree {
-    files: Arc<BTreeMap<String, Entry>>,
+    root: Folder,
     blobs: Arc<dyn Blobs>,
     /// The absolute path of the root, without a slash at the end, where it has one.
     location: Option<Arc<str>>,
@@ -117,7 +109,23 @@ pub enum Node {
 impl Tree {
     /// A tree of `(path, entry)` pairs. Paths are as the module's description says; folders follow from files.
     pub fn new(files: impl IntoIterator<Item = (String, Entry)>, blobs: Arc<dyn Blobs>) -> Self {
-        Self { files: Arc::new(files.into_iter().collect()), blobs, location: None }
+        Self::of(Folder::of_paths(files), blobs)
+    }
+
+    /// A tree whose root is a folder.
+    pub fn of(root: Folder, blobs: Arc<dyn Blobs>) -> Self {
+        Self { root, blobs, location: None }
+    }
+
+    /// A tree of the same files' store with another root.
+    #[must_use]
+    pub fn with_root(&self, root: Folder) -> Self {
+        Self { root, ..self.clone() }
+    }
+
+    /// The folder that is its root.
+    pub const fn root(&self) -> &Folder {
+        &self.root
     }
 
     /// A tree held in memory, for tests and for content that was made and not fetched.
@@ -134,19 +142,14 @@ impl Tree {
     }
 
     /// All entries in path order.
-    pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
-        self.files.iter().map(|(path, entry)| (path.as_str(), entry))
+    pub fn entries(&self) -> impl Iterator<Item = (String, &Entry)> {
+        self.root.entries()
     }
 
     /// This tree without the entries that `keep` refuses.
     #[must_use]
     pub fn filtered(&self, keep: impl Fn(&str) -> bool) -> Self {
-        let files = self.files.iter().filter(|(path, _)| keep(path));
-        Self {
-            files: Arc::new(files.map(|(path, entry)| (path.clone(), entry.clone())).collect()),
-            blobs: Arc::clone(&self.blobs),
-            location: self.location.clone(),
-        }
+        self.with_root(self.root.filtered(&mut String::new(), &keep))
     }
 
     /// This tree, whose root is the folder of this absolute path. A path may then be absolute, or climb out of the tree
@@ -154,6 +157,14 @@ impl Tree {
     #[must_use]
     pub fn standing_at(&self, path: &str) -> Self {
         Self { location: Some(normal_absolute(path).into()), ..self.clone() }
+    }
+
+    /// Tells what a folder holds, and all below it, from anything else; `None` where there is no folder of this path.
+    pub fn folder_id(&self, path: &str) -> Option<Digest> {
+        match self.root.at(path)? {
+            Found::Folder(folder) => Some(folder.id()),
+            Found::Entry(_) => None,
+        }
     }
 
     /// A reader that remembers what it was asked.
@@ -164,19 +175,6 @@ impl Tree {
     /// Whether every answer in `footprint` would be the same in this tree.
     pub fn matches(&self, footprint: &Footprint) -> bool {
         footprint.0.iter().all(|(path, answer)| self.answer(path) == *answer)
-    }
-
-    fn contains_directory(&self, path: &str) -> bool {
-        if path.is_empty() {
-            return true;
-        }
-        self.below(path).next().is_some()
-    }
-
-    /// The entries below a folder, with their full paths.
-    fn below<'a>(&'a self, directory: &str) -> impl Iterator<Item = (&'a String, &'a Entry)> + use<'a> {
-        let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
-        self.files.range(prefix.clone()..).take_while(move |(path, _)| path.starts_with(&prefix))
     }
 
     /// Resolves symbolic links in every part of `path`, which must be normal.
@@ -191,8 +189,8 @@ impl Tree {
                 continue;
             }
             let next = if at.is_empty() { part } else { format!("{at}/{part}") };
-            match self.files.get(&next) {
-                Some(Entry::Link(target)) => {
+            match self.root.at(&next) {
+                Some(Found::Entry(Entry::Link(target))) => {
                     links += 1;
                     if links > LINK_LIMIT {
                         return Err(TreeError::LinkLoop(path.into()));
@@ -203,14 +201,14 @@ impl Tree {
                     let parts = target.split('/').rev().filter(|p| !p.is_empty() && *p != ".");
                     pending.extend(parts.map(Into::into));
                 }
-                Some(Entry::Submodule) => return Err(TreeError::IsSubmodule(path.into())),
-                Some(Entry::Unlisted(cause)) => {
+                Some(Found::Entry(Entry::Submodule)) => return Err(TreeError::IsSubmodule(path.into())),
+                Some(Found::Entry(Entry::Unlisted(cause))) => {
                     return Err(TreeError::Store { path: path.into(), message: cause.clone() });
                 }
-                Some(Entry::File(_)) if pending.is_empty() => return Ok((next, Node::File)),
-                None if self.contains_directory(&next) => at = next,
+                Some(Found::Entry(Entry::File(_))) if pending.is_empty() => return Ok((next, Node::File)),
+                Some(Found::Folder(_)) => at = next,
                 // A file where the path goes on, or nothing at all.
-                Some(Entry::File(_)) | None => return Err(TreeError::NotFound(path.into())),
+                Some(Found::Entry(Entry::File(_))) | None => return Err(TreeError::NotFound(path.into())),
             }
         }
         Ok((at, Node::Directory))
@@ -219,35 +217,35 @@ impl Tree {
     fn answer(&self, path: &str) -> Answer {
         let (resolved, node) = self.resolve(path).ok()?;
         let id = match node {
-            Node::File => match self.files.get(&resolved) {
-                Some(Entry::File(id)) => id.clone(),
-                _ => return None,
-            },
+            Node::File => self.content(&resolved)?.clone(),
             // Names only: what a listing shows. The content of files below is asked for by their own paths.
             Node::Directory => listing_id(&self.children(&resolved)),
         };
         Some((resolved, id))
     }
 
-    fn children(&self, directory: &str) -> Vec<(String, bool)> {
-        let skip = if directory.is_empty() { 0 } else { directory.len() + 1 };
-        let mut children: Vec<(String, bool)> = Vec::new();
-        for (path, entry) in self.below(directory) {
-            let rest = &path[skip..];
-            let is_unlisted = matches!(entry, Entry::Unlisted(_));
-            let (name, is_directory) =
-                rest.split_once('/').map_or((rest, is_unlisted), |(name, _)| (name, true));
-            if children.last().is_none_or(|(last, _)| last != name) {
-                children.push((name.into(), is_directory));
-            }
+    /// The content of the file at a path without symbolic links.
+    fn content(&self, path: &str) -> Option<&ContentId> {
+        match self.root.at(path)? {
+            Found::Entry(Entry::File(id)) => Some(id),
+            Found::Entry(_) | Found::Folder(_) => None,
         }
+    }
+
+    /// The names in a folder, each once and with whether it is a folder.
+    fn children(&self, directory: &str) -> Vec<(String, bool)> {
+        let Some(Found::Folder(folder)) = self.root.at(directory) else { return vec![] };
+        let is_folder = |item: &Item| matches!(item, Item::Folder(_) | Item::Entry(Entry::Unlisted(_)));
+        let mut children: Vec<(String, bool)> =
+            folder.items().iter().map(|(name, item)| ((**name).to_owned(), is_folder(item))).collect();
+        children.dedup_by(|later, kept| later.0 == kept.0);
         children
     }
 }
 
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tree({} files)", self.files.len())
+        write!(f, "Tree({} files)", self.root.extent().files)
     }
 }
 
@@ -296,7 +294,7 @@ impl Reader<'_> {
     pub fn bytes(&self, path: &str) -> Result<Arc<[u8]>, TreeError> {
         self.note(path);
         let (resolved, node) = self.tree.resolve(path)?;
-        let Some(Entry::File(id)) = self.tree.files.get(&resolved) else {
+        let Some(id) = self.tree.content(&resolved) else {
             debug_assert_eq!(node, Node::Directory);
             return Err(TreeError::IsDirectory(path.into()));
         };

@@ -15,6 +15,7 @@ mod decode;
 mod kinds;
 mod actors;
 pub mod crd;
+mod unknown;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -24,9 +25,9 @@ pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role};
 pub use kinds::git_repository::{GitReference, GitRepository, GitRepositorySpec};
 pub use kinds::helm_repository::{HelmRepository, HelmRepositorySpec, RepositoryType};
 pub use kinds::kustomization::{
-    CommonMetadata, Decryption, DeletionPolicy, DependsOn, HealthCheck, HealthCheckExpr, HistoryEntry, Image,
-    InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec, KustomizationStatus,
-    Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
+    CommonMetadata, Decryption, DeletionPolicy, DependsOn, HealthCheck, HealthCheckExpr, HistoryEntry,
+    IgnoreRule, Image, InventoryEntry, InventoryStatus, Json6902Patch, Kustomization, KustomizationSpec,
+    KustomizationStatus, Patch, PatchTarget, PostBuild, SubstituteFrom, SubstituteStrategy, folder,
 };
 pub use kinds::oci_repository::{OciReference, OciRepository, OciRepositorySpec};
 pub use kinds::{
@@ -41,3 +42,4 @@ pub use source::{
     Artifact, LayerOperation, LayerSelector, Selection, Source, SourceInfo, SourceSpec, SourceStatus,
 };
 pub use status::Status;
+pub use unknown::unknown;

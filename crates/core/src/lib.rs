@@ -11,3 +11,4 @@ pub mod queue;
 pub mod verdict;
 pub mod overview;
 pub mod pipeline;
+pub mod quarantine;

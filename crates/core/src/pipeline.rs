@@ -20,11 +20,15 @@ mod overlay;
 mod gather;
 mod build;
 mod decide;
+mod hands;
 mod migrate;
+mod lag;
 mod memo;
 mod claims;
 mod apply;
 mod prune;
+mod sweep;
+mod room;
 mod idle;
 mod reconcile;
 mod preview;
@@ -40,12 +44,13 @@ use tokio::sync::watch;
 
 use crate::api::InventoryEntry;
 use crate::health::Rules;
+use crate::plan::DriftPolicy;
 use crate::verdict::{Applied, Ill, Outcome, Redactor};
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
 
 pub use build::{Build, Supported, build, supported};
-pub use claims::{Candidate, Claim, Claims, Holder, Holders, held, may_hold, recorded};
+pub use claims::{Candidate, Claim, Claims, Hold, Holder, Holders, held, may_hold, recorded, recorded_of};
 pub use clock::Clock;
 pub use gather::{ByHand, GatherError, Gathered, gather};
 pub use idle::news as idle_news;
@@ -54,7 +59,7 @@ pub use preview::{Announced, Dropped, Preview, preview};
 pub use prune::Fate;
 pub use reconcile::reconcile;
 pub use remove::remove;
-pub use slot::Slot;
+pub use slot::{Slot, aside};
 pub use workers::Workers;
 
 /// One reconcile.
@@ -68,6 +73,8 @@ pub struct Job<'a> {
     pub memo: Option<&'a Memo>,
     /// Whether to look at every object even if nothing says that it has changed.
     pub thorough: bool,
+    /// What is done about drift, where the Kustomization says nothing of it.
+    pub drift: DriftPolicy,
     /// Objects that were seen to drift.
     pub drifted: BTreeSet<ObjectId>,
     /// How long health checks may take.

@@ -5,6 +5,8 @@
 //! built is found by [`prune`]. Nothing here writes; the pipeline does what a plan says.
 
 mod denied;
+mod groups;
+mod removed;
 mod cause;
 mod answer;
 mod redact;
@@ -12,13 +14,14 @@ mod refusal;
 mod inventory;
 mod policy;
 mod drift;
-mod groups;
 mod fields;
 mod requests;
 mod guarded;
 mod scale;
 mod managed_fields;
 mod versions;
+mod ignore;
+mod reported;
 mod normalize;
 mod prepare;
 mod flux;
@@ -27,20 +30,26 @@ mod step;
 mod stages;
 mod foreseen;
 mod prune;
+mod uses;
+mod unique;
 
 pub use answer::{Answer, AnswerCause};
 pub use cause::Cause;
 pub use denied::Denied;
 pub use drift::{Change, Drift, compared, drift};
 pub use foreseen::Foreseen;
+pub use ignore::Ignored;
 pub use inventory::Inventory;
 pub use managed_fields::{after_take_over, is_edited, take_over};
-pub use policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
+pub use policy::{Apply, DriftPolicy, apply_policy, drift_policy, is_forced, is_reconcile_disabled};
 pub use prepare::prepare;
 pub use prune::{PruneDecision, PruneRefused, PruneSkip, Pruner, check_prune, prune, prune_decision};
 pub use refusal::{Phase, Refusal};
+pub use removed::{Removed, removed};
 pub use stages::{Gate, Stage, is_definition, plan_stage, sort_ids, stages};
 pub use step::{Entry, Observation, Observed, Options, Skip, Step};
+pub use unique::{has_unique, shares_unique};
+pub use uses::{is_used, uses};
 
 #[cfg(test)]
 mod tests;

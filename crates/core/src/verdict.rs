@@ -29,7 +29,9 @@ pub use face::Face;
 pub use faces::kustomization::applying;
 pub use faces::source::fetching;
 pub use judged::Judged;
+pub use judges::common::QUARANTINE;
 pub use notice::Notice;
+pub(crate) use outcome::some_of;
 pub use outcome::{
     Applied, BlockReason, Blocker, Change, Common, Content, Deed, Done, Ending, FetchCause, Fetched, Ill,
     Outcome, Refused, WaitEnd,

@@ -8,11 +8,12 @@ use std::cell::RefCell;
 use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::SourceError;
 use crate::credentials::Credentials;
+use crate::disk::Share;
 use crate::url::GitUrl;
 
 /// The most bytes that one fetch may receive. A platform's repository is a thousand times smaller.
@@ -31,6 +32,8 @@ pub(crate) struct Context {
     received: AtomicU64,
     /// Whether objects are received; references are before.
     lists_no_more: AtomicBool,
+    /// Of the disk, what the objects go into.
+    share: OnceLock<Arc<Share>>,
     socket: Mutex<Option<TcpStream>>,
     failure: Mutex<Option<SourceError>>,
     doing: Mutex<&'static str>,
@@ -51,6 +54,7 @@ impl Context {
             cancelled: AtomicBool::new(false),
             received: AtomicU64::new(0),
             lists_no_more: AtomicBool::new(false),
+            share: OnceLock::new(),
             socket: Mutex::new(None),
             failure: Mutex::new(None),
             doing: Mutex::new("waiting for an earlier fetch"),
@@ -126,7 +130,19 @@ impl Context {
             self.fail(SourceError::TooLarge(message));
             return Err(io::Error::other("too much was received"));
         }
+        if let Some(Err(message)) =
+            self.share.get().filter(|_| !is_listing).map(|share| share.take(bytes as u64))
+        {
+            self.fail(SourceError::Storage(message));
+            return Err(io::Error::other("there is no room for more"));
+        }
         Ok(())
+    }
+
+    /// Counts the objects that are received into a share of the disk.
+    pub(crate) fn keeps_in(&self, share: Arc<Share>) {
+        // A fetch has one repository.
+        let _ = self.share.set(share);
     }
 
     /// From here on what is received are objects.

@@ -129,7 +129,7 @@ mod tests {
         symlink("../outside", root.join("out")).unwrap();
         symlink(outside.join("secret"), root.join("absolute")).unwrap();
         let tree = snapshot(&root).unwrap();
-        let names: Vec<&str> = tree.entries().map(|(path, _)| path).collect();
+        let names: Vec<String> = tree.entries().map(|(path, _)| path).collect();
         assert_eq!(names, ["a/b/k.yaml", "a/link", "absolute", "out"]);
         let reader = tree.reader();
         assert_eq!(reader.text("a/link").unwrap(), "kind: X");

@@ -9,16 +9,17 @@ use std::time::Duration;
 use git2::Oid;
 
 use crate::SourceError;
-use crate::context::Context;
+use crate::context::{Context, lock};
 use crate::credentials::Credentials;
+use crate::disk::Disk;
 use crate::history;
-use crate::objects::{self, Commit};
+use crate::objects::Commit;
 use crate::pool::{self, CancelOnDrop, Pool};
 use crate::refs::{Listing, Reference, Tip, Wanted};
 use crate::session::{Depth, Session};
 use crate::store::{Generation, Objects, Store, Stores};
 use crate::url::GitUrl;
-use crate::{ignore, libgit2};
+use crate::{ignore, libgit2, walk};
 use lockgate_base::model::{Digest, Revision};
 use lockgate_base::tree::{Snapshot, Tree};
 
@@ -95,8 +96,13 @@ pub struct Git {
 impl Git {
     /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use.
     pub fn new(state_dir: &Path) -> Result<Self, SourceError> {
+        Self::on(state_dir, &Disk::default())
+    }
+
+    /// The same on a disk that others use, too.
+    pub fn on(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         libgit2::init(state_dir)?;
-        Ok(Self { stores: Arc::new(Stores::open(state_dir)?), pool: Arc::new(Pool::new()) })
+        Ok(Self { stores: Arc::new(Stores::open(state_dir, disk)?), pool: Arc::new(Pool::new()) })
     }
 
     /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has the same limit.
@@ -106,7 +112,7 @@ impl Git {
             return Ok(Fetched::Unchanged(known));
         }
         let key = [request.url.to_string().into_bytes(), request.credentials.fingerprint().bytes().to_vec()];
-        let store = self.stores.get(Digest::of_parts(key.iter().map(Vec::as_slice)));
+        let store = self.stores.get(Digest::of_parts(key));
         let begin =
             || Arc::new(Context::new(request.url.clone(), request.credentials.clone(), request.timeout));
         let waiting = begin();
@@ -125,6 +131,7 @@ impl Git {
                 (Arc::clone(&self.stores), Arc::clone(&store), Arc::clone(&context));
             pool::run(slot, move || {
                 let generation = stores.generation(&mut current)?;
+                context.keeps_in(Arc::clone(&generation.share));
                 let job = Job { context: &context, request: &request, wanted: &wanted, generation, store };
                 let result = context.enter(|| job.run());
                 if matches!(result, Err(SourceError::Storage(_))) {
@@ -304,13 +311,19 @@ impl Job<'_> {
         rewritten: Option<String>,
     ) -> Result<Fetched, SourceError> {
         let commit = Commit::read(&history::objects(repository)?, tip.commit)?;
-        let files = objects::walk(repository, commit.tree)?;
-        let blobs = Objects { generation: self.generation, _store: self.store };
-        let tree = Tree::new(files.entries, Arc::new(blobs));
+        let mut folders = lock(&self.store.folders);
+        let files = walk::walk(repository, commit.tree, &mut folders.known)?;
+        let blobs = Objects { generation: self.generation, _store: Arc::clone(&self.store) };
+        let tree = Tree::of(files.root, Arc::new(blobs));
         self.context.now_doing("leaving out what .sourceignore names");
         let go_on = || self.context.remaining().map(drop);
-        let tree = ignore::applied(&tree, self.request.ignore.as_deref(), go_on)
-            .map_err(|_| self.context.timeout())?;
+        let ignore = self.request.ignore.as_deref();
+        let kept = folders.kept(commit.tree, ignore);
+        let tree = match kept {
+            Some(kept) => tree.with_root(kept),
+            None => ignore::applied(&tree, ignore, go_on).map_err(|_| self.context.timeout())?,
+        };
+        folders.keeps(commit.tree, ignore, tree.root());
         Ok(Fetched::Updated(Update {
             snapshot: Snapshot { revision: tip.revision, tree, origin: None },
             subject: Some(commit.subject),

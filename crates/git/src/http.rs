@@ -6,9 +6,8 @@
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
 
-use http::Uri;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use ureq::{Agent, Body, ResponseExt as _};
+use ureq::{Agent, Body};
 
 use crate::SourceError;
 use crate::client::{self, Options, broke_off, explain};
@@ -16,6 +15,10 @@ use crate::context::{Context, lock};
 use crate::credentials::Credentials;
 use crate::error::one_line;
 use crate::url::Scheme;
+use crate::web::{REDIRECTS, origin, redirect};
+
+/// What is asked for first, below the address of the repository.
+const LIST: &str = "/info/refs?service=git-upload-pack";
 
 /// An HTTP client for one fetch.
 pub(crate) struct HttpClient {
@@ -39,7 +42,7 @@ impl HttpClient {
                 .map(|(chain, key)| (chain.as_slice(), key.expose().as_slice())),
             is_verified: true,
             https_only: context.url.scheme() == Scheme::Https,
-            redirects: 5,
+            redirects: 0,
             proxy: ureq::Proxy::try_from_env(),
             name: concat!("git/lockgate-", env!("CARGO_PKG_VERSION")),
         };
@@ -57,18 +60,24 @@ impl HttpClient {
         Some(Self { context, agent, base: Mutex::new(base) })
     }
 
-    /// Asks for the references.
+    /// Asks for the references, wherever the repository has moved to on its host.
     pub(crate) fn list(&self) -> io::Result<HttpStream> {
         self.context.now_doing("asking for the references");
-        let url = format!("{}/info/refs?service=git-upload-pack", lock(&self.base));
-        let mut request = self.agent.get(&url);
-        if let Some(value) = self.authorization() {
-            request = request.header("Authorization", value);
+        for _ in 0..=REDIRECTS {
+            let url = format!("{}{LIST}", lock(&self.base));
+            let mut request = self.agent.get(&url);
+            if let Some(value) = self.authorization() {
+                request = request.header("Authorization", value);
+            }
+            let request = request.config().timeout_global(Some(self.context.remaining()?)).build();
+            let response = request.call().map_err(|error| self.failed(&error))?;
+            if !response.status().is_redirection() {
+                return self.answer(response, "application/x-git-upload-pack-advertisement");
+            }
+            let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+            self.follow(&url, location.unwrap_or_default())?;
         }
-        let request = request.config().timeout_global(Some(self.context.remaining()?)).build();
-        let response = request.call().map_err(|error| self.failed(&error))?;
-        self.follow(response.get_uri())?;
-        self.answer(response, "application/x-git-upload-pack-advertisement")
+        Err(self.refuse(format!("it redirects more than {REDIRECTS} times")))
     }
 
     /// Begins a round of negotiation; what is written is sent when the answer is first read.
@@ -99,19 +108,24 @@ impl HttpClient {
         }
     }
 
-    /// Later requests go to where the first was sent on to, if that is the same host: the credentials are its own.
-    fn follow(&self, arrived: &Uri) -> io::Result<()> {
-        let host = arrived.host().unwrap_or_default().trim_matches(['[', ']']);
-        let arrived = arrived.to_string();
-        let Some(base) = arrived.strip_suffix("/info/refs?service=git-upload-pack") else {
-            return Err(
-                self.refuse(format!("it redirects to {}, which is not a Git repository", one_line(&arrived)))
-            );
+    /// Later requests go to where a redirect leads, if that is the same host at the same port, or the same by https: the
+    /// credentials are its own.
+    fn follow(&self, from: &str, location: &str) -> io::Result<()> {
+        let Some(to) = redirect(from, location) else {
+            let location = one_line(location);
+            return Err(self.refuse(format!("it redirects to '{location}', which is no address")));
         };
-        if !host.eq_ignore_ascii_case(self.context.url.host()) {
-            return Err(
-                self.refuse(format!("it redirects to another host; write spec.url: {}", one_line(base)))
-            );
+        let Some(base) = to.strip_suffix(LIST) else {
+            let to = one_line(&to);
+            return Err(self.refuse(format!("it redirects to {to}, which is not a Git repository")));
+        };
+        if from.starts_with("https://") && !to.starts_with("https://") {
+            return Err(self.refuse("it redirects to plain http, which is not followed".into()));
+        }
+        let by_https = from.replacen("http://", "https://", 1);
+        if origin(&to) != origin(from) && origin(&to) != origin(&by_https) {
+            let message = format!("it redirects to another host or port; write spec.url: {}", one_line(base));
+            return Err(self.refuse(message));
         }
         base.clone_into(&mut lock(&self.base));
         Ok(())

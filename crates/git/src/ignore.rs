@@ -9,7 +9,7 @@ use lockgate_base::tree::Tree;
 
 /// The file that holds patterns for its folder and all below.
 const FILE: &str = ".sourceignore";
-/// How many patterns are taken.
+/// How many patterns are taken, and from how many files.
 const LIMIT: usize = 10_000;
 const GIT: &str = ".git/\n.gitignore\n.gitmodules\n.gitattributes\n";
 const DEFAULTS: &str = "*.jpg\n*.jpeg\n*.gif\n*.png\n*.wmv\n*.flv\n*.tar.gz\n*.zip\n.github/\n.circleci/\n.travis.yml\n\
@@ -68,15 +68,13 @@ enum Token {
 impl Rules {
     /// The rules of a tree, from its `.sourceignore` files and the object's own lines.
     fn of<E>(tree: &Tree, spec_ignore: Option<&str>, go_on: &impl Fn() -> Result<(), E>) -> Result<Self, E> {
-        let mut files: Vec<&str> = tree
-            .entries()
-            .map(|(path, _)| path)
-            .filter(|path| {
-                path.strip_suffix(FILE).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
-            })
-            .collect();
+        let is_file = |path: &String| {
+            path.strip_suffix(FILE).is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
+        };
+        let paths = tree.entries().map(|(path, _)| path);
+        let mut files: Vec<String> = paths.filter(is_file).take(LIMIT).collect();
         // A deeper file has the last word.
-        files.sort_by_key(|path| (path.matches('/').count(), *path));
+        files.sort_by_cached_key(|path| (path.matches('/').count(), path.clone()));
         let mut own = Self(Vec::new());
         for path in files {
             go_on()?;
@@ -86,7 +84,7 @@ impl Rules {
                 || !own.excludes_parts(&folder.iter().map(String::as_str).collect::<Vec<_>>(), true)
             {
                 // A file that cannot be read as text holds no patterns.
-                own.add(&tree.reader().text(path).unwrap_or_default(), folder);
+                own.add(&tree.reader().text(&path).unwrap_or_default(), folder);
             }
         }
         own.add(spec_ignore.unwrap_or_default(), &[]);

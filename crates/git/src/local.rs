@@ -7,8 +7,9 @@ use git2::{ObjectType, Repository};
 
 use crate::SourceError;
 use crate::context::lock;
-use crate::objects::{self, Commit};
+use crate::objects::Commit;
 use crate::store::read_blob;
+use crate::walk::{Known, walk};
 use lockgate_base::model::Revision;
 use lockgate_base::tree::{Blobs, ContentId, Snapshot, Tree};
 
@@ -26,8 +27,8 @@ pub fn revision(root: &Path, revision: &str) -> Result<Snapshot, SourceError> {
     let id = commit.id();
     drop(commit);
     let tree = Commit::read(&repository.odb().map_err(unreadable)?, id)?.tree;
-    let files = objects::walk(&repository, tree)?;
-    let tree = Tree::new(files.entries, Arc::new(Local(Mutex::new(repository))));
+    let files = walk(&repository, tree, &mut Known::default())?;
+    let tree = Tree::of(files.root, Arc::new(Local(Mutex::new(repository))));
     Ok(Snapshot { revision: Revision::git(Some(revision), &id.to_string()), tree, origin: None })
 }
 

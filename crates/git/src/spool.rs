@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sha2::{Digest as _, Sha256};
 
 use crate::SourceError;
+use crate::disk::{Disk, Share};
 use lockgate_base::tree::{Blobs, ContentId, FILE_LIMIT};
 
 /// The folder below the agent's own, by a name that nobody else has.
@@ -22,11 +23,12 @@ const FOLDER: &str = "lockgate-artifacts";
 pub(crate) struct Spools {
     root: PathBuf,
     made: AtomicU64,
+    disk: Disk,
 }
 
 impl Spools {
     /// Makes the folder below `state_dir`, for nobody else to read, and removes what a killed process may have left in it.
-    pub(crate) fn open(state_dir: &Path) -> Result<Self, SourceError> {
+    pub(crate) fn open(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         let root = state_dir.join(FOLDER);
         let prepared = fs::create_dir_all(&root)
             .and_then(|()| fs::set_permissions(&root, Permissions::from_mode(0o700)))
@@ -36,7 +38,7 @@ impl Spools {
             // What cannot be removed is in nobody's way.
             let _ = fs::remove_file(entry.path());
         }
-        Ok(Self { root, made: AtomicU64::new(0) })
+        Ok(Self { root, made: AtomicU64::new(0), disk: disk.clone() })
     }
 
     /// A new spool, empty.
@@ -46,7 +48,8 @@ impl Spools {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let file = file.and_then(|file| fs::remove_file(&path).map(|()| file));
         let file = file.map_err(|error| storage(&self.root, &error))?;
-        Ok(Spooling { file: BufWriter::new(file), written: 0, places: HashMap::new() })
+        let share = self.disk.share();
+        Ok(Spooling { file: BufWriter::new(file), written: 0, places: HashMap::new(), share })
     }
 }
 
@@ -59,6 +62,7 @@ pub(crate) struct Spooling {
     file: BufWriter<File>,
     written: u64,
     places: HashMap<ContentId, Place>,
+    share: Share,
 }
 
 /// Where the bytes of a file stand.
@@ -86,7 +90,7 @@ impl Spooling {
     /// Ends the filling.
     pub(crate) fn finish(self) -> Result<Arc<dyn Blobs>, SourceError> {
         let file = self.file.into_inner().map_err(|error| SourceError::Storage(error.to_string()))?;
-        Ok(Arc::new(Spool { file, places: self.places }))
+        Ok(Arc::new(Spool { file, places: self.places, _share: self.share }))
     }
 }
 
@@ -97,6 +101,8 @@ struct Hashing<'s> {
 
 impl Write for Hashing<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let full = |message| io::Error::new(io::ErrorKind::StorageFull, message);
+        self.spool.share.take(bytes.len() as u64).map_err(full)?;
         let written = self.spool.file.write(bytes)?;
         self.hash.update(&bytes[..written]);
         self.spool.written += written as u64;
@@ -112,6 +118,7 @@ impl Write for Hashing<'_> {
 struct Spool {
     file: File,
     places: HashMap<ContentId, Place>,
+    _share: Share,
 }
 
 impl Blobs for Spool {
@@ -139,7 +146,7 @@ mod tests {
         let left = folder.path().join(FOLDER).join("left");
         fs::create_dir_all(left.parent().unwrap()).unwrap();
         fs::write(&left, "x").unwrap();
-        let spools = Spools::open(folder.path()).unwrap();
+        let spools = Spools::open(folder.path(), &Disk::default()).unwrap();
         assert!(!left.exists(), "what a killed process left");
         let mut spooling = spools.begin().unwrap();
         let mut add = |text: &str| spooling.add(|sink| sink.write_all(text.as_bytes())).unwrap();

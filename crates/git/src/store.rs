@@ -15,8 +15,10 @@ use git2::{ObjectType, Oid, Repository, RepositoryInitOptions};
 
 use crate::SourceError;
 use crate::context::lock;
+use crate::disk::{Disk, Share};
+use crate::walk::Known;
 use lockgate_base::model::Digest;
-use lockgate_base::tree::{Blobs, ContentId, FILE_LIMIT};
+use lockgate_base::tree::{Blobs, ContentId, FILE_LIMIT, Folder, WeakFolder};
 
 /// After how many fetches a store is replaced.
 const FETCHES: u32 = 20;
@@ -33,6 +35,7 @@ pub(crate) struct Stores {
     root: PathBuf,
     /// Locked as long as it is open, so that no other process takes the stores for left over.
     _lock: File,
+    disk: Disk,
     open: Mutex<HashMap<Digest, Weak<Store>>>,
     created: AtomicU64,
 }
@@ -41,6 +44,32 @@ pub(crate) struct Stores {
 #[derive(Default)]
 pub(crate) struct Store {
     pub(crate) current: Arc<tokio::sync::Mutex<Option<Arc<Generation>>>>,
+    pub(crate) folders: Mutex<Folders>,
+}
+
+/// The folders of the trees that are held of a store, which share what they have in common.
+#[derive(Default)]
+pub(crate) struct Folders {
+    pub(crate) known: Known,
+    /// What is left of a commit's tree by the rules of a source, by the digest of both.
+    kept: HashMap<Digest, WeakFolder>,
+}
+
+impl Folders {
+    /// What is left of a tree by `spec.ignore` and its own files, where somebody holds that.
+    pub(crate) fn kept(&self, tree: Oid, ignore: Option<&str>) -> Option<Folder> {
+        self.kept.get(&Self::key(tree, ignore))?.upgrade()
+    }
+
+    /// Takes note of what is left of a tree.
+    pub(crate) fn keeps(&mut self, tree: Oid, ignore: Option<&str>, root: &Folder) {
+        self.kept.retain(|_, folder| folder.is_held());
+        self.kept.insert(Self::key(tree, ignore), root.downgrade());
+    }
+
+    fn key(tree: Oid, ignore: Option<&str>) -> Digest {
+        Digest::of_parts([tree.as_bytes(), ignore.unwrap_or_default().as_bytes()])
+    }
 }
 
 /// One bare repository.
@@ -51,12 +80,14 @@ pub(crate) struct Generation {
     fetches: AtomicU32,
     /// The commits whose trees are all here.
     complete: Mutex<BTreeSet<Oid>>,
+    /// What it takes of the disk.
+    pub(crate) share: Arc<Share>,
 }
 
 impl Stores {
     /// Takes the folder below `state_dir` for this process, and removes the stores of earlier ones: nothing in them is worth
     /// the doubt.
-    pub(crate) fn open(state_dir: &Path) -> Result<Self, SourceError> {
+    pub(crate) fn open(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         let root = state_dir.join(FOLDER);
         let failed = |error: std::io::Error| storage(&root, &error);
         DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(failed)?;
@@ -77,7 +108,7 @@ impl Stores {
                 fs::remove_dir_all(entry.path()).map_err(failed)?;
             }
         }
-        Ok(Self { root, _lock: lock, open: Mutex::default(), created: AtomicU64::new(0) })
+        Ok(Self { root, _lock: lock, disk: disk.clone(), open: Mutex::default(), created: AtomicU64::new(0) })
     }
 
     /// The store of a key. It lives as long as a tree from it, or a fetch into it.
@@ -102,20 +133,27 @@ impl Stores {
             return Ok(Arc::clone(generation));
         }
         let number = self.created.fetch_add(1, Ordering::Relaxed);
-        let generation = Arc::new(Generation::create(self.root.join(format!("{number}{SUFFIX}")))?);
+        let generation =
+            Arc::new(Generation::create(self.root.join(format!("{number}{SUFFIX}")), &self.disk)?);
         *current = Some(Arc::clone(&generation));
         Ok(generation)
     }
 }
 
 impl Generation {
-    fn create(path: PathBuf) -> Result<Self, SourceError> {
+    fn create(path: PathBuf, disk: &Disk) -> Result<Self, SourceError> {
         DirBuilder::new().mode(0o700).create(&path).map_err(|error| storage(&path, &error))?;
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false).no_reinit(true);
         let opened = Repository::init_opts(&path, &options);
         let reader = opened.map_err(|error| SourceError::Storage(error.message().to_owned()))?;
-        Ok(Self { path, reader: Mutex::new(reader), fetches: AtomicU32::new(0), complete: Mutex::default() })
+        Ok(Self {
+            path,
+            reader: Mutex::new(reader),
+            fetches: AtomicU32::new(0),
+            complete: Mutex::default(),
+            share: Arc::new(disk.share()),
+        })
     }
 
     /// A handle of its own for a fetch.
@@ -210,7 +248,7 @@ mod tests {
     #[test]
     fn a_replaced_store_lives_as_long_as_its_trees() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Stores::open(folder.path()).unwrap();
+        let stores = Stores::open(folder.path(), &Disk::default()).unwrap();
         let mut current = None;
         let first = stores.generation(&mut current).unwrap();
         let commit = Oid::from_bytes(&[1; 20]).unwrap();
@@ -231,7 +269,7 @@ mod tests {
     #[test]
     fn a_store_is_shared_while_it_is_used_and_forgotten_after() {
         let folder = tempfile::tempdir().unwrap();
-        let stores = Stores::open(folder.path()).unwrap();
+        let stores = Stores::open(folder.path(), &Disk::default()).unwrap();
         let first = stores.get(Digest::of(b"a"));
         assert!(Arc::ptr_eq(&first, &stores.get(Digest::of(b"a"))));
         assert!(!Arc::ptr_eq(&first, &stores.get(Digest::of(b"b"))));
@@ -253,7 +291,7 @@ mod tests {
             fs::write(other, "x").unwrap();
         }
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
-        let stores = Stores::open(folder.path()).unwrap();
+        let stores = Stores::open(folder.path(), &Disk::default()).unwrap();
         stores.generation(&mut None).unwrap();
         assert!(!left.exists());
         for other in others {
@@ -265,15 +303,15 @@ mod tests {
     #[test]
     fn a_folder_has_one_process_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Stores::open(folder.path()).unwrap();
+        let first = Stores::open(folder.path(), &Disk::default()).unwrap();
         let generation = first.generation(&mut None).unwrap();
-        let refused = Stores::open(folder.path()).err().unwrap().to_string();
+        let refused = Stores::open(folder.path(), &Disk::default()).err().unwrap().to_string();
         assert!(
             refused.contains("in use by another agent; name another folder with --state-dir"),
             "{refused}"
         );
         assert!(generation.path.exists());
         drop(first);
-        assert!(Stores::open(folder.path()).is_ok());
+        assert!(Stores::open(folder.path(), &Disk::default()).is_ok());
     }
 }

@@ -6,7 +6,7 @@ use crate::SourceError;
 use crate::error::one_line;
 use crate::spool::Spooling;
 use lockgate_base::archive::{Damage, Form, Member, members};
-use lockgate_base::tree::Entry;
+use lockgate_base::tree::{Entry, LEVELS};
 
 /// How much an archive may hold when it is unpacked, in bytes.
 const UNPACKED: u64 = 1 << 30;
@@ -58,6 +58,9 @@ impl Failure {
             )),
             Self::Content(problem) => SourceError::Content(format!("{subject} {problem}")),
             Self::TooLarge(problem) => SourceError::TooLarge(format!("{subject} {problem}")),
+            Self::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                SourceError::Storage(one_line(&error.to_string()))
+            }
             Self::Io(error) => {
                 let error = one_line(&error.to_string());
                 SourceError::Content(format!("{subject} cannot be unpacked: {said}: {error}"))
@@ -130,7 +133,7 @@ fn take(
         Form::File if path.is_empty() => return Ok(Ok(())),
         Form::File => {}
     }
-    if path.len() > PATH {
+    if path.len() > PATH || path.matches('/').count() > LEVELS {
         return Ok(Err(format!("file '{shown}' left out: its path is too long")));
     }
     let id = spool.add(|sink| member.copy_to(sink)).map_err(Failure::Io)?;
@@ -189,7 +192,7 @@ mod tests {
 
     fn read(layer: &[u8]) -> Result<Unpacked, SourceError> {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spools::open(folder.path()).unwrap().begin().unwrap();
+        let mut spool = Spools::open(folder.path(), &crate::Disk::default()).unwrap().begin().unwrap();
         unpack(layer, &mut spool).map_err(|failure| failure.of("the layer sha256:0", "failed to extract"))
     }
 

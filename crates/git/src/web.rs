@@ -15,7 +15,7 @@ use crate::error::one_line;
 use lockgate_base::model::Secret;
 
 /// How many redirects are followed.
-const REDIRECTS: usize = 5;
+pub(crate) const REDIRECTS: usize = 5;
 
 /// An answer.
 pub(crate) type Answer = http::Response<Body>;
@@ -149,7 +149,7 @@ pub(crate) fn origin(url: &str) -> Option<(String, String, u16)> {
 }
 
 /// Where a redirect from `url` leads; `None` where that is no address of the web.
-fn redirect(url: &str, location: &str) -> Option<String> {
+pub(crate) fn redirect(url: &str, location: &str) -> Option<String> {
     if location.starts_with("https://") || location.starts_with("http://") {
         let uri: Uri = location.parse().ok()?;
         // A user name would be sent as credentials.

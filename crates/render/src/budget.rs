@@ -1,8 +1,9 @@
 //! What one build may cost at most. All of it is counted, none of it is timed, so that the same build ends the same way
 //! on each machine.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -32,25 +33,47 @@ pub enum Cost {
     RenderedBytes,
     /// Folders that are gone through.
     Folders,
+    /// Bytes of memory that all of this takes together, by estimate.
+    Memory,
 }
 
-/// Each cost with its limit and its name in messages. Where values are counted, one takes up about 100 bytes.
-const LIMITS: [(Cost, u64, &str); 9] = [
-    (Cost::Steps, 50_000_000, "steps of patterns or templates"),
-    (Cost::FileBytes, 64 << 20, "bytes of files that are read"),
-    (Cost::Nodes, 1_000_000, "values that are read"),
-    (Cost::Copied, 1_000_000, "values that are put into objects"),
-    (Cost::CopiedBytes, 64 << 20, "bytes that are put into objects"),
-    (Cost::SubstitutedBytes, 64 << 20, "bytes of text with substituted variables"),
-    (Cost::Objects, 50_000, "objects"),
-    (Cost::RenderedBytes, 64 << 20, "bytes of objects that are built"),
-    (Cost::Folders, 10_000, "folders that are used"),
+/// Each cost with its limit, how many bytes of memory one of it takes, and its name in messages. The memory was measured:
+/// a value that is read is noted with where and how it was written, and a file is a text before it is values.
+const LIMITS: [(Cost, u64, u64, &str); 10] = [
+    (Cost::Steps, 50_000_000, 0, "steps of patterns or templates"),
+    (Cost::FileBytes, 64 << 20, 3, "bytes of files that are read"),
+    (Cost::Nodes, 1_000_000, 350, "values that are read"),
+    (Cost::Copied, 1_000_000, 100, "values that are put into objects"),
+    (Cost::CopiedBytes, 64 << 20, 1, "bytes that are put into objects"),
+    (Cost::SubstitutedBytes, 64 << 20, 2, "bytes of text with substituted variables"),
+    (Cost::Objects, 50_000, 500, "objects"),
+    (Cost::RenderedBytes, 64 << 20, 0, "bytes of objects that are built"),
+    (Cost::Folders, 10_000, 500, "folders that are used"),
+    (Cost::Memory, 160 << 20, 0, "bytes of memory, by estimate"),
 ];
+
+/// How many bytes of memory make a build a large one.
+const LARGE: u64 = 32 << 20;
+
+/// The memory that all builds of a process share.
+pub trait Memory: fmt::Debug + Send + Sync {
+    /// The most that one build may take, in bytes.
+    fn limit(&self) -> u64;
+
+    /// Waits until no other large build is under way. The turn ends when what is returned is dropped.
+    fn turn(&self) -> Turn;
+}
+
+/// The turn of a large build.
+pub type Turn = Arc<dyn fmt::Debug + Send + Sync>;
 
 /// What is left to one build. It is spent by all of its parts, which share it.
 #[derive(Debug, Clone)]
 pub struct Budget {
     left: [Cell<u64>; LIMITS.len()],
+    memory: Option<Arc<dyn Memory>>,
+    /// That of the build, once it is a large one.
+    turn: RefCell<Option<Turn>>,
 }
 
 /// The budget of a build is spent.
@@ -58,6 +81,8 @@ pub struct Budget {
 pub enum Spent {
     /// Something that is counted has reached its limit.
     Count(Cost),
+    /// The memory of a build, in bytes.
+    Memory(u64),
     /// An object would nest deeper than [`DEPTH_LIMIT`].
     Depth,
 }
@@ -67,24 +92,56 @@ impl Cost {
     pub const fn limit(self) -> u64 {
         LIMITS[self as usize].1
     }
+
+    /// How many bytes of memory one of it takes.
+    const fn weight(self) -> u64 {
+        LIMITS[self as usize].2
+    }
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: LIMITS.map(|(_, limit, _)| Cell::new(limit)) }
+        Self { left: LIMITS.map(|(_, limit, ..)| Cell::new(limit)), memory: None, turn: RefCell::default() }
     }
 }
 
 impl Budget {
-    /// Spends an amount of something.
+    /// The budget of a build beside others, which share the memory of a process with it.
+    pub fn sharing(memory: Arc<dyn Memory>) -> Self {
+        let budget = Self::default();
+        budget.left[Cost::Memory as usize].set(memory.limit());
+        Self { memory: Some(memory), ..budget }
+    }
+
+    /// The most memory that the build may take, in bytes.
+    fn memory_limit(&self) -> u64 {
+        self.memory.as_ref().map_or(Cost::Memory.limit(), |memory| memory.limit())
+    }
+
+    /// Spends an amount of something, and the memory that it takes. A build that becomes a large one waits for its turn.
     pub fn spend(&self, cost: Cost, amount: usize) -> Result<(), Spent> {
+        self.count(cost, amount as u64)?;
+        self.count(Cost::Memory, (amount as u64).saturating_mul(cost.weight()))?;
+        if self.spent(Cost::Memory) > LARGE {
+            self.take_turn();
+        }
+        Ok(())
+    }
+
+    fn take_turn(&self) {
+        if let Some(memory) = self.memory.as_ref().filter(|_| self.turn.borrow().is_none()) {
+            *self.turn.borrow_mut() = Some(memory.turn());
+        }
+    }
+
+    fn count(&self, cost: Cost, amount: u64) -> Result<(), Spent> {
         let left = &self.left[cost as usize];
-        if let Some(rest) = left.get().checked_sub(amount as u64) {
+        if let Some(rest) = left.get().checked_sub(amount) {
             left.set(rest);
             Ok(())
         } else {
             left.set(0);
-            Err(Spent::Count(cost))
+            Err(self.over(cost))
         }
     }
 
@@ -95,26 +152,60 @@ impl Budget {
 
     /// How much was spent of something.
     pub fn spent(&self, cost: Cost) -> u64 {
-        cost.limit() - self.left(cost)
+        let limit = if cost == Cost::Memory { self.memory_limit() } else { cost.limit() };
+        limit.saturating_sub(self.left(cost))
+    }
+
+    fn over(&self, cost: Cost) -> Spent {
+        if cost == Cost::Memory { Spent::Memory(self.memory_limit()) } else { Spent::Count(cost) }
     }
 
     /// Reads YAML with what is left of [`Cost::Nodes`], which `read` counts down. An error of `read` is its own, where
-    /// that is not used up.
+    /// that is not used up. What makes the build a large one is read again, once it is its turn.
     pub(crate) fn reading<T, E>(
         &self,
-        read: impl FnOnce(&mut usize) -> Result<T, E>,
+        read: impl Fn(&mut usize) -> Result<T, E>,
     ) -> Result<Result<T, E>, Spent> {
-        let cell = &self.left[Cost::Nodes as usize];
-        let mut left = usize::try_from(cell.get()).unwrap_or(usize::MAX);
+        if self.memory.is_some() && self.turn.borrow().is_none() {
+            let small = LARGE.saturating_sub(self.spent(Cost::Memory)) / Cost::Nodes.weight();
+            let most = usize::try_from(small.min(self.left(Cost::Nodes))).unwrap_or(usize::MAX);
+            let mut left = most;
+            let outcome = read(&mut left);
+            if outcome.is_ok() || left > 0 {
+                self.spend(Cost::Nodes, most - left)?;
+                return Ok(outcome);
+            }
+            drop(outcome);
+            self.take_turn();
+        }
+        let fit = self.left(Cost::Memory) / Cost::Nodes.weight();
+        let (cost, most) = if fit < self.left(Cost::Nodes) {
+            (Cost::Memory, fit)
+        } else {
+            (Cost::Nodes, self.left(Cost::Nodes))
+        };
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut left = most;
         let outcome = read(&mut left);
-        cell.set(left as u64);
-        if outcome.is_err() && left == 0 { Err(Spent::Count(Cost::Nodes)) } else { Ok(outcome) }
+        self.spend(Cost::Nodes, most - left)?;
+        if outcome.is_err() && left == 0 { Err(self.over(cost)) } else { Ok(outcome) }
     }
 
     /// Gives back what was spent for something that took the place of another.
     pub(crate) fn give_back(&self, cost: Cost, amount: u64) {
-        let left = &self.left[cost as usize];
-        left.set(left.get().saturating_add(amount).min(cost.limit()));
+        for (cost, amount) in [(cost, amount), (Cost::Memory, amount.saturating_mul(cost.weight()))] {
+            let left = &self.left[cost as usize];
+            let limit = if cost == Cost::Memory { self.memory_limit() } else { cost.limit() };
+            left.set(left.get().saturating_add(amount).min(limit));
+        }
+    }
+
+    /// A budget of which only so much of something is left.
+    #[cfg(test)]
+    pub(crate) fn with_left(cost: Cost, amount: u64) -> Self {
+        let budget = Self::default();
+        budget.left[cost as usize].set(amount);
+        budget
     }
 
     /// Spends what it takes to put a value into an object.
@@ -181,8 +272,11 @@ impl fmt::Display for Spent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(cost) => {
-                let (_, limit, name) = LIMITS[*cost as usize];
+                let (_, limit, _, name) = LIMITS[*cost as usize];
                 write!(f, "the build is too expensive: more than {limit} {name}")
+            }
+            Self::Memory(limit) => {
+                write!(f, "the build is too expensive: more than {limit} bytes of memory, by estimate")
             }
             Self::Depth => {
                 write!(f, "the build is too expensive: an object nests deeper than {DEPTH_LIMIT} levels")
@@ -227,6 +321,73 @@ mod tests {
         assert_eq!(budget.spend(Cost::Folders, 1), Err(Spent::Count(Cost::Folders)));
         let message = "the build is too expensive: more than 10000 folders that are used";
         assert_eq!(Spent::Count(Cost::Folders).to_string(), message);
+    }
+
+    #[test]
+    fn what_is_spent_takes_memory_and_gives_it_back() {
+        let budget = Budget::default();
+        budget.spend(Cost::Nodes, 1_000).unwrap();
+        budget.spend(Cost::FileBytes, 10).unwrap();
+        assert_eq!(budget.spent(Cost::Memory), 350_030);
+        budget.give_back(Cost::Nodes, 1_000);
+        assert_eq!(budget.spent(Cost::Memory), 30);
+        let budget = Budget::with_left(Cost::Memory, 3_500);
+        let read = |most: usize| {
+            budget.reading(|left: &mut usize| {
+                *left = left.checked_sub(most).ok_or(()).inspect_err(|()| *left = 0)?;
+                Ok::<(), ()>(())
+            })
+        };
+        assert_eq!(read(4), Ok(Ok(())));
+        assert_eq!(read(7), Err(Spent::Memory(Cost::Memory.limit())));
+    }
+
+    /// Counts turns.
+    #[derive(Debug)]
+    struct Counter(Arc<()>);
+
+    impl Memory for Counter {
+        fn limit(&self) -> u64 {
+            64 << 20
+        }
+
+        fn turn(&self) -> Turn {
+            Arc::clone(&self.0) as Turn
+        }
+    }
+
+    #[test]
+    fn a_build_takes_its_turn_once_it_is_large_and_until_it_ends() {
+        let turns = Arc::new(());
+        let budget = Budget::sharing(Arc::new(Counter(Arc::clone(&turns))));
+        // The test and the counter.
+        let taken = || Arc::strong_count(&turns) - 2;
+        budget.spend(Cost::CopiedBytes, 30 << 20).unwrap();
+        assert_eq!(taken(), 0);
+        budget.spend(Cost::CopiedBytes, 3 << 20).unwrap();
+        budget.spend(Cost::CopiedBytes, 3 << 20).unwrap();
+        assert_eq!(taken(), 1);
+        assert_eq!(budget.spend(Cost::SubstitutedBytes, 20 << 20), Err(Spent::Memory(64 << 20)));
+        drop(budget);
+        assert_eq!(Arc::strong_count(&turns), 1);
+    }
+
+    #[test]
+    fn what_makes_a_build_large_is_read_again_in_its_turn() {
+        let turns = Arc::new(());
+        let budget = Budget::sharing(Arc::new(Counter(Arc::clone(&turns))));
+        let reads = Cell::new(0);
+        let outcome = budget.reading(|left: &mut usize| {
+            reads.set(reads.get() + 1);
+            if *left < 150_000 {
+                *left = 0;
+                return Err(());
+            }
+            *left -= 150_000;
+            Ok(())
+        });
+        assert_eq!((outcome, reads.get(), Arc::strong_count(&turns)), (Ok(Ok(())), 2, 3));
+        assert_eq!(budget.spent(Cost::Nodes), 150_000);
     }
 
     #[test]

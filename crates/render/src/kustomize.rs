@@ -56,6 +56,7 @@ use lockgate_base::tree::{Footprint, Tree};
 
 pub use file::{Image, Selector};
 pub use flux::{Overlay, OverlayJson6902, OverlayPatch};
+pub use select::Selection;
 
 /// What is built and how.
 #[derive(Debug, Clone)]

@@ -201,7 +201,7 @@ fn the_pod_is_of_the_restricted_form() {
         ("/containers/0/securityContext/capabilities/drop", json!(["ALL"])),
         ("/containers/0/resources/limits/memory", json!("256Mi")),
         ("/containers/0/image", json!("registry/agent:1")),
-        ("/volumes", json!([{"name": "tmp", "emptyDir": {}}])),
+        ("/volumes", json!([{"name": "tmp", "emptyDir": {"sizeLimit": "4Gi"}}])),
     ] {
         assert_eq!(deployment.pointer(&format!("{pod}{pointer}")), Some(&expected), "{pointer}");
     }

@@ -417,11 +417,12 @@ impl World {
     ) -> (u16, Value) {
         let (is_done, is_answered) = self.admit(&method);
         let answer = is_done.then(|| carry_out(&mut self.state()));
-        let Some(answer) = answer.filter(|_| is_answered) else {
+        if let Some(answer) = answer.filter(|_| is_answered) {
+            answer
+        } else {
             self.killed.notify_one();
-            return std::future::pending().await;
-        };
-        answer
+            std::future::pending().await
+        }
     }
 
     /// A client of a cluster.

@@ -12,8 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use rand_core::RngCore as _;
 
-use super::super::input::{STDIN, input, on_deep_stack, relative, warn};
+use super::super::input::{STDIN, input, relative, warn};
 use super::super::output::{self, Error};
+use super::super::threads::on_deep_stack;
 use crate::remote::documents;
 use lockgate_base::model::{Object, yaml};
 use lockgate_git::directory;

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::Arguments;
+use futures::{StreamExt as _, stream};
+
+use super::arguments::Arguments;
 use super::output::Output;
 use super::section::Section;
 use crate::cli::input::{input, relative, root, warn};
@@ -22,10 +23,12 @@ use lockgate_core::pipeline::offline::{self, Found, Start, Values};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::plan::Foreseen;
 use lockgate_git::oci::Oci;
-use lockgate_git::{Git, directory, ignore};
+use lockgate_git::{Disk, Git, directory, ignore};
 
 /// How a section names files that are no revision.
 const WORKING_TREE: &str = "working tree";
+/// How many Kustomizations are looked at at a time, as many as the agent reconciles.
+const AT_ONCE: usize = 8;
 
 /// What is compared.
 pub(super) enum Whole<'a> {
@@ -49,8 +52,9 @@ impl Fetchers {
     pub(super) fn new() -> Result<Self, Error> {
         let folder = tempfile::Builder::new().prefix("lockgate-diff-").tempdir()?;
         let failed = |error: lockgate_git::SourceError| Error::usage(error.to_string());
-        let git = Git::new(folder.path()).map_err(failed)?;
-        let oci = Oci::new(folder.path(), false).map_err(failed)?;
+        let disk = Disk::default();
+        let git = Git::on(folder.path(), &disk).map_err(failed)?;
+        let oci = Oci::new(folder.path(), &disk, false).map_err(failed)?;
         Ok(Self { git, oci, _folder: folder })
     }
 
@@ -60,17 +64,17 @@ impl Fetchers {
     }
 }
 
-/// Compares. The exit code that it returns counts for nothing: the output knows.
+/// Compares what is in Git, or in a working tree, with what is on the cluster.
 pub(super) async fn compare(
     arguments: &Arguments,
     whole: &Whole<'_>,
     sources: Option<Sources>,
     output: &mut Output,
-) -> Result<ExitCode, Error> {
+) -> Result<(), Error> {
     let target = arguments.cluster.connect().await?;
     let reader = Reader::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
-    let listed = reader.list(&Kustomization::INFO, namespace).await.map_err(refused)?;
+    let listed = reader.list(Kustomization::INFO, namespace).await.map_err(refused)?;
     let snapshots = Snapshots::new(reader.clone(), sources);
     let objects = listed.unwrap_or_default();
     // What cannot be read is the agent's to tell; it holds nothing that is known.
@@ -81,11 +85,10 @@ pub(super) async fn compare(
         .collect();
     let platform = Platform::new(reader, known, snapshots);
     match whole {
-        Whole::One(name) => one(arguments, name, platform, output).await?,
-        Whole::All => all(&objects, platform, output).await?,
-        Whole::Folder(folder) => self::folder(arguments, folder, &objects, platform, output).await?,
+        Whole::One(name) => one(arguments, name, platform, output).await,
+        Whole::All => all(&objects, platform, output).await,
+        Whole::Folder(folder) => self::folder(arguments, folder, &objects, platform, output).await,
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// A failure of a question that must be answered.
@@ -113,14 +116,22 @@ async fn all(objects: &[Object], platform: Platform, output: &mut Output) -> Res
             (key.clone(), named.filter_map(|named| named.target(key).ok()).collect())
         })
         .collect();
-    let mut order: Vec<Ref> = graph.levels().into_iter().flatten().cloned().collect();
+    let mut levels: Vec<Vec<&Ref>> = graph.levels();
     // Those of a cycle have no level.
-    let left: Vec<Ref> = platform.known.keys().filter(|key| !order.contains(key)).cloned().collect();
-    order.extend(left);
+    let left: Vec<&Ref> =
+        platform.known.keys().filter(|key| !levels.iter().any(|level| level.contains(key))).collect();
+    levels.push(left);
     let mut foreseen = Foreseen::default();
-    for key in &order {
-        if let Some(kustomization) = platform.known.get(key) {
-            fetched(kustomization, &platform, &mut foreseen, output).await?;
+    for level in levels {
+        let looks = level.into_iter().filter_map(|key| platform.known.get(key)).map(|kustomization| {
+            let (platform, mut brought) = (&platform, foreseen.clone());
+            async move { (fetched(kustomization, platform, &mut brought).await, brought) }
+        });
+        let looks: Vec<_> = looks.collect();
+        let mut sections = stream::iter(looks).buffered(AT_ONCE);
+        while let Some((section, brought)) = sections.next().await {
+            foreseen.extend(brought);
+            output.take(section)?;
         }
     }
     Ok(())
@@ -153,7 +164,7 @@ async fn one(
     platform.known.insert(kustomization.reference(), kustomization.clone());
     let mut foreseen = Foreseen::default();
     let Some(path) = &arguments.path else {
-        return fetched(&kustomization, &platform, &mut foreseen, output).await;
+        return output.take(fetched(&kustomization, &platform, &mut foreseen).await);
     };
     let (tree, folder) = working_tree(arguments, path)?;
     let mut here = kustomization.clone();
@@ -177,7 +188,7 @@ fn folder_in(tree: &Tree, folder: &str, kustomization: &Kustomization) -> String
 fn missing(key: &Ref, known: &Known) -> Error {
     let error = Error::usage(format!("there is no {key}"));
     let others: Vec<String> =
-        known.keys().filter(|other| other.name == key.name).map(|other| other.path()).collect();
+        known.keys().filter(|other| other.name == key.name).map(lockgate_base::model::Ref::path).collect();
     if others.is_empty() {
         error.hint("lockgate status -A lists all; a new one is named by its file")
     } else {
@@ -185,24 +196,20 @@ fn missing(key: &Ref, known: &Known) -> Error {
     }
 }
 
-async fn fetched(
-    kustomization: &Kustomization,
-    platform: &Platform,
-    foreseen: &mut Foreseen,
-    output: &mut Output,
-) -> Result<(), Error> {
+/// What is said of a Kustomization that is built from its source.
+async fn fetched(kustomization: &Kustomization, platform: &Platform, foreseen: &mut Foreseen) -> Section {
     let key = kustomization.reference();
     let snapshot = match platform.snapshots.of(kustomization).await {
         Ok(snapshot) => snapshot,
         Err(message) => {
             let stop = Some(Stop::Unbuilt(message));
             let (items, notes) = (Vec::new(), Vec::new());
-            return output.take(Section { key, revision: String::new(), items, notes, stop });
+            return Section { key, revision: String::new(), items, notes, stop };
         }
     };
     let revision = snapshot.revision.to_string();
     let look = look(platform, kustomization, Built::From(snapshot), foreseen).await;
-    output.take(Section::of(key, revision, look, |id| goes_along(id, &platform.known)))
+    Section::of(key, revision, look, |id| goes_along(id, &platform.known))
 }
 
 /// What goes with a Kustomization that goes.
@@ -250,6 +257,8 @@ async fn folder(
     for error in &built.errors {
         output.unbuilt(error.to_string());
     }
+    // It brings the others, whatever these wait for.
+    built.rendered.sort_by_key(|built| !built.kustomization.as_deref().is_some_and(is_root));
     let mut works = Vec::new();
     for rendered in built.rendered {
         warn(&rendered.warnings);

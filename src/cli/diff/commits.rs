@@ -6,7 +6,7 @@ use std::path::Path;
 
 use futures::FutureExt as _;
 
-use super::Arguments;
+use super::arguments::Arguments;
 use super::output::Output;
 use super::section::{Item, Section, Side};
 use crate::cli::input::{relative, root, warn};
@@ -35,12 +35,11 @@ pub(super) fn compare(arguments: &Arguments, from: &str, output: &mut Output) ->
         Ok::<_, Error>((found.revision.to_string(), found.tree))
     };
     let before = of_commit(from)?;
-    let after = match &arguments.to {
-        Some(to) => of_commit(to)?,
-        None => {
-            let tree = directory::snapshot(&root).map_err(|error| Error::usage(error.to_string()))?;
-            ("the working tree".to_owned(), tree)
-        }
+    let after = if let Some(to) = &arguments.to {
+        of_commit(to)?
+    } else {
+        let tree = directory::snapshot(&root).map_err(|error| Error::usage(error.to_string()))?;
+        ("the working tree".to_owned(), tree)
     };
     let [before, after] = [(from, before), (arguments.to.as_deref().unwrap_or("the working tree"), after)]
         .map(|(name, (revision, tree))| built(name, revision, &tree, &folder, output));

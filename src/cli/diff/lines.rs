@@ -171,7 +171,7 @@ mod tests {
     fn shown(before: &Value, after: &Value) -> String {
         let change = compare(before, after).unwrap();
         let lines = lines(&change);
-        lines.iter().map(|(sign, line)| format!("{} {line}\n", sign.mark())).collect()
+        lines.iter().map(|(sign, line)| format!("{} {line}\n", sign.mark())).collect::<Vec<_>>().concat()
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::Form;
+use super::arguments::Form;
 use super::print::{Paint, markdown, names, text, value};
 use super::section::{Deed, Section};
 use crate::cli::output::{Error, write};

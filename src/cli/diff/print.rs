@@ -26,7 +26,7 @@ impl Paint {
 pub(super) fn text(section: &Section, paint: Paint) -> String {
     let mut text = String::new();
     if !section.items.is_empty() || !section.notes.is_empty() || section.stop.is_some() {
-        text.push_str(&paint.line("1", format!("{}  {}", section.key, section.revision).trim_end()));
+        text.push_str(&paint.line("1", format!("{}  {}", section.subject(), section.revision).trim_end()));
     }
     text.push_str(&body(section, paint, false));
     let _ = writeln!(text, "{}: {}", section.key.name, section.summary());
@@ -56,11 +56,11 @@ fn body(section: &Section, paint: Paint, whole: bool) -> String {
         };
         for (sign, line) in lines {
             let line = format!("{}   {}", sign.mark(), printable(&line));
-            text.push_str(&match sign {
-                Sign::Around => format!("{}\n", line.trim_end()),
-                Sign::Gone => paint.line("31", &line),
-                Sign::New => paint.line("32", &line),
-            });
+            match sign {
+                Sign::Around => text.extend([line.trim_end(), "\n"]),
+                Sign::Gone => text.push_str(&paint.line("31", &line)),
+                Sign::New => text.push_str(&paint.line("32", &line)),
+            }
         }
     }
     text
@@ -125,7 +125,7 @@ pub(super) fn markdown(sections: &[Section], errors: &[String]) -> String {
         let body = body(section, Paint(false), true);
         let fence = fence(&body);
         let heading =
-            format!("<code>{}</code> {}: {}", section.key.path(), section.revision, section.summary());
+            format!("<code>{}</code> {}: {}", section.subject(), section.revision, section.summary());
         let open = if body.lines().count() > LONG { "" } else { " open" };
         let _ = write!(
             text,

@@ -108,6 +108,11 @@ impl Section {
         Self { key, revision, items, notes, stop }
     }
 
+    /// `Kustomization/namespace/name`, or the folder that no Kustomization applies.
+    pub(super) fn subject(&self) -> String {
+        if self.key.namespace.is_empty() { self.key.name.clone() } else { self.key.to_string() }
+    }
+
     /// How many objects there are of which this is said.
     pub(super) fn count(&self, deed: Deed) -> usize {
         self.items.iter().filter(|item| item.deed == deed).count()
@@ -247,7 +252,7 @@ fn item(announced: Announced) -> Option<Item> {
     };
     let change = live.zip(wanted).and_then(|(live, wanted)| change(&live, &wanted, is_sensitive));
     if deed == Deed::Configured && change.is_none() {
-        text = "its fields become those of the agent, with the same values".to_owned();
+        text = String::from("its fields become those of the agent, with the same values");
     }
     if !is_reached {
         text = [text.as_str(), "not before what is refused is mended"].join(if text.is_empty() {

@@ -21,6 +21,7 @@ fn sighting(resource_version: u64, fingerprint: u64) -> Sighting {
         owner: Some(owner("apps")),
         fingerprint,
         overridden: false,
+        waits: false,
         by: Some("kubectl-edit".into()),
         health: Health::Current,
     }

@@ -16,7 +16,7 @@ use crate::process::{Lifetime, Process, tail};
 pub struct Agent {
     process: Process,
     output: PathBuf,
-    _home: RunDir,
+    home: RunDir,
 }
 
 /// How an agent is started.
@@ -64,7 +64,7 @@ impl AgentBuilder {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(home.path());
         let process = Process::start("the agent", command, &output, Lifetime::Parent)?;
-        Ok(Agent { process, output, _home: home })
+        Ok(Agent { process, output, home })
     }
 }
 
@@ -78,6 +78,11 @@ impl Agent {
     /// The process id.
     pub fn pid(&self) -> i32 {
         self.process.pid()
+    }
+
+    /// The folder that it was started in.
+    pub fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// Ends it as `kill -9` does, and waits until it is gone.

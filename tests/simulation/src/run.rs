@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use lockgate::tested::{AgentConfig, Client, Sources, run_agent};
 use lockgate_core::pipeline::workers::{Ended, Work, Workers};
+use lockgate_core::plan::DriftPolicy;
+use lockgate_core::quarantine::Marks;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -16,6 +18,7 @@ use crate::chance::Chance;
 use crate::clock::MachineClock;
 use crate::git::Host;
 use crate::line::Line;
+use crate::notes::Notes;
 use crate::people;
 use crate::platform::HOME;
 use crate::step::{AGENTS, Scenario, Step};
@@ -86,6 +89,8 @@ struct Agent {
     name: &'static str,
     clock: Arc<MachineClock>,
     task: Option<JoinHandle<()>>,
+    /// What its machine keeps of what is under way.
+    marks: Arc<Notes>,
     /// Kept so that it is told to end by nothing.
     stop: watch::Sender<bool>,
 }
@@ -113,7 +118,7 @@ impl Stage {
         people::begin(&world);
         let agent = |name| {
             let clock = Arc::new(MachineClock::new(world.clone(), name));
-            Agent { name, clock, task: None, stop: watch::channel(false).0 }
+            Agent { name, clock, task: None, marks: Arc::default(), stop: watch::channel(false).0 }
         };
         let agents = AGENTS.into_iter().map(agent).collect();
         let mut stage = Self { world, agents, later: BTreeMap::new(), count: 0 };
@@ -138,7 +143,9 @@ impl Stage {
             sources: Sources::of_git(Arc::new(Host { world: self.world.clone(), agent: agent.name })),
             clock: agent.clock.clone(),
             workers: Arc::new(InPlace(self.world.clone())),
+            marks: Arc::clone(&agent.marks) as Arc<dyn Marks>,
             adopt: false,
+            drift: DriftPolicy::Watch,
             lockdown: false,
             default_service_account: None,
             concurrency: 4,
@@ -153,7 +160,9 @@ impl Stage {
     }
 
     fn kill(&mut self, agent: usize) {
-        if let Some(task) = self.agents[agent].task.take() {
+        let machine = &mut self.agents[agent];
+        if let Some(task) = machine.task.take() {
+            machine.marks = Arc::new(machine.marks.left());
             task.abort();
             self.world.tell(|| format!("{} is killed", self.agents[agent].name));
         }

@@ -10,7 +10,8 @@ use super::*;
 const SEEDS: (u64, u64) = (4000, 200);
 
 /// Seeds that broke a law once, and why.
-const NAMED: [(u64, &str); 2] = [
+const NAMED: [(u64, &str); 3] = [
+    (15, "an object that is kept for an owner which cannot take it over yet is no orphan"),
     (4085, "a status whose write was not answered was taken for the one before it"),
     (
         4244,

@@ -7,7 +7,7 @@ fn tree(files: &[(&str, &str)]) -> Tree {
     let entries = files.iter().map(|(path, content)| {
         let entry = match content.strip_prefix("-> ") {
             Some(target) => Entry::Link(target.into()),
-            None => blobs.files[*content].clone(),
+            None => Entry::File(blobs.content(content).unwrap().clone()),
         };
         ((*path).to_owned(), entry)
     });
@@ -104,7 +104,7 @@ fn a_footprint_notices_a_link_that_leads_elsewhere() {
 #[test]
 fn what_could_not_be_listed_is_an_error_where_it_is_read() {
     let sound = tree(&[("apps/a.yaml", "1")]);
-    let entries = sound.entries().map(|(path, entry)| (path.to_owned(), entry.clone()));
+    let entries = sound.entries().map(|(path, entry)| (path, entry.clone()));
     let closed = [("apps/data".to_owned(), Entry::Unlisted("Permission denied".into()))];
     let tree = Tree::new(entries.chain(closed), Arc::clone(&sound.blobs));
     let reader = tree.reader();
@@ -122,4 +122,52 @@ fn listings_show_names_once_and_in_order() {
     let tree = tree(&[("d/b.yaml", "1"), ("d/a/x", "1"), ("d/a/y", "1"), ("d/a.yaml", "1")]);
     let names: Vec<_> = tree.reader().list("d").unwrap().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["a.yaml", "a", "b.yaml"]);
+}
+
+#[test]
+fn entries_come_in_the_order_of_their_paths() {
+    let paths = ["a", "a-b/x", "a.yaml", "b/c.yaml", "b/c/d", "b/c/e", "b/cc/x", "z"];
+    let tree = Tree::in_memory(paths.iter().rev().map(|path| (*path, "x")));
+    let found: Vec<String> = tree.entries().map(|(path, _)| path).collect();
+    assert_eq!(found, paths);
+    let extent = tree.root().extent();
+    assert_eq!(extent, Extent { files: 8, folders: 4, levels: 2, longest: 8 });
+}
+
+#[test]
+fn a_folder_is_told_by_what_is_in_it() {
+    let tree = |content: &'static str| Tree::in_memory([("a/b/x", content), ("c/b/x", "1"), ("d", "2")]);
+    let (one, other) = (tree("1"), tree("2"));
+    assert_eq!(one.folder_id("a"), one.folder_id("c"));
+    assert_eq!((one.folder_id("c"), one.folder_id("c/b")), (other.folder_id("c"), other.folder_id("c/b")));
+    assert_ne!(one.folder_id("a"), other.folder_id("a"));
+    assert_ne!(one.folder_id(""), other.folder_id(""));
+    assert_ne!(one.folder_id("a"), one.folder_id("a/b"));
+    assert_eq!((one.folder_id("d"), one.folder_id("e")), (None, None));
+}
+
+#[test]
+fn a_file_hides_a_folder_of_its_name() {
+    let tree = Tree::in_memory([("a", "1"), ("a/b", "2"), ("c", "3")]);
+    let reader = tree.reader();
+    assert_eq!(reader.text("a").unwrap(), "1");
+    assert!(reader.text("a/b").is_err());
+    let names: Vec<_> = reader.list("").unwrap();
+    assert_eq!(names, [("a".to_owned(), Node::File), ("c".to_owned(), Node::File)]);
+}
+
+#[test]
+fn what_a_filter_leaves_whole_is_shared() {
+    let tree = Tree::in_memory([("a/b/x", "1"), ("a/c/x", "2"), ("d/gone", "3")]);
+    let same = tree.filtered(|_| true);
+    assert!(same.root().is(tree.root()));
+    let kept = tree.filtered(|path| path != "a/c/x" && path != "d/gone");
+    let paths: Vec<String> = kept.entries().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["a/b/x"]);
+    let inner = |tree: &Tree| match tree.root.at("a/b") {
+        Some(Found::Folder(folder)) => folder.clone(),
+        _ => unreachable!("no folder"),
+    };
+    assert!(inner(&kept).is(&inner(&tree)));
+    assert_eq!(kept.reader().node("d").unwrap(), None);
 }

@@ -1,18 +1,19 @@
 //! Applying a build: stage by stage, each stage decided about before the first of its objects is written.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use futures::future::join_all;
 use futures::{StreamExt as _, stream};
 
-use super::clock::Clock;
 use super::decide::{Decided, Terms, blotted, decide, explained};
+use super::hands::Hands;
+use super::lag::{Fresh, caught_up, judges_first};
 use super::migrate::migrated;
 use super::ports::{Accepted, Expect, Reference, Settle, Settled, Writes};
 use super::slot::{Slot, aside};
 use crate::plan::{Cause, Entry, Gate, Inventory, Observed, Refusal, Skip, Stage, Step, is_definition};
-use crate::verdict::{Applied, Change, Common, Deed, Outcome, Refused};
+use crate::verdict::{Applied, Change, Common, Deed, Outcome, Refused, some_of};
 use lockgate_base::model::{Object, ObjectId};
 
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
@@ -33,10 +34,34 @@ pub(super) struct Progress {
     pub(super) changes: Vec<Change>,
     /// What people should know.
     pub(super) warnings: Vec<String>,
+    /// What the API server has warned of, each with the objects of which it did.
+    pub(super) remarks: BTreeMap<String, Vec<String>>,
+    /// A line for each that has drifted and is left as it is.
+    pub(super) drifted: Vec<String>,
     /// A line for each that was deleted to be created anew, whether or not it could be.
     pub(super) forced: Vec<String>,
     /// The objects that are to be left alone: nothing of them is managed any more, and none of them is deleted.
     pub(super) left_alone: HashSet<ObjectId>,
+}
+
+impl Progress {
+    /// What people should know, with what the API server has warned of, each warning once.
+    pub(super) fn told(&mut self) -> Vec<String> {
+        let remarks = std::mem::take(&mut self.remarks).into_iter();
+        let told = remarks.map(|(text, subjects)| format!("{}: {text}", some_of(&subjects)));
+        std::mem::take(&mut self.warnings).into_iter().chain(told).collect()
+    }
+
+    /// Takes what an earlier pass over the same objects did.
+    pub(super) fn follows(&mut self, before: Self) {
+        let Self { changes, warnings, forced, remarks, .. } = before;
+        for (text, subjects) in remarks {
+            self.remarks.entry(text).or_default().splice(0..0, subjects);
+        }
+        self.changes.splice(0..0, changes);
+        self.warnings.splice(0..0, warnings);
+        self.forced.splice(0..0, forced);
+    }
 }
 
 /// Why applying stopped.
@@ -60,19 +85,6 @@ pub(super) enum Stop {
     },
 }
 
-/// What a run writes and waits with.
-#[derive(Debug)]
-pub(super) struct Hands<'a, C, S> {
-    /// What it acts on.
-    pub(super) cluster: &'a C,
-    /// Given back while it waits.
-    pub(super) slot: &'a S,
-    /// Tells how long it waits.
-    pub(super) clock: &'a dyn Clock,
-    /// How long the objects of a stage may take to be healthy, or complete, where the next stage waits for that.
-    pub(super) limit: Duration,
-}
-
 /// Applies objects stage by stage, and passes the gate behind each stage before the next one is looked at. What was written
 /// before it stopped stands in `progress`.
 pub(super) async fn apply<C: Writes + Settle, S: Slot>(
@@ -81,13 +93,19 @@ pub(super) async fn apply<C: Writes + Settle, S: Slot>(
     terms: &Terms,
     progress: &mut Progress,
 ) -> Result<(), Stop> {
+    let mut fresh = Fresh::default();
     for stage in stages {
-        let decided = decide(hands.cluster, stage, terms).await;
+        let mut decided = decide(hands.cluster, stage, terms).await;
+        if !decided.refusals.is_empty() {
+            // Boxed: few builds are refused, and all hold this future.
+            decided = Box::pin(reconsidered(hands, decided, terms, &mut fresh, progress)).await?;
+        }
         let Decided { stage, observed, refusals, is_reached } =
             Box::pin(migrated(hands.cluster, decided, terms)).await;
         if !refusals.is_empty() {
             return Err(Stop::Refused { refusals, is_reached });
         }
+        fresh.learn(&stage);
         match write(hands, &stage, &observed, progress).await {
             // Boxed: few builds hold definitions, and all hold this future.
             Ok(awaited) => Box::pin(pass(hands, stage.gate, awaited)).await?,
@@ -98,6 +116,23 @@ pub(super) async fn apply<C: Writes + Settle, S: Slot>(
         }
     }
     Ok(())
+}
+
+/// Decides again about a stage of which something is refused that may pass once the server has taken note of what this run
+/// changes.
+async fn reconsidered<C: Writes + Settle, S: Slot>(
+    hands: &Hands<'_, C, S>,
+    mut decided: Decided,
+    terms: &Terms,
+    fresh: &mut Fresh,
+    progress: &mut Progress,
+) -> Result<Decided, Stop> {
+    if let Some(first) = judges_first(&mut decided) {
+        fresh.learn(&first);
+        let written = write(hands, &first, &decided.observed, progress).await;
+        written.map_err(|refusals| Stop::Refused { refusals, is_reached: false })?;
+    }
+    Ok(caught_up(hands, decided, terms, fresh).await)
 }
 
 /// Waits for what is asked for before the next stage.
@@ -141,10 +176,12 @@ async fn write<C: Writes + Settle, S: Slot>(
     for group in stage.entries.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
         let steps: Vec<_> = group.iter().map(|entry| take(cluster, entry, observed)).collect();
         let mut results: Vec<_> = stream::iter(steps).buffered(AT_ONCE).collect().await;
-        let cleared = group.iter().zip(&results).filter(|(_, result)| matches!(result, Ok(Taken::Cleared)));
-        let before = progress.forced.len();
+        let is_cleared = |result: &Result<Taken, Refusal>| matches!(result, Ok(Taken::Cleared));
+        let cleared = group.iter().zip(&results).filter(|(_, result)| is_cleared(result));
+        // Told once, however long finalizers hold it.
+        let cleared = cleared.filter(|(entry, _)| !is_leaving(observed, entry));
         progress.forced.extend(cleared.filter_map(|(entry, _)| forced(entry)));
-        if progress.forced.len() > before {
+        if results.iter().any(is_cleared) {
             // Boxed: few steps make an object anew.
             Box::pin(renew(hands, group, &mut results)).await;
         }
@@ -152,6 +189,7 @@ async fn write<C: Writes + Settle, S: Slot>(
         for (entry, result) in group.iter().zip(results) {
             match result {
                 Ok(taken) => {
+                    remark(&taken, progress);
                     let reference = taken.reference(entry);
                     references.extend(awaited(stage.gate, entry, &reference));
                     note(entry, reference, progress);
@@ -171,12 +209,16 @@ enum Taken {
     /// Nothing was written.
     Nothing,
     /// The server has accepted this.
-    Accepted(Accepted),
+    Accepted(Box<Accepted>),
     /// The object was deleted, and is to be applied anew when it is gone.
     Cleared,
 }
 
 impl Taken {
+    fn accepted(accepted: Accepted) -> Self {
+        Self::Accepted(Box::new(accepted))
+    }
+
     /// What there is after the step.
     fn reference(self, entry: &Entry) -> Reference {
         match self {
@@ -186,11 +228,20 @@ impl Taken {
     }
 }
 
+/// Takes note of what the API server warned of.
+fn remark(taken: &Taken, progress: &mut Progress) {
+    let Taken::Accepted(accepted) = taken else { return };
+    for text in &accepted.warnings {
+        let subjects = progress.remarks.entry(text.clone()).or_default();
+        subjects.push(accepted.reference.id.subject());
+    }
+}
+
 /// Takes one step.
 async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Result<Taken, Refusal> {
     let object = &entry.object;
     match &entry.step {
-        Step::Create | Step::Configure { .. } => cluster.apply(object).await.map(Taken::Accepted),
+        Step::Create | Step::Configure { .. } => cluster.apply(object).await.map(Taken::accepted),
         Step::Recreate { uid, .. } => cluster.clear(object, uid).await.map(|()| Taken::Cleared),
         Step::Keep => {
             if let Some(live) = observed.get(&object.id()).and_then(|observation| observation.live.as_ref()) {
@@ -219,13 +270,19 @@ async fn renew<C: Writes, S: Slot>(
         .zip(ends)
         .map(async |(at, end)| {
             end?;
-            hands.cluster.apply(&group[*at].object).await.map(Taken::Accepted)
+            hands.cluster.apply(&group[*at].object).await.map(Taken::accepted)
         })
         .collect();
     let renewed: Vec<_> = stream::iter(applies).buffered(AT_ONCE).collect().await;
     for (at, result) in cleared.into_iter().zip(renewed) {
         results[at] = result;
     }
+}
+
+/// Whether an object was being deleted already.
+fn is_leaving(observed: &Observed, entry: &Entry) -> bool {
+    let live = observed.get(&entry.object.id()).and_then(|observation| observation.live.as_ref());
+    live.is_some_and(|live| live.pointer("/metadata/deletionTimestamp").is_some())
 }
 
 /// That an object is deleted to be created anew, and what goes with it.
@@ -250,6 +307,10 @@ pub(super) fn note(entry: &Entry, reference: Reference, progress: &mut Progress)
         ));
     }
     progress.changes.extend(change(entry));
+    if !entry.drifted.is_empty() {
+        let fields: Vec<String> = entry.drifted.iter().map(|drift| drift.path.clone()).collect();
+        progress.drifted.push(format!("{subject} ({})", some_of(&fields)));
+    }
     if !matches!(entry.step, Step::Skip(_)) {
         progress.references.push(reference);
     }
@@ -277,6 +338,7 @@ pub(super) fn refused(refusals: &[Refusal], is_reached: bool, managed: &Inventor
     let refusals = refusals.iter().map(|refusal| Refused {
         message: refusal.to_string(),
         transient: refusal.is_transient(),
+        soon: refusal.may_pass_soon(),
         forbidden: refusal.is_forbidden(),
     });
     Applied::Refused { refusals: refusals.collect(), inventory: managed.entries() }.into()

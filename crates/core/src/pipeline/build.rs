@@ -8,7 +8,7 @@ use crate::verdict::{Applied, Common, unsupported};
 use lockgate_base::model::Digest;
 use lockgate_base::tree::{Footprint, Tree};
 use lockgate_render::kustomize::{self, Flavour, Overlay};
-use lockgate_render::{Category, Inputs, Recipe, RenderError, Resource, ResourceSet, render};
+use lockgate_render::{Budget, Category, Inputs, Recipe, RenderError, Resource, ResourceSet, render_within};
 
 /// A rendered tree.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub fn supported<K: Kind>(object: &api::Resource<K>) -> Result<Supported<'_, K>,
 
 /// Renders a Kustomization's folder. It is pure, and so are its failures.
 pub fn build(kustomization: &Kustomization, tree: &Tree, gathered: Gathered) -> Result<Build, Applied> {
-    build_spec(&kustomization.spec, tree, gathered)
+    build_spec(&kustomization.spec, tree, gathered, &Budget::default())
 }
 
 /// [`build`] for what it needs of a Kustomization.
@@ -54,17 +54,18 @@ pub(super) fn build_spec(
     spec: &KustomizationSpec,
     tree: &Tree,
     gathered: Gathered,
+    budget: &Budget,
 ) -> Result<Build, Applied> {
     let path = folder(spec.path.as_deref().unwrap_or_default());
     let variables = gathered.variables();
     let variables = variables.map_err(|error| Applied::Unsubstituted { message: error.to_string() })?;
-    let set = rendered(tree, &path, spec.into(), &Inputs { variables });
+    let set = rendered(tree, &path, spec.into(), &Inputs { variables }, budget);
     let set = set.map_err(|error| unrenderable(&error, &path))?;
     let digests: Vec<Digest> =
         set.resources().iter().map(|resource| Digest::of(resource.object.value().to_string())).collect();
     Ok(Build {
         footprint: set.footprint.clone(),
-        digest: Digest::of_parts(digests.iter().map(|digest| digest.bytes().as_slice())),
+        digest: Digest::of_parts(digests.iter().map(Digest::bytes)),
         warnings: set.warnings.clone(),
         resources: set.into_resources(),
     })
@@ -76,9 +77,10 @@ pub(super) fn rendered(
     path: &str,
     overlay: Overlay,
     inputs: &Inputs,
+    budget: &Budget,
 ) -> Result<ResourceSet, RenderError> {
     let recipe = kustomize::Recipe { path: path.to_owned(), flavour: Flavour::Flux(Box::new(overlay)) };
-    render(tree, &Recipe::Kustomize(recipe), inputs)
+    render_within(tree, &Recipe::Kustomize(recipe), inputs, budget)
 }
 
 fn unrenderable(error: &RenderError, path: &str) -> Applied {

@@ -13,7 +13,7 @@ use super::workers::{self, Workers};
 use crate::api::Kustomization;
 use crate::plan::is_definition;
 use crate::verdict::Redactor;
-use lockgate_base::model::{ObjectId, Ref};
+use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 
 /// An object that is to be deleted.
@@ -43,12 +43,24 @@ impl Candidate {
         Self { id, defines }
     }
 
-    /// Whether an owner that holds these objects holds it, or would lose one of them with it.
-    pub fn is_held(&self, held: &HashSet<ObjectId>) -> bool {
+    /// What it is to an owner that holds these objects; `None` where it is nothing to it.
+    pub fn hold(&self, held: &HashSet<ObjectId>) -> Option<Hold> {
         let goes_along =
             |(group, kind): &(String, String)| held.iter().any(|id| id.group == *group && id.kind == *kind);
-        held.contains(&self.id) || self.defines.as_ref().is_some_and(goes_along)
+        if held.contains(&self.id) {
+            return Some(Hold::Itself);
+        }
+        self.defines.as_ref().is_some_and(goes_along).then_some(Hold::GoesAlong)
     }
+}
+
+/// How an owner holds an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// The object is its own, too.
+    Itself,
+    /// An object of its own would go along with it: one of the kind that it defines.
+    GoesAlong,
 }
 
 /// What another owner has to do with an object.
@@ -68,6 +80,8 @@ pub struct Holder {
     pub key: Ref,
     /// Whether its status says that it does.
     pub recorded: bool,
+    /// How it does.
+    pub hold: Hold,
 }
 
 /// Finds out for each object who else holds it, or will.
@@ -88,10 +102,11 @@ impl<'c> Holders<'c> {
     /// Who has recorded an object counts before those who will hold it.
     pub fn meet(&mut self, key: &Ref, recorded: &HashSet<ObjectId>, held: Option<&HashSet<ObjectId>>) {
         for (candidate, found) in self.candidates.iter().zip(&mut self.found) {
-            let is_recorded = candidate.is_held(recorded);
-            let holds = held.is_none_or(|held| candidate.is_held(held));
-            if holds && found.as_ref().is_none_or(|known| is_recorded && !known.recorded) {
-                *found = Some(Holder { key: key.clone(), recorded: is_recorded });
+            let is_recorded = candidate.hold(recorded).is_some();
+            let hold = held.map_or(Some(Hold::Itself), |held| candidate.hold(held));
+            let is_better = found.as_ref().is_none_or(|known| is_recorded && !known.recorded);
+            if let Some(hold) = hold.filter(|_| is_better) {
+                *found = Some(Holder { key: key.clone(), recorded: is_recorded, hold });
             }
         }
     }
@@ -116,6 +131,18 @@ pub fn may_hold(
 pub trait Claims: Sync {
     /// For each object, in order: who else holds it, or will once it is reconciled. Only who may write the object counts.
     fn claimed(&self, candidates: &[Candidate]) -> impl Future<Output = Vec<Option<Claim>>> + Send;
+
+    /// The objects that come after an object, by their `dependsOn`, where it is of a kind that has such an order.
+    fn dependents(&self, id: &ObjectId) -> Vec<ObjectId>;
+}
+
+/// What an object's status says it holds, whatever else of it cannot be read; `None` where that is not to be told.
+pub fn recorded_of(object: &Object) -> Option<HashSet<ObjectId>> {
+    let Some(inventory) = object.pointer("/status/inventory").filter(|inventory| !inventory.is_null()) else {
+        return Some(HashSet::new());
+    };
+    let entries = inventory.get("entries")?.as_array()?;
+    entries.iter().map(|entry| entry.get("id")?.as_str()?.parse().ok()).collect()
 }
 
 /// What a Kustomization's status says it holds.
@@ -148,7 +175,10 @@ async fn built(
     let supported = supported(kustomization).ok()?;
     let gathered = gather(own, &supported, &ByHand::NOTHING, &mut Redactor::default()).await.ok()?;
     let (spec, tree) = (kustomization.spec.clone(), snapshot.tree.clone());
-    let build = workers::output(workers, move || build_spec(&spec, &tree, gathered)).await.ok()?.ok()?;
+    let memory = workers.memory();
+    let build =
+        workers::output(workers, move || build_spec(&spec, &tree, gathered, &workers::budget(memory)));
+    let build = build.await.ok()?.ok()?;
     let mut ids = HashSet::with_capacity(build.resources.len());
     for mut object in build.resources.into_iter().map(|resource| resource.object) {
         // A kind that the cluster does not have yet has no object to be deleted either.
@@ -166,6 +196,26 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// Of what cannot be read it is not known that it holds nothing.
+    #[test]
+    fn an_inventory_that_cannot_be_read_is_not_an_empty_one() {
+        let object = |status: serde_json::Value| {
+            let mut object = serde_json::json!({"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+                "metadata": {"name": "a"}, "spec": {"interval": 5}});
+            object["status"] = status;
+            recorded_of(&Object::parse(object).unwrap())
+        };
+        let entries =
+            |entries: serde_json::Value| object(serde_json::json!({"inventory": {"entries": entries}}));
+        let json = |text: &str| serde_json::from_str(text).unwrap();
+        assert_eq!(
+            entries(json(r#"[{"id": "n_a__ConfigMap", "v": 1}]"#)),
+            Some(HashSet::from([id("n_a__ConfigMap")]))
+        );
+        assert_eq!(object(json("{}")), Some(HashSet::new()));
+        assert_eq!((entries(json(r#""x""#)), entries(json(r#"[{"id": "x"}]"#))), (None, None));
+    }
+
     #[test]
     fn a_definition_is_held_by_whoever_holds_an_object_of_its_kind() {
         let held = HashSet::from([id("n_a__ConfigMap"), id("n_thing_x.io_Thing")]);
@@ -173,9 +223,9 @@ mod tests {
             id: id("_things.x.io_apiextensions.k8s.io_CustomResourceDefinition"),
             defines: Some(("x.io".into(), kind.into())),
         };
-        assert!(Candidate { id: id("n_a__ConfigMap"), defines: None }.is_held(&held));
-        assert!(!Candidate { id: id("m_a__ConfigMap"), defines: None }.is_held(&held));
-        assert!(definition("Thing").is_held(&held));
-        assert!(!definition("Other").is_held(&held));
+        let of = |name: &str| Candidate { id: id(name), defines: None }.hold(&held);
+        assert_eq!((of("n_a__ConfigMap"), of("m_a__ConfigMap")), (Some(Hold::Itself), None));
+        assert_eq!(definition("Thing").hold(&held), Some(Hold::GoesAlong));
+        assert_eq!(definition("Other").hold(&held), None);
     }
 }

@@ -38,3 +38,28 @@ pub async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Out
         () = clock.sleep(limit) => None,
     }
 }
+
+/// The clock of the runtime that runs the test.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Watch;
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test's clock has to come from somewhere")]
+impl Clock for Watch {
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}

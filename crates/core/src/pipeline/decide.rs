@@ -11,11 +11,12 @@ use super::dress::{dress, place, take_out};
 use super::ports::{ApiFailure, Reads, Reference};
 use crate::api::Kustomization;
 use crate::plan::{
-    Cause, Foreseen, Inventory, Observation, Observed, Options, Phase, Refusal, Stage, Step, check_prune,
-    plan_stage, prepare, stages,
+    Cause, DriftPolicy, Foreseen, Ignored, Inventory, Observation, Observed, Options, Phase, Refusal, Stage,
+    Step, check_prune, plan_stage, prepare, stages,
 };
 use crate::verdict::{Applied, Redactor};
-use lockgate_base::model::{Object, ObjectId};
+use lockgate_base::keys;
+use lockgate_base::model::{Digest, Object, ObjectId};
 use lockgate_render::Resource;
 
 /// What is to be done, before the cluster is asked about it.
@@ -64,15 +65,25 @@ pub(super) async fn intend(
     cluster: &impl Reads,
     kustomization: &Kustomization,
     resources: Vec<Resource>,
+    (digest, drift): (Option<Digest>, DriftPolicy),
 ) -> Result<Intent, Applied> {
     let managed = managed(kustomization);
     let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
     let common = kustomization.spec.common_metadata.as_ref();
+    let said = kustomization.metadata.annotations.get(keys::DRIFT);
+    let drift = said.and_then(|said| DriftPolicy::read(said)).unwrap_or(drift);
+    let last = kustomization.status.history.first();
+    let is_applied = last.zip(digest).is_some_and(|(last, digest)| last.digest == digest.to_string());
+    // What is wrong with it was told before anything was built.
+    let ignored = Ignored::read(&kustomization.spec.ignore).unwrap_or_default();
     let options = Options {
         force: kustomization.spec.force,
         sensitive: HashSet::new(),
         owner: Some(owner.clone()),
         ownership,
+        ignored,
+        drift,
+        is_applied,
     };
     let known = managed.iter().map(|(id, _)| id.clone()).collect();
     let mut terms = Terms { options, known, ..Terms::default() };

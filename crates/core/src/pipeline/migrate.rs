@@ -46,7 +46,7 @@ pub(super) async fn migrated(cluster: &impl Writes, mut decided: Decided, terms:
 }
 
 /// Decides anew about some objects of a stage.
-async fn renew(cluster: &impl Writes, decided: &mut Decided, objects: Vec<Object>, terms: &Terms) {
+pub(super) async fn renew(cluster: &impl Writes, decided: &mut Decided, objects: Vec<Object>, terms: &Terms) {
     let again = decide(cluster, Stage { entries: objects, gate: Gate::None }, terms).await;
     decided.refusals = again.refusals;
     decided.is_reached |= again.is_reached;

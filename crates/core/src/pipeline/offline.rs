@@ -11,7 +11,7 @@ mod parent;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Found, OfflineError, Rendered};
+pub use error::{Found, OfflineError, Rendered, oddities};
 pub use one::{completed, kustomization};
 pub use parent::hints;
 pub use search::{find, values_in};

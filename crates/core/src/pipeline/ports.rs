@@ -164,6 +164,8 @@ pub struct Accepted {
     pub resource_version: String,
     /// Its generation, for kinds that count it.
     pub generation: Option<i64>,
+    /// What the server warns of: a version that is deprecated, a policy that is not kept.
+    pub warnings: Vec<String>,
 }
 
 /// What a deletion found.
@@ -235,6 +237,9 @@ pub trait Reads: Lookup {
         objects: &[Object],
         known: &HashSet<ObjectId>,
     ) -> impl Future<Output = Vec<Observation>> + Send;
+
+    /// What runs pods in a namespace, or is to: the Pods themselves, ReplicaSets, and workloads. Each is whole.
+    fn runners(&self, namespace: &str) -> impl Future<Output = Result<Vec<Object>, ApiFailure>> + Send;
 }
 
 /// What changes a cluster. Each write asks first whether this process may still write.

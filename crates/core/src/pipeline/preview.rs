@@ -9,7 +9,9 @@ use super::decide::{Decided, Intent, decide, intend};
 use super::ports::{Reads, Reference};
 use super::prune::{self, Fate};
 use crate::api::Kustomization;
-use crate::plan::{Entry, Foreseen, Inventory, Observed, Pruner, Refusal, Step, after_take_over};
+use crate::plan::{
+    DriftPolicy, Entry, Foreseen, Ignored, Inventory, Observed, Pruner, Refusal, Step, after_take_over,
+};
 use crate::verdict::{Applied, Change, Common, Deed, Outcome};
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_render::Resource;
@@ -67,8 +69,10 @@ pub async fn preview(
     claims: &impl Claims,
     foreseen: &mut Foreseen,
 ) -> Result<Preview, Outcome<Applied>> {
+    Ignored::read(&kustomization.spec.ignore).map_err(|message| Common::Malformed { message })?;
     let mut origins = Origins::of(&resources);
-    let Intent { stages, mut terms, managed, .. } = intend(cluster, &kustomization, resources).await?;
+    let Intent { stages, mut terms, managed, .. } =
+        intend(cluster, &kustomization, resources, (None, DriftPolicy::default())).await?;
     terms.foreseen = std::mem::take(foreseen);
     let mut progress = Progress::default();
     let mut preview = Preview::default();

@@ -95,6 +95,7 @@ pub(super) async fn delete(
     if stale.is_empty() {
         return pruned;
     }
+    let stale = dependents_first(stale, claims);
     // Its end is meant, so it is no drift.
     cluster.release(pruner.owner, &stale.iter().map(|reference| reference.id.clone()).collect::<Vec<_>>());
     for Decided { reference, found } in decide(cluster, claims, pruner, stale, built).await {
@@ -127,6 +128,26 @@ pub(super) async fn delete(
         }
     }
     pruned
+}
+
+/// The same objects, each after those that depend on it.
+fn dependents_first(stale: Vec<Reference>, claims: &impl Claims) -> Vec<Reference> {
+    let mut left: HashMap<ObjectId, Reference> =
+        stale.iter().map(|reference| (reference.id.clone(), reference.clone())).collect();
+    let mut ordered = Vec::with_capacity(stale.len());
+    for reference in stale {
+        let mut path = vec![reference.id];
+        // What stands on the path is taken once all that depends on it is; a circle is left where it closes.
+        while let Some(id) = path.last() {
+            let next =
+                claims.dependents(id).into_iter().find(|id| left.contains_key(id) && !path.contains(id));
+            match next {
+                Some(next) => path.push(next),
+                None => ordered.extend(path.pop().and_then(|id| left.remove(&id))),
+            }
+        }
+    }
+    ordered
 }
 
 /// What is decided about an object that is no longer built.

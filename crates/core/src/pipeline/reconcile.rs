@@ -3,18 +3,19 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use super::apply::{self, Hands, Progress, Stop};
+use super::apply::{self, Progress, Stop};
 use super::build::{Build, build_spec};
-use super::decide::{Intent, intend, managed};
+use super::decide::{Intent, Terms, intend, managed};
 use super::gather::{ByHand, Gathered, gather};
+use super::hands::Hands;
 use super::ports::{Lookup, Reference, Settle, Settled, Unhealthy, Writes};
 use super::workers;
-use super::{Finish, Job, Journal, JournalError, Memo, News, idle, prune};
+use super::{Finish, Job, Journal, JournalError, Memo, News, idle, room, sweep};
 use crate::api::{HealthCheck, Kustomization};
 use crate::health::Health;
-use crate::plan::{Gate, Inventory, Pruner};
-use crate::verdict::{Applied, Change, Common, Deed, Done, Ill, Outcome, Redactor, WaitEnd};
-use lockgate_base::model::ObjectId;
+use crate::plan::{Gate, Ignored, Inventory, Stage};
+use crate::verdict::{Applied, Common, Done, Ill, Outcome, Redactor, WaitEnd};
+use lockgate_base::model::{Object, ObjectId};
 
 /// How often the objects that a wait is for are reported again, after the first report.
 const TOLD_AGAIN: Duration = Duration::from_secs(30);
@@ -29,6 +30,9 @@ pub async fn reconcile<C: Writes + Settle, O: Lookup, J: Journal>(
     journal: &J,
 ) -> Finish {
     let mut redactor = Redactor::default();
+    if let Err(message) = Ignored::read(&job.kustomization.spec.ignore) {
+        return Finish { outcome: Common::Malformed { message }.into(), memo: None, redactor };
+    }
     let gathered = match gather(own, &job.kustomization, &ByHand::NOTHING, &mut redactor).await {
         Ok(gathered) => gathered,
         Err(error) => return Finish { outcome: Common::from(error).into(), memo: None, redactor },
@@ -60,7 +64,9 @@ pub async fn reconcile<C: Writes + Settle, O: Lookup, J: Journal>(
 /// Builds away from the threads of the runtime. Newer work does not wait for the end of it.
 async fn built(job: &Job<'_>, gathered: Gathered) -> Result<Build, Outcome<Applied>> {
     let (spec, tree) = (job.kustomization.spec.clone(), job.snapshot.tree.clone());
-    let build = workers::output(job.workers, move || build_spec(&spec, &tree, gathered));
+    let memory = job.workers.memory();
+    let build =
+        workers::output(job.workers, move || build_spec(&spec, &tree, gathered, &workers::budget(memory)));
     let mut cancel = job.cancel.clone();
     tokio::select! {
         biased;
@@ -71,7 +77,7 @@ async fn built(job: &Job<'_>, gathered: Gathered) -> Result<Build, Outcome<Appli
         Ok(_) = cancel.wait_for(|cancel| *cancel) => {
             // Nothing was written, so that what was managed is.
             let inventory = managed(&job.kustomization).entries();
-            let done = Done { inventory, digest: None, changes: vec![], warnings: vec![], health: None };
+            let done = Done { inventory, digest: None, changes: vec![], warnings: vec![], drifted: vec![], health: None };
             Err(Applied::Cancelled { done }.into())
         }
     }
@@ -107,18 +113,19 @@ async fn enact<C: Writes + Settle, J: Journal>(
 ) -> Outcome<Applied> {
     let kustomization: &Kustomization = &job.kustomization;
     let Build { resources, digest, warnings, .. } = built;
-    let Intent { stages, terms, managed, wanted } = match intend(cluster, kustomization, resources).await {
-        Ok(intent) => intent,
-        Err(refused) => return refused.into(),
-    };
+    let Intent { stages, terms, managed, wanted } =
+        match intend(cluster, kustomization, resources, (Some(digest), job.drift)).await {
+            Ok(intent) => intent,
+            Err(refused) => return refused.into(),
+        };
     match journal.begin(managed.union(&wanted).entries()).await {
         Ok(()) => {}
         Err(JournalError::Fenced | JournalError::Gone) => return Common::Fenced.into(),
         Err(JournalError::Unavailable(message)) => return Common::Unreachable { message }.into(),
     }
     let mut progress = Progress { warnings, ..Progress::default() };
-    let hands = Hands { cluster, slot: journal, clock: job.clock, limit: job.timeout };
-    let applied = apply::apply(&hands, stages, &terms, &mut progress).await;
+    let stale = managed.difference(&wanted);
+    let applied = applied(cluster, job, journal, (stages, &terms, &stale), &mut progress).await;
     if !progress.forced.is_empty() {
         let lines: Vec<String> = progress.forced.iter().map(|line| redactor.redact(line)).collect();
         journal.tell(&News::Recreated(lines));
@@ -128,26 +135,27 @@ async fn enact<C: Writes + Settle, J: Journal>(
         return stopped(stop, &managed, progress, digest);
     }
     tell_of_idle(journal, job, &managed, &progress.inventory);
-    let failures = match swept(cluster, journal, job, &managed, &mut progress).await {
-        Ok(swept) => {
-            *awaits = swept.awaits;
-            swept.failures
-        }
+    let references = std::mem::take(&mut progress.references);
+    let checked = checked(kustomization, || references);
+    let is_waited = kustomization.spec.wait || !checked.is_empty();
+    let swept = match sweep::swept(cluster, journal, job, &managed, &mut progress, is_waited).await {
+        Ok(swept) => swept,
         // All that was managed still stands in the inventory that was written first.
         Err(message) => return Common::Unreachable { message }.into(),
     };
+    *awaits = swept.awaits;
     let mut done = Done {
         inventory: progress.inventory.entries(),
         digest: Some(digest),
+        warnings: progress.told(),
+        drifted: progress.drifted,
         changes: progress.changes,
-        warnings: progress.warnings,
         health: None,
     };
-    if !failures.is_empty() {
-        return Applied::PruneFailed { done, failures }.into();
+    if !swept.failures.is_empty() {
+        return Applied::PruneFailed { done, failures: swept.failures }.into();
     }
-    let checked = checked(kustomization, || progress.references);
-    if checked.is_empty() && !kustomization.spec.wait {
+    if !is_waited {
         return Applied::Ready(done).into();
     }
     journal.written();
@@ -159,10 +167,34 @@ async fn enact<C: Writes + Settle, J: Journal>(
         None => Applied::Cancelled { done }.into(),
         Some(Settled::Healthy) => {
             done.health = Some(took);
-            Applied::Ready(done).into()
+            // Boxed: few have anything left to do.
+            Box::pin(sweep::ended(cluster, journal, job, swept.later, done, awaits)).await
         }
         Some(other) => unhealthy(other, done, took),
     }
+}
+
+/// Applies a build, and makes room for what is new in it where what is stale is in its way.
+async fn applied<C: Writes + Settle, J: Journal>(
+    cluster: &C,
+    job: &Job<'_>,
+    journal: &J,
+    (stages, terms, stale): (Vec<Stage<Object>>, &Terms, &Inventory),
+    progress: &mut Progress,
+) -> Result<(), Stop> {
+    let kustomization: &Kustomization = &job.kustomization;
+    let hands = Hands { cluster, slot: journal, clock: job.clock, limit: job.timeout };
+    let spare = room::spare(kustomization, &stages, stale);
+    let applied = apply::apply(&hands, stages, terms, progress).await;
+    let (Err(Stop::Refused { refusals, .. }), Some(spare)) = (&applied, spare) else { return applied };
+    // Boxed: few objects take the place of others.
+    if !Box::pin(room::made(&hands, journal, kustomization, refusals, &spare)).await {
+        return applied;
+    }
+    let before = std::mem::take(progress);
+    let applied = apply::apply(&hands, spare.stages, terms, progress).await;
+    progress.follows(before);
+    applied
 }
 
 /// Tells of the objects that nothing acts on, where they are others than before the run.
@@ -171,61 +203,6 @@ fn tell_of_idle(journal: &impl Journal, job: &Job<'_>, managed: &Inventory, now:
     if !news.is_empty() {
         journal.tell(&News::Idle(news));
     }
-}
-
-/// What pruning left.
-#[derive(Debug, Default)]
-struct Swept {
-    /// A line for each object that could not be deleted. They stay managed.
-    failures: Vec<String>,
-    /// Whether other owners are to take objects over. They stay managed until then.
-    awaits: bool,
-}
-
-/// Deletes what is no longer built, where that is wished. An error where the server could not be asked.
-async fn swept(
-    cluster: &impl Writes,
-    journal: &impl Journal,
-    job: &Job<'_>,
-    managed: &Inventory,
-    progress: &mut Progress,
-) -> Result<Swept, String> {
-    let kustomization: &Kustomization = &job.kustomization;
-    let owner = kustomization.reference();
-    let (left, stale) = prune::stale(progress, managed);
-    cluster.release(&owner, &left);
-    if !kustomization.spec.prune {
-        cluster.release(&owner, &stale);
-        return Ok(Swept::default());
-    }
-    let stale = prune::references(managed, stale);
-    let needs = prune::needs(kustomization);
-    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
-    let pruned = prune::delete(cluster, journal, pruner, stale, &progress.inventory).await;
-    if !pruned.kept.is_empty() {
-        journal.tell(&News::Kept(pruned.kept));
-    }
-    if pruned.unreachable {
-        let first = pruned.failed.into_iter().map(|(_, message)| message).next();
-        return Err(first.unwrap_or_default());
-    }
-    let deleted = pruned.deleted.into_iter();
-    progress.changes.extend(deleted.map(|gone| Change { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
-    let told: Vec<String> = pruned.awaited.iter().map(|(_, line)| line.clone()).collect();
-    let awaits = !told.is_empty();
-    // Told once for a revision.
-    if awaits && kustomization.status.last_applied_revision != Some(job.snapshot.revision.to_string()) {
-        journal.tell(&News::Kept(told));
-    }
-    for (reference, _) in pruned.awaited {
-        progress.inventory.insert(reference.id, reference.version);
-    }
-    let mut failures = Vec::new();
-    for (reference, message) in pruned.failed {
-        progress.inventory.insert(reference.id, reference.version);
-        failures.push(message);
-    }
-    Ok(Swept { failures, awaits })
 }
 
 /// What is managed after applying stopped: what was before, and what was written before it stopped.
@@ -244,6 +221,7 @@ fn stopped(
                 digest: Some(digest),
                 changes: progress.changes,
                 warnings: progress.warnings,
+                drifted: progress.drifted,
                 health: None,
             };
             match unhealthy(settled, done, waited) {

@@ -20,7 +20,7 @@ pub trait Slot: Sync {
 
 /// Waits in the middle of a run, without the slot if it takes long. The slot is taken again where `goes_on` says of the wait's
 /// end that there is more to do.
-pub(super) async fn aside<T>(
+pub async fn aside<T>(
     slot: &impl Slot,
     clock: &dyn Clock,
     wait: impl Future<Output = T>,

@@ -1,11 +1,15 @@
 //! Scenarios of the pipeline against a cluster in memory.
 
 mod claims;
+mod machine;
 mod fake;
+mod diary;
 mod fields;
 mod gates;
 mod idle;
+mod migrate;
 mod preview;
+mod sweep;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,14 +17,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::clock::Watch;
 use super::*;
 use crate::api::{Kustomization, decode};
 use crate::plan;
 use crate::verdict::{Common, WaitEnd};
-use fake::{Broken, Diary, Fake, Here, Never, Watch};
+use diary::Diary;
+use fake::Fake;
 use lockgate_base::keys;
 use lockgate_base::model::{Object, Revision};
 use lockgate_base::tree::Tree;
+use machine::{Broken, Here, Never};
 
 fn kustomization(spec: &Value, inventory: &[&str]) -> Kustomization {
     let mut all = json!({"interval": "10m", "prune": true, "path": "apps",
@@ -62,6 +69,7 @@ fn job<'a>(
         snapshot,
         memo: None,
         thorough: false,
+        drift: plan::DriftPolicy::Watch,
         drifted: BTreeSet::new(),
         timeout: Duration::from_secs(1),
         waited: Duration::ZERO,
@@ -200,33 +208,6 @@ async fn only_an_object_that_was_taken_away_is_told_to_have_two_owners() {
         let finish = run(&fake, &Diary::default(), &kustomization(&json!({}), managed), &["a"], None).await;
         let Outcome::Own(Applied::Ready(done)) = finish.outcome else { panic!("{:?}", finish.outcome) };
         assert_eq!(done.warnings.len(), usize::from(is_told), "{:?}", done.warnings);
-    }
-}
-
-/// On a Ready object nothing is said of a server that cannot be asked; what the server denies must be told.
-#[tokio::test]
-async fn a_hand_over_that_is_denied_is_told_as_a_refusal() {
-    let cases = [
-        (400, "admission webhook \"w\" denied the request: no", true),
-        (403, "admission webhook \"w\" denied the request: no", true),
-        (422, "it is invalid", true),
-        (409, "the object has been modified", false),
-        (422, "the server rejected our request due to an error in our request", false),
-        (503, "not now", false),
-    ];
-    for (code, message, told) in cases {
-        let answer = plan::Answer { code, message: message.into(), ..plan::Answer::default() };
-        let fake = Fake::default().untaken("a", answer);
-        let kustomization = kustomization(&json!({}), &["n_a__ConfigMap"]);
-        let outcome = run(&fake, &Diary::default(), &kustomization, &["a"], None).await.outcome;
-        // What has changed since it was looked at is looked at again.
-        assert!(fake.log().iter().all(|line| line == "take over a"), "{:?}", fake.log());
-        assert_eq!(matches!(outcome, Outcome::Own(Applied::Refused { .. })), told, "{code}: {outcome:?}");
-        assert_eq!(
-            matches!(outcome, Outcome::Common(Common::Unreachable { .. })),
-            !told,
-            "{code}: {outcome:?}"
-        );
     }
 }
 

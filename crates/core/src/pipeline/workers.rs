@@ -3,8 +3,12 @@
 
 use std::fmt::Debug;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
+
+use lockgate_render::Budget;
+use lockgate_render::budget::Memory;
 
 /// Pure work.
 pub type Work = Box<dyn FnOnce() + Send>;
@@ -14,8 +18,18 @@ pub type Ended = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// Runs pure work, as much of it at a time as it has threads, on stacks of [`lockgate_render::STACK_SIZE`].
 pub trait Workers: Debug + Send + Sync {
+    /// The memory that builds share; `None` where nothing is known of it.
+    fn memory(&self) -> Option<Arc<dyn Memory>> {
+        None
+    }
+
     /// Runs work. Where the answer is dropped, work that has not begun is not done.
     fn run(&self, work: Work) -> Ended;
+}
+
+/// The budget of one build on these threads.
+pub(super) fn budget(memory: Option<Arc<dyn Memory>>) -> Budget {
+    memory.map_or_else(Budget::default, Budget::sharing)
 }
 
 /// The output of work, or the place of a panic in it.

@@ -36,8 +36,7 @@ pub struct AnswerCause {
 pub(super) fn classify(id: &ObjectId, answer: &Answer) -> Cause {
     let text = answer.message.as_str();
     if let Some(cause) = webhook(text) {
-        let is_immutable = matches!(cause, Cause::WebhookDenied(_)) && is_immutable(answer);
-        return if is_immutable { Cause::Immutable { loss: None } } else { cause };
+        return cause;
     }
     if answer.code == 413 || TOO_LARGE.iter().any(|mark| text.contains(mark)) {
         return Cause::TooLarge;
@@ -117,7 +116,8 @@ const IMMUTABLE: [&str; 14] = [
     "is not updatable",
 ];
 
-fn says_immutable(text: &str) -> bool {
+/// Whether a text says that a field cannot change.
+pub(super) fn says_immutable(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     IMMUTABLE.iter().any(|mark| text.contains(mark))
 }

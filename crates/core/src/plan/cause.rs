@@ -1,6 +1,8 @@
 //! What is the matter with an object that was refused, whether it may pass by itself, and what helps.
 
 use super::denied::Denied;
+use super::groups::is_built_in;
+use super::removed::removed;
 use lockgate_base::keys;
 use lockgate_base::model::Gvk;
 
@@ -29,6 +31,8 @@ pub enum Cause {
     },
     /// A field that the kind does not have, by its path.
     UnknownField(String),
+    /// A field of the live object that the kind does not have in the version asked for, by its path. Git does not set it.
+    Undeclared(String),
     /// A value of the wrong type, or one that cannot be read.
     TypeError,
     /// A value that is not allowed.
@@ -64,17 +68,18 @@ impl Cause {
         match self {
             Self::NamespaceMissing(_)
             | Self::NamespaceTerminating { .. }
-            | Self::UnknownKind(_)
             | Self::GroupDown(_)
             | Self::WebhookDown(_)
             | Self::Conflict
             | Self::Unavailable => true,
+            Self::UnknownKind(gvk) => removed(gvk).is_none(),
             Self::Other { server_fault } => *server_fault,
             Self::NamespaceNotSpecified
             | Self::Forbidden(_)
             | Self::Denied
             | Self::Immutable { .. }
             | Self::UnknownField(_)
+            | Self::Undeclared(_)
             | Self::TypeError
             | Self::Invalid
             | Self::WebhookDenied(_)
@@ -106,10 +111,17 @@ impl Cause {
                  would go with it"
             ),
             Self::UnknownField(path) => format!("remove the field {path}, or correct its name"),
-            Self::UnknownKind(_) => {
-                "its CustomResourceDefinition is not there: add it to this build or to one that it depends on"
-                    .into()
-            }
+            Self::Undeclared(path) => format!(
+                "Git does not set {path}: the object has it in another version, see its metadata.managedFields"
+            ),
+            Self::UnknownKind(gvk) => match removed(gvk) {
+                Some(removed) => format!("{} is {removed}", gvk.api_version()),
+                None if is_built_in(&gvk.group) => {
+                    "this release of Kubernetes does not serve it, or it has to be switched on".into()
+                }
+                None => "its CustomResourceDefinition is not there: add it to this build or to one that it depends on"
+                    .into(),
+            },
             Self::GroupDown(_) => {
                 "see kubectl get apiservices; is what its APIService points to healthy?".into()
             }

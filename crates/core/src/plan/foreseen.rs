@@ -29,6 +29,12 @@ impl Foreseen {
         }
     }
 
+    /// Takes in what others will have brought.
+    pub fn extend(&mut self, others: Self) {
+        self.kinds.extend(others.kinds);
+        self.namespaces.extend(others.namespaces);
+    }
+
     /// Whether a kind will be there whose objects live in no namespace.
     pub fn is_cluster_wide(&self, group: &str, kind: &str) -> bool {
         self.kinds.get(&(group.to_owned(), kind.to_owned())).copied().unwrap_or_default()

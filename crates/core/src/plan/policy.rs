@@ -16,6 +16,34 @@ pub enum Apply {
     Ignore,
 }
 
+/// What is done about drift: `--drift` of the agent, and [`keys::DRIFT`] on a Kustomization or an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DriftPolicy {
+    /// It is put back as soon as it is seen. The default.
+    #[default]
+    Watch,
+    /// It is put back when all objects are looked at, at the interval or at a new revision.
+    Interval,
+    /// It is shown in a condition and a metric, and not put back.
+    Report,
+}
+
+impl DriftPolicy {
+    /// Reads `watch`, `interval` or `report`, in any case.
+    pub fn read(text: &str) -> Option<Self> {
+        let known = [("watch", Self::Watch), ("interval", Self::Interval), ("report", Self::Report)];
+        known.into_iter().find(|(name, _)| text.eq_ignore_ascii_case(name)).map(|(_, policy)| policy)
+    }
+}
+
+/// What an object, or a Kustomization, says is to be done about drift.
+pub fn drift_policy(object: &Object) -> Option<DriftPolicy> {
+    [object.annotation(keys::DRIFT), object.label(keys::DRIFT)]
+        .into_iter()
+        .flatten()
+        .find_map(DriftPolicy::read)
+}
+
 /// How the object wants to be applied.
 pub fn apply_policy(object: &Object) -> Apply {
     let says = |value: &str| says(object, keys::SSA, value);

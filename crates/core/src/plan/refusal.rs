@@ -5,8 +5,9 @@ use std::ops::Deref;
 
 use serde_json::Value;
 
-use super::answer::{Answer, classify};
+use super::answer::{Answer, classify, says_immutable};
 use super::cause::Cause;
+use super::groups::is_built_in;
 use super::redact;
 use lockgate_base::model::{Gvk, Object, ObjectId};
 
@@ -116,6 +117,41 @@ impl Refusal {
         self.cause.is_transient()
     }
 
+    /// Whether it is said that a field cannot change, be it by a webhook, which may mean anything by that.
+    pub(super) fn says_immutable(&self) -> bool {
+        says_immutable(&self.text)
+    }
+
+    /// Whether what the object was judged by may be on its way, and the API server only has not taken note of it: a definition,
+    /// a right, a quota or a policy. It reads them from caches, and each of several servers from its own.
+    pub fn may_pass_soon(&self) -> bool {
+        match &self.cause {
+            Cause::Forbidden(_) | Cause::Denied => true,
+            _ => self.is_of_schema(),
+        }
+    }
+
+    /// Whether it is the definition of a custom resource that does not let the object pass.
+    pub fn is_of_schema(&self) -> bool {
+        let cause = &self.cause;
+        let is_schema = matches!(
+            cause,
+            Cause::UnknownField(_) | Cause::Undeclared(_) | Cause::TypeError | Cause::Invalid
+        );
+        is_schema && !is_built_in(&self.id.group)
+    }
+
+    /// The same where the field that the kind does not have is not in Git's object.
+    #[must_use]
+    pub(super) fn seen_beside(mut self, object: &Object) -> Self {
+        if let Cause::UnknownField(path) = &self.0.cause
+            && !names_field(object.value(), path)
+        {
+            self.0.cause = Cause::Undeclared(path.clone());
+        }
+        self
+    }
+
     /// Whether a right is missing.
     pub fn is_forbidden(&self) -> bool {
         matches!(self.cause, Cause::Forbidden(_))
@@ -174,6 +210,20 @@ impl fmt::Display for Refusal {
 /// Whether objects of the kind hold secret values by their nature.
 pub(super) fn is_secret(id: &ObjectId) -> bool {
     id.kind == "Secret" && id.group.is_empty()
+}
+
+/// Whether a value has the field at a path such as `spec.ports[name="a"].port`. Which item of a list is meant is not looked at.
+fn names_field(value: &Value, path: &str) -> bool {
+    let path = path.trim_start_matches('.');
+    if path.is_empty() {
+        return true;
+    }
+    if let Some((_, rest)) = path.strip_prefix('[').and_then(|inside| inside.split_once(']')) {
+        let items = value.as_array().map_or(&[][..], Vec::as_slice);
+        return items.iter().any(|item| names_field(item, rest));
+    }
+    let end = path.find(['.', '[']).unwrap_or(path.len());
+    value.get(&path[..end]).is_some_and(|value| names_field(value, &path[end..]))
 }
 
 /// Since when a namespace is being deleted, its own finalizers, and those of what is in it.

@@ -9,9 +9,11 @@ use super::cause::Cause;
 use super::drift::{Drift, drift};
 use super::flux;
 use super::forced;
+use super::ignore::{Ignored, left};
 use super::managed_fields::{entries, foreign_fields, take_over};
-use super::policy::{Apply, apply_policy, is_forced, is_reconcile_disabled};
+use super::policy::{Apply, DriftPolicy, apply_policy, drift_policy, is_forced, is_reconcile_disabled};
 use super::refusal::{Phase, Refusal, is_secret};
+use super::reported;
 use super::scale;
 use super::versions;
 use crate::api::{Kustomization, Ownership};
@@ -71,6 +73,12 @@ pub struct Options {
     pub owner: Option<Ref>,
     /// The marks of what is applied.
     pub ownership: &'static Ownership,
+    /// `spec.ignore`: fields that are left as they are on the cluster.
+    pub ignored: Ignored,
+    /// What is done about drift of objects that say nothing of it.
+    pub drift: DriftPolicy,
+    /// Whether this very build was applied before, so that what differs has drifted.
+    pub is_applied: bool,
 }
 
 impl Options {
@@ -83,7 +91,15 @@ impl Options {
 impl Default for Options {
     /// The options of a Kustomization that asks for nothing and is not named.
     fn default() -> Self {
-        Self { force: false, sensitive: HashSet::new(), owner: None, ownership: Kustomization::OWNERSHIP }
+        Self {
+            force: false,
+            sensitive: HashSet::new(),
+            owner: None,
+            ownership: Kustomization::OWNERSHIP,
+            ignored: Ignored::default(),
+            drift: DriftPolicy::default(),
+            is_applied: false,
+        }
     }
 }
 
@@ -128,6 +144,8 @@ pub enum Skip {
     Present,
     /// It is a part of Flux that lockgate stands in for.
     Replaced,
+    /// Others have deleted it, and drift is only to be told of.
+    Deleted,
 }
 
 impl fmt::Display for Skip {
@@ -137,6 +155,7 @@ impl fmt::Display for Skip {
             Self::Ignored => write!(f, "{}: Ignore", keys::SSA),
             Self::Present => write!(f, "{}: IfNotPresent, and it is there", keys::SSA),
             Self::Replaced => f.write_str("it is a part of Flux that lockgate stands in for"),
+            Self::Deleted => write!(f, "{}: report, and others have deleted it", keys::DRIFT),
         }
     }
 }
@@ -169,19 +188,72 @@ pub struct Entry {
     pub object: Object,
     /// What to do with it.
     pub step: Step,
+    /// What of it has drifted, and is told of and left as it is.
+    pub drifted: Vec<Drift>,
     /// Another owner of the same kind that the object's labels name. Two builds that hold one object overwrite each other.
     pub also_owned_by: Option<Ref>,
 }
 
 /// What to do with an object of a build.
 pub(super) fn entry(object: Object, observed: &Observed, options: &Options) -> Entry {
-    let observation = observed.get(&object.id());
-    let step = step(&object, observation, options);
+    let (object, changed) = ignoring(object, observed, options);
+    let observation = changed.as_ref().or_else(|| observed.get(&object.id()));
+    let (object, drifted, step) =
+        if let Some((sent, drifted, step)) = reporting(&object, observation, options) {
+            (sent, drifted, step)
+        } else {
+            let step = step(&object, observation, options);
+            (object, Vec::new(), step)
+        };
     let live = observation.and_then(|observation| observation.live.as_ref());
     let also_owned_by = live
         .and_then(|live| options.ownership.owner_of(live))
         .filter(|owner| options.owner.as_ref().is_some_and(|own| own != owner));
-    Entry { object, step, also_owned_by }
+    Entry { object, step, drifted, also_owned_by }
+}
+
+/// The object as it is to be applied, and what is known of it where that leaves fields as they are on the cluster.
+fn ignoring(object: Object, observed: &Observed, options: &Options) -> (Object, Option<Observation>) {
+    let Some(Observation { live: Some(live), dry_run: Ok(wanted) }) = observed.get(&object.id()) else {
+        return (object, None);
+    };
+    let paths: Vec<&str> = options.ignored.paths(&object).collect();
+    if paths.is_empty() {
+        return (object, None);
+    }
+    let (sent, result) = left((&object, wanted), live, &paths, options.ownership);
+    (sent, Some(Observation { live: Some(live.clone()), dry_run: Ok(result) }))
+}
+
+/// What is done with an object whose drift is only to be told of; `None` where there is none, or it is to be put back.
+fn reporting(
+    object: &Object,
+    observation: Option<&Observation>,
+    options: &Options,
+) -> Option<(Object, Vec<Drift>, Step)> {
+    let Some(Observation { live, dry_run: Ok(wanted) }) = observation else { return None };
+    let of_object = drift_policy(object).or_else(|| live.as_ref().and_then(drift_policy));
+    if of_object.unwrap_or(options.drift) != DriftPolicy::Report || skip(object, live.as_ref()).is_some() {
+        return None;
+    }
+    let Some(live) = live else {
+        let told = || (object.clone(), vec![reported::deleted()], Step::Skip(Skip::Deleted));
+        return options.is_applied.then(told);
+    };
+    let id = object.id();
+    let sensitive = is_secret(&id) || options.sensitive.contains(&id);
+    let ownership = options.ownership;
+    let found = reported::found(live, (object, wanted), options.is_applied, sensitive, ownership);
+    if found.drift.is_empty() {
+        return None;
+    }
+    if found.is_all {
+        return Some((object.clone(), found.drift, Step::Keep));
+    }
+    let paths: Vec<&str> = found.paths.iter().map(String::as_str).collect();
+    let (sent, result) = left((object, wanted), live, &paths, ownership);
+    let rest = drift(live, &result, sensitive);
+    Some((sent, found.drift, Step::Configure { drift: rest, take_over: None }))
 }
 
 fn step(object: &Object, observation: Option<&Observation>, options: &Options) -> Step {
@@ -246,13 +318,19 @@ fn skip(object: &Object, live: Option<&Object>) -> Option<Skip> {
 /// What to do about a refusal: an immutable field is overcome by deleting the object and creating it anew, where that is
 /// allowed and the object is there. Otherwise nothing would be left if the second apply failed as well.
 fn refused(object: &Object, live: Option<&Object>, refusal: &Refusal, sensitive: bool, force: bool) -> Step {
-    let refusal = if sensitive { refusal.clone().redacted() } else { refusal.clone() };
-    let Some(live) = live.filter(|_| matches!(refusal.cause, Cause::Immutable { .. })) else {
-        return Step::Refuse(refusal);
+    let refusal = refusal.clone().seen_beside(object);
+    let refusal = if sensitive { refusal.redacted() } else { refusal };
+    let is_asked = is_forced(object) || live.is_some_and(is_forced);
+    let is_immutable = match &refusal.cause {
+        Cause::Immutable { .. } => true,
+        // By the words of a webhook nothing goes but what asks for it itself.
+        Cause::WebhookDenied(_) => is_asked && refusal.says_immutable(),
+        _ => false,
     };
+    let Some(live) = live.filter(|_| is_immutable) else { return Step::Refuse(refusal) };
     // What is there is what would go.
     let loss = forced::loss(live);
-    let is_forced = is_forced(object) || is_forced(live) || (force && loss.is_none());
+    let is_forced = is_asked || (force && loss.is_none());
     match live.text("/metadata/uid") {
         Some(uid) if is_forced => Step::Recreate {
             uid: uid.to_owned(),

@@ -143,6 +143,15 @@ fn only_force_makes_an_object_anew() {
             other => panic!("{other:?}"),
         }
     }
+    let denied = "admission webhook \"w.x.io\" denied the request: the host is immutable";
+    let denied = Answer { code: 403, message: denied.into(), ..Answer::default() };
+    let denied = |object: &Object| Err(Refusal::of_answer(object.id(), Phase::DryRun, denied.clone()));
+    let by_words = |desired: &Object| decide(desired, Some(live(json!({}))), denied(desired), &forced).step;
+    assert!(
+        matches!(by_words(&object(json!({}))), Step::Refuse(_)),
+        "a webhook may mean anything by its words"
+    );
+    assert!(matches!(by_words(&annotated(keys::FORCE, "enabled")), Step::Recreate { .. }));
     let invalid = Refusal::new(object(json!({})).id(), Phase::DryRun, Cause::Invalid, "wrong");
     let step = decide(&object(json!({})), Some(live(json!({}))), Err(invalid), &forced).step;
     assert!(matches!(step, Step::Refuse(_)), "force is no cure for a wrong value");
@@ -241,7 +250,12 @@ fn a_gate_that_is_asked_for_stays() {
 fn what_earlier_stages_bring_is_created() {
     let namespace =
         Object::parse(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "new"}})).unwrap();
-    let create = |object: &Object| Entry { object: object.clone(), step: Step::Create, also_owned_by: None };
+    let create = |object: &Object| Entry {
+        object: object.clone(),
+        step: Step::Create,
+        drifted: Vec::new(),
+        also_owned_by: None,
+    };
     let first =
         Stage { entries: vec![create(&namespace), create(&definition("x.io", "Thing"))], gate: Gate::Served };
     let mut foreseen = Foreseen::default();
@@ -258,7 +272,12 @@ fn what_earlier_stages_bring_is_created() {
     ];
     for (cause, comes) in cases {
         let refusal = Refusal::new(object(json!({})).id(), Phase::DryRun, cause.clone(), "no");
-        let refused = Entry { object: object(json!({})), step: Step::Refuse(refusal), also_owned_by: None };
+        let refused = Entry {
+            object: object(json!({})),
+            step: Step::Refuse(refusal),
+            drifted: Vec::new(),
+            also_owned_by: None,
+        };
         let mut stage = Stage { entries: vec![refused], gate: Gate::None };
         foreseen.admit(&mut stage);
         assert_eq!(stage.entries[0].step == Step::Create, comes, "{cause:?}");
@@ -269,7 +288,12 @@ fn what_earlier_stages_bring_is_created() {
     foreseen.learn(&Stage { entries: vec![kept], gate: Gate::None });
     let refusal =
         Refusal::new(object(json!({})).id(), Phase::DryRun, Cause::NamespaceMissing("new".into()), "no");
-    let refused = Entry { object: object(json!({})), step: Step::Refuse(refusal), also_owned_by: None };
+    let refused = Entry {
+        object: object(json!({})),
+        step: Step::Refuse(refusal),
+        drifted: Vec::new(),
+        also_owned_by: None,
+    };
     let mut stage = Stage { entries: vec![refused], gate: Gate::None };
     foreseen.admit(&mut stage);
     assert_eq!(stage.refusals().count(), 1);

@@ -3,9 +3,11 @@
 mod applied;
 mod fetched;
 
-pub(super) use applied::some_of;
+pub(crate) use applied::some_of;
 pub use applied::{Applied, Change, Deed, Done, Ill, Refused, WaitEnd};
 pub use fetched::{Content, FetchCause, Fetched};
+
+use std::time::Duration;
 
 use crate::graph::Cycle;
 use lockgate_base::model::Ref;
@@ -78,6 +80,11 @@ pub enum Common {
         /// Where in the code it is; what it said may quote anything.
         message: String,
     },
+    /// The agent ended again and again while it built or fetched this, so that it is left alone.
+    Quarantined {
+        /// How often it ended while nothing else was new.
+        times: u32,
+    },
     /// A dependency is not ready.
     Blocked(Blocker),
     /// The dependencies go round in a circle, which the object is a member of.
@@ -125,6 +132,13 @@ pub enum Common {
         /// Which were left: `ConfigMap/namespace/name`.
         left: Vec<String>,
     },
+    /// The object is being deleted, and so are others that depend on it, which are to go first.
+    RemovalWaits {
+        /// Those that are still there.
+        dependents: Vec<Ref>,
+        /// How long they are waited for at most.
+        limit: Duration,
+    },
     /// The object is being deleted, but some of its objects could not be.
     RemovalFailed {
         /// A line for each object.
@@ -141,6 +155,7 @@ impl Common {
             Self::AccessDenied { .. } => "access denied".into(),
             Self::Malformed { .. } => "malformed".into(),
             Self::Panicked { .. } => "internal error".into(),
+            Self::Quarantined { .. } => "left alone".into(),
             Self::Blocked(_) => "blocked".into(),
             Self::Cyclic(_) => "cyclic".into(),
             Self::SourceMissing { .. }
@@ -150,6 +165,9 @@ impl Common {
             Self::InputMissing { .. } => "not built".into(),
             Self::Removed { deleted, .. } => format!("removed, {deleted} objects deleted"),
             Self::Abandoned { left, .. } => format!("removed, {} objects left", left.len()),
+            Self::RemovalWaits { dependents, .. } => {
+                format!("waits for {} dependents to go", dependents.len())
+            }
             Self::RemovalFailed { failures } => format!("{} not deleted", failures.len()),
         }
     }

@@ -73,8 +73,23 @@ fn done() -> Done {
         digest: Some(Digest::of("built")),
         changes: vec![change(Deed::Created, &[])],
         warnings: Vec::new(),
+        drifted: Vec::new(),
         health: Some(Std::from_secs(3)),
     }
+}
+
+/// Drift that is left is a condition as long as there is any.
+#[test]
+fn drift_that_is_left_is_shown() {
+    let line = "Deployment/n/web (spec.replicas)".to_owned();
+    let drifted = Done { drifted: vec![line], ..done() };
+    let status = judge(&Applied::Ready(drifted).into(), &ready()).status;
+    let (state, reason, message) = condition(&status, "Drifted").unwrap();
+    assert_eq!((state, reason.as_str()), (ConditionStatus::True, "DriftReported"));
+    assert_eq!(message, "has drifted, and is left so: Deployment/n/web (spec.replicas)");
+    let same = judge(&Applied::Unchanged.into(), &status).status;
+    assert!(condition(&same, "Drifted").is_some(), "nothing was looked at");
+    assert!(condition(&judge(&Applied::Ready(done()).into(), &status).status, "Drifted").is_none());
 }
 
 #[test]
@@ -130,7 +145,7 @@ fn condition(status: &KustomizationStatus, kind: &str) -> Option<(ConditionStatu
 }
 
 fn refused(message: &str, transient: bool, forbidden: bool) -> Refused {
-    Refused { message: message.into(), transient, forbidden }
+    Refused { message: message.into(), transient, soon: forbidden, forbidden }
 }
 
 #[test]

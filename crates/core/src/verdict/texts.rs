@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
 use super::outcome::{BlockReason, Blocker, Content, Ill, WaitEnd, some_of};
-use crate::api::{self, Kustomization, OciRepository};
+use crate::api::{self, Kustomization, OciRepository, Role};
 use crate::graph::Cycle;
 use crate::queue::Rivalry;
 use lockgate_base::keys;
@@ -189,8 +189,25 @@ pub(super) fn pending(objects: &[Ill]) -> String {
     texts.join("; ")
 }
 
+/// What Ready says of what the agent has ended at.
+pub(super) fn quarantined(kind: KindId, times: u32) -> String {
+    let (doing, changes) = match api::info(kind).map(|info| info.role) {
+        Some(Role::Source(_)) => ("fetching", "its spec"),
+        _ => ("building", "its spec or its folder"),
+    };
+    format!(
+        "the agent ended while {doing} this, {times} times with nothing else that was new beside it; it is left alone until \
+         {changes} changes, a reconcile is asked for, or an hour has passed"
+    )
+}
+
 pub(super) fn not_deleted(failures: &[String]) -> String {
     format!("delete failed, errors: {}", listed("objects could not be deleted", failures))
+}
+
+pub(super) fn removal_waits(dependents: &[Ref]) -> String {
+    let names: Vec<String> = dependents.iter().map(named).collect();
+    format!("deletion waits for what depends on it and is being deleted as well: {}", some_of(&names))
 }
 
 pub(super) fn prune_refused(count: usize) -> String {

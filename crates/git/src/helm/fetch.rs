@@ -12,6 +12,7 @@ use super::site::{Login, Site};
 use crate::SourceError;
 use crate::client::{self, NAME, Options};
 use crate::context::{Context, lock};
+use crate::disk::Disk;
 use crate::error::one_line;
 use crate::hashing::Hashing;
 use crate::pool::{self, Pool};
@@ -147,9 +148,9 @@ pub struct Helm {
 
 impl Helm {
     /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use.
-    pub fn new(state_dir: &Path) -> Result<Self, SourceError> {
+    pub fn new(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         Ok(Self {
-            spools: Arc::new(Spools::open(&state_dir.join("charts"))?),
+            spools: Arc::new(Spools::open(&state_dir.join("charts"), disk)?),
             pool: Arc::new(Pool::new()),
             archives: Arc::default(),
         })

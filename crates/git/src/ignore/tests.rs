@@ -17,8 +17,8 @@ fn rules(lines: &str) -> Rules {
 fn excluded(files: &[(&str, &str)], spec_ignore: Option<&str>) -> Vec<String> {
     let tree = Tree::in_memory(files.iter().copied());
     let Ok(kept) = applied(&tree, spec_ignore, || Ok::<(), Infallible>(()));
-    let kept: Vec<&str> = kept.entries().map(|(path, _)| path).collect();
-    tree.entries().map(|(path, _)| path).filter(|path| !kept.contains(path)).map(Into::into).collect()
+    let kept: Vec<String> = kept.entries().map(|(path, _)| path).collect();
+    tree.entries().map(|(path, _)| path).filter(|path| !kept.contains(path)).collect()
 }
 
 #[test]

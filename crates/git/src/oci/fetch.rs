@@ -16,6 +16,7 @@ use super::registry::Registry;
 use super::repository::{Reference, Repository, Wanted, is_digest, is_tag};
 use crate::client::{self, NAME, Options};
 use crate::context::Context;
+use crate::disk::Disk;
 use crate::fetch::{Fetched, Fetcher, Fetching, Update};
 use crate::hashing::Hashing;
 use crate::pool::{self, Pool};
@@ -74,8 +75,9 @@ pub struct Oci {
 impl Oci {
     /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use. `spec.insecure` of a
     /// registry on another machine is refused unless `allows_insecure`.
-    pub fn new(state_dir: &Path, allows_insecure: bool) -> Result<Self, SourceError> {
-        Ok(Self { spools: Arc::new(Spools::open(state_dir)?), pool: Arc::new(Pool::new()), allows_insecure })
+    pub fn new(state_dir: &Path, disk: &Disk, allows_insecure: bool) -> Result<Self, SourceError> {
+        let spools = Arc::new(Spools::open(state_dir, disk)?);
+        Ok(Self { spools, pool: Arc::new(Pool::new()), allows_insecure })
     }
 
     /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has the same limit.

@@ -12,6 +12,7 @@ use super::pattern;
 use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
+use lockgate_base::model::Object;
 
 /// A pattern for a whole text. One without special signs is compared as it is.
 #[derive(Debug, Clone)]
@@ -112,6 +113,22 @@ impl Matcher {
     /// Whether labels and annotations are meant.
     pub(crate) fn means_metadata(&self, res: &Res) -> bool {
         self.labels.match_in(res, "labels") && self.annotations.match_in(res, "annotations")
+    }
+}
+
+/// Which of the objects that were built a target means.
+#[derive(Debug, Clone)]
+pub struct Selection(Matcher);
+
+impl Selection {
+    /// Checks the patterns of a selector. An error names the field.
+    pub fn new(selector: &Selector) -> Result<Self> {
+        Matcher::new(selector).map(Self)
+    }
+
+    /// Whether an object is meant.
+    pub fn means(&self, object: &Object) -> bool {
+        self.0.means(&Res::new(object.value().clone(), ""))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lockgate_core::api::acted_on;
 use serde_json::{Map, Value, json};
 
 use super::Server;
@@ -69,6 +70,12 @@ impl Server {
         let Some(old) = old else { return Err(Refused::not_found(write.kind, &write.key.name)) };
         let mut new = Value::clone(&old);
         if content_type.starts_with("application/json-patch") {
+            // The definitions of the agent's kinds give each object a status, which is there as soon as it is read.
+            let is_of_the_agent = acted_on()
+                .any(|info| (info.id.group, info.id.kind) == (&*write.kind.group, &*write.kind.kind));
+            if is_of_the_agent && new.get("status").is_none() {
+                new["status"] = json!({"observedGeneration": -1});
+            }
             json_patch(&mut new, body)?;
         } else {
             json_patch::merge(&mut new, body);

@@ -102,7 +102,7 @@ impl Subject for Kustomizations {
             };
             if end.platform.can_be_ready(name) {
                 problems.extend(not_ready(name, object, end));
-                problems.extend(inventory_differs(name, unit, object));
+                problems.extend(inventory_differs(end, (name, unit), object));
                 for (thing_name, thing) in &unit.things {
                     problems.extend(differs(end, name, (thing_name, thing)));
                 }
@@ -250,13 +250,19 @@ fn not_ready(name: &str, object: &Value, end: &End<'_>) -> Vec<String> {
     problems
 }
 
-fn inventory_differs(name: &str, unit: &Unit, object: &Value) -> Option<String> {
-    let expected: BTreeSet<String> =
-        unit.things.iter().map(|(name, thing)| thing.inventory_id(name)).collect();
+/// Where an inventory is not what the unit holds, and what it has dropped for others that have yet to take it over.
+fn inventory_differs(end: &End<'_>, (name, unit): (&str, &Unit), object: &Value) -> Option<String> {
+    let ids = |unit: &Unit| -> BTreeSet<String> {
+        unit.things.iter().map(|(name, thing)| thing.inventory_id(name)).collect()
+    };
+    let expected = ids(unit);
+    let stuck = end.platform.units.iter().filter(|(other, _)| !end.platform.can_be_ready(other));
+    let awaited: BTreeSet<String> = stuck.flat_map(|(_, unit)| ids(unit)).collect();
     let entries = object.pointer("/status/inventory/entries").and_then(Value::as_array);
     let told: BTreeSet<String> =
         entries.into_iter().flatten().filter_map(|entry| Some(entry["id"].as_str()?.to_owned())).collect();
-    (told != expected).then(|| format!("the inventory of {name} is {told:?}, and should be {expected:?}"))
+    let is_right = expected.is_subset(&told) && told.difference(&expected).all(|id| awaited.contains(id));
+    (!is_right).then(|| format!("the inventory of {name} is {told:?}, and should be {expected:?}"))
 }
 
 /// Where a live object is not as Git has it. One that several hold is as one of them has it.
@@ -298,7 +304,10 @@ fn orphans(end: &End<'_>) -> Vec<String> {
         };
         // What cannot be applied as it is in Git now cannot take away what was there before.
         let is_stuck = end.platform.units.contains_key(owner) && !end.platform.can_be_ready(owner);
-        !is_held && !is_stuck && !end.memory.unpruned.contains(owner)
+        // Nor can it take over what another has dropped for it.
+        let mut next = end.platform.holders(key).into_iter();
+        let is_awaited = next.any(|next| !end.platform.can_be_ready(next));
+        !is_held && !is_stuck && !is_awaited && !end.memory.unpruned.contains(owner)
     };
     let orphans = end.server.objects().filter(is_orphan);
     orphans

@@ -67,7 +67,6 @@ impl Kind for KustomizationSpec {
         vec![
             ("kubeConfig", self.kube_config.is_some()),
             ("decryption", self.decryption.is_some()),
-            ("ignore", !self.ignore.is_empty()),
             ("healthCheckExprs", !self.health_check_exprs.is_empty()),
             ("dependsOn[].readyExpr", self.depends_on.iter().any(|named| named.ready_expr.is_some())),
         ]
@@ -189,7 +188,8 @@ pub struct KustomizationSpec {
     pub kube_config: Option<Value>,
     /// Fields that are left as they are on the cluster.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
-    pub ignore: Vec<Value>,
+    #[schemars(with = "Vec<Value>")]
+    pub ignore: Vec<IgnoreRule>,
     /// Whether reconciling is paused.
     #[serde(default)]
     pub suspend: bool,
@@ -313,6 +313,16 @@ pub struct PatchTarget {
     /// A selector over annotations, in the syntax of label selectors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotation_selector: Option<String>,
+}
+
+/// Fields that are left as they are on the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IgnoreRule {
+    /// JSON pointers (RFC 6901).
+    pub paths: Vec<String>,
+    /// Of which objects; of all where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<PatchTarget>,
 }
 
 /// JSON 6902 operations for one object (v1beta2).

@@ -110,6 +110,20 @@ pub enum OfflineError {
     },
 }
 
+/// What an object holds that its kind does not have, where that is one of Flux: a line for each.
+pub fn oddities(found: &Found) -> Vec<String> {
+    let subject = subject(found);
+    api::unknown(&found.object).into_iter().map(|line| format!("{subject}: {line}")).collect()
+}
+
+/// [`oddities`] of what was built.
+pub(super) fn oddities_of(resources: &[Resource]) -> Vec<String> {
+    let found = |built: &Resource| Found { file: built.origin.clone(), object: built.object.clone() };
+    // Most objects are of no kind of Flux, and are not copied.
+    let odd = resources.iter().filter(|built| !api::unknown(&built.object).is_empty());
+    odd.flat_map(|built| oddities(&found(built))).collect()
+}
+
 /// `Kustomization/namespace/name in FILE`.
 pub(super) fn subject(found: &Found) -> String {
     let subject = found.object.id().subject();

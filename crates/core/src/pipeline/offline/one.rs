@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::error::{Found, OfflineError, Rendered, subject};
+use super::error::{Found, OfflineError, Rendered, oddities_of, subject};
 use super::values::{Nearby, Values};
 use crate::api::{self, DEFAULT_SOURCE, Kustomization};
 use crate::pipeline::build::{rendered, supported};
@@ -13,7 +13,7 @@ use crate::verdict::{Common, Redactor};
 use lockgate_base::keys;
 use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
-use lockgate_render::Inputs;
+use lockgate_render::{Budget, Inputs};
 
 /// Builds one Kustomization as the agent would, owner labels and common metadata included. What neither the caller gives nor
 /// an earlier build brings is looked up `elsewhere`.
@@ -49,7 +49,7 @@ pub async fn kustomization(
     let variables =
         variables.map_err(|error| OfflineError::Substitute { subject: subject.clone(), error })?;
     let path = api::folder(spec.path.as_deref().unwrap_or_default());
-    let set = rendered(tree, &path, spec.into(), &Inputs { variables });
+    let set = rendered(tree, &path, spec.into(), &Inputs { variables }, &Budget::default());
     let set = set.map_err(|error| OfflineError::Render { subject: subject.clone(), error })?;
     warnings.extend(set.warnings.iter().cloned());
     let mut resources = set.into_resources();
@@ -60,7 +60,8 @@ pub async fn kustomization(
     if resources.is_empty() {
         warnings.push("it builds to nothing".into());
     }
-    let warnings = warnings.into_iter().map(|warning| format!("{subject}: {warning}")).collect();
+    let warnings = warnings.into_iter().map(|warning| format!("{subject}: {warning}"));
+    let warnings = warnings.chain(oddities_of(&resources)).collect();
     Ok(Rendered { subject, kustomization: Some(Box::new(kustomization)), resources, warnings })
 }
 

@@ -51,7 +51,7 @@ fn objects(tree: &Tree, folder: &str, kinds: &[&str]) -> Vec<Found> {
     let yaml = files.filter(|path| [".yaml", ".yml"].iter().any(|ending| path.ends_with(ending)));
     let mut found = Vec::new();
     for path in yaml {
-        let Ok(text) = reader.text(path) else { continue };
+        let Ok(text) = reader.text(&path) else { continue };
         // Most files hold none, and reading them as YAML is what takes the time.
         if !kinds.iter().any(|kind| text.contains(kind)) {
             continue;
@@ -60,7 +60,7 @@ fn objects(tree: &Tree, folder: &str, kinds: &[&str]) -> Vec<Found> {
             if let Ok(object) = Object::parse(document.value)
                 && kinds.contains(&object.kind())
             {
-                found.push(Found { file: path.to_owned(), object });
+                found.push(Found { file: path.clone(), object });
             }
         }
     }

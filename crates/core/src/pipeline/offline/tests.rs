@@ -420,3 +420,29 @@ fn values_of_another_part_of_the_tree_are_told_of() {
         assert!(!warned(file).contains("is taken from"), "{file}");
     }
 }
+
+#[test]
+fn what_flux_does_not_have_is_told_of() {
+    let odd =
+        APPS.replace("  interval: 1m", "  interval: 1m\n  waitt: true").replace("name: apps", "name: odd");
+    let kind = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepo\nmetadata: {name: g, namespace: flux-system}\n";
+    let tree = tree(&[
+        ("clusters/a/odd.yaml", odd.as_str()),
+        ("clusters/a/kind.yaml", kind),
+        ("clusters/a/vars.yaml", VARS),
+    ]);
+    let warnings: Vec<String> = whole(&tree, folder("clusters/a"), &Values::default())
+        .unwrap()
+        .into_iter()
+        .flat_map(|built| built.warnings)
+        .filter(|warning| !warning.contains("nowhere"))
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            "GitRepo/flux-system/g in clusters/a/kind.yaml: there is no kind GitRepo in source.toolkit.fluxcd.io, only \
+             GitRepository, OCIRepository, Bucket, HelmRepository, HelmChart, ExternalArtifact",
+            "Kustomization/flux-system/odd in clusters/a/odd.yaml: a Kustomization has no field spec.waitt",
+        ]
+    );
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::error::{Found, OfflineError, Rendered, subject};
+use super::error::{Found, OfflineError, Rendered, oddities_of, subject};
 use super::one::{Completed, kustomization};
 use super::sources::{Sources, folder_of, source_of};
 use super::values::Values;
@@ -15,8 +15,8 @@ use crate::pipeline::build::rendered;
 use crate::pipeline::ports::Lookup;
 use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::{Node, Tree};
-use lockgate_render::Inputs;
 use lockgate_render::kustomize::Overlay;
+use lockgate_render::{Budget, Inputs};
 
 /// How deep Kustomizations may be nested in each other. One that makes its own successor would never end.
 const DEPTH_LIMIT: usize = 32;
@@ -101,9 +101,10 @@ struct Walk<'t, L> {
 impl<L: Lookup> Walk<'_, L> {
     fn folder(&mut self, path: &str) {
         let subject = if path.is_empty() { "." } else { path }.to_owned();
-        match rendered(self.tree, path, Overlay::default(), &Inputs::default()) {
+        match rendered(self.tree, path, Overlay::default(), &Inputs::default(), &Budget::default()) {
             Ok(set) => {
-                let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}")).collect();
+                let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}"));
+                let warnings = warnings.chain(oddities_of(set.resources())).collect();
                 let rendered =
                     Rendered { subject, kustomization: None, resources: set.into_resources(), warnings };
                 self.sources.own = root_source(self.tree, path, &rendered);

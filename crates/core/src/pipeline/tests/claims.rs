@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::fake::{Diary, Fake};
+use super::diary::Diary;
+use super::fake::Fake;
 use super::{inventory_of, kustomization, run};
 use crate::pipeline::remove;
 use crate::verdict::Common;
@@ -45,4 +46,20 @@ async fn a_removal_waits_for_the_next_owner_to_take_over() {
     let Common::Removed { deleted: 0, note: Some(note) } = outcome else { panic!("{outcome:?}") };
     assert!(note.contains("Kustomization/flux-system/next holds it"), "{note}");
     assert!(fake.object("old").is_some());
+}
+
+/// Each goes before what it depends on, though the names have another order.
+#[tokio::test]
+async fn what_depends_on_another_is_deleted_before_it() {
+    let fake = Fake::with(&["a", "b", "c"]);
+    let ids = ["n_a__ConfigMap", "n_b__ConfigMap", "n_c__ConfigMap"];
+    let before = kustomization(&json!({}), &ids);
+    // A circle ends somewhere.
+    let diary = Diary::default().depends(ids[0], ids[1]).depends(ids[1], ids[2]).depends(ids[2], ids[0]);
+    remove(Ok(&fake), &fake, &before, None, &diary).await;
+    assert_eq!(fake.log().len(), 3, "{:?}", fake.log());
+    let fake = Fake::with(&["a", "b", "c"]);
+    let diary = Diary::default().depends(ids[0], ids[1]).depends(ids[1], ids[2]);
+    remove(Ok(&fake), &fake, &before, None, &diary).await;
+    assert_eq!(fake.log(), ["delete a", "delete b", "delete c"]);
 }

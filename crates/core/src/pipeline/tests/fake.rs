@@ -1,23 +1,19 @@
-//! A cluster in memory that has ConfigMaps only, and a journal that can be read back.
+//! A cluster in memory that has ConfigMaps only.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::{InventoryEntry, Kustomization};
 use crate::health::Health;
-use crate::pipeline::clock::{Clock, Sleep};
+use crate::pipeline::clock::{Clock as _, Watch};
 use crate::pipeline::ports::{
     Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, Reads, Reference, Scope, Settle, Settled,
     Unhealthy, Writes,
 };
-use crate::pipeline::workers::{Ended, Work, Workers};
-use crate::pipeline::{Candidate, Claim, Claims, Journal, JournalError, News, Slot};
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
-use crate::verdict::Ill;
 use lockgate_base::keys;
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 
@@ -38,6 +34,10 @@ pub(super) struct Fake {
     untaken: Option<Answer>,
     /// Objects with a field that cannot change, and has changed.
     frozen: BTreeSet<String>,
+    /// What the server warns of with each object that is applied.
+    warnings: Vec<String>,
+    /// An object that is refused, how, and how often still.
+    answers: Mutex<Option<(String, Answer, usize)>>,
     /// Kinds and namespaces that are not there until they are applied.
     absent: Mutex<BTreeSet<String>>,
     /// How long waits take.
@@ -82,6 +82,39 @@ impl Fake {
     pub(super) fn freezing(mut self, name: &str) -> Self {
         self.frozen.insert(name.into());
         self
+    }
+
+    pub(super) fn warning(mut self, text: &str) -> Self {
+        self.warnings.push(text.into());
+        self
+    }
+
+    /// With an object that is nobody's.
+    pub(super) fn beside(self, object: Object) -> Self {
+        self.objects.lock().unwrap().insert(object.name().into(), object);
+        self
+    }
+
+    /// An object that is there is being deleted.
+    pub(super) fn leaving(self, name: &str) -> Self {
+        let leave =
+            |value: &mut Value| value["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        let object = self.object(name).unwrap().edit(leave).unwrap();
+        self.beside(object)
+    }
+
+    /// An object is refused with an answer, so many times.
+    pub(super) fn refusing_for(self, times: usize, name: &str, answer: Answer) -> Self {
+        *self.answers.lock().unwrap() = Some((name.into(), answer, times));
+        self
+    }
+
+    /// The answer by which an object is refused this time.
+    fn answered(&self, name: &str) -> Option<Answer> {
+        let mut answers = self.answers.lock().unwrap();
+        let (of, answer, times) = answers.as_mut()?;
+        *times = times.checked_sub(usize::from(of == name)).unwrap_or_default();
+        (of == name && *times > 0).then(|| answer.clone())
     }
 
     /// Without a kind or a namespace until it is applied.
@@ -134,6 +167,11 @@ impl Fake {
 
     pub(super) fn break_watch(&self) {
         self.unwatched.store(true, Ordering::Relaxed);
+    }
+
+    /// Where all writes stand, in order.
+    pub(super) fn lines(&self) -> Arc<Mutex<Vec<String>>> {
+        Arc::clone(&self.log)
     }
 
     /// All writes, in order.
@@ -196,10 +234,9 @@ impl Fake {
 
 impl Reads for Fake {
     async fn scope(&self, gvk: &Gvk) -> Result<Scope, ApiFailure> {
-        if self.absent.lock().unwrap().contains(&gvk.kind) {
-            return Err(ApiFailure::UnknownKind { gvk: gvk.clone(), unreachable: false });
-        }
-        Ok(if gvk.kind == "Global" { Scope::Cluster } else { Scope::Namespaced })
+        let is_there = !self.absent.lock().unwrap().contains(&gvk.kind);
+        let scope = if gvk.kind == "Global" { Scope::Cluster } else { Scope::Namespaced };
+        is_there.then_some(scope).ok_or(ApiFailure::UnknownKind { gvk: gvk.clone(), unreachable: false })
     }
 
     async fn get(&self, reference: &Reference) -> Result<Option<Object>, ApiFailure> {
@@ -219,6 +256,8 @@ impl Reads for Fake {
             let is_absent = |name: &str| self.absent.lock().unwrap().contains(name);
             let dry_run = if self.loses(object.name()) {
                 Err(Refusal::unavailable(object.id(), Phase::DryRun, "reset"))
+            } else if let Some(answer) = self.answered(object.name()) {
+                Err(Refusal::of_answer(object.id(), Phase::DryRun, answer))
             } else if self.refused.contains(object.name()) {
                 Err(refusal(Cause::Invalid))
             } else if self.frozen.contains(object.name()) {
@@ -233,6 +272,11 @@ impl Reads for Fake {
             Observation { live: self.object(object.name()), dry_run }
         };
         objects.iter().map(observe).collect()
+    }
+
+    async fn runners(&self, _: &str) -> Result<Vec<Object>, ApiFailure> {
+        self.ask();
+        Ok(self.objects.lock().unwrap().values().filter(|object| object.kind() == "Pod").cloned().collect())
     }
 }
 
@@ -257,6 +301,7 @@ impl Writes for Fake {
             uid: "uid".into(),
             resource_version: "1".into(),
             generation: None,
+            warnings: self.warnings.clone(),
         })
     }
 
@@ -341,161 +386,5 @@ impl Settle for Fake {
 
     fn intact(&self, _ids: &[ObjectId]) -> bool {
         !self.unwatched.load(Ordering::Relaxed)
-    }
-}
-
-/// The journal.
-#[derive(Debug, Default)]
-pub(super) struct Diary {
-    recorded: Mutex<Vec<String>>,
-    /// When the slot is given back, and when it is taken again.
-    log: Arc<Mutex<Vec<String>>>,
-    written: AtomicBool,
-    pending: Mutex<Vec<String>>,
-    fails: bool,
-    /// What others hold.
-    claims: Mutex<Vec<(HashSet<ObjectId>, Claim)>>,
-}
-
-impl Diary {
-    /// Has another Kustomization of the namespace hold an object, or be about to.
-    pub(super) fn claim(&self, id: &str, holder: &str, awaited: bool) {
-        let holder = Kustomization::named("flux-system", holder);
-        let held = HashSet::from([id.parse().unwrap()]);
-        self.claims.lock().unwrap().push((held, Claim { holder, awaited }));
-    }
-
-    pub(super) fn failing() -> Self {
-        Self { fails: true, ..Self::default() }
-    }
-
-    /// With one log for the slot and for a cluster's writes.
-    pub(super) fn beside(fake: &Fake) -> Self {
-        Self { log: Arc::clone(&fake.log), ..Self::default() }
-    }
-
-    /// The ids that were recorded last.
-    pub(super) fn recorded(&self) -> Vec<String> {
-        self.recorded.lock().unwrap().clone()
-    }
-
-    /// What was last said to be waited for.
-    pub(super) fn pending(&self) -> Vec<String> {
-        self.pending.lock().unwrap().clone()
-    }
-
-    /// Whether the slot was given back.
-    pub(super) fn waits(&self) -> bool {
-        self.log.lock().unwrap().iter().any(|line| line == "waits")
-    }
-
-    /// Whether all was written that was to be.
-    pub(super) fn written(&self) -> bool {
-        self.written.load(Ordering::Relaxed)
-    }
-}
-
-impl Slot for Diary {
-    fn waits(&self) {
-        self.log.lock().unwrap().push("waits".into());
-    }
-
-    async fn resumes(&self) {
-        self.log.lock().unwrap().push("resumes".into());
-    }
-}
-
-impl Claims for Diary {
-    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
-        let claims = self.claims.lock().unwrap();
-        let of = |candidate: &Candidate| {
-            claims.iter().find(|(held, _)| candidate.is_held(held)).map(|(_, claim)| claim.clone())
-        };
-        candidates.iter().map(of).collect()
-    }
-}
-
-impl Journal for Diary {
-    async fn begin(&self, inventory: Vec<InventoryEntry>) -> Result<(), JournalError> {
-        if self.fails {
-            return Err(JournalError::Unavailable("no server".into()));
-        }
-        *self.recorded.lock().unwrap() = inventory.into_iter().map(|entry| entry.id).collect();
-        Ok(())
-    }
-
-    fn tell(&self, news: &News) {
-        let lines = match news {
-            News::Idle(objects) => {
-                let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
-                vec![format!("idle {}", subjects.join(" "))]
-            }
-            News::Recreated(lines) => lines.iter().map(|line| format!("forced {line}")).collect(),
-            News::Kept(lines) => lines.iter().map(|line| format!("kept {line}")).collect(),
-        };
-        self.log.lock().unwrap().extend(lines);
-    }
-
-    fn written(&self) {
-        self.written.store(true, Ordering::Relaxed);
-    }
-
-    async fn pending(&self, objects: Vec<Ill>) {
-        let told = objects.iter().map(|ill| format!("{}: {}", ill.subject, ill.cause)).collect();
-        *self.pending.lock().unwrap() = told;
-    }
-}
-
-/// The clock of the runtime that runs the test.
-#[derive(Debug)]
-pub(super) struct Watch;
-
-#[expect(clippy::disallowed_methods, reason = "a test's clock has to come from somewhere")]
-impl Clock for Watch {
-    fn now(&self) -> Instant {
-        tokio::time::Instant::now().into_std()
-    }
-
-    fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH
-    }
-
-    fn uptime(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn sleep(&self, duration: Duration) -> Sleep {
-        Box::pin(tokio::time::sleep(duration))
-    }
-}
-
-/// Builds where it is asked to.
-#[derive(Debug)]
-pub(super) struct Here;
-
-impl Workers for Here {
-    fn run(&self, work: Work) -> Ended {
-        work();
-        Box::pin(async { Ok(()) })
-    }
-}
-
-/// Never comes to an end of a build.
-#[derive(Debug)]
-pub(super) struct Never;
-
-impl Workers for Never {
-    fn run(&self, _work: Work) -> Ended {
-        Box::pin(std::future::pending())
-    }
-}
-
-/// Panics in each build.
-#[derive(Debug)]
-pub(super) struct Broken;
-
-impl Workers for Broken {
-    fn run(&self, _work: Work) -> Ended {
-        Box::pin(async { Err("a.rs:1".into()) })
     }
 }

@@ -43,7 +43,7 @@ const KUSTOMIZATION: &[(&str, Fate)] = &[
     ("force", Served("an_immutable_change_needs_force")),
     ("healthCheckExprs", Refused),
     ("healthChecks", Served("a_wait_knows_the_jobs_that_the_cluster_deletes_when_they_have_ended")),
-    ("ignore", Refused),
+    ("ignore", Served("what_a_kustomization_ignores_is_left_as_it_is")),
     ("ignoreMissingComponents", Served(LAID_OVER)),
     ("images", Served(LAID_OVER)),
     ("interval", Served("a_success_says_what_flux_says")),

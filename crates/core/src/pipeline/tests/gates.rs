@@ -1,8 +1,9 @@
 //! What is waited for between stages and between a deletion and what follows it, and who has the slot meanwhile.
 
 use super::*;
-use crate::pipeline::apply::{Hands, Progress, Stop, apply};
+use crate::pipeline::apply::{Progress, Stop, apply};
 use crate::pipeline::decide::Terms;
+use crate::pipeline::hands::Hands;
 use crate::pipeline::ports::Expect;
 use crate::plan::{Gate, Stage};
 

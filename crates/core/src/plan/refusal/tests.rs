@@ -78,6 +78,52 @@ fn the_answers_of_a_real_server_are_told_apart() {
     }
 }
 
+/// A cure is given only where its premise holds.
+#[test]
+fn a_field_that_git_does_not_set_is_not_to_be_removed_from_git() {
+    let object = serde_json::json!({"apiVersion": "x.io/v2", "kind": "Thing", "metadata": {"name": "a"},
+                                    "spec": {"port": 1, "list": [{"name": "a"}]}});
+    let object = Object::parse(object).unwrap();
+    for (path, is_in_git) in [
+        ("spec.port", true),
+        ("spec.list[name=\"a\"].name", true),
+        ("spec.policy", false),
+        ("spec.list[0].x", false),
+    ] {
+        let message =
+            format!("failed to create manager for existing fields: .{path}: field not declared in schema");
+        let answer = Answer { code: 500, reason: "InternalError".into(), message, ..Answer::default() };
+        let refusal = Refusal::of_answer(object.id(), Phase::DryRun, answer).seen_beside(&object);
+        assert_eq!(matches!(refusal.cause, Cause::UnknownField(_)), is_in_git, "{refusal}");
+        assert_eq!(refusal.to_string().contains("remove the field"), is_in_git, "{refusal}");
+        assert!(refusal.may_pass_soon() && !refusal.is_transient());
+    }
+}
+
+/// The whole of what a cluster may lack, and what is said of it.
+#[test]
+fn a_kind_that_is_not_served_is_told_with_the_right_cure() {
+    let cases = [
+        (
+            "extensions",
+            "v1beta1",
+            "Ingress",
+            "is gone since Kubernetes 1.22, use networking.k8s.io/v1",
+            false,
+        ),
+        ("batch", "v1beta1", "CronJob", "is gone since Kubernetes 1.25, use batch/v1", false),
+        ("resource.k8s.io", "v1", "ResourceClaim", "this release of Kubernetes does not serve it", true),
+        ("x.io", "v1", "Thing", "its CustomResourceDefinition is not there", true),
+    ];
+    for (group, version, kind, cure, transient) in cases {
+        let gvk = Gvk { group: group.into(), version: version.into(), kind: kind.into() };
+        let id = format!("n_a_{group}_{kind}").parse().unwrap();
+        let refusal = Refusal::unknown_kind(id, Phase::DryRun, gvk);
+        assert!(refusal.to_string().contains(cure), "{refusal}");
+        assert_eq!(refusal.is_transient(), transient, "{refusal}");
+    }
+}
+
 #[test]
 fn a_field_that_cannot_change_is_told_from_a_wrong_one() {
     let immutable = [
@@ -90,7 +136,6 @@ fn a_field_that_cannot_change_is_told_from_a_wrong_one() {
         r#"RoleBinding.rbac.authorization.k8s.io "a" is invalid: roleRef: Invalid value: {"name":"b"}: cannot change roleRef"#,
         r#"StorageClass.storage.k8s.io "a" is invalid: parameters: Forbidden: updates to parameters are forbidden."#,
         r#"Bar.x.io "a" is invalid: spec.host: Invalid value: "b": Value is immutable"#,
-        r#"admission webhook "w.x.io" denied the request: validation failed: annotation value is immutable"#,
     ];
     let refuse = |message: &str, causes: Vec<AnswerCause>| {
         let answer = Answer { code: 422, reason: "Invalid".into(), message: message.into(), causes };

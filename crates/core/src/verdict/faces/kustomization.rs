@@ -10,13 +10,14 @@ use crate::verdict::face::{Base, Face};
 use crate::verdict::judged::Judged;
 use crate::verdict::judgement::{Judgement, Mark, Stage, Told};
 use crate::verdict::judges;
-use crate::verdict::outcome::{Applied, Outcome};
+use crate::verdict::outcome::{Applied, Done, Outcome};
 use crate::verdict::reason::Reason;
 use crate::verdict::texts::rounded;
 use crate::verdict::writer::READY;
 use lockgate_base::model::{ConditionStatus, Digest, Duration};
 
 const HEALTHY: &str = "Healthy";
+const DRIFTED: &str = "Drifted";
 /// How many results `status.history` holds.
 const HISTORY_LIMIT: usize = 5;
 
@@ -58,7 +59,7 @@ impl Face for KustomizationStatus {
     }
 
     fn marks(outcome: &Outcome<Applied>, _: Told, context: &Context<'_, Self>) -> Vec<Mark> {
-        match outcome {
+        let mut marks = match outcome {
             Outcome::Own(Applied::Unhealthy { .. }) => vec![Mark::AsReady(HEALTHY, ConditionStatus::False)],
             Outcome::Own(Applied::Ready(done)) => match done.health {
                 None if done.digest.is_some() => vec![Mark::Gone(HEALTHY)],
@@ -69,7 +70,9 @@ impl Face for KustomizationStatus {
                 _ => Vec::new(),
             },
             _ => Vec::new(),
-        }
+        };
+        marks.extend(outcome.done().filter(|done| done.digest.is_some()).map(drifted));
+        marks
     }
 
     fn write(&mut self, outcome: &Outcome<Applied>, told: Told, context: &Context<'_, Self>) {
@@ -89,6 +92,15 @@ impl Face for KustomizationStatus {
             remember(self, digest, told.reason, context);
         }
     }
+}
+
+/// What is said of drift that is left as it is.
+fn drifted(done: &Done) -> Mark {
+    if done.drifted.is_empty() {
+        return Mark::Gone(DRIFTED);
+    }
+    let message = format!("has drifted, and is left so: {}", done.drifted.join("; "));
+    Mark::True(DRIFTED, Reason::DriftReported, message)
 }
 
 /// What is managed now, where that may be something else than before.

@@ -55,9 +55,9 @@ fn refused(refusals: &[Refused], schedule: Schedule) -> Failure {
         Reason::ReconciliationFailed
     };
     let any = |is: fn(&Refused) -> bool| refusals.iter().any(is);
-    let next = match (any(|refusal| refusal.transient), any(|refusal| refusal.forbidden)) {
+    let next = match (any(|refusal| refusal.transient), any(|refusal| refusal.soon)) {
         (true, _) => Next::Backoff,
-        // It may be granted any moment.
+        // It may pass any moment.
         (false, true) => Next::BackoffTo(retry),
         (false, false) => Next::After(retry),
     };

@@ -1,5 +1,7 @@
 //! Judges what a run of any kind can end in.
 
+use std::time::Duration;
+
 use crate::queue::Next;
 use crate::verdict::context::{Context, Schedule};
 use crate::verdict::face::Face;
@@ -7,6 +9,11 @@ use crate::verdict::judgement::{Failure, Judgement, Severity};
 use crate::verdict::outcome::Common;
 use crate::verdict::reason::Reason;
 use crate::verdict::texts;
+
+/// After how long it is looked again whether dependents have gone, which is told otherwise.
+const WATCHED: Duration = Duration::from_secs(10);
+/// After how long what the agent ended at is tried again.
+pub const QUARANTINE: Duration = Duration::from_hours(1);
 
 pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, F>) -> Judgement {
     let Schedule { interval, retry, .. } = context.schedule;
@@ -37,6 +44,11 @@ pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, 
             let (reason, next) = F::fault(context);
             Failure::applying(reason, format!("internal error: {message}"), next).stalled()
         }
+        Common::Quarantined { times } => {
+            let (reason, _) = F::fault(context);
+            let message = texts::quarantined(context.key.kind, *times);
+            Failure::building(reason, message, Next::After(QUARANTINE)).stalled()
+        }
         Common::Blocked(blocker) => {
             let next = Next::Unblocked(interval);
             Failure::fetching(Reason::DependencyNotReady, texts::blocked(blocker), next).expected()
@@ -55,6 +67,10 @@ pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, 
         }
         Common::InputMissing { message } => {
             Failure::building(Reason::BuildFailed, text(message), Next::Backoff)
+        }
+        Common::RemovalWaits { dependents, limit } => {
+            let next = Next::Unblocked((*limit).min(WATCHED));
+            Failure::applying(Reason::DependencyNotReady, texts::removal_waits(dependents), next).expected()
         }
         Common::RemovalFailed { failures } => not_removed(failures, context.schedule),
     })

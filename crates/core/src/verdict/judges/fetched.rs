@@ -43,7 +43,12 @@ pub(in crate::verdict) fn judge(
         }
         Fetched::Static => Judgement::Unsaid(Next::Changed),
         Fetched::Failed { cause, message, terminal } => {
-            let next = if *terminal { Next::Changed } else { Next::Backoff };
+            let next = match cause {
+                _ if *terminal => Next::Changed,
+                // A host may shut out for good who tries wrong credentials again and again.
+                FetchCause::Authentication => Next::BackoffTo(context.schedule.interval),
+                _ => Next::Backoff,
+            };
             let failure = Failure::fetching(reason(context.key.kind, *cause), message.clone(), next);
             Judgement::Failure(if *terminal { failure.stalled() } else { failure })
         }

@@ -132,6 +132,8 @@ pub struct Done {
     pub changes: Vec<Change>,
     /// What people should know though it stops nothing.
     pub warnings: Vec<String>,
+    /// A line for each object that has drifted and is left as it is.
+    pub drifted: Vec<String>,
     /// How long the health check took; `None` when none was asked for.
     pub health: Option<Duration>,
 }
@@ -176,8 +178,8 @@ impl fmt::Display for Change {
     }
 }
 
-/// The first few of many paths, and how many there are beside them.
-pub(in crate::verdict) fn some_of(paths: &[String]) -> String {
+/// The first few of many names, and how many there are beside them.
+pub(crate) fn some_of(paths: &[String]) -> String {
     let more = paths.len().saturating_sub(FIELDS_NAMED);
     let first = paths.iter().take(FIELDS_NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{first} and {more} more") } else { first }
@@ -212,6 +214,8 @@ pub struct Refused {
     pub message: String,
     /// Whether it may pass without a change in Git: a namespace that is still to come, a webhook that is down.
     pub transient: bool,
+    /// Whether what it was judged by may be on its way: a definition, a right, a policy.
+    pub soon: bool,
     /// Whether a right is missing.
     pub forbidden: bool,
 }

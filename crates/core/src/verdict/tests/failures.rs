@@ -186,6 +186,14 @@ fn of_applying() -> Vec<Row> {
             true,
             RETRY,
         ),
+        (
+            Outcome::Common(Common::Quarantined { times: 2 }),
+            "ReconciliationFailed",
+            "the agent ended while building this, 2 times with nothing else that was new beside it; it is left alone until its \
+             spec or its folder changes, a reconcile is asked for, or an hour has passed",
+            true,
+            Next::After(Std::from_hours(1)),
+        ),
     ]
 }
 
@@ -207,6 +215,16 @@ fn of_deleting() -> Vec<Row> {
             "the build has become empty, which would delete all 11 objects",
             true,
             RETRY,
+        ),
+        (
+            Outcome::Common(Common::RemovalWaits {
+                dependents: vec![Kustomization::named("flux-system", "b")],
+                limit: Std::from_secs(5),
+            }),
+            "DependencyNotReady",
+            "deletion waits for what depends on it and is being deleted as well: flux-system/b",
+            false,
+            Next::Unblocked(Std::from_secs(5)),
         ),
         (
             Outcome::Common(Common::RemovalFailed { failures: vec!["A/b: denied".into()] }),
@@ -284,7 +302,10 @@ fn every_failure_has_its_reason_and_its_next_try() {
         let waits = matches!(
             outcome,
             Outcome::Common(
-                Common::Blocked(_) | Common::SourceMissing { .. } | Common::SourceNotReady { .. }
+                Common::Blocked(_)
+                    | Common::RemovalWaits { .. }
+                    | Common::SourceMissing { .. }
+                    | Common::SourceNotReady { .. }
             )
         );
         assert_eq!(verdict.notices[0].warning, !waits, "{outcome:?}");

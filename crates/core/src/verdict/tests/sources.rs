@@ -111,7 +111,11 @@ fn a_fetch_stores_and_a_failure_keeps_what_is_stored() {
     let after = fetch(&failed(false), &first.status);
     assert_eq!(after.status.artifact, first.status.artifact);
     assert_eq!(after.status.conditions.get("FetchFailed").unwrap().reason, "AuthenticationFailed");
-    assert_eq!(after.next, Next::Backoff);
+    assert_eq!(
+        after.next,
+        Next::BackoffTo(Std::from_secs(60)),
+        "a host may shut out who tries again and again"
+    );
     assert_eq!(fetch(&failed(false), &after.status).notices, [], "said once");
     let stalled = fetch(&failed(true), &after.status);
     assert!(stalled.status.conditions.get("Stalled").is_some());

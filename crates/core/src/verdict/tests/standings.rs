@@ -22,10 +22,11 @@ fn expected(outcome: &Outcome<Applied>) -> Option<(Stance, bool)> {
             | Common::AccessDenied { .. }
             | Common::InputMissing { .. }
             | Common::RemovalFailed { .. } => (Stance::Failing, false),
-            Common::Malformed { .. } | Common::Panicked { .. } | Common::SourceForbidden { .. } => {
-                (Stance::Failing, true)
-            }
-            Common::Blocked(_) => (Stance::Blocked, false),
+            Common::Malformed { .. }
+            | Common::Panicked { .. }
+            | Common::Quarantined { .. }
+            | Common::SourceForbidden { .. } => (Stance::Failing, true),
+            Common::Blocked(_) | Common::RemovalWaits { .. } => (Stance::Blocked, false),
             Common::Cyclic(_) => (Stance::Blocked, true),
             Common::SourceMissing { .. } | Common::SourceNotReady { .. } => (Stance::Sourceless, false),
             Common::SourceRefused { .. } => (Stance::Sourceless, true),
@@ -86,7 +87,7 @@ fn every_outcome_reads_back_as_what_it_is() {
             (verdict, expected) => panic!("{outcome:?}: {verdict:?}, {expected:?}"),
         }
     }
-    assert_eq!((common.len(), applied.len()), (16, 11), "an outcome is missing here");
+    assert_eq!((common.len(), applied.len()), (18, 11), "an outcome is missing here");
 }
 
 #[test]

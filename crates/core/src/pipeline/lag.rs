@@ -1,0 +1,113 @@
+//! What a run has changed that other objects are judged by: the API server takes a moment to go by it.
+//!
+//! It reads definitions, rights, quotas and policies from caches, and each of several servers from its own.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::decide::{Decided, Terms};
+use super::hands::Hands;
+use super::migrate::renew;
+use super::ports::{Settle, Writes};
+use super::slot::{Slot, aside};
+use crate::plan::{Cause, Entry, Refusal, Stage, Step, is_definition};
+use lockgate_base::model::Object;
+
+/// The pauses after which what is refused is looked at again, ten seconds in all.
+const PAUSES: [Duration; 8] = [
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1500),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+    Duration::from_secs(3),
+];
+/// How many of these pauses are made where it was another run that may have changed the definition.
+const BRIEFLY: usize = 3;
+
+/// The kinds whose objects decide what becomes of others, as soon as the server has taken note of them.
+const JUDGES: [(&str, &str); 10] = [
+    ("", "LimitRange"),
+    ("", "ResourceQuota"),
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"),
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"),
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
+    ("rbac.authorization.k8s.io", "ClusterRole"),
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+    ("rbac.authorization.k8s.io", "Role"),
+    ("rbac.authorization.k8s.io", "RoleBinding"),
+];
+
+/// What a run has changed so far.
+#[derive(Debug, Default)]
+pub(super) struct Fresh {
+    /// The group and the kind of definitions.
+    defined: HashSet<(String, String)>,
+    /// Whether it was rights, quotas or policies as well.
+    judges: bool,
+}
+
+impl Fresh {
+    /// Takes note of a stage that was written.
+    pub(super) fn learn(&mut self, stage: &Stage) {
+        for object in stage.entries.iter().filter(|entry| entry.step.writes()).map(|entry| &entry.object) {
+            if is_definition(&object.id()) {
+                let text = |pointer| object.text(pointer).unwrap_or_default().to_owned();
+                self.defined.insert((text("/spec/group"), text("/spec/names/kind")));
+            }
+            self.judges |= is_judge(object);
+        }
+    }
+
+    /// Whether a refusal may come of what was changed.
+    fn explains(&self, refusal: &Refusal) -> bool {
+        if refusal.is_of_schema() {
+            let kind = (refusal.id.group.clone(), refusal.id.kind.clone());
+            return self.defined.contains(&kind);
+        }
+        self.judges && refusal.may_pass_soon()
+    }
+}
+
+fn is_judge(object: &Object) -> bool {
+    JUDGES.contains(&(object.group(), object.kind()))
+}
+
+/// The objects of a stage that decide what becomes of others and are to be changed, taken out of it, where nothing but a judgement
+/// stands in the way of the rest: the server would go on to refuse that until they are written.
+pub(super) fn judges_first(decided: &mut Decided) -> Option<Stage> {
+    let is_judged = |refusal: &Refusal| matches!(refusal.cause, Cause::Denied | Cause::Forbidden(_));
+    if decided.refusals.is_empty() || !decided.refusals.iter().all(is_judged) {
+        return None;
+    }
+    let is_first = |entry: &Entry| entry.step.writes() && is_judge(&entry.object);
+    let (first, rest) = std::mem::take(&mut decided.stage.entries).into_iter().partition(is_first);
+    decided.stage.entries = rest;
+    let first: Vec<Entry> = first;
+    (!first.is_empty()).then_some(Stage { entries: first, gate: decided.stage.gate })
+}
+
+/// Decides anew, for a while, about what is refused because of what is on its way.
+pub(super) async fn caught_up<C: Writes + Settle, S: Slot>(
+    hands: &Hands<'_, C, S>,
+    mut decided: Decided,
+    terms: &Terms,
+    fresh: &Fresh,
+) -> Decided {
+    for (made, pause) in PAUSES.into_iter().enumerate() {
+        let refusals = &decided.refusals;
+        let is_worth_it = refusals.iter().all(|refusal| fresh.explains(refusal))
+            || (made < BRIEFLY && refusals.iter().all(Refusal::is_of_schema));
+        if refusals.is_empty() || !is_worth_it {
+            break;
+        }
+        aside(hands.slot, hands.clock, hands.clock.sleep(pause), |()| true).await;
+        let refused = decided.stage.entries.iter().filter(|entry| matches!(entry.step, Step::Refuse(_)));
+        let refused: Vec<Object> = refused.map(|entry| entry.object.clone()).collect();
+        renew(hands.cluster, &mut decided, refused, terms).await;
+    }
+    decided
+}

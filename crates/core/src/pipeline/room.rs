@@ -1,0 +1,78 @@
+//! Making room for a new object: where it asks for a value of which there can be only one, and what Git has dropped still has it,
+//! that goes first.
+
+use std::time::Duration;
+
+use super::Journal;
+use super::hands::Hands;
+use super::ports::{Reference, Settle, Writes};
+use super::prune;
+use super::slot::aside;
+use crate::api::Kustomization;
+use crate::plan::{Inventory, Pruner, Refusal, Stage, has_unique, shares_unique};
+use lockgate_base::model::Object;
+
+/// How long what is in the way may take to go.
+const GONE: Duration = Duration::from_mins(1);
+
+/// What is to be applied once more, should there be room to make.
+#[derive(Debug)]
+pub(super) struct Spare {
+    pub(super) stages: Vec<Stage<Object>>,
+    /// What Git has dropped of the kinds that may be in the way.
+    stale: Vec<Reference>,
+    /// All that is built.
+    built: Inventory,
+}
+
+/// What there is to fall back on where something is refused; `None` where nothing can be in the way.
+pub(super) fn spare(
+    kustomization: &Kustomization,
+    stages: &[Stage<Object>],
+    stale: &Inventory,
+) -> Option<Spare> {
+    let in_the_way = stale.iter().map(|(id, _)| id.clone()).filter(has_unique).collect();
+    let stale = prune::references(stale, in_the_way);
+    let objects = || stages.iter().flat_map(|stage| &stage.entries);
+    let is_possible =
+        kustomization.spec.prune && !stale.is_empty() && objects().any(|object| has_unique(&object.id()));
+    is_possible.then(|| Spare { stages: stages.to_vec(), stale, built: objects().collect() })
+}
+
+/// Deletes what is in the way of objects that are refused, where nothing else is refused. Returns whether there is room now.
+pub(super) async fn made<C: Writes + Settle, J: Journal>(
+    hands: &Hands<'_, C, J>,
+    journal: &J,
+    kustomization: &Kustomization,
+    refusals: &[Refusal],
+    spare: &Spare,
+) -> bool {
+    let mut old = Vec::new();
+    for reference in &spare.stale {
+        if let Ok(Some(live)) = hands.cluster.get(reference).await {
+            old.push((reference, live));
+        }
+    }
+    let mut in_the_way: Vec<Reference> = Vec::new();
+    for refusal in refusals {
+        let mut objects = spare.stages.iter().flat_map(|stage| &stage.entries);
+        let Some(object) = objects.find(|object| object.id() == refusal.id) else { return false };
+        let before = in_the_way.len();
+        in_the_way
+            .extend(old.iter().filter(|(_, live)| shares_unique(object, live)).map(|(it, _)| (*it).clone()));
+        if in_the_way.len() == before {
+            return false;
+        }
+    }
+    in_the_way.sort_by(|one, other| one.id.cmp(&other.id));
+    in_the_way.dedup();
+    let (owner, needs) = (kustomization.reference(), prune::needs(kustomization));
+    let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
+    let count = in_the_way.len();
+    let pruned = prune::delete(hands.cluster, journal, pruner, in_the_way, &spare.built).await;
+    if pruned.deleted.len() < count {
+        return false;
+    }
+    let gone = hands.cluster.gone(&pruned.deleted, GONE);
+    aside(hands.slot, hands.clock, gone, Vec::is_empty).await.is_empty()
+}

@@ -1,0 +1,407 @@
+//! Finds out what makes the agent end, and leaves it alone.
+//!
+//! What is about to be built or fetched is marked as under way, where that outlives the process, until it has come to its end.
+//! A mark that the next process finds makes its object a suspect. A suspect runs last, once all else has had its chance, and
+//! with nothing beside it that is new. Where the agent ends while a suspect runs so, twice, it is left alone until it
+//! changes, and tried again each hour. An agent that is told to end takes its marks away before.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::{self, Role};
+use crate::pipeline::Clock;
+use crate::pipeline::workers::{Ended, Work, Workers};
+use crate::verdict::{Common, QUARANTINE};
+use lockgate_base::model::Ref;
+use lockgate_render::budget::Memory;
+
+/// How often the agent may end while something runs alone.
+const ENDS: u32 = 2;
+/// How long nothing new must have begun or ended for all else to have had its chance.
+const QUIET: Duration = Duration::from_secs(2);
+/// How long a suspect waits for that at most, after the agent has begun to lead; and how long what runs without an end, as a
+/// fetch from a host that is silent does, keeps others from running alone.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a suspect looks whether it is its turn.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What is known of an object that was under way when the agent ended, or is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// `Kind/namespace/name`.
+    pub subject: String,
+    /// What tells one state of it from another.
+    pub state: String,
+    /// How often the agent ended while this was under way with nothing else that was new.
+    pub ended: u32,
+    /// Whether it is under way.
+    pub under_way: UnderWay,
+}
+
+/// Whether something is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnderWay {
+    /// It is not.
+    No,
+    /// It is, and so may be something else that is new.
+    Beside,
+    /// It is, and all else that is under way has come to its end before.
+    Alone,
+}
+
+/// Where marks are kept. What cannot be kept is told in the log: a build must not fail for it.
+pub trait Marks: Debug + Send + Sync {
+    /// All that are kept.
+    fn all(&self) -> Vec<Mark>;
+
+    /// Keeps a mark, in the place of an earlier one of its subject.
+    fn put(&self, mark: &Mark);
+
+    /// Takes the mark of a subject away, where there is one.
+    fn take(&self, subject: &str);
+}
+
+/// What is under way, and what is suspected.
+#[derive(Debug)]
+pub struct Quarantine {
+    marks: Arc<dyn Marks>,
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// The agent is told to end, so that nothing is marked any more.
+    closed: bool,
+    /// When the first run was let in.
+    began: Option<Instant>,
+    /// When something new began or ended last.
+    stirred: Option<Instant>,
+    suspects: BTreeMap<String, Suspect>,
+    /// Suspects that wait for their turn, with their namespaces.
+    waiting: BTreeMap<String, String>,
+    /// How many turns each namespace has had.
+    turns: BTreeMap<String, u32>,
+    turn: Option<Turn>,
+    under_way: BTreeMap<String, Run>,
+    /// The states that have come to their end since the agent started.
+    proven: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+struct Suspect {
+    state: String,
+    ended: u32,
+    /// When it was tried last, or found.
+    tried: Instant,
+}
+
+#[derive(Debug)]
+struct Run {
+    state: String,
+    since: Instant,
+    is_new: bool,
+    under_way: UnderWay,
+}
+
+/// The turn of a suspect.
+#[derive(Debug)]
+struct Turn {
+    subject: String,
+    since: Instant,
+    /// A build takes as long as its budget lasts, so that what is new can wait for it. A fetch may take as long as its host likes.
+    is_build: bool,
+}
+
+/// Whether a run may begin.
+enum Admission {
+    Now,
+    Later,
+    Never { times: u32 },
+}
+
+impl Quarantine {
+    /// Takes up what the process before has left.
+    pub fn open(marks: Arc<dyn Marks>, clock: Arc<dyn Clock>) -> Self {
+        let quarantine = Self { marks, clock, inner: Mutex::default() };
+        let now = quarantine.clock.now();
+        for mut mark in quarantine.marks.all() {
+            if mark.under_way != UnderWay::No {
+                mark.ended += u32::from(mark.under_way == UnderWay::Alone);
+                mark.under_way = UnderWay::No;
+                quarantine.marks.put(&mark);
+            }
+            let Mark { subject, state, ended, .. } = mark;
+            quarantine.inner().suspects.insert(subject, Suspect { state, ended, tried: now });
+        }
+        quarantine
+    }
+
+    /// Waits until an object may be built or fetched in a state; or says why it is not.
+    pub async fn admit(self: &Arc<Self>, key: &Ref, state: String) -> Result<Pass, Common> {
+        let subject = key.to_string();
+        let _waiting = Waiting { quarantine: self, subject: &subject };
+        loop {
+            let admission = self.inner().admission(key, &subject, &state, self.clock.now());
+            match admission {
+                Admission::Now => break,
+                Admission::Later => self.clock.sleep(LOOK).await,
+                Admission::Never { times } => return Err(Common::Quarantined { times }),
+            }
+        }
+        Ok(Pass { quarantine: Arc::clone(self), subject: subject.clone(), state })
+    }
+
+    /// Whether the agent may have ended because of an object.
+    pub fn is_suspect(&self, key: &Ref) -> bool {
+        self.inner().suspects.contains_key(&key.to_string())
+    }
+
+    /// The objects because of which the agent may have ended: `Kind/namespace/name`, and how often it ended while one ran alone.
+    pub fn suspects(&self) -> Vec<(String, u32)> {
+        self.inner().suspects.iter().map(|(subject, suspect)| (subject.clone(), suspect.ended)).collect()
+    }
+
+    /// Forgets an object that has gone.
+    pub fn forget(&self, key: &Ref) {
+        let subject = key.to_string();
+        let mut inner = self.inner();
+        inner.proven.remove(&subject);
+        if inner.suspects.remove(&subject).is_some() {
+            self.marks.take(&subject);
+        }
+    }
+
+    /// Takes all marks away: the agent is told to end, so that what is under way is not why.
+    pub fn close(&self) {
+        let mut inner = self.inner();
+        inner.closed = true;
+        for subject in std::mem::take(&mut inner.under_way).into_keys() {
+            self.leave(&inner, &subject);
+        }
+    }
+
+    /// Marks a run as under way.
+    fn begin(&self, subject: &str, state: &str) {
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        if inner.closed {
+            return;
+        }
+        let now = self.clock.now();
+        let is_new = inner.proven.get(subject).is_none_or(|proven| proven != state);
+        let under_way = if inner.suspects.contains_key(subject) && inner.is_calm(subject, now) {
+            UnderWay::Alone
+        } else {
+            UnderWay::Beside
+        };
+        if is_new {
+            inner.stirred = Some(now);
+            // Whoever was alone is no more.
+            for (other, run) in inner.under_way.iter_mut().filter(|(_, run)| run.under_way == UnderWay::Alone)
+            {
+                run.under_way = UnderWay::Beside;
+                self.marks.put(&run.mark(other, inner.suspects.get(other)));
+            }
+        }
+        let run = Run { state: state.to_owned(), since: now, is_new, under_way };
+        self.marks.put(&run.mark(subject, inner.suspects.get(subject)));
+        inner.under_way.insert(subject.to_owned(), run);
+    }
+
+    /// Takes note that a run is no longer under way; `done` where it has come to its end, so that it is beyond suspicion.
+    fn end(&self, subject: &str, done: bool) {
+        let mut inner = self.inner();
+        inner.end_turn(subject);
+        let Some(run) = inner.under_way.remove(subject) else { return };
+        if run.is_new {
+            inner.stirred = Some(self.clock.now());
+        }
+        if done {
+            inner.suspects.remove(subject);
+            inner.proven.insert(subject.to_owned(), run.state);
+        }
+        self.leave(&inner, subject);
+    }
+
+    /// Keeps of an object that is not under way what is known against it.
+    fn leave(&self, inner: &Inner, subject: &str) {
+        match inner.suspects.get(subject) {
+            Some(Suspect { state, ended, .. }) => self.marks.put(&Mark {
+                subject: subject.to_owned(),
+                state: state.clone(),
+                ended: *ended,
+                under_way: UnderWay::No,
+            }),
+            None => self.marks.take(subject),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn admission(&mut self, key: &Ref, subject: &str, state: &str, now: Instant) -> Admission {
+        let began = *self.began.get_or_insert(now);
+        if self.closed {
+            return Admission::Now;
+        }
+        let Some(suspect) = self.suspects.get_mut(subject) else {
+            let is_proven = self.proven.get(subject).is_some_and(|proven| proven == state);
+            let waits = !is_proven && self.held_turn(now).is_some_and(|turn| turn.is_build);
+            return if waits { Admission::Later } else { Admission::Now };
+        };
+        if suspect.state != state {
+            // One more end is enough.
+            state.clone_into(&mut suspect.state);
+            suspect.ended = suspect.ended.min(ENDS - 1);
+        }
+        if suspect.ended >= ENDS && now.saturating_duration_since(suspect.tried) < QUARANTINE {
+            return Admission::Never { times: suspect.ended };
+        }
+        self.waiting.insert(subject.to_owned(), key.namespace.clone());
+        let had_chance = self.is_quiet(subject, now) || now.saturating_duration_since(began) >= PATIENCE;
+        // Each namespace in its turn.
+        let next = self.waiting.iter().min_by_key(|(subject, namespace)| {
+            (self.turns.get(namespace.as_str()).copied().unwrap_or_default(), *subject)
+        });
+        let is_next = next.is_some_and(|(next, _)| next == subject);
+        if !had_chance || !is_next || self.held_turn(now).is_some() {
+            return Admission::Later;
+        }
+        self.waiting.remove(subject);
+        *self.turns.entry(key.namespace.clone()).or_default() += 1;
+        let is_source = api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_)));
+        self.turn = Some(Turn { subject: subject.to_owned(), since: now, is_build: !is_source });
+        if let Some(suspect) = self.suspects.get_mut(subject) {
+            suspect.tried = now;
+        }
+        Admission::Now
+    }
+
+    /// Whose turn it is. One that takes too long is no longer waited for.
+    fn held_turn(&self, now: Instant) -> Option<&Turn> {
+        self.turn.as_ref().filter(|turn| now.saturating_duration_since(turn.since) < PATIENCE)
+    }
+
+    fn end_turn(&mut self, subject: &str) {
+        if self.turn.as_ref().is_some_and(|turn| turn.subject == subject) {
+            self.turn = None;
+        }
+    }
+
+    /// Whether nothing else that is new is under way, but what seems to have no end.
+    fn is_calm(&self, subject: &str, now: Instant) -> bool {
+        let others = self.under_way.iter().filter(|(other, _)| *other != subject);
+        !others
+            .map(|(_, run)| run)
+            .any(|run| run.is_new && now.saturating_duration_since(run.since) < PATIENCE)
+    }
+
+    /// Whether all else has had its chance.
+    fn is_quiet(&self, subject: &str, now: Instant) -> bool {
+        let since = self.stirred.or(self.began);
+        let is_still = since.is_none_or(|since| now.saturating_duration_since(since) >= QUIET);
+        is_still && self.is_calm(subject, now)
+    }
+}
+
+impl Run {
+    fn mark(&self, subject: &str, suspect: Option<&Suspect>) -> Mark {
+        Mark {
+            subject: subject.to_owned(),
+            state: self.state.clone(),
+            ended: suspect.map_or(0, |suspect| suspect.ended),
+            under_way: self.under_way,
+        }
+    }
+}
+
+/// A suspect that waits for its turn, for as long as somebody waits for it.
+struct Waiting<'q> {
+    quarantine: &'q Quarantine,
+    subject: &'q str,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.quarantine.inner().waiting.remove(self.subject);
+    }
+}
+
+/// The leave to build or fetch an object once, in one state. A turn ends with what is begun, or with this.
+#[derive(Debug)]
+pub struct Pass {
+    quarantine: Arc<Quarantine>,
+    subject: String,
+    state: String,
+}
+
+impl Pass {
+    /// Marks the object as under way, until the end of what is returned.
+    pub fn begin(self: Arc<Self>) -> Begun {
+        self.quarantine.begin(&self.subject, &self.state);
+        Begun { pass: self, done: false }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.quarantine.inner().end_turn(&self.subject);
+    }
+}
+
+/// Something that is under way.
+#[derive(Debug)]
+pub struct Begun {
+    pass: Arc<Pass>,
+    done: bool,
+}
+
+impl Begun {
+    /// It has come to its end.
+    pub fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.pass.quarantine.end(&self.pass.subject, self.done);
+    }
+}
+
+/// The threads for builds, on which what is built is marked as under way: not while it waits for one of them, and until it
+/// ends, though nobody may wait for it any more.
+#[derive(Debug)]
+pub struct Marked {
+    /// The threads.
+    pub workers: Arc<dyn Workers>,
+    /// The leave to build.
+    pub pass: Arc<Pass>,
+}
+
+impl Workers for Marked {
+    fn memory(&self) -> Option<Arc<dyn Memory>> {
+        self.workers.memory()
+    }
+
+    fn run(&self, work: Work) -> Ended {
+        let pass = Arc::clone(&self.pass);
+        self.workers.run(Box::new(move || {
+            let begun = pass.begin();
+            work();
+            begun.done();
+        }))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "simulated time is the runtime's own")]
+mod tests;

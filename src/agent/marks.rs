@@ -1,0 +1,108 @@
+//! What is under way, written down where it outlives the process.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use lockgate_base::model::Digest;
+use lockgate_core::quarantine::{Mark, Marks};
+
+/// The folder of the marks, by a name that nobody else has.
+const FOLDER: &str = "lockgate-underway";
+/// The name of a mark that is being written.
+const UNFINISHED: &str = "unfinished";
+
+/// Marks as files. Each is written beside its place and then moved there, so that none is found half written. Nothing is
+/// flushed to the disk: what a process has written outlives it, and with the machine the folder goes as well.
+#[derive(Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder below `state_dir`, which is made where it is missing.
+    pub(crate) fn open(state_dir: &Path) -> io::Result<Self> {
+        let path = state_dir.join(FOLDER);
+        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+
+    fn place(&self, subject: &str) -> PathBuf {
+        self.0.join(Digest::of(subject).to_string())
+    }
+
+    fn read(&self) -> io::Result<Vec<Mark>> {
+        let mut marks = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == UNFINISHED) {
+                fs::remove_file(path)?;
+                continue;
+            }
+            // What cannot be read is none of ours.
+            marks.extend(fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()));
+        }
+        Ok(marks)
+    }
+
+    fn write(&self, mark: &Mark) -> io::Result<()> {
+        let place = self.place(&mark.subject);
+        let unfinished = place.with_extension(UNFINISHED);
+        fs::write(&unfinished, serde_json::to_vec(mark)?)?;
+        fs::rename(unfinished, place)
+    }
+}
+
+impl Marks for Folder {
+    fn all(&self) -> Vec<Mark> {
+        self.read().unwrap_or_else(|error| {
+            tracing::warn!(%error, "what was under way when the agent ended cannot be read");
+            Vec::new()
+        })
+    }
+
+    fn put(&self, mark: &Mark) {
+        if let Err(error) = self.write(mark) {
+            tracing::warn!(subject = mark.subject, %error, "what is under way cannot be marked");
+        }
+    }
+
+    fn take(&self, subject: &str) {
+        if let Err(error) = fs::remove_file(self.place(subject))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(subject, %error, "a mark of what was under way cannot be taken away");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use lockgate_core::quarantine::UnderWay;
+
+    use super::*;
+
+    fn mark(subject: &str, ended: u32) -> Mark {
+        Mark { subject: subject.into(), state: "1".into(), ended, under_way: UnderWay::Beside }
+    }
+
+    #[test]
+    fn a_mark_is_found_by_the_next_process_until_it_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let marks = Folder::open(folder.path()).unwrap();
+        marks.put(&mark("Kustomization/a/b", 0));
+        marks.put(&mark("Kustomization/a/b", 1));
+        marks.put(&mark("GitRepository/../../c", 0));
+        fs::write(folder.path().join(FOLDER).join("junk"), "{").unwrap();
+        let next = Folder::open(folder.path()).unwrap();
+        let mut found = next.all();
+        found.sort_by(|a, b| a.subject.cmp(&b.subject));
+        assert_eq!(found, [mark("GitRepository/../../c", 0), mark("Kustomization/a/b", 1)]);
+        next.take("Kustomization/a/b");
+        next.take("Kustomization/a/b");
+        assert_eq!(next.all().len(), 1);
+        let mode = fs::metadata(folder.path().join(FOLDER)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}

@@ -1,0 +1,75 @@
+//! What is compared, and how it is printed.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::shared::ClusterArguments;
+use lockgate_base::keys;
+
+/// Show what the agent would do next, without doing it
+///
+/// Compares what is in Git, or in a working tree, with what is on the cluster, by the server's own dry run: objects that would
+/// be created, configured, deleted and made anew, pruned or refused, and those that a guard keeps. With --from it compares two
+/// commits and needs no cluster. Nothing is written, and the agent need not run. Values of Secrets are not shown.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    pub(super) cluster: ClusterArguments,
+    /// A folder of a platform, with all Kustomizations that follow from it
+    #[arg(value_name = "PATH", conflicts_with_all = ["kustomization", "all_namespaces"])]
+    pub(super) platform: Option<PathBuf>,
+    /// One Kustomization: its name, NAMESPACE/NAME, or a file that holds it
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "all_namespaces")]
+    pub(super) kustomization: Option<String>,
+    /// Build --kustomization from a working tree and not from its source: the folder of its spec.path, or the folder in which
+    /// that is
+    #[arg(long, value_name = "DIR", requires = "kustomization")]
+    pub(super) path: Option<PathBuf>,
+    /// All Kustomizations of the cluster, each from its source
+    #[arg(short = 'A', long)]
+    pub(super) all_namespaces: bool,
+    /// Compare with this revision instead of with a cluster
+    #[arg(long, value_name = "REV", conflicts_with_all = ["kustomization", "all_namespaces"])]
+    pub(super) from: Option<String>,
+    /// The revision that is compared with --from, by default the working tree
+    #[arg(long, value_name = "REV", requires = "from")]
+    pub(super) to: Option<String>,
+    /// The folder outside which nothing of a working tree is read; without it the repository that PATH or DIR is in
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) root: Option<PathBuf>,
+    /// The namespace of --kustomization
+    #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
+    pub(super) namespace: String,
+    /// How to print
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Form {
+    /// Lines of YAML for people
+    #[default]
+    Text,
+    /// JSON
+    Json,
+    /// kind/namespace/name of what differs or is refused, one a line
+    Name,
+    /// A comment for a pull request, its long parts folded
+    Markdown,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lockgate diff -A
+      what the agent would do next, for all Kustomizations
+  lockgate diff --kustomization apps --path .
+      what a working tree would change of the Kustomization 'apps'
+  lockgate diff kubernetes/production/eu-west9
+      what a working tree would change of a whole region
+  lockgate diff --from origin/main kubernetes/production/eu-west9 -o markdown
+      what a branch changes, for a pull request, without a cluster
+
+Exit codes: 0 nothing differs, 1 something does, 2 wrong usage or it does not build, 3 the cluster could not be asked, 4 refused \
+by the server or by a guard.";
