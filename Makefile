@@ -74,7 +74,7 @@ soak: ## a platform for MINUTES among commits, drift, hosts that come and go, an
 torment: ## what asks for too much: bombs, hogs, silent hosts and sockets, slow lines, builds that end the agent
 	tests/harness/scripts/install-tools.sh
 	tests/controlplane/build.sh
-	$(CARGO) test --locked --test integration -- bombs quarantine outage lease chart_mistakes
+	$(CARGO) test --locked --test integration -- bombs quarantine hostile outage lease chart_mistakes probes_are silent source::faults
 
 simulate: ## SEEDS platforms in simulated time, among people and faults, from seed FIRST on; SEED=x replays one
 	$(CARGO) run --locked --quiet --profile simulation -p simulation --bin simulate -- $(if $(SEED),--replay $(SEED),$(SEEDS) $(FIRST))

@@ -30,6 +30,7 @@ pub(crate) mod pinning;
 pub(crate) mod keyring;
 pub(crate) mod rotation;
 pub(crate) mod admission;
+pub(crate) mod memory;
 pub(crate) mod steps;
 pub(crate) mod uninstall;
 

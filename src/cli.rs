@@ -11,6 +11,7 @@ mod build;
 mod completions;
 mod progress;
 mod shared;
+mod memory;
 mod table;
 mod token;
 mod agent;
@@ -93,7 +94,8 @@ mod tests {
 
     #[test]
     fn every_command_file_stands_in_the_table() {
-        let helpers = ["input", "log", "mod", "output", "progress", "shared", "table", "threads", "token"];
+        let helpers =
+            ["input", "log", "memory", "mod", "output", "progress", "shared", "table", "threads", "token"];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()

@@ -49,7 +49,7 @@ const WRITERS: [(&str, &str); 5] = [
     ("src/cluster/preflight.rs", "reviews of rights, which store nothing"),
     ("src/cluster/direct.rs", "the agent's own Lease, and status, events and finalizers of its own kinds"),
     ("src/cluster/objects.rs", "the agent itself and its deploy key, for bootstrap"),
-    ("src/bootstrap/github.rs", "deploy keys at GitHub, which is no cluster"),
+    ("src/bootstrap/github", "deploy keys at GitHub, which is no cluster"),
 ];
 
 /// How a status is written.

@@ -171,7 +171,9 @@ impl<'a> Admission<'a> {
             self.rotation(&wanted).finish(old, &self.identity, self.github(), progress).await?;
         }
         if let (Host::GitHub(github, keys), Some(registered)) = (self.host, &admitted.registered) {
-            let keys = [keys, std::slice::from_ref(registered)].concat();
+            let is_replaced = |key: &&DeployKey| admitted.replaced.iter().any(|old| key.is_same(old));
+            let others = keys.iter().filter(|key| !is_replaced(key));
+            let keys: Vec<DeployKey> = others.chain([registered]).cloned().collect();
             let in_use = admitted.stored.key.public_line();
             self.place().tidy(self.plan, github, &keys, &in_use, progress).await?;
         }

@@ -9,6 +9,7 @@ use super::github::GitHub;
 use super::hosts::{AddressError, SshUrl};
 use super::hub::Hub;
 use super::manifests::{self, Installation, Sync};
+use super::memory::{self, Flags};
 use super::namespace::put_namespace;
 use super::preflight::{self, RepositoryFacts};
 use super::problem::{Failure, Problem};
@@ -41,6 +42,8 @@ pub(crate) struct Plan {
     pub service_account: Option<String>,
     /// How long each wait may take.
     pub timeout: Duration,
+    /// The flags of the agent and of the source, to be remembered.
+    pub flags: [Flags; 2],
 }
 
 /// Whose key is replaced, and by what.
@@ -62,6 +65,7 @@ const DEFAULT_BRANCH: &str = "master";
 pub(crate) async fn install(
     target: &Target,
     installation: &Installation,
+    flags: &Flags,
     timeout: Duration,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
@@ -72,7 +76,7 @@ pub(crate) async fn install(
     progress.done("preflight", began, detail, None);
     let objects = Objects::new(&target.client);
     put_namespace(&objects, installation, &Patience::new("agent", timeout), progress).await?;
-    put_agent(&objects, installation, &facts.actors, timeout, progress).await
+    put_agent(&objects, (installation, flags), &facts.actors, timeout, progress).await
 }
 
 /// Sets the cluster up for a repository at GitHub.
@@ -113,7 +117,8 @@ pub(crate) async fn github(
     }
 
     let admitted = admission.let_in(existing, progress).await?;
-    put_agent(&objects, &plan.installation, &cluster.actors, plan.timeout, progress).await?;
+    let agent = (&plan.installation, &plan.flags[0]);
+    put_agent(&objects, agent, &cluster.actors, plan.timeout, progress).await?;
     put_sync(&objects, plan, &sync, progress).await?;
     admission.tidy(&admitted, progress).await?;
     if let Some(expires) = repository.expires {
@@ -145,7 +150,8 @@ pub(crate) async fn git(
     let admission = admission(target, plan, url, Host::Owner { branch: &plan.branch }).await?;
     let existing = admission.rehearsed().await?;
     let admitted = admission.let_in(existing, progress).await?;
-    put_agent(&objects, &plan.installation, &cluster.actors, plan.timeout, progress).await?;
+    let agent = (&plan.installation, &plan.flags[0]);
+    put_agent(&objects, agent, &cluster.actors, plan.timeout, progress).await?;
     put_sync(&objects, plan, &sync, progress).await?;
     admission.tidy(&admitted, progress).await
 }
@@ -275,14 +281,15 @@ async fn check_sync(objects: &Objects, plan: &Plan, sync: &Sync, asked: &SshUrl)
 
 async fn put_agent(
     objects: &Objects,
-    installation: &Installation,
+    (installation, flags): (&Installation, &Flags),
     actors: &Actors,
     timeout: Duration,
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let (crds, left) = wanted_crds(objects, actors).await?;
-    let rest = manifests::agent(installation).map_err(at("agent"))?;
+    let rest = manifests::agent(installation).and_then(|rest| memory::noted(rest, "Deployment", flags));
+    let rest = rest.map_err(at("agent"))?;
     let count = crds.len() + rest.len();
     let patience = Patience::new("agent", timeout);
     for crd in &crds {
@@ -333,7 +340,9 @@ async fn put_sync(
     progress: &mut Progress<'_>,
 ) -> Result<(), Failure> {
     let began = Instant::now();
-    let wanted = manifests::sync(&plan.installation, sync).map_err(at("source"))?;
+    let wanted = manifests::sync(&plan.installation, sync);
+    let wanted = wanted.and_then(|wanted| memory::noted(wanted, GitRepository::ID.kind, &plan.flags[1]));
+    let wanted = wanted.map_err(at("source"))?;
     let change = put_all(objects, &wanted, "source").await?;
     let patience = Patience::new("source", plan.timeout);
     let [source, root] = wanted.as_slice() else { return Ok(()) };

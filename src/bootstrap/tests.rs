@@ -5,6 +5,8 @@ mod world;
 
 use std::time::Duration;
 
+use futures::future::LocalBoxFuture;
+
 use super::admission::{Admission, Host, Target};
 use super::deploy_key::KeyPlan;
 use super::key::Algorithm;
@@ -39,7 +41,16 @@ impl Chance {
 }
 
 /// What bootstrap does for the key of a cluster, with an agent that fetches at once.
-async fn set_up(world: &World, number: usize, prune: bool, replace: bool) -> Result<(), Failure> {
+fn set_up(
+    world: &World,
+    number: usize,
+    prune: bool,
+    replace: bool,
+) -> LocalBoxFuture<'_, Result<(), Failure>> {
+    Box::pin(admit(world, number, prune, replace))
+}
+
+async fn admit(world: &World, number: usize, prune: bool, replace: bool) -> Result<(), Failure> {
     let name = world.state().clusters[number].name.clone();
     let plan = KeyPlan {
         secret: "flux-system".into(),
@@ -67,10 +78,13 @@ async fn set_up(world: &World, number: usize, prune: bool, replace: bool) -> Res
     admission.tidy(&admitted, progress).await
 }
 
-async fn remove(world: &World, unwanted: Unwanted) -> Result<(), Failure> {
-    let now = Timestamp::from_unix(world.state().now);
-    let mut sink = |_| ();
-    keyring::remove(&world.github(), &unwanted, false, now, &mut Progress::new(&mut sink)).await
+/// What `lockgate keys` does.
+fn remove(world: &World, unwanted: Unwanted) -> LocalBoxFuture<'_, Result<(), Failure>> {
+    Box::pin(async move {
+        let now = Timestamp::from_unix(world.state().now);
+        let mut sink = |_| ();
+        keyring::remove(&world.github(), &unwanted, false, now, &mut Progress::new(&mut sink)).await
+    })
 }
 
 /// One thing that happens.

@@ -11,8 +11,17 @@ use lockgate_base::model::Timestamp;
 
 /// How many digits of the uid of kube-system stand in a title.
 const DIGITS: usize = 8;
-/// The longest name of a cluster, as that of a namespace.
-const NAME_LIMIT: usize = 63;
+/// The longest label of DNS, and so the longest name of a namespace or a cluster.
+const LABEL_LIMIT: usize = 63;
+
+/// Whether a text is a label of DNS in lower case, as the names of namespaces are.
+pub(crate) fn is_label(text: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.starts_with(is_word)
+        && text.ends_with(is_word)
+        && text.chars().all(|c| is_word(c) || c == '-')
+        && text.len() <= LABEL_LIMIT
+}
 
 /// The name that the user gives a cluster: a DNS label. Whoever creates a cluster anew gives it the same, and no other
 /// cluster that lives.
@@ -28,12 +37,7 @@ impl FromStr for ClusterName {
     type Err = NoClusterName;
 
     fn from_str(text: &str) -> Result<Self, NoClusterName> {
-        let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-        let is_label = text.starts_with(is_word)
-            && text.ends_with(is_word)
-            && text.chars().all(|c| is_word(c) || c == '-')
-            && text.len() <= NAME_LIMIT;
-        if is_label { Ok(Self(text.into())) } else { Err(NoClusterName(text.into())) }
+        if is_label(text) { Ok(Self(text.into())) } else { Err(NoClusterName(text.into())) }
     }
 }
 

@@ -128,6 +128,11 @@ async fn purge(
         let names: Vec<String> = left.iter().map(|object| object.id().subject()).collect();
         wait.on(format!("for {} to be gone", names.join(", "))).await;
     }
+    if kustomizations.is_empty() {
+        let note = "no Kustomization is left to tell what was applied, so workloads that an earlier removal left stay: \
+                    delete them by hand";
+        progress.tell(Event::Note(note.into()));
+    }
     let detail = format!("{} Kustomizations and what they applied", kustomizations.len());
     progress.done("purge", began, detail, Some(change(!kustomizations.is_empty())));
     Ok(())

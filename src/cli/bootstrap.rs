@@ -5,17 +5,21 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::memory::{self, Recalled};
 use super::output::{self, Error};
 use super::progress::{Form, Printer};
-use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration};
+use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration, object_name};
 use super::token::{HubArguments, TOKEN_VARIABLE, repository};
 use crate::bootstrap::admission::Target;
 use crate::bootstrap::deploy_key::KeyPlan;
-use crate::bootstrap::hosts::SshUrl;
+use crate::bootstrap::github::{GitHub, PUBLIC_API};
+use crate::bootstrap::hosts::{AddressError, SshUrl};
 use crate::bootstrap::manifests::{self, Sync};
+use crate::bootstrap::memory::{Flags, Memory, REMOTE};
 use crate::bootstrap::problem::Failure;
-use crate::bootstrap::progress::Progress;
+use crate::bootstrap::progress::{Event, Progress, at};
 use crate::bootstrap::steps::{self, Plan};
+use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model;
 use lockgate_git::ssh::DEFAULT_USER;
@@ -111,10 +115,10 @@ struct CommonArguments {
     key: KeyArguments,
     /// The name of the source and the Kustomization; without it the one that the folder's Kustomizations use (`github`),
     /// or flux-system
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = object_name)]
     name: Option<String>,
     /// The Secret with the key; one that exists is used as it is
-    #[arg(long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
+    #[arg(long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE, value_parser = object_name)]
     secret_name: String,
     /// Make a Secret that exists anew, with a new key
     #[arg(long)]
@@ -127,7 +131,7 @@ struct CommonArguments {
     #[arg(long, value_name = "FINGERPRINT")]
     accept_host_key: Option<String>,
     /// The ServiceAccount of the namespace in whose name the root Kustomization is applied
-    #[arg(long, value_name = "NAME", required_if_eq("lockdown", "true"))]
+    #[arg(long, value_name = "NAME", value_parser = object_name, required_if_eq("lockdown", "true"))]
     service_account: Option<String>,
     /// How long each wait may take
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
@@ -140,49 +144,113 @@ struct CommonArguments {
     output: Form,
 }
 
+/// The flag that is remembered and never taken from memory.
+const API_URL: &str = "api-url";
+
+/// The flags of a source that are remembered, beside the repository that it reads.
+const SOURCE: [&str; 11] = [
+    API_URL,
+    "branch",
+    "cluster-name",
+    "interval",
+    "key-ttl",
+    "name",
+    "path",
+    "secret-name",
+    "service-account",
+    "ssh-host",
+    "ssh-key-algorithm",
+];
+
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
-    match arguments.remote {
-        Remote::Github(arguments) => at_github(arguments).await,
-        Remote::Git(arguments) => at_ssh_server(arguments).await,
+    let (common, remote) = match &arguments.remote {
+        Remote::Github(arguments) => (&arguments.common, repository(&arguments.repository)?.to_owned()),
+        Remote::Git(arguments) => (&arguments.common, ssh_url(&arguments.url)?.url()),
+    };
+    if common.export {
+        let url = match &arguments.remote {
+            Remote::Github(arguments) => arguments.url(&remote)?,
+            Remote::Git(arguments) => ssh_url(&arguments.url)?,
+        };
+        return export(common, &url);
+    }
+    let hub = match &arguments.remote {
+        Remote::Github(arguments) => Some((arguments.hub.api_url.clone(), arguments.hub.sign_in(&remote)?)),
+        Remote::Git(_) => None,
+    };
+    let target = common.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
+    let objects = Objects::new(&target.client);
+    let memory = Memory::of(&objects, None, Some(&remote), common.name.as_deref()).await;
+    let memory = memory.map_err(|problem| Error::from(at("preflight")(problem)))?;
+    let mut source = memory.source.clone();
+    let remembered_api = source.remove(API_URL);
+    source.remove(REMOTE);
+    let lists: [(&[&str], &Flags); 2] = [(&memory::AGENT, &memory.agent), (&SOURCE, &source)];
+    let silent = [("namespace", memory.namespace.as_deref())];
+    let Recalled { arguments, kept, told } = memory::recall::<Arguments>(&lists, &silent)?;
+    let mut flags: [Flags; 2] = kept.try_into().unwrap_or_default();
+    flags[1].insert(REMOTE.into(), remote.clone());
+    match (arguments.remote, hub) {
+        (Remote::Github(arguments), Some((api, signed_in))) => {
+            // Whoever may write to the cluster must not be the one who says to whom the token is sent.
+            if let Some(before) = remembered_api.filter(|before| *before != api && api == PUBLIC_API) {
+                let message = format!("{remote} was set up with --api-url {before}");
+                return Err(Error::usage(message).hint("give it again: the token goes only where you say"));
+            }
+            at_github(arguments, (&target, &remote), signed_in, (flags, told)).await
+        }
+        (Remote::Git(arguments), _) => at_ssh_server(arguments, &target, (flags, told)).await,
+        (Remote::Github(_), None) => Err(Error::failed("there is no client for GitHub")),
     }
 }
 
-async fn at_github(arguments: GithubArguments) -> Result<ExitCode, Error> {
-    let repository = repository(&arguments.repository)?;
-    let host = arguments.ssh_host.clone().unwrap_or_else(|| ssh_host(&arguments.hub.api_url));
-    let user = if host.contains('@') { String::new() } else { format!("{}@", ssh_user(&host)) };
-    let url = format!("ssh://{user}{host}/{repository}").parse::<SshUrl>();
-    let url = url.map_err(|error| Error::usage(error.to_string()))?;
-    let common = arguments.common;
-    if common.export {
-        return export(&common, &url);
+impl GithubArguments {
+    /// Where the repository is read from.
+    fn url(&self, repository: &str) -> Result<SshUrl, Error> {
+        let host = self.ssh_host.clone().unwrap_or_else(|| ssh_host(&self.hub.api_url));
+        let user = if host.contains('@') { String::new() } else { format!("{}@", ssh_user(&host)) };
+        ssh_url(&format!("ssh://{user}{host}/{repository}"))
     }
-    let (github, origin) = arguments.hub.sign_in(repository)?;
-    let target = common.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
-    let mut plan = common.plan();
-    plan.key.prune = prunes(&common, arguments.prune_keys, &target)?;
+}
+
+fn ssh_url(text: &str) -> Result<SshUrl, Error> {
+    text.parse().map_err(|error: AddressError| Error::usage(error.to_string()))
+}
+
+async fn at_github(
+    arguments: GithubArguments,
+    (target, repository): (&Target, &str),
+    (github, origin): (GitHub, String),
+    (flags, told): ([Flags; 2], Vec<Event>),
+) -> Result<ExitCode, Error> {
+    let url = arguments.url(repository)?;
+    let common = arguments.common;
+    let mut plan = common.plan(flags);
+    plan.key.prune = prunes(&common, arguments.prune_keys, target)?;
     let mut printer = Printer::new(common.output);
     printer.heading(&format!("context   {}            token  {origin}", target.name));
     let mut sink = |event| printer.print(&event);
     let mut progress = Progress::new(&mut sink);
-    let result = steps::github(&target, &plan, &github, &url, &mut progress).await;
+    progress.tell_all(told);
+    let result = steps::github(target, &plan, &github, &url, &mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
     printer.end(result, changed, took, NEXT)
 }
 
-async fn at_ssh_server(arguments: GitArguments) -> Result<ExitCode, Error> {
-    let url: SshUrl = arguments.url.parse().map_err(|error| Error::usage(format!("{error}")))?;
+async fn at_ssh_server(
+    arguments: GitArguments,
+    target: &Target,
+    (flags, told): ([Flags; 2], Vec<Event>),
+) -> Result<ExitCode, Error> {
+    let url = ssh_url(&arguments.url)?;
     let common = arguments.common;
-    if common.export {
-        return export(&common, &url);
-    }
-    let target: Target = common.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
-    let plan = common.plan();
+    let plan = common.plan(flags);
     let mut printer = Printer::new(common.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);
     let mut progress = Progress::new(&mut sink);
-    let result = steps::git(&target, &plan, &url, &mut progress).await;
+    progress.tell_all(told);
+    let result = steps::git(target, &plan, &url, &mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
     printer.end(result, changed, took, NEXT)
 }
@@ -203,7 +271,7 @@ fn prunes(common: &CommonArguments, is_wanted: bool, target: &Target) -> Result<
 const NEXT: &str = "lockgate status · kubectl get ks -A · a new commit is picked up by itself";
 
 impl CommonArguments {
-    fn plan(&self) -> Plan {
+    fn plan(&self, flags: [Flags; 2]) -> Plan {
         Plan {
             installation: self.installation.installation(),
             name: self.name.clone(),
@@ -218,13 +286,14 @@ impl CommonArguments {
             },
             service_account: self.service_account.clone(),
             timeout: self.timeout,
+            flags,
         }
     }
 }
 
 fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
     let problem = |problem| Error::from(Failure { step: "export", problems: vec![problem] });
-    let plan = common.plan();
+    let plan = common.plan(<[Flags; 2]>::default());
     let sync = Sync {
         name: plan.name.unwrap_or_else(|| keys::DEFAULT_NAMESPACE.into()),
         url: url.url(),
@@ -267,7 +336,6 @@ fn ssh_user(host: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bootstrap::github::PUBLIC_API;
 
     #[test]
     fn the_ssh_host_follows_from_the_api() {

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::memory::{self, Recalled};
 use super::output::{self, Error};
 use super::progress::{Form, Printer};
 use super::shared::{ClusterArguments, InstallationArguments, duration};
+use crate::bootstrap::memory::Memory;
 use crate::bootstrap::problem::Failure;
-use crate::bootstrap::progress::Progress;
+use crate::bootstrap::progress::{Progress, at};
 use crate::bootstrap::{manifests, steps};
+use crate::cluster::objects::Objects;
 
 /// Install the agent and its kinds, without a repository
 #[derive(Args)]
@@ -31,8 +34,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
-    let installation = arguments.installation.installation();
     if arguments.export {
+        let installation = arguments.installation.installation();
         let problem = |problem| Error::from(Failure { step: "export", problems: vec![problem] });
         let mut objects = manifests::namespace(&installation).map_err(problem)?;
         objects.extend(manifests::crds().map_err(problem)?);
@@ -41,11 +44,19 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     let target = arguments.cluster.connect().await?;
+    let remembered =
+        Memory::of(&Objects::new(&target.client), Some(&arguments.installation.namespace), None, None).await;
+    let remembered = remembered.map_err(|problem| Error::from(at("preflight")(problem)))?;
+    let Recalled { arguments, mut kept, told } =
+        memory::recall::<Arguments>(&[(&memory::AGENT, &remembered.agent)], &[])?;
+    let installation = arguments.installation.installation();
     let mut printer = Printer::new(arguments.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);
     let mut progress = Progress::new(&mut sink);
-    let result = steps::install(&target, &installation, arguments.timeout, &mut progress).await;
+    progress.tell_all(told);
+    let flags = kept.pop().unwrap_or_default();
+    let result = steps::install(&target, &installation, &flags, arguments.timeout, &mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
     printer.end(result, changed, took, "lockgate status · kubectl get ks -A")
 }

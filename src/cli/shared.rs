@@ -10,7 +10,7 @@ use crate::bootstrap::admission::Target;
 use crate::bootstrap::deploy_key::KeyPlan;
 use crate::bootstrap::key::Algorithm;
 use crate::bootstrap::manifests::{IMAGE, Installation};
-use crate::bootstrap::title::ClusterName;
+use crate::bootstrap::title::{ClusterName, is_label};
 use crate::cluster;
 use lockgate_base::keys;
 use lockgate_base::model;
@@ -83,16 +83,16 @@ impl KeyArguments {
 #[derive(Args, Clone)]
 pub(super) struct InstallationArguments {
     /// The agent's namespace
-    #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE)]
+    #[arg(short, long, value_name = "NAME", default_value = keys::DEFAULT_NAMESPACE, value_parser = namespace)]
     pub(super) namespace: String,
     /// The agent's image
     #[arg(long, value_name = "REFERENCE", default_value = IMAGE)]
     image: String,
     /// Without cluster-admin: every Kustomization names the ServiceAccount in whose name it is applied
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     lockdown: bool,
     /// Go on beside Flux's controllers, and change what another set-up left
-    #[arg(long)]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true")]
     adopt: bool,
 }
 
@@ -110,6 +110,21 @@ impl InstallationArguments {
             adopt: self.adopt,
         }
     }
+}
+
+/// The name of a namespace, as the API server takes it.
+pub(super) fn namespace(text: &str) -> Result<String, String> {
+    let told = || format!("'{text}' is no name of a namespace: use a-z, 0-9 and '-'");
+    is_label(text).then(|| text.to_owned()).ok_or_else(told)
+}
+
+/// The name of any other object that bootstrap makes or names.
+pub(super) fn object_name(text: &str) -> Result<String, String> {
+    const LIMIT: usize = 253;
+    let is_name = text.len() <= LIMIT && text.split('.').all(is_label);
+    is_name
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("'{text}' is no name of an object: use a-z, 0-9, '-' and '.'"))
 }
 
 /// Reads `90s`, `5m`.
@@ -130,6 +145,24 @@ pub(super) fn days(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_those_that_the_api_server_takes() {
+        for (text, is_namespace, is_object) in [
+            ("flux-system", true, true),
+            ("a.b-c", false, true),
+            ("Flux", false, false),
+            ("a_b", false, false),
+            ("a..b", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(
+                (namespace(text).is_ok(), object_name(text).is_ok()),
+                (is_namespace, is_object),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn days_are_durations_too() {

@@ -192,7 +192,7 @@ fn said(stage: &Stage<'_>, situations: &[Situation]) -> BTreeMap<&'static str, V
 
 /// Files are named by their objects where nothing else is said.
 fn ending(path: &str) -> &'static str {
-    if path.ends_with(".yaml") { "" } else { ".yaml" }
+    if Path::new(path).extension().is_some() { "" } else { ".yaml" }
 }
 
 /// Brings the repository from before to after, and lets kubectl edit.

@@ -222,3 +222,28 @@ async fn a_platform_folder_is_compared_whole() {
     assert!(stdout.contains("> **Error**: ") && stdout.contains("<details open>"), "{stdout}");
     assert!(stderr.contains("✗ Kustomization/") && stderr.contains("apps/broken.yaml"), "{stderr}");
 }
+
+/// A Kustomization that names an account is looked at as that one, by whoever may act as it, and else as whoever asks.
+#[tokio::test]
+async fn the_account_of_a_kustomization_decides() {
+    let stage = stage("account", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let namespace = &stage.namespace;
+    let tenant = json!({"apiVersion": "v1", "kind": "ServiceAccount",
+                        "metadata": {"name": "tenant", "namespace": namespace}});
+    stage.apply(tenant).await.unwrap();
+    stage.kustomization("apps", json!({"serviceAccountName": "tenant"})).await;
+    let one = ["--kustomization", "apps", "-n", namespace];
+    let (code, stdout, stderr) = run(&stage.plane.admin_kubeconfig(), &one);
+    let account = format!("system:serviceaccount:{namespace}:tenant");
+    assert!(code == 4 && stdout.contains(&account), "{code} {stdout} {stderr}");
+    let people = reader(&stage, "people", &["configmaps"]).await;
+    harness::eventually(super::stage::PATIENCE, async || {
+        let (code, stdout, stderr) = run(&people, &one);
+        anyhow::ensure!(code == 1, "the new role is not known yet: {code} {stdout} {stderr}");
+        assert!(stdout.contains("who may not impersonate the ServiceAccount tenant"), "{stdout}");
+        assert!(stdout.contains(&format!("+ ConfigMap/{namespace}/a\n")), "{stdout}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}

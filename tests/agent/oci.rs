@@ -107,6 +107,42 @@ async fn a_kustomization_is_built_from_an_artifact_and_follows_it() {
     until(&stage, "app", "answered", answered).await;
 }
 
+/// What is paused stays at its artifact also for an agent that has not fetched it yet, and so does a comparison.
+#[tokio::test]
+async fn a_paused_artifact_stays_over_a_restart() {
+    let registry = Registry::start(RegistryOptions::default()).await.unwrap();
+    let first = folder(&[("app/a.yaml", &config_map("a", "1"))]);
+    let digest = push(&registry, first.path(), "main@sha1:1");
+    let stage = stage("oci-paused", &[]).await;
+    source(&stage, "app", &registry, json!({})).await;
+    let built = json!({"sourceRef": {"kind": "OCIRepository", "name": "app"}});
+    stage.kustomization("app", built.clone()).await;
+    let agent = stage.agent().await;
+    let revision = format!("latest@{digest}");
+    let is_applied = |status: &Value| {
+        condition(status, "Ready")["status"] == "True" && status["lastAppliedRevision"] == revision.as_str()
+    };
+    stage.until("app", "applied", is_applied).await;
+    let pause = json!({"spec": {"suspend": true}});
+    sources(&stage).patch("app", &PatchParams::default(), &Patch::Merge(pause)).await.unwrap();
+    drop(agent);
+    let second = folder(&[("app/a.yaml", &config_map("a", "2"))]);
+    push(&registry, second.path(), "main@sha1:2");
+    let arguments = ["--kustomization", "app", "-n", &stage.namespace];
+    let output = super::diff::diff(&stage.plane.admin_kubeconfig(), &arguments);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "app: no change\n");
+    let _agent = stage.agent().await;
+    stage
+        .kustomization(
+            "later",
+            json!({"path": "./app", "namePrefix": "later-", "sourceRef": built["sourceRef"]}),
+        )
+        .await;
+    stage.until("later", "applied", is_applied).await;
+    assert_eq!(stage.data("later-a").await.unwrap()["value"], "1");
+    assert_eq!(stage.data("a").await.unwrap()["value"], "1");
+}
+
 #[tokio::test]
 async fn credentials_come_from_a_secret_or_from_the_pull_secrets_of_an_account() {
     let registry = Registry::start(RegistryOptions { login: true, tls: true }).await.unwrap();

@@ -235,6 +235,7 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     let told = format!("the deploy key \"{key}\" (ed25519 SHA256:");
     assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
     assert!(run.stderr.contains("stays registered where it was let in until"), "{}", run.stderr);
+    assert!(run.stderr.contains("workloads that an earlier removal left stay"), "{}", run.stderr);
     assert!(!run.stderr.contains("nothing was changed"), "{}", run.stderr);
     let left = site.secrets().await;
     let names: Vec<&Value> = left.iter().map(|secret| &secret["metadata"]["name"]).collect();

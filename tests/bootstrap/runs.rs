@@ -258,3 +258,58 @@ async fn two_clusters_keep_a_key_each() {
     let [one, two] = keys.as_slice() else { panic!("{keys:?}") };
     assert!(one.key != two.key && one.title != two.title, "{keys:?}");
 }
+/// Flags are remembered: whoever leaves them out changes nothing, and what is given goes before them and is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_are_remembered_and_what_overrides_them_is_told() {
+    let site = Site::new().await;
+    let (host, api) = (format!("{}@{}", site.git.user(), site.git.address()), site.hub.url());
+    let plain = |more: &[&str]| {
+        let arguments = [&["bootstrap", "github", "barolab/foobar-infra", "--api-url", &api], more].concat();
+        let mut command = site.lockgate(&arguments);
+        command.env("GITHUB_TOKEN", TOKEN);
+        command
+    };
+    let flags = [
+        "--path",
+        PATH,
+        "--ssh-host",
+        &host,
+        "--image",
+        "registry.test/lockgate:1",
+        "--secret-name",
+        "key",
+        "--interval",
+        "7m",
+        "--cluster-name",
+        "eu-west9",
+        "--adopt",
+    ];
+    let (_, _agent) = site.with_agent(plain(&flags), &["--adopt"]).await;
+    let before = site.versions().await;
+    let again = done(plain(&[])).await;
+    assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
+    assert!(again.stderr.contains("--image registry.test/lockgate:1"), "{}", again.stderr);
+    assert_eq!(site.versions().await, before);
+    let installed = done(site.lockgate(&["install"])).await;
+    assert!(installed.stderr.contains("nothing was changed"), "{}", installed.stderr);
+
+    let run = done(plain(&["--image", "registry.test/lockgate:2", "--adopt=false"])).await;
+    let told =
+        "--adopt false instead of true, --image registry.test/lockgate:2 instead of registry.test/lockgate:1";
+    assert!(run.stderr.contains(&format!("other than before: {told}")), "{}", run.stderr);
+    let deployments = site.all("apps/v1", "Deployment", "deployments").await;
+    let container = &deployments[0]["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], "registry.test/lockgate:2");
+    assert!(!container["args"].to_string().contains("--adopt"), "{container}");
+    let sources = site.all("source.toolkit.fluxcd.io/v1", "GitRepository", "gitrepositories").await;
+    let kept = sources[0]["metadata"]["annotations"]["lockgate.dev/flags"].as_str().unwrap();
+    let kept: Value = serde_json::from_str(kept).unwrap();
+    assert_eq!((&kept["interval"], &kept["cluster-name"]), (&json!("7m"), &json!("eu-west9")), "{kept}");
+
+    // Where the token goes is for the user alone to say.
+    let mut command = site.lockgate(&["bootstrap", "github", "barolab/foobar-infra"]);
+    command.env("GITHUB_TOKEN", TOKEN);
+    let run = ended(command).await;
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("was set up with --api-url {api}")), "{}", run.stderr);
+}

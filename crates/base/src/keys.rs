@@ -26,6 +26,8 @@ pub const PRUNE_ALL: &str = "lockgate.dev/prune-all";
 pub const DRIFT: &str = "lockgate.dev/drift";
 /// On the Secret with the deploy key: the public line of the key that it held before a rotation that is not finished.
 pub const REPLACED_KEY: &str = "lockgate.dev/replaced-key";
+/// On the agent's Deployment and on a source: the flags that bootstrap was given, as JSON.
+pub const FLAGS: &str = "lockgate.dev/flags";
 /// Flux's finalizer, kept so that either agent can take over from the other.
 pub const FINALIZER: &str = "finalizers.fluxcd.io";
 /// Field manager of applied objects, kept so that ownership continues.

@@ -187,8 +187,7 @@ fn folder_in(tree: &Tree, folder: &str, kustomization: &Kustomization) -> String
 
 fn missing(key: &Ref, known: &Known) -> Error {
     let error = Error::usage(format!("there is no {key}"));
-    let others: Vec<String> =
-        known.keys().filter(|other| other.name == key.name).map(lockgate_base::model::Ref::path).collect();
+    let others: Vec<String> = known.keys().filter(|other| other.name == key.name).map(Ref::path).collect();
     if others.is_empty() {
         error.hint("lockgate status -A lists all; a new one is named by its file")
     } else {

@@ -17,6 +17,9 @@ use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::offline::{self, Nowhere, Platform, Start, Values};
 use lockgate_git::{directory, ignore, local};
 
+/// What is compared with a revision where no other is named.
+const WORKING_TREE: &str = "the working tree";
+
 /// What is built of a revision: for each Kustomization its objects, and the order in which they are applied.
 #[derive(Default)]
 struct Revision {
@@ -32,16 +35,16 @@ pub(super) fn compare(arguments: &Arguments, from: &str, output: &mut Output) ->
     let folder = relative(&root, path)?;
     let of_commit = |name: &str| {
         let found = local::revision(&root, name).map_err(|error| Error::usage(error.to_string()))?;
-        Ok::<_, Error>((found.revision.to_string(), found.tree))
+        Ok::<_, Error>((format!("{name} ({})", found.revision.short()), found.tree))
     };
     let before = of_commit(from)?;
     let after = if let Some(to) = &arguments.to {
         of_commit(to)?
     } else {
         let tree = directory::snapshot(&root).map_err(|error| Error::usage(error.to_string()))?;
-        ("the working tree".to_owned(), tree)
+        (WORKING_TREE.to_owned(), tree)
     };
-    let [before, after] = [(from, before), (arguments.to.as_deref().unwrap_or("the working tree"), after)]
+    let [before, after] = [(from, before), (arguments.to.as_deref().unwrap_or(WORKING_TREE), after)]
         .map(|(name, (revision, tree))| built(name, revision, &tree, &folder, output));
     let gone = before.order.iter().filter(|key| !after.objects.contains_key(key));
     for key in after.order.iter().chain(gone) {

@@ -156,3 +156,80 @@ pub(super) fn value(sections: &[Section], errors: &[String]) -> Value {
     let kustomizations: Vec<Value> = sections.iter().map(Section::value).collect();
     json!({"differs": differs, "kustomizations": kustomizations, "errors": errors})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::changes::compare;
+    use super::*;
+    use lockgate_core::api::Kustomization;
+
+    fn item(deed: Deed, name: &str, text: &str) -> Item {
+        let id = format!("n_{name}__ConfigMap").parse().unwrap();
+        let (change, object, file) = (None, None, String::new());
+        Item { id, deed, change, object, text: text.to_owned(), file }
+    }
+
+    fn section(name: &str, items: Vec<Item>) -> Section {
+        let key = Kustomization::named("flux-system", name);
+        Section { key, revision: "main@sha1:aa".into(), items, notes: Vec::new(), stop: None }
+    }
+
+    fn configured(lines: usize) -> Item {
+        let value = |at: usize| json!({"data": (0..lines).map(|n| (n.to_string(), json!(at))).collect::<serde_json::Map<_, _>>()});
+        Item { change: compare(&value(1), &value(2)), ..item(Deed::Configured, "a", "") }
+    }
+
+    #[test]
+    fn each_deed_has_a_line_and_colours_are_for_terminals() {
+        let items = vec![
+            configured(1),
+            item(Deed::Created, "b", ""),
+            item(Deed::Recreated, "c", "its pods with it, since x"),
+            item(Deed::Pruned, "d", ""),
+            item(Deed::Refused, "e", "no\nline"),
+            item(Deed::Kept, "f", "a \x1b[31mguard"),
+        ];
+        let section = section("apps", items);
+        let expected = "\
+Kustomization/flux-system/apps  main@sha1:aa
+~ ConfigMap/n/a
+    data:
+-     \"0\": 1
++     \"0\": 2
++ ConfigMap/n/b
+± ConfigMap/n/c (recreated, its pods with it, since x)
+- ConfigMap/n/d (pruned)
+! ConfigMap/n/e: refused: no; line
+= ConfigMap/n/f: kept: a \\u{1b}[31mguard
+apps: 1 created, 1 configured, 1 recreated, 1 pruned, 1 refused, 1 kept
+";
+        assert_eq!(text(&section, Paint(false)), expected);
+        let coloured = text(&section, Paint(true));
+        assert!(coloured.contains("\x1b[32m+     \"0\": 2\x1b[0m\n"), "{coloured:?}");
+        assert_eq!(
+            names(&section),
+            "configmap/n/a\nconfigmap/n/b\nconfigmap/n/c\nconfigmap/n/d\nconfigmap/n/e\n"
+        );
+    }
+
+    #[test]
+    fn a_comment_folds_what_is_long_and_counts_what_does_not_change() {
+        let mut fenced = item(Deed::Created, "b", "");
+        fenced.object = Some(json!({"data": {"text": "```"}}));
+        let all = [
+            section("short", vec![fenced]),
+            section("long", vec![configured(20)]),
+            section("same", Vec::new()),
+        ];
+        let text = markdown(&all, &["one\nerror".to_owned()]);
+        for part in [
+            "> **Error**: one error\n",
+            "<details open>\n<summary><code>Kustomization/flux-system/short</code> main@sha1:aa: 1 created</summary>\n\n````diff\n",
+            "<details>\n<summary><code>Kustomization/flux-system/long</code>",
+            "One more Kustomization does not change.\n",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(markdown(&all[2..], &[]), "### lockgate diff\n\nNo change.\n");
+    }
+}

@@ -241,26 +241,30 @@ fn shown(object: &Object, is_sensitive: bool) -> Value {
 
 fn item(announced: Announced) -> Option<Item> {
     let Announced { entry, live, wanted, origin, is_sensitive, is_reached } = announced;
-    let (deed, mut text) = match &entry.step {
-        Step::Create => (Deed::Created, String::new()),
-        Step::Configure { .. } => (Deed::Configured, String::new()),
+    let change = live.zip(wanted).and_then(|(live, wanted)| change(&live, &wanted, is_sensitive));
+    let mut texts = Vec::new();
+    let deed = match &entry.step {
+        Step::Create => Deed::Created,
+        Step::Configure { drift, .. } => {
+            if change.is_none() && drift.is_empty() {
+                texts.push("its fields become those of the agent, with the same values".to_owned());
+            } else if change.is_none() {
+                // The server says what it makes of the object only once others have let go of fields.
+                texts.extend(drift.iter().map(ToString::to_string));
+            }
+            Deed::Configured
+        }
         Step::Recreate { reason, with, .. } => {
             let with = with.map(|with| format!("{with} with it, ")).unwrap_or_default();
-            (Deed::Recreated, format!("{with}since {reason}"))
+            texts.push(format!("{with}since {reason}"));
+            Deed::Recreated
         }
         Step::Keep | Step::Skip(_) | Step::Refuse(_) => return None,
     };
-    let change = live.zip(wanted).and_then(|(live, wanted)| change(&live, &wanted, is_sensitive));
-    if deed == Deed::Configured && change.is_none() {
-        text = String::from("its fields become those of the agent, with the same values");
-    }
     if !is_reached {
-        text = [text.as_str(), "not before what is refused is mended"].join(if text.is_empty() {
-            ""
-        } else {
-            "; "
-        });
+        texts.push("not before what is refused is mended".to_owned());
     }
+    let text = texts.join("; ");
     let object = (deed == Deed::Created).then(|| shown(&entry.object, is_sensitive));
     Some(Item { id: entry.object.id(), deed, change, object, text, file: origin })
 }

@@ -144,7 +144,7 @@ fn refused(namespace: &str) -> Vec<Situation> {
         Situation::new("guard", &[]).before(&many).after(&[("kustomization.yaml", "resources: []\n".into())]),
         Situation::new("placement", &["refused ConfigMap/homeless"])
             .spec(json!({"targetNamespace": null}))
-            .before(&[homed.clone()])
+            .before(std::slice::from_ref(&homed))
             .after(&[homed.clone(), plain("homeless", "1")]),
         Situation::new(
             "refusals",
@@ -200,7 +200,7 @@ fn brought_along(namespace: &str) -> Vec<Situation> {
             ],
         )
         .spec(json!({"targetNamespace": null}))
-        .before(&[before.clone()])
+        .before(std::slice::from_ref(&before))
         .after(&[vec![before.clone()], brought(namespace)].concat()),
     ]
 }

@@ -198,13 +198,13 @@ pub struct Entry {
 pub(super) fn entry(object: Object, observed: &Observed, options: &Options) -> Entry {
     let (object, changed) = ignoring(object, observed, options);
     let observation = changed.as_ref().or_else(|| observed.get(&object.id()));
-    let reported = reporting(&object, observation, options);
-    let (object, drifted, step) = if let Some(reported) = reported {
-        reported
-    } else {
-        let step = step(&object, observation, options);
-        (object, Vec::new(), step)
-    };
+    let (object, drifted, step) =
+        if let Some((sent, drifted, step)) = reporting(&object, observation, options) {
+            (sent, drifted, step)
+        } else {
+            let step = step(&object, observation, options);
+            (object, Vec::new(), step)
+        };
     let live = observation.and_then(|observation| observation.live.as_ref());
     let also_owned_by = live
         .and_then(|live| options.ownership.owner_of(live))

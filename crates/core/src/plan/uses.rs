@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    fn object(api_version: &str, kind: &str, content: Value) -> Object {
+    fn object(api_version: &str, kind: &str, content: &Value) -> Object {
         let mut value =
             json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a", "namespace": "n"}});
         value.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
@@ -124,9 +124,9 @@ mod tests {
         let expected: HashSet<ObjectId> = expected.split_whitespace().map(|id| id.parse().unwrap()).collect();
         let template = json!({"spec": {"template": {"spec": spec}}});
         let cron = json!({"spec": {"jobTemplate": {"spec": {"template": {"spec": spec}}}}});
-        assert_eq!(uses(&object("v1", "Pod", json!({"spec": spec}))), expected);
-        assert_eq!(uses(&object("apps/v1", "StatefulSet", template)), expected);
-        assert_eq!(uses(&object("batch/v1", "CronJob", cron)), expected);
+        assert_eq!(uses(&object("v1", "Pod", &json!({"spec": spec}))), expected);
+        assert_eq!(uses(&object("apps/v1", "StatefulSet", &template)), expected);
+        assert_eq!(uses(&object("batch/v1", "CronJob", &cron)), expected);
         assert!(expected.iter().all(is_used));
     }
 
@@ -134,9 +134,12 @@ mod tests {
     fn what_is_past_uses_nothing() {
         let spec = json!({"serviceAccountName": "sa"});
         let set = |replicas: u32| json!({"spec": {"replicas": replicas, "template": {"spec": spec}}});
-        assert_eq!(uses(&object("apps/v1", "ReplicaSet", set(0))).len(), 0);
-        assert_eq!(uses(&object("apps/v1", "ReplicaSet", set(1))).len(), 1);
-        assert_eq!(uses(&object("v1", "Pod", json!({"spec": spec, "status": {"phase": "Failed"}}))).len(), 0);
-        assert_eq!(uses(&object("x.io/v1", "Pod", json!({"spec": spec}))).len(), 0);
+        assert_eq!(uses(&object("apps/v1", "ReplicaSet", &set(0))).len(), 0);
+        assert_eq!(uses(&object("apps/v1", "ReplicaSet", &set(1))).len(), 1);
+        assert_eq!(
+            uses(&object("v1", "Pod", &json!({"spec": spec, "status": {"phase": "Failed"}}))).len(),
+            0
+        );
+        assert_eq!(uses(&object("x.io/v1", "Pod", &json!({"spec": spec}))).len(), 0);
     }
 }

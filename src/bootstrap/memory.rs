@@ -1,0 +1,86 @@
+//! Which flags an installation and a source were set up with, so that whoever leaves them out the next time changes nothing. They
+//! are kept in an annotation of the agent's Deployment and of the source, and none of them is a secret.
+
+use std::collections::BTreeMap;
+
+use super::manifests;
+use super::problem::Problem;
+use crate::cluster::objects::Objects;
+use lockgate_base::keys;
+use lockgate_base::model::Object;
+use lockgate_core::api::GitRepository;
+
+/// Flags by their names without dashes, each with its value as it was written.
+pub(crate) type Flags = BTreeMap<String, String>;
+
+/// The flag under which the repository stands, which is no flag but an argument.
+pub(crate) const REMOTE: &str = "remote";
+
+/// What a cluster remembers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// The namespace of the agent, where there is one agent.
+    pub namespace: Option<String>,
+    /// The flags of the agent.
+    pub agent: Flags,
+    /// The flags of the source that reads the repository; none where several do and none is named.
+    pub source: Flags,
+}
+
+impl Memory {
+    /// Asks the cluster for the agent, in a namespace where one is named, and for the source of a repository. Who may not look
+    /// remembers nothing, and is told which rights are missing later.
+    pub(crate) async fn of(
+        objects: &Objects,
+        namespace: Option<&str>,
+        remote: Option<&str>,
+        name: Option<&str>,
+    ) -> Result<Self, Problem> {
+        use lockgate_core::pipeline::ports::ApiFailure;
+        let seen = |listed: Result<Vec<Object>, ApiFailure>, what: &str| match listed {
+            Err(ApiFailure::Forbidden(_)) => Ok(Vec::new()),
+            listed => listed.map_err(|failure| Problem::cluster(what, failure)),
+        };
+        let agents = objects.list("apps/v1", "Deployment", namespace, manifests::AGENT).await;
+        let agents = seen(agents, "Deployments")?;
+        let [agent] = agents.as_slice() else { return Ok(Self::default()) };
+        let namespace = agent.id().namespace;
+        let mut memory = Self { agent: flags(agent), ..Self::default() };
+        if let Some(remote) = remote {
+            let info = GitRepository::INFO;
+            let sources = objects.list(&info.api_version(), info.id.kind, Some(&namespace), "").await;
+            let mut sources = seen(sources, info.plural)?;
+            sources.retain(|source| {
+                let is_of = flags(source).get(REMOTE).is_some_and(|its| its.eq_ignore_ascii_case(remote));
+                is_of && name.is_none_or(|name| name == source.name())
+            });
+            if let [source] = sources.as_slice() {
+                memory.source = flags(source);
+            }
+        }
+        Ok(Self { namespace: Some(namespace), ..memory })
+    }
+}
+
+/// The flags that an object remembers.
+fn flags(object: &Object) -> Flags {
+    let text = object.annotation(keys::FLAGS).unwrap_or_default();
+    // Whoever has edited it by hand has made it forget.
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// The objects, those of one kind with the flags that they are to remember.
+pub(crate) fn noted(objects: Vec<Object>, kind: &str, flags: &Flags) -> Result<Vec<Object>, Problem> {
+    if flags.is_empty() {
+        return Ok(objects);
+    }
+    let text = serde_json::to_string(flags).map_err(|error| Problem::Embedded(error.to_string()))?;
+    let note = |object: Object| {
+        if object.kind() != kind {
+            return Ok(object);
+        }
+        object.edit(|value| value["metadata"]["annotations"][keys::FLAGS] = text.clone().into())
+    };
+    let noted = objects.into_iter().map(note).collect::<Result<_, _>>();
+    noted.map_err(|error| Problem::Embedded(error.to_string()))
+}

@@ -1,0 +1,86 @@
+//! Flags that are left out are those of the last time; what is given goes before them, and what that overrides is told.
+
+use std::ffi::OsString;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
+
+use super::output::Error;
+use crate::bootstrap::memory::Flags;
+use crate::bootstrap::progress::Event;
+
+/// The flags of the agent that are remembered.
+pub(super) const AGENT: [&str; 3] = ["image", "lockdown", "adopt"];
+
+/// The arguments of this process, which are those of a command, followed by some more.
+fn parse<A: Args>(more: &[OsString]) -> Result<(A, ArgMatches), Error> {
+    let usage = |error: clap::Error| Error::usage(error.to_string().trim_end().to_owned());
+    let command = A::augment_args(clap::Command::new("lockgate"));
+    let all = std::env::args_os().skip(1).chain(more.iter().cloned());
+    let matches = command.try_get_matches_from(all).map_err(usage)?;
+    Ok((A::from_arg_matches(&matches).map_err(usage)?, matches))
+}
+
+/// Those among some flags that were given, each as it was written.
+fn given(matches: &ArgMatches, names: &[&str]) -> Flags {
+    let matches = deepest(matches);
+    let value = |name: &&str| {
+        let id = name.replace('-', "_");
+        // Not each subcommand has each of them.
+        let is_known = matches.try_contains_id(&id).is_ok();
+        let is_given = is_known && matches.value_source(&id) == Some(ValueSource::CommandLine);
+        let text = is_given.then(|| matches.get_raw(&id)).flatten()?.next()?.to_str()?.to_owned();
+        Some(((*name).to_owned(), text))
+    };
+    names.iter().filter_map(value).collect()
+}
+
+fn deepest(matches: &ArgMatches) -> &ArgMatches {
+    matches.subcommand().map_or(matches, |(_, matches)| deepest(matches))
+}
+
+/// A command with the flags that were remembered.
+pub(super) struct Recalled<A> {
+    /// Its arguments.
+    pub(super) arguments: A,
+    /// The flags to remember, by the lists that were asked for.
+    pub(super) kept: Vec<Flags>,
+    /// What is as before, and what is not.
+    pub(super) told: Vec<Event>,
+}
+
+/// Adds what is remembered to what was given. Each list of names goes with what is remembered of it; `silent` is added too, and
+/// not told of.
+pub(super) fn recall<A: Args>(
+    lists: &[(&[&str], &Flags)],
+    silent: &[(&str, Option<&str>)],
+) -> Result<Recalled<A>, Error> {
+    let (_, matches) = parse::<A>(&[])?;
+    let (mut more, mut before, mut instead) = (Vec::new(), Vec::new(), Vec::new());
+    let mut kept = Vec::new();
+    for (names, remembered) in lists {
+        let given = given(&matches, names);
+        for (name, value) in remembered.iter().filter(|(name, _)| names.contains(&name.as_str())) {
+            match given.get(name) {
+                None => {
+                    more.push(OsString::from(format!("--{name}={value}")));
+                    before.push(format!("--{name} {value}"));
+                }
+                Some(now) if now != value => instead.push(format!("--{name} {now} instead of {value}")),
+                Some(_) => {}
+            }
+        }
+        let mut all = (*remembered).clone();
+        all.extend(given);
+        kept.push(all);
+    }
+    for (name, value) in silent {
+        if let (Some(value), true) = (value, given(&matches, &[name]).is_empty()) {
+            more.push(OsString::from(format!("--{name}={value}")));
+        }
+    }
+    let told = [("as before", before), ("other than before", instead)];
+    let told = told.into_iter().filter(|(_, flags)| !flags.is_empty());
+    let told = told.map(|(what, flags)| Event::Note(format!("{what}: {}", flags.join(", ")))).collect();
+    Ok(Recalled { arguments: parse(&more)?.0, kept, told })
+}
