@@ -28,6 +28,7 @@ mod rights;
 mod safety;
 mod soak;
 mod stage;
+mod turns;
 
 use serde_json::json;
 use stage::{condition, config_map, stage};

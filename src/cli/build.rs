@@ -1,5 +1,6 @@
 //! `lockgate build`.
 
+mod served;
 mod chart;
 
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use lockgate_core::pipeline::offline::{self, Found, Nowhere, OfflineError, Rende
 use lockgate_git::directory;
 use lockgate_git::ignore;
 use lockgate_render::kustomize::{self, Flavour};
+use served::Release;
 
 /// Render a folder to YAML, with no cluster
 ///
@@ -105,6 +107,7 @@ async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
     let root = root(arguments.root.as_deref(), begin)?;
     let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
     let path = arguments.path.as_deref().map(|path| relative(&root, path)).transpose()?;
+    let release = Release::named(arguments.chart.kube_version.as_deref())?;
     if arguments.kustomization.is_none() && !arguments.recursive {
         if !arguments.substitute_from.is_empty() || !arguments.set.is_empty() {
             let error = Error::usage("values are substituted for Kustomization objects only");
@@ -112,7 +115,7 @@ async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
         }
         // Only on a disk a path can climb out of the root and back in.
         let tree = root.to_str().map_or_else(|| tree.clone(), |root| tree.standing_at(root));
-        return plain(&tree, here(path, &root)?);
+        return plain(&tree, here(path, &root)?, &release);
     }
     // The agent does not see what a source leaves out.
     let Ok(tree) = ignore::applied(&tree, None, || Ok::<(), Infallible>(()));
@@ -131,34 +134,36 @@ async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
             // Also of one that does not build, which may be why.
             warn(&offline::hints(&tree, &found, &values).await);
             let built = offline::kustomization(&tree, &found, &values, &Nowhere).await;
-            print(&[built.map_err(failed)?])
+            print(&[built.map_err(failed)?], &release)
         }
         start => {
             let platform = offline::recursive(&tree, start, &values, &Nowhere).await;
             let told = |errors: &[OfflineError]| Error::all(errors.iter().map(ToString::to_string).collect());
             if !arguments.keep_going {
-                return print(&platform.whole().map_err(|errors| told(&errors))?);
+                return print(&platform.whole().map_err(|errors| told(&errors))?, &release);
             }
-            let done = print(&platform.rendered)?;
+            let done = print(&platform.rendered, &release)?;
             if platform.errors.is_empty() { Ok(done) } else { Err(told(&platform.errors)) }
         }
     }
 }
 
 /// What `kustomize build` prints.
-fn plain(tree: &Tree, path: String) -> Result<ExitCode, Error> {
+fn plain(tree: &Tree, path: String, release: &Release) -> Result<ExitCode, Error> {
     let recipe = kustomize::Recipe { path, flavour: Flavour::Cli };
     let built = kustomize::build(tree, &recipe).map_err(|error| Error::failed(error.to_string()))?;
     warn(&built.warnings);
+    release.warn(built.objects.iter().map(|built| &built.value));
     output::write_documents(built.objects.iter().map(|built| yaml::print(&built.value, Layout::V2)))?;
     // The process ends now and gives all memory back at once; to take thousands of objects apart first is a tenth of the work.
     std::mem::forget(built);
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(rendered: &[Rendered]) -> Result<ExitCode, Error> {
+fn print(rendered: &[Rendered], release: &Release) -> Result<ExitCode, Error> {
     for built in rendered {
         warn(&built.warnings);
+        release.warn(built.resources.iter().map(|resource| resource.object.value()));
     }
     output::write_documents(rendered.iter().flat_map(|built| {
         built.resources.iter().enumerate().map(|(index, resource)| {

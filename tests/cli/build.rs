@@ -352,3 +352,21 @@ fn the_sample_platform_is_built_whole() {
         assert_eq!(lockgate(root, &arguments, "").stdout, run.stdout);
     }
 }
+
+/// What the release that is named serves no more is told, and built all the same.
+#[test]
+fn versions_that_a_release_serves_no_more_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let ingress = "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: i, namespace: n}\n";
+    fs::write(folder.path().join("i.yaml"), ingress).unwrap();
+    fs::write(folder.path().join("kustomization.yaml"), "resources: [i.yaml]\n").unwrap();
+    let path = folder.path().to_str().unwrap();
+    for (version, is_gone) in [("1.21", false), ("v1.22.3", true), ("1.35", true)] {
+        let built = lockgate(folder.path(), &["build", "--root", path, "--kube-version", version, path], "");
+        let told = "Ingress/n/i: extensions/v1beta1 is gone since Kubernetes 1.22, use networking.k8s.io/v1";
+        assert_eq!(built.stderr.contains(told), is_gone, "{version}: {}", built.stderr);
+        assert!(built.stdout.contains("kind: Ingress"), "{}", built.stdout);
+    }
+    let built = lockgate(folder.path(), &["build", "--root", path, "--kube-version", "x", path], "");
+    assert!(built.stderr.contains("invalid kube version 'x'"), "{}", built.stderr);
+}

@@ -15,11 +15,12 @@ use rand_core::RngCore as _;
 use super::super::input::{STDIN, input, relative, warn};
 use super::super::output::{self, Error};
 use super::super::threads::on_deep_stack;
+use super::served::kube_version;
 use crate::remote::documents;
 use lockgate_base::model::{Object, yaml};
 use lockgate_git::directory;
 use lockgate_render::helm::chart::archive::Bounds;
-use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
+use lockgate_render::helm::chart::capabilities::Capabilities;
 use lockgate_render::helm::chart::{Chart, files_of};
 use lockgate_render::helm::context::{Context, NoCluster, Now};
 use lockgate_render::helm::error::Error as HelmError;
@@ -62,9 +63,9 @@ pub(in crate::cli) struct Flags {
     /// A value for the chart that is the content of a file; more than once
     #[arg(long, value_name = "NAME=FILE", requires = "chart")]
     set_file: Vec<String>,
-    /// The version of Kubernetes that the chart sees
-    #[arg(long, value_name = "VERSION", requires = "chart")]
-    kube_version: Option<String>,
+    /// The version of Kubernetes that the chart sees; without a chart, versions of objects are warned of that it serves no more
+    #[arg(long, value_name = "VERSION")]
+    pub(super) kube_version: Option<String>,
     /// API versions that the chart sees besides those of Kubernetes
     #[arg(short, long, value_name = "VERSION", requires = "chart", value_delimiter = ',')]
     api_versions: Vec<String>,
@@ -243,8 +244,7 @@ fn release(arguments: &Flags, name: Option<&Path>) -> Result<Release, Error> {
     };
     let mut capabilities = Capabilities::default();
     if let Some(version) = &arguments.kube_version {
-        capabilities.kube = KubeVersion::parse(version)
-            .map_err(|error| Error::usage(format!("invalid kube version '{version}': {error}")))?;
+        capabilities.kube = kube_version(version)?;
     }
     capabilities.api_versions.extend(arguments.api_versions.iter().cloned());
     Ok(Release {

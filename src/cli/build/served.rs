@@ -1,0 +1,37 @@
+//! What a release of Kubernetes serves no more of that which is built.
+
+use serde_json::Value;
+
+use super::super::input::warn;
+use super::super::output::Error;
+use lockgate_base::model::Object;
+use lockgate_core::plan::removed;
+use lockgate_render::helm::chart::capabilities::KubeVersion;
+
+/// Reads a version of Kubernetes as helm does.
+pub(super) fn kube_version(version: &str) -> Result<KubeVersion, Error> {
+    KubeVersion::parse(version)
+        .map_err(|error| Error::usage(format!("invalid kube version '{version}': {error}")))
+}
+
+/// A release, where one is named.
+pub(super) struct Release(Option<u32>);
+
+impl Release {
+    /// Reads `--kube-version`.
+    pub(super) fn named(version: Option<&str>) -> Result<Self, Error> {
+        let version = version.map(kube_version).transpose()?;
+        Ok(Self(version.and_then(|version| version.minor.parse().ok())))
+    }
+
+    /// Warns of the objects in versions that the release serves no more.
+    pub(super) fn warn<'v>(&self, objects: impl Iterator<Item = &'v Value>) {
+        let Some(minor) = self.0 else { return };
+        let gone = objects.filter_map(|value| {
+            let object = Object::parse(value.clone()).ok()?;
+            let removed = removed(&object.gvk()).filter(|removed| removed.since <= minor)?;
+            Some(format!("{}: {} is {removed}", object.id().subject(), object.api_version()))
+        });
+        warn(&gone.collect::<Vec<_>>());
+    }
+}
