@@ -17,6 +17,7 @@ mod oci;
 mod order;
 mod outage;
 mod people;
+mod pulled;
 mod repository;
 mod rights;
 mod safety;

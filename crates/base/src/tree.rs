@@ -149,6 +149,24 @@ impl Tree {
         }
     }
 
+    /// The folder of this path as a tree of its own. Links in it stay as they are, so those that lead out of it lead nowhere.
+    #[must_use]
+    pub fn folder(&self, path: &str) -> Self {
+        let start = if path.is_empty() { 0 } else { path.len() + 1 };
+        let files = self.below(path).map(|(path, entry)| (path[start..].to_owned(), entry.clone()));
+        Self { files: Arc::new(files.collect()), blobs: Arc::clone(&self.blobs), location: None }
+    }
+
+    /// The same tree with these files in place of those of their names, or beside them.
+    #[must_use]
+    pub fn with_files(&self, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        let over = Self::in_memory(files);
+        let mut all = (*self.files).clone();
+        all.extend(over.entries().map(|(path, entry)| (path.to_owned(), entry.clone())));
+        let blobs = Both { over: over.blobs, under: Arc::clone(&self.blobs) };
+        Self { files: Arc::new(all), blobs: Arc::new(blobs), location: self.location.clone() }
+    }
+
     /// The same tree, whose root is the folder of this absolute path. A path may then be absolute, or climb out of the tree
     /// and back in; nothing that is not in the tree is looked at for that.
     #[must_use]
@@ -413,6 +431,18 @@ fn listing_id(children: &[(String, bool)]) -> ContentId {
     let kinds: [&[u8]; 2] = [b"f", b"d"];
     let parts = children.iter().flat_map(|(name, dir)| [name.as_bytes(), kinds[usize::from(*dir)]]);
     Digest::of_parts(parts).bytes().to_vec()
+}
+
+/// The content of a tree over which files were laid.
+struct Both {
+    over: Arc<dyn Blobs>,
+    under: Arc<dyn Blobs>,
+}
+
+impl Blobs for Both {
+    fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String> {
+        self.over.read(id).or_else(|_| self.under.read(id))
+    }
 }
 
 struct InMemory(BTreeMap<ContentId, Arc<[u8]>>);

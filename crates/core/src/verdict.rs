@@ -31,8 +31,8 @@ pub use faces::source::fetching;
 pub use judged::Judged;
 pub use notice::Notice;
 pub use outcome::{
-    Applied, BlockReason, Blocker, Change, Common, Content, Deed, Done, Ending, FetchCause, Fetched, Ill,
-    Outcome, Refused, WaitEnd,
+    Applied, BlockReason, Blocker, Change, Chart, Common, Content, Deed, Done, Ending, FetchCause, Fetched,
+    Ill, Outcome, Refused, WaitEnd,
 };
 pub use read::{Progress, Stance, Standing};
 pub use redact::{NO_SECRETS, Redactor};
