@@ -10,6 +10,7 @@ mod adapter;
 mod git;
 mod oci;
 mod helm_repository;
+mod helm_chart;
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use lockgate_base::model::KindId;
 use lockgate_git::Fetcher;
 use lockgate_git::helm::Helm;
 
-pub(crate) use adapter::{Adapter, Ask, Found};
+pub(crate) use adapter::{Adapter, Ask, Found, Upstream};
 pub(crate) use held::Held;
 pub(crate) use inputs::Inputs;
 
@@ -38,9 +39,10 @@ impl Sources {
         self
     }
 
-    /// HelmRepositories as well.
+    /// HelmRepositories as well, and the charts of these, of the registry and of GitRepositories.
     #[must_use]
-    pub fn and_helm(mut self, helm: Helm) -> Self {
+    pub fn and_helm(mut self, helm: Helm, oci: Arc<dyn Fetcher<lockgate_git::oci::Request>>) -> Self {
+        self.0.push(Arc::new(helm_chart::HelmCharts { helm: helm.clone(), oci }));
         self.0.push(Arc::new(helm_repository::HelmRepositories(helm)));
         self
     }

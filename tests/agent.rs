@@ -22,6 +22,7 @@ mod oci;
 mod order;
 mod outage;
 mod people;
+mod pulled;
 mod quarantine;
 mod repository;
 mod rights;

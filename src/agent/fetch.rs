@@ -10,7 +10,7 @@ use super::shared::Shared;
 use super::subject::Subject;
 use super::world::Seen;
 use crate::cluster::Reader;
-use crate::source::{Ask, Found, Held, Inputs};
+use crate::source::{Ask, Found, Held, Inputs, Upstream};
 use lockgate_base::keys;
 use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
 use lockgate_core::api::{Metadata, Selection, Source, SourceStatus};
@@ -181,8 +181,14 @@ async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Held>) -> Fini
         let message = format!("no adapter fetches objects of the kind {}", source.kind.kind);
         return Finish::of(Common::Malformed { message });
     };
+    let upstream = match source.upstream() {
+        None => None,
+        Some(Ok(key)) => Some(upstream(shared, key)),
+        Some(Err(message)) => return Finish::of(Common::Malformed { message }),
+    };
     let inputs = Inputs::of(Reader::of(shared.cluster.clone()), &source.metadata.namespace);
-    let fetched = adapter.fetch(&Ask { source, held, inputs: &inputs }).await;
+    let ask = Ask { source, held, upstream: upstream.as_ref(), inputs: &inputs };
+    let fetched = adapter.fetch(&ask).await;
     let redactor = inputs.into_redactor();
     let (url, selection) = (source.spec.url().to_owned(), source.spec.selection());
     let finish = match fetched {
@@ -210,6 +216,15 @@ async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Held>) -> Fini
         Err(outcome) => Finish::of(outcome),
     };
     Finish { redactor, ..finish }
+}
+
+fn upstream(shared: &Shared, key: Ref) -> Upstream {
+    let (source, held) = match shared.world.source(&key) {
+        Some((Seen::Sound(source), held)) => (Some(source), held),
+        Some((Seen::Malformed { .. }, held)) => (None, held),
+        None => (None, None),
+    };
+    Upstream { key, source, held }
 }
 
 fn context<'a>(

@@ -202,9 +202,10 @@ impl Tracked for Source {
 
     fn edges(&self) -> Vec<Edge> {
         let inputs = self.spec.inputs().into_iter();
-        inputs
-            .map(|(kind, name)| Edge::new(Why::Input, Ref::new(kind, &self.metadata.namespace, name)))
-            .collect()
+        let inputs =
+            inputs.map(|(kind, name)| Edge::new(Why::Input, Ref::new(kind, &self.metadata.namespace, name)));
+        let upstream = self.upstream().and_then(Result::ok);
+        upstream.map(|upstream| Edge::new(Why::Source, upstream)).into_iter().chain(inputs).collect()
     }
 
     fn suspended(&self) -> bool {

@@ -94,7 +94,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let oci = Oci::new(&arguments.state_dir, &disk, arguments.allow_insecure_registries);
     let oci = oci.map_err(|error| Error::failed(error.to_string()))?;
     let helm = Helm::new(&arguments.state_dir, &disk).map_err(|error| Error::failed(error.to_string()))?;
-    let sources = Sources::of_git(Arc::new(git)).and_oci(Arc::new(oci)).and_helm(helm);
+    let oci = Arc::new(oci);
+    let sources = Sources::of_git(Arc::new(git)).and_oci(oci.clone()).and_helm(helm, oci);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
     let result = runtime.block_on(start(arguments, sources));

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::held::Held;
 use super::inputs::Inputs;
-use lockgate_base::model::{Duration as Time, KindId, Revision};
+use lockgate_base::model::{Duration as Time, KindId, Ref, Revision};
 use lockgate_core::api::{Source, SourceSpec};
 use lockgate_core::verdict::{self, Content, FetchCause};
 use lockgate_git::{Class, Fetched, SourceError, Update};
@@ -51,13 +52,21 @@ pub(crate) struct News {
     pub(crate) warnings: Vec<String>,
 }
 
+impl News {
+    /// What nothing more is known of.
+    pub(super) fn of(held: Held, content: Content) -> Self {
+        let metadata = BTreeMap::new();
+        Self { held, content, subject: None, metadata, rewritten: None, warnings: Vec::new() }
+    }
+}
+
 impl From<Fetched> for Found {
     fn from(fetched: Fetched) -> Self {
         match fetched {
             Fetched::Unchanged(revision) => Self::Unchanged { revision, content: Content::Files },
             Fetched::Updated(Update { snapshot, subject, metadata, rewritten, warnings, .. }) => {
-                let (held, content) = (Held::Files(snapshot), Content::Files);
-                Self::Updated(Box::new(News { held, content, subject, metadata, rewritten, warnings }))
+                let news = News::of(Held::Files(snapshot), Content::Files);
+                Self::Updated(Box::new(News { subject, metadata, rewritten, warnings, ..news }))
             }
         }
     }
@@ -78,8 +87,20 @@ pub(crate) struct Ask<'a> {
     pub source: &'a Source,
     /// What this process holds of it.
     pub held: Option<&'a Held>,
+    /// The source that it is made from, where there is one.
+    pub upstream: Option<&'a Upstream>,
     /// The Secrets that it names.
     pub inputs: &'a Inputs<'a>,
+}
+
+/// The source that another one is made from.
+pub(crate) struct Upstream {
+    /// Which.
+    pub(crate) key: Ref,
+    /// The object, where it is there and of its kind's form.
+    pub(crate) source: Option<Arc<Source>>,
+    /// What this process holds of it.
+    pub(crate) held: Option<Held>,
 }
 
 impl<'a> Ask<'a> {
@@ -108,9 +129,11 @@ impl<'a> Ask<'a> {
         self.source.status.artifact.as_ref().filter(|_| is_paused)?.revision.parse().ok()
     }
 
-    /// The wall-clock limit of the whole fetch.
+    /// The wall-clock limit of the whole fetch: that of the source that it is made from, where there is one.
     pub(super) fn timeout(&self) -> Duration {
-        self.source.spec.timeout().map_or(TIMEOUT, Time::std).min(CEILING)
+        let upstream = self.upstream.and_then(|upstream| upstream.source.as_ref());
+        let spec = upstream.map_or(&self.source.spec, |upstream| &upstream.spec);
+        spec.timeout().map_or(TIMEOUT, Time::std).min(CEILING)
     }
 
     /// What became of the fetch, with the ceiling of its time where it ended there.

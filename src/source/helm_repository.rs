@@ -1,6 +1,5 @@
 //! HelmRepositories: the address, the index that is held and the Secrets as the adapter of repositories wants them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::adapter::{Adapter, Ask, Fetching, Found, News, failed};
@@ -52,14 +51,9 @@ impl HelmRepositories {
         }
         let left_out = index.index.left_out();
         let warning = format!("{left_out} entries of the index have no version that can be read");
-        Ok(Found::Updated(Box::new(News {
-            held: Held::Index { revision, index },
-            content,
-            subject: None,
-            metadata: BTreeMap::new(),
-            rewritten: None,
-            warnings: (left_out > 0).then_some(warning).into_iter().collect(),
-        })))
+        let warnings = (left_out > 0).then_some(warning).into_iter().collect();
+        let news = News::of(Held::Index { revision, index }, content);
+        Ok(Found::Updated(Box::new(News { warnings, ..news })))
     }
 }
 

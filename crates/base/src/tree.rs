@@ -152,6 +152,26 @@ impl Tree {
         self.with_root(self.root.filtered(&mut String::new(), &keep))
     }
 
+    /// The folder of this path as a tree of its own. Links in it stay as they are, so those that lead out of it lead nowhere.
+    #[must_use]
+    pub fn folder(&self, path: &str) -> Self {
+        let folder = match self.root.at(path) {
+            Some(Found::Folder(folder)) => folder.clone(),
+            _ => Folder::new(Vec::new()),
+        };
+        Self::of(folder, Arc::clone(&self.blobs))
+    }
+
+    /// This tree with these files in place of those of their names, or beside them.
+    #[must_use]
+    pub fn with_files(&self, files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        let over = Self::in_memory(files);
+        let all = self.entries().chain(over.entries()).map(|(path, entry)| (path, entry.clone()));
+        let root = Folder::of_paths(all);
+        let blobs = Both { over: Arc::clone(&over.blobs), under: Arc::clone(&self.blobs) };
+        Self { root, blobs: Arc::new(blobs), location: self.location.clone() }
+    }
+
     /// This tree, whose root is the folder of this absolute path. A path may then be absolute, or climb out of the tree
     /// and back in; nothing that is not in the tree is looked at for that.
     #[must_use]
@@ -411,6 +431,18 @@ fn listing_id(children: &[(String, bool)]) -> ContentId {
     let kinds: [&[u8]; 2] = [b"f", b"d"];
     let parts = children.iter().flat_map(|(name, dir)| [name.as_bytes(), kinds[usize::from(*dir)]]);
     Digest::of_parts(parts).bytes().to_vec()
+}
+
+/// The content of a tree over which files were laid.
+struct Both {
+    over: Arc<dyn Blobs>,
+    under: Arc<dyn Blobs>,
+}
+
+impl Blobs for Both {
+    fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String> {
+        self.over.read(id).or_else(|_| self.under.read(id))
+    }
 }
 
 struct InMemory(BTreeMap<ContentId, Arc<[u8]>>);

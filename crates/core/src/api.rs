@@ -23,6 +23,7 @@ pub use actors::Actors;
 pub use decode::decode;
 pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role};
 pub use kinds::git_repository::{GitReference, GitRepository, GitRepositorySpec};
+pub use kinds::helm_chart::{HelmChart, HelmChartSpec, ReconcileStrategy};
 pub use kinds::helm_repository::{HelmRepository, HelmRepositorySpec, RepositoryType};
 pub use kinds::kustomization::{
     CommonMetadata, Decryption, DeletionPolicy, DependsOn, HealthCheck, HealthCheckExpr, HistoryEntry,

@@ -67,6 +67,11 @@ impl Item {
         Self { facts, born, has_ended: false, revision: None, failures: 0, told_at: 0, fights }
     }
 
+    /// Whether what it needs may only be not listed yet, as long as the lists are not complete.
+    fn comes_after_lists(&self, key: &Ref) -> bool {
+        RULES[Work::index(key.kind)].after_lists || self.facts.to(Why::Source).next().is_some()
+    }
+
     /// Whether the object is not to run. One that is being deleted runs, paused or not.
     const fn is_paused(&self, rule: &Rule) -> bool {
         self.facts.suspended && !self.facts.deleting && !(rule.holds && self.revision.is_none())
@@ -137,10 +142,9 @@ impl Queue {
 
     fn synced(&mut self, orders: &mut Vec<Order>) {
         self.synced = true;
-        for key in self.items.keys().cloned().collect::<Vec<_>>() {
-            if RULES[Work::index(key.kind)].after_lists {
-                self.want(&key, Cause::Spec, orders);
-            }
+        let waiting = self.items.iter().filter(|(key, item)| item.comes_after_lists(key));
+        for key in waiting.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.want(&key, Cause::Spec, orders);
         }
     }
 
@@ -271,7 +275,7 @@ impl Queue {
         let Some(item) = self.items.get(key) else { return };
         let index = Work::index(key.kind);
         let rule = &RULES[index];
-        if item.is_paused(rule) || (rule.after_lists && !self.synced) {
+        if item.is_paused(rule) || (item.comes_after_lists(key) && !self.synced) {
             return;
         }
         let is_on_its_way = |source| self.items.get(source).is_some_and(|source| !source.has_ended);

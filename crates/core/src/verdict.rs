@@ -33,8 +33,8 @@ pub use judges::common::QUARANTINE;
 pub use notice::Notice;
 pub(crate) use outcome::some_of;
 pub use outcome::{
-    Applied, BlockReason, Blocker, Change, Common, Content, Deed, Done, Ending, FetchCause, Fetched, Ill,
-    Outcome, Refused, WaitEnd,
+    Applied, BlockReason, Blocker, Change, Chart, Common, Content, Deed, Done, Ending, FetchCause, Fetched,
+    Ill, Outcome, Refused, WaitEnd,
 };
 pub use read::{Progress, Stance, Standing};
 pub use redact::{NO_SECRETS, Redactor};

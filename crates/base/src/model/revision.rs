@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A revision: an optional reference name and a digest, printed as `<name>@<algorithm>:<hex>` or
-/// `<algorithm>:<hex>` (Flux RFC-0005).
+/// `<algorithm>:<hex>` (Flux RFC-0005). That of a chart is its version alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Revision {
     name: Option<String>,
+    /// Empty where it is a version alone.
     digest: String,
 }
 
@@ -27,7 +28,12 @@ impl Revision {
         Self { name: tag.map(Into::into), digest: digest.into() }
     }
 
-    /// The branch, tag or reference.
+    /// A chart: its version.
+    pub fn chart(version: &str) -> Self {
+        Self { name: Some(version.into()), digest: String::new() }
+    }
+
+    /// The branch, tag, reference or version.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -47,6 +53,7 @@ impl Revision {
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
+            Some(name) if self.digest.is_empty() => f.write_str(name),
             Some(name) => write!(f, "{name}@{}", self.digest),
             None => f.write_str(&self.digest),
         }
@@ -78,6 +85,7 @@ mod tests {
         for text in ["main@sha1:09507f1a", "sha1:09507f1a", "refs/pull/1/head@sha1:aa", "user@host@sha1:bb"] {
             assert_eq!(text.parse::<Revision>().unwrap().to_string(), text);
         }
+        assert_eq!(Revision::chart("1.2.3+4").to_string(), "1.2.3+4");
         assert_eq!("main@sha1:09507f1abc".parse::<Revision>().unwrap().short(), "09507f1");
     }
 

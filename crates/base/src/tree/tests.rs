@@ -171,3 +171,17 @@ fn what_a_filter_leaves_whole_is_shared() {
     assert!(inner(&kept).is(&inner(&tree)));
     assert_eq!(kept.reader().node("d").unwrap(), None);
 }
+
+#[test]
+fn a_folder_is_a_tree_of_its_own_over_which_files_may_be_laid() {
+    let tree = tree(&[("a/x", "x"), ("a/b/y", "y"), ("ab/z", "z"), ("a/l", "-> b/y")]);
+    let folder = tree.folder("a");
+    let names = |tree: &Tree| tree.entries().map(|(path, _)| path).collect::<Vec<_>>();
+    assert_eq!(names(&folder), ["b/y", "l", "x"]);
+    assert_eq!(folder.reader().text("l").unwrap(), "y");
+    assert_eq!(names(&tree.folder("")), names(&tree));
+    let over = folder.with_files([("x".to_owned(), b"new".to_vec()), ("w".to_owned(), b"w".to_vec())]);
+    let read = |path: &str| over.reader().text(path).unwrap();
+    assert_eq!(["x", "w", "b/y"].map(read), ["new", "w", "y"]);
+    assert_eq!(folder.reader().text("x").unwrap(), "x", "the other stays as it is");
+}

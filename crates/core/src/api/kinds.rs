@@ -11,7 +11,7 @@ mod alert;
 mod bucket;
 mod external_artifact;
 pub(super) mod git_repository;
-mod helm_chart;
+pub(super) mod helm_chart;
 mod helm_release;
 pub(super) mod helm_repository;
 mod image_policy;
@@ -22,15 +22,18 @@ pub(super) mod oci_repository;
 mod provider;
 mod receiver;
 
+/// The kinds of sources that charts are made from by their names or paths.
+const CHARTS_FROM: [&KindInfo; 2] = [&git_repository::INFO, &helm_repository::INFO];
+
 /// Every kind of Flux, those first that lockgate acts on.
 pub const KINDS: &[&KindInfo] = &[
     &kustomization::INFO,
     &git_repository::INFO,
     &oci_repository::INFO,
     &helm_repository::INFO,
+    &helm_chart::INFO,
     &bucket::INFO,
     &external_artifact::INFO,
-    &helm_chart::INFO,
     &helm_release::INFO,
     &alert::INFO,
     &provider::INFO,
@@ -107,6 +110,20 @@ impl SourceReference {
     pub fn target(&self, namespace: &str) -> Option<Ref> {
         let info = source(self.api_version.as_deref(), &self.kind)?;
         Some(Ref::new(info.id, self.namespace.as_deref().unwrap_or(namespace), &self.name))
+    }
+}
+
+impl Source {
+    /// The source that it is made from, where there is one; an error where none of its kind can be.
+    pub fn upstream(&self) -> Option<Result<Ref, String>> {
+        let SourceReference { api_version, kind, name, .. } = self.spec.upstream()?;
+        let charts = || CHARTS_FROM.iter().copied();
+        let own = &self.metadata.namespace;
+        let found = named(api_version.as_deref(), kind).and_then(|info| charts().find(|from| *from == info));
+        Some(found.map(|info| Ref::new(info.id, own, name)).ok_or_else(|| {
+            let served = either(charts());
+            format!("spec.sourceRef: {kind}/{own}/{name} is of a kind that lockgate does not serve yet; use {served}")
+        }))
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::malformed::Malformed;
 use super::metadata::{Metadata, null_as_default};
-use super::reference::LocalReference;
+use super::reference::{LocalReference, SourceReference};
 use super::status::Status;
 use lockgate_base::model::{Conditions, Duration, KindId, Object, Ref, Timestamp};
 
@@ -49,6 +49,10 @@ pub trait SourceSpec: Any + Debug + Send + Sync {
     /// Which part of what is fetched is wanted.
     fn selection(&self) -> Selection {
         Selection::default()
+    }
+    /// The source in its own namespace that it is made from, where it is not fetched by itself.
+    fn upstream(&self) -> Option<&SourceReference> {
+        None
     }
     /// Whether it only says where others are to be fetched from: nothing is fetched of it, and its status says nothing.
     fn is_static(&self) -> bool {
@@ -117,6 +121,18 @@ pub struct SourceStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
     pub observed_layer_selector: Option<LayerSelector>,
+    /// The name of the chart; of charts alone, like what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub observed_chart_name: Option<String>,
+    /// The revision of the source that the chart was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub observed_source_artifact_revision: Option<String>,
+    /// The files whose values stand for the chart's own, where some may be missing.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(skip)]
+    pub observed_values_files: Vec<String>,
 }
 
 impl SourceStatus {

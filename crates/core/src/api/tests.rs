@@ -168,5 +168,6 @@ fn no_field_of_a_typed_kind_is_lost_but_those_of_a_status_that_others_wrote() {
     assert_eq!(lost_by::<GitRepositorySpec>(), of_flux);
     let of_flux = ["status.contentConfigChecksum", "status.sourceVerificationFingerprint", "status.url"];
     assert_eq!(lost_by::<OciRepositorySpec>(), of_flux);
+    assert_eq!(lost_by::<HelmChartSpec>(), ["status.artifact.checksum", "status.url"]);
     assert_eq!(lost_by::<HelmRepositorySpec>(), ["status.artifact.checksum", "status.url"]);
 }

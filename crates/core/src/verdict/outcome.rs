@@ -5,7 +5,7 @@ mod fetched;
 
 pub(crate) use applied::some_of;
 pub use applied::{Applied, Change, Deed, Done, Ill, Refused, WaitEnd};
-pub use fetched::{Content, FetchCause, Fetched};
+pub use fetched::{Chart, Content, FetchCause, Fetched};
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
-use super::outcome::{BlockReason, Blocker, Content, Ill, WaitEnd, some_of};
+use super::outcome::{BlockReason, Blocker, Chart, Content, Ill, WaitEnd, some_of};
 use crate::api::{self, Kustomization, OciRepository, Role};
 use crate::graph::Cycle;
 use crate::queue::Rivalry;
@@ -20,8 +20,10 @@ const NOT_ESTABLISHED: &str = "definitions are not established after ";
 
 /// What Ready says of a source that is fetched.
 pub(super) fn stored(kind: KindId, revision: &str, content: &Content) -> String {
-    if matches!(content, Content::Index { .. }) {
-        return format!("stored artifact: revision '{revision}'");
+    match content {
+        Content::Files => {}
+        Content::Index { .. } => return format!("stored artifact: revision '{revision}'"),
+        Content::Chart(chart) => return made(chart, revision),
     }
     let what = if kind == OciRepository::ID { "digest" } else { "revision" };
     format!("stored artifact for {what} '{revision}'")
@@ -39,6 +41,9 @@ pub(super) fn fetched(
     if let Content::Index { size } = content {
         return format!("stored fetched index of size {} from '{url}'", size_of(*size));
     }
+    if let Content::Chart(chart) = content {
+        return made(chart, revision);
+    }
     match subject {
         Some(subject) => format!("stored artifact for commit '{subject}'"),
         None if kind == OciRepository::ID => {
@@ -52,6 +57,14 @@ pub(super) fn fetched(
         }
         None => stored(kind, revision, content),
     }
+}
+
+/// How a chart was made.
+fn made(chart: &Chart, version: &str) -> String {
+    let deed = if chart.is_packaged { "packaged" } else { "pulled" };
+    let files = chart.values_files.join(" ");
+    let merged = if files.is_empty() { String::new() } else { format!(" and merged values files [{files}]") };
+    format!("{deed} '{}' chart with version '{version}'{merged}", chart.name)
 }
 
 /// A number of bytes as Flux tells it: with four digits at most, and in powers of a thousand.

@@ -87,6 +87,34 @@ impl PullSecret {
         Ok(Self { source: source.to_owned(), logins })
     }
 
+    /// Reads a Secret with a user name and a password for the registry of a repository, or with logins as docker keeps them.
+    pub fn for_charts(source: &str, data: &SecretData, repository: &Repository) -> Result<Self, SourceError> {
+        if data.contains_key(CONFIG) || data.contains_key(OLD_CONFIG) {
+            return Self::read(source, data);
+        }
+        let error = |problem: String| SourceError::Credentials { secret: source.to_owned(), problem };
+        let text = |key: &str| {
+            let bytes = data.get(key).map(|value| value.expose().as_slice()).unwrap_or_default();
+            let text = std::str::from_utf8(bytes).map_err(|_| error(format!("'{key}' is not text")))?;
+            Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+        };
+        let (username, password) = (text("username")?, text("password")?);
+        if username.is_empty() || password.is_empty() {
+            return Err(error(format!(
+                "it has neither the key '{CONFIG}' nor both of 'username' and 'password'"
+            )));
+        }
+        let entry = Entry {
+            username,
+            password,
+            auth: String::new(),
+            identitytoken: String::new(),
+            registrytoken: String::new(),
+        };
+        let login = entry.login().ok_or_else(|| error("it has a control character in it".into()))?;
+        Ok(Self { source: source.to_owned(), logins: [(repository.authority().to_owned(), login)].into() })
+    }
+
     /// The values that no message may show.
     pub fn hidden(&self) -> impl Iterator<Item = &[u8]> {
         self.logins.values().flat_map(|login| {
@@ -185,6 +213,25 @@ mod tests {
         );
         let old = read(OLD_CONFIG, r#"{"quay.io": {"auth": "dTpw"}}"#).unwrap();
         assert_eq!(header(&old, "oci://quay.io/b").as_deref(), Some("Basic dTpw"));
+    }
+
+    #[test]
+    fn a_name_and_a_password_are_for_the_registry_of_the_charts() {
+        let repository = Repository::parse("oci://ghcr.io/charts/demo").unwrap();
+        let read = |fields: &[(&str, &str)]| {
+            let secret = |value: &str| Secret::new(value.as_bytes().to_vec());
+            let data = fields.iter().map(|(key, value)| ((*key).to_owned(), secret(value))).collect();
+            PullSecret::for_charts("Secret n/login", &data, &repository)
+        };
+        let secret = read(&[("username", "u"), ("password", "p\n")]).unwrap();
+        assert_eq!(header(&secret, "oci://ghcr.io/other").as_deref(), Some("Basic dTpw"));
+        assert_eq!(header(&secret, "oci://quay.io/other"), None);
+        assert!(read(&[(CONFIG, r#"{"auths": {"quay.io": {"auth": "dTpw"}}}"#)]).is_ok());
+        let told = read(&[("username", "u")]).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "Secret n/login: it has neither the key '.dockerconfigjson' nor both of 'username' and 'password'"
+        );
     }
 
     #[test]

@@ -1,7 +1,18 @@
 //! `HelmChart.source.toolkit.fluxcd.io`: v1, v1beta2, v1beta1.
 
-use crate::api::kind::{Column, KindInfo, Role};
-use lockgate_base::model::KindId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::api::decode;
+use crate::api::kind::{Column, Kind, KindInfo, Resource, Role};
+use crate::api::null_as_default;
+use crate::api::reference::SourceReference;
+use crate::api::source::{SourceInfo, SourceSpec, SourceStatus};
+use lockgate_base::model::{Duration, KindId};
+
+/// A chart of a repository of charts, or of a Git repository.
+pub type HelmChart = Resource<HelmChartSpec>;
 
 pub(super) const INFO: KindInfo = KindInfo {
     id: KindId { group: "source.toolkit.fluxcd.io", kind: "HelmChart" },
@@ -18,12 +29,110 @@ pub(super) const INFO: KindInfo = KindInfo {
         Column::READY,
         Column::STATUS,
     ],
-    role: Role::Source(None),
+    role: Role::Source(Some(&SourceInfo {
+        read: decode::source::<HelmChartSpec>,
+        command: "source chart",
+        is_built_from: false,
+    })),
     controller: "source-controller",
     grants: &[],
-    is_acted_on: false,
+    is_acted_on: true,
     outline: Some(OUTLINE),
 };
+
+impl Kind for HelmChartSpec {
+    const INFO: &'static KindInfo = &INFO;
+    type Status = SourceStatus;
+
+    fn unserved(&self) -> Vec<(&'static str, bool)> {
+        vec![("verify", self.verify.is_some())]
+    }
+}
+
+impl SourceSpec for HelmChartSpec {
+    fn url(&self) -> &str {
+        &self.chart
+    }
+
+    fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    fn suspended(&self) -> bool {
+        self.suspend
+    }
+
+    fn inputs(&self) -> Vec<(KindId, &str)> {
+        Vec::new()
+    }
+
+    fn upstream(&self) -> Option<&SourceReference> {
+        Some(&self.source_ref)
+    }
+}
+
+impl HelmChartSpec {
+    /// The files whose values stand for the chart's own.
+    pub fn values_files(&self) -> Vec<String> {
+        let old = self.values_file.iter().filter(|file| !file.is_empty());
+        self.values_files.iter().chain(old).cloned().collect()
+    }
+}
+
+/// Which chart, of which version, and where it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HelmChartSpec {
+    /// Its name in a repository of charts, or its path in a Git repository.
+    pub chart: String,
+    /// A version or a range, of which the newest is taken. Without effect on charts in Git.
+    #[serde(default = "any")]
+    pub version: String,
+    /// The repository.
+    pub source_ref: SourceReference,
+    /// How often to look for a newer version.
+    #[schemars(with = "String")]
+    pub interval: Duration,
+    /// Whether a chart in Git is another one with each commit, or only with another version.
+    #[serde(default)]
+    pub reconcile_strategy: ReconcileStrategy,
+    /// Files whose values stand for the chart's own, later ones over earlier ones.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub values_files: Vec<String>,
+    /// One more such file; of v1beta1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values_file: Option<String>,
+    /// Whether such files may be missing.
+    #[serde(default)]
+    pub ignore_missing_values_files: bool,
+    /// Which signatures are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Value>,
+    /// Without effect in Flux, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_from: Option<Value>,
+    /// Whether fetching is paused.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+fn any() -> String {
+    "*".into()
+}
+
+/// When a chart in Git is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum ReconcileStrategy {
+    /// When its version is another one.
+    #[default]
+    ChartVersion,
+    /// With each commit.
+    Revision,
+}
 
 /// The fields of all versions.
 const OUTLINE: &str = r#"

@@ -8,8 +8,8 @@ use super::super::{build, gather, supported};
 use super::fake::Fake;
 use super::kustomization;
 use crate::api::{
-    GitRepositorySpec, HelmRepositorySpec, KINDS, Kind, KustomizationSpec, OciRepositorySpec, Resource,
-    decode, tests,
+    GitRepositorySpec, HelmChartSpec, HelmRepositorySpec, KINDS, Kind, KustomizationSpec, OciRepositorySpec,
+    Resource, decode, tests,
 };
 use crate::pipeline::ByHand;
 use crate::verdict::Redactor;
@@ -103,10 +103,24 @@ const OCI_REPOSITORY: &[(&str, Fate)] = &[
     ("verify", Refused),
 ];
 
+const HELM_CHART: &[(&str, Fate)] = &[
+    ("accessFrom", Inert),
+    ("chart", Served("a_chart_is_pulled_from_its_repository_and_follows_it")),
+    ("ignoreMissingValuesFiles", Served("charts_of_git_are_packaged_with_what_is_asked_for")),
+    ("interval", Served("a_chart_is_pulled_from_its_repository_and_follows_it")),
+    ("reconcileStrategy", Served("charts_of_git_are_packaged_with_what_is_asked_for")),
+    ("sourceRef", Served("charts_of_git_are_packaged_with_what_is_asked_for")),
+    ("suspend", Served("a_chart_stays_while_it_is_paused_and_comes_back_with_its_source")),
+    ("valuesFiles", Served("charts_of_git_are_packaged_with_what_is_asked_for")),
+    ("valuesFile", Served("charts_of_git_are_packaged_with_what_is_asked_for")),
+    ("verify", Refused),
+    ("version", Served("a_chart_is_pulled_from_its_repository_and_follows_it")),
+];
+
 const HELM_REPOSITORY: &[(&str, Fate)] = &[
     ("accessFrom", Inert),
     ("certSecretRef", Served("a_login_and_an_authority_come_from_secrets")),
-    ("insecure", Served("a_repository_in_a_registry_has_no_index_and_says_nothing")),
+    ("insecure", Served("charts_of_a_registry_are_pulled_by_version_and_range")),
     ("interval", Served("an_index_is_followed_and_its_failures_are_told")),
     ("passCredentials", Served("credentials_go_to_the_repository_alone_unless_they_are_passed_on")),
     ("provider", Refused),
@@ -122,6 +136,7 @@ fn table(plural: &str) -> Option<&'static [(&'static str, Fate)]> {
         "kustomizations" => Some(KUSTOMIZATION),
         "gitrepositories" => Some(GIT_REPOSITORY),
         "ocirepositories" => Some(OCI_REPOSITORY),
+        "helmcharts" => Some(HELM_CHART),
         "helmrepositories" => Some(HELM_REPOSITORY),
         _ => None,
     }
@@ -187,6 +202,7 @@ fn every_field_of_every_schema_is_served_or_refused_by_its_name() {
     each_fate_is_true::<GitRepositorySpec>();
     each_fate_is_true::<OciRepositorySpec>();
     each_fate_is_true::<HelmRepositorySpec>();
+    each_fate_is_true::<HelmChartSpec>();
 }
 
 #[tokio::test]

@@ -49,3 +49,27 @@ fn a_dependent_starts_the_moment_a_source_that_it_depends_on_is_ready() {
     bench.send(Signal::Gone(source("other")));
     assert_eq!(bench.runs(), ["a"], "it runs to say that there is none");
 }
+
+/// A source that is made from another one, as a chart is from its repository.
+fn made_from(other: &str) -> Signal {
+    let edges = vec![Edge::new(Why::Source, source(other))];
+    Signal::Seen(source("chart"), Facts { version: "1".into(), edges, ..Facts::default() })
+}
+
+#[test]
+fn a_source_that_is_made_from_another_comes_after_it_and_follows_it() {
+    let mut bench = Bench::new();
+    bench.send(Signal::Seen(source("charts"), Facts::default()));
+    bench.send(made_from("charts"));
+    assert!(bench.fetching.contains_key("charts") && !bench.fetching.contains_key("chart"));
+    bench.fetched("charts", Some("r1"));
+    bench.fetched("chart", Some("1.0.0"));
+    bench.poll("r1");
+    let again = |bench: &mut Bench, revision: &str| {
+        bench.pass(2 * MINUTE);
+        bench.fetched("charts", Some(revision));
+        bench.fetching.contains_key("chart")
+    };
+    assert!(!again(&mut bench, "r1"), "it is still the same");
+    assert!(again(&mut bench, "r2"));
+}

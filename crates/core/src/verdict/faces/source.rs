@@ -16,6 +16,9 @@ use lockgate_base::model::ConditionStatus;
 const STORED: &str = "ArtifactInStorage";
 const FETCH_FAILED: &str = "FetchFailed";
 const STORAGE_FAILED: &str = "StorageOperationFailed";
+const BUILD_FAILED: &str = "BuildFailed";
+/// The conditions that tell what of a fetch failed.
+const FAILURES: [&str; 3] = [FETCH_FAILED, STORAGE_FAILED, BUILD_FAILED];
 
 impl Face for SourceStatus {
     type Ending = Fetched;
@@ -43,19 +46,24 @@ impl Face for SourceStatus {
 
     fn judge(ending: &Fetched, context: &Context<'_, Self>) -> Judgement {
         let is_set = |kind: &&str| context.previous.conditions.get(kind).is_some();
-        judges::fetched::judge(ending, [FETCH_FAILED, STORAGE_FAILED].iter().any(is_set), context)
+        judges::fetched::judge(ending, FAILURES.iter().any(is_set), context)
     }
 
     fn marks(_: &Outcome<Fetched>, told: Told, _: &Context<'_, Self>) -> Vec<Mark> {
-        if told.success {
-            let stored = Mark::AsReady(STORED, ConditionStatus::True);
-            return vec![Mark::Gone(FETCH_FAILED), Mark::Gone(STORAGE_FAILED), stored];
-        }
-        let (failed, other) = match told.reason {
-            Reason::StorageOperationFailed => (STORAGE_FAILED, FETCH_FAILED),
-            _ => (FETCH_FAILED, STORAGE_FAILED),
+        let set = if told.success {
+            STORED
+        } else {
+            match told.reason {
+                Reason::StorageOperationFailed => STORAGE_FAILED,
+                Reason::MetadataPatch
+                | Reason::ValuesFiles
+                | Reason::DependencyBuild
+                | Reason::ChartPackage => BUILD_FAILED,
+                _ => FETCH_FAILED,
+            }
         };
-        vec![Mark::Gone(other), Mark::AsReady(failed, ConditionStatus::True)]
+        let gone = FAILURES.into_iter().filter(|failure| *failure != set).map(Mark::Gone);
+        gone.chain([Mark::AsReady(set, ConditionStatus::True)]).collect()
     }
 
     /// After a failure the artifact that is held stays, and what was applied from it goes on being enforced.
@@ -71,6 +79,12 @@ impl Face for SourceStatus {
         };
         self.observed_ignore.clone_from(&selection.ignore);
         self.observed_layer_selector.clone_from(&selection.layer);
+        if let Content::Chart(chart) = content {
+            self.observed_chart_name = Some(chart.name.clone());
+            self.observed_source_artifact_revision.clone_from(&chart.source_revision);
+            let told = chart.values_files.iter().filter(|_| chart.ignores_missing);
+            self.observed_values_files = told.cloned().collect();
+        }
         let digest = news.map(|(digest, _)| digest);
         let known = self.artifact.as_ref().is_some_and(|artifact| {
             artifact.revision == *revision && (digest.is_none() || artifact.digest.as_ref() == digest)
@@ -96,7 +110,7 @@ impl Face for SourceStatus {
 /// What `size` of an artifact says. Where files are held there is no archive of them whose size it could be.
 fn size(content: &Content) -> Option<i64> {
     match content {
-        Content::Files => None,
+        Content::Files | Content::Chart(_) => None,
         Content::Index { size } => i64::try_from(*size).ok(),
     }
 }

@@ -25,7 +25,7 @@ pub(in crate::verdict) fn judge(
             let subject = subject.as_deref();
             let news = texts::fetched(context.key.kind, revision, subject, url, metadata, content);
             let mut notices: Vec<Notice> =
-                stored_notice(revision, &news, failed, context).into_iter().collect();
+                stored_notice(revision, &news, content, failed, context).into_iter().collect();
             if let Some(old) = rewritten {
                 let message = format!("history rewritten: '{revision}' does not descend from {old}");
                 let writer = Writer::new(context);
@@ -38,18 +38,19 @@ pub(in crate::verdict) fn judge(
             let artifact = context.previous.artifact.as_ref();
             let metadata = artifact.map_or(&none, |artifact| &artifact.metadata);
             let news = texts::fetched(context.key.kind, revision, None, url, metadata, content);
-            let notices = stored_notice(revision, &news, failed, context).into_iter().collect();
+            let notices = stored_notice(revision, &news, content, failed, context).into_iter().collect();
             stored(revision, content, notices, context)
         }
         Fetched::Static => Judgement::Unsaid(Next::Changed),
         Fetched::Failed { cause, message, terminal } => {
             let next = match cause {
-                _ if *terminal => Next::Changed,
+                _ if *terminal || cause.is_waited_for() => Next::Changed,
                 // A host may shut out for good who tries wrong credentials again and again.
                 FetchCause::Authentication => Next::BackoffTo(context.schedule.interval),
                 _ => Next::Backoff,
             };
             let failure = Failure::fetching(reason(context.key.kind, *cause), message.clone(), next);
+            let failure = if cause.is_waited_for() { failure.expected() } else { failure };
             Judgement::Failure(if *terminal { failure.stalled() } else { failure })
         }
     }
@@ -62,13 +63,24 @@ fn stored(
     context: &Context<'_, SourceStatus>,
 ) -> Judgement {
     let message = texts::stored(context.key.kind, revision, content);
-    Judgement::Success(Success { reason: Reason::Succeeded, message, notices })
+    let reason = made(content).unwrap_or(Reason::Succeeded);
+    Judgement::Success(Success { reason, message, notices })
+}
+
+/// The reason that tells how a chart was made; `None` where it is no chart.
+const fn made(content: &Content) -> Option<Reason> {
+    match content {
+        Content::Chart(chart) if chart.is_packaged => Some(Reason::ChartPackageSucceeded),
+        Content::Chart(_) => Some(Reason::ChartPullSucceeded),
+        Content::Files | Content::Index { .. } => None,
+    }
 }
 
 /// An artifact that the status already names is news to this process only, unless it could not be fetched for a while.
 fn stored_notice(
     revision: &str,
     news: &str,
+    content: &Content,
     failed: bool,
     context: &Context<'_, SourceStatus>,
 ) -> Option<Notice> {
@@ -77,6 +89,7 @@ fn stored_notice(
         (true, true) => Reason::Succeeded,
         (true, false) => return None,
     };
+    let reason = made(content).unwrap_or(reason);
     Some(Writer::new(context).notice(false, reason, news, Some(revision)))
 }
 
@@ -91,6 +104,14 @@ fn reason(kind: KindId, cause: FetchCause) -> Reason {
         FetchCause::Url => Reason::UrlInvalid,
         FetchCause::Empty => Reason::EmptyRepository,
         FetchCause::Storage => Reason::StorageOperationFailed,
+        FetchCause::NoSource => Reason::SourceUnavailable,
+        FetchCause::NoArtifact => Reason::NoSourceArtifact,
+        FetchCause::Reference => Reason::InvalidChartReference,
+        FetchCause::Pull => Reason::ChartPull,
+        FetchCause::Version => Reason::MetadataPatch,
+        FetchCause::ValuesFiles => Reason::ValuesFiles,
+        FetchCause::Dependencies => Reason::DependencyBuild,
+        FetchCause::Package => Reason::ChartPackage,
     }
 }
 

@@ -62,6 +62,23 @@ pub enum Content {
         /// The size of its text, in bytes.
         size: u64,
     },
+    /// A chart.
+    Chart(Chart),
+}
+
+/// What is told of a chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chart {
+    /// Its name.
+    pub name: String,
+    /// Whether it was not taken as it is.
+    pub is_packaged: bool,
+    /// The files whose values stand for its own.
+    pub values_files: Vec<String>,
+    /// Whether such files may be missing.
+    pub ignores_missing: bool,
+    /// The revision of the source that it was made from; `None` where that has none.
+    pub source_revision: Option<String>,
 }
 
 impl From<Fetched> for Outcome<Fetched> {
@@ -102,4 +119,27 @@ pub enum FetchCause {
     Content,
     /// The local object store.
     Storage,
+    /// The source of a chart is not there.
+    NoSource,
+    /// The source of a chart holds nothing yet.
+    NoArtifact,
+    /// The source has no such chart, or not in that version.
+    Reference,
+    /// The chart could not be fetched.
+    Pull,
+    /// The chart's version cannot be changed as it must be.
+    Version,
+    /// The files with a chart's values cannot be read or merged.
+    ValuesFiles,
+    /// Charts that a chart depends on are missing.
+    Dependencies,
+    /// The chart is none.
+    Package,
+}
+
+impl FetchCause {
+    /// Whether it passes as soon as another object changes, which is told.
+    pub(in crate::verdict) const fn is_waited_for(self) -> bool {
+        matches!(self, Self::NoSource | Self::NoArtifact)
+    }
 }
