@@ -128,7 +128,7 @@ impl Builder {
                     (Event::SequenceEnd, _) => break,
                     (Event::MappingStart(..), _) => {
                         let entry = Entry::read(events)?;
-                        self.take(entry, &mut offers)?;
+                        self.take(&entry, &mut offers)?;
                     }
                     (Event::Scalar(text, ..), _) if is_null(&text) => self.left_out += 1,
                     (_, line) => {
@@ -152,7 +152,7 @@ impl Builder {
     }
 
     /// Takes up an entry that helm takes for one: it has a name, and a version that can be read.
-    fn take(&mut self, entry: Entry, offers: &mut Vec<Offer>) -> Done<()> {
+    fn take(&mut self, entry: &Entry, offers: &mut Vec<Offer>) -> Done<()> {
         if !entry.has_name || Version::parse(&entry.version).is_err() {
             self.left_out += 1;
             return Ok(());
