@@ -63,8 +63,8 @@ fn a_source_that_is_made_from_another_comes_after_it_and_follows_it() {
     bench.send(made_from("charts"));
     assert!(bench.fetching.contains_key("charts") && !bench.fetching.contains_key("chart"));
     bench.fetched("charts", Some("r1"));
-    bench.fetched("chart", Some("1.0.0"));
-    bench.poll("r1");
+    let run = bench.fetching.remove("chart").expect("it is not fetched though its source is there");
+    bench.send(fetched(source("chart"), run, Some("1.0.0".into()), false, Next::Changed));
     let again = |bench: &mut Bench, revision: &str| {
         bench.pass(2 * MINUTE);
         bench.fetched("charts", Some(revision));
