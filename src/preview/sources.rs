@@ -70,7 +70,8 @@ impl Snapshots {
         }
         let adapter = sources.of(source.kind).ok_or_else(|| format!("nothing fetches {key}"))?;
         let inputs = Inputs::of(self.reader.clone(), &source.metadata.namespace);
-        let fetched = adapter.fetch(&Ask { source: &source, held: None, upstream: None, inputs: &inputs }).await;
+        let fetched =
+            adapter.fetch(&Ask { source: &source, held: None, upstream: None, inputs: &inputs }).await;
         let redactor = inputs.into_redactor();
         match fetched {
             Ok(Found::Updated(news)) => news

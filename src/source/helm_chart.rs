@@ -52,9 +52,9 @@ impl Adapter for HelmCharts {
             let foreign = || not_of(&upstream.key.to_string());
             let repository: &HelmRepositorySpec = source.spec().ok_or_else(foreign)?;
             if source.spec.is_static() {
-                self.from_registry(ask, spec, repository).await
+                self.by_registry(ask, spec, repository).await
             } else {
-                self.from_index(ask, spec, upstream, repository).await
+                self.by_index(ask, spec, upstream, repository).await
             }
         })
     }
@@ -185,7 +185,7 @@ fn unpacked(tree: &Tree) -> Tree {
 }
 
 impl HelmCharts {
-    async fn from_index(
+    async fn by_index(
         &self,
         ask: &Ask<'_>,
         spec: &HelmChartSpec,
@@ -221,7 +221,7 @@ impl HelmCharts {
         made(ask, pulled, &edits, is_packaged)
     }
 
-    async fn from_registry(
+    async fn by_registry(
         &self,
         ask: &Ask<'_>,
         spec: &HelmChartSpec,

@@ -132,8 +132,8 @@ impl State {
         }
     }
 
-    /// What must never be deleted: a key of another name, one that GitHub shows in use, and one of a cluster that lives and
-    /// has its name alone.
+    /// What must never be deleted: a key of another name, one that GitHub shows in use, one of a cluster that lives and has its
+    /// name alone, and one that another cluster registered since this one is there.
     fn judge(&mut self, key: &Key) {
         let title = Title::parse(&key.title).unwrap();
         let holds = |(number, cluster): &(usize, &Cluster)| {
@@ -168,6 +168,11 @@ impl State {
         }
         if holder.is_some() && since.is_some_and(|since| self.shown(key).is_some_and(|at| at >= since)) {
             broken.push("a key that GitHub shows in use");
+        }
+        let is_younger =
+            matches!(&self.act, Act::On(number) if key.created >= self.clusters[*number].created);
+        if is_younger && holder.is_some() {
+            broken.push("a key that is younger than the cluster, and so another's");
         }
         let act = format!("{:?} deleted \"{}\": ", self.act, key.title);
         self.broken.extend(broken.into_iter().map(|what| act.clone() + what));
