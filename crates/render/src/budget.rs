@@ -42,7 +42,7 @@ pub enum Cost {
 const LIMITS: [(Cost, u64, u64, &str); 10] = [
     (Cost::Steps, 50_000_000, 0, "steps of patterns or templates"),
     (Cost::FileBytes, 64 << 20, 3, "bytes of files that are read"),
-    (Cost::Nodes, 1_000_000, 350, "values that are read"),
+    (Cost::Nodes, 1_000_000, 450, "values that are read"),
     (Cost::Copied, 1_000_000, 100, "values that are put into objects"),
     (Cost::CopiedBytes, 64 << 20, 1, "bytes that are put into objects"),
     (Cost::SubstitutedBytes, 64 << 20, 2, "bytes of text with substituted variables"),
@@ -328,10 +328,10 @@ mod tests {
         let budget = Budget::default();
         budget.spend(Cost::Nodes, 1_000).unwrap();
         budget.spend(Cost::FileBytes, 10).unwrap();
-        assert_eq!(budget.spent(Cost::Memory), 350_030);
+        assert_eq!(budget.spent(Cost::Memory), 450_030);
         budget.give_back(Cost::Nodes, 1_000);
         assert_eq!(budget.spent(Cost::Memory), 30);
-        let budget = Budget::with_left(Cost::Memory, 3_500);
+        let budget = Budget::with_left(Cost::Memory, 4_500);
         let read = |most: usize| {
             budget.reading(|left: &mut usize| {
                 *left = left.checked_sub(most).ok_or(()).inspect_err(|()| *left = 0)?;
@@ -379,15 +379,15 @@ mod tests {
         let reads = Cell::new(0);
         let outcome = budget.reading(|left: &mut usize| {
             reads.set(reads.get() + 1);
-            if *left < 150_000 {
+            if *left < 100_000 {
                 *left = 0;
                 return Err(());
             }
-            *left -= 150_000;
+            *left -= 100_000;
             Ok(())
         });
         assert_eq!((outcome, reads.get(), Arc::strong_count(&turns)), (Ok(Ok(())), 2, 3));
-        assert_eq!(budget.spent(Cost::Nodes), 150_000);
+        assert_eq!(budget.spent(Cost::Nodes), 100_000);
     }
 
     #[test]
