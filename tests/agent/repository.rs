@@ -365,11 +365,7 @@ async fn what_is_not_supported_is_told() {
         ("cel", json!({"healthCheckExprs": [expression]}), "spec.healthCheckExprs is"),
         ("expr", json!({"dependsOn": [{"name": "x", "readyExpr": "true"}]}), "spec.dependsOn[].readyExpr is"),
         ("remote", json!({"kubeConfig": {"secretRef": {"name": "x"}}}), "spec.kubeConfig is"),
-        (
-            "sops",
-            json!({"decryption": {"provider": "sops"}, "ignore": [{"paths": ["/a"]}]}),
-            "spec.decryption, spec.ignore are",
-        ),
+        ("sops", json!({"decryption": {"provider": "sops"}}), "spec.decryption is"),
     ];
     for (name, spec, told) in kustomizations {
         let mut all = json!({"path": "./apps"});

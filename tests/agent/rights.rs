@@ -99,7 +99,7 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     stage.apply(controller(&stage.namespace, "image-automation-controller", 1)).await.unwrap();
     stage.kustomization("apps", spec).await;
     stage.ready("apps").await;
-    let artifacts = held_artifact(&stage).await;
+    let held_sources = held_sources(&stage).await;
     // The next one looks for the pod of the one that was killed.
     first.kill9();
     let second = start("lockgate-1");
@@ -110,14 +110,18 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     let held = json!({"metadata": {"finalizers": ["finalizers.fluxcd.io"]}});
     stage.sources().patch("repo", &PatchParams::default(), &Patch::Merge(held)).await.unwrap();
     stage.sources().delete("repo", &DeleteParams::default()).await.unwrap();
-    artifacts.delete("artifact", &DeleteParams::default()).await.unwrap();
+    for sources in &held_sources {
+        sources.delete("held", &DeleteParams::default()).await.unwrap();
+    }
     eventually(PATIENCE, async || {
         anyhow::ensure!(
             stage.kustomizations().get_opt("apps").await?.is_none(),
             "the Kustomization is still there"
         );
         anyhow::ensure!(stage.sources().get_opt("repo").await?.is_none(), "the source is still there");
-        anyhow::ensure!(artifacts.get_opt("artifact").await?.is_none(), "the artifact is still there");
+        for sources in &held_sources {
+            anyhow::ensure!(sources.get_opt("held").await?.is_none(), "a source is still there");
+        }
         Ok(())
     })
     .await
@@ -131,22 +135,44 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     assert!(never.is_empty() && beyond.is_empty(), "never used: {never:?}; used and not shipped: {beyond:?}");
 }
 
-/// The API of artifacts with one that Flux has held, whose status says that nobody listens where it is to come from.
-async fn held_artifact(stage: &Stage<'_>) -> Api<DynamicObject> {
+/// The APIs of the sources besides GitRepositories, each with one that Flux has held and that cannot be fetched, since nobody
+/// listens where it is to come from.
+async fn held_sources(stage: &Stage<'_>) -> Vec<Api<DynamicObject>> {
     let group = "source.toolkit.fluxcd.io/v1";
-    let artifact = json!({"apiVersion": group, "kind": "OCIRepository",
-        "metadata": {"name": "artifact", "namespace": stage.namespace, "finalizers": ["finalizers.fluxcd.io"]},
-        "spec": {"interval": "1h", "url": "oci://127.0.0.1:1/manifests", "timeout": "5s"}});
-    stage.apply(artifact).await.unwrap();
-    let artifacts = api(&stage.client, &stage.namespace, group, "OCIRepository", "ocirepositories");
-    eventually(PATIENCE, async || {
-        let status = artifacts.get("artifact").await?.data["status"].clone();
-        anyhow::ensure!(condition(&status, "Ready")["status"] == "False", "nothing is told: {status}");
-        Ok(())
-    })
-    .await
-    .unwrap();
-    artifacts
+    let kinds = [
+        (
+            "OCIRepository",
+            "ocirepositories",
+            json!({"interval": "1h", "url": "oci://127.0.0.1:1/manifests", "timeout": "5s"}),
+        ),
+        (
+            "HelmRepository",
+            "helmrepositories",
+            json!({"interval": "1h", "url": "http://127.0.0.1:1/charts", "timeout": "5s"}),
+        ),
+        (
+            "HelmChart",
+            "helmcharts",
+            json!({"interval": "1h", "chart": "a", "sourceRef": {"kind": "HelmRepository", "name": "held"}}),
+        ),
+    ];
+    let mut all = Vec::new();
+    for (kind, plural, spec) in kinds {
+        let metadata =
+            json!({"name": "held", "namespace": stage.namespace, "finalizers": ["finalizers.fluxcd.io"]});
+        let source = json!({"apiVersion": group, "kind": kind, "metadata": metadata, "spec": spec});
+        stage.apply(source).await.unwrap();
+        let sources = api(&stage.client, &stage.namespace, group, kind, plural);
+        eventually(PATIENCE, async || {
+            let status = sources.get("held").await?.data["status"].clone();
+            anyhow::ensure!(condition(&status, "Ready")["status"] == "False", "nothing is told: {status}");
+            Ok(())
+        })
+        .await
+        .unwrap();
+        all.push(sources);
+    }
+    all
 }
 
 /// Group, resource and verb of each right in the roles for the agent itself.
