@@ -41,7 +41,7 @@ use crate::cluster::{self, Client, Cluster};
 use crate::source::Sources;
 use crate::web::{Pages, Server};
 use lockgate_core::api::Actors;
-use lockgate_core::health::Rules;
+use lockgate_core::health::HealthRules;
 use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::plan::DriftPolicy;
 use lockgate_core::quarantine::{Marks, Quarantine};
@@ -50,16 +50,16 @@ use lockgate_core::queue::{Limits, Signal};
 pub(crate) use clock::SystemClock;
 pub use error::AgentError;
 pub(crate) use fault::hide_panics;
-pub(crate) use marks::Folder;
+pub(crate) use marks::MarkFolder;
 pub(crate) use memory::limit as memory_limit;
 pub(crate) use workers::Threads;
 
-use events::Told;
-use lease::{Holder, Leadership};
+use events::ObjectNotice;
+use lease::{Leadership, LeaseHolder};
 use metrics::Metrics;
 use report::Reporter;
 use shared::Shared;
-use state::State;
+use state::Obstacles;
 use world::World;
 
 /// How the agent runs.
@@ -98,7 +98,7 @@ pub struct Config {
 /// Runs the agent until `stop` becomes true.
 pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), AgentError> {
     let metrics = Arc::new(Metrics::new());
-    let state = Arc::new(State::new(Arc::clone(&metrics)));
+    let state = Arc::new(Obstacles::new(Arc::clone(&metrics)));
     for &(pages, address) in &config.listen {
         let listen = |source| AgentError::Listen { address, source };
         let server = Server::bind(address, pages).await.map_err(listen)?;
@@ -107,7 +107,7 @@ pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), Ag
         tokio::spawn(server.serve(probes));
     }
     let (client, clock) = (&config.client, &config.clock);
-    let holder = Holder::this(config.pod.as_deref(), &**clock);
+    let holder = LeaseHolder::this(config.pod.as_deref(), &**clock);
     let watched = config.watch_namespace.as_deref();
     let leadership = Leadership::new(client, &config.namespace, watched, holder, Arc::clone(clock));
     let quarantine = Arc::new(Quarantine::open(Arc::clone(&config.marks), Arc::clone(clock)));
@@ -140,7 +140,7 @@ pub async fn run(config: Config, stop: channel::Receiver<bool>) -> Result<(), Ag
 /// What the process keeps from one time that it leads to the next.
 struct Process {
     metrics: Arc<Metrics>,
-    state: Arc<State>,
+    state: Arc<Obstacles>,
     quarantine: Arc<Quarantine>,
 }
 
@@ -157,9 +157,10 @@ async fn lead(
     let gate = fence.clone();
     let closed = || "the lease is not held".to_owned();
     let (cluster, changes) = Cluster::new(config.client.clone());
-    let may_write: cluster::Fence = Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) });
+    let may_write: cluster::WriteGuard =
+        Arc::new(move || if gate.is_open() { Ok(()) } else { Err(closed()) });
     let cluster = cluster.fenced(Arc::clone(&may_write));
-    cluster.judge_by(Rules::beside(actors.idle_kinds()));
+    cluster.judge_by(HealthRules::beside(actors.idle_kinds()));
     let (notices, receiver) = mpsc::unbounded_channel();
     let (events, inbox) = events::queue();
     let reporter = Reporter::new(&config.client, may_write, Arc::clone(metrics), Arc::clone(clock));
@@ -188,7 +189,7 @@ async fn lead(
         move || shared.tell(Signal::Recovered)
     };
     let limits = Limits { reconciles: config.concurrency, fetches: fetch::AT_ONCE };
-    let write = async |Told { subject, notice, at }: Told| {
+    let write = async |ObjectNotice { subject, notice, at }: ObjectNotice| {
         if let Err(error) = reporter.event(&subject, &notice, at).await {
             tracing::debug!(%error, "failed to write an event");
         }

@@ -4,8 +4,9 @@
 //! preflight → host keys → secret → deploy key → agent → source → sync
 //! ```
 //!
-//! Everything that is wrong with the surroundings is found by the first step, before anything is changed. The Secret is
-//! written before its public key is registered, so that a run which is killed in between finds the key again.
+//! Everything that is wrong with the surroundings is found by the first step, before anything is changed. The
+//! Secret is written before its public key is registered, so that a run which is killed in between finds the
+//! key again.
 
 pub(crate) mod moment;
 pub(crate) mod key;

@@ -1,7 +1,7 @@
 //! The command line: arguments and printing only. One file a command, and one table of them.
 //!
-//! Data goes to standard output, progress to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the cluster
-//! or GitHub could not be asked, 4 refused for safety.
+//! Data goes to standard output, progress to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage, 3
+//! the cluster or GitHub could not be asked, 4 refused for safety.
 
 mod log;
 mod output;
@@ -61,7 +61,8 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are data; clap knows which stream and which code each has. A closed pipe is no failure.
+            // Help and version are data; clap knows which stream and which code each has. A closed pipe is no
+            // failure.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }

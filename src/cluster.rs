@@ -1,7 +1,7 @@
 //! The adapter to an API server: reads, writes and waits, for the whole agent over one set of connections.
 //!
-//! [`Cluster`] implements the ports of the chain. Copies made by [`Cluster::acting_for`] share connections, discovery and
-//! watches, and act for one applier, in the name of a ServiceAccount where it names one.
+//! [`Cluster`] implements the ports of the chain. Copies made by [`Cluster::acting_for`] share connections,
+//! discovery and watches, and act for one applier, in the name of a ServiceAccount where it names one.
 
 mod path;
 mod failure;
@@ -27,13 +27,13 @@ pub(crate) mod objects;
 mod ports;
 mod reader;
 
-pub use client::{Client, Target};
-pub(crate) use direct::{Direct, KnownKind, Part};
+pub use client::{Client, ClusterTarget};
+pub(crate) use direct::{Direct, KnownKind, PatchedPart};
 pub(crate) use failure::is_unserved_path;
-pub(crate) use follow::{Query, Seen};
+pub(crate) use follow::{Query, QueryEvent};
 pub use handle::Cluster;
-pub(crate) use handle::Fence;
-pub use index::Change;
+pub(crate) use handle::WriteGuard;
+pub use index::HeldChange;
 pub(crate) use judge::version_number;
 pub(crate) use reader::Reader;
 

@@ -26,7 +26,7 @@ pub mod tested {
     pub use crate::bootstrap::hosts::SshUrl;
     pub use crate::bootstrap::key::identity_of;
     pub use crate::bootstrap::ssh::{SshError, branches, scan};
-    pub use crate::cluster::{Change, Client, Cluster, Target};
+    pub use crate::cluster::{Client, Cluster, ClusterTarget, HeldChange};
     pub use crate::source::Sources;
 
     /// The objects of an installation.

@@ -4,6 +4,6 @@ mod sources;
 mod others;
 mod look;
 
-pub(crate) use look::{Built, Look, Stop, look};
-pub(crate) use others::{Known, Platform};
+pub(crate) use look::{BuiltFor, Look, LookStop, look};
+pub(crate) use others::{ClusterPlatform, KnownOwner};
 pub(crate) use sources::Snapshots;

@@ -1,4 +1,5 @@
-//! Where the files of sources come from: how an object becomes a request to the adapter of its kind, one file a kind.
+//! Where the files of sources come from: how an object becomes a request to the adapter of its kind, one file
+//! a kind.
 //!
 //! ```text
 //! object, what is held, Secrets → Request → Fetcher (lockgate-git) → Snapshot, or why not
@@ -18,9 +19,9 @@ use lockgate_base::model::KindId;
 use lockgate_git::Fetcher;
 use lockgate_git::helm::Helm;
 
-pub(crate) use adapter::{Adapter, Ask, Found, Upstream};
+pub(crate) use adapter::{Adapter, Ask, FetchAnswer, Upstream};
 pub(crate) use held::Held;
-pub(crate) use inputs::Inputs;
+pub(crate) use inputs::SourceInputs;
 
 /// The adapters of all kinds that lockgate acts on.
 #[derive(Clone)]
@@ -34,14 +35,14 @@ impl Sources {
 
     /// OCIRepositories as well.
     #[must_use]
-    pub fn and_oci(mut self, oci: Arc<dyn Fetcher<lockgate_git::oci::Request>>) -> Self {
+    pub fn and_oci(mut self, oci: Arc<dyn Fetcher<lockgate_git::oci::OciRequest>>) -> Self {
         self.0.push(Arc::new(oci::Oci(oci)));
         self
     }
 
     /// HelmRepositories as well, and the charts of these, of the registry and of GitRepositories.
     #[must_use]
-    pub fn and_helm(mut self, helm: Helm, oci: Arc<dyn Fetcher<lockgate_git::oci::Request>>) -> Self {
+    pub fn and_helm(mut self, helm: Helm, oci: Arc<dyn Fetcher<lockgate_git::oci::OciRequest>>) -> Self {
         self.0.push(Arc::new(helm_chart::HelmCharts { helm: helm.clone(), oci }));
         self.0.push(Arc::new(helm_repository::HelmRepositories(helm)));
         self

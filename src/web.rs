@@ -1,6 +1,6 @@
-//! What the agent shows over HTTP: whether it lives and whether it is ready, and on a port of their own its metrics, which name
-//! objects and hold nothing of what is in them. Whoever may read the metrics can keep that port busy, and the kubelet must be
-//! answered nevertheless.
+//! What the agent shows over HTTP: whether it lives and whether it is ready, and on a port of their own its
+//! metrics, which name objects and hold nothing of what is in them. Whoever may read the metrics can keep
+//! that port busy, and the kubelet must be answered nevertheless.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -103,8 +103,9 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until the future is dropped. Anybody who reaches the port may connect, so a connection is one question and has an
-    /// end, and there are so many of them and no more: the oldest makes room for the next.
+    /// Serves until the future is dropped. Anybody who reaches the port may connect, so a connection is one
+    /// question and has an end, and there are so many of them and no more: the oldest makes room for the
+    /// next.
     pub(crate) async fn serve(self, probes: Arc<dyn Probes>) {
         let router = self.pages.router(probes);
         let mut connections = JoinSet::new();

@@ -1,5 +1,6 @@
-//! `lockgate bootstrap` and its kin as child processes, against a real control plane, a real sshd and a stand-in for
-//! GitHub. The agent runs as its own ServiceAccount beside them, since kwok shows its pod ready without running it.
+//! `lockgate bootstrap` and its kin as child processes, against a real control plane, a real sshd and a
+//! stand-in for GitHub. The agent runs as its own ServiceAccount beside them, since kwok shows its pod ready
+//! without running it.
 
 mod install;
 mod keys;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
-use lockgate::tested::{Change, Client, Cluster, Target};
+use lockgate::tested::{Client, Cluster, ClusterTarget, HeldChange};
 use lockgate_base::model::Object;
 use lockgate_base::model::Ref;
 use lockgate_core::api::Kustomization;
@@ -30,7 +30,7 @@ pub(crate) const QUIET: Duration = Duration::from_millis(700);
 /// A cluster to test against, and a namespace of the test's own.
 pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
-    pub(crate) changes: UnboundedReceiver<Change>,
+    pub(crate) changes: UnboundedReceiver<HeldChange>,
     pub(crate) kube: kube::Client,
     pub(crate) namespace: String,
 }
@@ -50,7 +50,7 @@ impl Stage {
     pub(crate) async fn with(plane: &harness::ControlPlane, kubeconfig: PathBuf) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let namespace = format!("stage-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let target = Target { kubeconfig: Some(kubeconfig), ..Target::default() };
+        let target = ClusterTarget { kubeconfig: Some(kubeconfig), ..ClusterTarget::default() };
         let (cluster, changes) = Cluster::new(Client::connect(&target).await.unwrap());
         let kube = plane.client().await.unwrap();
         let stage = Self { cluster, changes, kube, namespace };
@@ -122,7 +122,7 @@ impl Stage {
     }
 
     /// The next change; fails when none comes.
-    pub(crate) async fn change(&mut self) -> Change {
+    pub(crate) async fn change(&mut self) -> HeldChange {
         tokio::time::timeout(SOON, self.changes.recv())
             .await
             .expect("a change comes")

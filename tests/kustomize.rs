@@ -1,5 +1,5 @@
-//! Every folder of `data/kustomize-probes` is built in both flavours and compared with what kustomize 5.8.1 and Flux make
-//! of it: the same documents in the same order, or a refusal.
+//! Every folder of `data/kustomize-probes` is built in both flavours and compared with what kustomize 5.8.1
+//! and Flux make of it: the same documents in the same order, or a refusal.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use lockgate_base::model::yaml::{Dialect, documents};
 use lockgate_base::tree::Tree;
-use lockgate_render::kustomize::{Flavour, Output, Overlay, Recipe, build};
+use lockgate_render::kustomize::{Flavour, KustomizeRecipe, Output, Overlay, build};
 use serde_json::Value;
 
 const PROBES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/kustomize-probes");
@@ -29,7 +29,7 @@ fn render(probe: &Path, flavour: Flavour) -> Result<Output, String> {
     let mut found = Vec::new();
     files(&root, &root, &mut found);
     let path = fs::read_to_string(probe.join("target")).unwrap().trim().to_owned();
-    build(&Tree::in_memory(found), &Recipe { path, flavour }).map_err(|error| error.to_string())
+    build(&Tree::in_memory(found), &KustomizeRecipe { path, flavour }).map_err(|error| error.to_string())
 }
 
 /// What differs from the expected documents, or from the expected refusal; `None` when nothing does.
@@ -78,7 +78,7 @@ fn a_missing_path_is_told_apart() {
         ("b", "kustomization path not found: b"),
         ("../b", "invalid path: ../b: leads outside the source ('../b')"),
     ] {
-        let recipe = Recipe { path: path.into(), flavour: Flavour::Flux(Box::default()) };
+        let recipe = KustomizeRecipe { path: path.into(), flavour: Flavour::Flux(Box::default()) };
         assert_eq!(build(&tree, &recipe).unwrap_err().to_string(), message);
     }
 }
@@ -89,7 +89,7 @@ fn a_cycle_is_printed() {
         ("a/kustomization.yaml", "resources: [../b]\n"),
         ("b/kustomization.yaml", "resources: [../a]\n"),
     ]);
-    let recipe = Recipe { path: "a".into(), flavour: Flavour::Cli };
+    let recipe = KustomizeRecipe { path: "a".into(), flavour: Flavour::Cli };
     let error = build(&tree, &recipe).unwrap_err().to_string();
     assert_eq!(error, "b/kustomization.yaml: resources[0]: cycle: a -> b -> a");
 }
@@ -101,8 +101,8 @@ struct Mistake {
     message: String,
 }
 
-/// Reads the table: `-- path` begins a file of all mistakes, `## name` a mistake and its kustomization, and each line
-/// behind `>> ` is one of its message.
+/// Reads the table: `-- path` begins a file of all mistakes, `## name` a mistake and its kustomization, and
+/// each line behind `>> ` is one of its message.
 fn mistakes(table: &str) -> Vec<Mistake> {
     let (mut shared, mut mistakes): (BTreeMap<String, String>, Vec<Mistake>) = (BTreeMap::new(), Vec::new());
     let mut path = String::new();
@@ -136,7 +136,7 @@ fn typical_mistakes_are_told_with_file_field_and_object() {
     assert!(mistakes.len() > 40);
     let mut wrong = String::new();
     for Mistake { name, files, message } in mistakes {
-        let recipe = Recipe { path: "o".into(), flavour: Flavour::Cli };
+        let recipe = KustomizeRecipe { path: "o".into(), flavour: Flavour::Cli };
         let told = match build(&Tree::in_memory(files), &recipe) {
             Ok(_) => "it builds".into(),
             Err(error) => error.to_string(),
@@ -158,8 +158,8 @@ struct Laid {
     documents: Option<Vec<Value>>,
 }
 
-/// Reads the table: `== name` begins a group of cases on the same files, `-- path` a file, `## spec` a case, `>> ` goes
-/// before each of its documents, and `>!` stands for a refusal.
+/// Reads the table: `== name` begins a group of cases on the same files, `-- path` a file, `## spec` a case,
+/// `>> ` goes before each of its documents, and `>!` stands for a refusal.
 fn laid_over(table: &str) -> Vec<Laid> {
     let (mut group, mut files, mut path): (String, BTreeMap<String, String>, String) = Default::default();
     let mut cases: Vec<Laid> = Vec::new();
@@ -194,7 +194,7 @@ fn a_kustomization_object_is_laid_over_a_folder_as_flux_does_it() {
     let mut wrong = Vec::new();
     for Laid { group, files, spec, documents } in cases {
         let overlay = Overlay::from_spec(&spec).unwrap();
-        let recipe = Recipe { path: "a".into(), flavour: Flavour::Flux(Box::new(overlay)) };
+        let recipe = KustomizeRecipe { path: "a".into(), flavour: Flavour::Flux(Box::new(overlay)) };
         let built = build(&Tree::in_memory(files), &recipe);
         let built =
             built.map(|output| output.objects.into_iter().map(|built| built.value).collect::<Vec<_>>());

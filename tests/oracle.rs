@@ -1,6 +1,7 @@
 //! Differential tests: the same random input through lockgate and through the Go code that Flux is made of.
 //!
-//! The Go side is the small module in `go/`, built on first use. `ORACLE_CASES` sets how many cases a test makes, `ORACLE_SEED` where it begins.
+//! The Go side is the small module in `go/`, built on first use. `ORACLE_CASES` sets how many cases a test
+//! makes, `ORACLE_SEED` where it begins.
 
 mod engine;
 mod helm;
@@ -26,8 +27,8 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// Starts a program. What it writes to standard error is dropped: warnings of deprecated fields, and the many lines of
-    /// a stack that a template filled.
+    /// Starts a program. What it writes to standard error is dropped: warnings of deprecated fields, and the
+    /// many lines of a stack that a template filled.
     pub(crate) fn start(program: &Path) -> Self {
         let command =
             Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();

@@ -1,9 +1,12 @@
-//! The rules of the house, which the compiler does not hold. Each is shown to fail by a sample that breaks it.
+//! The rules of the house, which the compiler does not hold. Each is shown to fail by a sample that breaks
+//! it.
 
 #[path = "tidy/advisories.rs"]
 mod advisories;
 #[path = "tidy/cases.rs"]
 mod cases;
+#[path = "tidy/comments.rs"]
+mod comments;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/exports.rs"]
@@ -12,6 +15,8 @@ mod exports;
 mod fates;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/names.rs"]
+mod names;
 #[path = "tidy/purity.rs"]
 mod purity;
 #[path = "tidy/scan.rs"]
@@ -80,7 +85,8 @@ struct File {
 }
 
 impl File {
-    /// The folder of the crate that ships and holds the file, `src/` or `crates/core/src/`, and the path below it.
+    /// The folder of the crate that ships and holds the file, `src/` or `crates/core/src/`, and the path
+    /// below it.
     fn place(&self) -> Option<(&str, &str)> {
         let end = if self.path.starts_with("crates/") { self.path.find("/src/")? + 5 } else { 4 };
         let (source, path) = self.path.split_at_checked(end)?;

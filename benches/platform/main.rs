@@ -1,8 +1,8 @@
-//! `make bench`: how long a platform takes from nothing to Ready, and what the agent spends on it, beside the floor of the
-//! same objects as bare server-side applies in the same run.
+//! `make bench`: how long a platform takes from nothing to Ready, and what the agent spends on it, beside the
+//! floor of the same objects as bare server-side applies in the same run.
 //!
-//! `BEFORE` names another binary of lockgate, such as one built before a change, which takes its turns too. `WORKLOAD` takes
-//! one of `chain`, `fleet` and `crowd` only.
+//! `BEFORE` names another binary of lockgate, such as one built before a change, which takes its turns too.
+//! `WORKLOAD` takes one of `chain`, `fleet` and `crowd` only.
 
 mod floor;
 mod workload;
@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 
 use workload::{NAMESPACE, Workload};
 
-/// The namespaces that the floor is measured in, before and after the agent's work: a machine that others share may be a
-/// third slower a minute later.
+/// The namespaces that the floor is measured in, before and after the agent's work: a machine that others
+/// share may be a third slower a minute later.
 const FLOORS: [&str; 2] = ["bench-floor-before", "bench-floor-after"];
 const PATIENCE: Duration = Duration::from_secs(300);
 const ACCOUNT: &str = "system:serviceaccount:flux-system:lockgate";
@@ -80,7 +80,8 @@ async fn main() -> anyhow::Result<()> {
 struct Floor {
     /// Until the last one is applied.
     applied: Duration,
-    /// Until their Deployments are available as well, which is what a Kustomization that waits means by Ready.
+    /// Until their Deployments are available as well, which is what a Kustomization that waits means by
+    /// Ready.
     healthy: Duration,
 }
 
@@ -116,7 +117,8 @@ impl Round {
 }
 
 impl Middle {
-    /// The round whose ratio is in the middle; what its agent spent is from the middle of all rounds by that figure.
+    /// The round whose ratio is in the middle; what its agent spent is from the middle of all rounds by that
+    /// figure.
     fn of(mut rounds: Vec<Round>) -> Self {
         let middle = rounds.len() / 2;
         let figure = |rounds: &[Round], of: fn(&Round) -> f64| {
@@ -185,8 +187,8 @@ impl Middle {
 async fn bench(workload: &Workload, binary: &Path) -> anyhow::Result<Round> {
     let cluster = ControlPlane::start(Options { audit: true, ..Options::default() }).await?;
     let client = cluster.client().await?;
-    // Not the namespace that the agent fills later: for half a minute after a namespace is deleted, the API server reads it
-    // anew for each write to it.
+    // Not the namespace that the agent fills later: for half a minute after a namespace is deleted, the API
+    // server reads it anew for each write to it.
     for namespace in FLOORS.into_iter().chain([NAMESPACE]) {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         floor::apply(&client, &namespace).await?;
@@ -238,7 +240,8 @@ async fn floor_of(
     Ok(Floor { applied, healthy })
 }
 
-/// Installs CRDs, rights and Deployment; kwok shows the pod as running, while the agent that is measured is a process.
+/// Installs CRDs, rights and Deployment; kwok shows the pod as running, while the agent that is measured is a
+/// process.
 async fn install(cluster: &ControlPlane, binary: &Path) -> anyhow::Result<()> {
     let install = Agent::new(binary).args(["install"]).kubeconfig(&cluster.admin_kubeconfig()).spawn()?;
     let status = install.wait_exit(Duration::from_secs(60)).await?;
@@ -331,7 +334,8 @@ async fn request(client: &kube::Client, workload: &Workload, token: &str) -> any
     send(client, objects.collect()).await
 }
 
-/// Waits until all Kustomizations are as asked. It watches, since listing them again and again would be the server's work.
+/// Waits until all Kustomizations are as asked. It watches, since listing them again and again would be the
+/// server's work.
 async fn until(
     client: &kube::Client,
     workload: &Workload,

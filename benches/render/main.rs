@@ -1,7 +1,7 @@
 //! `make bench`: what rendering costs, beside the real kustomize on the same folders in the same run.
 //!
-//! The largest folder takes kustomize minutes; `BENCH_QUICK=1` leaves kustomize out there. `BEFORE` names another binary of
-//! lockgate, such as one built before a change, which takes its turns too.
+//! The largest folder takes kustomize minutes; `BENCH_QUICK=1` leaves kustomize out there. `BEFORE` names
+//! another binary of lockgate, such as one built before a change, which takes its turns too.
 
 mod workload;
 
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use harness::Cost;
 use lockgate_base::tree::Tree;
-use lockgate_render::kustomize::{Flavour, Overlay, Recipe, build};
+use lockgate_render::kustomize::{Flavour, KustomizeRecipe, Overlay, build};
 use tempfile::TempDir;
 
 use workload::Workload;
@@ -196,7 +196,7 @@ fn library_call() -> anyhow::Result<Duration> {
     let workload = Workload::small();
     let tree = Tree::in_memory(workload.files);
     let flavour = Flavour::Flux(Box::<Overlay>::default());
-    let recipe = Recipe { path: workload.target.into(), flavour };
+    let recipe = KustomizeRecipe { path: workload.target.into(), flavour };
     let mut times = Vec::new();
     for _ in 0..1_000 {
         let start = Instant::now();

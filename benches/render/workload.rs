@@ -15,7 +15,8 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    /// Deployments, Services and ConfigMaps with a namespace, labels, images and one patch for all Deployments.
+    /// Deployments, Services and ConfigMaps with a namespace, labels, images and one patch for all
+    /// Deployments.
     pub(crate) fn resources(title: &'static str, documents: usize) -> Self {
         let names: Vec<String> = (0..documents / 4).map(|number| format!("app-{number:04}")).collect();
         let mut files: Vec<(String, String)> =
@@ -29,7 +30,8 @@ impl Workload {
         Self { title, documents, target: ".", files }
     }
 
-    /// A base of six applications, and an overlay that renames, patches and adds to it, as a platform has many.
+    /// A base of six applications, and an overlay that renames, patches and adds to it, as a platform has
+    /// many.
     pub(crate) fn overlay() -> Self {
         let names: Vec<String> = (0..6).map(|number| format!("app-{number}")).collect();
         let mut base = String::from("resources:\n- namespace.yaml\n");

@@ -47,7 +47,8 @@ pub fn template(text: &[u8]) {
     });
 }
 
-/// Uses the first line as a pattern on the rest. A pattern that is accepted must also be one for each function.
+/// Uses the first line as a pattern on the rest. A pattern that is accepted must also be one for each
+/// function.
 pub fn regex(text: &[u8]) {
     let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
     let (pattern, rest) = (&text[..end], text.get(end + 1..).unwrap_or_default());

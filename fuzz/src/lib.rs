@@ -53,8 +53,8 @@ impl Case {
     }
 }
 
-/// Writes a value, and checks that it reads back equal. Numbers that JSON tells apart and YAML does not may change their
-/// form, not their text.
+/// Writes a value, and checks that it reads back equal. Numbers that JSON tells apart and YAML does not may
+/// change their form, not their text.
 pub fn assert_reads_back(value: &Value, dialect: Dialect) {
     if holds_merge_key(value) {
         return;
@@ -74,8 +74,8 @@ fn holds_merge_key(value: &Value) -> bool {
     }
 }
 
-/// Whether a value holds none of what go-yaml itself prints and does not read back: line breaks of Unicode in quotes, tabs
-/// and deep indentation in block scalars, and keys that mean a merge.
+/// Whether a value holds none of what go-yaml itself prints and does not read back: line breaks of Unicode in
+/// quotes, tabs and deep indentation in block scalars, and keys that mean a merge.
 pub fn is_read_by_go(value: &Value) -> bool {
     let is_plain = |text: &str| !text.contains(['\u{85}', '\u{2028}', '\u{2029}', '\t', '\n']);
     match value {

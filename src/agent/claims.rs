@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::clock::timestamp;
 use super::shared::Shared;
 use super::subject::Subject;
-use super::world::{Ids, Seen};
+use super::world::{Ids, SeenObject};
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::{self, Candidate, Hold, Holder, Holders};
@@ -21,8 +21,8 @@ enum Held {
     Unknown,
 }
 
-/// For each object, in order: which Kustomization beside `own` holds it, or will. One that holds it already is woken, to put its
-/// own labels on it.
+/// For each object, in order: which Kustomization beside `own` holds it, or will. One that holds it already
+/// is woken, to put its own labels on it.
 pub(super) async fn holders(
     shared: &Shared,
     own: &Kustomization,
@@ -41,7 +41,8 @@ pub(super) async fn holders(
         holders.meet(&other.reference(), &pipeline::recorded(&other), held.as_deref());
     }
     for (key, recorded) in shared.world.malformed() {
-        // As whom it acts cannot be read, so that it counts for its neighbours, and where all act as the agent.
+        // As whom it acts cannot be read, so that it counts for its neighbours, and where all act as the
+        // agent.
         if key.namespace == own.metadata.namespace || is_common(shared, own) {
             holders.meet(&key, &recorded.clone().unwrap_or_default(), recorded.as_deref());
         }
@@ -63,7 +64,7 @@ pub(super) async fn holders(
 
 /// Tells the holder of objects of a definition that another has dropped it.
 fn tell_of_definition(shared: &Shared, own: &Kustomization, candidate: &Candidate, holder: &Ref) {
-    let Some(Seen::Sound(holder)) = shared.world.get::<Kustomization>(holder) else { return };
+    let Some(SeenObject::Sound(holder)) = shared.world.get::<Kustomization>(holder) else { return };
     let line = format!(
         "{} stays though {} has dropped it: objects of its kind are held here",
         candidate.id().subject(),
@@ -103,8 +104,8 @@ fn depends(kustomization: &Kustomization, on: &Ref) -> bool {
     kustomization.spec.depends_on.iter().any(|named| named.target(&own).is_ok_and(|target| target == *on))
 }
 
-/// The end of a removal that has to wait, since others that depend on the Kustomization are being deleted as well: what it brought
-/// may be what they are cleared up by. Each is waited for as long as its own timeout.
+/// The end of a removal that has to wait, since others that depend on the Kustomization are being deleted as
+/// well: what it brought may be what they are cleared up by. Each is waited for as long as its own timeout.
 pub(super) fn dependents_leaving(shared: &Shared, kustomization: &Kustomization) -> Option<Common> {
     let key = kustomization.reference();
     let now = timestamp(shared.clock.wall());

@@ -1,5 +1,6 @@
-//! Follows Flux's controllers. An object of a kind that lockgate does not act on is judged by what its controller says of it
-//! for as long as that runs, and nothing is written beside one that does what lockgate does.
+//! Follows Flux's controllers. An object of a kind that lockgate does not act on is judged by what its
+//! controller says of it for as long as that runs, and nothing is written beside one that does what lockgate
+//! does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch as channel;
 
-use super::notice::Notice;
+use super::notice::LoopMessage;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::watch::{Pump, Sink, run};
@@ -15,14 +16,15 @@ use crate::cluster::Query;
 use crate::cluster::flux::{self, FluxController};
 use lockgate_base::model::{Gvk, KindId, Object, ObjectId, Ref};
 use lockgate_core::api::Kustomization;
-use lockgate_core::health::Rules;
+use lockgate_core::health::HealthRules;
 use lockgate_core::pipeline;
 use lockgate_core::plan::Inventory;
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict;
 
 const DEPLOYMENT: KindId = KindId { group: "apps", kind: "Deployment" };
-/// How often the rights of what seems to be a controller of Flux are looked at: they may be given and taken while it runs.
+/// How often the rights of what seems to be a controller of Flux are looked at: they may be given and taken
+/// while it runs.
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// Follows them for ever.
@@ -113,19 +115,19 @@ async fn judge(shared: &Shared, mut found: channel::Receiver<Option<Vec<FluxCont
 fn regard(shared: &Shared, controllers: &[FluxController], idle: &mut Option<BTreeSet<KindId>>) {
     let kinds = FluxController::actors(controllers).idle_kinds();
     if idle.as_ref() != Some(&kinds) {
-        let (before, now) = (shared.cluster.rules(), Rules::beside(kinds.clone()));
+        let (before, now) = (shared.cluster.rules(), HealthRules::beside(kinds.clone()));
         shared.cluster.judge_by(now.clone());
         tell_of_idle(shared, &before, &now);
         *idle = Some(kinds);
     }
     if let Some(rivals) = FluxController::rivals(controllers).filter(|_| !shared.adopt) {
         // The loop ends with the process, and then nobody listens.
-        let _ = shared.notices.send(Notice::Flux(rivals));
+        let _ = shared.notices.send(LoopMessage::Flux(rivals));
     }
 }
 
 /// Tells of the objects that nothing acts on where they are others because other controllers run.
-fn tell_of_idle(shared: &Shared, before: &Rules, now: &Rules) {
+fn tell_of_idle(shared: &Shared, before: &HealthRules, now: &HealthRules) {
     for kustomization in shared.world.all::<Kustomization>() {
         let status = &kustomization.status;
         let Some(stored) = &status.inventory else { continue };

@@ -1,4 +1,5 @@
-//! The main loop of the process that holds the lease: what happened goes into the queue, and what the queue says is done.
+//! The main loop of the process that holds the lease: what happened goes into the queue, and what the queue
+//! says is done.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,19 +10,19 @@ use tokio::task::JoinSet;
 
 use super::controllers::follow_controllers;
 use super::fetch;
-use super::notice::Notice;
+use super::notice::LoopMessage;
 use super::reconcile::reconcile;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
 use super::watch::{follow_inputs, follow_kinds};
-use super::world::{Seen, World};
-use crate::cluster::Change;
+use super::world::{SeenObject, World};
+use crate::cluster::HeldChange;
 use lockgate_base::model::{KindId, ObjectId, Ref};
 use lockgate_core::api::{self, KindInfo, Kustomization, Role};
 use lockgate_core::pipeline::clock::{Clock, within};
 use lockgate_core::plan::DriftPolicy;
-use lockgate_core::queue::{Cause, End, Limits, Next, Order, Queue, Rivalry, RunId, Signal};
+use lockgate_core::queue::{Limits, Next, Order, Queue, Rivalry, RunCause, RunEnd, RunId, Signal};
 use lockgate_core::verdict;
 
 /// How long what is under way may take to end when the process is told to.
@@ -47,12 +48,12 @@ struct Reins {
     slot: Arc<Notify>,
 }
 
-/// Works until `stop` becomes true, or controllers of Flux are seen that do the same, which are returned. When the future is
-/// dropped, or ends beside Flux, everything under way is dropped with it.
+/// Works until `stop` becomes true, or controllers of Flux are seen that do the same, which are returned.
+/// When the future is dropped, or ends beside Flux, everything under way is dropped with it.
 pub(super) async fn drive(
     shared: Arc<Shared>,
-    mut notices: mpsc::UnboundedReceiver<Notice>,
-    mut changes: mpsc::UnboundedReceiver<Change>,
+    mut notices: mpsc::UnboundedReceiver<LoopMessage>,
+    mut changes: mpsc::UnboundedReceiver<HeldChange>,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) -> Option<String> {
@@ -74,7 +75,8 @@ pub(super) async fn drive(
     while !*stop.borrow() && drive.rivals.is_none() {
         let due = drive.queue.next_due().map(|due| drive.started + due);
         let signal = tokio::select! {
-            // What comes first goes first, the same each time; the queue asks at each event what is due, so that none waits.
+            // What comes first goes first, the same each time; the queue asks at each event what is due, so
+            // that none waits.
             biased;
             _ = stop.changed() => None,
             Some(_) = drive.runs.join_next() => None,
@@ -96,7 +98,8 @@ pub(super) async fn drive(
     drive.rivals
 }
 
-/// Whose metrics are to be forgotten: an object that has gone, also when a run ends that was under way when it went.
+/// Whose metrics are to be forgotten: an object that has gone, also when a run ends that was under way when
+/// it went.
 fn departed<'a>(signal: &'a Signal, world: &World) -> Option<&'a Ref> {
     match signal {
         Signal::Gone(key) => Some(key),
@@ -105,7 +108,8 @@ fn departed<'a>(signal: &'a Signal, world: &World) -> Option<&'a Ref> {
     }
 }
 
-/// How a run ends: with `lost` where it panics outside of what tells a panic on its object, so that it is begun again.
+/// How a run ends: with `lost` where it panics outside of what tells a panic on its object, so that it is
+/// begun again.
 async fn ended(work: impl Future<Output = Signal>, lost: Signal) -> Signal {
     use futures::FutureExt as _;
     std::panic::AssertUnwindSafe(work).catch_unwind().await.unwrap_or(lost)
@@ -119,9 +123,9 @@ async fn sleep_until(clock: &dyn Clock, due: Option<Instant>) {
 }
 
 impl Drive {
-    fn notice(&mut self, notice: Notice) -> Option<Signal> {
+    fn notice(&mut self, notice: LoopMessage) -> Option<Signal> {
         match notice {
-            Notice::Queue(signal) => {
+            LoopMessage::Queue(signal) => {
                 if let Some(key) = departed(&signal, &self.shared.world) {
                     self.shared.metrics.forget(key);
                     self.shared.quarantine.forget(key);
@@ -131,7 +135,7 @@ impl Drive {
                 }
                 Some(*signal)
             }
-            Notice::Listed(kind) => {
+            LoopMessage::Listed(kind) => {
                 let is_ours = |info: &KindInfo| info.id.kind == kind;
                 if api::acted_on().any(is_ours) && !self.listed.contains(&kind) {
                     self.listed.push(kind);
@@ -139,11 +143,11 @@ impl Drive {
                 }
                 None
             }
-            Notice::Flux(rivals) => {
+            LoopMessage::Flux(rivals) => {
                 self.rivals = Some(rivals);
                 None
             }
-            Notice::Reachable { kind, problem } => {
+            LoopMessage::Reachable { kind, problem } => {
                 let is_up = problem.is_none();
                 if let Some(problem) = &problem {
                     tracing::warn!(watch = kind, %problem, "watch interrupted");
@@ -157,16 +161,16 @@ impl Drive {
     }
 
     /// What the queue is to know of a change: nothing where drift waits for the interval.
-    fn change(&mut self, change: Change) -> Option<Signal> {
+    fn change(&mut self, change: HeldChange) -> Option<Signal> {
         let (object, owner, by) = match change {
-            Change::Gone { id, owner } => (id, owner, None),
-            Change::Drifted { id, owner, by } => (id, owner, by),
+            HeldChange::Gone { id, owner } => (id, owner, None),
+            HeldChange::Drifted { id, owner, by } => (id, owner, by),
         };
         let (kind, name, namespace) = (owner.kind.kind, &owner.name, &owner.namespace);
         tracing::info!(kind, name, namespace, object = %object.subject(), by = by.as_deref(), "drift detected");
         self.shared.metrics.drifted();
         let is_put_off = match self.shared.world.get::<Kustomization>(&owner) {
-            Some(Seen::Sound(owner)) => self.shared.drift_of(&owner) == DriftPolicy::Interval,
+            Some(SeenObject::Sound(owner)) => self.shared.drift_of(&owner) == DriftPolicy::Interval,
             _ => false,
         };
         (!is_put_off).then_some(Signal::Drifted { owner, object, by })
@@ -193,8 +197,8 @@ impl Drive {
         self.shared.metrics.waits(self.queue.waiting());
     }
 
-    fn begin(&mut self, key: Ref, run: RunId, causes: BTreeSet<Cause>) {
-        let lost = Signal::Finished { key: key.clone(), run, end: End::silent(Next::Backoff) };
+    fn begin(&mut self, key: Ref, run: RunId, causes: BTreeSet<RunCause>) {
+        let lost = Signal::Finished { key: key.clone(), run, end: RunEnd::silent(Next::Backoff) };
         let shared = Arc::clone(&self.shared);
         let (sender, cancel) = watch::channel(false);
         let slot = Arc::new(Notify::new());

@@ -1,5 +1,5 @@
-//! Events on their way to the API server: one after the other, in the order in which things happened, and never in the way
-//! of the work that they tell of.
+//! Events on their way to the API server: one after the other, in the order in which things happened, and
+//! never in the way of the work that they tell of.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -7,12 +7,13 @@ use super::subject::Subject;
 use lockgate_base::model::Timestamp;
 use lockgate_core::verdict::Notice;
 
-/// How many may wait to be written. What comes beyond is left out: the status says the same, and memory is scarce.
+/// How many may wait to be written. What comes beyond is left out: the status says the same, and memory is
+/// scarce.
 const WAITING: usize = 1000;
 
 /// An event, and what it is about.
 #[derive(Debug, Clone)]
-pub(super) struct Told {
+pub(super) struct ObjectNotice {
     pub(super) subject: Subject,
     pub(super) notice: Notice,
     /// When it happened, which may be some time before it is written.

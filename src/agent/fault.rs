@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 
 thread_local! {
-    /// Where the last panic of this thread was. A task that is caught is caught on the thread on which it panicked.
+    /// Where the last panic of this thread was. A task that is caught is caught on the thread on which it
+    /// panicked.
     static LAST: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 

@@ -8,19 +8,19 @@ use tokio::sync::watch;
 use super::log::log;
 use super::shared::Shared;
 use super::subject::Subject;
-use super::world::Seen;
+use super::world::SeenObject;
 use crate::cluster::Reader;
-use crate::source::{Ask, Found, Held, Inputs, Upstream};
+use crate::source::{Ask, FetchAnswer, Held, SourceInputs, Upstream};
 use lockgate_base::keys;
 use lockgate_base::model::{Condition, ConditionStatus, Digest, Ref};
 use lockgate_core::api::{Metadata, Selection, Source, SourceStatus};
-use lockgate_core::queue::{End, Next, RunId, Signal};
+use lockgate_core::queue::{Next, RunEnd, RunId, Signal};
 use lockgate_core::verdict::{
-    self, Common, Context, NO_SECRETS, Outcome, Redactor, Said, Schedule, Verdict, verdict,
+    self, Common, NO_SECRETS, Outcome, Redactor, Said, Schedule, Verdict, VerdictContext, verdict,
 };
 
-/// How many fetches are begun at once: so many that those which wait for a dead host leave room for others. The adapter has
-/// few that run, and fewer for each host.
+/// How many fetches are begun at once: so many that those which wait for a dead host leave room for others.
+/// The adapter has few that run, and fewer for each host.
 pub(super) const AT_ONCE: usize = 1024;
 /// The interval of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
@@ -41,7 +41,8 @@ impl Finish {
     }
 }
 
-/// Fetches, reports, and says what the queue must know. Once `cancel` is true, what is fetched is no longer wanted.
+/// Fetches, reports, and says what the queue must know. Once `cancel` is true, what is fetched is no longer
+/// wanted.
 pub(super) async fn fetch(
     shared: Arc<Shared>,
     key: Ref,
@@ -50,17 +51,17 @@ pub(super) async fn fetch(
 ) -> Signal {
     let started = shared.clock.now();
     let fetched =
-        |revision, end: End| Signal::Finished { key: key.clone(), run, end: End { revision, ..end } };
+        |revision, end: RunEnd| Signal::Finished { key: key.clone(), run, end: RunEnd { revision, ..end } };
     let Some((seen, held)) = shared.world.source(&key) else {
-        return fetched(None, End::silent(Next::Changed));
+        return fetched(None, RunEnd::silent(Next::Changed));
     };
     if seen.metadata().deletion_timestamp.is_some() {
         let next = let_go(&shared, &key, seen.metadata()).await;
         let held = held.map(|held| identity(&held, &observed(&seen)));
-        return fetched(held, End::silent(next));
+        return fetched(held, RunEnd::silent(next));
     }
     if held.is_none() && was_made_paused(&seen) {
-        return fetched(None, End::silent(Next::Changed));
+        return fetched(None, RunEnd::silent(Next::Changed));
     }
     let seen = begin(&shared, &key, seen).await;
     let found = tokio::select! {
@@ -68,7 +69,7 @@ pub(super) async fn fetch(
         found = admitted(&shared, &key, &seen, held.as_ref()) => found,
         _ = cancel.wait_for(|cancel| *cancel) => {
             let held = held.map(|held| identity(&held, &observed(&seen)));
-            return fetched(held, End::silent(Next::Changed));
+            return fetched(held, RunEnd::silent(Next::Changed));
         }
     };
     let is_success = found.outcome.is_success();
@@ -83,9 +84,10 @@ pub(super) async fn fetch(
     fetched(held, reported)
 }
 
-/// Whether a source is paused and was never fetched, by Flux or by us, so that nothing depends on what it holds.
-fn was_made_paused(seen: &Seen<Source>) -> bool {
-    matches!(seen, Seen::Sound(source) if source.spec.suspended() && source.status.artifact.is_none())
+/// Whether a source is paused and was never fetched, by Flux or by us, so that nothing depends on what it
+/// holds.
+fn was_made_paused(seen: &SeenObject<Source>) -> bool {
+    matches!(seen, SeenObject::Sound(source) if source.spec.suspended() && source.status.artifact.is_none())
 }
 
 /// What tells one state of a source from another: its revision, and which part of that is held.
@@ -98,18 +100,18 @@ fn identity(held: &Held, selection: &Selection) -> String {
 }
 
 /// Which part of its revision a source is to hold.
-fn wanted(seen: &Seen<Source>) -> Selection {
+fn wanted(seen: &SeenObject<Source>) -> Selection {
     match seen {
-        Seen::Sound(source) => source.spec.selection(),
-        Seen::Malformed { .. } => Selection::default(),
+        SeenObject::Sound(source) => source.spec.selection(),
+        SeenObject::Malformed { .. } => Selection::default(),
     }
 }
 
 /// Which part of its revision a source held last.
-fn observed(seen: &Seen<Source>) -> Selection {
+fn observed(seen: &SeenObject<Source>) -> Selection {
     match seen {
-        Seen::Sound(source) => source.status.selection(),
-        Seen::Malformed { .. } => Selection::default(),
+        SeenObject::Sound(source) => source.status.selection(),
+        SeenObject::Malformed { .. } => Selection::default(),
     }
 }
 
@@ -126,10 +128,10 @@ async fn let_go(shared: &Shared, key: &Ref, metadata: &Metadata) -> Next {
     }
 }
 
-/// Says that a generation is worked on, where nothing has been said of it yet. That it could not be said is no reason not to
-/// fetch: the end of the fetch is said as well.
-async fn begin(shared: &Shared, key: &Ref, seen: Seen<Source>) -> Seen<Source> {
-    let Seen::Sound(source) = &seen else { return seen };
+/// Says that a generation is worked on, where nothing has been said of it yet. That it could not be said is
+/// no reason not to fetch: the end of the fetch is said as well.
+async fn begin(shared: &Shared, key: &Ref, seen: SeenObject<Source>) -> SeenObject<Source> {
+    let SeenObject::Sound(source) = &seen else { return seen };
     if source.spec.is_static() {
         return seen;
     }
@@ -143,7 +145,7 @@ async fn begin(shared: &Shared, key: &Ref, seen: Seen<Source>) -> Seen<Source> {
 }
 
 /// Looks, unless the agent has ended while it did; marked as under way meanwhile.
-async fn admitted(shared: &Shared, key: &Ref, seen: &Seen<Source>, held: Option<&Held>) -> Finish {
+async fn admitted(shared: &Shared, key: &Ref, seen: &SeenObject<Source>, held: Option<&Held>) -> Finish {
     let metadata = seen.metadata();
     let requested_at = metadata.annotations.get(keys::REQUESTED_AT).map_or("", String::as_str);
     let state = format!("{}/{}/{requested_at}", metadata.uid, metadata.generation);
@@ -166,10 +168,10 @@ async fn guarded(look: impl Future<Output = Finish>) -> Finish {
     }
 }
 
-async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Held>) -> Finish {
+async fn look(shared: &Shared, seen: &SeenObject<Source>, held: Option<&Held>) -> Finish {
     let source = match seen {
-        Seen::Sound(source) => source,
-        Seen::Malformed { message, .. } => {
+        SeenObject::Sound(source) => source,
+        SeenObject::Malformed { message, .. } => {
             return Finish::of(Common::Malformed { message: message.clone() });
         }
     };
@@ -186,17 +188,17 @@ async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Held>) -> Fini
         Some(Ok(key)) => Some(upstream(shared, key)),
         Some(Err(message)) => return Finish::of(Common::Malformed { message }),
     };
-    let inputs = Inputs::of(Reader::of(shared.cluster.clone()), &source.metadata.namespace);
+    let inputs = SourceInputs::of(Reader::of(shared.cluster.clone()), &source.metadata.namespace);
     let ask = Ask { source, held, upstream: upstream.as_ref(), inputs: &inputs };
     let fetched = adapter.fetch(&ask).await;
     let redactor = inputs.into_redactor();
     let (url, selection) = (source.spec.url().to_owned(), source.spec.selection());
     let finish = match fetched {
-        Ok(Found::Unchanged { revision, content }) => {
+        Ok(FetchAnswer::Unchanged { revision, content }) => {
             let revision = revision.to_string();
             Finish::of(verdict::Fetched::Unchanged { revision, url, selection, content })
         }
-        Ok(Found::Updated(news)) => {
+        Ok(FetchAnswer::Updated(news)) => {
             for warning in &news.warnings {
                 tracing::warn!(kind = source.kind.kind, name = source.metadata.name, %warning, "file left out of the artifact");
             }
@@ -212,7 +214,9 @@ async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Held>) -> Fini
             };
             Finish { held: Some(news.held), ..Finish::of(outcome) }
         }
-        Ok(Found::Static { says }) => Finish { says: Some(says), ..Finish::of(verdict::Fetched::Static) },
+        Ok(FetchAnswer::Static { says }) => {
+            Finish { says: Some(says), ..Finish::of(verdict::Fetched::Static) }
+        }
         Err(outcome) => Finish::of(outcome),
     };
     Finish { redactor, ..finish }
@@ -220,8 +224,8 @@ async fn look(shared: &Shared, seen: &Seen<Source>, held: Option<&Held>) -> Fini
 
 fn upstream(shared: &Shared, key: Ref) -> Upstream {
     let (source, held) = match shared.world.source(&key) {
-        Some((Seen::Sound(source), held)) => (Some(source), held),
-        Some((Seen::Malformed { .. }, held)) => (None, held),
+        Some((SeenObject::Sound(source), held)) => (Some(source), held),
+        Some((SeenObject::Malformed { .. }, held)) => (None, held),
         None => (None, None),
     };
     Upstream { key, source, held }
@@ -230,15 +234,15 @@ fn upstream(shared: &Shared, key: Ref) -> Upstream {
 fn context<'a>(
     shared: &Shared,
     key: &'a Ref,
-    seen: &'a Seen<Source>,
+    seen: &'a SeenObject<Source>,
     previous: &'a SourceStatus,
-) -> Context<'a, SourceStatus> {
+) -> VerdictContext<'a, SourceStatus> {
     let interval = match seen {
-        Seen::Sound(source) => source.spec.interval(),
-        Seen::Malformed { .. } => UNKNOWN.into(),
+        SeenObject::Sound(source) => source.spec.interval(),
+        SeenObject::Malformed { .. } => UNKNOWN.into(),
     };
     let metadata = seen.metadata();
-    Context {
+    VerdictContext {
         key,
         generation: metadata.generation,
         schedule: Schedule::new(interval, None, None),
@@ -252,15 +256,15 @@ fn context<'a>(
     }
 }
 
-async fn report(shared: &Shared, key: &Ref, seen: &Seen<Source>, found: &Finish) -> End {
+async fn report(shared: &Shared, key: &Ref, seen: &SeenObject<Source>, found: &Finish) -> RunEnd {
     let previous = match seen {
-        Seen::Sound(source) => source.status.clone(),
-        Seen::Malformed { .. } => SourceStatus::default(),
+        SeenObject::Sound(source) => source.status.clone(),
+        SeenObject::Malformed { .. } => SourceStatus::default(),
     };
-    let context = Context { redactor: &found.redactor, ..context(shared, key, seen, &previous) };
+    let context = VerdictContext { redactor: &found.redactor, ..context(shared, key, seen, &previous) };
     let said = match verdict(&found.outcome, &context) {
         Verdict::Say(said) => said,
-        kept @ (Verdict::Keep { .. } | Verdict::LetGo(_)) => return End::silent(kept.next()),
+        kept @ (Verdict::Keep { .. } | Verdict::LetGo(_)) => return RunEnd::silent(kept.next()),
     };
     let subject = Subject::of(key, seen.metadata());
     if *said.status != previous {
@@ -273,12 +277,12 @@ async fn report(shared: &Shared, key: &Ref, seen: &Seen<Source>, found: &Finish)
             let ready = status.conditions.get("Ready").is_some_and(is_true);
             shared.world.wrote::<Source>(key, version, |object| object.status = status.into_inner());
             shared.tell_of(&subject, &notices);
-            End { ready, news: !notices.is_empty(), ..End::silent(next) }
+            RunEnd { ready, news: !notices.is_empty(), ..RunEnd::silent(next) }
         }
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
             error.log(&subject);
-            End::silent(Next::Backoff)
+            RunEnd::silent(Next::Backoff)
         }
     }
 }

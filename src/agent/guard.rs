@@ -1,10 +1,11 @@
-//! What is asked before the lease is taken: whether the cluster answers, and whether Flux already works on it.
+//! What is asked before the lease is taken: whether the cluster answers, and whether Flux already works on
+//! it.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::state::State;
+use super::state::Obstacles;
 use crate::cluster::Client;
 use crate::cluster::flux::{self, FluxController};
 use lockgate_core::api::Actors;
@@ -18,12 +19,12 @@ pub(super) const LOOK: Duration = Duration::from_secs(5);
 const SERVER: &str = "API server";
 const FLUX: &str = "Flux";
 
-/// Waits until the API server answers and, unless `adopt`, no controller of Flux does what lockgate does; or until the process
-/// is told to end. Returns which controllers of Flux run.
+/// Waits until the API server answers and, unless `adopt`, no controller of Flux does what lockgate does; or
+/// until the process is told to end. Returns which controllers of Flux run.
 pub(super) async fn wait_for_cluster(
     client: &Client,
     adopt: bool,
-    state: &State,
+    state: &Obstacles,
     clock: &dyn Clock,
     mut stop: watch::Receiver<bool>,
 ) -> Actors {
@@ -78,7 +79,8 @@ pub(super) async fn rivals(client: &Client, adopt: bool) -> Option<String> {
     FluxController::rivals(&controllers)
 }
 
-/// Why nothing is done beside these; `None` where they are no obstacle. It is logged where it is not what was `told` last.
+/// Why nothing is done beside these; `None` where they are no obstacle. It is logged where it is not what was
+/// `told` last.
 fn in_the_way(rivals: &str, adopt: bool, told: &mut Option<String>) -> Option<String> {
     if adopt {
         tracing::warn!(controllers = rivals, "Flux runs on this cluster; continuing because of --adopt");

@@ -1,4 +1,5 @@
-//! What a run of a Kustomization tells while it goes on, and whom it asks: its status, its slot, the other owners.
+//! What a run of a Kustomization tells while it goes on, and whom it asks: its status, its slot, the other
+//! owners.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,23 +9,23 @@ use super::report::ReportError;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
-use super::world::{Aim, Seen};
+use super::world::{Aim, SeenObject};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{Candidate, Claim, Claims, Hold, Holder, Journal, JournalError, News, Slot};
 use lockgate_core::queue::Signal;
-use lockgate_core::verdict::{self, Context, Ill, Judged, NO_SECRETS, Notice, Schedule};
+use lockgate_core::verdict::{self, Ill, Judged, NO_SECRETS, Notice, Schedule, VerdictContext};
 
 /// What is built from.
-pub(super) struct Built {
+pub(super) struct BuildInput {
     pub(super) revision: Option<String>,
     /// The revision of what that was made from, where its maker says so.
     pub(super) origin: Option<String>,
 }
 
-impl Built {
+impl BuildInput {
     pub(super) fn of(snapshot: Option<&Snapshot>) -> Self {
         Self {
             revision: snapshot.map(|snapshot| snapshot.revision.to_string()),
@@ -34,13 +35,13 @@ impl Built {
 }
 
 /// The slot of a removal, which waits at its end only.
-pub(super) struct Removal<'a> {
+pub(super) struct RemovalSlot<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) order: &'a Task,
     pub(super) kustomization: &'a Kustomization,
 }
 
-impl Claims for Removal<'_> {
+impl Claims for RemovalSlot<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
         let holders = claims::holders(self.shared, self.kustomization, candidates).await;
         // One that is never reconciled must not keep this one for ever.
@@ -57,7 +58,7 @@ impl Claims for Removal<'_> {
     }
 }
 
-impl Removal<'_> {
+impl RemovalSlot<'_> {
     /// Whether the Kustomization has been on its way out for longer than others are waited for.
     fn is_overdue(&self) -> bool {
         let now = super::clock::timestamp(self.shared.clock.wall());
@@ -68,7 +69,7 @@ impl Removal<'_> {
     }
 }
 
-impl Slot for Removal<'_> {
+impl Slot for RemovalSlot<'_> {
     fn waits(&self) {
         self.shared.tell(Signal::Waits(self.order.run));
     }
@@ -84,12 +85,12 @@ pub(super) struct Log<'a> {
     pub(super) order: &'a Task,
     pub(super) kustomization: &'a Kustomization,
     pub(super) aim: Aim,
-    pub(super) built: Built,
+    pub(super) built: BuildInput,
     pub(super) started: Instant,
 }
 
 impl Log<'_> {
-    fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> Context<'s, KustomizationStatus> {
+    fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> VerdictContext<'s, KustomizationStatus> {
         let (metadata, schedule) = (&self.kustomization.metadata, schedule_of(self.kustomization));
         context(self.shared, &self.order.key, metadata, schedule, previous, &self.built, self.started)
     }
@@ -155,7 +156,7 @@ impl Journal for Log<'_> {
 
     async fn pending(&self, objects: Vec<Ill>) {
         let key = &self.order.key;
-        let Some(Seen::Sound(now)) = self.shared.world.get::<Kustomization>(key) else { return };
+        let Some(SeenObject::Sound(now)) = self.shared.world.get::<Kustomization>(key) else { return };
         let subject = Subject::of(key, &self.kustomization.metadata);
         let status = verdict::waiting(&self.context(&now.status), &objects);
         // Boxed: a thousand waits may hold this future, and few get here.
@@ -192,10 +193,10 @@ pub(super) fn context<'a>(
     metadata: &'a Metadata,
     schedule: Schedule,
     previous: &'a KustomizationStatus,
-    built: &'a Built,
+    built: &'a BuildInput,
     started: Instant,
-) -> Context<'a, KustomizationStatus> {
-    Context {
+) -> VerdictContext<'a, KustomizationStatus> {
+    VerdictContext {
         key,
         generation: metadata.generation,
         schedule,

@@ -1,8 +1,9 @@
 //! Who may write: one process at a time, by a Lease.
 //!
-//! The lease runs 15 s and is renewed every 5. A holder that cannot renew stops writing before another may take over, even
-//! if it was asleep in between, since every write asks the [`Fence`] and the fence goes by a clock that does not sleep. A
-//! holder that is known to have ended (its pod or process is gone) is followed at once.
+//! The lease runs 15 s and is renewed every 5. A holder that cannot renew stops writing before another may
+//! take over, even if it was asleep in between, since every write asks the [`Fence`] and the fence goes by a
+//! clock that does not sleep. A holder that is known to have ended (its pod or process is gone) is followed
+//! at once.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,14 +25,15 @@ use lockgate_core::pipeline::ports::ApiFailure;
 const DURATION: Duration = Duration::from_secs(15);
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(5);
-/// How long before the end of a lease the holder stops writing: a write that was let through takes a while itself.
+/// How long before the end of a lease the holder stops writing: a write that was let through takes a while
+/// itself.
 const MARGIN: Duration = Duration::from_secs(3);
 /// How long writing is allowed after the lease was claimed.
 const OPEN: Duration = DURATION.saturating_sub(MARGIN);
 /// How often a standby looks.
 const LOOK: Duration = Duration::from_secs(2);
-/// How long one request about the lease may take: a renewal that is begun in time and takes as long ends about when the fence
-/// closes.
+/// How long one request about the lease may take: a renewal that is begun in time and takes as long ends
+/// about when the fence closes.
 const REQUEST: Duration = Duration::from_secs(8);
 /// Requests about the lease in flight, beside all others.
 const IN_FLIGHT: usize = 2;
@@ -59,7 +61,8 @@ impl Fence {
         millis(self.clock.uptime()) < self.until.load(Ordering::Acquire)
     }
 
-    /// How long it is until the lease is to be renewed, reckoned from when it was claimed and not from when that was answered.
+    /// How long it is until the lease is to be renewed, reckoned from when it was claimed and not from when
+    /// that was answered.
     fn rest(&self) -> Duration {
         let until = Duration::from_millis(self.until.load(Ordering::Acquire));
         until.saturating_sub(self.clock.uptime()).saturating_sub(OPEN.saturating_sub(RENEW))
@@ -81,14 +84,14 @@ fn millis(duration: Duration) -> u64 {
 
 /// This process as a holder of the lease.
 #[derive(Debug, Clone)]
-pub(super) struct Holder {
+pub(super) struct LeaseHolder {
     /// Unique for this process.
     identity: String,
     /// `pod/<name>`, or what tells one process from others.
     trace: String,
 }
 
-impl Holder {
+impl LeaseHolder {
     /// This process: the pod of that name, or else a process of this machine.
     pub(super) fn this(pod: Option<&str>, clock: &dyn Clock) -> Self {
         let trace = match pod {
@@ -108,7 +111,7 @@ pub(super) struct Leadership {
     namespace: String,
     name: String,
     server: Direct,
-    holder: Holder,
+    holder: LeaseHolder,
     clock: Arc<dyn Clock>,
     fence: Fence,
     /// The lease as we wrote it last, as long as nobody else is known to have written it.
@@ -131,8 +134,9 @@ struct Sight {
 }
 
 impl Sight {
-    /// Whether a lease that names this renewal now is over, judged by our own clock: it has not been renewed for its
-    /// duration as seen from here. While looks failed the holder may have renewed it, which only the lease itself tells.
+    /// Whether a lease that names this renewal now is over, judged by our own clock: it has not been renewed
+    /// for its duration as seen from here. While looks failed the holder may have renewed it, which only the
+    /// lease itself tells.
     fn is_over(&self, renewed: Option<&MicroTime>, now: Instant) -> bool {
         self.renewed.as_ref() == renewed && now.saturating_duration_since(self.since) > DURATION
     }
@@ -143,7 +147,7 @@ impl Leadership {
         client: &Client,
         namespace: &str,
         watched: Option<&str>,
-        holder: Holder,
+        holder: LeaseHolder,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
@@ -188,8 +192,8 @@ impl Leadership {
         }
     }
 
-    /// Renews the lease until it is lost to another. An API server that does not answer closes the fence and no more:
-    /// the lease may still be ours when it answers again, which is told to `reopened`.
+    /// Renews the lease until it is lost to another. An API server that does not answer closes the fence and
+    /// no more: the lease may still be ours when it answers again, which is told to `reopened`.
     pub(super) async fn keep(&self, reopened: impl Fn()) -> String {
         let mut pause = self.fence.rest();
         loop {
@@ -238,8 +242,8 @@ impl Leadership {
         }
     }
 
-    /// Renews the lease by one request: its resourceVersion makes that fail where somebody else has written it, and then it is
-    /// looked at.
+    /// Renews the lease by one request: its resourceVersion makes that fail where somebody else has written
+    /// it, and then it is looked at.
     async fn renew(&self) -> Result<Look, ApiFailure> {
         let held = self.held().take();
         let Some(lease) = held else { return self.look(None).await };
@@ -249,7 +253,8 @@ impl Leadership {
         }
     }
 
-    /// Looks at the lease, and takes or renews it where that is allowed. `seen` is what a standby saw of it last.
+    /// Looks at the lease, and takes or renews it where that is allowed. `seen` is what a standby saw of it
+    /// last.
     async fn look(&self, seen: Option<&Sight>) -> Result<Look, ApiFailure> {
         let Some(lease) = self.read().await? else {
             let lease = Lease {
@@ -327,8 +332,8 @@ impl Leadership {
         within(&*self.clock, REQUEST, request).await.unwrap_or_else(|| Err(late()))
     }
 
-    /// Whether the holder is known to have ended: its pod is gone or is our own (we are its next container), or its
-    /// process on this machine is.
+    /// Whether the holder is known to have ended: its pod is gone or is our own (we are its next container),
+    /// or its process on this machine is.
     async fn has_ended(&self, lease: &Lease) -> bool {
         let trace = lease.metadata.annotations.as_ref().and_then(|annotations| annotations.get(HOLDER));
         let Some(trace) = trace else { return false };
@@ -383,7 +388,7 @@ mod tests {
             &Client::of_service(service, "http://test"),
             "n",
             None,
-            Holder::this(None, &SystemClock),
+            LeaseHolder::this(None, &SystemClock),
             Arc::new(SystemClock),
         )
     }
@@ -439,7 +444,7 @@ mod tests {
                 Ok::<_, std::convert::Infallible>(answer.unwrap())
             }
         });
-        let holder = Holder::this(None, &SystemClock);
+        let holder = LeaseHolder::this(None, &SystemClock);
         Leadership::new(&Client::of_service(service, "http://test"), "n", None, holder, Arc::new(SystemClock))
     }
 
@@ -483,9 +488,9 @@ mod tests {
 
     #[test]
     fn two_holders_of_one_process_differ() {
-        let (one, other) = (Holder::this(None, &SystemClock), Holder::this(None, &SystemClock));
+        let (one, other) = (LeaseHolder::this(None, &SystemClock), LeaseHolder::this(None, &SystemClock));
         assert_ne!(one.identity, other.identity);
         assert_eq!(one.trace, other.trace);
-        assert_eq!(Holder::this(Some("lockgate-x"), &SystemClock).trace, "pod/lockgate-x");
+        assert_eq!(LeaseHolder::this(Some("lockgate-x"), &SystemClock).trace, "pod/lockgate-x");
     }
 }

@@ -1,4 +1,5 @@
-//! The level at which a verdict is logged: what changed at info, what failed at error, what repeats itself at debug.
+//! The level at which a verdict is logged: what changed at info, what failed at error, what repeats itself at
+//! debug.
 
 /// Logs fields, written as for `tracing`'s own macros, at the level that a verdict's events call for.
 macro_rules! log {

@@ -6,19 +6,20 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use lockgate_base::model::Digest;
-use lockgate_core::quarantine::{Mark, Marks};
+use lockgate_core::quarantine::{EndMark, Marks};
 
 /// The folder of the marks, by a name that nobody else has.
 const FOLDER: &str = "lockgate-underway";
 /// The name of a mark that is being written.
 const UNFINISHED: &str = "unfinished";
 
-/// Marks as files. Each is written beside its place and then moved there, so that none is found half written. Nothing is
-/// flushed to the disk: what a process has written outlives it, and with the machine the folder goes as well.
+/// Marks as files. Each is written beside its place and then moved there, so that none is found half written.
+/// Nothing is flushed to the disk: what a process has written outlives it, and with the machine the folder
+/// goes as well.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct MarkFolder(PathBuf);
 
-impl Folder {
+impl MarkFolder {
     /// The folder below `state_dir`, which is made where it is missing.
     pub(crate) fn open(state_dir: &Path) -> io::Result<Self> {
         let path = state_dir.join(FOLDER);
@@ -30,7 +31,7 @@ impl Folder {
         self.0.join(Digest::of(subject).to_string())
     }
 
-    fn read(&self) -> io::Result<Vec<Mark>> {
+    fn read(&self) -> io::Result<Vec<EndMark>> {
         let mut marks = Vec::new();
         for entry in fs::read_dir(&self.0)? {
             let path = entry?.path();
@@ -44,7 +45,7 @@ impl Folder {
         Ok(marks)
     }
 
-    fn write(&self, mark: &Mark) -> io::Result<()> {
+    fn write(&self, mark: &EndMark) -> io::Result<()> {
         let place = self.place(&mark.subject);
         let unfinished = place.with_extension(UNFINISHED);
         fs::write(&unfinished, serde_json::to_vec(mark)?)?;
@@ -52,15 +53,15 @@ impl Folder {
     }
 }
 
-impl Marks for Folder {
-    fn all(&self) -> Vec<Mark> {
+impl Marks for MarkFolder {
+    fn all(&self) -> Vec<EndMark> {
         self.read().unwrap_or_else(|error| {
             tracing::warn!(%error, "what was under way when the agent ended cannot be read");
             Vec::new()
         })
     }
 
-    fn put(&self, mark: &Mark) {
+    fn put(&self, mark: &EndMark) {
         if let Err(error) = self.write(mark) {
             tracing::warn!(subject = mark.subject, %error, "what is under way cannot be marked");
         }
@@ -83,19 +84,19 @@ mod tests {
 
     use super::*;
 
-    fn mark(subject: &str, ended: u32) -> Mark {
-        Mark { subject: subject.into(), state: "1".into(), ended, under_way: UnderWay::Beside }
+    fn mark(subject: &str, ended: u32) -> EndMark {
+        EndMark { subject: subject.into(), state: "1".into(), ended, under_way: UnderWay::Beside }
     }
 
     #[test]
     fn a_mark_is_found_by_the_next_process_until_it_is_taken() {
         let folder = tempfile::tempdir().unwrap();
-        let marks = Folder::open(folder.path()).unwrap();
+        let marks = MarkFolder::open(folder.path()).unwrap();
         marks.put(&mark("Kustomization/a/b", 0));
         marks.put(&mark("Kustomization/a/b", 1));
         marks.put(&mark("GitRepository/../../c", 0));
         fs::write(folder.path().join(FOLDER).join("junk"), "{").unwrap();
-        let next = Folder::open(folder.path()).unwrap();
+        let next = MarkFolder::open(folder.path()).unwrap();
         let mut found = next.all();
         found.sort_by(|a, b| a.subject.cmp(&b.subject));
         assert_eq!(found, [mark("GitRepository/../../c", 0), mark("Kustomization/a/b", 1)]);

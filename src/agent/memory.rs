@@ -29,7 +29,8 @@ fn limit_in(root: &Path, groups: &str) -> Option<u64> {
     limits.min()
 }
 
-/// The smallest limit of a group and those around it. In a container the path may be one of the machine, which is not there.
+/// The smallest limit of a group and those around it. In a container the path may be one of the machine,
+/// which is not there.
 fn smallest(root: &Path, path: &str, file: &str) -> Option<u64> {
     let group = root.join(path);
     let around = group.ancestors().take_while(|folder| folder.starts_with(root));

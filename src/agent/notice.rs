@@ -4,7 +4,7 @@ use lockgate_core::queue::Signal;
 
 /// What the main loop is told.
 #[derive(Debug)]
-pub(super) enum Notice {
+pub(super) enum LoopMessage {
     /// Something for the queue.
     Queue(Box<Signal>),
     /// The first list of a kind is complete.

@@ -33,8 +33,8 @@ impl Process {
         Some(Self { boot, namespace, pid, started })
     }
 
-    /// Whether it is known to have ended, as seen from the process `ours`. Of one in another namespace of process identifiers
-    /// nothing is known, nor of any where the kernel tells too little.
+    /// Whether it is known to have ended, as seen from the process `ours`. Of one in another namespace of
+    /// process identifiers nothing is known, nor of any where the kernel tells too little.
     pub(super) fn has_ended(&self, ours: &Self) -> bool {
         let is_known =
             ![&self.boot, &self.namespace, &self.pid, &self.started].iter().any(|part| part.is_empty());

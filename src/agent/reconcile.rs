@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::claims;
-use super::journal::{Built, Log, Removal, context, schedule_of, write};
+use super::journal::{BuildInput, Log, RemovalSlot, context, schedule_of, write};
 use super::log::log;
 use super::report::ReportError;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
-use super::world::{Aim, Seen};
+use super::world::{Aim, SeenObject};
 use crate::cluster::Cluster;
 use crate::source::Held;
 use lockgate_base::keys;
@@ -20,29 +20,31 @@ use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{self, Kustomization, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{self, Finish, Job};
 use lockgate_core::quarantine::Marked;
-use lockgate_core::queue::{Cause, Correction, End, Next, Signal};
+use lockgate_core::queue::{Correction, Next, RunCause, RunEnd, Signal};
 use lockgate_core::verdict::{
-    self, Applied, Change, Common, Context, Deed, Notice, Outcome, Redactor, Said, Schedule, Verdict,
+    self, Applied, ChangedObject, Common, Deed, Notice, Outcome, Redactor, Said, Schedule, Verdict,
+    VerdictContext,
 };
 
 /// The schedule of an object whose own cannot be read.
 const UNKNOWN: Duration = Duration::from_mins(10);
 
-/// After how long a wait for health says in the status what it is for. Most are over before, at the price of no write.
+/// After how long a wait for health says in the status what it is for. Most are over before, at the price of
+/// no write.
 const TOLD_AFTER: Duration = Duration::from_secs(5);
 
 /// Reconciles, reports, and says what the queue must know.
 pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     let started = shared.clock.now();
     let Some(seen) = shared.world.get(&order.key) else {
-        return finished(&order, End::silent(Next::Changed));
+        return finished(&order, RunEnd::silent(Next::Changed));
     };
     // Read once: what is said is said of what was built, whatever has been fetched meanwhile.
     let snapshot = match &seen {
-        Seen::Sound(kustomization) => source(&shared, kustomization),
-        Seen::Malformed { metadata, message, .. } => Err(malformed(metadata, message)),
+        SeenObject::Sound(kustomization) => source(&shared, kustomization),
+        SeenObject::Malformed { metadata, message, .. } => Err(malformed(metadata, message)),
     };
-    let built = Built::of(snapshot.as_ref().ok());
+    let built = BuildInput::of(snapshot.as_ref().ok());
     let finish = guarded(attempt(&shared, &order, &seen, snapshot, started)).await;
     let success = finish.outcome.is_success();
     let reported = report(&shared, &order, &seen, &finish, &built, started).await;
@@ -56,15 +58,15 @@ pub(super) async fn reconcile(shared: Arc<Shared>, order: Task) -> Signal {
     }
     shared.world.remember(&order.key, finish.memo);
     shared.metrics.ended(&order.key, shared.clock.since(started), success);
-    finished(&order, End { corrected, ..reported })
+    finished(&order, RunEnd { corrected, ..reported })
 }
 
-fn finished(order: &Task, end: End) -> Signal {
+fn finished(order: &Task, end: RunEnd) -> Signal {
     Signal::Finished { key: order.key.clone(), run: order.run, end }
 }
 
 /// What was put back of an object, as far as a fight is concerned.
-fn correction(change: &Change) -> Correction {
+fn correction(change: &ChangedObject) -> Correction {
     let deleted = change.deed == Deed::Created;
     Correction { object: change.id.clone(), fields: change.fields.clone(), deleted }
 }
@@ -85,13 +87,13 @@ fn ended(outcome: impl Into<Outcome<Applied>>) -> Finish {
 async fn attempt(
     shared: &Arc<Shared>,
     order: &Task,
-    seen: &Seen<Kustomization>,
+    seen: &SeenObject<Kustomization>,
     snapshot: Result<Snapshot, Common>,
     started: Instant,
 ) -> Finish {
     let kustomization = match seen {
-        Seen::Sound(kustomization) => kustomization,
-        Seen::Malformed { metadata, message, .. } => return ended(malformed(metadata, message)),
+        SeenObject::Sound(kustomization) => kustomization,
+        SeenObject::Malformed { metadata, message, .. } => return ended(malformed(metadata, message)),
     };
     let deleting = kustomization.metadata.deletion_timestamp.is_some();
     if kustomization.spec.suspend && !deleting {
@@ -125,7 +127,7 @@ async fn attempt(
         return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) };
     }
     let aim = aim(kustomization, &snapshot);
-    let built = Built::of(Some(&snapshot));
+    let built = BuildInput::of(Some(&snapshot));
     let log = Log { shared, order, kustomization, aim, built, started };
     let workers = match threads(&log, &snapshot).await {
         Ok(workers) => workers,
@@ -136,7 +138,7 @@ async fn attempt(
         kustomization: supported,
         snapshot: &snapshot,
         memo: memo.as_deref(),
-        thorough: order.causes.contains(&Cause::Timer),
+        thorough: order.causes.contains(&RunCause::Timer),
         drift: shared.drift,
         drifted: drifted(&order.causes),
         timeout: schedule_of(kustomization).timeout,
@@ -161,7 +163,7 @@ async fn removed(
         return waits;
     }
     let (cluster, account) = (cluster.as_ref().map_err(Clone::clone), shared.account_of(kustomization));
-    let removal = Removal { shared, order, kustomization };
+    let removal = RemovalSlot { shared, order, kustomization };
     pipeline::remove(cluster, &shared.cluster, kustomization, account, &removal).await
 }
 
@@ -189,9 +191,9 @@ async fn threads(log: &Log<'_>, snapshot: &Snapshot) -> Result<Marked, Common> {
 }
 
 /// The objects that were seen to drift.
-fn drifted(causes: &BTreeSet<Cause>) -> BTreeSet<ObjectId> {
+fn drifted(causes: &BTreeSet<RunCause>) -> BTreeSet<ObjectId> {
     let drifted = causes.iter().filter_map(|cause| match cause {
-        Cause::Drift(object) => Some(object.clone()),
+        RunCause::Drift(object) => Some(object.clone()),
         _ => None,
     });
     drifted.collect()
@@ -248,13 +250,13 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
     match found.map(|(source, held)| (source, held.and_then(Held::into_files))) {
         None => Err(Common::SourceMissing { source }),
         Some((_, Some(snapshot))) => Ok(snapshot),
-        Some((Seen::Sound(repository), None)) => {
+        Some((SeenObject::Sound(repository), None)) => {
             // What a source of another namespace says may quote anything that its own people may see.
             let is_near = key.namespace == kustomization.metadata.namespace;
             let ready = repository.status.conditions.get("Ready").filter(|_| is_near);
             Err(Common::SourceNotReady { source, message: ready.map(|ready| ready.message.clone()) })
         }
-        Some((Seen::Malformed { message, .. }, None)) => {
+        Some((SeenObject::Malformed { message, .. }, None)) => {
             Err(Common::SourceNotReady { source, message: Some(message) })
         }
     }
@@ -265,19 +267,19 @@ fn source(shared: &Shared, kustomization: &Kustomization) -> Result<Snapshot, Co
 async fn report(
     shared: &Shared,
     order: &Task,
-    seen: &Seen<Kustomization>,
+    seen: &SeenObject<Kustomization>,
     finish: &Finish,
-    built: &Built,
+    built: &BuildInput,
     started: Instant,
-) -> End {
+) -> RunEnd {
     let metadata = seen.metadata();
     let (schedule, previous) = match (seen, shared.world.get::<Kustomization>(&order.key)) {
-        (Seen::Sound(seen), Some(Seen::Sound(now))) => (schedule_of(seen), now.status.clone()),
+        (SeenObject::Sound(seen), Some(SeenObject::Sound(now))) => (schedule_of(seen), now.status.clone()),
         _ => {
             (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default())
         }
     };
-    let context = Context {
+    let context = VerdictContext {
         redactor: &finish.redactor,
         ..context(shared, &order.key, metadata, schedule, &previous, built, started)
     };
@@ -290,11 +292,11 @@ async fn report(
     let (ready, news, next) = (verdict.is_ready(), !verdict.notices().is_empty(), verdict.next());
     let subject = Subject::of(&order.key, metadata);
     match tell(shared, &subject, metadata, &previous, verdict).await {
-        Ok(()) => End { ready, news, ..End::silent(next) },
+        Ok(()) => RunEnd { ready, news, ..RunEnd::silent(next) },
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
             error.log(&subject);
-            End { news, ..End::silent(Next::Backoff) }
+            RunEnd { news, ..RunEnd::silent(Next::Backoff) }
         }
     }
 }

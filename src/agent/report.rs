@@ -1,4 +1,5 @@
-//! The only place that writes to the agent's own kinds: status, events and finalizers. Each write asks the fence first.
+//! The only place that writes to the agent's own kinds: status, events and finalizers. Each write asks the
+//! fence first.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::clock::since_1970;
 use super::metrics::Metrics;
 use super::subject::Subject;
-use crate::cluster::{Client, Direct, Fence, KnownKind, Part, is_unserved_path, version_number};
+use crate::cluster::{Client, Direct, KnownKind, PatchedPart, WriteGuard, is_unserved_path, version_number};
 use lockgate_base::keys;
 use lockgate_base::model::Timestamp;
 use lockgate_core::pipeline::clock::{Clock, within};
@@ -26,7 +27,8 @@ const EVENTS: KnownKind<'static> = KnownKind { group: "", version: "v1", plural:
 const INVENTORY: &str = "inventory";
 /// What the server says where a test of a JSON patch fails (its api/errors/errors.go).
 const UNFITTING: &str = "the server rejected our request due to an error in our request";
-/// How often a status with another inventory is tried to be written, where others write to the object at the same moment.
+/// How often a status with another inventory is tried to be written, where others write to the object at the
+/// same moment.
 const TRIES: usize = 4;
 /// The annotation in which Flux's events carry the revision, below the group of the object's kind.
 const REVISION: &str = "revision";
@@ -80,22 +82,28 @@ pub(super) struct Reporter {
     server: Direct,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    /// What is common to the statuses that were sent and not answered, by the uid of their object: the server may have any of
-    /// them, until a later one is answered.
+    /// What is common to the statuses that were sent and not answered, by the uid of their object: the server
+    /// may have any of them, until a later one is answered.
     unanswered: Arc<Mutex<BTreeMap<String, Value>>>,
 }
 
 impl Reporter {
     /// Asks `fence` before each write.
-    pub(super) fn new(client: &Client, fence: Fence, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        client: &Client,
+        fence: WriteGuard,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let server = Direct::new(client, IN_FLIGHT).fenced(fence);
         Self { server, metrics, clock, unanswered: Arc::default() }
     }
 
-    /// Writes what differs between a status and the one that the verdict made of it, in one request; none where nothing does. Where
-    /// earlier ones were not answered, what differs from any of them is written as well. Returns the object's resourceVersion
-    /// afterwards, 0 without a request. `version` is the one that is known, 0 for none: another inventory is written only on top
-    /// of the one that is known, so that a holder of the lease that has been asleep brings back none.
+    /// Writes what differs between a status and the one that the verdict made of it, in one request; none
+    /// where nothing does. Where earlier ones were not answered, what differs from any of them is written as
+    /// well. Returns the object's resourceVersion afterwards, 0 without a request. `version` is the one that
+    /// is known, 0 for none: another inventory is written only on top of the one that is known, so that a
+    /// holder of the lease that has been asleep brings back none.
     pub(super) async fn status<S: Serialize + PartialEq>(
         &self,
         subject: &Subject,
@@ -146,13 +154,13 @@ impl Reporter {
     ) -> Result<u64, ReportError> {
         let is_of_inventory = |operation: &Value| operation["path"] == path_of(INVENTORY);
         if version == 0 || !operations.iter().any(is_of_inventory) {
-            return self.edit(subject, Part::Status, &operations).await;
+            return self.edit(subject, PatchedPart::Status, &operations).await;
         }
         let mut version = version.to_string();
         for _ in 0..TRIES {
             let path = "/metadata/resourceVersion";
             operations.push(json!({"op": "replace", "path": path, "value": version}));
-            match self.edit(subject, Part::Status, &operations).await {
+            match self.edit(subject, PatchedPart::Status, &operations).await {
                 Err(ReportError::Conflict) => {}
                 written => return written,
             }
@@ -175,7 +183,8 @@ impl Reporter {
         }
     }
 
-    /// Adds a finalizer, unless it is there. Returns the object's resourceVersion afterwards where it was added.
+    /// Adds a finalizer, unless it is there. Returns the object's resourceVersion afterwards where it was
+    /// added.
     pub(super) async fn hold(
         &self,
         subject: &Subject,
@@ -188,12 +197,12 @@ impl Reporter {
         let path = "/metadata/finalizers";
         if !finalizers.is_empty() {
             let add = json!({"op": "add", "path": format!("{path}/-"), "value": finalizer});
-            return self.edit(subject, Part::Object, &[add]).await.map(Some);
+            return self.edit(subject, PatchedPart::Object, &[add]).await.map(Some);
         }
         // Whoever has added one meanwhile would lose it. That there is none is null to the API server.
         let none = json!({"op": "test", "path": path, "value": null});
         let add = json!({"op": "add", "path": path, "value": [finalizer]});
-        self.edit(subject, Part::Object, &[none, add]).await.map(Some)
+        self.edit(subject, PatchedPart::Object, &[none, add]).await.map(Some)
     }
 
     /// Takes a finalizer off, so that the object may go.
@@ -208,7 +217,7 @@ impl Reporter {
         };
         let path = format!("/metadata/finalizers/{index}");
         let test = json!({"op": "test", "path": path, "value": finalizer});
-        match self.edit(subject, Part::Object, &[test, json!({"op": "remove", "path": path})]).await {
+        match self.edit(subject, PatchedPart::Object, &[test, json!({"op": "remove", "path": path})]).await {
             Err(ReportError::Gone) => Ok(()),
             other => other.map(drop),
         }
@@ -260,9 +269,14 @@ impl Reporter {
         Ok(())
     }
 
-    /// Changes the object, and never another of the same name: the API server heeds no uid but one that a patch tests. Returns the
-    /// object's resourceVersion afterwards.
-    async fn edit(&self, subject: &Subject, part: Part, operations: &[Value]) -> Result<u64, ReportError> {
+    /// Changes the object, and never another of the same name: the API server heeds no uid but one that a
+    /// patch tests. Returns the object's resourceVersion afterwards.
+    async fn edit(
+        &self,
+        subject: &Subject,
+        part: PatchedPart,
+        operations: &[Value],
+    ) -> Result<u64, ReportError> {
         let mut all = vec![json!({"op": "test", "path": "/metadata/uid", "value": subject.uid})];
         all.extend_from_slice(operations);
         let place = (subject.key.namespace.as_str(), subject.key.name.as_str());
@@ -291,8 +305,8 @@ fn to_value(status: &impl Serialize) -> Value {
     serde_json::to_value(status).unwrap_or_default()
 }
 
-/// The operations of a JSON patch (RFC 6902) that write each field in which the statuses differ, whole. That there is a status is
-/// for the definitions to see to, which give each object one.
+/// The operations of a JSON patch (RFC 6902) that write each field in which the statuses differ, whole. That
+/// there is a status is for the definitions to see to, which give each object one.
 fn operations(old: &Value, new: &Value) -> Vec<Value> {
     let none = Map::new();
     let (old, new) = (old.as_object().unwrap_or(&none), new.as_object().unwrap_or(&none));
@@ -364,8 +378,8 @@ mod tests {
         }
     }
 
-    /// A server that has one Kustomization, and what it was last. Like a real one it heeds what a JSON patch tests, and a
-    /// resourceVersion.
+    /// A server that has one Kustomization, and what it was last. Like a real one it heeds what a JSON patch
+    /// tests, and a resourceVersion.
     fn server(live: Value) -> (Reporter, Arc<Mutex<Value>>) {
         let stored = Arc::new(Mutex::new(live));
         let of_server = Arc::clone(&stored);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::clock::timestamp;
-use super::events::{Outbox, Told};
+use super::events::{ObjectNotice, Outbox};
 use super::lease::Fence;
 use super::metrics::Metrics;
-use super::notice::Notice;
+use super::notice::LoopMessage;
 use super::report::Reporter;
-use super::state::State;
+use super::state::Obstacles;
 use super::subject::Subject;
 use super::world::World;
 use crate::cluster::Cluster;
@@ -32,9 +32,9 @@ pub(super) struct Shared {
     pub(super) reporter: Reporter,
     pub(super) metrics: Arc<Metrics>,
     pub(super) fence: Fence,
-    pub(super) state: Arc<State>,
-    pub(super) notices: mpsc::UnboundedSender<Notice>,
-    pub(super) events: Outbox<Told>,
+    pub(super) state: Arc<Obstacles>,
+    pub(super) notices: mpsc::UnboundedSender<LoopMessage>,
+    pub(super) events: Outbox<ObjectNotice>,
     pub(super) sources: Sources,
     pub(super) clock: Arc<dyn Clock>,
     /// When this process began to lead.
@@ -54,14 +54,18 @@ impl Shared {
     /// Tells the main loop what happened.
     pub(super) fn tell(&self, signal: Signal) {
         // The loop ends with the process, and then nobody listens.
-        let _ = self.notices.send(Notice::Queue(Box::new(signal)));
+        let _ = self.notices.send(LoopMessage::Queue(Box::new(signal)));
     }
 
-    /// Hands events over to be written, without waiting for it: a reconcile is over when its status is written.
+    /// Hands events over to be written, without waiting for it: a reconcile is over when its status is
+    /// written.
     pub(super) fn tell_of(&self, subject: &Subject, notices: &[verdict::Notice]) {
         for notice in notices {
-            let told =
-                Told { subject: subject.clone(), notice: notice.clone(), at: timestamp(self.clock.wall()) };
+            let told = ObjectNotice {
+                subject: subject.clone(),
+                notice: notice.clone(),
+                at: timestamp(self.clock.wall()),
+            };
             if !self.events.put(told) {
                 tracing::warn!(
                     kind = subject.kind,

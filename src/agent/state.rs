@@ -8,12 +8,12 @@ use crate::web::Probes;
 
 /// What stands in the way of working.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct Obstacles {
     problems: Mutex<BTreeMap<&'static str, String>>,
     metrics: Arc<Metrics>,
 }
 
-impl State {
+impl Obstacles {
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
         Self { problems: Mutex::default(), metrics }
     }
@@ -33,7 +33,7 @@ impl State {
     }
 }
 
-impl Probes for State {
+impl Probes for Obstacles {
     fn not_ready(&self) -> Option<String> {
         let problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
         problems.iter().next().map(|(matter, problem)| format!("{matter}: {problem}"))
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn what_a_watch_met_is_no_problem_of_a_standby() {
-        let state = State::new(Arc::new(Metrics::new()));
+        let state = Obstacles::new(Arc::new(Metrics::new()));
         for kind in ["Kustomization", "Secret"] {
             state.reachable(kind, Some("no answer".into()));
         }

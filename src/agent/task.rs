@@ -7,14 +7,14 @@ use tokio::sync::{Notify, watch};
 
 use super::shared::Shared;
 use lockgate_base::model::Ref;
-use lockgate_core::queue::{Cause, RunId, Signal};
+use lockgate_core::queue::{RunCause, RunId, Signal};
 
 /// What was asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Task {
     pub(super) key: Ref,
     pub(super) run: RunId,
-    pub(super) causes: BTreeSet<Cause>,
+    pub(super) causes: BTreeSet<RunCause>,
     pub(super) cancel: watch::Receiver<bool>,
     /// Notified when the run has a slot again, after it has asked for one.
     pub(super) slot: Arc<Notify>,

@@ -13,7 +13,7 @@ use crate::agent::subject::Subject;
 use crate::cluster::preflight;
 use lockgate_base::model::{Ref, Timestamp};
 use lockgate_core::api::{Kustomization, KustomizationStatus, Metadata};
-use lockgate_core::verdict::{Context, Judged, NO_SECRETS, Schedule, applying};
+use lockgate_core::verdict::{Judged, NO_SECRETS, Schedule, VerdictContext, applying};
 
 /// A client of a server that never answers about its version, and a count of who waits for that.
 fn busy_server() -> (Client, Arc<AtomicUsize>) {
@@ -39,7 +39,7 @@ fn busy_server() -> (Client, Arc<AtomicUsize>) {
 
 /// A status that differs from `old`.
 fn status_of(key: &Ref, old: &KustomizationStatus) -> Judged<KustomizationStatus> {
-    let context = Context {
+    let context = VerdictContext {
         key,
         generation: 1,
         schedule: Schedule { interval: Duration::ZERO, retry: Duration::ZERO, timeout: Duration::ZERO },
@@ -72,7 +72,7 @@ async fn nothing_that_applies_holds_up_the_lease_or_a_status() {
     assert!((1..MANY).contains(&seen), "{seen} of {MANY} are in flight");
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let holder = Holder::this(None, &*clock);
+    let holder = LeaseHolder::this(None, &*clock);
     let leadership = Leadership::new(&client, "n", None, holder, Arc::clone(&clock));
     let limit = Duration::from_secs(10);
     tokio::time::timeout(limit, leadership.acquire()).await.expect("the lease is not held up");

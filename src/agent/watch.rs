@@ -1,5 +1,5 @@
-//! Watches the agent's own kinds, and the ConfigMaps and Secrets that ask for it. Objects are read one by one, so that a
-//! malformed one holds up no other.
+//! Watches the agent's own kinds, and the ConfigMaps and Secrets that ask for it. Objects are read one by
+//! one, so that a malformed one holds up no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
-use super::notice::Notice;
+use super::notice::LoopMessage;
 use super::shared::Shared;
-use super::world::{Seen, Tracked, World};
-use crate::cluster::{Query, Seen as Shown, version_number};
+use super::world::{SeenObject, Tracked, World};
+use crate::cluster::{Query, QueryEvent as Shown, version_number};
 use lockgate_base::keys;
 use lockgate_base::model::{Gvk, KindId, Object, Ref};
 use lockgate_core::api::{self, KindInfo, Kustomization, Role, Source};
@@ -91,7 +91,7 @@ impl<O: Tracked> Sink for Known<O> {
     fn there(&mut self, key: Ref, object: &Object) -> Option<Signal> {
         let version = version_number(object.text("/metadata/resourceVersion").unwrap_or_default());
         self.keys.insert(key.clone());
-        let facts = self.world.see::<O>(&key, Seen::read(object), version);
+        let facts = self.world.see::<O>(&key, SeenObject::read(object), version);
         Some(Signal::Seen(key, facts))
     }
 
@@ -154,7 +154,7 @@ pub(super) struct Pump<S> {
     kind: KindId,
     /// Whether the agent cannot work without it.
     is_needed: bool,
-    notices: UnboundedSender<Notice>,
+    notices: UnboundedSender<LoopMessage>,
     sink: S,
     listing: BTreeSet<Ref>,
     /// The state of the watch that was reported last; `None` before the first report.
@@ -164,7 +164,7 @@ pub(super) struct Pump<S> {
 }
 
 impl<S: Sink> Pump<S> {
-    pub(super) fn new(kind: KindId, is_needed: bool, notices: UnboundedSender<Notice>, sink: S) -> Self {
+    pub(super) fn new(kind: KindId, is_needed: bool, notices: UnboundedSender<LoopMessage>, sink: S) -> Self {
         Self { kind, is_needed, notices, sink, listing: BTreeSet::new(), is_up: None, is_spared: false }
     }
 
@@ -192,14 +192,15 @@ impl<S: Sink> Pump<S> {
         };
         // The loop ends with the process, and then nobody listens.
         for event in events {
-            let _ = self.notices.send(Notice::Queue(Box::new(event)));
+            let _ = self.notices.send(LoopMessage::Queue(Box::new(event)));
         }
         if is_list_end {
-            let _ = self.notices.send(Notice::Listed(self.kind.kind));
+            let _ = self.notices.send(LoopMessage::Listed(self.kind.kind));
         }
     }
 
-    /// Tells how the watch stands, where that has changed. Without the right to one that is not needed, all else goes on.
+    /// Tells how the watch stands, where that has changed. Without the right to one that is not needed, all
+    /// else goes on.
     fn stands(&mut self, failure: Option<ApiFailure>) {
         let kind = self.kind.kind;
         let is_spared = !self.is_needed && matches!(failure, Some(ApiFailure::Forbidden(_)));
@@ -211,7 +212,7 @@ impl<S: Sink> Pump<S> {
         let problem = failure.filter(|_| !is_spared).map(|failure| failure.to_string());
         if self.is_up != Some(problem.is_none()) {
             self.is_up = Some(problem.is_none());
-            let _ = self.notices.send(Notice::Reachable { kind, problem });
+            let _ = self.notices.send(LoopMessage::Reachable { kind, problem });
         }
     }
 }
@@ -252,7 +253,7 @@ mod tests {
             pump.take(step);
             let mut names = Vec::new();
             while let Ok(notice) = told.try_recv() {
-                if let Notice::Queue(event) = notice
+                if let LoopMessage::Queue(event) = notice
                     && let Signal::InputChanged(input) = *event
                 {
                     assert_eq!((input.kind.kind, input.namespace.as_str()), ("Secret", "n"));
@@ -290,7 +291,7 @@ mod tests {
                 let is_up = told
                     .try_recv()
                     .ok()
-                    .map(|notice| matches!(notice, Notice::Reachable { problem: None, .. }));
+                    .map(|notice| matches!(notice, LoopMessage::Reachable { problem: None, .. }));
                 assert_eq!(is_up, expected, "{what}");
             }
         }

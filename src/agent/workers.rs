@@ -1,5 +1,5 @@
-//! The threads on which builds run: few, with large stacks, and none of the runtime's, which renew the lease and answer
-//! probes meanwhile.
+//! The threads on which builds run: few, with large stacks, and none of the runtime's, which renew the lease
+//! and answer probes meanwhile.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,8 +15,8 @@ use lockgate_render::budget::{Memory, Turn};
 /// How many builds run at a time. More would need more memory at once and end no sooner.
 const THREADS: usize = 2;
 
-/// What a process has for all else than one large build, in bytes: what it knows of the cluster and of its sources, and a
-/// small build.
+/// What a process has for all else than one large build, in bytes: what it knows of the cluster and of its
+/// sources, and a small build.
 const BESIDE: u64 = 96 << 20;
 /// What a build may have however little memory there is, in bytes.
 const LEAST: u64 = 32 << 20;
@@ -75,7 +75,8 @@ pub(crate) struct Threads {
 }
 
 impl Threads {
-    /// Starts the threads, of a process that may have so many bytes of memory; an error where the system gives none.
+    /// Starts the threads, of a process that may have so many bytes of memory; an error where the system
+    /// gives none.
     pub(crate) fn start(memory: u64) -> std::io::Result<Self> {
         let (tasks, queue) = channel();
         let queue = Arc::new(Mutex::new(queue));

@@ -1,7 +1,7 @@
-//! What the agent knows of its own kinds: each object as it stands, what was fetched, and what was built from it last.
+//! What the agent knows of its own kinds: each object, what was fetched, and what was built from it last.
 //!
-//! Statuses are written by this process alone, so after a write ours is the newer one until a watch shows a later
-//! version of the object.
+//! Statuses are written by this process alone, so after a write ours is the newer one until a watch shows a
+//! later version of the object.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -24,7 +24,7 @@ use lockgate_core::verdict::{self, BlockReason, Blocker, Common};
 
 /// An object of one of our kinds, or what is left of one that is malformed.
 #[derive(Debug, Clone)]
-pub(super) enum Seen<O> {
+pub(super) enum SeenObject<O> {
     /// It is of its kind's form.
     Sound(Arc<O>),
     /// It is not.
@@ -38,7 +38,7 @@ pub(super) enum Seen<O> {
     },
 }
 
-impl<O: Tracked> Seen<O> {
+impl<O: Tracked> SeenObject<O> {
     /// Reads an object, which may be malformed.
     pub(super) fn read(object: &Object) -> Self {
         match O::decode(object) {
@@ -63,8 +63,8 @@ impl<O: Tracked> Seen<O> {
 
 /// An object and what this process has to do with it.
 #[derive(Debug)]
-pub(super) struct Entry<O: Tracked> {
-    seen: Seen<O>,
+pub(super) struct KnownObject<O: Tracked> {
+    seen: SeenObject<O>,
     /// What the queue knows of it.
     facts: Facts,
     /// The resourceVersion of our last write to it.
@@ -75,7 +75,7 @@ pub(super) struct Entry<O: Tracked> {
 }
 
 /// Objects of one form.
-pub(super) type Shelf<O> = BTreeMap<Ref, Entry<O>>;
+pub(super) type Register<O> = BTreeMap<Ref, KnownObject<O>>;
 
 /// The form of the objects of a kind that the agent acts on. Sources of all kinds have one form.
 pub(super) trait Tracked: Clone + Debug + Send + Sync + 'static {
@@ -85,9 +85,9 @@ pub(super) trait Tracked: Clone + Debug + Send + Sync + 'static {
     /// Reads an object.
     fn decode(object: &Object) -> Result<Self, Malformed>;
     /// Where such objects are kept.
-    fn shelf(inner: &Inner) -> &Shelf<Self>;
+    fn shelf(inner: &Inner) -> &Register<Self>;
     /// The objects of this form, to be changed.
-    fn shelf_mut(inner: &mut Inner) -> &mut Shelf<Self>;
+    fn shelf_mut(inner: &mut Inner) -> &mut Register<Self>;
     /// `metadata`.
     fn metadata(&self) -> &Metadata;
     /// Takes the status of the same object as it was seen or written before.
@@ -115,11 +115,11 @@ impl Tracked for Kustomization {
         decode(object)
     }
 
-    fn shelf(inner: &Inner) -> &Shelf<Self> {
+    fn shelf(inner: &Inner) -> &Register<Self> {
         &inner.kustomizations
     }
 
-    fn shelf_mut(inner: &mut Inner) -> &mut Shelf<Self> {
+    fn shelf_mut(inner: &mut Inner) -> &mut Register<Self> {
         &mut inner.kustomizations
     }
 
@@ -170,11 +170,11 @@ impl Tracked for Source {
         decode_source(object)
     }
 
-    fn shelf(inner: &Inner) -> &Shelf<Self> {
+    fn shelf(inner: &Inner) -> &Register<Self> {
         &inner.sources
     }
 
-    fn shelf_mut(inner: &mut Inner) -> &mut Shelf<Self> {
+    fn shelf_mut(inner: &mut Inner) -> &mut Register<Self> {
         &mut inner.sources
     }
 
@@ -223,23 +223,25 @@ pub(super) struct World(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 pub(super) struct Inner {
-    kustomizations: Shelf<Kustomization>,
-    sources: Shelf<Source>,
+    kustomizations: Register<Kustomization>,
+    sources: Register<Source>,
 }
 
 impl World {
-    /// Takes in an object as a watch shows it; `version` is its resourceVersion. Returns what the queue must know of it.
-    pub(super) fn see<O: Tracked>(&self, key: &Ref, mut seen: Seen<O>, version: u64) -> Facts {
+    /// Takes in an object as a watch shows it, at this resourceVersion. Returns what the queue must know of
+    /// it.
+    pub(super) fn see<O: Tracked>(&self, key: &Ref, mut seen: SeenObject<O>, version: u64) -> Facts {
         let facts = facts(&seen);
         let mut inner = self.inner();
         let objects = O::shelf_mut(&mut inner);
         let same = objects.get_mut(key).filter(|entry| entry.facts.uid == facts.uid);
         let Some(entry) = same else {
-            let entry = Entry { seen, facts: facts.clone(), written: 0, version, extra: O::Extra::default() };
+            let entry =
+                KnownObject { seen, facts: facts.clone(), written: 0, version, extra: O::Extra::default() };
             objects.insert(key.clone(), entry);
             return facts;
         };
-        if let (Seen::Sound(old), Seen::Sound(new)) = (&entry.seen, &mut seen)
+        if let (SeenObject::Sound(old), SeenObject::Sound(new)) = (&entry.seen, &mut seen)
             && version <= entry.written
         {
             Arc::make_mut(new).keep_status(old);
@@ -261,7 +263,7 @@ impl World {
     }
 
     /// An object as it was last seen.
-    pub(super) fn get<O: Tracked>(&self, key: &Ref) -> Option<Seen<O>> {
+    pub(super) fn get<O: Tracked>(&self, key: &Ref) -> Option<SeenObject<O>> {
         O::shelf(&self.inner()).get(key).map(|entry| entry.seen.clone())
     }
 
@@ -269,23 +271,23 @@ impl World {
     pub(super) fn all<O: Tracked>(&self) -> Vec<Arc<O>> {
         let inner = self.inner();
         let sound = O::shelf(&inner).values().filter_map(|entry| match &entry.seen {
-            Seen::Sound(object) => Some(Arc::clone(object)),
-            Seen::Malformed { .. } => None,
+            SeenObject::Sound(object) => Some(Arc::clone(object)),
+            SeenObject::Malformed { .. } => None,
         });
         sound.collect()
     }
 
-    /// The Kustomizations that are not of their form, and what each is said to hold; `None` where that is not known.
+    /// The malformed Kustomizations, and what each is said to hold; `None` where that is not known.
     pub(super) fn malformed(&self) -> Vec<(Ref, Option<Ids>)> {
         let inner = self.inner();
         let malformed = inner.kustomizations.iter().filter_map(|(key, entry)| match &entry.seen {
-            Seen::Malformed { holds, .. } => Some((key.clone(), holds.clone())),
-            Seen::Sound(_) => None,
+            SeenObject::Malformed { holds, .. } => Some((key.clone(), holds.clone())),
+            SeenObject::Sound(_) => None,
         });
         malformed.collect()
     }
 
-    /// An object's metadata and interval, of whichever kind; a long time for the interval of one that is malformed.
+    /// The metadata and the interval of an object of any kind; a long interval for a malformed one.
     pub(super) fn outline(&self, key: &Ref) -> Option<(Metadata, Duration)> {
         let inner = self.inner();
         let standing = inner.standing(key)?;
@@ -293,7 +295,7 @@ impl World {
     }
 
     /// A source as it was last seen, and what is held of it.
-    pub(super) fn source(&self, key: &Ref) -> Option<(Seen<Source>, Option<Held>)> {
+    pub(super) fn source(&self, key: &Ref) -> Option<(SeenObject<Source>, Option<Held>)> {
         self.inner().sources.get(key).map(|entry| (entry.seen.clone(), entry.extra.clone()))
     }
 
@@ -302,7 +304,7 @@ impl World {
         if let Some(entry) = O::shelf_mut(&mut self.inner()).get_mut(key) {
             entry.written = entry.written.max(version);
             entry.version = entry.version.max(version);
-            if let Seen::Sound(object) = &mut entry.seen {
+            if let SeenObject::Sound(object) = &mut entry.seen {
                 change(Arc::make_mut(object));
             }
         }
@@ -410,17 +412,17 @@ struct Standing<'w> {
 }
 
 impl<'w> Standing<'w> {
-    fn of<O: Tracked>(entry: &'w Entry<O>) -> Self {
+    fn of<O: Tracked>(entry: &'w KnownObject<O>) -> Self {
         let (metadata, facts) = (entry.seen.metadata(), &entry.facts);
         match &entry.seen {
-            Seen::Sound(object) => Self {
+            SeenObject::Sound(object) => Self {
                 metadata,
                 facts,
                 view: Some(object.view()),
                 interval: Some(object.interval()),
                 message: object.message(),
             },
-            Seen::Malformed { message, .. } => {
+            SeenObject::Malformed { message, .. } => {
                 Self { metadata, facts, view: None, interval: None, message: Some(message) }
             }
         }
@@ -451,8 +453,9 @@ impl Inner {
         graph::ready(Some(&view), revision, same_source)
     }
 
-    /// From a dependency to what it waits for in the end, and what that says of itself. To one of another namespace no more is
-    /// told than how it stands: what it says may quote anything that its own people may see.
+    /// From a dependency to what it waits for in the end, and what that says of itself. To one of another
+    /// namespace no more is told than how it stands: what it says may quote anything that its own people may
+    /// see.
     fn blockage(&self, key: &Ref, dependency: &Ref) -> (Vec<Ref>, Option<String>) {
         let is_ready = |key: &Ref| {
             let view = self.standing(key).and_then(|standing| standing.view);
@@ -476,7 +479,7 @@ impl Inner {
 }
 
 /// What the queue needs to know of an object.
-fn facts<O: Tracked>(seen: &Seen<O>) -> Facts {
+fn facts<O: Tracked>(seen: &SeenObject<O>) -> Facts {
     let metadata = seen.metadata();
     let prune_all = metadata.annotations.get(keys::PRUNE_ALL).map_or("", String::as_str);
     let facts = Facts {
@@ -486,7 +489,7 @@ fn facts<O: Tracked>(seen: &Seen<O>) -> Facts {
         deleting: metadata.deletion_timestamp.is_some(),
         ..Facts::default()
     };
-    let Seen::Sound(object) = seen else { return facts };
+    let SeenObject::Sound(object) = seen else { return facts };
     let mut edges = object.edges();
     let mut met = BTreeSet::new();
     edges.retain(|edge| met.insert(edge.clone()));

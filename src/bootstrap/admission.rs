@@ -1,22 +1,22 @@
-//! How the repository's host comes to let the agent in: a Secret with a key, the key at the host, and in the end no other key
-//! of ours there that nobody needs.
+//! How the repository's host comes to let the agent in: a Secret with a key, the key at the host, and in the
+//! end no other key of ours there that nobody needs.
 
 use std::time::{Duration, Instant};
 
-use super::deploy_key::{Identity, KeyPlan, admitted, register};
+use super::deploy_key::{KeyIdentity, KeyPlan, admitted, register};
 use super::github::{DeployKey, GitHub};
 use super::hosts::SshUrl;
-use super::keyring::Place;
+use super::keyring::KeyPlace;
 use super::made::Made;
 use super::manifests::Installation;
 use super::namespace::put_namespace;
 use super::pinning::{self, Pins};
 use super::preflight;
-use super::problem::{Failure, Problem};
-use super::progress::{Progress, at};
-use super::put::Change;
+use super::problem::{FailedStep, Problem};
+use super::progress::{ProgressLog, at};
+use super::put::PutOutcome;
 use super::rotation::Rotation;
-use super::secret::{self, Stored, Wanted};
+use super::secret::{self, SecretPlan, Stored};
 use super::title::Title;
 use super::wait::Patience;
 use crate::cluster;
@@ -25,7 +25,7 @@ use crate::cluster::objects::Objects;
 pub(crate) use super::rotation::Host;
 
 /// A connection to the cluster that is set up.
-pub(crate) struct Target {
+pub(crate) struct AdmissionTarget {
     /// The connection.
     pub client: cluster::Client,
     /// What the user calls the cluster: the context's name.
@@ -40,7 +40,7 @@ pub(crate) struct Admission<'a> {
     timeout: Duration,
     url: &'a SshUrl,
     host: Host<'a>,
-    identity: Identity,
+    identity: KeyIdentity,
     title: Title,
     /// The title as text, which ends the public line of a key that is made.
     comment: String,
@@ -50,7 +50,7 @@ pub(crate) struct Admission<'a> {
 pub(crate) struct Admitted {
     /// The key, as the Secret has it.
     stored: Stored,
-    /// The same as GitHub has it.
+    /// The key, as GitHub has it.
     registered: Option<DeployKey>,
     /// The public line of a key that was in the Secret before, and is let in still.
     replaced: Option<String>,
@@ -59,21 +59,21 @@ pub(crate) struct Admitted {
 impl<'a> Admission<'a> {
     /// Asks the cluster which one it is.
     pub(crate) async fn of(
-        target: &Target,
+        target: &AdmissionTarget,
         installation: &'a Installation,
         plan: &'a KeyPlan,
         timeout: Duration,
         (url, host): (&'a SshUrl, Host<'a>),
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, FailedStep> {
         let objects = Objects::new(&target.client);
-        let identity = Identity::of(&objects).await.map_err(at("preflight"))?;
+        let identity = KeyIdentity::of(&objects).await.map_err(at("preflight"))?;
         let title = plan.title(&target.name, &identity, &installation.namespace);
         let comment = title.to_string();
         Ok(Self { objects, installation, plan, timeout, url, host, identity, title, comment })
     }
 
     /// Keeps the name by which the key in the Secret was registered, where the user gives none.
-    pub(crate) async fn called_as_before(mut self) -> Result<Self, Failure> {
+    pub(crate) async fn called_as_before(mut self) -> Result<Self, FailedStep> {
         let shell = secret::shell(&self.wanted()).map_err(at("secret"))?;
         let live = self.objects.get(&shell).await;
         let live = live.map_err(|failure| at("secret")(Problem::cluster(shell.id().subject(), failure)))?;
@@ -85,8 +85,8 @@ impl<'a> Admission<'a> {
         Ok(self)
     }
 
-    fn wanted(&self) -> Wanted<'_> {
-        Wanted {
+    fn wanted(&self) -> SecretPlan<'_> {
+        SecretPlan {
             namespace: &self.installation.namespace,
             name: &self.plan.secret,
             algorithm: self.plan.algorithm,
@@ -102,13 +102,13 @@ impl<'a> Admission<'a> {
         }
     }
 
-    fn place(&self) -> Place<'_> {
+    fn place(&self) -> KeyPlace<'_> {
         let namespace = self.installation.namespace.as_str();
-        Place { objects: &self.objects, identity: &self.identity, namespace }
+        KeyPlace { objects: &self.objects, identity: &self.identity, namespace }
     }
 
     /// Looks at what there is, and whether the host would let a key in. Nothing is changed.
-    pub(crate) async fn rehearsed(&self) -> Result<Option<Stored>, Failure> {
+    pub(crate) async fn rehearsed(&self) -> Result<Option<Stored>, FailedStep> {
         let existing = match secret::existing(&self.objects, &self.wanted(), self.url).await {
             Ok(existing) => existing,
             // It is not ours to use, and ours to replace where that is asked for.
@@ -131,8 +131,8 @@ impl<'a> Admission<'a> {
     pub(crate) async fn let_in(
         &self,
         existing: Option<Stored>,
-        progress: &mut Progress<'_>,
-    ) -> Result<Admitted, Failure> {
+        progress: &mut ProgressLog<'_>,
+    ) -> Result<Admitted, FailedStep> {
         let wanted = self.wanted();
         let rotation = self.rotation(&wanted);
         let mut made = Made::default();
@@ -165,7 +165,11 @@ impl<'a> Admission<'a> {
     }
 
     /// Once the agent has fetched: what was replaced is let in no more, and leftovers of earlier clusters go.
-    pub(crate) async fn tidy(&self, admitted: &Admitted, progress: &mut Progress<'_>) -> Result<(), Failure> {
+    pub(crate) async fn tidy(
+        &self,
+        admitted: &Admitted,
+        progress: &mut ProgressLog<'_>,
+    ) -> Result<(), FailedStep> {
         let wanted = self.wanted();
         if let Some(old) = &admitted.replaced {
             self.rotation(&wanted).finish(old, &self.identity, self.github(), progress).await?;
@@ -180,7 +184,7 @@ impl<'a> Admission<'a> {
         Ok(())
     }
 
-    const fn rotation<'r>(&'r self, wanted: &'r Wanted<'r>) -> Rotation<'r> {
+    const fn rotation<'r>(&'r self, wanted: &'r SecretPlan<'r>) -> Rotation<'r> {
         let (objects, url, title) = (&self.objects, self.url, &self.title);
         Rotation { objects, wanted, url, title, timeout: self.timeout }
     }
@@ -196,10 +200,10 @@ impl<'a> Admission<'a> {
     /// The Secret that is there, with the host keys that are good now.
     async fn renewed(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &SecretPlan<'_>,
         stored: Stored,
-        progress: &mut Progress<'_>,
-    ) -> Result<Stored, Failure> {
+        progress: &mut ProgressLog<'_>,
+    ) -> Result<Stored, FailedStep> {
         let pins = self.pins();
         let stored = pinning::renew(&self.objects, wanted, self.url, stored, &pins, progress).await?;
         let began = Instant::now();
@@ -210,10 +214,10 @@ impl<'a> Admission<'a> {
     /// A Secret with a key that is made now, and what else had to be made for it.
     async fn made(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &SecretPlan<'_>,
         made: &mut Made,
-        progress: &mut Progress<'_>,
-    ) -> Result<Stored, Failure> {
+        progress: &mut ProgressLog<'_>,
+    ) -> Result<Stored, FailedStep> {
         let known_hosts = pinning::pin(self.url, &self.pins(), progress).await?;
         let began = Instant::now();
         let patience = Patience::new("secret", self.timeout);
@@ -223,7 +227,7 @@ impl<'a> Admission<'a> {
         }
         let stored = secret::make(&self.objects, wanted, &known_hosts, self.url).await;
         let stored = stored.map_err(at("secret"))?;
-        if stored.change == Change::Created {
+        if stored.change == PutOutcome::Created {
             made.add(secret::shell(wanted).map_err(at("secret"))?);
         }
         progress.done("secret", began, format!("{}/{}", wanted.namespace, wanted.name), Some(stored.change));

@@ -9,9 +9,9 @@ use super::github::{DeployKey, GitHub};
 use super::hosts::{self, SshUrl};
 use super::key::Algorithm;
 use super::moment;
-use super::problem::{Failure, Problem};
-use super::progress::{Event, Progress, at};
-use super::put::Change;
+use super::problem::{FailedStep, Problem};
+use super::progress::{ProgressEvent, ProgressLog, at};
+use super::put::PutOutcome;
 use super::secret::Stored;
 use super::ssh::{self, SshError};
 use super::title::{ClusterName, Title};
@@ -21,20 +21,21 @@ use lockgate_base::model::{Object, Timestamp};
 
 /// The namespace whose uid tells clusters apart, and which is made with the cluster.
 const IDENTITY_NAMESPACE: &str = "kube-system";
-/// How long to wait before a host is asked again whether it lets the key in. OpenSSH 9.8 and later hold 5 s against an
-/// address for each login that fails, and shut it out at 15 s.
+/// How long to wait before a host is asked again whether it lets the key in. OpenSSH 9.8 and later hold 5 s
+/// against an address for each login that fails, and shut it out at 15 s.
 const ADMISSION_POLL: Duration = Duration::from_secs(10);
 
 /// Which cluster it is, whatever it is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(crate) struct KeyIdentity {
     /// The uid of kube-system; empty where the server does not tell.
     pub uid: String,
-    /// When kube-system was made; the beginning of time where the server does not tell, so that nothing is older.
+    /// When kube-system was made; the beginning of time where the server does not tell, so that nothing is
+    /// older.
     pub created: Timestamp,
 }
 
-impl Identity {
+impl KeyIdentity {
     /// Whether a key with this title was made for this cluster.
     pub(crate) fn is_of(&self, title: &Title) -> bool {
         self.uid.starts_with(&title.uid)
@@ -77,7 +78,7 @@ pub(crate) struct KeyPlan {
 
 impl KeyPlan {
     /// The title of a key that is made now.
-    pub(crate) fn title(&self, context: &str, identity: &Identity, namespace: &str) -> Title {
+    pub(crate) fn title(&self, context: &str, identity: &KeyIdentity, namespace: &str) -> Title {
         let name = self.cluster.as_ref().map_or_else(|| context.to_owned(), ToString::to_string);
         Title::new(
             &name,
@@ -94,22 +95,22 @@ pub(crate) async fn register(
     listed: &[DeployKey],
     title: &Title,
     key: &PublicKey,
-    progress: &mut Progress<'_>,
-) -> Result<DeployKey, Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<DeployKey, FailedStep> {
     let began = Instant::now();
     let line = key.to_openssh().unwrap_or_default();
     let (registered, is_new) = github
         .register(listed, &title.to_string(), &line)
         .await
         .map_err(|error| at("deploy key")(Problem::github(error, &github.repository)))?;
-    let change = if is_new { Change::Created } else { Change::Unchanged };
+    let change = if is_new { PutOutcome::Created } else { PutOutcome::Unchanged };
     let mode = if registered.read_only { "read-only" } else { "READ-WRITE" };
     let detail = format!("{} \"{}\" {mode}", hosts::fingerprint(key), registered.title);
     progress.done("deploy key", began, detail, Some(change));
     if !registered.read_only {
         let note =
             format!("the deploy key \"{}\" may write; reading is all that lockgate needs", registered.title);
-        progress.tell(Event::Note(note));
+        progress.tell(ProgressEvent::Note(note));
     }
     Ok(registered)
 }
@@ -120,10 +121,10 @@ pub(crate) async fn admitted(
     branch: &str,
     timeout: Duration,
     stored: &Stored,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let began = Instant::now();
-    let failed = |problem: Problem| Failure { step: "deploy key", problems: vec![problem] };
+    let failed = |problem: Problem| FailedStep { step: "deploy key", problems: vec![problem] };
     let mut is_shown = false;
     let ask = async || {
         let (url, credentials) = (url.clone(), stored.credentials.clone());
@@ -132,14 +133,14 @@ pub(crate) async fn admitted(
     let tell = |since| {
         if !is_shown {
             let line = stored.key.public_line();
-            progress.tell(Event::Note(format!(
+            progress.tell(ProgressEvent::Note(format!(
                 "add this public key at {} as one that may read:\n{line}",
                 url.git().host()
             )));
             is_shown = true;
         }
         let detail = format!("until {} lets the key in", url.known_as());
-        progress.tell(Event::Waiting { name: "deploy key", detail, since });
+        progress.tell(ProgressEvent::Waiting { name: "deploy key", detail, since });
     };
     let branches = wait::let_in(timeout, ADMISSION_POLL, ask, tell).await;
     let branches = branches.map_err(|error| failed(error.into()))?;

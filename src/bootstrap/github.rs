@@ -1,4 +1,5 @@
-//! The part of GitHub's API that bootstrap needs: the repository, its files, its deploy keys, and the host keys.
+//! The part of GitHub's API that bootstrap needs: the repository, its files, its deploy keys, and the host
+//! keys.
 
 mod error;
 mod deploy_keys;
@@ -30,7 +31,7 @@ const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// With what GitHub is asked.
 #[derive(Debug, Clone)]
-pub(crate) enum Credentials {
+pub(crate) enum GithubCredentials {
     /// A personal access token, or one that an App's installation was given.
     Token(Secret<String>),
     /// A GitHub App's installation.
@@ -59,11 +60,11 @@ enum Bearer {
 }
 
 impl Bearer {
-    fn of(credentials: &Credentials) -> Self {
+    fn of(credentials: &GithubCredentials) -> Self {
         match credentials {
-            Credentials::App { .. } => Self::App,
-            Credentials::Token(token) if token.expose().starts_with(INSTALLATION) => Self::Installation,
-            Credentials::Token(_) => Self::Person,
+            GithubCredentials::App { .. } => Self::App,
+            GithubCredentials::Token(token) if token.expose().starts_with(INSTALLATION) => Self::Installation,
+            GithubCredentials::Token(_) => Self::Person,
         }
     }
 }
@@ -79,12 +80,13 @@ pub(crate) struct GitHub {
 
 /// What GitHub says of the repository and the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Facts {
+pub(crate) struct GithubFacts {
     /// `owner/name` as it is now; differs from what was asked for after a rename.
     pub full_name: String,
     /// The default branch.
     pub default_branch: String,
-    /// Whether the token's owner is an administrator; `None` for an installation, for which GitHub does not say.
+    /// Whether the token's owner is an administrator; `None` for an installation, for which GitHub does not
+    /// say.
     pub admin: Option<bool>,
     /// When the token expires, where it does.
     pub expires: Option<String>,
@@ -129,9 +131,13 @@ struct EntryBody {
 }
 
 impl GitHub {
-    /// A client. Nothing is asked yet. Plain HTTP is refused but for a loopback address, so that no token crosses a
-    /// network in clear.
-    pub(crate) fn new(api: &str, credentials: &Credentials, repository: &str) -> Result<Self, GitHubError> {
+    /// A client. Nothing is asked yet. Plain HTTP is refused but for a loopback address, so that no token
+    /// crosses a network in clear.
+    pub(crate) fn new(
+        api: &str,
+        credentials: &GithubCredentials,
+        repository: &str,
+    ) -> Result<Self, GitHubError> {
         let address = checked_address(api)?;
         let usage = |error: octocrab::Error| GitHubError::Usage(format!("--api-url {api}: {error}"));
         let builder = Octocrab::builder()
@@ -141,10 +147,10 @@ impl GitHub {
             .set_connect_timeout(Some(TIMEOUT))
             .set_read_timeout(Some(TIMEOUT));
         let client = match credentials {
-            Credentials::Token(token) => {
+            GithubCredentials::Token(token) => {
                 builder.personal_token(token.expose().clone()).build().map_err(usage)?
             }
-            Credentials::App { id, installation, private_key } => {
+            GithubCredentials::App { id, installation, private_key } => {
                 let unusable =
                     |_| GitHubError::Usage("the App's private key is not an RSA key in PEM form".into());
                 let app = builder.app_from_rsa_pem(AppId(*id), private_key.expose()).map_err(unusable)?;
@@ -171,8 +177,8 @@ impl GitHub {
         Self { client, address, bearer, repository: repository.into() }
     }
 
-    /// The repository under the name that it has now. GitHub redirects what is asked under an earlier name; what is
-    /// to be written it only sends away.
+    /// The repository under the name that it has now. GitHub redirects what is asked under an earlier name;
+    /// what is to be written it only sends away.
     #[must_use]
     pub(crate) fn called(&self, full_name: &str) -> Self {
         let (client, address) = (self.client.clone(), self.address.clone());
@@ -185,11 +191,11 @@ impl GitHub {
     }
 
     /// What GitHub says of the repository and of the token.
-    pub(crate) async fn facts(&self) -> Result<Facts, GitHubError> {
+    pub(crate) async fn facts(&self) -> Result<GithubFacts, GitHubError> {
         let (headers, body) = self.request(Method::GET, &self.route(""), None).await?;
         let body: RepositoryBody = self.decode(&self.route(""), &body)?;
         let expires = headers.get("github-authentication-token-expiration");
-        Ok(Facts {
+        Ok(GithubFacts {
             full_name: body.full_name,
             default_branch: body.default_branch,
             admin: (self.bearer == Bearer::Person).then_some(body.permissions.admin),

@@ -10,7 +10,8 @@ use lockgate_base::model::Object;
 use lockgate_core::api;
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// The object of a kind of ours that keeps a namespace from going, and that no agent will finish: waiting would not help.
+/// The object of a kind of ours that keeps a namespace from going, and that no agent will finish: waiting
+/// would not help.
 pub(crate) async fn for_ever(objects: &Objects, namespace: &Object) -> Result<Option<Problem>, ApiFailure> {
     let name = namespace.name();
     if !objects.list("v1", "Pod", Some(name), manifests::AGENT).await?.is_empty() {

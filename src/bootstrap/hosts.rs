@@ -86,7 +86,8 @@ pub(crate) fn line(url: &SshUrl, key: &PublicKey) -> Option<String> {
     Some(format!("{} {kind} {content}", url.known_as()))
 }
 
-/// Reads published keys, each `type content`, into lines; those of types that libssh2 does not know are passed over.
+/// Reads published keys, each `type content`, into lines; those of types that libssh2 does not know are
+/// passed over.
 pub(crate) fn lines(url: &SshUrl, published: &[String]) -> Vec<String> {
     let keys = published.iter().filter_map(|text| PublicKey::from_openssh(text).ok());
     keys.filter_map(|key| line(url, &key)).collect()

@@ -1,6 +1,7 @@
-//! A GitHub, or an Enterprise server, and who asks there: for commands that learn from the cluster which repository it is about.
+//! A GitHub, or an Enterprise server, and who asks there: for commands that learn from the cluster which
+//! repository it is about.
 
-use super::github::{Credentials, GitHub, PUBLIC_API};
+use super::github::{GitHub, GithubCredentials, PUBLIC_API};
 use super::hosts::SshUrl;
 use super::problem::Problem;
 
@@ -10,12 +11,12 @@ pub(crate) struct Hub {
     /// Where its API is.
     pub api: String,
     /// Who asks; nobody where no token was given.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<GithubCredentials>,
 }
 
 impl Hub {
-    /// The repository that an address names here, as `owner/name`: one of github.com's SSH host, or any where it is an Enterprise
-    /// server, which may have its SSH under another name.
+    /// The repository that an address names here, as `owner/name`: one of github.com's SSH host, or any where
+    /// it is an Enterprise server, which may have its SSH under another name.
     pub(crate) fn repository(&self, url: &SshUrl) -> Option<String> {
         let is_served = self.api != PUBLIC_API || matches!(url.git().host(), "github.com" | "ssh.github.com");
         let path = url.git().path().trim_matches('/');

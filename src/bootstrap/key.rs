@@ -1,4 +1,5 @@
-//! The key pair with which the cluster reads the repository. It lives in memory and in one Secret, never on a disk.
+//! The key pair with which the cluster reads the repository. It lives in memory and in one Secret, never on a
+//! disk.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,19 +1,19 @@
-//! The deploy keys of a repository: those of earlier clusters beside a cluster's own, and those that a user looks after with
-//! GitHub alone.
+//! The deploy keys of a repository: those of earlier clusters beside a cluster's own, and those that a user
+//! looks after with GitHub alone.
 
 use std::time::{Duration, Instant};
 
 use ssh_key::PublicKey;
 
-use super::deploy_key::{Identity, KeyPlan, register};
+use super::deploy_key::{KeyIdentity, KeyPlan, register};
 use super::github::{DeployKey, GitHub};
 use super::hosts;
-use super::leftovers::{self, Age, Cluster, Fate, Kept};
+use super::leftovers::{self, Age, ClusterIdentity, Kept, KeyFate};
 use super::moment::ago;
 use super::preflight;
-use super::problem::{Failure, Problem};
-use super::progress::{Event, Progress, at};
-use super::put::Change;
+use super::problem::{FailedStep, Problem};
+use super::progress::{ProgressEvent, ProgressLog, at};
+use super::put::PutOutcome;
 use super::secret;
 use super::title::{ClusterName, Title};
 use crate::cluster::objects::Objects;
@@ -25,19 +25,24 @@ const STEP: &str = "old keys";
 pub(crate) const LEAST_UNUSED: Duration = Duration::from_hours(7 * 24);
 
 /// A cluster's place among the keys of a repository.
-pub(crate) struct Place<'p> {
+pub(crate) struct KeyPlace<'p> {
     /// The cluster.
     pub objects: &'p Objects,
     /// Which one it is.
-    pub identity: &'p Identity,
+    pub identity: &'p KeyIdentity,
     /// The agent's namespace.
     pub namespace: &'p str,
 }
 
-impl Place<'_> {
-    fn cluster<'c>(&'c self, name: &'c ClusterName, in_use: &'c str, held: &'c [String]) -> Cluster<'c> {
+impl KeyPlace<'_> {
+    fn cluster<'c>(
+        &'c self,
+        name: &'c ClusterName,
+        in_use: &'c str,
+        held: &'c [String],
+    ) -> ClusterIdentity<'c> {
         let (uid, created) = (self.identity.uid.as_str(), self.identity.created);
-        Cluster { name, namespace: self.namespace, uid, created, in_use, held }
+        ClusterIdentity { name, namespace: self.namespace, uid, created, in_use, held }
     }
 
     /// The public lines of what the cluster holds, read only where there is a key to judge.
@@ -66,22 +71,23 @@ impl Place<'_> {
         twin(&judged, name).map_or(Ok(()), Err)
     }
 
-    /// Tells of the leftovers of the cluster's name, and deletes them where that is wanted. `keys` holds the one in use.
+    /// Tells of the leftovers of the cluster's name, and deletes them where that is wanted. `keys` holds the
+    /// one in use.
     pub(crate) async fn tidy(
         &self,
         plan: &KeyPlan,
         github: &GitHub,
         keys: &[DeployKey],
         in_use: &str,
-        progress: &mut Progress<'_>,
-    ) -> Result<(), Failure> {
+        progress: &mut ProgressLog<'_>,
+    ) -> Result<(), FailedStep> {
         let Some(name) = &plan.cluster else { return Ok(()) };
         let held = match self.held(name, keys, in_use).await {
             Ok(held) => held,
             Err(problem) if plan.prune => return Err(at(STEP)(problem)),
             Err(problem) => {
                 let note = format!("leftover deploy keys were not looked for: {problem}");
-                progress.tell(Event::Note(note));
+                progress.tell(ProgressEvent::Note(note));
                 return Ok(());
             }
         };
@@ -93,58 +99,58 @@ impl Place<'_> {
         }
         let again = |key: &DeployKey| {
             let judged = leftovers::leftovers(&[keys, std::slice::from_ref(key)].concat(), &cluster);
-            judged.last().map_or(Fate::Stays(Kept::Held), |(_, fate)| *fate)
+            judged.last().map_or(KeyFate::Stays(Kept::Held), |(_, fate)| *fate)
         };
         let judged = delete(github, judged, again, false, progress).await?;
         twin(&judged, name).map_or(Ok(()), |problem| Err(at(STEP)(problem)))
     }
 }
 
-/// Deletes the keys that are to go, each once GitHub has shown that it is still the same and `again` has said that it still
-/// goes; with `is_rehearsed` it only says so. What became of each.
+/// Deletes the keys that are to go, each once GitHub has shown that it is still the same and `again` has said
+/// that it still goes; with `is_rehearsed` it only says so. What became of each.
 async fn delete(
     github: &GitHub,
-    mut judged: Vec<(DeployKey, Fate)>,
-    again: impl Fn(&DeployKey) -> Fate,
+    mut judged: Vec<(DeployKey, KeyFate)>,
+    again: impl Fn(&DeployKey) -> KeyFate,
     is_rehearsed: bool,
-    progress: &mut Progress<'_>,
-) -> Result<Vec<(DeployKey, Fate)>, Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<Vec<(DeployKey, KeyFate)>, FailedStep> {
     let began = Instant::now();
     let failed = |error| at(STEP)(Problem::github(error, &github.repository));
     let mut count = 0;
     for (key, fate) in &mut judged {
-        if *fate == Fate::Goes && !is_rehearsed {
+        if *fate == KeyFate::Goes && !is_rehearsed {
             let shown = github.deploy_key(key.id).await.map_err(failed)?;
             let Some(shown) = shown.filter(|shown| shown.is_same(&key.key)) else { continue };
             *fate = again(&shown);
             *key = shown;
         }
         match *fate {
-            Fate::Stays(kept) => {
+            KeyFate::Stays(kept) => {
                 let note = format!("the deploy key \"{}\" is kept: {kept}", key.title);
-                progress.tell(Event::Note(note));
+                progress.tell(ProgressEvent::Note(note));
             }
-            Fate::Goes => {
+            KeyFate::Goes => {
                 if !is_rehearsed {
                     github.delete_key(key.id).await.map_err(failed)?;
                 }
                 count += 1;
                 let verb = if is_rehearsed { "would delete" } else { "deleted" };
                 let note = format!("{verb} \"{}\" {} ({})", key.title, key.fingerprint(), used(key));
-                progress.tell(Event::Note(note));
+                progress.tell(ProgressEvent::Note(note));
             }
         }
     }
-    let change = if count > 0 && !is_rehearsed { Change::Configured } else { Change::Unchanged };
+    let change = if count > 0 && !is_rehearsed { PutOutcome::Configured } else { PutOutcome::Unchanged };
     let verb = if is_rehearsed { "would be deleted" } else { "deleted" };
     progress.done(STEP, began, format!("{count} of {} {verb}", github.repository), Some(change));
     Ok(judged)
 }
 
 /// A key of another cluster that lives and has the same name.
-fn twin(judged: &[(DeployKey, Fate)], name: &ClusterName) -> Option<Problem> {
+fn twin(judged: &[(DeployKey, KeyFate)], name: &ClusterName) -> Option<Problem> {
     judged.iter().find_map(|(key, fate)| match fate {
-        Fate::Stays(Kept::Used { at, by_another: true }) => {
+        KeyFate::Stays(Kept::Used { at, by_another: true }) => {
             Some(Problem::Twin { title: key.title.clone(), ago: ago(*at), name: name.to_string() })
         }
         _ => None,
@@ -152,15 +158,15 @@ fn twin(judged: &[(DeployKey, Fate)], name: &ClusterName) -> Option<Problem> {
 }
 
 /// What to say of leftovers that are not to be deleted.
-fn told_of(name: &ClusterName, judged: &[(DeployKey, Fate)]) -> Option<Event> {
-    let leftovers = judged.iter().filter(|(_, fate)| *fate == Fate::Goes);
+fn told_of(name: &ClusterName, judged: &[(DeployKey, KeyFate)]) -> Option<ProgressEvent> {
+    let leftovers = judged.iter().filter(|(_, fate)| *fate == KeyFate::Goes);
     let titles: Vec<String> =
         leftovers.map(|(key, _)| format!("\"{}\" ({})", key.title, used(key))).collect();
     let text = format!(
         "deploy keys of earlier clusters called {name} are left, and --prune-keys deletes them: {}",
         titles.join(", ")
     );
-    (!titles.is_empty()).then_some(Event::Note(text))
+    (!titles.is_empty()).then_some(ProgressEvent::Note(text))
 }
 
 /// When a key was last used, as far as GitHub knows.
@@ -189,17 +195,18 @@ pub(crate) enum Unwanted {
     },
 }
 
-/// Deletes keys with GitHub alone, so also where the cluster is gone; with `is_rehearsed` it only says which. Ages are as of `now`.
+/// Deletes keys with GitHub alone, so also where the cluster is gone; with `is_rehearsed` it only says which.
+/// Ages are as of `now`.
 pub(crate) async fn remove(
     github: &GitHub,
     unwanted: &Unwanted,
     is_rehearsed: bool,
     now: Timestamp,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let keys = preflight::deploy_keys(github).await.map_err(at(STEP))?;
-    let going = |keys: Vec<DeployKey>| keys.into_iter().map(|key| (key, Fate::Goes)).collect();
-    let judged: Vec<(DeployKey, Fate)> = match unwanted {
+    let going = |keys: Vec<DeployKey>| keys.into_iter().map(|key| (key, KeyFate::Goes)).collect();
+    let judged: Vec<(DeployKey, KeyFate)> = match unwanted {
         Unwanted::Cluster { name, uid } => {
             let found = leftovers::of_name(&keys, name, uid.as_deref());
             going(found.map_err(|twins| {
@@ -215,10 +222,10 @@ pub(crate) async fn remove(
         Unwanted::Aged { age, name } => leftovers::aged(&keys, name.as_ref(), *age, now),
     };
     let again = |key: &DeployKey| match unwanted {
-        Unwanted::Cluster { .. } | Unwanted::Fingerprint(_) => Fate::Goes,
+        Unwanted::Cluster { .. } | Unwanted::Fingerprint(_) => KeyFate::Goes,
         Unwanted::Aged { age, name } => {
             let again = leftovers::aged(std::slice::from_ref(key), name.as_ref(), *age, now);
-            again.first().map_or(Fate::Stays(Kept::Younger), |(_, fate)| *fate)
+            again.first().map_or(KeyFate::Stays(Kept::Younger), |(_, fate)| *fate)
         }
     };
     delete(github, judged, again, is_rehearsed, progress).await.map(drop)
@@ -226,7 +233,7 @@ pub(crate) async fn remove(
 
 /// A key as `lockgate keys list` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct ListedKeys {
     /// The key.
     pub key: DeployKey,
     /// What its title says, where it is one of ours.
@@ -234,10 +241,10 @@ pub(crate) struct Listed {
 }
 
 /// The deploy keys of a repository, by cluster and age; those of a name alone where one is given.
-pub(crate) async fn list(github: &GitHub, name: Option<&ClusterName>) -> Result<Vec<Listed>, Failure> {
+pub(crate) async fn list(github: &GitHub, name: Option<&ClusterName>) -> Result<Vec<ListedKeys>, FailedStep> {
     let keys = preflight::deploy_keys(github).await.map_err(at("keys"))?;
-    let mut listed: Vec<Listed> =
-        keys.into_iter().map(|key| Listed { title: Title::parse(&key.title), key }).collect();
+    let mut listed: Vec<ListedKeys> =
+        keys.into_iter().map(|key| ListedKeys { title: Title::parse(&key.title), key }).collect();
     listed.retain(|row| name.is_none_or(|name| row.title.as_ref().is_some_and(|title| title.is_of(name))));
     listed.sort_by_cached_key(|row| {
         let cluster = row.title.as_ref().map(|title| title.cluster.clone());
@@ -246,14 +253,15 @@ pub(crate) async fn list(github: &GitHub, name: Option<&ClusterName>) -> Result<
     Ok(listed)
 }
 
-/// Registers a key for a cluster that need not be there yet; with `is_rehearsed` it only says whether it would.
+/// Registers a key for a cluster that need not be there yet; with `is_rehearsed` it only says whether it
+/// would.
 pub(crate) async fn create(
     github: &GitHub,
     title: &Title,
     key: &PublicKey,
     is_rehearsed: bool,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let keys = preflight::deploy_keys(github).await.map_err(at("deploy key"))?;
     if is_rehearsed {
         let line = key.to_openssh().unwrap_or_default();
@@ -262,7 +270,7 @@ pub(crate) async fn create(
             Some(known) => format!("it is registered already, as \"{}\"", known.title),
             None => format!("would register {} as \"{title}\"", hosts::fingerprint(key)),
         };
-        progress.tell(Event::Note(note));
+        progress.tell(ProgressEvent::Note(note));
         return Ok(());
     }
     register(github, &keys, title, key, progress).await.map(drop)

@@ -1,7 +1,9 @@
-//! Which deploy keys nobody needs any more. Pure: what GitHub and the cluster say goes in, a judgement of each key comes out.
+//! Which deploy keys nobody needs any more. Pure: what GitHub and the cluster say goes in, a judgement of
+//! each key comes out.
 //!
-//! A key is deleted on proof alone. Its title says whose it is, its date and the cluster's say which was first, and a use that
-//! GitHub shows only ever protects it: that lags behind, so a key that seems unused may be in use.
+//! A key is deleted on proof alone. Its title says whose it is, its date and the cluster's say which was
+//! first, and a use that GitHub shows only ever protects it: that lags behind, so a key that seems unused may
+//! be in use.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,8 +15,9 @@ use lockgate_base::model::Timestamp;
 
 /// The cluster for which is judged, and what it holds.
 #[derive(Debug, Clone)]
-pub(crate) struct Cluster<'c> {
-    /// Its name, which the user gave: nothing is judged by the name of a context, which many clusters may have.
+pub(crate) struct ClusterIdentity<'c> {
+    /// Its name, which the user gave: nothing is judged by the name of a context, which many clusters may
+    /// have.
     pub name: &'c ClusterName,
     /// The agent's namespace.
     pub namespace: &'c str,
@@ -37,7 +40,8 @@ pub(crate) enum Kept {
     Writes,
     /// It is of an installation in another namespace.
     OtherNamespace,
-    /// It is not older than this cluster, or than the key that this cluster uses: another one made it, and may live.
+    /// It is not older than this cluster, or than the key that this cluster uses: another one made it, and
+    /// may live.
     Younger,
     /// It was used since this cluster, or its present key, was there.
     Used {
@@ -62,15 +66,16 @@ impl fmt::Display for Kept {
 
 /// What becomes of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum KeyFate {
     /// It is a leftover.
     Goes,
     /// It is kept.
     Stays(Kept),
 }
 
-/// The keys of the cluster's name, but for the one in use, and what becomes of each. Others are none of its business.
-pub(crate) fn leftovers(keys: &[DeployKey], cluster: &Cluster<'_>) -> Vec<(DeployKey, Fate)> {
+/// The keys of the cluster's name, but for the one in use, and what becomes of each. Others are none of its
+/// business.
+pub(crate) fn leftovers(keys: &[DeployKey], cluster: &ClusterIdentity<'_>) -> Vec<(DeployKey, KeyFate)> {
     let in_use = keys.iter().find(|key| key.is_same(cluster.in_use));
     let others = keys.iter().filter(|key| !key.is_same(cluster.in_use));
     let judged = others.filter_map(|key| {
@@ -80,30 +85,35 @@ pub(crate) fn leftovers(keys: &[DeployKey], cluster: &Cluster<'_>) -> Vec<(Deplo
     judged.collect()
 }
 
-fn fate(key: &DeployKey, title: &Title, in_use: Option<&DeployKey>, cluster: &Cluster<'_>) -> Fate {
+fn fate(
+    key: &DeployKey,
+    title: &Title,
+    in_use: Option<&DeployKey>,
+    cluster: &ClusterIdentity<'_>,
+) -> KeyFate {
     if cluster.held.iter().any(|line| key.is_same(line)) {
-        return Fate::Stays(Kept::Held);
+        return KeyFate::Stays(Kept::Held);
     }
     if !key.read_only {
-        return Fate::Stays(Kept::Writes);
+        return KeyFate::Stays(Kept::Writes);
     }
     if title.namespace != cluster.namespace {
-        return Fate::Stays(Kept::OtherNamespace);
+        return KeyFate::Stays(Kept::OtherNamespace);
     }
     // Of our own uid only this cluster can have made it, or one that was restored from its etcd.
     let by_another = !cluster.uid.starts_with(&title.uid);
     let since = if by_another { Some(cluster.created) } else { in_use.map(|key| key.created_at) };
     match (since, key.last_used) {
-        (Some(since), _) if key.created_at >= since => Fate::Stays(Kept::Younger),
-        (None, _) => Fate::Stays(Kept::Younger),
-        (Some(since), Some(at)) if at >= since => Fate::Stays(Kept::Used { at, by_another }),
-        (Some(_), _) => Fate::Goes,
+        (Some(since), _) if key.created_at >= since => KeyFate::Stays(Kept::Younger),
+        (None, _) => KeyFate::Stays(Kept::Younger),
+        (Some(since), Some(at)) if at >= since => KeyFate::Stays(Kept::Used { at, by_another }),
+        (Some(_), _) => KeyFate::Goes,
     }
 }
 
 /// Two clusters with one name, each of which GitHub shows alive beside the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Twins {
+pub(crate) struct SameName {
     /// The older key, which was used since the other was made.
     pub key: DeployKey,
     /// When.
@@ -112,13 +122,13 @@ pub(crate) struct Twins {
     pub uids: [String; 2],
 }
 
-/// The keys of a name, whichever clusters they are of, or the two that show that it is not one cluster's alone. `uid` narrows
-/// it down to the keys of one.
+/// The keys of a name, whichever clusters they are of, or the two that show that it is not one cluster's
+/// alone. `uid` narrows it down to the keys of one.
 pub(crate) fn of_name(
     keys: &[DeployKey],
     name: &ClusterName,
     uid: Option<&str>,
-) -> Result<Vec<DeployKey>, Box<Twins>> {
+) -> Result<Vec<DeployKey>, Box<SameName>> {
     let titled = keys.iter().filter_map(|key| Some((key, Title::parse(&key.title)?)));
     let ours: Vec<(&DeployKey, Title)> = titled
         .filter(|(key, title)| title.is_of(name) && key.read_only)
@@ -131,7 +141,7 @@ pub(crate) fn of_name(
         };
         if let Some((_, other)) = ours.iter().find(lived_beside) {
             let uids = [its.uid.clone(), other.uid.clone()];
-            return Err(Box::new(Twins { key: (*older).clone(), used, uids }));
+            return Err(Box::new(SameName { key: (*older).clone(), used, uids }));
         }
     }
     Ok(ours.into_iter().map(|(key, _)| key.clone()).collect())
@@ -146,14 +156,14 @@ pub(crate) enum Age {
     Unused(Duration),
 }
 
-/// Of the keys of ours, whichever clusters they are of, those that are too old, and the reason why one of them is kept. `name`
-/// narrows it down to the keys of one name.
+/// Of the keys of ours, whichever clusters they are of, those that are too old, and the reason why one of
+/// them is kept. `name` narrows it down to the keys of one name.
 pub(crate) fn aged(
     keys: &[DeployKey],
     name: Option<&ClusterName>,
     age: Age,
     now: Timestamp,
-) -> Vec<(DeployKey, Fate)> {
+) -> Vec<(DeployKey, KeyFate)> {
     let judged = keys.iter().filter_map(|key| {
         let title = Title::parse(&key.title)?;
         let is_named = name.is_none_or(|name| title.is_of(name));
@@ -165,12 +175,12 @@ pub(crate) fn aged(
             }
         };
         let fate = match key.last_used {
-            _ if !key.read_only => Fate::Stays(Kept::Writes),
+            _ if !key.read_only => KeyFate::Stays(Kept::Writes),
             Some(at) if at >= since && age == Age::Expired => {
-                Fate::Stays(Kept::Used { at, by_another: true })
+                KeyFate::Stays(Kept::Used { at, by_another: true })
             }
             Some(at) if at >= since => return None,
-            _ => Fate::Goes,
+            _ => KeyFate::Goes,
         };
         is_named.then(|| (key.clone(), fate))
     });

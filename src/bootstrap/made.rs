@@ -1,7 +1,7 @@
 //! What a run has made before the key was registered, to be taken back where that is refused.
 
-use super::problem::{Class, Failure};
-use super::progress::{Event, Progress};
+use super::problem::{ExitClass, FailedStep};
+use super::progress::{ProgressEvent, ProgressLog};
 use crate::cluster::objects::Objects;
 use lockgate_base::model::Object;
 
@@ -19,11 +19,11 @@ impl Made {
     pub(crate) async fn taken_back(
         self,
         objects: &Objects,
-        failure: Failure,
-        progress: &mut Progress<'_>,
-    ) -> Failure {
+        failure: FailedStep,
+        progress: &mut ProgressLog<'_>,
+    ) -> FailedStep {
         // A host that could not be asked may let the key in the next time.
-        if failure.class() == Class::Unreachable {
+        if failure.class() == ExitClass::Unreachable {
             return failure;
         }
         for object in self.0.iter().rev() {
@@ -32,7 +32,7 @@ impl Made {
                 Ok(_) => format!("{subject} was made by this run, and is taken back"),
                 Err(error) => format!("{subject} was made by this run, and is left: {error}"),
             };
-            progress.tell(Event::Note(told));
+            progress.tell(ProgressEvent::Note(told));
         }
         failure
     }

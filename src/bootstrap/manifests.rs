@@ -55,7 +55,8 @@ pub(crate) struct Sync {
 /// The CustomResourceDefinitions of the served kinds.
 pub fn crds() -> Result<Vec<Object>, Problem> {
     edited(parse("crds.yaml", CRDS)?, |value| {
-        // `flux version` shows it as the distribution, behind "flux-", and must not seem to speak of a release of Flux.
+        // `flux version` shows it as the distribution, behind "flux-", and must not seem to speak of a
+        // release of Flux.
         let version = concat!("lockgate-", env!("CARGO_PKG_VERSION"));
         value["metadata"]["labels"][VERSION] = version.into();
     })

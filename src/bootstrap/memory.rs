@@ -1,5 +1,6 @@
-//! Which flags an installation and a source were set up with, so that whoever leaves them out the next time changes nothing. They
-//! are kept in an annotation of the agent's Deployment and of the source, and none of them is a secret.
+//! Which flags an installation and a source were set up with, so that whoever leaves them out the next time
+//! changes nothing. They are kept in an annotation of the agent's Deployment and of the source, and none of
+//! them is a secret.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ pub(crate) const REMOTE: &str = "remote";
 
 /// What a cluster remembers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Memory {
+pub(crate) struct RememberedFlags {
     /// The namespace of the agent, where there is one agent.
     pub namespace: Option<String>,
     /// The flags of the agent.
@@ -27,9 +28,9 @@ pub(crate) struct Memory {
     pub source: Flags,
 }
 
-impl Memory {
-    /// Asks the cluster for the agent, in a namespace where one is named, and for the source of a repository. Who may not look
-    /// remembers nothing, and is told which rights are missing later.
+impl RememberedFlags {
+    /// Asks the cluster for the agent, in a namespace where one is named, and for the source of a repository.
+    /// Who may not look remembers nothing, and is told which rights are missing later.
     pub(crate) async fn of(
         objects: &Objects,
         namespace: Option<&str>,

@@ -1,15 +1,15 @@
-//! The host keys by which the Secret knows the repository's host: those that GitHub publishes over TLS, or those that the host
-//! shows, for the user to compare.
+//! The host keys by which the Secret knows the repository's host: those that GitHub publishes over TLS, or
+//! those that the host shows, for the user to compare.
 
 use std::time::Instant;
 
 use super::deploy_key::blocking;
 use super::github::GitHub;
 use super::hosts::{self, SshUrl};
-use super::problem::{Failure, Problem};
-use super::progress::{Event, Progress, at};
-use super::put::Change;
-use super::secret::{self, Stored, Wanted};
+use super::problem::{FailedStep, Problem};
+use super::progress::{ProgressEvent, ProgressLog, at};
+use super::put::PutOutcome;
+use super::secret::{self, SecretPlan, Stored};
 use super::ssh;
 use crate::cluster::objects::Objects;
 use lockgate_git::KnownHosts;
@@ -28,18 +28,19 @@ pub(crate) struct Pins<'p> {
 
 impl Pins<'_> {
     /// The lines of `known_hosts` for what GitHub publishes; none where nobody publishes any.
-    async fn published(&self, url: &SshUrl) -> Result<Vec<String>, Failure> {
+    async fn published(&self, url: &SshUrl) -> Result<Vec<String>, FailedStep> {
         let Some(github) = self.github else { return Ok(Vec::new()) };
         let published = github.host_keys().await;
         let published = published.map_err(|error| at(STEP)(Problem::github(error, &github.repository)))?;
         Ok(hosts::lines(url, &published))
     }
 
-    /// The lines of `known_hosts` for what the host shows; where the user has accepted a key, for that one alone.
-    async fn shown(&self, url: &SshUrl, progress: &mut Progress<'_>) -> Result<Vec<String>, Failure> {
+    /// The lines of `known_hosts` for what the host shows; where the user has accepted a key, for that one
+    /// alone.
+    async fn shown(&self, url: &SshUrl, progress: &mut ProgressLog<'_>) -> Result<Vec<String>, FailedStep> {
         let began = Instant::now();
         let detail = format!("for {} to show its keys", url.known_as());
-        progress.tell(Event::Waiting { name: STEP, detail, since: began.elapsed() });
+        progress.tell(ProgressEvent::Waiting { name: STEP, detail, since: began.elapsed() });
         let server = url.clone();
         let lines = blocking(move || ssh::scan(&server)).await.map_err(|error| at(STEP)(error.into()))?;
         let Some(accepted) = self.accepted else { return Ok(lines) };
@@ -62,8 +63,8 @@ impl Pins<'_> {
 pub(crate) async fn pin(
     url: &SshUrl,
     pins: &Pins<'_>,
-    progress: &mut Progress<'_>,
-) -> Result<Vec<String>, Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<Vec<String>, FailedStep> {
     let began = Instant::now();
     let published = pins.published(url).await?;
     if !published.is_empty() {
@@ -78,22 +79,22 @@ pub(crate) async fn pin(
         let known = KnownHosts::parse(&lines.join("\n"));
         for fingerprint in url.keys_in(&known).into_iter().map(hosts::fingerprint) {
             let note = format!("compare with what the server's owner publishes: {fingerprint}");
-            progress.tell(Event::Note(note));
+            progress.tell(ProgressEvent::Note(note));
         }
     }
     Ok(lines)
 }
 
-/// Puts new host keys into a Secret that is there, where one that it vouches for is published no more, or the user has accepted
-/// another. What it says of other hosts stays.
+/// Puts new host keys into a Secret that is there, where one that it vouches for is published no more, or the
+/// user has accepted another. What it says of other hosts stays.
 pub(crate) async fn renew(
     objects: &Objects,
-    wanted: &Wanted<'_>,
+    wanted: &SecretPlan<'_>,
     url: &SshUrl,
     stored: Stored,
     pins: &Pins<'_>,
-    progress: &mut Progress<'_>,
-) -> Result<Stored, Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<Stored, FailedStep> {
     let began = Instant::now();
     let published = pins.published(url).await?;
     let lines = if published.is_empty() && pins.accepted.is_some() {
@@ -116,7 +117,7 @@ pub(crate) async fn renew(
     let text: Vec<String> = of_others.chain(lines.iter().cloned()).collect();
     let renewed = secret::put_known_hosts(objects, wanted, url, &text).await.map_err(at(STEP))?;
     let detail = format!("{} renewed: {}", url.known_as(), kinds(url, &lines));
-    progress.done(STEP, began, detail, Some(Change::Configured));
+    progress.done(STEP, began, detail, Some(PutOutcome::Configured));
     Ok(renewed)
 }
 

@@ -1,5 +1,5 @@
-//! What is asked before anything is changed: rights, versions, Flux, the token, the branch and the folder. All that is
-//! wrong is found at once.
+//! What is asked before anything is changed: rights, versions, Flux, the token, the branch and the folder.
+//! All that is wrong is found at once.
 
 use serde_json::json;
 
@@ -36,22 +36,22 @@ pub(crate) struct RepositoryFacts {
     /// The commit at the branch's head.
     pub commit: String,
     /// What the folder holds; `None` where the token may not read files.
-    pub folder: Option<Folder>,
+    pub folder: Option<PlatformFolder>,
     /// The deploy keys.
     pub keys: Vec<DeployKey>,
 }
 
 /// What a folder holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Folder {
+pub(crate) struct PlatformFolder {
     /// How many Kustomizations.
     pub kustomizations: usize,
     /// The sources of the sync's kind and namespace that they name and the folder does not hold, each once.
     pub sources: Vec<String>,
 }
 
-/// Asks the cluster. With `adopt`, controllers of Flux that run are no problem. `account` is the one in whose name the
-/// root is to be applied.
+/// Asks the cluster. With `adopt`, controllers of Flux that run are no problem. `account` is the one in whose
+/// name the root is to be applied.
 pub(crate) async fn cluster(
     client: &Client,
     installation: &Installation,
@@ -95,7 +95,8 @@ pub(crate) async fn cluster(
     }
 }
 
-/// The roles that the server does not let this user make: nobody may hand out rights that he does not have himself.
+/// The roles that the server does not let this user make: nobody may hand out rights that he does not have
+/// himself.
 async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Problem> {
     let roles = match manifests::agent(installation) {
         Ok(objects) => objects,
@@ -117,8 +118,8 @@ async fn refused_roles(objects: &Objects, installation: &Installation) -> Vec<Pr
     problems
 }
 
-/// An agent in another namespace: two would undo each other's work. Whoever may not list Deployments cannot be told; any
-/// other failure is a problem of its own, since the next request would only run into it again.
+/// An agent in another namespace: two would undo each other's work. Whoever may not list Deployments cannot
+/// be told; any other failure is a problem of its own, since the next request would only run into it again.
 pub(crate) async fn elsewhere(objects: &Objects, namespace: &str) -> Option<Problem> {
     let agents = match objects.list("apps/v1", "Deployment", None, manifests::AGENT).await {
         Ok(agents) => agents,
@@ -281,16 +282,17 @@ pub(crate) fn rights(namespace: &str, lockdown: bool) -> Vec<Right> {
     rights
 }
 
-/// Counts the Kustomizations of a folder, and the sources that they name. What is not YAML is for the agent to report.
+/// Counts the Kustomizations of a folder, and the sources that they name. What is not YAML is for the agent
+/// to report.
 ///
-/// A source that the folder itself holds is another repository's, as a rule, and one of another namespace somebody else's:
-/// under either's name, the sync would be overwritten or taken for it.
-fn folder(files: &[(String, String)], namespace: &str) -> Folder {
+/// A source that the folder itself holds is another repository's, as a rule, and one of another namespace
+/// somebody else's: under either's name, the sync would be overwritten or taken for it.
+fn folder(files: &[(String, String)], namespace: &str) -> PlatformFolder {
     let documents = files.iter().filter_map(|(_, text)| yaml::documents(text, Dialect::V3).ok()).flatten();
     let objects: Vec<Object> = documents.filter_map(|document| Object::parse(document.value).ok()).collect();
     let of = |info: &'static KindInfo| objects.iter().filter(move |object| info.is_of(object));
     let held: Vec<&str> = of(GitRepository::INFO).map(Object::name).collect();
-    let mut found = Folder::default();
+    let mut found = PlatformFolder::default();
     for object in of(Kustomization::INFO) {
         found.kustomizations += 1;
         let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
@@ -376,7 +378,7 @@ mod tests {
                     .to_owned(),
             ),
         ];
-        let expected = Folder { kustomizations: 5, sources: vec!["infra".into(), "other".into()] };
+        let expected = PlatformFolder { kustomizations: 5, sources: vec!["infra".into(), "other".into()] };
         assert_eq!(folder(&files, "flux-system"), expected);
     }
 

@@ -1,5 +1,5 @@
-//! What can go wrong on the way, as data: the cause in one line, the fix in another, and the class that decides the exit
-//! code.
+//! What can go wrong on the way, as data: the cause in one line, the fix in another, and the class that
+//! decides the exit code.
 
 use super::github::GitHubError;
 use super::hosts::AddressError;
@@ -10,7 +10,7 @@ use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 
 /// How a run ended, for its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
+pub enum ExitClass {
     /// It was tried and failed.
     Failed,
     /// The command was not right.
@@ -23,17 +23,17 @@ pub enum Class {
 
 /// A step that did not succeed, with all that is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct FailedStep {
     /// The step's name.
     pub step: &'static str,
     /// What is wrong; at least one.
     pub problems: Vec<Problem>,
 }
 
-impl Failure {
+impl FailedStep {
     /// The class of the gravest problem.
-    pub(crate) fn class(&self) -> Class {
-        self.problems.iter().map(Problem::class).max().unwrap_or(Class::Failed)
+    pub(crate) fn class(&self) -> ExitClass {
+        self.problems.iter().map(Problem::class).max().unwrap_or(ExitClass::Failed)
     }
 }
 
@@ -316,15 +316,15 @@ impl Problem {
     }
 
     /// How grave it is.
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> ExitClass {
         match self {
-            Self::GitHub { error, .. } if error.is_usage() => Class::Usage,
-            Self::Address(_) | Self::NoToken | Self::Source(_) => Class::Usage,
-            Self::GitHub { error, .. } if error.is_unreachable() => Class::Unreachable,
+            Self::GitHub { error, .. } if error.is_usage() => ExitClass::Usage,
+            Self::Address(_) | Self::NoToken | Self::Source(_) => ExitClass::Usage,
+            Self::GitHub { error, .. } if error.is_unreachable() => ExitClass::Unreachable,
             Self::Cluster { failure, .. } if !is_answer(failure) && failure.is_transient() => {
-                Class::Unreachable
+                ExitClass::Unreachable
             }
-            Self::KeyStays { .. } | Self::Ssh(SshError::Unreachable { .. }) => Class::Unreachable,
+            Self::KeyStays { .. } | Self::Ssh(SshError::Unreachable { .. }) => ExitClass::Unreachable,
             Self::FluxRuns(_)
             | Self::FluxShares(_)
             | Self::Secret { .. }
@@ -333,7 +333,7 @@ impl Problem {
             | Self::Twin { .. }
             | Self::Twins { .. }
             | Self::OtherHostKey { .. }
-            | Self::Ssh(SshError::HostKey(_)) => Class::Refused,
+            | Self::Ssh(SshError::HostKey(_)) => ExitClass::Refused,
             Self::GitHub { .. }
             | Self::WorkflowToken
             | Self::HeldNamespace { .. }
@@ -350,7 +350,7 @@ impl Problem {
             | Self::Ssh(_)
             | Self::Key(_)
             | Self::NotReady { .. }
-            | Self::Embedded(_) => Class::Failed,
+            | Self::Embedded(_) => ExitClass::Failed,
         }
     }
 }

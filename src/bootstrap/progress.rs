@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::problem::{Failure, Problem};
-use super::put::Change;
+use super::problem::{FailedStep, Problem};
+use super::put::PutOutcome;
 use lockgate_base::model::Ref;
 
 /// Something that happened, or is being waited for.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Event {
+pub(crate) enum ProgressEvent {
     /// A step is done.
     Step {
         /// Its name.
@@ -16,7 +16,7 @@ pub(crate) enum Event {
         /// What it found or did.
         detail: String,
         /// What it changed, for steps that may change something.
-        change: Option<Change>,
+        change: Option<PutOutcome>,
         /// How long it took.
         took: Duration,
     },
@@ -47,30 +47,30 @@ pub(crate) enum Event {
 }
 
 /// Collects what happened, and passes it on.
-pub(crate) struct Progress<'p> {
-    sink: &'p mut (dyn FnMut(Event) + Send),
+pub(crate) struct ProgressLog<'p> {
+    sink: &'p mut (dyn FnMut(ProgressEvent) + Send),
     /// When the run began.
     pub started: Instant,
     /// The greatest change so far.
-    pub changed: Change,
+    pub changed: PutOutcome,
 }
 
-impl<'p> Progress<'p> {
+impl<'p> ProgressLog<'p> {
     /// Begins a run.
-    pub(crate) fn new(sink: &'p mut (dyn FnMut(Event) + Send)) -> Self {
-        Self { sink, started: Instant::now(), changed: Change::Unchanged }
+    pub(crate) fn new(sink: &'p mut (dyn FnMut(ProgressEvent) + Send)) -> Self {
+        Self { sink, started: Instant::now(), changed: PutOutcome::Unchanged }
     }
 
     /// Passes on an event.
-    pub(crate) fn tell(&mut self, event: Event) {
-        if let Event::Step { change: Some(change), .. } = &event {
+    pub(crate) fn tell(&mut self, event: ProgressEvent) {
+        if let ProgressEvent::Step { change: Some(change), .. } = &event {
             self.changed = self.changed.max(*change);
         }
         (self.sink)(event);
     }
 
     /// Passes on events, if there are any.
-    pub(crate) fn tell_all(&mut self, events: impl IntoIterator<Item = Event>) {
+    pub(crate) fn tell_all(&mut self, events: impl IntoIterator<Item = ProgressEvent>) {
         for event in events {
             self.tell(event);
         }
@@ -82,13 +82,13 @@ impl<'p> Progress<'p> {
         name: &'static str,
         began: Instant,
         detail: String,
-        change: Option<Change>,
+        change: Option<PutOutcome>,
     ) {
-        self.tell(Event::Step { name, detail, change, took: began.elapsed() });
+        self.tell(ProgressEvent::Step { name, detail, change, took: began.elapsed() });
     }
 }
 
 /// Turns one problem into the failure of a step.
-pub(crate) fn at(step: &'static str) -> impl Fn(Problem) -> Failure {
-    move |problem| Failure { step, problems: vec![problem] }
+pub(crate) fn at(step: &'static str) -> impl Fn(Problem) -> FailedStep {
+    move |problem| FailedStep { step, problems: vec![problem] }
 }

@@ -11,7 +11,7 @@ use lockgate_core::pipeline::ports::ApiFailure;
 
 /// What a step changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Change {
+pub(crate) enum PutOutcome {
     /// It was as it should be.
     Unchanged,
     /// It was there from elsewhere, and has been brought into line.
@@ -22,7 +22,7 @@ pub(crate) enum Change {
     Created,
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for PutOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unchanged => "unchanged",
@@ -34,31 +34,31 @@ impl fmt::Display for Change {
 }
 
 /// Applies an object. One that a Kustomization manages stays as Git has it.
-pub(crate) async fn put(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
+pub(crate) async fn put(objects: &Objects, object: &Object) -> Result<PutOutcome, ApiFailure> {
     let live = objects.get(object).await?;
     if live.as_ref().is_some_and(|live| live.label(keys::OWNER_NAME).is_some()) {
-        return Ok(Change::Unchanged);
+        return Ok(PutOutcome::Unchanged);
     }
     let applied = objects.apply(object).await?;
-    let Some(live) = live else { return Ok(Change::Created) };
+    let Some(live) = live else { return Ok(PutOutcome::Created) };
     let version = |object: &Object| object.text("/metadata/resourceVersion").map(ToOwned::to_owned);
     Ok(if version(&live) == version(&applied) {
-        Change::Unchanged
+        PutOutcome::Unchanged
     } else if is_ours(&live) {
-        Change::Configured
+        PutOutcome::Configured
     } else {
-        Change::Adopted
+        PutOutcome::Adopted
     })
 }
 
 /// Creates an object unless there is one of its name, which then stays as it is.
-pub(crate) async fn create(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
+pub(crate) async fn create(objects: &Objects, object: &Object) -> Result<PutOutcome, ApiFailure> {
     if objects.get(object).await?.is_some() {
-        return Ok(Change::Unchanged);
+        return Ok(PutOutcome::Unchanged);
     }
     // Another run may be faster.
     let is_new = objects.create(object).await?;
-    Ok(if is_new { Change::Created } else { Change::Unchanged })
+    Ok(if is_new { PutOutcome::Created } else { PutOutcome::Unchanged })
 }
 
 /// Whether bootstrap has written the object before.

@@ -4,23 +4,24 @@
 //! next Secret → registered → switched → fetched → old key deleted → next Secret deleted
 //! ```
 //!
-//! At each moment the Secret holds a key that the host lets in, and what is left to do can be read from the cluster: a Secret
-//! with the suffix `-next` was not switched to yet, and an annotation of the Secret itself has the public line of the key that
-//! was in it before. So a run that was killed is finished by the same command.
+//! At each moment the Secret holds a key that the host lets in, and what is left to do can be read from the
+//! cluster: a Secret with the suffix `-next` was not switched to yet, and an annotation of the Secret itself
+//! has the public line of the key that was in it before. So a run that was killed is finished by the same
+//! command.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::deploy_key::{Identity, admitted, register};
+use super::deploy_key::{KeyIdentity, admitted, register};
 use super::github::{DeployKey, GitHub};
 use super::hosts::SshUrl;
 use super::made::Made;
 use super::preflight;
-use super::problem::{Failure, Problem};
-use super::progress::{Event, Progress, at};
-use super::put::Change;
-use super::secret::{self, Stored, Wanted};
+use super::problem::{FailedStep, Problem};
+use super::progress::{ProgressEvent, ProgressLog, at};
+use super::put::PutOutcome;
+use super::secret::{self, SecretPlan, Stored};
 use super::title::Title;
 use super::wait::{self, Patience};
 use crate::cluster::objects::Objects;
@@ -48,7 +49,7 @@ pub(crate) struct Rotation<'r> {
     /// The cluster.
     pub objects: &'r Objects,
     /// The Secret, and the key to make for it.
-    pub wanted: &'r Wanted<'r>,
+    pub wanted: &'r SecretPlan<'r>,
     /// The repository.
     pub url: &'r SshUrl,
     /// What the next key is called.
@@ -59,21 +60,22 @@ pub(crate) struct Rotation<'r> {
 
 impl Rotation<'_> {
     /// The public line of the key that was in the Secret before a switch that is not finished.
-    pub(crate) async fn unfinished(&self) -> Result<Option<String>, Failure> {
+    pub(crate) async fn unfinished(&self) -> Result<Option<String>, FailedStep> {
         let live = self.secret(self.wanted).await?;
         let old = live.as_ref().and_then(|live| live.annotation(keys::REPLACED_KEY));
         Ok(old.map(ToOwned::to_owned))
     }
 
-    /// Makes the next key, has the host let it in, and puts it into the Secret in the place of `current`. What GitHub says of it.
+    /// Makes the next key, has the host let it in, and puts it into the Secret in the place of `current`.
+    /// What GitHub says of it.
     pub(crate) async fn switch(
         &self,
         current: &Stored,
         host: Host<'_>,
-        progress: &mut Progress<'_>,
-    ) -> Result<(Stored, Option<DeployKey>), Failure> {
+        progress: &mut ProgressLog<'_>,
+    ) -> Result<(Stored, Option<DeployKey>), FailedStep> {
         let name = next_name(self.wanted.name);
-        let wanted = Wanted { name: &name, replace: false, ..*self.wanted };
+        let wanted = SecretPlan { name: &name, replace: false, ..*self.wanted };
         let began = Instant::now();
         let existing = secret::existing(self.objects, &wanted, self.url).await.map_err(at(STEP))?;
         let next = if let Some(next) = existing {
@@ -89,7 +91,7 @@ impl Rotation<'_> {
                     Ok(registered) => Some(registered),
                     Err(failure) => {
                         let mut made = Made::default();
-                        if next.change == Change::Created {
+                        if next.change == PutOutcome::Created {
                             made.add(secret::shell(&wanted).map_err(at(STEP))?);
                         }
                         return Err(made.taken_back(self.objects, failure, progress).await);
@@ -103,13 +105,13 @@ impl Rotation<'_> {
         };
         self.put_next(&wanted, current).await?;
         let detail = format!("{} in the place of {}", next.key.summary(), current.key.summary());
-        progress.done(STEP, began, detail, Some(Change::Configured));
+        progress.done(STEP, began, detail, Some(PutOutcome::Configured));
         Ok((next, registered))
     }
 
     /// Puts what the next Secret holds into the Secret, and notes what was in it.
-    async fn put_next(&self, next: &Wanted<'_>, current: &Stored) -> Result<(), Failure> {
-        let gone = |wanted: &Wanted<'_>| {
+    async fn put_next(&self, next: &SecretPlan<'_>, current: &Stored) -> Result<(), FailedStep> {
+        let gone = |wanted: &SecretPlan<'_>| {
             let name = format!("{}/{}", wanted.namespace, wanted.name);
             at(STEP)(Problem::Secret { name, reason: "was deleted in the meantime".into() })
         };
@@ -131,15 +133,15 @@ impl Rotation<'_> {
         self.merge(&live, &patch).await
     }
 
-    /// Waits until each source that reads the Secret has fetched with what it holds now, and has the host forget the key that
-    /// was in it before.
+    /// Waits until each source that reads the Secret has fetched with what it holds now, and has the host
+    /// forget the key that was in it before.
     pub(crate) async fn finish(
         &self,
         old: &str,
-        identity: &Identity,
+        identity: &KeyIdentity,
         github: Option<&GitHub>,
-        progress: &mut Progress<'_>,
-    ) -> Result<(), Failure> {
+        progress: &mut ProgressLog<'_>,
+    ) -> Result<(), FailedStep> {
         self.fetched(progress).await?;
         let began = Instant::now();
         let change = if let Some(github) = github {
@@ -147,11 +149,11 @@ impl Rotation<'_> {
         } else {
             let host = self.url.git().host();
             let note = format!("take the old key off {host}, which no longer needs it:\n{old}");
-            progress.tell(Event::Note(note));
+            progress.tell(ProgressEvent::Note(note));
             None
         };
         let name = next_name(self.wanted.name);
-        let next = secret::shell(&Wanted { name: &name, ..*self.wanted }).map_err(at(STEP))?;
+        let next = secret::shell(&SecretPlan { name: &name, ..*self.wanted }).map_err(at(STEP))?;
         let deleted = self.objects.delete(&next).await;
         deleted.map_err(|failure| at(STEP)(Problem::cluster(next.id().subject(), failure)))?;
         let live = secret::shell(self.wanted).map_err(at(STEP))?;
@@ -162,7 +164,7 @@ impl Rotation<'_> {
     }
 
     /// Asks the sources that read the Secret to fetch, and waits until they have.
-    async fn fetched(&self, progress: &mut Progress<'_>) -> Result<(), Failure> {
+    async fn fetched(&self, progress: &mut ProgressLog<'_>) -> Result<(), FailedStep> {
         let patience = Patience::new(STEP, self.timeout);
         let info = GitRepository::INFO;
         let sources =
@@ -174,7 +176,7 @@ impl Rotation<'_> {
             if is_paused(source) {
                 let note =
                     format!("{} is paused, so it was not tried with the new key", source.id().subject());
-                progress.tell(Event::Note(note));
+                progress.tell(ProgressEvent::Note(note));
                 continue;
             }
             self.merge(source, &json!({"metadata": {"annotations": {keys::REQUESTED_AT: token}}})).await?;
@@ -183,13 +185,13 @@ impl Rotation<'_> {
         Ok(())
     }
 
-    async fn secret(&self, wanted: &Wanted<'_>) -> Result<Option<Object>, Failure> {
+    async fn secret(&self, wanted: &SecretPlan<'_>) -> Result<Option<Object>, FailedStep> {
         let shell = secret::shell(wanted).map_err(at(STEP))?;
         let live = self.objects.get(&shell).await;
         live.map_err(|failure| at(STEP)(Problem::cluster(shell.id().subject(), failure)))
     }
 
-    async fn merge(&self, object: &Object, patch: &serde_json::Value) -> Result<(), Failure> {
+    async fn merge(&self, object: &Object, patch: &serde_json::Value) -> Result<(), FailedStep> {
         let merged = self.objects.merge(object, patch).await;
         merged.map(drop).map_err(|failure| at(STEP)(Problem::cluster(object.id().subject(), failure)))
     }
@@ -199,9 +201,9 @@ impl Rotation<'_> {
 async fn forgotten(
     github: &GitHub,
     old: &str,
-    identity: &Identity,
-    progress: &mut Progress<'_>,
-) -> Result<Option<Change>, Failure> {
+    identity: &KeyIdentity,
+    progress: &mut ProgressLog<'_>,
+) -> Result<Option<PutOutcome>, FailedStep> {
     let mut change = None;
     let keys = preflight::deploy_keys(github).await.map_err(at(STEP))?;
     for key in keys.iter().filter(|key| key.is_same(old)) {
@@ -211,12 +213,12 @@ async fn forgotten(
             let note = format!(
                 "the deploy key \"{title}\" ({print}) was not made for this cluster alone, and stays"
             );
-            progress.tell(Event::Note(note));
+            progress.tell(ProgressEvent::Note(note));
             continue;
         }
         let deleted = github.delete_key(key.id).await;
         deleted.map_err(|error| at(STEP)(Problem::github(error, &github.repository)))?;
-        change = Some(Change::Configured);
+        change = Some(PutOutcome::Configured);
     }
     Ok(change)
 }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::hosts::SshUrl;
 use super::key::{Algorithm, KeyPair, comment_of};
 use super::problem::Problem;
-use super::put::{self, Change};
+use super::put::{self, PutOutcome};
 use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, Secret};
 use lockgate_git::SourceError;
@@ -16,7 +16,7 @@ use lockgate_git::{Credentials, Identity, SecretData, SshCredentials};
 
 /// Which Secret, and what goes into it when it is made.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted<'w> {
+pub(crate) struct SecretPlan<'w> {
     /// Namespace.
     pub namespace: &'w str,
     /// Name.
@@ -39,13 +39,13 @@ pub(crate) struct Stored {
     /// The lines of `known_hosts`.
     pub known_hosts: Vec<String>,
     /// What was done to have it.
-    pub change: Change,
+    pub change: PutOutcome,
 }
 
 /// The key of the Secret if there is one.
 pub(crate) async fn existing(
     objects: &Objects,
-    wanted: &Wanted<'_>,
+    wanted: &SecretPlan<'_>,
     url: &SshUrl,
 ) -> Result<Option<Stored>, Problem> {
     let found = objects.get(&shell(wanted)?).await;
@@ -59,7 +59,7 @@ pub(crate) async fn existing(
 /// Makes a key and writes the Secret.
 pub(crate) async fn make(
     objects: &Objects,
-    wanted: &Wanted<'_>,
+    wanted: &SecretPlan<'_>,
     known_hosts: &[String],
     url: &SshUrl,
 ) -> Result<Stored, Problem> {
@@ -77,7 +77,7 @@ pub(crate) async fn make(
 /// Puts other lines into `known_hosts` of the Secret; what it holds then.
 pub(super) async fn put_known_hosts(
     objects: &Objects,
-    wanted: &Wanted<'_>,
+    wanted: &SecretPlan<'_>,
     url: &SshUrl,
     lines: &[String],
 ) -> Result<Stored, Problem> {
@@ -86,7 +86,7 @@ pub(super) async fn put_known_hosts(
     let patch = json!({"data": {"known_hosts": STANDARD.encode(lines.join("\n") + "\n")}});
     objects.merge(&shell, &patch).await.map_err(failed)?;
     let live = objects.get(&shell).await.map_err(failed)?.unwrap_or(shell);
-    Ok(Stored { change: Change::Configured, ..read(&live, wanted, url)? })
+    Ok(Stored { change: PutOutcome::Configured, ..read(&live, wanted, url)? })
 }
 
 /// Whether a source reads the Secret of a name in its namespace.
@@ -129,7 +129,7 @@ fn value(secret: &Object, key: &str) -> Option<String> {
 }
 
 /// What a Secret holds, judged as the agent will judge it.
-fn read(live: &Object, wanted: &Wanted<'_>, url: &SshUrl) -> Result<Stored, Problem> {
+fn read(live: &Object, wanted: &SecretPlan<'_>, url: &SshUrl) -> Result<Stored, Problem> {
     let problem = |reason: &str| Problem::Secret { name: name(wanted), reason: reason.into() };
     let source = format!("Secret {}", name(wanted));
     let credentials = match Credentials::read(url.git(), Some((&source, &data(live)))) {
@@ -144,7 +144,7 @@ fn read(live: &Object, wanted: &Wanted<'_>, url: &SshUrl) -> Result<Stored, Prob
     let key = KeyPair::existing(&credentials.identity, value(live, "identity.pub").as_deref())?;
     let known_hosts = value(live, "known_hosts").unwrap_or_default();
     let known_hosts = known_hosts.lines().map(ToOwned::to_owned).collect();
-    Ok(Stored { key, credentials, known_hosts, change: Change::Unchanged })
+    Ok(Stored { key, credentials, known_hosts, change: PutOutcome::Unchanged })
 }
 
 fn data(secret: &Object) -> SecretData {
@@ -154,7 +154,7 @@ fn data(secret: &Object) -> SecretData {
     decoded.collect()
 }
 
-fn filled(wanted: &Wanted<'_>, key: &KeyPair, known_hosts: &[String]) -> Result<Object, Problem> {
+fn filled(wanted: &SecretPlan<'_>, key: &KeyPair, known_hosts: &[String]) -> Result<Object, Problem> {
     let encode = |text: &str| STANDARD.encode(text);
     let lines = known_hosts.join("\n") + "\n";
     let edited = shell(wanted)?.edit(|value| {
@@ -169,7 +169,7 @@ fn filled(wanted: &Wanted<'_>, key: &KeyPair, known_hosts: &[String]) -> Result<
 }
 
 /// The Secret without its data.
-pub(super) fn shell(wanted: &Wanted<'_>) -> Result<Object, Problem> {
+pub(super) fn shell(wanted: &SecretPlan<'_>) -> Result<Object, Problem> {
     let value = json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -182,7 +182,7 @@ pub(super) fn shell(wanted: &Wanted<'_>) -> Result<Object, Problem> {
     Object::parse(value).map_err(|error| Problem::Embedded(error.to_string()))
 }
 
-fn name(wanted: &Wanted<'_>) -> String {
+fn name(wanted: &SecretPlan<'_>) -> String {
     format!("{}/{}", wanted.namespace, wanted.name)
 }
 
@@ -193,8 +193,8 @@ mod tests {
     use super::super::hosts;
     use super::*;
 
-    const WANTED: Wanted<'static> =
-        Wanted { namespace: "n", name: "s", algorithm: Algorithm::Ed25519, comment: "c", replace: false };
+    const WANTED: SecretPlan<'static> =
+        SecretPlan { namespace: "n", name: "s", algorithm: Algorithm::Ed25519, comment: "c", replace: false };
 
     fn url() -> SshUrl {
         "ssh://git@example.org/r".parse().unwrap()
@@ -214,7 +214,7 @@ mod tests {
     fn what_was_written_reads_back() {
         let object = secret(|_| {});
         let stored = read(&object, &WANTED, &url()).unwrap();
-        assert_eq!(stored.change, Change::Unchanged);
+        assert_eq!(stored.change, PutOutcome::Unchanged);
         assert!(
             stored.key.public_line().starts_with("ssh-ed25519 ") && stored.key.public_line().ends_with(" c")
         );

@@ -1,7 +1,7 @@
 //! Speaks SSH from this machine: reads a server's host keys, and asks whether it lets a key in.
 //!
-//! libssh2 is used directly and not through libgit2, since a key type can be asked for here, and host keys and private
-//! key are passed in memory.
+//! libssh2 is used directly and not through libgit2, since a key type can be asked for here, and host keys
+//! and private key are passed in memory.
 
 use std::io::Read;
 use std::net::{TcpStream, ToSocketAddrs};

@@ -1,9 +1,9 @@
-//! The steps of a run, in their order. Each may be repeated: what is there already is left as it is, so a run that was
-//! killed is finished by the same command.
+//! The steps of a run, in their order. Each may be repeated: what is there already is left as it is, so a run
+//! that was killed is finished by the same command.
 
 use std::time::{Duration, Instant};
 
-use super::admission::{Admission, Host, Target};
+use super::admission::{Admission, AdmissionTarget, Host};
 use super::deploy_key::KeyPlan;
 use super::github::GitHub;
 use super::hosts::{AddressError, SshUrl};
@@ -12,9 +12,9 @@ use super::manifests::{self, Installation, Sync};
 use super::memory::{self, Flags};
 use super::namespace::put_namespace;
 use super::preflight::{self, RepositoryFacts};
-use super::problem::{Failure, Problem};
-use super::progress::{Event, Progress, at};
-use super::put::{self, Change};
+use super::problem::{FailedStep, Problem};
+use super::progress::{ProgressEvent, ProgressLog, at};
+use super::put::{self, PutOutcome};
 use super::wait::{self, Patience};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
@@ -63,15 +63,15 @@ const DEFAULT_BRANCH: &str = "master";
 
 /// Installs the agent without a repository.
 pub(crate) async fn install(
-    target: &Target,
+    target: &AdmissionTarget,
     installation: &Installation,
     flags: &Flags,
     timeout: Duration,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let began = Instant::now();
     let facts = preflight::cluster(&target.client, installation, None).await;
-    let facts = facts.map_err(|problems| Failure { step: "preflight", problems })?;
+    let facts = facts.map_err(|problems| FailedStep { step: "preflight", problems })?;
     let detail = format!("Kubernetes {} · cluster rights {1}/{1}", facts.version, facts.rights);
     progress.done("preflight", began, detail, None);
     let objects = Objects::new(&target.client);
@@ -81,12 +81,12 @@ pub(crate) async fn install(
 
 /// Sets the cluster up for a repository at GitHub.
 pub(crate) async fn github(
-    target: &Target,
+    target: &AdmissionTarget,
     plan: &Plan,
     github: &GitHub,
     url: &SshUrl,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let began = Instant::now();
     let objects = Objects::new(&target.client);
     let path = manifests::normal_path(&plan.path);
@@ -98,7 +98,7 @@ pub(crate) async fn github(
         (Ok(cluster), Ok(repository)) => (cluster, repository),
         (cluster, repository) => {
             let problems = cluster.err().into_iter().chain(repository.err()).flatten().collect();
-            return Err(Failure { step: "preflight", problems });
+            return Err(FailedStep { step: "preflight", problems });
         }
     };
     let is_renamed = repository.full_name != github.repository;
@@ -113,7 +113,7 @@ pub(crate) async fn github(
     let detail = format!("cluster rights {0}/{0} · {1}", cluster.rights, describe(plan, &repository));
     progress.done("preflight", began, detail, None);
     if is_renamed {
-        progress.tell(Event::Note(format!("the repository is now called {}", repository.full_name)));
+        progress.tell(ProgressEvent::Note(format!("the repository is now called {}", repository.full_name)));
     }
 
     let admitted = admission.let_in(existing, progress).await?;
@@ -126,23 +126,23 @@ pub(crate) async fn github(
             "GitHub removes a deploy key with the token that registered it, and this token expires {expires}; \
              register it with a GitHub App (--app-id) to be free of that"
         );
-        progress.tell(Event::Note(note));
+        progress.tell(ProgressEvent::Note(note));
     }
     Ok(())
 }
 
 /// Sets the cluster up for a repository at any SSH server: the user adds the public key there.
 pub(crate) async fn git(
-    target: &Target,
+    target: &AdmissionTarget,
     plan: &Plan,
     url: &SshUrl,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let began = Instant::now();
     let objects = Objects::new(&target.client);
     let cluster =
         preflight::cluster(&target.client, &plan.installation, plan.service_account.as_deref()).await;
-    let cluster = cluster.map_err(|problems| Failure { step: "preflight", problems })?;
+    let cluster = cluster.map_err(|problems| FailedStep { step: "preflight", problems })?;
     let sync = sync_of(plan, url, &[]);
     check_sync(&objects, plan, &sync, url).await?;
     progress.done("preflight", began, format!("cluster rights {0}/{0}", cluster.rights), None);
@@ -157,21 +157,21 @@ pub(crate) async fn git(
 }
 
 async fn admission<'a>(
-    target: &Target,
+    target: &AdmissionTarget,
     plan: &'a Plan,
     url: &'a SshUrl,
     host: Host<'a>,
-) -> Result<Admission<'a>, Failure> {
+) -> Result<Admission<'a>, FailedStep> {
     Admission::of(target, &plan.installation, &plan.key, plan.timeout, (url, host)).await
 }
 
 /// Puts another key in the place of the one that a source is read with, or finishes doing so.
 pub(crate) async fn rotate(
-    target: &Target,
+    target: &AdmissionTarget,
     rotation: &RotationPlan,
     hub: &Hub,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let failed = at("rotation");
     let source = rotated(&Objects::new(&target.client), rotation).await.map_err(&failed)?;
     let text = |pointer: &str| source.text(pointer).unwrap_or_default();
@@ -230,8 +230,8 @@ fn describe(plan: &Plan, repository: &RepositoryFacts) -> String {
     format!("repo admin ok · branch {} @ {commit} · {folder}", plan.branch)
 }
 
-/// The sync that the plan asks for. The Kustomizations of the folder say by which name they know the source; the
-/// default is Flux's, since repositories name it.
+/// The sync that the plan asks for. The Kustomizations of the folder say by which name they know the source;
+/// the default is Flux's, since repositories name it.
 fn sync_of(plan: &Plan, url: &SshUrl, sources: &[String]) -> Sync {
     let found = match sources {
         [only] => only.as_str(),
@@ -248,9 +248,9 @@ fn sync_of(plan: &Plan, url: &SshUrl, sources: &[String]) -> Sync {
     }
 }
 
-/// Refuses to turn an existing sync to another repository, branch or folder. `asked` is the address as the user knows it:
-/// where the repository was renamed since, the sync may still have it.
-async fn check_sync(objects: &Objects, plan: &Plan, sync: &Sync, asked: &SshUrl) -> Result<(), Failure> {
+/// Refuses to turn an existing sync to another repository, branch or folder. `asked` is the address as the
+/// user knows it: where the repository was renamed since, the sync may still have it.
+async fn check_sync(objects: &Objects, plan: &Plan, sync: &Sync, asked: &SshUrl) -> Result<(), FailedStep> {
     if plan.replace_sync {
         return Ok(());
     }
@@ -276,7 +276,7 @@ async fn check_sync(objects: &Objects, plan: &Plan, sync: &Sync, asked: &SshUrl)
             }
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(Failure { step: "preflight", problems }) }
+    if problems.is_empty() { Ok(()) } else { Err(FailedStep { step: "preflight", problems }) }
 }
 
 async fn put_agent(
@@ -284,8 +284,8 @@ async fn put_agent(
     (installation, flags): (&Installation, &Flags),
     actors: &Actors,
     timeout: Duration,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let began = Instant::now();
     let (crds, left) = wanted_crds(objects, actors).await?;
     let rest = manifests::agent(installation).and_then(|rest| memory::noted(rest, "Deployment", flags));
@@ -300,7 +300,7 @@ async fn put_agent(
     for object in manifests::left_out(installation).map_err(at("agent"))? {
         let deleted = objects.delete(&object).await;
         if deleted.map_err(|failure| at("agent")(Problem::cluster(object.id().subject(), failure)))? {
-            change = change.max(Change::Configured);
+            change = change.max(PutOutcome::Configured);
         }
     }
     change = change.max(put_all(objects, &rest, "agent").await?);
@@ -311,14 +311,15 @@ async fn put_agent(
     if !left.is_empty() {
         let note =
             format!("definitions of kinds that Flux acts on are left as they are: {}", left.join(", "));
-        progress.tell(Event::Note(note));
+        progress.tell(ProgressEvent::Note(note));
     }
     Ok(())
 }
 
-/// The definitions to put in place: those of the kinds that lockgate acts on, and of the others those that nobody else has
-/// put there, who may need another one, and that no controller of Flux needs. Beside them, which are left to a controller.
-async fn wanted_crds(objects: &Objects, actors: &Actors) -> Result<(Vec<Object>, Vec<String>), Failure> {
+/// The definitions to put in place: those of the kinds that lockgate acts on, and of the others those that
+/// nobody else has put there, who may need another one, and that no controller of Flux needs. Beside them,
+/// which are left to a controller.
+async fn wanted_crds(objects: &Objects, actors: &Actors) -> Result<(Vec<Object>, Vec<String>), FailedStep> {
     let (mut wanted, mut left) = (Vec::new(), Vec::new());
     for crd in manifests::crds().map_err(at("agent"))? {
         let is_acted_on = api::defined_by(&crd).is_some_and(|info| info.is_acted_on);
@@ -337,8 +338,8 @@ async fn put_sync(
     objects: &Objects,
     plan: &Plan,
     sync: &Sync,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let began = Instant::now();
     let wanted = manifests::sync(&plan.installation, sync);
     let wanted = wanted.and_then(|wanted| memory::noted(wanted, GitRepository::ID.kind, &plan.flags[1]));
@@ -352,8 +353,8 @@ async fn put_sync(
     wait::synced(objects, root, &Patience::new("sync", plan.timeout), progress).await
 }
 
-async fn put_all(objects: &Objects, wanted: &[Object], step: &'static str) -> Result<Change, Failure> {
-    let mut change = Change::Unchanged;
+async fn put_all(objects: &Objects, wanted: &[Object], step: &'static str) -> Result<PutOutcome, FailedStep> {
+    let mut change = PutOutcome::Unchanged;
     for object in wanted {
         let put = wait::through_discovery(objects, object).await;
         change =

@@ -1,5 +1,5 @@
-//! Clusters that come and go, by a thousand seeds: created, killed at any request, destroyed, created anew, their keys rotated and
-//! pruned, also two that live under one name.
+//! Clusters that come and go, by a thousand seeds: created, killed at any request, destroyed, created anew,
+//! their keys rotated and pruned, also two that live under one name.
 
 mod world;
 
@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 
-use super::admission::{Admission, Host, Target};
+use super::admission::{Admission, AdmissionTarget, Host};
 use super::deploy_key::KeyPlan;
 use super::key::Algorithm;
 use super::keyring::{self, Unwanted};
 use super::leftovers::Age;
 use super::manifests::Installation;
-use super::problem::Failure;
-use super::progress::Progress;
+use super::problem::FailedStep;
+use super::progress::ProgressLog;
 use lockgate_base::model::Timestamp;
 
 use self::world::{Act, DAY, Kill, World};
@@ -46,11 +46,11 @@ fn set_up(
     number: usize,
     prune: bool,
     replace: bool,
-) -> LocalBoxFuture<'_, Result<(), Failure>> {
+) -> LocalBoxFuture<'_, Result<(), FailedStep>> {
     Box::pin(admit(world, number, prune, replace))
 }
 
-async fn admit(world: &World, number: usize, prune: bool, replace: bool) -> Result<(), Failure> {
+async fn admit(world: &World, number: usize, prune: bool, replace: bool) -> Result<(), FailedStep> {
     let name = world.state().clusters[number].name.clone();
     let plan = KeyPlan {
         secret: "flux-system".into(),
@@ -63,12 +63,12 @@ async fn admit(world: &World, number: usize, prune: bool, replace: bool) -> Resu
     };
     let installation =
         Installation { namespace: "flux-system".into(), image: String::new(), lockdown: false, adopt: false };
-    let target = Target { client: world.client(number), name: "default".into() };
+    let target = AdmissionTarget { client: world.client(number), name: "default".into() };
     let url = "ssh://git@github.com/acme/platform".parse().unwrap();
     let github = world.github();
     let keys = github.deploy_keys().await.unwrap();
     let mut sink = |_| ();
-    let progress = &mut Progress::new(&mut sink);
+    let progress = &mut ProgressLog::new(&mut sink);
     let timeout = Duration::from_secs(5);
     let host = Host::GitHub(&github, &keys);
     let admission = Admission::of(&target, &installation, &plan, timeout, (&url, host)).await?;
@@ -79,11 +79,11 @@ async fn admit(world: &World, number: usize, prune: bool, replace: bool) -> Resu
 }
 
 /// What `lockgate keys` does.
-fn remove(world: &World, unwanted: Unwanted) -> LocalBoxFuture<'_, Result<(), Failure>> {
+fn remove(world: &World, unwanted: Unwanted) -> LocalBoxFuture<'_, Result<(), FailedStep>> {
     Box::pin(async move {
         let now = Timestamp::from_unix(world.state().now);
         let mut sink = |_| ();
-        keyring::remove(&world.github(), &unwanted, false, now, &mut Progress::new(&mut sink)).await
+        keyring::remove(&world.github(), &unwanted, false, now, &mut ProgressLog::new(&mut sink)).await
     })
 }
 
@@ -146,7 +146,8 @@ fn is_let_in(world: &World) -> Vec<String> {
     broken
 }
 
-/// A cluster that is created anew leaves no key of the last ones of its name, and its own goes when it is deleted.
+/// A cluster that is created anew leaves no key of the last ones of its name, and its own goes when it is
+/// deleted.
 async fn end(world: &World) -> Vec<String> {
     let mut broken = Vec::new();
     for number in 0..3 {

@@ -1,4 +1,5 @@
-//! What a deploy key is called: which cluster it belongs to, so that it can be told from others once that is gone.
+//! What a deploy key is called: which cluster it belongs to, so that it can be told from others once that is
+//! gone.
 //!
 //! ```text
 //! lockgate NAME UID8 NAMESPACE [until TIME]
@@ -23,8 +24,8 @@ pub(crate) fn is_label(text: &str) -> bool {
         && text.len() <= LABEL_LIMIT
 }
 
-/// The name that the user gives a cluster: a DNS label. Whoever creates a cluster anew gives it the same, and no other
-/// cluster that lives.
+/// The name that the user gives a cluster: a DNS label. Whoever creates a cluster anew gives it the same, and
+/// no other cluster that lives.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ClusterName(String);
 
@@ -50,9 +51,11 @@ impl fmt::Display for ClusterName {
 /// The title of a deploy key of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Title {
-    /// The cluster's name, or the name of the context where it was given none: then many clusters may have it.
+    /// The cluster's name, or the name of the context where it was given none: then many clusters may have
+    /// it.
     pub cluster: String,
-    /// The first digits of the uid of kube-system, which no two clusters share; zeros where there was no cluster yet.
+    /// The first digits of the uid of kube-system, which no two clusters share; zeros where there was no
+    /// cluster yet.
     pub uid: String,
     /// The agent's namespace.
     pub namespace: String,
@@ -67,7 +70,8 @@ impl Title {
         Self { cluster: cluster.into(), uid, namespace: namespace.into(), until }
     }
 
-    /// Reads a title from its end, since the name of a context may hold anything. `None` where it is not one of ours.
+    /// Reads a title from its end, since the name of a context may hold anything. `None` where it is not one
+    /// of ours.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let ended = text.rsplit_once(" until ").and_then(|(head, end)| Some((head, end.parse().ok()?)));
         let (text, until) = ended.map_or((text, None), |(head, end)| (head, Some(end)));

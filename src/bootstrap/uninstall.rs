@@ -1,8 +1,9 @@
 //! Takes the agent off a cluster. What it applied stays, unless it is to be purged.
 //!
-//! A Kustomization that is deleted while an agent runs takes its objects with it. So each is paused before anything
-//! else, since an agent deletes nothing for a paused one; only then are finalizers dropped. Where Flux is installed too,
-//! even with no replica, the kinds and their objects are its own and stay, unless they are to be taken from it.
+//! A Kustomization that is deleted while an agent runs takes its objects with it. So each is paused before
+//! anything else, since an agent deletes nothing for a paused one; only then are finalizers dropped. Where
+//! Flux is installed too, even with no replica, the kinds and their objects are its own and stay, unless they
+//! are to be taken from it.
 
 mod registered;
 
@@ -15,9 +16,9 @@ use self::registered::Registered;
 use super::hub::Hub;
 use super::manifests::{self, Installation};
 use super::preflight;
-use super::problem::{Failure, Problem};
-use super::progress::{Event, Progress, at};
-use super::put::{self, Change};
+use super::problem::{FailedStep, Problem};
+use super::progress::{ProgressEvent, ProgressLog, at};
+use super::put::{self, PutOutcome};
 use super::secret;
 use super::wait::{Patience, Wait};
 use crate::cluster::flux::{self, FluxController};
@@ -49,8 +50,8 @@ pub(crate) struct Removal {
 pub(crate) async fn uninstall(
     objects: &Objects,
     removal: &Removal,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     if let Some(problem) = preflight::elsewhere(objects, &removal.namespace).await {
         return Err(at("preflight")(problem));
     }
@@ -61,7 +62,7 @@ pub(crate) async fn uninstall(
         }
         remove_agent(objects, removal, progress).await?;
         let note = format!("Kustomizations, sources and their kinds are left to Flux: {rivals}");
-        progress.tell(Event::Note(note));
+        progress.tell(ProgressEvent::Note(note));
         return Ok(());
     }
     let began = Instant::now();
@@ -82,7 +83,7 @@ pub(crate) async fn uninstall(
 }
 
 /// Flux's controllers, those that are told not to run included.
-async fn controllers(objects: &Objects) -> Result<Vec<FluxController>, Failure> {
+async fn controllers(objects: &Objects) -> Result<Vec<FluxController>, FailedStep> {
     let failed = |what: &'static str| move |failure| at("preflight")(Problem::cluster(what, failure));
     let selector = format!("{}={}", flux::LABEL.0, flux::LABEL.1);
     let deployments = objects.list("apps/v1", "Deployment", None, &selector).await;
@@ -103,8 +104,8 @@ async fn purge(
     objects: &Objects,
     kustomizations: &[Object],
     removal: &Removal,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let began = Instant::now();
     for object in kustomizations {
         // Of a paused one the agent would leave everything.
@@ -123,7 +124,7 @@ async fn purge(
         if patience.is_over() {
             let cause = "the agent has not let go of it; does it run?";
             let problems = left.iter().map(|object| patience.ended(object, cause)).collect();
-            return Err(Failure { step: "purge", problems });
+            return Err(FailedStep { step: "purge", problems });
         }
         let names: Vec<String> = left.iter().map(|object| object.id().subject()).collect();
         wait.on(format!("for {} to be gone", names.join(", "))).await;
@@ -131,7 +132,7 @@ async fn purge(
     if kustomizations.is_empty() {
         let note = "no Kustomization is left to tell what was applied, so workloads that an earlier removal left stay: \
                     delete them by hand";
-        progress.tell(Event::Note(note.into()));
+        progress.tell(ProgressEvent::Note(note.into()));
     }
     let detail = format!("{} Kustomizations and what they applied", kustomizations.len());
     progress.done("purge", began, detail, Some(change(!kustomizations.is_empty())));
@@ -143,7 +144,7 @@ async fn pause(
     object: &Object,
     is_paused: bool,
     step: &'static str,
-) -> Result<(), Failure> {
+) -> Result<(), FailedStep> {
     let paused = objects.merge(object, &json!({"spec": {"suspend": is_paused}})).await;
     paused.map(drop).map_err(|failure| at(step)(Problem::cluster(object.id().subject(), failure)))
 }
@@ -151,8 +152,8 @@ async fn pause(
 async fn remove_agent(
     objects: &Objects,
     removal: &Removal,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let began = Instant::now();
     let installation = Installation {
         namespace: removal.namespace.clone(),
@@ -181,7 +182,11 @@ async fn remove_agent(
 }
 
 /// Until no pod of the agent is left.
-async fn stopped(objects: &Objects, removal: &Removal, progress: &mut Progress<'_>) -> Result<(), Failure> {
+async fn stopped(
+    objects: &Objects,
+    removal: &Removal,
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let patience = Patience::new("agent", removal.timeout);
     let mut wait = Wait::new(&patience, progress);
     loop {
@@ -200,8 +205,8 @@ async fn remove_kinds(
     objects: &Objects,
     removal: &Removal,
     actors: &Actors,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let began = Instant::now();
     let failed = |object: &Object| {
         let subject = object.id().subject();
@@ -237,11 +242,11 @@ async fn remove_kinds(
             "finalizers of others are left, and what they hold stays until they go: {}",
             held.join(", ")
         );
-        progress.tell(Event::Note(note));
+        progress.tell(ProgressEvent::Note(note));
     }
     if !left.is_empty() {
         let note = format!("definitions of kinds that lockgate never acted on are left: {}", left.join(", "));
-        progress.tell(Event::Note(note));
+        progress.tell(ProgressEvent::Note(note));
     }
     // Before the Secrets go: nothing else knows of these keys.
     let keys = secrets.iter().filter_map(|secret| Registered::of(secret, &acted_on));
@@ -249,21 +254,21 @@ async fn remove_kinds(
     for key in keys {
         match &removal.hub {
             Some(hub) => problems.extend(key.delete(hub, progress).await),
-            None => progress.tell(Event::Note(key.to_string())),
+            None => progress.tell(ProgressEvent::Note(key.to_string())),
         }
     }
     if removal.purge {
         remove_secrets(objects, removal, &secrets, progress).await?;
     } else {
         let note = format!("workloads, the namespace {} and its Secrets are left", removal.namespace);
-        progress.tell(Event::Note(note));
+        progress.tell(ProgressEvent::Note(note));
     }
-    if problems.is_empty() { Ok(()) } else { Err(Failure { step: "deploy key", problems }) }
+    if problems.is_empty() { Ok(()) } else { Err(FailedStep { step: "deploy key", problems }) }
 }
 
-/// Whether a definition is there and must stay, being of a kind that lockgate does not act on: a controller of Flux acts on it,
-/// somebody else put it there, or the kind has objects, which would go with it.
-async fn is_needed(objects: &Objects, definition: &Object, actors: &Actors) -> Result<bool, Failure> {
+/// Whether a definition is there and must stay, being of a kind that lockgate does not act on: a controller
+/// of Flux acts on it, somebody else put it there, or the kind has objects, which would go with it.
+async fn is_needed(objects: &Objects, definition: &Object, actors: &Actors) -> Result<bool, FailedStep> {
     let Some(info) = api::defined_by(definition).filter(|info| !info.is_acted_on) else { return Ok(false) };
     let failed = |failure| at("kinds")(Problem::cluster(definition.id().subject(), failure));
     let Some(live) = objects.get(definition).await.map_err(failed)? else { return Ok(false) };
@@ -277,9 +282,9 @@ fn finalizers_of_others(object: &Object) -> Vec<&str> {
     names.filter(|name| *name != keys::FINALIZER).collect()
 }
 
-/// The Secrets with a key that bootstrap made. They are known by themselves and not by a source that reads them: those are
-/// gone where an earlier removal was cut off, or left the Secrets.
-async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, Failure> {
+/// The Secrets with a key that bootstrap made. They are known by themselves and not by a source that reads
+/// them: those are gone where an earlier removal was cut off, or left the Secrets.
+async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, FailedStep> {
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
     // The label alone may be anybody's.
@@ -292,8 +297,8 @@ async fn remove_secrets(
     objects: &Objects,
     removal: &Removal,
     secrets: &[Object],
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let began = Instant::now();
     let failed =
         |failure| at("namespace")(Problem::cluster(format!("namespace {}", removal.namespace), failure));
@@ -310,7 +315,7 @@ async fn remove_secrets(
     Ok(())
 }
 
-async fn all(info: &KindInfo, objects: &Objects) -> Result<Vec<Object>, Failure> {
+async fn all(info: &KindInfo, objects: &Objects) -> Result<Vec<Object>, FailedStep> {
     list(info, objects).await.map_err(|failure| at("kinds")(Problem::cluster(info.plural, failure)))
 }
 
@@ -324,8 +329,8 @@ fn shell(api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<O
     Object::parse(value).map_err(|error| Problem::Embedded(error.to_string()))
 }
 
-const fn change(is_change: bool) -> Change {
-    if is_change { Change::Configured } else { Change::Unchanged }
+const fn change(is_change: bool) -> PutOutcome {
+    if is_change { PutOutcome::Configured } else { PutOutcome::Unchanged }
 }
 
 #[cfg(test)]
@@ -347,13 +352,13 @@ mod tests {
             let objects = answering(vec![(None, Value::Null), (Some(200), none.clone())]);
             let mut told = Vec::new();
             let mut sink = |event| told.push(event);
-            let progress = &mut Progress::new(&mut sink);
+            let progress = &mut ProgressLog::new(&mut sink);
             let ended = match wait {
                 "purge" => purge(&objects, &[], &removal, progress).await,
                 _ => stopped(&objects, &removal, progress).await,
             };
             assert_eq!(ended, Ok(()), "{wait}");
-            assert!(matches!(told[0], Event::Waiting { name, .. } if name == wait), "{told:?}");
+            assert!(matches!(told[0], ProgressEvent::Waiting { name, .. } if name == wait), "{told:?}");
         }
     }
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::held;
-use super::problem::{Failure, Problem};
-use super::progress::{Event, Progress, at};
-use super::put::{self, Change};
+use super::problem::{FailedStep, Problem};
+use super::progress::{ProgressEvent, ProgressLog, at};
+use super::put::{self, PutOutcome};
 use super::ssh::SshError;
 use crate::cluster::objects::Objects;
 use lockgate_base::model::{Object, ObjectId, Ref};
@@ -20,9 +20,11 @@ use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long the API server may take to serve a kind that was just added, or be away while something is applied.
+/// How long the API server may take to serve a kind that was just added, or be away while something is
+/// applied.
 const DISCOVERY: Duration = Duration::from_secs(15);
-/// How long a failure must stand before it is taken for final: a key needs a moment to be known, an agent to start.
+/// How long a failure must stand before it is taken for final: a key needs a moment to be known, an agent to
+/// start.
 const GRACE: Duration = Duration::from_secs(30);
 
 /// How long a step may wait.
@@ -65,18 +67,18 @@ impl Patience {
 /// One wait. It tells what it waits for where that is news.
 pub(crate) struct Wait<'w, 'p> {
     patience: &'w Patience,
-    progress: &'w mut Progress<'p>,
+    progress: &'w mut ProgressLog<'p>,
     told: String,
 }
 
 impl<'w, 'p> Wait<'w, 'p> {
     /// Begins to wait.
-    pub(crate) const fn new(patience: &'w Patience, progress: &'w mut Progress<'p>) -> Self {
+    pub(crate) const fn new(patience: &'w Patience, progress: &'w mut ProgressLog<'p>) -> Self {
         Self { patience, progress, told: String::new() }
     }
 
-    /// What the API server answered. A failure that may pass is waited for like anything else while there is patience: then
-    /// nothing is known yet, and it is to be asked again.
+    /// What the API server answered. A failure that may pass is waited for like anything else while there is
+    /// patience: then nothing is known yet, and it is to be asked again.
     pub(crate) async fn answer<T>(
         &mut self,
         context: impl Into<String>,
@@ -100,7 +102,11 @@ impl<'w, 'p> Wait<'w, 'p> {
     pub(crate) async fn on(&mut self, detail: String) {
         if self.told != detail {
             let since = self.patience.began.elapsed();
-            self.progress.tell(Event::Waiting { name: self.patience.name, detail: detail.clone(), since });
+            self.progress.tell(ProgressEvent::Waiting {
+                name: self.patience.name,
+                detail: detail.clone(),
+                since,
+            });
             self.told = detail;
         }
         tokio::time::sleep(PAUSE).await;
@@ -113,7 +119,7 @@ impl<'w, 'p> Wait<'w, 'p> {
 }
 
 /// Applies an object whose kind may have been added a moment ago, to a server that may be away for one.
-pub(crate) async fn through_discovery(objects: &Objects, object: &Object) -> Result<Change, ApiFailure> {
+pub(crate) async fn through_discovery(objects: &Objects, object: &Object) -> Result<PutOutcome, ApiFailure> {
     let began = Instant::now();
     loop {
         match put::put(objects, object).await {
@@ -131,7 +137,7 @@ pub(crate) async fn established(
     objects: &Objects,
     crds: &[Object],
     patience: &Patience,
-    progress: &mut Progress<'_>,
+    progress: &mut ProgressLog<'_>,
 ) -> Result<(), Problem> {
     let mut wait = Wait::new(patience, progress);
     for crd in crds {
@@ -155,7 +161,7 @@ pub(crate) async fn not_ending(
     objects: &Objects,
     object: &Object,
     patience: &Patience,
-    progress: &mut Progress<'_>,
+    progress: &mut ProgressLog<'_>,
 ) -> Result<(), Problem> {
     let mut wait = Wait::new(patience, progress);
     loop {
@@ -181,7 +187,7 @@ pub(crate) async fn available(
     objects: &Objects,
     deployment: &Object,
     patience: &Patience,
-    progress: &mut Progress<'_>,
+    progress: &mut ProgressLog<'_>,
 ) -> Result<(), Problem> {
     let mut wait = Wait::new(patience, progress);
     loop {
@@ -233,7 +239,7 @@ pub(crate) async fn fetched(
     objects: &Objects,
     source: &Object,
     patience: &Patience,
-    progress: &mut Progress<'_>,
+    progress: &mut ProgressLog<'_>,
 ) -> Result<String, Problem> {
     fetched_as(objects, source, |_| true, patience, progress).await
 }
@@ -244,7 +250,7 @@ pub(crate) async fn refetched(
     source: &Object,
     token: &str,
     patience: &Patience,
-    progress: &mut Progress<'_>,
+    progress: &mut ProgressLog<'_>,
 ) -> Result<String, Problem> {
     let is_handled = |live: &Object| live.text("/status/lastHandledReconcileAt") == Some(token);
     fetched_as(objects, source, is_handled, patience, progress).await
@@ -256,7 +262,7 @@ async fn fetched_as(
     source: &Object,
     is_meant: impl Fn(&Object) -> bool,
     patience: &Patience,
-    progress: &mut Progress<'_>,
+    progress: &mut ProgressLog<'_>,
 ) -> Result<String, Problem> {
     let mut wait = Wait::new(patience, progress);
     let mut failing_since: Option<Instant> = None;
@@ -312,8 +318,8 @@ pub(crate) async fn synced(
     objects: &Objects,
     root: &Object,
     patience: &Patience,
-    progress: &mut Progress<'_>,
-) -> Result<(), Failure> {
+    progress: &mut ProgressLog<'_>,
+) -> Result<(), FailedStep> {
     let mut tree = Tree::new(named(root.id()));
     let mut wait = Wait::new(patience, progress);
     loop {
@@ -330,7 +336,7 @@ pub(crate) async fn synced(
             let count = overview.kustomizations.len();
             wait.progress.done("sync", patience.began, format!("{count} Kustomizations ready"), None);
             if let Some(note) = paused(&overview) {
-                wait.progress.tell(Event::Note(note));
+                wait.progress.tell(ProgressEvent::Note(note));
             }
             return Ok(());
         }
@@ -350,7 +356,7 @@ fn paused(overview: &Overview) -> Option<String> {
 }
 
 /// All that fails by its own fault, or else all that is not ready.
-fn unready(overview: &Overview, patience: &Patience) -> Failure {
+fn unready(overview: &Overview, patience: &Patience) -> FailedStep {
     let seconds = patience.began.elapsed().as_secs();
     let causes = &overview.root_causes;
     let is_cause = |row: &&Row| causes.contains(&row.key) || (causes.is_empty() && row.state != State::Ready);
@@ -361,7 +367,7 @@ fn unready(overview: &Overview, patience: &Patience) -> Failure {
         problems =
             overview.kustomizations.iter().filter(|row| row.state != State::Ready).map(problem).collect();
     }
-    Failure { step: "sync", problems }
+    FailedStep { step: "sync", problems }
 }
 
 /// The Kustomization of an id.
@@ -414,7 +420,7 @@ impl Tree {
         }
     }
 
-    fn update(&mut self, overview: &Overview, now: Instant) -> Vec<Event> {
+    fn update(&mut self, overview: &Overview, now: Instant) -> Vec<ProgressEvent> {
         let mut events = Vec::new();
         // The root comes before all, and depends on nothing.
         let levels = overview.levels();
@@ -423,7 +429,7 @@ impl Tree {
             .map(|level| level.iter().filter(|key| **key != self.root).cloned().collect::<Vec<_>>());
         let order: Vec<Vec<Ref>> = others.filter(|level| !level.is_empty()).collect();
         if order.len() > 1 && order != self.order {
-            events.push(Event::Order(order.clone()));
+            events.push(ProgressEvent::Order(order.clone()));
             self.order = order;
         }
         // In the order in which they go: those that others wait for first.
@@ -454,13 +460,14 @@ impl Tree {
             if self.told.get(&key) != Some(&news) {
                 self.told.insert(key.clone(), news);
                 let took = now.saturating_duration_since(began);
-                events.push(Event::Kustomization { key, state: word, detail, took });
+                events.push(ProgressEvent::Kustomization { key, state: word, detail, took });
             }
         }
         events
     }
 
-    /// Whether nothing moves any more: all that is not ready has failed, or is blocked by what has, for a while.
+    /// Whether nothing moves any more: all that is not ready has failed, or is blocked by what has, for a
+    /// while.
     fn is_stuck(&mut self, overview: &Overview, now: Instant) -> bool {
         let states: BTreeSet<&'static str> =
             overview.kustomizations.iter().map(|row| row.state.word()).collect();

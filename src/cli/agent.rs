@@ -13,19 +13,20 @@ use rustix::process::{
 };
 
 use super::log;
-use super::output::Error;
+use super::output::CommandError;
 use super::shared::ClusterArguments;
-use crate::agent::{self, Config, Folder, SystemClock, Threads};
+use crate::agent::{self, Config, MarkFolder, SystemClock, Threads};
 use crate::cluster;
 use crate::source::Sources;
 use crate::web::Pages;
 use lockgate_base::keys;
 use lockgate_core::plan::DriftPolicy;
 use lockgate_git::helm::Helm;
-use lockgate_git::oci::Oci;
-use lockgate_git::{Disk, Git};
+use lockgate_git::oci::OciFetcher;
+use lockgate_git::{Disk, GitFetcher};
 
-/// Threads of the runtime. The work is waiting for the network; two keep one busy task from delaying the lease.
+/// Threads of the runtime. The work is waiting for the network; two keep one busy task from delaying the
+/// lease.
 const THREADS: usize = 2;
 
 /// The memory of the process where nothing is known of a limit: that of the Deployment.
@@ -66,11 +67,12 @@ pub(super) struct Arguments {
     /// Refuse references to other namespaces and Kustomizations without a ServiceAccount
     #[arg(long)]
     lockdown: bool,
-    /// Let spec.insecure of OCIRepositories reach registries on other machines without TLS, or with any certificate
+    /// Let spec.insecure of OCIRepositories reach registries on other machines without TLS, or with any
+    /// certificate
     #[arg(long)]
     allow_insecure_registries: bool,
-    /// What is done about drift: put it back as it is seen, or at the interval, or only report it; lockgate.dev/drift on a
-    /// Kustomization or an object says otherwise
+    /// What is done about drift: put it back as it is seen, or at the interval, or only report it;
+    /// lockgate.dev/drift on a Kustomization or an object says otherwise
     #[arg(long, value_name = "POLICY", default_value = "watch", value_parser = drift)]
     drift: DriftPolicy,
     /// Go on though Flux's controllers run
@@ -83,29 +85,32 @@ fn drift(text: &str) -> Result<DriftPolicy, String> {
 }
 
 /// Runs the agent. It makes the runtime itself, since libgit2 is to be set up before there are threads.
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     log::start();
     #[cfg(target_os = "linux")]
     seal_memory();
     // What it keeps of repositories is nobody else's to read, also while it is being written.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let disk = arguments.disk_limit.map_or_else(Disk::default, |mebibytes| Disk::of(mebibytes << 20));
-    let git = Git::on(&arguments.state_dir, &disk).map_err(|error| Error::failed(error.to_string()))?;
-    let oci = Oci::new(&arguments.state_dir, &disk, arguments.allow_insecure_registries);
-    let oci = oci.map_err(|error| Error::failed(error.to_string()))?;
-    let helm = Helm::new(&arguments.state_dir, &disk).map_err(|error| Error::failed(error.to_string()))?;
+    let git = GitFetcher::on(&arguments.state_dir, &disk)
+        .map_err(|error| CommandError::failed(error.to_string()))?;
+    let oci = OciFetcher::new(&arguments.state_dir, &disk, arguments.allow_insecure_registries);
+    let oci = oci.map_err(|error| CommandError::failed(error.to_string()))?;
+    let helm =
+        Helm::new(&arguments.state_dir, &disk).map_err(|error| CommandError::failed(error.to_string()))?;
     let oci = Arc::new(oci);
     let sources = Sources::of_git(Arc::new(git)).and_oci(oci.clone()).and_helm(helm, oci);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
+    let runtime =
+        runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?;
     let result = runtime.block_on(start(arguments, sources));
     // A fetch from a host that does not answer must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
-/// Keeps the memory, which holds keys and tokens, from being written into a core file, and from being looked at by other
-/// processes of the same user.
+/// Keeps the memory, which holds keys and tokens, from being written into a core file, and from being looked
+/// at by other processes of the same user.
 #[cfg(target_os = "linux")]
 fn seal_memory() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
@@ -117,18 +122,21 @@ fn seal_memory() {
     }
 }
 
-async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, Error> {
+async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, CommandError> {
     let client = cluster::Client::connect(&arguments.cluster.target()).await;
     let given = arguments.memory_limit.map(|mebibytes| mebibytes << 20);
     let memory = given.or_else(agent::memory_limit).unwrap_or(MEMORY);
     let workers = Threads::start(memory);
-    let workers =
-        workers.map_err(|error| Error::failed(format!("the threads for builds do not start: {error}")))?;
+    let workers = workers
+        .map_err(|error| CommandError::failed(format!("the threads for builds do not start: {error}")))?;
     let listen = [(Pages::Probes, arguments.health_addr), (Pages::Metrics, arguments.metrics_addr)];
     let listen = listen.into_iter().filter_map(|(pages, address)| Some((pages, address?)));
-    let marks = Folder::open(&arguments.state_dir);
+    let marks = MarkFolder::open(&arguments.state_dir);
     let marks = marks.map_err(|error| {
-        Error::failed(format!("{}: no folder can be made there: {error}", arguments.state_dir.display()))
+        CommandError::failed(format!(
+            "{}: no folder can be made there: {error}",
+            arguments.state_dir.display()
+        ))
     })?;
     let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
     if pod.is_none() && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
@@ -137,7 +145,7 @@ async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, Erro
         );
     }
     let config = Config {
-        client: client.map_err(|error| Error::unreachable(error.to_string()))?,
+        client: client.map_err(|error| CommandError::unreachable(error.to_string()))?,
         namespace: arguments.namespace.clone(),
         watch_namespace: arguments.watch_namespace.clone(),
         pod,
@@ -157,5 +165,5 @@ async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, Erro
         Ok(stop) => agent::run(config, stop).await,
         Err(error) => Err(error),
     };
-    ended.map(|()| ExitCode::SUCCESS).map_err(|error| Error::failed(error.to_string()))
+    ended.map(|()| ExitCode::SUCCESS).map_err(|error| CommandError::failed(error.to_string()))
 }

@@ -6,18 +6,18 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::memory::{self, Recalled};
-use super::output::{self, Error};
-use super::progress::{Form, Printer};
+use super::output::{self, CommandError};
+use super::progress::{Printer, ProgressFormat};
 use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration, object_name};
 use super::token::{HubArguments, TOKEN_VARIABLE, repository};
-use crate::bootstrap::admission::Target;
+use crate::bootstrap::admission::AdmissionTarget;
 use crate::bootstrap::deploy_key::KeyPlan;
 use crate::bootstrap::github::{GitHub, PUBLIC_API};
 use crate::bootstrap::hosts::{AddressError, SshUrl};
 use crate::bootstrap::manifests::{self, Sync};
-use crate::bootstrap::memory::{Flags, Memory, REMOTE};
-use crate::bootstrap::problem::Failure;
-use crate::bootstrap::progress::{Event, Progress, at};
+use crate::bootstrap::memory::{Flags, REMOTE, RememberedFlags};
+use crate::bootstrap::problem::FailedStep;
+use crate::bootstrap::progress::{ProgressEvent, ProgressLog, at};
 use crate::bootstrap::steps::{self, Plan};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
@@ -62,9 +62,9 @@ enum Remote {
 
 /// A repository at GitHub or GitHub Enterprise
 ///
-/// Makes a key pair, registers its public half as a read-only deploy key, and installs the agent. Nothing is committed
-/// to the repository. The token is read from GITHUB_TOKEN unless a flag says otherwise; it needs "Administration: read
-/// and write" and "Contents: read-only" on the repository, and is never stored.
+/// Makes a key pair, registers its public half as a read-only deploy key, and installs the agent. Nothing is
+/// committed to the repository. The token is read from GITHUB_TOKEN unless a flag says otherwise; it needs
+/// "Administration: read and write" and "Contents: read-only" on the repository, and is never stored.
 #[derive(Args)]
 #[command(after_help = GITHUB_EXAMPLES)]
 struct GithubArguments {
@@ -76,7 +76,8 @@ struct GithubArguments {
     /// Where GitHub's SSH is, as [USER@]HOST[:PORT]; without it the host of the API
     #[arg(long, value_name = "ADDRESS")]
     ssh_host: Option<String>,
-    /// Delete the deploy keys of earlier clusters that had this one's name, once the agent has fetched with its own
+    /// Delete the deploy keys of earlier clusters that had this one's name, once the agent has fetched with
+    /// its own
     #[arg(long)]
     prune_keys: bool,
     #[command(flatten)]
@@ -113,8 +114,8 @@ struct CommonArguments {
     installation: InstallationArguments,
     #[command(flatten)]
     key: KeyArguments,
-    /// The name of the source and the Kustomization; without it the one that the folder's Kustomizations use (`github`),
-    /// or flux-system
+    /// The name of the source and the Kustomization; without it the one that the folder's Kustomizations use
+    /// (`github`), or flux-system
     #[arg(long, value_name = "NAME", value_parser = object_name)]
     name: Option<String>,
     /// The Secret with the key; one that exists is used as it is
@@ -126,8 +127,8 @@ struct CommonArguments {
     /// Turn an existing source and root Kustomization to this repository, branch and folder
     #[arg(long)]
     replace_sync: bool,
-    /// Take this key of the host for its own, once it was compared with what the host's owner publishes, as SHA256:…; GitHub's
-    /// are known
+    /// Take this key of the host for its own, once it was compared with what the host's owner publishes, as
+    /// SHA256:…; GitHub's are known
     #[arg(long, value_name = "FINGERPRINT")]
     accept_host_key: Option<String>,
     /// The ServiceAccount of the namespace in whose name the root Kustomization is applied
@@ -141,7 +142,7 @@ struct CommonArguments {
     export: bool,
     /// How to print the progress
     #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
+    output: ProgressFormat,
 }
 
 /// The flag that is remembered and never taken from memory.
@@ -162,7 +163,7 @@ const SOURCE: [&str; 11] = [
     "ssh-key-algorithm",
 ];
 
-pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> {
     let (common, remote) = match &arguments.remote {
         Remote::Github(arguments) => (&arguments.common, repository(&arguments.repository)?.to_owned()),
         Remote::Git(arguments) => (&arguments.common, ssh_url(&arguments.url)?.url()),
@@ -180,8 +181,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     };
     let target = common.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
     let objects = Objects::new(&target.client);
-    let memory = Memory::of(&objects, None, Some(&remote), common.name.as_deref()).await;
-    let memory = memory.map_err(|problem| Error::from(at("preflight")(problem)))?;
+    let memory = RememberedFlags::of(&objects, None, Some(&remote), common.name.as_deref()).await;
+    let memory = memory.map_err(|problem| CommandError::from(at("preflight")(problem)))?;
     let mut source = memory.source.clone();
     let remembered_api = source.remove(API_URL);
     source.remove(REMOTE);
@@ -195,34 +196,36 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
             // Whoever may write to the cluster must not be the one who says to whom the token is sent.
             if let Some(before) = remembered_api.filter(|before| *before != api && api == PUBLIC_API) {
                 let message = format!("{remote} was set up with --api-url {before}");
-                return Err(Error::usage(message).hint("give it again: the token goes only where you say"));
+                return Err(
+                    CommandError::usage(message).hint("give it again: the token goes only where you say")
+                );
             }
             at_github(arguments, (&target, &remote), signed_in, (flags, told)).await
         }
         (Remote::Git(arguments), _) => at_ssh_server(arguments, &target, (flags, told)).await,
-        (Remote::Github(_), None) => Err(Error::failed("there is no client for GitHub")),
+        (Remote::Github(_), None) => Err(CommandError::failed("there is no client for GitHub")),
     }
 }
 
 impl GithubArguments {
     /// Where the repository is read from.
-    fn url(&self, repository: &str) -> Result<SshUrl, Error> {
+    fn url(&self, repository: &str) -> Result<SshUrl, CommandError> {
         let host = self.ssh_host.clone().unwrap_or_else(|| ssh_host(&self.hub.api_url));
         let user = if host.contains('@') { String::new() } else { format!("{}@", ssh_user(&host)) };
         ssh_url(&format!("ssh://{user}{host}/{repository}"))
     }
 }
 
-fn ssh_url(text: &str) -> Result<SshUrl, Error> {
-    text.parse().map_err(|error: AddressError| Error::usage(error.to_string()))
+fn ssh_url(text: &str) -> Result<SshUrl, CommandError> {
+    text.parse().map_err(|error: AddressError| CommandError::usage(error.to_string()))
 }
 
 async fn at_github(
     arguments: GithubArguments,
-    (target, repository): (&Target, &str),
+    (target, repository): (&AdmissionTarget, &str),
     (github, origin): (GitHub, String),
-    (flags, told): ([Flags; 2], Vec<Event>),
-) -> Result<ExitCode, Error> {
+    (flags, told): ([Flags; 2], Vec<ProgressEvent>),
+) -> Result<ExitCode, CommandError> {
     let url = arguments.url(repository)?;
     let common = arguments.common;
     let mut plan = common.plan(flags);
@@ -230,7 +233,7 @@ async fn at_github(
     let mut printer = Printer::new(common.output);
     printer.heading(&format!("context   {}            token  {origin}", target.name));
     let mut sink = |event| printer.print(&event);
-    let mut progress = Progress::new(&mut sink);
+    let mut progress = ProgressLog::new(&mut sink);
     progress.tell_all(told);
     let result = steps::github(target, &plan, &github, &url, &mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
@@ -239,16 +242,16 @@ async fn at_github(
 
 async fn at_ssh_server(
     arguments: GitArguments,
-    target: &Target,
-    (flags, told): ([Flags; 2], Vec<Event>),
-) -> Result<ExitCode, Error> {
+    target: &AdmissionTarget,
+    (flags, told): ([Flags; 2], Vec<ProgressEvent>),
+) -> Result<ExitCode, CommandError> {
     let url = ssh_url(&arguments.url)?;
     let common = arguments.common;
     let plan = common.plan(flags);
     let mut printer = Printer::new(common.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);
-    let mut progress = Progress::new(&mut sink);
+    let mut progress = ProgressLog::new(&mut sink);
     progress.tell_all(told);
     let result = steps::git(target, &plan, &url, &mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
@@ -256,13 +259,13 @@ async fn at_ssh_server(
 }
 
 /// Whether leftover keys are deleted. A context's name is no proof of which cluster they were of.
-fn prunes(common: &CommonArguments, is_wanted: bool, target: &Target) -> Result<bool, Error> {
+fn prunes(common: &CommonArguments, is_wanted: bool, target: &AdmissionTarget) -> Result<bool, CommandError> {
     if is_wanted && common.key.cluster_name.is_none() {
         let message = format!(
             "--prune-keys needs --cluster-name: the context '{}' may be another cluster's too",
             target.name
         );
-        return Err(Error::usage(message));
+        return Err(CommandError::usage(message));
     }
     Ok(is_wanted)
 }
@@ -291,8 +294,8 @@ impl CommonArguments {
     }
 }
 
-fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
-    let problem = |problem| Error::from(Failure { step: "export", problems: vec![problem] });
+fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, CommandError> {
+    let problem = |problem| CommandError::from(FailedStep { step: "export", problems: vec![problem] });
     let plan = common.plan(<[Flags; 2]>::default());
     let sync = Sync {
         name: plan.name.unwrap_or_else(|| keys::DEFAULT_NAMESPACE.into()),
@@ -315,7 +318,8 @@ fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The SSH host that belongs to an API: `api.github.com` answers for `github.com`, an Enterprise server for itself.
+/// The SSH host that belongs to an API: `api.github.com` answers for `github.com`, an Enterprise server for
+/// itself.
 fn ssh_host(api_url: &str) -> String {
     let authority = api_url.split_once("://").map_or(api_url, |(_, rest)| rest);
     let authority = authority.split('/').next().unwrap_or_default();

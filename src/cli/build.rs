@@ -11,34 +11,38 @@ use clap::Args;
 use futures::FutureExt as _;
 
 use super::input::{STDIN, input, relative, root, warn};
-use super::output::{self, Error};
+use super::output::{self, CommandError};
 use super::threads::on_deep_stack;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Layout};
 use lockgate_base::tree::Tree;
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::offline::{self, Found, Nowhere, OfflineError, Rendered, Start, Values};
+use lockgate_core::pipeline::offline::{
+    self, BuiltKustomization, LocatedObject, Nowhere, OfflineError, Start, SubstituteValues,
+};
 use lockgate_git::directory;
 use lockgate_git::ignore;
 use lockgate_render::kustomize::{self, Flavour};
-use served::Release;
+use served::KubeRelease;
 
 /// Render a folder to YAML, with no cluster
 ///
-/// Without flags it prints what `kustomize build` prints, in its order and with its strictness. With --kustomization it
-/// prints what the agent would apply for a Kustomization object, with --recursive for every one that follows from it or
-/// from the folder, each after those it depends on. Comments name the Kustomization and each object's file. With --chart it
-/// prints what a Helm chart renders to.
+/// Without flags it prints what `kustomize build` prints, in its order and with its strictness. With
+/// --kustomization it prints what the agent would apply for a Kustomization object, with --recursive for
+/// every one that follows from it or from the folder, each after those it depends on. Comments name the
+/// Kustomization and each object's file. With --chart it prints what a Helm chart renders to.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The folder to build, by default this one; with --kustomization the folder to look for NAME in, by default the root
+    /// The folder to build, by default this one; with --kustomization the folder to look for NAME in, by
+    /// default the root
     #[arg(value_name = "PATH")]
     path: Option<PathBuf>,
     /// The folder outside which nothing is read; without it the repository that PATH or FILE is in
     #[arg(long, value_name = "FOLDER")]
     root: Option<PathBuf>,
-    /// Build a Kustomization object: a file that holds it, or - for standard input, or its name, or NAMESPACE/NAME
+    /// Build a Kustomization object: a file that holds it, or - for standard input, or its name, or
+    /// NAMESPACE/NAME
     #[arg(long, value_name = "FILE|NAME")]
     kustomization: Option<String>,
     /// Go on to the Kustomizations in what was built, and so on
@@ -47,16 +51,16 @@ pub(super) struct Arguments {
     /// Print what builds and name the rest, where otherwise nothing is printed when something does not build
     #[arg(long, requires = "recursive")]
     keep_going: bool,
-    /// Values to substitute: a file of ConfigMaps and Secrets, or of names and values as YAML or NAME=VALUE lines (.env),
-    /// or - for standard input; more than once
+    /// Values to substitute: a file of ConfigMaps and Secrets, or of names and values as YAML or NAME=VALUE
+    /// lines (.env), or - for standard input; more than once
     #[arg(long, value_name = "FILE")]
     substitute_from: Vec<PathBuf>,
-    /// A value to substitute, which wins over all others, or, with --chart, a value for the chart as helm's --set writes
-    /// it; more than once
+    /// A value to substitute, which wins over all others, or, with --chart, a value for the chart as helm's
+    /// --set writes it; more than once
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
     #[command(flatten)]
-    chart: chart::Flags,
+    chart: chart::TemplateFlags,
 }
 
 const EXAMPLES: &str = "\
@@ -77,13 +81,13 @@ Examples:
 
 Exit codes: 0 done, 1 it does not build, 2 wrong usage.";
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     if let Some(folder) = &arguments.chart.chart {
         let is_alone = arguments.chart.helmrelease.is_none() && !arguments.substitute_from.is_empty();
         if arguments.kustomization.is_some() || arguments.recursive || is_alone {
-            return Err(Error::usage("a chart is built by itself, or for a HelmRelease"));
+            return Err(CommandError::usage("a chart is built by itself, or for a HelmRelease"));
         }
-        let given = chart::Given {
+        let given = chart::ChartFlags {
             chart: folder,
             name: arguments.path.as_deref(),
             set: &arguments.set,
@@ -94,23 +98,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let from_stdin =
         arguments.substitute_from.iter().filter(|file| file.as_path() == Path::new(STDIN)).count();
     if from_stdin + usize::from(arguments.kustomization.as_deref() == Some(STDIN)) > 1 {
-        return Err(Error::usage("standard input can be read once only"));
+        return Err(CommandError::usage("standard input can be read once only"));
     }
     // With nothing to look up elsewhere, there is nothing to wait for.
     let build = || folder_or_object(arguments).now_or_never();
-    on_deep_stack(build)?.unwrap_or_else(|| Err(Error::failed("the build ended by a defect of lockgate")))
+    on_deep_stack(build)?
+        .unwrap_or_else(|| Err(CommandError::failed("the build ended by a defect of lockgate")))
 }
 
-async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
+async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let file = arguments.kustomization.as_deref().map(Path::new).filter(|file| file.is_file());
     let begin = arguments.path.as_deref().or(file).unwrap_or(Path::new("."));
     let root = root(arguments.root.as_deref(), begin)?;
-    let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
+    let tree = directory::snapshot(&root).map_err(|error| CommandError::failed(error.to_string()))?;
     let path = arguments.path.as_deref().map(|path| relative(&root, path)).transpose()?;
-    let release = Release::named(arguments.chart.kube_version.as_deref())?;
+    let release = KubeRelease::named(arguments.chart.kube_version.as_deref())?;
     if arguments.kustomization.is_none() && !arguments.recursive {
         if !arguments.substitute_from.is_empty() || !arguments.set.is_empty() {
-            let error = Error::usage("values are substituted for Kustomization objects only");
+            let error = CommandError::usage("values are substituted for Kustomization objects only");
             return Err(error.hint("add --kustomization or --recursive"));
         }
         // Only on a disk a path can climb out of the root and back in.
@@ -119,7 +124,7 @@ async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     // The agent does not see what a source leaves out.
     let Ok(tree) = ignore::applied(&tree, None, || Ok::<(), Infallible>(()));
-    let failed = |error: OfflineError| Error::failed(error.to_string());
+    let failed = |error: OfflineError| CommandError::failed(error.to_string());
     let start = match &arguments.kustomization {
         None => Start::Folder(here(path, &root)?),
         Some(wanted) => {
@@ -138,7 +143,8 @@ async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
         }
         start => {
             let platform = offline::recursive(&tree, start, &values, &Nowhere).await;
-            let told = |errors: &[OfflineError]| Error::all(errors.iter().map(ToString::to_string).collect());
+            let told =
+                |errors: &[OfflineError]| CommandError::all(errors.iter().map(ToString::to_string).collect());
             if !arguments.keep_going {
                 return print(&platform.whole().map_err(|errors| told(&errors))?, &release);
             }
@@ -149,18 +155,19 @@ async fn folder_or_object(arguments: &Arguments) -> Result<ExitCode, Error> {
 }
 
 /// What `kustomize build` prints.
-fn plain(tree: &Tree, path: String, release: &Release) -> Result<ExitCode, Error> {
-    let recipe = kustomize::Recipe { path, flavour: Flavour::Cli };
-    let built = kustomize::build(tree, &recipe).map_err(|error| Error::failed(error.to_string()))?;
+fn plain(tree: &Tree, path: String, release: &KubeRelease) -> Result<ExitCode, CommandError> {
+    let recipe = kustomize::KustomizeRecipe { path, flavour: Flavour::Cli };
+    let built = kustomize::build(tree, &recipe).map_err(|error| CommandError::failed(error.to_string()))?;
     warn(&built.warnings);
     release.warn(built.objects.iter().map(|built| &built.value));
     output::write_documents(built.objects.iter().map(|built| yaml::print(&built.value, Layout::V2)))?;
-    // The process ends now and gives all memory back at once; to take thousands of objects apart first is a tenth of the work.
+    // The process ends now and gives all memory back at once; to take thousands of objects apart first is a
+    // tenth of the work.
     std::mem::forget(built);
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(rendered: &[Rendered], release: &Release) -> Result<ExitCode, Error> {
+fn print(rendered: &[BuiltKustomization], release: &KubeRelease) -> Result<ExitCode, CommandError> {
     for built in rendered {
         warn(&built.warnings);
         release.warn(built.resources.iter().map(|resource| resource.object.value()));
@@ -176,42 +183,48 @@ fn print(rendered: &[Rendered], release: &Release) -> Result<ExitCode, Error> {
 }
 
 /// The folder that was asked for, or the one that the command runs in.
-fn here(path: Option<String>, root: &Path) -> Result<String, Error> {
+fn here(path: Option<String>, root: &Path) -> Result<String, CommandError> {
     path.map_or_else(|| relative(root, Path::new(".")), Ok)
 }
 
 /// The Kustomization, and where it stands as seen from the root.
-fn kustomization_object(tree: &Tree, root: &Path, folder: &str, wanted: &str) -> Result<Found, Error> {
+fn kustomization_object(
+    tree: &Tree,
+    root: &Path,
+    folder: &str,
+    wanted: &str,
+) -> Result<LocatedObject, CommandError> {
     let file = Path::new(wanted);
     if wanted != STDIN && !file.is_file() {
         if [".yaml", ".yml", ".json"].iter().any(|ending| wanted.ends_with(ending)) {
-            return Err(Error::usage(format!("{wanted}: there is no such file")));
+            return Err(CommandError::usage(format!("{wanted}: there is no such file")));
         }
-        return offline::find(tree, folder, wanted).map_err(|error| Error::failed(error.to_string()));
+        return offline::find(tree, folder, wanted).map_err(|error| CommandError::failed(error.to_string()));
     }
     let mut objects = input(file)?.0;
     objects.retain(|object| Kustomization::INFO.is_of(object));
     if objects.len() == 1 {
         // A file elsewhere is near to nothing in the tree.
         let file = relative(root, file).unwrap_or_default();
-        return Ok(Found { file, object: objects.swap_remove(0) });
+        return Ok(LocatedObject { file, object: objects.swap_remove(0) });
     }
     let names: Vec<&str> = objects.iter().map(Object::name).collect();
-    let error = Error::usage(format!("{wanted} holds {} Kustomization objects, not one", names.len()));
+    let error = CommandError::usage(format!("{wanted} holds {} Kustomization objects, not one", names.len()));
     Err(if names.is_empty() { error } else { error.hint(format!("name one instead: {}", names.join(", "))) })
 }
 
 /// What may be substituted.
-fn values(arguments: &Arguments, tree: &Tree) -> Result<Values, Error> {
-    let mut values = Values { tree: offline::values_in(tree), ..Values::default() };
+fn values(arguments: &Arguments, tree: &Tree) -> Result<SubstituteValues, CommandError> {
+    let mut values = SubstituteValues { tree: offline::values_in(tree), ..SubstituteValues::default() };
     for file in &arguments.substitute_from {
         let (objects, plain) = input(file)?;
         values.given.extend(objects);
         values.by_hand.instead.extend(plain);
     }
     for pair in &arguments.set {
-        let (name, value) =
-            pair.split_once('=').ok_or_else(|| Error::usage(format!("--set {pair}: write NAME=VALUE")))?;
+        let (name, value) = pair
+            .split_once('=')
+            .ok_or_else(|| CommandError::usage(format!("--set {pair}: write NAME=VALUE")))?;
         values.by_hand.over.insert(name.into(), value.into());
     }
     Ok(values)

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clap_complete::Shell;
 
-use super::output::{self, Error};
+use super::output::{self, CommandError};
 
 /// Print a shell's completion script
 #[derive(Args)]
@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     shell: Shell,
 }
 
-pub(super) fn run(arguments: &Arguments, command: &mut clap::Command) -> Result<ExitCode, Error> {
+pub(super) fn run(arguments: &Arguments, command: &mut clap::Command) -> Result<ExitCode, CommandError> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, command, "lockgate", &mut script);
     output::write(&String::from_utf8_lossy(&script))?;

@@ -14,16 +14,16 @@ use std::process::ExitCode;
 
 pub(super) use arguments::Arguments;
 
-use super::output::{Error, has_colour};
+use super::output::{CommandError, has_colour};
 use super::threads::{in_runtime, on_deep_stack};
 use cluster::{Fetchers, Whole};
-use output::Output;
+use output::DiffOutput;
 use print::Paint;
 
 /// Compares. What a fetch needs is set up before there are threads.
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let paint = Paint(has_colour(io::stdout().is_terminal()));
-    let mut output = Output::new(arguments.output, paint);
+    let mut output = DiffOutput::new(arguments.output, paint);
     if let Some(from) = &arguments.from {
         on_deep_stack(|| commits::compare(arguments, from, &mut output))??;
         return output.finish();
@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         (None, Some(folder)) => Whole::Folder(folder),
         (None, None) if arguments.all_namespaces => Whole::All,
         (None, None) => {
-            return Err(Error::usage("say what to compare").hint(
+            return Err(CommandError::usage("say what to compare").hint(
                 "--kustomization NAME for one, -A for all, PATH for a folder, --from REV for two revisions",
             ));
         }

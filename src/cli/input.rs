@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::output::Error;
+use super::output::CommandError;
 use lockgate_base::model::Object;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_git::directory;
@@ -22,32 +22,35 @@ pub(in crate::cli) fn warn(warnings: &[String]) {
 }
 
 /// The folder outside which nothing is read: the one that is named, or the repository that a path is in.
-pub(in crate::cli) fn root(named: Option<&Path>, begin: &Path) -> Result<PathBuf, Error> {
+pub(in crate::cli) fn root(named: Option<&Path>, begin: &Path) -> Result<PathBuf, CommandError> {
     let root = match named {
         Some(root) => root.to_owned(),
-        None if !begin.exists() => return Err(Error::usage(format!("{} does not exist", begin.display()))),
+        None if !begin.exists() => {
+            return Err(CommandError::usage(format!("{} does not exist", begin.display())));
+        }
         None => directory::enclosing_repository(begin).ok_or_else(|| {
-            Error::usage(format!("{} is in no Git repository", begin.display()))
+            CommandError::usage(format!("{} is in no Git repository", begin.display()))
                 .hint("name the folder outside which nothing is read with --root, such as --root .")
         })?,
     };
-    root.canonicalize().map_err(|error| Error::usage(format!("{}: {error}", root.display())))
+    root.canonicalize().map_err(|error| CommandError::usage(format!("{}: {error}", root.display())))
 }
 
 /// The path of a folder as seen from the root. Symbolic links on it are resolved inside the root, not here.
-pub(in crate::cli) fn relative(root: &Path, path: &Path) -> Result<String, Error> {
+pub(in crate::cli) fn relative(root: &Path, path: &Path) -> Result<String, CommandError> {
     let absolute =
-        path.canonicalize().map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
+        path.canonicalize().map_err(|error| CommandError::failed(format!("{}: {error}", path.display())))?;
     let inside = absolute.strip_prefix(root).map_err(|_| {
         let message = format!("{} is outside {}", path.display(), root.display());
-        Error::usage(message).hint("nothing outside the root is read; name another with --root")
+        CommandError::usage(message).hint("nothing outside the root is read; name another with --root")
     })?;
-    inside.to_str().map(ToOwned::to_owned).ok_or_else(|| Error::usage("the path is not UTF-8 text"))
+    inside.to_str().map(ToOwned::to_owned).ok_or_else(|| CommandError::usage("the path is not UTF-8 text"))
 }
 
-/// The objects of a file, those of a list included, and the names and values of documents that are no objects.
-pub(in crate::cli) fn input(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), Error> {
-    let failed = |message: String| Error::usage(format!("{}: {message}", file.display()));
+/// The objects of a file, those of a list included, and the names and values of documents that are no
+/// objects.
+pub(in crate::cli) fn input(file: &Path) -> Result<(Vec<Object>, BTreeMap<String, String>), CommandError> {
+    let failed = |message: String| CommandError::usage(format!("{}: {message}", file.display()));
     let mut bytes = Vec::new();
     let read = if file == Path::new(STDIN) {
         io::stdin().lock().read_to_end(&mut bytes).map(|_| ())

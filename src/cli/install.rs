@@ -6,12 +6,12 @@ use std::time::Duration;
 use clap::Args;
 
 use super::memory::{self, Recalled};
-use super::output::{self, Error};
-use super::progress::{Form, Printer};
+use super::output::{self, CommandError};
+use super::progress::{Printer, ProgressFormat};
 use super::shared::{ClusterArguments, InstallationArguments, duration};
-use crate::bootstrap::memory::Memory;
-use crate::bootstrap::problem::Failure;
-use crate::bootstrap::progress::{Progress, at};
+use crate::bootstrap::memory::RememberedFlags;
+use crate::bootstrap::problem::FailedStep;
+use crate::bootstrap::progress::{ProgressLog, at};
 use crate::bootstrap::{manifests, steps};
 use crate::cluster::objects::Objects;
 
@@ -30,13 +30,13 @@ pub(super) struct Arguments {
     export: bool,
     /// How to print the progress
     #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
+    output: ProgressFormat,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> {
     if arguments.export {
         let installation = arguments.installation.installation();
-        let problem = |problem| Error::from(Failure { step: "export", problems: vec![problem] });
+        let problem = |problem| CommandError::from(FailedStep { step: "export", problems: vec![problem] });
         let mut objects = manifests::namespace(&installation).map_err(problem)?;
         objects.extend(manifests::crds().map_err(problem)?);
         objects.extend(manifests::agent(&installation).map_err(problem)?);
@@ -44,16 +44,21 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
         return Ok(ExitCode::SUCCESS);
     }
     let target = arguments.cluster.connect().await?;
-    let remembered =
-        Memory::of(&Objects::new(&target.client), Some(&arguments.installation.namespace), None, None).await;
-    let remembered = remembered.map_err(|problem| Error::from(at("preflight")(problem)))?;
+    let remembered = RememberedFlags::of(
+        &Objects::new(&target.client),
+        Some(&arguments.installation.namespace),
+        None,
+        None,
+    )
+    .await;
+    let remembered = remembered.map_err(|problem| CommandError::from(at("preflight")(problem)))?;
     let Recalled { arguments, mut kept, told } =
         memory::recall::<Arguments>(&[(&memory::AGENT, &remembered.agent)], &[])?;
     let installation = arguments.installation.installation();
     let mut printer = Printer::new(arguments.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);
-    let mut progress = Progress::new(&mut sink);
+    let mut progress = ProgressLog::new(&mut sink);
     progress.tell_all(told);
     let flags = kept.pop().unwrap_or_default();
     let result = steps::install(&target, &installation, &flags, arguments.timeout, &mut progress).await;

@@ -9,17 +9,17 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use ssh_key::PublicKey;
 
-use super::output::{self, Error};
-use super::progress::{Form, Printer};
+use super::output::{self, CommandError};
+use super::progress::{Printer, ProgressFormat};
 use super::shared::days;
 use super::table::{age, plain, trimmed};
 use super::token::{HubArguments, repository};
 use crate::bootstrap::github::GitHub;
-use crate::bootstrap::keyring::{self, LEAST_UNUSED, Listed, Unwanted};
+use crate::bootstrap::keyring::{self, LEAST_UNUSED, ListedKeys, Unwanted};
 use crate::bootstrap::leftovers::Age;
 use crate::bootstrap::moment;
-use crate::bootstrap::problem::Failure;
-use crate::bootstrap::progress::Progress;
+use crate::bootstrap::problem::FailedStep;
+use crate::bootstrap::progress::ProgressLog;
 use crate::bootstrap::title::{ClusterName, Title};
 use lockgate_base::keys;
 use lockgate_base::model::yaml;
@@ -63,7 +63,7 @@ struct AtGithub {
 }
 
 impl AtGithub {
-    fn sign_in(&self) -> Result<GitHub, Error> {
+    fn sign_in(&self) -> Result<GitHub, CommandError> {
         self.hub.sign_in(repository(&self.repository)?).map(|(github, _)| github)
     }
 }
@@ -118,7 +118,7 @@ struct CreateArguments {
     dry_run: bool,
     /// How to print the progress
     #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
+    output: ProgressFormat,
 }
 
 /// Delete the keys of a cluster that is gone, or one key
@@ -128,7 +128,8 @@ struct DeleteArguments {
     github: AtGithub,
     #[command(flatten)]
     which: Which,
-    /// The uid of the cluster's namespace kube-system, or its first 8 digits, where two clusters have the name
+    /// The uid of the cluster's namespace kube-system, or its first 8 digits, where two clusters have the
+    /// name
     #[arg(long, value_name = "UID", requires = "cluster_name")]
     uid: Option<String>,
     /// Say what would be deleted, and change nothing
@@ -136,7 +137,7 @@ struct DeleteArguments {
     dry_run: bool,
     /// How to print the progress
     #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
+    output: ProgressFormat,
 }
 
 #[derive(Args)]
@@ -165,16 +166,16 @@ struct PruneArguments {
     dry_run: bool,
     /// How to print the progress
     #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
+    output: ProgressFormat,
 }
 
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct AgeArguments {
-    /// Those whose --key-ttl is over, unless they were used since
+    /// Keys whose --key-ttl is over, unless they were used since
     #[arg(long)]
     expired: bool,
-    /// Those that were made, and last used, so long ago, at least 7d
+    /// Keys that were made, and last used, so long ago, at least 7d
     #[arg(long, value_name = "DURATION", value_parser = unused_for)]
     unused_for: Option<Duration>,
 }
@@ -187,7 +188,7 @@ fn unused_for(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> {
     match arguments.act {
         Act::List(arguments) => list(&arguments).await,
         Act::Create(arguments) => create(&arguments).await,
@@ -211,14 +212,14 @@ async fn remove(
     github: &AtGithub,
     unwanted: &Unwanted,
     is_rehearsed: bool,
-    form: Form,
-) -> Result<ExitCode, Error> {
+    form: ProgressFormat,
+) -> Result<ExitCode, CommandError> {
     let github = github.sign_in()?;
     let now = moment::now();
     told(form, async |progress| keyring::remove(&github, unwanted, is_rehearsed, now, progress).await).await
 }
 
-async fn create(arguments: &CreateArguments) -> Result<ExitCode, Error> {
+async fn create(arguments: &CreateArguments) -> Result<ExitCode, CommandError> {
     let key = public_key(&arguments.key_file)?;
     let github = arguments.github.sign_in()?;
     let until = arguments.key_ttl.map(|ttl| moment::after(moment::now(), ttl));
@@ -232,21 +233,21 @@ async fn create(arguments: &CreateArguments) -> Result<ExitCode, Error> {
 
 /// Runs a step that tells what it does.
 async fn told(
-    form: Form,
-    step: impl AsyncFnOnce(&mut Progress<'_>) -> Result<(), Failure>,
-) -> Result<ExitCode, Error> {
+    form: ProgressFormat,
+    step: impl AsyncFnOnce(&mut ProgressLog<'_>) -> Result<(), FailedStep>,
+) -> Result<ExitCode, CommandError> {
     let mut printer = Printer::new(form);
     let mut sink = |event| printer.print(&event);
-    let mut progress = Progress::new(&mut sink);
+    let mut progress = ProgressLog::new(&mut sink);
     let result = step(&mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
     printer.end(result, changed, took, "")
 }
 
 /// The public half of the key in a file, which holds either.
-fn public_key(file: &Path) -> Result<PublicKey, Error> {
+fn public_key(file: &Path) -> Result<PublicKey, CommandError> {
     let unreadable = |error: String| {
-        Error::usage(format!("{}: {error}", file.display()))
+        CommandError::usage(format!("{}: {error}", file.display()))
             .hint("make a pair with: ssh-keygen -t ed25519 -N '' -f FILE")
     };
     let text = std::fs::read_to_string(file).map_err(|error: io::Error| unreadable(error.to_string()))?;
@@ -258,7 +259,7 @@ fn public_key(file: &Path) -> Result<PublicKey, Error> {
     public.ok_or_else(|| unreadable("the public half cannot be told from it; give that".into()))
 }
 
-async fn list(arguments: &ListArguments) -> Result<ExitCode, Error> {
+async fn list(arguments: &ListArguments) -> Result<ExitCode, CommandError> {
     let github = arguments.github.sign_in()?;
     let listed = keyring::list(&github, arguments.cluster_name.as_ref()).await?;
     let value = || listed.iter().map(value).collect::<Value>();
@@ -273,14 +274,14 @@ async fn list(arguments: &ListArguments) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn table(listed: &[Listed], wide: bool) -> String {
+fn table(listed: &[ListedKeys], wide: bool) -> String {
     let now = moment::now();
     let mut header = vec!["CLUSTER", "UID", "NAMESPACE", "FINGERPRINT", "MODE", "AGE", "LAST USED", "UNTIL"];
     if wide {
         header.extend(["ID", "TITLE"]);
     }
     let mut table = plain(&header);
-    for Listed { key, title } in listed {
+    for ListedKeys { key, title } in listed {
         let of = |field: fn(&Title) -> &str| title.as_ref().map_or("-", field).to_owned();
         let mode = if key.read_only { "read-only" } else { "READ-WRITE" };
         let mut row = vec![
@@ -301,7 +302,7 @@ fn table(listed: &[Listed], wide: bool) -> String {
     trimmed(&table)
 }
 
-fn value(Listed { key, title }: &Listed) -> Value {
+fn value(ListedKeys { key, title }: &ListedKeys) -> Value {
     let of = |field: fn(&Title) -> &str| title.as_ref().map(field);
     json!({
         "id": key.id,

@@ -1,5 +1,5 @@
-//! The agent's log: a JSON object a line, under the names that Flux's controllers give their fields, so that `flux logs` and
-//! the queries that people have for Flux read it.
+//! The agent's log: a JSON object a line, under the names that Flux's controllers give their fields, so that
+//! `flux logs` and the queries that people have for Flux read it.
 
 use std::fmt;
 
@@ -11,7 +11,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Our names of fields, and those of controller-runtime (`flux logs` reads these: `ControllerLogEntry` in its logs.go).
+/// Our names of fields, and those of controller-runtime (`flux logs` reads these: `ControllerLogEntry` in its
+/// logs.go).
 const NAMES: [(&str, &str); 3] =
     [("message", "msg"), ("kind", "controllerKind"), ("reconcile", "reconcileID")];
 

@@ -1,20 +1,21 @@
-//! Flags that are left out are those of the last time; what is given goes before them, and what that overrides is told.
+//! Flags that are left out are those of the last time; what is given goes before them, and what that
+//! overrides is told.
 
 use std::ffi::OsString;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 
-use super::output::Error;
+use super::output::CommandError;
 use crate::bootstrap::memory::Flags;
-use crate::bootstrap::progress::Event;
+use crate::bootstrap::progress::ProgressEvent;
 
 /// The flags of the agent that are remembered.
 pub(super) const AGENT: [&str; 3] = ["image", "lockdown", "adopt"];
 
 /// The arguments of this process, which are those of a command, followed by some more.
-fn parse<A: Args>(more: &[OsString]) -> Result<(A, ArgMatches), Error> {
-    let usage = |error: clap::Error| Error::usage(error.to_string().trim_end().to_owned());
+fn parse<A: Args>(more: &[OsString]) -> Result<(A, ArgMatches), CommandError> {
+    let usage = |error: clap::Error| CommandError::usage(error.to_string().trim_end().to_owned());
     let command = A::augment_args(clap::Command::new("lockgate"));
     let all = std::env::args_os().skip(1).chain(more.iter().cloned());
     let matches = command.try_get_matches_from(all).map_err(usage)?;
@@ -46,15 +47,15 @@ pub(super) struct Recalled<A> {
     /// The flags to remember, by the lists that were asked for.
     pub(super) kept: Vec<Flags>,
     /// What is as before, and what is not.
-    pub(super) told: Vec<Event>,
+    pub(super) told: Vec<ProgressEvent>,
 }
 
-/// Adds what is remembered to what was given. Each list of names goes with what is remembered of it; `silent` is added too, and
-/// not told of.
+/// Adds what is remembered to what was given. Each list of names goes with what is remembered of it; `silent`
+/// is added too, and not told of.
 pub(super) fn recall<A: Args>(
     lists: &[(&[&str], &Flags)],
     silent: &[(&str, Option<&str>)],
-) -> Result<Recalled<A>, Error> {
+) -> Result<Recalled<A>, CommandError> {
     let (_, matches) = parse::<A>(&[])?;
     let (mut more, mut before, mut instead) = (Vec::new(), Vec::new(), Vec::new());
     let mut kept = Vec::new();
@@ -81,6 +82,7 @@ pub(super) fn recall<A: Args>(
     }
     let told = [("as before", before), ("other than before", instead)];
     let told = told.into_iter().filter(|(_, flags)| !flags.is_empty());
-    let told = told.map(|(what, flags)| Event::Note(format!("{what}: {}", flags.join(", ")))).collect();
+    let told =
+        told.map(|(what, flags)| ProgressEvent::Note(format!("{what}: {}", flags.join(", ")))).collect();
     Ok(Recalled { arguments: parse(&more)?.0, kept, told })
 }

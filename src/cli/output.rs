@@ -3,16 +3,16 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use crate::bootstrap::problem::{Class, Failure};
+use crate::bootstrap::problem::{ExitClass, FailedStep};
 
 /// Writes data. Whoever reads it may stop reading: that is no failure.
-pub(super) fn write(text: &str) -> Result<(), Error> {
+pub(super) fn write(text: &str) -> Result<(), CommandError> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Error::from)
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(CommandError::from)
 }
 
 /// Writes documents of YAML one by one, so that they are not all in memory as text at the same time.
-pub(super) fn write_documents(documents: impl Iterator<Item = String>) -> Result<(), Error> {
+pub(super) fn write_documents(documents: impl Iterator<Item = String>) -> Result<(), CommandError> {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     for (index, document) in documents.enumerate() {
         if index > 0 {
@@ -20,7 +20,7 @@ pub(super) fn write_documents(documents: impl Iterator<Item = String>) -> Result
         }
         stdout.write_all(document.as_bytes())?;
     }
-    stdout.flush().map_err(Error::from)
+    stdout.flush().map_err(CommandError::from)
 }
 
 /// Whether a stream shows colours: a terminal, and the user has not said otherwise (no-color.org).
@@ -51,14 +51,14 @@ pub(super) fn width() -> Option<usize> {
 
 /// How a command ends when it does not succeed.
 #[derive(Debug)]
-pub(super) struct Error {
+pub(super) struct CommandError {
     code: u8,
     /// What is wrong, one line a thing; empty where it has been printed already.
     messages: Vec<String>,
     hints: Vec<String>,
 }
 
-impl Error {
+impl CommandError {
     /// It was tried and failed.
     pub(super) fn failed(message: impl Into<String>) -> Self {
         Self { code: 1, messages: vec![message.into()], hints: Vec::new() }
@@ -113,7 +113,7 @@ impl Error {
     }
 }
 
-impl From<io::Error> for Error {
+impl From<io::Error> for CommandError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self { code: 0, messages: Vec::new(), hints: Vec::new() };
@@ -122,8 +122,8 @@ impl From<io::Error> for Error {
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
+impl From<FailedStep> for CommandError {
+    fn from(failure: FailedStep) -> Self {
         let messages =
             failure.problems.iter().map(|problem| format!("{}  {problem}", failure.step)).collect();
         let mut hints: Vec<String> = Vec::new();
@@ -133,10 +133,10 @@ impl From<Failure> for Error {
             }
         }
         let code = match failure.class() {
-            Class::Failed => 1,
-            Class::Usage => 2,
-            Class::Unreachable => 3,
-            Class::Refused => 4,
+            ExitClass::Failed => 1,
+            ExitClass::Usage => 2,
+            ExitClass::Unreachable => 3,
+            ExitClass::Refused => 4,
         };
         Self { code, messages, hints }
     }
@@ -150,9 +150,9 @@ mod tests {
 
     #[test]
     fn a_reader_that_stops_is_no_failure() {
-        let closed = Error::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        let closed = CommandError::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!((closed.code, closed.messages.len()), (0, 0));
-        assert_eq!(Error::from(io::Error::from(io::ErrorKind::StorageFull)).code, 1);
+        assert_eq!(CommandError::from(io::Error::from(io::ErrorKind::StorageFull)).code, 1);
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
             (vec![branch("a"), unreachable.clone()], 3, 2),
             (vec![unreachable, secret], 4, 2),
         ] {
-            let error = Error::from(Failure { step: "preflight", problems });
+            let error = CommandError::from(FailedStep { step: "preflight", problems });
             assert_eq!((error.code, error.hints.len(), error.messages.len()), (code, hints, 2));
         }
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::output::{self, Error};
-use crate::bootstrap::problem::{Failure, Problem};
-use crate::bootstrap::progress::Event;
-use crate::bootstrap::put::Change;
+use super::output::{self, CommandError};
+use crate::bootstrap::problem::{FailedStep, Problem};
+use crate::bootstrap::progress::ProgressEvent;
+use crate::bootstrap::put::PutOutcome;
 use lockgate_base::model::Ref;
 
 /// The width of a step's name.
@@ -20,7 +20,7 @@ const TIME_COLUMN: usize = 96;
 
 /// How the progress is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum Form {
+pub(super) enum ProgressFormat {
     /// Lines for people, on standard error
     #[default]
     Text,
@@ -30,7 +30,7 @@ pub(super) enum Form {
 
 /// Prints events in one form.
 pub(super) struct Printer {
-    form: Form,
+    form: ProgressFormat,
     colour: bool,
     live: bool,
     /// Whether the last line may be drawn over.
@@ -40,7 +40,7 @@ pub(super) struct Printer {
 }
 
 impl Printer {
-    pub(super) fn new(form: Form) -> Self {
+    pub(super) fn new(form: ProgressFormat) -> Self {
         Self {
             form,
             colour: output::has_colour(io::stderr().is_terminal()),
@@ -53,40 +53,40 @@ impl Printer {
     /// What the run is about.
     pub(super) fn heading(&mut self, text: &str) {
         match self.form {
-            Form::Text => self.line(&format!(" {text}"), false),
-            Form::Json => print_json(&json!({"event": "start", "detail": text})),
+            ProgressFormat::Text => self.line(&format!(" {text}"), false),
+            ProgressFormat::Json => print_json(&json!({"event": "start", "detail": text})),
         }
     }
 
     /// One event.
-    pub(super) fn print(&mut self, event: &Event) {
+    pub(super) fn print(&mut self, event: &ProgressEvent) {
         match self.form {
-            Form::Text => self.print_text(event),
-            Form::Json => print_json(&json_of(event)),
+            ProgressFormat::Text => self.print_text(event),
+            ProgressFormat::Json => print_json(&json_of(event)),
         }
     }
 
     /// The end.
     pub(super) fn end(
         &mut self,
-        result: Result<(), Failure>,
-        changed: Change,
+        result: Result<(), FailedStep>,
+        changed: PutOutcome,
         took: Duration,
         next: &str,
-    ) -> Result<ExitCode, Error> {
+    ) -> Result<ExitCode, CommandError> {
         match result {
             Ok(()) => {
                 let what = match changed {
-                    Change::Unchanged => "already up to date, nothing was changed",
-                    Change::Adopted | Change::Configured | Change::Created => "done",
+                    PutOutcome::Unchanged => "already up to date, nothing was changed",
+                    PutOutcome::Adopted | PutOutcome::Configured | PutOutcome::Created => "done",
                 };
                 match self.form {
-                    Form::Json => {
+                    ProgressFormat::Json => {
                         print_json(
                             &json!({"event": "done", "change": changed.to_string(), "seconds": seconds(took)}),
                         );
                     }
-                    Form::Text => {
+                    ProgressFormat::Text => {
                         self.line(&format!("{} {what} in {}", self.glyph("ready"), in_seconds(took)), false);
                         if !next.is_empty() {
                             self.line(&format!("  next: {next}"), false);
@@ -96,24 +96,24 @@ impl Printer {
                 Ok(ExitCode::SUCCESS)
             }
             Err(failure) => {
-                if self.form == Form::Json {
+                if self.form == ProgressFormat::Json {
                     let problems: Vec<Value> = failure.problems.iter().map(json_problem).collect();
                     print_json(&json!({"event": "failed", "step": failure.step, "problems": problems}));
                 }
                 self.close();
-                Err(Error::from(failure))
+                Err(CommandError::from(failure))
             }
         }
     }
 
-    fn print_text(&mut self, event: &Event) {
+    fn print_text(&mut self, event: &ProgressEvent) {
         match event {
-            Event::Step { name, detail, change, took } => {
+            ProgressEvent::Step { name, detail, change, took } => {
                 let change = change.map(|change| format!("  ({change})")).unwrap_or_default();
                 let text = format!("{} {name:NAME_WIDTH$} {detail}{change}", self.glyph("ready"));
                 self.line(&with_time(&text, *took, output::width()), false);
             }
-            Event::Waiting { name, detail, since } => {
+            ProgressEvent::Waiting { name, detail, since } => {
                 let news = format!("{name} {detail}");
                 if self.waiting == news && !self.live {
                     return;
@@ -127,19 +127,19 @@ impl Printer {
                 );
                 self.line(&text, true);
             }
-            Event::Order(levels) => {
+            ProgressEvent::Order(levels) => {
                 let text =
                     format!("{} {:NAME_WIDTH$} order: {}", self.glyph("progressing"), "sync", order(levels));
                 self.line(&text, false);
             }
-            Event::Kustomization { key, state, detail, took } => {
+            ProgressEvent::Kustomization { key, state, detail, took } => {
                 let glyph = self.glyph(state);
                 let text = format!("  {glyph} {:20} {}", key.name, first_line(detail));
                 let is_end = matches!(*state, "ready" | "suspended");
                 let text = if is_end { with_time(&text, *took, output::width()) } else { text };
                 self.line(&text, !is_end && *state != "failing");
             }
-            Event::Note(text) => {
+            ProgressEvent::Note(text) => {
                 let text = text.replace('\n', "\n    ");
                 self.line(&format!("  ! {text}"), false);
             }
@@ -198,8 +198,8 @@ fn with_time(text: &str, took: Duration, terminal: Option<usize>) -> String {
     format!("{text}{:gap$}{time}", "")
 }
 
-/// As much of a line as one row of the terminal takes, and a column less: in the last one some wrap already, and only one
-/// row can be drawn over. Colours take no room, and are switched off again by those that follow.
+/// As much of a line as one row of the terminal takes, and a column less: in the last one some wrap already,
+/// and only one row can be drawn over. Colours take no room, and are switched off again by those that follow.
 fn cut(text: &str, terminal: Option<usize>) -> String {
     let mut left = terminal.map_or(usize::MAX, |width| width.saturating_sub(1));
     let fits = marked(text).filter(|(_, is_shown)| {
@@ -229,25 +229,25 @@ fn seconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-fn json_of(event: &Event) -> Value {
+fn json_of(event: &ProgressEvent) -> Value {
     match event {
-        Event::Step { name, detail, change, took } => json!({
+        ProgressEvent::Step { name, detail, change, took } => json!({
             "event": "step", "step": name, "detail": detail, "seconds": seconds(*took),
             "change": change.map(|change| change.to_string()),
         }),
-        Event::Waiting { name, detail, since } => {
+        ProgressEvent::Waiting { name, detail, since } => {
             json!({"event": "waiting", "step": name, "detail": detail, "seconds": seconds(*since)})
         }
-        Event::Order(levels) => {
+        ProgressEvent::Order(levels) => {
             let levels: Vec<Vec<String>> =
                 levels.iter().map(|keys| keys.iter().map(Ref::path).collect()).collect();
             json!({"event": "order", "levels": levels})
         }
-        Event::Kustomization { key, state, detail, took } => json!({
+        ProgressEvent::Kustomization { key, state, detail, took } => json!({
             "event": "kustomization", "namespace": key.namespace, "name": key.name, "state": state, "detail": detail,
             "seconds": seconds(*took),
         }),
-        Event::Note(text) => json!({"event": "note", "detail": text}),
+        ProgressEvent::Note(text) => json!({"event": "note", "detail": text}),
     }
 }
 
@@ -307,10 +307,10 @@ mod tests {
 
     #[test]
     fn events_are_one_object_each() {
-        let event = Event::Step {
+        let event = ProgressEvent::Step {
             name: "secret",
             detail: "n/s".into(),
-            change: Some(Change::Created),
+            change: Some(PutOutcome::Created),
             took: Duration::from_millis(120),
         };
         let expected = json!({

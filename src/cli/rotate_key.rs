@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::Error;
-use super::progress::{Form, Printer};
+use super::output::CommandError;
+use super::progress::{Printer, ProgressFormat};
 use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration};
 use super::token::{HubArguments, TOKEN_VARIABLE};
 use crate::bootstrap::deploy_key::KeyPlan;
-use crate::bootstrap::progress::Progress;
+use crate::bootstrap::progress::ProgressLog;
 use crate::bootstrap::steps::{self, RotationPlan};
 use lockgate_base::keys;
 
@@ -25,8 +25,8 @@ A run that was cut off is finished by the same command; the cluster has a key th
 
 /// Replace the key with which the cluster reads its repository
 ///
-/// Makes another pair, has it let in, puts it into the Secret, waits until the agent has fetched with it, and deletes the old
-/// key at GitHub. At other hosts the public key is printed, and waited for.
+/// Makes another pair, has it let in, puts it into the Secret, waits until the agent has fetched with it, and
+/// deletes the old key at GitHub. At other hosts the public key is printed, and waited for.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -47,10 +47,10 @@ pub(super) struct Arguments {
     timeout: Duration,
     /// How to print the progress
     #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
+    output: ProgressFormat,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> {
     let hub = arguments.hub.as_far_as_known()?;
     let target = arguments.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
     let key = KeyPlan { replace: true, ..arguments.key.plan("") };
@@ -63,7 +63,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let mut printer = Printer::new(arguments.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);
-    let mut progress = Progress::new(&mut sink);
+    let mut progress = ProgressLog::new(&mut sink);
     let result = steps::rotate(&target, &rotation, &hub, &mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
     printer.end(result, changed, took, "lockgate status")

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::Error;
-use crate::bootstrap::admission::Target;
+use super::output::CommandError;
+use crate::bootstrap::admission::AdmissionTarget;
 use crate::bootstrap::deploy_key::KeyPlan;
 use crate::bootstrap::key::Algorithm;
 use crate::bootstrap::manifests::{IMAGE, Installation};
@@ -28,12 +28,16 @@ pub(super) struct ClusterArguments {
 
 impl ClusterArguments {
     /// The connection's description.
-    pub(super) fn target(&self) -> cluster::Target {
-        cluster::Target { kubeconfig: self.kubeconfig.clone(), context: self.context.clone(), withheld: &[] }
+    pub(super) fn target(&self) -> cluster::ClusterTarget {
+        cluster::ClusterTarget {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            withheld: &[],
+        }
     }
 
     /// Connects. Nothing is asked yet.
-    pub(super) async fn connect(&self) -> Result<Target, Error> {
+    pub(super) async fn connect(&self) -> Result<AdmissionTarget, CommandError> {
         self.connect_withholding(&[]).await
     }
 
@@ -41,22 +45,24 @@ impl ClusterArguments {
     pub(super) async fn connect_withholding(
         &self,
         withheld: &'static [&'static str],
-    ) -> Result<Target, Error> {
-        let target = cluster::Target { withheld, ..self.target() };
+    ) -> Result<AdmissionTarget, CommandError> {
+        let target = cluster::ClusterTarget { withheld, ..self.target() };
         let connected = cluster::Client::connect_by_name(&target).await;
-        let (client, context) = connected.map_err(|error| Error::unreachable(error.to_string()))?;
+        let (client, context) = connected.map_err(|error| CommandError::unreachable(error.to_string()))?;
         // A pod that speaks for its own account has no context.
-        Ok(Target { client, name: context.unwrap_or_else(|| "in-cluster".into()) })
+        Ok(AdmissionTarget { client, name: context.unwrap_or_else(|| "in-cluster".into()) })
     }
 }
 
 /// How the deploy key is called.
 #[derive(Args, Clone)]
 pub(super) struct KeyArguments {
-    /// What the cluster is called in the title of its deploy key; give one that is created anew the same name again
+    /// What the cluster is called in the title of its deploy key; give one that is created anew the same name
+    /// again
     #[arg(long, value_name = "NAME")]
     pub(super) cluster_name: Option<ClusterName>,
-    /// For how long a new deploy key is to be good, such as 12h; `lockgate keys prune --expired` deletes it afterwards
+    /// For how long a new deploy key is to be good, such as 12h; `lockgate keys prune --expired` deletes it
+    /// afterwards
     #[arg(long, value_name = "DURATION", value_parser = days)]
     key_ttl: Option<Duration>,
     /// The kind of key to make: ed25519, ecdsa-p256, ecdsa-p384 or ecdsa-p521

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::output::{self, Error};
+use super::output::{self, CommandError};
 use super::shared::ClusterArguments;
 use super::table::{age, plain, trimmed};
 use crate::bootstrap::manifests;
@@ -17,7 +17,7 @@ use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
 use lockgate_core::api::{self, KindInfo, Kustomization, Role};
-use lockgate_core::overview::{End, Overview, Row, Source, State};
+use lockgate_core::overview::{ChainEnd, Overview, Row, SourceRow, State};
 
 mod kinds;
 #[cfg(test)]
@@ -61,7 +61,7 @@ enum Form {
     Name,
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let target = arguments.cluster.connect().await?;
     let objects = Objects::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
@@ -109,8 +109,8 @@ pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(u8::from(!is_ready)))
 }
 
-/// An agent that is installed and does not run: then all that is shown is as it was when it last did. Whoever may not look
-/// at Deployments is not told.
+/// An agent that is installed and does not run: then all that is shown is as it was when it last did. Whoever
+/// may not look at Deployments is not told.
 async fn idle_agent(objects: &Objects) -> Option<String> {
     let agents = objects.list("apps/v1", "Deployment", None, manifests::AGENT).await.ok()?;
     let available =
@@ -158,7 +158,7 @@ impl View {
         overview.kustomizations.iter().filter(move |row| !failing || row.state != State::Ready)
     }
 
-    fn sources<'o>(&self, overview: &'o Overview) -> impl Iterator<Item = &'o Source> + use<'o> {
+    fn sources<'o>(&self, overview: &'o Overview) -> impl Iterator<Item = &'o SourceRow> + use<'o> {
         let failing = self.failing;
         overview.sources.iter().filter(move |source| !failing || source.ready != ConditionStatus::True)
     }
@@ -198,22 +198,22 @@ async fn all_of(
     is_wanted: impl Fn(Role) -> bool,
     objects: &Objects,
     namespace: Option<&str>,
-) -> Result<Option<Vec<Object>>, Error> {
+) -> Result<Option<Vec<Object>>, CommandError> {
     let kinds = api::acted_on().filter(|info| is_wanted(info.role));
     let listed = futures::future::try_join_all(kinds.map(|info| all(info, objects, namespace))).await?;
     let served: Vec<Vec<Object>> = listed.into_iter().flatten().collect();
     Ok((!served.is_empty()).then(|| served.concat()))
 }
 
-/// All objects of a kind, since what blocks one may be in another namespace; those of one namespace where the user may not
-/// look at all. `None` where the cluster does not have the kind.
+/// All objects of a kind, since what blocks one may be in another namespace; those of one namespace where the
+/// user may not look at all. `None` where the cluster does not have the kind.
 async fn all(
     info: &KindInfo,
     objects: &Objects,
     namespace: Option<&str>,
-) -> Result<Option<Vec<Object>>, Error> {
+) -> Result<Option<Vec<Object>>, CommandError> {
     let listed = objects.list_all_or_near(info, namespace).await;
-    listed.map_err(|failure| Error::unreachable(format!("{}: {failure}", info.plural)))
+    listed.map_err(|failure| CommandError::unreachable(format!("{}: {failure}", info.plural)))
 }
 
 fn table(overview: &Overview, view: &View, wide: bool) -> String {
@@ -221,7 +221,7 @@ fn table(overview: &Overview, view: &View, wide: bool) -> String {
         return String::new();
     }
     let mut text = String::new();
-    let sources: Vec<&Source> = view.sources(overview).collect();
+    let sources: Vec<&SourceRow> = view.sources(overview).collect();
     if !sources.is_empty() {
         let header = ["SOURCE", "REVISION", "FETCHED", "READY", "WHAT", "URL"];
         let columns = if wide { 6 } else { 5 };
@@ -276,9 +276,9 @@ fn cells(row: &Row, view: &View, wide: bool) -> [String; 6] {
 fn blocked(row: &Row, chain: &[Ref], view: &View) -> String {
     let path = path(chain, view);
     match row.end {
-        End::Open => format!("blocked by {path}"),
-        End::Missing => format!("blocked by {path}, which does not exist"),
-        End::Cycle => format!("in a cycle: {} → {path}", view.name(&row.key)),
+        ChainEnd::Open => format!("blocked by {path}"),
+        ChainEnd::Missing => format!("blocked by {path}, which does not exist"),
+        ChainEnd::Cycle => format!("in a cycle: {} → {path}", view.name(&row.key)),
     }
 }
 

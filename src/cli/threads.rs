@@ -1,20 +1,23 @@
 //! Where commands run: on a runtime, and builds on a stack that is deep enough.
 
-use super::output::Error;
+use super::output::CommandError;
 use lockgate_render::STACK_SIZE;
 
 /// Runs a build on a stack as large as the agent's builds have.
-pub(in crate::cli) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+pub(in crate::cli) fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, CommandError> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_SIZE).spawn_scoped(scope, work)?;
-        thread.join().map_err(|_| Error::failed("the build ended by a defect of lockgate"))
+        thread.join().map_err(|_| CommandError::failed("the build ended by a defect of lockgate"))
     })
 }
 
 /// Runs a command on a runtime, in the thread that asks.
-pub(super) fn in_runtime<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+pub(super) fn in_runtime<T>(
+    command: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failed(format!("the runtime does not start: {error}")))?;
+    let runtime =
+        runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?;
     let result = runtime.block_on(command);
     // A thread that waits for a host that does not answer must not hold up the end.
     runtime.shutdown_background();

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use zeroize::Zeroize as _;
 
-use super::output::Error;
-use crate::bootstrap::github::{Credentials, GitHub, PUBLIC_API};
+use super::output::CommandError;
+use crate::bootstrap::github::{GitHub, GithubCredentials, PUBLIC_API};
 use crate::bootstrap::hub::Hub;
-use crate::bootstrap::problem::{Failure, Problem};
+use crate::bootstrap::problem::{FailedStep, Problem};
 use lockgate_base::model::Secret;
 
 /// Where the token is looked for.
@@ -61,27 +61,27 @@ pub(super) struct HubArguments {
 
 impl HubArguments {
     /// A client for a repository, and from where its token is. Nothing is asked yet.
-    pub(super) fn sign_in(&self, repository: &str) -> Result<(GitHub, String), Error> {
+    pub(super) fn sign_in(&self, repository: &str) -> Result<(GitHub, String), CommandError> {
         let (credentials, origin) = credentials(&self.token)?;
         Ok((self.client(&credentials, repository)?, origin))
     }
 
     /// Where GitHub is, and who asks if that is known.
-    pub(super) fn as_far_as_known(&self) -> Result<Hub, Error> {
+    pub(super) fn as_far_as_known(&self) -> Result<Hub, CommandError> {
         let known = self.token.is_given().then(|| credentials(&self.token)).transpose()?;
         Ok(Hub { api: self.api_url.clone(), credentials: known.map(|(credentials, _)| credentials) })
     }
 
-    fn client(&self, credentials: &Credentials, repository: &str) -> Result<GitHub, Error> {
+    fn client(&self, credentials: &GithubCredentials, repository: &str) -> Result<GitHub, CommandError> {
         GitHub::new(&self.api_url, credentials, repository).map_err(|error| {
             let problem = Problem::github(error, repository);
-            Error::from(Failure { step: "preflight", problems: vec![problem] })
+            CommandError::from(FailedStep { step: "preflight", problems: vec![problem] })
         })
     }
 }
 
 /// `owner/name`, as the API and SSH take it.
-pub(super) fn repository(text: &str) -> Result<&str, Error> {
+pub(super) fn repository(text: &str) -> Result<&str, CommandError> {
     let is_word =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     let is_owner = |name: &str| is_word(name) && !name.starts_with(['.', '-']);
@@ -90,52 +90,55 @@ pub(super) fn repository(text: &str) -> Result<&str, Error> {
     let address = text.strip_suffix(".git").unwrap_or(text);
     match address.split_once('/') {
         Some((owner, name)) if is_owner(owner) && is_name(name) => Ok(address),
-        _ => Err(Error::usage(format!("'{text}' is not of the form OWNER/NAME"))),
+        _ => Err(CommandError::usage(format!("'{text}' is not of the form OWNER/NAME"))),
     }
 }
 
 /// The credentials, and from where they are.
-pub(super) fn credentials(arguments: &TokenArguments) -> Result<(Credentials, String), Error> {
+pub(super) fn credentials(arguments: &TokenArguments) -> Result<(GithubCredentials, String), CommandError> {
     let source = &arguments.source;
     let app = (source.app_id, arguments.app_installation_id, &arguments.app_private_key_file);
     if let (Some(id), Some(installation), Some(file)) = app {
         let private_key = std::fs::read(file).map(Secret::new).map_err(|error| unreadable(file, &error))?;
-        return Ok((Credentials::App { id, installation, private_key }, format!("GitHub App {id}")));
+        return Ok((GithubCredentials::App { id, installation, private_key }, format!("GitHub App {id}")));
     }
     if let Some(file) = &source.token_file {
         let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
-        return Ok((Credentials::Token(token(text, "the file is empty")?), file.display().to_string()));
+        return Ok((GithubCredentials::Token(token(text, "the file is empty")?), file.display().to_string()));
     }
     if source.token_stdin {
         let mut line = String::new();
         let read = io::stdin().lock().read_line(&mut line);
-        read.map_err(|error| Error::usage(format!("standard input: {error}")))?;
-        return Ok((Credentials::Token(token(line, "standard input is empty")?), "standard input".into()));
+        read.map_err(|error| CommandError::usage(format!("standard input: {error}")))?;
+        return Ok((
+            GithubCredentials::Token(token(line, "standard input is empty")?),
+            "standard input".into(),
+        ));
     }
     match std::env::var(TOKEN_VARIABLE) {
         Ok(text) => {
             let secret = token(text, "GITHUB_TOKEN is empty")?;
-            Ok((Credentials::Token(secret), format!("${TOKEN_VARIABLE}")))
+            Ok((GithubCredentials::Token(secret), format!("${TOKEN_VARIABLE}")))
         }
-        Err(_) => Err(Failure { step: "token", problems: vec![Problem::NoToken] }.into()),
+        Err(_) => Err(FailedStep { step: "token", problems: vec![Problem::NoToken] }.into()),
     }
 }
 
 /// The first line, wiped behind us.
-fn token(mut text: String, empty: &str) -> Result<Secret<String>, Error> {
+fn token(mut text: String, empty: &str) -> Result<Secret<String>, CommandError> {
     let secret = Secret::new(text.lines().next().unwrap_or_default().trim().to_owned());
     text.zeroize();
     if secret.expose().is_empty() {
-        return Err(Error::usage(empty));
+        return Err(CommandError::usage(empty));
     }
     if !secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::usage("the token holds characters that tokens do not have"));
+        return Err(CommandError::usage("the token holds characters that tokens do not have"));
     }
     Ok(secret)
 }
 
-fn unreadable(file: &std::path::Path, error: &io::Error) -> Error {
-    Error::usage(format!("{}: {error}", file.display()))
+fn unreadable(file: &std::path::Path, error: &io::Error) -> CommandError {
+    CommandError::usage(format!("{}: {error}", file.display()))
 }
 
 #[cfg(test)]

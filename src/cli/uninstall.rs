@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::output::Error;
-use super::progress::{Form, Printer};
+use super::output::CommandError;
+use super::progress::{Printer, ProgressFormat};
 use super::shared::{ClusterArguments, duration};
 use super::token::{HubArguments, TOKEN_VARIABLE};
-use crate::bootstrap::progress::Progress;
+use crate::bootstrap::progress::ProgressLog;
 use crate::bootstrap::uninstall::{self, Removal};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
@@ -38,10 +38,10 @@ pub(super) struct Arguments {
     timeout: Duration,
     /// How to print the progress
     #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
+    output: ProgressFormat,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
+pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> {
     let hub = arguments.delete_key.then(|| arguments.hub.as_far_as_known()).transpose()?;
     let target = arguments.cluster.connect_withholding(&[TOKEN_VARIABLE]).await?;
     let removal = Removal {
@@ -54,7 +54,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Error> {
     let mut printer = Printer::new(arguments.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);
-    let mut progress = Progress::new(&mut sink);
+    let mut progress = ProgressLog::new(&mut sink);
     let result = uninstall::uninstall(&Objects::new(&target.client), &removal, &mut progress).await;
     let (changed, took) = (progress.changed, progress.started.elapsed());
     printer.end(result, changed, took, "")

@@ -1,6 +1,6 @@
-//! The writes: the only file that changes objects of a cluster. Each asks the fence whenever it is about to be sent, so that
-//! a process that has lost its lease writes nothing. A dry run is the same request with one parameter more, and is made
-//! here as well.
+//! The writes: the only file that changes objects of a cluster. Each asks the fence whenever it is about to
+//! be sent, so that a process that has lost its lease writes nothing. A dry run is the same request with one
+//! parameter more, and is made here as well.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::client::{APPLY, JSON, JSON_PATCH, METADATA, Reply, Request};
-use super::failure::{self, Failure, refusal};
+use super::client::{APPLY, ApiRequest, JSON, JSON_PATCH, METADATA, Reply};
+use super::failure::{self, RequestFailure, refusal};
 use super::handle::Cluster;
 use super::judge;
-use super::path::{Resource, encode};
+use super::path::{ServedKind, encode};
 use super::reach::{UNSERVED, typed};
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::pipeline::ports::{Accepted, Deleted, Reference};
+use lockgate_core::pipeline::ports::{Accepted, Deleted, ObjectReference};
 use lockgate_core::plan::{Answer, Phase, Refusal};
 
 impl Cluster {
@@ -24,7 +24,7 @@ impl Cluster {
         self.write(object, &resource).await.map_err(|failure| refusal(object, Phase::Apply, failure))
     }
 
-    async fn write(&self, object: &Object, resource: &Resource) -> Result<Accepted, Failure> {
+    async fn write(&self, object: &Object, resource: &ServedKind) -> Result<Accepted, RequestFailure> {
         let writing = Writing::begin(self, object.id());
         let accept = if judge::is_stateless(object.group(), object.kind()) { METADATA } else { JSON };
         let mut answer = self.patch(resource, object, false, accept).await?;
@@ -34,7 +34,7 @@ impl Cluster {
         writing.left(&left, resource);
         let text = |pointer| left.text(pointer).unwrap_or_default().to_owned();
         Ok(Accepted {
-            reference: Reference::to(&left),
+            reference: ObjectReference::to(&left),
             uid: text("/metadata/uid"),
             resource_version: text("/metadata/resourceVersion"),
             generation: left.pointer("/metadata/generation").and_then(Value::as_i64),
@@ -44,14 +44,14 @@ impl Cluster {
 
     pub(super) async fn patch_managed_fields(
         &self,
-        reference: &Reference,
+        reference: &ObjectReference,
         patch: &Value,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), RequestFailure> {
         let resource = self.shared.discovery.any(&self.shared.client, reference).await?;
         let url = resource.object(&reference.id.namespace, &reference.id.name).unwrap_or_default();
         // The patch rewrites our own entry: until the apply that follows, what is seen is not drift.
         self.watched.index().release(&reference.id, None);
-        let request = Request {
+        let request = ApiRequest {
             method: Method::PATCH,
             path: format!("{url}?fieldManager={}", encode(self.watched.ownership.manager)),
             accept: METADATA,
@@ -62,13 +62,13 @@ impl Cluster {
     }
 
     pub(super) async fn clear_one(&self, object: &Object, uid: &str) -> Result<(), Refusal> {
-        let deleted = self.delete_one(&Reference::to(object), uid, None).await;
+        let deleted = self.delete_one(&ObjectReference::to(object), uid, None).await;
         deleted.map(drop).map_err(|failure| refusal(object, Phase::Apply, failure))
     }
 
     pub(super) async fn cleared_one(&self, object: &Object, timeout: Duration) -> Result<(), Refusal> {
         let told = |failure| refusal(object, Phase::Apply, failure);
-        let reference = Reference::to(object);
+        let reference = ObjectReference::to(object);
         let left = self.until_gone(std::slice::from_ref(&reference), timeout).await;
         let left = left.map_err(|failure| {
             let message =
@@ -86,21 +86,21 @@ impl Cluster {
     }
 
     /// The finalizers of an object, where they are known and there are any.
-    async fn held_by(&self, reference: &Reference) -> Option<String> {
+    async fn held_by(&self, reference: &ObjectReference) -> Option<String> {
         let live = self.read(reference, METADATA).await.ok()??;
         live.pointer("/metadata/finalizers").map(ToString::to_string)
     }
 
     pub(super) async fn delete_one(
         &self,
-        reference: &Reference,
+        reference: &ObjectReference,
         uid: &str,
         resource_version: Option<&str>,
-    ) -> Result<Deleted, Failure> {
+    ) -> Result<Deleted, RequestFailure> {
         let resource = match self.shared.discovery.any(&self.shared.client, reference).await {
             Ok(resource) => resource,
             // Without its kind there is no object.
-            Err(Failure::UnknownKind { unreachable: false, .. }) => return Ok(Deleted::Gone),
+            Err(RequestFailure::UnknownKind { unreachable: false, .. }) => return Ok(Deleted::Gone),
             Err(failure) => return Err(failure),
         };
         self.watched.index().release(&reference.id, self.owner.as_ref());
@@ -110,7 +110,7 @@ impl Cluster {
             options["preconditions"]["resourceVersion"] = version.into();
         }
         let body = serde_json::to_vec(&options).unwrap_or_default();
-        let request = |path| Request {
+        let request = |path| ApiRequest {
             method: Method::DELETE,
             path,
             accept: METADATA,
@@ -122,25 +122,26 @@ impl Cluster {
             Ok(Some(_)) => Ok(Deleted::Accepted),
             Ok(None) => Ok(Deleted::Gone),
             // A precondition does not hold, or it is a namespace that is being deleted already.
-            Err(Failure::Answered(Answer { code: 409, .. })) => Ok(Deleted::Changed),
+            Err(RequestFailure::Answered(Answer { code: 409, .. })) => Ok(Deleted::Changed),
             Err(failure) => Err(failure),
         }
     }
 
     /// A server-side apply, or its dry run.
     ///
-    /// Without `fieldValidation=Ignore` the API server parses the body a second time, to warn of keys given twice, which what
-    /// we send cannot have; a field that the schema lacks is refused either way (`applyPatcher` in its handlers/patch.go).
+    /// Without `fieldValidation=Ignore` the API server parses the body a second time, to warn of keys given
+    /// twice, which what we send cannot have; a field that the schema lacks is refused either way
+    /// (`applyPatcher` in its handlers/patch.go).
     pub(super) async fn patch(
         &self,
-        resource: &Resource,
+        resource: &ServedKind,
         object: &Object,
         is_dry_run: bool,
         accept: &'static str,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, RequestFailure> {
         let path = resource.object(object.namespace().unwrap_or_default(), object.name()).unwrap_or_default();
         let dry_run = if is_dry_run { "&dryRun=All" } else { "" };
-        let request = Request {
+        let request = ApiRequest {
             method: Method::PATCH,
             path: format!(
                 "{path}?fieldManager={}&force=true&fieldValidation=Ignore{dry_run}",
@@ -164,16 +165,17 @@ impl Cluster {
             }
         }
         self.shared.discovery.forget(object.group(), object.kind());
-        Err(Failure::UnknownKind { gvk: object.gvk(), unreachable: false })
+        Err(RequestFailure::UnknownKind { gvk: object.gvk(), unreachable: false })
     }
 
     /// Sends a request that changes something: all of them go this way.
-    async fn send_write(&self, request: Request) -> Result<Reply, Failure> {
-        self.client.send_while(request, || (self.fence)().map_err(Failure::Fenced)).await
+    async fn send_write(&self, request: ApiRequest) -> Result<Reply, RequestFailure> {
+        self.client.send_while(request, || (self.fence)().map_err(RequestFailure::Fenced)).await
     }
 }
 
-/// A write under way. Dropped without an answer (it failed, or was cancelled), what was seen meanwhile is judged.
+/// A write under way. Dropped without an answer (it failed, or was cancelled), what was seen meanwhile is
+/// judged.
 struct Writing<'a> {
     cluster: &'a Cluster,
     id: Option<ObjectId>,
@@ -185,7 +187,7 @@ impl<'a> Writing<'a> {
         Self { cluster, id: Some(id) }
     }
 
-    fn left(mut self, object: &Object, resource: &Resource) {
+    fn left(mut self, object: &Object, resource: &ServedKind) {
         self.id = None;
         self.cluster.shared.watches.hold(&self.cluster.watched, object, resource, true);
     }

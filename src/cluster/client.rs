@@ -1,5 +1,5 @@
-//! The connection to one API server: where it is, who we are there, and the rules that every request keeps: a bound on
-//! what is in flight, a limit in time, and the server's wish to be left alone for a while.
+//! The connection to one API server: where it is, who we are there, and the rules that every request keeps: a
+//! bound on what is in flight, a limit in time, and the server's wish to be left alone for a while.
 
 use std::hash::{BuildHasher as _, DefaultHasher, Hash as _, Hasher as _};
 use std::net::IpAddr;
@@ -20,12 +20,12 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use tower::{BoxError, ServiceBuilder};
 
-use super::failure::{self, Failure};
+use super::failure::{self, RequestFailure};
 use lockgate_base::shares::Permits;
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// Requests in flight, shared among the namespaces for which they are sent: a webhook that is slow for one of them holds up that
-/// one alone. Each holds a connection, as kube speaks HTTP/1.1; watches are not counted.
+/// Requests in flight, shared among the namespaces for which they are sent: a webhook that is slow for one of
+/// them holds up that one alone. Each holds a connection, as kube speaks HTTP/1.1; watches are not counted.
 const IN_FLIGHT: usize = 12;
 /// The time in which a connection must stand.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -59,12 +59,12 @@ pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Which cluster.
 #[derive(Debug, Clone, Default)]
-pub struct Target {
+pub struct ClusterTarget {
     /// A kubeconfig file. Without one: `KUBECONFIG`, `~/.kube/config`, then the service account of the pod.
     pub kubeconfig: Option<PathBuf>,
     /// A context of the kubeconfig. Without one, its current context.
     pub context: Option<String>,
-    /// Environment variables that are kept from the programs that the kubeconfig names to get credentials from.
+    /// Environment variables that are kept from the programs that the kubeconfig runs for credentials.
     pub withheld: &'static [&'static str],
 }
 
@@ -119,7 +119,7 @@ impl std::fmt::Debug for Client {
 
 /// One request. `path` begins with a slash and is percent-encoded; see [`super::path`].
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub(super) struct ApiRequest {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) accept: &'static str,
@@ -127,12 +127,12 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
 }
 
-impl Request {
+impl ApiRequest {
     pub(super) fn get(path: String, accept: &'static str) -> Self {
         Self { method: Method::GET, path, accept, content_type: JSON, body: Vec::new() }
     }
 
-    fn build(&self, user: Option<&HeaderValue>) -> Result<http::Request<Vec<u8>>, Failure> {
+    fn build(&self, user: Option<&HeaderValue>) -> Result<http::Request<Vec<u8>>, RequestFailure> {
         let mut request = http::Request::builder()
             .method(self.method.clone())
             .uri(&self.path)
@@ -161,13 +161,13 @@ pub(super) struct Reply {
 
 impl Client {
     /// Connects to the cluster that `target` names. Nothing is sent yet.
-    pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
+    pub async fn connect(target: &ClusterTarget) -> Result<Self, ConnectError> {
         Self::connect_by_name(target).await.map(|(client, _)| client)
     }
 
-    /// Connects, and tells by which context the kubeconfig knows the cluster; `None` for the pod's own account. The kubeconfig
-    /// is read once, since what comes through a pipe cannot be read again.
-    pub async fn connect_by_name(target: &Target) -> Result<(Self, Option<String>), ConnectError> {
+    /// Connects, and tells by which context the kubeconfig knows the cluster; `None` for the pod's own
+    /// account. The kubeconfig is read once, since what comes through a pipe cannot be read again.
+    pub async fn connect_by_name(target: &ClusterTarget) -> Result<(Self, Option<String>), ConnectError> {
         let kubeconfig = match &target.kubeconfig {
             Some(file) => Kubeconfig::read_from(file),
             None => Kubeconfig::read(),
@@ -212,7 +212,7 @@ impl Client {
         &self.server
     }
 
-    /// A client over the same connections whose requests are bounded apart, so that they wait for none of the others.
+    /// A client over the same connections whose requests have a bound of their own.
     #[must_use]
     pub fn apart(&self, in_flight: usize) -> Self {
         Self { permits: Permits::common(in_flight), ..self.clone() }
@@ -250,17 +250,17 @@ impl Client {
     }
 
     /// Sends a request and reads the whole answer. A server that is busy is asked again when it says.
-    pub(super) async fn send(&self, request: Request) -> Result<Reply, Failure> {
+    pub(super) async fn send(&self, request: ApiRequest) -> Result<Reply, RequestFailure> {
         self.send_while(request, || Ok(())).await
     }
 
-    /// Sends a request as long as `may_send` allows it, which is asked right before each attempt: the wait for one's turn, and the
-    /// server's wishes, can take a minute.
+    /// Sends a request as long as `may_send` allows it, which is asked right before each attempt: the wait
+    /// for one's turn, and the server's wishes, can take a minute.
     pub(super) async fn send_while(
         &self,
-        request: Request,
-        may_send: impl Fn() -> Result<(), Failure> + Send,
-    ) -> Result<Reply, Failure> {
+        request: ApiRequest,
+        may_send: impl Fn() -> Result<(), RequestFailure> + Send,
+    ) -> Result<Reply, RequestFailure> {
         let limit = if request.method == Method::GET { READ_LIMIT } else { WRITE_LIMIT };
         let mut attempt = 1;
         loop {
@@ -270,12 +270,12 @@ impl Client {
             let sent = self.once(&request, limit).await;
             drop(permit);
             let (answer, asked) = match sent {
-                Err(Failure::Busy { answer, delay }) => (answer, delay),
+                Err(RequestFailure::Busy { answer, delay }) => (answer, delay),
                 other => return other,
             };
             let delay = backoff(asked, attempt, self.chance(&request));
             if attempt == ATTEMPTS || delay > PATIENCE {
-                return Err(Failure::Busy { answer, delay: asked });
+                return Err(RequestFailure::Busy { answer, delay: asked });
             }
             tracing::debug!(message = %answer.message, attempt, "the API server asks to wait");
             sleep(delay).await;
@@ -283,9 +283,14 @@ impl Client {
         }
     }
 
-    /// Sends a request and reads the whole answer, for a command that has nothing else to do: a server that is busy is asked
-    /// again as long as there is time, as client-go does. It says so of a kind that it has only just learned, too.
-    pub(super) async fn send_within(&self, request: &Request, limit: Duration) -> Result<Reply, Failure> {
+    /// Sends a request and reads the whole answer, for a command that has nothing else to do: a server that
+    /// is busy is asked again as long as there is time, as client-go does. It says so of a kind that it has
+    /// only just learned, too.
+    pub(super) async fn send_within(
+        &self,
+        request: &ApiRequest,
+        limit: Duration,
+    ) -> Result<Reply, RequestFailure> {
         let start = Instant::now();
         loop {
             let permit = self.permits.take(&self.tenant).await;
@@ -293,7 +298,7 @@ impl Client {
             let answer = timeout(left, self.exchange(request)).await.unwrap_or_else(|_| Err(silent(limit)));
             drop(permit);
             match answer {
-                Err(Failure::Busy { delay, .. }) if start.elapsed() + delay.max(LEAST) < limit => {
+                Err(RequestFailure::Busy { delay, .. }) if start.elapsed() + delay.max(LEAST) < limit => {
                     sleep(delay.max(LEAST)).await;
                 }
                 other => return other,
@@ -302,17 +307,17 @@ impl Client {
     }
 
     /// A number that differs from one request to another, and from one client to another.
-    fn chance(&self, request: &Request) -> u64 {
+    fn chance(&self, request: &ApiRequest) -> u64 {
         let mut hasher = DefaultHasher::new();
         (self.salt, &request.path, &request.body).hash(&mut hasher);
         hasher.finish()
     }
 
-    async fn once(&self, request: &Request, limit: Duration) -> Result<Reply, Failure> {
+    async fn once(&self, request: &ApiRequest, limit: Duration) -> Result<Reply, RequestFailure> {
         timeout(limit, self.exchange(request)).await.unwrap_or_else(|_| Err(silent(limit)))
     }
 
-    async fn exchange(&self, request: &Request) -> Result<Reply, Failure> {
+    async fn exchange(&self, request: &ApiRequest) -> Result<Reply, RequestFailure> {
         let built = request.build(self.user.as_ref())?.map(Body::from);
         let response = self.kube.send(built).await.map_err(|error| failure::of_transport(&error))?;
         let status = response.status();
@@ -332,7 +337,7 @@ impl Client {
     /// Opens a watch. The stream ends when the server or the connection ends it.
     pub(super) async fn events(
         &self,
-        request: Request,
+        request: ApiRequest,
     ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, kube::Error>> + use<>, ApiFailure> {
         let built = request.build(self.user.as_ref())?;
         match timeout(READ_LIMIT, self.kube.request_events(built)).await {
@@ -355,7 +360,10 @@ fn warnings(headers: &HeaderMap) -> Vec<String> {
 }
 
 /// The account of the pod that this runs in, where no kubeconfig or context was asked for that cannot be had.
-fn of_pod(kubeconfig: kube::config::KubeconfigError, target: &Target) -> Result<kube::Config, ConnectError> {
+fn of_pod(
+    kubeconfig: kube::config::KubeconfigError,
+    target: &ClusterTarget,
+) -> Result<kube::Config, ConnectError> {
     if target.kubeconfig.is_some() || target.context.is_some() {
         return Err(ConnectError::Kubeconfig(kubeconfig));
     }
@@ -363,7 +371,7 @@ fn of_pod(kubeconfig: kube::config::KubeconfigError, target: &Target) -> Result<
 }
 
 /// The server has not answered in time.
-fn silent(limit: Duration) -> Failure {
+fn silent(limit: Duration) -> RequestFailure {
     failure::unavailable(format!("no answer within {}s", limit.as_secs()))
 }
 
@@ -377,8 +385,9 @@ fn proxy_of_environment() -> Option<http::Uri> {
         .ok()
 }
 
-/// Whether a server is reached without the environment's proxy, as curl and kubectl have it: `NO_PROXY` names it, or it is on
-/// this machine. kube asks `NO_PROXY` about the host of the proxy instead (`proxy_url` in its config/file_loader.rs).
+/// Whether a server is reached without the environment's proxy, as curl and kubectl have it: `NO_PROXY` names
+/// it, or it is on this machine. kube asks `NO_PROXY` about the host of the proxy instead (`proxy_url` in its
+/// config/file_loader.rs).
 fn is_spared(server: &http::Uri, spared: &str) -> bool {
     let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
@@ -387,7 +396,7 @@ fn is_spared(server: &http::Uri, spared: &str) -> bool {
     is_local || spared.trim() == "*" || matcher.intercept(server).is_none()
 }
 
-/// Keeps variables from both kinds of programs that a kubeconfig can name: exec plugins and the older providers.
+/// Keeps variables from the programs that a kubeconfig can name: exec plugins and the older providers.
 fn withhold(user: &mut AuthInfo, variables: &[&str]) {
     if variables.is_empty() {
         return;
@@ -403,7 +412,8 @@ fn withhold(user: &mut AuthInfo, variables: &[&str]) {
     }
 }
 
-/// A client that is not proxied: with TCP keepalive, so that a watch notices a dead peer, and with few idle connections.
+/// A client without a proxy: with TCP keepalive, so that a watch notices a dead peer, and few idle
+/// connections.
 fn direct(config: &kube::Config) -> Result<kube::Client, kube::Error> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
@@ -427,8 +437,8 @@ fn direct(config: &kube::Config) -> Result<kube::Client, kube::Error> {
     Ok(kube::Client::new(service, config.default_namespace.clone()))
 }
 
-/// The pause before the next attempt: what the server asked for, at least 100 ms, doubled each time, and up to a quarter
-/// more by chance, so that many requests of many clients do not come back at the same moment.
+/// The pause before the next attempt: what the server asked for, at least 100 ms, doubled each time, and up
+/// to a quarter more by chance, so that many requests of many clients do not come back at the same moment.
 fn backoff(asked: Duration, attempt: u32, chance: u64) -> Duration {
     let base = asked.max(Duration::from_millis(100)) * 2_u32.pow(attempt.saturating_sub(1));
     base + base / 4 * u32::try_from(chance % 100).unwrap_or(0) / 100

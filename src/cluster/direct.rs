@@ -1,5 +1,5 @@
-//! Objects of which it is known where the server has them: what the agent itself keeps there. Nothing is looked up for
-//! them, and their requests are bounded apart, so that nothing that is applied holds them up.
+//! Objects of which it is known where the server has them: what the agent itself keeps there. Nothing is
+//! looked up for them, and their requests are bounded apart, so that nothing that is applied holds them up.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::Value;
 
-use super::client::{Client, JSON, JSON_PATCH, METADATA, Request};
-use super::failure::{self, Failure};
-use super::handle::Fence;
-use super::path::{Resource, encode};
+use super::client::{ApiRequest, Client, JSON, JSON_PATCH, METADATA};
+use super::failure::{self, RequestFailure};
+use super::handle::WriteGuard;
+use super::path::{ServedKind, encode};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::plan::Answer;
 
@@ -26,8 +26,8 @@ pub(crate) struct KnownKind<'k> {
 }
 
 impl KnownKind<'_> {
-    fn resource(self) -> Resource {
-        Resource {
+    fn resource(self) -> ServedKind {
+        ServedKind {
             group: self.group.into(),
             version: self.version.into(),
             kind: String::new(),
@@ -36,7 +36,7 @@ impl KnownKind<'_> {
         }
     }
 
-    fn object(self, namespace: &str, name: &str) -> Result<String, Failure> {
+    fn object(self, namespace: &str, name: &str) -> Result<String, RequestFailure> {
         let path = self.resource().object(namespace, name);
         path.ok_or_else(|| failure::unavailable(format!("'{namespace}/{name}' cannot be a part of a path")))
     }
@@ -44,14 +44,14 @@ impl KnownKind<'_> {
 
 /// Which part of an object a patch changes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Part {
+pub(crate) enum PatchedPart {
     /// All but its status.
     Object,
     /// Its status alone.
     Status,
 }
 
-impl Part {
+impl PatchedPart {
     /// What stands behind the path of the object.
     const fn path(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ impl Part {
 #[derive(Clone)]
 pub(crate) struct Direct {
     client: Client,
-    fence: Fence,
+    fence: WriteGuard,
 }
 
 impl fmt::Debug for Direct {
@@ -82,7 +82,7 @@ impl Direct {
 
     /// Asks `fence` before each write.
     #[must_use]
-    pub(crate) fn fenced(self, fence: Fence) -> Self {
+    pub(crate) fn fenced(self, fence: WriteGuard) -> Self {
         Self { fence, ..self }
     }
 
@@ -93,9 +93,9 @@ impl Direct {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Value>, ApiFailure> {
-        match self.client.send(Request::get(kind.object(namespace, name)?, JSON)).await {
+        match self.client.send(ApiRequest::get(kind.object(namespace, name)?, JSON)).await {
             Ok(reply) => Ok(Some(reply.body)),
-            Err(Failure::Answered(Answer { code: 404, message, .. }))
+            Err(RequestFailure::Answered(Answer { code: 404, message, .. }))
                 if !failure::is_unserved_path(&message) =>
             {
                 Ok(None)
@@ -104,7 +104,8 @@ impl Direct {
         }
     }
 
-    /// An object as it is, asked for by a list: whoever follows a kind may list it and need not be allowed more.
+    /// An object as it is, asked for by a list: whoever follows a kind may list it and need not be allowed
+    /// more.
     pub(crate) async fn find(
         &self,
         kind: KnownKind<'_>,
@@ -113,7 +114,7 @@ impl Direct {
     ) -> Result<Option<Value>, ApiFailure> {
         let collection = kind.resource().collection(namespace);
         let path = format!("{collection}?fieldSelector=metadata.name%3D{}", encode(name));
-        let mut reply = self.client.send(Request::get(path, JSON)).await?;
+        let mut reply = self.client.send(ApiRequest::get(path, JSON)).await?;
         let items = reply.body["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
         Ok(items.into_iter().find(|item| item["metadata"]["name"] == name))
     }
@@ -129,8 +130,8 @@ impl Direct {
         self.write(Method::POST, path, JSON, object).await
     }
 
-    /// Replaces an object, and returns its resourceVersion afterwards; the one in it makes this fail where it was changed
-    /// meanwhile.
+    /// Replaces an object, and returns its resourceVersion afterwards; the one in it makes this fail where it
+    /// was changed meanwhile.
     pub(crate) async fn replace(
         &self,
         kind: KnownKind<'_>,
@@ -141,14 +142,15 @@ impl Direct {
         self.write(Method::PUT, kind.object(namespace, name)?, JSON, object).await
     }
 
-    /// Changes an object by the operations of a JSON patch (RFC 6902), and returns its resourceVersion afterwards.
+    /// Changes an object by the operations of a JSON patch (RFC 6902), and returns its resourceVersion
+    /// afterwards.
     ///
     /// The API server need not decode strictly, to warn of fields that no schema has: we send none.
     pub(crate) async fn patch(
         &self,
         kind: KnownKind<'_>,
         (namespace, name): (&str, &str),
-        part: Part,
+        part: PatchedPart,
         manager: &str,
         operations: &Value,
     ) -> Result<String, ApiFailure> {
@@ -167,8 +169,8 @@ impl Direct {
         body: &Value,
     ) -> Result<String, ApiFailure> {
         let body = body.to_string().into_bytes();
-        let request = Request { method, path, accept: METADATA, content_type, body };
-        let sent = self.client.send_while(request, || (self.fence)().map_err(Failure::Fenced)).await;
+        let request = ApiRequest { method, path, accept: METADATA, content_type, body };
+        let sent = self.client.send_while(request, || (self.fence)().map_err(RequestFailure::Fenced)).await;
         let reply = sent?;
         let version = reply.body.pointer("/metadata/resourceVersion").and_then(Value::as_str);
         Ok(version.unwrap_or_default().to_owned())

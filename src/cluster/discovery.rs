@@ -1,8 +1,8 @@
 //! Which kinds the cluster serves, and under which path: aggregated discovery, two requests, cached.
 //!
-//! A group that does not answer (a dead aggregated API) is remembered as it was, and holds up nothing else. A kind that
-//! is missing is looked for once more, by one look for all who miss one within a second; the kinds of a
-//! CustomResourceDefinition that we apply ourselves are known without asking.
+//! A group that does not answer (a dead aggregated API) is remembered as it was, and holds up nothing else. A
+//! kind that is missing is looked for once more, by one look for all who miss one within a second; the kinds
+//! of a CustomResourceDefinition that we apply ourselves are known without asking.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::client::{Client, Request};
-use super::failure::{self, Failure};
-use super::path::Resource;
+use super::client::{ApiRequest, Client};
+use super::failure::{self, RequestFailure};
+use super::path::ServedKind;
 use lockgate_base::model::{Gvk, Object};
-use lockgate_core::pipeline::ports::Reference;
+use lockgate_core::pipeline::ports::ObjectReference;
 
 /// Version 2 since Kubernetes 1.30, 2beta1 of the same form since 1.26.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
@@ -41,7 +41,7 @@ pub(super) struct Discovery {
 #[derive(Debug, Default)]
 struct Known {
     /// The served versions of each kind, the preferred one first.
-    kinds: HashMap<GroupKind, Vec<Resource>>,
+    kinds: HashMap<GroupKind, Vec<ServedKind>>,
     /// Groups of which a version did not answer.
     stale: Vec<String>,
     /// Kinds taken from definitions that the server accepted, and when.
@@ -54,7 +54,7 @@ struct Known {
 
 impl Discovery {
     /// The resource of exactly this version.
-    pub(super) async fn exact(&self, client: &Client, gvk: &Gvk) -> Result<Resource, Failure> {
+    pub(super) async fn exact(&self, client: &Client, gvk: &Gvk) -> Result<ServedKind, RequestFailure> {
         let find = |known: &Known| {
             known
                 .versions(&gvk.group, &gvk.kind)
@@ -65,8 +65,13 @@ impl Discovery {
         self.find(client, gvk, find).await
     }
 
-    /// The resource of an object: in the version of the reference where it is served, else in the preferred one.
-    pub(super) async fn any(&self, client: &Client, reference: &Reference) -> Result<Resource, Failure> {
+    /// The resource of an object: in the version of the reference where it is served, else in the preferred
+    /// one.
+    pub(super) async fn any(
+        &self,
+        client: &Client,
+        reference: &ObjectReference,
+    ) -> Result<ServedKind, RequestFailure> {
         let find = |known: &Known| {
             let versions = known.versions(&reference.id.group, &reference.id.kind);
             versions
@@ -79,12 +84,13 @@ impl Discovery {
     }
 
     /// The resource of exactly this version, where it is known without asking.
-    pub(super) fn cached(&self, gvk: &Gvk) -> Option<Resource> {
+    pub(super) fn cached(&self, gvk: &Gvk) -> Option<ServedKind> {
         let known = self.known();
         known.versions(&gvk.group, &gvk.kind).iter().find(|resource| resource.version == gvk.version).cloned()
     }
 
-    /// Takes in the kind of a CustomResourceDefinition that the server accepted: from then on these versions of it are served.
+    /// Takes in the kind of a CustomResourceDefinition that the server accepted: from then on these versions
+    /// of it are served.
     pub(super) fn learn(&self, crd: &Object) {
         let Some((kind, resources)) = kind_of_crd(crd) else { return };
         let mut known = self.known();
@@ -106,8 +112,8 @@ impl Discovery {
         &self,
         client: &Client,
         gvk: &Gvk,
-        find: impl Fn(&Known) -> Option<Resource>,
-    ) -> Result<Resource, Failure> {
+        find: impl Fn(&Known) -> Option<ServedKind>,
+    ) -> Result<ServedKind, RequestFailure> {
         if let Some(found) = find(&self.known()) {
             return Ok(found);
         }
@@ -122,17 +128,17 @@ impl Discovery {
             }
         }
         let known = self.known();
-        find(&known).ok_or_else(|| Failure::UnknownKind {
+        find(&known).ok_or_else(|| RequestFailure::UnknownKind {
             gvk: gvk.clone(),
             unreachable: known.stale.contains(&gvk.group),
         })
     }
 
-    async fn ask(&self, client: &Client) -> Result<(), Failure> {
+    async fn ask(&self, client: &Client) -> Result<(), RequestFailure> {
         let news = self.known().news;
         let mut fresh = Known::default();
         for path in ["/api", "/apis"] {
-            let answer = client.send(Request::get(path.into(), AGGREGATED)).await?;
+            let answer = client.send(ApiRequest::get(path.into(), AGGREGATED)).await?;
             fresh.read(answer.body)?;
         }
         self.known().replace(fresh, news);
@@ -145,7 +151,7 @@ impl Discovery {
 }
 
 impl Known {
-    fn versions(&self, group: &str, kind: &str) -> &[Resource] {
+    fn versions(&self, group: &str, kind: &str) -> &[ServedKind] {
         self.kinds.get(&(group.to_owned(), kind.to_owned())).map_or(&[], Vec::as_slice)
     }
 
@@ -177,7 +183,7 @@ impl Known {
         self.asked = None;
     }
 
-    fn add(&mut self, resource: Resource) {
+    fn add(&mut self, resource: ServedKind) {
         let versions = self.kinds.entry((resource.group.clone(), resource.kind.clone())).or_default();
         match versions.iter_mut().find(|known| known.version == resource.version) {
             Some(known) => *known = resource,
@@ -185,7 +191,7 @@ impl Known {
         }
     }
 
-    fn read(&mut self, body: Value) -> Result<(), Failure> {
+    fn read(&mut self, body: Value) -> Result<(), RequestFailure> {
         let groups = GroupList::deserialize(body)
             .map_err(|error| failure::unavailable(format!("discovery cannot be read: {error}")))?;
         for group in groups.items {
@@ -195,7 +201,7 @@ impl Known {
                 }
                 for resource in version.resources {
                     let Some(kind) = resource.response_kind else { continue };
-                    self.add(Resource {
+                    self.add(ServedKind {
                         group: if kind.group.is_empty() { group.metadata.name.clone() } else { kind.group },
                         version: if kind.version.is_empty() { version.version.clone() } else { kind.version },
                         kind: kind.kind,
@@ -210,14 +216,14 @@ impl Known {
 }
 
 /// The kind of a CustomResourceDefinition and the versions that are served; `None` when the object is none.
-fn kind_of_crd(crd: &Object) -> Option<(GroupKind, Vec<Resource>)> {
+fn kind_of_crd(crd: &Object) -> Option<(GroupKind, Vec<ServedKind>)> {
     if (crd.group(), crd.kind()) != ("apiextensions.k8s.io", "CustomResourceDefinition") {
         return None;
     }
     let (group, kind) = (crd.text("/spec/group")?, crd.text("/spec/names/kind")?);
     let resource = |version: &Value| {
         (version["served"] == true).then_some(())?;
-        Some(Resource {
+        Some(ServedKind {
             group: group.into(),
             version: version["name"].as_str()?.into(),
             kind: kind.into(),

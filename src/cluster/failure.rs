@@ -15,7 +15,7 @@ const BUSY: Duration = Duration::from_secs(1);
 
 /// A request that did not do what it was for, with the server's answer in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub(super) enum RequestFailure {
     /// The server was not reached, or did not answer in time.
     Unavailable(String),
     /// The server asked to be left alone for a while.
@@ -28,25 +28,25 @@ pub(super) enum Failure {
     Fenced(String),
 }
 
-impl From<Failure> for ApiFailure {
-    fn from(failure: Failure) -> Self {
+impl From<RequestFailure> for ApiFailure {
+    fn from(failure: RequestFailure) -> Self {
         match failure {
-            Failure::Unavailable(message) => Self::Unavailable { message, retry_after: None },
-            Failure::Busy { answer, delay } => {
+            RequestFailure::Unavailable(message) => Self::Unavailable { message, retry_after: None },
+            RequestFailure::Busy { answer, delay } => {
                 Self::Unavailable { message: answer.message, retry_after: Some(delay) }
             }
-            Failure::UnknownKind { gvk, unreachable } => Self::UnknownKind { gvk, unreachable },
-            Failure::Fenced(reason) => Self::Fenced(reason),
-            Failure::Answered(Answer { code: 401, .. }) => Self::Answered {
+            RequestFailure::UnknownKind { gvk, unreachable } => Self::UnknownKind { gvk, unreachable },
+            RequestFailure::Fenced(reason) => Self::Fenced(reason),
+            RequestFailure::Answered(Answer { code: 401, .. }) => Self::Answered {
                 code: 401,
                 reason: "Unauthorized".into(),
                 message: "the API server does not accept the credentials: they are wrong or have expired"
                     .into(),
             },
-            Failure::Answered(Answer { code: 502..=504, message, .. }) => {
+            RequestFailure::Answered(Answer { code: 502..=504, message, .. }) => {
                 Self::Unavailable { message, retry_after: None }
             }
-            Failure::Answered(answer) => match Denied::read(&answer.message) {
+            RequestFailure::Answered(answer) => match Denied::read(&answer.message) {
                 Some(denied) if answer.code == 403 => Self::Forbidden(denied),
                 _ => Self::Answered { code: answer.code, reason: answer.reason, message: answer.message },
             },
@@ -55,15 +55,17 @@ impl From<Failure> for ApiFailure {
 }
 
 /// The refusal of an object.
-pub(super) fn refusal(object: &Object, phase: Phase, failure: Failure) -> Refusal {
+pub(super) fn refusal(object: &Object, phase: Phase, failure: RequestFailure) -> Refusal {
     let id = object.id();
     match failure {
-        Failure::Unavailable(message) => Refusal::unavailable(id, phase, message),
-        Failure::Busy { answer, .. } => Refusal::unavailable(id, phase, answer.message),
-        Failure::Answered(answer) => Refusal::of_answer(id, phase, answer),
-        Failure::UnknownKind { gvk, unreachable: false } => Refusal::unknown_kind(id, phase, gvk),
-        Failure::UnknownKind { unreachable: true, .. } => Refusal::group_down(id, phase),
-        Failure::Fenced(reason) => Refusal::unavailable(id, phase, format!("nothing was written: {reason}")),
+        RequestFailure::Unavailable(message) => Refusal::unavailable(id, phase, message),
+        RequestFailure::Busy { answer, .. } => Refusal::unavailable(id, phase, answer.message),
+        RequestFailure::Answered(answer) => Refusal::of_answer(id, phase, answer),
+        RequestFailure::UnknownKind { gvk, unreachable: false } => Refusal::unknown_kind(id, phase, gvk),
+        RequestFailure::UnknownKind { unreachable: true, .. } => Refusal::group_down(id, phase),
+        RequestFailure::Fenced(reason) => {
+            Refusal::unavailable(id, phase, format!("nothing was written: {reason}"))
+        }
     }
 }
 
@@ -95,17 +97,22 @@ struct StatusCause {
 }
 
 /// The server was not reached, or its answer was not understood.
-pub(super) fn unavailable(message: impl Into<String>) -> Failure {
-    Failure::Unavailable(message.into())
+pub(super) fn unavailable(message: impl Into<String>) -> RequestFailure {
+    RequestFailure::Unavailable(message.into())
 }
 
 /// An answer that is made here, because the server would give it.
-pub(super) fn answered(code: StatusCode, reason: &str, message: String) -> Failure {
-    Failure::Answered(Answer { code: code.as_u16(), reason: reason.into(), message, causes: Vec::new() })
+pub(super) fn answered(code: StatusCode, reason: &str, message: String) -> RequestFailure {
+    RequestFailure::Answered(Answer {
+        code: code.as_u16(),
+        reason: reason.into(),
+        message,
+        causes: Vec::new(),
+    })
 }
 
 /// An answer with a status that is not 2xx.
-pub(super) fn of_answer(code: StatusCode, body: &[u8], retry_after: Option<Duration>) -> Failure {
+pub(super) fn of_answer(code: StatusCode, body: &[u8], retry_after: Option<Duration>) -> RequestFailure {
     let status = serde_json::from_slice(body).unwrap_or_else(|_| Status {
         // Proxies and a starting API server answer in plain text.
         message: String::from_utf8_lossy(&body[..body.len().min(512)]).trim().to_owned(),
@@ -123,15 +130,15 @@ pub(super) fn of_answer(code: StatusCode, body: &[u8], retry_after: Option<Durat
         causes: status.details.unwrap_or_default().causes.into_iter().map(cause).collect(),
     };
     match retry_after.filter(|_| is_busy).or(busy) {
-        Some(delay) => Failure::Busy { answer, delay },
-        None => Failure::Answered(answer),
+        Some(delay) => RequestFailure::Busy { answer, delay },
+        None => RequestFailure::Answered(answer),
     }
 }
 
 /// An error of kube's client.
-pub(super) fn of_kube(error: &kube::Error) -> Failure {
+pub(super) fn of_kube(error: &kube::Error) -> RequestFailure {
     match error {
-        kube::Error::Api(status) => Failure::Answered(Answer {
+        kube::Error::Api(status) => RequestFailure::Answered(Answer {
             code: status.code,
             reason: status.reason.clone(),
             message: status.message.clone(),
@@ -142,8 +149,8 @@ pub(super) fn of_kube(error: &kube::Error) -> Failure {
 }
 
 /// Whether the server does not know the path, as opposed to the object.
-pub(super) fn is_unserved(failure: &Failure) -> bool {
-    matches!(failure, Failure::Answered(Answer { code: 404, message, .. }) if is_unserved_path(message))
+pub(super) fn is_unserved(failure: &RequestFailure) -> bool {
+    matches!(failure, RequestFailure::Answered(Answer { code: 404, message, .. }) if is_unserved_path(message))
 }
 
 /// Whether the message of a 404 says that the server does not know the path, as opposed to the object.
@@ -151,8 +158,9 @@ pub(crate) fn is_unserved_path(message: &str) -> bool {
     ["404 page not found", "the server could not find the requested resource"].contains(&message.trim_end())
 }
 
-/// An error on the way to the server. The causes are joined, since the outermost says only that something failed.
-pub(super) fn of_transport(error: &kube::Error) -> Failure {
+/// An error on the way to the server. The causes are joined, since the outermost says only that something
+/// failed.
+pub(super) fn of_transport(error: &kube::Error) -> RequestFailure {
     let mut message = String::new();
     let mut cause = error.source();
     while let Some(error) = cause {

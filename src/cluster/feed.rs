@@ -1,5 +1,5 @@
-//! Following objects that the shared watches do not show: those of others, those that only an impersonated account may
-//! see, and those that are on their way out. The watches end with the feed.
+//! Following objects that the shared watches do not show: those of others, those that only an impersonated
+//! account may see, and those that are on their way out. The watches end with the feed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,13 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::client::JSON;
-use super::failure::Failure;
-use super::follow::{Query, Seen};
+use super::failure::RequestFailure;
+use super::follow::{Query, QueryEvent};
 use super::handle::Cluster;
-use super::path::{Resource, encode};
+use super::path::{ServedKind, encode};
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::health::{Health, Rules, completion, health};
-use lockgate_core::pipeline::ports::{ApiFailure, Expect, Reference};
+use lockgate_core::health::{Health, HealthRules, completion, health};
+use lockgate_core::pipeline::ports::{ApiFailure, Expect, ObjectReference};
 
 /// The pause between looks at objects that the account may read but not watch.
 const LOOK: Duration = Duration::from_secs(5);
@@ -34,9 +34,9 @@ pub(super) struct Feed {
 /// Objects of one kind in one namespace: one watch.
 #[derive(Debug)]
 struct Group {
-    resource: Resource,
+    resource: ServedKind,
     namespace: String,
-    wanted: BTreeMap<String, Reference>,
+    wanted: BTreeMap<String, ObjectReference>,
 }
 
 #[derive(Debug, Default)]
@@ -48,12 +48,12 @@ struct Known {
 
 impl Feed {
     /// A feed of these objects. Those of kinds that the cluster does not have are not there, and stay so.
-    pub(super) async fn new(cluster: &Cluster, references: &[Reference]) -> Result<Self, ApiFailure> {
-        let mut groups: BTreeMap<(Resource, String), BTreeMap<String, Reference>> = BTreeMap::new();
+    pub(super) async fn new(cluster: &Cluster, references: &[ObjectReference]) -> Result<Self, ApiFailure> {
+        let mut groups: BTreeMap<(ServedKind, String), BTreeMap<String, ObjectReference>> = BTreeMap::new();
         for reference in references {
             let resource = match cluster.shared.discovery.any(&cluster.shared.client, reference).await {
                 Ok(resource) => resource,
-                Err(Failure::UnknownKind { unreachable: false, .. }) => continue,
+                Err(RequestFailure::UnknownKind { unreachable: false, .. }) => continue,
                 Err(failure) => return Err(failure.into()),
             };
             let namespace = if resource.namespaced { reference.id.namespace.clone() } else { String::new() };
@@ -103,13 +103,13 @@ impl Feed {
             .follow(
                 &cluster.client,
                 |seen| match seen {
-                    Seen::Listing => there.clear(),
-                    Seen::There { object, .. } => {
+                    QueryEvent::Listing => there.clear(),
+                    QueryEvent::There { object, .. } => {
                         there.insert(object.name().to_owned());
                         self.there(group, &object);
                     }
-                    Seen::Left { name, .. } => self.left(group, &name),
-                    Seen::Listed(_) => {
+                    QueryEvent::Left { name, .. } => self.left(group, &name),
+                    QueryEvent::Listed(_) => {
                         for name in group.wanted.keys().filter(|name| !there.contains(*name)) {
                             self.left(group, name);
                         }
@@ -151,8 +151,8 @@ impl Feed {
     fn there(&self, group: &Group, object: &Object) {
         if let Some(reference) = group.wanted.get(object.name()) {
             let health = match reference.expect {
-                Expect::Healthy => health(object, &Rules::BUILT_IN),
-                Expect::Completed => completion(object, &Rules::BUILT_IN),
+                Expect::Healthy => health(object, &HealthRules::BUILT_IN),
+                Expect::Completed => completion(object, &HealthRules::BUILT_IN),
             };
             self.known().health.insert(reference.id.clone(), health);
             self.changed.notify_one();

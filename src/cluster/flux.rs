@@ -1,12 +1,13 @@
-//! Flux's own controllers on a cluster. Anybody who may create a Deployment in some namespace can give it their name and their
-//! label, so these alone count for nothing: the account that its pods run as must hold, by a ClusterRoleBinding, the rights
-//! that Flux's installation gives to it, which only an administrator of the cluster can do.
+//! Flux's own controllers on a cluster. Anybody who may create a Deployment in some namespace can give it
+//! their name and their label, so these alone count for nothing: the account that its pods run as must hold,
+//! by a ClusterRoleBinding, the rights that Flux's installation gives to it, which only an administrator of
+//! the cluster can do.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::client::{Client, JSON, Request};
+use super::client::{ApiRequest, Client, JSON};
 use lockgate_core::api::{self, Actors};
 use lockgate_core::pipeline::ports::ApiFailure;
 
@@ -63,7 +64,8 @@ impl FluxController {
         is_role_of_flux(role) && subjects.iter().any(|subject| self.is_subject(subject))
     }
 
-    /// Whether a subject of a binding is its account: by itself, as a user, or as one of all accounts of its namespace.
+    /// Whether a subject of a binding is its account: by itself, as a user, or as one of all accounts of its
+    /// namespace.
     fn is_subject(&self, subject: &Value) -> bool {
         let (namespace, account) = (&self.namespace, &self.account);
         let name = subject["name"].as_str().unwrap_or_default();
@@ -93,8 +95,8 @@ impl FluxController {
     }
 }
 
-/// Whether a ClusterRole is one that Flux's installation binds to its controllers: `cluster-admin` to those that apply,
-/// `crd-controller`, with the suffix that the installation gives it, to all.
+/// Whether a ClusterRole is one that Flux's installation binds to its controllers: `cluster-admin` to those
+/// that apply, `crd-controller`, with the suffix that the installation gives it, to all.
 fn is_role_of_flux(name: &str) -> bool {
     name == "cluster-admin" || name == "crd-controller" || name.starts_with("crd-controller-")
 }
@@ -130,7 +132,7 @@ pub(crate) async fn genuine(
 }
 
 async fn list(client: &Client, path: String) -> Result<Vec<Value>, ApiFailure> {
-    let mut answer = client.send(Request::get(path, JSON)).await?;
+    let mut answer = client.send(ApiRequest::get(path, JSON)).await?;
     let items = answer.body["items"].take();
     Ok(if let Value::Array(items) = items { items } else { Vec::new() })
 }

@@ -1,5 +1,6 @@
-//! Following a set of objects: a list in pages, then a watch from where the list stood, for ever. It survives what watches
-//! meet: an end without reason, a server that is away, a place that has become too old, a peer that has gone silent.
+//! Following a set of objects: a list in pages, then a watch from where the list stood, for ever. It survives
+//! what watches meet: an end without reason, a server that is away, a place that has become too old, a peer
+//! that has gone silent.
 
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use kube::api::WatchEvent;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::client::{Client, JSON, METADATA, METADATA_LIST, Request};
+use super::client::{ApiRequest, Client, JSON, METADATA, METADATA_LIST};
 use super::failure;
 use super::index::Watching;
 use super::judge;
-use super::path::{Resource, encode};
+use super::path::{ServedKind, encode};
 use lockgate_base::model::{Gvk, Object};
 use lockgate_core::pipeline::ports::ApiFailure;
 
@@ -30,7 +31,7 @@ const LIVED: Duration = Duration::from_secs(5);
 /// What to list and watch.
 #[derive(Debug, Clone)]
 pub struct Query {
-    resource: Resource,
+    resource: ServedKind,
     /// The path with a selector, up to the parameters that differ between a list and a watch.
     path: String,
     /// Whether type and metadata are all that is asked for.
@@ -39,7 +40,7 @@ pub struct Query {
 
 /// What a query yields.
 #[derive(Debug)]
-pub enum Seen {
+pub enum QueryEvent {
     /// A list begins.
     Listing,
     /// An object is there; `listed` when a list says so.
@@ -82,10 +83,10 @@ impl From<ApiFailure> for End {
 }
 
 impl Query {
-    /// A query over a namespaced kind that need not be looked up, since it is Kubernetes' own or the agent's: in one
-    /// namespace, or in all; those that carry the label with that value, where one is given.
+    /// A query over a namespaced kind that need not be looked up, since it is Kubernetes' own or the agent's:
+    /// in one namespace, or in all; those that carry the label with that value, where one is given.
     pub fn of(gvk: &Gvk, plural: &str, namespace: Option<&str>, label: Option<(&str, &str)>) -> Self {
-        let resource = Resource {
+        let resource = ServedKind {
             group: gvk.group.clone(),
             version: gvk.version.clone(),
             kind: gvk.kind.clone(),
@@ -97,8 +98,9 @@ impl Query {
         Self::new(&resource, namespace.unwrap_or_default(), &selector.unwrap_or_default())
     }
 
-    /// A query over one namespace, or the whole cluster where it is empty. `selector` is a query parameter, encoded.
-    pub(super) fn new(resource: &Resource, namespace: &str, selector: &str) -> Self {
+    /// A query over one namespace, or the whole cluster where it is empty. `selector` is a query parameter,
+    /// encoded.
+    pub(super) fn new(resource: &ServedKind, namespace: &str, selector: &str) -> Self {
         Self {
             path: format!("{}?{selector}", resource.collection(namespace)),
             metadata: judge::is_stateless(&resource.group, &resource.kind),
@@ -106,12 +108,13 @@ impl Query {
         }
     }
 
-    /// Lists, then watches, for ever, listing anew where the watch has lost its place. Returns only with a failure that
-    /// no retry mends soon: the right is missing, or the kind is gone. Other failures are reported to `standing`, and the watch is retried.
+    /// Lists, then watches, for ever, listing anew where the watch has lost its place. Returns only with a
+    /// failure that no retry mends soon: the right is missing, or the kind is gone. Other failures are
+    /// reported to `standing`, and the watch is retried.
     pub(super) async fn follow(
         &self,
         client: &Client,
-        mut sink: impl FnMut(Seen),
+        mut sink: impl FnMut(QueryEvent),
         mut standing: impl FnMut(Watching),
     ) -> ApiFailure {
         let mut place: Option<String> = None;
@@ -144,25 +147,25 @@ impl Query {
     }
 
     /// Lists page by page. Returns the resourceVersion to watch from.
-    async fn list(&self, client: &Client, sink: &mut impl FnMut(Seen)) -> Result<String, ApiFailure> {
-        sink(Seen::Listing);
+    async fn list(&self, client: &Client, sink: &mut impl FnMut(QueryEvent)) -> Result<String, ApiFailure> {
+        sink(QueryEvent::Listing);
         let mut next = String::new();
         loop {
             let path = format!("{}&limit={PAGE}&continue={}", self.path, encode(&next));
             let accept = if self.metadata { METADATA_LIST } else { JSON };
-            let mut body = client.send(Request::get(path, accept)).await.map_err(ApiFailure::from)?.body;
+            let mut body = client.send(ApiRequest::get(path, accept)).await.map_err(ApiFailure::from)?.body;
             for item in
                 body.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default()
             {
                 if let Some(object) = self.object(item) {
-                    sink(Seen::There { object, listed: true });
+                    sink(QueryEvent::There { object, listed: true });
                 }
             }
             let text = |pointer| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
             next = text("/metadata/continue");
             if next.is_empty() {
                 let place = text("/metadata/resourceVersion");
-                sink(Seen::Listed(judge::version_number(&place)));
+                sink(QueryEvent::Listed(judge::version_number(&place)));
                 return Ok(place);
             }
         }
@@ -173,7 +176,7 @@ impl Query {
         &self,
         client: &Client,
         place: &mut String,
-        sink: &mut impl FnMut(Seen),
+        sink: &mut impl FnMut(QueryEvent),
         standing: &mut impl FnMut(Watching),
     ) -> End {
         let path = format!(
@@ -182,7 +185,7 @@ impl Query {
             encode(place)
         );
         let accept = if self.metadata { METADATA } else { JSON };
-        let mut events = match client.events(Request::get(path, accept)).await {
+        let mut events = match client.events(ApiRequest::get(path, accept)).await {
             Ok(events) => std::pin::pin!(events),
             Err(failure) => return failure.into(),
         };
@@ -207,9 +210,13 @@ impl Query {
             }
             sink(if left {
                 let namespace = object.namespace().unwrap_or_default().to_owned();
-                Seen::Left { namespace, name: object.name().to_owned(), at: judge::version_number(place) }
+                QueryEvent::Left {
+                    namespace,
+                    name: object.name().to_owned(),
+                    at: judge::version_number(place),
+                }
             } else {
-                Seen::There { object, listed: false }
+                QueryEvent::There { object, listed: false }
             });
         }
     }

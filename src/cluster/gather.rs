@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::Value;
 
-use super::client::{Client, JSON, Request};
-use super::failure::{self, Failure};
-use super::path::Resource;
+use super::client::{ApiRequest, Client, JSON};
+use super::failure::{self, RequestFailure};
+use super::path::ServedKind;
 use lockgate_base::model::Secret;
 use lockgate_core::pipeline::ports::{ApiFailure, Data, DataKind};
 use lockgate_core::plan::Answer;
@@ -25,7 +25,7 @@ pub(super) async fn data(
         DataKind::ConfigMap => "configmaps",
         DataKind::Secret => "secrets",
     };
-    let resource = Resource {
+    let resource = ServedKind {
         group: String::new(),
         version: "v1".into(),
         kind: kind.to_string(),
@@ -33,9 +33,9 @@ pub(super) async fn data(
         namespaced: true,
     };
     let Some(path) = resource.object(namespace, name) else { return Ok(None) };
-    let mut body = match client.send(Request::get(path, JSON)).await {
+    let mut body = match client.send(ApiRequest::get(path, JSON)).await {
         Ok(answer) => answer.body,
-        Err(Failure::Answered(Answer { code: 404, .. })) => return Ok(None),
+        Err(RequestFailure::Answered(Answer { code: 404, .. })) => return Ok(None),
         Err(failure) => return Err(failure.into()),
     };
     let mut values = BTreeMap::new();

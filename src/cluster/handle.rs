@@ -7,36 +7,37 @@ use tokio::sync::{mpsc, watch};
 
 use super::client::Client;
 use super::discovery::Discovery;
-use super::follow::{Query, Seen};
+use super::follow::{Query, QueryEvent};
 use super::impersonate::InvalidAccount;
-use super::index::{Change, Watching};
+use super::index::{HeldChange, Watching};
 use super::watch::{Watched, Watches};
 use lockgate_base::model::{Gvk, Ref};
 use lockgate_core::api::{self, Kustomization, Ownership};
-use lockgate_core::health::Rules;
+use lockgate_core::health::HealthRules;
 use lockgate_core::pipeline::ports::ApiFailure;
 
 /// Asked before each write; the error says why nothing may be written.
-pub(crate) type Fence = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+pub(crate) type WriteGuard = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// A cluster, and whom this copy acts as there.
 #[derive(Clone)]
 pub struct Cluster {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<SharedHandle>,
     pub(super) client: Client,
     pub(super) owner: Option<Ref>,
-    /// What appliers of the owner's kind hold, and how it is marked; what Kustomizations hold where it acts for nobody.
+    /// What appliers of the owner's kind hold, and how it is marked; what Kustomizations hold where it acts
+    /// for nobody.
     pub(super) watched: Arc<Watched>,
-    pub(super) fence: Fence,
+    pub(super) fence: WriteGuard,
 }
 
-pub(super) struct Shared {
+pub(super) struct SharedHandle {
     /// Ourselves, whomever the copy acts as.
     pub(super) client: Client,
     pub(super) discovery: Arc<Discovery>,
     pub(super) watches: Watches,
     /// By which rules health counts; what is known of an object is kept as its status alone says.
-    pub(super) rules: watch::Sender<Arc<Rules>>,
+    pub(super) rules: watch::Sender<Arc<HealthRules>>,
 }
 
 impl fmt::Debug for Cluster {
@@ -49,26 +50,26 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// A cluster, and where changes of the objects that are held arrive. Must be called within a tokio runtime; the
-    /// watches end when the last copy is dropped.
-    pub fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<Change>) {
+    /// A cluster, and where changes of the objects that are held arrive. Must be called within a tokio
+    /// runtime; the watches end when the last copy is dropped.
+    pub fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<HeldChange>) {
         let (sender, changes) = mpsc::unbounded_channel();
         let discovery = Arc::new(Discovery::default());
         let watches = Watches::new(client.clone(), Arc::clone(&discovery), sender);
         let of_nobody = watches.watched(Kustomization::OWNERSHIP);
-        let rules = watch::Sender::new(Arc::new(Rules::BUILT_IN));
-        let shared = Arc::new(Shared { client: client.clone(), discovery, watches, rules });
+        let rules = watch::Sender::new(Arc::new(HealthRules::BUILT_IN));
+        let shared = Arc::new(SharedHandle { client: client.clone(), discovery, watches, rules });
         (Self { shared, client, owner: None, watched: of_nobody, fence: Arc::new(|| Ok(())) }, changes)
     }
 
     /// This cluster, asking `fence` before each write.
     #[must_use]
-    pub fn fenced(self, fence: Fence) -> Self {
+    pub fn fenced(self, fence: WriteGuard) -> Self {
         Self { fence, ..self }
     }
 
-    /// This cluster on behalf of an applier, with the marks of its kind: in the name of a ServiceAccount of its namespace,
-    /// where it names one.
+    /// This cluster on behalf of an applier, with the marks of its kind: in the name of a ServiceAccount of
+    /// its namespace, where it names one.
     pub fn acting_for(&self, owner: Ref, account: Option<&str>) -> Result<Self, InvalidAccount> {
         let client = match account {
             Some(account) => self.shared.client.impersonating(&owner.namespace, account)?,
@@ -81,12 +82,12 @@ impl Cluster {
     }
 
     /// By which rules the health of objects counts.
-    pub fn rules(&self) -> Arc<Rules> {
+    pub fn rules(&self) -> Arc<HealthRules> {
         Arc::clone(&self.shared.rules.borrow())
     }
 
     /// Has health count by other rules, in waits that are under way too.
-    pub fn judge_by(&self, rules: Rules) {
+    pub fn judge_by(&self, rules: HealthRules) {
         self.shared.rules.send_replace(Arc::new(rules));
     }
 
@@ -95,12 +96,12 @@ impl Cluster {
         &self.client
     }
 
-    /// Follows what a query asks for, as [`Query::follow`] does: `standing` is told each time that changes are seen from now
-    /// on, and each time that they may be missed.
+    /// Follows what a query asks for, as [`Query::follow`] does: `standing` is told each time that changes
+    /// are seen from now on, and each time that they may be missed.
     pub async fn follow(
         &self,
         query: &Query,
-        sink: impl FnMut(Seen),
+        sink: impl FnMut(QueryEvent),
         mut standing: impl FnMut(Result<(), ApiFailure>),
     ) -> ApiFailure {
         let told = |watching| match watching {

@@ -1,5 +1,5 @@
-//! Acting as a ServiceAccount: a Kustomization that names one has no more rights than that account, in all that is asked
-//! and written for it. It is a header on each request, so the connections stay shared.
+//! Acting as a ServiceAccount: a Kustomization that names one has no more rights than that account, in all
+//! that is asked and written for it. It is a header on each request, so the connections stay shared.
 
 use http::header::HeaderValue;
 

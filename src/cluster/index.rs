@@ -1,9 +1,9 @@
-//! What is known of the objects under watch: a state machine without I/O. It is told what a watch saw and what we wrote,
-//! and says what changed that someone must hear of.
+//! What is known of the objects under watch: a state machine without I/O. It is told what a watch saw and
+//! what we wrote, and says what changed that someone must hear of.
 //!
-//! Per object it keeps a uid, a resourceVersion and the fingerprint of our entry in managedFields. An object has drifted
-//! when that fingerprint is not the one that our last apply left, when a manager that is overridden has an entry, or
-//! when it names another owner.
+//! Per object it keeps a uid, a resourceVersion and the fingerprint of our entry in managedFields. An object
+//! has drifted when that fingerprint is not the one that our last apply left, when a manager that is
+//! overridden has an entry, or when it names another owner.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ type Waiting = (u64, Arc<Notify>);
 
 /// A change of an object that we hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum HeldChange {
     /// It is there, and no longer as we applied it.
     Drifted {
         /// Which object.
@@ -142,7 +142,8 @@ impl Index {
         self.kinds.iter().filter_map(broken).collect()
     }
 
-    /// Says how the watch of a kind stands, and wakes all who wait for one of its objects. Returns whether that is news.
+    /// Says how the watch of a kind stands, and wakes all who wait for one of its objects. Returns whether
+    /// that is news.
     pub(super) fn set_watching(&mut self, kind: &GroupKind, watching: Watching) -> bool {
         match self.kinds.get_mut(kind) {
             Some(known) if known.watching != watching => known.watching = watching,
@@ -176,14 +177,15 @@ impl Index {
     }
 
     /// A write of ours has ended without leaving anything.
-    pub(super) fn abandon(&mut self, id: &ObjectId) -> Option<Change> {
+    pub(super) fn abandon(&mut self, id: &ObjectId) -> Option<HeldChange> {
         let entry = self.entry_mut(id)?;
         entry.writing = entry.writing.saturating_sub(1);
         tell(entry, id, None)
     }
 
-    /// A write of ours has left this object, or it was found as Git wants it: what differs from here on is drift.
-    pub(super) fn hold(&mut self, kind: &GroupKind, left: Sighting, wrote: bool) -> Option<Change> {
+    /// A write of ours has left this object, or it was found as Git wants it: what differs from here on is
+    /// drift.
+    pub(super) fn hold(&mut self, kind: &GroupKind, left: Sighting, wrote: bool) -> Option<HeldChange> {
         let id = identify(kind, &left.namespace, &left.name);
         let owner = self.intern(left.owner.clone()?);
         let expected = (left.fingerprint, owner);
@@ -199,7 +201,8 @@ impl Index {
         tell(entry, &id, by)
     }
 
-    /// Lets an object go: what happens to it is no concern of `owner` any more. One that is held for another stays so.
+    /// Lets an object go: what happens to it is no concern of `owner` any more. One that is held for another
+    /// stays so.
     pub(super) fn release(&mut self, id: &ObjectId, owner: Option<&Ref>) {
         let holder = self.entry(id).and_then(|entry| entry.held.as_ref()).map(|(_, holder)| &**holder);
         if owner.is_some() && holder.is_some() && holder != owner {
@@ -216,7 +219,7 @@ impl Index {
     }
 
     /// A watch has seen an object.
-    pub(super) fn seen(&mut self, kind: &GroupKind, sighting: Sighting) -> Option<Change> {
+    pub(super) fn seen(&mut self, kind: &GroupKind, sighting: Sighting) -> Option<HeldChange> {
         let id = identify(kind, &sighting.namespace, &sighting.name);
         let by = sighting.by.clone();
         if !self.store(kind, sighting) {
@@ -227,7 +230,13 @@ impl Index {
     }
 
     /// A watch has seen an object leave.
-    pub(super) fn left(&mut self, kind: &GroupKind, namespace: &str, name: &str, at: u64) -> Option<Change> {
+    pub(super) fn left(
+        &mut self,
+        kind: &GroupKind,
+        namespace: &str,
+        name: &str,
+        at: u64,
+    ) -> Option<HeldChange> {
         let id = identify(kind, namespace, name);
         let objects = &mut self.kinds.get_mut(kind)?.objects;
         let key = key(namespace, name);
@@ -240,18 +249,18 @@ impl Index {
         let is_spent = is_done_for_good(&id, &entry.health);
         let (_, owner) = entry.held?;
         (entry.writing == 0 && !is_spent && !entry.waits)
-            .then(|| Change::Gone { id, owner: (*owner).clone() })
+            .then(|| HeldChange::Gone { id, owner: (*owner).clone() })
     }
 
     /// A watch has listed all that is there: whatever else is known from before the list has left.
-    pub(super) fn listed(&mut self, kind: &GroupKind, there: &HashSet<Key>, at: u64) -> Vec<Change> {
+    pub(super) fn listed(&mut self, kind: &GroupKind, there: &HashSet<Key>, at: u64) -> Vec<HeldChange> {
         let Some(known) = self.kinds.get(kind) else { return Vec::new() };
         let left: Vec<Key> = known.objects.keys().filter(|key| !there.contains(*key)).cloned().collect();
         left.iter().filter_map(|(namespace, name)| self.left(kind, namespace, name, at)).collect()
     }
 
     /// The kind is no longer served: all its objects have left, and its watch with them.
-    pub(super) fn close(&mut self, kind: &GroupKind) -> Vec<Change> {
+    pub(super) fn close(&mut self, kind: &GroupKind) -> Vec<HeldChange> {
         let Some(known) = self.kinds.get(kind) else { return Vec::new() };
         let all: Vec<Key> = known.objects.keys().cloned().collect();
         let changes =
@@ -311,7 +320,8 @@ impl Index {
         }
     }
 
-    /// Takes in a sighting unless a later one is known. An object of another uid has replaced the one that was held.
+    /// Takes in a sighting unless a later one is known. An object of another uid has replaced the one that
+    /// was held.
     fn store(&mut self, kind: &GroupKind, sighting: Sighting) -> bool {
         let owner = sighting.owner.map(|owner| self.intern(owner));
         let Some(known) = self.kinds.get_mut(kind) else { return false };
@@ -344,7 +354,7 @@ impl Index {
 }
 
 /// A change, when the object has drifted and no one has been told.
-fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<Change> {
+fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<HeldChange> {
     let (_, owner) = entry.held.clone()?;
     if entry.writing > 0 || entry.told || entry.waits || !entry.drifted() {
         return None;
@@ -355,12 +365,12 @@ fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<Change> 
         let other = entry.owner.as_ref().filter(|other| **other != owner)?;
         Some(format!("{} {}", other.kind.kind, other.path()))
     });
-    Some(Change::Drifted { id: id.clone(), owner: (*owner).clone(), by })
+    Some(HeldChange::Drifted { id: id.clone(), owner: (*owner).clone(), by })
 }
 
-/// Whether an object has done what it was made for. The server deletes a Job some time after it has ended, where it is told
-/// so, and to put that back at once would run it again and again: it is made anew when all objects are next looked at, as
-/// in Flux.
+/// Whether an object has done what it was made for. The server deletes a Job some time after it has ended,
+/// where it is told so, and to put that back at once would run it again and again: it is made anew when all
+/// objects are next looked at, as in Flux.
 fn is_done_for_good(id: &ObjectId, health: &Health) -> bool {
     (id.group.as_str(), id.kind.as_str()) == ("batch", "Job")
         && matches!(health, Health::Current | Health::Failed(_))

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::index::Sighting;
 use lockgate_base::model::Object;
 use lockgate_core::api::Ownership;
-use lockgate_core::health::{self, Health, Rules};
+use lockgate_core::health::{self, Health, HealthRules};
 use lockgate_core::plan;
 
 /// Built-in groups of which no kind says in its status how it fares.
@@ -62,7 +62,7 @@ pub(super) fn sight(object: &Object, ownership: &Ownership) -> Sighting {
         overridden: plan::apply_policy(object) != plan::Apply::Merge && plan::is_edited(object, ownership),
         by: last_foreign.and_then(named),
         waits: plan::drift_policy(object) == Some(plan::DriftPolicy::Interval),
-        health: health::health(object, &Rules::BUILT_IN),
+        health: health::health(object, &HealthRules::BUILT_IN),
     }
 }
 
@@ -71,7 +71,8 @@ fn is_of_content(entry: &Value) -> bool {
     matches!(entry["subresource"].as_str(), None | Some("" | SCALE))
 }
 
-/// The manager of an entry, for people: who sets the replica count by itself is an autoscaler, or acts like one.
+/// The manager of an entry, for people: who sets the replica count by itself is an autoscaler, or acts like
+/// one.
 fn named(entry: &Value) -> Option<String> {
     let manager = entry["manager"].as_str()?;
     Some(match entry["subresource"].as_str() {
@@ -80,13 +81,14 @@ fn named(entry: &Value) -> Option<String> {
     })
 }
 
-/// A resourceVersion as a number. All API servers over etcd count; 0 stands for one that does not, which then is never
-/// taken for later than another.
+/// A resourceVersion as a number. All API servers over etcd count; 0 stands for one that does not, which then
+/// is never taken for later than another.
 pub(crate) fn version_number(resource_version: &str) -> u64 {
     resource_version.parse().unwrap_or(0)
 }
 
-/// A hash of an entry of managedFields, its time included: the time moves when the manager's own write changed anything.
+/// A hash of an entry of managedFields, its time included: the time moves when the manager's own write
+/// changed anything.
 fn fingerprint(entry: &Value) -> u64 {
     struct Sink(DefaultHasher);
     impl io::Write for Sink {

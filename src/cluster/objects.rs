@@ -1,4 +1,5 @@
-//! The objects of a cluster as a command reads and writes them: one at a time, and with patience with a busy server.
+//! The objects of a cluster as a command reads and writes them: one at a time, and with patience with a busy
+//! server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,10 +8,10 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::client::{APPLY, Client, JSON, MERGE_PATCH, READ_LIMIT, Reply, Request, WRITE_LIMIT};
+use super::client::{APPLY, ApiRequest, Client, JSON, MERGE_PATCH, READ_LIMIT, Reply, WRITE_LIMIT};
 use super::discovery::Discovery;
-use super::failure::{self, Failure};
-use super::path::{Resource, encode};
+use super::failure::{self, RequestFailure};
+use super::path::{ServedKind, encode};
 use super::reach::typed;
 use lockgate_base::model::{Gvk, Object};
 use lockgate_core::api::KindInfo;
@@ -40,7 +41,7 @@ impl Objects {
     /// An object as it is; `None` where there is none, or not even its kind.
     pub(crate) async fn get(&self, object: &Object) -> Result<Option<Object>, ApiFailure> {
         let Some(resource) = self.served(&object.gvk()).await? else { return Ok(None) };
-        let request = Request::get(path(&resource, object)?, JSON);
+        let request = ApiRequest::get(path(&resource, object)?, JSON);
         let denied = || denied("get", &resource, object.namespace());
         let answer = found(self.send(request).await).map_err(|failure| told_of_read(failure, denied))?;
         answer.map(|reply| read(reply, &resource)).transpose()
@@ -66,7 +67,7 @@ impl Objects {
     pub(crate) async fn create(&self, object: &Object) -> Result<bool, ApiFailure> {
         let resource = self.known(object).await?;
         let collection = resource.collection(object.namespace().unwrap_or_default());
-        let request = Request {
+        let request = ApiRequest {
             method: Method::POST,
             path: format!("{collection}?fieldManager={MANAGER}"),
             accept: JSON,
@@ -75,7 +76,7 @@ impl Objects {
         };
         match self.send(request).await {
             Ok(_) => Ok(true),
-            Err(Failure::Answered(Answer { reason, .. })) if reason == "AlreadyExists" => Ok(false),
+            Err(RequestFailure::Answered(Answer { reason, .. })) if reason == "AlreadyExists" => Ok(false),
             Err(failure) => Err(told(failure)),
         }
     }
@@ -91,7 +92,7 @@ impl Objects {
     pub(crate) async fn delete(&self, object: &Object) -> Result<bool, ApiFailure> {
         let Some(resource) = self.served(&object.gvk()).await? else { return Ok(false) };
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"});
-        let request = Request {
+        let request = ApiRequest {
             method: Method::DELETE,
             path: path(&resource, object)?,
             accept: JSON,
@@ -124,7 +125,7 @@ impl Objects {
         let gvk = Gvk { group: group.into(), version: version.into(), kind: kind.into() };
         let Some(resource) = self.served(&gvk).await? else { return Ok(None) };
         let collection = resource.collection(namespace.unwrap_or_default());
-        let request = Request::get(format!("{collection}?labelSelector={}", encode(selector)), JSON);
+        let request = ApiRequest::get(format!("{collection}?labelSelector={}", encode(selector)), JSON);
         let denied = || denied("list", &resource, namespace);
         let answer = found(self.send(request).await).map_err(|failure| told_of_read(failure, denied))?;
         let Some(Reply { status, mut body, .. }) = answer else { return Ok(None) };
@@ -136,8 +137,8 @@ impl Objects {
             .map(Some)
     }
 
-    /// All objects of a kind, or those of one namespace where the user may not look at all. `None` where the cluster does not
-    /// have the kind.
+    /// All objects of a kind, or those of one namespace where the user may not look at all. `None` where the
+    /// cluster does not have the kind.
     pub(crate) async fn list_all_or_near(
         &self,
         info: &KindInfo,
@@ -152,28 +153,28 @@ impl Objects {
     }
 
     /// Where the objects of a kind are; `None` where the cluster does not have it.
-    async fn served(&self, gvk: &Gvk) -> Result<Option<Resource>, ApiFailure> {
+    async fn served(&self, gvk: &Gvk) -> Result<Option<ServedKind>, ApiFailure> {
         match self.discovery.exact(&self.client, gvk).await {
             Ok(resource) => Ok(Some(resource)),
-            Err(Failure::UnknownKind { unreachable: false, .. }) => Ok(None),
+            Err(RequestFailure::UnknownKind { unreachable: false, .. }) => Ok(None),
             Err(failure) => Err(told(failure)),
         }
     }
 
     /// Where an object is to be, whose kind the cluster must have.
-    async fn known(&self, object: &Object) -> Result<Resource, ApiFailure> {
+    async fn known(&self, object: &Object) -> Result<ServedKind, ApiFailure> {
         self.discovery.exact(&self.client, &object.gvk()).await.map_err(told)
     }
 
     async fn patch(
         &self,
-        resource: &Resource,
+        resource: &ServedKind,
         object: &Object,
         parameters: &str,
         content_type: &'static str,
         patch: &Value,
-    ) -> Result<Reply, Failure> {
-        let request = Request {
+    ) -> Result<Reply, RequestFailure> {
+        let request = ApiRequest {
             method: Method::PATCH,
             path: format!("{}?fieldManager={MANAGER}{parameters}", path(resource, object)?),
             accept: JSON,
@@ -183,13 +184,13 @@ impl Objects {
         self.send(request).await
     }
 
-    async fn send(&self, request: Request) -> Result<Reply, Failure> {
+    async fn send(&self, request: ApiRequest) -> Result<Reply, RequestFailure> {
         let limit = if request.method == Method::GET { self.read } else { self.write };
         self.client.send_within(&request, limit).await
     }
 }
 
-fn path(resource: &Resource, object: &Object) -> Result<String, Failure> {
+fn path(resource: &ServedKind, object: &Object) -> Result<String, RequestFailure> {
     let path = resource.object(object.namespace().unwrap_or_default(), object.name());
     path.ok_or_else(|| {
         let message = format!("{} has no name or namespace that can be asked for", object.id().subject());
@@ -198,27 +199,29 @@ fn path(resource: &Resource, object: &Object) -> Result<String, Failure> {
 }
 
 /// An answer about an object that need not be there.
-fn found(answer: Result<Reply, Failure>) -> Result<Option<Reply>, Failure> {
+fn found(answer: Result<Reply, RequestFailure>) -> Result<Option<Reply>, RequestFailure> {
     match answer {
         Ok(reply) => Ok(Some(reply)),
-        Err(Failure::Answered(Answer { code: 404, .. })) => Ok(None),
+        Err(RequestFailure::Answered(Answer { code: 404, .. })) => Ok(None),
         Err(failure) => Err(failure),
     }
 }
 
-/// What a failure means to a command: a server that gave an answer of its own could be asked, whatever it said.
-fn told(failure: Failure) -> ApiFailure {
+/// What a failure means to a command: a server that gave an answer of its own could be asked, whatever it
+/// said.
+fn told(failure: RequestFailure) -> ApiFailure {
     match failure {
-        Failure::Busy { answer, .. } | Failure::Answered(answer @ Answer { code: 502..=504, .. }) => {
+        RequestFailure::Busy { answer, .. }
+        | RequestFailure::Answered(answer @ Answer { code: 502..=504, .. }) => {
             ApiFailure::Answered { code: answer.code, reason: answer.reason, message: answer.message }
         }
         failure => failure.into(),
     }
 }
 
-/// What a failure of a read means. No admission plugin sees reads, so a 403 is always a missing right, though a proxy before
-/// the server may say so in words of its own.
-fn told_of_read(failure: Failure, denied: impl Fn() -> Denied) -> ApiFailure {
+/// What a failure of a read means. No admission plugin sees reads, so a 403 is always a missing right, though
+/// a proxy before the server may say so in words of its own.
+fn told_of_read(failure: RequestFailure, denied: impl Fn() -> Denied) -> ApiFailure {
     match told(failure) {
         ApiFailure::Answered { code: 403, .. } => ApiFailure::Forbidden(denied()),
         told => told,
@@ -226,8 +229,8 @@ fn told_of_read(failure: Failure, denied: impl Fn() -> Denied) -> ApiFailure {
 }
 
 /// The right to read that is missing, where the server does not name the user.
-fn denied(verb: &str, resource: &Resource, namespace: Option<&str>) -> Denied {
-    let Resource { group, plural, namespaced, .. } = resource;
+fn denied(verb: &str, resource: &ServedKind, namespace: Option<&str>) -> Denied {
+    let ServedKind { group, plural, namespaced, .. } = resource;
     Denied {
         account: String::new(),
         verb: verb.into(),
@@ -236,7 +239,7 @@ fn denied(verb: &str, resource: &Resource, namespace: Option<&str>) -> Denied {
     }
 }
 
-fn read(reply: Reply, resource: &Resource) -> Result<Object, ApiFailure> {
+fn read(reply: Reply, resource: &ServedKind) -> Result<Object, ApiFailure> {
     typed(reply, resource).ok_or_else(|| unreadable(&resource.kind))
 }
 

@@ -1,7 +1,7 @@
 //! The dry run: what is there, and what a server-side apply would make of it.
 //!
-//! An object that is not there costs one request, whose answer (201) says so; one that is there costs two, sent together
-//! where it was known before.
+//! An object that is not there costs one request, whose answer (201) says so; one that is there costs two,
+//! sent together where it was known before.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,12 @@ use futures::{StreamExt as _, stream};
 use http::StatusCode;
 
 use super::client::{JSON, METADATA, Reply};
-use super::failure::{self, Failure, refusal};
+use super::failure::{self, RequestFailure, refusal};
 use super::handle::Cluster;
-use super::path::Resource;
+use super::path::ServedKind;
 use super::reach::{BATCH, CHUNK};
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::pipeline::ports::Reference;
+use lockgate_core::pipeline::ports::ObjectReference;
 use lockgate_core::plan::{Answer, Observation, Phase};
 
 impl Cluster {
@@ -47,7 +47,7 @@ impl Cluster {
                 Err(failure) => return self.refused(object, &resource, failure).await,
             }
         }
-        let reference = Reference::to(object);
+        let reference = ObjectReference::to(object);
         let (live, dry_run) =
             futures::join!(self.live(&resource, &reference, JSON), self.patch(&resource, object, true, JSON));
         let refused = |failure| refusal(object, Phase::DryRun, failure);
@@ -63,13 +63,14 @@ impl Cluster {
         Observation { live, dry_run }
     }
 
-    /// The observation of an object whose dry run failed. Whether it is there decides what can be done about it, so that
-    /// is asked when the answer can come of what is there: an immutable field, or one that another version has.
-    async fn refused(&self, object: &Object, resource: &Resource, failure: Failure) -> Observation {
+    /// The observation of an object whose dry run failed. Whether it is there decides what can be done about
+    /// it, so that is asked when the answer can come of what is there: an immutable field, or one that
+    /// another version has.
+    async fn refused(&self, object: &Object, resource: &ServedKind, failure: RequestFailure) -> Observation {
         let about_the_live_one =
-            matches!(failure, Failure::Answered(Answer { code: 400 | 409 | 422 | 500, .. }));
+            matches!(failure, RequestFailure::Answered(Answer { code: 400 | 409 | 422 | 500, .. }));
         let live = if about_the_live_one {
-            self.live(resource, &Reference::to(object), JSON).await.unwrap_or_default()
+            self.live(resource, &ObjectReference::to(object), JSON).await.unwrap_or_default()
         } else {
             None
         };

@@ -8,7 +8,7 @@ use lockgate_core::pipeline::ports::Scope;
 
 /// A served kind, and where its objects are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Resource {
+pub(super) struct ServedKind {
     pub(super) group: String,
     pub(super) version: String,
     pub(super) kind: String,
@@ -17,7 +17,7 @@ pub(super) struct Resource {
     pub(super) namespaced: bool,
 }
 
-impl Resource {
+impl ServedKind {
     pub(super) const fn scope(&self) -> Scope {
         if self.namespaced { Scope::Namespaced } else { Scope::Cluster }
     }
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_name_stays_within_its_segment() {
-        let roles = Resource {
+        let roles = ServedKind {
             group: "rbac.authorization.k8s.io".into(),
             version: "v1".into(),
             kind: "Role".into(),
@@ -80,7 +80,7 @@ mod tests {
         {
             assert_eq!(roles.object(namespace, name), None, "{namespace} {name}");
         }
-        let core = Resource {
+        let core = ServedKind {
             group: String::new(),
             kind: "Node".into(),
             plural: "nodes".into(),

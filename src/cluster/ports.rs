@@ -12,7 +12,8 @@ use super::handle::{Cluster, ownership};
 use super::runners;
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 use lockgate_core::pipeline::ports::{
-    Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, Reads, Reference, Scope, Settle, Settled, Writes,
+    Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, ObjectReference, Reads, Scope, Settle, Settled,
+    Writes,
 };
 use lockgate_core::plan::{Observation, Phase, Refusal};
 
@@ -21,11 +22,11 @@ impl Reads for Cluster {
         Ok(self.shared.discovery.exact(&self.shared.client, gvk).await?.scope())
     }
 
-    async fn get(&self, reference: &Reference) -> Result<Option<Object>, ApiFailure> {
+    async fn get(&self, reference: &ObjectReference) -> Result<Option<Object>, ApiFailure> {
         self.read(reference, JSON).await
     }
 
-    async fn identify(&self, references: &[Reference]) -> Vec<Result<Option<Object>, ApiFailure>> {
+    async fn identify(&self, references: &[ObjectReference]) -> Vec<Result<Option<Object>, ApiFailure>> {
         self.read_all(references).await
     }
 
@@ -50,7 +51,7 @@ impl Writes for Cluster {
     }
 
     async fn take_over(&self, object: &Object, patch: &Value) -> Result<(), Refusal> {
-        let patched = self.patch_managed_fields(&Reference::to(object), patch).await;
+        let patched = self.patch_managed_fields(&ObjectReference::to(object), patch).await;
         patched.map_err(|failure| refusal(object, Phase::Apply, failure))
     }
 
@@ -64,7 +65,7 @@ impl Writes for Cluster {
 
     async fn delete(
         &self,
-        reference: &Reference,
+        reference: &ObjectReference,
         uid: &str,
         resource_version: Option<&str>,
     ) -> Result<Deleted, ApiFailure> {
@@ -89,11 +90,11 @@ impl Writes for Cluster {
 }
 
 impl Settle for Cluster {
-    async fn settle(&self, references: &[Reference], timeout: Duration) -> Settled {
+    async fn settle(&self, references: &[ObjectReference], timeout: Duration) -> Settled {
         self.settle_all(references, timeout).await
     }
 
-    async fn gone(&self, references: &[Reference], timeout: Duration) -> Vec<ObjectId> {
+    async fn gone(&self, references: &[ObjectReference], timeout: Duration) -> Vec<ObjectId> {
         let left = self.until_gone(references, timeout).await;
         left.unwrap_or_else(|_| references.iter().map(|reference| reference.id.clone()).collect())
     }

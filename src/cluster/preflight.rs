@@ -1,11 +1,12 @@
-//! What bootstrap asks before it changes anything: the server's version, and which rights are missing, all at once.
+//! What bootstrap asks before it changes anything: the server's version, and which rights are missing, all at
+//! once.
 
 use futures::{StreamExt as _, stream};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, JSON, Request};
-use super::failure::Failure;
+use super::client::{ApiRequest, Client, JSON};
+use super::failure::RequestFailure;
 use lockgate_core::pipeline::ports::{ApiFailure, Denied};
 use lockgate_core::plan::Answer;
 
@@ -24,7 +25,7 @@ pub struct Right {
 
 /// The server's version, for example `v1.35.4`.
 pub async fn version(client: &Client) -> Result<String, ApiFailure> {
-    let answer = client.send(Request::get("/version".into(), JSON)).await?;
+    let answer = client.send(ApiRequest::get("/version".into(), JSON)).await?;
     Ok(answer.body["gitVersion"].as_str().unwrap_or_default().to_owned())
 }
 
@@ -35,7 +36,7 @@ pub(crate) async fn who_am_i(client: &Client) -> Result<String, ApiFailure> {
         Ok(answer) => {
             Ok(answer.body.pointer("/status/userInfo/username").and_then(Value::as_str).unwrap_or("").into())
         }
-        Err(Failure::Answered(Answer { code: 404, .. })) => Ok(String::new()),
+        Err(RequestFailure::Answered(Answer { code: 404, .. })) => Ok(String::new()),
         Err(failure) => Err(failure.into()),
     }
 }
@@ -50,7 +51,7 @@ pub async fn missing_rights(client: &Client, rights: &[Right]) -> Result<Vec<Den
                 "spec": {"resourceAttributes": {"verb": right.verb, "group": right.group, "resource": resource,
                                                 "subresource": subresource, "namespace": right.namespace}}});
             let answer = client.send(post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &body)).await?;
-            Ok::<_, Failure>((answer.body.pointer("/status/allowed") == Some(&Value::Bool(true)), right))
+            Ok::<_, RequestFailure>((answer.body.pointer("/status/allowed") == Some(&Value::Bool(true)), right))
         })
         .buffered(8)
         .collect()
@@ -75,8 +76,8 @@ pub async fn missing_rights(client: &Client, rights: &[Right]) -> Result<Vec<Den
     Ok(missing)
 }
 
-fn post(path: &str, body: &Value) -> Request {
-    Request {
+fn post(path: &str, body: &Value) -> ApiRequest {
+    ApiRequest {
         method: Method::POST,
         path: path.into(),
         accept: JSON,

@@ -5,20 +5,21 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 use tokio::time::sleep;
 
-use super::client::{METADATA, Reply, Request};
-use super::failure::{self, Failure, refusal};
+use super::client::{ApiRequest, METADATA, Reply};
+use super::failure::{self, RequestFailure, refusal};
 use super::handle::Cluster;
-use super::path::Resource;
+use super::path::ServedKind;
 use lockgate_base::model::Object;
-use lockgate_core::pipeline::ports::{ApiFailure, Reference};
+use lockgate_core::pipeline::ports::{ApiFailure, ObjectReference};
 use lockgate_core::plan::{Answer, Cause, Phase, Refusal};
 
 /// Objects that are asked for at once, for one Kustomization. The client bounds the sum of all.
 pub(super) const BATCH: usize = 8;
 /// Requests that are prepared at once, which bounds their memory.
 pub(super) const CHUNK: usize = 200;
-/// The pauses in which a path that the server does not know is asked for again: a new kind is served a moment after its
-/// CustomResourceDefinition is established, and a version is listed for a moment after it has ceased to be served.
+/// The pauses in which a path that the server does not know is asked for again: a new kind is served a moment
+/// after its CustomResourceDefinition is established, and a version is listed for a moment after it has
+/// ceased to be served.
 pub(super) const UNSERVED: [Duration; 5] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
@@ -28,7 +29,10 @@ pub(super) const UNSERVED: [Duration; 5] = [
 ];
 
 impl Cluster {
-    pub(super) async fn read_all(&self, references: &[Reference]) -> Vec<Result<Option<Object>, ApiFailure>> {
+    pub(super) async fn read_all(
+        &self,
+        references: &[ObjectReference],
+    ) -> Vec<Result<Option<Object>, ApiFailure>> {
         let mut answers = Vec::with_capacity(references.len());
         for some in references.chunks(CHUNK) {
             let reads: Vec<_> = some.iter().map(|reference| self.read(reference, METADATA)).collect();
@@ -39,18 +43,18 @@ impl Cluster {
 
     pub(super) async fn read(
         &self,
-        reference: &Reference,
+        reference: &ObjectReference,
         accept: &'static str,
     ) -> Result<Option<Object>, ApiFailure> {
         match self.shared.discovery.any(&self.shared.client, reference).await {
             Ok(resource) => Ok(self.live(&resource, reference, accept).await?),
-            Err(Failure::UnknownKind { unreachable: false, .. }) => Ok(None),
+            Err(RequestFailure::UnknownKind { unreachable: false, .. }) => Ok(None),
             Err(failure) => Err(failure.into()),
         }
     }
 
     /// The resource of an object that is to be applied, once its name and namespace can be in a URL.
-    pub(super) async fn resource_of(&self, object: &Object, phase: Phase) -> Result<Resource, Refusal> {
+    pub(super) async fn resource_of(&self, object: &Object, phase: Phase) -> Result<ServedKind, Refusal> {
         let found = self.shared.discovery.exact(&self.shared.client, &object.gvk()).await;
         let resource = found.map_err(|failure| refusal(object, phase, failure))?;
         let namespace = object.namespace().unwrap_or_default();
@@ -67,24 +71,25 @@ impl Cluster {
     /// An object as it is now; `None` where there is none.
     pub(super) async fn live(
         &self,
-        resource: &Resource,
-        reference: &Reference,
+        resource: &ServedKind,
+        reference: &ObjectReference,
         accept: &'static str,
-    ) -> Result<Option<Object>, Failure> {
-        let get = |path| Request::get(path, accept);
+    ) -> Result<Option<Object>, RequestFailure> {
+        let get = |path| ApiRequest::get(path, accept);
         let answer = self.about(resource, reference, get, |request| self.client.send(request)).await?;
         Ok(answer.and_then(|(answer, resource)| typed(answer, &resource)))
     }
 
-    /// What the server answers to a request about one object, and the resource by which it was reached; `None` where there
-    /// is no such object. That a version is not served any more says nothing of the object: its kind is looked for anew.
-    pub(super) async fn about<F: Future<Output = Result<Reply, Failure>>>(
+    /// What the server answers to a request about one object, and the resource by which it was reached;
+    /// `None` where there is no such object. That a version is not served any more says nothing of the
+    /// object: its kind is looked for anew.
+    pub(super) async fn about<F: Future<Output = Result<Reply, RequestFailure>>>(
         &self,
-        resource: &Resource,
-        reference: &Reference,
-        request: impl Fn(String) -> Request,
-        send: impl Fn(Request) -> F,
-    ) -> Result<Option<(Reply, Resource)>, Failure> {
+        resource: &ServedKind,
+        reference: &ObjectReference,
+        request: impl Fn(String) -> ApiRequest,
+        send: impl Fn(ApiRequest) -> F,
+    ) -> Result<Option<(Reply, ServedKind)>, RequestFailure> {
         let mut resource = resource.clone();
         for delay in UNSERVED {
             let Some(path) = resource.object(&reference.id.namespace, &reference.id.name) else {
@@ -93,7 +98,7 @@ impl Cluster {
             match send(request(path)).await {
                 Ok(answer) => return Ok(Some((answer, resource))),
                 Err(failure) if failure::is_unserved(&failure) => {}
-                Err(Failure::Answered(Answer { code: 404, .. })) => return Ok(None),
+                Err(RequestFailure::Answered(Answer { code: 404, .. })) => return Ok(None),
                 Err(failure) => return Err(failure),
             }
             self.shared.discovery.forget(&resource.group, &resource.kind);
@@ -103,7 +108,7 @@ impl Cluster {
                     other
                 }
                 Ok(other) => other,
-                Err(Failure::UnknownKind { unreachable: false, .. }) => return Ok(None),
+                Err(RequestFailure::UnknownKind { unreachable: false, .. }) => return Ok(None),
                 Err(failure) => return Err(failure),
             };
         }
@@ -113,7 +118,7 @@ impl Cluster {
 }
 
 /// The object of an answer, under its own type where the answer holds its metadata alone.
-pub(super) fn typed(reply: Reply, resource: &Resource) -> Option<Object> {
+pub(super) fn typed(reply: Reply, resource: &ServedKind) -> Option<Object> {
     let mut value = reply.body;
     value["apiVersion"] = resource.api_version().into();
     value["kind"] = resource.kind.clone().into();

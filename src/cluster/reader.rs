@@ -8,7 +8,7 @@ use super::impersonate::InvalidAccount;
 use super::objects::Objects;
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref};
 use lockgate_core::api::KindInfo;
-use lockgate_core::pipeline::ports::{ApiFailure, Data, DataKind, Lookup, Reads, Reference, Scope};
+use lockgate_core::pipeline::ports::{ApiFailure, Data, DataKind, Lookup, ObjectReference, Reads, Scope};
 use lockgate_core::plan::Observation;
 
 /// Reads a cluster, dry runs included, and cannot write to it.
@@ -35,8 +35,8 @@ impl Reader {
         Ok(Self { cluster: self.cluster.acting_for(owner, account)?, objects: self.objects.clone() })
     }
 
-    /// All objects of a kind, or those of one namespace where the user may not look at all. `None` where the cluster does not
-    /// have the kind.
+    /// All objects of a kind, or those of one namespace where the user may not look at all. `None` where the
+    /// cluster does not have the kind.
     pub(crate) async fn list(
         &self,
         info: &KindInfo,
@@ -51,11 +51,11 @@ impl Reads for Reader {
         self.cluster.scope(gvk).await
     }
 
-    async fn get(&self, reference: &Reference) -> Result<Option<Object>, ApiFailure> {
+    async fn get(&self, reference: &ObjectReference) -> Result<Option<Object>, ApiFailure> {
         self.cluster.get(reference).await
     }
 
-    async fn identify(&self, references: &[Reference]) -> Vec<Result<Option<Object>, ApiFailure>> {
+    async fn identify(&self, references: &[ObjectReference]) -> Vec<Result<Option<Object>, ApiFailure>> {
         self.cluster.identify(references).await
     }
 

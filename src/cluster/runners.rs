@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::client::{Client, JSON, Request};
-use super::path::Resource;
+use super::client::{ApiRequest, Client, JSON};
+use super::path::ServedKind;
 use lockgate_base::model::Object;
 use lockgate_core::pipeline::ports::ApiFailure;
 
@@ -23,14 +23,14 @@ const RUNNERS: [(&str, &str, &str, &str); 8] = [
 pub(super) async fn runners(client: &Client, namespace: &str) -> Result<Vec<Object>, ApiFailure> {
     let mut objects = Vec::new();
     for (group, version, kind, plural) in RUNNERS {
-        let resource = Resource {
+        let resource = ServedKind {
             group: group.into(),
             version: version.into(),
             kind: kind.into(),
             plural: plural.into(),
             namespaced: true,
         };
-        let mut reply = client.send(Request::get(resource.collection(namespace), JSON)).await?;
+        let mut reply = client.send(ApiRequest::get(resource.collection(namespace), JSON)).await?;
         let items = reply.body["items"].as_array_mut().map(std::mem::take).unwrap_or_default();
         // A list names the type of its items once.
         let typed = |mut item: Value| {

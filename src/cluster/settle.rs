@@ -1,5 +1,5 @@
-//! Waiting: until objects are healthy, or gone. Nothing is polled: the shared watches wake who waits, and what they do not
-//! show is followed by a feed of its own.
+//! Waiting: until objects are healthy, or gone. Nothing is polled: the shared watches wake who waits, and
+//! what they do not show is followed by a feed of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{JSON, Request};
+use super::client::{ApiRequest, JSON};
 use super::feed::Feed;
 use super::handle::Cluster;
 use super::index::{Watching, group_kind};
@@ -17,17 +17,18 @@ use super::path::encode;
 use super::watch::Watched;
 use lockgate_base::model::{Object, ObjectId};
 use lockgate_core::health::{Health, PodTrouble, TroubleSubject, pod_troubles};
-use lockgate_core::pipeline::ports::{ApiFailure, Expect, Reference, Settled, Unhealthy};
+use lockgate_core::pipeline::ports::{ApiFailure, Expect, ObjectReference, Settled, Unhealthy};
 
 /// How many unhealthy objects are looked into for a cause.
 const CAUSES: usize = 5;
-/// How much longer than the time given the first look at all objects may take, without which nothing can be said of them.
+/// How much longer than the time given the first look at all objects may take, without which nothing can be
+/// said of them.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 /// Kinds whose trouble is told by their pods.
 const WITH_PODS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"];
 
 impl Cluster {
-    pub(super) async fn settle_all(&self, references: &[Reference], limit: Duration) -> Settled {
+    pub(super) async fn settle_all(&self, references: &[ObjectReference], limit: Duration) -> Settled {
         // The end of time is out of reach of a timer, and a year is as good.
         let deadline = Instant::now() + limit.min(Duration::from_hours(365 * 24));
         loop {
@@ -37,7 +38,8 @@ impl Cluster {
                 Ok(feed) => self.settle_with(&feed, &shared, &private, deadline).await,
                 Err(failure) => Some(Settled::Unknown(failure)),
             };
-            // Without a verdict, a shared watch has been lost meanwhile, so its objects are followed by a feed.
+            // Without a verdict, a shared watch has been lost meanwhile, so its objects are followed by a
+            // feed.
             if let Some(settled) = settled {
                 return self.with_causes(references, settled).await;
             }
@@ -47,8 +49,8 @@ impl Cluster {
     async fn settle_with(
         &self,
         feed: &Feed,
-        shared: &[Reference],
-        private: &[Reference],
+        shared: &[ObjectReference],
+        private: &[ObjectReference],
         deadline: Instant,
     ) -> Option<Settled> {
         let ids: Vec<ObjectId> = shared.iter().map(|reference| reference.id.clone()).collect();
@@ -82,7 +84,7 @@ impl Cluster {
     /// Waits until the objects are gone; returns those that are not. An error where that cannot be seen.
     pub(super) async fn until_gone(
         &self,
-        references: &[Reference],
+        references: &[ObjectReference],
         limit: Duration,
     ) -> Result<Vec<ObjectId>, ApiFailure> {
         let all = || references.iter().map(|reference| reference.id.clone());
@@ -104,9 +106,10 @@ impl Cluster {
         }
     }
 
-    /// Whether the shared watches show an object to whom we act as: all of them when we are ourselves; as another account,
-    /// only those of the Kustomization that we act for. They show how it fares, and not whether its work is done.
-    fn is_shown(&self, reference: &Reference) -> bool {
+    /// Whether the shared watches show an object to whom we act as: all of them when we are ourselves; as
+    /// another account, only those of the Kustomization that we act for. They show how it fares, and not
+    /// whether its work is done.
+    fn is_shown(&self, reference: &ObjectReference) -> bool {
         let id = &reference.id;
         let index = self.watched.index();
         let watched = !matches!(
@@ -126,10 +129,15 @@ impl Cluster {
         !matches!(index.watching(&group_kind(id)), None | Some(Watching::Broken(ApiFailure::Forbidden(_))))
     }
 
-    fn unhealthy(&self, feed: &Feed, shared: &[Reference], private: &[Reference]) -> Vec<Unhealthy> {
+    fn unhealthy(
+        &self,
+        feed: &Feed,
+        shared: &[ObjectReference],
+        private: &[ObjectReference],
+    ) -> Vec<Unhealthy> {
         let (index, rules) = (self.watched.index(), self.rules());
         let of_shared = |id: &ObjectId| index.health(id).map(|(health, _)| health.clone());
-        let told = |reference: &Reference, health: Option<Health>| {
+        let told = |reference: &ObjectReference, health: Option<Health>| {
             let gone = if reference.expires { Health::Current } else { Health::NotFound };
             let id = &reference.id;
             let health = rules.counted(&id.group, &id.kind, health.unwrap_or(gone));
@@ -140,7 +148,7 @@ impl Cluster {
         shared.chain(private).collect()
     }
 
-    async fn with_causes(&self, references: &[Reference], settled: Settled) -> Settled {
+    async fn with_causes(&self, references: &[ObjectReference], settled: Settled) -> Settled {
         let (Settled::Stalled(mut unhealthy) | Settled::TimedOut(mut unhealthy)) = settled.clone() else {
             return settled;
         };
@@ -156,7 +164,7 @@ impl Cluster {
     }
 
     /// What the pods of a workload say; `None` when they say nothing or may not be read.
-    async fn cause(&self, reference: &Reference) -> Option<String> {
+    async fn cause(&self, reference: &ObjectReference) -> Option<String> {
         let resource = self.shared.discovery.any(&self.shared.client, reference).await.ok()?;
         let workload = self.live(&resource, reference, JSON).await.ok()??;
         let labels = workload.pointer("/spec/selector/matchLabels")?.as_object()?;
@@ -167,7 +175,7 @@ impl Cluster {
             encode(&reference.id.namespace),
             encode(&selector.join(","))
         );
-        let mut pods = self.client.send(Request::get(path, JSON)).await.ok()?.body;
+        let mut pods = self.client.send(ApiRequest::get(path, JSON)).await.ok()?.body;
         let pods = pods.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take)?;
         pods.into_iter().find_map(|mut pod| {
             pod["apiVersion"] = "v1".into();

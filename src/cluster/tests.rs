@@ -10,11 +10,11 @@ use axum::response::{IntoResponse as _, Response};
 use kube::client::Body;
 use serde_json::{Value, json};
 
-use super::client::{JSON, Request};
+use super::client::{ApiRequest, JSON};
 use super::*;
 use lockgate_base::model::{Gvk, Object};
 use lockgate_core::pipeline::ports::{
-    ApiFailure, DataKind, Deleted, Lookup as _, Reads as _, Reference, Scope, Writes as _,
+    ApiFailure, DataKind, Deleted, Lookup as _, ObjectReference, Reads as _, Scope, Writes as _,
 };
 
 type Answer = (StatusCode, Value);
@@ -71,7 +71,8 @@ async fn many_objects_of_a_missing_kind_cost_one_look() {
     }
     let before = looks.load(Ordering::Relaxed);
     assert!(before < 30, "{before} looks");
-    // A definition that was accepted is served though no look has listed it, and what is still missing is looked for.
+    // A definition that was accepted is served though no look has listed it, and what is still missing is
+    // looked for.
     let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "widgets.x.io"}, "spec": {"group": "x.io", "scope": "Namespaced",
         "names": {"kind": "Widget", "plural": "widgets"}, "versions": [{"name": "v1", "served": true}]}});
@@ -98,7 +99,7 @@ async fn an_object_is_not_gone_because_its_version_is_not_served_any_more() {
         _ => not_served(),
     })
     .await;
-    let reference = Reference::to(&widget("v1"));
+    let reference = ObjectReference::to(&widget("v1"));
     for what in ["read", "deleted"] {
         // It is known in the first version, which is then served no more.
         moved.store(false, Ordering::Relaxed);
@@ -122,7 +123,7 @@ async fn a_version_that_is_listed_and_not_served_leaves_the_question_open() {
         _ => not_served(),
     })
     .await;
-    let reference = Reference::to(&widget("v1"));
+    let reference = ObjectReference::to(&widget("v1"));
     let failure = cluster.get(&reference).await.unwrap_err();
     assert!(failure.is_transient() && failure.to_string().contains("not served"), "{failure}");
 }
@@ -134,7 +135,7 @@ async fn an_object_of_a_kind_that_is_no_more_is_gone() {
         _ => not_served(),
     })
     .await;
-    let reference = Reference::to(&widget("v1"));
+    let reference = ObjectReference::to(&widget("v1"));
     assert_eq!(cluster.get(&reference).await, Ok(None));
     assert_eq!(cluster.delete(&reference, "u", None).await, Ok(Deleted::Gone));
 }
@@ -160,7 +161,7 @@ async fn a_write_that_is_put_off_is_not_sent_again_once_the_fence_is_up() {
     for what in ["apply", "delete", "take over"] {
         fenced.store(false, Ordering::Relaxed);
         writes.store(0, Ordering::Relaxed);
-        let reference = Reference::to(&widget("v1"));
+        let reference = ObjectReference::to(&widget("v1"));
         let told = match what {
             "apply" => cluster.apply(&widget("v1")).await.unwrap_err().to_string(),
             "delete" => cluster.delete(&reference, "u", None).await.unwrap_err().to_string(),
@@ -184,8 +185,8 @@ async fn the_values_of_a_config_map_are_its_texts() {
     assert_eq!(data.keys().collect::<Vec<_>>(), ["a"]);
 }
 
-/// A server that never answers about `/slow`, puts off for long what is about `/busy`, and answers the rest at once; with how
-/// many requests it has been sent.
+/// A server that never answers about `/slow`, puts off for long what is about `/busy`, and answers the rest
+/// at once; with how many requests it has been sent.
 fn uneven_server() -> (Client, Arc<AtomicUsize>) {
     let sent = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&sent);
@@ -211,7 +212,7 @@ fn hogs(client: &Client, namespaces: &[&str], path: &str) -> tokio::task::JoinSe
     let mut hogs = tokio::task::JoinSet::new();
     for namespace in namespaces.iter().cycle().take(60) {
         let (client, path) = (client.on_behalf_of(namespace), path.to_owned());
-        hogs.spawn(async move { drop(client.send(Request::get(path, JSON)).await) });
+        hogs.spawn(async move { drop(client.send(ApiRequest::get(path, JSON)).await) });
     }
     hogs
 }
@@ -225,7 +226,7 @@ async fn requests_that_are_not_answered_hold_up_their_own_namespaces_alone() {
         tokio::task::yield_now().await;
     }
     let victim = client.on_behalf_of("victim");
-    let answer = victim.send(Request::get("/api".into(), JSON));
+    let answer = victim.send(ApiRequest::get("/api".into(), JSON));
     let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
     assert!(answer.expect("it is held up").is_ok());
     assert_eq!(sent.load(Ordering::Relaxed), 12, "one is kept for those who have none");
@@ -251,7 +252,7 @@ async fn a_broken_kubeconfig_is_not_quoted() {
     let broken = "users:\n- name: a\n  user:\n    token: hunter2\n  bad: [\nclusters: x\n";
     for text in [broken, "users: hunter2\n", "hunter2"] {
         std::fs::write(&path, text).unwrap();
-        let target = Target { kubeconfig: Some(path.clone()), context: None, withheld: &[] };
+        let target = ClusterTarget { kubeconfig: Some(path.clone()), context: None, withheld: &[] };
         let told = Client::connect(&target).await.unwrap_err().to_string();
         assert!(!told.contains("hunter2"), "{told}");
         assert!(told.starts_with("kubeconfig: it cannot be read as a kubeconfig"), "{told}");

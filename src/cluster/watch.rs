@@ -1,5 +1,5 @@
-//! The watches: one for each owner label in use and each kind of which we hold an object with it, over all namespaces; type
-//! and metadata alone where health needs no more. They run as the agent itself.
+//! The watches: one for each owner label in use and each kind of which we hold an object with it, over all
+//! namespaces; type and metadata alone where health needs no more. They run as the agent itself.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ use tokio::time::sleep;
 
 use super::client::Client;
 use super::discovery::Discovery;
-use super::follow::{Query, Seen};
-use super::index::{Change, GroupKind, Index, Watching, key};
+use super::follow::{Query, QueryEvent};
+use super::index::{GroupKind, HeldChange, Index, Watching, key};
 use super::judge;
-use super::path::{Resource, encode};
+use super::path::{ServedKind, encode};
 use lockgate_base::model::{KindId, Object};
 use lockgate_core::api::Ownership;
 use lockgate_core::pipeline::ports::ApiFailure;
@@ -27,7 +27,7 @@ const DENIED: Duration = Duration::from_mins(1);
 pub(super) struct Watches {
     client: Client,
     discovery: Arc<Discovery>,
-    changes: mpsc::UnboundedSender<Change>,
+    changes: mpsc::UnboundedSender<HeldChange>,
     watched: Mutex<BTreeMap<KindId, Arc<Watched>>>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -50,7 +50,7 @@ impl Watches {
     pub(super) fn new(
         client: Client,
         discovery: Arc<Discovery>,
-        changes: mpsc::UnboundedSender<Change>,
+        changes: mpsc::UnboundedSender<HeldChange>,
     ) -> Self {
         Self { client, discovery, changes, watched: Mutex::default(), tasks: Mutex::new(JoinSet::new()) }
     }
@@ -67,7 +67,7 @@ impl Watches {
     }
 
     /// Hands changes on to who listens.
-    pub(super) fn report(&self, changes: impl IntoIterator<Item = Change>) {
+    pub(super) fn report(&self, changes: impl IntoIterator<Item = HeldChange>) {
         for change in changes {
             // No one listening is no error: a command line has no use for changes.
             let _ = self.changes.send(change);
@@ -75,7 +75,7 @@ impl Watches {
     }
 
     /// Holds an object, and sees to it that its kind is watched.
-    pub(super) fn hold(&self, watched: &Arc<Watched>, object: &Object, resource: &Resource, wrote: bool) {
+    pub(super) fn hold(&self, watched: &Arc<Watched>, object: &Object, resource: &ServedKind, wrote: bool) {
         let kind = (object.group().to_owned(), object.kind().to_owned());
         let sighting = judge::sight(object, watched.ownership);
         if sighting.owner.is_none() {
@@ -91,7 +91,7 @@ impl Watches {
         }
     }
 
-    fn start(&self, watched: &Arc<Watched>, kind: GroupKind, resource: &Resource) {
+    fn start(&self, watched: &Arc<Watched>, kind: GroupKind, resource: &ServedKind) {
         let task = Task {
             client: self.client.clone(),
             discovery: Arc::clone(&self.discovery),
@@ -107,7 +107,7 @@ impl Watches {
 }
 
 /// What is watched of a kind: the objects with an owner label.
-fn query(resource: &Resource, ownership: &Ownership) -> Query {
+fn query(resource: &ServedKind, ownership: &Ownership) -> Query {
     Query::new(resource, "", &format!("labelSelector={}", encode(ownership.name_label)))
 }
 
@@ -120,7 +120,7 @@ struct Task {
     client: Client,
     discovery: Arc<Discovery>,
     watched: Arc<Watched>,
-    changes: mpsc::UnboundedSender<Change>,
+    changes: mpsc::UnboundedSender<HeldChange>,
     query: Query,
     kind: GroupKind,
 }
@@ -154,10 +154,10 @@ impl Task {
         }
     }
 
-    fn take(&self, seen: Seen, there: &mut HashSet<(Box<str>, Box<str>)>) {
+    fn take(&self, seen: QueryEvent, there: &mut HashSet<(Box<str>, Box<str>)>) {
         match seen {
-            Seen::Listing => there.clear(),
-            Seen::There { object, listed } => {
+            QueryEvent::Listing => there.clear(),
+            QueryEvent::There { object, listed } => {
                 if listed {
                     there.insert(key(object.namespace().unwrap_or_default(), object.name()));
                 }
@@ -165,18 +165,18 @@ impl Task {
                 let change = self.watched.index().seen(&self.kind, sighting);
                 self.report(change);
             }
-            Seen::Left { namespace, name, at } => {
+            QueryEvent::Left { namespace, name, at } => {
                 let change = self.watched.index().left(&self.kind, &namespace, &name, at);
                 self.report(change);
             }
-            Seen::Listed(at) => {
+            QueryEvent::Listed(at) => {
                 let changes = self.watched.index().listed(&self.kind, &std::mem::take(there), at);
                 self.report(changes);
             }
         }
     }
 
-    fn report(&self, changes: impl IntoIterator<Item = Change>) {
+    fn report(&self, changes: impl IntoIterator<Item = HeldChange>) {
         for change in changes {
             let _ = self.changes.send(change);
         }
@@ -199,7 +199,8 @@ mod tests {
         Object::parse(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).unwrap()
     }
 
-    /// Each kind of appliers has a watch for its own label, and hears of drift from what it has applied itself.
+    /// Each kind of appliers has a watch for its own label, and hears of drift from what it has applied
+    /// itself.
     #[tokio::test]
     async fn what_one_kind_of_appliers_holds_is_no_concern_of_another() {
         let config = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
@@ -207,7 +208,7 @@ mod tests {
         let watches = Watches::new(Client::from_config(config).unwrap(), Arc::default(), changes);
         let (helm, kustomize) =
             (api::info(HELM_RELEASE).unwrap().ownership().unwrap(), Kustomization::OWNERSHIP);
-        let resource = Resource {
+        let resource = ServedKind {
             group: String::new(),
             version: "v1".into(),
             kind: "ConfigMap".into(),
@@ -240,6 +241,6 @@ mod tests {
         watches.report(watches.watched(helm).index().seen(&kind, seen));
         let owner = Ref::new(HELM_RELEASE, "n", "app");
         let by = Some("someone".to_owned());
-        assert_eq!(heard.try_recv().unwrap(), Change::Drifted { id, owner, by });
+        assert_eq!(heard.try_recv().unwrap(), HeldChange::Drifted { id, owner, by });
     }
 }

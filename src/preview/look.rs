@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use super::others::{Others, Platform};
+use super::others::{ClusterPlatform, OtherOwners};
 use lockgate_base::model::Timestamp;
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{Kustomization, KustomizationStatus};
 use lockgate_core::pipeline::{self, ByHand, Preview};
 use lockgate_core::plan::{Cause, Foreseen};
-use lockgate_core::verdict::{self, Applied, Common, Context, Outcome, Redactor, Said, Schedule, Verdict};
-use lockgate_render::Resource;
+use lockgate_core::verdict::{
+    self, Applied, Common, Outcome, Redactor, Said, Schedule, Verdict, VerdictContext,
+};
+use lockgate_render::RenderedObject;
 
 /// What was seen of a Kustomization.
 pub(crate) struct Look {
     /// What would change, or why the run would end before.
-    pub(crate) end: Result<Preview, Stop>,
+    pub(crate) end: Result<Preview, LookStop>,
     /// What people should know.
     pub(crate) notes: Vec<String>,
     /// The secret values that were handled.
@@ -23,7 +25,7 @@ pub(crate) struct Look {
 
 /// Why nothing can be said of the changes of a Kustomization.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum LookStop {
     /// The server could not be asked.
     Unreachable(String),
     /// It does not build.
@@ -33,18 +35,18 @@ pub(crate) enum Stop {
 }
 
 /// Where the objects of a Kustomization come from.
-pub(crate) enum Built {
+pub(crate) enum BuiltFor {
     /// They are to be built from these files.
     From(Snapshot),
     /// They are built already.
-    Already(Vec<Resource>),
+    Already(Vec<RenderedObject>),
 }
 
 /// Looks at a Kustomization. What it brings is foreseen for those that come after it.
 pub(crate) async fn look(
-    platform: &Platform,
+    platform: &ClusterPlatform,
     kustomization: &Kustomization,
-    built: Built,
+    built: BuiltFor,
     foreseen: &mut Foreseen,
 ) -> Look {
     let mut redactor = Redactor::default();
@@ -57,23 +59,23 @@ pub(crate) async fn look(
 }
 
 async fn looked(
-    platform: &Platform,
+    platform: &ClusterPlatform,
     kustomization: &Kustomization,
-    built: Built,
+    built: BuiltFor,
     foreseen: &mut Foreseen,
     (redactor, notes): (&mut Redactor, &mut Vec<String>),
 ) -> Result<Preview, Outcome<Applied>> {
     let supported = pipeline::supported(kustomization)?;
     let resources = match built {
-        Built::Already(resources) => resources,
-        Built::From(snapshot) => {
+        BuiltFor::Already(resources) => resources,
+        BuiltFor::From(snapshot) => {
             let gathered = pipeline::gather(&platform.reader, &supported, &ByHand::NOTHING, redactor).await;
             let build = pipeline::build(&supported, &snapshot.tree, gathered.map_err(Common::from)?)?;
             notes.extend(build.warnings);
             build.resources
         }
     };
-    let others = Others { platform, own: kustomization };
+    let others = OtherOwners { platform, own: kustomization };
     let acting_as = |account: Option<&str>| {
         let acting = platform.reader.acting_for(kustomization.reference(), account);
         acting.map_err(|error| Common::AccessDenied { message: format!("spec.serviceAccountName: {error}") })
@@ -100,21 +102,21 @@ fn may_not_impersonate(preview: &Preview) -> bool {
 }
 
 /// What the agent would say.
-fn stop(outcome: &Outcome<Applied>, kustomization: &Kustomization, redactor: &Redactor) -> Stop {
+fn stop(outcome: &Outcome<Applied>, kustomization: &Kustomization, redactor: &Redactor) -> LookStop {
     let message = message(outcome, kustomization, redactor);
     match outcome {
-        Outcome::Common(Common::Unreachable { message }) => Stop::Unreachable(redactor.redact(message)),
+        Outcome::Common(Common::Unreachable { message }) => LookStop::Unreachable(redactor.redact(message)),
         Outcome::Own(Applied::PruneRefused { .. }) | Outcome::Common(Common::AccessDenied { .. }) => {
-            Stop::Refused(message)
+            LookStop::Refused(message)
         }
-        _ => Stop::Unbuilt(message),
+        _ => LookStop::Unbuilt(message),
     }
 }
 
 /// The message of the Ready condition that the agent would write.
 fn message(outcome: &Outcome<Applied>, kustomization: &Kustomization, redactor: &Redactor) -> String {
     let (spec, metadata) = (&kustomization.spec, &kustomization.metadata);
-    let context = Context {
+    let context = VerdictContext {
         key: &kustomization.reference(),
         generation: metadata.generation,
         schedule: Schedule::new(spec.interval, spec.retry_interval, spec.timeout),

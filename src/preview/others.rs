@@ -13,18 +13,18 @@ use lockgate_core::pipeline::workers::{Ended, Work};
 use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Hold, Holder, Holders, Workers};
 
 /// The Kustomizations of a cluster, as they are or as they will be.
-pub(crate) type Known = BTreeMap<Ref, Kustomization>;
+pub(crate) type KnownOwner = BTreeMap<Ref, Kustomization>;
 
 /// All that is known while several Kustomizations are looked at.
-pub(crate) struct Platform {
+pub(crate) struct ClusterPlatform {
     pub(crate) reader: Reader,
-    pub(crate) known: Known,
+    pub(crate) known: KnownOwner,
     pub(crate) snapshots: Snapshots,
     held: Mutex<BTreeMap<Ref, Arc<HashSet<ObjectId>>>>,
 }
 
-impl Platform {
-    pub(crate) fn new(reader: Reader, known: Known, snapshots: Snapshots) -> Self {
+impl ClusterPlatform {
+    pub(crate) fn new(reader: Reader, known: KnownOwner, snapshots: Snapshots) -> Self {
         Self { reader, known, snapshots, held: Mutex::default() }
     }
 
@@ -46,12 +46,12 @@ impl Platform {
 }
 
 /// The claims of all others than one.
-pub(super) struct Others<'p> {
-    pub(super) platform: &'p Platform,
+pub(super) struct OtherOwners<'p> {
+    pub(super) platform: &'p ClusterPlatform,
     pub(super) own: &'p Kustomization,
 }
 
-impl Claims for Others<'_> {
+impl Claims for OtherOwners<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
         let mut holders = Holders::of(candidates);
         // Which account the agent gives to those that name none is not known here.

@@ -1,15 +1,16 @@
-//! The files that Kustomizations are built from: fetched as the agent fetches them, each source once, or from a working tree.
+//! The files that Kustomizations are built from: fetched as the agent fetches them, each source once, or from
+//! a working tree.
 
 use std::collections::BTreeMap;
 
 use tokio::sync::Mutex;
 
 use crate::cluster::Reader;
-use crate::source::{Ask, Found, Inputs, Sources};
+use crate::source::{Ask, FetchAnswer, SourceInputs, Sources};
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{self, Kustomization};
-use lockgate_core::pipeline::ports::{Reads as _, Reference};
+use lockgate_core::pipeline::ports::{ObjectReference, Reads as _};
 use lockgate_core::verdict::{self, unsupported};
 
 /// The snapshots of sources.
@@ -60,7 +61,7 @@ impl Snapshots {
             group: key.kind.group.into(),
             kind: key.kind.kind.into(),
         };
-        let object = self.reader.get(&Reference::new(id, version)).await;
+        let object = self.reader.get(&ObjectReference::new(id, version)).await;
         let object = object.map_err(|failure| format!("{key} cannot be read: {failure}"))?;
         let object = object
             .ok_or_else(|| format!("there is no {key}: create it, or compare a working tree with --path"))?;
@@ -69,18 +70,18 @@ impl Snapshots {
             return Err(format!("{key}: {message}"));
         }
         let adapter = sources.of(source.kind).ok_or_else(|| format!("nothing fetches {key}"))?;
-        let inputs = Inputs::of(self.reader.clone(), &source.metadata.namespace);
+        let inputs = SourceInputs::of(self.reader.clone(), &source.metadata.namespace);
         let fetched =
             adapter.fetch(&Ask { source: &source, held: None, upstream: None, inputs: &inputs }).await;
         let redactor = inputs.into_redactor();
         match fetched {
-            Ok(Found::Updated(news)) => news
+            Ok(FetchAnswer::Updated(news)) => news
                 .held
                 .into_files()
                 .ok_or_else(|| format!("{key} has no files that a Kustomization can build")),
             // Nothing is held, so nothing can be as it was.
-            Ok(Found::Unchanged { revision, .. }) => Err(format!("{key}: {revision} was not sent")),
-            Ok(Found::Static { .. }) => Err(format!("{key} has no artifact of its own")),
+            Ok(FetchAnswer::Unchanged { revision, .. }) => Err(format!("{key}: {revision} was not sent")),
+            Ok(FetchAnswer::Static { .. }) => Err(format!("{key} has no artifact of its own")),
             Err(verdict::Fetched::Failed { message, .. }) => {
                 Err(redactor.redact(&format!("{key} cannot be fetched: {message}")))
             }

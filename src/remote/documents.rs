@@ -17,8 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a document may be somewhere else.
 const REDIRECTS: u32 = 5;
 
-/// Fetches what the schemas of a chart, and the documents that these refer to, refer to. What cannot be had is noted,
-/// and stops nothing.
+/// Fetches what the schemas of a chart, and the documents that these refer to, refer to. What cannot be had
+/// is noted, and stops nothing.
 pub(crate) fn fetch(chart: &Chart) -> Documents {
     let mut documents = Documents::default();
     let mut client = None;
@@ -84,8 +84,8 @@ fn told(error: &ureq::Error) -> String {
     }
 }
 
-/// Whether an address is one of the public internet. A chart must not make this program ask servers that only it can
-/// reach.
+/// Whether an address is one of the public internet. A chart must not make this program ask servers that only
+/// it can reach.
 fn is_public(address: IpAddr) -> bool {
     fn is_public_v4(address: Ipv4Addr) -> bool {
         let [a, b, c, _] = address.octets();

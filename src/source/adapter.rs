@@ -6,22 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::held::Held;
-use super::inputs::Inputs;
+use super::inputs::SourceInputs;
 use lockgate_base::model::{Duration as Time, KindId, Ref, Revision};
 use lockgate_core::api::{Source, SourceSpec};
 use lockgate_core::verdict::{self, Content, FetchCause};
-use lockgate_git::{Class, Fetched, SourceError, Update};
+use lockgate_git::{FailureClass, FetchFinding, SourceError, Update};
 
 /// Flux's default of `spec.timeout`.
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// The most that counts of `spec.timeout`: for so long a host that does not answer may hold one of the threads.
+/// The most that counts of `spec.timeout`: for so long a host that does not answer may hold one of the
+/// threads.
 const CEILING: Duration = Duration::from_mins(10);
 
 /// What a fetch will have found, or why it found nothing: what the verdict is told.
-pub(crate) type Fetching<'f> = Pin<Box<dyn Future<Output = Result<Found, verdict::Fetched>> + Send + 'f>>;
+pub(crate) type VerdictFuture<'f> =
+    Pin<Box<dyn Future<Output = Result<FetchAnswer, verdict::Fetched>> + Send + 'f>>;
 
 /// What a fetch found.
-pub(crate) enum Found {
+pub(crate) enum FetchAnswer {
     /// What is held is still what is wanted.
     Unchanged {
         /// Its revision.
@@ -30,7 +32,7 @@ pub(crate) enum Found {
         content: Content,
     },
     /// Something else.
-    Updated(Box<News>),
+    Updated(Box<FetchedNews>),
     /// Nothing is to be fetched of the object, which says where others are to be fetched from.
     Static {
         /// What they are made from: others are told where it changes.
@@ -39,7 +41,7 @@ pub(crate) enum Found {
 }
 
 /// What was not held before.
-pub(crate) struct News {
+pub(crate) struct FetchedNews {
     pub(crate) held: Held,
     pub(crate) content: Content,
     /// The commit's subject, where known.
@@ -52,7 +54,7 @@ pub(crate) struct News {
     pub(crate) warnings: Vec<String>,
 }
 
-impl News {
+impl FetchedNews {
     /// What nothing more is known of.
     pub(super) fn of(held: Held, content: Content) -> Self {
         let metadata = BTreeMap::new();
@@ -60,13 +62,13 @@ impl News {
     }
 }
 
-impl From<Fetched> for Found {
-    fn from(fetched: Fetched) -> Self {
+impl From<FetchFinding> for FetchAnswer {
+    fn from(fetched: FetchFinding) -> Self {
         match fetched {
-            Fetched::Unchanged(revision) => Self::Unchanged { revision, content: Content::Files },
-            Fetched::Updated(Update { snapshot, subject, metadata, rewritten, warnings, .. }) => {
-                let news = News::of(Held::Files(snapshot), Content::Files);
-                Self::Updated(Box::new(News { subject, metadata, rewritten, warnings, ..news }))
+            FetchFinding::Unchanged(revision) => Self::Unchanged { revision, content: Content::Files },
+            FetchFinding::Updated(Update { snapshot, subject, metadata, rewritten, warnings, .. }) => {
+                let news = FetchedNews::of(Held::Files(snapshot), Content::Files);
+                Self::Updated(Box::new(FetchedNews { subject, metadata, rewritten, warnings, ..news }))
             }
         }
     }
@@ -78,7 +80,7 @@ pub(crate) trait Adapter: Send + Sync {
     fn kind(&self) -> KindId;
 
     /// Fetches what an object asks for. Dropping the future ends the fetch.
-    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f>;
+    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> VerdictFuture<'f>;
 }
 
 /// What is fetched, and with what.
@@ -90,7 +92,7 @@ pub(crate) struct Ask<'a> {
     /// The source that it is made from, where there is one.
     pub upstream: Option<&'a Upstream>,
     /// The Secrets that it names.
-    pub inputs: &'a Inputs<'a>,
+    pub inputs: &'a SourceInputs<'a>,
 }
 
 /// The source that another one is made from.
@@ -110,8 +112,8 @@ impl<'a> Ask<'a> {
         self.source.spec().ok_or_else(|| failed(&foreign()))
     }
 
-    /// The revision that need not be fetched again: what is held, of the same part of it, and as the status says. A status
-    /// that could not be written asks for it anew.
+    /// The revision that need not be fetched again: what is held, of the same part of it, and as the status
+    /// says. A status that could not be written asks for it anew.
     pub(super) fn known(&self) -> Option<Revision> {
         let (spec, status) = (&self.source.spec, &self.source.status);
         let is_told = |revision: &&Revision| {
@@ -122,8 +124,8 @@ impl<'a> Ask<'a> {
         self.held.map(Held::revision).filter(is_told).cloned()
     }
 
-    /// The revision at which a paused source stays that this process has not fetched yet: the one that its status names, so
-    /// that pausing holds over a restart.
+    /// The revision at which a paused source stays that this process has not fetched yet: the one that its
+    /// status names, so that pausing holds over a restart.
     pub(super) fn paused_at(&self) -> Option<Revision> {
         let is_paused = self.source.spec.suspended() && self.held.is_none();
         self.source.status.artifact.as_ref().filter(|_| is_paused)?.revision.parse().ok()
@@ -143,9 +145,11 @@ impl<'a> Ask<'a> {
 }
 
 /// What became of a fetch that was to have so much time, with the ceiling of that where it ended there.
-fn at_most(wished: Option<Time>, class: Class, failed: verdict::Fetched) -> verdict::Fetched {
+fn at_most(wished: Option<Time>, class: FailureClass, failed: verdict::Fetched) -> verdict::Fetched {
     match (wished.filter(|wished| wished.std() > CEILING), failed) {
-        (Some(wished), verdict::Fetched::Failed { cause, message, terminal }) if class == Class::Timeout => {
+        (Some(wished), verdict::Fetched::Failed { cause, message, terminal })
+            if class == FailureClass::Timeout =>
+        {
             let ceiling = Time::from(CEILING);
             let message =
                 format!("{message}; a fetch may take at most {ceiling}, not the {wished} of spec.timeout");
@@ -158,13 +162,15 @@ fn at_most(wished: Option<Time>, class: Class, failed: verdict::Fetched) -> verd
 /// A failure of an adapter, as the verdict is told of it.
 pub(super) fn failed(error: &SourceError) -> verdict::Fetched {
     let cause = match error.class() {
-        Class::AuthenticationFailed => FetchCause::Authentication,
-        Class::GitOperationFailed | Class::Timeout | Class::ReferenceNotFound => FetchCause::Operation,
-        Class::UrlInvalid => FetchCause::Url,
-        Class::EmptyRepository => FetchCause::Empty,
-        Class::ListingFailed => FetchCause::Listing,
-        Class::ContentInvalid => FetchCause::Content,
-        Class::Storage => FetchCause::Storage,
+        FailureClass::AuthenticationFailed => FetchCause::Authentication,
+        FailureClass::GitOperationFailed | FailureClass::Timeout | FailureClass::ReferenceNotFound => {
+            FetchCause::Operation
+        }
+        FailureClass::UrlInvalid => FetchCause::Url,
+        FailureClass::EmptyRepository => FetchCause::Empty,
+        FailureClass::ListingFailed => FetchCause::Listing,
+        FailureClass::ContentInvalid => FetchCause::Content,
+        FailureClass::Storage => FetchCause::Storage,
     };
     verdict::Fetched::Failed { cause, message: error.to_string(), terminal: error.is_terminal() }
 }
@@ -188,9 +194,9 @@ mod tests {
         };
         let day = Some(Duration::from_hours(24));
         let ceiling = "it failed; a fetch may take at most 10m0s, not the 24h0m0s of spec.timeout";
-        assert_eq!(told(day, Class::Timeout), ceiling);
-        assert_eq!(told(day, Class::AuthenticationFailed), "it failed");
-        assert_eq!(told(Some(CEILING), Class::Timeout), "it failed");
-        assert_eq!(told(None, Class::Timeout), "it failed");
+        assert_eq!(told(day, FailureClass::Timeout), ceiling);
+        assert_eq!(told(day, FailureClass::AuthenticationFailed), "it failed");
+        assert_eq!(told(Some(CEILING), FailureClass::Timeout), "it failed");
+        assert_eq!(told(None, FailureClass::Timeout), "it failed");
     }
 }

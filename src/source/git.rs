@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::adapter::{Adapter, Ask, Fetching, failed};
+use super::adapter::{Adapter, Ask, VerdictFuture, failed};
 use lockgate_base::model::{KindId, Revision};
 use lockgate_core::api::{GitRepository, GitRepositorySpec};
 use lockgate_core::verdict;
-use lockgate_git::{Credentials, Fetcher, GitUrl, Reference, Request};
+use lockgate_git::{Credentials, Fetcher, GitRequest, GitUrl, RefRequest};
 
 /// The kind, and where its repositories are.
 pub(super) struct Git(pub(super) Arc<dyn Fetcher>);
@@ -16,7 +16,7 @@ impl Adapter for Git {
         GitRepository::ID
     }
 
-    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f> {
+    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> VerdictFuture<'f> {
         Box::pin(async {
             let request = request(ask).await?;
             self.0.fetch(request).await.map(Into::into).map_err(|error| ask.failed(&error))
@@ -24,7 +24,7 @@ impl Adapter for Git {
     }
 }
 
-async fn request(ask: &Ask<'_>) -> Result<Request, verdict::Fetched> {
+async fn request(ask: &Ask<'_>) -> Result<GitRequest, verdict::Fetched> {
     let spec: &GitRepositorySpec = ask.spec()?;
     let url = GitUrl::parse(&spec.url).map_err(|error| failed(&error))?;
     let secret = match &spec.secret_ref {
@@ -33,7 +33,7 @@ async fn request(ask: &Ask<'_>) -> Result<Request, verdict::Fetched> {
     };
     let named = secret.as_ref().map(|(name, data)| (name.as_str(), data));
     let credentials = Credentials::read(&url, named).map_err(|error| failed(&error))?;
-    Ok(Request {
+    Ok(GitRequest {
         namespace: ask.source.metadata.namespace.clone(),
         url,
         reference: reference(spec, ask.paused_at()),
@@ -45,9 +45,9 @@ async fn request(ask: &Ask<'_>) -> Result<Request, verdict::Fetched> {
 }
 
 /// What to check out.
-fn reference(spec: &GitRepositorySpec, paused_at: Option<Revision>) -> Reference {
+fn reference(spec: &GitRepositorySpec, paused_at: Option<Revision>) -> RefRequest {
     let wanted = spec.reference.clone().unwrap_or_default();
-    Reference {
+    RefRequest {
         branch: wanted.branch,
         tag: wanted.tag,
         semver: wanted.semver,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use lockgate_base::model::{Digest, Revision};
-use lockgate_base::tree::{Entry, Snapshot};
+use lockgate_base::tree::{Snapshot, TreeEntry};
 use lockgate_git::helm::Indexed;
 
 /// What this process holds of a source.
@@ -58,10 +58,10 @@ impl Held {
 fn digest_of(snapshot: &Snapshot) -> Digest {
     let parts = snapshot.tree.entries().flat_map(|(path, entry)| {
         let what = match entry {
-            Entry::File(id) => id.as_slice(),
-            Entry::Link(target) => target.as_bytes(),
-            Entry::Submodule => b"submodule",
-            Entry::Unlisted(cause) => cause.as_bytes(),
+            TreeEntry::File(id) => id.as_slice(),
+            TreeEntry::Link(target) => target.as_bytes(),
+            TreeEntry::Submodule => b"submodule",
+            TreeEntry::Unlisted(cause) => cause.as_bytes(),
         };
         [Cow::from(path.into_bytes()), Cow::from(what)]
     });

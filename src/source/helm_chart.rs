@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::adapter::{Adapter, Ask, Fetching, Found, News, Upstream, failed};
+use super::adapter::{Adapter, Ask, FetchAnswer, FetchedNews, Upstream, VerdictFuture, failed};
 use super::held::Held;
 use super::helm_repository;
 use lockgate_base::model::version::Version;
 use lockgate_base::model::{KindId, Revision};
-use lockgate_base::tree::{Node, Snapshot, Tree};
+use lockgate_base::tree::{Resolved, Snapshot, Tree};
 use lockgate_core::api::{
     GitRepository, HelmChart, HelmChartSpec, HelmRepositorySpec, ReconcileStrategy, Source,
 };
-use lockgate_core::verdict::{Chart, Content, FetchCause, Fetched as Failed};
+use lockgate_core::verdict::{Content, FetchCause, Fetched as Failed, PackedChart};
 use lockgate_git::helm::{ArchiveRequest, Helm};
 use lockgate_git::oci::{self, CHART, PullSecret, Repository};
-use lockgate_git::{Class, Fetched, Fetcher, SourceError, Tls};
+use lockgate_git::{FailureClass, FetchFinding, Fetcher, SourceError, Tls};
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::files_of;
 use lockgate_render::helm::chart::package::{Edits, Package, PackageError, described, package};
@@ -25,7 +25,7 @@ const DIGITS: usize = 12;
 /// The kind, and where its charts are.
 pub(super) struct HelmCharts {
     pub(super) helm: Helm,
-    pub(super) oci: Arc<dyn Fetcher<oci::Request>>,
+    pub(super) oci: Arc<dyn Fetcher<oci::OciRequest>>,
 }
 
 /// A chart as it came, and what it came from.
@@ -42,7 +42,7 @@ impl Adapter for HelmCharts {
         HelmChart::ID
     }
 
-    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f> {
+    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> VerdictFuture<'f> {
         Box::pin(async {
             let spec: &HelmChartSpec = ask.spec()?;
             let (upstream, source) = there(ask)?;
@@ -115,21 +115,21 @@ fn held<'a>(ask: &Ask<'a>, version: &str) -> Option<&'a Snapshot> {
 }
 
 /// That what is held is still what is wanted.
-fn unchanged(ask: &Ask<'_>, spec: &HelmChartSpec, held: &Snapshot, is_packaged: bool) -> Found {
+fn unchanged(ask: &Ask<'_>, spec: &HelmChartSpec, held: &Snapshot, is_packaged: bool) -> FetchAnswer {
     let status = &ask.source.status;
     let values_files = if status.observed_values_files.is_empty() {
         edits(ask, spec, None).values_files
     } else {
         status.observed_values_files.clone()
     };
-    let chart = Chart {
+    let chart = PackedChart {
         name: status.observed_chart_name.clone().unwrap_or_else(|| spec.chart.clone()),
         is_packaged,
         values_files,
         ignores_missing: spec.ignore_missing_values_files,
         source_revision: source_revision(ask),
     };
-    Found::Unchanged { revision: held.revision.clone(), content: Content::Chart(chart) }
+    FetchAnswer::Unchanged { revision: held.revision.clone(), content: Content::Chart(chart) }
 }
 
 fn source_revision(ask: &Ask<'_>) -> Option<String> {
@@ -137,11 +137,11 @@ fn source_revision(ask: &Ask<'_>) -> Option<String> {
 }
 
 /// Hands a chart over as it is to be.
-fn made(ask: &Ask<'_>, pulled: Pulled, edits: &Edits, is_packaged: bool) -> Result<Found, Failed> {
+fn made(ask: &Ask<'_>, pulled: Pulled, edits: &Edits, is_packaged: bool) -> Result<FetchAnswer, Failed> {
     let Pulled { tree, origin, source } = pulled;
     let Package { name, version, tree, values_files } =
         package(&tree, source.as_ref(), edits).map_err(|error| unusable(error, source.is_some()))?;
-    let content = Content::Chart(Chart {
+    let content = Content::Chart(PackedChart {
         name,
         is_packaged,
         values_files,
@@ -149,7 +149,7 @@ fn made(ask: &Ask<'_>, pulled: Pulled, edits: &Edits, is_packaged: bool) -> Resu
         source_revision: source_revision(ask),
     });
     let held = Held::Files(Snapshot { revision: Revision::chart(&version), tree, origin });
-    Ok(Found::Updated(Box::new(News::of(held, content))))
+    Ok(FetchAnswer::Updated(Box::new(FetchedNews::of(held, content))))
 }
 
 /// Why a chart cannot be made what it is to be.
@@ -191,7 +191,7 @@ impl HelmCharts {
         spec: &HelmChartSpec,
         upstream: &Upstream,
         repository: &HelmRepositorySpec,
-    ) -> Result<Found, Failed> {
+    ) -> Result<FetchAnswer, Failed> {
         let Some(Held::Index { index, .. }) = &upstream.held else {
             return Err(not_of(&upstream.key.to_string()));
         };
@@ -226,7 +226,7 @@ impl HelmCharts {
         ask: &Ask<'_>,
         spec: &HelmChartSpec,
         repository: &HelmRepositorySpec,
-    ) -> Result<Found, Failed> {
+    ) -> Result<FetchAnswer, Failed> {
         let url = format!("{}/{}", repository.url.trim_end_matches('/'), spec.chart);
         let address = Repository::parse(&url).map_err(|error| failed(&error))?;
         let edits = edits(ask, spec, None);
@@ -240,10 +240,13 @@ impl HelmCharts {
         }
         let range = Some(&spec.version).filter(|version| !version.is_empty()).map_or("*", |version| version);
         let reference = match &exact {
-            Some(version) => {
-                oci::Reference { tag: Some(version.replace('+', "_")), ..oci::Reference::default() }
+            Some(version) => oci::ArtifactRequest {
+                tag: Some(version.replace('+', "_")),
+                ..oci::ArtifactRequest::default()
+            },
+            None => {
+                oci::ArtifactRequest { semver: Some(range.to_owned()), ..oci::ArtifactRequest::default() }
             }
-            None => oci::Reference { semver: Some(range.to_owned()), ..oci::Reference::default() },
         };
         let mut secrets = Vec::new();
         if let Some(reference) = &repository.secret_ref {
@@ -263,7 +266,7 @@ impl HelmCharts {
             .held
             .and_then(Held::files)
             .filter(|held| self::held(ask, &held.revision.to_string()).is_some());
-        let request = oci::Request {
+        let request = oci::OciRequest {
             namespace: ask.source.metadata.namespace.clone(),
             repository: address,
             reference,
@@ -278,13 +281,13 @@ impl HelmCharts {
             known: current.and_then(|held| held.origin.as_ref()?.parse().ok()),
         };
         match (self.oci.fetch(request).await.map_err(|error| pull_failed(ask, &error))?, current) {
-            (Fetched::Updated(update), _) => {
+            (FetchFinding::Updated(update), _) => {
                 let origin = Some(update.snapshot.revision.to_string());
                 let pulled = Pulled { tree: unpacked(&update.snapshot.tree), origin, source: None };
                 made(ask, pulled, &edits, is_packaged)
             }
-            (Fetched::Unchanged(_), Some(held)) => Ok(unchanged(ask, spec, held, is_packaged)),
-            (Fetched::Unchanged(_), None) => Err(not_of("what is unchanged and nobody has")),
+            (FetchFinding::Unchanged(_), Some(held)) => Ok(unchanged(ask, spec, held, is_packaged)),
+            (FetchFinding::Unchanged(_), None) => Err(not_of("what is unchanged and nobody has")),
         }
     }
 }
@@ -292,11 +295,11 @@ impl HelmCharts {
 /// Why a chart could not be pulled.
 fn pull_failed(ask: &Ask<'_>, error: &SourceError) -> Failed {
     match error.class() {
-        Class::AuthenticationFailed => {
+        FailureClass::AuthenticationFailed => {
             let message = format!("failed to authenticate with the Helm repository: {error}");
             told(FetchCause::Authentication, message, false)
         }
-        Class::UrlInvalid | Class::Storage => ask.failed(error),
+        FailureClass::UrlInvalid | FailureClass::Storage => ask.failed(error),
         _ => {
             let first = "chart pull error: failed to download chart for remote reference";
             // A range that can never be read is not tried again.
@@ -305,7 +308,7 @@ fn pull_failed(ask: &Ask<'_>, error: &SourceError) -> Failed {
     }
 }
 
-async fn from_git(ask: &Ask<'_>, spec: &HelmChartSpec, upstream: &Upstream) -> Result<Found, Failed> {
+async fn from_git(ask: &Ask<'_>, spec: &HelmChartSpec, upstream: &Upstream) -> Result<FetchAnswer, Failed> {
     let Some(Held::Files(repository)) = &upstream.held else {
         return Err(not_of(&upstream.key.to_string()));
     };
@@ -332,8 +335,8 @@ fn in_git(tree: &Tree, path: &str, edits: &Edits) -> Result<(String, Tree), Fail
     let reference =
         |problem: String| told(FetchCause::Reference, format!("invalid chart reference: {problem}"), true);
     match reader.node(path).map_err(|error| reference(error.to_string()))? {
-        Some(Node::Directory) => {}
-        Some(Node::File) => {
+        Some(Resolved::Directory) => {}
+        Some(Resolved::File) => {
             return Err(reference(format!(
                 "{path} is a file; only folders of a Git repository are read as charts"
             )));

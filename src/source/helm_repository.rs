@@ -1,13 +1,14 @@
-//! HelmRepositories: the address, the index that is held and the Secrets as the adapter of repositories wants them.
+//! HelmRepositories: the address, the index that is held and the Secrets as the adapter of repositories wants
+//! them.
 
 use std::sync::Arc;
 
-use super::adapter::{Adapter, Ask, Fetching, Found, News, failed};
+use super::adapter::{Adapter, Ask, FetchAnswer, FetchedNews, VerdictFuture, failed};
 use super::held::Held;
 use lockgate_base::model::{KindId, Revision};
 use lockgate_core::api::{HelmRepository, HelmRepositorySpec};
 use lockgate_core::verdict::{self, Content};
-use lockgate_git::helm::{Access, Helm, IndexRequest, Indexed, Listed, Login, Site};
+use lockgate_git::helm::{Access, Helm, IndexRequest, Indexed, Listed, Site, SiteLogin};
 use lockgate_git::{SourceError, Tls};
 
 /// The kind, and where its indexes are.
@@ -18,11 +19,11 @@ impl Adapter for HelmRepositories {
         HelmRepository::ID
     }
 
-    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f> {
+    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> VerdictFuture<'f> {
         Box::pin(async {
             let spec: &HelmRepositorySpec = ask.spec()?;
             if ask.source.spec.is_static() {
-                return Ok(Found::Static { says: format!("{spec:?}") });
+                return Ok(FetchAnswer::Static { says: format!("{spec:?}") });
             }
             self.index(ask, spec).await
         })
@@ -30,7 +31,7 @@ impl Adapter for HelmRepositories {
 }
 
 impl HelmRepositories {
-    async fn index(&self, ask: &Ask<'_>, spec: &HelmRepositorySpec) -> Result<Found, verdict::Fetched> {
+    async fn index(&self, ask: &Ask<'_>, spec: &HelmRepositorySpec) -> Result<FetchAnswer, verdict::Fetched> {
         let held = match ask.held {
             Some(Held::Index { revision, index }) if ask.known().as_ref() == Some(revision) => Some(index),
             _ => None,
@@ -47,13 +48,13 @@ impl HelmRepositories {
         };
         let (revision, content) = (revision(&index), Content::Index { size: index.size });
         if is_known {
-            return Ok(Found::Unchanged { revision, content });
+            return Ok(FetchAnswer::Unchanged { revision, content });
         }
         let left_out = index.index.left_out();
         let warning = format!("{left_out} entries of the index have no version that can be read");
         let warnings = (left_out > 0).then_some(warning).into_iter().collect();
-        let news = News::of(Held::Index { revision, index }, content);
-        Ok(Found::Updated(Box::new(News { warnings, ..news })))
+        let news = FetchedNews::of(Held::Index { revision, index }, content);
+        Ok(FetchAnswer::Updated(Box::new(FetchedNews { warnings, ..news })))
     }
 }
 
@@ -67,7 +68,7 @@ pub(super) async fn access(ask: &Ask<'_>, spec: &HelmRepositorySpec) -> Result<A
     let (mut login, mut tls) = (None, None);
     if let Some(reference) = &spec.secret_ref {
         let (name, data) = ask.inputs.secret("spec.secretRef", &reference.name).await?;
-        (login, tls) = Login::read(&name, &data).map_err(|error| failed(&error))?;
+        (login, tls) = SiteLogin::read(&name, &data).map_err(|error| failed(&error))?;
     }
     if let Some(reference) = &spec.cert_secret_ref {
         let (name, data) = ask.inputs.secret("spec.certSecretRef", &reference.name).await?;

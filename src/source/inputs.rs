@@ -6,20 +6,20 @@ use serde_json::Value;
 
 use crate::cluster::Reader;
 use lockgate_base::model::ObjectId;
-use lockgate_core::pipeline::ports::{Data, DataKind, Lookup as _, Reads as _, Reference};
+use lockgate_core::pipeline::ports::{Data, DataKind, Lookup as _, ObjectReference, Reads as _};
 use lockgate_core::verdict::{self, FetchCause, Redactor};
 
 /// The keys of Secrets whose values nobody needs to hide.
 const PUBLIC: [&str; 6] = ["known_hosts", "identity.pub", "username", "ca.crt", "caFile", "tls.crt"];
 
 /// Reads Secrets, and remembers their values, so that no message shows one.
-pub(crate) struct Inputs<'a> {
+pub(crate) struct SourceInputs<'a> {
     cluster: Reader,
     namespace: &'a str,
     redactor: Mutex<Redactor>,
 }
 
-impl<'a> Inputs<'a> {
+impl<'a> SourceInputs<'a> {
     /// Reads from one namespace.
     pub(crate) fn of(cluster: Reader, namespace: &'a str) -> Self {
         Self { cluster, namespace, redactor: Mutex::default() }
@@ -50,7 +50,7 @@ impl<'a> Inputs<'a> {
             group: String::new(),
             kind: "ServiceAccount".into(),
         };
-        match self.cluster.get(&Reference::new(id, "v1")).await {
+        match self.cluster.get(&ObjectReference::new(id, "v1")).await {
             Ok(Some(account)) => {
                 let secrets = account.pointer("/imagePullSecrets").and_then(Value::as_array);
                 let names = secrets.into_iter().flatten().filter_map(|secret| secret["name"].as_str());

@@ -1,23 +1,24 @@
-//! OCIRepositories: the address, the reference, the layer and the Secrets as the adapter of registries wants them.
+//! OCIRepositories: the address, the reference, the layer and the Secrets as the adapter of registries wants
+//! them.
 
 use std::sync::Arc;
 
-use super::adapter::{Adapter, Ask, Fetching, failed};
+use super::adapter::{Adapter, Ask, VerdictFuture, failed};
 use lockgate_base::model::KindId;
 use lockgate_core::api::{LayerOperation, OciRepository, OciRepositorySpec};
 use lockgate_core::verdict;
-use lockgate_git::oci::{PullSecret, Reference, Repository, Request};
+use lockgate_git::oci::{ArtifactRequest, OciRequest, PullSecret, Repository};
 use lockgate_git::{Fetcher, Proxy, Tls};
 
 /// The kind, and where its artifacts are.
-pub(super) struct Oci(pub(super) Arc<dyn Fetcher<Request>>);
+pub(super) struct Oci(pub(super) Arc<dyn Fetcher<OciRequest>>);
 
 impl Adapter for Oci {
     fn kind(&self) -> KindId {
         OciRepository::ID
     }
 
-    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> Fetching<'f> {
+    fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> VerdictFuture<'f> {
         Box::pin(async {
             let request = request(ask).await?;
             self.0.fetch(request).await.map(Into::into).map_err(|error| ask.failed(&error))
@@ -25,15 +26,15 @@ impl Adapter for Oci {
     }
 }
 
-async fn request(ask: &Ask<'_>) -> Result<Request, verdict::Fetched> {
+async fn request(ask: &Ask<'_>) -> Result<OciRequest, verdict::Fetched> {
     let spec: &OciRepositorySpec = ask.spec()?;
     let repository = Repository::parse(&spec.url).map_err(|error| failed(&error))?;
     let layer = spec.layer_selector.clone().unwrap_or_default();
     let wanted = spec.reference.clone().unwrap_or_default();
-    Ok(Request {
+    Ok(OciRequest {
         namespace: ask.source.metadata.namespace.clone(),
         repository,
-        reference: Reference {
+        reference: ArtifactRequest {
             digest: wanted.digest,
             semver: wanted.semver,
             semver_filter: wanted.semver_filter,

@@ -1,5 +1,5 @@
-//! Beside Flux's controllers, and beside what only has their names: on a control plane of its own, since what is Flux's counts
-//! for all agents of a cluster.
+//! Beside Flux's controllers, and beside what only has their names: on a control plane of its own, since what
+//! is Flux's counts for all agents of a cluster.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use super::outage::{address, body};
 use super::stage::{HOME, LISTEN, PATIENCE, Running, Stage, apply, config_map, stage_on};
 
-/// What only has the name and the label of a controller keeps nobody from starting; one that an administrator gave Flux's rights
-/// makes the agent hold back for as long as it runs, when it starts and later.
+/// What only has the name and the label of a controller keeps nobody from starting; one that an administrator
+/// gave Flux's rights makes the agent hold back for as long as it runs, when it starts and later.
 #[tokio::test]
 async fn only_flux_itself_is_a_reason_to_hold_back() {
     let plane = &ControlPlane::start(Options::bare()).await.unwrap();

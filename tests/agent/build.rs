@@ -1,4 +1,5 @@
-//! Trees that cannot be built: each is told with file, place and cause, changes nothing, and is healed by the next commit.
+//! Trees that cannot be built: each is told with file, place and cause, changes nothing, and is healed by the
+//! next commit.
 
 use harness::{Change, Proxy};
 use serde_json::json;
@@ -136,7 +137,8 @@ async fn refused(stage: &Stage<'_>, case: &Case, good: &str) {
     assert!(stage.data("stolen").await.is_none() && stage.data("bad").await.is_none(), "{name}");
 }
 
-/// I01, I02, I03, I04, I06, I07, I11: nothing is applied, nothing is deleted, memory stays, and the next good commit heals.
+/// I01, I02, I03, I04, I06, I07, I11: nothing is applied, nothing is deleted, memory stays, and the next good
+/// commit heals.
 #[tokio::test]
 async fn what_cannot_be_built_is_told_with_its_file_and_changes_nothing() {
     let good = config_map("good", "1");

@@ -1,4 +1,5 @@
-//! What tools that know Flux read of our kinds: columns, conditions, inventory, history, events, and the answers to requests.
+//! What tools that know Flux read of our kinds: columns, conditions, inventory, history, events, and the
+//! answers to requests.
 
 use harness::eventually;
 use kube::api::{Patch, PatchParams};
@@ -105,7 +106,8 @@ async fn columns(stage: &Stage<'_>, head: &str) {
     }
 }
 
-/// What `flux bootstrap` writes into a repository beside the platform: Flux itself, of a version that lacks `v1`.
+/// What `flux bootstrap` writes into a repository beside the platform: Flux itself, of a version that lacks
+/// `v1`.
 fn components(namespace: &str) -> String {
     let labels = json!({"app.kubernetes.io/part-of": "flux", "app.kubernetes.io/instance": "flux-system"});
     let names = json!({"kind": "Kustomization", "listKind": "KustomizationList", "plural": "kustomizations",
@@ -144,7 +146,8 @@ async fn a_repository_that_holds_flux_starts_no_flux_and_may_drop_it() {
     assert!(deployments.get_opt("kustomize-controller").await.unwrap().is_none());
     let without = stage.push(&[("apps/components.yaml", &config_map("b", "1"))]);
     applied(&without).await;
-    // The namespace of the Kustomization, and its kind in the version that Flux did not have, are still there.
+    // The namespace of the Kustomization, and its kind in the version that Flux did not have, are still
+    // there.
     let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(stage.client.clone());
     let home = namespaces.get(&stage.namespace).await.unwrap();
     assert!(home.metadata.deletion_timestamp.is_none());
@@ -185,7 +188,8 @@ async fn requests_are_answered_and_a_pause_holds() {
     assert_eq!(stage.data("a").await.unwrap()["value"], "3");
 }
 
-/// A source that was never fetched is not fetched while it is paused, as with Flux; and what reads from it says so.
+/// A source that was never fetched is not fetched while it is paused, as with Flux; and what reads from it
+/// says so.
 #[tokio::test]
 async fn a_source_that_is_made_paused_is_left_alone_until_it_is_resumed() {
     let stage = stage("made-paused", &[("apps/a.yaml", &config_map("a", "1"))]).await;

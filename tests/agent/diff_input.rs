@@ -42,8 +42,8 @@ fn secret(name: &str) -> String {
         .to_string()
 }
 
-/// Rights to read and to make dry runs are enough; nothing that the account asks for writes, as the audit log shows; and a
-/// right that is missing is named, while all else is shown. No agent runs.
+/// Rights to read and to make dry runs are enough; nothing that the account asks for writes, as the audit log
+/// shows; and a right that is missing is named, while all else is shown. No agent runs.
 #[tokio::test]
 async fn whoever_may_read_may_compare_and_writes_nothing() {
     let files = [("apps/a.yaml", &*config_map("a", "1")), ("apps/s.yaml", &*secret("s"))];
@@ -114,7 +114,8 @@ fn manifest(stage: &Stage<'_>, name: &str, spec: &Value) -> String {
     .to_string()
 }
 
-/// A working tree of one Kustomization, named as the folder of its path, as the root, and by the file of a new one.
+/// A working tree of one Kustomization, named as the folder of its path, as the root, and by the file of a
+/// new one.
 #[tokio::test]
 async fn a_working_tree_is_compared() {
     let stage = stage("tree", &[("apps/a.yaml", &config_map("a", "1"))]).await;
@@ -167,8 +168,8 @@ async fn a_working_tree_is_compared() {
     assert_eq!(stderr, "");
 }
 
-/// A whole folder: what it brings is there for what comes after it, a Kustomization that goes takes its objects along, and a
-/// kind that nobody brings is named.
+/// A whole folder: what it brings is there for what comes after it, a Kustomization that goes takes its
+/// objects along, and a kind that nobody brings is named.
 #[tokio::test]
 async fn a_platform_folder_is_compared_whole() {
     let stage = stage("folder", &[]).await;
@@ -223,7 +224,8 @@ async fn a_platform_folder_is_compared_whole() {
     assert!(stderr.contains("✗ Kustomization/") && stderr.contains("apps/broken.yaml"), "{stderr}");
 }
 
-/// A Kustomization that names an account is looked at as that one, by whoever may act as it, and else as whoever asks.
+/// A Kustomization that names an account is looked at as that one, by whoever may act as it, and else as
+/// whoever asks.
 #[tokio::test]
 async fn the_account_of_a_kustomization_decides() {
     let stage = stage("account", &[("apps/a.yaml", &config_map("a", "1"))]).await;

@@ -1,4 +1,5 @@
-//! Faults: the agent killed, told to end, without its API server, with a rival, and with someone who edits what is Git's.
+//! Faults: the agent killed, told to end, without its API server, with a rival, and with someone who edits
+//! what is Git's.
 
 use std::time::{Duration, Instant};
 
@@ -142,7 +143,8 @@ async fn told_to_end_it_hands_the_lease_over() {
     println!("the next leads after {:?}", started.elapsed());
 }
 
-/// F09: of two, one writes; when it sleeps through its lease the other takes over, and on waking it writes no more.
+/// F09: of two, one writes; when it sleeps through its lease the other takes over, and on waking it writes no
+/// more.
 #[tokio::test]
 async fn a_sleeping_leader_is_followed_and_does_not_write() {
     let stage = stage("lease", &[("apps/a.yaml", &config_map("a", "1"))]).await;

@@ -1,5 +1,5 @@
-//! Three namespaces that ask for all there is, each in its way, and a platform beside them that is served all the same: on a
-//! control plane of its own, with one agent for all namespaces.
+//! Three namespaces that ask for all there is, each in its way, and a platform beside them that is served all
+//! the same: on a control plane of its own, with one agent for all namespaces.
 
 use std::net::TcpListener;
 
@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::stage::{PATIENCE, Stage, api, config_map, stage_on};
 
-/// How many Kustomizations, or sources, a hostile namespace has: more than there are slots, requests or threads.
+/// How many Kustomizations, or sources, a hostile namespace has: more than there are slots, requests or
+/// threads.
 const HOGS: usize = 40;
 /// How many Kustomizations the platform has.
 const PLATFORM: usize = 10;

@@ -104,7 +104,8 @@ async fn an_immutable_change_needs_force() {
     assert_eq!(stage.data("free").await.unwrap()["value"], "two");
 }
 
-/// What holds data is not deleted because a Kustomization has `spec.force`, and nothing says that it should be.
+/// What holds data is not deleted because a Kustomization has `spec.force`, and nothing says that it should
+/// be.
 #[tokio::test]
 async fn a_claim_outlives_the_force_of_its_kustomization() {
     let claim = |mode: &str, annotations: Value| {
@@ -264,7 +265,8 @@ async fn a_namespace_on_its_way_out_is_waited_for() {
     stage.ready("apps").await;
 }
 
-/// I36: a missing path deletes nothing, and an empty build deletes no more than ten objects unless that is allowed.
+/// I36: a missing path deletes nothing, and an empty build deletes no more than ten objects unless that is
+/// allowed.
 #[tokio::test]
 async fn a_missing_path_and_an_empty_build_do_not_delete() {
     let many: Vec<(String, String)> =

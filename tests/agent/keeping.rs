@@ -240,7 +240,8 @@ async fn a_definition_outlives_its_owner_while_another_holds_objects_of_its_kind
     assert!(things.get("t").await.is_ok());
 }
 
-/// Of children that depend on each other the operator goes last, so that it can clean up; the status says what it waits for.
+/// Of children that depend on each other the operator goes last, so that it can clean up; the status says
+/// what it waits for.
 #[tokio::test]
 async fn a_parent_takes_its_children_away_against_the_order_of_their_dependencies() {
     let stage = stage("order", &[]).await;

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::stage::{condition, config_map, stage};
 
-/// A dependency may be of another kind, and wakes its dependent the moment it is ready; a cycle is looked for across kinds.
+/// A dependency may be of another kind, and wakes its dependent the moment it is ready; a cycle is looked for
+/// across kinds.
 #[tokio::test]
 async fn a_kustomization_that_depends_on_a_source_starts_when_that_is_fetched() {
     let stage =

@@ -29,7 +29,8 @@ async fn messages(stage: &Stage<'_>) -> Vec<String> {
     all.into_iter().map(|event| event.data["message"].as_str().unwrap_or_default().to_owned()).collect()
 }
 
-/// A definition that gets a field, and an object that uses it, are one build: the changed schema is waited for.
+/// A definition that gets a field, and an object that uses it, are one build: the changed schema is waited
+/// for.
 #[tokio::test]
 async fn a_field_is_used_by_the_commit_that_defines_it() {
     let stage = stage("fields", &[]).await;

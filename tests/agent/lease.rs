@@ -7,7 +7,8 @@ use k8s_openapi::api::coordination::v1::Lease;
 
 use super::stage::{HOME, PATIENCE, config_map, stage};
 
-/// With a round trip of 2.2 s a renewal is one request, so the lease is held, and what is written is not held up.
+/// With a round trip of 2.2 s a renewal is one request, so the lease is held, and what is written is not held
+/// up.
 #[tokio::test]
 async fn a_lease_is_held_over_a_slow_line() {
     let stage = stage("slow", &[("apps/a.yaml", &config_map("a", "1"))]).await;

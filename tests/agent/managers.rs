@@ -1,5 +1,5 @@
-//! Who has set which field: what kubectl has edited is undone whatever the server would say to it beside what Git sets, and what
-//! the control plane lives by stays.
+//! Who has set which field: what kubectl has edited is undone whatever the server would say to it beside what
+//! Git sets, and what the control plane lives by stays.
 
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;

@@ -107,7 +107,8 @@ async fn a_kustomization_is_built_from_an_artifact_and_follows_it() {
     until(&stage, "app", "answered", answered).await;
 }
 
-/// What is paused stays at its artifact also for an agent that has not fetched it yet, and so does a comparison.
+/// What is paused stays at its artifact also for an agent that has not fetched it yet, and so does a
+/// comparison.
 #[tokio::test]
 async fn a_paused_artifact_stays_over_a_restart() {
     let registry = Registry::start(RegistryOptions::default()).await.unwrap();

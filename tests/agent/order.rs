@@ -79,7 +79,8 @@ async fn play(stage: &Stage<'_>, ready: &str) {
     pods.patch_status("p", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
 }
 
-/// A commit that does not touch what a dependent needs asks for its health all the same, and a wait says what it is for.
+/// A commit that does not touch what a dependent needs asks for its health all the same, and a wait says what
+/// it is for.
 #[tokio::test]
 async fn a_dependency_that_has_fallen_ill_holds_the_next_commit_up_and_says_so() {
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},

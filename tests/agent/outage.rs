@@ -1,5 +1,5 @@
-//! What befalls the API server, and what it serves that is not of our kinds' form: on a control plane of its own, since other
-//! tests would suffer.
+//! What befalls the API server, and what it serves that is not of our kinds' form: on a control plane of its
+//! own, since other tests would suffer.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,8 @@ async fn a_control_plane_that_fails_and_returns() {
     an_api_server_that_is_killed_is_waited_for(&plane).await;
 }
 
-/// I38: objects from before there was a schema: each stalls by itself and says which field, and the others go on.
+/// I38: objects from before there was a schema: each stalls by itself and says which field, and the others go
+/// on.
 async fn what_was_stored_before_the_schema_stalls_alone(plane: &ControlPlane) {
     let client = plane.client().await.unwrap();
     let kinds = [
@@ -118,7 +119,8 @@ async fn a_dead_group_holds_up_no_other(plane: &ControlPlane) {
     let message = stage.reason("metrics", "ReconciliationFailed").await;
     let told = "dry-run failed: the server behind the API group metrics.k8s.io does not answer";
     assert!(message.starts_with("NodeMetrics/") && message.contains(told), "{message}");
-    // What was known before is known still: a new revision of the others is applied, and what was dropped is deleted.
+    // What was known before is known still: a new revision of the others is applied, and what was dropped is
+    // deleted.
     stage.push(&[("apps/a.yaml", &config_map("b", "1"))]);
     stage.ready("apps").await;
     assert!(stage.data("a").await.is_none() && stage.data("b").await.is_some());
@@ -178,7 +180,8 @@ fn pod() -> String {
     .to_string()
 }
 
-/// F02: while the API server is gone the agent lives, is not ready, and does not spin; when it is back it goes on.
+/// F02: while the API server is gone the agent lives, is not ready, and does not spin; when it is back it
+/// goes on.
 async fn an_api_server_that_is_killed_is_waited_for(plane: &ControlPlane) {
     let stage = stage_on(plane, "down", &[("apps/a.yaml", &config_map("a", "1"))]).await;
     let agent = stage.agent_with(LISTEN).await;

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::stage::{HOME, PATIENCE, Running, Stage, condition, config_map, stage};
 
-/// The data that the agent may map, in KiB: the stacks of the two threads for builds, which are reserved whole, and what is
-/// enough for an agent that builds little.
+/// The data that the agent may map, in KiB: the stacks of the two threads for builds, which are reserved
+/// whole, and what is enough for an agent that builds little.
 const DATA_LIMIT: u64 = (2 * 256 + 96) * 1024;
 
 /// An agent whose memory is small, with its state where the next one finds it.
@@ -34,7 +34,8 @@ async fn status(stage: &Stage<'_>, name: &str) -> Value {
     stage.kustomizations().get(name).await.map(|object| object.data["status"].clone()).unwrap_or_default()
 }
 
-/// F12: what needs more memory than there is ends the agent three times, and then it alone is stalled. What changes it is tried.
+/// F12: what needs more memory than there is ends the agent three times, and then it alone is stalled. What
+/// changes it is tried.
 #[tokio::test]
 async fn a_build_that_ends_the_agent_takes_nothing_else_down() {
     let stage =

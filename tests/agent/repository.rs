@@ -1,4 +1,5 @@
-//! What befalls a repository: what its GitRepository says of it, and that what was applied stays and nothing else waits.
+//! What befalls a repository: what its GitRepository says of it, and that what was applied stays and nothing
+//! else waits.
 
 use harness::{Change, HostKeyType, Mode, Proxy, eventually};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -102,7 +103,8 @@ async fn a_forced_push_is_adopted_and_told() {
     assert_eq!(event.data["type"], "Warning");
 }
 
-/// I25: a branch that is gone, a repository without commits, and a default branch of another name. Nothing is deleted.
+/// I25: a branch that is gone, a repository without commits, and a default branch of another name. Nothing is
+/// deleted.
 #[tokio::test]
 async fn a_missing_branch_is_told_with_those_that_are_there() {
     let stage = applied("branch").await;
@@ -164,7 +166,8 @@ async fn many_sources_of_a_silent_host_leave_room_for_others() {
     stage.ready("apps").await;
 }
 
-/// F07: a host that is away or hangs is told within `spec.timeout`; what was applied stays, and other hosts go on.
+/// F07: a host that is away or hangs is told within `spec.timeout`; what was applied stays, and other hosts
+/// go on.
 #[tokio::test]
 async fn a_host_that_hangs_holds_up_no_other() {
     let stage = applied("hang").await;
@@ -248,8 +251,8 @@ async fn addresses_that_lead_elsewhere_are_refused() {
     assert!(!agent.output().contains("hunter2"));
 }
 
-/// What is left out by default, by `.sourceignore`, and by `spec.ignore`, which may take in again; a change of
-/// `spec.ignore` alone is applied at once.
+/// What is left out by default, by `.sourceignore`, and by `spec.ignore`, which may take in again; a change
+/// of `spec.ignore` alone is applied at once.
 #[tokio::test]
 async fn what_is_ignored_is_not_applied() {
     let names = ["kept", "example", "drone"];
@@ -298,7 +301,8 @@ async fn there(stage: &Stage<'_>) -> Vec<String> {
     names
 }
 
-/// A path that is a symbolic link leads elsewhere, to files of the same names, though none of them has changed.
+/// A path that is a symbolic link leads elsewhere, to files of the same names, though none of them has
+/// changed.
 #[tokio::test]
 async fn a_path_that_is_a_link_is_followed_when_it_is_turned() {
     let (one, two) = (config_map("a", "1"), config_map("a", "2"));

@@ -29,7 +29,8 @@ fn service_account(namespace: &str, name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}})
 }
 
-/// A stage with an account for the agent that has the shipped roles alone, without the right to apply; and one for tenants.
+/// A stage with an account for the agent that has the shipped roles alone, without the right to apply; and
+/// one for tenants.
 async fn locked(name: &str, files: &[(&str, &str)]) -> (Stage<'static>, String) {
     let stage = stage(name, files).await;
     let account = format!("agent-{}", stage.namespace);
@@ -47,7 +48,8 @@ async fn locked(name: &str, files: &[(&str, &str)]) -> (Stage<'static>, String) 
     (stage, account)
 }
 
-/// S03: without cluster-admin the agent serves Kustomizations that name an account, with that account's rights.
+/// S03: without cluster-admin the agent serves Kustomizations that name an account, with that account's
+/// rights.
 #[tokio::test]
 async fn under_lockdown_an_account_decides_what_is_applied() {
     let files = [("apps/a.yaml", &*config_map("a", "1")), ("none/a.yaml", &*config_map("b", "1"))];
@@ -135,8 +137,8 @@ async fn the_shipped_roles_are_what_the_agent_uses() {
     assert!(never.is_empty() && beyond.is_empty(), "never used: {never:?}; used and not shipped: {beyond:?}");
 }
 
-/// The APIs of the sources besides GitRepositories, each with one that Flux has held and that cannot be fetched, since nobody
-/// listens where it is to come from.
+/// The APIs of the sources besides GitRepositories, each with one that Flux has held and that cannot be
+/// fetched, since nobody listens where it is to come from.
 async fn held_sources(stage: &Stage<'_>) -> Vec<Api<DynamicObject>> {
     let group = "source.toolkit.fluxcd.io/v1";
     let kinds = [
@@ -194,7 +196,8 @@ fn shipped() -> BTreeSet<String> {
     rights
 }
 
-/// The rights that the account used, as the audit log says. What it did for others counts as acting in their name.
+/// The rights that the account used, as the audit log says. What it did for others counts as acting in their
+/// name.
 fn used(stage: &Stage<'_>, account: &str) -> BTreeSet<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut used = BTreeSet::new();

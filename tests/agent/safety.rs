@@ -43,7 +43,8 @@ fn secret(field: &str, value: &Value) -> String {
     secret.to_string()
 }
 
-/// Builds that the API server refuses, and quotes from as it does; the Kustomization substitutes `${PASSWORD}` and others.
+/// Builds that the API server refuses, and quotes from as it does; the Kustomization substitutes
+/// `${PASSWORD}` and others.
 fn refused_builds() -> Vec<(&'static str, String)> {
     let object = |api_version: &str, kind: &str, spec: Value| {
         let mut value = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}});
@@ -81,7 +82,8 @@ fn refused_builds() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// S01, S10: a Secret's value shows in no log, event, status, metric or file, whatever fails and whoever quotes it.
+/// S01, S10: a Secret's value shows in no log, event, status, metric or file, whatever fails and whoever
+/// quotes it.
 #[tokio::test]
 async fn no_secret_is_seen_in_any_failure() {
     let stage = stage("canary", &[("apps/a.yaml", &config_map("a", "1"))]).await;
@@ -199,7 +201,8 @@ async fn wrong_credentials(stage: &Stage<'_>) {
     stage.sources().delete("userinfo", &kube::api::DeleteParams::default()).await.unwrap();
 }
 
-/// Nothing of any Secret is in what people can read, or on the disk; and what is there is nobody else's to read.
+/// Nothing of any Secret is in what people can read, or on the disk; and what is there is nobody else's to
+/// read.
 async fn nothing_is_seen(stage: &Stage<'_>, agent: &Running) {
     let key = stage.key.openssh.lines().nth(1).unwrap().to_owned();
     let (encoded, built) = (STANDARD.encode(CANARY), STANDARD.encode(BUILT));

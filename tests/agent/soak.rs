@@ -1,5 +1,5 @@
-//! A platform over a length of time, among commits, drift, hosts that come and go, and an agent that is killed: nothing is lost,
-//! and nothing grows. `make soak MINUTES=n` makes it long.
+//! A platform over a length of time, among commits, drift, hosts that come and go, and an agent that is
+//! killed: nothing is lost, and nothing grows. `make soak MINUTES=n` makes it long.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,13 @@ use super::stage::{HOME, PATIENCE, Running, Stage, config_map, stage};
 
 /// How many Kustomizations there are, each with one object.
 const COUNT: usize = 8;
-/// How long it goes on where nobody says otherwise. A short one shows that all of it works, a long one what grows.
+/// How long it goes on where nobody says otherwise. A short one shows that all of it works, a long one what
+/// grows.
 const SHORT: Duration = Duration::from_secs(20);
 /// How soon drift is back where nothing is away.
 const DRIFT: Duration = Duration::from_secs(5);
-/// How much more there may be at the end than in the middle: memory in KiB and in percent, open files, threads, bytes on the disk.
+/// How much more there may be at the end than in the middle: memory in KiB and in percent, open files,
+/// threads, bytes on the disk.
 const MORE: (u64, u64, usize, u64, u64) = (8 * 1024, 20, 10, 4, 16 << 20);
 
 /// What the agent takes up.

@@ -1,5 +1,5 @@
-//! What a test of the agent plays on: a namespace of its own on the shared control plane, a repository behind a real sshd,
-//! and the real binary acting as its own ServiceAccount.
+//! What a test of the agent plays on: a namespace of its own on the shared control plane, a repository behind
+//! a real sshd, and the real binary acting as its own ServiceAccount.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -68,7 +68,8 @@ impl Drop for Running {
     }
 }
 
-/// Sets a test up on the shared control plane; the source `repo` follows the branch `main`, which has one commit.
+/// Sets a test up on the shared control plane; the source `repo` follows the branch `main`, which has one
+/// commit.
 pub(crate) async fn stage(name: &str, files: &[(&str, &str)]) -> Stage<'static> {
     static DONE: OnceCell<()> = OnceCell::const_new();
     let plane = shared();

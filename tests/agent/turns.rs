@@ -11,7 +11,8 @@ async fn generated(stage: &Stage<'_>) -> Vec<String> {
     names.filter(|name| name.starts_with("conf-")).collect()
 }
 
-/// The ConfigMap of the roll-out that runs stays until the next one is healthy, so that it can be fallen back on.
+/// The ConfigMap of the roll-out that runs stays until the next one is healthy, so that it can be fallen back
+/// on.
 #[tokio::test]
 async fn what_the_pods_of_now_use_outlives_a_roll_out_that_does_not_come_up() {
     let folder = |value: u32| {

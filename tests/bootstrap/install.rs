@@ -118,7 +118,8 @@ async fn columns_are_what_people_know(client: &kube::Client) {
     }
 }
 
-/// `lockgate bootstrap git`: the key is printed, and the run goes on when the host lets it in. Then the way back.
+/// `lockgate bootstrap git`: the key is printed, and the run goes on when the host lets it in. Then the way
+/// back.
 #[tokio::test(flavor = "multi_thread")]
 async fn any_ssh_server_will_do_and_the_way_back_leaves_the_workloads() {
     let site = Site::new().await;
@@ -208,7 +209,8 @@ async fn a_purge_takes_everything_and_a_removal_nothing_even_under_a_running_age
     assert!(site.secrets().await.is_empty());
 }
 
-/// A removal that was cut off, or left the Secrets, has taken the sources already: the key is found without them.
+/// A removal that was cut off, or left the Secrets, has taken the sources already: the key is found without
+/// them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     let site = Site::new().await;
@@ -315,7 +317,8 @@ async fn what_is_still_on_its_way_out_is_waited_for() {
     }
 }
 
-/// A namespace that nobody is left to let go of is not waited for: what holds it is named, and what cures it does.
+/// A namespace that nobody is left to let go of is not waited for: what holds it is named, and what cures it
+/// does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_is_held_for_ever_is_named_with_its_cure() {
     let site = Site::new().await;

@@ -1,4 +1,5 @@
-//! Deploy keys of clusters that come and go: what is told, deleted and kept, by bootstrap, by `keys` and by `uninstall`.
+//! Deploy keys of clusters that come and go: what is told, deleted and kept, by bootstrap, by `keys` and by
+//! `uninstall`.
 
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
@@ -35,7 +36,8 @@ fn ago(minutes: u64) -> SystemTime {
     SystemTime::now() - Duration::from_mins(minutes)
 }
 
-/// A cluster that is created anew under its name leaves no key of the last one behind, once its agent has fetched.
+/// A cluster that is created anew under its name leaves no key of the last one behind, once its agent has
+/// fetched.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recreated_cluster_deletes_the_key_of_the_last() {
     let mut site = Site::new().await;
@@ -82,7 +84,8 @@ async fn a_recreated_cluster_deletes_the_key_of_the_last() {
     assert!(again.stderr.contains("nothing was changed"), "{}", again.stderr);
 }
 
-/// What is left is told where it is not to be deleted, and of a living cluster of the same name nothing is touched.
+/// What is left is told where it is not to be deleted, and of a living cluster of the same name nothing is
+/// touched.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_cluster_of_the_name_is_told_of_and_left_alone() {
     let site = Site::new().await;

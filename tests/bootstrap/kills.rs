@@ -41,7 +41,8 @@ fn creates(request: &Value, kind: &str) -> bool {
     request["operation"] == "CREATE" && request["kind"]["kind"] == kind && request["dryRun"] == json!(false)
 }
 
-/// B03: a run that was killed anywhere is gone on with by the same command; there is one key and one Secret at the end.
+/// B03: a run that was killed anywhere is gone on with by the same command; there is one key and one Secret
+/// at the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_was_killed_is_finished_by_the_next() {
     let site = Site::new().await;

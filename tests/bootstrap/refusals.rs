@@ -156,7 +156,8 @@ async fn a_sync_that_exists_is_turned_elsewhere_only_when_asked() {
     assert!(killed_at(site.bootstrap(&["--replace-sync"]), "✔ secret ").await);
 }
 
-/// Whoever has each right that is asked for, and yet not those that the agent is to get, may not hand those out.
+/// Whoever has each right that is asked for, and yet not those that the agent is to get, may not hand those
+/// out.
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_that_may_not_be_handed_out_are_told_before_anything_is_written() {
     let site = Site::new().await;
@@ -256,8 +257,8 @@ async fn what_flux_needs_is_left_to_it(site: &Site) {
     assert_eq!(names, ["helm-controller", "kustomize-controller"]);
 }
 
-/// A controller of Flux that acts on other kinds keeps their definitions, unless they are to be adopted; what only has the name
-/// and the label of one keeps nothing.
+/// A controller of Flux that acts on other kinds keeps their definitions, unless they are to be adopted; what
+/// only has the name and the label of one keeps nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn beside_another_controller_of_flux_its_kinds_are_left_to_it() {
     let site = Site::new().await;

@@ -1,4 +1,5 @@
-//! Another key, and other host keys, in the place of those that are there: the agent is let in at each moment.
+//! Another key, and other host keys, in the place of those that are there: the agent is let in at each
+//! moment.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -80,7 +81,8 @@ async fn a_key_is_replaced_and_a_run_that_was_killed_is_finished() {
     assert_ne!(in_use(&site).await, fourth);
 }
 
-/// A host key that GitHub publishes no more is renewed by bootstrap alone; elsewhere the user says which is right.
+/// A host key that GitHub publishes no more is renewed by bootstrap alone; elsewhere the user says which is
+/// right.
 #[tokio::test(flavor = "multi_thread")]
 async fn host_keys_are_renewed() {
     let site = Site::new().await;

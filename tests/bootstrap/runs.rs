@@ -209,7 +209,8 @@ async fn under_lockdown_the_shipped_rights_suffice() {
     assert!(refused.is_empty(), "{refused:?}");
 }
 
-/// A repository that was renamed is set up under its present name, and so is a cluster that knew it by the earlier one.
+/// A repository that was renamed is set up under its present name, and so is a cluster that knew it by the
+/// earlier one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_is_known_by_its_earlier_name() {
     let site = Site::new().await;
@@ -258,7 +259,8 @@ async fn two_clusters_keep_a_key_each() {
     let [one, two] = keys.as_slice() else { panic!("{keys:?}") };
     assert!(one.key != two.key && one.title != two.title, "{keys:?}");
 }
-/// Flags are remembered: whoever leaves them out changes nothing, and what is given goes before them and is told.
+/// Flags are remembered: whoever leaves them out changes nothing, and what is given goes before them and is
+/// told.
 #[tokio::test(flavor = "multi_thread")]
 async fn flags_are_remembered_and_what_overrides_them_is_told() {
     let site = Site::new().await;

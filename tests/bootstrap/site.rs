@@ -21,8 +21,8 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 /// Where the repository's Kustomizations are.
 pub(crate) const PATH: &str = "clusters/eu/flux-system";
 
-/// A place to set up. Installations own objects of the whole cluster, so each test has a control plane of its own, and one
-/// runs at a time.
+/// A place to set up. Installations own objects of the whole cluster, so each test has a control plane of its
+/// own, and one runs at a time.
 pub(crate) struct Site {
     pub(crate) plane: ControlPlane,
     pub(crate) git: GitServer,
@@ -92,8 +92,8 @@ impl Site {
         command
     }
 
-    /// The agent, as its own ServiceAccount and with the Deployment's arguments, from the moment that there are both. The
-    /// arguments must hold `wanted`.
+    /// The agent, as its own ServiceAccount and with the Deployment's arguments, from the moment that there
+    /// are both. The arguments must hold `wanted`.
     pub(crate) async fn agent(&self, wanted: &[&str]) -> Agent {
         let kubeconfig = harness::eventually(LIMIT, async || {
             self.plane.service_account_kubeconfig("flux-system", "lockgate").await
@@ -236,7 +236,8 @@ pub(crate) async fn ended(mut command: Command) -> Ended {
     }
 }
 
-/// Runs a command until a line of its progress begins with a text, and kills it there. `false` when it ended before.
+/// Runs a command until a line of its progress begins with a text, and kills it there. `false` when it ended
+/// before.
 pub(crate) async fn killed_at(mut command: Command, text: &str) -> bool {
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();

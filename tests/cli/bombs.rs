@@ -1,4 +1,5 @@
-//! Small repositories that ask for too much, each stopped by the budget of a build, in a process that may have 256 MiB.
+//! Small repositories that ask for too much, each stopped by the budget of a build, in a process that may
+//! have 256 MiB.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};

@@ -217,7 +217,8 @@ fn what_builds_is_printed_beside_what_does_not() {
     assert!(run.code == 2 && run.stderr.contains("--recursive"), "{}", run.stderr);
 }
 
-/// Whoever builds one Kustomization sees what its parent would have changed, and that its files are elsewhere.
+/// Whoever builds one Kustomization sees what its parent would have changed, and that its files are
+/// elsewhere.
 #[test]
 fn a_kustomization_alone_is_told_what_is_missing() {
     let repository = repository();
@@ -305,7 +306,8 @@ fn what_is_wrong_names_object_file_and_cure() {
     }
 }
 
-/// A path that climbs out of the root and back in, or is absolute, leads to what is in it, and to nothing else.
+/// A path that climbs out of the root and back in, or is absolute, leads to what is in it, and to nothing
+/// else.
 #[test]
 fn a_path_may_leave_the_root_and_come_back() {
     let folder = tempfile::tempdir().unwrap();
@@ -333,7 +335,8 @@ fn a_path_may_leave_the_root_and_come_back() {
     assert!(run.stderr.contains("../../secret: leads outside the source"), "{}", run.stderr);
 }
 
-/// Both regions of the sample platform: every layer after the one below it, with its own values, and the same every time.
+/// Both regions of the sample platform: every layer after the one below it, with its own values, and the same
+/// every time.
 #[test]
 fn the_sample_platform_is_built_whole() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

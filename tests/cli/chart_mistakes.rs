@@ -1,4 +1,5 @@
-//! What is wrong with a chart, each with the whole message; and charts that ask for too much, each stopped by a bound.
+//! What is wrong with a chart, each with the whole message; and charts that ask for too much, each stopped by
+//! a bound.
 
 use std::fs::{self, File};
 use std::path::Path;

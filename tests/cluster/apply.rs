@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
-use lockgate::tested::{Change, Cluster};
+use lockgate::tested::{Cluster, HeldChange};
 use lockgate_base::model::Object;
 use lockgate_core::pipeline::ports::{
-    Accepted, ApiFailure, Deleted, Reads as _, Reference, Settle as _, Settled, Writes as _,
+    Accepted, ApiFailure, Deleted, ObjectReference, Reads as _, Settle as _, Settled, Writes as _,
 };
 use lockgate_core::plan::Refusal;
 use serde_json::json;
@@ -89,10 +89,10 @@ async fn only_the_object_with_that_uid_is_deleted() {
 async fn what_is_to_be_pruned_is_asked_by_its_labels() {
     let stage = Stage::new().await;
     let ours = stage.cluster.apply(&stage.config_map("ours", json!({}))).await.unwrap().reference;
-    let missing = Reference::to(&stage.config_map("missing", json!({})));
-    let no_kind = Reference::to(&stage.object("x.io/v1", "Bar", "b", json!({})));
+    let missing = ObjectReference::to(&stage.config_map("missing", json!({})));
+    let no_kind = ObjectReference::to(&stage.object("x.io/v1", "Bar", "b", json!({})));
     // The version is one that is not served; the object is the same.
-    let other_version = Reference { version: "v9".into(), ..ours.clone() };
+    let other_version = ObjectReference { version: "v9".into(), ..ours.clone() };
     let answers = stage.cluster.identify(&[ours, missing, no_kind, other_version]).await;
     let names: Vec<_> = answers.iter().map(|answer| answer.as_ref().unwrap().as_ref()).collect();
     assert_eq!(names.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false, true]);
@@ -187,7 +187,7 @@ async fn with_a_definition_go_its_objects_and_their_watch() {
     widgets.patch("w", &params, &Patch::Merge(json!({"spec": {"size": 2}}))).await.unwrap();
     loop {
         match stage.change().await {
-            Change::Drifted { id, .. } if id == widget.id() => break,
+            HeldChange::Drifted { id, .. } if id == widget.id() => break,
             // The definition and the widget went before they came back.
             _ => {}
         }

@@ -1,4 +1,5 @@
-//! A server that asks to be left alone: a stand-in that answers as the API server's priority and fairness does.
+//! A server that asks to be left alone: a stand-in that answers as the API server's priority and fairness
+//! does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,7 @@
 //! Drift by watch: what someone else does to an object is told at once, and what is no drift is not told.
 
 use kube::api::DeleteParams;
-use lockgate::tested::Change;
+use lockgate::tested::HeldChange;
 use lockgate_base::model::ObjectId;
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::ports::{Settle as _, Writes as _};
@@ -31,7 +31,7 @@ async fn a_changed_value_is_drift() {
     let mut stage = Stage::new().await;
     let id = held(&mut stage).await;
     stage.edit("someone", "c", json!({"data": {"a": "other"}})).await;
-    let Change::Drifted { id: changed, owner: of, by } = stage.change().await else {
+    let HeldChange::Drifted { id: changed, owner: of, by } = stage.change().await else {
         panic!("drift is told");
     };
     assert_eq!((changed, of, by.as_deref()), (id.clone(), owner(), Some("someone")));
@@ -47,7 +47,7 @@ async fn a_removed_field_is_drift() {
     let mut stage = Stage::new().await;
     held(&mut stage).await;
     stage.edit("someone", "c", json!({"data": {"a": null}})).await;
-    assert!(matches!(stage.change().await, Change::Drifted { .. }));
+    assert!(matches!(stage.change().await, HeldChange::Drifted { .. }));
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn a_field_that_kubectl_added_is_drift() {
     let mut stage = Stage::new().await;
     held(&mut stage).await;
     stage.edit("kubectl-edit", "c", json!({"data": {"added": "1"}})).await;
-    assert!(matches!(stage.change().await, Change::Drifted { .. }));
+    assert!(matches!(stage.change().await, HeldChange::Drifted { .. }));
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_lost_owner_label_is_told() {
     stage
         .edit("someone", "c", json!({"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": null}}}))
         .await;
-    assert_eq!(stage.change().await, Change::Gone { id, owner: owner() });
+    assert_eq!(stage.change().await, HeldChange::Gone { id, owner: owner() });
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn another_owner_in_the_label_is_drift() {
     stage
         .edit("someone", "c", json!({"metadata": {"labels": {"kustomize.toolkit.fluxcd.io/name": "other"}}}))
         .await;
-    assert!(matches!(stage.change().await, Change::Drifted { .. }));
+    assert!(matches!(stage.change().await, HeldChange::Drifted { .. }));
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_deleted_object_is_told() {
     let mut stage = Stage::new().await;
     let id = held(&mut stage).await;
     stage.config_maps().delete("c", &DeleteParams::default()).await.unwrap();
-    assert_eq!(stage.change().await, Change::Gone { id: id.clone(), owner: owner() });
+    assert_eq!(stage.change().await, HeldChange::Gone { id: id.clone(), owner: owner() });
     assert!(!stage.cluster.intact(&[id]));
 }
 
@@ -115,20 +115,20 @@ async fn our_own_writes_and_deletions_are_not_told() {
 
 #[tokio::test]
 async fn an_object_that_was_only_looked_at_is_held_as_well() {
-    use lockgate_core::pipeline::ports::{Reads as _, Reference};
+    use lockgate_core::pipeline::ports::{ObjectReference, Reads as _};
     let mut stage = Stage::new().await;
     let object = stage.config_map("c", json!({"a": "1"}));
     stage.cluster.apply(&object).await.unwrap();
     // Another process, which applied nothing itself: it finds the object as Git wants it.
     let mut other = Stage::new().await;
-    let live = other.cluster.get(&Reference::to(&object)).await.unwrap().unwrap();
+    let live = other.cluster.get(&ObjectReference::to(&object)).await.unwrap().unwrap();
     other.cluster.hold(&live);
     until_intact(&other, &object.id()).await;
     // Its former owner has nothing to let go.
     other.cluster.release(&Kustomization::named("flux-system", "former"), &[object.id()]);
     stage.edit("someone", "c", json!({"data": {"a": "2"}})).await;
-    assert!(matches!(other.change().await, Change::Drifted { .. }));
-    assert!(matches!(stage.change().await, Change::Drifted { .. }));
+    assert!(matches!(other.change().await, HeldChange::Drifted { .. }));
+    assert!(matches!(stage.change().await, HeldChange::Drifted { .. }));
     other.cluster.release(&Kustomization::named("flux-system", "apps"), &[object.id()]);
     stage.edit("someone", "c", json!({"data": {"a": "3"}})).await;
     assert!(other.is_quiet().await);

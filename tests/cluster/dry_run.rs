@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use kube::api::DeleteParams;
 use lockgate_base::model::Object;
-use lockgate_core::pipeline::ports::{Reads as _, Reference, Settle as _, Writes as _};
+use lockgate_core::pipeline::ports::{ObjectReference, Reads as _, Settle as _, Writes as _};
 use lockgate_core::plan::{Cause, Refusal};
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ async fn an_object_that_is_not_there_would_be_created() {
         assert!(observation.live.is_none());
         assert_eq!(observation.dry_run.unwrap().pointer("/data/a"), Some(&json!("b")));
     }
-    assert_eq!(stage.cluster.get(&Reference::to(&object)).await, Ok(None), "nothing was written");
+    assert_eq!(stage.cluster.get(&ObjectReference::to(&object)).await, Ok(None), "nothing was written");
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_terminating_namespace_is_no_missing_right() {
     assert_eq!(refusal.terminating_namespace(), Some(stage.namespace.as_str()), "{refusal}");
     assert!(refusal.is_transient());
     stage.edit("test", "held", json!({"metadata": {"finalizers": null}})).await;
-    assert!(stage.cluster.gone(&[Reference::to(&held)], SOON).await.is_empty());
+    assert!(stage.cluster.gone(&[ObjectReference::to(&held)], SOON).await.is_empty());
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use harness::proxy::{Mode, Proxy};
 use harness::{ControlPlane, Options};
 use kube::api::{DeleteParams, PostParams};
-use lockgate::tested::Change;
+use lockgate::tested::HeldChange;
 use lockgate_base::model::Gvk;
 use lockgate_core::pipeline::ports::{ApiFailure, Reads as _, Scope, Settle as _, Writes as _};
 use serde_json::json;
@@ -67,7 +67,7 @@ async fn changes_during_an_outage_are_seen_after_it(plane: &ControlPlane) {
     assert!(refused.is_transient(), "{refused}");
     plane.start_apiserver().await.unwrap();
     stage.edit("someone", "c", json!({"data": {"a": "2"}})).await;
-    assert!(matches!(stage.change().await, Change::Drifted { .. }));
+    assert!(matches!(stage.change().await, HeldChange::Drifted { .. }));
     stage.cluster.apply(&object).await.unwrap();
     until_intact(&stage, &object).await;
 }
@@ -87,7 +87,7 @@ async fn a_place_in_the_watch_that_is_too_old_is_no_loss(plane: &ControlPlane) {
     plane.compact_etcd().await.unwrap();
     plane.restart_apiserver().await.unwrap();
     proxy.set(Mode::Pass).await;
-    assert_eq!(stage.change().await, Change::Gone { id: lost.id(), owner: owner() });
+    assert_eq!(stage.change().await, HeldChange::Gone { id: lost.id(), owner: owner() });
     until_intact(&stage, &kept).await;
     assert!(stage.is_quiet().await);
 }

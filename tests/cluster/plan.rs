@@ -1,16 +1,17 @@
-//! What the plan makes of real observations: created, kept, configured, made anew, and the edits of kubectl undone.
+//! What the plan makes of real observations: created, kept, configured, made anew, and the edits of kubectl
+//! undone.
 
 use std::collections::HashSet;
 
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::pipeline::ports::{Reads as _, Reference, Writes as _};
-use lockgate_core::plan::{self, Gate, Observed, Options, Step};
+use lockgate_core::pipeline::ports::{ObjectReference, Reads as _, Writes as _};
+use lockgate_core::plan::{self, Gate, Observed, PlanOptions, Step};
 use serde_json::{Value, json};
 
 use super::{Stage, deployment};
 
 /// The steps for a build, each object with its own.
-async fn steps(stage: &Stage, build: &[Object], options: &Options) -> Vec<(ObjectId, Step)> {
+async fn steps(stage: &Stage, build: &[Object], options: &PlanOptions) -> Vec<(ObjectId, Step)> {
     let known: HashSet<ObjectId> = HashSet::new();
     let observations = stage.cluster.observe(build, &known).await;
     let observed: Observed = build.iter().map(Object::id).zip(observations).collect();
@@ -19,7 +20,8 @@ async fn steps(stage: &Stage, build: &[Object], options: &Options) -> Vec<(Objec
     planned.entries.into_iter().map(|entry| (entry.object.id(), entry.step)).collect()
 }
 
-/// Objects of many kinds as people write them, with defaults left out and values in other notations than the server's.
+/// Objects of many kinds as people write them, with defaults left out and values in other notations than the
+/// server's.
 fn platform(stage: &Stage) -> Vec<Object> {
     let labels = json!({"app": "web"});
     let template = json!({"metadata": {"labels": labels}, "spec": {"restartPolicy": "Never",
@@ -93,13 +95,13 @@ async fn what_was_applied_is_kept() {
     let stage = Stage::new().await;
     let build: Vec<Object> =
         platform(&stage).into_iter().map(|object| plan::prepare(object).unwrap()).collect();
-    for (id, step) in steps(&stage, &build, &Options::default()).await {
+    for (id, step) in steps(&stage, &build, &PlanOptions::default()).await {
         assert_eq!(step, Step::Create, "{id}");
     }
     for object in &build {
         stage.cluster.apply(object).await.unwrap();
     }
-    for (id, step) in steps(&stage, &build, &Options::default()).await {
+    for (id, step) in steps(&stage, &build, &PlanOptions::default()).await {
         assert_eq!(step, Step::Keep, "{id}");
     }
 }
@@ -109,12 +111,13 @@ async fn a_change_in_git_is_configured_and_an_immutable_one_needs_force() {
     let stage = Stage::new().await;
     stage.cluster.apply(&deployment(&stage, "d", "one")).await.unwrap();
     let scaled = deployment(&stage, "d", "one").edit(|value| value["spec"]["replicas"] = json!(2)).unwrap();
-    let step = steps(&stage, &[scaled], &Options::default()).await.remove(0).1;
+    let step = steps(&stage, &[scaled], &PlanOptions::default()).await.remove(0).1;
     assert!(matches!(step, Step::Configure { take_over: None, .. }), "{step:?}");
     let other = [deployment(&stage, "d", "two")];
-    let step = steps(&stage, &other, &Options::default()).await.remove(0).1;
+    let step = steps(&stage, &other, &PlanOptions::default()).await.remove(0).1;
     assert!(matches!(step, Step::Refuse(_)), "{step:?}");
-    let step = steps(&stage, &other, &Options { force: true, ..Options::default() }).await.remove(0).1;
+    let step =
+        steps(&stage, &other, &PlanOptions { force: true, ..PlanOptions::default() }).await.remove(0).1;
     assert!(matches!(step, Step::Recreate { .. }), "{step:?}");
 }
 
@@ -125,12 +128,12 @@ async fn what_kubectl_added_is_removed_and_what_others_added_stays() {
     stage.cluster.apply(&object).await.unwrap();
     stage.edit("kubectl-edit", "c", json!({"data": {"kubectl": "1"}})).await;
     stage.edit("autoscaler", "c", json!({"data": {"theirs": "1"}})).await;
-    let step = steps(&stage, std::slice::from_ref(&object), &Options::default()).await.remove(0).1;
+    let step = steps(&stage, std::slice::from_ref(&object), &PlanOptions::default()).await.remove(0).1;
     let Step::Configure { take_over: Some(patch), .. } = step else { panic!("{step:?}") };
     stage.cluster.take_over(&object, &patch).await.unwrap();
     stage.cluster.apply(&object).await.unwrap();
-    let live = stage.cluster.get(&Reference::to(&object)).await.unwrap().unwrap();
+    let live = stage.cluster.get(&ObjectReference::to(&object)).await.unwrap().unwrap();
     assert_eq!(live.pointer("/data"), Some(&json!({"a": "1", "theirs": "1"})));
-    let step = steps(&stage, &[object], &Options::default()).await.remove(0).1;
+    let step = steps(&stage, &[object], &PlanOptions::default()).await.remove(0).1;
     assert_eq!(step, Step::Keep);
 }

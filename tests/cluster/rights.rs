@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use kube::api::PostParams;
 use lockgate::tested::preflight::{self, Right};
-use lockgate::tested::{Client, Cluster, Target};
+use lockgate::tested::{Client, Cluster, ClusterTarget};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::ports::{
     ApiFailure, DataKind, Lookup as _, Reads as _, Settle as _, Settled, Writes as _,
@@ -64,8 +64,10 @@ async fn an_account_has_no_more_rights_than_its_own() {
     assert_eq!(read.to_string(), told);
     assert!(matches!(read, ApiFailure::Forbidden(_)));
 
-    let deleted =
-        tenant.delete(&lockgate_core::pipeline::ports::Reference::to(&mine), "any", None).await.unwrap_err();
+    let deleted = tenant
+        .delete(&lockgate_core::pipeline::ports::ObjectReference::to(&mine), "any", None)
+        .await
+        .unwrap_err();
     assert!(deleted.to_string().contains("may not delete configmaps"), "{deleted}");
 }
 
@@ -78,10 +80,11 @@ async fn an_account_that_may_not_watch_settles_by_looking() {
     let tenant = acting(&stage, "tenant");
     let mine = stage.config_map("mine", json!({}));
     apply(&tenant, &mine).await;
-    let reference = lockgate_core::pipeline::ports::Reference::to(&mine);
-    // Its owner labels name another Kustomization than the one that is acted for, so the shared watch shows it nothing.
+    let reference = lockgate_core::pipeline::ports::ObjectReference::to(&mine);
+    // Its owner labels name another Kustomization than the one that is acted for, so the shared watch shows
+    // it nothing.
     assert_eq!(tenant.settle(&[reference], SOON).await, Settled::Healthy);
-    let hidden = lockgate_core::pipeline::ports::Reference::to(&super::deployment(&stage, "d", "d"));
+    let hidden = lockgate_core::pipeline::ports::ObjectReference::to(&super::deployment(&stage, "d", "d"));
     let settled = tenant.settle(&[hidden], SOON).await;
     assert!(matches!(settled, Settled::Unknown(ApiFailure::Forbidden(_))), "{settled:?}");
 }
@@ -94,8 +97,9 @@ async fn an_agent_that_may_not_watch_says_so_and_applies() {
         json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "create", "patch"]}]);
     account(&stage, "agent", rules).await;
     let kubeconfig = plane.service_account_kubeconfig(&stage.namespace, "agent").await.unwrap();
-    let client =
-        Client::connect(&Target { kubeconfig: Some(kubeconfig), ..Target::default() }).await.unwrap();
+    let client = Client::connect(&ClusterTarget { kubeconfig: Some(kubeconfig), ..ClusterTarget::default() })
+        .await
+        .unwrap();
     let (agent, _changes) = Cluster::new(client);
     let mine = stage.config_map("mine", json!({}));
     apply(&agent, &mine).await;
@@ -120,8 +124,9 @@ async fn all_missing_rights_are_told_at_once() {
     let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]);
     account(&stage, "poor", rules).await;
     let kubeconfig = plane.service_account_kubeconfig(&stage.namespace, "poor").await.unwrap();
-    let client =
-        Client::connect(&Target { kubeconfig: Some(kubeconfig), ..Target::default() }).await.unwrap();
+    let client = Client::connect(&ClusterTarget { kubeconfig: Some(kubeconfig), ..ClusterTarget::default() })
+        .await
+        .unwrap();
     let right = |verb: &str, group: &str, resource: &str, namespace: &str| Right {
         verb: verb.into(),
         group: group.into(),

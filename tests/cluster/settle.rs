@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lockgate_core::health::Health;
-use lockgate_core::pipeline::ports::{Expect, Reference, Settle as _, Settled, Writes as _};
+use lockgate_core::pipeline::ports::{Expect, ObjectReference, Settle as _, Settled, Writes as _};
 use serde_json::json;
 
 use super::{QUIET, SOON, Stage, deployment};
@@ -58,7 +58,7 @@ async fn what_is_not_ours_is_followed_as_well() {
             value["metadata"].as_object_mut().unwrap().shift_remove("labels");
         })
         .unwrap();
-    let reference = Reference::to(&foreign);
+    let reference = ObjectReference::to(&foreign);
     let wait = stage.cluster.settle(std::slice::from_ref(&reference), SOON);
     let create = async {
         // It is waited for before it is there.
@@ -72,8 +72,8 @@ async fn what_is_not_ours_is_followed_as_well() {
 #[tokio::test]
 async fn a_missing_object_is_named_when_the_time_is_up() {
     let stage = Stage::new().await;
-    let missing = Reference::to(&stage.config_map("missing", json!({})));
-    let no_kind = Reference::to(&stage.object("x.io/v1", "Bar", "b", json!({})));
+    let missing = ObjectReference::to(&stage.config_map("missing", json!({})));
+    let no_kind = ObjectReference::to(&stage.object("x.io/v1", "Bar", "b", json!({})));
     let began = Instant::now();
     let settled = stage.cluster.settle(&[missing.clone(), no_kind], Duration::ZERO).await;
     let Settled::TimedOut(unhealthy) = settled else { panic!("it is not there") };
@@ -82,13 +82,14 @@ async fn a_missing_object_is_named_when_the_time_is_up() {
     assert!(began.elapsed() < SOON, "a zero timeout does not wait");
 }
 
-/// The cluster deletes a Job that has ended, where it is told so, and a wait for it must come to its end all the same.
+/// The cluster deletes a Job that has ended, where it is told so, and a wait for it must come to its end all
+/// the same.
 #[tokio::test]
 async fn a_job_that_was_deleted_after_it_had_ended_is_not_missed() {
     let stage = Stage::new().await;
     for (limit, settled) in [(json!(60), true), (json!(null), false)] {
         let job = stage.object("batch/v1", "Job", "j", json!({"spec": {"ttlSecondsAfterFinished": limit}}));
-        let found = stage.cluster.settle(&[Reference::to(&job)], Duration::ZERO).await;
+        let found = stage.cluster.settle(&[ObjectReference::to(&job)], Duration::ZERO).await;
         assert_eq!(found == Settled::Healthy, settled, "{limit}: {found:?}");
     }
 }
@@ -122,7 +123,7 @@ async fn work_is_waited_for_until_it_is_done() {
         stage.object("batch/v1", "Job", "hook", json!({"spec": {"suspend": true, "template": template}}));
     let reference = stage.cluster.apply(&job).await.unwrap().reference;
     assert_eq!(stage.cluster.settle(std::slice::from_ref(&reference), SOON).await, Settled::Healthy);
-    let done = Reference { expect: Expect::Completed, ..reference };
+    let done = ObjectReference { expect: Expect::Completed, ..reference };
     let Settled::TimedOut(unhealthy) = stage.cluster.settle(std::slice::from_ref(&done), QUIET).await else {
         panic!("the Job is suspended");
     };

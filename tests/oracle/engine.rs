@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lockgate_render::helm::context::{Context, NoCluster, Now};
+use lockgate_render::helm::context::{NoCluster, Now, RenderContext};
 use lockgate_render::helm::engine::{Renderable, render};
-use lockgate_render::helm::template::Parsed;
+use lockgate_render::helm::template::ParsedTemplates;
 use lockgate_render::helm::value::{Map, MapType, Value};
 use serde_json::{Value as Json, json};
 
@@ -73,8 +73,8 @@ pub(crate) fn ours(case: &Case) -> Printed {
         top: top.clone(),
         base_path: "c/templates".into(),
     });
-    let mut context = Context::new(Now { seconds: NOW, nanoseconds: 0 }, [7; 32], &NoCluster);
-    match render(files.collect(), &Parsed::default(), &mut context) {
+    let mut context = RenderContext::new(Now { seconds: NOW, nanoseconds: 0 }, [7; 32], &NoCluster);
+    match render(files.collect(), &ParsedTemplates::default(), &mut context) {
         Ok(printed) => {
             Ok(printed.into_iter().map(|(path, text)| (path.lossy().into_owned(), text)).collect())
         }

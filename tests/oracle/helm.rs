@@ -15,9 +15,9 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lockgate_render::helm::context::{Context, NoCluster, Now};
+use lockgate_render::helm::context::{NoCluster, Now, RenderContext};
 use lockgate_render::helm::engine::{Renderable, render};
-use lockgate_render::helm::template::Parsed;
+use lockgate_render::helm::template::ParsedTemplates;
 use lockgate_render::helm::value::{Map, MapType, Str, Value};
 use serde_json::{Value as Json, json};
 
@@ -80,7 +80,7 @@ pub(crate) fn value_of(json: &Json) -> Value {
 /// Renders the same template with lockgate.
 pub(crate) fn ours(template: &[u8], values: &Json) -> Answer {
     let now = Now { seconds: NOW, nanoseconds: 0 };
-    let mut context = Context::new(now, [7; 32], &NoCluster);
+    let mut context = RenderContext::new(now, [7; 32], &NoCluster);
     let Value::Map(values) = value_of(values) else { panic!("the values are a map") };
     let top = BTreeMap::from([(Str::from("Values"), Value::Map(values.seen_as(MapType::Values)))]);
     let path = "c/templates/a";
@@ -90,8 +90,8 @@ pub(crate) fn ours(template: &[u8], values: &Json) -> Answer {
         top: Map::from_entries(MapType::Any, top),
         base_path: "c/templates".into(),
     };
-    let mut printed =
-        render(vec![file], &Parsed::default(), &mut context).map_err(|error| error.text().clone())?;
+    let mut printed = render(vec![file], &ParsedTemplates::default(), &mut context)
+        .map_err(|error| error.text().clone())?;
     Ok(printed.remove(path.as_bytes()).expect("the template was printed"))
 }
 

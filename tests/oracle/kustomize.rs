@@ -1,8 +1,8 @@
-//! Folders built by lockgate and by the real kustomize: hand-written ones, one field and option each, and random ones
-//! that put everything together.
+//! Folders built by lockgate and by the real kustomize: hand-written ones, one field and option each, and
+//! random ones that put everything together.
 //!
-//! No expected result is written down. `KDIFF` names a folder into which every difference is put: `in/`, `target`, what
-//! kustomize makes of it and what lockgate does.
+//! No expected result is written down. `KDIFF` names a folder into which every difference is put: `in/`,
+//! `target`, what kustomize makes of it and what lockgate does.
 
 mod generate;
 mod merges;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 use lockgate_base::model::yaml::{Layout, print};
 use lockgate_base::tree::Tree;
-use lockgate_render::kustomize::{Flavour, Recipe, build};
+use lockgate_render::kustomize::{Flavour, KustomizeRecipe, build};
 use serde_json::json;
 
 use super::random::Random;
@@ -33,8 +33,8 @@ pub(crate) struct Case {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Encoding {
     Utf8,
-    /// With a byte order mark, YAML files of one document each: of several kustomize sees the first alone, and lockgate
-    /// refuses them.
+    /// With a byte order mark, YAML files of one document each: of several kustomize sees the first alone,
+    /// and lockgate refuses them.
     Utf16,
 }
 
@@ -64,7 +64,7 @@ fn ours(case: &Case, encoding: Encoding) -> Printed {
     let tree = Tree::in_memory(case.files.iter().map(|(path, text)| (path.clone(), bytes(path, text))));
     // The other one holds them in a file system of their own.
     let tree = tree.standing_at("/");
-    let recipe = Recipe { path: case.target.clone(), flavour: Flavour::Cli };
+    let recipe = KustomizeRecipe { path: case.target.clone(), flavour: Flavour::Cli };
     let output = build(&tree, &recipe).map_err(|error| error.to_string())?;
     Ok(output.objects.iter().map(|built| print(&built.value, Layout::V2)).collect())
 }
@@ -138,13 +138,15 @@ fn keep(case: &Case, theirs: &Printed, ours: &Printed) {
     write(&folder.join("ours.txt"), &text(ours));
 }
 
-/// Folders that kustomize renders and lockgate does not print as it does, by the name of the case, each with its reason.
+/// Folders that kustomize renders and lockgate does not print as it does, by the name of the case, each with
+/// its reason.
 const DIFFERENCES: [(&str, &str); 0] = [];
 
 /// Of how many folders that kustomize renders one may be printed in another way: 2 %.
 const ONE_OF: usize = 50;
 
-/// Builds all cases with both. Every difference must stand in the list, and all that stand there must still be ones.
+/// Builds all cases with both. Every difference must stand in the list, and all that stand there must still
+/// be ones.
 fn run(made: impl Iterator<Item = Case>, encoding: Encoding) {
     let mut oracle = Oracle::start();
     let (mut count, mut rendered, mut different, mut unknown) = (0, 0, 0, Vec::new());
@@ -169,8 +171,8 @@ fn run(made: impl Iterator<Item = Case>, encoding: Encoding) {
 }
 
 /// Reads the cases of a file: `## name [folder]` begins a case, `-- path` a file in it; without one it is
-/// `kustomization.yaml`. Files before the first case are part of every case. A file ends with a line feed where no line
-/// with a backslash says otherwise.
+/// `kustomization.yaml`. Files before the first case are part of every case. A file ends with a line feed
+/// where no line with a backslash says otherwise.
 fn read_cases(name: &str, text: &str) -> Vec<Case> {
     let (mut shared, mut cases): (Files, Vec<Case>) = (Files::new(), Vec::new());
     let mut path: Option<String> = None;

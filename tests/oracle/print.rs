@@ -167,7 +167,8 @@ fn values_are_printed_as_go_prints_them() {
         for (name, layout) in layouts {
             let ours = print(&value, layout);
             let mut theirs = printed_by_go(&mut oracle, name, &value);
-            // The order of go-yaml v2 has circles, such as 9, 10, 1e-7, in which it depends on chance who comes first.
+            // The order of go-yaml v2 has circles, such as 9, 10, 1e-7, in which it depends on chance who
+            // comes first.
             for _ in 0..20 {
                 if theirs == ours || theirs.len() != ours.len() {
                     break;
@@ -211,8 +212,8 @@ fn what_is_printed_reads_back_equal() {
     }
 }
 
-/// Whether a value holds none of what go-yaml itself does not read back: line breaks of Unicode that it writes in
-/// quotes, tabs with which v3 begins the line of a block scalar, and keys that v3 drops.
+/// Whether a value holds none of what go-yaml itself does not read back: line breaks of Unicode that it
+/// writes in quotes, tabs with which v3 begins the line of a block scalar, and keys that v3 drops.
 fn is_plain_enough(value: &Value) -> bool {
     let text_is = |text: &str| !text.contains(['\u{2028}', '\u{85}', '\t']) && text != "<<";
     match value {

@@ -1,4 +1,5 @@
-//! The table of merge keys against the OpenAPI document that kustomize has built in. `UPDATE=1` writes it anew.
+//! The table of merge keys against the OpenAPI document that kustomize has built in. `UPDATE=1` writes it
+//! anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -98,7 +98,8 @@ fn variables_are_replaced_as_flux_replaces_them() {
         let same = match (&theirs, &ours) {
             (Ok(theirs), Ok(ours)) => theirs == ours,
             (Err(_), Err(_)) => true,
-            // What is no object any more is refused here, and later by Flux. Half a character is refused here only.
+            // What is no object any more is refused here, and later by Flux. Half a character is refused here
+            // only.
             (Ok(theirs), Err(_)) => {
                 Object::parse(theirs.clone()).is_err()
                     || theirs.to_string().contains(char::REPLACEMENT_CHARACTER)

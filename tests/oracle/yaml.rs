@@ -118,8 +118,8 @@ fn compare(oracle: &mut Oracle, text: &str) -> Result<bool, String> {
             {
                 true
             }
-            // lockgate refuses null as a key, which kyaml drops, and further what has no form in JSON even where a
-            // later entry of the same name takes its place.
+            // lockgate refuses null as a key, which kyaml drops, and further what has no form in JSON even
+            // where a later entry of the same name takes its place.
             (_, Err(error)) => error.message.contains("quote"),
             _ => false,
         };

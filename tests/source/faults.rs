@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lockgate_git::{Class, Disk, Git, SourceError};
-use lockgate_git::{Fetched, GitUrl, Request};
+use lockgate_git::{Disk, FailureClass, GitFetcher, SourceError};
+use lockgate_git::{FetchFinding, GitRequest, GitUrl};
 
 use super::peer::{Mode, Peer};
 use super::site::{Site, branch, stores};
@@ -14,11 +14,11 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// After this a fetch counts as hung. Far above the limit, since the machine may be busy.
 const HUNG: Duration = Duration::from_secs(30);
 
-fn at(site: &Site, port: u16) -> Request {
-    Request { timeout: LIMIT, ..site.at(SocketAddr::from(([127, 0, 0, 1], port))) }
+fn at(site: &Site, port: u16) -> GitRequest {
+    GitRequest { timeout: LIMIT, ..site.at(SocketAddr::from(([127, 0, 0, 1], port))) }
 }
 
-async fn error(site: &Site, request: Request) -> SourceError {
+async fn error(site: &Site, request: GitRequest) -> SourceError {
     tokio::time::timeout(HUNG, site.git.fetch(request)).await.expect("the fetch hangs").unwrap_err()
 }
 
@@ -47,7 +47,7 @@ async fn every_peer_that_hangs_or_breaks_off_is_an_error_in_time() {
     let peers: Vec<Peer> = timeouts.iter().map(|mode| Peer::start(*mode)).collect();
     let fetches = peers.iter().map(|peer| error(&site, at(&site, peer.port)));
     for (error, mode) in futures::future::join_all(fetches).await.into_iter().zip(timeouts) {
-        assert_eq!(error.class(), Class::Timeout, "{mode:?}: {error}");
+        assert_eq!(error.class(), FailureClass::Timeout, "{mode:?}: {error}");
         assert!(error.to_string().starts_with("timed out after 2s while "), "{mode:?}: {error}");
         assert!(!error.is_terminal());
     }
@@ -55,9 +55,9 @@ async fn every_peer_that_hangs_or_breaks_off_is_an_error_in_time() {
         [Mode::Garbage, Mode::CutAfter { port, bytes: 1_000 }, Mode::CutAfter { port, bytes: 100_000 }];
     for mode in breaks {
         let peer = Peer::start(mode);
-        let request = Request { timeout: HUNG, ..at(&site, peer.port) };
+        let request = GitRequest { timeout: HUNG, ..at(&site, peer.port) };
         let error = error(&site, request).await;
-        assert_eq!(error.class(), Class::GitOperationFailed, "{mode:?}: {error}");
+        assert_eq!(error.class(), FailureClass::GitOperationFailed, "{mode:?}: {error}");
         assert!(
             error.to_string().starts_with(&format!("cannot reach 127.0.0.1:{}: ", peer.port)),
             "{mode:?}: {error}"
@@ -78,7 +78,7 @@ async fn a_host_that_is_down_or_unknown_is_named() {
         "{refused}"
     );
     let url = GitUrl::parse("ssh://git@no-such-host.invalid/o/r.git").unwrap();
-    let unknown = error(&site, Request { url, timeout: HUNG, ..at(&site, closed) }).await;
+    let unknown = error(&site, GitRequest { url, timeout: HUNG, ..at(&site, closed) }).await;
     assert!(
         unknown.to_string().starts_with("cannot reach no-such-host.invalid: its name cannot be resolved"),
         "{unknown}"
@@ -94,13 +94,13 @@ async fn more_dead_fetches_than_threads_hold_no_other_host_up() {
     for number in 0..100 {
         // A repository each, so that they do not wait for each other's store.
         let url = format!("ssh://git@127.0.0.1:{}/o/{number}.git", dead.port);
-        let request = Request { url: GitUrl::parse(&url).unwrap(), timeout: HUNG, ..at(&site, dead.port) };
+        let request = GitRequest { url: GitUrl::parse(&url).unwrap(), timeout: HUNG, ..at(&site, dead.port) };
         let git = site.git.clone();
         waiting.push(tokio::spawn(async move { git.fetch(request).await }));
     }
     tokio::task::yield_now().await;
     let result = tokio::time::timeout(HUNG / 2, site.git.fetch(site.request(branch("main")))).await;
-    assert!(matches!(result, Ok(Ok(Fetched::Updated(_)))), "{result:?}");
+    assert!(matches!(result, Ok(Ok(FetchFinding::Updated(_)))), "{result:?}");
     assert!(waiting.iter().all(|task| !task.is_finished()));
     for task in waiting {
         task.abort();
@@ -116,7 +116,7 @@ async fn a_caller_that_goes_away_frees_its_thread() {
         let fetches = (0..4).map(|number| {
             let url = format!("ssh://git@127.0.0.1:{}/o/{number}.git", dead.port);
             let request =
-                Request { url: GitUrl::parse(&url).unwrap(), timeout: HUNG * 10, ..at(&site, dead.port) };
+                GitRequest { url: GitUrl::parse(&url).unwrap(), timeout: HUNG * 10, ..at(&site, dead.port) };
             let git = site.git.clone();
             async move { tokio::time::timeout(Duration::from_millis(500), git.fetch(request)).await }
         });
@@ -131,7 +131,7 @@ async fn a_caller_that_goes_away_frees_its_thread() {
 async fn waiting_for_an_earlier_fetch_of_the_same_repository_has_an_end_too() {
     let site = Site::new();
     let dead = Peer::start(Mode::Silent);
-    let (git, first) = (site.git.clone(), Request { timeout: HUNG * 10, ..at(&site, dead.port) });
+    let (git, first) = (site.git.clone(), GitRequest { timeout: HUNG * 10, ..at(&site, dead.port) });
     let first = tokio::spawn(async move { git.fetch(first).await });
     // Let the first one take the store.
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -146,11 +146,11 @@ async fn what_does_not_fit_the_disk_is_told_and_leaves_room_for_others() {
     let site = Site::new();
     site.commit("large", "large", &[("a.txt", &noise(300_000))]);
     site.commit("main", "small", &[("a.yaml", "kind: A")]);
-    let git = Git::on(&site.folder.path().join("narrow"), &Disk::of(100 << 10)).unwrap();
+    let git = GitFetcher::on(&site.folder.path().join("narrow"), &Disk::of(100 << 10)).unwrap();
     let error = git.fetch(site.request(branch("large"))).await.unwrap_err();
-    assert_eq!(error.class(), Class::Storage, "{error}");
+    assert_eq!(error.class(), FailureClass::Storage, "{error}");
     assert!(error.to_string().contains("all sources together take more than 0 MiB of the disk"), "{error}");
     assert!(stores(&site.folder.path().join("narrow")).is_empty());
     let fetched = git.fetch(site.request(branch("main"))).await.unwrap();
-    assert!(matches!(fetched, Fetched::Updated(_)));
+    assert!(matches!(fetched, FetchFinding::Updated(_)));
 }

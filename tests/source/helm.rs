@@ -6,8 +6,10 @@ use std::time::Duration;
 use harness::charts::packed;
 use harness::{Asked, CHARTS_USER, ChartServer, ChartServerOptions, Served};
 use lockgate_base::model::{Digest, Secret};
-use lockgate_git::helm::{Access, Archive, ArchiveRequest, Helm, IndexRequest, Indexed, Listed, Login, Site};
-use lockgate_git::{Class, Disk, SecretData, SourceError, Tls};
+use lockgate_git::helm::{
+    Access, Archive, ArchiveRequest, Helm, IndexRequest, Indexed, Listed, Site, SiteLogin,
+};
+use lockgate_git::{Disk, FailureClass, SecretData, SourceError, Tls};
 
 use super::oci::{files, secret};
 use super::peer::{Mode, Peer};
@@ -22,11 +24,11 @@ fn access(url: &str) -> Access {
     Access { namespace: "tests".into(), site, login: None, tls: None, timeout: Duration::from_mins(1) }
 }
 
-fn login() -> Login {
+fn login() -> SiteLogin {
     let field = |text: &str| Secret::new(text.as_bytes().to_vec());
     let (username, password) = CHARTS_USER;
     let data = SecretData::from([("username".into(), field(username)), ("password".into(), field(password))]);
-    Login::read("Secret tests/login", &data).unwrap().0.unwrap()
+    SiteLogin::read("Secret tests/login", &data).unwrap().0.unwrap()
 }
 
 async fn index(access: Access, known: Option<Arc<Indexed>>) -> Result<Listed, SourceError> {
@@ -105,9 +107,9 @@ async fn a_login_and_an_authority_come_from_secrets() {
         ("username".into(), Secret::new(b"reader".to_vec())),
         ("password".into(), Secret::new(b"wrong-canary".to_vec())),
     ]);
-    let wrong = Login::read("Secret tests/wrong", &data).unwrap().0;
+    let wrong = SiteLogin::read("Secret tests/wrong", &data).unwrap().0;
     let wrong = index(Access { login: wrong, ..with_tls }, None).await.unwrap_err();
-    assert_eq!(wrong.class(), Class::AuthenticationFailed);
+    assert_eq!(wrong.class(), FailureClass::AuthenticationFailed);
     assert_eq!(
         wrong.to_string(),
         format!(
@@ -180,46 +182,50 @@ async fn what_a_repository_answers_amiss_is_told() {
     let (url, host) = (charts.url(), charts.url().replace("http://", ""));
     let late = Served { headers: vec![("retry-after", "7".into())], ..Served::status(429) };
     for (served, class, told) in [
-        (Served::status(404), Class::ReferenceNotFound, format!("{url}/index.yaml not found (HTTP 404)")),
+        (
+            Served::status(404),
+            FailureClass::ReferenceNotFound,
+            format!("{url}/index.yaml not found (HTTP 404)"),
+        ),
         (
             Served::status(403),
-            Class::AuthenticationFailed,
+            FailureClass::AuthenticationFailed,
             format!(
                 "{host} asks for credentials (HTTP 403): name a Secret in spec.secretRef of the HelmRepository"
             ),
         ),
         (
             late,
-            Class::GitOperationFailed,
+            FailureClass::GitOperationFailed,
             format!("{host}: it was asked too often (HTTP 429); it says to wait for 7 s"),
         ),
         (
             Served::status(500),
-            Class::GitOperationFailed,
+            FailureClass::GitOperationFailed,
             format!("{host}: it answered HTTP 500 for {url}/index.yaml"),
         ),
         (
             Served::body("a: [b"),
-            Class::ContentInvalid,
+            FailureClass::ContentInvalid,
             format!("failed to load Helm repository from index YAML at {url}/index.yaml: line 1: "),
         ),
         (
             Served::body("<html>"),
-            Class::ContentInvalid,
+            FailureClass::ContentInvalid,
             format!(
                 "failed to load Helm repository from index YAML at {url}/index.yaml: line 1: an index is a map"
             ),
         ),
         (
             Served::body(""),
-            Class::ContentInvalid,
+            FailureClass::ContentInvalid,
             format!(
                 "failed to load Helm repository from index YAML at {url}/index.yaml: empty index.yaml file"
             ),
         ),
         (
             Served::at("ftp://h/index.yaml"),
-            Class::GitOperationFailed,
+            FailureClass::GitOperationFailed,
             format!("{host}: it redirects to 'ftp://h/index.yaml', which is no address"),
         ),
     ] {

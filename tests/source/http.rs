@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use lockgate_git::{Class, SourceError};
-use lockgate_git::{Credentials, Git, GitUrl, Reference, Request};
+use lockgate_git::{Credentials, GitFetcher, GitRequest, GitUrl, RefRequest};
+use lockgate_git::{FailureClass, SourceError};
 
 use super::canned::{Answer, Canned, line};
 use super::site::{credentials, stores};
@@ -38,16 +38,16 @@ fn pack(content: &[u8]) -> Answer {
 async fn fetch(listing: Answer, pack: Answer) -> SourceError {
     let host = Canned::start(listing, pack);
     let folder = tempfile::tempdir().unwrap();
-    let request = Request {
+    let request = GitRequest {
         namespace: "n".into(),
         url: GitUrl::parse(&format!("http://127.0.0.1:{}/o/r.git", host.port)).unwrap(),
-        reference: Reference { branch: Some("main".into()), ..Reference::default() },
+        reference: RefRequest { branch: Some("main".into()), ..RefRequest::default() },
         credentials: Credentials::None,
         timeout: Duration::from_secs(30),
         ignore: None,
         known: None,
     };
-    let error = Git::new(folder.path()).unwrap().fetch(request).await.unwrap_err();
+    let error = GitFetcher::new(folder.path()).unwrap().fetch(request).await.unwrap_err();
     let leftovers = stores(folder.path());
     assert!(leftovers.is_empty(), "a failed store is left: {leftovers:?}");
     error
@@ -56,38 +56,38 @@ async fn fetch(listing: Answer, pack: Answer) -> SourceError {
 #[tokio::test]
 async fn what_is_no_repository_is_told() {
     let none = || pack(b"");
-    let cases: [(Answer, &str, Class); 11] = [
+    let cases: [(Answer, &str, FailureClass); 11] = [
         (
             ("200 OK\r\nContent-Type: text/html", b"<html>".to_vec()),
             "text/html came back",
-            Class::GitOperationFailed,
+            FailureClass::GitOperationFailed,
         ),
-        (("404 Not Found", vec![]), "repository not found", Class::GitOperationFailed),
-        (("401 Unauthorized", vec![]), "name a Secret in spec.secretRef", Class::AuthenticationFailed),
-        (("500 Oops", vec![]), "HTTP 500", Class::GitOperationFailed),
-        (("302 Found", vec![]), "it redirects to '', which is no address", Class::GitOperationFailed),
+        (("404 Not Found", vec![]), "repository not found", FailureClass::GitOperationFailed),
+        (("401 Unauthorized", vec![]), "name a Secret in spec.secretRef", FailureClass::AuthenticationFailed),
+        (("500 Oops", vec![]), "HTTP 500", FailureClass::GitOperationFailed),
+        (("302 Found", vec![]), "it redirects to '', which is no address", FailureClass::GitOperationFailed),
         (
             ("302 Found\r\nLocation: http://127.0.0.1:1/x", vec![]),
             "it redirects to http://127.0.0.1:1/x, which is not a Git repository",
-            Class::GitOperationFailed,
+            FailureClass::GitOperationFailed,
         ),
         (
             ("302 Found\r\nLocation: http://169.254.169.254/x/info/refs?service=git-upload-pack", vec![]),
             "it redirects to another host or port; write spec.url: http://169.254.169.254/x",
-            Class::GitOperationFailed,
+            FailureClass::GitOperationFailed,
         ),
         (
             ("302 Found\r\nLocation: http://127.0.0.1:1/x/info/refs?service=git-upload-pack", vec![]),
             "it redirects to another host or port; write spec.url: http://127.0.0.1:1/x",
-            Class::GitOperationFailed,
+            FailureClass::GitOperationFailed,
         ),
         (
             ("302 Found\r\nLocation: /x/info/refs?service=git-upload-pack", vec![]),
             "it redirects more than 5 times",
-            Class::GitOperationFailed,
+            FailureClass::GitOperationFailed,
         ),
-        ((LISTING, b"hello".to_vec()), "127.0.0.1:", Class::GitOperationFailed),
-        ((LISTING, vec![]), "127.0.0.1:", Class::GitOperationFailed),
+        ((LISTING, b"hello".to_vec()), "127.0.0.1:", FailureClass::GitOperationFailed),
+        ((LISTING, vec![]), "127.0.0.1:", FailureClass::GitOperationFailed),
     ];
     for (answer, message, class) in cases {
         let error = fetch(answer.clone(), none()).await;
@@ -108,7 +108,7 @@ async fn damaged_packs_are_refused() {
     ];
     for (name, content) in cases {
         let error = fetch(listing(b"main"), pack(&content)).await;
-        assert_eq!(error.class(), Class::GitOperationFailed, "{name}: {error}");
+        assert_eq!(error.class(), FailureClass::GitOperationFailed, "{name}: {error}");
         assert!(error.to_string().contains("what it sent is damaged: "), "{name}: {error}");
     }
 }
@@ -132,16 +132,16 @@ async fn credentials_do_not_follow_a_redirect_to_another_port() {
     let url = format!("http://127.0.0.1:{}/o/r.git", host.port);
     let fields = [("username", Some("git")), ("password", Some("hunter2"))];
     let folder = tempfile::tempdir().unwrap();
-    let request = Request {
+    let request = GitRequest {
         namespace: "n".into(),
         url: GitUrl::parse(&url).unwrap(),
-        reference: Reference { branch: Some("main".into()), ..Reference::default() },
+        reference: RefRequest { branch: Some("main".into()), ..RefRequest::default() },
         credentials: credentials(&url, &fields).unwrap(),
         timeout: Duration::from_secs(30),
         ignore: None,
         known: None,
     };
-    let error = Git::new(folder.path()).unwrap().fetch(request).await.unwrap_err();
+    let error = GitFetcher::new(folder.path()).unwrap().fetch(request).await.unwrap_err();
     assert!(error.to_string().contains("another host or port"), "{error}");
     assert!(other.accept().is_err(), "somebody connected");
 }

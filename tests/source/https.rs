@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use harness::{HttpsAuth, HttpsGitServer};
-use lockgate_git::{Class, SourceError};
-use lockgate_git::{Credentials, Fetched, GitUrl, Request};
+use lockgate_git::{Credentials, FetchFinding, GitRequest, GitUrl};
+use lockgate_git::{FailureClass, SourceError};
 
 use super::site::{Site, branch, credentials, knowing};
 
-fn request(url: &str, credentials: Credentials) -> Request {
-    Request {
+fn request(url: &str, credentials: Credentials) -> GitRequest {
+    GitRequest {
         namespace: "n".into(),
         url: GitUrl::parse(url).unwrap(),
         reference: branch("main"),
@@ -21,7 +21,7 @@ fn request(url: &str, credentials: Credentials) -> Request {
 }
 
 fn rejected(error: &SourceError, secret: &str) {
-    assert_eq!(error.class(), Class::AuthenticationFailed, "{error}");
+    assert_eq!(error.class(), FailureClass::AuthenticationFailed, "{error}");
     assert!(error.to_string().contains("HTTP 401") && !error.to_string().contains(secret), "{error}");
 }
 
@@ -40,7 +40,7 @@ async fn basic_bearer_and_private_authorities() {
     let update = site.update(trusted.clone()).await;
     assert_eq!(update.snapshot.tree.reader().text("a.yaml").unwrap(), "kind: A");
     let again = site.git.fetch(knowing(&trusted, &update.snapshot.revision)).await;
-    assert!(matches!(again, Ok(Fetched::Unchanged(_))));
+    assert!(matches!(again, Ok(FetchFinding::Unchanged(_))));
     // Incrementally, as over SSH.
     site.commit("main", "Second", &[("a.yaml", "kind: B")]);
     let update = site.update(knowing(&trusted, &update.snapshot.revision)).await;
@@ -53,7 +53,7 @@ async fn basic_bearer_and_private_authorities() {
     assert!(error.to_string().contains("spec.secretRef"), "{error}");
     for untrusted in [with(&[user, ("password", Some("hunter2"))]), request(&url, Credentials::None)] {
         let error = site.error(untrusted).await;
-        assert_eq!(error.class(), Class::AuthenticationFailed, "{error}");
+        assert_eq!(error.class(), FailureClass::AuthenticationFailed, "{error}");
         assert!(
             error.to_string().contains("is not trusted") && error.to_string().contains("ca.crt"),
             "{error}"
@@ -92,7 +92,7 @@ async fn a_certificate_and_a_key_must_be_a_pair() {
         (&certificate, no_key, "tls.crt and tls.key cannot be used: "),
     ] {
         let error = site.error(with(certificate, key)).await;
-        assert_eq!(error.class(), Class::AuthenticationFailed, "{error}");
+        assert_eq!(error.class(), FailureClass::AuthenticationFailed, "{error}");
         assert!(error.to_string().starts_with(&format!("Secret flux-system/deploy: {problem}")), "{error}");
     }
 }
@@ -103,7 +103,7 @@ async fn a_missing_repository_and_an_empty_one_are_told_apart() {
     let server = HttpsGitServer::start(&site.host, HttpsAuth::None).unwrap();
     let url = server.url(&site.repo);
     let trusting = |url: &str| request(url, credentials(url, &[("ca.crt", Some(server.ca_pem()))]).unwrap());
-    assert_eq!(site.error(trusting(&url)).await.class(), Class::EmptyRepository);
+    assert_eq!(site.error(trusting(&url)).await.class(), FailureClass::EmptyRepository);
     let error = site.error(trusting(&url.replace("platform", "missing"))).await;
     assert!(error.to_string().contains("repository not found"), "{error}");
 }

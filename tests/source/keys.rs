@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::process::Command;
 
 use harness::{HostKeyType, KeyAlgorithm, SshKey};
-use lockgate_git::Class;
-use lockgate_git::Request;
+use lockgate_git::FailureClass;
+use lockgate_git::GitRequest;
 
 use super::site::{Site, branch};
 
@@ -37,13 +37,13 @@ async fn every_type_and_form_of_key_gets_in() {
         }
         for (identity, password) in forms {
             let credentials = site.credentials(&identity, password, &site.known_hosts()).unwrap();
-            let result = site.git.fetch(Request { credentials, ..site.request(branch("main")) }).await;
+            let result = site.git.fetch(GitRequest { credentials, ..site.request(branch("main")) }).await;
             assert!(result.is_ok(), "{kind:?} {:?}: {result:?}", identity.lines().next());
         }
         if kind != KeyAlgorithm::Ed25519 {
             let identity = encrypted(&key.openssh, "PKCS8", PASSWORD);
             let credentials = site.credentials(&identity, Some("guess"), &site.known_hosts()).unwrap();
-            let error = site.error(Request { credentials, ..site.request(branch("main")) }).await;
+            let error = site.error(GitRequest { credentials, ..site.request(branch("main")) }).await;
             assert!(error.to_string().contains("password does not decrypt it"), "{kind:?}: {error}");
         }
     }
@@ -61,7 +61,7 @@ async fn every_p521_key_gets_in() {
             [(key.openssh.clone(), None), (key.encrypted("secret").unwrap(), Some("secret"))]
         {
             let credentials = site.credentials(&identity, password, &site.known_hosts()).unwrap();
-            site.update(Request { credentials, ..site.request(branch("main")) }).await;
+            site.update(GitRequest { credentials, ..site.request(branch("main")) }).await;
         }
     }
 }
@@ -123,7 +123,7 @@ async fn an_unexpected_host_key_is_refused_with_both_fingerprints() {
     site.host.rotate_host_key(HostKeyType::Ed25519).unwrap();
     let error = site.error(site.trusting(&old)).await;
     let message = error.to_string();
-    assert_eq!(error.class(), Class::AuthenticationFailed);
+    assert_eq!(error.class(), FailureClass::AuthenticationFailed);
     assert!(message.starts_with(&format!("host key mismatch for {name}: got SHA256:")), "{message}");
     assert!(message.contains("(ed25519), known_hosts has SHA256:"), "{message}");
     assert!(message.ends_with("update known_hosts in Secret flux-system/deploy"), "{message}");
@@ -140,7 +140,7 @@ async fn an_unexpected_host_key_is_refused_with_both_fingerprints() {
 
     let error = site.error(site.trusting(&old.replace("127.0.0.1", "127.0.0.9"))).await;
     assert!(error.to_string().starts_with(&format!("unknown host {name}")), "{error}");
-    assert_eq!(error.class(), Class::AuthenticationFailed);
+    assert_eq!(error.class(), FailureClass::AuthenticationFailed);
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn a_revoked_deploy_key_is_told_by_its_fingerprint_and_the_last_state_stay
     let update = site.update(site.request(branch("main"))).await;
     site.host.revoke(site.deploy_key).unwrap();
     let error = site.error(site.request(branch("main"))).await;
-    assert_eq!(error.class(), Class::AuthenticationFailed);
+    assert_eq!(error.class(), FailureClass::AuthenticationFailed);
     assert!(!error.is_terminal());
     let message = error.to_string();
     assert!(

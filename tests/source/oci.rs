@@ -6,8 +6,8 @@ use std::time::Duration;
 use harness::{Registry, RegistryOptions};
 use lockgate_base::model::{Revision, Secret};
 use lockgate_base::tree::Tree;
-use lockgate_git::oci::{Oci, PullSecret, Reference, Repository, Request};
-use lockgate_git::{Class, Disk, Fetched, Fetcher as _, SecretData, SourceError, Tls, Update};
+use lockgate_git::oci::{ArtifactRequest, OciFetcher, OciRequest, PullSecret, Repository};
+use lockgate_git::{Disk, FailureClass, FetchFinding, Fetcher as _, SecretData, SourceError, Tls, Update};
 
 /// A folder of these files.
 pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -25,11 +25,11 @@ pub(crate) fn secret(name: &str, key: &str, value: &str) -> (String, SecretData)
 }
 
 /// A request for the tag `latest` without credentials.
-pub(crate) fn request(url: &str) -> Request {
-    Request {
+pub(crate) fn request(url: &str) -> OciRequest {
+    OciRequest {
         namespace: "tests".into(),
         repository: Repository::parse(url).unwrap(),
-        reference: Reference::default(),
+        reference: ArtifactRequest::default(),
         secrets: Vec::new(),
         tls: None,
         proxy: None,
@@ -42,20 +42,20 @@ pub(crate) fn request(url: &str) -> Request {
     }
 }
 
-pub(crate) fn tag(name: &str) -> Reference {
-    Reference { tag: Some(name.into()), ..Reference::default() }
+pub(crate) fn tag(name: &str) -> ArtifactRequest {
+    ArtifactRequest { tag: Some(name.into()), ..ArtifactRequest::default() }
 }
 
 /// Fetches with an adapter of its own.
-pub(crate) async fn fetch(request: Request) -> Result<Fetched, SourceError> {
+pub(crate) async fn fetch(request: OciRequest) -> Result<FetchFinding, SourceError> {
     let state = tempfile::tempdir().unwrap();
-    Oci::new(state.path(), &Disk::default(), false).unwrap().fetch(request).await
+    OciFetcher::new(state.path(), &Disk::default(), false).unwrap().fetch(request).await
 }
 
-pub(crate) async fn update(request: Request) -> Update {
+pub(crate) async fn update(request: OciRequest) -> Update {
     match fetch(request).await.unwrap() {
-        Fetched::Updated(update) => update,
-        Fetched::Unchanged(revision) => unreachable!("unchanged at {revision}"),
+        FetchFinding::Updated(update) => update,
+        FetchFinding::Unchanged(revision) => unreachable!("unchanged at {revision}"),
     }
 }
 
@@ -82,9 +82,9 @@ async fn an_artifact_of_flux_is_fetched_by_tag_version_and_digest() {
     let second = push(&registry, "v1.2.0", two.path());
     push(&registry, "v1.3.0-rc.1", one.path());
     push(&registry, "nightly", one.path());
-    let ask = |reference: Reference| Request { reference, ..request(&registry.url("org/app")) };
+    let ask = |reference: ArtifactRequest| OciRequest { reference, ..request(&registry.url("org/app")) };
 
-    let latest = update(ask(Reference::default())).await;
+    let latest = update(ask(ArtifactRequest::default())).await;
     assert!(
         latest.snapshot.revision.to_string().starts_with("latest@sha256:"),
         "{}",
@@ -97,17 +97,20 @@ async fn an_artifact_of_flux_is_fetched_by_tag_version_and_digest() {
 
     let tagged = update(ask(tag("v1.0.0"))).await.snapshot;
     assert_eq!(tagged.revision.to_string(), format!("v1.0.0@{first}"));
-    let by_digest =
-        Reference { digest: Some(second.clone()), tag: Some("v1.0.0".into()), ..Reference::default() };
+    let by_digest = ArtifactRequest {
+        digest: Some(second.clone()),
+        tag: Some("v1.0.0".into()),
+        ..ArtifactRequest::default()
+    };
     let by_digest = update(ask(by_digest)).await.snapshot;
     assert_eq!(
         (by_digest.revision.to_string(), files(&by_digest.tree)),
         (second.clone(), pairs(&[("a.yaml", "two")]))
     );
-    let range = |range: &str, filter: Option<&str>| Reference {
+    let range = |range: &str, filter: Option<&str>| ArtifactRequest {
         semver: Some(range.into()),
         semver_filter: filter.map(Into::into),
-        ..Reference::default()
+        ..ArtifactRequest::default()
     };
     for (reference, expected) in [
         (range(">=1.0.0", None), format!("v1.2.0@{second}")),
@@ -122,13 +125,14 @@ async fn an_artifact_of_flux_is_fetched_by_tag_version_and_digest() {
     assert_eq!(newest.name(), Some("v1.3.0-rc.1"));
 
     let no_match = fetch(ask(range(">=2.0.0", None))).await.unwrap_err();
-    assert_eq!(no_match.class(), Class::ListingFailed);
+    assert_eq!(no_match.class(), FailureClass::ListingFailed);
     let told = no_match.to_string();
     assert!(told.contains("no match found for semver: >=2.0.0, among 5 tags"), "{told}");
     let missing = fetch(ask(tag("v9"))).await.unwrap_err();
-    assert_eq!(missing.class(), Class::ReferenceNotFound);
+    assert_eq!(missing.class(), FailureClass::ReferenceNotFound);
     assert!(missing.to_string().starts_with("tag 'v9' not found in 127.0.0.1:"), "{missing}");
-    let lost = Reference { digest: Some(format!("sha256:{}", "0".repeat(64))), ..Reference::default() };
+    let lost =
+        ArtifactRequest { digest: Some(format!("sha256:{}", "0".repeat(64))), ..ArtifactRequest::default() };
     assert!(fetch(ask(lost)).await.unwrap_err().to_string().contains("artifact 'sha256:000"));
 }
 
@@ -139,21 +143,21 @@ async fn what_is_known_is_not_fetched_again_and_what_is_paused_stays() {
     let digest = push(&registry, "latest", one.path());
     let known: Revision = format!("latest@{digest}").parse().unwrap();
     let url = registry.url("org/app");
-    let ask = || Request { known: Some(known.clone()), ..request(&url) };
-    assert!(matches!(fetch(ask()).await, Ok(Fetched::Unchanged(revision)) if revision == known));
+    let ask = || OciRequest { known: Some(known.clone()), ..request(&url) };
+    assert!(matches!(fetch(ask()).await, Ok(FetchFinding::Unchanged(revision)) if revision == known));
     let two = folder(&[("a.yaml", "two")]);
     let moved = push(&registry, "latest", two.path());
     assert_eq!(update(ask()).await.snapshot.revision.to_string(), format!("latest@{moved}"));
-    let paused = Reference { revision: Some(known.clone()), ..Reference::default() };
-    let stays = update(Request { reference: paused.clone(), ..request(&registry.url("org/app")) }).await;
+    let paused = ArtifactRequest { revision: Some(known.clone()), ..ArtifactRequest::default() };
+    let stays = update(OciRequest { reference: paused.clone(), ..request(&registry.url("org/app")) }).await;
     assert_eq!(
         (stays.snapshot.revision, files(&stays.snapshot.tree)),
         (known.clone(), pairs(&[("a.yaml", "one")]))
     );
     // Nobody is asked for what can never change.
     drop(registry);
-    let ask = Request { reference: paused, ..ask() };
-    assert!(matches!(fetch(ask).await, Ok(Fetched::Unchanged(revision)) if revision == known));
+    let ask = OciRequest { reference: paused, ..ask() };
+    assert!(matches!(fetch(ask).await, Ok(FetchFinding::Unchanged(revision)) if revision == known));
 }
 
 #[tokio::test]
@@ -165,7 +169,7 @@ async fn layers_of_oras_are_chosen_by_their_media_type() {
     let layers =
         [("one", types), ("two", "application/vnd.test.two.tar+gzip"), ("plain.yaml", "application/yaml")];
     let digest = registry.oras_push("mixed", "v1", source.path(), &layers).unwrap();
-    let ask = |media_type: Option<&str>, whole: bool| Request {
+    let ask = |media_type: Option<&str>, whole: bool| OciRequest {
         reference: tag("v1"),
         media_type: media_type.map(Into::into),
         whole,
@@ -181,7 +185,7 @@ async fn layers_of_oras_are_chosen_by_their_media_type() {
     let copied = update(ask(Some(two), true)).await.snapshot.tree;
     assert_eq!(files(&copied), pairs(&[("two/b.yaml", "two"), ("two/c.md", "md")]), "nothing is left out");
     let plain = fetch(ask(Some("application/yaml"), false)).await.unwrap_err();
-    assert_eq!(plain.class(), Class::ContentInvalid);
+    assert_eq!(plain.class(), FailureClass::ContentInvalid);
     assert!(plain.to_string().contains("is not a tar.gz"), "{plain}");
     let none = fetch(ask(Some("text/plain"), false)).await.unwrap_err().to_string();
     assert!(
@@ -190,7 +194,7 @@ async fn layers_of_oras_are_chosen_by_their_media_type() {
     );
     let twice = [("one", types), ("two", types)];
     registry.oras_push("mixed", "v2", source.path(), &twice).unwrap();
-    let both = update(Request { reference: tag("v2"), ..ask(Some(types), false) }).await;
+    let both = update(OciRequest { reference: tag("v2"), ..ask(Some(types), false) }).await;
     assert!(both.warnings[0].starts_with("2 layers have the media type"), "{:?}", both.warnings);
     assert_eq!(files(&both.snapshot.tree), pairs(&[("one/a.yaml", "one")]));
 }
@@ -204,7 +208,7 @@ async fn a_registry_that_wants_a_login_and_has_an_authority_of_its_own() {
     let right = || read(secret("Secret n/pull", ".dockerconfigjson", &registry.docker_config()));
     let (name, authority) = secret("Secret n/tls", "ca.crt", registry.authority());
     let tls = Some(Tls::read(&name, &authority).unwrap());
-    let ask = |secrets: Vec<PullSecret>| Request {
+    let ask = |secrets: Vec<PullSecret>| OciRequest {
         insecure: false,
         tls: tls.clone(),
         secrets,
@@ -213,7 +217,7 @@ async fn a_registry_that_wants_a_login_and_has_an_authority_of_its_own() {
     assert_eq!(files(&update(ask(vec![right()])).await.snapshot.tree), pairs(&[("a.yaml", "one")]));
 
     let anonymous = fetch(ask(Vec::new())).await.unwrap_err();
-    assert_eq!(anonymous.class(), Class::AuthenticationFailed);
+    assert_eq!(anonymous.class(), FailureClass::AuthenticationFailed);
     let host = registry.address();
     let told = anonymous.to_string();
     assert!(
@@ -230,10 +234,10 @@ async fn a_registry_that_wants_a_login_and_has_an_authority_of_its_own() {
     assert!(told.contains("does not accept the credentials of Secret n/wrong (HTTP 401)"), "{told}");
     assert!(!told.contains("hunter2"), "{told}");
 
-    let untrusted = fetch(Request { tls: None, ..ask(vec![right()]) }).await.unwrap_err();
-    assert_eq!(untrusted.class(), Class::AuthenticationFailed);
+    let untrusted = fetch(OciRequest { tls: None, ..ask(vec![right()]) }).await.unwrap_err();
+    assert_eq!(untrusted.class(), FailureClass::AuthenticationFailed);
     assert!(untrusted.to_string().contains("is not trusted"), "{untrusted}");
-    let any = Request { tls: None, insecure: true, ..ask(vec![right()]) };
+    let any = OciRequest { tls: None, insecure: true, ..ask(vec![right()]) };
     assert_eq!(files(&update(any).await.snapshot.tree), pairs(&[("a.yaml", "one")]));
 }
 
@@ -243,7 +247,7 @@ async fn without_a_flag_insecure_is_for_this_machine() {
     assert!(told.is_terminal(), "{told}");
     assert!(told.to_string().contains("--allow-insecure-registries"), "{told}");
     let plain = Registry::start(RegistryOptions::default()).await.unwrap();
-    let secure = Request { insecure: false, ..request(&plain.url("app")) };
+    let secure = OciRequest { insecure: false, ..request(&plain.url("app")) };
     let told = fetch(secure).await.unwrap_err();
-    assert_eq!(told.class(), Class::GitOperationFailed, "{told}");
+    assert_eq!(told.class(), FailureClass::GitOperationFailed, "{told}");
 }

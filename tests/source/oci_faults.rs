@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lockgate_git::Proxy;
-use lockgate_git::oci::{PullSecret, Reference, Request};
-use lockgate_git::{Class, SourceError};
+use lockgate_git::oci::{ArtifactRequest, OciRequest, PullSecret};
+use lockgate_git::{FailureClass, SourceError};
 use sha2::{Digest as _, Sha256};
 
 use super::oci::{fetch, request, secret, tag};
@@ -17,7 +17,8 @@ use super::peer::{Mode, Peer};
 #[derive(Clone)]
 struct Answer(String, Vec<u8>);
 
-/// A registry that answers as a test says, and remembers what it was asked: the line and the `Authorization` header.
+/// A registry that answers as a test says, and remembers what it was asked: the line and the `Authorization`
+/// header.
 struct Fake {
     port: u16,
     asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
@@ -38,7 +39,7 @@ impl Fake {
         Self { port, asked }
     }
 
-    fn request(&self) -> Request {
+    fn request(&self) -> OciRequest {
         request(&format!("oci://127.0.0.1:{}/app", self.port))
     }
 
@@ -136,7 +137,7 @@ fn pull_secret(registry: &str) -> PullSecret {
     PullSecret::read(&name, &data).unwrap()
 }
 
-async fn error(request: Request) -> SourceError {
+async fn error(request: OciRequest) -> SourceError {
     fetch(request).await.unwrap_err()
 }
 
@@ -149,21 +150,29 @@ async fn the_fake_registry_serves() {
 #[tokio::test]
 async fn a_refusal_is_told_with_what_the_registry_says() {
     let cases = [
-        ("401 Unauthorized", Class::AuthenticationFailed, "asks for credentials (HTTP 401): name a Secret"),
-        ("403 Forbidden", Class::AuthenticationFailed, "asks for credentials (HTTP 403)"),
-        ("404 Not Found", Class::ReferenceNotFound, "tag 'latest' not found in 127.0.0.1:"),
+        (
+            "401 Unauthorized",
+            FailureClass::AuthenticationFailed,
+            "asks for credentials (HTTP 401): name a Secret",
+        ),
+        ("403 Forbidden", FailureClass::AuthenticationFailed, "asks for credentials (HTTP 403)"),
+        ("404 Not Found", FailureClass::ReferenceNotFound, "tag 'latest' not found in 127.0.0.1:"),
         (
             "429 Too Many Requests\r\nRetry-After: 17",
-            Class::GitOperationFailed,
+            FailureClass::GitOperationFailed,
             "it was asked too often (HTTP 429): say please; it says to wait for 17 s",
         ),
-        ("500 Oops", Class::GitOperationFailed, "it answered HTTP 500 for tag 'latest': say please"),
-        ("302 Found", Class::GitOperationFailed, "it redirects to '', which is no address"),
-        ("302 Found\r\nLocation: ftp://x/y", Class::GitOperationFailed, "which is no address"),
-        ("302 Found\r\nLocation: /v2/app/manifests/latest", Class::GitOperationFailed, "more than 5 times"),
+        ("500 Oops", FailureClass::GitOperationFailed, "it answered HTTP 500 for tag 'latest': say please"),
+        ("302 Found", FailureClass::GitOperationFailed, "it redirects to '', which is no address"),
+        ("302 Found\r\nLocation: ftp://x/y", FailureClass::GitOperationFailed, "which is no address"),
+        (
+            "302 Found\r\nLocation: /v2/app/manifests/latest",
+            FailureClass::GitOperationFailed,
+            "more than 5 times",
+        ),
         (
             "302 Found\r\nLocation: http://169.254.169.254/x",
-            Class::GitOperationFailed,
+            FailureClass::GitOperationFailed,
             "no address that may be connected to",
         ),
     ];
@@ -186,10 +195,10 @@ async fn what_is_not_what_was_asked_for_is_refused() {
         )
     };
     let manifest = error(other("/manifests/", b"{}").request()).await;
-    assert_eq!(manifest.class(), Class::ContentInvalid);
+    assert_eq!(manifest.class(), FailureClass::ContentInvalid);
     assert!(manifest.to_string().contains("is not what came: that has the digest sha256:"), "{manifest}");
     let changed = error(other("/blobs/", b"not the layer").request()).await;
-    assert_eq!(changed.class(), Class::ContentInvalid);
+    assert_eq!(changed.class(), FailureClass::ContentInvalid);
     let told = changed.to_string();
     assert!(
         told.contains("is not what came: 13 of") && told.contains("bytes, with the digest sha256:"),
@@ -218,7 +227,8 @@ async fn a_tag_that_moves_between_two_requests_does_not_mix_two_artifacts() {
     assert!(!asked.iter().any(|(line, _)| line.starts_with("GET /v2/app/manifests/latest")), "{asked:?}");
 }
 
-/// Credentials go to the registry and its server of tokens, and along with no redirect to another host or port.
+/// Credentials go to the registry and its server of tokens, and along with no redirect to another host or
+/// port.
 #[tokio::test]
 async fn credentials_do_not_follow_a_redirect() {
     let store = Fake::start(|_| ok(layer()));
@@ -235,7 +245,7 @@ async fn credentials_do_not_follow_a_redirect() {
         })
     };
     let secrets = vec![pull_secret(&format!("127.0.0.1:{}", gate.port))];
-    assert!(fetch(Request { secrets, ..gate.request() }).await.is_ok());
+    assert!(fetch(OciRequest { secrets, ..gate.request() }).await.is_ok());
     assert!(gate.asked().iter().any(|(_, header)| header.as_deref() == Some("Basic dTpodW50ZXIy")));
     let told = store.asked();
     assert_eq!(told.iter().map(|(_, header)| header.clone()).collect::<Vec<_>>(), [None], "{told:?}");
@@ -262,7 +272,7 @@ async fn a_bearer_token_is_asked_for_once_and_shown_to_the_registry_alone() {
         })
     };
     let secrets = vec![pull_secret(&format!("127.0.0.1:{}", fake.port))];
-    assert!(fetch(Request { secrets, ..fake.request() }).await.is_ok());
+    assert!(fetch(OciRequest { secrets, ..fake.request() }).await.is_ok());
     let asked = tokens.asked();
     assert_eq!((asked.len(), asked[0].1.as_deref()), (1, Some("Basic dTpodW50ZXIy")));
     let shown: Vec<_> = fake.asked().into_iter().skip(1).filter_map(|(_, header)| header).collect();
@@ -277,7 +287,7 @@ async fn a_bearer_token_is_asked_for_once_and_shown_to_the_registry_alone() {
 
 #[tokio::test]
 async fn tags_come_in_pages_and_a_list_that_cannot_be_had_is_told() {
-    let reference = Reference { semver: Some("*".into()), ..Reference::default() };
+    let reference = ArtifactRequest { semver: Some("*".into()), ..ArtifactRequest::default() };
     let fake = serving(&layer(), |line, answer| {
         if line.contains("last=b") {
             ok(r#"{"tags": ["2.0.0"]}"#)
@@ -288,15 +298,19 @@ async fn tags_come_in_pages_and_a_list_that_cannot_be_had_is_told() {
             answer
         }
     });
-    let found = super::oci::update(Request { reference: reference.clone(), ..fake.request() }).await;
+    let found = super::oci::update(OciRequest { reference: reference.clone(), ..fake.request() }).await;
     assert_eq!(found.snapshot.revision.name(), Some("2.0.0"));
     let fake = serving(&layer(), |line, answer| if line.contains("/tags/") { ok("[") } else { answer });
-    let told = error(Request { reference: reference.clone(), ..fake.request() }).await;
-    assert!(told.class() == Class::ListingFailed && told.to_string().contains("no list of tags"), "{told}");
-    let fake = serving(&layer(), |_, answer| answer);
-    let told = error(Request { reference, ..fake.request() }).await;
+    let told = error(OciRequest { reference: reference.clone(), ..fake.request() }).await;
     assert!(
-        told.class() == Class::ListingFailed && told.to_string().contains("the list of tags not found"),
+        told.class() == FailureClass::ListingFailed && told.to_string().contains("no list of tags"),
+        "{told}"
+    );
+    let fake = serving(&layer(), |_, answer| answer);
+    let told = error(OciRequest { reference, ..fake.request() }).await;
+    assert!(
+        told.class() == FailureClass::ListingFailed
+            && told.to_string().contains("the list of tags not found"),
         "{told}"
     );
 }
@@ -341,7 +355,7 @@ async fn a_registry_is_reached_through_the_proxy_of_a_secret() {
         [("address", format!("http://127.0.0.1:{port}")), ("username", "u".into()), ("password", "p".into())];
     let data = data.iter().map(|(key, value)| ((*key).to_owned(), bytes(value))).collect();
     let proxy = Some(Proxy::read("Secret n/proxy", &data).unwrap());
-    assert!(fetch(Request { proxy, ..fake.request() }).await.is_ok());
+    assert!(fetch(OciRequest { proxy, ..fake.request() }).await.is_ok());
     let asked = asked.lock().unwrap().join("");
     assert!(asked.starts_with(&format!("CONNECT 127.0.0.1:{} HTTP/1.1", fake.port)), "{asked}");
     assert!(asked.contains("Basic dTpw"), "{asked}");
@@ -355,11 +369,12 @@ async fn a_registry_that_does_not_answer_is_given_up_in_time() {
         let limit = Duration::from_secs(2);
         let ask = request(&format!("oci://127.0.0.1:{}/app", peer.port));
         let started = Instant::now();
-        let error = error(Request { timeout: limit, reference: tag("v1"), ..ask }).await;
+        let error = error(OciRequest { timeout: limit, reference: tag("v1"), ..ask }).await;
         let is_right = match mode {
-            Mode::Garbage => error.class() == Class::GitOperationFailed,
+            Mode::Garbage => error.class() == FailureClass::GitOperationFailed,
             _ => {
-                error.class() == Class::Timeout && error.to_string().starts_with("timed out after 2s while ")
+                error.class() == FailureClass::Timeout
+                    && error.to_string().starts_with("timed out after 2s while ")
             }
         };
         assert!(is_right, "{mode:?}: {error}");

@@ -1,8 +1,8 @@
 //! Which commit a reference leads to, as the repository changes.
 
 use harness::Change;
-use lockgate_git::Class;
-use lockgate_git::{Fetched, Reference};
+use lockgate_git::FailureClass;
+use lockgate_git::{FetchFinding, RefRequest};
 
 use super::site::{Site, branch, knowing};
 
@@ -18,7 +18,7 @@ async fn a_branch_is_followed() {
     assert_eq!(before.snapshot.revision.to_string(), format!("main@sha1:{first}"));
     assert_eq!((before.subject.as_deref(), before.rewritten.as_deref()), (Some("First"), None));
     let again = site.git.fetch(knowing(&request, &before.snapshot.revision)).await.unwrap();
-    assert!(matches!(again, Fetched::Unchanged(revision) if revision == before.snapshot.revision));
+    assert!(matches!(again, FetchFinding::Unchanged(revision) if revision == before.snapshot.revision));
 
     for number in 0..3 {
         site.commit("main", &format!("Next {number}"), B);
@@ -63,16 +63,16 @@ async fn a_rewritten_history_is_adopted_and_told() {
 async fn a_deleted_branch_and_an_empty_repository_are_told_apart() {
     let site = Site::new();
     let error = site.error(site.request(branch("main"))).await;
-    assert_eq!(error.class(), Class::EmptyRepository);
+    assert_eq!(error.class(), FailureClass::EmptyRepository);
     assert!(error.to_string().starts_with("git repository is empty"), "{error}");
     site.commit("main", "First", A);
     site.commit("develop", "First", A);
     site.update(site.request(branch("main"))).await;
     site.repo.delete_branch("main").unwrap();
     let error = site.error(site.request(branch("main"))).await;
-    assert_eq!(error.class(), Class::ReferenceNotFound);
+    assert_eq!(error.class(), FailureClass::ReferenceNotFound);
     assert_eq!(error.to_string(), "branch 'main' not found; remote has: develop");
-    let error = site.error(site.request(Reference::default())).await;
+    let error = site.error(site.request(RefRequest::default())).await;
     assert_eq!(error.to_string(), "branch 'master' not found; remote has: develop");
 }
 
@@ -85,9 +85,9 @@ async fn tags_versions_and_names() {
     site.repo.tag("v1.2.0", "main").unwrap();
     site.repo.tag("v2.0.0-rc.1", "main").unwrap();
     site.repo.git(&["update-ref", "refs/pull/7/head", &first]).unwrap();
-    let tag = |tag: &str| Reference { tag: Some(tag.into()), ..Reference::default() };
-    let semver = |range: &str| Reference { semver: Some(range.into()), ..Reference::default() };
-    let name = |name: &str| Reference { name: Some(name.into()), ..Reference::default() };
+    let tag = |tag: &str| RefRequest { tag: Some(tag.into()), ..RefRequest::default() };
+    let semver = |range: &str| RefRequest { semver: Some(range.into()), ..RefRequest::default() };
+    let name = |name: &str| RefRequest { name: Some(name.into()), ..RefRequest::default() };
     for (reference, expected) in [
         (tag("v1.0.0"), format!("v1.0.0@sha1:{first}")),
         (semver("~1.0"), format!("v1.0.0@sha1:{first}")),
@@ -99,7 +99,7 @@ async fn tags_versions_and_names() {
         let update = site.update(request.clone()).await;
         assert_eq!(update.snapshot.revision.to_string(), expected);
         let again = site.git.fetch(knowing(&request, &update.snapshot.revision)).await.unwrap();
-        assert!(matches!(again, Fetched::Unchanged(_)));
+        assert!(matches!(again, FetchFinding::Unchanged(_)));
     }
     // The tag moves.
     let request = site.request(tag("v1.0.0"));
@@ -125,10 +125,10 @@ async fn commits_by_id_with_and_without_the_hosts_help() {
     }
     let last = site.commit("main", "Last", B);
     let other = site.commit("other", "Other", A);
-    let at = |commit: &str, branch: Option<&str>| Reference {
+    let at = |commit: &str, branch: Option<&str>| RefRequest {
         commit: Some(commit.into()),
         branch: branch.map(Into::into),
-        ..Reference::default()
+        ..RefRequest::default()
     };
     for allowed in ["false", "true"] {
         site.repo.git(&["config", "uploadpack.allowAnySHA1InWant", allowed]).unwrap();
@@ -145,14 +145,14 @@ async fn commits_by_id_with_and_without_the_hosts_help() {
         let error = site.error(site.request(at(&other, Some("main")))).await;
         assert_eq!(error.to_string(), format!("commit '{other}' is not on branch 'main'"));
         let error = site.error(site.request(at(&"0123456789".repeat(4), None))).await;
-        assert_eq!(error.class(), Class::ReferenceNotFound, "{error}");
+        assert_eq!(error.class(), FailureClass::ReferenceNotFound, "{error}");
     }
     // A commit never changes: once known, nobody is asked.
     let request = site.request(at(&first, None));
     let known = site.update(request.clone()).await.snapshot.revision;
     site.host.revoke(site.deploy_key).unwrap();
-    let request = lockgate_git::Request { known: Some(known), ..request };
-    assert!(matches!(site.git.fetch(request).await, Ok(Fetched::Unchanged(_))));
+    let request = lockgate_git::GitRequest { known: Some(known), ..request };
+    assert!(matches!(site.git.fetch(request).await, Ok(FetchFinding::Unchanged(_))));
 }
 
 /// A paused source after a restart: it stays at its revision, wherever its reference leads by now.
@@ -165,9 +165,9 @@ async fn a_revision_is_fetched_again_though_its_reference_has_gone_on() {
     site.repo.git(&["update-ref", "refs/pull/7/head", &first]).unwrap();
     site.repo.git(&["update-ref", "refs/heads/gone", &first]).unwrap();
     let references = [
-        (Reference { tag: Some("v1.0.0".into()), ..Reference::default() }, "v1.0.0"),
-        (Reference { semver: Some("*".into()), ..Reference::default() }, "v1.1.0"),
-        (Reference { name: Some("refs/pull/7/head".into()), ..Reference::default() }, "refs/pull/7/head"),
+        (RefRequest { tag: Some("v1.0.0".into()), ..RefRequest::default() }, "v1.0.0"),
+        (RefRequest { semver: Some("*".into()), ..RefRequest::default() }, "v1.1.0"),
+        (RefRequest { name: Some("refs/pull/7/head".into()), ..RefRequest::default() }, "refs/pull/7/head"),
         (branch("main"), "main"),
         (branch("gone"), "gone"),
     ];
@@ -186,11 +186,11 @@ async fn a_revision_is_fetched_again_though_its_reference_has_gone_on() {
             site.repo.git(&["config", "uploadpack.allowAnySHA1InWant", allowed]).unwrap();
             for (reference, name) in &references {
                 let revision = lockgate_base::model::Revision::git(Some(name), &first);
-                let staying = Reference { revision: Some(revision.clone()), ..reference.clone() };
+                let staying = RefRequest { revision: Some(revision.clone()), ..reference.clone() };
                 // Another process than the one that had fetched it.
                 let state = tempfile::tempdir().unwrap();
-                let git = lockgate_git::Git::new(state.path()).unwrap();
-                let Ok(Fetched::Updated(update)) = git.fetch(site.request(staying)).await else {
+                let git = lockgate_git::GitFetcher::new(state.path()).unwrap();
+                let Ok(FetchFinding::Updated(update)) = git.fetch(site.request(staying)).await else {
                     unreachable!("{name}, moved {moved}, allowed {allowed}")
                 };
                 assert_eq!(update.snapshot.revision, revision);
@@ -263,7 +263,8 @@ async fn ignore_rules_links_submodules_and_odd_names() {
     );
     let module = Change::Submodule("module".into(), "1".repeat(40));
     site.repo.commit_changes("main", "Add a submodule", &[module]).unwrap();
-    let request = lockgate_git::Request { ignore: Some("/logo.png".into()), ..site.request(branch("main")) };
+    let request =
+        lockgate_git::GitRequest { ignore: Some("/logo.png".into()), ..site.request(branch("main")) };
     let update = site.update(request).await;
     let names: Vec<String> = update.snapshot.tree.entries().map(|(path, _)| path).collect();
     assert_eq!(names, [".sourceignore", "a.yaml", "link.yaml", "module", "out", "spaces and \u{e9}.yaml"]);

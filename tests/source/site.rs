@@ -7,7 +7,9 @@ use std::time::Duration;
 use harness::{Change, GitServer, HostKeyType, KeyAlgorithm, KeyId, Repo, SshKey};
 use lockgate_base::model::{Revision, Secret};
 use lockgate_git::SourceError;
-use lockgate_git::{Credentials, Fetched, Git, GitUrl, Reference, Request, SecretData, Update};
+use lockgate_git::{
+    Credentials, FetchFinding, GitFetcher, GitRequest, GitUrl, RefRequest, SecretData, Update,
+};
 
 /// The stores below a state folder.
 pub(crate) fn stores(state: &Path) -> Vec<PathBuf> {
@@ -21,7 +23,7 @@ pub(crate) struct Site {
     pub(crate) identity: String,
     pub(crate) deploy_key: KeyId,
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) git: Git,
+    pub(crate) git: GitFetcher,
 }
 
 impl Site {
@@ -31,7 +33,7 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         let key = SshKey::generate(KeyAlgorithm::Ed25519).unwrap();
         let deploy_key = host.authorize(&repo, &key.public).unwrap();
-        let git = Git::new(&folder.path().join("state")).unwrap();
+        let git = GitFetcher::new(&folder.path().join("state")).unwrap();
         Self { host, repo, identity: key.openssh, deploy_key, folder, git }
     }
 
@@ -68,24 +70,24 @@ impl Site {
     }
 
     /// A request with these known hosts.
-    pub(crate) fn trusting(&self, known_hosts: &str) -> Request {
+    pub(crate) fn trusting(&self, known_hosts: &str) -> GitRequest {
         let credentials = self.credentials(&self.identity, None, known_hosts).unwrap();
-        Request { credentials, ..self.request(branch("main")) }
+        GitRequest { credentials, ..self.request(branch("main")) }
     }
 
     /// A request for another address, behind which may be the same host.
-    pub(crate) fn at(&self, address: SocketAddr) -> Request {
+    pub(crate) fn at(&self, address: SocketAddr) -> GitRequest {
         // Without a port, the names of known_hosts stand for every port.
         let known_hosts: String =
             HostKeyType::ALL.iter().map(|kind| self.host_key("127.0.0.1", *kind)).collect();
-        Request {
+        GitRequest {
             url: GitUrl::parse(&self.host.url_at(&self.repo, address)).unwrap(),
             ..self.trusting(&known_hosts)
         }
     }
 
-    pub(crate) fn request(&self, reference: Reference) -> Request {
-        Request {
+    pub(crate) fn request(&self, reference: RefRequest) -> GitRequest {
+        GitRequest {
             namespace: "n".into(),
             url: GitUrl::parse(&self.host.url(&self.repo)).unwrap(),
             reference,
@@ -97,15 +99,15 @@ impl Site {
     }
 
     /// Fetches what must be new.
-    pub(crate) async fn update(&self, request: Request) -> Update {
+    pub(crate) async fn update(&self, request: GitRequest) -> Update {
         match self.git.fetch(request).await.unwrap() {
-            Fetched::Updated(update) => update,
-            Fetched::Unchanged(revision) => unreachable!("unchanged at {revision}"),
+            FetchFinding::Updated(update) => update,
+            FetchFinding::Unchanged(revision) => unreachable!("unchanged at {revision}"),
         }
     }
 
     /// Fetches what must fail.
-    pub(crate) async fn error(&self, request: Request) -> SourceError {
+    pub(crate) async fn error(&self, request: GitRequest) -> SourceError {
         self.git.fetch(request).await.unwrap_err()
     }
 }
@@ -118,11 +120,11 @@ pub(crate) fn credentials(url: &str, fields: &[(&str, Option<&str>)]) -> Result<
     Credentials::read(&GitUrl::parse(url).unwrap(), Some(("Secret flux-system/deploy", &data)))
 }
 
-pub(crate) fn branch(name: &str) -> Reference {
-    Reference { branch: Some(name.into()), ..Reference::default() }
+pub(crate) fn branch(name: &str) -> RefRequest {
+    RefRequest { branch: Some(name.into()), ..RefRequest::default() }
 }
 
 /// The request of an agent that has this revision.
-pub(crate) fn knowing(request: &Request, revision: &Revision) -> Request {
-    Request { known: Some(revision.clone()), ..request.clone() }
+pub(crate) fn knowing(request: &GitRequest, revision: &Revision) -> GitRequest {
+    GitRequest { known: Some(revision.clone()), ..request.clone() }
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Whether a version of a package is refused that has one advisory with these patched and unaffected versions, and what is
-/// printed.
+/// Whether a version of a package is refused that has one advisory with these patched and unaffected
+/// versions, and what is printed.
 fn checked(version: &str, versions: &str, about: &str) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let advisories = folder.path().join("database/crates/a");

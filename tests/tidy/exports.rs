@@ -17,9 +17,9 @@ struct Names {
     taken: BTreeMap<String, usize>,
 }
 
-/// The `pub` items and methods of `files` that no other of them names, `path: name` each; of types those that their own
-/// file does not name either. Handing a name on is no use of it. Of the files for which `is_looked_at` is false only the
-/// uses count.
+/// The `pub` items and methods of `files` that no other of them names, `path: name` each; of types those that
+/// their own file does not name either. Handing a name on is no use of it. Of the files for which
+/// `is_looked_at` is false only the uses count.
 pub(super) fn unused<'a>(
     files: impl IntoIterator<Item = (&'a str, &'a str)>,
     is_looked_at: impl Fn(&str) -> bool,

@@ -1,5 +1,5 @@
-//! Which file uses which, read from the syntax: `use` and paths, also through `super::`, aliases, groups, macros and
-//! re-exports.
+//! Which file uses which, read from the syntax: `use` and paths, also through `super::`, aliases, groups,
+//! macros and re-exports.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,8 +64,8 @@ impl Crate {
         self.units.get(module).map_or(&[], |unit| &unit.children)
     }
 
-    /// The file in which the thing stands that `path` names inside of `module`; `None` for a name of another crate, or
-    /// of a local thing.
+    /// The file in which the thing stands that `path` names inside of `module`; `None` for a name of another
+    /// crate, or of a local thing.
     fn resolve(&self, module: &[String], path: &[String], depth: usize) -> Option<Module> {
         let mut rest = path;
         let mut at: Module = match rest.first()?.as_str() {
@@ -130,8 +130,8 @@ impl Crate {
         circles
     }
 
-    /// Where files use what is declared below them: the module whose children stand in the wrong order, who uses whom, and
-    /// an order that would be right.
+    /// Where files use what is declared below them: the module whose children stand in the wrong order, who
+    /// uses whom, and an order that would be right.
     pub(super) fn upward(&self) -> Vec<Upward<'_>> {
         let mut between: BTreeMap<&[String], BTreeSet<(&str, &str)>> = BTreeMap::new();
         for (from, targets) in self.edges() {
@@ -166,7 +166,8 @@ pub(super) struct Upward<'c> {
     pub(super) module: &'c [String],
     /// `one uses other`, where the other is declared below.
     pub(super) uses: Vec<String>,
-    /// An order in which each uses only those above it, as near to today's as can be; without those in a circle.
+    /// An order in which each uses only those above it, as near to today's as can be; without those in a
+    /// circle.
     pub(super) order: Vec<&'c str>,
 }
 

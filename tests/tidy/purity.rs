@@ -1,4 +1,5 @@
-//! The pure crates do no I/O: their manifests name no crate that does, and clippy refuses what std and the runtime offer.
+//! The pure crates do no I/O: their manifests name no crate that does, and clippy refuses what std and the
+//! runtime offer.
 
 use std::path::Path;
 use std::process::Command;
@@ -51,7 +52,8 @@ const PROBES: [&str; 14] = [
     "type Socket = std::net::UdpSocket; pub fn f(socket: &Socket) -> bool { socket.recv(&mut []).is_ok() }",
 ];
 
-/// What a manifest names that a pure crate must not: `[dependencies]` only, since tests may sleep and read files.
+/// What a manifest names that a pure crate must not: `[dependencies]` only, since tests may sleep and read
+/// files.
 fn io_crates(manifest: &str) -> Vec<String> {
     let dependencies = manifest.split("\n[dependencies]\n").nth(1).unwrap_or_default();
     let dependencies = dependencies.split("\n[").next().unwrap_or_default();

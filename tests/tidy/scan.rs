@@ -1,7 +1,7 @@
 //! Rust source as the rules of the house read it: without comments, texts and tests.
 
-/// The code of a file with the content of comments, texts and character literals blanked out. Line breaks stay, so that
-/// line numbers are those of the file.
+/// The code of a file with the content of comments, texts and character literals blanked out. Line breaks
+/// stay, so that line numbers are those of the file.
 pub(super) fn code(text: &str) -> String {
     blank(text, true)
 }
@@ -63,7 +63,8 @@ fn is_ident(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Where the item that starts at `start` ends: behind its closing brace, or behind a `;` that comes before any brace.
+/// Where the item that starts at `start` ends: behind its closing brace, or behind a `;` that comes before
+/// any brace.
 fn item_end(code: &str, start: usize) -> usize {
     let (mut braces, mut others) = (0_usize, 0_usize);
     for (at, c) in code[start..].char_indices() {

@@ -1,5 +1,5 @@
-//! A tar.gz, read member by member from a stream: charts and layers of artifacts alike. Nothing is written here, so no
-//! path can lead out; whoever reads says what a name may be and how much is too much.
+//! A tar.gz, read member by member from a stream: charts and layers of artifacts alike. Nothing is written
+//! here, so no path can lead out; whoever reads says what a name may be and how much is too much.
 
 use std::io::{self, Read, Write};
 
@@ -9,8 +9,8 @@ use tar::{Archive, EntryType};
 /// What a stream of gzip begins with.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The most that a note about a member may hold: a long name, a long target, records of PAX. The reader of tar keeps them in memory
-/// before it shows the member. Go's archive/tar has the same limit.
+/// The most that a note about a member may hold: a long name, a long target, records of PAX. The reader of
+/// tar keeps them in memory before it shows the member. Go's archive/tar has the same limit.
 const NOTE: u64 = 1 << 20;
 /// The size of a header, and what members are padded to.
 const BLOCK: usize = 512;
@@ -82,7 +82,7 @@ pub enum Damage {
 
 /// What a member of an archive is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum MemberKind {
     /// A file.
     File,
     /// A folder.
@@ -100,7 +100,7 @@ pub struct Member<'a> {
     /// Its name as it is written.
     pub name: Vec<u8>,
     /// What it is.
-    pub form: Form,
+    pub form: MemberKind,
     /// How many bytes it says that it holds.
     pub size: u64,
     content: &'a mut dyn Read,
@@ -118,8 +118,8 @@ impl Member<'_> {
     }
 }
 
-/// Shows each member of an archive to `visit`. What it does not read is passed over. At most `limit` bytes are unpacked; an
-/// archive with more ends there, as one that is cut off.
+/// Shows each member of an archive to `visit`. What it does not read is passed over. At most `limit` bytes
+/// are unpacked; an archive with more ends there, as one that is cut off.
 pub fn members<E: From<Damage>>(
     mut archive: impl Read,
     limit: u64,
@@ -137,11 +137,11 @@ pub fn members<E: From<Damage>>(
         let form = match entry.header().entry_type() {
             // Notes about the archive, and no member of it.
             EntryType::XGlobalHeader | EntryType::XHeader => continue,
-            EntryType::Directory => Form::Folder,
-            EntryType::Symlink => Form::Symlink,
-            EntryType::Link => Form::HardLink,
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Form::File,
-            _ => Form::Special,
+            EntryType::Directory => MemberKind::Folder,
+            EntryType::Symlink => MemberKind::Symlink,
+            EntryType::Link => MemberKind::HardLink,
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => MemberKind::File,
+            _ => MemberKind::Special,
         };
         let name = entry.path_bytes().into_owned();
         visit(&mut Member { name, form, size: entry.size(), content: &mut entry })?;

@@ -1,5 +1,5 @@
-//! The index of a Helm repository: which charts it offers, in which versions, and where each is. It is read as it streams
-//! in, and kept in a compact form: of an offer no more than its download takes.
+//! The index of a Helm repository: which charts it offers, in which versions, and where each is. It is read
+//! as it streams in, and kept in a compact form: of an offer no more than its download takes.
 
 mod read;
 #[cfg(test)]
@@ -21,7 +21,7 @@ const ALIKE: f64 = 0.6;
 
 /// The charts of a repository.
 #[derive(Debug, Default)]
-pub struct Index {
+pub struct ChartIndex {
     /// The texts of all offers, one after the other.
     text: String,
     charts: BTreeMap<Box<str>, Vec<Offer>>,
@@ -86,7 +86,7 @@ pub enum Missing {
     Range(VersionError),
 }
 
-impl Index {
+impl ChartIndex {
     /// How many charts it offers.
     pub fn len(&self) -> usize {
         self.charts.len()
@@ -97,13 +97,14 @@ impl Index {
         self.charts.is_empty()
     }
 
-    /// How many entries are left out, as helm leaves them out: they have no version, or one that cannot be read.
+    /// How many entries are left out, as helm leaves them out: they have no version, or one that cannot be
+    /// read.
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// The version of a chart that is meant by a version or a range: the one of that very text, or the newest in the range.
-    /// Without a range it is the newest that is no pre-release.
+    /// The version of a chart that is meant by a version or a range: the one of that very text, or the newest
+    /// in the range. Without a range it is the newest that is no pre-release.
     pub fn choose(&self, name: &str, wanted: &str) -> Result<Choice<'_>, Missing> {
         let offers = self.charts.get(name).ok_or_else(|| self.no_chart(name))?;
         if offers.is_empty() {
@@ -155,7 +156,8 @@ impl Index {
     }
 }
 
-/// Of versions that are equal, as are those that differ in their metadata alone, the one that was made later is newer.
+/// Of versions that are equal, as are those that differ in their metadata alone, the one that was made later
+/// is newer.
 fn newer(one: &(Version, &Offer), other: &(Version, &Offer)) -> Ordering {
     one.0.compare(&other.0).then_with(|| one.1.created.cmp(&other.1.created))
 }

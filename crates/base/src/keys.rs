@@ -24,7 +24,8 @@ pub const WATCH: &str = "reconcile.fluxcd.io/watch";
 pub const PRUNE_ALL: &str = "lockgate.dev/prune-all";
 /// On a Kustomization or an object: `watch`, `interval` or `report`, what is done about drift.
 pub const DRIFT: &str = "lockgate.dev/drift";
-/// On the Secret with the deploy key: the public line of the key that it held before a rotation that is not finished.
+/// On the Secret with the deploy key: the public line of the key that it held before a rotation that is not
+/// finished.
 pub const REPLACED_KEY: &str = "lockgate.dev/replaced-key";
 /// On the agent's Deployment and on a source: the flags that bootstrap was given, as JSON.
 pub const FLAGS: &str = "lockgate.dev/flags";

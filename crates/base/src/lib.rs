@@ -1,4 +1,5 @@
-//! The words of lockgate: plain values with their invariants, the files of a revision, and the keys of the ecosystem.
+//! The words of lockgate: plain values with their invariants, the files of a revision, and the keys of the
+//! ecosystem.
 //!
 //! The modules stand in the order of their dependencies: each uses only those above it.
 

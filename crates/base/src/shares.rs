@@ -1,7 +1,8 @@
-//! Fair shares of what is bounded: places of which there are so many, taken by holders, each of which stands for a namespace.
+//! Fair shares of what is bounded: places of which there are so many, taken by holders, each of which stands
+//! for a namespace.
 //!
-//! While others wait, no holder gets more than half of them; and the last free one is for a holder that has none. Of fewer than
-//! four each holder may take all.
+//! While others wait, no holder gets more than half of them; and the last free one is for a holder that has
+//! none. Of fewer than four each holder may take all.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::Pin;

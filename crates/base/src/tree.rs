@@ -1,8 +1,9 @@
 //! A source's files as they stand at one revision: read-only, content-addressed, with no way out.
 //!
-//! Paths are relative to the root, with `/` between their parts and no leading slash; `""` is the root. A [`Tree`] is
-//! filled from Git objects or a folder by an adapter; what is read from it through a [`Reader`] is remembered, so that a
-//! later revision can be asked whether anything that mattered has changed.
+//! Paths are relative to the root, with `/` between their parts and no leading slash; `""` is the root. A
+//! [`Tree`] is filled from Git objects or a folder by an adapter; what is read from it through a
+//! [`TreeReader`] is remembered, so that a later revision can be asked whether anything that mattered has
+//! changed.
 
 mod folder;
 
@@ -12,16 +13,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::model::{Digest, Revision, yaml};
-use folder::Found;
+use folder::FoundInFolder;
 
-pub use folder::{ContentId, Entry, Extent, Folder, Item, WeakFolder};
+pub use folder::{ContentId, Extent, Folder, FolderItem, TreeEntry, WeakFolder};
 
 /// The largest file that is read, in bytes.
 pub const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 /// How many symbolic links one path may go through (Linux's limit).
 const LINK_LIMIT: usize = 40;
-/// How many folders a path may go through in what is fetched. Trees are walked by functions that call themselves, on threads
-/// with small stacks.
+/// How many folders a path may go through in what is fetched. Trees are walked by functions that call
+/// themselves, on threads with small stacks.
 pub const LEVELS: usize = 500;
 
 /// A tree and the revision it was taken at.
@@ -99,7 +100,7 @@ pub enum TreeError {
 
 /// What a path leads to, after symbolic links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Node {
+pub enum Resolved {
     /// A file.
     File,
     /// A folder.
@@ -107,8 +108,9 @@ pub enum Node {
 }
 
 impl Tree {
-    /// A tree of `(path, entry)` pairs. Paths are as the module's description says; folders follow from files.
-    pub fn new(files: impl IntoIterator<Item = (String, Entry)>, blobs: Arc<dyn Blobs>) -> Self {
+    /// A tree of `(path, entry)` pairs. Paths are as the module's description says; folders follow from
+    /// files.
+    pub fn new(files: impl IntoIterator<Item = (String, TreeEntry)>, blobs: Arc<dyn Blobs>) -> Self {
         Self::of(Folder::of_paths(files), blobs)
     }
 
@@ -135,14 +137,14 @@ impl Tree {
         for (path, content) in files {
             let content: Vec<u8> = content.into();
             let id = Digest::of(&content).bytes().to_vec();
-            entries.push((path.into(), Entry::File(id.clone())));
+            entries.push((path.into(), TreeEntry::File(id.clone())));
             store.insert(id, Arc::from(content));
         }
         Self::new(entries, Arc::new(InMemory(store)))
     }
 
     /// All entries in path order.
-    pub fn entries(&self) -> impl Iterator<Item = (String, &Entry)> {
+    pub fn entries(&self) -> impl Iterator<Item = (String, &TreeEntry)> {
         self.root.entries()
     }
 
@@ -152,11 +154,12 @@ impl Tree {
         self.with_root(self.root.filtered(&mut String::new(), &keep))
     }
 
-    /// The folder of this path as a tree of its own. Links in it stay as they are, so those that lead out of it lead nowhere.
+    /// The folder of this path as a tree of its own. Links in it stay as they are, so those that lead out of
+    /// it lead nowhere.
     #[must_use]
     pub fn folder(&self, path: &str) -> Self {
         let folder = match self.root.at(path) {
-            Some(Found::Folder(folder)) => folder.clone(),
+            Some(FoundInFolder::Folder(folder)) => folder.clone(),
             _ => Folder::new(Vec::new()),
         };
         Self::of(folder, Arc::clone(&self.blobs))
@@ -172,24 +175,25 @@ impl Tree {
         Self { root, blobs: Arc::new(blobs), location: self.location.clone() }
     }
 
-    /// This tree, whose root is the folder of this absolute path. A path may then be absolute, or climb out of the tree
-    /// and back in; nothing that is not in the tree is looked at for that.
+    /// This tree, whose root is the folder of this absolute path. A path may then be absolute, or climb out
+    /// of the tree and back in; nothing that is not in the tree is looked at for that.
     #[must_use]
     pub fn standing_at(&self, path: &str) -> Self {
         Self { location: Some(normal_absolute(path).into()), ..self.clone() }
     }
 
-    /// Tells what a folder holds, and all below it, from anything else; `None` where there is no folder of this path.
+    /// Tells what a folder holds, and all below it, from anything else; `None` where there is no folder of
+    /// this path.
     pub fn folder_id(&self, path: &str) -> Option<Digest> {
         match self.root.at(path)? {
-            Found::Folder(folder) => Some(folder.id()),
-            Found::Entry(_) => None,
+            FoundInFolder::Folder(folder) => Some(folder.id()),
+            FoundInFolder::Entry(_) => None,
         }
     }
 
     /// A reader that remembers what it was asked.
-    pub fn reader(&self) -> Reader<'_> {
-        Reader { tree: self, seen: RefCell::default() }
+    pub fn reader(&self) -> TreeReader<'_> {
+        TreeReader { tree: self, seen: RefCell::default() }
     }
 
     /// Whether every answer in `footprint` would be the same in this tree.
@@ -198,7 +202,7 @@ impl Tree {
     }
 
     /// Resolves symbolic links in every part of `path`, which must be normal.
-    fn resolve(&self, path: &str) -> Result<(String, Node), TreeError> {
+    fn resolve(&self, path: &str) -> Result<(String, Resolved), TreeError> {
         let mut links = 0;
         let mut pending: Vec<String> =
             path.split('/').rev().filter(|p| !p.is_empty()).map(Into::into).collect();
@@ -210,7 +214,7 @@ impl Tree {
             }
             let next = if at.is_empty() { part } else { format!("{at}/{part}") };
             match self.root.at(&next) {
-                Some(Found::Entry(Entry::Link(target))) => {
+                Some(FoundInFolder::Entry(TreeEntry::Link(target))) => {
                     links += 1;
                     if links > LINK_LIMIT {
                         return Err(TreeError::LinkLoop(path.into()));
@@ -221,25 +225,31 @@ impl Tree {
                     let parts = target.split('/').rev().filter(|p| !p.is_empty() && *p != ".");
                     pending.extend(parts.map(Into::into));
                 }
-                Some(Found::Entry(Entry::Submodule)) => return Err(TreeError::IsSubmodule(path.into())),
-                Some(Found::Entry(Entry::Unlisted(cause))) => {
+                Some(FoundInFolder::Entry(TreeEntry::Submodule)) => {
+                    return Err(TreeError::IsSubmodule(path.into()));
+                }
+                Some(FoundInFolder::Entry(TreeEntry::Unlisted(cause))) => {
                     return Err(TreeError::Store { path: path.into(), message: cause.clone() });
                 }
-                Some(Found::Entry(Entry::File(_))) if pending.is_empty() => return Ok((next, Node::File)),
-                Some(Found::Folder(_)) => at = next,
+                Some(FoundInFolder::Entry(TreeEntry::File(_))) if pending.is_empty() => {
+                    return Ok((next, Resolved::File));
+                }
+                Some(FoundInFolder::Folder(_)) => at = next,
                 // A file where the path goes on, or nothing at all.
-                Some(Found::Entry(Entry::File(_))) | None => return Err(TreeError::NotFound(path.into())),
+                Some(FoundInFolder::Entry(TreeEntry::File(_))) | None => {
+                    return Err(TreeError::NotFound(path.into()));
+                }
             }
         }
-        Ok((at, Node::Directory))
+        Ok((at, Resolved::Directory))
     }
 
     fn answer(&self, path: &str) -> Answer {
         let (resolved, node) = self.resolve(path).ok()?;
         let id = match node {
-            Node::File => self.content(&resolved)?.clone(),
+            Resolved::File => self.content(&resolved)?.clone(),
             // Names only: what a listing shows. The content of files below is asked for by their own paths.
-            Node::Directory => listing_id(&self.children(&resolved)),
+            Resolved::Directory => listing_id(&self.children(&resolved)),
         };
         Some((resolved, id))
     }
@@ -247,15 +257,17 @@ impl Tree {
     /// The content of the file at a path without symbolic links.
     fn content(&self, path: &str) -> Option<&ContentId> {
         match self.root.at(path)? {
-            Found::Entry(Entry::File(id)) => Some(id),
-            Found::Entry(_) | Found::Folder(_) => None,
+            FoundInFolder::Entry(TreeEntry::File(id)) => Some(id),
+            FoundInFolder::Entry(_) | FoundInFolder::Folder(_) => None,
         }
     }
 
     /// The names in a folder, each once and with whether it is a folder.
     fn children(&self, directory: &str) -> Vec<(String, bool)> {
-        let Some(Found::Folder(folder)) = self.root.at(directory) else { return vec![] };
-        let is_folder = |item: &Item| matches!(item, Item::Folder(_) | Item::Entry(Entry::Unlisted(_)));
+        let Some(FoundInFolder::Folder(folder)) = self.root.at(directory) else { return vec![] };
+        let is_folder = |item: &FolderItem| {
+            matches!(item, FolderItem::Folder(_) | FolderItem::Entry(TreeEntry::Unlisted(_)))
+        };
         let mut children: Vec<(String, bool)> =
             folder.items().iter().map(|(name, item)| ((**name).to_owned(), is_folder(item))).collect();
         children.dedup_by(|later, kept| later.0 == kept.0);
@@ -269,23 +281,24 @@ impl fmt::Debug for Tree {
     }
 }
 
-/// Where a path leads to, after symbolic links, and what is there: what is read next is read at that place. `None` where
-/// there is nothing.
+/// Where a path leads to, after symbolic links, and what is there: what is read next is read at that place.
+/// `None` where there is nothing.
 type Answer = Option<(String, ContentId)>;
 
-/// What a render asked of a tree and what it was answered, so that it need not be repeated on a tree that would answer
-/// the same.
+/// What a render asked of a tree and what it was answered, so that it need not be repeated on a tree that
+/// would answer the same.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Footprint(BTreeMap<String, Answer>);
 
 /// Reads from a [`Tree`] and remembers every path it was asked for.
-pub struct Reader<'t> {
+pub struct TreeReader<'t> {
     tree: &'t Tree,
     seen: RefCell<BTreeMap<String, Answer>>,
 }
 
-impl Reader<'_> {
-    /// `relative` as seen from the folder `base`, made normal. What is not in the tree by its letters is refused.
+impl TreeReader<'_> {
+    /// `relative` as seen from the folder `base`, made normal. What is not in the tree by its letters is
+    /// refused.
     pub fn resolve(&self, base: &str, relative: &str) -> Result<String, TreeError> {
         let Some(location) = self.tree.location.as_deref() else { return resolve(base, relative) };
         let absolute = if relative.starts_with('/') {
@@ -301,7 +314,7 @@ impl Reader<'_> {
     }
 
     /// What `path` leads to; `None` when nothing is there.
-    pub fn node(&self, path: &str) -> Result<Option<Node>, TreeError> {
+    pub fn node(&self, path: &str) -> Result<Option<Resolved>, TreeError> {
         self.note(path);
         match self.tree.resolve(path) {
             Ok((_, node)) => Ok(Some(node)),
@@ -315,7 +328,7 @@ impl Reader<'_> {
         self.note(path);
         let (resolved, node) = self.tree.resolve(path)?;
         let Some(id) = self.tree.content(&resolved) else {
-            debug_assert_eq!(node, Node::Directory);
+            debug_assert_eq!(node, Resolved::Directory);
             return Err(TreeError::IsDirectory(path.into()));
         };
         let bytes =
@@ -337,19 +350,19 @@ impl Reader<'_> {
     }
 
     /// The names in a folder in byte order, each with whether it is a folder or leads to one.
-    pub fn list(&self, path: &str) -> Result<Vec<(String, Node)>, TreeError> {
+    pub fn list(&self, path: &str) -> Result<Vec<(String, Resolved)>, TreeError> {
         self.note(path);
         let (resolved, node) = self.tree.resolve(path)?;
-        if node == Node::File {
+        if node == Resolved::File {
             return Err(TreeError::NotFound(path.into()));
         }
         let mut names = Vec::new();
         for (name, is_directory) in self.tree.children(&resolved) {
             let node = if is_directory {
-                Node::Directory
+                Resolved::Directory
             } else {
                 // A link that leads nowhere or out is an error only when it is read.
-                self.node(&join(path, &name)).ok().flatten().unwrap_or(Node::File)
+                self.node(&join(path, &name)).ok().flatten().unwrap_or(Resolved::File)
             };
             names.push((name, node));
         }
@@ -374,7 +387,8 @@ impl Reader<'_> {
     }
 }
 
-/// `relative` as seen from the folder `base`, made normal. Absolute paths and those that lead above the root are refused.
+/// `relative` as seen from the folder `base`, made normal. Absolute paths and those that lead above the root
+/// are refused.
 pub fn resolve(base: &str, relative: &str) -> Result<String, TreeError> {
     if relative.starts_with('/') {
         return Err(outside(relative, relative));

@@ -1,8 +1,9 @@
-//! The kinds of Flux: their fields, as every served version writes them. One file a kind, and one table of them all.
+//! The kinds of Flux: their fields, as every served version writes them. One file a kind, and one table of
+//! them all.
 //!
-//! All versions of a kind share one schema, the union of their fields, so an object is read the same whichever version it
-//! was written in, and nothing is lost by storing it. Fields and defaults: Flux 2.9 `api/` types and the removed versions
-//! before it.
+//! All versions of a kind share one schema, the union of their fields, so an object is read the same
+//! whichever version it was written in, and nothing is lost by storing it. Fields and defaults: Flux 2.9
+//! `api/` types and the removed versions before it.
 
 mod metadata;
 mod reference;

@@ -1,7 +1,7 @@
 //! `dependsOn`: the order, cycles, who waits for whom, and what is at the root of a wait.
 //!
-//! Nothing here is decided once and kept: every question walks the edges that it needs, so that one object can change
-//! without the rest being computed anew.
+//! Nothing here is decided once and kept: every question walks the edges that it needs, so that one object
+//! can change without the rest being computed anew.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -17,7 +17,8 @@ pub trait Dependencies {
     /// What an object depends on, in the order in which it says so.
     fn dependencies<'a>(&'a self, key: &Ref) -> Box<dyn Iterator<Item = &'a Ref> + 'a>;
 
-    /// The shortest cycle that the object is a member of, from itself on. One that only depends on a cycle is not a member.
+    /// The shortest cycle that the object is a member of, from itself on. One that only depends on a cycle is
+    /// not a member.
     fn cycle_of(&self, key: &Ref) -> Option<Cycle> {
         let mut came_from: HashMap<&Ref, Option<&Ref>> = HashMap::new();
         let mut queue = VecDeque::new();
@@ -45,9 +46,9 @@ pub trait Dependencies {
         self.dependencies(key).filter(|dependency| !self.contains(dependency) || !ready(dependency)).collect()
     }
 
-    /// From a direct dependency that is not ready to the one at the root of it, which waits for no other: for `foobar` it is
-    /// `kube-network`, `kube-security`. Empty when nothing blocks. Where several block, the first that is named is followed; a
-    /// cycle ends the walk.
+    /// From a direct dependency that is not ready to the one at the root of it, which waits for no other: for
+    /// `foobar` it is `kube-network`, `kube-security`. Empty when nothing blocks. Where several block, the
+    /// first that is named is followed; a cycle ends the walk.
     fn root_cause<'a>(&'a self, key: &Ref, ready: impl Fn(&Ref) -> bool) -> Vec<&'a Ref> {
         let mut chain: Vec<&Ref> = Vec::new();
         let mut seen = HashSet::from([key.clone()]);
@@ -72,8 +73,8 @@ impl Dependencies for Graph {
     }
 }
 
-/// The graph of `dependsOn`. It never fails as a whole: a cycle concerns its members only, and a dependency that does
-/// not exist concerns those that name it.
+/// The graph of `dependsOn`. It never fails as a whole: a cycle concerns its members only, and a dependency
+/// that does not exist concerns those that name it.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     nodes: HashMap<Ref, Node>,
@@ -151,8 +152,8 @@ impl Graph {
         self.nodes.get(key).into_iter().flat_map(|node| &node.dependents)
     }
 
-    /// All that exist by levels: each depends on earlier levels only, and stands by name within its own. Those in a cycle
-    /// or behind one make up the last.
+    /// All that exist by levels: each depends on earlier levels only, and stands by name within its own.
+    /// Those in a cycle or behind one make up the last.
     pub fn levels(&self) -> Vec<Vec<&Ref>> {
         let mut open: HashMap<&Ref, usize> = HashMap::new();
         let mut level: Vec<&Ref> = Vec::new();
@@ -239,8 +240,8 @@ pub enum NotReadyReason {
     Outdated,
 }
 
-/// Flux's rule: the dependency exists, is Ready for its present generation and, where both come from the same source, has
-/// applied the revision that the dependent is about to apply.
+/// Flux's rule: the dependency exists, is Ready for its present generation and, where both come from the same
+/// source, has applied the revision that the dependent is about to apply.
 pub fn ready(
     dependency: Option<&DependencyView<'_>>,
     wanted_revision: &str,

@@ -1,8 +1,9 @@
 //! Whether an object is well, judged from the object alone by the rules of kstatus (sigs.k8s.io/cli-utils).
 //!
-//! First what all kinds share: it is being deleted, its controller has not seen it yet, it says that it is reconciling or
-//! stalled. Then the rule of its kind ([`kinds`], one file each), then its Ready condition. What says nothing is well,
-//! since most kinds have no status. An object of a kind that nothing acts on is well, whatever it says ([`Rules`]).
+//! First what all kinds share: it is being deleted, its controller has not seen it yet, it says that it is
+//! reconciling or stalled. Then the rule of its kind ([`kinds`], one file each), then its Ready condition.
+//! What says nothing is well, since most kinds have no status. An object of a kind that nothing acts on is
+//! well, whatever it says ([`HealthRules`]).
 
 mod state;
 mod status;
@@ -11,22 +12,22 @@ mod generic;
 mod kinds;
 mod rules;
 
-pub use rules::Rules;
+pub use rules::HealthRules;
 pub use state::Health;
 pub use trouble::{PodTrouble, TroubleSubject, pod_troubles};
 
-use status::Status;
+use status::JudgedObject;
 
 use lockgate_base::model::Object;
 
 /// The health of an object as it was read from the cluster, by the rules of its owner.
-pub fn health(object: &Object, rules: &Rules) -> Health {
+pub fn health(object: &Object, rules: &HealthRules) -> Health {
     rules.counted(object.group(), object.kind(), judged(object, rules))
 }
 
 /// What an object says of itself.
-fn judged(object: &Object, rules: &Rules) -> Health {
-    let status = Status::of(object);
+fn judged(object: &Object, rules: &HealthRules) -> Health {
+    let status = JudgedObject::of(object);
     if let Some(health) = generic::before(status) {
         return health;
     }
@@ -36,10 +37,10 @@ fn judged(object: &Object, rules: &Rules) -> Health {
     }
 }
 
-/// The health of an object of which more is asked than that: a Job or a Pod has to have done its work. What has no end is
-/// judged as [`health`] does.
-pub fn completion(object: &Object, rules: &Rules) -> Health {
-    let status = Status::of(object);
+/// The health of an object of which more is asked than that: a Job or a Pod has to have done its work. What
+/// has no end is judged as [`health`] does.
+pub fn completion(object: &Object, rules: &HealthRules) -> Health {
+    let status = JudgedObject::of(object);
     let is_done = match (object.group(), object.kind()) {
         ("", "Pod") => status.text("/status/phase") == "Succeeded",
         ("batch", "Job") => status.true_condition("Complete").is_some(),

@@ -1,7 +1,7 @@
 //! The decisions of lockgate: what is served, what is applied, in which order, and what is said of it.
 //!
-//! Nothing here touches a disk, a network, a clock or randomness; the chain in `pipeline` reaches them through its ports.
-//! The modules stand in the order of their dependencies: each uses only those above it.
+//! Nothing here touches a disk, a network, a clock or randomness; the chain in `pipeline` reaches them
+//! through its ports. The modules stand in the order of their dependencies: each uses only those above it.
 
 pub mod api;
 pub mod plan;

@@ -1,7 +1,8 @@
-//! How a platform stands, as its objects tell: what is ready, what fails, what is blocked by it, and by which chain.
+//! How a platform stands, as its objects tell: what is ready, what fails, what is blocked by it, and by which
+//! chain.
 //!
-//! It is what `lockgate status` prints and what bootstrap shows while it waits. Nothing but the objects is looked at, so
-//! read access is all it needs, and the agent need not run.
+//! It is what `lockgate status` prints and what bootstrap shows while it waits. Nothing but the objects is
+//! looked at, so read access is all it needs, and the agent need not run.
 
 use std::collections::HashSet;
 
@@ -17,17 +18,17 @@ mod tests;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overview {
     /// The sources.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceRow>,
     /// The Kustomizations: failing, blocked, on their way, paused, ready.
     pub kustomizations: Vec<Row>,
-    /// What holds up the rest: each that fails by its own fault and not its source's, and the ends of the chains that no
-    /// failing one ends (a dependency that is not there, or a cycle).
+    /// What holds up the rest: each that fails by its own fault and not its source's, and the ends of the
+    /// chains that no failing one ends (a dependency that is not there, or a cycle).
     pub root_causes: Vec<Ref>,
 }
 
 /// A source.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Source {
+pub struct SourceRow {
     /// Which.
     pub key: Ref,
     /// Its address.
@@ -60,12 +61,12 @@ pub struct Row {
     /// What must be ready first.
     pub depends_on: Vec<Ref>,
     /// How the chain of a blocked one ends.
-    pub end: End,
+    pub end: ChainEnd,
 }
 
 /// How a chain of those that wait for each other ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum End {
+pub enum ChainEnd {
     /// At one that waits for no other.
     #[default]
     Open,
@@ -80,8 +81,9 @@ pub enum End {
 pub enum State {
     /// It fails by its own fault.
     Failing,
-    /// It waits for others: the first of them, what that one waits for, and so on to the root cause. Empty where all that
-    /// it depends on is ready, and yet not as it was when it looked, or not at the revision that it wants.
+    /// It waits for others: the first of them, what that one waits for, and so on to the root cause. Empty
+    /// where all that it depends on is ready, and yet not as it was when it looked, or not at the revision
+    /// that it wants.
     Blocked(Vec<Ref>),
     /// It is being reconciled, or has not been looked at.
     Progressing,
@@ -94,7 +96,7 @@ pub enum State {
 impl Overview {
     /// Reads the objects. One that is malformed becomes a failing row of its own.
     pub fn of(sources: &[Object], kustomizations: &[Object]) -> Self {
-        let sources: Vec<Source> = sources.iter().filter_map(source).collect();
+        let sources: Vec<SourceRow> = sources.iter().filter_map(source).collect();
         let mut read: Vec<Read> = kustomizations.iter().map(read).collect();
         let ready: HashSet<Ref> = ready(&sources, &read).cloned().collect();
         let waits = waits(&sources, &read);
@@ -114,7 +116,7 @@ impl Overview {
 
     /// Whether there is anything, and everything of it that is not paused is ready.
     pub fn is_ready(&self) -> bool {
-        let source = |source: &Source| source.ready == ConditionStatus::True;
+        let source = |source: &SourceRow| source.ready == ConditionStatus::True;
         let row = |row: &Row| matches!(row.state, State::Ready | State::Suspended);
         !self.is_empty() && self.sources.iter().all(source) && self.kustomizations.iter().all(row)
     }
@@ -142,7 +144,8 @@ impl Overview {
         broken(&self.sources)
     }
 
-    /// The Kustomizations by levels of `dependsOn`: each depends on earlier levels only. Members of a cycle come last.
+    /// The Kustomizations by levels of `dependsOn`: each depends on earlier levels only. Members of a cycle
+    /// come last.
     pub fn levels(&self) -> Vec<Vec<Ref>> {
         let edges = self.kustomizations.iter().map(|row| (row.key.clone(), row.depends_on.clone()));
         let graph: Graph = edges.collect();
@@ -182,19 +185,19 @@ struct Read {
     lacks: Option<Ref>,
 }
 
-fn ready<'r>(sources: &'r [Source], read: &'r [Read]) -> impl Iterator<Item = &'r Ref> {
+fn ready<'r>(sources: &'r [SourceRow], read: &'r [Read]) -> impl Iterator<Item = &'r Ref> {
     let sources = sources.iter().filter(|source| source.ready == ConditionStatus::True);
     let rows = read.iter().filter(|read| read.is_ready);
     sources.map(|source| &source.key).chain(rows.map(|read| &read.row.key))
 }
 
-fn broken(sources: &[Source]) -> impl Iterator<Item = &Ref> {
+fn broken(sources: &[SourceRow]) -> impl Iterator<Item = &Ref> {
     sources.iter().filter(|source| source.ready == ConditionStatus::False).map(|source| &source.key)
 }
 
-/// Who waits for whom. Edges lead from blocked ones only, as a chain ends at what fails by its own fault, is on its way or
-/// is paused, whatever that depends on.
-fn waits(sources: &[Source], read: &[Read]) -> Graph {
+/// Who waits for whom. Edges lead from blocked ones only, as a chain ends at what fails by its own fault, is
+/// on its way or is paused, whatever that depends on.
+fn waits(sources: &[SourceRow], read: &[Read]) -> Graph {
     let sources = sources.iter().map(|source| (source.key.clone(), Vec::new()));
     let rows = read.iter().map(|Read { row, .. }| {
         let is_blocked = matches!(row.state, State::Blocked(_));
@@ -204,17 +207,17 @@ fn waits(sources: &[Source], read: &[Read]) -> Graph {
 }
 
 /// From a blocked Kustomization to the end of what blocks it. A cycle ends where it began.
-fn chain(key: &Ref, waits: &Graph, is_ready: impl Fn(&Ref) -> bool) -> (Vec<Ref>, End) {
+fn chain(key: &Ref, waits: &Graph, is_ready: impl Fn(&Ref) -> bool) -> (Vec<Ref>, ChainEnd) {
     if let Some(Cycle(members)) = waits.cycle_of(key) {
-        return (members.into_iter().skip(1).chain([key.clone()]).collect(), End::Cycle);
+        return (members.into_iter().skip(1).chain([key.clone()]).collect(), ChainEnd::Cycle);
     }
     let chain: Vec<Ref> = waits.root_cause(key, is_ready).into_iter().cloned().collect();
     let is_missing = chain.last().is_some_and(|last| !waits.contains(last));
-    (chain, if is_missing { End::Missing } else { End::Open })
+    (chain, if is_missing { ChainEnd::Missing } else { ChainEnd::Open })
 }
 
 /// What holds up the rest, beside the sources that are not ready.
-fn root_causes(sources: &[Source], read: &[Read]) -> Vec<Ref> {
+fn root_causes(sources: &[SourceRow], read: &[Read]) -> Vec<Ref> {
     let broken: HashSet<&Ref> = broken(sources).collect();
     let is_moving = |key: &Ref| {
         let row = read.iter().find(|read| read.row.key == *key);
@@ -243,7 +246,7 @@ fn read(object: &Object) -> Read {
         objects: 0,
         what: String::new(),
         depends_on: Vec::new(),
-        end: End::Open,
+        end: ChainEnd::Open,
     };
     let kustomization: Kustomization = match api::decode(object) {
         Ok(kustomization) => kustomization,
@@ -294,11 +297,11 @@ fn what(state: &State, standing: Standing) -> String {
 }
 
 /// A source, where it is of a kind that lockgate acts on.
-fn source(object: &Object) -> Option<Source> {
+fn source(object: &Object) -> Option<SourceRow> {
     let info = api::sources().find(|info| info.is_of(object))?;
     let id = object.id();
     let url = object.text("/spec/url").unwrap_or_default().to_owned();
-    let mut source = Source {
+    let mut source = SourceRow {
         key: Ref::new(info.id, id.namespace, id.name),
         url,
         revision: None,
@@ -308,17 +311,17 @@ fn source(object: &Object) -> Option<Source> {
     };
     let api::Source { metadata, status, spec, .. } = match api::decode_source(object) {
         Ok(read) => read,
-        Err(malformed) => return Some(Source { message: malformed.to_string(), ..source }),
+        Err(malformed) => return Some(SourceRow { message: malformed.to_string(), ..source }),
     };
     if let Some(artifact) = &status.artifact {
         source.revision = Some(short_revision(&artifact.revision));
         source.fetched = Some(artifact.last_update_time);
     }
     if spec.is_static() {
-        return Some(Source { ready: ConditionStatus::True, ..source });
+        return Some(SourceRow { ready: ConditionStatus::True, ..source });
     }
     let standing = Standing::of(metadata.generation, &status);
-    Some(Source { ready: standing.ready, message: standing.message, ..source })
+    Some(SourceRow { ready: standing.ready, message: standing.message, ..source })
 }
 
 /// `09507f1` of `main@sha1:09507f1…`.

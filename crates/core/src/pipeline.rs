@@ -1,4 +1,5 @@
-//! The chain: what is read from a cluster, decided, written and waited for, through ports that the adapters implement.
+//! The chain: what is read from a cluster, decided, written and waited for, through ports that the adapters
+//! implement.
 //!
 //! ```text
 //! build      fetch → gather → render                                  (Lookup)
@@ -7,9 +8,9 @@
 //! remove     inventory → prune                                        (Writes, Settle)
 //! ```
 //!
-//! `reconcile` and `remove` never fail: they end in an outcome, and `verdict` says what that means. Before the first
-//! object is written, the union of what is managed and what will be is recorded in the [`Journal`], so that a process
-//! killed at any point leaves nothing behind that the next one does not know of.
+//! `reconcile` and `remove` never fail: they end in an outcome, and `verdict` says what that means. Before
+//! the first object is written, the union of what is managed and what will be is recorded in the [`Journal`],
+//! so that a process killed at any point leaves nothing behind that the next one does not know of.
 
 pub mod clock;
 pub mod ports;
@@ -43,7 +44,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::api::InventoryEntry;
-use crate::health::Rules;
+use crate::health::HealthRules;
 use crate::plan::DriftPolicy;
 use crate::verdict::{Applied, Ill, Outcome, Redactor};
 use lockgate_base::model::ObjectId;
@@ -84,7 +85,7 @@ pub struct Job<'a> {
     /// After how long a wait tells what it is for.
     pub told_after: Duration,
     /// By which rules health is judged, and what nothing acts on.
-    pub rules: &'a Rules,
+    pub rules: &'a HealthRules,
     /// Tells the time, and lets time pass.
     pub clock: &'a dyn Clock,
     /// Builds.
@@ -106,7 +107,8 @@ pub struct Finish {
 
 /// Keeps what must survive the process, and hears how far a reconcile is.
 pub trait Journal: Slot + Claims {
-    /// Records what will be managed, before it is written. An error stops the reconcile before its first write.
+    /// Records what will be managed, before it is written. An error stops the reconcile before its first
+    /// write.
     fn begin(&self, inventory: Vec<InventoryEntry>) -> impl Future<Output = Result<(), JournalError>> + Send;
 
     /// Tells people, whatever the reconcile ends in.

@@ -1,8 +1,9 @@
 //! What a build means for a cluster: the only decisions about it.
 //!
-//! A build is cut into stages ([`stages`]), each object is prepared ([`prepare`]), the cluster is asked what is there and
-//! what an apply would make of it ([`Observation`]), and from that alone each object gets its [`Step`]. What is no longer
-//! built is found by [`prune`]. Nothing here writes; the pipeline does what a plan says.
+//! A build is cut into stages ([`stages`]), each object is prepared ([`prepare`]), the cluster is asked what
+//! is there and what an apply would make of it ([`Observation`]), and from that alone each object gets its
+//! [`Step`]. What is no longer built is found by [`prune`]. Nothing here writes; the pipeline does what a
+//! plan says.
 
 mod denied;
 mod groups;
@@ -36,7 +37,7 @@ mod unique;
 pub use answer::{Answer, AnswerCause};
 pub use cause::Cause;
 pub use denied::Denied;
-pub use drift::{Change, Drift, compared, drift};
+pub use drift::{Drift, FieldDrift, compared, drift};
 pub use foreseen::Foreseen;
 pub use ignore::Ignored;
 pub use inventory::Inventory;
@@ -47,7 +48,7 @@ pub use prune::{PruneDecision, PruneRefused, PruneSkip, Pruner, check_prune, pru
 pub use refusal::{Phase, Refusal};
 pub use removed::{Removed, removed};
 pub use stages::{Gate, Stage, is_definition, plan_stage, sort_ids, stages};
-pub use step::{Entry, Observation, Observed, Options, Skip, Step};
+pub use step::{Entry, Observation, Observed, PlanOptions, Skip, Step};
 pub use unique::{has_unique, shares_unique};
 pub use uses::{is_used, uses};
 

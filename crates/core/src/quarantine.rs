@@ -1,9 +1,10 @@
 //! Finds out what makes the agent end, and leaves it alone.
 //!
-//! What is about to be built or fetched is marked as under way, where that outlives the process, until it has come to its end.
-//! A mark that the next process finds makes its object a suspect. A suspect runs last, once all else has had its chance, and
-//! with nothing beside it that is new. Where the agent ends while a suspect runs so, twice, it is left alone until it
-//! changes, and tried again each hour. An agent that is told to end takes its marks away before.
+//! What is about to be built or fetched is marked as under way, where that outlives the process, until it has
+//! come to its end. A mark that the next process finds makes its object a suspect. A suspect runs last, once
+//! all else has had its chance, and with nothing beside it that is new. Where the agent ends while a suspect
+//! runs so, twice, it is left alone until it changes, and tried again each hour. An agent that is told to end
+//! takes its marks away before.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -23,15 +24,15 @@ use lockgate_render::budget::Memory;
 const ENDS: u32 = 2;
 /// How long nothing new must have begun or ended for all else to have had its chance.
 const QUIET: Duration = Duration::from_secs(2);
-/// How long a suspect waits for that at most, after the agent has begun to lead; and how long what runs without an end, as a
-/// fetch from a host that is silent does, keeps others from running alone.
+/// How long a suspect waits for that at most, after the agent has begun to lead; and how long what runs
+/// without an end, as a fetch from a host that is silent does, keeps others from running alone.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a suspect looks whether it is its turn.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// What is known of an object that was under way when the agent ended, or is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct EndMark {
     /// `Kind/namespace/name`.
     pub subject: String,
     /// What tells one state of it from another.
@@ -56,10 +57,10 @@ pub enum UnderWay {
 /// Where marks are kept. What cannot be kept is told in the log: a build must not fail for it.
 pub trait Marks: Debug + Send + Sync {
     /// All that are kept.
-    fn all(&self) -> Vec<Mark>;
+    fn all(&self) -> Vec<EndMark>;
 
     /// Keeps a mark, in the place of an earlier one of its subject.
-    fn put(&self, mark: &Mark);
+    fn put(&self, mark: &EndMark);
 
     /// Takes the mark of a subject away, where there is one.
     fn take(&self, subject: &str);
@@ -113,7 +114,8 @@ struct Run {
 struct Turn {
     subject: String,
     since: Instant,
-    /// A build takes as long as its budget lasts, so that what is new can wait for it. A fetch may take as long as its host likes.
+    /// A build takes as long as its budget lasts, so that what is new can wait for it. A fetch may take as
+    /// long as its host likes.
     is_build: bool,
 }
 
@@ -135,7 +137,7 @@ impl Quarantine {
                 mark.under_way = UnderWay::No;
                 quarantine.marks.put(&mark);
             }
-            let Mark { subject, state, ended, .. } = mark;
+            let EndMark { subject, state, ended, .. } = mark;
             quarantine.inner().suspects.insert(subject, Suspect { state, ended, tried: now });
         }
         quarantine
@@ -161,7 +163,8 @@ impl Quarantine {
         self.inner().suspects.contains_key(&key.to_string())
     }
 
-    /// The objects because of which the agent may have ended: `Kind/namespace/name`, and how often it ended while one ran alone.
+    /// The objects because of which the agent may have ended: `Kind/namespace/name`, and how often it ended
+    /// while one ran alone.
     pub fn suspects(&self) -> Vec<(String, u32)> {
         self.inner().suspects.iter().map(|(subject, suspect)| (subject.clone(), suspect.ended)).collect()
     }
@@ -213,7 +216,8 @@ impl Quarantine {
         inner.under_way.insert(subject.to_owned(), run);
     }
 
-    /// Takes note that a run is no longer under way; `done` where it has come to its end, so that it is beyond suspicion.
+    /// Takes note that a run is no longer under way; `done` where it has come to its end, so that it is
+    /// beyond suspicion.
     fn end(&self, subject: &str, done: bool) {
         let mut inner = self.inner();
         inner.end_turn(subject);
@@ -231,7 +235,7 @@ impl Quarantine {
     /// Keeps of an object that is not under way what is known against it.
     fn leave(&self, inner: &Inner, subject: &str) {
         match inner.suspects.get(subject) {
-            Some(Suspect { state, ended, .. }) => self.marks.put(&Mark {
+            Some(Suspect { state, ended, .. }) => self.marks.put(&EndMark {
                 subject: subject.to_owned(),
                 state: state.clone(),
                 ended: *ended,
@@ -313,8 +317,8 @@ impl Inner {
 }
 
 impl Run {
-    fn mark(&self, subject: &str, suspect: Option<&Suspect>) -> Mark {
-        Mark {
+    fn mark(&self, subject: &str, suspect: Option<&Suspect>) -> EndMark {
+        EndMark {
             subject: subject.to_owned(),
             state: self.state.clone(),
             ended: suspect.map_or(0, |suspect| suspect.ended),
@@ -377,8 +381,8 @@ impl Drop for Begun {
     }
 }
 
-/// The threads for builds, on which what is built is marked as under way: not while it waits for one of them, and until it
-/// ends, though nobody may wait for it any more.
+/// The threads for builds, on which what is built is marked as under way: not while it waits for one of them,
+/// and until it ends, though nobody may wait for it any more.
 #[derive(Debug)]
 pub struct Marked {
     /// The threads.

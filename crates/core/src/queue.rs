@@ -6,9 +6,9 @@
 //!  start this run, let that one go on, cancel that wait, wake me at
 //! ```
 //!
-//! All kinds are handled alike: an object has facts, of which the edges to other objects are a part, and the role of its kind
-//! names the lane it runs in. The clock is passed in, as the time since the agent started. Nothing here waits, and nothing is
-//! found by scanning: timers are a sorted set, and edges an index.
+//! All kinds are handled alike: an object has facts, of which the edges to other objects are a part, and the
+//! role of its kind names the lane it runs in. The clock is passed in, as the time since the agent started.
+//! Nothing here waits, and nothing is found by scanning: timers are a sorted set, and edges an index.
 
 mod edges;
 mod signal;
@@ -24,12 +24,12 @@ use std::time::Duration;
 
 use edges::Edges;
 use fights::{Fights, PutBack};
-use lane::{Lane, RULES, Rule, Wanted, Work};
+use lane::{Enqueued, Lane, LaneKind, LaneRule, RULES};
 use lockgate_base::model::{ObjectId, Ref};
 
 pub use edges::{Edge, Why};
-pub use order::{Cause, Order, Rivalry};
-pub use signal::{Correction, End, Facts, Limits, Next, RunId, Signal};
+pub use order::{Order, Rivalry, RunCause};
+pub use signal::{Correction, Facts, Limits, Next, RunEnd, RunId, Signal};
 
 /// The state machine.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ pub struct Queue {
 #[derive(Debug)]
 struct Item {
     facts: Facts,
-    /// The number of the last run before the object was first seen. What such a run reports is of another object of the same
-    /// name.
+    /// The number of the last run before the object was first seen. What such a run reports is of another
+    /// object of the same name.
     born: RunId,
     /// Whether a run of the object has ended since the agent started.
     has_ended: bool,
@@ -69,11 +69,11 @@ impl Item {
 
     /// Whether what it needs may only be not listed yet, as long as the lists are not complete.
     fn comes_after_lists(&self, key: &Ref) -> bool {
-        RULES[Work::index(key.kind)].after_lists || self.facts.to(Why::Source).next().is_some()
+        RULES[LaneKind::index(key.kind)].after_lists || self.facts.to(Why::Source).next().is_some()
     }
 
     /// Whether the object is not to run. One that is being deleted runs, paused or not.
-    const fn is_paused(&self, rule: &Rule) -> bool {
+    const fn is_paused(&self, rule: &LaneRule) -> bool {
         self.facts.suspended && !self.facts.deleting && !(rule.holds && self.revision.is_none())
     }
 }
@@ -99,10 +99,10 @@ impl Queue {
             Signal::Seen(key, facts) => self.seen(&key, facts, &mut orders),
             Signal::Gone(key) => self.gone(&key, &mut orders),
             Signal::Waits(run) => self.lanes.iter_mut().for_each(|lane| lane.release(run)),
-            Signal::Resumes { key, run } => self.lanes[Work::index(key.kind)].returns(&key, run),
+            Signal::Resumes { key, run } => self.lanes[LaneKind::index(key.kind)].returns(&key, run),
             Signal::Finished { key, run, end } => self.finished(&key, run, end, now, &mut orders),
             Signal::Drifted { owner, object, by } => self.drifted(&owner, object, by, now, &mut orders),
-            Signal::InputChanged(input) => self.want_all(Why::Input, &input, &Cause::Input, &mut orders),
+            Signal::InputChanged(input) => self.want_all(Why::Input, &input, &RunCause::Input, &mut orders),
             Signal::Recovered => self.recovered(&mut orders),
             Signal::Tick => {}
         }
@@ -121,7 +121,7 @@ impl Queue {
 
     /// How many reconciles wait for a slot.
     pub fn waiting(&self) -> usize {
-        let lanes = self.lanes.iter().zip(&RULES).filter(|(_, rule)| rule.work == Work::Reconcile);
+        let lanes = self.lanes.iter().zip(&RULES).filter(|(_, rule)| rule.work == LaneKind::Reconcile);
         lanes.map(|(lane, _)| lane.waiting()).sum()
     }
 
@@ -144,7 +144,7 @@ impl Queue {
         self.synced = true;
         let waiting = self.items.iter().filter(|(key, item)| item.comes_after_lists(key));
         for key in waiting.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
-            self.want(&key, Cause::Spec, orders);
+            self.want(&key, RunCause::Spec, orders);
         }
     }
 
@@ -156,11 +156,11 @@ impl Queue {
         self.edges.replace(key, old.as_ref().map_or(&[], |old| &old.edges), &facts.edges);
         let reordered = old.as_ref().is_none_or(|old| !old.to(Why::Dependency).eq(facts.to(Why::Dependency)));
         let cause = match &old {
-            None => Some(Cause::Spec),
-            Some(old) if old.uid != facts.uid || old.version != facts.version => Some(Cause::Spec),
-            Some(old) if old.deleting != facts.deleting => Some(Cause::Spec),
-            Some(old) if old.suspended && !facts.suspended => Some(Cause::Spec),
-            Some(old) if old.requested_at != facts.requested_at => Some(Cause::Requested),
+            None => Some(RunCause::Spec),
+            Some(old) if old.uid != facts.uid || old.version != facts.version => Some(RunCause::Spec),
+            Some(old) if old.deleting != facts.deleting => Some(RunCause::Spec),
+            Some(old) if old.suspended && !facts.suspended => Some(RunCause::Spec),
+            Some(old) if old.requested_at != facts.requested_at => Some(RunCause::Requested),
             Some(_) => None,
         };
         // One that was deleted and made anew while nothing was watched is seen as a change.
@@ -170,7 +170,7 @@ impl Queue {
         } else {
             self.items.insert(key.clone(), Item::new(facts, self.sequence));
         }
-        let index = Work::index(key.kind);
+        let index = LaneKind::index(key.kind);
         self.lanes[index].insert(key);
         if self.items[key].is_paused(&RULES[index]) {
             self.lanes[index].withdraw(key);
@@ -183,21 +183,21 @@ impl Queue {
     }
 
     fn gone(&mut self, key: &Ref, orders: &mut Vec<Order>) {
-        let index = Work::index(key.kind);
+        let index = LaneKind::index(key.kind);
         orders.extend(self.lanes[index].remove(key).map(Order::Cancel));
         self.blocked.remove(key);
         if let Some(item) = self.items.remove(key) {
             self.edges.replace(key, &item.facts.edges, &[]);
             self.wake(key, orders);
         }
-        self.want_all(Why::Source, key, &Cause::Revision, orders);
+        self.want_all(Why::Source, key, &RunCause::Revision, orders);
     }
 
-    /// The end of a run. It wakes those that are made from the object, where it holds something else; and those that it blocks,
-    /// because it is ready or because they have to say something else of it now. In a cycle everyone says the same again, so
-    /// nothing goes round.
-    fn finished(&mut self, key: &Ref, run: RunId, end: End, now: Duration, orders: &mut Vec<Order>) {
-        let index = Work::index(key.kind);
+    /// The end of a run. It wakes those that are made from the object, where it holds something else; and
+    /// those that it blocks, because it is ready or because they have to say something else of it now. In a
+    /// cycle everyone says the same again, so nothing goes round.
+    fn finished(&mut self, key: &Ref, run: RunId, end: RunEnd, now: Duration, orders: &mut Vec<Order>) {
+        let index = LaneKind::index(key.kind);
         let (lane, rule) = (&mut self.lanes[index], &RULES[index]);
         if !lane.finish(key, run) {
             return;
@@ -226,7 +226,7 @@ impl Queue {
             item.told_at = self.sequence;
         }
         if changed {
-            self.want_all(Why::Source, key, &Cause::Revision, orders);
+            self.want_all(Why::Source, key, &RunCause::Revision, orders);
         }
         if tells {
             self.wake_dependents(key, orders);
@@ -237,7 +237,7 @@ impl Queue {
             let missed = self.items[key].facts.to(Why::Dependency).any(has_told);
             self.blocked.insert(key.clone());
             if missed {
-                self.want(key, Cause::Dependency, orders);
+                self.want(key, RunCause::Dependency, orders);
             }
         }
     }
@@ -246,7 +246,7 @@ impl Queue {
     fn recovered(&mut self, orders: &mut Vec<Order>) {
         let failed = self.items.iter().filter(|(_, item)| item.failures > 0);
         for key in failed.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
-            self.want(&key, Cause::Timer, orders);
+            self.want(&key, RunCause::Timer, orders);
         }
     }
 
@@ -260,20 +260,20 @@ impl Queue {
     ) {
         let Some(item) = self.items.get_mut(key) else { return };
         match item.fights.drifted(&object, by, now, item.facts.interval) {
-            PutBack::Now => self.want(key, Cause::Drift(object), orders),
+            PutBack::Now => self.want(key, RunCause::Drift(object), orders),
             PutBack::After { delay, begun } => {
-                self.lanes[Work::index(key.kind)].hasten(key, now + delay);
+                self.lanes[LaneKind::index(key.kind)].hasten(key, now + delay);
                 let report = |rivalry| Order::ReportFight { owner: key.clone(), object, rivalry };
                 orders.extend(begun.map(report));
             }
         }
     }
 
-    /// Asks for a run, unless the object is paused or its source is still being fetched for the first time; in the latter case
-    /// the end of that fetch asks again.
-    fn want(&mut self, key: &Ref, cause: Cause, orders: &mut Vec<Order>) {
+    /// Asks for a run, unless the object is paused or its source is still being fetched for the first time;
+    /// in the latter case the end of that fetch asks again.
+    fn want(&mut self, key: &Ref, cause: RunCause, orders: &mut Vec<Order>) {
         let Some(item) = self.items.get(key) else { return };
-        let index = Work::index(key.kind);
+        let index = LaneKind::index(key.kind);
         let rule = &RULES[index];
         if item.is_paused(rule) || (item.comes_after_lists(key) && !self.synced) {
             return;
@@ -283,8 +283,8 @@ impl Queue {
             return;
         }
         // What a run is about is no longer what is wished.
-        let is_other = cause == Cause::Spec;
-        if let Wanted::AfterRun(run) = self.lanes[index].want(key, cause)
+        let is_other = cause == RunCause::Spec;
+        if let Enqueued::AfterRun(run) = self.lanes[index].want(key, cause)
             && (rule.is_cut_off || is_other)
         {
             orders.push(Order::Cancel(run));
@@ -292,7 +292,7 @@ impl Queue {
     }
 
     /// Asks for a run of all that have an edge to an object.
-    fn want_all(&mut self, why: Why, to: &Ref, cause: &Cause, orders: &mut Vec<Order>) {
+    fn want_all(&mut self, why: Why, to: &Ref, cause: &RunCause, orders: &mut Vec<Order>) {
         for key in self.edges.to(why, to) {
             self.want(&key, cause.clone(), orders);
         }
@@ -302,19 +302,20 @@ impl Queue {
     fn wake_dependents(&mut self, key: &Ref, orders: &mut Vec<Order>) {
         for dependent in self.edges.to(Why::Dependency, key) {
             if self.blocked.contains(&dependent) {
-                self.want(&dependent, Cause::Dependency, orders);
+                self.want(&dependent, RunCause::Dependency, orders);
             }
         }
     }
 
-    /// Asks for a run of those that may be blocked for another reason, now that an object has come, gone or changed its place in
-    /// the order. A source depends on nothing, so it concerns its direct dependents only.
+    /// Asks for a run of those that may be blocked for another reason, now that an object has come, gone or
+    /// changed its place in the order. A source depends on nothing, so it concerns its direct dependents
+    /// only.
     fn wake(&mut self, key: &Ref, orders: &mut Vec<Order>) {
-        if RULES[Work::index(key.kind)].work == Work::Fetch {
+        if RULES[LaneKind::index(key.kind)].work == LaneKind::Fetch {
             return self.wake_dependents(key, orders);
         }
         for key in self.blocked.clone() {
-            self.want(&key, Cause::Dependency, orders);
+            self.want(&key, RunCause::Dependency, orders);
         }
     }
 }

@@ -1,10 +1,12 @@
-//! `Outcome` to `Verdict`: the only place that writes condition reasons, messages, events, inventory and the next run.
+//! `Outcome` to `Verdict`: the only place that writes condition reasons, messages, events, inventory and the
+//! next run.
 //!
-//! The functions are pure and total. An outcome that is added does not compile until it is judged here. Texts are Flux's
-//! wherever Flux has one, since people and tools look for them; causes and cures follow after them.
+//! The functions are pure and total. An outcome that is added does not compile until it is judged here. Texts
+//! are Flux's wherever Flux has one, since people and tools look for them; causes and cures follow after
+//! them.
 //!
-//! An outcome is judged ([`judges`]); the judgement is written into what all kinds have ([`conditions`]) and, by the kind's
-//! [`Face`], into what only it has. [`read`] reads a status back.
+//! An outcome is judged ([`judges`]); the judgement is written into what all kinds have ([`conditions`]) and,
+//! by the kind's [`Face`], into what only it has. [`read`] reads a status back.
 
 mod reason;
 mod redact;
@@ -24,7 +26,7 @@ mod read;
 mod tests;
 
 pub use conditions::{Said, Verdict, verdict, waiting};
-pub use context::{Context, Schedule};
+pub use context::{Schedule, VerdictContext};
 pub use face::Face;
 pub use faces::kustomization::applying;
 pub use faces::source::fetching;
@@ -33,8 +35,8 @@ pub use judges::common::QUARANTINE;
 pub use notice::Notice;
 pub(crate) use outcome::some_of;
 pub use outcome::{
-    Applied, BlockReason, Blocker, Change, Chart, Common, Content, Deed, Done, Ending, FetchCause, Fetched,
-    Ill, Outcome, Refused, WaitEnd,
+    Applied, BlockReason, Blocker, ChangedObject, Common, Content, Deed, Done, Ending, FetchCause, Fetched,
+    Ill, Outcome, PackedChart, Refused, WaitEnd,
 };
 pub use read::{Progress, Stance, Standing};
 pub use redact::{NO_SECRETS, Redactor};

@@ -1,5 +1,5 @@
-//! The HTTP client of all fetches: which certificates it trusts and shows, which addresses it never connects to, and what
-//! its errors mean.
+//! The HTTP client of all fetches: which certificates it trusts and shows, which addresses it never connects
+//! to, and what its errors mean.
 
 use std::io;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::SourceError;
-use crate::context::Context;
+use crate::context::FetchContext;
 use crate::error::one_line;
 use crate::url::is_forbidden;
 
@@ -25,7 +25,7 @@ use crate::url::is_forbidden;
 pub(crate) const NAME: &str = concat!("lockgate/", env!("CARGO_PKG_VERSION"));
 
 /// How a client talks.
-pub(crate) struct Options<'a> {
+pub(crate) struct ClientOptions<'a> {
     /// PEM certificates of authorities to trust beside the system's.
     pub(crate) authorities: Option<&'a [u8]>,
     /// A PEM certificate chain to show, and its PEM key.
@@ -43,7 +43,7 @@ pub(crate) struct Options<'a> {
 }
 
 /// Makes a client. An error is a fragment of a message about certificates or keys.
-pub(crate) fn agent(options: Options<'_>) -> Result<Agent, String> {
+pub(crate) fn agent(options: ClientOptions<'_>) -> Result<Agent, String> {
     let config = Config::builder()
         .tls_config(tls(&options)?)
         .https_only(options.https_only)
@@ -59,7 +59,7 @@ pub(crate) fn agent(options: Options<'_>) -> Result<Agent, String> {
 }
 
 /// What an error of the client means for the fetch.
-pub(crate) fn explain(context: &Context, error: &ureq::Error) -> SourceError {
+pub(crate) fn explain(context: &FetchContext, error: &ureq::Error) -> SourceError {
     let host = context.host();
     match error {
         ureq::Error::Timeout(_) => context.timeout(),
@@ -84,7 +84,7 @@ pub(crate) fn explain(context: &Context, error: &ureq::Error) -> SourceError {
 }
 
 /// Leaves in the context why an answer broke off.
-pub(crate) fn broke_off(context: &Context, error: io::Error) {
+pub(crate) fn broke_off(context: &FetchContext, error: io::Error) {
     let error = error.downcast::<ureq::Error>().unwrap_or_else(ureq::Error::Io);
     context.fail(explain(context, &error));
 }
@@ -97,7 +97,7 @@ fn certificate_error(error: &io::Error) -> Option<String> {
     }
 }
 
-fn tls(options: &Options<'_>) -> Result<TlsConfig, String> {
+fn tls(options: &ClientOptions<'_>) -> Result<TlsConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = system_roots().to_vec();
     if let Some(pem) = options.authorities {
@@ -113,7 +113,8 @@ fn tls(options: &Options<'_>) -> Result<TlsConfig, String> {
         .build())
 }
 
-/// A certificate to show and its key. They are tried here, since the HTTP client panics on a pair that cannot be used.
+/// A certificate to show and its key. They are tried here, since the HTTP client panics on a pair that cannot
+/// be used.
 fn client_certificate(chain: &[u8], key: &[u8], provider: &CryptoProvider) -> Result<ClientCert, String> {
     let chain = certificates(chain).map_err(|problem| format!("tls.crt {problem}"))?;
     let no_key = "tls.key is not a private key in PEM form";

@@ -1,8 +1,8 @@
-//! What one fetch shares between its caller, its thread and the transports: the deadline, the way to end it, and why it
-//! failed.
+//! What one fetch shares between its caller, its thread and the transports: the deadline, the way to end it,
+//! and why it failed.
 //!
-//! libgit2 reports a failed transport as a code and at best a text. So the transports leave their reason here, typed, and
-//! the fetch prefers it to what libgit2 says.
+//! libgit2 reports a failed transport as a code and at best a text. So the transports leave their reason
+//! here, typed, and the fetch prefers it to what libgit2 says.
 
 use std::cell::RefCell;
 use std::io;
@@ -18,12 +18,12 @@ use crate::url::GitUrl;
 
 /// The most bytes that one fetch may receive. A platform's repository is a thousand times smaller.
 const RECEIVE_LIMIT: u64 = 1 << 30;
-/// The most bytes of references that a host may list: some 400,000 of them. libgit2 keeps all of them in memory, in about
-/// five times that size, and the list comes before the first question.
+/// The most bytes of references that a host may list: some 400,000 of them. libgit2 keeps all of them in
+/// memory, in about five times that size, and the list comes before the first question.
 const LISTING_LIMIT: u64 = 24 << 20;
 
 /// One fetch.
-pub(crate) struct Context {
+pub(crate) struct FetchContext {
     pub(crate) url: GitUrl,
     pub(crate) credentials: Credentials,
     started: Instant,
@@ -40,11 +40,12 @@ pub(crate) struct Context {
 }
 
 thread_local! {
-    /// The fetch that runs on this thread. libgit2 makes a transport from a URL alone, on the thread that connects.
-    static CURRENT: RefCell<Option<Arc<Context>>> = const { RefCell::new(None) };
+    /// The fetch that runs on this thread. libgit2 makes a transport from a URL alone, on the thread that
+    /// connects.
+    static CURRENT: RefCell<Option<Arc<FetchContext>>> = const { RefCell::new(None) };
 }
 
-impl Context {
+impl FetchContext {
     pub(crate) fn new(url: GitUrl, credentials: Credentials, limit: Duration) -> Self {
         Self {
             url,
@@ -204,8 +205,8 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_mins(1);
 
-    fn context(limit: Duration) -> Context {
-        Context::new(GitUrl::parse("ssh://h/r").unwrap(), Credentials::None, limit)
+    fn context(limit: Duration) -> FetchContext {
+        FetchContext::new(GitUrl::parse("ssh://h/r").unwrap(), Credentials::None, limit)
     }
 
     #[test]

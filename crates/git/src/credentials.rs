@@ -1,7 +1,7 @@
 //! What a Secret says about how to authenticate to a Git host, and the host to it.
 //!
-//! The keys are Flux's: `identity`, `password` and `known_hosts` for SSH; `username` and `password`, `bearerToken`,
-//! `ca.crt` (or `caFile`), `tls.crt` and `tls.key` for HTTPS.
+//! The keys are Flux's: `identity`, `password` and `known_hosts` for SSH; `username` and `password`,
+//! `bearerToken`, `ca.crt` (or `caFile`), `tls.crt` and `tls.key` for HTTPS.
 
 use std::collections::BTreeMap;
 
@@ -55,8 +55,8 @@ pub struct HttpCredentials {
 pub type SecretData = BTreeMap<String, Secret<Vec<u8>>>;
 
 impl Credentials {
-    /// The credentials for `url` from a Secret called `source` in messages (`Secret namespace/name`); `None` where the
-    /// object names no Secret.
+    /// The credentials for `url` from a Secret called `source` in messages (`Secret namespace/name`); `None`
+    /// where the object names no Secret.
     pub fn read(url: &GitUrl, secret: Option<(&str, &SecretData)>) -> Result<Self, SourceError> {
         let Some((source, data)) = secret else {
             return match url.scheme() {

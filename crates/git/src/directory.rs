@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::SourceError;
-use lockgate_base::tree::{self, Blobs, ContentId, Entry, FILE_LIMIT, Tree};
+use lockgate_base::tree::{self, Blobs, ContentId, FILE_LIMIT, Tree, TreeEntry};
 
 /// The most files of one folder.
 const FILES: usize = 200_000;
 
-/// The files below `root`, without Git's own. They are read when they are asked for, and are taken not to change meanwhile.
-/// What is neither file, folder nor symbolic link is left out, as are names that are not UTF-8. A folder that cannot be
-/// listed is an error only where something in it is read.
+/// The files below `root`, without Git's own. They are read when they are asked for, and are taken not to
+/// change meanwhile. What is neither file, folder nor symbolic link is left out, as are names that are not
+/// UTF-8. A folder that cannot be listed is an error only where something in it is read.
 pub fn snapshot(root: &Path) -> Result<Tree, SourceError> {
     walk(root, |folder| fs::read_dir(folder))
 }
@@ -31,7 +31,7 @@ fn walk(root: &Path, list: impl Fn(&Path) -> io::Result<ReadDir>) -> Result<Tree
             Err(error) if folder.is_empty() => return Err(unreadable(&root, &error)),
             // It vanished since its name was seen.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => entries.push((folder, Entry::Unlisted(error.to_string()))),
+            Err(error) => entries.push((folder, TreeEntry::Unlisted(error.to_string()))),
         }
         if entries.len() > FILES {
             return Err(SourceError::TooLarge(format!(
@@ -44,7 +44,7 @@ fn walk(root: &Path, list: impl Fn(&Path) -> io::Result<ReadDir>) -> Result<Tree
 }
 
 /// The files and symbolic links of one folder, and the paths of its folders.
-fn listed(names: io::Result<ReadDir>, folder: &str) -> io::Result<(Vec<(String, Entry)>, Vec<String>)> {
+fn listed(names: io::Result<ReadDir>, folder: &str) -> io::Result<(Vec<(String, TreeEntry)>, Vec<String>)> {
     let (mut entries, mut folders) = (Vec::new(), Vec::new());
     for entry in names? {
         let entry = entry?;
@@ -63,11 +63,11 @@ fn listed(names: io::Result<ReadDir>, folder: &str) -> io::Result<(Vec<(String, 
         } else if kind.is_symlink() {
             // One that vanished, or became something else, is as one that never was.
             if let Some(target) = fs::read_link(entry.path()).ok().as_deref().and_then(Path::to_str) {
-                entries.push((path, Entry::Link(target.into())));
+                entries.push((path, TreeEntry::Link(target.into())));
             }
         } else if kind.is_file() {
             let id = path.clone().into_bytes();
-            entries.push((path, Entry::File(id)));
+            entries.push((path, TreeEntry::File(id)));
         }
     }
     Ok((entries, folders))

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What there is for all sources where nobody says otherwise, in bytes. It leaves a quarter of the volume that the agent's
-/// Deployment asks for to what a repository's index takes, and to what is written while it is made.
+/// What there is for all sources where nobody says otherwise, in bytes. It leaves a quarter of the volume
+/// that the agent's Deployment asks for to what a repository's index takes, and to what is written while it
+/// is made.
 const LIMIT: u64 = 3 << 30;
 
 /// The disk, as far as it is for what is fetched. Clones share it.

@@ -1,10 +1,11 @@
-//! Why a source could not be read: one enum, each variant with its class, its cure, and whether trying again may help.
+//! Why a source could not be read: one enum, each variant with its class, its cure, and whether trying again
+//! may help.
 
 use std::time::Duration;
 
 /// What kind of failure it is: what a condition's reason is chosen by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum FailureClass {
     /// The host is not the one expected, or it does not let this credential in.
     AuthenticationFailed,
     /// The host or the network failed.
@@ -107,19 +108,21 @@ pub enum SourceError {
 
 impl SourceError {
     /// The kind of failure.
-    pub const fn class(&self) -> Class {
+    pub const fn class(&self) -> FailureClass {
         match self {
-            Self::InvalidUrl { .. } => Class::UrlInvalid,
-            Self::Credentials { .. } | Self::HostKey(_) | Self::Rejected(_) => Class::AuthenticationFailed,
-            Self::Connect { .. } | Self::Remote { .. } | Self::TooLarge(_) | Self::InvalidReference(_) => {
-                Class::GitOperationFailed
+            Self::InvalidUrl { .. } => FailureClass::UrlInvalid,
+            Self::Credentials { .. } | Self::HostKey(_) | Self::Rejected(_) => {
+                FailureClass::AuthenticationFailed
             }
-            Self::Timeout { .. } => Class::Timeout,
-            Self::ReferenceNotFound(_) => Class::ReferenceNotFound,
-            Self::Empty(_) => Class::EmptyRepository,
-            Self::Listing(_) => Class::ListingFailed,
-            Self::Content(_) => Class::ContentInvalid,
-            Self::Storage(_) | Self::Folder { .. } => Class::Storage,
+            Self::Connect { .. } | Self::Remote { .. } | Self::TooLarge(_) | Self::InvalidReference(_) => {
+                FailureClass::GitOperationFailed
+            }
+            Self::Timeout { .. } => FailureClass::Timeout,
+            Self::ReferenceNotFound(_) => FailureClass::ReferenceNotFound,
+            Self::Empty(_) => FailureClass::EmptyRepository,
+            Self::Listing(_) => FailureClass::ListingFailed,
+            Self::Content(_) => FailureClass::ContentInvalid,
+            Self::Storage(_) | Self::Folder { .. } => FailureClass::Storage,
         }
     }
 

@@ -1,4 +1,5 @@
-//! Fetching a repository: decide from the listing what is wanted, fetch only what is missing, and hand back its tree.
+//! Fetching a repository: decide from the listing what is wanted, fetch only what is missing, and hand back
+//! its tree.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,15 +10,15 @@ use std::time::Duration;
 use git2::Oid;
 
 use crate::SourceError;
-use crate::context::{Context, lock};
+use crate::context::{FetchContext, lock};
 use crate::credentials::Credentials;
 use crate::disk::Disk;
 use crate::history;
 use crate::objects::Commit;
 use crate::pool::{self, CancelOnDrop, Pool};
-use crate::refs::{Listing, Reference, Tip, Wanted};
+use crate::refs::{Listing, RefRequest, RefTarget, Tip};
 use crate::session::{Depth, Session};
-use crate::store::{Generation, Objects, Store, Stores};
+use crate::store::{Generation, GenerationBlobs, Store, Stores};
 use crate::url::GitUrl;
 use crate::{ignore, libgit2, walk};
 use lockgate_base::model::{Digest, Revision};
@@ -28,13 +29,13 @@ const SOME: i32 = 50;
 
 /// What to fetch.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct GitRequest {
     /// The namespace on whose behalf it is fetched; of the threads each has its share.
     pub namespace: String,
     /// Where from.
     pub url: GitUrl,
     /// Which commit.
-    pub reference: Reference,
+    pub reference: RefRequest,
     /// How to get in.
     pub credentials: Credentials,
     /// The wall-clock limit of the whole fetch.
@@ -47,7 +48,7 @@ pub struct Request {
 
 /// What a fetch found.
 #[derive(Debug, Clone)]
-pub enum Fetched {
+pub enum FetchFinding {
     /// The host still has the known revision there.
     Unchanged(Revision),
     /// Another revision.
@@ -63,7 +64,8 @@ pub struct Update {
     pub subject: Option<String>,
     /// What its maker says of it: the annotations of an OCI artifact.
     pub metadata: BTreeMap<String, String>,
-    /// The id of the known commit, when the new one does not descend from it: the branch was force-pushed, or a tag moved.
+    /// The id of the known commit, when the new one does not descend from it: the branch was force-pushed, or
+    /// a tag moved.
     pub rewritten: Option<String>,
     /// What was left out of the tree, and why.
     pub warnings: Vec<String>,
@@ -72,28 +74,28 @@ pub struct Update {
 }
 
 /// What a fetch will have found.
-pub type Fetching<'f> = Pin<Box<dyn Future<Output = Result<Fetched, SourceError>> + Send + 'f>>;
+pub type Fetching<'f> = Pin<Box<dyn Future<Output = Result<FetchFinding, SourceError>> + Send + 'f>>;
 
 /// The port to where the files of sources are. `R` is what one kind of source is asked for.
-pub trait Fetcher<R = Request>: Send + Sync {
+pub trait Fetcher<R = GitRequest>: Send + Sync {
     /// Fetches, within the request's limit in time. Dropping the future ends the fetch.
     fn fetch(&self, request: R) -> Fetching<'_>;
 }
 
-impl Fetcher for Git {
-    fn fetch(&self, request: Request) -> Fetching<'_> {
+impl Fetcher for GitFetcher {
+    fn fetch(&self, request: GitRequest) -> Fetching<'_> {
         Box::pin(Self::fetch(self, request))
     }
 }
 
 /// The adapter for Git repositories.
 #[derive(Clone)]
-pub struct Git {
+pub struct GitFetcher {
     stores: Arc<Stores>,
     pool: Arc<Pool>,
 }
 
-impl Git {
+impl GitFetcher {
     /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use.
     pub fn new(state_dir: &Path) -> Result<Self, SourceError> {
         Self::on(state_dir, &Disk::default())
@@ -105,16 +107,17 @@ impl Git {
         Ok(Self { stores: Arc::new(Stores::open(state_dir, disk)?), pool: Arc::new(Pool::new()) })
     }
 
-    /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has the same limit.
-    pub async fn fetch(&self, request: Request) -> Result<Fetched, SourceError> {
+    /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has
+    /// the same limit.
+    pub async fn fetch(&self, request: GitRequest) -> Result<FetchFinding, SourceError> {
         let wanted = request.reference.wanted()?;
         if let Some(known) = immutable(&wanted, request.known.as_ref()) {
-            return Ok(Fetched::Unchanged(known));
+            return Ok(FetchFinding::Unchanged(known));
         }
         let key = [request.url.to_string().into_bytes(), request.credentials.fingerprint().bytes().to_vec()];
         let store = self.stores.get(Digest::of_parts(key));
         let begin =
-            || Arc::new(Context::new(request.url.clone(), request.credentials.clone(), request.timeout));
+            || Arc::new(FetchContext::new(request.url.clone(), request.credentials.clone(), request.timeout));
         let waiting = begin();
         let turn = async {
             let current = Arc::clone(&store.current).lock_owned().await;
@@ -147,10 +150,10 @@ impl Git {
 }
 
 /// A commit never changes, so once it is known there is nothing to ask.
-fn immutable(wanted: &Wanted, known: Option<&Revision>) -> Option<Revision> {
+fn immutable(wanted: &RefTarget, known: Option<&Revision>) -> Option<Revision> {
     let revision = match wanted {
-        Wanted::Commit { oid, branch } => Revision::git(branch.as_deref(), &oid.to_string()),
-        Wanted::Revision { revision, .. } => revision.clone(),
+        RefTarget::Commit { oid, branch } => Revision::git(branch.as_deref(), &oid.to_string()),
+        RefTarget::Revision { revision, .. } => revision.clone(),
         _ => return None,
     };
     (known == Some(&revision)).then_some(revision)
@@ -158,15 +161,15 @@ fn immutable(wanted: &Wanted, known: Option<&Revision>) -> Option<Revision> {
 
 /// One fetch on its thread.
 struct Job<'j> {
-    context: &'j Context,
-    request: &'j Request,
-    wanted: &'j Wanted,
+    context: &'j FetchContext,
+    request: &'j GitRequest,
+    wanted: &'j RefTarget,
     generation: Arc<Generation>,
     store: Arc<Store>,
 }
 
 impl Job<'_> {
-    fn run(self) -> Result<Fetched, SourceError> {
+    fn run(self) -> Result<FetchFinding, SourceError> {
         let repository = self.generation.repository()?;
         let session = Session::open(self.context, &repository)?;
         let listing = session.list()?;
@@ -176,15 +179,15 @@ impl Job<'_> {
         let tip = match (listing.find(self.wanted)?, self.wanted) {
             (Some(tip), _) => {
                 if self.request.known.as_ref() == Some(&tip.revision) {
-                    return Ok(Fetched::Unchanged(tip.revision));
+                    return Ok(FetchFinding::Unchanged(tip.revision));
                 }
                 self.bring(session, &tip)?;
                 tip
             }
-            (None, Wanted::Commit { oid, branch }) => {
+            (None, RefTarget::Commit { oid, branch }) => {
                 self.commit(session, &repository, &listing, *oid, branch.as_deref())?
             }
-            (None, Wanted::Revision { oid, reference, revision }) => {
+            (None, RefTarget::Revision { oid, reference, revision }) => {
                 let full_name = self.by_id(session, &repository, &listing, *oid, reference.as_deref())?;
                 Tip { full_name, commit: *oid, revision: revision.clone() }
             }
@@ -228,8 +231,8 @@ impl Job<'_> {
         Ok(found(tip.full_name))
     }
 
-    /// Fetches a commit: as a tip, by asking for it, or in the history, first in that of `near`. Returns the reference that
-    /// led to it, or nothing.
+    /// Fetches a commit: as a tip, by asking for it, or in the history, first in that of `near`. Returns the
+    /// reference that led to it, or nothing.
     fn by_id(
         &self,
         session: Session<'_>,
@@ -281,10 +284,13 @@ impl Job<'_> {
         Err(SourceError::ReferenceNotFound(format!("commit '{commit}' is not on branch '{branch}'")))
     }
 
-    /// Whether the known commit is no ancestor of the new one. What cannot be found out is taken for "it is one": a
-    /// wrong alarm on each push of several commits would soon go unread.
+    /// Whether the known commit is no ancestor of the new one. What cannot be found out is taken for "it is
+    /// one": a wrong alarm on each push of several commits would soon go unread.
     fn rewritten(&self, repository: &git2::Repository, tip: &Tip) -> Option<String> {
-        if matches!(self.wanted, Wanted::Commit { .. } | Wanted::Revision { .. } | Wanted::Versions { .. }) {
+        if matches!(
+            self.wanted,
+            RefTarget::Commit { .. } | RefTarget::Revision { .. } | RefTarget::Versions { .. }
+        ) {
             return None;
         }
         let known = self.request.known.as_ref().filter(|known| known.name() == tip.revision.name())?;
@@ -309,11 +315,11 @@ impl Job<'_> {
         repository: &git2::Repository,
         tip: Tip,
         rewritten: Option<String>,
-    ) -> Result<Fetched, SourceError> {
+    ) -> Result<FetchFinding, SourceError> {
         let commit = Commit::read(&history::objects(repository)?, tip.commit)?;
         let mut folders = lock(&self.store.folders);
         let files = walk::walk(repository, commit.tree, &mut folders.known)?;
-        let blobs = Objects { generation: self.generation, _store: Arc::clone(&self.store) };
+        let blobs = GenerationBlobs { generation: self.generation, _store: Arc::clone(&self.store) };
         let tree = Tree::of(files.root, Arc::new(blobs));
         self.context.now_doing("leaving out what .sourceignore names");
         let go_on = || self.context.remaining().map(drop);
@@ -324,7 +330,7 @@ impl Job<'_> {
             None => ignore::applied(&tree, ignore, go_on).map_err(|_| self.context.timeout())?,
         };
         folders.keeps(commit.tree, ignore, tree.root());
-        Ok(Fetched::Updated(Update {
+        Ok(FetchFinding::Updated(Update {
             snapshot: Snapshot { revision: tip.revision, tree, origin: None },
             subject: Some(commit.subject),
             metadata: BTreeMap::new(),

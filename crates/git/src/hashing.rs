@@ -18,7 +18,8 @@ impl<R: Read> Hashing<R> {
         Self { reader, hash: Sha256::new(), read: 0 }
     }
 
-    /// Reads what is left, but no more than a byte beyond `limit` in all, and gives the digest and the size of what was read.
+    /// Reads what is left, but no more than a byte beyond `limit` in all, and gives the digest and the size
+    /// of what was read.
     pub(crate) fn end(mut self, limit: u64) -> io::Result<(Digest, u64)> {
         let left = limit.saturating_sub(self.read).saturating_add(1);
         io::copy(&mut (&mut self).take(left), &mut io::sink())?;

@@ -4,4 +4,4 @@ mod site;
 mod fetch;
 
 pub use fetch::{Access, Archive, ArchiveRequest, Helm, IndexRequest, Indexed, Listed};
-pub use site::{Login, Site};
+pub use site::{Site, SiteLogin};

@@ -31,8 +31,8 @@ pub(crate) fn descends(objects: &Odb<'_>, tip: Oid, ancestor: Oid) -> bool {
 
 /// Whether `new` descends from `old`; `None` where the store holds too little of the history to tell.
 ///
-/// Sure are: `old` is found above `new`; or everything above `new` is here and `old` is not in it. Taken for sure is: a
-/// parent of `old` is found above `new` and `old` is not, as after an amended or rebased commit.
+/// Sure are: `old` is found above `new`; or everything above `new` is here and `old` is not in it. Taken for
+/// sure is: a parent of `old` is found above `new` and `old` is not, as after an amended or rebased commit.
 pub(crate) fn compare(objects: &Odb<'_>, old: Oid, new: Oid) -> Option<Change> {
     let above = ancestors(objects, new);
     if above.seen.contains(&old) {

@@ -1,7 +1,7 @@
 //! Git over HTTPS: its "smart" protocol of one GET and one POST for each round of negotiation.
 //!
-//! A client of our own and not libgit2's, because that knows one set of certificate authorities for the whole process, no
-//! client certificates, and no limit for a whole request.
+//! A client of our own and not libgit2's, because that knows one set of certificate authorities for the whole
+//! process, no client certificates, and no limit for a whole request.
 
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};
@@ -10,8 +10,8 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use ureq::{Agent, Body};
 
 use crate::SourceError;
-use crate::client::{self, Options, broke_off, explain};
-use crate::context::{Context, lock};
+use crate::client::{self, ClientOptions, broke_off, explain};
+use crate::context::{FetchContext, lock};
 use crate::credentials::Credentials;
 use crate::error::one_line;
 use crate::url::Scheme;
@@ -22,7 +22,7 @@ const LIST: &str = "/info/refs?service=git-upload-pack";
 
 /// An HTTP client for one fetch.
 pub(crate) struct HttpClient {
-    context: Arc<Context>,
+    context: Arc<FetchContext>,
     agent: Agent,
     /// Where the repository is, after redirects.
     base: Mutex<String>,
@@ -30,12 +30,12 @@ pub(crate) struct HttpClient {
 
 impl HttpClient {
     /// Sets the client up. The reason of a failure is left in `context`.
-    pub(crate) fn new(context: Arc<Context>) -> Option<Self> {
+    pub(crate) fn new(context: Arc<FetchContext>) -> Option<Self> {
         let credentials = match &context.credentials {
             Credentials::Http(credentials) => Some(credentials.as_ref()),
             Credentials::None | Credentials::Ssh(_) => None,
         };
-        let options = Options {
+        let options = ClientOptions {
             authorities: credentials.and_then(|credentials| credentials.authorities.as_deref()),
             identity: credentials
                 .and_then(|credentials| credentials.client.as_ref())
@@ -108,8 +108,8 @@ impl HttpClient {
         }
     }
 
-    /// Later requests go to where a redirect leads, if that is the same host at the same port, or the same by https: the
-    /// credentials are its own.
+    /// Later requests go to where a redirect leads, if that is the same host at the same port, or the same by
+    /// https: the credentials are its own.
     fn follow(&self, from: &str, location: &str) -> io::Result<()> {
         let Some(to) = redirect(from, location) else {
             let location = one_line(location);
@@ -179,7 +179,7 @@ impl HttpClient {
 
 /// One request and its answer.
 pub(crate) struct HttpStream {
-    context: Arc<Context>,
+    context: Arc<FetchContext>,
     state: State,
 }
 

@@ -1,8 +1,9 @@
-//! The private key of an SSH credential: every form that users have is brought into the one form that is handed to
-//! libssh2, in memory only.
+//! The private key of an SSH credential: every form that users have is brought into the one form that is
+//! handed to libssh2, in memory only.
 //!
-//! Read here: OpenSSH keys, plain or encrypted, and PEM keys in PKCS#1 (`RSA PRIVATE KEY`), SEC 1 (`EC PRIVATE KEY`) and
-//! PKCS#8 (`PRIVATE KEY`). The few forms that are not read here are handed to libssh2 as they are.
+//! Read here: OpenSSH keys, plain or encrypted, and PEM keys in PKCS#1 (`RSA PRIVATE KEY`), SEC 1 (`EC
+//! PRIVATE KEY`) and PKCS#8 (`PRIVATE KEY`). The few forms that are not read here are handed to libssh2 as
+//! they are.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +27,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads a key. The error is a fragment that says what is wrong and what to do; it repeats nothing of the key.
+    /// Reads a key. The error is a fragment that says what is wrong and what to do; it repeats nothing of the
+    /// key.
     pub fn parse(text: &str, password: Option<&str>) -> Result<Self, String> {
         let text = text.trim();
         let label = pem_label(text)?;
@@ -126,8 +128,9 @@ fn left_to_libssh2(text: &str, password: Option<&str>) -> Result<Identity, Strin
 
 /// An ECDSA key in OpenSSH's form that `ssh-key` did not read, and that libssh2 will.
 ///
-/// OpenSSH writes the secret number without leading zeros, which `ssh-key` takes for damage: that is so for every second
-/// P-521 key. In an encrypted key this cannot be told from a wrong password, so libssh2 has the last word there too.
+/// OpenSSH writes the secret number without leading zeros, which `ssh-key` takes for damage: that is so for
+/// every second P-521 key. In an encrypted key this cannot be told from a wrong password, so libssh2 has the
+/// last word there too.
 fn short_ecdsa(text: &str, password: Option<&str>) -> Option<Identity> {
     let body: String = text.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
     let bytes = Secret::new(STANDARD.decode(body).ok()?);
@@ -246,7 +249,8 @@ mod tests {
 
     use super::*;
 
-    /// A key made and converted by OpenSSH itself, and how it reads; `None` for an ECDSA key that `ssh-key` does not read.
+    /// A key made and converted by OpenSSH itself, and how it reads; `None` for an ECDSA key that `ssh-key`
+    /// does not read.
     fn key(kind: &[&str], convert: &[&str]) -> (String, Option<PrivateKey>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key");

@@ -1,7 +1,9 @@
-//! Which files of a source are left out: Flux's defaults, `.sourceignore` files and `spec.ignore`, in `.gitignore` syntax.
+//! Which files of a source are left out: Flux's defaults, `.sourceignore` files and `spec.ignore`, in
+//! `.gitignore` syntax.
 //!
-//! As in Flux, and unlike Git, the last matching pattern decides even where a folder above is excluded; and as soon as there
-//! is any pattern, in a file or in the object, only the exclusion of Git's own files stays of the defaults.
+//! As in Flux, and unlike Git, the last matching pattern decides even where a folder above is excluded; and
+//! as soon as there is any pattern, in a file or in the object, only the exclusion of Git's own files stays
+//! of the defaults.
 
 use std::cell::OnceCell;
 
@@ -16,8 +18,8 @@ const DEFAULTS: &str = "*.jpg\n*.jpeg\n*.gif\n*.png\n*.wmv\n*.flv\n*.tar.gz\n*.z
                         .gitlab-ci.yml\nappveyor.yml\n.drone.yml\ncloudbuild.yaml\ncodeship-services.yml\n\
                         codeship-steps.yml\n**/.goreleaser.yml\n**/.sops.yaml\n**/.flux.yaml\n";
 
-/// A tree without what its `.sourceignore` files and the object's own lines leave out. How long that takes is for the
-/// repository to say, so `go_on` is asked before each file.
+/// A tree without what its `.sourceignore` files and the object's own lines leave out. How long that takes is
+/// for the repository to say, so `go_on` is asked before each file.
 pub fn applied<E>(
     tree: &Tree,
     spec_ignore: Option<&str>,
@@ -163,8 +165,8 @@ impl Pattern {
 
 /// Whether all of `parts` match the first `k` parts of `path`, for some `k` from 1 to `end`.
 ///
-/// Each row of the table tells which lengths of `path` the patterns so far can match, so the time is bounded by the product
-/// of the two lengths.
+/// Each row of the table tells which lengths of `path` the patterns so far can match, so the time is bounded
+/// by the product of the two lengths.
 fn matches_prefix(parts: &[Part], path: &[&str], end: usize) -> bool {
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
@@ -221,7 +223,8 @@ fn matches_name(tokens: &[Token], name: &str) -> bool {
     tokens.iter().all(|token| *token == Token::AnyRun)
 }
 
-/// The tokens of one part; `None` where a bracket or backslash is left open, as such a pattern matches nothing.
+/// The tokens of one part; `None` where a bracket or backslash is left open, as such a pattern matches
+/// nothing.
 fn tokens(name: &str) -> Option<Vec<Token>> {
     let mut tokens = Vec::new();
     let mut rest = name.chars().peekable();

@@ -1,7 +1,8 @@
 //! The host keys that one Secret vouches for, in OpenSSH's `known_hosts` format.
 //!
-//! Read here are plain and hashed names, `[host]:port`, the patterns `*`, `?` and `!`, and `@revoked`. Certificates
-//! (`@cert-authority`) are not supported and are said to be ignored where that explains a refusal.
+//! Read here are plain and hashed names, `[host]:port`, the patterns `*`, `?` and `!`, and `@revoked`.
+//! Certificates (`@cert-authority`) are not supported and are said to be ignored where that explains a
+//! refusal.
 
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
@@ -62,7 +63,8 @@ impl KnownHosts {
         &self.unreadable
     }
 
-    /// The remark on a line that was to revoke a key and could not be read: which key that is cannot be told any more.
+    /// The remark on a line that was to revoke a key and could not be read: which key that is cannot be told
+    /// any more.
     pub fn unreadable_revocation(&self) -> Option<&str> {
         self.unreadable_revocation.as_deref()
     }
@@ -100,8 +102,9 @@ impl<'k> Known<'k> {
         self.accepted
     }
 
-    /// The host-key algorithms to ask for: first those of the keys that are known, so that a host with several keys shows
-    /// one of these, then the others, so that a host that changed the type of its key is told apart from a broken one.
+    /// The host-key algorithms to ask for: first those of the keys that are known, so that a host with
+    /// several keys shows one of these, then the others, so that a host that changed the type of its key is
+    /// told apart from a broken one.
     pub fn algorithms(&self) -> String {
         const ALL: [(&str, &[&str]); 5] = [
             ("ssh-ed25519", &["ssh-ed25519"]),
@@ -120,8 +123,8 @@ impl<'k> Known<'k> {
             .join(",")
     }
 
-    /// Whether the key that the host has shown, in SSH's wire format, is one that is vouched for; if not, why not.
-    /// `source` names where the known hosts come from.
+    /// Whether the key that the host has shown, in SSH's wire format, is one that is vouched for; if not, why
+    /// not. `source` names where the known hosts come from.
     pub fn check(&self, shown: &[u8], source: &str) -> Result<(), String> {
         let host = &self.host;
         let shown = PublicKey::from_bytes(shown)
@@ -203,7 +206,8 @@ fn hashed(salt: &[u8], name: &str) -> [u8; 20] {
         .map_or([0; 20], |mac| mac.chain_update(name).finalize().into_bytes().into())
 }
 
-/// Whether `name` matches a pattern of `*` and `?`. Linear in both but for the last star, so no pattern makes it slow.
+/// Whether `name` matches a pattern of `*` and `?`. Linear in both but for the last star, so no pattern makes
+/// it slow.
 fn glob(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;

@@ -1,4 +1,5 @@
-//! Where a platform's files come from: Git repositories over SSH and HTTPS, OCI artifacts, and a local folder.
+//! Where a platform's files come from: Git repositories over SSH and HTTPS, OCI artifacts, and a local
+//! folder.
 //!
 //! The one way in is a [`lockgate_base::tree::Snapshot`]: files by content, with nothing checked out.
 
@@ -35,10 +36,10 @@ pub mod helm;
 pub use client::{GuardedResolver, system_roots};
 pub use credentials::{Credentials, SecretData, SshCredentials};
 pub use disk::Disk;
-pub use error::{Class, SourceError};
-pub use fetch::{Fetched, Fetcher, Fetching, Git, Request, Update};
+pub use error::{FailureClass, SourceError};
+pub use fetch::{FetchFinding, Fetcher, Fetching, GitFetcher, GitRequest, Update};
 pub use identity::Identity;
 pub use known_hosts::KnownHosts;
-pub use refs::Reference;
+pub use refs::RefRequest;
 pub use tls::{Proxy, Tls};
 pub use url::{GitUrl, Scheme};

@@ -1,7 +1,8 @@
 //! The settings of libgit2 that hold for the whole process, and the transports it is given.
 //!
-//! The one module with `unsafe`: the library's process-wide options are plain C variables, so setting them is only sound
-//! before other threads use them. [`init`] does it once, and everything else in the program is safe code.
+//! The one module with `unsafe`: the library's process-wide options are plain C variables, so setting them is
+//! only sound before other threads use them. [`init`] does it once, and everything else in the program is
+//! safe code.
 #![expect(unsafe_code, reason = "libgit2's process-wide options have no safe interface")]
 
 use std::ffi::{CStr, CString, c_int};
@@ -13,29 +14,32 @@ use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Trans
 use git2::{ConfigLevel, Error, Remote, RemoteHead};
 
 use crate::SourceError;
-use crate::context::Context;
+use crate::context::FetchContext;
 use crate::http::HttpClient;
 use crate::ssh::SshStream;
 use crate::url::Scheme;
 
-/// The address that a fetch gives to libgit2, which picks the transport by it. Where to connect to stands in the
-/// [`Context`] of the thread, so that no address or credential goes through libgit2 or into its messages.
+/// The address that a fetch gives to libgit2, which picks the transport by it. Where to connect to stands in
+/// the [`FetchContext`] of the thread, so that no address or credential goes through libgit2 or into its
+/// messages.
 pub(crate) const ADDRESS: &str = "lockgate://source";
 
-/// How much libgit2 keeps of objects it has read, in bytes. Its default of 256 MiB is more than the agent's whole memory.
+/// How much libgit2 keeps of objects it has read, in bytes. Its default of 256 MiB is more than the agent's
+/// whole memory.
 const CACHE: isize = 8 << 20;
 /// How much of pack files may be mapped at once, and in one piece.
 const MAPPED: usize = 64 << 20;
 const WINDOW: usize = 4 << 20;
 /// The most objects that one pack may announce.
 const PACK_OBJECTS: usize = 5_000_000;
-/// The largest object that is put together from differences, in bytes: a few of them could stand for terabytes.
+/// The largest object that is put together from differences, in bytes: a few of them could stand for
+/// terabytes.
 const OBJECT: usize = 128 << 20;
 
 /// Sets libgit2 up, once for the process; later calls change nothing.
 ///
-/// `state_dir` becomes its idea of the user's home folder, and its search for configuration files is turned off, so that no
-/// `.gitconfig` or `.ssh` of the machine has a say.
+/// `state_dir` becomes its idea of the user's home folder, and its search for configuration files is turned
+/// off, so that no `.gitconfig` or `.ssh` of the machine has a say.
 pub(crate) fn init(state_dir: &Path) -> Result<(), SourceError> {
     static DONE: OnceLock<Result<(), SourceError>> = OnceLock::new();
     DONE.get_or_init(|| set_up(state_dir).map_err(|error| SourceError::Storage(error.message().to_owned())))
@@ -47,9 +51,9 @@ fn set_up(state_dir: &Path) -> Result<(), Error> {
     const MAX_OBJECTS: c_int = libgit2_sys::GIT_OPT_SET_PACK_MAX_OBJECTS.cast_signed();
     const MAX_OBJECT_SIZE: c_int = libgit2_sys::GIT_OPT_SET_PACK_MAX_OBJECT_SIZE.cast_signed();
     let home = CString::new(state_dir.as_os_str().as_bytes())?;
-    // SAFETY: `init` runs this once, and no other thread uses what is set here yet: connections are made and objects are
-    // read by way of a `Git` only, and making the first of these waits for `init`. Every option is set to a value of the
-    // type that libgit2's documentation gives for it.
+    // SAFETY: `init` runs this once, and no other thread uses what is set here yet: connections are made and
+    // objects are read by way of a `Git` only, and making the first of these waits for `init`. Every option
+    // is set to a value of the type that libgit2's documentation gives for it.
     unsafe {
         for level in [ConfigLevel::ProgramData, ConfigLevel::System, ConfigLevel::XDG, ConfigLevel::Global] {
             git2::opts::set_search_path(level, "")?;
@@ -65,11 +69,13 @@ fn set_up(state_dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The name of a listed reference, as bytes: `RemoteHead::name` panics on what is not UTF-8, and a host may list that.
+/// The name of a listed reference, as bytes: `RemoteHead::name` panics on what is not UTF-8, and a host may
+/// list that.
 pub(crate) fn name_of<'h>(head: &'h RemoteHead<'_>) -> &'h [u8] {
     const { assert!(size_of::<RemoteHead<'_>>() == size_of::<*const libgit2_sys::git_remote_head>()) };
-    // SAFETY: a `RemoteHead` is one pointer to the library's struct, which git2 itself relies on when it makes a slice of
-    // them from the library's array; the assertion above holds it to that. It and its name live as long as `head` does.
+    // SAFETY: a `RemoteHead` is one pointer to the library's struct, which git2 itself relies on when it
+    // makes a slice of them from the library's array; the assertion above holds it to that. It and its name
+    // live as long as `head` does.
     unsafe {
         let raw: *const libgit2_sys::git_remote_head = std::mem::transmute_copy(head);
         CStr::from_ptr((*raw).name).to_bytes()
@@ -81,7 +87,7 @@ fn check(result: c_int) -> Result<(), Error> {
 }
 
 fn transport(remote: &Remote<'_>) -> Result<Transport, Error> {
-    let context = Context::current().ok_or_else(|| Error::from_str("no fetch runs on this thread"))?;
+    let context = FetchContext::current().ok_or_else(|| Error::from_str("no fetch runs on this thread"))?;
     match context.url.scheme() {
         Scheme::Ssh => Transport::smart(remote, false, Ssh(context)),
         Scheme::Https | Scheme::Http => {
@@ -91,7 +97,7 @@ fn transport(remote: &Remote<'_>) -> Result<Transport, Error> {
     }
 }
 
-struct Ssh(Arc<Context>);
+struct Ssh(Arc<FetchContext>);
 
 impl SmartSubtransport for Ssh {
     fn action(&self, _url: &str, service: Service) -> Result<Box<dyn SmartSubtransportStream>, Error> {

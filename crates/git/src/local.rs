@@ -9,11 +9,12 @@ use crate::SourceError;
 use crate::context::lock;
 use crate::objects::Commit;
 use crate::store::read_blob;
-use crate::walk::{Known, walk};
+use crate::walk::{KnownFolders, walk};
 use lockgate_base::model::Revision;
 use lockgate_base::tree::{Blobs, ContentId, Snapshot, Tree};
 
-/// The files of a revision in the words of Git (`main`, `HEAD~2`, a commit's id), in the repository whose folder is `root`.
+/// The files of a revision in the words of Git (`main`, `HEAD~2`, a commit's id), in the repository whose
+/// folder is `root`.
 pub fn revision(root: &Path, revision: &str) -> Result<Snapshot, SourceError> {
     let unreadable = |error: git2::Error| SourceError::Folder {
         path: root.display().to_string(),
@@ -27,7 +28,7 @@ pub fn revision(root: &Path, revision: &str) -> Result<Snapshot, SourceError> {
     let id = commit.id();
     drop(commit);
     let tree = Commit::read(&repository.odb().map_err(unreadable)?, id)?.tree;
-    let files = walk(&repository, tree, &mut Known::default())?;
+    let files = walk(&repository, tree, &mut KnownFolders::default())?;
     let tree = Tree::of(files.root, Arc::new(Local(Mutex::new(repository))));
     Ok(Snapshot { revision: Revision::git(Some(revision), &id.to_string()), tree, origin: None })
 }

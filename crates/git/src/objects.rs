@@ -4,7 +4,8 @@ use git2::{ObjectType, Odb, OdbObject, Oid};
 
 use crate::SourceError;
 
-/// The largest commit or tag, in bytes. Git itself sets no limit, and a message of hundreds of megabytes packs into one.
+/// The largest commit or tag, in bytes. Git itself sets no limit, and a message of hundreds of megabytes
+/// packs into one.
 const COMMIT: usize = 1 << 20;
 /// The longest subject line that is told, in bytes.
 const SUBJECT: usize = 500;
@@ -57,7 +58,8 @@ fn read<'o>(objects: &'o Odb<'_>, id: Oid) -> Result<OdbObject<'o>, SourceError>
     objects.read(id).map_err(storage)
 }
 
-/// A line of a commit as a terminal, a log and an event may show it: no control characters, and of bounded length.
+/// A line of a commit as a terminal, a log and an event may show it: no control characters, and of bounded
+/// length.
 fn printable(line: &str) -> String {
     let mut shown = String::new();
     for c in line.chars() {

@@ -7,6 +7,6 @@ mod registry;
 mod manifest;
 mod fetch;
 
-pub use fetch::{CHART, Oci, Request};
+pub use fetch::{CHART, OciFetcher, OciRequest};
 pub use login::PullSecret;
-pub use repository::{Reference, Repository};
+pub use repository::{ArtifactRequest, Repository};

@@ -1,5 +1,5 @@
-//! Threads for fetches, which block: enough of them that neither one dead host nor one namespace holds anybody else up, and no
-//! more than that.
+//! Threads for fetches, which block: enough of them that neither one dead host nor one namespace holds
+//! anybody else up, and no more than that.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::SourceError;
-use crate::context::{Context, lock};
+use crate::context::{FetchContext, lock};
 use crate::credentials::Credentials;
 use crate::url::GitUrl;
 use lockgate_base::shares::{Permit, Permits};
@@ -24,8 +24,9 @@ pub(crate) struct Pool {
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
-/// The right to run on one thread. It is given back when the thread is done, however long after its caller gave up.
-pub(crate) struct Slot {
+/// The right to run on one thread. It is given back when the thread is done, however long after its caller
+/// gave up.
+pub(crate) struct ThreadSlot {
     _host: OwnedSemaphorePermit,
     _thread: Permit,
 }
@@ -36,7 +37,7 @@ impl Pool {
     }
 
     /// Waits for a thread that may talk to `host` on behalf of a namespace.
-    pub(crate) async fn slot(&self, host: &str, namespace: &str) -> Result<Slot, SourceError> {
+    pub(crate) async fn slot(&self, host: &str, namespace: &str) -> Result<ThreadSlot, SourceError> {
         let host = {
             let mut hosts = lock(&self.hosts);
             // The table holds a reference to each, so more than one means that somebody waits or runs.
@@ -46,12 +47,12 @@ impl Pool {
         let closed = |_| SourceError::Storage("the threads for fetches were closed".into());
         let host = host.acquire_owned().await.map_err(closed)?;
         let thread = self.threads.take(&namespace.into()).await;
-        Ok(Slot { _host: host, _thread: thread })
+        Ok(ThreadSlot { _host: host, _thread: thread })
     }
 }
 
 /// Ends the connection of a fetch whose caller has gone.
-pub(crate) struct CancelOnDrop(pub(crate) Arc<Context>);
+pub(crate) struct CancelOnDrop(pub(crate) Arc<FetchContext>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -59,16 +60,16 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Runs a fetch from `url` on a thread, within a limit by the clock, whatever the host does; the wait for one's turn has the
-/// same limit.
+/// Runs a fetch from `url` on a thread, within a limit by the clock, whatever the host does; the wait for
+/// one's turn has the same limit.
 pub(crate) async fn fetch<T: Send + 'static>(
     pool: &Pool,
     url: &GitUrl,
     namespace: &str,
     limit: Duration,
-    work: impl FnOnce(&Arc<Context>) -> Result<T, SourceError> + Send + 'static,
+    work: impl FnOnce(&Arc<FetchContext>) -> Result<T, SourceError> + Send + 'static,
 ) -> Result<T, SourceError> {
-    let begin = || Arc::new(Context::new(url.clone(), Credentials::None, limit));
+    let begin = || Arc::new(FetchContext::new(url.clone(), Credentials::None, limit));
     let waiting = begin();
     let slot = tokio::time::timeout(limit, pool.slot(&waiting.host(), namespace)).await;
     let slot = slot.unwrap_or_else(|_| Err(waiting.timeout()))?;
@@ -87,9 +88,10 @@ pub(crate) async fn fetch<T: Send + 'static>(
 
 /// Runs `work` on a thread of its own and waits for it.
 ///
-/// Not on the runtime's threads for blocking calls: those delay the end of the process until each has returned.
+/// Not on the runtime's threads for blocking calls: those delay the end of the process until each has
+/// returned.
 pub(crate) async fn run<T: Send + 'static>(
-    slot: Slot,
+    slot: ThreadSlot,
     work: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
 ) -> Result<T, SourceError> {
     let (answer, result) = tokio::sync::oneshot::channel();
@@ -109,11 +111,11 @@ mod tests {
 
     use super::*;
 
-    async fn is_free(pool: &Pool, host: &str) -> Option<Slot> {
+    async fn is_free(pool: &Pool, host: &str) -> Option<ThreadSlot> {
         is_free_for(pool, host, "n").await
     }
 
-    async fn is_free_for(pool: &Pool, host: &str, namespace: &str) -> Option<Slot> {
+    async fn is_free_for(pool: &Pool, host: &str, namespace: &str) -> Option<ThreadSlot> {
         let slot = pool.slot(host, namespace);
         tokio::time::timeout(Duration::from_millis(20), slot).await.ok().map(Result::unwrap)
     }

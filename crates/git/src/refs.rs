@@ -15,10 +15,10 @@ const TAGS: &str = "refs/tags/";
 /// How many names a message lists.
 const LISTED: usize = 10;
 
-/// `spec.ref` of a GitRepository, and the revision at which a suspended one stays. Where several fields are set, the first of revision, commit, name, tag, semver
-/// and branch decides.
+/// `spec.ref` of a GitRepository, and the revision at which a suspended one stays. Where several fields are
+/// set, the first of revision, commit, name, tag, semver and branch decides.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Reference {
+pub struct RefRequest {
     /// A branch; `master` when nothing is set.
     pub branch: Option<String>,
     /// A tag.
@@ -29,13 +29,14 @@ pub struct Reference {
     pub name: Option<String>,
     /// A commit's 40 hex digits; on `branch` where that is set too.
     pub commit: Option<String>,
-    /// A revision that was fetched before, by what the other fields say, and is to be fetched again wherever they lead by now.
+    /// A revision that was fetched before, by what the other fields say, and is to be fetched again wherever
+    /// they lead by now.
     pub revision: Option<Revision>,
 }
 
 /// What a [`Reference`] asks for, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum RefTarget {
     /// `reference` is the full name of the reference that led to the revision.
     Revision {
         oid: Oid,
@@ -73,17 +74,17 @@ pub(crate) struct Listing {
     peeled: BTreeMap<String, Oid>,
 }
 
-impl Reference {
+impl RefRequest {
     /// What is asked for; an error where that can never exist.
-    pub(crate) fn wanted(&self) -> Result<Wanted, SourceError> {
+    pub(crate) fn wanted(&self) -> Result<RefTarget, SourceError> {
         if let Some(revision) = &self.revision {
             let (oid, reference) = (whole_id(revision.hex())?, self.leading_to(revision));
-            return Ok(Wanted::Revision { oid, reference, revision: revision.clone() });
+            return Ok(RefTarget::Revision { oid, reference, revision: revision.clone() });
         }
         let branch =
             set(self.branch.as_ref()).map(|branch| valid("branch", "refs/heads/", branch)).transpose()?;
         if let Some(commit) = set(self.commit.as_ref()) {
-            return Ok(Wanted::Commit { oid: whole_id(&commit)?, branch });
+            return Ok(RefTarget::Commit { oid: whole_id(&commit)?, branch });
         }
         if let Some(name) = set(self.name.as_ref()) {
             if !name.starts_with("refs/") {
@@ -92,10 +93,10 @@ impl Reference {
                     name.escape_debug()
                 )));
             }
-            return Ok(Wanted::Name(valid("name", "", name)?));
+            return Ok(RefTarget::Name(valid("name", "", name)?));
         }
         if let Some(tag) = set(self.tag.as_ref()) {
-            return Ok(Wanted::Tag(valid("tag", "refs/tags/", tag)?));
+            return Ok(RefTarget::Tag(valid("tag", "refs/tags/", tag)?));
         }
         if let Some(text) = set(self.semver.as_ref()) {
             let range = Range::parse(&text).map_err(|error| {
@@ -103,12 +104,13 @@ impl Reference {
                     "spec.ref.semver: semver '{text}' parse error: {error}"
                 ))
             })?;
-            return Ok(Wanted::Versions { range, text });
+            return Ok(RefTarget::Versions { range, text });
         }
-        Ok(Wanted::Branch(branch.unwrap_or_else(|| DEFAULT_BRANCH.into())))
+        Ok(RefTarget::Branch(branch.unwrap_or_else(|| DEFAULT_BRANCH.into())))
     }
 
-    /// The full name of the reference that led to a revision, which says the short one of branches and tags alike.
+    /// The full name of the reference that led to a revision, which says the short one of branches and tags
+    /// alike.
     fn leading_to(&self, revision: &Revision) -> Option<String> {
         let name = revision.name()?;
         let is_tag = set(self.tag.as_ref()).or(set(self.semver.as_ref())).is_some();
@@ -170,19 +172,19 @@ impl Listing {
     }
 
     /// The reference that is asked for. Commits are not among them.
-    pub(crate) fn find(&self, wanted: &Wanted) -> Result<Option<Tip>, SourceError> {
+    pub(crate) fn find(&self, wanted: &RefTarget) -> Result<Option<Tip>, SourceError> {
         match wanted {
-            Wanted::Commit { .. } | Wanted::Revision { .. } => Ok(None),
-            Wanted::Branch(branch) => self.branch(branch).map(Some),
-            Wanted::Tag(tag) => {
+            RefTarget::Commit { .. } | RefTarget::Revision { .. } => Ok(None),
+            RefTarget::Branch(branch) => self.branch(branch).map(Some),
+            RefTarget::Tag(tag) => {
                 let tip = self.tip(format!("refs/tags/{tag}"), Some(tag));
                 tip.map(Some).ok_or_else(|| self.missing("tag", tag, TAGS))
             }
-            Wanted::Name(name) => {
+            RefTarget::Name(name) => {
                 let tip = self.tip(name.clone(), Some(name));
                 tip.map(Some).ok_or_else(|| self.missing("reference", name, ""))
             }
-            Wanted::Versions { range, text } => {
+            RefTarget::Versions { range, text } => {
                 let tags = self.refs.keys().filter_map(|name| name.strip_prefix(TAGS));
                 let fitting = tags.filter_map(Version::of_tag).filter(|version| range.contains(version));
                 let best = fitting.max_by(Version::compare_whole).map(|version| version.original);
@@ -268,8 +270,8 @@ mod tests {
         ])
     }
 
-    fn reference(fields: &[(&str, &str)]) -> Reference {
-        let mut reference = Reference::default();
+    fn reference(fields: &[(&str, &str)]) -> RefRequest {
+        let mut reference = RefRequest::default();
         for (field, value) in fields {
             let value = Some((*value).to_owned());
             match *field {
@@ -306,7 +308,10 @@ mod tests {
         }
         let commit =
             reference(&[("commit", &"b".repeat(40)), ("name", "refs/heads/main"), ("branch", "main")]);
-        assert_eq!(commit.wanted().unwrap(), Wanted::Commit { oid: oid('b'), branch: Some("main".into()) });
+        assert_eq!(
+            commit.wanted().unwrap(),
+            RefTarget::Commit { oid: oid('b'), branch: Some("main".into()) }
+        );
     }
 
     #[test]
@@ -321,9 +326,9 @@ mod tests {
         ];
         for (fields, name, full_name) in cases {
             let revision = Revision::git(Some(name), &"b".repeat(40));
-            let staying = Reference { revision: Some(revision.clone()), ..reference(fields) };
+            let staying = RefRequest { revision: Some(revision.clone()), ..reference(fields) };
             let reference = Some((*full_name).to_owned());
-            assert_eq!(staying.wanted().unwrap(), Wanted::Revision { oid: oid('b'), reference, revision });
+            assert_eq!(staying.wanted().unwrap(), RefTarget::Revision { oid: oid('b'), reference, revision });
         }
     }
 
@@ -375,7 +380,7 @@ mod tests {
         let tags: Vec<String> =
             (0..30).flat_map(|n| [format!("refs/tags/v1.{n}.0"), format!("refs/tags/n{n}")]).collect();
         let listing = Listing::new(tags.iter().map(|name| (name.as_str(), oid('1'))));
-        let message = listing.find(&Wanted::Tag("v2".into())).unwrap_err().to_string();
+        let message = listing.find(&RefTarget::Tag("v2".into())).unwrap_err().to_string();
         assert!(message.contains("remote has: v1.29.0, v1.28.0, "), "{message}");
         assert!(message.ends_with("v1.21.0, v1.20.0 and 50 more"), "{message}");
     }

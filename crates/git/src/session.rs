@@ -1,9 +1,10 @@
-//! The dialogue with a host: list the references, fetch what is missing, one connection for both where that is possible.
+//! The dialogue with a host: list the references, fetch what is missing, one connection for both where that
+//! is possible.
 
 use git2::{Direction, ErrorClass, FetchOptions, Oid, Remote, RemoteCallbacks, Repository};
 
 use crate::SourceError;
-use crate::context::Context;
+use crate::context::FetchContext;
 use crate::error::one_line;
 use crate::libgit2::{ADDRESS, name_of};
 use crate::refs::Listing;
@@ -20,13 +21,13 @@ pub(crate) enum Depth {
 
 /// A connection to a host.
 pub(crate) struct Session<'s> {
-    context: &'s Context,
+    context: &'s FetchContext,
     remote: Remote<'s>,
 }
 
 impl<'s> Session<'s> {
     /// Connects.
-    pub(crate) fn open(context: &'s Context, repository: &'s Repository) -> Result<Self, SourceError> {
+    pub(crate) fn open(context: &'s FetchContext, repository: &'s Repository) -> Result<Self, SourceError> {
         let explain = |error| explain(context, &error);
         let mut remote = repository.remote_anonymous(ADDRESS).map_err(explain)?;
         remote.connect(Direction::Fetch).map_err(explain)?;
@@ -72,8 +73,9 @@ fn refspec(source: &str) -> String {
     format!("+{source}:refs/fetched/{local}")
 }
 
-/// Why libgit2 failed: the transport's reason where it left one, the clock's where time ran out, its own otherwise.
-fn explain(context: &Context, error: &git2::Error) -> SourceError {
+/// Why libgit2 failed: the transport's reason where it left one, the clock's where time ran out, its own
+/// otherwise.
+fn explain(context: &FetchContext, error: &git2::Error) -> SourceError {
     let _ = context.remaining();
     if let Some(reason) = context.take_failure() {
         return reason;

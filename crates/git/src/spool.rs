@@ -1,5 +1,5 @@
-//! Where the files of an unpacked archive are kept: one after the other in one file on the disk, which has no name, so that
-//! it goes when nobody holds it any more, however the process ends.
+//! Where the files of an unpacked archive are kept: one after the other in one file on the disk, which has no
+//! name, so that it goes when nobody holds it any more, however the process ends.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -27,7 +27,8 @@ pub(crate) struct Spools {
 }
 
 impl Spools {
-    /// Makes the folder below `state_dir`, for nobody else to read, and removes what a killed process may have left in it.
+    /// Makes the folder below `state_dir`, for nobody else to read, and removes what a killed process may
+    /// have left in it.
     pub(crate) fn open(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         let root = state_dir.join(FOLDER);
         let prepared = fs::create_dir_all(&root)

@@ -1,8 +1,9 @@
 //! Git over SSH: one connection, one remote command, and a time limit that holds whatever the peer does.
 //!
-//! libssh2 is used directly and not through libgit2's own transport, for three reasons. That transport takes its choice of
-//! host-key type from one file of the process, so two Secrets that know different keys of one host would spoil each other.
-//! Its time limit is per socket operation, which a slow drip outlasts. And its errors are texts.
+//! libssh2 is used directly and not through libgit2's own transport, for three reasons. That transport takes
+//! its choice of host-key type from one file of the process, so two Secrets that know different keys of one
+//! host would spoil each other. Its time limit is per socket operation, which a slow drip outlasts. And its
+//! errors are texts.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use ssh2::{Channel, ErrorCode, MethodType, Session};
 
 use crate::SourceError;
-use crate::context::Context;
+use crate::context::FetchContext;
 use crate::credentials::{Credentials, SshCredentials};
 use crate::error::one_line;
 use crate::url::is_forbidden;
@@ -32,15 +33,16 @@ const KEYFILE_AUTH_FAILED: i32 = -48;
 
 /// The two ends of `git-upload-pack` on the host.
 pub(crate) struct SshStream {
-    context: Arc<Context>,
+    context: Arc<FetchContext>,
     session: Session,
     channel: Channel,
     answered: bool,
 }
 
 impl SshStream {
-    /// Connects, checks the host, authenticates and starts the command. The reason of a failure is left in `context`.
-    pub(crate) fn open(context: &Arc<Context>) -> io::Result<Self> {
+    /// Connects, checks the host, authenticates and starts the command. The reason of a failure is left in
+    /// `context`.
+    pub(crate) fn open(context: &Arc<FetchContext>) -> io::Result<Self> {
         let Credentials::Ssh(credentials) = &context.credentials else {
             context.fail(SourceError::Credentials {
                 secret: "spec.secretRef".into(),
@@ -111,7 +113,7 @@ impl Drop for SshStream {
     }
 }
 
-fn connect(context: &Context) -> io::Result<TcpStream> {
+fn connect(context: &FetchContext) -> io::Result<TcpStream> {
     context.now_doing("resolving the host's name");
     let unreachable = |cause: String| {
         context.fail(SourceError::Connect { host: context.host(), cause });
@@ -141,7 +143,8 @@ fn connect(context: &Context) -> io::Result<TcpStream> {
     Err(unreachable(last))
 }
 
-/// How long one address may take to answer, with `others` still to be tried: one that is silent leaves them their part.
+/// How long one address may take to answer, with `others` still to be tried: one that is silent leaves them
+/// their part.
 fn share(remaining: Duration, others: usize) -> Duration {
     let parts = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
     (remaining / parts).min(ADDRESS).max(Duration::from_millis(1))
@@ -154,14 +157,15 @@ fn unreachable_cause(addresses: &[SocketAddr]) -> String {
     }
 }
 
-fn handshake(context: &Context, socket: TcpStream, credentials: &SshCredentials) -> io::Result<Session> {
+fn handshake(context: &FetchContext, socket: TcpStream, credentials: &SshCredentials) -> io::Result<Session> {
     let mut session = Session::new().map_err(|error| broken(context, &error))?;
     let known = credentials.known_hosts.lookup(context.url.host(), context.url.port());
     session.method_pref(MethodType::HostKey, &known.algorithms()).map_err(|error| broken(context, &error))?;
     session.set_timeout(millis(context.remaining()?));
     session.set_tcp_stream(socket);
     session.handshake().map_err(|error| match error.code() {
-        // A peer that breaks off has this code, and one that knows none of the algorithms; the latter closes too.
+        // A peer that breaks off has this code, and one that knows none of the algorithms; the latter closes
+        // too.
         ErrorCode::Session(KEX_FAILURE | METHOD_NONE) => {
             let cause = "the SSH handshake failed: it broke off, or has no algorithm in common with lockgate";
             cut_off(context, cause.to_owned())
@@ -179,7 +183,7 @@ fn handshake(context: &Context, socket: TcpStream, credentials: &SshCredentials)
     Ok(session)
 }
 
-fn authenticate(context: &Context, session: &Session, credentials: &SshCredentials) -> io::Result<()> {
+fn authenticate(context: &FetchContext, session: &Session, credentials: &SshCredentials) -> io::Result<()> {
     let user = context.url.user().unwrap_or(DEFAULT_USER);
     session.set_timeout(millis(context.remaining()?));
     let identity = &credentials.identity;
@@ -241,16 +245,16 @@ pub fn command(path: &str) -> String {
     format!("git-upload-pack '{quoted}'")
 }
 
-fn broken(context: &Context, error: &ssh2::Error) -> io::Error {
+fn broken(context: &FetchContext, error: &ssh2::Error) -> io::Error {
     lost(context, &io::Error::other(error.message().to_owned()))
 }
 
-fn lost(context: &Context, error: &io::Error) -> io::Error {
+fn lost(context: &FetchContext, error: &io::Error) -> io::Error {
     cut_off(context, format!("the connection broke: {}", one_line(&error.to_string())))
 }
 
 /// A connection that failed: out of time, or cut.
-fn cut_off(context: &Context, cause: String) -> io::Error {
+fn cut_off(context: &FetchContext, cause: String) -> io::Error {
     const NEARLY: Duration = Duration::from_millis(50);
     // libssh2 gives up a little before its limit, which is then the fetch's limit too.
     let is_spent = context.remaining().map_or(true, |left| left < NEARLY);

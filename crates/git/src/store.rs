@@ -1,8 +1,9 @@
-//! The object stores: one bare repository for each address and credential, shared by all that fetch with these.
+//! The object stores: one bare repository for each address and credential, shared by all that fetch with
+//! these.
 //!
-//! libgit2 collects no garbage, so a store is replaced after some fetches. Trees that were taken from the old one keep it
-//! alive; its folder goes when the last of them does. What lies here can always be fetched again, so what is damaged or
-//! left over from an earlier process is thrown away; what did not come from one stays.
+//! libgit2 collects no garbage, so a store is replaced after some fetches. Trees that were taken from the old
+//! one keep it alive; its folder goes when the last of them does. What lies here can always be fetched again,
+//! so what is damaged or left over from an earlier process is thrown away; what did not come from one stays.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -16,7 +17,7 @@ use git2::{ObjectType, Oid, Repository, RepositoryInitOptions};
 use crate::SourceError;
 use crate::context::lock;
 use crate::disk::{Disk, Share};
-use crate::walk::Known;
+use crate::walk::KnownFolders;
 use lockgate_base::model::Digest;
 use lockgate_base::tree::{Blobs, ContentId, FILE_LIMIT, Folder, WeakFolder};
 
@@ -50,7 +51,7 @@ pub(crate) struct Store {
 /// The folders of the trees that are held of a store, which share what they have in common.
 #[derive(Default)]
 pub(crate) struct Folders {
-    pub(crate) known: Known,
+    pub(crate) known: KnownFolders,
     /// What is left of a commit's tree by the rules of a source, by the digest of both.
     kept: HashMap<Digest, WeakFolder>,
 }
@@ -85,8 +86,8 @@ pub(crate) struct Generation {
 }
 
 impl Stores {
-    /// Takes the folder below `state_dir` for this process, and removes the stores of earlier ones: nothing in them is worth
-    /// the doubt.
+    /// Takes the folder below `state_dir` for this process, and removes the stores of earlier ones: nothing
+    /// in them is worth the doubt.
     pub(crate) fn open(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         let root = state_dir.join(FOLDER);
         let failed = |error: std::io::Error| storage(&root, &error);
@@ -190,13 +191,13 @@ fn is_store(name: &str) -> bool {
 }
 
 /// The blobs of one generation. Who holds them keeps the generation and its store.
-pub(crate) struct Objects {
+pub(crate) struct GenerationBlobs {
     pub(crate) generation: Arc<Generation>,
     /// Kept so that the next fetch finds this store.
     pub(crate) _store: Arc<Store>,
 }
 
-impl Blobs for Objects {
+impl Blobs for GenerationBlobs {
     fn read(&self, id: &ContentId) -> Result<Arc<[u8]>, String> {
         read_blob(&lock(&self.generation.reader), id)
     }
@@ -218,7 +219,8 @@ pub(crate) fn read_blob(repository: &Repository, id: &ContentId) -> Result<Arc<[
     Ok(Arc::from(object.data()))
 }
 
-/// Takes away the rights of everybody else, whatever the process's umask. The folder around these has none for them either.
+/// Takes away the rights of everybody else, whatever the process's umask. The folder around these has none
+/// for them either.
 fn seal(folder: &Path) -> std::io::Result<()> {
     let mut pending = vec![folder.to_owned()];
     while let Some(path) = pending.pop() {

@@ -14,7 +14,8 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Reads a Secret called `source` in messages (`Secret namespace/name`): `ca.crt`, `tls.crt` and `tls.key`.
+    /// Reads a Secret called `source` in messages (`Secret namespace/name`): `ca.crt`, `tls.crt` and
+    /// `tls.key`.
     pub fn read(source: &str, data: &SecretData) -> Result<Self, SourceError> {
         let error = |problem: &str| SourceError::Credentials {
             secret: source.to_owned(),
@@ -62,7 +63,8 @@ impl Proxy {
         self.0.clone()
     }
 
-    /// Reads a Secret called `source` in messages (`Secret namespace/name`): `address`, `username` and `password`.
+    /// Reads a Secret called `source` in messages (`Secret namespace/name`): `address`, `username` and
+    /// `password`.
     pub fn read(source: &str, data: &SecretData) -> Result<Self, SourceError> {
         let error = |problem: &str| SourceError::Credentials {
             secret: source.to_owned(),

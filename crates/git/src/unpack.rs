@@ -1,12 +1,13 @@
-//! From an archive, a layer or a chart, to the files of a tree: which names are let in, what is left out, and how much is too much.
+//! From an archive, a layer or a chart, to the files of a tree: which names are let in, what is left out, and
+//! how much is too much.
 
 use std::io::Read;
 
 use crate::SourceError;
 use crate::error::one_line;
 use crate::spool::Spooling;
-use lockgate_base::archive::{Damage, Form, Member, members};
-use lockgate_base::tree::{Entry, LEVELS};
+use lockgate_base::archive::{Damage, Member, MemberKind, members};
+use lockgate_base::tree::{LEVELS, TreeEntry};
 
 /// How much an archive may hold when it is unpacked, in bytes.
 const UNPACKED: u64 = 1 << 30;
@@ -21,14 +22,14 @@ const WARNINGS: usize = 20;
 
 /// The files of an archive, and what was left out and why.
 #[derive(Debug, Default)]
-pub(crate) struct Unpacked {
-    pub(crate) entries: Vec<(String, Entry)>,
+pub(crate) struct UnpackedLayer {
+    pub(crate) entries: Vec<(String, TreeEntry)>,
     pub(crate) warnings: Vec<String>,
 }
 
 /// Why an archive cannot be unpacked.
 #[derive(Debug)]
-pub(crate) enum Failure {
+pub(crate) enum UnpackError {
     /// It is not compressed.
     NotGzip,
     /// It is not of the form that it must have.
@@ -39,7 +40,7 @@ pub(crate) enum Failure {
     Io(std::io::Error),
 }
 
-impl From<Damage> for Failure {
+impl From<Damage> for UnpackError {
     fn from(damage: Damage) -> Self {
         match damage {
             Damage::NotGzip => Self::NotGzip,
@@ -48,9 +49,9 @@ impl From<Damage> for Failure {
     }
 }
 
-impl Failure {
-    /// The error of the fetch. `subject` is what the archive is called, and `said` what Flux says first of one that cannot be
-    /// unpacked.
+impl UnpackError {
+    /// The error of the fetch. `subject` is what the archive is called, and `said` what Flux says first of
+    /// one that cannot be unpacked.
     pub(crate) fn of(self, subject: &str, said: &str) -> SourceError {
         match self {
             Self::NotGzip => SourceError::Content(format!(
@@ -70,23 +71,23 @@ impl Failure {
 }
 
 /// Unpacks an archive into a spool as it comes in.
-pub(crate) fn unpack(archive: impl Read, spool: &mut Spooling) -> Result<Unpacked, Failure> {
-    let mut unpacked = Unpacked::default();
+pub(crate) fn unpack(archive: impl Read, spool: &mut Spooling) -> Result<UnpackedLayer, UnpackError> {
+    let mut unpacked = UnpackedLayer::default();
     let (mut left_out, mut count, mut names, mut bytes) = (0_usize, 0_usize, 0_usize, 0_u64);
     // One byte more than may be: an archive that ends there is too large, and not broken.
-    members(archive, UNPACKED + (MEMBERS as u64) * 1024 + 1, |member| -> Result<(), Failure> {
+    members(archive, UNPACKED + (MEMBERS as u64) * 1024 + 1, |member| -> Result<(), UnpackError> {
         count += 1;
         // Names are kept as long as the artifact is.
         names = names.saturating_add(member.name.len());
         bytes = bytes.saturating_add(member.size);
         if count > MEMBERS {
-            return Err(Failure::TooLarge(format!("has more than {MEMBERS} files and folders")));
+            return Err(UnpackError::TooLarge(format!("has more than {MEMBERS} files and folders")));
         }
         if names > NAMES {
-            return Err(Failure::TooLarge(format!("has names of more than {} MiB", NAMES >> 20)));
+            return Err(UnpackError::TooLarge(format!("has names of more than {} MiB", NAMES >> 20)));
         }
         if bytes > UNPACKED {
-            return Err(Failure::TooLarge(format!(
+            return Err(UnpackError::TooLarge(format!(
                 "holds more than {} MiB when it is unpacked",
                 UNPACKED >> 20
             )));
@@ -110,34 +111,34 @@ pub(crate) fn unpack(archive: impl Read, spool: &mut Spooling) -> Result<Unpacke
 fn take(
     member: &mut Member<'_>,
     spool: &mut Spooling,
-    unpacked: &mut Unpacked,
-) -> Result<Result<(), String>, Failure> {
+    unpacked: &mut UnpackedLayer,
+) -> Result<Result<(), String>, UnpackError> {
     let shown = member.name[..member.name.len().min(200)].escape_ascii().to_string();
     let Ok(name) = std::str::from_utf8(&member.name) else {
         return Ok(Err(format!("file '{shown}' left out: its name is not UTF-8")));
     };
     let Some(path) = path(name) else {
-        return Err(Failure::Content(format!(
+        return Err(UnpackError::Content(format!(
             "is refused: tar contained invalid name error '{shown}': it leads out of the archive"
         )));
     };
     match member.form {
-        Form::Folder => return Ok(Ok(())),
-        Form::Symlink => return Ok(Err(format!("symbolic link '{shown}' left out, as in Flux"))),
-        Form::HardLink | Form::Special => {
-            let what = if member.form == Form::HardLink { "a hard link" } else { "a device or pipe" };
-            return Err(Failure::Content(format!(
+        MemberKind::Folder => return Ok(Ok(())),
+        MemberKind::Symlink => return Ok(Err(format!("symbolic link '{shown}' left out, as in Flux"))),
+        MemberKind::HardLink | MemberKind::Special => {
+            let what = if member.form == MemberKind::HardLink { "a hard link" } else { "a device or pipe" };
+            return Err(UnpackError::Content(format!(
                 "is refused: '{shown}' is {what}, and only files are taken"
             )));
         }
-        Form::File if path.is_empty() => return Ok(Ok(())),
-        Form::File => {}
+        MemberKind::File if path.is_empty() => return Ok(Ok(())),
+        MemberKind::File => {}
     }
     if path.len() > PATH || path.matches('/').count() > LEVELS {
         return Ok(Err(format!("file '{shown}' left out: its path is too long")));
     }
-    let id = spool.add(|sink| member.copy_to(sink)).map_err(Failure::Io)?;
-    unpacked.entries.push((path, Entry::File(id)));
+    let id = spool.add(|sink| member.copy_to(sink)).map_err(UnpackError::Io)?;
+    unpacked.entries.push((path, TreeEntry::File(id)));
     Ok(Ok(()))
 }
 
@@ -190,7 +191,7 @@ mod tests {
         gzip.finish().unwrap()
     }
 
-    fn read(layer: &[u8]) -> Result<Unpacked, SourceError> {
+    fn read(layer: &[u8]) -> Result<UnpackedLayer, SourceError> {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spools::open(folder.path(), &crate::Disk::default()).unwrap().begin().unwrap();
         unpack(layer, &mut spool).map_err(|failure| failure.of("the layer sha256:0", "failed to extract"))

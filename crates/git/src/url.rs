@@ -1,7 +1,7 @@
 //! The address of a Git repository: parsed against an allow-list before anything is connected to.
 //!
-//! Only `ssh://`, `https://` and, without credentials, `http://` are let through. What could reach a command line, a
-//! local file or a cloud's metadata service is refused here, so nothing below needs to ask again.
+//! Only `ssh://`, `https://` and, without credentials, `http://` are let through. What could reach a command
+//! line, a local file or a cloud's metadata service is refused here, so nothing below needs to ask again.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -37,8 +37,8 @@ impl Scheme {
     }
 }
 
-/// A repository's address. It never holds a password; printing it leaves out the user of an `https://` address, which may
-/// be a token.
+/// A repository's address. It never holds a password; printing it leaves out the user of an `https://`
+/// address, which may be a token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GitUrl {
     scheme: Scheme,
@@ -54,7 +54,8 @@ impl GitUrl {
         Self::read(text).map_err(|problem| SourceError::InvalidUrl { url: redact(text), problem })
     }
 
-    /// Reads an address of the web, whose path may be empty, and refuses the ones that are never connected to.
+    /// Reads an address of the web, whose path may be empty, and refuses the ones that are never connected
+    /// to.
     pub fn site(text: &str) -> Result<Self, SourceError> {
         let invalid = |problem: String| SourceError::InvalidUrl { url: redact(text), problem };
         // Whatever stands behind the slash is a path.
@@ -145,7 +146,8 @@ impl fmt::Display for GitUrl {
     }
 }
 
-/// Whether an address must never be connected to: link-local ones, where clouds keep the machine's own credentials.
+/// Whether an address must never be connected to: link-local ones, where clouds keep the machine's own
+/// credentials.
 pub(crate) fn is_forbidden(address: IpAddr) -> bool {
     fn forbidden_v4(address: Ipv4Addr) -> bool {
         address.is_link_local()
@@ -286,7 +288,8 @@ fn percent_decode(text: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "an escaped character is not UTF-8".into())
 }
 
-/// The text with everything between `//` and the last `@` of the host left out, since it may hold a password or token.
+/// The text with everything between `//` and the last `@` of the host left out, since it may hold a password
+/// or token.
 fn redact(text: &str) -> String {
     let visible: String = text.chars().take(300).flat_map(char::escape_debug).collect();
     let Some((scheme, rest)) = visible.split_once("://") else {

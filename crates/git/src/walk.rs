@@ -1,15 +1,17 @@
-//! From a commit's tree to folders: Git's tree objects are walked, and no file is read but the targets of symbolic links.
+//! From a commit's tree to folders: Git's tree objects are walked, and no file is read but the targets of
+//! symbolic links.
 
 use std::collections::HashMap;
 
 use git2::{Odb, Oid, Repository};
 
 use crate::SourceError;
-use lockgate_base::tree::{Entry, Folder, Item, LEVELS, WeakFolder, join};
+use lockgate_base::tree::{Folder, FolderItem, LEVELS, TreeEntry, WeakFolder, join};
 
 /// The most files of one tree.
 const FILES: usize = 200_000;
-/// The most folders that are opened. A few tree objects that name each other could stand for billions of paths.
+/// The most folders that are opened. A few tree objects that name each other could stand for billions of
+/// paths.
 const FOLDERS: usize = 100_000;
 /// The longest path, in bytes, as in Linux.
 const PATH: usize = 4096;
@@ -32,11 +34,12 @@ pub(crate) struct Files {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Folders that somebody holds, by the ids of their tree objects. What two commits have in common is read and kept once.
+/// Folders that somebody holds, by the ids of their tree objects. What two commits have in common is read and
+/// kept once.
 #[derive(Debug, Default)]
-pub(crate) struct Known(HashMap<Oid, WeakFolder>);
+pub(crate) struct KnownFolders(HashMap<Oid, WeakFolder>);
 
-impl Known {
+impl KnownFolders {
     fn get(&self, id: Oid) -> Option<Folder> {
         self.0.get(&id)?.upgrade()
     }
@@ -48,7 +51,11 @@ impl Known {
 }
 
 /// All files of a tree object.
-pub(crate) fn walk(repository: &Repository, tree: Oid, known: &mut Known) -> Result<Files, SourceError> {
+pub(crate) fn walk(
+    repository: &Repository,
+    tree: Oid,
+    known: &mut KnownFolders,
+) -> Result<Files, SourceError> {
     let walk = Walk {
         repository,
         objects: repository.odb().map_err(|error| damaged("", &error))?,
@@ -66,7 +73,7 @@ pub(crate) fn walk(repository: &Repository, tree: Oid, known: &mut Known) -> Res
 struct Walk<'w> {
     repository: &'w Repository,
     objects: Odb<'w>,
-    known: &'w mut Known,
+    known: &'w mut KnownFolders,
     /// What stands in several places counts as often, since whoever goes through the tree meets it as often.
     files: usize,
     folders: usize,
@@ -80,7 +87,7 @@ struct Open {
     id: Oid,
     path: String,
     name: Box<str>,
-    items: Vec<(Box<str>, Item)>,
+    items: Vec<(Box<str>, FolderItem)>,
     /// The folders in it that are still to be read.
     pending: Vec<(Box<str>, Oid)>,
     /// Whether nothing in it, and below it, was left out.
@@ -97,7 +104,7 @@ impl Walk<'_> {
                 let path = join(&folder.path, &name);
                 if let Some(known) = self.known.get(id).filter(|known| fits(known, &path, levels)) {
                     self.count(known.extent().files, known.extent().folders)?;
-                    folder.items.push((name, Item::Folder(known)));
+                    folder.items.push((name, FolderItem::Folder(known)));
                 } else {
                     let inner = self.open(id, path, name)?;
                     open.push(inner);
@@ -114,7 +121,7 @@ impl Walk<'_> {
                 return Ok(Files { root: read, warnings: self.warnings });
             };
             above.is_whole &= is_whole;
-            above.items.push((name, Item::Folder(read)));
+            above.items.push((name, FolderItem::Folder(read)));
         }
         Err(SourceError::Storage(format!("the tree {tree} has no root")))
     }
@@ -154,13 +161,13 @@ impl Walk<'_> {
                         continue;
                     };
                     self.name(target.len())?;
-                    Entry::Link(target)
+                    TreeEntry::Link(target)
                 }
-                SUBMODULE => Entry::Submodule,
-                _ => Entry::File(entry.id().as_bytes().to_vec()),
+                SUBMODULE => TreeEntry::Submodule,
+                _ => TreeEntry::File(entry.id().as_bytes().to_vec()),
             };
             self.count(1, 0)?;
-            open.items.push((name.into(), Item::Entry(found)));
+            open.items.push((name.into(), FolderItem::Entry(found)));
         }
         Ok(open)
     }
@@ -205,7 +212,8 @@ fn fits(folder: &Folder, path: &str, levels: usize) -> bool {
     path.len() + extent.longest < PATH && levels + extent.levels <= LEVELS
 }
 
-/// The name of an entry; `None` for names that Git itself never writes, that are not UTF-8, or whose path is too long.
+/// The name of an entry; `None` for names that Git itself never writes, that are not UTF-8, or whose path is
+/// too long.
 fn name_in<'n>(folder: &str, name: &'n [u8]) -> Option<&'n str> {
     let name = std::str::from_utf8(name).ok()?;
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {

@@ -1,5 +1,5 @@
-//! One conversation over HTTP: where a redirect may lead and what goes along with it, and the limits of the fetch that it is a
-//! part of.
+//! One conversation over HTTP: where a redirect may lead and what goes along with it, and the limits of the
+//! fetch that it is a part of.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use ureq::{Agent, Body};
 
 use crate::SourceError;
 use crate::client::{broke_off, explain};
-use crate::context::Context;
+use crate::context::FetchContext;
 use crate::error::one_line;
 use lockgate_base::model::Secret;
 
@@ -18,18 +18,18 @@ use lockgate_base::model::Secret;
 pub(crate) const REDIRECTS: usize = 5;
 
 /// An answer.
-pub(crate) type Answer = http::Response<Body>;
+pub(crate) type WebAnswer = http::Response<Body>;
 
 /// A client, within the limits of one fetch.
 pub(crate) struct Web {
-    context: Arc<Context>,
+    context: Arc<FetchContext>,
     agent: Agent,
     /// Whether nothing is asked for over plain HTTP.
     is_private: bool,
 }
 
 impl Web {
-    pub(crate) fn new(context: &Arc<Context>, agent: Agent, is_private: bool) -> Self {
+    pub(crate) fn new(context: &Arc<FetchContext>, agent: Agent, is_private: bool) -> Self {
         Self { context: Arc::clone(context), agent, is_private }
     }
 
@@ -38,15 +38,15 @@ impl Web {
         self.context.now_doing(what);
     }
 
-    /// Sends a request, and follows redirects; returns the answer and whose it is. Credentials go to the host and port that were
-    /// asked for, and to nobody else.
+    /// Sends a request, and follows redirects; returns the answer and whose it is. Credentials go to the host
+    /// and port that were asked for, and to nobody else.
     pub(crate) fn follow(
         &self,
         method: &Method,
         url: &str,
         headers: &[(&'static str, &str)],
         mut authorization: Option<&Secret<String>>,
-    ) -> Result<(Answer, String), SourceError> {
+    ) -> Result<(WebAnswer, String), SourceError> {
         let mut url = url.to_owned();
         for _ in 0..=REDIRECTS {
             let answer = self.send(method, &url, headers, authorization)?;
@@ -77,7 +77,7 @@ impl Web {
         url: &str,
         headers: &[(&'static str, &str)],
         authorization: Option<&Secret<String>>,
-    ) -> Result<Answer, SourceError> {
+    ) -> Result<WebAnswer, SourceError> {
         let mut request = if method == Method::HEAD { self.agent.head(url) } else { self.agent.get(url) };
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -90,7 +90,7 @@ impl Web {
     }
 
     /// Sends a form.
-    pub(crate) fn post(&self, url: &str, form: &Secret<String>) -> Result<Answer, SourceError> {
+    pub(crate) fn post(&self, url: &str, form: &Secret<String>) -> Result<WebAnswer, SourceError> {
         let request = self.agent.post(url).header("Content-Type", "application/x-www-form-urlencoded");
         let request = request.config().timeout_global(Some(self.remaining()?)).build();
         request.send(form.expose().as_bytes()).map_err(|error| explain(&self.context, &error))
@@ -101,7 +101,7 @@ impl Web {
     }
 
     /// The body as it comes in, held to the limits of the fetch.
-    pub(crate) fn reader(&self, answer: Answer) -> Incoming {
+    pub(crate) fn reader(&self, answer: WebAnswer) -> Incoming {
         let reader = answer.into_body().into_with_config().limit(u64::MAX).reader();
         Incoming { context: Arc::clone(&self.context), reader: Box::new(reader) }
     }
@@ -120,7 +120,7 @@ impl Web {
 
 /// A body as it comes in.
 pub(crate) struct Incoming {
-    context: Arc<Context>,
+    context: Arc<FetchContext>,
     reader: Box<dyn Read + Send>,
 }
 

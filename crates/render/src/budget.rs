@@ -1,5 +1,5 @@
-//! What one build may cost at most. All of it is counted, none of it is timed, so that the same build ends the same way
-//! on each machine.
+//! What one build may cost at most. All of it is counted, none of it is timed, so that the same build ends
+//! the same way on each machine.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::error::{Category, Fault, RenderError};
+use crate::error::{Fault, FaultCategory, RenderError};
 
 /// How deep the values of an object may nest. Objects of a cluster stay below 60.
 pub const DEPTH_LIMIT: usize = 200;
@@ -37,8 +37,9 @@ pub enum Cost {
     Memory,
 }
 
-/// Each cost with its limit, how many bytes of memory one of it takes, and its name in messages. The memory was measured:
-/// a value that is read is noted with where and how it was written, and a file is a text before it is values.
+/// Each cost with its limit, how many bytes of memory one of it takes, and its name in messages. The memory
+/// was measured: a value that is read is noted with where and how it was written, and a file is a text before
+/// it is values.
 const LIMITS: [(Cost, u64, u64, &str); 10] = [
     (Cost::Steps, 50_000_000, 0, "steps of patterns or templates"),
     (Cost::FileBytes, 64 << 20, 3, "bytes of files that are read"),
@@ -118,7 +119,8 @@ impl Budget {
         self.memory.as_ref().map_or(Cost::Memory.limit(), |memory| memory.limit())
     }
 
-    /// Spends an amount of something, and the memory that it takes. A build that becomes a large one waits for its turn.
+    /// Spends an amount of something, and the memory that it takes. A build that becomes a large one waits
+    /// for its turn.
     pub fn spend(&self, cost: Cost, amount: usize) -> Result<(), Spent> {
         self.count(cost, amount as u64)?;
         self.count(Cost::Memory, (amount as u64).saturating_mul(cost.weight()))?;
@@ -160,8 +162,8 @@ impl Budget {
         if cost == Cost::Memory { Spent::Memory(self.memory_limit()) } else { Spent::Count(cost) }
     }
 
-    /// Reads YAML with what is left of [`Cost::Nodes`], which `read` counts down. An error of `read` is its own, where
-    /// that is not used up. What makes the build a large one is read again, once it is its turn.
+    /// Reads YAML with what is left of [`Cost::Nodes`], which `read` counts down. An error of `read` is its
+    /// own, where that is not used up. What makes the build a large one is read again, once it is its turn.
     pub(crate) fn reading<T, E>(
         &self,
         read: impl Fn(&mut usize) -> Result<T, E>,
@@ -289,7 +291,7 @@ impl std::error::Error for Spent {}
 
 impl From<Spent> for Fault {
     fn from(spent: Spent) -> Self {
-        Self::of(Category::Build, spent.to_string())
+        Self::of(FaultCategory::Build, spent.to_string())
     }
 }
 

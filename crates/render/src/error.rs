@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a fault means for the one who asked for the render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Category {
+pub enum FaultCategory {
     /// The path to build is not in the tree.
     PathNotFound,
     /// The path to build cannot be one: absolute, or above the root.
@@ -19,7 +19,7 @@ pub enum Category {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// What it means.
-    pub category: Category,
+    pub category: FaultCategory,
     /// Path in the tree.
     pub file: Option<String>,
     /// From 1.
@@ -42,11 +42,11 @@ pub(crate) type Result<T, E = RenderError> = std::result::Result<T, E>;
 impl Fault {
     /// A fault of the build.
     pub fn new(message: impl Into<String>) -> Self {
-        Self::of(Category::Build, message)
+        Self::of(FaultCategory::Build, message)
     }
 
     /// A fault of another category.
-    pub fn of(category: Category, message: impl Into<String>) -> Self {
+    pub fn of(category: FaultCategory, message: impl Into<String>) -> Self {
         Self { category, file: None, line: None, field: None, object: None, message: message.into() }
     }
 
@@ -113,8 +113,8 @@ impl RenderError {
 
     /// The category of the gravest fault: a path that is not there before a file that does not build.
     #[must_use]
-    pub fn category(&self) -> Category {
-        self.0.iter().map(|fault| fault.category).min().unwrap_or(Category::Build)
+    pub fn category(&self) -> FaultCategory {
+        self.0.iter().map(|fault| fault.category).min().unwrap_or(FaultCategory::Build)
     }
 
     /// Names the file in every fault that names none.
@@ -190,8 +190,9 @@ mod tests {
 
     #[test]
     fn a_missing_path_outweighs_the_rest() {
-        let error = RenderError::from(Fault::new("a")).and(Fault::of(Category::PathNotFound, "b").into());
-        assert_eq!(error.category(), Category::PathNotFound);
+        let error =
+            RenderError::from(Fault::new("a")).and(Fault::of(FaultCategory::PathNotFound, "b").into());
+        assert_eq!(error.category(), FaultCategory::PathNotFound);
         assert_eq!(error.to_string(), "a\nb");
     }
 }

@@ -1,8 +1,9 @@
 //! Kustomize: folders of files into objects, equal to its command line or to Flux's kustomize-controller.
 //!
-//! Every field of a kustomization has its file here; `target` puts them into kustomize's order. Within a folder that
-//! order is: resources, configurations, generators, components, transformers, validators. Once at the end: hashes of
-//! generated names, references to names that changed, variables, and dropping what is only for local use.
+//! Every field of a kustomization has its file here; `target` puts them into kustomize's order. Within a
+//! folder that order is: resources, configurations, generators, components, transformers, validators. Once at
+//! the end: hashes of generated names, references to names that changed, variables, and dropping what is only
+//! for local use.
 
 mod decode;
 mod file;
@@ -60,7 +61,7 @@ pub use select::Selection;
 
 /// What is built and how.
 #[derive(Debug, Clone)]
-pub struct Recipe {
+pub struct KustomizeRecipe {
     /// The folder in the tree; empty or `.` for its root.
     pub path: String,
     /// Whose behaviour.
@@ -72,8 +73,8 @@ pub struct Recipe {
 pub enum Flavour {
     /// The command line's: strict, files only in or below the folder of their kustomization, sorted by kind.
     Cli,
-    /// The kustomize-controller's: with the fields of the Kustomization object, files anywhere in the tree, in the
-    /// order in which they are read.
+    /// The kustomize-controller's: with the fields of the Kustomization object, files anywhere in the tree,
+    /// in the order in which they are read.
     Flux(Box<Overlay>),
 }
 
@@ -101,14 +102,14 @@ pub struct Output {
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.1");
 
 /// Builds a folder of a tree.
-pub fn build(tree: &Tree, recipe: &Recipe) -> Result<Output> {
+pub fn build(tree: &Tree, recipe: &KustomizeRecipe) -> Result<Output> {
     build_within(tree, recipe, &Budget::default())
 }
 
 /// Builds a folder of a tree with what is left of a budget.
-pub fn build_within(tree: &Tree, recipe: &Recipe, budget: &Budget) -> Result<Output> {
+pub fn build_within(tree: &Tree, recipe: &KustomizeRecipe, budget: &Budget) -> Result<Output> {
     let reader = tree.reader();
-    let build = build::Build::new(matches!(recipe.flavour, Flavour::Flux(_)), budget);
+    let build = build::BuildShared::new(matches!(recipe.flavour, Flavour::Flux(_)), budget);
     let restricted = matches!(recipe.flavour, Flavour::Cli);
     let loader = load::Loader::new(&reader, budget, &recipe.path, restricted)?;
     let mut target = match &recipe.flavour {
@@ -135,7 +136,7 @@ fn weigh(object: &Value, budget: &Budget) -> Result<(), Spent> {
 }
 
 /// Accumulates everything and does what is done once at the end.
-fn finish(target: &target::Target<'_, '_>, recipe: &Recipe) -> Result<resmap::ResMap> {
+fn finish(target: &target::Target<'_, '_>, recipe: &KustomizeRecipe) -> Result<resmap::ResMap> {
     let mut all = target.accumulate()?;
     let in_file = |error: RenderError| error.in_file(&target.file);
     hash::run(&mut all.map).map_err(in_file)?;

@@ -1,5 +1,5 @@
-//! Rendering: a tree, a recipe and inputs into the objects that are to be on the cluster. Nothing here touches a clock, a
-//! disk or a network, so the same question always has the same answer.
+//! Rendering: a tree, a recipe and inputs into the objects that are to be on the cluster. Nothing here
+//! touches a clock, a disk or a network, so the same question always has the same answer.
 
 mod error;
 pub mod budget;
@@ -9,8 +9,8 @@ mod set;
 pub mod substitute;
 
 pub use budget::Budget;
-pub use error::{Category, Fault, RenderError};
-pub use set::{Resource, ResourceSet};
+pub use error::{Fault, FaultCategory, RenderError};
+pub use set::{RenderedObject, ResourceSet};
 pub use substitute::Variables;
 
 use error::Result;
@@ -19,15 +19,15 @@ use substitute::SubstituteError;
 use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
 
-/// How large the stack of a thread should be on which something is rendered, in bytes: templates may include each other a
-/// thousand times. Only what is used of it takes memory.
+/// How large the stack of a thread should be on which something is rendered, in bytes: templates may include
+/// each other a thousand times. Only what is used of it takes memory.
 pub const STACK_SIZE: usize = 256 * 1024 * 1024;
 
 /// How a tree becomes objects.
 #[derive(Debug, Clone)]
 pub enum Recipe {
     /// A folder for kustomize.
-    Kustomize(kustomize::Recipe),
+    Kustomize(kustomize::KustomizeRecipe),
 }
 
 /// All that rendering needs and the tree does not hold.
@@ -39,7 +39,8 @@ pub struct Inputs {
 
 /// Renders a tree.
 ///
-/// `commonMetadata` is not applied here: Flux sets it after its owner labels, which are not known to a render.
+/// `commonMetadata` is not applied here: Flux sets it after its owner labels, which are not known to a
+/// render.
 pub fn render(tree: &Tree, recipe: &Recipe, inputs: &Inputs) -> Result<ResourceSet> {
     render_within(tree, recipe, inputs, &Budget::default())
 }
@@ -60,10 +61,10 @@ pub fn render_within(tree: &Tree, recipe: &Recipe, inputs: &Inputs, budget: &Bud
         };
         match substituted(object, inputs, budget) {
             Ok((object, holds_secret)) => {
-                resources.push(Resource { object, origin: built.origin, holds_secret });
+                resources.push(RenderedObject { object, origin: built.origin, holds_secret });
             }
             Err(fault) => {
-                let is_spent = fault.category == Category::Build;
+                let is_spent = fault.category == FaultCategory::Build;
                 faults.push(fault.in_file(&built.origin));
                 if is_spent {
                     break;
@@ -87,7 +88,7 @@ fn substituted(object: Object, inputs: &Inputs, budget: &Budget) -> Result<(Obje
         }
         Err(error) => {
             let message = format!("envsubst error: variable substitution failed: {error}");
-            Err(Fault::of(Category::Substitution, message).on_object(object.id().subject()))
+            Err(Fault::of(FaultCategory::Substitution, message).on_object(object.id().subject()))
         }
     }
 }

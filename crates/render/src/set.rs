@@ -8,7 +8,7 @@ use lockgate_base::tree::Footprint;
 
 /// An object and where it is from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Resource {
+pub struct RenderedObject {
     /// The object.
     pub object: Object,
     /// The path of its file in the tree.
@@ -20,7 +20,7 @@ pub struct Resource {
 /// Objects in their order, each once.
 #[derive(Debug, Clone, Default)]
 pub struct ResourceSet {
-    resources: Vec<Resource>,
+    resources: Vec<RenderedObject>,
     /// What was read: a tree that would answer the same renders the same.
     pub footprint: Footprint,
     /// What is to be told besides the result.
@@ -29,8 +29,8 @@ pub struct ResourceSet {
 
 impl ResourceSet {
     /// Takes objects that the cluster would tell apart. Those that it would not are named with both files.
-    pub fn new(resources: Vec<Resource>, footprint: Footprint, warnings: Vec<String>) -> Result<Self> {
-        let mut seen: HashMap<ObjectId, &Resource> = HashMap::with_capacity(resources.len());
+    pub fn new(resources: Vec<RenderedObject>, footprint: Footprint, warnings: Vec<String>) -> Result<Self> {
+        let mut seen: HashMap<ObjectId, &RenderedObject> = HashMap::with_capacity(resources.len());
         let mut faults = Vec::new();
         for resource in &resources {
             let id = resource.object.id();
@@ -62,13 +62,13 @@ impl ResourceSet {
 
     /// The objects in their order.
     #[must_use]
-    pub fn resources(&self) -> &[Resource] {
+    pub fn resources(&self) -> &[RenderedObject] {
         &self.resources
     }
 
     /// Gives up the objects.
     #[must_use]
-    pub fn into_resources(self) -> Vec<Resource> {
+    pub fn into_resources(self) -> Vec<RenderedObject> {
         self.resources
     }
 
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_object_that_is_there_twice_is_named_with_both_files() {
-        let resource = |version: &str, origin: &str| Resource {
+        let resource = |version: &str, origin: &str| RenderedObject {
             object: Object::parse(json!({"apiVersion": version, "kind": "K", "metadata": {"name": "a"}}))
                 .unwrap(),
             origin: origin.into(),

@@ -1,7 +1,9 @@
-//! Variable substitution after the build (`spec.postBuild`), with the syntax and the quirks of Flux's envsubst.
+//! Variable substitution after the build (`spec.postBuild`), with the syntax and the quirks of Flux's
+//! envsubst.
 //!
-//! An object is written as YAML, its text is expanded, and the text is read again by the rules of YAML 1.1, so that a
-//! value can become a number or a list (fluxcd/pkg `kustomize/kustomize_varsub.go`, fluxcd/pkg `envsubst`).
+//! An object is written as YAML, its text is expanded, and the text is read again by the rules of YAML 1.1,
+//! so that a value can become a number or a list (fluxcd/pkg `kustomize/kustomize_varsub.go`, fluxcd/pkg
+//! `envsubst`).
 
 mod glob;
 mod variables;
@@ -25,8 +27,8 @@ pub struct Substituted {
     pub holds_secret: bool,
 }
 
-/// Expands the variables in all texts of an object, keys included. An object that opts out, by the label or annotation
-/// `kustomize.toolkit.fluxcd.io/substitute: disabled`, is returned as it is.
+/// Expands the variables in all texts of an object, keys included. An object that opts out, by the label or
+/// annotation `kustomize.toolkit.fluxcd.io/substitute: disabled`, is returned as it is.
 pub fn substitute(
     object: &Object,
     variables: &Variables,

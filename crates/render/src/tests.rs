@@ -1,5 +1,5 @@
-//! Hostile inputs end at a budget, and ordinary ones stay far below it. A part of a budget is often spent beforehand, so
-//! that the rest of it is small and the test fast.
+//! Hostile inputs end at a budget, and ordinary ones stay far below it. A part of a budget is often spent
+//! beforehand, so that the rest of it is small and the test fast.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -26,13 +26,14 @@ const EACH: [Cost; 10] = [
 fn built(files: &[(&str, String)], variable: Option<String>, budget: &Budget) -> Result<ResourceSet, String> {
     let tree = Tree::in_memory(files.iter().map(|(path, text)| ((*path).to_owned(), text.clone())));
     let overlay = Overlay::from_spec(&serde_json::json!({})).unwrap();
-    let recipe = kustomize::Recipe { path: String::new(), flavour: Flavour::Flux(Box::new(overlay)) };
+    let recipe =
+        kustomize::KustomizeRecipe { path: String::new(), flavour: Flavour::Flux(Box::new(overlay)) };
     let variables = variable.map(|value| {
         Variables::new(BTreeMap::from([("V".to_owned(), value)]), BTreeSet::new(), true).unwrap()
     });
     let rendered = render_within(&tree, &Recipe::Kustomize(recipe), &Inputs { variables }, budget);
     rendered.map_err(|error| {
-        assert_eq!(error.category(), Category::Build, "{error}");
+        assert_eq!(error.category(), FaultCategory::Build, "{error}");
         error.to_string()
     })
 }

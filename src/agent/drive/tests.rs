@@ -3,14 +3,14 @@
 use serde_json::json;
 
 use super::*;
-use crate::agent::world::Seen;
+use crate::agent::world::SeenObject;
 use lockgate_base::model::Object;
 use lockgate_core::api::{GitRepository, Kustomization, Source};
 
 #[tokio::test]
 async fn a_run_that_panics_still_ends() {
     let key = GitRepository::named("n", "s");
-    let end = |next| Signal::Finished { key: key.clone(), run: 7, end: End::silent(next) };
+    let end = |next| Signal::Finished { key: key.clone(), run: 7, end: RunEnd::silent(next) };
     assert_eq!(
         ended(async { panic!("where nothing tells it") }, end(Next::Backoff)).await,
         end(Next::Backoff)
@@ -27,9 +27,10 @@ fn the_metrics_of_both_kinds_go_with_the_object_or_with_its_last_run() {
         let (api_version, kind) = (info.api_version(), info.id.kind);
         Object::parse(json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "here"}})).unwrap()
     };
-    world.see::<Kustomization>(&here, Seen::read(&object(Kustomization::INFO)), 1);
-    world.see::<Source>(&source_here, Seen::read(&object(GitRepository::INFO)), 1);
-    let finished = |key: &Ref| Signal::Finished { key: key.clone(), run: 1, end: End::silent(Next::Changed) };
+    world.see::<Kustomization>(&here, SeenObject::read(&object(Kustomization::INFO)), 1);
+    world.see::<Source>(&source_here, SeenObject::read(&object(GitRepository::INFO)), 1);
+    let finished =
+        |key: &Ref| Signal::Finished { key: key.clone(), run: 1, end: RunEnd::silent(Next::Changed) };
     for (signal, expected) in [
         (Signal::Gone(gone.clone()), Some(&gone)),
         (Signal::Gone(source_gone.clone()), Some(&source_gone)),

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use lockgate_base::model::ObjectId;
 use lockgate_core::pipeline::Memo;
 
-/// For how long what a Kustomization builds is kept for the next that asks. One commit has many ask within seconds.
+/// For how long what a Kustomization builds is kept for the next that asks. One commit has many ask within
+/// seconds.
 const FRESH: Duration = Duration::from_secs(30);
 
 /// The objects of a build.
@@ -18,21 +19,21 @@ pub(in crate::agent) type Ids = Arc<HashSet<ObjectId>>;
 pub(in crate::agent) struct Extra {
     pub(super) memo: Option<Arc<Memo>>,
     /// What it was found to build, for those that ask before they delete.
-    pub(super) foreseen: Option<Foreseen>,
+    pub(super) foreseen: Option<ForeseenBuild>,
     /// What is waited for, and since when.
     pub(super) wait: Option<(Aim, Instant)>,
 }
 
 /// What a Kustomization builds of a generation at a revision, and when that was found.
 #[derive(Debug)]
-pub(super) struct Foreseen {
+pub(super) struct ForeseenBuild {
     of: (i64, String),
     at: Instant,
     ids: Ids,
 }
 
-/// What a wait for health is about. A wait that drift or an input cuts off goes on about the same, in what is left of its
-/// time: otherwise an object that drifts again and again would keep the time from ever being up.
+/// What a wait for health is about. A wait that drift or an input cuts off goes on about the same, in what is
+/// left of its time: otherwise an object that drifts again and again would keep the time from ever being up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::agent) struct Aim {
     pub(in crate::agent) generation: i64,
@@ -65,6 +66,6 @@ impl Extra {
 
     /// Takes note of what is built.
     pub(super) fn foresee(&mut self, of: (i64, String), at: Instant, ids: Ids) {
-        self.foreseen = Some(Foreseen { of, at, ids });
+        self.foreseen = Some(ForeseenBuild { of, at, ids });
     }
 }

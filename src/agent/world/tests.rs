@@ -12,7 +12,7 @@ fn with_one() -> (World, Ref) {
         "metadata": {"name": "apps", "namespace": "n"},
         "spec": {"interval": "1m", "prune": true, "sourceRef": {"kind": "GitRepository", "name": "r"}},
     });
-    world.see::<Kustomization>(&key, Seen::read(&Object::parse(object).unwrap()), 1);
+    world.see::<Kustomization>(&key, SeenObject::read(&Object::parse(object).unwrap()), 1);
     (world, key)
 }
 
@@ -58,8 +58,8 @@ fn who_is_blocked_is_told_that_what_it_waits_for_is_paused() {
             }]},
         });
         let key = Kustomization::named("n", name);
-        world.see::<Kustomization>(&key, Seen::read(&Object::parse(object).unwrap()), 1);
-        let Some(Seen::Sound(kustomization)) = world.get::<Kustomization>(&key) else {
+        world.see::<Kustomization>(&key, SeenObject::read(&Object::parse(object).unwrap()), 1);
+        let Some(SeenObject::Sound(kustomization)) = world.get::<Kustomization>(&key) else {
             unreachable!("{name}")
         };
         kustomization

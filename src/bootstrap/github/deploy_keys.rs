@@ -26,7 +26,8 @@ pub(crate) struct DeployKey {
     pub read_only: bool,
     /// When it was added.
     pub created_at: Timestamp,
-    /// When it was last used, as far as GitHub knows: that lags behind, so that it can tell of life and never of death.
+    /// When it was last used, as far as GitHub knows: that lags behind, so that it can tell of life and never
+    /// of death.
     #[serde(default)]
     pub last_used: Option<Timestamp>,
     /// Whether the owner's policy lets it in; servers without such a policy do not say.
@@ -63,8 +64,8 @@ impl GitHub {
         Ok(keys)
     }
 
-    /// Whether a deploy key could be added now. GitHub looks at rights and policies before it looks at the key, so one that
-    /// is none tells, and leaves nothing behind.
+    /// Whether a deploy key could be added now. GitHub looks at rights and policies before it looks at the
+    /// key, so one that is none tells, and leaves nothing behind.
     pub(crate) async fn rehearse_registration(&self) -> Result<(), GitHubError> {
         let body = json!({"title": "lockgate", "key": "", "read_only": true});
         match self.request(Method::POST, &self.route("/keys"), Some(&body)).await {
@@ -73,8 +74,9 @@ impl GitHub {
         }
     }
 
-    /// Registers a public key that may only read, unless it is among those that are listed already. Keys are compared by
-    /// their content, and none is deleted, so that two clusters cannot take each other's. Whether it was new is returned too.
+    /// Registers a public key that may only read, unless it is among those that are listed already. Keys are
+    /// compared by their content, and none is deleted, so that two clusters cannot take each other's. Whether
+    /// it was new is returned too.
     pub(crate) async fn register(
         &self,
         listed: &[DeployKey],

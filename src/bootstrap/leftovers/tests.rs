@@ -33,12 +33,12 @@ fn title(uid: &str) -> String {
 }
 
 /// What becomes of a key beside the one in use, which is made at 110, of a cluster that is made at 100.
-fn judged(edit: impl FnOnce(&mut DeployKey), held: bool) -> Option<Fate> {
+fn judged(edit: impl FnOnce(&mut DeployKey), held: bool) -> Option<KeyFate> {
     let mut old = key(1, &title(OTHER), 50);
     edit(&mut old);
     let in_use = key(2, &title(UID), 110);
     let (name, held) = (name(), if held { vec![format!("{} a comment", old.key)] } else { Vec::new() });
-    let cluster = Cluster {
+    let cluster = ClusterIdentity {
         name: &name,
         namespace: "flux-system",
         uid: UID,
@@ -53,18 +53,18 @@ fn judged(edit: impl FnOnce(&mut DeployKey), held: bool) -> Option<Fate> {
 
 #[test]
 fn a_key_of_the_cluster_before_goes() {
-    assert_eq!(judged(|_| (), false), Some(Fate::Goes));
-    assert_eq!(judged(|key| key.last_used = Some(moment(99)), false), Some(Fate::Goes));
+    assert_eq!(judged(|_| (), false), Some(KeyFate::Goes));
+    assert_eq!(judged(|key| key.last_used = Some(moment(99)), false), Some(KeyFate::Goes));
     // A policy that keeps it out does not make it any use.
-    assert_eq!(judged(|key| key.enabled = Some(false), false), Some(Fate::Goes));
+    assert_eq!(judged(|key| key.enabled = Some(false), false), Some(KeyFate::Goes));
     let expiring = format!("{} until 2099-01-01T00:00:00Z", title(OTHER));
-    assert_eq!(judged(|key| key.title = expiring, false), Some(Fate::Goes));
+    assert_eq!(judged(|key| key.title = expiring, false), Some(KeyFate::Goes));
 }
 
 #[test]
 fn each_doubt_keeps_a_key() {
-    let used = |at, by_another| Some(Fate::Stays(Kept::Used { at: moment(at), by_another }));
-    let stays = |kept| Some(Fate::Stays(kept));
+    let used = |at, by_another| Some(KeyFate::Stays(Kept::Used { at: moment(at), by_another }));
+    let stays = |kept| Some(KeyFate::Stays(kept));
     assert_eq!(judged(|_| (), true), stays(Kept::Held));
     assert_eq!(judged(|key| key.read_only = false, false), stays(Kept::Writes));
     let elsewhere = title(OTHER).replace("flux-system", "gitops");
@@ -99,13 +99,13 @@ fn of_its_own_keys_those_go_that_are_older_than_the_one_in_use() {
             false,
         )
     };
-    assert_eq!(own(50, None), Some(Fate::Goes));
-    assert_eq!(own(105, Some(109)), Some(Fate::Goes));
-    assert_eq!(own(105, Some(110)), Some(Fate::Stays(Kept::Used { at: moment(110), by_another: false })));
-    assert_eq!(own(110, None), Some(Fate::Stays(Kept::Younger)));
+    assert_eq!(own(50, None), Some(KeyFate::Goes));
+    assert_eq!(own(105, Some(109)), Some(KeyFate::Goes));
+    assert_eq!(own(105, Some(110)), Some(KeyFate::Stays(Kept::Used { at: moment(110), by_another: false })));
+    assert_eq!(own(110, None), Some(KeyFate::Stays(Kept::Younger)));
     // Where GitHub does not know the one in use, nothing is older than it.
     let (old, name) = (key(1, &title(UID), 50), name());
-    let cluster = Cluster {
+    let cluster = ClusterIdentity {
         name: &name,
         namespace: "flux-system",
         uid: UID,
@@ -113,7 +113,7 @@ fn of_its_own_keys_those_go_that_are_older_than_the_one_in_use() {
         in_use: "ssh-ed25519 AAAA",
         held: &[],
     };
-    assert_eq!(leftovers(&[old], &cluster)[0].1, Fate::Stays(Kept::Younger));
+    assert_eq!(leftovers(&[old], &cluster)[0].1, KeyFate::Stays(Kept::Younger));
 }
 
 #[test]
@@ -152,9 +152,9 @@ fn keys_expire_by_their_title_and_a_use_since_keeps_them() {
     used.last_used = Some(moment(95));
     let keys = [over, later, used, key(4, &title(UID), 0), key(5, "flux until 2001-01-01T00:00:00Z", 0)];
     let judged = aged(&keys, None, Age::Expired, moment(100));
-    let kept = Fate::Stays(Kept::Used { at: moment(95), by_another: true });
-    let told: Vec<(u64, Fate)> = judged.into_iter().map(|(key, fate)| (key.id, fate)).collect();
-    assert_eq!(told, [(1, Fate::Goes), (3, kept)]);
+    let kept = KeyFate::Stays(Kept::Used { at: moment(95), by_another: true });
+    let told: Vec<(u64, KeyFate)> = judged.into_iter().map(|(key, fate)| (key.id, fate)).collect();
+    assert_eq!(told, [(1, KeyFate::Goes), (3, kept)]);
     assert_eq!(aged(&keys, Some(&name()), Age::Expired, moment(100)), []);
 }
 
@@ -170,6 +170,6 @@ fn a_key_is_unused_when_it_was_neither_made_nor_used_for_so_long() {
     long_ago.last_used = Some(moment(day / 2));
     let keys = [never, lately, young, long_ago, key(5, "flux", 0)];
     let gone = aged(&keys, None, Age::Unused(week), now);
-    let ids: Vec<(u64, Fate)> = gone.into_iter().map(|(key, fate)| (key.id, fate)).collect();
-    assert_eq!(ids, [(1, Fate::Goes), (4, Fate::Goes)]);
+    let ids: Vec<(u64, KeyFate)> = gone.into_iter().map(|(key, fate)| (key.id, fate)).collect();
+    assert_eq!(ids, [(1, KeyFate::Goes), (4, KeyFate::Goes)]);
 }

@@ -109,7 +109,8 @@ fn user_rules(verbs: &[&str]) -> String {
     groups.iter().map(|group| rule(group, &plurals(group), verbs)).collect()
 }
 
-/// The definitions with each schema written once: the older versions of a kind point to that of the stored one.
+/// The definitions with each schema written once: the older versions of a kind point to that of the stored
+/// one.
 fn with_anchors(definitions: &[Object]) -> String {
     let pointing = edited(definitions.to_vec(), |value| {
         let versions = value["spec"]["versions"].as_array_mut().unwrap();
@@ -127,7 +128,8 @@ fn with_anchors(definitions: &[Object]) -> String {
     anchored.collect::<Vec<_>>().join("---\n")
 }
 
-/// By which labels the flux CLI finds controllers and kinds: `manifestgen.PartOfLabelKey` and `VersionLabelKey`.
+/// By which labels the flux CLI finds controllers and kinds: `manifestgen.PartOfLabelKey` and
+/// `VersionLabelKey`.
 #[test]
 fn the_flux_cli_finds_the_agent_and_its_kinds() {
     let mut found = crds().unwrap();

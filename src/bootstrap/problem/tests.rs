@@ -15,14 +15,18 @@ fn a_cluster_that_answers_is_not_one_that_cannot_be_asked() {
                    Post \"https://kyverno:443/\": no endpoints available";
     let away = ApiFailure::Unavailable { message: "connection refused".into(), retry_after: None };
     for (failure, class, fix) in [
-        (away, Class::Unreachable, Some("check the kubeconfig")),
-        (answered(500, webhook), Class::Failed, Some("behind the webhook validate.kyverno.svc, or remove")),
-        (answered(500, "etcdserver: request timed out"), Class::Failed, Some("look at the API server")),
-        (answered(409, "the object has been modified"), Class::Failed, Some("run again")),
-        (answered(422, "spec: Invalid value"), Class::Failed, None),
+        (away, ExitClass::Unreachable, Some("check the kubeconfig")),
+        (
+            answered(500, webhook),
+            ExitClass::Failed,
+            Some("behind the webhook validate.kyverno.svc, or remove"),
+        ),
+        (answered(500, "etcdserver: request timed out"), ExitClass::Failed, Some("look at the API server")),
+        (answered(409, "the object has been modified"), ExitClass::Failed, Some("run again")),
+        (answered(422, "spec: Invalid value"), ExitClass::Failed, None),
         (
             answered(403, "pods \"p\" is forbidden: exceeded quota: q"),
-            Class::Failed,
+            ExitClass::Failed,
             Some("change the policy"),
         ),
         (
@@ -31,7 +35,7 @@ fn a_cluster_that_answers_is_not_one_that_cannot_be_asked() {
                 "roles.rbac.authorization.k8s.io \"r\" is forbidden: user \"u\" (groups=[\"g\"]) is attempting to \
                  grant RBAC permissions not currently held",
             ),
-            Class::Failed,
+            ExitClass::Failed,
             Some("run as one who holds these rights"),
         ),
     ] {

@@ -1,5 +1,5 @@
-//! A world in memory: three clusters, of which Secrets and sources are kept, one repository at GitHub, and a clock that only
-//! requests and the test move. Any request may be the last of a run.
+//! A world in memory: three clusters, of which Secrets and sources are kept, one repository at GitHub, and a
+//! clock that only requests and the test move. Any request may be the last of a run.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -132,8 +132,8 @@ impl State {
         }
     }
 
-    /// What must never be deleted: a key of another name, one that GitHub shows in use, one of a cluster that lives and has its
-    /// name alone, and one that another cluster registered since this one is there.
+    /// What must never be deleted: a key of another name, one that GitHub shows in use, one of a cluster that
+    /// lives and has its name alone, and one that another cluster registered since this one is there.
     fn judge(&mut self, key: &Key) {
         let title = Title::parse(&key.title).unwrap();
         let holds = |(number, cluster): &(usize, &Cluster)| {

@@ -9,8 +9,8 @@ use crate::bootstrap::hosts::{self, SshUrl};
 use crate::bootstrap::hub::Hub;
 use crate::bootstrap::preflight;
 use crate::bootstrap::problem::Problem;
-use crate::bootstrap::progress::Progress;
-use crate::bootstrap::put::Change;
+use crate::bootstrap::progress::ProgressLog;
+use crate::bootstrap::put::PutOutcome;
 use crate::bootstrap::rotation::next_name;
 use crate::bootstrap::secret;
 use lockgate_base::model::Object;
@@ -39,14 +39,14 @@ impl Registered {
     }
 
     /// Deletes the key at GitHub; why it stays, where it does.
-    pub(super) async fn delete(&self, hub: &Hub, progress: &mut Progress<'_>) -> Vec<Problem> {
+    pub(super) async fn delete(&self, hub: &Hub, progress: &mut ProgressLog<'_>) -> Vec<Problem> {
         let mut problems = Vec::new();
         let urls = self.urls.iter().filter_map(|url| url.parse::<SshUrl>().ok());
         for repository in urls.filter_map(|url| hub.repository(&url)) {
             let began = Instant::now();
             match self.delete_from(&repository, hub).await {
                 Ok(count) => {
-                    let change = if count > 0 { Change::Configured } else { Change::Unchanged };
+                    let change = if count > 0 { PutOutcome::Configured } else { PutOutcome::Unchanged };
                     let what = if count > 0 { "deleted from" } else { "is gone from" };
                     let detail = format!("{} {what} {repository}", self.fingerprint);
                     progress.done("deploy key", began, detail, Some(change));

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::bootstrap::problem::Class;
+use crate::bootstrap::problem::ExitClass;
 use crate::cluster::objects::tests::answering;
 
 fn kustomization(name: &str, depends_on: &[&str], ready: &str, children: &[&str]) -> Object {
@@ -35,9 +35,9 @@ fn kustomization(name: &str, depends_on: &[&str], ready: &str, children: &[&str]
 
 fn told(tree: &mut Tree, objects: &[Object], now: Instant) -> Vec<String> {
     let events = tree.update(&Overview::of(&[], objects), now);
-    let line = |event: Event| match event {
-        Event::Order(levels) => format!("order of {} levels", levels.len()),
-        Event::Kustomization { key, state, detail, took } => {
+    let line = |event: ProgressEvent| match event {
+        ProgressEvent::Order(levels) => format!("order of {} levels", levels.len()),
+        ProgressEvent::Kustomization { key, state, detail, took } => {
             format!("{} {state} {}s {detail}", key.name, took.as_secs())
         }
         other => format!("{other:?}"),
@@ -193,7 +193,7 @@ async fn a_server_that_is_away_for_a_moment_is_waited_for() {
             let patience = Patience::new("agent", timeout);
             let mut told = Vec::new();
             let mut sink = |event| told.push(event);
-            let mut progress = Progress::new(&mut sink);
+            let mut progress = ProgressLog::new(&mut sink);
             let ended = match wait {
                 "established" => {
                     established(&objects, std::slice::from_ref(&object), &patience, &mut progress).await
@@ -205,11 +205,11 @@ async fn a_server_that_is_away_for_a_moment_is_waited_for() {
                     .await
                     .map_err(|mut failure| failure.problems.remove(0)),
             };
-            let waited = told.iter().filter(|event| matches!(event, Event::Waiting { .. })).count();
+            let waited = told.iter().filter(|event| matches!(event, ProgressEvent::Waiting { .. })).count();
             match expected {
                 None => assert_eq!((ended, waited), (Ok(()), 1), "{wait}"),
                 Some((code, _)) => {
-                    let class = if code.is_some() { Class::Failed } else { Class::Unreachable };
+                    let class = if code.is_some() { ExitClass::Failed } else { ExitClass::Unreachable };
                     let problem = ended.unwrap_err();
                     assert_eq!((problem.class(), waited), (class, 0), "{wait}: {problem}");
                     assert!(matches!(problem, Problem::Cluster { .. }), "{wait}: {problem}");
@@ -225,7 +225,7 @@ async fn an_object_is_applied_again_to_a_server_that_was_away() {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x", "resourceVersion": "1"}});
     let answer =
         |code: u16| (Some(code), json!({"kind": "Status", "code": code, "reason": "R", "message": "m"}));
-    for (code, expected) in [(500, Some(Change::Unchanged)), (422, None)] {
+    for (code, expected) in [(500, Some(PutOutcome::Unchanged)), (422, None)] {
         let objects = answering(vec![answer(code), (Some(200), object.clone())]);
         let ended = through_discovery(&objects, &Object::parse(object.clone()).unwrap()).await;
         assert_eq!(ended.ok(), expected, "{code}");
@@ -248,7 +248,7 @@ async fn a_pod_that_cannot_be_made_says_why() {
     let deployment = Object::parse(deployment).unwrap();
     let mut sink = |_| {};
     let patience = Patience::new("agent", Duration::ZERO);
-    let ended = available(&objects, &deployment, &patience, &mut Progress::new(&mut sink)).await;
+    let ended = available(&objects, &deployment, &patience, &mut ProgressLog::new(&mut sink)).await;
     let problem = ended.unwrap_err().to_string();
     assert!(problem.contains(&format!("its pod cannot be created: {message}")), "{problem}");
 }

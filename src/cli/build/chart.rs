@@ -13,7 +13,7 @@ use clap::Args;
 use rand_core::RngCore as _;
 
 use super::super::input::{STDIN, input, relative, warn};
-use super::super::output::{self, Error};
+use super::super::output::{self, CommandError};
 use super::super::threads::on_deep_stack;
 use super::served::kube_version;
 use crate::remote::documents;
@@ -22,14 +22,14 @@ use lockgate_git::directory;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::Capabilities;
 use lockgate_render::helm::chart::{Chart, files_of};
-use lockgate_render::helm::context::{Context, NoCluster, Now};
+use lockgate_render::helm::context::{NoCluster, Now, RenderContext};
 use lockgate_render::helm::error::Error as HelmError;
 use lockgate_render::helm::flux::HelmRelease;
 use lockgate_render::helm::manifest::print;
 use lockgate_render::helm::postrender;
-use lockgate_render::helm::release::{Release, Rendered, render};
+use lockgate_render::helm::release::{Release, RenderedChart, render};
 use lockgate_render::helm::shelf::Prepared;
-use lockgate_render::helm::values::Given as Values;
+use lockgate_render::helm::values::GivenValues as Values;
 
 /// The largest archive that is read, in bytes.
 const ARCHIVE_LIMIT: u64 = 20 * 1024 * 1024;
@@ -37,7 +37,7 @@ const ARCHIVE_LIMIT: u64 = 20 * 1024 * 1024;
 /// The flags of `helm template`.
 #[derive(Args)]
 #[command(next_help_heading = "Charts")]
-pub(in crate::cli) struct Flags {
+pub(in crate::cli) struct TemplateFlags {
     /// Render a Helm chart, a folder or an archive, as a release called PATH, or `release-name`
     #[arg(long, value_name = "FOLDER|TGZ")]
     pub(super) chart: Option<PathBuf>,
@@ -63,7 +63,8 @@ pub(in crate::cli) struct Flags {
     /// A value for the chart that is the content of a file; more than once
     #[arg(long, value_name = "NAME=FILE", requires = "chart")]
     set_file: Vec<String>,
-    /// The version of Kubernetes that the chart sees; without a chart, versions of objects are warned of that it serves no more
+    /// The version of Kubernetes that the chart sees; without a chart, versions of objects are warned of that
+    /// it serves no more
     #[arg(long, value_name = "VERSION")]
     pub(super) kube_version: Option<String>,
     /// API versions that the chart sees besides those of Kubernetes
@@ -87,7 +88,7 @@ pub(in crate::cli) struct Flags {
 }
 
 /// What the other flags of the command say of a chart.
-pub(super) struct Given<'a> {
+pub(super) struct ChartFlags<'a> {
     /// The chart's folder or archive.
     pub(super) chart: &'a Path,
     /// The release's name.
@@ -99,13 +100,13 @@ pub(super) struct Given<'a> {
 }
 
 /// Renders a chart, and prints it.
-pub(super) fn run(arguments: &Flags, given: &Given<'_>) -> Result<ExitCode, Error> {
+pub(super) fn run(arguments: &TemplateFlags, given: &ChartFlags<'_>) -> Result<ExitCode, CommandError> {
     let text = on_deep_stack(|| rendered(arguments, given))??;
     output::write(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn rendered(arguments: &Flags, given: &Given<'_>) -> Result<String, Error> {
+fn rendered(arguments: &TemplateFlags, given: &ChartFlags<'_>) -> Result<String, CommandError> {
     let helm_release =
         arguments.helmrelease.as_deref().map(|file| HelmReleaseFile::read(file, given)).transpose()?;
     let mut release = release(arguments, given.name)?;
@@ -128,7 +129,7 @@ fn rendered(arguments: &Flags, given: &Given<'_>) -> Result<String, Error> {
     release.documents = Rc::new(documents::fetch(&chart));
     let mut entropy = [0; 32];
     rand_core::OsRng.fill_bytes(&mut entropy);
-    let mut context = Context::new(now(), entropy, &NoCluster);
+    let mut context = RenderContext::new(now(), entropy, &NoCluster);
     let mut rendered =
         render(Prepared::new(chart), &release, &values, &mut context).map_err(|error| failed(&error))?;
     warn(&rendered.warnings);
@@ -147,22 +148,25 @@ struct HelmReleaseFile {
 }
 
 impl HelmReleaseFile {
-    fn read(file: &Path, given: &Given<'_>) -> Result<Self, Error> {
+    fn read(file: &Path, given: &ChartFlags<'_>) -> Result<Self, CommandError> {
         if given.name.is_some() || !given.set.is_empty() {
-            let error = Error::usage("a HelmRelease has its own name and values");
+            let error = CommandError::usage("a HelmRelease has its own name and values");
             return Err(error.hint("leave PATH and --set out"));
         }
         let (mut releases, mut sources): (Vec<Object>, Vec<Object>) =
             input(file)?.0.into_iter().partition(|object| object.kind() == "HelmRelease");
         if releases.len() != 1 {
             let count = releases.len();
-            return Err(Error::usage(format!("{} holds {count} HelmReleases, not one", file.display())));
+            return Err(CommandError::usage(format!(
+                "{} holds {count} HelmReleases, not one",
+                file.display()
+            )));
         }
         for file in given.sources {
             sources.extend(input(file)?.0);
         }
         let release = HelmRelease::read(releases.swap_remove(0).value())
-            .map_err(|error| Error::failed(format!("{}: {error}", file.display())))?;
+            .map_err(|error| CommandError::failed(format!("{}: {error}", file.display())))?;
         Ok(Self { release, sources })
     }
 
@@ -186,27 +190,27 @@ impl HelmReleaseFile {
     }
 }
 
-fn printed(arguments: &Flags, rendered: &Rendered) -> Result<String, Error> {
+fn printed(arguments: &TemplateFlags, rendered: &RenderedChart) -> Result<String, CommandError> {
     let definitions = if arguments.include_crds { rendered.chart.definitions() } else { Vec::new() };
     let text = print::template(&rendered.manifests, &definitions, arguments.skip_tests);
     let text = if arguments.show_only.is_empty() {
         text
     } else {
         print::only(&text, &arguments.show_only)
-            .map_err(|missing| Error::failed(format!("could not find template {missing} in chart")))?
+            .map_err(|missing| CommandError::failed(format!("could not find template {missing} in chart")))?
     };
     if arguments.helm_output { Ok(text) } else { in_our_form(&text) }
 }
 
 /// Documents as every other build prints them: comments other than their sources' are lost, keys keep their
 /// order.
-fn in_our_form(text: &str) -> Result<String, Error> {
+fn in_our_form(text: &str) -> Result<String, CommandError> {
     let mut out = String::new();
     for (_, document) in lockgate_render::helm::manifest::split::documents(text) {
         let source = document.lines().next().filter(|line| line.starts_with("# Source: "));
         let read = yaml::first_document(document, yaml::Dialect::V2);
         let read = read.map_err(|error| {
-            Error::failed(format!(
+            CommandError::failed(format!(
                 "{}: {error}",
                 source.unwrap_or("# Source: ?").trim_start_matches("# Source: ")
             ))
@@ -226,8 +230,8 @@ fn in_our_form(text: &str) -> Result<String, Error> {
     Ok(out)
 }
 
-fn failed(error: &HelmError) -> Error {
-    Error::failed(error.text())
+fn failed(error: &HelmError) -> CommandError {
+    CommandError::failed(error.text())
 }
 
 fn now() -> Now {
@@ -235,9 +239,11 @@ fn now() -> Now {
     Now { seconds: since.as_secs().cast_signed(), nanoseconds: since.subsec_nanos() }
 }
 
-fn release(arguments: &Flags, name: Option<&Path>) -> Result<Release, Error> {
+fn release(arguments: &TemplateFlags, name: Option<&Path>) -> Result<Release, CommandError> {
     let name = match (&arguments.release, name) {
-        (Some(_), Some(_)) => return Err(Error::usage("the release has two names: PATH and --release")),
+        (Some(_), Some(_)) => {
+            return Err(CommandError::usage("the release has two names: PATH and --release"));
+        }
         (Some(name), None) => name.clone(),
         (None, Some(name)) => name.to_string_lossy().into_owned(),
         (None, None) => "release-name".to_owned(),
@@ -258,11 +264,12 @@ fn release(arguments: &Flags, name: Option<&Path>) -> Result<Release, Error> {
 }
 
 /// The values of all flags, in helm's order.
-fn values(arguments: &Flags, set: &[String]) -> Result<Values, Error> {
+fn values(arguments: &TemplateFlags, set: &[String]) -> Result<Values, CommandError> {
     let mut given = Values::default();
     for file in &arguments.values {
         let name = file.display().to_string();
-        given = given.file(&name, &read(file).map_err(Error::failed)?).map_err(|error| failed(&error))?;
+        given =
+            given.file(&name, &read(file).map_err(CommandError::failed)?).map_err(|error| failed(&error))?;
     }
     for line in &arguments.set_json {
         given = given.json(line).map_err(|error| failed(&error))?;
@@ -290,24 +297,24 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// The chart in a folder or an archive.
-fn load(path: &Path) -> Result<Chart, Error> {
-    let told = |error: io::Error| Error::failed(format!("{}: {error}", path.display()));
+fn load(path: &Path) -> Result<Chart, CommandError> {
+    let told = |error: io::Error| CommandError::failed(format!("{}: {error}", path.display()));
     let metadata = std::fs::metadata(path).map_err(told)?;
     let mut bounds = Bounds::default();
     if !metadata.is_dir() {
         if metadata.len() > ARCHIVE_LIMIT {
             let limit = ARCHIVE_LIMIT >> 20;
-            return Err(Error::failed(format!("{}: is larger than {limit} MiB", path.display())));
+            return Err(CommandError::failed(format!("{}: is larger than {limit} MiB", path.display())));
         }
         let archive = std::fs::read(path).map_err(told)?;
         let chart = Chart::unpack(&archive, &mut bounds);
-        return chart.map_err(|error| Error::failed(format!("{}: {error}", path.display())));
+        return chart.map_err(|error| CommandError::failed(format!("{}: {error}", path.display())));
     }
     // A link of a chart may lead to its neighbours in a repository.
     let folder = path.canonicalize().map_err(told)?;
     let root = directory::enclosing_repository(&folder).unwrap_or_else(|| folder.clone());
     let root = root.canonicalize().map_err(told)?;
-    let tree = directory::snapshot(&root).map_err(|error| Error::failed(error.to_string()))?;
+    let tree = directory::snapshot(&root).map_err(|error| CommandError::failed(error.to_string()))?;
     let inside = relative(&root, &folder)?;
     let files = files_of(&tree.reader(), &inside, &mut bounds).map_err(|error| failed(&error))?;
     Chart::load(files, &mut bounds).map_err(|error| failed(&error))

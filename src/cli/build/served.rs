@@ -3,23 +3,23 @@
 use serde_json::Value;
 
 use super::super::input::warn;
-use super::super::output::Error;
+use super::super::output::CommandError;
 use lockgate_base::model::Object;
 use lockgate_core::plan::removed;
 use lockgate_render::helm::chart::capabilities::KubeVersion;
 
 /// Reads a version of Kubernetes as helm does.
-pub(super) fn kube_version(version: &str) -> Result<KubeVersion, Error> {
+pub(super) fn kube_version(version: &str) -> Result<KubeVersion, CommandError> {
     KubeVersion::parse(version)
-        .map_err(|error| Error::usage(format!("invalid kube version '{version}': {error}")))
+        .map_err(|error| CommandError::usage(format!("invalid kube version '{version}': {error}")))
 }
 
 /// A release, where one is named.
-pub(super) struct Release(Option<u32>);
+pub(super) struct KubeRelease(Option<u32>);
 
-impl Release {
+impl KubeRelease {
     /// Reads `--kube-version`.
-    pub(super) fn named(version: Option<&str>) -> Result<Self, Error> {
+    pub(super) fn named(version: Option<&str>) -> Result<Self, CommandError> {
         let version = version.map(kube_version).transpose()?;
         Ok(Self(version.and_then(|version| version.minor.parse().ok())))
     }

@@ -9,9 +9,10 @@ use lockgate_base::keys;
 
 /// Show what the agent would do next, without doing it
 ///
-/// Compares what is in Git, or in a working tree, with what is on the cluster, by the server's own dry run: objects that would
-/// be created, configured, deleted and made anew, pruned or refused, and those that a guard keeps. With --from it compares two
-/// commits and needs no cluster. Nothing is written, and the agent need not run. Values of Secrets are not shown.
+/// Compares what is in Git, or in a working tree, with what is on the cluster, by the server's own dry run:
+/// objects that would be created, configured, deleted and made anew, pruned or refused, and those that a
+/// guard keeps. With --from it compares two commits and needs no cluster. Nothing is written, and the agent
+/// need not run. Values of Secrets are not shown.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Arguments {
@@ -23,8 +24,8 @@ pub(in crate::cli) struct Arguments {
     /// One Kustomization: its name, NAMESPACE/NAME, or a file that holds it
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "all_namespaces")]
     pub(super) kustomization: Option<String>,
-    /// Build --kustomization from a working tree and not from its source: the folder of its spec.path, or the folder in which
-    /// that is
+    /// Build --kustomization from a working tree and not from its source: the folder of its spec.path, or the
+    /// folder in which that is
     #[arg(long, value_name = "DIR", requires = "kustomization")]
     pub(super) path: Option<PathBuf>,
     /// All Kustomizations of the cluster, each from its source
@@ -36,7 +37,8 @@ pub(in crate::cli) struct Arguments {
     /// The revision that is compared with --from, by default the working tree
     #[arg(long, value_name = "REV", requires = "from")]
     pub(super) to: Option<String>,
-    /// The folder outside which nothing of a working tree is read; without it the repository that PATH or DIR is in
+    /// The folder outside which nothing of a working tree is read; without it the repository that PATH or DIR
+    /// is in
     #[arg(long, value_name = "FOLDER")]
     pub(super) root: Option<PathBuf>,
     /// The namespace of --kustomization
@@ -44,11 +46,11 @@ pub(in crate::cli) struct Arguments {
     pub(super) namespace: String,
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
-    pub(super) output: Form,
+    pub(super) output: DiffFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum Form {
+pub(super) enum DiffFormat {
     /// Lines of YAML for people
     #[default]
     Text,

@@ -15,7 +15,7 @@ const DIFFERENT: &str = "*** (different)";
 
 /// A difference.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Change {
+pub(super) enum ValueChange {
     /// One value in the place of another, or in the place of nothing, or the other way round.
     Value {
         /// What is there.
@@ -35,12 +35,12 @@ pub(super) enum Change {
     /// Fields.
     Map(Vec<(String, Self)>),
     /// Items of a list.
-    List(Vec<(Item, Self)>),
+    List(Vec<(ListItem, Self)>),
 }
 
 /// An item of a list that differs inside.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Item {
+pub(super) enum ListItem {
     /// The one whose field has this value.
     Known(&'static str, Value),
     /// The one at this place, counted from 0.
@@ -48,36 +48,36 @@ pub(super) enum Item {
 }
 
 /// What differs; `None` where nothing does.
-pub(super) fn compare(before: &Value, after: &Value) -> Option<Change> {
+pub(super) fn compare(before: &Value, after: &Value) -> Option<ValueChange> {
     if before == after {
         return None;
     }
     Some(match (before, after) {
-        (Value::Object(before), Value::Object(after)) => Change::Map(fields(before, after)),
-        (Value::Array(before), Value::Array(after)) => Change::List(items(before, after)),
+        (Value::Object(before), Value::Object(after)) => ValueChange::Map(fields(before, after)),
+        (Value::Array(before), Value::Array(after)) => ValueChange::List(items(before, after)),
         (Value::String(before), Value::String(after)) if before.contains('\n') || after.contains('\n') => {
-            Change::Text { before: before.clone(), after: after.clone() }
+            ValueChange::Text { before: before.clone(), after: after.clone() }
         }
-        _ => Change::Value { before: Some(before.clone()), after: Some(after.clone()) },
+        _ => ValueChange::Value { before: Some(before.clone()), after: Some(after.clone()) },
     })
 }
 
-fn fields(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<(String, Change)> {
+fn fields(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<(String, ValueChange)> {
     let mut found = Vec::new();
     for (key, value) in before {
         let change = match after.get(key) {
             Some(after) => compare(value, after),
-            None => Some(Change::Value { before: Some(value.clone()), after: None }),
+            None => Some(ValueChange::Value { before: Some(value.clone()), after: None }),
         };
         found.extend(change.map(|change| (key.clone(), change)));
     }
     for (key, value) in after.iter().filter(|(key, _)| !before.contains_key(*key)) {
-        found.push((key.clone(), Change::Value { before: None, after: Some(value.clone()) }));
+        found.push((key.clone(), ValueChange::Value { before: None, after: Some(value.clone()) }));
     }
     found
 }
 
-fn items(before: &[Value], after: &[Value]) -> Vec<(Item, Change)> {
+fn items(before: &[Value], after: &[Value]) -> Vec<(ListItem, ValueChange)> {
     if let Some(key) = IDENTITIES.into_iter().find(|key| tells_apart(key, before) && tells_apart(key, after))
     {
         return known_items(key, before, after);
@@ -85,7 +85,7 @@ fn items(before: &[Value], after: &[Value]) -> Vec<(Item, Change)> {
     let is_map = |item: &Value| item.is_object();
     if before.len() == after.len() && before.iter().all(is_map) && after.iter().all(is_map) {
         let pairs = before.iter().zip(after).enumerate();
-        return pairs.filter_map(|(at, (a, b))| Some((Item::At(at), compare(a, b)?))).collect();
+        return pairs.filter_map(|(at, (a, b))| Some((ListItem::At(at), compare(a, b)?))).collect();
     }
     let mut found = Vec::new();
     let texts = |items: &[Value]| items.iter().map(Value::to_string).collect::<Vec<_>>();
@@ -94,10 +94,16 @@ fn items(before: &[Value], after: &[Value]) -> Vec<(Item, Change)> {
             continue;
         }
         for at in op.old_range() {
-            found.push((Item::At(at), Change::Value { before: Some(before[at].clone()), after: None }));
+            found.push((
+                ListItem::At(at),
+                ValueChange::Value { before: Some(before[at].clone()), after: None },
+            ));
         }
         for at in op.new_range() {
-            found.push((Item::At(at), Change::Value { before: None, after: Some(after[at].clone()) }));
+            found.push((
+                ListItem::At(at),
+                ValueChange::Value { before: None, after: Some(after[at].clone()) },
+            ));
         }
     }
     found
@@ -112,27 +118,27 @@ fn tells_apart(key: &str, items: &[Value]) -> bool {
         && values.iter().enumerate().all(|(at, value)| !values[..at].contains(value))
 }
 
-fn known_items(key: &'static str, before: &[Value], after: &[Value]) -> Vec<(Item, Change)> {
+fn known_items(key: &'static str, before: &[Value], after: &[Value]) -> Vec<(ListItem, ValueChange)> {
     let mut found = Vec::new();
     let other =
         |items: &'_ [Value], item: &Value| items.iter().find(|other| other[key] == item[key]).cloned();
     for item in before {
         let change = match other(after, item) {
             Some(after) => compare(item, &after),
-            None => Some(Change::Value { before: Some(item.clone()), after: None }),
+            None => Some(ValueChange::Value { before: Some(item.clone()), after: None }),
         };
-        found.extend(change.map(|change| (Item::Known(key, item[key].clone()), change)));
+        found.extend(change.map(|change| (ListItem::Known(key, item[key].clone()), change)));
     }
     for item in after.iter().filter(|item| other(before, item).is_none()) {
-        let change = Change::Value { before: None, after: Some(item.clone()) };
-        found.push((Item::Known(key, item[key].clone()), change));
+        let change = ValueChange::Value { before: None, after: Some(item.clone()) };
+        found.push((ListItem::Known(key, item[key].clone()), change));
     }
     found
 }
 
-/// What differs between two objects whose values nobody may see. Of a Secret the names and the labels are shown, of another
-/// object that holds a Secret's value nothing but the names of its fields.
-pub(super) fn compare_hidden(before: &Value, after: &Value, is_secret: bool) -> Option<Change> {
+/// What differs between two objects whose values nobody may see. Of a Secret the names and the labels are
+/// shown, of another object that holds a Secret's value nothing but the names of its fields.
+pub(super) fn compare_hidden(before: &Value, after: &Value, is_secret: bool) -> Option<ValueChange> {
     if before == after {
         return None;
     }
@@ -151,13 +157,13 @@ pub(super) fn compare_hidden(before: &Value, after: &Value, is_secret: bool) -> 
     }
     let mut change = compare(&shown_before, &shown_after)?;
     // Which values stay is what people ask of a Secret that changes.
-    if let Change::Map(fields) = &mut change {
+    if let ValueChange::Map(fields) = &mut change {
         for (key, change) in
             fields.iter_mut().filter(|(key, _)| matches!(key.as_str(), "data" | "stringData"))
         {
-            if let (Change::Map(entries), Value::Object(kept)) = (change, &shown_after[key.as_str()]) {
+            if let (ValueChange::Map(entries), Value::Object(kept)) = (change, &shown_after[key.as_str()]) {
                 let same = kept.iter().filter(|(_, value)| **value == SAME);
-                entries.extend(same.map(|(key, value)| (key.clone(), Change::Same(value.clone()))));
+                entries.extend(same.map(|(key, value)| (key.clone(), ValueChange::Same(value.clone()))));
             }
         }
     }
@@ -203,20 +209,22 @@ pub(super) fn hidden(value: &Value) -> Value {
 }
 
 /// The fields that differ, by their paths, with both values; `null` stands for none.
-pub(super) fn flat(change: &Change) -> Vec<(String, Value, Value)> {
+pub(super) fn flat(change: &ValueChange) -> Vec<(String, Value, Value)> {
     let mut found = Vec::new();
     flatten(change, String::new(), &mut found);
     found
 }
 
-fn flatten(change: &Change, path: String, found: &mut Vec<(String, Value, Value)>) {
+fn flatten(change: &ValueChange, path: String, found: &mut Vec<(String, Value, Value)>) {
     match change {
-        Change::Same(_) => {}
-        Change::Value { before, after } => {
+        ValueChange::Same(_) => {}
+        ValueChange::Value { before, after } => {
             found.push((path, before.clone().unwrap_or_default(), after.clone().unwrap_or_default()));
         }
-        Change::Text { before, after } => found.push((path, before.clone().into(), after.clone().into())),
-        Change::Map(fields) => {
+        ValueChange::Text { before, after } => {
+            found.push((path, before.clone().into(), after.clone().into()));
+        }
+        ValueChange::Map(fields) => {
             for (key, change) in fields {
                 let path = match (path.as_str(), key.contains(['.', '/', '['])) {
                     (path, true) => format!("{path}[{key}]"),
@@ -226,11 +234,11 @@ fn flatten(change: &Change, path: String, found: &mut Vec<(String, Value, Value)
                 flatten(change, path, found);
             }
         }
-        Change::List(items) => {
+        ValueChange::List(items) => {
             for (item, change) in items {
                 let path = match item {
-                    Item::Known(key, value) => format!("{path}[{key}={}]", plain(value)),
-                    Item::At(at) => format!("{path}[{at}]"),
+                    ListItem::Known(key, value) => format!("{path}[{key}={}]", plain(value)),
+                    ListItem::At(at) => format!("{path}[{at}]"),
                 };
                 flatten(change, path, found);
             }

@@ -7,23 +7,23 @@ use std::sync::Arc;
 use futures::{StreamExt as _, stream};
 
 use super::arguments::Arguments;
-use super::output::Output;
+use super::output::DiffOutput;
 use super::section::Section;
 use crate::cli::input::{input, relative, root, warn};
-use crate::cli::output::Error;
+use crate::cli::output::CommandError;
 use crate::cluster::Reader;
-use crate::preview::{Built, Known, Platform, Snapshots, Stop, look};
+use crate::preview::{BuiltFor, ClusterPlatform, KnownOwner, LookStop, Snapshots, look};
 use crate::source::Sources;
 use lockgate_base::model::{Object, ObjectId, Ref, Revision};
-use lockgate_base::tree::{Node, Snapshot, Tree};
+use lockgate_base::tree::{Resolved, Snapshot, Tree};
 use lockgate_core::api::{self, Kustomization};
 use lockgate_core::graph::Graph;
 use lockgate_core::pipeline;
-use lockgate_core::pipeline::offline::{self, Found, Start, Values};
+use lockgate_core::pipeline::offline::{self, LocatedObject, Start, SubstituteValues};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::plan::Foreseen;
-use lockgate_git::oci::Oci;
-use lockgate_git::{Disk, Git, directory, ignore};
+use lockgate_git::oci::OciFetcher;
+use lockgate_git::{Disk, GitFetcher, directory, ignore};
 
 /// How a section names files that are no revision.
 const WORKING_TREE: &str = "working tree";
@@ -42,19 +42,19 @@ pub(super) enum Whole<'a> {
 
 /// What fetches sources, in a folder of its own that goes with it.
 pub(super) struct Fetchers {
-    git: Git,
-    oci: Oci,
+    git: GitFetcher,
+    oci: OciFetcher,
     _folder: tempfile::TempDir,
 }
 
 impl Fetchers {
     /// Sets up what is to be set up before there are threads.
-    pub(super) fn new() -> Result<Self, Error> {
+    pub(super) fn new() -> Result<Self, CommandError> {
         let folder = tempfile::Builder::new().prefix("lockgate-diff-").tempdir()?;
-        let failed = |error: lockgate_git::SourceError| Error::usage(error.to_string());
+        let failed = |error: lockgate_git::SourceError| CommandError::usage(error.to_string());
         let disk = Disk::default();
-        let git = Git::on(folder.path(), &disk).map_err(failed)?;
-        let oci = Oci::new(folder.path(), &disk, false).map_err(failed)?;
+        let git = GitFetcher::on(folder.path(), &disk).map_err(failed)?;
+        let oci = OciFetcher::new(folder.path(), &disk, false).map_err(failed)?;
         Ok(Self { git, oci, _folder: folder })
     }
 
@@ -69,8 +69,8 @@ pub(super) async fn compare(
     arguments: &Arguments,
     whole: &Whole<'_>,
     sources: Option<Sources>,
-    output: &mut Output,
-) -> Result<(), Error> {
+    output: &mut DiffOutput,
+) -> Result<(), CommandError> {
     let target = arguments.cluster.connect().await?;
     let reader = Reader::new(&target.client);
     let namespace = (!arguments.all_namespaces).then_some(arguments.namespace.as_str());
@@ -78,12 +78,12 @@ pub(super) async fn compare(
     let snapshots = Snapshots::new(reader.clone(), sources);
     let objects = listed.unwrap_or_default();
     // What cannot be read is the agent's to tell; it holds nothing that is known.
-    let known: Known = objects
+    let known: KnownOwner = objects
         .iter()
         .filter_map(|object| api::decode(object).ok())
         .map(|kustomization: Kustomization| (kustomization.reference(), kustomization))
         .collect();
-    let platform = Platform::new(reader, known, snapshots);
+    let platform = ClusterPlatform::new(reader, known, snapshots);
     match whole {
         Whole::One(name) => one(arguments, name, platform, output).await,
         Whole::All => all(&objects, platform, output).await,
@@ -92,19 +92,23 @@ pub(super) async fn compare(
 }
 
 /// A failure of a question that must be answered.
-fn refused(failure: ApiFailure) -> Error {
+fn refused(failure: ApiFailure) -> CommandError {
     match failure {
-        ApiFailure::Forbidden(denied) => Error::refused(denied.to_string()).hint(format!(
+        ApiFailure::Forbidden(denied) => CommandError::refused(denied.to_string()).hint(format!(
             "grant {} on {} {}",
             denied.verb,
             denied.resource,
             denied.place()
         )),
-        failure => Error::unreachable(failure.to_string()),
+        failure => CommandError::unreachable(failure.to_string()),
     }
 }
 
-async fn all(objects: &[Object], platform: Platform, output: &mut Output) -> Result<(), Error> {
+async fn all(
+    objects: &[Object],
+    platform: ClusterPlatform,
+    output: &mut DiffOutput,
+) -> Result<(), CommandError> {
     for error in objects.iter().filter_map(|object| api::decode::<api::KustomizationSpec>(object).err()) {
         output.unbuilt(error.to_string());
     }
@@ -140,20 +144,20 @@ async fn all(objects: &[Object], platform: Platform, output: &mut Output) -> Res
 async fn one(
     arguments: &Arguments,
     wanted: &str,
-    mut platform: Platform,
-    output: &mut Output,
-) -> Result<(), Error> {
+    mut platform: ClusterPlatform,
+    output: &mut DiffOutput,
+) -> Result<(), CommandError> {
     let file = Path::new(wanted);
     let kustomization = if file.is_file() {
         let mut objects = input(file)?.0;
         objects.retain(|object| Kustomization::INFO.is_of(object));
         let [object] = objects.as_slice() else {
             let message = format!("{wanted} holds {} Kustomization objects, not one", objects.len());
-            return Err(Error::usage(message));
+            return Err(CommandError::usage(message));
         };
-        let object = offline::completed(Found { file: wanted.into(), object: object.clone() });
+        let object = offline::completed(LocatedObject { file: wanted.into(), object: object.clone() });
         let kustomization =
-            api::decode(&object).map_err(|error| Error::usage(format!("{wanted}: {error}")))?;
+            api::decode(&object).map_err(|error| CommandError::usage(format!("{wanted}: {error}")))?;
         standing(kustomization, &platform.known)
     } else {
         let (namespace, name) = wanted.split_once('/').unwrap_or((&arguments.namespace, wanted));
@@ -172,21 +176,22 @@ async fn one(
     if let Some(source) = source_of(&kustomization) {
         platform.snapshots.stand_for(source, snapshot(&tree)).await;
     }
-    let look = look(&platform, &here, Built::From(snapshot(&tree)), &mut foreseen).await;
+    let look = look(&platform, &here, BuiltFor::From(snapshot(&tree)), &mut foreseen).await;
     output
         .take(Section::of(here.reference(), WORKING_TREE.into(), look, |id| goes_along(id, &platform.known)))
 }
 
-/// Where the files of a Kustomization are in a working tree: the folder itself, or what its path names from there.
+/// Where the files of a Kustomization are in a working tree: the folder itself, or what its path names from
+/// there.
 fn folder_in(tree: &Tree, folder: &str, kustomization: &Kustomization) -> String {
     let path = api::folder(kustomization.spec.path.as_deref().unwrap_or_default());
     let below = lockgate_base::tree::join(folder, &path);
-    let is_there = tree.reader().node(&below) == Ok(Some(Node::Directory));
+    let is_there = tree.reader().node(&below) == Ok(Some(Resolved::Directory));
     if folder != path && !path.is_empty() && is_there { below } else { folder.to_owned() }
 }
 
-fn missing(key: &Ref, known: &Known) -> Error {
-    let error = Error::usage(format!("there is no {key}"));
+fn missing(key: &Ref, known: &KnownOwner) -> CommandError {
+    let error = CommandError::usage(format!("there is no {key}"));
     let others: Vec<String> = known.keys().filter(|other| other.name == key.name).map(Ref::path).collect();
     if others.is_empty() {
         error.hint("lockgate status -A lists all; a new one is named by its file")
@@ -196,23 +201,27 @@ fn missing(key: &Ref, known: &Known) -> Error {
 }
 
 /// What is said of a Kustomization that is built from its source.
-async fn fetched(kustomization: &Kustomization, platform: &Platform, foreseen: &mut Foreseen) -> Section {
+async fn fetched(
+    kustomization: &Kustomization,
+    platform: &ClusterPlatform,
+    foreseen: &mut Foreseen,
+) -> Section {
     let key = kustomization.reference();
     let snapshot = match platform.snapshots.of(kustomization).await {
         Ok(snapshot) => snapshot,
         Err(message) => {
-            let stop = Some(Stop::Unbuilt(message));
+            let stop = Some(LookStop::Unbuilt(message));
             let (items, notes) = (Vec::new(), Vec::new());
             return Section { key, revision: String::new(), items, notes, stop };
         }
     };
     let revision = snapshot.revision.to_string();
-    let look = look(platform, kustomization, Built::From(snapshot), foreseen).await;
+    let look = look(platform, kustomization, BuiltFor::From(snapshot), foreseen).await;
     Section::of(key, revision, look, |id| goes_along(id, &platform.known))
 }
 
 /// What goes with a Kustomization that goes.
-fn goes_along(id: &ObjectId, known: &Known) -> Option<String> {
+fn goes_along(id: &ObjectId, known: &KnownOwner) -> Option<String> {
     let is_one = (id.group.as_str(), id.kind.as_str()) == (Kustomization::ID.group, Kustomization::ID.kind);
     let gone = known.get(&Kustomization::named(&id.namespace, &id.name)).filter(|_| is_one)?;
     let count = if gone.spec.prune { pipeline::recorded(gone).len() } else { 0 };
@@ -223,11 +232,11 @@ async fn folder(
     arguments: &Arguments,
     path: &Path,
     objects: &[Object],
-    mut platform: Platform,
-    output: &mut Output,
-) -> Result<(), Error> {
+    mut platform: ClusterPlatform,
+    output: &mut DiffOutput,
+) -> Result<(), CommandError> {
     let (tree, folder) = working_tree(arguments, path)?;
-    let (values, reader) = (Values::default(), platform.reader.clone());
+    let (values, reader) = (SubstituteValues::default(), platform.reader.clone());
     let mut built = offline::recursive(&tree, Start::Folder(folder.clone()), &values, &reader).await;
     let is_root = |kustomization: &Kustomization| {
         api::folder(kustomization.spec.path.as_deref().unwrap_or_default()) == folder
@@ -240,7 +249,7 @@ async fn folder(
             object.namespace() == Some(key.namespace.as_str()) && object.name() == key.name
         };
         let object = objects.iter().find(is_it);
-        let found = object.map(|object| Found { file: String::new(), object: object.clone() });
+        let found = object.map(|object| LocatedObject { file: String::new(), object: object.clone() });
         if let Some(found) = found {
             match offline::kustomization(&tree, &found, &values, &reader).await {
                 Ok(root) => built.rendered.insert(0, root),
@@ -271,7 +280,7 @@ async fn folder(
     }
     let mut foreseen = Foreseen::default();
     for (kustomization, resources) in works {
-        let look = look(&platform, &kustomization, Built::Already(resources), &mut foreseen).await;
+        let look = look(&platform, &kustomization, BuiltFor::Already(resources), &mut foreseen).await;
         let with = |id: &ObjectId| goes_along(id, &platform.known);
         output.take(Section::of(kustomization.reference(), WORKING_TREE.into(), look, with))?;
     }
@@ -279,7 +288,7 @@ async fn folder(
 }
 
 /// A Kustomization of a file as it stands on the cluster: what is managed, and what people have allowed.
-fn standing(mut kustomization: Kustomization, known: &Known) -> Kustomization {
+fn standing(mut kustomization: Kustomization, known: &KnownOwner) -> Kustomization {
     if let Some(live) = known.get(&kustomization.reference()) {
         kustomization.status = live.status.clone();
         let annotations = live.metadata.annotations.iter();
@@ -295,10 +304,10 @@ fn source_of(kustomization: &Kustomization) -> Option<Ref> {
 }
 
 /// The files of a working tree as a source would have them, and a folder in it.
-fn working_tree(arguments: &Arguments, path: &Path) -> Result<(Tree, String), Error> {
+fn working_tree(arguments: &Arguments, path: &Path) -> Result<(Tree, String), CommandError> {
     let root = root(arguments.root.as_deref(), path)?;
     let folder = relative(&root, path)?;
-    let tree = directory::snapshot(&root).map_err(|error| Error::usage(error.to_string()))?;
+    let tree = directory::snapshot(&root).map_err(|error| CommandError::usage(error.to_string()))?;
     let Ok(tree) = ignore::applied(&tree, None, || Ok::<(), Infallible>(()));
     Ok((tree, folder))
 }

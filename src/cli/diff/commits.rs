@@ -7,14 +7,14 @@ use std::path::Path;
 use futures::FutureExt as _;
 
 use super::arguments::Arguments;
-use super::output::Output;
-use super::section::{Item, Section, Side};
+use super::output::DiffOutput;
+use super::section::{Section, SectionItem, Side};
 use crate::cli::input::{relative, root, warn};
-use crate::cli::output::Error;
+use crate::cli::output::CommandError;
 use lockgate_base::model::{ObjectId, Ref};
-use lockgate_base::tree::{Node, Tree};
+use lockgate_base::tree::{Resolved, Tree};
 use lockgate_core::api::Kustomization;
-use lockgate_core::pipeline::offline::{self, Nowhere, Platform, Start, Values};
+use lockgate_core::pipeline::offline::{self, Nowhere, Platform, Start, SubstituteValues};
 use lockgate_git::{directory, ignore, local};
 
 /// What is compared with a revision where no other is named.
@@ -29,19 +29,23 @@ struct Revision {
 }
 
 /// Compares `from` with the other revision, or with the working tree.
-pub(super) fn compare(arguments: &Arguments, from: &str, output: &mut Output) -> Result<(), Error> {
+pub(super) fn compare(
+    arguments: &Arguments,
+    from: &str,
+    output: &mut DiffOutput,
+) -> Result<(), CommandError> {
     let path = arguments.platform.as_deref().unwrap_or(Path::new("."));
     let root = root(arguments.root.as_deref(), path)?;
     let folder = relative(&root, path)?;
     let of_commit = |name: &str| {
-        let found = local::revision(&root, name).map_err(|error| Error::usage(error.to_string()))?;
-        Ok::<_, Error>((format!("{name} ({})", found.revision.short()), found.tree))
+        let found = local::revision(&root, name).map_err(|error| CommandError::usage(error.to_string()))?;
+        Ok::<_, CommandError>((format!("{name} ({})", found.revision.short()), found.tree))
     };
     let before = of_commit(from)?;
     let after = if let Some(to) = &arguments.to {
         of_commit(to)?
     } else {
-        let tree = directory::snapshot(&root).map_err(|error| Error::usage(error.to_string()))?;
+        let tree = directory::snapshot(&root).map_err(|error| CommandError::usage(error.to_string()))?;
         (WORKING_TREE.to_owned(), tree)
     };
     let [before, after] = [(from, before), (arguments.to.as_deref().unwrap_or(WORKING_TREE), after)]
@@ -51,10 +55,10 @@ pub(super) fn compare(arguments: &Arguments, from: &str, output: &mut Output) ->
         let none = BTreeMap::new();
         let old = before.objects.get(key).unwrap_or(&none);
         let new = after.objects.get(key).unwrap_or(&none);
-        let mut items: Vec<Item> =
-            new.iter().filter_map(|(id, side)| Item::between(old.get(id), Some(side))).collect();
+        let mut items: Vec<SectionItem> =
+            new.iter().filter_map(|(id, side)| SectionItem::between(old.get(id), Some(side))).collect();
         let dropped = old.iter().filter(|(id, _)| !new.contains_key(id));
-        items.extend(dropped.filter_map(|(_, side)| Item::between(Some(side), None)));
+        items.extend(dropped.filter_map(|(_, side)| SectionItem::between(Some(side), None)));
         let revision = format!("{} → {}", before.name, after.name);
         output.take(Section { key: key.clone(), revision, items, notes: Vec::new(), stop: None })?;
     }
@@ -62,14 +66,14 @@ pub(super) fn compare(arguments: &Arguments, from: &str, output: &mut Output) ->
 }
 
 /// Builds a revision whole. Where the folder is not there at all, nothing is.
-fn built(name: &str, revision: String, tree: &Tree, folder: &str, output: &mut Output) -> Revision {
+fn built(name: &str, revision: String, tree: &Tree, folder: &str, output: &mut DiffOutput) -> Revision {
     let mut built = Revision { name: revision, ..Revision::default() };
-    if !folder.is_empty() && tree.reader().node(folder) != Ok(Some(Node::Directory)) {
+    if !folder.is_empty() && tree.reader().node(folder) != Ok(Some(Resolved::Directory)) {
         warn(&[format!("{folder} is not in {name}")]);
         return built;
     }
     let Ok(tree) = ignore::applied(tree, None, || Ok::<(), Infallible>(()));
-    let values = Values { tree: offline::values_in(&tree), ..Values::default() };
+    let values = SubstituteValues { tree: offline::values_in(&tree), ..SubstituteValues::default() };
     let start = Start::Folder(folder.to_owned());
     // With nothing to look up elsewhere, there is nothing to wait for.
     let Some(Platform { rendered, errors }) =

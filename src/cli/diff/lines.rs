@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::changes::{Change, Item};
+use super::changes::{ListItem, ValueChange};
 use lockgate_base::model::yaml::{self, Layout};
 
 /// How many lines of a text are shown around those that differ.
@@ -34,57 +34,59 @@ impl Sign {
 pub(super) type Line = (Sign, String);
 
 /// The lines of a difference.
-pub(super) fn lines(change: &Change) -> Vec<Line> {
+pub(super) fn lines(change: &ValueChange) -> Vec<Line> {
     let mut lines = Vec::new();
     below(change, 0, &mut lines);
     lines
 }
 
 /// The lines of what is below a field, an item, or the root.
-fn below(change: &Change, depth: usize, lines: &mut Vec<Line>) {
+fn below(change: &ValueChange, depth: usize, lines: &mut Vec<Line>) {
     match change {
-        Change::Map(fields) => {
+        ValueChange::Map(fields) => {
             for (key, change) in fields {
                 field(key, change, depth, lines);
             }
         }
-        Change::List(items) => {
+        ValueChange::List(items) => {
             for (item, change) in items {
                 list_item(item, change, depth, lines);
             }
         }
         // Only a field or an item has a value.
-        Change::Value { .. } | Change::Text { .. } | Change::Same(_) => {}
+        ValueChange::Value { .. } | ValueChange::Text { .. } | ValueChange::Same(_) => {}
     }
 }
 
-fn field(key: &str, change: &Change, depth: usize, lines: &mut Vec<Line>) {
+fn field(key: &str, change: &ValueChange, depth: usize, lines: &mut Vec<Line>) {
     let of = |value: &Value| json!({key: value});
     match change {
-        Change::Value { before, after } => values(before.as_ref(), after.as_ref(), of, depth, lines),
-        Change::Same(value) => print(Sign::Around, &of(value), depth, lines),
-        Change::Text { before, after } => text(key, before, after, depth, lines),
-        Change::Map(_) | Change::List(_) => {
+        ValueChange::Value { before, after } => values(before.as_ref(), after.as_ref(), of, depth, lines),
+        ValueChange::Same(value) => print(Sign::Around, &of(value), depth, lines),
+        ValueChange::Text { before, after } => text(key, before, after, depth, lines),
+        ValueChange::Map(_) | ValueChange::List(_) => {
             lines.push((Sign::Around, format!("{}{}:", indent(depth), plain_key(key))));
             // As kubectl prints it, a list stands as deep as its field.
-            let is_list = matches!(change, Change::List(_));
+            let is_list = matches!(change, ValueChange::List(_));
             below(change, depth + usize::from(!is_list), lines);
         }
     }
 }
 
-fn list_item(item: &Item, change: &Change, depth: usize, lines: &mut Vec<Line>) {
+fn list_item(item: &ListItem, change: &ValueChange, depth: usize, lines: &mut Vec<Line>) {
     let of = |value: &Value| json!([value]);
     match change {
-        Change::Value { before, after } => values(before.as_ref(), after.as_ref(), of, depth, lines),
-        Change::Same(value) => print(Sign::Around, &of(value), depth, lines),
-        Change::Text { before, after } => {
+        ValueChange::Value { before, after } => values(before.as_ref(), after.as_ref(), of, depth, lines),
+        ValueChange::Same(value) => print(Sign::Around, &of(value), depth, lines),
+        ValueChange::Text { before, after } => {
             values(Some(&before.as_str().into()), Some(&after.as_str().into()), of, depth, lines);
         }
-        Change::Map(_) | Change::List(_) => {
+        ValueChange::Map(_) | ValueChange::List(_) => {
             match item {
-                Item::Known(key, value) => print(Sign::Around, &json!([{*key: value}]), depth, lines),
-                Item::At(at) => lines.push((Sign::Around, format!("{}- # item {}", indent(depth), at + 1))),
+                ListItem::Known(key, value) => print(Sign::Around, &json!([{*key: value}]), depth, lines),
+                ListItem::At(at) => {
+                    lines.push((Sign::Around, format!("{}- # item {}", indent(depth), at + 1)));
+                }
             }
             below(change, depth + 1, lines);
         }

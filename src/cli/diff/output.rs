@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use super::arguments::Form;
+use super::arguments::DiffFormat;
 use super::print::{Paint, markdown, names, text, value};
-use super::section::{Deed, Section};
-use crate::cli::output::{Error, write};
-use crate::preview::Stop;
+use super::section::{Action, Section};
+use crate::cli::output::{CommandError, write};
+use crate::preview::LookStop;
 
 /// Takes what is said of one Kustomization after the other.
-pub(super) struct Output {
-    form: Form,
+pub(super) struct DiffOutput {
+    form: DiffFormat,
     paint: Paint,
     /// Kept where all of it is printed at the end.
     sections: Vec<Section>,
@@ -28,26 +28,26 @@ enum Code {
     Unreachable,
 }
 
-impl Output {
-    pub(super) fn new(form: Form, paint: Paint) -> Self {
+impl DiffOutput {
+    pub(super) fn new(form: DiffFormat, paint: Paint) -> Self {
         Self { form, paint, sections: Vec::new(), errors: Vec::new(), code: Code::Same }
     }
 
     /// Prints a section, or keeps it.
-    pub(super) fn take(&mut self, section: Section) -> Result<(), Error> {
+    pub(super) fn take(&mut self, section: Section) -> Result<(), CommandError> {
         let code = match &section.stop {
-            Some(Stop::Unreachable(_)) => Code::Unreachable,
-            Some(Stop::Unbuilt(_)) => Code::Unbuilt,
-            Some(Stop::Refused(_)) => Code::Refused,
-            None if section.count(Deed::Refused) > 0 => Code::Refused,
+            Some(LookStop::Unreachable(_)) => Code::Unreachable,
+            Some(LookStop::Unbuilt(_)) => Code::Unbuilt,
+            Some(LookStop::Refused(_)) => Code::Refused,
+            None if section.count(Action::Refused) > 0 => Code::Refused,
             None if section.differs() => Code::Differs,
             None => Code::Same,
         };
         self.code = self.code.max(code);
         match self.form {
-            Form::Text => write(&text(&section, self.paint)),
-            Form::Name => write(&names(&section)),
-            Form::Json | Form::Markdown => {
+            DiffFormat::Text => write(&text(&section, self.paint)),
+            DiffFormat::Name => write(&names(&section)),
+            DiffFormat::Json | DiffFormat::Markdown => {
                 self.sections.push(section);
                 Ok(())
             }
@@ -61,11 +61,11 @@ impl Output {
     }
 
     /// Prints what was kept; the exit code.
-    pub(super) fn finish(self) -> Result<ExitCode, Error> {
+    pub(super) fn finish(self) -> Result<ExitCode, CommandError> {
         match self.form {
-            Form::Text | Form::Name => {}
-            Form::Json => write(&format!("{:#}\n", value(&self.sections, &self.errors)))?,
-            Form::Markdown => write(&markdown(&self.sections, &self.errors))?,
+            DiffFormat::Text | DiffFormat::Name => {}
+            DiffFormat::Json => write(&format!("{:#}\n", value(&self.sections, &self.errors)))?,
+            DiffFormat::Markdown => write(&markdown(&self.sections, &self.errors))?,
         }
         let code = match self.code {
             Code::Same => 0,
@@ -75,7 +75,7 @@ impl Output {
             Code::Refused => 4,
         };
         // Forms for programs hold the errors; people see them on standard error in any case.
-        let ended = Error::ended(code, self.errors);
+        let ended = CommandError::ended(code, self.errors);
         Ok(ended.report())
     }
 }

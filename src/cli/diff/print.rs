@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::changes::Change;
+use super::changes::ValueChange;
 use super::lines::{Line, Sign, lines};
-use super::section::{Deed, Item, Section};
-use crate::preview::Stop;
+use super::section::{Action, Section, SectionItem};
+use crate::preview::LookStop;
 
 /// A part of a comment that is longer than so many lines is folded.
 const LONG: usize = 20;
@@ -39,7 +39,8 @@ fn body(section: &Section, paint: Paint, whole: bool) -> String {
     for note in &section.notes {
         let _ = writeln!(text, "# {}", printable(note));
     }
-    if let Some(Stop::Unreachable(message) | Stop::Unbuilt(message) | Stop::Refused(message)) = &section.stop
+    if let Some(LookStop::Unreachable(message) | LookStop::Unbuilt(message) | LookStop::Refused(message)) =
+        &section.stop
     {
         for (at, line) in message.lines().enumerate() {
             text.push_str(
@@ -69,29 +70,31 @@ fn body(section: &Section, paint: Paint, whole: bool) -> String {
 /// All lines of an object that comes.
 fn created(object: &Value) -> Vec<Line> {
     let fields = object.as_object().into_iter().flatten();
-    let fields =
-        fields.map(|(key, value)| (key.clone(), Change::Value { before: None, after: Some(value.clone()) }));
-    lines(&Change::Map(fields.collect()))
+    let fields = fields
+        .map(|(key, value)| (key.clone(), ValueChange::Value { before: None, after: Some(value.clone()) }));
+    lines(&ValueChange::Map(fields.collect()))
 }
 
-fn heading(item: &Item) -> String {
-    let Item { id, deed, text, .. } = item;
+fn heading(item: &SectionItem) -> String {
+    let SectionItem { id, deed, text, .. } = item;
     let (sign, subject, text) = (deed.sign(), id.subject(), printable(&text.replace('\n', "; ")));
     match deed {
-        Deed::Refused | Deed::Kept => format!("{sign} {subject}: {}: {text}", deed.word()),
-        Deed::Recreated | Deed::Pruned if text.is_empty() => format!("{sign} {subject} ({})", deed.word()),
-        Deed::Recreated | Deed::Pruned => format!("{sign} {subject} ({}, {text})", deed.word()),
-        Deed::Created | Deed::Configured if text.is_empty() => format!("{sign} {subject}"),
-        Deed::Created | Deed::Configured => format!("{sign} {subject} ({text})"),
+        Action::Refused | Action::Kept => format!("{sign} {subject}: {}: {text}", deed.word()),
+        Action::Recreated | Action::Pruned if text.is_empty() => {
+            format!("{sign} {subject} ({})", deed.word())
+        }
+        Action::Recreated | Action::Pruned => format!("{sign} {subject} ({}, {text})", deed.word()),
+        Action::Created | Action::Configured if text.is_empty() => format!("{sign} {subject}"),
+        Action::Created | Action::Configured => format!("{sign} {subject} ({text})"),
     }
 }
 
-const fn colour(deed: Deed) -> &'static str {
+const fn colour(deed: Action) -> &'static str {
     match deed {
-        Deed::Created => "32",
-        Deed::Configured | Deed::Recreated => "33",
-        Deed::Pruned | Deed::Refused => "31",
-        Deed::Kept => "36",
+        Action::Created => "32",
+        Action::Configured | Action::Recreated => "33",
+        Action::Pruned | Action::Refused => "31",
+        Action::Kept => "36",
     }
 }
 
@@ -103,8 +106,8 @@ fn printable(line: &str) -> String {
 
 /// The objects that differ or are refused, `kind/namespace/name`, one a line.
 pub(super) fn names(section: &Section) -> String {
-    let items = section.items.iter().filter(|item| item.deed != Deed::Kept);
-    items.fold(String::new(), |mut text, Item { id, .. }| {
+    let items = section.items.iter().filter(|item| item.deed != Action::Kept);
+    items.fold(String::new(), |mut text, SectionItem { id, .. }| {
         let path =
             if id.namespace.is_empty() { id.name.clone() } else { format!("{}/{}", id.namespace, id.name) };
         let _ = writeln!(text, "{}/{path}", id.kind.to_lowercase());
@@ -163,31 +166,31 @@ mod tests {
     use super::*;
     use lockgate_core::api::Kustomization;
 
-    fn item(deed: Deed, name: &str, text: &str) -> Item {
+    fn item(deed: Action, name: &str, text: &str) -> SectionItem {
         let id = format!("n_{name}__ConfigMap").parse().unwrap();
         let (change, object, file) = (None, None, String::new());
-        Item { id, deed, change, object, text: text.to_owned(), file }
+        SectionItem { id, deed, change, object, text: text.to_owned(), file }
     }
 
-    fn section(name: &str, items: Vec<Item>) -> Section {
+    fn section(name: &str, items: Vec<SectionItem>) -> Section {
         let key = Kustomization::named("flux-system", name);
         Section { key, revision: "main@sha1:aa".into(), items, notes: Vec::new(), stop: None }
     }
 
-    fn configured(lines: usize) -> Item {
+    fn configured(lines: usize) -> SectionItem {
         let value = |at: usize| json!({"data": (0..lines).map(|n| (n.to_string(), json!(at))).collect::<serde_json::Map<_, _>>()});
-        Item { change: compare(&value(1), &value(2)), ..item(Deed::Configured, "a", "") }
+        SectionItem { change: compare(&value(1), &value(2)), ..item(Action::Configured, "a", "") }
     }
 
     #[test]
     fn each_deed_has_a_line_and_colours_are_for_terminals() {
         let items = vec![
             configured(1),
-            item(Deed::Created, "b", ""),
-            item(Deed::Recreated, "c", "its pods with it, since x"),
-            item(Deed::Pruned, "d", ""),
-            item(Deed::Refused, "e", "no\nline"),
-            item(Deed::Kept, "f", "a \x1b[31mguard"),
+            item(Action::Created, "b", ""),
+            item(Action::Recreated, "c", "its pods with it, since x"),
+            item(Action::Pruned, "d", ""),
+            item(Action::Refused, "e", "no\nline"),
+            item(Action::Kept, "f", "a \x1b[31mguard"),
         ];
         let section = section("apps", items);
         let expected = "\
@@ -214,7 +217,7 @@ apps: 1 created, 1 configured, 1 recreated, 1 pruned, 1 refused, 1 kept
 
     #[test]
     fn a_comment_folds_what_is_long_and_counts_what_does_not_change() {
-        let mut fenced = item(Deed::Created, "b", "");
+        let mut fenced = item(Action::Created, "b", "");
         fenced.object = Some(json!({"data": {"text": "```"}}));
         let all = [
             section("short", vec![fenced]),

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::changes::{Change, compare, compare_hidden, flat, hidden};
-use crate::preview::{Look, Stop};
+use super::changes::{ValueChange, compare, compare_hidden, flat, hidden};
+use crate::preview::{Look, LookStop};
 use lockgate_base::model::{Object, ObjectId, Ref};
 use lockgate_core::pipeline::{Announced, Dropped, Fate};
 use lockgate_core::plan::{Refusal, Step, compared};
 
 /// What becomes of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(super) enum Action {
     /// It comes.
     Created,
     /// It changes.
@@ -25,7 +25,7 @@ pub(super) enum Deed {
     Kept,
 }
 
-impl Deed {
+impl Action {
     /// All, in the order in which they are counted.
     pub(super) const ALL: [Self; 6] =
         [Self::Created, Self::Configured, Self::Recreated, Self::Pruned, Self::Refused, Self::Kept];
@@ -57,11 +57,11 @@ impl Deed {
 
 /// An object of which something is said.
 #[derive(Debug)]
-pub(super) struct Item {
+pub(super) struct SectionItem {
     pub(super) id: ObjectId,
-    pub(super) deed: Deed,
+    pub(super) deed: Action,
     /// How it changes.
-    pub(super) change: Option<Change>,
+    pub(super) change: Option<ValueChange>,
     /// It, where it comes.
     pub(super) object: Option<Value>,
     /// Why, or what goes with it.
@@ -76,10 +76,10 @@ pub(super) struct Section {
     pub(super) key: Ref,
     /// What was compared with what is there.
     pub(super) revision: String,
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<SectionItem>,
     pub(super) notes: Vec<String>,
     /// Why there are no changes to show.
-    pub(super) stop: Option<Stop>,
+    pub(super) stop: Option<LookStop>,
 }
 
 impl Section {
@@ -114,26 +114,26 @@ impl Section {
     }
 
     /// How many objects there are of which this is said.
-    pub(super) fn count(&self, deed: Deed) -> usize {
+    pub(super) fn count(&self, deed: Action) -> usize {
         self.items.iter().filter(|item| item.deed == deed).count()
     }
 
     /// Whether anything would change.
     pub(super) fn differs(&self) -> bool {
-        self.items.iter().any(|item| !matches!(item.deed, Deed::Refused | Deed::Kept))
+        self.items.iter().any(|item| !matches!(item.deed, Action::Refused | Action::Kept))
     }
 
     /// `1 created, 2 pruned`.
     pub(super) fn summary(&self) -> String {
         if let Some(stop) = &self.stop {
             return match stop {
-                Stop::Unreachable(_) => "the server could not be asked",
-                Stop::Unbuilt(_) => "does not build",
-                Stop::Refused(_) => "refused",
+                LookStop::Unreachable(_) => "the server could not be asked",
+                LookStop::Unbuilt(_) => "does not build",
+                LookStop::Refused(_) => "refused",
             }
             .to_owned();
         }
-        let counts = Deed::ALL.map(|deed| (self.count(deed), deed.word()));
+        let counts = Action::ALL.map(|deed| (self.count(deed), deed.word()));
         let parts: Vec<String> = counts
             .iter()
             .filter(|(count, _)| *count > 0)
@@ -144,39 +144,39 @@ impl Section {
 
     /// The value for programs.
     pub(super) fn value(&self) -> Value {
-        let counts = Deed::ALL.map(|deed| (deed.word().to_owned(), json!(self.count(deed))));
+        let counts = Action::ALL.map(|deed| (deed.word().to_owned(), json!(self.count(deed))));
         let error = self.stop.as_ref().map(|stop| {
             let (kind, message) = match stop {
-                Stop::Unreachable(message) => ("unreachable", message),
-                Stop::Unbuilt(message) => ("build", message),
-                Stop::Refused(message) => ("refused", message),
+                LookStop::Unreachable(message) => ("unreachable", message),
+                LookStop::Unbuilt(message) => ("build", message),
+                LookStop::Refused(message) => ("refused", message),
             };
             json!({"kind": kind, "message": message})
         });
         json!({
             "namespace": self.key.namespace, "name": self.key.name, "revision": self.revision,
             "differs": self.differs(), "summary": counts.into_iter().collect::<serde_json::Map<_, _>>(),
-            "objects": self.items.iter().map(Item::value).collect::<Vec<_>>(),
+            "objects": self.items.iter().map(SectionItem::value).collect::<Vec<_>>(),
             "notes": self.notes, "error": error,
         })
     }
 }
 
-impl Item {
+impl SectionItem {
     /// One of two revisions, or of two sides: `None` where nothing differs.
     pub(super) fn between(before: Option<&Side>, after: Option<&Side>) -> Option<Self> {
         let (deed, side) = match (before, after) {
             (None, None) => return None,
-            (None, Some(after)) => (Deed::Created, after),
-            (Some(before), None) => (Deed::Pruned, before),
-            (Some(_), Some(after)) => (Deed::Configured, after),
+            (None, Some(after)) => (Action::Created, after),
+            (Some(before), None) => (Action::Pruned, before),
+            (Some(_), Some(after)) => (Action::Configured, after),
         };
         let is_sensitive = [before, after].into_iter().flatten().any(|side| side.is_sensitive);
         let change = match (before, after) {
             (Some(before), Some(after)) => Some(change(&before.object, &after.object, is_sensitive)?),
             _ => None,
         };
-        let object = (deed == Deed::Created).then(|| shown(&side.object, is_sensitive));
+        let object = (deed == Action::Created).then(|| shown(&side.object, is_sensitive));
         let file = side.file.clone();
         Some(Self { id: side.object.id(), deed, change, object, text: String::new(), file })
     }
@@ -210,7 +210,7 @@ fn is_secret(object: &Object) -> bool {
 }
 
 /// How an object changes; `None` where it does not.
-fn change(before: &Object, after: &Object, is_sensitive: bool) -> Option<Change> {
+fn change(before: &Object, after: &Object, is_sensitive: bool) -> Option<ValueChange> {
     let (before, after) = (compared(before), (compared(after), is_secret(after)));
     if is_sensitive { compare_hidden(&before, &after.0, after.1) } else { compare(&before, &after.0) }
 }
@@ -239,12 +239,12 @@ fn shown(object: &Object, is_sensitive: bool) -> Value {
     value
 }
 
-fn item(announced: Announced) -> Option<Item> {
+fn item(announced: Announced) -> Option<SectionItem> {
     let Announced { entry, live, wanted, origin, is_sensitive, is_reached } = announced;
     let change = live.zip(wanted).and_then(|(live, wanted)| change(&live, &wanted, is_sensitive));
     let mut texts = Vec::new();
     let deed = match &entry.step {
-        Step::Create => Deed::Created,
+        Step::Create => Action::Created,
         Step::Configure { drift, .. } => {
             if change.is_none() && drift.is_empty() {
                 texts.push("its fields become those of the agent, with the same values".to_owned());
@@ -252,12 +252,12 @@ fn item(announced: Announced) -> Option<Item> {
                 // The server says what it makes of the object only once others have let go of fields.
                 texts.extend(drift.iter().map(ToString::to_string));
             }
-            Deed::Configured
+            Action::Configured
         }
         Step::Recreate { reason, with, .. } => {
             let with = with.map(|with| format!("{with} with it, ")).unwrap_or_default();
             texts.push(format!("{with}since {reason}"));
-            Deed::Recreated
+            Action::Recreated
         }
         Step::Keep | Step::Skip(_) | Step::Refuse(_) => return None,
     };
@@ -265,29 +265,29 @@ fn item(announced: Announced) -> Option<Item> {
         texts.push("not before what is refused is mended".to_owned());
     }
     let text = texts.join("; ");
-    let object = (deed == Deed::Created).then(|| shown(&entry.object, is_sensitive));
-    Some(Item { id: entry.object.id(), deed, change, object, text, file: origin })
+    let object = (deed == Action::Created).then(|| shown(&entry.object, is_sensitive));
+    Some(SectionItem { id: entry.object.id(), deed, change, object, text, file: origin })
 }
 
-fn refused(refusal: &Refusal) -> Item {
+fn refused(refusal: &Refusal) -> SectionItem {
     let text = refusal.to_string();
     let subject = format!("{} ", refusal.id.subject());
     let text = text.strip_prefix(&subject).map_or(text.clone(), ToOwned::to_owned);
     let file = String::new();
-    Item { id: refusal.id.clone(), deed: Deed::Refused, change: None, object: None, text, file }
+    SectionItem { id: refusal.id.clone(), deed: Action::Refused, change: None, object: None, text, file }
 }
 
-fn gone(dropped: Dropped, with: impl Fn(&ObjectId) -> Option<String>) -> Option<Item> {
+fn gone(dropped: Dropped, with: impl Fn(&ObjectId) -> Option<String>) -> Option<SectionItem> {
     let Dropped { id, fate } = dropped;
     let (deed, text) = match fate {
         Ok(Some(Fate::Gone)) => return None,
-        Ok(Some(Fate::Deleted)) => (Deed::Pruned, with(&id).unwrap_or_default()),
-        Ok(Some(Fate::Kept(reason))) => (Deed::Kept, reason.to_string()),
-        Ok(Some(Fate::Awaited(reason))) => (Deed::Kept, format!("{reason}, and is to take it over")),
+        Ok(Some(Fate::Deleted)) => (Action::Pruned, with(&id).unwrap_or_default()),
+        Ok(Some(Fate::Kept(reason))) => (Action::Kept, reason.to_string()),
+        Ok(Some(Fate::Awaited(reason))) => (Action::Kept, format!("{reason}, and is to take it over")),
         Ok(None) => {
-            (Deed::Kept, "it is let go and not deleted, as spec.prune or the object itself says".to_owned())
+            (Action::Kept, "it is let go and not deleted, as spec.prune or the object itself says".to_owned())
         }
-        Err(message) => (Deed::Refused, message),
+        Err(message) => (Action::Refused, message),
     };
-    Some(Item { id, deed, change: None, object: None, text, file: String::new() })
+    Some(SectionItem { id, deed, change: None, object: None, text, file: String::new() })
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::super::table::{plain, trimmed};
-use crate::cli::output::Error;
+use crate::cli::output::CommandError;
 use crate::cluster::Client;
 use crate::cluster::flux::{self, FluxController};
 use crate::cluster::objects::Objects;
@@ -51,13 +51,13 @@ pub(super) async fn find(
     client: &Client,
     objects: &Objects,
     namespace: Option<&str>,
-) -> Result<Vec<Others>, Error> {
+) -> Result<Vec<Others>, CommandError> {
     let kinds = KINDS.iter().copied().filter(|info| !info.is_acted_on);
     let found = kinds.map(|info| async move {
         match objects.list_all_or_near(info, namespace).await {
             Ok(listed) => Ok((info, listed)),
             Err(ApiFailure::Forbidden(_)) => Ok((info, None)),
-            Err(failure) => Err(Error::unreachable(format!("{}: {failure}", info.plural))),
+            Err(failure) => Err(CommandError::unreachable(format!("{}: {failure}", info.plural))),
         }
     });
     let found: Vec<(&KindInfo, Option<Vec<Object>>)> = futures::future::try_join_all(found).await?;
@@ -75,7 +75,7 @@ pub(super) async fn find(
     let actors = match flux::flux_controllers(client).await {
         Ok(controllers) => Some(FluxController::actors(&controllers)),
         Err(ApiFailure::Forbidden(_)) => None,
-        Err(failure) => return Err(Error::unreachable(format!("whether Flux runs: {failure}"))),
+        Err(failure) => return Err(CommandError::unreachable(format!("whether Flux runs: {failure}"))),
     };
     let others =
         found.into_iter().map(|(info, count)| Others { info, count, actor: actor(info, actors.as_ref()) });

@@ -14,7 +14,7 @@ fn row(name: &str, state: State, what: &str) -> Row {
         objects: 14,
         what: what.into(),
         depends_on: Vec::new(),
-        end: End::Open,
+        end: ChainEnd::Open,
     }
 }
 
@@ -24,7 +24,7 @@ fn chain(names: &[&str]) -> State {
 
 fn overview() -> Overview {
     Overview {
-        sources: vec![Source {
+        sources: vec![SourceRow {
             key: GitRepository::named("flux-system", "foobar-infra"),
             url: "ssh://git@github.com/barolab/foobar-infra".into(),
             revision: Some("main@sha1:09507f1".into()),
@@ -74,14 +74,14 @@ fn a_wide_table_has_addresses_and_whole_messages() {
 
 #[test]
 fn the_end_of_a_chain_is_told() {
-    let what = |end: End, state: State, what: &str| {
+    let what = |end: ChainEnd, state: State, what: &str| {
         let row = Row { end, ..row("a", state, what) };
         cells(&row, &view(), false)[5].clone()
     };
-    assert_eq!(what(End::Missing, chain(&["b", "c"]), ""), "blocked by b → c, which does not exist");
-    assert_eq!(what(End::Cycle, chain(&["b", "a"]), ""), "in a cycle: a → b → a");
+    assert_eq!(what(ChainEnd::Missing, chain(&["b", "c"]), ""), "blocked by b → c, which does not exist");
+    assert_eq!(what(ChainEnd::Cycle, chain(&["b", "a"]), ""), "in a cycle: a → b → a");
     let outdated = "dependency 'flux-system/b' revision is not up to date";
-    assert_eq!(what(End::Open, chain(&[]), outdated), outdated);
+    assert_eq!(what(ChainEnd::Open, chain(&[]), outdated), outdated);
 }
 
 #[test]

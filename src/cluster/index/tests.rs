@@ -39,8 +39,8 @@ fn held() -> Index {
     index
 }
 
-fn drifted(change: Option<&Change>) -> bool {
-    matches!(change, Some(Change::Drifted { .. }))
+fn drifted(change: Option<&HeldChange>) -> bool {
+    matches!(change, Some(HeldChange::Drifted { .. }))
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn an_object_that_left_is_gone_unless_it_was_written_since() {
     let mut index = held();
     assert_eq!(index.left(&kind(), "n", "a", 9), None);
     assert!(index.intact(&id()));
-    assert_eq!(index.left(&kind(), "n", "a", 11), Some(Change::Gone { id: id(), owner: owner("apps") }));
+    assert_eq!(index.left(&kind(), "n", "a", 11), Some(HeldChange::Gone { id: id(), owner: owner("apps") }));
     assert!(!index.intact(&id()));
 }
 
@@ -185,5 +185,5 @@ fn a_job_that_has_ended_may_go_and_one_that_runs_may_not() {
     };
     assert_eq!(run(Health::Current), None);
     assert_eq!(run(Health::Failed("BackoffLimitExceeded".into())), None);
-    assert!(matches!(run(Health::InProgress("1 of 2".into())), Some(Change::Gone { .. })));
+    assert!(matches!(run(Health::InProgress("1 of 2".into())), Some(HeldChange::Gone { .. })));
 }

@@ -37,7 +37,8 @@ fn response(code: u16, body: &Value) -> Response<Body> {
     Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
 }
 
-/// A cluster that has these kinds, and gives to each other request what `answer` makes of its method and path.
+/// A cluster that has these kinds, and gives to each other request what `answer` makes of its method and
+/// path.
 pub(crate) fn serving<F>(answer: impl Fn(&Method, &str) -> F + Send + Sync + 'static) -> Objects
 where
     F: Future<Output = Result<(u16, Value), std::io::Error>> + Send + 'static,
@@ -70,8 +71,8 @@ where
     Client::of_service(service, "http://test")
 }
 
-/// A cluster that gives these answers one after the other, and then the last of them for ever. Without a code it cuts the
-/// connection.
+/// A cluster that gives these answers one after the other, and then the last of them for ever. Without a code
+/// it cuts the connection.
 pub(crate) fn answering(answers: Vec<(Option<u16>, Value)>) -> Objects {
     let answers = Arc::new(Mutex::new(VecDeque::from(answers)));
     serving(move |_, path| {

@@ -1,4 +1,5 @@
-//! A Helm repository: a web server with an index and the archives of charts, which remembers what it was asked.
+//! A Helm repository: a web server with an index and the archives of charts, which remembers what it was
+//! asked.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,5 +1,6 @@
-//! A Kubernetes control plane of real binaries on loopback: etcd, kube-apiserver, kube-controller-manager and, in full,
-//! kube-scheduler and kwok, which plays the kubelet, the load balancer and the volume provisioner.
+//! A Kubernetes control plane of real binaries on loopback: etcd, kube-apiserver, kube-controller-manager
+//! and, in full, kube-scheduler and kwok, which plays the kubelet, the load balancer and the volume
+//! provisioner.
 
 mod access;
 mod binaries;
@@ -35,9 +36,11 @@ use components::Layout;
 /// Which programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Components {
-    /// etcd, kube-apiserver and kube-controller-manager: objects, garbage collection and namespaces, but no pods.
+    /// etcd, kube-apiserver and kube-controller-manager: objects, garbage collection and namespaces, but no
+    /// pods.
     Bare,
-    /// Also kube-scheduler and kwok: pods run, Deployments become available, claims are bound, load balancers get addresses.
+    /// Also kube-scheduler and kwok: pods run, Deployments become available, claims are bound, load balancers
+    /// get addresses.
     Full,
 }
 
@@ -54,7 +57,8 @@ pub struct Options {
     pub dir: Option<PathBuf>,
     /// The API server's port, instead of a free one.
     pub port: Option<u16>,
-    /// Leaves the programs running when this process ends; needs `dir`. [`ControlPlane::stop_left_running`] ends them.
+    /// Leaves the programs running when this process ends; needs `dir`. [`ControlPlane::stop_left_running`]
+    /// ends them.
     pub keep: bool,
     /// More arguments for kube-apiserver.
     pub apiserver_args: Vec<String>,

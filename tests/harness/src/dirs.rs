@@ -7,7 +7,8 @@ use crate::process::{exists, lock, send_signal};
 
 const PREFIX: &str = "lockgate-test-";
 
-/// What is still to clean up when the process ends with statics undropped: process groups first, then directories.
+/// What is still to clean up when the process ends with statics undropped: process groups first, then
+/// directories.
 static LEFT: Mutex<Left> = Mutex::new(Left { groups: Vec::new(), dirs: Vec::new() });
 
 struct Left {
@@ -23,7 +24,8 @@ pub(crate) struct RunDir {
 }
 
 impl RunDir {
-    /// A new directory under the system's temporary one, readable by other users (sshd reads keys as the user that logs in).
+    /// A new directory under the system's temporary one, readable by other users (sshd reads keys as the user
+    /// that logs in).
     pub(crate) fn temporary(purpose: &str) -> anyhow::Result<Self> {
         use std::os::unix::fs::PermissionsExt as _;
         static SWEEP: Once = Once::new();

@@ -32,7 +32,8 @@ fn git() -> Command {
     command
 }
 
-/// Asks a server over SSH for its refs with the git client, as a user with this private key and known_hosts file would.
+/// Asks a server over SSH for its refs with the git client, as a user with this private key and known_hosts
+/// file would.
 pub fn ls_remote(url: &str, private_key: &str, known_hosts: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&with_key(&["ls-remote", url], private_key, known_hosts)?).into_owned())
 }

@@ -1,5 +1,5 @@
-//! A stand-in for GitHub's REST API that really admits keys: a deploy key reads its repository exactly while it is registered
-//! and its owner's policy allows it.
+//! A stand-in for GitHub's REST API that really admits keys: a deploy key reads its repository exactly while
+//! it is registered and its owner's policy allows it.
 
 mod app;
 mod faults;
@@ -151,7 +151,8 @@ impl GitHub {
         lock(&self.shared.state).tokens.get(token).is_some()
     }
 
-    /// Sets an owner's policy for deploy keys. Where they are forbidden none is added, and none that is there is let in.
+    /// Sets an owner's policy for deploy keys. Where they are forbidden none is added, and none that is there
+    /// is let in.
     pub fn allow_deploy_keys(&self, owner: &str, allowed: bool) -> anyhow::Result<()> {
         lock(&self.shared.state).keys.allow(owner, allowed)
     }
@@ -181,7 +182,8 @@ impl GitHub {
         lock(&self.shared.state).renamed.push((earlier.to_owned(), repo.to_owned()));
     }
 
-    /// Answers requests of a method (empty for any) whose path holds a text with a fault, `times` times (`None` for ever).
+    /// Answers requests of a method (empty for any) whose path holds a text with a fault, `times` times
+    /// (`None` for ever).
     pub fn fail(&self, method: &str, path: &str, fault: Fault, times: Option<usize>) {
         lock(&self.shared.state).faults.push(faults::Planned::new(method, path, fault, times));
     }

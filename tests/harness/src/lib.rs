@@ -1,7 +1,8 @@
 //! The real parts that tests, demo and benchmarks run against.
 //!
-//! Nothing here knows lockgate: a control plane of real binaries, a real sshd, a stand-in for GitHub that really admits
-//! keys, a registry of artifacts, a repository of charts, a proxy that misbehaves on command, an admission webhook, and the agent's own binary as a child process.
+//! Nothing here knows lockgate: a control plane of real binaries, a real sshd, a stand-in for GitHub that
+//! really admits keys, a registry of artifacts, a repository of charts, a proxy that misbehaves on command,
+//! an admission webhook, and the agent's own binary as a child process.
 
 pub mod agent;
 pub mod charts;

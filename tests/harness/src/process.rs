@@ -1,7 +1,7 @@
 //! Child processes that cannot outlive the process that started them.
 //!
-//! Linux sends the parent-death signal when the *thread* that forked ends, and test threads and async workers end all
-//! the time. So one thread that lives as long as the process forks every child.
+//! Linux sends the parent-death signal when the *thread* that forked ends, and test threads and async workers
+//! end all the time. So one thread that lives as long as the process forks every child.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,8 @@ use crate::dirs;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Locks, whether or not a thread panicked while it held the lock: what is behind is only bookkeeping of tests.
+/// Locks, whether or not a thread panicked while it held the lock: what is behind is only bookkeeping of
+/// tests.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -193,7 +194,8 @@ fn spawn(mut command: Command) -> io::Result<Child> {
     });
     let (answer, answered) = channel();
     let job: Job = Box::new(move || {
-        // The asker waits for the answer; if it were gone the child would be dropped and killed by nobody's wish.
+        // The asker waits for the answer; if it were gone the child would be dropped and killed by nobody's
+        // wish.
         let _ = answer.send(command.spawn());
     });
     lock(jobs).send(job).map_err(|_| io::Error::other("the forking thread ended"))?;

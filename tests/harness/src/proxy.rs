@@ -76,7 +76,8 @@ impl Proxy {
         self.server.address()
     }
 
-    /// Does so from now on; when this returns, a refusing proxy has stopped listening and another one listens.
+    /// Does so from now on; when this returns, a refusing proxy has stopped listening and another one
+    /// listens.
     pub async fn set(&self, mode: Mode) {
         self.shared.mode.send_replace(mode);
         let mut listening = self.shared.listening.subscribe();

@@ -1,5 +1,5 @@
-//! A real registry: CNCF distribution, with artifacts pushed as `flux push artifact` and `oras push` do. `tests/registry/build.sh`
-//! builds the programs.
+//! A real registry: CNCF distribution, with artifacts pushed as `flux push artifact` and `oras push` do.
+//! `tests/registry/build.sh` builds the programs.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -124,7 +124,8 @@ impl Registry {
         Ok(digest.to_owned())
     }
 
-    /// Pushes files and folders as `oras push` does: `(path below the folder, media type)`. Returns the digest.
+    /// Pushes files and folders as `oras push` does: `(path below the folder, media type)`. Returns the
+    /// digest.
     pub fn oras_push(
         &self,
         name: &str,

@@ -89,7 +89,8 @@ impl Webhook {
         lock(&self.shared.requests).clone()
     }
 
-    /// A ValidatingWebhookConfiguration of this webhook for objects of namespaces with the label `webhook: <name>`.
+    /// A ValidatingWebhookConfiguration of this webhook for objects of namespaces with the label `webhook:
+    /// <name>`.
     pub fn validating(&self, name: &str, resources: &[&str]) -> Value {
         self.configuration("ValidatingWebhookConfiguration", name, resources)
     }

@@ -10,11 +10,11 @@ use lockgate_base::tree::Tree;
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::capabilities::{Capabilities, KubeVersion};
 use lockgate_render::helm::chart::{Chart, files_of};
-use lockgate_render::helm::context::{Context, NoCluster, Now};
+use lockgate_render::helm::context::{NoCluster, Now, RenderContext};
 use lockgate_render::helm::manifest::print;
 use lockgate_render::helm::release::{Release, render};
 use lockgate_render::helm::shelf::Prepared;
-use lockgate_render::helm::values::Given;
+use lockgate_render::helm::values::GivenValues;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -104,7 +104,7 @@ pub(crate) fn theirs(case: &ChartCase, folder: &Path) -> Result<String, String> 
 
 /// What lockgate prints, or its error.
 pub(crate) fn ours(case: &ChartCase) -> Result<String, String> {
-    let mut given = Given::default();
+    let mut given = GivenValues::default();
     let mut release = Release {
         name: "demo-release".into(),
         namespace: "default".into(),
@@ -159,7 +159,7 @@ pub(crate) fn ours(case: &ChartCase) -> Result<String, String> {
     let mut bounds = Bounds::default();
     let files = files_of(&tree.reader(), "", &mut bounds).map_err(text)?;
     let chart = Chart::load(files, &mut bounds).map_err(text)?;
-    let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
+    let mut context = RenderContext::new(Now::default(), [7; 32], &NoCluster);
     let rendered = render(Prepared::new(chart), &release, &given, &mut context).map_err(text)?;
     let definitions = if include_crds { rendered.chart.definitions() } else { Vec::new() };
     let printed = print::template(&rendered.manifests, &definitions, skip_tests);

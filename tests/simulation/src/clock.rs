@@ -1,4 +1,5 @@
-//! Simulated time: the runtime's own, which passes when all else waits, and on top of it clocks that can be set.
+//! Simulated time: the runtime's own, which passes when all else waits, and on top of it clocks that can be
+//! set.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lockgate_base::tree::{Snapshot, Tree};
-use lockgate_git::{Fetched, Fetcher, Fetching, Request, SourceError, Update};
+use lockgate_git::{FetchFinding, Fetcher, Fetching, GitRequest, SourceError, Update};
 
 use crate::people::files;
 use crate::platform::revision;
@@ -18,7 +18,7 @@ pub(crate) struct Host {
 }
 
 impl Fetcher for Host {
-    fn fetch(&self, request: Request) -> Fetching<'_> {
+    fn fetch(&self, request: GitRequest) -> Fetching<'_> {
         Box::pin(async move {
             let delay = self.world.inner().chance.millis(2_000);
             tokio::time::sleep(delay + Duration::from_millis(1)).await;
@@ -29,7 +29,7 @@ impl Fetcher for Host {
 }
 
 impl Inner {
-    fn fetch(&mut self, agent: &'static str, request: &Request) -> Result<Fetched, SourceError> {
+    fn fetch(&mut self, agent: &'static str, request: &GitRequest) -> Result<FetchFinding, SourceError> {
         if self.git_is_down || self.cut_off.contains(agent) {
             return Err(SourceError::Connect { host: "git.example.com:443".into(), cause: "refused".into() });
         }
@@ -48,7 +48,7 @@ impl Inner {
         };
         let revision_of_it = revision(commit);
         if request.known.as_ref() == Some(&revision_of_it) {
-            return Ok(Fetched::Unchanged(revision_of_it));
+            return Ok(FetchFinding::Unchanged(revision_of_it));
         }
         let known = request.known.as_ref();
         let known =
@@ -58,7 +58,7 @@ impl Inner {
             .map(|known| revision(known).hex().to_owned());
         self.folders.entry(agent).or_default().commits.insert(commit);
         let tree = Tree::in_memory(files(&self.commits[commit]));
-        Ok(Fetched::Updated(Update {
+        Ok(FetchFinding::Updated(Update {
             snapshot: Snapshot { revision: revision_of_it, tree, origin: None },
             subject: Some(format!("commit {commit}")),
             metadata: BTreeMap::new(),

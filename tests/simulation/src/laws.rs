@@ -1,5 +1,5 @@
-//! What must always hold, whatever people do and whatever goes wrong: held against each request as it is sent, and against each
-//! change as it is made. What the kinds themselves must keep to is in `subject`.
+//! What must always hold, whatever people do and whatever goes wrong: held against each request as it is
+//! sent, and against each change as it is made. What the kinds themselves must keep to is in `subject`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +35,8 @@ pub(crate) struct Made<'m> {
 pub(crate) struct Laws {
     /// What was broken, in order.
     pub(crate) broken: Vec<String>,
-    /// Which agent wrote the lease last, and when. One from which another takes it by force learns of that at its next renewal.
+    /// Which agent wrote the lease last, and when. One from which another takes it by force learns of that at
+    /// its next renewal.
     lease: Option<(String, Duration)>,
     pub(crate) memory: Memory,
     sent: u64,
@@ -130,7 +131,8 @@ impl Laws {
         broken
     }
 
-    /// What is not as it must be once all is quiet, of that some alone where that will do. `platform` is the one at the head.
+    /// What is not as it must be once all is quiet, of that some alone where that will do. `platform` is the
+    /// one at the head.
     pub(crate) fn left_to_do(
         &self,
         server: &Server,

@@ -1,4 +1,5 @@
-//! The line between one agent and the API server: the service below its client, on which requests are late, lost and doubled.
+//! The line between one agent and the API server: the service below its client, on which requests are late,
+//! lost and doubled.
 
 use std::io;
 use std::pin::{Pin, pin};

@@ -51,8 +51,8 @@ fn change(platform: &mut Platform, chance: &mut Chance) -> String {
     told.next().unwrap_or_else(|| "nothing".into())
 }
 
-/// A commit: what it changes the number decides. A rewrite follows on the commit before the head, which so is no longer in the
-/// history of the branch.
+/// A commit: what it changes the number decides. A rewrite follows on the commit before the head, which so is
+/// no longer in the history of the branch.
 pub(crate) fn commit(world: &World, salt: u64, is_rewrite: bool) {
     let mut chance = Chance::new(salt);
     let mut inner = world.inner();

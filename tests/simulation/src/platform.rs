@@ -1,4 +1,5 @@
-//! The platform that people keep in Git: Kustomizations and their objects, and the files that they are written to.
+//! The platform that people keep in Git: Kustomizations and their objects, and the files that they are
+//! written to.
 
 mod thing;
 
@@ -15,7 +16,8 @@ pub(crate) use thing::{Form, Thing, definition_name};
 pub(crate) const HOME: &str = "flux-system";
 /// Where the objects are that are in no namespace of the platform's own.
 pub(crate) const APPS: &str = "apps";
-/// The objects outside of Git whose values builds take: kind and name. The last one does not ask to be watched.
+/// The objects outside of Git whose values builds take: kind and name. The last one does not ask to be
+/// watched.
 pub(crate) const INPUTS: [(&str, &str); 3] =
     [("Secret", "input-a"), ("ConfigMap", "input-b"), ("Secret", "input-c")];
 /// The variable that they hold.

@@ -1,5 +1,5 @@
-//! Runs a scenario: the agents before the world, people and faults in their order, and at the end the question whether all is
-//! as it must be.
+//! Runs a scenario: the agents before the world, people and faults in their order, and at the end the
+//! question whether all is as it must be.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,15 +25,16 @@ use crate::step::{AGENTS, Scenario, Step};
 use crate::subject;
 use crate::world::{Doom, Weather, World};
 
-/// How long all that can be Ready may take to be so, once people and faults have stopped: the interval of the Kustomizations, and
-/// half of it more.
+/// How long all that can be Ready may take to be so, once people and faults have stopped: the interval of the
+/// Kustomizations, and half of it more.
 const SETTLED_WITHIN: Duration = Duration::from_mins(15);
-/// How long it is watched for a busy loop afterwards: a short time, and with each eighth seed the whole interval.
+/// How long it is watched for a busy loop afterwards: a short time, and with each eighth seed the whole
+/// interval.
 const QUIET: (Duration, Duration) = (Duration::from_mins(2), Duration::from_mins(10));
 /// How often it is looked whether all is as it must be.
 const LOOK: Duration = Duration::from_secs(10);
-/// How many requests a Kustomization may cost in that time, and how many the two agents besides: the holder of the lease renews
-/// it each 5 s, and the other looks at it each 2 s.
+/// How many requests a Kustomization may cost in that time, and how many the two agents besides: the holder
+/// of the lease renews it each 5 s, and the other looks at it each 2 s.
 const MOST_REQUESTS: (u64, u64) = (100, 800);
 /// How many builds a Kustomization may cost in that time, and how many more if it fights over an object.
 const MOST_BUILDS: (u64, u64) = (6, 20);

@@ -1,7 +1,9 @@
-//! A Kubernetes API server in memory, honest where the agent looks: versions and conflicts, server-side apply with
-//! managedFields, dry runs, finalizers, deletion of namespaces, watches, definitions that are served later, admission.
+//! A Kubernetes API server in memory, honest where the agent looks: versions and conflicts, server-side apply
+//! with managedFields, dry runs, finalizers, deletion of namespaces, watches, definitions that are served
+//! later, admission.
 //!
-//! It has no clock, no network and no chance in it: [`Server::answer`] is a function of what was asked before.
+//! It has no clock, no network and no chance in it: [`Server::answer`] is a function of what was asked
+//! before.
 
 mod fields;
 mod kinds;

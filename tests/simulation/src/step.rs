@@ -12,8 +12,8 @@ pub(crate) const AGENTS: [&str; 2] = ["lockgate-a", "lockgate-b"];
 /// Within how many milliseconds people and faults have their turn.
 const LONGEST: u64 = 240_000;
 
-/// Something that happens. What exactly a number decides, by the state that it finds, so that it means something whatever was
-/// left out before it.
+/// Something that happens. What exactly a number decides, by the state that it finds, so that it means
+/// something whatever was left out before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Someone commits some changes.
@@ -50,7 +50,8 @@ pub(crate) enum Step {
     CutOff(usize, Duration),
     /// An agent stands still for a while, and then goes on.
     Freeze(usize, Duration),
-    /// An agent ends at its so-manieth request from now, with or without sending it, and starts again some time later.
+    /// An agent ends at its so-manieth request from now, with or without sending it, and starts again some
+    /// time later.
     Kill(usize, u64, bool, Duration),
     /// An agent ends now, whatever it waits for, and starts again some time later.
     End(usize, Duration),
@@ -92,7 +93,8 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The scenario of a seed: ten Kustomizations and sixty objects on an average, up to thirty Kustomizations at times.
+    /// The scenario of a seed: ten Kustomizations and sixty objects on an average, up to thirty
+    /// Kustomizations at times.
     pub fn of(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let units = if chance.happens(4) { 16 + chance.below(15) } else { 4 + chance.below(11) };

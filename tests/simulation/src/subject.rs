@@ -1,5 +1,6 @@
-//! The agent's kinds, as they take part in a simulation. A kind that is added to the agent's table joins by a file here that
-//! implements [`Subject`], and a line in [`SUBJECTS`]; a test holds the two tables against each other.
+//! The agent's kinds, as they take part in a simulation. A kind that is added to the agent's table joins by a
+//! file here that implements [`Subject`], and a line in [`SUBJECTS`]; a test holds the two tables against
+//! each other.
 
 mod commit;
 mod kustomization;

@@ -73,7 +73,8 @@ pub(crate) struct Inner {
     /// What has happened; `None` where nobody wants to know.
     pub(crate) history: Option<Vec<String>>,
     pub(crate) laws: Laws,
-    /// At which of its next requests an agent ends, whether that is still sent, and how long the agent stays so.
+    /// At which of its next requests an agent ends, whether that is still sent, and how long the agent stays
+    /// so.
     pub(crate) dooms: BTreeMap<&'static str, Doom>,
     /// Requests so far, those of watches not counted.
     pub(crate) requests: u64,
@@ -99,8 +100,8 @@ pub(crate) struct Doom {
 pub(crate) struct World {
     inner: Arc<Mutex<Inner>>,
     begin: Instant,
-    /// Told when an object has changed or the watches are cut. It wakes in the order in which it was asked; a channel of tokio's
-    /// `watch` module does so by chance.
+    /// Told when an object has changed or the watches are cut. It wakes in the order in which it was asked; a
+    /// channel of tokio's `watch` module does so by chance.
     pub(crate) changed: Arc<Notify>,
     /// Told when an agent is to end now.
     pub(crate) doom: Arc<Notify>,
@@ -171,7 +172,8 @@ impl World {
         }
     }
 
-    /// Lets the server answer, writes it down, holds it against the laws, and gives controllers what they have to do.
+    /// Lets the server answer, writes it down, holds it against the laws, and gives controllers what they
+    /// have to do.
     pub(crate) fn answer(&self, who: Who<'_>, request: &Request) -> Answer {
         let now = stamp(self.time());
         let (answer, tasks) = {

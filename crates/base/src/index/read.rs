@@ -1,4 +1,5 @@
-//! Reads an index event by event from the stream that it comes in, so that none of its text is kept but what an offer needs.
+//! Reads an index event by event from the stream that it comes in, so that none of its text is kept but what
+//! an offer needs.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,7 +7,7 @@ use std::io::{self, Read};
 
 use granit_parser::{ErrorKind, Event, FallibleBufferedInput, InputIoError, Parser, ScanError};
 
-use super::{Index, Offer, Span};
+use super::{ChartIndex, Offer, Span};
 use crate::model::Digest;
 use crate::model::version::Version;
 
@@ -48,7 +49,7 @@ pub enum IndexError {
 
 type Done<T> = Result<T, IndexError>;
 
-impl Index {
+impl ChartIndex {
     /// Reads an index, as YAML or JSON.
     pub fn read(stream: impl Read) -> Done<Self> {
         let options = granit_parser::options! {
@@ -179,9 +180,9 @@ impl Builder {
         Some(Span { start, length })
     }
 
-    fn finished(mut self) -> Index {
+    fn finished(mut self) -> ChartIndex {
         self.text.shrink_to_fit();
-        Index { text: self.text, charts: self.charts, left_out: self.left_out }
+        ChartIndex { text: self.text, charts: self.charts, left_out: self.left_out }
     }
 }
 

@@ -30,13 +30,13 @@ entries:
   none: []
 "#;
 
-fn some() -> Index {
+fn some() -> ChartIndex {
     let digest = "a1".repeat(32);
-    Index::read(SOME.replace("DIGEST", &digest).as_bytes()).unwrap()
+    ChartIndex::read(SOME.replace("DIGEST", &digest).as_bytes()).unwrap()
 }
 
 fn told(index: &str) -> String {
-    Index::read(index.as_bytes()).unwrap_err().to_string()
+    ChartIndex::read(index.as_bytes()).unwrap_err().to_string()
 }
 
 #[test]
@@ -103,17 +103,17 @@ fn what_is_no_index_is_told_with_its_line() {
     let cut = "apiVersion: v1\nentries:\n  a:\n  - {name: a, version: 1.0.0, urls: [a";
     assert!(told(cut).starts_with("line 4: "), "{}", told(cut));
     let bytes =
-        Index::read(&b"apiVersion: v1\nentries: {a\xff\xff\xff\xff: []}\n"[..]).unwrap_err().to_string();
+        ChartIndex::read(&b"apiVersion: v1\nentries: {a\xff\xff\xff\xff: []}\n"[..]).unwrap_err().to_string();
     assert!(bytes.contains("it is not UTF-8"), "{bytes}");
     assert!(told(&format!("apiVersion: v1\na: {}", "[".repeat(1000))).contains("line 2: "));
-    let large = Index::read(io::repeat(b'#')).unwrap_err().to_string();
+    let large = ChartIndex::read(io::repeat(b'#')).unwrap_err().to_string();
     assert_eq!(large, "the index is larger than 64 MiB");
 }
 
 #[test]
 fn json_is_read_as_well_and_so_is_a_mark_of_the_byte_order() {
     let json = "\u{feff}{\"apiVersion\":\"v1\",\"entries\":{\"dé\":[{\"name\":\"dé\",\"version\":\"1.0.0\",\"urls\":[\"a.tgz\"]}]}}";
-    let index = Index::read(json.as_bytes()).unwrap();
+    let index = ChartIndex::read(json.as_bytes()).unwrap();
     assert_eq!(index.choose("dé", "1.0.0").unwrap().url, Some("a.tgz"));
 }
 
@@ -131,7 +131,7 @@ impl Read for Slow<'_> {
 
 #[test]
 fn a_stream_that_fails_is_no_index_however_far_it_came() {
-    let broken = Index::read(Slow("apiVersion: v1\nentries: {é: [".as_bytes())).unwrap_err();
+    let broken = ChartIndex::read(Slow("apiVersion: v1\nentries: {é: [".as_bytes())).unwrap_err();
     assert!(
         matches!(&broken, IndexError::Broken(error) if error.to_string() == "it broke off"),
         "{broken:?}"
@@ -141,7 +141,7 @@ fn a_stream_that_fails_is_no_index_however_far_it_came() {
 proptest::proptest! {
     #[test]
     fn no_text_makes_it_panic(text in "(apiVersion: v1\nentries:\n)?[-a{}\\[\\]:, \n\"|>&*!v1.é]{0,60}") {
-        if let Ok(index) = Index::read(text.as_bytes()) {
+        if let Ok(index) = ChartIndex::read(text.as_bytes()) {
             let _ = index.choose("a", "*");
         }
     }

@@ -15,8 +15,8 @@ impl Digest {
         Self(Sha256::digest(bytes.as_ref()).into())
     }
 
-    /// The digest of several parts. Each is preceded by its length, so that moving a byte from one part to the next
-    /// changes the digest.
+    /// The digest of several parts. Each is preceded by its length, so that moving a byte from one part to
+    /// the next changes the digest.
     pub fn of_parts(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {

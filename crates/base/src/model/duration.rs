@@ -37,7 +37,8 @@ impl From<StdDuration> for Duration {
 }
 
 impl fmt::Display for Duration {
-    /// Go's `Duration.String`: the largest unit first, seconds with their fraction, sub-second values in ms, µs or ns.
+    /// Go's `Duration.String`: the largest unit first, seconds with their fraction, sub-second values in ms,
+    /// µs or ns.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_nanos();
         if nanos == 0 {

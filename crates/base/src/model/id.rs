@@ -30,8 +30,8 @@ impl fmt::Display for Gvk {
 /// The identity of an object on one cluster, whatever the version it is written in.
 ///
 /// `Display` and `FromStr` use the form of Flux's `status.inventory.entries[].id`:
-/// `<namespace>_<name>_<group>_<kind>`, with an empty namespace for cluster-scoped objects, an empty group for core,
-/// and `:` in RBAC names written as `__` (fluxcd/cli-utils `pkg/object`).
+/// `<namespace>_<name>_<group>_<kind>`, with an empty namespace for cluster-scoped objects, an empty group
+/// for core, and `:` in RBAC names written as `__` (fluxcd/cli-utils `pkg/object`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectId {
     /// Namespace, empty for cluster-scoped objects.
@@ -70,7 +70,8 @@ impl FromStr for ObjectId {
     type Err = ParseObjectIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The name is the part that may itself hold underscores (a colon is written as two), so split from both ends.
+        // The name is the part that may itself hold underscores (a colon is written as two), so split from
+        // both ends.
         let parts = || {
             let (namespace, rest) = text.split_once('_')?;
             let (rest, kind) = rest.rsplit_once('_')?;

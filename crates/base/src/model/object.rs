@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use super::{Gvk, ObjectId};
 
-/// A Kubernetes object: a JSON map in which `apiVersion`, `kind` and `metadata.name` are present and not empty.
+/// A Kubernetes object: a JSON map in which `apiVersion`, `kind` and `metadata.name` are present and not
+/// empty.
 ///
 /// Only [`Object::parse`] makes one, so nothing after it has to ask again. `Debug` prints the identity alone,
 /// because the content may be a Secret's.
@@ -25,7 +26,8 @@ pub enum NotAnObject {
     /// The name is left to the server to make up, so an apply would make another object each time.
     #[error("metadata.generateName makes a new object with every apply; set metadata.name")]
     GenerateName,
-    /// A field is present but not of the type that the API machinery needs, for example a label with a number.
+    /// A field is present but not of the type that the API machinery needs, for example a label with a
+    /// number.
     #[error("{field}: expected {expected}, found {found}")]
     WrongType {
         /// Dotted path of the field.
@@ -50,7 +52,8 @@ pub fn type_name(value: &Value) -> &'static str {
 }
 
 impl Object {
-    /// Takes a value that has `apiVersion`, `kind` and `metadata.name`, and string-valued labels and annotations.
+    /// Takes a value that has `apiVersion`, `kind` and `metadata.name`, and string-valued labels and
+    /// annotations.
     pub fn parse(value: Value) -> Result<Self, NotAnObject> {
         let Value::Object(map) = &value else {
             return Err(NotAnObject::NotAMapping(type_name(&value)));

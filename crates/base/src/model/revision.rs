@@ -18,7 +18,8 @@ pub struct Revision {
 pub struct ParseRevisionError(String);
 
 impl Revision {
-    /// A Git commit: `name` is a branch or tag, or a full reference such as `refs/pull/1/head`; `sha1` is 40 hex digits.
+    /// A Git commit: `name` is a branch or tag, or a full reference such as `refs/pull/1/head`; `sha1` is 40
+    /// hex digits.
     pub fn git(name: Option<&str>, sha1: &str) -> Self {
         Self { name: name.map(Into::into), digest: format!("sha1:{sha1}") }
     }

@@ -76,8 +76,8 @@ impl Version {
         Ok(version)
     }
 
-    /// Reads the version that a tag or a chart is named after, as Flux does: three numbers without leading zeros, and a `v`
-    /// may stand before them.
+    /// Reads the version that a tag or a chart is named after, as Flux does: three numbers without leading
+    /// zeros, and a `v` may stand before them.
     pub fn of_tag(text: &str) -> Option<Self> {
         let numbers = text.strip_prefix('v').unwrap_or(text);
         let end = numbers.find(['-', '+']).unwrap_or(numbers.len());

@@ -1,7 +1,7 @@
 //! YAML as Kubernetes tools read it, in two dialects. The one place that knows about either.
 //!
-//! `compose` turns a parser's events into JSON values, `scalar` says what a scalar means, `emit` prints values as Go's
-//! libraries do, or so that every reader reads them back equal.
+//! `compose` turns a parser's events into JSON values, `scalar` says what a scalar means, `emit` prints
+//! values as Go's libraries do, or so that every reader reads them back equal.
 
 mod document;
 mod encoding;
@@ -14,7 +14,7 @@ mod edit;
 #[cfg(test)]
 mod tests;
 
-pub use document::{Dialect, Document, Form, Step, Style, Styles, WrittenAs, YamlError};
+pub use document::{Dialect, Document, Form, PathStep, Styles, TextStyle, WrittenAs, YamlError};
 pub use edit::{Edit, New};
 pub use emit::{Layout, is_usually_quoted, print, to_string};
 pub use encoding::{EncodingError, decoded};

@@ -11,7 +11,7 @@ pub type ContentId = Vec<u8>;
 
 /// One entry of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum TreeEntry {
     /// A file and its content.
     File(ContentId),
     /// A symbolic link and its target text.
@@ -24,9 +24,9 @@ pub enum Entry {
 
 /// What stands under a name in a folder.
 #[derive(Debug, Clone)]
-pub enum Item {
+pub enum FolderItem {
     /// Something that is no folder.
-    Entry(Entry),
+    Entry(TreeEntry),
     /// A folder.
     Folder(Folder),
 }
@@ -42,7 +42,7 @@ pub struct WeakFolder(Weak<Content>);
 #[derive(Debug)]
 struct Content {
     /// In the order of paths: a folder as if its name ended with a slash.
-    items: Box<[(Box<str>, Item)]>,
+    items: Box<[(Box<str>, FolderItem)]>,
     extent: Extent,
     id: Digest,
 }
@@ -60,18 +60,18 @@ pub struct Extent {
     pub longest: usize,
 }
 
-impl Item {
+impl FolderItem {
     const fn is_folder(&self) -> bool {
         matches!(self, Self::Folder(_))
     }
 }
 
 impl Folder {
-    /// A folder of these names, each without a slash. Of two entries or two folders of one name the last is taken; folders
-    /// that hold nothing are left out.
-    pub fn new(items: Vec<(Box<str>, Item)>) -> Self {
+    /// A folder of these names, each without a slash. Of two entries or two folders of one name the last is
+    /// taken; folders that hold nothing are left out.
+    pub fn new(items: Vec<(Box<str>, FolderItem)>) -> Self {
         let mut items = items;
-        items.retain(|(_, item)| !matches!(item, Item::Folder(folder) if folder.is_empty()));
+        items.retain(|(_, item)| !matches!(item, FolderItem::Folder(folder) if folder.is_empty()));
         items.sort_by(|(a, left), (b, right)| ordered(a, left.is_folder(), b, right.is_folder()));
         items.dedup_by(|later, kept| {
             let is_same = later.0 == kept.0 && later.1.is_folder() == kept.1.is_folder();
@@ -86,11 +86,11 @@ impl Folder {
         }
         let id = Digest::of_parts(items.iter().flat_map(|(name, item)| {
             let (kind, id): (&[u8], &[u8]) = match item {
-                Item::Folder(folder) => (b"folder", folder.0.id.bytes()),
-                Item::Entry(Entry::File(id)) => (b"file", id),
-                Item::Entry(Entry::Link(target)) => (b"link", target.as_bytes()),
-                Item::Entry(Entry::Submodule) => (b"submodule", b""),
-                Item::Entry(Entry::Unlisted(cause)) => (b"unlisted", cause.as_bytes()),
+                FolderItem::Folder(folder) => (b"folder", folder.0.id.bytes()),
+                FolderItem::Entry(TreeEntry::File(id)) => (b"file", id),
+                FolderItem::Entry(TreeEntry::Link(target)) => (b"link", target.as_bytes()),
+                FolderItem::Entry(TreeEntry::Submodule) => (b"submodule", b""),
+                FolderItem::Entry(TreeEntry::Unlisted(cause)) => (b"unlisted", cause.as_bytes()),
             };
             [name.as_bytes(), kind, id]
         }));
@@ -98,10 +98,11 @@ impl Folder {
     }
 
     /// A folder of the files at these paths. Of two at one path the last is taken.
-    pub(super) fn of_paths(files: impl IntoIterator<Item = (String, Entry)>) -> Self {
-        let sorted: BTreeMap<String, Entry> = files.into_iter().collect();
-        // The folders on the way to the file that was taken last, with what is known of them; the root has no name.
-        let mut open: Vec<(String, Vec<(Box<str>, Item)>)> = vec![(String::new(), Vec::new())];
+    pub(super) fn of_paths(files: impl IntoIterator<Item = (String, TreeEntry)>) -> Self {
+        let sorted: BTreeMap<String, TreeEntry> = files.into_iter().collect();
+        // The folders on the way to the file that was taken last, with what is known of them; the root has no
+        // name.
+        let mut open: Vec<(String, Vec<(Box<str>, FolderItem)>)> = vec![(String::new(), Vec::new())];
         for (path, entry) in sorted {
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
             let names: Vec<&str> = folder.split('/').filter(|name| !name.is_empty()).collect();
@@ -109,7 +110,7 @@ impl Folder {
             close(&mut open, common + 1);
             open.extend(names[common..].iter().map(|name| ((*name).to_owned(), Vec::new())));
             if let Some((_, items)) = open.last_mut() {
-                items.push((name.into(), Item::Entry(entry)));
+                items.push((name.into(), FolderItem::Entry(entry)));
             }
         }
         close(&mut open, 1);
@@ -142,24 +143,26 @@ impl Folder {
     }
 
     /// What it holds, in the order of paths.
-    pub(super) fn items(&self) -> &[(Box<str>, Item)] {
+    pub(super) fn items(&self) -> &[(Box<str>, FolderItem)] {
         &self.0.items
     }
 
     /// What stands at a path below it, by the names alone. An entry hides a folder of its name.
-    pub(super) fn at(&self, path: &str) -> Option<Found<'_>> {
+    pub(super) fn at(&self, path: &str) -> Option<FoundInFolder<'_>> {
         let mut folder = self;
         let mut names = path.split('/').filter(|name| !name.is_empty()).peekable();
         while let Some(name) = names.next() {
             match folder.get(name)? {
-                Item::Folder(inner) => folder = inner,
-                Item::Entry(entry) => return names.peek().is_none().then_some(Found::Entry(entry)),
+                FolderItem::Folder(inner) => folder = inner,
+                FolderItem::Entry(entry) => {
+                    return names.peek().is_none().then_some(FoundInFolder::Entry(entry));
+                }
             }
         }
-        Some(Found::Folder(folder))
+        Some(FoundInFolder::Folder(folder))
     }
 
-    fn get(&self, name: &str) -> Option<&Item> {
+    fn get(&self, name: &str) -> Option<&FolderItem> {
         let items = &self.0.items;
         let place = |is_folder: bool| {
             items.binary_search_by(|(own, item)| ordered(own, item.is_folder(), name, is_folder)).ok()
@@ -167,8 +170,8 @@ impl Folder {
         place(false).or_else(|| place(true)).map(|at| &items[at].1)
     }
 
-    /// The same folder without the files that `keep` refuses by their paths. Where it refuses none, nothing is copied.
-    /// `path` is where the folder stands.
+    /// The same folder without the files that `keep` refuses by their paths. Where it refuses none, nothing
+    /// is copied. `path` is where the folder stands.
     pub(super) fn filtered(&self, path: &mut String, keep: &impl Fn(&str) -> bool) -> Self {
         let (start, mut is_whole) = (path.len(), true);
         let mut kept = Vec::new();
@@ -178,12 +181,12 @@ impl Folder {
             }
             path.push_str(name);
             match item {
-                Item::Entry(_) if keep(path) => kept.push((name.clone(), item.clone())),
-                Item::Entry(_) => is_whole = false,
-                Item::Folder(folder) => {
+                FolderItem::Entry(_) if keep(path) => kept.push((name.clone(), item.clone())),
+                FolderItem::Entry(_) => is_whole = false,
+                FolderItem::Folder(folder) => {
                     let inner = folder.filtered(path, keep);
                     is_whole &= inner.is(folder);
-                    kept.push((name.clone(), Item::Folder(inner)));
+                    kept.push((name.clone(), FolderItem::Folder(inner)));
                 }
             }
             path.truncate(start);
@@ -211,13 +214,13 @@ impl WeakFolder {
 
 impl Extent {
     /// Takes in what stands under a name.
-    fn add(&mut self, name: &str, item: &Item) {
+    fn add(&mut self, name: &str, item: &FolderItem) {
         match item {
-            Item::Entry(_) => {
+            FolderItem::Entry(_) => {
                 self.files = self.files.saturating_add(1);
                 self.longest = self.longest.max(name.len());
             }
-            Item::Folder(folder) => {
+            FolderItem::Folder(folder) => {
                 let inner = folder.extent();
                 self.files = self.files.saturating_add(inner.files);
                 self.folders = self.folders.saturating_add(inner.folders).saturating_add(1);
@@ -229,20 +232,20 @@ impl Extent {
 }
 
 /// What stands at a path.
-pub(super) enum Found<'f> {
-    Entry(&'f Entry),
+pub(super) enum FoundInFolder<'f> {
+    Entry(&'f TreeEntry),
     Folder(&'f Folder),
 }
 
 /// See [`Folder::entries`].
 pub(super) struct Entries<'f> {
     /// What is left of the folders on the way, each with the length of its path.
-    open: Vec<(std::slice::Iter<'f, (Box<str>, Item)>, usize)>,
+    open: Vec<(std::slice::Iter<'f, (Box<str>, FolderItem)>, usize)>,
     path: String,
 }
 
 impl<'f> Iterator for Entries<'f> {
-    type Item = (String, &'f Entry);
+    type Item = (String, &'f TreeEntry);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -257,20 +260,20 @@ impl<'f> Iterator for Entries<'f> {
             }
             self.path.push_str(name);
             match item {
-                Item::Entry(entry) => return Some((self.path.clone(), entry)),
-                Item::Folder(folder) => self.open.push((folder.items().iter(), self.path.len())),
+                FolderItem::Entry(entry) => return Some((self.path.clone(), entry)),
+                FolderItem::Folder(folder) => self.open.push((folder.items().iter(), self.path.len())),
             }
         }
     }
 }
 
 /// Ends the folders on the way but the first few.
-fn close(open: &mut Vec<(String, Vec<(Box<str>, Item)>)>, keep: usize) {
+fn close(open: &mut Vec<(String, Vec<(Box<str>, FolderItem)>)>, keep: usize) {
     while open.len() > keep
         && let Some((name, items)) = open.pop()
         && let Some((_, above)) = open.last_mut()
     {
-        above.push((name.into(), Item::Folder(Folder::new(items))));
+        above.push((name.into(), FolderItem::Folder(Folder::new(items))));
     }
 }
 

@@ -6,8 +6,8 @@ fn tree(files: &[(&str, &str)]) -> Tree {
     let blobs = Tree::in_memory(files.iter().map(|(_, content)| (*content, *content)));
     let entries = files.iter().map(|(path, content)| {
         let entry = match content.strip_prefix("-> ") {
-            Some(target) => Entry::Link(target.into()),
-            None => Entry::File(blobs.content(content).unwrap().clone()),
+            Some(target) => TreeEntry::Link(target.into()),
+            None => TreeEntry::File(blobs.content(content).unwrap().clone()),
         };
         ((*path).to_owned(), entry)
     });
@@ -105,12 +105,12 @@ fn a_footprint_notices_a_link_that_leads_elsewhere() {
 fn what_could_not_be_listed_is_an_error_where_it_is_read() {
     let sound = tree(&[("apps/a.yaml", "1")]);
     let entries = sound.entries().map(|(path, entry)| (path, entry.clone()));
-    let closed = [("apps/data".to_owned(), Entry::Unlisted("Permission denied".into()))];
+    let closed = [("apps/data".to_owned(), TreeEntry::Unlisted("Permission denied".into()))];
     let tree = Tree::new(entries.chain(closed), Arc::clone(&sound.blobs));
     let reader = tree.reader();
     assert_eq!(reader.text("apps/a.yaml").unwrap(), "1");
     let listed = reader.list("apps").unwrap();
-    assert_eq!(listed, [("a.yaml".to_owned(), Node::File), ("data".to_owned(), Node::Directory)]);
+    assert_eq!(listed, [("a.yaml".to_owned(), Resolved::File), ("data".to_owned(), Resolved::Directory)]);
     for path in ["apps/data", "apps/data/b.yaml"] {
         assert_eq!(reader.list(path).unwrap_err().to_string(), format!("{path}: Permission denied"));
         assert!(reader.text(path).is_err() && reader.node(path).is_err(), "{path}");
@@ -153,7 +153,7 @@ fn a_file_hides_a_folder_of_its_name() {
     assert_eq!(reader.text("a").unwrap(), "1");
     assert!(reader.text("a/b").is_err());
     let names: Vec<_> = reader.list("").unwrap();
-    assert_eq!(names, [("a".to_owned(), Node::File), ("c".to_owned(), Node::File)]);
+    assert_eq!(names, [("a".to_owned(), Resolved::File), ("c".to_owned(), Resolved::File)]);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn what_a_filter_leaves_whole_is_shared() {
     let paths: Vec<String> = kept.entries().map(|(path, _)| path).collect();
     assert_eq!(paths, ["a/b/x"]);
     let inner = |tree: &Tree| match tree.root.at("a/b") {
-        Some(Found::Folder(folder)) => folder.clone(),
+        Some(FoundInFolder::Folder(folder)) => folder.clone(),
         _ => unreachable!("no folder"),
     };
     assert!(inner(&kept).is(&inner(&tree)));

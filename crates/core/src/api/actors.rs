@@ -11,7 +11,8 @@ use lockgate_base::model::KindId;
 pub struct Actors(BTreeMap<String, String>);
 
 impl Actors {
-    /// The controllers of these Deployments, each given by its namespace and its name. Of several of one name the first counts.
+    /// The controllers of these Deployments, each given by its namespace and its name. Of several of one name
+    /// the first counts.
     pub fn new<N: Into<String>>(deployments: impl IntoIterator<Item = (N, N)>) -> Self {
         let mut controllers = BTreeMap::new();
         for (namespace, name) in deployments {
@@ -22,7 +23,8 @@ impl Actors {
         Self(controllers)
     }
 
-    /// The controller that a kind is left to, as `namespace/name`; `None` where lockgate acts on the kind or nothing does.
+    /// The controller that a kind is left to, as `namespace/name`; `None` where lockgate acts on the kind or
+    /// nothing does.
     pub fn of(&self, info: &KindInfo) -> Option<&str> {
         let path = self.0.get(info.controller).filter(|_| !info.is_acted_on)?;
         Some(path)

@@ -1,5 +1,6 @@
-//! The CustomResourceDefinitions of the served kinds, made from the serde types, or from an outline of their fields: one schema a kind, the union of the
-//! fields of all its versions, so that an object is stored without loss whichever version it was written in.
+//! The CustomResourceDefinitions of the served kinds, made from the serde types, or from an outline of their
+//! fields: one schema a kind, the union of the fields of all its versions, so that an object is stored
+//! without loss whichever version it was written in.
 
 mod fields;
 mod types;
@@ -69,8 +70,8 @@ fn definition(info: &KindInfo, schema: &Value) -> Value {
                 "app.kubernetes.io/part-of": "flux",
                 "app.kubernetes.io/component": "crds",
             },
-            // A repository that holds these files substitutes variables in them as in any other; patterns in the
-            // schema would be read as variables.
+            // A repository that holds these files substitutes variables in them as in any other; patterns in
+            // the schema would be read as variables.
             "annotations": {lockgate_base::keys::SUBSTITUTE: "disabled"},
         },
         "spec": {

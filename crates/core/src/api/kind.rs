@@ -19,7 +19,8 @@ pub struct KindInfo {
     pub id: KindId,
     /// Plural, lower-case, as in the URL.
     pub plural: &'static str,
-    /// The name by which `kubectl get` lists it together with kinds like it; `all` and `fluxcd` list all kinds.
+    /// The name by which `kubectl get` lists it together with kinds like it; `all` and `fluxcd` list all
+    /// kinds.
     pub category: &'static str,
     /// Other names that `kubectl get` takes.
     pub short_names: &'static [&'static str],
@@ -31,9 +32,11 @@ pub struct KindInfo {
     pub role: Role,
     /// The Deployment of Flux's controller that acts on the kind.
     pub controller: &'static str,
-    /// What the agent may do beside reading the objects and writing their status, so that it can act on the kind.
+    /// What the agent may do beside reading the objects and writing their status, so that it can act on the
+    /// kind.
     pub grants: &'static [Grant],
-    /// Whether lockgate acts on the kind. Of any other it serves the definition, and leaves the objects alone.
+    /// Whether lockgate acts on the kind. Of any other it serves the definition, and leaves the objects
+    /// alone.
     pub is_acted_on: bool,
     /// The fields, where no types hold them: an outline as `crd::outline` reads it.
     pub outline: Option<&'static str>,
@@ -107,7 +110,8 @@ impl KindInfo {
         }
     }
 
-    /// How objects of the kind are fetched; `None` where they are no sources, or lockgate does not act on them.
+    /// How objects of the kind are fetched; `None` where they are no sources, or lockgate does not act on
+    /// them.
     pub fn source(&self) -> Option<&'static SourceInfo> {
         match self.role {
             Role::Source(source) => source,

@@ -1,4 +1,5 @@
-//! The table of kinds. Definitions, rights, watches, `status`, uninstall and what is left alone in Git read it.
+//! The table of kinds. Definitions, rights, watches, `status`, uninstall and what is left alone in Git read
+//! it.
 
 use super::kind::{KindInfo, Role};
 use super::malformed::Malformed;
@@ -96,7 +97,8 @@ pub fn defined_by(object: &Object) -> Option<&'static KindInfo> {
     KINDS.iter().copied().find(|info| is_definition && info.definition() == object.name())
 }
 
-/// The kind that a reference names by `kind` and, where it is given, `apiVersion`. No two kinds of Flux share a name.
+/// The kind that a reference names by `kind` and, where it is given, `apiVersion`. No two kinds of Flux share
+/// a name.
 pub fn named(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo> {
     let group = api_version.map(|text| text.split_once('/').map_or("", |(group, _)| group));
     KINDS
@@ -106,7 +108,8 @@ pub fn named(api_version: Option<&str>, kind: &str) -> Option<&'static KindInfo>
 }
 
 impl SourceReference {
-    /// The source that a Kustomization of this namespace means by it; `None` where it is of a kind that none can be built from.
+    /// The source that a Kustomization of this namespace means by it; `None` where it is of a kind that none
+    /// can be built from.
     pub fn target(&self, namespace: &str) -> Option<Ref> {
         let info = source(self.api_version.as_deref(), &self.kind)?;
         Some(Ref::new(info.id, self.namespace.as_deref().unwrap_or(namespace), &self.name))

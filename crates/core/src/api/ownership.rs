@@ -1,5 +1,5 @@
-//! How the objects that an applier has applied are told from those of others. It is what Flux's controller of the kind uses, so
-//! that either can go on with what the other has applied.
+//! How the objects that an applier has applied are told from those of others. It is what Flux's controller of
+//! the kind uses, so that either can go on with what the other has applied.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! Sources: what the objects of all their kinds have in common, and what the agent must know of a kind to fetch it.
+//! Sources: what the objects of all their kinds have in common, and what the agent must know of a kind to
+//! fetch it.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -54,7 +55,8 @@ pub trait SourceSpec: Any + Debug + Send + Sync {
     fn upstream(&self) -> Option<&SourceReference> {
         None
     }
-    /// Whether it only says where others are to be fetched from: nothing is fetched of it, and its status says nothing.
+    /// Whether it only says where others are to be fetched from: nothing is fetched of it, and its status
+    /// says nothing.
     fn is_static(&self) -> bool {
         false
     }
@@ -156,7 +158,8 @@ impl Status for SourceStatus {
     }
 }
 
-/// A fetched revision. lockgate serves no archive of it: `url` and `path` name the revision for tools that require them.
+/// A fetched revision. lockgate serves no archive of it: `url` and `path` name the revision for tools that
+/// require them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {

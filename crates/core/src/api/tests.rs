@@ -1,4 +1,5 @@
-//! One fixture a kind: objects as users of Flux write them, which together set every field of the kind's schema.
+//! One fixture a kind: objects as users of Flux write them, which together set every field of the kind's
+//! schema.
 
 use std::collections::BTreeSet;
 
@@ -34,8 +35,8 @@ pub(crate) fn objects(info: &KindInfo) -> Vec<Object> {
     documents.into_iter().map(|document| Object::parse(document.value).unwrap()).collect()
 }
 
-/// The paths of all fields of a kind's `spec` and `status`, with `[]` for the items of a list and `{}` for the values of a
-/// map: `spec.dependsOn[].name`.
+/// The paths of all fields of a kind's `spec` and `status`, with `[]` for the items of a list and `{}` for
+/// the values of a map: `spec.dependsOn[].name`.
 pub(crate) fn fields(info: &KindInfo) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let schema = schema_of(info);
@@ -58,7 +59,8 @@ fn visit(path: &str, schema: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Takes down the fields that a value sets, and what the schema has against it. Patterns are left to the API server.
+/// Takes down the fields that a value sets, and what the schema has against it. Patterns are left to the API
+/// server.
 fn check(path: &str, value: &Value, schema: &Value, set: &mut BTreeSet<String>, wrong: &mut Vec<String>) {
     let is_open = schema["x-kubernetes-preserve-unknown-fields"] == true;
     let form = match value {

@@ -11,7 +11,8 @@ use lockgate_base::model::Object;
 /// The schemas of all kinds, in the order of the table.
 static SCHEMAS: LazyLock<Vec<Value>> = LazyLock::new(|| KINDS.iter().map(|info| schema_of(info)).collect());
 
-/// A line for each kind, version or field of an object that there is not; none for objects of other groups than Flux's.
+/// A line for each kind, version or field of an object that there is not; none for objects of other groups
+/// than Flux's.
 pub fn unknown(object: &Object) -> Vec<String> {
     let (group, version, kind) = (object.group(), object.version(), object.kind());
     let Some(at) = KINDS.iter().position(|info| info.is_of(object)) else {

@@ -1,11 +1,11 @@
-//! What all kinds share, and the Ready condition for those without a rule of their own: custom resources, Flux's among
-//! them.
+//! What all kinds share, and the Ready condition for those without a rule of their own: custom resources,
+//! Flux's among them.
 
 use super::state::Health;
-use super::status::{Status, in_progress};
+use super::status::{JudgedObject, in_progress};
 
 /// What can be said before the kind is looked at.
-pub(super) fn before(status: Status<'_>) -> Option<Health> {
+pub(super) fn before(status: JudgedObject<'_>) -> Option<Health> {
     if !status.text("/metadata/deletionTimestamp").is_empty() {
         return Some(Health::Terminating(terminating(status)));
     }
@@ -25,14 +25,14 @@ pub(super) fn before(status: Status<'_>) -> Option<Health> {
 }
 
 /// The Ready condition. An object without one is well: nobody looks after it, or nobody says so.
-pub(super) fn ready_condition(status: Status<'_>) -> Health {
+pub(super) fn ready_condition(status: JudgedObject<'_>) -> Health {
     match status.condition("Ready") {
         Some(ready) if !ready.is_true() => Health::InProgress(ready.message()),
         _ => Health::Current,
     }
 }
 
-fn terminating(status: Status<'_>) -> String {
+fn terminating(status: JudgedObject<'_>) -> String {
     let since = status.text("/metadata/deletionTimestamp");
     let finalizers: Vec<&str> =
         status.list("/metadata/finalizers").iter().filter_map(serde_json::Value::as_str).collect();

@@ -14,13 +14,13 @@ mod service;
 mod stateful_set;
 
 use super::state::Health;
-use super::status::Status;
+use super::status::JudgedObject;
 
 /// The health of an object of one kind.
-pub(super) type Rule = fn(Status<'_>) -> Health;
+pub(super) type KindHealth = fn(JudgedObject<'_>) -> Health;
 
 /// Group, kind and rule. To add a kind, add a file and a line.
-pub(super) const RULES: [(&str, &str, Rule); 12] = [
+pub(super) const RULES: [(&str, &str, KindHealth); 12] = [
     ("", "PersistentVolumeClaim", persistent_volume_claim::health),
     ("", "Pod", pod::health),
     ("", "Service", service::health),

@@ -1,4 +1,5 @@
-//! An object as the rules read it: numbers, texts and conditions, with defaults where something is absent or malformed.
+//! An object as the rules read it: numbers, texts and conditions, with defaults where something is absent or
+//! malformed.
 
 use serde_json::Value;
 
@@ -7,13 +8,13 @@ use lockgate_base::model::Object;
 
 /// The object whose health is judged.
 #[derive(Clone, Copy)]
-pub(super) struct Status<'a>(&'a Object);
+pub(super) struct JudgedObject<'a>(&'a Object);
 
 /// One of `status.conditions`.
 #[derive(Clone, Copy)]
-pub(super) struct Condition<'a>(&'a Value);
+pub(super) struct StatusCondition<'a>(&'a Value);
 
-impl<'a> Status<'a> {
+impl<'a> JudgedObject<'a> {
     pub(super) const fn of(object: &'a Object) -> Self {
         Self(object)
     }
@@ -39,22 +40,22 @@ impl<'a> Status<'a> {
     }
 
     /// `status.conditions`.
-    pub(super) fn conditions(self) -> impl Iterator<Item = Condition<'a>> {
-        self.list("/status/conditions").iter().map(Condition)
+    pub(super) fn conditions(self) -> impl Iterator<Item = StatusCondition<'a>> {
+        self.list("/status/conditions").iter().map(StatusCondition)
     }
 
     /// The condition of a type.
-    pub(super) fn condition(self, kind: &str) -> Option<Condition<'a>> {
+    pub(super) fn condition(self, kind: &str) -> Option<StatusCondition<'a>> {
         self.conditions().find(|condition| condition.kind() == kind)
     }
 
     /// The condition of a type, where its status is `True`.
-    pub(super) fn true_condition(self, kind: &str) -> Option<Condition<'a>> {
+    pub(super) fn true_condition(self, kind: &str) -> Option<StatusCondition<'a>> {
         self.condition(kind).filter(|condition| condition.is_true())
     }
 }
 
-impl<'a> Condition<'a> {
+impl<'a> StatusCondition<'a> {
     pub(super) fn kind(self) -> &'a str {
         self.field("type")
     }
@@ -103,7 +104,7 @@ pub(super) fn surplus(count: i64) -> Health {
 }
 
 /// This health with what the condition says behind its message.
-pub(super) fn with_cause(health: Health, condition: Option<Condition<'_>>) -> Health {
+pub(super) fn with_cause(health: Health, condition: Option<StatusCondition<'_>>) -> Health {
     match (health, condition) {
         (Health::InProgress(message), Some(condition)) => {
             Health::InProgress(format!("{message}: {}", condition.message()))

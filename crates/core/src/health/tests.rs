@@ -24,7 +24,7 @@ fn fixtures() -> BTreeMap<String, (String, Object)> {
 #[test]
 fn every_fixture_has_its_health() {
     for (name, (expected, object)) in fixtures() {
-        assert_eq!(health(&object, &Rules::BUILT_IN).to_string(), expected, "{name}");
+        assert_eq!(health(&object, &HealthRules::BUILT_IN).to_string(), expected, "{name}");
     }
 }
 
@@ -36,7 +36,7 @@ fn every_rule_has_a_fixture_for_well_and_one_for_not() {
         let judged: Vec<bool> = fixtures()
             .values()
             .filter(|(_, object)| object.group() == *group && object.kind() == *kind)
-            .map(|(_, object)| health(object, &Rules::BUILT_IN).is_current())
+            .map(|(_, object)| health(object, &HealthRules::BUILT_IN).is_current())
             .collect();
         assert!(judged.contains(&true), "{kind} is never well");
         assert!(judged.contains(&false) || always_well.contains(kind), "{kind} is never unwell");
@@ -69,7 +69,7 @@ fn work_that_has_an_end_is_done_at_its_end() {
         (object("v1", "ConfigMap", Value::Null), "Current", "Current"),
     ];
     for (object, well, done) in cases {
-        let words = (health(&object, &Rules::BUILT_IN), completion(&object, &Rules::BUILT_IN));
+        let words = (health(&object, &HealthRules::BUILT_IN), completion(&object, &HealthRules::BUILT_IN));
         assert_eq!((words.0.word(), words.1.word()), (well, done), "{object:?}");
     }
 }
@@ -92,8 +92,8 @@ fn an_object_of_a_kind_that_nothing_acts_on_is_well_whatever_it_says() {
         serde_json::json!({"observedGeneration": 1, "conditions": [
         {"type": "Ready", "status": status, "reason": "InstallFailed", "message": "no"}]})
     };
-    let none = Rules::beside(api::Actors::default().idle_kinds());
-    let helm = Rules::beside(api::Actors::new([("flux-system", "helm-controller")]).idle_kinds());
+    let none = HealthRules::beside(api::Actors::default().idle_kinds());
+    let helm = HealthRules::beside(api::Actors::new([("flux-system", "helm-controller")]).idle_kinds());
     let cases = [
         (&none, release, &unseen, "Current"),
         (&none, release, &ready("False"), "Current"),
@@ -103,7 +103,7 @@ fn an_object_of_a_kind_that_nothing_acts_on_is_well_whatever_it_says() {
         (&none, alert, &unseen, "Current"),
         (&helm, alert, &ready("False"), "Current"),
         // Its controller writes no status.
-        (&Rules::BUILT_IN, alert, &unseen, "Current"),
+        (&HealthRules::BUILT_IN, alert, &unseen, "Current"),
         (&none, ours, &unseen, "InProgress"),
         (&none, ours, &ready("True"), "Current"),
     ];

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::status::Status;
+use super::status::JudgedObject;
 use lockgate_base::model::Object;
 
 /// What the kubelet says of a container that is only being started.
@@ -43,13 +43,13 @@ impl PodTrouble<'_> {
     }
 }
 
-/// All that keeps a pod from running, in the order in which a pod gets there: its init containers, its containers, its
-/// conditions. An init container that has ended has done its work.
+/// All that keeps a pod from running, in the order in which a pod gets there: its init containers, its
+/// containers, its conditions. An init container that has ended has done its work.
 pub fn pod_troubles(pod: &Object) -> impl Iterator<Item = PodTrouble<'_>> {
-    troubles(Status::of(pod))
+    troubles(JudgedObject::of(pod))
 }
 
-pub(super) fn troubles(status: Status<'_>) -> impl Iterator<Item = PodTrouble<'_>> {
+pub(super) fn troubles(status: JudgedObject<'_>) -> impl Iterator<Item = PodTrouble<'_>> {
     let init = status.list("/status/initContainerStatuses").iter().filter_map(waiting);
     let containers = status.list("/status/containerStatuses").iter();
     let containers = containers.filter_map(|container| waiting(container).or_else(|| terminated(container)));

@@ -87,7 +87,7 @@ fn a_cycle_and_a_missing_dependency_are_causes_too() {
     assert_eq!(overview.root_causes, keys(&["a", "b", "gone"]));
     assert_eq!(overview.levels(), [keys(&["c"]), keys(&["a", "b"])]);
     let end = |name: &str| overview.kustomizations.iter().find(|row| row.key.name == name).unwrap().end;
-    assert_eq!([end("a"), end("b"), end("c")], [End::Cycle, End::Cycle, End::Missing]);
+    assert_eq!([end("a"), end("b"), end("c")], [ChainEnd::Cycle, ChainEnd::Cycle, ChainEnd::Missing]);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn one_namespace_is_shown_with_what_blocks_it_from_another() {
     assert_eq!(overview.kustomizations.len(), 1);
     let base = Kustomization::named("infra", "base");
     assert_eq!(overview.kustomizations[0].state, State::Blocked(vec![base.clone()]));
-    assert_eq!(overview.kustomizations[0].end, End::Open);
+    assert_eq!(overview.kustomizations[0].end, ChainEnd::Open);
     assert_eq!(overview.root_causes, [base]);
 }
 

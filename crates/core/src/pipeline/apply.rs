@@ -10,10 +10,10 @@ use super::decide::{Decided, Terms, blotted, decide, explained};
 use super::hands::Hands;
 use super::lag::{Fresh, caught_up, judges_first};
 use super::migrate::migrated;
-use super::ports::{Accepted, Expect, Reference, Settle, Settled, Writes};
+use super::ports::{Accepted, Expect, ObjectReference, Settle, Settled, Writes};
 use super::slot::{Slot, aside};
 use crate::plan::{Cause, Entry, Gate, Inventory, Observed, Refusal, Skip, Stage, Step, is_definition};
-use crate::verdict::{Applied, Change, Common, Deed, Outcome, Refused, some_of};
+use crate::verdict::{Applied, ChangedObject, Common, Deed, Outcome, Refused, some_of};
 use lockgate_base::model::{Object, ObjectId};
 
 /// How long definitions may take to be established before what uses them is applied (Flux's limit).
@@ -25,13 +25,13 @@ const AT_ONCE: usize = 4;
 
 /// What has been applied so far.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct ApplyProgress {
     /// All objects that are as Git wants them, or say themselves that they are to be left alone.
     pub(super) inventory: Inventory,
     /// The objects whose health counts.
-    pub(super) references: Vec<Reference>,
+    pub(super) references: Vec<ObjectReference>,
     /// The objects that were changed.
-    pub(super) changes: Vec<Change>,
+    pub(super) changes: Vec<ChangedObject>,
     /// What people should know.
     pub(super) warnings: Vec<String>,
     /// What the API server has warned of, each with the objects of which it did.
@@ -40,11 +40,12 @@ pub(super) struct Progress {
     pub(super) drifted: Vec<String>,
     /// A line for each that was deleted to be created anew, whether or not it could be.
     pub(super) forced: Vec<String>,
-    /// The objects that are to be left alone: nothing of them is managed any more, and none of them is deleted.
+    /// The objects that are to be left alone: nothing of them is managed any more, and none of them is
+    /// deleted.
     pub(super) left_alone: HashSet<ObjectId>,
 }
 
-impl Progress {
+impl ApplyProgress {
     /// What people should know, with what the API server has warned of, each warning once.
     pub(super) fn told(&mut self) -> Vec<String> {
         let remarks = std::mem::take(&mut self.remarks).into_iter();
@@ -85,13 +86,13 @@ pub(super) enum Stop {
     },
 }
 
-/// Applies objects stage by stage, and passes the gate behind each stage before the next one is looked at. What was written
-/// before it stopped stands in `progress`.
+/// Applies objects stage by stage, and passes the gate behind each stage before the next one is looked at.
+/// What was written before it stopped stands in `progress`.
 pub(super) async fn apply<C: Writes + Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     stages: Vec<Stage<Object>>,
     terms: &Terms,
-    progress: &mut Progress,
+    progress: &mut ApplyProgress,
 ) -> Result<(), Stop> {
     let mut fresh = Fresh::default();
     for stage in stages {
@@ -118,14 +119,14 @@ pub(super) async fn apply<C: Writes + Settle, S: Slot>(
     Ok(())
 }
 
-/// Decides again about a stage of which something is refused that may pass once the server has taken note of what this run
-/// changes.
+/// Decides again about a stage of which something is refused that may pass once the server has taken note of
+/// what this run changes.
 async fn reconsidered<C: Writes + Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     mut decided: Decided,
     terms: &Terms,
     fresh: &mut Fresh,
-    progress: &mut Progress,
+    progress: &mut ApplyProgress,
 ) -> Result<Decided, Stop> {
     if let Some(first) = judges_first(&mut decided) {
         fresh.learn(&first);
@@ -139,7 +140,7 @@ async fn reconsidered<C: Writes + Settle, S: Slot>(
 async fn pass<C: Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     gate: Gate,
-    awaited: Vec<Reference>,
+    awaited: Vec<ObjectReference>,
 ) -> Result<(), Stop> {
     if awaited.is_empty() {
         return Ok(());
@@ -154,14 +155,14 @@ async fn pass<C: Settle, S: Slot>(
 }
 
 /// What the gate behind a stage waits for of one of its objects.
-fn awaited(gate: Gate, entry: &Entry, reference: &Reference) -> Option<Reference> {
+fn awaited(gate: Gate, entry: &Entry, reference: &ObjectReference) -> Option<ObjectReference> {
     let is_awaited = match gate {
         Gate::None => false,
         Gate::Served => entry.step.writes() && is_definition(&reference.id),
         Gate::Healthy | Gate::Completed => !matches!(entry.step, Step::Skip(_)),
     };
     let expect = if gate == Gate::Completed { Expect::Completed } else { Expect::Healthy };
-    is_awaited.then(|| Reference { expect, ..reference.clone() })
+    is_awaited.then(|| ObjectReference { expect, ..reference.clone() })
 }
 
 /// Carries out a stage's steps, several objects of one kind at a time. Returns what its gate waits for.
@@ -169,8 +170,8 @@ async fn write<C: Writes + Settle, S: Slot>(
     hands: &Hands<'_, C, S>,
     stage: &Stage,
     observed: &Observed,
-    progress: &mut Progress,
-) -> Result<Vec<Reference>, Vec<Refusal>> {
+    progress: &mut ApplyProgress,
+) -> Result<Vec<ObjectReference>, Vec<Refusal>> {
     let cluster = hands.cluster;
     let mut references = Vec::new();
     for group in stage.entries.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
@@ -220,16 +221,16 @@ impl Taken {
     }
 
     /// What there is after the step.
-    fn reference(self, entry: &Entry) -> Reference {
+    fn reference(self, entry: &Entry) -> ObjectReference {
         match self {
             Self::Accepted(applied) => applied.reference,
-            Self::Nothing | Self::Cleared => Reference::to(&entry.object),
+            Self::Nothing | Self::Cleared => ObjectReference::to(&entry.object),
         }
     }
 }
 
 /// Takes note of what the API server warned of.
-fn remark(taken: &Taken, progress: &mut Progress) {
+fn remark(taken: &Taken, progress: &mut ApplyProgress) {
     let Taken::Accepted(accepted) = taken else { return };
     for text in &accepted.warnings {
         let subjects = progress.remarks.entry(text.clone()).or_default();
@@ -254,7 +255,8 @@ async fn take(cluster: &impl Writes, entry: &Entry, observed: &Observed) -> Resu
     }
 }
 
-/// Waits until the objects are gone that were cleared, and applies them anew. Finalizers may hold them for long.
+/// Waits until the objects are gone that were cleared, and applies them anew. Finalizers may hold them for
+/// long.
 async fn renew<C: Writes, S: Slot>(
     hands: &Hands<'_, C, S>,
     group: &[Entry],
@@ -293,7 +295,7 @@ fn forced(entry: &Entry) -> Option<String> {
 }
 
 /// Takes note of a step that was taken, or would be. `reference` is what there is after it.
-pub(super) fn note(entry: &Entry, reference: Reference, progress: &mut Progress) {
+pub(super) fn note(entry: &Entry, reference: ObjectReference, progress: &mut ApplyProgress) {
     if matches!(entry.step, Step::Skip(Skip::Ignored | Skip::ReconcileDisabled)) {
         progress.left_alone.insert(reference.id);
         return;
@@ -317,7 +319,7 @@ pub(super) fn note(entry: &Entry, reference: Reference, progress: &mut Progress)
 }
 
 /// What a step changes, where it writes.
-fn change(entry: &Entry) -> Option<Change> {
+fn change(entry: &Entry) -> Option<ChangedObject> {
     let (deed, drift) = match &entry.step {
         Step::Create => (Deed::Created, &[][..]),
         Step::Recreate { .. } => (Deed::Recreated, &[][..]),
@@ -326,7 +328,7 @@ fn change(entry: &Entry) -> Option<Change> {
     };
     let mut fields: Vec<String> = drift.iter().map(|drift| drift.path.clone()).collect();
     fields.dedup();
-    Some(Change { id: entry.object.id(), deed, fields })
+    Some(ChangedObject { id: entry.object.id(), deed, fields })
 }
 
 /// What it means that objects are refused. `managed` is what there is to manage now.

@@ -8,13 +8,15 @@ use crate::verdict::{Applied, Common, unsupported};
 use lockgate_base::model::Digest;
 use lockgate_base::tree::{Footprint, Tree};
 use lockgate_render::kustomize::{self, Flavour, Overlay};
-use lockgate_render::{Budget, Category, Inputs, Recipe, RenderError, Resource, ResourceSet, render_within};
+use lockgate_render::{
+    Budget, FaultCategory, Inputs, Recipe, RenderError, RenderedObject, ResourceSet, render_within,
+};
 
 /// A rendered tree.
 #[derive(Debug, Clone)]
 pub struct Build {
     /// What is to be on the cluster, each object with the file that it came from.
-    pub resources: Vec<Resource>,
+    pub resources: Vec<RenderedObject>,
     /// What the render read.
     pub footprint: Footprint,
     /// Digest of the objects.
@@ -37,8 +39,8 @@ impl<K: Kind> Deref for Supported<'_, K> {
     }
 }
 
-/// Fields that ask for what is not there yet are refused, all of them at once: passing over them in silence would fetch or
-/// apply something other than what is meant.
+/// Fields that ask for what is not there yet are refused, all of them at once: passing over them in silence
+/// would fetch or apply something other than what is meant.
 pub fn supported<K: Kind>(object: &api::Resource<K>) -> Result<Supported<'_, K>, Common> {
     let message = unsupported(&object.spec.unserved());
     message.map_or(Ok(Supported(object)), |message| Err(Common::Malformed { message }))
@@ -79,14 +81,17 @@ pub(super) fn rendered(
     inputs: &Inputs,
     budget: &Budget,
 ) -> Result<ResourceSet, RenderError> {
-    let recipe = kustomize::Recipe { path: path.to_owned(), flavour: Flavour::Flux(Box::new(overlay)) };
+    let recipe =
+        kustomize::KustomizeRecipe { path: path.to_owned(), flavour: Flavour::Flux(Box::new(overlay)) };
     render_within(tree, &Recipe::Kustomize(recipe), inputs, budget)
 }
 
 fn unrenderable(error: &RenderError, path: &str) -> Applied {
     match error.category() {
-        Category::PathNotFound => Applied::PathMissing { path: path.to_owned() },
-        Category::InvalidPath | Category::Build => Applied::Unrenderable { message: error.to_string() },
-        Category::Substitution => Applied::Unsubstituted { message: error.to_string() },
+        FaultCategory::PathNotFound => Applied::PathMissing { path: path.to_owned() },
+        FaultCategory::InvalidPath | FaultCategory::Build => {
+            Applied::Unrenderable { message: error.to_string() }
+        }
+        FaultCategory::Substitution => Applied::Unsubstituted { message: error.to_string() },
     }
 }

@@ -1,5 +1,6 @@
-//! Who else holds an object that is about to be deleted. One process knows every inventory and every build, so a deletion asks
-//! all of them: an object that moved to another owner is handed over, in whichever order the two are reconciled.
+//! Who else holds an object that is about to be deleted. One process knows every inventory and every build,
+//! so a deletion asks all of them: an object that moved to another owner is handed over, in whichever order
+//! the two are reconciled.
 
 use std::collections::HashSet;
 
@@ -8,7 +9,7 @@ use super::decide::managed;
 use super::dress::place;
 use super::gather::{ByHand, gather};
 use super::memo::Memo;
-use super::ports::{Reads, Reference};
+use super::ports::{ObjectReference, Reads};
 use super::workers::{self, Workers};
 use crate::api::Kustomization;
 use crate::plan::is_definition;
@@ -31,7 +32,7 @@ impl Candidate {
     }
 
     /// Looks a definition up, since its name holds the plural of its kind only.
-    pub(super) async fn of(cluster: &impl Reads, reference: &Reference) -> Self {
+    pub(super) async fn of(cluster: &impl Reads, reference: &ObjectReference) -> Self {
         let id = reference.id.clone();
         if !is_definition(&id) {
             return Self { id, defines: None };
@@ -68,8 +69,8 @@ pub enum Hold {
 pub struct Claim {
     /// The other owner.
     pub holder: Ref,
-    /// Whether the object stays managed until its labels name the other owner. That one may yet change its mind, and then nobody
-    /// would know of an object that was let go before.
+    /// Whether the object stays managed until its labels name the other owner. That one may yet change its
+    /// mind, and then nobody would know of an object that was let go before.
     pub awaited: bool,
 }
 
@@ -98,8 +99,8 @@ impl<'c> Holders<'c> {
         Self { candidates, found: vec![None; candidates.len()] }
     }
 
-    /// Takes another owner into account: what its status says it holds, and what it will hold, where `None` stands for anything.
-    /// Who has recorded an object counts before those who will hold it.
+    /// Takes another owner into account: what its status says it holds, and what it will hold, where `None`
+    /// stands for anything. Who has recorded an object counts before those who will hold it.
     pub fn meet(&mut self, key: &Ref, recorded: &HashSet<ObjectId>, held: Option<&HashSet<ObjectId>>) {
         for (candidate, found) in self.candidates.iter().zip(&mut self.found) {
             let is_recorded = candidate.hold(recorded).is_some();
@@ -112,8 +113,9 @@ impl<'c> Holders<'c> {
     }
 }
 
-/// Whether a Kustomization may hold what another, `own`, would delete: one that acts with other rights could name any object, and
-/// keep it from being deleted. Each comes with the account that it acts as, where that is not the agent itself.
+/// Whether a Kustomization may hold what another, `own`, would delete: one that acts with other rights could
+/// name any object, and keep it from being deleted. Each comes with the account that it acts as, where that
+/// is not the agent itself.
 pub fn may_hold(
     (own, own_account): (&Kustomization, Option<&str>),
     (other, account): (&Kustomization, Option<&str>),
@@ -129,14 +131,17 @@ pub fn may_hold(
 
 /// Knows what other owners hold.
 pub trait Claims: Sync {
-    /// For each object, in order: who else holds it, or will once it is reconciled. Only who may write the object counts.
+    /// For each object, in order: who else holds it, or will once it is reconciled. Only who may write the
+    /// object counts.
     fn claimed(&self, candidates: &[Candidate]) -> impl Future<Output = Vec<Option<Claim>>> + Send;
 
-    /// The objects that come after an object, by their `dependsOn`, where it is of a kind that has such an order.
+    /// The objects that come after an object, by their `dependsOn`, where it is of a kind that has such an
+    /// order.
     fn dependents(&self, id: &ObjectId) -> Vec<ObjectId>;
 }
 
-/// What an object's status says it holds, whatever else of it cannot be read; `None` where that is not to be told.
+/// What an object's status says it holds, whatever else of it cannot be read; `None` where that is not to be
+/// told.
 pub fn recorded_of(object: &Object) -> Option<HashSet<ObjectId>> {
     let Some(inventory) = object.pointer("/status/inventory").filter(|inventory| !inventory.is_null()) else {
         return Some(HashSet::new());
@@ -150,8 +155,8 @@ pub fn recorded(kustomization: &Kustomization) -> HashSet<ObjectId> {
     managed(kustomization).iter().map(|(id, _)| id.clone()).collect()
 }
 
-/// What a Kustomization holds, or will once it has been reconciled at what is fetched: what it builds now, where that can be
-/// told, and else what its status says. `memo` is what its last success left.
+/// What a Kustomization holds, or will once it has been reconciled at what is fetched: what it builds now,
+/// where that can be told, and else what its status says. `memo` is what its last success left.
 pub async fn held(
     own: &impl Reads,
     kustomization: &Kustomization,

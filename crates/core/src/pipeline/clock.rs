@@ -1,5 +1,5 @@
-//! The port to time. The chain, the lease and the agent's main loop tell the time and sleep through it alone, so that a
-//! test can decide what time it is.
+//! The port to time. The chain, the lease and the agent's main loop tell the time and sleep through it alone,
+//! so that a test can decide what time it is.
 
 use std::fmt::Debug;
 use std::pin::Pin;

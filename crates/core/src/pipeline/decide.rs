@@ -1,5 +1,5 @@
-//! What is decided before anything is written. It reads only, and it is the one way to a decision, so that a preview shows what
-//! a run does.
+//! What is decided before anything is written. It reads only, and it is the one way to a decision, so that a
+//! preview shows what a run does.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,16 +8,16 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::dress::{dress, place, take_out};
-use super::ports::{ApiFailure, Reads, Reference};
+use super::ports::{ApiFailure, ObjectReference, Reads};
 use crate::api::Kustomization;
 use crate::plan::{
-    Cause, DriftPolicy, Foreseen, Ignored, Inventory, Observation, Observed, Options, Phase, Refusal, Stage,
-    Step, check_prune, plan_stage, prepare, stages,
+    Cause, DriftPolicy, Foreseen, Ignored, Inventory, Observation, Observed, Phase, PlanOptions, Refusal,
+    Stage, Step, check_prune, plan_stage, prepare, stages,
 };
 use crate::verdict::{Applied, Redactor};
 use lockgate_base::keys;
 use lockgate_base::model::{Digest, Object, ObjectId};
-use lockgate_render::Resource;
+use lockgate_render::RenderedObject;
 
 /// What is to be done, before the cluster is asked about it.
 #[derive(Debug)]
@@ -36,11 +36,11 @@ pub(super) struct Intent {
 #[derive(Debug, Default)]
 pub(super) struct Terms {
     /// What decides beside the objects.
-    pub(super) options: Options,
+    pub(super) options: PlanOptions,
     /// The objects that were managed before, and so are likely there.
     pub(super) known: HashSet<ObjectId>,
-    /// The objects of which it is not known yet whether they live in a namespace: the cluster does not have their kind, or it could
-    /// not be asked.
+    /// The objects of which it is not known yet whether they live in a namespace: the cluster does not have
+    /// their kind, or it could not be asked.
     pub(super) unplaced: HashSet<ObjectId>,
     /// What the stages before would have brought, where they are not applied.
     pub(super) foreseen: Foreseen,
@@ -59,12 +59,13 @@ pub(super) struct Decided {
     pub(super) is_reached: bool,
 }
 
-/// Makes a build ready to be decided about: the objects with their labels, and with the namespaces of those kinds that are
-/// known already, since the inventory must name them as they will be. A build that became empty may not delete everything.
+/// Makes a build ready to be decided about: the objects with their labels, and with the namespaces of those
+/// kinds that are known already, since the inventory must name them as they will be. A build that became
+/// empty may not delete everything.
 pub(super) async fn intend(
     cluster: &impl Reads,
     kustomization: &Kustomization,
-    resources: Vec<Resource>,
+    resources: Vec<RenderedObject>,
     (digest, drift): (Option<Digest>, DriftPolicy),
 ) -> Result<Intent, Applied> {
     let managed = managed(kustomization);
@@ -76,7 +77,7 @@ pub(super) async fn intend(
     let is_applied = last.zip(digest).is_some_and(|(last, digest)| last.digest == digest.to_string());
     // What is wrong with it was told before anything was built.
     let ignored = Ignored::read(&kustomization.spec.ignore).unwrap_or_default();
-    let options = Options {
+    let options = PlanOptions {
         force: kustomization.spec.force,
         sensitive: HashSet::new(),
         owner: Some(owner.clone()),
@@ -88,7 +89,7 @@ pub(super) async fn intend(
     let known = managed.iter().map(|(id, _)| id.clone()).collect();
     let mut terms = Terms { options, known, ..Terms::default() };
     let mut dressed = Vec::with_capacity(resources.len());
-    for Resource { mut object, holds_secret, .. } in resources {
+    for RenderedObject { mut object, holds_secret, .. } in resources {
         dress(&mut object, ownership, &owner, common);
         // A failure is met again, and told, when the object's stage comes.
         if !matches!(place(&mut object, cluster).await, Ok(true)) {
@@ -168,8 +169,8 @@ async fn observe(cluster: &impl Reads, objects: &[Object], known: &HashSet<Objec
     objects.iter().map(Object::id).zip(observations).collect()
 }
 
-/// A refusal of a Secret without the Secret's values. Those that the API server quotes have gone from its text already; a
-/// webhook may quote them in words of its own.
+/// A refusal of a Secret without the Secret's values. Those that the API server quotes have gone from its
+/// text already; a webhook may quote them in words of its own.
 pub(super) fn blotted(refusal: Refusal, object: &Object) -> Refusal {
     if (object.group(), object.kind()) != ("", "Secret") {
         return refusal;
@@ -202,7 +203,7 @@ pub(super) async fn explained(cluster: &impl Reads, refusals: Vec<Refusal>) -> V
                 kind: "Namespace".into(),
             };
             // Without the right to see it, the answer alone must do.
-            let found = cluster.get(&Reference::new(id, "v1")).await.unwrap_or_default();
+            let found = cluster.get(&ObjectReference::new(id, "v1")).await.unwrap_or_default();
             namespaces.insert(name.clone(), found);
         }
         explained.push(match namespaces.get(&name) {

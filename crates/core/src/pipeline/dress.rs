@@ -1,4 +1,5 @@
-//! What every object is given before it is applied: owner labels, common metadata, and the namespace that its kind asks for.
+//! What every object is given before it is applied: owner labels, common metadata, and the namespace that its
+//! kind asks for.
 
 use serde_json::Value;
 
@@ -23,8 +24,8 @@ pub(super) fn dress(
     }
 }
 
-/// Takes the namespace off an object whose kind has none. `false` where the cluster does not have the kind yet: then the
-/// object is left as it is.
+/// Takes the namespace off an object whose kind has none. `false` where the cluster does not have the kind
+/// yet: then the object is left as it is.
 pub(super) async fn place(object: &mut Object, cluster: &impl Reads) -> Result<bool, ApiFailure> {
     if object.namespace().is_none() {
         return Ok(true);

@@ -23,7 +23,8 @@ pub struct Gathered {
 /// Values that people give by hand.
 #[derive(Debug, Clone, Default)]
 pub struct ByHand {
-    /// Names and values that stand for what `substituteFrom` would bring; the Kustomization's own win over them.
+    /// Names and values that stand for what `substituteFrom` would bring; the Kustomization's own win over
+    /// them.
     pub instead: BTreeMap<String, String>,
     /// Single values, which win over all others.
     pub over: BTreeMap<String, String>,
@@ -83,14 +84,15 @@ impl Gathered {
         Self { variables: None, secret: BTreeSet::new(), digest: Digest::of(b"") }
     }
 
-    /// The variables for substitution. Flux has been strict about undefined ones by default since kustomize-controller 1.9.
+    /// The variables for substitution. Flux has been strict about undefined ones by default since
+    /// kustomize-controller 1.9.
     pub(super) fn variables(self) -> Result<Option<Variables>, SubstituteError> {
         self.variables.map(|values| Variables::new(values, self.secret, true)).transpose()
     }
 }
 
-/// Looks up what a Kustomization's build needs, in Flux's order: the values of `substituteFrom`, the later winning, then
-/// those of the object itself. Secret values are added to `redactor`.
+/// Looks up what a Kustomization's build needs, in Flux's order: the values of `substituteFrom`, the later
+/// winning, then those of the object itself. Secret values are added to `redactor`.
 pub async fn gather(
     lookup: &impl Lookup,
     kustomization: &Kustomization,

@@ -13,6 +13,7 @@ pub(super) struct Hands<'a, C, S> {
     pub(super) slot: &'a S,
     /// Tells how long it waits.
     pub(super) clock: &'a dyn Clock,
-    /// How long the objects of a stage may take to be healthy, or complete, where the next stage waits for that.
+    /// How long the objects of a stage may take to be healthy, or complete, where the next stage waits for
+    /// that.
     pub(super) limit: Duration,
 }

@@ -76,8 +76,9 @@ fn is_judge(object: &Object) -> bool {
     JUDGES.contains(&(object.group(), object.kind()))
 }
 
-/// The objects of a stage that decide what becomes of others and are to be changed, taken out of it, where nothing but a judgement
-/// stands in the way of the rest: the server would go on to refuse that until they are written.
+/// The objects of a stage that decide what becomes of others and are to be changed, taken out of it, where
+/// nothing but a judgement stands in the way of the rest: the server would go on to refuse that until they
+/// are written.
 pub(super) fn judges_first(decided: &mut Decided) -> Option<Stage> {
     let is_judged = |refusal: &Refusal| matches!(refusal.cause, Cause::Denied | Cause::Forbidden(_));
     if decided.refusals.is_empty() || !decided.refusals.iter().all(is_judged) {

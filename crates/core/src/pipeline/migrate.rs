@@ -1,5 +1,5 @@
-//! Handing fields that others have set to us, before what is to be done with an object is decided for good: the dry run then
-//! shows what an apply makes of them.
+//! Handing fields that others have set to us, before what is to be done with an object is decided for good:
+//! the dry run then shows what an apply makes of them.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,8 @@ use lockgate_base::model::{Object, ObjectId};
 /// How often an object is decided about anew that others go on to edit.
 const ROUNDS: usize = 3;
 
-/// Hands over what is to be handed over in a stage of which nothing is refused, and decides about these objects anew.
+/// Hands over what is to be handed over in a stage of which nothing is refused, and decides about these
+/// objects anew.
 pub(super) async fn migrated(cluster: &impl Writes, mut decided: Decided, terms: &Terms) -> Decided {
     for round in 0..=ROUNDS {
         if !decided.refusals.is_empty() {

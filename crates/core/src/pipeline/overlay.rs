@@ -63,7 +63,8 @@ mod tests {
 
     use super::*;
 
-    /// What the renderer reads from the object as it is written is what it is handed for the object as it was decoded.
+    /// What the renderer reads from the object as it is written is what it is handed for the object as it was
+    /// decoded.
     #[test]
     fn all_that_shapes_a_build_is_carried_over() {
         let target = json!({"group": "apps", "version": "v1", "kind": "Deployment", "name": "a.*", "namespace": "n",

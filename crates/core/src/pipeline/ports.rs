@@ -1,7 +1,8 @@
-//! The ports of the chain to a cluster. `Reads` cannot change anything, so whoever holds only a `Reads` (a diff) cannot
-//! write; `Writes` adds the writes, and `Settle` the waits.
+//! The ports of the chain to a cluster. `Reads` cannot change anything, so whoever holds only a `Reads` (a
+//! diff) cannot write; `Writes` adds the writes, and `Settle` the waits.
 //!
-//! Dispatch is static: the chain is generic over the ports, and dropping a future that a port returned cancels its work.
+//! Dispatch is static: the chain is generic over the ports, and dropping a future that a port returned
+//! cancels its work.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -15,16 +16,16 @@ pub use crate::plan::Denied;
 use crate::plan::{Observation, Refusal};
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref, Secret};
 
-/// An object on a cluster, and the version in which to speak of it. Where the cluster no longer serves that version,
-/// the one that it prefers is used, since the object is the same.
+/// An object on a cluster, and the version in which to speak of it. Where the cluster no longer serves that
+/// version, the one that it prefers is used, since the object is the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Reference {
+pub struct ObjectReference {
     /// Which object.
     pub id: ObjectId,
     /// API version without the group.
     pub version: String,
-    /// Whether the cluster deletes it some time after it has done its work, so that it is not missed once it is gone: a
-    /// Job with `ttlSecondsAfterFinished`.
+    /// Whether the cluster deletes it some time after it has done its work, so that it is not missed once it
+    /// is gone: a Job with `ttlSecondsAfterFinished`.
     pub expires: bool,
     /// What a wait for it is for.
     pub expect: Expect,
@@ -39,7 +40,7 @@ pub enum Expect {
     Completed,
 }
 
-impl Reference {
+impl ObjectReference {
     /// The reference to an object of which no more is known.
     pub fn new(id: ObjectId, version: impl Into<String>) -> Self {
         Self { id, version: version.into(), expires: false, expect: Expect::Healthy }
@@ -137,7 +138,8 @@ fn unknown(gvk: &Gvk, unreachable: bool) -> String {
 }
 
 impl ApiFailure {
-    /// Whether nothing can be asked of the server, or told to it: then it cannot be told of the failure either.
+    /// Whether nothing can be asked of the server, or told to it: then it cannot be told of the failure
+    /// either.
     pub const fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Fenced(_))
     }
@@ -157,7 +159,7 @@ impl ApiFailure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     /// Which object, in which version.
-    pub reference: Reference,
+    pub reference: ObjectReference,
     /// Its uid.
     pub uid: String,
     /// Its resourceVersion after the write.
@@ -216,29 +218,35 @@ pub trait Lookup: Send + Sync {
 
 /// What can be asked of a cluster without changing it.
 pub trait Reads: Lookup {
-    /// Whether a kind is namespaced. [`ApiFailure::UnknownKind`] where the cluster does not have it, after a fresh look.
+    /// Whether a kind is namespaced. [`ApiFailure::UnknownKind`] where the cluster does not have it, after a
+    /// fresh look.
     fn scope(&self, gvk: &Gvk) -> impl Future<Output = Result<Scope, ApiFailure>> + Send;
 
     /// An object as it is now; `None` where there is none, or not even its kind.
-    fn get(&self, reference: &Reference) -> impl Future<Output = Result<Option<Object>, ApiFailure>> + Send;
+    fn get(
+        &self,
+        reference: &ObjectReference,
+    ) -> impl Future<Output = Result<Option<Object>, ApiFailure>> + Send;
 
-    /// Type and metadata of objects, in the order asked; `None` as in [`Reads::get`]. It is what pruning asks.
+    /// Type and metadata of objects, in the order asked; `None` as in [`Reads::get`]. It is what pruning
+    /// asks.
     fn identify(
         &self,
-        references: &[Reference],
+        references: &[ObjectReference],
     ) -> impl Future<Output = Vec<Result<Option<Object>, ApiFailure>>> + Send;
 
     /// For each object, in order: what is there, and what a server-side apply would make of it (a dry run).
     ///
-    /// `known` holds those that are likely there, as the inventory has them: the answer is the same without, at the
-    /// price of a request more for each. All objects are asked for, whatever becomes of one of them.
+    /// `known` holds those that are likely there, as the inventory has them: the answer is the same without,
+    /// at the price of a request more for each. All objects are asked for, whatever becomes of one of them.
     fn observe(
         &self,
         objects: &[Object],
         known: &HashSet<ObjectId>,
     ) -> impl Future<Output = Vec<Observation>> + Send;
 
-    /// What runs pods in a namespace, or is to: the Pods themselves, ReplicaSets, and workloads. Each is whole.
+    /// What runs pods in a namespace, or is to: the Pods themselves, ReplicaSets, and workloads. Each is
+    /// whole.
     fn runners(&self, namespace: &str) -> impl Future<Output = Result<Vec<Object>, ApiFailure>> + Send;
 }
 
@@ -247,7 +255,8 @@ pub trait Writes: Reads {
     /// Applies an object server-side, by force, and watches for drift from what the server made of it.
     fn apply(&self, object: &Object) -> impl Future<Output = Result<Accepted, Refusal>> + Send;
 
-    /// Hands the fields of other managers to ours, by a JSON 6902 patch of `/metadata/managedFields` (`plan` makes it).
+    /// Hands the fields of other managers to ours, by a JSON 6902 patch of `/metadata/managedFields` (`plan`
+    /// makes it).
     fn take_over(&self, object: &Object, patch: &Value) -> impl Future<Output = Result<(), Refusal>> + Send;
 
     /// Deletes the object with that uid in the background, so that it can be applied anew once it is gone.
@@ -257,32 +266,42 @@ pub trait Writes: Reads {
     fn cleared(&self, object: &Object, timeout: Duration)
     -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Deletes the object with that uid, its dependents in the background; with a resourceVersion, only as it was then.
+    /// Deletes the object with that uid, its dependents in the background; with a resourceVersion, only as it
+    /// was then.
     fn delete(
         &self,
-        reference: &Reference,
+        reference: &ObjectReference,
         uid: &str,
         resource_version: Option<&str>,
     ) -> impl Future<Output = Result<Deleted, ApiFailure>> + Send;
 
-    /// Declares that a live object is as Git wants it (a `Keep` step), so that its drift is watched from here on.
+    /// Declares that a live object is as Git wants it (a `Keep` step), so that its drift is watched from here
+    /// on.
     fn hold(&self, live: &Object);
 
-    /// Ends the watch for drift of objects that `owner` lets go. Those that another has applied since stay watched for it.
+    /// Ends the watch for drift of objects that `owner` lets go. Those that another has applied since stay
+    /// watched for it.
     fn release(&self, owner: &Ref, ids: &[ObjectId]);
 }
 
 /// What can be waited for. Waits watch, they do not poll; dropping the future ends the wait.
 pub trait Settle: Reads {
-    /// Waits until all objects are as expected, all that are not have failed, or the time is up. With a zero timeout it says how
-    /// things stand now.
-    fn settle(&self, references: &[Reference], timeout: Duration) -> impl Future<Output = Settled> + Send;
+    /// Waits until all objects are as expected, all that are not have failed, or the time is up. With a zero
+    /// timeout it says how things stand now.
+    fn settle(
+        &self,
+        references: &[ObjectReference],
+        timeout: Duration,
+    ) -> impl Future<Output = Settled> + Send;
 
     /// Waits until the objects are gone; returns those that are still there when the time is up.
-    fn gone(&self, references: &[Reference], timeout: Duration)
-    -> impl Future<Output = Vec<ObjectId>> + Send;
+    fn gone(
+        &self,
+        references: &[ObjectReference],
+        timeout: Duration,
+    ) -> impl Future<Output = Vec<ObjectId>> + Send;
 
-    /// Whether all these objects are known to be as they were applied: each is held, its watch is alive, and it has not
-    /// drifted. `false` means "look again", not "drifted".
+    /// Whether all these objects are known to be as they were applied: each is held, its watch is alive, and
+    /// it has not drifted. `false` means "look again", not "drifted".
     fn intact(&self, ids: &[ObjectId]) -> bool;
 }

@@ -2,33 +2,33 @@
 
 use std::collections::HashMap;
 
-use super::apply::{Progress, note};
+use super::apply::{ApplyProgress, note};
 use super::build::Supported;
 use super::claims::Claims;
 use super::decide::{Decided, Intent, decide, intend};
-use super::ports::{Reads, Reference};
+use super::ports::{ObjectReference, Reads};
 use super::prune::{self, Fate};
 use crate::api::Kustomization;
 use crate::plan::{
     DriftPolicy, Entry, Foreseen, Ignored, Inventory, Observed, Pruner, Refusal, Step, after_take_over,
 };
-use crate::verdict::{Applied, Change, Common, Deed, Outcome};
+use crate::verdict::{Applied, ChangedObject, Common, Deed, Outcome};
 use lockgate_base::model::{Object, ObjectId};
-use lockgate_render::Resource;
+use lockgate_render::RenderedObject;
 
 /// What would change.
 #[derive(Debug, Default)]
 pub struct Preview {
     /// What would be done with each object that is built, in the order in which they are applied.
     pub objects: Vec<Announced>,
-    /// Objects that are refused. What is in the stage of the first of them is not applied, nor what comes after it, and
-    /// nothing is deleted.
+    /// Objects that are refused. What is in the stage of the first of them is not applied, nor what comes
+    /// after it, and nothing is deleted.
     pub refusals: Vec<Refusal>,
-    /// What would become of the objects that are no longer built, in the order in which they are deleted; nothing where
-    /// any object is refused.
+    /// What would become of the objects that are no longer built, in the order in which they are deleted;
+    /// nothing where any object is refused.
     pub dropped: Vec<Dropped>,
     /// What would be changed and deleted, in that order, as far as the refusals let it come.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ChangedObject>,
     /// What people should know.
     pub warnings: Vec<String>,
 }
@@ -55,17 +55,18 @@ pub struct Announced {
 pub struct Dropped {
     /// Which object.
     pub id: ObjectId,
-    /// What would become of it; `None` where pruning is not wished, so that it is let go. Or why that cannot be told.
+    /// What would become of it; `None` where pruning is not wished, so that it is let go. Or why that cannot
+    /// be told.
     pub fate: Result<Option<Fate>, String>,
 }
 
-/// Decides about a build as a run does. What is in a kind or a namespace that the build itself brings, or one before it that
-/// `foreseen` knows of, counts as created, since the server cannot be asked about it yet. An outcome where the run would end
-/// before it writes anything.
+/// Decides about a build as a run does. What is in a kind or a namespace that the build itself brings, or one
+/// before it that `foreseen` knows of, counts as created, since the server cannot be asked about it yet. An
+/// outcome where the run would end before it writes anything.
 pub async fn preview(
     cluster: &impl Reads,
     kustomization: Supported<'_>,
-    resources: Vec<Resource>,
+    resources: Vec<RenderedObject>,
     claims: &impl Claims,
     foreseen: &mut Foreseen,
 ) -> Result<Preview, Outcome<Applied>> {
@@ -74,7 +75,7 @@ pub async fn preview(
     let Intent { stages, mut terms, managed, .. } =
         intend(cluster, &kustomization, resources, (None, DriftPolicy::default())).await?;
     terms.foreseen = std::mem::take(foreseen);
-    let mut progress = Progress::default();
+    let mut progress = ApplyProgress::default();
     let mut preview = Preview::default();
     for stage in stages {
         let Decided { stage, mut observed, refusals, .. } = decide(cluster, stage, &terms).await;
@@ -82,7 +83,7 @@ pub async fn preview(
         preview.refusals.extend(refusals);
         let is_reached = preview.refusals.is_empty();
         for entry in stage.entries {
-            let reference = Reference::to(&entry.object);
+            let reference = ObjectReference::to(&entry.object);
             let id = reference.id.clone();
             if is_reached {
                 note(&entry, reference, &mut progress);
@@ -97,17 +98,18 @@ pub async fn preview(
         preview.dropped = dropped(cluster, &kustomization, claims, &progress, &managed).await?;
         let goes = |dropped: &&Dropped| matches!(dropped.fate, Ok(Some(Fate::Deleted)));
         let deleted = preview.dropped.iter().filter(goes).map(|dropped| dropped.id.clone());
-        let deleted = deleted.map(|id| Change { id, deed: Deed::Deleted, fields: Vec::new() });
+        let deleted = deleted.map(|id| ChangedObject { id, deed: Deed::Deleted, fields: Vec::new() });
         progress.changes.extend(deleted);
     }
     Ok(Preview { changes: progress.changes, warnings: progress.warnings, ..preview })
 }
 
-/// The files of objects. A kind may turn out to have no namespace, and then the object has lost the one that it had in Git.
+/// The files of objects. A kind may turn out to have no namespace, and then the object has lost the one that
+/// it had in Git.
 struct Origins(HashMap<ObjectId, String>);
 
 impl Origins {
-    fn of(resources: &[Resource]) -> Self {
+    fn of(resources: &[RenderedObject]) -> Self {
         Self(resources.iter().map(|resource| (resource.object.id(), resource.origin.clone())).collect())
     }
 
@@ -143,7 +145,7 @@ async fn dropped(
     cluster: &impl Reads,
     kustomization: &Kustomization,
     claims: &impl Claims,
-    progress: &Progress,
+    progress: &ApplyProgress,
     managed: &Inventory,
 ) -> Result<Vec<Dropped>, Common> {
     let (left_alone, stale) = prune::stale(progress, managed);

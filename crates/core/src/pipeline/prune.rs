@@ -2,51 +2,51 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::apply::Progress;
+use super::apply::ApplyProgress;
 use super::claims::{Candidate, Claim, Claims};
-use super::ports::{ApiFailure, Deleted, Reads, Reference, Writes};
+use super::ports::{ApiFailure, Deleted, ObjectReference, Reads, Writes};
 use crate::api::Kustomization;
 use crate::plan::{self, Inventory, PruneDecision, PruneSkip, Pruner, prune_decision};
 use lockgate_base::model::{Object, ObjectId, Ref};
 
-/// How often an object is looked at again that changed between the look and the deletion. Then its uid must do, since the
-/// status of some moves all the time.
+/// How often an object is looked at again that changed between the look and the deletion. Then its uid must
+/// do, since the status of some moves all the time.
 const LOOKS: usize = 3;
 
 /// What a deletion did.
 #[derive(Debug, Default)]
 pub(super) struct Pruned {
     /// The objects that the server deleted, or that had gone already.
-    pub(super) deleted: Vec<Reference>,
+    pub(super) deleted: Vec<ObjectReference>,
     /// The objects that could not be deleted, each with a line that says why. They are still managed.
-    pub(super) failed: Vec<(Reference, String)>,
+    pub(super) failed: Vec<(ObjectReference, String)>,
     /// A line for each that stays where people would not expect it.
     pub(super) kept: Vec<String>,
     /// The objects that another owner is to take over, each with a line that says so. They are still managed.
-    pub(super) awaited: Vec<(Reference, String)>,
+    pub(super) awaited: Vec<(ObjectReference, String)>,
     /// Whether the server could not be asked about one of them.
     pub(super) unreachable: bool,
 }
 
 /// The references of an inventory's objects, in the order given.
-pub(super) fn references(inventory: &Inventory, ids: Vec<ObjectId>) -> Vec<Reference> {
+pub(super) fn references(inventory: &Inventory, ids: Vec<ObjectId>) -> Vec<ObjectReference> {
     ids.into_iter()
         .filter_map(|id| {
             let version = inventory.version(&id)?.to_owned();
-            Some(Reference::new(id, version))
+            Some(ObjectReference::new(id, version))
         })
         .collect()
 }
 
-/// What was managed and is not built any more: first what is only let go, since it is to be left alone, then what is to be
-/// deleted where that is wished, in the order of deletion.
-pub(super) fn stale(progress: &Progress, managed: &Inventory) -> (Vec<ObjectId>, Vec<ObjectId>) {
+/// What was managed and is not built any more: first what is only let go, since it is to be left alone, then
+/// what is to be deleted where that is wished, in the order of deletion.
+pub(super) fn stale(progress: &ApplyProgress, managed: &Inventory) -> (Vec<ObjectId>, Vec<ObjectId>) {
     let built: Vec<ObjectId> = progress.inventory.iter().map(|(id, _)| id.clone()).collect();
     plan::prune(&built, managed).into_iter().partition(|id| progress.left_alone.contains(id))
 }
 
-/// What a Kustomization cannot do without: itself, its source, where it takes values and rights from, and the namespaces of
-/// all these.
+/// What a Kustomization cannot do without: itself, its source, where it takes values and rights from, and the
+/// namespaces of all these.
 pub(super) fn needs(kustomization: &Kustomization) -> HashSet<ObjectId> {
     let own = kustomization.reference();
     let spec = &kustomization.spec;
@@ -75,8 +75,8 @@ pub(super) fn needs(kustomization: &Kustomization) -> HashSet<ObjectId> {
     needs
 }
 
-/// Whether what was found is deleted in the owner's name. `built` never is: an inventory may name an object of the build
-/// otherwise, with the namespace that it had in Git before its kind was known to have none.
+/// Whether what was found is deleted in the owner's name. `built` never is: an inventory may name an object
+/// of the build otherwise, with the namespace that it had in Git before its kind was known to have none.
 pub(super) fn judge(found: Option<&Object>, pruner: Pruner<'_>, built: &Inventory) -> Option<PruneDecision> {
     let live = found.filter(|live| built.version(&live.id()).is_none())?;
     Some(prune_decision(live, pruner))
@@ -88,7 +88,7 @@ pub(super) async fn delete(
     cluster: &impl Writes,
     claims: &impl Claims,
     pruner: Pruner<'_>,
-    stale: Vec<Reference>,
+    stale: Vec<ObjectReference>,
     built: &Inventory,
 ) -> Pruned {
     let mut pruned = Pruned::default();
@@ -131,8 +131,8 @@ pub(super) async fn delete(
 }
 
 /// The same objects, each after those that depend on it.
-fn dependents_first(stale: Vec<Reference>, claims: &impl Claims) -> Vec<Reference> {
-    let mut left: HashMap<ObjectId, Reference> =
+fn dependents_first(stale: Vec<ObjectReference>, claims: &impl Claims) -> Vec<ObjectReference> {
+    let mut left: HashMap<ObjectId, ObjectReference> =
         stale.iter().map(|reference| (reference.id.clone(), reference.clone())).collect();
     let mut ordered = Vec::with_capacity(stale.len());
     for reference in stale {
@@ -154,18 +154,18 @@ fn dependents_first(stale: Vec<Reference>, claims: &impl Claims) -> Vec<Referenc
 #[derive(Debug)]
 pub(super) struct Decided {
     /// Which object.
-    pub(super) reference: Reference,
+    pub(super) reference: ObjectReference,
     /// What is to become of it, and what was found of it; or why it could not be looked at.
     pub(super) found: Result<(Fate, Option<Object>), ApiFailure>,
 }
 
-/// Decides about objects that are no longer built, in the order given. It reads only, and it is the one way to such a decision,
-/// so that a preview shows what a run does.
+/// Decides about objects that are no longer built, in the order given. It reads only, and it is the one way
+/// to such a decision, so that a preview shows what a run does.
 pub(super) async fn decide(
     cluster: &impl Reads,
     claims: &impl Claims,
     pruner: Pruner<'_>,
-    stale: Vec<Reference>,
+    stale: Vec<ObjectReference>,
     built: &Inventory,
 ) -> Vec<Decided> {
     let found = cluster.identify(&stale).await;
@@ -193,7 +193,7 @@ async fn holders(
     cluster: &impl Reads,
     claims: &impl Claims,
     pruner: Pruner<'_>,
-    stale: &[Reference],
+    stale: &[ObjectReference],
     found: &[Result<Option<Object>, ApiFailure>],
     built: &Inventory,
 ) -> HashMap<ObjectId, Claim> {
@@ -230,7 +230,7 @@ pub enum Fate {
 async fn delete_one(
     cluster: &impl Writes,
     pruner: Pruner<'_>,
-    reference: &Reference,
+    reference: &ObjectReference,
     mut found: Option<Object>,
     built: &Inventory,
 ) -> Result<Fate, ApiFailure> {

@@ -3,12 +3,12 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use super::apply::{self, Progress, Stop};
+use super::apply::{self, ApplyProgress, Stop};
 use super::build::{Build, build_spec};
 use super::decide::{Intent, Terms, intend, managed};
 use super::gather::{ByHand, Gathered, gather};
 use super::hands::Hands;
-use super::ports::{Lookup, Reference, Settle, Settled, Unhealthy, Writes};
+use super::ports::{Lookup, ObjectReference, Settle, Settled, Unhealthy, Writes};
 use super::workers;
 use super::{Finish, Job, Journal, JournalError, Memo, News, idle, room, sweep};
 use crate::api::{HealthCheck, Kustomization};
@@ -22,7 +22,8 @@ const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
 /// Brings the cluster to what the source says.
 ///
-/// `cluster` acts as the Kustomization's ServiceAccount, `own` as the agent, which reads variables as Flux does.
+/// `cluster` acts as the Kustomization's ServiceAccount, `own` as the agent, which reads variables as Flux
+/// does.
 pub async fn reconcile<C: Writes + Settle, O: Lookup, J: Journal>(
     cluster: &C,
     own: &O,
@@ -93,10 +94,11 @@ fn nothing_changed(cluster: &impl Settle, job: &Job<'_>, gathered: &Gathered) ->
         && cluster.intact(&memo.ids)
 }
 
-/// Whether all is healthy, at this moment, that the last success found healthy: what was applied may have failed since.
+/// Whether all is healthy, at this moment, that the last success found healthy: what was applied may have
+/// failed since.
 async fn is_healthy(cluster: &impl Settle, kustomization: &Kustomization) -> bool {
     let applied = || {
-        let reference = |(id, version): (&ObjectId, &str)| Reference::new(id.clone(), version);
+        let reference = |(id, version): (&ObjectId, &str)| ObjectReference::new(id.clone(), version);
         managed(kustomization).iter().map(reference).collect()
     };
     let checked = checked(kustomization, applied);
@@ -123,7 +125,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
         Err(JournalError::Fenced | JournalError::Gone) => return Common::Fenced.into(),
         Err(JournalError::Unavailable(message)) => return Common::Unreachable { message }.into(),
     }
-    let mut progress = Progress { warnings, ..Progress::default() };
+    let mut progress = ApplyProgress { warnings, ..ApplyProgress::default() };
     let stale = managed.difference(&wanted);
     let applied = applied(cluster, job, journal, (stages, &terms, &stale), &mut progress).await;
     if !progress.forced.is_empty() {
@@ -180,7 +182,7 @@ async fn applied<C: Writes + Settle, J: Journal>(
     job: &Job<'_>,
     journal: &J,
     (stages, terms, stale): (Vec<Stage<Object>>, &Terms, &Inventory),
-    progress: &mut Progress,
+    progress: &mut ApplyProgress,
 ) -> Result<(), Stop> {
     let kustomization: &Kustomization = &job.kustomization;
     let hands = Hands { cluster, slot: journal, clock: job.clock, limit: job.timeout };
@@ -209,7 +211,7 @@ fn tell_of_idle(journal: &impl Journal, job: &Job<'_>, managed: &Inventory, now:
 fn stopped(
     stop: Stop,
     managed: &Inventory,
-    progress: Progress,
+    progress: ApplyProgress,
     digest: lockgate_base::model::Digest,
 ) -> Outcome<Applied> {
     let inventory = managed.union(&progress.inventory);
@@ -234,8 +236,12 @@ fn stopped(
     }
 }
 
-/// The objects that must be healthy: all that are applied, or those that are named, but never the Kustomization itself.
-fn checked(kustomization: &Kustomization, applied: impl FnOnce() -> Vec<Reference>) -> Vec<Reference> {
+/// The objects that must be healthy: all that are applied, or those that are named, but never the
+/// Kustomization itself.
+fn checked(
+    kustomization: &Kustomization,
+    applied: impl FnOnce() -> Vec<ObjectReference>,
+) -> Vec<ObjectReference> {
     let metadata = &kustomization.metadata;
     let is_self = |id: &ObjectId| {
         id.kind == "Kustomization" && id.name == metadata.name && id.namespace == metadata.namespace
@@ -250,12 +256,12 @@ fn checked(kustomization: &Kustomization, applied: impl FnOnce() -> Vec<Referenc
         let expires =
             |id: &ObjectId| applied.iter().any(|reference| reference.id == *id && reference.expires);
         let named = checks.iter().map(named);
-        named.map(|reference| Reference { expires: expires(&reference.id), ..reference }).collect()
+        named.map(|reference| ObjectReference { expires: expires(&reference.id), ..reference }).collect()
     };
-    checked.into_iter().filter(|reference: &Reference| !is_self(&reference.id)).collect()
+    checked.into_iter().filter(|reference: &ObjectReference| !is_self(&reference.id)).collect()
 }
 
-fn named(check: &HealthCheck) -> Reference {
+fn named(check: &HealthCheck) -> ObjectReference {
     let api_version = check.api_version.as_deref().filter(|version| !version.is_empty()).unwrap_or("apps/v1");
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let id = ObjectId {
@@ -264,13 +270,13 @@ fn named(check: &HealthCheck) -> Reference {
         group: group.into(),
         kind: check.kind.clone(),
     };
-    Reference::new(id, version)
+    ObjectReference::new(id, version)
 }
 
 /// Waits for health, and tells what for; `None` when newer work ended the wait.
 async fn settled<J: Journal>(
     cluster: &impl Settle,
-    references: &[Reference],
+    references: &[ObjectReference],
     job: &Job<'_>,
     journal: &J,
     redactor: &Redactor,
@@ -295,7 +301,8 @@ async fn settled<J: Journal>(
             ended = &mut ended => return ended,
             found = look => found,
         };
-        // Not cut off by the end of the wait: a write that was sent may reach the server after the one that says how it ended.
+        // Not cut off by the end of the wait: a write that was sent may reach the server after the one that
+        // says how it ended.
         if let Settled::Stalled(objects) | Settled::TimedOut(objects) = found {
             let mut objects: Vec<Ill> = objects.into_iter().map(ill).collect();
             for ill in &mut objects {

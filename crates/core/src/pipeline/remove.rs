@@ -1,10 +1,11 @@
-//! What happens to the objects of a Kustomization that is being deleted. It needs the inventory only, never the source.
+//! What happens to the objects of a Kustomization that is being deleted. It needs the inventory only, never
+//! the source.
 
 use std::collections::HashSet;
 
 use super::claims::Claims;
 use super::decide::managed;
-use super::ports::{ApiFailure, Reads, Reference, Settle, Writes};
+use super::ports::{ApiFailure, ObjectReference, Reads, Settle, Writes};
 use super::prune::{self, Pruned};
 use super::slot::Slot;
 use crate::api::{DeletionPolicy, Kustomization};
@@ -14,9 +15,9 @@ use lockgate_base::model::ObjectId;
 
 /// Deletes, orphans or leaves the objects, as `spec.deletionPolicy` says.
 ///
-/// `cluster` acts as `account`, the ServiceAccount that the Kustomization has or is given; it is an error where there is
-/// none to act as, which matters only if something is to be deleted. `own` acts as the agent. The slot is given back where all
-/// is deleted that will be, and its end is waited for.
+/// `cluster` acts as `account`, the ServiceAccount that the Kustomization has or is given; it is an error
+/// where there is none to act as, which matters only if something is to be deleted. `own` acts as the agent.
+/// The slot is given back where all is deleted that will be, and its end is waited for.
 pub async fn remove<C: Writes + Settle, O: Writes>(
     cluster: Result<&C, String>,
     own: &O,
@@ -87,7 +88,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
 async fn still_there(
     cluster: &impl Settle,
     kustomization: &Kustomization,
-    deleted: &[Reference],
+    deleted: &[ObjectReference],
 ) -> Option<String> {
     let spec = &kustomization.spec;
     let timeout = Schedule::new(spec.interval, spec.retry_interval, spec.timeout).timeout;
@@ -104,6 +105,6 @@ async fn is_gone(own: &impl Reads, account: &str, kustomization: &Kustomization)
         group: String::new(),
         kind: "ServiceAccount".into(),
     };
-    let found: Result<_, ApiFailure> = own.get(&Reference::new(id, "v1")).await;
+    let found: Result<_, ApiFailure> = own.get(&ObjectReference::new(id, "v1")).await;
     matches!(found, Ok(None))
 }

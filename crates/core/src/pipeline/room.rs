@@ -1,11 +1,11 @@
-//! Making room for a new object: where it asks for a value of which there can be only one, and what Git has dropped still has it,
-//! that goes first.
+//! Making room for a new object: where it asks for a value of which there can be only one, and what Git has
+//! dropped still has it, that goes first.
 
 use std::time::Duration;
 
 use super::Journal;
 use super::hands::Hands;
-use super::ports::{Reference, Settle, Writes};
+use super::ports::{ObjectReference, Settle, Writes};
 use super::prune;
 use super::slot::aside;
 use crate::api::Kustomization;
@@ -20,7 +20,7 @@ const GONE: Duration = Duration::from_mins(1);
 pub(super) struct Spare {
     pub(super) stages: Vec<Stage<Object>>,
     /// What Git has dropped of the kinds that may be in the way.
-    stale: Vec<Reference>,
+    stale: Vec<ObjectReference>,
     /// All that is built.
     built: Inventory,
 }
@@ -39,7 +39,8 @@ pub(super) fn spare(
     is_possible.then(|| Spare { stages: stages.to_vec(), stale, built: objects().collect() })
 }
 
-/// Deletes what is in the way of objects that are refused, where nothing else is refused. Returns whether there is room now.
+/// Deletes what is in the way of objects that are refused, where nothing else is refused. Returns whether
+/// there is room now.
 pub(super) async fn made<C: Writes + Settle, J: Journal>(
     hands: &Hands<'_, C, J>,
     journal: &J,
@@ -53,7 +54,7 @@ pub(super) async fn made<C: Writes + Settle, J: Journal>(
             old.push((reference, live));
         }
     }
-    let mut in_the_way: Vec<Reference> = Vec::new();
+    let mut in_the_way: Vec<ObjectReference> = Vec::new();
     for refusal in refusals {
         let mut objects = spare.stages.iter().flat_map(|stage| &stage.entries);
         let Some(object) = objects.find(|object| object.id() == refusal.id) else { return false };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::clock::Clock;
 
-/// A wait that is over by then keeps the slot: most definitions are served within it, and a slot that was given back has to be
-/// queued for.
+/// A wait that is over by then keeps the slot: most definitions are served within it, and a slot that was
+/// given back has to be queued for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The slot that a run holds from its start.
@@ -18,8 +18,8 @@ pub trait Slot: Sync {
     fn resumes(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// Waits in the middle of a run, without the slot if it takes long. The slot is taken again where `goes_on` says of the wait's
-/// end that there is more to do.
+/// Waits in the middle of a run, without the slot if it takes long. The slot is taken again where `goes_on`
+/// says of the wait's end that there is more to do.
 pub async fn aside<T>(
     slot: &impl Slot,
     clock: &dyn Clock,

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::apply::Progress;
-use super::ports::{Reads, Reference, Writes};
+use super::apply::ApplyProgress;
+use super::ports::{ObjectReference, Reads, Writes};
 use super::prune::{self, Pruned};
 use super::{Job, Journal, News};
 use crate::api::Kustomization;
 use crate::plan::{Inventory, Pruner, is_used, uses};
-use crate::verdict::{Applied, Change, Common, Deed, Done, Outcome};
+use crate::verdict::{Applied, ChangedObject, Common, Deed, Done, Outcome};
 use lockgate_base::model::ObjectId;
 
 /// What pruning left.
@@ -19,17 +19,18 @@ pub(super) struct Swept {
     /// Whether other owners are to take objects over. They stay managed until then.
     pub(super) awaits: bool,
     /// What goes once everything is healthy. It stays managed until then.
-    pub(super) later: Vec<Reference>,
+    pub(super) later: Vec<ObjectReference>,
 }
 
-/// Deletes what is no longer built, where that is wished. An error where the server could not be asked. What pods refer to that
-/// are there now stays until the wait for health is over, where there is one, so that they can be fallen back on.
+/// Deletes what is no longer built, where that is wished. An error where the server could not be asked. What
+/// pods refer to that are there now stays until the wait for health is over, where there is one, so that they
+/// can be fallen back on.
 pub(super) async fn swept(
     cluster: &impl Writes,
     journal: &impl Journal,
     job: &Job<'_>,
     managed: &Inventory,
-    progress: &mut Progress,
+    progress: &mut ApplyProgress,
     is_waited: bool,
 ) -> Result<Swept, String> {
     let kustomization: &Kustomization = &job.kustomization;
@@ -46,7 +47,7 @@ pub(super) async fn swept(
         stale.into_iter().partition(|reference| used.contains(&reference.id));
     let pruned = deleted(cluster, journal, job, stale, &progress.inventory).await?;
     let gone = pruned.deleted.iter();
-    progress.changes.extend(gone.map(|gone| Change {
+    progress.changes.extend(gone.map(|gone| ChangedObject {
         id: gone.id.clone(),
         deed: Deed::Deleted,
         fields: vec![],
@@ -64,7 +65,7 @@ pub(super) async fn ended(
     cluster: &impl Writes,
     journal: &impl Journal,
     job: &Job<'_>,
-    later: Vec<Reference>,
+    later: Vec<ObjectReference>,
     mut done: Done,
     awaits: &mut bool,
 ) -> Outcome<Applied> {
@@ -83,7 +84,7 @@ pub(super) async fn ended(
     *awaits |= !pruned.awaited.is_empty();
     let failures = failures(&pruned);
     let gone = pruned.deleted.into_iter();
-    done.changes.extend(gone.map(|gone| Change { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
+    done.changes.extend(gone.map(|gone| ChangedObject { id: gone.id, deed: Deed::Deleted, fields: vec![] }));
     for (reference, _) in pruned.awaited.into_iter().chain(pruned.failed) {
         managed.insert(reference.id, reference.version);
     }
@@ -100,7 +101,7 @@ async fn deleted(
     cluster: &impl Writes,
     journal: &impl Journal,
     job: &Job<'_>,
-    stale: Vec<Reference>,
+    stale: Vec<ObjectReference>,
     built: &Inventory,
 ) -> Result<Pruned, String> {
     let kustomization: &Kustomization = &job.kustomization;
@@ -129,7 +130,7 @@ fn failures(pruned: &Pruned) -> Vec<String> {
 }
 
 /// The objects that pods refer to which are there now. Where that cannot be looked at, they may.
-async fn in_use(cluster: &impl Reads, stale: &[Reference]) -> HashSet<ObjectId> {
+async fn in_use(cluster: &impl Reads, stale: &[ObjectReference]) -> HashSet<ObjectId> {
     let candidates: HashSet<ObjectId> =
         stale.iter().map(|reference| reference.id.clone()).filter(is_used).collect();
     let namespaces: HashSet<&str> = candidates.iter().map(|id| id.namespace.as_str()).collect();

@@ -56,7 +56,7 @@ fn snapshot(names: &[&str]) -> Snapshot {
     }
 }
 
-static RULES: Rules = Rules::BUILT_IN;
+static RULES: HealthRules = HealthRules::BUILT_IN;
 
 /// A reconcile that waits for a second, of what nothing is known of.
 fn job<'a>(
@@ -133,7 +133,8 @@ async fn a_refusal_stops_the_stage_and_keeps_what_is_managed() {
     assert!(finish.memo.is_none());
 }
 
-/// The inventory of a pass that was cut off may name an object by a namespace that its kind turned out not to have.
+/// The inventory of a pass that was cut off may name an object by a namespace that its kind turned out not to
+/// have.
 #[tokio::test]
 async fn what_is_built_is_not_deleted_under_another_name() {
     let (fake, diary) = (Fake::with(&["a"]), Diary::default());

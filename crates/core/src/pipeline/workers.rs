@@ -1,5 +1,5 @@
-//! The port to the threads on which builds run. A build is pure and may take long, so that it must not run where the lease is
-//! renewed and probes are answered.
+//! The port to the threads on which builds run. A build is pure and may take long, so that it must not run
+//! where the lease is renewed and probes are answered.
 
 use std::fmt::Debug;
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! What the API server answers about an object that it refuses, and what that means.
 //!
-//! Its answers are texts with an HTTP status that is often a plain 500, so this is the one place that reads what they say
-//! of an object. The cases are those of a kube-apiserver 1.35.
+//! Its answers are texts with an HTTP status that is often a plain 500, so this is the one place that reads
+//! what they say of an object. The cases are those of a kube-apiserver 1.35.
 
 use super::cause::Cause;
 use super::denied::Denied;
@@ -31,8 +31,8 @@ pub struct AnswerCause {
     pub field: String,
 }
 
-/// Reads an answer. The order matters: the texts of webhooks and admission plugins may quote anything, so they are
-/// looked for before what they may quote.
+/// Reads an answer. The order matters: the texts of webhooks and admission plugins may quote anything, so
+/// they are looked for before what they may quote.
 pub(super) fn classify(id: &ObjectId, answer: &Answer) -> Cause {
     let text = answer.message.as_str();
     if let Some(cause) = webhook(text) {
@@ -44,8 +44,8 @@ pub(super) fn classify(id: &ObjectId, answer: &Answer) -> Cause {
     match (answer.code, answer.reason.as_str()) {
         (403, _) => return forbidden(id, answer),
         (404, _) => return not_found(id, text),
-        // The API server's own words where the server behind an API group cannot be reached (kube-aggregator's
-        // pkg/apiserver/handler_proxy.go).
+        // The API server's own words where the server behind an API group cannot be reached
+        // (kube-aggregator's pkg/apiserver/handler_proxy.go).
         (503, _) if !id.group.is_empty() && text.trim() == "service unavailable" => {
             return Cause::GroupDown(id.group.clone());
         }
@@ -97,8 +97,8 @@ const TYPE_ERROR: [&str; 7] = [
     "cannot be handled as a",
 ];
 
-/// What says that a field cannot change. The status alone does not: a wrong value is 422 as well, and making the object
-/// anew would delete it and not bring it back.
+/// What says that a field cannot change. The status alone does not: a wrong value is 422 as well, and making
+/// the object anew would delete it and not bring it back.
 const IMMUTABLE: [&str; 14] = [
     "is immutable",
     "immutable field",
@@ -122,8 +122,8 @@ pub(super) fn says_immutable(text: &str) -> bool {
     IMMUTABLE.iter().any(|mark| text.contains(mark))
 }
 
-/// Whether all that is wrong is that fields cannot change. Where something else is wrong as well, the object would not
-/// come back after it was deleted.
+/// Whether all that is wrong is that fields cannot change. Where something else is wrong as well, the object
+/// would not come back after it was deleted.
 fn is_immutable(answer: &Answer) -> bool {
     if answer.causes.is_empty() {
         return says_immutable(&answer.message);

@@ -22,7 +22,8 @@ pub enum Cause {
     NamespaceNotSpecified,
     /// A right is missing.
     Forbidden(Denied),
-    /// An admission plugin or policy of the API server says no: a quota, Pod Security, a `ValidatingAdmissionPolicy`.
+    /// An admission plugin or policy of the API server says no: a quota, Pod Security, a
+    /// `ValidatingAdmissionPolicy`.
     Denied,
     /// A field that cannot change has changed; the object has to be deleted and created anew.
     Immutable {
@@ -31,7 +32,8 @@ pub enum Cause {
     },
     /// A field that the kind does not have, by its path.
     UnknownField(String),
-    /// A field of the live object that the kind does not have in the version asked for, by its path. Git does not set it.
+    /// A field of the live object that the kind does not have in the version asked for, by its path. Git does
+    /// not set it.
     Undeclared(String),
     /// A value of the wrong type, or one that cannot be read.
     TypeError,

@@ -23,9 +23,10 @@ impl fmt::Display for Denied {
 }
 
 impl Denied {
-    /// Reads the authorizer's sentence: `secrets "x" is forbidden: User "u" cannot get resource "secrets" in API group ""
-    /// in the namespace "n"` (`forbiddenMessage` in apiserver's handlers/responsewriters/errors.go). `None` where the text
-    /// is another one, such as an admission plugin's.
+    /// Reads the authorizer's sentence: `secrets "x" is forbidden: User "u" cannot get resource "secrets" in
+    /// API group "" in the namespace "n"` (`forbiddenMessage` in apiserver's
+    /// handlers/responsewriters/errors.go). `None` where the text is another one, such as an admission
+    /// plugin's.
     pub fn read(text: &str) -> Option<Self> {
         let quoted = |rest: &str| rest.split_once('"').map(|(inside, _)| inside.to_owned());
         let after = |mark: &str| text.split_once(mark).map(|(_, rest)| rest);

@@ -1,7 +1,7 @@
 //! What differs between an object on the cluster and what an apply would make of it.
 //!
-//! Labels, annotations, finalizers, owner references, and every field outside `metadata` and `status`. Flux leaves out finalizers
-//! and owner references, so that it does not apply one that Git adds or drops.
+//! Labels, annotations, finalizers, owner references, and every field outside `metadata` and `status`. Flux
+//! leaves out finalizers and owner references, so that it does not apply one that Git adds or drops.
 
 use std::fmt;
 
@@ -20,12 +20,12 @@ pub struct Drift {
     /// Where, for example `spec.template.spec.containers[0].image`.
     pub path: String,
     /// How.
-    pub change: Change,
+    pub change: FieldDrift,
 }
 
 /// How a field differs. Values of Secrets are `***`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum FieldDrift {
     /// It has another value than it should.
     Changed {
         /// What it has.
@@ -45,10 +45,10 @@ impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.path)?;
         match &self.change {
-            Change::Changed { live, wanted } => write!(f, "{live} → {wanted}"),
-            Change::Missing(wanted) => write!(f, "(missing) → {wanted}"),
-            Change::Surplus(live) => write!(f, "{live} → (removed)"),
-            Change::SetBy(manager) => write!(f, "set by {manager} → (removed)"),
+            FieldDrift::Changed { live, wanted } => write!(f, "{live} → {wanted}"),
+            FieldDrift::Missing(wanted) => write!(f, "(missing) → {wanted}"),
+            FieldDrift::Surplus(live) => write!(f, "{live} → (removed)"),
+            FieldDrift::SetBy(manager) => write!(f, "set by {manager} → (removed)"),
         }
     }
 }
@@ -73,7 +73,8 @@ pub fn drift(live: &Object, wanted: &Object, secret: bool) -> Vec<Drift> {
     found.drift
 }
 
-/// What is compared of an object: its labels and annotations, and all fields outside of `metadata` and `status`.
+/// What is compared of an object: its labels and annotations, and all fields outside of `metadata` and
+/// `status`.
 pub fn compared(object: &Object) -> Value {
     let mut value = content(object);
     let metadata = ["labels", "annotations"]
@@ -127,7 +128,7 @@ impl Finder {
                 }
             }
             _ => {
-                let change = Change::Changed { live: self.show(live), wanted: self.show(wanted) };
+                let change = FieldDrift::Changed { live: self.show(live), wanted: self.show(wanted) };
                 self.push(path, change);
             }
         }
@@ -147,11 +148,11 @@ impl Finder {
             (Some(live), Some(wanted)) => self.compare(path, live, wanted),
             (Some(live), None) => {
                 let shown = self.show(live);
-                self.push(path, Change::Surplus(shown));
+                self.push(path, FieldDrift::Surplus(shown));
             }
             (None, Some(wanted)) => {
                 let shown = self.show(wanted);
-                self.push(path, Change::Missing(shown));
+                self.push(path, FieldDrift::Missing(shown));
             }
             (None, None) => {}
         }
@@ -171,7 +172,7 @@ impl Finder {
         }
     }
 
-    fn push(&mut self, path: &str, change: Change) {
+    fn push(&mut self, path: &str, change: FieldDrift) {
         if self.drift.len() < MOST {
             self.drift.push(Drift { path: path.to_owned(), change });
         }

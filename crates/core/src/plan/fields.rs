@@ -1,8 +1,8 @@
 //! Sets of fields, as `fieldsV1` of an entry of `metadata.managedFields` writes them down.
 //!
-//! A key is a step: `f:` leads to a field by its name, `k:` to an item of a list by its keys, `v:` to one by its value, and `i:` to
-//! one by its place. An empty node is the field itself. A node with children stands for these, and for the field itself only where
-//! it says so with `.`.
+//! A key is a step: `f:` leads to a field by its name, `k:` to an item of a list by its keys, `v:` to one by
+//! its value, and `i:` to one by its place. An empty node is the field itself. A node with children stands
+//! for these, and for the field itself only where it says so with `.`.
 
 use serde_json::{Map, Value};
 
@@ -63,8 +63,8 @@ pub(super) fn intersection(one: &Fields, other: &Fields) -> Fields {
     difference(one, &difference(one, other))
 }
 
-/// The fields that `is_apart` says of with their paths, with all below them, and the other ones. A map that is there for the
-/// former alone goes with them.
+/// The fields that `is_apart` says of with their paths, with all below them, and the other ones. A map that
+/// is there for the former alone goes with them.
 pub(super) fn parted(fields: &Fields, is_apart: &dyn Fn(&[&str]) -> bool) -> (Fields, Fields) {
     parted_below(fields, &mut Vec::new(), is_apart)
 }

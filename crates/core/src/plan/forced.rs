@@ -1,10 +1,11 @@
-//! What goes with an object that is deleted so that it can be created anew, and what `spec.force` therefore never deletes.
+//! What goes with an object that is deleted so that it can be created anew, and what `spec.force` therefore
+//! never deletes.
 
 use super::groups::is_built_in;
 use lockgate_base::model::Object;
 
-/// What is lost with an object beyond itself and what the cluster makes anew from it. Only an annotation on the object
-/// itself has such an object deleted.
+/// What is lost with an object beyond itself and what the cluster makes anew from it. Only an annotation on
+/// the object itself has such an object deleted.
 pub(super) fn loss(object: &Object) -> Option<&'static str> {
     Some(match (object.group(), object.kind()) {
         ("", "PersistentVolumeClaim" | "PersistentVolume") => "its data",

@@ -1,5 +1,5 @@
-//! What the stages of a build bring for those that come after them: a stage can be planned before the one that it stands on
-//! is applied.
+//! What the stages of a build bring for those that come after them: a stage can be planned before the one
+//! that it stands on is applied.
 
 use std::collections::{HashMap, HashSet};
 
@@ -40,8 +40,8 @@ impl Foreseen {
         self.kinds.get(&(group.to_owned(), kind.to_owned())).copied().unwrap_or_default()
     }
 
-    /// Plans the creation of what is refused only because the stages before are not applied yet. What the server would say
-    /// of it otherwise is not known.
+    /// Plans the creation of what is refused only because the stages before are not applied yet. What the
+    /// server would say of it otherwise is not known.
     pub fn admit(&self, stage: &mut Stage) {
         for entry in &mut stage.entries {
             let Step::Refuse(refusal) = &entry.step else { continue };

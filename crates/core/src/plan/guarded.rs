@@ -1,9 +1,10 @@
-//! Fields that the control plane and other controllers live by. Whoever has set them keeps them, unless Git sets them: to take
-//! them over would be to remove them.
+//! Fields that the control plane and other controllers live by. Whoever has set them keeps them, unless Git
+//! sets them: to take them over would be to remove them.
 
 use super::fields::{Fields, reach};
 
-/// The kinds of Kubernetes whose replica count can be set apart from the rest, by an autoscaler or by `kubectl scale`.
+/// The kinds of Kubernetes whose replica count can be set apart from the rest, by an autoscaler or by
+/// `kubectl scale`.
 const SCALED: [(&str, &str); 4] =
     [("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "ReplicaSet"), ("", "ReplicationController")];
 
@@ -12,8 +13,8 @@ pub(super) fn is_scaled(group: &str, kind: &str) -> bool {
     SCALED.contains(&(group, kind))
 }
 
-/// Whether a field of an object, by its path in `fieldsV1`, is left to whoever has set it. `is_scaled` says whether the object has
-/// a replica count that is set apart, and `of_git` holds the fields that Git sets.
+/// Whether a field of an object, by its path in `fieldsV1`, is left to whoever has set it. `is_scaled` says
+/// whether the object has a replica count that is set apart, and `of_git` holds the fields that Git sets.
 pub(super) fn is_guarded(
     (group, kind): (&str, &str),
     path: &[&str],

@@ -48,9 +48,10 @@ fn selector(target: &PatchTarget) -> Selector {
     }
 }
 
-/// An object as it is to be applied, and as an apply would leave it, with fields left as they are on the cluster: what another
-/// applies is not sent, and anything else is sent as it is there. A field that is not there is sent as Git has it, since there is
-/// nothing to leave. Only fields that differ are touched, so that the others stay ours.
+/// An object as it is to be applied, and as an apply would leave it, with fields left as they are on the
+/// cluster: what another applies is not sent, and anything else is sent as it is there. A field that is not
+/// there is sent as Git has it, since there is nothing to leave. Only fields that differ are touched, so that
+/// the others stay ours.
 pub(super) fn left(
     (desired, wanted): (&Object, &Object),
     live: &Object,

@@ -10,8 +10,8 @@ use lockgate_base::model::{Object, ObjectId};
 pub struct Inventory(BTreeMap<ObjectId, String>);
 
 impl Inventory {
-    /// Reads a stored inventory. An entry that is not of the form `<namespace>_<name>_<group>_<kind>` names no object, so
-    /// it is left out.
+    /// Reads a stored inventory. An entry that is not of the form `<namespace>_<name>_<group>_<kind>` names
+    /// no object, so it is left out.
     pub fn read(entries: &[InventoryEntry]) -> Self {
         let read = |entry: &InventoryEntry| Some((entry.id.parse().ok()?, entry.v.clone()));
         Self(entries.iter().filter_map(read).collect())
@@ -62,8 +62,8 @@ impl Inventory {
         self.0.iter().map(|(id, version)| (id, version.as_str()))
     }
 
-    /// What is in this one or in `newer`, which decides the versions. Stored before anything is written, it names every
-    /// object that there may be afterwards, so that a killed agent orphans nothing.
+    /// What is in this one or in `newer`, which decides the versions. Stored before anything is written, it
+    /// names every object that there may be afterwards, so that a killed agent orphans nothing.
     #[must_use]
     pub fn union(&self, newer: &Self) -> Self {
         let mut union = self.clone();

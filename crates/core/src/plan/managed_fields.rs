@@ -1,13 +1,14 @@
-//! Who set which field: edits made with kubectl are handed to us before an object is decided about, so that the dry run shows them
-//! undone.
+//! Who set which field: edits made with kubectl are handed to us before an object is decided about, so that
+//! the dry run shows them undone.
 //!
-//! A server-side apply removes a field only from the manager that applies. What `kubectl edit` adds belongs to kubectl and
-//! would stay for ever, beside what Git sets; therefore its entries in `metadata.managedFields` are merged into ours first, as
-//! Flux does. Flux merges them after the dry run, and all that they hold.
+//! A server-side apply removes a field only from the manager that applies. What `kubectl edit` adds belongs
+//! to kubectl and would stay for ever, beside what Git sets; therefore its entries in
+//! `metadata.managedFields` are merged into ours first, as Flux does. Flux merges them after the dry run, and
+//! all that they hold.
 
 use serde_json::{Value, json};
 
-use super::drift::{Change, Drift, join};
+use super::drift::{Drift, FieldDrift, join};
 use super::fields::{self, Fields, difference, follow, intersection, parted, present, strip, union};
 use super::guarded::{is_guarded, is_scaled};
 use super::policy::{Apply, apply_policy};
@@ -19,8 +20,8 @@ use lockgate_base::model::Object;
 /// Managers whose edits are undone, beside the updates of our own: a prefix of the name, and the operation.
 const OVERRIDDEN: [(&str, &str); 2] = [("kubectl", "Apply"), ("kubectl", "Update")];
 
-/// The manager by whose name the API server records all that an object holds whose managers were lost. What of it Git does not
-/// set may belong to anybody.
+/// The manager by whose name the API server records all that an object holds whose managers were lost. What
+/// of it Git does not set may belong to anybody.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
 /// Annotations and labels that other ways of applying leave behind.
@@ -31,17 +32,17 @@ pub(super) const LEFTOVERS: [(&str, &str); 4] = [
     ("labels", "fluxcd.io/sync-gc-mark"),
 ];
 
-/// Whether an object has fields that are to be handed to us: edits of people and of other ways of applying, as far as they are no
-/// requests, and nothing that the control plane lives by. Its metadata suffices.
+/// Whether an object has fields that are to be handed to us: edits of people and of other ways of applying,
+/// as far as they are no requests, and nothing that the control plane lives by. Its metadata suffices.
 pub fn is_edited(live: &Object, ownership: &Ownership) -> bool {
     let of_git = own(live, ownership).and_then(fields::of);
     entries(live).iter().any(|entry| !halves(entry, live, of_git, ownership).1.is_empty())
 }
 
-/// A JSON 6902 patch that hands the fields of overridden managers to ours, removes what other ways of applying left behind, and
-/// lets go of a replica count that Git sets no longer; `None` where there is nothing of the kind. Where one of the objects says
-/// `ssa: Merge`, what others have set is left to them. `wanted` is what an apply would make of the object, where the server has
-/// said.
+/// A JSON 6902 patch that hands the fields of overridden managers to ours, removes what other ways of
+/// applying left behind, and lets go of a replica count that Git sets no longer; `None` where there is
+/// nothing of the kind. Where one of the objects says `ssa: Merge`, what others have set is left to them.
+/// `wanted` is what an apply would make of the object, where the server has said.
 pub fn take_over(
     live: &Object,
     desired: &Object,
@@ -117,7 +118,8 @@ fn merged_entries(live: &Object, wanted: Option<&Object>, ownership: &Ownership)
         taken.iter().all(|(entry, _)| entry.get("apiVersion") == ours.get("apiVersion"));
     let mut all = taken.iter().fold(held, |all, (_, fields)| union(all, fields));
     if !all_are_of_one_version {
-        // A field may have another place in another version, so only those are held that there are in the one asked for.
+        // A field may have another place in another version, so only those are held that there are in the one
+        // asked for.
         all = present(&all, live.value());
         ours["apiVersion"] = live.api_version().into();
     }
@@ -131,7 +133,8 @@ pub(super) fn with_fields(entry: &Value, fields: Fields) -> Value {
     entry
 }
 
-/// What of an entry stays, and what is handed to us. `of_git` holds the fields that Git sets, as far as is known.
+/// What of an entry stays, and what is handed to us. `of_git` holds the fields that Git sets, as far as is
+/// known.
 fn halves(entry: &Value, live: &Object, of_git: Option<&Fields>, ownership: &Ownership) -> (Fields, Fields) {
     let Some(all) = fields::of(entry) else { return Default::default() };
     let shared = |set: &Fields| of_git.map(|of_git| intersection(set, of_git)).unwrap_or_default();
@@ -173,8 +176,8 @@ pub(super) fn own<'o>(object: &'o Object, ownership: &Ownership) -> Option<&'o V
     entries(object).iter().find(|entry| ownership.is_own(entry))
 }
 
-/// The fields that overridden managers have set and that Git does not set. Where we have not applied before there is
-/// nothing to tell: another tool made the object, with all the server's defaults to its name.
+/// The fields that overridden managers have set and that Git does not set. Where we have not applied before
+/// there is nothing to tell: another tool made the object, with all the server's defaults to its name.
 pub(super) fn foreign_fields(live: &Object, desired: &Object, ownership: &Ownership) -> Vec<Drift> {
     let Some(own) = own(live, ownership) else { return Vec::new() };
     let of_git = fields::of(own);
@@ -183,13 +186,14 @@ pub(super) fn foreign_fields(live: &Object, desired: &Object, ownership: &Owners
         let manager = entry.get("manager").and_then(Value::as_str).unwrap_or_default();
         let mut paths = Vec::new();
         absent(&halves(entry, live, of_git, ownership).1, desired.value(), "", &mut paths);
-        found.extend(paths.into_iter().map(|path| Drift { path, change: Change::SetBy(manager.into()) }));
+        found.extend(paths.into_iter().map(|path| Drift { path, change: FieldDrift::SetBy(manager.into()) }));
     }
     found
 }
 
-/// What an apply makes of an object once the fields of overridden managers are taken over: `wanted`, the result of a dry run from
-/// before that, without the fields that they have set and Git does not set, and with the replica count that is let go of.
+/// What an apply makes of an object once the fields of overridden managers are taken over: `wanted`, the
+/// result of a dry run from before that, without the fields that they have set and Git does not set, and with
+/// the replica count that is let go of.
 pub fn after_take_over(wanted: Object, live: &Object, desired: &Object, ownership: &Ownership) -> Object {
     let Some(own) = own(live, ownership) else { return wanted };
     let of_git = fields::of(own);

@@ -1,5 +1,5 @@
-//! Objects of Kubernetes' own kinds as Flux sends them. It reads them into Kubernetes' types and prints these, so that what says
-//! nothing is not sent, and whoever fills such a field keeps it.
+//! Objects of Kubernetes' own kinds as Flux sends them. It reads them into Kubernetes' types and prints
+//! these, so that what says nothing is not sent, and whoever fills such a field keeps it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -53,7 +53,8 @@ pub(super) fn normalize(id: &ObjectId, value: &mut Value) {
         without_placeholders(value, at);
     }
     match (group, kind) {
-        // A controller fills in what the roles allow that are gathered in it. Flux sends an empty list, and takes that away.
+        // A controller fills in what the roles allow that are gathered in it. Flux sends an empty list, and
+        // takes that away.
         ("rbac.authorization.k8s.io", "ClusterRole")
             if value.get("aggregationRule").is_some_and(|rule| !rule.is_null()) =>
         {
@@ -106,7 +107,8 @@ fn without_unfilled(kind: &str, value: &mut Value) {
     }
 }
 
-/// Tools leave a placeholder where a certificate is to be injected. The server refuses it, or it would replace what was injected.
+/// Tools leave a placeholder where a certificate is to be injected. The server refuses it, or it would
+/// replace what was injected.
 fn without_placeholders(value: &mut Value, at: &str) {
     let clients: Vec<&mut Value> = match at.split_once("/*") {
         Some((list, rest)) => {

@@ -1,4 +1,5 @@
-//! What an object says about itself: the `kustomize.toolkit.fluxcd.io/*` keys, as a label or an annotation, in any case.
+//! What an object says about itself: the `kustomize.toolkit.fluxcd.io/*` keys, as a label or an annotation,
+//! in any case.
 
 use lockgate_base::keys;
 use lockgate_base::model::Object;

@@ -1,4 +1,5 @@
-//! An object as it is sent: what the server owns is left out, and what server-side apply trips over is written out.
+//! An object as it is sent: what the server owns is left out, and what server-side apply trips over is
+//! written out.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -46,8 +47,8 @@ pub fn prepare(object: Object) -> Result<Object, Refusal> {
     prepared.map_err(|error| Refusal::new(id, Phase::DryRun, Cause::Invalid, error.to_string()))
 }
 
-/// Whether SOPS has encrypted the object and nobody has decrypted it: the ciphertext must not be applied as if it were
-/// the secret.
+/// Whether SOPS has encrypted the object and nobody has decrypted it: the ciphertext must not be applied as
+/// if it were the secret.
 fn is_encrypted(object: &Object) -> bool {
     let marked = object.pointer("/sops/mac").is_some()
         || (object.kind() == "Secret" && object.pointer("/sops").is_some());
@@ -58,8 +59,8 @@ fn is_encrypted(object: &Object) -> bool {
     marked || (is_secret(&object.id()) && (holds_ciphertext("/data") || holds_ciphertext("/stringData")))
 }
 
-/// `stringData` is write-only: the server merges it into `data` and keeps no record of who set what, so a key that is
-/// removed from Git would stay (kubernetes/kubernetes#108008).
+/// `stringData` is write-only: the server merges it into `data` and keeps no record of who set what, so a key
+/// that is removed from Git would stay (kubernetes/kubernetes#108008).
 fn string_data_to_data(fields: &mut Map<String, Value>) {
     let Some(Value::Object(string_data)) = fields.get("stringData") else { return };
     // A value that is not a string is for the server to refuse, with the field's own path.
@@ -103,8 +104,8 @@ fn pod_template<'a>(kind: &str, value: &'a mut Value) -> Option<&'a mut Value> {
     value.pointer_mut(pointer)
 }
 
-/// Ports of a Pod are told apart by number and protocol, and server-side apply does not fill in the default before it
-/// does (kubernetes-sigs/structured-merge-diff#130).
+/// Ports of a Pod are told apart by number and protocol, and server-side apply does not fill in the default
+/// before it does (kubernetes-sigs/structured-merge-diff#130).
 fn default_container_ports(template: &mut Value) {
     for list in ["containers", "initContainers"] {
         let Some(Value::Array(containers)) = template.get_mut("spec").and_then(|spec| spec.get_mut(list))

@@ -14,7 +14,8 @@ use lockgate_base::model::{Object, ObjectId, Ref};
 /// A build that became empty may delete this many objects without being asked for.
 const EMPTY_BUILD_LIMIT: usize = 10;
 
-/// What the inventory names and the build does not, in the order of deletion: the reverse of that of applying.
+/// What the inventory names and the build does not, in the order of deletion: the reverse of that of
+/// applying.
 pub fn prune(build: &[ObjectId], inventory: &Inventory) -> Vec<ObjectId> {
     let wanted: HashSet<&ObjectId> = build.iter().collect();
     let mut stale: Vec<ObjectId> =
@@ -31,8 +32,8 @@ pub struct PruneRefused {
     pub count: usize,
 }
 
-/// Refuses to delete more than ten objects because a build became empty: a moved folder looks the same. `annotations`
-/// are those of the Kustomization.
+/// Refuses to delete more than ten objects because a build became empty: a moved folder looks the same.
+/// `annotations` are those of the Kustomization.
 pub fn check_prune(
     build: &[ObjectId],
     inventory: &Inventory,
@@ -71,22 +72,24 @@ pub enum PruneSkip {
     ReconcileDisabled,
     /// `kustomize.toolkit.fluxcd.io/ssa: Ignore`.
     Ignored,
-    /// It is a part of Flux that lockgate stands in for, or defines a kind of Flux: without it, all objects of that kind
-    /// would be gone.
+    /// It is a part of Flux that lockgate stands in for, or defines a kind of Flux: without it, all objects
+    /// of that kind would be gone.
     Flux,
     /// It is the namespace that its owner lives in.
     Home,
-    /// It is the owner itself, its source, what it takes values or rights from, or the namespace of one of these.
+    /// It is the owner itself, its source, what it takes values or rights from, or the namespace of one of
+    /// these.
     Needed,
     /// The API server itself makes it, or never lets it go.
     Permanent,
-    /// Another owner holds it, or objects that would go with it; `None` where that one is in another namespace, of which
-    /// nothing is told.
+    /// Another owner holds it, or objects that would go with it; `None` where that one is in another
+    /// namespace, of which nothing is told.
     HeldBy(Option<Ref>),
 }
 
 impl PruneSkip {
-    /// Whether people would look for the object among what is gone: it is the owner's, and nobody asked for it to stay.
+    /// Whether people would look for the object among what is gone: it is the owner's, and nobody asked for
+    /// it to stay.
     pub const fn is_told(&self) -> bool {
         matches!(self, Self::Home | Self::Needed | Self::Permanent | Self::HeldBy(_))
     }
@@ -123,8 +126,8 @@ pub struct Pruner<'a> {
     pub needs: &'a HashSet<ObjectId>,
 }
 
-/// Whether a live object may be deleted in its owner's name. The live object decides, not the stored inventory: whoever
-/// edits a status must not be able to have anything else deleted.
+/// Whether a live object may be deleted in its owner's name. The live object decides, not the stored
+/// inventory: whoever edits a status must not be able to have anything else deleted.
 pub fn prune_decision(live: &Object, pruner: Pruner<'_>) -> PruneDecision {
     let Pruner { owner, ownership, needs } = pruner;
     let skip = match ownership.owner_of(live) {

@@ -39,8 +39,8 @@ fn next_mark(text: &str) -> Option<(usize, &'static str)> {
     BEFORE_VALUE.iter().filter_map(|mark| Some((text.find(mark)?, *mark))).min()
 }
 
-/// What follows a value. A quoted string ends at its closing quote, and the reason behind it stays; anything else is a
-/// value in Go's notation, whose end cannot be told from its content, so all that follows goes.
+/// What follows a value. A quoted string ends at its closing quote, and the reason behind it stays; anything
+/// else is a value in Go's notation, whose end cannot be told from its content, so all that follows goes.
 fn after_value(value: &str) -> &str {
     let Some(inside) = value.strip_prefix('"') else { return "" };
     let mut escaped = false;

@@ -24,11 +24,11 @@ pub enum Phase {
 ///
 /// The content stands behind a pointer, since a refusal is the rare half of many results.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal(Box<Content>);
+pub struct Refusal(Box<RefusalContent>);
 
 /// The content of a [`Refusal`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
+pub struct RefusalContent {
     /// Which object.
     pub id: ObjectId,
     /// At which request.
@@ -42,18 +42,18 @@ pub struct Content {
 }
 
 impl Refusal {
-    /// What an answer of the API server means. Values are cut out of its text for a Secret; for other objects that hold
-    /// secret values see [`Refusal::redacted`].
+    /// What an answer of the API server means. Values are cut out of its text for a Secret; for other objects
+    /// that hold secret values see [`Refusal::redacted`].
     pub fn of_answer(id: ObjectId, phase: Phase, answer: Answer) -> Self {
         let cause = classify(&id, &answer);
         let text = answer.message.trim();
         let text = if is_secret(&id) { redact::values(text) } else { redact::shorten(text) };
-        Self(Box::new(Content { id, phase, cause, reason: answer.reason, text }))
+        Self(Box::new(RefusalContent { id, phase, cause, reason: answer.reason, text }))
     }
 
     /// A refusal that is known without the server's answer, or where there was none. `text` holds no value.
     pub fn new(id: ObjectId, phase: Phase, cause: Cause, text: impl Into<String>) -> Self {
-        Self(Box::new(Content { id, phase, cause, reason: String::new(), text: text.into() }))
+        Self(Box::new(RefusalContent { id, phase, cause, reason: String::new(), text: text.into() }))
     }
 
     /// The cluster does not serve the object's kind.
@@ -89,7 +89,8 @@ impl Refusal {
         &self.text
     }
 
-    /// This refusal without any value that the server may have quoted, for an object with secret values in it.
+    /// This refusal without any value that the server may have quoted, for an object with secret values in
+    /// it.
     #[must_use]
     pub fn redacted(mut self) -> Self {
         self.0.text = redact::values(&self.0.text);
@@ -122,8 +123,9 @@ impl Refusal {
         says_immutable(&self.text)
     }
 
-    /// Whether what the object was judged by may be on its way, and the API server only has not taken note of it: a definition,
-    /// a right, a quota or a policy. It reads them from caches, and each of several servers from its own.
+    /// Whether what the object was judged by may be on its way, and the API server only has not taken note of
+    /// it: a definition, a right, a quota or a policy. It reads them from caches, and each of several servers
+    /// from its own.
     pub fn may_pass_soon(&self) -> bool {
         match &self.cause {
             Cause::Forbidden(_) | Cause::Denied => true,
@@ -176,9 +178,9 @@ impl Refusal {
 }
 
 impl Deref for Refusal {
-    type Target = Content;
+    type Target = RefusalContent;
 
-    fn deref(&self) -> &Content {
+    fn deref(&self) -> &RefusalContent {
         &self.0
     }
 }
@@ -186,7 +188,8 @@ impl Deref for Refusal {
 impl std::error::Error for Refusal {}
 
 impl fmt::Display for Refusal {
-    /// Flux's texts, with the cure behind them: `Deployment/ns/n dry-run failed (Invalid): ...; set spec.force ...`.
+    /// Flux's texts, with the cure behind them: `Deployment/ns/n dry-run failed (Invalid): ...; set
+    /// spec.force ...`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.id.subject())?;
         match (&self.cause, self.phase) {
@@ -212,7 +215,8 @@ pub(super) fn is_secret(id: &ObjectId) -> bool {
     id.kind == "Secret" && id.group.is_empty()
 }
 
-/// Whether a value has the field at a path such as `spec.ports[name="a"].port`. Which item of a list is meant is not looked at.
+/// Whether a value has the field at a path such as `spec.ports[name="a"].port`. Which item of a list is meant
+/// is not looked at.
 fn names_field(value: &Value, path: &str) -> bool {
     let path = path.trim_start_matches('.');
     if path.is_empty() {

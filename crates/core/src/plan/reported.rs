@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::drift::{Change, Drift, drift};
+use super::drift::{Drift, FieldDrift, drift};
 use super::ignore::{is_held, put};
 use super::managed_fields::{foreign_fields, own};
 use crate::api::Ownership;
@@ -10,7 +10,7 @@ use lockgate_base::model::Object;
 
 /// The drift of one object.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct ReportedDrift {
     /// What is told.
     pub(super) drift: Vec<Drift>,
     /// The JSON pointers of the fields that are left as they are.
@@ -19,15 +19,15 @@ pub(super) struct Found {
     pub(super) is_all: bool,
 }
 
-/// What of a live object's differences is drift. All of it is where the same was applied before (`is_applied`); else, what is no
-/// longer ours and another's.
+/// What of a live object's differences is drift. All of it is where the same was applied before
+/// (`is_applied`); else, what is no longer ours and another's.
 pub(super) fn found(
     live: &Object,
     (desired, wanted): (&Object, &Object),
     is_applied: bool,
     is_secret: bool,
     ownership: &Ownership,
-) -> Found {
+) -> ReportedDrift {
     let mut paths = Vec::new();
     differing(&content(live), &content(wanted), "", &mut paths);
     let all = paths.len();
@@ -39,12 +39,12 @@ pub(super) fn found(
     let mut told =
         Object::parse(restored).map(|restored| drift(live, &restored, is_secret)).unwrap_or_default();
     told.extend(foreign_fields(live, desired, ownership));
-    Found { drift: told, is_all: paths.len() == all, paths }
+    ReportedDrift { drift: told, is_all: paths.len() == all, paths }
 }
 
 /// The drift of an object that others have deleted.
 pub(super) fn deleted() -> Drift {
-    Drift { path: "metadata.name".into(), change: Change::Missing("the object".into()) }
+    Drift { path: "metadata.name".into(), change: FieldDrift::Missing("the object".into()) }
 }
 
 /// Whether a field was ours and is another's now.

@@ -1,5 +1,5 @@
-//! Edits that ask for something and are no drift: a restart of pods, and what people set on an object to have it left alone. They
-//! stay until somebody takes them off, unless Git sets the very same field.
+//! Edits that ask for something and are no drift: a restart of pods, and what people set on an object to have
+//! it left alone. They stay until somebody takes them off, unless Git sets the very same field.
 
 use serde_json::Value;
 

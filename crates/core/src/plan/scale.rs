@@ -1,5 +1,5 @@
-//! The replica count that Git has set and sets no longer, most often in favour of an autoscaler. An apply without it would put the
-//! default in its place, which is 1.
+//! The replica count that Git has set and sets no longer, most often in favour of an autoscaler. An apply
+//! without it would put the default in its place, which is 1.
 
 use serde_json::{Value, json};
 
@@ -20,8 +20,8 @@ pub(super) fn lets_go(live: &Object, desired: &Object, entries: &[Value], owners
         && entries.iter().any(|entry| holds(&entry))
 }
 
-/// The entries of `metadata.managedFields` with the count handed from our applies to what stands for our use of `/scale`, where
-/// whoever sets it next takes it over.
+/// The entries of `metadata.managedFields` with the count handed from our applies to what stands for our use
+/// of `/scale`, where whoever sets it next takes it over.
 pub(super) fn hand_over(entries: &[Value], ownership: &Ownership) -> Vec<Value> {
     let count: Fields = [("f:spec".to_owned(), json!({"f:replicas": {}}))].into_iter().collect();
     let mut handed = Vec::with_capacity(entries.len() + 1);

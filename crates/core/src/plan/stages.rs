@@ -1,9 +1,10 @@
-//! The order in which objects are applied: Flux's stages, Flux's order inside a stage, and what is waited for between two.
+//! The order in which objects are applied: Flux's stages, Flux's order inside a stage, and what is waited for
+//! between two.
 
 use std::cmp::Ordering;
 
 use super::refusal::Refusal;
-use super::step::{Entry, Observed, Options, Step, entry};
+use super::step::{Entry, Observed, PlanOptions, Step, entry};
 use lockgate_base::model::{Object, ObjectId};
 
 /// What comes first, in this order, by kind whatever the group. Kinds that are not named come after these.
@@ -36,8 +37,8 @@ const FIRST: [&str; 23] = [
 /// What comes last: a webhook whose server is not there yet would refuse all that comes after it.
 const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
-/// Objects that are applied together, in this order; when one of them is refused, none is written. Before it is decided
-/// what to do with them, a stage holds the objects alone.
+/// Objects that are applied together, in this order; when one of them is refused, none is written. Before it
+/// is decided what to do with them, a stage holds the objects alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage<E = Entry> {
     /// The objects; with what to do with each, once that is decided.
@@ -55,8 +56,8 @@ pub enum Gate {
     Served,
     /// All objects of the stage are healthy.
     Healthy,
-    /// All objects of the stage have done their work: a Job is complete, a Pod has succeeded. What has no end is done once
-    /// it is healthy.
+    /// All objects of the stage have done their work: a Job is complete, a Pod has succeeded. What has no end
+    /// is done once it is healthy.
     Completed,
 }
 
@@ -75,8 +76,8 @@ impl Stage {
     }
 }
 
-/// Cuts a build into stages and sorts each. Definitions come first (CRDs, namespaces, cluster roles), then classes, then
-/// the rest; a stage starts when the one before is there. Empty stages are left out.
+/// Cuts a build into stages and sorts each. Definitions come first (CRDs, namespaces, cluster roles), then
+/// classes, then the rest; a stage starts when the one before is there. Empty stages are left out.
 pub fn stages(objects: Vec<Object>) -> Vec<Stage<Object>> {
     let mut stages: [Vec<(ObjectId, Object)>; 3] = Default::default();
     for object in objects {
@@ -91,8 +92,9 @@ pub fn stages(objects: Vec<Object>) -> Vec<Stage<Object>> {
     sorted.collect()
 }
 
-/// Decides what to do with the objects of a stage. A stage that writes no definition does not wait for one to be served.
-pub fn plan_stage(stage: Stage<Object>, observed: &Observed, options: &Options) -> Stage {
+/// Decides what to do with the objects of a stage. A stage that writes no definition does not wait for one to
+/// be served.
+pub fn plan_stage(stage: Stage<Object>, observed: &Observed, options: &PlanOptions) -> Stage {
     let entries: Vec<Entry> =
         stage.entries.into_iter().map(|object| entry(object, observed, options)).collect();
     let defines = entries.iter().any(|entry| entry.step.writes() && is_definition(&entry.object.id()));

@@ -63,11 +63,12 @@ impl FromIterator<(ObjectId, Observation)> for Observed {
 
 /// What decides beside the objects themselves.
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// `spec.force`: objects with a changed immutable field are deleted and created anew, unless more is lost with them.
+pub struct PlanOptions {
+    /// `spec.force`: objects with a changed immutable field are deleted and created anew, unless more is lost
+    /// with them.
     pub force: bool,
-    /// Objects with secret values in them, beside Secrets: those into which a Secret's variable was substituted. Neither
-    /// their values nor what the server quotes of them is told.
+    /// Objects with secret values in them, beside Secrets: those into which a Secret's variable was
+    /// substituted. Neither their values nor what the server quotes of them is told.
     pub sensitive: HashSet<ObjectId>,
     /// The owner of the build; an object with another owner's labels is reported.
     pub owner: Option<Ref>,
@@ -81,14 +82,14 @@ pub struct Options {
     pub is_applied: bool,
 }
 
-impl Options {
+impl PlanOptions {
     /// Whether an object holds values that nobody may be told.
     pub fn is_sensitive(&self, id: &ObjectId) -> bool {
         is_secret(id) || self.sensitive.contains(id)
     }
 }
 
-impl Default for Options {
+impl Default for PlanOptions {
     /// The options of a Kustomization that asks for nothing and is not named.
     fn default() -> Self {
         Self {
@@ -112,8 +113,8 @@ pub enum Step {
     Configure {
         /// What differs.
         drift: Vec<Drift>,
-        /// A JSON 6902 patch for the live object that hands fields of other managers to ours. It is to be sent first, and what
-        /// is to be done is decided anew afterwards.
+        /// A JSON 6902 patch for the live object that hands fields of other managers to ours. It is to be
+        /// sent first, and what is to be done is decided anew afterwards.
         take_over: Option<Value>,
     },
     /// It is as Git wants it: write nothing.
@@ -190,12 +191,13 @@ pub struct Entry {
     pub step: Step,
     /// What of it has drifted, and is told of and left as it is.
     pub drifted: Vec<Drift>,
-    /// Another owner of the same kind that the object's labels name. Two builds that hold one object overwrite each other.
+    /// Another owner of the same kind that the object's labels name. Two builds that hold one object
+    /// overwrite each other.
     pub also_owned_by: Option<Ref>,
 }
 
 /// What to do with an object of a build.
-pub(super) fn entry(object: Object, observed: &Observed, options: &Options) -> Entry {
+pub(super) fn entry(object: Object, observed: &Observed, options: &PlanOptions) -> Entry {
     let (object, changed) = ignoring(object, observed, options);
     let observation = changed.as_ref().or_else(|| observed.get(&object.id()));
     let (object, drifted, step) =
@@ -212,8 +214,9 @@ pub(super) fn entry(object: Object, observed: &Observed, options: &Options) -> E
     Entry { object, step, drifted, also_owned_by }
 }
 
-/// The object as it is to be applied, and what is known of it where that leaves fields as they are on the cluster.
-fn ignoring(object: Object, observed: &Observed, options: &Options) -> (Object, Option<Observation>) {
+/// The object as it is to be applied, and what is known of it where that leaves fields as they are on the
+/// cluster.
+fn ignoring(object: Object, observed: &Observed, options: &PlanOptions) -> (Object, Option<Observation>) {
     let Some(Observation { live: Some(live), dry_run: Ok(wanted) }) = observed.get(&object.id()) else {
         return (object, None);
     };
@@ -225,11 +228,12 @@ fn ignoring(object: Object, observed: &Observed, options: &Options) -> (Object, 
     (sent, Some(Observation { live: Some(live.clone()), dry_run: Ok(result) }))
 }
 
-/// What is done with an object whose drift is only to be told of; `None` where there is none, or it is to be put back.
+/// What is done with an object whose drift is only to be told of; `None` where there is none, or it is to be
+/// put back.
 fn reporting(
     object: &Object,
     observation: Option<&Observation>,
-    options: &Options,
+    options: &PlanOptions,
 ) -> Option<(Object, Vec<Drift>, Step)> {
     let Some(Observation { live, dry_run: Ok(wanted) }) = observation else { return None };
     let of_object = drift_policy(object).or_else(|| live.as_ref().and_then(drift_policy));
@@ -256,7 +260,7 @@ fn reporting(
     Some((sent, found.drift, Step::Configure { drift: rest, take_over: None }))
 }
 
-fn step(object: &Object, observation: Option<&Observation>, options: &Options) -> Step {
+fn step(object: &Object, observation: Option<&Observation>, options: &PlanOptions) -> Step {
     let id = object.id();
     let sensitive = options.is_sensitive(&id);
     let Some(Observation { live, dry_run }) = observation else {
@@ -288,9 +292,9 @@ fn step(object: &Object, observation: Option<&Observation>, options: &Options) -
     if drift.is_empty() && take_over.is_none() { Step::Keep } else { Step::Configure { drift, take_over } }
 }
 
-/// What is done about a refusal that may come of what others have set beside what Git sets, or of versions in which they have set
-/// it. The server is asked again once that is ours.
-fn mended(object: &Object, live: &Object, refusal: &Refusal, options: &Options) -> Option<Step> {
+/// What is done about a refusal that may come of what others have set beside what Git sets, or of versions in
+/// which they have set it. The server is asked again once that is ours.
+fn mended(object: &Object, live: &Object, refusal: &Refusal, options: &PlanOptions) -> Option<Step> {
     let taken = || take_over(live, object, None, options.ownership);
     let patch = match &refusal.cause {
         Cause::UnknownField(_) => versions::raise(live).or_else(taken),
@@ -315,8 +319,9 @@ fn skip(object: &Object, live: Option<&Object>) -> Option<Skip> {
     (live.is_some() && apply_policy(object) == Apply::IfNotPresent).then_some(Skip::Present)
 }
 
-/// What to do about a refusal: an immutable field is overcome by deleting the object and creating it anew, where that is
-/// allowed and the object is there. Otherwise nothing would be left if the second apply failed as well.
+/// What to do about a refusal: an immutable field is overcome by deleting the object and creating it anew,
+/// where that is allowed and the object is there. Otherwise nothing would be left if the second apply failed
+/// as well.
 fn refused(object: &Object, live: Option<&Object>, refusal: &Refusal, sensitive: bool, force: bool) -> Step {
     let refusal = refusal.clone().seen_beside(object);
     let refusal = if sensitive { refusal.redacted() } else { refusal };

@@ -43,7 +43,7 @@ fn decide(
     desired: &Object,
     live: Option<Object>,
     dry_run: Result<Object, Refusal>,
-    options: &Options,
+    options: &PlanOptions,
 ) -> Entry {
     let observed = [(desired.id(), Observation { live, dry_run })].into_iter().collect();
     plan_stage(ungated(vec![desired.clone()]), &observed, options).entries.remove(0)
@@ -53,7 +53,7 @@ fn decide(
 fn the_step_follows_from_what_is_there() {
     let desired = object(json!({"data": {"k": "v"}}));
     let with = |value: &str| live(json!({"data": {"k": value}}));
-    let options = Options::default();
+    let options = PlanOptions::default();
     assert_eq!(decide(&desired, None, Ok(with("v")), &options).step, Step::Create);
     assert_eq!(decide(&desired, Some(with("v")), Ok(with("v")), &options).step, Step::Keep);
     let Step::Configure { drift, take_over } =
@@ -71,8 +71,9 @@ fn an_edit_with_kubectl_is_undone_though_nothing_differs() {
         {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {"f:extra": {}}}},
     ]);
     let there = live(json!({"data": {"k": "v", "extra": "x"}, "metadata": {"managedFields": managed}}));
-    let decide_for =
-        |desired: Object| decide(&desired, Some(there.clone()), Ok(there.clone()), &Options::default()).step;
+    let decide_for = |desired: Object| {
+        decide(&desired, Some(there.clone()), Ok(there.clone()), &PlanOptions::default()).step
+    };
     let Step::Configure { drift, take_over } = decide_for(object(json!({"data": {"k": "v"}}))) else {
         panic!("kubectl has added a field");
     };
@@ -107,7 +108,7 @@ fn an_object_may_ask_to_be_left_alone() {
     ];
     for (desired, live, skip) in cases {
         // What is left alone is not refused either.
-        let entry = decide(&desired, live, refused(), &Options::default());
+        let entry = decide(&desired, live, refused(), &PlanOptions::default());
         match skip {
             Some(skip) => assert_eq!(entry.step, Step::Skip(skip), "{desired:?}"),
             None => assert!(matches!(entry.step, Step::Refuse(_)), "{desired:?}"),
@@ -116,7 +117,7 @@ fn an_object_may_ask_to_be_left_alone() {
     let unseen = plan_stage(
         ungated(vec![annotated(keys::SSA, "Ignore"), object(json!({}))]),
         &Observed::default(),
-        &Options::default(),
+        &PlanOptions::default(),
     );
     assert_eq!(unseen.entries[0].step, Step::Skip(Skip::Ignored));
     assert!(matches!(unseen.entries[1].step, Step::Refuse(_)));
@@ -124,8 +125,8 @@ fn an_object_may_ask_to_be_left_alone() {
 
 #[test]
 fn only_force_makes_an_object_anew() {
-    let forced = Options { force: true, ..Options::default() };
-    let plain = Options::default();
+    let forced = PlanOptions { force: true, ..PlanOptions::default() };
+    let plain = PlanOptions::default();
     let live_forced = live(json!({"metadata": {"annotations": {keys::FORCE: "enabled"}}}));
     let cases = [
         (object(json!({})), Some(live(json!({}))), &plain, false),
@@ -161,11 +162,12 @@ fn only_force_makes_an_object_anew() {
 fn secret_values_are_in_no_step() {
     let secret = |value: &str| live(json!({"kind": "Secret", "data": {"k": value}}));
     let plain = |value: &str| live(json!({"data": {"k": value}}));
-    let marked = Options { sensitive: HashSet::from([plain("").id()]), force: true, ..Options::default() };
+    let marked =
+        PlanOptions { sensitive: HashSet::from([plain("").id()]), force: true, ..PlanOptions::default() };
     let cases = [
-        (secret("hunter2"), secret("hunter3"), Options::default(), true),
+        (secret("hunter2"), secret("hunter3"), PlanOptions::default(), true),
         (plain("hunter2"), plain("hunter3"), marked.clone(), true),
-        (plain("hunter2"), plain("hunter3"), Options::default(), false),
+        (plain("hunter2"), plain("hunter3"), PlanOptions::default(), false),
     ];
     for (there, wanted, options, hidden) in cases {
         let shown = |step: &Step| format!("{step:?}").contains("hunter");
@@ -182,7 +184,7 @@ fn another_owner_is_told_of() {
     let there = live(json!({"metadata": {"labels": labels}}));
     let owned_by = |name: &str| {
         let options =
-            Options { owner: Some(Kustomization::named("flux-system", name)), ..Options::default() };
+            PlanOptions { owner: Some(Kustomization::named("flux-system", name)), ..PlanOptions::default() };
         decide(&object(json!({})), Some(there.clone()), Ok(there.clone()), &options).also_owned_by
     };
     assert_eq!(owned_by("app"), Some(Kustomization::named("flux-system", "other")));
@@ -202,8 +204,10 @@ fn a_plan_has_every_stage_and_every_refusal() {
         (object(json!({})).id(), refusal(&object(json!({})))),
     ];
     let observed = observed.into_iter().collect();
-    let plan: Vec<Stage> =
-        stages(build).into_iter().map(|stage| plan_stage(stage, &observed, &Options::default())).collect();
+    let plan: Vec<Stage> = stages(build)
+        .into_iter()
+        .map(|stage| plan_stage(stage, &observed, &PlanOptions::default()))
+        .collect();
     let words: Vec<String> = plan
         .iter()
         .flat_map(|stage| &stage.entries)
@@ -234,7 +238,7 @@ fn a_stage_waits_for_the_definitions_that_it_writes() {
         assert_eq!(stage.gate, asked, "{what}");
         let live = is_there.map(|()| object.clone());
         let observed = [(object.id(), Observation { live, dry_run: Ok(object) })].into_iter().collect();
-        assert_eq!(plan_stage(stage, &observed, &Options::default()).gate, planned, "{what}");
+        assert_eq!(plan_stage(stage, &observed, &PlanOptions::default()).gate, planned, "{what}");
     }
 }
 
@@ -242,7 +246,7 @@ fn a_stage_waits_for_the_definitions_that_it_writes() {
 fn a_gate_that_is_asked_for_stays() {
     for gate in [Gate::Healthy, Gate::Completed] {
         let stage = Stage { entries: vec![object(json!({}))], gate };
-        assert_eq!(plan_stage(stage, &Observed::default(), &Options::default()).gate, gate);
+        assert_eq!(plan_stage(stage, &Observed::default(), &PlanOptions::default()).gate, gate);
     }
 }
 
@@ -304,10 +308,10 @@ fn what_earlier_stages_bring_is_created() {
 fn another_kind_of_appliers_has_its_own_marks() {
     let release = |name: &str| Ref::new(HELM_RELEASE, "flux-system", name);
     let helm = api::info(HELM_RELEASE).unwrap().ownership().unwrap();
-    let options = |owner: Ref, ownership: &'static Ownership| Options {
+    let options = |owner: Ref, ownership: &'static Ownership| PlanOptions {
         owner: Some(owner),
         ownership,
-        ..Options::default()
+        ..PlanOptions::default()
     };
     let labels = json!({"helm.toolkit.fluxcd.io/name": "app", "helm.toolkit.fluxcd.io/namespace": "flux-system",
                         keys::OWNER_NAME: "other", keys::OWNER_NAMESPACE: "flux-system"});
@@ -318,7 +322,7 @@ fn another_kind_of_appliers_has_its_own_marks() {
     ]);
     let there = live(json!({"data": {"k": "v"}, "metadata": {"labels": labels, "managedFields": managed}}));
     let desired = object(json!({"data": {"k": "v"}}));
-    let decide_as = |options: Options| decide(&desired, Some(there.clone()), Ok(there.clone()), &options);
+    let decide_as = |options: PlanOptions| decide(&desired, Some(there.clone()), Ok(there.clone()), &options);
 
     let own = decide_as(options(release("app"), helm));
     assert_eq!(own.also_owned_by, None);

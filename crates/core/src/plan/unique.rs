@@ -1,4 +1,5 @@
-//! Values of which there can be only one in a cluster, so that a new object is refused while an old one has them.
+//! Values of which there can be only one in a cluster, so that a new object is refused while an old one has
+//! them.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +7,8 @@ use serde_json::Value;
 
 use lockgate_base::model::{Object, ObjectId};
 
-/// Where such values are, by group and kind. `*` stands for each item of a list. That of an Ingress is unique by the webhook of its
-/// controller.
+/// Where such values are, by group and kind. `*` stands for each item of a list. That of an Ingress is unique
+/// by the webhook of its controller.
 const UNIQUE: [(&str, &str, &[&str]); 2] = [
     (
         "",

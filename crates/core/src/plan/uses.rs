@@ -26,8 +26,8 @@ pub fn is_used(id: &ObjectId) -> bool {
     id.group.is_empty() && USED.contains(&id.kind.as_str())
 }
 
-/// What a live object refers to for pods that run, or may be started by it without anybody's doing. A ReplicaSet without
-/// replicas is a record of the past, and a pod that has ended needs nothing.
+/// What a live object refers to for pods that run, or may be started by it without anybody's doing. A
+/// ReplicaSet without replicas is a record of the past, and a pod that has ended needs nothing.
 pub fn uses(object: &Object) -> HashSet<ObjectId> {
     let (group, kind) = (object.group(), object.kind());
     let template = TEMPLATES.iter().find(|(of, named, _)| (*of, *named) == (group, kind));

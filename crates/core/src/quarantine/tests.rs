@@ -8,7 +8,7 @@ use crate::pipeline::clock::Watch;
 
 /// Marks in memory.
 #[derive(Debug, Default)]
-struct Memory(Mutex<BTreeMap<String, Mark>>);
+struct Memory(Mutex<BTreeMap<String, EndMark>>);
 
 impl Memory {
     /// As they are when the process ends without another word.
@@ -22,11 +22,11 @@ impl Memory {
 }
 
 impl Marks for Memory {
-    fn all(&self) -> Vec<Mark> {
+    fn all(&self) -> Vec<EndMark> {
         self.0.lock().unwrap().values().cloned().collect()
     }
 
-    fn put(&self, mark: &Mark) {
+    fn put(&self, mark: &EndMark) {
         self.0.lock().unwrap().insert(mark.subject.clone(), mark.clone());
     }
 

@@ -31,8 +31,8 @@ impl Edge {
     }
 }
 
-/// The objects that have edges to an object, for each reason. The edges themselves are kept with the object that they lead
-/// from.
+/// The objects that have edges to an object, for each reason. The edges themselves are kept with the object
+/// that they lead from.
 #[derive(Debug, Default)]
 pub(super) struct Edges(BTreeMap<Edge, BTreeSet<Ref>>);
 

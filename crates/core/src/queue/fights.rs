@@ -1,5 +1,5 @@
-//! Fights: objects that somebody changes each time that they are put back. All that is known of one is kept here: how often
-//! it was put back, who changed it, and which fields.
+//! Fights: objects that somebody changes each time that they are put back. All that is known of one is kept
+//! here: how often it was put back, who changed it, and which fields.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,9 +1,10 @@
-//! Lanes: at most one run an object, at most so many runs in all, each namespace in its turn and within its share.
+//! Lanes: at most one run an object, at most so many runs in all, each namespace in its turn and within its
+//! share.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::order::Cause;
+use super::order::RunCause;
 use super::signal::{Limits, RunId};
 use crate::api::{self, Role};
 use lockgate_base::model::{KindId, Ref};
@@ -11,7 +12,7 @@ use lockgate_base::shares::Shares;
 
 /// A kind of work. Each has a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum LaneKind {
     /// Building, applying and deleting.
     Reconcile,
     /// Fetching a source.
@@ -20,28 +21,29 @@ pub(super) enum Work {
 
 /// What holds for one kind of work.
 #[derive(Debug)]
-pub(super) struct Rule {
-    pub(super) work: Work,
+pub(super) struct LaneRule {
+    pub(super) work: LaneKind,
     /// Whether it begins only once all lists are complete, since what it needs may only be not listed yet.
     pub(super) after_lists: bool,
     /// Whether any newer work cuts off a run; another spec, or the end of the object, always does.
     pub(super) is_cut_off: bool,
-    /// Whether a paused object runs until it holds something, so that what was made from it goes on being enforced.
+    /// Whether a paused object runs until it holds something, so that what was made from it goes on being
+    /// enforced.
     pub(super) holds: bool,
     limit: fn(&Limits) -> usize,
 }
 
 /// The table of lanes, in which fetches come first.
-pub(super) const RULES: [Rule; 2] = [
-    Rule {
-        work: Work::Fetch,
+pub(super) const RULES: [LaneRule; 2] = [
+    LaneRule {
+        work: LaneKind::Fetch,
         after_lists: false,
         is_cut_off: false,
         holds: true,
         limit: |limits| limits.fetches,
     },
-    Rule {
-        work: Work::Reconcile,
+    LaneRule {
+        work: LaneKind::Reconcile,
         after_lists: true,
         is_cut_off: true,
         holds: false,
@@ -49,7 +51,7 @@ pub(super) const RULES: [Rule; 2] = [
     },
 ];
 
-impl Work {
+impl LaneKind {
     /// Where the work that a kind asks for stands in the table.
     pub(super) fn index(kind: KindId) -> usize {
         let work = match api::info(kind).map(|info| info.role) {
@@ -62,8 +64,8 @@ impl Work {
 
 /// Objects of one kind of work and when each of them runs next.
 ///
-/// An object is idle (perhaps with a time at which it is due), queued, or running. What is asked of it while it runs is
-/// kept and leads to one more run, at once or at the time that was asked for.
+/// An object is idle (perhaps with a time at which it is due), queued, or running. What is asked of it while
+/// it runs is kept and leads to one more run, at once or at the time that was asked for.
 #[derive(Debug)]
 pub(super) struct Lane {
     items: BTreeMap<Ref, Item>,
@@ -73,7 +75,8 @@ pub(super) struct Lane {
     slots: BTreeMap<RunId, String>,
     /// How the slots are shared among the namespaces.
     shares: Shares,
-    /// Runs that have waited and ask for a slot again, with their namespaces. They come before those that have not begun.
+    /// Runs that have waited and ask for a slot again, with their namespaces. They come before those that
+    /// have not begun.
     returning: VecDeque<(RunId, String)>,
 }
 
@@ -83,7 +86,7 @@ struct Item {
     due: Option<Duration>,
     phase: Phase,
     /// Why it runs next.
-    causes: BTreeSet<Cause>,
+    causes: BTreeSet<RunCause>,
     /// The object was deleted while a run was under way; the item goes when that run ends.
     gone: bool,
 }
@@ -101,7 +104,7 @@ enum Phase {
 
 /// What became of a wish to run.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Enqueued {
     /// It stands in the queue.
     Queued,
     /// It runs already, and will run once more.
@@ -111,7 +114,7 @@ pub(super) enum Wanted {
 }
 
 impl Lane {
-    pub(super) fn new(rule: &Rule, limits: &Limits) -> Self {
+    pub(super) fn new(rule: &LaneRule, limits: &Limits) -> Self {
         Self {
             items: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -145,17 +148,17 @@ impl Lane {
     }
 
     /// Asks for a run as soon as there is a slot.
-    pub(super) fn want(&mut self, key: &Ref, cause: Cause) -> Wanted {
-        let Some(item) = self.items.get_mut(key).filter(|item| !item.gone) else { return Wanted::Unknown };
+    pub(super) fn want(&mut self, key: &Ref, cause: RunCause) -> Enqueued {
+        let Some(item) = self.items.get_mut(key).filter(|item| !item.gone) else { return Enqueued::Unknown };
         item.causes.insert(cause);
         match item.phase {
-            Phase::Running(run) => Wanted::AfterRun(run),
-            Phase::Queued => Wanted::Queued,
+            Phase::Running(run) => Enqueued::AfterRun(run),
+            Phase::Queued => Enqueued::Queued,
             Phase::Idle => {
                 item.phase = Phase::Queued;
                 self.turns.push(key.clone());
                 self.schedule(key, None);
-                Wanted::Queued
+                Enqueued::Queued
             }
         }
     }
@@ -186,8 +189,8 @@ impl Lane {
         }
     }
 
-    /// Brings the due time forward, never back. Where a run is under way it is too late for that one, so there will be
-    /// another.
+    /// Brings the due time forward, never back. Where a run is under way it is too late for that one, so
+    /// there will be another.
     pub(super) fn hasten(&mut self, key: &Ref, due: Duration) {
         let old = self.items.get(key).and_then(|item| item.due);
         self.schedule(key, Some(old.map_or(due, |old| old.min(due))));
@@ -200,7 +203,7 @@ impl Lane {
             if due > now {
                 break;
             }
-            if let Wanted::AfterRun(run) = self.want(&key, Cause::Timer) {
+            if let Enqueued::AfterRun(run) = self.want(&key, RunCause::Timer) {
                 under_way.push(run);
             }
             self.schedule(&key, None);
@@ -224,7 +227,7 @@ impl Lane {
     pub(super) fn start(
         &mut self,
         mut next_run: impl FnMut() -> RunId,
-    ) -> Vec<(Ref, RunId, BTreeSet<Cause>)> {
+    ) -> Vec<(Ref, RunId, BTreeSet<RunCause>)> {
         let mut started = Vec::new();
         while let Some(key) = self.turns.next(|namespace| self.may_take(namespace)).cloned() {
             self.turns.pop(&key.namespace);
@@ -310,7 +313,8 @@ impl Lane {
     }
 }
 
-/// A queue for each namespace, served in rotation, so that one tenant's thousand objects do not hold up another's one.
+/// A queue for each namespace, served in rotation, so that one tenant's thousand objects do not hold up
+/// another's one.
 #[derive(Debug, Default)]
 struct Turns {
     queues: BTreeMap<String, VecDeque<Ref>>,

@@ -15,7 +15,7 @@ pub enum Order {
         /// The number to report back.
         run: RunId,
         /// Why.
-        causes: BTreeSet<Cause>,
+        causes: BTreeSet<RunCause>,
     },
     /// Let a run go on that has asked for a slot again.
     Resume(RunId),
@@ -34,7 +34,7 @@ pub enum Order {
 
 /// Why a run begins.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
+pub enum RunCause {
     /// The agent saw the object for the first time, or its spec changed.
     Spec,
     /// The `requestedAt` annotation changed.

@@ -10,7 +10,8 @@ const BACKOFF_LIMIT: Duration = Duration::from_secs(30);
 /// The shortest wait that a spec may ask for.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// A wait that a spec asks for, but not so short that nothing else is done. None at all means "not by a timer", as in Flux.
+/// A wait that a spec asks for, but not so short that nothing else is done. None at all means "not by a
+/// timer", as in Flux.
 pub(super) fn spaced(wait: Duration) -> Option<Duration> {
     (!wait.is_zero()).then(|| wait.max(SHORTEST))
 }
@@ -28,7 +29,8 @@ fn backoff(failures: u32, limit: Duration) -> Duration {
     Duration::from_secs(1 << failures.saturating_sub(1).min(20)).min(limit)
 }
 
-/// When an object runs again that asks for it after `failures` failures in a row; `None` where nothing but a change makes it.
+/// When an object runs again that asks for it after `failures` failures in a row; `None` where nothing but a
+/// change makes it.
 pub(super) fn due(next: Next, key: &Ref, run: RunId, failures: u32, now: Duration) -> Option<Duration> {
     let delay = match next {
         Next::Now => Duration::ZERO,

@@ -33,7 +33,7 @@ pub enum Signal {
         /// The run.
         run: RunId,
         /// How.
-        end: End,
+        end: RunEnd,
     },
     /// A managed object is no longer as it was applied.
     Drifted {
@@ -54,13 +54,14 @@ pub enum Signal {
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub struct RunEnd {
     /// Whether the object is Ready.
     pub ready: bool,
-    /// Whether it says something else of itself than before, which others then repeat: those that it blocks, and those that
-    /// lack what it should hold.
+    /// Whether it says something else of itself than before, which others then repeat: those that it blocks,
+    /// and those that lack what it should hold.
     pub news: bool,
-    /// What a source holds now, if anything: the revision, and whatever else tells it from another state of the source.
+    /// What a source holds now, if anything: the revision, and whatever else tells it from another state of
+    /// the source.
     pub revision: Option<String>,
     /// What was put back of objects that others have changed.
     pub corrected: Vec<Correction>,
@@ -68,7 +69,7 @@ pub struct End {
     pub next: Next,
 }
 
-impl End {
+impl RunEnd {
     /// An end that tells nobody anything.
     pub const fn silent(next: Next) -> Self {
         Self { ready: false, news: false, revision: None, corrected: Vec::new(), next }
@@ -97,7 +98,8 @@ pub enum Next {
     After(Duration),
     /// Soon: 1, 2, 4 ... 30 s, as it fails again and again for a cause that passes by itself.
     Backoff,
-    /// With backoff up to this long, for a cause that may pass by itself, or not. A zero duration disables the timer.
+    /// With backoff up to this long, for a cause that may pass by itself, or not. A zero duration disables
+    /// the timer.
     BackoffTo(Duration),
     /// When a dependency becomes ready; at the latest after this long, if it is anything.
     Unblocked(Duration),

@@ -28,7 +28,7 @@ struct Bench {
     fights: Vec<String>,
     /// The names in the order in which they were started.
     log: Vec<String>,
-    causes: BTreeMap<String, BTreeSet<Cause>>,
+    causes: BTreeMap<String, BTreeSet<RunCause>>,
 }
 
 fn key(name: &str) -> Ref {
@@ -41,11 +41,11 @@ fn source(name: &str) -> Ref {
 }
 
 fn fetched(key: Ref, run: RunId, revision: Option<String>, news: bool, next: Next) -> Signal {
-    Signal::Finished { key, run, end: End { news, revision, ..End::silent(next) } }
+    Signal::Finished { key, run, end: RunEnd { news, revision, ..RunEnd::silent(next) } }
 }
 
 fn ended(key: Ref, run: RunId, ready: bool, news: bool, next: Next) -> Signal {
-    Signal::Finished { key, run, end: End { ready, news, ..End::silent(next) } }
+    Signal::Finished { key, run, end: RunEnd { ready, news, ..RunEnd::silent(next) } }
 }
 
 fn drifted(owner: Ref, object: ObjectId) -> Signal {
@@ -212,7 +212,8 @@ fn news_that_a_run_was_too_early_to_hear_is_not_missed() {
     let mut bench = Bench::new();
     bench.seen("a", 1, &[]);
     bench.seen("b", 1, &["a"]);
-    // b has read why a is not ready, then a says something else, and only then does b report what it has read.
+    // b has read why a is not ready, then a says something else, and only then does b report what it has
+    // read.
     bench.failed("a", true);
     bench.blocked("b");
     assert_eq!(bench.runs(), ["b"], "it repeats what a no longer says");
@@ -269,7 +270,7 @@ fn a_new_revision_cancels_a_wait_and_runs_once_more() {
     bench.poll("r3");
     bench.finished("a", false, Next::Changed);
     assert_eq!(bench.log, ["a", "a"], "two revisions, one more run");
-    assert!(bench.causes["a"].contains(&Cause::Revision));
+    assert!(bench.causes["a"].contains(&RunCause::Revision));
     bench.ready("a");
     assert!(bench.runs().is_empty());
 }
@@ -352,7 +353,7 @@ fn drift_is_put_back_at_once_until_it_is_a_fight() {
     bench.ready("a");
     for _ in 0..4 {
         bench.send(drifted(key("a"), object("d")));
-        assert_eq!(bench.causes["a"], BTreeSet::from([Cause::Drift(object("d"))]));
+        assert_eq!(bench.causes["a"], BTreeSet::from([RunCause::Drift(object("d"))]));
         bench.ready("a");
     }
     bench.send(drifted(key("a"), object("d")));
@@ -387,7 +388,7 @@ fn a_deleted_object_is_forgotten_and_one_of_its_name_waits_for_the_old_run() {
     assert_eq!(bench.log, ["a", "a"]);
     bench.ready("a");
     bench.send(Signal::Gone(key("a")));
-    assert_eq!(bench.queue.lanes[Work::index(Kustomization::ID)].next_due(), None, "no timer is left");
+    assert_eq!(bench.queue.lanes[LaneKind::index(Kustomization::ID)].next_due(), None, "no timer is left");
 }
 
 #[test]
@@ -471,14 +472,14 @@ fn take(bench: &mut Bench, step: &Step) {
 }
 
 proptest! {
-    /// Whatever happens: no object runs twice at once (`Bench::send` asserts it), the slots are respected, and once all
-    /// runs end ready everything is idle with a timer, so nothing is lost and nothing spins.
+    /// Whatever happens: no object runs twice at once (`Bench::send` asserts it), the slots are respected,
+    /// and once all runs end ready everything is idle with a timer, so nothing is lost and nothing spins.
     #[test]
     fn every_order_of_events_comes_to_rest(steps in prop::collection::vec(step(), 0..60)) {
         let mut bench = Bench::new();
         for step in &steps {
             take(&mut bench, step);
-            prop_assert!(bench.queue.lanes[Work::index(Kustomization::ID)].busy() <= 2);
+            prop_assert!(bench.queue.lanes[LaneKind::index(Kustomization::ID)].busy() <= 2);
         }
         for _ in 0..100 {
             let Some(name) = bench.running.keys().next().cloned() else { break };
@@ -490,7 +491,7 @@ proptest! {
         prop_assert!(bench.running.is_empty(), "spins");
         prop_assert_eq!(bench.queue.waiting(), 0);
         for key in bench.queue.items.keys().filter(|key| key.kind == Kustomization::ID) {
-            prop_assert!(bench.queue.lanes[Work::index(Kustomization::ID)].is_scheduled(key), "{} would never run again", key);
+            prop_assert!(bench.queue.lanes[LaneKind::index(Kustomization::ID)].is_scheduled(key), "{} would never run again", key);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Ready, Reconciling and Stalled, the events and the next run: computed once for all kinds.
 
-use super::context::Context;
+use super::context::VerdictContext;
 use super::face::Face;
 use super::judged::Judged;
-use super::judgement::{Failure, Judgement, Mark, Severity, Stage, Success, Told};
+use super::judgement::{Failure, Judgement, Mark, RunStage, Severity, Success, Told};
 use super::judges;
 use super::notice::Notice;
 use super::outcome::{Ill, Outcome};
@@ -75,7 +75,7 @@ impl<S> Verdict<S> {
 }
 
 /// Judges an outcome.
-pub fn verdict<F: Face>(outcome: &Outcome<F::Ending>, context: &Context<'_, F>) -> Verdict<F> {
+pub fn verdict<F: Face>(outcome: &Outcome<F::Ending>, context: &VerdictContext<'_, F>) -> Verdict<F> {
     let judgement = match outcome {
         Outcome::Common(common) => judges::common::judge(common, context),
         Outcome::Own(ending) => F::judge(ending, context),
@@ -88,7 +88,7 @@ pub fn verdict<F: Face>(outcome: &Outcome<F::Ending>, context: &Context<'_, F>) 
     }
 }
 
-fn gone<F>(severity: Severity, message: &str, context: &Context<'_, F>) -> Notice {
+fn gone<F>(severity: Severity, message: &str, context: &VerdictContext<'_, F>) -> Notice {
     let (warning, reason) = match severity {
         Severity::Info => (false, Reason::ReconciliationSucceeded),
         Severity::Error => (true, Reason::PruneFailed),
@@ -96,7 +96,11 @@ fn gone<F>(severity: Severity, message: &str, context: &Context<'_, F>) -> Notic
     Writer::new(context).notice(warning, reason, message, context.revision)
 }
 
-fn succeed<F: Face>(outcome: &Outcome<F::Ending>, success: Success, context: &Context<'_, F>) -> Said<F> {
+fn succeed<F: Face>(
+    outcome: &Outcome<F::Ending>,
+    success: Success,
+    context: &VerdictContext<'_, F>,
+) -> Said<F> {
     let Success { reason, message, notices } = success;
     let mut status = context.previous.clone();
     let base = status.base();
@@ -109,7 +113,11 @@ fn succeed<F: Face>(outcome: &Outcome<F::Ending>, success: Success, context: &Co
     Said { status: Judged::new(status), notices, next: Next::Interval(context.schedule.interval) }
 }
 
-fn fail<F: Face>(outcome: &Outcome<F::Ending>, failure: &Failure, context: &Context<'_, F>) -> Said<F> {
+fn fail<F: Face>(
+    outcome: &Outcome<F::Ending>,
+    failure: &Failure,
+    context: &VerdictContext<'_, F>,
+) -> Said<F> {
     let &Failure { reason, severity, stalled, stage, next, .. } = failure;
     let writer = Writer::new(context);
     let mut status = context.previous.clone();
@@ -138,7 +146,7 @@ fn finish<F: Face>(
     outcome: &Outcome<F::Ending>,
     told: Told,
     message: &str,
-    context: &Context<'_, F>,
+    context: &VerdictContext<'_, F>,
 ) {
     let writer = Writer::new(context);
     let base = status.base();
@@ -161,7 +169,12 @@ fn finish<F: Face>(
 }
 
 /// Says that a run is under way: `stage` in Reconciling and `ready` in Ready, which otherwise stays as it is.
-pub(super) fn begin<F: Face>(status: &mut F, stage: &str, ready: Option<&str>, context: &Context<'_, F>) {
+pub(super) fn begin<F: Face>(
+    status: &mut F,
+    stage: &str,
+    ready: Option<&str>,
+    context: &VerdictContext<'_, F>,
+) {
     let writer = Writer::new(context);
     let conditions = status.base().conditions;
     conditions.remove(STALLED);
@@ -171,16 +184,16 @@ pub(super) fn begin<F: Face>(status: &mut F, stage: &str, ready: Option<&str>, c
     }
 }
 
-/// The status while health is waited for: what a new generation or revision waits for. A re-check, and another try of what
-/// failed, leave the conditions as they are.
-pub fn waiting<F: Face>(context: &Context<'_, F>, objects: &[Ill]) -> Judged<F> {
+/// The status while health is waited for: what a new generation or revision waits for. A re-check, and
+/// another try of what failed, leave the conditions as they are.
+pub fn waiting<F: Face>(context: &VerdictContext<'_, F>, objects: &[Ill]) -> Judged<F> {
     let mut status = context.previous.clone();
     let conditions = status.base().conditions;
     let is_first = conditions
         .get(RECONCILING)
         .is_some_and(|reconciling| reconciling.reason == Reason::Progressing.as_str());
     if is_first {
-        let message = texts::waiting(&F::stage(Stage::Checking, context), objects);
+        let message = texts::waiting(&F::stage(RunStage::Checking, context), objects);
         let writer = Writer::new(context);
         writer.set(conditions, RECONCILING, ConditionStatus::True, Reason::Progressing, &message);
     }

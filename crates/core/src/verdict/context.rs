@@ -20,8 +20,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The times of a spec with Flux's defaults: retry after the interval, and a timeout of the interval less 30 s, but
-    /// never under 30 s.
+    /// The times of a spec with Flux's defaults: retry after the interval, and a timeout of the interval less
+    /// 30 s, but never under 30 s.
     pub fn new(interval: Duration, retry: Option<Duration>, timeout: Option<Duration>) -> Self {
         let interval = interval.std();
         let timeout = timeout.map_or_else(|| interval.saturating_sub(TIMEOUT_FLOOR), Duration::std);
@@ -31,7 +31,7 @@ impl Schedule {
 
 /// What a verdict needs besides the outcome. `S` is the status of the object's kind.
 #[derive(Debug, Clone)]
-pub struct Context<'a, S> {
+pub struct VerdictContext<'a, S> {
     /// The object.
     pub key: &'a Ref,
     /// `metadata.generation` of what was worked on.

@@ -1,7 +1,8 @@
-//! What a kind adds to what is said of all: the conditions and fields that only it has, and its words for a stage.
+//! What a kind adds to what is said of all: the conditions and fields that only it has, and its words for a
+//! stage.
 
-use super::context::Context;
-use super::judgement::{Judgement, Mark, Stage, Told};
+use super::context::VerdictContext;
+use super::judgement::{Judgement, Mark, RunStage, Told};
 use super::outcome::{Ending, Outcome};
 use super::reason::Reason;
 use super::writer::READY;
@@ -21,19 +22,19 @@ pub trait Face: Status {
     fn is_at(&self, revision: &str) -> bool;
 
     /// The reason of a fault of the agent, and when the object is tried again.
-    fn fault(context: &Context<'_, Self>) -> (Reason, Next);
+    fn fault(context: &VerdictContext<'_, Self>) -> (Reason, Next);
 
     /// What Reconciling says of a stage that is under way or tried again.
-    fn stage(stage: Stage, context: &Context<'_, Self>) -> String;
+    fn stage(stage: RunStage, context: &VerdictContext<'_, Self>) -> String;
 
     /// Judges what only runs of this kind can end in.
-    fn judge(ending: &Self::Ending, context: &Context<'_, Self>) -> Judgement;
+    fn judge(ending: &Self::Ending, context: &VerdictContext<'_, Self>) -> Judgement;
 
     /// The conditions that only this kind has.
-    fn marks(outcome: &Outcome<Self::Ending>, told: Told, context: &Context<'_, Self>) -> Vec<Mark>;
+    fn marks(outcome: &Outcome<Self::Ending>, told: Told, context: &VerdictContext<'_, Self>) -> Vec<Mark>;
 
     /// Writes the fields that only this kind has.
-    fn write(&mut self, outcome: &Outcome<Self::Ending>, told: Told, context: &Context<'_, Self>);
+    fn write(&mut self, outcome: &Outcome<Self::Ending>, told: Told, context: &VerdictContext<'_, Self>);
 }
 
 /// The fields of a status that all kinds have.
@@ -44,7 +45,7 @@ pub struct Base<'a> {
     pub handled: &'a mut Option<String>,
 }
 
-impl<F: Face> Context<'_, F> {
+impl<F: Face> VerdictContext<'_, F> {
     /// Whether the status is Ready at this generation and revision already.
     pub(super) fn is_ready(&self) -> bool {
         let ready = self.previous.conditions().get(READY);

@@ -28,7 +28,7 @@ pub enum Severity {
 
 /// How far a run got.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum RunStage {
     /// What is needed for the build was looked up, and no build was taken up.
     Fetching,
     /// It was built.
@@ -54,7 +54,7 @@ pub struct Failure {
     /// Nothing but a change of the object or its source helps.
     pub stalled: bool,
     /// Where it is tried again.
-    pub stage: Stage,
+    pub stage: RunStage,
     pub next: Next,
 }
 
@@ -65,7 +65,7 @@ pub struct Told {
     pub success: bool,
     pub reason: Reason,
     /// How far it got; a success got to the end.
-    pub stage: Option<Stage>,
+    pub stage: Option<RunStage>,
     /// Whether the status said the same before.
     pub repeated: bool,
 }
@@ -81,21 +81,21 @@ pub enum Mark {
 }
 
 impl Failure {
-    pub const fn new(reason: Reason, stage: Stage, message: String, next: Next) -> Self {
+    pub const fn new(reason: Reason, stage: RunStage, message: String, next: Next) -> Self {
         Self { reason, severity: Severity::Error, message, stalled: false, stage, next }
     }
 
     /// Before the build was taken up.
     pub const fn fetching(reason: Reason, message: String, next: Next) -> Self {
-        Self::new(reason, Stage::Fetching, message, next)
+        Self::new(reason, RunStage::Fetching, message, next)
     }
 
     pub const fn building(reason: Reason, message: String, next: Next) -> Self {
-        Self::new(reason, Stage::Building, message, next)
+        Self::new(reason, RunStage::Building, message, next)
     }
 
     pub const fn applying(reason: Reason, message: String, next: Next) -> Self {
-        Self::new(reason, Stage::Applying, message, next)
+        Self::new(reason, RunStage::Applying, message, next)
     }
 
     /// It only waits for another.

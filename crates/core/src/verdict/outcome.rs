@@ -4,15 +4,16 @@ mod applied;
 mod fetched;
 
 pub(crate) use applied::some_of;
-pub use applied::{Applied, Change, Deed, Done, Ill, Refused, WaitEnd};
-pub use fetched::{Chart, Content, FetchCause, Fetched};
+pub use applied::{Applied, ChangedObject, Deed, Done, Ill, Refused, WaitEnd};
+pub use fetched::{Content, FetchCause, Fetched, PackedChart};
 
 use std::time::Duration;
 
 use crate::graph::Cycle;
 use lockgate_base::model::Ref;
 
-/// How a run ended. `E` is what only runs of its kind can end in: [`Applied`] for a Kustomization, [`Fetched`] for a source.
+/// How a run ended. `E` is what only runs of its kind can end in: [`Applied`] for a Kustomization,
+/// [`Fetched`] for a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<E> {
     /// As a run of any kind may.
@@ -116,14 +117,16 @@ pub enum Common {
         /// Which, and why.
         message: String,
     },
-    /// The object was being deleted, and its objects were deleted, orphaned or handed over as its policy says.
+    /// The object was being deleted, and its objects were deleted, orphaned or handed over as its policy
+    /// says.
     Removed {
         /// How many objects were deleted.
         deleted: usize,
         /// Something that people should know, for example objects that are still being finalized.
         note: Option<String>,
     },
-    /// The object was being deleted, and the account that it acts as has gone, without which its objects cannot be deleted.
+    /// The object was being deleted, and the account that it acts as has gone, without which its objects
+    /// cannot be deleted.
     Abandoned {
         /// The ServiceAccount's name.
         account: String,
@@ -134,7 +137,7 @@ pub enum Common {
     },
     /// The object is being deleted, and so are others that depend on it, which are to go first.
     RemovalWaits {
-        /// Those that are still there.
+        /// The dependents that are still there.
         dependents: Vec<Ref>,
         /// How long they are waited for at most.
         limit: Duration,

@@ -1,5 +1,5 @@
-//! The reasons of conditions and events. The type is private to `verdict`, so no other module can give a reason; others
-//! read its text.
+//! The reasons of conditions and events. The type is private to `verdict`, so no other module can give a
+//! reason; others read its text.
 
 /// A CamelCase word for machines, Flux's wherever Flux has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,8 @@
-//! The last line of defence against a secret in a message: values that this reconcile handled are blotted out.
+//! The last line of defence against a secret in a message: values that this reconcile handled are blotted
+//! out.
 //!
-//! Whoever makes a message leaves secrets out already. This catches what a server or a parser quoted all the same.
+//! Whoever makes a message leaves secrets out already. This catches what a server or a parser quoted all the
+//! same.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +22,8 @@ pub static NO_SECRETS: Redactor = Redactor(Vec::new());
 pub struct Redactor(Vec<Secret<String>>);
 
 impl Redactor {
-    /// Adds a value. Its base64 form, its lines, and the form in which a quoted string holds it are blotted out as well.
+    /// Adds a value. Its base64 form, its lines, and the form in which a quoted string holds it are blotted
+    /// out as well.
     pub fn add(&mut self, value: &[u8]) {
         let Ok(text) = std::str::from_utf8(value) else { return };
         if text.trim().len() < SHORTEST {

@@ -33,8 +33,8 @@ fn schedule() -> Schedule {
     Schedule::new(Duration::from_secs(600), Some(Duration::from_secs(60)), None)
 }
 
-fn context<'a>(key: &'a Ref, previous: &'a KustomizationStatus) -> Context<'a, KustomizationStatus> {
-    Context {
+fn context<'a>(key: &'a Ref, previous: &'a KustomizationStatus) -> VerdictContext<'a, KustomizationStatus> {
+    VerdictContext {
         key,
         generation: 3,
         schedule: schedule(),
@@ -52,7 +52,7 @@ fn judge(outcome: &Outcome<Applied>, previous: &KustomizationStatus) -> Said<Kus
     say(outcome, &context(&key("apps"), previous))
 }
 
-fn say<F: Face + std::fmt::Debug>(outcome: &Outcome<F::Ending>, context: &Context<'_, F>) -> Said<F> {
+fn say<F: Face + std::fmt::Debug>(outcome: &Outcome<F::Ending>, context: &VerdictContext<'_, F>) -> Said<F> {
     said(verdict(outcome, context))
 }
 
@@ -62,9 +62,9 @@ fn said<S: std::fmt::Debug>(verdict: Verdict<S>) -> Said<S> {
     said
 }
 
-fn change(deed: Deed, fields: &[&str]) -> Change {
+fn change(deed: Deed, fields: &[&str]) -> ChangedObject {
     let fields = fields.iter().map(|field| (*field).to_owned()).collect();
-    Change { id: "default_podinfo__Service".parse().unwrap(), deed, fields }
+    ChangedObject { id: "default_podinfo__Service".parse().unwrap(), deed, fields }
 }
 
 fn done() -> Done {
@@ -109,7 +109,7 @@ fn a_change_is_told_as_flux_tells_it() {
 
 #[test]
 fn a_fight_names_who_and_what() {
-    let rivalry = |managers: &[&str], changes: &[Change]| {
+    let rivalry = |managers: &[&str], changes: &[ChangedObject]| {
         let mut rivalry = Rivalry::default();
         rivalry.managers.extend(managers.iter().map(|manager| (*manager).to_owned()));
         for change in changes {
@@ -176,7 +176,7 @@ fn a_success_says_what_flux_says() {
 fn a_recheck_of_what_is_ready_changes_nothing_but_the_token() {
     let before = ready();
     let key = key("apps");
-    let again = Context { requested_at: Some("next"), now: at(60), ..context(&key, &before) };
+    let again = VerdictContext { requested_at: Some("next"), now: at(60), ..context(&key, &before) };
     let after = say(&Applied::Unchanged.into(), &again);
     let expected = KustomizationStatus { last_handled_reconcile_at: Some("next".into()), ..before.clone() };
     assert_eq!(*after.status, expected);
@@ -189,8 +189,8 @@ fn a_recheck_of_what_is_ready_changes_nothing_but_the_token() {
 fn another_revision_or_generation_is_progress_until_it_is_applied() {
     let before = ready();
     let key = key("apps");
-    let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
-    let edited = Context { generation: 4, ..context(&key, &before) };
+    let revised = VerdictContext { revision: Some("main@sha1:bb"), ..context(&key, &before) };
+    let edited = VerdictContext { generation: 4, ..context(&key, &before) };
     for context in [revised, edited] {
         let status = applying(&context, vec![entry("a_b__ConfigMap")]);
         assert_eq!(
@@ -214,9 +214,9 @@ fn a_new_revision_says_what_it_waits_for_and_nothing_else_does() {
         cause: cause.into(),
     };
     let objects = [ill("a", "0 of 1 available"), ill("b", "")];
-    let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
+    let revised = VerdictContext { revision: Some("main@sha1:bb"), ..context(&key, &before) };
     let writing = applying(&revised, vec![entry("a_b__ConfigMap")]).into_inner();
-    let status = waiting(&Context { previous: &writing, ..revised }, &objects);
+    let status = waiting(&VerdictContext { previous: &writing, ..revised }, &objects);
     let (_, reason, message) = condition(&status, "Reconciling").unwrap();
     assert_eq!(reason, "Progressing");
     assert_eq!(
@@ -226,7 +226,7 @@ fn a_new_revision_says_what_it_waits_for_and_nothing_else_does() {
     );
     assert_eq!(condition(&status, "Ready"), condition(&writing, "Ready"));
     let many: Vec<Ill> = (0..7).map(|number| ill(&number.to_string(), "no")).collect();
-    let status = waiting(&Context { previous: &writing, ..revised }, &many);
+    let status = waiting(&VerdictContext { previous: &writing, ..revised }, &many);
     assert!(condition(&status, "Reconciling").unwrap().2.ends_with("Deployment/n/4: no; and 2 more"));
 
     assert_eq!(*waiting(&context(&key, &before), &objects), before, "a re-check");
@@ -240,7 +240,7 @@ fn a_new_revision_says_what_it_waits_for_and_nothing_else_does() {
 fn a_revision_that_builds_the_same_is_applied_without_work() {
     let before = ready();
     let key = key("apps");
-    let revised = Context { revision: Some("main@sha1:bb"), ..context(&key, &before) };
+    let revised = VerdictContext { revision: Some("main@sha1:bb"), ..context(&key, &before) };
     let verdict = say(&Applied::Unchanged.into(), &revised);
     assert_eq!(verdict.status.last_applied_revision.as_deref(), Some("main@sha1:bb"));
     assert_eq!(condition(&verdict.status, "Ready").unwrap().2, "Applied revision: main@sha1:bb");
@@ -266,7 +266,7 @@ fn drift_is_what_changed_though_the_build_did_not() {
 #[test]
 fn the_answer_to_a_request_stays_when_its_annotation_goes() {
     let (key, before) = (key("apps"), ready());
-    let gone = Context { requested_at: None, ..context(&key, &before) };
+    let gone = VerdictContext { requested_at: None, ..context(&key, &before) };
     for outcome in [
         Outcome::Own(Applied::Ready(done())),
         Outcome::Own(Applied::Unrenderable { message: "a.yaml".into() }),
@@ -346,7 +346,7 @@ fn secrets_are_blotted_out_of_conditions_and_events() {
     let key = key("apps");
     let told = |message: &str, previous: &KustomizationStatus| {
         let outcome = Outcome::Own(Applied::Unrenderable { message: message.into() });
-        say(&outcome, &Context { redactor: &redactor, ..context(&key, previous) })
+        say(&outcome, &VerdictContext { redactor: &redactor, ..context(&key, previous) })
     };
     let first = told("got hunter2-canary", &ready());
     assert!(!format!("{first:?}").contains("hunter2"));
@@ -355,7 +355,7 @@ fn secrets_are_blotted_out_of_conditions_and_events() {
     assert_eq!((again.status, again.notices), (first.status, vec![]), "said once");
     let warning = Done { warnings: vec!["hunter2-canary is short".into()], ..done() };
     let nothing = KustomizationStatus::default();
-    let context = Context { redactor: &redactor, ..context(&key, &nothing) };
+    let context = VerdictContext { redactor: &redactor, ..context(&key, &nothing) };
     assert_eq!(say(&Applied::Ready(warning).into(), &context).notices[1].message, "*** is short");
     // A value on the line along which a message is cut is not left in part.
     for limit in [EVENT_LIMIT, MESSAGE_LIMIT] {

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
-use super::outcome::{BlockReason, Blocker, Chart, Content, Ill, WaitEnd, some_of};
+use super::outcome::{BlockReason, Blocker, Content, Ill, PackedChart, WaitEnd, some_of};
 use crate::api::{self, Kustomization, OciRepository, Role};
 use crate::graph::Cycle;
 use crate::queue::Rivalry;
 use lockgate_base::keys;
 use lockgate_base::model::{Duration, KindId, Ref};
 
-/// How the message begins of a `spec.path` that the source does not have; its reason is that of a missing source too.
+/// How the message begins of a `spec.path` that the source does not have; its reason is that of a missing
+/// source too.
 pub(super) const PATH_MISSING: &str = "kustomization path not found: ";
 /// What stands in a message between the stage and the objects that are waited for.
 pub(super) const WAITING: &str = ": waiting for ";
@@ -29,7 +30,8 @@ pub(super) fn stored(kind: KindId, revision: &str, content: &Content) -> String 
     format!("stored artifact for {what} '{revision}'")
 }
 
-/// What the event says of a source that is fetched. `subject` is a commit's, and `metadata` what the maker says of it.
+/// What the event says of a source that is fetched. `subject` is a commit's, and `metadata` what the maker
+/// says of it.
 pub(super) fn fetched(
     kind: KindId,
     revision: &str,
@@ -60,7 +62,7 @@ pub(super) fn fetched(
 }
 
 /// How a chart was made.
-fn made(chart: &Chart, version: &str) -> String {
+fn made(chart: &PackedChart, version: &str) -> String {
     let deed = if chart.is_packaged { "packaged" } else { "pulled" };
     let files = chart.values_files.join(" ");
     let merged = if files.is_empty() { String::new() } else { format!(" and merged values files [{files}]") };
@@ -275,7 +277,8 @@ pub(super) fn fight(subject: &str, rivalry: &Rivalry, interval: StdDuration) -> 
 const FIGHT_CURE: &str =
     "Take these fields out of Git, annotate the object with kustomize.toolkit.fluxcd.io/ssa: IfNotPresent";
 
-/// What is said of fields that ask for what is not there yet, by their names below `spec`; `None` where none is asked for.
+/// What is said of fields that ask for what is not there yet, by their names below `spec`; `None` where none
+/// is asked for.
 pub fn unsupported(fields: &[(&str, bool)]) -> Option<String> {
     let asked: Vec<String> =
         fields.iter().filter(|(_, asked)| *asked).map(|(field, _)| format!("spec.{field}")).collect();

@@ -1,6 +1,6 @@
 //! Writes conditions and events of one generation at one moment.
 
-use super::context::Context;
+use super::context::VerdictContext;
 use super::notice::Notice;
 use super::reason::Reason;
 use super::redact::Redactor;
@@ -13,8 +13,8 @@ pub(super) const STALLED: &str = "Stalled";
 /// The longest message of a condition. Kubernetes allows 32768 characters; nobody reads as many.
 pub(super) const MESSAGE_LIMIT: usize = 8 * 1024;
 
-/// Writes what is said of one generation at one moment. Secret values are blotted out before anything is cut, since what is
-/// left of a value that was cut would no longer be known for one.
+/// Writes what is said of one generation at one moment. Secret values are blotted out before anything is cut,
+/// since what is left of a value that was cut would no longer be known for one.
 pub(super) struct Writer<'a> {
     generation: i64,
     now: Timestamp,
@@ -23,7 +23,7 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) const fn new<S>(context: &Context<'a, S>) -> Self {
+    pub(super) const fn new<S>(context: &VerdictContext<'a, S>) -> Self {
         Self {
             generation: context.generation,
             now: context.now,
@@ -41,8 +41,8 @@ impl<'a> Writer<'a> {
         Notice::new(warning, reason, &self.redactor.redact(text), revision).made_from(self.origin)
     }
 
-    /// The message of a failure, and whether it only repeats what the conditions say of this generation. Then the message
-    /// stays as it is, also if it tells of another length of time.
+    /// The message of a failure, and whether it only repeats what the conditions say of this generation. Then
+    /// the message stays as it is, also if it tells of another length of time.
     pub(super) fn failure(&self, conditions: &Conditions, text: &str) -> (String, bool) {
         let message = self.message(text);
         let said = conditions.get(READY).filter(|ready| {

@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::site::{Login, Site};
+use super::site::{Site, SiteLogin};
 use crate::SourceError;
-use crate::client::{self, NAME, Options};
-use crate::context::{Context, lock};
+use crate::client::{self, ClientOptions, NAME};
+use crate::context::{FetchContext, lock};
 use crate::disk::Disk;
 use crate::error::one_line;
 use crate::hashing::Hashing;
 use crate::pool::{self, Pool};
 use crate::spool::Spools;
 use crate::tls::Tls;
-use crate::unpack::{Unpacked, unpack};
-use crate::web::{Answer, Web};
-use lockgate_base::index::{self, Index, IndexError};
+use crate::unpack::{UnpackedLayer, unpack};
+use crate::web::{Web, WebAnswer};
+use lockgate_base::index::{self, ChartIndex, IndexError};
 use lockgate_base::model::Digest;
-use lockgate_base::tree::{Blobs, ContentId, Entry, Tree};
+use lockgate_base::tree::{Blobs, ContentId, Tree, TreeEntry};
 
 /// The largest archive of a chart, in bytes (Flux's limit).
 const ARCHIVE: u64 = 10 << 20;
@@ -35,7 +35,7 @@ pub struct Access {
     /// Where it is.
     pub site: Site,
     /// The credentials for it.
-    pub login: Option<Login>,
+    pub login: Option<SiteLogin>,
     /// `spec.certSecretRef`.
     pub tls: Option<Tls>,
     /// The wall-clock limit of the whole request.
@@ -70,7 +70,7 @@ pub struct IndexRequest {
 #[derive(Debug)]
 pub struct Indexed {
     /// The charts.
-    pub index: Index,
+    pub index: ChartIndex,
     /// The digest of its text.
     pub digest: Digest,
     /// The size of its text, in bytes.
@@ -113,7 +113,7 @@ pub struct Archive {
 /// The content of an archive, for as long as somebody has its tree or a part of it.
 struct Kept {
     blobs: Arc<dyn Blobs>,
-    entries: Vec<(String, Entry)>,
+    entries: Vec<(String, TreeEntry)>,
     digest: Digest,
 }
 
@@ -133,8 +133,8 @@ impl Kept {
 /// Where an archive is held, if anybody holds it.
 type Place = Arc<tokio::sync::Mutex<Weak<Kept>>>;
 
-/// What one archive is known by: where it is, to whom it is given, and what is in it. Whoever may not read a repository gets
-/// nothing out of what others have fetched from it.
+/// What one archive is known by: where it is, to whom it is given, and what is in it. Whoever may not read a
+/// repository gets nothing out of what others have fetched from it.
 type Key = Digest;
 
 /// The adapter for Helm repositories.
@@ -165,7 +165,8 @@ impl Helm {
         .await
     }
 
-    /// Asks for an archive, within the request's limit by the clock. One that somebody holds is not asked for again.
+    /// Asks for an archive, within the request's limit by the clock. One that somebody holds is not asked for
+    /// again.
     pub async fn archive(&self, request: ArchiveRequest) -> Result<Archive, SourceError> {
         let url = request.access.site.resolve(&request.url)?;
         let place = request.digest.map(|digest| self.place(&request, url.as_str(), digest));
@@ -177,7 +178,7 @@ impl Helm {
             return Ok(kept.archive());
         }
         let (access, spools) = (request.access.clone(), Arc::clone(&self.spools));
-        let work = move |context: &Arc<Context>| {
+        let work = move |context: &Arc<FetchContext>| {
             Job { context, access: &request.access }.archive(&request, &url, &spools)
         };
         let kept = Arc::new(self.within(&access, work).await?);
@@ -190,14 +191,14 @@ impl Helm {
     async fn within<T: Send + 'static>(
         &self,
         access: &Access,
-        work: impl FnOnce(&Arc<Context>) -> Result<T, SourceError> + Send + 'static,
+        work: impl FnOnce(&Arc<FetchContext>) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, SourceError> {
         pool::fetch(&self.pool, access.site.checked(), &access.namespace, access.timeout, work).await
     }
 
     /// Where an archive is held, if anybody holds it.
     fn place(&self, request: &ArchiveRequest, url: &str, digest: Digest) -> Place {
-        let login = request.access.login.as_ref().map(Login::fingerprint);
+        let login = request.access.login.as_ref().map(SiteLogin::fingerprint);
         let login = login.map(|digest| digest.bytes().to_vec()).unwrap_or_default();
         let key = Digest::of_parts([url.as_bytes(), &login, digest.bytes()]);
         let mut archives = lock(&self.archives);
@@ -211,14 +212,14 @@ impl Helm {
 
 /// One request on its thread.
 struct Job<'j> {
-    context: &'j Arc<Context>,
+    context: &'j Arc<FetchContext>,
     access: &'j Access,
 }
 
 impl Job<'_> {
     fn web(&self) -> Result<Web, SourceError> {
         let Access { site, tls, .. } = self.access;
-        let options = Options {
+        let options = ClientOptions {
             authorities: tls.as_ref().and_then(Tls::authorities),
             identity: tls.as_ref().and_then(Tls::identity),
             is_verified: true,
@@ -237,7 +238,7 @@ impl Job<'_> {
         let (web, url) = (self.web()?, self.access.site.index());
         let etag = known.and_then(|known| known.etag.as_deref());
         let headers: Vec<(&str, &str)> = etag.map(|etag| ("If-None-Match", etag)).into_iter().collect();
-        let authorization = self.access.login.as_ref().map(Login::authorization);
+        let authorization = self.access.login.as_ref().map(SiteLogin::authorization);
         let (answer, _) = web.follow(&Method::GET, &url, &headers, authorization)?;
         match answer.status().as_u16() {
             304 if known.is_some() => return Ok(Listed::Unchanged),
@@ -246,7 +247,7 @@ impl Job<'_> {
         }
         let etag = answer.headers().get("etag").and_then(|etag| etag.to_str().ok()).map(ToOwned::to_owned);
         let mut stream = Hashing::of(web.reader(answer));
-        let index = Index::read(&mut stream);
+        let index = ChartIndex::read(&mut stream);
         // Where it was cut off, what was read of it says nothing.
         if let Some(broken) = self.context.take_failure() {
             return Err(broken);
@@ -274,7 +275,7 @@ impl Job<'_> {
         self.context.now_doing("receiving the chart");
         let web = self.web()?;
         let is_let_in = request.passes_credentials || self.access.site.is_own(url);
-        let authorization = self.access.login.as_ref().filter(|_| is_let_in).map(Login::authorization);
+        let authorization = self.access.login.as_ref().filter(|_| is_let_in).map(SiteLogin::authorization);
         let (answer, _) = web.follow(&Method::GET, url.as_str(), &[], authorization)?;
         if answer.status().as_u16() != 200 {
             return Err(self.failed(&answer, url.as_str()));
@@ -299,13 +300,13 @@ impl Job<'_> {
                 "the chart at {url} is not the one that the index names: that has the digest {wanted}, and what came has {digest}"
             )));
         }
-        let Unpacked { entries, .. } =
+        let UnpackedLayer { entries, .. } =
             unpacked.map_err(|failure| failure.of(&format!("the chart at {url}"), "failed to load chart"))?;
         Ok(Kept { blobs: spool.finish()?, entries, digest })
     }
 
     /// What an answer other than 200 means.
-    fn failed(&self, answer: &Answer, url: &str) -> SourceError {
+    fn failed(&self, answer: &WebAnswer, url: &str) -> SourceError {
         let status = answer.status().as_u16();
         let host = self.context.host();
         let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(one_line);

@@ -22,7 +22,7 @@ pub struct Site {
 
 /// A user name and a password for a repository.
 #[derive(Debug, Clone)]
-pub struct Login {
+pub struct SiteLogin {
     /// Where they come from, for messages: `Secret namespace/name`.
     source: String,
     authorization: Secret<String>,
@@ -101,9 +101,9 @@ impl std::fmt::Display for Site {
     }
 }
 
-impl Login {
-    /// Reads a Secret called `source` in messages (`Secret namespace/name`): its `username` and `password`, and the
-    /// certificates that Flux used to look for in the same Secret.
+impl SiteLogin {
+    /// Reads a Secret called `source` in messages (`Secret namespace/name`): its `username` and `password`,
+    /// and the certificates that Flux used to look for in the same Secret.
     pub fn read(source: &str, data: &SecretData) -> Result<(Option<Self>, Option<Tls>), SourceError> {
         let error =
             |problem: &str| SourceError::Credentials { secret: source.into(), problem: problem.into() };
@@ -202,17 +202,17 @@ mod tests {
     #[test]
     fn a_login_is_whole_or_refused() {
         let (login, tls) =
-            Login::read("Secret n/s", &data(&[("username", "u"), ("password", "p\n")])).unwrap();
+            SiteLogin::read("Secret n/s", &data(&[("username", "u"), ("password", "p\n")])).unwrap();
         assert_eq!(login.unwrap().authorization().expose(), "Basic dTpw");
         assert!(tls.is_none());
-        let (login, tls) = Login::read("Secret n/s", &data(&[("caFile", "x")])).unwrap();
+        let (login, tls) = SiteLogin::read("Secret n/s", &data(&[("caFile", "x")])).unwrap();
         assert!(login.is_none() && tls.is_some());
         for (fields, problem) in [
             (&[][..], "it has none of the keys 'username' and 'password'"),
             (&[("username", "u")][..], "one of them is missing"),
             (&[("username", "u"), ("password", "a\nb")][..], "'password' has a control character in it"),
         ] {
-            let told = Login::read("Secret n/s", &data(fields)).unwrap_err().to_string();
+            let told = SiteLogin::read("Secret n/s", &data(fields)).unwrap_err().to_string();
             assert_eq!(
                 told.strip_prefix("Secret n/s: ").map(|told| told.contains(problem)),
                 Some(true),

@@ -1,5 +1,5 @@
-//! What a registry asks for before it lets anybody in: the header `WWW-Authenticate` (RFC 7235), and the token that is to be
-//! had for it (the token specification of CNCF distribution).
+//! What a registry asks for before it lets anybody in: the header `WWW-Authenticate` (RFC 7235), and the
+//! token that is to be had for it (the token specification of CNCF distribution).
 
 use serde::Deserialize;
 

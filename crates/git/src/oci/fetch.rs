@@ -11,20 +11,20 @@ use lockgate_base::tree::{Snapshot, Tree};
 use sha2::{Digest as _, Sha256};
 
 use super::login::PullSecret;
-use super::manifest::{ACCEPT, Layer, Manifest};
+use super::manifest::{ACCEPT, ImageManifest, Layer};
 use super::registry::Registry;
-use super::repository::{Reference, Repository, Wanted, is_digest, is_tag};
-use crate::client::{self, NAME, Options};
-use crate::context::Context;
+use super::repository::{ArtifactRequest, Repository, TagSelector, is_digest, is_tag};
+use crate::client::{self, ClientOptions, NAME};
+use crate::context::FetchContext;
 use crate::disk::Disk;
-use crate::fetch::{Fetched, Fetcher, Fetching, Update};
+use crate::fetch::{FetchFinding, Fetcher, Fetching, Update};
 use crate::hashing::Hashing;
 use crate::pool::{self, Pool};
 use crate::spool::Spools;
 use crate::tls::{Proxy, Tls};
-use crate::unpack::{Unpacked, unpack};
+use crate::unpack::{UnpackedLayer, unpack};
 use crate::url::GitUrl;
-use crate::web::Answer;
+use crate::web::WebAnswer;
 use crate::{SourceError, ignore};
 use lockgate_base::keys;
 
@@ -37,13 +37,13 @@ pub const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 
 /// What to fetch.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct OciRequest {
     /// The namespace that asks; each has its share of the threads.
     pub namespace: String,
     /// Where from.
     pub repository: Repository,
     /// Which artifact.
-    pub reference: Reference,
+    pub reference: ArtifactRequest,
     /// The logins of registries; those for other registries are not used.
     pub secrets: Vec<PullSecret>,
     /// `spec.certSecretRef`.
@@ -66,29 +66,30 @@ pub struct Request {
 
 /// The adapter for OCI artifacts.
 #[derive(Clone)]
-pub struct Oci {
+pub struct OciFetcher {
     spools: Arc<Spools>,
     pool: Arc<Pool>,
     allows_insecure: bool,
 }
 
-impl Oci {
-    /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use. `spec.insecure` of a
-    /// registry on another machine is refused unless `allows_insecure`.
+impl OciFetcher {
+    /// Sets the adapter up with its folder below `state_dir`, which one process at a time may use.
+    /// `spec.insecure` of a registry on another machine is refused unless `allows_insecure`.
     pub fn new(state_dir: &Path, disk: &Disk, allows_insecure: bool) -> Result<Self, SourceError> {
         let spools = Arc::new(Spools::open(state_dir, disk)?);
         Ok(Self { spools, pool: Arc::new(Pool::new()), allows_insecure })
     }
 
-    /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has the same limit.
-    async fn run(&self, request: Request) -> Result<Fetched, SourceError> {
+    /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has
+    /// the same limit.
+    async fn run(&self, request: OciRequest) -> Result<FetchFinding, SourceError> {
         let wanted = request.reference.wanted()?;
-        if let Wanted::Digest { tag, digest } = &wanted
+        if let TagSelector::Digest { tag, digest } = &wanted
             && let Some(known) =
                 request.known.as_ref().filter(|known| **known == Revision::oci(tag.as_deref(), digest))
         {
             // What a digest names never changes.
-            return Ok(Fetched::Unchanged(known.clone()));
+            return Ok(FetchFinding::Unchanged(known.clone()));
         }
         let base = request.repository.base(false)?;
         if request.insecure && !base.is_loopback() && !self.allows_insecure {
@@ -101,32 +102,33 @@ impl Oci {
         }
         let (spools, namespace, timeout) =
             (Arc::clone(&self.spools), request.namespace.clone(), request.timeout);
-        let work =
-            move |context: &Arc<Context>| Job { context, request: &request, spools: &spools }.run(&wanted);
+        let work = move |context: &Arc<FetchContext>| {
+            Job { context, request: &request, spools: &spools }.run(&wanted)
+        };
         pool::fetch(&self.pool, &base, &namespace, timeout, work).await
     }
 }
 
-impl Fetcher<Request> for Oci {
-    fn fetch(&self, request: Request) -> Fetching<'_> {
+impl Fetcher<OciRequest> for OciFetcher {
+    fn fetch(&self, request: OciRequest) -> Fetching<'_> {
         Box::pin(self.run(request))
     }
 }
 
 /// One fetch on its thread.
 struct Job<'j> {
-    context: &'j Arc<Context>,
-    request: &'j Request,
+    context: &'j Arc<FetchContext>,
+    request: &'j OciRequest,
     spools: &'j Spools,
 }
 
 impl Job<'_> {
-    fn run(&self, wanted: &Wanted) -> Result<Fetched, SourceError> {
+    fn run(&self, wanted: &TagSelector) -> Result<FetchFinding, SourceError> {
         let mut registry = self.connect()?;
         let (tag, digest) = match wanted {
-            Wanted::Digest { tag, digest } => (tag.clone(), Some(digest.clone())),
-            Wanted::Tag(tag) => (Some(tag.clone()), None),
-            Wanted::Versions { range, text, filter } => {
+            TagSelector::Digest { tag, digest } => (tag.clone(), Some(digest.clone())),
+            TagSelector::Tag(tag) => (Some(tag.clone()), None),
+            TagSelector::Versions { range, text, filter } => {
                 let tags = self.tags(&mut registry)?;
                 let fits = |tag: &&String| filter.as_ref().is_none_or(|filter| filter.is_match(tag));
                 let versions =
@@ -143,18 +145,18 @@ impl Job<'_> {
         };
         let revision = Revision::oci(tag.as_deref(), &digest);
         if self.request.known.as_ref() == Some(&revision) {
-            return Ok(Fetched::Unchanged(revision));
+            return Ok(FetchFinding::Unchanged(revision));
         }
         let body = match manifest {
             Some(body) => body,
             None => self.manifest(&mut registry, &digest)?,
         };
-        let manifest = Manifest::read(&body, &digest)?;
+        let manifest = ImageManifest::read(&body, &digest)?;
         let (layer, warning) = manifest.select(self.request.media_type.as_deref())?;
         let (tree, warnings) = self.layer(&mut registry, layer)?;
         let metadata = manifest.annotations();
         let origin = metadata.get(keys::OCI_REVISION).cloned();
-        Ok(Fetched::Updated(Update {
+        Ok(FetchFinding::Updated(Update {
             snapshot: Snapshot { revision, tree, origin },
             subject: None,
             metadata,
@@ -179,8 +181,8 @@ impl Job<'_> {
 
     /// The registry, over TLS; with `spec.insecure` over plain HTTP where it does not speak TLS.
     fn connect(&self) -> Result<Registry<'_>, SourceError> {
-        let Request { repository, secrets, tls, insecure, proxy, .. } = self.request;
-        let options = |is_verified: bool, https_only: bool| Options {
+        let OciRequest { repository, secrets, tls, insecure, proxy, .. } = self.request;
+        let options = |is_verified: bool, https_only: bool| ClientOptions {
             authorities: tls.as_ref().and_then(Tls::authorities),
             identity: tls.as_ref().and_then(Tls::identity),
             is_verified,
@@ -247,8 +249,8 @@ impl Job<'_> {
         ))
     }
 
-    /// The digest that a tag names now, and the manifest where the registry tells the digest with that alone. What follows is
-    /// asked for by the digest, so that a tag which moves meanwhile does not matter.
+    /// The digest that a tag names now, and the manifest where the registry tells the digest with that alone.
+    /// What follows is asked for by the digest, so that a tag which moves meanwhile does not matter.
     fn resolve(
         &self,
         registry: &mut Registry<'_>,
@@ -256,7 +258,7 @@ impl Job<'_> {
     ) -> Result<(String, Option<Vec<u8>>), SourceError> {
         self.context.now_doing("asking which artifact the tag names");
         let path = format!("manifests/{tag}");
-        let digest_of = |answer: &Answer| {
+        let digest_of = |answer: &WebAnswer| {
             let header = answer.headers().get("docker-content-digest")?.to_str().ok()?;
             is_digest(header).then(|| header.to_owned())
         };
@@ -314,7 +316,7 @@ impl Job<'_> {
             );
             return Err(SourceError::Content(message));
         }
-        let Unpacked { entries, warnings } = unpacked.map_err(|failure| {
+        let UnpackedLayer { entries, warnings } = unpacked.map_err(|failure| {
             failure.of(&format!("the layer {digest}"), "failed to extract layer contents from artifact")
         })?;
         let tree = Tree::new(entries, spool.finish()?);

@@ -87,7 +87,8 @@ impl PullSecret {
         Ok(Self { source: source.to_owned(), logins })
     }
 
-    /// Reads a Secret with a user name and a password for the registry of a repository, or with logins as docker keeps them.
+    /// Reads a Secret with a user name and a password for the registry of a repository, or with logins as
+    /// docker keeps them.
     pub fn for_charts(source: &str, data: &SecretData, repository: &Repository) -> Result<Self, SourceError> {
         if data.contains_key(CONFIG) || data.contains_key(OLD_CONFIG) {
             return Self::read(source, data);

@@ -20,7 +20,7 @@ const PLATFORMS: usize = 5;
 
 /// A manifest.
 #[derive(Debug, Deserialize)]
-pub(super) struct Manifest {
+pub(super) struct ImageManifest {
     #[serde(default)]
     layers: Vec<Layer>,
     #[serde(default)]
@@ -54,7 +54,7 @@ struct Platform {
     architecture: String,
 }
 
-impl Manifest {
+impl ImageManifest {
     /// Reads a manifest of one artifact. An index of several is refused.
     pub(super) fn read(body: &[u8], digest: &str) -> Result<Self, SourceError> {
         let content = |problem: String| SourceError::Content(format!("the manifest {digest} {problem}"));
@@ -134,8 +134,8 @@ mod tests {
         format!(r#"{{"mediaType": "{media_type}", "digest": "sha256:{digest}", "size": 3}}"#)
     }
 
-    fn read(text: &str) -> Result<Manifest, SourceError> {
-        Manifest::read(text.as_bytes(), "sha256:0")
+    fn read(text: &str) -> Result<ImageManifest, SourceError> {
+        ImageManifest::read(text.as_bytes(), "sha256:0")
     }
 
     #[test]

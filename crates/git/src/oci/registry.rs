@@ -9,10 +9,10 @@ use super::challenge::{Challenge, TokenRequest, token, token_request};
 use super::login::{self, PullSecret};
 use super::repository::Repository;
 use crate::SourceError;
-use crate::context::Context;
+use crate::context::FetchContext;
 use crate::error::one_line;
 use crate::url::{GitUrl, Scheme};
-use crate::web::{Answer, Web, origin};
+use crate::web::{Web, WebAnswer, origin};
 use lockgate_base::model::Secret;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(super) struct Registry<'r> {
 
 impl<'r> Registry<'r> {
     pub(super) fn new(
-        context: &'r Arc<Context>,
+        context: &'r Arc<FetchContext>,
         agent: Agent,
         repository: &'r Repository,
         base: GitUrl,
@@ -52,7 +52,12 @@ impl<'r> Registry<'r> {
     }
 
     /// Asks for something below the repository, and logs in where the registry wants that.
-    pub(super) fn ask(&mut self, method: &Method, path: &str, accept: &str) -> Result<Answer, SourceError> {
+    pub(super) fn ask(
+        &mut self,
+        method: &Method,
+        path: &str,
+        accept: &str,
+    ) -> Result<WebAnswer, SourceError> {
         let url = format!("{}/{path}", self.base);
         let headers = [("Accept", accept)];
         let ask = |authorization| self.web.follow(method, &url, &headers, authorization);
@@ -108,7 +113,7 @@ impl<'r> Registry<'r> {
     }
 
     /// The whole body of an answer that is no layer.
-    pub(super) fn body(&self, answer: Answer) -> Result<Vec<u8>, SourceError> {
+    pub(super) fn body(&self, answer: WebAnswer) -> Result<Vec<u8>, SourceError> {
         let mut body = Vec::new();
         let mut reader = self.web.reader(answer).take(ANSWER + 1);
         reader.read_to_end(&mut body).map_err(|error| self.web.broken(&error))?;
@@ -124,7 +129,7 @@ impl<'r> Registry<'r> {
     }
 
     /// What an answer other than 200 means. `subject` is what was asked for, as messages have it.
-    pub(super) fn failed(&self, answer: Answer, subject: &str) -> SourceError {
+    pub(super) fn failed(&self, answer: WebAnswer, subject: &str) -> SourceError {
         let status = answer.status().as_u16();
         let wait = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(one_line);
         let said = self.body(answer).ok().and_then(|body| said(&body));

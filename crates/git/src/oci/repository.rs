@@ -119,10 +119,10 @@ fn is_name(name: &str) -> bool {
     name.len() <= 255 && name.split('/').all(is_part)
 }
 
-/// `spec.ref` of an OCIRepository, and the revision at which a suspended one stays. The first that is set wins: revision, digest, semver,
-/// tag.
+/// `spec.ref` of an OCIRepository, and the revision at which a suspended one stays. The first that is set
+/// wins: revision, digest, semver, tag.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Reference {
+pub struct ArtifactRequest {
     /// `sha256:…`.
     pub digest: Option<String>,
     /// A range of versions.
@@ -137,27 +137,27 @@ pub struct Reference {
 
 /// What a reference comes down to.
 #[derive(Debug, Clone)]
-pub(super) enum Wanted {
+pub(super) enum TagSelector {
     Digest { tag: Option<String>, digest: String },
     Tag(String),
     Versions { range: Range, text: String, filter: Option<Regex> },
 }
 
-impl Reference {
-    pub(super) fn wanted(&self) -> Result<Wanted, SourceError> {
+impl ArtifactRequest {
+    pub(super) fn wanted(&self) -> Result<TagSelector, SourceError> {
         let set = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if let Some(revision) = &self.revision {
             let tag = revision.name().map(ToOwned::to_owned);
             let text = revision.to_string();
             let digest = text.rsplit_once('@').map_or(text.as_str(), |(_, digest)| digest).to_owned();
-            return Ok(Wanted::Digest { tag, digest });
+            return Ok(TagSelector::Digest { tag, digest });
         }
         if let Some(digest) = set(&self.digest) {
             if !is_digest(&digest) {
                 let message = format!("spec.ref.digest: '{digest}' is not sha256: and 64 hex digits");
                 return Err(SourceError::InvalidReference(message));
             }
-            return Ok(Wanted::Digest { tag: None, digest });
+            return Ok(TagSelector::Digest { tag: None, digest });
         }
         if let Some(text) = set(&self.semver) {
             let invalid = |field: &str, problem: String| {
@@ -168,11 +168,11 @@ impl Reference {
             let compile = |text: String| regex::RegexBuilder::new(&text).size_limit(FILTER_SIZE).build();
             let filter = set(&self.semver_filter).map(compile).transpose();
             let filter = filter.map_err(|error| invalid("semverFilter", one_line(&error.to_string())))?;
-            return Ok(Wanted::Versions { range, text, filter });
+            return Ok(TagSelector::Versions { range, text, filter });
         }
         let tag = set(&self.tag).unwrap_or_else(|| "latest".into());
         if is_tag(&tag) {
-            return Ok(Wanted::Tag(tag));
+            return Ok(TagSelector::Tag(tag));
         }
         let message = format!(
             "spec.ref.tag: '{}' is not a tag: up to 128 letters, digits, '.', '_' and '-'",
@@ -238,29 +238,31 @@ mod tests {
 
     #[test]
     fn a_reference_comes_down_to_one_wish() {
-        let wanted = |reference: Reference| reference.wanted().map(|wanted| format!("{wanted:?}"));
+        let wanted = |reference: ArtifactRequest| reference.wanted().map(|wanted| format!("{wanted:?}"));
         let text = |text: &str| Some(text.to_owned());
         let digest = format!("sha256:{}", "a".repeat(64));
-        assert_eq!(wanted(Reference::default()).unwrap(), "Tag(\"latest\")");
-        let all = Reference {
+        assert_eq!(wanted(ArtifactRequest::default()).unwrap(), "Tag(\"latest\")");
+        let all = ArtifactRequest {
             digest: Some(digest.clone()),
             semver: text("1.x"),
             tag: text("v1"),
-            ..Reference::default()
+            ..ArtifactRequest::default()
         };
         assert!(wanted(all.clone()).unwrap().starts_with("Digest"));
-        assert!(wanted(Reference { digest: None, ..all }).unwrap().starts_with("Versions"));
-        let paused =
-            Reference { revision: Some(format!("v1@{digest}").parse().unwrap()), ..Reference::default() };
+        assert!(wanted(ArtifactRequest { digest: None, ..all }).unwrap().starts_with("Versions"));
+        let paused = ArtifactRequest {
+            revision: Some(format!("v1@{digest}").parse().unwrap()),
+            ..ArtifactRequest::default()
+        };
         assert_eq!(wanted(paused).unwrap(), format!("Digest {{ tag: Some(\"v1\"), digest: \"{digest}\" }}"));
         for (reference, problem) in [
-            (Reference { digest: text("sha256:1"), ..Reference::default() }, "64 hex digits"),
-            (Reference { semver: text(">="), ..Reference::default() }, "semver '>=' parse error"),
+            (ArtifactRequest { digest: text("sha256:1"), ..ArtifactRequest::default() }, "64 hex digits"),
+            (ArtifactRequest { semver: text(">="), ..ArtifactRequest::default() }, "semver '>=' parse error"),
             (
-                Reference { semver: text("*"), semver_filter: text("("), ..Reference::default() },
+                ArtifactRequest { semver: text("*"), semver_filter: text("("), ..ArtifactRequest::default() },
                 "spec.ref.semverFilter",
             ),
-            (Reference { tag: text("a/b"), ..Reference::default() }, "is not a tag"),
+            (ArtifactRequest { tag: text("a/b"), ..ArtifactRequest::default() }, "is not a tag"),
         ] {
             let error = reference.wanted().unwrap_err();
             assert!(error.is_terminal() && error.to_string().contains(problem), "{error}");

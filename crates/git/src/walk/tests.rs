@@ -14,7 +14,7 @@ fn repository() -> (tempfile::TempDir, Repository) {
 }
 
 fn walked(repository: &Repository, tree: Oid) -> Result<Files, SourceError> {
-    walk(repository, tree, &mut Known::default())
+    walk(repository, tree, &mut KnownFolders::default())
 }
 
 fn tree_of(files: &Files) -> Tree {
@@ -71,8 +71,8 @@ fn names_of_every_kind_are_kept_or_left_out_with_a_reason() {
     let names: Vec<String> = tree.entries().map(|(path, _)| path).collect();
     assert_eq!(names, ["Upper", "link", "module", "sub/deep.yaml", "upper", "Ünïcode \n\u{1f600}"]);
     let entry = |name: &str| tree.entries().find(|(path, _)| path == name).unwrap().1.clone();
-    assert_eq!(entry("link"), Entry::Link("../target".into()));
-    assert_eq!(entry("module"), Entry::Submodule);
+    assert_eq!(entry("link"), TreeEntry::Link("../target".into()));
+    assert_eq!(entry("module"), TreeEntry::Submodule);
     let warnings = files.warnings.join("\n");
     assert!(
         warnings.contains(r"'latin\xe9.yaml' in folder '' left out: its name is not UTF-8"),
@@ -153,7 +153,7 @@ fn what_two_commits_have_in_common_is_kept_once() {
     let commit = |name: &[u8]| {
         write_tree(&repository, &[("40000", b"odd", odd), ("40000", b"same", same), ("100644", name, blob)])
     };
-    let mut known = Known::default();
+    let mut known = KnownFolders::default();
     let first = walk(&repository, commit(b"x"), &mut known).unwrap();
     let second = walk(&repository, commit(b"y"), &mut known).unwrap();
     let paths = |files: &Files| tree_of(files).entries().map(|(path, _)| path).collect::<Vec<_>>();
@@ -176,7 +176,7 @@ fn one_folder_in_many_places_is_kept_once_and_counted_as_often() {
     let entries: Vec<_> = names.iter().map(|name| ("40000", name.as_bytes(), leaf)).collect();
     let files = walked(&repository, write_tree(&repository, &entries)).unwrap();
     assert_eq!((files.root.extent().files, files.root.extent().folders), (20, 10));
-    let mut known = Known::default();
+    let mut known = KnownFolders::default();
     let files = walk(&repository, write_tree(&repository, &entries), &mut known).unwrap();
     assert_eq!(known.0.len(), 2, "{files:?}");
 }

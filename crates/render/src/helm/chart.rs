@@ -25,8 +25,8 @@ pub(in crate::helm) use ignore::matches;
 use super::error::Error;
 use super::value::{Map, MapType};
 use super::values::read::{load_values, merge_maps};
-use archive::{Bounds, Unpacked};
-use metadata::Metadata;
+use archive::{Bounds, UnpackedChart};
+use metadata::ChartMetadata;
 
 /// How deep charts may be packed into each other.
 const DEPTH: usize = 30;
@@ -34,7 +34,7 @@ const DEPTH: usize = 30;
 /// A chart. A copy shares what is large.
 #[derive(Debug, Clone)]
 pub struct Chart {
-    pub(in crate::helm) metadata: Metadata,
+    pub(in crate::helm) metadata: ChartMetadata,
     pub(in crate::helm) templates: Rc<Vec<File>>,
     pub(in crate::helm) files: Rc<Vec<File>>,
     pub(in crate::helm) values: Map,
@@ -52,7 +52,7 @@ impl Chart {
 
     /// Makes a chart of an archive.
     pub fn unpack(archive: &[u8], bounds: &mut Bounds) -> Done<Self> {
-        let Unpacked(files) = archive::unpack(archive, bounds)?;
+        let UnpackedChart(files) = archive::unpack(archive, bounds)?;
         Self::load(files, bounds)
     }
 
@@ -90,7 +90,7 @@ impl Chart {
     }
 
     /// What it says of itself.
-    pub fn metadata(&self) -> &Metadata {
+    pub fn metadata(&self) -> &ChartMetadata {
         &self.metadata
     }
 
@@ -190,8 +190,8 @@ fn load(files: Vec<File>, bounds: &mut Bounds, depth: usize) -> Done<Chart> {
 }
 
 /// Chart.yaml, wherever it stands among the files; what is said twice counts last.
-fn read_chart_yaml(files: &[File], go_type: &str) -> Done<Option<Metadata>> {
-    let mut metadata: Option<Metadata> = None;
+fn read_chart_yaml(files: &[File], go_type: &str) -> Done<Option<ChartMetadata>> {
+    let mut metadata: Option<ChartMetadata> = None;
     for file in files.iter().filter(|file| file.path == "Chart.yaml") {
         let metadata = metadata.get_or_insert_default();
         metadata.read(&file.content, go_type).map_err(|error| error.within("cannot load Chart.yaml: "))?;
@@ -235,7 +235,8 @@ fn load_parts(
                     "error unpacking subchart tar in {name}: expected {part}, got {got}"
                 )));
             };
-            archive::unpack(&file.content, bounds).and_then(|Unpacked(files)| load(files, bounds, depth + 1))
+            archive::unpack(&file.content, bounds)
+                .and_then(|UnpackedChart(files)| load(files, bounds, depth + 1))
         } else {
             let inner = files.into_iter().filter_map(|file| {
                 let (_, path) = file.path.split_once('/')?;

@@ -24,7 +24,7 @@ pub struct Now {
 
 /// What `lookup` asks the cluster for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Query {
+pub struct LookupQuery {
     /// Such as `apps/v1`.
     pub api_version: String,
     /// Such as `Deployment`.
@@ -38,7 +38,7 @@ pub struct Query {
 /// Where `lookup` finds its answers.
 pub trait Lookups {
     /// The object or the list that was asked for, with numbers as `int64`; an empty map where there is none.
-    fn look(&self, query: &Query) -> Result<Value, Error>;
+    fn look(&self, query: &LookupQuery) -> Result<Value, Error>;
 }
 
 /// A render without a cluster, as `helm template`: each `lookup` gives an empty map.
@@ -46,13 +46,13 @@ pub trait Lookups {
 pub struct NoCluster;
 
 impl Lookups for NoCluster {
-    fn look(&self, _query: &Query) -> Result<Value, Error> {
+    fn look(&self, _query: &LookupQuery) -> Result<Value, Error> {
         Ok(Value::map::<&str>([]))
     }
 }
 
 /// What the functions of one render share.
-pub struct Context<'i> {
+pub struct RenderContext<'i> {
     /// What `now` gives.
     pub now: Now,
     /// Where `lookup` looks.
@@ -68,7 +68,7 @@ pub struct Context<'i> {
     changed: Vec<Map>,
 }
 
-impl<'i> Context<'i> {
+impl<'i> RenderContext<'i> {
     /// The context of a render. Equal entropy gives equal draws.
     pub fn new(now: Now, entropy: [u8; 32], lookups: &'i dyn Lookups) -> Self {
         Self {
@@ -161,13 +161,13 @@ impl<'i> Context<'i> {
     }
 }
 
-impl Allowance for Context<'_> {
+impl Allowance for RenderContext<'_> {
     fn room(&mut self, bytes: usize) -> Result<(), Error> {
-        Context::room(self, bytes)
+        RenderContext::room(self, bytes)
     }
 }
 
-impl Drop for Context<'_> {
+impl Drop for RenderContext<'_> {
     fn drop(&mut self) {
         // A map that holds itself would never be freed otherwise.
         for map in &self.changed {

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::context::Context;
+use super::context::RenderContext;
 use super::error::{Error, ErrorKind};
 use super::funcs::flow::{WARN_END, WARN_START};
-use super::template::{Parsed, Run, Set, execute, without_no_value};
+use super::template::{ParsedTemplates, Run, Set, execute, without_no_value};
 use super::value::{Map, MapType, Str, Value};
 
 /// A template of a chart.
@@ -27,8 +27,8 @@ pub struct Renderable {
 /// others only. Those in `parsed` need not be parsed again.
 pub fn render(
     mut files: Vec<Renderable>,
-    parsed: &Parsed,
-    context: &mut Context<'_>,
+    parsed: &ParsedTemplates,
+    context: &mut RenderContext<'_>,
 ) -> Result<BTreeMap<Str, Vec<u8>>, Error> {
     sort(&mut files);
     let mut set = Set::new();

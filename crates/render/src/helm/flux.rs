@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::chart::Chart;
 use super::error::Error;
 use super::postrender::PostRender;
-use super::values::references::Reference;
+use super::values::references::ValuesReference;
 
 /// How long a release's name may be.
 const NAME_LIMIT: usize = 53;
@@ -27,7 +27,7 @@ pub struct HelmRelease {
     /// `spec.values`
     pub values: Json,
     /// `spec.valuesFrom`
-    pub references: Vec<Reference>,
+    pub references: Vec<ValuesReference>,
     /// Files of the chart that stand for its values, later ones over earlier ones; none where its own count.
     pub values_files: Vec<String>,
     /// Whether such files may be missing.
@@ -97,7 +97,7 @@ fn texts(value: &Json) -> BTreeMap<String, String> {
     entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
-fn reference(entry: &Json) -> Result<Reference, &'static str> {
+fn reference(entry: &Json) -> Result<ValuesReference, &'static str> {
     let text = |field: &str| entry[field].as_str().unwrap_or_default().to_owned();
     let (kind, name) = (text("kind"), text("name"));
     if kind.is_empty() {
@@ -106,7 +106,7 @@ fn reference(entry: &Json) -> Result<Reference, &'static str> {
     if name.is_empty() {
         return Err("name");
     }
-    Ok(Reference {
+    Ok(ValuesReference {
         kind,
         name,
         key: entry["valuesKey"].as_str().map(ToOwned::to_owned),

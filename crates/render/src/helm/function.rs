@@ -1,12 +1,12 @@
 //! A function that templates can call.
 
-use super::context::Context;
+use super::context::RenderContext;
 use super::error::Error;
 use super::value::{Args, Signature, Type, Value};
 
 /// What a function does. The arguments fit its signature. What it returns is what Go's function returns;
 /// where Go's one panics, the error has the panic's text.
-pub type Run = fn(&mut Context<'_>, Args<'_>) -> Result<Value, Error>;
+pub type FunctionBody = fn(&mut RenderContext<'_>, Args<'_>) -> Result<Value, Error>;
 
 /// A function that templates can call.
 #[derive(Debug, Clone, Copy)]
@@ -16,17 +16,17 @@ pub struct Function {
     /// What it takes.
     pub signature: Signature,
     /// What it does.
-    pub run: Run,
+    pub run: FunctionBody,
 }
 
 impl Function {
     /// A function that takes exactly these arguments.
-    pub const fn new(name: &'static str, fixed: &'static [Type], run: Run) -> Self {
+    pub const fn new(name: &'static str, fixed: &'static [Type], run: FunctionBody) -> Self {
         Self { name, signature: Signature { fixed, rest: None }, run }
     }
 
     /// A function that takes these arguments and then any number of `rest`.
-    pub const fn variadic(name: &'static str, fixed: &'static [Type], rest: Type, run: Run) -> Self {
+    pub const fn variadic(name: &'static str, fixed: &'static [Type], rest: Type, run: FunctionBody) -> Self {
         Self { name, signature: Signature { fixed, rest: Some(rest) }, run }
     }
 }

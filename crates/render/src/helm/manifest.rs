@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::error::Error;
 use super::go::unicode::is_space;
-use hooks::{Event, Hook};
+use hooks::{Hook, HookEvent};
 
 /// A document that a chart renders to.
 #[derive(Debug, Clone)]
@@ -26,7 +26,8 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// What it holds. It is read anew each time: the values of a large release take ten times what its text takes.
+    /// What it holds. It is read anew each time: the values of a large release take ten times what its text
+    /// takes.
     pub fn value(&self) -> Result<Json, Error> {
         split::value_of(&self.path, &self.text)
     }
@@ -74,7 +75,7 @@ fn add(found: &mut Manifests, path: &str, line: usize, text: &str) -> Result<(),
         found.plain.push(Manifest { path: path.into(), text: text.into(), kind: head.kind });
         return Ok(());
     };
-    let events: Option<Vec<Event>> = events.split(',').map(Event::parse).collect();
+    let events: Option<Vec<HookEvent>> = events.split(',').map(HookEvent::parse).collect();
     // A hook of an event that nobody knows is dropped.
     if let Some(events) = events {
         let list = |name: &str| hooks::list(head.annotations.get(name).map(String::as_str));

@@ -10,7 +10,7 @@ use serde_json::{Map as JsonMap, Value as Json, json};
 use super::error::Error;
 use super::manifest::{self, Manifests};
 use crate::budget::Budget;
-use crate::kustomize::{Flavour, Overlay, Recipe, build_within};
+use crate::kustomize::{Flavour, KustomizeRecipe, Overlay, build_within};
 
 /// The annotation that carries a document's file through kustomize. Helm gives it this name.
 const FILE: &str = "postrenderer.helm.sh/postrender-filename";
@@ -81,7 +81,7 @@ fn kustomized(objects: &[Json], overlay: &Json, budget: &Budget) -> Result<Vec<J
         ("kustomization.yaml".to_owned(), to_string(&kustomization)),
     ]);
     let overlay = Overlay::from_spec(overlay).map_err(failed)?;
-    let recipe = Recipe { path: String::new(), flavour: Flavour::Flux(Box::new(overlay)) };
+    let recipe = KustomizeRecipe { path: String::new(), flavour: Flavour::Flux(Box::new(overlay)) };
     let built = build_within(&tree, &recipe, budget).map_err(failed)?;
     Ok(built.objects.into_iter().map(|built| built.value).collect())
 }

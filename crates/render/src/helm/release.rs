@@ -11,14 +11,14 @@ use super::chart::coalesce::{Nulls, coalesce};
 use super::chart::dependencies::{self, is_compatible};
 use super::chart::references::Documents;
 use super::chart::schema;
-use super::context::Context;
+use super::context::RenderContext;
 use super::engine::{self, Renderable};
 use super::error::Error;
 use super::go::quote::quote;
 use super::manifest::{self, Manifests};
 use super::shelf::Prepared;
 use super::value::{Map, MapType, Str, Value};
-use super::values::Given;
+use super::values::GivenValues;
 use super::values::methods::table;
 
 /// How long a release's name may be.
@@ -43,7 +43,7 @@ pub struct Release {
 
 /// A rendered chart.
 #[derive(Debug)]
-pub struct Rendered {
+pub struct RenderedChart {
     /// The chart, without the charts in it that are switched off.
     pub chart: Chart,
     /// Its documents.
@@ -58,9 +58,9 @@ type Done<T> = Result<T, Error>;
 pub fn render(
     prepared: Prepared,
     release: &Release,
-    given: &Given,
-    context: &mut Context<'_>,
-) -> Done<Rendered> {
+    given: &GivenValues,
+    context: &mut RenderContext<'_>,
+) -> Done<RenderedChart> {
     let Prepared { mut chart, parsed } = prepared;
     if !matches!(&*chart.metadata.kind, "" | "application") {
         return Err(Error::new(format!("{} charts are not installable", chart.metadata.kind)));
@@ -76,7 +76,7 @@ pub fn render(
     let printed = engine::render(files, &parsed, context)?;
     let manifests = manifest::sort(texts(printed)?)?;
     let warning = |url| format!("a schema refers to {url}, which could not be had, so it allows everything");
-    Ok(Rendered { chart, manifests, warnings: missing.into_iter().map(warning).collect() })
+    Ok(RenderedChart { chart, manifests, warnings: missing.into_iter().map(warning).collect() })
 }
 
 fn check_name(name: &str) -> Done<()> {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::chart::Chart;
 use super::error::Error;
-use super::template::Parsed;
+use super::template::ParsedTemplates;
 
 /// How many charts are kept.
 const KEPT: usize = 8;
@@ -15,7 +15,7 @@ pub struct Prepared {
     /// The chart.
     pub chart: Chart,
     /// Its parsed templates.
-    pub parsed: Rc<Parsed>,
+    pub parsed: Rc<ParsedTemplates>,
 }
 
 impl Prepared {
@@ -25,8 +25,8 @@ impl Prepared {
     }
 }
 
-/// The charts that were rendered last, each under the digest of its content. A thread that renders has its own: what
-/// it holds does not leave the thread.
+/// The charts that were rendered last, each under the digest of its content. A thread that renders has its
+/// own: what it holds does not leave the thread.
 #[derive(Debug, Default)]
 pub struct Shelf {
     /// The one that was used last stands last.
@@ -60,10 +60,10 @@ mod tests {
     use super::super::chart::File;
     use super::super::chart::archive::Bounds;
     use super::super::chart::capabilities::Capabilities;
-    use super::super::context::{Context, NoCluster, Now};
+    use super::super::context::{NoCluster, Now, RenderContext};
     use super::super::release::{Release, render};
     use super::super::value::live;
-    use super::super::values::Given;
+    use super::super::values::GivenValues;
     use super::*;
 
     fn chart(name: &str) -> Chart {
@@ -91,8 +91,8 @@ mod tests {
             capabilities: Capabilities::default(),
             documents: Rc::default(),
         };
-        let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
-        let rendered = render(prepared, &release, &Given::default(), &mut context).unwrap();
+        let mut context = RenderContext::new(Now::default(), [7; 32], &NoCluster);
+        let rendered = render(prepared, &release, &GivenValues::default(), &mut context).unwrap();
         rendered.manifests.plain.iter().map(|plain| &*plain.text).collect()
     }
 

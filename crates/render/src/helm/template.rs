@@ -16,6 +16,6 @@ mod call;
 pub(crate) use call::without_no_value;
 pub use exec::{Run, execute};
 pub use node::Template;
-pub use parsed::Parsed;
+pub use parsed::ParsedTemplates;
 pub use parser::parse;
 pub use set::Set;

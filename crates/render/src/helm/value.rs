@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use list::{List, ListType};
 pub use map::{Map, MapType};
-pub use object::{Allowance, Args, Object, Signature, Type};
+pub use object::{Allowance, Args, GoObject, Signature, Type};
 pub use text::{Str, live};
 pub(in crate::helm) use text::{grow, shrink};
 
@@ -56,12 +56,12 @@ pub enum Value {
     /// A map.
     Map(Map),
     /// A value of a type with methods.
-    Object(Rc<dyn Object>),
+    Object(Rc<dyn GoObject>),
 }
 
 /// Go's `reflect.Kind`, of the kinds that occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum GoKind {
     /// Of an untyped nil.
     Invalid,
     /// `bool`
@@ -90,7 +90,7 @@ pub enum Kind {
     Ptr,
 }
 
-impl Kind {
+impl GoKind {
     /// Go's name, as `kindOf` gives it.
     pub fn name(self) -> &'static str {
         match self {
@@ -134,24 +134,24 @@ impl Value {
     }
 
     /// A value of a type with methods.
-    pub fn object(object: impl Object + 'static) -> Self {
+    pub fn object(object: impl GoObject + 'static) -> Self {
         Self::Object(Rc::new(object))
     }
 
     /// Go's kind.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> GoKind {
         match self {
-            Self::Nil => Kind::Invalid,
-            Self::Bool(_) => Kind::Bool,
-            Self::Int(_) => Kind::Int,
-            Self::Int64(_) => Kind::Int64,
-            Self::Uint8(_) => Kind::Uint8,
-            Self::Uint64(_) => Kind::Uint64,
-            Self::Float(_) => Kind::Float64,
-            Self::Complex(_) => Kind::Complex128,
-            Self::Str(_) => Kind::String,
-            Self::Bytes(_) | Self::List(_) => Kind::Slice,
-            Self::Map(_) => Kind::Map,
+            Self::Nil => GoKind::Invalid,
+            Self::Bool(_) => GoKind::Bool,
+            Self::Int(_) => GoKind::Int,
+            Self::Int64(_) => GoKind::Int64,
+            Self::Uint8(_) => GoKind::Uint8,
+            Self::Uint64(_) => GoKind::Uint64,
+            Self::Float(_) => GoKind::Float64,
+            Self::Complex(_) => GoKind::Complex128,
+            Self::Str(_) => GoKind::String,
+            Self::Bytes(_) | Self::List(_) => GoKind::Slice,
+            Self::Map(_) => GoKind::Map,
             Self::Object(object) => object.kind(),
         }
     }

@@ -9,27 +9,27 @@ pub mod references;
 use super::error::Error;
 use super::value::{Map, MapType, Value};
 use origin::Origins;
-use references::{Find, Reference};
-use set::{Kind, ReadFile, set};
+use references::{Find, ValuesReference};
+use set::{ReadFile, ValueKind, set};
 
 /// Values that a chart is given, put together in the order in which helm takes its flags.
 #[derive(Debug)]
-pub struct Given {
+pub struct GivenValues {
     values: Map,
     origins: Origins,
 }
 
-impl Default for Given {
+impl Default for GivenValues {
     fn default() -> Self {
         Self { values: Map::new(MapType::Any), origins: Origins::default() }
     }
 }
 
-impl Given {
+impl GivenValues {
     /// The values of a HelmRelease: those that stand in it and those that it refers to, in Flux's order.
     pub fn of_release(
         inline: &serde_json::Value,
-        references: &[Reference],
+        references: &[ValuesReference],
         namespace: &str,
         find: &Find<'_>,
     ) -> Result<Self, Error> {
@@ -55,29 +55,30 @@ impl Given {
                 _ => Err(failed()),
             };
         }
-        self.line("--set-json", line, || Kind::Json)
+        self.line("--set-json", line, || ValueKind::Json)
             .map_err(|_| Error::new(format!("failed parsing --set-json data {line}")))
     }
 
     /// `--set`
     pub fn set(self, line: &str) -> Result<Self, Error> {
-        self.line("--set", line, || Kind::Typed).map_err(|error| error.within("failed parsing --set data: "))
+        self.line("--set", line, || ValueKind::Typed)
+            .map_err(|error| error.within("failed parsing --set data: "))
     }
 
     /// `--set-string`
     pub fn text(self, line: &str) -> Result<Self, Error> {
-        self.line("--set-string", line, || Kind::Text)
+        self.line("--set-string", line, || ValueKind::Text)
             .map_err(|error| error.within("failed parsing --set-string data: "))
     }
 
     /// `--set-file`, with a way to read a file.
     pub fn content(mut self, line: &str, read: &mut ReadFile<'_>) -> Result<Self, Error> {
         let mut read = |path: &str| read(path);
-        set(line, &self.values, Kind::File(&mut read))
+        set(line, &self.values, ValueKind::File(&mut read))
             .map_err(|error| error.within("failed parsing --set-file data: "))?;
         let alone = Map::new(MapType::Any);
         // Where the values are from is told by their paths: what stands in the files need not be read again.
-        if set(line, &alone, Kind::Text).is_ok() {
+        if set(line, &alone, ValueKind::Text).is_ok() {
             self.origins.add("--set-file", &alone);
         }
         Ok(self)
@@ -99,7 +100,7 @@ impl Given {
         Ok(self)
     }
 
-    fn line<'k>(mut self, flag: &str, line: &str, kind: impl Fn() -> Kind<'k>) -> Result<Self, Error> {
+    fn line<'k>(mut self, flag: &str, line: &str, kind: impl Fn() -> ValueKind<'k>) -> Result<Self, Error> {
         set(line, &self.values, kind())?;
         let alone = Map::new(MapType::Any);
         if set(line, &alone, kind()).is_ok() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::file::{Kustomization, first_document};
-use super::id::Id;
+use super::id::ResourceId;
 use super::load::Loader;
 use super::merge;
 use super::res::Res;
@@ -18,7 +18,7 @@ use crate::error::{Fault, Result};
 const OPENAPI_VERSION: &str = "v1.21.2";
 
 /// What all steps of one build share.
-pub(crate) struct Build<'b> {
+pub(crate) struct BuildShared<'b> {
     /// What it may cost.
     pub(crate) budget: &'b Budget,
     /// Whether this is Flux's flavour.
@@ -37,7 +37,8 @@ pub(crate) struct Build<'b> {
 enum Use {
     /// Not at all: kustomize then never reads it.
     No,
-    /// A kind was looked up that is not in it: kustomize reads it after the other one, whose kinds it replaces.
+    /// A kind was looked up that is not in it: kustomize reads it after the other one, whose kinds it
+    /// replaces.
     Asked,
     /// A patch was merged: the kinds of the other one replace those that it has.
     Read,
@@ -51,7 +52,7 @@ struct Schemas {
     built_in: Use,
 }
 
-impl<'b> Build<'b> {
+impl<'b> BuildShared<'b> {
     /// A build that has told nothing yet.
     pub(crate) fn new(flux: bool, budget: &'b Budget) -> Self {
         Self {
@@ -109,8 +110,8 @@ impl<'b> Build<'b> {
         Ok(())
     }
 
-    /// Takes note of an object that was read, and notes in it what a schema says of its kind. A kind that is not built
-    /// in makes kustomize keep the schema built in beside one that a later kustomization names.
+    /// Takes note of an object that was read, and notes in it what a schema says of its kind. A kind that is
+    /// not built in makes kustomize keep the schema built in beside one that a later kustomization names.
     pub(crate) fn meet(&self, res: &mut Res) {
         if Schema::built_in().is_namespaced(res.gvk()).is_some() {
             return;
@@ -127,7 +128,7 @@ impl<'b> Build<'b> {
         res: &mut Res,
         patch: &Value,
         written: merge::Written<'_>,
-        id: &Id,
+        id: &ResourceId,
     ) -> Result<(), Fault> {
         self.budget.copy(patch)?;
         self.built_in.set(Use::Read);
@@ -143,7 +144,7 @@ impl<'b> Build<'b> {
             _ => Schema::built_in(),
         };
         let Res { value, texts, styles, .. } = res;
-        let mut target = merge::Target { value, texts, styles };
+        let mut target = merge::MergeTarget { value, texts, styles };
         let outcome =
             merge::strategic_merge(&mut target, patch, written, schema, &mut self.nodes.borrow_mut())
                 .map_err(|error| Fault::new(error.to_string()))?;

@@ -14,7 +14,8 @@ pub(crate) struct Carried {
     pub(crate) text: String,
     /// Whether it has no type of its own.
     pub(crate) untyped: bool,
-    /// Where it still stands. Kustomize passes on the node itself, so that a target inside of it changes it for the next.
+    /// Where it still stands. Kustomize passes on the node itself, so that a target inside of it changes it
+    /// for the next.
     pub(crate) live: Option<Live>,
 }
 

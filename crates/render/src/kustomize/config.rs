@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::decode::record;
 use super::file::FieldSpec;
-use super::id::{Id, KindRef};
+use super::id::{KindRef, ResourceId};
 use crate::error::{Fault, Result};
 
 record! {
@@ -101,7 +101,7 @@ impl FieldSpec {
     }
 
     /// Whether it means objects of this identity.
-    pub(crate) fn gvk_selects(&self, id: &Id) -> bool {
+    pub(crate) fn gvk_selects(&self, id: &ResourceId) -> bool {
         id.gvk().is_selected(&self.group, &self.version, &self.kind)
     }
 }
@@ -258,7 +258,8 @@ impl Config {
             *mine = Arc::clone(other);
             return Ok(());
         }
-        // A merge drops what an earlier and narrower specification of the same path stands for, even within one list.
+        // A merge drops what an earlier and narrower specification of the same path stands for, even within
+        // one list.
         Arc::make_mut(mine).merge(other)
     }
 

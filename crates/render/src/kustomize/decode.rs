@@ -1,5 +1,5 @@
-//! Reads values into records as Go's JSON decoder does: names match without regard to case, null leaves a field as it
-//! is, and every mistake is collected with the path of its field.
+//! Reads values into records as Go's JSON decoder does: names match without regard to case, null leaves a
+//! field as it is, and every mistake is collected with the path of its field.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,8 +54,8 @@ impl At {
         self.path.truncate(length);
     }
 
-    /// Runs `read` in the field with this key of a record. A key marked with `=` is one that Go embeds: there its lenient
-    /// reader does not see that a string is wanted.
+    /// Runs `read` in the field with this key of a record. A key marked with `=` is one that Go embeds: there
+    /// its lenient reader does not see that a string is wanted.
     pub(crate) fn in_key(&mut self, key: &str, read: impl FnOnce(&mut Self)) {
         let exact = self.exact;
         self.exact |= key.starts_with('=');
@@ -67,8 +67,8 @@ impl At {
         self.strictness == Strictness::Lenient && !self.exact
     }
 
-    /// The entries of a mapping, or none and a mistake. They are in their order, but where two keys differ only in case:
-    /// Go sorts keys before, and takes the last one.
+    /// The entries of a mapping, or none and a mistake. They are in their order, but where two keys differ
+    /// only in case: Go sorts keys before, and takes the last one.
     pub(crate) fn entries(&mut self, value: Value) -> Vec<(String, Value)> {
         match value {
             Value::Object(map) => {

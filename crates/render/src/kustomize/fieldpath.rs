@@ -1,7 +1,7 @@
 //! Dotted paths into an object, as replacements and variables use them.
 //!
-//! There are two readings. [`lookup`] finds one field and takes `[name=value]` literally; [`find`] finds all fields, takes
-//! the value for a regular expression, knows `*`, and can make what is absent.
+//! There are two readings. [`lookup`] finds one field and takes `[name=value]` literally; [`find`] finds all
+//! fields, takes the value for a regular expression, knows `*`, and can make what is absent.
 
 use regex::Regex;
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use super::id::text_of;
 use super::pattern;
 use crate::error::Fault;
 use lockgate_base::model::type_name;
-pub(crate) use lockgate_base::model::yaml::Step as Hop;
+pub(crate) use lockgate_base::model::yaml::PathStep as Hop;
 use lockgate_base::model::yaml::{Dialect, Form, WrittenAs, first_document, plain_value};
 
 /// A field that was found.
@@ -161,8 +161,8 @@ pub(crate) fn at<'v>(value: &'v mut Value, hops: &[Hop]) -> Option<&'v mut Value
     Some(at)
 }
 
-/// All fields at a path. With `create`, the last one is made in that shape where it is absent. `texts` tells how scalars
-/// were written.
+/// All fields at a path. With `create`, the last one is made in that shape where it is absent. `texts` tells
+/// how scalars were written.
 pub(crate) fn find(
     value: &mut Value,
     path: &[String],
@@ -228,8 +228,8 @@ impl Finder<'_> {
         outcome
     }
 
-    /// A part without a name, as behind a dot at the end. It means a scalar that is empty; another one is emptied where
-    /// fields are made, and what is then set is not part of the object.
+    /// A part without a name, as behind a dot at the end. It means a scalar that is empty; another one is
+    /// emptied where fields are made, and what is then set is not part of the object.
     fn nameless(&mut self, value: &mut Value, rest: &[String], made: bool) -> Result<(), Fault> {
         if value.is_object() || value.is_array() {
             return Err(wrong(value, "a scalar", ""));

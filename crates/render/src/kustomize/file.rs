@@ -366,7 +366,8 @@ const COMPONENT_API_VERSION: &str = "kustomize.config.k8s.io/v1alpha1";
 const COMPONENT: &str = "Component";
 
 impl Kustomization {
-    /// Reads the text of a kustomization file, strictly; what to tell about deprecated fields is added to `warnings`.
+    /// Reads the text of a kustomization file, strictly; what to tell about deprecated fields is added to
+    /// `warnings`.
     pub(crate) fn parse(text: &str, file: &str, warnings: &mut Vec<String>, budget: &Budget) -> Result<Self> {
         let value = first_document(text, file, budget)?;
         let empty = is_empty(&value);
@@ -390,8 +391,8 @@ impl Kustomization {
         Ok(kustomization)
     }
 
-    /// Reads the text of a kustomization file as Flux reads the one it builds: unknown fields are dropped, and it may
-    /// be empty.
+    /// Reads the text of a kustomization file as Flux reads the one it builds: unknown fields are dropped,
+    /// and it may be empty.
     pub(crate) fn parse_lenient(text: &str, file: &str, budget: &Budget) -> Result<Self> {
         decode_file(first_document(text, file, budget)?, Strictness::Lenient, text, file)
     }

@@ -1,16 +1,17 @@
-//! What Flux adds: a kustomization where there is none, and the fields of the Kustomization object laid over it.
+//! What Flux adds: a kustomization where there is none, and the fields of the Kustomization object laid over
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::build::Build;
+use super::build::BuildShared;
 use super::decode::{Strictness, decode, record};
 use super::file::{FILE_NAMES, Image, Kustomization, Patch, Selector};
 use super::load::{Loader, shown};
 use super::target::Target;
 use crate::error::{Fault, RenderError, Result};
-use lockgate_base::tree::{self, Node};
+use lockgate_base::tree::{self, Resolved};
 
 /// How deep folders are looked through.
 const WALK_LIMIT: usize = 200;
@@ -72,7 +73,7 @@ impl Overlay {
 
 /// Loads the kustomization of the folder that is built as Flux does.
 pub(crate) fn load<'t, 'b>(
-    build: &'b Build<'b>,
+    build: &'b BuildShared<'b>,
     loader: Loader<'t>,
     overlay: &Overlay,
 ) -> Result<Target<'t, 'b>> {
@@ -102,7 +103,8 @@ pub(crate) fn load<'t, 'b>(
     Ok(Target { build, loader, kustomization, file, origin: None })
 }
 
-/// A kustomization of all files below a folder. A folder that has a kustomization of its own stands for what is in it.
+/// A kustomization of all files below a folder. A folder that has a kustomization of its own stands for what
+/// is in it.
 fn generate(loader: &Loader<'_>) -> Result<Kustomization> {
     let mut resources = Vec::new();
     walk(loader, "", 0, &mut resources)?;
@@ -125,13 +127,13 @@ fn walk(loader: &Loader<'_>, folder: &str, depth: usize, resources: &mut Vec<Str
     for (name, node) in names {
         let path = tree::join(folder, &name);
         match node {
-            Node::File if is_yaml(&name) => resources.push(path),
-            Node::File => {}
-            Node::Directory => {
+            Resolved::File if is_yaml(&name) => resources.push(path),
+            Resolved::File => {}
+            Resolved::Directory => {
                 let inside = tree::join(&at, &name);
                 let is_link = loader.reader().canonical(&inside).is_ok_and(|real| real != inside);
                 let is_kustomization = |name: &&str| {
-                    matches!(loader.reader().node(&tree::join(&inside, name)), Ok(Some(Node::File)))
+                    matches!(loader.reader().node(&tree::join(&inside, name)), Ok(Some(Resolved::File)))
                 };
                 if is_link {
                     // A walk does not follow links to folders.
@@ -146,8 +148,8 @@ fn walk(loader: &Loader<'_>, folder: &str, depth: usize, resources: &mut Vec<Str
     Ok(())
 }
 
-/// Of several paths to one file keeps that without symbolic links, or else the first. Flux keeps links out of what it
-/// builds, and so a file with a link beside it is applied once.
+/// Of several paths to one file keeps that without symbolic links, or else the first. Flux keeps links out of
+/// what it builds, and so a file with a link beside it is applied once.
 fn drop_twins(loader: &Loader<'_>, resources: &mut Vec<String>) {
     let mut kept = BTreeMap::new();
     for path in &*resources {

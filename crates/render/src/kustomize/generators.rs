@@ -191,7 +191,8 @@ fn file_source(source: &str) -> Result<(&str, &str), Fault> {
     }
 }
 
-/// Reads lines of `key=value`. Nothing but blanks before the key is taken away; a line without `=` has an empty value.
+/// Reads lines of `key=value`. Nothing but blanks before the key is taken away; a line without `=` has an
+/// empty value.
 fn environment(bytes: &[u8]) -> Result<Vec<(String, String)>, Fault> {
     let mut pairs = Vec::new();
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);

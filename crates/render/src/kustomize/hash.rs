@@ -21,7 +21,8 @@ pub(crate) fn run(map: &mut ResMap) -> Result<()> {
     Ok(())
 }
 
-/// The hash of a `ConfigMap` or `Secret`. What is hashed has an empty name: kustomize looks the name up wrongly.
+/// The hash of a `ConfigMap` or `Secret`. What is hashed has an empty name: kustomize looks the name up
+/// wrongly.
 pub(crate) fn of(res: &Res) -> Result<String> {
     let fields: &[&str] = match res.kind() {
         "ConfigMap" => &["binaryData", "data"],

@@ -18,10 +18,10 @@ pub(crate) struct KindRef<'a> {
     pub(crate) kind: &'a str,
 }
 
-/// The identity of a resource now or at an earlier step. The namespace is the effective one: `default` where none is
-/// set, and a reserved word for cluster-scoped kinds.
+/// The identity of a resource now or at an earlier step. The namespace is the effective one: `default` where
+/// none is set, and a reserved word for cluster-scoped kinds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Id {
+pub(crate) struct ResourceId {
     /// API group.
     pub(crate) group: String,
     /// API version.
@@ -89,7 +89,7 @@ impl<'a> KindRef<'a> {
     }
 }
 
-impl Id {
+impl ResourceId {
     /// Group, version and kind.
     pub(crate) fn gvk(&self) -> KindRef<'_> {
         KindRef { group: &self.group, version: &self.version, kind: &self.kind }

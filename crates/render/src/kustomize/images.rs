@@ -19,7 +19,8 @@ pub(crate) struct SetImage {
 }
 
 impl SetImage {
-    /// Reads the name, which is a regular expression. A mistake in it is told when it is first compared with an image.
+    /// Reads the name, which is a regular expression. A mistake in it is told when it is first compared with
+    /// an image.
     pub(crate) fn new(image: Image, specs: Vec<FieldSpec>) -> Self {
         let (tag, digest) = ("(:[a-zA-Z0-9_.{}-]*)?", "(@sha256:[a-zA-Z0-9_.{}-]*)?");
         let name = pattern::compile_within("^", &image.name, &format!("{tag}{digest}$"));

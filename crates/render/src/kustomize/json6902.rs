@@ -1,8 +1,8 @@
 //! JSON patches (RFC 6902) as kustomize 5.8.1 applies them, through evanphx/json-patch v4.
 //!
-//! Where the library leaves the RFC, so does this: `replace` of a missing key adds it, `copy` of a missing key copies
-//! null, a negative index counts from the end, an absent `value` is null, and what stands before the first `/` of a path
-//! is not looked at.
+//! Where the library leaves the RFC, so does this: `replace` of a missing key adds it, `copy` of a missing
+//! key copies null, a negative index counts from the end, an absent `value` is null, and what stands before
+//! the first `/` of a path is not looked at.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use lockgate_base::model::yaml::{Dialect, YamlError, first_document};
 
 /// A patch that was read. Its operations are looked at when they are applied, as the library does.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Patch(Vec<Value>);
+pub(crate) struct JsonPatch(Vec<Value>);
 
 /// Why a text is not a patch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +56,7 @@ enum Reason {
     Spent(Spent),
 }
 
-impl Patch {
+impl JsonPatch {
     /// Whether there is nothing to apply.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -64,7 +64,7 @@ impl Patch {
 }
 
 /// Reads a patch from JSON or YAML text.
-pub(crate) fn parse(text: &str) -> Result<Patch, ParseError> {
+pub(crate) fn parse(text: &str) -> Result<JsonPatch, ParseError> {
     let value = if text.is_empty() {
         return Err(ParseError::Empty);
     } else if text.starts_with('[') {
@@ -79,12 +79,12 @@ pub(crate) fn parse(text: &str) -> Result<Patch, ParseError> {
     };
     match operations.iter().find(|operation| !operation.is_object() && !operation.is_null()) {
         Some(other) => Err(ParseError::Shape(lockgate_base::model::type_name(other))),
-        None => Ok(Patch(operations)),
+        None => Ok(JsonPatch(operations)),
     }
 }
 
 /// Applies all operations. After an error the value is left as the operations before it made it.
-pub(crate) fn apply(patch: &Patch, value: &mut Value, budget: &Budget) -> Result<(), PatchError> {
+pub(crate) fn apply(patch: &JsonPatch, value: &mut Value, budget: &Budget) -> Result<(), PatchError> {
     for (at, operation) in patch.0.iter().enumerate() {
         apply_one(operation, value, budget).map_err(|reason| {
             let text = |field: &str| operation.get(field).and_then(Value::as_str).unwrap_or("?");
@@ -239,8 +239,8 @@ fn height(value: &Value) -> usize {
     }
 }
 
-/// kustomize reads the patched object back with Go's JSON, where every number is a float: an integer beyond 2^53 loses
-/// digits.
+/// kustomize reads the patched object back with Go's JSON, where every number is a float: an integer beyond
+/// 2^53 loses digits.
 #[expect(clippy::cast_precision_loss, reason = "the loss is what is to be the same")]
 fn through_floats(value: &mut Value) {
     const EXACT: u64 = 1 << 53;
@@ -368,7 +368,7 @@ mod tests {
         let mut value = json!({"a": ["x"]});
         let operation = json!({"op": "copy", "from": "/a", "path": "/a/-"});
         let error =
-            apply(&Patch(vec![operation; 100]), &mut value, &Budget::default()).unwrap_err().to_string();
+            apply(&JsonPatch(vec![operation; 100]), &mut value, &Budget::default()).unwrap_err().to_string();
         assert!(error.contains("more than"), "{error}");
     }
 }

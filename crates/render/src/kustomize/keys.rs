@@ -14,7 +14,8 @@ pub(crate) fn check(key: &str) -> Result<()> {
 }
 
 fn is_plain_text(key: &str) -> bool {
-    // Almost all keys begin with a letter and hold a sign that no other scalar has, so they need not be parsed.
+    // Almost all keys begin with a letter and hold a sign that no other scalar has, so they need not be
+    // parsed.
     let first = key.bytes().next().unwrap_or(b'0');
     let words = ["true", "false", "null"];
     if first.is_ascii_alphabetic() && !words.contains(&key.to_ascii_lowercase().as_str()) {

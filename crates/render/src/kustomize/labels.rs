@@ -12,7 +12,7 @@ use super::resmap::ResMap;
 use super::twins;
 use crate::budget::Budget;
 use crate::error::Result;
-use lockgate_base::model::yaml::{Style, Styles, is_usually_quoted};
+use lockgate_base::model::yaml::{Styles, TextStyle, is_usually_quoted};
 
 /// Sets pairs in mappings.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ impl Res {
     }
 
     /// The styles of the labels and annotations with these keys, and where they stand.
-    fn styles_of_entries(&self, pairs: &Pairs) -> Vec<([usize; 3], Style)> {
+    fn styles_of_entries(&self, pairs: &Pairs) -> Vec<([usize; 3], TextStyle)> {
         let Some(metadata) = position(Some(&self.value), "metadata") else { return Vec::new() };
         let mut found = Vec::new();
         for field in ["labels", "annotations"] {
@@ -96,7 +96,7 @@ impl Res {
     }
 
     /// Gives entries that were set anew the styles of those that were there, as kyaml does.
-    fn keep_styles(&mut self, before: Vec<([usize; 3], Style)>) {
+    fn keep_styles(&mut self, before: Vec<([usize; 3], TextStyle)>) {
         for (place, style) in before {
             let entry = place.iter().try_fold(&self.value, |value, at| value.as_object()?.values().nth(*at));
             let Some(entry) = entry.filter(|entry| entry.is_string()) else { continue };
@@ -140,9 +140,9 @@ impl Res {
 }
 
 /// The style that a value tells.
-fn usual_style(value: &Value) -> Style {
+fn usual_style(value: &Value) -> TextStyle {
     match value {
-        Value::String(text) if is_usually_quoted(text) => Style::Quoted,
-        _ => Style::Plain,
+        Value::String(text) if is_usually_quoted(text) => TextStyle::Quoted,
+        _ => TextStyle::Plain,
     }
 }

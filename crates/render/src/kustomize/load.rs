@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::file::FILE_NAMES;
 use crate::budget::{Budget, Cost};
-use crate::error::{Category, Fault, Result};
+use crate::error::{Fault, FaultCategory, Result};
 use lockgate_base::model::yaml;
-use lockgate_base::tree::{self, Node, Reader, TreeError};
+use lockgate_base::tree::{self, Resolved, TreeError, TreeReader};
 
 /// How deep folders may refer to folders.
 const DEPTH_LIMIT: usize = 100;
@@ -15,7 +15,7 @@ const DEPTH_LIMIT: usize = 100;
 /// Reads relative to one folder.
 #[derive(Clone)]
 pub(crate) struct Loader<'t> {
-    reader: &'t Reader<'t>,
+    reader: &'t TreeReader<'t>,
     budget: &'t Budget,
     /// The folder, without symbolic links.
     root: String,
@@ -26,7 +26,7 @@ pub(crate) struct Loader<'t> {
 }
 
 /// What a path in `resources` leads to.
-pub(crate) enum Found<'t> {
+pub(crate) enum ResourceTarget<'t> {
     /// A file, with its path in the tree.
     File(String),
     /// A folder.
@@ -36,23 +36,24 @@ pub(crate) enum Found<'t> {
 impl<'t> Loader<'t> {
     /// A loader for the folder that is built.
     pub(crate) fn new(
-        reader: &'t Reader<'t>,
+        reader: &'t TreeReader<'t>,
         budget: &'t Budget,
         path: &str,
         restricted: bool,
     ) -> Result<Self> {
-        let invalid = |error: TreeError| Fault::of(Category::InvalidPath, format!("invalid path: {error}"));
+        let invalid =
+            |error: TreeError| Fault::of(FaultCategory::InvalidPath, format!("invalid path: {error}"));
         let normal = tree::resolve("", path).map_err(invalid)?;
         let shown = if normal.is_empty() { "." } else { &normal };
         match reader.node(&normal) {
-            Ok(Some(Node::Directory)) => {}
-            Ok(Some(Node::File)) => {
+            Ok(Some(Resolved::Directory)) => {}
+            Ok(Some(Resolved::File)) => {
                 let message = format!("kustomization path is a file, not a folder: {shown}");
-                return Err(Fault::of(Category::PathNotFound, message).into());
+                return Err(Fault::of(FaultCategory::PathNotFound, message).into());
             }
             Ok(None) => {
                 let message = format!("kustomization path not found: {shown}");
-                return Err(Fault::of(Category::PathNotFound, message).into());
+                return Err(Fault::of(FaultCategory::PathNotFound, message).into());
             }
             Err(error) => return Err(invalid(error).into()),
         }
@@ -71,16 +72,16 @@ impl<'t> Loader<'t> {
     }
 
     /// The reader below.
-    pub(crate) fn reader(&self) -> &'t Reader<'t> {
+    pub(crate) fn reader(&self) -> &'t TreeReader<'t> {
         self.reader
     }
 
     /// What an entry of `resources` leads to.
-    pub(crate) fn find(&self, path: &str) -> Result<Found<'t>, Fault> {
+    pub(crate) fn find(&self, path: &str) -> Result<ResourceTarget<'t>, Fault> {
         let normal = self.normal(path)?;
         match self.reader.node(&normal) {
-            Ok(Some(Node::File)) => Ok(Found::File(self.permitted(path, normal)?)),
-            Ok(Some(Node::Directory)) => self.folder(path).map(Found::Folder),
+            Ok(Some(Resolved::File)) => Ok(ResourceTarget::File(self.permitted(path, normal)?)),
+            Ok(Some(Resolved::Directory)) => self.folder(path).map(ResourceTarget::Folder),
             Ok(None) => Err(missing(path)),
             Err(error) => Err(Fault::new(error.to_string())),
         }
@@ -90,9 +91,9 @@ impl<'t> Loader<'t> {
     pub(crate) fn folder(&self, path: &str) -> Result<Self, Fault> {
         let normal = self.normal(path)?;
         match self.reader.node(&normal) {
-            Ok(Some(Node::Directory)) if path.starts_with('/') => Err(absolute(path)),
-            Ok(Some(Node::Directory)) => self.folder_at(&normal),
-            Ok(Some(Node::File)) => Err(Fault::new(format!("'{path}' is a file, not a folder"))),
+            Ok(Some(Resolved::Directory)) if path.starts_with('/') => Err(absolute(path)),
+            Ok(Some(Resolved::Directory)) => self.folder_at(&normal),
+            Ok(Some(Resolved::File)) => Err(Fault::new(format!("'{path}' is a file, not a folder"))),
             Ok(None) => Err(missing(path)),
             Err(error) => Err(Fault::new(error.to_string())),
         }
@@ -126,7 +127,7 @@ impl<'t> Loader<'t> {
     /// The path and text of the folder's kustomization file; `None` when it has none.
     pub(crate) fn kustomization(&self) -> Result<Option<(String, String)>> {
         let paths = FILE_NAMES.map(|name| tree::join(&self.root, name));
-        let is_file = |path: &String| matches!(self.reader.node(path), Ok(Some(Node::File)));
+        let is_file = |path: &String| matches!(self.reader.node(path), Ok(Some(Resolved::File)));
         let found: Vec<&String> = paths.iter().filter(|path| is_file(path)).collect();
         match found.as_slice() {
             [] => Ok(None),
@@ -164,8 +165,10 @@ impl<'t> Loader<'t> {
     /// Refuses a file outside of the folder where that is not permitted.
     fn permitted(&self, path: &str, normal: String) -> Result<String, Fault> {
         match self.reader.node(&normal) {
-            Ok(Some(Node::File)) => {}
-            Ok(Some(Node::Directory)) => return Err(Fault::new(format!("'{path}' is a folder, not a file"))),
+            Ok(Some(Resolved::File)) => {}
+            Ok(Some(Resolved::Directory)) => {
+                return Err(Fault::new(format!("'{path}' is a folder, not a file")));
+            }
             Ok(None) => return Err(missing(path)),
             Err(error) => return Err(Fault::new(error.to_string())),
         }

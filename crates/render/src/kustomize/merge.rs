@@ -1,4 +1,5 @@
-//! Strategic merge patches as kustomize 5.8.1 applies them: kyaml's `merge2` with its schema, quirks included.
+//! Strategic merge patches as kustomize 5.8.1 applies them: kyaml's `merge2` with its schema, quirks
+//! included.
 
 mod nodes;
 mod list;
@@ -7,16 +8,16 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use self::list::{Unkeyed, Values};
-use self::nodes::{Id, Kind, Node};
+use self::list::{MergeKeyValues, Unkeyed};
+use self::nodes::{MergeNodeId, Node, NodeKind};
 pub(crate) use self::nodes::{Nodes, Written, gets_quotes};
 use super::id::KindRef;
-use super::schema::{Place, Schema};
+use super::schema::{Schema, SchemaPlace};
 use lockgate_base::model::yaml::{Styles, WrittenAs};
 
 /// An object with what its value does not tell.
 #[derive(Debug)]
-pub(crate) struct Target<'t> {
+pub(crate) struct MergeTarget<'t> {
     /// The object.
     pub(crate) value: &'t mut Value,
     /// Of scalars.
@@ -27,7 +28,7 @@ pub(crate) struct Target<'t> {
 
 /// What a merge did besides changing its target.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct MergeOutcome {
     /// The patch deletes the whole object; the target is as it was.
     pub(crate) deleted: bool,
     /// What a user would not expect, each a fragment to be put behind the object's name.
@@ -75,18 +76,18 @@ pub(crate) enum MergeError {
 
 /// Merges `patch` into `target`, both of them objects. `nodes` is where it works; what is in it goes.
 pub(crate) fn strategic_merge(
-    target: &mut Target<'_>,
+    target: &mut MergeTarget<'_>,
     patch: &Value,
     patch_written: Written<'_>,
     schema: &Schema,
     nodes: &mut Nodes,
-) -> Result<Outcome, MergeError> {
+) -> Result<MergeOutcome, MergeError> {
     nodes.clear();
     let mut merge = Merge { nodes, schema, path: Vec::new(), warnings: Vec::new() };
     let object = merge.nodes.read(target.value, Written { texts: target.texts, styles: target.styles });
     let sources = [Some(object), Some(merge.nodes.read(patch, patch_written))];
     let merged = merge.walk(sources, None)?;
-    let mut outcome = Outcome { deleted: false, warnings: merge.warnings };
+    let mut outcome = MergeOutcome { deleted: false, warnings: merge.warnings };
     match merged {
         Some(merged) if merged.id == object => {
             (*target.value, *target.texts, *target.styles) = merge.nodes.value_as_written(merged.id);
@@ -99,12 +100,12 @@ pub(crate) fn strategic_merge(
 }
 
 /// One place in the object and in the patch.
-type Sources = [Option<Id>; 2];
+type Sources = [Option<MergeNodeId>; 2];
 
 /// The node that a walk leaves.
 #[derive(Clone, Copy)]
 struct Walked {
-    id: Id,
+    id: MergeNodeId,
     /// A null that is kept: one that stood in the object and is not in the patch.
     kept: bool,
 }
@@ -125,7 +126,11 @@ struct Merge<'s> {
 }
 
 impl<'s> Merge<'s> {
-    fn walk(&mut self, sources: Sources, place: Option<Place<'s>>) -> Result<Option<Walked>, MergeError> {
+    fn walk(
+        &mut self,
+        sources: Sources,
+        place: Option<SchemaPlace<'s>>,
+    ) -> Result<Option<Walked>, MergeError> {
         let place = place.or_else(|| self.place_by_kind(sources));
         let kind = sources.into_iter().flatten().find_map(|id| self.nodes.kind(id));
         if let [Some(have), Some(patch)] = sources
@@ -138,24 +143,28 @@ impl<'s> Merge<'s> {
             self.nodes.take_style_when_empty(have, patch);
         }
         match kind {
-            Some(Kind::Map) | None => self.walk_map(sources, place),
-            Some(Kind::List) => match place.and_then(Place::merge_keys) {
+            Some(NodeKind::Map) | None => self.walk_map(sources, place),
+            Some(NodeKind::List) => match place.and_then(SchemaPlace::merge_keys) {
                 Some(keys) => self.walk_merged_list(sources, place, keys),
                 None => Ok(replaced(sources)),
             },
-            Some(Kind::Scalar) => Ok(replaced(sources)),
+            Some(NodeKind::Scalar) => Ok(replaced(sources)),
         }
     }
 
     /// An object inside another one brings its schema with it.
-    fn place_by_kind(&self, sources: Sources) -> Option<Place<'s>> {
+    fn place_by_kind(&self, sources: Sources) -> Option<SchemaPlace<'s>> {
         sources.into_iter().flatten().find_map(|id| {
             let text = |field: &str| self.nodes.field(id, field).map(|id| self.nodes.text(id));
             self.schema.of_kind(KindRef::new(&text("apiVersion")?, &text("kind")?))
         })
     }
 
-    fn walk_map(&mut self, sources: Sources, place: Option<Place<'s>>) -> Result<Option<Walked>, MergeError> {
+    fn walk_map(
+        &mut self,
+        sources: Sources,
+        place: Option<SchemaPlace<'s>>,
+    ) -> Result<Option<Walked>, MergeError> {
         let Some(walked) = self.visit_map(sources)? else { return Ok(None) };
         let sources = [Some(walked.id), sources[1]];
         let entries = sources.into_iter().flatten().flat_map(|id| self.nodes.entries(id));
@@ -196,7 +205,11 @@ impl<'s> Merge<'s> {
     }
 
     /// What the directive of a patch makes of a node that is there.
-    fn directed(&mut self, dest: Id, origin: Option<Id>) -> Result<Option<Walked>, MergeError> {
+    fn directed(
+        &mut self,
+        dest: MergeNodeId,
+        origin: Option<MergeNodeId>,
+    ) -> Result<Option<Walked>, MergeError> {
         let Some(origin) = origin else { return Ok(Some(Walked { id: dest, kept: false })) };
         if self.nodes.is_null(origin) {
             return Ok(None);
@@ -209,7 +222,7 @@ impl<'s> Merge<'s> {
     }
 
     /// Takes the directive out of a patch's mapping or list.
-    fn directive(&mut self, patch: Id) -> Result<Directive, MergeError> {
+    fn directive(&mut self, patch: MergeNodeId) -> Result<Directive, MergeError> {
         let holder = match self.nodes.get(patch) {
             Node::Map(_) => Some(patch),
             // In a list it is an element of its own, the first one that has the key.
@@ -229,7 +242,7 @@ impl<'s> Merge<'s> {
             "merge" => Directive::Merge,
             _ => return Err(MergeError::Directive { path: self.path(), directive: text }),
         };
-        if self.nodes.kind(patch) == Some(Kind::List) {
+        if self.nodes.kind(patch) == Some(NodeKind::List) {
             let key = ["$patch".to_owned()];
             self.nodes.set_element(patch, None, &key, &[text]).map_err(|unkeyed| self.at(unkeyed))?;
         } else {
@@ -238,12 +251,13 @@ impl<'s> Merge<'s> {
         Ok(directive)
     }
 
-    /// A list whose elements have keys. The steps are kyaml's (`associative_sequence.go`), one by one, because their order is
-    /// what its users see: elements of the patch come first, and one is lost when only one side states the second key.
+    /// A list whose elements have keys. The steps are kyaml's (`associative_sequence.go`), one by one,
+    /// because their order is what its users see: elements of the patch come first, and one is lost when only
+    /// one side states the second key.
     fn walk_merged_list(
         &mut self,
         [dest, origin]: Sources,
-        place: Option<Place<'s>>,
+        place: Option<SchemaPlace<'s>>,
         keys: &[String],
     ) -> Result<Option<Walked>, MergeError> {
         let walked = if self.nodes.is_missing(dest) {
@@ -256,7 +270,7 @@ impl<'s> Merge<'s> {
         };
         let Some(walked) = walked else { return Ok(None) };
         let sources = [Some(walked.id), origin];
-        if self.nodes.kind(walked.id) != Some(Kind::List) {
+        if self.nodes.kind(walked.id) != Some(NodeKind::List) {
             return Ok(Some(walked));
         }
         let (values, keys) = if keys.is_empty() {
@@ -281,15 +295,15 @@ impl<'s> Merge<'s> {
     fn merge_elements(
         &mut self,
         sources: Sources,
-        place: Option<Place<'s>>,
-        mut all: Vec<Values>,
+        place: Option<SchemaPlace<'s>>,
+        mut all: Vec<MergeKeyValues>,
         keys: &[String],
-    ) -> Result<Id, MergeError> {
+    ) -> Result<MergeNodeId, MergeError> {
         let dest = sources[0].unwrap_or_default();
         if all.is_empty() {
             return Ok(dest);
         }
-        let place = place.and_then(Place::elements);
+        let place = place.and_then(SchemaPlace::elements);
         if keys.len() > 1 {
             list::unite(&mut all);
         }

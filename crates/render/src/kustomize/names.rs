@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::config::Config;
 use super::fieldspec::{self, Create, selects, split_path};
-use super::id::{Id, KindRef, text_of};
+use super::id::{KindRef, ResourceId, text_of};
 use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
@@ -23,7 +23,7 @@ struct Reference {
 
 /// What of a candidate matters to the choice.
 struct Candidate {
-    id: Id,
+    id: ResourceId,
     original_namespace: String,
     /// As it stands in the metadata.
     namespace: String,
@@ -256,7 +256,8 @@ impl<'a> Referrer<'a> {
             || me.namespace == other.id.namespace
     }
 
-    /// The objects that a reference with a namespace can mean: those that began there, or else those that are there.
+    /// The objects that a reference with a namespace can mean: those that began there, or else those that are
+    /// there.
     fn in_namespace(&self, found: &[usize], namespace: &str) -> Vec<usize> {
         let began = |candidate: &Candidate| candidate.original_namespace == namespace;
         let places = self.index.began_in.get(namespace);

@@ -9,13 +9,13 @@ use super::id::{annotations_in, text_of};
 use super::texts;
 use crate::budget::Budget;
 use crate::error::{Fault, RenderError, Result};
-use lockgate_base::model::yaml::{self, Dialect, Step, Styles, WrittenAs, YamlError};
+use lockgate_base::model::yaml::{self, Dialect, PathStep, Styles, WrittenAs, YamlError};
 
 /// How deep lists of lists of objects may go.
 const LIST_DEPTH: usize = 32;
 
 /// An object and the line at which its document begins.
-pub(crate) struct Parsed {
+pub(crate) struct ParsedObject {
     /// The object.
     pub(crate) value: Value,
     /// From 1.
@@ -29,12 +29,12 @@ pub(crate) struct Parsed {
 }
 
 /// Reads the objects of a text. Every document that is none is told.
-pub(crate) fn objects(text: &str, file: &str, budget: &Budget) -> Result<Vec<Parsed>> {
+pub(crate) fn objects(text: &str, file: &str, budget: &Budget) -> Result<Vec<ParsedObject>> {
     read(text, file, budget, |text, left| yaml::documents_within(text, Dialect::V3, left))
 }
 
 /// Reads strategic merge patches, in which a key may stand twice.
-pub(crate) fn patches(text: &str, file: &str, budget: &Budget) -> Result<Vec<Parsed>> {
+pub(crate) fn patches(text: &str, file: &str, budget: &Budget) -> Result<Vec<ParsedObject>> {
     read(text, file, budget, yaml::documents_with_first_keys)
 }
 
@@ -43,7 +43,7 @@ fn read(
     file: &str,
     budget: &Budget,
     documents_of: impl Fn(&str, &mut usize) -> Result<Vec<yaml::Document>, YamlError>,
-) -> Result<Vec<Parsed>> {
+) -> Result<Vec<ParsedObject>> {
     let mut documents = Vec::new();
     let unix =
         if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) };
@@ -57,7 +57,7 @@ fn read(
         })?;
         let Some(document) = read.into_iter().next() else { continue };
         let yaml::Document { value, line, texts, styles } = document;
-        documents.push(Parsed { value, line: line + chunk.line, texts, styles, untyped: Vec::new() });
+        documents.push(ParsedObject { value, line: line + chunk.line, texts, styles, untyped: Vec::new() });
     }
     if single && documents.first().is_some_and(is_wrapped) {
         documents = documents.pop().map(unwrap).unwrap_or_default();
@@ -107,19 +107,19 @@ fn split(text: &str) -> Result<Vec<Chunk<'_>>, Fault> {
 }
 
 /// Whether the only document of a file is a list whose items stand for it.
-fn is_wrapped(document: &Parsed) -> bool {
+fn is_wrapped(document: &ParsedObject) -> bool {
     let kind = document.value.get("kind").and_then(Value::as_str);
     let has_content = document.value.get("items").or_else(|| document.value.get("functionConfig")).is_some();
     matches!(kind, Some("List" | "ResourceList")) && has_content
 }
 
-fn unwrap(document: Parsed) -> Vec<Parsed> {
+fn unwrap(document: ParsedObject) -> Vec<ParsedObject> {
     let Value::Object(mut map) = document.value else { return Vec::new() };
     let position = map.keys().position(|key| key == "items").unwrap_or_default();
     match map.shift_remove("items") {
         Some(Value::Array(items)) => {
             let texts = |index: usize| {
-                let item = [Step::Key("items".into()), Step::Index(index)];
+                let item = [PathStep::Key("items".into()), PathStep::Index(index)];
                 let inside = document.texts.iter().filter(|written| {
                     let common = written.way.len().min(item.len());
                     written.way[..common] == item[..common]
@@ -133,7 +133,7 @@ fn unwrap(document: Parsed) -> Vec<Parsed> {
             };
             let items = items.into_iter().enumerate();
             items
-                .map(|(index, value)| Parsed {
+                .map(|(index, value)| ParsedObject {
                     value,
                     line: document.line,
                     texts: texts(index),
@@ -147,8 +147,8 @@ fn unwrap(document: Parsed) -> Vec<Parsed> {
 }
 
 /// Replaces objects whose kind ends with `List` by their items, which come after all other objects.
-fn expand(documents: Vec<Parsed>, file: &str) -> Result<Vec<Parsed>> {
-    let mut queue: VecDeque<(Parsed, usize)> = VecDeque::new();
+fn expand(documents: Vec<ParsedObject>, file: &str) -> Result<Vec<ParsedObject>> {
+    let mut queue: VecDeque<(ParsedObject, usize)> = VecDeque::new();
     for document in validate(documents, file)? {
         queue.push_back((document, 0));
     }
@@ -174,7 +174,7 @@ fn expand(documents: Vec<Parsed>, file: &str) -> Result<Vec<Parsed>> {
 }
 
 /// Drops what is empty and checks that the rest are objects.
-fn validate(documents: Vec<Parsed>, file: &str) -> Result<Vec<Parsed>> {
+fn validate(documents: Vec<ParsedObject>, file: &str) -> Result<Vec<ParsedObject>> {
     let mut faults = Vec::new();
     let mut objects = Vec::with_capacity(documents.len());
     for document in documents {
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
-        let name = |parsed: Parsed| {
+        let name = |parsed: ParsedObject| {
             let name = parsed.value.pointer("/metadata/name").map(text_of).unwrap_or_default();
             format!("{}:{name}", parsed.line)
         };

@@ -1,10 +1,11 @@
-//! `patches`, `patchesStrategicMerge` and `patchesJson6902`: which objects a patch is for, and how it is applied.
+//! `patches`, `patchesStrategicMerge` and `patchesJson6902`: which objects a patch is for, and how it is
+//! applied.
 
 use serde_json::{Map, Value};
 
-use super::build::Build;
+use super::build::BuildShared;
 use super::file::{Patch, PatchOptions};
-use super::id::{Id, position, text_of};
+use super::id::{ResourceId, position, text_of};
 use super::json6902;
 use super::load::Loader;
 use super::merge::{Written, gets_quotes};
@@ -14,7 +15,7 @@ use super::resmap::ResMap;
 use super::select::Matcher;
 use crate::budget::Cost;
 use crate::error::{Fault, Result};
-use lockgate_base::model::yaml::{Step, Style, Styles, WrittenAs, is_usually_quoted};
+use lockgate_base::model::yaml::{PathStep, Styles, TextStyle, WrittenAs, is_usually_quoted};
 
 /// A strategic merge patch.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ pub(crate) enum PatchStep {
     /// A JSON patch for all objects meant.
     Json {
         /// The operations.
-        patch: json6902::Patch,
+        patch: json6902::JsonPatch,
         /// The objects.
         target: Matcher,
         /// Whether the identity is remembered first, as `patches` does and `patchesJson6902` does not.
@@ -88,7 +89,7 @@ impl PatchStep {
     }
 
     fn merge(
-        objects: Vec<parse::Parsed>,
+        objects: Vec<parse::ParsedObject>,
         options: &PatchOptions,
         source: &str,
         target: Option<Matcher>,
@@ -147,7 +148,7 @@ impl PatchStep {
     }
 
     /// Changes the resources meant.
-    pub(crate) fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, build: &BuildShared<'_>) -> Result<()> {
         match self {
             Self::Nothing => Ok(()),
             Self::ByName(patches) => patches.iter().try_for_each(|patch| by_name(map, patch, build)),
@@ -177,7 +178,7 @@ pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result
                 (parse::patches(&text, &file, loader.budget())?, file)
             }
         };
-        let patch = |object: parse::Parsed| MergePatch {
+        let patch = |object: parse::ParsedObject| MergePatch {
             value: object.value,
             texts: object.texts,
             styles: object.styles,
@@ -193,7 +194,11 @@ pub(crate) fn strategic_merge(entries: &[String], loader: &Loader<'_>) -> Result
 }
 
 /// Applies the patches of `patchesStrategicMerge`.
-pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+pub(crate) fn run_strategic_merge(
+    patches: &[MergePatch],
+    map: &mut ResMap,
+    build: &BuildShared<'_>,
+) -> Result<()> {
     for patch in patches {
         let target = unique_target(map, patch, build)?;
         merge_all(map, &[target], patch, build)?;
@@ -201,7 +206,7 @@ pub(crate) fn run_strategic_merge(patches: &[MergePatch], map: &mut ResMap, buil
     Ok(())
 }
 
-fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<()> {
+fn by_name(map: &mut ResMap, patch: &MergePatch, build: &BuildShared<'_>) -> Result<()> {
     let target = unique_target(map, patch, build)?;
     let before = map.items()[target].id();
     let known = map.items()[target].previous.len();
@@ -214,7 +219,7 @@ fn by_name(map: &mut ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<()
     Ok(())
 }
 
-fn forget_if_changed(map: &mut ResMap, at: usize, before: &Id) {
+fn forget_if_changed(map: &mut ResMap, at: usize, before: &ResourceId) {
     let res = &map.items()[at];
     if res.is_empty() || !res.has_id(before) {
         map.forget_index();
@@ -222,7 +227,7 @@ fn forget_if_changed(map: &mut ResMap, at: usize, before: &Id) {
 }
 
 /// The one object that a patch without target names.
-fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<usize> {
+fn unique_target(map: &ResMap, patch: &MergePatch, build: &BuildShared<'_>) -> Result<usize> {
     let mut described = Res::new(patch.value.clone(), &patch.source);
     build.meet(&mut described);
     let id = described.id();
@@ -243,7 +248,7 @@ fn unique_target(map: &ResMap, patch: &MergePatch, build: &Build<'_>) -> Result<
 }
 
 /// Applies one patch to several resources, whose identities must stay apart.
-fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Build<'_>) -> Result<()> {
+fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &BuildShared<'_>) -> Result<()> {
     let patch = &through_string_maps(patch);
     let mut value = patch.value.clone();
     let mut changed = false;
@@ -265,7 +270,8 @@ fn merge_all(map: &mut ResMap, targets: &[usize], patch: &MergePatch, build: &Bu
     Ok(())
 }
 
-/// A patch whose labels and annotations kustomize has passed through string maps, where each scalar turns into its text.
+/// A patch whose labels and annotations kustomize has passed through string maps, where each scalar turns
+/// into its text.
 fn through_string_maps(patch: &MergePatch) -> MergePatch {
     let mut patch = patch.clone();
     for field in ["labels", "annotations"] {
@@ -281,7 +287,7 @@ fn through_string_maps(patch: &MergePatch) -> MergePatch {
             }
             _ => continue,
         };
-        let step = |name: &str| Step::Key(name.to_owned());
+        let step = |name: &str| PathStep::Key(name.to_owned());
         let map = [step("metadata"), step(field)];
         let mut styles = Vec::new();
         for (index, (key, value)) in (0..).zip(pairs.iter_mut()) {
@@ -292,9 +298,10 @@ fn through_string_maps(patch: &MergePatch) -> MergePatch {
                 None if value.is_null() => "null".to_owned(),
                 None => text_of(value).into_owned(),
             };
-            // It gets quotes only where YAML 1.1 takes it for something else, and is a block where it has lines.
+            // It gets quotes only where YAML 1.1 takes it for something else, and is a block where it has
+            // lines.
             if is_usually_quoted(&text) && !text.contains('\n') && !gets_quotes(&text) {
-                styles.push((index, Styles::Own(Style::Plain)));
+                styles.push((index, Styles::Own(TextStyle::Plain)));
             }
             *value = text.into();
         }
@@ -304,9 +311,15 @@ fn through_string_maps(patch: &MergePatch) -> MergePatch {
     patch
 }
 
-/// Merges the content of a patch into one resource, which has the identity `id`. Name and kind stay unless the options
-/// say otherwise, the namespace always does.
-fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build: &Build<'_>) -> Result<()> {
+/// Merges the content of a patch into one resource, which has the identity `id`. Name and kind stay unless
+/// the options say otherwise, the namespace always does.
+fn merge_one(
+    res: &mut Res,
+    id: &ResourceId,
+    content: &Value,
+    patch: &MergePatch,
+    build: &BuildShared<'_>,
+) -> Result<()> {
     let options = &patch.options;
     let (namespace, kind) = (res.namespace().into_owned(), res.value.get("kind").cloned());
     if options.allow_name_change || options.allow_kind_change {
@@ -337,9 +350,9 @@ fn merge_one(res: &mut Res, id: &Id, content: &Value, patch: &MergePatch, build:
 fn apply_all(
     map: &mut ResMap,
     targets: &[usize],
-    patch: &json6902::Patch,
+    patch: &json6902::JsonPatch,
     remember: bool,
-    build: &Build<'_>,
+    build: &BuildShared<'_>,
 ) -> Result<()> {
     for &at in targets {
         let before = map.items()[at].id();

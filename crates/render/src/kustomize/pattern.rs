@@ -1,7 +1,8 @@
 //! Regular expressions as Go's `regexp` reads them, written for the engine that is used here.
 //!
-//! The two engines agree on almost everything. Where they do not, Go's reading is: classes such as `\w` are ASCII, a brace
-//! that is no repetition is a brace, a bracket inside of a class is a bracket, and a repetition is not repeated again.
+//! The two engines agree on almost everything. Where they do not, Go's reading is: classes such as `\w` are
+//! ASCII, a brace that is no repetition is a brace, a bracket inside of a class is a bracket, and a
+//! repetition is not repeated again.
 
 use regex::Regex;
 

@@ -1,4 +1,5 @@
-//! `generators`, `transformers` and `validators`: the built-in plugins, each configured by an object of its own.
+//! `generators`, `transformers` and `validators`: the built-in plugins, each configured by an object of its
+//! own.
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use super::load::Loader;
 use super::metadata::{Configurer, Origin};
 use super::namespace::{Namespace, Subjects};
 use super::patches::{self, PatchStep};
-use super::prefix::{Affix, End};
+use super::prefix::{Affix, NameEnd};
 use super::replicas::SetReplicas;
 use super::res::Res;
 use super::step::Transformer;
@@ -215,9 +216,9 @@ fn affixes(config: &Res, specs: Option<Vec<FieldSpec>>) -> Result<Vec<Transforme
     let affix =
         |end, text: &str| Transformer::Affix(Affix { end, text: text.to_owned(), specs: specs.clone() });
     Ok(match config.kind() {
-        "PrefixTransformer" => vec![affix(End::Prefix, &plugin.prefix)],
-        "SuffixTransformer" => vec![affix(End::Suffix, &plugin.suffix)],
-        _ => vec![affix(End::Prefix, &plugin.prefix), affix(End::Suffix, &plugin.suffix)],
+        "PrefixTransformer" => vec![affix(NameEnd::Prefix, &plugin.prefix)],
+        "SuffixTransformer" => vec![affix(NameEnd::Suffix, &plugin.suffix)],
+        _ => vec![affix(NameEnd::Prefix, &plugin.prefix), affix(NameEnd::Suffix, &plugin.suffix)],
     })
 }
 

@@ -9,7 +9,7 @@ use crate::error::Result;
 
 /// Which end of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum NameEnd {
     /// In front.
     Prefix,
     /// Behind.
@@ -20,7 +20,7 @@ pub(crate) enum End {
 #[derive(Debug, Clone)]
 pub(crate) struct Affix {
     /// Where.
-    pub(crate) end: End,
+    pub(crate) end: NameEnd,
     /// What.
     pub(crate) text: String,
     /// In which fields.
@@ -49,8 +49,8 @@ impl Affix {
                 }
                 if field.spec.path == "metadata/name" && !self.text.is_empty() {
                     match self.end {
-                        End::Prefix => res.prefixes.push(self.text.clone()),
-                        End::Suffix => res.suffixes.push(self.text.clone()),
+                        NameEnd::Prefix => res.prefixes.push(self.text.clone()),
+                        NameEnd::Suffix => res.suffixes.push(self.text.clone()),
                     }
                     res.remember();
                 }
@@ -59,8 +59,8 @@ impl Affix {
                     let old = text_of(value);
                     budget.copy_text(&self.text)?;
                     let new = match self.end {
-                        End::Prefix => format!("{}{old}", self.text),
-                        End::Suffix => format!("{old}{}", self.text),
+                        NameEnd::Prefix => format!("{}{old}", self.text),
+                        NameEnd::Suffix => format!("{old}{}", self.text),
                     };
                     fieldspec::set_scalar(value, new.into())
                 })?;

@@ -6,7 +6,7 @@ use super::carried::{Carried, Live, is_float, typed_as};
 use super::decode::{Strictness, record};
 use super::fieldpath::{self, Hop, Shape};
 use super::file::{FieldOptions, Replacement, Selector, Source, Target, decode_file, first_document};
-use super::id::{Id, text_of};
+use super::id::{ResourceId, text_of};
 use super::load::Loader;
 use super::provenance::{Labels, is_quoted};
 use super::res::Res;
@@ -194,7 +194,7 @@ fn is_target(wanted: &Matcher, rejected: &[(Matcher, &Selector)], res: &Res) -> 
     }
     let now = res.id();
     let namespace = res.namespace().into_owned();
-    let ids: Vec<(Id, String)> = std::iter::once((now, namespace))
+    let ids: Vec<(ResourceId, String)> = std::iter::once((now, namespace))
         .chain(res.previous_ids().map(|id| {
             let namespace = id.namespace.clone();
             (id, namespace)
@@ -333,8 +333,8 @@ fn join(old: &str, part: &str, options: &FieldOptions) -> String {
     parts.join(delimiter)
 }
 
-/// Minds the type of a scalar that its value does not show: a whole number that is written as none, or a date. Whether it
-/// is a date, which takes the next one as it would be read.
+/// Minds the type of a scalar that its value does not show: a whole number that is written as none, or a
+/// date. Whether it is a date, which takes the next one as it would be read.
 fn as_written(field: &mut Value, written: Option<&WrittenAs>, new: &str) -> Result<bool, Fault> {
     match (&*field, written.map(|written| &written.form)) {
         (Value::Number(number), Some(Form::Text(old))) if is_float(old) => {

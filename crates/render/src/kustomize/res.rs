@@ -1,5 +1,5 @@
-//! A resource on its way through a build: its content, and what was noted about it. Kustomize keeps these notes in
-//! annotations of the resource; here they stand beside it.
+//! A resource on its way through a build: its content, and what was noted about it. Kustomize keeps these
+//! notes in annotations of the resource; here they stand beside it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::fieldspec::{self, Create, Field};
-use super::id::{Id, KindRef, NO_NAMESPACE, annotations_in, position, text_of};
+use super::id::{KindRef, NO_NAMESPACE, ResourceId, annotations_in, position, text_of};
 use super::metadata::{ORIGIN, Origin, TRANSFORMATIONS};
 use super::provenance::Labels;
 use super::twins::Twins;
 use crate::error::{Fault, Result};
-use lockgate_base::model::yaml::{Step, Styles, WrittenAs, reprinted};
+use lockgate_base::model::yaml::{PathStep, Styles, WrittenAs, reprinted};
 
 /// The annotations that kustomize uses for its notes; it drops them from what it prints, whoever wrote them.
 const BUILD_ANNOTATIONS: [&str; 19] = [
@@ -145,9 +145,9 @@ impl Res {
     }
 
     /// The identity it has now.
-    pub(crate) fn id(&self) -> Id {
+    pub(crate) fn id(&self) -> ResourceId {
         let (gvk, name, namespace) = self.id_parts();
-        Id {
+        ResourceId {
             group: gvk.group.into(),
             version: gvk.version.into(),
             kind: gvk.kind.into(),
@@ -156,7 +156,8 @@ impl Res {
         }
     }
 
-    /// The parts of its identity: kind, name, effective namespace. They are asked for often, so nothing is copied.
+    /// The parts of its identity: kind, name, effective namespace. They are asked for often, so nothing is
+    /// copied.
     pub(crate) fn id_parts(&self) -> (KindRef<'_>, Cow<'_, str>, Cow<'_, str>) {
         let gvk = self.gvk();
         let metadata = self.value.get("metadata");
@@ -171,14 +172,14 @@ impl Res {
     }
 
     /// Whether this is the identity it has now.
-    pub(crate) fn has_id(&self, id: &Id) -> bool {
+    pub(crate) fn has_id(&self, id: &ResourceId) -> bool {
         self.id_parts() == (id.gvk(), Cow::Borrowed(&*id.name), Cow::Borrowed(&*id.namespace))
     }
 
     /// The identities it had, oldest first. Their group and version are those of now, as in kustomize.
-    pub(crate) fn previous_ids(&self) -> impl Iterator<Item = Id> + '_ {
+    pub(crate) fn previous_ids(&self) -> impl Iterator<Item = ResourceId> + '_ {
         let gvk = self.gvk();
-        self.previous.iter().map(move |previous| Id {
+        self.previous.iter().map(move |previous| ResourceId {
             group: gvk.group.into(),
             version: gvk.version.into(),
             kind: previous.kind.clone(),
@@ -215,8 +216,8 @@ impl Res {
         self.noted = false;
     }
 
-    /// Takes note that kustomize has written all annotations anew, each in the style of its text. What printing would
-    /// change stays known.
+    /// Takes note that kustomize has written all annotations anew, each in the style of its text. What
+    /// printing would change stays known.
     fn annotations_were_written(&mut self) {
         if let Some(Value::Object(metadata)) = self.value.get_mut("metadata")
             && let Some(annotations) = metadata.get_mut("annotations")
@@ -229,7 +230,7 @@ impl Res {
             *styles = Styles::Told;
         }
         self.texts.retain(|written| {
-            let is_annotation = matches!(written.way.as_slice(), [Step::Key(first), Step::Key(second), _]
+            let is_annotation = matches!(written.way.as_slice(), [PathStep::Key(first), PathStep::Key(second), _]
                 if first == "metadata" && second == "annotations");
             !is_annotation || written.text().is_some_and(|text| reprinted(text) != text)
         });
@@ -252,8 +253,8 @@ impl Res {
             .collect();
     }
 
-    /// Refuses names that hold commas, at which kustomize splits its notes of earlier names, and empty ones, which it
-    /// does not note.
+    /// Refuses names that hold commas, at which kustomize splits its notes of earlier names, and empty ones,
+    /// which it does not note.
     pub(crate) fn check_names(&self) -> Result<(), Fault> {
         let fault = |message: String| Err(Fault::new(message).on_object(self.subject()));
         for Previous { name, namespace, .. } in &self.previous {
@@ -348,8 +349,8 @@ impl Res {
         }
     }
 
-    /// Whether `other` was given the same prefixes and suffixes, counted from the last. With `allow_empty`, one that
-    /// was given none matches all.
+    /// Whether `other` was given the same prefixes and suffixes, counted from the last. With `allow_empty`,
+    /// one that was given none matches all.
     pub(crate) fn same_affixes(&self, other: &Self, allow_empty: bool) -> bool {
         let same = |a: &[String], b: &[String]| {
             let (short, long) = if a.len() > b.len() { (b, a) } else { (a, b) };
@@ -378,8 +379,8 @@ impl Res {
         self.twins.part_annotations();
     }
 
-    /// Brings the annotations into the form in which kustomize prints them: notes dropped, all values strings, and no
-    /// empty map.
+    /// Brings the annotations into the form in which kustomize prints them: notes dropped, all values
+    /// strings, and no empty map.
     pub(crate) fn finish_annotations(&mut self, extra: Vec<(String, String)>) {
         let Some(metadata) = self.metadata_mut() else { return };
         let mut annotations = match metadata.shift_remove("annotations") {

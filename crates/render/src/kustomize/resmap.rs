@@ -1,4 +1,5 @@
-//! The resources of a build in their order, found by identity through indexes that are made when they are asked for.
+//! The resources of a build in their order, found by identity through indexes that are made when they are
+//! asked for.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -6,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::id::Id;
+use super::id::ResourceId;
 use super::res::{Behavior, Res};
 use crate::error::{Fault, Result};
 
@@ -14,8 +15,8 @@ use crate::error::{Fault, Result};
 #[derive(Debug, Default)]
 pub(crate) struct ResMap {
     items: Vec<Res>,
-    current: OnceCell<HashMap<Id, Vec<usize>>>,
-    any: OnceCell<HashMap<Id, Vec<usize>>>,
+    current: OnceCell<HashMap<ResourceId, Vec<usize>>>,
+    any: OnceCell<HashMap<ResourceId, Vec<usize>>>,
     names: OnceCell<HashMap<String, Vec<usize>>>,
 }
 
@@ -49,9 +50,9 @@ impl ResMap {
     }
 
     /// The resources that have this identity now.
-    pub(crate) fn by_current_id(&self, id: &Id) -> &[usize] {
+    pub(crate) fn by_current_id(&self, id: &ResourceId) -> &[usize] {
         let index = self.current.get_or_init(|| {
-            let mut index: HashMap<Id, Vec<usize>> = HashMap::with_capacity(self.items.len());
+            let mut index: HashMap<ResourceId, Vec<usize>> = HashMap::with_capacity(self.items.len());
             for (at, res) in self.items.iter().enumerate() {
                 index.entry(res.id()).or_default().push(at);
             }
@@ -61,9 +62,9 @@ impl ResMap {
     }
 
     /// The resources that have this identity or had it.
-    pub(crate) fn by_any_id(&self, id: &Id) -> &[usize] {
+    pub(crate) fn by_any_id(&self, id: &ResourceId) -> &[usize] {
         let index = self.any.get_or_init(|| {
-            let mut index: HashMap<Id, Vec<usize>> = HashMap::with_capacity(self.items.len() * 2);
+            let mut index: HashMap<ResourceId, Vec<usize>> = HashMap::with_capacity(self.items.len() * 2);
             for (at, res) in self.items.iter().enumerate().filter(|(_, res)| !res.is_empty()) {
                 for id in res.previous_ids().chain([res.id()]) {
                     let places = index.entry(id).or_default();
@@ -234,7 +235,7 @@ fn note_names(index: &mut HashMap<String, Vec<usize>>, at: usize, res: &Res) {
     }
 }
 
-fn duplicate(first: &Res, second: &Res, id: &Id) -> Fault {
+fn duplicate(first: &Res, second: &Res, id: &ResourceId) -> Fault {
     let message = if first.file == second.file {
         format!("may not add resource with an already registered id: it is defined twice in {}", first.file)
     } else {

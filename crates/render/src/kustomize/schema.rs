@@ -1,7 +1,7 @@
 //! What an OpenAPI document says about merging lists, by kind and field path, and which kinds are namespaced.
 //!
-//! `schema.txt` holds that part of the document which kustomize 5.8.1 has built in (Kubernetes 1.21.2). It is read at
-//! the first use in a process, so its form is one that costs little to read.
+//! `schema.txt` holds that part of the document which kustomize 5.8.1 has built in (Kubernetes 1.21.2). It is
+//! read at the first use in a process, so its form is one that costs little to read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -54,7 +54,7 @@ struct Shape {
 
 /// A place in a document, from which fields and elements lead on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'s> {
+pub(crate) struct SchemaPlace<'s> {
     schema: &'s Schema,
     shape: &'s Shape,
 }
@@ -102,15 +102,15 @@ impl Schema {
     }
 
     /// A definition of the built-in document by its name.
-    fn built_in_definition(name: &str) -> Option<Place<'static>> {
+    fn built_in_definition(name: &str) -> Option<SchemaPlace<'static>> {
         let (_, names) = BUILT_IN.split_once(NAMES)?;
         let line = names.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
         let schema = Self::built_in();
-        schema.definitions.get(line).map(|shape| Place { schema, shape })
+        schema.definitions.get(line).map(|shape| SchemaPlace { schema, shape })
     }
 
-    /// A document that takes the place of the built-in one for merging, or stands beside it. What is not of the expected
-    /// form is passed over.
+    /// A document that takes the place of the built-in one for merging, or stands beside it. What is not of
+    /// the expected form is passed over.
     pub(crate) fn from_openapi(document: &Value, beside_built_in: bool) -> Self {
         let mut schema = Self { beside_built_in, ..Self::default() };
         for (name, definition) in entries(document, "definitions") {
@@ -147,20 +147,20 @@ impl Schema {
     }
 
     /// The top of a kind's objects; `None` for a kind that the document does not describe.
-    pub(crate) fn of_kind(&self, kind: KindRef<'_>) -> Option<Place<'_>> {
+    pub(crate) fn of_kind(&self, kind: KindRef<'_>) -> Option<SchemaPlace<'_>> {
         let name = self.kind(kind)?.definition.as_ref()?;
-        self.definitions.get(name).map(|shape| Place { schema: self, shape })
+        self.definitions.get(name).map(|shape| SchemaPlace { schema: self, shape })
     }
 
-    /// Whether objects of a kind have a namespace; `None` for a kind that is not known. The built-in document is asked
-    /// first.
+    /// Whether objects of a kind have a namespace; `None` for a kind that is not known. The built-in document
+    /// is asked first.
     pub(crate) fn is_namespaced(&self, kind: KindRef<'_>) -> Option<bool> {
         let in_document = |schema: &Self| schema.kind(kind).and_then(|known| known.namespaced);
         in_document(Self::built_in()).or_else(|| in_document(self))
     }
 }
 
-impl<'s> Place<'s> {
+impl<'s> SchemaPlace<'s> {
     /// A field of a mapping.
     pub(crate) fn field(self, name: &str) -> Option<Self> {
         self.resolve(self.shape.fields.get(name).or(self.shape.values.as_deref())?)
@@ -174,8 +174,8 @@ impl<'s> Place<'s> {
         self.resolve(self.shape.items.as_deref()?)
     }
 
-    /// The keys by which the elements of a list are told apart when it is merged, none for a list of scalars; `None` for
-    /// a list that is replaced whole.
+    /// The keys by which the elements of a list are told apart when it is merged, none for a list of scalars;
+    /// `None` for a list that is replaced whole.
     pub(crate) fn merge_keys(self) -> Option<&'s [String]> {
         self.shape.merges.then_some(self.shape.keys.as_slice())
     }
@@ -194,7 +194,8 @@ impl<'s> Place<'s> {
 }
 
 impl Shape {
-    /// A field as `schema.txt` has it: the name of a definition, with the keys of a list before it in brackets.
+    /// A field as `schema.txt` has it: the name of a definition, with the keys of a list before it in
+    /// brackets.
     fn of_table(field: &str) -> Self {
         let reference = |name: &str| (!name.is_empty()).then(|| name.to_owned());
         let list = field.strip_prefix('[').and_then(|field| field.split_once(']'));

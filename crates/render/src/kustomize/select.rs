@@ -1,5 +1,5 @@
-//! Which objects a target means: regular expressions over identities, and Kubernetes selectors over labels and
-//! annotations.
+//! Which objects a target means: regular expressions over identities, and Kubernetes selectors over labels
+//! and annotations.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use regex::Regex;
 
 use super::file::Selector;
-use super::id::{Id, KindRef};
+use super::id::{KindRef, ResourceId};
 use super::pattern;
 use super::res::Res;
 use super::resmap::ResMap;
@@ -106,7 +106,7 @@ impl Matcher {
     }
 
     /// Whether one identity is meant; `namespace` is what it is compared with.
-    pub(crate) fn means_id(&self, id: &Id, namespace: &str) -> bool {
+    pub(crate) fn means_id(&self, id: &ResourceId, namespace: &str) -> bool {
         self.means_kind(id.gvk()) && self.name.matches(&id.name) && self.namespace.matches(namespace)
     }
 

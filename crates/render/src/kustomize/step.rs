@@ -1,6 +1,6 @@
 //! The transformers of one kustomization, in the order in which they run.
 
-use super::build::Build;
+use super::build::BuildShared;
 use super::file::Replacement;
 use super::hash;
 use super::images::SetImage;
@@ -40,7 +40,7 @@ pub(crate) enum Transformer {
 }
 
 /// A transformer, and who it is in an object's notes.
-pub(crate) struct Step {
+pub(crate) struct BuildStep {
     /// What it does.
     pub(crate) transformer: Transformer,
     /// Who it is, when that is noted.
@@ -50,8 +50,8 @@ pub(crate) struct Step {
 }
 
 impl Transformer {
-    /// Whether it writes to any resource, be it what is there already. For those of which that is not known, the result
-    /// tells.
+    /// Whether it writes to any resource, be it what is there already. For those of which that is not known,
+    /// the result tells.
     pub(crate) fn touches(&self, map: &ResMap) -> bool {
         match self {
             Self::StrategicMerge(patches) => !patches.is_empty(),
@@ -65,7 +65,7 @@ impl Transformer {
         }
     }
 
-    fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+    fn run(&self, map: &mut ResMap, build: &BuildShared<'_>) -> Result<()> {
         match self {
             Self::StrategicMerge(patches) => patches::run_strategic_merge(patches, map, build),
             Self::Patch(patch) => patch.run(map, build),
@@ -81,9 +81,9 @@ impl Transformer {
     }
 }
 
-impl Step {
+impl BuildStep {
     /// Runs the transformer and notes it on every object.
-    pub(crate) fn run(&self, map: &mut ResMap, build: &Build<'_>) -> Result<()> {
+    pub(crate) fn run(&self, map: &mut ResMap, build: &BuildShared<'_>) -> Result<()> {
         self.transformer.run(map, build).map_err(|error| error.in_file(&self.file))?;
         for at in 0..map.items().len() {
             let res = map.content_mut(at);

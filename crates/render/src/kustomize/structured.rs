@@ -8,8 +8,8 @@ use super::id::text_of;
 use crate::error::Fault;
 use lockgate_base::model::yaml::{self, Edit, Layout, New};
 
-/// Puts a value into the text at the beginning of a path, at what the rest of the path leads to inside it. Nothing where
-/// there is no such text or place; then nothing is changed.
+/// Puts a value into the text at the beginning of a path, at what the rest of the path leads to inside it.
+/// Nothing where there is no such text or place; then nothing is changed.
 pub(super) fn put(
     object: &mut Value,
     path: &[String],
@@ -51,7 +51,8 @@ fn changed(text: &str, path: &[String], found: &Carried, create: Option<Shape>) 
         let Some(field) = fieldpath::at(&mut content, &place.hops) else { continue };
         let part = found.text.as_str();
         let is_scalar = !field.is_object() && !field.is_array();
-        // What has no type of its own takes the one of the scalar that it replaces, where it replaces a scalar.
+        // What has no type of its own takes the one of the scalar that it replaces, where it replaces a
+        // scalar.
         let is_untyped = if is_scalar { place.made } else { found.untyped };
         let new = match (is_scalar, is_untyped) {
             (_, true) => New::Untyped(part),

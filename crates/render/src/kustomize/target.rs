@@ -1,26 +1,27 @@
-//! Builds one kustomization: resources first, then generators, components and transformers, as kustomize orders them.
+//! Builds one kustomization: resources first, then generators, components and transformers, as kustomize
+//! orders them.
 
 use std::sync::Arc;
 
 use super::accumulator::Accumulator;
-use super::build::Build;
+use super::build::BuildShared;
 use super::config::Config;
 use super::configurations;
 use super::file::{Kustomization, Patch};
 use super::generators::{self, Product};
 use super::images::SetImage;
 use super::labels::SetPairs;
-use super::load::{Found, Loader, shown};
+use super::load::{Loader, ResourceTarget, shown};
 use super::metadata::Origin;
 use super::namespace::Namespace;
 use super::parse;
 use super::patches::{self, PatchStep};
 use super::plugins;
-use super::prefix::{Affix, End};
+use super::prefix::{Affix, NameEnd};
 use super::replacements;
 use super::replicas::SetReplicas;
 use super::res::Res;
-use super::step::{Step, Transformer};
+use super::step::{BuildStep, Transformer};
 use super::texts;
 use super::validate;
 use super::vars;
@@ -29,7 +30,7 @@ use crate::error::{Fault, RenderError, Result};
 /// A kustomization that is loaded and may be built.
 pub(crate) struct Target<'t, 'b> {
     /// The build.
-    pub(crate) build: &'b Build<'b>,
+    pub(crate) build: &'b BuildShared<'b>,
     /// Reads relative to its folder.
     pub(crate) loader: Loader<'t>,
     /// The fields.
@@ -42,7 +43,7 @@ pub(crate) struct Target<'t, 'b> {
 
 impl<'t, 'b> Target<'t, 'b> {
     /// Loads the kustomization of a folder.
-    pub(crate) fn load(build: &'b Build<'b>, loader: Loader<'t>) -> Result<Self> {
+    pub(crate) fn load(build: &'b BuildShared<'b>, loader: Loader<'t>) -> Result<Self> {
         let Some((file, text)) = loader.kustomization()? else {
             let message = format!(
                 "no kustomization file in '{}': expected kustomization.yaml, kustomization.yml or Kustomization",
@@ -113,7 +114,7 @@ impl<'t, 'b> Target<'t, 'b> {
 
     fn add_resource(&self, all: &mut Accumulator, path: &str) -> Result<()> {
         match self.loader.find(path)? {
-            Found::File(file) => {
+            ResourceTarget::File(file) => {
                 let text = self.loader.text_of(&file)?;
                 let origin = self.origin.as_ref().map(|origin| origin.append(path));
                 let mut objects = parse::objects(&text, &file, self.loader.budget())?;
@@ -127,7 +128,7 @@ impl<'t, 'b> Target<'t, 'b> {
                 }
                 all.map.append_all(objects)
             }
-            Found::Folder(loader) => {
+            ResourceTarget::Folder(loader) => {
                 let target = self.child(loader, path)?;
                 if target.kustomization.is_component() {
                     let message = "is a Component; list it under components, not resources";
@@ -194,13 +195,13 @@ impl<'t, 'b> Target<'t, 'b> {
     }
 
     /// The transformers that configurations describe.
-    fn plugin_steps(&self, entries: &[String], field: &str) -> Result<Vec<Step>> {
+    fn plugin_steps(&self, entries: &[String], field: &str) -> Result<Vec<BuildStep>> {
         let mut steps = Vec::new();
         for config in self.configurations(entries, field)? {
             let transformers = plugins::transformers(&self.loader, &config)
                 .map_err(|error| error.on_object(&config.subject()).in_file(&config.file))?;
             for transformer in transformers {
-                steps.push(Step {
+                steps.push(BuildStep {
                     transformer,
                     origin: plugins::origin_of(&config),
                     file: config.file.clone(),
@@ -253,7 +254,7 @@ impl<'t, 'b> Target<'t, 'b> {
         self.origin.as_ref().map(|origin| origin.built_in(name, kind))
     }
 
-    fn steps(&self, config: &Arc<Config>) -> Result<Vec<Step>> {
+    fn steps(&self, config: &Arc<Config>) -> Result<Vec<BuildStep>> {
         let mut steps = Steps { target: self, steps: Vec::new() };
         steps.patches()?;
         steps.names(config);
@@ -266,8 +267,8 @@ impl<'t, 'b> Target<'t, 'b> {
 }
 
 /// A resource as it is read from a file, with the notes that whoever wrote it may have put there.
-pub(crate) fn resource(object: parse::Parsed, file: &str, origin: Option<Origin>) -> Res {
-    let parse::Parsed { value, texts, styles, untyped, .. } = object;
+pub(crate) fn resource(object: parse::ParsedObject, file: &str, origin: Option<Origin>) -> Res {
+    let parse::ParsedObject { value, texts, styles, untyped, .. } = object;
     let enabled = |note: &str| {
         let annotations = value.get("metadata").and_then(|metadata| metadata.get("annotations"));
         annotations.and_then(|map| map.get(note)).and_then(serde_json::Value::as_str) == Some("enabled")
@@ -284,13 +285,13 @@ pub(crate) fn resource(object: parse::Parsed, file: &str, origin: Option<Origin>
 /// Collects the transformers that the fields of a kustomization ask for.
 struct Steps<'a, 't, 'b> {
     target: &'a Target<'t, 'b>,
-    steps: Vec<Step>,
+    steps: Vec<BuildStep>,
 }
 
 impl Steps<'_, '_, '_> {
     fn push(&mut self, kind: &str, transformer: Transformer) {
         let (origin, file) = (self.target.note(kind), self.target.file.clone());
-        self.steps.push(Step { transformer, origin, file });
+        self.steps.push(BuildStep { transformer, origin, file });
     }
 
     fn place<T>(&self, field: &str, result: Result<T>) -> Result<T> {
@@ -326,8 +327,8 @@ impl Steps<'_, '_, '_> {
             self.push("NamespaceTransformer", Transformer::Namespace(namespace));
         }
         let affixes = [
-            (End::Prefix, &kustomization.name_prefix, &config.name_prefix, "PrefixTransformer"),
-            (End::Suffix, &kustomization.name_suffix, &config.name_suffix, "SuffixTransformer"),
+            (NameEnd::Prefix, &kustomization.name_prefix, &config.name_prefix, "PrefixTransformer"),
+            (NameEnd::Suffix, &kustomization.name_suffix, &config.name_suffix, "SuffixTransformer"),
         ];
         for (end, text, specs, kind) in affixes {
             if !text.is_empty() {

@@ -1,5 +1,5 @@
-//! Scalars as they are written. Kustomize takes each annotation for a string, whatever its text would mean elsewhere, and
-//! copies texts where it copies values.
+//! Scalars as they are written. Kustomize takes each annotation for a string, whatever its text would mean
+//! elsewhere, and copies texts where it copies values.
 
 use serde_json::Value;
 
@@ -7,10 +7,10 @@ use super::fieldpath;
 use super::fieldspec::{self, Create, Field};
 use super::id::text_of;
 use super::res::Res;
-use lockgate_base::model::yaml::{Dialect, Step, WrittenAs, plain_value, reprinted};
+use lockgate_base::model::yaml::{Dialect, PathStep, WrittenAs, plain_value, reprinted};
 
-/// Gives annotations that were read as numbers, booleans or dates their own text back, and returns them. `texts` tells
-/// how scalars of the object were written. With `nulls`, absent values become texts too.
+/// Gives annotations that were read as numbers, booleans or dates their own text back, and returns them.
+/// `texts` tells how scalars of the object were written. With `nulls`, absent values become texts too.
 pub(crate) fn restore(object: &mut Value, texts: &[WrittenAs], nulls: bool) -> Vec<(String, String)> {
     let metadata = object.get_mut("metadata");
     let annotations = metadata.and_then(|metadata| metadata.get_mut("annotations"));
@@ -34,8 +34,8 @@ pub(crate) fn restore(object: &mut Value, texts: &[WrittenAs], nulls: bool) -> V
     restored
 }
 
-fn is_annotation(way: &[Step], key: &str) -> bool {
-    let is = |step: &Step, name: &str| matches!(step, Step::Key(key) if key == name);
+fn is_annotation(way: &[PathStep], key: &str) -> bool {
+    let is = |step: &PathStep, name: &str| matches!(step, PathStep::Key(key) if key == name);
     matches!(way, [first, second, last] if is(first, "metadata") && is(second, "annotations") && is(last, key))
 }
 
@@ -58,8 +58,8 @@ impl Res {
     pub(crate) fn write_as_read(&mut self, field: &Field<'_>) {
         for written in &self.texts {
             let keys = written.way.iter().filter_map(|step| match step {
-                Step::Key(key) => Some(key),
-                Step::Index(_) => None,
+                PathStep::Key(key) => Some(key),
+                PathStep::Index(_) => None,
             });
             if keys.eq(&field.path)
                 && let Some(value) = fieldpath::at(&mut self.value, &written.way)
@@ -78,7 +78,8 @@ impl Res {
         });
     }
 
-    /// Gives the annotations that were read as something else than strings their values back, and prints folded ones.
+    /// Gives the annotations that were read as something else than strings their values back, and prints
+    /// folded ones.
     pub(crate) fn retype_annotations(&mut self) {
         let untyped = std::mem::take(&mut self.untyped);
         let Some(Value::Object(annotations)) = self.value.pointer_mut("/metadata/annotations") else {

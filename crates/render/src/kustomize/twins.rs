@@ -1,8 +1,8 @@
 //! Labels and annotations that stand in several places of an object and are one.
 //!
-//! When `commonLabels` or `commonAnnotations` sets a pair where it was not, kustomize puts one and the same node into all
-//! those places. A later change to one of them, by `labels`, by a strategic merge patch or by a replacement, shows in
-//! all, selectors included. What writes a mapping anew parts its nodes from the others.
+//! When `commonLabels` or `commonAnnotations` sets a pair where it was not, kustomize puts one and the same
+//! node into all those places. A later change to one of them, by `labels`, by a strategic merge patch or by a
+//! replacement, shows in all, selectors included. What writes a mapping anew parts its nodes from the others.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -25,11 +25,11 @@ struct Group {
 }
 
 /// A key that is set, and a JSON pointer to it.
-pub(crate) type Place<'p> = (&'p str, String);
+pub(crate) type TwinPlace<'p> = (&'p str, String);
 
 /// Where the keys of some pairs stand in the mappings that field specifications mean; nothing where only one
 /// specification means the object, which then has nothing to share.
-pub(crate) fn places<'p>(object: &Value, fields: &[Field<'_>], pairs: &'p Pairs) -> Vec<Place<'p>> {
+pub(crate) fn places<'p>(object: &Value, fields: &[Field<'_>], pairs: &'p Pairs) -> Vec<TwinPlace<'p>> {
     let mut found = Vec::new();
     let gvk = KindRef::of(object);
     let meant: Vec<&Field<'_>> = fields.iter().filter(|field| selects(field.spec, gvk)).collect();
@@ -46,7 +46,7 @@ fn collect<'p>(
     path: &[String],
     pairs: &'p Pairs,
     pointer: &mut String,
-    found: &mut Vec<Place<'p>>,
+    found: &mut Vec<TwinPlace<'p>>,
 ) {
     let length = pointer.len();
     match (value, path.split_first()) {
@@ -91,7 +91,7 @@ fn at<'v>(object: &'v Value, pointer: &str) -> Option<&'v Value> {
 
 impl Twins {
     /// Notes the places that are there now and were not `before`.
-    pub(crate) fn note(&mut self, object: &Value, before: &[Place<'_>], now: Vec<Place<'_>>) {
+    pub(crate) fn note(&mut self, object: &Value, before: &[TwinPlace<'_>], now: Vec<TwinPlace<'_>>) {
         let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
         for (key, pointer) in now.into_iter().filter(|place| !before.contains(place)) {
             match groups.iter_mut().find(|group| group.0 == key) {

@@ -1,28 +1,33 @@
 //! `validators`: transformers that may look at everything and change nothing but one label.
 //!
-//! Kustomize takes that label off again and compares nodes, with their places in the file and their quotes. Taking it off
-//! writes all labels anew at the end of the metadata. So it may stand beside others only where a transformer made those,
-//! in order, and nothing was put behind them.
+//! Kustomize takes that label off again and compares nodes, with their places in the file and their quotes.
+//! Taking it off writes all labels anew at the end of the metadata. So it may stand beside others only where
+//! a transformer made those, in order, and nothing was put behind them.
 
 use serde_json::Value;
 
-use super::build::Build;
+use super::build::BuildShared;
 use super::fieldspec::selects;
 use super::labels::SetPairs;
 use super::provenance::Labels;
 use super::res::Res;
 use super::resmap::ResMap;
-use super::step::{Step, Transformer};
+use super::step::{BuildStep, Transformer};
 use crate::error::{Fault, Result};
 
 /// The label that a validator may set.
 const VALIDATED_BY: &str = "validated-by";
 
 /// Runs the validators of a kustomization, which stands in `file`.
-pub(crate) fn run(steps: Vec<Step>, map: &mut ResMap, build: &Build<'_>, file: &str) -> Result<()> {
+pub(crate) fn run(
+    steps: Vec<BuildStep>,
+    map: &mut ResMap,
+    build: &BuildShared<'_>,
+    file: &str,
+) -> Result<()> {
     for step in steps {
         // What validates is not noted on the objects.
-        let step = Step { origin: None, ..step };
+        let step = BuildStep { origin: None, ..step };
         let before: Vec<(Value, bool)> =
             map.items().iter().map(|res| (res.value.clone(), can_be_written_anew(res))).collect();
         let touches = touches(&step.transformer, map);

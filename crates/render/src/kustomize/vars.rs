@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::accumulator::Accumulator;
-use super::build::Build;
+use super::build::BuildShared;
 use super::fieldpath;
 use super::fieldspec::{Create, Field};
 use super::file::{ObjectRef, Var};
@@ -56,7 +56,7 @@ fn means(reference: &ObjectRef, res: &Res) -> bool {
 }
 
 /// Puts the values of all variables where they are asked for.
-pub(crate) fn run(all: &mut Accumulator, build: &Build<'_>) -> Result<()> {
+pub(crate) fn run(all: &mut Accumulator, build: &BuildShared<'_>) -> Result<()> {
     if all.vars.is_empty() {
         return Ok(());
     }

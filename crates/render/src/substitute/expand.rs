@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::glob::Glob;
+use super::glob::ShellGlob;
 use super::variables::{DEPTH_LIMIT, SIZE_LIMIT, SubstituteError, Variables};
 use crate::budget::{Budget, Cost, Spent};
 
@@ -229,7 +229,8 @@ impl<'t> Reader<'t, '_, '_> {
         found
     }
 
-    /// One expression, or a text up to where the argument or an expression begins or ends; never an empty one.
+    /// One expression, or a text up to where the argument or an expression begins or ends; never an empty
+    /// one.
     fn argument(&mut self, extent: Extent, start: usize, depth: usize) -> Result<String, SubstituteError> {
         if self.take("${") {
             return self.expression(depth + 1);
@@ -256,7 +257,8 @@ impl<'t> Reader<'t, '_, '_> {
         }
     }
 
-    /// The value of a variable that must be defined; empty where it is not, with a note of that under `strict`.
+    /// The value of a variable that must be defined; empty where it is not, with a note of that under
+    /// `strict`.
     fn value(&mut self, name: &str) -> &str {
         if self.defined(name).is_none()
             && self.variables.strict
@@ -308,9 +310,10 @@ fn reversed(text: &str) -> String {
     text.chars().rev().collect()
 }
 
-/// What is left when the shortest or longest start that matches is cut off; all of it where the pattern is malformed.
+/// What is left when the shortest or longest start that matches is cut off; all of it where the pattern is
+/// malformed.
 fn cut(value: &str, pattern: &str, longest: bool, budget: &Budget) -> Result<String, Failure> {
-    let Some(glob) = Glob::read(pattern) else { return Ok(value.to_owned()) };
+    let Some(glob) = ShellGlob::read(pattern) else { return Ok(value.to_owned()) };
     let end = glob.start(value.as_bytes(), longest, budget)?;
     value.get(end..).map(ToOwned::to_owned).ok_or(Failure::Cause(SPLIT))
 }

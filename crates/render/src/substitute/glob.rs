@@ -1,11 +1,12 @@
-//! Globs as envsubst matches them: `*`, `?`, classes such as `[a-c]` and `[^x]`, and a backslash before what is meant
-//! literally. They go over bytes. A glob with a mistake matches nothing, because the matching would have to pass it.
+//! Globs as envsubst matches them: `*`, `?`, classes such as `[a-c]` and `[^x]`, and a backslash before what
+//! is meant literally. They go over bytes. A glob with a mistake matches nothing, because the matching would
+//! have to pass it.
 
 use crate::budget::{Budget, Cost, Spent};
 
 /// A glob that was read: what stands between its stars.
 #[derive(Debug)]
-pub(super) struct Glob(Vec<Chunk>);
+pub(super) struct ShellGlob(Vec<Chunk>);
 
 #[derive(Debug)]
 struct Chunk {
@@ -26,7 +27,7 @@ enum Element {
     },
 }
 
-impl Glob {
+impl ShellGlob {
     /// Reads a glob; `None` for one with a class or an escape that does not end.
     pub(super) fn read(pattern: &str) -> Option<Self> {
         let mut pattern = pattern.as_bytes();
@@ -39,14 +40,15 @@ impl Glob {
         Some(Self(chunks))
     }
 
-    /// The length of the shortest or longest start of `text` that the glob matches; 0 where it matches none but the empty
-    /// one.
+    /// The length of the shortest or longest start of `text` that the glob matches; 0 where it matches none
+    /// but the empty one.
     pub(super) fn start(&self, text: &[u8], longest: bool, budget: &Budget) -> Result<usize, Spent> {
         let is_byte = |element: &Element| matches!(element, Element::Byte(_));
         if text.is_ascii() || self.0.iter().flat_map(|chunk| &chunk.elements).all(is_byte) {
             return self.even_start(text, longest, budget);
         }
-        // A character that the end of a start cuts in two is several, so that each start is matched by itself.
+        // A character that the end of a start cuts in two is several, so that each start is matched by
+        // itself.
         let mut found = 0;
         for length in (1..=text.len()).rev() {
             if self.matches(&text[..length], budget)? {
@@ -59,8 +61,8 @@ impl Glob {
         Ok(found)
     }
 
-    /// [`Glob::start`] where each element takes one byte. A chunk before the last star then has the same first place in
-    /// every start that holds it, so that one pass finds these places for all starts.
+    /// [`Glob::start`] where each element takes one byte. A chunk before the last star then has the same
+    /// first place in every start that holds it, so that one pass finds these places for all starts.
     fn even_start(&self, text: &[u8], longest: bool, budget: &Budget) -> Result<usize, Spent> {
         let Some((last, before)) = self.0.split_last() else { return Ok(0) };
         let Some(from) = Self::end_of(before, text, budget)? else { return Ok(0) };
@@ -229,7 +231,7 @@ mod tests {
     use super::*;
 
     fn start(pattern: &str, text: &str, longest: bool) -> Option<usize> {
-        let glob = Glob::read(pattern)?;
+        let glob = ShellGlob::read(pattern)?;
         Some(glob.start(text.as_bytes(), longest, &Budget::default()).unwrap())
     }
 
@@ -258,7 +260,7 @@ mod tests {
             assert_eq!(start(pattern, text, true), Some(longest), "{pattern} {text}");
         }
         for malformed in ["[a", "[]", "a[", "\\", "[^]*", "[a-]"] {
-            assert!(Glob::read(malformed).is_none(), "{malformed}");
+            assert!(ShellGlob::read(malformed).is_none(), "{malformed}");
         }
     }
 
@@ -268,13 +270,13 @@ mod tests {
         for pattern in ["*b", "*a", "*a*b", "*[a-z]*[0-9]", "*?*b"] {
             for longest in [false, true] {
                 let budget = Budget::default();
-                Glob::read(pattern).unwrap().start(text.as_bytes(), longest, &budget).unwrap();
+                ShellGlob::read(pattern).unwrap().start(text.as_bytes(), longest, &budget).unwrap();
                 let steps = budget.spent(Cost::Steps);
                 assert!(steps < 500_000, "{pattern} takes {steps} steps");
             }
         }
         let long = format!("*{}b", "a".repeat(50_000));
-        let spent = Glob::read(&long).unwrap().start(text.as_bytes(), false, &Budget::default());
+        let spent = ShellGlob::read(&long).unwrap().start(text.as_bytes(), false, &Budget::default());
         assert_eq!(spent, Err(Spent::Count(Cost::Steps)));
     }
 }

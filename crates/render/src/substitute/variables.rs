@@ -70,8 +70,8 @@ pub enum SubstituteError {
 }
 
 impl Variables {
-    /// Checks the names of `values`. `secret` names those whose values come from a Secret. Under `strict` a variable that
-    /// is not defined is an error where it has no default; otherwise it is empty.
+    /// Checks the names of `values`. `secret` names those whose values come from a Secret. Under `strict` a
+    /// variable that is not defined is an error where it has no default; otherwise it is empty.
     pub fn new(
         values: BTreeMap<String, String>,
         secret: BTreeSet<String>,

@@ -1,7 +1,7 @@
 //! `make demo`: the sample platform from nothing to Ready on this machine, with real parts.
 //!
-//! `demo` runs it and clears it away; with `KEEP=1` a second process of this program runs it in the background and stays
-//! until `demo down`.
+//! `demo` runs it and clears it away; with `KEEP=1` a second process of this program runs it in the
+//! background and stays until `demo down`.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -95,8 +95,8 @@ impl Demo {
         Ok(Self { cluster, github, git, repo })
     }
 
-    /// Runs the real bootstrap, and the agent as its own ServiceAccount as soon as bootstrap has made that. kwok shows the
-    /// Deployment's pod as running, and runs nothing.
+    /// Runs the real bootstrap, and the agent as its own ServiceAccount as soon as bootstrap has made that.
+    /// kwok shows the Deployment's pod as running, and runs nothing.
     async fn bootstrap(&self) -> anyhow::Result<Agent> {
         let region = format!("{REGION}/flux-system");
         say(&format!("lockgate bootstrap github {REPOSITORY} --path {region}"));

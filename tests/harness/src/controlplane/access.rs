@@ -47,7 +47,8 @@ impl ControlPlane {
         client_of(&self.admin_kubeconfig()).await
     }
 
-    /// A kubeconfig with a token of a ServiceAccount, valid for a day; waits for the account for a few seconds.
+    /// A kubeconfig with a token of a ServiceAccount, valid for a day; waits for the account for a few
+    /// seconds.
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client().await?, namespace);
         let request = TokenRequest {

@@ -1,4 +1,5 @@
-//! Where the control plane's programs are: built by `tests/controlplane/build.sh`, or those of KUBEBUILDER_ASSETS.
+//! Where the control plane's programs are: built by `tests/controlplane/build.sh`, or those of
+//! KUBEBUILDER_ASSETS.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

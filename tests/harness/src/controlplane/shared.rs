@@ -4,9 +4,11 @@ use std::sync::OnceLock;
 
 use super::{ControlPlane, Options};
 
-/// The control plane that all tests of this process share, started by the first that asks; it ends with the process.
+/// The control plane that all tests of this process share, started by the first that asks; it ends with the
+/// process.
 ///
-/// Tests use namespaces of their own. Each asks it for a client of its own, since a client belongs to a runtime.
+/// Tests use namespaces of their own. Each asks it for a client of its own, since a client belongs to a
+/// runtime.
 ///
 /// # Panics
 /// When it cannot be started: no test that asks for it can go on.

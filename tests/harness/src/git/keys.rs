@@ -57,7 +57,8 @@ impl HostKeyType {
 pub struct SshKey {
     /// The private key in OpenSSH's form.
     pub openssh: String,
-    /// The private key in the old form of its algorithm: PKCS#1 or SEC 1; Ed25519 has none and this is OpenSSH's.
+    /// The private key in the old form of its algorithm: PKCS#1 or SEC 1; Ed25519 has none and this is
+    /// OpenSSH's.
     pub legacy: String,
     /// The private key as PKCS#8; Ed25519 keys are OpenSSH's here too.
     pub pkcs8: String,

@@ -97,7 +97,8 @@ impl Repo {
             .with_context(|| format!("no {revision} in {}", self.name))
     }
 
-    /// Commits files on top of a branch, which is made if it is not there; `None` deletes. Gives the commit's id.
+    /// Commits files on top of a branch, which is made if it is not there; `None` deletes. Gives the commit's
+    /// id.
     pub fn commit<C: AsRef<[u8]>>(
         &self,
         branch: &str,

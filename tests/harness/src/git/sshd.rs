@@ -1,4 +1,5 @@
-//! A real sshd: the user `git` (or, without root, the current user) may run `git-upload-pack` on one repository a key.
+//! A real sshd: the user `git` (or, without root, the current user) may run `git-upload-pack` on one
+//! repository a key.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -28,7 +29,8 @@ pub struct GitServerOptions {
     pub dir: Option<PathBuf>,
     /// The port, instead of a free one.
     pub port: Option<u16>,
-    /// Leaves sshd running when this process ends; needs `dir`. `ControlPlane::stop_left_running` of it ends sshd.
+    /// Leaves sshd running when this process ends; needs `dir`. `ControlPlane::stop_left_running` of it ends
+    /// sshd.
     pub keep: bool,
 }
 
@@ -311,8 +313,8 @@ fn sshd() -> anyhow::Result<&'static str> {
         .context("there is no sshd: run tests/harness/scripts/install-tools.sh, or install openssh-server")
 }
 
-/// Whether an sshd shuts addresses out from which logins fail, as those of the tests do: from 9.8 on, by default. Earlier
-/// ones do not know the word for it.
+/// Whether an sshd shuts addresses out from which logins fail, as those of the tests do: from 9.8 on, by
+/// default. Earlier ones do not know the word for it.
 fn has_penalties(version: &str) -> bool {
     let number = version.split("OpenSSH_").nth(1).unwrap_or_default();
     let mut parts = number.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);

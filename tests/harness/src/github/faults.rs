@@ -14,7 +14,8 @@ pub enum Fault {
     Unauthorized,
     /// 403: the organization wants single sign-on; the header X-GitHub-SSO names where.
     SsoRequired,
-    /// 403 `Resource not accessible by personal access token`, as a fine-grained token without the right gets.
+    /// 403 `Resource not accessible by personal access token`, as a fine-grained token without the right
+    /// gets.
     MissingPermission,
     /// 403 for a classic token with the scope `gist` only.
     MissingScope,

@@ -1,5 +1,5 @@
-//! Deploy keys. GitHub keeps them for as long as it keeps what they were made with, shows when they were made and, late,
-//! when they were last used, and lets them in while the organisation's policy allows it.
+//! Deploy keys. GitHub keeps them for as long as it keeps what they were made with, shows when they were made
+//! and, late, when they were last used, and lets them in while the organisation's policy allows it.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};

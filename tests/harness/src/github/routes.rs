@@ -142,7 +142,8 @@ impl Call<'_> {
         }
     }
 
-    /// The redirect for a repository's earlier name: to its number, as GitHub does. 307 keeps method and body.
+    /// The redirect for a repository's earlier name: to its number, as GitHub does. 307 keeps method and
+    /// body.
     fn moved(&self, earlier: &str, rest: &[&str]) -> Option<Response> {
         let number = lock(&self.shared.state).renamed.iter().position(|(name, _)| name == earlier)?;
         let mut url = format!("{}/repositories/{number}", lock(&self.shared.address));

@@ -30,8 +30,8 @@ impl Access {
 pub enum Bearer {
     /// A person: the keys that are made with the token are deleted with it.
     Person,
-    /// An installation of an App, or a workflow, whose token is one of GitHub's own App. GitHub names no role for it, and
-    /// the keys that are made with the token stay.
+    /// An installation of an App, or a workflow, whose token is one of GitHub's own App. GitHub names no role
+    /// for it, and the keys that are made with the token stay.
     Installation,
 }
 

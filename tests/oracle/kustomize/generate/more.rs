@@ -1,4 +1,5 @@
-//! Features and kinds that are met less often: plugins, configurations, deprecated fields, texts inside of texts.
+//! Features and kinds that are met less often: plugins, configurations, deprecated fields, texts inside of
+//! texts.
 
 use super::super::Files;
 use super::{Feature, NAMES, NAMESPACES, Random};

@@ -1,5 +1,6 @@
-//! Runs seeds: `simulate SEEDS [FIRST]` runs so many, from `FIRST` on; `simulate --replay SEED` prints the history of one.
-//! The first seed that breaks a law is cut down to the steps that it needs, and its history printed.
+//! Runs seeds: `simulate SEEDS [FIRST]` runs so many, from `FIRST` on; `simulate --replay SEED` prints the
+//! history of one. The first seed that breaks a law is cut down to the steps that it needs, and its history
+//! printed.
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! An object as Git has it: what it looks like in a file, where the server has it, and how an inventory names it.
+//! An object as Git has it: what it looks like in a file, where the server has it, and how an inventory names
+//! it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -96,8 +97,8 @@ impl Thing {
         format!("{}_{}_{group}_{kind}", self.namespace(), name.replace(':', "__"))
     }
 
-    /// The object as it is once built, where its Kustomization takes the variable from elsewhere, with its value; in a file
-    /// that is where it is taken from.
+    /// The object as it is once built, where its Kustomization takes the variable from elsewhere, with its
+    /// value; in a file that is where it is taken from.
     pub(crate) fn manifest(&self, name: &str, variable: Option<&str>) -> Value {
         let (group, version, kind, _) = self.names();
         let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };

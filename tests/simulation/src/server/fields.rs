@@ -1,5 +1,5 @@
-//! Sets of fields, as `metadata.managedFields` keeps them: a trie whose edges are written as the API server writes them
-//! (`f:name`, `k:{"name":"web"}`, `v:"x"`).
+//! Sets of fields, as `metadata.managedFields` keeps them: a trie whose edges are written as the API server
+//! writes them (`f:name`, `k:{"name":"web"}`, `v:"x"`).
 
 use std::collections::BTreeMap;
 
@@ -37,8 +37,8 @@ const KEYED: [(&str, &str); 7] = [
     ("f:conditions", "type"),
 ];
 
-/// Divides a value that stands at `path`. `builtin` says whether the kind is Kubernetes' own: in the schemas of our custom
-/// resources all lists are one field.
+/// Divides a value that stands at `path`. `builtin` says whether the kind is Kubernetes' own: in the schemas
+/// of our custom resources all lists are one field.
 pub(crate) fn parts<'v>(path: &[String], value: &'v Value, builtin: bool) -> Parts<'v> {
     let last = path.last().map_or("", String::as_str);
     let in_metadata = path.first().is_some_and(|first| first == "f:metadata");

@@ -1,5 +1,5 @@
-//! What the server serves: Kubernetes' own kinds as far as a platform here has them, the agent's, and those that
-//! CustomResourceDefinitions add, each a while after its definition was written.
+//! What the server serves: Kubernetes' own kinds as far as a platform here has them, the agent's, and those
+//! that CustomResourceDefinitions add, each a while after its definition was written.
 
 use lockgate_core::api::{KindInfo, acted_on};
 use serde_json::{Value, json};
@@ -41,7 +41,8 @@ impl Kind {
     }
 }
 
-/// Group, version, kind, plural; then whether it is namespaced, Kubernetes' own, has a status, and counts its generation.
+/// Group, version, kind, plural; then whether it is namespaced, Kubernetes' own, has a status, and counts its
+/// generation.
 const SERVED: [(&str, &str, &str, &str, bool, bool, bool, bool); 10] = [
     ("", "v1", "Namespace", "namespaces", false, true, true, false),
     ("", "v1", "ConfigMap", "configmaps", true, true, false, false),

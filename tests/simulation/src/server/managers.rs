@@ -1,5 +1,5 @@
-//! Who has set what: `metadata.managedFields` as the API server keeps it (structured-merge-diff), for what is applied and for
-//! what is written otherwise.
+//! Who has set what: `metadata.managedFields` as the API server keeps it (structured-merge-diff), for what is
+//! applied and for what is written otherwise.
 
 use serde_json::{Value, json};
 
@@ -149,7 +149,8 @@ pub(crate) fn update(
 /// A conflict of an apply without force: the managers, and the fields.
 pub(crate) type Conflicts = Vec<(String, String)>;
 
-/// Applies an object to a live one, which is empty where there is none. Returns the object as it is afterwards.
+/// Applies an object to a live one, which is empty where there is none. Returns the object as it is
+/// afterwards.
 pub(crate) fn apply(
     live: &Value,
     applied: &Value,
@@ -197,7 +198,8 @@ pub(crate) fn apply(
     if is_same {
         return Ok(live.clone());
     }
-    // An apply that changes no field of the object leaves the time of its entry as it is, and a new entry without one.
+    // An apply that changes no field of the object leaves the time of its entry as it is, and a new entry
+    // without one.
     let known = all.iter().find(|entry| entry.writer == *writer).map(|entry| entry.time.clone());
     let has_changed = !set.is_empty() || !removed.is_empty();
     let time = if has_changed { now.to_owned() } else { known.unwrap_or_default() };

@@ -43,7 +43,8 @@ impl Server {
             return Err(Refused::exists(write.kind, &write.key.name, is_leaving));
         }
         self.begin(&write, &mut object)?;
-        // What is filled in belongs to who creates; what is filled in beside what is applied belongs to nobody.
+        // What is filled in belongs to who creates; what is filled in beside what is applied belongs to
+        // nobody.
         default(write.kind, &mut object);
         managers::update(
             &json!({"metadata": null}),
@@ -70,7 +71,8 @@ impl Server {
         let Some(old) = old else { return Err(Refused::not_found(write.kind, &write.key.name)) };
         let mut new = Value::clone(&old);
         if content_type.starts_with("application/json-patch") {
-            // The definitions of the agent's kinds give each object a status, which is there as soon as it is read.
+            // The definitions of the agent's kinds give each object a status, which is there as soon as it is
+            // read.
             let is_of_the_agent = acted_on()
                 .any(|info| (info.id.group, info.id.kind) == (&*write.kind.group, &*write.kind.kind));
             if is_of_the_agent && new.get("status").is_none() {
@@ -298,7 +300,8 @@ fn check_identity(write: &Write<'_>, old: &Value, new: &Value) -> Result<(), Ref
         let wanted = new["metadata"].get(field).and_then(Value::as_str).filter(|wanted| !wanted.is_empty());
         wanted.is_some_and(|wanted| old["metadata"][field] != wanted)
     };
-    // Of a custom resource's status a patch takes no other metadata than managedFields, so that another uid is not noticed.
+    // Of a custom resource's status a patch takes no other metadata than managedFields, so that another uid
+    // is not noticed.
     if differs("uid") && (write.kind.builtin || write.route.subresource.is_empty()) {
         return Err(Refused::invalid(
             write.kind,

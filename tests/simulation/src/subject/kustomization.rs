@@ -250,7 +250,8 @@ fn not_ready(name: &str, object: &Value, end: &End<'_>) -> Vec<String> {
     problems
 }
 
-/// Where an inventory is not what the unit holds, and what it has dropped for others that have yet to take it over.
+/// Where an inventory is not what the unit holds, and what it has dropped for others that have yet to take it
+/// over.
 fn inventory_differs(end: &End<'_>, (name, unit): (&str, &Unit), object: &Value) -> Option<String> {
     let ids = |unit: &Unit| -> BTreeSet<String> {
         unit.things.iter().map(|(name, thing)| thing.inventory_id(name)).collect()

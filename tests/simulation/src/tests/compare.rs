@@ -1,4 +1,5 @@
-//! The server in memory against a real control plane: the same requests, and the same answers, less what varies.
+//! The server in memory against a real control plane: the same requests, and the same answers, less what
+//! varies.
 
 use harness::controlplane::{ControlPlane, Options};
 use kube::client::Body;
@@ -50,7 +51,8 @@ fn request(method: &str, path: &str, content_type: &str, body: &Value) -> Reques
     Request { method: method.into(), path, accept: JSON.into(), content_type, body }
 }
 
-/// An answer without what differs from one server to another: ids, versions, times, and messages that name them.
+/// An answer without what differs from one server to another: ids, versions, times, and messages that name
+/// them.
 fn normal((code, mut body): (u16, Value)) -> (u16, Value) {
     if body["kind"] == "Status" && matches!(body["reason"].as_str(), Some("Conflict" | "Invalid")) {
         body = json!({"reason": body["reason"]});

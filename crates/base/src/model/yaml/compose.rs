@@ -1,5 +1,5 @@
-//! From a parser's events to JSON values: anchors, merge keys, duplicate keys and the limits that keep a hostile text
-//! from filling memory or the stack.
+//! From a parser's events to JSON values: anchors, merge keys, duplicate keys and the limits that keep a
+//! hostile text from filling memory or the stack.
 
 mod checks;
 pub(super) mod fold;
@@ -14,17 +14,17 @@ use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
 use self::checks::{check_separators, refuse_control_characters};
-use self::keys::{Key, key_v2, key_v3};
-use self::node::{Content, Node, Notes, Place, merge_over, merge_under, scalar};
-use super::document::{Dialect, Document, Form, Step, Style, Styles, WrittenAs, YamlError};
+use self::keys::{KeyRule, key_v2, key_v3};
+use self::node::{ComposedNode, NodeContent, Notes, Place, merge_over, merge_under, scalar};
+use super::document::{Dialect, Document, Form, PathStep, Styles, TextStyle, WrittenAs, YamlError};
 use super::emit::{is_quoted_when_plain, is_usually_quoted};
 use super::scalar::{Scalar, Tag, is_text, resolve};
 
 /// How deep collections may nest, aliases expanded. Kubernetes objects stay below 60.
 const DEPTH_LIMIT: usize = 200;
 
-/// How much anchors and aliases may copy in one stream, in nodes, where each 32 bytes of text count as one more. So many
-/// take up some 10 MB, and no object that a cluster stores has as many.
+/// How much anchors and aliases may copy in one stream, in nodes, where each 32 bytes of text count as one
+/// more. So many take up some 10 MB, and no object that a cluster stores has as many.
 const ALIAS_BUDGET: usize = 100_000;
 
 /// Composes the documents of a stream one by one.
@@ -32,7 +32,7 @@ pub(super) struct Composer<'t> {
     parser: Parser<'t, StrInput<'t>>,
     text: &'t str,
     dialect: Dialect,
-    anchors: HashMap<usize, Node>,
+    anchors: HashMap<usize, ComposedNode>,
     budget: usize,
     /// How many values may still be read.
     left: usize,
@@ -115,7 +115,8 @@ impl<'t> Composer<'t> {
         }
     }
 
-    /// A block scalar that is a whole document. Without indentation its lines are not part of it to Go's readers.
+    /// A block scalar that is a whole document. Without indentation its lines are not part of it to Go's
+    /// readers.
     fn with_indented_text(&self, event: Event<'t>, place: Place) -> Result<Event<'t>, YamlError> {
         if !matches!(event, Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..)) {
             return Ok(event);
@@ -153,7 +154,7 @@ impl<'t> Composer<'t> {
         self.next()?.ok_or_else(|| place.error("the text ends inside a document"))
     }
 
-    fn node(&mut self, event: Event<'t>, place: Place, depth: usize) -> Result<Node, YamlError> {
+    fn node(&mut self, event: Event<'t>, place: Place, depth: usize) -> Result<ComposedNode, YamlError> {
         if depth > DEPTH_LIMIT {
             return Err(place.error(format!("nested deeper than {DEPTH_LIMIT} levels")));
         }
@@ -161,10 +162,10 @@ impl<'t> Composer<'t> {
         let (anchor, node) = match event {
             Event::Scalar(mut text, style, anchor, tag) => {
                 let written = match style {
-                    _ if tag.as_deref().is_some_and(|tag| tag.to_string() != "!") => Style::Tagged,
-                    ScalarStyle::Plain => Style::Plain,
-                    ScalarStyle::Folded => Style::Folded,
-                    _ => Style::Quoted,
+                    _ if tag.as_deref().is_some_and(|tag| tag.to_string() != "!") => TextStyle::Tagged,
+                    ScalarStyle::Plain => TextStyle::Plain,
+                    ScalarStyle::Folded => TextStyle::Folded,
+                    _ => TextStyle::Quoted,
                 };
                 let tag = self.tag(tag.as_deref(), style);
                 let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
@@ -178,13 +179,13 @@ impl<'t> Composer<'t> {
                 self.flow += usize::from(style == StructureStyle::Flow);
                 let node = self.sequence(place, depth)?;
                 self.flow -= usize::from(style == StructureStyle::Flow);
-                (anchor, Node { flow: style == StructureStyle::Flow, ..node })
+                (anchor, ComposedNode { flow: style == StructureStyle::Flow, ..node })
             }
             Event::MappingStart(style, anchor, _) => {
                 self.flow += usize::from(style == StructureStyle::Flow);
                 let node = self.mapping(place, depth)?;
                 self.flow -= usize::from(style == StructureStyle::Flow);
-                (anchor, Node { flow: style == StructureStyle::Flow, ..node })
+                (anchor, ComposedNode { flow: style == StructureStyle::Flow, ..node })
             }
             Event::Alias(id) => return self.alias(id, place, depth),
             _ => return Err(place.error("expected a scalar, a list or a mapping")),
@@ -212,7 +213,7 @@ impl<'t> Composer<'t> {
         }
     }
 
-    fn alias(&mut self, id: usize, place: Place, depth: usize) -> Result<Node, YamlError> {
+    fn alias(&mut self, id: usize, place: Place, depth: usize) -> Result<ComposedNode, YamlError> {
         // An anchor is known only once its node is complete, so an alias inside its own anchor is not found.
         let Some(target) = self.anchors.get(&id) else {
             return Err(place.error("an anchor's value contains itself"));
@@ -237,25 +238,25 @@ impl<'t> Composer<'t> {
         Ok(())
     }
 
-    fn sequence(&mut self, start: Place, depth: usize) -> Result<Node, YamlError> {
+    fn sequence(&mut self, start: Place, depth: usize) -> Result<ComposedNode, YamlError> {
         let (mut items, mut notes, mut weight, mut height) = (Vec::new(), Notes::default(), 1, 0);
         loop {
             let (event, place) = self.require(start)?;
             if matches!(event, Event::SequenceEnd) {
                 items.shrink_to_fit();
-                return Ok(Node::collection(Value::Array(items), start, weight, height + 1, notes));
+                return Ok(ComposedNode::collection(Value::Array(items), start, weight, height + 1, notes));
             }
             let item = self.node(event, place, depth + 1)?;
             weight += item.weight;
             height = height.max(item.height);
-            let value = self.value(item, &mut notes, items.len(), &|| Some(Step::Index(items.len())))?;
+            let value = self.value(item, &mut notes, items.len(), &|| Some(PathStep::Index(items.len())))?;
             items.push(value);
         }
     }
 
-    fn mapping(&mut self, start: Place, depth: usize) -> Result<Node, YamlError> {
+    fn mapping(&mut self, start: Place, depth: usize) -> Result<ComposedNode, YamlError> {
         let (mut map, mut notes, mut weight, mut height) = (Map::new(), Notes::default(), 1, 0);
-        let mut merge: Option<Box<Node>> = None;
+        let mut merge: Option<Box<ComposedNode>> = None;
         loop {
             let (event, place) = self.require(start)?;
             if matches!(event, Event::MappingEnd) {
@@ -270,11 +271,13 @@ impl<'t> Composer<'t> {
             height = height.max(entry.height);
             let key_place = key.place;
             match self.key(key, depth)? {
-                Key::Dropped => {}
-                Key::Merge if self.dialect == Dialect::V2 => merge_over(&mut map, &entry)?,
-                Key::Merge if merge.is_some() => return Err(key_place.error("two merge keys in one mapping")),
-                Key::Merge => merge = Some(Box::new(entry)),
-                Key::Text(key) => self.insert(&mut map, &mut notes, key, key_place, entry)?,
+                KeyRule::Dropped => {}
+                KeyRule::Merge if self.dialect == Dialect::V2 => merge_over(&mut map, &entry)?,
+                KeyRule::Merge if merge.is_some() => {
+                    return Err(key_place.error("two merge keys in one mapping"));
+                }
+                KeyRule::Merge => merge = Some(Box::new(entry)),
+                KeyRule::Text(key) => self.insert(&mut map, &mut notes, key, key_place, entry)?,
             }
         }
         if let Some(merge) = merge {
@@ -283,7 +286,7 @@ impl<'t> Composer<'t> {
         // Without the room that it grew into, which is an eighth of what a large build occupies.
         let mut fitted = Map::with_capacity(map.len());
         fitted.extend(map);
-        Ok(Node::collection(Value::Object(fitted), start, weight, height + 1, notes))
+        Ok(ComposedNode::collection(Value::Object(fitted), start, weight, height + 1, notes))
     }
 
     fn insert(
@@ -292,7 +295,7 @@ impl<'t> Composer<'t> {
         notes: &mut Notes,
         key: String,
         key_place: Place,
-        value: Node,
+        value: ComposedNode,
     ) -> Result<(), YamlError> {
         let position = map.len();
         match map.entry(key) {
@@ -305,7 +308,7 @@ impl<'t> Composer<'t> {
                 slot.insert(self.value(value, notes, position, &|| None)?);
             }
             Entry::Vacant(slot) => {
-                let step = || Some(Step::Key(slot.key().clone()));
+                let step = || Some(PathStep::Key(slot.key().clone()));
                 let value = self.value(value, notes, position, &step)?;
                 slot.insert(value);
             }
@@ -313,9 +316,9 @@ impl<'t> Composer<'t> {
         Ok(())
     }
 
-    fn key(&self, key: Node, depth: usize) -> Result<Key, YamlError> {
+    fn key(&self, key: ComposedNode, depth: usize) -> Result<KeyRule, YamlError> {
         let place = key.place;
-        let Content::Scalar { text, tag, .. } = key.content else {
+        let NodeContent::Scalar { text, tag, .. } = key.content else {
             return Err(place.error("a list or a mapping cannot be a key"));
         };
         match self.dialect {
@@ -324,19 +327,20 @@ impl<'t> Composer<'t> {
         }
     }
 
-    /// The value of a node at a position. What it does not tell is noted, its texts one `step` further outside.
+    /// The value of a node at a position. What it does not tell is noted, its texts one `step` further
+    /// outside.
     fn value(
         &self,
-        node: Node,
+        node: ComposedNode,
         notes: &mut Notes,
         position: usize,
-        step: &dyn Fn() -> Option<Step>,
+        step: &dyn Fn() -> Option<PathStep>,
     ) -> Result<Value, YamlError> {
         let in_flow = self.flow > 0;
         let is_v3 = self.dialect == Dialect::V3;
         let written_as = |form| WrittenAs { way: step().into_iter().collect(), form };
         let (text, tag, absent, style) = match node.content {
-            Content::Collection(mut value) => {
+            NodeContent::Collection(mut value) => {
                 if is_v3 && in_flow && node.aliased {
                     fold::quote(&mut value, &node.notes.texts);
                 }
@@ -350,22 +354,22 @@ impl<'t> Composer<'t> {
                 }
                 return Ok(value);
             }
-            // kyaml prints what it read before it reads it again, and in a flow collection its printer has to quote
-            // what is not written and what holds a colon, which makes strings of both.
-            // A patch is looked at before it is printed.
-            Content::Scalar { absent: true, .. } if is_v3 && in_flow && !self.first_wins => {
+            // kyaml prints what it read before it reads it again, and in a flow collection its printer has to
+            // quote what is not written and what holds a colon, which makes strings of both. A patch is
+            // looked at before it is printed.
+            NodeContent::Scalar { absent: true, .. } if is_v3 && in_flow && !self.first_wins => {
                 notes.texts.push(written_as(Form::Text(String::new())));
                 return Ok(Value::String(String::new()));
             }
             // In a flow collection its printer takes quotes.
-            Content::Scalar { text, tag, style: Style::Folded, .. } if is_v3 && !in_flow => {
+            NodeContent::Scalar { text, tag, style: TextStyle::Folded, .. } if is_v3 && !in_flow => {
                 let printed = fold::printed(&text);
                 if printed != text {
                     notes.texts.push(written_as(Form::Text(text)));
                 }
-                (printed, tag, false, Style::Folded)
+                (printed, tag, false, TextStyle::Folded)
             }
-            Content::Scalar { text, tag, absent, style } => (text, tag, absent, style),
+            NodeContent::Scalar { text, tag, absent, style } => (text, tag, absent, style),
         };
         let is_plain = is_v3 && tag.is_none() && !is_text(Dialect::V3, &text);
         let plain = is_plain.then(|| if absent { String::new() } else { text.clone() });
@@ -379,10 +383,10 @@ impl<'t> Composer<'t> {
         let value = value.map_err(|message| node.place.error(message))?;
         if let (true, Value::String(text)) = (is_v3, &value) {
             let told = match style {
-                Style::Tagged => !is_usually_quoted(text),
-                Style::Plain => !is_quoted_when_plain(text),
-                Style::Quoted => is_usually_quoted(text),
-                Style::Folded => false,
+                TextStyle::Tagged => !is_usually_quoted(text),
+                TextStyle::Plain => !is_quoted_when_plain(text),
+                TextStyle::Quoted => is_usually_quoted(text),
+                TextStyle::Folded => false,
             };
             notes.style(position, if told { Styles::Told } else { Styles::Own(style) });
         }

@@ -5,10 +5,11 @@ use serde_json::Value;
 /// Which of the two readers to agree with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// go-yaml v3 as kustomize reads resources: `yes` is a string, `0644` is 420, a duplicate key is an error.
+    /// go-yaml v3 as kustomize reads resources: `yes` is a string, `0644` is 420, a duplicate key is an
+    /// error.
     V3,
-    /// sigs.k8s.io/yaml, YAML 1.1: `yes` is true, also as a key; the last of two equal keys wins. Only the first
-    /// document counts there, but all are returned here.
+    /// sigs.k8s.io/yaml, YAML 1.1: `yes` is true, also as a key; the last of two equal keys wins. Only the
+    /// first document counts there, but all are returned here.
     V2,
 }
 
@@ -19,8 +20,8 @@ pub struct Document {
     pub value: Value,
     /// The line of its first node, from 1.
     pub line: usize,
-    /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value, a folded text that
-    /// printing changes; and the outermost collections in flow style.
+    /// Scalars whose values do not tell how they were written: `1.50`, `0644`, a date, an absent value, a
+    /// folded text that printing changes; and the outermost collections in flow style.
     pub texts: Vec<WrittenAs>,
     /// Strings that are written in another style than their texts would be.
     pub styles: Styles,
@@ -30,7 +31,7 @@ pub struct Document {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenAs {
     /// The way from the document to it.
-    pub way: Vec<Step>,
+    pub way: Vec<PathStep>,
     /// As what.
     pub form: Form,
 }
@@ -70,7 +71,7 @@ pub struct YamlError {
 
 /// One step from a value to a value in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum PathStep {
     /// A key of a mapping.
     Key(String),
     /// An index of a list.
@@ -79,7 +80,7 @@ pub enum Step {
 
 /// The style of a string, as far as it says what another scalar in its place would be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
+pub enum TextStyle {
     /// Without quotes, so that another scalar would be what its text means.
     Plain,
     /// With a tag, which another scalar would have too, and so be what it is.
@@ -90,20 +91,21 @@ pub enum Style {
     Folded,
 }
 
-/// The styles of the strings in a value, of those alone whose text does not tell: where a string is in quotes that needs
-/// none, where it has none though a printer would give it some, and where it is folded. Almost all values have none.
+/// The styles of the strings in a value, of those alone whose text does not tell: where a string is in quotes
+/// that needs none, where it has none though a printer would give it some, and where it is folded. Almost all
+/// values have none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Styles {
     /// The styles that the texts tell.
     #[default]
     Told,
     /// The value is a string in this style.
-    Own(Style),
+    Own(TextStyle),
     /// The styles of values inside, by their positions in the mapping or list, in order.
     Inside(Vec<(u32, Styles)>),
 }
 
-impl Style {
+impl TextStyle {
     /// Whether another scalar would be a string.
     pub const fn makes_strings(self) -> bool {
         matches!(self, Self::Quoted | Self::Folded)
@@ -116,7 +118,8 @@ impl Styles {
         if entries.is_empty() { Self::Told } else { Self::Inside(entries) }
     }
 
-    /// The styles of the value that these positions lead to, each in the mapping or list before, to be changed.
+    /// The styles of the value that these positions lead to, each in the mapping or list before, to be
+    /// changed.
     pub fn at_mut(&mut self, positions: &[usize]) -> Option<&mut Self> {
         let Some((first, rest)) = positions.split_first() else { return Some(self) };
         let Self::Inside(entries) = self else { return None };
@@ -141,7 +144,8 @@ impl Styles {
         *self = Self::inside(entries);
     }
 
-    /// Takes out those of the value that these positions lead to, with its position: what stands behind it moves up.
+    /// Takes out those of the value that these positions lead to, with its position: what stands behind it
+    /// moves up.
     pub fn remove(&mut self, positions: &[usize]) {
         let Some((last, way)) = positions.split_last() else { return };
         let (Some(outer), Ok(last)) = (self.at_mut(way), u32::try_from(*last)) else { return };
@@ -158,7 +162,7 @@ impl Styles {
     /// Takes folded strings for quoted ones, where nobody prints them as what they are.
     pub fn unfold(&mut self) {
         match self {
-            Self::Own(style) if *style == Style::Folded => *style = Style::Quoted,
+            Self::Own(style) if *style == TextStyle::Folded => *style = TextStyle::Quoted,
             Self::Inside(entries) => entries.iter_mut().for_each(|(_, styles)| styles.unfold()),
             Self::Own(_) | Self::Told => {}
         }

@@ -1,6 +1,6 @@
-//! A YAML text in which values are changed while its comments, its flow collections and the ways in which its scalars are
-//! written stay. What it prints is laid out as go-yaml v3 does it in kustomize: two blanks a level, none before the dashes
-//! of a list, no empty lines.
+//! A YAML text in which values are changed while its comments, its flow collections and the ways in which its
+//! scalars are written stay. What it prints is laid out as go-yaml v3 does it in kustomize: two blanks a
+//! level, none before the dashes of a list, no empty lines.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, StructureStyle};
 use serde_json::Value;
 
-use super::document::{Dialect, Step};
+use super::document::{Dialect, PathStep};
 use super::scalar::plain_value;
 
 /// How deep a text may nest.
@@ -25,7 +25,8 @@ pub enum New<'v> {
     Value(&'v Value),
 }
 
-/// A text that is taken apart. Anchors, tags, folded scalars and comments that belong to no entry are beyond it.
+/// A text that is taken apart. Anchors, tags, folded scalars and comments that belong to no entry are beyond
+/// it.
 #[derive(Debug, Clone)]
 pub struct Edit(Node);
 
@@ -77,13 +78,14 @@ impl Edit {
         reader.root().map(Self)
     }
 
-    /// Puts something at a place; what is missing on the way is made. `None` where the way leads through a scalar.
-    pub fn set(&mut self, way: &[Step], new: New<'_>) -> Option<()> {
+    /// Puts something at a place; what is missing on the way is made. `None` where the way leads through a
+    /// scalar.
+    pub fn set(&mut self, way: &[PathStep], new: New<'_>) -> Option<()> {
         let mut at = &mut self.0;
         for (number, step) in way.iter().enumerate() {
             let fresh = Node::fresh(way.get(number + 1));
             at = match (at, step) {
-                (Node::Map { entries, .. }, Step::Key(name)) => {
+                (Node::Map { entries, .. }, PathStep::Key(name)) => {
                     let is_it = |entry: &Entry| entry.key.as_ref().is_some_and(|key| key.text == *name);
                     let found = entries.iter().position(is_it);
                     let index = found.unwrap_or_else(|| {
@@ -93,7 +95,7 @@ impl Edit {
                     });
                     &mut entries[index].value
                 }
-                (Node::List { items, .. }, Step::Index(index)) => {
+                (Node::List { items, .. }, PathStep::Index(index)) => {
                     if *index == items.len() {
                         items.push(Entry { head: Vec::new(), key: None, value: fresh, comment: None });
                     }
@@ -250,11 +252,11 @@ impl<'t> Reader<'t> {
 
 impl Node {
     /// What is made where the next step is to lead on.
-    fn fresh(next: Option<&Step>) -> Self {
+    fn fresh(next: Option<&PathStep>) -> Self {
         match next {
             None => Self::Scalar(Scalar { text: String::new(), style: Style::Plain, kind: None }),
-            Some(Step::Key(_)) => Self::Map { entries: Vec::new(), flow: false },
-            Some(Step::Index(_)) => Self::List { items: Vec::new(), flow: false },
+            Some(PathStep::Key(_)) => Self::Map { entries: Vec::new(), flow: false },
+            Some(PathStep::Index(_)) => Self::List { items: Vec::new(), flow: false },
         }
     }
 
@@ -277,8 +279,8 @@ impl Node {
         }
     }
 
-    /// Writes the node; `first` is the indent of the lines of a collection, `inner` that of a literal's lines. A comment
-    /// goes to the end of the first line.
+    /// Writes the node; `first` is the indent of the lines of a collection, `inner` that of a literal's
+    /// lines. A comment goes to the end of the first line.
     fn write(&self, out: &mut String, first: usize, inner: usize, comment: Option<&str>) {
         let mark = |out: &mut String| {
             if let Some(comment) = comment {

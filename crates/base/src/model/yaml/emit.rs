@@ -1,5 +1,5 @@
-//! Prints values as YAML, in the words of Go's two YAML libraries: what go-yaml v2 and v3 print for the same value, byte
-//! by byte. `Layout` says which, and how.
+//! Prints values as YAML, in the words of Go's two YAML libraries: what go-yaml v2 and v3 print for the same
+//! value, byte by byte. `Layout` says which, and how.
 //!
 //! The emitter is libyaml's, as both libraries have it; the places where they part are marked by `is_v3`.
 
@@ -8,7 +8,7 @@ mod style;
 
 use serde_json::{Map, Value};
 
-use self::style::{Style, Words, is_break};
+use self::style::{EmitStyle, Words, is_break};
 use super::scalar::{float_text, general_float_text};
 
 pub(super) use self::style::is_quoted_when_plain;
@@ -38,15 +38,18 @@ impl Layout {
     /// As `sigs.k8s.io/yaml` marshals, with go-yaml v2: what kustomize prints, and Helm's `toYaml`.
     pub const V2: Self = Self { words: Words::V2, indent: 2, compact: true, width: V2_WIDTH, sorted: true };
 
-    /// As go-yaml v3 encodes a value with an indentation of 2, lists indented under their keys: Helm's `toYamlPretty`.
+    /// As go-yaml v3 encodes a value with an indentation of 2, lists indented under their keys: Helm's
+    /// `toYamlPretty`.
     pub const V3: Self =
         Self { words: Words::V3, indent: 2, compact: false, width: usize::MAX, sorted: true };
 
-    /// So that every reader of YAML reads the value back equal, keys in the order in which they stand, no line broken.
+    /// So that every reader of YAML reads the value back equal, keys in the order in which they stand, no
+    /// line broken.
     pub const PORTABLE: Self =
         Self { words: Words::Any, indent: 2, compact: true, width: usize::MAX, sorted: false };
 
-    /// This layout with another indentation, of at least 2 and at most 9 spaces; only go-yaml v3 has a choice there.
+    /// This layout with another indentation, of at least 2 and at most 9 spaces; only go-yaml v3 has a choice
+    /// there.
     #[must_use]
     pub const fn indented_by(self, indent: usize) -> Self {
         Self { indent, ..self }
@@ -80,7 +83,8 @@ pub fn print(value: &Value, layout: Layout) -> String {
     emitter.out
 }
 
-/// The value as one YAML document that every reader reads back equal, with keys in the order in which they stand.
+/// The value as one YAML document that every reader reads back equal, with keys in the order in which they
+/// stand.
 ///
 /// A float without a fraction reads back as an integer, since no reader tells the two apart.
 pub fn to_string(value: &Value) -> String {
@@ -196,16 +200,16 @@ impl Emitter {
     /// A string in the style that fits it; a key before its colon has no line breaks.
     fn string(&mut self, text: &str, parent: Parent, is_simple_key: bool) {
         let style = style::of(text, self.layout.words, is_simple_key);
-        if style == Style::Plain && (is_simple_key || self.fits(text)) {
+        if style == EmitStyle::Plain && (is_simple_key || self.fits(text)) {
             return self.word(text);
         }
         let outer = self.indent;
         self.indent = Some(outer.map_or(self.layout.indent, |indent| self.deeper(indent, parent)));
         match style {
-            Style::Plain => self.plain(text),
-            Style::Single => self.single_quoted(text, !is_simple_key),
-            Style::Double => self.double_quoted(text, !is_simple_key),
-            Style::Literal => self.literal(text),
+            EmitStyle::Plain => self.plain(text),
+            EmitStyle::Single => self.single_quoted(text, !is_simple_key),
+            EmitStyle::Double => self.double_quoted(text, !is_simple_key),
+            EmitStyle::Literal => self.literal(text),
         }
         self.indent = outer;
     }

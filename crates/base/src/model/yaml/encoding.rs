@@ -1,4 +1,5 @@
-//! The text of a YAML file: UTF-8, or UTF-16 with a byte order mark, which PowerShell writes and Go's readers take.
+//! The text of a YAML file: UTF-8, or UTF-16 with a byte order mark, which PowerShell writes and Go's readers
+//! take.
 
 use std::borrow::Cow;
 
@@ -8,7 +9,8 @@ pub enum EncodingError {
     /// Neither UTF-8 nor UTF-16 with a byte order mark.
     #[error("is not UTF-8 text")]
     NotText,
-    /// Several documents in UTF-16. Go's tools part documents before they decode a text, and so see the first alone.
+    /// Several documents in UTF-16. Go's tools part documents before they decode a text, and so see the first
+    /// alone.
     #[error(
         "is UTF-16 text of several documents, of which kustomize and kubectl read the first alone; save it as UTF-8"
     )]

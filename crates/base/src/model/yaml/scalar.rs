@@ -1,4 +1,5 @@
-//! What a scalar means in each dialect: the `resolve` of go-yaml v2 and v3, and the numbers as Go prints them.
+//! What a scalar means in each dialect: the `resolve` of go-yaml v2 and v3, and the numbers as Go prints
+//! them.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -123,8 +124,8 @@ const fn int_as_float(value: i64) -> f64 {
     value as f64
 }
 
-/// The meaning of an untagged scalar; the text comes back too where the meaning does not hold it and a tag may refuse
-/// it.
+/// The meaning of an untagged scalar; the text comes back too where the meaning does not hold it and a tag
+/// may refuse it.
 fn plain(dialect: Dialect, tag: Option<Tag>, text: String) -> (Scalar, Option<String>) {
     let kept = tag.map(|_| text.clone());
     (special(dialect, tag, &text).unwrap_or(Scalar::Text(text)), kept)
@@ -275,8 +276,8 @@ fn parse_float(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-/// Go's base64 takes line breaks anywhere and does not look at the bits left over; what is not UTF-8 becomes one
-/// replacement character a byte, as Go's JSON has it.
+/// Go's base64 takes line breaks anywhere and does not look at the bits left over; what is not UTF-8 becomes
+/// one replacement character a byte, as Go's JSON has it.
 fn binary(text: &str) -> Result<String, String> {
     let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
@@ -347,8 +348,8 @@ pub(super) fn float_key(value: f64) -> String {
     general(&format!("{single:e}"), || format!("{single}"))
 }
 
-/// Go's format `g` of the shortest digits of a float: with an exponent, of two digits at least, where it is below -4 or
-/// above 5.
+/// Go's format `g` of the shortest digits of a float: with an exponent, of two digits at least, where it is
+/// below -4 or above 5.
 fn general(scientific: &str, decimal: impl FnOnce() -> String) -> String {
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return decimal() };
     let exponent = exponent.parse::<i32>().unwrap_or_default();

@@ -1,10 +1,10 @@
-//! Tables of what each dialect makes of a text. The answers are those of the Go programs, which `tests/oracle` asks
-//! about many more.
+//! Tables of what each dialect makes of a text. The answers are those of the Go programs, which
+//! `tests/oracle` asks about many more.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Dialect, Style, Styles, YamlError, documents, first_document, to_string};
+use super::{Dialect, Styles, TextStyle, YamlError, documents, first_document, to_string};
 
 fn read(text: &str, dialect: Dialect) -> Result<Value, YamlError> {
     documents(text, dialect).map(|mut documents| documents.remove(0).value)
@@ -221,7 +221,7 @@ fn styles_move_up_behind_what_is_removed() {
     let mut styles = first_document(text, Dialect::V3).unwrap().styles;
     styles.remove(&[0, 0]);
     let inside = |styles: &Styles| [0, 1, 2].map(|at| styles.at(0).at(at).clone());
-    let quoted = Styles::Own(Style::Quoted);
+    let quoted = Styles::Own(TextStyle::Quoted);
     assert_eq!(inside(&styles), [quoted.clone(), quoted.clone(), Styles::Told]);
     styles.remove(&[0, 0]);
     assert_eq!(inside(&styles), [quoted, Styles::Told, Styles::Told]);

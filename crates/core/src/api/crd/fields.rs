@@ -1,5 +1,6 @@
-//! What Flux's schemas demand of fields that the serde types hold as plain values, and the fields of older versions
-//! that lockgate stores but never reads. Read off Flux 2.9's definitions and those of the removed versions.
+//! What Flux's schemas demand of fields that the serde types hold as plain values, and the fields of older
+//! versions that lockgate stores but never reads. Read off Flux 2.9's definitions and those of the removed
+//! versions.
 
 use serde_json::{Value, json};
 

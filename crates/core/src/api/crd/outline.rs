@@ -8,11 +8,11 @@
 //!   valuesFiles[]: string
 //! ```
 //!
-//! `!` marks a required field, `[]` a list and `{}` a map; what stands below is indented by two spaces. Behind the colon
-//! stand the form of a value and its default. A form is `string`, `bool`, `int`, `time`, `duration`, `short-duration` (no
-//! hours), `digest`, `reference` (a name), `conditions`, `chart-source` and `event-source`
-//! (kinds), `any`, a pattern between slashes, or the values that are allowed;
-//! `1..253` behind a string limits its length.
+//! `!` marks a required field, `[]` a list and `{}` a map; what stands below is indented by two spaces.
+//! Behind the colon stand the form of a value and its default. A form is `string`, `bool`, `int`, `time`,
+//! `duration`, `short-duration` (no hours), `digest`, `reference` (a name), `conditions`, `chart-source` and
+//! `event-source` (kinds), `any`, a pattern between slashes, or the values that are allowed; `1..253` behind
+//! a string limits its length.
 
 use serde_json::{Map, Value, json};
 
@@ -23,7 +23,8 @@ const DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$";
 const SHORT_DURATION: &str = r"^([0-9]+(\.[0-9]+)?(ms|s|m))+$";
 const DIGEST: &str = "^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$";
 
-/// The fields at the top of an outline, each with its schema. Outlines are constants, and a test reads each line of them.
+/// The fields at the top of an outline, each with its schema. Outlines are constants, and a test reads each
+/// line of them.
 pub(super) fn fields_of(outline: &str) -> Map<String, Value> {
     let lines: Vec<Line> = outline.lines().filter(|line| !line.is_empty()).map(Line::of).collect();
     object(&lines).0
@@ -59,7 +60,8 @@ impl<'o> Line<'o> {
     }
 }
 
-/// The fields of the lines, and the names of those that are required. All lines are as deep as the first, or deeper.
+/// The fields of the lines, and the names of those that are required. All lines are as deep as the first, or
+/// deeper.
 fn object(lines: &[Line]) -> (Map<String, Value>, Vec<String>) {
     let (mut fields, mut required) = (Map::new(), Vec::new());
     let mut rest = lines;

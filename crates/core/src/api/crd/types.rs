@@ -12,8 +12,8 @@ pub(super) fn of<T: JsonSchema>() -> Value {
     structural(settings.into_generator().into_root_schema_for::<T>().to_value())
 }
 
-/// Lays the entries of `change` over the schema of a field. `pointer` names the fields on the way to it, and `[]` for
-/// the items of a list: `spec/dependsOn/[]/name`. A field that the types do not have is created.
+/// Lays the entries of `change` over the schema of a field. `pointer` names the fields on the way to it, and
+/// `[]` for the items of a list: `spec/dependsOn/[]/name`. A field that the types do not have is created.
 pub(super) fn merge(schema: &mut Value, pointer: &str, change: &Value) {
     let mut at = schema;
     for part in pointer.split('/') {
@@ -61,8 +61,8 @@ fn structural(schema: Value) -> Value {
     Value::Object(map)
 }
 
-/// An optional field may be absent. That it may also be `null` is not said: the API server takes `null` for absent
-/// where it matters, and Flux's schemas do not say it either.
+/// An optional field may be absent. That it may also be `null` is not said: the API server takes `null` for
+/// absent where it matters, and Flux's schemas do not say it either.
 fn drop_null(map: &mut Map<String, Value>) {
     if let Some(Value::Array(types)) = map.get_mut("type") {
         types.retain(|name| name != "null");

@@ -136,7 +136,8 @@ pub struct GitRepositorySpec {
     pub access_from: Option<Value>,
 }
 
-/// What to check out. The first that is set wins: commit, name, tag, semver, branch (fluxcd/pkg `git/gogit` `Clone`).
+/// What to check out. The first that is set wins: commit, name, tag, semver, branch (fluxcd/pkg `git/gogit`
+/// `Clone`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 pub struct GitReference {
     /// A branch.

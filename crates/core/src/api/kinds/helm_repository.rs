@@ -91,7 +91,8 @@ pub struct HelmRepositorySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub timeout: Option<Duration>,
-    /// A Secret with a user name and a password; for a registry one of the type `kubernetes.io/dockerconfigjson` as well.
+    /// A Secret with a user name and a password; for a registry one of the type
+    /// `kubernetes.io/dockerconfigjson` as well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalReference>,
     /// A Secret with a certificate authority, and a certificate to show and its key.

@@ -91,8 +91,8 @@ impl Status for KustomizationStatus {
     }
 }
 
-/// The folder that `spec.path` means in a source: one that begins with a slash begins at the root too, and one that climbs
-/// above the root stops there, as in Flux.
+/// The folder that `spec.path` means in a source: one that begins with a slash begins at the root too, and
+/// one that climbs above the root stops there, as in Flux.
 pub fn folder(path: &str) -> String {
     tree::within_root(path)
 }

@@ -122,7 +122,8 @@ pub struct OciRepositorySpec {
     /// Patterns to leave out, in the syntax of `.gitignore`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignore: Option<String>,
-    /// Whether the registry is reached over plain HTTP, or over TLS with a certificate that nobody vouches for.
+    /// Whether the registry is reached over plain HTTP, or over TLS with a certificate that nobody vouches
+    /// for.
     #[serde(default)]
     pub insecure: bool,
     /// Whether fetching is paused.

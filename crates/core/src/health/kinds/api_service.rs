@@ -1,10 +1,10 @@
-//! APIService: whether what serves the group answers. kstatus has no rule for it, and would let those go on that need the
-//! group.
+//! APIService: whether what serves the group answers. kstatus has no rule for it, and would let those go on
+//! that need the group.
 
 use super::super::state::Health;
-use super::super::status::{Status, in_progress};
+use super::super::status::{JudgedObject, in_progress};
 
-pub(super) fn health(status: Status<'_>) -> Health {
+pub(super) fn health(status: JudgedObject<'_>) -> Health {
     match status.condition("Available") {
         Some(available) if available.is_true() => Health::Current,
         Some(available) => Health::InProgress(available.message()),

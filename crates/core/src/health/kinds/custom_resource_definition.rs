@@ -1,9 +1,9 @@
 //! CustomResourceDefinition: well when it is established. Its names may clash with those of another.
 
 use super::super::state::Health;
-use super::super::status::{Status, in_progress};
+use super::super::status::{JudgedObject, in_progress};
 
-pub(super) fn health(status: Status<'_>) -> Health {
+pub(super) fn health(status: JudgedObject<'_>) -> Health {
     if let Some(names) = status.condition("NamesAccepted").filter(|condition| condition.is_false()) {
         return Health::Failed(names.message());
     }

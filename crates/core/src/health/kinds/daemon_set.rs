@@ -1,9 +1,9 @@
 //! DaemonSet: well when every node that wants a pod has an up-to-date one that is available.
 
 use super::super::state::Health;
-use super::super::status::{Status, in_progress};
+use super::super::status::{JudgedObject, in_progress};
 
-pub(super) fn health(status: Status<'_>) -> Health {
+pub(super) fn health(status: JudgedObject<'_>) -> Health {
     let Some(desired) = status.number("/status/desiredNumberScheduled") else {
         return in_progress("the nodes are not counted yet");
     };

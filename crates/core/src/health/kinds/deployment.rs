@@ -1,12 +1,13 @@
-//! Deployment: well when all its replicas are up to date and available; failed when it missed its progress deadline.
+//! Deployment: well when all its replicas are up to date and available; failed when it missed its progress
+//! deadline.
 
 use super::super::state::Health;
-use super::super::status::{Status, in_progress, replicas, surplus, with_cause};
+use super::super::status::{JudgedObject, in_progress, replicas, surplus, with_cause};
 
 /// How the API server writes "no deadline".
 const NO_DEADLINE: i64 = i32::MAX as i64;
 
-pub(super) fn health(status: Status<'_>) -> Health {
+pub(super) fn health(status: JudgedObject<'_>) -> Health {
     let progressing = status.condition("Progressing");
     if let Some(progressing) =
         progressing.filter(|progressing| progressing.reason() == "ProgressDeadlineExceeded")
@@ -31,7 +32,7 @@ pub(super) fn health(status: Status<'_>) -> Health {
     }
 }
 
-fn by_replicas(status: Status<'_>) -> Option<Health> {
+fn by_replicas(status: JudgedObject<'_>) -> Option<Health> {
     // The controller takes 1 where nothing is said.
     let wanted = status.number("/spec/replicas").unwrap_or(1);
     let count = |field: &str| status.count(&format!("/status/{field}"));

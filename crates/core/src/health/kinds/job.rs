@@ -1,9 +1,9 @@
 //! Job: well when it is complete. Flux waits for that, kstatus for its start only.
 
 use super::super::state::Health;
-use super::super::status::{Status, in_progress};
+use super::super::status::{JudgedObject, in_progress};
 
-pub(super) fn health(status: Status<'_>) -> Health {
+pub(super) fn health(status: JudgedObject<'_>) -> Health {
     if status.true_condition("Complete").is_some() {
         return Health::Current;
     }

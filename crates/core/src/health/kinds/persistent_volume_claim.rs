@@ -1,9 +1,9 @@
 //! PersistentVolumeClaim: well when it is bound; failed when its volume was lost.
 
 use super::super::state::Health;
-use super::super::status::{Status, in_progress};
+use super::super::status::{JudgedObject, in_progress};
 
-pub(super) fn health(status: Status<'_>) -> Health {
+pub(super) fn health(status: JudgedObject<'_>) -> Health {
     match status.text("/status/phase") {
         "Bound" => Health::Current,
         "Lost" => Health::Failed(format!("its volume {} is lost", status.text("/spec/volumeName"))),

@@ -1,10 +1,10 @@
 //! Pod: well when it is ready or has succeeded; failed when it failed or its containers crash over and over.
 
 use super::super::state::Health;
-use super::super::status::{Status, in_progress, with_cause};
+use super::super::status::{JudgedObject, in_progress, with_cause};
 use super::super::trouble::{PodTrouble, TroubleSubject, troubles};
 
-pub(super) fn health(status: Status<'_>) -> Health {
+pub(super) fn health(status: JudgedObject<'_>) -> Health {
     match status.text("/status/phase") {
         "Succeeded" => Health::Current,
         "Failed" => Health::Failed(failure(status)),
@@ -19,7 +19,7 @@ pub(super) fn health(status: Status<'_>) -> Health {
     }
 }
 
-fn running(status: Status<'_>) -> Health {
+fn running(status: JudgedObject<'_>) -> Health {
     if status.true_condition("Ready").is_some() {
         return Health::Current;
     }
@@ -38,14 +38,14 @@ fn running(status: Status<'_>) -> Health {
     }
 }
 
-fn failure(status: Status<'_>) -> String {
+fn failure(status: JudgedObject<'_>) -> String {
     let parts = [status.text("/status/reason"), status.text("/status/message")];
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     if parts.is_empty() { "it has failed".into() } else { parts.join(": ") }
 }
 
 /// What the first waiting container waits for: `ImagePullBackOff: web: Back-off pulling image ...`.
-fn waiting(status: Status<'_>) -> Option<String> {
+fn waiting(status: JudgedObject<'_>) -> Option<String> {
     troubles(status).find_map(|trouble| match trouble {
         PodTrouble { reason: "", .. } => None,
         PodTrouble { subject: TroubleSubject::Waiting(name), reason, message: "" } => {

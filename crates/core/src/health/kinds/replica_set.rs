@@ -1,9 +1,9 @@
 //! ReplicaSet: well when all its replicas are labelled, available and ready.
 
 use super::super::state::Health;
-use super::super::status::{Status, replicas, surplus, with_cause};
+use super::super::status::{JudgedObject, replicas, surplus, with_cause};
 
-pub(super) fn health(status: Status<'_>) -> Health {
+pub(super) fn health(status: JudgedObject<'_>) -> Health {
     let wanted = status.number("/spec/replicas").unwrap_or(1);
     let count = |field: &str| status.count(&format!("/status/{field}"));
     let numbers =

@@ -1,9 +1,9 @@
 //! StatefulSet: well when all its replicas are ready and of one revision. Its controller tells of no failure.
 
 use super::super::state::Health;
-use super::super::status::{Status, in_progress, replicas, surplus};
+use super::super::status::{JudgedObject, in_progress, replicas, surplus};
 
-pub(super) fn health(status: Status<'_>) -> Health {
+pub(super) fn health(status: JudgedObject<'_>) -> Health {
     // Someone else deletes the pods then, so their revision says nothing.
     if status.text("/spec/updateStrategy/type") == "OnDelete" {
         return Health::Current;

@@ -5,11 +5,11 @@ use crate::api::Kustomization;
 use crate::graph::Cycle;
 use lockgate_base::model::Object;
 use lockgate_render::substitute::SubstituteError;
-use lockgate_render::{RenderError, Resource};
+use lockgate_render::{RenderError, RenderedObject};
 
 /// An object, and the file in the tree that holds it; the file's name is empty where that is unknown.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct LocatedObject {
     /// Path of the file.
     pub file: String,
     /// The object.
@@ -18,13 +18,13 @@ pub struct Found {
 
 /// What was built for one Kustomization, or for the folder that was asked for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rendered {
+pub struct BuiltKustomization {
     /// `Kustomization/namespace/name in FILE`, or the folder.
     pub subject: String,
     /// The Kustomization; `None` for a folder.
     pub kustomization: Option<Box<Kustomization>>,
     /// The objects in their order, each with the file it is from.
-    pub resources: Vec<Resource>,
+    pub resources: Vec<RenderedObject>,
     /// What people should know.
     pub warnings: Vec<String>,
 }
@@ -111,21 +111,22 @@ pub enum OfflineError {
 }
 
 /// What an object holds that its kind does not have, where that is one of Flux: a line for each.
-pub fn oddities(found: &Found) -> Vec<String> {
+pub fn oddities(found: &LocatedObject) -> Vec<String> {
     let subject = subject(found);
     api::unknown(&found.object).into_iter().map(|line| format!("{subject}: {line}")).collect()
 }
 
 /// [`oddities`] of what was built.
-pub(super) fn oddities_of(resources: &[Resource]) -> Vec<String> {
-    let found = |built: &Resource| Found { file: built.origin.clone(), object: built.object.clone() };
+pub(super) fn oddities_of(resources: &[RenderedObject]) -> Vec<String> {
+    let found =
+        |built: &RenderedObject| LocatedObject { file: built.origin.clone(), object: built.object.clone() };
     // Most objects are of no kind of Flux, and are not copied.
     let odd = resources.iter().filter(|built| !api::unknown(&built.object).is_empty());
     odd.flat_map(|built| oddities(&found(built))).collect()
 }
 
 /// `Kustomization/namespace/name in FILE`.
-pub(super) fn subject(found: &Found) -> String {
+pub(super) fn subject(found: &LocatedObject) -> String {
     let subject = found.object.id().subject();
     if found.file.is_empty() { subject } else { format!("{subject} in {}", found.file) }
 }

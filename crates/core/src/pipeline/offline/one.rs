@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::error::{Found, OfflineError, Rendered, oddities_of, subject};
-use super::values::{Nearby, Values};
+use super::error::{BuiltKustomization, LocatedObject, OfflineError, oddities_of, subject};
+use super::values::{Nearby, SubstituteValues};
 use crate::api::{self, DEFAULT_SOURCE, Kustomization};
 use crate::pipeline::build::{rendered, supported};
 use crate::pipeline::dress::dress;
@@ -15,14 +15,14 @@ use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
 use lockgate_render::{Budget, Inputs};
 
-/// Builds one Kustomization as the agent would, owner labels and common metadata included. What neither the caller gives nor
-/// an earlier build brings is looked up `elsewhere`.
+/// Builds one Kustomization as the agent would, owner labels and common metadata included. What neither the
+/// caller gives nor an earlier build brings is looked up `elsewhere`.
 pub async fn kustomization(
     tree: &Tree,
-    found: &Found,
-    values: &Values,
+    found: &LocatedObject,
+    values: &SubstituteValues,
     elsewhere: &impl Lookup,
-) -> Result<Rendered, OfflineError> {
+) -> Result<BuiltKustomization, OfflineError> {
     let Completed { found, mut warnings } = Completed::of(found.clone());
     let subject = subject(&found);
     let kustomization: Kustomization = api::decode(&found.object)
@@ -62,23 +62,23 @@ pub async fn kustomization(
     }
     let warnings = warnings.into_iter().map(|warning| format!("{subject}: {warning}"));
     let warnings = warnings.chain(oddities_of(&resources)).collect();
-    Ok(Rendered { subject, kustomization: Some(Box::new(kustomization)), resources, warnings })
+    Ok(BuiltKustomization { subject, kustomization: Some(Box::new(kustomization)), resources, warnings })
 }
 
 /// A Kustomization of a file with what the API server would ask for, where that says nothing about the build.
-pub fn completed(found: Found) -> Object {
+pub fn completed(found: LocatedObject) -> Object {
     Completed::of(found).found.object
 }
 
-/// A Kustomization with what the API server would ask for. Fields that say nothing about the build are filled in and told
-/// of, so that a draft can be looked at.
+/// A Kustomization with what the API server would ask for. Fields that say nothing about the build are filled
+/// in and told of, so that a draft can be looked at.
 pub(super) struct Completed {
-    pub(super) found: Found,
+    pub(super) found: LocatedObject,
     pub(super) warnings: Vec<String>,
 }
 
 impl Completed {
-    pub(super) fn of(found: Found) -> Self {
+    pub(super) fn of(found: LocatedObject) -> Self {
         let source = json!({"kind": DEFAULT_SOURCE, "name": keys::DEFAULT_NAMESPACE});
         let defaults = [("interval", json!("10m")), ("prune", json!(false)), ("sourceRef", source)];
         let mut warnings = Vec::new();
@@ -96,6 +96,6 @@ impl Completed {
             }
         });
         let object = edited.unwrap_or_else(|_| found.object.clone());
-        Self { found: Found { object, ..found }, warnings }
+        Self { found: LocatedObject { object, ..found }, warnings }
     }
 }

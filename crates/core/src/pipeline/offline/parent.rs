@@ -1,11 +1,11 @@
-//! What the build of one Kustomization by itself does not show: that another one changes it before the agent sees it, and
-//! that its files are not those of the tree.
+//! What the build of one Kustomization by itself does not show: that another one changes it before the agent
+//! sees it, and that its files are not those of the tree.
 
-use super::error::{Found, subject};
+use super::error::{LocatedObject, subject};
 use super::one::kustomization;
 use super::search::{kustomizations, sources_in};
-use super::sources::{Sources, folder_of, source_of};
-use super::values::{Nowhere, Values};
+use super::sources::{KnownSources, folder_of, source_of};
+use super::values::{Nowhere, SubstituteValues};
 use crate::api::Kustomization;
 use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
@@ -14,9 +14,9 @@ use lockgate_base::tree::Tree;
 const PARENT_LIMIT: usize = 50;
 
 /// What is to be said of a Kustomization that is built by itself.
-pub async fn hints(tree: &Tree, found: &Found, values: &Values) -> Vec<String> {
+pub async fn hints(tree: &Tree, found: &LocatedObject, values: &SubstituteValues) -> Vec<String> {
     let mut hints = Vec::new();
-    let mut sources = Sources::default();
+    let mut sources = KnownSources::default();
     for source in sources_in(tree) {
         sources.meet(&source.object);
     }
@@ -39,7 +39,11 @@ pub async fn hints(tree: &Tree, found: &Found, values: &Values) -> Vec<String> {
 }
 
 /// The Kustomization that applies another, and the other one as it applies it.
-async fn parent(tree: &Tree, found: &Found, values: &Values) -> Option<(Found, Object)> {
+async fn parent(
+    tree: &Tree,
+    found: &LocatedObject,
+    values: &SubstituteValues,
+) -> Option<(LocatedObject, Object)> {
     if found.file.is_empty() {
         return None;
     }

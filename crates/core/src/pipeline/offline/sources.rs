@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use crate::api::{self, DEFAULT_SOURCE};
 use lockgate_base::model::{Object, Ref};
-use lockgate_base::tree::{Node, Tree};
+use lockgate_base::tree::{Resolved, Tree};
 
 /// The sources that are known of.
 #[derive(Debug, Default)]
-pub(super) struct Sources {
+pub(super) struct KnownSources {
     /// The one that stands for the tree, where that is known.
     pub(super) own: Option<Ref>,
     /// The addresses of all.
     urls: BTreeMap<Ref, String>,
 }
 
-impl Sources {
+impl KnownSources {
     /// Takes an object in; says whether it is a source.
     pub(super) fn meet(&mut self, object: &Object) -> bool {
         let Some(info) = api::built_from().find(|info| info.is_of(object)) else { return false };
@@ -30,8 +30,8 @@ impl Sources {
         self.urls.contains_key(source)
     }
 
-    /// Why the files of a Kustomization are not those of the tree, where that is so. A source that nothing here
-    /// defines is taken for the tree.
+    /// Why the files of a Kustomization are not those of the tree, where that is so. A source that nothing
+    /// here defines is taken for the tree.
     pub(super) fn is_foreign(&self, object: &Object, tree: &Tree) -> Option<String> {
         let Some(source) = source_of(object) else {
             let text = |field: &str| object.text(&format!("/spec/sourceRef/{field}"));
@@ -45,7 +45,7 @@ impl Sources {
         let path = folder_of(object);
         let is_here = self.own.as_ref().map_or_else(
             // A folder that is there speaks for the tree, and the root of one for nothing.
-            || !path.is_empty() && tree.reader().node(&path) == Ok(Some(Node::Directory)),
+            || !path.is_empty() && tree.reader().node(&path) == Ok(Some(Resolved::Directory)),
             |own| *own == source || self.urls.get(own) == Some(url),
         );
         (!is_here).then(|| format!("its source is another repository, {url}"))

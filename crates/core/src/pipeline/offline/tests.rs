@@ -10,7 +10,7 @@ use super::*;
 use crate::pipeline::ByHand;
 use lockgate_base::model::Object;
 use lockgate_base::tree::Tree;
-use lockgate_render::Resource;
+use lockgate_render::RenderedObject;
 
 const APPS: &str = "\
 apiVersion: kustomize.toolkit.fluxcd.io/v1beta2
@@ -46,7 +46,7 @@ fn tree(more: &[(&str, &str)]) -> Tree {
     Tree::in_memory(files)
 }
 
-fn host(rendered: &Rendered) -> &str {
+fn host(rendered: &BuiltKustomization) -> &str {
     rendered.resources.iter().find_map(|resource| resource.object.text("/data/host")).unwrap()
 }
 
@@ -62,15 +62,23 @@ fn object(text: &str) -> Object {
 
 // With nothing to look up elsewhere, there is nothing to wait for.
 
-fn kustomization(tree: &Tree, found: &Found, values: &Values) -> Result<Rendered, OfflineError> {
+fn kustomization(
+    tree: &Tree,
+    found: &LocatedObject,
+    values: &SubstituteValues,
+) -> Result<BuiltKustomization, OfflineError> {
     super::kustomization(tree, found, values, &Nowhere).now_or_never().unwrap()
 }
 
-fn recursive(tree: &Tree, start: Start, values: &Values) -> Platform {
+fn recursive(tree: &Tree, start: Start, values: &SubstituteValues) -> Platform {
     super::recursive(tree, start, values, &Nowhere).now_or_never().unwrap()
 }
 
-fn whole(tree: &Tree, start: Start, values: &Values) -> Result<Vec<Rendered>, Vec<OfflineError>> {
+fn whole(
+    tree: &Tree,
+    start: Start,
+    values: &SubstituteValues,
+) -> Result<Vec<BuiltKustomization>, Vec<OfflineError>> {
     recursive(tree, start, values).whole()
 }
 
@@ -79,7 +87,7 @@ fn folder(path: &str) -> Start {
 }
 
 /// The subjects of what was built, without their files.
-fn subjects(rendered: &[Rendered]) -> Vec<&str> {
+fn subjects(rendered: &[BuiltKustomization]) -> Vec<&str> {
     rendered.iter().map(|built| built.subject.split(" in ").next().unwrap()).collect()
 }
 
@@ -107,10 +115,10 @@ fn stages(stages: &[(&str, &[&str])]) -> Tree {
 #[test]
 fn one_is_built_as_the_agent_would() {
     let tree = tree(&[("vars.yaml", VARS)]);
-    let values = Values { tree: values_in(&tree), ..Values::default() };
+    let values = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
     let built = kustomization(&tree, &find(&tree, "", "apps").unwrap(), &values).unwrap();
     assert_eq!(built.subject, "Kustomization/flux-system/apps in clusters/a/apps.yaml");
-    let [Resource { object, origin, .. }] = built.resources.as_slice() else { panic!("{built:?}") };
+    let [RenderedObject { object, origin, .. }] = built.resources.as_slice() else { panic!("{built:?}") };
     assert_eq!((object.id().to_string().as_str(), origin.as_str()), ("shop_app__ConfigMap", "apps/map.yaml"));
     assert_eq!(object.text("/data/host"), Some("west.example.org"));
     assert_eq!(
@@ -124,13 +132,14 @@ fn values_that_are_not_at_hand_are_named_unless_some_are_set() {
     let tree = tree(&[]);
     let found = find(&tree, "", "flux-system/apps").unwrap();
     assert_eq!(found.file, "clusters/a/apps.yaml");
-    let error = kustomization(&tree, &found, &Values::default()).unwrap_err().to_string();
+    let error = kustomization(&tree, &found, &SubstituteValues::default()).unwrap_err().to_string();
     let expected =
         "Kustomization/flux-system/apps in clusters/a/apps.yaml: substitute from ConfigMap/vars: not found";
     assert!(error.starts_with(expected), "{error}");
     let set = map(&[("domain", "set.org"), ("region", "east")]);
     let by_hand = ByHand { over: set, ..ByHand::default() };
-    let built = kustomization(&tree, &found, &Values { by_hand, ..Values::default() }).unwrap();
+    let built =
+        kustomization(&tree, &found, &SubstituteValues { by_hand, ..SubstituteValues::default() }).unwrap();
     assert_eq!(host(&built), "east.set.org");
 }
 
@@ -139,14 +148,14 @@ fn the_nearest_and_most_deliberate_value_wins() {
     let tree = tree(&[("vars.yaml", VARS)]);
     let found = find(&tree, "", "apps").unwrap();
     let vars = |domain: &str| object(&VARS.replace("example.org", domain));
-    let own = Values { tree: values_in(&tree), ..Values::default() };
-    let built = Values { built: vec![vars("built.org")], ..own.clone() };
-    let given = Values { given: vec![vars("first.org"), vars("given.org")], ..built.clone() };
+    let own = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
+    let built = SubstituteValues { built: vec![vars("built.org")], ..own.clone() };
+    let given = SubstituteValues { given: vec![vars("first.org"), vars("given.org")], ..built.clone() };
     let instead = map(&[("domain", "file.org"), ("region", "file")]);
     let by_hand = ByHand { instead, ..ByHand::default() };
-    let file = Values { by_hand: by_hand.clone(), ..given.clone() };
+    let file = SubstituteValues { by_hand: by_hand.clone(), ..given.clone() };
     let over = map(&[("domain", "set.org"), ("region", "set")]);
-    let set = Values { by_hand: ByHand { over, ..by_hand }, ..given.clone() };
+    let set = SubstituteValues { by_hand: ByHand { over, ..by_hand }, ..given.clone() };
     for (values, expected) in [
         (own, "west.example.org"),
         (built, "west.built.org"),
@@ -177,11 +186,12 @@ fn of_two_with_one_name_the_nearer_is_taken_and_no_guess_is_made() {
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}})
     );
     let tree = tree(&[("c/a/vars.yaml", VARS), ("c/b/vars.yaml", other.as_str()), ("c/j.yaml", &json)]);
-    let values = Values { tree: values_in(&tree), ..Values::default() };
+    let values = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
     assert_eq!(values.tree.iter().filter(|found| found.file == "c/j.yaml").count(), 1);
     let object = find(&tree, "", "apps").unwrap().object;
-    let built =
-        |file: &str| kustomization(&tree, &Found { file: file.into(), object: object.clone() }, &values);
+    let built = |file: &str| {
+        kustomization(&tree, &LocatedObject { file: file.into(), object: object.clone() }, &values)
+    };
     assert_eq!(host(&built("c/a/x.yaml").unwrap()), "west.example.org");
     assert_eq!(host(&built("c/b/x.yaml").unwrap()), "west.example.com");
     assert!(matches!(built("c/other/x.yaml"), Err(OfflineError::MissingValues { .. })));
@@ -196,7 +206,7 @@ fn a_folder_is_followed_to_the_end_and_no_further() {
         ("clusters/a/root.yaml", itself.as_str()),
         ("clusters/a/bucket.yaml", elsewhere.as_str()),
     ]);
-    let all = whole(&tree, folder("clusters/a"), &Values::default()).unwrap();
+    let all = whole(&tree, folder("clusters/a"), &SubstituteValues::default()).unwrap();
     let name = |name: &str| format!("Kustomization/flux-system/{name}");
     // targetNamespace moves what root applies, so the objects in it are others than those at the top.
     let subjects = subjects(&all);
@@ -210,7 +220,7 @@ fn a_folder_is_followed_to_the_end_and_no_further() {
 #[test]
 fn each_comes_after_those_it_depends_on() {
     let tree = stages(&[("a", &["c"]), ("b", &[]), ("c", &["d", "gone"]), ("d", &[])]);
-    let all = whole(&tree, folder("clusters/a"), &Values::default()).unwrap();
+    let all = whole(&tree, folder("clusters/a"), &SubstituteValues::default()).unwrap();
     let order: Vec<&str> = subjects(&all)[1..].iter().map(|name| name.rsplit('/').next().unwrap()).collect();
     assert_eq!(order, ["b", "d", "c", "a"]);
     let warnings: Vec<&str> = all.iter().flat_map(|built| &built.warnings).map(String::as_str).collect();
@@ -227,7 +237,7 @@ fn dependencies_of_other_kinds_are_looked_for_too() {
                    {kind: HelmRelease, name: podinfo}]";
     let text = text.replace("dependsOn: []", depends);
     let files = [(path, text), map, ("clusters/a/there.yaml".into(), source.into())];
-    let all = whole(&Tree::in_memory(files), folder("clusters/a"), &Values::default()).unwrap();
+    let all = whole(&Tree::in_memory(files), folder("clusters/a"), &SubstituteValues::default()).unwrap();
     let warnings: Vec<&str> = all.iter().flat_map(|built| &built.warnings).map(String::as_str).collect();
     assert!(
         warnings[0].ends_with("depends on OCIRepository/flux-system/gone, which is nowhere here"),
@@ -249,7 +259,8 @@ fn all_that_is_wrong_is_told_at_once() {
         files.extend(stage(name, depends_on));
     }
     files.retain(|(path, _)| path != "stages/lost/map.yaml");
-    let errors = whole(&Tree::in_memory(files), folder("clusters/a"), &Values::default()).unwrap_err();
+    let errors =
+        whole(&Tree::in_memory(files), folder("clusters/a"), &SubstituteValues::default()).unwrap_err();
     let told = told(&errors);
     assert_eq!(told.len(), 2, "{told:?}");
     let named = |name: &str| format!("Kustomization/flux-system/{name} in clusters/a/{name}.yaml: ");
@@ -273,8 +284,9 @@ spec:
 ";
     let tree = Tree::in_memory([("endless/x.yaml", endless)]);
     let start = object(&endless.replace("${X}", ""));
-    let start = Start::Kustomization(Box::new(Found { file: "endless/x.yaml".into(), object: start }));
-    let errors = told(&whole(&tree, start, &Values::default()).unwrap_err());
+    let start =
+        Start::Kustomization(Box::new(LocatedObject { file: "endless/x.yaml".into(), object: start }));
+    let errors = told(&whole(&tree, start, &SubstituteValues::default()).unwrap_err());
     assert!(errors.len() == 1 && errors[0].ends_with("nested deeper than 32"), "{errors:?}");
 }
 
@@ -300,7 +312,7 @@ fn files_of_another_repository_are_not_looked_for_here() {
     let files = [("clusters/a/sources.yaml".to_owned(), sources), ("clusters/a/root.yaml".to_owned(), root)];
     let files =
         files.into_iter().chain(from("theirs", "other")).chain(from("ours", "same")).chain(from("any", "x"));
-    let all = whole(&Tree::in_memory(files), folder("clusters/a"), &Values::default()).unwrap();
+    let all = whole(&Tree::in_memory(files), folder("clusters/a"), &SubstituteValues::default()).unwrap();
     let built =
         |name: &str| all.iter().find(|built| built.subject.contains(&format!("/{name} in "))).unwrap();
     for name in ["ours", "any", "root"] {
@@ -314,8 +326,8 @@ fn files_of_another_repository_are_not_looked_for_here() {
 #[test]
 fn a_draft_is_built_and_told_what_it_lacks() {
     let draft = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: d}\nspec: {path: apps}\n";
-    let found = Found { file: String::new(), object: object(draft) };
-    let built = kustomization(&tree(&[]), &found, &Values::default()).unwrap();
+    let found = LocatedObject { file: String::new(), object: object(draft) };
+    let built = kustomization(&tree(&[]), &found, &SubstituteValues::default()).unwrap();
     assert_eq!(built.resources[0].object.label(lockgate_base::keys::OWNER_NAMESPACE), Some("flux-system"));
     for field in ["interval", "prune", "sourceRef"] {
         let expected = format!(
@@ -344,8 +356,8 @@ fn a_name_that_is_nowhere_or_twice_is_told() {
 fn a_path_that_climbs_out_stops_at_the_root() {
     let climbs = APPS.replace("path: ./apps", "path: ../../apps/../apps");
     let tree = tree(&[("vars.yaml", VARS), ("climbs.yaml", &climbs)]);
-    let found = Found { file: "climbs.yaml".into(), object: object(&climbs) };
-    let values = Values { tree: values_in(&tree), ..Values::default() };
+    let found = LocatedObject { file: "climbs.yaml".into(), object: object(&climbs) };
+    let values = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
     assert_eq!(host(&kustomization(&tree, &found, &values).unwrap()), "west.example.org");
 }
 
@@ -356,7 +368,7 @@ fn what_builds_is_there_beside_what_does_not() {
         files.extend(stage(name, depends_on));
     }
     files.retain(|(path, _)| path != "stages/lost/map.yaml");
-    let platform = recursive(&Tree::in_memory(files), folder("clusters/a"), &Values::default());
+    let platform = recursive(&Tree::in_memory(files), folder("clusters/a"), &SubstituteValues::default());
     assert_eq!(subjects(&platform.rendered), ["clusters/a", "Kustomization/flux-system/good"]);
     assert_eq!(platform.errors.len(), 1, "{:?}", platform.errors);
     assert!(platform.whole().is_err());
@@ -371,7 +383,7 @@ fn hints_below(root: &str, more: &[(&str, &str)]) -> Vec<String> {
     let mut files = vec![("clusters/a/root.yaml", root.as_str()), ("clusters/a/vars.yaml", VARS)];
     files.extend(more);
     let tree = tree(&files);
-    let values = Values { tree: values_in(&tree), ..Values::default() };
+    let values = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
     hints(&tree, &find(&tree, "", "apps").unwrap(), &values).now_or_never().unwrap()
 }
 
@@ -410,7 +422,7 @@ fn values_of_another_part_of_the_tree_are_told_of() {
     let warned = |file: &str| {
         let tree = tree(&[(file, VARS)]);
         let found = find(&tree, "", "apps").unwrap();
-        let values = Values { tree: values_in(&tree), ..Values::default() };
+        let values = SubstituteValues { tree: values_in(&tree), ..SubstituteValues::default() };
         kustomization(&tree, &found, &values).unwrap().warnings.join("\n")
     };
     let told =
@@ -431,7 +443,7 @@ fn what_flux_does_not_have_is_told_of() {
         ("clusters/a/kind.yaml", kind),
         ("clusters/a/vars.yaml", VARS),
     ]);
-    let warnings: Vec<String> = whole(&tree, folder("clusters/a"), &Values::default())
+    let warnings: Vec<String> = whole(&tree, folder("clusters/a"), &SubstituteValues::default())
         .unwrap()
         .into_iter()
         .flat_map(|built| built.warnings)

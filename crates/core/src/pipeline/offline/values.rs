@@ -6,20 +6,21 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::error::Found;
+use super::error::LocatedObject;
 use crate::pipeline::gather::ByHand;
 use crate::pipeline::ports::{ApiFailure, Data, DataKind, Lookup};
 use lockgate_base::model::{Object, Secret};
 
 /// Values to substitute. An object's namespace counts only where it has one.
 #[derive(Debug, Clone, Default)]
-pub struct Values {
+pub struct SubstituteValues {
     /// ConfigMaps and Secrets that the caller gives; the last of a name is taken.
     pub given: Vec<Object>,
     /// The objects that were built before; the last of a name is taken where none is given.
     pub built: Vec<Object>,
-    /// The objects that stand in the tree, the last resort: the one whose file is nearest to the Kustomization's.
-    pub tree: Vec<Found>,
+    /// The objects that stand in the tree, the last resort: the one whose file is nearest to the
+    /// Kustomization's.
+    pub tree: Vec<LocatedObject>,
     /// Single values.
     pub by_hand: ByHand,
 }
@@ -36,7 +37,7 @@ impl Lookup for Nowhere {
 
 /// Looks values up as one Kustomization sees them.
 pub(super) struct Nearby<'v, L> {
-    pub(super) values: &'v Values,
+    pub(super) values: &'v SubstituteValues,
     /// The Kustomization's file.
     pub(super) near: &'v str,
     /// Where to look before the tree.
@@ -46,7 +47,7 @@ pub(super) struct Nearby<'v, L> {
 }
 
 impl<'v, L> Nearby<'v, L> {
-    pub(super) const fn new(values: &'v Values, near: &'v str, elsewhere: &'v L) -> Self {
+    pub(super) const fn new(values: &'v SubstituteValues, near: &'v str, elsewhere: &'v L) -> Self {
         Self { values, near, elsewhere, told: Mutex::new(Vec::new()) }
     }
 
@@ -59,7 +60,7 @@ impl<'v, L> Nearby<'v, L> {
 impl<L: Lookup> Lookup for Nearby<'_, L> {
     async fn data(&self, kind: DataKind, namespace: &str, name: &str) -> Result<Option<Data>, ApiFailure> {
         let is_wanted = |object: &&Object| is_named(object, kind, namespace, name);
-        let Values { given, built, tree, .. } = self.values;
+        let SubstituteValues { given, built, tree, .. } = self.values;
         let known = given.iter().rev().find(is_wanted).or_else(|| built.iter().rev().find(is_wanted));
         if let Some(known) = known {
             return Ok(Some(data(known)));
@@ -87,10 +88,11 @@ fn is_around(folder: &str, file: &str) -> bool {
     folder.is_empty() || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// A repository holds one of a name for each of its clusters: the one in the folder that has most in common with `near`
-/// is taken. Where two that differ are equally near, neither is, since the choice would be a guess.
-fn nearest<'v>(candidates: impl Iterator<Item = &'v Found>, near: &str) -> Option<&'v Found> {
-    let mut best: (usize, Vec<&Found>) = (0, Vec::new());
+/// A repository holds one of a name for each of its clusters: the one in the folder that has most in common
+/// with `near` is taken. Where two that differ are equally near, neither is, since the choice would be a
+/// guess.
+fn nearest<'v>(candidates: impl Iterator<Item = &'v LocatedObject>, near: &str) -> Option<&'v LocatedObject> {
+    let mut best: (usize, Vec<&LocatedObject>) = (0, Vec::new());
     for found in candidates {
         let shared = near.split('/').zip(found.file.split('/')).take_while(|(a, b)| a == b).count();
         if shared > best.0 {

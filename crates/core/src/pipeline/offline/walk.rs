@@ -1,20 +1,20 @@
-//! Builds a platform whole: a folder or a Kustomization, the Kustomizations that it holds, those that they hold, and so
-//! on, each after those it depends on.
+//! Builds a platform whole: a folder or a Kustomization, the Kustomizations that it holds, those that they
+//! hold, and so on, each after those it depends on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::error::{Found, OfflineError, Rendered, oddities_of, subject};
+use super::error::{BuiltKustomization, LocatedObject, OfflineError, oddities_of, subject};
 use super::one::{Completed, kustomization};
-use super::sources::{Sources, folder_of, source_of};
-use super::values::Values;
+use super::sources::{KnownSources, folder_of, source_of};
+use super::values::SubstituteValues;
 use crate::api::{DependsOn, Kustomization};
 use crate::graph::{Dependencies as _, Graph};
 use crate::pipeline::build::rendered;
 use crate::pipeline::ports::Lookup;
 use lockgate_base::model::{Object, Ref};
-use lockgate_base::tree::{Node, Tree};
+use lockgate_base::tree::{Resolved, Tree};
 use lockgate_render::kustomize::Overlay;
 use lockgate_render::{Budget, Inputs};
 
@@ -27,28 +27,34 @@ pub enum Start {
     /// At a folder, which is built as Flux builds one, with no object's fields.
     Folder(String),
     /// At a Kustomization.
-    Kustomization(Box<Found>),
+    Kustomization(Box<LocatedObject>),
 }
 
 /// What was built of a platform.
 #[derive(Debug)]
 pub struct Platform {
     /// What renders, in the order in which the agent would begin with it.
-    pub rendered: Vec<Rendered>,
+    pub rendered: Vec<BuiltKustomization>,
     /// What does not, all of it.
     pub errors: Vec<OfflineError>,
 }
 
 impl Platform {
     /// What was built, where nothing is wrong.
-    pub fn whole(self) -> Result<Vec<Rendered>, Vec<OfflineError>> {
+    pub fn whole(self) -> Result<Vec<BuiltKustomization>, Vec<OfflineError>> {
         if self.errors.is_empty() { Ok(self.rendered) } else { Err(self.errors) }
     }
 }
 
-/// Builds everything that follows from a start, in the order in which the agent would begin with it, and in the same order
-/// every time. All that is wrong is found at once. Values are looked up as for [`kustomization`].
-pub async fn recursive(tree: &Tree, start: Start, values: &Values, elsewhere: &impl Lookup) -> Platform {
+/// Builds everything that follows from a start, in the order in which the agent would begin with it, and in
+/// the same order every time. All that is wrong is found at once. Values are looked up as for
+/// [`kustomization`].
+pub async fn recursive(
+    tree: &Tree,
+    start: Start,
+    values: &SubstituteValues,
+    elsewhere: &impl Lookup,
+) -> Platform {
     let mut walk = Walk {
         tree,
         elsewhere,
@@ -56,7 +62,7 @@ pub async fn recursive(tree: &Tree, start: Start, values: &Values, elsewhere: &i
         pending: Vec::new(),
         seen: BTreeMap::new(),
         done: BTreeSet::new(),
-        sources: Sources::default(),
+        sources: KnownSources::default(),
         rendered: Vec::new(),
         errors: Vec::new(),
     };
@@ -76,7 +82,7 @@ pub async fn recursive(tree: &Tree, start: Start, values: &Values, elsewhere: &i
 
 struct Pending {
     key: Ref,
-    found: Found,
+    found: LocatedObject,
     depends_on: Vec<Ref>,
     /// Why others that it names can never be ready.
     problems: Vec<String>,
@@ -86,15 +92,15 @@ struct Pending {
 struct Walk<'t, L> {
     tree: &'t Tree,
     elsewhere: &'t L,
-    values: Values,
+    values: SubstituteValues,
     /// Found and not built yet, in the order in which they were found.
     pending: Vec<Pending>,
     /// All that were found, and in which files.
     seen: BTreeMap<Ref, String>,
     done: BTreeSet<Ref>,
     /// The sources that were built.
-    sources: Sources,
-    rendered: Vec<Rendered>,
+    sources: KnownSources,
+    rendered: Vec<BuiltKustomization>,
     errors: Vec<OfflineError>,
 }
 
@@ -105,8 +111,12 @@ impl<L: Lookup> Walk<'_, L> {
             Ok(set) => {
                 let warnings = set.warnings.iter().map(|warning| format!("{subject}: {warning}"));
                 let warnings = warnings.chain(oddities_of(set.resources())).collect();
-                let rendered =
-                    Rendered { subject, kustomization: None, resources: set.into_resources(), warnings };
+                let rendered = BuiltKustomization {
+                    subject,
+                    kustomization: None,
+                    resources: set.into_resources(),
+                    warnings,
+                };
                 self.sources.own = root_source(self.tree, path, &rendered);
                 self.took(rendered, 0);
             }
@@ -114,8 +124,8 @@ impl<L: Lookup> Walk<'_, L> {
         }
     }
 
-    /// The first that waits for nothing which is still to be built. One whose dependency is nowhere comes after those
-    /// that may yet bring it.
+    /// The first that waits for nothing which is still to be built. One whose dependency is nowhere comes
+    /// after those that may yet bring it.
     fn next(&mut self) -> Option<Pending> {
         // Sources are there when they are fetched: nothing is built for them.
         let is_done = |key: &Ref| key.kind != Kustomization::ID || self.done.contains(key);
@@ -156,7 +166,12 @@ impl<L: Lookup> Walk<'_, L> {
         }
         if let Some(reason) = self.sources.is_foreign(&next.found.object, self.tree) {
             let warnings = vec![format!("{subject}: {reason}, so it is not built")];
-            self.rendered.push(Rendered { subject, kustomization: None, resources: Vec::new(), warnings });
+            self.rendered.push(BuiltKustomization {
+                subject,
+                kustomization: None,
+                resources: Vec::new(),
+                warnings,
+            });
             return;
         }
         match kustomization(self.tree, &next.found, &self.values, self.elsewhere).await {
@@ -176,7 +191,7 @@ impl<L: Lookup> Walk<'_, L> {
     }
 
     /// Looks through what was built for what goes on from it.
-    fn took(&mut self, mut rendered: Rendered, depth: usize) {
+    fn took(&mut self, mut rendered: BuiltKustomization, depth: usize) {
         for resource in &rendered.resources {
             let object = &resource.object;
             if self.sources.meet(object) {
@@ -189,7 +204,7 @@ impl<L: Lookup> Walk<'_, L> {
         for resource in &rendered.resources {
             let object = &resource.object;
             if Kustomization::INFO.is_of(object) {
-                let found = Found { file: resource.origin.clone(), object: object.clone() };
+                let found = LocatedObject { file: resource.origin.clone(), object: object.clone() };
                 rendered.warnings.extend(self.discover(found, depth));
             }
         }
@@ -197,7 +212,7 @@ impl<L: Lookup> Walk<'_, L> {
     }
 
     /// Takes a Kustomization up once. What is to be said of another of its name is returned.
-    fn discover(&mut self, found: Found, depth: usize) -> Option<String> {
+    fn discover(&mut self, found: LocatedObject, depth: usize) -> Option<String> {
         let key = key_of(&Completed::of(found.clone()).found.object);
         if let Some(file) = self.seen.get(&key) {
             let is_other = *file != found.file && !file.is_empty() && !found.file.is_empty();
@@ -211,14 +226,15 @@ impl<L: Lookup> Walk<'_, L> {
     }
 }
 
-/// The source of the Kustomization that applies the folder itself or one above it, as `flux bootstrap` leaves one behind.
-fn root_source(tree: &Tree, folder: &str, rendered: &Rendered) -> Option<Ref> {
+/// The source of the Kustomization that applies the folder itself or one above it, as `flux bootstrap` leaves
+/// one behind.
+fn root_source(tree: &Tree, folder: &str, rendered: &BuiltKustomization) -> Option<Ref> {
     let is_root = |object: &&Object| {
         let path = folder_of(object);
         let is_above = path == folder || path.is_empty() || folder.starts_with(&format!("{path}/"));
         Kustomization::INFO.is_of(object)
             && is_above
-            && tree.reader().node(&path) == Ok(Some(Node::Directory))
+            && tree.reader().node(&path) == Ok(Some(Resolved::Directory))
     };
     rendered.resources.iter().map(|resource| &resource.object).find(is_root).and_then(source_of)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::health::Health;
 use crate::pipeline::clock::{Clock as _, Watch};
 use crate::pipeline::ports::{
-    Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, Reads, Reference, Scope, Settle, Settled,
+    Accepted, ApiFailure, Data, DataKind, Deleted, Lookup, ObjectReference, Reads, Scope, Settle, Settled,
     Unhealthy, Writes,
 };
 use crate::plan::{Answer, Cause, Observation, Phase, Refusal};
@@ -30,7 +30,7 @@ pub(super) struct Fake {
     unhealthy: AtomicBool,
     failing: bool,
     unwatched: AtomicBool,
-    awaited: Mutex<Vec<Reference>>,
+    awaited: Mutex<Vec<ObjectReference>>,
     untaken: Option<Answer>,
     /// Objects with a field that cannot change, and has changed.
     frozen: BTreeSet<String>,
@@ -210,7 +210,7 @@ impl Fake {
     }
 
     /// What was waited for last.
-    pub(super) fn awaited(&self) -> Vec<Reference> {
+    pub(super) fn awaited(&self) -> Vec<ObjectReference> {
         self.awaited.lock().unwrap().clone()
     }
 
@@ -239,12 +239,12 @@ impl Reads for Fake {
         is_there.then_some(scope).ok_or(ApiFailure::UnknownKind { gvk: gvk.clone(), unreachable: false })
     }
 
-    async fn get(&self, reference: &Reference) -> Result<Option<Object>, ApiFailure> {
+    async fn get(&self, reference: &ObjectReference) -> Result<Option<Object>, ApiFailure> {
         self.ask();
         Ok(self.object(&reference.id.name))
     }
 
-    async fn identify(&self, references: &[Reference]) -> Vec<Result<Option<Object>, ApiFailure>> {
+    async fn identify(&self, references: &[ObjectReference]) -> Vec<Result<Option<Object>, ApiFailure>> {
         self.ask();
         references.iter().map(|reference| Ok(self.object(&reference.id.name))).collect()
     }
@@ -297,7 +297,7 @@ impl Writes for Fake {
         let stored = object.clone().edit(uid).unwrap();
         self.objects.lock().unwrap().insert(object.name().into(), stored);
         Ok(Accepted {
-            reference: Reference::to(object),
+            reference: ObjectReference::to(object),
             uid: "uid".into(),
             resource_version: "1".into(),
             generation: None,
@@ -330,7 +330,7 @@ impl Writes for Fake {
 
     async fn delete(
         &self,
-        reference: &Reference,
+        reference: &ObjectReference,
         uid: &str,
         resource_version: Option<&str>,
     ) -> Result<Deleted, ApiFailure> {
@@ -358,11 +358,11 @@ impl Writes for Fake {
 }
 
 impl Settle for Fake {
-    async fn settle(&self, references: &[Reference], timeout: Duration) -> Settled {
+    async fn settle(&self, references: &[ObjectReference], timeout: Duration) -> Settled {
         self.ask();
         *self.awaited.lock().unwrap() = references.to_vec();
         let ill = |health: Health| {
-            let one = |reference: &Reference| Unhealthy {
+            let one = |reference: &ObjectReference| Unhealthy {
                 id: reference.id.clone(),
                 health: health.clone(),
                 cause: None,
@@ -380,7 +380,7 @@ impl Settle for Fake {
         Settled::TimedOut(ill(Health::InProgress("not yet".into())))
     }
 
-    async fn gone(&self, _references: &[Reference], _timeout: Duration) -> Vec<ObjectId> {
+    async fn gone(&self, _references: &[ObjectReference], _timeout: Duration) -> Vec<ObjectId> {
         Vec::new()
     }
 

@@ -1,7 +1,8 @@
-//! What is waited for between stages and between a deletion and what follows it, and who has the slot meanwhile.
+//! What is waited for between stages and between a deletion and what follows it, and who has the slot
+//! meanwhile.
 
 use super::*;
-use crate::pipeline::apply::{Progress, Stop, apply};
+use crate::pipeline::apply::{ApplyProgress, Stop, apply};
 use crate::pipeline::decide::Terms;
 use crate::pipeline::hands::Hands;
 use crate::pipeline::ports::Expect;
@@ -97,7 +98,7 @@ async fn a_list_of_acts_waits_for_what_each_of_them_asks() {
         let fake = Fake::default().slow(Duration::from_secs(5));
         let diary = Diary::beside(&fake);
         let hands = Hands { cluster: &fake, slot: &diary, clock: &Watch, limit };
-        let mut progress = Progress::default();
+        let mut progress = ApplyProgress::default();
         apply(&hands, acts(gate, Gate::None), &Terms::default(), &mut progress).await.unwrap();
         let awaited: Vec<_> = fake.awaited().into_iter().map(|one| (one.id.name, one.expect)).collect();
         assert_eq!(awaited, expect.map(|expect| ("hook".to_owned(), expect)).into_iter().collect::<Vec<_>>());
@@ -117,7 +118,7 @@ async fn what_is_behind_a_gate_that_stays_shut_is_not_begun() {
         let fake = Fake::default().never_healthy();
         let diary = Diary::beside(&fake);
         let hands = Hands { cluster: &fake, slot: &diary, clock: &Watch, limit };
-        let mut progress = Progress::default();
+        let mut progress = ApplyProgress::default();
         let stop = apply(&hands, acts(gate, Gate::None), &Terms::default(), &mut progress).await.unwrap_err();
         let Stop::Shut { gate: shut, waited, .. } = stop else { panic!("{stop:?}") };
         assert_eq!((shut, waited), (gate, limit));

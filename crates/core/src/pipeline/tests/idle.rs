@@ -6,7 +6,7 @@ use crate::pipeline::idle;
 use crate::plan::Inventory;
 use lockgate_base::model::ObjectId;
 
-type Side<'a> = (&'a [&'a ObjectId], &'a Rules);
+type Side<'a> = (&'a [&'a ObjectId], &'a HealthRules);
 
 #[test]
 fn objects_that_nothing_acts_on_are_told_where_they_are_others_than_before() {
@@ -26,8 +26,8 @@ fn objects_that_nothing_acts_on_are_told_where_they_are_others_than_before() {
     let map = id("", "ConfigMap", "a");
     let alert = id("notification.toolkit.fluxcd.io", "Alert", "a");
     let release = id("helm.toolkit.fluxcd.io", "HelmRelease", "a");
-    let none = Rules::beside(Actors::default().idle_kinds());
-    let helm = Rules::beside(Actors::new([("flux-system", "helm-controller")]).idle_kinds());
+    let none = HealthRules::beside(Actors::default().idle_kinds());
+    let helm = HealthRules::beside(Actors::new([("flux-system", "helm-controller")]).idle_kinds());
     let cases: [(Side<'_>, Side<'_>, &[&ObjectId]); 10] = [
         ((&[], &none), (&[&map], &none), &[]),
         ((&[], &none), (&[&map, &alert, &release], &none), &[&release, &alert]),

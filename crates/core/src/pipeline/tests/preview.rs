@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::Foreseen;
-use crate::verdict::{Change, Deed};
+use crate::verdict::{ChangedObject, Deed};
 
 const THING: &str = "apiVersion: x.io/v1\nkind: Thing\nmetadata: {name: t, namespace: n}\n";
 const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n\
@@ -106,7 +106,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// How a change is told by the cluster's log.
-fn lines(changes: &[Change]) -> Vec<String> {
+fn lines(changes: &[ChangedObject]) -> Vec<String> {
     let lines = changes.iter().flat_map(|change| match change.deed {
         Deed::Created | Deed::Configured => vec![format!("apply {}", change.id.name)],
         Deed::Recreated => vec![format!("clear {}", change.id.name), format!("apply {}", change.id.name)],
@@ -189,7 +189,8 @@ async fn a_preview_shows_the_refusals_of_all_stages() {
     assert_eq!(announced.changes, []);
 }
 
-/// A namespace from Git is taken off a kind that has none, whether the kind is there or only comes; what it holds stays secret.
+/// A namespace from Git is taken off a kind that has none, whether the kind is there or only comes; what it
+/// holds stays secret.
 #[tokio::test]
 async fn what_lives_in_no_namespace_is_announced_in_none_and_stays_sensitive() {
     let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n\

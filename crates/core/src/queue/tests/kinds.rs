@@ -31,7 +31,7 @@ fn a_dependent_starts_the_moment_a_source_that_it_depends_on_is_ready() {
     bench.blocked("a");
     let finish = |bench: &mut Bench, ready, news| {
         let run = bench.fetching.remove("other").expect("it is not fetched");
-        let end = End { ready, news, ..End::silent(Next::Interval(MINUTE)) };
+        let end = RunEnd { ready, news, ..RunEnd::silent(Next::Interval(MINUTE)) };
         bench.send(Signal::Finished { key: source("other"), run, end });
     };
     finish(&mut bench, false, true);

@@ -116,7 +116,7 @@ fn drift_is_no_reason_to_run_what_was_paused_or_deleted_since() {
     bench.send(Signal::Gone(key("a")));
     assert_eq!(
         bench.queue.next_due(),
-        bench.queue.lanes[Work::index(GitRepository::ID)].next_due(),
+        bench.queue.lanes[LaneKind::index(GitRepository::ID)].next_due(),
         "deleted"
     );
     bench.ready("a");

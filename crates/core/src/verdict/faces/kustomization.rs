@@ -1,14 +1,15 @@
-//! What a Kustomization's status has beside what all have: inventory, revisions, history and the condition Healthy.
+//! What a Kustomization's status has beside what all have: inventory, revisions, history and the condition
+//! Healthy.
 
 use std::collections::BTreeMap;
 
 use crate::api::{HistoryEntry, InventoryEntry, InventoryStatus, KustomizationStatus};
 use crate::queue::Next;
 use crate::verdict::conditions::begin;
-use crate::verdict::context::Context;
+use crate::verdict::context::VerdictContext;
 use crate::verdict::face::{Base, Face};
 use crate::verdict::judged::Judged;
-use crate::verdict::judgement::{Judgement, Mark, Stage, Told};
+use crate::verdict::judgement::{Judgement, Mark, RunStage, Told};
 use crate::verdict::judges;
 use crate::verdict::outcome::{Applied, Done, Outcome};
 use crate::verdict::reason::Reason;
@@ -36,16 +37,16 @@ impl Face for KustomizationStatus {
         self.last_applied_revision.as_deref() == Some(revision)
     }
 
-    fn fault(context: &Context<'_, Self>) -> (Reason, Next) {
+    fn fault(context: &VerdictContext<'_, Self>) -> (Reason, Next) {
         (Reason::ReconciliationFailed, Next::After(context.schedule.retry))
     }
 
-    fn stage(stage: Stage, context: &Context<'_, Self>) -> String {
+    fn stage(stage: RunStage, context: &VerdictContext<'_, Self>) -> String {
         let stage = match stage {
-            Stage::Fetching => "Fetching manifests",
-            Stage::Building => "Building manifests",
-            Stage::Applying => "Detecting drift",
-            Stage::Checking => "Running health checks",
+            RunStage::Fetching => "Fetching manifests",
+            RunStage::Building => "Building manifests",
+            RunStage::Applying => "Detecting drift",
+            RunStage::Checking => "Running health checks",
         };
         let timeout = Duration::from(context.schedule.timeout);
         match context.revision {
@@ -54,11 +55,11 @@ impl Face for KustomizationStatus {
         }
     }
 
-    fn judge(ending: &Applied, context: &Context<'_, Self>) -> Judgement {
+    fn judge(ending: &Applied, context: &VerdictContext<'_, Self>) -> Judgement {
         judges::applied::judge(ending, context)
     }
 
-    fn marks(outcome: &Outcome<Applied>, _: Told, context: &Context<'_, Self>) -> Vec<Mark> {
+    fn marks(outcome: &Outcome<Applied>, _: Told, context: &VerdictContext<'_, Self>) -> Vec<Mark> {
         let mut marks = match outcome {
             Outcome::Own(Applied::Unhealthy { .. }) => vec![Mark::AsReady(HEALTHY, ConditionStatus::False)],
             Outcome::Own(Applied::Ready(done)) => match done.health {
@@ -75,7 +76,7 @@ impl Face for KustomizationStatus {
         marks
     }
 
-    fn write(&mut self, outcome: &Outcome<Applied>, told: Told, context: &Context<'_, Self>) {
+    fn write(&mut self, outcome: &Outcome<Applied>, told: Told, context: &VerdictContext<'_, Self>) {
         if let Some(entries) = managed(outcome, context.previous) {
             self.inventory = Some(InventoryStatus { entries });
         }
@@ -84,7 +85,7 @@ impl Face for KustomizationStatus {
             self.last_applied_revision.clone_from(&revision);
             self.last_applied_origin_revision = context.origin.map(ToOwned::to_owned);
             self.last_attempted_revision = revision;
-        } else if told.stage != Some(Stage::Fetching) && revision.is_some() {
+        } else if told.stage != Some(RunStage::Fetching) && revision.is_some() {
             self.last_attempted_revision = revision;
         }
         let digest = outcome.done().and_then(|done| done.digest);
@@ -112,17 +113,18 @@ fn managed(outcome: &Outcome<Applied>, previous: &KustomizationStatus) -> Option
     }
 }
 
-/// The status at the moment at which writing begins: what will be managed, and for a new generation or revision that it
-/// is being brought about. A re-check of what is Ready already leaves the conditions as they are.
+/// The status at the moment at which writing begins: what will be managed, and for a new generation or
+/// revision that it is being brought about. A re-check of what is Ready already leaves the conditions as they
+/// are.
 pub fn applying(
-    context: &Context<'_, KustomizationStatus>,
+    context: &VerdictContext<'_, KustomizationStatus>,
     inventory: Vec<InventoryEntry>,
 ) -> Judged<KustomizationStatus> {
     let mut status = context.previous.clone();
     status.inventory = Some(InventoryStatus { entries: inventory });
     if is_new(context) {
         status.conditions.remove(HEALTHY);
-        let stage = KustomizationStatus::stage(Stage::Applying, context);
+        let stage = KustomizationStatus::stage(RunStage::Applying, context);
         begin(&mut status, &stage, Some("Reconciliation in progress"), context);
         status.last_attempted_revision = context.revision.map(Into::into);
     }
@@ -130,18 +132,19 @@ pub fn applying(
 }
 
 /// Whether this generation and revision are worked on for the first time.
-fn is_new(context: &Context<'_, KustomizationStatus>) -> bool {
+fn is_new(context: &VerdictContext<'_, KustomizationStatus>) -> bool {
     let ready = context.previous.conditions.get(READY);
     ready.is_none_or(|ready| ready.observed_generation != Some(context.generation))
         || context.previous.last_attempted_revision.as_deref() != context.revision
 }
 
-/// Adds a result to the history, or counts it once more where the newest entry of its digest has the same reason.
+/// Adds a result to the history, or counts it once more where the newest entry of its digest has the same
+/// reason.
 fn remember(
     status: &mut KustomizationStatus,
     digest: Digest,
     reason: Reason,
-    context: &Context<'_, KustomizationStatus>,
+    context: &VerdictContext<'_, KustomizationStatus>,
 ) {
     let (digest, reason) = (digest.to_string(), reason.as_str());
     let took = Duration::from(rounded(context.took));

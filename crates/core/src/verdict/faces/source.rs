@@ -1,12 +1,13 @@
-//! What the status of a source has beside what all have: the artifact, and conditions that tell what of a fetch failed.
+//! What the status of a source has beside what all have: the artifact, and conditions that tell what of a
+//! fetch failed.
 
 use crate::api::{Artifact, SourceStatus};
 use crate::queue::Next;
 use crate::verdict::conditions::begin;
-use crate::verdict::context::Context;
+use crate::verdict::context::VerdictContext;
 use crate::verdict::face::{Base, Face};
 use crate::verdict::judged::Judged;
-use crate::verdict::judgement::{Judgement, Mark, Stage, Told};
+use crate::verdict::judgement::{Judgement, Mark, RunStage, Told};
 use crate::verdict::judges;
 use crate::verdict::outcome::{Content, Fetched, Outcome};
 use crate::verdict::reason::Reason;
@@ -35,21 +36,21 @@ impl Face for SourceStatus {
         self.artifact.as_ref().is_some_and(|artifact| artifact.revision == revision)
     }
 
-    fn fault(context: &Context<'_, Self>) -> (Reason, Next) {
+    fn fault(context: &VerdictContext<'_, Self>) -> (Reason, Next) {
         let reason = judges::fetched::operation_failed(context.key.kind);
         (reason, Next::Interval(context.schedule.interval))
     }
 
-    fn stage(_: Stage, _: &Context<'_, Self>) -> String {
+    fn stage(_: RunStage, _: &VerdictContext<'_, Self>) -> String {
         "building artifact: retrying".into()
     }
 
-    fn judge(ending: &Fetched, context: &Context<'_, Self>) -> Judgement {
+    fn judge(ending: &Fetched, context: &VerdictContext<'_, Self>) -> Judgement {
         let is_set = |kind: &&str| context.previous.conditions.get(kind).is_some();
         judges::fetched::judge(ending, FAILURES.iter().any(is_set), context)
     }
 
-    fn marks(_: &Outcome<Fetched>, told: Told, _: &Context<'_, Self>) -> Vec<Mark> {
+    fn marks(_: &Outcome<Fetched>, told: Told, _: &VerdictContext<'_, Self>) -> Vec<Mark> {
         let set = if told.success {
             STORED
         } else {
@@ -67,7 +68,7 @@ impl Face for SourceStatus {
     }
 
     /// After a failure the artifact that is held stays, and what was applied from it goes on being enforced.
-    fn write(&mut self, outcome: &Outcome<Fetched>, _: Told, context: &Context<'_, Self>) {
+    fn write(&mut self, outcome: &Outcome<Fetched>, _: Told, context: &VerdictContext<'_, Self>) {
         let (revision, news, selection, content) = match outcome {
             Outcome::Own(Fetched::Updated { revision, digest, metadata, selection, content, .. }) => {
                 (revision, Some((digest, metadata)), selection, content)
@@ -95,7 +96,8 @@ impl Face for SourceStatus {
             let name = format!("{kind}/{}/{}/{revision}", key.namespace, key.name);
             self.artifact = Some(Artifact {
                 path: name.clone(),
-                // Nothing is served: the agent reads its object store. The field is there since tools require it.
+                // Nothing is served: the agent reads its object store. The field is there since tools require
+                // it.
                 url: format!("lockgate://{name}"),
                 revision: revision.clone(),
                 digest: digest.cloned(),
@@ -115,11 +117,12 @@ fn size(content: &Content) -> Option<i64> {
     }
 }
 
-/// The status while a generation is fetched for the first time, which may take until the timeout; `None` where nothing new is
-/// to be said.
+/// The status while a generation is fetched for the first time, which may take until the timeout; `None`
+/// where nothing new is to be said.
 ///
-/// Ready says so only where it has no answer yet: what is in store stays usable until the fetch has ended, as in Flux.
-pub fn fetching(context: &Context<'_, SourceStatus>) -> Option<Judged<SourceStatus>> {
+/// Ready says so only where it has no answer yet: what is in store stays usable until the fetch has ended, as
+/// in Flux.
+pub fn fetching(context: &VerdictContext<'_, SourceStatus>) -> Option<Judged<SourceStatus>> {
     let observed = context.previous.observed_generation.unwrap_or(-1);
     let ready = context.previous.conditions.get(READY);
     let said = ready.and_then(|ready| ready.observed_generation);

@@ -2,8 +2,8 @@
 
 use crate::api::KustomizationStatus;
 use crate::queue::Next;
-use crate::verdict::context::{Context, Schedule};
-use crate::verdict::judgement::{Failure, Judgement, Stage, Success};
+use crate::verdict::context::{Schedule, VerdictContext};
+use crate::verdict::judgement::{Failure, Judgement, RunStage, Success};
 use crate::verdict::notice::Notice;
 use crate::verdict::outcome::{Applied, Done, Refused};
 use crate::verdict::reason::Reason;
@@ -11,7 +11,10 @@ use crate::verdict::texts::{self, listed, rounded};
 use crate::verdict::writer::Writer;
 use lockgate_base::model::Duration;
 
-pub(in crate::verdict) fn judge(applied: &Applied, context: &Context<'_, KustomizationStatus>) -> Judgement {
+pub(in crate::verdict) fn judge(
+    applied: &Applied,
+    context: &VerdictContext<'_, KustomizationStatus>,
+) -> Judgement {
     let retry = Next::After(context.schedule.retry);
     Judgement::Failure(match applied {
         Applied::Ready(done) => return success(done, context),
@@ -20,7 +23,7 @@ pub(in crate::verdict) fn judge(applied: &Applied, context: &Context<'_, Kustomi
         Applied::Cancelled { .. } => return Judgement::Unsaid(Next::Now),
         Applied::Unhealthy { end, waited, .. } => {
             let message = texts::unhealthy(end, *waited);
-            Failure::new(Reason::HealthCheckFailed, Stage::Checking, message, retry)
+            Failure::new(Reason::HealthCheckFailed, RunStage::Checking, message, retry)
         }
         // Nobody has asked for their health, so nothing is said of it.
         Applied::NotEstablished { end, waited, .. } => {
@@ -64,7 +67,7 @@ fn refused(refusals: &[Refused], schedule: Schedule) -> Failure {
     Failure::applying(reason, listed("objects are refused", &messages), next)
 }
 
-fn success(done: &Done, context: &Context<'_, KustomizationStatus>) -> Judgement {
+fn success(done: &Done, context: &VerdictContext<'_, KustomizationStatus>) -> Judgement {
     let writer = Writer::new(context);
     let was_ready = context.is_ready();
     let mut notices = Vec::new();
@@ -79,7 +82,7 @@ fn success(done: &Done, context: &Context<'_, KustomizationStatus>) -> Judgement
     Judgement::Success(Success { reason: Reason::ReconciliationSucceeded, message, notices })
 }
 
-fn finished(done: &Done, was_ready: bool, context: &Context<'_, KustomizationStatus>) -> Notice {
+fn finished(done: &Done, was_ready: bool, context: &VerdictContext<'_, KustomizationStatus>) -> Notice {
     let changes = done.changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let message = if was_ready && is_built_again(done, context) {
         format!("Drift corrected:\n{changes}")
@@ -92,9 +95,9 @@ fn finished(done: &Done, was_ready: bool, context: &Context<'_, KustomizationSta
     writer.notice(false, Reason::ReconciliationSucceeded, message.trim_end(), context.revision)
 }
 
-/// Whether the build is the one that was applied last: what it changed now has drifted. Other values of its variables make
-/// another build of the same revision.
-fn is_built_again(done: &Done, context: &Context<'_, KustomizationStatus>) -> bool {
+/// Whether the build is the one that was applied last: what it changed now has drifted. Other values of its
+/// variables make another build of the same revision.
+fn is_built_again(done: &Done, context: &VerdictContext<'_, KustomizationStatus>) -> bool {
     let last = context.previous.history.first().map(|entry| &entry.digest);
     last.is_some() && last == done.digest.map(|digest| digest.to_string()).as_ref()
 }

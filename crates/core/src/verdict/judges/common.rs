@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::queue::Next;
-use crate::verdict::context::{Context, Schedule};
+use crate::verdict::context::{Schedule, VerdictContext};
 use crate::verdict::face::Face;
 use crate::verdict::judgement::{Failure, Judgement, Severity};
 use crate::verdict::outcome::Common;
@@ -15,7 +15,7 @@ const WATCHED: Duration = Duration::from_secs(10);
 /// After how long what the agent ended at is tried again.
 pub const QUARANTINE: Duration = Duration::from_hours(1);
 
-pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, F>) -> Judgement {
+pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &VerdictContext<'_, F>) -> Judgement {
     let Schedule { interval, retry, .. } = context.schedule;
     let text = String::clone;
     Judgement::Failure(match common {
@@ -33,7 +33,8 @@ pub(in crate::verdict) fn judge<F: Face>(common: &Common, context: &Context<'_, 
         Common::Unreachable { message } => {
             Failure::applying(Reason::ReconciliationFailed, text(message), Next::Backoff)
         }
-        // A right may be granted any moment, and an API server that has just started denies what it will soon allow.
+        // A right may be granted any moment, and an API server that has just started denies what it will soon
+        // allow.
         Common::AccessDenied { message } => {
             Failure::applying(Reason::AccessDenied, text(message), Next::BackoffTo(retry))
         }

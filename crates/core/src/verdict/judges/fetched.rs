@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::api::{HelmRepository, OciRepository, SourceStatus};
 use crate::queue::Next;
-use crate::verdict::context::Context;
+use crate::verdict::context::VerdictContext;
 use crate::verdict::face::Face;
 use crate::verdict::judgement::{Failure, Judgement, Success};
 use crate::verdict::notice::Notice;
@@ -18,7 +18,7 @@ use lockgate_base::model::KindId;
 pub(in crate::verdict) fn judge(
     fetched: &Fetched,
     failed: bool,
-    context: &Context<'_, SourceStatus>,
+    context: &VerdictContext<'_, SourceStatus>,
 ) -> Judgement {
     match fetched {
         Fetched::Updated { revision, subject, rewritten, metadata, url, content, .. } => {
@@ -60,7 +60,7 @@ fn stored(
     revision: &str,
     content: &Content,
     notices: Vec<Notice>,
-    context: &Context<'_, SourceStatus>,
+    context: &VerdictContext<'_, SourceStatus>,
 ) -> Judgement {
     let message = texts::stored(context.key.kind, revision, content);
     let reason = made(content).unwrap_or(Reason::Succeeded);
@@ -76,13 +76,14 @@ const fn made(content: &Content) -> Option<Reason> {
     }
 }
 
-/// An artifact that the status already names is news to this process only, unless it could not be fetched for a while.
+/// An artifact that the status already names is news to this process only, unless it could not be fetched for
+/// a while.
 fn stored_notice(
     revision: &str,
     news: &str,
     content: &Content,
     failed: bool,
-    context: &Context<'_, SourceStatus>,
+    context: &VerdictContext<'_, SourceStatus>,
 ) -> Option<Notice> {
     let reason = match (context.previous.is_at(revision), failed) {
         (false, _) => Reason::NewArtifact,

@@ -129,7 +129,7 @@ pub struct Done {
     /// Digest of what was built.
     pub digest: Option<Digest>,
     /// The objects that were changed.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ChangedObject>,
     /// What people should know though it stops nothing.
     pub warnings: Vec<String>,
     /// A line for each object that has drifted and is left as it is.
@@ -140,7 +140,7 @@ pub struct Done {
 
 /// An object that was changed. Its text is Flux's line: `Service/default/podinfo configured (spec.ports)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub struct ChangedObject {
     /// Which object.
     pub id: ObjectId,
     /// What was done.
@@ -162,7 +162,7 @@ pub enum Deed {
     Deleted,
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for ChangedObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let deed = match self.deed {
             Deed::Created => "created",
@@ -212,7 +212,8 @@ pub struct Ill {
 pub struct Refused {
     /// The whole message: object, reason and cure.
     pub message: String,
-    /// Whether it may pass without a change in Git: a namespace that is still to come, a webhook that is down.
+    /// Whether it may pass without a change in Git: a namespace that is still to come, a webhook that is
+    /// down.
     pub transient: bool,
     /// Whether what it was judged by may be on its way: a definition, a right, a policy.
     pub soon: bool,

@@ -63,12 +63,12 @@ pub enum Content {
         size: u64,
     },
     /// A chart.
-    Chart(Chart),
+    Chart(PackedChart),
 }
 
 /// What is told of a chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chart {
+pub struct PackedChart {
     /// Its name.
     pub name: String,
     /// Whether it was not taken as it is.

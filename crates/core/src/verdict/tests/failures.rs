@@ -358,7 +358,7 @@ fn definitions_that_are_not_served_are_no_question_of_health() {
 #[test]
 fn a_source_that_may_not_be_taken_is_not_attempted() {
     let (key, before) = (key("apps"), ready());
-    let context = Context { revision: Some("main@sha1:of-another"), ..context(&key, &before) };
+    let context = VerdictContext { revision: Some("main@sha1:of-another"), ..context(&key, &before) };
     let forbidden = say(&Common::SourceForbidden { message: "can't access it".into() }.into(), &context);
     assert_eq!(condition(&forbidden.status, "Stalled").unwrap().1, "AccessDenied");
     assert_eq!(forbidden.status.last_attempted_revision, before.last_attempted_revision);
@@ -407,7 +407,7 @@ fn what_is_managed_is_kept_where_nothing_was_applied() {
 fn a_deletion_that_failed_is_tried_again_though_the_spec_wants_no_timer() {
     let (key, previous) = (key("apps"), KustomizationStatus::default());
     let schedule = Schedule { interval: Std::ZERO, retry: Std::ZERO, timeout: Std::from_secs(30) };
-    let context = Context { schedule, ..context(&key, &previous) };
+    let context = VerdictContext { schedule, ..context(&key, &previous) };
     let failed = Outcome::Common(Common::RemovalFailed { failures: vec!["A/b: denied".into()] });
     assert_eq!(say(&failed, &context).next, Next::BackoffTo(Std::from_secs(30)));
 }

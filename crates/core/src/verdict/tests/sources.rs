@@ -3,8 +3,8 @@
 use super::*;
 use lockgate_base::model::Condition;
 
-fn source_context<'a>(key: &'a Ref, previous: &'a SourceStatus) -> Context<'a, SourceStatus> {
-    Context {
+fn source_context<'a>(key: &'a Ref, previous: &'a SourceStatus) -> VerdictContext<'a, SourceStatus> {
+    VerdictContext {
         key,
         generation: 2,
         schedule: Schedule::new(Duration::from_secs(60), None, None),
@@ -167,7 +167,7 @@ fn a_source_tells_no_secret() {
     let told = |message: &str, previous: &SourceStatus| {
         let cause = FetchCause::Operation;
         let outcome = Outcome::Own(Fetched::Failed { cause, message: message.into(), terminal: true });
-        said(verdict(&outcome, &Context { redactor: &redactor, ..source_context(&key, previous) }))
+        said(verdict(&outcome, &VerdictContext { redactor: &redactor, ..source_context(&key, previous) }))
     };
     let first = told("got hunter2-canary", &SourceStatus::default());
     assert!(!format!("{first:?}").contains("hunter2"));

@@ -10,8 +10,8 @@ fn standing(status: &KustomizationStatus) -> Standing {
     Standing::of(3, status)
 }
 
-/// What an outcome leaves an object in, and whether nothing but a change of it helps; `None` where it writes nothing. An
-/// outcome that is added does not compile until it stands here.
+/// What an outcome leaves an object in, and whether nothing but a change of it helps; `None` where it writes
+/// nothing. An outcome that is added does not compile until it stands here.
 fn expected(outcome: &Outcome<Applied>) -> Option<(Stance, bool)> {
     Some(match outcome {
         Outcome::Common(common) => match common {
@@ -100,7 +100,7 @@ fn what_is_under_way_reads_back_with_what_it_waits_for() {
     assert_eq!(standing(&begun).stance, Stance::Progressing(Progress::Working(stage)));
     let cause = "image pull: waiting for a node".to_owned();
     let ill = Ill { subject: "Pod/n/p".into(), status: "InProgress".into(), cause };
-    let status = waiting(&Context { previous: &begun, ..first }, &[ill]);
+    let status = waiting(&VerdictContext { previous: &begun, ..first }, &[ill]);
     let waited = "Pod/n/p: image pull: waiting for a node".to_owned();
     assert_eq!(standing(&status).stance, Stance::Progressing(Progress::Waiting(waited)));
 }

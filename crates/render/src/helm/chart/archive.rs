@@ -4,7 +4,7 @@
 use super::file::File;
 use crate::helm::error::Error;
 use crate::helm::go::quote::quote;
-use lockgate_base::archive::{Damage, Form, Member, members};
+use lockgate_base::archive::{Damage, Member, MemberKind, members};
 
 /// How much a chart may hold when it is unpacked, in bytes, with the charts that are packed in it.
 const UNPACKED_LIMIT: u64 = 100 * 1024 * 1024;
@@ -41,14 +41,14 @@ fn too_large() -> Error {
 }
 
 /// The files of an archive, without the folder that they all are in.
-pub(super) struct Unpacked(pub(super) Vec<File>);
+pub(super) struct UnpackedChart(pub(super) Vec<File>);
 
 /// Unpacks an archive.
-pub(super) fn unpack(archive: &[u8], bounds: &mut Bounds) -> Result<Unpacked, Error> {
+pub(super) fn unpack(archive: &[u8], bounds: &mut Bounds) -> Result<UnpackedChart, Error> {
     let mut files = Vec::new();
     // What follows a header that lies about its size is read at most this far.
     members(archive, 2 * UNPACKED_LIMIT, |member| {
-        if member.form != Form::Folder && !member.name.ends_with(b"/") {
+        if member.form != MemberKind::Folder && !member.name.ends_with(b"/") {
             files.push(file(member, bounds)?);
         }
         Ok::<(), Error>(())
@@ -56,7 +56,7 @@ pub(super) fn unpack(archive: &[u8], bounds: &mut Bounds) -> Result<Unpacked, Er
     if files.is_empty() {
         return Err(Error::new("no files in chart archive"));
     }
-    Ok(Unpacked(files))
+    Ok(UnpackedChart(files))
 }
 
 fn file(member: &mut Member<'_>, bounds: &mut Bounds) -> Result<File, Error> {
@@ -69,7 +69,7 @@ fn file(member: &mut Member<'_>, bounds: &mut Bounds) -> Result<File, Error> {
     }
     bounds.take(member.size)?;
     let mut content = Vec::new();
-    if member.form == Form::File {
+    if member.form == MemberKind::File {
         // Made as large as the file only once its bytes are there.
         member.copy_to(&mut content).map_err(Damage::Broken)?;
     }

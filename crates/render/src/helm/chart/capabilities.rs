@@ -4,7 +4,7 @@ use std::any::Any;
 
 use crate::helm::error::Error;
 use crate::helm::value::{Allowance, Args, Signature};
-use crate::helm::value::{Kind, List, ListType, Object, Value};
+use crate::helm::value::{GoKind, GoObject, List, ListType, Value};
 
 /// The version of helm that charts see.
 const HELM_VERSION: &str = "v4.2";
@@ -85,13 +85,13 @@ impl KubeVersion {
     }
 }
 
-impl Object for Capabilities {
+impl GoObject for Capabilities {
     fn type_name(&self) -> &'static str {
         "*common.Capabilities"
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Ptr
+    fn kind(&self) -> GoKind {
+        GoKind::Ptr
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
@@ -111,7 +111,7 @@ impl Object for Capabilities {
         Ok(Value::object(self.clone()))
     }
 
-    fn equals(&self, other: &dyn Object) -> bool {
+    fn equals(&self, other: &dyn GoObject) -> bool {
         // Pointers, and there is one for a render.
         other.as_any().downcast_ref::<Self>().is_some_and(|other| std::ptr::eq(self, other))
     }
@@ -128,13 +128,13 @@ struct Version {
     is_reached: bool,
 }
 
-impl Object for Version {
+impl GoObject for Version {
     fn type_name(&self) -> &'static str {
         "common.KubeVersion"
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Struct
+    fn kind(&self) -> GoKind {
+        GoKind::Struct
     }
 
     fn text(&self) -> Option<Vec<u8>> {
@@ -166,7 +166,7 @@ impl Object for Version {
         Ok(Value::from(&**text))
     }
 
-    fn equals(&self, other: &dyn Object) -> bool {
+    fn equals(&self, other: &dyn GoObject) -> bool {
         other.as_any().downcast_ref::<Self>().is_some_and(|other| self.version == other.version)
     }
 
@@ -183,13 +183,13 @@ impl Object for Version {
 #[derive(Debug)]
 struct Build;
 
-impl Object for Build {
+impl GoObject for Build {
     fn type_name(&self) -> &'static str {
         "version.BuildInfo"
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Struct
+    fn kind(&self) -> GoKind {
+        GoKind::Struct
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
@@ -210,7 +210,7 @@ impl Object for Build {
         ]))
     }
 
-    fn equals(&self, other: &dyn Object) -> bool {
+    fn equals(&self, other: &dyn GoObject) -> bool {
         other.as_any().is::<Self>()
     }
 

@@ -5,7 +5,7 @@
 //! worked out, nulls are kept instead (`Nulls::Keep`).
 
 use crate::helm::chart::Chart;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::go::print;
 use crate::helm::value::{Map, MapType, Str, Value};
@@ -30,14 +30,14 @@ pub(in crate::helm) fn coalesce(
     chart: &Chart,
     given: &Map,
     nulls: Nulls,
-    context: &mut Context<'_>,
+    context: &mut RenderContext<'_>,
 ) -> Done<Map> {
     let values = deep_copy_map(given);
     coalesce_chart(chart, &values, nulls, context)?;
     Ok(values.seen_as(MapType::Values))
 }
 
-fn coalesce_chart(chart: &Chart, values: &Map, nulls: Nulls, context: &mut Context<'_>) -> Done<()> {
+fn coalesce_chart(chart: &Chart, values: &Map, nulls: Nulls, context: &mut RenderContext<'_>) -> Done<()> {
     context.spend(1 + chart.values.len())?;
     context.memory(0)?;
     coalesce_values(chart, values, nulls)?;

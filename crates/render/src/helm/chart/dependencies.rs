@@ -3,9 +3,9 @@
 use lockgate_base::model::version::{Range, Version};
 
 use super::Chart;
-use super::metadata::{Dependency, Metadata};
+use super::metadata::{ChartMetadata, Dependency};
 use crate::helm::chart::coalesce::{Nulls, coalesce, coalesce_tables};
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::go::print;
 use crate::helm::value::{Map, MapType, Str, Value};
@@ -15,13 +15,13 @@ use crate::helm::values::read::deep_copy_map;
 type Done<T> = Result<T, Error>;
 
 /// Works out the charts in a chart: conditions, tags, aliases, and values that are imported.
-pub(in crate::helm) fn process(chart: &mut Chart, given: &Map, context: &mut Context<'_>) -> Done<()> {
+pub(in crate::helm) fn process(chart: &mut Chart, given: &Map, context: &mut RenderContext<'_>) -> Done<()> {
     enable(chart, given, "", context)?;
     import(chart, context)
 }
 
 /// Leaves out the charts that are switched off, and gives the others their aliases.
-fn enable(chart: &mut Chart, given: &Map, path: &str, context: &mut Context<'_>) -> Done<()> {
+fn enable(chart: &mut Chart, given: &Map, path: &str, context: &mut RenderContext<'_>) -> Done<()> {
     let Some(mut wanted) = chart.metadata.dependencies.take() else { return Ok(()) };
     context.spend(1 + wanted.len().saturating_mul(chart.dependencies.len()))?;
     chart.dependencies = chosen(&chart.dependencies, &mut wanted);
@@ -105,7 +105,7 @@ fn apply_conditions(wanted: &mut [Dependency], values: &Map, path: &str) {
 }
 
 /// Hands values of charts up to the chart that they are in, deepest first.
-fn import(chart: &mut Chart, context: &mut Context<'_>) -> Done<()> {
+fn import(chart: &mut Chart, context: &mut RenderContext<'_>) -> Done<()> {
     for part in &mut chart.dependencies {
         import(part, context)?;
     }
@@ -114,7 +114,7 @@ fn import(chart: &mut Chart, context: &mut Context<'_>) -> Done<()> {
     }
     let values = coalesce(chart, &Map::new(MapType::Any), Nulls::Keep, context)?;
     let imported = Map::new(MapType::Any);
-    let Metadata { dependencies, .. } = &mut chart.metadata;
+    let ChartMetadata { dependencies, .. } = &mut chart.metadata;
     for dependency in dependencies.iter_mut().flatten() {
         let mut told = Vec::new();
         for import in &dependency.import_values {
@@ -141,7 +141,7 @@ fn import(chart: &mut Chart, context: &mut Context<'_>) -> Done<()> {
 }
 
 /// A path of an import, as Go prints it.
-fn way(map: &Map, key: &str, context: &mut Context<'_>) -> Done<Vec<u8>> {
+fn way(map: &Map, key: &str, context: &mut RenderContext<'_>) -> Done<Vec<u8>> {
     print::sprintf(context, b"%v", &[map.get(key.as_bytes()).unwrap_or_default()])
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::glob::Glob;
-use crate::helm::context::Context;
+use super::glob::FileGlob;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::funcs::{self};
 use crate::helm::value::Args;
@@ -17,7 +17,7 @@ pub(in crate::helm) fn call(
     files: &Map,
     name: &str,
     arguments: Args<'_>,
-    context: &mut Context<'_>,
+    context: &mut RenderContext<'_>,
 ) -> Result<Value, Error> {
     match name {
         "Get" => {
@@ -41,12 +41,12 @@ fn content(files: &Map, name: &[u8]) -> std::sync::Arc<[u8]> {
     }
 }
 
-fn glob(files: &Map, pattern: &[u8], context: &mut Context<'_>) -> Result<Value, Error> {
+fn glob(files: &Map, pattern: &[u8], context: &mut RenderContext<'_>) -> Result<Value, Error> {
     // A pattern that is none fits all files, in helm.
-    let glob = Glob::new(pattern).or_else(|| Glob::new(b"**"));
+    let glob = FileGlob::new(pattern).or_else(|| FileGlob::new(b"**"));
     let mut found = BTreeMap::new();
     for (name, content) in files.entries() {
-        context.spend(glob.as_ref().map_or(1, Glob::cost).saturating_mul(1 + name.len() / 16))?;
+        context.spend(glob.as_ref().map_or(1, FileGlob::cost).saturating_mul(1 + name.len() / 16))?;
         if glob.as_ref().is_none_or(|glob| glob.matches(&name)) {
             found.insert(name, content);
         }
@@ -54,7 +54,7 @@ fn glob(files: &Map, pattern: &[u8], context: &mut Context<'_>) -> Result<Value,
     Ok(Value::Map(Map::from_entries(MapType::Files, found)))
 }
 
-fn lines(files: &Map, name: &[u8], context: &mut Context<'_>) -> Result<Value, Error> {
+fn lines(files: &Map, name: &[u8], context: &mut RenderContext<'_>) -> Result<Value, Error> {
     let Some(Value::Bytes(bytes)) = files.get(name) else { return Ok(Value::strings::<Str>([])) };
     let Some(last) = bytes.last() else {
         return Err(Error::new("runtime error: index out of range [-1]"));
@@ -68,7 +68,7 @@ fn lines(files: &Map, name: &[u8], context: &mut Context<'_>) -> Result<Value, E
 }
 
 /// The files by their last names, printed as YAML.
-fn flat(files: &Map, context: &mut Context<'_>, encode: fn(&[u8]) -> Str) -> Result<Value, Error> {
+fn flat(files: &Map, context: &mut RenderContext<'_>, encode: fn(&[u8]) -> Str) -> Result<Value, Error> {
     let mut named = BTreeMap::new();
     for (name, value) in files.entries() {
         let Value::Bytes(bytes) = value else { continue };

@@ -1,24 +1,24 @@
 //! A chart as a folder of a tree: all its files but those that `.helmignore` leaves out.
 
-use lockgate_base::tree::{Node, Reader};
+use lockgate_base::tree::{Resolved, TreeReader};
 
 use super::archive::{Bounds, FILE_LIMIT};
 use super::file::File;
-use super::ignore::Rules;
+use super::ignore::IgnoreRules;
 use crate::helm::error::Error;
 use crate::helm::go::quote::quote;
 
 /// The files of the chart in this folder. Symbolic links are followed, as far as they stay in the tree.
-pub fn files_of(reader: &Reader<'_>, folder: &str, bounds: &mut Bounds) -> Result<Vec<File>, Error> {
+pub fn files_of(reader: &TreeReader<'_>, folder: &str, bounds: &mut Bounds) -> Result<Vec<File>, Error> {
     let failed = |error: lockgate_base::tree::TreeError| Error::new(error.to_string());
     let at = |path: &str| if folder.is_empty() { path.to_owned() } else { format!("{folder}/{path}") };
-    if reader.node(&at("Chart.yaml")).map_err(failed)? != Some(Node::File) {
+    if reader.node(&at("Chart.yaml")).map_err(failed)? != Some(Resolved::File) {
         let shown = if folder.is_empty() { "." } else { folder };
         return Err(Error::new(format!("Chart.yaml file is missing in {shown}")));
     }
     let mut rules = match reader.node(&at(".helmignore")).map_err(failed)? {
-        Some(Node::File) => Rules::parse(&reader.bytes(&at(".helmignore")).map_err(failed)?)?,
-        _ => Rules::default(),
+        Some(Resolved::File) => IgnoreRules::parse(&reader.bytes(&at(".helmignore")).map_err(failed)?)?,
+        _ => IgnoreRules::default(),
     };
     rules.add_defaults();
     let mut files = Vec::new();
@@ -27,10 +27,10 @@ pub fn files_of(reader: &Reader<'_>, folder: &str, bounds: &mut Bounds) -> Resul
         let mut deeper = Vec::new();
         for (name, node) in reader.list(at(&inside).trim_end_matches('/')).map_err(failed)? {
             let path = if inside.is_empty() { name } else { format!("{inside}/{name}") };
-            if rules.leaves_out(&path, node == Node::Directory) {
+            if rules.leaves_out(&path, node == Resolved::Directory) {
                 continue;
             }
-            if node == Node::Directory {
+            if node == Resolved::Directory {
                 if path.matches('/').count() > 100 {
                     return Err(Error::bound("the chart's folders nest more than 100 deep"));
                 }

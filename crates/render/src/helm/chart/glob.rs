@@ -4,7 +4,7 @@ use crate::helm::go::unicode::decode;
 
 /// A pattern, read.
 #[derive(Debug)]
-pub(super) struct Glob(Vec<Term>);
+pub(super) struct FileGlob(Vec<Term>);
 
 #[derive(Debug)]
 enum Term {
@@ -30,7 +30,7 @@ enum Term {
 /// How deep `{` may nest.
 const DEPTH: usize = 100;
 
-impl Glob {
+impl FileGlob {
     /// Reads a pattern; `None` where it is none.
     pub(super) fn new(pattern: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(pattern).ok()?;
@@ -207,7 +207,7 @@ fn step(term: &Term, name: &[u8], starts: &[bool]) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::Glob;
+    use super::FileGlob;
 
     #[test]
     fn patterns_match_as_the_library_says() {
@@ -231,11 +231,11 @@ mod tests {
             ("{", "", true),
         ];
         for (pattern, name, fits) in cases {
-            let glob = Glob::new(pattern.as_bytes()).unwrap();
+            let glob = FileGlob::new(pattern.as_bytes()).unwrap();
             assert_eq!(glob.matches(name.as_bytes()), fits, "{pattern} {name}");
         }
         for pattern in ["[a-zA-Z]", "[]", "[", "[z-a]", "[a"] {
-            assert!(Glob::new(pattern.as_bytes()).is_none(), "{pattern}");
+            assert!(FileGlob::new(pattern.as_bytes()).is_none(), "{pattern}");
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::helm::error::Error;
 
 /// The rules of a file, in their order.
 #[derive(Debug, Default)]
-pub(super) struct Rules(Vec<Rule>);
+pub(super) struct IgnoreRules(Vec<Rule>);
 
 #[derive(Debug)]
 struct Rule {
@@ -15,7 +15,7 @@ struct Rule {
     whole: bool,
 }
 
-impl Rules {
+impl IgnoreRules {
     pub(super) fn parse(text: &[u8]) -> Result<Self, Error> {
         let mut rules = Self::default();
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
@@ -201,11 +201,11 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_fits_counts() {
-        let mut rules = Rules::parse(b"# no\n*.md\n!keep\n").unwrap();
+        let mut rules = IgnoreRules::parse(b"# no\n*.md\n!keep\n").unwrap();
         assert!(rules.leaves_out("a/b.md", false));
         assert!(rules.leaves_out("other", false));
         assert!(!rules.leaves_out("keep", false));
-        rules = Rules::parse(b"docs/\n/root.txt\n").unwrap();
+        rules = IgnoreRules::parse(b"docs/\n/root.txt\n").unwrap();
         assert!(rules.leaves_out("x/docs", true));
         assert!(!rules.leaves_out("docs", false));
         assert!(rules.leaves_out("root.txt", false));

@@ -15,7 +15,7 @@ use crate::helm::values::read::{json_type, value_of};
 
 /// What a chart says of itself. Fields that are not written are empty.
 #[derive(Debug, Clone, Default)]
-pub struct Metadata {
+pub struct ChartMetadata {
     pub(in crate::helm) name: String,
     home: String,
     sources: Vec<String>,
@@ -59,7 +59,7 @@ pub(in crate::helm) struct Dependency {
 
 type Done<T> = Result<T, Error>;
 
-impl Metadata {
+impl ChartMetadata {
     /// Reads a file into what is known already: a field that it does not have stays. `go_type` is what helm
     /// reads the file into.
     pub(super) fn read(&mut self, text: &[u8], go_type: &str) -> Done<()> {

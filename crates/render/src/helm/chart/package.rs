@@ -1,10 +1,11 @@
-//! A chart as Flux hands it to releases: perhaps with another version, and with the values of several files for its own.
+//! A chart as Flux hands it to releases: perhaps with another version, and with the values of several files
+//! for its own.
 
 use std::sync::Arc;
 
 use lockgate_base::model::version::Version;
 use lockgate_base::model::yaml::{Dialect, first_document, to_string};
-use lockgate_base::tree::{Node, Tree, TreeError, within_root};
+use lockgate_base::tree::{Resolved, Tree, TreeError, within_root};
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::file::File;
@@ -92,7 +93,8 @@ pub fn described(tree: &Tree) -> Result<(String, String), PackageError> {
     Ok((metadata.name, metadata.version))
 }
 
-/// Makes a chart ready. `tree` is its root; the files with values are looked up in `source`, or in the chart itself.
+/// Makes a chart ready. `tree` is its root; the files with values are looked up in `source`, or in the chart
+/// itself.
 pub fn package(tree: &Tree, source: Option<&Tree>, edits: &Edits) -> Result<Package, PackageError> {
     let (name, own) = described(tree)?;
     let version = edits.version(&own)?;
@@ -127,7 +129,7 @@ fn merged(
     for given in &edits.values_files {
         let path = within_root(given);
         let content: Arc<[u8]> = match reader.node(&path) {
-            Ok(Some(Node::File)) => reader
+            Ok(Some(Resolved::File)) => reader
                 .bytes(&path)
                 .map_err(|error| Error::new(format!("could not read values from file '{given}': {error}")))?,
             Ok(None) if edits.ignores_missing => continue,

@@ -1,5 +1,5 @@
-//! The documents that the schemas of a chart refer to at other places. They are fetched with the chart, by whoever
-//! may do I/O; what cannot be had allows everything.
+//! The documents that the schemas of a chart refer to at other places. They are fetched with the chart, by
+//! whoever may do I/O; what cannot be had allows everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,8 +24,9 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// The URLs that the schemas of a chart, and the documents that are there, refer to and that nobody answered yet.
-    /// Only `https` is asked for: a chart must not read files of this machine, or be changed on its way.
+    /// The URLs that the schemas of a chart, and the documents that are there, refer to and that nobody
+    /// answered yet. Only `https` is asked for: a chart must not read files of this machine, or be changed on
+    /// its way.
     pub fn wanted(&mut self, chart: &Chart) -> Vec<String> {
         let mut urls = BTreeSet::new();
         collect(chart, &mut urls);
@@ -78,8 +79,8 @@ impl Documents {
         Some(document)
     }
 
-    /// Takes references to documents that are not there out of a chart's own schema, and gives their URLs, each with
-    /// the reason.
+    /// Takes references to documents that are not there out of a chart's own schema, and gives their URLs,
+    /// each with the reason.
     pub(super) fn without_missing(&self, schema: &mut Json) -> Vec<String> {
         let Ok(base) = Url::parse(OWN) else { return Vec::new() };
         let cut = self.cut(schema, &base);
@@ -168,7 +169,8 @@ fn is_old(document: &Json) -> bool {
 
 type Visit<'v> = dyn FnMut(&mut serde_json::Map<String, Json>, &Url) + 'v;
 
-/// Goes to each schema within a value, outer ones first, each with the URL that its references are relative to.
+/// Goes to each schema within a value, outer ones first, each with the URL that its references are relative
+/// to.
 fn walk(value: &mut Json, base: &Url, is_schema: bool, visit: &mut Visit<'_>) {
     match value {
         Json::Array(items) => items.iter_mut().for_each(|item| walk(item, base, is_schema, visit)),

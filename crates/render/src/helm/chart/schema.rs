@@ -10,22 +10,22 @@ use serde_json::{Map as JsonMap, Number, Value as Json};
 
 use super::references::{Documents, OWN};
 use crate::helm::chart::Chart;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::go::number::{FloatForm, format_float};
 use crate::helm::go::quote::quote;
 use crate::helm::value::{DEPTH, Map, MapType, Str, Value, too_deep};
 use crate::helm::values::origin::Origins;
 
-/// Fails where values are not what the schemas of a chart and of those in it say, with helm's words and where each
-/// value is from. A document that is not among `documents` counts as one that allows everything; their URLs come
-/// back, each with the reason.
+/// Fails where values are not what the schemas of a chart and of those in it say, with helm's words and where
+/// each value is from. A document that is not among `documents` counts as one that allows everything; their
+/// URLs come back, each with the reason.
 pub fn validate(
     chart: &Chart,
     values: &Map,
     origins: &Origins,
     documents: &Rc<Documents>,
-    context: &mut Context<'_>,
+    context: &mut RenderContext<'_>,
 ) -> Result<Vec<String>, Error> {
     let mut check = Check {
         documents: Rc::clone(documents),
@@ -56,7 +56,7 @@ struct Check {
 }
 
 impl Check {
-    fn chart(&mut self, chart: &Chart, values: &Map, context: &mut Context<'_>) -> Result<(), Error> {
+    fn chart(&mut self, chart: &Chart, values: &Map, context: &mut RenderContext<'_>) -> Result<(), Error> {
         let outer = self.origins.clone();
         let own = self.path.iter().rev().fold(chart.values.clone(), |inner, step| {
             let entry = (Str::from(&**step), Value::Map(inner));
@@ -192,8 +192,8 @@ fn whole(number: f64) -> Option<i64> {
     (number.trunc() == number && number.abs() <= EXACT).then_some(number as i64)
 }
 
-/// An error and those that it is made of, each on its line, as the Go library of the same author prints them. `origin`
-/// tells of one that is made of no others where its value is from.
+/// An error and those that it is made of, each on its line, as the Go library of the same author prints them.
+/// `origin` tells of one that is made of no others where its value is from.
 fn tell(
     error: &ValidationError<'_, '_>,
     parent: &ValidationError<'_, '_>,

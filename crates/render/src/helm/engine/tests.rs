@@ -16,7 +16,7 @@ fn rendered_after(spent: u64, text: &str) -> Result<String, String> {
     let work = move || {
         let before = live();
         let result = {
-            let mut context = Context::new(Now::default(), [7; 32], &NoCluster);
+            let mut context = RenderContext::new(Now::default(), [7; 32], &NoCluster);
             context.budget().spend(Cost::Steps, usize::try_from(spent).unwrap()).unwrap();
             let top = Map::new(MapType::Values);
             top.insert("Values".into(), Value::map::<&str>([])).unwrap();
@@ -27,7 +27,7 @@ fn rendered_after(spent: u64, text: &str) -> Result<String, String> {
                 top,
                 base_path: "c/templates".into(),
             };
-            match render(vec![file], &Parsed::default(), &mut context) {
+            match render(vec![file], &ParsedTemplates::default(), &mut context) {
                 Ok(mut printed) => Ok(String::from_utf8(printed.remove(&path).unwrap()).unwrap()),
                 Err(error) => Err(error.text()),
             }

@@ -1,6 +1,6 @@
 //! Go's own functions that take values: `print` and its kin, and the escapes for HTML, JavaScript and URLs.
 
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::go::print;
@@ -19,20 +19,20 @@ pub(super) const TABLE: &[Function] = &[
 
 type Done = Result<Value, Error>;
 
-fn print(context: &mut Context<'_>, arguments: Args<'_>) -> Done {
+fn print(context: &mut RenderContext<'_>, arguments: Args<'_>) -> Done {
     print::sprint(context, arguments.rest(0)).map(Value::from)
 }
 
-fn println(context: &mut Context<'_>, arguments: Args<'_>) -> Done {
+fn println(context: &mut RenderContext<'_>, arguments: Args<'_>) -> Done {
     print::sprintln(context, arguments.rest(0)).map(Value::from)
 }
 
-fn printf(context: &mut Context<'_>, arguments: Args<'_>) -> Done {
+fn printf(context: &mut RenderContext<'_>, arguments: Args<'_>) -> Done {
     print::sprintf(context, arguments.bytes(0), arguments.rest(1)).map(Value::from)
 }
 
 /// The arguments as one text, as `print` gives them. Nil is `<no value>` here.
-fn text(context: &mut Context<'_>, arguments: Args<'_>) -> Result<Str, Error> {
+fn text(context: &mut RenderContext<'_>, arguments: Args<'_>) -> Result<Str, Error> {
     if let [Value::Str(text)] = arguments.rest(0) {
         return Ok(text.clone());
     }
@@ -41,7 +41,7 @@ fn text(context: &mut Context<'_>, arguments: Args<'_>) -> Result<Str, Error> {
     print::sprint(context, &values).map(Str::from)
 }
 
-fn html(context: &mut Context<'_>, arguments: Args<'_>) -> Done {
+fn html(context: &mut RenderContext<'_>, arguments: Args<'_>) -> Done {
     let text = text(context, arguments)?;
     context.room(text.len() * 5)?;
     let mut out = Vec::with_capacity(text.len());
@@ -59,7 +59,7 @@ fn html(context: &mut Context<'_>, arguments: Args<'_>) -> Done {
     Ok(out.into())
 }
 
-fn js(context: &mut Context<'_>, arguments: Args<'_>) -> Done {
+fn js(context: &mut RenderContext<'_>, arguments: Args<'_>) -> Done {
     let text = text(context, arguments)?;
     context.room(text.len() * 6)?;
     let mut out = Vec::with_capacity(text.len());
@@ -85,7 +85,7 @@ fn js(context: &mut Context<'_>, arguments: Args<'_>) -> Done {
     Ok(out.into())
 }
 
-fn urlquery(context: &mut Context<'_>, arguments: Args<'_>) -> Done {
+fn urlquery(context: &mut RenderContext<'_>, arguments: Args<'_>) -> Done {
     let text = text(context, arguments)?;
     context.room(text.len() * 3)?;
     let mut out = Vec::with_capacity(text.len());

@@ -1,7 +1,7 @@
 //! Names in other cases (`snakecase`, `camelcase`, `kebabcase`), as the Go library `xstrings` writes them.
 
 use crate::helm::function::Function;
-use crate::helm::go::unicode::{self, Category, decode};
+use crate::helm::go::unicode::{self, CharacterClass, decode};
 use crate::helm::value::Type as T;
 
 pub(super) const TABLE: &[Function] = &[
@@ -15,14 +15,14 @@ fn is_connector(c: char) -> bool {
 }
 
 fn is_upper(c: char) -> bool {
-    unicode::is(Category::Upper, c)
+    unicode::is(CharacterClass::Upper, c)
 }
 
 /// A letter that is no Chinese character.
 fn is_alphabet(c: char) -> bool {
     let is_chinese =
         matches!(c, '\u{3400}'..='\u{4d85}' | '\u{4e00}'..='\u{9fcc}' | '\u{20000}'..='\u{2b81d}');
-    unicode::is(Category::Letter, c) && !is_chinese
+    unicode::is(CharacterClass::Letter, c) && !is_chinese
 }
 
 fn pascal_case(text: &[u8]) -> String {
@@ -116,8 +116,8 @@ fn next_word(text: &[u8]) -> (Word, usize) {
     if is_connector(c) {
         return (Word::Connector, run(text, size, c, is_connector).0);
     }
-    if unicode::is(Category::Punct, c) {
-        return (Word::Punct, run(text, size, c, |c| unicode::is(Category::Punct, c)).0);
+    if unicode::is(CharacterClass::Punct, c) {
+        return (Word::Punct, run(text, size, c, |c| unicode::is(CharacterClass::Punct, c)).0);
     }
     if is_upper(c) {
         return (Word::Upper, upper_word(text, size, c));
@@ -125,11 +125,12 @@ fn next_word(text: &[u8]) -> (Word, usize) {
     if is_alphabet(c) {
         return (Word::Alphabet, run(text, size, c, |c| is_alphabet(c) && !is_upper(c)).0);
     }
-    if unicode::is(Category::Number, c) {
-        return (Word::Number, run(text, size, c, |c| unicode::is(Category::Number, c)).0);
+    if unicode::is(CharacterClass::Number, c) {
+        return (Word::Number, run(text, size, c, |c| unicode::is(CharacterClass::Number, c)).0);
     }
     let is_other = |c| {
-        let is_word = is_alphabet(c) || unicode::is(Category::Number, c) || unicode::is(Category::Punct, c);
+        let is_word =
+            is_alphabet(c) || unicode::is(CharacterClass::Number, c) || unicode::is(CharacterClass::Punct, c);
         !is_connector(c) && !is_word
     };
     (Word::Other, run(text, size, c, is_other).0)

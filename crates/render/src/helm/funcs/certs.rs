@@ -5,19 +5,19 @@ use core::net::IpAddr;
 use std::any::Any;
 
 use super::encoding::decode_base64;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::go::print::display;
 use crate::helm::value::{Args, Type as T};
-use crate::helm::value::{Kind, Object, Str, Value};
-use crate::helm::x509::certificate::{self, Issuer, Template};
+use crate::helm::value::{GoKind, GoObject, Str, Value};
+use crate::helm::x509::certificate::{self, CertificateTemplate, Issuer};
 use crate::helm::x509::dsa::DsaKey;
-use crate::helm::x509::key::Key;
+use crate::helm::x509::key::PrivateKey;
 use crate::helm::x509::pem;
 
 type Result = std::result::Result<Value, Error>;
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 const CERTIFICATE: T = T::Object("sprig.certificate");
 
@@ -25,7 +25,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("genPrivateKey", &[T::String], generate_key),
     Function::new("buildCustomCert", &[T::String, T::String], custom),
     Function::new("genCA", &[T::String, T::Int], |c, a| {
-        let key = Key::rsa(c, 2048)?;
+        let key = PrivateKey::rsa(c, 2048)?;
         authority(c, a, &key)
     }),
     Function::new("genCAWithKey", &[T::String, T::Int, T::String], |c, a| {
@@ -33,7 +33,7 @@ pub(super) const TABLE: &[Function] = &[
         authority(c, a, &key)
     }),
     Function::new("genSelfSignedCert", &[T::String, T::List, T::List, T::Int], |c, a| {
-        let key = Key::rsa(c, 2048)?;
+        let key = PrivateKey::rsa(c, 2048)?;
         self_signed(c, a, &key)
     }),
     Function::new("genSelfSignedCertWithKey", &[T::String, T::List, T::List, T::Int, T::String], |c, a| {
@@ -41,7 +41,7 @@ pub(super) const TABLE: &[Function] = &[
         self_signed(c, a, &key)
     }),
     Function::new("genSignedCert", &[T::String, T::List, T::List, T::Int, CERTIFICATE], |c, a| {
-        let key = Key::rsa(c, 2048)?;
+        let key = PrivateKey::rsa(c, 2048)?;
         signed(c, a, &key)
     }),
     Function::new(
@@ -61,20 +61,20 @@ struct Certificate {
     key: Str,
 }
 
-impl Object for Certificate {
+impl GoObject for Certificate {
     fn type_name(&self) -> &'static str {
         "sprig.certificate"
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Struct
+    fn kind(&self) -> GoKind {
+        GoKind::Struct
     }
 
     fn fields(&self) -> Vec<(&'static str, Value)> {
         vec![("Cert", Value::Str(self.cert.clone())), ("Key", Value::Str(self.key.clone()))]
     }
 
-    fn equals(&self, other: &dyn Object) -> bool {
+    fn equals(&self, other: &dyn GoObject) -> bool {
         other.as_any().downcast_ref::<Self>() == Some(self)
     }
 
@@ -86,21 +86,21 @@ impl Object for Certificate {
 /// How many steps making a key over a curve counts for.
 const CURVE_STEPS: usize = 5_000;
 
-fn given_key(a: &Args<'_>, at: usize) -> std::result::Result<Key, Error> {
-    Key::parse(a.bytes(at)).map_err(|error| Error::new(format!("parsing private key: {error}")))
+fn given_key(a: &Args<'_>, at: usize) -> std::result::Result<PrivateKey, Error> {
+    PrivateKey::parse(a.bytes(at)).map_err(|error| Error::new(format!("parsing private key: {error}")))
 }
 
 fn generate_key(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     let key = match a.bytes(0) {
-        b"" | b"rsa" => Key::rsa(c, 4096)?,
-        b"dsa" => Key::Dsa(Box::new(DsaKey::new(c)?)),
+        b"" | b"rsa" => PrivateKey::rsa(c, 4096)?,
+        b"dsa" => PrivateKey::Dsa(Box::new(DsaKey::new(c)?)),
         b"ecdsa" => {
             c.spend(CURVE_STEPS)?;
-            Key::p256(c)
+            PrivateKey::p256(c)
         }
         b"ed25519" => {
             c.spend(CURVE_STEPS)?;
-            Key::ed25519(c)
+            PrivateKey::ed25519(c)
         }
         other => return Ok([b"Unknown type ", other].concat().into()),
     };
@@ -115,7 +115,7 @@ fn custom(_: Ctx<'_, '_>, a: Args<'_>) -> Result {
         let error = "error parsing certificate: decodedCert.Bytes: x509: malformed certificate";
         return Err(Error::new(error));
     }
-    Key::parse(&key).map_err(|error| Error::new(format!("error parsing private key: {error}")))?;
+    PrivateKey::parse(&key).map_err(|error| Error::new(format!("error parsing private key: {error}")))?;
     Ok(Value::object(Certificate { cert: cert.into(), key: key.into() }))
 }
 
@@ -126,8 +126,9 @@ fn template(
     addresses: &[Value],
     hosts: &[Value],
     days: i64,
-) -> std::result::Result<Template, Error> {
-    let mut template = Template { common_name: name.to_vec(), days, ..Template::default() };
+) -> std::result::Result<CertificateTemplate, Error> {
+    let mut template =
+        CertificateTemplate { common_name: name.to_vec(), days, ..CertificateTemplate::default() };
     for address in addresses {
         let Value::Str(text) = address else {
             let shown = String::from_utf8_lossy(&display(c, address)?).into_owned();
@@ -147,7 +148,12 @@ fn template(
     Ok(template)
 }
 
-fn created(c: Ctx<'_, '_>, template: &Template, key: &Key, issuer: Option<(&Issuer, &Key)>) -> Result {
+fn created(
+    c: Ctx<'_, '_>,
+    template: &CertificateTemplate,
+    key: &PrivateKey,
+    issuer: Option<(&Issuer, &PrivateKey)>,
+) -> Result {
     c.spend(20_000)?;
     let data = certificate::create(c, template, key, issuer)
         .map_err(|error| Error::new(format!("error creating certificate: {error}")))?;
@@ -157,23 +163,23 @@ fn created(c: Ctx<'_, '_>, template: &Template, key: &Key, issuer: Option<(&Issu
     }))
 }
 
-fn authority(c: Ctx<'_, '_>, a: Args<'_>, key: &Key) -> Result {
-    let template = Template { is_authority: true, ..template(c, a.bytes(0), &[], &[], a.int(1))? };
+fn authority(c: Ctx<'_, '_>, a: Args<'_>, key: &PrivateKey) -> Result {
+    let template = CertificateTemplate { is_authority: true, ..template(c, a.bytes(0), &[], &[], a.int(1))? };
     created(c, &template, key, None)
 }
 
-fn self_signed(c: Ctx<'_, '_>, a: Args<'_>, key: &Key) -> Result {
+fn self_signed(c: Ctx<'_, '_>, a: Args<'_>, key: &PrivateKey) -> Result {
     let template = template(c, a.bytes(0), a.items(1), a.items(2), a.int(3))?;
     created(c, &template, key, None)
 }
 
-fn signed(c: Ctx<'_, '_>, a: Args<'_>, key: &Key) -> Result {
+fn signed(c: Ctx<'_, '_>, a: Args<'_>, key: &PrivateKey) -> Result {
     let authority = a.object::<Certificate>(4).ok_or_else(|| Error::new("unable to decode certificate"))?;
     let block = pem::decode(&authority.cert).ok_or_else(|| Error::new("unable to decode certificate"))?;
     let issuer = certificate::parse(&block.data).ok_or_else(|| {
         Error::new("error parsing certificate: decodedSignerCert.Bytes: x509: malformed certificate")
     })?;
-    let signer = Key::parse(&authority.key)
+    let signer = PrivateKey::parse(&authority.key)
         .map_err(|error| Error::new(format!("error parsing private key: {error}")))?;
     let template = template(c, a.bytes(0), a.items(1), a.items(2), a.int(3))?;
     created(c, &template, key, Some((&issuer, &signer)))

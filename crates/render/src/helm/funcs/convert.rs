@@ -1,6 +1,6 @@
 //! Conversions that many functions share: the ones of the Go library `cast`, and sprig's texts of values.
 
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::go::number::{float_to_int, int_to_float, parse_int};
 use crate::helm::go::{parse_float, print};
@@ -53,7 +53,7 @@ fn without_zero_decimals(text: &[u8]) -> &[u8] {
 }
 
 /// sprig's `strval`: a string as it is, everything else as `%v`.
-pub(super) fn text_of(context: &mut Context<'_>, value: &Value) -> Result<Str, Error> {
+pub(super) fn text_of(context: &mut RenderContext<'_>, value: &Value) -> Result<Str, Error> {
     match value {
         Value::Str(text) => Ok(text.clone()),
         Value::Bytes(bytes) => Ok(Str::from(&bytes[..])),
@@ -66,7 +66,7 @@ pub(super) fn text_of(context: &mut Context<'_>, value: &Value) -> Result<Str, E
 }
 
 /// sprig's `strslice`: the texts of what is in a list but nil, or of the one value.
-pub(super) fn texts_of(context: &mut Context<'_>, value: &Value) -> Result<Vec<Str>, Error> {
+pub(super) fn texts_of(context: &mut RenderContext<'_>, value: &Value) -> Result<Vec<Str>, Error> {
     match value.items() {
         Some(items) => {
             let mut texts = Vec::with_capacity(items.len());
@@ -82,7 +82,7 @@ pub(super) fn texts_of(context: &mut Context<'_>, value: &Value) -> Result<Vec<S
 }
 
 /// A list of type `[]string`.
-pub(super) fn strings(context: &mut Context<'_>, texts: Vec<Str>) -> Result<Value, Error> {
+pub(super) fn strings(context: &mut RenderContext<'_>, texts: Vec<Str>) -> Result<Value, Error> {
     context.room_for_items(texts.len())?;
     Ok(Value::List(List::new(ListType::Strings, texts.into_iter().map(Value::Str).collect())))
 }

@@ -10,14 +10,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::convert::cut;
 use super::encoding::{corrupt, decode_base64};
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::value::Value;
 use crate::helm::value::{Args, Type as T};
 
 type Result = std::result::Result<Value, Error>;
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("sha1sum", &[T::String], |c, a| summed(c, a, |bytes| sha1::Sha1::digest(bytes).to_vec())),

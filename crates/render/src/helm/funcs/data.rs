@@ -1,17 +1,17 @@
 //! Values as JSON, YAML and TOML, and back.
 
 use super::instant::Instant;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
-use crate::helm::notation::json::{COMPACT, Form, INDENTED, RAW, encode};
+use crate::helm::notation::json::{COMPACT, INDENTED, JsonFormat, RAW, encode};
 use crate::helm::notation::json_read::{Read, decode, decode_list, decode_map};
 use crate::helm::notation::{toml, toml_read, yaml, yaml_read};
 use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{List, Map, MapType, Value};
 
 type Result = std::result::Result<Value, Error>;
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("toJson", &[T::Any], |c, a| quietly(json(c, a, COMPACT))),
@@ -51,7 +51,7 @@ pub(super) const TABLE: &[Function] = &[
     }),
 ];
 
-fn json(c: Ctx<'_, '_>, a: Args<'_>, form: Form) -> Result {
+fn json(c: Ctx<'_, '_>, a: Args<'_>, form: JsonFormat) -> Result {
     Ok(encode(c, a.value(0), form)?.into())
 }
 

@@ -1,7 +1,7 @@
 //! Dates and durations. The time is the render's input, and the local zone is UTC.
 
 use super::instant::Instant;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::go::duration::{format_duration, parse_duration, round_duration};
@@ -13,7 +13,7 @@ use crate::helm::value::Value;
 use crate::helm::value::{Args, Type as T};
 
 type Result = std::result::Result<Value, Error>;
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 const TIME: T = T::Object("time.Time");
 
@@ -61,12 +61,12 @@ pub(super) const TABLE: &[Function] = &[
 ];
 
 /// The time of the render.
-fn now(c: &Context<'_>) -> Time {
+fn now(c: &RenderContext<'_>) -> Time {
     Time::utc(c.now.seconds, c.now.nanoseconds)
 }
 
 /// The time that a value stands for: seconds since 1970, or now for what is neither number nor time.
-fn time_of(c: &Context<'_>, value: &Value) -> Time {
+fn time_of(c: &RenderContext<'_>, value: &Value) -> Time {
     match value {
         Value::Int(seconds) | Value::Int64(seconds) => Time::utc(*seconds, 0),
         Value::Object(object) => {
@@ -89,12 +89,12 @@ fn modified(a: Args<'_>) -> Result {
     Ok(Instant::value(time))
 }
 
-fn ago(c: &Context<'_>, a: Args<'_>) -> Value {
+fn ago(c: &RenderContext<'_>, a: Args<'_>) -> Value {
     let since = now(c).since(&time_of(c, a.value(0)));
     format_duration(round_duration(since, 1_000_000_000)).into()
 }
 
-fn duration_round(c: &Context<'_>, a: Args<'_>) -> Value {
+fn duration_round(c: &RenderContext<'_>, a: Args<'_>) -> Value {
     const UNITS: [(u64, &str); 6] =
         [(365 * 86_400, "y"), (30 * 86_400, "mo"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     let nanoseconds = match a.value(0) {

@@ -2,14 +2,14 @@
 
 use super::convert::text_of;
 use super::merge::{merge, merge_overwrite, must_merge, must_merge_overwrite};
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::value::{Args, Type as T};
-use crate::helm::value::{DEPTH, Kind, List, Map, MapType, Str, Value, too_deep};
+use crate::helm::value::{DEPTH, GoKind, List, Map, MapType, Str, Value, too_deep};
 
 type Result = std::result::Result<Value, Error>;
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 pub(super) const TABLE: &[Function] = &[
     Function::variadic("dict", &[], T::Any, dict),
@@ -67,7 +67,7 @@ fn dict(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
 fn set(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     let map = a.map(0);
     c.memory(a.bytes(1).len())?;
-    if matches!(a.value(2).kind(), Kind::Map | Kind::Slice) {
+    if matches!(a.value(2).kind(), GoKind::Map | GoKind::Slice) {
         c.changed(&map);
     }
     map.insert(a.str(1), a.value(2).clone())?;
@@ -92,7 +92,7 @@ fn copy_argument(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
 }
 
 /// A value that shares no map with the one that it is made of.
-pub(super) fn deep_copy(c: &mut Context<'_>, value: &Value, depth: usize) -> Result {
+pub(super) fn deep_copy(c: &mut RenderContext<'_>, value: &Value, depth: usize) -> Result {
     if depth > DEPTH {
         return Err(too_deep());
     }

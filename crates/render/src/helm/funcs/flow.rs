@@ -1,6 +1,6 @@
 //! Functions that end a render or ask the cluster.
 
-use crate::helm::context::{Context, Query};
+use crate::helm::context::{LookupQuery, RenderContext};
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::value::Value;
@@ -21,11 +21,11 @@ fn warning(message: &[u8]) -> Error {
     Error::new(format!("{WARN_START}{}{WARN_END}", String::from_utf8_lossy(message)))
 }
 
-fn fail(_: &mut Context<'_>, arguments: Args<'_>) -> Result<Value, Error> {
+fn fail(_: &mut RenderContext<'_>, arguments: Args<'_>) -> Result<Value, Error> {
     Err(warning(arguments.bytes(0)))
 }
 
-fn required(_: &mut Context<'_>, arguments: Args<'_>) -> Result<Value, Error> {
+fn required(_: &mut RenderContext<'_>, arguments: Args<'_>) -> Result<Value, Error> {
     match arguments.value(1) {
         Value::Nil => Err(warning(arguments.bytes(0))),
         Value::Str(text) if text.is_empty() => Err(warning(arguments.bytes(0))),
@@ -33,8 +33,8 @@ fn required(_: &mut Context<'_>, arguments: Args<'_>) -> Result<Value, Error> {
     }
 }
 
-fn lookup(context: &mut Context<'_>, arguments: Args<'_>) -> Result<Value, Error> {
+fn lookup(context: &mut RenderContext<'_>, arguments: Args<'_>) -> Result<Value, Error> {
     let text = |at: usize| String::from_utf8_lossy(arguments.bytes(at)).into_owned();
-    let query = Query { api_version: text(0), kind: text(1), namespace: text(2), name: text(3) };
+    let query = LookupQuery { api_version: text(0), kind: text(1), namespace: text(2), name: text(3) };
     context.lookups.look(&query)
 }

@@ -8,7 +8,7 @@ use crate::helm::go::layout;
 use crate::helm::go::number::int_to_float;
 use crate::helm::go::time::{Time, Zone, month_name, weekday_name};
 use crate::helm::value::{Allowance, Args, Signature, Type as T};
-use crate::helm::value::{Kind, Object, Value};
+use crate::helm::value::{GoKind, GoObject, Value};
 
 /// A `time.Time`.
 #[derive(Debug, Clone)]
@@ -45,17 +45,17 @@ impl Instant {
 }
 
 /// The time or duration that is a method's first argument.
-fn other<X: Object + Clone + 'static>(a: Args<'_>) -> Option<X> {
+fn other<X: GoObject + Clone + 'static>(a: Args<'_>) -> Option<X> {
     a.object::<X>(0).cloned()
 }
 
-impl Object for Instant {
+impl GoObject for Instant {
     fn type_name(&self) -> &'static str {
         "time.Time"
     }
 
-    fn kind(&self) -> Kind {
-        Kind::Struct
+    fn kind(&self) -> GoKind {
+        GoKind::Struct
     }
 
     fn text(&self) -> Option<Vec<u8>> {
@@ -143,7 +143,7 @@ impl Object for Instant {
         })
     }
 
-    fn equals(&self, other: &dyn Object) -> bool {
+    fn equals(&self, other: &dyn GoObject) -> bool {
         other.as_any().downcast_ref::<Self>().is_some_and(|other| self.0 == other.0)
     }
 
@@ -174,7 +174,7 @@ impl Named {
     }
 }
 
-impl Object for Named {
+impl GoObject for Named {
     fn type_name(&self) -> &'static str {
         match self.kind {
             NamedKind::Month => "time.Month",
@@ -183,8 +183,8 @@ impl Object for Named {
         }
     }
 
-    fn kind(&self) -> Kind {
-        if self.kind == NamedKind::Duration { Kind::Int64 } else { Kind::Int }
+    fn kind(&self) -> GoKind {
+        if self.kind == NamedKind::Duration { GoKind::Int64 } else { GoKind::Int }
     }
 
     fn number(&self) -> Option<i64> {
@@ -239,7 +239,7 @@ impl Object for Named {
         })
     }
 
-    fn equals(&self, other: &dyn Object) -> bool {
+    fn equals(&self, other: &dyn GoObject) -> bool {
         other.as_any().downcast_ref::<Self>() == Some(self)
     }
 

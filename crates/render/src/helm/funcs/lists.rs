@@ -3,15 +3,15 @@
 
 use super::convert::{is_empty, nil_dereference, strings, text_of, texts_of, to_int};
 use super::types::deep_equal;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::go::number::{float_to_int, int_to_float};
 use crate::helm::value::{Args, Type as T};
-use crate::helm::value::{Kind, List, ListType, Value};
+use crate::helm::value::{GoKind, List, ListType, Value};
 
 type Result = std::result::Result<Value, Error>;
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 pub(super) const TABLE: &[Function] = &[
     Function::variadic("list", &[], T::Any, |_, a| Ok(Value::list(a.rest(0).to_vec()))),
@@ -65,7 +65,7 @@ fn items<'v>(
     }
     let length = value.len().unwrap_or_default();
     match value.kind() {
-        Kind::Slice => c.room_for_items(length)?,
+        GoKind::Slice => c.room_for_items(length)?,
         kind => return Err(Error::new(format!("{action}{}", kind.name()))),
     }
     Ok(value.items().unwrap_or_default())
@@ -179,7 +179,7 @@ fn slice(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
 fn concat(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
     let mut all = Vec::new();
     for list in a.rest(0) {
-        if !list.is_nil() && list.kind() != Kind::Slice {
+        if !list.is_nil() && list.kind() != GoKind::Slice {
             let kind = list.kind().name();
             return Err(Error::new(format!("Cannot concat type {kind} as list")));
         }
@@ -210,7 +210,7 @@ fn chunk(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
 }
 
 fn sort_alpha(c: Ctx<'_, '_>, a: Args<'_>) -> Result {
-    if a.value(0).kind() != Kind::Slice {
+    if a.value(0).kind() != GoKind::Slice {
         let text = text_of(c, a.value(0))?;
         return strings(c, vec![text]);
     }

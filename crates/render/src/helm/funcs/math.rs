@@ -4,7 +4,7 @@
 use num_bigint::{BigInt, Sign};
 
 use super::convert::{to_float, to_int};
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::go::number::{FloatForm, format_float, int_to_float};
@@ -12,7 +12,7 @@ use crate::helm::value::Value;
 use crate::helm::value::{Args, Type as T};
 
 type Result = std::result::Result<Value, Error>;
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("int", &[T::Any], |_, a| Ok(Value::Int(to_int(a.value(0))))),
@@ -204,7 +204,7 @@ fn decimals(
     c: Ctx<'_, '_>,
     first: f64,
     others: &[Value],
-    apply: impl Fn(&mut Context<'_>, Decimal, Decimal) -> std::result::Result<Decimal, Error>,
+    apply: impl Fn(&mut RenderContext<'_>, Decimal, Decimal) -> std::result::Result<Decimal, Error>,
 ) -> Result {
     let mut result = Decimal::of(first)?;
     for other in others {

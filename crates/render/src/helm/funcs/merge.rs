@@ -1,13 +1,13 @@
 //! `merge` and `mergeOverwrite`, as the Go library `mergo` merges maps: in place, with what is taken over
 //! shared.
 
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::value::Args;
-use crate::helm::value::{DEPTH, Kind, List, Map, MapType, Value, too_deep};
+use crate::helm::value::{DEPTH, GoKind, List, Map, MapType, Value, too_deep};
 
 type Result = std::result::Result<Value, Error>;
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 /// What ends a merge.
 enum Stop {
@@ -57,7 +57,7 @@ fn merged(c: Ctx<'_, '_>, a: Args<'_>, overwrite: bool, must: bool) -> Result {
 
 /// Merges what one map holds into another one, which is not nil unless the source is.
 fn merge_maps(
-    c: &mut Context<'_>,
+    c: &mut RenderContext<'_>,
     target: &Map,
     source: &Map,
     overwrite: bool,
@@ -76,13 +76,13 @@ fn merge_maps(
             continue;
         }
         match value.kind() {
-            Kind::Map | Kind::Struct | Kind::Ptr => {
+            GoKind::Map | GoKind::Struct | GoKind::Ptr => {
                 if let Some(old) = &old {
                     merge_values(c, old, &value, overwrite, depth + 1)?;
                 }
             }
-            Kind::Slice if overwrite || target.is_empty() => put(c, target, &key, value.clone())?,
-            Kind::Slice if old.as_ref().is_none_or(Value::is_nil) => {
+            GoKind::Slice if overwrite || target.is_empty() => put(c, target, &key, value.clone())?,
+            GoKind::Slice if old.as_ref().is_none_or(Value::is_nil) => {
                 let empty = match &value {
                     Value::List(list) => Value::List(List::new(list.of(), Vec::new())),
                     _ => Value::Bytes([].into()),
@@ -92,8 +92,8 @@ fn merge_maps(
             _ => {}
         }
         if let Some(old) = old.as_ref().filter(|old| old.truth()) {
-            let both_maps = value.kind() == Kind::Map && old.kind() == Kind::Map;
-            if value.kind() == Kind::Slice || both_maps {
+            let both_maps = value.kind() == GoKind::Map && old.kind() == GoKind::Map;
+            if value.kind() == GoKind::Slice || both_maps {
                 continue;
             }
         }
@@ -106,7 +106,7 @@ fn merge_maps(
 
 /// Merges what stands at the same key of both.
 fn merge_values(
-    c: &mut Context<'_>,
+    c: &mut RenderContext<'_>,
     old: &Value,
     new: &Value,
     overwrite: bool,
@@ -118,7 +118,7 @@ fn merge_values(
         }
         // A value cannot be put behind a pointer that is of another type.
         (Value::Object(object), new)
-            if object.kind() == Kind::Ptr && new.kind() != Kind::Ptr && !overwrite =>
+            if object.kind() == GoKind::Ptr && new.kind() != GoKind::Ptr && !overwrite =>
         {
             Err(Stop::Refused(Error::new("src and dst must be of same type")))
         }
@@ -127,7 +127,7 @@ fn merge_values(
 }
 
 fn put(
-    c: &mut Context<'_>,
+    c: &mut RenderContext<'_>,
     map: &Map,
     key: &crate::helm::value::Str,
     value: Value,
@@ -136,7 +136,7 @@ fn put(
         let error = "reflect.Value.SetMapIndex: value of type interface {} is not assignable to type string";
         return Err(Error::new(error).into());
     }
-    if matches!(value.kind(), Kind::Map | Kind::Slice) {
+    if matches!(value.kind(), GoKind::Map | GoKind::Slice) {
         c.changed(map);
     }
     c.memory(key.len())?;

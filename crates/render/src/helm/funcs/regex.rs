@@ -7,18 +7,18 @@ use std::rc::Rc;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::convert::strings;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::go::quote::{can_backquote, quote};
 use crate::helm::go::re2::{Translated, too_large, translate};
 use crate::helm::go::re2_escape::SyntaxError;
-use crate::helm::go::unicode::{self, Category, decode};
+use crate::helm::go::unicode::{self, CharacterClass, decode};
 use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{List, ListType, Str, Value};
 
 type Result = std::result::Result<Value, Error>;
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("regexMatch", &[T::String, T::String], |c, a| match compiled(c, a.bytes(0)) {
@@ -140,8 +140,8 @@ fn compiled(c: Ctx<'_, '_>, pattern: &[u8]) -> std::result::Result<Rc<Compiled>,
     Ok(compiled)
 }
 
-/// What it costs to make a pattern ready: each part as often as it is repeated, and a class of Unicode as much as
-/// hundreds of characters.
+/// What it costs to make a pattern ready: each part as often as it is repeated, and a class of Unicode as
+/// much as hundreds of characters.
 fn steps(translated: &Translated) -> usize {
     let pattern = &translated.pattern;
     let classes =
@@ -358,7 +358,7 @@ fn group_name(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (in_braces, start) = text.strip_prefix(b"{").map_or((false, text), |rest| (true, rest));
     let mut end = 0;
     while let Some((Ok(c), width)) = decode(&start[end..]) {
-        if !(c == '_' || unicode::is(Category::Letter, c) || unicode::is(Category::Digit, c)) {
+        if !(c == '_' || unicode::is(CharacterClass::Letter, c) || unicode::is(CharacterClass::Digit, c)) {
             break;
         }
         end += width;

@@ -8,7 +8,7 @@ use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::go::quote::quote;
 use crate::helm::value::{Allowance, Args, Signature, Type as T};
-use crate::helm::value::{Kind, Object, Str, Value};
+use crate::helm::value::{GoKind, GoObject, Str, Value};
 
 type Result = std::result::Result<Value, Error>;
 
@@ -97,13 +97,13 @@ impl Semver {
     }
 }
 
-impl Object for Semver {
+impl GoObject for Semver {
     fn type_name(&self) -> &'static str {
         if self.is_pointer { "*semver.Version" } else { "semver.Version" }
     }
 
-    fn kind(&self) -> Kind {
-        if self.is_pointer { Kind::Ptr } else { Kind::Struct }
+    fn kind(&self) -> GoKind {
+        if self.is_pointer { GoKind::Ptr } else { GoKind::Struct }
     }
 
     fn text(&self) -> Option<Vec<u8>> {
@@ -164,7 +164,7 @@ impl Object for Semver {
         Some(Value::object(Self { version: Version::default(), is_pointer: self.is_pointer }))
     }
 
-    fn equals(&self, other: &dyn Object) -> bool {
+    fn equals(&self, other: &dyn GoObject) -> bool {
         other.as_any().downcast_ref::<Self>() == Some(self)
     }
 

@@ -2,18 +2,18 @@
 //! U+FFFD.
 
 use super::convert::{cut, find, strings, text_of, texts_of};
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::go::number::parse_int;
 use crate::helm::go::quote::quote;
-use crate::helm::go::unicode::{self, Category, decode, mapped};
+use crate::helm::go::unicode::{self, CharacterClass, decode, mapped};
 use crate::helm::go::{number, print};
 use crate::helm::value::{Args, Type as T};
 use crate::helm::value::{Map, MapType, Str, Value};
 
 type Result = std::result::Result<Value, Error>;
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("hello", &[], |_, _| Ok("Hello!".into())),
@@ -174,7 +174,7 @@ fn title(text: &[u8]) -> Value {
     let mut previous = ' ';
     let separates = |c: char| match c {
         _ if c.is_ascii() => !c.is_ascii_alphanumeric() && c != '_',
-        _ if unicode::is(Category::Letter, c) || unicode::is(Category::Digit, c) => false,
+        _ if unicode::is(CharacterClass::Letter, c) || unicode::is(CharacterClass::Digit, c) => false,
         _ => unicode::is_space(c),
     };
     mapped(text, |c| {
@@ -199,10 +199,10 @@ fn untitle(text: &[u8]) -> Value {
 fn swap_case(text: &[u8]) -> Value {
     let mut after_space = true;
     mapped(text, |c| {
-        if unicode::is(Category::Upper, c) || unicode::is(Category::Title, c) {
+        if unicode::is(CharacterClass::Upper, c) || unicode::is(CharacterClass::Title, c) {
             after_space = false;
             unicode::to_lower(c)
-        } else if unicode::is(Category::Lower, c) {
+        } else if unicode::is(CharacterClass::Lower, c) {
             if std::mem::take(&mut after_space) { unicode::to_title(c) } else { unicode::to_upper(c) }
         } else {
             after_space = unicode::is_space(c);
@@ -293,7 +293,7 @@ fn wrap(c: Ctx<'_, '_>, text: &[u8], width: i64, line: &[u8], long_words: bool) 
 fn joined_quotes(
     c: Ctx<'_, '_>,
     a: Args<'_>,
-    one: impl Fn(&mut Context<'_>, &Value) -> std::result::Result<Vec<u8>, Error>,
+    one: impl Fn(&mut RenderContext<'_>, &Value) -> std::result::Result<Vec<u8>, Error>,
 ) -> Result {
     let mut parts = Vec::new();
     for value in a.rest(0).iter().filter(|value| !value.is_nil()) {

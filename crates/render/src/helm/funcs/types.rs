@@ -1,13 +1,13 @@
 //! What values are and whether they are equal or empty: reflection and defaults.
 
 use super::convert::is_empty;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::value::Type as T;
 use crate::helm::value::{DEPTH, List, Map, Value, too_deep};
 
-type Ctx<'c, 'i> = &'c mut Context<'i>;
+type Ctx<'c, 'i> = &'c mut RenderContext<'i>;
 
 pub(super) const TABLE: &[Function] = &[
     Function::new("typeOf", &[T::Any], |_, a| Ok(a.value(0).type_name().into())),
@@ -37,7 +37,7 @@ pub(super) const TABLE: &[Function] = &[
 
 /// `reflect.DeepEqual`: equal types, equal contents; a number that is none differs from itself.
 pub(super) fn deep_equal(
-    c: &mut Context<'_>,
+    c: &mut RenderContext<'_>,
     left: &Value,
     right: &Value,
 ) -> std::result::Result<bool, Error> {

@@ -1,7 +1,7 @@
 //! `urlParse` and `urlJoin`, and what of the network a render may ask: nothing.
 
 use super::convert::nil_dereference;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::function::Function;
 use crate::helm::go::url::Url;
@@ -17,7 +17,7 @@ pub(super) const TABLE: &[Function] = &[
     Function::new("getHostByName", &[T::String], |_, _| Ok("".into())),
 ];
 
-fn url_parse(_: &mut Context<'_>, a: Args<'_>) -> Result {
+fn url_parse(_: &mut RenderContext<'_>, a: Args<'_>) -> Result {
     let url = Url::parse(a.bytes(0)).map_err(|error| Error::new(format!("unable to parse url: {error}")))?;
     let hostname = url.hostname().to_vec();
     let userinfo = url.userinfo();
@@ -46,7 +46,7 @@ fn part(map: &Map, key: &str) -> std::result::Result<Vec<u8>, Error> {
     }
 }
 
-fn url_join(_: &mut Context<'_>, a: Args<'_>) -> Result {
+fn url_join(_: &mut RenderContext<'_>, a: Args<'_>) -> Result {
     let map = a.map(0);
     let mut url = Url {
         scheme: part(&map, "scheme")?,

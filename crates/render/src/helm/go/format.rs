@@ -7,7 +7,7 @@ use super::unicode::{count, decode, is_print};
 /// The flags of a verb, such as those of `%-8.3f`.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "Go's flags are as many characters")]
-pub(super) struct Flags {
+pub(super) struct VerbFlags {
     pub(super) minus: bool,
     pub(super) plus: bool,
     pub(super) sharp: bool,
@@ -21,7 +21,7 @@ pub(super) struct Flags {
     pub(super) precision: Option<usize>,
 }
 
-impl Flags {
+impl VerbFlags {
     /// The most bytes that an operand of this many bytes takes.
     pub(super) fn bound(&self, operand: usize) -> usize {
         // `%# x` writes five bytes for one, an escape ten.

@@ -4,7 +4,7 @@ use super::time::{Time, Zone, month_name, quote, weekday_name};
 
 /// A part of a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum LayoutPart {
     LongMonth,
     Month,
     NumMonth,
@@ -43,30 +43,30 @@ pub(super) enum OffsetForm {
     Hours,
 }
 
-const NAMES: [(&[u8], Part); 23] = [
-    (b"January", Part::LongMonth),
-    (b"Jan", Part::Month),
-    (b"Monday", Part::LongWeekday),
-    (b"Mon", Part::Weekday),
-    (b"MST", Part::ZoneName),
-    (b"01", Part::ZeroMonth),
-    (b"02", Part::ZeroDay),
-    (b"03", Part::ZeroHour12),
-    (b"04", Part::ZeroMinute),
-    (b"05", Part::ZeroSecond),
-    (b"06", Part::Year),
-    (b"002", Part::ZeroYearDay),
-    (b"15", Part::Hour),
-    (b"1", Part::NumMonth),
-    (b"2006", Part::LongYear),
-    (b"2", Part::Day),
-    (b"_2", Part::UnderDay),
-    (b"__2", Part::UnderYearDay),
-    (b"3", Part::Hour12),
-    (b"4", Part::Minute),
-    (b"5", Part::Second),
-    (b"PM", Part::UpperPm),
-    (b"pm", Part::LowerPm),
+const NAMES: [(&[u8], LayoutPart); 23] = [
+    (b"January", LayoutPart::LongMonth),
+    (b"Jan", LayoutPart::Month),
+    (b"Monday", LayoutPart::LongWeekday),
+    (b"Mon", LayoutPart::Weekday),
+    (b"MST", LayoutPart::ZoneName),
+    (b"01", LayoutPart::ZeroMonth),
+    (b"02", LayoutPart::ZeroDay),
+    (b"03", LayoutPart::ZeroHour12),
+    (b"04", LayoutPart::ZeroMinute),
+    (b"05", LayoutPart::ZeroSecond),
+    (b"06", LayoutPart::Year),
+    (b"002", LayoutPart::ZeroYearDay),
+    (b"15", LayoutPart::Hour),
+    (b"1", LayoutPart::NumMonth),
+    (b"2006", LayoutPart::LongYear),
+    (b"2", LayoutPart::Day),
+    (b"_2", LayoutPart::UnderDay),
+    (b"__2", LayoutPart::UnderYearDay),
+    (b"3", LayoutPart::Hour12),
+    (b"4", LayoutPart::Minute),
+    (b"5", LayoutPart::Second),
+    (b"PM", LayoutPart::UpperPm),
+    (b"pm", LayoutPart::LowerPm),
 ];
 
 const OFFSETS: [(&[u8], OffsetForm); 5] = [
@@ -78,25 +78,25 @@ const OFFSETS: [(&[u8], OffsetForm); 5] = [
 ];
 
 /// The part that stands at the start of a text, and its length.
-fn part_at_start(text: &[u8]) -> Option<(Part, usize)> {
+fn part_at_start(text: &[u8]) -> Option<(LayoutPart, usize)> {
     let first = *text.first()?;
     if let b'.' | b',' = first {
         let digit = *text.get(1).filter(|digit| matches!(digit, b'0' | b'9'))?;
         let digits = text[1..].iter().take_while(|byte| **byte == digit).count();
         // Only zeros or only nines are a fraction.
         let ends = text.get(1 + digits).is_none_or(|byte| !byte.is_ascii_digit());
-        return ends.then_some((Part::Fraction(digit == b'9', digits, first), 1 + digits));
+        return ends.then_some((LayoutPart::Fraction(digit == b'9', digits, first), 1 + digits));
     }
     if let b'-' | b'Z' = first {
         let (digits, form) = OFFSETS.iter().find(|(digits, _)| text[1..].starts_with(digits))?;
-        return Some((Part::Offset(first == b'Z', *form), 1 + digits.len()));
+        return Some((LayoutPart::Offset(first == b'Z', *form), 1 + digits.len()));
     }
     // `_2006` is an underscore and a year.
     if text.starts_with(b"_2006") {
         return None;
     }
     let (name, part) = NAMES.iter().find(|(name, _)| text.starts_with(name))?;
-    let is_short_name = matches!(part, Part::Month | Part::Weekday);
+    let is_short_name = matches!(part, LayoutPart::Month | LayoutPart::Weekday);
     if is_short_name && text.get(name.len()).is_some_and(u8::is_ascii_lowercase) {
         return None;
     }
@@ -104,7 +104,7 @@ fn part_at_start(text: &[u8]) -> Option<(Part, usize)> {
 }
 
 /// What stands before the next part, and that part with its length; `None` where no part follows.
-pub(super) fn next_part(layout: &[u8]) -> (usize, Option<(Part, usize)>) {
+pub(super) fn next_part(layout: &[u8]) -> (usize, Option<(LayoutPart, usize)>) {
     (0..layout.len())
         .find_map(|at| Some((at, Some(part_at_start(&layout[at..])?))))
         .unwrap_or((layout.len(), None))
@@ -123,43 +123,43 @@ pub fn format(time: &Time, layout: &[u8]) -> Vec<u8> {
     }
 }
 
-fn shown(time: &Time, part: Part) -> String {
+fn shown(time: &Time, part: LayoutPart) -> String {
     let civil = time.civil();
     let (hour, minute, second) = (civil.clock / 3600, civil.clock / 60 % 60, civil.clock % 60);
     let hour12 = if hour % 12 == 0 { 12 } else { hour % 12 };
     match part {
-        Part::LongMonth => month_name(civil.month).into(),
-        Part::Month => month_name(civil.month)[..3].into(),
-        Part::NumMonth => civil.month.to_string(),
-        Part::ZeroMonth => format!("{:02}", civil.month),
-        Part::LongWeekday => weekday_name(civil.weekday).into(),
-        Part::Weekday => weekday_name(civil.weekday)[..3].into(),
-        Part::Day => civil.day.to_string(),
-        Part::UnderDay => format!("{:2}", civil.day),
-        Part::ZeroDay => format!("{:02}", civil.day),
-        Part::UnderYearDay => format!("{:3}", civil.year_day),
-        Part::ZeroYearDay => format!("{:03}", civil.year_day),
-        Part::Hour => format!("{hour:02}"),
-        Part::Hour12 => hour12.to_string(),
-        Part::ZeroHour12 => format!("{hour12:02}"),
-        Part::Minute => minute.to_string(),
-        Part::ZeroMinute => format!("{minute:02}"),
-        Part::Second => second.to_string(),
-        Part::ZeroSecond => format!("{second:02}"),
-        Part::LongYear if civil.year < 0 => format!("-{:04}", civil.year.unsigned_abs()),
-        Part::LongYear => format!("{:04}", civil.year),
-        Part::Year => format!("{:02}", civil.year.unsigned_abs() % 100),
-        Part::UpperPm => if hour >= 12 { "PM" } else { "AM" }.into(),
-        Part::LowerPm => if hour >= 12 { "pm" } else { "am" }.into(),
-        Part::ZoneName => match time.zone_and_offset() {
+        LayoutPart::LongMonth => month_name(civil.month).into(),
+        LayoutPart::Month => month_name(civil.month)[..3].into(),
+        LayoutPart::NumMonth => civil.month.to_string(),
+        LayoutPart::ZeroMonth => format!("{:02}", civil.month),
+        LayoutPart::LongWeekday => weekday_name(civil.weekday).into(),
+        LayoutPart::Weekday => weekday_name(civil.weekday)[..3].into(),
+        LayoutPart::Day => civil.day.to_string(),
+        LayoutPart::UnderDay => format!("{:2}", civil.day),
+        LayoutPart::ZeroDay => format!("{:02}", civil.day),
+        LayoutPart::UnderYearDay => format!("{:3}", civil.year_day),
+        LayoutPart::ZeroYearDay => format!("{:03}", civil.year_day),
+        LayoutPart::Hour => format!("{hour:02}"),
+        LayoutPart::Hour12 => hour12.to_string(),
+        LayoutPart::ZeroHour12 => format!("{hour12:02}"),
+        LayoutPart::Minute => minute.to_string(),
+        LayoutPart::ZeroMinute => format!("{minute:02}"),
+        LayoutPart::Second => second.to_string(),
+        LayoutPart::ZeroSecond => format!("{second:02}"),
+        LayoutPart::LongYear if civil.year < 0 => format!("-{:04}", civil.year.unsigned_abs()),
+        LayoutPart::LongYear => format!("{:04}", civil.year),
+        LayoutPart::Year => format!("{:02}", civil.year.unsigned_abs() % 100),
+        LayoutPart::UpperPm => if hour >= 12 { "PM" } else { "AM" }.into(),
+        LayoutPart::LowerPm => if hour >= 12 { "pm" } else { "am" }.into(),
+        LayoutPart::ZoneName => match time.zone_and_offset() {
             (name, offset) if name.is_empty() => offset_text(offset, OffsetForm::Minutes),
             (name, _) => name,
         },
-        Part::Offset(z_for_utc, form) => match time.zone_and_offset().1 {
+        LayoutPart::Offset(z_for_utc, form) => match time.zone_and_offset().1 {
             0 if z_for_utc => "Z".into(),
             offset => offset_text(offset, form),
         },
-        Part::Fraction(trims, digits, point) => fraction_text(time.nanoseconds, trims, digits, point),
+        LayoutPart::Fraction(trims, digits, point) => fraction_text(time.nanoseconds, trims, digits, point),
     }
 }
 

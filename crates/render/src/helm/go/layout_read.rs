@@ -1,6 +1,6 @@
 //! Texts that are read as times, by a layout.
 
-use super::layout::{OffsetForm, Part, next_part};
+use super::layout::{LayoutPart, OffsetForm, next_part};
 use super::number::parse_int;
 use super::time::{Time, Zone, days_from_civil, days_in, name_at_start, quote};
 
@@ -51,7 +51,7 @@ pub fn parse_time(layout: &[u8], value: &[u8]) -> Result<Time, String> {
         let element = &layout_rest[before..before + length];
         layout_rest = &layout_rest[before + length..];
         let hold = rest;
-        let is_last_fraction = matches!(next_part(layout_rest).1, Some((Part::Fraction(..), _)));
+        let is_last_fraction = matches!(next_part(layout_rest).1, Some((LayoutPart::Fraction(..), _)));
         match read.take(part, &mut rest, is_last_fraction) {
             Ok(()) => {}
             Err(Misfit::Range(what)) => return Err(told(&format!("{what} out of range"))),
@@ -120,9 +120,9 @@ fn fraction(rest: &mut &[u8], digits: usize) -> Taken<u32> {
 }
 
 impl Read {
-    fn take(&mut self, part: Part, rest: &mut &[u8], fraction_follows: bool) -> Taken<()> {
+    fn take(&mut self, part: LayoutPart, rest: &mut &[u8], fraction_follows: bool) -> Taken<()> {
         match part {
-            Part::Year => {
+            LayoutPart::Year => {
                 let text = rest.get(..2).ok_or(Misfit::Bad)?;
                 // A sign may stand for the first digit.
                 let (year, error) = parse_int(text, 10);
@@ -132,39 +132,39 @@ impl Read {
                 *rest = &rest[2..];
                 self.year = if year >= 69 { year + 1900 } else { year + 2000 };
             }
-            Part::LongYear => {
+            LayoutPart::LongYear => {
                 if rest.len() < 4 || !rest[..4].iter().all(u8::is_ascii_digit) {
                     return Err(Misfit::Bad);
                 }
                 self.year = taken_number(rest, 4);
             }
-            Part::Month => self.month = Some(named(true, rest, Some(3))? + 1),
-            Part::LongMonth => self.month = Some(named(true, rest, None)? + 1),
-            Part::Weekday => named(false, rest, Some(3)).map(drop)?,
-            Part::LongWeekday => named(false, rest, None).map(drop)?,
-            Part::NumMonth | Part::ZeroMonth => {
-                self.month = Some(within(number(rest, part == Part::ZeroMonth)?, 1..=12, "month")?);
+            LayoutPart::Month => self.month = Some(named(true, rest, Some(3))? + 1),
+            LayoutPart::LongMonth => self.month = Some(named(true, rest, None)? + 1),
+            LayoutPart::Weekday => named(false, rest, Some(3)).map(drop)?,
+            LayoutPart::LongWeekday => named(false, rest, None).map(drop)?,
+            LayoutPart::NumMonth | LayoutPart::ZeroMonth => {
+                self.month = Some(within(number(rest, part == LayoutPart::ZeroMonth)?, 1..=12, "month")?);
             }
-            Part::Day | Part::UnderDay | Part::ZeroDay => {
-                if part == Part::UnderDay {
+            LayoutPart::Day | LayoutPart::UnderDay | LayoutPart::ZeroDay => {
+                if part == LayoutPart::UnderDay {
                     *rest = rest.strip_prefix(b" ").unwrap_or(rest);
                 }
-                self.day = Some(number(rest, part == Part::ZeroDay)?);
+                self.day = Some(number(rest, part == LayoutPart::ZeroDay)?);
             }
-            Part::UnderYearDay | Part::ZeroYearDay => self.year_day = Some(year_day(rest, part)?),
-            Part::Hour => self.hour = within(number(rest, false)?, 0..=23, "hour")?,
-            Part::Hour12 | Part::ZeroHour12 => {
-                self.hour = within(number(rest, part == Part::ZeroHour12)?, 0..=12, "hour")?;
+            LayoutPart::UnderYearDay | LayoutPart::ZeroYearDay => self.year_day = Some(year_day(rest, part)?),
+            LayoutPart::Hour => self.hour = within(number(rest, false)?, 0..=23, "hour")?,
+            LayoutPart::Hour12 | LayoutPart::ZeroHour12 => {
+                self.hour = within(number(rest, part == LayoutPart::ZeroHour12)?, 0..=12, "hour")?;
             }
-            Part::Minute | Part::ZeroMinute => {
-                self.minute = within(number(rest, part == Part::ZeroMinute)?, 0..=59, "minute")?;
+            LayoutPart::Minute | LayoutPart::ZeroMinute => {
+                self.minute = within(number(rest, part == LayoutPart::ZeroMinute)?, 0..=59, "minute")?;
             }
-            Part::Second | Part::ZeroSecond => self.take_second(part, rest, fraction_follows)?,
-            Part::UpperPm | Part::LowerPm => self.take_pm(part, rest)?,
-            Part::Offset(z_for_utc, form) => self.take_offset(z_for_utc, form, rest)?,
-            Part::ZoneName => self.take_zone(rest)?,
-            Part::Fraction(false, digits, _) => self.nanoseconds = fraction(rest, digits)?,
-            Part::Fraction(true, ..) => {
+            LayoutPart::Second | LayoutPart::ZeroSecond => self.take_second(part, rest, fraction_follows)?,
+            LayoutPart::UpperPm | LayoutPart::LowerPm => self.take_pm(part, rest)?,
+            LayoutPart::Offset(z_for_utc, form) => self.take_offset(z_for_utc, form, rest)?,
+            LayoutPart::ZoneName => self.take_zone(rest)?,
+            LayoutPart::Fraction(false, digits, _) => self.nanoseconds = fraction(rest, digits)?,
+            LayoutPart::Fraction(true, ..) => {
                 if matches!(rest, [b'.' | b',', digit, ..] if digit.is_ascii_digit()) {
                     let digits = rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
                     self.nanoseconds = fraction(rest, digits)?;
@@ -174,8 +174,8 @@ impl Read {
         Ok(())
     }
 
-    fn take_second(&mut self, part: Part, rest: &mut &[u8], fraction_follows: bool) -> Taken<()> {
-        self.second = within(number(rest, part == Part::ZeroSecond)?, 0..=59, "second")?;
+    fn take_second(&mut self, part: LayoutPart, rest: &mut &[u8], fraction_follows: bool) -> Taken<()> {
+        self.second = within(number(rest, part == LayoutPart::ZeroSecond)?, 0..=59, "second")?;
         // A fraction may stand here though the layout has none.
         if !fraction_follows && matches!(rest, [b'.' | b',', digit, ..] if digit.is_ascii_digit()) {
             let digits = rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -184,10 +184,11 @@ impl Read {
         Ok(())
     }
 
-    fn take_pm(&mut self, part: Part, rest: &mut &[u8]) -> Taken<()> {
+    fn take_pm(&mut self, part: LayoutPart, rest: &mut &[u8]) -> Taken<()> {
         let text = rest.get(..2).ok_or(Misfit::Bad)?;
         *rest = &rest[2..];
-        let (pm, am): (&[u8], &[u8]) = if part == Part::UpperPm { (b"PM", b"AM") } else { (b"pm", b"am") };
+        let (pm, am): (&[u8], &[u8]) =
+            if part == LayoutPart::UpperPm { (b"PM", b"AM") } else { (b"pm", b"am") };
         match text {
             _ if text == pm => self.pm = Some(true),
             // What was seen to be after noon stays so.
@@ -307,14 +308,14 @@ fn named(is_month: bool, rest: &mut &[u8], length: Option<usize>) -> Taken<i64> 
     Ok(number)
 }
 
-fn year_day(rest: &mut &[u8], part: Part) -> Taken<i64> {
-    if part == Part::UnderYearDay {
+fn year_day(rest: &mut &[u8], part: LayoutPart) -> Taken<i64> {
+    if part == LayoutPart::UnderYearDay {
         for _ in 0..2 {
             *rest = rest.strip_prefix(b" ").unwrap_or(rest);
         }
     }
     let digits = rest.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
-    if digits == 0 || (part == Part::ZeroYearDay && digits != 3) {
+    if digits == 0 || (part == LayoutPart::ZeroYearDay && digits != 3) {
         return Err(Misfit::Bad);
     }
     Ok(taken_number(rest, digits))

@@ -1,25 +1,29 @@
 //! Go's `fmt`: `Sprintf`, `Sprint` and `Sprintln` over the values of templates.
 
-use super::format::Flags;
+use super::format::VerbFlags;
 use super::number::FloatForm;
-use super::verb::Reader;
-use crate::helm::context::{Context, STRING_LIMIT};
+use super::verb::VerbReader;
+use crate::helm::context::{RenderContext, STRING_LIMIT};
 use crate::helm::error::Error;
-use crate::helm::value::{DEPTH, Kind, List, Map, Object, Value, too_deep};
+use crate::helm::value::{DEPTH, GoKind, GoObject, List, Map, Value, too_deep};
 
 /// `fmt.Sprintf`.
-pub fn sprintf(context: &mut Context<'_>, format: &[u8], arguments: &[Value]) -> Result<Vec<u8>, Error> {
+pub fn sprintf(
+    context: &mut RenderContext<'_>,
+    format: &[u8],
+    arguments: &[Value],
+) -> Result<Vec<u8>, Error> {
     let mut printer = Printer::new(context);
     printer.print_formatted(format, arguments)?;
     Ok(printer.out)
 }
 
 /// `fmt.Sprint`: the operands with a space between two of which neither is a string.
-pub fn sprint(context: &mut Context<'_>, arguments: &[Value]) -> Result<Vec<u8>, Error> {
+pub fn sprint(context: &mut RenderContext<'_>, arguments: &[Value]) -> Result<Vec<u8>, Error> {
     let mut printer = Printer::new(context);
     let mut after_string = true;
     for argument in arguments {
-        let is_string = argument.kind() == Kind::String;
+        let is_string = argument.kind() == GoKind::String;
         if !is_string && !after_string {
             printer.out.push(b' ');
         }
@@ -31,7 +35,7 @@ pub fn sprint(context: &mut Context<'_>, arguments: &[Value]) -> Result<Vec<u8>,
 }
 
 /// `fmt.Sprintln`.
-pub fn sprintln(context: &mut Context<'_>, arguments: &[Value]) -> Result<Vec<u8>, Error> {
+pub fn sprintln(context: &mut RenderContext<'_>, arguments: &[Value]) -> Result<Vec<u8>, Error> {
     let mut printer = Printer::new(context);
     for (index, argument) in arguments.iter().enumerate() {
         if index > 0 {
@@ -44,7 +48,7 @@ pub fn sprintln(context: &mut Context<'_>, arguments: &[Value]) -> Result<Vec<u8
 }
 
 /// A value as `%v` prints it.
-pub fn display(context: &mut Context<'_>, value: &Value) -> Result<Vec<u8>, Error> {
+pub fn display(context: &mut RenderContext<'_>, value: &Value) -> Result<Vec<u8>, Error> {
     sprint(context, std::slice::from_ref(value))
 }
 
@@ -52,9 +56,9 @@ pub fn display(context: &mut Context<'_>, value: &Value) -> Result<Vec<u8>, Erro
 const ADDRESS: u64 = 0xc0_0000_0000;
 
 struct Printer<'c, 'i> {
-    context: &'c mut Context<'i>,
+    context: &'c mut RenderContext<'i>,
     out: Vec<u8>,
-    flags: Flags,
+    flags: VerbFlags,
     /// Whether a verb that does not fit is being printed: methods are not called then.
     erroring: bool,
     /// For how many bytes room was asked.
@@ -62,8 +66,8 @@ struct Printer<'c, 'i> {
 }
 
 impl<'c, 'i> Printer<'c, 'i> {
-    fn new(context: &'c mut Context<'i>) -> Self {
-        Self { context, out: Vec::new(), flags: Flags::default(), erroring: false, granted: 0 }
+    fn new(context: &'c mut RenderContext<'i>) -> Self {
+        Self { context, out: Vec::new(), flags: VerbFlags::default(), erroring: false, granted: 0 }
     }
 
     /// Asks for room before an operand of this size is printed.
@@ -111,7 +115,7 @@ impl<'c, 'i> Printer<'c, 'i> {
     }
 
     fn print_argument(&mut self, value: &Value, verb: char) -> Result<(), Error> {
-        self.ask(value.len().filter(|_| value.kind() == Kind::String).unwrap_or_default())?;
+        self.ask(value.len().filter(|_| value.kind() == GoKind::String).unwrap_or_default())?;
         match (verb, value) {
             ('T' | 'v', Value::Nil) => self.flags.pad(&mut self.out, b"<nil>"),
             (_, Value::Nil) => return self.bad_verb(verb, value, true),
@@ -124,7 +128,7 @@ impl<'c, 'i> Printer<'c, 'i> {
     }
 
     /// Prints what a value's own method says; `false` where none does.
-    fn by_method(&mut self, object: &dyn Object, verb: char) -> Result<bool, Error> {
+    fn by_method(&mut self, object: &dyn GoObject, verb: char) -> Result<bool, Error> {
         if self.erroring {
             return Ok(false);
         }
@@ -156,7 +160,7 @@ impl<'c, 'i> Printer<'c, 'i> {
         if depth > DEPTH {
             return Err(too_deep());
         }
-        self.ask(value.len().filter(|_| value.kind() == Kind::String).unwrap_or_default())?;
+        self.ask(value.len().filter(|_| value.kind() == GoKind::String).unwrap_or_default())?;
         match value {
             Value::Nil => self.push(if self.flags.sharp_v { "interface {}(nil)" } else { "<nil>" }),
             Value::Bool(value) if matches!(verb, 't' | 'v') => self.flags.boolean(&mut self.out, *value),
@@ -201,7 +205,7 @@ impl<'c, 'i> Printer<'c, 'i> {
         let out = &mut self.out;
         match verb {
             'v' if self.flags.sharp_v && !signed => {
-                Flags { sharp: true, ..self.flags }.integer(out, bits, 16, false, 'v');
+                VerbFlags { sharp: true, ..self.flags }.integer(out, bits, 16, false, 'v');
             }
             'v' | 'd' => self.flags.integer(out, bits, 10, signed, verb),
             'b' => self.flags.integer(out, bits, 2, signed, verb),
@@ -314,7 +318,7 @@ impl<'c, 'i> Printer<'c, 'i> {
     fn print_object(
         &mut self,
         value: &Value,
-        object: &dyn Object,
+        object: &dyn GoObject,
         verb: char,
         depth: usize,
         is_argument: bool,
@@ -326,7 +330,7 @@ impl<'c, 'i> Printer<'c, 'i> {
             }
             return self.bad_verb(verb, value, is_argument);
         }
-        let is_pointer = object.kind() == Kind::Ptr;
+        let is_pointer = object.kind() == GoKind::Ptr;
         if is_pointer && depth > 0 {
             return self.pointer(value, verb, is_argument);
         }
@@ -359,15 +363,15 @@ impl<'c, 'i> Printer<'c, 'i> {
     }
 
     fn pointer(&mut self, value: &Value, verb: char, is_argument: bool) -> Result<(), Error> {
-        if !matches!(value.kind(), Kind::Ptr | Kind::Map | Kind::Slice) {
+        if !matches!(value.kind(), GoKind::Ptr | GoKind::Map | GoKind::Slice) {
             return self.bad_verb(verb, value, is_argument);
         }
-        let hex = |sharp| Flags { sharp, ..self.flags };
+        let hex = |sharp| VerbFlags { sharp, ..self.flags };
         match verb {
             'v' if self.flags.sharp_v => {
                 let text = format!("({})(", value.type_name());
                 self.push(&text);
-                Flags { sharp: true, ..self.flags }.integer(&mut self.out, ADDRESS, 16, false, 'v');
+                VerbFlags { sharp: true, ..self.flags }.integer(&mut self.out, ADDRESS, 16, false, 'v');
                 self.push(")");
             }
             'v' | 'p' => hex(!self.flags.sharp).integer(&mut self.out, ADDRESS, 16, false, 'v'),
@@ -378,7 +382,7 @@ impl<'c, 'i> Printer<'c, 'i> {
     }
 
     fn print_formatted(&mut self, format: &[u8], arguments: &[Value]) -> Result<(), Error> {
-        let mut reader = Reader::new(format, arguments.len());
+        let mut reader = VerbReader::new(format, arguments.len());
         while let Some(literal) = reader.literal() {
             self.ask(literal.len())?;
             self.out.extend_from_slice(&format[literal]);
@@ -386,7 +390,7 @@ impl<'c, 'i> Printer<'c, 'i> {
                 break;
             }
             reader.at += 1;
-            self.flags = Flags::default();
+            self.flags = VerbFlags::default();
             let read = reader.verb(&mut self.flags, arguments);
             for mistake in std::mem::take(&mut reader.mistakes) {
                 self.push(mistake);
@@ -439,7 +443,7 @@ impl<'c, 'i> Printer<'c, 'i> {
     }
 
     fn print_extra(&mut self, arguments: &[Value]) -> Result<(), Error> {
-        self.flags = Flags::default();
+        self.flags = VerbFlags::default();
         self.push("%!(EXTRA ");
         for (index, argument) in arguments.iter().enumerate() {
             if index > 0 {

@@ -6,7 +6,7 @@
 //! there.
 
 use super::re2_class::{take_class, take_class_escape};
-use super::re2_escape::{Flags, SyntaxError, character, take_escape};
+use super::re2_escape::{RegexFlags, SyntaxError, character, take_escape};
 
 /// The most repeats of a part, also of parts within each other.
 const MOST_REPEATS: u32 = 1000;
@@ -32,7 +32,7 @@ pub fn too_large(pattern: &str) -> SyntaxError {
 /// A group that is open.
 struct Group {
     /// The flags that hold again after it.
-    flags: Flags,
+    flags: RegexFlags,
     /// The most repeats of any part before it.
     weight: u32,
 }
@@ -42,7 +42,7 @@ struct Parser<'p> {
     rest: &'p str,
     out: String,
     names: Vec<String>,
-    flags: Flags,
+    flags: RegexFlags,
     groups: Vec<Group>,
     /// Whether there is a part that a repetition can follow, and how often that is repeated within.
     last: Option<u32>,
@@ -62,7 +62,7 @@ pub fn translate(pattern: &[u8]) -> Result<Translated, SyntaxError> {
         rest: pattern,
         out: String::new(),
         names: Vec::new(),
-        flags: Flags::default(),
+        flags: RegexFlags::default(),
         groups: Vec::new(),
         last: None,
         weight: 1,
@@ -200,7 +200,7 @@ impl<'p> Parser<'p> {
         Ok(())
     }
 
-    fn push_group(&mut self, text: &str, flags: Flags) {
+    fn push_group(&mut self, text: &str, flags: RegexFlags) {
         self.groups.push(Group { flags, weight: self.weight });
         self.weight = 1;
         self.out.push_str(text);

@@ -1,6 +1,6 @@
 //! Classes of characters in Go's regular expressions: `[a-z]`, `\d`, `[[:alpha:]]`, `\p{Greek}`.
 
-use super::re2_escape::{Flags, SyntaxError, character, take_escape};
+use super::re2_escape::{RegexFlags, SyntaxError, character, take_escape};
 
 type Done<T> = Result<T, SyntaxError>;
 
@@ -72,7 +72,7 @@ pub(super) fn take_class_escape(rest: &mut &str) -> Done<Option<String>> {
 }
 
 /// Takes a class in brackets and gives it as a part of a pattern.
-pub(super) fn take_class(rest: &mut &str, flags: Flags) -> Done<String> {
+pub(super) fn take_class(rest: &mut &str, flags: RegexFlags) -> Done<String> {
     let here = *rest;
     let missing = || SyntaxError::new("missing closing ]", here);
     let mut inner = &here[1..];

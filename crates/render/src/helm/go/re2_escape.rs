@@ -19,7 +19,7 @@ impl SyntaxError {
 /// The flags that hold at a place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "Go has as many flags")]
-pub(super) struct Flags {
+pub(super) struct RegexFlags {
     pub(super) ignore_case: bool,
     pub(super) multi_line: bool,
     pub(super) dot_all: bool,

@@ -7,7 +7,7 @@ use regex_syntax::hir::{Class, ClassUnicode, HirKind};
 
 /// Classes of characters that functions ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Category {
+pub enum CharacterClass {
     /// `unicode.IsLetter`
     Letter,
     /// `unicode.IsUpper`
@@ -26,20 +26,20 @@ pub enum Category {
     Graphic,
 }
 
-const PATTERNS: [(Category, &str); 8] = [
-    (Category::Letter, r"[\p{L}&&\p{age:15.0}]"),
-    (Category::Upper, r"[\p{Lu}&&\p{age:15.0}]"),
-    (Category::Lower, r"[\p{Ll}&&\p{age:15.0}]"),
-    (Category::Title, r"[\p{Lt}&&\p{age:15.0}]"),
-    (Category::Number, r"[\p{N}&&\p{age:15.0}]"),
-    (Category::Digit, r"[\p{Nd}&&\p{age:15.0}]"),
-    (Category::Punct, r"[\p{P}&&\p{age:15.0}]"),
-    (Category::Graphic, r"[[\p{L}\p{M}\p{N}\p{P}\p{S}]&&\p{age:15.0}]"),
+const PATTERNS: [(CharacterClass, &str); 8] = [
+    (CharacterClass::Letter, r"[\p{L}&&\p{age:15.0}]"),
+    (CharacterClass::Upper, r"[\p{Lu}&&\p{age:15.0}]"),
+    (CharacterClass::Lower, r"[\p{Ll}&&\p{age:15.0}]"),
+    (CharacterClass::Title, r"[\p{Lt}&&\p{age:15.0}]"),
+    (CharacterClass::Number, r"[\p{N}&&\p{age:15.0}]"),
+    (CharacterClass::Digit, r"[\p{Nd}&&\p{age:15.0}]"),
+    (CharacterClass::Punct, r"[\p{P}&&\p{age:15.0}]"),
+    (CharacterClass::Graphic, r"[[\p{L}\p{M}\p{N}\p{P}\p{S}]&&\p{age:15.0}]"),
 ];
 
 /// Whether a character is of a class.
-pub fn is(category: Category, c: char) -> bool {
-    static TABLES: OnceLock<Vec<(Category, ClassUnicode)>> = OnceLock::new();
+pub fn is(category: CharacterClass, c: char) -> bool {
+    static TABLES: OnceLock<Vec<(CharacterClass, ClassUnicode)>> = OnceLock::new();
     let tables = TABLES.get_or_init(|| PATTERNS.iter().map(|(name, text)| (*name, class(text))).collect());
     let table = tables.iter().find(|(name, _)| *name == category);
     table.is_some_and(|(_, class)| {
@@ -65,7 +65,7 @@ pub fn is_space(c: char) -> bool {
 
 /// `strconv.IsPrint`: letters, marks, numbers, punctuation, symbols and the ASCII space.
 pub fn is_print(c: char) -> bool {
-    if c.is_ascii() { (' '..='~').contains(&c) } else { is(Category::Graphic, c) }
+    if c.is_ascii() { (' '..='~').contains(&c) } else { is(CharacterClass::Graphic, c) }
 }
 
 /// `unicode.ToUpper`: always one character.
@@ -109,7 +109,7 @@ fn single(c: char, mut mapped: impl Iterator<Item = char>) -> char {
 
 /// Whether Unicode 15.0 has the character. Pairs that came later are no pairs to Go.
 fn is_known(c: char) -> bool {
-    c.is_ascii() || is(Category::Graphic, c)
+    c.is_ascii() || is(CharacterClass::Graphic, c)
 }
 
 /// The next character of a string of Go: bytes that are no UTF-8 are one U+FFFD each, of width 1.

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::format::Flags;
+use super::format::VerbFlags;
 use super::unicode::decode;
 use crate::helm::value::Value;
 
 /// A format that is being read.
-pub(super) struct Reader<'f> {
+pub(super) struct VerbReader<'f> {
     format: &'f [u8],
     pub(super) at: usize,
     /// The argument that comes next.
@@ -24,14 +24,14 @@ pub(super) struct Reader<'f> {
 /// Widths and precisions above are no numbers to Go.
 const MOST: i64 = 1_000_000;
 
-impl<'f> Reader<'f> {
+impl<'f> VerbReader<'f> {
     pub(super) fn new(format: &'f [u8], count: usize) -> Self {
         Self { format, at: 0, next: 0, count, reordered: false, fits: true, mistakes: Vec::new() }
     }
 
     /// Reads flags, width, precision and the verb of what follows a `%`; `None` where the format ends before
     /// the verb.
-    pub(super) fn verb(&mut self, flags: &mut Flags, arguments: &[Value]) -> Option<char> {
+    pub(super) fn verb(&mut self, flags: &mut VerbFlags, arguments: &[Value]) -> Option<char> {
         self.fits = true;
         loop {
             match self.peek() {

@@ -16,7 +16,7 @@ pub const LOG_POLICY: &str = "helm.sh/hook-output-log-policy";
 
 /// An event of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum HookEvent {
     /// Before an install.
     PreInstall,
     /// After an install.
@@ -37,7 +37,7 @@ pub enum Event {
     Test,
 }
 
-impl Event {
+impl HookEvent {
     pub(super) fn parse(text: &str) -> Option<Self> {
         Some(match &*text.trim().to_lowercase() {
             "pre-install" => Self::PreInstall,
@@ -66,7 +66,7 @@ pub struct Hook {
     /// Its text, without space before it.
     pub text: String,
     /// When it is applied.
-    pub events: Vec<Event>,
+    pub events: Vec<HookEvent>,
     /// Hooks of one event are applied in the order of their weights.
     pub weight: i64,
     /// When it is deleted, such as `hook-succeeded`.

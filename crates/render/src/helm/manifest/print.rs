@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::hooks::Event;
+use super::hooks::HookEvent;
 use super::{Manifests, split};
 use crate::helm::chart::File;
 use crate::helm::chart::matches;
@@ -26,7 +26,7 @@ pub fn template(manifests: &Manifests, definitions: &[(String, &File)], skip_tes
     out.truncate(out.trim_end_matches(is_space).len());
     out.push('\n');
     for hook in &manifests.hooks {
-        if !(skip_tests && hook.events.contains(&Event::Test)) {
+        if !(skip_tests && hook.events.contains(&HookEvent::Test)) {
             let _ = writeln!(out, "---\n# Source: {}\n{}", hook.path, hook.text);
         }
     }

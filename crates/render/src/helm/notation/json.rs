@@ -3,15 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::helm::context::{Context, STRING_LIMIT};
+use crate::helm::context::{RenderContext, STRING_LIMIT};
 use crate::helm::error::Error;
 use crate::helm::go::number::{FloatForm, format_float, json_float};
 use crate::helm::go::unicode::decode;
-use crate::helm::value::{DEPTH, Kind, Object, Value, too_deep};
+use crate::helm::value::{DEPTH, GoKind, GoObject, Value, too_deep};
 
 /// How JSON is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Form {
+pub struct JsonFormat {
     /// Whether `<`, `>` and `&` are written as escapes.
     pub escape_html: bool,
     /// Whether each entry stands on a line of its own.
@@ -19,23 +19,23 @@ pub struct Form {
 }
 
 /// `json.Marshal`.
-pub const COMPACT: Form = Form { escape_html: true, indented: false };
+pub const COMPACT: JsonFormat = JsonFormat { escape_html: true, indented: false };
 /// `json.MarshalIndent` with two spaces.
-pub const INDENTED: Form = Form { escape_html: true, indented: true };
+pub const INDENTED: JsonFormat = JsonFormat { escape_html: true, indented: true };
 /// An encoder with `SetEscapeHTML(false)`.
-pub const RAW: Form = Form { escape_html: false, indented: false };
+pub const RAW: JsonFormat = JsonFormat { escape_html: false, indented: false };
 
 /// A value as JSON. Fails with Go's words for what JSON has no form for, and where a bound is reached.
-pub fn encode(context: &mut Context<'_>, value: &Value, form: Form) -> Result<Vec<u8>, Error> {
+pub fn encode(context: &mut RenderContext<'_>, value: &Value, form: JsonFormat) -> Result<Vec<u8>, Error> {
     let mut writer = Writer { context, out: Vec::new(), form, granted: 0 };
     writer.value(value, 0)?;
     Ok(writer.out)
 }
 
 struct Writer<'c, 'i> {
-    context: &'c mut Context<'i>,
+    context: &'c mut RenderContext<'i>,
     out: Vec<u8>,
-    form: Form,
+    form: JsonFormat,
     granted: usize,
 }
 
@@ -133,11 +133,11 @@ impl Writer<'_, '_> {
         self.value(value, depth + 1)
     }
 
-    fn object(&mut self, object: &dyn Object, depth: usize) -> Result<(), Error> {
+    fn object(&mut self, object: &dyn GoObject, depth: usize) -> Result<(), Error> {
         if let Some(value) = object.json() {
             return self.value(&value, depth + 1);
         }
-        if let (Some(number), Kind::Int | Kind::Int64) = (object.number(), object.kind()) {
+        if let (Some(number), GoKind::Int | GoKind::Int64) = (object.number(), object.kind()) {
             self.out.extend_from_slice(number.to_string().as_bytes());
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! What `encoding/json` reads, with its messages.
 
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::go::parse_float;
 use crate::helm::go::quote::quote;
@@ -20,7 +20,7 @@ pub struct Read {
 }
 
 /// `json.Unmarshal` into an empty interface. Fails only where a bound is reached.
-pub fn decode(context: &mut Context<'_>, text: &[u8]) -> Result<Read, Error> {
+pub fn decode(context: &mut RenderContext<'_>, text: &[u8]) -> Result<Read, Error> {
     let mut reader = Reader { context, text, at: 0, depth: 0, range_error: None };
     let value = match reader.document() {
         Ok(value) => value,
@@ -31,7 +31,7 @@ pub fn decode(context: &mut Context<'_>, text: &[u8]) -> Result<Read, Error> {
 }
 
 /// `json.Unmarshal` into a map. What is no object gives an empty map and a message.
-pub fn decode_map(context: &mut Context<'_>, text: &[u8]) -> Result<(Map, Option<String>), Error> {
+pub fn decode_map(context: &mut RenderContext<'_>, text: &[u8]) -> Result<(Map, Option<String>), Error> {
     let Read { value, error } = decode(context, text)?;
     Ok(match value {
         Value::Map(map) => (map, error),
@@ -45,7 +45,7 @@ pub fn decode_map(context: &mut Context<'_>, text: &[u8]) -> Result<(Map, Option
 }
 
 /// `json.Unmarshal` into a slice.
-pub fn decode_list(context: &mut Context<'_>, text: &[u8]) -> Result<(List, Option<String>), Error> {
+pub fn decode_list(context: &mut RenderContext<'_>, text: &[u8]) -> Result<(List, Option<String>), Error> {
     let Read { value, error } = decode(context, text)?;
     Ok(match value {
         Value::List(list) => (list, error),
@@ -91,7 +91,7 @@ impl From<Error> for Stop {
 type Done<T> = Result<T, Stop>;
 
 struct Reader<'c, 'i, 't> {
-    context: &'c mut Context<'i>,
+    context: &'c mut RenderContext<'i>,
     text: &'t [u8],
     at: usize,
     depth: usize,

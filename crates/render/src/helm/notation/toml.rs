@@ -1,12 +1,12 @@
 //! `toToml`: the layout of the Go library BurntSushi/toml.
 
-use crate::helm::context::{Context, STRING_LIMIT};
+use crate::helm::context::{RenderContext, STRING_LIMIT};
 use crate::helm::error::Error;
 use crate::helm::go::number::{FloatForm, format_float};
 use crate::helm::value::{DEPTH, Value, too_deep};
 
 /// A value as TOML. Fails with the library's words, and where a bound is reached.
-pub fn encode(context: &mut Context<'_>, value: &Value) -> Result<Vec<u8>, Error> {
+pub fn encode(context: &mut RenderContext<'_>, value: &Value) -> Result<Vec<u8>, Error> {
     let mut writer = Writer { context, out: Vec::new(), granted: 0 };
     if value.is_nil() {
         return Err(Error::new("reflect: call of reflect.Value.Type on zero Value"));
@@ -19,7 +19,7 @@ pub fn encode(context: &mut Context<'_>, value: &Value) -> Result<Vec<u8>, Error
 type Key = [Vec<u8>];
 
 struct Writer<'c, 'i> {
-    context: &'c mut Context<'i>,
+    context: &'c mut RenderContext<'i>,
     out: Vec<u8>,
     granted: usize,
 }

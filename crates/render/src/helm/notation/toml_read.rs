@@ -1,6 +1,6 @@
 //! `fromToml`: TOML as maps and lists of Go.
 
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::go::layout_read::parse_time;
 use crate::helm::go::time::Time;
@@ -11,7 +11,7 @@ pub type MakeTime = fn(Time) -> Value;
 
 /// Reads a document, and says why it is none.
 pub fn decode(
-    context: &mut Context<'_>,
+    context: &mut RenderContext<'_>,
     text: &[u8],
     time: MakeTime,
 ) -> Result<(Map, Option<String>), Error> {
@@ -31,7 +31,7 @@ pub fn decode(
     }
 }
 
-fn map_of(context: &mut Context<'_>, table: toml::Table, time: MakeTime) -> Result<Map, Error> {
+fn map_of(context: &mut RenderContext<'_>, table: toml::Table, time: MakeTime) -> Result<Map, Error> {
     context.room_for_items(table.len().saturating_mul(2))?;
     let map = Map::new(MapType::Any);
     for (key, value) in table {
@@ -40,7 +40,7 @@ fn map_of(context: &mut Context<'_>, table: toml::Table, time: MakeTime) -> Resu
     Ok(map)
 }
 
-fn value_of(context: &mut Context<'_>, value: toml::Value, time: MakeTime) -> Result<Value, Error> {
+fn value_of(context: &mut RenderContext<'_>, value: toml::Value, time: MakeTime) -> Result<Value, Error> {
     context.spend(1)?;
     Ok(match value {
         toml::Value::String(text) => text.into(),

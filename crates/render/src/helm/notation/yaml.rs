@@ -8,11 +8,11 @@ use lockgate_base::model::yaml::{Layout, print};
 use serde_json::{Map, Number, Value as Json};
 
 use super::json::{length_in_json, unsupported};
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::go::number::{float_to_int, json_float};
 use crate::helm::go::unicode;
-use crate::helm::value::{DEPTH, Object, Value, too_deep};
+use crate::helm::value::{DEPTH, GoObject, Value, too_deep};
 
 /// The longest key that goyaml's reader finds the colon of.
 const LONGEST_KEY: usize = 1024;
@@ -28,16 +28,21 @@ enum Way {
 
 /// A value as `toYaml` writes it. Fails for what JSON has no form for, for texts that goyaml does not read,
 /// and where a bound is reached.
-pub fn encode(context: &mut Context<'_>, value: &Value) -> Result<Vec<u8>, Error> {
+pub fn encode(context: &mut RenderContext<'_>, value: &Value) -> Result<Vec<u8>, Error> {
     written(context, value, Way::ThroughJson, Layout::V2)
 }
 
 /// A value as `toYamlPretty` writes it.
-pub fn encode_pretty(context: &mut Context<'_>, value: &Value) -> Result<Vec<u8>, Error> {
+pub fn encode_pretty(context: &mut RenderContext<'_>, value: &Value) -> Result<Vec<u8>, Error> {
     written(context, value, Way::Direct, Layout::V3)
 }
 
-fn written(context: &mut Context<'_>, value: &Value, way: Way, layout: Layout) -> Result<Vec<u8>, Error> {
+fn written(
+    context: &mut RenderContext<'_>,
+    value: &Value,
+    way: Way,
+    layout: Layout,
+) -> Result<Vec<u8>, Error> {
     let mut converter = Converter { context, way, size: 0 };
     let json = converter.node(value, 0)?;
     let size = converter.size;
@@ -46,7 +51,7 @@ fn written(context: &mut Context<'_>, value: &Value, way: Way, layout: Layout) -
 }
 
 struct Converter<'c, 'i> {
-    context: &'c mut Context<'i>,
+    context: &'c mut RenderContext<'i>,
     way: Way,
     /// How many bytes the text takes at most.
     size: usize,
@@ -124,7 +129,7 @@ impl Converter<'_, '_> {
         Ok(Json::Object(map))
     }
 
-    fn object(&mut self, object: &dyn Object, depth: usize) -> Result<Json, Error> {
+    fn object(&mut self, object: &dyn GoObject, depth: usize) -> Result<Json, Error> {
         let is_direct = self.way == Way::Direct;
         if let Some(number) = object.number() {
             // go-yaml writes durations as texts.

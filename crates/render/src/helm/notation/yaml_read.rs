@@ -4,7 +4,7 @@ use lockgate_base::model::yaml::{Dialect, YamlError, first_document};
 use serde_json::Value as Json;
 
 use super::json_read::mismatch;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::value::{List, Map, MapType, Value};
 
@@ -12,7 +12,7 @@ use crate::helm::value::{List, Map, MapType, Value};
 type Read = (Value, Option<String>);
 
 /// `yaml.Unmarshal` into a map.
-pub fn decode_map(context: &mut Context<'_>, text: &[u8]) -> Result<(Map, Option<String>), Error> {
+pub fn decode_map(context: &mut RenderContext<'_>, text: &[u8]) -> Result<(Map, Option<String>), Error> {
     let (value, error) = decode(context, text)?;
     Ok(match value {
         Value::Map(map) => (map, error),
@@ -22,7 +22,7 @@ pub fn decode_map(context: &mut Context<'_>, text: &[u8]) -> Result<(Map, Option
 }
 
 /// `yaml.Unmarshal` into a slice.
-pub fn decode_list(context: &mut Context<'_>, text: &[u8]) -> Result<(List, Option<String>), Error> {
+pub fn decode_list(context: &mut RenderContext<'_>, text: &[u8]) -> Result<(List, Option<String>), Error> {
     let (value, error) = decode(context, text)?;
     Ok(match value {
         Value::List(list) => (list, error),
@@ -35,7 +35,7 @@ fn unfit(value: &Value, wanted: &str) -> String {
     format!("error unmarshaling JSON: while decoding JSON: {}", mismatch(value, wanted))
 }
 
-fn decode(context: &mut Context<'_>, text: &[u8]) -> Result<Read, Error> {
+fn decode(context: &mut RenderContext<'_>, text: &[u8]) -> Result<Read, Error> {
     let refused = |message: &str| (Value::Nil, Some(format!("error converting YAML to JSON: {message}")));
     context.spend(text.len() / 8)?;
     // Events, nodes and values take some times what the text does.
@@ -120,7 +120,7 @@ fn anchor_at(text: &str, error: &YamlError) -> String {
 }
 
 /// A value of JSON with each number as a float.
-pub fn value_of(context: &mut Context<'_>, json: &Json) -> Result<Value, Error> {
+pub fn value_of(context: &mut RenderContext<'_>, json: &Json) -> Result<Value, Error> {
     context.spend(1)?;
     Ok(match json {
         Json::Null => Value::Nil,

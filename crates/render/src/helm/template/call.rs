@@ -4,7 +4,7 @@
 use super::compare;
 use super::exec::{Exec, run_template};
 use super::field::Method;
-use super::node::{NodeId, Part};
+use super::node::{NodeId, TemplatePart};
 use super::parser::parse;
 use super::reflected::Reflected;
 use super::set::Set;
@@ -80,28 +80,28 @@ impl Exec<'_, '_, '_> {
         last: Option<Reflected>,
     ) -> Done<Reflected> {
         let source = self.source;
-        let Part::Command(arguments) = source.part(id) else { return self.fail("not a command") };
+        let TemplatePart::Command(arguments) = source.part(id) else { return self.fail("not a command") };
         let Some(first) = arguments.first().copied() else { return self.fail("empty command") };
         let all = Some(&arguments[..]);
         match source.part(first) {
-            Part::Field(_) => return self.field_node(dot, first, all, last),
-            Part::Chain { .. } => return self.chain_node(dot, first, all, last),
-            Part::Identifier { .. } => return self.identifier(dot, first, id, all, last),
-            Part::Pipe { .. } => {
+            TemplatePart::Field(_) => return self.field_node(dot, first, all, last),
+            TemplatePart::Chain { .. } => return self.chain_node(dot, first, all, last),
+            TemplatePart::Identifier { .. } => return self.identifier(dot, first, id, all, last),
+            TemplatePart::Pipe { .. } => {
                 self.not_a_function(all, last.as_ref())?;
                 return self.pipeline(dot, first);
             }
-            Part::Variable { .. } => return self.variable_node(dot, first, all, last),
+            TemplatePart::Variable { .. } => return self.variable_node(dot, first, all, last),
             _ => {}
         }
         self.at(first);
         self.not_a_function(all, last.as_ref())?;
         match source.part(first) {
-            Part::Dot => Ok(dot.clone()),
-            Part::Nil => self.fail("nil is not a command"),
-            Part::Bool(value) => Ok(Reflected::plain(Value::Bool(*value))),
-            Part::Number { .. } => self.constant(first).map(Reflected::plain),
-            Part::String { text, .. } => Ok(Reflected::plain(Value::Str(text.clone()))),
+            TemplatePart::Dot => Ok(dot.clone()),
+            TemplatePart::Nil => self.fail("nil is not a command"),
+            TemplatePart::Bool(value) => Ok(Reflected::plain(Value::Bool(*value))),
+            TemplatePart::Number { .. } => self.constant(first).map(Reflected::plain),
+            TemplatePart::String { text, .. } => Ok(Reflected::plain(Value::Str(text.clone()))),
             _ => self.fail(format!("can't evaluate command {:?}", source.written(first))),
         }
     }
@@ -116,7 +116,9 @@ impl Exec<'_, '_, '_> {
     ) -> Done<Reflected> {
         self.at(id);
         let source = self.source;
-        let Part::Identifier { name, callee } = source.part(id) else { return self.fail("not a function") };
+        let TemplatePart::Identifier { name, callee } = source.part(id) else {
+            return self.fail("not a function");
+        };
         let target = match *callee {
             Callee::Builtin(builtin) => Target::Builtin(builtin),
             Callee::Include => Target::Include,
@@ -224,16 +226,16 @@ impl Exec<'_, '_, '_> {
         self.at(id);
         let source = self.source;
         match source.part(id) {
-            Part::Dot => Ok(dot.clone()),
-            Part::Nil => Ok(Reflected::invalid()),
-            Part::Field(_) => self.field_node(dot, id, Some(&[id]), None),
-            Part::Variable { .. } => self.variable_node(dot, id, None, None),
-            Part::Pipe { .. } => self.pipeline(dot, id),
-            Part::Identifier { .. } => self.identifier(dot, id, id, None, None),
-            Part::Chain { .. } => self.chain_node(dot, id, None, None),
-            Part::Bool(value) => Ok(Reflected::plain(Value::Bool(*value))),
-            Part::Number { .. } => self.constant(id).map(Reflected::plain),
-            Part::String { text, .. } => Ok(Reflected::plain(Value::Str(text.clone()))),
+            TemplatePart::Dot => Ok(dot.clone()),
+            TemplatePart::Nil => Ok(Reflected::invalid()),
+            TemplatePart::Field(_) => self.field_node(dot, id, Some(&[id]), None),
+            TemplatePart::Variable { .. } => self.variable_node(dot, id, None, None),
+            TemplatePart::Pipe { .. } => self.pipeline(dot, id),
+            TemplatePart::Identifier { .. } => self.identifier(dot, id, id, None, None),
+            TemplatePart::Chain { .. } => self.chain_node(dot, id, None, None),
+            TemplatePart::Bool(value) => Ok(Reflected::plain(Value::Bool(*value))),
+            TemplatePart::Number { .. } => self.constant(id).map(Reflected::plain),
+            TemplatePart::String { text, .. } => Ok(Reflected::plain(Value::Str(text.clone()))),
             _ => self.fail(format!("can't handle {} for arg of type reflect.Value", source.written(id))),
         }
     }
@@ -244,18 +246,18 @@ impl Exec<'_, '_, '_> {
         let source = self.source;
         let part = source.part(id);
         match part {
-            Part::Dot => return self.validate(dot, of),
-            Part::Nil => {
+            TemplatePart::Dot => return self.validate(dot, of),
+            TemplatePart::Nil => {
                 return match of.zero_of_nil() {
                     Some(zero) => Ok(zero),
                     None => self.fail(format!("cannot assign nil to {}", of.name())),
                 };
             }
-            Part::Field(_)
-            | Part::Variable { .. }
-            | Part::Pipe { .. }
-            | Part::Identifier { .. }
-            | Part::Chain { .. } => {
+            TemplatePart::Field(_)
+            | TemplatePart::Variable { .. }
+            | TemplatePart::Pipe { .. }
+            | TemplatePart::Identifier { .. }
+            | TemplatePart::Chain { .. } => {
                 let value = self.reflected_argument(dot, id)?;
                 return self.validate(&value, of);
             }
@@ -263,23 +265,23 @@ impl Exec<'_, '_, '_> {
         }
         let written = || source.written(id);
         match (of, part) {
-            (Type::Any | Type::Bool, Part::Bool(value)) => Ok(Value::Bool(*value)),
-            (Type::Any, Part::Number { .. }) => self.constant(id),
-            (Type::Any | Type::String, Part::String { text, .. }) => Ok(Value::Str(text.clone())),
+            (Type::Any | Type::Bool, TemplatePart::Bool(value)) => Ok(Value::Bool(*value)),
+            (Type::Any, TemplatePart::Number { .. }) => self.constant(id),
+            (Type::Any | Type::String, TemplatePart::String { text, .. }) => Ok(Value::Str(text.clone())),
             (Type::Bool, _) => self.fail(format!("expected bool; found {}", written())),
             (Type::String, _) => self.fail(format!("expected string; found {}", written())),
-            (Type::Float64, Part::Number { number, .. }) if number.float.is_some() => {
+            (Type::Float64, TemplatePart::Number { number, .. }) if number.float.is_some() => {
                 Ok(Value::Float(number.float.unwrap_or_default()))
             }
             (Type::Float64, _) => self.fail(format!("expected float; found {}", written())),
-            (Type::Int, Part::Number { number, .. }) if number.int.is_some() => {
+            (Type::Int, TemplatePart::Number { number, .. }) if number.int.is_some() => {
                 Ok(Value::Int(number.int.unwrap_or_default()))
             }
-            (Type::Int64, Part::Number { number, .. }) if number.int.is_some() => {
+            (Type::Int64, TemplatePart::Number { number, .. }) if number.int.is_some() => {
                 Ok(Value::Int64(number.int.unwrap_or_default()))
             }
             (Type::Int | Type::Int64, _) => self.fail(format!("expected integer; found {}", written())),
-            (Type::Uint32, Part::Number { number, .. }) if number.uint.is_some() => {
+            (Type::Uint32, TemplatePart::Number { number, .. }) if number.uint.is_some() => {
                 // Go's SetUint drops the upper bits.
                 Ok(Value::Uint64(number.uint.unwrap_or_default() & 0xFFFF_FFFF))
             }
@@ -310,7 +312,7 @@ impl Exec<'_, '_, '_> {
     fn constant(&mut self, id: NodeId) -> Done<Value> {
         self.at(id);
         let source = self.source;
-        let Part::Number { text, number } = source.part(id) else { return self.fail("not a number") };
+        let TemplatePart::Number { text, number } = source.part(id) else { return self.fail("not a number") };
         if let Some(complex) = number.complex {
             return Ok(Value::Complex(complex.into()));
         }

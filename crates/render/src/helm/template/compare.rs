@@ -5,16 +5,20 @@ use std::cmp::Ordering;
 use super::exec::count;
 use super::field::element;
 use super::reflected::Reflected;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::funcs::Builtin;
 use crate::helm::go::print;
-use crate::helm::value::{Kind, ListType, Value};
+use crate::helm::value::{GoKind, ListType, Value};
 
 type Done<T> = Result<T, Error>;
 
 /// Runs one of Go's own functions, but for `and`, `or` and `call`.
-pub(super) fn run(builtin: Builtin, arguments: &[Reflected], context: &mut Context<'_>) -> Done<Reflected> {
+pub(super) fn run(
+    builtin: Builtin,
+    arguments: &[Reflected],
+    context: &mut RenderContext<'_>,
+) -> Done<Reflected> {
     let first = arguments.first().cloned().unwrap_or_default();
     let second = arguments.get(1).cloned().unwrap_or_default();
     let (a, b) = (&first.value, &second.value);
@@ -67,7 +71,7 @@ fn basic(value: &Value) -> Basic<'_> {
     }
 }
 
-fn equal_any(first: &Value, others: &[Reflected], context: &mut Context<'_>) -> Done<bool> {
+fn equal_any(first: &Value, others: &[Reflected], context: &mut RenderContext<'_>) -> Done<bool> {
     if others.is_empty() {
         return Err(Error::new("missing argument for comparison"));
     }
@@ -80,7 +84,7 @@ fn equal_any(first: &Value, others: &[Reflected], context: &mut Context<'_>) -> 
 }
 
 #[expect(clippy::float_cmp, reason = "Go compares numbers so")]
-fn equal(a: &Value, b: &Value, context: &mut Context<'_>) -> Done<bool> {
+fn equal(a: &Value, b: &Value, context: &mut RenderContext<'_>) -> Done<bool> {
     match (basic(a), basic(b)) {
         (Basic::Int(a), Basic::Uint(b)) | (Basic::Uint(b), Basic::Int(a)) => {
             Ok(u64::try_from(a).is_ok_and(|a| a == b))
@@ -102,7 +106,7 @@ fn incompatible(a: &Value, b: &Value) -> Error {
 }
 
 /// Whether two values are equal that are no numbers, texts or truths.
-fn equal_other(a: &Value, b: &Value, context: &mut Context<'_>) -> Done<bool> {
+fn equal_other(a: &Value, b: &Value, context: &mut RenderContext<'_>) -> Done<bool> {
     let is_nil = |value: &Value| match value {
         Value::Nil => true,
         Value::List(list) => list.is_nil(),
@@ -110,7 +114,7 @@ fn equal_other(a: &Value, b: &Value, context: &mut Context<'_>) -> Done<bool> {
         _ => false,
     };
     let (kind_a, kind_b) = (a.kind(), b.kind());
-    if kind_a != kind_b && kind_a != Kind::Invalid && kind_b != Kind::Invalid {
+    if kind_a != kind_b && kind_a != GoKind::Invalid && kind_b != GoKind::Invalid {
         let text_a = print::sprintf(context, b"%s", std::slice::from_ref(a))?;
         let text_b = print::sprintf(context, b"%v", std::slice::from_ref(b))?;
         let (text_a, text_b) = (String::from_utf8_lossy(&text_a), String::from_utf8_lossy(&text_b));
@@ -120,7 +124,7 @@ fn equal_other(a: &Value, b: &Value, context: &mut Context<'_>) -> Done<bool> {
     if is_nil(a) || is_nil(b) {
         return Ok(is_nil(a) == is_nil(b));
     }
-    if matches!(kind_b, Kind::Slice | Kind::Map) {
+    if matches!(kind_b, GoKind::Slice | GoKind::Map) {
         let text = print::sprintf(context, b"%s", std::slice::from_ref(b))?;
         let text = String::from_utf8_lossy(&text);
         return Err(Error::new(format!("non-comparable type {text}: {}", b.type_name())));
@@ -149,7 +153,7 @@ fn less(a: &Value, b: &Value) -> Done<bool> {
     Ok(ordering == Some(Ordering::Less))
 }
 
-fn less_or_equal(a: &Value, b: &Value, context: &mut Context<'_>) -> Done<bool> {
+fn less_or_equal(a: &Value, b: &Value, context: &mut RenderContext<'_>) -> Done<bool> {
     Ok(less(a, b)? || equal(a, b, context)?)
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::node::{Branch, Name, NodeId, Part, Source, Template};
+use super::node::{Branch, Name, NodeId, Template, TemplatePart, TemplateText};
 use super::reflected::Reflected;
 use super::set::Set;
-use crate::helm::context::{Context, OUTPUT_LIMIT};
+use crate::helm::context::{OUTPUT_LIMIT, RenderContext};
 use crate::helm::error::Error;
 use crate::helm::go::print;
 use crate::helm::go::quote::quote;
@@ -17,19 +17,19 @@ const DEPTH: usize = 20_000;
 /// What the templates of one render share while they run.
 pub struct Run<'c, 'i> {
     /// What functions see.
-    pub context: &'c mut Context<'i>,
+    pub context: &'c mut RenderContext<'i>,
     /// How often each template is being included right now.
     pub(super) included: HashMap<Str, usize>,
     pub(super) out: Vec<u8>,
-    /// How many bytes were printed besides `out`: by templates that wait for one that they include, and by files that
-    /// are done.
+    /// How many bytes were printed besides `out`: by templates that wait for one that they include, and by
+    /// files that are done.
     held: usize,
     depth: usize,
 }
 
 impl<'c, 'i> Run<'c, 'i> {
     /// A run that has printed nothing yet.
-    pub fn new(context: &'c mut Context<'i>) -> Self {
+    pub fn new(context: &'c mut RenderContext<'i>) -> Self {
         Self { context, included: HashMap::new(), out: Vec::new(), held: 0, depth: 0 }
     }
 }
@@ -74,7 +74,7 @@ pub(super) struct Exec<'e, 'c, 'i> {
     pub(super) run: &'e mut Run<'c, 'i>,
     pub(super) set: &'e Set<'e>,
     pub(super) template: &'e Template,
-    pub(super) source: &'e Source,
+    pub(super) source: &'e TemplateText,
     /// The node that messages name: the one that was looked at last.
     node: NodeId,
     vars: Vec<(Name, Reflected)>,
@@ -149,22 +149,23 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
         self.at(id);
         let source = self.source;
         let flow = match source.part(id) {
-            Part::Action(pipe) => {
+            TemplatePart::Action(pipe) => {
                 let value = self.pipeline(dot, *pipe)?;
-                if !matches!(source.part(*pipe), Part::Pipe { declared, .. } if !declared.is_empty()) {
+                if !matches!(source.part(*pipe), TemplatePart::Pipe { declared, .. } if !declared.is_empty())
+                {
                     self.print(id, &value)?;
                 }
                 Flow::Next
             }
-            Part::Break => Flow::Break,
-            Part::Continue => Flow::Continue,
-            Part::Branch { kind: Branch::Range, pipe, list, otherwise } => {
+            TemplatePart::Break => Flow::Break,
+            TemplatePart::Continue => Flow::Continue,
+            TemplatePart::Branch { kind: Branch::Range, pipe, list, otherwise } => {
                 self.range(dot, *pipe, *list, *otherwise)?
             }
-            Part::Branch { kind, pipe, list, otherwise } => {
+            TemplatePart::Branch { kind, pipe, list, otherwise } => {
                 self.if_or_with(dot, *kind == Branch::With, (*pipe, *list, *otherwise))?
             }
-            Part::List(nodes) => {
+            TemplatePart::List(nodes) => {
                 let mut flow = Flow::Next;
                 for node in nodes {
                     flow = self.walk(dot, *node)?;
@@ -174,8 +175,8 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
                 }
                 flow
             }
-            Part::Template { name, pipe } => self.call_template(dot, name, *pipe)?,
-            Part::Text(end) => {
+            TemplatePart::Template { name, pipe } => self.call_template(dot, name, *pipe)?,
+            TemplatePart::Text(end) => {
                 self.write(&source.text[source.node(id).pos..*end])?;
                 Flow::Next
             }
@@ -236,7 +237,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
         self.enter()?;
         self.at(id);
         let source = self.source;
-        let Part::Pipe { is_assign, declared, commands } = source.part(id) else {
+        let TemplatePart::Pipe { is_assign, declared, commands } = source.part(id) else {
             return self.fail("not a pipeline");
         };
         let mut value = None;
@@ -247,7 +248,7 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
         }
         let value = value.unwrap_or_default();
         for variable in declared {
-            let Part::Variable { name, .. } = source.part(*variable) else { continue };
+            let TemplatePart::Variable { name, .. } = source.part(*variable) else { continue };
             if *is_assign {
                 self.set_var(*name, value.clone())?;
             } else {
@@ -283,11 +284,11 @@ impl<'e, 'c, 'i> Exec<'e, 'c, 'i> {
         let before = self.vars.len();
         let value = self.pipeline(dot, pipe)?.value;
         let source = self.source;
-        let Part::Pipe { is_assign, declared, .. } = source.part(pipe) else {
+        let TemplatePart::Pipe { is_assign, declared, .. } = source.part(pipe) else {
             return self.fail("not a pipeline");
         };
         let name = |at: usize| match declared.get(at).map(|id| source.part(*id)) {
-            Some(Part::Variable { name, .. }) => Some(*name),
+            Some(TemplatePart::Variable { name, .. }) => Some(*name),
             _ => None,
         };
         let over = Loop { list, names: (name(0), name(1)), is_assign: *is_assign, mark: self.vars.len() };

@@ -1,11 +1,11 @@
 //! Fields: keys of maps, fields and methods of values, and what nil is to them.
 
 use super::exec::Exec;
-use super::node::{NodeId, Part};
+use super::node::{NodeId, TemplatePart};
 use super::reflected::Reflected;
 use crate::helm::error::Error;
 use crate::helm::value::{Args, Signature, Type};
-use crate::helm::value::{Kind, ListType, MapType, Str, Value};
+use crate::helm::value::{GoKind, ListType, MapType, Str, Value};
 
 /// A method of a value.
 pub(super) struct Method {
@@ -89,7 +89,7 @@ impl Exec<'_, '_, '_> {
         }
         let has_arguments = arguments.is_some_and(|all| all.len() > 1) || last.is_some();
         match &receiver.value {
-            Value::Object(object) if matches!(object.kind(), Kind::Struct | Kind::Ptr) => {
+            Value::Object(object) if matches!(object.kind(), GoKind::Struct | GoKind::Ptr) => {
                 let field = object.fields().into_iter().find(|(known, _)| **known == *shown);
                 if let Some((_, value)) = field {
                     if has_arguments {
@@ -123,7 +123,7 @@ impl Exec<'_, '_, '_> {
     ) -> Result<Reflected, Error> {
         self.at(id);
         let source = self.source;
-        let Part::Field(fields) = source.part(id) else { return self.fail("not a field") };
+        let TemplatePart::Field(fields) = source.part(id) else { return self.fail("not a field") };
         self.field_chain(dot, dot.clone(), id, fields, arguments, last)
     }
 
@@ -136,7 +136,9 @@ impl Exec<'_, '_, '_> {
     ) -> Result<Reflected, Error> {
         self.at(id);
         let source = self.source;
-        let Part::Variable { name, fields } = source.part(id) else { return self.fail("not a variable") };
+        let TemplatePart::Variable { name, fields } = source.part(id) else {
+            return self.fail("not a variable");
+        };
         let value = self.var(*name)?;
         if fields.is_empty() {
             self.not_a_function(arguments, last.as_ref())?;
@@ -154,11 +156,11 @@ impl Exec<'_, '_, '_> {
     ) -> Result<Reflected, Error> {
         self.at(id);
         let source = self.source;
-        let Part::Chain { node, fields } = source.part(id) else { return self.fail("not a chain") };
+        let TemplatePart::Chain { node, fields } = source.part(id) else { return self.fail("not a chain") };
         self.at(*node);
         let receiver = match source.part(*node) {
-            Part::Pipe { .. } => self.pipeline(dot, *node)?,
-            Part::Identifier { .. } => self.identifier(dot, *node, *node, None, None)?,
+            TemplatePart::Pipe { .. } => self.pipeline(dot, *node)?,
+            TemplatePart::Identifier { .. } => self.identifier(dot, *node, *node, None, None)?,
             _ => return self.fail(format!("can't handle {} for arg of type <nil>", source.written(*node))),
         };
         self.field_chain(dot, receiver, id, fields, arguments, last)

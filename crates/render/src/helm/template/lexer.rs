@@ -10,7 +10,7 @@ use text::{
     code_point, decode, decode_last, has_left_trim_marker, has_right_trim_marker, is_alphanumeric, is_space,
     leading_space, trim_end,
 };
-pub(super) use token::{Item, Kind};
+pub(super) use token::{Item, TokenKind};
 
 const TRIM_MARKER_LEN: usize = 2;
 
@@ -37,7 +37,7 @@ pub(super) struct Lexer<'s> {
 
 impl<'s> Lexer<'s> {
     pub(super) fn new(input: &'s [u8]) -> Self {
-        let item = Item { kind: Kind::Eof, pos: 0, end: 0, line: 1, message: None };
+        let item = Item { kind: TokenKind::Eof, pos: 0, end: 0, line: 1, message: None };
         Self {
             input,
             pos: 0,
@@ -53,7 +53,7 @@ impl<'s> Lexer<'s> {
 
     pub(super) fn next_item(&mut self) -> Item {
         self.item = Item {
-            kind: Kind::Eof,
+            kind: TokenKind::Eof,
             pos: self.pos,
             end: self.pos,
             line: self.start_line,
@@ -105,14 +105,14 @@ impl<'s> Lexer<'s> {
         }
     }
 
-    fn this_item(&mut self, kind: Kind) -> Item {
+    fn this_item(&mut self, kind: TokenKind) -> Item {
         let item = Item { kind, pos: self.start, end: self.pos, line: self.start_line, message: None };
         self.start = self.pos;
         self.start_line = self.line;
         item
     }
 
-    fn emit(&mut self, kind: Kind) -> Step {
+    fn emit(&mut self, kind: TokenKind) -> Step {
         self.item = self.this_item(kind);
         Step::Done
     }
@@ -144,7 +144,7 @@ impl<'s> Lexer<'s> {
     fn error(&mut self, message: impl Into<String>) -> Step {
         let message = Some(message.into());
         self.item =
-            Item { kind: Kind::Error, pos: self.start, end: self.start, line: self.start_line, message };
+            Item { kind: TokenKind::Error, pos: self.start, end: self.start, line: self.start_line, message };
         self.start = 0;
         self.pos = 0;
         self.input = &[];
@@ -160,7 +160,7 @@ impl<'s> Lexer<'s> {
                 let trimmed = if has_marker { before.len() - trim_end(before).len() } else { 0 };
                 self.pos -= trimmed;
                 self.count_lines();
-                let item = self.this_item(Kind::Text);
+                let item = self.this_item(TokenKind::Text);
                 self.pos += trimmed;
                 self.ignore();
                 if item.end > item.pos {
@@ -173,9 +173,9 @@ impl<'s> Lexer<'s> {
         self.pos = self.input.len();
         if self.pos > self.start {
             self.count_lines();
-            return self.emit(Kind::Text);
+            return self.emit(TokenKind::Text);
         }
-        self.emit(Kind::Eof)
+        self.emit(TokenKind::Eof)
     }
 
     /// Whether the lexer is at a right delimiter, and whether that one trims.
@@ -195,7 +195,7 @@ impl<'s> Lexer<'s> {
             self.ignore();
             return Step::Comment;
         }
-        let item = self.this_item(Kind::LeftDelim);
+        let item = self.this_item(TokenKind::LeftDelim);
         self.inside_action = true;
         self.pos += after_marker;
         self.ignore();
@@ -232,7 +232,7 @@ impl<'s> Lexer<'s> {
             self.ignore();
         }
         self.pos += 2;
-        let item = self.this_item(Kind::RightDelim);
+        let item = self.this_item(TokenKind::RightDelim);
         if trims {
             self.pos += leading_space(self.rest());
             self.ignore();
@@ -255,17 +255,17 @@ impl<'s> Lexer<'s> {
                 self.backup();
                 self.lex_space()
             }
-            '=' => self.emit(Kind::Assign),
-            ':' if self.next() == Some('=') => self.emit(Kind::Declare),
+            '=' => self.emit(TokenKind::Assign),
+            ':' if self.next() == Some('=') => self.emit(TokenKind::Declare),
             ':' => self.error("expected :="),
-            '|' => self.emit(Kind::Pipe),
-            '"' => self.lex_quote('"', "unterminated quoted string", Kind::String),
+            '|' => self.emit(TokenKind::Pipe),
+            '"' => self.lex_quote('"', "unterminated quoted string", TokenKind::String),
             '`' => self.lex_raw_quote(),
-            '$' if self.at_terminator() => self.emit(Kind::Variable),
-            '$' => self.lex_field_or_variable(Kind::Variable),
-            '\'' => self.lex_quote('\'', "unterminated character constant", Kind::CharConstant),
+            '$' if self.at_terminator() => self.emit(TokenKind::Variable),
+            '$' => self.lex_field_or_variable(TokenKind::Variable),
+            '\'' => self.lex_quote('\'', "unterminated character constant", TokenKind::CharConstant),
             '.' if self.rest().first().is_some_and(|byte| !byte.is_ascii_digit()) => {
-                self.lex_field_or_variable(Kind::Field)
+                self.lex_field_or_variable(TokenKind::Field)
             }
             '.' | '+' | '-' | '0'..='9' => {
                 self.backup();
@@ -277,16 +277,16 @@ impl<'s> Lexer<'s> {
             }
             '(' => {
                 self.paren_depth += 1;
-                self.emit(Kind::LeftParen)
+                self.emit(TokenKind::LeftParen)
             }
             ')' => {
                 let Some(depth) = self.paren_depth.checked_sub(1) else {
                     return self.error("unexpected right paren");
                 };
                 self.paren_depth = depth;
-                self.emit(Kind::RightParen)
+                self.emit(TokenKind::RightParen)
             }
-            _ if character == ' ' || character.is_ascii_graphic() => self.emit(Kind::Char),
+            _ if character == ' ' || character.is_ascii_graphic() => self.emit(TokenKind::Char),
             _ => self.error(format!("unrecognized character in action: {}", code_point(Some(character)))),
         }
     }
@@ -305,7 +305,7 @@ impl<'s> Lexer<'s> {
                 return Step::RightDelim;
             }
         }
-        self.emit(Kind::Space)
+        self.emit(TokenKind::Space)
     }
 
     fn lex_identifier(&mut self) -> Step {
@@ -315,14 +315,14 @@ impl<'s> Lexer<'s> {
             return self.error(format!("bad character {}", code_point(after)));
         }
         match word {
-            b"true" | b"false" => self.emit(Kind::Bool),
-            _ => self.emit(Kind::keyword(word).unwrap_or(Kind::Identifier)),
+            b"true" | b"false" => self.emit(TokenKind::Bool),
+            _ => self.emit(TokenKind::keyword(word).unwrap_or(TokenKind::Identifier)),
         }
     }
 
-    fn lex_field_or_variable(&mut self, kind: Kind) -> Step {
+    fn lex_field_or_variable(&mut self, kind: TokenKind) -> Step {
         if self.at_terminator() {
-            return self.emit(if kind == Kind::Variable { Kind::Variable } else { Kind::Dot });
+            return self.emit(if kind == TokenKind::Variable { TokenKind::Variable } else { TokenKind::Dot });
         }
         let after = self.skip_alphanumeric();
         if !self.at_terminator() {
@@ -357,9 +357,9 @@ impl<'s> Lexer<'s> {
             if !self.scan_number() || self.input[self.pos - 1] != b'i' {
                 return self.bad_number();
             }
-            return self.emit(Kind::Complex);
+            return self.emit(TokenKind::Complex);
         }
-        self.emit(Kind::Number)
+        self.emit(TokenKind::Number)
     }
 
     fn bad_number(&mut self) -> Step {
@@ -401,7 +401,7 @@ impl<'s> Lexer<'s> {
     }
 
     /// A quoted string or a character constant.
-    fn lex_quote(&mut self, quote: char, unterminated: &str, kind: Kind) -> Step {
+    fn lex_quote(&mut self, quote: char, unterminated: &str, kind: TokenKind) -> Step {
         loop {
             match self.next() {
                 Some('\\') if !matches!(self.next(), None | Some('\n')) => {}
@@ -416,7 +416,7 @@ impl<'s> Lexer<'s> {
         loop {
             match self.next() {
                 None => return self.error("unterminated raw quoted string"),
-                Some('`') => return self.emit(Kind::RawString),
+                Some('`') => return self.emit(TokenKind::RawString),
                 Some(_) => {}
             }
         }

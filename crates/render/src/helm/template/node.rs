@@ -10,21 +10,21 @@ use crate::helm::value::{Str, grow, shrink};
 /// What a node takes, about, in bytes.
 const NODE: usize = 128;
 
-/// A part of a [`Source`], by its place in it.
+/// A part of a [`TemplateText`], by its place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NodeId(u32);
 
-/// A name of a variable, by its place among the names of a [`Source`].
+/// A name of a variable, by its place among the names of a [`TemplateText`].
 pub(super) type Name = u32;
 
 /// One parsed text: a file of a chart, or a string that `tpl` got. The templates that it defines are parts of
 /// it.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct TemplateText {
     /// What the text is called in messages: a file's path in the chart, or `gotpl` for `tpl`.
     pub(super) name: Str,
     pub(super) text: Str,
-    nodes: Vec<Node>,
+    nodes: Vec<TemplateNode>,
     names: Vec<Str>,
 }
 
@@ -34,7 +34,7 @@ pub struct Template {
     /// Its name.
     pub name: Str,
     /// Where it is from.
-    pub(super) source: Rc<Source>,
+    pub(super) source: Rc<TemplateText>,
     /// A list of that text.
     pub(super) root: NodeId,
     /// Whether it holds nothing but space.
@@ -42,10 +42,10 @@ pub struct Template {
 }
 
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct TemplateNode {
     /// Where it begins, in bytes of the text.
     pub(super) pos: usize,
-    pub(super) part: Part,
+    pub(super) part: TemplatePart,
 }
 
 /// Which of the three: they are parsed and printed alike.
@@ -67,7 +67,7 @@ impl Branch {
 }
 
 #[derive(Debug)]
-pub(super) enum Part {
+pub(super) enum TemplatePart {
     List(Vec<NodeId>),
     /// A stretch of the text, by its end.
     Text(usize),
@@ -122,15 +122,15 @@ pub(super) enum Part {
     Else,
 }
 
-impl Source {
+impl TemplateText {
     pub(super) fn new(name: Str, text: Str) -> Self {
         Self { name, text, nodes: Vec::new(), names: vec![Str::from("$")] }
     }
 
-    pub(super) fn add(&mut self, pos: usize, part: Part) -> NodeId {
+    pub(super) fn add(&mut self, pos: usize, part: TemplatePart) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
         grow(NODE);
-        self.nodes.push(Node { pos, part });
+        self.nodes.push(TemplateNode { pos, part });
         id
     }
 
@@ -139,15 +139,15 @@ impl Source {
         self.nodes.len()
     }
 
-    pub(super) fn node(&self, id: NodeId) -> &Node {
+    pub(super) fn node(&self, id: NodeId) -> &TemplateNode {
         &self.nodes[id.0 as usize]
     }
 
-    pub(super) fn part(&self, id: NodeId) -> &Part {
+    pub(super) fn part(&self, id: NodeId) -> &TemplatePart {
         &self.node(id).part
     }
 
-    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut TemplateNode {
         &mut self.nodes[id.0 as usize]
     }
 
@@ -176,8 +176,8 @@ impl Source {
     /// Whether a list holds nothing but space.
     pub(super) fn is_blank(&self, id: NodeId) -> bool {
         match self.part(id) {
-            Part::List(nodes) => nodes.iter().all(|node| self.is_blank(*node)),
-            Part::Text(end) => {
+            TemplatePart::List(nodes) => nodes.iter().all(|node| self.is_blank(*node)),
+            TemplatePart::Text(end) => {
                 let text = &self.text[self.node(id).pos..*end];
                 text.iter().all(u8::is_ascii_whitespace) || String::from_utf8_lossy(text).trim().is_empty()
             }
@@ -194,14 +194,14 @@ impl Source {
 
     fn write(&self, id: NodeId, out: &mut Vec<u8>) {
         match self.part(id) {
-            Part::List(nodes) => nodes.iter().for_each(|node| self.write(*node, out)),
-            Part::Text(end) => out.extend_from_slice(&self.text[self.node(id).pos..*end]),
-            Part::Action(pipe) => {
+            TemplatePart::List(nodes) => nodes.iter().for_each(|node| self.write(*node, out)),
+            TemplatePart::Text(end) => out.extend_from_slice(&self.text[self.node(id).pos..*end]),
+            TemplatePart::Action(pipe) => {
                 out.extend_from_slice(b"{{");
                 self.write(*pipe, out);
                 out.extend_from_slice(b"}}");
             }
-            Part::Branch { kind, pipe, list, otherwise } => {
+            TemplatePart::Branch { kind, pipe, list, otherwise } => {
                 out.extend_from_slice(format!("{{{{{} ", kind.word()).as_bytes());
                 self.write(*pipe, out);
                 out.extend_from_slice(b"}}");
@@ -212,7 +212,7 @@ impl Source {
                 }
                 out.extend_from_slice(b"{{end}}");
             }
-            Part::Template { name, pipe } => {
+            TemplatePart::Template { name, pipe } => {
                 out.extend_from_slice(b"{{template ");
                 out.extend_from_slice(&quote(name, false));
                 if let Some(pipe) = pipe {
@@ -221,26 +221,26 @@ impl Source {
                 }
                 out.extend_from_slice(b"}}");
             }
-            Part::Pipe { is_assign, declared, commands } => {
+            TemplatePart::Pipe { is_assign, declared, commands } => {
                 self.join(declared, b", ", out);
                 if !declared.is_empty() {
                     out.extend_from_slice(if *is_assign { b" = " } else { b" := " });
                 }
                 self.join(commands, b" | ", out);
             }
-            Part::Command(arguments) => self.write_command(arguments, out),
-            Part::Chain { node, fields } => {
+            TemplatePart::Command(arguments) => self.write_command(arguments, out),
+            TemplatePart::Chain { node, fields } => {
                 self.write_operand(*node, out);
                 write_fields(fields, out);
             }
-            Part::Variable { name, fields } => {
+            TemplatePart::Variable { name, fields } => {
                 out.extend_from_slice(self.name(*name));
                 write_fields(fields, out);
             }
-            Part::Field(fields) => write_fields(fields, out),
-            Part::Identifier { name: text, .. }
-            | Part::Number { text, .. }
-            | Part::String { quoted: text, .. } => out.extend_from_slice(text),
+            TemplatePart::Field(fields) => write_fields(fields, out),
+            TemplatePart::Identifier { name: text, .. }
+            | TemplatePart::Number { text, .. }
+            | TemplatePart::String { quoted: text, .. } => out.extend_from_slice(text),
             other => out.extend_from_slice(other.word().as_bytes()),
         }
     }
@@ -265,7 +265,7 @@ impl Source {
 
     /// A pipeline stands in parentheses within a command.
     fn write_operand(&self, id: NodeId, out: &mut Vec<u8>) {
-        let is_pipe = matches!(self.part(id), Part::Pipe { .. });
+        let is_pipe = matches!(self.part(id), TemplatePart::Pipe { .. });
         if is_pipe {
             out.push(b'(');
         }
@@ -276,13 +276,13 @@ impl Source {
     }
 }
 
-impl Drop for Source {
+impl Drop for TemplateText {
     fn drop(&mut self) {
         shrink(NODE * self.nodes.len());
     }
 }
 
-impl Part {
+impl TemplatePart {
     /// How a part without parts of its own is written.
     fn word(&self) -> &'static str {
         match self {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::node::Template;
 use super::parser::parse;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::value::{Str, live};
 
 /// The parsed templates of a chart and of those in it, by their paths. They stay on the thread that renders.
 #[derive(Debug, Default)]
-pub struct Parsed {
+pub struct ParsedTemplates {
     known: RefCell<BTreeMap<Str, Known>>,
     count: Cell<usize>,
 }
@@ -28,13 +28,14 @@ struct Known {
     size: usize,
 }
 
-impl Parsed {
-    /// The templates of each of these texts, which come with their paths. A text that was parsed before costs a render
-    /// what it costs the first one. Nothing is kept of texts of which one is no template; `failed` words its error.
+impl ParsedTemplates {
+    /// The templates of each of these texts, which come with their paths. A text that was parsed before costs
+    /// a render what it costs the first one. Nothing is kept of texts of which one is no template; `failed`
+    /// words its error.
     pub fn get(
         &self,
         files: &[(Str, Arc<[u8]>)],
-        context: &mut Context<'_>,
+        context: &mut RenderContext<'_>,
         failed: impl Fn(&Str, &Error) -> Error,
     ) -> Result<Vec<Rc<[Template]>>, Error> {
         let mut found = Vec::new();

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::lexer::{Item, Kind, Lexer};
+use super::lexer::{Item, Lexer, TokenKind};
 use super::literal::unquote;
-use super::node::{Branch, NodeId, Part, Source, Template};
+use super::node::{Branch, NodeId, Template, TemplatePart, TemplateText};
 use crate::helm::error::Error;
 use crate::helm::funcs;
 use crate::helm::go::quote::quote;
@@ -23,7 +23,7 @@ const NODES: usize = 500_000;
 pub fn parse(name: &Str, text: &Str) -> Result<Vec<Template>, Error> {
     let mut parser = Parser {
         lexer: Lexer::new(text),
-        source: Source::new(name.clone(), text.clone()),
+        source: TemplateText::new(name.clone(), text.clone()),
         tree: Tree::new(name.clone()),
         trees: BTreeMap::new(),
         depth: 0,
@@ -49,7 +49,7 @@ struct Tree {
 
 impl Tree {
     fn new(name: Str) -> Self {
-        let none = Item { kind: Kind::Error, pos: 0, end: 0, line: 0, message: None };
+        let none = Item { kind: TokenKind::Error, pos: 0, end: 0, line: 0, message: None };
         Self {
             name,
             token: [none.clone(), none.clone(), none],
@@ -64,7 +64,7 @@ impl Tree {
 
 struct Parser<'s> {
     lexer: Lexer<'s>,
-    source: Source,
+    source: TemplateText,
     tree: Tree,
     trees: BTreeMap<Str, NodeId>,
     depth: usize,
@@ -108,7 +108,7 @@ impl Parser<'_> {
     fn next_non_space(&mut self) -> Item {
         loop {
             let item = self.next();
-            if item.kind != Kind::Space {
+            if item.kind != TokenKind::Space {
                 return item;
             }
         }
@@ -134,7 +134,7 @@ impl Parser<'_> {
     }
 
     fn unexpected<T>(&self, item: &Item, context: &str) -> Parsed<T> {
-        if item.kind == Kind::Error {
+        if item.kind == TokenKind::Error {
             let message = item.message.clone().unwrap_or_default();
             let started = self.tree.action_line;
             if started == 0 || started == item.line {
@@ -151,7 +151,7 @@ impl Parser<'_> {
     /// A token as messages show it.
     fn shown(&self, item: &Item) -> String {
         let value = self.value(item);
-        if item.kind == Kind::Eof {
+        if item.kind == TokenKind::Eof {
             return "EOF".into();
         }
         if item.kind.is_keyword() {
@@ -166,7 +166,7 @@ impl Parser<'_> {
         format!("{}{dots}", String::from_utf8_lossy(&quote(shown, false)))
     }
 
-    fn expect(&mut self, kinds: &[Kind], context: &str) -> Parsed<Item> {
+    fn expect(&mut self, kinds: &[TokenKind], context: &str) -> Parsed<Item> {
         let item = self.next_non_space();
         if kinds.contains(&item.kind) { Ok(item) } else { self.unexpected(&item, context) }
     }
@@ -187,22 +187,22 @@ impl Parser<'_> {
     fn parse(&mut self) -> Parsed<()> {
         let pos = self.peek().pos;
         let mut nodes = Vec::new();
-        while self.peek().kind != Kind::Eof {
-            if self.peek().kind == Kind::LeftDelim {
+        while self.peek().kind != TokenKind::Eof {
+            if self.peek().kind == TokenKind::LeftDelim {
                 let delim = self.next();
-                if self.next_non_space().kind == Kind::Define {
+                if self.next_non_space().kind == TokenKind::Define {
                     self.parse_definition()?;
                     continue;
                 }
                 self.backup2(delim);
             }
             let node = self.text_or_action()?;
-            if matches!(self.source.part(node), Part::End | Part::Else) {
+            if matches!(self.source.part(node), TemplatePart::End | TemplatePart::Else) {
                 return self.fail(format!("unexpected {}", self.source.written(node)));
             }
             nodes.push(node);
         }
-        let root = self.source.add(pos, Part::List(nodes));
+        let root = self.source.add(pos, TemplatePart::List(nodes));
         let name = self.tree.name.clone();
         self.add_tree(name, root)
     }
@@ -210,11 +210,11 @@ impl Parser<'_> {
     fn parse_definition(&mut self) -> Parsed<()> {
         let outer = std::mem::replace(&mut self.tree, Tree::new(Str::from("definition")));
         let context = "define clause";
-        let name = self.expect(&[Kind::String, Kind::RawString], context)?;
+        let name = self.expect(&[TokenKind::String, TokenKind::RawString], context)?;
         let name = self.unquoted(&name)?;
-        self.expect(&[Kind::RightDelim], context)?;
+        self.expect(&[TokenKind::RightDelim], context)?;
         let (root, end) = self.item_list()?;
-        if !matches!(self.source.part(end), Part::End) {
+        if !matches!(self.source.part(end), TemplatePart::End) {
             return self.fail(format!("unexpected {} in {context}", self.source.written(end)));
         }
         self.add_tree(name, root)?;
@@ -237,11 +237,11 @@ impl Parser<'_> {
         }
         let pos = self.peek_non_space().pos;
         let mut nodes = Vec::new();
-        while self.peek_non_space().kind != Kind::Eof {
+        while self.peek_non_space().kind != TokenKind::Eof {
             let node = self.text_or_action()?;
-            if matches!(self.source.part(node), Part::End | Part::Else) {
+            if matches!(self.source.part(node), TemplatePart::End | TemplatePart::Else) {
                 self.depth -= 1;
-                return Ok((self.source.add(pos, Part::List(nodes)), node));
+                return Ok((self.source.add(pos, TemplatePart::List(nodes)), node));
             }
             nodes.push(node);
         }
@@ -254,8 +254,8 @@ impl Parser<'_> {
             return Err(Error::bound(self.error(format!("the text has more than {NODES} parts")).text()));
         }
         match item.kind {
-            Kind::Text => Ok(self.source.add(item.pos, Part::Text(item.end))),
-            Kind::LeftDelim => {
+            TokenKind::Text => Ok(self.source.add(item.pos, TemplatePart::Text(item.end))),
+            TokenKind::LeftDelim => {
                 self.tree.action_line = item.line;
                 let action = self.action()?;
                 self.tree.action_line = 0;
@@ -268,33 +268,33 @@ impl Parser<'_> {
     fn action(&mut self) -> Parsed<NodeId> {
         let item = self.next_non_space();
         match item.kind {
-            Kind::Block => self.block(),
-            Kind::Break | Kind::Continue => self.jump(&item),
-            Kind::Else => self.otherwise(),
-            Kind::End => {
-                let end = self.expect(&[Kind::RightDelim], "end")?;
-                Ok(self.source.add(end.pos, Part::End))
+            TokenKind::Block => self.block(),
+            TokenKind::Break | TokenKind::Continue => self.jump(&item),
+            TokenKind::Else => self.otherwise(),
+            TokenKind::End => {
+                let end = self.expect(&[TokenKind::RightDelim], "end")?;
+                Ok(self.source.add(end.pos, TemplatePart::End))
             }
-            Kind::If => self.branch(Branch::If),
-            Kind::Range => self.branch(Branch::Range),
-            Kind::Template => self.template(),
-            Kind::With => self.branch(Branch::With),
+            TokenKind::If => self.branch(Branch::If),
+            TokenKind::Range => self.branch(Branch::Range),
+            TokenKind::Template => self.template(),
+            TokenKind::With => self.branch(Branch::With),
             _ => {
                 self.backup();
                 let pos = self.peek().pos;
-                let pipe = self.pipeline("command", Kind::RightDelim)?;
-                Ok(self.source.add(pos, Part::Action(pipe)))
+                let pipe = self.pipeline("command", TokenKind::RightDelim)?;
+                Ok(self.source.add(pos, TemplatePart::Action(pipe)))
             }
         }
     }
 
     fn jump(&mut self, word: &Item) -> Parsed<NodeId> {
         let (shown, part) = match word.kind {
-            Kind::Break => ("{{break}}", Part::Break),
-            _ => ("{{continue}}", Part::Continue),
+            TokenKind::Break => ("{{break}}", TemplatePart::Break),
+            _ => ("{{continue}}", TemplatePart::Continue),
         };
         let item = self.next_non_space();
-        if item.kind != Kind::RightDelim {
+        if item.kind != TokenKind::RightDelim {
             return self.unexpected(&item, shown);
         }
         if self.tree.range_depth == 0 {
@@ -305,16 +305,16 @@ impl Parser<'_> {
 
     fn branch(&mut self, kind: Branch) -> Parsed<NodeId> {
         let vars = self.tree.vars.len();
-        let pipe = self.pipeline(kind.word(), Kind::RightDelim)?;
+        let pipe = self.pipeline(kind.word(), TokenKind::RightDelim)?;
         let is_range = kind == Branch::Range;
         self.tree.range_depth += usize::from(is_range);
         let (list, next) = self.item_list()?;
         self.tree.range_depth -= usize::from(is_range);
         let mut otherwise = None;
-        if matches!(self.source.part(next), Part::Else) {
+        if matches!(self.source.part(next), TemplatePart::Else) {
             let word = match kind {
-                Branch::If => Some(Kind::If),
-                Branch::With => Some(Kind::With),
+                Branch::If => Some(TokenKind::If),
+                Branch::With => Some(TokenKind::With),
                 Branch::Range => None,
             };
             if word.is_some_and(|word| self.peek().kind == word) {
@@ -328,10 +328,10 @@ impl Parser<'_> {
                 }
                 let inner = self.branch(kind)?;
                 self.depth -= 1;
-                otherwise = Some(self.source.add(pos, Part::List(vec![inner])));
+                otherwise = Some(self.source.add(pos, TemplatePart::List(vec![inner])));
             } else {
                 let (list, end) = self.item_list()?;
-                if !matches!(self.source.part(end), Part::End) {
+                if !matches!(self.source.part(end), TemplatePart::End) {
                     return self.fail(format!("expected end; found {}", self.source.written(end)));
                 }
                 otherwise = Some(list);
@@ -339,26 +339,26 @@ impl Parser<'_> {
         }
         self.tree.vars.truncate(vars);
         let pos = self.source.node(pipe).pos;
-        Ok(self.source.add(pos, Part::Branch { kind, pipe, list, otherwise }))
+        Ok(self.source.add(pos, TemplatePart::Branch { kind, pipe, list, otherwise }))
     }
 
     fn otherwise(&mut self) -> Parsed<NodeId> {
         let peeked = self.peek_non_space();
-        if matches!(peeked.kind, Kind::If | Kind::With) {
-            return Ok(self.source.add(peeked.pos, Part::Else));
+        if matches!(peeked.kind, TokenKind::If | TokenKind::With) {
+            return Ok(self.source.add(peeked.pos, TemplatePart::Else));
         }
-        let item = self.expect(&[Kind::RightDelim], "else")?;
-        Ok(self.source.add(item.pos, Part::Else))
+        let item = self.expect(&[TokenKind::RightDelim], "else")?;
+        Ok(self.source.add(item.pos, TemplatePart::Else))
     }
 
     fn block(&mut self) -> Parsed<NodeId> {
         let context = "block clause";
         let item = self.next_non_space();
         let name = self.template_name(&item, context)?;
-        let pipe = self.pipeline(context, Kind::RightDelim)?;
+        let pipe = self.pipeline(context, TokenKind::RightDelim)?;
         let outer = std::mem::replace(&mut self.tree, Tree::new(name.clone()));
         let (root, end) = self.item_list()?;
-        let is_end = matches!(self.source.part(end), Part::End);
+        let is_end = matches!(self.source.part(end), TemplatePart::End);
         let inner = std::mem::replace(&mut self.tree, outer);
         if !is_end {
             return self.fail(format!("unexpected {} in {context}", self.source.written(end)));
@@ -366,7 +366,7 @@ impl Parser<'_> {
         let outer = std::mem::replace(&mut self.tree, inner);
         self.add_tree(name.clone(), root)?;
         self.tree = outer;
-        Ok(self.source.add(item.pos, Part::Template { name, pipe: Some(pipe) }))
+        Ok(self.source.add(item.pos, TemplatePart::Template { name, pipe: Some(pipe) }))
     }
 
     fn template(&mut self) -> Parsed<NodeId> {
@@ -374,16 +374,16 @@ impl Parser<'_> {
         let item = self.next_non_space();
         let name = self.template_name(&item, context)?;
         let mut pipe = None;
-        if self.next_non_space().kind != Kind::RightDelim {
+        if self.next_non_space().kind != TokenKind::RightDelim {
             self.backup();
-            pipe = Some(self.pipeline(context, Kind::RightDelim)?);
+            pipe = Some(self.pipeline(context, TokenKind::RightDelim)?);
         }
-        Ok(self.source.add(item.pos, Part::Template { name, pipe }))
+        Ok(self.source.add(item.pos, TemplatePart::Template { name, pipe }))
     }
 
     fn template_name(&mut self, item: &Item, context: &str) -> Parsed<Str> {
         match item.kind {
-            Kind::String | Kind::RawString => self.unquoted(item),
+            TokenKind::String | TokenKind::RawString => self.unquoted(item),
             _ => self.unexpected(item, context),
         }
     }

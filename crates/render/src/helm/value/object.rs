@@ -1,5 +1,5 @@
-//! Values of Go types with fields and methods, such as `time.Time` and `.Capabilities`, and what methods and functions
-//! take, as their Go sources declare it.
+//! Values of Go types with fields and methods, such as `time.Time` and `.Capabilities`, and what methods and
+//! functions take, as their Go sources declare it.
 
 use std::any::Any;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::fmt;
 use super::list::{List, ListType};
 use super::map::{Map, MapType};
 use super::text::Str;
-use super::{Kind, Value};
+use super::{GoKind, Value};
 use crate::helm::error::Error;
 
 /// What a method may still use of the render that calls it.
@@ -20,12 +20,12 @@ pub trait Allowance {
 ///
 /// One type implements it for each Go type. A pointer and what it points to are two Go types with different
 /// methods.
-pub trait Object: fmt::Debug {
+pub trait GoObject: fmt::Debug {
     /// Go's name of the type, such as `*semver.Version`.
     fn type_name(&self) -> &'static str;
 
     /// Go's kind: [`Kind::Ptr`], [`Kind::Struct`], or a number's for types such as `time.Duration`.
-    fn kind(&self) -> Kind;
+    fn kind(&self) -> GoKind;
 
     /// The number, where the kind is one of a whole number.
     fn number(&self) -> Option<i64> {
@@ -74,7 +74,7 @@ pub trait Object: fmt::Debug {
     }
 
     /// Go's `==` for two values of this type.
-    fn equals(&self, other: &dyn Object) -> bool;
+    fn equals(&self, other: &dyn GoObject) -> bool;
 
     /// The value as it is kept in an interface, where that differs: a struct that is reached through a
     /// pointer has the pointer's methods, and the copy in an interface has not.
@@ -252,7 +252,7 @@ impl<'a> Args<'a> {
     }
 
     /// A value of a type of this program.
-    pub fn object<T: Object + 'static>(self, index: usize) -> Option<&'a T> {
+    pub fn object<T: GoObject + 'static>(self, index: usize) -> Option<&'a T> {
         if let Value::Object(object) = self.value(index) { object.as_any().downcast_ref() } else { None }
     }
 }

@@ -1,6 +1,6 @@
 //! The methods of `.Values`, which is helm's `common.Values`.
 
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 use crate::helm::funcs::{self};
 use crate::helm::go::quote::quote;
@@ -12,7 +12,7 @@ pub(in crate::helm) fn call(
     values: &Map,
     name: &str,
     arguments: Args<'_>,
-    context: &mut Context<'_>,
+    context: &mut RenderContext<'_>,
 ) -> Result<Value, Error> {
     match name {
         "AsMap" if values.is_empty() => Ok(Value::map::<&str>([])),

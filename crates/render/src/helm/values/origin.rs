@@ -15,7 +15,8 @@ struct Layer {
 pub struct Origins(Vec<Layer>);
 
 impl Origins {
-    /// Adds a place, which messages call `name`. The values are copied: maps that are laid over each other are changed.
+    /// Adds a place, which messages call `name`. The values are copied: maps that are laid over each other
+    /// are changed.
     pub(super) fn add(&mut self, name: impl Into<String>, values: &Map) {
         self.0.push(Layer { name: name.into(), values: deep_copy_map(values) });
     }
@@ -27,8 +28,8 @@ impl Origins {
         Self(below.chain(self.0.iter().cloned()).collect())
     }
 
-    /// The names of the places that the value at this path is from: one that has it as it is, otherwise all that have
-    /// something there. `is_same` says whether a value is the one that is asked about.
+    /// The names of the places that the value at this path is from: one that has it as it is, otherwise all
+    /// that have something there. `is_same` says whether a value is the one that is asked about.
     pub(in crate::helm) fn of(&self, path: &[String], is_same: impl Fn(&Value) -> bool) -> Vec<&str> {
         let found: Vec<(&str, Value)> =
             self.0.iter().rev().filter_map(|layer| Some((&*layer.name, at(&layer.values, path)?))).collect();

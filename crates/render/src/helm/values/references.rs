@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::origin::Origins;
 use super::read::{merge_maps, value_of};
-use super::set::{Changed, Kind, set_telling};
+use super::set::{Changed, ValueKind, set_telling};
 use crate::helm::error::Error;
 use crate::helm::value::{List, Map, MapType, Value};
 use lockgate_base::model::yaml::{Dialect, first_document};
@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 
 /// An entry of `spec.valuesFrom`.
 #[derive(Debug, Clone, Default)]
-pub struct Reference {
+pub struct ValuesReference {
     /// `ConfigMap` or `Secret`.
     pub kind: String,
     /// The object's name.
@@ -34,10 +34,11 @@ pub struct Reference {
 /// Finds the data of a `ConfigMap` or `Secret` by its kind and name.
 pub type Find<'f> = dyn Fn(&str, &str) -> Option<BTreeMap<String, Vec<u8>>> + 'f;
 
-/// The values of a HelmRelease. `namespace` is where its objects are. `origins` learns where each value stands.
+/// The values of a HelmRelease. `namespace` is where its objects are. `origins` learns where each value
+/// stands.
 pub(super) fn resolve(
     inline: &Json,
-    references: &[Reference],
+    references: &[ValuesReference],
     namespace: &str,
     find: &Find<'_>,
     origins: &mut Origins,
@@ -49,7 +50,7 @@ pub(super) fn resolve(
     let mut result = Map::new(MapType::Any);
     for (at, reference) in references.iter().enumerate() {
         let Some(data) = reference.data(namespace, find)? else { continue };
-        let Reference { kind, name, .. } = reference;
+        let ValuesReference { kind, name, .. } = reference;
         let origin = format!("spec.valuesFrom[{at}]: {kind} {namespace}/{name}, key {}", reference.key());
         if reference.target_path.is_empty() {
             let read = read_values(&data).map_err(|error| reference.failed(namespace, &error.text()))?;
@@ -71,7 +72,7 @@ pub(super) fn resolve(
     merge_maps(&result, &values)
 }
 
-impl Reference {
+impl ValuesReference {
     fn key(&self) -> &str {
         self.key.as_deref().filter(|key| !key.is_empty()).unwrap_or("values.yaml")
     }
@@ -116,14 +117,14 @@ impl Reference {
                 }
                 escaped.push(character);
             }
-            return set_telling(&format!("{path}={escaped}"), result, Kind::Text);
+            return set_telling(&format!("{path}={escaped}"), result, ValueKind::Text);
         }
         let is_quoted = |quote: char| text.starts_with(quote) && text.ends_with(quote);
         if is_quoted('\'') || is_quoted('"') {
             let inner = text.trim_matches(['\'', '"']);
-            return set_telling(&format!("{path}={inner}"), result, Kind::Text);
+            return set_telling(&format!("{path}={inner}"), result, ValueKind::Text);
         }
-        set_telling(&format!("{path}={text}"), result, Kind::Typed)
+        set_telling(&format!("{path}={text}"), result, ValueKind::Typed)
     }
 }
 

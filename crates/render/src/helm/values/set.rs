@@ -16,7 +16,7 @@ const MAX_NESTED: usize = 30;
 pub type ReadFile<'f> = dyn FnMut(&str) -> Result<Vec<u8>, String> + 'f;
 
 /// What a value is.
-pub enum Kind<'f> {
+pub enum ValueKind<'f> {
     /// `--set`: whole numbers, truths and null, and else a text.
     Typed,
     /// `--set-string`: a text.
@@ -28,7 +28,7 @@ pub enum Kind<'f> {
 }
 
 /// Writes what `line` says into `values`.
-pub fn set(line: &str, values: &Map, kind: Kind<'_>) -> Result<(), Error> {
+pub fn set(line: &str, values: &Map, kind: ValueKind<'_>) -> Result<(), Error> {
     set_telling(line, values, kind).map(|_| ())
 }
 
@@ -37,7 +37,7 @@ pub fn set(line: &str, values: &Map, kind: Kind<'_>) -> Result<(), Error> {
 pub(super) type Changed = Vec<(List, List)>;
 
 /// Writes what `line` says into `values`, and tells which lists were changed in place.
-pub(super) fn set_telling(line: &str, values: &Map, kind: Kind<'_>) -> Result<Changed, Error> {
+pub(super) fn set_telling(line: &str, values: &Map, kind: ValueKind<'_>) -> Result<Changed, Error> {
     let mut parser = Parser { text: line.chars().collect(), at: 0, kind, changed: Vec::new() };
     loop {
         match parser.key(values, 0) {
@@ -74,7 +74,7 @@ type Done<T> = Result<T, Stop>;
 struct Parser<'f> {
     text: Vec<char>,
     at: usize,
-    kind: Kind<'f>,
+    kind: ValueKind<'f>,
     changed: Changed,
 }
 
@@ -156,7 +156,7 @@ impl Parser<'_> {
     }
 
     fn value_of_key(&mut self, values: &Map, name: &str) -> Done<()> {
-        if matches!(self.kind, Kind::Json) {
+        if matches!(self.kind, ValueKind::Json) {
             let value = self.json()?;
             let is_value = value.is_some();
             put(values, name, value.unwrap_or_default())?;
@@ -210,7 +210,7 @@ impl Parser<'_> {
         match stop {
             None => Err(Stop::end()),
             Some('=') => {
-                if matches!(self.kind, Kind::Json) {
+                if matches!(self.kind, ValueKind::Json) {
                     let value = self.json()?;
                     let is_value = value.is_some();
                     put_at(list, index, value.unwrap_or_default())?;
@@ -311,9 +311,9 @@ impl Parser<'_> {
 
     fn convert(&mut self, text: &str) -> Done<Value> {
         match &mut self.kind {
-            Kind::Typed => Ok(typed(text)),
-            Kind::Text | Kind::Json => Ok(Value::from(text)),
-            Kind::File(read) => read(text).map(Value::from).map_err(Stop::new),
+            ValueKind::Typed => Ok(typed(text)),
+            ValueKind::Text | ValueKind::Json => Ok(Value::from(text)),
+            ValueKind::File(read) => read(text).map(Value::from).map_err(Stop::new),
         }
     }
 }

@@ -4,16 +4,16 @@ use core::net::IpAddr;
 
 use sha2::{Digest as _, Sha256};
 
-use super::der::{Reader, bits, integer, octets, oid, sequence, value};
-use super::key::Key;
-use crate::helm::context::Context;
+use super::der::{DerReader, bits, integer, octets, oid, sequence, value};
+use super::key::PrivateKey;
+use crate::helm::context::RenderContext;
 use crate::helm::go::layout;
 use crate::helm::go::quote::quote;
 use crate::helm::go::time::Time;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Template {
+pub struct CertificateTemplate {
     /// The name of the subject.
     pub common_name: Vec<u8>,
     /// The addresses it is for.
@@ -49,7 +49,7 @@ const CLIENT_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x02];
 
 /// The subject, the issuer's part and the key of a certificate that was read.
 pub fn parse(data: &[u8]) -> Option<Issuer> {
-    let mut outer = Reader(data);
+    let mut outer = DerReader(data);
     let mut certificate = outer.sequence()?;
     let mut fields = certificate.sequence()?;
     if !outer.0.is_empty() {
@@ -67,13 +67,13 @@ pub fn parse(data: &[u8]) -> Option<Issuer> {
         if field.tag != 0xa3 {
             continue;
         }
-        let mut extensions = Reader(field.content).sequence()?;
+        let mut extensions = DerReader(field.content).sequence()?;
         while let Some(mut extension) = extensions.sequence() {
             let name = extension.take(0x06)?.content;
             extension.take(0x01);
             let content = extension.take(0x04)?.content;
             if name == SUBJECT_KEY_ID {
-                key_id = Some(Reader(content).take(0x04)?.content.to_vec());
+                key_id = Some(DerReader(content).take(0x04)?.content.to_vec());
             }
         }
     }
@@ -82,16 +82,16 @@ pub fn parse(data: &[u8]) -> Option<Issuer> {
 
 /// Makes a certificate for a key. Without an issuer it signs itself. Fails with Go's words.
 pub fn create(
-    context: &mut Context<'_>,
-    template: &Template,
-    key: &Key,
-    issuer: Option<(&Issuer, &Key)>,
+    context: &mut RenderContext<'_>,
+    template: &CertificateTemplate,
+    key: &PrivateKey,
+    issuer: Option<(&Issuer, &PrivateKey)>,
 ) -> Result<Vec<u8>, String> {
     let signer = issuer.map_or(key, |(_, signer)| signer);
     let Some(algorithm) = signer.signature_algorithm() else {
         return Err("x509: certificate private key does not implement crypto.Signer".into());
     };
-    if let Key::Dsa(_) = key {
+    if let PrivateKey::Dsa(_) = key {
         return Err("x509: only RSA, ECDSA and Ed25519 keys supported".into());
     }
     let subject = name(&template.common_name)?;
@@ -155,8 +155,8 @@ fn extension(name: &[u8], is_critical: bool, content: &[u8]) -> Vec<u8> {
 }
 
 fn extensions(
-    template: &Template,
-    key: &Key,
+    template: &CertificateTemplate,
+    key: &PrivateKey,
     subject: &[u8],
     authority_id: Option<Vec<u8>>,
 ) -> Result<Vec<Vec<u8>>, String> {

@@ -62,9 +62,9 @@ pub struct Element<'d> {
 
 /// Reads one value after the other.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader<'d>(pub &'d [u8]);
+pub struct DerReader<'d>(pub &'d [u8]);
 
-impl<'d> Reader<'d> {
+impl<'d> DerReader<'d> {
     /// The next value, whatever it is.
     pub fn any(&mut self) -> Option<Element<'d>> {
         let data = self.0;

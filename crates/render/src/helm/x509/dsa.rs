@@ -3,9 +3,9 @@
 use rsa::BigUint;
 use rsa::rand_core::RngCore as _;
 
-use super::der::{Reader, integer, sequence};
+use super::der::{DerReader, integer, sequence};
 use super::entropy::Entropy;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 use crate::helm::error::Error;
 
 /// A private key with its parameters.
@@ -22,7 +22,7 @@ const TEST_STEPS: usize = 20_000;
 
 impl DsaKey {
     /// A new key. Fails where the render has done enough work.
-    pub fn new(context: &mut Context<'_>) -> Result<Self, Error> {
+    pub fn new(context: &mut RenderContext<'_>) -> Result<Self, Error> {
         let one = BigUint::from(1_u8);
         let q = loop {
             context.spend(TEST_STEPS / 50)?;
@@ -58,7 +58,7 @@ impl DsaKey {
 
     /// Reads sprig's form.
     pub fn parse(data: &[u8]) -> Option<Self> {
-        let mut reader = Reader(data).sequence()?;
+        let mut reader = DerReader(data).sequence()?;
         reader.take(0x02)?;
         let mut number = || Some(BigUint::from_bytes_be(reader.take(0x02)?.content));
         Some(Self { numbers: [number()?, number()?, number()?, number()?, number()?] })
@@ -73,7 +73,7 @@ impl DsaKey {
 }
 
 /// A random odd number of exactly this many bits.
-fn random(context: &mut Context<'_>, bits: usize) -> BigUint {
+fn random(context: &mut RenderContext<'_>, bits: usize) -> BigUint {
     let mut bytes = vec![0; bits / 8];
     Entropy(context).fill_bytes(&mut bytes);
     bytes[0] |= 0x80;
@@ -88,7 +88,7 @@ const SMALL_PRIMES: [u32; 30] = [
 ];
 
 /// Miller and Rabin's test with 32 random bases.
-fn is_prime(context: &mut Context<'_>, number: &BigUint) -> bool {
+fn is_prime(context: &mut RenderContext<'_>, number: &BigUint) -> bool {
     let zero = BigUint::from(0_u8);
     if SMALL_PRIMES.iter().any(|prime| number % *prime == zero) {
         return false;

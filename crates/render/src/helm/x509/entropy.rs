@@ -1,9 +1,9 @@
 //! The render's entropy, as the libraries of keys ask for it.
 
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 
 /// The render's entropy as a source of random numbers for the libraries of keys.
-pub struct Entropy<'c, 'i>(pub &'c mut Context<'i>);
+pub struct Entropy<'c, 'i>(pub &'c mut RenderContext<'i>);
 
 impl rsa::rand_core::RngCore for Entropy<'_, '_> {
     fn next_u32(&mut self) -> u32 {

@@ -7,15 +7,15 @@ use rsa::pkcs8::DecodePrivateKey as _;
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use sha2::{Digest as _, Sha256};
 
-use super::der::{Reader, bits, integer, null, octets, oid, sequence, value};
+use super::der::{DerReader, bits, integer, null, octets, oid, sequence, value};
 use super::dsa::DsaKey;
 use super::entropy::Entropy;
 use super::pem;
-use crate::helm::context::Context;
+use crate::helm::context::RenderContext;
 
 /// A private key.
 #[derive(Debug, Clone)]
-pub enum Key {
+pub enum PrivateKey {
     /// RSA
     Rsa(Box<RsaPrivateKey>),
     /// ECDSA over P-256
@@ -44,9 +44,9 @@ const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 /// How many steps making an RSA key of 2048 bits counts for.
 const RSA_STEPS: usize = 1_000_000;
 
-impl Key {
+impl PrivateKey {
     /// A new RSA key. Fails where the render has done enough work.
-    pub fn rsa(context: &mut Context<'_>, size: usize) -> Result<Self, crate::helm::error::Error> {
+    pub fn rsa(context: &mut RenderContext<'_>, size: usize) -> Result<Self, crate::helm::error::Error> {
         context.spend(RSA_STEPS * (size / 2048).pow(3))?;
         let key = RsaPrivateKey::new(&mut Entropy(context), size);
         let key = key
@@ -55,12 +55,12 @@ impl Key {
     }
 
     /// A new key over P-256.
-    pub fn p256(context: &mut Context<'_>) -> Self {
+    pub fn p256(context: &mut RenderContext<'_>) -> Self {
         Self::P256(p256::SecretKey::random(&mut Entropy(context)))
     }
 
     /// A new Ed25519 key.
-    pub fn ed25519(context: &mut Context<'_>) -> Self {
+    pub fn ed25519(context: &mut RenderContext<'_>) -> Self {
         let mut seed = [0; 32];
         context.fill(&mut seed);
         Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed)))
@@ -93,7 +93,7 @@ impl Key {
     }
 
     fn from_pkcs8(data: &[u8]) -> Option<Self> {
-        let mut outer = Reader(data).sequence()?;
+        let mut outer = DerReader(data).sequence()?;
         outer.take(0x02)?;
         let mut algorithm = outer.sequence()?;
         let name = algorithm.take(0x06)?.content;
@@ -104,17 +104,17 @@ impl Key {
         if name == EC {
             return Self::from_sec1(inner, algorithm.take(0x06).map(|curve| curve.content));
         }
-        let seed = Reader(inner).take(0x04).filter(|_| name == ED25519)?.content;
+        let seed = DerReader(inner).take(0x04).filter(|_| name == ED25519)?.content;
         let seed = <[u8; 32]>::try_from(seed).ok()?;
         Some(Self::Ed25519(Box::new(ed25519_dalek::SigningKey::from_bytes(&seed))))
     }
 
     /// A key of SEC 1. The curve stands in it, or is known from around it.
     fn from_sec1(data: &[u8], curve: Option<&[u8]>) -> Option<Self> {
-        let mut reader = Reader(data).sequence()?;
+        let mut reader = DerReader(data).sequence()?;
         reader.take(0x02)?;
         let secret = reader.take(0x04)?.content;
-        let named = reader.take(0xa0).and_then(|parameters| Reader(parameters.content).take(0x06));
+        let named = reader.take(0xa0).and_then(|parameters| DerReader(parameters.content).take(0x06));
         let curve = named.map(|named| named.content).or(curve)?;
         // Go takes keys that are shorter or longer than the curve's numbers by zeros.
         let digits = &secret[secret.iter().position(|byte| *byte != 0).unwrap_or(secret.len())..];
@@ -197,7 +197,7 @@ impl Key {
     }
 
     /// Signs a message. `None` where the key cannot sign: an RSA key may be too small.
-    pub fn sign(&self, context: &mut Context<'_>, message: &[u8]) -> Option<Vec<u8>> {
+    pub fn sign(&self, context: &mut RenderContext<'_>, message: &[u8]) -> Option<Vec<u8>> {
         Some(match self {
             Self::Rsa(key) => key.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message)).ok()?,
             Self::P256(key) => {

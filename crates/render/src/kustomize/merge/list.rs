@@ -1,12 +1,12 @@
-//! Lists whose elements are told apart by keys, or, without keys, by their own text: what finds elements in them and puts
-//! elements into them, in kyaml's words (`associative_sequence.go`).
+//! Lists whose elements are told apart by keys, or, without keys, by their own text: what finds elements in
+//! them and puts elements into them, in kyaml's words (`associative_sequence.go`).
 
 use serde_json::Value;
 
-use super::nodes::{Id, Kind, Nodes};
+use super::nodes::{MergeNodeId, NodeKind, Nodes};
 
 /// The values of an element's merge keys, empty where one is absent.
-pub(super) type Values = Vec<String>;
+pub(super) type MergeKeyValues = Vec<String>;
 
 /// An element that has no keys, because it is no mapping.
 pub(super) struct Unkeyed {
@@ -18,7 +18,12 @@ pub(super) struct Unkeyed {
 
 impl Nodes {
     /// Puts the elements of `from` behind or in place of those of `to`.
-    pub(super) fn append_list(&mut self, to: Id, from: Id, keys: &[String]) -> Result<(), Unkeyed> {
+    pub(super) fn append_list(
+        &mut self,
+        to: MergeNodeId,
+        from: MergeNodeId,
+        keys: &[String],
+    ) -> Result<(), Unkeyed> {
         for element in self.items(from).to_vec() {
             if keys[0].is_empty() {
                 let text = self.text(element).into_owned();
@@ -43,12 +48,12 @@ impl Nodes {
         Ok(())
     }
 
-    /// kyaml's `ElementSetter`: replaces the elements that match, appends when none does, removes them when there is no
-    /// element to set. Null and empty elements go on the way.
+    /// kyaml's `ElementSetter`: replaces the elements that match, appends when none does, removes them when
+    /// there is no element to set. Null and empty elements go on the way.
     pub(super) fn set_element(
         &mut self,
-        list: Id,
-        element: Option<Id>,
+        list: MergeNodeId,
+        element: Option<MergeNodeId>,
         keys: &[String],
         values: &[String],
     ) -> Result<(), Unkeyed> {
@@ -58,7 +63,7 @@ impl Nodes {
             if self.is_null(item) || self.is_empty_map(item) {
                 continue;
             }
-            if by_mapping && self.kind(item) != Some(Kind::Map) {
+            if by_mapping && self.kind(item) != Some(NodeKind::Map) {
                 kept.push(item);
                 continue;
             }
@@ -76,13 +81,13 @@ impl Nodes {
         Ok(())
     }
 
-    fn matches(&self, item: Id, keys: &[String], values: &[String]) -> Result<bool, Unkeyed> {
+    fn matches(&self, item: MergeNodeId, keys: &[String], values: &[String]) -> Result<bool, Unkeyed> {
         // A key without a value is as the one before it, and no key at all matches nothing.
         let mut matched = false;
         for (at, key) in keys.iter().enumerate() {
             if let Some(value) = values.get(at) {
                 matched = if key.is_empty() {
-                    self.kind(item) == Some(Kind::Scalar) && self.text(item) == *value
+                    self.kind(item) == Some(NodeKind::Scalar) && self.text(item) == *value
                 } else {
                     let field = self.key_field(item, key)?;
                     field.is_some_and(|field| value.is_empty() || self.text(field) == *value)
@@ -95,22 +100,27 @@ impl Nodes {
         Ok(matched)
     }
 
-    fn key_field(&self, item: Id, key: &str) -> Result<Option<Id>, Unkeyed> {
+    fn key_field(&self, item: MergeNodeId, key: &str) -> Result<Option<MergeNodeId>, Unkeyed> {
         match self.kind(item) {
-            Some(Kind::Map) => Ok(self.field(item, key)),
+            Some(NodeKind::Map) => Ok(self.field(item, key)),
             None => Ok(None),
             Some(kind) => Err(Unkeyed { key: key.into(), found: kind.name() }),
         }
     }
 
     /// The first element of a list whose keys have these values.
-    pub(super) fn element(&self, list: Id, keys: &[String], values: &[String]) -> Option<Id> {
+    pub(super) fn element(
+        &self,
+        list: MergeNodeId,
+        keys: &[String],
+        values: &[String],
+    ) -> Option<MergeNodeId> {
         let mut items = self.items(list).iter().copied();
         if keys[0].is_empty() {
             return items.find(|item| self.text(*item) == values[0]);
         }
         items.find(|item| {
-            self.kind(*item) == Some(Kind::Map)
+            self.kind(*item) == Some(NodeKind::Map)
                 && keys.iter().zip(values).all(|(key, value)| {
                     self.field(*item, key).is_some_and(|field| self.text(field) == *value)
                 })
@@ -118,10 +128,14 @@ impl Nodes {
     }
 
     /// The values of the keys in all elements, those of the patch first, each once.
-    pub(super) fn key_values(&self, [dest, origin]: [Option<Id>; 2], keys: &[String]) -> Vec<Values> {
-        let mut all: Vec<Values> = Vec::new();
+    pub(super) fn key_values(
+        &self,
+        [dest, origin]: [Option<MergeNodeId>; 2],
+        keys: &[String],
+    ) -> Vec<MergeKeyValues> {
+        let mut all: Vec<MergeKeyValues> = Vec::new();
         for &item in [origin, dest].into_iter().flatten().flat_map(|list| self.items(list)) {
-            let values: Values = keys.iter().map(|key| self.key_text(item, key)).collect();
+            let values: MergeKeyValues = keys.iter().map(|key| self.key_text(item, key)).collect();
             if !all.contains(&values) {
                 all.push(values);
             }
@@ -129,14 +143,14 @@ impl Nodes {
         all
     }
 
-    fn key_text(&self, item: Id, key: &str) -> String {
+    fn key_text(&self, item: MergeNodeId, key: &str) -> String {
         let field = self.field(item, key).filter(|field| !self.is_null(*field));
         field.map(|field| self.text(field).into_owned()).unwrap_or_default()
     }
 
     /// The texts of the elements, those of the patch first, each once.
-    pub(super) fn scalars(&self, [dest, origin]: [Option<Id>; 2]) -> Vec<Values> {
-        let mut all: Vec<Values> = Vec::new();
+    pub(super) fn scalars(&self, [dest, origin]: [Option<MergeNodeId>; 2]) -> Vec<MergeKeyValues> {
+        let mut all: Vec<MergeKeyValues> = Vec::new();
         for &item in [origin, dest].into_iter().flatten().flat_map(|list| self.items(list)) {
             let values = vec![self.text(item).into_owned()];
             if !all.contains(&values) {
@@ -147,7 +161,7 @@ impl Nodes {
     }
 
     /// What the patch states about elements that it does not delete, before the merge changes it.
-    pub(super) fn stated(&self, origin: Option<Id>, keys: &[String]) -> Vec<Value> {
+    pub(super) fn stated(&self, origin: Option<MergeNodeId>, keys: &[String]) -> Vec<Value> {
         let items = origin.map(|list| self.items(list)).unwrap_or_default();
         let stated = items.iter().map(|item| self.value(*item));
         stated
@@ -178,7 +192,7 @@ fn holds(found: &Value, element: &Value) -> bool {
 }
 
 /// Elements whose keys differ only where one of them is absent are taken for one, which gets all of them.
-pub(super) fn unite(all: &mut [Values]) {
+pub(super) fn unite(all: &mut [MergeKeyValues]) {
     for first in 0..all.len() {
         for second in 0..all.len() {
             if let Some(united) = united(&all[first], &all[second]) {
@@ -189,7 +203,7 @@ pub(super) fn unite(all: &mut [Values]) {
     }
 }
 
-fn united(first: &Values, second: &Values) -> Option<Values> {
+fn united(first: &MergeKeyValues, second: &MergeKeyValues) -> Option<MergeKeyValues> {
     let (mut common, mut values) = (false, Vec::new());
     for (a, b) in first.iter().zip(second) {
         match (a.is_empty(), b.is_empty()) {
@@ -203,7 +217,11 @@ fn united(first: &Values, second: &Values) -> Option<Values> {
 }
 
 /// The keys that some element states, with the values of one element; all keys where none is stated.
-pub(super) fn used_keys(all: &[Values], values: &[String], keys: &[String]) -> (Vec<String>, Values) {
+pub(super) fn used_keys(
+    all: &[MergeKeyValues],
+    values: &[String],
+    keys: &[String],
+) -> (Vec<String>, MergeKeyValues) {
     let used: Vec<bool> = (0..keys.len())
         .map(|at| all.iter().any(|values| values.get(at).is_some_and(|value| !value.is_empty())))
         .collect();

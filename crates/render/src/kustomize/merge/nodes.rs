@@ -1,5 +1,5 @@
-//! The nodes that a merge works on. kyaml's nodes are shared by reference between an object and its patch, and what a
-//! merge does to one shows in the other; indexes into one arena keep that.
+//! The nodes that a merge works on. kyaml's nodes are shared by reference between an object and its patch,
+//! and what a merge does to one shows in the other; indexes into one arena keep that.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,7 +8,8 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use lockgate_base::model::yaml::{
-    Dialect, Form, Step, Style, Styles, WrittenAs, first_document, is_usually_quoted, plain_value, reprinted,
+    Dialect, Form, PathStep, Styles, TextStyle, WrittenAs, first_document, is_usually_quoted, plain_value,
+    reprinted,
 };
 
 /// How an object or a patch is written, as far as its value does not tell.
@@ -21,13 +22,13 @@ pub(crate) struct Written<'w> {
 }
 
 /// The index of a node.
-pub(super) type Id = usize;
+pub(super) type MergeNodeId = usize;
 
 /// One node.
 pub(super) enum Node {
     /// The names are shared, because a merge holds on to many of them while it changes the mapping.
-    Map(Vec<(Rc<str>, Id)>),
-    List(Vec<Id>),
+    Map(Vec<(Rc<str>, MergeNodeId)>),
+    List(Vec<MergeNodeId>),
     /// Anything but null.
     Scalar(Value),
     Null,
@@ -35,13 +36,13 @@ pub(super) enum Node {
 
 /// What kind of node it is, null aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Map,
     List,
     Scalar,
 }
 
-impl Kind {
+impl NodeKind {
     /// How messages name it.
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -57,13 +58,13 @@ impl Kind {
 pub(crate) struct Nodes {
     nodes: Vec<Node>,
     /// How those are written whose values do not tell.
-    marks: HashMap<Id, Mark>,
+    marks: HashMap<MergeNodeId, Mark>,
 }
 
 /// How a node is written.
 #[derive(Default)]
 struct Mark {
-    style: Option<Style>,
+    style: Option<TextStyle>,
     form: Option<Form>,
 }
 
@@ -74,18 +75,18 @@ impl Nodes {
         self.marks.clear();
     }
 
-    pub(super) fn add(&mut self, node: Node) -> Id {
+    pub(super) fn add(&mut self, node: Node) -> MergeNodeId {
         self.nodes.push(node);
         self.nodes.len() - 1
     }
 
-    pub(super) fn read(&mut self, value: &Value, written: Written<'_>) -> Id {
+    pub(super) fn read(&mut self, value: &Value, written: Written<'_>) -> MergeNodeId {
         let texts: Vec<&WrittenAs> = written.texts.iter().collect();
         self.read_at(value, &texts, 0, written.styles)
     }
 
     /// Reads a value `depth` steps inside, to which these texts and styles belong.
-    fn read_at(&mut self, value: &Value, texts: &[&WrittenAs], depth: usize, styles: &Styles) -> Id {
+    fn read_at(&mut self, value: &Value, texts: &[&WrittenAs], depth: usize, styles: &Styles) -> MergeNodeId {
         let node = match value {
             Value::Null => Node::Null,
             Value::Array(items) => Node::List(
@@ -93,7 +94,8 @@ impl Nodes {
                     .iter()
                     .enumerate()
                     .map(|(at, item)| {
-                        let is_here = |step: &Step| matches!(step, Step::Index(index) if *index == at);
+                        let is_here =
+                            |step: &PathStep| matches!(step, PathStep::Index(index) if *index == at);
                         self.read_at(item, &behind(texts, depth, is_here), depth + 1, styles.at(at))
                     })
                     .collect(),
@@ -102,7 +104,7 @@ impl Nodes {
                 map.iter()
                     .enumerate()
                     .map(|(at, (key, value))| {
-                        let is_here = |step: &Step| matches!(step, Step::Key(name) if name == key);
+                        let is_here = |step: &PathStep| matches!(step, PathStep::Key(name) if name == key);
                         let texts = behind(texts, depth, is_here);
                         (key.as_str().into(), self.read_at(value, &texts, depth + 1, styles.at(at)))
                     })
@@ -118,7 +120,7 @@ impl Nodes {
         }
         let (node, form) = match (node, form) {
             // A merge puts the text itself into another style.
-            (Node::Scalar(Value::String(_)), Some(Form::Text(text))) if style == Some(Style::Folded) => {
+            (Node::Scalar(Value::String(_)), Some(Form::Text(text))) if style == Some(TextStyle::Folded) => {
                 (Node::Scalar(text.as_str().into()), None)
             }
             // It is a string only once it is printed.
@@ -133,7 +135,7 @@ impl Nodes {
     }
 
     /// The value of a node, with what it does not tell.
-    pub(super) fn value_as_written(&self, id: Id) -> (Value, Vec<WrittenAs>, Styles) {
+    pub(super) fn value_as_written(&self, id: MergeNodeId) -> (Value, Vec<WrittenAs>, Styles) {
         let mut texts = Vec::new();
         if self.marks.is_empty() {
             return (self.value(id), texts, Styles::Told);
@@ -144,7 +146,7 @@ impl Nodes {
 
     fn write_at(
         &self,
-        id: Id,
+        id: MergeNodeId,
         way: &mut Vec<Part>,
         in_flow: bool,
         texts: &mut Vec<WrittenAs>,
@@ -188,7 +190,7 @@ impl Nodes {
 
     fn write_scalar(
         &self,
-        id: Id,
+        id: MergeNodeId,
         way: &[Part],
         in_flow: bool,
         texts: &mut Vec<WrittenAs>,
@@ -196,22 +198,23 @@ impl Nodes {
         let mark = self.marks.get(&id);
         let form = mark.and_then(|mark| mark.form.as_ref());
         let style = mark.and_then(|mark| mark.style);
-        if let (Node::Scalar(Value::String(text)), Some(Style::Folded), false) =
+        if let (Node::Scalar(Value::String(text)), Some(TextStyle::Folded), false) =
             (&self.nodes[id], style, in_flow)
         {
             let printed = reprinted(text);
             if printed != *text {
                 note(texts, way, Form::Text(text.clone()));
             }
-            return (printed.into(), Styles::Own(Style::Folded));
+            return (printed.into(), Styles::Own(TextStyle::Folded));
         }
         if let Some(form) = form {
             note(texts, way, form.clone());
         }
         match &self.nodes[id] {
             Node::Scalar(Value::String(text)) => {
-                let told =
-                    |style: Style| style != Style::Folded && is_usually_quoted(text) == style.makes_strings();
+                let told = |style: TextStyle| {
+                    style != TextStyle::Folded && is_usually_quoted(text) == style.makes_strings()
+                };
                 let styles = style.filter(|style| !told(*style)).map_or(Styles::Told, Styles::Own);
                 (text.as_str().into(), styles)
             }
@@ -220,7 +223,7 @@ impl Nodes {
         }
     }
 
-    pub(super) fn value(&self, id: Id) -> Value {
+    pub(super) fn value(&self, id: MergeNodeId) -> Value {
         match &self.nodes[id] {
             Node::Null => Value::Null,
             Node::Scalar(value) => value.clone(),
@@ -234,35 +237,35 @@ impl Nodes {
         }
     }
 
-    pub(super) fn get(&self, id: Id) -> &Node {
+    pub(super) fn get(&self, id: MergeNodeId) -> &Node {
         &self.nodes[id]
     }
 
     /// `None` for null.
-    pub(super) fn kind(&self, id: Id) -> Option<Kind> {
+    pub(super) fn kind(&self, id: MergeNodeId) -> Option<NodeKind> {
         match &self.nodes[id] {
-            Node::Map(_) => Some(Kind::Map),
-            Node::List(_) => Some(Kind::List),
-            Node::Scalar(_) => Some(Kind::Scalar),
+            Node::Map(_) => Some(NodeKind::Map),
+            Node::List(_) => Some(NodeKind::List),
+            Node::Scalar(_) => Some(NodeKind::Scalar),
             Node::Null => None,
         }
     }
 
-    pub(super) fn is_null(&self, id: Id) -> bool {
+    pub(super) fn is_null(&self, id: MergeNodeId) -> bool {
         matches!(self.nodes[id], Node::Null)
     }
 
     /// Absent or null.
-    pub(super) fn is_missing(&self, id: Option<Id>) -> bool {
+    pub(super) fn is_missing(&self, id: Option<MergeNodeId>) -> bool {
         id.is_none_or(|id| self.is_null(id))
     }
 
-    pub(super) fn is_empty_map(&self, id: Id) -> bool {
+    pub(super) fn is_empty_map(&self, id: MergeNodeId) -> bool {
         matches!(&self.nodes[id], Node::Map(entries) if entries.is_empty())
     }
 
     /// The text of a scalar, by which keys are compared: 80 equals `"80"`. Collections have none.
-    pub(super) fn text(&self, id: Id) -> Cow<'_, str> {
+    pub(super) fn text(&self, id: MergeNodeId) -> Cow<'_, str> {
         match (&self.nodes[id], self.written_text(id)) {
             (Node::Map(_) | Node::List(_), _) => Cow::Borrowed(""),
             (_, Some(text)) => Cow::Borrowed(text),
@@ -273,7 +276,7 @@ impl Nodes {
     }
 
     /// The text of a scalar as it is written, where its value does not tell.
-    fn written_text(&self, id: Id) -> Option<&str> {
+    fn written_text(&self, id: MergeNodeId) -> Option<&str> {
         match self.marks.get(&id)?.form.as_ref()? {
             Form::Text(text) => Some(text),
             Form::Flow | Form::Untagged => None,
@@ -281,11 +284,11 @@ impl Nodes {
     }
 
     /// Whether it is null because nothing is written there.
-    pub(super) fn is_unwritten(&self, id: Id) -> bool {
+    pub(super) fn is_unwritten(&self, id: MergeNodeId) -> bool {
         self.is_null(id) && self.written_text(id).is_some_and(str::is_empty)
     }
 
-    pub(super) fn field(&self, id: Id, name: &str) -> Option<Id> {
+    pub(super) fn field(&self, id: MergeNodeId, name: &str) -> Option<MergeNodeId> {
         match &self.nodes[id] {
             Node::Map(entries) => entries.iter().find(|(key, _)| **key == *name).map(|(_, id)| *id),
             _ => None,
@@ -293,7 +296,7 @@ impl Nodes {
     }
 
     /// The entries of a mapping; none of anything else.
-    pub(super) fn entries(&self, id: Id) -> &[(Rc<str>, Id)] {
+    pub(super) fn entries(&self, id: MergeNodeId) -> &[(Rc<str>, MergeNodeId)] {
         match &self.nodes[id] {
             Node::Map(entries) => entries,
             _ => &[],
@@ -301,20 +304,20 @@ impl Nodes {
     }
 
     /// The elements of a list; none of anything else.
-    pub(super) fn items(&self, id: Id) -> &[Id] {
+    pub(super) fn items(&self, id: MergeNodeId) -> &[MergeNodeId] {
         match &self.nodes[id] {
             Node::List(items) => items,
             _ => &[],
         }
     }
 
-    pub(super) fn set_items(&mut self, id: Id, items: Vec<Id>) {
+    pub(super) fn set_items(&mut self, id: MergeNodeId, items: Vec<MergeNodeId>) {
         if let Node::List(old) = &mut self.nodes[id] {
             *old = items;
         }
     }
 
-    pub(super) fn clear_field(&mut self, id: Id, name: &str) {
+    pub(super) fn clear_field(&mut self, id: MergeNodeId, name: &str) {
         if let Node::Map(entries) = &mut self.nodes[id]
             && let Some(at) = entries.iter().position(|(key, _)| **key == *name)
         {
@@ -323,7 +326,7 @@ impl Nodes {
     }
 
     /// Sets a field. A scalar gets the style of the one whose place it takes, and so may become a string.
-    pub(super) fn set_field(&mut self, id: Id, name: &str, value: Id) {
+    pub(super) fn set_field(&mut self, id: MergeNodeId, name: &str, value: MergeNodeId) {
         self.quote_words(value);
         let Some(old) = self.field(id, name) else {
             if let Node::Map(entries) = &mut self.nodes[id] {
@@ -343,7 +346,7 @@ impl Nodes {
     }
 
     /// Gives an empty collection the style of the one that is merged into it.
-    pub(super) fn take_style_when_empty(&mut self, id: Id, from: Id) {
+    pub(super) fn take_style_when_empty(&mut self, id: MergeNodeId, from: MergeNodeId) {
         if matches!(&self.nodes[id], Node::Map(entries) if entries.is_empty())
             || matches!(&self.nodes[id], Node::List(items) if items.is_empty())
         {
@@ -351,11 +354,11 @@ impl Nodes {
         }
     }
 
-    /// Puts quotes around a string without any that YAML 1.1 takes for something else, as kyaml does with each field that
-    /// it sets.
-    fn quote_words(&mut self, id: Id) {
+    /// Puts quotes around a string without any that YAML 1.1 takes for something else, as kyaml does with
+    /// each field that it sets.
+    fn quote_words(&mut self, id: MergeNodeId) {
         if let Some(mark) = self.marks.get_mut(&id)
-            && mark.style == Some(Style::Plain)
+            && mark.style == Some(TextStyle::Plain)
             && mark.form.is_none()
             && let Node::Scalar(Value::String(text)) = &self.nodes[id]
             && gets_quotes(text)
@@ -364,13 +367,13 @@ impl Nodes {
         }
     }
 
-    fn take_style(&mut self, id: Id, from: Id) {
+    fn take_style(&mut self, id: MergeNodeId, from: MergeNodeId) {
         let style = match &self.nodes[from] {
             Node::Scalar(Value::String(text)) => {
-                let usual = if is_usually_quoted(text) { Style::Quoted } else { Style::Plain };
+                let usual = if is_usually_quoted(text) { TextStyle::Quoted } else { TextStyle::Plain };
                 self.marks.get(&from).and_then(|mark| mark.style).unwrap_or(usual)
             }
-            _ => Style::Plain,
+            _ => TextStyle::Plain,
         };
         match &self.nodes[id] {
             Node::Map(_) | Node::List(_) => return self.take_flow(id, from),
@@ -386,7 +389,7 @@ impl Nodes {
         self.marks.insert(id, Mark { style: Some(style), form: None });
     }
 
-    fn take_flow(&mut self, id: Id, from: Id) {
+    fn take_flow(&mut self, id: MergeNodeId, from: MergeNodeId) {
         let is_flow = |mark: &Mark| mark.form == Some(Form::Flow);
         if self.marks.get(&from).is_some_and(is_flow) {
             self.marks.entry(id).or_default().form = Some(Form::Flow);
@@ -396,14 +399,14 @@ impl Nodes {
     }
 
     /// A scalar as it is when its text is written without quotes.
-    pub(super) fn add_plain(&mut self, text: &str) -> Id {
+    pub(super) fn add_plain(&mut self, text: &str) -> MergeNodeId {
         let value = plain_value(text, Dialect::V3).unwrap_or_else(|_| Value::String(text.to_owned()));
         self.add(if value.is_null() { Node::Null } else { Node::Scalar(value) })
     }
 }
 
-/// Whether kyaml puts a string in quotes when it sets it: one that is something else as a document of YAML 1.1, be it a
-/// comment or a mapping.
+/// Whether kyaml puts a string in quotes when it sets it: one that is something else as a document of YAML
+/// 1.1, be it a comment or a mapping.
 pub(crate) fn gets_quotes(text: &str) -> bool {
     !text.is_empty()
         && !text.contains('\n')
@@ -421,7 +424,11 @@ fn is_stale(form: &Form, value: &Value) -> bool {
 }
 
 /// The texts of what lies behind one step, of those `depth` steps inside.
-fn behind<'t>(texts: &[&'t WrittenAs], depth: usize, is_here: impl Fn(&Step) -> bool) -> Vec<&'t WrittenAs> {
+fn behind<'t>(
+    texts: &[&'t WrittenAs],
+    depth: usize,
+    is_here: impl Fn(&PathStep) -> bool,
+) -> Vec<&'t WrittenAs> {
     texts.iter().copied().filter(|written| written.way.get(depth).is_some_and(&is_here)).collect()
 }
 
@@ -442,10 +449,10 @@ enum Part {
 }
 
 impl Part {
-    fn step(&self) -> Step {
+    fn step(&self) -> PathStep {
         match self {
-            Self::Key(key) => Step::Key(String::from(&**key)),
-            Self::Index(index) => Step::Index(*index),
+            Self::Key(key) => PathStep::Key(String::from(&**key)),
+            Self::Index(index) => PathStep::Index(*index),
         }
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{MergeError, Nodes, Outcome, Target, Written};
+use super::{MergeError, MergeOutcome, MergeTarget, Nodes, Written};
 use crate::kustomize::json6902;
 use crate::kustomize::schema::Schema;
 use lockgate_base::model::yaml::Styles;
@@ -13,13 +13,13 @@ fn deployment(containers: &Value) -> Value {
            "spec": {"template": {"spec": {"containers": containers}}}})
 }
 
-fn merge(target: &mut Value, patch: &Value) -> Result<Outcome, MergeError> {
-    let mut target = Target { value: target, texts: &mut Vec::new(), styles: &mut Styles::Told };
+fn merge(target: &mut Value, patch: &Value) -> Result<MergeOutcome, MergeError> {
+    let mut target = MergeTarget { value: target, texts: &mut Vec::new(), styles: &mut Styles::Told };
     let written = Written { texts: &[], styles: &Styles::Told };
     super::strategic_merge(&mut target, patch, written, Schema::built_in(), &mut Nodes::default())
 }
 
-fn merged(target: &Value, patch: &Value) -> (Value, Outcome) {
+fn merged(target: &Value, patch: &Value) -> (Value, MergeOutcome) {
     let (mut target, patch) = (deployment(target), deployment(patch));
     let outcome = merge(&mut target, &patch).unwrap();
     (target["spec"]["template"]["spec"]["containers"].take(), outcome)

@@ -18,8 +18,8 @@ pub(super) fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
     Err(YamlError { line, column, message })
 }
 
-/// kyaml cuts a stream at lines that begin with `---` and lets only a comment follow there. It does not look at the first
-/// line, the one after such a cut, nor a last one without a line break.
+/// kyaml cuts a stream at lines that begin with `---` and lets only a comment follow there. It does not look
+/// at the first line, the one after such a cut, nor a last one without a line break.
 pub(super) fn check_separators(text: &str) -> Result<(), YamlError> {
     if !text.contains("\n---") {
         return Ok(());

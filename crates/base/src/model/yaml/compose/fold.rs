@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use crate::model::yaml::{Step, WrittenAs};
+use crate::model::yaml::{PathStep, WrittenAs};
 
-/// A text that was read from a folded scalar, as it is after it was printed in that style and read again. The printer puts
-/// an empty line behind each line that is not indented, also where the next one is and its line feed stays anyway.
+/// A text that was read from a folded scalar, as it is after it was printed in that style and read again. The
+/// printer puts an empty line behind each line that is not indented, also where the next one is and its line
+/// feed stays anyway.
 pub(in crate::model::yaml) fn printed(text: &str) -> String {
     if !is_block(text) {
         return text.to_owned();
@@ -13,13 +14,13 @@ pub(in crate::model::yaml) fn printed(text: &str) -> String {
     read(&print(text), &Chomp::of(text))
 }
 
-/// Gives the scalars in a value that was read in block style what they are in a flow collection, where an alias repeats
-/// it. The ways of the texts begin with the innermost step.
+/// Gives the scalars in a value that was read in block style what they are in a flow collection, where an
+/// alias repeats it. The ways of the texts begin with the innermost step.
 pub(super) fn quote(value: &mut Value, texts: &[WrittenAs]) {
     for written in texts {
         let field = written.way.iter().rev().try_fold(&mut *value, |at, step| match step {
-            Step::Key(key) => at.get_mut(key),
-            Step::Index(index) => at.get_mut(*index),
+            PathStep::Key(key) => at.get_mut(key),
+            PathStep::Index(index) => at.get_mut(*index),
         });
         let Some(text) = written.text() else { continue };
         match field {

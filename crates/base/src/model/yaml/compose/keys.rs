@@ -4,7 +4,7 @@ use crate::model::yaml::Dialect;
 use crate::model::yaml::scalar::{Scalar, Tag, float_key, is_text, resolve};
 
 /// How a key is to be treated.
-pub(super) enum Key {
+pub(super) enum KeyRule {
     /// A string.
     Text(String),
     /// `<<`.
@@ -13,33 +13,33 @@ pub(super) enum Key {
     Dropped,
 }
 
-/// kyaml reads the top of a resource into a map of strings, so that any scalar is a key there; below, a key that is
-/// not a string has no way into JSON. A quoted `<<` disappears when kyaml takes merge keys out.
-pub(super) fn key_v3(text: String, tag: Option<Tag>, depth: usize) -> Result<Key, String> {
+/// kyaml reads the top of a resource into a map of strings, so that any scalar is a key there; below, a key
+/// that is not a string has no way into JSON. A quoted `<<` disappears when kyaml takes merge keys out.
+pub(super) fn key_v3(text: String, tag: Option<Tag>, depth: usize) -> Result<KeyRule, String> {
     match tag {
-        None if is_text(Dialect::V3, &text) => return Ok(Key::Text(text)),
-        Some(Tag::Merge) if text == "<<" => return Ok(Key::Merge),
+        None if is_text(Dialect::V3, &text) => return Ok(KeyRule::Text(text)),
+        Some(Tag::Merge) if text == "<<" => return Ok(KeyRule::Merge),
         Some(Tag::Merge) | None => {}
-        Some(_) if text == "<<" => return Ok(Key::Dropped),
-        Some(Tag::Str) => return Ok(Key::Text(text)),
+        Some(_) if text == "<<" => return Ok(KeyRule::Dropped),
+        Some(Tag::Str) => return Ok(KeyRule::Text(text)),
         Some(_) => {}
     }
     match resolve(Dialect::V3, tag, text.clone())? {
-        Scalar::Merge => Ok(Key::Merge),
+        Scalar::Merge => Ok(KeyRule::Merge),
         Scalar::Null => Err("null cannot be a key; quote it".into()),
-        Scalar::Text(text) if tag.is_none() || depth == 0 => Ok(Key::Text(text)),
-        _ if depth == 0 => Ok(Key::Text(text)),
+        Scalar::Text(text) if tag.is_none() || depth == 0 => Ok(KeyRule::Text(text)),
+        _ if depth == 0 => Ok(KeyRule::Text(text)),
         _ => Err(format!("key '{text}' is not a string; quote it")),
     }
 }
 
 /// sigs.k8s.io/yaml resolves a key as it does a value and prints it again.
-pub(super) fn key_v2(text: String, tag: Option<Tag>) -> Result<Key, String> {
+pub(super) fn key_v2(text: String, tag: Option<Tag>) -> Result<KeyRule, String> {
     if tag == Some(Tag::Merge) && text == "<<" {
-        return Ok(Key::Merge);
+        return Ok(KeyRule::Merge);
     }
-    Ok(Key::Text(match resolve(Dialect::V2, tag, text)? {
-        Scalar::Merge => return Ok(Key::Merge),
+    Ok(KeyRule::Text(match resolve(Dialect::V2, tag, text)? {
+        Scalar::Merge => return Ok(KeyRule::Merge),
         Scalar::Text(text) | Scalar::Time(_, text) => text,
         Scalar::Bool(value) => value.to_string(),
         Scalar::Int(value) => value.to_string(),

@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use granit_parser::Span;
 use serde_json::{Map, Value};
 
-use crate::model::yaml::document::{Step, Style, Styles, WrittenAs, YamlError};
+use crate::model::yaml::document::{PathStep, Styles, TextStyle, WrittenAs, YamlError};
 use crate::model::yaml::scalar::Tag;
 
 /// A node that was composed, and what it takes to copy it.
 #[derive(Clone)]
-pub(super) struct Node {
-    pub(super) content: Content,
+pub(super) struct ComposedNode {
+    pub(super) content: NodeContent,
     pub(super) place: Place,
     pub(super) aliased: bool,
     /// Whether it is a collection in flow style.
@@ -41,8 +41,8 @@ impl Notes {
 
 /// A scalar keeps its text, because a key is read by other rules than a value.
 #[derive(Clone)]
-pub(super) enum Content {
-    Scalar { text: String, tag: Option<Tag>, absent: bool, style: Style },
+pub(super) enum NodeContent {
+    Scalar { text: String, tag: Option<Tag>, absent: bool, style: TextStyle },
     Collection(Value),
 }
 
@@ -57,11 +57,11 @@ pub(super) struct Place {
     pub(super) to_the_end: bool,
 }
 
-pub(super) fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place, style: Style) -> Node {
+pub(super) fn scalar(text: Cow<'_, str>, tag: Option<Tag>, place: Place, style: TextStyle) -> ComposedNode {
     let weight = 1 + text.len() / 32;
     let content =
-        Content::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none(), style };
-    Node { content, place, aliased: false, flow: false, weight, height: 0, notes: Notes::default() }
+        NodeContent::Scalar { text: text.into_owned(), tag, absent: place.empty && tag.is_none(), style };
+    ComposedNode { content, place, aliased: false, flow: false, weight, height: 0, notes: Notes::default() }
 }
 
 /// A mapping that a merge key names.
@@ -72,11 +72,11 @@ struct Source<'n> {
 }
 
 /// The mappings that a merge key names; those named first win.
-fn merge_sources(node: &Node) -> Result<Vec<Source<'_>>, YamlError> {
+fn merge_sources(node: &ComposedNode) -> Result<Vec<Source<'_>>, YamlError> {
     let wrong = || node.place.error("a merge key needs a mapping or a list of mappings");
     match &node.content {
-        Content::Collection(Value::Object(map)) => Ok(vec![Source { map, at: None }]),
-        Content::Collection(Value::Array(items)) if !node.aliased => items
+        NodeContent::Collection(Value::Object(map)) => Ok(vec![Source { map, at: None }]),
+        NodeContent::Collection(Value::Array(items)) if !node.aliased => items
             .iter()
             .enumerate()
             .map(|(at, item)| Ok(Source { map: item.as_object().ok_or_else(wrong)?, at: Some(at) }))
@@ -86,7 +86,7 @@ fn merge_sources(node: &Node) -> Result<Vec<Source<'_>>, YamlError> {
 }
 
 /// V2: entries of a merge replace what stands before it, and are replaced by what follows.
-pub(super) fn merge_over(map: &mut Map<String, Value>, node: &Node) -> Result<(), YamlError> {
+pub(super) fn merge_over(map: &mut Map<String, Value>, node: &ComposedNode) -> Result<(), YamlError> {
     for source in merge_sources(node)?.into_iter().rev() {
         for (key, value) in source.map {
             map.insert(key.clone(), value.clone());
@@ -99,7 +99,7 @@ pub(super) fn merge_over(map: &mut Map<String, Value>, node: &Node) -> Result<()
 pub(super) fn merge_under(
     map: &mut Map<String, Value>,
     notes: &mut Notes,
-    node: &Node,
+    node: &ComposedNode,
 ) -> Result<(), YamlError> {
     let of_all = Styles::inside(node.notes.styles.clone());
     for source in merge_sources(node)? {
@@ -110,11 +110,13 @@ pub(super) fn merge_under(
             }
             notes.style(map.len(), styles.at(position).clone());
             map.insert(key.clone(), value.clone());
-            let outer = source.at.map(Step::Index);
+            let outer = source.at.map(PathStep::Index);
             let is_inside = |written: &&WrittenAs| {
                 let mut from_outside = written.way.iter().rev();
                 outer.as_ref().is_none_or(|outer| from_outside.next() == Some(outer))
-                    && from_outside.next().is_some_and(|step| matches!(step, Step::Key(name) if name == key))
+                    && from_outside
+                        .next()
+                        .is_some_and(|step| matches!(step, PathStep::Key(name) if name == key))
             };
             for written in node.notes.texts.iter().filter(is_inside) {
                 let way = written.way[..written.way.len() - usize::from(outer.is_some())].to_vec();
@@ -125,10 +127,10 @@ pub(super) fn merge_under(
     Ok(())
 }
 
-impl Node {
+impl ComposedNode {
     pub(super) fn collection(value: Value, place: Place, weight: usize, height: usize, notes: Notes) -> Self {
         Self {
-            content: Content::Collection(value),
+            content: NodeContent::Collection(value),
             place,
             aliased: false,
             flow: false,

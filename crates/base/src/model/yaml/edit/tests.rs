@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn edited(text: &str, way: &[Step], new: New<'_>) -> Option<String> {
+fn edited(text: &str, way: &[PathStep], new: New<'_>) -> Option<String> {
     let mut edit = Edit::new(text)?;
     edit.set(way, new)?;
     Some(edit.to_string())
@@ -22,7 +22,7 @@ fn the_layout_becomes_that_of_go_yaml() {
 
 #[test]
 fn a_scalar_keeps_its_type() {
-    let key = |name: &str| [Step::Key(name.to_owned())];
+    let key = |name: &str| [PathStep::Key(name.to_owned())];
     for (text, new, expected) in [
         ("a: x\n", New::Text("80"), "a: \"80\"\n"),
         ("a: 'x'\n", New::Text("it's"), "a: 'it''s'\n"),

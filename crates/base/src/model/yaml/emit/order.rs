@@ -1,5 +1,5 @@
-//! The order in which Go's YAML libraries print the keys of a mapping: numbers in names count as numbers, and letters
-//! come behind everything else.
+//! The order in which Go's YAML libraries print the keys of a mapping: numbers in names count as numbers, and
+//! letters come behind everything else.
 
 use std::cmp::Ordering;
 

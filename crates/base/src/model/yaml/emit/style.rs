@@ -1,5 +1,5 @@
-//! Which style a string is printed in: what libyaml's emitter finds out about its characters, and what the text would
-//! mean without quotes.
+//! Which style a string is printed in: what libyaml's emitter finds out about its characters, and what the
+//! text would mean without quotes.
 
 use crate::model::yaml::document::Dialect;
 use crate::model::yaml::scalar::is_text;
@@ -11,13 +11,14 @@ pub(super) enum Words {
     V2,
     /// The quotes of go-yaml v3.
     V3,
-    /// The quotes that all readers of YAML 1.1 and 1.2 need: around what any of them would not read back as a string.
+    /// The quotes that all readers of YAML 1.1 and 1.2 need: around what any of them would not read back as a
+    /// string.
     Any,
 }
 
 /// How a string is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(super) enum EmitStyle {
     Plain,
     Single,
     Double,
@@ -26,7 +27,7 @@ pub(super) enum Style {
 
 /// Whether go-yaml v3 prints a string in quotes or as a block where nothing says otherwise, as kyaml does.
 pub fn is_usually_quoted(text: &str) -> bool {
-    of(text, Words::V3, false) != Style::Plain
+    of(text, Words::V3, false) != EmitStyle::Plain
 }
 
 /// Whether a string that was read without quotes gets quotes.
@@ -37,9 +38,9 @@ pub(in crate::model::yaml) fn is_quoted_when_plain(text: &str) -> bool {
 }
 
 /// The style of a string, which is a key before a colon or stands elsewhere in a block.
-pub(super) fn of(text: &str, words: Words, is_simple_key: bool) -> Style {
+pub(super) fn of(text: &str, words: Words, is_simple_key: bool) -> EmitStyle {
     if is_word(text) {
-        return if words.take_for_other(text) { Style::Double } else { Style::Plain };
+        return if words.take_for_other(text) { EmitStyle::Double } else { EmitStyle::Plain };
     }
     // Most texts are ASCII, which is taken apart faster by its bytes.
     let analysis = if text.is_ascii() {
@@ -48,19 +49,20 @@ pub(super) fn of(text: &str, words: Words, is_simple_key: bool) -> Style {
         Analysis::of(text, text.chars(), words)
     };
     if analysis.line_feeds {
-        if analysis.fits_block && !is_simple_key { Style::Literal } else { Style::Double }
+        if analysis.fits_block && !is_simple_key { EmitStyle::Literal } else { EmitStyle::Double }
     } else if words.take_for_other(text) {
-        Style::Double
+        EmitStyle::Double
     } else if analysis.fits_plain {
-        Style::Plain
+        EmitStyle::Plain
     } else if analysis.fits_single {
-        Style::Single
+        EmitStyle::Single
     } else {
-        Style::Double
+        EmitStyle::Double
     }
 }
 
-/// Whether a text is one of the most frequent kind, in which no sign has a meaning: names, kinds, versions, paths.
+/// Whether a text is one of the most frequent kind, in which no sign has a meaning: names, kinds, versions,
+/// paths.
 fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
@@ -93,7 +95,8 @@ impl Words {
     }
 }
 
-/// `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`, a number in base 60, which Go's libraries quote and do not read.
+/// `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`, a number in base 60, which Go's libraries quote and do not
+/// read.
 fn is_base_60(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let Some((whole, rest)) = unsigned.split_once(':') else { return false };

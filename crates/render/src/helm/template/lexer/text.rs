@@ -1,6 +1,6 @@
 //! Characters and stretches of a template's text.
 
-use crate::helm::go::unicode::{self, Category, is_print};
+use crate::helm::go::unicode::{self, CharacterClass, is_print};
 
 pub(super) fn is_space(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\r' | '\n')
@@ -14,7 +14,7 @@ pub(super) fn is_alphanumeric(character: char) -> bool {
     match character {
         '_' => true,
         _ if character.is_ascii() => character.is_ascii_alphanumeric(),
-        _ => unicode::is(Category::Letter, character) || unicode::is(Category::Digit, character),
+        _ => unicode::is(CharacterClass::Letter, character) || unicode::is(CharacterClass::Digit, character),
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::helm::template) enum Kind {
+pub(in crate::helm::template) enum TokenKind {
     Error,
     Bool,
     /// A printable ASCII character that is no token of its own, such as a comma.
@@ -39,7 +39,7 @@ pub(in crate::helm::template) enum Kind {
     With,
 }
 
-impl Kind {
+impl TokenKind {
     pub(super) fn keyword(word: &[u8]) -> Option<Self> {
         Some(match word {
             b"block" => Self::Block,
@@ -80,7 +80,7 @@ impl Kind {
 /// A token.
 #[derive(Debug, Clone)]
 pub(in crate::helm::template) struct Item {
-    pub(in crate::helm::template) kind: Kind,
+    pub(in crate::helm::template) kind: TokenKind,
     /// Where it begins, in bytes.
     pub(in crate::helm::template) pos: usize,
     /// Where it ends.

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::origin::Origins;
 use super::*;
-use crate::helm::context::{Context, NoCluster, Now};
+use crate::helm::context::{NoCluster, Now, RenderContext};
 use crate::helm::funcs::function;
 use crate::helm::value::Args;
 
@@ -12,7 +12,7 @@ use crate::helm::value::Args;
 type Given<'t> = (&'t str, &'t str);
 
 fn json_of(map: Map) -> String {
-    let mut context = Context::new(Now::default(), [0; 32], &NoCluster);
+    let mut context = RenderContext::new(Now::default(), [0; 32], &NoCluster);
     let printer = function("toJson").unwrap();
     let text = (printer.run)(&mut context, Args::new(&[Value::Map(map)])).unwrap();
     text.as_str().unwrap().lossy().into_owned()
@@ -20,16 +20,16 @@ fn json_of(map: Map) -> String {
 
 fn resolved(inline: &str, given: &[Given<'_>], literal: bool) -> Result<String, String> {
     let inline = first_document(inline, Dialect::V2).unwrap().value;
-    let references: Vec<Reference> = given
+    let references: Vec<ValuesReference> = given
         .iter()
         .enumerate()
-        .map(|(at, (path, _))| Reference {
+        .map(|(at, (path, _))| ValuesReference {
             kind: "ConfigMap".into(),
             name: at.to_string(),
             key: Some("k".into()),
             target_path: (*path).into(),
             literal,
-            ..Reference::default()
+            ..ValuesReference::default()
         })
         .collect();
     let find = |_: &str, name: &str| {
@@ -81,8 +81,8 @@ fn failures_are_worded_as_fluxs() {
     let list = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type \
                 common.Values";
     assert_eq!(error(&[("", "[1]")]), format!("{prefix}{list}"));
-    let missing = Reference { kind: "Secret".into(), name: "n".into(), ..Reference::default() };
-    let resolve_one = |reference: &Reference, found: bool| {
+    let missing = ValuesReference { kind: "Secret".into(), name: "n".into(), ..ValuesReference::default() };
+    let resolve_one = |reference: &ValuesReference, found: bool| {
         let find = |_: &str, _: &str| found.then(BTreeMap::new);
         resolve(&json!({}), std::slice::from_ref(reference), "apps", &find, &mut Origins::default())
             .map(|map| map.len())
@@ -91,7 +91,7 @@ fn failures_are_worded_as_fluxs() {
     let prefix = "could not resolve Secret chart values reference 'apps/n' with key 'values.yaml': ";
     assert_eq!(text(false), format!("{prefix}secrets \"n\" not found"));
     assert_eq!(text(true), format!("{prefix}key not found"));
-    let optional = Reference { optional: true, ..missing };
+    let optional = ValuesReference { optional: true, ..missing };
     assert_eq!(resolve_one(&optional, false).unwrap(), 0);
     assert_eq!(resolve_one(&optional, true).unwrap(), 0);
 }
