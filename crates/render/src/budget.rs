@@ -75,6 +75,8 @@ pub struct Budget {
     memory: Option<Arc<dyn Memory>>,
     /// That of the build, once it is a large one.
     turn: RefCell<Option<Turn>>,
+    /// Whether something of it was asked for in vain.
+    is_over: Cell<bool>,
 }
 
 /// The budget of a build is spent.
@@ -102,7 +104,8 @@ impl Cost {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { left: LIMITS.map(|(_, limit, ..)| Cell::new(limit)), memory: None, turn: RefCell::default() }
+        let left = LIMITS.map(|(_, limit, ..)| Cell::new(limit));
+        Self { left, memory: None, turn: RefCell::default(), is_over: Cell::default() }
     }
 }
 
@@ -158,7 +161,14 @@ impl Budget {
         limit.saturating_sub(self.left(cost))
     }
 
+    /// Whether the build has failed for its budget: nothing more is to be read then, since what was read is
+    /// still there.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
     fn over(&self, cost: Cost) -> Spent {
+        self.is_over.set(true);
         if cost == Cost::Memory { Spent::Memory(self.memory_limit()) } else { Spent::Count(cost) }
     }
 

@@ -107,6 +107,9 @@ impl<'t, 'b> Target<'t, 'b> {
                     Some(before) => before.and(error),
                     None => error,
                 });
+                if self.loader.budget().is_over() {
+                    break;
+                }
             }
         }
         failed.map_or(Ok(()), Err)

@@ -67,6 +67,8 @@ fn a_source_that_is_made_from_another_comes_after_it_and_follows_it() {
     bench.send(fetched(source("chart"), run, Some("1.0.0".into()), false, Next::Changed));
     let again = |bench: &mut Bench, revision: &str| {
         bench.pass(2 * MINUTE);
+        // One is fetched at a time.
+        bench.fetched("repo", Some("r1"));
         bench.fetched("charts", Some(revision));
         bench.fetching.contains_key("chart")
     };
