@@ -17,7 +17,8 @@ struct Bomb {
     told: &'static str,
 }
 
-/// An object of a kind whose values no variable is taken from: the command keeps ConfigMaps of the tree for that.
+/// An object of a kind whose values no variable is taken from: the command keeps ConfigMaps of the tree for
+/// that.
 fn object(name: &str, rest: &str) -> String {
     format!("apiVersion: example.com/v1\nkind: Bomb\nmetadata: {{name: {name}}}\n{rest}---\n")
 }

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, stream};
 
 use super::decide::{Decided, Terms, blotted, decide, explained};
 use super::hands::Hands;
-use super::lag::{Fresh, caught_up, judges_first};
+use super::lag::{Fresh, brief_pauses, caught_up, judges_first};
 use super::migrate::migrated;
 use super::ports::{Accepted, Expect, ObjectReference, Settle, Settled, Writes};
 use super::slot::{Slot, aside};
@@ -177,6 +177,7 @@ async fn write<C: Writes + Settle, S: Slot>(
     for group in stage.entries.chunk_by(|a, b| a.object.kind() == b.object.kind()) {
         let steps: Vec<_> = group.iter().map(|entry| take(cluster, entry, observed)).collect();
         let mut results: Vec<_> = stream::iter(steps).buffered(AT_ONCE).collect().await;
+        Box::pin(take_again(hands, group, observed, &mut results)).await;
         let is_cleared = |result: &Result<Taken, Refusal>| matches!(result, Ok(Taken::Cleared));
         let cleared = group.iter().zip(&results).filter(|(_, result)| is_cleared(result));
         // Told once, however long finalizers hold it.
@@ -203,6 +204,27 @@ async fn write<C: Writes + Settle, S: Slot>(
         }
     }
     Ok(references)
+}
+
+/// Takes steps again, for a moment, that the server refuses by the schema of their kind: its dry run did not,
+/// so it still goes by the earlier one in part.
+async fn take_again<C: Writes + Settle, S: Slot>(
+    hands: &Hands<'_, C, S>,
+    group: &[Entry],
+    observed: &Observed,
+    results: &mut [Result<Taken, Refusal>],
+) {
+    for pause in brief_pauses() {
+        let is_refused = |at: &usize| matches!(&results[*at], Err(refusal) if refusal.is_of_schema());
+        let refused: Vec<usize> = (0..results.len()).filter(is_refused).collect();
+        if refused.is_empty() {
+            return;
+        }
+        aside(hands.slot, hands.clock, hands.clock.sleep(pause), |()| true).await;
+        for at in refused {
+            results[at] = take(hands.cluster, &group[at], observed).await;
+        }
+    }
 }
 
 /// A step that was taken.

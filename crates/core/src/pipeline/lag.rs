@@ -27,6 +27,11 @@ const PAUSES: [Duration; 8] = [
 /// How many of these pauses are made where it was another run that may have changed the definition.
 const BRIEFLY: usize = 3;
 
+/// The pauses after which something is tried again that should have been taken.
+pub(super) fn brief_pauses() -> impl Iterator<Item = Duration> {
+    PAUSES.into_iter().take(BRIEFLY)
+}
+
 /// The kinds whose objects decide what becomes of others, as soon as the server has taken note of them.
 const JUDGES: [(&str, &str); 10] = [
     ("", "LimitRange"),
