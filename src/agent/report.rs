@@ -82,9 +82,9 @@ pub(super) struct Reporter {
     server: Direct,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    /// What is common to the statuses that were sent and not answered, by the uid of their object: the server
-    /// may have any of them, until a later one is answered.
-    unanswered: Arc<Mutex<BTreeMap<String, Value>>>,
+    /// What is common to the statuses that were sent and not accepted, by the uid of their object: the server
+    /// may have any of them, until it accepts a later one.
+    unaccepted: Arc<Mutex<BTreeMap<String, Value>>>,
 }
 
 impl Reporter {
@@ -96,11 +96,11 @@ impl Reporter {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let server = Direct::new(client, IN_FLIGHT).fenced(fence);
-        Self { server, metrics, clock, unanswered: Arc::default() }
+        Self { server, metrics, clock, unaccepted: Arc::default() }
     }
 
     /// Writes what differs between a status and the one that the verdict made of it, in one request; none
-    /// where nothing does. Where earlier ones were not answered, what differs from any of them is written as
+    /// where nothing does. Where earlier ones were not accepted, what differs from any of them is written as
     /// well. Returns the object's resourceVersion afterwards, 0 without a request. `version` is the one that
     /// is known, 0 for none: another inventory is written only on top of the one that is known, so that a
     /// holder of the lease that has been asleep brings back none.
@@ -111,37 +111,30 @@ impl Reporter {
         old: &S,
         new: &Judged<S>,
     ) -> Result<u64, ReportError> {
-        let unanswered = self.unanswered().get(&subject.uid).cloned();
-        if *old == **new && unanswered.is_none() {
+        let unaccepted = self.unaccepted().get(&subject.uid).cloned();
+        if *old == **new && unaccepted.is_none() {
             return Ok(0);
         }
         let (old, new) = (to_value(old), to_value(&**new));
         let managed = old[INVENTORY].clone();
-        let old = unanswered.into_iter().fold(old, |old, sent| common(old, &sent));
+        let old = unaccepted.into_iter().fold(old, |old, sent| common(old, &sent));
         let operations = operations(&old, &new);
         if operations.is_empty() {
             return Ok(0);
         }
-        match self.change(subject, version, &managed, operations).await {
-            Ok(version) => {
-                self.unanswered().remove(&subject.uid);
-                Ok(version)
-            }
-            Err(error @ ReportError::Api(_)) => {
-                let mut all = self.unanswered();
-                let sent = all.remove(&subject.uid).map_or_else(|| new.clone(), |sent| common(sent, &new));
-                all.insert(subject.uid.clone(), sent);
-                Err(error)
-            }
-            Err(error) => {
-                self.unanswered().remove(&subject.uid);
-                Err(error)
-            }
+        let written = self.change(subject, version, &managed, operations).await;
+        let mut all = self.unaccepted();
+        let before = all.remove(&subject.uid);
+        // A conflict may be with this very status, stored by an attempt whose answer was lost.
+        if !matches!(written, Ok(_) | Err(ReportError::Gone)) {
+            let sent = before.map_or_else(|| new.clone(), |before| common(before, &new));
+            all.insert(subject.uid.clone(), sent);
         }
+        written
     }
 
-    fn unanswered(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
-        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unaccepted(&self) -> MutexGuard<'_, BTreeMap<String, Value>> {
+        self.unaccepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes a status whose inventory was `managed`.
