@@ -5,5 +5,5 @@ mod others;
 mod look;
 
 pub(crate) use look::{BuiltFor, Look, LookStop, look};
-pub(crate) use others::{ClusterPlatform, KnownOwner};
+pub(crate) use others::{ClusterPlatform, KnownKustomizations};
 pub(crate) use sources::Snapshots;

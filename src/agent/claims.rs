@@ -94,11 +94,6 @@ pub(super) fn dependents(shared: &Shared, id: &ObjectId) -> Vec<ObjectId> {
     all.iter().filter(|other| depends(other, &key)).map(of).collect()
 }
 
-fn timeout_of(kustomization: &Kustomization) -> Duration {
-    let spec = &kustomization.spec;
-    Schedule::new(spec.interval, spec.retry_interval, spec.timeout).timeout
-}
-
 fn depends(kustomization: &Kustomization, on: &Ref) -> bool {
     let own = kustomization.reference();
     kustomization.spec.depends_on.iter().any(|named| named.target(&own).is_ok_and(|target| target == *on))
@@ -115,7 +110,7 @@ pub(super) fn dependents_leaving(shared: &Shared, kustomization: &Kustomization)
         let Some(since) = other.metadata.deletion_timestamp.filter(|_| depends(&other, &key)) else {
             continue;
         };
-        let left = timeout_of(&other).saturating_sub(now.since(since));
+        let left = Schedule::from(&other.spec).timeout.saturating_sub(now.since(since));
         if !left.is_zero() {
             dependents.push(other.reference());
             limit = limit.max(left);

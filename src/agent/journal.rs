@@ -14,7 +14,7 @@ use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
 use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationStatus, Metadata};
-use lockgate_core::pipeline::{Candidate, Claim, Claims, Hold, Holder, Journal, JournalError, News, Slot};
+use lockgate_core::pipeline::{Candidate, Claim, Claims, Holder, Journal, JournalError, News, Slot};
 use lockgate_core::queue::Signal;
 use lockgate_core::verdict::{self, Ill, Judged, NO_SECRETS, Notice, Schedule, VerdictContext};
 
@@ -47,10 +47,8 @@ impl Claims for RemovalSlot<'_> {
         // One that is never reconciled must not keep this one for ever.
         let awaited = !self.is_overdue();
         let counts = |holder: &Holder| awaited || holder.recorded;
-        let holders = holders.into_iter().map(|holder| holder.filter(counts));
-        let claim =
-            |holder: Holder| Claim { awaited: awaited && holder.hold == Hold::Itself, holder: holder.key };
-        holders.map(|holder| holder.map(claim)).collect()
+        let claims = holders.into_iter().map(|holder| holder.filter(counts).map(Claim::from));
+        claims.map(|claim| claim.map(|claim| Claim { awaited: awaited && claim.awaited, ..claim })).collect()
     }
 
     fn dependents(&self, id: &ObjectId) -> Vec<ObjectId> {
@@ -65,7 +63,7 @@ impl RemovalSlot<'_> {
         let since = self.kustomization.metadata.deletion_timestamp;
         // Until this process has looked at the others, none of them has had its time.
         let since = since.map(|since| since.max(self.shared.leads_since));
-        since.is_some_and(|since| now.since(since) > schedule_of(self.kustomization).timeout)
+        since.is_some_and(|since| now.since(since) > Schedule::from(&self.kustomization.spec).timeout)
     }
 }
 
@@ -91,7 +89,7 @@ pub(super) struct Log<'a> {
 
 impl Log<'_> {
     fn context<'s>(&'s self, previous: &'s KustomizationStatus) -> VerdictContext<'s, KustomizationStatus> {
-        let (metadata, schedule) = (&self.kustomization.metadata, schedule_of(self.kustomization));
+        let (metadata, schedule) = (&self.kustomization.metadata, Schedule::from(&self.kustomization.spec));
         context(self.shared, &self.order.key, metadata, schedule, previous, &self.built, self.started)
     }
 }
@@ -109,9 +107,7 @@ impl Slot for Log<'_> {
 impl Claims for Log<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
         let holders = claims::holders(self.shared, self.kustomization, candidates).await;
-        // What goes along with an object is no reason for anybody to take over the object itself.
-        let claim = |holder: Holder| Claim { awaited: holder.hold == Hold::Itself, holder: holder.key };
-        holders.into_iter().map(|holder| holder.map(claim)).collect()
+        holders.into_iter().map(|holder| holder.map(Claim::from)).collect()
     }
 
     fn dependents(&self, id: &ObjectId) -> Vec<ObjectId> {
@@ -209,9 +205,4 @@ pub(super) fn context<'a>(
         // What is told on the way is told by the pipeline, which blots them out.
         redactor: &NO_SECRETS,
     }
-}
-
-pub(super) fn schedule_of(kustomization: &Kustomization) -> Schedule {
-    let spec = &kustomization.spec;
-    Schedule::new(spec.interval, spec.retry_interval, spec.timeout)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::claims;
-use super::journal::{BuildInput, Log, RemovalSlot, context, schedule_of, write};
+use super::journal::{BuildInput, Log, RemovalSlot, context, write};
 use super::log::log;
 use super::report::ReportError;
 use super::shared::Shared;
@@ -141,7 +141,7 @@ async fn attempt(
         thorough: order.causes.contains(&RunCause::Timer),
         drift: shared.drift,
         drifted: drifted(&order.causes),
-        timeout: schedule_of(kustomization).timeout,
+        timeout: Schedule::from(&kustomization.spec).timeout,
         waited: shared.world.waited(&order.key, &log.aim, shared.clock.now()),
         told_after: TOLD_AFTER,
         rules: &rules,
@@ -274,7 +274,9 @@ async fn report(
 ) -> RunEnd {
     let metadata = seen.metadata();
     let (schedule, previous) = match (seen, shared.world.get::<Kustomization>(&order.key)) {
-        (SeenObject::Sound(seen), Some(SeenObject::Sound(now))) => (schedule_of(seen), now.status.clone()),
+        (SeenObject::Sound(seen), Some(SeenObject::Sound(now))) => {
+            (Schedule::from(&seen.spec), now.status.clone())
+        }
         _ => {
             (Schedule { interval: UNKNOWN, retry: UNKNOWN, timeout: UNKNOWN }, KustomizationStatus::default())
         }

@@ -132,12 +132,8 @@ struct DeleteArguments {
     /// name
     #[arg(long, value_name = "UID", requires = "cluster_name")]
     uid: Option<String>,
-    /// Say what would be deleted, and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// How to print the progress
-    #[arg(short, long, value_enum, default_value_t)]
-    output: ProgressFormat,
+    #[command(flatten)]
+    deletion: DeletionArguments,
 }
 
 #[derive(Args)]
@@ -161,6 +157,12 @@ struct PruneArguments {
     /// Only those of clusters with this name
     #[arg(long, value_name = "NAME")]
     cluster_name: Option<ClusterName>,
+    #[command(flatten)]
+    deletion: DeletionArguments,
+}
+
+#[derive(Args)]
+struct DeletionArguments {
     /// Say what would be deleted, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -198,12 +200,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> 
                 (Some(name), _) => Unwanted::Cluster { name, uid: arguments.uid },
                 (None, key) => Unwanted::Fingerprint(key.unwrap_or_default()),
             };
-            remove(&arguments.github, &unwanted, arguments.dry_run, arguments.output).await
+            remove(&arguments.github, &unwanted, &arguments.deletion).await
         }
         Act::Prune(arguments) => {
             let age = arguments.age.unused_for.map_or(Age::Expired, Age::Unused);
             let unwanted = Unwanted::Aged { age, name: arguments.cluster_name };
-            remove(&arguments.github, &unwanted, arguments.dry_run, arguments.output).await
+            remove(&arguments.github, &unwanted, &arguments.deletion).await
         }
     }
 }
@@ -211,12 +213,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> 
 async fn remove(
     github: &AtGithub,
     unwanted: &Unwanted,
-    is_rehearsed: bool,
-    form: ProgressFormat,
+    deletion: &DeletionArguments,
 ) -> Result<ExitCode, CommandError> {
     let github = github.sign_in()?;
-    let now = moment::now();
-    told(form, async |progress| keyring::remove(&github, unwanted, is_rehearsed, now, progress).await).await
+    let (now, is_rehearsed) = (moment::now(), deletion.dry_run);
+    told(deletion.output, async |progress| {
+        keyring::remove(&github, unwanted, is_rehearsed, now, progress).await
+    })
+    .await
 }
 
 async fn create(arguments: &CreateArguments) -> Result<ExitCode, CommandError> {

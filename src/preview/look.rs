@@ -115,11 +115,10 @@ fn stop(outcome: &Outcome<Applied>, kustomization: &Kustomization, redactor: &Re
 
 /// The message of the Ready condition that the agent would write.
 fn message(outcome: &Outcome<Applied>, kustomization: &Kustomization, redactor: &Redactor) -> String {
-    let (spec, metadata) = (&kustomization.spec, &kustomization.metadata);
     let context = VerdictContext {
         key: &kustomization.reference(),
-        generation: metadata.generation,
-        schedule: Schedule::new(spec.interval, spec.retry_interval, spec.timeout),
+        generation: kustomization.metadata.generation,
+        schedule: Schedule::from(&kustomization.spec),
         requested_at: None,
         previous: &KustomizationStatus::default(),
         revision: None,

@@ -10,21 +10,21 @@ use crate::cluster::Reader;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::workers::{Ended, Work};
-use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Hold, Holder, Holders, Workers};
+use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Holders, Workers};
 
 /// The Kustomizations of a cluster, as they are or as they will be.
-pub(crate) type KnownOwner = BTreeMap<Ref, Kustomization>;
+pub(crate) type KnownKustomizations = BTreeMap<Ref, Kustomization>;
 
 /// All that is known while several Kustomizations are looked at.
 pub(crate) struct ClusterPlatform {
     pub(crate) reader: Reader,
-    pub(crate) known: KnownOwner,
+    pub(crate) known: KnownKustomizations,
     pub(crate) snapshots: Snapshots,
     held: Mutex<BTreeMap<Ref, Arc<HashSet<ObjectId>>>>,
 }
 
 impl ClusterPlatform {
-    pub(crate) fn new(reader: Reader, known: KnownOwner, snapshots: Snapshots) -> Self {
+    pub(crate) fn new(reader: Reader, known: KnownKustomizations, snapshots: Snapshots) -> Self {
         Self { reader, known, snapshots, held: Mutex::default() }
     }
 
@@ -64,8 +64,7 @@ impl Claims for OtherOwners<'_> {
                 holders.meet(&other.reference(), &pipeline::recorded(other), Some(&held));
             }
         }
-        let claim = |holder: Holder| Claim { awaited: holder.hold == Hold::Itself, holder: holder.key };
-        holders.found.into_iter().map(|holder| holder.map(claim)).collect()
+        holders.found.into_iter().map(|holder| holder.map(Claim::from)).collect()
     }
 
     fn dependents(&self, _: &ObjectId) -> Vec<ObjectId> {

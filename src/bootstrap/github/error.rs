@@ -1,9 +1,9 @@
 //! What can go wrong at GitHub, told apart by status, headers and text, each with what to do about it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use http::HeaderMap;
 use serde::Deserialize;
+
+use crate::bootstrap::moment;
 
 /// A request to GitHub that did not do what it was for. Each message names the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -204,8 +204,9 @@ pub(super) fn classify(request: &str, status: u16, headers: &HeaderMap, body: &[
         401 => GitHubError::BadToken { request },
         403 | 429 if is_rate_limit(status, &text, header("x-ratelimit-remaining").as_deref()) => {
             let number = |name: &str| header(name).and_then(|seconds| seconds.parse::<u64>().ok());
+            let now = moment::now().unix().cast_unsigned();
             let wait = number("retry-after")
-                .or_else(|| number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now())));
+                .or_else(|| number("x-ratelimit-reset").map(|reset| reset.saturating_sub(now)));
             GitHubError::RateLimited { request, status, wait }
         }
         403 => match (header("x-github-sso"), header("x-accepted-oauth-scopes"), header("x-oauth-scopes")) {
@@ -226,11 +227,6 @@ pub(super) fn classify(request: &str, status: u16, headers: &HeaderMap, body: &[
         500.. => GitHubError::Unavailable { request, status },
         _ => GitHubError::Other { request, status, message },
     }
-}
-
-/// Seconds since 1970, as GitHub says when a limit ends.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 fn is_rate_limit(status: u16, text: &str, remaining: Option<&str>) -> bool {

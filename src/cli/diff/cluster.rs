@@ -12,7 +12,7 @@ use super::section::Section;
 use crate::cli::input::{input, relative, root, warn};
 use crate::cli::output::CommandError;
 use crate::cluster::Reader;
-use crate::preview::{BuiltFor, ClusterPlatform, KnownOwner, LookStop, Snapshots, look};
+use crate::preview::{BuiltFor, ClusterPlatform, KnownKustomizations, LookStop, Snapshots, look};
 use crate::source::Sources;
 use lockgate_base::model::{Object, ObjectId, Ref, Revision};
 use lockgate_base::tree::{Resolved, Snapshot, Tree};
@@ -78,7 +78,7 @@ pub(super) async fn compare(
     let snapshots = Snapshots::new(reader.clone(), sources);
     let objects = listed.unwrap_or_default();
     // What cannot be read is the agent's to tell; it holds nothing that is known.
-    let known: KnownOwner = objects
+    let known: KnownKustomizations = objects
         .iter()
         .filter_map(|object| api::decode(object).ok())
         .map(|kustomization: Kustomization| (kustomization.reference(), kustomization))
@@ -190,7 +190,7 @@ fn folder_in(tree: &Tree, folder: &str, kustomization: &Kustomization) -> String
     if folder != path && !path.is_empty() && is_there { below } else { folder.to_owned() }
 }
 
-fn missing(key: &Ref, known: &KnownOwner) -> CommandError {
+fn missing(key: &Ref, known: &KnownKustomizations) -> CommandError {
     let error = CommandError::usage(format!("there is no {key}"));
     let others: Vec<String> = known.keys().filter(|other| other.name == key.name).map(Ref::path).collect();
     if others.is_empty() {
@@ -221,7 +221,7 @@ async fn fetched(
 }
 
 /// What goes with a Kustomization that goes.
-fn goes_along(id: &ObjectId, known: &KnownOwner) -> Option<String> {
+fn goes_along(id: &ObjectId, known: &KnownKustomizations) -> Option<String> {
     let is_one = (id.group.as_str(), id.kind.as_str()) == (Kustomization::ID.group, Kustomization::ID.kind);
     let gone = known.get(&Kustomization::named(&id.namespace, &id.name)).filter(|_| is_one)?;
     let count = if gone.spec.prune { pipeline::recorded(gone).len() } else { 0 };
@@ -288,7 +288,7 @@ async fn folder(
 }
 
 /// A Kustomization of a file as it stands on the cluster: what is managed, and what people have allowed.
-fn standing(mut kustomization: Kustomization, known: &KnownOwner) -> Kustomization {
+fn standing(mut kustomization: Kustomization, known: &KnownKustomizations) -> Kustomization {
     if let Some(live) = known.get(&kustomization.reference()) {
         kustomization.status = live.status.clone();
         let annotations = live.metadata.annotations.iter();

@@ -85,6 +85,13 @@ pub struct Holder {
     pub hold: Hold,
 }
 
+impl From<Holder> for Claim {
+    fn from(holder: Holder) -> Self {
+        // What goes along with an object is no reason for anybody to take over the object itself.
+        Self { awaited: holder.hold == Hold::Itself, holder: holder.key }
+    }
+}
+
 /// Finds out for each object who else holds it, or will.
 #[derive(Debug)]
 pub struct Holders<'c> {

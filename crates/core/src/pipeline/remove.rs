@@ -90,8 +90,7 @@ async fn still_there(
     kustomization: &Kustomization,
     deleted: &[ObjectReference],
 ) -> Option<String> {
-    let spec = &kustomization.spec;
-    let timeout = Schedule::new(spec.interval, spec.retry_interval, spec.timeout).timeout;
+    let timeout = Schedule::from(&kustomization.spec).timeout;
     let left = cluster.gone(deleted, timeout).await;
     let subjects: Vec<String> = left.iter().map(ObjectId::subject).collect();
     (!subjects.is_empty()).then(|| format!("still being deleted after the timeout: {}", subjects.join(", ")))

@@ -3,6 +3,7 @@
 use std::time::Duration as StdDuration;
 
 use super::redact::Redactor;
+use crate::api::KustomizationSpec;
 use lockgate_base::model::{Duration, Ref, Timestamp};
 
 /// Flux's floor for `spec.timeout`, and what it leaves of the interval where no timeout is given.
@@ -26,6 +27,12 @@ impl Schedule {
         let interval = interval.std();
         let timeout = timeout.map_or_else(|| interval.saturating_sub(TIMEOUT_FLOOR), Duration::std);
         Self { interval, retry: retry.map_or(interval, Duration::std), timeout: timeout.max(TIMEOUT_FLOOR) }
+    }
+}
+
+impl From<&KustomizationSpec> for Schedule {
+    fn from(spec: &KustomizationSpec) -> Self {
+        Self::new(spec.interval, spec.retry_interval, spec.timeout)
     }
 }
 
