@@ -3,6 +3,7 @@
 mod beside;
 mod build;
 mod charts;
+mod confined;
 mod contract;
 mod diff;
 mod diff_input;
@@ -24,11 +25,13 @@ mod outage;
 mod people;
 mod pulled;
 mod quarantine;
+mod refused;
 mod repository;
 mod rights;
 mod safety;
 mod soak;
 mod stage;
+mod taken_over;
 mod turns;
 
 use serde_json::json;

@@ -2,12 +2,13 @@
 //! a real sshd, and the real binary acting as its own ServiceAccount.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use harness::{
-    Agent, AgentBuilder, ControlPlane, GitServer, KeyAlgorithm, KeyId, Repo, SshKey, eventually, shared,
+    Agent, AgentBuilder, Cage, ControlPlane, GitServer, KeyAlgorithm, KeyId, Repo, SshKey, eventually, shared,
 };
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
@@ -52,10 +53,15 @@ impl Running {
     }
 }
 
+/// The binary under test: another one where `LOCKGATE` names it.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("LOCKGATE").map_or_else(|| env!("CARGO_BIN_EXE_lockgate").into(), PathBuf::from)
+}
+
 /// An agent as a process, its state in the home directory that the harness gives it.
 pub(crate) fn builder(kubeconfig: &std::path::Path) -> AgentBuilder {
     let command = ["agent", "--namespace", HOME, "--state-dir", "state"];
-    Agent::new(env!("CARGO_BIN_EXE_lockgate")).kubeconfig(kubeconfig).args(command)
+    Agent::new(program()).kubeconfig(kubeconfig).args(command)
 }
 
 impl Drop for Running {
@@ -235,6 +241,14 @@ impl Stage<'_> {
             .await
             .expect("no kubeconfig for the agent");
         self.agent_as(&kubeconfig, arguments)
+    }
+
+    /// Starts the agent for this namespace with a bound on its memory.
+    pub(crate) async fn agent_in(&self, cage: &Cage) -> Running {
+        let kubeconfig = self.plane.service_account_kubeconfig(HOME, "lockgate").await;
+        let agent = cage.agent(program()).kubeconfig(&kubeconfig.expect("no kubeconfig for the agent"));
+        let agent = agent.args(["agent", "--namespace", HOME, "--state-dir", "state", "--watch-namespace"]);
+        Running::start(agent.args([&self.namespace]))
     }
 
     /// Starts an agent for all namespaces.
