@@ -3,8 +3,9 @@
 //! What is about to be built or fetched is marked as under way, where that outlives the process, until it has
 //! come to its end. A mark that the next process finds makes its object a suspect. A suspect runs last, once
 //! all else has had its chance, and with nothing beside it that is new. Where the agent ends while a suspect
-//! runs so, twice, it is left alone until it changes, and tried again each hour. An agent that is told to end
-//! takes its marks away before.
+//! runs so, twice, it is left alone until it changes, and tried again each hour. A build is beyond suspicion
+//! once it has come to its end twice, or for a minute: what the first one leaves in memory may be what the
+//! second has too little of. An agent that is told to end takes its marks away before.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -22,6 +23,10 @@ use lockgate_render::budget::Memory;
 
 /// How often the agent may end while something runs alone.
 const ENDS: u32 = 2;
+/// How often a build that is suspected comes to its end before it is beyond suspicion.
+const PASSES: u32 = 2;
+/// For how long one that has come to its end stays suspected at most.
+const PROBATION: Duration = Duration::from_secs(60);
 /// How long nothing new must have begun or ended for all else to have had its chance.
 const QUIET: Duration = Duration::from_secs(2);
 /// How long a suspect waits for that at most, after the agent has begun to lead; and how long what runs
@@ -39,6 +44,9 @@ pub struct EndMark {
     pub state: String,
     /// How often the agent ended while this was under way with nothing else that was new.
     pub ended: u32,
+    /// How often it has come to its end since.
+    #[serde(default)]
+    pub passed: u32,
     /// Whether it is under way.
     pub under_way: UnderWay,
 }
@@ -97,8 +105,18 @@ struct Inner {
 struct Suspect {
     state: String,
     ended: u32,
+    passed: u32,
+    /// When it has come to its end last, of this process.
+    passed_at: Option<Instant>,
     /// When it was tried last, or found.
     tried: Instant,
+}
+
+impl Suspect {
+    fn is_cleared(&self, now: Instant) -> bool {
+        self.passed_at
+            .is_some_and(|at| self.passed >= PASSES || now.saturating_duration_since(at) >= PROBATION)
+    }
 }
 
 #[derive(Debug)]
@@ -134,11 +152,13 @@ impl Quarantine {
         for mut mark in quarantine.marks.all() {
             if mark.under_way != UnderWay::No {
                 mark.ended += u32::from(mark.under_way == UnderWay::Alone);
+                mark.passed = 0;
                 mark.under_way = UnderWay::No;
                 quarantine.marks.put(&mark);
             }
-            let EndMark { subject, state, ended, .. } = mark;
-            quarantine.inner().suspects.insert(subject, Suspect { state, ended, tried: now });
+            let EndMark { subject, state, ended, passed, .. } = mark;
+            let suspect = Suspect { state, ended, passed, passed_at: None, tried: now };
+            quarantine.inner().suspects.insert(subject, suspect);
         }
         quarantine
     }
@@ -148,6 +168,7 @@ impl Quarantine {
         let subject = key.to_string();
         let _waiting = Waiting { quarantine: self, subject: &subject };
         loop {
+            self.clear();
             let admission = self.inner().admission(key, &subject, &state, self.clock.now());
             match admission {
                 Admission::Now => break,
@@ -155,7 +176,21 @@ impl Quarantine {
                 Admission::Never { times } => return Err(Common::Quarantined { times }),
             }
         }
-        Ok(Pass { quarantine: Arc::clone(self), subject: subject.clone(), state })
+        Ok(Pass { quarantine: Arc::clone(self), subject: subject.clone(), state, is_build: !is_source(key) })
+    }
+
+    /// Forgets what was suspected and is beyond suspicion by now.
+    fn clear(&self) {
+        let now = self.clock.now();
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        inner.suspects.retain(|subject, suspect| {
+            let is_over = suspect.is_cleared(now) && !inner.under_way.contains_key(subject);
+            if is_over {
+                self.marks.take(subject);
+            }
+            !is_over
+        });
     }
 
     /// Whether the agent may have ended because of an object.
@@ -216,9 +251,8 @@ impl Quarantine {
         inner.under_way.insert(subject.to_owned(), run);
     }
 
-    /// Takes note that a run is no longer under way; `done` where it has come to its end, so that it is
-    /// beyond suspicion.
-    fn end(&self, subject: &str, done: bool) {
+    /// Takes note that a run is no longer under way; `done` where it has come to its end.
+    fn end(&self, subject: &str, is_build: bool, done: bool) {
         let mut inner = self.inner();
         inner.end_turn(subject);
         let Some(run) = inner.under_way.remove(subject) else { return };
@@ -226,7 +260,14 @@ impl Quarantine {
             inner.stirred = Some(self.clock.now());
         }
         if done {
-            inner.suspects.remove(subject);
+            let now = self.clock.now();
+            if let Some(suspect) = inner.suspects.get_mut(subject) {
+                suspect.passed += 1;
+                suspect.passed_at = Some(now);
+                if !is_build || suspect.is_cleared(now) {
+                    inner.suspects.remove(subject);
+                }
+            }
             inner.proven.insert(subject.to_owned(), run.state);
         }
         self.leave(&inner, subject);
@@ -235,10 +276,11 @@ impl Quarantine {
     /// Keeps of an object that is not under way what is known against it.
     fn leave(&self, inner: &Inner, subject: &str) {
         match inner.suspects.get(subject) {
-            Some(Suspect { state, ended, .. }) => self.marks.put(&EndMark {
+            Some(Suspect { state, ended, passed, .. }) => self.marks.put(&EndMark {
                 subject: subject.to_owned(),
                 state: state.clone(),
                 ended: *ended,
+                passed: *passed,
                 under_way: UnderWay::No,
             }),
             None => self.marks.take(subject),
@@ -266,7 +308,8 @@ impl Inner {
             state.clone_into(&mut suspect.state);
             suspect.ended = suspect.ended.min(ENDS - 1);
         }
-        if suspect.ended >= ENDS && now.saturating_duration_since(suspect.tried) < QUARANTINE {
+        let is_left_alone = suspect.ended >= ENDS && suspect.passed == 0;
+        if is_left_alone && now.saturating_duration_since(suspect.tried) < QUARANTINE {
             return Admission::Never { times: suspect.ended };
         }
         self.waiting.insert(subject.to_owned(), key.namespace.clone());
@@ -281,8 +324,7 @@ impl Inner {
         }
         self.waiting.remove(subject);
         *self.turns.entry(key.namespace.clone()).or_default() += 1;
-        let is_source = api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_)));
-        self.turn = Some(Turn { subject: subject.to_owned(), since: now, is_build: !is_source });
+        self.turn = Some(Turn { subject: subject.to_owned(), since: now, is_build: !is_source(key) });
         if let Some(suspect) = self.suspects.get_mut(subject) {
             suspect.tried = now;
         }
@@ -316,12 +358,18 @@ impl Inner {
     }
 }
 
+/// Whether what is under way of an object is a fetch, and no build.
+fn is_source(key: &Ref) -> bool {
+    api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_)))
+}
+
 impl Run {
     fn mark(&self, subject: &str, suspect: Option<&Suspect>) -> EndMark {
         EndMark {
             subject: subject.to_owned(),
             state: self.state.clone(),
             ended: suspect.map_or(0, |suspect| suspect.ended),
+            passed: suspect.map_or(0, |suspect| suspect.passed),
             under_way: self.under_way,
         }
     }
@@ -345,6 +393,7 @@ pub struct Pass {
     quarantine: Arc<Quarantine>,
     subject: String,
     state: String,
+    is_build: bool,
 }
 
 impl Pass {
@@ -377,7 +426,7 @@ impl Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.pass.quarantine.end(&self.pass.subject, self.done);
+        self.pass.quarantine.end(&self.pass.subject, self.pass.is_build, self.done);
     }
 }
 
