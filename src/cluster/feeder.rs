@@ -63,6 +63,7 @@ impl Feeder {
             let (last, _) = self.feed.begin();
             self.feed.listed(last, &HashSet::new());
             tokio::select! {
+                biased;
                 () = self.feed.joined_after(last) => sleep(APART).await,
                 () = sleep(LOOK) => {}
             }
@@ -126,6 +127,7 @@ impl Feeder {
             let feeds = self.cluster.shared.feeds.of_account(self.key.user.as_deref());
             let all = u32::try_from(wanted.len() * feeds).unwrap_or(u32::MAX);
             tokio::select! {
+                biased;
                 () = self.feed.joined_after(last) => sleep_until(next).await,
                 () = sleep(LOOK.max(EACH.saturating_mul(all))) => {}
             }
