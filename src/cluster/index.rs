@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use lockgate_base::model::{Gvk, ObjectId, Ref};
 use lockgate_core::health::Health;
 use lockgate_core::pipeline::ports::ApiFailure;
+use lockgate_core::plan::DriftPolicy;
 
 /// Group and kind.
 pub(super) type GroupKind = (String, String);
@@ -33,6 +34,8 @@ pub enum HeldChange {
         owner: Ref,
         /// The manager that wrote last and is not ours, or the owner that took it.
         by: Option<String>,
+        /// What it says itself is to be done about it.
+        policy: Option<DriftPolicy>,
     },
     /// It was deleted, or has lost the label by which it is watched.
     Gone {
@@ -40,6 +43,8 @@ pub enum HeldChange {
         id: ObjectId,
         /// Whose it was.
         owner: Ref,
+        /// What it said itself was to be done about it.
+        policy: Option<DriftPolicy>,
     },
 }
 
@@ -57,8 +62,8 @@ pub(super) struct Sighting {
     pub(super) overridden: bool,
     /// The manager that wrote last and is not ours.
     pub(super) by: Option<String>,
-    /// Whether it says itself that its drift waits for the interval.
-    pub(super) waits: bool,
+    /// What it says itself is to be done about its drift.
+    pub(super) policy: Option<DriftPolicy>,
     pub(super) health: Health,
 }
 
@@ -80,8 +85,8 @@ struct Entry {
     owner: Option<Arc<Ref>>,
     fingerprint: u64,
     overridden: bool,
-    /// Whether its drift is told of to nobody.
-    waits: bool,
+    /// What it says itself is to be done about its drift.
+    policy: Option<DriftPolicy>,
     health: Health,
     /// What our last apply left, and for whom. Without it the object is seen, not held.
     held: Option<(u64, Arc<Ref>)>,
@@ -248,8 +253,11 @@ impl Index {
         self.wake(&id);
         let is_spent = is_done_for_good(&id, &entry.health);
         let (_, owner) = entry.held?;
-        (entry.writing == 0 && !is_spent && !entry.waits)
-            .then(|| HeldChange::Gone { id, owner: (*owner).clone() })
+        (entry.writing == 0 && !is_spent).then(|| HeldChange::Gone {
+            id,
+            owner: (*owner).clone(),
+            policy: entry.policy,
+        })
     }
 
     /// A watch has listed all that is there: whatever else is known from before the list has left.
@@ -331,7 +339,7 @@ impl Index {
             owner: None,
             fingerprint: 0,
             overridden: false,
-            waits: false,
+            policy: None,
             health: sighting.health.clone(),
             held: None,
             writing: 0,
@@ -347,7 +355,7 @@ impl Index {
         entry.owner = owner;
         entry.fingerprint = sighting.fingerprint;
         entry.overridden = sighting.overridden;
-        entry.waits = sighting.waits;
+        entry.policy = sighting.policy;
         entry.health = sighting.health;
         true
     }
@@ -356,7 +364,7 @@ impl Index {
 /// A change, when the object has drifted and no one has been told.
 fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<HeldChange> {
     let (_, owner) = entry.held.clone()?;
-    if entry.writing > 0 || entry.told || entry.waits || !entry.drifted() {
+    if entry.writing > 0 || entry.told || !entry.drifted() {
         return None;
     }
     entry.told = true;
@@ -365,7 +373,7 @@ fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<HeldChan
         let other = entry.owner.as_ref().filter(|other| **other != owner)?;
         Some(format!("{} {}", other.kind.kind, other.path()))
     });
-    Some(HeldChange::Drifted { id: id.clone(), owner: (*owner).clone(), by })
+    Some(HeldChange::Drifted { id: id.clone(), owner: (*owner).clone(), by, policy: entry.policy })
 }
 
 /// Whether an object has done what it was made for. The server deletes a Job some time after it has ended,
