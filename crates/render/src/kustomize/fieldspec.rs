@@ -6,6 +6,7 @@ use super::file::FieldSpec;
 use super::id::KindRef;
 use crate::budget::{DEPTH_LIMIT, Spent};
 use crate::error::Fault;
+use lockgate_base::model::{entry, entry_mut};
 
 /// What is made where a field is absent and the specification says that it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +70,9 @@ pub(crate) fn visit<'f, 's: 'f>(
 ) -> Result<(), Fault> {
     // Asked once and not for every field, most of which are of other kinds.
     let mut kind = kind_of(object);
+    let mut gvk = KindRef::new(&kind.0, &kind.1);
     for field in fields {
-        if !selects(field.spec, KindRef::new(&kind.0, &kind.1)) {
+        if !selects(field.spec, gvk) {
             continue;
         }
         if field.path.len() > DEPTH_LIMIT {
@@ -80,6 +82,7 @@ pub(crate) fn visit<'f, 's: 'f>(
         walk(object, &field.path, create, set).map_err(|fault| fault.in_field(&field.spec.path))?;
         if matches!(field.path[0].as_str(), "apiVersion" | "kind") {
             kind = kind_of(object);
+            gvk = KindRef::new(&kind.0, &kind.1);
         }
     }
     Ok(())
@@ -136,23 +139,18 @@ fn enter<'m>(
         (Create::Scalar, false, true) => Some(Value::String(String::new())),
         (Create::Mapping, false, true) | (_, false, false) => Some(Value::Object(Map::new())),
     };
-    match map.get_mut(name) {
-        Some(Value::Null) => {
-            // Kustomize turns a null into what the path wants there.
-            if let Some(fresh) = fresh {
-                map.insert(name.into(), fresh);
-            }
+    match (entry(map, name), fresh) {
+        // Kustomize turns a null into what the path wants there.
+        (Some(Value::Null), Some(fresh)) => {
+            map.insert(name.into(), fresh);
         }
-        None if !is_list => match fresh {
-            Some(fresh) => {
-                map.insert(name.into(), fresh);
-            }
-            None => return Ok(None),
-        },
-        None => return Ok(None),
-        Some(_) => {}
+        (None, Some(fresh)) if !is_list => {
+            map.insert(name.into(), fresh);
+        }
+        (None, _) => return Ok(None),
+        (Some(_), _) => {}
     }
-    Ok(map.get_mut(name))
+    Ok(entry_mut(map, name))
 }
 
 /// Sets a key of a mapping, as for labels: nothing happens on a null.

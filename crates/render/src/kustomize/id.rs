@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use lockgate_base::model::field;
+
 /// The namespace that cluster-scoped kinds count as.
 pub(super) const NO_NAMESPACE: &str = "_non_namespaceable_";
 
@@ -56,7 +58,7 @@ pub(crate) fn position(map: Option<&Value>, key: &str) -> Option<usize> {
 
 /// The positions that lead to the annotations of an object.
 pub(crate) fn annotations_in(object: &Value) -> Option<[usize; 2]> {
-    Some([position(Some(object), "metadata")?, position(object.get("metadata"), "annotations")?])
+    Some([position(Some(object), "metadata")?, position(field(object, "metadata"), "annotations")?])
 }
 
 impl<'a> KindRef<'a> {
@@ -68,7 +70,7 @@ impl<'a> KindRef<'a> {
 
     /// Of an object's `apiVersion` and `kind`, empty where they are no strings.
     pub(crate) fn of(object: &'a Value) -> Self {
-        let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+        let text = |name: &str| field(object, name).and_then(Value::as_str).unwrap_or_default();
         Self::new(text("apiVersion"), text("kind"))
     }
 

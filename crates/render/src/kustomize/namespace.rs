@@ -8,6 +8,7 @@ use super::id::text_of;
 use super::res::Res;
 use super::resmap::ResMap;
 use crate::error::{Fault, Result};
+use lockgate_base::model::field;
 
 /// Which subjects of role bindings get the namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,7 +76,7 @@ impl Namespace {
         if is_binding {
             self.set_subjects(res)?;
         }
-        let is_core = res.value.get("apiVersion").and_then(Value::as_str) == Some("v1");
+        let is_core = field(&res.value, "apiVersion").and_then(Value::as_str) == Some("v1");
         let fields = fields.iter().filter(|Field { spec, .. }| {
             let of_subjects = is_binding
                 && spec.path == "subjects/namespace"

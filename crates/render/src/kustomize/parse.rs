@@ -9,6 +9,7 @@ use super::id::{annotations_in, text_of};
 use super::texts;
 use crate::budget::Budget;
 use crate::error::{Fault, RenderError, Result};
+use lockgate_base::model::field;
 use lockgate_base::model::yaml::{self, Dialect, PathStep, Styles, WrittenAs, YamlError};
 
 /// How deep lists of lists of objects may go.
@@ -83,6 +84,9 @@ struct Chunk<'a> {
 /// Splits a text at lines that begin with `---`, as kustomize does before it reads YAML.
 fn split(text: &str) -> Result<Vec<Chunk<'_>>, Fault> {
     let mut chunks = Vec::new();
+    if !text.contains("\n---") {
+        return Ok(vec![Chunk { text, line: 0 }]);
+    }
     let (mut start, mut start_line) = (0, 0);
     let mut at = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -108,8 +112,8 @@ fn split(text: &str) -> Result<Vec<Chunk<'_>>, Fault> {
 
 /// Whether the only document of a file is a list whose items stand for it.
 fn is_wrapped(document: &ParsedObject) -> bool {
-    let kind = document.value.get("kind").and_then(Value::as_str);
-    let has_content = document.value.get("items").or_else(|| document.value.get("functionConfig")).is_some();
+    let kind = field(&document.value, "kind").and_then(Value::as_str);
+    let has_content = ["items", "functionConfig"].iter().any(|name| field(&document.value, name).is_some());
     matches!(kind, Some("List" | "ResourceList")) && has_content
 }
 
@@ -155,7 +159,7 @@ fn expand(documents: Vec<ParsedObject>, file: &str) -> Result<Vec<ParsedObject>>
     let mut objects = Vec::new();
     while let Some((object, depth)) = queue.pop_front() {
         let is_list = text_of(&object.value["kind"]).ends_with("List");
-        match object.value.get("items") {
+        match field(&object.value, "items") {
             Some(Value::Array(_)) if is_list && depth < LIST_DEPTH => {
                 for item in validate(unwrap(object), file)? {
                     queue.push_back((item, depth + 1));
@@ -201,9 +205,9 @@ pub(crate) fn check(value: &Value) -> Result<(), Fault> {
         let found = lockgate_base::model::type_name(value);
         return Err(Fault::new(format!("expected a Kubernetes object, found {found}")));
     }
-    let kind = value.get("kind").map(text_of).unwrap_or_default();
-    let metadata = value.get("metadata");
-    let name = metadata.and_then(|metadata| metadata.get("name")).map(text_of).unwrap_or_default();
+    let kind = field(value, "kind").map(text_of).unwrap_or_default();
+    let metadata = field(value, "metadata");
+    let name = metadata.and_then(|metadata| field(metadata, "name")).map(text_of).unwrap_or_default();
     if kind.is_empty() {
         let fault = Fault::new("kind is missing: not a Kubernetes object");
         return Err(if name.is_empty() { fault } else { fault.on_object(name.into_owned()) });

@@ -13,6 +13,7 @@ use super::provenance::Labels;
 use super::twins::Twins;
 use crate::error::{Fault, Result};
 use lockgate_base::model::yaml::{PathStep, Styles, WrittenAs, reprinted};
+use lockgate_base::model::{entry, entry_mut, field};
 
 /// The annotations that kustomize uses for its notes; it drops them from what it prints, whoever wrote them.
 const BUILD_ANNOTATIONS: [&str; 19] = [
@@ -111,7 +112,7 @@ impl Res {
 
     /// `kind`.
     pub(crate) fn kind(&self) -> &str {
-        self.value.get("kind").and_then(Value::as_str).unwrap_or_default()
+        field(&self.value, "kind").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Group, version and kind.
@@ -140,8 +141,8 @@ impl Res {
     }
 
     /// A field of the metadata.
-    pub(crate) fn metadata(&self, field: &str) -> Option<&Value> {
-        self.value.get("metadata")?.get(field)
+    pub(crate) fn metadata(&self, name: &str) -> Option<&Value> {
+        field(field(&self.value, "metadata")?, name)
     }
 
     /// The identity it has now.
@@ -160,8 +161,8 @@ impl Res {
     /// copied.
     pub(crate) fn id_parts(&self) -> (KindRef<'_>, Cow<'_, str>, Cow<'_, str>) {
         let gvk = self.gvk();
-        let metadata = self.value.get("metadata");
-        let text = |field: &str| metadata.and_then(|map| map.get(field)).map_or(Cow::Borrowed(""), text_of);
+        let metadata = field(&self.value, "metadata");
+        let text = |name: &str| metadata.and_then(|map| field(map, name)).map_or(Cow::Borrowed(""), text_of);
         let namespace = if self.outside || gvk.is_cluster_scoped() {
             Cow::Borrowed(NO_NAMESPACE)
         } else {
@@ -271,10 +272,10 @@ impl Res {
     /// The metadata, made where absent.
     pub(crate) fn metadata_mut(&mut self) -> Option<&mut Map<String, Value>> {
         let map = self.value.as_object_mut()?;
-        if map.get("metadata").is_none_or(Value::is_null) {
+        if entry(map, "metadata").is_none_or(Value::is_null) {
             map.insert("metadata".into(), Value::Object(Map::new()));
         }
-        map.get_mut("metadata")?.as_object_mut()
+        entry_mut(map, "metadata")?.as_object_mut()
     }
 
     /// Runs `set` on every field that the specifications mean in an object of this kind.

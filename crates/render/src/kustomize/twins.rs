@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::fieldspec::{Field, selects};
 use super::file::Pairs;
 use super::id::KindRef;
+use lockgate_base::model::entry;
 
 /// The groups of one object.
 #[derive(Debug, Clone, Default)]
@@ -58,12 +59,12 @@ fn collect<'p>(
             }
         }
         (Value::Object(map), None) => {
-            let there = pairs.keys().filter(|key| map.contains_key(*key));
+            let there = pairs.keys().filter(|key| entry(map, key).is_some());
             found.extend(there.map(|key| (key.as_str(), format!("{pointer}/{}", escaped(key)))));
         }
         (Value::Object(map), Some((part, rest))) => {
             let name = part.strip_suffix("[]").unwrap_or(part);
-            if let Some(field) = map.get(name) {
+            if let Some(field) = entry(map, name) {
                 pointer.push('/');
                 pointer.push_str(&escaped(name));
                 collect(field, rest, pairs, pointer, found);
@@ -83,7 +84,7 @@ fn escaped(key: &str) -> Cow<'_, str> {
 fn at<'v>(object: &'v Value, pointer: &str) -> Option<&'v Value> {
     pointer.split('/').skip(1).try_fold(object, |value, part| match value {
         Value::Object(map) if part.contains('~') => map.get(&part.replace("~1", "/").replace("~0", "~")),
-        Value::Object(map) => map.get(part),
+        Value::Object(map) => entry(map, part),
         Value::Array(items) => items.get(part.parse::<usize>().ok()?),
         _ => None,
     })

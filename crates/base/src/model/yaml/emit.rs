@@ -22,6 +22,9 @@ const SIMPLE_KEY_LIMIT: usize = 128;
 /// The column behind which go-yaml v2 breaks a line at the next space.
 const V2_WIDTH: usize = 80;
 
+/// What indentation is copied from.
+const BLANKS: &str = "                                                                ";
+
 /// How a value is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
@@ -270,16 +273,17 @@ impl Emitter<'_> {
         if !self.is_blank {
             self.put(' ');
         }
-        let mut in_spaces = false;
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            if c == ' ' && !in_spaces && self.column > self.layout.width && chars.peek() != Some(&' ') {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (word, behind) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
+            self.put_all(word);
+            rest = behind.trim_start_matches(' ');
+            let spaces = behind.len() - rest.len();
+            if spaces == 1 && self.column > self.layout.width {
                 self.start_line();
             } else {
-                self.put(c);
-                self.is_indentation &= c == ' ';
+                (0..spaces).for_each(|_| self.put(' '));
             }
-            in_spaces = c == ' ';
         }
         (self.is_blank, self.is_indentation) = (false, false);
     }
@@ -363,17 +367,21 @@ impl Emitter<'_> {
         self.put_break('\n');
         self.is_blank = true;
         let mut in_breaks = true;
-        for c in text.chars() {
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
             if is_break(c) {
                 self.put_break(c);
+                rest = &rest[c.len_utf8()..];
                 in_breaks = true;
-            } else {
-                if in_breaks {
-                    self.start_line();
-                }
-                self.put(c);
-                (self.is_indentation, in_breaks) = (false, false);
+                continue;
             }
+            if in_breaks {
+                self.start_line();
+            }
+            let (line, behind) = rest.split_at(rest.find(is_break).unwrap_or(rest.len()));
+            self.put_all(line);
+            rest = behind;
+            (self.is_indentation, in_breaks) = (false, false);
         }
     }
 
@@ -383,9 +391,10 @@ impl Emitter<'_> {
         if !self.is_indentation || self.column > indent || (self.column == indent && !self.is_blank) {
             self.put_break('\n');
         }
-        if self.column < indent {
-            self.out.extend(std::iter::repeat_n(' ', indent - self.column));
-            self.column = indent;
+        while self.column < indent {
+            let blanks = &BLANKS[..BLANKS.len().min(indent - self.column)];
+            self.out.push_str(blanks);
+            self.column += blanks.len();
         }
         (self.is_blank, self.is_indentation) = (true, true);
     }

@@ -2,7 +2,6 @@
 //! and what a merge does to one shows in the other; indexes into one arena keep that.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
@@ -56,12 +55,14 @@ impl NodeKind {
 /// All nodes of a merge.
 #[derive(Default)]
 pub(crate) struct Nodes {
-    nodes: Vec<Node>,
-    /// How those are written whose values do not tell.
-    marks: HashMap<MergeNodeId, Mark>,
+    all: Vec<Node>,
+    /// How each is written, where its value does not tell.
+    marks: Vec<Mark>,
+    /// Whether one of them is marked at all.
+    has_marks: bool,
 }
 
-/// How a node is written.
+/// How a node is written; nothing where its value tells.
 #[derive(Default)]
 struct Mark {
     style: Option<TextStyle>,
@@ -71,13 +72,20 @@ struct Mark {
 impl Nodes {
     /// Drops all nodes and keeps their memory.
     pub(super) fn clear(&mut self) {
-        self.nodes.clear();
+        self.all.clear();
         self.marks.clear();
+        self.has_marks = false;
     }
 
     pub(super) fn add(&mut self, node: Node) -> MergeNodeId {
-        self.nodes.push(node);
-        self.nodes.len() - 1
+        self.all.push(node);
+        self.marks.push(Mark::default());
+        self.all.len() - 1
+    }
+
+    fn mark(&mut self, id: MergeNodeId, mark: Mark) {
+        self.marks[id] = mark;
+        self.has_marks = true;
     }
 
     pub(super) fn read(&mut self, value: &Value, written: Written<'_>) -> MergeNodeId {
@@ -130,14 +138,14 @@ impl Nodes {
             other => other,
         };
         let id = self.add(node);
-        self.marks.insert(id, Mark { style, form: form.cloned() });
+        self.mark(id, Mark { style, form: form.cloned() });
         id
     }
 
     /// The value of a node, with what it does not tell.
     pub(super) fn value_as_written(&self, id: MergeNodeId) -> (Value, Vec<WrittenAs>, Styles) {
         let mut texts = Vec::new();
-        if self.marks.is_empty() {
+        if !self.has_marks {
             return (self.value(id), texts, Styles::Told);
         }
         let (value, styles) = self.write_at(id, &mut Vec::new(), false, &mut texts);
@@ -151,9 +159,9 @@ impl Nodes {
         in_flow: bool,
         texts: &mut Vec<WrittenAs>,
     ) -> (Value, Styles) {
-        let form = self.marks.get(&id).and_then(|mark| mark.form.as_ref());
+        let form = self.marks[id].form.as_ref();
         let begins = form == Some(&Form::Flow);
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Null | Node::Scalar(_) => self.write_scalar(id, way, in_flow, texts),
             Node::List(items) => {
                 if begins && !in_flow {
@@ -195,11 +203,9 @@ impl Nodes {
         in_flow: bool,
         texts: &mut Vec<WrittenAs>,
     ) -> (Value, Styles) {
-        let mark = self.marks.get(&id);
-        let form = mark.and_then(|mark| mark.form.as_ref());
-        let style = mark.and_then(|mark| mark.style);
+        let Mark { style, form } = &self.marks[id];
         if let (Node::Scalar(Value::String(text)), Some(TextStyle::Folded), false) =
-            (&self.nodes[id], style, in_flow)
+            (&self.all[id], *style, in_flow)
         {
             let printed = reprinted(text);
             if printed != *text {
@@ -210,7 +216,7 @@ impl Nodes {
         if let Some(form) = form {
             note(texts, way, form.clone());
         }
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Scalar(Value::String(text)) => {
                 let told = |style: TextStyle| {
                     style != TextStyle::Folded && is_usually_quoted(text) == style.makes_strings()
@@ -224,7 +230,7 @@ impl Nodes {
     }
 
     pub(super) fn value(&self, id: MergeNodeId) -> Value {
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Null => Value::Null,
             Node::Scalar(value) => value.clone(),
             Node::List(items) => items.iter().map(|item| self.value(*item)).collect(),
@@ -238,12 +244,12 @@ impl Nodes {
     }
 
     pub(super) fn get(&self, id: MergeNodeId) -> &Node {
-        &self.nodes[id]
+        &self.all[id]
     }
 
     /// `None` for null.
     pub(super) fn kind(&self, id: MergeNodeId) -> Option<NodeKind> {
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Map(_) => Some(NodeKind::Map),
             Node::List(_) => Some(NodeKind::List),
             Node::Scalar(_) => Some(NodeKind::Scalar),
@@ -252,7 +258,7 @@ impl Nodes {
     }
 
     pub(super) fn is_null(&self, id: MergeNodeId) -> bool {
-        matches!(self.nodes[id], Node::Null)
+        matches!(self.all[id], Node::Null)
     }
 
     /// Absent or null.
@@ -261,12 +267,12 @@ impl Nodes {
     }
 
     pub(super) fn is_empty_map(&self, id: MergeNodeId) -> bool {
-        matches!(&self.nodes[id], Node::Map(entries) if entries.is_empty())
+        matches!(&self.all[id], Node::Map(entries) if entries.is_empty())
     }
 
     /// The text of a scalar, by which keys are compared: 80 equals `"80"`. Collections have none.
     pub(super) fn text(&self, id: MergeNodeId) -> Cow<'_, str> {
-        match (&self.nodes[id], self.written_text(id)) {
+        match (&self.all[id], self.written_text(id)) {
             (Node::Map(_) | Node::List(_), _) => Cow::Borrowed(""),
             (_, Some(text)) => Cow::Borrowed(text),
             (Node::Scalar(Value::String(text)), None) => Cow::Borrowed(text),
@@ -277,7 +283,7 @@ impl Nodes {
 
     /// The text of a scalar as it is written, where its value does not tell.
     fn written_text(&self, id: MergeNodeId) -> Option<&str> {
-        match self.marks.get(&id)?.form.as_ref()? {
+        match self.marks[id].form.as_ref()? {
             Form::Text(text) => Some(text),
             Form::Flow | Form::Untagged => None,
         }
@@ -289,7 +295,7 @@ impl Nodes {
     }
 
     pub(super) fn field(&self, id: MergeNodeId, name: &str) -> Option<MergeNodeId> {
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Map(entries) => entries.iter().find(|(key, _)| **key == *name).map(|(_, id)| *id),
             _ => None,
         }
@@ -297,7 +303,7 @@ impl Nodes {
 
     /// The entries of a mapping; none of anything else.
     pub(super) fn entries(&self, id: MergeNodeId) -> &[(Rc<str>, MergeNodeId)] {
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Map(entries) => entries,
             _ => &[],
         }
@@ -305,20 +311,20 @@ impl Nodes {
 
     /// The elements of a list; none of anything else.
     pub(super) fn items(&self, id: MergeNodeId) -> &[MergeNodeId] {
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::List(items) => items,
             _ => &[],
         }
     }
 
     pub(super) fn set_items(&mut self, id: MergeNodeId, items: Vec<MergeNodeId>) {
-        if let Node::List(old) = &mut self.nodes[id] {
+        if let Node::List(old) = &mut self.all[id] {
             *old = items;
         }
     }
 
     pub(super) fn clear_field(&mut self, id: MergeNodeId, name: &str) {
-        if let Node::Map(entries) = &mut self.nodes[id]
+        if let Node::Map(entries) = &mut self.all[id]
             && let Some(at) = entries.iter().position(|(key, _)| **key == *name)
         {
             entries.remove(at);
@@ -329,7 +335,7 @@ impl Nodes {
     pub(super) fn set_field(&mut self, id: MergeNodeId, name: &str, value: MergeNodeId) {
         self.quote_words(value);
         let Some(old) = self.field(id, name) else {
-            if let Node::Map(entries) = &mut self.nodes[id] {
+            if let Node::Map(entries) = &mut self.all[id] {
                 entries.push((name.into(), value));
             }
             return;
@@ -338,7 +344,7 @@ impl Nodes {
             return;
         }
         self.take_style(value, old);
-        if let Node::Map(entries) = &mut self.nodes[id]
+        if let Node::Map(entries) = &mut self.all[id]
             && let Some(entry) = entries.iter_mut().find(|(key, _)| **key == *name)
         {
             entry.1 = value;
@@ -347,8 +353,8 @@ impl Nodes {
 
     /// Gives an empty collection the style of the one that is merged into it.
     pub(super) fn take_style_when_empty(&mut self, id: MergeNodeId, from: MergeNodeId) {
-        if matches!(&self.nodes[id], Node::Map(entries) if entries.is_empty())
-            || matches!(&self.nodes[id], Node::List(items) if items.is_empty())
+        if matches!(&self.all[id], Node::Map(entries) if entries.is_empty())
+            || matches!(&self.all[id], Node::List(items) if items.is_empty())
         {
             self.take_flow(id, from);
         }
@@ -357,10 +363,10 @@ impl Nodes {
     /// Puts quotes around a string without any that YAML 1.1 takes for something else, as kyaml does with
     /// each field that it sets.
     fn quote_words(&mut self, id: MergeNodeId) {
-        if let Some(mark) = self.marks.get_mut(&id)
-            && mark.style == Some(TextStyle::Plain)
+        let mark = &mut self.marks[id];
+        if mark.style == Some(TextStyle::Plain)
             && mark.form.is_none()
-            && let Node::Scalar(Value::String(text)) = &self.nodes[id]
+            && let Node::Scalar(Value::String(text)) = &self.all[id]
             && gets_quotes(text)
         {
             mark.style = None;
@@ -368,14 +374,14 @@ impl Nodes {
     }
 
     fn take_style(&mut self, id: MergeNodeId, from: MergeNodeId) {
-        let style = match &self.nodes[from] {
+        let style = match &self.all[from] {
             Node::Scalar(Value::String(text)) => {
                 let usual = if is_usually_quoted(text) { TextStyle::Quoted } else { TextStyle::Plain };
-                self.marks.get(&from).and_then(|mark| mark.style).unwrap_or(usual)
+                self.marks[from].style.unwrap_or(usual)
             }
             _ => TextStyle::Plain,
         };
-        match &self.nodes[id] {
+        match &self.all[id] {
             Node::Map(_) | Node::List(_) => return self.take_flow(id, from),
             Node::Null => return,
             Node::Scalar(Value::String(_)) if self.written_text(id).is_none() => {}
@@ -383,18 +389,19 @@ impl Nodes {
             Node::Scalar(_) if !style.makes_strings() => return,
             Node::Scalar(_) => {
                 let text = self.text(id).into_owned();
-                self.nodes[id] = Node::Scalar(text.into());
+                self.all[id] = Node::Scalar(text.into());
             }
         }
-        self.marks.insert(id, Mark { style: Some(style), form: None });
+        self.mark(id, Mark { style: Some(style), form: None });
     }
 
     fn take_flow(&mut self, id: MergeNodeId, from: MergeNodeId) {
         let is_flow = |mark: &Mark| mark.form == Some(Form::Flow);
-        if self.marks.get(&from).is_some_and(is_flow) {
-            self.marks.entry(id).or_default().form = Some(Form::Flow);
-        } else if let Some(mark) = self.marks.get_mut(&id).filter(|mark| is_flow(mark)) {
-            mark.form = None;
+        if is_flow(&self.marks[from]) {
+            self.marks[id].form = Some(Form::Flow);
+            self.has_marks = true;
+        } else if is_flow(&self.marks[id]) {
+            self.marks[id].form = None;
         }
     }
 

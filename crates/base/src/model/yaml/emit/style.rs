@@ -39,8 +39,11 @@ pub(in crate::model::yaml) fn is_quoted_when_plain(text: &str) -> bool {
 
 /// The style of a string, which is a key before a colon or stands elsewhere in a block.
 pub(super) fn of(text: &str, words: Words, is_simple_key: bool) -> EmitStyle {
-    if is_word(text) {
+    if is_phrase(text) {
         return if words.take_for_other(text) { EmitStyle::Double } else { EmitStyle::Plain };
+    }
+    if !is_simple_key && is_prose(text) {
+        return EmitStyle::Literal;
     }
     // Most texts are ASCII, which is taken apart faster by its bytes.
     let analysis = if text.is_ascii() {
@@ -61,11 +64,25 @@ pub(super) fn of(text: &str, words: Words, is_simple_key: bool) -> EmitStyle {
     }
 }
 
-/// Whether a text is one of the most frequent kind, in which no sign has a meaning: names, kinds, versions,
-/// paths.
-fn is_word(text: &str) -> bool {
+/// Whether a text is one of the most frequent kind, in which no sign has a meaning where it stands: names,
+/// kinds, versions, paths, and most sentences.
+fn is_phrase(text: &str) -> bool {
+    let is_plain = |b: &u8| matches!(b, b' '..=b'~') && !matches!(b, b':' | b'#');
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/'))
+        && !text.ends_with(' ')
+        // All of some bytes are looked at, which takes less than to stop at the first.
+        && text.as_bytes().chunks(32).all(|some| some.iter().fold(true, |all, b| all & is_plain(b)))
+}
+
+/// Whether a text is of several lines in which no sign has a meaning.
+fn is_prose(text: &str) -> bool {
+    text.contains('\n')
+        && !text.ends_with(' ')
+        && text
+            .as_bytes()
+            .chunks(32)
+            .all(|some| some.iter().fold(true, |all, byte| all & matches!(byte, b'\n' | b' '..=b'~')))
+        && !text.contains(" \n")
 }
 
 impl Words {
@@ -99,9 +116,13 @@ impl Words {
 /// read.
 fn is_base_60(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    // Most texts end here.
+    if !unsigned.starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
     let Some((whole, rest)) = unsigned.split_once(':') else { return false };
     let is_digit = |b: u8| b.is_ascii_digit() || b == b'_';
-    if !whole.starts_with(|c: char| c.is_ascii_digit()) || !whole.bytes().all(is_digit) {
+    if !whole.bytes().all(is_digit) {
         return false;
     }
     let (places, fraction) = rest.split_once('.').unwrap_or((rest, ""));
