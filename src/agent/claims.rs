@@ -51,7 +51,8 @@ pub(super) async fn holders(
             others.push(Holdings { key, recorded, held, needs: HashSet::new() });
         }
     }
-    let holders = pipeline::holders(candidates, &others, all.iter().map(AsRef::as_ref));
+    let all: Vec<&Kustomization> = all.iter().map(AsRef::as_ref).collect();
+    let holders = pipeline::holders(candidates, &others, &all);
     for (candidate, holder) in candidates.iter().zip(&holders) {
         match holder {
             Some(Holder { key, recorded: true, hold: Hold::Itself }) => {

@@ -65,7 +65,8 @@ impl Claims for OtherOwners<'_> {
                 others.push(Holdings { key: other.reference(), recorded, held, needs });
             }
         }
-        let holders = pipeline::holders(candidates, &others, self.platform.known.values());
+        let all: Vec<&Kustomization> = self.platform.known.values().collect();
+        let holders = pipeline::holders(candidates, &others, &all);
         holders.into_iter().map(|holder| holder.map(Claim::from)).collect()
     }
 

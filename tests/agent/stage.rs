@@ -158,10 +158,12 @@ pub(crate) fn api(
     kind: &str,
     plural: &str,
 ) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &resource(api_version, kind, plural))
+}
+
+fn resource(api_version: &str, kind: &str, plural: &str) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let gvk = GroupVersionKind::gvk(group, version, kind);
-    let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-    Api::namespaced_with(client.clone(), namespace, &resource)
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
 }
 
 /// The API of a kind whose objects live in no namespace.
@@ -171,9 +173,7 @@ pub(crate) fn cluster_wide(
     kind: &str,
     plural: &str,
 ) -> Api<DynamicObject> {
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let gvk = GroupVersionKind::gvk(group, version, kind);
-    Api::all_with(stage.client.clone(), &ApiResource::from_gvk_with_plural(&gvk, plural))
+    Api::all_with(stage.client.clone(), &resource(api_version, kind, plural))
 }
 
 /// Waits until an object is gone, or on its way out.

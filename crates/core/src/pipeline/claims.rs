@@ -161,14 +161,10 @@ impl From<Holder> for Claim {
 
 /// For each object, in order: which of the others holds it, or will. `all` are the Kustomizations that there
 /// are. One that goes with all that it holds keeps nothing, unless another keeps it in its turn.
-pub fn holders<'k>(
-    candidates: &[Candidate],
-    others: &[Holdings],
-    all: impl Iterator<Item = &'k Kustomization> + Clone,
-) -> Vec<Option<Holder>> {
+pub fn holders(candidates: &[Candidate], others: &[Holdings], all: &[&Kustomization]) -> Vec<Option<Holder>> {
     let mut deleted: Vec<&Candidate> = candidates.iter().collect();
     let staying = loop {
-        let leaving = leaving(deleted.iter().map(|candidate| candidate.id()), all.clone());
+        let leaving = leaving(deleted.iter().map(|candidate| candidate.id()), all);
         let staying: Vec<&Holdings> = others.iter().filter(|other| !leaving.contains(&other.key)).collect();
         let is_kept = |candidate: &&Candidate| {
             staying.iter().any(|other| matches!(other.hold(candidate), Some((Hold::Itself, _))))
@@ -195,13 +191,10 @@ pub fn holders<'k>(
 
 /// The Kustomizations that go with all that they hold: those that are being deleted or are about to be, and
 /// those that one of them takes along.
-fn leaving<'c, 'k>(
-    deleted: impl Iterator<Item = &'c ObjectId>,
-    all: impl Iterator<Item = &'k Kustomization> + Clone,
-) -> HashSet<Ref> {
+fn leaving<'c>(deleted: impl Iterator<Item = &'c ObjectId>, all: &[&Kustomization]) -> HashSet<Ref> {
     let known: HashMap<ObjectId, &Kustomization> =
-        all.clone().map(|kustomization| (id_of(&kustomization.reference()), kustomization)).collect();
-    let going = all.filter(|kustomization| kustomization.metadata.deletion_timestamp.is_some());
+        all.iter().map(|kustomization| (id_of(&kustomization.reference()), *kustomization)).collect();
+    let going = all.iter().filter(|kustomization| kustomization.metadata.deletion_timestamp.is_some());
     let mut next: Vec<ObjectId> = going.map(|kustomization| id_of(&kustomization.reference())).collect();
     next.extend(deleted.cloned());
     let mut leaving = HashSet::new();

@@ -90,7 +90,7 @@ fn who_goes_with_all_that_it_holds_keeps_nothing() {
     ];
     for (all, deleted, expected) in cases {
         let deleted: Vec<ObjectId> = deleted.iter().map(|name| child(name)).collect();
-        let found = leaving(deleted.iter(), all.iter());
+        let found = leaving(deleted.iter(), &all.iter().collect::<Vec<_>>());
         let mut names: Vec<&str> = found.iter().map(|key| key.name.as_str()).collect();
         names.sort_unstable();
         assert_eq!(names.join(" "), expected, "{deleted:?}");
@@ -120,7 +120,7 @@ fn who_loses_something_counts_before_who_needs_it() {
     let vars = HashSet::from([id("n_vars__ConfigMap")]);
     let candidates = [candidate("n_vars__ConfigMap", Along::Nothing)];
     let met = |all: &[Holdings]| {
-        let found = holders(&candidates, all, std::iter::empty()).remove(0);
+        let found = holders(&candidates, all, &[]).remove(0);
         found.map(|holder| (holder.key.name, holder.hold, holder.recorded))
     };
     let of = |name: &str,
@@ -158,7 +158,7 @@ fn a_child_that_moves_keeps_what_it_is_in() {
     };
     let inside = holdings("app", &[id("n_a__ConfigMap")]);
     let found = |others: &[Holdings]| {
-        let found = holders(&candidates, others, all.iter());
+        let found = holders(&candidates, others, &all.iter().collect::<Vec<_>>());
         found.into_iter().map(|holder| holder.map(|holder| holder.key.name)).collect::<Vec<_>>()
     };
     assert_eq!(found(std::slice::from_ref(&inside)), [None, None]);
