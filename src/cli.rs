@@ -14,6 +14,7 @@ mod shared;
 mod memory;
 mod table;
 mod token;
+mod login;
 mod agent;
 mod bootstrap;
 mod install;
@@ -96,7 +97,7 @@ mod tests {
     #[test]
     fn every_command_file_stands_in_the_table() {
         let helpers =
-            ["input", "log", "memory", "mod", "output", "progress", "shared", "table", "threads", "token"];
+            ["input", "log", "login", "memory", "output", "progress", "shared", "table", "threads", "token"];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()

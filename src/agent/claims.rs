@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock::timestamp;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::world::{Ids, SeenObject};
+use crate::clock::timestamp;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::{self, Candidate, Hold, Holder, Holdings};

@@ -30,15 +30,18 @@ mod pool;
 mod hashing;
 mod spool;
 mod unpack;
+mod app;
 mod fetch;
 pub mod oci;
 pub mod helm;
 
+pub use app::{App, AppTokens};
 pub use client::{GuardedResolver, system_roots};
 pub use credentials::{Credentials, SecretData, SshCredentials};
 pub use disk::Disk;
 pub use error::{FailureClass, SourceError};
 pub use fetch::{FetchFinding, Fetcher, Fetching, GitFetcher, GitRequest, Update};
+pub use http::advertisement;
 pub use identity::Identity;
 pub use known_hosts::KnownHosts;
 pub use memory::FetchMemory;

@@ -32,7 +32,7 @@ pub use git::{
     Change, GitServer, GitServerOptions, HostKeyType, HttpsAuth, HttpsGitServer, KeyAlgorithm, KeyId, Repo,
     SshKey,
 };
-pub use github::{Access, App, Fault, GitHub, Token};
+pub use github::{Access, App, Fault, GitHub, SecureGitHub, Token, app_key};
 pub use measure::{Cost, fresh_copy, measured};
 pub use proxy::{Mode, Proxy};
 pub use registry::{REGISTRY_USER, Registry, RegistryOptions};
