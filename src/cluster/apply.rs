@@ -189,7 +189,8 @@ impl<'a> Writing<'a> {
 
     fn left(mut self, object: &Object, resource: &ServedKind) {
         self.id = None;
-        self.cluster.shared.watches.hold(&self.cluster.watched, object, resource, true);
+        let Cluster { shared, watched, owner, .. } = self.cluster;
+        shared.watches.hold(watched, object, resource, owner.as_ref(), true);
     }
 }
 

@@ -18,6 +18,7 @@ pub mod workers;
 mod slot;
 mod dress;
 mod overlay;
+mod origins;
 mod gather;
 mod build;
 mod decide;
@@ -51,7 +52,9 @@ use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
 
 pub use build::{Build, Supported, build, supported};
-pub use claims::{Candidate, Claim, Claims, Hold, Holder, Holders, held, may_hold, recorded, recorded_of};
+pub use claims::{
+    Candidate, Claim, Claims, Hold, Holder, Holdings, held, holders, may_hold, needs, recorded, recorded_of,
+};
 pub use clock::Clock;
 pub use gather::{ByHand, GatherError, Gathered, gather};
 pub use idle::news as idle_news;

@@ -12,6 +12,7 @@ mod identity;
 mod credentials;
 mod disk;
 mod tls;
+mod memory;
 mod context;
 mod client;
 mod web;
@@ -43,6 +44,7 @@ pub use fetch::{FetchFinding, Fetcher, Fetching, GitFetcher, GitRequest, Update}
 pub use http::advertisement;
 pub use identity::Identity;
 pub use known_hosts::KnownHosts;
+pub use memory::FetchMemory;
 pub use refs::RefRequest;
 pub use tls::{Proxy, Tls};
 pub use url::{GitUrl, Scheme};

@@ -5,6 +5,7 @@
 //! an admission webhook, a namespace of a test's own, and the agent's own binary as a child process.
 
 pub mod agent;
+mod cage;
 pub mod charts;
 pub mod controlplane;
 mod dirs;
@@ -23,6 +24,7 @@ pub mod stage;
 pub mod webhook;
 
 pub use agent::{Agent, AgentBuilder};
+pub use cage::Cage;
 pub use charts::{Asked, CHARTS_USER, ChartServer, ChartServerOptions, Served};
 pub use controlplane::{Components, ControlPlane, Options, client_of, program, shared};
 pub use documents::{Document, DocumentServer};
