@@ -35,8 +35,7 @@ const EXAMPLES: [(&str, &str, &[&str], &str); 4] = [
 #[tokio::test]
 async fn each_example_comes_up_as_it_is_and_goes_again() {
     let plane = ControlPlane::start(Options::default()).await.unwrap();
-    let mut stage = stage_on(&plane, "examples", &[("README.md", "")]).await;
-    HOME.clone_into(&mut stage.namespace);
+    let stage = stage_on(&plane, "examples", &[("README.md", "")]).await.moved_to(HOME);
     stage.secret("repo", json!({})).await.unwrap();
     stage.source("flux-system", json!({})).await.unwrap();
     let _agent = stage.agent_everywhere().await;

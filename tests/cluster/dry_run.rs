@@ -112,7 +112,7 @@ async fn a_terminating_namespace_is_no_missing_right() {
         .edit(|value| value["metadata"]["finalizers"] = json!(["example.com/hold"]))
         .unwrap();
     stage.cluster.apply(&held).await.unwrap();
-    let namespaces = stage.api("v1", "Namespace", "namespaces", false);
+    let namespaces = stage.in_cluster("v1", "Namespace", "namespaces");
     namespaces.delete(&stage.namespace, &DeleteParams::default()).await.unwrap();
     let refusal = refusal(&stage, stage.config_map("late", json!({}))).await;
     assert_eq!(refusal.terminating_namespace(), Some(stage.namespace.as_str()), "{refusal}");

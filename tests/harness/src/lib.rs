@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows lockgate: a control plane of real binaries, a real sshd, a stand-in for GitHub that
 //! really admits keys, a registry of artifacts, a repository of charts, a proxy that misbehaves on command,
-//! an admission webhook, and the agent's own binary as a child process.
+//! an admission webhook, a namespace of a test's own, and the agent's own binary as a child process.
 
 pub mod agent;
 mod cage;
@@ -20,6 +20,7 @@ mod process;
 pub mod proxy;
 pub mod registry;
 mod serve;
+pub mod stage;
 pub mod webhook;
 
 pub use agent::{Agent, AgentBuilder};
@@ -36,4 +37,5 @@ pub use github::{Access, App, Fault, GitHub, SecureGitHub, Token, app_key};
 pub use measure::{Cost, fresh_copy, measured};
 pub use proxy::{Mode, Proxy};
 pub use registry::{REGISTRY_USER, Registry, RegistryOptions};
+pub use stage::Stage;
 pub use webhook::{Answer, Webhook};
