@@ -1,4 +1,4 @@
-//! The kinds, the agent without a repository, other SSH servers, and the way back.
+//! The kinds, the agent without a repository, other SSH servers, and the uninstall.
 
 use std::time::Duration;
 
