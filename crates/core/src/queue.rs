@@ -6,9 +6,9 @@
 //!  start this run, let that one go on, cancel that wait, wake me at
 //! ```
 //!
-//! All kinds are handled alike. An object has facts, which include its edges to other objects. The role of its
-//! kind names the lane in which it runs. The clock is passed in, as the time since the agent started. Nothing
-//! here waits, and nothing is found by scanning: timers are a sorted set, and edges an index.
+//! All kinds are handled alike. An object has facts, which include its edges to other objects. The role of
+//! its kind names the lane in which it runs. The clock is passed in, as the time since the agent started.
+//! Nothing here waits, and nothing is found by scanning: timers are a sorted set, and edges an index.
 
 mod edges;
 mod signal;
