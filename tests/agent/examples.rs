@@ -1,4 +1,5 @@
-//! Each folder of `examples/` is a repository that comes up as it is, and goes without a rest.
+//! Each folder of `examples/` is a repository that becomes Ready unchanged, and whose objects are all pruned
+//! in the end.
 
 use std::path::Path;
 

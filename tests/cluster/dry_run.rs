@@ -1,4 +1,5 @@
-//! What a dry run tells: whether an object is there, what would become of it, and why not.
+//! The results of a dry run: whether an object exists, what an apply would change, and the causes of
+//! refusals.
 
 use std::collections::HashSet;
 
