@@ -17,7 +17,7 @@ use lockgate_git::oci::{self, CHART, PullSecret, Repository};
 use lockgate_git::{FailureClass, FetchFinding, Fetcher, SourceError, Tls};
 use lockgate_render::helm::chart::archive::Bounds;
 use lockgate_render::helm::chart::files_of;
-use lockgate_render::helm::chart::package::{Edits, Package, PackageError, described, package};
+use lockgate_render::helm::chart::package::{Edits, Package, PackageError, chart_folder, described, package};
 
 /// How many hex digits of a commit a version tells.
 const DIGITS: usize = 12;
@@ -174,16 +174,6 @@ fn unusable(error: PackageError, is_in_git: bool) -> Failed {
     told(cause, format!("{first}: {}", error.text()), terminal)
 }
 
-/// The folder that an archive holds.
-fn unpacked(tree: &Tree) -> Tree {
-    let folder_of = |path: String| {
-        let folder = path.strip_suffix("/Chart.yaml")?;
-        (!folder.contains('/')).then(|| folder.to_owned())
-    };
-    let first = tree.entries().find_map(|(path, _)| folder_of(path));
-    first.map_or_else(|| tree.clone(), |folder| tree.folder(&folder))
-}
-
 impl HelmCharts {
     async fn by_index(
         &self,
@@ -217,7 +207,7 @@ impl HelmCharts {
         };
         let archive = self.helm.archive(request).await.map_err(|error| pull_failed(ask, &error))?;
         let origin = Some(archive.digest.to_string());
-        let pulled = Pulled { tree: unpacked(&archive.tree), origin, source: None };
+        let pulled = Pulled { tree: chart_folder(&archive.tree), origin, source: None };
         made(ask, pulled, &edits, is_packaged)
     }
 
@@ -283,7 +273,7 @@ impl HelmCharts {
         match (self.oci.fetch(request).await.map_err(|error| pull_failed(ask, &error))?, current) {
             (FetchFinding::Updated(update), _) => {
                 let origin = Some(update.snapshot.revision.to_string());
-                let pulled = Pulled { tree: unpacked(&update.snapshot.tree), origin, source: None };
+                let pulled = Pulled { tree: chart_folder(&update.snapshot.tree), origin, source: None };
                 made(ask, pulled, &edits, is_packaged)
             }
             (FetchFinding::Unchanged(_), Some(held)) => Ok(unchanged(ask, spec, held, is_packaged)),
