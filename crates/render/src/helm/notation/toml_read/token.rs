@@ -107,10 +107,10 @@ impl<'t> TomlCursor<'t> {
                         let kind = if is_basic { TokenKind::Lines } else { TokenKind::RawLines };
                         return Ok(self.token(kind, &text[..text.len() - 3]));
                     }
-                    let five = text.ends_with(three.repeat(2)[1..].as_bytes());
+                    let six = three.repeat(2);
+                    let five = text.ends_with(&six.as_bytes()[1..]);
                     let is_escaped = is_basic && text.ends_with(b"\\\"\"\"\"\"");
                     if five && !is_escaped {
-                        let six = three.repeat(2);
                         let told = if is_basic { format!("'{six}'") } else { format!("\"{six}\"") };
                         return Err(self.fault(format!("unexpected {told}")));
                     }
