@@ -8,6 +8,7 @@ mod https;
 mod keys;
 mod oci;
 mod oci_faults;
+mod oci_hosts;
 mod peer;
 mod references;
 mod site;

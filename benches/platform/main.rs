@@ -2,7 +2,8 @@
 //! floor of the same objects as bare server-side applies in the same run.
 //!
 //! `BEFORE` names another binary of lockgate, such as one built before a change, which takes its turns too.
-//! `WORKLOAD` takes one of `chain`, `fleet`, `crowd` and `artifact` only, and `ROUNDS` another number of rounds.
+//! `WORKLOAD` takes one of `chain`, `fleet`, `crowd` and `artifact` only, and `ROUNDS` another number of
+//! rounds.
 
 mod floor;
 mod source;

@@ -44,6 +44,16 @@ impl Reader {
     ) -> Result<Option<Vec<Object>>, ApiFailure> {
         self.objects.list_all_or_near(info, namespace).await
     }
+
+    /// All objects of a kind that a selector of labels chooses.
+    pub(crate) async fn labelled(
+        &self,
+        api_version: &str,
+        kind: &str,
+        selector: &str,
+    ) -> Result<Vec<Object>, ApiFailure> {
+        self.objects.list(api_version, kind, None, selector).await
+    }
 }
 
 impl Reads for Reader {

@@ -20,6 +20,7 @@ mod dress;
 mod overlay;
 mod gather;
 mod build;
+mod tenancy;
 mod decide;
 mod hands;
 mod migrate;
@@ -56,11 +57,12 @@ pub use clock::Clock;
 pub use gather::{ByHand, GatherError, Gathered, gather};
 pub use idle::news as idle_news;
 pub use memo::Memo;
-pub use preview::{Announced, Dropped, Preview, preview};
+pub use preview::{Announced, Dropped, Preview, PreviewInput, preview};
 pub use prune::Fate;
 pub use reconcile::reconcile;
-pub use remove::remove;
+pub use remove::{lets_go, remove};
 pub use slot::{Slot, aside};
+pub use tenancy::Tenancy;
 pub use workers::Workers;
 
 /// One reconcile.

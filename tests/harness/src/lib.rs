@@ -13,12 +13,14 @@ mod eventually;
 pub mod flux;
 pub mod git;
 pub mod github;
+mod hub;
 pub mod measure;
 mod pki;
 mod process;
 pub mod proxy;
 pub mod registry;
 mod serve;
+mod terminal;
 pub mod webhook;
 
 pub use agent::{Agent, AgentBuilder};
@@ -31,7 +33,9 @@ pub use git::{
     SshKey,
 };
 pub use github::{Access, App, Fault, GitHub, Token};
+pub use hub::{Hub, HubRequest};
 pub use measure::{Cost, fresh_copy, measured};
 pub use proxy::{Mode, Proxy};
 pub use registry::{REGISTRY_USER, Registry, RegistryOptions};
+pub use terminal::on_terminal;
 pub use webhook::{Answer, Webhook};

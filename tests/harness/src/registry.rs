@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use crate::dirs::RunDir;
 use crate::eventually;
 use crate::pki::Authority;
-use crate::process::{Lifetime, Process, run};
+use crate::process::{Lifetime, Process, built_by, run};
 use crate::serve::free_port;
 
 /// Who may read and write a registry that wants a login.
@@ -43,7 +43,7 @@ pub struct Registry {
 impl Registry {
     /// Starts a registry that is empty.
     pub async fn start(options: RegistryOptions) -> anyhow::Result<Self> {
-        let programs = programs()?;
+        let programs = built_by("registry/build.sh")?;
         let folder = RunDir::temporary("registry")?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let mut config = format!(
@@ -156,13 +156,4 @@ impl Registry {
             command.env("SSL_CERT_FILE", path);
         }
     }
-}
-
-/// Where the programs are; the first call on a machine builds them.
-fn programs() -> anyhow::Result<PathBuf> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../registry/build.sh");
-    let output = Command::new("bash").arg(&script).stderr(Stdio::inherit()).output();
-    let output = output.with_context(|| format!("failed to run {}", script.display()))?;
-    anyhow::ensure!(output.status.success(), "{} ended with {}", script.display(), output.status);
-    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
 }

@@ -8,7 +8,7 @@ use super::decide::managed;
 use super::ports::{ApiFailure, ObjectReference, Reads, Settle, Writes};
 use super::prune::{self, Pruned};
 use super::slot::Slot;
-use crate::api::{DeletionPolicy, Kustomization};
+use crate::api::{DeletionPolicy, Kustomization, KustomizationSpec};
 use crate::plan::{self, Inventory, Pruner};
 use crate::verdict::{Common, Schedule};
 use lockgate_base::model::ObjectId;
@@ -29,11 +29,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     let spec = &kustomization.spec;
     let ids = plan::prune(&[], &managed);
     let policy = spec.deletion_policy.unwrap_or_default();
-    let keep = match policy {
-        DeletionPolicy::Orphan => true,
-        DeletionPolicy::MirrorPrune => !spec.prune,
-        DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => false,
-    };
+    let keep = lets_go(spec);
     // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
     let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
     own.release(&owner, &ids);
@@ -82,6 +78,15 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     let notes: Vec<String> = kept.into_iter().chain(note).collect();
     let note = (!notes.is_empty()).then(|| notes.join("; "));
     Common::Removed { deleted: deleted.len(), note }
+}
+
+/// Whether the objects stay when their Kustomization goes.
+pub fn lets_go(spec: &KustomizationSpec) -> bool {
+    match spec.deletion_policy.unwrap_or_default() {
+        DeletionPolicy::Orphan => true,
+        DeletionPolicy::MirrorPrune => !spec.prune,
+        DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => false,
+    }
 }
 
 /// Waits until the deleted objects are gone, for as long as the timeout; says which are not.
