@@ -27,6 +27,7 @@ mod people;
 mod pulled;
 mod quarantine;
 mod repository;
+mod required;
 mod rights;
 mod safety;
 mod soak;

@@ -18,7 +18,7 @@ pub(crate) struct Source {
 #[expect(dead_code, reason = "it is held, and ends with who holds it")]
 enum Server {
     Git(GitServer),
-    Registry(Registry),
+    Registry(Box<Registry>),
 }
 
 impl Source {
@@ -66,5 +66,8 @@ async fn artifact(workload: &Workload) -> anyhow::Result<Source> {
     }
     registry.push("bench/platform", "latest", folder.path(), "main@sha1:0123456789")?;
     let spec = json!({"interval": "1h", "url": registry.url("bench/platform"), "insecure": true});
-    Ok(Source { objects: vec![object(Origin::Registry, &spec)], _server: Server::Registry(registry) })
+    Ok(Source {
+        objects: vec![object(Origin::Registry, &spec)],
+        _server: Server::Registry(Box::new(registry)),
+    })
 }

@@ -45,6 +45,11 @@ impl Reader {
         self.objects.list_all_or_near(info, namespace).await
     }
 
+    /// The objects of a kind in one namespace.
+    pub(crate) async fn near(&self, info: &KindInfo, namespace: &str) -> Result<Vec<Object>, ApiFailure> {
+        self.objects.list(&info.api_version(), info.id.kind, Some(namespace), "").await
+    }
+
     /// All objects of a kind that a selector of labels chooses.
     pub(crate) async fn labelled(
         &self,

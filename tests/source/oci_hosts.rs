@@ -7,9 +7,9 @@ use lockgate_git::{Disk, FetchFinding, Fetcher as _, Proxy, SourceError, Tls};
 use super::oci::{files, request, secret, update};
 use super::oci_faults::{connecting_proxy, layer, serving};
 
-fn proxy(address: &str) -> Option<Proxy> {
+fn proxy(address: &str) -> Proxy {
     let (name, data) = secret("Secret n/proxy", "address", address);
-    Some(Proxy::read(&name, &data).unwrap())
+    Proxy::read(&name, &data).unwrap()
 }
 
 /// `docker.io` is `registry-1.docker.io`, an image without a namespace is below `library`, a token is to be
@@ -21,7 +21,7 @@ async fn docker_hub_is_known_by_its_short_names() {
     let ask = |secrets: Vec<PullSecret>| OciRequest {
         insecure: false,
         tls: Some(Tls::read(&name, &authority).unwrap()),
-        proxy: proxy(&hub.proxy()),
+        proxy: Some(proxy(&hub.proxy())),
         secrets,
         ..request("oci://docker.io/demo")
     };
@@ -58,7 +58,7 @@ async fn with_a_flag_insecure_is_for_other_machines_too() {
     let fetch = async |allows: bool| -> Result<FetchFinding, SourceError> {
         let state = tempfile::tempdir().unwrap();
         let fetcher = OciFetcher::new(state.path(), &Disk::default(), allows).unwrap();
-        let proxy = proxy(&format!("http://127.0.0.1:{port}"));
+        let proxy = Some(proxy(&format!("http://127.0.0.1:{port}")));
         fetcher.fetch(OciRequest { proxy, ..request("oci://registry.example/app") }).await
     };
     let told = fetch(false).await.unwrap_err();

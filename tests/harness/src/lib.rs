@@ -36,6 +36,6 @@ pub use github::{Access, App, Fault, GitHub, Token};
 pub use hub::{Hub, HubRequest};
 pub use measure::{Cost, fresh_copy, measured};
 pub use proxy::{Mode, Proxy};
-pub use registry::{REGISTRY_USER, Registry, RegistryOptions};
+pub use registry::{CosignKey, REGISTRY_USER, Registry, RegistryOptions};
 pub use terminal::on_terminal;
 pub use webhook::{Answer, Webhook};

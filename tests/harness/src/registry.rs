@@ -20,6 +20,37 @@ pub const REGISTRY_USER: (&str, &str) = ("puller", "hunter2-canary");
 /// The password of [`REGISTRY_USER`] as htpasswd keeps it.
 const HASH: &str = "$2a$04$XYgQ4/F0FJU1E4BQGlLvGeYJyrqEroX8Ajp9or/t80i4RN39ioUrC";
 
+/// A key of cosign's, and its public half. It goes when it is dropped.
+#[derive(Debug)]
+pub struct CosignKey {
+    folder: RunDir,
+    public: String,
+}
+
+impl CosignKey {
+    /// Makes a key, as `cosign generate-key-pair` does.
+    pub fn make() -> anyhow::Result<Self> {
+        let folder = RunDir::temporary("cosign")?;
+        let mut command = cosign(&built_by("registry/build.sh")?, folder.path());
+        command.arg("generate-key-pair");
+        run(command, b"")?;
+        let public = std::fs::read_to_string(folder.join("cosign.pub"))?;
+        Ok(Self { folder, public })
+    }
+
+    /// The public half, PEM.
+    pub fn public(&self) -> &str {
+        &self.public
+    }
+}
+
+/// The real cosign, in a folder with a key that has no password.
+fn cosign(programs: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(programs.join("cosign"));
+    command.current_dir(folder).env("HOME", folder).env("COSIGN_PASSWORD", "");
+    command
+}
+
 /// How a registry is reached.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RegistryOptions {
@@ -141,6 +172,35 @@ impl Registry {
         command.args(layers.iter().map(|(path, media_type)| format!("{path}:{media_type}")));
         command.current_dir(folder).env("DOCKER_CONFIG", self.folder.path());
         Ok(String::from_utf8(run(command, b"")?)?.trim().to_owned())
+    }
+
+    /// Signs an artifact by its digest with a key of [`CosignKey::make`], as `cosign sign --key` does: in an
+    /// artifact beside it, or in a bundle that refers to it.
+    pub fn sign(&self, name: &str, digest: &str, key: &CosignKey, in_bundle: bool) -> anyhow::Result<()> {
+        let mut command = cosign(&self.programs, key.folder.path());
+        command.args([
+            "sign",
+            "--yes",
+            "--key",
+            "cosign.key",
+            "--tlog-upload=false",
+            "--use-signing-config=false",
+        ]);
+        command.args(["--allow-http-registry", "--allow-insecure-registry"]);
+        command.arg(format!("--new-bundle-format={in_bundle}"));
+        command.args(self.login(["--registry-username", "--registry-password"]));
+        self.trust(&mut command);
+        command.arg(format!("{}/{name}@{digest}", self.address));
+        run(command, b"").map(drop)
+    }
+
+    /// Puts the signature beside one artifact beside another as well. Whether there was one.
+    pub fn copy_signature(&self, name: &str, from: &str, to: &str) -> anyhow::Result<bool> {
+        let tag = |digest: &str| format!("{}/{name}:{}.sig", self.address, digest.replacen(':', "-", 1));
+        let mut command = Command::new(self.programs.join("oras"));
+        command.args(["copy", "--no-tty", "--from-plain-http", "--to-plain-http"]);
+        command.arg(tag(from)).arg(tag(to)).env("DOCKER_CONFIG", self.folder.path());
+        Ok(run(command, b"").is_ok())
     }
 
     fn login(&self, flags: [&str; 2]) -> Vec<String> {

@@ -43,6 +43,7 @@ pub enum Reason {
     Succeeded,
     UrlInvalid,
     ValuesFiles,
+    VerificationError,
     Warning,
 }
 
@@ -89,6 +90,7 @@ impl Reason {
             Self::Succeeded => "Succeeded",
             Self::UrlInvalid => "URLInvalid",
             Self::ValuesFiles => "ValuesFilesError",
+            Self::VerificationError => "VerificationError",
             Self::Warning => "Warning",
         }
     }
