@@ -175,7 +175,7 @@ async fn lead(
         events,
         sources: config.sources.clone(),
         clock: Arc::clone(clock),
-        leads_since: clock::timestamp(clock.wall()),
+        leads_since: crate::clock::timestamp(clock.wall()),
         workers: Arc::clone(&config.workers),
         quarantine: Arc::clone(quarantine),
         tenancy: Tenancy {

@@ -15,6 +15,7 @@ mod shared;
 mod memory;
 mod table;
 mod token;
+mod login;
 mod agent;
 mod bootstrap;
 mod install;
@@ -97,7 +98,7 @@ mod tests {
     #[test]
     fn every_command_file_stands_in_the_table() {
         let helpers = [
-            "input", "log", "memory", "mod", "output", "progress", "served", "shared", "table", "threads",
+            "input", "log", "login", "memory", "output", "progress", "served", "shared", "table", "threads",
             "token",
         ];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");

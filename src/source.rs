@@ -30,7 +30,7 @@ pub struct Sources(Vec<Arc<dyn Adapter>>);
 impl Sources {
     /// GitRepositories, and where their files come from.
     pub fn of_git(git: Arc<dyn Fetcher>) -> Self {
-        Self(vec![Arc::new(git::Git(git))])
+        Self(vec![Arc::new(git::Git::new(git))])
     }
 
     /// OCIRepositories as well.

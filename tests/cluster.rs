@@ -22,9 +22,9 @@ use lockgate_core::api::Kustomization;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// How long a test waits for what must come.
+/// How long a test waits for an expected event.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
-/// How long a test waits for what must not come.
+/// How long a test waits for an event that must not come.
 pub(crate) const QUIET: Duration = Duration::from_millis(700);
 
 /// A cluster to test against, and a namespace of the test's own.
@@ -46,7 +46,7 @@ impl Stage {
         Self::with(plane, plane.admin_kubeconfig()).await
     }
 
-    /// A stage whose cluster is reached by another kubeconfig than the test's own requests.
+    /// A stage whose cluster uses another kubeconfig than the test's own requests.
     pub(crate) async fn with(plane: &harness::ControlPlane, kubeconfig: PathBuf) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let namespace = format!("stage-{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -79,7 +79,7 @@ impl Stage {
         self.object("v1", "ConfigMap", name, Value::Object([("data".to_owned(), data)].into_iter().collect()))
     }
 
-    /// An object of a kind whose objects live in the cluster, with its owner's labels.
+    /// An object of a cluster-scoped kind, with its owner's labels.
     pub(crate) fn cluster_object(&self, api_version: &str, kind: &str, name: &str, rest: Value) -> Object {
         self.object(api_version, kind, name, rest)
             .edit(|value| {
@@ -88,7 +88,7 @@ impl Stage {
             .unwrap()
     }
 
-    /// kube's own client for a kind, in this stage's namespace or in the cluster.
+    /// kube's own client for a kind, in this stage's namespace or for the whole cluster.
     pub(crate) fn api(
         &self,
         api_version: &str,
@@ -121,7 +121,7 @@ impl Stage {
         self.config_maps().patch(name, &params, &Patch::Merge(patch)).await.unwrap();
     }
 
-    /// The next change; fails when none comes.
+    /// The next change; fails if none comes.
     pub(crate) async fn change(&mut self) -> HeldChange {
         tokio::time::timeout(SOON, self.changes.recv())
             .await
@@ -139,7 +139,7 @@ pub(crate) fn dynamic(value: Value) -> DynamicObject {
     serde_json::from_value(value).unwrap()
 }
 
-/// The owner that the labels of a stage's objects name.
+/// The owner in the labels of a stage's objects.
 pub(crate) fn owner() -> Ref {
     Kustomization::named("flux-system", "apps")
 }

@@ -1,5 +1,6 @@
 //! The Git source against a real sshd.
 
+mod app;
 mod canned;
 mod faults;
 mod helm;

@@ -252,7 +252,7 @@ fn context<'a>(
         previous,
         revision: previous.artifact.as_ref().map(|artifact| artifact.revision.as_str()),
         origin: None,
-        now: super::clock::timestamp(shared.clock.wall()),
+        now: crate::clock::timestamp(shared.clock.wall()),
         took: Duration::ZERO,
         redactor: &NO_SECRETS,
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::clock::timestamp;
 use super::events::{ObjectNotice, Outbox};
 use super::lease::Fence;
 use super::metrics::Metrics;
@@ -13,6 +12,7 @@ use super::report::Reporter;
 use super::state::Obstacles;
 use super::subject::Subject;
 use super::world::World;
+use crate::clock::timestamp;
 use crate::cluster::Cluster;
 use crate::source::Sources;
 use lockgate_base::keys;

@@ -25,7 +25,7 @@ use lockgate_core::pipeline::Tenancy;
 use lockgate_core::plan::DriftPolicy;
 use lockgate_git::helm::Helm;
 use lockgate_git::oci::OciFetcher;
-use lockgate_git::{Disk, GitFetcher};
+use lockgate_git::{Disk, FetchMemory, GitFetcher};
 
 /// Threads of the runtime. The work is waiting for the network; two keep one busy task from delaying the
 /// lease.
@@ -33,6 +33,8 @@ const THREADS: usize = 2;
 
 /// The memory of the process where nothing is known of a limit: that of the Deployment.
 const MEMORY: u64 = 256 << 20;
+/// Which part of it is for fetches that are under way. What builds may have leaves as much.
+const FOR_FETCHES: u64 = 4;
 
 /// Run the agent: the command of the Deployment, which also runs outside a cluster
 #[derive(Args)]
@@ -117,12 +119,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let oci = oci.map_err(|error| CommandError::failed(error.to_string()))?;
     let helm =
         Helm::new(&arguments.state_dir, &disk).map_err(|error| CommandError::failed(error.to_string()))?;
-    let oci = Arc::new(oci);
+    let memory = memory(arguments);
+    let of_fetches = FetchMemory::of(memory / FOR_FETCHES);
+    let (git, oci, helm) =
+        (git.sharing(&of_fetches), Arc::new(oci.sharing(&of_fetches)), helm.sharing(&of_fetches));
     let sources = Sources::of_git(Arc::new(git)).and_oci(oci.clone()).and_helm(helm, oci);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime =
         runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?;
-    let result = runtime.block_on(start(arguments, sources));
+    let result = runtime.block_on(start(arguments, sources, memory));
     // A fetch from a host that does not answer must not hold up the end.
     runtime.shutdown_background();
     result
@@ -141,10 +146,14 @@ fn seal_memory() {
     }
 }
 
-async fn start(arguments: &Arguments, sources: Sources) -> Result<ExitCode, CommandError> {
-    let client = cluster::Client::connect(&arguments.cluster.target()).await;
+/// How much memory the process may have, in bytes.
+fn memory(arguments: &Arguments) -> u64 {
     let given = arguments.memory_limit.map(|mebibytes| mebibytes << 20);
-    let memory = given.or_else(agent::memory_limit).unwrap_or(MEMORY);
+    given.or_else(agent::memory_limit).unwrap_or(MEMORY)
+}
+
+async fn start(arguments: &Arguments, sources: Sources, memory: u64) -> Result<ExitCode, CommandError> {
+    let client = cluster::Client::connect(&arguments.cluster.target()).await;
     let workers = Threads::start(memory);
     let workers = workers
         .map_err(|error| CommandError::failed(format!("the threads for builds do not start: {error}")))?;

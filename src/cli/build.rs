@@ -214,7 +214,9 @@ fn kustomization_object(
 
 /// What may be substituted.
 fn values(arguments: &Arguments, tree: &Tree) -> Result<SubstituteValues, CommandError> {
-    let mut values = SubstituteValues { tree: offline::values_in(tree), ..SubstituteValues::default() };
+    let failed = |error: OfflineError| CommandError::failed(error.to_string());
+    let tree = offline::values_in(tree).map_err(failed)?;
+    let mut values = SubstituteValues { tree, ..SubstituteValues::default() };
     for file in &arguments.substitute_from {
         let (objects, plain) = input(file)?;
         values.given.extend(objects);

@@ -1,4 +1,4 @@
-//! What a release of Kubernetes serves no more of that which is built.
+//! The built objects whose version a release of Kubernetes no longer serves.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(in crate::cli) fn kube_version(version: &str) -> Result<KubeVersion, Command
         .map_err(|error| CommandError::usage(format!("invalid kube version '{version}': {error}")))
 }
 
-/// A release, where one is named.
+/// A release of Kubernetes, if one is named.
 pub(in crate::cli) struct KubeRelease(Option<u32>);
 
 impl KubeRelease {
@@ -24,7 +24,7 @@ impl KubeRelease {
         Ok(Self(version.and_then(|version| version.minor.parse().ok())))
     }
 
-    /// Warns of the objects in versions that the release serves no more.
+    /// Warns about objects in versions that the release no longer serves.
     pub(in crate::cli) fn warn<'v>(&self, objects: impl Iterator<Item = &'v Value>) {
         let Some(minor) = self.0 else { return };
         let gone = objects.filter_map(|value| {

@@ -11,7 +11,7 @@ use crate::cluster::Reader;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::workers::{Ended, Work};
-use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Holders, Tenancy, Workers};
+use lockgate_core::pipeline::{self, Candidate, Claim, Claims, Holdings, Tenancy, Workers};
 
 /// The Kustomizations of a cluster, as they are or as they will be.
 pub(crate) type KnownKustomizations = BTreeMap<Ref, Kustomization>;
@@ -65,17 +65,19 @@ pub(super) struct OtherOwners<'p> {
 
 impl Claims for OtherOwners<'_> {
     async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
-        let mut holders = Holders::of(candidates);
         let own = self.platform.tenancy_of(self.own);
+        let mut others = Vec::new();
         for other in self.platform.known.values() {
             let theirs = self.platform.tenancy_of(other);
             let accounts = (own.account_of(self.own), theirs.account_of(other));
             if pipeline::may_hold((self.own, accounts.0), (other, accounts.1), own.lockdown) {
-                let held = self.platform.held(other).await;
-                holders.meet(&other.reference(), &pipeline::recorded(other), Some(&held));
+                let held = Some(self.platform.held(other).await);
+                let (recorded, needs) = (pipeline::recorded(other), pipeline::needs(other));
+                others.push(Holdings { key: other.reference(), recorded, held, needs });
             }
         }
-        holders.found.into_iter().map(|holder| holder.map(Claim::from)).collect()
+        let holders = pipeline::holders(candidates, &others, self.platform.known.values());
+        holders.into_iter().map(|holder| holder.map(Claim::from)).collect()
     }
 
     fn dependents(&self, _: &ObjectId) -> Vec<ObjectId> {

@@ -176,6 +176,7 @@ fn at_most(wished: Option<Time>, class: FailureClass, failed: verdict::Fetched) 
 pub(super) fn failed(error: &SourceError) -> verdict::Fetched {
     let cause = match error.class() {
         FailureClass::AuthenticationFailed => FetchCause::Authentication,
+        FailureClass::ProviderInvalid => FetchCause::Provider,
         FailureClass::GitOperationFailed | FailureClass::Timeout | FailureClass::ReferenceNotFound => {
             FetchCause::Operation
         }

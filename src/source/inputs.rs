@@ -11,7 +11,18 @@ use lockgate_core::pipeline::ports::{ApiFailure, Data, DataKind, Lookup as _, Ob
 use lockgate_core::verdict::{self, FetchCause, Redactor};
 
 /// The keys of Secrets whose values nobody needs to hide.
-const PUBLIC: [&str; 6] = ["known_hosts", "identity.pub", "username", "ca.crt", "caFile", "tls.crt"];
+const PUBLIC: [&str; 10] = [
+    "known_hosts",
+    "identity.pub",
+    "username",
+    "ca.crt",
+    "caFile",
+    "tls.crt",
+    "githubAppID",
+    "githubAppInstallationID",
+    "githubAppInstallationOwner",
+    "githubAppBaseURL",
+];
 
 /// Reads Secrets, and remembers their values, so that no message shows one.
 pub(crate) struct SourceInputs<'a> {

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::stage::{HOME, PATIENCE, Stage, condition, stage_on};
 
-/// The example, the cluster's folder, the Kustomizations that come up, and an object with what an overlay
-/// makes of it.
+/// The example, the cluster's folder, the Kustomizations that become Ready, and an object with an overlay's
+/// change.
 const EXAMPLES: [(&str, &str, &[&str], &str); 4] = [
     ("minimal", "production", &["apps"], "/apis/apps/v1/namespaces/hello/deployments/hello"),
     (

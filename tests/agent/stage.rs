@@ -2,12 +2,14 @@
 //! a real sshd, and the real binary acting as its own ServiceAccount.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use harness::{
-    Agent, AgentBuilder, ControlPlane, GitServer, KeyAlgorithm, KeyId, Repo, SshKey, eventually, shared,
+    Agent, AgentBuilder, Cage, ControlPlane, GitServer, KeyAlgorithm, KeyId, Repo, SshKey, Webhook,
+    eventually, shared,
 };
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
@@ -52,10 +54,15 @@ impl Running {
     }
 }
 
+/// The binary under test: another one where `LOCKGATE` names it.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("LOCKGATE").map_or_else(|| env!("CARGO_BIN_EXE_lockgate").into(), PathBuf::from)
+}
+
 /// An agent as a process, its state in the home directory that the harness gives it.
 pub(crate) fn builder(kubeconfig: &std::path::Path) -> AgentBuilder {
     let command = ["agent", "--namespace", HOME, "--state-dir", "state"];
-    Agent::new(env!("CARGO_BIN_EXE_lockgate")).kubeconfig(kubeconfig).args(command)
+    Agent::new(program()).kubeconfig(kubeconfig).args(command)
 }
 
 impl Drop for Running {
@@ -163,10 +170,57 @@ pub(crate) fn api(
     Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
+/// The API of a kind whose objects live in no namespace.
+pub(crate) fn cluster_wide(
+    stage: &Stage<'_>,
+    api_version: &str,
+    kind: &str,
+    plural: &str,
+) -> Api<DynamicObject> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let gvk = GroupVersionKind::gvk(group, version, kind);
+    Api::all_with(stage.client.clone(), &ApiResource::from_gvk_with_plural(&gvk, plural))
+}
+
+/// Waits until an object is gone, or on its way out.
+pub(crate) async fn gone(objects: &Api<DynamicObject>, name: &str) {
+    let result = eventually(PATIENCE, async || {
+        let found = objects.get_opt(name).await?;
+        let is_gone = found.is_none_or(|found| found.metadata.deletion_timestamp.is_some());
+        anyhow::ensure!(is_gone, "{name} is still there");
+        Ok(())
+    });
+    result.await.unwrap_or_else(|error| panic!("{error:#}"));
+}
+
+/// A patch in the name of a field manager.
+pub(crate) async fn patch(objects: &Api<DynamicObject>, name: &str, manager: &str, patch: Value) {
+    let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+    let patched = objects.patch(name, &params, &Patch::Merge(patch)).await;
+    patched.unwrap_or_else(|error| panic!("{name} was not patched: {error}"));
+}
+
 impl Stage<'_> {
     /// Applies an object.
     pub(crate) async fn apply(&self, value: Value) -> anyhow::Result<DynamicObject> {
         apply(&self.client, value).await
+    }
+
+    /// Has all requests about some resources of the namespace pass a webhook.
+    pub(crate) async fn guarded(&self, webhook: &Webhook, resources: &[&str]) {
+        let labels = json!({"webhook": self.namespace});
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
+                               "metadata": {"name": self.namespace, "labels": labels}});
+        for object in [webhook.validating(&self.namespace, resources), namespace] {
+            self.apply(object).await.expect("the webhook was not set up");
+        }
+    }
+
+    /// Takes the webhook away again, since nothing could be written in the namespace once it is gone.
+    pub(crate) async fn unguarded(&self, webhook: &Webhook) {
+        let mut configuration = webhook.validating(&self.namespace, &[]);
+        configuration["webhooks"] = json!([]);
+        self.apply(configuration).await.expect("the webhook was not taken away");
     }
 
     /// The Secret of a source; `data` overrides what it holds.
@@ -235,6 +289,14 @@ impl Stage<'_> {
             .await
             .expect("no kubeconfig for the agent");
         self.agent_as(&kubeconfig, arguments)
+    }
+
+    /// Starts the agent for this namespace with a bound on its memory.
+    pub(crate) async fn agent_in(&self, cage: &Cage) -> Running {
+        let kubeconfig = self.plane.service_account_kubeconfig(HOME, "lockgate").await;
+        let agent = cage.agent(program()).kubeconfig(&kubeconfig.expect("no kubeconfig for the agent"));
+        let agent = agent.args(["agent", "--namespace", HOME, "--state-dir", "state", "--watch-namespace"]);
+        Running::start(agent.args([&self.namespace]))
     }
 
     /// Starts an agent for all namespaces.

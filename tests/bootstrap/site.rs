@@ -70,6 +70,7 @@ impl Site {
         command
             .args(arguments)
             .env_remove("GITHUB_TOKEN")
+            .env_remove("GIT_PASSWORD")
             .env("KUBECONFIG", self.plane.admin_kubeconfig())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -88,6 +89,15 @@ impl Site {
         arguments.extend(["--api-url", api.as_str(), "--ssh-host", host.as_str()]);
         arguments.extend(more);
         let mut command = self.lockgate(&arguments);
+        command.env("GITHUB_TOKEN", TOKEN);
+        command
+    }
+
+    /// `lockgate bootstrap github` for the repository, without what is for SSH alone.
+    pub(crate) fn login_at_github(&self, more: &[&str]) -> Command {
+        let api = self.hub.url();
+        let arguments = ["bootstrap", "github", "barolab/foobar-infra", "--path", PATH, "--api-url", &api];
+        let mut command = self.lockgate(&[&arguments[..], more].concat());
         command.env("GITHUB_TOKEN", TOKEN);
         command
     }

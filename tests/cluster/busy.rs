@@ -11,7 +11,8 @@ use axum::response::IntoResponse as _;
 use lockgate::tested::{Client, preflight};
 use lockgate_core::pipeline::ports::ApiFailure;
 
-/// A client of a server that puts off the first `put_off` requests, and the count of those that it received.
+/// A client of a server that puts off the first `put_off` requests, and the number of requests that it
+/// received.
 async fn busy(put_off: usize, retry_after: &'static str) -> (Client, Arc<AtomicUsize>) {
     let received = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&received);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{SOON, Stage, deployment};
 
-/// Whether a cause is the one that is expected.
+/// Whether a cause is the expected one.
 type Judge = fn(&Cause) -> bool;
 
 async fn refusal(stage: &Stage, object: Object) -> Refusal {

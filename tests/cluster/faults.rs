@@ -87,7 +87,7 @@ async fn a_place_in_the_watch_that_is_too_old_is_no_loss(plane: &ControlPlane) {
     plane.compact_etcd().await.unwrap();
     plane.restart_apiserver().await.unwrap();
     proxy.set(Mode::Pass).await;
-    assert_eq!(stage.change().await, HeldChange::Gone { id: lost.id(), owner: owner() });
+    assert_eq!(stage.change().await, HeldChange::Gone { id: lost.id(), owner: owner(), policy: None });
     until_intact(&stage, &kept).await;
     assert!(stage.is_quiet().await);
 }

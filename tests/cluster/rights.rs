@@ -32,13 +32,13 @@ async fn account(stage: &Stage, name: &str, rules: serde_json::Value) {
     stage.api(rbac, "RoleBinding", "rolebindings", true).create(&params, &dynamic(binding)).await.unwrap();
 }
 
-/// The cluster on behalf of a Kustomization of the stage's namespace that names the account.
+/// The cluster as a Kustomization of the stage's namespace sees it that names the account.
 fn acting(stage: &Stage, account: &str) -> Cluster {
     let owner = Kustomization::named(&stage.namespace, "tenant");
     stage.cluster.acting_for(owner, Some(account)).unwrap()
 }
 
-/// Asks until the API server's authorizer has caught up with the new role.
+/// Applies an object again and again until the API server's authorizer has caught up with the new role.
 async fn apply(cluster: &Cluster, object: &lockgate_base::model::Object) {
     harness::eventually(SOON, async || Ok(cluster.apply(object).await?)).await.unwrap();
 }
@@ -81,8 +81,7 @@ async fn an_account_that_may_not_watch_settles_by_looking() {
     let mine = stage.config_map("mine", json!({}));
     apply(&tenant, &mine).await;
     let reference = lockgate_core::pipeline::ports::ObjectReference::to(&mine);
-    // Its owner labels name another Kustomization than the one that is acted for, so the shared watch shows
-    // it nothing.
+    // Its owner labels name another Kustomization than the acting one, so the shared watch does not show it.
     assert_eq!(tenant.settle(&[reference], SOON).await, Settled::Healthy);
     let hidden = lockgate_core::pipeline::ports::ObjectReference::to(&super::deployment(&stage, "d", "d"));
     let settled = tenant.settle(&[hidden], SOON).await;
@@ -153,7 +152,7 @@ async fn all_missing_rights_are_told_at_once() {
     .unwrap();
 }
 
-/// Only those count whose account an administrator has bound as Flux's installation does.
+/// Only controllers count whose account an administrator has bound as Flux's installation does.
 #[tokio::test]
 async fn running_controllers_of_flux_are_found() {
     let stage = Stage::new().await;

@@ -23,7 +23,7 @@ pub(crate) mod tests;
 pub use actors::Actors;
 pub use decode::decode;
 pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role};
-pub use kinds::git_repository::{GitReference, GitRepository, GitRepositorySpec};
+pub use kinds::git_repository::{GitReference, GitRepository, GitRepositorySpec, PROVIDER_GITHUB};
 pub use kinds::helm_chart::{HelmChart, HelmChartSpec, ReconcileStrategy};
 pub use kinds::helm_repository::{HelmRepository, HelmRepositorySpec, RepositoryType};
 pub use kinds::kustomization::{

@@ -49,7 +49,7 @@ pub use refusal::{Phase, Refusal};
 pub use removed::{Removed, removed};
 pub use stages::{Gate, Stage, is_definition, plan_stage, sort_ids, stages};
 pub use step::{Entry, Observation, Observed, PlanOptions, Skip, Step};
-pub use unique::{has_unique, shares_unique};
+pub use unique::{has_unique, is_in_the_way};
 pub use uses::{is_used, uses};
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub enum FailureClass {
     /// The host is not the one expected, or it does not let this credential in.
     AuthenticationFailed,
+    /// `spec.provider` and the Secret do not go together.
+    ProviderInvalid,
     /// The host or the network failed.
     GitOperationFailed,
     /// `spec.url` can never work as it stands.
@@ -86,6 +88,9 @@ pub enum SourceError {
     /// The repository has no commits.
     #[error("git repository is empty: push a first commit to {0}")]
     Empty(String),
+    /// `spec.provider` and the Secret do not go together.
+    #[error("{0}")]
+    Provider(String),
     /// The source is larger than the agent takes.
     #[error("{0}")]
     TooLarge(String),
@@ -119,6 +124,7 @@ impl SourceError {
             Self::Credentials { .. } | Self::HostKey(_) | Self::Rejected(_) => {
                 FailureClass::AuthenticationFailed
             }
+            Self::Provider(_) => FailureClass::ProviderInvalid,
             Self::Connect { .. } | Self::Remote { .. } | Self::TooLarge(_) | Self::InvalidReference(_) => {
                 FailureClass::GitOperationFailed
             }

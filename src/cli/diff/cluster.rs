@@ -237,7 +237,7 @@ async fn fetched(
 fn goes_along(id: &ObjectId, known: &KnownKustomizations) -> Option<String> {
     let is_one = (id.group.as_str(), id.kind.as_str()) == (Kustomization::ID.group, Kustomization::ID.kind);
     let gone = known.get(&Kustomization::named(&id.namespace, &id.name)).filter(|_| is_one)?;
-    let count = if pipeline::lets_go(&gone.spec) { 0 } else { pipeline::recorded(gone).len() };
+    let count = if gone.spec.deletes_its_objects() { pipeline::recorded(gone).len() } else { 0 };
     (count > 0).then(|| format!("and its {count} objects with it"))
 }
 

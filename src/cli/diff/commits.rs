@@ -123,7 +123,13 @@ fn built(name: &str, revision: String, tree: &Tree, folder: &str, output: &mut D
         return built;
     }
     let Ok(tree) = ignore::applied(tree, None, || Ok::<(), Infallible>(()));
-    let values = SubstituteValues { tree: offline::values_in(&tree), ..SubstituteValues::default() };
+    let values = match offline::values_in(&tree) {
+        Ok(tree) => SubstituteValues { tree, ..SubstituteValues::default() },
+        Err(error) => {
+            output.unbuilt(format!("{name}: {error}"));
+            return built;
+        }
+    };
     let start = Start::Folder(folder.to_owned());
     // With nothing to look up elsewhere, there is nothing to wait for.
     let Some(Platform { rendered, errors }) =

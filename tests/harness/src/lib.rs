@@ -5,6 +5,7 @@
 //! an admission webhook, and the agent's own binary as a child process.
 
 pub mod agent;
+mod cage;
 pub mod charts;
 pub mod controlplane;
 mod dirs;
@@ -24,6 +25,7 @@ mod terminal;
 pub mod webhook;
 
 pub use agent::{Agent, AgentBuilder};
+pub use cage::Cage;
 pub use charts::{Asked, CHARTS_USER, ChartServer, ChartServerOptions, Served};
 pub use controlplane::{Components, ControlPlane, Options, client_of, program, shared};
 pub use documents::{Document, DocumentServer};
@@ -32,7 +34,7 @@ pub use git::{
     Change, GitServer, GitServerOptions, HostKeyType, HttpsAuth, HttpsGitServer, KeyAlgorithm, KeyId, Repo,
     SshKey,
 };
-pub use github::{Access, App, Fault, GitHub, Token};
+pub use github::{Access, App, Fault, GitHub, SecureGitHub, Token, app_key};
 pub use hub::{Hub, HubRequest};
 pub use measure::{Cost, fresh_copy, measured};
 pub use proxy::{Mode, Proxy};

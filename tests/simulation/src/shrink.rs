@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::run::run;
 use crate::step::{Scenario, Step};
 
-/// The smallest scenario found that still breaks a law: fewer steps, then fewer Kustomizations. Returns one
-/// that breaks none as it is.
+/// The smallest scenario found that still breaks a law: fewer steps, then fewer Kustomizations. Returns a
+/// scenario that breaks none unchanged.
 pub fn shrink(scenario: &Scenario) -> Scenario {
     let fails = |scenario: &Scenario| !run(scenario).broken.is_empty();
     let mut small = scenario.clone();

@@ -1,10 +1,8 @@
 //! What a run would do, without doing it. It holds only a [`Reads`], so by its type it cannot write.
 
-use std::collections::HashMap;
-
 use super::apply::{ApplyProgress, note};
 use super::build::Supported;
-use super::claims::Claims;
+use super::claims::{self, Claims};
 use super::decide::{Decided, Intent, decide, intend};
 use super::ports::{ObjectReference, Reads};
 use super::prune::{self, Fate};
@@ -85,8 +83,7 @@ pub async fn preview(
 ) -> Result<Preview, Outcome<Applied>> {
     Ignored::read(&kustomization.spec.ignore).map_err(|message| Common::Malformed { message })?;
     let PreviewInput { resources, digest, drift } = input;
-    let mut origins = Origins::of(&resources);
-    let Intent { stages, mut terms, managed, .. } =
+    let Intent { stages, mut terms, managed, origins, .. } =
         intend(cluster, &kustomization, resources, (digest, drift)).await?;
     terms.foreseen = std::mem::take(foreseen);
     let mut progress = ApplyProgress::default();
@@ -106,7 +103,7 @@ pub async fn preview(
                 }
             }
             let is_sensitive = terms.options.is_sensitive(&id);
-            let origin = origins.take(&id);
+            let origin = origins.of(&id).to_owned();
             preview.objects.push(announced(entry, &mut observed, (is_sensitive, is_reached), origin));
         }
     }
@@ -120,24 +117,6 @@ pub async fn preview(
     }
     let warnings = progress.told();
     Ok(Preview { changes: progress.changes, drifted: progress.drifted, warnings, ..preview })
-}
-
-/// The files of objects. A kind may turn out to have no namespace, and then the object has lost the one that
-/// it had in Git.
-struct Origins(HashMap<ObjectId, String>);
-
-impl Origins {
-    fn of(resources: &[RenderedObject]) -> Self {
-        Self(resources.iter().map(|resource| (resource.object.id(), resource.origin.clone())).collect())
-    }
-
-    fn take(&mut self, id: &ObjectId) -> String {
-        let is_it = |known: &ObjectId| ObjectId { namespace: String::new(), ..known.clone() } == *id;
-        self.0
-            .remove(id)
-            .or_else(|| self.0.iter().find(|(known, _)| is_it(known)).map(|(_, origin)| origin.clone()))
-            .unwrap_or_default()
-    }
 }
 
 /// What is said of an object. What is there is kept only where it is to be compared.
@@ -174,7 +153,7 @@ async fn dropped(
         return Ok(dropped);
     }
     let stale = prune::references(managed, stale);
-    let (owner, needs) = (kustomization.reference(), prune::needs(kustomization));
+    let (owner, needs) = (kustomization.reference(), claims::needs(kustomization));
     let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
     for decided in prune::decide(cluster, claims, pruner, stale, &progress.inventory).await {
         let fate = match decided.found {

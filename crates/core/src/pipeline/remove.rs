@@ -8,7 +8,7 @@ use super::decide::managed;
 use super::ports::{ApiFailure, ObjectReference, Reads, Settle, Writes};
 use super::prune::{self, Pruned};
 use super::slot::Slot;
-use crate::api::{DeletionPolicy, Kustomization, KustomizationSpec};
+use crate::api::{DeletionPolicy, Kustomization};
 use crate::plan::{self, Inventory, Pruner};
 use crate::verdict::{Common, Schedule};
 use lockgate_base::model::ObjectId;
@@ -28,8 +28,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     let managed = managed(kustomization);
     let spec = &kustomization.spec;
     let ids = plan::prune(&[], &managed);
-    let policy = spec.deletion_policy.unwrap_or_default();
-    let keep = lets_go(spec);
+    let keep = !spec.deletes_its_objects();
     // The drift of what is let go is no longer ours to put back, least of all while it is being deleted.
     let (owner, ownership) = (kustomization.reference(), Kustomization::OWNERSHIP);
     own.release(&owner, &ids);
@@ -39,7 +38,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
             format!("{} objects on the cluster of spec.kubeConfig were left as they are", managed.len());
         return Common::Removed { deleted: 0, note: Some(note) };
     }
-    if keep || spec.suspend || managed.is_empty() {
+    if keep || managed.is_empty() {
         let note = (!managed.is_empty()).then(|| format!("{} objects were left as they are", managed.len()));
         return Common::Removed { deleted: 0, note };
     }
@@ -68,25 +67,15 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     if !awaited.is_empty() {
         return Common::RemovalFailed { failures: awaited.into_iter().map(|(_, message)| message).collect() };
     }
-    let note = match policy {
-        DeletionPolicy::WaitForTermination => {
-            slot.waits();
-            still_there(cluster, kustomization, &deleted).await
-        }
-        DeletionPolicy::MirrorPrune | DeletionPolicy::Delete | DeletionPolicy::Orphan => None,
+    let note = if spec.deletion_policy == Some(DeletionPolicy::WaitForTermination) {
+        slot.waits();
+        still_there(cluster, kustomization, &deleted).await
+    } else {
+        None
     };
     let notes: Vec<String> = kept.into_iter().chain(note).collect();
     let note = (!notes.is_empty()).then(|| notes.join("; "));
     Common::Removed { deleted: deleted.len(), note }
-}
-
-/// Whether the objects stay when their Kustomization goes.
-pub fn lets_go(spec: &KustomizationSpec) -> bool {
-    match spec.deletion_policy.unwrap_or_default() {
-        DeletionPolicy::Orphan => true,
-        DeletionPolicy::MirrorPrune => !spec.prune,
-        DeletionPolicy::Delete | DeletionPolicy::WaitForTermination => false,
-    }
 }
 
 /// Waits until the deleted objects are gone, for as long as the timeout; says which are not.

@@ -10,7 +10,7 @@ use super::drift::{Drift, drift};
 use super::flux;
 use super::forced;
 use super::ignore::{Ignored, left};
-use super::managed_fields::{entries, foreign_fields, take_over};
+use super::managed_fields::{entries, foreign_fields, left_by_others, take_over};
 use super::policy::{Apply, DriftPolicy, apply_policy, drift_policy, is_forced, is_reconcile_disabled};
 use super::refusal::{Phase, Refusal, is_secret};
 use super::reported;
@@ -200,6 +200,8 @@ pub struct Entry {
     pub step: Step,
     /// What of it has drifted, and is told of and left as it is.
     pub drifted: Vec<Drift>,
+    /// What another way of applying has left on it, where we have not applied it before. It stays.
+    pub left: Vec<Drift>,
     /// Another owner of the same kind that the object's labels name. Two builds that hold one object
     /// overwrite each other.
     pub also_owned_by: Option<Ref>,
@@ -220,7 +222,8 @@ pub(super) fn entry(object: Object, observed: &Observed, options: &PlanOptions) 
     let also_owned_by = live
         .and_then(|live| options.ownership.owner_of(live))
         .filter(|owner| options.owner.as_ref().is_some_and(|own| own != owner));
-    Entry { object, step, drifted, also_owned_by }
+    let left = live.filter(|_| step.writes()).map(|live| left_by_others(live, &object, options.ownership));
+    Entry { object, step, drifted, left: left.unwrap_or_default(), also_owned_by }
 }
 
 /// The object as it is to be applied, and what is known of it where that leaves fields as they are on the
@@ -307,7 +310,9 @@ fn mended(object: &Object, live: &Object, refusal: &Refusal, options: &PlanOptio
     let taken = || take_over(live, object, None, options.ownership);
     let patch = match &refusal.cause {
         Cause::UnknownField(_) => versions::raise(live).or_else(taken),
-        Cause::Invalid => taken(),
+        // Some rules of the API server are told as failures of its own: a port of the nodes that is there
+        // twice.
+        Cause::Invalid | Cause::Denied | Cause::WebhookDenied(_) | Cause::Other { .. } => taken(),
         _ => None,
     };
     let drift = foreign_fields(live, object, options.ownership);

@@ -83,6 +83,35 @@ fn an_edit_with_kubectl_is_undone_though_nothing_differs() {
     assert_eq!(decide_for(merge), Step::Keep);
 }
 
+/// What the server says no to may be what the edit makes of the object together with Git.
+#[test]
+fn an_edit_beside_which_git_is_refused_is_handed_over_first() {
+    let managed = json!([
+        {"manager": "kustomize-controller", "operation": "Apply", "fieldsV1": {"f:data": {"f:k": {}}}},
+        {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {"f:extra": {}}}},
+    ]);
+    let edited = live(json!({"data": {"k": "v", "extra": "x"}, "metadata": {"managedFields": managed}}));
+    let cases = [
+        (Cause::Invalid, true),
+        (Cause::Denied, true),
+        (Cause::WebhookDenied("w".into()), true),
+        (Cause::Other { server_fault: true }, true),
+        (Cause::Immutable { loss: None }, false),
+        (Cause::Unavailable, false),
+        (Cause::TooLarge, false),
+    ];
+    let desired = object(json!({"data": {"k": "v"}}));
+    for (cause, is_handed_over) in cases {
+        let refusal = Refusal::new(desired.id(), Phase::DryRun, cause.clone(), "no");
+        for (live, expected) in [(edited.clone(), is_handed_over), (live(json!({"data": {"k": "v"}})), false)]
+        {
+            let step = decide(&desired, Some(live), Err(refusal.clone()), &PlanOptions::default()).step;
+            assert_eq!(matches!(step, Step::Configure { take_over: Some(_), .. }), expected, "{cause:?}");
+            assert_eq!(matches!(step, Step::Refuse(_)), !expected, "{cause:?}");
+        }
+    }
+}
+
 fn flux_definition() -> Object {
     let metadata = json!({"name": "kustomizations.kustomize.toolkit.fluxcd.io"});
     let kind = "CustomResourceDefinition";
@@ -258,6 +287,7 @@ fn what_earlier_stages_bring_is_created() {
         object: object.clone(),
         step: Step::Create,
         drifted: Vec::new(),
+        left: Vec::new(),
         also_owned_by: None,
     };
     let first =
@@ -280,6 +310,7 @@ fn what_earlier_stages_bring_is_created() {
             object: object(json!({})),
             step: Step::Refuse(refusal),
             drifted: Vec::new(),
+            left: Vec::new(),
             also_owned_by: None,
         };
         let mut stage = Stage { entries: vec![refused], gate: Gate::None };
@@ -296,6 +327,7 @@ fn what_earlier_stages_bring_is_created() {
         object: object(json!({})),
         step: Step::Refuse(refusal),
         drifted: Vec::new(),
+        left: Vec::new(),
         also_owned_by: None,
     };
     let mut stage = Stage { entries: vec![refused], gate: Gate::None };

@@ -20,6 +20,7 @@ use crate::context::FetchContext;
 use crate::disk::Disk;
 use crate::fetch::{FetchFinding, Fetcher, Fetching, Update};
 use crate::hashing::Hashing;
+use crate::memory::FetchMemory;
 use crate::pool::{self, Pool};
 use crate::spool::Spools;
 use crate::tls::{Proxy, Tls};
@@ -80,7 +81,13 @@ impl OciFetcher {
     /// `spec.insecure` of a registry on another machine is refused unless `allows_insecure`.
     pub fn new(state_dir: &Path, disk: &Disk, allows_insecure: bool) -> Result<Self, SourceError> {
         let spools = Arc::new(Spools::open(state_dir, disk)?);
-        Ok(Self { spools, pool: Arc::new(Pool::new()), allows_insecure })
+        Ok(Self { spools, pool: Arc::new(Pool::sharing(&FetchMemory::default())), allows_insecure })
+    }
+
+    /// The same, whose fetches share memory with others.
+    #[must_use]
+    pub fn sharing(self, memory: &FetchMemory) -> Self {
+        Self { pool: Arc::new(Pool::sharing(memory)), ..self }
     }
 
     /// Fetches, within the request's limit by the clock, whatever the host does; the wait for one's turn has

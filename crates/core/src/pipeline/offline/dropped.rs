@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use crate::api::Kustomization;
 use crate::pipeline::prune::{self, Fate};
-use crate::pipeline::remove;
 use crate::plan::{self, Pruner};
 use lockgate_base::model::Object;
 
@@ -12,7 +11,8 @@ use lockgate_base::model::Object;
 /// let go. `is_removed` says that the Kustomization itself goes. What is not told by the object or the
 /// Kustomization, the cluster decides.
 pub fn fate(kustomization: &Kustomization, object: &Object, is_removed: bool) -> Option<Fate> {
-    let is_let_go = if is_removed { remove::lets_go(&kustomization.spec) } else { !kustomization.spec.prune };
+    let is_let_go =
+        if is_removed { !kustomization.spec.deletes_its_objects() } else { !kustomization.spec.prune };
     if is_let_go {
         return None;
     }

@@ -4,6 +4,7 @@ use crate::api;
 use crate::api::Kustomization;
 use crate::graph::Cycle;
 use lockgate_base::model::{Digest, Object};
+use lockgate_render::budget::Spent;
 use lockgate_render::substitute::SubstituteError;
 use lockgate_render::{RenderError, RenderedObject};
 
@@ -93,6 +94,14 @@ pub enum OfflineError {
         subject: String,
         /// How deep they may be.
         limit: usize,
+    },
+    /// The tree holds more objects of a kind than can be looked through.
+    #[error("{file}: {spent}")]
+    TooLarge {
+        /// The file that was too much.
+        file: String,
+        /// What there was too much of.
+        spent: Spent,
     },
     /// There is no Kustomization of that name.
     #[error("there is no Kustomization '{name}' in {}", if .folder.is_empty() { "the tree" } else { .folder })]

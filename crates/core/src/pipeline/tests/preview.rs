@@ -173,7 +173,12 @@ async fn a_preview_announces_what_a_run_does() {
             }
             (Ok(announced), Outcome::Own(Applied::Refused { refusals, .. })) => {
                 assert_eq!(case.end, "refused", "{what}");
-                let told: Vec<String> = announced.refusals.iter().map(ToString::to_string).collect();
+                let located = |refusal: &plan::Refusal| {
+                    let is_it = |known: &&Announced| known.entry.object.id() == refusal.id;
+                    let origin = announced.objects.iter().find(is_it).map(|known| known.origin.as_str());
+                    format!("{refusal} (in {})", origin.unwrap_or_default())
+                };
+                let told: Vec<String> = announced.refusals.iter().map(located).collect();
                 let met: Vec<String> = refusals.into_iter().map(|refused| refused.message).collect();
                 assert_eq!(told, met, "{what}");
                 assert_eq!(lines(&announced.changes), log, "{what}");

@@ -111,6 +111,8 @@ impl Ending for Fetched {
 pub enum FetchCause {
     /// The host is not the one expected, or does not let the credentials in; or there are none.
     Authentication,
+    /// `spec.provider` and the Secret do not go together.
+    Provider,
     /// The host, the network, or what was asked of them.
     Operation,
     /// `spec.url` can never work.

@@ -122,6 +122,7 @@ fn the_outcomes_of_a_fetch_read_back_too() {
     let failed = |cause| Fetched::Failed { cause, message: "m".into(), terminal: cause == FetchCause::Url };
     let causes = [
         FetchCause::Authentication,
+        FetchCause::Provider,
         FetchCause::Operation,
         FetchCause::Url,
         FetchCause::Empty,
