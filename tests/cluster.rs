@@ -10,11 +10,9 @@ mod rights;
 mod settle;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
-use kube::discovery::ApiResource;
+use kube::api::{DynamicObject, Patch, PatchParams};
 use lockgate::tested::{Client, Cluster, ClusterTarget, HeldChange};
 use lockgate_base::model::Object;
 use lockgate_base::model::Ref;
@@ -31,8 +29,15 @@ pub(crate) const QUIET: Duration = Duration::from_millis(700);
 pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     pub(crate) changes: UnboundedReceiver<HeldChange>,
-    pub(crate) kube: kube::Client,
-    pub(crate) namespace: String,
+    stage: harness::Stage,
+}
+
+impl std::ops::Deref for Stage {
+    type Target = harness::Stage;
+
+    fn deref(&self) -> &harness::Stage {
+        &self.stage
+    }
 }
 
 impl Stage {
@@ -48,19 +53,9 @@ impl Stage {
 
     /// A stage whose cluster uses another kubeconfig than the test's own requests.
     pub(crate) async fn with(plane: &harness::ControlPlane, kubeconfig: PathBuf) -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let namespace = format!("stage-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let target = ClusterTarget { kubeconfig: Some(kubeconfig), ..ClusterTarget::default() };
         let (cluster, changes) = Cluster::new(Client::connect(&target).await.unwrap());
-        let kube = plane.client().await.unwrap();
-        let stage = Self { cluster, changes, kube, namespace };
-        let made = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": stage.namespace}});
-        stage
-            .api("v1", "Namespace", "namespaces", false)
-            .create(&PostParams::default(), &dynamic(made))
-            .await
-            .unwrap();
-        stage
+        Self { cluster, changes, stage: harness::Stage::new(plane, "stage").await.unwrap() }
     }
 
     /// An object in this stage's namespace, with its owner's labels.
@@ -86,33 +81,6 @@ impl Stage {
                 value["metadata"].as_object_mut().unwrap().shift_remove("namespace");
             })
             .unwrap()
-    }
-
-    /// kube's own client for a kind, in this stage's namespace or for the whole cluster.
-    pub(crate) fn api(
-        &self,
-        api_version: &str,
-        kind: &str,
-        plural: &str,
-        namespaced: bool,
-    ) -> Api<DynamicObject> {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let resource = ApiResource {
-            group: group.into(),
-            version: version.into(),
-            api_version: api_version.into(),
-            kind: kind.into(),
-            plural: plural.into(),
-        };
-        if namespaced {
-            Api::namespaced_with(self.kube.clone(), &self.namespace, &resource)
-        } else {
-            Api::all_with(self.kube.clone(), &resource)
-        }
-    }
-
-    pub(crate) fn config_maps(&self) -> Api<DynamicObject> {
-        self.api("v1", "ConfigMap", "configmaps", true)
     }
 
     /// Changes a ConfigMap as another program would.

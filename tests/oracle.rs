@@ -1,7 +1,7 @@
-//! Differential tests: the same random input through lockgate and through the Go code that Flux is made of.
+//! Differential tests: lockgate and the Go code of Flux get the same random input.
 //!
-//! The Go side is the small module in `go/`, built on first use. `ORACLE_CASES` sets how many cases a test
-//! makes, `ORACLE_SEED` where it begins.
+//! The Go side is the small module in `go/`, built on first use. `ORACLE_CASES` sets the number of cases of a
+//! test, and `ORACLE_SEED` the first seed.
 
 mod engine;
 mod helm;

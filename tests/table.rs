@@ -1,4 +1,4 @@
-//! What `kubectl get` asks the API server for.
+//! The request of `kubectl get` to the API server.
 
 use serde_json::Value;
 

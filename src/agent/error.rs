@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-/// Why the agent ended without being told to.
+/// Why the agent ended without a request to shut down.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// The address is taken, or is not one of this machine.

@@ -20,7 +20,7 @@ const STEP: &str = "host keys";
 /// The authorities for a host key.
 #[derive(Clone, Copy)]
 pub(crate) struct Pins<'p> {
-    /// GitHub, if the repository is there. Most Enterprise servers publish no host keys.
+    /// GitHub, if it hosts the repository. Most Enterprise servers publish no host keys.
     pub github: Option<&'p GitHub>,
     /// The fingerprint that the user has compared, `SHA256:…`.
     pub accepted: Option<&'p str>,

@@ -13,7 +13,7 @@ pub(crate) enum ProgressEvent {
     Step {
         /// Its name.
         name: &'static str,
-        /// What the step found or did.
+        /// The finding or the result of the step.
         detail: String,
         /// The change that it made, for steps that may change something.
         change: Option<PutOutcome>,

@@ -1,5 +1,5 @@
-//! What a deploy key is called: which cluster it belongs to, so that it can be told from others once that is
-//! gone.
+//! The title of a deploy key. It names the key's cluster, so that the key can be told from others once the
+//! cluster is gone.
 //!
 //! ```text
 //! lockgate NAME UID8 NAMESPACE [until TIME]

@@ -1,5 +1,5 @@
-//! Beside Flux's controllers, and beside what only has their names: on a control plane of its own, since what
-//! is Flux's counts for all agents of a cluster.
+//! The agent beside Flux's controllers, and beside Deployments that only have their names. These tests use a
+//! control plane of their own, since Flux's controllers count for all agents of a cluster.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Trees that cannot be built: each is told with file, place and cause, changes nothing, and is healed by the
-//! next commit.
+//! Trees that cannot be built: each is reported with file, place and cause, changes nothing, and is healed by
+//! the next commit.
 
 use harness::{Change, Proxy};
 use serde_json::json;

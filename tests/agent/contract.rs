@@ -1,4 +1,4 @@
-//! What tools that know Flux read of our kinds: columns, conditions, inventory, history, events, and the
+//! The parts of our kinds that tools for Flux read: columns, conditions, inventory, history, events, and the
 //! answers to requests.
 
 use harness::eventually;

@@ -1,4 +1,4 @@
-//! What `lockgate diff` announces is what the agent then does.
+//! The agent does exactly the changes that `lockgate diff` announces.
 
 mod situations;
 

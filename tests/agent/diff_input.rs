@@ -1,4 +1,4 @@
-//! `lockgate diff` of what cannot be compared, by who may not, and from a working tree.
+//! `lockgate diff` of input that cannot be compared, by users with few rights, and from a working tree.
 
 use std::fs;
 use std::io::Read as _;

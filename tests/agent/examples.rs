@@ -1,4 +1,5 @@
-//! Each folder of `examples/` is a repository that comes up as it is, and goes without a rest.
+//! Each folder of `examples/` is a repository that becomes Ready unchanged, and whose objects are all pruned
+//! in the end.
 
 use std::path::Path;
 
@@ -35,8 +36,7 @@ const EXAMPLES: [(&str, &str, &[&str], &str); 4] = [
 #[tokio::test]
 async fn each_example_comes_up_as_it_is_and_goes_again() {
     let plane = ControlPlane::start(Options::default()).await.unwrap();
-    let mut stage = stage_on(&plane, "examples", &[("README.md", "")]).await;
-    HOME.clone_into(&mut stage.namespace);
+    let stage = stage_on(&plane, "examples", &[("README.md", "")]).await.moved_to(HOME);
     stage.secret("repo", json!({})).await.unwrap();
     stage.source("flux-system", json!({})).await.unwrap();
     let _agent = stage.agent_everywhere().await;

@@ -1,5 +1,5 @@
-//! Faults: the agent killed, told to end, without its API server, with a rival, and with someone who edits
-//! what is Git's.
+//! Faults: the agent killed, shut down, without its API server, with a rival, and with somebody who edits
+//! Git's fields.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What is wrong with what is in Git: each case names file, object and cause, and leaves the last good state.
+//! Mistakes in Git: each case names file, object and cause, and leaves the last good state.
 
 use harness::eventually;
 use kube::api::{DeleteParams, Patch, PatchParams};

@@ -1,4 +1,5 @@
-//! What a commit changes that others of its objects are judged by, and what it still asks for that is gone.
+//! Commits whose changes decide about other objects of the same commit, and removed objects that a commit
+//! still requires.
 
 use kube::api::{Api, DynamicObject, ListParams};
 use serde_json::{Value, json};
@@ -52,7 +53,8 @@ async fn a_field_is_used_by_the_commit_that_defines_it() {
     assert!(refused.is_empty(), "{refused:?}");
 }
 
-/// One commit relaxes a quota and a policy, and adds objects that these refused before, in the same stage.
+/// A commit relaxes a quota or a policy, and adds or changes an object that it refused before, in the same
+/// stage.
 #[tokio::test]
 async fn what_a_commit_allows_is_allowed_to_it() {
     let quota = |count: u32| {

@@ -1,4 +1,4 @@
-//! Who leads, where the API server is far away.
+//! The lease, with an API server that is far away.
 
 use std::time::Duration;
 

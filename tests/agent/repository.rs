@@ -1,5 +1,5 @@
-//! What befalls a repository: what its GitRepository says of it, and that what was applied stays and nothing
-//! else waits.
+//! Events in the life of a repository: the status of its GitRepository, the applied objects, which stay, and
+//! other sources, which do not wait.
 
 use harness::{Change, HostKeyType, Mode, Proxy, eventually};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};

@@ -1,5 +1,5 @@
-//! A platform over a length of time, among commits, drift, hosts that come and go, and an agent that is
-//! killed: nothing is lost, and nothing grows. `make soak MINUTES=n` makes it long.
+//! A platform over a long time, with commits, drift, hosts that come and go, and an agent that is killed:
+//! nothing is lost, and nothing grows. `make soak MINUTES=n` runs it for long.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The kinds, the agent without a repository, other SSH servers, and the way back.
+//! The kinds, the agent without a repository, other SSH servers, and the uninstall.
 
 use std::time::Duration;
 
@@ -220,7 +220,7 @@ async fn a_purge_finds_the_key_without_its_source_and_leaves_other_secrets() {
     let labels = json!({"app.kubernetes.io/part-of": "lockgate"});
     for (name, labels, key) in [
         ("theirs", json!({}), "identity"),
-        // Somebody else has set the label, who may do that.
+        // Somebody else has set the label, which is allowed.
         ("theirs-too", labels.clone(), "identity"),
         ("no-key", labels, "text"),
     ] {

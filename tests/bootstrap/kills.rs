@@ -1,4 +1,4 @@
-//! Runs that are killed: when a step is told, and in the middle of each write.
+//! Runs that are killed: after the report of a step, and in the middle of each write.
 
 use harness::{Fault, Webhook};
 use serde_json::{Value, json};

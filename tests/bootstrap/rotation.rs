@@ -1,5 +1,4 @@
-//! Another key, and other host keys, in the place of those that are there: the agent is let in at each
-//! moment.
+//! The rotation of keys and host keys: the repository accepts the agent at each moment.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

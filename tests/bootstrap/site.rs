@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use harness::{ControlPlane, GitHub, GitServer, Options, Repo};
-use kube::api::{Api, DynamicObject, ListParams};
-use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -159,26 +157,14 @@ impl Site {
 
     /// Creates an object.
     pub(crate) async fn create(&self, value: Value) {
-        let object: DynamicObject = serde_json::from_value(value).unwrap();
-        let types = object.types.clone().unwrap();
-        let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
-        let gvk = GroupVersionKind::gvk(group, version, &types.kind);
-        let (client, resource) = (self.plane.client().await.unwrap(), ApiResource::from_gvk(&gvk));
-        let api: Api<DynamicObject> = match &object.metadata.namespace {
-            Some(namespace) => Api::namespaced_with(client, namespace, &resource),
-            None => Api::all_with(client, &resource),
-        };
-        api.create(&kube::api::PostParams::default(), &object).await.unwrap();
+        let client = self.plane.client().await.unwrap();
+        harness::stage::create(&client, value).await.unwrap();
     }
 
     /// All objects of a kind.
     pub(crate) async fn all(&self, api_version: &str, kind: &str, plural: &str) -> Vec<Value> {
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let resource =
-            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
-        let api: Api<DynamicObject> = Api::all_with(self.plane.client().await.unwrap(), &resource);
-        let list = api.list(&ListParams::default()).await.unwrap();
-        list.items.into_iter().map(|item| serde_json::to_value(item).unwrap()).collect()
+        let client = self.plane.client().await.unwrap();
+        harness::stage::all(&client, api_version, kind, plural).await.unwrap()
     }
 
     /// The Secrets of the agent's namespace.

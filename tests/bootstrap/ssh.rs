@@ -1,4 +1,4 @@
-//! What this machine asks a server over SSH, with a Secret in any form that the agent takes.
+//! The check of a repository over SSH from this machine, with a Secret in any form that the agent accepts.
 
 use std::process::Command;
 

@@ -183,7 +183,7 @@ async fn with_a_definition_go_its_objects_and_their_watch() {
     .await
     .unwrap();
     let params = PatchParams { field_manager: Some("someone".into()), ..PatchParams::default() };
-    let widgets = stage.api(widget.api_version(), "Widget", "widgets", true);
+    let widgets = stage.api(widget.api_version(), "Widget", "widgets");
     widgets.patch("w", &params, &Patch::Merge(json!({"spec": {"size": 2}}))).await.unwrap();
     loop {
         match stage.change().await {

@@ -1,5 +1,4 @@
-//! A server that asks to be left alone: a stand-in that answers as the API server's priority and fairness
-//! does.
+//! A busy server: a stand-in that answers like the API server's priority and fairness.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

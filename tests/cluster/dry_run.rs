@@ -1,4 +1,5 @@
-//! What a dry run tells: whether an object is there, what would become of it, and why not.
+//! The results of a dry run: whether an object exists, what an apply would change, and the causes of
+//! refusals.
 
 use std::collections::HashSet;
 
@@ -112,7 +113,7 @@ async fn a_terminating_namespace_is_no_missing_right() {
         .edit(|value| value["metadata"]["finalizers"] = json!(["example.com/hold"]))
         .unwrap();
     stage.cluster.apply(&held).await.unwrap();
-    let namespaces = stage.api("v1", "Namespace", "namespaces", false);
+    let namespaces = stage.in_cluster("v1", "Namespace", "namespaces");
     namespaces.delete(&stage.namespace, &DeleteParams::default()).await.unwrap();
     let refusal = refusal(&stage, stage.config_map("late", json!({}))).await;
     assert_eq!(refusal.terminating_namespace(), Some(stage.namespace.as_str()), "{refusal}");

@@ -1,5 +1,5 @@
-//! What the plan makes of real observations: created, kept, configured, made anew, and the edits of kubectl
-//! undone.
+//! The plan for real observations: created, kept, configured and recreated objects, and corrected edits of
+//! kubectl.
 
 use std::collections::HashSet;
 

@@ -18,18 +18,14 @@ async fn account(stage: &Stage, name: &str, rules: serde_json::Value) {
     let meta = json!({"name": name, "namespace": stage.namespace});
     let params = PostParams::default();
     let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta});
-    stage
-        .api("v1", "ServiceAccount", "serviceaccounts", true)
-        .create(&params, &dynamic(account))
-        .await
-        .unwrap();
+    stage.api("v1", "ServiceAccount", "serviceaccounts").create(&params, &dynamic(account)).await.unwrap();
     let rbac = "rbac.authorization.k8s.io/v1";
     let role = json!({"apiVersion": rbac, "kind": "Role", "metadata": meta, "rules": rules});
-    stage.api(rbac, "Role", "roles", true).create(&params, &dynamic(role)).await.unwrap();
+    stage.api(rbac, "Role", "roles").create(&params, &dynamic(role)).await.unwrap();
     let binding = json!({"apiVersion": rbac, "kind": "RoleBinding", "metadata": meta,
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": stage.namespace}]});
-    stage.api(rbac, "RoleBinding", "rolebindings", true).create(&params, &dynamic(binding)).await.unwrap();
+    stage.api(rbac, "RoleBinding", "rolebindings").create(&params, &dynamic(binding)).await.unwrap();
 }
 
 /// The cluster as a Kustomization of the stage's namespace sees it that names the account.

@@ -1,4 +1,4 @@
-//! Waiting for health: by the shared watches, and by a feed for what they do not show.
+//! Waiting for health: with the shared watches, and with a feed for objects that they do not show.
 
 use std::time::{Duration, Instant};
 

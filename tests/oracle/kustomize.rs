@@ -1,8 +1,8 @@
-//! Folders built by lockgate and by the real kustomize: hand-written ones, one field and option each, and
-//! random ones that put everything together.
+//! Folders built by lockgate and by the real kustomize: hand-written ones, each for one field and option, and
+//! random ones that combine everything.
 //!
-//! No expected result is written down. `KDIFF` names a folder into which every difference is put: `in/`,
-//! `target`, what kustomize makes of it and what lockgate does.
+//! The tests contain no expected results. `KDIFF` names a folder that receives every difference: `in/`,
+//! `target`, the output of kustomize and that of lockgate.
 
 mod generate;
 mod merges;

@@ -1,5 +1,5 @@
-//! The table of merge keys against the OpenAPI document that kustomize has built in. `UPDATE=1` writes it
-//! anew.
+//! The table of merge keys against the OpenAPI document that is built into kustomize. `UPDATE=1` rewrites the
+//! table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

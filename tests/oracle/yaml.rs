@@ -1,4 +1,4 @@
-//! Random YAML read by lockgate and by the Go readers; what lockgate writes read back by both.
+//! Random YAML, read by lockgate and by the Go readers, and lockgate's output, read back by both.
 
 mod pools;
 

@@ -1,4 +1,4 @@
-//! Hosts that are down, hang, drip or break off: an error in time, and nobody else held up.
+//! Hosts that are down, hang, drip or break off: the error comes in time, and no other host is delayed.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Hosts that answer over HTTP with something else than they should.
+//! HTTP hosts that give unexpected answers.
 
 use std::time::Duration;
 

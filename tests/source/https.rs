@@ -1,4 +1,4 @@
-//! Repositories over HTTPS: who is let in, and whose certificate is trusted.
+//! Repositories over HTTPS: accepted credentials and trusted certificates.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Which deploy keys get in, which hosts are trusted, and what is said otherwise.
+//! Deploy keys that are accepted, hosts that are trusted, and the messages about others.
 
 use std::io::Write as _;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A peer that misbehaves: it listens on loopback and treats each connection as it was told to.
+//! A peer that misbehaves: it listens on loopback and treats each connection as its variant says.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};

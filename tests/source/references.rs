@@ -1,4 +1,4 @@
-//! Which commit a reference leads to, as the repository changes.
+//! The commit of a reference, as the repository changes.
 
 use harness::Change;
 use lockgate_git::FailureClass;

@@ -1,4 +1,4 @@
-//! What each of these tests starts from: a host, a repository that one key may read, and an agent's folder.
+//! The start of each of these tests: a host, a repository that one key may read, and an agent's folder.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The table of cases: each stands in it once, and each test that it names is there.
+//! The table of cases: each case is in it once, and each test in it exists.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Comments that can be read: no wider than code, and each sentence with a subject.
+//! Comments that are easy to read: no wider than code, and with a subject in each sentence.
 
 use super::{File, files};
 

@@ -1,4 +1,4 @@
-//! What the documents name is there.
+//! Every path in the documents exists.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What the crates offer that nobody takes: rustc reports no dead code behind `pub`.
+//! The unused exports of the crates: rustc reports no dead code behind `pub`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

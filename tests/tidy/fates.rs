@@ -1,4 +1,5 @@
-//! The table of what becomes of each field names the tests that show it. They are there, and know the field.
+//! The table of the fate of each field names the tests that show it. These tests exist, and mention the
+//! field.
 
 use super::files;
 

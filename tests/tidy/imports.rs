@@ -1,4 +1,4 @@
-//! Which file uses which, read from the syntax: `use` and paths, also through `super::`, aliases, groups,
+//! The uses between files, read from the syntax: `use` and paths, also through `super::`, aliases, groups,
 //! macros and re-exports.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! One name, one meaning: a type that other files can name shares its name with no other such type.
+//! One name, one meaning: a type that is visible to other files shares its name with no other such type.
 
 use std::collections::BTreeMap;
 

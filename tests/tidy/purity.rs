@@ -1,5 +1,5 @@
-//! The pure crates do no I/O: their manifests name no crate that does, and clippy refuses what std and the
-//! runtime offer.
+//! The pure crates do no I/O: their manifests name no crate with I/O, and clippy refuses that of std and of
+//! the runtime.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Rust source as the rules of the house read it: without comments, texts and tests.
+//! Rust source in the form that the rules of the house use: without comments, texts and tests.
 
 /// The code of a file with the content of comments, texts and character literals blanked out. Line breaks
 /// stay, so line numbers are those of the file.

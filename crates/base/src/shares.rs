@@ -1,4 +1,4 @@
-//! Fair shares of a limited number of places. Each holder of places stands for a namespace.
+//! Fair shares of a limited number of places. Each holder of places represents a namespace.
 //!
 //! While others wait, no holder gets more than half of the places, and the last free place goes to a holder
 //! that has none. If there are fewer than four places, each holder may take all of them.
@@ -86,7 +86,7 @@ impl Permits {
         Self::new(limit, false)
     }
 
-    /// `limit` places for the first callers, whoever they are.
+    /// `limit` places in the order of arrival, for any caller.
     pub fn common(limit: usize) -> Self {
         Self::new(limit, true)
     }

@@ -53,7 +53,7 @@ pub struct Tree {
 /// Why a path cannot be read. Each message names the path of the request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TreeError {
-    /// Nothing is there.
+    /// The path does not exist.
     #[error("{0}: no such file or directory")]
     NotFound(String),
     /// The path, or a symbolic link on it, leads above the root.
@@ -67,7 +67,7 @@ pub enum TreeError {
     /// Symbolic links that lead to each other.
     #[error("{0}: too many levels of symbolic links")]
     LinkLoop(String),
-    /// A folder where a file was wanted.
+    /// The path is a folder, and a file was requested.
     #[error("{0}: is a directory")]
     IsDirectory(String),
     /// A Git submodule.

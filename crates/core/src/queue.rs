@@ -1,4 +1,4 @@
-//! What runs next: a state machine that is told what happened and says what to do.
+//! Decides what runs next: a state machine that receives signals and returns orders.
 //!
 //! ```text
 //!  object seen, run ended, drift, input changed, time
@@ -6,8 +6,8 @@
 //!  start this run, let that one go on, cancel that wait, wake me at
 //! ```
 //!
-//! All kinds are handled alike: an object has facts, of which the edges to other objects are a part, and the
-//! role of its kind names the lane it runs in. The clock is passed in, as the time since the agent started.
+//! All kinds are handled alike. An object has facts, which include its edges to other objects. The role of
+//! its kind names the lane in which it runs. The clock is passed in, as the time since the agent started.
 //! Nothing here waits, and nothing is found by scanning: timers are a sorted set, and edges an index.
 
 mod edges;

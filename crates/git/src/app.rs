@@ -26,6 +26,7 @@ use crate::credentials::{
     APP_ID, Certificates, Credentials, Fields, SecretData, basic, holds_app, refuse_plain_http,
 };
 use crate::error::one_line;
+use crate::memory::FetchMemory;
 use crate::pool::{self, Pool};
 use crate::url::{GitUrl, Scheme};
 use crate::web::{Web, WebAnswer};
@@ -187,7 +188,7 @@ pub struct AppTokens {
 
 impl Default for AppTokens {
     fn default() -> Self {
-        Self { pool: Pool::new(), known: Mutex::default() }
+        Self { pool: Pool::sharing(&FetchMemory::default()), known: Mutex::default() }
     }
 }
 

@@ -16,6 +16,7 @@ use lockgate_core::verdict::{FetchCause, Fetched as Failed};
 use lockgate_git::helm::{Access, Archive, ArchiveRequest, Helm, IndexRequest, Listed};
 use lockgate_git::oci::{self, CHART, PullSecret, Repository, SignatureKeys};
 use lockgate_git::{FailureClass, FetchFinding, Fetcher, SourceError, Tls};
+use lockgate_render::helm::chart::package::chart_folder;
 
 /// What pulls charts.
 pub(super) struct ChartPuller {
@@ -53,7 +54,7 @@ impl ChartPuller {
         let access = helm_repository::access(ask, repository).await?;
         let archive = self.archive(ask, repository, access, (&spec.chart, &choice)).await?;
         let origin = Some(archive.digest.to_string());
-        let pulled = Pulled { tree: unpacked(&archive.tree), origin, source: None };
+        let pulled = Pulled { tree: chart_folder(&archive.tree), origin, source: None };
         made(ask, pulled, &edits, is_packaged)
     }
 
@@ -83,7 +84,7 @@ impl ChartPuller {
         match (found, current) {
             (FetchFinding::Updated(update), _) => {
                 let origin = Some(update.snapshot.revision.to_string());
-                let pulled = Pulled { tree: unpacked(&update.snapshot.tree), origin, source: None };
+                let pulled = Pulled { tree: chart_folder(&update.snapshot.tree), origin, source: None };
                 made(ask, pulled, &edits, is_packaged)
             }
             (FetchFinding::Unchanged(_), Some(held)) => Ok(unchanged(ask, spec, held, is_packaged)),
@@ -104,7 +105,7 @@ impl ChartPuller {
             else {
                 return Err(not_of("what is unchanged and nobody has"));
             };
-            return Ok(unpacked(&update.snapshot.tree));
+            return Ok(chart_folder(&update.snapshot.tree));
         }
         let access = helm_repository::access(ask, repository).await?;
         let request = IndexRequest { access: access.clone(), known: None };
@@ -115,7 +116,7 @@ impl ChartPuller {
         };
         let choice = found.index.choose(name, version);
         let choice = choice.map_err(|missing| told(FetchCause::Reference, missing.to_string(), false))?;
-        Ok(unpacked(&self.archive(ask, repository, access, (name, &choice)).await?.tree))
+        Ok(chart_folder(&self.archive(ask, repository, access, (name, &choice)).await?.tree))
     }
 
     /// The archive that an index names.
@@ -222,14 +223,4 @@ fn pull_failed(ask: &Ask<'_>, error: &SourceError) -> Failed {
             told(FetchCause::Pull, format!("{first}: {error}"), error.is_terminal())
         }
     }
-}
-
-/// The folder that an archive holds.
-pub(super) fn unpacked(tree: &Tree) -> Tree {
-    let folder_of = |path: String| {
-        let folder = path.strip_suffix("/Chart.yaml")?;
-        (!folder.contains('/')).then(|| folder.to_owned())
-    };
-    let first = tree.entries().find_map(|(path, _)| folder_of(path));
-    first.map_or_else(|| tree.clone(), |folder| tree.folder(&folder))
 }

@@ -1,4 +1,4 @@
-//! Situations, each at another decision of the chain.
+//! Situations for `lockgate diff`, each at another decision of the chain.
 
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows lockgate: a control plane of real binaries, a real sshd, a stand-in for GitHub that
 //! really admits keys, a registry of artifacts, a repository of charts, a proxy that misbehaves on command,
-//! an admission webhook, and the agent's own binary as a child process.
+//! an admission webhook, a namespace of a test's own, and the agent's own binary as a child process.
 
 pub mod agent;
 mod cage;
@@ -21,6 +21,7 @@ mod process;
 pub mod proxy;
 pub mod registry;
 mod serve;
+pub mod stage;
 mod terminal;
 pub mod webhook;
 
@@ -39,5 +40,6 @@ pub use hub::{Hub, HubRequest};
 pub use measure::{Cost, fresh_copy, measured};
 pub use proxy::{Mode, Proxy};
 pub use registry::{CosignKey, REGISTRY_USER, Registry, RegistryOptions};
+pub use stage::Stage;
 pub use terminal::on_terminal;
 pub use webhook::{Answer, Webhook};

@@ -1,4 +1,4 @@
-//! What a program costs from start to end: time, processor time and the most memory it held.
+//! The cost of a program from start to end: time, processor time and the largest memory.
 
 use std::fs::{self, File};
 use std::io::Read as _;

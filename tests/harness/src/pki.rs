@@ -1,4 +1,4 @@
-//! Certificates of one run: an authority, and what it signs.
+//! The certificates of one run: an authority, and the certificates that it signs.
 
 use anyhow::Context as _;
 use rcgen::{

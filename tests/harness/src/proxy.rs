@@ -1,4 +1,4 @@
-//! A TCP proxy that misbehaves on command, before sshd, the API server or anything else.
+//! A TCP proxy that misbehaves on command, in front of sshd, the API server or any other server.
 
 use std::io;
 use std::net::SocketAddr;

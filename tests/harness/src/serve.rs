@@ -1,4 +1,4 @@
-//! Where the harness's own servers run: one runtime that no test ends, plain HTTP or TLS.
+//! The harness's own servers, over plain HTTP or TLS, on one runtime that no test ends.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};

@@ -1,4 +1,4 @@
-//! Random templates over random values: whatever the grammar puts together, helm and lockgate print the same
+//! Random templates over random values: for whatever the grammar produces, helm and lockgate print the same
 //! or fail with the same words.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What is random is judged by its shape: keys, certificates, hashes, encrypted texts, drawn texts.
+//! Random values are compared by their shape: keys, certificates, hashes, encrypted texts, random texts.
 
 use serde_json::json;
 

@@ -1,5 +1,5 @@
-//! Random folders: a base, overlays and components, with features and scalars drawn from small pools, so that
-//! they meet.
+//! Random folders: a base, overlays and components, with features and scalars from small pools, so that they
+//! collide.
 
 mod more;
 

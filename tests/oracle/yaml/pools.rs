@@ -1,4 +1,4 @@
-//! The pools from which random YAML is put together.
+//! The pieces of random YAML.
 
 /// Scalars that some reader does not take for a string.
 pub(crate) const SCALARS: &[&str] = &[

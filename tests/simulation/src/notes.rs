@@ -1,4 +1,4 @@
-//! What a machine keeps of what its agent is at.
+//! A machine's record of the runs of its agent.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! Cuts a scenario that fails down to the steps without which it does not.
+//! Reduces a failing scenario to the steps without which it does not fail.
 
 use std::time::Duration;
 

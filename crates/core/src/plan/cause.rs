@@ -15,7 +15,7 @@ pub enum Cause {
     NamespaceTerminating {
         /// The namespace.
         namespace: String,
-        /// Since when, and what holds it; empty if that is unknown.
+        /// The time since when, and the finalizers that hold it; empty if these are unknown.
         state: String,
     },
     /// The object's kind is namespaced, and the object names no namespace.
@@ -27,7 +27,7 @@ pub enum Cause {
     Denied,
     /// A field that cannot change has changed; the object has to be deleted and recreated.
     Immutable {
-        /// What would be lost with the object, if that is more than `spec.force` may cost.
+        /// The loss with the object, if it is more than `spec.force` may cost.
         loss: Option<&'static str>,
     },
     /// A field that the kind does not have, by its path.

@@ -30,7 +30,7 @@ struct Fight {
 pub(super) enum PutBack {
     /// At once.
     Now,
-    /// Later, since it was corrected too often of late.
+    /// Later, since it was corrected too often recently.
     After {
         /// The delay.
         delay: Duration,

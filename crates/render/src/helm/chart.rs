@@ -75,6 +75,14 @@ impl Chart {
         Ok(self)
     }
 
+    /// This chart, with values that need not fit a schema.
+    #[must_use]
+    pub fn without_schemas(mut self) -> Self {
+        self.schema = None;
+        self.dependencies = self.dependencies.into_iter().map(Self::without_schemas).collect();
+        self
+    }
+
     /// Its name, which is its alias where it has one.
     pub fn name(&self) -> &str {
         &self.metadata.name

@@ -1,4 +1,4 @@
-//! What identifies an object: group, version, kind, name and namespace.
+//! The identity of an object: group, version, kind, name and namespace.
 
 use std::borrow::Cow;
 

@@ -110,7 +110,7 @@ fn split(text: &str) -> Result<Vec<Chunk<'_>>, Fault> {
     Ok(chunks)
 }
 
-/// Whether the only document of a file is a list that stands for its items.
+/// Whether the only document of a file is a list that is replaced by its items.
 fn is_wrapped(document: &ParsedObject) -> bool {
     let kind = field(&document.value, "kind").and_then(Value::as_str);
     let has_content = ["items", "functionConfig"].iter().any(|name| field(&document.value, name).is_some());

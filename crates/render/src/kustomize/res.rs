@@ -38,7 +38,7 @@ const BUILD_ANNOTATIONS: [&str; 19] = [
     "config.k8s.io/id",
 ];
 
-/// What a generator does if its object exists already.
+/// The behaviour of a generator whose object exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Behavior {
     /// The object must not exist.

@@ -26,7 +26,7 @@ pub(crate) struct Schema {
     definitions: HashMap<String, Shape>,
     /// The kinds of all groups and versions, by their names.
     kinds: HashMap<String, Vec<Kind>>,
-    /// Whether the built-in document describes what this one does not.
+    /// Whether the built-in document completes this one.
     beside_built_in: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The git client itself is asked what the servers admit.
+//! The servers admit the git client itself as intended.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! How GitHub says no, in its own words.
+//! Refusals of GitHub, in its own words.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

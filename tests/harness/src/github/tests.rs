@@ -1,4 +1,4 @@
-//! A key is admitted by sshd exactly while the stand-in has it.
+//! sshd accepts a key exactly while the stand-in has it.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

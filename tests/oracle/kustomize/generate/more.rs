@@ -1,5 +1,4 @@
-//! Features and kinds that are met less often: plugins, configurations, deprecated fields, texts inside of
-//! texts.
+//! Rarer features and kinds: plugins, configurations, deprecated fields, texts inside of texts.
 
 use super::super::Files;
 use super::{Feature, NAMES, NAMESPACES, Random};

@@ -1,5 +1,5 @@
-//! What kube-controller-manager does: definitions become served, Deployments and Jobs become ready or fail,
-//! namespaces are emptied, and what has lost its owners goes. When each happens is the caller's to decide.
+//! The work of kube-controller-manager: definitions become served, Deployments and Jobs become ready or fail,
+//! namespaces are emptied, and objects without an owner are deleted. The caller decides when each happens.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the API server says of what it does not do, in its own words.
+//! The API server's answers to requests that it refuses, in its own words.
 
 use serde_json::{Value, json};
 

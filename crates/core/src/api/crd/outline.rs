@@ -1,4 +1,4 @@
-//! Schemas of kinds whose fields have no types here, from an outline that has one line a field:
+//! Builds the schemas of kinds whose fields have no types here, from an outline with one line for each field:
 //!
 //! ```text
 //! spec:
@@ -8,11 +8,11 @@
 //!   valuesFiles[]: string
 //! ```
 //!
-//! `!` marks a required field, `[]` a list and `{}` a map; what stands below is indented by two spaces.
-//! Behind the colon stand the form of a value and its default. A form is `string`, `bool`, `int`, `time`,
-//! `duration`, `short-duration` (no hours), `digest`, `reference` (a name), `conditions`, `chart-source` and
-//! `event-source` (kinds), `any`, a pattern between slashes, or the values that are allowed; `1..253` behind
-//! a string limits its length.
+//! `!` marks a required field, `[]` a list and `{}` a map; the lines of inner fields are indented by two
+//! spaces. Behind the colon come the form of a value and its default. A form is `string`, `bool`, `int`,
+//! `time`, `duration`, `short-duration` (no hours), `digest`, `reference` (a name), `conditions`,
+//! `chart-source` and `event-source` (kinds), `any`, a pattern between slashes, or the allowed values;
+//! `1..253` behind a string limits its length.
 
 use serde_json::{Map, Value, json};
 

@@ -78,7 +78,7 @@ fn the_answers_of_a_real_server_are_told_apart() {
     }
 }
 
-/// A cure is given only where its premise holds.
+/// A message names a cure only if its premise holds.
 #[test]
 fn a_field_that_git_does_not_set_is_not_to_be_removed_from_git() {
     let object = serde_json::json!({"apiVersion": "x.io/v2", "kind": "Thing", "metadata": {"name": "a"},

@@ -19,7 +19,7 @@ pub enum Applied {
     Unchanged,
     /// Everything is applied, but not everything is healthy.
     Unhealthy {
-        /// What was applied.
+        /// The result of applying so far.
         done: Done,
         /// Why the wait ended.
         end: WaitEnd,
@@ -28,7 +28,7 @@ pub enum Applied {
     },
     /// Definitions were applied and are not served yet, so the next stage was not begun.
     NotEstablished {
-        /// What was applied.
+        /// The result of applying so far.
         done: Done,
         /// Why the wait ended.
         end: WaitEnd,
@@ -37,7 +37,7 @@ pub enum Applied {
     },
     /// Newer work came in while the run waited for health. The applied objects stay.
     Cancelled {
-        /// What was applied.
+        /// The result of applying so far.
         done: Done,
     },
     /// The API server refuses objects. Nothing of their stage was written.
@@ -49,7 +49,7 @@ pub enum Applied {
     },
     /// Everything is applied, but some objects to prune still exist.
     PruneFailed {
-        /// What was applied, and the objects that could not be deleted.
+        /// The result of applying, and the objects that could not be deleted.
         done: Done,
         /// A line for each object.
         failures: Vec<String>,

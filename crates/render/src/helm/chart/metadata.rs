@@ -1,5 +1,7 @@
 //! Chart.yaml and requirements.yaml: what a chart says of itself, read as Go's JSON decoder reads it.
 
+mod stored;
+
 use std::collections::BTreeMap;
 
 use lockgate_base::model::version::Version;

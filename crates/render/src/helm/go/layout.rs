@@ -1,4 +1,4 @@
-//! Layouts of times: Go's reference time `Mon Jan 2 15:04:05 MST 2006` says where each part stands.
+//! Layouts of times: Go's reference time `Mon Jan 2 15:04:05 MST 2006` shows the place of each part.
 
 use super::time::{Time, Zone, month_name, quote, weekday_name};
 

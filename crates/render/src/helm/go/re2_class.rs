@@ -32,13 +32,12 @@ fn perl_class(letter: char) -> Option<&'static str> {
     })
 }
 
-/// Takes `\d`, `\pL` and the like; `None` for any other text. The result stands between brackets.
+/// A class within another one.
 fn nested(characters: &str, is_negated: bool) -> String {
     if is_negated { format!("[^{characters}]") } else { characters.to_owned() }
 }
 
-/// Takes `\d`, `\pL` and their like; nothing where something else stands there. What it gives stands between
-/// brackets.
+/// Takes `\d`, `\pL` and the like; `None` for any other text. The result stands between brackets.
 pub(super) fn take_class_escape(rest: &mut &str) -> Done<Option<String>> {
     let here = *rest;
     let Some(letter) = here.strip_prefix('\\').and_then(|rest| rest.chars().next()) else { return Ok(None) };
