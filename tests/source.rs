@@ -9,6 +9,8 @@ mod https;
 mod keys;
 mod oci;
 mod oci_faults;
+mod oci_hosts;
+mod oci_signed;
 mod peer;
 mod references;
 mod site;

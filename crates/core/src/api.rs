@@ -49,6 +49,7 @@ pub use ownership::Ownership;
 pub use reference::{DEFAULT_SOURCE, LocalReference, SourceReference};
 pub use source::{
     Artifact, LayerOperation, LayerSelector, Selection, Source, SourceInfo, SourceSpec, SourceStatus,
+    Verification,
 };
 pub use status::Status;
 pub use unknown::unknown;

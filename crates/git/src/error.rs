@@ -24,6 +24,8 @@ pub enum FailureClass {
     ListingFailed,
     /// What was fetched is not of the form that it must have.
     ContentInvalid,
+    /// No signature that is asked for was found.
+    Unsigned,
     /// The local object store failed.
     Storage,
 }
@@ -98,6 +100,9 @@ pub enum SourceError {
     /// What was fetched is not of the form that it must have, or not what was asked for.
     #[error("{0}")]
     Content(String),
+    /// What was to be fetched carries no signature that is asked for.
+    #[error("{0}")]
+    Unsigned(String),
     /// A local folder cannot be read.
     #[error("{path}: {problem}")]
     Folder {
@@ -128,6 +133,7 @@ impl SourceError {
             Self::Empty(_) => FailureClass::EmptyRepository,
             Self::Listing(_) => FailureClass::ListingFailed,
             Self::Content(_) => FailureClass::ContentInvalid,
+            Self::Unsigned(_) => FailureClass::Unsigned,
             Self::Storage(_) | Self::Folder { .. } => FailureClass::Storage,
         }
     }

@@ -14,8 +14,8 @@ use rand_core::RngCore as _;
 
 use super::super::input::{STDIN, input, relative, warn};
 use super::super::output::{self, CommandError};
+use super::super::served::kube_version;
 use super::super::threads::on_deep_stack;
-use super::served::kube_version;
 use crate::clock::since_1970;
 use crate::remote::documents;
 use lockgate_base::model::{Object, yaml};

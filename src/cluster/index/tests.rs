@@ -79,7 +79,11 @@ fn drift_is_told_to_who_applied_the_object_whomever_its_labels_name() {
     assert_eq!(told, holder);
     index.release(&id(), Some(&owner("apps")));
     let gone = index.left(&kind(), "n", "a", 12);
-    assert_eq!(gone, Some(HeldChange::Gone { id: id(), owner: holder, policy: None }), "another cannot let it go");
+    assert_eq!(
+        gone,
+        Some(HeldChange::Gone { id: id(), owner: holder, policy: None }),
+        "another cannot let it go"
+    );
 }
 
 #[test]

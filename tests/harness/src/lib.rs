@@ -14,6 +14,7 @@ mod eventually;
 pub mod flux;
 pub mod git;
 pub mod github;
+mod hub;
 pub mod measure;
 mod pki;
 mod process;
@@ -21,6 +22,7 @@ pub mod proxy;
 pub mod registry;
 mod serve;
 pub mod stage;
+mod terminal;
 pub mod webhook;
 
 pub use agent::{Agent, AgentBuilder};
@@ -34,8 +36,10 @@ pub use git::{
     SshKey,
 };
 pub use github::{Access, App, Fault, GitHub, SecureGitHub, Token, app_key};
+pub use hub::{Hub, HubRequest};
 pub use measure::{Cost, fresh_copy, measured};
 pub use proxy::{Mode, Proxy};
-pub use registry::{REGISTRY_USER, Registry, RegistryOptions};
+pub use registry::{CosignKey, REGISTRY_USER, Registry, RegistryOptions};
 pub use stage::Stage;
+pub use terminal::on_terminal;
 pub use webhook::{Answer, Webhook};

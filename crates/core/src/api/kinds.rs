@@ -24,7 +24,7 @@ mod provider;
 mod receiver;
 
 /// The kinds of sources that charts are made from by their names or paths.
-const CHARTS_FROM: [&KindInfo; 2] = [&git_repository::INFO, &helm_repository::INFO];
+const CHARTS_FROM: [&KindInfo; 3] = [&git_repository::INFO, &oci_repository::INFO, &helm_repository::INFO];
 
 /// Every kind of Flux, those first that lockgate acts on.
 pub const KINDS: &[&KindInfo] = &[

@@ -44,6 +44,7 @@ pub enum Reason {
     Succeeded,
     UrlInvalid,
     ValuesFiles,
+    VerificationError,
     Warning,
 }
 
@@ -91,6 +92,7 @@ impl Reason {
             Self::Succeeded => "Succeeded",
             Self::UrlInvalid => "URLInvalid",
             Self::ValuesFiles => "ValuesFilesError",
+            Self::VerificationError => "VerificationError",
             Self::Warning => "Warning",
         }
     }

@@ -12,6 +12,7 @@ pub mod references;
 pub mod schema;
 pub mod dependencies;
 mod folder;
+pub mod required;
 pub mod package;
 
 use std::collections::BTreeMap;

@@ -107,6 +107,7 @@ fn reason(kind: KindId, cause: FetchCause) -> Reason {
         FetchCause::Content => content_failed(kind),
         FetchCause::Url => Reason::UrlInvalid,
         FetchCause::Empty => Reason::EmptyRepository,
+        FetchCause::Signature => Reason::VerificationError,
         FetchCause::Storage => Reason::StorageOperationFailed,
         FetchCause::NoSource => Reason::SourceUnavailable,
         FetchCause::NoArtifact => Reason::NoSourceArtifact,

@@ -26,6 +26,8 @@ pub enum Fetched {
         selection: Selection,
         /// What it is.
         content: Content,
+        /// Whether it was checked that it is signed.
+        is_verified: bool,
     },
     /// The revision that is held is still the one that is wanted.
     Unchanged {
@@ -37,6 +39,8 @@ pub enum Fetched {
         selection: Selection,
         /// What it is.
         content: Content,
+        /// Whether it was checked that it is signed.
+        is_verified: bool,
     },
     /// There is nothing to fetch: the object only says where others are to be fetched from.
     Static,
@@ -119,6 +123,8 @@ pub enum FetchCause {
     Listing,
     /// What was fetched is not of the form that it must have.
     Content,
+    /// No signature that is asked for was found.
+    Signature,
     /// The local object store.
     Storage,
     /// The source of a chart is not there.

@@ -229,6 +229,11 @@ impl Maintainer {
 }
 
 impl Dependency {
+    /// Where the chart is.
+    pub(in crate::helm) fn repository(&self) -> &str {
+        &self.repository
+    }
+
     fn read(item: &Json) -> Done<Self> {
         let mut dependency = Self::default();
         let Some(fields) = Fields::of_item(item, "Dependency", "dependencies")? else {
