@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     fn mark(subject: &str, ended: u32) -> EndMark {
-        EndMark { subject: subject.into(), state: "1".into(), ended, under_way: UnderWay::Beside }
+        EndMark { subject: subject.into(), state: "1".into(), ended, passed: 0, under_way: UnderWay::Beside }
     }
 
     #[test]

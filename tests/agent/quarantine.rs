@@ -4,7 +4,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use harness::{Agent, AgentBuilder, eventually};
+use harness::{Agent, AgentBuilder, Cage, eventually};
 use serde_json::{Value, json};
 
 use super::stage::{HOME, PATIENCE, Running, Stage, condition, config_map, program, stage};
@@ -83,6 +83,13 @@ async fn takes_nothing_else_down(name: &str, small: impl Fn() -> AgentBuilder) {
 #[tokio::test]
 async fn a_build_that_aborts_the_agent_takes_nothing_else_down() {
     takes_nothing_else_down("aborted", starved).await;
+}
+
+#[tokio::test]
+async fn a_build_for_which_the_kernel_kills_the_agent_takes_nothing_else_down() {
+    let cage = Cage::new(128 << 20);
+    takes_nothing_else_down("killed", || cage.agent(program())).await;
+    assert_eq!(cage.kills(), if cage.is_group() { 3 } else { 0 });
 }
 
 /// An agent that is told to end leaves no mark, so the next one suspects nobody.

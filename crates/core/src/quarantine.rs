@@ -3,8 +3,10 @@
 //! The agent marks every build and fetch that it starts, in a place that outlives the process, and removes
 //! the mark when the run ends. An object whose mark the next process finds is a suspect. A suspect runs last,
 //! after all other objects have had their chance, and without a new run beside it. When the agent has ended
-//! twice during such a run, the suspect is left alone until it changes, and is tried again each hour. An
-//! agent that is told to shut down removes its marks first.
+//! twice during such a run, the suspect is left alone until it changes, and is tried again each hour. A
+//! suspect is cleared once it has come to its end twice, or a minute after the first time: the memory that the
+//! first run left behind may be what the second lacks. An agent that is told to shut down removes its marks
+//! first.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -22,6 +24,10 @@ use lockgate_render::budget::Memory;
 
 /// How often the agent may end while an object runs alone.
 const ENDS: u32 = 2;
+/// How often a suspect must come to its end before it is cleared.
+const PASSES: u32 = 2;
+/// The longest time for which an object that has come to its end stays a suspect.
+const PROBATION: Duration = Duration::from_secs(60);
 /// How long no new run must have begun or ended until all other objects have had their chance.
 const QUIET: Duration = Duration::from_secs(2);
 /// The longest wait of a suspect for that, counted from the first run. Also the time after which a run
@@ -39,6 +45,9 @@ pub struct EndMark {
     pub state: String,
     /// How often the agent ended while this object ran without another new run.
     pub ended: u32,
+    /// How often a run of the object has come to its end since.
+    #[serde(default)]
+    pub passed: u32,
     /// Whether a run of the object is under way.
     pub under_way: UnderWay,
 }
@@ -97,8 +106,18 @@ struct Inner {
 struct Suspect {
     state: String,
     ended: u32,
+    passed: u32,
+    /// When a run of this process last came to its end.
+    passed_at: Option<Instant>,
     /// When the suspect was last tried, or found.
     tried: Instant,
+}
+
+impl Suspect {
+    fn is_cleared(&self, now: Instant) -> bool {
+        self.passed_at
+            .is_some_and(|at| self.passed >= PASSES || now.saturating_duration_since(at) >= PROBATION)
+    }
 }
 
 #[derive(Debug)]
@@ -133,11 +152,13 @@ impl Quarantine {
         for mut mark in quarantine.marks.all() {
             if mark.under_way != UnderWay::No {
                 mark.ended += u32::from(mark.under_way == UnderWay::Alone);
+                mark.passed = 0;
                 mark.under_way = UnderWay::No;
                 quarantine.marks.put(&mark);
             }
-            let EndMark { subject, state, ended, .. } = mark;
-            quarantine.inner().suspects.insert(subject, Suspect { state, ended, tried: now });
+            let EndMark { subject, state, ended, passed, .. } = mark;
+            let suspect = Suspect { state, ended, passed, passed_at: None, tried: now };
+            quarantine.inner().suspects.insert(subject, suspect);
         }
         quarantine
     }
@@ -147,6 +168,7 @@ impl Quarantine {
         let subject = key.to_string();
         let _waiting = Waiting { quarantine: self, subject: &subject };
         loop {
+            self.clear();
             let admission = self.inner().admission(key, &subject, &state, self.clock.now());
             match admission {
                 Admission::Now => break,
@@ -154,7 +176,21 @@ impl Quarantine {
                 Admission::Never { times } => return Err(Common::Quarantined { times }),
             }
         }
-        Ok(Pass { quarantine: Arc::clone(self), subject: subject.clone(), state })
+        Ok(Pass { quarantine: Arc::clone(self), subject: subject.clone(), state, is_build: !is_source(key) })
+    }
+
+    /// Forgets what was suspected and is beyond suspicion by now.
+    fn clear(&self) {
+        let now = self.clock.now();
+        let mut guard = self.inner();
+        let inner = &mut *guard;
+        inner.suspects.retain(|subject, suspect| {
+            let is_over = suspect.is_cleared(now) && !inner.under_way.contains_key(subject);
+            if is_over {
+                self.marks.take(subject);
+            }
+            !is_over
+        });
     }
 
     /// Whether this object may have made the agent end.
@@ -215,9 +251,8 @@ impl Quarantine {
         inner.under_way.insert(subject.to_owned(), run);
     }
 
-    /// Records that a run is no longer under way. If it is `done`, it has ended by itself and clears its
-    /// object of suspicion.
-    fn end(&self, subject: &str, done: bool) {
+    /// Records that a run is no longer under way. If it is `done`, it has ended by itself.
+    fn end(&self, subject: &str, is_build: bool, done: bool) {
         let mut inner = self.inner();
         inner.end_turn(subject);
         let Some(run) = inner.under_way.remove(subject) else { return };
@@ -225,7 +260,14 @@ impl Quarantine {
             inner.stirred = Some(self.clock.now());
         }
         if done {
-            inner.suspects.remove(subject);
+            let now = self.clock.now();
+            if let Some(suspect) = inner.suspects.get_mut(subject) {
+                suspect.passed += 1;
+                suspect.passed_at = Some(now);
+                if !is_build || suspect.is_cleared(now) {
+                    inner.suspects.remove(subject);
+                }
+            }
             inner.proven.insert(subject.to_owned(), run.state);
         }
         self.leave(&inner, subject);
@@ -234,10 +276,11 @@ impl Quarantine {
     /// Stores the suspicion against an object that is not under way, or removes its mark.
     fn leave(&self, inner: &Inner, subject: &str) {
         match inner.suspects.get(subject) {
-            Some(Suspect { state, ended, .. }) => self.marks.put(&EndMark {
+            Some(Suspect { state, ended, passed, .. }) => self.marks.put(&EndMark {
                 subject: subject.to_owned(),
                 state: state.clone(),
                 ended: *ended,
+                passed: *passed,
                 under_way: UnderWay::No,
             }),
             None => self.marks.take(subject),
@@ -265,7 +308,8 @@ impl Inner {
             state.clone_into(&mut suspect.state);
             suspect.ended = suspect.ended.min(ENDS - 1);
         }
-        if suspect.ended >= ENDS && now.saturating_duration_since(suspect.tried) < QUARANTINE {
+        let is_left_alone = suspect.ended >= ENDS && suspect.passed == 0;
+        if is_left_alone && now.saturating_duration_since(suspect.tried) < QUARANTINE {
             return Admission::Never { times: suspect.ended };
         }
         self.waiting.insert(subject.to_owned(), key.namespace.clone());
@@ -280,8 +324,7 @@ impl Inner {
         }
         self.waiting.remove(subject);
         *self.turns.entry(key.namespace.clone()).or_default() += 1;
-        let is_source = api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_)));
-        self.turn = Some(Turn { subject: subject.to_owned(), since: now, is_build: !is_source });
+        self.turn = Some(Turn { subject: subject.to_owned(), since: now, is_build: !is_source(key) });
         if let Some(suspect) = self.suspects.get_mut(subject) {
             suspect.tried = now;
         }
@@ -315,12 +358,18 @@ impl Inner {
     }
 }
 
+/// Whether what is under way of an object is a fetch, and no build.
+fn is_source(key: &Ref) -> bool {
+    api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_)))
+}
+
 impl Run {
     fn mark(&self, subject: &str, suspect: Option<&Suspect>) -> EndMark {
         EndMark {
             subject: subject.to_owned(),
             state: self.state.clone(),
             ended: suspect.map_or(0, |suspect| suspect.ended),
+            passed: suspect.map_or(0, |suspect| suspect.passed),
             under_way: self.under_way,
         }
     }
@@ -345,6 +394,7 @@ pub struct Pass {
     quarantine: Arc<Quarantine>,
     subject: String,
     state: String,
+    is_build: bool,
 }
 
 impl Pass {
@@ -377,7 +427,7 @@ impl Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.pass.quarantine.end(&self.pass.subject, self.done);
+        self.pass.quarantine.end(&self.pass.subject, self.pass.is_build, self.done);
     }
 }
 

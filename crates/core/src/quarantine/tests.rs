@@ -84,8 +84,38 @@ async fn what_the_agent_ends_at_three_times_is_left_alone_until_it_changes() {
     assert_eq!(after.admit(&key, "1".into()).await.unwrap_err(), Common::Quarantined { times: 3 });
     drop(after);
     again.done();
+    assert!(quarantine.is_suspect(&key), "it has fitted once");
+    begun(&quarantine, &key).await.done();
     assert_eq!(marks.of("Kustomization/bomb/k"), None);
     assert!(!quarantine.is_suspect(&key));
+}
+
+/// What a build leaves in memory may be what the next one of it has too little of.
+#[tokio::test(start_paused = true)]
+async fn what_the_agent_ends_at_each_second_time_is_left_alone_as_well() {
+    let key = build("bomb");
+    let mut marks = killed(&Arc::new(Memory::default()), &[&key]).await;
+    for _ in 0..ENDS {
+        let quarantine = process(&marks);
+        begun(&quarantine, &key).await.done();
+        let _second = begun(&quarantine, &key).await;
+        assert_eq!(marks.of("Kustomization/bomb/k").map(|(_, under_way)| under_way), Some(UnderWay::Alone));
+        marks = marks.left();
+    }
+    let refused = process(&marks).admit(&key, "1".into()).await.unwrap_err();
+    assert_eq!(refused, Common::Quarantined { times: 2 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_fitted_is_cleared_by_time_too() {
+    let key = build("near");
+    let marks = killed(&Arc::new(Memory::default()), &[&key]).await;
+    let quarantine = process(&marks);
+    begun(&quarantine, &key).await.done();
+    assert_eq!(marks.of("Kustomization/near/k"), Some((0, UnderWay::No)));
+    sleep(PROBATION).await;
+    begun(&quarantine, &source("other")).await.done();
+    assert!(!quarantine.is_suspect(&key) && marks.of("Kustomization/near/k").is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,7 +135,7 @@ async fn another_state_is_tried_and_one_more_end_is_enough() {
 
 #[tokio::test(start_paused = true)]
 async fn who_was_only_near_is_cleared_by_its_next_run() {
-    let (bomb, near) = (build("bomb"), build("near"));
+    let (bomb, near) = (build("bomb"), source("near"));
     let marks = killed(&Arc::new(Memory::default()), &[&bomb, &near]).await;
     let quarantine = process(&marks);
     assert!(quarantine.is_suspect(&bomb) && quarantine.is_suspect(&near));
@@ -116,7 +146,7 @@ async fn who_was_only_near_is_cleared_by_its_next_run() {
     drop(first);
     begun(&quarantine, &near).await.done();
     assert!(quarantine.is_suspect(&bomb) && !quarantine.is_suspect(&near));
-    assert_eq!(marks.of("Kustomization/near/k"), None);
+    assert_eq!(marks.of("GitRepository/near/s"), None);
 }
 
 #[tokio::test(start_paused = true)]
