@@ -7,6 +7,7 @@ mod log;
 mod output;
 mod input;
 mod threads;
+mod served;
 mod build;
 mod completions;
 mod progress;
@@ -14,6 +15,7 @@ mod shared;
 mod memory;
 mod table;
 mod token;
+mod login;
 mod agent;
 mod bootstrap;
 mod install;
@@ -95,8 +97,10 @@ mod tests {
 
     #[test]
     fn every_command_file_stands_in_the_table() {
-        let helpers =
-            ["input", "log", "memory", "mod", "output", "progress", "shared", "table", "threads", "token"];
+        let helpers = [
+            "input", "log", "login", "memory", "output", "progress", "served", "shared", "table", "threads",
+            "token",
+        ];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock::timestamp;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::world::{Ids, SeenObject};
+use crate::clock::timestamp;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_core::api::Kustomization;
 use lockgate_core::pipeline::{self, Candidate, Hold, Holder, Holdings};
@@ -29,11 +29,12 @@ pub(super) async fn holders(
     own: &Kustomization,
     candidates: &[Candidate],
 ) -> Vec<Option<Holder>> {
+    let tenancy = &shared.tenancy;
     let mut others = Vec::new();
     let all = shared.world.all::<Kustomization>();
     for other in &all {
-        let (mine, theirs) = ((own, shared.account_of(own)), shared.account_of(other));
-        if !pipeline::may_hold(mine, (other, theirs), shared.lockdown) {
+        let (mine, theirs) = ((own, tenancy.account_of(own)), tenancy.account_of(other));
+        if !pipeline::may_hold(mine, (other, theirs), tenancy.lockdown) {
             continue;
         }
         let held = match held(shared, other).await {
@@ -127,14 +128,14 @@ pub(super) fn dependents_leaving(shared: &Shared, kustomization: &Kustomization)
 
 /// Whether all act as the agent itself, unless they say otherwise.
 fn is_common(shared: &Shared, own: &Kustomization) -> bool {
-    !shared.lockdown && shared.default_service_account.is_none() && shared.account_of(own).is_none()
+    !shared.tenancy.lockdown && shared.tenancy.account_of(own).is_none()
 }
 
 /// What a Kustomization will hold once it is reconciled.
 async fn held(shared: &Shared, kustomization: &Kustomization) -> Held {
     let key = kustomization.reference();
     let source = kustomization.spec.source_ref.target(&kustomization.metadata.namespace);
-    let source = source.filter(|_| !shared.forbids_source_of(kustomization));
+    let source = source.filter(|_| !shared.tenancy.forbids_source_of(kustomization));
     let snapshot = source.and_then(|source| shared.world.snapshot(&source));
     let Some(snapshot) = snapshot else {
         let (generation, observed) =

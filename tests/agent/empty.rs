@@ -3,7 +3,7 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::stage::{PATIENCE, api, cluster_wide, stage};
+use super::stage::{PATIENCE, api, stage};
 
 /// `replicas:` without a number is no count, so an autoscaler's stays.
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn rules_that_the_control_plane_gathers_stay() {
     let _agent = stage.agent().await;
     stage.kustomization("apps", json!({"targetNamespace": null})).await;
     stage.ready("apps").await;
-    let roles = cluster_wide(&stage, api_version, kind, "clusterroles");
+    let roles = stage.in_cluster(api_version, kind, "clusterroles");
     harness::eventually(PATIENCE, async || {
         let live = roles.get(&name).await?;
         anyhow::ensure!(live.data["rules"] == rules, "the rules are {}", live.data["rules"]);

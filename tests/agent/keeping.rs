@@ -3,7 +3,7 @@
 use kube::api::{Api, DeleteParams, DynamicObject};
 use serde_json::{Value, json};
 
-use super::stage::{PATIENCE, Stage, api, cluster_wide, condition, config_map, gone, stage};
+use super::stage::{PATIENCE, Stage, api, condition, config_map, gone, stage};
 
 /// The manifest of a Kustomization of the stage's source, as it stands in a repository.
 pub(super) fn manifest(stage: &Stage<'_>, name: &str, path: &str) -> String {
@@ -84,9 +84,9 @@ async fn what_two_hold_outlives_the_first_of_its_owners() {
     ];
     let namespace = all.map(|object| object.to_string()).join("\n---\n");
     let kinds = [
-        cluster_wide(&stage, "v1", "Namespace", "namespaces"),
-        cluster_wide(&stage, storage, "StorageClass", "storageclasses"),
-        cluster_wide(&stage, priority, "PriorityClass", "priorityclasses"),
+        stage.in_cluster("v1", "Namespace", "namespaces"),
+        stage.in_cluster(storage, "StorageClass", "storageclasses"),
+        stage.in_cluster(priority, "PriorityClass", "priorityclasses"),
     ];
     let map = |name: &str| {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": shared}})

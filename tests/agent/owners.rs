@@ -8,7 +8,7 @@ use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use super::keeping::{manifest, namespaced};
-use super::stage::{PATIENCE, api, cluster_wide, config_map, gone, stage};
+use super::stage::{PATIENCE, api, config_map, gone, stage};
 
 fn space(name: &str) -> String {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}).to_string()
@@ -48,7 +48,7 @@ async fn what_others_live_in_or_need_stays() {
     ] {
         stage.event(told, |message| message.contains(told)).await;
     }
-    let spaces = cluster_wide(&stage, "v1", "Namespace", "namespaces");
+    let spaces = stage.in_cluster("v1", "Namespace", "namespaces");
     assert!(spaces.get(&space_name).await.unwrap().metadata.deletion_timestamp.is_none());
     assert!(api(&stage.client, &space_name, "v1", "ConfigMap", "configmaps").get("b").await.is_ok());
     assert!(stage.data("vars").await.is_some());
@@ -75,7 +75,7 @@ async fn a_namespace_goes_with_the_kustomization_of_what_is_in_it() {
     let dropped = [("cluster/space.yaml", None::<&str>), ("cluster/apps.yaml", None)];
     stage.repo.commit("main", "drop the application", &dropped).unwrap();
     stage.ready("cluster").await;
-    gone(&cluster_wide(&stage, "v1", "Namespace", "namespaces"), &space_name).await;
+    gone(&stage.in_cluster("v1", "Namespace", "namespaces"), &space_name).await;
     gone(&stage.kustomizations(), "apps").await;
 }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::lockgate;
 
 /// The data that the process may map, in KiB: 256 MiB besides the stack of as much, which is reserved whole.
-pub(crate) const DATA_LIMIT: u64 = 2 * 256 * 1024;
+const DATA_LIMIT: u64 = 2 * 256 * 1024;
 /// What may be resident of it, in KiB.
 pub(crate) const RESIDENT_LIMIT: u64 = 256 * 1024;
 

@@ -21,6 +21,7 @@ mod overlay;
 mod origins;
 mod gather;
 mod build;
+mod tenancy;
 mod decide;
 mod hands;
 mod migrate;
@@ -59,11 +60,12 @@ pub use clock::Clock;
 pub use gather::{ByHand, GatherError, Gathered, gather};
 pub use idle::news as idle_news;
 pub use memo::Memo;
-pub use preview::{Announced, Dropped, Preview, preview};
+pub use preview::{Announced, Dropped, Preview, PreviewInput, preview};
 pub use prune::Fate;
 pub use reconcile::reconcile;
 pub use remove::remove;
 pub use slot::{Slot, aside};
+pub use tenancy::Tenancy;
 pub use workers::Workers;
 
 /// One reconcile.

@@ -56,6 +56,13 @@ impl ApplyProgress {
         std::mem::take(&mut self.warnings).into_iter().chain(told).collect()
     }
 
+    /// Takes note of what the API server warned of about an object.
+    pub(super) fn remark(&mut self, id: &ObjectId, warnings: &[String]) {
+        for text in warnings {
+            self.remarks.entry(text.clone()).or_default().push(id.subject());
+        }
+    }
+
     /// Takes what an earlier pass over the same objects did.
     pub(super) fn follows(&mut self, before: Self) {
         let Self { changes, warnings, forced, remarks, .. } = before;
@@ -194,7 +201,9 @@ async fn write<C: Writes + Settle, S: Slot>(
         for (entry, result) in group.iter().zip(results) {
             match result {
                 Ok(taken) => {
-                    remark(&taken, progress);
+                    if let Taken::Accepted(accepted) = &taken {
+                        progress.remark(&accepted.reference.id, &accepted.warnings);
+                    }
                     let reference = taken.reference(entry);
                     references.extend(awaited(stage.gate, entry, &reference));
                     note(entry, reference, progress);
@@ -251,15 +260,6 @@ impl Taken {
             Self::Accepted(applied) => applied.reference,
             Self::Nothing | Self::Cleared => ObjectReference::to(&entry.object),
         }
-    }
-}
-
-/// Takes note of what the API server warned of.
-fn remark(taken: &Taken, progress: &mut ApplyProgress) {
-    let Taken::Accepted(accepted) = taken else { return };
-    for text in &accepted.warnings {
-        let subjects = progress.remarks.entry(text.clone()).or_default();
-        subjects.push(accepted.reference.id.subject());
     }
 }
 

@@ -11,7 +11,7 @@ use crate::plan::{
     DriftPolicy, Entry, Foreseen, Ignored, Inventory, Observed, Pruner, Refusal, Step, after_take_over,
 };
 use crate::verdict::{Applied, ChangedObject, Common, Deed, Outcome};
-use lockgate_base::model::{Object, ObjectId};
+use lockgate_base::model::{Digest, Object, ObjectId};
 use lockgate_render::RenderedObject;
 
 /// What would change.
@@ -27,8 +27,21 @@ pub struct Preview {
     pub dropped: Vec<Dropped>,
     /// What would be changed and deleted, in that order, as far as the refusals let it come.
     pub changes: Vec<ChangedObject>,
-    /// What people should know.
+    /// What people should know, what the server has warned of included.
     pub warnings: Vec<String>,
+    /// A line for each object that has drifted and is left as it is.
+    pub drifted: Vec<String>,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub struct PreviewInput {
+    /// What is built.
+    pub resources: Vec<RenderedObject>,
+    /// The digest of the build, where that is known: what differs of one that was applied before has drifted.
+    pub digest: Option<Digest>,
+    /// What is done about drift, where the Kustomization says nothing of it.
+    pub drift: DriftPolicy,
 }
 
 /// What would be done with an object that is built.
@@ -64,13 +77,14 @@ pub struct Dropped {
 pub async fn preview(
     cluster: &impl Reads,
     kustomization: Supported<'_>,
-    resources: Vec<RenderedObject>,
+    input: PreviewInput,
     claims: &impl Claims,
     foreseen: &mut Foreseen,
 ) -> Result<Preview, Outcome<Applied>> {
     Ignored::read(&kustomization.spec.ignore).map_err(|message| Common::Malformed { message })?;
+    let PreviewInput { resources, digest, drift } = input;
     let Intent { stages, mut terms, managed, origins, .. } =
-        intend(cluster, &kustomization, resources, (None, DriftPolicy::default())).await?;
+        intend(cluster, &kustomization, resources, (digest, drift)).await?;
     terms.foreseen = std::mem::take(foreseen);
     let mut progress = ApplyProgress::default();
     let mut preview = Preview::default();
@@ -84,6 +98,9 @@ pub async fn preview(
             let id = reference.id.clone();
             if is_reached {
                 note(&entry, reference, &mut progress);
+                if let Some(seen) = observed.get(&id).filter(|_| entry.step.writes()) {
+                    progress.remark(&id, &seen.warnings);
+                }
             }
             let is_sensitive = terms.options.is_sensitive(&id);
             let origin = origins.of(&id).to_owned();
@@ -98,7 +115,8 @@ pub async fn preview(
         let deleted = deleted.map(|id| ChangedObject { id, deed: Deed::Deleted, fields: Vec::new() });
         progress.changes.extend(deleted);
     }
-    Ok(Preview { changes: progress.changes, warnings: progress.warnings, ..preview })
+    let warnings = progress.told();
+    Ok(Preview { changes: progress.changes, drifted: progress.drifted, warnings, ..preview })
 }
 
 /// What is said of an object. What is there is kept only where it is to be compared.

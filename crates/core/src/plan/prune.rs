@@ -134,8 +134,18 @@ pub struct Pruner<'a> {
 /// Whether a live object may be deleted in its owner's name. The live object decides, not the stored
 /// inventory: whoever edits a status must not be able to have anything else deleted.
 pub fn prune_decision(live: &Object, pruner: Pruner<'_>) -> PruneDecision {
+    match (stays(live, pruner), live.text("/metadata/uid")) {
+        (Some(skip), _) => PruneDecision::Skip(skip),
+        (None, Some(uid)) => PruneDecision::Delete { uid: uid.to_owned() },
+        // Only what the server has answered has a uid; anything else is nobody's.
+        (None, None) => PruneDecision::Skip(PruneSkip::NotOwned),
+    }
+}
+
+/// Why an object may not be deleted in its owner's name; `None` where it may.
+pub fn stays(live: &Object, pruner: Pruner<'_>) -> Option<PruneSkip> {
     let Pruner { owner, ownership, needs } = pruner;
-    let skip = match ownership.owner_of(live) {
+    match ownership.owner_of(live) {
         None => Some(PruneSkip::NotOwned),
         Some(other) if other != *owner => Some(PruneSkip::OwnedBy(other)),
         Some(_) if policy::is_prune_disabled(live) => Some(PruneSkip::PruneDisabled),
@@ -148,12 +158,6 @@ pub fn prune_decision(live: &Object, pruner: Pruner<'_>) -> PruneDecision {
         Some(_) if needs.contains(&live.id()) => Some(PruneSkip::Needed),
         Some(_) if is_permanent(live) => Some(PruneSkip::Permanent),
         Some(_) => None,
-    };
-    match (skip, live.text("/metadata/uid")) {
-        (Some(skip), _) => PruneDecision::Skip(skip),
-        (None, Some(uid)) => PruneDecision::Delete { uid: uid.to_owned() },
-        // Only what the server has answered has a uid; anything else is nobody's.
-        (None, None) => PruneDecision::Skip(PruneSkip::NotOwned),
     }
 }
 

@@ -27,6 +27,15 @@ pub struct Observation {
     pub live: Option<Object>,
     /// The object as it would be after the apply, or why it would not be.
     pub dry_run: Result<Object, Refusal>,
+    /// What the server warns of, with its answer to the dry run.
+    pub warnings: Vec<String>,
+}
+
+impl Observation {
+    /// An observation of which the server warns of nothing.
+    pub const fn new(live: Option<Object>, dry_run: Result<Object, Refusal>) -> Self {
+        Self { live, dry_run, warnings: Vec::new() }
+    }
 }
 
 /// What is known about the objects of a build.
@@ -220,7 +229,7 @@ pub(super) fn entry(object: Object, observed: &Observed, options: &PlanOptions) 
 /// The object as it is to be applied, and what is known of it where that leaves fields as they are on the
 /// cluster.
 fn ignoring(object: Object, observed: &Observed, options: &PlanOptions) -> (Object, Option<Observation>) {
-    let Some(Observation { live: Some(live), dry_run: Ok(wanted) }) = observed.get(&object.id()) else {
+    let Some(Observation { live: Some(live), dry_run: Ok(wanted), .. }) = observed.get(&object.id()) else {
         return (object, None);
     };
     let paths: Vec<&str> = options.ignored.paths(&object).collect();
@@ -228,7 +237,7 @@ fn ignoring(object: Object, observed: &Observed, options: &PlanOptions) -> (Obje
         return (object, None);
     }
     let (sent, result) = left((&object, wanted), live, &paths, options.ownership);
-    (sent, Some(Observation { live: Some(live.clone()), dry_run: Ok(result) }))
+    (sent, Some(Observation::new(Some(live.clone()), Ok(result))))
 }
 
 /// What is done with an object whose drift is only to be told of; `None` where there is none, or it is to be
@@ -238,7 +247,7 @@ fn reporting(
     observation: Option<&Observation>,
     options: &PlanOptions,
 ) -> Option<(Object, Vec<Drift>, Step)> {
-    let Some(Observation { live, dry_run: Ok(wanted) }) = observation else { return None };
+    let Some(Observation { live, dry_run: Ok(wanted), .. }) = observation else { return None };
     let of_object = drift_policy(object).or_else(|| live.as_ref().and_then(drift_policy));
     if of_object.unwrap_or(options.drift) != DriftPolicy::Report || skip(object, live.as_ref()).is_some() {
         return None;
@@ -266,7 +275,7 @@ fn reporting(
 fn step(object: &Object, observation: Option<&Observation>, options: &PlanOptions) -> Step {
     let id = object.id();
     let sensitive = options.is_sensitive(&id);
-    let Some(Observation { live, dry_run }) = observation else {
+    let Some(Observation { live, dry_run, .. }) = observation else {
         return match skip(object, None) {
             Some(skip) => Step::Skip(skip),
             None => Step::Refuse(Refusal::unavailable(id, Phase::DryRun, "it was not looked at")),

@@ -45,7 +45,7 @@ fn decide(
     dry_run: Result<Object, Refusal>,
     options: &PlanOptions,
 ) -> Entry {
-    let observed = [(desired.id(), Observation { live, dry_run })].into_iter().collect();
+    let observed = [(desired.id(), Observation::new(live, dry_run))].into_iter().collect();
     plan_stage(ungated(vec![desired.clone()]), &observed, options).entries.remove(0)
 }
 
@@ -226,9 +226,9 @@ fn a_plan_has_every_stage_and_every_refusal() {
         Object::parse(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})).unwrap();
     let deployment = object(json!({"apiVersion": "apps/v1", "kind": "Deployment"}));
     let build = vec![deployment.clone(), object(json!({})), namespace.clone()];
-    let refusal = |object: &Object| Observation { live: None, dry_run: Err(immutable(object.id())) };
+    let refusal = |object: &Object| Observation::new(None, Err(immutable(object.id())));
     let observed = [
-        (namespace.id(), Observation { live: None, dry_run: Ok(namespace.clone()) }),
+        (namespace.id(), Observation::new(None, Ok(namespace.clone()))),
         (deployment.id(), refusal(&deployment)),
         (object(json!({})).id(), refusal(&object(json!({})))),
     ];
@@ -266,7 +266,7 @@ fn a_stage_waits_for_the_definitions_that_it_writes() {
         let stage = stages(vec![object.clone()]).remove(0);
         assert_eq!(stage.gate, asked, "{what}");
         let live = is_there.map(|()| object.clone());
-        let observed = [(object.id(), Observation { live, dry_run: Ok(object) })].into_iter().collect();
+        let observed = [(object.id(), Observation::new(live, Ok(object)))].into_iter().collect();
         assert_eq!(plan_stage(stage, &observed, &PlanOptions::default()).gate, planned, "{what}");
     }
 }

@@ -277,7 +277,8 @@ impl Reads for Fake {
             } else {
                 Ok(object.clone())
             };
-            Observation { live: self.object(object.name()), dry_run }
+            let warnings = if dry_run.is_ok() { self.warnings.clone() } else { Vec::new() };
+            Observation { live: self.object(object.name()), dry_run, warnings }
         };
         objects.iter().map(observe).collect()
     }
