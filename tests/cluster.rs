@@ -29,14 +29,14 @@ pub(crate) const QUIET: Duration = Duration::from_millis(700);
 pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     pub(crate) changes: UnboundedReceiver<HeldChange>,
-    stage: harness::Stage,
+    shared: harness::Stage,
 }
 
 impl std::ops::Deref for Stage {
     type Target = harness::Stage;
 
     fn deref(&self) -> &harness::Stage {
-        &self.stage
+        &self.shared
     }
 }
 
@@ -55,7 +55,7 @@ impl Stage {
     pub(crate) async fn with(plane: &harness::ControlPlane, kubeconfig: PathBuf) -> Self {
         let target = ClusterTarget { kubeconfig: Some(kubeconfig), ..ClusterTarget::default() };
         let (cluster, changes) = Cluster::new(Client::connect(&target).await.unwrap());
-        Self { cluster, changes, stage: harness::Stage::new(plane, "stage").await.unwrap() }
+        Self { cluster, changes, shared: harness::Stage::new(plane, "stage").await.unwrap() }
     }
 
     /// An object in this stage's namespace, with its owner's labels.

@@ -26,7 +26,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// A namespace, a repository, and whoever asks for them.
 pub(crate) struct Stage<'p> {
     pub(crate) plane: &'p ControlPlane,
-    stage: harness::Stage,
+    shared: harness::Stage,
     pub(crate) git: GitServer,
     pub(crate) repo: Repo,
     pub(crate) key: SshKey,
@@ -37,7 +37,7 @@ impl std::ops::Deref for Stage<'_> {
     type Target = harness::Stage;
 
     fn deref(&self) -> &harness::Stage {
-        &self.stage
+        &self.shared
     }
 }
 
@@ -101,13 +101,13 @@ async fn try_stage<'p>(
     name: &str,
     files: &[(&str, &str)],
 ) -> anyhow::Result<Stage<'p>> {
-    let stage = harness::Stage::new(plane, name).await?;
+    let shared = harness::Stage::new(plane, name).await?;
     let git = GitServer::start()?;
     let repo = git.create_repo("platform")?;
     let key = SshKey::generate(KeyAlgorithm::Ed25519)?;
     let deploy_key = git.authorize(&repo, &key.public)?;
     commit(&repo, "begin", files)?;
-    let stage = Stage { plane, stage, git, repo, key, deploy_key };
+    let stage = Stage { plane, shared, git, repo, key, deploy_key };
     stage.secret("repo", json!({})).await?;
     stage.source("repo", json!({})).await?;
     Ok(stage)
@@ -153,7 +153,7 @@ pub(crate) async fn patch(objects: &Api<DynamicObject>, name: &str, manager: &st
 impl Stage<'_> {
     /// The stage in another namespace, which is there already.
     pub(crate) fn moved_to(mut self, namespace: &str) -> Self {
-        namespace.clone_into(&mut self.stage.namespace);
+        namespace.clone_into(&mut self.shared.namespace);
         self
     }
 

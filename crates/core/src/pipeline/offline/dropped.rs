@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::api::Kustomization;
-use crate::pipeline::claims::needs;
+use crate::pipeline::claims;
 use crate::pipeline::prune::Fate;
 use crate::plan::{self, Pruner};
 use lockgate_base::model::Object;
@@ -17,7 +17,7 @@ pub fn fate(kustomization: &Kustomization, object: &Object, is_removed: bool) ->
     if is_let_go {
         return None;
     }
-    let needs = if is_removed { HashSet::new() } else { needs(kustomization) };
+    let needs = if is_removed { HashSet::new() } else { claims::needs(kustomization) };
     let owner = kustomization.reference();
     let pruner = Pruner { owner: &owner, ownership: Kustomization::OWNERSHIP, needs: &needs };
     Some(plan::stays(object, pruner).map_or(Fate::Deleted, Fate::Kept))
