@@ -10,6 +10,8 @@ mod threads;
 mod build;
 mod completions;
 mod progress;
+mod names;
+mod pod;
 mod shared;
 mod memory;
 mod table;
@@ -95,8 +97,10 @@ mod tests {
 
     #[test]
     fn every_command_file_stands_in_the_table() {
-        let helpers =
-            ["input", "log", "memory", "mod", "output", "progress", "shared", "table", "threads", "token"];
+        let helpers = [
+            "input", "log", "memory", "mod", "names", "output", "pod", "progress", "shared", "table",
+            "threads", "token",
+        ];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)
             .unwrap()

@@ -20,6 +20,7 @@ mod handle;
 mod direct;
 mod reach;
 mod feed;
+mod cause;
 mod settle;
 mod apply;
 mod observe;

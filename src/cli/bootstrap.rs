@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::memory::{self, Recalled};
+use super::names::object_name;
 use super::output::{self, CommandError};
 use super::progress::{Printer, ProgressFormat};
-use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration, object_name};
+use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration};
 use super::token::{HubArguments, TOKEN_VARIABLE, repository};
 use crate::bootstrap::admission::AdmissionTarget;
 use crate::bootstrap::deploy_key::KeyPlan;
@@ -228,7 +229,7 @@ async fn at_github(
 ) -> Result<ExitCode, CommandError> {
     let url = arguments.url(repository)?;
     let common = arguments.common;
-    let mut plan = common.plan(flags);
+    let mut plan = common.plan(flags)?;
     plan.key.prune = prunes(&common, arguments.prune_keys, target)?;
     let mut printer = Printer::new(common.output);
     printer.heading(&format!("context   {}            token  {origin}", target.name));
@@ -247,7 +248,7 @@ async fn at_ssh_server(
 ) -> Result<ExitCode, CommandError> {
     let url = ssh_url(&arguments.url)?;
     let common = arguments.common;
-    let plan = common.plan(flags);
+    let plan = common.plan(flags)?;
     let mut printer = Printer::new(common.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);
@@ -274,9 +275,9 @@ fn prunes(common: &CommonArguments, is_wanted: bool, target: &AdmissionTarget) -
 const NEXT: &str = "lockgate status · kubectl get ks -A · a new commit is picked up by itself";
 
 impl CommonArguments {
-    fn plan(&self, flags: [Flags; 2]) -> Plan {
-        Plan {
-            installation: self.installation.installation(),
+    fn plan(&self, flags: [Flags; 2]) -> Result<Plan, CommandError> {
+        Ok(Plan {
+            installation: self.installation.installation()?,
             name: self.name.clone(),
             branch: self.branch.clone(),
             path: self.path.clone(),
@@ -290,13 +291,13 @@ impl CommonArguments {
             service_account: self.service_account.clone(),
             timeout: self.timeout,
             flags,
-        }
+        })
     }
 }
 
 fn export(common: &CommonArguments, url: &SshUrl) -> Result<ExitCode, CommandError> {
     let problem = |problem| CommandError::from(FailedStep { step: "export", problems: vec![problem] });
-    let plan = common.plan(<[Flags; 2]>::default());
+    let plan = common.plan(<[Flags; 2]>::default())?;
     let sync = Sync {
         name: plan.name.unwrap_or_else(|| keys::DEFAULT_NAMESPACE.into()),
         url: url.url(),

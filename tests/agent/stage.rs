@@ -123,7 +123,7 @@ async fn install(client: &kube::Client) -> anyhow::Result<()> {
 
 /// What is installed.
 pub(crate) fn installation() -> Installation {
-    Installation { namespace: HOME.into(), image: "lockgate:test".into(), lockdown: false, adopt: false }
+    Installation { image: "lockgate:test".into(), ..Installation::in_namespace(HOME) }
 }
 
 /// Applies an object of any kind as a user with another field manager than the agent's.
