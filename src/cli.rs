@@ -11,6 +11,8 @@ mod served;
 mod build;
 mod completions;
 mod progress;
+mod names;
+mod pod;
 mod shared;
 mod memory;
 mod table;
@@ -98,8 +100,8 @@ mod tests {
     #[test]
     fn every_command_file_stands_in_the_table() {
         let helpers = [
-            "input", "log", "login", "memory", "output", "progress", "served", "shared", "table", "threads",
-            "token",
+            "input", "log", "login", "memory", "names", "output", "pod", "progress", "served", "shared",
+            "table", "threads", "token",
         ];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)

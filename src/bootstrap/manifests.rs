@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::pod::PodSettings;
 use super::problem::Problem;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_base::model::{Duration, Object};
@@ -32,6 +33,16 @@ pub struct Installation {
     pub lockdown: bool,
     /// Beside Flux's controllers.
     pub adopt: bool,
+    /// What the pod needs here.
+    pub pod: PodSettings,
+}
+
+impl Installation {
+    /// One that is there already, of which no more than the namespace matters.
+    pub fn in_namespace(namespace: &str) -> Self {
+        let (image, pod) = (String::new(), PodSettings::default());
+        Self { namespace: namespace.into(), image, lockdown: false, adopt: false, pod }
+    }
 }
 
 /// What is read from where.
@@ -89,6 +100,7 @@ pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
     let mut objects = parse("rbac.yaml", RBAC)?;
     objects.retain(|object| !(installation.lockdown && is_unlocked(object)));
     objects.extend(parse("network-policy.yaml", NETWORK_POLICY)?);
+    objects.extend(installation.pod.beside(&installation.namespace)?);
     objects.extend(parse("deployment.yaml", DEPLOYMENT)?);
     edited(objects, |value| {
         move_to(value, &installation.namespace);
@@ -103,6 +115,7 @@ pub fn agent(installation: &Installation) -> Result<Vec<Object>, Problem> {
             let flags = [("--adopt", installation.adopt), ("--lockdown", installation.lockdown)];
             arguments.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| Value::from(*flag)));
         }
+        installation.pod.apply(value);
     })
 }
 

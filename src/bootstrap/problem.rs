@@ -218,6 +218,14 @@ pub enum Problem {
         /// What is wrong with it.
         reason: String,
     },
+    /// The Secret of a login to the image's registry is none.
+    #[error("the Secret {name} cannot be pulled with: {reason}")]
+    Login {
+        /// `namespace/name`.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The objects of another repository, branch or folder are there.
     #[error("{object} exists with {field} '{found}', not '{wanted}'")]
     OtherSync {
@@ -258,6 +266,8 @@ pub enum Problem {
         seconds: u64,
         /// Why, as far as it tells.
         cause: String,
+        /// What to do about it, where more is known than that.
+        cure: Option<&'static str>,
     },
     /// An embedded file cannot be read; a test holds that this does not happen.
     #[error("{0}")]
@@ -315,6 +325,9 @@ impl Problem {
             Self::Secret { .. } => {
                 "name another with --secret-name, or replace it with --replace-secret".into()
             }
+            Self::Login { .. } => {
+                "make it with --image-pull-secret NAME=FILE, of a file such as ~/.docker/config.json".into()
+            }
             Self::OtherSync { .. } => {
                 "give the same address, branch and path, name another with --name, or change it with --replace-sync".into()
             }
@@ -322,7 +335,8 @@ impl Problem {
                 "compare with what the server's owner publishes: somebody may stand in for the server".into()
             }
             Self::Ssh(error) => ssh_fix(error).into(),
-            Self::NotReady { .. } => {
+            Self::NotReady { cure: Some(cure), .. } => (*cure).into(),
+            Self::NotReady { cure: None, .. } => {
                 "put the cause right, then run the same command again: it goes on where it stopped".into()
             }
             Self::Cluster { failure, .. } => return cluster_fix(failure),
@@ -377,6 +391,7 @@ impl Problem {
             | Self::MissingRight(_)
             | Self::OldServer(_)
             | Self::Ssh(_)
+            | Self::Login { .. }
             | Self::Key(_)
             | Self::NotReady { .. }
             | Self::Embedded(_) => ExitClass::Failed,

@@ -3,9 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::admission::{Admission, AdmissionTarget, Host};
 use super::deploy_key::KeyPlan;
 use super::entry::Entry;
+use super::equipment;
 use super::github::GitHub;
 use super::hosts::{AddressError, SshUrl};
 use super::hub::Hub;
@@ -17,7 +20,8 @@ use super::preflight::{self, RepositoryFacts};
 use super::problem::{FailedStep, Problem};
 use super::progress::{ProgressEvent, ProgressLog, at};
 use super::put::{self, PutOutcome};
-use super::wait::{self, Patience};
+use super::rollout;
+use super::wait::{self, Patience, Standing};
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{self, Object};
@@ -118,7 +122,7 @@ pub(crate) async fn install(
     progress.done("preflight", began, detail, None);
     let objects = Objects::new(&target.client);
     put_namespace(&objects, installation, &Patience::new("agent", timeout), progress).await?;
-    put_agent(&objects, (installation, flags), &facts.actors, timeout, progress).await
+    put_agent(&objects, (installation, flags), &facts.actors, timeout, progress).await.map(drop)
 }
 
 /// Sets the cluster up for a repository at GitHub.
@@ -263,8 +267,8 @@ impl<'s> SetUp<'s> {
         progress.tell_all(notes.into_iter().map(ProgressEvent::Note));
         let admitted = entry.let_in(before, progress).await?;
         let agent = (&self.plan.installation, &self.plan.flags[0]);
-        put_agent(&self.objects, agent, self.actors, self.plan.timeout, progress).await?;
-        put_sync(&self.objects, self.plan, &sync, progress).await?;
+        let is_new = put_agent(&self.objects, agent, self.actors, self.plan.timeout, progress).await?;
+        put_sync(&self.objects, self.plan, &sync, is_new, progress).await?;
         entry.tidy(&admitted, progress).await
     }
 
@@ -381,15 +385,17 @@ fn sync_of(plan: &Plan, way: &Way, sources: &[String]) -> Sync {
     }
 }
 
+/// Installs the agent; whether its pod is another one than before.
 async fn put_agent(
     objects: &Objects,
     (installation, flags): (&Installation, &Flags),
     actors: &Actors,
     timeout: Duration,
     progress: &mut ProgressLog<'_>,
-) -> Result<(), FailedStep> {
+) -> Result<bool, FailedStep> {
     let began = Instant::now();
     let (crds, left) = wanted_crds(objects, actors).await?;
+    let installation = &equipment::resolved(objects, installation).await.map_err(at("agent"))?;
     let rest = manifests::agent(installation).and_then(|rest| memory::noted(rest, "Deployment", flags));
     let rest = rest.map_err(at("agent"))?;
     let count = crds.len() + rest.len();
@@ -405,17 +411,26 @@ async fn put_agent(
             change = change.max(PutOutcome::Configured);
         }
     }
-    change = change.max(put_all(objects, &rest, "agent").await?);
-    if let Some(deployment) = rest.iter().find(|object| object.kind() == "Deployment") {
-        wait::available(objects, deployment, &patience, progress).await.map_err(at("agent"))?;
+    let (pod, beside): (Vec<_>, Vec<_>) = rest.into_iter().partition(|object| object.kind() == "Deployment");
+    change = change.max(put_all(objects, &beside, "agent").await?);
+    let mut of_pod = PutOutcome::Unchanged;
+    for deployment in &pod {
+        let (deployment, left) = equipment::yielded(objects, deployment, flags).await.map_err(at("agent"))?;
+        of_pod = of_pod.max(put_all(objects, std::slice::from_ref(&deployment), "agent").await?);
+        if !left.is_empty() {
+            let note = format!("left as others have set it on the Deployment: {}", left.join(", "));
+            progress.tell(ProgressEvent::Note(note));
+        }
+        rollout::available(objects, &deployment, &patience, progress).await.map_err(at("agent"))?;
     }
+    change = change.max(of_pod);
     progress.done("agent", began, format!("{count} objects · pod ready"), Some(change));
     if !left.is_empty() {
         let note =
             format!("definitions of kinds that Flux acts on are left as they are: {}", left.join(", "));
         progress.tell(ProgressEvent::Note(note));
     }
-    Ok(())
+    Ok(of_pod > PutOutcome::Unchanged)
 }
 
 /// The definitions to put in place: those of the kinds that lockgate acts on, and of the others those that
@@ -436,23 +451,44 @@ async fn wanted_crds(objects: &Objects, actors: &Actors) -> Result<(Vec<Object>,
     Ok((wanted, left))
 }
 
+/// Sets up what is read, and waits until it is applied. What an earlier agent has said of it does not count,
+/// and a source that fails is asked again at once, since its cause may just have been cured.
 async fn put_sync(
     objects: &Objects,
     plan: &Plan,
     sync: &Sync,
+    is_new_agent: bool,
     progress: &mut ProgressLog<'_>,
 ) -> Result<(), FailedStep> {
     let began = Instant::now();
     let wanted = manifests::sync(&plan.installation, sync);
     let wanted = wanted.and_then(|wanted| memory::noted(wanted, GitRepository::ID.kind, &plan.flags[1]));
     let wanted = wanted.map_err(at("source"))?;
-    let change = put_all(objects, &wanted, "source").await?;
     let patience = Patience::new("source", plan.timeout);
     let [source, root] = wanted.as_slice() else { return Ok(()) };
-    let revision = wait::fetched(objects, source, &patience, progress).await.map_err(at("source"))?;
+    let before = wait::standing(objects, source, &patience, progress).await.map_err(at("source"))?;
+    let change = put_all(objects, &wanted, "source").await?;
+    let is_asked = match before {
+        Some(Standing::Failing) => true,
+        Some(Standing::Fetched) => is_new_agent,
+        None => false,
+    };
+    let (revision, token) = if is_asked {
+        let token = jiff::Timestamp::now().to_string();
+        for object in [source, root] {
+            let asked = objects
+                .merge(object, &json!({"metadata": {"annotations": {keys::REQUESTED_AT: token}}}))
+                .await;
+            asked.map_err(|failure| at("source")(Problem::cluster(object.id().subject(), failure)))?;
+        }
+        let fetched = wait::refetched(objects, source, &token, &patience, progress).await;
+        (fetched.map_err(at("source"))?, Some(token).filter(|_| is_new_agent))
+    } else {
+        (wait::fetched(objects, source, &patience, progress).await.map_err(at("source"))?, None)
+    };
     let detail = format!("{}  {}  fetched", sync.name, lockgate_core::overview::short_revision(&revision));
     progress.done("source", began, detail, Some(change));
-    wait::synced(objects, root, &Patience::new("sync", plan.timeout), progress).await
+    wait::synced(objects, root, token.as_deref(), &Patience::new("sync", plan.timeout), progress).await
 }
 
 async fn put_all(objects: &Objects, wanted: &[Object], step: &'static str) -> Result<PutOutcome, FailedStep> {

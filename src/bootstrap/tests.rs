@@ -63,8 +63,7 @@ async fn admit(world: &World, number: usize, prune: bool, replace: bool) -> Resu
         prune,
         accepted_host_key: None,
     };
-    let installation =
-        Installation { namespace: "flux-system".into(), image: String::new(), lockdown: false, adopt: false };
+    let installation = Installation::in_namespace("flux-system");
     let target = AdmissionTarget { client: world.client(number), name: "default".into() };
     let url = "ssh://git@github.com/acme/platform".parse().unwrap();
     let github = world.github();

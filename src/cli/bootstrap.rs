@@ -8,9 +8,10 @@ use clap::{Args, Subcommand};
 
 use super::login::{Auth, HttpsArguments, PASSWORD_VARIABLE, PasswordArguments, login};
 use super::memory::{self, Recalled};
+use super::names::object_name;
 use super::output::{self, CommandError};
 use super::progress::{Printer, ProgressFormat};
-use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration, key_pair, object_name};
+use super::shared::{ClusterArguments, InstallationArguments, KeyArguments, duration, key_pair};
 use super::token::{HubArguments, SignedIn, TOKEN_VARIABLE, repository};
 use crate::bootstrap::admission::AdmissionTarget;
 use crate::bootstrap::deploy_key::KeyPlan;
@@ -323,7 +324,7 @@ async fn at_github(
 ) -> Result<ExitCode, CommandError> {
     prunes(&arguments.common, arguments.prune_keys, target)?;
     let way = arguments.way(repository, Some(&signed_in.credentials))?;
-    let plan = arguments.common.plan(way, flags);
+    let plan = arguments.common.plan(way, flags)?;
     let mut printer = Printer::new(arguments.common.output);
     printer.heading(&format!("context   {}            token  {}", target.name, signed_in.origin));
     let mut sink = |event| printer.print(&event);
@@ -341,7 +342,7 @@ async fn at_server(
 ) -> Result<ExitCode, CommandError> {
     let is_https = matches!(address(&arguments.url)?, Address::Https(_));
     let login = if is_https { arguments.password.login()? } else { None };
-    let plan = arguments.common.plan(arguments.way(login)?, flags);
+    let plan = arguments.common.plan(arguments.way(login)?, flags)?;
     let mut printer = Printer::new(arguments.common.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);
@@ -395,9 +396,9 @@ impl CommonArguments {
         Ok(())
     }
 
-    fn plan(&self, way: Way, flags: [Flags; 2]) -> Plan {
-        Plan {
-            installation: self.installation.installation(),
+    fn plan(&self, way: Way, flags: [Flags; 2]) -> Result<Plan, CommandError> {
+        Ok(Plan {
+            installation: self.installation.installation()?,
             name: self.name.clone(),
             branch: self.branch.clone(),
             path: self.path.clone(),
@@ -407,7 +408,7 @@ impl CommonArguments {
             service_account: self.service_account.clone(),
             timeout: self.timeout,
             flags,
-        }
+        })
     }
 }
 
@@ -420,7 +421,7 @@ fn export(common: &CommonArguments, way: Way) -> Result<ExitCode, CommandError> 
         }
         Way::Login(..) => ("'username' and 'password'", false),
     };
-    let plan = common.plan(way, <[Flags; 2]>::default());
+    let plan = common.plan(way, <[Flags; 2]>::default())?;
     let sync = Sync {
         name: plan.name.unwrap_or_else(|| keys::DEFAULT_NAMESPACE.into()),
         url: plan.way.url(),

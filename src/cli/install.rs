@@ -45,7 +45,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> {
     if arguments.export {
-        let installation = arguments.installation.installation();
+        let installation = arguments.installation.installation()?;
         let problem = |problem| CommandError::from(FailedStep { step: "export", problems: vec![problem] });
         let mut objects = manifests::namespace(&installation).map_err(problem)?;
         objects.extend(manifests::crds().map_err(problem)?);
@@ -64,7 +64,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, CommandError> 
     let remembered = remembered.map_err(|problem| CommandError::from(at("preflight")(problem)))?;
     let Recalled { arguments, mut kept, told } =
         memory::recall::<Arguments>(&[(&memory::AGENT, &remembered.agent)], &[])?;
-    let installation = arguments.installation.installation();
+    let installation = arguments.installation.installation()?;
     let mut printer = Printer::new(arguments.output);
     printer.heading(&format!("context   {}", target.name));
     let mut sink = |event| printer.print(&event);

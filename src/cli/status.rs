@@ -12,6 +12,7 @@ use super::output::{self, CommandError};
 use super::shared::ClusterArguments;
 use super::table::{Form, age, plain, trimmed};
 use crate::bootstrap::manifests;
+use crate::bootstrap::rollout;
 use crate::clock::now;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
@@ -100,9 +101,12 @@ async fn idle_agent(objects: &Objects) -> Option<String> {
     let agents = objects.list("apps/v1", "Deployment", None, manifests::AGENT).await.ok()?;
     let available =
         |agent: &&Object| agent.pointer("/status/availableReplicas").and_then(Value::as_i64).unwrap_or(0) > 0;
-    let idle = agents.iter().find(|agent| !available(agent))?.id().subject();
+    let idle = agents.iter().find(|agent| !available(agent))?;
+    let trouble = rollout::trouble(objects, idle, Some(idle)).await.ok().flatten();
+    let cause = trouble.map_or_else(String::new, |trouble| format!(": {}", trouble.cause));
     Some(format!(
-        "the agent does not run ({idle} has no pod that is ready), so what follows may be out of date"
+        "the agent does not run ({} has no pod that is ready{cause}), so what follows may be out of date",
+        idle.id().subject()
     ))
 }
 

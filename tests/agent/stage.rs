@@ -129,7 +129,7 @@ async fn install(client: &kube::Client) -> anyhow::Result<()> {
 
 /// What is installed.
 pub(crate) fn installation() -> Installation {
-    Installation { namespace: HOME.into(), image: "lockgate:test".into(), lockdown: false, adopt: false }
+    Installation { image: "lockgate:test".into(), ..Installation::in_namespace(HOME) }
 }
 
 /// Waits until an object is gone, or on its way out.

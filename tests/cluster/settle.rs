@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use lockgate_base::model::Object;
 use lockgate_core::health::Health;
 use lockgate_core::pipeline::ports::{Expect, ObjectReference, Settle as _, Settled, Writes as _};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{QUIET, SOON, Stage, deployment};
 
@@ -110,6 +111,74 @@ async fn what_has_failed_is_not_waited_for() {
     assert_eq!(unhealthy.len(), 1);
     assert_eq!(unhealthy[0].id, failing.id);
     assert!(matches!(unhealthy[0].health, Health::Failed(_)), "{:?}", unhealthy[0].health);
+}
+
+/// A Deployment whose pods have a status, as a kubelet writes it.
+fn told(stage: &Stage, name: &str, kind: &str, status: &Value) -> Object {
+    let annotations = json!({"harness/pod": kind, "harness/status": status.to_string()});
+    let deployment = deployment(stage, name, name);
+    deployment.edit(|value| value["spec"]["template"]["metadata"]["annotations"] = annotations).unwrap()
+}
+
+#[tokio::test]
+async fn each_reason_for_which_a_pod_is_not_ready_is_told() {
+    let stage = Stage::new().await;
+    let container = |state: Value, restarts: u32| {
+        json!({"phase": "Running",
+            "conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady"}],
+            "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": restarts, "state": state}]})
+    };
+    let ended = |code: u32, reason: &str, message: &str| json!({"terminated": {"exitCode": code, "reason": reason, "message": message}});
+    let waiting = |reason: &str, message: &str| json!({"waiting": {"reason": reason, "message": message}});
+    let init = json!({"phase": "Pending", "conditions": [{"type": "Initialized", "status": "False", "reason": "ContainersNotInitialized"}],
+        "initContainerStatuses": [{"name": "db", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": ended(2, "Error", "no host")}],
+        "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": waiting("PodInitializing", "")}]});
+    let cases = [
+        (
+            "ended",
+            "told",
+            container(ended(253, "Error", "no config"), 3),
+            "container c ended with exit code 253, restarted 3 times: no config",
+        ),
+        (
+            "oom",
+            "told",
+            container(ended(137, "OOMKilled", ""), 1),
+            "container c ended with exit code 137 (OOMKilled), restarted once",
+        ),
+        (
+            "config",
+            "told",
+            container(waiting("CreateContainerConfigError", "secret \"s\" not found"), 0),
+            "container c: CreateContainerConfigError: secret \"s\" not found",
+        ),
+        ("init", "told", init, "init container db ended with exit code 2: no host"),
+        (
+            "unready",
+            "unready",
+            container(json!({"running": {}}), 0),
+            "container c runs and is not ready: Readiness probe failed: connection refused",
+        ),
+        (
+            "sandbox",
+            "sandbox",
+            container(waiting("ContainerCreating", ""), 0),
+            "FailedCreatePodSandBox: Failed to create pod sandbox: no address is left",
+        ),
+    ];
+    for (name, kind, status, text) in cases {
+        let object = told(&stage, name, kind, &status);
+        let reference = stage.cluster.apply(&object).await.unwrap().reference;
+        harness::eventually(SOON, async || {
+            let settled = stage.cluster.settle(std::slice::from_ref(&reference), Duration::ZERO).await;
+            let Settled::TimedOut(unhealthy) = settled else { anyhow::bail!("{settled:?}") };
+            let cause = unhealthy[0].cause.as_deref().unwrap_or_default();
+            anyhow::ensure!(cause.starts_with("pod ") && cause.ends_with(text), "{cause}");
+            Ok(())
+        })
+        .await
+        .unwrap();
+    }
 }
 
 /// A suspended Job is healthy, and the stage after it must not begin.

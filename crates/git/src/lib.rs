@@ -36,7 +36,7 @@ pub mod oci;
 pub mod helm;
 
 pub use app::{App, AppTokens};
-pub use client::{GuardedResolver, system_roots};
+pub use client::{GuardedResolver, check_certificates, system_roots};
 pub use credentials::{Credentials, SecretData, SshCredentials};
 pub use disk::Disk;
 pub use error::{FailureClass, SourceError};

@@ -10,10 +10,12 @@ use kube::client::Body;
 use super::*;
 
 /// The kinds that a stand-in serves: group, version, kind and plural. Only the last two are cluster-scoped.
-const SERVED: [(&str, &str, &str, &str); 8] = [
+const SERVED: [(&str, &str, &str, &str); 10] = [
     ("", "v1", "Secret", "secrets"),
     ("", "v1", "Pod", "pods"),
+    ("", "v1", "Event", "events"),
     ("apps", "v1", "Deployment", "deployments"),
+    ("coordination.k8s.io", "v1", "Lease", "leases"),
     ("source.toolkit.fluxcd.io", "v1", "GitRepository", "gitrepositories"),
     ("kustomize.toolkit.fluxcd.io", "v1", "Kustomization", "kustomizations"),
     ("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
