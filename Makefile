@@ -22,7 +22,7 @@ FUZZ_SECONDS ?= 300
 # How many platforms `make simulate` brings up, and the first one's seed.
 SEEDS ?= 2000
 FIRST ?= 0
-FUZZ_TARGETS ?= yaml print kustomization strategic_merge json6902 substitution template chart archive regex
+FUZZ_TARGETS ?= yaml print kustomization strategic_merge json6902 substitution template chart archive index regex
 
 .DEFAULT_GOAL := help
 .PHONY: help build release unit test lint fmt deny advisories demo down soak torment simulate bench fuzz oracle image

@@ -22,6 +22,7 @@ mod direct;
 mod reach;
 mod feeder;
 mod awaited;
+mod cause;
 mod settle;
 mod apply;
 mod observe;

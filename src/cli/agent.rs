@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, FromArgMatches as _};
 use rustix::fs::Mode;
 #[cfg(target_os = "linux")]
 use rustix::process::{
@@ -17,9 +17,11 @@ use super::output::CommandError;
 use super::shared::ClusterArguments;
 use crate::agent::{self, Config, MarkFolder, SystemClock, Threads};
 use crate::cluster;
+use crate::preview::AgentRules;
 use crate::source::Sources;
 use crate::web::Pages;
 use lockgate_base::keys;
+use lockgate_core::pipeline::Tenancy;
 use lockgate_core::plan::DriftPolicy;
 use lockgate_git::helm::Helm;
 use lockgate_git::oci::OciFetcher;
@@ -82,8 +84,25 @@ pub(super) struct Arguments {
     adopt: bool,
 }
 
-fn drift(text: &str) -> Result<DriftPolicy, String> {
+pub(super) fn drift(text: &str) -> Result<DriftPolicy, String> {
     DriftPolicy::read(text).ok_or_else(|| "write watch, interval or report".into())
+}
+
+/// What an agent holds Kustomizations to that is started with these arguments, the first of which names the
+/// command. An error says what is wrong with them.
+pub(super) fn rules(arguments: &[String]) -> Result<AgentRules, String> {
+    let command = Arguments::augment_args(clap::Command::new("agent"));
+    let read = command.try_get_matches_from(arguments).and_then(|found| Arguments::from_arg_matches(&found));
+    let arguments = read.map_err(|error| error.to_string().trim_end().to_owned())?;
+    Ok(AgentRules {
+        watch_namespace: arguments.watch_namespace,
+        tenancy: Tenancy {
+            lockdown: arguments.lockdown,
+            default_service_account: arguments.default_service_account,
+        },
+        drift: arguments.drift,
+        allows_insecure_registries: arguments.allow_insecure_registries,
+    })
 }
 
 /// Runs the agent. It makes the runtime itself, since libgit2 is to be set up before there are threads.
@@ -175,4 +194,37 @@ async fn start(arguments: &Arguments, sources: Sources, memory: u64) -> Result<E
         Err(error) => Err(error),
     };
     ended.map(|()| ExitCode::SUCCESS).map_err(|error| CommandError::failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_read_from_the_arguments_of_a_deployment() {
+        let read = |more: &[&str]| {
+            let all =
+                ["agent", "--namespace=$(POD_NAMESPACE)", "--health-addr=[::]:9440", "--state-dir=/tmp"];
+            rules(&all.iter().chain(more).map(|argument| (*argument).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(read(&[]), Ok(AgentRules::default()));
+        let flags = [
+            "--lockdown",
+            "--drift",
+            "report",
+            "--default-service-account=apps",
+            "--watch-namespace",
+            "team",
+            "--allow-insecure-registries",
+        ];
+        let expected = AgentRules {
+            watch_namespace: Some("team".into()),
+            tenancy: Tenancy { lockdown: true, default_service_account: Some("apps".into()) },
+            drift: DriftPolicy::Report,
+            allows_insecure_registries: true,
+        };
+        assert_eq!(read(&flags), Ok(expected));
+        let told = read(&["--of-the-future"]).unwrap_err();
+        assert!(told.contains("unexpected argument '--of-the-future'"), "{told}");
+    }
 }

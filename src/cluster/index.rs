@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use lockgate_base::model::{Gvk, ObjectId, Ref};
 use lockgate_core::health::Health;
 use lockgate_core::pipeline::ports::ApiFailure;
+use lockgate_core::plan::DriftPolicy;
 
 /// Group and kind.
 pub(super) type GroupKind = (String, String);
@@ -34,6 +35,8 @@ pub enum HeldChange {
         owner: Ref,
         /// The manager that wrote last and is not ours, or the owner that took it.
         by: Option<String>,
+        /// What it says itself is to be done about it.
+        policy: Option<DriftPolicy>,
     },
     /// It was deleted, or has lost the label by which it is watched.
     Gone {
@@ -41,6 +44,8 @@ pub enum HeldChange {
         id: ObjectId,
         /// Whose it was.
         owner: Ref,
+        /// What it said itself was to be done about it.
+        policy: Option<DriftPolicy>,
     },
 }
 
@@ -58,8 +63,8 @@ pub(super) struct Sighting {
     pub(super) overridden: bool,
     /// The manager that wrote last and is not ours.
     pub(super) by: Option<String>,
-    /// Whether it says itself that its drift waits for the interval.
-    pub(super) waits: bool,
+    /// What it says itself is to be done about its drift.
+    pub(super) policy: Option<DriftPolicy>,
     pub(super) health: Health,
 }
 
@@ -81,8 +86,8 @@ struct Entry {
     owner: Option<Arc<Ref>>,
     fingerprint: u64,
     overridden: bool,
-    /// Whether its drift is told of to nobody.
-    waits: bool,
+    /// What it says itself is to be done about its drift.
+    policy: Option<DriftPolicy>,
     health: Health,
     /// What our last apply left, and for whom. Without it the object is seen, not held.
     held: Option<Left>,
@@ -268,8 +273,11 @@ impl Index {
         self.wake(&id);
         let is_spent = is_done_for_good(&id, &entry.health);
         let owner = entry.held?.holder;
-        (entry.writing == 0 && !is_spent && !entry.waits)
-            .then(|| HeldChange::Gone { id, owner: (*owner).clone() })
+        (entry.writing == 0 && !is_spent).then(|| HeldChange::Gone {
+            id,
+            owner: (*owner).clone(),
+            policy: entry.policy,
+        })
     }
 
     /// A watch has listed all that is there: whatever else is known from before the list has left.
@@ -351,7 +359,7 @@ impl Index {
             owner: None,
             fingerprint: 0,
             overridden: false,
-            waits: false,
+            policy: None,
             health: sighting.health.clone(),
             held: None,
             writing: 0,
@@ -367,7 +375,7 @@ impl Index {
         entry.owner = owner;
         entry.fingerprint = sighting.fingerprint;
         entry.overridden = sighting.overridden;
-        entry.waits = sighting.waits;
+        entry.policy = sighting.policy;
         entry.health = sighting.health;
         true
     }
@@ -376,7 +384,7 @@ impl Index {
 /// A change, when the object has drifted and no one has been told.
 fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<HeldChange> {
     let Left { named, holder, .. } = entry.held.clone()?;
-    if entry.writing > 0 || entry.told || entry.waits || !entry.drifted() {
+    if entry.writing > 0 || entry.told || !entry.drifted() {
         return None;
     }
     entry.told = true;
@@ -385,7 +393,7 @@ fn tell(entry: &mut Entry, id: &ObjectId, by: Option<String>) -> Option<HeldChan
         let other = entry.owner.as_ref().filter(|other| **other != named)?;
         Some(format!("{} {}", other.kind.kind, other.path()))
     });
-    Some(HeldChange::Drifted { id: id.clone(), owner: (*holder).clone(), by })
+    Some(HeldChange::Drifted { id: id.clone(), owner: (*holder).clone(), by, policy: entry.policy })
 }
 
 /// Whether an object has done what it was made for. The server deletes a Job some time after it has ended,

@@ -4,19 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::awaited::Awaited;
-use super::client::{ApiRequest, JSON};
+use super::cause;
 use super::handle::Cluster;
 use super::index::{Watching, group_kind};
 use super::judge;
-use super::path::encode;
 use super::watch::Watched;
-use lockgate_base::model::{Object, ObjectId};
-use lockgate_core::health::{Health, PodTrouble, TroubleSubject, pod_troubles};
+use lockgate_base::model::ObjectId;
+use lockgate_core::health::Health;
 use lockgate_core::pipeline::ports::{ApiFailure, Expect, ObjectReference, Settled, Unhealthy};
 
 /// How many unhealthy objects are looked into for a cause.
@@ -24,8 +22,6 @@ const CAUSES: usize = 5;
 /// How much longer than the time given the first look at all objects may take, without which nothing can be
 /// said of them.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
-/// Kinds whose trouble is told by their pods.
-const WITH_PODS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"];
 
 impl Cluster {
     pub(super) async fn settle_all(&self, references: &[ObjectReference], limit: Duration) -> Settled {
@@ -155,9 +151,9 @@ impl Cluster {
         let (Settled::Stalled(mut unhealthy) | Settled::TimedOut(mut unhealthy)) = settled.clone() else {
             return settled;
         };
-        for one in unhealthy.iter_mut().filter(|one| WITH_PODS.contains(&one.id.kind.as_str())).take(CAUSES) {
+        for one in unhealthy.iter_mut().filter(|one| cause::has_cause(one)).take(CAUSES) {
             if let Some(reference) = references.iter().find(|reference| reference.id == one.id) {
-                one.cause = self.cause(reference).await;
+                self.explain(reference, one).await;
             }
         }
         match settled {
@@ -165,38 +161,6 @@ impl Cluster {
             _ => Settled::TimedOut(unhealthy),
         }
     }
-
-    /// What the pods of a workload say; `None` when they say nothing or may not be read.
-    async fn cause(&self, reference: &ObjectReference) -> Option<String> {
-        let resource = self.shared.discovery.any(&self.shared.client, reference).await.ok()?;
-        let workload = self.live(&resource, reference, JSON).await.ok()??;
-        let labels = workload.pointer("/spec/selector/matchLabels")?.as_object()?;
-        let selector: Vec<String> =
-            labels.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?))).collect();
-        let path = format!(
-            "/api/v1/namespaces/{}/pods?limit=20&labelSelector={}",
-            encode(&reference.id.namespace),
-            encode(&selector.join(","))
-        );
-        let mut pods = self.client.send(ApiRequest::get(path, JSON)).await.ok()?.body;
-        let pods = pods.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take)?;
-        pods.into_iter().find_map(|mut pod| {
-            pod["apiVersion"] = "v1".into();
-            pod["kind"] = "Pod".into();
-            trouble(&Object::parse(pod).ok()?)
-        })
-    }
-}
-
-/// What keeps a pod from running, in its own words.
-fn trouble(pod: &Object) -> Option<String> {
-    let is_told = |trouble: &PodTrouble<'_>| match trouble.subject {
-        TroubleSubject::Waiting(_) => !trouble.is_start() && !trouble.reason.is_empty(),
-        TroubleSubject::Terminated(_) => false,
-        TroubleSubject::Condition(kind) => kind == "PodScheduled",
-    };
-    let trouble = pod_troubles(pod).find(is_told)?;
-    Some(format!("pod {}: {}", pod.name(), trouble.text()))
 }
 
 /// A place among those who wait for objects of the shared watches, given up when dropped.
@@ -218,32 +182,5 @@ impl<'a> Ticket<'a> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         self.watched.index().leave(&self.ids, self.number);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_pod_tells_what_keeps_it_from_running() {
-        let waiting = |reason: &str, message: &str| json!({"containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]});
-        let cases = [
-            (waiting("ContainerCreating", ""), None),
-            (waiting("CrashLoopBackOff", ""), Some("pod p: CrashLoopBackOff")),
-            (waiting("ImagePullBackOff", "403"), Some("pod p: ImagePullBackOff: 403")),
-            (
-                json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                                      "message": "0/1 nodes are available"}]}),
-                Some("pod p: Unschedulable: 0/1 nodes are available"),
-            ),
-            (json!({"containerStatuses": [{"state": {"running": {}}}]}), None),
-        ];
-        for (status, told) in cases {
-            let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "status": status});
-            assert_eq!(trouble(&Object::parse(pod).unwrap()).as_deref(), told);
-        }
     }
 }

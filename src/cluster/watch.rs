@@ -248,6 +248,6 @@ mod tests {
         watches.report(watches.watched(helm).index().seen(&kind, seen));
         let owner = Ref::new(HELM_RELEASE, "n", "app");
         let by = Some("someone".to_owned());
-        assert_eq!(heard.try_recv().unwrap(), HeldChange::Drifted { id, owner, by });
+        assert_eq!(heard.try_recv().unwrap(), HeldChange::Drifted { id, owner, by, policy: None });
     }
 }

@@ -65,11 +65,11 @@ async fn what_was_stored_before_the_schema_stalls_alone(plane: &ControlPlane) {
         eventually(PATIENCE, async || Ok(api.create(&PostParams::default(), &object).await?)).await.unwrap();
     }
     // Now the schema comes, and with it the agent.
-    let mut stage = stage_on(plane, "sound", &[("apps/a.yaml", &config_map("a", "1"))]).await;
+    let stage = stage_on(plane, "sound", &[("apps/a.yaml", &config_map("a", "1"))]).await;
     let agent = stage.agent_everywhere().await;
     stage.kustomization("apps", json!({})).await;
     stage.ready("apps").await;
-    namespace.clone_into(&mut stage.namespace);
+    let stage = stage.moved_to(namespace);
     for (kind, name, _, told) in &malformed {
         let is_stalled = |status: &Value| condition(status, "Stalled")["status"] == "True";
         let status = match *kind {

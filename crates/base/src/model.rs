@@ -1,4 +1,4 @@
-//! The words of the domain: plain values with their invariants, used by every other module.
+//! The vocabulary of the domain: plain values with their invariants, used by every other module.
 //!
 //! Nothing here touches a clock, a disk, a network or randomness.
 

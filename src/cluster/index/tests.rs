@@ -21,7 +21,7 @@ fn sighting(resource_version: u64, fingerprint: u64) -> Sighting {
         owner: Some(owner("apps")),
         fingerprint,
         overridden: false,
-        waits: false,
+        policy: None,
         by: Some("kubectl-edit".into()),
         health: Health::Current,
     }
@@ -37,6 +37,10 @@ fn held() -> Index {
     assert_eq!(index.hold(&kind(), sighting(10, 7), None, false), None);
     index.set_watching(&kind(), Watching::Live);
     index
+}
+
+fn gone(policy: Option<DriftPolicy>) -> HeldChange {
+    HeldChange::Gone { id: id(), owner: owner("apps"), policy }
 }
 
 fn drifted(change: Option<&HeldChange>) -> bool {
@@ -75,7 +79,11 @@ fn drift_is_told_to_who_applied_the_object_whomever_its_labels_name() {
     assert_eq!(told, holder);
     index.release(&id(), Some(&owner("apps")));
     let gone = index.left(&kind(), "n", "a", 12);
-    assert_eq!(gone, Some(HeldChange::Gone { id: id(), owner: holder }), "another cannot let it go");
+    assert_eq!(
+        gone,
+        Some(HeldChange::Gone { id: id(), owner: holder, policy: None }),
+        "another cannot let it go"
+    );
 }
 
 #[test]
@@ -86,6 +94,18 @@ fn drift_is_told_once_until_it_is_put_back() {
     index.begin(&id());
     assert_eq!(index.hold(&kind(), sighting(13, 7), None, true), None);
     assert!(drifted(index.seen(&kind(), sighting(14, 8)).as_ref()));
+}
+
+/// Whoever hears of it decides, since an object may say otherwise than its owner.
+#[test]
+fn what_an_object_says_of_its_drift_is_told_with_it() {
+    for policy in [None, Some(DriftPolicy::Watch), Some(DriftPolicy::Interval)] {
+        let mut index = held();
+        let seen = index.seen(&kind(), Sighting { policy, ..sighting(11, 8) });
+        let Some(HeldChange::Drifted { policy: told, .. }) = seen else { panic!("{seen:?}") };
+        assert_eq!(told, policy);
+        assert_eq!(index.left(&kind(), "n", "a", 12), Some(gone(policy)));
+    }
 }
 
 #[test]
@@ -113,7 +133,7 @@ fn an_object_that_left_is_gone_unless_it_was_written_since() {
     let mut index = held();
     assert_eq!(index.left(&kind(), "n", "a", 9), None);
     assert!(index.intact(&id()));
-    assert_eq!(index.left(&kind(), "n", "a", 11), Some(HeldChange::Gone { id: id(), owner: owner("apps") }));
+    assert_eq!(index.left(&kind(), "n", "a", 11), Some(gone(None)));
     assert!(!index.intact(&id()));
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows lockgate: a control plane of real binaries, a real sshd, a stand-in for GitHub that
 //! really admits keys, a registry of artifacts, a repository of charts, a proxy that misbehaves on command,
-//! an admission webhook, and the agent's own binary as a child process.
+//! an admission webhook, a namespace of a test's own, and the agent's own binary as a child process.
 
 pub mod agent;
 mod cage;
@@ -14,12 +14,15 @@ mod eventually;
 pub mod flux;
 pub mod git;
 pub mod github;
+mod hub;
 pub mod measure;
 mod pki;
 mod process;
 pub mod proxy;
 pub mod registry;
 mod serve;
+pub mod stage;
+mod terminal;
 pub mod webhook;
 
 pub use agent::{Agent, AgentBuilder};
@@ -32,8 +35,11 @@ pub use git::{
     Change, GitServer, GitServerOptions, HostKeyType, HttpsAuth, HttpsGitServer, KeyAlgorithm, KeyId, Repo,
     SshKey,
 };
-pub use github::{Access, App, Fault, GitHub, Token};
+pub use github::{Access, App, Fault, GitHub, SecureGitHub, Token, app_key};
+pub use hub::{Hub, HubRequest};
 pub use measure::{Cost, fresh_copy, measured};
 pub use proxy::{Mode, Proxy};
-pub use registry::{REGISTRY_USER, Registry, RegistryOptions};
+pub use registry::{CosignKey, REGISTRY_USER, Registry, RegistryOptions};
+pub use stage::Stage;
+pub use terminal::on_terminal;
 pub use webhook::{Answer, Webhook};

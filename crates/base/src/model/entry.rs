@@ -1,11 +1,11 @@
-//! Looks into mappings.
+//! Shortcuts for reading values out of mappings.
 
 use serde_json::{Map, Value};
 
-/// Up to how many keys are compared one by one. To hash the key that is looked for takes longer than that.
+/// The largest mapping whose keys are compared one by one. For these, hashing the key would take longer.
 const FEW: usize = 16;
 
-/// What a mapping has under a key.
+/// The value of a key in a mapping.
 pub fn entry<'m>(map: &'m Map<String, Value>, key: &str) -> Option<&'m Value> {
     if map.len() > FEW {
         return map.get(key);
@@ -13,7 +13,7 @@ pub fn entry<'m>(map: &'m Map<String, Value>, key: &str) -> Option<&'m Value> {
     map.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
 }
 
-/// What a mapping has under a key, to be changed.
+/// The value of a key in a mapping, mutable.
 pub fn entry_mut<'m>(map: &'m mut Map<String, Value>, key: &str) -> Option<&'m mut Value> {
     if map.len() > FEW {
         return map.get_mut(key);
@@ -21,7 +21,7 @@ pub fn entry_mut<'m>(map: &'m mut Map<String, Value>, key: &str) -> Option<&'m m
     map.iter_mut().find(|(name, _)| *name == key).map(|(_, value)| value)
 }
 
-/// What a value has under a key, where it is a mapping.
+/// The value of a key, if `value` is a mapping.
 pub fn field<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
     entry(value.as_object()?, key)
 }

@@ -14,6 +14,7 @@ use super::login::PullSecret;
 use super::manifest::{ACCEPT, ImageManifest, Layer};
 use super::registry::Registry;
 use super::repository::{ArtifactRequest, Repository, TagSelector, is_digest, is_tag};
+use super::verify::{SignatureKeys, verify};
 use crate::client::{self, ClientOptions, NAME};
 use crate::context::FetchContext;
 use crate::disk::Disk;
@@ -59,6 +60,8 @@ pub struct OciRequest {
     pub whole: bool,
     /// `spec.ignore`: lines in `.gitignore` syntax.
     pub ignore: Option<String>,
+    /// The keys by one of which the artifact must be signed, where it must.
+    pub keys: Option<SignatureKeys>,
     /// The wall-clock limit of the whole fetch.
     pub timeout: Duration,
     /// The revision whose [`Snapshot`] the caller has, taken of the same layer in the same way.
@@ -153,6 +156,9 @@ impl Job<'_> {
         let revision = Revision::oci(tag.as_deref(), &digest);
         if self.request.known.as_ref() == Some(&revision) {
             return Ok(FetchFinding::Unchanged(revision));
+        }
+        if let Some(keys) = &self.request.keys {
+            verify(&mut registry, &digest, keys)?;
         }
         let body = match manifest {
             Some(body) => body,

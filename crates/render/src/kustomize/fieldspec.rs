@@ -1,4 +1,4 @@
-//! Walks to the fields that a field specification means.
+//! Walks to the fields that a field specification selects.
 
 use serde_json::{Map, Value};
 
@@ -8,10 +8,10 @@ use crate::budget::{DEPTH_LIMIT, Spent};
 use crate::error::Fault;
 use lockgate_base::model::{entry, entry_mut};
 
-/// What is made where a field is absent and the specification says that it is made.
+/// The value of an absent field, if the specification says that it is created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Create {
-    /// Nothing.
+    /// It is not created.
     Nothing,
     /// An empty string.
     Scalar,
@@ -19,7 +19,7 @@ pub(crate) enum Create {
     Mapping,
 }
 
-/// Splits a path at `delimiter`, which a backslash before it keeps.
+/// Splits a path at `delimiter`, unless a backslash escapes it.
 pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
     let path = if path.len() > 1 { path.strip_prefix(delimiter).unwrap_or(path) } else { path };
     let mut parts: Vec<String> = Vec::new();
@@ -36,12 +36,12 @@ pub(crate) fn split_path(path: &str, delimiter: char) -> Vec<String> {
     parts
 }
 
-/// Whether a specification means objects of this kind.
+/// Whether a specification selects objects of this kind.
 pub(crate) fn selects(spec: &FieldSpec, gvk: KindRef<'_>) -> bool {
     gvk.is_selected(&spec.group, &spec.version, &spec.kind)
 }
 
-/// A specification with its path taken apart, for use on many resources.
+/// A specification with its split path, for use on many resources.
 pub(crate) struct Field<'s> {
     /// The specification.
     pub(crate) spec: &'s FieldSpec,
@@ -61,14 +61,14 @@ impl<'s> Field<'s> {
     }
 }
 
-/// Runs `set` on every field of an object that the specifications mean.
+/// Runs `set` on every field of an object that the specifications select.
 pub(crate) fn visit<'f, 's: 'f>(
     object: &mut Value,
     fields: impl IntoIterator<Item = &'f Field<'s>>,
     create: Create,
     set: &mut dyn FnMut(&mut Value) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    // Asked once and not for every field, most of which are of other kinds.
+    // The kind is read once and not for every field, since most fields belong to other kinds.
     let mut kind = kind_of(object);
     let mut gvk = KindRef::new(&kind.0, &kind.1);
     for field in fields {
@@ -88,7 +88,7 @@ pub(crate) fn visit<'f, 's: 'f>(
     Ok(())
 }
 
-/// The `apiVersion` and the kind of an object that is about to change.
+/// The `apiVersion` and the kind of an object, copied before it changes.
 fn kind_of(object: &Value) -> (String, String) {
     let gvk = KindRef::of(object);
     (gvk.api_version().into_owned(), gvk.kind.to_owned())
@@ -119,7 +119,7 @@ pub(crate) fn walk(
     }
 }
 
-/// The field of a mapping, made where it is to be made.
+/// The field of a mapping, created if the specification says so.
 fn enter<'m>(
     map: &'m mut Map<String, Value>,
     name: &str,
@@ -140,7 +140,7 @@ fn enter<'m>(
         (Create::Mapping, false, true) | (_, false, false) => Some(Value::Object(Map::new())),
     };
     match (entry(map, name), fresh) {
-        // Kustomize turns a null into what the path wants there.
+        // Kustomize turns a null into the value that the path expects there.
         (Some(Value::Null), Some(fresh)) => {
             map.insert(name.into(), fresh);
         }
@@ -153,7 +153,7 @@ fn enter<'m>(
     Ok(entry_mut(map, name))
 }
 
-/// Sets a key of a mapping, as for labels: nothing happens on a null.
+/// Sets a key of a mapping, as for labels; a null stays.
 pub(crate) fn set_entry(value: &mut Value, key: &str, entry: &str) -> Result<(), Fault> {
     match value {
         Value::Object(map) => {
@@ -167,7 +167,7 @@ pub(crate) fn set_entry(value: &mut Value, key: &str, entry: &str) -> Result<(),
     }
 }
 
-/// Sets a scalar; anything else is refused.
+/// Sets a scalar; any other type is refused.
 pub(crate) fn set_scalar(value: &mut Value, scalar: Value) -> Result<(), Fault> {
     match value {
         Value::Array(_) | Value::Object(_) => {

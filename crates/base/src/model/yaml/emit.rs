@@ -4,6 +4,7 @@
 //! The emitter is libyaml's, as both libraries have it; the places where they part are marked by `is_v3`.
 
 mod order;
+mod raw;
 mod style;
 
 use serde_json::{Map, Value};
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use self::style::{EmitStyle, Words, is_break};
 use super::scalar::{float_text, general_float_text};
 
+pub use self::raw::{RawScalar, RawScalars};
 pub(super) use self::style::is_quoted_when_plain;
 pub use self::style::is_usually_quoted;
 
@@ -78,8 +80,25 @@ impl Layout {
 
 /// The value as one YAML document in block style.
 pub fn print(value: &Value, layout: Layout) -> String {
-    let mut emitter =
-        Emitter { layout, out: String::new(), column: 0, indent: None, is_blank: true, is_indentation: true };
+    print_with(value, layout, None)
+}
+
+/// A value as one YAML document in block style, with scalars in it that no value stands for. Each text in it
+/// comes from [`RawScalars`].
+pub fn print_raw(value: &Value, layout: Layout, raw: &RawScalars) -> String {
+    print_with(value, layout, Some(raw))
+}
+
+fn print_with(value: &Value, layout: Layout, raw: Option<&RawScalars>) -> String {
+    let mut emitter = Emitter {
+        layout,
+        raw,
+        out: String::new(),
+        column: 0,
+        indent: None,
+        is_blank: true,
+        is_indentation: true,
+    };
     emitter.node(value, Parent::Document);
     emitter.indent = None;
     emitter.start_line();
@@ -103,8 +122,10 @@ enum Parent {
     Map,
 }
 
-struct Emitter {
+struct Emitter<'r> {
     layout: Layout,
+    /// The scalars that texts name.
+    raw: Option<&'r RawScalars>,
     out: String,
     /// In characters.
     column: usize,
@@ -116,7 +137,7 @@ struct Emitter {
     is_indentation: bool,
 }
 
-impl Emitter {
+impl Emitter<'_> {
     fn node(&mut self, value: &Value, parent: Parent) {
         match value {
             Value::Object(map) if !map.is_empty() => self.mapping(map, parent),
@@ -202,6 +223,10 @@ impl Emitter {
 
     /// A string in the style that fits it; a key before its colon has no line breaks.
     fn string(&mut self, text: &str, parent: Parent, is_simple_key: bool) {
+        let text = match self.raw.map_or(Err(text), |raw| raw.read(text)) {
+            Ok(scalar) => return self.raw_scalar(scalar, parent),
+            Err(text) => text,
+        };
         let style = style::of(text, self.layout.words, is_simple_key);
         if style == EmitStyle::Plain && (is_simple_key || self.fits(text)) {
             return self.word(text);
@@ -214,6 +239,19 @@ impl Emitter {
             EmitStyle::Double => self.double_quoted(text, !is_simple_key),
             EmitStyle::Literal => self.literal(text),
         }
+        self.indent = outer;
+    }
+
+    fn raw_scalar(&mut self, scalar: &RawScalar, parent: Parent) {
+        if let Some(tag) = scalar.tag {
+            self.word(tag);
+        }
+        if !scalar.text.contains('\n') {
+            return self.word(&scalar.text);
+        }
+        let outer = self.indent;
+        self.indent = Some(outer.map_or(self.layout.indent, |indent| self.deeper(indent, parent)));
+        self.literal(&scalar.text);
         self.indent = outer;
     }
 

@@ -3,7 +3,7 @@
 use crate::api;
 use crate::api::Kustomization;
 use crate::graph::Cycle;
-use lockgate_base::model::Object;
+use lockgate_base::model::{Digest, Object};
 use lockgate_render::budget::Spent;
 use lockgate_render::substitute::SubstituteError;
 use lockgate_render::{RenderError, RenderedObject};
@@ -26,6 +26,8 @@ pub struct BuiltKustomization {
     pub kustomization: Option<Box<Kustomization>>,
     /// The objects in their order, each with the file it is from.
     pub resources: Vec<RenderedObject>,
+    /// The digest of the build, as the agent records it; `None` for a folder.
+    pub digest: Option<Digest>,
     /// What people should know.
     pub warnings: Vec<String>,
 }

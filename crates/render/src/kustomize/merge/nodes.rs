@@ -1,5 +1,5 @@
-//! The nodes that a merge works on. kyaml's nodes are shared by reference between an object and its patch,
-//! and what a merge does to one shows in the other; indexes into one arena keep that.
+//! The nodes that a merge works on. kyaml's nodes are shared by reference between an object and its patch, so
+//! a merge that changes one changes the other. Indexes into one arena keep that behaviour.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -11,12 +11,12 @@ use lockgate_base::model::yaml::{
     reprinted,
 };
 
-/// How an object or a patch is written, as far as its value does not tell.
+/// The notation of an object or a patch, as far as its value does not show it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Written<'w> {
-    /// Of scalars.
+    /// The notation of scalars.
     pub(crate) texts: &'w [WrittenAs],
-    /// Of strings.
+    /// The styles of strings.
     pub(crate) styles: &'w Styles,
 }
 
@@ -25,15 +25,15 @@ pub(super) type MergeNodeId = usize;
 
 /// One node.
 pub(super) enum Node {
-    /// The names are shared, because a merge holds on to many of them while it changes the mapping.
+    /// The names are shared, because a merge keeps many of them while it changes the mapping.
     Map(Vec<(Rc<str>, MergeNodeId)>),
     List(Vec<MergeNodeId>),
-    /// Anything but null.
+    /// Any scalar but null.
     Scalar(Value),
     Null,
 }
 
-/// What kind of node it is, null aside.
+/// The type of a node that is not null.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NodeKind {
     Map,
@@ -42,7 +42,7 @@ pub(super) enum NodeKind {
 }
 
 impl NodeKind {
-    /// How messages name it.
+    /// The name in messages.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Map => "a mapping",
@@ -56,13 +56,13 @@ impl NodeKind {
 #[derive(Default)]
 pub(crate) struct Nodes {
     all: Vec<Node>,
-    /// How each is written, where its value does not tell.
+    /// The notation of each node, if its value does not show it.
     marks: Vec<Mark>,
-    /// Whether one of them is marked at all.
+    /// Whether any node has a mark.
     has_marks: bool,
 }
 
-/// How a node is written; nothing where its value tells.
+/// The notation of a node; empty if its value shows it.
 #[derive(Default)]
 struct Mark {
     style: Option<TextStyle>,
@@ -93,7 +93,7 @@ impl Nodes {
         self.read_at(value, &texts, 0, written.styles)
     }
 
-    /// Reads a value `depth` steps inside, to which these texts and styles belong.
+    /// Reads a value `depth` steps inside, with its texts and styles.
     fn read_at(&mut self, value: &Value, texts: &[&WrittenAs], depth: usize, styles: &Styles) -> MergeNodeId {
         let node = match value {
             Value::Null => Node::Null,
@@ -127,11 +127,11 @@ impl Nodes {
             return self.add(node);
         }
         let (node, form) = match (node, form) {
-            // A merge puts the text itself into another style.
+            // A merge writes the text itself in another style.
             (Node::Scalar(Value::String(_)), Some(Form::Text(text))) if style == Some(TextStyle::Folded) => {
                 (Node::Scalar(text.as_str().into()), None)
             }
-            // It is a string only once it is printed.
+            // It becomes a string only when it is printed.
             (Node::Scalar(Value::String(text)), form) if form.is_some() && text.is_empty() => {
                 (Node::Null, form)
             }
@@ -142,7 +142,7 @@ impl Nodes {
         id
     }
 
-    /// The value of a node, with what it does not tell.
+    /// The value of a node, with the details of its notation.
     pub(super) fn value_as_written(&self, id: MergeNodeId) -> (Value, Vec<WrittenAs>, Styles) {
         let mut texts = Vec::new();
         if !self.has_marks {
@@ -261,7 +261,7 @@ impl Nodes {
         matches!(self.all[id], Node::Null)
     }
 
-    /// Absent or null.
+    /// Whether a node is absent or null.
     pub(super) fn is_missing(&self, id: Option<MergeNodeId>) -> bool {
         id.is_none_or(|id| self.is_null(id))
     }
@@ -281,7 +281,7 @@ impl Nodes {
         }
     }
 
-    /// The text of a scalar as it is written, where its value does not tell.
+    /// The text of a scalar in its notation, if its value does not show it.
     fn written_text(&self, id: MergeNodeId) -> Option<&str> {
         match self.marks[id].form.as_ref()? {
             Form::Text(text) => Some(text),
@@ -289,7 +289,7 @@ impl Nodes {
         }
     }
 
-    /// Whether it is null because nothing is written there.
+    /// Whether it is null because its notation is empty.
     pub(super) fn is_unwritten(&self, id: MergeNodeId) -> bool {
         self.is_null(id) && self.written_text(id).is_some_and(str::is_empty)
     }
@@ -301,7 +301,7 @@ impl Nodes {
         }
     }
 
-    /// The entries of a mapping; none of anything else.
+    /// The entries of a mapping; none for any other node.
     pub(super) fn entries(&self, id: MergeNodeId) -> &[(Rc<str>, MergeNodeId)] {
         match &self.all[id] {
             Node::Map(entries) => entries,
@@ -309,7 +309,7 @@ impl Nodes {
         }
     }
 
-    /// The elements of a list; none of anything else.
+    /// The elements of a list; none for any other node.
     pub(super) fn items(&self, id: MergeNodeId) -> &[MergeNodeId] {
         match &self.all[id] {
             Node::List(items) => items,
@@ -331,7 +331,7 @@ impl Nodes {
         }
     }
 
-    /// Sets a field. A scalar gets the style of the one whose place it takes, and so may become a string.
+    /// Sets a field. A scalar gets the style of the one that it replaces, and so may become a string.
     pub(super) fn set_field(&mut self, id: MergeNodeId, name: &str, value: MergeNodeId) {
         self.quote_words(value);
         let Some(old) = self.field(id, name) else {
@@ -351,7 +351,7 @@ impl Nodes {
         }
     }
 
-    /// Gives an empty collection the style of the one that is merged into it.
+    /// Gives an empty collection the style of the collection that is merged into it.
     pub(super) fn take_style_when_empty(&mut self, id: MergeNodeId, from: MergeNodeId) {
         if matches!(&self.all[id], Node::Map(entries) if entries.is_empty())
             || matches!(&self.all[id], Node::List(items) if items.is_empty())
@@ -360,8 +360,8 @@ impl Nodes {
         }
     }
 
-    /// Puts quotes around a string without any that YAML 1.1 takes for something else, as kyaml does with
-    /// each field that it sets.
+    /// Puts quotes around an unquoted string that YAML 1.1 takes for another type, as kyaml does with each
+    /// field that it sets.
     fn quote_words(&mut self, id: MergeNodeId) {
         let mark = &mut self.marks[id];
         if mark.style == Some(TextStyle::Plain)
@@ -385,7 +385,7 @@ impl Nodes {
             Node::Map(_) | Node::List(_) => return self.take_flow(id, from),
             Node::Null => return,
             Node::Scalar(Value::String(_)) if self.written_text(id).is_none() => {}
-            // What is no string becomes one by quotes, and stays what it is without them.
+            // Quotes make a string of another type, and without them it keeps its type.
             Node::Scalar(_) if !style.makes_strings() => return,
             Node::Scalar(_) => {
                 let text = self.text(id).into_owned();
@@ -405,22 +405,22 @@ impl Nodes {
         }
     }
 
-    /// A scalar as it is when its text is written without quotes.
+    /// A scalar with the value that its text has without quotes.
     pub(super) fn add_plain(&mut self, text: &str) -> MergeNodeId {
         let value = plain_value(text, Dialect::V3).unwrap_or_else(|_| Value::String(text.to_owned()));
         self.add(if value.is_null() { Node::Null } else { Node::Scalar(value) })
     }
 }
 
-/// Whether kyaml puts a string in quotes when it sets it: one that is something else as a document of YAML
-/// 1.1, be it a comment or a mapping.
+/// Whether kyaml quotes a string when it sets it: a string that YAML 1.1 would read as another type, or as a
+/// comment or a mapping.
 pub(crate) fn gets_quotes(text: &str) -> bool {
     !text.is_empty()
         && !text.contains('\n')
         && first_document(text, Dialect::V2).is_ok_and(|document| !document.value.is_string())
 }
 
-/// Whether a scalar was written with another text than the one that it has by now.
+/// Whether the noted text of a scalar no longer fits its value.
 fn is_stale(form: &Form, value: &Value) -> bool {
     match form {
         Form::Text(text) => {
@@ -430,7 +430,7 @@ fn is_stale(form: &Form, value: &Value) -> bool {
     }
 }
 
-/// The texts of what lies behind one step, of those `depth` steps inside.
+/// The texts behind one step, among those `depth` steps inside.
 fn behind<'t>(
     texts: &[&'t WrittenAs],
     depth: usize,

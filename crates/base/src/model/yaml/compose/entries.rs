@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-/// Up to how many keys are compared one by one. To hash a key takes longer than that.
+/// The largest mapping whose keys are compared one by one. For these, hashing the key would take longer.
 const FEW: usize = 16;
 
-/// Entries in the order in which they stand.
+/// Entries in the order of the text.
 #[derive(Default)]
 pub(super) struct Entries {
-    /// All of them while they are few, and none after.
+    /// All entries while they are few, and none after.
     few: Vec<(String, Value)>,
     many: Option<Map<String, Value>>,
 }
@@ -25,7 +25,7 @@ impl Entries {
         }
     }
 
-    /// Adds an entry whose key is not there.
+    /// Adds an entry with a new key.
     pub(super) fn push(&mut self, key: String, value: Value) {
         if self.many.is_none() && self.few.len() < FEW {
             self.few.push((key, value));
@@ -39,7 +39,7 @@ impl Entries {
         self.many.get_or_insert_with(|| std::mem::take(&mut self.few).into_iter().collect())
     }
 
-    /// The mapping, without the room that it grew into, which is an eighth of what a large build occupies.
+    /// The mapping without spare capacity, which is an eighth of the memory of a large build.
     pub(super) fn into_map(self) -> Map<String, Value> {
         let mut fitted = Map::with_capacity(self.len());
         match self.many {
