@@ -25,6 +25,7 @@ mod people;
 mod pulled;
 mod quarantine;
 mod repository;
+mod releases;
 mod rights;
 mod safety;
 mod soak;

@@ -16,13 +16,13 @@ use super::world::World;
 use crate::cluster::Cluster;
 use crate::source::Sources;
 use lockgate_base::keys;
-use lockgate_base::model::Timestamp;
-use lockgate_core::api::Kustomization;
+use lockgate_base::model::{Ref, Timestamp};
+use lockgate_core::api::{DependsOn, HelmRelease, Kustomization};
 use lockgate_core::pipeline::{Clock, Workers};
 use lockgate_core::plan::DriftPolicy;
 use lockgate_core::quarantine::Quarantine;
 use lockgate_core::queue::Signal;
-use lockgate_core::verdict;
+use lockgate_core::verdict::{self, Common};
 
 /// What all parts of the agent share.
 pub(super) struct Shared {
@@ -97,11 +97,45 @@ impl Shared {
 
     /// The cluster in the name of a Kustomization, or why that cannot be.
     pub(super) fn cluster_for(&self, kustomization: &Kustomization) -> Result<Cluster, String> {
-        let owner = kustomization.reference();
-        let account = self.account_of(kustomization);
+        self.cluster_of(kustomization.reference(), self.account_of(kustomization))
+    }
+
+    /// The cluster in the name of an applier that names an account or is given one, or why that cannot be.
+    pub(super) fn cluster_of(&self, owner: Ref, account: Option<&str>) -> Result<Cluster, String> {
         if account.is_none() && self.lockdown {
             return Err("spec.serviceAccountName must be set: the agent runs with --lockdown".into());
         }
         self.cluster.acting_for(owner, account).map_err(|error| format!("spec.serviceAccountName: {error}"))
+    }
+
+    /// The cluster as the agent itself, for what it writes for an applier under its marks.
+    pub(super) fn cluster_as_itself(&self, owner: Ref) -> Cluster {
+        // Without an account there is none that could be invalid.
+        self.cluster.acting_for(owner, None).unwrap_or_else(|_| self.cluster.clone())
+    }
+
+    /// The ServiceAccount that a HelmRelease names or is given; `None` where the agent acts as itself.
+    pub(super) fn account_of_release<'a>(&'a self, release: &'a HelmRelease) -> Option<&'a str> {
+        release.spec.service_account_name.as_deref().or(self.default_service_account.as_deref())
+    }
+
+    /// Whether all that an object depends on can be depended on, and is where it may be looked at.
+    pub(super) fn allows(&self, own: &Ref, depends_on: &[DependsOn]) -> Result<(), Common> {
+        let (mut problems, mut foreign) = (Vec::new(), Vec::new());
+        for named in depends_on {
+            match named.target(own) {
+                Ok(target) if self.lockdown && target.namespace != own.namespace => foreign.push(target),
+                Ok(_) => {}
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Common::Malformed { message: problems.join("\n") });
+        }
+        let blocked = foreign.iter().map(|target| {
+            format!("can't access '{target}', cross-namespace references have been blocked: remove it from spec.dependsOn")
+        });
+        let message = blocked.collect::<Vec<_>>().join("\n");
+        if message.is_empty() { Ok(()) } else { Err(Common::AccessDenied { message }) }
     }
 }

@@ -9,6 +9,7 @@ mod gates;
 mod idle;
 mod migrate;
 mod preview;
+mod release;
 mod sweep;
 
 use std::collections::BTreeSet;
