@@ -30,6 +30,7 @@ mod claims;
 mod task;
 mod journal;
 mod reconcile;
+mod release;
 mod drive;
 
 use std::net::SocketAddr;

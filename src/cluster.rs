@@ -28,6 +28,7 @@ mod apply;
 mod observe;
 pub(crate) mod objects;
 mod ports;
+mod releases;
 mod reader;
 
 pub use client::{Client, ClusterTarget};

@@ -31,6 +31,7 @@ mod pulled;
 mod quarantine;
 mod refused;
 mod repository;
+mod releases;
 mod required;
 mod rights;
 mod safety;

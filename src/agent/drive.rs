@@ -12,6 +12,7 @@ use super::controllers::follow_controllers;
 use super::fetch;
 use super::notice::LoopMessage;
 use super::reconcile::reconcile;
+use super::release::release;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
@@ -19,7 +20,7 @@ use super::watch::{follow_inputs, follow_kinds};
 use super::world::{SeenObject, World};
 use crate::cluster::HeldChange;
 use lockgate_base::model::{KindId, ObjectId, Ref};
-use lockgate_core::api::{self, KindInfo, Kustomization, Role};
+use lockgate_core::api::{self, HelmChart, HelmRelease, KindInfo, Kustomization, Role};
 use lockgate_core::pipeline::clock::{Clock, within};
 use lockgate_core::plan::DriftPolicy;
 use lockgate_core::queue::{Limits, Next, Order, Queue, Rivalry, RunCause, RunEnd, RunId, Signal};
@@ -167,6 +168,10 @@ impl Drive {
             HeldChange::Gone { id, owner, policy } => (id, owner, None, policy),
             HeldChange::Drifted { id, owner, by, policy } => (id, owner, by, policy),
         };
+        // What a release has applied may change; the chart that is made for it may not.
+        if owner.kind == HelmRelease::ID && object.kind != HelmChart::ID.kind {
+            return None;
+        }
         let (kind, name, namespace) = (owner.kind.kind, &owner.name, &owner.namespace);
         tracing::info!(kind, name, namespace, object = %object.subject(), by = by.as_deref(), "drift detected");
         self.shared.metrics.drifted();
@@ -208,7 +213,11 @@ impl Drive {
         if api::info(key.kind).is_some_and(|info| matches!(info.role, Role::Source(_))) {
             return self.spawn(fetch::fetch(shared, key, run, cancel), lost);
         }
-        self.spawn(reconcile(shared, Task { key, run, causes, cancel, slot }), lost);
+        let task = Task { key, run, causes, cancel, slot };
+        if task.key.kind == HelmRelease::ID {
+            return self.spawn(release(shared, task), lost);
+        }
+        self.spawn(reconcile(shared, task), lost);
     }
 
     fn spawn(&mut self, work: impl Future<Output = Signal> + Send + 'static, lost: Signal) {

@@ -9,14 +9,18 @@ use super::report::ReportError;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
-use super::world::{Aim, SeenObject};
+use super::world::{Aim, SeenObject, Tracked};
 use lockgate_base::keys;
 use lockgate_base::model::{ObjectId, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{InventoryEntry, Kustomization, KustomizationStatus, Metadata};
-use lockgate_core::pipeline::{Candidate, Claim, Claims, Holder, Journal, JournalError, News, Slot};
+use lockgate_core::api::{
+    InventoryEntry, Kind, Kustomization, KustomizationSpec, KustomizationStatus, Metadata, Resource,
+};
+use lockgate_core::pipeline::{Candidate, Claim, Claims, Holder, Journal, JournalError, News, Slot, Waiter};
 use lockgate_core::queue::Signal;
-use lockgate_core::verdict::{self, Ill, Judged, NO_SECRETS, Notice, Schedule, VerdictContext};
+use lockgate_core::verdict::{
+    self, Ill, Judged, NO_SECRETS, Notice, Said, Schedule, Verdict, VerdictContext,
+};
 
 /// What is built from.
 pub(super) struct BuildInput {
@@ -129,7 +133,7 @@ impl Journal for Log<'_> {
         }
         let old = &self.kustomization.status;
         let status = verdict::applying(&self.context(old), inventory);
-        write(self.shared, &subject, old, status).await.map_err(journal_error)
+        write::<KustomizationSpec>(self.shared, &subject, old, status).await.map_err(journal_error)
     }
 
     fn tell(&self, news: &News) {
@@ -149,20 +153,24 @@ impl Journal for Log<'_> {
     fn written(&self) {
         self.shared.world.waits(&self.order.key, &self.aim, self.shared.clock.now());
     }
+}
 
+impl Waiter for Log<'_> {
     async fn pending(&self, objects: Vec<Ill>) {
         let key = &self.order.key;
         let Some(SeenObject::Sound(now)) = self.shared.world.get::<Kustomization>(key) else { return };
         let subject = Subject::of(key, &self.kustomization.metadata);
         let status = verdict::waiting(&self.context(&now.status), &objects);
         // Boxed: a thousand waits may hold this future, and few get here.
-        if let Err(error) = Box::pin(write(self.shared, &subject, &now.status, status)).await {
+        if let Err(error) =
+            Box::pin(write::<KustomizationSpec>(self.shared, &subject, &now.status, status)).await
+        {
             tracing::debug!(name = key.name, namespace = key.namespace, %error, "failed to report what the wait is for");
         }
     }
 }
 
-fn journal_error(error: ReportError) -> JournalError {
+pub(super) fn journal_error(error: ReportError) -> JournalError {
     match error {
         ReportError::Fenced => JournalError::Fenced,
         ReportError::Gone | ReportError::Conflict => JournalError::Gone,
@@ -171,27 +179,30 @@ fn journal_error(error: ReportError) -> JournalError {
 }
 
 /// Writes a status and takes it over into what is known.
-pub(super) async fn write(
+pub(super) async fn write<K: Kind>(
     shared: &Shared,
     subject: &Subject,
-    old: &KustomizationStatus,
-    status: Judged<KustomizationStatus>,
-) -> Result<(), ReportError> {
-    let known = shared.world.version::<Kustomization>(&subject.key);
+    old: &K::Status,
+    status: Judged<K::Status>,
+) -> Result<(), ReportError>
+where
+    Resource<K>: Tracked,
+{
+    let known = shared.world.version::<Resource<K>>(&subject.key);
     let version = shared.reporter.status(subject, known, old, &status).await?;
-    shared.world.wrote::<Kustomization>(&subject.key, version, |object| object.status = status.into_inner());
+    shared.world.wrote::<Resource<K>>(&subject.key, version, |object| object.status = status.into_inner());
     Ok(())
 }
 
-pub(super) fn context<'a>(
+pub(super) fn context<'a, S>(
     shared: &Shared,
     key: &'a Ref,
     metadata: &'a Metadata,
     schedule: Schedule,
-    previous: &'a KustomizationStatus,
+    previous: &'a S,
     built: &'a BuildInput,
     started: Instant,
-) -> VerdictContext<'a, KustomizationStatus> {
+) -> VerdictContext<'a, S> {
     VerdictContext {
         key,
         generation: metadata.generation,
@@ -204,5 +215,36 @@ pub(super) fn context<'a>(
         took: shared.clock.since(started),
         // What is told on the way is told by the pipeline, which blots them out.
         redactor: &NO_SECRETS,
+    }
+}
+
+/// Writes what a verdict says, and tells of it; or lets the object go.
+pub(super) async fn tell<K: Kind>(
+    shared: &Shared,
+    subject: &Subject,
+    metadata: &Metadata,
+    previous: &K::Status,
+    verdict: Verdict<K::Status>,
+) -> Result<(), ReportError>
+where
+    Resource<K>: Tracked,
+{
+    match verdict {
+        Verdict::Keep { .. } => Ok(()),
+        Verdict::Say(Said { status, notices, .. }) => {
+            write::<K>(shared, subject, previous, status).await?;
+            shared.tell_of(subject, &notices);
+            Ok(())
+        }
+        Verdict::LetGo(notice) => {
+            shared.tell_of(subject, &[notice]);
+            // The finalizers as they were last seen: ours may have been added since `metadata` was.
+            let finalizers = match shared.world.get::<Resource<K>>(&subject.key) {
+                Some(seen) => seen.metadata().finalizers.clone(),
+                None => metadata.finalizers.clone(),
+            };
+            let finalizer = K::INFO.ownership().map_or(keys::FINALIZER, |ownership| ownership.finalizer);
+            shared.reporter.let_go(subject, &finalizers, finalizer).await
+        }
     }
 }

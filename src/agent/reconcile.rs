@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::claims;
-use super::journal::{BuildInput, Log, RemovalSlot, context, write};
+use super::journal::{BuildInput, Log, RemovalSlot, context, tell};
 use super::log::log;
-use super::report::ReportError;
 use super::shared::Shared;
 use super::subject::Subject;
 use super::task::Task;
@@ -17,13 +16,12 @@ use crate::source::Held;
 use lockgate_base::keys;
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{self, Kustomization, KustomizationStatus, Metadata};
+use lockgate_core::api::{self, Kustomization, KustomizationSpec, KustomizationStatus, Metadata};
 use lockgate_core::pipeline::{self, Finish, Job};
 use lockgate_core::quarantine::Marked;
 use lockgate_core::queue::{Correction, Next, RunCause, RunEnd, Signal};
 use lockgate_core::verdict::{
-    self, Applied, ChangedObject, Common, Deed, Notice, Outcome, Redactor, Said, Schedule, Verdict,
-    VerdictContext,
+    self, Applied, ChangedObject, Common, Deed, Notice, Outcome, Redactor, Schedule, Verdict, VerdictContext,
 };
 
 /// The schedule of an object whose own cannot be read.
@@ -122,7 +120,9 @@ async fn attempt(
         Err(outcome) => return ended(outcome),
     };
     let memo = shared.world.memo(&order.key);
-    if let Err(outcome) = shared.world.dependencies(kustomization, &snapshot.revision.to_string()) {
+    let from = kustomization.spec.source_ref.target(&kustomization.metadata.namespace);
+    let revision = snapshot.revision.to_string();
+    if let Err(outcome) = shared.world.dependencies(&order.key, from.as_ref(), &revision) {
         // What was built is still what is applied: when the dependency is back there may be nothing to do.
         return Finish { memo: memo.map(|memo| (*memo).clone()), ..ended(outcome) };
     }
@@ -267,38 +267,12 @@ async fn report(
     log(order, built.revision.as_deref(), finish, told, verdict.notices(), shared.clock.since(started));
     let (ready, news, next) = (verdict.is_ready(), !verdict.notices().is_empty(), verdict.next());
     let subject = Subject::of(&order.key, metadata);
-    match tell(shared, &subject, metadata, &previous, verdict).await {
+    match tell::<KustomizationSpec>(shared, &subject, metadata, &previous, verdict).await {
         Ok(()) => RunEnd { ready, news, ..RunEnd::silent(next) },
         // Tried again even if the object is said to have gone: where that is so, the watch ends it.
         Err(error) => {
             error.log(&subject);
             RunEnd { news, ..RunEnd::silent(Next::Backoff) }
-        }
-    }
-}
-
-async fn tell(
-    shared: &Shared,
-    subject: &Subject,
-    metadata: &Metadata,
-    previous: &KustomizationStatus,
-    verdict: Verdict<KustomizationStatus>,
-) -> Result<(), ReportError> {
-    match verdict {
-        Verdict::Keep { .. } => Ok(()),
-        Verdict::Say(Said { status, notices, .. }) => {
-            write(shared, subject, previous, status).await?;
-            shared.tell_of(subject, &notices);
-            Ok(())
-        }
-        Verdict::LetGo(notice) => {
-            shared.tell_of(subject, &[notice]);
-            // The finalizers as they were last seen: ours may have been added since `metadata` was.
-            let finalizers = match shared.world.get::<Kustomization>(&subject.key) {
-                Some(seen) => seen.metadata().finalizers.clone(),
-                None => metadata.finalizers.clone(),
-            };
-            shared.reporter.let_go(subject, &finalizers, Kustomization::OWNERSHIP.finalizer).await
         }
     }
 }

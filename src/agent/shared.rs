@@ -16,8 +16,8 @@ use crate::clock::timestamp;
 use crate::cluster::Cluster;
 use crate::source::Sources;
 use lockgate_base::keys;
-use lockgate_base::model::Timestamp;
-use lockgate_core::api::Kustomization;
+use lockgate_base::model::{Ref, Timestamp};
+use lockgate_core::api::{HelmRelease, Kustomization};
 use lockgate_core::pipeline::{Clock, Tenancy, Workers};
 use lockgate_core::plan::DriftPolicy;
 use lockgate_core::quarantine::Quarantine;
@@ -86,8 +86,23 @@ impl Shared {
 
     /// The cluster in the name of a Kustomization, or why that cannot be.
     pub(super) fn cluster_for(&self, kustomization: &Kustomization) -> Result<Cluster, String> {
-        let owner = kustomization.reference();
-        let account = self.tenancy.account(kustomization)?;
+        self.cluster_of(kustomization.reference(), self.tenancy.account_of(kustomization))
+    }
+
+    /// The cluster in the name of an applier that names an account or is given one, or why that cannot be.
+    pub(super) fn cluster_of(&self, owner: Ref, account: Option<&str>) -> Result<Cluster, String> {
+        let account = self.tenancy.checked(account)?;
         self.cluster.acting_for(owner, account).map_err(|error| format!("spec.serviceAccountName: {error}"))
+    }
+
+    /// The cluster as the agent itself, for what it writes for an applier under its marks.
+    pub(super) fn cluster_as_itself(&self, owner: Ref) -> Cluster {
+        // Without an account there is none that could be invalid.
+        self.cluster.acting_for(owner, None).unwrap_or_else(|_| self.cluster.clone())
+    }
+
+    /// The ServiceAccount that a HelmRelease names or is given; `None` where the agent acts as itself.
+    pub(super) fn account_of_release<'a>(&'a self, release: &'a HelmRelease) -> Option<&'a str> {
+        self.tenancy.given(release.spec.service_account_name.as_deref())
     }
 }

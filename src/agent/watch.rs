@@ -14,7 +14,7 @@ use super::world::{SeenObject, Tracked, World};
 use crate::cluster::{Query, QueryEvent as Shown, version_number};
 use lockgate_base::keys;
 use lockgate_base::model::{Gvk, KindId, Object, Ref};
-use lockgate_core::api::{self, KindInfo, Kustomization, Role, Source};
+use lockgate_core::api::{self, HelmRelease, KindInfo, Kustomization, Role, Source};
 use lockgate_core::pipeline::ports::ApiFailure;
 use lockgate_core::queue::Signal;
 
@@ -26,6 +26,9 @@ pub(super) fn follow_kinds(shared: &Arc<Shared>, watches: &mut JoinSet<()>) {
     for info in api::acted_on() {
         match info.role {
             Role::Source(_) => watches.spawn(follow::<Source>(Arc::clone(shared), info)),
+            Role::Applier(_) if info.id == HelmRelease::ID => {
+                watches.spawn(follow::<HelmRelease>(Arc::clone(shared), info))
+            }
             Role::Applier(_) => watches.spawn(follow::<Kustomization>(Arc::clone(shared), info)),
             Role::Neither => continue,
         };

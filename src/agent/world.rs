@@ -9,14 +9,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 mod extra;
+mod kinds;
 
 pub(super) use extra::{Aim, Extra, Ids};
+pub(super) use kinds::chart_of;
 
 use crate::source::Held;
 use lockgate_base::keys;
-use lockgate_base::model::{ConditionStatus, Conditions, KindId, Object, Ref};
+use lockgate_base::model::{Object, Ref};
 use lockgate_base::tree::Snapshot;
-use lockgate_core::api::{Kustomization, Malformed, Metadata, Source, Status as _, decode, decode_source};
+use lockgate_core::api::{HelmRelease, Kustomization, Malformed, Metadata, Source};
 use lockgate_core::graph::{self, Dependencies, DependencyView, NotReadyReason};
 use lockgate_core::pipeline::{Memo, recorded_of};
 use lockgate_core::queue::{Edge, Facts, Why};
@@ -104,119 +106,6 @@ pub(super) trait Tracked: Clone + Debug + Send + Sync + 'static {
     fn interval(&self) -> Duration;
 }
 
-fn ready_message(conditions: &Conditions) -> Option<&str> {
-    conditions.get("Ready").map(|ready| ready.message.as_str())
-}
-
-impl Tracked for Kustomization {
-    type Extra = Extra;
-
-    fn decode(object: &Object) -> Result<Self, Malformed> {
-        decode(object)
-    }
-
-    fn shelf(inner: &Inner) -> &Register<Self> {
-        &inner.kustomizations
-    }
-
-    fn shelf_mut(inner: &mut Inner) -> &mut Register<Self> {
-        &mut inner.kustomizations
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn keep_status(&mut self, of: &Self) {
-        self.status.clone_from(&of.status);
-    }
-
-    fn view(&self) -> DependencyView<'_> {
-        DependencyView::of(&self.metadata, &self.status)
-    }
-
-    fn message(&self) -> Option<&str> {
-        ready_message(self.status.conditions())
-    }
-
-    fn edges(&self) -> Vec<Edge> {
-        let (own, spec) = (self.reference(), &self.spec);
-        let source = spec.source_ref.target(&own.namespace).map(|source| Edge::new(Why::Source, source));
-        // What can never be ready is refused when it is looked at.
-        let dependencies = spec.depends_on.iter().filter_map(|named| named.target(&own).ok());
-        let substitutes = spec.post_build.iter().flat_map(|build| &build.substitute_from);
-        let inputs = substitutes.filter_map(|from| {
-            let kinds = [KindId::CONFIG_MAP, KindId::SECRET];
-            let kind = kinds.into_iter().find(|id| id.kind == from.kind)?;
-            Some(Edge::new(Why::Input, Ref::new(kind, &own.namespace, &from.name)))
-        });
-        let dependencies = dependencies.map(|to| Edge::new(Why::Dependency, to));
-        source.into_iter().chain(dependencies).chain(inputs).collect()
-    }
-
-    fn suspended(&self) -> bool {
-        self.spec.suspend
-    }
-
-    fn interval(&self) -> Duration {
-        self.spec.interval.std()
-    }
-}
-
-impl Tracked for Source {
-    type Extra = Option<Held>;
-
-    fn decode(object: &Object) -> Result<Self, Malformed> {
-        decode_source(object)
-    }
-
-    fn shelf(inner: &Inner) -> &Register<Self> {
-        &inner.sources
-    }
-
-    fn shelf_mut(inner: &mut Inner) -> &mut Register<Self> {
-        &mut inner.sources
-    }
-
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn keep_status(&mut self, of: &Self) {
-        self.status.clone_from(&of.status);
-    }
-
-    fn view(&self) -> DependencyView<'_> {
-        let view = DependencyView::of(&self.metadata, &self.status);
-        if !self.spec.is_static() {
-            return view;
-        }
-        // It says nothing of itself, and nothing of it is waited for.
-        let generation = Some(self.metadata.generation);
-        DependencyView { observed_generation: generation, ready: Some(ConditionStatus::True), ..view }
-    }
-
-    fn message(&self) -> Option<&str> {
-        ready_message(self.status.conditions())
-    }
-
-    fn edges(&self) -> Vec<Edge> {
-        let inputs = self.spec.inputs().into_iter();
-        let inputs =
-            inputs.map(|(kind, name)| Edge::new(Why::Input, Ref::new(kind, &self.metadata.namespace, name)));
-        let upstream = self.upstream().and_then(Result::ok);
-        upstream.map(|upstream| Edge::new(Why::Source, upstream)).into_iter().chain(inputs).collect()
-    }
-
-    fn suspended(&self) -> bool {
-        self.spec.suspended()
-    }
-
-    fn interval(&self) -> Duration {
-        self.spec.interval().std()
-    }
-}
-
 /// What is known.
 #[derive(Debug, Default)]
 pub(super) struct World(Mutex<Inner>);
@@ -224,6 +113,7 @@ pub(super) struct World(Mutex<Inner>);
 #[derive(Debug, Default)]
 pub(super) struct Inner {
     kustomizations: Register<Kustomization>,
+    releases: Register<HelmRelease>,
     sources: Register<Source>,
 }
 
@@ -372,22 +262,21 @@ impl World {
         }
     }
 
-    /// Whether the dependencies let a Kustomization apply `revision`, and if not, what is at the root of it.
-    pub(super) fn dependencies(&self, kustomization: &Kustomization, revision: &str) -> Result<(), Common> {
-        let key = kustomization.reference();
+    /// Whether the dependencies let an object apply `revision` of its source, and if not, what is at the root
+    /// of it.
+    pub(super) fn dependencies(&self, key: &Ref, source: Option<&Ref>, revision: &str) -> Result<(), Common> {
         let inner = self.inner();
-        if let Some(cycle) = inner.cycle_of(&key) {
+        if let Some(cycle) = inner.cycle_of(key) {
             return Err(Common::Cyclic(cycle));
         }
-        let source = kustomization.spec.source_ref.target(&kustomization.metadata.namespace);
-        for dependency in inner.dependencies(&key) {
+        for dependency in inner.dependencies(key) {
             let blocked = |reason| Common::Blocked(Blocker { dependency: dependency.clone(), reason });
-            match inner.judge(source.as_ref(), dependency, revision) {
+            match inner.judge(source, dependency, revision) {
                 Ok(()) => {}
                 Err(NotReadyReason::NotFound) => return Err(blocked(BlockReason::Missing)),
                 Err(NotReadyReason::Outdated) => return Err(blocked(BlockReason::Outdated)),
                 Err(NotReadyReason::NotReady) => {
-                    let (chain, message) = inner.blockage(&key, dependency);
+                    let (chain, message) = inner.blockage(key, dependency);
                     return Err(blocked(BlockReason::NotReady { chain, message }));
                 }
             }
@@ -442,7 +331,8 @@ impl Dependencies for Inner {
 impl Inner {
     fn standing(&self, key: &Ref) -> Option<Standing<'_>> {
         let source = || self.sources.get(key).map(Standing::of);
-        self.kustomizations.get(key).map(Standing::of).or_else(source)
+        let release = || self.releases.get(key).map(Standing::of);
+        self.kustomizations.get(key).map(Standing::of).or_else(release).or_else(source)
     }
 
     /// Whether a dependency lets one that builds from `source` apply `revision`.

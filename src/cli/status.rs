@@ -17,7 +17,7 @@ use crate::clock::now;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
-use lockgate_core::api::{self, KindInfo, Kustomization, Role};
+use lockgate_core::api::{self, HelmRelease, KindInfo, Kustomization, Role};
 use lockgate_core::overview::{ChainEnd, Overview, Row, SourceRow, State};
 
 mod kinds;
@@ -156,6 +156,12 @@ impl View {
         if self.with_namespace { key.path() } else { key.name.clone() }
     }
 
+    /// The name of what stands in a row, or ends a chain: a HelmRelease stands among Kustomizations.
+    fn title(&self, key: &Ref) -> String {
+        let name = self.name(key);
+        if key.kind == HelmRelease::ID { format!("{}/{name}", key.kind.kind) } else { name }
+    }
+
     fn age(&self, since: Option<Timestamp>) -> String {
         since.map_or_else(|| "-".into(), |since| age(self.now.since(since)))
     }
@@ -253,7 +259,7 @@ fn cells(row: &Row, view: &View, wide: bool) -> [String; 6] {
         _ => shown(&row.what, wide),
     };
     [
-        format!("{} {}", glyph(&row.state).0, view.name(&row.key)),
+        format!("{} {}", glyph(&row.state).0, view.title(&row.key)),
         ready.into(),
         row.revision.clone().unwrap_or_else(|| "-".into()),
         view.age(row.since),
@@ -267,12 +273,12 @@ fn blocked(row: &Row, chain: &[Ref], view: &View) -> String {
     match row.end {
         ChainEnd::Open => format!("blocked by {path}"),
         ChainEnd::Missing => format!("blocked by {path}, which does not exist"),
-        ChainEnd::Cycle => format!("in a cycle: {} → {path}", view.name(&row.key)),
+        ChainEnd::Cycle => format!("in a cycle: {} → {path}", view.title(&row.key)),
     }
 }
 
 fn path(chain: &[Ref], view: &View) -> String {
-    chain.iter().map(|key| view.name(key)).collect::<Vec<_>>().join(" → ")
+    chain.iter().map(|key| view.title(key)).collect::<Vec<_>>().join(" → ")
 }
 
 fn summary(overview: &Overview, view: &View) -> String {
@@ -288,7 +294,7 @@ fn summary(overview: &Overview, view: &View) -> String {
         parts.push(format!("{} not ready", broken.join(", ")));
     }
     let causes: Vec<String> =
-        broken.into_iter().chain(overview.root_causes.iter().map(|key| view.name(key))).collect();
+        broken.into_iter().chain(overview.root_causes.iter().map(|key| view.title(key))).collect();
     let cause =
         if causes.is_empty() { String::new() } else { format!("   Root cause: {}.", causes.join(", ")) };
     format!("{}.{cause}\n", parts.join(", "))
@@ -300,7 +306,7 @@ fn names(overview: &Overview, view: &View) -> String {
         let _ = writeln!(text, "{}/{}", source.key.kind.kind.to_lowercase(), source.key.path());
     }
     for row in view.rows(overview) {
-        let _ = writeln!(text, "kustomization/{}", row.key.path());
+        let _ = writeln!(text, "{}/{}", row.key.kind.kind.to_lowercase(), row.key.path());
     }
     text
 }
@@ -326,6 +332,7 @@ fn value(overview: &Overview, view: &View) -> Value {
                 _ => Vec::new(),
             };
             json!({
+                "kind": row.key.kind.kind,
                 "namespace": row.key.namespace, "name": row.key.name, "state": row.state.word(),
                 "revision": row.revision, "since": time(row.since), "objects": row.objects,
                 "message": row.what, "blockedBy": blocked_by,

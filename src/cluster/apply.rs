@@ -127,6 +127,17 @@ impl Cluster {
         }
     }
 
+    /// Writes the Secret of a version of a release; returns what is stored. A conflict where there is one
+    /// already, or another one by now.
+    pub(super) async fn store_secret(
+        &self,
+        secret: &Object,
+        resource: &ServedKind,
+    ) -> Result<Value, RequestFailure> {
+        let request = storing(secret, resource, self.watched.ownership.manager);
+        Ok(self.send_write(request).await?.body)
+    }
+
     /// A server-side apply, or its dry run.
     ///
     /// Without `fieldValidation=Ignore` the API server parses the body a second time, to warn of keys given
@@ -171,6 +182,24 @@ impl Cluster {
     /// Sends a request that changes something: all of them go this way.
     async fn send_write(&self, request: ApiRequest) -> Result<Reply, RequestFailure> {
         self.client.send_while(request, || (self.fence)().map_err(RequestFailure::Fenced)).await
+    }
+}
+
+/// How the Secret of a version is written: a new one, or in the place of the one that was read.
+fn storing(secret: &Object, resource: &ServedKind, manager: &str) -> ApiRequest {
+    let namespace = secret.namespace().unwrap_or_default();
+    let is_new = secret.pointer("/metadata/resourceVersion").is_none();
+    let (method, path) = if is_new {
+        (Method::POST, resource.collection(namespace))
+    } else {
+        (Method::PUT, resource.object(namespace, secret.name()).unwrap_or_default())
+    };
+    ApiRequest {
+        method,
+        path: format!("{path}?fieldManager={}", encode(manager)),
+        accept: JSON,
+        content_type: JSON,
+        body: serde_json::to_vec(secret.value()).unwrap_or_default(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! kind that is missing is looked for once more, by one look for all who miss one within a second; the kinds
 //! of a CustomResourceDefinition that we apply ourselves are known without asking.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -87,6 +87,22 @@ impl Discovery {
     pub(super) fn cached(&self, gvk: &Gvk) -> Option<ServedKind> {
         let known = self.known();
         known.versions(&gvk.group, &gvk.kind).iter().find(|resource| resource.version == gvk.version).cloned()
+    }
+
+    /// All that is served, as charts see it: `apps/v1` and `apps/v1/Deployment`, in order.
+    pub(super) async fn api_versions(&self, client: &Client) -> Result<Vec<String>, RequestFailure> {
+        let is_asked = !self.known().kinds.is_empty();
+        if !is_asked {
+            let _asking = self.asking.lock().await;
+            self.ask(client).await?;
+        }
+        let mut versions = BTreeSet::new();
+        for resource in self.known().kinds.values().flatten() {
+            let version = resource.api_version();
+            versions.insert(format!("{version}/{}", resource.kind));
+            versions.insert(version);
+        }
+        Ok(versions.into_iter().collect())
     }
 
     /// Takes in the kind of a CustomResourceDefinition that the server accepted: from then on these versions

@@ -52,6 +52,17 @@ impl ServedKind {
     }
 }
 
+/// The kind of Secrets.
+pub(super) fn secrets() -> ServedKind {
+    ServedKind {
+        group: String::new(),
+        version: "v1".into(),
+        kind: "Secret".into(),
+        plural: "secrets".into(),
+        namespaced: true,
+    }
+}
+
 /// Percent-encodes all but the unreserved characters of RFC 3986.
 pub(super) fn encode(text: &str) -> Cow<'_, str> {
     const SET: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');

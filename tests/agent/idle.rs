@@ -15,15 +15,17 @@ fn alert() -> String {
     .to_string()
 }
 
-fn release(name: &str) -> String {
-    json!({"apiVersion": "helm.toolkit.fluxcd.io/v2beta1", "kind": "HelmRelease", "metadata": {"name": name},
-           "spec": {"interval": "5m", "chart": {"spec": {"chart": "podinfo", "sourceRef":
-                    {"kind": "HelmRepository", "name": "podinfo"}}}, "values": {"any": {"thing": [1]}}}})
+fn automation(name: &str) -> String {
+    json!({"apiVersion": "image.toolkit.fluxcd.io/v1beta2", "kind": "ImageUpdateAutomation",
+           "metadata": {"name": name},
+           "spec": {"interval": "5m", "sourceRef": {"kind": "GitRepository", "name": "repo"},
+                    "git": {"commit": {"author": {"email": "a@example.org"}}}}})
     .to_string()
 }
 
-fn releases(stage: &Stage<'_>) -> kube::Api<DynamicObject> {
-    api(&stage.client, &stage.namespace, "helm.toolkit.fluxcd.io/v2", "HelmRelease", "helmreleases")
+fn automations(stage: &Stage<'_>) -> kube::Api<DynamicObject> {
+    let (version, kind) = ("image.toolkit.fluxcd.io/v1", "ImageUpdateAutomation");
+    api(&stage.client, &stage.namespace, version, kind, "imageupdateautomations")
 }
 
 /// What has been told of objects that nothing acts on, the oldest first.
@@ -57,82 +59,88 @@ fn line<'t>(text: &'t str, kind: &str) -> Vec<&'t str> {
 /// One Alert must not have the whole stage refused that contains everything else.
 #[tokio::test]
 async fn objects_of_kinds_that_nothing_acts_on_are_applied_and_count_as_healthy() {
-    let (alert, release_text, map) = (alert(), release("podinfo"), config_map("a", "1"));
-    let files = [("a/alert.yaml", &*alert), ("a/release.yaml", &*release_text), ("a/map.yaml", &*map)];
+    let (alert, automation_text, map) = (alert(), automation("podinfo"), config_map("a", "1"));
+    let files = [("a/alert.yaml", &*alert), ("a/automation.yaml", &*automation_text), ("a/map.yaml", &*map)];
     let stage = stage("idle", &files).await;
     stage.kustomization("a", json!({"wait": true, "timeout": "30s"})).await;
     let _agent = stage.agent().await;
     stage.ready("a").await;
     assert_eq!(stage.data("a").await.unwrap()["value"], "1");
-    let found = releases(&stage).get("podinfo").await.unwrap();
-    assert_eq!(found.data["spec"]["values"], json!({"any": {"thing": [1]}}));
+    let found = automations(&stage).get("podinfo").await.unwrap();
+    assert_eq!(found.data["spec"]["git"]["commit"]["author"]["email"], "a@example.org");
     assert_eq!(found.data["status"]["conditions"], Value::Null, "nobody writes its status");
 
     let event = stage.event("that nothing acts on them", |message| message.starts_with(TOLD)).await;
     let message = event.data["message"].as_str().unwrap();
-    for subject in ["Alert", "HelmRelease"].map(|kind| format!("{kind}/{}", stage.namespace)) {
+    for subject in ["Alert", "ImageUpdateAutomation"].map(|kind| format!("{kind}/{}", stage.namespace)) {
         assert!(message.contains(&subject), "{message}");
     }
     assert_eq!((&event.data["type"], &event.data["involvedObject"]["name"]), (&json!("Normal"), &json!("a")));
 
     // Whatever it says, and however often it is looked at.
     let failed = json!({"status": {"observedGeneration": 1, "conditions": [
-        {"type": "Ready", "status": "False", "reason": "InstallFailed", "message": "no",
+        {"type": "Ready", "status": "False", "reason": "GitOperationFailed", "message": "no",
          "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
-    releases(&stage).patch_status("podinfo", &PatchParams::default(), &Patch::Merge(failed)).await.unwrap();
+    automations(&stage)
+        .patch_status("podinfo", &PatchParams::default(), &Patch::Merge(failed))
+        .await
+        .unwrap();
     let map = config_map("a", "2");
     stage.push(&[("a/map.yaml", &*map)]);
     stage.ready("a").await;
     assert_eq!(told(&stage).await.len(), 1, "the set is the same");
     let text = status(&stage, &[]).await;
     assert_eq!(line(&text, "Alert"), ["Alert", "1", "nothing acts on them yet"]);
-    assert_eq!(line(&text, "HelmRelease"), ["HelmRelease", "1", "nothing acts on them yet"]);
+    assert_eq!(
+        line(&text, "ImageUpdateAutomation"),
+        ["ImageUpdateAutomation", "1", "nothing acts on them yet"]
+    );
     assert!(!text.contains("Bucket"), "{text}");
 
-    let more = release("more");
+    let more = automation("more");
     stage.push(&[("a/more.yaml", &*more)]);
     stage.ready("a").await;
-    let more = format!("HelmRelease/{}/more", stage.namespace);
+    let more = format!("ImageUpdateAutomation/{}/more", stage.namespace);
     stage.event("of the other set", |message| message.starts_with(TOLD) && message.contains(&more)).await;
     assert_eq!(told(&stage).await.len(), 2);
     let value: Value = serde_json::from_str(&status(&stage, &["-o", "json"]).await).unwrap();
     let kinds = value["kinds"].as_array().unwrap();
-    let release = kinds.iter().find(|kind| kind["kind"] == "HelmRelease").unwrap();
-    assert_eq!((&release["objects"], &release["leftTo"]), (&json!(2), &Value::Null));
+    let automation = kinds.iter().find(|kind| kind["kind"] == "ImageUpdateAutomation").unwrap();
+    assert_eq!((&automation["objects"], &automation["leftTo"]), (&json!(2), &Value::Null));
 }
 
 /// Which controller acts is judged while the agent runs.
 #[tokio::test]
 async fn a_kind_is_left_to_the_controller_of_flux_for_as_long_as_that_runs() {
     let plane = &ControlPlane::start(Options::bare()).await.unwrap();
-    let text = release("podinfo");
-    let stage = stage_on(plane, "left", &[("a/release.yaml", &*text)]).await;
-    let flux = |replicas: u8| controller(HOME, "helm-controller", replicas);
+    let text = automation("podinfo");
+    let stage = stage_on(plane, "left", &[("a/automation.yaml", &*text)]).await;
+    let flux = |replicas: u8| controller(HOME, "image-automation-controller", replicas);
     // Whoever may create a Deployment takes no kind away with it.
-    apply(&stage.client, controller(&stage.namespace, "helm-controller", 1)).await.unwrap();
-    apply(&stage.client, binding(&["helm-controller"])).await.unwrap();
+    apply(&stage.client, controller(&stage.namespace, "image-automation-controller", 1)).await.unwrap();
+    apply(&stage.client, binding(&["image-automation-controller"])).await.unwrap();
     apply(&stage.client, flux(1)).await.unwrap();
     stage.kustomization("a", json!({"wait": true, "timeout": "3s"})).await;
     let _agent = stage.agent().await;
     let message = stage.reason("a", "HealthCheckFailed").await;
-    assert!(message.contains(&format!("HelmRelease/{}/podinfo", stage.namespace)), "{message}");
+    assert!(message.contains(&format!("ImageUpdateAutomation/{}/podinfo", stage.namespace)), "{message}");
     assert_eq!(told(&stage).await.len(), 0, "its controller acts on it");
 
     let ready = json!({"status": {"observedGeneration": 1, "conditions": [
-        {"type": "Ready", "status": "True", "reason": "InstallSucceeded", "message": "yes",
+        {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "yes",
          "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
     let patch = |status: Value| {
-        let releases = releases(&stage);
-        async move { releases.patch_status("podinfo", &PatchParams::default(), &Patch::Merge(status)).await }
+        let automations = automations(&stage);
+        async move { automations.patch_status("podinfo", &PatchParams::default(), &Patch::Merge(status)).await }
     };
     patch(ready).await.unwrap();
     stage.ready("a").await;
     assert_eq!(
-        line(&status(&stage, &[]).await, "HelmRelease"),
-        ["HelmRelease", "1", "left to flux-system/helm-controller"]
+        line(&status(&stage, &[]).await, "ImageUpdateAutomation"),
+        ["ImageUpdateAutomation", "1", "left to flux-system/image-automation-controller"]
     );
     let failed = json!({"status": {"conditions": [
-        {"type": "Ready", "status": "False", "reason": "UpgradeFailed", "message": "no",
+        {"type": "Ready", "status": "False", "reason": "GitOperationFailed", "message": "no",
          "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
     patch(failed).await.unwrap();
     let more = config_map("more", "1");
@@ -140,7 +148,7 @@ async fn a_kind_is_left_to_the_controller_of_flux_for_as_long_as_that_runs() {
     stage.until("a", "unhealthy", |status| condition(status, "Ready")["reason"] == "HealthCheckFailed").await;
     apply(&stage.client, flux(0)).await.unwrap();
     // Nothing but the controllers is another: it is told all the same.
-    let podinfo = format!("HelmRelease/{}/podinfo", stage.namespace);
+    let podinfo = format!("ImageUpdateAutomation/{}/podinfo", stage.namespace);
     stage
         .event("that nothing acts on it now", |message| {
             message.starts_with(TOLD) && message.contains(&podinfo)
@@ -148,7 +156,7 @@ async fn a_kind_is_left_to_the_controller_of_flux_for_as_long_as_that_runs() {
         .await;
     stage.ready("a").await;
     assert_eq!(
-        line(&status(&stage, &[]).await, "HelmRelease"),
-        ["HelmRelease", "1", "nothing acts on them yet"]
+        line(&status(&stage, &[]).await, "ImageUpdateAutomation"),
+        ["ImageUpdateAutomation", "1", "nothing acts on them yet"]
     );
 }

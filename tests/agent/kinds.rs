@@ -37,14 +37,14 @@ async fn a_kustomization_that_depends_on_a_source_starts_when_that_is_fetched() 
 async fn a_dependency_that_can_never_be_ready_is_refused_by_its_name() {
     let stage = stage("never", &[("a/a.yaml", &config_map("a", "1"))]).await;
     let depends = json!([
-        {"kind": "HelmRelease", "name": "podinfo"},
+        {"kind": "Alert", "name": "podinfo"},
         {"apiVersion": "apps/v1", "kind": "Deployment", "name": "podinfo"},
     ]);
     stage.kustomization("a", json!({"dependsOn": depends})).await;
     let _agent = stage.agent().await;
     let status = stage.until("a", "stalled", |status| condition(status, "Stalled")["status"] == "True").await;
     let message = condition(&status, "Ready")["message"].to_string();
-    for named in ["HelmRelease", "Deployment"] {
+    for named in ["Alert", "Deployment"] {
         assert!(message.contains(&format!("{named}/{}/podinfo", stage.namespace)), "{message}");
     }
 }

@@ -227,10 +227,10 @@ async fn what_others_left_is_not_run_over() {
     assert!(site.hub.keys().is_empty());
 
     // The first does nothing that the agent does, and may stay.
-    for name in ["helm-controller", "kustomize-controller"] {
+    for name in ["notification-controller", "kustomize-controller"] {
         site.create(controller("flux-system", name, 1)).await;
     }
-    site.create(binding(&["helm-controller", "kustomize-controller"])).await;
+    site.create(binding(&["notification-controller", "kustomize-controller"])).await;
     let run = ended(site.bootstrap(&["--secret-name", "other"])).await;
     assert_eq!(run.code, 4, "{}", run.stderr);
     assert!(
@@ -261,7 +261,7 @@ async fn what_flux_needs_is_left_to_it(site: &Site) {
     assert_eq!((left.len(), &left[0]["spec"]["suspend"]), (1, &json!(false)));
     let deployments = site.all("apps/v1", "Deployment", "deployments").await;
     let names: Vec<&Value> = deployments.iter().map(|deployment| &deployment["metadata"]["name"]).collect();
-    assert_eq!(names, ["helm-controller", "kustomize-controller"]);
+    assert_eq!(names, ["kustomize-controller", "notification-controller"]);
 }
 
 /// A controller of Flux that acts on other kinds keeps their definitions, unless they are to be adopted; what
@@ -278,10 +278,11 @@ async fn beside_another_controller_of_flux_its_kinds_are_left_to_it() {
         site.create(controller("tenant", name, 1)).await;
     }
     done(site.lockgate(&["install"])).await;
-    site.create(controller("flux-system", "helm-controller", 1)).await;
-    site.create(binding(&["helm-controller"])).await;
-    let (theirs, alerts) = ("helmreleases.helm.toolkit.fluxcd.io", "alerts.notification.toolkit.fluxcd.io");
-    let left_as_is = format!("left as they are: {theirs} (flux-system/helm-controller)\n");
+    site.create(controller("flux-system", "image-automation-controller", 1)).await;
+    site.create(binding(&["image-automation-controller"])).await;
+    let (theirs, alerts) =
+        ("imageupdateautomations.image.toolkit.fluxcd.io", "alerts.notification.toolkit.fluxcd.io");
+    let left_as_is = format!("left as they are: {theirs} (flux-system/image-automation-controller)\n");
     let run = done(site.lockgate(&["install"])).await;
     assert!(run.stderr.contains(&left_as_is), "{}", run.stderr);
     let run = done(site.lockgate(&["install", "--adopt"])).await;

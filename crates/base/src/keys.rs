@@ -16,6 +16,10 @@ pub const RECONCILE: &str = "kustomize.toolkit.fluxcd.io/reconcile";
 pub const SUBSTITUTE: &str = "kustomize.toolkit.fluxcd.io/substitute";
 /// A token; when it changes, the object is reconciled at once.
 pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// On a HelmRelease, equal to [`REQUESTED_AT`]: a new version is asked for, whatever has changed.
+pub const FORCE_AT: &str = "reconcile.fluxcd.io/forceAt";
+/// On a HelmRelease, equal to [`REQUESTED_AT`]: its failures are to count anew.
+pub const RESET_AT: &str = "reconcile.fluxcd.io/resetAt";
 /// Annotations that begin so are carried by the events about their object.
 pub const EVENT_METADATA: &str = "event.toolkit.fluxcd.io/";
 /// `Enabled` as a label of a ConfigMap or Secret: a change of it wakes the Kustomizations that read it.

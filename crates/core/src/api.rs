@@ -26,9 +26,10 @@ pub use kind::{Column, Grant, Kind, KindInfo, Resource, Role};
 pub use kinds::git_repository::{GitReference, GitRepository, GitRepositorySpec, PROVIDER_GITHUB};
 pub use kinds::helm_chart::{HelmChart, HelmChartSpec, ReconcileStrategy};
 pub use kinds::helm_release::actions::{
-    CrdsPolicy, Install, RemediationStrategy, Remedy, Rollback, TestAction, Uninstall, Upgrade,
+    CrdsPolicy, Install, RemediationStrategy, Rollback, TestAction, Uninstall, Upgrade,
 };
 pub use kinds::helm_release::chart::is_as_wanted;
+pub use kinds::helm_release::remedy::Remedy;
 pub use kinds::helm_release::status::{HelmReleaseStatus, ReleaseSnapshot};
 pub use kinds::helm_release::values::{KustomizeRenderer, PostRenderer, ValuesFrom};
 pub use kinds::helm_release::{ChartTemplate, ChartTemplateSpec, HelmRelease, HelmReleaseSpec};

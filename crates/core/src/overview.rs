@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use crate::api::{self, Kustomization};
+use crate::api::{self, HelmRelease, Kustomization};
 use crate::graph::{Cycle, Dependencies as _, Graph};
 use crate::verdict::{Progress, Stance, Standing};
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp};
@@ -19,7 +19,7 @@ mod tests;
 pub struct Overview {
     /// The sources.
     pub sources: Vec<SourceRow>,
-    /// The Kustomizations: failing, blocked, on their way, paused, ready.
+    /// The Kustomizations and HelmReleases: failing, blocked, on their way, paused, ready.
     pub kustomizations: Vec<Row>,
     /// What holds up the rest: each that fails by its own fault and not its source's, and the ends of the
     /// chains that no failing one ends (a dependency that is not there, or a cycle).
@@ -43,14 +43,15 @@ pub struct SourceRow {
     pub message: String,
 }
 
-/// A Kustomization.
+/// A Kustomization or a HelmRelease.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Which.
     pub key: Ref,
     /// How it stands.
     pub state: State,
-    /// The commit that is applied, or for a failing one the commit that was tried; seven digits.
+    /// The commit that is applied, or for a failing one the commit that was tried, in seven digits; of a
+    /// HelmRelease the chart and its version.
     pub revision: Option<String>,
     /// Since when its Ready condition has the status it has.
     pub since: Option<Timestamp>,
@@ -236,10 +237,23 @@ fn root_causes(sources: &[SourceRow], read: &[Read]) -> Vec<Ref> {
     causes.into_iter().cloned().collect()
 }
 
+/// What rows are made of, whatever the kind of the object.
+struct Seen {
+    is_suspended: bool,
+    standing: Standing,
+    source: Option<Ref>,
+    depends_on: Vec<Ref>,
+    /// What is applied, and what was tried last.
+    revisions: (Option<String>, Option<String>),
+    objects: usize,
+}
+
 fn read(object: &Object) -> Read {
     let id = object.id();
+    let is_release = HelmRelease::INFO.is_of(object);
+    let kind = if is_release { HelmRelease::ID } else { Kustomization::ID };
     let mut row = Row {
-        key: Kustomization::named(id.namespace, id.name),
+        key: Ref::new(kind, id.namespace, id.name),
         state: State::Failing,
         revision: None,
         since: None,
@@ -248,38 +262,81 @@ fn read(object: &Object) -> Read {
         depends_on: Vec::new(),
         end: ChainEnd::Open,
     };
-    let kustomization: Kustomization = match api::decode(object) {
-        Ok(kustomization) => kustomization,
+    let seen = if is_release {
+        api::decode(object).map(|release| release_seen(&release))
+    } else {
+        api::decode(object).map(|kustomization| kustomization_seen(&kustomization))
+    };
+    let seen = match seen {
+        Ok(seen) => seen,
         Err(malformed) => {
             row.what = malformed.to_string();
             return Read { row, is_ready: false, lacks: None };
         }
     };
-    let (spec, status) = (&kustomization.spec, &kustomization.status);
-    let standing = Standing::of(kustomization.metadata.generation, status);
+    let Seen { is_suspended, standing, source, depends_on, revisions, objects } = seen;
     row.state = match &standing.stance {
-        _ if spec.suspend => State::Suspended,
+        _ if is_suspended => State::Suspended,
         Stance::Ready => State::Ready,
         Stance::Progressing(_) => State::Progressing,
         Stance::Blocked => State::Blocked(Vec::new()),
         Stance::Sourceless | Stance::Failing => State::Failing,
     };
-    let own = &row.key.namespace;
-    let from = &spec.source_ref;
-    let source = api::source(from.api_version.as_deref(), &from.kind)
-        .map(|info| Ref::new(info.id, from.namespace.as_ref().unwrap_or(own), &from.name));
     let lacks = source.filter(|_| standing.stance == Stance::Sourceless);
-    // What can never be ready is told by the object itself, which is stalled.
-    row.depends_on = spec.depends_on.iter().filter_map(|named| named.target(&row.key).ok()).collect();
-    let applied = status.last_applied_revision.as_ref();
-    let attempted = status.last_attempted_revision.as_ref();
-    let revision = if row.state == State::Failing { attempted.or(applied) } else { applied };
-    row.revision = revision.map(|text| short_commit(text));
+    let (applied, attempted) = revisions;
+    row.revision = if row.state == State::Failing { attempted.or(applied) } else { applied };
     row.since = standing.since;
-    row.objects = status.inventory.as_ref().map_or(0, |inventory| inventory.entries.len());
+    row.objects = objects;
+    row.depends_on = depends_on;
     let is_ready = standing.stance == Stance::Ready;
     row.what = what(&row.state, standing);
     Read { row, is_ready, lacks }
+}
+
+/// What `dependsOn` names. What can never be ready is told by the object itself, which is stalled.
+fn targets(own: &Ref, named: &[api::DependsOn]) -> Vec<Ref> {
+    named.iter().filter_map(|named| named.target(own).ok()).collect()
+}
+
+fn managed(inventory: Option<&api::InventoryStatus>) -> usize {
+    inventory.map_or(0, |inventory| inventory.entries.len())
+}
+
+fn kustomization_seen(kustomization: &Kustomization) -> Seen {
+    let (spec, status, own) = (&kustomization.spec, &kustomization.status, kustomization.reference());
+    let from = &spec.source_ref;
+    let source = api::source(from.api_version.as_deref(), &from.kind)
+        .map(|info| Ref::new(info.id, from.namespace.as_ref().unwrap_or(&own.namespace), &from.name));
+    let short = |revision: &Option<String>| revision.as_ref().map(|text| short_commit(text));
+    Seen {
+        is_suspended: spec.suspend,
+        standing: Standing::of(kustomization.metadata.generation, status),
+        source,
+        depends_on: targets(&own, &spec.depends_on),
+        revisions: (short(&status.last_applied_revision), short(&status.last_attempted_revision)),
+        objects: managed(status.inventory.as_ref()),
+    }
+}
+
+/// A release is at a version of a chart.
+fn release_seen(release: &HelmRelease) -> Seen {
+    let (spec, status) = (&release.spec, &release.status);
+    let newest = status.history.first();
+    let applied = newest.map(|newest| format!("{}@{}", newest.chart_name, newest.chart_version));
+    let name = newest.map(|newest| newest.chart_name.as_str());
+    let attempted = status.last_attempted_revision.as_ref();
+    let attempted = attempted.map(|version| match name {
+        Some(name) => format!("{name}@{version}"),
+        None => version.clone(),
+    });
+    Seen {
+        is_suspended: spec.suspend,
+        standing: Standing::of(release.metadata.generation, status),
+        source: release.chart().ok(),
+        depends_on: targets(&release.reference(), &spec.depends_on),
+        revisions: (applied, attempted),
+        objects: managed(status.inventory.as_ref()),
+    }
 }
 
 fn what(state: &State, standing: Standing) -> String {

@@ -6,6 +6,7 @@
 //! preview    … → observe → plan                                       (Reads)
 //! reconcile  … → apply → prune → settle                               (Writes, Settle)
 //! remove     inventory → prune                                        (Writes, Settle)
+//! release    … → stored release → acts                                (Stores)
 //! ```
 //!
 //! `reconcile` and `remove` never fail: they end in an outcome, and `verdict` says what that means. Before
@@ -16,6 +17,7 @@ pub mod clock;
 pub mod ports;
 pub mod workers;
 mod slot;
+mod wait;
 mod dress;
 mod overlay;
 mod origins;
@@ -36,6 +38,7 @@ mod idle;
 mod reconcile;
 mod preview;
 mod remove;
+mod release;
 pub mod offline;
 #[cfg(test)]
 mod tests;
@@ -48,7 +51,7 @@ use tokio::sync::watch;
 use crate::api::InventoryEntry;
 use crate::health::HealthRules;
 use crate::plan::DriftPolicy;
-use crate::verdict::{Applied, Ill, Outcome, Redactor};
+use crate::verdict::{Applied, Outcome, Redactor};
 use lockgate_base::model::ObjectId;
 use lockgate_base::tree::Snapshot;
 
@@ -63,9 +66,13 @@ pub use memo::Memo;
 pub use preview::{Announced, Dropped, Preview, PreviewInput, preview};
 pub use prune::Fate;
 pub use reconcile::reconcile;
+pub use release::{
+    ReleaseFinish, ReleaseJob, ReleaseJournal, ReleaseMemo, ReleaseRun, reconcile_release, uninstall_release,
+};
 pub use remove::remove;
 pub use slot::{Slot, aside};
 pub use tenancy::Tenancy;
+pub use wait::Waiter;
 pub use workers::Workers;
 
 /// One reconcile.
@@ -111,7 +118,7 @@ pub struct Finish {
 }
 
 /// Keeps what must survive the process, and hears how far a reconcile is.
-pub trait Journal: Slot + Claims {
+pub trait Journal: Slot + Claims + Waiter {
     /// Records what will be managed, before it is written. An error stops the reconcile before its first
     /// write.
     fn begin(&self, inventory: Vec<InventoryEntry>) -> impl Future<Output = Result<(), JournalError>> + Send;
@@ -121,9 +128,6 @@ pub trait Journal: Slot + Claims {
 
     /// Everything is written; from here on health alone is waited for.
     fn written(&self);
-
-    /// These are waited for, for some time already.
-    fn pending(&self, objects: Vec<Ill>) -> impl Future<Output = ()> + Send;
 }
 
 /// What people are told of on the way. No line holds a value of a Secret.

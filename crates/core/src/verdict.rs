@@ -28,6 +28,7 @@ mod tests;
 pub use conditions::{Said, Verdict, verdict, waiting};
 pub use context::{Schedule, VerdictContext};
 pub use face::Face;
+pub use faces::helm_release::releasing;
 pub use faces::kustomization::applying;
 pub use faces::source::fetching;
 pub use judged::Judged;
@@ -35,9 +36,9 @@ pub use judges::common::QUARANTINE;
 pub use notice::Notice;
 pub(crate) use outcome::some_of;
 pub use outcome::{
-    Applied, BlockReason, Blocker, ChangedObject, Common, Content, Deed, Done, Ending, FetchCause, Fetched,
-    Ill, Outcome, PackedChart, Refused, WaitEnd,
+    ActionEnd, ActionKind, Applied, BlockReason, Blocker, ChangedObject, Common, Content, Deed, Done, Ending,
+    FetchCause, Fetched, Ill, Outcome, PackedChart, Refused, ReleaseEnd, Released, WaitEnd,
 };
 pub use read::{Progress, Stance, Standing};
 pub use redact::{NO_SECRETS, Redactor};
-pub use texts::{paused, unsupported};
+pub use texts::{paused, unsupported, waited_in_vain};

@@ -67,7 +67,11 @@ fn who_is_blocked_is_told_that_what_it_waits_for_is_paused() {
     see("base", &[], true);
     see("middle", &["base"], false);
     let top = see("top", &["middle"], false);
-    let said = |top: &Kustomization| match world.dependencies(top, "main@sha1:1") {
+    let said = |top: &Kustomization| match world.dependencies(
+        &top.reference(),
+        top.spec.source_ref.target("flux-system").as_ref(),
+        "main@sha1:1",
+    ) {
         Err(Common::Blocked(Blocker { reason: BlockReason::NotReady { chain, message }, .. })) => {
             (chain.iter().map(|key| key.name.clone()).collect::<Vec<_>>(), message.unwrap())
         }

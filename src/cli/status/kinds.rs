@@ -120,21 +120,21 @@ mod tests {
 
     #[test]
     fn each_kind_says_who_acts() {
-        let actors = Actors::new([("flux-system", "helm-controller")]);
+        let actors = Actors::new([("flux-system", "image-automation-controller")]);
         let other = |kind: &str, count, actors| {
             let info = named(None, kind).unwrap();
             Others { info, count, actor: actor(info, actors) }
         };
         let others = [
-            other("HelmRelease", 2, Some(&actors)),
+            other("ImageUpdateAutomation", 2, Some(&actors)),
             other("Alert", 1, Some(&actors)),
             other("Bucket", 1, None),
         ];
         let expected = "\
-KIND         OBJECTS  WHO ACTS
-HelmRelease  2        left to flux-system/helm-controller
-Alert        1        nothing acts on them yet
-Bucket       1        whether Flux acts on them is unknown: Deployments or ClusterRoleBindings may not be listed
+KIND                   OBJECTS  WHO ACTS
+ImageUpdateAutomation  2        left to flux-system/image-automation-controller
+Alert                  1        nothing acts on them yet
+Bucket                 1        whether Flux acts on them is unknown: Deployments or ClusterRoleBindings may not be listed
 
 ";
         assert_eq!(table(&others), expected);
@@ -142,7 +142,7 @@ Bucket       1        whether Flux acts on them is unknown: Deployments or Clust
         let value = value(&others);
         assert_eq!(
             (&value[0]["leftTo"], &value[1]["leftTo"]),
-            (&json!("flux-system/helm-controller"), &Value::Null)
+            (&json!("flux-system/image-automation-controller"), &Value::Null)
         );
         assert_eq!(value[1]["message"], "nothing acts on them yet");
     }

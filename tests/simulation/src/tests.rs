@@ -59,7 +59,7 @@ fn the_same_seed_is_the_same_run() {
 }
 
 /// Kinds that do not take part, since neither a registry nor a repository of charts is simulated.
-const LEFT_OUT: [&str; 3] = ["OCIRepository", "HelmRepository", "HelmChart"];
+const LEFT_OUT: [&str; 4] = ["HelmRelease", "OCIRepository", "HelmRepository", "HelmChart"];
 
 #[test]
 fn every_kind_that_the_agent_acts_on_takes_part() {

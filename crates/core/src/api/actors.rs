@@ -46,17 +46,22 @@ mod tests {
     fn a_kind_is_left_to_its_controller_where_that_runs() {
         let kind = |name| named(None, name).unwrap();
         let actors = Actors::new([
-            ("flux-system", "helm-controller"),
-            ("other", "helm-controller"),
+            ("flux-system", "image-automation-controller"),
+            ("other", "image-automation-controller"),
             ("flux-system", "kustomize-controller"),
         ]);
-        assert_eq!(actors.of(kind("HelmRelease")), Some("flux-system/helm-controller"));
+        assert_eq!(actors.of(kind("ImageUpdateAutomation")), Some("flux-system/image-automation-controller"));
         assert_eq!(actors.of(kind("Alert")), None);
         assert_eq!(actors.of(kind("Kustomization")), None, "lockgate acts on it");
         let idle = actors.idle_kinds();
         let is_idle = |name| idle.contains(&kind(name).id);
         assert!(is_idle("Alert") && is_idle("Bucket"));
-        assert!(!is_idle("HelmRelease") && !is_idle("Kustomization") && !is_idle("GitRepository"));
+        assert!(
+            !is_idle("ImageUpdateAutomation")
+                && !is_idle("HelmRelease")
+                && !is_idle("Kustomization")
+                && !is_idle("GitRepository")
+        );
         assert_eq!(Actors::default().idle_kinds().len(), idle.len() + 1);
     }
 }

@@ -29,13 +29,13 @@ const CHARTS_FROM: [&KindInfo; 3] = [&git_repository::INFO, &oci_repository::INF
 /// Every kind of Flux, those first that lockgate acts on.
 pub const KINDS: &[&KindInfo] = &[
     &kustomization::INFO,
+    &helm_release::INFO,
     &git_repository::INFO,
     &oci_repository::INFO,
     &helm_repository::INFO,
     &helm_chart::INFO,
     &bucket::INFO,
     &external_artifact::INFO,
-    &helm_release::INFO,
     &alert::INFO,
     &provider::INFO,
     &receiver::INFO,

@@ -84,24 +84,25 @@ fn an_object_of_a_kind_that_nothing_acts_on_is_well_whatever_it_says() {
         let object = serde_json::json!({"apiVersion": api_version, "kind": kind, "metadata": metadata, "status": status});
         Object::parse(object).unwrap()
     };
-    let release = ("helm.toolkit.fluxcd.io/v2", "HelmRelease");
+    let update = ("image.toolkit.fluxcd.io/v1", "ImageUpdateAutomation");
     let alert = ("notification.toolkit.fluxcd.io/v1beta3", "Alert");
     let ours = ("kustomize.toolkit.fluxcd.io/v1", "Kustomization");
     let unseen = serde_json::json!({"observedGeneration": -1});
     let ready = |status: &str| {
         serde_json::json!({"observedGeneration": 1, "conditions": [
-        {"type": "Ready", "status": status, "reason": "InstallFailed", "message": "no"}]})
+        {"type": "Ready", "status": status, "reason": "GitOperationFailed", "message": "no"}]})
     };
     let none = HealthRules::beside(api::Actors::default().idle_kinds());
-    let helm = HealthRules::beside(api::Actors::new([("flux-system", "helm-controller")]).idle_kinds());
+    let flux =
+        HealthRules::beside(api::Actors::new([("flux-system", "image-automation-controller")]).idle_kinds());
     let cases = [
-        (&none, release, &unseen, "Current"),
-        (&none, release, &ready("False"), "Current"),
-        (&helm, release, &unseen, "InProgress"),
-        (&helm, release, &ready("False"), "InProgress"),
-        (&helm, release, &ready("True"), "Current"),
+        (&none, update, &unseen, "Current"),
+        (&none, update, &ready("False"), "Current"),
+        (&flux, update, &unseen, "InProgress"),
+        (&flux, update, &ready("False"), "InProgress"),
+        (&flux, update, &ready("True"), "Current"),
         (&none, alert, &unseen, "Current"),
-        (&helm, alert, &ready("False"), "Current"),
+        (&flux, alert, &ready("False"), "Current"),
         // Its controller writes no status.
         (&HealthRules::BUILT_IN, alert, &unseen, "Current"),
         (&none, ours, &unseen, "InProgress"),
@@ -110,5 +111,5 @@ fn an_object_of_a_kind_that_nothing_acts_on_is_well_whatever_it_says() {
     for (rules, kind, status, expected) in cases {
         assert_eq!(health(&object(kind, status, false), rules).word(), expected, "{kind:?} {status}");
     }
-    assert_eq!(health(&object(release, &unseen, true), &none).word(), "Terminating");
+    assert_eq!(health(&object(update, &unseen, true), &none).word(), "Terminating");
 }

@@ -15,6 +15,8 @@ use crate::health::Health;
 pub use crate::plan::Denied;
 use crate::plan::{Observation, Refusal};
 use lockgate_base::model::{Gvk, Object, ObjectId, Ref, Secret};
+use lockgate_render::helm::chart::capabilities::Capabilities;
+use lockgate_render::helm::context::LookupQuery;
 
 /// An object on a cluster, and the version in which to speak of it. Where the cluster no longer serves that
 /// version, the one that it prefers is used, since the object is the same.
@@ -304,4 +306,24 @@ pub trait Settle: Reads {
     /// Whether all these objects are known to be as they were applied: each is held, its watch is alive, and
     /// it has not drifted. `false` means "look again", not "drifted".
     fn intact(&self, ids: &[ObjectId]) -> bool;
+}
+
+/// Where releases are stored, and what charts see of a cluster.
+pub trait Stores: Writes + Settle {
+    /// Type and metadata of the Secrets that hold the versions of a release of this name.
+    fn versions(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<Vec<Object>, ApiFailure>> + Send;
+
+    /// Writes the Secret of a version: a new one, or one in the place of what was read, where it has a
+    /// resourceVersion. A conflict where there is one already, or another one by now. Returns what is stored.
+    fn store(&self, secret: &Object) -> impl Future<Output = Result<Object, ApiFailure>> + Send;
+
+    /// What the cluster can do.
+    fn capabilities(&self) -> impl Future<Output = Result<Capabilities, ApiFailure>> + Send;
+
+    /// The object, or the list of objects, that a template looks up; an empty map where there is none.
+    fn look(&self, query: &LookupQuery) -> impl Future<Output = Result<Value, ApiFailure>> + Send;
 }

@@ -1,6 +1,5 @@
 //! One reconcile, from the fetched source to healthy objects.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use super::apply::{self, ApplyProgress, Stop};
@@ -9,17 +8,14 @@ use super::decide::{Intent, Terms, intend, managed};
 use super::gather::{ByHand, Gathered, gather};
 use super::hands::Hands;
 use super::origins::ObjectOrigins;
-use super::ports::{Lookup, ObjectReference, Settle, Settled, Unhealthy, Writes};
+use super::ports::{Lookup, ObjectReference, Settle, Settled, Writes};
+use super::wait::{Wait, ill, settled};
 use super::workers;
 use super::{Finish, Job, Journal, JournalError, Memo, News, idle, room, sweep};
 use crate::api::{HealthCheck, Kustomization};
-use crate::health::Health;
 use crate::plan::{Gate, Ignored, Inventory, Stage};
-use crate::verdict::{Applied, Common, Done, Ill, Outcome, Redactor, WaitEnd};
+use crate::verdict::{Applied, Common, Done, Outcome, Redactor, WaitEnd};
 use lockgate_base::model::{Digest, Object, ObjectId};
-
-/// How often the objects that a wait is for are reported again, after the first report.
-const TOLD_AGAIN: Duration = Duration::from_secs(30);
 
 /// Brings the cluster to what the source says.
 ///
@@ -163,7 +159,7 @@ async fn enact<C: Writes + Settle, J: Journal>(
     journal.written();
     journal.waits();
     let started = job.clock.now();
-    let settled = settled(cluster, &checked, job, journal, redactor).await;
+    let settled = settled(cluster, &checked, wait(job, redactor), journal).await;
     let took = job.waited + job.clock.since(started);
     match settled {
         None => Applied::Cancelled { done }.into(),
@@ -181,6 +177,17 @@ fn unrecorded(error: JournalError) -> Common {
     match error {
         JournalError::Fenced | JournalError::Gone => Common::Fenced,
         JournalError::Unavailable(message) => Common::Unreachable { message },
+    }
+}
+
+/// How health is waited for.
+fn wait<'a>(job: &Job<'a>, redactor: &'a Redactor) -> Wait<'a> {
+    Wait {
+        limit: job.timeout.saturating_sub(job.waited),
+        told_after: job.told_after,
+        clock: job.clock,
+        cancel: job.cancel.clone(),
+        redactor,
     }
 }
 
@@ -281,47 +288,6 @@ fn named(check: &HealthCheck) -> ObjectReference {
     ObjectReference::new(id, version)
 }
 
-/// Waits for health, and tells what for; `None` when newer work ended the wait.
-async fn settled<J: Journal>(
-    cluster: &impl Settle,
-    references: &[ObjectReference],
-    job: &Job<'_>,
-    journal: &J,
-    redactor: &Redactor,
-) -> Option<Settled> {
-    let mut cancel = job.cancel.clone();
-    let mut ended = pin!(async {
-        tokio::select! {
-            biased;
-            settled = cluster.settle(references, job.timeout.saturating_sub(job.waited)) => Some(settled),
-            Ok(_) = cancel.wait_for(|cancel| *cancel) => None,
-        }
-    });
-    let mut pause = job.told_after;
-    loop {
-        let look = async {
-            job.clock.sleep(pause).await;
-            // Boxed, since a thousand may wait and few ever come here.
-            Box::pin(cluster.settle(references, Duration::ZERO)).await
-        };
-        let found = tokio::select! {
-            biased;
-            ended = &mut ended => return ended,
-            found = look => found,
-        };
-        // Not cut off by the end of the wait: a write that was sent may reach the server after the one that
-        // says how it ended.
-        if let Settled::Stalled(objects) | Settled::TimedOut(objects) = found {
-            let mut objects: Vec<Ill> = objects.into_iter().map(ill).collect();
-            for ill in &mut objects {
-                ill.cause = redactor.redact(&ill.cause);
-            }
-            journal.pending(objects).await;
-        }
-        pause = TOLD_AGAIN;
-    }
-}
-
 fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome<Applied> {
     let end = match settled {
         Settled::Healthy => return Applied::Ready(done).into(),
@@ -333,18 +299,4 @@ fn unhealthy(settled: Settled, done: Done, waited: Duration) -> Outcome<Applied>
         Settled::Unknown(failure) => WaitEnd::Unknown(failure.to_string()),
     };
     Applied::Unhealthy { done, end, waited }.into()
-}
-
-fn ill(object: Unhealthy) -> Ill {
-    let status = object.health.word();
-    let text = match object.health {
-        Health::Current | Health::NotFound => String::new(),
-        Health::InProgress(text) | Health::Failed(text) | Health::Terminating(text) => text,
-    };
-    let cause = match object.cause {
-        Some(cause) if text.is_empty() => cause,
-        Some(cause) => format!("{text}: {cause}"),
-        None => text,
-    };
-    Ill { subject: object.id.subject(), status: status.into(), cause }
 }

@@ -57,7 +57,7 @@ pub async fn remove<C: Writes + Settle, O: Writes>(
     }
     if !failed.is_empty() {
         if let Some(account) = account
-            && is_gone(own, account, kustomization).await
+            && is_gone(own, account, &owner.namespace).await
         {
             let left = failed.iter().map(|(reference, _)| reference.id.subject()).collect();
             return Common::Abandoned { account: account.to_owned(), deleted: deleted.len(), left };
@@ -90,10 +90,10 @@ async fn still_there(
     (!subjects.is_empty()).then(|| format!("still being deleted after the timeout: {}", subjects.join(", ")))
 }
 
-/// Without its account a Kustomization could never be deleted, so Flux lets it go, and so do we.
-async fn is_gone(own: &impl Reads, account: &str, kustomization: &Kustomization) -> bool {
+/// Without its account an applier could never be deleted, so Flux lets it go, and so do we.
+pub(super) async fn is_gone(own: &impl Reads, account: &str, namespace: &str) -> bool {
     let id = ObjectId {
-        namespace: kustomization.metadata.namespace.clone(),
+        namespace: namespace.into(),
         name: account.into(),
         group: String::new(),
         kind: "ServiceAccount".into(),

@@ -1,7 +1,8 @@
 //! In whose name a Kustomization is applied and what it may refer to, by the flags of the agent.
 
-use crate::api::Kustomization;
+use crate::api::{DependsOn, Kustomization};
 use crate::verdict::Common;
+use lockgate_base::model::Ref;
 
 /// What the agent holds all Kustomizations to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,12 +16,21 @@ pub struct Tenancy {
 impl Tenancy {
     /// The ServiceAccount that a Kustomization names or is given; `None` where the agent acts as itself.
     pub fn account_of<'a>(&'a self, kustomization: &'a Kustomization) -> Option<&'a str> {
-        kustomization.spec.service_account_name.as_deref().or(self.default_service_account.as_deref())
+        self.given(kustomization.spec.service_account_name.as_deref())
+    }
+
+    /// The account that is named, or the one that is given where none is.
+    pub fn given<'a>(&'a self, named: Option<&'a str>) -> Option<&'a str> {
+        named.or(self.default_service_account.as_deref())
     }
 
     /// [`Tenancy::account_of`], or why the agent acts for it in nobody's name.
     pub fn account<'a>(&'a self, kustomization: &'a Kustomization) -> Result<Option<&'a str>, String> {
-        let account = self.account_of(kustomization);
+        self.checked(self.account_of(kustomization))
+    }
+
+    /// An account, or why the agent acts in nobody's name.
+    pub fn checked<'a>(&self, account: Option<&'a str>) -> Result<Option<&'a str>, String> {
         if account.is_none() && self.lockdown {
             return Err("spec.serviceAccountName must be set: the agent runs with --lockdown".into());
         }
@@ -51,10 +61,15 @@ impl Tenancy {
 
     /// Refuses what it depends on where that is in a namespace of others, or cannot be depended on at all.
     pub fn check_dependencies(&self, kustomization: &Kustomization) -> Result<(), Common> {
-        let own = kustomization.reference();
+        self.check_named(&kustomization.reference(), &kustomization.spec.depends_on)
+    }
+
+    /// Refuses what an object depends on where that is in a namespace of others, or cannot be depended on at
+    /// all.
+    pub fn check_named(&self, own: &Ref, depends_on: &[DependsOn]) -> Result<(), Common> {
         let (mut problems, mut foreign) = (Vec::new(), Vec::new());
-        for named in &kustomization.spec.depends_on {
-            match named.target(&own) {
+        for named in depends_on {
+            match named.target(own) {
                 Ok(target) if self.lockdown && target.namespace != own.namespace => foreign.push(target),
                 Ok(_) => {}
                 Err(problem) => problems.push(problem),

@@ -11,6 +11,7 @@ mod lag;
 mod migrate;
 mod room;
 mod preview;
+mod release;
 mod sweep;
 
 use std::collections::BTreeSet;

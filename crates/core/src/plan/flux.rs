@@ -30,13 +30,15 @@ mod tests {
         let cases = [
             ("apps/v1 Deployment", "source-controller", "part-of=flux", true),
             ("apps/v1 Deployment", "kustomize-controller", "part-of=flux", true),
-            ("apps/v1 Deployment", "helm-controller", "part-of=flux", false),
+            ("apps/v1 Deployment", "helm-controller", "part-of=flux", true),
+            ("apps/v1 Deployment", "notification-controller", "part-of=flux", false),
             ("apps/v1 Deployment", "source-controller", "part-of=other", false),
             ("v1 Service", "source-controller", "part-of=flux", false),
             (crd, "kustomizations.kustomize.toolkit.fluxcd.io", "part-of=flux", true),
             (crd, "gitrepositories.source.toolkit.fluxcd.io", "part-of=flux", true),
             (crd, "gitrepositories.source.toolkit.fluxcd.io", "name=lockgate", false),
-            (crd, "helmreleases.helm.toolkit.fluxcd.io", "part-of=flux", false),
+            (crd, "helmreleases.helm.toolkit.fluxcd.io", "part-of=flux", true),
+            (crd, "alerts.notification.toolkit.fluxcd.io", "part-of=flux", false),
             (crd, "kustomizations.example.com", "part-of=flux", false),
         ];
         for (kind, name, label, replaced) in cases {

@@ -13,7 +13,7 @@ const WHOLE: u64 = 1 << 53;
 pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     let mut out = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut out, GoJson);
-    // What is written are our own types and JSON, all of which have a form; a vector takes all that is written.
+    // Our own types and JSON all have a form, and a vector takes all that is written.
     let written = value.serialize(&mut serializer);
     debug_assert!(written.is_ok(), "{written:?}");
     out

@@ -163,6 +163,9 @@ fn finish<F: Face>(
             Mark::True(kind, reason, text) => {
                 writer.set(base.conditions, kind, ConditionStatus::True, reason, &text);
             }
+            Mark::False(kind, reason, text) => {
+                writer.set(base.conditions, kind, ConditionStatus::False, reason, &text);
+            }
         }
     }
     status.write(outcome, told, context);

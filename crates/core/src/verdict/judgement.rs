@@ -78,6 +78,8 @@ pub enum Mark {
     AsReady(&'static str, ConditionStatus),
     /// It is True, for a reason of its own.
     True(&'static str, Reason, String),
+    /// It is False, for a reason of its own.
+    False(&'static str, Reason, String),
 }
 
 impl Failure {

@@ -3,3 +3,4 @@
 pub(super) mod common;
 pub(super) mod applied;
 pub(super) mod fetched;
+pub(super) mod released;

@@ -78,7 +78,9 @@ fn failure(ready: &Condition) -> Stance {
     let is = |reason: Reason| ready.reason == reason.as_str();
     if is(Reason::DependencyNotReady) {
         Stance::Blocked
-    } else if is(Reason::ArtifactFailed) && !ready.message.starts_with(PATH_MISSING) {
+    } else if is(Reason::SourceNotReady)
+        || is(Reason::ArtifactFailed) && !ready.message.starts_with(PATH_MISSING)
+    {
         Stance::Sourceless
     } else {
         Stance::Failing

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration as StdDuration;
 
-use super::outcome::{BlockReason, Blocker, Content, Ill, PackedChart, WaitEnd, some_of};
+use super::outcome::{
+    ActionEnd, ActionKind, BlockReason, Blocker, Content, Ill, PackedChart, WaitEnd, some_of,
+};
 use crate::api::{self, Kustomization, OciRepository, Role};
 use crate::graph::Cycle;
 use crate::queue::Rivalry;
+use crate::release::ReleaseDeed;
 use lockgate_base::keys;
 use lockgate_base::model::{Duration, KindId, Ref};
 
@@ -165,7 +168,11 @@ pub(super) fn timeless(message: &str) -> &str {
 }
 
 fn ended(end: &WaitEnd, waited: StdDuration) -> String {
-    let waited = Duration::from(rounded(waited));
+    format!("{}: {}", Duration::from(rounded(waited)), waited_in_vain(end))
+}
+
+/// Which objects a wait was in vain for, and why.
+pub fn waited_in_vain(end: &WaitEnd) -> String {
     let list = |objects: &[Ill]| {
         let texts: Vec<String> =
             objects.iter().map(|ill| format!("{} status: '{}'", ill.subject, ill.status)).collect();
@@ -176,12 +183,40 @@ fn ended(end: &WaitEnd, waited: StdDuration) -> String {
         format!("[{}]{causes}", texts.join(", "))
     };
     match end {
-        WaitEnd::TimedOut(ill) => format!("{waited}: timeout waiting for: {}", list(ill)),
-        WaitEnd::Stalled(ill) => {
-            format!("{waited}: failed early due to stalled resources: {}", list(ill))
-        }
-        WaitEnd::Unknown(message) => format!("{waited}: can't determine status: {message}"),
+        WaitEnd::TimedOut(ill) => format!("timeout waiting for: {}", list(ill)),
+        WaitEnd::Stalled(ill) => format!("failed early due to stalled resources: {}", list(ill)),
+        WaitEnd::Unknown(message) => format!("can't determine status: {message}"),
     }
+}
+
+/// How an action on a release ended.
+pub(super) fn action_ended(end: &ActionEnd) -> String {
+    let ActionEnd { kind, release, chart, failure } = end;
+    // What is not stored, or was not what was wished, has no version to speak of.
+    let name = release.rsplit_once(".v").map_or(release.as_str(), |(name, _)| name);
+    let ended = |what: &str| match failure {
+        None => format!("Helm {what} succeeded for release {release} with chart {chart}"),
+        Some(cause) => format!("Helm {what} failed for release {name} with chart {chart}: {cause}"),
+    };
+    let remedied = |what: &str| match failure {
+        None => format!("Helm {what} release {release} with chart {chart} succeeded"),
+        Some(cause) => format!("Helm {what} release {release} with chart {chart} failed: {cause}"),
+    };
+    match kind {
+        ActionKind::Unlock(status) => {
+            format!("Unlocked Helm release {release} with chart {chart} in {status} state")
+        }
+        ActionKind::Deed(ReleaseDeed::Install) => ended("install"),
+        ActionKind::Deed(ReleaseDeed::Upgrade) => ended("upgrade"),
+        ActionKind::Deed(ReleaseDeed::Uninstall) => ended("uninstall"),
+        ActionKind::Deed(ReleaseDeed::Rollback) => remedied("rollback to previous"),
+        ActionKind::Deed(ReleaseDeed::UninstallRemediation) => remedied("uninstall remediation for"),
+    }
+}
+
+/// That an action was tried as often as it may be.
+pub(super) fn stalled(deed: ReleaseDeed, attempts: i64) -> String {
+    format!("Failed to {} after {attempts} attempt(s)", deed.as_str())
 }
 
 /// How many objects are named that are waited for.

@@ -3,13 +3,14 @@
 pub(in crate::api) mod values;
 pub(in crate::api) mod status;
 pub(in crate::api) mod actions;
+pub(in crate::api) mod remedy;
 pub(in crate::api) mod chart;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::kind::{Column, Kind, KindInfo, Resource, Role};
+use crate::api::kind::{Column, Grant, Kind, KindInfo, Resource, Role};
 use crate::api::kinds::helm_chart::ReconcileStrategy;
 use crate::api::kinds::kustomization::{CommonMetadata, DependsOn, HealthCheckExpr};
 use crate::api::null_as_default;
@@ -70,8 +71,27 @@ pub(super) const INFO: KindInfo = KindInfo {
     columns: &[Column::AGE, Column::READY, Column::STATUS],
     role: Role::Applier(HelmRelease::OWNERSHIP),
     controller: "helm-controller",
-    grants: &[],
-    is_acted_on: false,
+    grants: &[
+        Grant {
+            reason: "The HelmCharts that are made for HelmReleases.",
+            group: "source.toolkit.fluxcd.io",
+            resources: &["helmcharts"],
+            verbs: &["get", "create", "patch", "delete"],
+        },
+        Grant {
+            reason: "The values of HelmReleases.",
+            group: "",
+            resources: &["secrets", "configmaps"],
+            verbs: &["get", "list", "watch"],
+        },
+        Grant {
+            reason: "Releasing in the name of a ServiceAccount.",
+            group: "",
+            resources: &["serviceaccounts"],
+            verbs: &["get", "impersonate"],
+        },
+    ],
+    is_acted_on: true,
     outline: Some(OUTLINE),
 };
 
@@ -270,6 +290,8 @@ spec:
     annotations{}: string
     labels{}: string
   dependsOn[]:
+    apiVersion: string
+    kind: string
     name!: string
     namespace: string
     readyExpr: string

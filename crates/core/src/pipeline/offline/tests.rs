@@ -234,7 +234,7 @@ fn dependencies_of_other_kinds_are_looked_for_too() {
                   spec: {interval: 1m, url: 'oci://example.org/there'}\n";
     let [(path, text), map] = stage("a", &[]);
     let depends = "dependsOn: [{kind: OCIRepository, name: there}, {kind: OCIRepository, name: gone}, \
-                   {kind: HelmRelease, name: podinfo}]";
+                   {kind: Alert, name: podinfo}]";
     let text = text.replace("dependsOn: []", depends);
     let files = [(path, text), map, ("clusters/a/there.yaml".into(), source.into())];
     let all = whole(&Tree::in_memory(files), folder("clusters/a"), &SubstituteValues::default()).unwrap();
@@ -243,10 +243,7 @@ fn dependencies_of_other_kinds_are_looked_for_too() {
         warnings[0].ends_with("depends on OCIRepository/flux-system/gone, which is nowhere here"),
         "{warnings:?}"
     );
-    assert!(
-        warnings[1].contains("HelmRelease/flux-system/podinfo, so it never becomes ready"),
-        "{warnings:?}"
-    );
+    assert!(warnings[1].contains("Alert/flux-system/podinfo, so it never becomes ready"), "{warnings:?}");
     assert_eq!(warnings.len(), 2, "{warnings:?}");
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::fake::Fake;
 use crate::api::{InventoryEntry, Kustomization};
-use crate::pipeline::{Candidate, Claim, Claims, Hold, Journal, JournalError, News, Slot};
+use crate::pipeline::{Candidate, Claim, Claims, Hold, Journal, JournalError, News, Slot, Waiter};
 use crate::verdict::Ill;
 use lockgate_base::model::ObjectId;
 
@@ -53,6 +53,11 @@ impl Diary {
     /// With one log for the slot and for a cluster's writes.
     pub(super) fn beside(fake: &Fake) -> Self {
         Self { log: fake.lines(), ..Self::default() }
+    }
+
+    /// Takes note of a line.
+    pub(super) fn note(&self, line: String) {
+        self.log.lock().unwrap().push(line);
     }
 
     /// The ids that were recorded last.
@@ -125,7 +130,9 @@ impl Journal for Diary {
     fn written(&self) {
         self.written.store(true, Ordering::Relaxed);
     }
+}
 
+impl Waiter for Diary {
     async fn pending(&self, objects: Vec<Ill>) {
         let told = objects.iter().map(|ill| format!("{}: {}", ill.subject, ill.cause)).collect();
         *self.pending.lock().unwrap() = told;

@@ -9,8 +9,8 @@ use super::super::{build, gather, supported};
 use super::fake::Fake;
 use super::kustomization;
 use crate::api::{
-    GitRepositorySpec, HelmChartSpec, HelmRepositorySpec, KINDS, Kind, KustomizationSpec, OciRepositorySpec,
-    Resource, decode, tests,
+    GitRepositorySpec, HelmChartSpec, HelmReleaseSpec, HelmRepositorySpec, KINDS, Kind, KustomizationSpec,
+    OciRepositorySpec, Resource, decode, tests,
 };
 use crate::pipeline::ByHand;
 use crate::verdict::Redactor;
@@ -135,9 +135,85 @@ const HELM_REPOSITORY: &[(&str, Fate)] = &[
     ("url", Served("an_index_is_read_and_not_sent_again_while_it_is_the_same")),
 ];
 
+const HELM_RELEASE: &[(&str, Fate)] = &[
+    ("chart.spec.verify", Refused),
+    ("chart", Served("a_release_is_installed_upgraded_with_its_hook_and_uninstalled")),
+    ("chartRef", Served("a_chart_is_named_once_and_of_a_kind_that_can_hold_one")),
+    ("commonMetadata", Served("what_is_done_to_the_documents_is_stored_and_applied")),
+    ("dependsOn[].readyExpr", Refused),
+    ("dependsOn", Served("releases_and_kustomizations_wait_for_each_other")),
+    ("driftDetection.mode", Refused),
+    ("driftDetection", Inert),
+    ("healthCheckExprs", Refused),
+    ("install.crds", Served("definitions_and_the_namespace_come_first_and_stay")),
+    ("install.createNamespace", Served("definitions_and_the_namespace_come_first_and_stay")),
+    ("install.disableHooks", Served("what_an_action_does_follows_from_the_spec")),
+    ("install.disableOpenAPIValidation", Inert),
+    ("install.disableSchemaValidation", Served("values_fit_the_schema_unless_that_is_not_wished")),
+    ("install.disableTakeOwnership", Refused),
+    ("install.disableWaitForJobs", Served("what_an_action_does_follows_from_the_spec")),
+    ("install.disableWait", Served("what_an_action_does_follows_from_the_spec")),
+    ("install.remediation", Served("a_wait_in_vain_is_a_failure_that_is_remedied_as_often_as_is_said")),
+    ("install.replace", Served("a_name_that_is_in_use_is_taken_again_where_that_is_wished")),
+    ("install.serverSideApply", Inert),
+    ("install.skipCRDs", Served("definitions_and_the_namespace_come_first_and_stay")),
+    ("install.strategy", Served("what_is_done_next_follows_from_the_state_and_the_spec")),
+    ("install.timeout", Served("what_an_action_does_follows_from_the_spec")),
+    ("install", Served("what_an_action_does_follows_from_the_spec")),
+    ("interval", Served("a_release_is_installed_upgraded_with_its_hook_and_uninstalled")),
+    ("kubeConfig", Refused),
+    ("maxHistory", Served("an_upgrade_deletes_what_it_drops_and_supersedes_the_version_before")),
+    ("persistentClient", Inert),
+    ("postRenderStrategy", Refused),
+    ("postRenderers", Served("what_is_done_to_the_documents_is_stored_and_applied")),
+    ("releaseName", Served("a_release_of_another_name_takes_the_place_of_the_one_before")),
+    ("rollback.cleanupOnFail", Served("what_an_action_does_follows_from_the_spec")),
+    ("rollback.disableHooks", Served("what_an_action_does_follows_from_the_spec")),
+    ("rollback.disableWaitForJobs", Served("what_an_action_does_follows_from_the_spec")),
+    ("rollback.disableWait", Served("what_an_action_does_follows_from_the_spec")),
+    ("rollback.force", Served("what_an_action_does_follows_from_the_spec")),
+    ("rollback.recreate", Inert),
+    ("rollback.serverSideApply", Inert),
+    ("rollback.timeout", Served("what_an_action_does_follows_from_the_spec")),
+    ("rollback", Served("what_an_action_does_follows_from_the_spec")),
+    ("serviceAccountName", Served("releases_and_kustomizations_wait_for_each_other")),
+    ("storageNamespace", Served("a_release_may_live_and_be_stored_elsewhere")),
+    ("suspend", Served("a_release_that_is_paused_is_left_as_it_is")),
+    ("targetNamespace", Served("a_release_may_live_and_be_stored_elsewhere")),
+    ("test.enable", Refused),
+    ("test", Inert),
+    ("timeout", Served("what_an_action_does_follows_from_the_spec")),
+    ("uninstall.deletionPropagation", Refused),
+    ("uninstall.disableHooks", Served("what_an_action_does_follows_from_the_spec")),
+    ("uninstall.disableWait", Served("what_an_action_does_follows_from_the_spec")),
+    ("uninstall.keepHistory", Served("a_name_that_is_in_use_is_taken_again_where_that_is_wished")),
+    ("uninstall.timeout", Served("what_an_action_does_follows_from_the_spec")),
+    ("uninstall", Served("what_an_action_does_follows_from_the_spec")),
+    ("upgrade.chartNameChangeStrategy", Served("another_release_than_the_one_that_is_there_takes_its_place")),
+    ("upgrade.cleanupOnFail", Served("what_a_failed_upgrade_has_made_goes_where_that_is_wished")),
+    ("upgrade.crds", Served("what_an_action_does_follows_from_the_spec")),
+    ("upgrade.disableHooks", Served("what_an_action_does_follows_from_the_spec")),
+    ("upgrade.disableOpenAPIValidation", Inert),
+    ("upgrade.disableSchemaValidation", Served("values_fit_the_schema_unless_that_is_not_wished")),
+    ("upgrade.disableTakeOwnership", Refused),
+    ("upgrade.disableWaitForJobs", Served("what_an_action_does_follows_from_the_spec")),
+    ("upgrade.disableWait", Served("what_an_action_does_follows_from_the_spec")),
+    ("upgrade.force", Served("what_an_action_does_follows_from_the_spec")),
+    ("upgrade.preserveValues", Refused),
+    ("upgrade.remediation", Served("an_upgrade_that_fails_is_rolled_back_to_what_was_there")),
+    ("upgrade.serverSideApply", Inert),
+    ("upgrade.strategy", Served("what_is_done_next_follows_from_the_state_and_the_spec")),
+    ("upgrade.timeout", Served("what_an_action_does_follows_from_the_spec")),
+    ("upgrade", Served("what_an_action_does_follows_from_the_spec")),
+    ("values", Served("a_release_is_stored_first_and_its_hooks_run_around_its_objects")),
+    ("valuesFrom", Served("values_come_from_where_they_are_and_secrets_are_hidden")),
+    ("waitStrategy", Inert),
+];
+
 fn table(plural: &str) -> Option<&'static [(&'static str, Fate)]> {
     match plural {
         "kustomizations" => Some(KUSTOMIZATION),
+        "helmreleases" => Some(HELM_RELEASE),
         "gitrepositories" => Some(GIT_REPOSITORY),
         "ocirepositories" => Some(OCI_REPOSITORY),
         "helmcharts" => Some(HELM_CHART),
@@ -203,6 +279,7 @@ fn every_field_of_every_schema_is_served_or_refused_by_its_name() {
         assert!(gone.is_empty(), "{}: {gone:?} are no fields", info.plural);
     }
     each_fate_is_true::<KustomizationSpec>();
+    each_fate_is_true::<HelmReleaseSpec>();
     each_fate_is_true::<GitRepositorySpec>();
     each_fate_is_true::<OciRepositorySpec>();
     each_fate_is_true::<HelmRepositorySpec>();

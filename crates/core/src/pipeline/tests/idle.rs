@@ -25,21 +25,22 @@ fn objects_that_nothing_acts_on_are_told_where_they_are_others_than_before() {
     };
     let map = id("", "ConfigMap", "a");
     let alert = id("notification.toolkit.fluxcd.io", "Alert", "a");
-    let release = id("helm.toolkit.fluxcd.io", "HelmRelease", "a");
+    let update = id("image.toolkit.fluxcd.io", "ImageUpdateAutomation", "a");
     let none = HealthRules::beside(Actors::default().idle_kinds());
-    let helm = HealthRules::beside(Actors::new([("flux-system", "helm-controller")]).idle_kinds());
+    let flux =
+        HealthRules::beside(Actors::new([("flux-system", "image-automation-controller")]).idle_kinds());
     let cases: [(Side<'_>, Side<'_>, &[&ObjectId]); 10] = [
         ((&[], &none), (&[&map], &none), &[]),
-        ((&[], &none), (&[&map, &alert, &release], &none), &[&release, &alert]),
-        ((&[], &helm), (&[&map, &alert, &release], &helm), &[&alert]),
+        ((&[], &none), (&[&map, &alert, &update], &none), &[&update, &alert]),
+        ((&[], &flux), (&[&map, &alert, &update], &flux), &[&alert]),
         ((&[&alert], &none), (&[&map, &alert], &none), &[]),
-        ((&[&alert], &none), (&[&alert, &release], &none), &[&release, &alert]),
-        ((&[&alert, &release], &none), (&[&alert], &none), &[&alert]),
+        ((&[&alert], &none), (&[&alert, &update], &none), &[&update, &alert]),
+        ((&[&alert, &update], &none), (&[&alert], &none), &[&alert]),
         ((&[&alert], &none), (&[&map], &none), &[]),
         // Only the controllers that run are others.
-        ((&[&alert, &release], &helm), (&[&alert, &release], &none), &[&release, &alert]),
-        ((&[&alert, &release], &none), (&[&alert, &release], &helm), &[&alert]),
-        ((&[&release], &none), (&[&release], &helm), &[]),
+        ((&[&alert, &update], &flux), (&[&alert, &update], &none), &[&update, &alert]),
+        ((&[&alert, &update], &none), (&[&alert, &update], &flux), &[&alert]),
+        ((&[&update], &none), (&[&update], &flux), &[]),
     ];
     for (before, now, expected) in cases {
         let (managed, built) = (inventory(before.0), inventory(now.0));

@@ -1,0 +1,107 @@
+//! Makes the version that is to be of a chart and its values.
+
+use std::time::UNIX_EPOCH;
+
+use super::super::ports::{ApiFailure, Stores};
+use super::super::workers;
+use super::ReleaseJob;
+use super::prepare::Prepared;
+use super::render::{RenderEnd, RenderTerms, RenderedParts, rendered};
+use super::stop::Stop;
+use super::storage::timestamp;
+use crate::release::{Record, RecordHead, ReleaseDeed, ReleaseInfo, ReleaseStatus, StoredRelease};
+use crate::verdict::Common;
+use lockgate_base::model::Object;
+use lockgate_render::helm::context::Now;
+
+/// How often a chart is rendered anew that asks the cluster for more each time.
+const RENDERS: usize = 8;
+
+/// The version that is to be, and the definitions that its chart brings.
+pub(super) async fn made(
+    cluster: &impl Stores,
+    job: &ReleaseJob<'_>,
+    prepared: &Prepared,
+    (deed, last): (ReleaseDeed, Option<&RecordHead>),
+) -> Result<(Record, Vec<Object>), Stop> {
+    let want = &prepared.want;
+    let number = last.map_or(1, |last| last.version + 1);
+    let parts = parts(cluster, job, prepared, (deed, number)).await?;
+    let now = timestamp(job.clock).to_string();
+    let first = last.filter(|_| deed == ReleaseDeed::Upgrade);
+    let first = first.and_then(|last| last.info.first_deployed.clone());
+    let (status, description) = match deed {
+        ReleaseDeed::Install => (ReleaseStatus::PendingInstall, "Initial install underway"),
+        _ => (ReleaseStatus::PendingUpgrade, "Preparing upgrade"),
+    };
+    for warning in &parts.warnings {
+        tracing::warn!(release = %job.release.reference(), %warning, "the chart was rendered all the same");
+    }
+    let record = StoredRelease {
+        name: want.name.clone(),
+        info: ReleaseInfo {
+            first_deployed: Some(first.unwrap_or_else(|| now.clone())),
+            last_deployed: Some(now),
+            deleted: None,
+            description: description.into(),
+            status,
+            notes: parts.notes,
+        },
+        chart: parts.chart,
+        config: prepared.values.clone(),
+        manifest: parts.manifest,
+        hooks: parts.hooks,
+        version: number,
+        namespace: want.namespace.clone(),
+        apply_method: "ssa".into(),
+    };
+    Ok((record, parts.definitions))
+}
+
+/// Renders the chart, as often as it asks the cluster for more.
+async fn parts(
+    cluster: &impl Stores,
+    job: &ReleaseJob<'_>,
+    prepared: &Prepared,
+    (deed, version): (ReleaseDeed, i64),
+) -> Result<RenderedParts, Stop> {
+    let spec = &job.release.spec;
+    let is_upgrade = deed == ReleaseDeed::Upgrade;
+    let unchecked = if is_upgrade {
+        spec.upgrade.disable_schema_validation
+    } else {
+        spec.install.disable_schema_validation
+    };
+    let now = job.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut terms = RenderTerms {
+        name: prepared.want.name.clone(),
+        namespace: prepared.want.namespace.clone(),
+        version,
+        is_upgrade,
+        checks_schema: !unchecked,
+        capabilities: cluster.capabilities().await?,
+        now: Now { seconds: now.as_secs().cast_signed(), nanoseconds: now.subsec_nanos() },
+        entropy: job.entropy,
+        answers: Vec::new(),
+    };
+    for _ in 0..RENDERS {
+        let (tree, task, asked) = (prepared.chart.tree.clone(), prepared.task.clone(), terms.clone());
+        let output = workers::output(job.workers, move || rendered(&tree, &task, &asked)).await;
+        let output = output.map_err(|message| Stop::Common(Common::Panicked { message }))?;
+        match output.map_err(Stop::Failed)? {
+            RenderEnd::Done(parts) => return Ok(*parts),
+            RenderEnd::Asks(queries) => {
+                for query in queries {
+                    let answer = cluster.look(&query).await.map_err(|failure| match failure {
+                        ApiFailure::UnknownKind { .. } => Stop::Failed(failure.to_string()),
+                        failure => failure.into(),
+                    })?;
+                    terms.answers.push((query, answer));
+                }
+            }
+        }
+    }
+    Err(Stop::Failed(format!(
+        "the chart looks something else up each time that it is rendered ({RENDERS} times)"
+    )))
+}

@@ -1,0 +1,128 @@
+//! What a run of a HelmRelease tells while it goes on, and whom it asks: its status, its slot, the others.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::agent::journal::{BuildInput, context, journal_error, write};
+use crate::agent::report::ReportError;
+use crate::agent::shared::Shared;
+use crate::agent::subject::Subject;
+use crate::agent::task::Task;
+use crate::agent::world::SeenObject;
+use lockgate_base::model::{Duration, ObjectId};
+use lockgate_core::api::{HelmRelease, HelmReleaseSpec};
+use lockgate_core::pipeline::{Candidate, Claim, Claims, JournalError, News, ReleaseJournal, Slot, Waiter};
+use lockgate_core::queue::Signal;
+use lockgate_core::release::{ReleaseDeed, ReleaseLedger};
+use lockgate_core::verdict::{self, Ill, Notice, Schedule};
+
+/// When a HelmRelease is worked on again, and how long its actions may wait.
+pub(super) fn schedule(spec: &HelmReleaseSpec) -> Schedule {
+    Schedule { timeout: spec.timeout_of(None).std(), ..Schedule::new(spec.interval, None, None) }
+}
+
+/// The journal of a run of a HelmRelease: the status of its object, and the queue.
+pub(super) struct ReleaseLog<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) order: &'a Task,
+    pub(super) release: &'a HelmRelease,
+    pub(super) started: Instant,
+}
+
+impl ReleaseLog<'_> {
+    fn subject(&self) -> Subject {
+        Subject::of(&self.order.key, &self.release.metadata)
+    }
+
+    /// Has the object stay until what is made for it is taken care of.
+    pub(super) async fn hold(&self) -> Result<(), ReportError> {
+        let key = &self.order.key;
+        let finalizer = HelmRelease::OWNERSHIP.finalizer;
+        let known = match self.shared.world.get::<HelmRelease>(key) {
+            Some(seen) => seen.metadata().finalizers.clone(),
+            None => self.release.metadata.finalizers.clone(),
+        };
+        if let Some(version) = self.shared.reporter.hold(&self.subject(), &known, finalizer).await? {
+            self.shared.world.wrote::<HelmRelease>(key, version, |object| {
+                object.metadata.finalizers.push(finalizer.into());
+            });
+        }
+        Ok(())
+    }
+
+    fn revision(&self) -> &str {
+        self.release.status.last_attempted_revision.as_deref().unwrap_or_default()
+    }
+}
+
+impl Slot for ReleaseLog<'_> {
+    fn waits(&self) {
+        self.shared.tell(Signal::Waits(self.order.run));
+    }
+
+    async fn resumes(&self) {
+        self.order.resumes(self.shared).await;
+    }
+}
+
+/// What a release holds is told by its labels alone.
+impl Claims for ReleaseLog<'_> {
+    async fn claimed(&self, candidates: &[Candidate]) -> Vec<Option<Claim>> {
+        candidates.iter().map(|_| None).collect()
+    }
+
+    fn dependents(&self, _: &ObjectId) -> Vec<ObjectId> {
+        Vec::new()
+    }
+}
+
+impl ReleaseJournal for ReleaseLog<'_> {
+    async fn running(
+        &self,
+        ledger: &ReleaseLedger,
+        deed: ReleaseDeed,
+        limit: Duration,
+    ) -> Result<(), JournalError> {
+        let (metadata, subject) = (&self.release.metadata, self.subject());
+        self.hold().await.map_err(journal_error)?;
+        let Some(SeenObject::Sound(now)) = self.shared.world.get::<HelmRelease>(&self.order.key) else {
+            return Err(JournalError::Gone);
+        };
+        let built = BuildInput { revision: ledger.status().last_attempted_revision.clone(), origin: None };
+        let schedule = schedule(&self.release.spec);
+        let (key, old) = (&self.order.key, &now.status);
+        let context = context(self.shared, key, metadata, schedule, old, &built, self.started);
+        let status = verdict::releasing(&context, ledger, deed, limit);
+        write::<HelmReleaseSpec>(self.shared, &subject, old, status).await.map_err(journal_error)
+    }
+
+    fn tell(&self, news: &News) {
+        let revision = self.revision();
+        let notices = match news {
+            News::Idle(objects) => {
+                let subjects: Vec<String> = objects.iter().map(ObjectId::subject).collect();
+                vec![Notice::idle(&subjects, revision)]
+            }
+            News::Recreated(lines) => lines.iter().map(|line| Notice::recreated(line, revision)).collect(),
+            News::Kept(lines) => lines.iter().map(|line| Notice::kept(line, revision)).collect(),
+        };
+        self.shared.tell_of(&self.subject(), &notices);
+    }
+}
+
+impl Waiter for ReleaseLog<'_> {
+    async fn pending(&self, objects: Vec<Ill>) {
+        let key = &self.order.key;
+        let Some(SeenObject::Sound(now)) = self.shared.world.get::<HelmRelease>(key) else { return };
+        let built = BuildInput { revision: now.status.last_attempted_revision.clone(), origin: None };
+        let schedule = schedule(&self.release.spec);
+        let context =
+            context(self.shared, key, &self.release.metadata, schedule, &now.status, &built, self.started);
+        let status = verdict::waiting(&context, &objects);
+        let subject = self.subject();
+        let written = write::<HelmReleaseSpec>(self.shared, &subject, &now.status, status);
+        if let Err(error) = Box::pin(written).await {
+            tracing::debug!(name = key.name, namespace = key.namespace, %error, "failed to report what the wait is for");
+        }
+    }
+}
