@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::adapter::{Adapter, Ask, VerdictFuture, failed};
+use super::adapter::{Adapter, Ask, ResumeFuture, VerdictFuture, failed};
+use super::held::Held;
 use lockgate_base::model::{KindId, Revision};
 use lockgate_core::api::{GitRepository, GitRepositorySpec};
 use lockgate_core::verdict;
@@ -20,6 +21,15 @@ impl Adapter for Git {
         Box::pin(async {
             let request = request(ask).await?;
             self.0.fetch(request).await.map(Into::into).map_err(|error| ask.failed(&error))
+        })
+    }
+
+    fn resume<'f>(&'f self, ask: &'f Ask<'f>) -> ResumeFuture<'f> {
+        Box::pin(async {
+            let (revision, digest) = ask.left()?;
+            let request = request(ask).await.ok()?;
+            let held = Held::Files(self.0.resume(request, revision).await?);
+            (held.digest().to_string() == digest).then_some(held)
         })
     }
 }
