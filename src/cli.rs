@@ -7,6 +7,7 @@ mod log;
 mod output;
 mod input;
 mod threads;
+mod served;
 mod build;
 mod completions;
 mod progress;
@@ -16,6 +17,7 @@ mod shared;
 mod memory;
 mod table;
 mod token;
+mod login;
 mod agent;
 mod bootstrap;
 mod install;
@@ -98,8 +100,8 @@ mod tests {
     #[test]
     fn every_command_file_stands_in_the_table() {
         let helpers = [
-            "input", "log", "memory", "mod", "names", "output", "pod", "progress", "shared", "table",
-            "threads", "token",
+            "input", "log", "login", "memory", "names", "output", "pod", "progress", "served", "shared",
+            "table", "threads", "token",
         ];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli");
         let mut files: Vec<String> = std::fs::read_dir(folder)

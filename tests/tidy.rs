@@ -19,6 +19,8 @@ mod image;
 mod imports;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/programs.rs"]
+mod programs;
 #[path = "tidy/purity.rs"]
 mod purity;
 #[path = "tidy/scan.rs"]

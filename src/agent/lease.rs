@@ -281,7 +281,7 @@ impl Leadership {
         let version = if lease.metadata.resource_version.is_some() {
             self.replace(&lease).await?
         } else {
-            self.bounded(self.server.create(LEASES, &self.namespace, &value(&lease))).await?
+            self.bounded(self.server.create(LEASES, &self.namespace, &value(&lease)?)).await?
         };
         lease.metadata.resource_version = Some(version).filter(|version| !version.is_empty());
         *self.held() = lease.metadata.resource_version.is_some().then_some(lease);
@@ -297,16 +297,12 @@ impl Leadership {
         let Some(lease) = self.bounded(self.server.get(LEASES, &self.namespace, &self.name)).await? else {
             return Ok(None);
         };
-        let unreadable = |error: serde_json::Error| ApiFailure::Unavailable {
-            message: format!("the Lease cannot be read: {error}"),
-            retry_after: None,
-        };
-        serde_json::from_value(lease).map(Some).map_err(unreadable)
+        serde_json::from_value(lease).map(Some).map_err(|error| malformed("read", &error))
     }
 
     /// Replaces the lease, and returns its resourceVersion afterwards.
     async fn replace(&self, lease: &Lease) -> Result<String, ApiFailure> {
-        self.bounded(self.server.replace(LEASES, &self.namespace, &self.name, &value(lease))).await
+        self.bounded(self.server.replace(LEASES, &self.namespace, &self.name, &value(lease)?)).await
     }
 
     fn claim(&self, lease: &mut Lease) {
@@ -361,9 +357,12 @@ fn taken(written: Result<Look, ApiFailure>) -> Result<Look, ApiFailure> {
     }
 }
 
-fn value(lease: &Lease) -> Value {
-    // Kubernetes' own types all have a JSON form.
-    serde_json::to_value(lease).unwrap_or_default()
+fn value(lease: &Lease) -> Result<Value, ApiFailure> {
+    serde_json::to_value(lease).map_err(|error| malformed("written", &error))
+}
+
+fn malformed(what: &str, error: &serde_json::Error) -> ApiFailure {
+    ApiFailure::Unavailable { message: format!("the Lease cannot be {what}: {error}"), retry_after: None }
 }
 
 #[cfg(test)]

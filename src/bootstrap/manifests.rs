@@ -6,6 +6,7 @@ use super::pod::PodSettings;
 use super::problem::Problem;
 use lockgate_base::model::yaml::{self, Dialect};
 use lockgate_base::model::{Duration, Object};
+use lockgate_core::api::PROVIDER_GITHUB;
 
 /// The image of this release.
 pub(crate) const IMAGE: &str = concat!("ghcr.io/lockgate/lockgate:", env!("CARGO_PKG_VERSION"));
@@ -57,8 +58,10 @@ pub(crate) struct Sync {
     pub path: String,
     /// How often to look for a new commit.
     pub interval: Duration,
-    /// The Secret with the key.
-    pub secret_name: String,
+    /// The Secret that the source signs in with; none where anybody may read.
+    pub secret_name: Option<String>,
+    /// Whether that is a GitHub App's.
+    pub is_app: bool,
     /// The ServiceAccount in whose name the root is applied; the agent's own where absent.
     pub service_account: Option<String>,
 }
@@ -126,7 +129,13 @@ pub(crate) fn sync(installation: &Installation, sync: &Sync) -> Result<Vec<Objec
             spec["url"] = sync.url.clone().into();
             spec["ref"]["branch"] = sync.branch.clone().into();
             spec["interval"] = json!(sync.interval);
-            spec["secretRef"]["name"] = sync.secret_name.clone().into();
+            match &sync.secret_name {
+                Some(name) => spec["secretRef"]["name"] = name.clone().into(),
+                None => drop(spec.as_object_mut().and_then(|spec| spec.shift_remove("secretRef"))),
+            }
+            if sync.is_app {
+                spec["provider"] = PROVIDER_GITHUB.into();
+            }
         } else {
             spec["path"] = format!("./{}", normal_path(&sync.path)).into();
             spec["sourceRef"]["name"] = sync.name.clone().into();

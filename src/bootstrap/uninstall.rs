@@ -280,13 +280,13 @@ fn finalizers_of_others(object: &Object) -> Vec<&str> {
     names.filter(|name| *name != keys::FINALIZER).collect()
 }
 
-/// The Secrets with a key that bootstrap made. They are known by themselves and not by a source that reads
-/// them: those are gone where an earlier removal was cut off, or left the Secrets.
+/// The Secrets that bootstrap made for sources to sign in with. They are known by themselves and not by a
+/// source that reads them: those are gone where an earlier removal was cut off, or left the Secrets.
 async fn secrets(objects: &Objects, removal: &Removal) -> Result<Vec<Object>, FailedStep> {
     let listed = objects.list("v1", "Secret", Some(&removal.namespace), OURS).await;
     let mut secrets = listed.map_err(|failure| at("kinds")(Problem::cluster("Secrets", failure)))?;
     // The label alone may be anybody's.
-    secrets.retain(|secret| secret::has_key(secret) && put::is_ours(secret));
+    secrets.retain(|secret| secret::is_login(secret) && put::is_ours(secret));
     Ok(secrets)
 }
 

@@ -15,8 +15,18 @@ use crate::bootstrap::progress::{ProgressLog, at};
 use crate::bootstrap::{manifests, steps};
 use crate::cluster::objects::Objects;
 
+const EXAMPLES: &str = "\
+Examples:
+  lockgate install --image registry.example.com/lockgate:1
+  lockgate install --export
+      the YAML, to look at or to commit
+
+Running it again changes nothing, or finishes what was cut off. Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage, 3 the
+cluster could not be asked, 4 refused for safety.";
+
 /// Install the agent and its kinds, without a repository
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(flatten)]
     cluster: ClusterArguments,

@@ -1,21 +1,23 @@
 //! Arguments that several commands take.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use zeroize::Zeroizing;
 
 use super::names::namespace;
 use super::output::CommandError;
 use super::pod::PodArguments;
 use crate::bootstrap::admission::AdmissionTarget;
 use crate::bootstrap::deploy_key::KeyPlan;
-use crate::bootstrap::key::Algorithm;
+use crate::bootstrap::key::{Algorithm, KeyPair};
 use crate::bootstrap::manifests::{IMAGE, Installation};
 use crate::bootstrap::title::ClusterName;
 use crate::cluster;
 use lockgate_base::keys;
 use lockgate_base::model;
+use lockgate_git::Identity;
 
 /// Which cluster.
 #[derive(Args, Clone)]
@@ -78,6 +80,7 @@ impl KeyArguments {
         KeyPlan {
             secret: secret.into(),
             algorithm: self.ssh_key_algorithm,
+            given: None,
             replace: false,
             cluster: self.cluster_name.clone(),
             ttl: self.key_ttl,
@@ -117,6 +120,18 @@ impl InstallationArguments {
             pod: self.pod.settings()?,
         })
     }
+}
+
+/// The pair whose private key is in a file.
+pub(super) fn key_pair(file: &Path) -> Result<KeyPair, CommandError> {
+    let unreadable = |error: String| {
+        CommandError::usage(format!("{}: {error}", file.display()))
+            .hint("make a pair without a passphrase: ssh-keygen -t ed25519 -N '' -f FILE")
+    };
+    let text = std::fs::read_to_string(file).map(Zeroizing::new);
+    let text = text.map_err(|error| unreadable(error.to_string()))?;
+    let identity = Identity::parse(&text, None).map_err(unreadable)?;
+    KeyPair::existing(&identity, None).map_err(|error| unreadable(error.to_string()))
 }
 
 /// Reads `90s`, `5m`.

@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::output::{self, CommandError};
 use super::shared::ClusterArguments;
-use super::table::{age, plain, trimmed};
+use super::table::{Form, age, plain, trimmed};
 use crate::bootstrap::manifests;
-use crate::bootstrap::moment::now;
 use crate::bootstrap::rollout;
+use crate::clock::now;
 use crate::cluster::objects::Objects;
 use lockgate_base::keys;
 use lockgate_base::model::{ConditionStatus, Object, Ref, Timestamp, yaml};
@@ -45,21 +45,6 @@ pub(super) struct Arguments {
     /// How to print
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum Form {
-    /// Tables for people
-    #[default]
-    Table,
-    /// A table with addresses and whole messages
-    Wide,
-    /// JSON
-    Json,
-    /// YAML
-    Yaml,
-    /// kind/namespace/name, one a line
-    Name,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {

@@ -1,5 +1,5 @@
-//! Waiting: until objects are healthy, or gone. Nothing is polled: the shared watches wake who waits, and
-//! what they do not show is followed by a feed of its own.
+//! Waiting: until objects are healthy, or gone. The shared watches wake who waits, and what they do not show
+//! is in a feed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use super::awaited::Awaited;
 use super::cause;
-use super::feed::Feed;
 use super::handle::Cluster;
 use super::index::{Watching, group_kind};
 use super::judge;
@@ -30,12 +30,11 @@ impl Cluster {
         loop {
             let (shared, private): (Vec<_>, Vec<_>) =
                 references.iter().cloned().partition(|reference| self.is_shown(reference));
-            let settled = match Feed::new(self, &private).await {
-                Ok(feed) => self.settle_with(&feed, &shared, &private, deadline).await,
+            let settled = match Awaited::new(self, &private).await {
+                Ok(awaited) => self.settle_with(&awaited, &shared, &private, deadline).await,
                 Err(failure) => Some(Settled::Unknown(failure)),
             };
-            // Without a verdict, a shared watch has been lost meanwhile, so its objects are followed by a
-            // feed.
+            // Without a verdict, a shared watch has been lost meanwhile, so feeds have to show its objects.
             if let Some(settled) = settled {
                 return self.with_causes(references, settled).await;
             }
@@ -44,21 +43,23 @@ impl Cluster {
 
     async fn settle_with(
         &self,
-        feed: &Feed,
+        awaited: &Awaited,
         shared: &[ObjectReference],
         private: &[ObjectReference],
         deadline: Instant,
     ) -> Option<Settled> {
         let ids: Vec<ObjectId> = shared.iter().map(|reference| reference.id.clone()).collect();
         let ticket = Ticket::take(&self.watched, ids);
-        let mut following = std::pin::pin!(feed.run(self));
         let mut rules = self.shared.rules.subscribe();
         loop {
             if !shared.iter().all(|reference| self.is_shown_or_gone(&reference.id)) {
                 return None;
             }
-            let complete = private.is_empty() || feed.is_complete();
-            let unhealthy = self.unhealthy(feed, shared, private);
+            if let Some(failure) = awaited.refusal() {
+                return Some(Settled::Unknown(failure));
+            }
+            let complete = awaited.is_complete();
+            let unhealthy = self.unhealthy(awaited, shared, private);
             if complete && unhealthy.is_empty() {
                 return Some(Settled::Healthy);
             }
@@ -68,9 +69,8 @@ impl Cluster {
             tokio::select! {
                 biased;
                 () = ticket.notify.notified() => {}
-                () = feed.changed.notified() => {}
+                () = awaited.changed.notified() => {}
                 Ok(()) = rules.changed() => {}
-                failure = &mut following => return Some(Settled::Unknown(failure)),
                 () = sleep_until(deadline), if complete => return Some(Settled::TimedOut(unhealthy)),
                 () = sleep_until(deadline + FIRST_LOOK) => return Some(Settled::TimedOut(unhealthy)),
             }
@@ -83,20 +83,23 @@ impl Cluster {
         references: &[ObjectReference],
         limit: Duration,
     ) -> Result<Vec<ObjectId>, ApiFailure> {
-        let all = || references.iter().map(|reference| reference.id.clone());
-        let feed = Feed::new(self, references).await?;
+        let awaited = Awaited::new(self, references).await?;
         let deadline = Instant::now() + limit;
-        let mut following = std::pin::pin!(feed.run(self));
         loop {
+            if let Some(failure) = awaited.refusal() {
+                return Err(failure);
+            }
+            let is_complete = awaited.is_complete();
+            let may_be_there =
+                |reference: &&ObjectReference| !is_complete || awaited.health(reference).is_some();
             let there: Vec<ObjectId> =
-                all().filter(|id| !feed.is_complete() || feed.health(id).is_some()).collect();
+                references.iter().filter(may_be_there).map(|reference| reference.id.clone()).collect();
             if there.is_empty() {
                 return Ok(there);
             }
             tokio::select! {
                 biased;
-                () = feed.changed.notified() => {}
-                failure = &mut following => return Err(failure),
+                () = awaited.changed.notified() => {}
                 () = sleep_until(deadline) => return Ok(there),
             }
         }
@@ -127,7 +130,7 @@ impl Cluster {
 
     fn unhealthy(
         &self,
-        feed: &Feed,
+        awaited: &Awaited,
         shared: &[ObjectReference],
         private: &[ObjectReference],
     ) -> Vec<Unhealthy> {
@@ -140,7 +143,7 @@ impl Cluster {
             (health != Health::Current).then(|| Unhealthy { id: id.clone(), health, cause: None })
         };
         let shared = shared.iter().filter_map(|reference| told(reference, of_shared(&reference.id)));
-        let private = private.iter().filter_map(|reference| told(reference, feed.health(&reference.id)));
+        let private = private.iter().filter_map(|reference| told(reference, awaited.health(reference)));
         shared.chain(private).collect()
     }
 

@@ -1,4 +1,4 @@
-//! Waiting for health: by the shared watches, and by a feed for what they do not show.
+//! Waiting for health: with the shared watches, and with a feed for objects that they do not show.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ async fn a_changed_deployment_is_not_healthy_by_its_old_status() {
         .edit(|value| value["spec"]["template"]["spec"]["nodeSelector"] = json!({"no-such-node": "true"}))
         .unwrap();
     stage.cluster.apply(&broken).await.unwrap();
-    // The scheduler says soon, but not at once, why no node takes the pod.
+    // The scheduler reports soon, but not at once, why no node takes the pod.
     harness::eventually(SOON, async || {
         let settled = stage.cluster.settle(std::slice::from_ref(&first.reference), QUIET).await;
         let Settled::TimedOut(unhealthy) = settled else { panic!("the new pods cannot run: {settled:?}") };
@@ -62,7 +62,7 @@ async fn what_is_not_ours_is_followed_as_well() {
     let reference = ObjectReference::to(&foreign);
     let wait = stage.cluster.settle(std::slice::from_ref(&reference), SOON);
     let create = async {
-        // It is waited for before it is there.
+        // The wait begins before the object exists.
         tokio::time::sleep(QUIET).await;
         stage.cluster.apply(&foreign).await.unwrap();
     };
@@ -83,8 +83,7 @@ async fn a_missing_object_is_named_when_the_time_is_up() {
     assert!(began.elapsed() < SOON, "a zero timeout does not wait");
 }
 
-/// The cluster deletes a Job that has ended, where it is told so, and a wait for it must come to its end all
-/// the same.
+/// The cluster deletes a finished Job if its spec says so, and a wait for it must end all the same.
 #[tokio::test]
 async fn a_job_that_was_deleted_after_it_had_ended_is_not_missed() {
     let stage = Stage::new().await;
@@ -98,7 +97,7 @@ async fn a_job_that_was_deleted_after_it_had_ended_is_not_missed() {
 #[tokio::test]
 async fn what_has_failed_is_not_waited_for() {
     let stage = Stage::new().await;
-    // No node takes its pod, and its controller gives it up after a second.
+    // No node takes its pod, and its controller gives up after a second.
     let stuck = deployment(&stage, "d", "d")
         .edit(|value| {
             value["spec"]["progressDeadlineSeconds"] = json!(1);
@@ -182,7 +181,7 @@ async fn each_reason_for_which_a_pod_is_not_ready_is_told() {
     }
 }
 
-/// A suspended Job is healthy, and what comes after its work must not begin.
+/// A suspended Job is healthy, and the stage after it must not begin.
 #[tokio::test]
 async fn work_is_waited_for_until_it_is_done() {
     let stage = Stage::new().await;

@@ -268,7 +268,8 @@ fn the_sync_names_what_was_asked_for() {
         branch: "release".into(),
         path: "/clusters/./a/".into(),
         interval: Duration::from_secs(120),
-        secret_name: "key".into(),
+        secret_name: Some("key".into()),
+        is_app: false,
         service_account: Some("deployer".into()),
     };
     let objects = sync(&installation(), &wanted).unwrap();
@@ -283,4 +284,26 @@ fn the_sync_names_what_was_asked_for() {
         "sourceRef": {"kind": "GitRepository", "name": "infra"}, "serviceAccountName": "deployer",
     });
     assert_eq!(objects[1].pointer("/spec").unwrap(), &expected);
+}
+
+#[test]
+fn the_source_names_a_secret_and_a_provider_where_it_needs_them() {
+    let of = |secret_name: Option<&str>, is_app| {
+        let sync_wanted = Sync {
+            name: "infra".into(),
+            url: "https://h/o/r".into(),
+            branch: "main".into(),
+            path: "./".into(),
+            interval: Duration::from_secs(60),
+            secret_name: secret_name.map(Into::into),
+            is_app,
+            service_account: None,
+        };
+        let source = sync(&installation(), &sync_wanted).unwrap().remove(0);
+        let text = |pointer: &str| source.text(pointer).map(ToOwned::to_owned);
+        (text("/spec/secretRef/name"), text("/spec/provider"), source.pointer("/spec/secretRef").is_some())
+    };
+    assert_eq!(of(None, false), (None, None, false));
+    assert_eq!(of(Some("app"), true), (Some("app".into()), Some("github".into()), true));
+    assert_eq!(of(Some("token"), false), (Some("token".into()), None, true));
 }
