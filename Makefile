@@ -3,6 +3,11 @@
 CARGO ?= cargo
 TARGET ?= $(shell uname -m)-unknown-linux-gnu
 IMAGE ?= ghcr.io/lockgate/lockgate:$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+# What the image is made for, and where `make image` leaves it.
+ARCHES ?= amd64 arm64
+IMAGE_FILE ?= target/image/lockgate.tar
+# The binary that `make node` puts into an image.
+LOCKGATE ?= target/$(TARGET)/release/lockgate
 # One static file: no libc, no shell and no other file is needed in the image.
 STATIC_FLAGS = -C target-feature=+crt-static
 
@@ -25,7 +30,7 @@ FIRST ?= 0
 FUZZ_TARGETS ?= yaml print kustomization strategic_merge json6902 substitution template chart archive index regex
 
 .DEFAULT_GOAL := help
-.PHONY: help build release unit test lint fmt deny advisories demo down soak torment simulate bench fuzz oracle image
+.PHONY: help build release unit test lint fmt deny advisories demo down soak torment simulate bench fuzz oracle image push node
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
@@ -101,5 +106,11 @@ oracle: ## compare with the real kustomize and its printer for SECONDS, each rou
 		seed=$$((seed + 1)); \
 	done
 
-image: release ## the container image, with buildah or docker
-	tests/harness/scripts/image.sh "$(IMAGE)" target/$(TARGET)/release/lockgate
+image: ## the container image of ARCHES as an OCI archive, for musl; needs no container tool
+	tests/harness/scripts/image.sh "$(IMAGE)" "$(IMAGE_FILE)" $(ARCHES)
+
+push: ## push what `make image` has built as IMAGE
+	tests/harness/scripts/image.py push "$(IMAGE_FILE)" "$(IMAGE)"
+
+node: ## the binary LOCKGATE in a pod on a real node: kills, upgrades, a reboot, faults; needs root
+	tests/node/run.sh "$(LOCKGATE)"

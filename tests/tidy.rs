@@ -13,6 +13,8 @@ mod documents;
 mod exports;
 #[path = "tidy/fates.rs"]
 mod fates;
+#[path = "tidy/image.rs"]
+mod image;
 #[path = "tidy/imports.rs"]
 mod imports;
 #[path = "tidy/names.rs"]

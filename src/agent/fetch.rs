@@ -190,6 +190,20 @@ async fn look(shared: &Shared, seen: &SeenObject<Source>, held: Option<&Held>) -
     };
     let inputs = SourceInputs::of(Reader::of(shared.cluster.clone()), &source.metadata.namespace);
     let ask = Ask { source, held, upstream: upstream.as_ref(), inputs: &inputs };
+    // Whether the host can be asked or not, what is guarded by it stays guarded.
+    let resumed = if held.is_none() { adapter.resume(&ask).await } else { None };
+    if let Some(resumed) = &resumed {
+        let Metadata { name, namespace, .. } = &source.metadata;
+        let revision = resumed.revision().to_string();
+        tracing::info!(
+            kind = source.kind.kind,
+            name,
+            namespace,
+            revision,
+            "took up what was fetched before the restart"
+        );
+    }
+    let ask = Ask { held: held.or(resumed.as_ref()), ..ask };
     let fetched = adapter.fetch(&ask).await;
     let redactor = inputs.into_redactor();
     let (url, selection) = (source.spec.url().to_owned(), source.spec.selection());
@@ -221,7 +235,7 @@ async fn look(shared: &Shared, seen: &SeenObject<Source>, held: Option<&Held>) -
         }
         Err(outcome) => Finish::of(outcome),
     };
-    Finish { redactor, ..finish }
+    Finish { redactor, held: finish.held.or(resumed), ..finish }
 }
 
 fn upstream(shared: &Shared, key: Ref) -> Upstream {

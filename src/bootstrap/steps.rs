@@ -468,11 +468,7 @@ async fn put_sync(
     let [source, root] = wanted.as_slice() else { return Ok(()) };
     let before = wait::standing(objects, source, &patience, progress).await.map_err(at("source"))?;
     let change = put_all(objects, &wanted, "source").await?;
-    let is_asked = match before {
-        Some(Standing::Failing) => true,
-        Some(Standing::Fetched) => is_new_agent,
-        None => false,
-    };
+    let is_asked = before == Some(Standing::Failing) || (is_new_agent && before.is_some());
     let (revision, token) = if is_asked {
         let token = jiff::Timestamp::now().to_string();
         for object in [source, root] {

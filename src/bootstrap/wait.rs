@@ -204,7 +204,7 @@ pub(crate) enum Standing {
     Fetched,
 }
 
-/// How a source stands; `None` where it is not there.
+/// How a source stands; `None` where it is not there, or paused, so that nobody looks at it.
 pub(crate) async fn standing(
     objects: &Objects,
     source: &Object,
@@ -216,6 +216,7 @@ pub(crate) async fn standing(
         let Poll::Ready(live) = wait.look(objects, source).await? else { continue };
         let is_failing =
             |live: &Object| condition(live, "Ready").is_some_and(|ready| ready["status"] == "False");
+        let live = live.filter(|live| live.pointer("/spec/suspend") != Some(&Value::Bool(true)));
         return Ok(live.map(|live| if is_failing(&live) { Standing::Failing } else { Standing::Fetched }));
     }
 }
@@ -318,8 +319,10 @@ pub(crate) async fn synced(
             continue;
         };
         let is_root = |object: &&Object| object.id() == root.id();
-        let handled = all.iter().find(is_root).and_then(|root| root.text(HANDLED)).map(ToOwned::to_owned);
-        if token.is_some() && handled.as_deref() != token && !patience.is_over() {
+        let is_behind = |live: &Object| {
+            live.text(HANDLED) != token && live.pointer("/spec/suspend") != Some(&Value::Bool(true))
+        };
+        if token.is_some() && all.iter().find(is_root).is_some_and(is_behind) && !patience.is_over() {
             wait.on("for the agent to look again".into()).await;
             continue;
         }

@@ -22,6 +22,9 @@ const CEILING: Duration = Duration::from_mins(10);
 pub(crate) type VerdictFuture<'f> =
     Pin<Box<dyn Future<Output = Result<FetchAnswer, verdict::Fetched>> + Send + 'f>>;
 
+/// What an earlier process will have been found to have left.
+pub(crate) type ResumeFuture<'f> = Pin<Box<dyn Future<Output = Option<Held>> + Send + 'f>>;
+
 /// What a fetch found.
 pub(crate) enum FetchAnswer {
     /// What is held is still what is wanted.
@@ -81,6 +84,11 @@ pub(crate) trait Adapter: Send + Sync {
 
     /// Fetches what an object asks for. Dropping the future ends the fetch.
     fn fetch<'f>(&'f self, ask: &'f Ask<'f>) -> VerdictFuture<'f>;
+
+    /// What the status says to be held, where an earlier process has left it. Nobody is asked for it.
+    fn resume<'f>(&'f self, _ask: &'f Ask<'f>) -> ResumeFuture<'f> {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 /// What is fetched, and with what.
@@ -142,6 +150,15 @@ impl<'a> Ask<'a> {
     pub(super) fn paused_at(&self) -> Option<Revision> {
         let is_paused = self.source.spec.suspended() && self.held.is_none();
         self.source.status.artifact.as_ref().filter(|_| is_paused)?.revision.parse().ok()
+    }
+
+    /// The revision and the digest of what an earlier process held, where the status still tells of the same
+    /// part of it. A paused source is fetched at its revision.
+    pub(super) fn left(&self) -> Option<(Revision, &str)> {
+        let (spec, status) = (&self.source.spec, &self.source.status);
+        let is_same = status.selection() == spec.selection() && !spec.suspended() && self.held.is_none();
+        let artifact = status.artifact.as_ref().filter(|_| is_same)?;
+        Some((artifact.revision.parse().ok()?, artifact.digest.as_deref()?))
     }
 
     /// The wall-clock limit of the whole fetch: that of the source that it is made from, where there is one.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::adapter::{Adapter, Ask, VerdictFuture, failed};
+use super::adapter::{Adapter, Ask, ResumeFuture, VerdictFuture, failed};
+use super::held::Held;
 use lockgate_base::model::{KindId, Revision};
 use lockgate_core::api::{GitRepository, GitRepositorySpec, PROVIDER_GITHUB};
 use lockgate_core::verdict;
@@ -29,6 +30,19 @@ impl Adapter for Git {
                 self.tokens.forget(app);
             }
             fetched.map(Into::into).map_err(|error| ask.failed(&error))
+        })
+    }
+
+    fn resume<'f>(&'f self, ask: &'f Ask<'f>) -> ResumeFuture<'f> {
+        Box::pin(async {
+            let (revision, digest) = ask.left()?;
+            let (request, app) = self.request(ask).await.ok()?;
+            // A token of an App is asked for at its host, and each has a store of its own.
+            if app.is_some() {
+                return None;
+            }
+            let held = Held::Files(self.0.resume(request, revision).await?);
+            (held.digest().to_string() == digest).then_some(held)
         })
     }
 }

@@ -147,12 +147,17 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
     if found.is_empty() { Err("holds no certificate in PEM form".into()) } else { Ok(found) }
 }
 
-/// The machine's certificate authorities, read once.
+/// The certificate authorities that are trusted where nobody names others, read once: the machine's, or
+/// those that SSL_CERT_FILE and SSL_CERT_DIR name. Mozilla's are in the binary. They stand in where a machine
+/// has none, as in the image, and beside those of SSL_CERT_DIR; SSL_CERT_FILE names all.
 pub fn system_roots() -> &'static [Certificate<'static>] {
     static ROOTS: OnceLock<Vec<Certificate<'static>>> = OnceLock::new();
     ROOTS.get_or_init(|| {
-        let found = rustls_native_certs::load_native_certs();
-        found.certs.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect()
+        let found = rustls_native_certs::load_native_certs().certs;
+        let is_set = |name: &str| std::env::var_os(name).is_some();
+        let with_mozilla = !is_set("SSL_CERT_FILE") && (found.is_empty() || is_set("SSL_CERT_DIR"));
+        let mozilla = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter(|_| with_mozilla);
+        found.iter().chain(mozilla).map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect()
     })
 }
 

@@ -21,9 +21,9 @@ use crate::refs::{Listing, RefRequest, RefTarget, Tip};
 use crate::session::{Depth, Session};
 use crate::store::{Generation, GenerationBlobs, Store, Stores};
 use crate::url::GitUrl;
-use crate::{ignore, libgit2, walk};
+use crate::{ignore, left, libgit2, walk};
 use lockgate_base::model::{Digest, Revision};
-use lockgate_base::tree::{Snapshot, Tree};
+use lockgate_base::tree::{Snapshot, Tree, TreeEntry};
 
 /// How far back a commit is looked for, before the whole history is fetched.
 const SOME: i32 = 50;
@@ -77,15 +77,28 @@ pub struct Update {
 /// What a fetch will have found.
 pub type Fetching<'f> = Pin<Box<dyn Future<Output = Result<FetchFinding, SourceError>> + Send + 'f>>;
 
+/// What an earlier process will have been found to have left.
+pub type Resuming<'f> = Pin<Box<dyn Future<Output = Option<Snapshot>> + Send + 'f>>;
+
 /// The port to where the files of sources are. `R` is what one kind of source is asked for.
 pub trait Fetcher<R = GitRequest>: Send + Sync {
     /// Fetches, within the request's limit in time. Dropping the future ends the fetch.
     fn fetch(&self, request: R) -> Fetching<'_>;
+
+    /// The files of a revision that an earlier process has fetched by the same request, where they are still
+    /// there as they were. The host is not asked.
+    fn resume(&self, _request: R, _revision: Revision) -> Resuming<'_> {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 impl Fetcher for GitFetcher {
     fn fetch(&self, request: GitRequest) -> Fetching<'_> {
         Box::pin(Self::fetch(self, request))
+    }
+
+    fn resume(&self, request: GitRequest, revision: Revision) -> Resuming<'_> {
+        Box::pin(self.left(request, revision))
     }
 }
 
@@ -124,8 +137,8 @@ impl GitFetcher {
         if let Some(known) = immutable(&wanted, request.known.as_ref()) {
             return Ok(FetchFinding::Unchanged(known));
         }
-        let key = [request.url.to_string().into_bytes(), request.credentials.fingerprint().bytes().to_vec()];
-        let store = self.stores.get(Digest::of_parts(key));
+        let key = key(&request);
+        let store = self.stores.get(key);
         let begin =
             || Arc::new(FetchContext::new(request.url.clone(), request.credentials.clone(), request.timeout));
         let waiting = begin();
@@ -144,7 +157,7 @@ impl GitFetcher {
             let (stores, store, context) =
                 (Arc::clone(&self.stores), Arc::clone(&store), Arc::clone(&context));
             pool::run(slot, move || {
-                let generation = stores.generation(&mut current)?;
+                let generation = stores.generation(key, &mut current)?;
                 context.keeps_in(Arc::clone(&generation.share));
                 let job = Job { context: &context, request: &request, wanted: &wanted, generation, store };
                 let result = context.enter(|| job.run());
@@ -152,12 +165,42 @@ impl GitFetcher {
                     // What is damaged or half written is not built upon.
                     *current = None;
                 }
+                if result.is_ok() {
+                    stores.forget_left(&key);
+                }
                 result
             })
             .await
         };
         tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(context.timeout()))
     }
+
+    /// What an earlier process has left of a revision. Every file is read once, since nothing else says that
+    /// it is whole.
+    async fn left(&self, request: GitRequest, revision: Revision) -> Option<Snapshot> {
+        let (commit, key) = (Oid::from_str(revision.hex()).ok()?, key(&request));
+        let store = self.stores.get(key);
+        let mut current = Arc::clone(&store.current).lock_owned().await;
+        let stores = Arc::clone(&self.stores);
+        let look = move || {
+            let generation = stores.holding(&key, commit, &mut current)?;
+            let found =
+                taken_up(&request, &store, &generation, Tip { full_name: String::new(), commit, revision });
+            if found.is_none() {
+                *current = None;
+            }
+            found
+        };
+        tokio::task::spawn_blocking(look).await.ok()?
+    }
+}
+
+/// What the stores are told apart by.
+fn key(request: &GitRequest) -> Digest {
+    Digest::of_parts([
+        request.url.to_string().as_bytes(),
+        request.credentials.fingerprint().bytes().as_slice(),
+    ])
 }
 
 /// A commit never changes, so once it is known there is nothing to ask.
@@ -168,6 +211,28 @@ fn immutable(wanted: &RefTarget, known: Option<&Revision>) -> Option<Revision> {
         _ => return None,
     };
     (known == Some(&revision)).then_some(revision)
+}
+
+/// The files of a commit that a store holds, if all of them are whole.
+fn taken_up(
+    request: &GitRequest,
+    store: &Arc<Store>,
+    generation: &Arc<Generation>,
+    tip: Tip,
+) -> Option<Snapshot> {
+    let repository = generation.repository().ok()?;
+    let context = FetchContext::new(request.url.clone(), request.credentials.clone(), request.timeout);
+    let wanted = RefTarget::Commit { oid: tip.commit, branch: None };
+    let (generation, store) = (Arc::clone(generation), Arc::clone(store));
+    let job = Job { context: &context, request, wanted: &wanted, generation, store };
+    let FetchFinding::Updated(Update { snapshot, .. }) = job.update(&repository, tip, None).ok()? else {
+        return None;
+    };
+    let files = snapshot.tree.entries().filter_map(|(_, entry)| match entry {
+        TreeEntry::File(id) => Some(id),
+        _ => None,
+    });
+    left::are_whole(&repository, files).then_some(snapshot)
 }
 
 /// One fetch on its thread.

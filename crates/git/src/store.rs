@@ -2,7 +2,8 @@
 //!
 //! libgit2 collects no garbage, so a store is replaced after some fetches. Trees from the old store keep it
 //! alive, and its folder goes with the last of them. The content of a store can always be fetched again, so a
-//! store that is damaged or left over from an earlier process is deleted. A folder that no process of
+//! store that is damaged is deleted. Of what an earlier process has left, the newest store of each address
+//! and credential may be taken up if it has the commit that is asked for. A folder that no process of
 //! lockgate made stays.
 
 use std::collections::{BTreeSet, HashMap};
@@ -17,6 +18,7 @@ use git2::{ObjectType, Oid, Repository, RepositoryInitOptions};
 use crate::SourceError;
 use crate::context::lock;
 use crate::disk::{Disk, Share};
+use crate::left::{self, LeftStore, LeftStores};
 use crate::walk::KnownFolders;
 use lockgate_base::model::Digest;
 use lockgate_base::tree::{Blobs, ContentId, FILE_LIMIT, Folder, WeakFolder};
@@ -38,6 +40,7 @@ pub(crate) struct Stores {
     _lock: File,
     disk: Disk,
     open: Mutex<HashMap<Digest, Weak<Store>>>,
+    left: Mutex<LeftStores>,
     created: AtomicU64,
 }
 
@@ -76,6 +79,8 @@ impl Folders {
 /// One bare repository.
 pub(crate) struct Generation {
     path: PathBuf,
+    /// The address and the credential, as one digest.
+    key: Digest,
     /// The handle for reading objects; a fetch opens the repository for itself.
     reader: Mutex<Repository>,
     fetches: AtomicU32,
@@ -86,8 +91,8 @@ pub(crate) struct Generation {
 }
 
 impl Stores {
-    /// Takes the folder below `state_dir` for this process, and removes the stores of earlier ones: they can
-    /// be fetched again, so none is checked for damage.
+    /// Takes the folder below `state_dir` for this process, and removes the stores of earlier ones that are
+    /// of no use any more.
     pub(crate) fn open(state_dir: &Path, disk: &Disk) -> Result<Self, SourceError> {
         let root = state_dir.join(FOLDER);
         let failed = |error: std::io::Error| storage(&root, &error);
@@ -102,14 +107,47 @@ impl Stores {
             )),
             TryLockError::Error(error) => failed(error),
         })?;
+        let (mut left, mut created) = (LeftStores::new(), 0);
         for entry in fs::read_dir(&root).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if entry.file_name().to_str().is_some_and(is_store) && entry.file_type().map_err(failed)?.is_dir()
-            {
-                fs::remove_dir_all(entry.path()).map_err(failed)?;
+            let Some(number) = entry.file_name().to_str().and_then(number) else { continue };
+            if entry.file_type().map_err(failed)?.is_dir() {
+                created = created.max(number.saturating_add(1));
+                if let Some(useless) = left.keep(number, entry.path()) {
+                    fs::remove_dir_all(useless).map_err(failed)?;
+                }
             }
         }
-        Ok(Self { root, _lock: lock, disk: disk.clone(), open: Mutex::default(), created: AtomicU64::new(0) })
+        Ok(Self {
+            root,
+            _lock: lock,
+            disk: disk.clone(),
+            open: Mutex::default(),
+            left: Mutex::new(left),
+            created: AtomicU64::new(created),
+        })
+    }
+
+    /// The repository that has a commit whole: the present one, or the one that an earlier process has left.
+    pub(crate) fn holding(
+        &self,
+        key: &Digest,
+        commit: Oid,
+        current: &mut Option<Arc<Generation>>,
+    ) -> Option<Arc<Generation>> {
+        if current.is_none() {
+            let left = lock(&self.left).take(key)?;
+            *current = Generation::of_left(left, *key, &self.disk).map(Arc::new);
+        }
+        current.as_ref().filter(|generation| generation.has(commit)).cloned()
+    }
+
+    /// Removes what was left of a key that has been fetched anew, and what nobody has asked for.
+    pub(crate) fn forget_left(&self, key: &Digest) {
+        for path in lock(&self.left).outdated(key) {
+            // What cannot be removed now is removed at the next start.
+            let _ = fs::remove_dir_all(path);
+        }
     }
 
     /// The store of a key. It lives as long as a tree from it, or a fetch into it.
@@ -128,6 +166,7 @@ impl Stores {
     /// old.
     pub(crate) fn generation(
         &self,
+        key: Digest,
         current: &mut Option<Arc<Generation>>,
     ) -> Result<Arc<Generation>, SourceError> {
         let young = current.as_ref().filter(|present| present.fetches.load(Ordering::Relaxed) < FETCHES);
@@ -136,14 +175,14 @@ impl Stores {
         }
         let number = self.created.fetch_add(1, Ordering::Relaxed);
         let generation =
-            Arc::new(Generation::create(self.root.join(format!("{number}{SUFFIX}")), &self.disk)?);
+            Arc::new(Generation::create(self.root.join(format!("{number}{SUFFIX}")), key, &self.disk)?);
         *current = Some(Arc::clone(&generation));
         Ok(generation)
     }
 }
 
 impl Generation {
-    fn create(path: PathBuf, disk: &Disk) -> Result<Self, SourceError> {
+    fn create(path: PathBuf, key: Digest, disk: &Disk) -> Result<Self, SourceError> {
         DirBuilder::new().mode(0o700).create(&path).map_err(|error| storage(&path, &error))?;
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false).no_reinit(true);
@@ -151,10 +190,31 @@ impl Generation {
         let reader = opened.map_err(|error| SourceError::Storage(error.message().to_owned()))?;
         Ok(Self {
             path,
+            key,
             reader: Mutex::new(reader),
             fetches: AtomicU32::new(0),
             complete: Mutex::default(),
             share: Arc::new(disk.share()),
+        })
+    }
+
+    /// What an earlier process has left, as old as one that is replaced by the next fetch: it is read, and
+    /// not built upon. Its folder is removed where it cannot be used.
+    fn of_left(left: LeftStore, key: Digest, disk: &Disk) -> Option<Self> {
+        let LeftStore { path, commits, .. } = left;
+        let share = disk.share();
+        let opened = Repository::open_bare(&path).ok().filter(|_| share.take(left::size(&path)).is_ok());
+        let Some(reader) = opened else {
+            let _ = fs::remove_dir_all(&path);
+            return None;
+        };
+        Some(Self {
+            path,
+            key,
+            reader: Mutex::new(reader),
+            fetches: AtomicU32::new(FETCHES),
+            complete: Mutex::new(commits),
+            share: Arc::new(share),
         })
     }
 
@@ -170,9 +230,12 @@ impl Generation {
 
     /// Notes that a commit and all its files have arrived.
     pub(crate) fn completed(&self, commit: Oid) -> Result<(), SourceError> {
-        seal(&self.path).map_err(|error| storage(&self.path, &error))?;
-        if lock(&self.complete).insert(commit) {
+        let failed = |error: std::io::Error| storage(&self.path, &error);
+        seal(&self.path).map_err(failed)?;
+        let mut complete = lock(&self.complete);
+        if complete.insert(commit) {
             self.fetches.fetch_add(1, Ordering::Relaxed);
+            left::note(&self.path, &self.key, &complete).map_err(failed)?;
         }
         Ok(())
     }
@@ -185,10 +248,10 @@ impl Drop for Generation {
     }
 }
 
-/// Whether [`Stores::generation`] gives such a name.
-fn is_store(name: &str) -> bool {
-    let number = name.strip_suffix(SUFFIX);
-    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+/// The number in a name that [`Stores::generation`] gives; `None` for any other name.
+fn number(name: &str) -> Option<u64> {
+    let number = name.strip_suffix(SUFFIX)?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?
 }
 
 /// The blobs of one generation. They keep the generation and its store alive.
@@ -245,76 +308,4 @@ fn storage(path: &Path, error: &std::io::Error) -> SourceError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_replaced_store_lives_as_long_as_its_trees() {
-        let folder = tempfile::tempdir().unwrap();
-        let stores = Stores::open(folder.path(), &Disk::default()).unwrap();
-        let mut current = None;
-        let first = stores.generation(&mut current).unwrap();
-        let commit = Oid::from_bytes(&[1; 20]).unwrap();
-        first.completed(commit).unwrap();
-        for number in 1..FETCHES {
-            assert!(Arc::ptr_eq(&first, &stores.generation(&mut current).unwrap()));
-            first.completed(commit).unwrap();
-            first.completed(Oid::from_bytes(&[1 + u8::try_from(number).unwrap(); 20]).unwrap()).unwrap();
-        }
-        let second = stores.generation(&mut current).unwrap();
-        assert!(!Arc::ptr_eq(&first, &second) && !second.has(commit) && first.has(commit));
-        let path = first.path.clone();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-        drop(first);
-        assert!(!path.exists() && second.path.exists());
-    }
-
-    #[test]
-    fn a_store_is_shared_while_it_is_used_and_forgotten_after() {
-        let folder = tempfile::tempdir().unwrap();
-        let stores = Stores::open(folder.path(), &Disk::default()).unwrap();
-        let first = stores.get(Digest::of(b"a"));
-        assert!(Arc::ptr_eq(&first, &stores.get(Digest::of(b"a"))));
-        assert!(!Arc::ptr_eq(&first, &stores.get(Digest::of(b"b"))));
-        drop(first);
-        stores.get(Digest::of(b"b"));
-        assert_eq!(lock(&stores.open).len(), 1);
-    }
-
-    #[test]
-    fn what_an_earlier_process_left_is_removed_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join(FOLDER);
-        let (left, others) =
-            (root.join("0.git/junk"), ["git/a", "lockgate-objects/a.git/b", "lockgate-objects/1.git.bak"]);
-        fs::create_dir_all(left.parent().unwrap()).unwrap();
-        fs::write(&left, "x").unwrap();
-        for other in others.map(|path| folder.path().join(path)) {
-            fs::create_dir_all(other.parent().unwrap()).unwrap();
-            fs::write(other, "x").unwrap();
-        }
-        fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
-        let stores = Stores::open(folder.path(), &Disk::default()).unwrap();
-        stores.generation(&mut None).unwrap();
-        assert!(!left.exists());
-        for other in others {
-            assert!(folder.path().join(other).exists(), "{other}");
-        }
-        assert_eq!(fs::metadata(&root).unwrap().permissions().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn a_folder_has_one_process_at_a_time() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = Stores::open(folder.path(), &Disk::default()).unwrap();
-        let generation = first.generation(&mut None).unwrap();
-        let refused = Stores::open(folder.path(), &Disk::default()).err().unwrap().to_string();
-        assert!(
-            refused.contains("in use by another agent; name another folder with --state-dir"),
-            "{refused}"
-        );
-        assert!(generation.path.exists());
-        drop(first);
-        assert!(Stores::open(folder.path(), &Disk::default()).is_ok());
-    }
-}
+mod tests;

@@ -1,0 +1,3 @@
+module lockgate.test/app
+
+go 1.26.0
