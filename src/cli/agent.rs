@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, CommandError> {
     let helm =
         Helm::new(&arguments.state_dir, &disk).map_err(|error| CommandError::failed(error.to_string()))?;
     let oci = Arc::new(oci);
-    let sources = Sources::of_git(Arc::new(git)).and_oci(oci.clone()).and_helm(helm, oci);
+    let sources = Sources::of_git(Arc::new(git)).and_oci(oci.clone()).and_helm(Arc::new(helm), oci);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let runtime =
         runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?;

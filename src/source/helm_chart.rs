@@ -12,7 +12,7 @@ use lockgate_core::api::{
     GitRepository, HelmChart, HelmChartSpec, HelmRepositorySpec, ReconcileStrategy, Source,
 };
 use lockgate_core::verdict::{Content, FetchCause, Fetched as Failed, PackedChart};
-use lockgate_git::helm::{ArchiveRequest, Helm};
+use lockgate_git::helm::{ArchiveRequest, HelmHost};
 use lockgate_git::oci::{self, CHART, PullSecret, Repository};
 use lockgate_git::{FailureClass, FetchFinding, Fetcher, SourceError, Tls};
 use lockgate_render::helm::chart::archive::Bounds;
@@ -24,7 +24,7 @@ const DIGITS: usize = 12;
 
 /// The kind, and where its charts are.
 pub(super) struct HelmCharts {
-    pub(super) helm: Helm,
+    pub(super) helm: Arc<dyn HelmHost>,
     pub(super) oci: Arc<dyn Fetcher<oci::OciRequest>>,
 }
 
